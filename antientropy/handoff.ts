@@ -1,0 +1,127 @@
+/**
+ * Hinted handoff: copies that were kept for a replica go home (DeCandia et al., "Dynamo", 2007, 4.6).
+ *
+ * One round serves one target: batch after batch, the next only when the target has the last one on
+ * stable storage. A hint is dropped only then, and only if it is still the one that was sent: a
+ * write may have joined it meanwhile. A target that fails ends the round; its hints stay for the
+ * next. Everything may be repeated: delivering is a merge.
+ */
+import { assert } from "../core/assert.ts";
+import type { ReplicaId } from "../core/ids.ts";
+import type { Reply, RequestOf } from "../core/messages.ts";
+import type { Store, StoreKey } from "../core/store.ts";
+import type { Millis } from "../core/time.ts";
+
+export interface HandoffLimits {
+  /** Hints in one batch. */
+  readonly batchCountMax: number;
+  /** Bytes of entries in one batch; a single larger hint goes alone. */
+  readonly batchBytesMax: number;
+  /** How long one batch may take, in ms. */
+  readonly batchTimeoutMs: number;
+}
+
+/** 256 KiB in flight a target: small beside a second's traffic, large beside a round trip. */
+export const handoffLimits: HandoffLimits = {
+  batchCountMax: 256,
+  batchBytesMax: 262_144,
+  batchTimeoutMs: 5000,
+};
+
+export interface HandoffResult {
+  readonly target: ReplicaId;
+  readonly deliveredCount: number;
+}
+
+export interface HandoffOutbox {
+  ask(to: ReplicaId, body: RequestOf<"deliver">): void;
+  finish(result: HandoffResult): void;
+}
+
+interface Sent {
+  readonly key: StoreKey;
+  readonly bytes: Uint8Array;
+}
+
+export class HandoffRound {
+  readonly #target: ReplicaId;
+  readonly #store: Store;
+  readonly #limits: HandoffLimits;
+  readonly #out: HandoffOutbox;
+  #sent: readonly Sent[] = [];
+  #deliveredCount = 0;
+  #deadline: Millis = Infinity;
+  isOver = false;
+
+  constructor(
+    plan: { readonly target: ReplicaId; readonly store: Store; readonly limits: HandoffLimits },
+    out: HandoffOutbox,
+  ) {
+    assert(plan.limits.batchCountMax > 0, "a batch has room");
+    this.#target = plan.target;
+    this.#store = plan.store;
+    this.#limits = plan.limits;
+    this.#out = out;
+  }
+
+  get wakeAt(): Millis {
+    return this.isOver ? Infinity : this.#deadline;
+  }
+
+  start(now: Millis): void {
+    this.#sendBatch(now);
+  }
+
+  reply(from: ReplicaId, body: Reply, now: Millis): void {
+    assert(from === this.#target, "only the target was asked");
+    if (this.isOver) return;
+    if (body.kind !== "stored" || !body.durable) return this.#finish();
+    for (const { key, bytes } of this.#sent) this.#dropIfSame(key, bytes);
+    this.#sendBatch(now);
+  }
+
+  failed(): void {
+    if (!this.isOver) this.#finish();
+  }
+
+  wake(now: Millis): void {
+    if (!this.isOver && now >= this.#deadline) this.#finish();
+  }
+
+  #sendBatch(now: Millis): void {
+    this.#sent = this.#takeBatch();
+    if (this.#sent.length === 0) return this.#finish();
+    this.#deadline = now + this.#limits.batchTimeoutMs;
+    const items = this.#sent.map(({ key, bytes }) => [key, bytes]);
+    this.#out.ask(this.#target, { kind: "deliver", items });
+  }
+
+  #takeBatch(): readonly Sent[] {
+    const batch: Sent[] = [];
+    let byteCount = 0;
+    for (const key of this.#store.hintedKeys(this.#target, this.#limits.batchCountMax)) {
+      const bytes = this.#store.readHint(this.#target, key);
+      if (bytes === undefined) continue;
+      byteCount += bytes.length;
+      if (batch.length > 0 && byteCount > this.#limits.batchBytesMax) break;
+      batch.push({ key, bytes });
+    }
+    return batch;
+  }
+
+  #dropIfSame(key: StoreKey, sent: Uint8Array): void {
+    const now = this.#store.readHint(this.#target, key);
+    if (now === undefined || !sameBytes(now, sent)) return;
+    this.#store.dropHint(this.#target, key);
+    this.#deliveredCount++;
+  }
+
+  #finish(): void {
+    this.isOver = true;
+    this.#out.finish({ target: this.#target, deliveredCount: this.#deliveredCount });
+  }
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}

@@ -1,0 +1,213 @@
+/**
+ * Causal contexts: sets of dots.
+ *
+ * A dot is one write: the `counter`-th that an actor minted for a key. A context is the set of dots
+ * that somebody has seen. Dynamo's version vector can only say "all of an actor's writes up to c";
+ * that is too coarse in two places: a client that was shown one of two siblings must not claim the
+ * other, and a replica may learn of a late write before an early one. Delta-state CRDTs (Almeida,
+ * Shoker, Baquero, 2018) therefore keep a vector plus a cloud of single dots. Here both are one
+ * thing: for each actor a sorted list of disjoint, non-adjacent ranges. The first range is the
+ * vector's entry when it starts at 1, the others are the cloud, and what becomes contiguous fuses
+ * by itself. A hole costs one pair of numbers however far the actor has counted since.
+ *
+ * Contexts are immutable: every operation returns another one, or the same one when nothing changed.
+ */
+import { assert } from "./assert.ts";
+import { type ActorId, isActorId } from "./ids.ts";
+
+export interface Dot {
+  readonly actor: ActorId;
+  /** 1, 2, 3, … for one key and actor. */
+  readonly counter: number;
+}
+
+/** `[lo, hi, lo, hi, …]`, inclusive, ascending, with a gap of at least one between two ranges. */
+type Ranges = readonly number[];
+
+/** What a context looks like in an encoded entry: `[actor, ranges, actor, ranges, …]`. */
+export type EncodedContext = readonly (string | readonly number[])[];
+
+function rangesCover(ranges: Ranges, counter: number): boolean {
+  for (let i = 0; i < ranges.length; i += 2) {
+    if (counter < (ranges[i] as number)) return false;
+    if (counter <= (ranges[i + 1] as number)) return true;
+  }
+  return false;
+}
+
+/** Every counter of `inner` is in `outer`. */
+function rangesInclude(outer: Ranges, inner: Ranges): boolean {
+  let at = 0;
+  for (let i = 0; i < inner.length; i += 2) {
+    const lo = inner[i] as number;
+    while (at < outer.length && (outer[at + 1] as number) < lo) at += 2;
+    if (at >= outer.length || (outer[at] as number) > lo) return false;
+    if ((outer[at + 1] as number) < (inner[i + 1] as number)) return false;
+  }
+  return true;
+}
+
+/** The union; the two lists are walked like the halves of a merge sort. */
+function rangesJoin(a: Ranges, b: Ranges): Ranges {
+  if (rangesInclude(a, b)) return a;
+  if (rangesInclude(b, a)) return b;
+  const out: number[] = [];
+  let i = 0;
+  let j = 0;
+  while (i < a.length || j < b.length) {
+    const takeA = j >= b.length || (i < a.length && (a[i] as number) <= (b[j] as number));
+    const from = takeA ? a : b;
+    const at = takeA ? i : j;
+    const lo = from[at] as number;
+    const hi = from[at + 1] as number;
+    const last = out.length - 1;
+    if (last > 0 && lo <= (out[last] as number) + 1) out[last] = Math.max(out[last] as number, hi);
+    else out.push(lo, hi);
+    if (takeA) i += 2;
+    else j += 2;
+  }
+  return out;
+}
+
+function rangesWithout(ranges: Ranges, counter: number): Ranges {
+  const out: number[] = [];
+  for (let i = 0; i < ranges.length; i += 2) {
+    const lo = ranges[i] as number;
+    const hi = ranges[i + 1] as number;
+    if (counter < lo || counter > hi) out.push(lo, hi);
+    else {
+      if (lo < counter) out.push(lo, counter - 1);
+      if (counter < hi) out.push(counter + 1, hi);
+    }
+  }
+  return out;
+}
+
+function assertRanges(ranges: readonly unknown[]): asserts ranges is number[] {
+  assert(ranges.length > 0 && ranges.length % 2 === 0, "ranges come in pairs");
+  let previous = -1;
+  for (let i = 0; i < ranges.length; i += 2) {
+    const lo = ranges[i];
+    const hi = ranges[i + 1];
+    assert(Number.isSafeInteger(lo) && Number.isSafeInteger(hi), "a counter is a safe integer");
+    assert((lo as number) >= 1 && (lo as number) <= (hi as number), "a range runs upwards from 1");
+    assert((lo as number) > previous + 1, "ranges ascend with a gap between them");
+    previous = hi as number;
+  }
+}
+
+export class CausalContext {
+  static readonly empty = new CausalContext(new Map());
+  readonly #ranges: ReadonlyMap<ActorId, Ranges>;
+
+  private constructor(ranges: ReadonlyMap<ActorId, Ranges>) {
+    this.#ranges = ranges;
+  }
+
+  get isEmpty(): boolean {
+    return this.#ranges.size === 0;
+  }
+
+  get actorCount(): number {
+    return this.#ranges.size;
+  }
+
+  /** Whether the dot has been seen. */
+  covers(dot: Dot): boolean {
+    const ranges = this.#ranges.get(dot.actor);
+    return ranges !== undefined && rangesCover(ranges, dot.counter);
+  }
+
+  /** Whether everything that `other` has seen has been seen here. */
+  includes(other: CausalContext): boolean {
+    for (const [actor, ranges] of other.#ranges) {
+      const mine = this.#ranges.get(actor);
+      if (mine === undefined || !rangesInclude(mine, ranges)) return false;
+    }
+    return true;
+  }
+
+  equals(other: CausalContext): boolean {
+    return this === other || (this.includes(other) && other.includes(this));
+  }
+
+  /** The highest counter seen of an actor; 0 when none. */
+  latest(actor: ActorId): number {
+    return this.#ranges.get(actor)?.at(-1) ?? 0;
+  }
+
+  with(dot: Dot): CausalContext {
+    assert(Number.isSafeInteger(dot.counter) && dot.counter >= 1, "a counter starts at 1");
+    const mine = this.#ranges.get(dot.actor) ?? [];
+    const joined = rangesJoin(mine, [dot.counter, dot.counter]);
+    return joined === mine ? this : this.#replacing(dot.actor, joined);
+  }
+
+  without(dot: Dot): CausalContext {
+    const mine = this.#ranges.get(dot.actor);
+    if (mine === undefined || !rangesCover(mine, dot.counter)) return this;
+    return this.#replacing(dot.actor, rangesWithout(mine, dot.counter));
+  }
+
+  /** The union of both: commutative, associative, idempotent. */
+  join(other: CausalContext): CausalContext {
+    if (this === other || this.includes(other)) return this;
+    if (other.includes(this)) return other;
+    const ranges = new Map(this.#ranges);
+    for (const [actor, theirs] of other.#ranges) {
+      const mine = ranges.get(actor);
+      ranges.set(actor, mine === undefined ? theirs : rangesJoin(mine, theirs));
+    }
+    return new CausalContext(ranges);
+  }
+
+  /** The canonical form: equal contexts encode equally. */
+  encode(): EncodedContext {
+    const out: (string | Ranges)[] = [];
+    const actors = [...this.#ranges.keys()];
+    if (actors.length > 1) actors.sort();
+    for (const actor of actors) out.push(actor, this.#ranges.get(actor) as Ranges);
+    return out;
+  }
+
+  /** @throws AssertionFailure when the value is not an encoded context in its canonical form */
+  static decode(encoded: unknown): CausalContext {
+    assert(Array.isArray(encoded) && encoded.length % 2 === 0, "a context is a list of pairs");
+    const ranges = new Map<ActorId, Ranges>();
+    let previous = "";
+    for (let i = 0; i < encoded.length; i += 2) {
+      const actor: unknown = encoded[i];
+      const list: unknown = encoded[i + 1];
+      assert(typeof actor === "string" && isActorId(actor), "an actor is eight characters");
+      assert(actor > previous, "actors ascend");
+      assert(Array.isArray(list), "an actor has a list of ranges");
+      assertRanges(list);
+      ranges.set(actor, list);
+      previous = actor;
+    }
+    return new CausalContext(ranges);
+  }
+
+  /** For people and digests: `actor:1-7,9;actor:1-3`, canonical. */
+  toString(): string {
+    const parts: string[] = [];
+    const encoded = this.encode();
+    for (let i = 0; i < encoded.length; i += 2) {
+      const ranges = encoded[i + 1] as Ranges;
+      let text = `${encoded[i] as string}:`;
+      for (let j = 0; j < ranges.length; j += 2) {
+        if (j > 0) text += ",";
+        text += ranges[j] === ranges[j + 1] ? `${ranges[j]}` : `${ranges[j]}-${ranges[j + 1]}`;
+      }
+      parts.push(text);
+    }
+    return parts.join(";");
+  }
+
+  #replacing(actor: ActorId, ranges: Ranges): CausalContext {
+    const copy = new Map(this.#ranges);
+    if (ranges.length === 0) copy.delete(actor);
+    else copy.set(actor, ranges);
+    return new CausalContext(copy);
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * An entry as bytes: what a record of the log and a message between replicas hold.
+ *
+ * `[context, siblings, retries, tenure]`. The tenure is local to the replica that stores the record:
+ * the actor under which it mints for this key, and the incarnation in which it took that actor. A
+ * receiver ignores it. It travels along because then a stored record can be sent as it is.
+ */
+import { assert } from "./assert.ts";
+import { CausalContext, type Dot } from "./causal-context.ts";
+import { CodecError, decode, encode } from "./codec.ts";
+import type { Content, Entry, Retry, Sibling } from "./entry.ts";
+import { type ActorId, isActorId } from "./ids.ts";
+import type { Hlc } from "./time.ts";
+
+/**
+ * A replica's right to mint for a key. It ends with the incarnation, and with the record: whoever
+ * has forgotten what it minted before takes a new actor (Riak's per-key epochs, kv679), because a
+ * reused counter, or a claim to have seen what was forgotten, deletes other replicas' data.
+ */
+export interface Tenure {
+  readonly actor: ActorId;
+  readonly incarnation: number;
+  /**
+   * The latest writes that this replica minted for the key: only the minter can tell which dot an
+   * operation got that a frontend, hearing nothing, then had minted again elsewhere.
+   */
+  readonly minted: readonly Minting[];
+}
+
+export interface Minting extends Retry {
+  readonly time: Hlc;
+}
+
+export interface DecodedEntry {
+  readonly entry: Entry;
+  readonly tenure: Tenure | null;
+}
+
+function encodeContent(content: Content | null): unknown {
+  if (content === null) return null;
+  const { value, contentType, contentEncoding, contentLanguage } = content;
+  const { contentDisposition, metadata, tags } = content;
+  const headers = [contentType, contentEncoding, contentLanguage, contentDisposition];
+  return [...headers, metadata, tags, value];
+}
+
+export function encodeEntry(entry: Entry, tenure: Tenure | null): Uint8Array {
+  const siblings = entry.siblings.map((sibling) => [
+    sibling.dot.actor,
+    sibling.dot.counter,
+    sibling.time,
+    sibling.op,
+    sibling.expiresAt,
+    encodeContent(sibling.content),
+  ]);
+  const retries = entry.retries.map(({ op, dot }) => [op, dot.actor, dot.counter]);
+  const minted = tenure?.minted.map(({ op, dot, time }) => [op, dot.actor, dot.counter, time]);
+  const mine = tenure === null ? null : [tenure.actor, tenure.incarnation, minted];
+  return encode([entry.context.encode(), siblings, retries, mine]);
+}
+
+const isCount = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+const isTextOrNull = (value: unknown): value is string | null =>
+  value === null || typeof value === "string";
+
+function decodeDot(actor: unknown, counter: unknown): Dot {
+  assert(typeof actor === "string" && isActorId(actor), "a dot has an actor");
+  assert(isCount(counter) && counter >= 1, "a dot has a counter");
+  return { actor, counter };
+}
+
+function decodeContent(encoded: unknown): Content | null {
+  if (encoded === null) return null;
+  assert(Array.isArray(encoded) && encoded.length === 7, "content has seven fields");
+  const [contentType, contentEncoding, contentLanguage, contentDisposition] = encoded as unknown[];
+  const [metadata, tags, value] = encoded.slice(4) as unknown[];
+  assert(typeof contentType === "string", "content has a type");
+  assert(isTextOrNull(contentEncoding) && isTextOrNull(contentLanguage), "a header is a text");
+  assert(isTextOrNull(contentDisposition) && isTextOrNull(metadata), "a header is a text");
+  assert(Array.isArray(tags) && tags.every((tag) => typeof tag === "string"), "tags are texts");
+  assert(value instanceof Uint8Array, "a value is bytes");
+  const headers = { contentType, contentEncoding, contentLanguage, contentDisposition };
+  return { ...headers, metadata, tags: tags as string[], value };
+}
+
+function decodeSibling(encoded: unknown): Sibling {
+  assert(Array.isArray(encoded) && encoded.length === 6, "a sibling has six fields");
+  const [actor, counter, time, op, expiresAt, content] = encoded as unknown[];
+  assert(isCount(time) && isCount(expiresAt), "times are counts");
+  assert(typeof op === "string", "a sibling names its operation");
+  const dot = decodeDot(actor, counter);
+  return { dot, time, op, expiresAt, content: decodeContent(content) };
+}
+
+function decodeRetry(encoded: unknown): Retry {
+  assert(Array.isArray(encoded) && encoded.length === 3, "a retry has three fields");
+  const [op, actor, counter] = encoded as unknown[];
+  assert(typeof op === "string", "a retry names its operation");
+  return { op, dot: decodeDot(actor, counter) };
+}
+
+function decodeMinting(encoded: unknown): Minting {
+  assert(Array.isArray(encoded) && encoded.length === 4, "a minting has four fields");
+  const time: unknown = encoded[3];
+  assert(isCount(time), "a minting has a time");
+  return { ...decodeRetry(encoded.slice(0, 3)), time };
+}
+
+function decodeTenure(encoded: unknown): Tenure | null {
+  if (encoded === null) return null;
+  assert(Array.isArray(encoded) && encoded.length === 3, "a tenure has three fields");
+  const [actor, incarnation, minted] = encoded as unknown[];
+  assert(typeof actor === "string" && isActorId(actor), "a tenure names its actor");
+  assert(isCount(incarnation), "a tenure names its incarnation");
+  assert(Array.isArray(minted), "a tenure lists what was minted");
+  return { actor, incarnation, minted: minted.map(decodeMinting) };
+}
+
+/**
+ * Values in the result are views of `bytes`.
+ *
+ * @throws CodecError when the bytes are not an entry
+ */
+export function decodeEntry(bytes: Uint8Array): DecodedEntry {
+  const encoded = decode(bytes);
+  try {
+    assert(Array.isArray(encoded) && encoded.length === 4, "an entry has four fields");
+    const [context, siblings, retries, tenure] = encoded as unknown[];
+    assert(Array.isArray(siblings) && Array.isArray(retries), "an entry has lists");
+    const entry: Entry = {
+      context: CausalContext.decode(context),
+      siblings: siblings.map(decodeSibling),
+      retries: retries.map(decodeRetry),
+    };
+    for (const { dot } of entry.siblings) {
+      assert(entry.context.covers(dot), "an entry has seen its own siblings");
+    }
+    return { entry, tenure: decodeTenure(tenure) };
+  } catch (error) {
+    throw new CodecError(`not an entry: ${error instanceof Error ? error.message : "malformed"}`);
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * An entry: what one replica knows of one key.
+ *
+ * It is the context of every write that the replica has seen, and the siblings among them that are
+ * still alive. A dot in the context with no sibling was overwritten; a dot in neither is news. That
+ * is all a merge needs: a sibling survives if both sides have it, or if the other side has not seen
+ * its dot (the ORSWOT of Riak, dotted version vector sets of Preguiça et al., 2012). A delete is a
+ * sibling without content, an expired value one whose time has passed: both go on covering what
+ * they replaced until collection has made sure that every primary knows.
+ *
+ * **Retries.** A frontend that heard nothing from a coordinator asks another one. The first may yet
+ * have minted a dot: then one write has two. Left alone, the second dot would come back as a false
+ * sibling after a client had overwritten the first. So each sibling carries its write's operation
+ * id, a coordinator that mints on a retry notes (operation, dot), and once any dot of an operation
+ * is covered, all of its dots are. Merging stays a join: contexts, notes and "covered" only grow.
+ *
+ * Limits belong to a client's write, never here: a merge neither refuses nor prunes.
+ */
+import { assert } from "./assert.ts";
+import { CausalContext, type Dot } from "./causal-context.ts";
+import type { OpId } from "./ids.ts";
+import type { KeyedHash } from "./keyed-hash.ts";
+import type { Digest } from "./store.ts";
+import { type Hlc, type Millis, millisOfHlc } from "./time.ts";
+
+/** What a client stored; absent (null) in a tombstone. */
+export interface Content {
+  readonly value: Uint8Array;
+  readonly contentType: string;
+  readonly contentEncoding: string | null;
+  readonly contentLanguage: string | null;
+  readonly contentDisposition: string | null;
+  /** JSON text. */
+  readonly metadata: string | null;
+  readonly tags: readonly string[];
+}
+
+export interface Sibling {
+  readonly dot: Dot;
+  readonly time: Hlc;
+  readonly op: OpId;
+  /** Never served from this instant on; 0 for never. */
+  readonly expiresAt: Millis;
+  readonly content: Content | null;
+}
+
+/** A note that the operation was minted a second time, under this dot. */
+export interface Retry {
+  readonly op: OpId;
+  readonly dot: Dot;
+}
+
+export interface Entry {
+  readonly context: CausalContext;
+  /** Ascending by actor, then counter. */
+  readonly siblings: readonly Sibling[];
+  readonly retries: readonly Retry[];
+}
+
+export const emptyEntry: Entry = { context: CausalContext.empty, siblings: [], retries: [] };
+
+function compareDots(a: Dot, b: Dot): number {
+  if (a.actor !== b.actor) return a.actor < b.actor ? -1 : 1;
+  return a.counter - b.counter;
+}
+
+const sameDot = (a: Dot, b: Dot): boolean => a.counter === b.counter && a.actor === b.actor;
+
+const hasDot = (siblings: readonly Sibling[], dot: Dot): boolean =>
+  siblings.some((sibling) => sameDot(sibling.dot, dot));
+
+function joinRetries(a: readonly Retry[], b: readonly Retry[]): readonly Retry[] {
+  if (b.length === 0) return a;
+  if (a.length === 0) return b;
+  const joined = [...a];
+  for (const retry of b) {
+    if (!a.some((known) => sameDot(known.dot, retry.dot))) joined.push(retry);
+  }
+  return joined.sort((x, y) => compareDots(x.dot, y.dot));
+}
+
+/** Drops siblings whose operation is covered under another of its dots. */
+function settleRetries(entry: Entry): Entry {
+  if (entry.retries.length === 0) return entry;
+  const coveredOps = new Set<OpId>();
+  for (const { op, dot } of entry.retries) {
+    if (entry.context.covers(dot) && !hasDot(entry.siblings, dot)) coveredOps.add(op);
+  }
+  if (coveredOps.size === 0) return entry;
+  return { ...entry, siblings: entry.siblings.filter((sibling) => !coveredOps.has(sibling.op)) };
+}
+
+/**
+ * Notes further dots of operations that are known to have been minted twice: those of siblings, and
+ * those that the caller remembers. A local step, not part of the merge; it only adds.
+ */
+export function noteAliases(entry: Entry, remembered: readonly Retry[]): Entry {
+  if (entry.retries.length === 0) return entry;
+  const isRetried = ({ op }: { readonly op: OpId }): boolean =>
+    entry.retries.some((retry) => retry.op === op);
+  const aliases = [...entry.siblings, ...remembered]
+    .filter((alias) => isRetried(alias) && entry.context.covers(alias.dot))
+    .map(({ op, dot }) => ({ op, dot }));
+  return settleRetries({ ...entry, retries: joinRetries(entry.retries, aliases) });
+}
+
+/** The join of two entries of one key: commutative, associative, idempotent. */
+export function merge(a: Entry, b: Entry): Entry {
+  const kept = a.siblings.filter(
+    (sibling) => hasDot(b.siblings, sibling.dot) || !b.context.covers(sibling.dot),
+  );
+  const gained = b.siblings.filter((sibling) => !a.context.covers(sibling.dot));
+  const siblings = gained.length === 0 ? kept : [...kept, ...gained];
+  if (gained.length > 0) siblings.sort((x, y) => compareDots(x.dot, y.dot));
+  return settleRetries({
+    context: a.context.join(b.context),
+    siblings,
+    retries: joinRetries(a.retries, b.retries),
+  });
+}
+
+/** The same knowledge: equal contexts, equal siblings (a dot names one content for ever). */
+export function sameKnowledge(a: Entry, b: Entry): boolean {
+  if (a.siblings.length !== b.siblings.length || a.retries.length !== b.retries.length)
+    return false;
+  return (
+    a.siblings.every((sibling) => hasDot(b.siblings, sibling.dot)) && a.context.equals(b.context)
+  );
+}
+
+export interface Mint {
+  readonly sibling: Sibling;
+  /** What the write replaces. */
+  readonly covers: CausalContext;
+  /** Whether another coordinator may already have minted this operation. */
+  readonly isRetry: boolean;
+}
+
+/** The entry after a write: what its context covers goes, the new sibling comes. */
+export function applyMint(entry: Entry, mint: Mint): Entry {
+  const { sibling, covers } = mint;
+  assert(!entry.context.covers(sibling.dot), "a dot is minted once");
+  assert(!covers.covers(sibling.dot), "a write does not cover itself");
+  const siblings = entry.siblings.filter((other) => !covers.covers(other.dot));
+  siblings.push(sibling);
+  siblings.sort((x, y) => compareDots(x.dot, y.dot));
+  const retry: Retry = { op: sibling.op, dot: sibling.dot };
+  return settleRetries({
+    context: entry.context.join(covers).with(sibling.dot),
+    siblings,
+    retries: mint.isRetry ? joinRetries(entry.retries, [retry]) : entry.retries,
+  });
+}
+
+/** Whether a read may serve it. */
+export const isLive = (sibling: Sibling, now: Millis): boolean =>
+  sibling.content !== null && (sibling.expiresAt === 0 || now < sibling.expiresAt);
+
+/** Newest first by the write's time, ties broken by the dot: the same order on every frontend. */
+export function newestFirst(a: Sibling, b: Sibling): number {
+  return b.time - a.time || compareDots(b.dot, a.dot);
+}
+
+/** The live values that a client can be shown, newest first, an operation's second dot left out. */
+export function liveSiblings(entry: Entry, now: Millis): readonly Sibling[] {
+  const live = entry.siblings.filter((sibling) => isLive(sibling, now));
+  if (live.length < 2) return live;
+  live.sort(newestFirst);
+  return live.filter((s, i) => live.findIndex((other) => other.op === s.op) === i);
+}
+
+/**
+ * The context of an answer that showed only `shown`: everything seen, but for the live siblings
+ * that were not shown. A client that writes it back overwrites nobody whom it has not seen.
+ */
+export function contextShowing(
+  entry: Entry,
+  shown: readonly Sibling[],
+  now: Millis,
+): CausalContext {
+  let context = entry.context;
+  for (const sibling of entry.siblings) {
+    const isShown = shown.some((other) => other.op === sibling.op);
+    if (!isShown && isLive(sibling, now)) context = context.without(sibling.dot);
+  }
+  return context;
+}
+
+/** When expiry or collection should next look at the entry; 0 for never. */
+export function dueAt(entry: Entry): Millis {
+  let due = 0;
+  for (const sibling of entry.siblings) {
+    const at = sibling.content === null ? millisOfHlc(sibling.time) : sibling.expiresAt;
+    if (at !== 0 && (due === 0 || at < due)) due = at;
+  }
+  return due;
+}
+
+const dotText = (dot: Dot): string => `${dot.actor}.${dot.counter}`;
+
+/** Equal exactly when two replicas know the same of the key. */
+export function digestOf(entry: Entry, hash: KeyedHash): Digest {
+  let text = entry.context.toString();
+  for (const sibling of entry.siblings) text += `|${dotText(sibling.dot)}`;
+  for (const retry of entry.retries) text += `~${retry.op}${dotText(retry.dot)}`;
+  return hash.digest(text);
+}
+
+/** A strong validator of the versions shown (RFC 9110, 8.8.3), quotes included. */
+export function etagOf(shown: readonly Sibling[], hash: KeyedHash): string {
+  const dots = shown.map((sibling) => dotText(sibling.dot)).sort();
+  return `"${hash.hex(dots.join("|"))}"`;
+}
+
+export const valueBytes = (siblings: readonly Sibling[]): number =>
+  siblings.reduce((sum, sibling) => sum + (sibling.content?.value.length ?? 0), 0);

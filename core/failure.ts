@@ -1,0 +1,25 @@
+/**
+ * Expected failures are values, with the numbers that a person needs to act on them. The codes are
+ * the HTTP contract's; the frontend adds status and title.
+ */
+export type FailureCode =
+  | "invalid-option"
+  | "invalid-context"
+  | "precondition-failed"
+  | "too-many-siblings"
+  | "value-too-large"
+  | "overloaded"
+  | "quorum-unavailable"
+  | "context-not-reached"
+  | "quorum-timeout"
+  | "insufficient-storage";
+
+export interface Failure {
+  readonly code: FailureCode;
+  /** One sentence in words that a person can act on. */
+  readonly detail: string;
+  readonly required?: number;
+  readonly achieved?: number;
+  readonly option?: string;
+  readonly limit?: number;
+}

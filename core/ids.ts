@@ -1,0 +1,31 @@
+import { assert } from "./assert.ts";
+import type { Prng } from "./prng.ts";
+
+/** A replica's name in the ring, as operators write it: `r1`. */
+export type ReplicaId = string;
+
+/**
+ * One incarnation of a replica: eight base64url characters, 48 random bits. A replica that may have
+ * forgotten any of its past goes on under a new actor, so that no version is ever named twice.
+ */
+export type ActorId = string;
+
+/** Names one client's write for as long as it may be in flight, so that it counts once. */
+export type OpId = string;
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const REPLICA_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/;
+const ACTOR_ID = /^[A-Za-z0-9_-]{8}$/;
+
+export const isReplicaId = (text: string): boolean => REPLICA_ID.test(text);
+export const isActorId = (text: string): boolean => ACTOR_ID.test(text);
+
+function randomText(prng: Prng, length: number): string {
+  let text = "";
+  for (let i = 0; i < length; i++) text += ALPHABET.charAt(prng.below(64));
+  assert(text.length === length, "a character went missing");
+  return text;
+}
+
+export const newActorId = (prng: Prng): ActorId => randomText(prng, 8);
+export const newOpId = (prng: Prng): OpId => randomText(prng, 10);

@@ -1,0 +1,44 @@
+/**
+ * A store key is `namespace 0x00 key`. A namespace has no NUL, so the first one ends it; the key
+ * after it may hold any code point.
+ */
+import { assert } from "./assert.ts";
+import { KEY_BYTES_MAX, NAMESPACE_CHARS_MAX } from "./limits.ts";
+import type { StoreKey } from "./store.ts";
+
+const NAMESPACE = new RegExp(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,${NAMESPACE_CHARS_MAX - 1}}$`);
+const encoder = new TextEncoder();
+
+export const isNamespace = (text: string): boolean => NAMESPACE.test(text);
+
+/** The length of a text in UTF-8. */
+export const utf8Length = (text: string): number => encoder.encode(text).length;
+
+/** @throws AssertionFailure when the parts were not checked before */
+export function storeKey(namespace: string, key: string): StoreKey {
+  assert(isNamespace(namespace), "the namespace was checked before");
+  assert(key.length > 0 && key.length <= KEY_BYTES_MAX, "the key was checked before");
+  return `${namespace}\0${key}`;
+}
+
+export const namespaceOf = (key: StoreKey): string => key.slice(0, key.indexOf("\0"));
+export const keyOf = (key: StoreKey): string => key.slice(key.indexOf("\0") + 1);
+
+/**
+ * Compares by code point, which is the order of the UTF-8 bytes; JavaScript's own order of strings
+ * is that of UTF-16, where U+FF5E comes after U+1F600.
+ */
+export function compareUtf8(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x === y) continue;
+    const high = x >= 0xd800 && y >= 0xd800;
+    return high ? rotateSurrogates(x) - rotateSurrogates(y) : x - y;
+  }
+  return a.length - b.length;
+}
+
+/** Puts surrogates (code points above U+FFFF) after U+E000 … U+FFFF. */
+const rotateSurrogates = (unit: number): number => (unit >= 0xe000 ? unit - 0x800 : unit + 0x2000);

@@ -1,0 +1,48 @@
+/** Every bound in one place, with its arithmetic beside it. Bytes unless the name says otherwise. */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** From the HTTP contract. */
+export const NAMESPACE_CHARS_MAX = 64;
+export const KEY_BYTES_MAX = 512;
+export const METADATA_BYTES_MAX = 1024;
+export const TAGS_COUNT_MAX = 32;
+export const TAG_CHARS_MAX = 128;
+export const CONTEXT_TOKEN_BYTES_MAX = 4 * KIB;
+export const TTL_SECONDS_MIN = 0.001;
+export const TTL_SECONDS_MAX = 315_360_000;
+export const TIMEOUT_MS_MAX = 60_000;
+export const BATCH_OPS_MAX = 1000;
+export const LIST_KEYS_MAX = 1000;
+
+/** The default of `maxValueBytes`. */
+export const VALUE_BYTES_DEFAULT = MIB;
+/**
+ * The highest `maxValueBytes` that a namespace may ask for. A record of the Durable Object's SQLite
+ * is split over rows of under 2 MB, so its row limit does not bind; memory does: a coordinator holds
+ * a value once as it came in and once encoded, for each of some ten requests, within 128 MB.
+ */
+export const VALUE_BYTES_MAX = 5 * MIB;
+
+/** The header values stored with a value (`Content-Type` and its kin), each at most. */
+export const STORED_HEADER_CHARS_MAX = 1024;
+
+/** A client's write that would leave more siblings than this is refused (409). */
+export const SIBLINGS_COUNT_DEFAULT = 100;
+/** The same, counted in bytes of values: 100 siblings of 1 MiB would not fit into one message. */
+export const SIBLINGS_BYTES_MAX = 32 * MIB;
+
+/**
+ * One message between nodes. Merging may bring together what up to 5 coordinators each allowed
+ * (5 x 32 MiB); merges never refuse, so a message must be able to carry that.
+ */
+export const MESSAGE_BYTES_MAX = 192 * MIB;
+/** message > list > entry > siblings > sibling > content > tags, and one to spare. */
+export const MESSAGE_DEPTH_MAX = 8;
+
+export const MEMBERS_COUNT_MAX = 1024;
+/** N of 5 at most: a Durable Object has six outgoing connections at once. */
+export const N_MAX = 5;
+export const PARTITIONS_COUNT_MAX = 65_536;
+export const NAMESPACES_COUNT_MAX = 10_000;

@@ -1,0 +1,208 @@
+/**
+ * Everything that nodes say to each other: one union, defined once as a table.
+ *
+ * The table below gives each message its fields and their kinds; types, encoder and decoder follow
+ * from it. On the wire a body is an array, the number of its kind first, so a new kind is appended
+ * and never inserted. Every message is idempotent: it may be lost, repeated, delayed, reordered.
+ */
+import { assert } from "./assert.ts";
+import { CausalContext } from "./causal-context.ts";
+import { CodecError, decode, encode } from "./codec.ts";
+
+interface FieldTypes {
+  text: string;
+  /** A non-negative safe integer. */
+  count: number;
+  flag: boolean;
+  bytes: Uint8Array;
+  bytesOrNull: Uint8Array | null;
+  context: CausalContext;
+  contextOrNull: CausalContext | null;
+  /** A list whose items the receiver checks. */
+  list: readonly unknown[];
+}
+type FieldKind = keyof FieldTypes;
+type Fields = Readonly<Record<string, FieldKind>>;
+
+/**
+ * Requests. `store` with `ack`: 0 answers when received, 1 when durable, 2 both times.
+ * `coordinate` carries the write and the numbers to reach; its quorum is a list because the rules
+ * are all numbers and flags (see `rulesToList`).
+ */
+const REQUESTS = {
+  ping: {},
+  read: { key: "text", digestOnly: "flag" },
+  store: { key: "text", entry: "bytes", hintFor: "text", ack: "count" },
+  coordinate: {
+    key: "text",
+    op: "text",
+    isRetry: "flag",
+    content: "list",
+    ttlMs: "count",
+    covers: "contextOrNull",
+    ifMatch: "list",
+    ifNoneMatch: "list",
+    rules: "list",
+    zone: "text",
+  },
+  inspect: { key: "text" },
+  status: {},
+  document: { document: "bytes" },
+  deliver: { items: "list" },
+  keys: { namespace: "text", prefix: "text", after: "text", limit: "count" },
+} as const satisfies Record<string, Fields>;
+
+/**
+ * Replies. `held`: the digest is 0 for "nothing"; `isUnknown` says that the replica may have lost
+ * what it had. `stale`: the caller's or the callee's cluster document is behind; nothing was done.
+ */
+const REPLIES = {
+  pong: {},
+  held: { digest: "count", entry: "bytesOrNull", isUnknown: "flag" },
+  stored: { durable: "flag" },
+  coordinated: { created: "flag", entry: "bytes", actor: "text", counter: "count", tally: "list" },
+  failed: { code: "text", detail: "text", numbers: "list", context: "contextOrNull" },
+  inspected: { entry: "bytesOrNull", hints: "list" },
+  report: { report: "list" },
+  documented: { document: "bytes" },
+  listed: { keys: "list", complete: "flag" },
+  stale: { document: "bytes" },
+  refused: { code: "text" },
+} as const satisfies Record<string, Fields>;
+
+type BodyOf<Table extends Record<string, Fields>> = {
+  [Kind in keyof Table]: { readonly kind: Kind } & {
+    readonly [Name in keyof Table[Kind]]: FieldTypes[Table[Kind][Name]];
+  };
+}[keyof Table];
+
+export type Request = BodyOf<typeof REQUESTS>;
+export type Reply = BodyOf<typeof REPLIES>;
+export type RequestOf<Kind extends Request["kind"]> = Extract<Request, { kind: Kind }>;
+export type ReplyOf<Kind extends Reply["kind"]> = Extract<Reply, { kind: Kind }>;
+
+export interface RequestMessage {
+  readonly type: "request";
+  /** Names the call to its caller; a reply repeats it. */
+  readonly call: number;
+  /** Of the caller's cluster document. */
+  readonly stamp: number;
+  /** How long the caller will still wait, in ms: nobody needs work done after that. */
+  readonly budgetMs: number;
+  /** W3C traceparent, or empty. */
+  readonly trace: string;
+  readonly body: Request;
+}
+
+export interface ReplyMessage {
+  readonly type: "reply";
+  readonly call: number;
+  readonly body: Reply;
+}
+
+export type Message = RequestMessage | ReplyMessage;
+
+interface Layout {
+  readonly kind: string;
+  readonly code: number;
+  readonly names: readonly string[];
+  readonly kinds: readonly FieldKind[];
+}
+
+function layoutsOf(table: Record<string, Fields>): readonly Layout[] {
+  return Object.entries(table).map(([kind, fields], code) => ({
+    kind,
+    code,
+    names: Object.keys(fields),
+    kinds: Object.values(fields),
+  }));
+}
+
+const requestLayouts = layoutsOf(REQUESTS);
+const replyLayouts = layoutsOf(REPLIES);
+const byKind = (layouts: readonly Layout[]): ReadonlyMap<string, Layout> =>
+  new Map(layouts.map((layout) => [layout.kind, layout]));
+const requestByKind = byKind(requestLayouts);
+const replyByKind = byKind(replyLayouts);
+
+function encodeBody(
+  layout: Layout | undefined,
+  body: Readonly<Record<string, unknown>>,
+): unknown[] {
+  assert(layout !== undefined, "a message of the table");
+  const out: unknown[] = [layout.code];
+  for (const name of layout.names) {
+    const value = body[name];
+    out.push(value instanceof CausalContext ? value.encode() : value);
+  }
+  return out;
+}
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function decodeField(kind: FieldKind, value: unknown): unknown {
+  if (kind === "context") return CausalContext.decode(value);
+  if (kind === "contextOrNull") return value === null ? null : CausalContext.decode(value);
+  const isFine =
+    kind === "text"
+      ? typeof value === "string"
+      : kind === "count"
+        ? isCount(value)
+        : kind === "flag"
+          ? typeof value === "boolean"
+          : kind === "list"
+            ? Array.isArray(value)
+            : value instanceof Uint8Array || (kind === "bytesOrNull" && value === null);
+  assert(isFine, `a field is no ${kind}`);
+  return value;
+}
+
+function decodeBody(layouts: readonly Layout[], encoded: unknown): unknown {
+  assert(Array.isArray(encoded) && typeof encoded[0] === "number", "a body names its kind");
+  const layout = layouts[encoded[0]];
+  assert(layout !== undefined, "a known kind of message");
+  assert(encoded.length === layout.names.length + 1, `${layout.kind} has all of its fields`);
+  const body: Record<string, unknown> = { kind: layout.kind };
+  for (const [i, name] of layout.names.entries()) {
+    body[name] = decodeField(layout.kinds[i] as FieldKind, encoded[i + 1]);
+  }
+  return body;
+}
+
+/** The bytes of a message; the decoder gives back an equal one. */
+export function encodeMessage(message: Message): Uint8Array {
+  if (message.type === "reply") {
+    return encode([message.call, encodeBody(replyByKind.get(message.body.kind), message.body)]);
+  }
+  const body = encodeBody(requestByKind.get(message.body.kind), message.body);
+  return encode([message.call, body, message.stamp, message.budgetMs, message.trace]);
+}
+
+/**
+ * Bytes in the result are views of the input.
+ *
+ * @throws CodecError for anything but one whole message
+ */
+export function decodeMessage(bytes: Uint8Array): Message {
+  const encoded = decode(bytes);
+  try {
+    assert(Array.isArray(encoded), "a message is a list");
+    const [call, body, stamp, budgetMs, trace] = encoded as unknown[];
+    assert(isCount(call), "a message names its call");
+    if (encoded.length === 2) {
+      return { type: "reply", call: call as number, body: decodeBody(replyLayouts, body) as Reply };
+    }
+    assert(encoded.length === 5, "a request has five parts");
+    assert(isCount(stamp) && isCount(budgetMs) && typeof trace === "string", "a request's parts");
+    return {
+      type: "request",
+      call: call as number,
+      stamp: stamp as number,
+      budgetMs: budgetMs as number,
+      trace,
+      body: decodeBody(requestLayouts, body) as Request,
+    };
+  } catch (error) {
+    throw new CodecError(`not a message: ${error instanceof Error ? error.message : "malformed"}`);
+  }
+}

@@ -1,0 +1,173 @@
+/** What a client asks of a node and what it is told: the boundary between HTTP and the machines. */
+import type { CausalContext } from "./causal-context.ts";
+import type { Content, Entry, Sibling } from "./entry.ts";
+import type { Failure } from "./failure.ts";
+import type { QuorumOptions } from "./quorum-options.ts";
+import type { StoreKey } from "./store.ts";
+import type { Tally } from "./tally.ts";
+import type { Millis } from "./time.ts";
+
+export interface GetOperation {
+  readonly kind: "get";
+  readonly key: StoreKey;
+  readonly options: QuorumOptions;
+  /** A session read: the answer must include all that this names. */
+  readonly session: CausalContext | null;
+}
+
+/** `If-Match` and `If-None-Match` of a write: entity tags with their quotes, or `*`. */
+export interface Precondition {
+  readonly ifMatch: readonly string[];
+  readonly ifNoneMatch: readonly string[];
+}
+
+export interface WriteOperation {
+  readonly kind: "write";
+  readonly key: StoreKey;
+  readonly options: QuorumOptions;
+  /** null: a delete. */
+  readonly content: Content | null;
+  /** How long the value lives, from the coordinator's clock; 0 for ever. */
+  readonly ttlMs: Millis;
+  /** What it replaces; null: what the coordinator holds. */
+  readonly context: CausalContext | null;
+  readonly precondition: Precondition | null;
+}
+
+/** What each replica of the key's preference list itself holds, asked one by one. */
+export interface ExplainOperation {
+  readonly kind: "explain";
+  readonly key: StoreKey;
+}
+
+/** What every member of the ring says of itself. */
+export interface StatusOperation {
+  readonly kind: "status";
+}
+
+/** Creates or changes a namespace on a majority of the members. */
+export interface ConfigureOperation {
+  readonly kind: "configure";
+  readonly namespace: string;
+  readonly settings: NamespaceSettings;
+}
+
+/** One page of a namespace's live keys, by a covering read of the partitions. */
+export interface ListOperation {
+  readonly kind: "list";
+  readonly namespace: string;
+  readonly prefix: string;
+  /** Exclusive; empty from the start. */
+  readonly after: string;
+  readonly limit: number;
+}
+
+export type Operation =
+  | GetOperation
+  | WriteOperation
+  | ExplainOperation
+  | StatusOperation
+  | ConfigureOperation
+  | ListOperation;
+
+/** The settings of a namespace as the HTTP contract spells them. */
+export interface NamespaceSettings {
+  readonly n: number;
+  readonly r: number | "one" | "quorum" | "all";
+  readonly w: number | "one" | "quorum" | "all";
+  readonly dw: number | "one" | "quorum" | "all";
+  /** Seconds; null: values live for ever unless the write says otherwise. */
+  readonly ttl: number | null;
+  readonly maxValueBytes: number;
+  readonly maxBytes: number | null;
+  readonly trustedContent: boolean;
+}
+
+export interface GetResult {
+  readonly kind: "got";
+  /** The join of what the replicas answered, tombstones and expired values included. */
+  readonly entry: Entry;
+  readonly tally: Tally;
+}
+
+export interface WriteResult {
+  readonly kind: "written";
+  /** The coordinator held no live value for the key. */
+  readonly created: boolean;
+  /** What was minted; its content is there only when the body was asked for. */
+  readonly sibling: Sibling;
+  /** What the client may claim to have seen now. */
+  readonly context: CausalContext;
+  readonly siblingCount: number;
+  readonly tally: Tally;
+}
+
+export interface ReplicaReport {
+  readonly id: string;
+  readonly role: "primary" | "fallback";
+  readonly reachable: boolean;
+  /** What it holds as an owner, or else as a hint; null: nothing. */
+  readonly entry: Entry | null;
+  /** The replica that the copy is kept for, when it is a hint. */
+  readonly hintFor: string | null;
+  readonly byteCount: number;
+}
+
+export interface ExplainResult {
+  readonly kind: "explained";
+  readonly partition: number;
+  readonly preferenceList: readonly string[];
+  readonly n: number;
+  readonly replicas: readonly ReplicaReport[];
+}
+
+/** What a replica says of itself. */
+export interface ReplicaStatus {
+  readonly keyCount: number;
+  readonly byteCount: number;
+  readonly hintsHeld: readonly (readonly [target: string, count: number])[];
+  readonly lastAntiEntropy: readonly (readonly [peer: string, at: Millis])[];
+}
+
+export interface StatusResult {
+  readonly kind: "status";
+  /** null: the member did not answer. */
+  readonly members: readonly (readonly [id: string, status: ReplicaStatus | null])[];
+}
+
+export interface ConfigureResult {
+  readonly kind: "configured";
+  readonly created: boolean;
+}
+
+export interface ListedKey {
+  readonly name: string;
+  /** 0: never. */
+  readonly expiresAt: Millis;
+  readonly metadata: string | null;
+}
+
+export interface ListResult {
+  readonly kind: "listed";
+  readonly keys: readonly ListedKey[];
+  readonly complete: boolean;
+  /** The last key that was looked at: where the next page goes on. */
+  readonly cursor: string;
+}
+
+/** The operation did not do what was asked; a write may yet surface unless the code is a 4xx. */
+export interface FailedResult {
+  readonly kind: "failed";
+  readonly failure: Failure;
+  /** With `too-many-siblings`: what to resolve them with. */
+  readonly context: CausalContext | null;
+}
+
+export type Result =
+  | GetResult
+  | WriteResult
+  | ExplainResult
+  | StatusResult
+  | ConfigureResult
+  | ListResult
+  | FailedResult;

@@ -1,0 +1,183 @@
+/**
+ * The consistency options of one request, from what the client wrote to numbers.
+ *
+ * Three sources in order: the request's own options, the namespace's settings, the deployment's
+ * defaults. What a request says explicitly is checked against the rest and refused when it cannot
+ * hold (`r > n`, `pr > r`); what comes from a default yields to it instead (`w=1` alone lowers the
+ * default `dw` to 1).
+ */
+import { assert } from "./assert.ts";
+import { TIMEOUT_MS_MAX } from "./limits.ts";
+
+export const QUORUM_WORDS = ["one", "quorum", "all"] as const;
+export type QuorumWord = (typeof QUORUM_WORDS)[number];
+export type QuorumValue = number | QuorumWord;
+
+export const CONSISTENCY_WORDS = ["one", "quorum", "all", "local_quorum", "strict"] as const;
+export type ConsistencyWord = (typeof CONSISTENCY_WORDS)[number];
+
+/** What a request names; a missing member was not named. Types are checked, ranges are not yet. */
+export interface QuorumOptions {
+  readonly n?: number;
+  readonly r?: QuorumValue;
+  readonly w?: QuorumValue;
+  readonly pr?: QuorumValue;
+  readonly pw?: QuorumValue;
+  readonly dw?: QuorumValue;
+  readonly zones?: number;
+  readonly sloppy?: boolean;
+  readonly notfoundOk?: boolean;
+  readonly basicQuorum?: boolean;
+  readonly timeoutMs?: number;
+  readonly consistency?: ConsistencyWord;
+  readonly returnBody?: boolean;
+}
+
+/** What a namespace or the deployment says where a request does not. */
+export interface QuorumDefaults {
+  readonly n: number;
+  readonly r: QuorumValue;
+  readonly w: QuorumValue;
+  readonly dw: QuorumValue;
+  readonly timeoutMs: number;
+}
+
+/** Numbers only, every relation between them holds. */
+export interface QuorumRules {
+  readonly n: number;
+  readonly r: number;
+  readonly w: number;
+  /** At most r. */
+  readonly pr: number;
+  /** At most w. */
+  readonly pw: number;
+  /** At most w. */
+  readonly dw: number;
+  readonly zones: number;
+  readonly sloppy: boolean;
+  readonly notfoundOk: boolean;
+  readonly basicQuorum: boolean;
+  readonly timeoutMs: number;
+  readonly returnBody: boolean;
+  /** Strict reads bring a write quorum up to date before they answer. */
+  readonly strict: boolean;
+  /** Only replicas in the frontend's zone count. */
+  readonly local: boolean;
+}
+
+/** An option that cannot be met by any cluster state: the client's mistake. */
+export interface OptionError {
+  readonly option: string;
+  readonly limit: number;
+  readonly detail: string;
+}
+
+export type Resolution =
+  | { readonly ok: true; readonly rules: QuorumRules }
+  | { readonly ok: false; readonly error: OptionError };
+
+/** The smallest number that any two of its size out of n share a member: n/2 + 1. */
+export const majority = (n: number): number => Math.floor(n / 2) + 1;
+
+function toNumber(value: QuorumValue, n: number): number {
+  if (value === "one") return Math.min(1, n);
+  if (value === "quorum") return majority(n);
+  return value === "all" ? n : value;
+}
+
+class RangeBreach extends Error {
+  readonly error: OptionError;
+  constructor(error: OptionError) {
+    super(error.detail);
+    this.error = error;
+  }
+}
+
+interface Range {
+  readonly least: number;
+  readonly most: number;
+  /** What the upper bound is, in words: `n`, `r`. */
+  readonly bound: string;
+}
+
+function checked(option: string, value: number, range: Range): number {
+  if (Number.isInteger(value) && value >= range.least && value <= range.most) return value;
+  const { least, most, bound } = range;
+  const upper = bound === `${most}` ? bound : `${bound} (${most})`;
+  const detail = `${option}=${value} is out of range: it must be between ${least} and ${upper}.`;
+  throw new RangeBreach({ option, limit: value < least ? least : most, detail });
+}
+
+interface PickSpec {
+  readonly fallback: QuorumValue;
+  readonly n: number;
+  readonly range: Range;
+}
+
+/** An explicit number is checked against the bound; a default yields to it. */
+function pick(option: string, explicit: QuorumValue | undefined, spec: PickSpec): number {
+  if (explicit === undefined) return Math.min(toNumber(spec.fallback, spec.n), spec.range.most);
+  return checked(option, toNumber(explicit, spec.n), spec.range);
+}
+
+function resolveN(options: QuorumOptions, most: number): number {
+  const range = { least: 1, most, bound: "the namespace's N" };
+  return options.n === undefined ? most : checked("n", options.n, range);
+}
+
+function shorthand(word: ConsistencyWord | undefined): QuorumValue | undefined {
+  return word === "strict" || word === "local_quorum" ? "quorum" : word;
+}
+
+function resolveOrThrow(
+  options: QuorumOptions,
+  defaults: QuorumDefaults,
+  zoneCount: number,
+): QuorumRules {
+  const n = resolveN(options, defaults.n);
+  const word = shorthand(options.consistency);
+  const strict = options.consistency === "strict";
+  const replies = { least: 1, most: n, bound: "n" };
+  const r = pick("r", options.r ?? word, { fallback: defaults.r, n, range: replies });
+  const w = pick("w", options.w ?? word, { fallback: defaults.w, n, range: replies });
+  const fallback = strict ? "quorum" : 0;
+  const ofReads: PickSpec = { fallback, n, range: { least: 0, most: r, bound: "r" } };
+  const ofWrites: PickSpec = { fallback, n, range: { least: 0, most: w, bound: "w" } };
+  const zoneRange = { least: 0, most: zoneCount, bound: "the number of zones" };
+  const timeRange = { least: 1, most: TIMEOUT_MS_MAX, bound: `${TIMEOUT_MS_MAX}` };
+  return {
+    n,
+    r,
+    w,
+    pr: pick("pr", options.pr, ofReads),
+    pw: pick("pw", options.pw, ofWrites),
+    dw: pick("dw", options.dw, { ...ofWrites, fallback: defaults.dw }),
+    zones: checked("zones", options.zones ?? 0, zoneRange),
+    sloppy: options.sloppy ?? !strict,
+    notfoundOk: options.notfoundOk ?? true,
+    basicQuorum: options.basicQuorum ?? false,
+    timeoutMs: checked("timeout", options.timeoutMs ?? defaults.timeoutMs, timeRange),
+    returnBody: options.returnBody ?? false,
+    strict,
+    local: options.consistency === "local_quorum",
+  };
+}
+
+/**
+ * @param zoneCount how many distinct zones the ring has
+ * @returns the rules, or the first option that is out of its range
+ */
+export function resolveOptions(
+  options: QuorumOptions,
+  defaults: QuorumDefaults,
+  zoneCount: number,
+): Resolution {
+  try {
+    const rules = resolveOrThrow(options, defaults, zoneCount);
+    assert(rules.r >= rules.pr && rules.w >= rules.pw && rules.w >= rules.dw, "parts of a whole");
+    return { ok: true, rules };
+  } catch (error) {
+    if (error instanceof RangeBreach) return { ok: false, error: error.error };
+    throw error;
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * The record store of one replica, as the deterministic floors see it.
+ *
+ * Everything here is synchronous: a write is visible to the next read at once, and what finishes
+ * later is durability alone. The node asks for that with a `flush` effect and hears of it as a
+ * `flushed` input; only then may an acknowledgement that promises durability leave (the discipline
+ * of etcd-io/raft's `AsyncStorageWrites`).
+ *
+ * Three spaces share one log:
+ * - entries: what this replica holds as one of a key's owners, one record a key;
+ * - hints: copies kept for another replica that could not be reached, one record a (target, key);
+ * - meta: a few small documents of the replica itself (its incarnation, the cluster document).
+ */
+
+/** `namespace 0x00 key`, both in Unicode; never empty, well-formed UTF-16. See `core/keys.ts`. */
+export type StoreKey = string;
+
+/**
+ * A keyed digest of an entry's versions: a safe integer of 53 bits. Equal digests mean equal
+ * knowledge of the key. Never 0 for an entry that exists.
+ */
+export type Digest = number;
+
+export interface EntryRecord {
+  /** The encoded entry: owned by the store from now on, the caller does not touch it again. */
+  readonly bytes: Uint8Array;
+  /** The partition that the key hashes to. */
+  readonly partition: number;
+  readonly digest: Digest;
+  /** When expiry or collection should next look at the entry, in ms since 1970; 0 for never. */
+  readonly dueAt: number;
+}
+
+/** What the index knows of an entry without reading it. */
+export interface EntrySummary {
+  readonly key: StoreKey;
+  readonly partition: number;
+  readonly digest: Digest;
+  /** Length of the stored record's `bytes`. */
+  readonly byteCount: number;
+}
+
+/** What opening the store found; the replica decides its incarnation by it. */
+export interface Recovery {
+  /** The last run said goodbye and everything it had acknowledged was found. */
+  readonly clean: boolean;
+  /** Bytes of a torn tail that were cut. */
+  readonly tornByteCount: number;
+  /** Records set aside because their checksum did not hold. */
+  readonly corruptCount: number;
+  /** Keys whose newest record is among those set aside, as far as they could be told. */
+  readonly lostKeys: readonly StoreKey[];
+}
+
+export type StoreHealth =
+  /** Writes are taken. */
+  | "writable"
+  /** The disk is full: writes are refused until there is room again; reads go on. */
+  | "full"
+  /** A write or a sync failed: no more writes until the process restarts; reads go on. */
+  | "failed";
+
+/** A record whose checksum does not hold. It is never served: the caller treats it as unknown. */
+export class StoreCorruption extends Error {
+  override readonly name = "StoreCorruption";
+}
+
+export interface Store {
+  readonly recovery: Recovery;
+  health(): StoreHealth;
+
+  /** The newest record's bytes (do not modify). @throws StoreCorruption */
+  readEntry(key: StoreKey): Uint8Array | undefined;
+  /** From the index, without touching the value. */
+  summary(key: StoreKey): EntrySummary | undefined;
+  /** Replaces the key's record. Only called while `health()` is "writable". */
+  writeEntry(key: StoreKey, record: EntryRecord): void;
+  /** Forgets the key altogether. Only collection and the clean-up after a transfer may. */
+  dropEntry(key: StoreKey): void;
+  /** Every entry of a partition, in no particular order; may be iterated while writing. */
+  entriesOf(partition: number): Iterable<EntrySummary>;
+  /** Keys whose `dueAt` is at or before the instant (ms since 1970), earliest first. */
+  due(before: number, countMax: number): readonly StoreKey[];
+
+  /**
+   * Keys that start with the prefix and come after the given one, in the order of their UTF-8
+   * bytes. Only of stores that keep their keys in order; the others are put in order from outside.
+   */
+  keysAfter?(prefix: StoreKey, after: StoreKey, countMax: number): readonly StoreKey[];
+
+  readHint(target: string, key: StoreKey): Uint8Array | undefined;
+  writeHint(target: string, key: StoreKey, bytes: Uint8Array): void;
+  dropHint(target: string, key: StoreKey): void;
+  /** The targets with hints, and how many hints each has. */
+  hintCounts(): ReadonlyMap<string, number>;
+  /** Up to `countMax` keys hinted for a target, oldest first. */
+  hintedKeys(target: string, countMax: number): readonly StoreKey[];
+  /** The targets that hold a hint of this key. */
+  hintTargets(key: StoreKey): readonly string[];
+
+  readMeta(name: string): Uint8Array | undefined;
+  writeMeta(name: string, bytes: Uint8Array): void;
+
+  /** Live entries and the bytes of their records. */
+  stats(): { readonly keyCount: number; readonly byteCount: number };
+}

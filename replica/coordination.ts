@@ -1,0 +1,31 @@
+/**
+ * What coordinators have in common. A coordinator is a small machine for one request: the node feeds
+ * it replies, failures and the time, and does what it says (asks, answers). It decides first; others
+ * act. It lives on after its answer until the last reply is in, to repair what it saw was behind.
+ */
+import type { ReplicaId } from "../core/ids.ts";
+import type { Reply, Request } from "../core/messages.ts";
+import type { Millis } from "../core/time.ts";
+
+/** What a coordinator may do to the world. */
+export interface Outbox<Result> {
+  /** Sends a request; its reply or failure comes back with the same id. */
+  ask(to: ReplicaId, body: Request): void;
+  /** The client's answer; called once. */
+  finish(result: Result): void;
+}
+
+export interface Coordinator {
+  start(now: Millis): void;
+  reply(from: ReplicaId, body: Reply, now: Millis): void;
+  /** The replica cannot be reached: there will be no reply. */
+  failed(from: ReplicaId, now: Millis): void;
+  wake(now: Millis): void;
+  /** When it wants to be woken; Infinity for not at all. */
+  readonly wakeAt: Millis;
+  /** Nothing more will come of it: the node may forget it. */
+  readonly isOver: boolean;
+}
+
+/** How long replicas that are believed dead are waited for when nothing else is left, in ms. */
+export const SUSPECT_PATIENCE_MS = 120;

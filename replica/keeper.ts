@@ -1,0 +1,253 @@
+/**
+ * What one replica does with a key: holds, joins, mints, keeps hints. It owns the records and the
+ * rule that protects them: never say that something was seen which may have been forgotten.
+ *
+ * Every record carries the replica's tenure of the key (see core/entry-codec.ts). The replica's
+ * incarnation ends with any stop that was not clean, so a tenure taken before one is void: the
+ * record may be older than what was minted and sent out under it.
+ */
+import { assert } from "../core/assert.ts";
+import type { CausalContext } from "../core/causal-context.ts";
+import { decode, encode } from "../core/codec.ts";
+import {
+  applyMint,
+  type Content,
+  digestOf,
+  dueAt,
+  type Entry,
+  emptyEntry,
+  merge,
+  noteAliases,
+  type Sibling,
+  sameKnowledge,
+} from "../core/entry.ts";
+import { decodeEntry, encodeEntry, type Tenure } from "../core/entry-codec.ts";
+import { newActorId, type OpId, type ReplicaId } from "../core/ids.ts";
+import type { KeyedHash } from "../core/keyed-hash.ts";
+import { namespaceOf } from "../core/keys.ts";
+import { TIMEOUT_MS_MAX } from "../core/limits.ts";
+import type { Prng } from "../core/prng.ts";
+import { type Digest, type Store, StoreCorruption, type StoreKey } from "../core/store.ts";
+import { HybridClock, hlcFromMillis, type Millis } from "../core/time.ts";
+import { KeyOrder } from "./key-order.ts";
+
+export interface KeeperParts {
+  readonly store: Store;
+  readonly hash: KeyedHash;
+  readonly prng: Prng;
+  /** The partition of a key, by the current ring. */
+  readonly partitionOf: (key: StoreKey) => number;
+  readonly partitionCount: () => number;
+}
+
+export interface Held {
+  readonly entry: Entry;
+  readonly digest: Digest;
+  /** The record as stored, when it is the replica's own and nothing was joined to it. */
+  readonly bytes: Uint8Array | null;
+  /** Something was here and cannot be read: neither "nothing" nor a value may be claimed. */
+  readonly isUnknown: boolean;
+}
+
+export interface MintRequest {
+  readonly key: StoreKey;
+  readonly op: OpId;
+  readonly content: Content | null;
+  readonly ttlMs: Millis;
+  /** What it replaces; null for all that is held. */
+  readonly covers: CausalContext | null;
+  readonly isRetry: boolean;
+  /** The primary that the coordinator stands in for; empty when it is one itself. */
+  readonly hintFor: ReplicaId | "";
+}
+
+export interface Minted {
+  readonly entry: Entry;
+  readonly sibling: Sibling;
+  readonly bytes: Uint8Array;
+}
+
+interface Slot {
+  readonly entry: Entry;
+  readonly tenure: Tenure | null;
+  readonly bytes: Uint8Array | null;
+  readonly isUnknown: boolean;
+}
+
+const emptySlot: Slot = { entry: emptyEntry, tenure: null, bytes: null, isUnknown: false };
+const INCARNATION = "incarnation";
+
+/**
+ * How long, and how many, of its own mintings a replica remembers with the key: a frontend gives up
+ * after a minute at most, and ten times that leaves room for what was on its way.
+ */
+const MINTED_TIME_MAX = hlcFromMillis(10 * TIMEOUT_MS_MAX);
+const MINTED_COUNT_MAX = 32;
+
+export class Keeper {
+  readonly store: Store;
+  readonly clock = new HybridClock();
+  readonly #hash: KeyedHash;
+  readonly #prng: Prng;
+  readonly #partitionCount: () => number;
+  readonly #orders = new Map<string, KeyOrder>();
+  readonly #partitionOf: (key: StoreKey) => number;
+  readonly #incarnation: number;
+  /** Keys whose record was lost to corruption and has not been refilled yet. */
+  readonly #lost: Set<StoreKey>;
+
+  constructor(parts: KeeperParts) {
+    this.store = parts.store;
+    this.#hash = parts.hash;
+    this.#prng = parts.prng;
+    this.#partitionOf = parts.partitionOf;
+    this.#partitionCount = parts.partitionCount;
+    this.#lost = new Set(parts.store.recovery.lostKeys);
+    this.#incarnation = this.#beginIncarnation();
+  }
+
+  get incarnation(): number {
+    return this.#incarnation;
+  }
+
+  /** What the replica can say of the key: its own entry, joined with any hints it keeps of it. */
+  hold(key: StoreKey): Held {
+    const own = this.#readSlot(key, "");
+    let { entry, isUnknown } = own;
+    for (const target of this.store.hintTargets(key)) {
+      const hint = this.#readSlot(key, target);
+      entry = merge(entry, hint.entry);
+      isUnknown ||= hint.isUnknown;
+    }
+    const bytes = entry === own.entry ? own.bytes : null;
+    return { entry, bytes, isUnknown, digest: this.#digest(entry) };
+  }
+
+  /** The replica's own record of the key, hints left aside. */
+  own(key: StoreKey): { readonly bytes: Uint8Array | null; readonly isUnknown: boolean } {
+    return this.#readSlot(key, "");
+  }
+
+  /** The digest alone, from the index when no hint is in the way; null when it cannot be known. */
+  digest(key: StoreKey): Digest | null {
+    if (this.#lost.has(key)) return null;
+    if (this.store.hintTargets(key).length === 0) return this.store.summary(key)?.digest ?? 0;
+    const held = this.hold(key);
+    return held.isUnknown ? null : held.digest;
+  }
+
+  /** Joins an entry that a peer sent into the record, or into the hint for `hintFor`. */
+  absorb(key: StoreKey, incoming: Entry, hintFor: ReplicaId | "", now: Millis): void {
+    for (const sibling of incoming.siblings) this.clock.observe(sibling.time, now);
+    const slot = this.#readSlot(key, hintFor);
+    const joined = noteAliases(merge(slot.entry, incoming), slot.tenure?.minted ?? []);
+    if (slot.bytes !== null && sameKnowledge(joined, slot.entry)) return;
+    this.#writeSlot(key, hintFor, joined, slot.tenure);
+    if (hintFor === "") this.#lost.delete(key);
+  }
+
+  /** What the entry would be after the write, and its bytes; nothing is stored yet. */
+  mint(request: MintRequest, now: Millis): Minted {
+    const { key, hintFor, op, content } = request;
+    const slot = this.#readSlot(key, hintFor);
+    const held = this.hold(key).entry;
+    const tenure = this.#tenureOf(slot) ?? this.#takeTenure(slot);
+    const dot = { actor: tenure.actor, counter: held.context.latest(tenure.actor) + 1 };
+    const time = this.clock.next(now);
+    const expiresAt = request.ttlMs === 0 || content === null ? 0 : now + request.ttlMs;
+    const sibling: Sibling = { dot, time, op, expiresAt, content };
+    const covers = request.covers ?? held.context;
+    const applied = applyMint(held, { sibling, covers, isRetry: request.isRetry });
+    const minted = [{ op, dot, time }, ...tenure.minted]
+      .filter((minting) => time - minting.time < MINTED_TIME_MAX)
+      .slice(0, MINTED_COUNT_MAX);
+    const entry = noteAliases(applied, minted);
+    assert(entry.context.covers(dot), "what was minted has been seen");
+    return { entry, sibling, bytes: encodeEntry(entry, { ...tenure, minted }) };
+  }
+
+  /** Stores what was minted. */
+  keepMinted(key: StoreKey, hintFor: ReplicaId | "", minted: Minted): void {
+    this.#writeBytes(key, hintFor, minted.entry, minted.bytes);
+  }
+
+  /** Keys of a namespace in UTF-8 order, whatever their state; both ends are store keys. */
+  keysAfter(prefix: StoreKey, after: StoreKey, countMax: number): readonly StoreKey[] {
+    if (this.store.keysAfter !== undefined) return this.store.keysAfter(prefix, after, countMax);
+    const namespace = namespaceOf(prefix);
+    let order = this.#orders.get(namespace);
+    if (order === undefined) {
+      order = new KeyOrder(this.#keysOf(namespace));
+      this.#orders.set(namespace, order);
+    }
+    return order.page(prefix, after, countMax);
+  }
+
+  *#keysOf(namespace: string): Iterable<StoreKey> {
+    for (let partition = 0; partition < this.#partitionCount(); partition++) {
+      for (const { key } of this.store.entriesOf(partition)) {
+        if (namespaceOf(key) === namespace) yield key;
+      }
+    }
+  }
+
+  #beginIncarnation(): number {
+    const { recovery } = this.store;
+    const stored = this.store.readMeta(INCARNATION);
+    const previous = stored === undefined ? 0 : Number(decode(stored));
+    if (recovery.clean && previous > 0) return previous;
+    const next = previous + 1;
+    assert(Number.isSafeInteger(next), "an incarnation is a count");
+    // Earlier in the log than any record of this incarnation: none can be durable without it.
+    this.store.writeMeta(INCARNATION, encode(next));
+    return next;
+  }
+
+  #tenureOf(slot: Slot): Tenure | null {
+    return slot.tenure?.incarnation === this.#incarnation ? slot.tenure : null;
+  }
+
+  #takeTenure({ tenure }: Slot): Tenure {
+    const minted = tenure?.minted ?? [];
+    return { actor: newActorId(this.#prng), incarnation: this.#incarnation, minted };
+  }
+
+  #digest(entry: Entry): Digest {
+    return entry === emptyEntry ? 0 : digestOf(entry, this.#hash);
+  }
+
+  #readSlot(key: StoreKey, hintFor: ReplicaId | ""): Slot {
+    try {
+      const bytes = hintFor === "" ? this.store.readEntry(key) : this.store.readHint(hintFor, key);
+      if (bytes === undefined) {
+        return this.#lost.has(key) && hintFor === ""
+          ? { ...emptySlot, isUnknown: true }
+          : emptySlot;
+      }
+      const { entry, tenure } = decodeEntry(bytes);
+      return { entry, tenure, bytes, isUnknown: false };
+    } catch (error) {
+      if (!(error instanceof StoreCorruption)) throw error;
+      if (hintFor === "") this.#lost.add(key);
+      return { ...emptySlot, isUnknown: true };
+    }
+  }
+
+  #writeSlot(key: StoreKey, hintFor: string, entry: Entry, tenure: Tenure | null): void {
+    this.#writeBytes(key, hintFor, entry, encodeEntry(entry, tenure));
+  }
+
+  #writeBytes(key: StoreKey, hintFor: string, entry: Entry, bytes: Uint8Array): void {
+    if (hintFor !== "") return this.store.writeHint(hintFor, key, bytes);
+    if (this.#orders.size > 0 && this.store.summary(key) === undefined) {
+      this.#orders.get(namespaceOf(key))?.add(key);
+    }
+    const partition = this.#partitionOf(key);
+    this.store.writeEntry(key, {
+      bytes,
+      partition,
+      digest: this.#digest(entry),
+      dueAt: dueAt(entry),
+    });
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * A store in memory, for tests and the simulator, which says exactly what a crash would leave.
+ *
+ * Every write is an operation with a number. Reads see all of them; `flush` makes those up to a
+ * number durable, and `crash` rebuilds a store from the durable ones alone (plus, if asked, a few
+ * more: a real disk may have kept some that nobody had synced).
+ */
+import { assert } from "../core/assert.ts";
+import type {
+  EntryRecord,
+  EntrySummary,
+  Recovery,
+  Store,
+  StoreHealth,
+  StoreKey,
+} from "../core/store.ts";
+
+type Operation = (contents: Contents) => void;
+
+class Contents {
+  readonly entries = new Map<StoreKey, EntryRecord>();
+  readonly partitions = new Map<number, Set<StoreKey>>();
+  readonly hints = new Map<string, Map<StoreKey, Uint8Array>>();
+  readonly meta = new Map<string, Uint8Array>();
+  byteCount = 0;
+
+  putEntry(key: StoreKey, record: EntryRecord): void {
+    this.removeEntry(key);
+    this.entries.set(key, record);
+    const keys = this.partitions.get(record.partition) ?? new Set();
+    this.partitions.set(record.partition, keys.add(key));
+    this.byteCount += record.bytes.length;
+  }
+
+  removeEntry(key: StoreKey): void {
+    const record = this.entries.get(key);
+    if (record === undefined) return;
+    this.entries.delete(key);
+    this.partitions.get(record.partition)?.delete(key);
+    this.byteCount -= record.bytes.length;
+    assert(this.byteCount >= 0, "more bytes were removed than were added");
+  }
+
+  putHint(target: string, key: StoreKey, bytes: Uint8Array): void {
+    const hints = this.hints.get(target) ?? new Map();
+    this.hints.set(target, hints.set(key, bytes));
+  }
+
+  removeHint(target: string, key: StoreKey): void {
+    const hints = this.hints.get(target);
+    hints?.delete(key);
+    if (hints?.size === 0) this.hints.delete(target);
+  }
+}
+
+const CLEAN: Recovery = { clean: true, tornByteCount: 0, corruptCount: 0, lostKeys: [] };
+
+export class MemoryStore implements Store {
+  readonly recovery: Recovery;
+  readonly #live = new Contents();
+  readonly #durable = new Contents();
+  #pending: Operation[] = [];
+  #durableCount = 0;
+  #health: StoreHealth = "writable";
+
+  constructor(recovery: Recovery = CLEAN) {
+    this.recovery = recovery;
+  }
+
+  /** How many writes there were since the store was made. */
+  get writtenCount(): number {
+    return this.#durableCount + this.#pending.length;
+  }
+
+  get durableCount(): number {
+    return this.#durableCount;
+  }
+
+  /** Makes the first `upTo` writes durable: all of them unless told otherwise. */
+  flush(upTo: number = this.writtenCount): void {
+    assert(upTo <= this.writtenCount, "nothing can be durable before it was written");
+    const count = Math.max(0, upTo - this.#durableCount);
+    for (const operation of this.#pending.slice(0, count)) operation(this.#durable);
+    this.#pending = this.#pending.slice(count);
+    this.#durableCount += count;
+  }
+
+  /**
+   * The store that a restart after a crash would find: what was durable, and the first
+   * `survivorCount` of the writes that were not. This one stays as it is.
+   */
+  crash(survivorCount = 0): MemoryStore {
+    const next = new MemoryStore({ ...CLEAN, clean: this.#pending.length === 0 });
+    const copy = (operation: Operation): void => next.#write(operation);
+    for (const [key, record] of this.#durable.entries) copy((c) => c.putEntry(key, record));
+    for (const [target, hints] of this.#durable.hints) {
+      for (const [key, bytes] of hints) copy((c) => c.putHint(target, key, bytes));
+    }
+    for (const [name, bytes] of this.#durable.meta) copy((c) => c.meta.set(name, bytes));
+    for (const operation of this.#pending.slice(0, survivorCount)) copy(operation);
+    next.flush();
+    return next;
+  }
+
+  health(): StoreHealth {
+    return this.#health;
+  }
+
+  setHealth(health: StoreHealth): void {
+    this.#health = health;
+  }
+
+  #write(operation: Operation): void {
+    operation(this.#live);
+    this.#pending.push(operation);
+  }
+
+  readEntry(key: StoreKey): Uint8Array | undefined {
+    return this.#live.entries.get(key)?.bytes;
+  }
+
+  summary(key: StoreKey): EntrySummary | undefined {
+    const record = this.#live.entries.get(key);
+    if (record === undefined) return undefined;
+    const { partition, digest, bytes } = record;
+    return { key, partition, digest, byteCount: bytes.length };
+  }
+
+  writeEntry(key: StoreKey, record: EntryRecord): void {
+    assert(this.#health === "writable", "a store that takes no writes was written to");
+    assert(key.length > 0 && record.digest !== 0, "an entry has a key and a digest");
+    this.#write((contents) => contents.putEntry(key, record));
+  }
+
+  dropEntry(key: StoreKey): void {
+    if (this.#health === "failed" || !this.#live.entries.has(key)) return;
+    this.#write((contents) => contents.removeEntry(key));
+  }
+
+  *entriesOf(partition: number): Iterable<EntrySummary> {
+    for (const key of [...(this.#live.partitions.get(partition) ?? [])]) {
+      const summary = this.summary(key);
+      if (summary?.partition === partition) yield summary;
+    }
+  }
+
+  due(before: number, countMax: number): readonly StoreKey[] {
+    return [...this.#live.entries]
+      .filter(([, record]) => record.dueAt !== 0 && record.dueAt <= before)
+      .sort(([, a], [, b]) => a.dueAt - b.dueAt)
+      .slice(0, countMax)
+      .map(([key]) => key);
+  }
+
+  readHint(target: string, key: StoreKey): Uint8Array | undefined {
+    return this.#live.hints.get(target)?.get(key);
+  }
+
+  writeHint(target: string, key: StoreKey, bytes: Uint8Array): void {
+    assert(this.#health === "writable", "a store that takes no writes was written to");
+    this.#write((contents) => contents.putHint(target, key, bytes));
+  }
+
+  dropHint(target: string, key: StoreKey): void {
+    if (this.#health === "failed" || this.readHint(target, key) === undefined) return;
+    this.#write((contents) => contents.removeHint(target, key));
+  }
+
+  hintCounts(): ReadonlyMap<string, number> {
+    return new Map([...this.#live.hints].map(([target, hints]) => [target, hints.size]));
+  }
+
+  hintedKeys(target: string, countMax: number): readonly StoreKey[] {
+    return [...(this.#live.hints.get(target)?.keys() ?? [])].slice(0, countMax);
+  }
+
+  hintTargets(key: StoreKey): readonly string[] {
+    return [...this.#live.hints].filter(([, hints]) => hints.has(key)).map(([target]) => target);
+  }
+
+  readMeta(name: string): Uint8Array | undefined {
+    return this.#live.meta.get(name);
+  }
+
+  writeMeta(name: string, bytes: Uint8Array): void {
+    assert(this.#health === "writable", "a store that takes no writes was written to");
+    this.#write((contents) => contents.meta.set(name, bytes));
+  }
+
+  stats(): { readonly keyCount: number; readonly byteCount: number } {
+    return { keyCount: this.#live.entries.size, byteCount: this.#live.byteCount };
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * A write as the frontend sees it: find a replica that coordinates it, and pass on what it says.
+ *
+ * The candidates come nearest first, primaries before fallbacks. One that refuses has done
+ * nothing: the next is asked as if it were the first. One that is
+ * silent, or whose connection broke, may have minted already: the next is told that this is a retry,
+ * so that the write's two versions count as one (see core/entry.ts).
+ */
+import { assert } from "../core/assert.ts";
+import type { CausalContext } from "../core/causal-context.ts";
+import type { Failure, FailureCode } from "../core/failure.ts";
+import type { ReplicaId } from "../core/ids.ts";
+import type { Reply, RequestOf } from "../core/messages.ts";
+import type { Millis } from "../core/time.ts";
+import type { Candidate } from "./candidate.ts";
+import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
+
+export interface WritePlan {
+  readonly request: RequestOf<"coordinate">;
+  readonly candidates: readonly Candidate[];
+  readonly timeoutMs: number;
+  /** Silence after which the next coordinator is tried. */
+  readonly hedgeMs: number;
+}
+
+export type WriteOutcome =
+  | { readonly ok: true; readonly reply: Extract<Reply, { kind: "coordinated" }> }
+  | { readonly ok: false; readonly failure: Failure; readonly context: CausalContext | null };
+
+export class WriteRouter implements Coordinator {
+  readonly #plan: WritePlan;
+  readonly #out: Outbox<WriteOutcome>;
+  readonly #waiting = new Set<ReplicaId>();
+  #nextIndex = 0;
+  /** Whether some replica may have minted a version of the write without saying so. */
+  mayBeMinted = false;
+  #deadline: Millis = Infinity;
+  #hedgeAt: Millis = Infinity;
+  #isFinished = false;
+  #refusal: string | null = null;
+
+  constructor(plan: WritePlan, out: Outbox<WriteOutcome>) {
+    assert(plan.candidates.length > 0, "a write has somebody to ask");
+    this.#plan = plan;
+    this.#out = out;
+  }
+
+  get wakeAt(): Millis {
+    return this.#isFinished ? Infinity : Math.min(this.#deadline, this.#hedgeAt);
+  }
+
+  get isOver(): boolean {
+    return this.#isFinished;
+  }
+
+  start(now: Millis): void {
+    this.#deadline = now + this.#plan.timeoutMs;
+    this.#tryNext(now);
+  }
+
+  reply(from: ReplicaId, body: Reply, now: Millis): void {
+    if (this.#isFinished) return;
+    if (body.kind === "coordinated") return this.#finish({ ok: true, reply: body });
+    if (body.kind === "failed") return this.#fail(failureOf(body), body.context);
+    this.#refusal = body.kind === "refused" ? body.code : this.#refusal;
+    this.#next(from, now);
+  }
+
+  failed(from: ReplicaId, now: Millis): void {
+    if (this.#isFinished) return;
+    // A connection that broke may have delivered the request before.
+    this.mayBeMinted = true;
+    this.#next(from, now);
+  }
+
+  wake(now: Millis): void {
+    if (this.#isFinished) return;
+    if (now >= this.#deadline) return this.#giveUp();
+    if (now >= this.#hedgeAt) {
+      this.mayBeMinted = true;
+      this.#tryNext(now);
+    }
+  }
+
+  #next(from: ReplicaId, now: Millis): void {
+    if (!this.#waiting.delete(from)) return;
+    this.#tryNext(now);
+  }
+
+  #tryNext(now: Millis): void {
+    const candidate = this.#plan.candidates[this.#nextIndex];
+    if (candidate === undefined) {
+      this.#hedgeAt = Infinity;
+      if (this.#waiting.size === 0) this.#giveUp();
+      return;
+    }
+    this.#nextIndex++;
+    this.#waiting.add(candidate.id);
+    const patienceMs = candidate.isSuspect ? SUSPECT_PATIENCE_MS : this.#plan.hedgeMs;
+    this.#hedgeAt = now + patienceMs;
+    this.#out.ask(candidate.id, { ...this.#plan.request, isRetry: this.mayBeMinted });
+  }
+
+  #giveUp(): void {
+    const required = 1;
+    const wasSilent = this.#waiting.size > 0 || this.mayBeMinted;
+    if (this.#refusal === "insufficient-storage") {
+      const detail = "Every replica that could coordinate the write has a full or failing disk.";
+      return this.#fail({ code: "insufficient-storage", detail }, null);
+    }
+    const code: FailureCode = wasSilent ? "quorum-timeout" : "quorum-unavailable";
+    const detail = wasSilent
+      ? "The replicas that were asked to coordinate the write did not answer in time."
+      : "No replica that may coordinate the write can be reached.";
+    this.#fail({ code, detail, required, achieved: 0 }, null);
+  }
+
+  #fail(failure: Failure, context: CausalContext | null): void {
+    this.#finish({ ok: false, failure, context });
+  }
+
+  #finish(outcome: WriteOutcome): void {
+    this.#isFinished = true;
+    this.#out.finish(outcome);
+  }
+}
+
+/** `numbers` is `[required, achieved, limit]`, each null when it does not apply. */
+function failureOf(body: Extract<Reply, { kind: "failed" }>): Failure {
+  const [required, achieved, limit] = body.numbers;
+  return {
+    code: body.code as FailureCode,
+    detail: body.detail,
+    ...(typeof required === "number" ? { required } : {}),
+    ...(typeof achieved === "number" ? { achieved } : {}),
+    ...(typeof limit === "number" ? { limit } : {}),
+  };
+}

@@ -1,0 +1,137 @@
+/**
+ * What all nodes must agree on: the ring, and the settings of the namespaces. It is small, versioned
+ * and travels whole: by gossip, and whenever two nodes that speak find that their stamps differ.
+ *
+ * Merging is a join, so it needs no order and no leader: of two rings the winner of `compareRings`,
+ * of two settings of a namespace the higher revision (of equal ones the greater text).
+ */
+import { assert } from "../core/assert.ts";
+import { decode, encode } from "../core/codec.ts";
+import type { KeyedHash } from "../core/keyed-hash.ts";
+import { isNamespace } from "../core/keys.ts";
+import { N_MAX, NAMESPACES_COUNT_MAX, TTL_SECONDS_MAX, VALUE_BYTES_MAX } from "../core/limits.ts";
+import type { NamespaceSettings } from "../core/operations.ts";
+import { QUORUM_WORDS } from "../core/quorum-options.ts";
+import { compareRings, parseRingDocument, type RingDocument } from "./ring.ts";
+
+export interface NamespaceRecord {
+  readonly revision: number;
+  readonly settings: NamespaceSettings;
+}
+
+export interface ClusterDocument {
+  readonly ring: RingDocument;
+  readonly namespaces: ReadonlyMap<string, NamespaceRecord>;
+}
+
+/** Text that is equal for equal values: members in order of their names. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([k, v]) => `${JSON.stringify(k)}:${canonical(v)}`).join(",")}}`;
+}
+
+function winner(a: NamespaceRecord, b: NamespaceRecord): NamespaceRecord {
+  if (a.revision !== b.revision) return a.revision > b.revision ? a : b;
+  return canonical(a.settings) >= canonical(b.settings) ? a : b;
+}
+
+/** The join of two documents of one cluster. */
+export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterDocument {
+  const namespaces = new Map(a.namespaces);
+  for (const [name, record] of b.namespaces) {
+    const mine = namespaces.get(name);
+    namespaces.set(name, mine === undefined ? record : winner(mine, record));
+  }
+  return { ring: compareRings(a.ring, b.ring) >= 0 ? a.ring : b.ring, namespaces };
+}
+
+/** The document with one namespace created or changed. */
+export function withNamespace(
+  document: ClusterDocument,
+  name: string,
+  settings: NamespaceSettings,
+): ClusterDocument {
+  assert(isNamespace(name), "the namespace was checked before");
+  const revision = (document.namespaces.get(name)?.revision ?? 0) + 1;
+  const namespaces = new Map(document.namespaces);
+  namespaces.set(name, { revision, settings });
+  assert(namespaces.size <= NAMESPACES_COUNT_MAX, "the number of namespaces is bounded");
+  return { ...document, namespaces };
+}
+
+const plain = (document: ClusterDocument): unknown => ({
+  ring: document.ring,
+  namespaces: [...document.namespaces].sort(([a], [b]) => (a < b ? -1 : 1)),
+});
+
+/** Equal for equal documents: what nodes compare before they work together. */
+export const stampOf = (document: ClusterDocument, hash: KeyedHash): number =>
+  hash.digest(canonical(plain(document)));
+
+/** The document as it travels and is stored. */
+export const encodeDocument = (document: ClusterDocument): Uint8Array =>
+  encode(JSON.stringify(plain(document)));
+
+const isQuorumValue = (value: unknown, n: number): boolean =>
+  QUORUM_WORDS.some((word) => word === value) ||
+  (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= n);
+
+const isCountUpTo = (value: unknown, least: number, most: number): boolean =>
+  Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
+
+/**
+ * Checks settings that came from outside.
+ *
+ * @returns the settings, or one sentence that names the member and the mend
+ */
+export function checkSettings(value: unknown, memberCount: number): NamespaceSettings | string {
+  if (typeof value !== "object" || value === null) return "Settings are a JSON object.";
+  const s = value as Record<string, unknown>;
+  const nMax = Math.min(N_MAX, memberCount);
+  if (!isCountUpTo(s["n"], 1, nMax)) return `"n" must be a whole number from 1 to ${nMax}.`;
+  const n = s["n"] as number;
+  const words = QUORUM_WORDS.join(", ");
+  for (const name of ["r", "w"]) {
+    if (!isQuorumValue(s[name], n)) return `"${name}" must be 1 to ${n}, or one of ${words}.`;
+  }
+  if (s["dw"] !== 0 && !isQuorumValue(s["dw"], n)) return `"dw" must be 0 to ${n}, or ${words}.`;
+  const ttl = s["ttl"];
+  const ttlIsFine =
+    ttl === null || (typeof ttl === "number" && ttl >= 0.001 && ttl <= TTL_SECONDS_MAX);
+  if (!ttlIsFine) return `"ttl" must be null or seconds from 0.001 to ${TTL_SECONDS_MAX}.`;
+  if (!isCountUpTo(s["maxValueBytes"], 0, VALUE_BYTES_MAX)) {
+    return `"maxValueBytes" must be a whole number from 0 to ${VALUE_BYTES_MAX}.`;
+  }
+  if (s["maxBytes"] !== null && !isCountUpTo(s["maxBytes"], 1, Number.MAX_SAFE_INTEGER)) {
+    return `"maxBytes" must be null or a positive whole number.`;
+  }
+  if (typeof s["trustedContent"] !== "boolean") return `"trustedContent" must be true or false.`;
+  return value as NamespaceSettings;
+}
+
+/**
+ * Reads a document that a peer or the own log handed over.
+ *
+ * @throws AssertionFailure or the ring's own error when it is none
+ */
+export function decodeDocument(bytes: Uint8Array): ClusterDocument {
+  const text = decode(bytes);
+  assert(typeof text === "string", "a cluster document is a text");
+  const value: unknown = JSON.parse(text);
+  assert(typeof value === "object" && value !== null, "a cluster document is an object");
+  const { ring, namespaces } = value as Record<string, unknown>;
+  assert(Array.isArray(namespaces), "a cluster document lists its namespaces");
+  assert(namespaces.length <= NAMESPACES_COUNT_MAX, "the number of namespaces is bounded");
+  const records = new Map<string, NamespaceRecord>();
+  for (const item of namespaces as unknown[]) {
+    assert(Array.isArray(item) && item.length === 2, "a namespace has a name and a record");
+    const [name, record] = item as [unknown, NamespaceRecord];
+    assert(typeof name === "string" && isNamespace(name), "a namespace's name");
+    assert(isCountUpTo(record.revision, 1, Number.MAX_SAFE_INTEGER), "a namespace's revision");
+    assert(typeof checkSettings(record.settings, N_MAX) === "object", "a namespace's settings");
+    records.set(name, { revision: record.revision, settings: record.settings });
+  }
+  return { ring: parseRingDocument(ring), namespaces: records };
+}

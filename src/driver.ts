@@ -1,0 +1,106 @@
+/**
+ * The only interpreter of a node's effects on a real host: small enough to be read whole, because
+ * the simulator has one of its own and does not test it. A host supplies clock, timer, network and
+ * disk; the driver keeps nothing but who is waiting for which answer.
+ */
+import { assert } from "../core/assert.ts";
+import type { Message } from "../core/messages.ts";
+import type { Operation, Result } from "../core/operations.ts";
+import type { Millis } from "../core/time.ts";
+import type { Address, Effect, Input } from "./node/boundary.ts";
+import type { Node } from "./node/node.ts";
+
+export interface DriverHost {
+  /** The wall clock. */
+  now(): Millis;
+  /**
+   * Sends, or finds out that it cannot: then it calls `unreachable` of the driver, at once or later.
+   * It never throws and never waits.
+   */
+  send(to: Address, message: Message): void;
+  /** Resolves when all that the store was given so far is durable; rejects when it will never be. */
+  flush(): Promise<void>;
+}
+
+type Timer = ReturnType<typeof setTimeout>;
+
+export class Driver {
+  readonly node: Node;
+  readonly #host: DriverHost;
+  readonly #waiting = new Map<number, (result: Result) => void>();
+  #lastToken = 0;
+  #timer: Timer | undefined;
+  #timerAt: Millis = Infinity;
+  #isClosed = false;
+
+  constructor(node: Node, host: DriverHost) {
+    this.node = node;
+    this.#host = host;
+  }
+
+  /** Clients' operations that have no answer yet. */
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  execute(operation: Operation, trace: string): Promise<Result> {
+    const token = ++this.#lastToken;
+    return new Promise((resolve) => {
+      this.#waiting.set(token, resolve);
+      this.#step({ kind: "client", token, operation, trace });
+    });
+  }
+
+  receive(from: Address, message: Message): void {
+    this.#step({ kind: "message", from, message });
+  }
+
+  unreachable(to: Address, call: number): void {
+    this.#step({ kind: "unreachable", to, call });
+  }
+
+  /** Stops the timer: nothing happens any more by itself. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #step(input: Input): void {
+    for (const effect of this.node.step(input, this.#host.now())) this.#carryOut(effect);
+    this.#setTimer();
+  }
+
+  #carryOut(effect: Effect): void {
+    switch (effect.kind) {
+      case "send":
+        return this.#host.send(effect.to, effect.message);
+      case "answer": {
+        const resolve = this.#waiting.get(effect.token);
+        assert(resolve !== undefined, "an answer has somebody waiting for it");
+        this.#waiting.delete(effect.token);
+        return resolve(effect.result);
+      }
+      case "flush":
+        return this.#flush(effect.token);
+    }
+  }
+
+  #flush(token: number): void {
+    this.#host.flush().then(
+      () => this.#step({ kind: "flushed", token, ok: true }),
+      () => this.#step({ kind: "flushed", token, ok: false }),
+    );
+  }
+
+  #setTimer(): void {
+    const { wakeAt } = this.node;
+    if (this.#isClosed || wakeAt >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = wakeAt;
+    const delayMs = Math.max(0, wakeAt - this.#host.now());
+    this.#timer = setTimeout(() => {
+      this.#timerAt = Infinity;
+      this.#step({ kind: "tick" });
+    }, delayMs);
+  }
+}

@@ -1,0 +1,28 @@
+/** What the HTTP face needs of whatever node it stands in front of. */
+import type { NamespaceSettings, Operation, Result } from "../../core/operations.ts";
+import type { Millis } from "../../core/time.ts";
+import type { Ring } from "../../ring/ring.ts";
+
+/** What this node believes of the cluster just now: plain values, safe to read at any time. */
+export interface ClusterView {
+  readonly ring: Ring;
+  /** The deployment's defaults, for namespaces that nobody created. */
+  readonly defaults: NamespaceSettings;
+  /** Only the namespaces that somebody created. */
+  readonly namespaces: ReadonlyMap<string, NamespaceSettings>;
+  /** Whether the replica answered lately, as far as this node has seen. */
+  isReachable(replicaId: string): boolean;
+}
+
+export interface Backend {
+  /** The host's wall clock. */
+  now(): Millis;
+  view(): ClusterView;
+  /**
+   * Runs one operation. Resolves with a `failed` result for every expected failure and rejects only
+   * for a bug. The traceparent (W3C) travels with the messages; empty when there is none.
+   */
+  execute(operation: Operation, traceparent: string): Promise<Result>;
+  /** Lines of Prometheus text that the host adds to the frontend's own metrics. */
+  metrics(): string;
+}

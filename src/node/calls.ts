@@ -1,0 +1,127 @@
+/**
+ * The node's open tasks and calls. A task is one coordinator at work; a call is one request that it
+ * has sent. Every call ends once: by its reply, by the news that there will be none, or with its
+ * task. From each the node learns how the other side is doing.
+ */
+import { assert } from "../../core/assert.ts";
+import type { ReplicaId } from "../../core/ids.ts";
+import type { Request } from "../../core/messages.ts";
+import type { Millis } from "../../core/time.ts";
+import type { Coordinator } from "../../replica/coordination.ts";
+import type { Liveness } from "../../ring/liveness.ts";
+import { Alarms } from "./alarms.ts";
+
+export interface Task {
+  readonly coordinator: Coordinator;
+  readonly trace: string;
+  /** Until when its calls are worth answering. */
+  readonly deadline: Millis;
+  /** Starts it anew with a newer cluster document; null: only the one call is asked again. */
+  readonly again: ((now: Millis) => void) | null;
+  readonly open: Set<number>;
+  /** The earliest alarm set for it; Infinity for none. */
+  alarmAt: Millis;
+}
+
+export interface Call {
+  readonly task: Task;
+  readonly to: ReplicaId;
+  readonly body: Request;
+  readonly sentAt: Millis;
+  /** How often it was sent anew because a cluster document was stale. */
+  readonly attempt: number;
+}
+
+export class Calls {
+  readonly #calls = new Map<number, Call>();
+  readonly #alarms = new Alarms<Task>();
+  readonly #abandoned = new WeakSet<Task>();
+  readonly #liveness: Liveness;
+  #lastCall = 0;
+
+  constructor(liveness: Liveness) {
+    this.#liveness = liveness;
+  }
+
+  get wakeAt(): Millis {
+    return this.#alarms.nextAt;
+  }
+
+  get openCount(): number {
+    return this.#calls.size;
+  }
+
+  open(call: Call): number {
+    const id = ++this.#lastCall;
+    this.#calls.set(id, call);
+    call.task.open.add(id);
+    return id;
+  }
+
+  /** The open call that a reply belongs to; it is closed by this. */
+  answered(id: number, from: ReplicaId, now: Millis): Call | undefined {
+    const call = this.#close(id, from);
+    if (call !== undefined) this.#liveness.answered(from, now - call.sentAt);
+    return call;
+  }
+
+  /** The same for a call that will get no reply. */
+  refused(id: number, to: ReplicaId, now: Millis): Call | undefined {
+    const call = this.#close(id, to);
+    if (call !== undefined) this.#liveness.refused(to, now);
+    return call;
+  }
+
+  /** The call's reply was only the first of two. */
+  peek(id: number, from: ReplicaId): Call | undefined {
+    const call = this.#calls.get(id);
+    return call?.to === from ? call : undefined;
+  }
+
+  /** To be called after every event of a task: sets its alarm, closes what it left behind. */
+  settle(task: Task, now: Millis): void {
+    if (!task.coordinator.isOver) return this.#arm(task);
+    for (const id of task.open) {
+      const call = this.#calls.get(id);
+      assert(call !== undefined, "a task's open calls are known");
+      this.#calls.delete(id);
+      if (now >= task.deadline) this.#liveness.silent(call.to, now);
+    }
+    task.open.clear();
+  }
+
+  /** Forgets a task that is begun anew elsewhere; replies to its calls are ignored. */
+  abandon(task: Task): void {
+    for (const id of task.open) this.#calls.delete(id);
+    task.open.clear();
+    this.#abandoned.add(task);
+  }
+
+  /** A task whose alarm is due and that wants to be woken. */
+  takeDue(now: Millis): Task | undefined {
+    for (;;) {
+      const task = this.#alarms.take(now);
+      if (task === undefined) return undefined;
+      task.alarmAt = Infinity;
+      if (this.#abandoned.delete(task)) continue;
+      if (task.coordinator.isOver) this.settle(task, now);
+      else if (task.coordinator.wakeAt <= now) return task;
+      else this.#arm(task);
+    }
+  }
+
+  #arm(task: Task): void {
+    const { wakeAt } = task.coordinator;
+    if (wakeAt >= task.alarmAt) return;
+    task.alarmAt = wakeAt;
+    this.#alarms.set(wakeAt, task);
+  }
+
+  #close(id: number, peer: ReplicaId): Call | undefined {
+    const call = this.peek(id, peer);
+    if (call === undefined) return undefined;
+    this.#calls.delete(id);
+    call.task.open.delete(id);
+    return call;
+  }
+}

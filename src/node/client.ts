@@ -1,0 +1,195 @@
+/**
+ * A node's frontend half: turns a client's operation into the coordinator that carries it out, and
+ * the outcome into the client's result. It needs no store; a Worker's frontend is this and nothing
+ * else.
+ */
+import { assert } from "../../core/assert.ts";
+import { contextShowing, liveSiblings } from "../../core/entry.ts";
+import { decodeEntry } from "../../core/entry-codec.ts";
+import type { Failure } from "../../core/failure.ts";
+import { newOpId, type OpId, type ReplicaId } from "../../core/ids.ts";
+import type { ReplyOf } from "../../core/messages.ts";
+import type {
+  FailedResult,
+  GetOperation,
+  Operation,
+  Result,
+  WriteOperation,
+} from "../../core/operations.ts";
+import type { Prng } from "../../core/prng.ts";
+import { type QuorumRules, resolveOptions } from "../../core/quorum-options.ts";
+import type { Millis } from "../../core/time.ts";
+import { GetCoordinator, type GetOutcome } from "../../replica/get-coordinator.ts";
+import { type WriteOutcome, WriteRouter } from "../../replica/write-router.ts";
+import { ClusterDesk } from "./cluster-desk.ts";
+import type { Knowledge } from "./knowledge.ts";
+import { localNeed } from "./routes.ts";
+import type { TaskStart } from "./service.ts";
+import { contentToList, rulesToList, tallyFromList } from "./wire.ts";
+
+/** What the frontend needs of the node around it. */
+export interface FrontendHost {
+  readonly knowledge: Knowledge;
+  readonly prng: Prng;
+  /** The replica in the same process, if there is one: the nearest of all. */
+  readonly selfId: ReplicaId | "";
+  run<R>(start: TaskStart<R>, now: Millis): void;
+}
+
+export type Answer = (result: Result) => void;
+
+/** How often an operation starts anew because a replica knew a newer cluster document. */
+const RESTARTS_MAX = 2;
+
+export const fail = (failure: Failure): FailedResult => ({
+  kind: "failed",
+  failure,
+  context: null,
+});
+
+export class ClientDesk {
+  readonly #host: FrontendHost;
+  readonly #cluster: ClusterDesk;
+
+  constructor(host: FrontendHost) {
+    this.#host = host;
+    this.#cluster = new ClusterDesk(host);
+  }
+
+  start(operation: Operation, answer: Answer, now: Millis): void {
+    switch (operation.kind) {
+      case "get":
+        return this.get(operation, answer, now);
+      case "write":
+        return this.#write(
+          operation,
+          { answer, op: newOpId(this.#host.prng), isRetry: false },
+          now,
+        );
+      default:
+        return this.#cluster.start(operation, answer, now);
+    }
+  }
+
+  get(operation: GetOperation, answer: Answer, now: Millis, restarts = 0): void {
+    const rules = this.#rules(operation, answer);
+    if (rules === null) return;
+    const finish = (outcome: GetOutcome): void => {
+      if (outcome.ok) answer({ kind: "got", entry: outcome.entry, tally: outcome.tally });
+      else answer(fail(outcome.failure));
+    };
+    const again = (at: Millis): void => this.get(operation, answer, at, restarts + 1);
+    this.read({ operation, rules, finish, again: restarts < RESTARTS_MAX ? again : null }, now);
+  }
+
+  /** Reads by rules that are numbers already; also what a write's precondition stands on. */
+  read(
+    read: {
+      readonly operation: Omit<GetOperation, "kind" | "options">;
+      readonly rules: QuorumRules;
+      readonly finish: (outcome: GetOutcome) => void;
+      readonly again: ((now: Millis) => void) | null;
+    },
+    now: Millis,
+  ): void {
+    const { knowledge, selfId } = this.#host;
+    const { key, session } = read.operation;
+    const partition = knowledge.ring.partitionOf(key);
+    const candidates = knowledge.candidates(partition, read.rules, selfId);
+    const local = localNeed(candidates, read.rules, knowledge.zone);
+    const rules = local.count === null ? read.rules : { ...read.rules, r: local.count, pr: 0 };
+    const { hash, liveness } = knowledge;
+    const { hedgeMs } = liveness;
+    const { onlyZone } = local;
+    const plan = { key, rules, candidates, onlyZone, session, hedgeMs, hash };
+    this.#host.run<GetOutcome>(
+      {
+        timeoutMs: rules.timeoutMs,
+        make: (out) => new GetCoordinator({ ...plan, sessionMayBeCollected: false }, out),
+        finish: read.finish,
+        again: read.again,
+      },
+      now,
+    );
+  }
+
+  #write(operation: WriteOperation, state: WriteState, now: Millis): void {
+    const { answer } = state;
+    const rules = this.#rules(operation, answer);
+    if (rules === null) return;
+    const { knowledge, selfId } = this.#host;
+    const { key, precondition } = operation;
+    const candidates = knowledge.candidates(knowledge.ring.partitionOf(key), rules, selfId);
+    const request = {
+      kind: "coordinate",
+      key,
+      op: state.op,
+      isRetry: state.isRetry,
+      content: contentToList(operation.content),
+      ttlMs: operation.ttlMs,
+      covers: operation.context,
+      ifMatch: precondition?.ifMatch ?? [],
+      ifNoneMatch: precondition?.ifNoneMatch ?? [],
+      rules: rulesToList(rules),
+      zone: knowledge.zone,
+    } as const;
+    const restarts = state.restarts ?? 0;
+    const hedgeMs = Math.min(rules.timeoutMs / 2, 4 * knowledge.liveness.hedgeMs + 100);
+    const { timeoutMs } = rules;
+    let router: WriteRouter | null = null;
+    this.#host.run<WriteOutcome>(
+      {
+        timeoutMs,
+        make: (out) => {
+          router = new WriteRouter({ request, candidates, timeoutMs, hedgeMs }, out);
+          return router;
+        },
+        finish: (outcome) => {
+          if (outcome.ok) answer(this.#written(outcome.reply, now));
+          else answer({ kind: "failed", failure: outcome.failure, context: outcome.context });
+        },
+        again:
+          restarts >= RESTARTS_MAX
+            ? null
+            : (at) => {
+                const isRetry = state.isRetry || (router?.mayBeMinted ?? false);
+                this.#write(operation, { ...state, isRetry, restarts: restarts + 1 }, at);
+              },
+      },
+      now,
+    );
+  }
+
+  #written(reply: ReplyOf<"coordinated">, now: Millis): Result {
+    const { entry } = decodeEntry(reply.entry);
+    const sibling = entry.siblings.find(
+      ({ dot }) => dot.actor === reply.actor && dot.counter === reply.counter,
+    );
+    assert(sibling !== undefined, "an acknowledged write is among its siblings");
+    return {
+      kind: "written",
+      created: reply.created,
+      sibling,
+      context: contextShowing(entry, [sibling], now),
+      siblingCount: liveSiblings(entry, now).length,
+      tally: tallyFromList(reply.tally),
+    };
+  }
+
+  /** Every option is checked on every method; the first bad one is the answer. */
+  #rules(operation: GetOperation | WriteOperation, answer: Answer): QuorumRules | null {
+    const { knowledge } = this.#host;
+    const defaults = knowledge.quorumDefaults(operation.key);
+    const resolution = resolveOptions(operation.options, defaults, knowledge.ring.zones.length);
+    if (resolution.ok) return resolution.rules;
+    answer(fail({ code: "invalid-option", ...resolution.error }));
+    return null;
+  }
+}
+
+interface WriteState {
+  readonly answer: Answer;
+  readonly op: OpId;
+  readonly isRetry: boolean;
+  readonly restarts?: number;
+}

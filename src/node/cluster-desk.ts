@@ -1,0 +1,188 @@
+/**
+ * Operations that ask many members at once: what each holds of a key, what each says of itself,
+ * namespaces' settings, listings.
+ */
+import { decodeEntry } from "../../core/entry-codec.ts";
+import type { Failure } from "../../core/failure.ts";
+import type { ReplicaId } from "../../core/ids.ts";
+import { namespaceOf } from "../../core/keys.ts";
+import type { Reply, ReplyOf, Request } from "../../core/messages.ts";
+import type {
+  ConfigureOperation,
+  ExplainOperation,
+  ListOperation,
+  Operation,
+  ReplicaReport,
+  ReplicaStatus,
+} from "../../core/operations.ts";
+import { majority } from "../../core/quorum-options.ts";
+import type { Millis } from "../../core/time.ts";
+import { encodeDocument, withNamespace } from "../../ring/cluster-document.ts";
+import { type Answer, type FrontendHost, fail } from "./client.ts";
+import { Fanout, type Replies } from "./fanout.ts";
+import { pageOf } from "./listing.ts";
+
+type ClusterOperation = Extract<Operation, { kind: "explain" | "status" | "configure" | "list" }>;
+
+const EXPLAIN_TARGETS_MAX = 64;
+
+interface Then {
+  readonly now: Millis;
+  readonly done: (replies: Replies, now: Millis) => void;
+}
+
+export class ClusterDesk {
+  readonly #host: FrontendHost;
+
+  constructor(host: FrontendHost) {
+    this.#host = host;
+  }
+
+  start(operation: ClusterOperation, answer: Answer, now: Millis): void {
+    switch (operation.kind) {
+      case "explain":
+        return this.#explain(operation, answer, now);
+      case "status":
+        return this.#status(answer, now);
+      case "configure":
+        return this.#configure(operation, answer, now);
+      case "list":
+        return this.#list(operation, answer, now);
+    }
+  }
+
+  #ask(targets: readonly ReplicaId[], body: Request, then: Then): void {
+    const { timeoutMs } = this.#host.knowledge;
+    this.#host.run<Replies>(
+      {
+        timeoutMs,
+        make: (out) => new Fanout({ targets, body, timeoutMs }, out),
+        finish: then.done,
+        again: null,
+      },
+      then.now,
+    );
+  }
+
+  #explain({ key }: ExplainOperation, answer: Answer, now: Millis): void {
+    const { ring, settingsOf } = this.#host.knowledge;
+    const partition = ring.partitionOf(key);
+    const preferenceList = ring.preferenceList(partition);
+    const { n } = settingsOf(namespaceOf(key));
+    const targets = preferenceList.slice(0, EXPLAIN_TARGETS_MAX);
+    const done = (replies: Replies): void => {
+      const replicas = targets.map((id, i): ReplicaReport => {
+        const role = i < n ? "primary" : "fallback";
+        return { id, role, ...reportOf(replies.get(id)) };
+      });
+      answer({ kind: "explained", partition, preferenceList, n, replicas });
+    };
+    this.#ask(targets, { kind: "inspect", key }, { now, done });
+  }
+
+  #status(answer: Answer, now: Millis): void {
+    const members = this.#host.knowledge.ring.memberIds;
+    const done = (replies: Replies): void =>
+      answer({ kind: "status", members: members.map((id) => [id, statusOf(replies.get(id))]) });
+    this.#ask(members, { kind: "status" }, { now, done });
+  }
+
+  /**
+   * Two rounds: first learn what the members know, so that the revision is above any of theirs, then
+   * tell them. Done when a majority has it on stable storage; whoever was away learns by the stamp.
+   */
+  #configure(operation: ConfigureOperation, answer: Answer, now: Millis): void {
+    const { knowledge } = this.#host;
+    const { namespace, settings } = operation;
+    this.#tellAll(now, (learnt, at) => {
+      if (!learnt) return answer(fail(this.#tooFewMembers()));
+      const created = !knowledge.document.namespaces.has(namespace);
+      knowledge.learn(withNamespace(knowledge.document, namespace, settings));
+      this.#tellAll(at, (told) => {
+        answer(told ? { kind: "configured", created } : fail(this.#tooFewMembers()));
+      });
+    });
+  }
+
+  #tooFewMembers(): Failure {
+    return {
+      code: "quorum-unavailable",
+      detail: "Fewer than a majority of the members acknowledged the cluster document.",
+      required: majority(this.#host.knowledge.ring.memberIds.length),
+    };
+  }
+
+  #tellAll(now: Millis, done: (isMajority: boolean, now: Millis) => void): void {
+    const { knowledge } = this.#host;
+    const members = knowledge.ring.memberIds;
+    const document = encodeDocument(knowledge.document);
+    const count = (replies: Replies, at: Millis): void => {
+      const told = [...replies.values()].filter((reply) => reply.kind === "documented");
+      done(told.length >= majority(members.length), at);
+    };
+    this.#ask(members, { kind: "document", document }, { now, done: count });
+  }
+
+  #list(operation: ListOperation, answer: Answer, now: Millis): void {
+    const { namespace, prefix, after, limit } = operation;
+    const done = (replies: Replies, at: Millis): void => {
+      const uncovered = this.#uncoveredPartition(namespace, replies);
+      if (uncovered === null) return answer(pageOf(operation, replies, at));
+      const detail = `None of the primaries of partition ${uncovered} answered.`;
+      answer(fail({ code: "quorum-unavailable", detail, required: 1, achieved: 0 }));
+    };
+    const body: Request = { kind: "keys", namespace, prefix, after, limit };
+    this.#ask(this.#host.knowledge.ring.memberIds, body, { now, done });
+  }
+
+  #uncoveredPartition(namespace: string, replies: Replies): number | null {
+    const { ring, settingsOf } = this.#host.knowledge;
+    const { n } = settingsOf(namespace);
+    for (let partition = 0; partition < ring.partitionCount; partition++) {
+      const primaries = ring.preferenceList(partition).slice(0, n);
+      if (!primaries.some((id) => replies.get(id)?.kind === "listed")) return partition;
+    }
+    return null;
+  }
+}
+
+type Holding = Pick<ReplicaReport, "reachable" | "entry" | "hintFor" | "byteCount">;
+
+function reportOf(reply: Reply | undefined): Holding {
+  const nothing = { entry: null, hintFor: null, byteCount: 0 };
+  if (reply?.kind !== "inspected") return { ...nothing, reachable: false };
+  const [bytes, hintFor] = heldBytes(reply);
+  if (bytes === null) return { ...nothing, reachable: true };
+  const { entry } = decodeEntry(bytes);
+  return { entry, hintFor, byteCount: bytes.length, reachable: true };
+}
+
+/** Its own record, or else the first hint that it keeps. */
+function heldBytes({ entry, hints }: ReplyOf<"inspected">): [Uint8Array | null, string | null] {
+  if (entry !== null) return [entry, null];
+  const [first] = hints;
+  if (!Array.isArray(first)) return [null, null];
+  const [target, bytes] = first as unknown[];
+  return typeof target === "string" && bytes instanceof Uint8Array ? [bytes, target] : [null, null];
+}
+
+/** `report` is `[keys, bytes, [[target, hints], …], [[peer, at], …]]`. */
+function statusOf(reply: Reply | undefined): ReplicaStatus | null {
+  if (reply?.kind !== "report") return null;
+  const [keyCount, byteCount, hintsHeld, lastAntiEntropy] = reply.report;
+  if (typeof keyCount !== "number" || typeof byteCount !== "number") return null;
+  return {
+    keyCount,
+    byteCount,
+    hintsHeld: pairs(hintsHeld),
+    lastAntiEntropy: pairs(lastAntiEntropy),
+  };
+}
+
+function pairs(list: unknown): readonly (readonly [string, number])[] {
+  if (!Array.isArray(list)) return [];
+  return list.filter(
+    (item): item is [string, number] =>
+      Array.isArray(item) && typeof item[0] === "string" && typeof item[1] === "number",
+  );
+}

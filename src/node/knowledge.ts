@@ -1,0 +1,116 @@
+/**
+ * What a node knows of the cluster: the document, the ring made from it, and who seems to be alive.
+ * Plain state without any call in flight, so that on Workers all requests of an isolate share one.
+ */
+import { assert } from "../../core/assert.ts";
+import type { ReplicaId } from "../../core/ids.ts";
+import type { KeyedHash } from "../../core/keyed-hash.ts";
+import { namespaceOf } from "../../core/keys.ts";
+import type { NamespaceSettings } from "../../core/operations.ts";
+import type { QuorumDefaults, QuorumRules } from "../../core/quorum-options.ts";
+import type { StoreKey } from "../../core/store.ts";
+import type { Candidate } from "../../replica/candidate.ts";
+import { type ClusterDocument, mergeDocuments, stampOf } from "../../ring/cluster-document.ts";
+import { Liveness } from "../../ring/liveness.ts";
+import type { KeyHasher } from "../../ring/partition.ts";
+import { Ring } from "../../ring/ring.ts";
+
+export interface KnowledgeParts {
+  readonly document: ClusterDocument;
+  readonly hash: KeyedHash;
+  readonly keyHasher: KeyHasher;
+  readonly defaults: NamespaceSettings;
+  readonly timeoutMs: number;
+  /** Where this node stands: `local_quorum` counts the replicas of this zone. */
+  readonly zone: string;
+}
+
+export class Knowledge {
+  readonly defaults: NamespaceSettings;
+  readonly hash: KeyedHash;
+  readonly liveness = new Liveness();
+  readonly zone: string;
+  /** How long a request lasts unless it says otherwise, in ms. */
+  readonly timeoutMs: number;
+  readonly #keyHasher: KeyHasher;
+  #document: ClusterDocument;
+  #ring: Ring;
+  #stamp: number;
+
+  constructor(parts: KnowledgeParts) {
+    this.hash = parts.hash;
+    this.defaults = parts.defaults;
+    this.zone = parts.zone;
+    this.timeoutMs = parts.timeoutMs;
+    this.#keyHasher = parts.keyHasher;
+    this.#document = parts.document;
+    this.#ring = new Ring(parts.document.ring, parts.keyHasher);
+    this.#stamp = stampOf(parts.document, parts.hash);
+  }
+
+  get document(): ClusterDocument {
+    return this.#document;
+  }
+
+  get ring(): Ring {
+    return this.#ring;
+  }
+
+  get stamp(): number {
+    return this.#stamp;
+  }
+
+  /** Joins another node's document into this one's; true when that changed anything. */
+  learn(document: ClusterDocument): boolean {
+    const merged = mergeDocuments(this.#document, document);
+    const stamp = stampOf(merged, this.hash);
+    if (stamp === this.#stamp) return false;
+    if (merged.ring !== this.#document.ring) this.#ring = new Ring(merged.ring, this.#keyHasher);
+    this.#document = merged;
+    this.#stamp = stamp;
+    return true;
+  }
+
+  readonly settingsOf = (namespace: string): NamespaceSettings =>
+    this.#document.namespaces.get(namespace)?.settings ?? this.defaults;
+
+  quorumDefaults(key: StoreKey): QuorumDefaults {
+    const { n, r, w, dw } = this.settingsOf(namespaceOf(key));
+    return { n, r, w, dw, timeoutMs: this.timeoutMs };
+  }
+
+  /**
+   * Whom a request may ask, in the order in which to ask: the healthy before the suspected, then
+   * primaries before fallbacks, then the nearest; this node itself counts as nearest of all.
+   */
+  candidates(partition: number, rules: QuorumRules, self: ReplicaId | ""): readonly Candidate[] {
+    const list = this.#ring.preferenceList(partition);
+    const count = rules.sloppy ? list.length : rules.n;
+    const candidates: Candidate[] = [];
+    for (let i = 0; i < count; i++) {
+      const id = list[i];
+      if (id === undefined) break;
+      const isSuspect = id !== self && this.liveness.isSuspect(id);
+      candidates.push({ id, isPrimary: i < rules.n, zone: this.#ring.zoneOf(id), isSuspect });
+    }
+    assert(candidates.length > 0, "a ring has members");
+    return candidates.sort((a, b) => this.#compare(a, b, { self, isLocal: rules.local }));
+  }
+
+  #compare(
+    a: Candidate,
+    b: Candidate,
+    near: { readonly self: ReplicaId | ""; readonly isLocal: boolean },
+  ): number {
+    if (a.isSuspect !== b.isSuspect) return a.isSuspect ? 1 : -1;
+    if (a.isPrimary !== b.isPrimary) return a.isPrimary ? -1 : 1;
+    if (near.isLocal && a.zone !== b.zone) {
+      if (a.zone === this.zone) return -1;
+      if (b.zone === this.zone) return 1;
+    }
+    // Fallbacks keep the order of the preference list, so that all coordinators use the same ones.
+    if (!a.isPrimary) return 0;
+    if (a.id === near.self) return -1;
+    return b.id === near.self ? 1 : this.liveness.compare(a.id, b.id);
+  }
+}

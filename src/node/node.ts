@@ -1,0 +1,330 @@
+/**
+ * One node, put together: `step(input, now) → effects`, synchronous and deterministic. The same code
+ * runs under the Node host's driver, in a Durable Object, in a Worker's frontend (without a replica)
+ * and in the simulator.
+ *
+ * A client's operation starts a coordinator; the coordinator asks replicas; what this process's own
+ * replica is asked does not leave it. A peer's request goes to the service, its reply back. Before
+ * two nodes work together their cluster documents must be equal: the callee refuses a request with
+ * another stamp (`stale`), both join their documents, and the request is made anew.
+ */
+import { assert } from "../../core/assert.ts";
+import { CodecError } from "../../core/codec.ts";
+import type { ReplicaId } from "../../core/ids.ts";
+import type { Message, Reply, Request, RequestMessage, RequestOf } from "../../core/messages.ts";
+import type { Prng } from "../../core/prng.ts";
+import type { Store } from "../../core/store.ts";
+import type { Millis } from "../../core/time.ts";
+import type { GetOutcome } from "../../replica/get-coordinator.ts";
+import { Keeper } from "../../replica/keeper.ts";
+import { decodeDocument, encodeDocument } from "../../ring/cluster-document.ts";
+import { Background } from "./background.ts";
+import type { Address, Effect, Input } from "./boundary.ts";
+import { Calls, type Task } from "./calls.ts";
+import { ClientDesk } from "./client.ts";
+import { Handoff } from "./handoff.ts";
+import type { Knowledge } from "./knowledge.ts";
+import { Service, type TaskStart } from "./service.ts";
+import { rulesFromList } from "./wire.ts";
+
+export interface NodeParts {
+  readonly knowledge: Knowledge;
+  readonly prng: Prng;
+  /** null on a frontend that stores nothing. */
+  readonly replica: {
+    readonly id: ReplicaId;
+    readonly store: Store;
+    /** How often hints are tried to be delivered, in ms; 0 for never by itself. */
+    readonly handoffMs: number;
+  } | null;
+}
+
+/** How often one call is made anew because of cluster documents that differ. */
+const ATTEMPTS_MAX = 3;
+const DOCUMENT = "document";
+
+type DurableCallback = (ok: boolean, now: Millis) => void;
+
+export class Node {
+  readonly knowledge: Knowledge;
+  readonly service: Service | null;
+  readonly #desk: ClientDesk;
+  readonly #calls: Calls;
+  readonly #background: Background;
+  readonly #handoff: Handoff | null;
+  /** What this node asks itself, and other work of this step that must not run inside other work. */
+  readonly #later: (() => void)[] = [];
+  readonly #flushing = new Map<number, readonly DurableCallback[]>();
+  #unflushed: DurableCallback[] = [];
+  #lastFlush = 0;
+  #effects: Effect[] = [];
+  #trace = "";
+  #now: Millis = 0;
+
+  constructor(parts: NodeParts) {
+    const { knowledge, prng, replica } = parts;
+    this.knowledge = knowledge;
+    this.#calls = new Calls(knowledge.liveness);
+    const run = <R>(start: TaskStart<R>, now: Millis): void => this.#run(start, now);
+    const selfId = replica?.id ?? "";
+    this.#desk = new ClientDesk({ knowledge, prng, selfId, run });
+    this.#background = new Background(prng.fork());
+    this.service = replica === null ? null : this.#makeService({ ...replica, prng: prng.fork() });
+    this.#handoff = this.service === null ? null : new Handoff(this.service, { knowledge, run });
+    if (this.#handoff !== null && replica !== null && replica.handoffMs > 0) {
+      const handoff = this.#handoff;
+      const job = (now: Millis): void => handoff.start(now, null);
+      this.#background.add({ name: "handoff", everyMs: replica.handoffMs, run: job }, 0);
+    }
+  }
+
+  /** When the node wants a `tick`; Infinity for not at all. */
+  get wakeAt(): Millis {
+    return Math.min(this.#calls.wakeAt, this.#background.wakeAt);
+  }
+
+  /** How many requests of its own are without an answer yet. */
+  get openCallCount(): number {
+    return this.#calls.openCount;
+  }
+
+  /** Takes one input; what follows from it is in the effects, in the order in which to carry out. */
+  step(input: Input, now: Millis): readonly Effect[] {
+    assert(this.#later.length === 0, "a step finishes what it began");
+    // A wall clock may be set back; inside the node time never runs backwards.
+    this.#now = Math.max(this.#now, now);
+    this.#effects = [];
+    this.#take(input);
+    for (let work = this.#later.shift(); work !== undefined; work = this.#later.shift()) work();
+    if (this.#unflushed.length > 0) this.#flush();
+    return this.#effects;
+  }
+
+  #take(input: Input): void {
+    switch (input.kind) {
+      case "client":
+        return this.#takeClient(input);
+      case "message":
+        return this.#takeMessage(input.from, input.message);
+      case "unreachable":
+        return this.#takeUnreachable(input.to, input.call);
+      case "flushed":
+        return this.#takeFlushed(input.token, input.ok);
+      case "tick":
+        return this.#takeTick();
+    }
+  }
+
+  #takeClient({ token, operation, trace }: Extract<Input, { kind: "client" }>): void {
+    this.#trace = trace;
+    let isAnswered = false;
+    this.#desk.start(
+      operation,
+      (result) => {
+        assert(!isAnswered, "a client is answered once");
+        isAnswered = true;
+        this.#effects.push({ kind: "answer", token, result });
+      },
+      this.#now,
+    );
+  }
+
+  #takeMessage(from: Address, message: Message): void {
+    if (message.type === "reply") this.#takeReply(message.call, from, message.body);
+    else this.#serve(from, message);
+  }
+
+  #takeUnreachable(to: Address, callId: number): void {
+    const call = this.#calls.refused(callId, to, this.#now);
+    if (call === undefined) return;
+    call.task.coordinator.failed(to, this.#now);
+    this.#calls.settle(call.task, this.#now);
+  }
+
+  #takeFlushed(token: number, ok: boolean): void {
+    const callbacks = this.#flushing.get(token) ?? [];
+    this.#flushing.delete(token);
+    for (const callback of callbacks) callback(ok, this.#now);
+  }
+
+  #takeTick(): void {
+    this.#trace = "";
+    this.#background.run(this.#now);
+    for (;;) {
+      const task = this.#calls.takeDue(this.#now);
+      if (task === undefined) return;
+      this.#trace = task.trace;
+      task.coordinator.wake(this.#now);
+      this.#calls.settle(task, this.#now);
+    }
+  }
+
+  #run<R>(start: TaskStart<R>, now: Millis): void {
+    const trace = this.#trace;
+    // The coordinator and its task refer to each other: calls made while it starts find the task.
+    const tasks: Task[] = [];
+    const ask = (to: ReplicaId, body: Request): void => {
+      const [task] = tasks;
+      assert(task !== undefined, "a coordinator asks nobody before it is started");
+      this.#ask({ task, to, body, attempt: 1 });
+    };
+    const finish = (result: R): void => start.finish(result, this.#now);
+    const coordinator = start.make({ ask, finish });
+    const deadline = now + start.timeoutMs;
+    const open = new Set<number>();
+    const task: Task = {
+      coordinator,
+      trace,
+      deadline,
+      again: start.again,
+      open,
+      alarmAt: Infinity,
+    };
+    tasks.push(task);
+    coordinator.start(now);
+    this.#calls.settle(task, now);
+  }
+
+  #ask(ask: { task: Task; to: ReplicaId; body: Request; attempt: number }): void {
+    const { task, to, body } = ask;
+    const call = this.#calls.open({ ...ask, sentAt: this.#now });
+    if (to === this.service?.id) {
+      this.#later.push(() => this.#askSelf(call, body));
+      return;
+    }
+    const budgetMs = Math.max(0, Math.ceil(task.deadline - this.#now));
+    const { stamp } = this.knowledge;
+    const message = { type: "request", call, stamp, budgetMs, trace: task.trace, body } as const;
+    this.#effects.push({ kind: "send", to, message });
+  }
+
+  #askSelf(call: number, body: Request): void {
+    const self = this.service?.id ?? "";
+    this.#answer(body, (reply) => this.#later.push(() => this.#takeReply(call, self, reply)));
+  }
+
+  #takeReply(callId: number, from: Address, body: Reply): void {
+    const isFirstOfTwo = body.kind === "stored" && !body.durable;
+    const open = this.#calls.peek(callId, from);
+    if (open === undefined) return;
+    const expectsTwo = open.body.kind === "store" && open.body.ack === 2;
+    const call = isFirstOfTwo && expectsTwo ? open : this.#calls.answered(callId, from, this.#now);
+    if (call === undefined) return;
+    this.#trace = call.task.trace;
+    if (body.kind === "stale") return this.#takeStale(call, body.document);
+    if (body.kind === "documented") this.#learn(body.document);
+    call.task.coordinator.reply(from, body, this.#now);
+    this.#calls.settle(call.task, this.#now);
+  }
+
+  /** The other side has another document: nothing was done there. Join, and ask anew. */
+  #takeStale(
+    call: { task: Task; to: ReplicaId; body: Request; attempt: number },
+    bytes: Uint8Array,
+  ): void {
+    const { task, to, body, attempt } = call;
+    const didLearn = this.#learn(bytes);
+    if (didLearn && task.again !== null) {
+      const { again } = task;
+      this.#calls.abandon(task);
+      return again(this.#now);
+    }
+    if (attempt >= ATTEMPTS_MAX) {
+      task.coordinator.failed(to, this.#now);
+      return this.#calls.settle(task, this.#now);
+    }
+    const document = encodeDocument(this.knowledge.document);
+    this.#effects.push({
+      kind: "send",
+      to,
+      message: {
+        type: "request",
+        call: 0,
+        stamp: this.knowledge.stamp,
+        budgetMs: 0,
+        trace: task.trace,
+        body: { kind: "document", document },
+      },
+    });
+    this.#ask({ task, to, body, attempt: attempt + 1 });
+  }
+
+  #serve(from: Address, message: RequestMessage): void {
+    const { call, stamp, body, trace } = message;
+    this.#trace = trace;
+    const respond = (reply: Reply): void => {
+      this.#effects.push({ kind: "send", to: from, message: { type: "reply", call, body: reply } });
+    };
+    const isFree = body.kind === "ping" || body.kind === "document" || body.kind === "status";
+    if (!isFree && stamp !== this.knowledge.stamp) {
+      return respond({ kind: "stale", document: encodeDocument(this.knowledge.document) });
+    }
+    this.#answer(body, respond);
+  }
+
+  #answer(body: Request, respond: (reply: Reply) => void): void {
+    try {
+      if (body.kind === "document") return this.#takeDocument(body, respond);
+      if (this.service === null) return respond({ kind: "refused", code: "overloaded" });
+      this.service.handle(body, respond, this.#now);
+    } catch (error) {
+      // What a peer sent was not what it should have been: its error, and nothing was done.
+      if (!(error instanceof CodecError)) throw error;
+      respond({ kind: "refused", code: "malformed" });
+    }
+  }
+
+  #takeDocument(body: RequestOf<"document">, respond: (reply: Reply) => void): void {
+    this.#learn(body.document);
+    const document = encodeDocument(this.knowledge.document);
+    if (this.service === null) return respond({ kind: "documented", document });
+    this.#unflushed.push((ok) => {
+      respond(ok ? { kind: "documented", document } : { kind: "refused", code: "disk" });
+    });
+  }
+
+  #learn(bytes: Uint8Array): boolean {
+    if (!this.knowledge.learn(decodeDocument(bytes))) return false;
+    this.#keepDocument();
+    return true;
+  }
+
+  #keepDocument(): void {
+    const store = this.service?.keeper.store;
+    if (store === undefined || store.health() !== "writable") return;
+    store.writeMeta(DOCUMENT, encodeDocument(this.knowledge.document));
+    this.#unflushed.push(() => {});
+  }
+
+  #flush(): void {
+    const token = ++this.#lastFlush;
+    this.#flushing.set(token, this.#unflushed);
+    this.#unflushed = [];
+    this.#effects.push({ kind: "flush", token });
+  }
+
+  #makeService(replica: { id: ReplicaId; store: Store; prng: Prng }): Service {
+    const { knowledge } = this;
+    const stored = replica.store.readMeta(DOCUMENT);
+    if (stored !== undefined) knowledge.learn(decodeDocument(stored));
+    const keeper = new Keeper({
+      store: replica.store,
+      hash: knowledge.hash,
+      prng: replica.prng,
+      partitionOf: (key) => knowledge.ring.partitionOf(key),
+      partitionCount: () => knowledge.ring.partitionCount,
+    });
+    return new Service(replica.id, keeper, {
+      knowledge,
+      run: (start, now) => this.#run(start, now),
+      whenDurable: (callback) => this.#unflushed.push(callback),
+      readFirst: (request, done) => this.#readFirst(request, done),
+    });
+  }
+
+  #readFirst(request: RequestOf<"coordinate">, done: (outcome: GetOutcome) => void): void {
+    const rules = rulesFromList(request.rules);
+    const operation = { key: request.key, session: null };
+    this.#desk.read({ operation, rules, finish: done, again: null }, this.#now);
+  }
+}

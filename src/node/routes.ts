@@ -1,0 +1,62 @@
+/** From a key and a request's rules to who takes part: the one place that asks the ring. */
+import { assert } from "../../core/assert.ts";
+import type { ReplicaId } from "../../core/ids.ts";
+import type { RequestOf } from "../../core/messages.ts";
+import { majority, type QuorumRules } from "../../core/quorum-options.ts";
+import type { Candidate } from "../../replica/candidate.ts";
+import type { QuorumNeed } from "../../replica/quorum.ts";
+import type { Knowledge } from "./knowledge.ts";
+import { rulesFromList } from "./wire.ts";
+
+export interface WriteRoute {
+  readonly self: Candidate;
+  readonly primaries: readonly Candidate[];
+  readonly fallbacks: readonly Candidate[];
+  readonly need: QuorumNeed;
+  /** The primary that the coordinator stands in for; empty when it is one itself. */
+  readonly hintFor: ReplicaId | "";
+}
+
+/**
+ * For `local_quorum`: a majority of those primaries that lie in the frontend's zone, and only they
+ * count. Where none lies there the rules hold as they are, over all zones: no weaker promise is made
+ * in silence.
+ */
+export function localNeed(
+  candidates: readonly Candidate[],
+  rules: QuorumRules,
+  zone: string,
+): { readonly onlyZone: string | null; readonly count: number | null } {
+  if (!rules.local) return { onlyZone: null, count: null };
+  const primaries = candidates.filter((c) => c.isPrimary && c.zone === zone).length;
+  if (primaries === 0) return { onlyZone: null, count: null };
+  return { onlyZone: zone, count: majority(primaries) };
+}
+
+/** Who gets a write that this replica coordinates. */
+export function writeCandidates(
+  knowledge: Knowledge,
+  at: { readonly id: ReplicaId; readonly body: RequestOf<"coordinate"> },
+): WriteRoute {
+  const { ring } = knowledge;
+  const rules = rulesFromList(at.body.rules);
+  const partition = ring.partitionOf(at.body.key);
+  const all = knowledge.candidates(partition, { ...rules, sloppy: true }, at.id);
+  const self = all.find((candidate) => candidate.id === at.id);
+  assert(self !== undefined, "a coordinator is a member of the ring");
+  const primaries = all.filter((c) => c.isPrimary && c.id !== at.id);
+  const fallbacks = all.filter((c) => !c.isPrimary && c.id !== at.id);
+  const local = localNeed(all, rules, at.body.zone);
+  const count = local.count ?? rules.w;
+  const need: QuorumNeed = {
+    n: rules.n,
+    count,
+    primaries: local.onlyZone === null ? rules.pw : Math.min(rules.pw, count),
+    durable: Math.min(rules.dw, count),
+    zones: rules.zones,
+    onlyZone: local.onlyZone,
+  };
+  const away = primaries.find((c) => c.isSuspect) ?? primaries[0];
+  const hintFor = self.isPrimary ? "" : (away?.id ?? "");
+  return { self, primaries, fallbacks, need, hintFor };
+}

@@ -1,0 +1,298 @@
+/**
+ * A replica's side of the protocol: what it does when another node, or its own frontend, asks.
+ * Every request is answered once (a `store` that wants both acknowledgements, twice).
+ */
+import { assert } from "../../core/assert.ts";
+import { CodecError } from "../../core/codec.ts";
+import { type Entry, etagOf, liveSiblings, valueBytes } from "../../core/entry.ts";
+import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
+import type { FailureCode } from "../../core/failure.ts";
+import type { OpId, ReplicaId } from "../../core/ids.ts";
+import { SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
+import type { Reply, Request, RequestOf } from "../../core/messages.ts";
+import type { Millis } from "../../core/time.ts";
+import type { Coordinator, Outbox } from "../../replica/coordination.ts";
+import type { GetOutcome } from "../../replica/get-coordinator.ts";
+import type { Keeper, Minted } from "../../replica/keeper.ts";
+import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
+import type { Knowledge } from "./knowledge.ts";
+import { writeCandidates } from "./routes.ts";
+import { contentFromList, rulesFromList, tallyToList } from "./wire.ts";
+
+export type Respond = (reply: Reply) => void;
+
+/** What the service needs of the node around it. */
+export interface ServiceHost {
+  readonly knowledge: Knowledge;
+  /** Runs a coordinator whose calls go out under this trace. */
+  run<Result>(start: TaskStart<Result>, now: Millis): void;
+  /** Calls back when all that was written so far is durable, or the disk failed. */
+  whenDurable(callback: (ok: boolean, now: Millis) => void): void;
+  /** Reads with a quorum on behalf of a write's precondition. */
+  readFirst(request: RequestOf<"coordinate">, done: (outcome: GetOutcome) => void): void;
+}
+
+export interface TaskStart<Result> {
+  readonly timeoutMs: number;
+  make(out: Outbox<Result>): Coordinator;
+  finish(result: Result, now: Millis): void;
+  /** Starts it anew with a newer cluster document; null: only the one call is asked again. */
+  readonly again: ((now: Millis) => void) | null;
+}
+
+/** How long an operation's id is remembered beyond its budget, so that a repeat finds it. */
+const REPEAT_MS = 5000;
+
+const refused = (code: FailureCode): Reply => ({ kind: "refused", code });
+
+function failed(code: FailureCode, detail: string, entry: Entry | null, limit?: number): Reply {
+  const context = entry?.context ?? null;
+  return { kind: "failed", code, detail, numbers: [null, null, limit ?? null], context };
+}
+
+export class Service {
+  readonly id: ReplicaId;
+  readonly keeper: Keeper;
+  readonly #host: ServiceHost;
+  /** Operations that were coordinated here lately, and until when they are remembered. */
+  readonly #recentOps = new Map<OpId, Millis>();
+  now: Millis = 0;
+
+  constructor(id: ReplicaId, keeper: Keeper, host: ServiceHost) {
+    this.id = id;
+    this.keeper = keeper;
+    this.#host = host;
+  }
+
+  handle(body: Request, respond: Respond, now: Millis): void {
+    this.now = now;
+    switch (body.kind) {
+      case "ping":
+        return respond({ kind: "pong" });
+      case "read":
+        return respond(this.#read(body));
+      case "store":
+        return this.#store(body, respond, now);
+      case "deliver":
+        return this.#deliver(body, respond, now);
+      case "coordinate":
+        return this.#coordinate(body, respond, now);
+      case "inspect":
+        return respond(this.#inspect(body.key));
+      case "status":
+        return respond(this.#status());
+      case "keys":
+        return respond(this.#keys(body));
+      case "document":
+        return assert(false, "documents are the node's own business");
+    }
+  }
+
+  #read({ key, digestOnly }: RequestOf<"read">): Reply {
+    if (digestOnly) {
+      const digest = this.keeper.digest(key);
+      return { kind: "held", digest: digest ?? 0, entry: null, isUnknown: digest === null };
+    }
+    const { entry, bytes, digest, isUnknown } = this.keeper.hold(key);
+    if (digest === 0 || isUnknown) return { kind: "held", digest, entry: null, isUnknown };
+    return { kind: "held", digest, entry: bytes ?? encodeEntry(entry, null), isUnknown };
+  }
+
+  #store(body: RequestOf<"store">, respond: Respond, now: Millis): void {
+    const { key, hintFor, ack } = body;
+    if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
+    const { entry } = decodeEntry(body.entry);
+    this.keeper.absorb(key, entry, hintFor === this.id ? "" : hintFor, now);
+    if (ack !== 1) respond({ kind: "stored", durable: false });
+    this.#host.whenDurable((ok) => {
+      if (ack === 0) return;
+      respond(ok ? { kind: "stored", durable: true } : refused("insufficient-storage"));
+    });
+  }
+
+  #deliver({ items }: RequestOf<"deliver">, respond: Respond, now: Millis): void {
+    if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
+    for (const item of items) {
+      if (!Array.isArray(item)) throw new CodecError("a delivery lists pairs");
+      const [key, bytes] = item as unknown[];
+      if (typeof key !== "string" || !(bytes instanceof Uint8Array)) {
+        throw new CodecError("a delivery's pair is a key and an entry");
+      }
+      this.keeper.absorb(key, decodeEntry(bytes).entry, "", now);
+    }
+    this.#host.whenDurable((ok) => {
+      respond(ok ? { kind: "stored", durable: true } : refused("insufficient-storage"));
+    });
+  }
+
+  #coordinate(body: RequestOf<"coordinate">, respond: Respond, now: Millis): void {
+    if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
+    if (!this.#isFirst(body, now)) return;
+    if (body.ifMatch.length === 0 && body.ifNoneMatch.length === 0) {
+      return this.#mint(body, respond, now);
+    }
+    this.#host.readFirst(body, (outcome) => {
+      if (!outcome.ok) return respond(failed(outcome.failure.code, outcome.failure.detail, null));
+      this.keeper.absorb(body.key, outcome.entry, "", this.now);
+      const broken = this.#brokenPrecondition(body);
+      if (broken !== null) return respond(failed("precondition-failed", broken, null));
+      this.#mint(body, respond, this.now);
+    });
+  }
+
+  /** A repeated message is dropped: its first copy is answered, under the same call. */
+  #isFirst({ op, rules }: RequestOf<"coordinate">, now: Millis): boolean {
+    for (const [known, until] of this.#recentOps) {
+      if (until > now) break;
+      this.#recentOps.delete(known);
+    }
+    if (this.#recentOps.has(op)) return false;
+    this.#recentOps.set(op, now + rulesFromList(rules).timeoutMs + REPEAT_MS);
+    return true;
+  }
+
+  /** RFC 9110, 13.1: checked against what is held now, after the quorum was joined into it. */
+  #brokenPrecondition({ key, ifMatch, ifNoneMatch }: RequestOf<"coordinate">): string | null {
+    const live = liveSiblings(this.keeper.hold(key).entry, this.now);
+    const { hash } = this.#host.knowledge;
+    const newest = live.slice(0, 1);
+    const tags = live.length === 0 ? [] : [etagOf(newest, hash), etagOf(live, hash)];
+    const names = (list: readonly unknown[]): boolean =>
+      live.length > 0 && list.some((tag) => tag === "*" || tags.some((known) => known === tag));
+    if (ifMatch.length > 0 && !names(ifMatch)) {
+      return "If-Match names no version that is stored now. Read the key again.";
+    }
+    if (ifNoneMatch.length > 0 && names(ifNoneMatch)) {
+      return "If-None-Match names a version that is stored now.";
+    }
+    return null;
+  }
+
+  #mint(body: RequestOf<"coordinate">, respond: Respond, now: Millis): void {
+    const { key } = body;
+    const route = writeCandidates(this.#host.knowledge, { id: this.id, body });
+    const before = this.keeper.hold(key).entry;
+    const liveBefore = liveSiblings(before, now).length;
+    const content = contentFromList(body.content);
+    const { op, ttlMs, covers, isRetry } = body;
+    const request = { key, op, content, ttlMs, covers, isRetry, hintFor: route.hintFor };
+    const minted = this.keeper.mint(request, now);
+    const refusal = this.#tooMany(before, minted);
+    if (refusal !== null) return respond(refusal);
+    this.keeper.keepMinted(key, route.hintFor, minted);
+    const { dot } = minted.sibling;
+    const shown = answerEntry(minted, rulesFromList(body.rules).returnBody);
+    const finish = (outcome: PutOutcome): void => {
+      if (!outcome.ok) {
+        const { code, detail, required, achieved } = outcome.failure;
+        const numbers = [required ?? null, achieved ?? null, null];
+        return respond({ kind: "failed", code, detail, numbers, context: null });
+      }
+      const tally = tallyToList(outcome.tally);
+      const entry = encodeEntry(shown, null);
+      const { actor, counter } = dot;
+      respond({ kind: "coordinated", created: liveBefore === 0, entry, actor, counter, tally });
+    };
+    this.#replicate(body, minted, { finish, route });
+  }
+
+  #replicate(
+    body: RequestOf<"coordinate">,
+    minted: Minted,
+    to: { finish: (outcome: PutOutcome) => void; route: ReturnType<typeof writeCandidates> },
+  ): void {
+    const { knowledge } = this.#host;
+    const { timeoutMs, sloppy } = rulesFromList(body.rules);
+    let coordinator: PutCoordinator | null = null;
+    this.#host.run<PutOutcome>(
+      {
+        timeoutMs,
+        finish: to.finish,
+        again: null,
+        make: (out) => {
+          const { self, primaries, fallbacks, need } = to.route;
+          const keepHint = (target: ReplicaId): void => {
+            if (target !== this.id) this.keeper.absorb(body.key, minted.entry, target, this.now);
+          };
+          coordinator = new PutCoordinator(
+            {
+              key: body.key,
+              entry: minted.bytes,
+              need,
+              self,
+              standsInFor: to.route.hintFor,
+              primaries,
+              fallbacks,
+              sloppy,
+              timeoutMs,
+              hedgeMs: knowledge.liveness.hedgeMs,
+            },
+            { ask: out.ask, finish: out.finish, keepHint },
+          );
+          return coordinator;
+        },
+      },
+      this.now,
+    );
+    this.#host.whenDurable((ok, now) => {
+      if (ok) coordinator?.locallyDurable(now);
+      else coordinator?.locallyFailed(now);
+    });
+  }
+
+  #tooMany(before: Entry, minted: Minted): Reply | null {
+    const { siblings } = minted.entry;
+    if (siblings.length <= before.siblings.length) return null;
+    if (siblings.length > SIBLINGS_COUNT_DEFAULT) {
+      const detail = `The key has ${before.siblings.length} siblings. Write with the context given here.`;
+      return failed("too-many-siblings", detail, before, SIBLINGS_COUNT_DEFAULT);
+    }
+    if (siblings.length > 1 && valueBytes(siblings) > SIBLINGS_BYTES_MAX) {
+      const detail =
+        "The key's siblings are too large together. Write with the context given here.";
+      return failed("too-many-siblings", detail, before, SIBLINGS_BYTES_MAX);
+    }
+    return null;
+  }
+
+  #inspect(key: string): Reply {
+    const { store } = this.keeper;
+    const hints = store.hintTargets(key).map((target) => [target, store.readHint(target, key)]);
+    const { bytes } = this.keeper.own(key);
+    return { kind: "inspected", entry: bytes, hints };
+  }
+
+  #status(): Reply {
+    const { store } = this.keeper;
+    const { keyCount, byteCount } = store.stats();
+    return { kind: "report", report: [keyCount, byteCount, [...store.hintCounts()], []] };
+  }
+
+  /** One page of keys with what decides their state, values left out. */
+  #keys({ namespace, prefix, after, limit }: RequestOf<"keys">): Reply {
+    const from = `${namespace}\0`;
+    const page = this.keeper.keysAfter(from + prefix, from + after, limit);
+    const keys = page.map((key) => {
+      const { entry } = this.keeper.hold(key);
+      const bare = { ...entry, siblings: entry.siblings.map(withoutValue) };
+      return [key.slice(from.length), encodeEntry(bare, null)];
+    });
+    return { kind: "listed", keys, complete: page.length < limit };
+  }
+}
+
+/**
+ * The entry that the writer is told of. Its own version is in it even when it is none of the
+ * siblings any more: of a retried operation another version may have been overwritten already.
+ */
+function answerEntry({ entry, sibling }: Minted, withValues: boolean): Entry {
+  const isThere = entry.siblings.includes(sibling);
+  const siblings = isThere ? entry.siblings : [...entry.siblings, sibling];
+  return { ...entry, siblings: withValues ? siblings : siblings.map(withoutValue) };
+}
+
+const noValue = new Uint8Array(0);
+const withoutValue = (sibling: Entry["siblings"][number]): Entry["siblings"][number] =>
+  sibling.content === null
+    ? sibling
+    : { ...sibling, content: { ...sibling.content, value: noValue } };

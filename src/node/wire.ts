@@ -1,0 +1,81 @@
+/** Lists inside messages: the values whose fields the message table does not spell out. */
+import { CodecError } from "../../core/codec.ts";
+import type { Content } from "../../core/entry.ts";
+import type { QuorumRules } from "../../core/quorum-options.ts";
+import type { Tally } from "../../core/tally.ts";
+
+/** What a peer sends is input, not our own doing: a breach is its error, not a broken invariant. */
+function expect(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new CodecError(message);
+}
+
+const RULE_NUMBERS = ["n", "r", "w", "pr", "pw", "dw", "zones", "timeoutMs"] as const;
+const RULE_FLAGS = [
+  "sloppy",
+  "notfoundOk",
+  "basicQuorum",
+  "returnBody",
+  "strict",
+  "local",
+] as const;
+const TALLY = ["n", "required", "answered", "primaries", "fallbacks", "durable"] as const;
+
+function fromList(names: readonly string[], list: readonly unknown[], type: string): unknown {
+  expect(list.length === names.length, "a list has all of its parts");
+  const out: Record<string, unknown> = {};
+  for (const [i, name] of names.entries()) {
+    const value = list[i];
+    const isFine = type === "number" ? Number.isSafeInteger(value) : typeof value === type;
+    expect(isFine, `${name} is a ${type}`);
+    out[name] = value;
+  }
+  return out;
+}
+
+export const rulesToList = (rules: QuorumRules): readonly unknown[] => [
+  RULE_NUMBERS.map((name) => rules[name]),
+  RULE_FLAGS.map((name) => rules[name]),
+];
+
+/** @throws CodecError for anything else than `rulesToList` gives */
+export function rulesFromList(list: readonly unknown[]): QuorumRules {
+  const [numbers, flags] = list;
+  expect(list.length === 2 && Array.isArray(numbers) && Array.isArray(flags), "rules in two lists");
+  const rules = {
+    ...(fromList(RULE_NUMBERS, numbers, "number") as object),
+    ...(fromList(RULE_FLAGS, flags, "boolean") as object),
+  };
+  return rules as QuorumRules;
+}
+
+export const tallyToList = (tally: Tally): readonly unknown[] => TALLY.map((name) => tally[name]);
+
+/** @throws CodecError for anything else than `tallyToList` gives */
+export const tallyFromList = (list: readonly unknown[]): Tally =>
+  fromList(TALLY, list, "number") as Tally;
+
+/** An empty list is a delete. */
+export function contentToList(content: Content | null): readonly unknown[] {
+  if (content === null) return [];
+  const { value, contentType, contentEncoding, contentLanguage } = content;
+  const { contentDisposition, metadata, tags } = content;
+  const headers = [contentType, contentEncoding, contentLanguage, contentDisposition, metadata];
+  return [value, ...headers, tags];
+}
+
+const isTextOrNull = (value: unknown): value is string | null =>
+  value === null || typeof value === "string";
+
+/** @throws CodecError for anything else than `contentToList` gives */
+export function contentFromList(list: readonly unknown[]): Content | null {
+  if (list.length === 0) return null;
+  expect(list.length === 7, "content has seven parts");
+  const [value, contentType, contentEncoding, contentLanguage] = list;
+  const [contentDisposition, metadata, tags] = list.slice(4);
+  expect(value instanceof Uint8Array && typeof contentType === "string", "a value and its type");
+  expect(isTextOrNull(contentEncoding) && isTextOrNull(contentLanguage), "headers are texts");
+  expect(isTextOrNull(contentDisposition) && isTextOrNull(metadata), "headers are texts");
+  expect(Array.isArray(tags) && tags.every((tag) => typeof tag === "string"), "tags are texts");
+  const headers = { contentType, contentEncoding, contentLanguage, contentDisposition };
+  return { value, ...headers, metadata, tags: tags as string[] };
+}
