@@ -1,5 +1,8 @@
 import { defineConfig } from "vitest/config";
 
+// CI reads the totals from a report; people read the terminal.
+const reportDir = process.env["STARLING_TEST_REPORT"];
+
 export default defineConfig({
   test: {
     include: ["tests/**/*.test.ts"],
@@ -7,5 +10,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "forks",
+    maxWorkers: 2,
+    reporters: reportDir === undefined ? ["default"] : ["default", "json"],
+    ...(reportDir === undefined ? {} : { outputFile: { json: `${reportDir}/core.json` } }),
   },
 });

@@ -49,6 +49,12 @@ const REQUESTS = {
   status: {},
   document: { document: "bytes" },
   deliver: { items: "list" },
+  roots: { trees: "list" },
+  leaves: { trees: "list" },
+  leafKeys: { leaves: "list" },
+  fetch: { keys: "list" },
+  exchange: {},
+  handoff: {},
   keys: { namespace: "text", prefix: "text", after: "text", limit: "count" },
 } as const satisfies Record<string, Fields>;
 
@@ -67,6 +73,12 @@ const REPLIES = {
   documented: { document: "bytes" },
   listed: { keys: "list", complete: "flag" },
   stale: { document: "bytes" },
+  rootsDiffer: { trees: "list" },
+  leafSums: { trees: "list" },
+  keyDigests: { leaves: "list" },
+  fetched: { items: "list" },
+  exchanged: { totals: "list" },
+  handedOff: { delivered: "count", pending: "count" },
   refused: { code: "text" },
 } as const satisfies Record<string, Fields>;
 

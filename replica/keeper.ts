@@ -35,9 +35,19 @@ export interface KeeperParts {
   readonly store: Store;
   readonly hash: KeyedHash;
   readonly prng: Prng;
-  /** The partition of a key, by the current ring. */
-  readonly partitionOf: (key: StoreKey) => number;
+  /** Where a key belongs, by the current ring and the settings of its namespace. */
+  readonly placeOf: (key: StoreKey) => Place;
   readonly partitionCount: () => number;
+  /** Told of every change of what the replica holds as an owner; 0 stands for nothing. */
+  readonly onChange: (place: Place, change: { from: Digest; to: Digest }) => void;
+}
+
+export interface Place {
+  readonly partition: number;
+  /** How many primaries the key has. */
+  readonly n: number;
+  /** The leaf of its Merkle tree. */
+  readonly leaf: number;
 }
 
 export interface Held {
@@ -91,7 +101,8 @@ export class Keeper {
   readonly #prng: Prng;
   readonly #partitionCount: () => number;
   readonly #orders = new Map<string, KeyOrder>();
-  readonly #partitionOf: (key: StoreKey) => number;
+  readonly #placeOf: (key: StoreKey) => Place;
+  readonly #onChange: KeeperParts["onChange"];
   readonly #incarnation: number;
   /** Keys whose record was lost to corruption and has not been refilled yet. */
   readonly #lost: Set<StoreKey>;
@@ -100,7 +111,8 @@ export class Keeper {
     this.store = parts.store;
     this.#hash = parts.hash;
     this.#prng = parts.prng;
-    this.#partitionOf = parts.partitionOf;
+    this.#placeOf = parts.placeOf;
+    this.#onChange = parts.onChange;
     this.#partitionCount = parts.partitionCount;
     this.#lost = new Set(parts.store.recovery.lostKeys);
     this.#incarnation = this.#beginIncarnation();
@@ -183,6 +195,28 @@ export class Keeper {
     return order.page(prefix, after, countMax);
   }
 
+  /** Keys with digests in these leaves of a partition, of namespaces with this N. */
+  keysIn(
+    tree: { readonly partition: number; readonly n: number },
+    leaves: ReadonlySet<number>,
+  ): readonly (readonly [StoreKey, Digest])[] {
+    const out: (readonly [StoreKey, Digest])[] = [];
+    for (const { key, digest } of this.store.entriesOf(tree.partition)) {
+      const place = this.#placeOf(key);
+      if (place.n === tree.n && leaves.has(place.leaf)) out.push([key, digest]);
+    }
+    return out;
+  }
+
+  /** Tells of everything that is held, for trees that do not survive a restart. */
+  recount(): void {
+    for (let partition = 0; partition < this.#partitionCount(); partition++) {
+      for (const { key, digest } of this.store.entriesOf(partition)) {
+        this.#onChange(this.#placeOf(key), { from: 0, to: digest });
+      }
+    }
+  }
+
   *#keysOf(namespace: string): Iterable<StoreKey> {
     for (let partition = 0; partition < this.#partitionCount(); partition++) {
       for (const { key } of this.store.entriesOf(partition)) {
@@ -239,15 +273,12 @@ export class Keeper {
 
   #writeBytes(key: StoreKey, hintFor: string, entry: Entry, bytes: Uint8Array): void {
     if (hintFor !== "") return this.store.writeHint(hintFor, key, bytes);
-    if (this.#orders.size > 0 && this.store.summary(key) === undefined) {
-      this.#orders.get(namespaceOf(key))?.add(key);
-    }
-    const partition = this.#partitionOf(key);
-    this.store.writeEntry(key, {
-      bytes,
-      partition,
-      digest: this.#digest(entry),
-      dueAt: dueAt(entry),
-    });
+    const before = this.store.summary(key)?.digest ?? 0;
+    if (before === 0) this.#orders.get(namespaceOf(key))?.add(key);
+    const place = this.#placeOf(key);
+    const digest = this.#digest(entry);
+    const { partition } = place;
+    this.store.writeEntry(key, { bytes, partition, digest, dueAt: dueAt(entry) });
+    this.#onChange(place, { from: before, to: digest });
   }
 }

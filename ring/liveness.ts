@@ -97,6 +97,11 @@ export class Liveness {
     return true;
   }
 
+  /** For work that can wait: healthy, or suspected and due to be tried again. */
+  isWorthTrying(id: ReplicaId, now: Millis): boolean {
+    return !this.isSuspect(id) || this.takeProbe(id, now);
+  }
+
   /** Below zero when a is to be asked before b: the healthy first, then the nearest. */
   compare(a: ReplicaId, b: ReplicaId): number {
     const x = this.#health.get(a);

@@ -30,8 +30,9 @@ export class Handoff {
    * are tried too, and it is called when all rounds are over.
    */
   start(now: Millis, done: ((deliveredCount: number) => void) | null): void {
+    const { liveness } = this.#host.knowledge;
     const targets = [...this.#service.keeper.store.hintCounts().keys()].filter(
-      (id) => !this.#busy.has(id) && (done !== null || this.#isWorthTrying(id, now)),
+      (id) => !this.#busy.has(id) && (done !== null || liveness.isWorthTrying(id, now)),
     );
     let openCount = targets.length;
     let deliveredCount = 0;
@@ -43,11 +44,6 @@ export class Handoff {
     };
     if (targets.length === 0) done?.(0);
     for (const target of targets) this.#begin(target, { over, now });
-  }
-
-  #isWorthTrying(id: ReplicaId, now: Millis): boolean {
-    const { liveness } = this.#host.knowledge;
-    return !liveness.isSuspect(id) || liveness.takeProbe(id, now);
   }
 
   #begin(target: ReplicaId, of: { over: (result: HandoffResult) => void; now: Millis }): void {

@@ -2,6 +2,8 @@
  * What a node knows of the cluster: the document, the ring made from it, and who seems to be alive.
  * Plain state without any call in flight, so that on Workers all requests of an isolate share one.
  */
+
+import type { TreeName } from "../../antientropy/merkle-tree.ts";
 import { assert } from "../../core/assert.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
@@ -10,10 +12,14 @@ import type { NamespaceSettings } from "../../core/operations.ts";
 import type { QuorumDefaults, QuorumRules } from "../../core/quorum-options.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Candidate } from "../../replica/candidate.ts";
+import type { Place } from "../../replica/keeper.ts";
 import { type ClusterDocument, mergeDocuments, stampOf } from "../../ring/cluster-document.ts";
 import { Liveness } from "../../ring/liveness.ts";
 import type { KeyHasher } from "../../ring/partition.ts";
 import { Ring } from "../../ring/ring.ts";
+
+/** Apart from the ring's seed, so that a tree's leaves do not follow from the partition. */
+const LEAF_SEED = 0x5eafn;
 
 export interface KnowledgeParts {
   readonly document: ClusterDocument;
@@ -73,6 +79,26 @@ export class Knowledge {
 
   readonly settingsOf = (namespace: string): NamespaceSettings =>
     this.#document.namespaces.get(namespace)?.settings ?? this.defaults;
+
+  /** Where a key belongs: its partition, how many primaries it has, its leaf in the Merkle tree. */
+  readonly placeOf = (key: StoreKey): Place => ({
+    partition: this.#ring.partitionOf(key),
+    n: this.settingsOf(namespaceOf(key)).n,
+    leaf: Number(this.#keyHasher.h64(key, LEAF_SEED) & 255n),
+  });
+
+  /** The trees of which both replicas are primaries, and so must hold the same. */
+  sharedTrees(a: ReplicaId, b: ReplicaId): readonly TreeName[] {
+    const namespaces = [...this.#document.namespaces.values()];
+    const sizes = new Set([this.defaults.n, ...namespaces.map(({ settings }) => settings.n)]);
+    const trees: TreeName[] = [];
+    for (let partition = 0; partition < this.#ring.partitionCount; partition++) {
+      const list = this.#ring.preferenceList(partition);
+      const later = Math.max(list.indexOf(a), list.indexOf(b));
+      for (const n of sizes) if (later < n) trees.push({ partition, n });
+    }
+    return trees;
+  }
 
   quorumDefaults(key: StoreKey): QuorumDefaults {
     const { n, r, w, dw } = this.settingsOf(namespaceOf(key));

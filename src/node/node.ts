@@ -8,6 +8,8 @@
  * two nodes work together their cluster documents must be equal: the callee refuses a request with
  * another stamp (`stale`), both join their documents, and the request is made anew.
  */
+
+import { MemoryLeafSums, MerkleForest } from "../../antientropy/merkle-tree.ts";
 import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
 import type { ReplicaId } from "../../core/ids.ts";
@@ -22,6 +24,7 @@ import { Background } from "./background.ts";
 import type { Address, Effect, Input } from "./boundary.ts";
 import { Calls, type Task } from "./calls.ts";
 import { ClientDesk } from "./client.ts";
+import { Exchanges } from "./exchanges.ts";
 import { Handoff } from "./handoff.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { Service, type TaskStart } from "./service.ts";
@@ -36,6 +39,8 @@ export interface NodeParts {
     readonly store: Store;
     /** How often hints are tried to be delivered, in ms; 0 for never by itself. */
     readonly handoffMs: number;
+    /** How often it compares itself with one of its peers, in ms; 0 for never by itself. */
+    readonly antiEntropyMs: number;
   } | null;
 }
 
@@ -51,7 +56,6 @@ export class Node {
   readonly #desk: ClientDesk;
   readonly #calls: Calls;
   readonly #background: Background;
-  readonly #handoff: Handoff | null;
   /** What this node asks itself, and other work of this step that must not run inside other work. */
   readonly #later: (() => void)[] = [];
   readonly #flushing = new Map<number, readonly DurableCallback[]>();
@@ -70,12 +74,7 @@ export class Node {
     this.#desk = new ClientDesk({ knowledge, prng, selfId, run });
     this.#background = new Background(prng.fork());
     this.service = replica === null ? null : this.#makeService({ ...replica, prng: prng.fork() });
-    this.#handoff = this.service === null ? null : new Handoff(this.service, { knowledge, run });
-    if (this.#handoff !== null && replica !== null && replica.handoffMs > 0) {
-      const handoff = this.#handoff;
-      const job = (now: Millis): void => handoff.start(now, null);
-      this.#background.add({ name: "handoff", everyMs: replica.handoffMs, run: job }, 0);
-    }
+    if (this.service !== null && replica !== null) this.#startBackground(this.service, replica);
   }
 
   /** When the node wants a `tick`; Infinity for not at all. */
@@ -307,19 +306,39 @@ export class Node {
     const { knowledge } = this;
     const stored = replica.store.readMeta(DOCUMENT);
     if (stored !== undefined) knowledge.learn(decodeDocument(stored));
+    const forest = new MerkleForest(new MemoryLeafSums());
     const keeper = new Keeper({
       store: replica.store,
       hash: knowledge.hash,
       prng: replica.prng,
-      partitionOf: (key) => knowledge.ring.partitionOf(key),
+      placeOf: knowledge.placeOf,
       partitionCount: () => knowledge.ring.partitionCount,
+      onChange: (place, change) => forest.update(place, place.leaf, change),
     });
-    return new Service(replica.id, keeper, {
-      knowledge,
-      run: (start, now) => this.#run(start, now),
-      whenDurable: (callback) => this.#unflushed.push(callback),
-      readFirst: (request, done) => this.#readFirst(request, done),
-    });
+    keeper.recount();
+    return new Service(
+      replica.id,
+      { keeper, forest },
+      {
+        knowledge,
+        run: (start, now) => this.#run(start, now),
+        whenDurable: (callback) => this.#unflushed.push(callback),
+        readFirst: (request, done) => this.#readFirst(request, done),
+      },
+    );
+  }
+
+  #startBackground(service: Service, every: { handoffMs: number; antiEntropyMs: number }): void {
+    const { knowledge } = this;
+    const run = <R>(start: TaskStart<R>, now: Millis): void => this.#run(start, now);
+    const handoff = new Handoff(service, { knowledge, run });
+    const exchanges = new Exchanges(service, { knowledge, run });
+    service.background = { handoff, exchanges };
+    const jobs = [
+      { name: "handoff", everyMs: every.handoffMs, run: (now: Millis) => handoff.start(now, null) },
+      { name: "exchange", everyMs: every.antiEntropyMs, run: (now: Millis) => exchanges.next(now) },
+    ];
+    for (const job of jobs) if (job.everyMs > 0) this.#background.add(job, 0);
   }
 
   #readFirst(request: RequestOf<"coordinate">, done: (outcome: GetOutcome) => void): void {

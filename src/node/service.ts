@@ -2,6 +2,15 @@
  * A replica's side of the protocol: what it does when another node, or its own frontend, asks.
  * Every request is answered once (a `store` that wants both acknowledgements, twice).
  */
+
+import { type ExchangeSide, exchangeLimits } from "../../antientropy/exchange.ts";
+import {
+  answerFetch,
+  answerLeafKeys,
+  answerLeaves,
+  answerRoots,
+} from "../../antientropy/exchange-replies.ts";
+import type { MerkleForest } from "../../antientropy/merkle-tree.ts";
 import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
 import { type Entry, etagOf, liveSiblings, valueBytes } from "../../core/entry.ts";
@@ -15,6 +24,8 @@ import type { Coordinator, Outbox } from "../../replica/coordination.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import type { Keeper, Minted } from "../../replica/keeper.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
+import type { Exchanges } from "./exchanges.ts";
+import type { Handoff } from "./handoff.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { writeCandidates } from "./routes.ts";
 import { contentFromList, rulesFromList, tallyToList } from "./wire.ts";
@@ -30,6 +41,11 @@ export interface ServiceHost {
   whenDurable(callback: (ok: boolean, now: Millis) => void): void;
   /** Reads with a quorum on behalf of a write's precondition. */
   readFirst(request: RequestOf<"coordinate">, done: (outcome: GetOutcome) => void): void;
+}
+
+export interface BackgroundWork {
+  readonly handoff: Handoff;
+  readonly exchanges: Exchanges;
 }
 
 export interface TaskStart<Result> {
@@ -56,11 +72,20 @@ export class Service {
   readonly #host: ServiceHost;
   /** Operations that were coordinated here lately, and until when they are remembered. */
   readonly #recentOps = new Map<OpId, Millis>();
+  /** What exchanges work on, for both ends of one. */
+  readonly side: ExchangeSide;
+  /** Set once by the node; absent work cannot be asked for. */
+  background: BackgroundWork | null = null;
   now: Millis = 0;
 
-  constructor(id: ReplicaId, keeper: Keeper, host: ServiceHost) {
+  constructor(
+    id: ReplicaId,
+    parts: { readonly keeper: Keeper; readonly forest: MerkleForest },
+    host: ServiceHost,
+  ) {
     this.id = id;
-    this.keeper = keeper;
+    this.keeper = parts.keeper;
+    this.side = exchangeSide(parts.keeper, parts.forest);
     this.#host = host;
   }
 
@@ -83,6 +108,18 @@ export class Service {
         return respond(this.#status());
       case "keys":
         return respond(this.#keys(body));
+      case "roots":
+        return respond(answerRoots(this.side, body));
+      case "leaves":
+        return respond(answerLeaves(this.side, body));
+      case "leafKeys":
+        return respond(answerLeafKeys(this.side, body));
+      case "fetch":
+        return respond(answerFetch(this.side, body, exchangeLimits));
+      case "handoff":
+        return this.#handoff(respond, now);
+      case "exchange":
+        return this.#exchange(respond, now);
       case "document":
         return assert(false, "documents are the node's own business");
     }
@@ -123,6 +160,21 @@ export class Service {
     this.#host.whenDurable((ok) => {
       respond(ok ? { kind: "stored", durable: true } : refused("insufficient-storage"));
     });
+  }
+
+  #handoff(respond: Respond, now: Millis): void {
+    const pending = (): number =>
+      [...this.keeper.store.hintCounts().values()].reduce((sum, count) => sum + count, 0);
+    const done = (delivered: number): void =>
+      respond({ kind: "handedOff", delivered, pending: pending() });
+    if (this.background === null) return done(0);
+    this.background.handoff.start(now, done);
+  }
+
+  #exchange(respond: Respond, now: Millis): void {
+    const done = (totals: readonly number[]): void => respond({ kind: "exchanged", totals });
+    if (this.background === null) return done([0, 0, 0, 0, 0, 0]);
+    this.background.exchanges.withAll(now, done);
   }
 
   #coordinate(body: RequestOf<"coordinate">, respond: Respond, now: Millis): void {
@@ -265,7 +317,9 @@ export class Service {
   #status(): Reply {
     const { store } = this.keeper;
     const { keyCount, byteCount } = store.stats();
-    return { kind: "report", report: [keyCount, byteCount, [...store.hintCounts()], []] };
+    const exchanges = this.background?.exchanges.lastAt ?? new Map<ReplicaId, Millis>();
+    const report = [keyCount, byteCount, [...store.hintCounts()], [...exchanges]];
+    return { kind: "report", report };
   }
 
   /** One page of keys with what decides their state, values left out. */
@@ -279,6 +333,16 @@ export class Service {
     });
     return { kind: "listed", keys, complete: page.length < limit };
   }
+}
+
+function exchangeSide(keeper: Keeper, forest: MerkleForest): ExchangeSide {
+  return {
+    forest,
+    keysIn: (tree, leaves) => keeper.keysIn(tree, leaves),
+    digest: (key) => keeper.digest(key),
+    entryBytes: (key) => keeper.own(key).bytes,
+    absorb: (key, bytes, now) => keeper.absorb(key, decodeEntry(bytes).entry, "", now),
+  };
 }
 
 /**

@@ -8,7 +8,7 @@ import type { ReplicaId } from "../../core/ids.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../core/messages.ts";
 import type { NamespaceSettings, Operation, Result } from "../../core/operations.ts";
-import { Prng } from "../../core/prng.ts";
+import type { Prng } from "../../core/prng.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import type { RingDocument } from "../../ring/ring.ts";
 import type { Effect, Input } from "../../src/node/boundary.ts";
@@ -90,7 +90,12 @@ export class World {
     this.#ring = ring;
     this.dice = dice;
     for (const { id } of ring.members) {
-      const store = new MemoryStore({ clean: false, tornByteCount: 0, corruptCount: 0, lostKeys: [] });
+      const store = new MemoryStore({
+        clean: false,
+        tornByteCount: 0,
+        corruptCount: 0,
+        lostKeys: [],
+      });
       const skewMs = dice.clockSkewMsMax === 0 ? 0 : prng.below(dice.clockSkewMsMax);
       const fresh = { node: null, isPaused: false, backlog: [], timerAt: Infinity, life: 0 };
       this.nodes.set(id, { id, store, skewMs, ...fresh });
@@ -117,7 +122,7 @@ export class World {
       timeoutMs: 2000,
       zone: this.#ring.members.find((member) => member.id === id)?.zone ?? "",
     });
-    const replica = { id, store: sim.store, handoffMs: 2000 };
+    const replica = { id, store: sim.store, handoffMs: 2000, antiEntropyMs: 3000 };
     sim.life++;
     sim.isPaused = false;
     sim.backlog.length = 0;

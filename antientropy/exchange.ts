@@ -1,0 +1,255 @@
+/**
+ * One exchange: two replicas find out in what they differ, and mend it both ways in one pass.
+ *
+ * The roots of all trees that both are primaries of go over in one message; the answer has only the
+ * trees that differ, with their inner sums. From there the initiator descends: leaves below the
+ * inner nodes that differ, then keys with digests in the leaves that differ. What the peer knows
+ * better is fetched and joined; what it knows less of is delivered. So the cost is proportional to
+ * the differences times the depth, and one message a pair where there are none.
+ *
+ * Trees are worked off a few at a time and entries in bounded batches, each only when the last one
+ * is done: an exchange may stop anywhere, and the next one finds what is left. Everything is a merge
+ * and may be repeated. A write that lands meanwhile at worst sends an entry that was on its way
+ * already.
+ */
+import { assert } from "../core/assert.ts";
+import type { ReplicaId } from "../core/ids.ts";
+import type { Reply, Request } from "../core/messages.ts";
+import type { Digest, StoreKey } from "../core/store.ts";
+import type { Millis } from "../core/time.ts";
+import { INNER_COUNT, LEAVES_PER_INNER, type MerkleForest, type TreeName } from "./merkle-tree.ts";
+
+export interface ExchangeLimits {
+  /** Trees that are descended into at a time. */
+  readonly treeCountMax: number;
+  /** Keys whose entries are fetched, or sent, in one message. */
+  readonly batchCountMax: number;
+  /** Bytes of entries in one message; a single larger entry goes alone. */
+  readonly batchBytesMax: number;
+  /** How long one message may take to be answered, in ms. */
+  readonly stepTimeoutMs: number;
+}
+
+export const exchangeLimits: ExchangeLimits = {
+  treeCountMax: 16,
+  batchCountMax: 128,
+  batchBytesMax: 262_144,
+  stepTimeoutMs: 5000,
+};
+
+/** What the exchange asks of the replica it works for. */
+export interface ExchangeSide {
+  readonly forest: MerkleForest;
+  /** Keys with digests in these leaves of a tree. */
+  keysIn(tree: TreeName, leaves: ReadonlySet<number>): readonly (readonly [StoreKey, Digest])[];
+  digest(key: StoreKey): Digest | null;
+  entryBytes(key: StoreKey): Uint8Array | null;
+  absorb(key: StoreKey, entry: Uint8Array, now: Millis): void;
+}
+
+export interface ExchangeResult {
+  readonly peer: ReplicaId;
+  /** It went through to the end. */
+  readonly isComplete: boolean;
+  readonly treesCompared: number;
+  readonly treesDiffering: number;
+  readonly keysSent: number;
+  readonly keysReceived: number;
+  /** Bytes of entries, both ways. */
+  readonly byteCount: number;
+}
+
+export interface ExchangeOutbox {
+  ask(to: ReplicaId, body: Request): void;
+  finish(result: ExchangeResult): void;
+}
+
+export interface ExchangePlan {
+  readonly peer: ReplicaId;
+  readonly trees: readonly TreeName[];
+  readonly side: ExchangeSide;
+  readonly limits: ExchangeLimits;
+}
+
+/** A tree that differs, and the inner sums that the peer has for it. */
+interface Differing {
+  readonly tree: TreeName;
+  readonly inner: readonly number[];
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export class Exchange {
+  readonly #plan: ExchangePlan;
+  readonly #out: ExchangeOutbox;
+  readonly #result: Mutable<ExchangeResult>;
+  #differing: Differing[] = [];
+  /** Keys to fetch, with the digest that the peer has. */
+  #toFetch: (readonly [StoreKey, Digest])[] = [];
+  #toSend: StoreKey[] = [];
+  #fetching = new Map<StoreKey, Digest>();
+  #deadline: Millis = Infinity;
+  isOver = false;
+
+  constructor(plan: ExchangePlan, out: ExchangeOutbox) {
+    assert(plan.trees.length > 0, "an exchange has something to compare");
+    this.#plan = plan;
+    this.#out = out;
+    const counts = { treesDiffering: 0, keysSent: 0, keysReceived: 0, byteCount: 0 };
+    const treesCompared = plan.trees.length;
+    this.#result = { peer: plan.peer, isComplete: false, treesCompared, ...counts };
+  }
+
+  get wakeAt(): Millis {
+    return this.isOver ? Infinity : this.#deadline;
+  }
+
+  start(now: Millis): void {
+    const { forest } = this.#plan.side;
+    const trees = this.#plan.trees.map((tree) => [tree.partition, tree.n, forest.root(tree)]);
+    this.#ask({ kind: "roots", trees }, now);
+  }
+
+  reply(from: ReplicaId, body: Reply, now: Millis): void {
+    assert(from === this.#plan.peer, "only the peer was asked");
+    if (this.isOver) return;
+    switch (body.kind) {
+      case "rootsDiffer":
+        this.#differing = body.trees.map(asDiffering);
+        this.#result.treesDiffering = this.#differing.length;
+        return this.#goOn(now);
+      case "leafSums":
+        return this.#askKeys(body.trees, now);
+      case "keyDigests":
+        for (const item of body.leaves) this.#compareKeys(item);
+        return this.#goOn(now);
+      case "fetched":
+        return this.#takeFetched(body.items, now);
+      case "stored":
+        return body.durable ? this.#goOn(now) : undefined;
+      default:
+        return this.#finish(false);
+    }
+  }
+
+  failed(): void {
+    if (!this.isOver) this.#finish(false);
+  }
+
+  wake(now: Millis): void {
+    if (!this.isOver && now >= this.#deadline) this.#finish(false);
+  }
+
+  #ask(body: Request, now: Millis): void {
+    this.#deadline = now + this.#plan.limits.stepTimeoutMs;
+    this.#out.ask(this.#plan.peer, body);
+  }
+
+  /** The next message: entries before further trees, so that little is kept in mind at a time. */
+  #goOn(now: Millis): void {
+    if (this.#toFetch.length > 0) return this.#askEntries(now);
+    if (this.#toSend.length > 0) return this.#sendEntries(now);
+    const { treeCountMax } = this.#plan.limits;
+    const trees: unknown[] = [];
+    while (trees.length < treeCountMax) {
+      const next = this.#differing.shift();
+      if (next === undefined) break;
+      const mine = this.#plan.side.forest.inner(next.tree);
+      const inner = indicesThatDiffer(mine, next.inner, INNER_COUNT);
+      if (inner.length > 0) trees.push([next.tree.partition, next.tree.n, inner]);
+    }
+    if (trees.length > 0) this.#ask({ kind: "leaves", trees }, now);
+    else this.#finish(true);
+  }
+
+  #askKeys(trees: readonly unknown[], now: Millis): void {
+    const leaves: unknown[] = [];
+    for (const item of trees) {
+      const [partition, n, nodes] = item as [number, number, [number, number[]][]];
+      const differing: number[] = [];
+      for (const [inner, sums] of nodes) {
+        const mine = this.#plan.side.forest.leavesOf({ partition, n }, inner);
+        const below = indicesThatDiffer(mine, sums, LEAVES_PER_INNER);
+        for (const i of below) differing.push(inner * LEAVES_PER_INNER + i);
+      }
+      if (differing.length > 0) leaves.push([partition, n, differing]);
+    }
+    if (leaves.length > 0) this.#ask({ kind: "leafKeys", leaves }, now);
+    else this.#goOn(now);
+  }
+
+  #compareKeys(item: unknown): void {
+    const [partition, n, leaves, pairs] = item as [number, number, number[], unknown[]];
+    const theirs = new Map<StoreKey, Digest>();
+    for (let i = 0; i + 1 < pairs.length; i += 2) {
+      theirs.set(String(pairs[i]), Number(pairs[i + 1]));
+    }
+    const mine = new Map(this.#plan.side.keysIn({ partition, n }, new Set(leaves)));
+    for (const [key, digest] of theirs) {
+      if (mine.get(key) !== digest) this.#toFetch.push([key, digest]);
+    }
+    for (const key of mine.keys()) if (!theirs.has(key)) this.#toSend.push(key);
+  }
+
+  #askEntries(now: Millis): void {
+    const batch = this.#toFetch.splice(0, this.#plan.limits.batchCountMax);
+    // Looked at a second time: what a write brought meanwhile is no difference any more.
+    this.#fetching = new Map(batch.filter(([key, d]) => this.#plan.side.digest(key) !== d));
+    if (this.#fetching.size === 0) return this.#goOn(now);
+    this.#ask({ kind: "fetch", keys: [...this.#fetching.keys()] }, now);
+  }
+
+  /** The peer may send fewer than were asked for; the rest is asked for again. */
+  #takeFetched(items: readonly unknown[], now: Millis): void {
+    for (const item of items) {
+      const [key, bytes] = item as [StoreKey, Uint8Array];
+      const digest = this.#fetching.get(key);
+      if (digest === undefined) continue;
+      this.#fetching.delete(key);
+      this.#plan.side.absorb(key, bytes, now);
+      this.#result.keysReceived++;
+      this.#result.byteCount += bytes.length;
+      if (this.#plan.side.digest(key) !== digest) this.#toSend.push(key);
+    }
+    if (items.length > 0) this.#toFetch.push(...this.#fetching);
+    this.#fetching.clear();
+    this.#goOn(now);
+  }
+
+  #sendEntries(now: Millis): void {
+    const { batchCountMax, batchBytesMax } = this.#plan.limits;
+    const items: unknown[] = [];
+    let byteCount = 0;
+    while (items.length < batchCountMax) {
+      const key = this.#toSend[0];
+      if (key === undefined) break;
+      const bytes = this.#plan.side.entryBytes(key);
+      if (items.length > 0 && byteCount + (bytes?.length ?? 0) > batchBytesMax) break;
+      this.#toSend.shift();
+      if (bytes === null) continue;
+      byteCount += bytes.length;
+      items.push([key, bytes]);
+    }
+    this.#result.keysSent += items.length;
+    this.#result.byteCount += byteCount;
+    if (items.length > 0) this.#ask({ kind: "deliver", items }, now);
+    else this.#goOn(now);
+  }
+
+  #finish(isComplete: boolean): void {
+    this.isOver = true;
+    this.#result.isComplete = isComplete;
+    this.#out.finish(this.#result);
+  }
+}
+
+function asDiffering(item: unknown): Differing {
+  const [partition, n, inner] = item as [number, number, number[]];
+  return { tree: { partition, n }, inner };
+}
+
+function indicesThatDiffer(a: readonly number[], b: readonly number[], count: number): number[] {
+  const out: number[] = [];
+  for (let i = 0; i < count; i++) if (a[i] !== b[i]) out.push(i);
+  return out;
+}

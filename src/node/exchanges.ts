@@ -1,0 +1,91 @@
+/** Starts exchanges: with one peer after the other, in turn, and with all of them when asked. */
+import { Exchange, type ExchangeResult, exchangeLimits } from "../../antientropy/exchange.ts";
+import type { ReplicaId } from "../../core/ids.ts";
+import type { Millis } from "../../core/time.ts";
+import type { Knowledge } from "./knowledge.ts";
+import type { Service, TaskStart } from "./service.ts";
+
+export interface ExchangesHost {
+  readonly knowledge: Knowledge;
+  run<R>(start: TaskStart<R>, now: Millis): void;
+}
+
+/** All messages of one exchange together; each has a shorter time of its own. */
+const EXCHANGE_MS_MAX = 600_000;
+
+export class Exchanges {
+  readonly #service: Service;
+  readonly #host: ExchangesHost;
+  readonly #busy = new Set<ReplicaId>();
+  /** When an exchange with a peer last went through to its end. */
+  readonly lastAt = new Map<ReplicaId, Millis>();
+  keysSent = 0;
+  keysReceived = 0;
+  byteCount = 0;
+  #turn = 0;
+
+  constructor(service: Service, host: ExchangesHost) {
+    this.#service = service;
+    this.#host = host;
+  }
+
+  /** Compares with the peer whose turn it is, unless that one seems to be away. */
+  next(now: Millis): void {
+    const { knowledge } = this.#host;
+    const peers = knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
+    const peer = peers[this.#turn++ % Math.max(1, peers.length)];
+    if (peer === undefined || !knowledge.liveness.isWorthTrying(peer, now)) return;
+    this.#begin(peer, now, () => {});
+  }
+
+  /**
+   * Compares with every peer, one after the other; `done` gets
+   * `[exchanges, compared, differing, sent, received, bytes]`.
+   */
+  withAll(now: Millis, done: (totals: readonly number[]) => void): void {
+    const peers = this.#host.knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
+    const totals = [0, 0, 0, 0, 0, 0];
+    const goOn = (at: Millis): void => {
+      const peer = peers.shift();
+      if (peer === undefined) return done(totals);
+      this.#begin(peer, at, (result, later) => {
+        if (result !== null) addTo(totals, result);
+        goOn(later);
+      });
+    };
+    goOn(now);
+  }
+
+  #begin(
+    peer: ReplicaId,
+    now: Millis,
+    over: (result: ExchangeResult | null, now: Millis) => void,
+  ): void {
+    const trees = this.#host.knowledge.sharedTrees(this.#service.id, peer);
+    if (trees.length === 0 || this.#busy.has(peer)) return over(null, now);
+    this.#busy.add(peer);
+    const { side } = this.#service;
+    this.#host.run<ExchangeResult>(
+      {
+        timeoutMs: EXCHANGE_MS_MAX,
+        again: null,
+        make: (out) => new Exchange({ peer, trees, side, limits: exchangeLimits }, out),
+        finish: (result, at) => {
+          this.#busy.delete(peer);
+          if (result.isComplete) this.lastAt.set(peer, at);
+          this.keysSent += result.keysSent;
+          this.keysReceived += result.keysReceived;
+          this.byteCount += result.byteCount;
+          over(result, at);
+        },
+      },
+      now,
+    );
+  }
+}
+
+function addTo(totals: number[], result: ExchangeResult): void {
+  const { treesCompared, treesDiffering, keysSent, keysReceived, byteCount } = result;
+  const counts = [1, treesCompared, treesDiffering, keysSent, keysReceived, byteCount];
+  for (const [i, count] of counts.entries()) totals[i] = (totals[i] ?? 0) + count;
+}
