@@ -55,6 +55,8 @@ const REQUESTS = {
   fetch: { keys: "list" },
   exchange: {},
   handoff: {},
+  confirm: { keys: "list" },
+  collect: { keys: "list" },
   keys: { namespace: "text", prefix: "text", after: "text", limit: "count" },
 } as const satisfies Record<string, Fields>;
 
@@ -78,6 +80,8 @@ const REPLIES = {
   keyDigests: { leaves: "list" },
   fetched: { items: "list" },
   exchanged: { totals: "list" },
+  confirmed: { keys: "list" },
+  collected: {},
   handedOff: { delivered: "count", pending: "count" },
   refused: { code: "text" },
 } as const satisfies Record<string, Fields>;

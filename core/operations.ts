@@ -62,13 +62,27 @@ export interface ListOperation {
   readonly limit: number;
 }
 
+/** An exchange of one replica with all its peers, or of every replica, now. */
+export interface AntiEntropyOperation {
+  readonly kind: "anti-entropy";
+  /** null: every member. */
+  readonly replica: string | null;
+}
+
+/** Every member tries to deliver all hints that it holds, now. */
+export interface HandoffOperation {
+  readonly kind: "handoff";
+}
+
 export type Operation =
   | GetOperation
   | WriteOperation
   | ExplainOperation
   | StatusOperation
   | ConfigureOperation
-  | ListOperation;
+  | ListOperation
+  | AntiEntropyOperation
+  | HandoffOperation;
 
 /** The settings of a namespace as the HTTP contract spells them. */
 export interface NamespaceSettings {
@@ -155,6 +169,24 @@ export interface ListResult {
   readonly cursor: string;
 }
 
+export interface AntiEntropyResult {
+  readonly kind: "compared";
+  readonly exchanges: number;
+  readonly partitionsCompared: number;
+  readonly partitionsDiffering: number;
+  readonly keysSent: number;
+  readonly keysReceived: number;
+  /** Of entries, both ways. */
+  readonly bytes: number;
+}
+
+export interface HandoffResult {
+  readonly kind: "handed-off";
+  readonly delivered: number;
+  /** Hints that are still held somewhere. */
+  readonly pending: number;
+}
+
 /** The operation did not do what was asked; a write may yet surface unless the code is a 4xx. */
 export interface FailedResult {
   readonly kind: "failed";
@@ -170,4 +202,6 @@ export type Result =
   | StatusResult
   | ConfigureResult
   | ListResult
+  | AntiEntropyResult
+  | HandoffResult
   | FailedResult;

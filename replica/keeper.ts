@@ -16,6 +16,7 @@ import {
   dueAt,
   type Entry,
   emptyEntry,
+  isLive,
   merge,
   noteAliases,
   type Sibling,
@@ -181,6 +182,33 @@ export class Keeper {
   /** Stores what was minted. */
   keepMinted(key: StoreKey, hintFor: ReplicaId | "", minted: Minted): void {
     this.#writeBytes(key, hintFor, minted.entry, minted.bytes);
+  }
+
+  /** Keys with nothing left to serve, that have been so since before the instant. */
+  collectable(before: Millis, countMax: number): readonly (readonly [StoreKey, Digest])[] {
+    const out: (readonly [StoreKey, Digest])[] = [];
+    for (const key of this.store.due(before, countMax)) {
+      const { entry, isUnknown } = this.#readSlot(key, "");
+      if (isUnknown || entry.siblings.some((sibling) => isLive(sibling, before))) continue;
+      out.push([key, this.#digest(entry)]);
+    }
+    return out;
+  }
+
+  /** Whether this replica holds exactly that, or nothing at all, of the key. */
+  agreesOn(key: StoreKey, digest: Digest): boolean {
+    if (this.#lost.has(key) || this.store.hintTargets(key).length > 0) return false;
+    const mine = this.store.summary(key)?.digest ?? 0;
+    return mine === 0 || mine === digest;
+  }
+
+  /** Forgets a key that all members agree on, unless something new was learnt of it. */
+  collect(key: StoreKey, digest: Digest): boolean {
+    if (!this.agreesOn(key, digest) || this.store.summary(key) === undefined) return false;
+    this.store.dropEntry(key);
+    this.#orders.get(namespaceOf(key))?.drop(key);
+    this.#onChange(this.#placeOf(key), { from: digest, to: 0 });
+    return true;
   }
 
   /** Keys of a namespace in UTF-8 order, whatever their state; both ends are store keys. */

@@ -59,6 +59,11 @@ export class Driver {
     this.#step({ kind: "unreachable", to, call });
   }
 
+  /** Sets the first timer, for work that the node does by itself. */
+  wake(): void {
+    this.#setTimer();
+  }
+
   /** Stops the timer: nothing happens any more by itself. */
   close(): void {
     this.#isClosed = true;

@@ -8,6 +8,7 @@ import type { ReplicaId } from "../../core/ids.ts";
 import { namespaceOf } from "../../core/keys.ts";
 import type { Reply, ReplyOf, Request } from "../../core/messages.ts";
 import type {
+  AntiEntropyOperation,
   ConfigureOperation,
   ExplainOperation,
   ListOperation,
@@ -22,12 +23,15 @@ import { type Answer, type FrontendHost, fail } from "./client.ts";
 import { Fanout, type Replies } from "./fanout.ts";
 import { pageOf } from "./listing.ts";
 
-type ClusterOperation = Extract<Operation, { kind: "explain" | "status" | "configure" | "list" }>;
+type ClusterOperation = Exclude<Operation, { kind: "get" | "write" }>;
 
 const EXPLAIN_TARGETS_MAX = 64;
+/** How long background work that an operator asked for may take before the answer, in ms. */
+const BACKGROUND_MS_MAX = 120_000;
 
 interface Then {
   readonly now: Millis;
+  readonly timeoutMs?: number;
   readonly done: (replies: Replies, now: Millis) => void;
 }
 
@@ -48,11 +52,15 @@ export class ClusterDesk {
         return this.#configure(operation, answer, now);
       case "list":
         return this.#list(operation, answer, now);
+      case "anti-entropy":
+        return this.#antiEntropy(operation, answer, now);
+      case "handoff":
+        return this.#handoff(answer, now);
     }
   }
 
   #ask(targets: readonly ReplicaId[], body: Request, then: Then): void {
-    const { timeoutMs } = this.#host.knowledge;
+    const timeoutMs = then.timeoutMs ?? this.#host.knowledge.timeoutMs;
     this.#host.run<Replies>(
       {
         timeoutMs,
@@ -135,6 +143,44 @@ export class ClusterDesk {
     this.#ask(this.#host.knowledge.ring.memberIds, body, { now, done });
   }
 
+  #antiEntropy({ replica }: AntiEntropyOperation, answer: Answer, now: Millis): void {
+    const members = replica === null ? this.#host.knowledge.ring.memberIds : [replica];
+    const done = (replies: Replies): void => {
+      if (replies.size === 0) return answer(fail(noAnswer(members)));
+      const totals = [...replies.values()].map((reply) =>
+        reply.kind === "exchanged" ? reply.totals : [],
+      );
+      const sum = (i: number): number =>
+        totals.reduce((all, list) => all + Number(list[i] ?? 0), 0);
+      answer({
+        kind: "compared",
+        exchanges: sum(0),
+        partitionsCompared: sum(1),
+        partitionsDiffering: sum(2),
+        keysSent: sum(3),
+        keysReceived: sum(4),
+        bytes: sum(5),
+      });
+    };
+    this.#ask(members, { kind: "exchange" }, { now, done, timeoutMs: BACKGROUND_MS_MAX });
+  }
+
+  #handoff(answer: Answer, now: Millis): void {
+    const members = this.#host.knowledge.ring.memberIds;
+    const done = (replies: Replies): void => {
+      if (replies.size === 0) return answer(fail(noAnswer(members)));
+      let delivered = 0;
+      let pending = 0;
+      for (const reply of replies.values()) {
+        if (reply.kind !== "handedOff") continue;
+        delivered += reply.delivered;
+        pending += reply.pending;
+      }
+      answer({ kind: "handed-off", delivered, pending });
+    };
+    this.#ask(members, { kind: "handoff" }, { now, done, timeoutMs: BACKGROUND_MS_MAX });
+  }
+
   #uncoveredPartition(namespace: string, replies: Replies): number | null {
     const { ring, settingsOf } = this.#host.knowledge;
     const { n } = settingsOf(namespace);
@@ -145,6 +191,13 @@ export class ClusterDesk {
     return null;
   }
 }
+
+const noAnswer = (asked: readonly ReplicaId[]): Failure => ({
+  code: "quorum-unavailable",
+  detail: `None of ${asked.join(", ")} answered.`,
+  required: 1,
+  achieved: 0,
+});
 
 type Holding = Pick<ReplicaReport, "reachable" | "entry" | "hintFor" | "byteCount">;
 

@@ -31,6 +31,9 @@ export interface KnowledgeParts {
   readonly zone: string;
 }
 
+const settingsIn = ({ namespaces }: ClusterDocument): ReadonlyMap<string, NamespaceSettings> =>
+  new Map([...namespaces].map(([name, { settings }]) => [name, settings]));
+
 export class Knowledge {
   readonly defaults: NamespaceSettings;
   readonly hash: KeyedHash;
@@ -42,6 +45,7 @@ export class Knowledge {
   #document: ClusterDocument;
   #ring: Ring;
   #stamp: number;
+  #namespaces: ReadonlyMap<string, NamespaceSettings>;
 
   constructor(parts: KnowledgeParts) {
     this.hash = parts.hash;
@@ -52,10 +56,16 @@ export class Knowledge {
     this.#document = parts.document;
     this.#ring = new Ring(parts.document.ring, parts.keyHasher);
     this.#stamp = stampOf(parts.document, parts.hash);
+    this.#namespaces = settingsIn(parts.document);
   }
 
   get document(): ClusterDocument {
     return this.#document;
+  }
+
+  /** The settings of the namespaces that somebody created. */
+  get namespaces(): ReadonlyMap<string, NamespaceSettings> {
+    return this.#namespaces;
   }
 
   get ring(): Ring {
@@ -74,11 +84,12 @@ export class Knowledge {
     if (merged.ring !== this.#document.ring) this.#ring = new Ring(merged.ring, this.#keyHasher);
     this.#document = merged;
     this.#stamp = stamp;
+    this.#namespaces = settingsIn(merged);
     return true;
   }
 
   readonly settingsOf = (namespace: string): NamespaceSettings =>
-    this.#document.namespaces.get(namespace)?.settings ?? this.defaults;
+    this.#namespaces.get(namespace) ?? this.defaults;
 
   /** Where a key belongs: its partition, how many primaries it has, its leaf in the Merkle tree. */
   readonly placeOf = (key: StoreKey): Place => ({
@@ -89,8 +100,8 @@ export class Knowledge {
 
   /** The trees of which both replicas are primaries, and so must hold the same. */
   sharedTrees(a: ReplicaId, b: ReplicaId): readonly TreeName[] {
-    const namespaces = [...this.#document.namespaces.values()];
-    const sizes = new Set([this.defaults.n, ...namespaces.map(({ settings }) => settings.n)]);
+    const settings = [this.defaults, ...this.#namespaces.values()];
+    const sizes = new Set(settings.map(({ n }) => n));
     const trees: TreeName[] = [];
     for (let partition = 0; partition < this.#ring.partitionCount; partition++) {
       const list = this.#ring.preferenceList(partition);

@@ -17,6 +17,7 @@ import type { Message, Reply, Request, RequestMessage, RequestOf } from "../../c
 import type { Prng } from "../../core/prng.ts";
 import type { Store } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
+import type { Outbox } from "../../replica/coordination.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import { Keeper } from "../../replica/keeper.ts";
 import { decodeDocument, encodeDocument } from "../../ring/cluster-document.ts";
@@ -24,7 +25,9 @@ import { Background } from "./background.ts";
 import type { Address, Effect, Input } from "./boundary.ts";
 import { Calls, type Task } from "./calls.ts";
 import { ClientDesk } from "./client.ts";
+import { Collector } from "./collector.ts";
 import { Exchanges } from "./exchanges.ts";
+import { Fanout, type Replies } from "./fanout.ts";
 import { Handoff } from "./handoff.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { Service, type TaskStart } from "./service.ts";
@@ -41,12 +44,20 @@ export interface NodeParts {
     readonly handoffMs: number;
     /** How often it compares itself with one of its peers, in ms; 0 for never by itself. */
     readonly antiEntropyMs: number;
+    /** How long a tombstone is left alone before it may be collected, in ms. */
+    readonly tombstoneGraceMs: number;
+    /** How often it pings every peer, in ms; 0 where only requests observe. */
+    readonly heartbeatMs: number;
+    /** Silence after which a peer is suspected. */
+    readonly suspectAfterMs: number;
   } | null;
 }
 
 /** How often one call is made anew because of cluster documents that differ. */
 const ATTEMPTS_MAX = 3;
 const DOCUMENT = "document";
+/** Collection looks at what is due at least this often, in ms. */
+const COLLECT_MS_MAX = 10_000;
 
 type DurableCallback = (ok: boolean, now: Millis) => void;
 
@@ -254,7 +265,7 @@ export class Node {
     const respond = (reply: Reply): void => {
       this.#effects.push({ kind: "send", to: from, message: { type: "reply", call, body: reply } });
     };
-    const isFree = body.kind === "ping" || body.kind === "document" || body.kind === "status";
+    const isFree = body.kind === "document" || body.kind === "status";
     if (!isFree && stamp !== this.knowledge.stamp) {
       return respond({ kind: "stale", document: encodeDocument(this.knowledge.document) });
     }
@@ -328,7 +339,7 @@ export class Node {
     );
   }
 
-  #startBackground(service: Service, every: { handoffMs: number; antiEntropyMs: number }): void {
+  #startBackground(service: Service, every: NonNullable<NodeParts["replica"]>): void {
     const { knowledge } = this;
     const run = <R>(start: TaskStart<R>, now: Millis): void => this.#run(start, now);
     const handoff = new Handoff(service, { knowledge, run });
@@ -338,7 +349,24 @@ export class Node {
       { name: "handoff", everyMs: every.handoffMs, run: (now: Millis) => handoff.start(now, null) },
       { name: "exchange", everyMs: every.antiEntropyMs, run: (now: Millis) => exchanges.next(now) },
     ];
+    const collector = new Collector(service, { knowledge, run }, every.tombstoneGraceMs);
+    const collectMs = Math.min(COLLECT_MS_MAX, Math.max(1000, every.tombstoneGraceMs / 4));
+    jobs.push({ name: "collect", everyMs: collectMs, run: (now) => collector.start(now) });
+    const beat = (now: Millis): void => this.#beat(service.id, every.suspectAfterMs, now);
+    jobs.push({ name: "heartbeat", everyMs: every.heartbeatMs, run: beat });
     for (const job of jobs) if (job.everyMs > 0) this.#background.add(job, 0);
+  }
+
+  /**
+   * Pings every peer. A reply within half of the time is life; two silences in a row are suspicion.
+   * A peer with another cluster document answers with it, so that documents spread by themselves.
+   */
+  #beat(id: ReplicaId, suspectAfterMs: number, now: Millis): void {
+    const targets = this.knowledge.ring.memberIds.filter((peer) => peer !== id);
+    const timeoutMs = suspectAfterMs / 2;
+    const make = (out: Outbox<Replies>): Fanout =>
+      new Fanout({ targets, body: { kind: "ping" }, timeoutMs }, out);
+    this.#run<Replies>({ timeoutMs, make, finish: () => {}, again: null }, now);
   }
 
   #readFirst(request: RequestOf<"coordinate">, done: (outcome: GetOutcome) => void): void {

@@ -116,6 +116,10 @@ export class Service {
         return respond(answerLeafKeys(this.side, body));
       case "fetch":
         return respond(answerFetch(this.side, body, exchangeLimits));
+      case "confirm":
+        return respond({ kind: "confirmed", keys: this.#confirm(body.keys) });
+      case "collect":
+        return this.#collect(body.keys, respond);
       case "handoff":
         return this.#handoff(respond, now);
       case "exchange":
@@ -160,6 +164,20 @@ export class Service {
     this.#host.whenDurable((ok) => {
       respond(ok ? { kind: "stored", durable: true } : refused("insufficient-storage"));
     });
+  }
+
+  /** The keys on which this replica agrees with whoever collects. */
+  #confirm(keys: readonly unknown[]): readonly string[] {
+    return keysWithDigests(keys)
+      .filter(([key, digest]) => this.keeper.agreesOn(key, digest))
+      .map(([key]) => key);
+  }
+
+  #collect(keys: readonly unknown[], respond: Respond): void {
+    if (this.keeper.store.health() === "writable") {
+      for (const [key, digest] of keysWithDigests(keys)) this.keeper.collect(key, digest);
+    }
+    respond({ kind: "collected" });
   }
 
   #handoff(respond: Respond, now: Millis): void {
@@ -333,6 +351,19 @@ export class Service {
     });
     return { kind: "listed", keys, complete: page.length < limit };
   }
+}
+
+/** `[key, digest, key, digest, …]` as pairs. */
+function keysWithDigests(list: readonly unknown[]): readonly (readonly [string, number])[] {
+  const pairs: (readonly [string, number])[] = [];
+  for (let i = 0; i + 1 < list.length; i += 2) {
+    const [key, digest] = list.slice(i, i + 2);
+    if (typeof key !== "string" || typeof digest !== "number") {
+      throw new CodecError("keys come with their digests");
+    }
+    pairs.push([key, digest]);
+  }
+  return pairs;
 }
 
 function exchangeSide(keeper: Keeper, forest: MerkleForest): ExchangeSide {

@@ -52,6 +52,8 @@ interface SimNode {
   life: number;
 }
 
+const beats = { heartbeatMs: 1000, suspectAfterMs: 3000, tombstoneGraceMs: 2000 };
+
 export interface Faults {
   lost: number;
   repeated: number;
@@ -122,7 +124,7 @@ export class World {
       timeoutMs: 2000,
       zone: this.#ring.members.find((member) => member.id === id)?.zone ?? "",
     });
-    const replica = { id, store: sim.store, handoffMs: 2000, antiEntropyMs: 3000 };
+    const replica = { id, store: sim.store, handoffMs: 2000, antiEntropyMs: 3000, ...beats };
     sim.life++;
     sim.isPaused = false;
     sim.backlog.length = 0;

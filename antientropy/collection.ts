@@ -1,0 +1,93 @@
+/**
+ * Collection: tombstones and expired values go, once nothing that they cover can come back.
+ *
+ * Time alone decides nothing (a replica may have been away for longer than any grace period). A
+ * round asks **every** member: each must hold either exactly the same knowledge of the key or none
+ * at all, and no hint of it. Then nobody has anything that the tombstone still has to cover, and all
+ * are told to drop it; each does so only if it has learnt nothing new meanwhile. A member that
+ * cannot be reached stops collection, not service. Who missed the second message collects by itself
+ * later, or gets the key back by an exchange and all begin again: dropping is safe, not final.
+ *
+ * The grace period only keeps young tombstones from being asked about again and again.
+ */
+import { assert } from "../core/assert.ts";
+import type { ReplicaId } from "../core/ids.ts";
+import type { Reply, Request } from "../core/messages.ts";
+import type { Digest, StoreKey } from "../core/store.ts";
+import type { Millis } from "../core/time.ts";
+
+/** Keys asked about in one round. */
+export const COLLECTION_COUNT_MAX = 256;
+const STEP_MS_MAX = 2000;
+
+export interface CollectionPlan {
+  /** All members but this replica. */
+  readonly others: readonly ReplicaId[];
+  readonly keys: readonly (readonly [StoreKey, Digest])[];
+}
+
+export interface CollectionOutbox {
+  ask(to: ReplicaId, body: Request): void;
+  /** The keys that everybody was told to drop; this replica is to drop them too. */
+  finish(collected: readonly (readonly [StoreKey, Digest])[]): void;
+}
+
+export class CollectionRound {
+  readonly #plan: CollectionPlan;
+  readonly #out: CollectionOutbox;
+  readonly #waiting: Set<ReplicaId>;
+  /** Keys that everybody who answered agrees on. */
+  #agreed: ReadonlySet<string>;
+  #deadline: Millis = Infinity;
+  isOver = false;
+
+  constructor(plan: CollectionPlan, out: CollectionOutbox) {
+    assert(plan.keys.length > 0, "a round has keys to collect");
+    this.#plan = plan;
+    this.#out = out;
+    this.#waiting = new Set(plan.others);
+    this.#agreed = new Set(plan.keys.map(([key]) => key));
+  }
+
+  get wakeAt(): Millis {
+    return this.isOver ? Infinity : this.#deadline;
+  }
+
+  start(now: Millis): void {
+    this.#deadline = now + STEP_MS_MAX;
+    const keys = this.#plan.keys.flat();
+    for (const id of this.#plan.others) this.#out.ask(id, { kind: "confirm", keys });
+    this.#finishWhenAllAgree();
+  }
+
+  reply(from: ReplicaId, body: Reply): void {
+    if (this.isOver || !this.#waiting.has(from)) return;
+    if (body.kind !== "confirmed") return this.failed();
+    const theirs = new Set(body.keys);
+    this.#agreed = new Set([...this.#agreed].filter((key) => theirs.has(key)));
+    this.#waiting.delete(from);
+    this.#finishWhenAllAgree();
+  }
+
+  /** Somebody cannot be asked: nothing is collected this time. */
+  failed(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.#out.finish([]);
+  }
+
+  wake(now: Millis): void {
+    if (now >= this.#deadline) this.failed();
+  }
+
+  #finishWhenAllAgree(): void {
+    if (this.#waiting.size > 0) return;
+    this.isOver = true;
+    const collected = this.#plan.keys.filter(([key]) => this.#agreed.has(key));
+    const keys = collected.flat();
+    if (keys.length > 0) {
+      for (const id of this.#plan.others) this.#out.ask(id, { kind: "collect", keys });
+    }
+    this.#out.finish(collected);
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * The index in memory: from a key to where its newest record lies, with no value in it.
+ *
+ * A million keys must cost at most 150 bytes each beyond the key itself. An object a key would cost
+ * more than that and give the garbage collector a million things to trace; so a key maps to a slot
+ * number, and what is known of the slot stands in typed columns. Slots of a list (a partition; for
+ * hints, a target) are chained through two of the columns, so that a list is walked without
+ * touching any other, in the order in which its keys came.
+ *
+ * The map is split into shards by a few characters of the key: growing a Map copies it whole, which
+ * at a million keys would stop the process for a tenth of a second, and one Map ends at 2^24 keys.
+ */
+import { assert } from "../core/assert.ts";
+import { DueHeap } from "./due-heap.ts";
+
+/** Where a record lies and what the index keeps of it. */
+export interface IndexRow {
+  readonly segment: number;
+  readonly offset: number;
+  readonly keyByteCount: number;
+  readonly bodyByteCount: number;
+  /** The list that the key belongs to. */
+  readonly list: number;
+  readonly digest: number;
+  readonly dueAt: number;
+}
+
+export const NO_SLOT = -1;
+
+const SHARDS_COUNT = 64;
+const ROWS_COUNT_FIRST = 256;
+
+/** Spreads keys that differ only near their end, as numbered ones do. */
+function shardOf(key: string): number {
+  let hash = key.length;
+  for (let i = Math.max(0, key.length - 8); i < key.length; i++) {
+    hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0;
+  }
+  return (hash ^ (hash >>> 9)) & (SHARDS_COUNT - 1);
+}
+
+type Column = Uint16Array | Uint32Array | Int32Array | Float64Array;
+
+function grown<T extends Column>(column: T, length: number): T {
+  const next = new (column.constructor as new (length: number) => T)(length);
+  next.set(column);
+  return next;
+}
+
+export class IndexTable {
+  readonly #shards = Array.from({ length: SHARDS_COUNT }, () => new Map<string, number>());
+  readonly #keys: (string | undefined)[] = [];
+  #segments = new Uint32Array(ROWS_COUNT_FIRST);
+  #offsets = new Uint32Array(ROWS_COUNT_FIRST);
+  #keyByteCounts = new Uint16Array(ROWS_COUNT_FIRST);
+  #bodyByteCounts = new Uint32Array(ROWS_COUNT_FIRST);
+  #digests = new Float64Array(ROWS_COUNT_FIRST);
+  #lists = new Uint16Array(ROWS_COUNT_FIRST);
+  /** The chain of a list; a free slot uses `#nexts` for the chain of free ones. */
+  #nexts = new Int32Array(ROWS_COUNT_FIRST);
+  #previous = new Int32Array(ROWS_COUNT_FIRST);
+  readonly #heads: number[] = [];
+  readonly #tails: number[] = [];
+  readonly #counts: number[] = [];
+  readonly #due = new DueHeap();
+  #free = NO_SLOT;
+  #count = 0;
+  #bodyByteCountTotal = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Bytes of all the records' bodies. */
+  get bodyByteCount(): number {
+    return this.#bodyByteCountTotal;
+  }
+
+  /** The slot of a key, or `NO_SLOT`. */
+  find(key: string): number {
+    return this.#shard(key).get(key) ?? NO_SLOT;
+  }
+
+  /** Adds a key that has no slot yet. */
+  insert(key: string, row: IndexRow): number {
+    assert(row.list >= 0 && row.list <= 0xffff, "lists are numbered with 16 bits");
+    const slot = this.#take();
+    this.#keys[slot] = key;
+    this.#shard(key).set(key, slot);
+    this.#count++;
+    this.#link(slot, row.list);
+    this.#fill(slot, row);
+    return slot;
+  }
+
+  /** The key keeps its slot and, unless the list is another one, its place within the list. */
+  replace(slot: number, row: IndexRow): void {
+    assert(row.list >= 0 && row.list <= 0xffff, "lists are numbered with 16 bits");
+    this.#bodyByteCountTotal -= this.#bodyByteCounts[slot] ?? 0;
+    if (this.#lists[slot] !== row.list) {
+      this.#unlink(slot);
+      this.#link(slot, row.list);
+    }
+    this.#fill(slot, row);
+  }
+
+  remove(slot: number): void {
+    const key = this.keyOf(slot);
+    this.#shard(key).delete(key);
+    this.#keys[slot] = undefined;
+    this.#unlink(slot);
+    this.#due.remove(slot);
+    this.#bodyByteCountTotal -= this.#bodyByteCounts[slot] ?? 0;
+    this.#nexts[slot] = this.#free;
+    this.#free = slot;
+    this.#count--;
+    assert(this.#count >= 0, "more keys were removed than were there");
+  }
+
+  /** Points a slot elsewhere: the same record, moved by compaction. */
+  move(slot: number, segment: number, offset: number): void {
+    this.#segments[slot] = segment;
+    this.#offsets[slot] = offset;
+  }
+
+  /** Bytes of a slot's key and body on disk. */
+  payloadByteCount(slot: number): number {
+    return (this.#keyByteCounts[slot] ?? 0) + (this.#bodyByteCounts[slot] ?? 0);
+  }
+
+  segmentOf(slot: number): number {
+    return this.#segments[slot] ?? 0;
+  }
+
+  isLive(slot: number): boolean {
+    return this.#keys[slot] !== undefined;
+  }
+
+  /** Whether a live slot points at exactly this record. */
+  isAt(slot: number, segment: number, offset: number): boolean {
+    return this.#offsets[slot] === offset && this.#segments[slot] === segment && this.isLive(slot);
+  }
+
+  keyOf(slot: number): string {
+    const key = this.#keys[slot];
+    assert(key !== undefined, "a slot that is free has no key");
+    return key;
+  }
+
+  row(slot: number): IndexRow {
+    return {
+      segment: this.#segments[slot] ?? 0,
+      offset: this.#offsets[slot] ?? 0,
+      keyByteCount: this.#keyByteCounts[slot] ?? 0,
+      bodyByteCount: this.#bodyByteCounts[slot] ?? 0,
+      list: this.#lists[slot] ?? 0,
+      digest: this.#digests[slot] ?? 0,
+      dueAt: this.#due.dueAt(slot),
+    };
+  }
+
+  listCount(list: number): number {
+    return this.#counts[list] ?? 0;
+  }
+
+  /** Up to `countMax` slots of a list, oldest key first: a copy, so that writing may go on. */
+  listSlots(list: number, countMax: number = this.listCount(list)): Int32Array {
+    const slots = new Int32Array(Math.min(countMax, this.listCount(list)));
+    let slot = this.#heads[list] ?? NO_SLOT;
+    for (let i = 0; i < slots.length; i++) {
+      assert(slot !== NO_SLOT, "a list is as long as its count");
+      slots[i] = slot;
+      slot = this.#nexts[slot] ?? NO_SLOT;
+    }
+    return slots;
+  }
+
+  /** Keys due at or before an instant, earliest first. */
+  due(before: number, countMax: number): string[] {
+    return this.#due.first(before, countMax).map((slot) => this.keyOf(slot));
+  }
+
+  /** Every live slot. For rare work: it walks the whole table. */
+  *liveSlots(): Iterable<number> {
+    for (let slot = 0; slot < this.#keys.length; slot++) if (this.isLive(slot)) yield slot;
+  }
+
+  #shard(key: string): Map<string, number> {
+    const shard = this.#shards[shardOf(key)];
+    assert(shard !== undefined, "a shard's number is below the count of shards");
+    return shard;
+  }
+
+  #fill(slot: number, row: IndexRow): void {
+    this.#segments[slot] = row.segment;
+    this.#offsets[slot] = row.offset;
+    this.#keyByteCounts[slot] = row.keyByteCount;
+    this.#bodyByteCounts[slot] = row.bodyByteCount;
+    this.#digests[slot] = row.digest;
+    this.#bodyByteCountTotal += row.bodyByteCount;
+    if (row.dueAt > 0) this.#due.set(slot, row.dueAt);
+    else this.#due.remove(slot);
+  }
+
+  #take(): number {
+    if (this.#free !== NO_SLOT) {
+      const slot = this.#free;
+      this.#free = this.#nexts[slot] ?? NO_SLOT;
+      return slot;
+    }
+    const slot = this.#keys.length;
+    this.#keys.push(undefined);
+    if (slot === this.#segments.length) this.#grow(Math.ceil(slot * 1.25));
+    return slot;
+  }
+
+  #grow(length: number): void {
+    this.#segments = grown(this.#segments, length);
+    this.#offsets = grown(this.#offsets, length);
+    this.#keyByteCounts = grown(this.#keyByteCounts, length);
+    this.#bodyByteCounts = grown(this.#bodyByteCounts, length);
+    this.#digests = grown(this.#digests, length);
+    this.#lists = grown(this.#lists, length);
+    this.#nexts = grown(this.#nexts, length);
+    this.#previous = grown(this.#previous, length);
+  }
+
+  #link(slot: number, list: number): void {
+    while (this.#heads.length <= list) {
+      this.#heads.push(NO_SLOT);
+      this.#tails.push(NO_SLOT);
+      this.#counts.push(0);
+    }
+    const tail = this.#tails[list] ?? NO_SLOT;
+    if (tail === NO_SLOT) this.#heads[list] = slot;
+    else this.#nexts[tail] = slot;
+    this.#previous[slot] = tail;
+    this.#nexts[slot] = NO_SLOT;
+    this.#tails[list] = slot;
+    this.#lists[slot] = list;
+    this.#counts[list] = this.listCount(list) + 1;
+  }
+
+  #unlink(slot: number): void {
+    const list = this.#lists[slot] ?? 0;
+    const next = this.#nexts[slot] ?? NO_SLOT;
+    const previous = this.#previous[slot] ?? NO_SLOT;
+    if (previous === NO_SLOT) this.#heads[list] = next;
+    else this.#nexts[previous] = next;
+    if (next === NO_SLOT) this.#tails[list] = previous;
+    else this.#previous[next] = previous;
+    this.#counts[list] = this.listCount(list) - 1;
+  }
+}

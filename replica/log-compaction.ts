@@ -1,0 +1,313 @@
+/**
+ * Compaction: a run of neighbouring segments is copied into one that holds only what is still
+ * needed, and takes their place in the manifest by one atomic change.
+ *
+ * - A record is needed while the index points at it. The index runs ahead of the disk, so a record
+ *   may be left out because of one that is not durable yet; the exchange in the manifest therefore
+ *   goes into a flush behind everything that was written before it.
+ * - A drop record is needed until no older segment can hold a record of its key. Each segment knows
+ *   a number below which it holds nothing superseded (`cleanSequence`: for a compacted one the
+ *   number at which its copying began, for any other 0). A drop may go once that number of every
+ *   older segment lies above it, or once its key was written again.
+ * - A needed record that is damaged leaves a `lost` record, so that no older one, and no "nothing",
+ *   is ever taken for the newest.
+ */
+import { assert } from "../core/assert.ts";
+import { NO_SLOT } from "./index-table.ts";
+import type { DiskStep } from "./log-disk.ts";
+import {
+  OPERATIONS,
+  type RecordFields,
+  type RecordHeader,
+  recordByteCount,
+  SEGMENT_HEADER_BYTES,
+  SPACES,
+  type Space,
+  segmentFile,
+} from "./log-format.ts";
+import type { SegmentState } from "./log-index.ts";
+import { Staging } from "./log-staging.ts";
+import type { LogState } from "./log-state.ts";
+import { SegmentScan } from "./segment-scan.ts";
+
+/** How much of a segment one step reads, in bytes: about a millisecond's work. */
+const STEP_BYTES = 256 * 1024;
+/** So many small neighbours are worth being joined: each restart leaves one. */
+const SMALL_COUNT_MIN = 8;
+
+/** Bytes of a segment that copying it would save. */
+function garbageByteCount(segment: SegmentState, isDropNeeded: boolean): number {
+  const drops = isDropNeeded ? segment.dropByteCount : 0;
+  return segment.byteCount - SEGMENT_HEADER_BYTES - segment.liveByteCount - drops;
+}
+
+/**
+ * The run of segments that is most worth copying, or an empty one. Worth it are segments of which
+ * half is garbage, those with a damaged header, and many small ones side by side.
+ */
+export function chooseRun(
+  segments: readonly SegmentState[],
+  options: { byteCountMax: number; isEligible: (segment: SegmentState) => boolean },
+): readonly SegmentState[] {
+  let cleanSequence = Number.POSITIVE_INFINITY;
+  let run: SegmentState[] = [];
+  let best: { run: SegmentState[]; worth: number } = { run: [], worth: 0 };
+  let keptByteCount = 0;
+  let worth = 0;
+  for (const segment of segments) {
+    const isDropNeeded = segment.lastDropSequence >= cleanSequence;
+    cleanSequence = Math.min(cleanSequence, segment.cleanSequence);
+    const garbage = garbageByteCount(segment, isDropNeeded);
+    const kept = segment.byteCount - garbage;
+    const isWorth = segment.worn || segment.damaged || garbage * 2 > segment.byteCount;
+    const isSmall = segment.byteCount * SMALL_COUNT_MIN <= options.byteCountMax;
+    const fits = run.length === 0 || keptByteCount + kept <= options.byteCountMax;
+    if (!fits || !options.isEligible(segment) || !(isWorth || isSmall)) {
+      run = [];
+      keptByteCount = 0;
+      worth = 0;
+    }
+    if (!options.isEligible(segment) || !(isWorth || isSmall)) continue;
+    run = [...run, segment];
+    keptByteCount += kept;
+    // A segment that pays by itself counts as much as a whole crowd of small ones.
+    worth += isWorth ? SMALL_COUNT_MIN : 1;
+    if (worth >= SMALL_COUNT_MIN && worth > best.worth) best = { run, worth };
+  }
+  return best.run;
+}
+
+/** One copied record: where the index should point once the copy counts. */
+interface Move {
+  readonly space: Space;
+  readonly slot: number;
+  readonly victim: number;
+  readonly from: number;
+  readonly to: number;
+  readonly lost: boolean;
+}
+
+export class Compaction {
+  readonly victims: readonly SegmentState[];
+  readonly #state: LogState;
+  readonly #output: SegmentState;
+  readonly #staging = new Staging();
+  /** Every older segment is clean up to this number. */
+  readonly #dropsNeededFrom: number;
+  readonly #moves: Move[] = [];
+  /** Hints and documents of our own that cannot be read: there is nothing to put in their place. */
+  readonly #unreadable: { space: Space; slot: number; key: string }[] = [];
+  #scan: SegmentScan | undefined;
+  #victimAt = 0;
+  #isCreated = false;
+  #isReady = false;
+
+  constructor(state: LogState, victims: readonly SegmentState[]) {
+    const [first] = victims;
+    assert(first !== undefined, "a compaction has something to compact");
+    this.#state = state;
+    this.victims = victims;
+    const older = state.segments.slice(0, state.segments.indexOf(first));
+    this.#dropsNeededFrom = Math.min(...older.map((segment) => segment.cleanSequence), Infinity);
+    this.#output = state.drawSegment({ compacted: true, cleanSequence: state.nextSequence });
+    this.#output.closed = true;
+    this.#output.byteCount = SEGMENT_HEADER_BYTES;
+  }
+
+  /** Everything is copied: the exchange may go into the next flush. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  get #aside(): string {
+    return `${segmentFile(this.#output.id)}.new`;
+  }
+
+  /** Copies the next stretch. @throws DiskFailure when a segment cannot be read */
+  step(): readonly DiskStep[] {
+    assert(!this.#isReady, "what is copied is not copied again");
+    const victim = this.victims[this.#victimAt];
+    if (victim === undefined) {
+      this.#replaceUnvisited();
+      this.#isReady = true;
+    } else {
+      this.#copy(victim);
+    }
+    return this.#write();
+  }
+
+  /** The list of segments with the copy in the place of the run. */
+  exchanged(segments: readonly SegmentState[]): SegmentState[] {
+    const output = this.#isEmpty ? [] : [this.#output];
+    const [first] = this.victims;
+    return segments.flatMap((segment) => {
+      if (segment === first) return output;
+      return this.victims.includes(segment) ? [] : [segment];
+    });
+  }
+
+  /** The steps that must be done before the manifest may list the copy. */
+  publishSteps(): readonly DiskStep[] {
+    if (this.#isEmpty) return [];
+    const to = segmentFile(this.#output.id);
+    return [{ do: "rename", file: this.#aside, to }, { do: "sync-folder" }];
+  }
+
+  /** The exchange is durable: the index points at the copies from now on. */
+  finish(): void {
+    const { index } = this.#state;
+    for (const move of this.#moves) {
+      if (!index.table(move.space).isAt(move.slot, move.victim, move.from)) continue;
+      const to = { segment: this.#output, offset: move.to };
+      if (move.lost) index.moveLost(move.slot, to);
+      else index.move(move.space, move.slot, to);
+    }
+    for (const { space, slot, key } of this.#unreadable) {
+      const table = index.table(space);
+      if (table.find(key) === slot && this.#isVictim(table.segmentOf(slot))) {
+        index.forget(space, key);
+      }
+    }
+    for (const victim of this.victims) {
+      assert(victim.liveByteCount === 0, "nothing points into a segment that is removed");
+      index.removeSegment(victim.id);
+    }
+    if (this.#isEmpty) index.removeSegment(this.#output.id);
+  }
+
+  /** Gives up: the copy is as if it had never been begun. */
+  abandonSteps(): readonly DiskStep[] {
+    this.#state.index.removeSegment(this.#output.id);
+    return this.#isCreated ? [{ do: "remove", file: this.#aside }] : [];
+  }
+
+  get #isEmpty(): boolean {
+    return this.#output.recordCount === 0;
+  }
+
+  #isVictim(id: number): boolean {
+    return this.victims.some((victim) => victim.id === id);
+  }
+
+  #copy(victim: SegmentState): void {
+    const { disk, checksum } = this.#state;
+    const { salt, byteCount, lastSequence } = victim;
+    this.#scan ??= new SegmentScan({
+      disk,
+      checksum,
+      file: segmentFile(victim.id),
+      salt,
+      byteCount,
+      aboveSequence: 0,
+      lastSequence,
+      windowByteCount: STEP_BYTES,
+    });
+    const until = this.#scan.offset + STEP_BYTES;
+    while (this.#scan.offset < until) {
+      const item = this.#scan.next();
+      if (item === undefined) {
+        this.#scan = undefined;
+        this.#victimAt++;
+        return;
+      }
+      if (item.found === "record") this.#copyRecord(victim, item, this.#scan.body(item));
+    }
+  }
+
+  #copyRecord(
+    victim: SegmentState,
+    item: { header: RecordHeader; offset: number; intact: boolean },
+    body: Uint8Array,
+  ): void {
+    const { header, offset } = item;
+    const table = this.#state.index.table(header.space);
+    const slot = table.find(header.key);
+    if (header.operation === OPERATIONS.drop) {
+      const isNeeded = slot === NO_SLOT && header.sequence >= this.#dropsNeededFrom;
+      if (isNeeded) this.#append(header, body);
+      return;
+    }
+    // A record that is needed but not intact is found again when all the others are copied.
+    if (slot === NO_SLOT || !item.intact || !table.isAt(slot, victim.id, offset)) return;
+    const to = this.#append(header, body);
+    const { space } = header;
+    this.#moves.push({ space, slot, victim: victim.id, from: offset, to, lost: false });
+  }
+
+  /** Finds what the index still needs of the run and the walk did not come by, whole. */
+  #replaceUnvisited(): void {
+    const { index } = this.#state;
+    let copiedByteCount = 0;
+    const copied = new Map<Space, Set<number>>();
+    for (const { space, slot, victim, from } of this.#moves) {
+      const table = index.table(space);
+      if (!table.isAt(slot, victim, from)) continue;
+      copiedByteCount += recordByteCount(table.row(slot));
+      copied.set(space, (copied.get(space) ?? new Set()).add(slot));
+    }
+    const neededByteCount = this.victims.reduce((sum, victim) => sum + victim.liveByteCount, 0);
+    assert(copiedByteCount <= neededByteCount, "no more is copied than is needed");
+    if (copiedByteCount === neededByteCount) return;
+    for (const space of Object.values(SPACES)) {
+      for (const slot of index.table(space).liveSlots()) {
+        if (!this.#isVictim(index.table(space).segmentOf(slot))) continue;
+        if (copied.get(space)?.has(slot) !== true) this.#replaceLost(space, slot);
+      }
+    }
+  }
+
+  #replaceLost(space: Space, slot: number): void {
+    const table = this.#state.index.table(space);
+    const key = table.keyOf(slot);
+    if (space !== SPACES.entry) {
+      this.#unreadable.push({ space, slot, key });
+      return;
+    }
+    const row = table.row(slot);
+    const sequence = this.#output.lastSequence + 1;
+    const operation = OPERATIONS.lost;
+    const { list: partition, digest, dueAt } = row;
+    const fields = { space, operation, key, sequence, partition, digest, dueAt };
+    const to = this.#append(fields, new Uint8Array(0));
+    this.#moves.push({ space, slot, victim: row.segment, from: row.offset, to, lost: true });
+  }
+
+  #append(fields: RecordFields, body: Uint8Array): number {
+    const output = this.#output;
+    const offset = output.byteCount;
+    const byteCount = this.#staging.add(
+      { segment: output.id, offset },
+      { fields, body, salt: output.salt, checksum: this.#state.checksum },
+    );
+    output.byteCount += byteCount;
+    output.recordCount++;
+    output.lastSequence = fields.sequence;
+    if (fields.operation === OPERATIONS.drop) {
+      output.dropByteCount += byteCount;
+      output.lastDropSequence = fields.sequence;
+    }
+    return offset;
+  }
+
+  #write(): DiskStep[] {
+    const pages = this.#staging.take();
+    const [first] = pages;
+    if (first === undefined) return [];
+    const file = this.#aside;
+    const chunks = pages.map(({ page, byteCount }) => page.bytes.subarray(0, byteCount));
+    const steps: DiskStep[] = [];
+    if (!this.#isCreated) {
+      steps.push({ do: "create", file });
+      const header = this.#state.segmentHeader(this.#output);
+      steps.push({ do: "write", file, offset: 0, chunks: [header] });
+      this.#isCreated = true;
+    }
+    steps.push({ do: "write", file, offset: first.offset, chunks }, { do: "sync", file });
+    return steps;
+  }
+
+  /** The steps of the last stretch were carried out. */
+  written(): void {
+    this.#staging.release();
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Records that were written but have not reached the disk yet, as the bytes that will lie there.
+ *
+ * They are gathered in pages, each a stretch of one segment, so that everything that queued while
+ * the disk was busy goes out as one write; and they are read from here until they are durable.
+ * Pages that come back are used again: a fresh quarter of a megabyte a batch would be zeroed by
+ * the runtime each time, for nothing.
+ */
+import { assert } from "../core/assert.ts";
+import {
+  type Checksum,
+  encodeRecord,
+  type Page,
+  pageOf,
+  type RecordFields,
+  recordByteCountMax,
+} from "./log-format.ts";
+
+export interface StagedPage {
+  readonly page: Page;
+  readonly segment: number;
+  /** Where in the segment the page begins. */
+  readonly offset: number;
+  /** How much of it is filled. */
+  byteCount: number;
+}
+
+const PAGE_BYTES = 256 * 1024;
+const FREE_PAGES_COUNT_MAX = 8;
+
+export class Staging {
+  /** Oldest first, by segment and offset. */
+  readonly #pages: StagedPage[] = [];
+  readonly #free: Page[] = [];
+  /** How many of the pages belong to a flush that is under way. */
+  #takenCount = 0;
+  #byteCount = 0;
+
+  get isEmpty(): boolean {
+    return this.#pages.length === this.#takenCount;
+  }
+
+  /** Bytes that are not durable yet. */
+  get byteCount(): number {
+    return this.#byteCount;
+  }
+
+  /** Adds a record at the end of a segment; returns its length. */
+  add(
+    at: { segment: number; offset: number },
+    record: { fields: RecordFields; body: Uint8Array; salt: number; checksum: Checksum },
+  ): number {
+    const room = recordByteCountMax(record.fields.key, record.body);
+    const staged = this.#pageFor(at, room);
+    const byteCount = encodeRecord(staged.page, staged.byteCount, record);
+    staged.byteCount += byteCount;
+    this.#byteCount += byteCount;
+    return byteCount;
+  }
+
+  /** Everything that no flush has taken yet. The pages stay readable until `release`. */
+  take(): readonly StagedPage[] {
+    assert(this.#takenCount === 0, "one flush at a time takes what is staged");
+    this.#takenCount = this.#pages.length;
+    return this.#pages.slice();
+  }
+
+  /** The pages that were taken are durable: from now on they are read from the disk. */
+  release(): void {
+    for (const staged of this.#pages.splice(0, this.#takenCount)) {
+      this.#byteCount -= staged.byteCount;
+      const isUsual = staged.page.bytes.length === PAGE_BYTES;
+      if (isUsual && this.#free.length < FREE_PAGES_COUNT_MAX) this.#free.push(staged.page);
+    }
+    this.#takenCount = 0;
+    assert(this.#byteCount >= 0, "no more is released than was staged");
+  }
+
+  /** A copy of some bytes of a segment, or `undefined` when they are on the disk. */
+  read(segment: number, offset: number, byteCount: number): Uint8Array | undefined {
+    let low = 0;
+    let high = this.#pages.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const page = this.#pages[middle];
+      assert(page !== undefined, "a search stays within the pages");
+      const isAfter = page.segment > segment || (page.segment === segment && page.offset > offset);
+      if (isAfter) high = middle;
+      else low = middle + 1;
+    }
+    const found = this.#pages[low - 1];
+    if (found === undefined || found.segment !== segment) return undefined;
+    const from = offset - found.offset;
+    if (from + byteCount > found.byteCount) return undefined;
+    return found.page.bytes.slice(from, from + byteCount);
+  }
+
+  #pageFor(at: { segment: number; offset: number }, room: number): StagedPage {
+    const last = this.#pages.at(-1);
+    if (last !== undefined && this.#pages.length > this.#takenCount) {
+      const isNext = last.segment === at.segment && last.offset + last.byteCount === at.offset;
+      if (isNext && last.byteCount + room <= last.page.bytes.length) return last;
+    }
+    const page =
+      room > PAGE_BYTES
+        ? pageOf(new Uint8Array(room))
+        : (this.#free.pop() ?? pageOf(new Uint8Array(PAGE_BYTES)));
+    const staged = { page, segment: at.segment, offset: at.offset, byteCount: 0 };
+    this.#pages.push(staged);
+    return staged;
+  }
+}

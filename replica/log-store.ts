@@ -1,0 +1,384 @@
+/**
+ * The log as a store: an index in memory, records in append-only segments (Bitcask's shape).
+ *
+ * The engine is synchronous and owns no file, no thread and no clock. It hands out jobs, lists of
+ * disk steps, and hears how they ended:
+ *
+ *     write… ──▶ staged ──▶ nextFlush() ──▶ (host: write, fdatasync) ──▶ finished(job, …) ─▶ durable
+ *                           nextBackground() ──▶ (host, when idle)  ──▶ finished(job, …)
+ *
+ * The two lanes may run at the same time, each with one job at most: they never touch the same
+ * file, and only flushes touch the manifest. `durableSequence` says how far the log is on stable
+ * storage; every write has a `writtenSequence` right after it.
+ *
+ * Limits: the index holds every key in memory (some 100 bytes and the key); the last damaged record
+ * of the segment that was open at a crash cannot be told from a torn write and is cut as one; a
+ * record whose header is damaged takes the name of its key with it, so an older record of that key
+ * may show until the replica has exchanged with its peers, which is why damage is never reported
+ * as a clean start.
+ */
+import { assert } from "../core/assert.ts";
+import {
+  type EntryRecord,
+  type EntrySummary,
+  type Recovery,
+  type Store,
+  StoreCorruption,
+  type StoreHealth,
+  type StoreKey,
+} from "../core/store.ts";
+import { type IndexTable, NO_SLOT } from "./index-table.ts";
+import { LogBackground } from "./log-background.ts";
+import { DiskFailure, type DiskStep } from "./log-disk.ts";
+import {
+  decodeRecordHeader,
+  isBody,
+  isRecordHeaderAt,
+  OPERATIONS,
+  type Operation,
+  pageOf,
+  RECORD_HEADER_BYTES,
+  recordByteCount,
+  SPACES,
+  type Space,
+  segmentFile,
+} from "./log-format.ts";
+import { hintKey } from "./log-index.ts";
+import { type RecoveredLog, recoverLog } from "./log-recovery.ts";
+import { type LogOptions, LogState } from "./log-state.ts";
+import { LogWriter } from "./log-writer.ts";
+
+/** Steps to be carried out in order, up to the first that fails. */
+export interface LogJob {
+  readonly lane: "flush" | "background" | "stop";
+  readonly steps: readonly DiskStep[];
+}
+
+/** How a job ended. */
+export interface JobEnd {
+  /** How many of its steps were done. */
+  readonly doneCount: number;
+  readonly failure?: DiskFailure;
+}
+
+export interface LogMetrics {
+  readonly segmentsCount: number;
+  /** Bytes of all segments, garbage included. */
+  readonly byteCount: number;
+  readonly liveByteCount: number;
+  readonly stagedByteCount: number;
+  readonly compactionsCount: number;
+  readonly corruptReadsCount: number;
+}
+
+const NOTHING = new Uint8Array(0);
+const ANY_SEQUENCE = { above: 0, atMost: Number.POSITIVE_INFINITY };
+
+export class LogStore implements Store {
+  readonly recovery: Recovery;
+  readonly #state: LogState;
+  readonly #writer: LogWriter;
+  readonly #background: LogBackground;
+  #corruptReadsCount = 0;
+  /** The manifest on the disk says that the log was stopped. */
+  #isStopped: boolean;
+
+  /**
+   * Recovers the log in a folder, an empty one included. Repairs what must be repaired before
+   * writing, but writes nothing else until the first flush.
+   *
+   * @throws LogFolderError when the folder must not be used; DiskFailure when the disk fails
+   */
+  static open(options: LogOptions): LogStore {
+    const recovered = recoverLog(options);
+    for (const step of recovered.fixes) options.disk.run(step);
+    return new LogStore(options, recovered);
+  }
+
+  private constructor(options: LogOptions, recovered: RecoveredLog) {
+    this.recovery = recovered.recovery;
+    this.#isStopped = recovered.stopped;
+    this.#state = new LogState(options, recovered);
+    this.#writer = new LogWriter(this.#state);
+    this.#background = new LogBackground(this.#state);
+  }
+
+  health(): StoreHealth {
+    return this.#writer.health;
+  }
+
+  /** The number of the last record that was written. */
+  get writtenSequence(): number {
+    return this.#state.nextSequence - 1;
+  }
+
+  /** Every record up to this number is on stable storage. */
+  get durableSequence(): number {
+    return this.#state.durableSequence;
+  }
+
+  // Jobs.
+
+  /**
+   * What makes everything durable that was written so far; `undefined` while a flush is under way,
+   * when there is nothing to do, and when the log has failed. A full disk is only tried again with
+   * `retry`: some time later, that is.
+   */
+  nextFlush({ retry = false }: { retry?: boolean } = {}): LogJob | undefined {
+    const steps = this.#writer.next(this.#background.exchange, retry);
+    if (steps === undefined) return undefined;
+    this.#isStopped = false;
+    return { lane: "flush", steps };
+  }
+
+  /**
+   * The next stretch of background work, `undefined` when there is none or it must wait for a
+   * flush. Before a stop only outlines are worth making.
+   */
+  nextBackground(options = { outlinesOnly: false }): LogJob | undefined {
+    if (this.health() !== "writable") return undefined;
+    const steps = this.#background.next(options);
+    return steps === undefined ? undefined : { lane: "background", steps };
+  }
+
+  /**
+   * Closes the open segment, so that it can get an outline before the stop. Only when everything is
+   * durable and no flush is under way; writing on begins another segment.
+   */
+  beginStop(): void {
+    if (this.durableSequence === this.writtenSequence) this.#writer.close();
+  }
+
+  /** What marks the log as cleanly stopped; `undefined` when it is, or cannot be. */
+  nextStop(): LogJob | undefined {
+    if (this.health() !== "writable" || this.#isStopped) return undefined;
+    if (this.#writer.isRunning || this.#background.isRunning) return undefined;
+    if (this.durableSequence < this.writtenSequence) return undefined;
+    this.#writer.close();
+    const { segments } = this.#state;
+    return { lane: "stop", steps: this.#state.manifestSteps(segments, { stopped: true }) };
+  }
+
+  /** To be called once for each job, in the order in which they end. */
+  finished(job: LogJob, { doneCount, failure }: JobEnd): void {
+    assert(failure !== undefined || doneCount === job.steps.length, "a job ends or fails");
+    if (job.lane === "flush") {
+      const exchange = this.#writer.finished(doneCount, failure);
+      if (exchange !== undefined) this.#background.exchanged(exchange);
+    } else if (job.lane === "background") {
+      if (this.#background.finished(failure).broken) this.#writer.fail();
+    } else {
+      this.#isStopped = failure === undefined;
+      if (failure !== undefined) this.#writer.fail();
+    }
+  }
+
+  /** The replica has made good what the recovery reported: damaged segments may be rewritten. */
+  lossesHealed(): void {
+    this.#background.lossesHealed();
+  }
+
+  /** Background work that failed for want of room, or of a readable segment, may be tried again. */
+  retryBackground(): void {
+    this.#background.unpin();
+  }
+
+  metrics(): LogMetrics {
+    const { segments } = this.#state;
+    return {
+      segmentsCount: segments.length,
+      byteCount: segments.reduce((sum, segment) => sum + segment.byteCount, 0),
+      liveByteCount: segments.reduce((sum, segment) => sum + segment.liveByteCount, 0),
+      stagedByteCount: this.#writer.stagedByteCount,
+      compactionsCount: this.#background.compactionsCount,
+      corruptReadsCount: this.#corruptReadsCount,
+    };
+  }
+
+  // Entries.
+
+  readEntry(key: StoreKey): Uint8Array | undefined {
+    return this.#read(SPACES.entry, key);
+  }
+
+  summary(key: StoreKey): EntrySummary | undefined {
+    const slot = this.#entries.find(key);
+    return slot === NO_SLOT ? undefined : this.#summaryOf(slot);
+  }
+
+  writeEntry(key: StoreKey, { bytes, partition, digest, dueAt }: EntryRecord): void {
+    assert(key.length > 0 && digest !== 0, "an entry has a key and a digest");
+    assert(this.health() === "writable", "a store that takes no writes was written to");
+    const fields = { space: SPACES.entry, operation: OPERATIONS.write, key };
+    this.#append({ ...fields, partition, digest, dueAt }, bytes);
+  }
+
+  dropEntry(key: StoreKey): void {
+    this.#drop(SPACES.entry, key);
+  }
+
+  *entriesOf(partition: number): Iterable<EntrySummary> {
+    for (const slot of this.#entries.listSlots(partition)) {
+      if (!this.#entries.isLive(slot)) continue;
+      const summary = this.#summaryOf(slot);
+      if (summary.partition === partition) yield summary;
+    }
+  }
+
+  due(before: number, countMax: number): readonly StoreKey[] {
+    return this.#entries.due(before, countMax);
+  }
+
+  stats(): { readonly keyCount: number; readonly byteCount: number } {
+    return { keyCount: this.#entries.count, byteCount: this.#entries.bodyByteCount };
+  }
+
+  // Hints.
+
+  /** A hint that cannot be read is forgotten: anti-entropy makes up for it. */
+  readHint(target: string, key: StoreKey): Uint8Array | undefined {
+    return this.#readOrForget(SPACES.hint, hintKey(target, key));
+  }
+
+  writeHint(target: string, key: StoreKey, bytes: Uint8Array): void {
+    assert(target.length > 0 && !target.includes("\0"), "a target is the id of a replica");
+    this.#appendPlain(SPACES.hint, hintKey(target, key), bytes);
+  }
+
+  dropHint(target: string, key: StoreKey): void {
+    this.#drop(SPACES.hint, hintKey(target, key));
+  }
+
+  hintCounts(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const [target, list] of this.#state.index.targets()) {
+      const count = this.#hints.listCount(list);
+      if (count > 0) counts.set(target, count);
+    }
+    return counts;
+  }
+
+  hintedKeys(target: string, countMax: number): readonly StoreKey[] {
+    const list = this.#state.index.targets().get(target);
+    if (list === undefined) return [];
+    const slots = Array.from(this.#hints.listSlots(list, countMax));
+    return slots.map((slot) => this.#hints.keyOf(slot).slice(target.length + 1));
+  }
+
+  hintTargets(key: StoreKey): readonly string[] {
+    const targets = [...this.#state.index.targets().keys()];
+    return targets.filter((target) => this.#hints.find(hintKey(target, key)) !== NO_SLOT);
+  }
+
+  // Documents of the replica itself.
+
+  /** One that cannot be read is as good as none: an older one must not take its place. */
+  readMeta(name: string): Uint8Array | undefined {
+    return this.#readOrForget(SPACES.meta, name);
+  }
+
+  writeMeta(name: string, bytes: Uint8Array): void {
+    this.#appendPlain(SPACES.meta, name, bytes);
+  }
+
+  get #entries(): IndexTable {
+    return this.#state.index.entries;
+  }
+
+  get #hints(): IndexTable {
+    return this.#state.index.hints;
+  }
+
+  #summaryOf(slot: number): EntrySummary {
+    const { list, digest, bodyByteCount } = this.#entries.row(slot);
+    const key = this.#entries.keyOf(slot);
+    return { key, partition: list, digest, byteCount: bodyByteCount };
+  }
+
+  #appendPlain(space: Space, key: string, bytes: Uint8Array): void {
+    assert(this.health() === "writable", "a store that takes no writes was written to");
+    const operation = OPERATIONS.write;
+    this.#append({ space, operation, key, partition: 0, digest: 0, dueAt: 0 }, bytes);
+  }
+
+  /** On a full disk a drop waits in memory for room; on a failed one it is not worth anything. */
+  #drop(space: Space, key: string): void {
+    if (this.health() === "failed") return;
+    if (this.#state.index.table(space).find(key) === NO_SLOT) return;
+    const operation = OPERATIONS.drop;
+    this.#append({ space, operation, key, partition: 0, digest: 0, dueAt: 0 }, NOTHING);
+  }
+
+  #append(
+    of: {
+      space: Space;
+      operation: Operation;
+      key: string;
+      partition: number;
+      digest: number;
+      dueAt: number;
+    },
+    body: Uint8Array,
+  ): void {
+    const { space, operation, key, partition, digest, dueAt } = of;
+    const sequence = this.#state.nextSequence;
+    const fields = { space, operation, key, partition, digest, dueAt, sequence };
+    const { segment, offset } = this.#writer.append(fields, body);
+    this.#state.nextSequence++;
+    const byteCount = segment.byteCount - offset;
+    const keyByteCount = byteCount - RECORD_HEADER_BYTES - body.length;
+    const header = { ...fields, keyByteCount, bodyByteCount: body.length, bodyChecksum: 0 };
+    this.#state.index.apply(header, segment, offset);
+  }
+
+  #readOrForget(space: Space, key: string): Uint8Array | undefined {
+    try {
+      return this.#read(space, key);
+    } catch (error) {
+      if (!(error instanceof StoreCorruption)) throw error;
+      this.#drop(space, key);
+      return undefined;
+    }
+  }
+
+  /** @throws StoreCorruption */
+  #read(space: Space, key: string): Uint8Array | undefined {
+    const table = this.#state.index.table(space);
+    const slot = table.find(key);
+    if (slot === NO_SLOT) return undefined;
+    const body = this.#readRecord(table, slot, key);
+    if (body !== undefined) return body;
+    this.#corruptReadsCount++;
+    throw new StoreCorruption("a record's checksum does not hold");
+  }
+
+  /** Nothing of a record is believed that does not verify, and it must be the one looked for. */
+  #readRecord(table: IndexTable, slot: number, key: string): Uint8Array | undefined {
+    const row = table.row(slot);
+    const bytes = this.#readBytes(row.segment, row.offset, recordByteCount(row));
+    const salt = this.#state.index.segment(row.segment).salt;
+    const expected = { salt, checksum: this.#state.checksum, bounds: ANY_SEQUENCE };
+    if (bytes === undefined) return undefined;
+    const page = pageOf(bytes);
+    if (!isRecordHeaderAt(page, 0, expected)) return undefined;
+    const header = decodeRecordHeader(page, 0);
+    if (header.operation !== OPERATIONS.write || header.key !== key) return undefined;
+    const body = bytes.subarray(RECORD_HEADER_BYTES + header.keyByteCount);
+    const isWhole = body.length === header.bodyByteCount && isBody(body, header, expected);
+    return isWhole ? body : undefined;
+  }
+
+  /** `undefined` when the disk does not give them back: as bad as a checksum that fails. */
+  #readBytes(segment: number, offset: number, byteCount: number): Uint8Array | undefined {
+    const staged = this.#writer.readStaged(segment, offset, byteCount);
+    if (staged !== undefined) return staged;
+    const bytes = new Uint8Array(byteCount);
+    try {
+      const readCount = this.#state.disk.read(segmentFile(segment), offset, bytes);
+      return readCount === byteCount ? bytes : undefined;
+    } catch (error) {
+      if (error instanceof DiskFailure) return undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * The cluster file: the same JSON on every node, from which each makes version 1 of the ring. Not
+ * after that: once the nodes keep a ring of their own, theirs wins.
+ */
+import { TIMEOUT_MS_MAX } from "../core/limits.ts";
+import { asObject, quoted, strangerIn } from "./foreign-json.ts";
+import { checkMembers, checkShape } from "./members.ts";
+import { isRingName, type RingConfig } from "./ring.ts";
+
+/** All in milliseconds, whole and positive. */
+export interface ClusterTiming {
+  /** Between two signs of life to each peer. */
+  readonly heartbeatMs: number;
+  /** How long a peer may be silent before it is suspected; more than `heartbeatMs`. */
+  readonly suspectAfterMs: number;
+  /** Between two attempts to bring hints home. */
+  readonly handoffMs: number;
+  /** Between two exchanges that a replica starts by itself. */
+  readonly antiEntropyMs: number;
+  /** How long a request may take that names no timeout; at most 60,000. */
+  readonly requestTimeoutMs: number;
+  /** How long a tombstone is kept at least, also once every primary has it. */
+  readonly tombstoneGraceMs: number;
+}
+
+export interface ClusterConfig extends RingConfig {
+  readonly timing: ClusterTiming;
+}
+
+/** A cluster file that is none, in one line that names the member and the mend. */
+export class ClusterConfigError extends Error {
+  override readonly name = "ClusterConfigError";
+}
+
+export const timingDefaults: ClusterTiming = {
+  heartbeatMs: 1000,
+  suspectAfterMs: 3000,
+  handoffMs: 2000,
+  antiEntropyMs: 10_000,
+  requestTimeoutMs: 2000,
+  tombstoneGraceMs: 3_600_000,
+};
+
+export interface ClusterConfigOptions {
+  /** Whether every member must say where it listens: false on Workers. Default true. */
+  readonly needsUrls?: boolean;
+}
+
+const PARTITIONS_DEFAULT = 256;
+const N_DEFAULT = 3;
+
+/** The longest a timer of any host can be set to: 2^31 - 1 ms, some 24 days. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+const CONFIG_FIELDS = ["name", "partitions", "n", "members", "timing"];
+
+/** The timing with its defaults filled in, or what is wrong with it. */
+function checkTiming(value: unknown): ClusterTiming | string {
+  const object = asObject(value);
+  if (object === null) return `"timing" must be an object like {"heartbeatMs": 1000}`;
+  const names = Object.keys(timingDefaults) as (keyof ClusterTiming)[];
+  const stranger = strangerIn(object, names);
+  if (stranger !== null) return `"timing": ${stranger}`;
+  for (const name of names) {
+    const ms = object[name] ?? timingDefaults[name];
+    const most = name === "requestTimeoutMs" ? TIMEOUT_MS_MAX : TIMER_MS_MAX;
+    const isFine = Number.isInteger(ms) && (ms as number) >= 1 && (ms as number) <= most;
+    if (object[name] === null || !isFine) {
+      const range = `a whole number of milliseconds from 1 to ${most}`;
+      return `"timing.${name}" must be ${range}; it is ${quoted(object[name])}`;
+    }
+  }
+  const timing = { ...timingDefaults, ...object } as ClusterTiming;
+  const { heartbeatMs, suspectAfterMs } = timing;
+  if (suspectAfterMs <= heartbeatMs) {
+    const relation = `"timing.suspectAfterMs" (${suspectAfterMs}) must be more than`;
+    return `${relation} "timing.heartbeatMs" (${heartbeatMs}): raise the first or lower the second`;
+  }
+  return timing;
+}
+
+/** The config that a JSON value describes, or what is wrong with it. */
+function checkConfig(value: unknown, needsUrls: boolean): ClusterConfig | string {
+  const object = asObject(value);
+  if (object === null) return `it must be a JSON object with "name" and "members"`;
+  const stranger = strangerIn(object, CONFIG_FIELDS);
+  if (stranger !== null) return stranger;
+  const { name } = object;
+  if (!isRingName(name)) {
+    return `"name" must be 1 to 64 letters, digits or _ . -, such as "local"; it is ${quoted(name)}`;
+  }
+  const members = checkMembers(object["members"]);
+  if (typeof members === "string") return members;
+  const silent = needsUrls ? members.find(({ url }) => url === "") : undefined;
+  if (silent !== undefined) {
+    return `member ${silent.id}: "url" is missing: say where it listens, like "http://127.0.0.1:7101"`;
+  }
+  const { partitions = PARTITIONS_DEFAULT, n = Math.min(N_DEFAULT, members.length) } = object;
+  const shape = { partitions, n } as { partitions: number; n: number };
+  const problem = checkShape(shape, members.length);
+  if (problem !== null) return problem;
+  const { timing: given = {} } = object;
+  const timing = checkTiming(given);
+  return typeof timing === "string" ? timing : { name, ...shape, members, timing };
+}
+
+/**
+ * Reads a cluster file. The caller adds the file's name to the error's line.
+ *
+ * @param source the file's text, or the value that its JSON stands for
+ * @throws ClusterConfigError
+ */
+export function parseClusterConfig(
+  source: unknown,
+  { needsUrls = true }: ClusterConfigOptions = {},
+): ClusterConfig {
+  let value = source;
+  if (typeof source === "string") {
+    try {
+      value = JSON.parse(source);
+    } catch (error) {
+      const reason = error instanceof Error ? quoted(error.message).slice(1, -1) : "";
+      throw new ClusterConfigError(`it is not JSON: ${reason}`);
+    }
+  }
+  const config = checkConfig(value, needsUrls);
+  if (typeof config === "string") throw new ClusterConfigError(config);
+  return config;
+}

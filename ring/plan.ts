@@ -1,0 +1,133 @@
+/**
+ * What a change of members would do: decided here, carried out elsewhere.
+ *
+ * A move is a copy that a member gets. `movedPartitions` counts these copies, and `minimumPossible`
+ * is the least number of them with which any layout as good as the planned one can be reached. It
+ * comes from the dual solution of the layout's flow and not from counting the plan's own moves, so
+ * the two agree only if the plan is in truth the cheapest.
+ */
+import { assert } from "../core/assert.ts";
+import type { ReplicaId } from "../core/ids.ts";
+import { type Assignment, assign, layOut } from "./assignment.ts";
+import { asObject, quoted, strangerIn } from "./foreign-json.ts";
+import {
+  checkMember,
+  checkMembers,
+  checkShape,
+  type RingMember,
+  weightProblem,
+} from "./members.ts";
+import type { RingDocument } from "./ring.ts";
+
+export interface Move {
+  readonly partition: number;
+  /** Who gives the copy up; `null` where the partition gets a copy more than it had. */
+  readonly from: ReplicaId | null;
+  readonly to: ReplicaId;
+}
+
+/** The answer to `POST /v1/cluster/plan`. */
+export interface RingPlan {
+  /** Ring versions: the one that was planned on, and the one that a commit would make. */
+  readonly from: number;
+  readonly to: number;
+  readonly moves: readonly Move[];
+  readonly movedPartitions: number;
+  readonly minimumPossible: number;
+}
+
+const CHANGE_FIELDS = ["add", "remove", "reweight"];
+
+/** The members left once `remove` is done, or what is wrong with it. */
+function withoutRemoved(members: readonly RingMember[], remove: unknown) {
+  if (!Array.isArray(remove)) return `"remove" must be a list of ids`;
+  const left = new Map(members.map((member) => [member.id, member]));
+  for (const id of remove as unknown[]) {
+    if (!left.delete(id as ReplicaId)) return `"remove" names ${quoted(id)}: no member has that id`;
+  }
+  return left;
+}
+
+/** Changes weights in place; says what is wrong, if anything. */
+function reweigh(members: Map<ReplicaId, RingMember>, reweight: unknown): string | null {
+  const weights = asObject(reweight);
+  if (weights === null) return `"reweight" must be an object like {"r1": 2}`;
+  for (const [id, weight] of Object.entries(weights)) {
+    const member = members.get(id);
+    if (member === undefined)
+      return `"reweight" names ${quoted(id)}: no member that stays has that id`;
+    const problem = weightProblem(weight);
+    if (problem !== null) return `"reweight": the weight of ${id} ${problem}`;
+    members.set(id, { ...member, weight: weight as number });
+  }
+  return null;
+}
+
+/**
+ * The members after an operator's change, `{"add":[…],"remove":[…],"reweight":{…}}`, each optional.
+ * An id may be removed and added at once: that replaces its address, zone and weight.
+ *
+ * @returns the members, or one line that names what is wrong and the mend
+ */
+export function changedMembers(
+  document: RingDocument,
+  change: unknown,
+): readonly RingMember[] | string {
+  const object = asObject(change);
+  if (object === null) return `a change must be an object like {"remove": ["r2"]}`;
+  const stranger = strangerIn(object, CHANGE_FIELDS);
+  if (stranger !== null) return stranger;
+  const { add = [], remove = [], reweight = {} } = object;
+  const members = withoutRemoved(document.members, remove);
+  if (typeof members === "string") return members;
+  const problem = reweigh(members, reweight);
+  if (problem !== null) return problem;
+  if (!Array.isArray(add)) return `"add" must be a list of members`;
+  for (const [i, item] of (add as unknown[]).entries()) {
+    const member = checkMember(item, `add[${i}]`);
+    if (typeof member === "string") return member;
+    if (members.has(member.id)) {
+      return `add[${i}] (${member.id}) is a member already: use another id, or remove it as well`;
+    }
+    members.set(member.id, member);
+  }
+  const checked = checkMembers([...members.values()]);
+  if (typeof checked === "string") return checked;
+  return checkShape(document, checked.length) ?? checked;
+}
+
+/** The copies that one layout has and another had not, by partition. */
+export function movesBetween(before: Assignment, after: Assignment): readonly Move[] {
+  assert(before.length === after.length, "partitions are never cut");
+  return after.flatMap((row, partition) => {
+    const old = before[partition] ?? [];
+    const givers = old.filter((id) => !row.includes(id));
+    const takers = row.filter((id) => !old.includes(id));
+    return takers.map((to, i) => ({ partition, from: givers[i] ?? null, to }));
+  });
+}
+
+/** @param members as `changedMembers` gave them */
+export function planChange(document: RingDocument, members: readonly RingMember[]): RingPlan {
+  const { version, partitions, n, assignment: previous } = document;
+  assert(checkShape(document, members.length) === null, "the members were checked before");
+  const layout = layOut({ partitions, n, members, previous });
+  const moves = movesBetween(previous, layout.assignment);
+  assert(moves.length === layout.movedCount, "a plan moves what its layout says");
+  return {
+    from: version,
+    to: version + 1,
+    moves,
+    movedPartitions: moves.length,
+    minimumPossible: layout.movedCountMin,
+  };
+}
+
+/** The document that a commit makes: the next version, laid out as `planChange` says. */
+export function ringAfter(document: RingDocument, members: readonly RingMember[]): RingDocument {
+  const { partitions, n, assignment: previous } = document;
+  assert(checkShape(document, members.length) === null, "the members were checked before");
+  const assignment = assign({ partitions, n, members, previous });
+  const sorted = [...members].sort((a, b) => (a.id < b.id ? -1 : 1));
+  return { ...document, version: document.version + 1, members: sorted, assignment };
+}

@@ -1,0 +1,115 @@
+/**
+ * Who may call. Tokens are compared by digest, all of them, without ending early; every 401 has the
+ * same body, so that nothing is learnt from it.
+ */
+import { sha256 } from "@noble/hashes/sha2.js";
+import { isNamespace } from "../../core/keys.ts";
+import { Problem } from "./problems.ts";
+
+export type Role = "read" | "write" | "admin";
+
+interface Token {
+  readonly digest: Uint8Array;
+  readonly role: Role;
+  /** null: all of them. */
+  readonly namespaces: ReadonlySet<string> | null;
+}
+
+export interface Auth {
+  readonly tokens: readonly Token[];
+}
+
+/** A deployment without any token. */
+export const noTokens: Auth = { tokens: [] };
+
+const RANK: Readonly<Record<Role, number>> = { read: 1, write: 2, admin: 3 };
+const encoder = new TextEncoder();
+const isRole = (value: unknown): value is Role =>
+  value === "read" || value === "write" || value === "admin";
+
+function parseToken(item: unknown, index: number): Token | string {
+  const where = `tokens[${index}]`;
+  if (typeof item !== "object" || item === null) return `${where} must be an object.`;
+  const { token, role, namespaces, ...rest } = item as Record<string, unknown>;
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) return `${where} has an unknown member "${unknown}".`;
+  if (typeof token !== "string" || token.length < 8) {
+    return `${where}.token must be a text of at least 8 characters.`;
+  }
+  if (!isRole(role)) return `${where}.role must be "read", "write" or "admin".`;
+  const digest = sha256(encoder.encode(token));
+  if (namespaces === undefined || namespaces === null) return { digest, role, namespaces: null };
+  const isList = Array.isArray(namespaces) && namespaces.every((n) => isNamespace(String(n)));
+  if (!isList) return `${where}.namespaces must be a list of namespaces.`;
+  return { digest, role, namespaces: new Set(namespaces.map(String)) };
+}
+
+/**
+ * Reads `{"tokens":[{"token","role","namespaces"}]}`.
+ *
+ * @returns the tokens, or one sentence that says what to mend
+ */
+export function parseTokens(text: string): Auth | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return "it is not JSON.";
+  }
+  const list = (value as { tokens?: unknown } | null)?.tokens;
+  if (!Array.isArray(list)) return `it must be an object with a list "tokens".`;
+  const tokens: Token[] = [];
+  for (const [i, item] of list.entries()) {
+    const token = parseToken(item, i);
+    if (typeof token === "string") return token;
+    tokens.push(token);
+  }
+  return { tokens };
+}
+
+function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
+  let difference = 0;
+  for (const [i, byte] of a.entries()) difference |= byte ^ (b[i] ?? 0);
+  return difference === 0;
+}
+
+function tokenOf(auth: Auth, header: string | null): Token | null {
+  const given = header === null ? null : /^Bearer +([^\s]+) *$/i.exec(header)?.[1];
+  if (given === undefined || given === null) return null;
+  const digest = sha256(encoder.encode(given));
+  let found: Token | null = null;
+  for (const token of auth.tokens) if (sameDigest(token.digest, digest)) found = token;
+  return found;
+}
+
+export interface Access {
+  readonly role: Role;
+  /** null: something that belongs to no namespace. */
+  readonly namespace: string | null;
+}
+
+/**
+ * Lets the request pass or throws.
+ *
+ * @param isOpen no token is configured and the frontend listens on loopback only
+ * @throws Problem `unauthorized` or `forbidden`
+ */
+export function requireAccess(
+  auth: Auth,
+  request: { readonly authorization: string | null; readonly isOpen: boolean },
+  access: Access,
+): void {
+  if (auth.tokens.length === 0 && request.isOpen) return;
+  const token = tokenOf(auth, request.authorization);
+  if (token === null)
+    throw new Problem("unauthorized", "Send a valid token: Authorization: Bearer TOKEN.");
+  const isAllowedHere =
+    token.namespaces === null ||
+    (access.namespace !== null && token.namespaces.has(access.namespace));
+  if (RANK[token.role] >= RANK[access.role] && isAllowedHere) return;
+  const place = access.namespace === null ? "the cluster" : "this namespace";
+  throw new Problem(
+    "forbidden",
+    `The token does not give the right to ${access.role} on ${place}.`,
+  );
+}

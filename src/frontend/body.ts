@@ -1,0 +1,157 @@
+/** Reading what a client sends: bounded while it streams in, and stored as it is, never inflated. */
+
+import type { Content } from "../../core/entry.ts";
+import {
+  METADATA_BYTES_MAX,
+  STORED_HEADER_CHARS_MAX,
+  TAG_CHARS_MAX,
+  TAGS_COUNT_MAX,
+} from "../../core/limits.ts";
+import { Problem } from "./problems.ts";
+
+const TAG = /^[\x21-\x7e]+$/;
+const encoder = new TextEncoder();
+
+function tooLarge(byteCountMax: number): Problem {
+  const detail = `The value is larger than the ${byteCountMax} bytes that this namespace takes.`;
+  return new Problem("value-too-large", detail, { extras: { limit: byteCountMax } });
+}
+
+const incomplete = (): Problem =>
+  new Problem("incomplete-body", "The body ended before its announced length. Nothing was stored.");
+
+function announcedLength(headers: Headers): number | null {
+  const text = headers.get("Content-Length");
+  if (text === null) return null;
+  if (!/^[0-9]{1,15}$/.test(text)) throw incomplete();
+  return Number(text);
+}
+
+async function collect(
+  body: ReadableStream<Uint8Array>,
+  byteCountMax: number,
+): Promise<readonly Uint8Array[]> {
+  const chunks: Uint8Array[] = [];
+  let byteCount = 0;
+  const reader = body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return chunks;
+    byteCount += value.length;
+    if (byteCount > byteCountMax) {
+      // What still comes is not worth reading; the answer does not wait for it.
+      reader.cancel().catch(() => {});
+      throw tooLarge(byteCountMax);
+    }
+    chunks.push(value);
+  }
+}
+
+function join(chunks: readonly Uint8Array[]): Uint8Array {
+  const [only] = chunks;
+  if (chunks.length === 1 && only !== undefined) return only;
+  const joined = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    joined.set(chunk, at);
+    at += chunk.length;
+  }
+  return joined;
+}
+
+/**
+ * The whole body, or a problem; more than the limit is never held.
+ *
+ * @throws Problem `value-too-large` or `incomplete-body`
+ */
+export async function readBody(request: Request, byteCountMax: number): Promise<Uint8Array> {
+  const announced = announcedLength(request.headers);
+  if (announced !== null && announced > byteCountMax) throw tooLarge(byteCountMax);
+  if (request.body === null) {
+    if (announced !== null && announced > 0) throw incomplete();
+    return new Uint8Array(0);
+  }
+  let bytes: Uint8Array;
+  try {
+    bytes = join(await collect(request.body, byteCountMax));
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw incomplete();
+  }
+  if (announced !== null && bytes.length !== announced) throw incomplete();
+  return bytes;
+}
+
+/** @throws Problem `invalid-metadata` */
+export function checkMetadata(text: string): string {
+  if (encoder.encode(text).length > METADATA_BYTES_MAX) {
+    const extras = { limit: METADATA_BYTES_MAX };
+    throw new Problem("invalid-metadata", `Metadata has at most ${METADATA_BYTES_MAX} bytes.`, {
+      extras,
+    });
+  }
+  try {
+    // Kept in ASCII, so that it can go back out as a header whatever is in it.
+    return toAscii(JSON.stringify(JSON.parse(text)));
+  } catch {
+    throw new Problem("invalid-metadata", "Starling-Metadata must be a JSON value.");
+  }
+}
+
+const toAscii = (json: string): string =>
+  json.replace(
+    /[\u007f-\uffff]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+
+/** Header values arrive as one char a byte; what a client wrote in UTF-8 is put together again. */
+function headerText(value: string): string {
+  try {
+    const bytes = Uint8Array.from(value, (char) => {
+      const code = char.charCodeAt(0);
+      if (code > 255) throw new RangeError("not a byte");
+      return code;
+    });
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return value;
+  }
+}
+
+function storedHeader(headers: Headers, name: string): string | null {
+  const value = headers.get(name);
+  if (value === null) return null;
+  if (value.length <= STORED_HEADER_CHARS_MAX) return value;
+  const extras = { limit: STORED_HEADER_CHARS_MAX };
+  const detail = `${name} has at most ${STORED_HEADER_CHARS_MAX} characters.`;
+  throw new Problem("invalid-request", detail, { extras });
+}
+
+/** The tags of `Cache-Tag` (commas) and `Surrogate-Key` (spaces). @throws Problem `invalid-tag` */
+export function readTags(headers: Headers): readonly string[] {
+  const commas = headers.get("Cache-Tag")?.split(",") ?? [];
+  const spaces = headers.get("Surrogate-Key")?.split(" ") ?? [];
+  const tags = [...new Set([...commas, ...spaces].map((tag) => tag.trim()))].filter(Boolean);
+  if (tags.length > TAGS_COUNT_MAX) {
+    throw new Problem("invalid-tag", `A value has at most ${TAGS_COUNT_MAX} cache tags.`);
+  }
+  const bad = tags.find((tag) => tag.length > TAG_CHARS_MAX || !TAG.test(tag));
+  if (bad === undefined) return tags;
+  throw new Problem(
+    "invalid-tag",
+    `A cache tag has 1 to ${TAG_CHARS_MAX} visible ASCII characters.`,
+  );
+}
+
+/** What is stored with the value. @throws Problem */
+export function readContentHeaders(headers: Headers): Omit<Content, "value"> {
+  const metadata = headers.get("Starling-Metadata");
+  return {
+    contentType: storedHeader(headers, "Content-Type") ?? "application/octet-stream",
+    contentEncoding: storedHeader(headers, "Content-Encoding"),
+    contentLanguage: storedHeader(headers, "Content-Language"),
+    contentDisposition: storedHeader(headers, "Content-Disposition"),
+    metadata: metadata === null ? null : checkMetadata(headerText(metadata)),
+    tags: readTags(headers),
+  };
+}

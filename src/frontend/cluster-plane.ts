@@ -1,0 +1,183 @@
+/** What operators ask: members, ring, one key's replicas, namespaces, background work now. */
+import { etagOf, liveSiblings } from "../../core/entry.ts";
+import type { KeyedHash } from "../../core/keyed-hash.ts";
+import { storeKey } from "../../core/keys.ts";
+import type { NamespaceSettings, Operation, ReplicaReport, Result } from "../../core/operations.ts";
+import { checkSettings } from "../../ring/cluster-document.ts";
+import type { Backend } from "./backend.ts";
+import { contextToToken } from "./context-token.ts";
+import { settingsOf } from "./data-plane.ts";
+import { Problem, problemOf } from "./problems.ts";
+
+type ResultOf<Kind extends Result["kind"]> = Extract<Result, { kind: Kind }>;
+
+/** A request body of JSON is small here: settings, plans. */
+const JSON_BYTES_MAX = 1_048_576;
+
+/** @throws Problem `invalid-request` or `value-too-large` */
+export async function readJson(request: Request): Promise<unknown> {
+  const text = await request.text();
+  if (text.length > JSON_BYTES_MAX) {
+    throw new Problem("value-too-large", `The body has at most ${JSON_BYTES_MAX} bytes.`);
+  }
+  try {
+    return text.trim() === "" ? {} : JSON.parse(text);
+  } catch {
+    throw new Problem("invalid-request", "The body must be JSON.");
+  }
+}
+
+export class ClusterPlane {
+  readonly #backend: Backend;
+  readonly #hash: KeyedHash;
+
+  constructor(backend: Backend, hash: KeyedHash) {
+    this.#backend = backend;
+    this.#hash = hash;
+  }
+
+  async cluster(): Promise<Response> {
+    const view = this.#backend.view();
+    const { ring } = view;
+    const result = await this.#run({ kind: "status" }, "status");
+    const statuses = new Map(result.members);
+    const members = ring.document.members.map(({ id, zone, url }) => {
+      const status = statuses.get(id) ?? null;
+      const lastAntiEntropy = (status?.lastAntiEntropy ?? []).map(([peer, at]) => [
+        peer,
+        new Date(at).toISOString(),
+      ]);
+      return {
+        id,
+        zone,
+        url,
+        state: "up",
+        reachable: status !== null,
+        partitionsOwned: this.#partitionsOwned(id),
+        keys: status?.keyCount ?? null,
+        bytes: status?.byteCount ?? null,
+        hintsHeld: Object.fromEntries(status?.hintsHeld ?? []),
+        lastAntiEntropy: Object.fromEntries(lastAntiEntropy),
+      };
+    });
+    const { name, version, partitions } = ring.document;
+    return Response.json({
+      name,
+      ringVersion: version,
+      partitions,
+      defaults: view.defaults,
+      members,
+    });
+  }
+
+  ring(): Response {
+    const { version, partitions, members, assignment } = this.#backend.view().ring.document;
+    return Response.json({
+      version,
+      partitions,
+      members: members.map(({ id, zone, weight }) => ({ id, zone, weight })),
+      assignment,
+    });
+  }
+
+  async explain(namespace: string, key: string): Promise<Response> {
+    const name = storeKey(namespace, key);
+    const result = await this.#run({ kind: "explain", key: name }, "explained");
+    const replicas = result.replicas.map((report) => this.#replica(report, name));
+    const { partition, preferenceList, n } = result;
+    return Response.json({ partition, preferenceList, n, replicas });
+  }
+
+  async antiEntropy(request: Request): Promise<Response> {
+    const body = (await readJson(request)) as { replica?: unknown } | null;
+    const replica = body?.replica ?? null;
+    const { memberIds } = this.#backend.view().ring;
+    if (replica !== null && !memberIds.some((id) => id === replica)) {
+      const detail = `"replica" must be one of ${memberIds.join(", ")}.`;
+      throw new Problem("invalid-request", detail);
+    }
+    const startedAt = performance.now();
+    const operation = { kind: "anti-entropy", replica: replica as string | null } as const;
+    const { kind: _, ...totals } = await this.#run(operation, "compared");
+    return Response.json({ ...totals, ms: Math.round(performance.now() - startedAt) });
+  }
+
+  async handoff(): Promise<Response> {
+    const { delivered, pending } = await this.#run({ kind: "handoff" }, "handed-off");
+    return Response.json({ delivered, pending });
+  }
+
+  namespaces(): Response {
+    const namespaces = [...this.#backend.view().namespaces].map(([name, settings]) => ({
+      name,
+      ...settings,
+    }));
+    return Response.json({ namespaces });
+  }
+
+  namespace(name: string): Response {
+    return Response.json(settingsOf(this.#backend.view(), name));
+  }
+
+  /** Members that the body leaves out keep what they are. */
+  async configure(name: string, request: Request): Promise<Response> {
+    const view = this.#backend.view();
+    const body = await readJson(request);
+    const current = settingsOf(view, name);
+    if (typeof body !== "object" || body === null || Array.isArray(body)) {
+      throw new Problem("invalid-settings", "Settings are a JSON object.");
+    }
+    const unknown = Object.keys(body).find((member) => !(member in current));
+    if (unknown !== undefined) {
+      const known = Object.keys(current).join(", ");
+      throw new Problem("invalid-settings", `Unknown member. Settings have ${known}.`, {
+        extras: { option: unknown.slice(0, 40) },
+      });
+    }
+    const checked = checkSettings({ ...current, ...body }, view.ring.memberIds.length);
+    if (typeof checked === "string") throw new Problem("invalid-settings", checked);
+    const settings: NamespaceSettings = checked;
+    const operation = { kind: "configure", namespace: name, settings } as const;
+    const { created } = await this.#run(operation, "configured");
+    return Response.json(settings, { status: created ? 201 : 200 });
+  }
+
+  #partitionsOwned(id: string): number {
+    const { assignment } = this.#backend.view().ring.document;
+    return assignment.filter((primaries) => primaries.includes(id)).length;
+  }
+
+  #replica(
+    { id, role, reachable, entry, hintFor, byteCount }: ReplicaReport,
+    key: string,
+  ): unknown {
+    if (entry === null) return { id, role, reachable, entry: null };
+    const now = this.#backend.now();
+    const live = liveSiblings(entry, now);
+    const expiresAt = live[0]?.expiresAt ?? 0;
+    return {
+      id,
+      role,
+      reachable,
+      entry: {
+        etag: etagOf(entry.siblings, this.#hash),
+        context: contextToToken(this.#hash, key, entry.context),
+        siblings: live.length,
+        tombstone: entry.siblings.some((sibling) => sibling.content === null),
+        expiresAt: expiresAt === 0 ? null : new Date(expiresAt).toISOString(),
+        bytes: byteCount,
+        hintFor,
+      },
+    };
+  }
+
+  async #run<Kind extends Result["kind"]>(
+    operation: Operation,
+    kind: Kind,
+  ): Promise<ResultOf<Kind>> {
+    const result = await this.#backend.execute(operation, "");
+    if (result.kind === "failed") throw problemOf(result.failure, operation.kind === "configure");
+    if (result.kind !== kind) throw new Error(`${operation.kind} ended as ${result.kind}`);
+    return result as ResultOf<Kind>;
+  }
+}

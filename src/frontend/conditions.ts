@@ -1,0 +1,89 @@
+/** Conditional requests (RFC 9110, 13) and ranges (14). */
+import type { Precondition } from "../../core/operations.ts";
+import { Problem } from "./problems.ts";
+
+const TAG_LIST = /^\s*(?:(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(?:,\s*|$))+$/;
+const TAGS = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
+
+/** The entity tags of a header, or `*`. @throws Problem `invalid-request` */
+export function readTagList(headers: Headers, name: string): readonly string[] {
+  const value = headers.get(name);
+  if (value === null) return [];
+  if (value.trim() === "*") return ["*"];
+  if (!TAG_LIST.test(value)) {
+    throw new Problem("invalid-request", `${name} must be * or a list of quoted entity tags.`);
+  }
+  return value.match(TAGS) ?? [];
+}
+
+/** What a write depends on; null when on nothing. */
+export function readPrecondition(headers: Headers): Precondition | null {
+  const ifMatch = readTagList(headers, "If-Match");
+  const ifNoneMatch = readTagList(headers, "If-None-Match");
+  return ifMatch.length + ifNoneMatch.length === 0 ? null : { ifMatch, ifNoneMatch };
+}
+
+const withoutWeakness = (tag: string): string => tag.replace(/^W\//, "");
+
+export interface Validators {
+  readonly etag: string;
+  readonly modifiedMs: number;
+}
+
+/**
+ * What the conditions of a read come to, in the order of RFC 9110, 13.2.2.
+ *
+ * @throws Problem `precondition-failed`
+ */
+export function checkReadConditions(headers: Headers, shown: Validators): "send" | "not-modified" {
+  const ifMatch = readTagList(headers, "If-Match");
+  if (ifMatch.length > 0 && !ifMatch.includes("*") && !ifMatch.includes(shown.etag)) {
+    throw new Problem("precondition-failed", "If-Match names no version that is stored now.");
+  }
+  const since = Date.parse(headers.get("If-Unmodified-Since") ?? "");
+  if (ifMatch.length === 0 && seconds(shown.modifiedMs) > seconds(since)) {
+    throw new Problem("precondition-failed", "The value was modified since.");
+  }
+  const ifNoneMatch = readTagList(headers, "If-None-Match").map(withoutWeakness);
+  if (ifNoneMatch.length > 0) {
+    return ifNoneMatch.includes("*") || ifNoneMatch.includes(shown.etag) ? "not-modified" : "send";
+  }
+  const modifiedSince = Date.parse(headers.get("If-Modified-Since") ?? "");
+  return seconds(shown.modifiedMs) <= seconds(modifiedSince) ? "not-modified" : "send";
+}
+
+/** HTTP dates have whole seconds. NaN, of a date that cannot be read, compares as false. */
+const seconds = (ms: number): number => Math.floor(ms / 1000);
+
+export interface ByteRange {
+  readonly from: number;
+  /** Inclusive. */
+  readonly to: number;
+}
+
+/**
+ * The one range asked for; null for the whole: no range, several, another unit, or an `If-Range`
+ * that does not hold.
+ *
+ * @throws Problem `range-not-satisfiable`
+ */
+export function readRange(headers: Headers, length: number, shown: Validators): ByteRange | null {
+  const header = headers.get("Range");
+  const match = header === null ? null : /^bytes=\s*([0-9]*)-([0-9]*)\s*$/i.exec(header);
+  if (match === null || !holdsIfRange(headers.get("If-Range"), shown)) return null;
+  const [, first = "", last = ""] = match;
+  if (first === "" && last === "") return null;
+  if (first !== "" && last !== "" && Number(last) < Number(first)) return null;
+  const from = first === "" ? Math.max(0, length - Number(last)) : Number(first);
+  const to = first === "" || last === "" ? length - 1 : Math.min(Number(last), length - 1);
+  if (from < length && from <= to) return { from, to };
+  throw new Problem("range-not-satisfiable", `The value has ${length} bytes.`, {
+    extras: { limit: length },
+    headers: { "Content-Range": `bytes */${length}` },
+  });
+}
+
+function holdsIfRange(header: string | null, shown: Validators): boolean {
+  if (header === null || header === shown.etag) return true;
+  return seconds(Date.parse(header)) === seconds(shown.modifiedMs);
+}

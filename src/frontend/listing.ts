@@ -1,0 +1,87 @@
+/** `GET /v1/kv/{namespace}`: the keys of a namespace, page by page. */
+import { decode, encode } from "../../core/codec.ts";
+import type { KeyedHash } from "../../core/keyed-hash.ts";
+import { LIST_KEYS_MAX } from "../../core/limits.ts";
+import type { ListResult } from "../../core/operations.ts";
+import type { Backend } from "./backend.ts";
+import { readQuery } from "./options.ts";
+import { Problem, problemOf } from "./problems.ts";
+import { seal, unseal } from "./sealed-token.ts";
+
+export interface ListRequest {
+  readonly namespace: string;
+  readonly prefix: string;
+  readonly limit: number;
+  /** Opaque; empty from the start. */
+  readonly cursor: string;
+}
+
+const purposeOf = ({ namespace, prefix }: ListRequest): string => `cursor ${namespace}\0${prefix}`;
+
+function afterOf(list: ListRequest, hash: KeyedHash): string {
+  if (list.cursor === "") return "";
+  const payload = unseal(hash, purposeOf(list), list.cursor);
+  const after = payload === null ? null : decode(payload);
+  if (typeof after === "string") return after;
+  throw new Problem("invalid-cursor", "The cursor is not one of this namespace and prefix.");
+}
+
+export interface ListedPage {
+  readonly result: ListResult;
+  /** Where the next page begins; empty when the list is complete. */
+  readonly cursor: string;
+}
+
+/** @throws Problem */
+export async function listKeys(
+  backend: Backend,
+  hash: KeyedHash,
+  list: ListRequest,
+): Promise<ListedPage> {
+  const { namespace, prefix, limit } = list;
+  const after = afterOf(list, hash);
+  const operation = { kind: "list", namespace, prefix, after, limit } as const;
+  const result = await backend.execute(operation, "");
+  if (result.kind === "failed") throw problemOf(result.failure, false);
+  if (result.kind !== "listed") throw new Error(`a listing ended as ${result.kind}`);
+  if (result.complete) return { result, cursor: "" };
+  return { result, cursor: seal(hash, purposeOf(list), encode(result.cursor)) };
+}
+
+/** @throws Problem `invalid-option` */
+function readLimit(text: string | undefined): number {
+  if (text === undefined) return LIST_KEYS_MAX;
+  const limit = Number(text);
+  if (/^[0-9]{1,4}$/.test(text) && limit >= 1 && limit <= LIST_KEYS_MAX) return limit;
+  const extras = { option: "limit", limit: LIST_KEYS_MAX };
+  throw new Problem("invalid-option", `limit must be 1 to ${LIST_KEYS_MAX}.`, { extras });
+}
+
+const NAMES = new Set(["prefix", "limit", "cursor"]);
+
+/** The contract's own listing. @throws Problem */
+export async function answerList(
+  backend: Backend,
+  hash: KeyedHash,
+  from: { readonly namespace: string; readonly query: string },
+): Promise<Response> {
+  const query = readQuery(from.query);
+  for (const name of query.keys()) {
+    if (NAMES.has(name)) continue;
+    const extras = { option: name.slice(0, 40) };
+    throw new Problem("invalid-option", "A listing takes prefix, limit and cursor.", { extras });
+  }
+  const { namespace } = from;
+  const prefix = query.get("prefix") ?? "";
+  const limit = readLimit(query.get("limit"));
+  const cursor = query.get("cursor") ?? "";
+  const page = await listKeys(backend, hash, { namespace, prefix, limit, cursor });
+  const keys = page.result.keys.map(({ name, expiresAt, metadata }) => ({
+    name,
+    ...(expiresAt === 0 ? {} : { expiration: Math.floor(expiresAt / 1000) }),
+    ...(metadata === null ? {} : { metadata: JSON.parse(metadata) as unknown }),
+  }));
+  const { complete } = page.result;
+  const body = { keys, list_complete: complete, ...(complete ? {} : { cursor: page.cursor }) };
+  return Response.json(body, { headers: { "X-Content-Type-Options": "nosniff" } });
+}

@@ -1,0 +1,195 @@
+/**
+ * The options of a request: query parameters, and members of the `Starling-Quorum` header (a
+ * structured-field dictionary, RFC 9651). The query wins; within one place an explicit number wins
+ * over the word `consistency`. Every option is checked on every method, whether it means anything
+ * there or not; an unknown one and the same one twice are errors.
+ */
+import { parseDictionary, Token } from "structured-headers";
+import { TTL_SECONDS_MAX, TTL_SECONDS_MIN } from "../../core/limits.ts";
+import {
+  CONSISTENCY_WORDS,
+  QUORUM_WORDS,
+  type QuorumOptions,
+  type QuorumValue,
+} from "../../core/quorum-options.ts";
+import { decodePart } from "./key-path.ts";
+import { Problem } from "./problems.ts";
+
+export interface RequestOptions {
+  readonly quorum: QuorumOptions;
+  /** Milliseconds; undefined when the request does not say. */
+  readonly ttlMs: number | undefined;
+  readonly allSiblings: boolean;
+}
+
+type Draft = { -readonly [K in keyof QuorumOptions]: QuorumOptions[K] };
+type Read = (name: string, text: string) => unknown;
+
+const WHOLE = /^(0|[1-9][0-9]{0,8})$/;
+const TTL = /^[0-9]{1,9}(\.[0-9]{1,3})?$/;
+
+function invalid(option: string, detail: string): Problem {
+  return new Problem("invalid-option", detail, { extras: { option } });
+}
+
+const count: Read = (name, text) => {
+  if (WHOLE.test(text)) return Number(text);
+  throw invalid(name, `${name} must be a whole number.`);
+};
+
+const quorumValue: Read = (name, text): QuorumValue => {
+  const word = QUORUM_WORDS.find((known) => known === text);
+  if (word !== undefined) return word;
+  if (WHOLE.test(text)) return Number(text);
+  throw invalid(name, `${name} must be a whole number or one of ${QUORUM_WORDS.join(", ")}.`);
+};
+
+const flag: Read = (name, text) => {
+  if (text === "true" || text === "false") return text === "true";
+  throw invalid(name, `${name} must be true or false.`);
+};
+
+const consistencyWord: Read = (name, text) => {
+  const word = CONSISTENCY_WORDS.find((known) => known === text);
+  if (word !== undefined) return word;
+  throw invalid(name, `${name} must be one of ${CONSISTENCY_WORDS.join(", ")}.`);
+};
+
+/** The contract's names, what each is called inside, and how it is read. */
+const OPTIONS: ReadonlyMap<string, readonly [keyof QuorumOptions, Read]> = new Map([
+  ["n", ["n", count]],
+  ["r", ["r", quorumValue]],
+  ["w", ["w", quorumValue]],
+  ["pr", ["pr", quorumValue]],
+  ["pw", ["pw", quorumValue]],
+  ["dw", ["dw", quorumValue]],
+  ["zones", ["zones", count]],
+  ["sloppy", ["sloppy", flag]],
+  ["notfound_ok", ["notfoundOk", flag]],
+  ["basic_quorum", ["basicQuorum", flag]],
+  ["timeout", ["timeoutMs", count]],
+  ["consistency", ["consistency", consistencyWord]],
+  ["return_body", ["returnBody", flag]],
+]);
+
+/** What the word `strict` says beside r and w. */
+const STRICT_NAMES = ["pr", "pw", "sloppy"] as const;
+
+/** Cuts a query into names and values, decoded. @throws Problem for a name that comes twice */
+export function readQuery(query: string): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  for (const part of query.split("&")) {
+    if (part === "") continue;
+    const equals = part.indexOf("=");
+    const name = decodePart(equals < 0 ? part : part.slice(0, equals), "query");
+    const text = equals < 0 ? "" : part.slice(equals + 1).replaceAll("+", " ");
+    if (values.has(name)) throw invalid(name, `The query has ${quoted(name)} twice.`);
+    values.set(name, decodePart(text, "query"));
+  }
+  return values;
+}
+
+const quoted = (name: string): string => JSON.stringify(name.slice(0, 40));
+
+function textOf(name: string, item: unknown): string {
+  if (item instanceof Token) return item.toString();
+  if (typeof item === "number" || typeof item === "string") return String(item);
+  if (typeof item === "boolean") return String(item);
+  throw invalid(name, `${name} has a value of a kind that no option takes.`);
+}
+
+/** A dictionary silently keeps the last of two equal keys, so they are looked for before. */
+function refuseRepeats(header: string): void {
+  const seen = new Set<string>();
+  for (const member of header.split(",")) {
+    const name = member.split(/[=;]/, 1)[0]?.trim() ?? "";
+    if (seen.has(name))
+      throw invalid(name, `The Starling-Quorum header has ${quoted(name)} twice.`);
+    seen.add(name);
+  }
+}
+
+function readHeader(header: string): Draft {
+  let dictionary: ReturnType<typeof parseDictionary>;
+  try {
+    dictionary = parseDictionary(header);
+  } catch {
+    const detail =
+      "The Starling-Quorum header is not a structured-field dictionary: r=1, sloppy=?0";
+    throw invalid("Starling-Quorum", detail);
+  }
+  refuseRepeats(header);
+  const draft: Record<string, unknown> = {};
+  for (const [name, [item]] of dictionary) {
+    const option = OPTIONS.get(name);
+    if (option === undefined)
+      throw invalid(name, `${quoted(name)} is no option of Starling-Quorum.`);
+    const isFlag = option[1] === flag;
+    if (isFlag !== (typeof item === "boolean")) {
+      throw invalid(name, `${name} must be ${isFlag ? "?1 or ?0" : "a number or a word"}.`);
+    }
+    draft[option[0]] = option[1](name, textOf(name, item));
+  }
+  return draft as Draft;
+}
+
+function readTtl(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  if (TTL.test(text) && seconds >= TTL_SECONDS_MIN && seconds <= TTL_SECONDS_MAX) {
+    return Math.round(seconds * 1000);
+  }
+  const range = `${TTL_SECONDS_MIN} to ${TTL_SECONDS_MAX}`;
+  throw invalid("ttl", `ttl must be seconds from ${range}, with at most three decimal places.`);
+}
+
+function readSiblings(text: string | undefined): boolean {
+  if (text === undefined) return false;
+  if (text === "all") return true;
+  throw invalid("siblings", "siblings takes one word: all.");
+}
+
+const NONE: RequestOptions = { quorum: {}, ttlMs: undefined, allSiblings: false };
+
+/**
+ * @param query without the question mark
+ * @param header the `Starling-Quorum` header
+ * @throws Problem `invalid-option` that names the option
+ */
+export function readOptions(query: string, header: string | null): RequestOptions {
+  if (query === "" && header === null) return NONE;
+  const values = readQuery(query);
+  const fromQuery: Record<string, unknown> = {};
+  for (const [name, text] of values) {
+    const option = OPTIONS.get(name);
+    if (option !== undefined) fromQuery[option[0]] = option[1](name, text);
+    else if (name !== "ttl" && name !== "siblings") {
+      throw invalid(name, `${quoted(name)} is no option's name.`);
+    }
+  }
+  const draft = header === null ? {} : readHeader(header);
+  const word = fromQuery["consistency"];
+  if (word !== undefined) {
+    // The query's word says more than the header's numbers.
+    delete draft.r;
+    delete draft.w;
+    if (word === "strict") for (const name of STRICT_NAMES) delete draft[name];
+  }
+  return {
+    quorum: { ...draft, ...fromQuery },
+    ttlMs: readTtl(values.get("ttl")),
+    allSiblings: readSiblings(values.get("siblings")),
+  };
+}
+
+/** `s-maxage`, else `max-age`, of a `Cache-Control` header, in ms; what it does not say is undefined. */
+export function ttlFromCacheControl(header: string | null): number | undefined {
+  if (header === null) return undefined;
+  for (const name of ["s-maxage", "max-age"]) {
+    const match = new RegExp(`(?:^|[\\s,])${name}="?([0-9]{1,9})"?(?=$|[\\s,])`, "i").exec(header);
+    const seconds = Number(match?.[1] ?? 0);
+    // Zero means "do not cache", which a store that was asked to keep something cannot honour.
+    if (seconds > 0) return Math.min(seconds, TTL_SECONDS_MAX) * 1000;
+  }
+  return undefined;
+}

@@ -1,0 +1,103 @@
+/**
+ * Everything that can go wrong on the way of a request, as `application/problem+json` (RFC 9457).
+ * One catalogue: the code decides status and title, the place where it happens the detail.
+ */
+import type { Failure } from "../../core/failure.ts";
+
+const CATALOGUE = {
+  "invalid-key": [400, "The namespace or key is malformed"],
+  "key-too-long": [414, "The key is too long"],
+  "invalid-option": [400, "An option is not valid"],
+  "invalid-context": [400, "The context is not valid"],
+  "invalid-metadata": [400, "The metadata is not valid"],
+  "invalid-tag": [400, "A cache tag is not valid"],
+  "invalid-request": [400, "The request is not valid"],
+  "incomplete-body": [400, "The body is incomplete"],
+  "invalid-cursor": [400, "The cursor is not valid"],
+  "invalid-settings": [400, "The settings are not valid"],
+  unauthorized: [401, "A token is required"],
+  forbidden: [403, "The token does not allow this"],
+  "not-found": [404, "Nothing is stored under this key"],
+  "no-such-route": [404, "There is no such route"],
+  "method-not-allowed": [405, "The method is not allowed here"],
+  "too-many-siblings": [409, "The key has too many siblings"],
+  "precondition-failed": [412, "The precondition does not hold"],
+  "value-too-large": [413, "The value is too large"],
+  "range-not-satisfiable": [416, "The range is not satisfiable"],
+  "misdirected-request": [421, "The host is not served here"],
+  overloaded: [429, "The node is overloaded"],
+  "internal-error": [500, "An internal error"],
+  "quorum-unavailable": [503, "Too few replicas can be reached"],
+  "context-not-reached": [503, "No reachable replica has what the context names"],
+  "not-configured": [503, "The deployment is not configured"],
+  "quorum-timeout": [504, "Too few replicas answered in time"],
+  "insufficient-storage": [507, "The replica's storage is full or failing"],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ProblemCode = keyof typeof CATALOGUE;
+
+export interface ProblemExtras {
+  readonly required?: number;
+  readonly achieved?: number;
+  readonly option?: string;
+  readonly limit?: number;
+}
+
+/** A request that ends in a problem. Thrown within the frontend, answered by the app. */
+export class Problem extends Error {
+  override readonly name = "Problem";
+  readonly code: ProblemCode;
+  readonly extras: ProblemExtras;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    more: { extras?: ProblemExtras; headers?: Readonly<Record<string, string>> } = {},
+  ) {
+    super(detail);
+    this.code = code;
+    this.extras = more.extras ?? {};
+    this.headers = more.headers ?? {};
+  }
+
+  get status(): number {
+    return CATALOGUE[this.code][0];
+  }
+}
+
+const UNKNOWN_OUTCOME = "The outcome is unknown: the write may surface later.";
+
+/** What a failed operation is to the client; a write that may yet surface always says so. */
+export function problemOf(failure: Failure, isWrite: boolean): Problem {
+  const { code, detail, required, achieved, option, limit } = failure;
+  const isUnknown = isWrite && CATALOGUE[code][0] >= 500;
+  const extras: ProblemExtras = {
+    ...(required === undefined ? {} : { required }),
+    ...(achieved === undefined ? {} : { achieved }),
+    ...(option === undefined ? {} : { option }),
+    ...(limit === undefined ? {} : { limit }),
+  };
+  return new Problem(code, isUnknown ? `${detail} ${UNKNOWN_OUTCOME}` : detail, { extras });
+}
+
+function headersOf(problem: Problem): Headers {
+  const headers = new Headers(problem.headers);
+  headers.set("Content-Type", "application/problem+json");
+  headers.set("X-Content-Type-Options", "nosniff");
+  headers.set("Cache-Control", "no-store");
+  if (problem.code === "unauthorized") headers.set("WWW-Authenticate", "Bearer");
+  if (problem.status === 429 || problem.status === 503) headers.set("Retry-After", "1");
+  return headers;
+}
+
+/** The problem as a response; without a body for HEAD. */
+export function problemResponse(problem: Problem, isHead: boolean): Response {
+  const { code, status, message, extras } = problem;
+  const type = `https://starling.dev/problems/${code}`;
+  const title = CATALOGUE[code][1];
+  const body = JSON.stringify({ type, title, status, detail: message, code, ...extras });
+  const headers = headersOf(problem);
+  headers.set("Content-Length", String(new TextEncoder().encode(body).length));
+  return new Response(isHead ? null : body, { status, headers });
+}

@@ -1,0 +1,244 @@
+/**
+ * The log engine on real files: it runs the engine's jobs, wakes whoever waits for durability, and
+ * gives the background its turns. It decides nothing about the log itself.
+ *
+ * Group commit: the first flush that is asked for waits for the end of the event loop's turn, so
+ * that all requests of that turn share it; those that come while the disk is busy share the next.
+ */
+import { mkdirSync } from "node:fs";
+import { assert } from "../../../core/assert.ts";
+import { Prng } from "../../../core/prng.ts";
+import { DiskFailure } from "../../../replica/log-disk.ts";
+import { type LogJob, type LogMetrics, LogStore } from "../../../replica/log-store.ts";
+import { type FolderLock, lockFolder } from "./lock.ts";
+import { type DiskMetrics, NodeDisk } from "./node-disk.ts";
+
+export interface FileLogOptions {
+  /** The data folder; made when it is not there. */
+  readonly dir: string;
+  /** xxhash-wasm, loaded by the host. */
+  readonly hasher: { h32Raw(bytes: Uint8Array, seed?: number): number };
+  /** Draws salts; by default seeded from the system's randomness. */
+  readonly prng?: Prng;
+  /** A segment is closed before it would grow longer than this, in bytes (default 64 MiB). */
+  readonly segmentByteCountMax?: number;
+  /** Rest between two stretches of background work, in ms (default 5); 0 for none. */
+  readonly backgroundPauseMs?: number;
+  /** How often a full disk is tried again, in ms (default 1000). */
+  readonly retryMs?: number;
+  /** Told of each failure of the disk, once, in one line. */
+  readonly onFailure?: (failure: DiskFailure) => void;
+}
+
+/** All who wait for one flush share a promise. */
+type Waiters = PromiseWithResolvers<void>;
+
+const IDLE_MS = 1000;
+
+export class FileLog {
+  readonly store: LogStore;
+  readonly #disk: NodeDisk;
+  readonly #lock: FolderLock;
+  readonly #options: FileLogOptions;
+  /** Who waits for the flush that runs, and who for the one after it. */
+  #current: Waiters | undefined;
+  #next: Waiters | undefined;
+  #isFlushArmed = false;
+  #flushing: Promise<void> | undefined;
+  #flushingSequence = 0;
+  #working: Promise<void> | undefined;
+  #backgroundTimer: NodeJS.Timeout | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #isClosing = false;
+  #failure: DiskFailure | undefined;
+
+  /** @throws LogFolderError when the folder is in use, or not fit to be used; DiskFailure */
+  static open(options: FileLogOptions): FileLog {
+    mkdirSync(options.dir, { recursive: true });
+    const lock = lockFolder(options.dir);
+    const disk = new NodeDisk(options.dir);
+    try {
+      const { segmentByteCountMax } = options;
+      const store = LogStore.open({
+        disk,
+        checksum: (bytes, seed) => options.hasher.h32Raw(bytes, seed),
+        prng: options.prng ?? systemPrng(),
+        ...(segmentByteCountMax === undefined ? {} : { segmentByteCountMax }),
+      });
+      return new FileLog({ store, disk, lock, options });
+    } catch (error) {
+      disk.close();
+      lock.release();
+      throw error;
+    }
+  }
+
+  private constructor(parts: {
+    store: LogStore;
+    disk: NodeDisk;
+    lock: FolderLock;
+    options: FileLogOptions;
+  }) {
+    this.store = parts.store;
+    this.#disk = parts.disk;
+    this.#lock = parts.lock;
+    this.#options = parts.options;
+    this.#armBackground(IDLE_MS);
+  }
+
+  /** Resolves when everything written so far is durable; rejects when that failed. */
+  flush(): Promise<void> {
+    const sequence = this.store.writtenSequence;
+    if (this.store.durableSequence >= sequence) return Promise.resolve();
+    if (this.store.health() !== "writable") return Promise.reject(this.#lastFailure());
+    if (this.#flushing !== undefined && sequence <= this.#flushingSequence) {
+      this.#current ??= Promise.withResolvers<void>();
+      return this.#current.promise;
+    }
+    this.#next ??= Promise.withResolvers<void>();
+    this.#armFlush();
+    return this.#next.promise;
+  }
+
+  /** Writes what is left, marks the log as cleanly stopped and lets go of the folder. */
+  async close(): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    clearTimeout(this.#backgroundTimer);
+    clearTimeout(this.#retryTimer);
+    try {
+      await this.#working;
+      await this.flush();
+      await this.#flushing;
+      this.store.beginStop();
+      await this.#runBackgroundToEnd();
+      const stop = this.store.nextStop();
+      if (stop !== undefined) await this.#run(stop);
+    } catch (error) {
+      // Reported when it happened; the folder then shows an unclean stop, as it should.
+      if (!(error instanceof DiskFailure)) throw error;
+    } finally {
+      this.#disk.close();
+      this.#lock.release();
+    }
+  }
+
+  metrics(): LogMetrics & Readonly<DiskMetrics> {
+    return { ...this.store.metrics(), ...this.#disk.metrics };
+  }
+
+  /** Does all background work that there is, now. */
+  async settle(): Promise<void> {
+    await this.#working;
+    for (;;) {
+      await this.flush();
+      await this.#flushing;
+      const job = this.store.nextBackground();
+      if (job !== undefined) await this.#run(job);
+      else if (!(await this.#flushOnce(false))) return;
+    }
+  }
+
+  #armFlush(): void {
+    if (this.#isFlushArmed || this.#flushing !== undefined) return;
+    this.#isFlushArmed = true;
+    setImmediate(() => {
+      this.#isFlushArmed = false;
+      void this.#flushOnce(false);
+    });
+  }
+
+  /** Runs one flush, if there is one to run; resolves to whether there was. Never rejects. */
+  async #flushOnce(retry: boolean): Promise<boolean> {
+    if (this.#flushing !== undefined) return false;
+    const job = this.store.nextFlush({ retry });
+    if (job === undefined) return false;
+    this.#flushingSequence = this.store.writtenSequence;
+    this.#current = this.#next;
+    this.#next = undefined;
+    this.#flushing = this.#run(job);
+    await this.#flushing;
+    this.#flushing = undefined;
+    this.#wake();
+    if (this.store.health() === "full") this.#armRetry();
+    return true;
+  }
+
+  #wake(): void {
+    const done = this.#current;
+    this.#current = undefined;
+    if (this.store.health() === "writable") {
+      done?.resolve();
+      if (this.#next !== undefined) this.#armFlush();
+      return;
+    }
+    done?.reject(this.#lastFailure());
+    this.#next?.reject(this.#lastFailure());
+    this.#next = undefined;
+  }
+
+  /** Carries out a job and tells the engine how it ended. Never rejects for the disk's sake. */
+  async #run(job: LogJob): Promise<void> {
+    let doneCount = 0;
+    try {
+      for (const step of job.steps) {
+        await this.#disk.runLater(step);
+        doneCount++;
+      }
+      this.store.finished(job, { doneCount });
+    } catch (error) {
+      if (!(error instanceof DiskFailure)) throw error;
+      this.#failure = error;
+      this.store.finished(job, { doneCount, failure: error });
+      this.#options.onFailure?.(error);
+    }
+  }
+
+  #lastFailure(): DiskFailure {
+    assert(this.#failure !== undefined, "a log that takes no writes has had a failure");
+    return this.#failure;
+  }
+
+  #armRetry(): void {
+    if (this.#isClosing) return;
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => {
+      this.store.retryBackground();
+      void this.#flushOnce(true);
+    }, this.#options.retryMs ?? 1000);
+    this.#retryTimer.unref();
+  }
+
+  #armBackground(afterMs: number): void {
+    if (this.#isClosing) return;
+    this.#backgroundTimer = setTimeout(() => {
+      this.#working = this.#work();
+    }, afterMs);
+    this.#backgroundTimer.unref();
+  }
+
+  async #work(): Promise<void> {
+    const job = this.store.nextBackground();
+    if (job !== undefined) await this.#run(job);
+    // A compaction that is done copying waits for a flush, and there may be none to come.
+    else await this.#flushOnce(false);
+    this.#armBackground(job === undefined ? IDLE_MS : (this.#options.backgroundPauseMs ?? 5));
+  }
+
+  async #runBackgroundToEnd(): Promise<void> {
+    for (;;) {
+      const job = this.store.nextBackground({ outlinesOnly: true });
+      if (job === undefined) return;
+      await this.#run(job);
+    }
+  }
+}
+
+export async function openLog(options: FileLogOptions): Promise<FileLog> {
+  return FileLog.open(options);
+}
+
+function systemPrng(): Prng {
+  const [a = 0, b = 0, c = 0, d = 0] = crypto.getRandomValues(new Uint32Array(4));
+  return new Prng([a, b, c, d]);
+}

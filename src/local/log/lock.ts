@@ -1,0 +1,48 @@
+/**
+ * One process a data folder.
+ *
+ * Node has no flock. A lock file with a process id in it must be judged by whoever finds it: the
+ * id may have been given to another process since, may be of another container, and two that both
+ * judge it stale both go on. A socket in the folder has the same race, and a path of at most 108
+ * bytes. But Node carries SQLite, and SQLite's exclusive transaction is the operating system's own
+ * lock on a file (fcntl on POSIX, LockFileEx on Windows): taken at once or refused at once, held as
+ * long as the process lives, released by the kernel however that ends, and shared by containers
+ * that mount the same folder. The database stays an empty file named `lock`; nothing is ever
+ * written to it, and it can be left where it is.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { LogFolderError } from "../../../replica/log-disk.ts";
+
+const LOCK_FILE = "lock";
+const SQLITE_BUSY = 5;
+
+export interface FolderLock {
+  release(): void;
+}
+
+/** Whether a folder has a lock file: without one, nobody ever opened it for writing. */
+export const hasLockFile = (dir: string): boolean => existsSync(join(dir, LOCK_FILE));
+
+/** @throws LogFolderError when another process (or this one, before) holds the folder */
+export function lockFolder(dir: string): FolderLock {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(join(dir, LOCK_FILE), { timeout: 0 });
+    // Without these the transaction would make a journal beside the lock.
+    database.exec("PRAGMA journal_mode = MEMORY");
+    database.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    database?.close();
+    throw new LogFolderError(`${dir}: ${reasonOf(error)}`);
+  }
+  const held = database;
+  return { release: () => held.close() };
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && "errcode" in error ? error.errcode : undefined;
+  if (code === SQLITE_BUSY) return "the data folder is in use by another process";
+  return `the data folder cannot be locked: ${error instanceof Error ? error.message : "unknown"}`;
+}

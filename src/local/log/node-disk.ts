@@ -1,0 +1,227 @@
+/**
+ * A folder of the file system as the log's disk. Questions are answered at once, by positioned
+ * reads, mostly from the page cache; the changes of a job run one after another in Node's thread
+ * pool, so that the process goes on while the disk writes.
+ */
+import {
+  closeSync,
+  fdatasync,
+  fdatasyncSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+  writev,
+} from "node:fs";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import { DiskFailure, type DiskStep, type LogDisk } from "../../../replica/log-disk.ts";
+
+/** Open files are kept for reading; beyond so many the one that was opened first is closed. */
+const OPEN_FILES_COUNT_MAX = 512;
+
+type WriteStep = Extract<DiskStep, { do: "write" }>;
+
+/** Errors of writes that go away when there is room again. */
+const NO_ROOM = new Set(["ENOSPC", "EDQUOT"]);
+
+function failureOf(error: unknown, step: DiskStep["do"] | "read"): DiskFailure {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
+  const isSync = step === "sync" || step === "sync-folder";
+  // Told by a sync, even "no space" comes too late: what was not written is already forgotten.
+  const kind = NO_ROOM.has(code) && !isSync ? "full" : "failed";
+  return new DiskFailure(kind, `${step} failed: ${code}`);
+}
+
+const failAs =
+  (step: DiskStep["do"]) =>
+  (error: unknown): never => {
+    throw failureOf(error, step);
+  };
+
+export interface DiskMetrics {
+  fsyncCount: number;
+  fsyncSeconds: number;
+  writtenByteCount: number;
+}
+
+export class NodeDisk implements LogDisk {
+  readonly metrics: DiskMetrics = { fsyncCount: 0, fsyncSeconds: 0, writtenByteCount: 0 };
+  readonly #dir: string;
+  readonly #flags: string;
+  readonly #files = new Map<string, number>();
+  /** Files that an asynchronous step is using: not to be closed under it. */
+  readonly #busy = new Set<string>();
+
+  /** @param access "read" for a folder that must not be changed */
+  constructor(dir: string, access: "write" | "read" = "write") {
+    this.#dir = dir;
+    this.#flags = access === "write" ? "r+" : "r";
+  }
+
+  list(): readonly string[] {
+    return readdirSync(this.#dir);
+  }
+
+  byteCount(file: string): number | undefined {
+    return statSync(join(this.#dir, file), { throwIfNoEntry: false })?.size;
+  }
+
+  read(file: string, offset: number, into: Uint8Array): number {
+    try {
+      const fd = this.#open(file);
+      let count = 0;
+      while (count < into.length) {
+        const read = readSync(fd, into, count, into.length - count, offset + count);
+        if (read === 0) break;
+        count += read;
+      }
+      return count;
+    } catch (error) {
+      throw failureOf(error, "read");
+    }
+  }
+
+  run(step: DiskStep): void {
+    try {
+      if (step.do === "write") this.#writeNow(step);
+      else if (step.do === "sync") fdatasyncSync(this.#open(step.file));
+      else if (step.do === "sync-folder") this.#withFolder(fsyncSync);
+      else this.#runQuick(step);
+    } catch (error) {
+      throw error instanceof DiskFailure ? error : failureOf(error, step.do);
+    }
+  }
+
+  /** Carries out one step in the thread pool. @throws DiskFailure */
+  async runLater(step: DiskStep): Promise<void> {
+    if (step.do === "write") await this.#write(step);
+    else if (step.do === "sync") await this.#sync(step.file);
+    else if (step.do === "sync-folder") await this.#syncFolder();
+    else this.run(step);
+  }
+
+  close(): void {
+    for (const fd of this.#files.values()) closeSync(fd);
+    this.#files.clear();
+  }
+
+  #runQuick(step: Exclude<DiskStep, { do: "write" | "sync" | "sync-folder" }>): void {
+    const path = join(this.#dir, step.file);
+    if (step.do === "create") {
+      this.#forget(step.file);
+      this.#files.set(step.file, openSync(path, "w+"));
+    } else if (step.do === "truncate") {
+      ftruncateSync(this.#open(step.file), step.byteCount);
+    } else if (step.do === "rename") {
+      this.#forget(step.file);
+      this.#forget(step.to);
+      renameSync(path, join(this.#dir, step.to));
+    } else {
+      this.#forget(step.file);
+      rmSync(path, { force: true });
+    }
+  }
+
+  #open(file: string): number {
+    const known = this.#files.get(file);
+    if (known !== undefined) return known;
+    for (const other of this.#files.keys()) {
+      if (this.#files.size < OPEN_FILES_COUNT_MAX) break;
+      if (!this.#busy.has(other)) this.#forget(other);
+    }
+    const fd = openSync(join(this.#dir, file), this.#flags);
+    this.#files.set(file, fd);
+    return fd;
+  }
+
+  #forget(file: string): void {
+    const fd = this.#files.get(file);
+    if (fd === undefined) return;
+    this.#files.delete(file);
+    closeSync(fd);
+  }
+
+  #writeNow({ file, offset, chunks }: WriteStep): void {
+    const fd = this.#open(file);
+    let at = offset;
+    for (const chunk of chunks) {
+      for (let done = 0; done < chunk.length; ) {
+        const count = writeSync(fd, chunk, done, chunk.length - done, at);
+        done += count;
+        at += count;
+      }
+      this.metrics.writtenByteCount += chunk.length;
+    }
+  }
+
+  async #write({ file, offset, chunks }: WriteStep): Promise<void> {
+    let left = chunks.filter((chunk) => chunk.length > 0);
+    let at = offset;
+    while (left.length > 0) {
+      const count = await this.#using(file, "write", (fd, done) => writev(fd, left, at, done));
+      this.metrics.writtenByteCount += count;
+      at += count;
+      left = behind(left, count);
+    }
+  }
+
+  async #sync(file: string): Promise<void> {
+    const start = performance.now();
+    await this.#using(file, "sync", (fd, done) => fdatasync(fd, (error) => done(error, 0)));
+    this.#countSync(start);
+  }
+
+  async #syncFolder(): Promise<void> {
+    const start = performance.now();
+    const folder = await open(this.#dir, "r").catch(failAs("sync-folder"));
+    await folder.sync().catch(failAs("sync-folder"));
+    await folder.close();
+    this.#countSync(start);
+  }
+
+  #using(
+    file: string,
+    step: DiskStep["do"],
+    call: (fd: number, done: (error: Error | null, count: number) => void) => void,
+  ): Promise<number> {
+    this.#busy.add(file);
+    return new Promise<number>((resolve, reject) => {
+      call(this.#open(file), (error, count) => {
+        this.#busy.delete(file);
+        if (error === null) resolve(count);
+        else reject(error);
+      });
+    }).catch(failAs(step));
+  }
+
+  #withFolder(use: (fd: number) => void): void {
+    const fd = openSync(this.#dir, "r");
+    try {
+      use(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #countSync(start: number): void {
+    this.metrics.fsyncCount++;
+    this.metrics.fsyncSeconds += (performance.now() - start) / 1000;
+  }
+}
+
+/** What is left of some chunks after the first bytes of them were written. */
+function behind(chunks: readonly Uint8Array[], byteCount: number): Uint8Array[] {
+  let skip = byteCount;
+  const left: Uint8Array[] = [];
+  for (const chunk of chunks) {
+    if (skip < chunk.length) left.push(chunk.subarray(skip));
+    skip = Math.max(0, skip - chunk.length);
+  }
+  return left;
+}

@@ -1,0 +1,231 @@
+/** `starling node`: one replica with its frontend in one process, its log in one folder. */
+import { readFile } from "node:fs/promises";
+import type { Server } from "node:http";
+import xxhash from "xxhash-wasm";
+import { VALUE_BYTES_DEFAULT } from "../../core/limits.ts";
+import type { NamespaceSettings } from "../../core/operations.ts";
+import {
+  type ClusterConfig,
+  ClusterConfigError,
+  parseClusterConfig,
+} from "../../ring/cluster-config.ts";
+import { bootstrapRing } from "../../ring/ring.ts";
+import { Driver } from "../driver.ts";
+import { createApp } from "../frontend/app.ts";
+import { type Auth, noTokens, parseTokens } from "../frontend/auth.ts";
+import type { Backend } from "../frontend/backend.ts";
+import { Knowledge } from "../node/knowledge.ts";
+import { Node } from "../node/node.ts";
+import { makeHttpServer } from "./http-server.ts";
+import { type FileLog, openLog } from "./log/file-log.ts";
+import type { Log } from "./logger.ts";
+import { nodeMetrics } from "./metrics.ts";
+import { type ClusterKeys, clusterKeys, systemPrng } from "./secrets.ts";
+import { Transport } from "./transport.ts";
+
+export interface NodeOptions {
+  readonly clusterFile: string;
+  readonly id: string;
+  readonly dataDir: string;
+  readonly secretFile?: string | undefined;
+  readonly tokensFile?: string | undefined;
+  readonly log: Log;
+}
+
+export interface RunningNode {
+  readonly url: string;
+  /** Reads the tokens file again; the old tokens stay when it cannot be read. */
+  reloadTokens(): Promise<void>;
+  /** Stops accepting, finishes what is in flight, flushes. */
+  close(): Promise<void>;
+}
+
+/** A configuration that cannot work: one line that names what to mend. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** How long requests in flight may take to finish when the node stops, in ms. */
+const DRAIN_MS_MAX = 8000;
+const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
+const isLoopback = (url: string): boolean => LOOPBACK.has(new URL(url).hostname);
+
+async function readText(path: string, what: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unreadable";
+    throw new ConfigError(`${path}: the ${what} cannot be read (${code})`);
+  }
+}
+
+async function readCluster(file: string, id: string): Promise<ClusterConfig> {
+  const text = await readText(file, "cluster file");
+  try {
+    const config = parseClusterConfig(text);
+    if (config.members.some((member) => member.id === id)) return config;
+    const known = config.members.map((member) => member.id).join(", ");
+    throw new ClusterConfigError(`no member has the id "${id}"; choose one of ${known}`);
+  } catch (error) {
+    if (error instanceof ClusterConfigError) throw new ConfigError(`${file}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The secret from its file, or on loopback one that follows from the cluster's name. */
+async function readSecret(options: NodeOptions, config: ClusterConfig): Promise<Uint8Array> {
+  if (options.secretFile !== undefined) {
+    const text = (await readText(options.secretFile, "secret file")).trim();
+    if (text.length >= 16) return Buffer.from(text);
+    throw new ConfigError(`${options.secretFile}: a secret has at least 16 characters`);
+  }
+  const outside = config.members.find((member) => !isLoopback(member.url));
+  if (outside !== undefined) {
+    throw new ConfigError(
+      `${options.clusterFile}: member ${outside.id} is not on loopback (${outside.url}), ` +
+        "so the cluster needs a secret: give --secret-file",
+    );
+  }
+  options.log("derived-secret", { reason: "no --secret-file; every member is on loopback" });
+  return Buffer.from(`starling loopback cluster ${config.name}`);
+}
+
+async function readTokens(file: string | undefined): Promise<Auth> {
+  if (file === undefined) return noTokens;
+  const parsed = parseTokens(await readText(file, "tokens file"));
+  if (typeof parsed === "string") throw new ConfigError(`${file}: ${parsed}`);
+  return parsed;
+}
+
+const defaultsOf = (config: ClusterConfig): NamespaceSettings => ({
+  n: config.n,
+  r: "quorum",
+  w: "quorum",
+  dw: "quorum",
+  ttl: null,
+  maxValueBytes: VALUE_BYTES_DEFAULT,
+  maxBytes: null,
+  trustedContent: false,
+});
+
+interface Machine {
+  readonly driver: Driver;
+  readonly transport: Transport;
+  readonly knowledge: Knowledge;
+}
+
+function makeMachine(
+  of: { options: NodeOptions; config: ClusterConfig; keys: ClusterKeys; fileLog: FileLog },
+  hasher: Awaited<ReturnType<typeof xxhash>>,
+): Machine {
+  const { options, config, keys, fileLog } = of;
+  const { timing } = config;
+  const { id } = options;
+  const knowledge = new Knowledge({
+    document: { ring: bootstrapRing(config, keys.ringSeed), namespaces: new Map() },
+    hash: keys.hash,
+    keyHasher: hasher,
+    defaults: defaultsOf(config),
+    timeoutMs: timing.requestTimeoutMs,
+    zone: config.members.find((member) => member.id === id)?.zone ?? "",
+  });
+  const replica = { id, store: fileLog.store, ...timing };
+  const node = new Node({ knowledge, prng: systemPrng(), replica });
+  const driver: Driver = new Driver(node, {
+    now: () => Date.now(),
+    send: (to, message) => transport.send(to, message),
+    flush: () => fileLog.flush(),
+  });
+  const transport: Transport = new Transport({
+    self: id,
+    cluster: config.name,
+    key: keys.transport,
+    urlOf: (peer) => knowledge.ring.member(peer)?.url,
+    onMessage: (from, message) => driver.receive(from, message),
+    onUnreachable: (to, call) => driver.unreachable(to, call),
+    log: options.log,
+  });
+  return { driver, transport, knowledge };
+}
+
+function listen(server: Server, url: URL): Promise<void> {
+  const port = Number(url.port === "" ? (url.protocol === "https:" ? 443 : 80) : url.port);
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const reason = error.code === "EADDRINUSE" ? "the port is taken" : String(error.code);
+      reject(new ConfigError(`cannot listen on ${url.host}: ${reason}; change the member's url`));
+    });
+    server.listen({ port, host }, resolve);
+  });
+}
+
+/** Lets requests in flight finish, for a while. */
+async function drain(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS_MAX);
+  await closed;
+  clearTimeout(timer);
+}
+
+/**
+ * Starts a node; resolves when it listens.
+ *
+ * @throws ConfigError with one line that names the file, the member and the mend
+ */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const { log } = options;
+  const config = await readCluster(options.clusterFile, options.id);
+  const keys = clusterKeys(await readSecret(options, config));
+  let auth = await readTokens(options.tokensFile);
+  const url = new URL(config.members.find(({ id }) => id === options.id)?.url ?? "");
+  const hasher = await xxhash();
+  const fileLog = await openLog({ dir: options.dataDir, hasher });
+  const { driver, transport, knowledge } = makeMachine({ options, config, keys, fileLog }, hasher);
+  const backend: Backend = {
+    now: () => Date.now(),
+    view: () => ({
+      ring: knowledge.ring,
+      defaults: knowledge.defaults,
+      namespaces: knowledge.namespaces,
+      isReachable: (id) => !knowledge.liveness.isSuspect(id),
+    }),
+    execute: (operation, trace) => driver.execute(operation, trace),
+    metrics: () => nodeMetrics({ node: driver.node, fileLog, transport }),
+  };
+  const app = createApp({
+    backend,
+    secret: keys.hash,
+    auth: () => auth,
+    config: { openOnLoopback: isLoopback(url.href) },
+  });
+  const server = makeHttpServer({
+    handler: (request, env) => app.fetch(request, env),
+    acceptInternal: (incoming, socket, head) => transport.accept(incoming, socket, head),
+    log,
+  });
+  try {
+    await listen(server, url);
+  } catch (error) {
+    driver.close();
+    await fileLog.close();
+    throw error;
+  }
+  driver.wake();
+  log("listening", { url: url.origin, id: options.id });
+  return {
+    url: url.origin,
+    reloadTokens: async () => {
+      auth = await readTokens(options.tokensFile);
+      log("tokens-reloaded");
+    },
+    close: async () => {
+      await drain(server);
+      driver.close();
+      transport.close();
+      await fileLog.close();
+      log("stopped");
+    },
+  };
+}

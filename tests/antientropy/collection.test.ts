@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import { CollectionRound } from "../../antientropy/collection.ts";
+import type { Request } from "../../core/messages.ts";
+
+function roundOf(others: readonly string[], keys: readonly (readonly [string, number])[]) {
+  const asked: (readonly [string, Request])[] = [];
+  const finished: (readonly (readonly [string, number])[])[] = [];
+  const round = new CollectionRound(
+    { others, keys },
+    { ask: (to, body) => asked.push([to, body]), finish: (result) => finished.push(result) },
+  );
+  round.start(0);
+  return { round, asked, finished };
+}
+
+const collects = (asked: readonly (readonly [string, Request])[]) =>
+  asked.filter(([, body]) => body.kind === "collect");
+
+describe("a collection round", () => {
+  it("collects only the keys that every member agrees on", () => {
+    const { round, asked, finished } = roundOf(["r2", "r3"], [
+      ["a", 1],
+      ["b", 2],
+    ]);
+    round.reply("r2", { kind: "confirmed", keys: ["a", "b"] });
+    expect(finished).toEqual([]);
+    round.reply("r3", { kind: "confirmed", keys: ["b"] });
+    expect(finished).toEqual([[["b", 2]]]);
+    expect(collects(asked)).toEqual([
+      ["r2", { kind: "collect", keys: ["b", 2] }],
+      ["r3", { kind: "collect", keys: ["b", 2] }],
+    ]);
+  });
+
+  it("collects nothing when a member cannot be reached", () => {
+    const { round, asked, finished } = roundOf(["r2", "r3"], [["a", 1]]);
+    round.reply("r2", { kind: "confirmed", keys: ["a"] });
+    round.failed();
+    expect(finished).toEqual([[]]);
+    expect(collects(asked)).toEqual([]);
+  });
+
+  it("collects nothing when a member stays silent", () => {
+    const { round, asked, finished } = roundOf(["r2"], [["a", 1]]);
+    round.wake(round.wakeAt);
+    expect(finished).toEqual([[]]);
+    expect(collects(asked)).toEqual([]);
+    round.reply("r2", { kind: "confirmed", keys: ["a"] });
+    expect(finished).toHaveLength(1);
+  });
+
+  it("counts a repeated reply once", () => {
+    const { round, finished } = roundOf(["r2", "r3"], [["a", 1]]);
+    round.reply("r2", { kind: "confirmed", keys: ["a"] });
+    round.reply("r2", { kind: "confirmed", keys: ["a"] });
+    expect(finished).toEqual([]);
+  });
+});

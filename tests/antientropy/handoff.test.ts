@@ -1,0 +1,69 @@
+import { describe, expect, it } from "vitest";
+import { HandoffRound } from "../../antientropy/handoff.ts";
+import type { RequestOf } from "../../core/messages.ts";
+import { MemoryStore } from "../../replica/memory-store.ts";
+
+const limits = { batchCountMax: 2, batchBytesMax: 100, batchTimeoutMs: 1000 };
+const stored = { kind: "stored", durable: true } as const;
+
+function roundOver(store: MemoryStore) {
+  const sent: RequestOf<"deliver">[] = [];
+  const finished: number[] = [];
+  const round = new HandoffRound(
+    { target: "r9", store, limits },
+    { ask: (_, body) => sent.push(body), finish: (r) => finished.push(r.deliveredCount) },
+  );
+  round.start(0);
+  return { round, sent, finished };
+}
+
+function storeWith(keys: readonly string[]): MemoryStore {
+  const store = new MemoryStore();
+  for (const [i, key] of keys.entries()) store.writeHint("r9", key, new Uint8Array([i, 1, 2]));
+  return store;
+}
+
+describe("a handoff round", () => {
+  it("delivers batch after batch and drops hints only when they are durable there", () => {
+    const store = storeWith(["n\0a", "n\0b", "n\0c"]);
+    const { round, sent, finished } = roundOver(store);
+    expect(sent[0]?.items).toHaveLength(2);
+    expect(store.hintCounts().get("r9")).toBe(3);
+    round.reply("r9", stored, 1);
+    expect(store.hintCounts().get("r9")).toBe(1);
+    round.reply("r9", stored, 2);
+    expect(store.hintCounts().size).toBe(0);
+    expect(finished).toEqual([3]);
+  });
+
+  it("keeps every hint when the target refuses, fails or is silent", () => {
+    for (const end of ["refused", "failed", "silent"] as const) {
+      const store = storeWith(["n\0a"]);
+      const { round, finished } = roundOver(store);
+      if (end === "refused") round.reply("r9", { kind: "refused", code: "disk" }, 1);
+      else if (end === "failed") round.failed();
+      else round.wake(round.wakeAt);
+      expect(finished).toEqual([0]);
+      expect(store.hintCounts().get("r9")).toBe(1);
+    }
+  });
+
+  it("does not take a memory for a disk", () => {
+    const store = storeWith(["n\0a"]);
+    const { round } = roundOver(store);
+    round.reply("r9", { kind: "stored", durable: false }, 1);
+    expect(store.hintCounts().get("r9")).toBe(1);
+  });
+
+  it("keeps a hint that a write has joined while it was on its way", () => {
+    const store = storeWith(["n\0a"]);
+    const { round, sent, finished } = roundOver(store);
+    store.writeHint("r9", "n\0a", new Uint8Array([9, 9]));
+    round.reply("r9", stored, 1);
+    expect(store.readHint("r9", "n\0a")).toEqual(new Uint8Array([9, 9]));
+    expect(sent).toHaveLength(2);
+    round.reply("r9", stored, 2);
+    expect(finished).toEqual([1]);
+    expect(store.hintCounts().size).toBe(0);
+  });
+});

@@ -1,0 +1,209 @@
+/**
+ * A folder in memory that knows what a crash would leave of it, and fails where it is told to.
+ *
+ * What was written is there at once; what was synced survives. A crash can drop everything else,
+ * keep everything (the process died, the machine did not), or keep an arbitrary part of it, torn
+ * writes included: between two syncs a real disk gives no order.
+ */
+import { assert } from "../../core/assert.ts";
+import type { Prng } from "../../core/prng.ts";
+import { DiskFailure, type DiskStep, type LogDisk } from "../../replica/log-disk.ts";
+
+/** A change to a file that is not synced yet. */
+type Change =
+  | { readonly at: number; readonly bytes: Uint8Array }
+  | { readonly truncatedTo: number };
+
+class Inode {
+  bytes = new Uint8Array(0);
+  synced = new Uint8Array(0);
+  changes: Change[] = [];
+
+  change(change: Change): void {
+    this.bytes = applied(this.bytes, change);
+    this.changes.push(change);
+  }
+}
+
+function applied(bytes: Uint8Array<ArrayBuffer>, change: Change): Uint8Array<ArrayBuffer> {
+  const length =
+    "at" in change ? Math.max(bytes.length, change.at + change.bytes.length) : change.truncatedTo;
+  const next = new Uint8Array(length);
+  next.set(bytes.subarray(0, length));
+  if ("at" in change) next.set(change.bytes, change.at);
+  return next;
+}
+
+type Names = Map<string, Inode>;
+
+export type CrashMode = "drop" | "keep" | { readonly prng: Prng };
+
+/** What goes wrong at a step: a part of a write may be carried out before it fails. */
+export type Fault = { readonly kind: "full" | "failed"; readonly partial: boolean };
+
+export class MemoryDisk implements LogDisk {
+  #names: Names = new Map();
+  /** The folder after each change of names since it was synced; the first is what was synced. */
+  #folders: Names[] = [new Map()];
+  stepsCount = 0;
+  /** Asked before each step. */
+  fault: (step: DiskStep, number: number) => Fault | undefined = () => undefined;
+  /** Asked before each read. */
+  readFault: (file: string) => boolean = () => false;
+
+  list(): readonly string[] {
+    return [...this.#names.keys()];
+  }
+
+  byteCount(file: string): number | undefined {
+    return this.#names.get(file)?.bytes.length;
+  }
+
+  read(file: string, offset: number, into: Uint8Array): number {
+    if (this.readFault(file)) throw new DiskFailure("failed", "read failed: EIO");
+    const inode = this.#names.get(file);
+    if (inode === undefined) throw new DiskFailure("failed", "read failed: ENOENT");
+    const part = inode.bytes.subarray(offset, offset + into.length);
+    into.set(part);
+    return part.length;
+  }
+
+  run(step: DiskStep): void {
+    const fault = this.fault(step, this.stepsCount++);
+    if (fault === undefined) {
+      this.#carryOut(step);
+      return;
+    }
+    if (fault.partial && step.do === "write") this.#writePart(step);
+    // The kernel drops what it could not write and says nothing more about it.
+    if (step.do === "sync") this.#forgetUnsynced(step.file);
+    throw new DiskFailure(fault.kind, `${step.do} failed`);
+  }
+
+  #carryOut(step: DiskStep): void {
+    if (step.do === "create") this.#create(step.file);
+    else if (step.do === "write") this.#write(step.file, step.offset, step.chunks);
+    else if (step.do === "truncate") {
+      this.#inode(step.file).change({ truncatedTo: step.byteCount });
+    } else if (step.do === "sync") this.#sync(this.#inode(step.file));
+    else if (step.do === "sync-folder") this.#folders = [new Map(this.#names)];
+    else this.#rename(step);
+  }
+
+  /** A copy of everything, the unsynced included. */
+  clone(): MemoryDisk {
+    return this.crash("keep");
+  }
+
+  /** The disk after a crash of the machine. */
+  crash(mode: CrashMode): MemoryDisk {
+    const next = new MemoryDisk();
+    const folder = this.#folderAfter(mode);
+    for (const [name, inode] of folder) {
+      const copy = new Inode();
+      copy.bytes = contentsAfter(inode, mode);
+      copy.synced = copy.bytes;
+      next.#names.set(name, copy);
+    }
+    next.#folders = [new Map(next.#names)];
+    return next;
+  }
+
+  bytesOf(file: string): Uint8Array {
+    return this.#inode(file).bytes;
+  }
+
+  /** Sets a file's durable contents: for crash images, and for rot. */
+  put(file: string, bytes: Uint8Array): void {
+    const inode = new Inode();
+    inode.bytes = Uint8Array.from(bytes);
+    inode.synced = inode.bytes;
+    this.#names.set(file, inode);
+    this.#folders = [new Map(this.#names)];
+  }
+
+  #folderAfter(mode: CrashMode): Names {
+    if (mode === "keep") return this.#names;
+    const at = mode === "drop" ? 0 : mode.prng.below(this.#folders.length);
+    const folder = this.#folders[at];
+    assert(folder !== undefined, "there is always a synced folder");
+    return folder;
+  }
+
+  #inode(file: string): Inode {
+    const inode = this.#names.get(file);
+    if (inode === undefined) throw new DiskFailure("failed", "ENOENT");
+    return inode;
+  }
+
+  #create(file: string): void {
+    const known = this.#names.get(file);
+    if (known !== undefined) known.change({ truncatedTo: 0 });
+    else this.#changeNames((names) => names.set(file, new Inode()));
+  }
+
+  #rename(step: Extract<DiskStep, { do: "rename" | "remove" }>): void {
+    const inode = step.do === "rename" ? this.#inode(step.file) : undefined;
+    this.#changeNames((names) => {
+      names.delete(step.file);
+      if (step.do === "rename" && inode !== undefined) names.set(step.to, inode);
+    });
+  }
+
+  #changeNames(change: (names: Names) => void): void {
+    change(this.#names);
+    this.#folders.push(new Map(this.#names));
+  }
+
+  #write(file: string, offset: number, chunks: readonly Uint8Array[]): void {
+    let at = offset;
+    for (const chunk of chunks) {
+      this.#inode(file).change({ at, bytes: Uint8Array.from(chunk) });
+      at += chunk.length;
+    }
+  }
+
+  #writePart(step: Extract<DiskStep, { do: "write" }>): void {
+    const all = new Uint8Array(step.chunks.flatMap((chunk) => [...chunk]));
+    this.#write(step.file, step.offset, [all.subarray(0, Math.floor(all.length / 2))]);
+  }
+
+  #sync(inode: Inode): void {
+    inode.synced = inode.bytes;
+    inode.changes = [];
+  }
+
+  #forgetUnsynced(file: string): void {
+    const inode = this.#inode(file);
+    // The page cache may still show them; the disk never will.
+    inode.changes = [];
+  }
+}
+
+function contentsAfter(inode: Inode, mode: CrashMode): Uint8Array<ArrayBuffer> {
+  if (mode === "keep") return inode.bytes;
+  let bytes = inode.synced;
+  if (mode === "drop") return bytes;
+  for (const change of inode.changes) {
+    if (mode.prng.chance(1, 3)) continue;
+    if ("at" in change && mode.prng.chance(1, 2)) {
+      const length = mode.prng.below(change.bytes.length + 1);
+      bytes = applied(bytes, { at: change.at, bytes: change.bytes.subarray(0, length) });
+    } else {
+      bytes = applied(bytes, change);
+      if ("at" in change && mode.prng.chance(1, 3)) punch(bytes, change, mode.prng);
+    }
+  }
+  return bytes;
+}
+
+/** A stretch of a write never reached the disk, though what came behind it did. */
+function punch(
+  bytes: Uint8Array,
+  change: { readonly at: number; readonly bytes: Uint8Array },
+  prng: Prng,
+): void {
+  const from = change.at + prng.below(change.bytes.length + 1);
+  const to = Math.min(from + 64, change.at + change.bytes.length);
+  bytes.fill(0, from, to);
+}

@@ -1,0 +1,134 @@
+import { describe, expect, it } from "vitest";
+import { changedMembers, movesBetween, planChange, ringAfter } from "../../ring/plan.ts";
+import { bootstrapRing, parseRingDocument, type RingMember } from "../../ring/ring.ts";
+
+const member = (id: string, zone: string, weight = 1): RingMember => ({
+  id,
+  zone,
+  url: `http://127.0.0.1:${7100 + Number(id.slice(1))}`,
+  weight,
+});
+
+const document = bootstrapRing(
+  {
+    name: "local",
+    partitions: 64,
+    n: 3,
+    members: [member("r1", "a"), member("r2", "b"), member("r3", "c"), member("r4", "a")],
+  },
+  "1",
+);
+
+function accepted(change: unknown): readonly RingMember[] {
+  const members = changedMembers(document, change);
+  if (typeof members === "string") throw new Error(members);
+  return members;
+}
+
+describe("changedMembers", () => {
+  it("adds, removes and reweighs", () => {
+    const members = accepted({
+      add: [{ id: "r5", zone: "b", url: "http://127.0.0.1:7105", weight: 2 }],
+      remove: ["r2"],
+      reweight: { r1: 7 },
+    });
+    expect(members).toEqual([
+      member("r1", "a", 7),
+      member("r3", "c"),
+      member("r4", "a"),
+      member("r5", "b", 2),
+    ]);
+  });
+
+  it("leaves the members alone when nothing is asked", () => {
+    expect(changedMembers(document, {})).toEqual(document.members);
+  });
+
+  it("replaces a member that is removed and added at once", () => {
+    const members = accepted({ remove: ["r2"], add: [{ ...member("r2", "d"), weight: 3 }] });
+    expect(members.find(({ id }) => id === "r2")).toEqual(member("r2", "d", 3));
+    expect(members.length).toBe(4);
+  });
+
+  const bad: [change: unknown, message: string][] = [
+    [null, "a change must be an object"],
+    [[], "a change must be an object"],
+    [{ adds: [] }, `"adds" is not known here: remove it, or use one of add, remove, reweight`],
+    [{ remove: "r2" }, `"remove" must be a list of ids`],
+    [{ remove: ["r9"] }, `"remove" names "r9": no member has that id`],
+    [{ remove: ["r2", "r2"] }, `"remove" names "r2"`],
+    [{ remove: [{}] }, `"remove" names {}`],
+    [{ remove: ["r1", "r2"] }, `"n" is 3 with 2 in "members"`],
+    [{ add: {} }, `"add" must be a list`],
+    [{ add: [{ id: "r 5" }] }, `add[0]: "id" must be`],
+    [{ add: [{ id: "r2" }] }, "add[0] (r2) is a member already"],
+    [{ add: [{ id: "r5" }, { id: "r5" }] }, "add[1] (r5) is a member already"],
+    [{ add: [{ ...member("r5", "a"), url: "http://127.0.0.1:7101" }] }, "two at url"],
+    [{ add: [{ id: "r5", color: "red" }] }, `add[0] (r5): "color" is not known here`],
+    [{ reweight: [] }, `"reweight" must be an object`],
+    [{ reweight: { r9: 2 } }, `"reweight" names "r9"`],
+    [{ remove: ["r4"], reweight: { r4: 2 } }, `"reweight" names "r4": no member that stays`],
+    [{ reweight: { r1: 0 } }, "the weight of r1 must be a whole number from 1 to 1000; it is 0"],
+    [JSON.parse(`{"reweight":{"__proto__":1}}`), `"reweight" names "__proto__"`],
+  ];
+
+  it.each(bad)("refuses %j", (change, message) => {
+    const problem = changedMembers(document, change);
+    expect(problem).toContain(message);
+    expect(problem).not.toContain("\n");
+  });
+
+  it("keeps a hostile id out of the line it answers with", () => {
+    const problem = changedMembers(document, { remove: [`\n\u001b[31m${"x".repeat(200)}`] });
+    expect(problem).toMatch(/^[ -~]{1,140}$/);
+  });
+});
+
+describe("planChange", () => {
+  it("moves to a new member and proves that less is impossible", () => {
+    const plan = planChange(document, accepted({ add: [member("r5", "b")] }));
+    expect(plan).toMatchObject({ from: 1, to: 2 });
+    // Zone b holds 64 copies, r2 all of them until half of them go to r5.
+    expect(plan.movedPartitions).toBe(32);
+    expect(plan.minimumPossible).toBe(32);
+    expect(plan.moves.length).toBe(32);
+    expect(plan.moves.every(({ from, to }) => from === "r2" && to === "r5")).toBe(true);
+  });
+
+  it("replaces a dead member copy for copy", () => {
+    const plan = planChange(document, accepted({ remove: ["r2"], add: [member("r6", "b")] }));
+    expect(plan.movedPartitions).toBe(64);
+    expect(plan.moves.every(({ from, to }) => from === "r2" && to === "r6")).toBe(true);
+  });
+
+  it("changes nothing when nothing changes", () => {
+    expect(planChange(document, document.members)).toEqual({
+      from: 1,
+      to: 2,
+      moves: [],
+      movedPartitions: 0,
+      minimumPossible: 0,
+    });
+  });
+
+  it("plans what the next document does", () => {
+    const members = accepted({ remove: ["r4"], add: [member("r7", "d", 2)], reweight: { r1: 3 } });
+    const next = ringAfter(document, members);
+    const plan = planChange(document, members);
+    expect(next.version).toBe(plan.to);
+    expect(movesBetween(document.assignment, next.assignment)).toEqual(plan.moves);
+    expect(parseRingDocument(JSON.parse(JSON.stringify(next)))).toEqual(next);
+    expect(ringAfter(document, members.toReversed())).toEqual(next);
+  });
+});
+
+describe("movesBetween", () => {
+  it("pairs who comes with who goes, and says when nobody goes", () => {
+    const before = [["r1"], ["r1", "r2"], ["r1", "r2"], ["r1", "r2"]];
+    const after = [["r2", "r1"], ["r2", "r1"], ["r3", "r2"], ["r1"]];
+    expect(movesBetween(before, after)).toEqual([
+      { partition: 0, from: null, to: "r2" },
+      { partition: 2, from: "r1", to: "r3" },
+    ]);
+  });
+});
