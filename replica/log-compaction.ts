@@ -43,7 +43,7 @@ function garbageByteCount(segment: SegmentState, isDropNeeded: boolean): number 
 
 /**
  * The run of segments that is most worth copying, or an empty one. Worth it are segments of which
- * half is garbage, those with a damaged header, and many small ones side by side.
+ * half is garbage, those that are worn, and many small ones side by side.
  */
 export function chooseRun(
   segments: readonly SegmentState[],

@@ -35,7 +35,7 @@ export interface SegmentState {
   /** Some of its records cannot be read and nobody knows which keys they were of. */
   damaged: boolean;
   outlined: boolean;
-  /** Its own header is damaged. The manifest knows what it said, so nothing is lost yet. */
+  /** Some of it does not verify, but it is known what: a copy is whole again. */
   worn: boolean;
 }
 

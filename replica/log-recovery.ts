@@ -226,6 +226,7 @@ class Recoverer {
     assert(corruptCount >= knownCount, "what is known to be corrupt is counted as such");
     this.#corruptCount += corruptCount;
     segment.damaged = corruptCount > knownCount;
+    segment.worn ||= knownCount > 0;
   }
 
   #scanOf(row: ManifestSegment, byteCount: number): SegmentScan {

@@ -14,6 +14,8 @@ export interface LogOptions {
   readonly prng: Prng;
   /** A segment is closed before a record would make it longer than this, in bytes. */
   readonly segmentByteCountMax?: number;
+  /** Reads every record at the start, even where an outline would do (default false). */
+  readonly verify?: boolean;
 }
 
 /** 64 MiB: a compaction copies at most that much, and a terabyte is still only 16,000 files. */

@@ -1,9 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Assignment, assign, layOut } from "../../ring/assignment.ts";
-import { fairShares, type ShareRange } from "../../ring/fair-shares.ts";
 import { movesBetween } from "../../ring/plan.ts";
-import { type RingCase, ringCases, ringChains, walk } from "./memberships.ts";
+import { type RingCase, ringCases, ringChains, sharesOf, walk } from "./memberships.ts";
 import {
   canHold,
   countsOf,
@@ -14,16 +13,6 @@ import {
 } from "./oracles.ts";
 
 const SIZES = { partitions: [16, 16, 32, 32, 64, 256], membersMax: 100 };
-
-function rangesOf({ partitions, n, members }: RingCase): ShareRange[] {
-  const zones = [...new Set(members.map(({ zone }) => zone))];
-  return fairShares({
-    partitions,
-    copies: Math.min(n, members.length),
-    zoneCount: zones.length,
-    members: members.map(({ zone, weight }) => ({ zone: zones.indexOf(zone), weight })),
-  });
-}
 
 function expectZones(ring: RingCase, assignment: Assignment): void {
   const { copies, zoneCount } = meritsOf(ring);
@@ -42,7 +31,7 @@ function expectZones(ring: RingCase, assignment: Assignment): void {
 
 function expectShares(ring: RingCase, assignment: Assignment): void {
   const counts = countsOf(assignment);
-  rangesOf(ring).forEach(({ least, most }, i) => {
+  sharesOf(ring).forEach(({ least, most }, i) => {
     const count = counts.get(ring.members[i]?.id ?? "") ?? 0;
     expect(count).toBeGreaterThanOrEqual(least);
     expect(count).toBeLessThanOrEqual(most);
@@ -183,7 +172,7 @@ describe("a layout after a change", () => {
         walk(chain, (ring) => {
           if (ring.members.length > 6) return;
           const { assignment, movedCount } = layOut({ ...ring, previous });
-          expect(movedCount).toBe(fewestMovesBySearch(ring, rangesOf(ring), previous));
+          expect(movedCount).toBe(fewestMovesBySearch(ring, sharesOf(ring), previous));
           previous = assignment;
         });
       }),
@@ -199,7 +188,7 @@ describe("a layout after a change", () => {
         walk(chain, (ring) => {
           const { assignment, movedCount } = layOut({ ...ring, previous });
           if (previous.length > 0) {
-            expect(movedCount).toBe(fewestMoves(ring, rangesOf(ring), previous));
+            expect(movedCount).toBe(fewestMoves(ring, sharesOf(ring), previous));
           }
           previous = assignment;
         });
@@ -224,7 +213,7 @@ describe("a layout after a change", () => {
     fc.assert(
       fc.property(withRows, ({ ring, previous }) => {
         const { movedCount, movedCountMin } = layOut({ ...ring, previous });
-        expect(movedCount).toBe(fewestMoves(ring, rangesOf(ring), previous));
+        expect(movedCount).toBe(fewestMoves(ring, sharesOf(ring), previous));
         expect(movedCountMin).toBe(movedCount);
       }),
       { numRuns: 300 },

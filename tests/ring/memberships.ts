@@ -1,11 +1,23 @@
 // Random rings and random changes to them, for the property tests of this folder.
 import fc from "fast-check";
 import type { AssignmentMember } from "../../ring/assignment.ts";
+import { fairShares, type ShareRange } from "../../ring/fair-shares.ts";
 
 export interface RingCase {
   readonly partitions: number;
   readonly n: number;
   readonly members: readonly AssignmentMember[];
+}
+
+/** What the ring itself says that each member should hold, in the order of the members. */
+export function sharesOf({ partitions, n, members }: RingCase): ShareRange[] {
+  const zones = [...new Set(members.map(({ zone }) => zone))];
+  return fairShares({
+    partitions,
+    copies: Math.min(n, members.length),
+    zoneCount: zones.length,
+    members: members.map(({ zone, weight }) => ({ zone: zones.indexOf(zone), weight })),
+  });
 }
 
 export interface CaseLimits {
@@ -26,7 +38,12 @@ export const ringCases = (limits: CaseLimits): fc.Arbitrary<RingCase> =>
     .record({
       partitions: fc.constantFrom(...limits.partitions),
       n: fc.integer({ min: 1, max: 5 }),
-      members: fc.array(attributes(limits), { minLength: 1, maxLength: limits.membersMax }),
+      // Without "max" the generator would stop at a dozen, whatever the longest length.
+      members: fc.array(attributes(limits), {
+        minLength: 1,
+        maxLength: limits.membersMax,
+        size: "max",
+      }),
     })
     .map(({ partitions, n, members }) => ({
       partitions,

@@ -50,6 +50,17 @@ describe("the order of a partition's replicas", () => {
     );
   });
 
+  it("stays as it was where it was even, and not as it would be made anew", () => {
+    const members = Array.from({ length: 4 }, (_, i) => ({
+      id: `r${i}`,
+      zone: `z${i}`,
+      weight: 1,
+    }));
+    const ring = { partitions: 64, n: 2, members };
+    const turned = assign(ring).map((row) => row.toReversed());
+    expect(assign({ ...ring, previous: turned })).toEqual(turned);
+  });
+
   it("keeps the favoured coordinator of most partitions when a member joins", () => {
     const members = Array.from({ length: 9 }, (_, i) => ({
       id: `r${i}`,

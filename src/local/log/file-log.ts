@@ -8,7 +8,7 @@
 import { mkdirSync } from "node:fs";
 import { assert } from "../../../core/assert.ts";
 import { Prng } from "../../../core/prng.ts";
-import { DiskFailure } from "../../../replica/log-disk.ts";
+import { DiskFailure, type DiskStep, type LogDisk } from "../../../replica/log-disk.ts";
 import { type LogJob, type LogMetrics, LogStore } from "../../../replica/log-store.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
 import { type DiskMetrics, NodeDisk } from "./node-disk.ts";
@@ -26,8 +26,18 @@ export interface FileLogOptions {
   readonly backgroundPauseMs?: number;
   /** How often a full disk is tried again, in ms (default 1000). */
   readonly retryMs?: number;
+  /** Where the files are kept; by default the folder itself. */
+  readonly disk?: HostDisk;
   /** Told of each failure of the disk, once, in one line. */
   readonly onFailure?: (failure: DiskFailure) => void;
+}
+
+/** A disk whose steps can also be carried out without stopping the process. */
+export interface HostDisk extends LogDisk {
+  readonly metrics: Readonly<DiskMetrics>;
+  /** @throws DiskFailure */
+  runLater(step: DiskStep): Promise<void>;
+  close(): void;
 }
 
 /** All who wait for one flush share a promise. */
@@ -37,7 +47,7 @@ const IDLE_MS = 1000;
 
 export class FileLog {
   readonly store: LogStore;
-  readonly #disk: NodeDisk;
+  readonly #disk: HostDisk;
   readonly #lock: FolderLock;
   readonly #options: FileLogOptions;
   /** Who waits for the flush that runs, and who for the one after it. */
@@ -56,7 +66,7 @@ export class FileLog {
   static open(options: FileLogOptions): FileLog {
     mkdirSync(options.dir, { recursive: true });
     const lock = lockFolder(options.dir);
-    const disk = new NodeDisk(options.dir);
+    const disk = options.disk ?? new NodeDisk(options.dir);
     try {
       const { segmentByteCountMax } = options;
       const store = LogStore.open({
@@ -75,7 +85,7 @@ export class FileLog {
 
   private constructor(parts: {
     store: LogStore;
-    disk: NodeDisk;
+    disk: HostDisk;
     lock: FolderLock;
     options: FileLogOptions;
   }) {
@@ -238,7 +248,8 @@ export async function openLog(options: FileLogOptions): Promise<FileLog> {
   return FileLog.open(options);
 }
 
-function systemPrng(): Prng {
+/** Seeded from the randomness of the system. */
+export function systemPrng(): Prng {
   const [a = 0, b = 0, c = 0, d = 0] = crypto.getRandomValues(new Uint32Array(4));
   return new Prng([a, b, c, d]);
 }

@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+// The way in, in plain JavaScript: an older Node hands over to the Node 24 that npm installed beside
+// us, because the program itself is TypeScript that only a newer one runs as it is.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+const runsTypeScript = major > 23 || (major === 22 && minor >= 18);
+
+function handOver() {
+  const newer = fileURLToPath(new URL("../node_modules/node/bin/node", import.meta.url));
+  if (!existsSync(newer)) {
+    process.stderr.write(
+      `starling: needs Node 22.18 or later, and this is ${process.versions.node}: run "npm ci" first\n`,
+    );
+    process.exit(1);
+  }
+  const self = fileURLToPath(import.meta.url);
+  const child = spawn(newer, [self, ...process.argv.slice(2)], { stdio: "inherit" });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    process.on(signal, () => child.kill(signal));
+  }
+  child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 143)));
+}
+
+if (runsTypeScript) await import("../src/cli/main.ts");
+else handOver();

@@ -1,0 +1,174 @@
+/** `starling get / put / delete / explain`: one key, with every option of the contract as a flag. */
+import { readFile } from "node:fs/promises";
+import { buffer } from "node:stream/consumers";
+import type { Command } from "commander";
+import { type Endpoint, keyPath, problemLine, send, sendJson } from "./http.ts";
+import { CliError, printJson, say, table, warn, writeBytes } from "./output.ts";
+
+/** Flags that become query parameters of the same name. */
+const OPTIONS = [
+  ["n", "how many of the preference list take part"],
+  ["r", "replies a read waits for: a number, one, quorum or all"],
+  ["w", "acknowledgements a write waits for: a number, one, quorum or all"],
+  ["pr", "of the replies, how many from primaries"],
+  ["pw", "of the acknowledgements, how many from primaries"],
+  ["dw", "of the acknowledgements, how many on stable storage"],
+  ["zones", "in how many zones they must lie"],
+  ["sloppy", "whether fallbacks stand in for primaries: true or false"],
+  ["notfound-ok", "whether nothing counts as a reply: true or false"],
+  ["basic-quorum", "with notfound-ok false: stop at a majority of nothing: true or false"],
+  ["timeout", "milliseconds for the whole request"],
+  ["consistency", "one, quorum, all, local_quorum or strict"],
+  ["return-body", "a put answers with what is stored: true or false"],
+  ["ttl", "seconds the value lives, from 0.001"],
+  ["siblings", "all: show every sibling"],
+] as const;
+
+type Flags = Readonly<Record<string, string | boolean | undefined>>;
+
+const camel = (name: string): string =>
+  name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+function addOptions(command: Command): Command {
+  for (const [name, help] of OPTIONS) command.option(`--${name} <value>`, help);
+  return command
+    .option("--context <token>", "the Starling-Context of an earlier answer")
+    .option("--verbose", "say status and headers on stderr")
+    .option("--json", "print status, headers and value as JSON");
+}
+
+function queryOf(flags: Flags): string {
+  const query = new URLSearchParams();
+  for (const [name] of OPTIONS) {
+    const value = flags[camel(name)];
+    if (typeof value === "string") query.set(name.replaceAll("-", "_"), value);
+  }
+  const text = query.toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+function headersOf(flags: Flags): Record<string, string> {
+  const headers: Record<string, string> = {};
+  const set = (name: string, flag: string): void => {
+    const value = flags[flag];
+    if (typeof value === "string") headers[name] = value;
+  };
+  set("Starling-Context", "context");
+  set("Content-Type", "contentType");
+  set("Content-Encoding", "contentEncoding");
+  set("Content-Language", "contentLanguage");
+  set("Content-Disposition", "contentDisposition");
+  set("Starling-Metadata", "metadata");
+  set("If-Match", "ifMatch");
+  set("If-None-Match", "ifNoneMatch");
+  set("Cache-Tag", "cacheTag");
+  return headers;
+}
+
+async function report(response: Response, flags: Flags): Promise<void> {
+  const headers = Object.fromEntries(response.headers);
+  if (flags["verbose"] === true) {
+    warn(`HTTP ${response.status}`);
+    for (const [name, value] of Object.entries(headers)) warn(`${name}: ${value}`);
+  }
+  const isFine = response.status < 400;
+  if (flags["json"] !== true) {
+    if (!isFine) throw new CliError(await problemLine(response));
+    return writeBytes(new Uint8Array(await response.arrayBuffer()));
+  }
+  const { status } = response;
+  const context = headers["starling-context"] ?? null;
+  const body = Buffer.from(await response.arrayBuffer());
+  if (isFine) printJson({ status, context, headers, value: body.toString("base64") });
+  else printJson({ status, context, headers, problem: JSON.parse(body.toString() || "null") });
+  if (!isFine) process.exitCode = 1;
+}
+
+async function bodyOf(flags: Flags): Promise<Uint8Array> {
+  const { file } = flags;
+  if (typeof file !== "string") return buffer(process.stdin);
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new CliError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+interface ExplainBody {
+  readonly partition: number;
+  readonly n: number;
+  readonly preferenceList: readonly string[];
+  readonly replicas: readonly {
+    readonly id: string;
+    readonly role: string;
+    readonly reachable: boolean;
+    readonly entry: null | {
+      readonly etag: string;
+      readonly siblings: number;
+      readonly tombstone: boolean;
+      readonly bytes: number;
+      readonly expiresAt: string | null;
+      readonly hintFor: string | null;
+    };
+  }[];
+}
+
+function explainText(body: ExplainBody): string {
+  const rows = body.replicas.map(({ id, role, reachable, entry }) => [
+    id,
+    role,
+    reachable ? "yes" : "no",
+    entry?.etag ?? "-",
+    String(entry?.siblings ?? "-"),
+    entry === null ? "-" : entry.tombstone ? "yes" : "no",
+    String(entry?.bytes ?? "-"),
+    entry?.expiresAt ?? "-",
+    entry?.hintFor ?? "-",
+  ]);
+  const head = ["replica", "role", "reachable", "etag", "live", "tombstone", "bytes", "expires"];
+  const summary = `partition ${body.partition}, n ${body.n}`;
+  return `${summary}, preference list ${body.preferenceList.join(" ")}\n${table([[...head, "hint for"], ...rows])}`;
+}
+
+export function addDataCommands(program: Command, endpoint: () => Endpoint): void {
+  const one = async (
+    method: string,
+    at: readonly [string, string],
+    flags: Flags,
+  ): Promise<void> => {
+    const path = keyPath(...at) + queryOf(flags);
+    const headers = headersOf(flags);
+    const body = method === "PUT" ? await bodyOf(flags) : undefined;
+    const request = { method, headers, ...(body === undefined ? {} : { body }) };
+    await report(await send(endpoint(), path, request), flags);
+  };
+  addOptions(program.command("get <namespace> <key>").description("print a value"))
+    .option("--if-none-match <etag>", "print nothing when the value is still that version")
+    .action((namespace: string, key: string, flags: Flags) => one("GET", [namespace, key], flags));
+  addOptions(program.command("put <namespace> <key>").description("store stdin, or a file"))
+    .option("--file <path>", "the value; without it stdin is read")
+    .option("--content-type <type>", "stored with the value")
+    .option("--content-encoding <coding>", "stored with the value")
+    .option("--content-language <tag>", "stored with the value")
+    .option("--content-disposition <text>", "stored with the value")
+    .option("--metadata <json>", "stored with the value, at most 1,024 bytes")
+    .option("--cache-tag <tags>", "tags to purge by, with commas")
+    .option("--if-match <etag>", "only over that version")
+    .option("--if-none-match <etag>", "*: only when nothing is stored")
+    .action((namespace: string, key: string, flags: Flags) => one("PUT", [namespace, key], flags));
+  addOptions(program.command("delete <namespace> <key>").description("delete a value"))
+    .option("--if-match <etag>", "only that version")
+    .action((namespace: string, key: string, flags: Flags) =>
+      one("DELETE", [namespace, key], flags),
+    );
+  program
+    .command("explain <namespace> <key>")
+    .description("what each replica itself holds of a key")
+    .option("--json", "as JSON")
+    .action(async (namespace: string, key: string, flags: Flags) => {
+      const path = keyPath(namespace, key).replace("/v1/kv/", "/v1/cluster/explain/");
+      const body = await sendJson(endpoint(), path);
+      if (flags["json"] === true) printJson(body);
+      else say(explainText(body as ExplainBody));
+    });
+}

@@ -1,0 +1,99 @@
+/** HTTP to a frontend, for the client commands. */
+import { CliError } from "./output.ts";
+
+export interface Endpoint {
+  readonly url: string;
+  readonly token: string | undefined;
+}
+
+export interface RequestOptions {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string;
+}
+
+/**
+ * One key's path. Segments of dots would be resolved by `fetch` before they leave, escaped or not;
+ * such keys go as one segment, with their slashes escaped.
+ *
+ * @throws CliError for the two keys that no URL can carry
+ */
+export function keyPath(namespace: string, key: string): string {
+  if (key === "." || key === "..") throw new CliError(`a URL cannot carry the key "${key}"`);
+  const segments = key.split("/");
+  const hasDots = segments.some((segment) => segment === "." || segment === "..");
+  const path = segments.map((segment) => encodeURIComponent(segment)).join(hasDots ? "%2F" : "/");
+  return `/v1/kv/${encodeURIComponent(namespace)}/${path}`;
+}
+
+/** @throws CliError when nobody answers */
+export async function send(
+  endpoint: Endpoint,
+  path: string,
+  options: RequestOptions = {},
+): Promise<Response> {
+  const headers = new Headers(options.headers);
+  if (endpoint.token !== undefined) headers.set("Authorization", `Bearer ${endpoint.token}`);
+  const { method = "GET", body } = options;
+  const base = endpoint.url.replace(/\/+$/, "");
+  try {
+    return await fetch(base + path, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: body as string }),
+    });
+  } catch (error) {
+    const cause = (error as { cause?: { code?: string } }).cause?.code;
+    throw new CliError(`${base} does not answer (${cause ?? "no connection"}); is it running?`);
+  }
+}
+
+interface ProblemBody {
+  readonly title?: string;
+  readonly detail?: string;
+  readonly code?: string;
+}
+
+/** One line from a problem document. */
+export async function problemLine(response: Response): Promise<string> {
+  const text = await response.text();
+  try {
+    const { title, detail, code } = JSON.parse(text) as ProblemBody;
+    return `${title}: ${detail} (${code}, HTTP ${response.status})`;
+  } catch {
+    return `HTTP ${response.status}`;
+  }
+}
+
+/** @throws CliError for anything but a 2xx */
+export async function sendJson(
+  endpoint: Endpoint,
+  path: string,
+  options: RequestOptions = {},
+): Promise<unknown> {
+  const response = await send(endpoint, path, options);
+  if (!response.ok) throw new CliError(await problemLine(response));
+  return response.json();
+}
+
+const RETRIES_MAX = 6;
+
+/**
+ * For requests that may be repeated: waits and tries again while the cluster is busy or short of
+ * replicas, as long as it asks for it.
+ */
+export async function sendPatiently(
+  endpoint: Endpoint,
+  path: string,
+  options: RequestOptions = {},
+): Promise<Response> {
+  for (let attempt = 1; ; attempt++) {
+    const response = await send(endpoint, path, options);
+    const isBusy = [429, 503, 504].includes(response.status);
+    if (!isBusy || attempt === RETRIES_MAX) return response;
+    await response.arrayBuffer();
+    const seconds = Number(response.headers.get("Retry-After") ?? 0);
+    const waitMs = Math.min(5000, Math.max(seconds * 1000, 100 * 2 ** attempt));
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+}

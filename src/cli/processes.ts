@@ -1,0 +1,233 @@
+/** `starling dev / node / cluster / check`: what runs, and what looks at a folder that does not. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Command } from "commander";
+import { jsonLog, type Log } from "../local/logger.ts";
+import { CliError, printJson, say, UsageError, warn } from "./output.ts";
+
+const BIN = fileURLToPath(new URL("../../bin/starling.js", import.meta.url));
+/** After this a child that was asked to stop is ended. */
+const STOP_MS_MAX = 10_000;
+const ZONES = ["a", "b", "c"];
+
+function whole(name: string, text: string, range: readonly [number, number]): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= range[0] && value <= range[1]) return value;
+  throw new UsageError(`--${name} takes a whole number from ${range[0]} to ${range[1]}`);
+}
+
+function sayHowToTry(url: string): void {
+  say("Try it:");
+  say(`  curl -i -X PUT ${url}/v1/kv/demo/hello -H 'Content-Type: text/plain' -d 'Hello, ring'`);
+  say(`  curl -i ${url}/v1/kv/demo/hello`);
+  say(`  curl -s ${url}/v1/cluster/explain/demo/hello`);
+}
+
+/** Resolves with the first signal to stop; a second one ends the process at once. */
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = (): void => {
+      resolve();
+      for (const signal of ["SIGINT", "SIGTERM"] as const) {
+        process.removeListener(signal, stop);
+        process.once(signal, () => process.exit(1));
+      }
+    };
+    process.once("SIGINT", stop);
+    process.once("SIGTERM", stop);
+  });
+}
+
+interface NodeFlags {
+  readonly cluster: string;
+  readonly id: string;
+  readonly data: string;
+  readonly secretFile?: string;
+  readonly tokensFile?: string;
+}
+
+async function runNode(flags: NodeFlags): Promise<void> {
+  const { startNode } = await import("../local/serve.ts");
+  const log = nodeLog(flags.id);
+  const stopped = untilStopped();
+  const node = await startNode({
+    clusterFile: flags.cluster,
+    id: flags.id,
+    dataDir: flags.data,
+    secretFile: flags.secretFile,
+    tokensFile: flags.tokensFile,
+    log,
+  });
+  process.on("SIGHUP", () => {
+    node
+      .reloadTokens()
+      .catch((error: Error) => log("tokens-unreadable", { reason: error.message }));
+  });
+  await stopped;
+  await node.close();
+  process.exit(0);
+}
+
+/** The first line is that the node listens: what was logged before comes after it. */
+function nodeLog(id: string): Log {
+  const log = jsonLog(process.stderr, { id });
+  const early: Parameters<Log>[] = [];
+  let isListening = false;
+  return (event, fields) => {
+    if (event === "listening") {
+      isListening = true;
+      log(event, fields);
+      for (const [name, more] of early) log(name, more);
+    } else if (isListening) log(event, fields);
+    else early.push([event, fields]);
+  };
+}
+
+interface Plan {
+  readonly file: string;
+  readonly members: readonly { readonly id: string; readonly url: string }[];
+}
+
+/** The generated cluster file; one that is there already must say the same. */
+function writeClusterFile(dir: string, count: number, basePort: number): Plan {
+  const members = Array.from({ length: count }, (_, i) => ({
+    id: `r${i + 1}`,
+    zone: ZONES[i % ZONES.length] as string,
+    url: `http://127.0.0.1:${basePort + i + 1}`,
+  }));
+  const n = Math.min(3, count);
+  const text = `${JSON.stringify({ name: "local", partitions: 256, n, members }, null, 2)}\n`;
+  const file = join(dir, "cluster.json");
+  mkdirSync(dir, { recursive: true });
+  try {
+    writeFileSync(file, text, { flag: "wx" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    if (readFileSync(file, "utf8") !== text) {
+      throw new CliError(
+        `${file} describes another cluster: use its nodes and ports, or another --data`,
+      );
+    }
+  }
+  return { file, members };
+}
+
+class Cluster {
+  readonly #children = new Map<string, ChildProcess>();
+  #isStopping = false;
+
+  start(plan: Plan, dir: string): Promise<void> {
+    return new Promise((done, fail) => {
+      let listening = 0;
+      for (const { id } of plan.members) {
+        const args = [BIN, "node", "--cluster", plan.file, "--id", id, "--data", join(dir, id)];
+        const child = spawn(process.execPath, args, {
+          stdio: ["ignore", "ignore", "pipe"],
+          // Ctrl-C reaches the whole group; the children are told by this process alone.
+          detached: true,
+        });
+        this.#children.set(id, child);
+        let last = "";
+        child.stderr.setEncoding("utf8").on("data", (text: string) => {
+          process.stderr.write(text);
+          last = text.trim().split("\n").at(-1) ?? last;
+          if (text.includes('"event":"listening"') && ++listening === plan.members.length) done();
+        });
+        child.on("exit", (code, signal) => {
+          this.#children.delete(id);
+          if (this.#isStopping) return;
+          warn(`starling: node ${id} ended (${signal ?? `status ${code}`})`);
+          if (listening < plan.members.length)
+            fail(new CliError(`node ${id} did not start: ${last}`));
+        });
+      }
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    const children = [...this.#children.values()];
+    const ended = children.map((child) => new Promise((resolve) => child.once("exit", resolve)));
+    for (const child of children) child.kill("SIGTERM");
+    const timer = setTimeout(() => {
+      for (const child of this.#children.values()) child.kill("SIGKILL");
+    }, STOP_MS_MAX);
+    await Promise.all(ended);
+    clearTimeout(timer);
+  }
+}
+
+async function runCluster(flags: { nodes: string; basePort: string; data: string }): Promise<void> {
+  const count = whole("nodes", flags.nodes, [1, 64]);
+  const basePort = whole("base-port", flags.basePort, [1, 65_535 - count]);
+  const dir = resolve(flags.data);
+  const plan = writeClusterFile(dir, count, basePort);
+  const cluster = new Cluster();
+  const stopped = untilStopped();
+  try {
+    await Promise.race([cluster.start(plan, dir), stopped]);
+    for (const { id, url } of plan.members) say(`${id}  ${url}`);
+    sayHowToTry(plan.members[0]?.url ?? "");
+    await stopped;
+  } finally {
+    await cluster.stop();
+  }
+  process.exit(0);
+}
+
+async function runDev(flags: { port: string; replicas: string; data: string }): Promise<void> {
+  const { startDev } = await import("../local/dev.ts");
+  const stopped = untilStopped();
+  const dev = await startDev({
+    port: whole("port", flags.port, [0, 65_535]),
+    replicas: whole("replicas", flags.replicas, [1, 64]),
+    dataDir: resolve(flags.data),
+    log: jsonLog(process.stderr),
+  });
+  say(`Starling answers at ${dev.url}`);
+  sayHowToTry(dev.url);
+  await stopped;
+  await dev.close();
+  process.exit(0);
+}
+
+export function addProcessCommands(program: Command): void {
+  program
+    .command("dev")
+    .description("the whole system on Miniflare, one Durable Object a replica, on loopback")
+    .option("--port <port>", "where it listens", "8787")
+    .option("--replicas <count>", "how many Durable Objects", "5")
+    .option("--data <dir>", "kept between runs", ".starling")
+    .action(runDev);
+  program
+    .command("node")
+    .description("one replica with its frontend in this process")
+    .requiredOption("--cluster <file>", "the cluster file, the same on every node")
+    .requiredOption("--id <id>", "which of its members this is")
+    .requiredOption("--data <dir>", "where its log lives")
+    .option("--secret-file <file>", "the cluster's secret")
+    .option("--tokens-file <file>", "who may call; read again on SIGHUP")
+    .action(runNode);
+  program
+    .command("cluster")
+    .description("several nodes on loopback, with a generated cluster file")
+    .option("--nodes <count>", "how many", "5")
+    .option("--base-port <port>", "the first node listens one above", "7100")
+    .option("--data <dir>", "kept between runs", ".starling/cluster")
+    .action(runCluster);
+  program
+    .command("check <dir>")
+    .description("verify every record of a stopped replica's data folder")
+    .option("--repair", "truncate a torn tail, set corrupt records aside")
+    .option("--json", "as JSON")
+    .action(async (dir: string, flags: { repair?: boolean; json?: boolean }) => {
+      const { checkFolder } = await import("../local/log/check.ts");
+      const report = await checkFolder(resolve(dir), { repair: flags.repair === true });
+      if (flags.json === true) printJson(report);
+      else
+        for (const [name, value] of Object.entries(report))
+          say(`${name}: ${JSON.stringify(value)}`);
+    });
+}

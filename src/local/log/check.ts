@@ -1,0 +1,169 @@
+/**
+ * Looks at the data folder of a stopped replica: every record is read and verified, whatever the
+ * outlines say. Repairing cuts a torn tail, puts a copy of all bad bytes into `set-aside/` and
+ * rewrites the segments they were in.
+ *
+ * A repair does not make a log clean: the next start must know that something was lost, because the
+ * replica may no longer speak for what it once acknowledged. So no stop marker is written here.
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync, statSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import type { StoreKey } from "../../../core/store.ts";
+import { DiskFailure, LogFolderError } from "../../../replica/log-disk.ts";
+import { segmentFile } from "../../../replica/log-format.ts";
+import { type BadRange, type RecoveredLog, recoverLog } from "../../../replica/log-recovery.ts";
+import { type LogJob, LogStore } from "../../../replica/log-store.ts";
+import { systemPrng } from "./file-log.ts";
+import { hasLockFile, lockFolder } from "./lock.ts";
+import { NodeDisk } from "./node-disk.ts";
+
+export interface CheckOptions {
+  readonly hasher: { h32Raw(bytes: Uint8Array, seed?: number): number };
+  readonly repair?: boolean;
+}
+
+export interface SegmentReport {
+  readonly file: string;
+  readonly byteCount: number;
+  readonly recordCount: number;
+  readonly state: "fine" | "torn" | "corrupt";
+}
+
+export interface CheckReport {
+  readonly dir: string;
+  /** Why a replica would not start here; then nothing else was looked at. */
+  readonly refusal: string | undefined;
+  /** The last run stopped cleanly and every record is fine. */
+  readonly fine: boolean;
+  /** The last run stopped cleanly. */
+  readonly stopped: boolean;
+  readonly keyCount: number;
+  readonly segments: readonly SegmentReport[];
+  /** Bytes of records that were being written when the last run ended, and are cut. */
+  readonly tornByteCount: number;
+  readonly corruptCount: number;
+  readonly lostKeys: readonly StoreKey[];
+  readonly bad: readonly BadRange[];
+  /** The files in `set-aside/` that a repair made. */
+  readonly setAside: readonly string[];
+  readonly repaired: boolean;
+}
+
+const SET_ASIDE = "set-aside";
+/** Bad bytes are copied in pieces of this size. */
+const COPY_BYTES = 1024 * 1024;
+
+/** @throws LogFolderError when the folder is in use or is none; DiskFailure when the disk fails */
+export async function checkFolder(dir: string, options: CheckOptions): Promise<CheckReport> {
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new LogFolderError(`${dir}: there is no such folder`);
+  }
+  const repair = options.repair === true;
+  // Looking changes nothing: where nobody ever made a lock, none is made.
+  const lock = repair || hasLockFile(dir) ? lockFolder(dir) : undefined;
+  const disk = new NodeDisk(dir, repair ? "write" : "read");
+  const checksum = (bytes: Uint8Array, seed: number): number => options.hasher.h32Raw(bytes, seed);
+  try {
+    const found = recoverLog({ disk, checksum, verify: true });
+    if (!repair) return reportOf(dir, found, { setAside: [], repaired: false });
+    const setAside = found.bad.map((range) => copyAside(dir, disk, range));
+    rewrite(LogStore.open({ disk, checksum, prng: systemPrng(), verify: true }), disk);
+    return reportOf(dir, found, { setAside, repaired: found.bad.length > 0 });
+  } catch (error) {
+    if (!(error instanceof LogFolderError)) throw error;
+    return refused(dir, error.message);
+  } finally {
+    disk.close();
+    lock?.release();
+  }
+}
+
+function reportOf(
+  dir: string,
+  found: RecoveredLog,
+  done: Pick<CheckReport, "setAside" | "repaired">,
+): CheckReport {
+  const stateOf = (file: string): SegmentReport["state"] => {
+    const ranges = found.bad.filter((range) => range.file === file);
+    if (ranges.some(({ torn }) => !torn)) return "corrupt";
+    return ranges.length > 0 ? "torn" : "fine";
+  };
+  const { recovery, stopped, bad } = found;
+  const { tornByteCount, corruptCount, lostKeys } = recovery;
+  return {
+    dir,
+    refusal: undefined,
+    fine: recovery.clean && bad.length === 0,
+    stopped,
+    keyCount: found.index.entries.count,
+    segments: found.segments.map((segment) => {
+      const { byteCount, recordCount } = segment;
+      const file = segmentFile(segment.id);
+      const isCorrupt = segment.damaged || segment.worn;
+      return { file, byteCount, recordCount, state: isCorrupt ? "corrupt" : stateOf(file) };
+    }),
+    tornByteCount,
+    corruptCount,
+    lostKeys,
+    bad,
+    ...done,
+  };
+}
+
+const refused = (dir: string, refusal: string): CheckReport => ({
+  dir,
+  refusal,
+  fine: false,
+  stopped: false,
+  keyCount: 0,
+  segments: [],
+  tornByteCount: 0,
+  corruptCount: 0,
+  lostKeys: [],
+  bad: [],
+  setAside: [],
+  repaired: false,
+});
+
+/** Copies bad bytes to a file of their own, durably, before anything is changed. */
+function copyAside(dir: string, disk: NodeDisk, range: BadRange): string {
+  mkdirSync(join(dir, SET_ASIDE), { recursive: true });
+  const name = join(SET_ASIDE, `${range.file}.${range.offset}`);
+  const fd = openSync(join(dir, name), "w");
+  try {
+    for (let done = 0; done < range.byteCount; done += COPY_BYTES) {
+      const bytes = new Uint8Array(Math.min(COPY_BYTES, range.byteCount - done));
+      const count = disk.read(range.file, range.offset + done, bytes);
+      writeSync(fd, bytes, 0, count);
+    }
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  return name;
+}
+
+/** Lets the engine rewrite what is damaged, as its background would. */
+function rewrite(store: LogStore, disk: NodeDisk): void {
+  store.lossesHealed();
+  for (;;) {
+    const job = store.nextFlush() ?? store.nextBackground();
+    if (job === undefined) return;
+    runNow(store, disk, job);
+  }
+}
+
+/** @throws DiskFailure */
+function runNow(store: LogStore, disk: NodeDisk, job: LogJob): void {
+  let doneCount = 0;
+  try {
+    for (const step of job.steps) {
+      disk.run(step);
+      doneCount++;
+    }
+  } catch (error) {
+    if (error instanceof DiskFailure) store.finished(job, { doneCount, failure: error });
+    throw error;
+  }
+  store.finished(job, { doneCount });
+}

@@ -1,0 +1,91 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import xxhash from "xxhash-wasm";
+import { DiskFailure, type DiskStep } from "../../replica/log-disk.ts";
+import { type FileLog, openLog } from "../../src/local/log/file-log.ts";
+import { NodeDisk } from "../../src/local/log/node-disk.ts";
+
+const hasher = await xxhash();
+
+/** The real folder, with faults. */
+class FaultyDisk extends NodeDisk {
+  fault: (step: DiskStep) => DiskFailure | undefined = () => undefined;
+
+  override async runLater(step: DiskStep): Promise<void> {
+    const failure = this.fault(step);
+    if (failure !== undefined) throw failure;
+    await super.runLater(step);
+  }
+}
+
+let dir = "";
+let disk: FaultyDisk;
+let log: FileLog;
+let reported: string[] = [];
+
+async function open(): Promise<void> {
+  disk = new FaultyDisk(dir);
+  const onFailure = (failure: DiskFailure): void => void reported.push(failure.message);
+  log = await openLog({ dir, hasher, disk, retryMs: 5, onFailure });
+}
+
+beforeEach(async () => {
+  dir = mkdtempSync(join(tmpdir(), "starling-fail-"));
+  reported = [];
+  await open();
+});
+afterEach(async () => {
+  await log.close();
+  rmSync(dir, { recursive: true });
+});
+
+const write = (key: string): void => {
+  const bytes = new TextEncoder().encode(key);
+  log.store.writeEntry(`demo\0${key}`, { bytes, partition: 1, digest: 1, dueAt: 0 });
+};
+
+describe("a disk that fails under a FileLog", () => {
+  it("rejects every write of the batch and takes no more; a restart shows what was durable", async () => {
+    write("before");
+    await log.flush();
+    disk.fault = (step) =>
+      step.do === "sync" ? new DiskFailure("failed", "sync failed: EIO") : undefined;
+    write("a");
+    const first = log.flush();
+    write("b");
+    const second = log.flush();
+    await expect(first).rejects.toThrow("sync failed: EIO");
+    await expect(second).rejects.toThrow("sync failed: EIO");
+    await expect(log.flush()).rejects.toThrow("sync failed: EIO");
+    expect(log.store.health()).toBe("failed");
+    expect(() => write("c")).toThrow(/takes no writes/);
+    expect(log.store.readEntry("demo\0before")).toBeDefined();
+    expect(reported).toEqual(["sync failed: EIO"]);
+    disk.fault = () => undefined;
+    await log.close();
+    await open();
+    expect(log.store.recovery.clean).toBe(false);
+    expect(log.store.readEntry("demo\0before")).toBeDefined();
+  });
+
+  it("refuses while the disk is full, and goes on by itself when there is room", async () => {
+    write("before");
+    await log.flush();
+    disk.fault = (step) =>
+      step.do === "write" ? new DiskFailure("full", "write failed: ENOSPC") : undefined;
+    write("a");
+    await expect(log.flush()).rejects.toThrow("ENOSPC");
+    expect(log.store.health()).toBe("full");
+    await expect(log.flush()).rejects.toThrow("ENOSPC");
+    disk.fault = () => undefined;
+    await vi.waitFor(() => expect(log.store.health()).toBe("writable"));
+    write("b");
+    await log.flush();
+    await log.close();
+    await open();
+    expect(log.store.recovery.clean).toBe(true);
+    expect(log.store.stats().keyCount).toBe(3);
+  });
+});

@@ -1,0 +1,119 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { KeyedHash } from "../../core/keyed-hash.ts";
+import type { NamespaceSettings } from "../../core/operations.ts";
+import {
+  type ClusterDocument,
+  checkSettings,
+  decodeDocument,
+  encodeDocument,
+  mergeDocuments,
+  stampOf,
+  withNamespace,
+} from "../../ring/cluster-document.ts";
+import { bootstrapRing, type RingDocument } from "../../ring/ring.ts";
+
+const hash = new KeyedHash(new Uint8Array(16));
+const settings: NamespaceSettings = {
+  n: 3,
+  r: "quorum",
+  w: "quorum",
+  dw: "quorum",
+  ttl: null,
+  maxValueBytes: 1024,
+  maxBytes: null,
+  trustedContent: false,
+};
+
+const members = ["a", "b", "c"].map((zone, i) => ({ id: `r${i + 1}`, zone, url: "", weight: 1 }));
+const ring = bootstrapRing({ name: "local", partitions: 8, n: 3, members }, "1");
+
+const rings: fc.Arbitrary<RingDocument> = fc
+  .record({ version: fc.integer({ min: 1, max: 3 }), weight: fc.integer({ min: 1, max: 2 }) })
+  .map(({ version, weight }) => ({
+    ...ring,
+    version,
+    members: members.map((member) => ({ ...member, weight })),
+  }));
+
+const documents: fc.Arbitrary<ClusterDocument> = fc.record({
+  ring: rings,
+  namespaces: fc
+    .array(
+      fc.tuple(
+        fc.constantFrom("demo", "other", "constructor"),
+        fc.record({
+          revision: fc.integer({ min: 1, max: 3 }),
+          settings: fc.integer({ min: 1, max: 3 }).map((n) => ({ ...settings, n })),
+        }),
+      ),
+      { maxLength: 4 },
+    )
+    .map((entries) => new Map(entries)),
+});
+
+const stamp = (document: ClusterDocument): number => stampOf(document, hash);
+
+describe("mergeDocuments", () => {
+  it("is a join: any order of gossip ends in one document", () => {
+    fc.assert(
+      fc.property(documents, documents, documents, (a, b, c) => {
+        expect(stamp(mergeDocuments(a, b))).toBe(stamp(mergeDocuments(b, a)));
+        const left = mergeDocuments(mergeDocuments(a, b), c);
+        const right = mergeDocuments(a, mergeDocuments(b, c));
+        expect(stamp(left)).toBe(stamp(right));
+        expect(stamp(mergeDocuments(a, a))).toBe(stamp(a));
+        expect(stamp(mergeDocuments(left, b))).toBe(stamp(left));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("keeps the higher revision of a namespace and the higher version of a ring", () => {
+    const old = withNamespace({ ring, namespaces: new Map() }, "demo", settings);
+    const changed = withNamespace(old, "demo", { ...settings, n: 1 });
+    expect(mergeDocuments(changed, old).namespaces.get("demo")?.settings.n).toBe(1);
+    const newer = { ...old, ring: { ...ring, version: 2 } };
+    expect(mergeDocuments(old, newer).ring.version).toBe(2);
+  });
+});
+
+describe("a document on its way", () => {
+  it("arrives as it left", () => {
+    fc.assert(
+      fc.property(documents, (document) => {
+        const copy = decodeDocument(encodeDocument(document));
+        expect(copy).toEqual(document);
+        expect(stamp(copy)).toBe(stamp(document));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("is refused when its ring is none", () => {
+    const broken = { ring: { ...ring, n: 9 }, namespaces: new Map() };
+    expect(() => decodeDocument(encodeDocument(broken))).toThrow(`"n" must be`);
+  });
+});
+
+describe("checkSettings", () => {
+  const bad: [change: object, message: string][] = [
+    [{ n: 4 }, `"n"`],
+    [{ n: 0 }, `"n"`],
+    [{ r: 4 }, `"r"`],
+    [{ w: "most" }, `"w"`],
+    [{ dw: -1 }, `"dw"`],
+    [{ ttl: 0 }, `"ttl"`],
+    [{ maxValueBytes: -1 }, `"maxValueBytes"`],
+    [{ maxBytes: 0 }, `"maxBytes"`],
+    [{ trustedContent: "yes" }, `"trustedContent"`],
+  ];
+
+  it("takes what is right", () => {
+    expect(checkSettings({ ...settings, r: 1, w: "all", dw: 0, ttl: 60 }, 3)).toBeTypeOf("object");
+  });
+
+  it.each(bad)("refuses %j by name", (change, message) => {
+    expect(checkSettings({ ...settings, ...change }, 3)).toContain(message);
+  });
+});

@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import { Liveness, livenessDefaults } from "../../ring/liveness.ts";
+
+const { silenceCountMax, probeMs, hedgeMsMin, hedgeMsMax } = livenessDefaults;
+
+function suspected(): Liveness {
+  const liveness = new Liveness();
+  liveness.refused("r1", 1000);
+  return liveness;
+}
+
+describe("Liveness", () => {
+  it("suspects after silences in a row, and not for one between answers", () => {
+    const liveness = new Liveness();
+    for (let i = 1; i < silenceCountMax; i++) liveness.silent("r1", 1000);
+    expect(liveness.isSuspect("r1")).toBe(false);
+    liveness.answered("r1", 5);
+    for (let i = 1; i < silenceCountMax; i++) liveness.silent("r1", 2000);
+    expect(liveness.isSuspect("r1")).toBe(false);
+    liveness.silent("r1", 2000);
+    expect(liveness.isSuspect("r1")).toBe(true);
+    expect(liveness.isSuspect("r2")).toBe(false);
+  });
+
+  it("suspects at once who refuses, and trusts again who answers", () => {
+    const liveness = suspected();
+    expect(liveness.isSuspect("r1")).toBe(true);
+    liveness.answered("r1", 5);
+    expect(liveness.isSuspect("r1")).toBe(false);
+  });
+
+  it("lets one probe through a pause", () => {
+    const liveness = suspected();
+    expect(liveness.takeProbe("r1", 1000 + probeMs - 1)).toBe(false);
+    expect(liveness.takeProbe("r1", 1000 + probeMs)).toBe(true);
+    expect(liveness.takeProbe("r1", 1000 + probeMs)).toBe(false);
+    expect(liveness.takeProbe("r1", 1000 + 2 * probeMs)).toBe(true);
+    expect(liveness.takeProbe("r2", 1_000_000)).toBe(false);
+  });
+
+  it("puts the healthy before the suspected and the near before the far", () => {
+    const liveness = suspected();
+    liveness.answered("far", 80);
+    for (let i = 0; i < 50; i++) liveness.answered("near", 1);
+    const order = ["r1", "far", "unknown", "near"].sort((a, b) => liveness.compare(a, b));
+    expect(order).toEqual(["near", "unknown", "far", "r1"]);
+  });
+
+  it("hedges near the 95th percentile, within its bounds", () => {
+    const liveness = new Liveness();
+    for (let i = 0; i < 5000; i++) liveness.answered("r1", i % 10 === 0 ? 120 : 20);
+    // One answer in ten takes 120 ms, so 20 ms would hedge too often: the estimate goes up to it.
+    expect(Math.abs(liveness.hedgeMs - 120)).toBeLessThan(30);
+    for (let i = 0; i < 5000; i++) liveness.answered("r1", 1);
+    expect(liveness.hedgeMs).toBe(hedgeMsMin);
+    for (let i = 0; i < 5000; i++) liveness.answered("r1", 10_000);
+    expect(liveness.hedgeMs).toBe(hedgeMsMax);
+  });
+});
