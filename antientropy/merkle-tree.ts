@@ -35,6 +35,7 @@ export interface TreeName {
 export interface LeafSums {
   /** 256 sums, or undefined for a tree in which nothing is. */
   read(tree: TreeName): ArrayLike<number> | undefined;
+  readLeaf(tree: TreeName, leaf: number): number;
   write(tree: TreeName, leaf: number, sum: number): void;
 }
 
@@ -43,6 +44,10 @@ export class MemoryLeafSums implements LeafSums {
 
   read({ partition, n }: TreeName): ArrayLike<number> | undefined {
     return this.#trees.get(partition * 8 + n);
+  }
+
+  readLeaf(tree: TreeName, leaf: number): number {
+    return this.read(tree)?.[leaf] ?? 0;
   }
 
   write({ partition, n }: TreeName, leaf: number, sum: number): void {
@@ -67,7 +72,7 @@ export class MerkleForest {
   update(tree: TreeName, leaf: number, change: { from: Digest; to: Digest }): void {
     assert(leaf >= 0 && leaf < LEAF_COUNT, "a leaf of the tree");
     if (change.from === change.to) return;
-    const old = this.#sums.read(tree)?.[leaf] ?? 0;
+    const old = this.#sums.readLeaf(tree, leaf);
     this.#sums.write(tree, leaf, addSums(addSums(old, negate(change.from)), change.to));
   }
 

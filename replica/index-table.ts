@@ -30,13 +30,14 @@ export const NO_SLOT = -1;
 const SHARDS_COUNT = 64;
 const ROWS_COUNT_FIRST = 256;
 
-/** Spreads keys that differ only near their end, as numbered ones do. */
+/** Spreads keys that differ only near their end, as numbered ones do. It need not be even. */
 function shardOf(key: string): number {
-  let hash = key.length;
-  for (let i = Math.max(0, key.length - 8); i < key.length; i++) {
-    hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0;
-  }
-  return (hash ^ (hash >>> 9)) & (SHARDS_COUNT - 1);
+  const end = key.length;
+  const hash =
+    Math.imul(key.charCodeAt(end - 1), 31) +
+    Math.imul(key.charCodeAt(end - 2), 961) +
+    Math.imul(key.charCodeAt(end - 3), 29_791);
+  return (hash ^ (hash >>> 6)) & (SHARDS_COUNT - 1);
 }
 
 type Column = Uint16Array | Uint32Array | Int32Array | Float64Array;
@@ -74,6 +75,11 @@ export class IndexTable {
   /** Bytes of all the records' bodies. */
   get bodyByteCount(): number {
     return this.#bodyByteCountTotal;
+  }
+
+  /** Makes room for so many keys at once. */
+  reserve(count: number): void {
+    if (count > this.#segments.length) this.#grow(count);
   }
 
   /** The slot of a key, or `NO_SLOT`. */

@@ -239,8 +239,8 @@ export const logIdAt = (view: DataView, at: number): string =>
     .map((word) => word.toString(16).padStart(8, "0"))
     .join("");
 
-/** `0000000001.log`: sorts by number, and has nothing of a user's in it. */
-export const segmentFile = (id: number): string => `${String(id).padStart(10, "0")}.log`;
+/** `0000000001.wal`: sorts by number, and has nothing of a user's in it. */
+export const segmentFile = (id: number): string => `${String(id).padStart(10, "0")}.wal`;
 export const outlineFile = (id: number): string => `${String(id).padStart(10, "0")}.outline`;
 export const MANIFEST_FILE = "manifest";
 /** What a crash leaves of a file that was being replaced. */
@@ -248,6 +248,6 @@ export const isLeftover = (file: string): boolean => file.endsWith(".new");
 
 /** The number in the name of a segment, or `undefined` for any other file. */
 export function segmentOfFile(file: string): number | undefined {
-  const match = /^(\d{10})\.log$/.exec(file);
+  const match = /^(\d{10})\.wal$/.exec(file);
   return match === null ? undefined : Number(match[1]);
 }

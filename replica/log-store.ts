@@ -112,6 +112,10 @@ export class LogStore implements Store {
     return this.#state.nextSequence - 1;
   }
 
+  get segmentsCount(): number {
+    return this.#state.segments.length;
+  }
+
   /** Every record up to this number is on stable storage. */
   get durableSequence(): number {
     return this.#state.durableSequence;
@@ -186,7 +190,7 @@ export class LogStore implements Store {
   metrics(): LogMetrics {
     const { segments } = this.#state;
     return {
-      segmentsCount: segments.length,
+      segmentsCount: this.segmentsCount,
       byteCount: segments.reduce((sum, segment) => sum + segment.byteCount, 0),
       liveByteCount: segments.reduce((sum, segment) => sum + segment.liveByteCount, 0),
       stagedByteCount: this.#writer.stagedByteCount,

@@ -2,6 +2,7 @@
  * The cluster file: the same JSON on every node, from which each makes version 1 of the ring. Not
  * after that: once the nodes keep a ring of their own, theirs wins.
  */
+import { assert } from "../core/assert.ts";
 import { TIMEOUT_MS_MAX } from "../core/limits.ts";
 import { asObject, quoted, strangerIn } from "./foreign-json.ts";
 import { checkMembers, checkShape } from "./members.ts";
@@ -87,13 +88,15 @@ function checkConfig(value: unknown, needsUrls: boolean): ClusterConfig | string
   if (stranger !== null) return stranger;
   const { name } = object;
   if (!isRingName(name)) {
-    return `"name" must be 1 to 64 letters, digits or _ . -, such as "local"; it is ${quoted(name)}`;
+    const form = `1 to 64 letters, digits or _ . -, such as "local"`;
+    return `"name" must be ${form}; it is ${quoted(name)}`;
   }
   const members = checkMembers(object["members"]);
   if (typeof members === "string") return members;
   const silent = needsUrls ? members.find(({ url }) => url === "") : undefined;
   if (silent !== undefined) {
-    return `member ${silent.id}: "url" is missing: say where it listens, like "http://127.0.0.1:7101"`;
+    const example = `"http://127.0.0.1:7101"`;
+    return `member ${silent.id}: "url" is missing: say where it listens, like ${example}`;
   }
   const { partitions = PARTITIONS_DEFAULT, n = Math.min(N_DEFAULT, members.length) } = object;
   const shape = { partitions, n } as { partitions: number; n: number };
@@ -125,5 +128,7 @@ export function parseClusterConfig(
   }
   const config = checkConfig(value, needsUrls);
   if (typeof config === "string") throw new ClusterConfigError(config);
+  assert(config.n <= config.members.length, "a config is a ring that can be laid out");
+  assert(config.timing.suspectAfterMs > config.timing.heartbeatMs, "its times fit together");
   return config;
 }

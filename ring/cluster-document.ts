@@ -1,6 +1,7 @@
 /**
- * What all nodes must agree on: the ring, and the settings of the namespaces. It is small, versioned
- * and travels whole: by gossip, and whenever two nodes that speak find that their stamps differ.
+ * What all nodes must agree on: the ring, and the settings of the namespaces. It is small,
+ * versioned and travels whole: by gossip, and whenever two nodes that speak find that their stamps
+ * differ.
  *
  * Merging is a join, so it needs no order and no leader: of two rings the winner of `compareRings`,
  * of two settings of a namespace the higher revision (of equal ones the greater text).

@@ -133,6 +133,7 @@ function zoneBasin(basins: readonly Basin[], bound: Level, problem: ShareProblem
 /** Each member's share, rounded down and up, when no member may hold less than `floors` says. */
 function pour(problem: ShareProblem, floors: readonly number[]): ShareRange[] {
   const { members, partitions, copies, zoneCount } = problem;
+  assert(hasRoom(problem, floors), "the floors leave room for the zones");
   const basins = members.map(({ weight }, i) => memberBasin(weight, floors[i] ?? 0, partitions));
   const zones = Array.from({ length: zoneCount }, (_, zone) => {
     const inside = basins.filter((_basin, i) => members[i]?.zone === zone);
@@ -164,6 +165,7 @@ function hasRoom(problem: ShareProblem, floors: readonly number[]): boolean {
     if (isCapped && inside > partitions) return false;
     least += isCapped ? inside : Math.max(inside, partitions);
   }
+  assert(least >= 0, "a floor is not negative");
   return least <= partitions * copies;
 }
 

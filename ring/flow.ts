@@ -70,6 +70,7 @@ export class FlowNetwork {
     assert(this.#result === null, "arcs are added before the network is solved");
     assert(from < this.#nodeCount && to < this.#nodeCount && from !== to, "an arc joins two nodes");
     assert(capacity >= 0, "a capacity is not negative");
+    assert(cost === 0 || cost === 1, "an arc costs 0 or 1");
     const arc = this.#arcCount;
     assert(arc + 1 < this.#head.length, "more arcs than were announced");
     this.#head[arc] = to;
@@ -100,7 +101,9 @@ export class FlowNetwork {
     return this.#result;
   }
 
+  /** @param arc a name that `arc` gave */
   flowOn(arc: number): number {
+    assert(arc % 2 === 0 && arc >= 0 && arc < this.#arcCount, "an arc that was added");
     return this.#residual[arc ^ 1] ?? 0;
   }
 
@@ -112,6 +115,7 @@ export class FlowNetwork {
       const capacity = (this.#residual[arc] ?? 0) + (this.#residual[arc + 1] ?? 0);
       bound += capacity * Math.min(0, this.#reducedCost(arc));
     }
+    assert(bound <= this.#result.cost, "no flow costs less than the dual's bound");
     return bound;
   }
 

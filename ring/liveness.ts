@@ -1,5 +1,5 @@
 /**
- * What this node believes of the others' health, from what its own requests and heartbeats observed.
+ * What this node believes of the others' health, from what its requests and heartbeats observed.
  *
  * A replica is suspected after silences in a row, or at once when its host refused the connection.
  * Suspicion reorders and never removes: a suspected replica is asked last, and once in a while (the

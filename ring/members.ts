@@ -4,6 +4,7 @@
  *
  * What is wrong is an answer and not an exception: one line that names the member and the mend.
  */
+import { assert } from "../core/assert.ts";
 import { isReplicaId, type ReplicaId } from "../core/ids.ts";
 import { MEMBERS_COUNT_MAX, N_MAX } from "../core/limits.ts";
 import { asObject, quoted, strangerIn } from "./foreign-json.ts";
@@ -63,12 +64,14 @@ export function checkMember(value: unknown, place: string): RingMember | string 
   if (object === null) return `${place} must be an object like {"id": "r1", "zone": "a"}`;
   const { id, zone = ZONE_DEFAULT, url = "", weight = 1 } = object;
   if (typeof id !== "string" || !isReplicaId(id)) {
-    return `${place}: "id" must be 1 to 32 letters, digits or _ . -, such as "r1"; it is ${quoted(id)}`;
+    const form = `1 to 32 letters, digits or _ . -, such as "r1"`;
+    return `${place}: "id" must be ${form}; it is ${quoted(id)}`;
   }
   const stranger = strangerIn(object, MEMBER_FIELDS);
   if (stranger !== null) return `${place} (${id}): ${stranger}`;
   if (typeof zone !== "string" || !ZONE.test(zone)) {
-    return `${place} (${id}): "zone" must be 1 to 64 letters, digits or _ . -; it is ${quoted(zone)}`;
+    const form = "1 to 64 letters, digits or _ . -";
+    return `${place} (${id}): "zone" must be ${form}; it is ${quoted(zone)}`;
   }
   const problem = weightProblem(weight);
   if (problem !== null) return `${place} (${id}): "weight" ${problem}`;
@@ -97,6 +100,7 @@ export function checkMembers(value: unknown): readonly RingMember[] | string {
     if (typeof member === "string") return member;
     members.push(member);
   }
+  assert(members.length === value.length, "every member was checked");
   const id = doublesIn(members.map((member) => member.id));
   if (id !== undefined) return `"members" has two of id "${id}": give one of them another id`;
   const url = doublesIn(members.map((member) => member.url));

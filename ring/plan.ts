@@ -54,8 +54,9 @@ function reweigh(members: Map<ReplicaId, RingMember>, reweight: unknown): string
   if (weights === null) return `"reweight" must be an object like {"r1": 2}`;
   for (const [id, weight] of Object.entries(weights)) {
     const member = members.get(id);
-    if (member === undefined)
+    if (member === undefined) {
       return `"reweight" names ${quoted(id)}: no member that stays has that id`;
+    }
     const problem = weightProblem(weight);
     if (problem !== null) return `"reweight": the weight of ${id} ${problem}`;
     members.set(id, { ...member, weight: weight as number });
@@ -114,6 +115,7 @@ export function planChange(document: RingDocument, members: readonly RingMember[
   const layout = layOut({ partitions, n, members, previous });
   const moves = movesBetween(previous, layout.assignment);
   assert(moves.length === layout.movedCount, "a plan moves what its layout says");
+  assert(layout.movedCountMin <= moves.length, "no plan moves less than the least");
   return {
     from: version,
     to: version + 1,

@@ -67,6 +67,7 @@ const textOf = ({ name, seed, partitions, n, members, assignment }: RingDocument
  * changes made at once, the one with the greater text, which no node can see otherwise.
  */
 export function compareRings(a: RingDocument, b: RingDocument): number {
+  assert(a.version >= 1 && b.version >= 1, "versions count from 1");
   if (a === b) return 0;
   if (a.version !== b.version) return a.version - b.version;
   const [x, y] = [textOf(a), textOf(b)];
@@ -119,6 +120,7 @@ export function parseRingDocument(value: unknown): RingDocument {
   if (problem !== null) return refuse(problem);
   const { partitions, n } = shape;
   const rows = assignment as Assignment;
+  assert(n <= members.length && rows.length === partitions, "the checks above were passed");
   return { version: version as number, name, seed, partitions, n, members, assignment: rows };
 }
 

@@ -28,6 +28,7 @@ export class Driver {
   readonly node: Node;
   readonly #host: DriverHost;
   readonly #waiting = new Map<number, (result: Result) => void>();
+  readonly #idle: (() => void)[] = [];
   #lastToken = 0;
   #timer: Timer | undefined;
   #timerAt: Millis = Infinity;
@@ -59,6 +60,17 @@ export class Driver {
     this.#step({ kind: "unreachable", to, call });
   }
 
+  /** Runs one of the node's background jobs now. */
+  runJob(name: "handoff" | "exchange" | "collect"): void {
+    this.#step({ kind: "job", name });
+  }
+
+  /** Resolves when the node waits for nobody's reply any more. */
+  whenIdle(): Promise<void> {
+    if (this.node.openCallCount === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
   /** Sets the first timer, for work that the node does by itself. */
   wake(): void {
     this.#setTimer();
@@ -73,6 +85,9 @@ export class Driver {
   #step(input: Input): void {
     for (const effect of this.node.step(input, this.#host.now())) this.#carryOut(effect);
     this.#setTimer();
+    if (this.#idle.length > 0 && this.node.openCallCount === 0) {
+      for (const resolve of this.#idle.splice(0)) resolve();
+    }
   }
 
   #carryOut(effect: Effect): void {

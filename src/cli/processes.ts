@@ -4,8 +4,10 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
+import xxhash from "xxhash-wasm";
+import type { CheckReport } from "../local/log/check.ts";
 import { jsonLog, type Log } from "../local/logger.ts";
-import { CliError, printJson, say, UsageError, warn } from "./output.ts";
+import { CliError, printable, printJson, say, UsageError, warn } from "./output.ts";
 
 const BIN = fileURLToPath(new URL("../../bin/starling.js", import.meta.url));
 /** After this a child that was asked to stop is ended. */
@@ -193,6 +195,21 @@ async function runDev(flags: { port: string; replicas: string; data: string }): 
   process.exit(0);
 }
 
+function reportLines(report: CheckReport): readonly string[] {
+  if (report.refusal !== undefined) return [`the replica would not start: ${report.refusal}`];
+  const segments = report.segments.map(
+    ({ file, recordCount, byteCount, state }) =>
+      `${file}: ${state}, ${recordCount} records, ${byteCount} bytes`,
+  );
+  return [
+    ...segments,
+    `${report.keyCount} keys; ${report.tornByteCount} bytes torn, ${report.corruptCount} corrupt`,
+    ...report.lostKeys.map((key) => `lost: ${printable(key)}`),
+    ...report.setAside.map((file) => `set aside: ${file}`),
+    report.stopped ? "stopped cleanly" : "not stopped cleanly",
+  ];
+}
+
 export function addProcessCommands(program: Command): void {
   program
     .command("dev")
@@ -224,10 +241,10 @@ export function addProcessCommands(program: Command): void {
     .option("--json", "as JSON")
     .action(async (dir: string, flags: { repair?: boolean; json?: boolean }) => {
       const { checkFolder } = await import("../local/log/check.ts");
-      const report = await checkFolder(resolve(dir), { repair: flags.repair === true });
+      const hasher = await xxhash();
+      const report = await checkFolder(resolve(dir), { hasher, repair: flags.repair === true });
       if (flags.json === true) printJson(report);
-      else
-        for (const [name, value] of Object.entries(report))
-          say(`${name}: ${JSON.stringify(value)}`);
+      else for (const line of reportLines(report)) say(line);
+      if (!report.fine && !report.repaired) process.exitCode = 1;
     });
 }

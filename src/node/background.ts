@@ -9,6 +9,7 @@ import type { Millis } from "../../core/time.ts";
 
 export interface BackgroundJob {
   readonly name: string;
+  /** 0: only when it is asked for. */
   readonly everyMs: number;
   run(now: Millis): void;
 }
@@ -33,8 +34,16 @@ export class Background {
   }
 
   add(job: BackgroundJob, now: Millis): void {
-    assert(job.everyMs > 0, "an interval is positive");
-    this.#jobs.push({ job, at: now + this.#jittered(job.everyMs) });
+    assert(job.everyMs >= 0, "an interval is not negative");
+    const at = job.everyMs === 0 ? Infinity : now + this.#jittered(job.everyMs);
+    this.#jobs.push({ job, at });
+  }
+
+  /** Runs a job out of turn. */
+  runNow(name: string, now: Millis): void {
+    const scheduled = this.#jobs.find(({ job }) => job.name === name);
+    assert(scheduled !== undefined, "a job of the table");
+    scheduled.job.run(now);
   }
 
   /** Runs whatever is due. */

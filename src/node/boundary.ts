@@ -22,6 +22,8 @@ export type Input =
   | { readonly kind: "unreachable"; readonly to: Address; readonly call: number }
   /** Everything written before the flush of this token is durable, or will never be. */
   | { readonly kind: "flushed"; readonly token: number; readonly ok: boolean }
+  /** A background job is to run now, whatever its interval: an alarm rang. */
+  | { readonly kind: "job"; readonly name: string }
   /** Time has passed: at least `wakeAt` was reached. */
   | { readonly kind: "tick" };
 

@@ -9,7 +9,7 @@
  * another stamp (`stale`), both join their documents, and the request is made anew.
  */
 
-import { MemoryLeafSums, MerkleForest } from "../../antientropy/merkle-tree.ts";
+import { type LeafSums, MemoryLeafSums, MerkleForest } from "../../antientropy/merkle-tree.ts";
 import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
 import type { ReplicaId } from "../../core/ids.ts";
@@ -40,6 +40,8 @@ export interface NodeParts {
   readonly replica: {
     readonly id: ReplicaId;
     readonly store: Store;
+    /** Sums that survive a restart; without them they are counted anew from the store's index. */
+    readonly leafSums?: LeafSums;
     /** How often hints are tried to be delivered, in ms; 0 for never by itself. */
     readonly handoffMs: number;
     /** How often it compares itself with one of its peers, in ms; 0 for never by itself. */
@@ -120,6 +122,8 @@ export class Node {
         return this.#takeUnreachable(input.to, input.call);
       case "flushed":
         return this.#takeFlushed(input.token, input.ok);
+      case "job":
+        return this.#background.runNow(input.name, this.#now);
       case "tick":
         return this.#takeTick();
     }
@@ -313,11 +317,11 @@ export class Node {
     this.#effects.push({ kind: "flush", token });
   }
 
-  #makeService(replica: { id: ReplicaId; store: Store; prng: Prng }): Service {
+  #makeService(replica: NonNullable<NodeParts["replica"]> & { prng: Prng }): Service {
     const { knowledge } = this;
     const stored = replica.store.readMeta(DOCUMENT);
     if (stored !== undefined) knowledge.learn(decodeDocument(stored));
-    const forest = new MerkleForest(new MemoryLeafSums());
+    const forest = new MerkleForest(replica.leafSums ?? new MemoryLeafSums());
     const keeper = new Keeper({
       store: replica.store,
       hash: knowledge.hash,
@@ -326,7 +330,7 @@ export class Node {
       partitionCount: () => knowledge.ring.partitionCount,
       onChange: (place, change) => forest.update(place, place.leaf, change),
     });
-    keeper.recount();
+    if (replica.leafSums === undefined) keeper.recount();
     return new Service(
       replica.id,
       { keeper, forest },
@@ -354,7 +358,7 @@ export class Node {
     jobs.push({ name: "collect", everyMs: collectMs, run: (now) => collector.start(now) });
     const beat = (now: Millis): void => this.#beat(service.id, every.suspectAfterMs, now);
     jobs.push({ name: "heartbeat", everyMs: every.heartbeatMs, run: beat });
-    for (const job of jobs) if (job.everyMs > 0) this.#background.add(job, 0);
+    for (const job of jobs) this.#background.add(job, 0);
   }
 
   /**

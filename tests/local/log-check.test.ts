@@ -39,7 +39,7 @@ beforeEach(async () => {
 afterEach(() => rmSync(dir, { recursive: true }));
 
 function corrupt(): void {
-  const path = join(dir, "0000000001.log");
+  const path = join(dir, "0000000001.wal");
   const bytes = readFileSync(path);
   bytes[bytes.indexOf("value 7.")] = 0;
   writeFileSync(path, bytes);
@@ -57,7 +57,7 @@ async function tear(): Promise<void> {
   rmSync(dir, { recursive: true });
   cpSync(copy, dir, { recursive: true });
   rmSync(copy, { recursive: true });
-  appendFileSync(join(dir, "0000000002.log"), "half a record");
+  appendFileSync(join(dir, "0000000002.wal"), "half a record");
 }
 
 describe("checkFolder", () => {
@@ -84,7 +84,7 @@ describe("checkFolder", () => {
     expect(report).toMatchObject({ repaired: true, corruptCount: 1 });
     const [aside = ""] = report.setAside;
     expect(readFileSync(join(dir, aside), "latin1")).toContain("alue 7.");
-    expect(existsSync(join(dir, "0000000001.log"))).toBe(false);
+    expect(existsSync(join(dir, "0000000001.wal"))).toBe(false);
     expect((await checkFolder(dir, { hasher })).bad).toEqual([]);
     const log = await openLog({ dir, hasher });
     expect(log.store.recovery).toMatchObject({ clean: false, lostKeys: ["demo\x007"] });
@@ -111,9 +111,9 @@ describe("checkFolder", () => {
     const log = await openLog({ dir, hasher });
     await expect(checkFolder(dir, { hasher })).rejects.toThrow(/in use by another process/);
     await log.close();
-    rmSync(join(dir, "0000000001.log"));
+    rmSync(join(dir, "0000000001.wal"));
     const report = await checkFolder(dir, { hasher });
-    expect(report.refusal).toBe("the segment 0000000001.log is missing");
+    expect(report.refusal).toBe("the segment 0000000001.wal is missing");
     await expect(checkFolder(join(dir, "no"), { hasher })).rejects.toThrow(/no such folder/);
   });
 });

@@ -78,10 +78,10 @@ describe("FileLog", () => {
     for (let i = 0; i < 300; i++) log.store.writeEntry(`demo\0${i}`, entry(`value ${i}`));
     await log.close();
     const files = readdirSync(dir);
-    const segments = files.filter((file) => file.endsWith(".log"));
+    const segments = files.filter((file) => file.endsWith(".wal"));
     expect(segments.length).toBeGreaterThan(3);
     for (const file of segments) {
-      expect(existsSync(join(dir, file.replace(".log", ".outline")))).toBe(true);
+      expect(existsSync(join(dir, file.replace(".wal", ".outline")))).toBe(true);
     }
     log = await openLog({ dir, hasher });
     expect(log.store.recovery.clean).toBe(true);

@@ -59,7 +59,7 @@ describe("kill -9", () => {
       }
     }
     // Compaction ran while it was being killed: what is left is far less than what was written.
-    expect(readdirSync(dir).filter((file) => file.endsWith(".log")).length).toBeLessThan(40);
+    expect(readdirSync(dir).filter((file) => file.endsWith(".wal")).length).toBeLessThan(40);
   });
 
   it("keeps a second process out for as long as the first lives", async () => {

@@ -78,7 +78,7 @@ describe("every single bit of a log flipped", () => {
     it(`never gives a wrong value nor stops the start, when it was ${ending}`, () => {
       const log = smallLog(ending);
       const files = log.disk.list();
-      expect(files.filter((file) => file.endsWith(".log")).length).toBeGreaterThan(1);
+      expect(files.filter((file) => file.endsWith(".wal")).length).toBeGreaterThan(1);
       let suspectCount = 0;
       for (const file of files) {
         const bitsCount = log.disk.bytesOf(file).length * 8;
@@ -165,7 +165,7 @@ describe("damage in the middle", () => {
 const segmentNumbers = (disk: MemoryDisk): number[] =>
   disk
     .list()
-    .filter((file) => file.endsWith(".log"))
+    .filter((file) => file.endsWith(".wal"))
     .map((file) => Number.parseInt(file, 10));
 
 describe("a folder that is not as the manifest says", () => {
@@ -178,7 +178,7 @@ describe("a folder that is not as the manifest says", () => {
     const { disk } = smallLog("stopped");
     const file = segmentFile(Math.max(...segmentNumbers(disk)));
     disk.run({ do: "remove", file });
-    expectRefused(disk, /^the segment \d{10}\.log is missing$/);
+    expectRefused(disk, /^the segment \d{10}\.wal is missing$/);
   });
 
   it("stops the start when a segment is of another log", () => {

@@ -48,7 +48,7 @@ class Basins {
     this.left--;
   }
 
-  /** Low for those who have little for their weight: where the next drop costs the least squares. */
+  /** Low for those who have little for their weight: where a drop adds least to the squares. */
   thirstOf(i: number): number {
     return (2 * (this.drops[i] ?? 0) + 1) / (this.#ring.members[i]?.weight ?? 1);
   }

@@ -43,7 +43,9 @@ export interface HostDisk extends LogDisk {
 /** All who wait for one flush share a promise. */
 type Waiters = PromiseWithResolvers<void>;
 
+/** How often the background looks whether there is anything to do. */
 const IDLE_MS = 1000;
+const PAUSE_MS = 5;
 
 export class FileLog {
   readonly store: LogStore;
@@ -59,6 +61,8 @@ export class FileLog {
   #working: Promise<void> | undefined;
   #backgroundTimer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
+  #isWorking = false;
+  #segmentsCount = 0;
   #isClosing = false;
   #failure: DiskFailure | undefined;
 
@@ -171,6 +175,10 @@ export class FileLog {
     this.#flushing = undefined;
     this.#wake();
     if (this.store.health() === "full") this.#armRetry();
+    // A segment was closed: there may be something to do before the idle background looks again.
+    const { segmentsCount } = this.store;
+    if (segmentsCount !== this.#segmentsCount) this.#armBackground(this.#pauseMs);
+    this.#segmentsCount = segmentsCount;
     return true;
   }
 
@@ -204,6 +212,10 @@ export class FileLog {
     }
   }
 
+  get #pauseMs(): number {
+    return this.#options.backgroundPauseMs ?? PAUSE_MS;
+  }
+
   #lastFailure(): DiskFailure {
     assert(this.#failure !== undefined, "a log that takes no writes has had a failure");
     return this.#failure;
@@ -220,7 +232,8 @@ export class FileLog {
   }
 
   #armBackground(afterMs: number): void {
-    if (this.#isClosing) return;
+    if (this.#isClosing || this.#isWorking) return;
+    clearTimeout(this.#backgroundTimer);
     this.#backgroundTimer = setTimeout(() => {
       this.#working = this.#work();
     }, afterMs);
@@ -228,11 +241,13 @@ export class FileLog {
   }
 
   async #work(): Promise<void> {
+    this.#isWorking = true;
     const job = this.store.nextBackground();
     if (job !== undefined) await this.#run(job);
     // A compaction that is done copying waits for a flush, and there may be none to come.
     else await this.#flushOnce(false);
-    this.#armBackground(job === undefined ? IDLE_MS : (this.#options.backgroundPauseMs ?? 5));
+    this.#isWorking = false;
+    this.#armBackground(job === undefined ? IDLE_MS : this.#pauseMs);
   }
 
   async #runBackgroundToEnd(): Promise<void> {

@@ -1,0 +1,173 @@
+/**
+ * The log by itself: `node bench/log.ts [keys]`. Prints
+ *
+ * - appends a second by 64 writers of 1 KiB, next to a bare loop of writev and fdatasync that
+ *   groups the same way, in interleaved rounds (the ratio is what counts);
+ * - bytes of memory a key, beyond the key, for many keys;
+ * - the time of a restart with outlines and without, the page cache warm or dropped (the latter
+ *   only where the system allows it).
+ */
+import { execFileSync } from "node:child_process";
+import { closeSync, fdatasync, mkdtempSync, openSync, readdirSync, rmSync, writev } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import xxhash from "xxhash-wasm";
+import { type FileLog, openLog } from "../src/local/log/file-log.ts";
+
+const hasher = await xxhash();
+const WRITERS_COUNT = 64;
+const VALUE = new Uint8Array(1024).fill(7);
+const ROUNDS_COUNT = 7;
+const ROUND_MS = 1000;
+
+const makeDir = (): string => mkdtempSync(join(tmpdir(), "starling-bench-"));
+
+async function writeFor(write: (number: number) => Promise<void>): Promise<number> {
+  const start = performance.now();
+  let count = 0;
+  const writer = async (): Promise<void> => {
+    while (performance.now() - start < ROUND_MS) await write(count++);
+  };
+  await Promise.all(Array.from({ length: WRITERS_COUNT }, writer));
+  return count / ((performance.now() - start) / 1000);
+}
+
+/** The least that group commit can cost: no index, no checksum, one write and one sync a group. */
+class BareLog {
+  readonly #fd: number;
+  #queue: Uint8Array[] = [];
+  #next = Promise.withResolvers<void>();
+  #isBusy = false;
+
+  constructor(path: string) {
+    this.#fd = openSync(path, "a");
+  }
+
+  append(bytes: Uint8Array): Promise<void> {
+    this.#queue.push(bytes);
+    if (!this.#isBusy) {
+      this.#isBusy = true;
+      setImmediate(() => void this.#flush());
+    }
+    return this.#next.promise;
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const chunks = this.#queue;
+      const done = this.#next;
+      this.#queue = [];
+      this.#next = Promise.withResolvers<void>();
+      await promisify(writev)(this.#fd, chunks);
+      await promisify(fdatasync)(this.#fd);
+      done.resolve();
+      await new Promise(setImmediate);
+    }
+    this.#isBusy = false;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+const median = (numbers: number[]): number =>
+  numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? 0;
+
+async function benchAppend(): Promise<void> {
+  const dir = makeDir();
+  const log = await openLog({ dir: join(dir, "log"), hasher });
+  const bare = new BareLog(join(dir, "bare"));
+  const rates = { bare: [] as number[], log: [] as number[], ratio: [] as number[] };
+  for (let round = 0; round < ROUNDS_COUNT; round++) {
+    const bareRate = await writeFor(() => bare.append(VALUE));
+    const logRate = await writeFor((number) => {
+      const key = `bench\0key${number % 10_000}`;
+      log.store.writeEntry(key, { bytes: VALUE, partition: number % 256, digest: 1, dueAt: 0 });
+      return log.flush();
+    });
+    if (round === 0) continue;
+    rates.bare.push(bareRate);
+    rates.log.push(logRate);
+    rates.ratio.push(logRate / bareRate);
+  }
+  bare.close();
+  await log.close();
+  rmSync(dir, { recursive: true });
+  const [log64, bare64] = [median(rates.log), median(rates.bare)];
+  print("append, 64 writers of 1 KiB", `${log64.toFixed(0)}/s, bare ${bare64.toFixed(0)}/s`);
+  print("  ratio, median of rounds", median(rates.ratio).toFixed(2));
+}
+
+const print = (what: string, figure: string): void => console.log(`${what.padEnd(44)} ${figure}`);
+
+const keyOf = (i: number): string => `bench\0user:${String(i).padStart(12, "0")}`;
+
+function usedBytes(): number {
+  globalThis.gc?.();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+async function fill(dir: string, keysCount: number): Promise<void> {
+  const log = await openLog({ dir, hasher });
+  const bytes = new Uint8Array(100).fill(1);
+  const start = performance.now();
+  for (let i = 0; i < keysCount; i++) {
+    log.store.writeEntry(keyOf(i), { bytes, partition: i % 256, digest: i + 1, dueAt: 0 });
+    if (i % 10_000 === 0) await log.flush();
+  }
+  await log.close();
+  const seconds = (performance.now() - start) / 1000;
+  print("fill and clean stop", `${seconds.toFixed(2)} s`);
+}
+
+async function timedOpen(dir: string): Promise<{ log: FileLog; seconds: number }> {
+  const start = performance.now();
+  const log = await openLog({ dir, hasher });
+  return { log, seconds: (performance.now() - start) / 1000 };
+}
+
+function removeOutlines(dir: string): void {
+  for (const file of readdirSync(dir)) if (file.endsWith(".outline")) rmSync(join(dir, file));
+}
+
+/** Forgets the page cache, so that a start reads the disk. Needs to be root. */
+function dropCaches(): boolean {
+  try {
+    execFileSync("sh", ["-c", "sync; echo 3 > /proc/sys/vm/drop_caches"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function benchRestart(dir: string, outlines: boolean, keysCount: number): Promise<void> {
+  const what = outlines ? "with outlines" : "without outlines";
+  for (const cache of ["warm", "dropped"]) {
+    // A clean stop makes them again.
+    if (!outlines) removeOutlines(dir);
+    if (cache === "dropped" && !dropCaches()) continue;
+    const before = usedBytes();
+    const { log, seconds } = await timedOpen(dir);
+    print(`restart ${what}, page cache ${cache}`, `${seconds.toFixed(2)} s`);
+    const { keyCount } = log.store.stats();
+    if (keyCount !== keysCount) throw new Error(`found ${keyCount} keys of ${keysCount}`);
+    // A key of 24 bytes is a string of 40 in V8, header and padding included.
+    const perKey = (usedBytes() - before) / keysCount - 40;
+    if (cache === "warm") {
+      print("  memory a key beyond its string", `${perKey.toFixed(0)} bytes`);
+      print("  RSS", `${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB`);
+    }
+    await log.close();
+  }
+}
+
+const keysCount = Number(process.argv[2] ?? 1_000_000);
+await benchAppend();
+const dir = makeDir();
+await fill(dir, keysCount);
+await benchRestart(dir, true, keysCount);
+await benchRestart(dir, false, keysCount);
+rmSync(dir, { recursive: true });
