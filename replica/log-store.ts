@@ -82,6 +82,8 @@ export class LogStore implements Store {
   #corruptReadsCount = 0;
   /** The manifest on the disk says that the log was stopped. */
   #isStopped: boolean;
+  /** The last number before this run. */
+  readonly #startSequence: number;
 
   /**
    * Recovers the log in a folder, an empty one included. Repairs what must be repaired before
@@ -98,6 +100,7 @@ export class LogStore implements Store {
   private constructor(options: LogOptions, recovered: RecoveredLog) {
     this.recovery = recovered.recovery;
     this.#isStopped = recovered.stopped;
+    this.#startSequence = recovered.nextSequence - 1;
     this.#state = new LogState(options, recovered);
     this.#writer = new LogWriter(this.#state);
     this.#background = new LogBackground(this.#state);
@@ -153,11 +156,17 @@ export class LogStore implements Store {
     if (this.durableSequence === this.writtenSequence) this.#writer.close();
   }
 
-  /** What marks the log as cleanly stopped; `undefined` when it is, or cannot be. */
+  /**
+   * What marks the log as cleanly stopped; `undefined` when it is, or cannot be. After an unclean
+   * start somebody must have taken note (a replica writes its new actor): a run that wrote nothing
+   * leaves the log as unclean as it found it.
+   */
   nextStop(): LogJob | undefined {
     if (this.health() !== "writable" || this.#isStopped) return undefined;
     if (this.#writer.isRunning || this.#background.isRunning) return undefined;
     if (this.durableSequence < this.writtenSequence) return undefined;
+    const wroteNothing = this.writtenSequence === this.#startSequence;
+    if (!this.recovery.clean && wroteNothing) return undefined;
     this.#writer.close();
     const { segments } = this.#state;
     return { lane: "stop", steps: this.#state.manifestSteps(segments, { stopped: true }) };

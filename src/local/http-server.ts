@@ -103,14 +103,21 @@ function turnAway(response: ServerResponse): void {
   response.writeHead(overloaded.status, headers).end(problemOf(overloaded));
 }
 
-/** Not listening yet; the caller does that when the log is replayed. */
-export function makeHttpServer(parts: HttpServerParts): Server {
+export interface HttpServer {
+  /** Not listening yet; the caller does that when the log is replayed. */
+  readonly server: Server;
+  /** Takes no new connection and resolves when no request is at work, or the time is up. */
+  stop(msMax: number): Promise<void>;
+}
+
+export function makeHttpServer(parts: HttpServerParts): HttpServer {
   const limits = { ...httpLimits, ...parts.limits };
   const listener = getRequestListener(
     (request, env) => parts.handler(request, { rawPath: env.incoming.url ?? "/" }),
     { overrideGlobalObjects: false },
   );
   let inFlight = 0;
+  let onIdle: (() => void) | null = null;
   const server = createServer(
     {
       headersTimeout: limits.headersMsMax,
@@ -124,7 +131,10 @@ export function makeHttpServer(parts: HttpServerParts): Server {
     (incoming, response) => {
       if (inFlight >= limits.inFlightCountMax) return turnAway(response);
       inFlight++;
-      response.on("close", () => inFlight--);
+      response.on("close", () => {
+        inFlight--;
+        if (inFlight === 0) onIdle?.();
+      });
       void listener(incoming, response);
     },
   );
@@ -142,5 +152,14 @@ export function makeHttpServer(parts: HttpServerParts): Server {
       detail: "There is no such route.",
     });
   });
-  return server;
+  const stop = async (msMax: number): Promise<void> => {
+    server.close();
+    server.closeIdleConnections();
+    if (inFlight === 0) return;
+    await new Promise<void>((resolve) => {
+      onIdle = resolve;
+      setTimeout(resolve, msMax).unref();
+    });
+  };
+  return { server, stop };
 }

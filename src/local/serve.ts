@@ -160,15 +160,6 @@ function listen(server: Server, url: URL): Promise<void> {
   });
 }
 
-/** Lets requests in flight finish, for a while. */
-async function drain(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS_MAX);
-  await closed;
-  clearTimeout(timer);
-}
-
 /**
  * Starts a node; resolves when it listens.
  *
@@ -200,7 +191,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     auth: () => auth,
     config: { openOnLoopback: isLoopback(url.href) },
   });
-  const server = makeHttpServer({
+  const { server, stop } = makeHttpServer({
     handler: (request, env) => app.fetch(request, env),
     acceptInternal: (incoming, socket, head) => transport.accept(incoming, socket, head),
     log,
@@ -221,9 +212,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       log("tokens-reloaded");
     },
     close: async () => {
-      await drain(server);
+      await stop(DRAIN_MS_MAX);
       driver.close();
       transport.close();
+      server.closeAllConnections();
       await fileLog.close();
       log("stopped");
     },

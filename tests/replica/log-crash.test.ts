@@ -66,6 +66,38 @@ describe("the log cut at every byte", () => {
   });
 });
 
+describe("the stop marker", () => {
+  it("is gone from the disk before the first record of the next run is there", () => {
+    const disk = new MemoryDisk();
+    const store = openStore(disk);
+    write(store, "d\0a", "one");
+    stop(store, disk);
+    const next = openStore(disk, { seed: 2 });
+    expect(next.recovery.clean).toBe(true);
+    write(next, "d\0b", "two");
+    for (const step of next.nextFlush()?.steps ?? []) {
+      disk.run(step);
+      const again = openStore(disk.crash("keep"), { seed: 3 });
+      if (readText(again, "d\0b") !== undefined) expect(again.recovery.clean).toBe(false);
+    }
+    expect(openStore(disk.crash("drop"), { seed: 3 }).recovery.clean).toBe(false);
+  });
+
+  it("is not set by a run that took no note of an unclean start", () => {
+    const disk = new MemoryDisk();
+    const store = openStore(disk);
+    write(store, "d\0a", "one");
+    flush(store, disk);
+    const idle = openStore(disk, { seed: 2 });
+    stop(idle, disk);
+    const second = openStore(disk, { seed: 3 });
+    expect(second.recovery.clean).toBe(false);
+    write(second, "d\0actor", "new");
+    stop(second, disk);
+    expect(openStore(disk, { seed: 4 }).recovery.clean).toBe(true);
+  });
+});
+
 /** A life with several segments, drops, compactions, outlines and a restart. */
 function live(disk: MemoryDisk, history: History, note: (durableSequence: number) => void): void {
   let store = openStore(disk);
