@@ -6,12 +6,10 @@
  * number, and what is known of the slot stands in typed columns. Slots of a list (a partition; for
  * hints, a target) are chained through two of the columns, so that a list is walked without
  * touching any other, in the order in which its keys came.
- *
- * The map is split into shards by a few characters of the key: growing a Map copies it whole, which
- * at a million keys would stop the process for a tenth of a second, and one Map ends at 2^24 keys.
  */
 import { assert } from "../core/assert.ts";
 import { DueHeap } from "./due-heap.ts";
+import { KeyMap, NO_SLOT } from "./key-map.ts";
 
 /** Where a record lies and what the index keeps of it. */
 export interface IndexRow {
@@ -25,20 +23,7 @@ export interface IndexRow {
   readonly dueAt: number;
 }
 
-export const NO_SLOT = -1;
-
-const SHARDS_COUNT = 64;
 const ROWS_COUNT_FIRST = 256;
-
-/** Spreads keys that differ only near their end, as numbered ones do. It need not be even. */
-function shardOf(key: string): number {
-  const end = key.length;
-  const hash =
-    Math.imul(key.charCodeAt(end - 1), 31) +
-    Math.imul(key.charCodeAt(end - 2), 961) +
-    Math.imul(key.charCodeAt(end - 3), 29_791);
-  return (hash ^ (hash >>> 6)) & (SHARDS_COUNT - 1);
-}
 
 type Column = Uint16Array | Uint32Array | Int32Array | Float64Array;
 
@@ -49,8 +34,9 @@ function grown<T extends Column>(column: T, length: number): T {
 }
 
 export class IndexTable {
-  readonly #shards = Array.from({ length: SHARDS_COUNT }, () => new Map<string, number>());
-  readonly #keys: (string | undefined)[] = [];
+  readonly #keys: KeyMap;
+  /** How many slots were ever given out. */
+  #slotsCount = 0;
   #segments = new Uint32Array(ROWS_COUNT_FIRST);
   #offsets = new Uint32Array(ROWS_COUNT_FIRST);
   #keyByteCounts = new Uint16Array(ROWS_COUNT_FIRST);
@@ -68,6 +54,11 @@ export class IndexTable {
   #count = 0;
   #bodyByteCountTotal = 0;
 
+  /** @param seed 32 random bits */
+  constructor(seed: number) {
+    this.#keys = new KeyMap(seed);
+  }
+
   get count(): number {
     return this.#count;
   }
@@ -80,19 +71,19 @@ export class IndexTable {
   /** Makes room for so many keys at once. */
   reserve(count: number): void {
     if (count > this.#segments.length) this.#grow(count);
+    this.#keys.reserve(count);
   }
 
   /** The slot of a key, or `NO_SLOT`. */
   find(key: string): number {
-    return this.#shard(key).get(key) ?? NO_SLOT;
+    return this.#keys.find(key);
   }
 
   /** Adds a key that has no slot yet. */
   insert(key: string, row: IndexRow): number {
     assert(row.list >= 0 && row.list <= 0xffff, "lists are numbered with 16 bits");
     const slot = this.#take();
-    this.#keys[slot] = key;
-    this.#shard(key).set(key, slot);
+    this.#keys.add(slot, key);
     this.#count++;
     this.#link(slot, row.list);
     this.#fill(slot, row);
@@ -111,9 +102,7 @@ export class IndexTable {
   }
 
   remove(slot: number): void {
-    const key = this.keyOf(slot);
-    this.#shard(key).delete(key);
-    this.#keys[slot] = undefined;
+    this.#keys.remove(slot);
     this.#unlink(slot);
     this.#due.remove(slot);
     this.#bodyByteCountTotal -= this.#bodyByteCounts[slot] ?? 0;
@@ -139,7 +128,7 @@ export class IndexTable {
   }
 
   isLive(slot: number): boolean {
-    return this.#keys[slot] !== undefined;
+    return this.#keys.keyOf(slot) !== undefined;
   }
 
   /** Whether a live slot points at exactly this record. */
@@ -148,7 +137,7 @@ export class IndexTable {
   }
 
   keyOf(slot: number): string {
-    const key = this.#keys[slot];
+    const key = this.#keys.keyOf(slot);
     assert(key !== undefined, "a slot that is free has no key");
     return key;
   }
@@ -188,13 +177,7 @@ export class IndexTable {
 
   /** Every live slot. For rare work: it walks the whole table. */
   *liveSlots(): Iterable<number> {
-    for (let slot = 0; slot < this.#keys.length; slot++) if (this.isLive(slot)) yield slot;
-  }
-
-  #shard(key: string): Map<string, number> {
-    const shard = this.#shards[shardOf(key)];
-    assert(shard !== undefined, "a shard's number is below the count of shards");
-    return shard;
+    for (let slot = 0; slot < this.#slotsCount; slot++) if (this.isLive(slot)) yield slot;
   }
 
   #fill(slot: number, row: IndexRow): void {
@@ -214,8 +197,7 @@ export class IndexTable {
       this.#free = this.#nexts[slot] ?? NO_SLOT;
       return slot;
     }
-    const slot = this.#keys.length;
-    this.#keys.push(undefined);
+    const slot = this.#slotsCount++;
     if (slot === this.#segments.length) this.#grow(Math.ceil(slot * 1.25));
     return slot;
   }

@@ -13,7 +13,7 @@
  *   is ever taken for the newest.
  */
 import { assert } from "../core/assert.ts";
-import { NO_SLOT } from "./index-table.ts";
+import { NO_SLOT } from "./key-map.ts";
 import type { DiskStep } from "./log-disk.ts";
 import {
   OPERATIONS,

@@ -3,7 +3,8 @@
  * is still needed. Replaying the records oldest first, or the writes as they come, gives the same.
  */
 import { assert } from "../core/assert.ts";
-import { IndexTable, NO_SLOT } from "./index-table.ts";
+import { IndexTable } from "./index-table.ts";
+import { NO_SLOT } from "./key-map.ts";
 import {
   OPERATIONS,
   RECORD_HEADER_BYTES,
@@ -62,12 +63,19 @@ export function newSegment(
 export const hintKey = (target: string, key: string): string => `${target}\0${key}`;
 
 export class LogIndex {
-  readonly #entries = new IndexTable();
-  readonly #hints = new IndexTable();
-  readonly #meta = new IndexTable();
+  readonly #entries: IndexTable;
+  readonly #hints: IndexTable;
+  readonly #meta: IndexTable;
   readonly #segments = new Map<number, SegmentState>();
   /** Each target's list in the table of hints. At most one a member that ever was. */
   readonly #targets = new Map<string, number>();
+
+  /** @param seed 32 random bits, for the hash tables */
+  constructor(seed: number) {
+    this.#entries = new IndexTable(seed);
+    this.#hints = new IndexTable(seed);
+    this.#meta = new IndexTable(seed);
+  }
 
   get entries(): IndexTable {
     return this.#entries;

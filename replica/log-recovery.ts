@@ -62,6 +62,8 @@ export interface RecoveredLog {
 export interface RecoveryOptions {
   readonly disk: LogDisk;
   readonly checksum: Checksum;
+  /** 32 random bits, so that nobody can choose keys that collide in the index (default 0). */
+  readonly hashSeed?: number;
   /** Reads every record even where an outline would do. */
   readonly verify?: boolean;
 }
@@ -86,7 +88,7 @@ function readManifest({ disk, checksum }: RecoveryOptions): Manifest | undefined
   return decodeManifest(bytes.subarray(0, readCount), checksum);
 }
 
-function emptyLog({ disk }: RecoveryOptions, files: readonly string[]): RecoveredLog {
+function emptyLog({ disk, hashSeed = 0 }: RecoveryOptions, files: readonly string[]): RecoveredLog {
   const fixes: DiskStep[] = [];
   for (const file of [...files].sort()) {
     const isSegment = segmentOfFile(file) !== undefined;
@@ -99,7 +101,7 @@ function emptyLog({ disk }: RecoveryOptions, files: readonly string[]): Recovere
     logId: undefined,
     stopped: true,
     segments: [],
-    index: new LogIndex(),
+    index: new LogIndex(hashSeed),
     nextSegment: 1,
     nextSequence: 1,
     recovery: { clean: true, tornByteCount: 0, corruptCount: 0, lostKeys: [] },
@@ -108,13 +110,13 @@ function emptyLog({ disk }: RecoveryOptions, files: readonly string[]): Recovere
   };
 }
 
-/** Rows of 40 bytes: room for a million costs 40 MB even where it turns out to be too much. */
+/** Rows of 50 bytes: room for a million costs 50 MB even where it turns out to be too much. */
 const RESERVED_COUNT_MAX = 1_000_000;
 
 class Recoverer {
   readonly #options: RecoveryOptions;
   readonly #manifest: Manifest;
-  readonly #index = new LogIndex();
+  readonly #index: LogIndex;
   readonly #segments: SegmentState[] = [];
   readonly #bad: BadRange[] = [];
   readonly #fixes: DiskStep[] = [];
@@ -128,6 +130,7 @@ class Recoverer {
   constructor(options: RecoveryOptions, manifest: Manifest) {
     this.#options = options;
     this.#manifest = manifest;
+    this.#index = new LogIndex(options.hashSeed ?? 0);
     this.#lastSequence = manifest.nextSequence - 1;
     // Most records of a log are of the entries that there are: growing step by step costs more.
     const recordCount = manifest.segments.reduce((sum, { recordCount }) => sum + recordCount, 0);

@@ -27,7 +27,8 @@ import {
   type StoreHealth,
   type StoreKey,
 } from "../core/store.ts";
-import { type IndexTable, NO_SLOT } from "./index-table.ts";
+import type { IndexTable } from "./index-table.ts";
+import { NO_SLOT } from "./key-map.ts";
 import { LogBackground } from "./log-background.ts";
 import { DiskFailure, type DiskStep } from "./log-disk.ts";
 import {
@@ -92,7 +93,7 @@ export class LogStore implements Store {
    * @throws LogFolderError when the folder must not be used; DiskFailure when the disk fails
    */
   static open(options: LogOptions): LogStore {
-    const recovered = recoverLog(options);
+    const recovered = recoverLog({ ...options, hashSeed: options.prng.u32() });
     for (const step of recovered.fixes) options.disk.run(step);
     return new LogStore(options, recovered);
   }

@@ -8,6 +8,7 @@ import { Driver } from "../src/driver.ts";
 import { createApp } from "../src/frontend/app.ts";
 import { type Auth, noTokens, parseTokens } from "../src/frontend/auth.ts";
 import type { Backend } from "../src/frontend/backend.ts";
+import { HttpMetrics } from "../src/frontend/metrics.ts";
 import { Problem, problemResponse } from "../src/frontend/problems.ts";
 import type { Knowledge } from "../src/node/knowledge.ts";
 import { Node } from "../src/node/node.ts";
@@ -17,6 +18,7 @@ import { type Env, knowledgeOf, platformPrng } from "./config.ts";
 export { ReplicaObject } from "./replica-object.ts";
 
 interface Isolate {
+  readonly metrics: HttpMetrics;
   readonly knowledge: Knowledge;
   readonly auth: Auth;
 }
@@ -28,7 +30,7 @@ async function start(env: Env): Promise<Isolate> {
   const knowledge = knowledgeOf(env, await xxhash(), zone);
   const auth = env.STARLING_TOKENS === undefined ? noTokens : parseTokens(env.STARLING_TOKENS);
   if (typeof auth === "string") throw new Error(`STARLING_TOKENS: ${auth}`);
-  return { knowledge, auth };
+  return { knowledge, auth, metrics: new HttpMetrics() };
 }
 
 /** A node and a driver for one request; its calls outlive the answer until they are over. */
@@ -68,11 +70,12 @@ export default {
       isolate = null;
       throw error;
     });
-    const { knowledge, auth } = await isolate;
+    const { knowledge, auth, metrics } = await isolate;
     const app = createApp({
       backend: backendFor(knowledge, env, ctx),
       secret: knowledge.hash,
       auth: () => auth,
+      metrics,
       config: { openOnLoopback: env.STARLING_OPEN_ON_LOOPBACK === "true" },
     });
     return app.fetch(request);

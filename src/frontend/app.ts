@@ -27,6 +27,8 @@ export interface AppParts {
   /** Asked anew for every request, so that tokens can be replaced at run time. */
   readonly auth: () => Auth;
   readonly config: AppConfig;
+  /** Kept by hosts that make an app anew; else the app has its own. */
+  readonly metrics?: HttpMetrics;
 }
 
 export interface AppEnv {
@@ -179,7 +181,7 @@ function refuseMethod(route: Route): never {
 
 /** The app; `rawPath` in its bindings is the request target as it stood on the request line. */
 export function createApp(parts: AppParts): Hono<AppEnv> {
-  const metrics = new HttpMetrics();
+  const metrics = parts.metrics ?? new HttpMetrics();
   const routes = makeRoutes(parts, metrics);
   const { openOnLoopback } = parts.config;
 

@@ -27,6 +27,20 @@ function announcedLength(headers: Headers): number | null {
   return Number(text);
 }
 
+/** A client that is still sending would see its connection break instead of the answer. */
+const DISCARD_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Reads on without keeping anything, as far as a client may be expected to have gone. */
+async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  let byteCount = 0;
+  while (byteCount < DISCARD_BYTES_MAX) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    byteCount += value.length;
+  }
+  reader.cancel().catch(() => {});
+}
+
 async function collect(
   body: ReadableStream<Uint8Array>,
   byteCountMax: number,
@@ -39,7 +53,7 @@ async function collect(
     if (done) return chunks;
     byteCount += value.length;
     if (byteCount > byteCountMax) {
-      // What still comes is not worth reading; the answer does not wait for it.
+      // Without an announced length there may be no end to it.
       reader.cancel().catch(() => {});
       throw tooLarge(byteCountMax);
     }
@@ -66,7 +80,10 @@ function join(chunks: readonly Uint8Array[]): Uint8Array {
  */
 export async function readBody(request: Request, byteCountMax: number): Promise<Uint8Array> {
   const announced = announcedLength(request.headers);
-  if (announced !== null && announced > byteCountMax) throw tooLarge(byteCountMax);
+  if (announced !== null && announced > byteCountMax) {
+    if (request.body !== null) await discard(request.body.getReader()).catch(() => {});
+    throw tooLarge(byteCountMax);
+  }
   if (request.body === null) {
     if (announced !== null && announced > 0) throw incomplete();
     return new Uint8Array(0);

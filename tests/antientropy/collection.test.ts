@@ -18,10 +18,13 @@ const collects = (asked: readonly (readonly [string, Request])[]) =>
 
 describe("a collection round", () => {
   it("collects only the keys that every member agrees on", () => {
-    const { round, asked, finished } = roundOf(["r2", "r3"], [
-      ["a", 1],
-      ["b", 2],
-    ]);
+    const { round, asked, finished } = roundOf(
+      ["r2", "r3"],
+      [
+        ["a", 1],
+        ["b", 2],
+      ],
+    );
     round.reply("r2", { kind: "confirmed", keys: ["a", "b"] });
     expect(finished).toEqual([]);
     round.reply("r3", { kind: "confirmed", keys: ["b"] });

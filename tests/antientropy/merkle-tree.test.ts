@@ -24,10 +24,10 @@ describe("sums of digests", () => {
 });
 
 describe("a Merkle tree", () => {
-  const entries = fc.uniqueArray(
-    fc.record({ leaf: fc.nat(LEAF_COUNT - 1), digest }),
-    { maxLength: 40, selector: (entry) => entry.digest },
-  );
+  const entries = fc.uniqueArray(fc.record({ leaf: fc.nat(LEAF_COUNT - 1), digest }), {
+    maxLength: 40,
+    selector: (entry) => entry.digest,
+  });
 
   function treeOf(list: readonly { leaf: number; digest: number }[]): MerkleForest {
     const forest = new MerkleForest(new MemoryLeafSums());

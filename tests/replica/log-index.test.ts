@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DueHeap } from "../../replica/due-heap.ts";
-import { IndexTable, NO_SLOT } from "../../replica/index-table.ts";
+import { IndexTable } from "../../replica/index-table.ts";
+import { NO_SLOT } from "../../replica/key-map.ts";
 
 const row = (list: number, dueAt: number, bodyByteCount: number) => ({
   segment: 4_000_000_000,
@@ -35,7 +36,7 @@ type Model = Map<string, { list: number; dueAt: number; size: number }>;
 
 /** The same steps on the table and on a plain Map, in whose order the lists are. */
 function play(steps: Steps): { table: IndexTable; model: Model } {
-  const table = new IndexTable();
+  const table = new IndexTable(7);
   const model: Model = new Map();
   for (const [size, { key, list, dueAt, remove }] of steps.entries()) {
     const slot = table.find(key);
@@ -75,8 +76,28 @@ describe("IndexTable", () => {
     );
   });
 
+  it("finds every key of many that come and go, in any order", () => {
+    const table = new IndexTable(99);
+    table.reserve(3000);
+    const there = new Set<number>();
+    for (let i = 0; i < 60_000; i++) {
+      const number = Math.imul(i, 2_654_435_761) >>> 18;
+      const slot = table.find(`key ${number}`);
+      expect(slot !== NO_SLOT).toBe(there.has(number));
+      if (slot === NO_SLOT) table.insert(`key ${number}`, row(1, 0, 1));
+      else if (i % 3 === 0) table.remove(slot);
+      if (slot === NO_SLOT) there.add(number);
+      else if (i % 3 === 0) there.delete(number);
+    }
+    for (let number = 0; number < 2 ** 14; number++) {
+      const slot = table.find(`key ${number}`);
+      expect(slot !== NO_SLOT && table.keyOf(slot) === `key ${number}`).toBe(there.has(number));
+    }
+    expect(table.count).toBe(there.size);
+  });
+
   it("keeps numbers of 32 and 53 bits", () => {
-    const table = new IndexTable();
+    const table = new IndexTable(7);
     const slot = table.insert("key", row(65_535, 1_900_000_000_000, 4_000_000_002));
     expect(table.row(slot)).toEqual(row(65_535, 1_900_000_000_000, 4_000_000_002));
     expect(table.isAt(slot, 4_000_000_000, 4_000_000_001)).toBe(true);

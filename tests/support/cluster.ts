@@ -1,0 +1,77 @@
+/** A cluster of nodes inside this process, on loopback and free ports, with folders that go away. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type RunningNode, startNode } from "../../src/local/serve.ts";
+
+export interface TestCluster {
+  readonly dir: string;
+  readonly clusterFile: string;
+  readonly urls: readonly string[];
+  start(id: string): Promise<void>;
+  stop(id: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface TestClusterOptions {
+  readonly tokensFile?: string;
+  readonly timing?: Readonly<Record<string, number>>;
+}
+
+/** Ports that were free a moment ago, all at once so that they differ. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve) => {
+          server.listen(0, "127.0.0.1", () => {
+            const address = server.address();
+            resolve(typeof address === "object" && address !== null ? address.port : 0);
+          });
+        }),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+export async function startCluster(
+  count: number,
+  options: TestClusterOptions = {},
+): Promise<TestCluster> {
+  const dir = mkdtempSync(join(tmpdir(), "starling-test-"));
+  const ports = await freePorts(count);
+  const members = ports.map((port, i) => ({
+    id: `r${i + 1}`,
+    zone: ["a", "b", "c"][i % 3],
+    url: `http://127.0.0.1:${port}`,
+  }));
+  const clusterFile = join(dir, "cluster.json");
+  const { timing = {}, tokensFile } = options;
+  const config = { name: "test", partitions: 64, n: Math.min(3, count), members, timing };
+  writeFileSync(clusterFile, JSON.stringify(config));
+  const running = new Map<string, RunningNode>();
+  const start = async (id: string): Promise<void> => {
+    const log = (): void => {};
+    running.set(id, await startNode({ clusterFile, id, dataDir: join(dir, id), tokensFile, log }));
+  };
+  const stop = async (id: string): Promise<void> => {
+    const node = running.get(id);
+    running.delete(id);
+    await node?.close();
+  };
+  await Promise.all(members.map(({ id }) => start(id)));
+  return {
+    dir,
+    clusterFile,
+    urls: members.map(({ url }) => url),
+    start,
+    stop,
+    close: async () => {
+      await Promise.all([...running.keys()].map(stop));
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}

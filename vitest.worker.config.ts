@@ -1,0 +1,24 @@
+import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
+import { defineConfig } from "vitest/config";
+
+const reportDir = process.env["STARLING_TEST_REPORT"];
+
+export default defineConfig({
+  plugins: [
+    cloudflareTest({
+      wrangler: { configPath: "./wrangler.toml" },
+      miniflare: {
+        bindings: {
+          STARLING_SECRET: "a secret for tests alone",
+          STARLING_OPEN_ON_LOOPBACK: "true",
+        },
+      },
+    }),
+  ],
+  test: {
+    include: ["tests/worker/**/*.test.ts"],
+    testTimeout: 60_000,
+    reporters: reportDir === undefined ? ["default"] : ["default", "json"],
+    ...(reportDir === undefined ? {} : { outputFile: { json: `${reportDir}/worker.json` } }),
+  },
+});
