@@ -73,7 +73,7 @@ const refusals: Readonly<Record<number, string>> = {
   [UNUSED]: "a byte that starts nothing",
 };
 
-/** A length of 1, 2 or 4 bytes, most significant first; past the end it reads as too long. */
+/** A length of 0, 1, 2 or 4 bytes, most significant first; past the end it reads as too long. */
 function lengthAt(bytes: Uint8Array, at: number, size: number): number {
   if (at + size > bytes.length) return Number.MAX_SAFE_INTEGER;
   let length = 0;
@@ -102,8 +102,7 @@ export function scanFault(bytes: Uint8Array, limits: ScanLimits): string | null 
     const kind = kinds[head] as number;
     if (kind > LIST) return refusals[kind] as string;
     const lengthSize = lengthSizes[head] as number;
-    const declared = lengthSize === 0 ? 0 : lengthAt(bytes, at + 1, lengthSize);
-    const size = declared + (fixedSizes[head] as number);
+    const size = lengthAt(bytes, at + 1, lengthSize) + (fixedSizes[head] as number);
     at += 1 + lengthSize;
     nodes++;
     pending--;
