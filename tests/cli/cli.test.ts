@@ -1,0 +1,188 @@
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { isSafePath } from "../../src/cli/export.ts";
+import { keyPath } from "../../src/cli/http.ts";
+import { freePorts, startCluster, type TestCluster } from "../support/cluster.ts";
+
+const BIN = fileURLToPath(new URL("../../bin/starling.js", import.meta.url));
+
+interface Ran {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function run(args: readonly string[], input = ""): Promise<Ran> {
+  const child = spawn(process.execPath, [BIN, ...args], {
+    env: { ...process.env, STARLING_URL: "", NO_COLOR: "1" },
+  });
+  let out = "";
+  let err = "";
+  child.stdout.setEncoding("latin1").on("data", (text: string) => {
+    out += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    err += text;
+  });
+  child.stdin.end(input);
+  return new Promise((resolve) => child.on("close", (code) => resolve({ code, out, err })));
+}
+
+describe("the command line", () => {
+  let cluster: TestCluster;
+  let dir = "";
+  let at: readonly string[] = [];
+  beforeAll(async () => {
+    cluster = await startCluster(3);
+    dir = mkdtempSync(join(tmpdir(), "starling-test-"));
+    at = ["--url", cluster.urls[0] as string];
+  });
+  afterAll(async () => {
+    await cluster.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  it("puts, gets, explains and deletes", async () => {
+    const put = await run(["put", "cli", "a/b", "--w", "all", "--json", ...at], "bytes\u0000");
+    expect(put.code).toBe(0);
+    const { status, context } = JSON.parse(put.out) as { status: number; context: string };
+    expect(status).toBe(201);
+    const other = ["--url", cluster.urls[1] as string];
+    const get = await run(["get", "cli", "a/b", "--r", "1", "--context", context, ...other]);
+    expect(get).toEqual({ code: 0, out: "bytes\u0000", err: "" });
+    const explained = await run(["explain", "cli", "a/b", ...at]);
+    expect(explained.out).toMatch(/r1 +primary/);
+    expect((await run(["delete", "cli", "a/b", ...at])).code).toBe(0);
+    const gone = await run(["get", "cli", "a/b", ...at]);
+    expect(gone.code).toBe(1);
+    expect(gone.err).toMatch(/^starling: .*not-found.*\n$/);
+  });
+
+  it("says in one line what is wrong, with the right exit status", async () => {
+    const usage = [
+      ["get", "cli"],
+      ["fly"],
+      ["get", "cli", "k", "--colour", "red"],
+      ["dev", "--port", "x"],
+    ];
+    for (const args of usage) expect([args, (await run(args)).code]).toEqual([args, 2]);
+    const bad = await run(["get", "cli", "k", "--r", "9", ...at]);
+    expect(bad.code).toBe(1);
+    expect(bad.err).toContain("invalid-option");
+    expect(bad.err.trim().split("\n")).toHaveLength(1);
+    const [port] = await freePorts(1);
+    const nobody = await run(["status", "--url", `http://127.0.0.1:${port}`]);
+    expect(nobody.code).toBe(1);
+    expect(nobody.err).toContain("ECONNREFUSED");
+  });
+
+  it("imports a tree, goes on where it stopped, and exports it again", async () => {
+    const tree = join(dir, "tree");
+    const files: Record<string, string | Uint8Array> = {
+      "index.html": "<p>",
+      "with space/ü %41.txt": "text",
+      "empty.bin": "",
+      "deep/er/data.json": "{}",
+      "large.bin": new Uint8Array(1_048_577),
+    };
+    for (const [name, content] of Object.entries(files)) {
+      mkdirSync(join(tree, name, ".."), { recursive: true });
+      writeFileSync(join(tree, name), content);
+    }
+    symlinkSync("index.html", join(tree, "link"));
+    const first = await run(["import", tree, "tree", "--json", ...at]);
+    expect(first.code).toBe(1);
+    const report = JSON.parse(first.out) as { stored: number; leftOut: { file: string }[] };
+    expect(report.stored).toBe(4);
+    expect(report.leftOut.map(({ file }) => file).sort()).toEqual(["large.bin", "link"]);
+    rmSync(join(tree, "link"));
+    const again = await run(["import", tree, "tree", "--json", "--allow-too-large", ...at]);
+    expect(again.code).toBe(0);
+    expect(JSON.parse(again.out)).toMatchObject({ stored: 0, unchanged: 4 });
+    const html = await fetch(`${cluster.urls[2]}/v1/kv/tree/index.html`);
+    expect(html.headers.get("content-type")).toBe("text/html");
+    const copy = join(dir, "copy");
+    const exported = await run(["export", "tree", copy, "--url", cluster.urls[1] as string]);
+    expect(exported.code).toBe(0);
+    for (const [name, content] of Object.entries(files)) {
+      if (name === "large.bin") continue;
+      expect(readFileSync(join(copy, name))).toEqual(Buffer.from(content as string));
+    }
+  });
+
+  it("never writes outside the folder, whatever a key is", async () => {
+    const base = cluster.urls[0] as string;
+    for (const key of ["a%2F..%2F..%2Fescaped", "%2Fetc%2Fescaped", "nul%00", "fine"]) {
+      await fetch(`${base}/v1/kv/hostile/${key}`, { method: "PUT", body: "x" });
+    }
+    const out = join(dir, "hostile", "inner");
+    const exported = await run(["export", "hostile", out, "--json", ...at]);
+    expect(exported.code).toBe(1);
+    const { written, leftOut } = JSON.parse(exported.out) as {
+      written: number;
+      leftOut: unknown[];
+    };
+    expect([written, leftOut.length]).toEqual([1, 3]);
+    expect(readFileSync(join(out, "fine"), "utf8")).toBe("x");
+  });
+
+  it("shows the cluster", async () => {
+    const status = await run(["status", ...at]);
+    expect(status.out).toMatch(/cluster test, ring version 1, 64 partitions/);
+    expect(status.out).not.toContain("\u001b");
+    const ring = JSON.parse((await run(["ring", "--json", ...at])).out) as { partitions: number };
+    expect(ring.partitions).toBe(64);
+    const repaired = JSON.parse((await run(["repair", "--json", ...at])).out) as object;
+    expect(Object.keys(repaired)).toContain("exchanges");
+  });
+});
+
+describe("starling cluster", () => {
+  it("starts nodes that end with it, and keep what was stored", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "starling-test-"));
+    const [port = 0] = await freePorts(1);
+    // Three ports in a row above this one; a clash fails loudly, with the port's name.
+    const base = 20_000 + (port % 30_000);
+    const args = ["cluster", "--nodes", "3", "--base-port", String(base), "--data", dir];
+    const url = `http://127.0.0.1:${base + 2}/v1/kv/n/k`;
+    try {
+      for (const body of ["first", "second"]) {
+        const child = spawn(process.execPath, [BIN, ...args], {
+          stdio: ["ignore", "pipe", "ignore"],
+        });
+        const ended = new Promise((resolve) => child.on("exit", resolve));
+        await new Promise<void>((resolve) => {
+          child.stdout.on("data", (text: Buffer) => text.includes("curl") && resolve());
+        });
+        if (body === "second") expect(await (await fetch(url)).text()).toBe("first");
+        expect((await fetch(url, { method: "PUT", body })).status).toBe(
+          body === "first" ? 201 : 204,
+        );
+        child.kill("SIGINT");
+        expect(await ended).toBe(0);
+        await expect(fetch(url)).rejects.toThrow();
+      }
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+});
+
+describe("paths and keys", () => {
+  it("keep to the folder", () => {
+    for (const key of ["a", "a/b", "...", ".hidden", "a b/ü"]) expect(isSafePath(key)).toBe(true);
+    for (const key of ["", "/a", "a/", "a//b", ".", "..", "a/../b", "a\\b", "a\0"]) {
+      expect([key, isSafePath(key)]).toEqual([key, false]);
+    }
+  });
+
+  it("escape what a URL would resolve", () => {
+    expect(keyPath("n", "a/b c")).toBe("/v1/kv/n/a/b%20c");
+    expect(new URL(keyPath("n", "a/../b"), "http://h").pathname).toBe("/v1/kv/n/a%2F..%2Fb");
+    expect(() => keyPath("n", "..")).toThrow();
+  });
+});

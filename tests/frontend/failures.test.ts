@@ -1,0 +1,83 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import xxhash from "xxhash-wasm";
+import type { Failure, FailureCode } from "../../core/failure.ts";
+import { KeyedHash } from "../../core/keyed-hash.ts";
+import { parseClusterConfig } from "../../ring/cluster-config.ts";
+import { bootstrapRing, Ring } from "../../ring/ring.ts";
+import { createApp } from "../../src/frontend/app.ts";
+import { noTokens } from "../../src/frontend/auth.ts";
+import type { Backend } from "../../src/frontend/backend.ts";
+
+const defaults = {
+  n: 3,
+  r: "quorum",
+  w: "quorum",
+  dw: "quorum",
+  ttl: null,
+  maxValueBytes: 1000,
+  maxBytes: null,
+  trustedContent: false,
+} as const;
+
+let ring: Ring;
+beforeAll(async () => {
+  const members = [1, 2, 3].map((i) => ({ id: `r${i}`, url: `http://127.0.0.1:${i}` }));
+  const config = parseClusterConfig({ name: "t", partitions: 8, n: 3, members });
+  ring = new Ring(bootstrapRing(config, "7"), await xxhash());
+});
+
+/** An app in front of a cluster that fails every operation in one way. */
+async function ask(method: string, failure: Failure | Error): Promise<Response> {
+  const backend: Backend = {
+    now: () => Date.now(),
+    view: () => ({ ring, defaults, namespaces: new Map(), isReachable: () => false }),
+    execute: () =>
+      failure instanceof Error
+        ? Promise.reject(failure)
+        : Promise.resolve({ kind: "failed", failure, context: null }),
+    metrics: () => "",
+  };
+  const secret = new KeyedHash(new Uint8Array(16));
+  const config = { openOnLoopback: true };
+  const app = createApp({ backend, secret, auth: () => noTokens, config });
+  const body = method === "PUT" ? "v" : null;
+  return app.fetch(new Request("http://localhost/v1/kv/n/k", { method, body }));
+}
+
+describe("failures of the cluster", () => {
+  const failures: [FailureCode, number, boolean][] = [
+    ["quorum-unavailable", 503, true],
+    ["context-not-reached", 503, true],
+    ["quorum-timeout", 504, false],
+    ["insufficient-storage", 507, false],
+    ["overloaded", 429, true],
+    ["too-many-siblings", 409, false],
+    ["precondition-failed", 412, false],
+  ];
+  it.each(failures)("%s is %i", async (code, status, retries) => {
+    const failure = { code, detail: "Words.", required: 2, achieved: 1 };
+    for (const method of ["GET", "PUT", "DELETE"]) {
+      const answer = await ask(method, failure);
+      expect(answer.status).toBe(status);
+      expect(answer.headers.has("retry-after")).toBe(retries);
+      const body = (await answer.json()) as Record<string, unknown>;
+      expect(body).toMatchObject({ code, status, required: 2, achieved: 1 });
+      expect(body["type"]).toBe(`https://starling.dev/problems/${code}`);
+      // A write that may have happened says so, and nothing else does.
+      const isUnknown = method !== "GET" && status >= 500;
+      expect(String(body["detail"]).includes("unknown")).toBe(isUnknown);
+    }
+  });
+
+  it("a bug is a 500 that says nothing of its cause", async () => {
+    const silenced = console.error;
+    console.error = () => {};
+    try {
+      const answer = await ask("GET", new Error("secret detail"));
+      expect(answer.status).toBe(500);
+      expect(await answer.text()).not.toContain("secret detail");
+    } finally {
+      console.error = silenced;
+    }
+  });
+});
