@@ -3,8 +3,8 @@
  *
  * Time alone decides nothing (a replica may have been away for longer than any grace period). A
  * round asks **every** member: each must hold either exactly the same knowledge of the key or none
- * at all, and no hint of it. Then nobody has anything that the tombstone still has to cover, and all
- * are told to drop it; each does so only if it has learnt nothing new meanwhile. A member that
+ * at all, and no hint of it. Then nobody has anything that the tombstone still has to cover, and
+ * all are told to drop it; each does so only if it has learnt nothing new meanwhile. A member that
  * cannot be reached stops collection, not service. Who missed the second message collects by itself
  * later, or gets the key back by an exchange and all begin again: dropping is safe, not final.
  *

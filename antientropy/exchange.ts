@@ -8,9 +8,9 @@
  * the differences times the depth, and one message a pair where there are none.
  *
  * Trees are worked off a few at a time and entries in bounded batches, each only when the last one
- * is done: an exchange may stop anywhere, and the next one finds what is left. Everything is a merge
- * and may be repeated. A write that lands meanwhile at worst sends an entry that was on its way
- * already.
+ * is done: an exchange may stop anywhere, and the next one finds what is left. Everything is a
+ * merge and may be repeated. A write that lands meanwhile at worst sends an entry that was on its
+ * way already.
  */
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";

@@ -1,5 +1,6 @@
 /**
- * Hinted handoff: copies that were kept for a replica go home (DeCandia et al., "Dynamo", 2007, 4.6).
+ * Hinted handoff: copies that were kept for a replica go home (DeCandia et al., "Dynamo", 2007,
+ * 4.6).
  *
  * One round serves one target: batch after batch, the next only when the target has the last one on
  * stable storage. A hint is dropped only then, and only if it is still the one that was sent: a

@@ -10,7 +10,8 @@
  * vector's entry when it starts at 1, the others are the cloud, and what becomes contiguous fuses
  * by itself. A hole costs one pair of numbers however far the actor has counted since.
  *
- * Contexts are immutable: every operation returns another one, or the same one when nothing changed.
+ * Contexts are immutable: every operation returns another one, or the same one when nothing
+ * changed.
  */
 import { assert } from "./assert.ts";
 import { type ActorId, isActorId } from "./ids.ts";

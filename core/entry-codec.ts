@@ -1,9 +1,9 @@
 /**
  * An entry as bytes: what a record of the log and a message between replicas hold.
  *
- * `[context, siblings, retries, tenure]`. The tenure is local to the replica that stores the record:
- * the actor under which it mints for this key, and the incarnation in which it took that actor. A
- * receiver ignores it. It travels along because then a stored record can be sent as it is.
+ * `[context, siblings, retries, tenure]`. The tenure is local to the replica that stores the
+ * record: the actor under which it mints for this key, and the incarnation in which it took that
+ * actor. A receiver ignores it. It travels along because then a stored record can be sent as it is.
  */
 import { assert } from "./assert.ts";
 import { CausalContext, type Dot } from "./causal-context.ts";

@@ -1,4 +1,6 @@
-/** Every bound in one place, with its arithmetic beside it. Bytes unless the name says otherwise. */
+/**
+ * Every bound in one place, with its arithmetic beside it. Bytes unless the name says otherwise.
+ */
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -20,8 +22,8 @@ export const LIST_KEYS_MAX = 1000;
 export const VALUE_BYTES_DEFAULT = MIB;
 /**
  * The highest `maxValueBytes` that a namespace may ask for. A record of the Durable Object's SQLite
- * is split over rows of under 2 MB, so its row limit does not bind; memory does: a coordinator holds
- * a value once as it came in and once encoded, for each of some ten requests, within 128 MB.
+ * is split over rows of under 2 MB, so its row limit does not bind; memory does: a coordinator
+ * holds a value once as it came in and once encoded, for each of some ten requests, within 128 MB.
  */
 export const VALUE_BYTES_MAX = 5 * MIB;
 

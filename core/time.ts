@@ -10,7 +10,9 @@ import { assert } from "./assert.ts";
 /** Milliseconds since 1970 by the host's wall clock. */
 export type Millis = number;
 
-/** Milliseconds since 1970 times 1024, plus a logical counter: one safe integer, good until 2248. */
+/**
+ * Milliseconds since 1970 times 1024, plus a logical counter: one safe integer, good until 2248.
+ */
 export type Hlc = number;
 
 const LOGICAL_STEPS = 1024;

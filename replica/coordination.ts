@@ -1,7 +1,8 @@
 /**
- * What coordinators have in common. A coordinator is a small machine for one request: the node feeds
- * it replies, failures and the time, and does what it says (asks, answers). It decides first; others
- * act. It lives on after its answer until the last reply is in, to repair what it saw was behind.
+ * What coordinators have in common. A coordinator is a small machine for one request: the node
+ * feeds it replies, failures and the time, and does what it says (asks, answers). It decides
+ * first; others act. It lives on after its answer until the last reply is in, to repair what it
+ * saw was behind.
  */
 import type { ReplicaId } from "../core/ids.ts";
 import type { Reply, Request } from "../core/messages.ts";

@@ -8,7 +8,8 @@
  * something that the coordinator has not read.
  *
  * Who is asked: as many as the quorum still needs, in the given order; one more for each that
- * fails, answers "I don't know", or is silent for the hedge delay. Fallbacks come last in the order.
+ * fails, answers "I don't know", or is silent for the hedge delay. Fallbacks come last in the
+ * order.
  */
 import { assert } from "../core/assert.ts";
 import type { CausalContext } from "../core/causal-context.ts";

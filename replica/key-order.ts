@@ -2,8 +2,8 @@
  * The keys of one namespace in the order of their UTF-8 bytes, for listings.
  *
  * Built at the first listing from the store's index and kept up to date from then on: new keys wait
- * in a set and are merged in when somebody lists. A store that keeps its keys in order (SQLite) does
- * not need it.
+ * in a set and are merged in when somebody lists. A store that keeps its keys in order (SQLite)
+ * does not need it.
  */
 import { assert } from "../core/assert.ts";
 import { compareUtf8 } from "../core/keys.ts";

@@ -4,8 +4,8 @@
  * The engine is synchronous and owns no file, no thread and no clock. It hands out jobs, lists of
  * disk steps, and hears how they ended:
  *
- *     write… ──▶ staged ──▶ nextFlush() ──▶ (host: write, fdatasync) ──▶ finished(job, …) ─▶ durable
- *                           nextBackground() ──▶ (host, when idle)  ──▶ finished(job, …)
+ *     write… ──▶ staged ──▶ nextFlush() ──▶ (host: write, fdatasync) ──▶ finished(job, …) ─▶
+ * durable                           nextBackground() ──▶ (host, when idle)  ──▶ finished(job, …)
  *
  * The two lanes may run at the same time, each with one job at most: they never touch the same
  * file, and only flushes touch the manifest. `durableSequence` says how far the log is on stable

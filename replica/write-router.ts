@@ -3,8 +3,8 @@
  *
  * The candidates come nearest first, primaries before fallbacks. One that refuses has done
  * nothing: the next is asked as if it were the first. One that is
- * silent, or whose connection broke, may have minted already: the next is told that this is a retry,
- * so that the write's two versions count as one (see core/entry.ts).
+ * silent, or whose connection broke, may have minted already: the next is told that this is a
+ * retry, so that the write's two versions count as one (see core/entry.ts).
  */
 import { assert } from "../core/assert.ts";
 import type { CausalContext } from "../core/causal-context.ts";

@@ -14,11 +14,13 @@ export interface DriverHost {
   /** The wall clock. */
   now(): Millis;
   /**
-   * Sends, or finds out that it cannot: then it calls `unreachable` of the driver, at once or later.
-   * It never throws and never waits.
+   * Sends, or finds out that it cannot: then it calls `unreachable` of the driver, at once or
+   * later. It never throws and never waits.
    */
   send(to: Address, message: Message): void;
-  /** Resolves when all that the store was given so far is durable; rejects when it will never be. */
+  /**
+   * Resolves when all that the store was given so far is durable; rejects when it will never be.
+   */
   flush(): Promise<void>;
 }
 

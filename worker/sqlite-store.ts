@@ -1,12 +1,14 @@
 /**
  * The store of a replica in its Durable Object: SQLite, one row a key. The platform's own log and
  * output gate are the write-ahead log: nothing leaves the object before the writes that led to it
- * are confirmed, and all writes of one turn are one transaction.
+ * are confirmed.
  *
- * A row holds at most 2 MB, so a larger record goes on in rows of `overflow`. Keys are blobs: SQLite
- * then orders them by their UTF-8 bytes, and a NUL is a byte like any other. Nothing is kept in
- * memory but the number of hints, so that a read without any costs one row.
+ * The index lives in SQL and not in a Map, because an object has 128 MB of memory and up to 10 GB of
+ * storage. What is billed is rows: a read costs one; a write costs one for the record, one for the
+ * totals when they change, one for each index that changes (the partition's for a new key, the due
+ * time's when there is one); tests/worker counts them.
  */
+import { assert } from "../core/assert.ts";
 import type {
   EntryRecord,
   EntrySummary,
@@ -15,9 +17,34 @@ import type {
   StoreHealth,
   StoreKey,
 } from "../core/store.ts";
+import { SqliteHints } from "./sqlite-hints.ts";
+import {
+  blobIn,
+  blobOf,
+  endOf,
+  keyBlob,
+  keyIn,
+  numberIn,
+  Overflow,
+  type Row,
+  rowsOf,
+  type Sql,
+} from "./sqlite-rows.ts";
 
-/** Below the 2 MB of a row, with room for its other columns. */
-const CHUNK_BYTES_MAX = 1_900_000;
+export interface SqliteStoreOptions {
+  /** Above this size the store is full: an object ends at 10 GB, and a delete needs room too. */
+  readonly byteCountMax?: number;
+  /** A word of the operator's: with another one than last time, the past counts as lost. */
+  readonly generation?: string;
+}
+
+const BYTE_COUNT_MAX = 9_500_000_000;
+/** The size is asked for again after this many bytes were written: it costs a statement. */
+const MEASURE_EVERY_BYTES = 1_000_000;
+/** Rows of a partition that are in memory at once. */
+const PAGE_COUNT = 500;
+const FORMAT = "format";
+const FORMAT_VERSION = 1;
 
 const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS entries (
@@ -25,245 +52,204 @@ const SCHEMA = [
      due_at INTEGER NOT NULL, byte_count INTEGER NOT NULL, bytes BLOB NOT NULL) WITHOUT ROWID`,
   "CREATE INDEX IF NOT EXISTS entries_part ON entries (part)",
   "CREATE INDEX IF NOT EXISTS entries_due ON entries (due_at) WHERE due_at > 0",
-  `CREATE TABLE IF NOT EXISTS hints (
-     target TEXT NOT NULL, key BLOB NOT NULL, seq INTEGER NOT NULL, bytes BLOB NOT NULL,
-     PRIMARY KEY (target, key)) WITHOUT ROWID`,
-  "CREATE INDEX IF NOT EXISTS hints_key ON hints (key)",
-  `CREATE TABLE IF NOT EXISTS overflow (
-     owner BLOB NOT NULL, piece INTEGER NOT NULL, bytes BLOB NOT NULL,
-     PRIMARY KEY (owner, piece)) WITHOUT ROWID`,
   "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID",
-  `CREATE TABLE IF NOT EXISTS leaf_sums (
-     tree INTEGER NOT NULL, leaf INTEGER NOT NULL, sum INTEGER NOT NULL,
-     PRIMARY KEY (tree, leaf)) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS totals (
+     id INTEGER PRIMARY KEY, key_count INTEGER NOT NULL, byte_count INTEGER NOT NULL)`,
 ];
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-const blobOf = (bytes: Uint8Array): ArrayBuffer =>
-  bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
-const keyBlob = (key: string): ArrayBuffer => blobOf(encoder.encode(key));
-const keyText = (blob: ArrayBuffer): string => decoder.decode(blob);
-
-type Row = Record<string, ArrayBuffer | string | number | null>;
-
-/** Where the pieces of a record beyond its first are kept; entries and hints do not collide. */
-const ownerOf = (space: string, key: StoreKey): ArrayBuffer => keyBlob(`${space}\0${key}`);
+const ownerOf = (key: StoreKey): string => `\0${key}`;
 
 export class SqliteStore implements Store {
   readonly recovery: Recovery;
-  readonly #sql: SqlStorage;
-  #hintCount: number;
-  #hintSequence: number;
-  #health: StoreHealth = "writable";
+  readonly #sql: Sql;
+  readonly #overflow: Overflow;
+  readonly #hints: SqliteHints;
+  readonly #byteCountMax: number;
+  #totals = { keyCount: 0, byteCount: 0 };
+  #unmeasuredBytes = 0;
+  #isFull: boolean;
 
-  constructor(sql: SqlStorage) {
+  /** @throws Error when the storage was written by a version of another format */
+  constructor(sql: Sql, options: SqliteStoreOptions = {}) {
+    const { byteCountMax = BYTE_COUNT_MAX, generation = "" } = options;
     this.#sql = sql;
+    this.#byteCountMax = byteCountMax;
     for (const statement of SCHEMA) sql.exec(statement);
-    // What is confirmed here is never lost: whoever finds its own records goes on as it was.
-    const clean = this.#rows("SELECT 1 FROM meta LIMIT 1").length > 0;
+    this.#overflow = new Overflow(sql);
+    this.#hints = new SqliteHints(sql, this.#overflow);
+    const clean = this.#checkFormat(generation);
     this.recovery = { clean, tornByteCount: 0, corruptCount: 0, lostKeys: [] };
-    const [hints] = this.#rows("SELECT COUNT(*) AS n, COALESCE(MAX(seq), 0) AS seq FROM hints");
-    this.#hintCount = Number(hints?.["n"] ?? 0);
-    this.#hintSequence = Number(hints?.["seq"] ?? 0);
+    const [totals] = rowsOf(sql, "SELECT key_count, byte_count FROM totals");
+    if (totals !== undefined) {
+      const keyCount = numberIn(totals, "key_count");
+      this.#totals = { keyCount, byteCount: numberIn(totals, "byte_count") };
+    }
+    this.#isFull = sql.databaseSize >= byteCountMax;
   }
 
+  /** A statement that fails is no state of the store: it ends the object (see AtomicNode). */
   health(): StoreHealth {
-    return this.#health;
+    if (this.#isFull || this.#unmeasuredBytes >= MEASURE_EVERY_BYTES) {
+      this.#unmeasuredBytes = 0;
+      this.#isFull = this.#sql.databaseSize >= this.#byteCountMax;
+    }
+    return this.#isFull ? "full" : "writable";
   }
 
   readEntry(key: StoreKey): Uint8Array | undefined {
-    const [row] = this.#rows("SELECT byte_count, bytes FROM entries WHERE key = ?", keyBlob(key));
-    if (row === undefined) return undefined;
-    return this.#whole(row["bytes"] as ArrayBuffer, Number(row["byte_count"]), ["", key]);
+    const row = this.#find(key, "byte_count, bytes");
+    return row === undefined ? undefined : this.#overflow.whole(ownerOf(key), row);
   }
 
   summary(key: StoreKey): EntrySummary | undefined {
-    const [row] = this.#rows(
-      "SELECT part, digest, byte_count FROM entries WHERE key = ?",
-      keyBlob(key),
-    );
-    return row === undefined ? undefined : summaryOf(key, row);
+    const row = this.#find(key, "part, digest, byte_count");
+    return row === undefined ? undefined : summaryOf(key, numberIn(row, "part"), row);
   }
 
   writeEntry(key: StoreKey, record: EntryRecord): void {
     const { bytes, partition, digest, dueAt } = record;
-    const first = this.#split(bytes, ["", key]);
-    this.#write(
-      `INSERT INTO entries (key, part, digest, due_at, byte_count, bytes) VALUES (?, ?, ?, ?, ?, ?)
-       ON CONFLICT (key) DO UPDATE SET part = excluded.part, digest = excluded.digest,
-       due_at = excluded.due_at, byte_count = excluded.byte_count, bytes = excluded.bytes`,
-      keyBlob(key),
-      partition,
-      digest,
-      dueAt,
-      bytes.length,
-      first,
-    );
+    const before = this.#find(key, "part, due_at, byte_count");
+    const beforeCount = before === undefined ? 0 : numberIn(before, "byte_count");
+    const first = this.#overflow.write(ownerOf(key), bytes, beforeCount);
+    const values = [digest, bytes.length, first, partition, dueAt] as const;
+    if (before === undefined) {
+      const insert = `INSERT INTO entries (digest, byte_count, bytes, part, due_at, key)
+                      VALUES (?, ?, ?, ?, ?, ?)`;
+      this.#sql.exec(insert, ...values, keyBlob(key));
+    } else {
+      // A column that is named is a row of its index, changed or not: name only those that are.
+      const isPlaced = numberIn(before, "part") === partition;
+      const isTimed = numberIn(before, "due_at") === dueAt;
+      const moved = isPlaced && isTimed ? "" : ", part = ?, due_at = ?";
+      const update = `UPDATE entries SET digest = ?, byte_count = ?, bytes = ?${moved}
+                      WHERE key = ?`;
+      const named = moved === "" ? values.slice(0, 3) : values;
+      this.#sql.exec(update, ...named, keyBlob(key));
+    }
+    this.#count(before === undefined ? 1 : 0, bytes.length - beforeCount);
+    this.#unmeasuredBytes += bytes.length;
   }
 
   dropEntry(key: StoreKey): void {
-    this.#dropPieces(["", key]);
-    this.#write("DELETE FROM entries WHERE key = ?", keyBlob(key));
+    const before = this.#find(key, "byte_count");
+    if (before === undefined) return;
+    const byteCount = numberIn(before, "byte_count");
+    this.#overflow.drop(ownerOf(key), byteCount);
+    this.#sql.exec("DELETE FROM entries WHERE key = ?", keyBlob(key));
+    this.#count(-1, -byteCount);
   }
 
-  entriesOf(partition: number): Iterable<EntrySummary> {
-    return this.#rows(
-      "SELECT key, part, digest, byte_count FROM entries WHERE part = ?",
-      partition,
-    ).map((row) => summaryOf(keyText(row["key"] as ArrayBuffer), row));
+  /** By pages, so that a large partition is never in memory at once. */
+  *entriesOf(partition: number): Iterable<EntrySummary> {
+    const query = `SELECT key, digest, byte_count FROM entries INDEXED BY entries_part
+                   WHERE part = ? AND key > ? ORDER BY key LIMIT ?`;
+    let after = keyBlob("");
+    for (;;) {
+      const rows = rowsOf(this.#sql, query, partition, after, PAGE_COUNT);
+      for (const row of rows) yield summaryOf(keyIn(row), partition, row);
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < PAGE_COUNT) return;
+      after = blobIn(last, "key");
+    }
   }
 
   due(before: number, countMax: number): readonly StoreKey[] {
     const query =
       "SELECT key FROM entries WHERE due_at > 0 AND due_at <= ? ORDER BY due_at LIMIT ?";
-    return this.#rows(query, before, countMax).map((row) => keyText(row["key"] as ArrayBuffer));
+    return rowsOf(this.#sql, query, before, countMax).map(keyIn);
+  }
+
+  /** The earliest `dueAt` of all entries, in ms since 1970; Infinity when none is ever due. */
+  earliestDue(): number {
+    const query = "SELECT due_at FROM entries WHERE due_at > 0 ORDER BY due_at LIMIT 1";
+    const [row] = rowsOf(this.#sql, query);
+    return row === undefined ? Infinity : numberIn(row, "due_at");
   }
 
   keysAfter(prefix: StoreKey, after: StoreKey, countMax: number): readonly StoreKey[] {
     const query = `SELECT key FROM entries WHERE key >= ? AND key > ? AND key < ?
                    ORDER BY key LIMIT ?`;
-    const rows = this.#rows(query, keyBlob(prefix), keyBlob(after), endOf(prefix), countMax);
-    return rows.map((row) => keyText(row["key"] as ArrayBuffer));
+    const range = [keyBlob(prefix), keyBlob(after), endOf(prefix)] as const;
+    return rowsOf(this.#sql, query, ...range, countMax).map(keyIn);
   }
 
   readHint(target: string, key: StoreKey): Uint8Array | undefined {
-    if (this.#hintCount === 0) return undefined;
-    const query = "SELECT seq, bytes FROM hints WHERE target = ? AND key = ?";
-    const [row] = this.#rows(query, target, keyBlob(key));
-    if (row === undefined) return undefined;
-    return this.#whole(row["bytes"] as ArrayBuffer, null, [target, key]);
+    return this.#hints.read(target, key);
   }
 
   writeHint(target: string, key: StoreKey, bytes: Uint8Array): void {
-    const isNew = this.readHint(target, key) === undefined;
-    const first = this.#split(bytes, [target, key]);
-    if (isNew) this.#hintCount++;
-    this.#hintSequence++;
-    this.#write(
-      `INSERT INTO hints (target, key, seq, bytes) VALUES (?, ?, ?, ?)
-       ON CONFLICT (target, key) DO UPDATE SET bytes = excluded.bytes`,
-      target,
-      keyBlob(key),
-      this.#hintSequence,
-      first,
-    );
+    this.#hints.write(target, key, bytes);
+    this.#unmeasuredBytes += bytes.length;
   }
 
   dropHint(target: string, key: StoreKey): void {
-    if (this.readHint(target, key) === undefined) return;
-    this.#hintCount--;
-    this.#dropPieces([target, key]);
-    this.#write("DELETE FROM hints WHERE target = ? AND key = ?", target, keyBlob(key));
+    this.#hints.drop(target, key);
   }
 
   hintCounts(): ReadonlyMap<string, number> {
-    if (this.#hintCount === 0) return new Map();
-    const rows = this.#rows("SELECT target, COUNT(*) AS n FROM hints GROUP BY target");
-    return new Map(rows.map((row) => [String(row["target"]), Number(row["n"])]));
+    return this.#hints.counts;
   }
 
   hintedKeys(target: string, countMax: number): readonly StoreKey[] {
-    const query = "SELECT key FROM hints WHERE target = ? ORDER BY seq LIMIT ?";
-    return this.#rows(query, target, countMax).map((row) => keyText(row["key"] as ArrayBuffer));
+    return this.#hints.keysOf(target, countMax);
   }
 
   hintTargets(key: StoreKey): readonly string[] {
-    if (this.#hintCount === 0) return [];
-    const rows = this.#rows("SELECT target FROM hints WHERE key = ?", keyBlob(key));
-    return rows.map((row) => String(row["target"]));
+    return this.#hints.targetsOf(key);
   }
 
   readMeta(name: string): Uint8Array | undefined {
-    const [row] = this.#rows("SELECT bytes FROM meta WHERE name = ?", name);
-    return row === undefined ? undefined : new Uint8Array(row["bytes"] as ArrayBuffer);
+    const [row] = rowsOf(this.#sql, "SELECT bytes FROM meta WHERE name = ?", name);
+    return row === undefined ? undefined : new Uint8Array(blobIn(row, "bytes"));
   }
 
   writeMeta(name: string, bytes: Uint8Array): void {
-    this.#write(
-      `INSERT INTO meta (name, bytes) VALUES (?, ?)
-       ON CONFLICT (name) DO UPDATE SET bytes = excluded.bytes`,
-      name,
-      blobOf(bytes),
-    );
+    const upsert = `INSERT INTO meta (name, bytes) VALUES (?, ?)
+                    ON CONFLICT (name) DO UPDATE SET bytes = excluded.bytes`;
+    this.#sql.exec(upsert, name, blobOf(bytes));
   }
 
-  /** A scan, billed by the row: for operators, not for requests. */
   stats(): { readonly keyCount: number; readonly byteCount: number } {
-    const query = "SELECT COUNT(*) AS n, COALESCE(SUM(byte_count), 0) AS bytes FROM entries";
-    const [row] = this.#rows(query);
-    return { keyCount: Number(row?.["n"] ?? 0), byteCount: Number(row?.["bytes"] ?? 0) };
+    return this.#totals;
   }
 
-  #rows(query: string, ...bindings: (ArrayBuffer | string | number)[]): Row[] {
-    return this.#sql.exec<Row>(query, ...bindings).toArray();
+  #find(key: StoreKey, columns: string): Row | undefined {
+    return rowsOf(this.#sql, `SELECT ${columns} FROM entries WHERE key = ?`, keyBlob(key))[0];
   }
 
-  /** A statement that fails undoes the object's whole turn; the store takes no more until then. */
-  #write(query: string, ...bindings: (ArrayBuffer | string | number)[]): void {
-    try {
-      this.#sql.exec(query, ...bindings);
-    } catch (error) {
-      const isFull = error instanceof Error && /full|SQLITE_FULL|too big/i.test(error.message);
-      this.#health = isFull ? "full" : "failed";
-      throw error;
+  /**
+   * The totals are a row of their own and not a COUNT: a scan of 10 GB would be billed by the row
+   * and take longer than an object is given.
+   */
+  #count(keys: number, bytes: number): void {
+    if (keys === 0 && bytes === 0) return;
+    const keyCount = this.#totals.keyCount + keys;
+    const byteCount = this.#totals.byteCount + bytes;
+    assert(keyCount >= 0 && byteCount >= 0, "no more is dropped than there was");
+    this.#totals = { keyCount, byteCount };
+    const upsert = `INSERT INTO totals (id, key_count, byte_count) VALUES (1, ?, ?)
+      ON CONFLICT (id) DO UPDATE SET key_count = excluded.key_count, byte_count = excluded.byte_count`;
+    this.#sql.exec(upsert, keyCount, byteCount);
+  }
+
+  /**
+   * True when the storage is the one that this replica left: what was confirmed here is never lost,
+   * so whoever finds its own mark goes on as it was. A point-in-time restore takes the mark back
+   * with all the rest, and nothing inside can tell: the operator says so by another generation.
+   */
+  #checkFormat(generation: string): boolean {
+    const mark = `${FORMAT_VERSION} ${generation}`;
+    const stored = this.readMeta(FORMAT);
+    const found = stored === undefined ? "" : new TextDecoder().decode(stored);
+    if (stored !== undefined && !found.startsWith(`${FORMAT_VERSION} `)) {
+      throw new Error(`the storage has format ${found.split(" ")[0]}, not ${FORMAT_VERSION}`);
     }
-  }
-
-  /** The first piece of a record; further ones are written to their own rows. */
-  #split(bytes: Uint8Array, of: readonly [space: string, key: StoreKey]): ArrayBuffer {
-    this.#dropPieces(of);
-    if (bytes.length <= CHUNK_BYTES_MAX) return blobOf(bytes);
-    const owner = ownerOf(...of);
-    for (let at = CHUNK_BYTES_MAX, piece = 1; at < bytes.length; at += CHUNK_BYTES_MAX, piece++) {
-      const chunk = blobOf(bytes.subarray(at, at + CHUNK_BYTES_MAX));
-      this.#write(
-        "INSERT INTO overflow (owner, piece, bytes) VALUES (?, ?, ?)",
-        owner,
-        piece,
-        chunk,
-      );
-    }
-    return blobOf(bytes.subarray(0, CHUNK_BYTES_MAX));
-  }
-
-  #dropPieces(of: readonly [space: string, key: StoreKey]): void {
-    this.#write("DELETE FROM overflow WHERE owner = ?", ownerOf(...of));
-  }
-
-  /** @param byteCount null when only the first piece's length can tell */
-  #whole(
-    first: ArrayBuffer,
-    byteCount: number | null,
-    of: readonly [space: string, key: StoreKey],
-  ): Uint8Array {
-    const isWhole = byteCount === null ? first.byteLength < CHUNK_BYTES_MAX : false;
-    if (isWhole || first.byteLength === byteCount) return new Uint8Array(first);
-    const query = "SELECT bytes FROM overflow WHERE owner = ? ORDER BY piece";
-    const rest = this.#rows(query, ownerOf(...of)).map((row) => row["bytes"] as ArrayBuffer);
-    const pieces = [first, ...rest];
-    const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
-    let at = 0;
-    for (const piece of pieces) {
-      whole.set(new Uint8Array(piece), at);
-      at += piece.byteLength;
-    }
-    return whole;
+    if (found !== mark) this.writeMeta(FORMAT, new TextEncoder().encode(mark));
+    return found === mark;
   }
 }
 
-function summaryOf(key: StoreKey, row: Row): EntrySummary {
-  const digest = Number(row["digest"]);
-  const byteCount = Number(row["byte_count"]);
-  return { key, partition: Number(row["part"]), digest, byteCount };
-}
-
-/** The first key in order that does not start with the prefix; bytes of UTF-8 are below 0xff. */
-function endOf(prefix: StoreKey): ArrayBuffer {
-  const bytes = encoder.encode(prefix);
-  const end = new Uint8Array(bytes.length + 1);
-  end.set(bytes);
-  end[bytes.length] = 0xff;
-  return blobOf(end);
+function summaryOf(key: StoreKey, partition: number, row: Row): EntrySummary {
+  const digest = numberIn(row, "digest");
+  return { key, partition, digest, byteCount: numberIn(row, "byte_count") };
 }

@@ -1,4 +1,6 @@
-/** `starling get / put / delete / explain`: one key, with every option of the contract as a flag. */
+/**
+ * `starling get / put / delete / explain`: one key, with every option of the contract as a flag.
+ */
 import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import type { Command } from "commander";
@@ -126,8 +128,9 @@ function explainText(body: ExplainBody): string {
     entry?.hintFor ?? "-",
   ]);
   const head = ["replica", "role", "reachable", "etag", "live", "tombstone", "bytes", "expires"];
-  const summary = `partition ${body.partition}, n ${body.n}`;
-  return `${summary}, preference list ${body.preferenceList.join(" ")}\n${table([[...head, "hint for"], ...rows])}`;
+  const list = body.preferenceList.join(" ");
+  const summary = `partition ${body.partition}, n ${body.n}, preference list ${list}`;
+  return `${summary}\n${table([[...head, "hint for"], ...rows])}`;
 }
 
 export function addDataCommands(program: Command, endpoint: () => Endpoint): void {

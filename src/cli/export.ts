@@ -133,7 +133,8 @@ export function addExport(program: Command, endpoint: () => Endpoint): void {
         else {
           for (const { key, reason } of leftOut) warn(`left out: ${printable(key)}: ${reason}`);
           say(
-            `${written} written (${bytes} bytes), ${unchanged} unchanged, ${leftOut.length} left out`,
+            `${written} written (${bytes} bytes), ${unchanged} unchanged, ` +
+              `${leftOut.length} left out`,
           );
         }
         if (leftOut.length > 0) process.exitCode = 1;

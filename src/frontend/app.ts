@@ -128,6 +128,7 @@ function makeRoutes(parts: AppParts, metrics: HttpMetrics): readonly Route[] {
       const { namespace, key } = keyPathOf(rest);
       return cluster.explain(namespace, key);
     }),
+    route("/v1/cluster/plan", post, ({ request }) => cluster.plan(request)),
     route("/v1/cluster/anti-entropy", post, ({ request }) => cluster.antiEntropy(request)),
     route("/v1/cluster/handoff", post, () => cluster.handoff()),
     route("/metrics", get, () => answerText(metrics.text() + backend.metrics())),

@@ -1,4 +1,6 @@
-/** Reading what a client sends: bounded while it streams in, and stored as it is, never inflated. */
+/**
+ * Reading what a client sends: bounded while it streams in, and stored as it is, never inflated.
+ */
 
 import type { Content } from "../../core/entry.ts";
 import {

@@ -4,6 +4,7 @@ import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { NamespaceSettings, Operation, ReplicaReport, Result } from "../../core/operations.ts";
 import { checkSettings } from "../../ring/cluster-document.ts";
+import { changedMembers, planChange } from "../../ring/plan.ts";
 import type { Backend } from "./backend.ts";
 import { contextToToken } from "./context-token.ts";
 import { settingsOf } from "./data-plane.ts";
@@ -100,6 +101,14 @@ export class ClusterPlane {
     const operation = { kind: "anti-entropy", replica: replica as string | null } as const;
     const { kind: _, ...totals } = await this.#run(operation, "compared");
     return Response.json({ ...totals, ms: Math.round(performance.now() - startedAt) });
+  }
+
+  /** What a change of members would move; changes nothing. */
+  async plan(request: Request): Promise<Response> {
+    const { document } = this.#backend.view().ring;
+    const members = changedMembers(document, await readJson(request));
+    if (typeof members === "string") throw new Problem("invalid-request", members);
+    return Response.json(planChange(document, members));
   }
 
   async handoff(): Promise<Response> {

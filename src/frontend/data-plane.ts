@@ -1,4 +1,6 @@
-/** GET, HEAD, PUT and DELETE of one key: from a request to an operation and from its result back. */
+/**
+ * GET, HEAD, PUT and DELETE of one key: from a request to an operation and from its result back.
+ */
 import { etagOf, type Sibling } from "../../core/entry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { storeKey } from "../../core/keys.ts";

@@ -182,7 +182,10 @@ export function readOptions(query: string, header: string | null): RequestOption
   };
 }
 
-/** `s-maxage`, else `max-age`, of a `Cache-Control` header, in ms; what it does not say is undefined. */
+/**
+ * `s-maxage`, else `max-age`, of a `Cache-Control` header, in ms; what it does not say is
+ * undefined.
+ */
 export function ttlFromCacheControl(header: string | null): number | undefined {
   if (header === null) return undefined;
   for (const name of ["s-maxage", "max-age"]) {

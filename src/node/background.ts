@@ -1,7 +1,7 @@
 /**
- * Work that nobody waits for, one table: a name, how often, what to do. Each run is one bounded unit;
- * an interval is counted from the end of the last run, with a jitter so that nodes do not fall into
- * step.
+ * Work that nobody waits for, one table: a name, how often, what to do. Each run is one bounded
+ * unit; an interval is counted from the end of the last run, with a jitter so that nodes do not
+ * fall into step.
  */
 import { assert } from "../../core/assert.ts";
 import type { Prng } from "../../core/prng.ts";

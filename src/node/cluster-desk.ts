@@ -96,8 +96,9 @@ export class ClusterDesk {
   }
 
   /**
-   * Two rounds: first learn what the members know, so that the revision is above any of theirs, then
-   * tell them. Done when a majority has it on stable storage; whoever was away learns by the stamp.
+   * Two rounds: first learn what the members know, so that the revision is above any of theirs,
+   * then tell them. Done when a majority has it on stable storage; whoever was away learns by the
+   * stamp.
    */
   #configure(operation: ConfigureOperation, answer: Answer, now: Millis): void {
     const { knowledge } = this.#host;

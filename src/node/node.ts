@@ -1,7 +1,7 @@
 /**
- * One node, put together: `step(input, now) → effects`, synchronous and deterministic. The same code
- * runs under the Node host's driver, in a Durable Object, in a Worker's frontend (without a replica)
- * and in the simulator.
+ * One node, put together: `step(input, now) → effects`, synchronous and deterministic. The same
+ * code runs under the Node host's driver, in a Durable Object, in a Worker's frontend (without a
+ * replica) and in the simulator.
  *
  * A client's operation starts a coordinator; the coordinator asks replicas; what this process's own
  * replica is asked does not leave it. A peer's request goes to the service, its reply back. Before
@@ -69,7 +69,9 @@ export class Node {
   readonly #desk: ClientDesk;
   readonly #calls: Calls;
   readonly #background: Background;
-  /** What this node asks itself, and other work of this step that must not run inside other work. */
+  /**
+   * What this node asks itself, and other work of this step that must not run inside other work.
+   */
   readonly #later: (() => void)[] = [];
   readonly #flushing = new Map<number, readonly DurableCallback[]>();
   #unflushed: DurableCallback[] = [];
@@ -100,7 +102,9 @@ export class Node {
     return this.#calls.openCount;
   }
 
-  /** Takes one input; what follows from it is in the effects, in the order in which to carry out. */
+  /**
+   * Takes one input; what follows from it is in the effects, in the order in which to carry out.
+   */
   step(input: Input, now: Millis): readonly Effect[] {
     assert(this.#later.length === 0, "a step finishes what it began");
     // A wall clock may be set back; inside the node time never runs backwards.

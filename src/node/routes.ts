@@ -19,8 +19,8 @@ export interface WriteRoute {
 
 /**
  * For `local_quorum`: a majority of those primaries that lie in the frontend's zone, and only they
- * count. Where none lies there the rules hold as they are, over all zones: no weaker promise is made
- * in silence.
+ * count. Where none lies there the rules hold as they are, over all zones: no weaker promise is
+ * made in silence.
  */
 export function localNeed(
   candidates: readonly Candidate[],

@@ -314,7 +314,8 @@ export class Service {
     const { siblings } = minted.entry;
     if (siblings.length <= before.siblings.length) return null;
     if (siblings.length > SIBLINGS_COUNT_DEFAULT) {
-      const detail = `The key has ${before.siblings.length} siblings. Write with the context given here.`;
+      const count = before.siblings.length;
+      const detail = `The key has ${count} siblings. Write with the context given here.`;
       return failed("too-many-siblings", detail, before, SIBLINGS_COUNT_DEFAULT);
     }
     if (siblings.length > 1 && valueBytes(siblings) > SIBLINGS_BYTES_MAX) {

@@ -707,6 +707,23 @@ function clusterPlane(): void {
     expect(new Set(ring.assignment.map((list) => list.length))).toEqual(new Set([3]));
   });
 
+  it("says what a change of members would move, and changes nothing", async () => {
+    const before = await (await call("/v1/cluster/ring")).text();
+    const plan = (change: unknown): Promise<Response> =>
+      call("/v1/cluster/plan", { method: "POST", body: JSON.stringify(change) });
+    const url = "http://127.0.0.1:1";
+    const planned = await plan({ add: [{ id: "r9", zone: "a", url, weight: 1 }] });
+    expect(planned.status).toBe(200);
+    const body = (await planned.json()) as Record<string, unknown>;
+    expect(body).toMatchObject({ from: 1, to: 2 });
+    expect(body["movedPartitions"]).toBe(body["minimumPossible"]);
+    expect(body["movedPartitions"]).toBeGreaterThan(0);
+    for (const bad of [{ remove: ["r99"] }, { add: [{ id: "r1" }] }, { grow: 1 }]) {
+      expect((await plan(bad)).status).toBe(400);
+    }
+    expect(await (await call("/v1/cluster/ring")).text()).toBe(before);
+  });
+
   it("compares replicas and delivers hints when told to", async () => {
     const body = JSON.stringify({});
     const compared = await call("/v1/cluster/anti-entropy", { method: "POST", body });

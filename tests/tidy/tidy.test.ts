@@ -1,0 +1,113 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import {
+  bans,
+  cycles,
+  deadFiles,
+  FILE_LINES_MAX,
+  FUNCTION_LINES_MAX,
+  functions,
+  layering,
+  type Source,
+  sizes,
+} from "./rules.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const FOLDERS = ["core", "ring", "replica", "antientropy", "src", "worker", "tests", "bench"];
+
+const sources: readonly Source[] = FOLDERS.flatMap((folder) =>
+  readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+    .filter((item) => item.isFile() && item.name.endsWith(".ts"))
+    .map((item) => {
+      const file = join(item.parentPath, item.name);
+      return { path: relative(ROOT, file).replaceAll("\\", "/"), text: readFileSync(file, "utf8") };
+    }),
+);
+const production = sources.filter(({ path }) => !path.startsWith("tests/"));
+/** The in-memory store is what tests and the simulator stand on; it is no part of the program. */
+const FOR_TESTS = ["replica/memory-store.ts"];
+
+describe("the tree is tidy", () => {
+  it("has the files that it should", () => {
+    expect(sources.length).toBeGreaterThan(100);
+  });
+
+  it("imports downwards only, with extensions, and only what every host has", () => {
+    expect(sources.flatMap(layering)).toEqual([]);
+  });
+
+  it("takes no time, chance or promise in the deterministic floors", () => {
+    expect(production.flatMap(bans)).toEqual([]);
+  });
+
+  it("keeps files and lines short", () => {
+    expect(production.flatMap(sizes)).toEqual([]);
+  });
+
+  it("keeps functions short, with few parameters, no any and no default export", () => {
+    expect(production.flatMap(functions)).toEqual([]);
+  });
+
+  it("has no import cycle in the floors, types included", () => {
+    const floors = production.filter(({ path }) => /^(core|ring|replica|antientropy)\//.test(path));
+    expect(cycles(floors)).toEqual([]);
+  });
+
+  it("has no file that nobody uses", () => {
+    const dead = deadFiles(sources).filter((path) => !FOR_TESTS.includes(path));
+    expect(dead).toEqual([]);
+  });
+});
+
+/** A rule that never finds anything proves nothing. */
+describe("the canary", () => {
+  const at = (path: string, text: string): Source => ({ path, text });
+
+  it("dies of each ban", () => {
+    const lines = [
+      "const a = Date.now();",
+      "const b = Math.random();",
+      "setTimeout(f, 1);",
+      "async function c() {}",
+      "const d = Buffer.from(e);",
+      "process.exit();",
+      "new Intl.Collator();",
+    ];
+    for (const line of lines) {
+      expect([line, bans(at("core/x.ts", line)).length]).toEqual([line, 1]);
+      expect(bans(at("src/local/x.ts", line))).toEqual([]);
+    }
+    expect(bans(at("core/x.ts", '// Date\nconst a = "Promise";'))).toEqual([]);
+  });
+
+  it("dies of an import upwards, beside, without extension, or of the host", () => {
+    const imports = [
+      ["core/x.ts", "../ring/ring.ts"],
+      ["replica/x.ts", "../antientropy/exchange.ts"],
+      ["ring/x.ts", "./ring"],
+      ["src/frontend/x.ts", "node:fs"],
+      ["src/x.ts", "../tests/sim/run.ts"],
+    ];
+    for (const [path = "", target] of imports) {
+      expect(layering(at(path, `import { a } from "${target}";`))).toHaveLength(1);
+    }
+  });
+
+  it("dies of size, parameters, any, default exports, cycles and dead files", () => {
+    const long = `const f = () => {\n${"a();\n".repeat(FUNCTION_LINES_MAX)}};`;
+    expect(functions(at("core/x.ts", long))).toHaveLength(1);
+    expect(functions(at("core/x.ts", "function f(a, b, c, d, e) {}"))).toHaveLength(1);
+    expect(functions(at("core/x.ts", "const a: any = 1;"))).toHaveLength(1);
+    expect(functions(at("core/x.ts", "export default 1;"))).toHaveLength(1);
+    expect(sizes(at("core/x.ts", "a;\n".repeat(FILE_LINES_MAX + 1)))).toHaveLength(1);
+    expect(sizes(at("core/x.ts", "a".repeat(101)))).toHaveLength(1);
+    const circle = [
+      at("core/a.ts", 'import type { B } from "./b.ts";'),
+      at("core/b.ts", 'import type { A } from "./a.ts";'),
+    ];
+    expect(cycles(circle)).toHaveLength(1);
+    expect(deadFiles([at("core/a.ts", "")])).toEqual(["core/a.ts"]);
+  });
+});
