@@ -1,0 +1,140 @@
+import { describe, expect, it } from "vitest";
+import { CausalContext } from "../../core/causal-context.ts";
+import { CodecError, decode, encode } from "../../core/codec.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  type Reply,
+  type ReplyOf,
+  type Request,
+  type RequestOf,
+} from "../../core/messages.ts";
+
+const context = CausalContext.empty.with({ actor: "AAAAAAAA", counter: 7 });
+const bytes = new Uint8Array([1, 2, 3]);
+const list = [1, "two", [3, null, true]];
+const key = "demo\0é😀\0";
+
+/** The compiler sees to it that no kind of request is left out. */
+const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
+  ping: { kind: "ping" },
+  read: { kind: "read", key, digestOnly: true },
+  store: { kind: "store", key, entry: bytes, hintFor: "", ack: 2 },
+  coordinate: {
+    kind: "coordinate",
+    key,
+    op: "op00000001",
+    isRetry: false,
+    content: list,
+    ttlMs: 1500,
+    covers: context,
+    ifMatch: ['"tag"'],
+    ifNoneMatch: ["*"],
+    rules: list,
+    zone: "z1",
+  },
+  inspect: { kind: "inspect", key },
+  status: { kind: "status" },
+  document: { kind: "document", document: bytes },
+  deliver: { kind: "deliver", items: [[key, bytes]] },
+  roots: { kind: "roots", trees: list },
+  leaves: { kind: "leaves", trees: list },
+  leafKeys: { kind: "leafKeys", leaves: list },
+  fetch: { kind: "fetch", keys: [key] },
+  exchange: { kind: "exchange" },
+  handoff: { kind: "handoff" },
+  confirm: { kind: "confirm", keys: [key, 9] },
+  collect: { kind: "collect", keys: [] },
+  keys: { kind: "keys", namespace: "demo", prefix: "a", after: "", limit: 1000 },
+};
+
+const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
+  pong: { kind: "pong" },
+  held: { kind: "held", digest: 2 ** 53 - 1, entry: bytes, isUnknown: false },
+  stored: { kind: "stored", durable: true },
+  coordinated: {
+    kind: "coordinated",
+    created: true,
+    entry: bytes,
+    actor: "AAAAAAAA",
+    counter: 7,
+    tally: list,
+  },
+  failed: { kind: "failed", code: "overloaded", detail: "why", numbers: [1, null], context },
+  inspected: { kind: "inspected", entry: null, hints: list },
+  report: { kind: "report", report: list },
+  documented: { kind: "documented", document: bytes },
+  listed: { kind: "listed", keys: list, complete: false },
+  stale: { kind: "stale", document: bytes },
+  rootsDiffer: { kind: "rootsDiffer", trees: list },
+  leafSums: { kind: "leafSums", trees: list },
+  keyDigests: { kind: "keyDigests", leaves: list },
+  fetched: { kind: "fetched", items: list },
+  exchanged: { kind: "exchanged", totals: [1, 2] },
+  confirmed: { kind: "confirmed", keys: [] },
+  collected: { kind: "collected" },
+  handedOff: { kind: "handedOff", delivered: 3, pending: 0 },
+  refused: { kind: "refused", code: "insufficient-storage" },
+};
+
+const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;
+const request = (body: Request): Message => ({ ...envelope, body });
+const reply = (body: Reply): Message => ({ type: "reply", call: 2 ** 40, body });
+
+describe("messages", () => {
+  it.each(Object.values(requests))("a request of kind $kind comes back equal", (body) => {
+    expect(decodeMessage(encodeMessage(request(body)))).toEqual(request(body));
+  });
+
+  it.each(Object.values(replies))("a reply of kind $kind comes back equal", (body) => {
+    expect(decodeMessage(encodeMessage(reply(body)))).toEqual(reply(body));
+  });
+
+  it("carry null where a context or bytes may be missing", () => {
+    const bodies = [
+      reply({ ...replies.held, entry: null }),
+      reply({ ...replies.failed, context: null }),
+      request({ ...requests.coordinate, covers: null }),
+    ];
+    for (const body of bodies) expect(decodeMessage(encodeMessage(body))).toEqual(body);
+  });
+
+  it("number their kinds in the order in which they came to be: new ones only at the end", () => {
+    const codeOf = (message: Message): unknown =>
+      (decode(encodeMessage(message)) as [number, [number]])[1][0];
+    const codes = Object.values(requests).map((body) => codeOf(request(body)));
+    expect(codes).toEqual(codes.map((_, i) => i));
+    const replyCodes = Object.values(replies).map((body) => codeOf(reply(body)));
+    expect(replyCodes).toEqual(replyCodes.map((_, i) => i));
+    expect(codeOf(request(requests.keys))).toBe(16);
+    expect(codeOf(reply(replies.refused))).toBe(18);
+  });
+});
+
+describe("what is no message", () => {
+  const store = [2, key, bytes, "", 2];
+  it.each<[string, unknown]>([
+    ["no list", 1],
+    ["an empty list", []],
+    ["four parts", [1, store, 2, 3]],
+    ["a negative call", [-1, store, 2, 3, ""]],
+    ["a call that is a fraction", [1.5, store, 2, 3, ""]],
+    ["a stamp that is a text", [1, store, "2", 3, ""]],
+    ["no trace", [1, store, 2, 3, null]],
+    ["a kind that nobody knows", [1, [99], 2, 3, ""]],
+    ["a kind that is a fraction", [1, [0.5], 2, 3, ""]],
+    ["a negative kind", [1, [-1], 2, 3, ""]],
+    ["a kind that is a text", [1, ["length"], 2, 3, ""]],
+    ["a body without a kind", [1, [], 2, 3, ""]],
+    ["a field missing", [1, store.slice(0, 4), 2, 3, ""]],
+    ["a field too many", [1, [...store, 0], 2, 3, ""]],
+    ["a key that is a number", [1, [2, 5, bytes, "", 2], 2, 3, ""]],
+    ["an entry that is a text", [1, [2, key, "entry", "", 2], 2, 3, ""]],
+    ["a flag that is a number", [1, [1, key, 1], 2, 3, ""]],
+    ["a reply whose count is negative", [1, [1, -1, null, false]]],
+    ["a reply whose context is malformed", [1, [4, "c", "d", [], ["AAAAAAAA", [2, 1]]]]],
+  ])("is refused: %s", (_, encoded) => {
+    expect(() => decodeMessage(encode(encoded))).toThrow(CodecError);
+  });
+});
