@@ -186,12 +186,15 @@ export function contextShowing(
   return context;
 }
 
-/** When expiry or collection should next look at the entry; 0 for never. */
+/**
+ * From when on nothing of the entry is live, so that collection may look at it; 0 for never: one
+ * value without an end keeps the entry, and with it whatever else is in it.
+ */
 export function dueAt(entry: Entry): Millis {
   let due = 0;
-  for (const sibling of entry.siblings) {
-    const at = sibling.content === null ? millisOfHlc(sibling.time) : sibling.expiresAt;
-    if (at !== 0 && (due === 0 || at < due)) due = at;
+  for (const { content, expiresAt, time } of entry.siblings) {
+    if (content !== null && expiresAt === 0) return 0;
+    due = Math.max(due, content === null ? millisOfHlc(time) : expiresAt);
   }
   return due;
 }

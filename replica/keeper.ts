@@ -154,7 +154,8 @@ export class Keeper {
     for (const sibling of incoming.siblings) this.clock.observe(sibling.time, now);
     const slot = this.#readSlot(key, hintFor);
     const joined = noteAliases(merge(slot.entry, incoming), slot.tenure?.minted ?? []);
-    if (slot.bytes !== null && sameKnowledge(joined, slot.entry)) return;
+    // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest.
+    if (sameKnowledge(joined, slot.entry) && !slot.isUnknown) return;
     this.#writeSlot(key, hintFor, joined, slot.tenure);
     if (hintFor === "") this.#lost.delete(key);
   }

@@ -156,7 +156,9 @@ export class Transport {
       dialling.destroy();
       if (!link.isDialling) return;
       link.isDialling = false;
-      this.#parts.log("peer-unreachable", { peer: link.peer, reason });
+      // Said once for each time that a peer goes away, not for each attempt to reach it.
+      const isNews = link.failedAt === Number.NEGATIVE_INFINITY;
+      if (isNews) this.#parts.log("peer-unreachable", { peer: link.peer, reason });
       this.#fail(link);
     };
     dialling.on("timeout", () => giveUp("no answer in time"));

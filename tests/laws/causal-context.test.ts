@@ -4,7 +4,7 @@ import { CausalContext, type Dot } from "../../core/causal-context.ts";
 import { decode, encode } from "../../core/codec.ts";
 
 /** The naive model: a context is the set of its dots, each written out. */
-type Model = ReadonlySet<string>;
+type Model = Set<string>;
 
 const ACTORS = ["AAAAAAAA", "BBBBBBBB", "CCCCCCCC"];
 const COUNTER_MAX = 14;

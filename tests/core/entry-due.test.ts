@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import { CausalContext } from "../../core/causal-context.ts";
+import { dueAt, type Sibling } from "../../core/entry.ts";
+import { hlcFromMillis } from "../../core/time.ts";
+
+const content = {
+  value: new Uint8Array(1),
+  contentType: "text/plain",
+  contentEncoding: null,
+  contentLanguage: null,
+  contentDisposition: null,
+  metadata: null,
+  tags: [],
+};
+const sibling = (counter: number, more: Partial<Sibling>): Sibling => ({
+  dot: { actor: "abcdefgh", counter },
+  time: hlcFromMillis(1000 * counter),
+  op: `op${counter}`,
+  expiresAt: 0,
+  content,
+  ...more,
+});
+const due = (...siblings: Sibling[]): number =>
+  dueAt({ context: CausalContext.empty, siblings, retries: [] });
+
+describe("when an entry may be collected", () => {
+  it("is never while a value without an end is in it", () => {
+    expect(due(sibling(1, {}))).toBe(0);
+    expect(due(sibling(1, { content: null }), sibling(2, {}))).toBe(0);
+  });
+
+  it("is when the last of its tombstones and values is dead", () => {
+    expect(due(sibling(1, { content: null }))).toBe(1000);
+    expect(due(sibling(1, { content: null }), sibling(2, { expiresAt: 9000 }))).toBe(9000);
+    expect(due(sibling(7, { content: null }), sibling(2, { expiresAt: 3000 }))).toBe(7000);
+  });
+});

@@ -1,0 +1,368 @@
+import { describe, expect, it } from "vitest";
+import { CausalContext } from "../../core/causal-context.ts";
+import { contextShowing, type Entry, emptyEntry, liveSiblings } from "../../core/entry.ts";
+import { decodeEntry } from "../../core/entry-codec.ts";
+import { Prng } from "../../core/prng.ts";
+import { StoreCorruption } from "../../core/store.ts";
+import { CLOCK_SKEW_MS_MAX, hlcFromMillis } from "../../core/time.ts";
+import type { Keeper, Minted, MintRequest, Place } from "../../replica/keeper.ts";
+import { MemoryStore } from "../../replica/memory-store.ts";
+import { KEY, keeperOver, mintRequest, START, sent } from "../laws/replica.ts";
+
+const prng = Prng.fromSeed(11);
+const newKeeper = (store = new MemoryStore()): Keeper => keeperOver(store, prng.fork());
+
+let opCount = 0;
+function put(keeper: Keeper, changes: Partial<MintRequest> = {}, now = START): Minted {
+  const minted = keeper.mint(mintRequest(changes.op ?? `op${++opCount}`, changes), now);
+  keeper.keepMinted(KEY, changes.hintFor ?? "", minted);
+  return minted;
+}
+
+const learn = (keeper: Keeper, entry: Entry, hintFor = "", now = START): void =>
+  keeper.absorb(KEY, sent(entry), hintFor, now);
+const held = (keeper: Keeper): Entry => keeper.hold(KEY).entry;
+const ops = (keeper: Keeper): readonly string[] => held(keeper).siblings.map(({ op }) => op);
+const dotOf = ({ sibling }: Minted): string => `${sibling.dot.actor}.${sibling.dot.counter}`;
+
+/** What a client that was shown these operations of the entry would send back. */
+function shown(entry: Entry, ...names: string[]): CausalContext {
+  const siblings = entry.siblings.filter(({ op }) => names.includes(op));
+  expect(siblings).toHaveLength(names.length);
+  return contextShowing(entry, siblings, START);
+}
+
+class RottenStore extends MemoryStore {
+  isRotten = false;
+
+  override readEntry(key: string): Uint8Array | undefined {
+    if (this.isRotten && key === KEY) throw new StoreCorruption("a bad checksum");
+    return super.readEntry(key);
+  }
+}
+
+describe("a keeper's tenure of a key", () => {
+  it("goes on with the next counter while the replica lives, and over a clean stop", () => {
+    const store = new MemoryStore();
+    const keeper = newKeeper(store);
+    const first = put(keeper);
+    const second = put(keeper);
+    expect(second.sibling.dot).toEqual({ actor: first.sibling.dot.actor, counter: 2 });
+    store.flush();
+    const third = put(newKeeper(store.crash()));
+    expect(third.sibling.dot).toEqual({ actor: first.sibling.dot.actor, counter: 3 });
+  });
+
+  it("ends with an unclean stop: what was minted and lost is never named again", () => {
+    const store = new MemoryStore();
+    const keeper = newKeeper(store);
+    const kept = put(keeper);
+    store.flush();
+    const lost = put(keeper);
+    const again = newKeeper(store.crash());
+    expect(again.incarnation).toBe(keeper.incarnation + 1);
+    const fresh = put(again);
+    expect(fresh.sibling.dot.actor).not.toBe(kept.sibling.dot.actor);
+    expect(fresh.entry.context.covers(lost.sibling.dot)).toBe(false);
+    // The lost write had been sent out: it comes back from a peer and lives beside the new one.
+    learn(again, lost.entry);
+    expect(ops(again).toSorted()).toEqual([lost.sibling.op, fresh.sibling.op].toSorted());
+  });
+
+  it("ends with the record: collected, or never there on an empty disk", () => {
+    const keeper = newKeeper();
+    const { sibling } = put(keeper, { content: null });
+    expect(keeper.collect(KEY, keeper.digest(KEY) ?? 0)).toBe(true);
+    expect(put(keeper).sibling.dot.actor).not.toBe(sibling.dot.actor);
+    expect(put(newKeeper()).sibling.dot.actor).not.toBe(sibling.dot.actor);
+  });
+
+  it("ends with a record that rots; the new write does not claim what was forgotten", () => {
+    const store = new RottenStore();
+    const keeper = newKeeper(store);
+    const first = put(keeper);
+    store.isRotten = true;
+    const second = keeper.mint(mintRequest("after"), START);
+    expect(second.sibling.dot.actor).not.toBe(first.sibling.dot.actor);
+    expect(second.entry.context.covers(first.sibling.dot)).toBe(false);
+  });
+
+  it("ends when a peer knows of mintings that the replica has forgotten: a restored backup", () => {
+    const store = new MemoryStore();
+    const keeper = newKeeper(store);
+    put(keeper);
+    store.flush();
+    const backup = store.crash();
+    const later = [put(keeper), put(keeper)];
+    const restored = newKeeper(backup);
+    expect(restored.incarnation).toBe(keeper.incarnation);
+    // The peer has heard of the first only: the second may be anywhere.
+    learn(restored, (later[0] as Minted).entry);
+    const fresh = put(restored);
+    expect(later.map(dotOf)).not.toContain(dotOf(fresh));
+    expect(fresh.sibling.dot.actor).not.toBe((later[0] as Minted).sibling.dot.actor);
+  });
+
+  it("ends likewise when it is a client's context that knows more", () => {
+    const store = new MemoryStore();
+    const keeper = newKeeper(store);
+    put(keeper);
+    store.flush();
+    const backup = store.crash();
+    const later = put(keeper);
+    const fresh = put(newKeeper(backup), { covers: later.entry.context });
+    expect(fresh.sibling.dot.actor).not.toBe(later.sibling.dot.actor);
+  });
+
+  it("is its own for each hint: a hint that went home takes its actor along", () => {
+    const keeper = newKeeper();
+    const own = put(keeper);
+    const hint = put(keeper, { hintFor: "r9" });
+    expect(hint.sibling.dot.actor).not.toBe(own.sibling.dot.actor);
+    keeper.store.dropHint("r9", KEY);
+    const next = put(keeper, { hintFor: "r9" });
+    expect(next.sibling.dot.actor).not.toBe(hint.sibling.dot.actor);
+  });
+
+  it("numbers hints on while they last, whatever the owner's record says", () => {
+    const keeper = newKeeper();
+    const first = put(keeper, { hintFor: "r9" });
+    const second = put(keeper, { hintFor: "r9" });
+    expect(second.sibling.dot).toEqual({ actor: first.sibling.dot.actor, counter: 2 });
+  });
+});
+
+describe("an operation that was minted twice", () => {
+  it("is overwritten under all its names, once it is under one of them", () => {
+    const [a, b] = [newKeeper(), newKeeper()];
+    const covers = CausalContext.empty;
+    const first = put(a, { op: "twice", covers });
+    const second = put(b, { op: "twice", covers, isRetry: true });
+    put(b, { op: "over", covers: shown(second.entry, "twice") });
+    learn(a, held(b));
+    expect(ops(a)).toEqual(["over"]);
+    learn(b, first.entry);
+    learn(b, held(a));
+    expect(ops(b)).toEqual(["over"]);
+  });
+
+  it("the other way round: a client overwrote the first name, and only the minter can tell", () => {
+    const [a, b] = [newKeeper(), newKeeper()];
+    const covers = CausalContext.empty;
+    const first = put(a, { op: "twice", covers });
+    put(b, { op: "twice", covers, isRetry: true });
+    put(a, { op: "over", covers: shown(first.entry, "twice") });
+    learn(b, held(a));
+    learn(a, held(b));
+    learn(b, held(a));
+    expect([ops(a), ops(b)]).toEqual([["over"], ["over"]]);
+  });
+
+  it("counts as one version for a reader, whose context names both", () => {
+    const [a, b] = [newKeeper(), newKeeper()];
+    const covers = CausalContext.empty;
+    const first = put(a, { op: "twice", covers });
+    const second = put(b, { op: "twice", covers, isRetry: true });
+    learn(a, held(b));
+    const live = liveSiblings(held(a), START);
+    expect(live).toHaveLength(1);
+    const context = contextShowing(held(a), live, START);
+    expect([first, second].every(({ sibling }) => context.covers(sibling.dot))).toBe(true);
+  });
+
+  it("is not lost when it carried no context and the retry replaced the first attempt", () => {
+    const [a, b] = [newKeeper(), newKeeper()];
+    const first = put(a, { op: "plain" });
+    learn(b, first.entry);
+    put(b, { op: "plain", isRetry: true });
+    learn(a, held(b));
+    learn(b, held(a));
+    expect([ops(a), ops(b)]).toEqual([["plain"], ["plain"]]);
+  });
+
+  it("nor takes along what it replaced, when somebody overwrote the first attempt before", () => {
+    const [a, b] = [newKeeper(), newKeeper()];
+    const first = put(a, { op: "plain" });
+    put(a, { op: "other", covers: shown(first.entry, "plain") });
+    learn(b, held(a));
+    put(b, { op: "plain", isRetry: true });
+    learn(a, held(b));
+    learn(b, held(a));
+    expect([ops(a), ops(b)]).toEqual([["plain"], ["plain"]]);
+  });
+});
+
+describe("what a keeper says that it holds", () => {
+  it("is nothing, and costs no record, when a peer had nothing to tell", () => {
+    const store = new MemoryStore();
+    const keeper = newKeeper(store);
+    const before = store.writtenCount;
+    learn(keeper, emptyEntry);
+    learn(keeper, emptyEntry, "r9");
+    expect(keeper.hold(KEY)).toMatchObject({ digest: 0, bytes: null, isUnknown: false });
+    expect(store.writtenCount).toBe(before);
+  });
+
+  it("is its own record joined with its hints, which stay apart", () => {
+    const keeper = newKeeper();
+    put(keeper, { op: "mine" });
+    learn(keeper, put(newKeeper(), { op: "theirs" }).entry, "r9");
+    expect(ops(keeper).toSorted()).toEqual(["mine", "theirs"]);
+    const own = decodeEntry(keeper.own(KEY).bytes as Uint8Array).entry;
+    expect(own.siblings.map(({ op }) => op)).toEqual(["mine"]);
+    const digest = keeper.digest(KEY);
+    expect(digest).toBe(keeper.hold(KEY).digest);
+    keeper.store.dropHint("r9", KEY);
+    expect(keeper.digest(KEY)).not.toBe(digest);
+  });
+
+  it("is stored as it may be sent: the bytes of the record, when there is no hint", () => {
+    const keeper = newKeeper();
+    const { bytes } = put(keeper);
+    expect(keeper.hold(KEY).bytes).toBe(bytes);
+  });
+
+  it("is stored once: knowledge that comes again writes nothing", () => {
+    const store = new MemoryStore();
+    const keeper = newKeeper(store);
+    const { entry } = put(newKeeper());
+    learn(keeper, entry);
+    const before = store.writtenCount;
+    learn(keeper, entry);
+    expect(store.writtenCount).toBe(before);
+  });
+
+  it("is unknown, not nothing, while its record cannot be read", () => {
+    const store = new RottenStore();
+    const keeper = newKeeper(store);
+    put(keeper, { op: "rotten" });
+    const copy = held(keeper);
+    store.isRotten = true;
+    expect(keeper.hold(KEY).isUnknown).toBe(true);
+    expect(keeper.digest(KEY)).toBeNull();
+    expect(keeper.agreesOn(KEY, 5)).toBe(false);
+    store.isRotten = false;
+    learn(keeper, copy);
+    expect(keeper.hold(KEY)).toMatchObject({ isUnknown: false });
+    expect(keeper.digest(KEY)).toBe(keeper.hold(KEY).digest);
+  });
+
+  it("stays unknown after a write of its own, and after a peer that had nothing either", () => {
+    const store = new MemoryStore({ ...new MemoryStore().recovery, lostKeys: [KEY] });
+    const keeper = newKeeper(store);
+    learn(keeper, emptyEntry);
+    expect([keeper.hold(KEY).isUnknown, keeper.digest(KEY)]).toEqual([true, null]);
+    put(keeper, { op: "new" });
+    expect([keeper.hold(KEY).isUnknown, keeper.digest(KEY)]).toEqual([true, null]);
+    expect(ops(keeper)).toEqual(["new"]);
+    // A peer that knows no more than this is a peer that was asked.
+    learn(keeper, held(keeper));
+    expect([keeper.hold(KEY).isUnknown, keeper.digest(KEY) === null]).toEqual([false, false]);
+  });
+});
+
+describe("a keeper's clock", () => {
+  it("puts a write after what it has seen, but does not follow a clock that runs far ahead", () => {
+    const ahead = put(newKeeper(), {}, START + 60_000);
+    const keeper = newKeeper();
+    learn(keeper, ahead.entry);
+    expect(put(keeper).sibling.time).toBeGreaterThan(ahead.sibling.time);
+    const wild = put(newKeeper(), {}, START + 2 * CLOCK_SKEW_MS_MAX);
+    learn(keeper, wild.entry);
+    expect(put(keeper).sibling.time).toBeLessThan(hlcFromMillis(START + CLOCK_SKEW_MS_MAX));
+    expect(keeper.clock.refusedCount).toBe(1);
+  });
+
+  it("gives a deadline by its own time, and none to a tombstone", () => {
+    expect(put(newKeeper(), { ttlMs: 500 }).sibling.expiresAt).toBe(START + 500);
+    expect(put(newKeeper(), { ttlMs: 500, content: null }).sibling.expiresAt).toBe(0);
+  });
+});
+
+describe("collection", () => {
+  it("names what has been dead since before the instant, and only that", () => {
+    const keeper = newKeeper();
+    put(keeper, { ttlMs: 1000 });
+    const [key, digest] = keeper.collectable(START + 1000, 10)[0] ?? [];
+    expect([key, digest]).toEqual([KEY, keeper.digest(KEY)]);
+    expect(keeper.collectable(START + 999, 10)).toEqual([]);
+    put(keeper);
+    expect(keeper.collectable(START + 10_000, 10)).toEqual([]);
+  });
+
+  it("is not held up by tombstones that have a live sibling", () => {
+    const keeper = newKeeper();
+    const covers = CausalContext.empty;
+    for (const key of ["demo\0a", "demo\0b"]) {
+      for (const content of [null, mintRequest("x").content]) {
+        const request = { ...mintRequest(`op${++opCount}`, { covers, content }), key };
+        keeper.keepMinted(key, "", keeper.mint(request, START));
+      }
+    }
+    put(keeper, { content: null }, START + 1000);
+    expect(keeper.collectable(START + 5000, 2).map(([key]) => key)).toEqual([KEY]);
+  });
+
+  it("drops a key only if nothing was learnt of it and no hint of it is here", () => {
+    const keeper = newKeeper();
+    put(keeper, { content: null });
+    const digest = keeper.digest(KEY) as number;
+    expect(keeper.collect(KEY, digest + 1)).toBe(false);
+    learn(keeper, held(keeper), "r9");
+    expect(keeper.agreesOn(KEY, digest)).toBe(false);
+    expect(keeper.collect(KEY, digest)).toBe(false);
+    keeper.store.dropHint("r9", KEY);
+    expect(keeper.agreesOn(KEY, digest)).toBe(true);
+    expect(keeper.collect(KEY, digest)).toBe(true);
+    expect(keeper.digest(KEY)).toBe(0);
+    expect(keeper.agreesOn(KEY, digest)).toBe(true);
+    expect(keeper.collect(KEY, digest)).toBe(false);
+  });
+});
+
+describe("the keys of a namespace", () => {
+  it("come in UTF-8 order, page by page, with what is added and dropped meanwhile", () => {
+    const keeper = newKeeper();
+    const add = (key: string): void => {
+      const request = { ...mintRequest(`op${++opCount}`, { content: null }), key };
+      keeper.keepMinted(key, "", keeper.mint(request, START));
+    };
+    for (const name of ["b", "😀", "\uff5e", "a", "ab"]) add(`demo\0${name}`);
+    add("other\0a");
+    const page = (prefix: string, after: string, count: number): readonly string[] =>
+      keeper.keysAfter(`demo\0${prefix}`, `demo\0${after}`, count).map((key) => key.slice(5));
+    expect(page("", "", 10)).toEqual(["a", "ab", "b", "\uff5e", "😀"]);
+    expect(page("", "ab", 2)).toEqual(["b", "\uff5e"]);
+    expect(page("a", "", 10)).toEqual(["a", "ab"]);
+    add("demo\0aa");
+    keeper.collect("demo\0ab", keeper.digest("demo\0ab") ?? 0);
+    expect(page("a", "", 10)).toEqual(["a", "aa"]);
+  });
+});
+
+describe("changes of what is held", () => {
+  it("are told with the digest before and after, for own records alone; trees rest on it", () => {
+    const store = new MemoryStore();
+    let sum = 0;
+    const tell = (_: Place, { from, to }: { from: number; to: number }): void => {
+      sum += to - from;
+    };
+    const keeper = keeperOver(store, prng.fork(), tell);
+    put(keeper);
+    expect(sum).toBe(keeper.digest(KEY));
+    learn(keeper, put(newKeeper()).entry);
+    expect(sum).toBe(keeper.digest(KEY));
+    learn(keeper, put(newKeeper()).entry, "r9");
+    expect(sum).not.toBe(keeper.digest(KEY));
+    keeper.store.dropHint("r9", KEY);
+    expect(sum).toBe(keeper.digest(KEY));
+    put(keeper, { content: null });
+    keeper.collect(KEY, keeper.digest(KEY) as number);
+    expect(sum).toBe(0);
+    put(keeper);
+    const before = sum;
+    sum = 0;
+    keeper.recount();
+    expect(sum).toBe(before);
+  });
+});
