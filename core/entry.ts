@@ -74,7 +74,7 @@ function joinRetries(a: readonly Retry[], b: readonly Retry[]): readonly Retry[]
   if (a.length === 0) return b;
   const joined = [...a];
   for (const retry of b) {
-    if (!a.some((known) => sameDot(known.dot, retry.dot))) joined.push(retry);
+    if (!joined.some((known) => sameDot(known.dot, retry.dot))) joined.push(retry);
   }
   return joined.sort((x, y) => compareDots(x.dot, y.dot));
 }

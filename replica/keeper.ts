@@ -85,6 +85,16 @@ interface Slot {
   readonly isUnknown: boolean;
 }
 
+/**
+ * Whether somebody knows of more mintings under the slot's tenure than the slot itself does. Then
+ * the record is older than the replica's past (a restored backup, a disk that went back in time),
+ * and nobody can say how many more there were: the tenure is void.
+ */
+function outlived({ entry, tenure }: Slot, context: CausalContext): boolean {
+  if (tenure === null) return false;
+  return context.latest(tenure.actor) > entry.context.latest(tenure.actor);
+}
+
 const emptySlot: Slot = { entry: emptyEntry, tenure: null, bytes: null, isUnknown: false };
 const INCARNATION = "incarnation";
 
@@ -149,15 +159,19 @@ export class Keeper {
     return held.isUnknown ? null : held.digest;
   }
 
-  /** Joins an entry that a peer sent into the record, or into the hint for `hintFor`. */
+  /**
+   * Joins an entry that a peer sent into the record, or into the hint for `hintFor`. A record that
+   * was lost counts as refilled by this, though a write of the replica's own would not do: that one
+   * says nothing of what was there before.
+   */
   absorb(key: StoreKey, incoming: Entry, hintFor: ReplicaId | "", now: Millis): void {
     for (const sibling of incoming.siblings) this.clock.observe(sibling.time, now);
     const slot = this.#readSlot(key, hintFor);
+    const tenure = outlived(slot, incoming.context) ? null : slot.tenure;
     const joined = noteAliases(merge(slot.entry, incoming), slot.tenure?.minted ?? []);
     // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest.
-    if (sameKnowledge(joined, slot.entry) && !slot.isUnknown) return;
-    this.#writeSlot(key, hintFor, joined, slot.tenure);
-    if (hintFor === "") this.#lost.delete(key);
+    if (!sameKnowledge(joined, slot.entry)) this.#writeSlot(key, hintFor, joined, tenure);
+    if (hintFor === "" && !incoming.context.isEmpty) this.#lost.delete(key);
   }
 
   /** What the entry would be after the write, and its bytes; nothing is stored yet. */
@@ -165,13 +179,17 @@ export class Keeper {
     const { key, hintFor, op, content } = request;
     const slot = this.#readSlot(key, hintFor);
     const held = this.hold(key).entry;
-    const tenure = this.#tenureOf(slot) ?? this.#takeTenure(slot);
+    const mayGoOn = request.covers === null || !outlived(slot, request.covers);
+    const tenure = (mayGoOn ? this.#tenureOf(slot) : null) ?? this.#takeTenure(slot);
     const dot = { actor: tenure.actor, counter: held.context.latest(tenure.actor) + 1 };
     const time = this.clock.next(now);
     const expiresAt = request.ttlMs === 0 || content === null ? 0 : now + request.ttlMs;
     const sibling: Sibling = { dot, time, op, expiresAt, content };
     const covers = request.covers ?? held.context;
-    const applied = applyMint(held, { sibling, covers, isRetry: request.isRetry });
+    // Without a context the write covers what is held here, and that may be its own first version:
+    // taken for a retry it would count as overwritten by itself, and be gone. It is a write anew.
+    const isRetry = request.isRetry && request.covers !== null;
+    const applied = applyMint(held, { sibling, covers, isRetry });
     const minted = [{ op, dot, time }, ...tenure.minted]
       .filter((minting) => time - minting.time < MINTED_TIME_MAX)
       .slice(0, MINTED_COUNT_MAX);
@@ -288,7 +306,7 @@ export class Keeper {
           : emptySlot;
       }
       const { entry, tenure } = decodeEntry(bytes);
-      return { entry, tenure, bytes, isUnknown: false };
+      return { entry, tenure, bytes, isUnknown: hintFor === "" && this.#lost.has(key) };
     } catch (error) {
       if (!(error instanceof StoreCorruption)) throw error;
       if (hintFor === "") this.#lost.add(key);

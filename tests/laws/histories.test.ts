@@ -220,14 +220,14 @@ function property(
 
 describe("no write is lost and no sibling is false", () => {
   it("over messages in any order, repeated and lost", () => {
-    fc.assert(property(CALM, 60), runsOf(300));
+    fc.assert(property(CALM, 60), runsOf(150));
   });
 
   it("with hints beside the records, handed off or not", () => {
-    fc.assert(property(HINTS, 60), runsOf(300));
+    fc.assert(property(HINTS, 60), runsOf(150));
   });
 
   it("through crashes that lose what was not durable, an emptied disk, and time", () => {
-    fc.assert(property(FAULTS, 80), runsOf(500));
+    fc.assert(property(FAULTS, 80), runsOf(250));
   });
 });

@@ -1,0 +1,225 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { CausalContext, type Dot } from "../../core/causal-context.ts";
+import {
+  contextShowing,
+  digestOf,
+  type Entry,
+  emptyEntry,
+  etagOf,
+  isLive,
+  liveSiblings,
+  merge,
+  newestFirst,
+  noteAliases,
+  type Retry,
+  type Sibling,
+  sameKnowledge,
+} from "../../core/entry.ts";
+import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
+import { runsOf } from "./model.ts";
+import { hash, mintRequest, START } from "./replica.ts";
+
+/**
+ * Twelve writes, some of which are one operation minted two or three times, some tombstones, some
+ * expired at START. What somebody knows is any part of them: what is seen, and what of it is alive.
+ */
+const OPERATIONS = ["o1", "o1", "o2", "o3", "o3", "o3", "o4", "o5", "o6", "o6", "o7", "o8"];
+const universe: readonly Sibling[] = OPERATIONS.map((op, i) => ({
+  dot: {
+    actor: ["AAAAAAAA", "BBBBBBBB", "CCCCCCCC"][i % 3] as string,
+    counter: 1 + Math.floor(i / 3),
+  },
+  time: START * 1024 + (i % 4),
+  op,
+  expiresAt: i % 5 === 1 ? START : i % 5 === 2 ? START + 1 : 0,
+  content: i % 4 === 3 ? null : mintRequest(op).content,
+}));
+const names = universe.map(({ dot }) => `${dot.actor}.${dot.counter}`);
+const isRetried = (op: string): boolean => OPERATIONS.filter((other) => other === op).length > 1;
+const byDot = (a: { dot: Dot }, b: { dot: Dot }): number =>
+  a.dot.actor === b.dot.actor ? a.dot.counter - b.dot.counter : a.dot.actor < b.dot.actor ? -1 : 1;
+
+/** For each write of the universe: unseen, overwritten or alive, and whether a retry is noted. */
+const entries: fc.Arbitrary<Entry> = fc
+  .array(fc.tuple(fc.constantFrom("unseen", "over", "alive"), fc.boolean()), {
+    minLength: universe.length,
+    maxLength: universe.length,
+  })
+  .map((states) => {
+    let context = CausalContext.empty;
+    const siblings: Sibling[] = [];
+    const retries: Retry[] = [];
+    for (const [i, [state, isNoted]] of states.entries()) {
+      const { dot, op } = universe[i] as Sibling;
+      if (state === "unseen") continue;
+      context = context.with(dot);
+      if (state === "alive") siblings.push(universe[i] as Sibling);
+      if (isNoted && isRetried(op)) retries.push({ op, dot });
+    }
+    const raw = { context, siblings: siblings.sort(byDot), retries: retries.sort(byDot) };
+    // Merged with itself an entry is settled, as all are that a replica stores.
+    return merge(raw, raw);
+  });
+
+const plain = entries.map((entry) => ({ ...entry, retries: [] }));
+const form = (entry: Entry): unknown => [
+  entry.context.encode(),
+  entry.siblings.map(({ dot }) => dot),
+  entry.retries,
+];
+
+describe("the universe of these tests", () => {
+  it("has a name for each of its writes", () => {
+    expect(new Set(names).size).toBe(universe.length);
+  });
+});
+
+describe("merge is a join, noted retries included", () => {
+  it("commutative", () => {
+    fc.assert(
+      fc.property(entries, entries, (a, b) => {
+        expect(form(merge(a, b))).toEqual(form(merge(b, a)));
+      }),
+      runsOf(2000),
+    );
+  });
+
+  it("associative", () => {
+    fc.assert(
+      fc.property(entries, entries, entries, (a, b, c) => {
+        expect(form(merge(merge(a, b), c))).toEqual(form(merge(a, merge(b, c))));
+      }),
+      runsOf(2000),
+    );
+  });
+
+  it("idempotent, and absorbing what it has absorbed", () => {
+    fc.assert(
+      fc.property(entries, entries, (a, b) => {
+        expect(form(merge(a, a))).toEqual(form(a));
+        expect(form(merge(merge(a, b), b))).toEqual(form(merge(a, b)));
+        expect(form(merge(a, emptyEntry))).toEqual(form(a));
+      }),
+      runsOf(2000),
+    );
+  });
+
+  it("that leaves both sides as they were", () => {
+    fc.assert(
+      fc.property(entries, entries, (a, b) => {
+        const before = JSON.stringify([form(a), form(b)]);
+        merge(a, b);
+        expect(JSON.stringify([form(a), form(b)])).toBe(before);
+      }),
+    );
+  });
+
+  it("keeps exactly what neither side has seen overwritten", () => {
+    fc.assert(
+      fc.property(plain, plain, (a, b) => {
+        const over = (entry: Entry, dot: Dot): boolean =>
+          entry.context.covers(dot) && !entry.siblings.some((s) => s.dot === dot);
+        const alive = [...new Set([...a.siblings, ...b.siblings])].filter(
+          ({ dot }) => !over(a, dot) && !over(b, dot),
+        );
+        expect(merge(a, b).siblings).toEqual(alive.sort(byDot));
+      }),
+      runsOf(2000),
+    );
+  });
+});
+
+describe("notes of an operation's further dots", () => {
+  const remembered = fc.subarray(universe.map(({ op, dot }) => ({ op, dot })));
+
+  it("only add: the entry before adds nothing to the one after, and no note comes twice", () => {
+    fc.assert(
+      fc.property(entries, remembered, (entry, memory) => {
+        const noted = noteAliases(entry, memory);
+        expect(form(merge(entry, noted))).toEqual(form(noted));
+        expect(form(noteAliases(noted, memory))).toEqual(form(noted));
+        const dots = noted.retries.map(({ dot }) => `${dot.actor}.${dot.counter}`);
+        expect(new Set(dots).size).toBe(dots.length);
+      }),
+      runsOf(2000),
+    );
+  });
+});
+
+describe("knowledge", () => {
+  it("is the same exactly when the digests are, and survives being stored", () => {
+    fc.assert(
+      fc.property(entries, entries, fc.boolean(), (a, other, isSame) => {
+        const b = isSame ? decodeEntry(encodeEntry(a, null)).entry : other;
+        const isEqual = JSON.stringify(form(a)) === JSON.stringify(form(b));
+        expect(digestOf(a, hash) === digestOf(b, hash)).toBe(isEqual);
+        if (isEqual) expect(sameKnowledge(a, b)).toBe(true);
+      }),
+    );
+  });
+
+  it("does not count as the same when one side has more of it", () => {
+    fc.assert(
+      fc.property(entries, entries, (a, b) => {
+        const joined = merge(a, b);
+        const isEqual = JSON.stringify(form(joined)) === JSON.stringify(form(a));
+        expect(sameKnowledge(joined, a)).toBe(isEqual);
+      }),
+      runsOf(2000),
+    );
+  });
+});
+
+describe("what a reader is shown", () => {
+  it("is what is alive and in time, each operation once, newest first", () => {
+    fc.assert(
+      fc.property(entries, (entry) => {
+        const shown = liveSiblings(entry, START);
+        const live = entry.siblings.filter((s) => s.content !== null && s.expiresAt !== START);
+        expect(new Set(shown.map(({ op }) => op))).toEqual(new Set(live.map(({ op }) => op)));
+        expect(new Set(shown.map(({ op }) => op)).size).toBe(shown.length);
+        for (const [i, sibling] of shown.slice(1).entries()) {
+          expect(newestFirst(shown[i] as Sibling, sibling)).toBeLessThan(0);
+        }
+        expect(liveSiblings({ ...entry, siblings: entry.siblings.toReversed() }, START)).toEqual(
+          shown,
+        );
+      }),
+    );
+  });
+
+  it("comes with a context that covers all but the live ones that were not shown", () => {
+    fc.assert(
+      fc.property(entries, fc.nat(), (entry, pick) => {
+        const live = liveSiblings(entry, START);
+        const shown = live.filter((_, i) => (pick >> i) % 2 === 0);
+        const context = contextShowing(entry, shown, START);
+        const hidden = entry.siblings.filter(
+          (s) => isLive(s, START) && !shown.some(({ op }) => op === s.op),
+        );
+        for (const { dot } of universe) {
+          const isHidden = hidden.some((sibling) => sibling.dot === dot);
+          expect(context.covers(dot)).toBe(entry.context.covers(dot) && !isHidden);
+        }
+      }),
+    );
+  });
+
+  it("has an entity tag that says which versions, whatever their order", () => {
+    const [a, b] = universe as [Sibling, Sibling];
+    expect(etagOf([a, b], hash)).toBe(etagOf([b, a], hash));
+    expect(etagOf([a], hash)).not.toBe(etagOf([b], hash));
+    expect(etagOf([a], hash)).not.toBe(etagOf([a, b], hash));
+    expect(etagOf([a], hash)).toMatch(/^"[0-9a-f]{16}"$/);
+  });
+});
+
+describe("an instant", () => {
+  it("ends a value that has a deadline, and no other", () => {
+    const value = { ...(universe[0] as Sibling), expiresAt: 1000 };
+    expect([isLive(value, 999), isLive(value, 1000)]).toEqual([true, false]);
+    expect(isLive({ ...value, expiresAt: 0 }, Number.MAX_SAFE_INTEGER)).toBe(true);
+    expect(isLive({ ...value, content: null }, 0)).toBe(false);
+  });
+});
