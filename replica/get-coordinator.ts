@@ -13,6 +13,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { CausalContext } from "../core/causal-context.ts";
+import { CodecError } from "../core/codec.ts";
 import { digestOf, type Entry, emptyEntry, merge } from "../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../core/entry-codec.ts";
 import type { Failure } from "../core/failure.ts";
@@ -26,6 +27,7 @@ import type { Millis } from "../core/time.ts";
 import type { Candidate } from "./candidate.ts";
 import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
 import { Quorum } from "./quorum.ts";
+import { WriteBack } from "./write-back.ts";
 
 export interface GetPlan {
   readonly key: StoreKey;
@@ -47,7 +49,8 @@ export type GetOutcome =
 
 interface Answer {
   readonly candidate: Candidate;
-  state: "asked" | "failed" | "answered";
+  /** `unknown`: the replica answered that it may have lost what it had. */
+  state: "asked" | "failed" | "unknown" | "answered";
   digest: Digest;
   wasAskedForEntry: boolean;
 }
@@ -59,12 +62,14 @@ export class GetCoordinator implements Coordinator {
   readonly #entries = new Map<Digest, Entry>([[0, emptyEntry]]);
   #merged: Entry = emptyEntry;
   #deadline: Millis = Infinity;
+  /** Until when replicas that are believed dead are waited for, while nothing else is left. */
+  #patienceAt: Millis = Infinity;
   #hedgeAt: Millis = Infinity;
   #isHedged = false;
   #isFinished = false;
   #isRepaired = false;
-  /** A strict read that found replicas apart: who has acknowledged the joined entry. */
-  #writeBack: Set<ReplicaId> | null = null;
+  /** Of a strict read that found replicas apart. */
+  #writeBack: WriteBack | null = null;
   repairCount = 0;
 
   constructor(plan: GetPlan, out: Outbox<GetOutcome>) {
@@ -75,7 +80,8 @@ export class GetCoordinator implements Coordinator {
 
   get wakeAt(): Millis {
     if (this.isOver) return Infinity;
-    return this.#isFinished ? this.#deadline : Math.min(this.#deadline, this.#hedgeAt);
+    if (this.#isFinished) return this.#deadline;
+    return Math.min(this.#deadline, this.#patienceAt, this.#hedgeAt);
   }
 
   get isOver(): boolean {
@@ -91,37 +97,51 @@ export class GetCoordinator implements Coordinator {
 
   reply(from: ReplicaId, body: Reply, now: Millis): void {
     const answer = this.#answers.get(from);
-    if (answer === undefined) return;
-    if (body.kind === "stored") this.#writeBack?.add(from);
-    else if (body.kind === "held" && !body.isUnknown) this.#take(answer, body);
-    else answer.state = "failed";
+    if (body.kind === "stored") {
+      if (body.durable) this.#writeBack?.stored(from);
+    } else if (body.kind !== "held") this.#fail(from);
+    else if (answer !== undefined) this.#take(answer, body);
     this.#decide(now);
   }
 
   failed(from: ReplicaId, now: Millis): void {
-    const answer = this.#answers.get(from);
-    if (answer === undefined || answer.state === "answered") return;
-    answer.state = "failed";
+    this.#fail(from);
     this.#decide(now);
   }
 
   wake(now: Millis): void {
-    if (now >= this.#deadline) {
+    if (now >= this.#deadline || (!this.#isFinished && now >= this.#patienceAt)) {
       if (!this.#isFinished) this.#giveUp(true);
       this.#repair();
     } else if (!this.#isFinished && now >= this.#hedgeAt) {
       this.#hedgeAt = now + this.#plan.hedgeMs;
-      this.#isHedged = true;
-      this.#askNext(this.#entries.size === 1);
+      this.#hedge();
       this.#decide(now);
     }
   }
 
+  #fail(from: ReplicaId): void {
+    this.#writeBack?.failed(from);
+    const answer = this.#answers.get(from);
+    if (answer?.state === "asked") answer.state = "failed";
+  }
+
+  #hedge(): void {
+    this.#isHedged = true;
+    if (this.#writeBack !== null) return this.#writeBack.hedge();
+    this.#fetchUnread(new Set());
+    this.#askNext(this.#entries.size === 1);
+  }
+
   #take(answer: Answer, held: ReplyOf<"held">): void {
-    answer.state = "answered";
+    answer.state = held.isUnknown ? "unknown" : "answered";
     answer.digest = held.digest;
-    if (held.entry === null || held.digest === 0) return;
-    const { entry } = decodeEntry(held.entry);
+    if (held.isUnknown || held.entry === null || held.digest === 0) return;
+    const entry = decodedOrNull(held.entry);
+    if (entry === null) {
+      answer.state = "failed";
+      return;
+    }
     // Computed here, not believed: a reply's digest and entry must belong together.
     answer.digest = digestOf(entry, this.#plan.hash);
     if (!this.#entries.has(answer.digest)) {
@@ -155,6 +175,13 @@ export class GetCoordinator implements Coordinator {
       .map((answer) => answer.candidate);
   }
 
+  /** Of those, the ones to wait for: a suspect that has sent a digest has shown that it lives. */
+  #expected(): readonly Candidate[] {
+    return this.#outstanding().filter(
+      ({ id, isSuspect }) => !isSuspect || this.#answers.get(id)?.digest !== 0,
+    );
+  }
+
   readonly #isRead = (answer: Answer): boolean => this.#entries.has(answer.digest);
 
   #unasked(): readonly Candidate[] {
@@ -162,34 +189,37 @@ export class GetCoordinator implements Coordinator {
   }
 
   #decide(now: Millis): void {
-    this.#fetchUnread();
+    this.#fetchUnread(this.#digestsOnTheirWay());
     if (this.#isFinished) {
       if (this.#outstanding().length === 0) this.#repair();
       return;
     }
-    if (this.#writeBack !== null) return this.#decideWriteBack();
+    if (this.#writeBack !== null) return this.#decideWriteBack(this.#writeBack);
     const quorum = this.#quorum();
     if (quorum.isMet || this.#isNothingForSure()) return this.#decideSession(quorum, now);
     this.#askAsManyAsNeeded();
     const outstanding = this.#outstanding();
-    if (quorum.couldBeMetWith(outstanding)) this.#limitPatience(quorum, outstanding, now);
+    if (quorum.couldBeMetWith(outstanding)) this.#limitPatience(quorum, now);
     else if (outstanding.length === 0 || this.#plan.rules.notfoundOk) this.#giveUp(false);
   }
 
-  /** Asks for the entries behind digests that nobody has yet sent the contents of. */
-  #fetchUnread(): void {
-    const wanted = new Set<Digest>();
-    for (const answer of this.#answers.values()) {
-      if (answer.state === "asked" && answer.wasAskedForEntry) {
-        // The one that was asked for the value may still send what the digests stand for.
-        if (this.#entries.size === 1 && !this.#isHedged) return;
-        wanted.add(answer.digest);
-      }
+  /** The digests whose entries somebody has been asked for and may yet send. */
+  #digestsOnTheirWay(): Set<Digest> {
+    const digests = new Set<Digest>();
+    for (const { state, wasAskedForEntry, digest } of this.#answers.values()) {
+      if (state === "asked" && wasAskedForEntry) digests.add(digest);
     }
+    return digests;
+  }
+
+  /** Asks for the entries behind digests that nobody has sent, or is about to send. */
+  #fetchUnread(onTheirWay: Set<Digest>): void {
+    // The one that was asked for the value may still send what the digests stand for.
+    if (onTheirWay.has(0) && this.#entries.size === 1 && !this.#isHedged) return;
     for (const answer of this.#answers.values()) {
-      if (answer.state !== "answered" || this.#isRead(answer) || wanted.has(answer.digest))
-        continue;
-      wanted.add(answer.digest);
+      const { state, digest } = answer;
+      if (state !== "answered" || this.#isRead(answer) || onTheirWay.has(digest)) continue;
+      onTheirWay.add(digest);
       answer.state = "asked";
       this.#ask(answer, false);
     }
@@ -204,20 +234,24 @@ export class GetCoordinator implements Coordinator {
     for (const { state, digest, candidate } of this.#answers.values()) {
       if (candidate.isPrimary && state === "answered" && digest === 0) nothing++;
     }
-    return nothing >= (rules.basicQuorum ? majority(rules.n) : Math.max(rules.n, primaries));
+    return nothing >= (rules.basicQuorum ? Math.min(majority(rules.n), primaries) : primaries);
   }
 
   #decideSession(quorum: Quorum, now: Millis): void {
-    const { session, rules, sessionMayBeCollected } = this.#plan;
-    if (session !== null && !this.#merged.context.includes(session)) {
+    const { rules, sessionMayBeCollected } = this.#plan;
+    if (!this.#reachesSession()) {
       for (const candidate of this.#unasked()) this.#askOne(candidate, false);
-      const outstanding = this.#outstanding();
-      if (outstanding.length > 0) return this.#limitPatience(quorum, outstanding, now);
+      if (this.#outstanding().length > 0) return this.#limitPatience(quorum, now);
       const wasCollected = sessionMayBeCollected && this.#allPrimariesAnswered();
       if (!wasCollected) return this.#failSession();
     }
-    if (rules.strict && this.#isBehind().length > 0) return this.#startWriteBack();
+    if (rules.strict && this.#behind().length > 0) return this.#startWriteBack();
     this.#finish(quorum);
+  }
+
+  #reachesSession(): boolean {
+    const { session } = this.#plan;
+    return session === null || this.#merged.context.includes(session);
   }
 
   #allPrimariesAnswered(): boolean {
@@ -226,12 +260,15 @@ export class GetCoordinator implements Coordinator {
       .every(({ id }) => this.#answers.get(id)?.state === "answered");
   }
 
-  /** Primaries that answered with less than what all of them hold together. */
-  #isBehind(): readonly Answer[] {
+  /** Primaries that answered with less than what all of them hold together, or have lost it. */
+  #behind(): readonly ReplicaId[] {
     const digest = this.#mergedDigest();
-    return [...this.#answers.values()].filter(
-      (a) => a.candidate.isPrimary && a.state === "answered" && a.digest !== digest,
-    );
+    return [...this.#answers.values()]
+      .filter(
+        ({ state, ...a }) => state === "unknown" || (state === "answered" && a.digest !== digest),
+      )
+      .filter(({ candidate }) => candidate.isPrimary)
+      .map(({ candidate }) => candidate.id);
   }
 
   #mergedDigest(): Digest {
@@ -239,35 +276,37 @@ export class GetCoordinator implements Coordinator {
   }
 
   #startWriteBack(): void {
-    const behind = new Set(this.#isBehind().map((answer) => answer.candidate.id));
-    this.#writeBack = new Set();
-    for (const { candidate, state } of this.#answers.values()) {
-      const isCurrent = candidate.isPrimary && state === "answered" && !behind.has(candidate.id);
-      if (isCurrent) this.#writeBack.add(candidate.id);
-    }
-    this.#sendMerged(behind, 1);
-    this.#decideWriteBack();
+    const behind = this.#behind();
+    const primaries = this.#plan.candidates.filter((candidate) => candidate.isPrimary);
+    const others = primaries.map(({ id }) => id).filter((id) => !behind.includes(id));
+    const stateOf = (id: ReplicaId): string | undefined => this.#answers.get(id)?.state;
+    this.#writeBack = new WriteBack({
+      entry: this.#merged,
+      required: majority(this.#plan.rules.n),
+      current: others.filter((id) => stateOf(id) === "answered"),
+      behind,
+      spare: others.filter((id) => stateOf(id) === undefined || stateOf(id) === "asked"),
+      send: (to, entry) => this.#send(to, encodeEntry(entry, null), 1),
+    });
+    this.#decideWriteBack(this.#writeBack);
   }
 
-  #decideWriteBack(): void {
-    if ((this.#writeBack?.size ?? 0) >= majority(this.#plan.rules.n)) this.#finish(this.#quorum());
+  #decideWriteBack(writeBack: WriteBack): void {
+    if (writeBack.isMet) this.#finish(this.#quorum());
+    else if (writeBack.isImpossible) this.#giveUp(false);
   }
 
-  #sendMerged(to: Iterable<ReplicaId>, ack: number): void {
-    const entry = encodeEntry(this.#merged, null);
-    for (const id of to) {
-      this.repairCount++;
-      this.#out.ask(id, { kind: "store", key: this.#plan.key, entry, hintFor: "", ack });
-    }
+  #send(to: ReplicaId, entry: Uint8Array, ack: number): void {
+    this.repairCount++;
+    this.#out.ask(to, { kind: "store", key: this.#plan.key, entry, hintFor: "", ack });
   }
 
   #askAsManyAsNeeded(): void {
     const quorum = this.#quorum();
-    for (;;) {
-      const outstanding = this.#outstanding().filter((candidate) => !candidate.isSuspect);
-      if (quorum.couldBeMetWith(outstanding)) return;
-      const isFirst = this.#answers.size === 0;
-      if (!this.#askNext(isFirst)) return;
+    while (!quorum.couldBeMetWith(this.#expected())) {
+      // The value once: from the first, or from the next one when that had none to send.
+      const isOnItsWay = this.#entries.size > 1 || this.#digestsOnTheirWay().size > 0;
+      if (!this.#askNext(!isOnItsWay)) return;
     }
   }
 
@@ -290,34 +329,40 @@ export class GetCoordinator implements Coordinator {
   }
 
   /** When only replicas that are believed dead are left, they get a short while and no more. */
-  #limitPatience(quorum: Quorum, outstanding: readonly Candidate[], now: Millis): void {
-    const healthy = outstanding.filter((candidate) => !candidate.isSuspect);
-    if (quorum.isMet ? healthy.length > 0 : quorum.couldBeMetWith(healthy)) return;
-    this.#deadline = Math.min(this.#deadline, now + SUSPECT_PATIENCE_MS);
+  #limitPatience(quorum: Quorum, now: Millis): void {
+    const expected = this.#expected();
+    const isWorthIt = quorum.isMet ? expected.length > 0 : quorum.couldBeMetWith(expected);
+    const patienceAt = Math.min(this.#patienceAt, now + SUSPECT_PATIENCE_MS);
+    this.#patienceAt = isWorthIt ? Infinity : patienceAt;
   }
 
   #finish(quorum: Quorum): void {
     this.#isFinished = true;
-    this.#out.finish({ ok: true, entry: this.#merged, tally: quorum.tally() });
+    const entry = this.#writeBack?.entry ?? this.#merged;
+    this.#out.finish({ ok: true, entry, tally: quorum.tally() });
     if (this.#outstanding().length === 0) this.#repair();
   }
 
   #giveUp(isLate: boolean): void {
     const quorum = this.#quorum();
-    if (quorum.isMet && this.#plan.session !== null) return this.#failSession();
-    const wereSilent = this.#outstanding().some((candidate) => !candidate.isSuspect);
+    if (quorum.isMet && !this.#reachesSession()) return this.#failSession();
+    const wereSilent = this.#expected().length > 0;
     this.#isFinished = true;
     const isTimeout = isLate && (wereSilent || this.#writeBack !== null);
-    this.#out.finish({
-      ok: false,
-      failure: {
-        code: isTimeout ? "quorum-timeout" : "quorum-unavailable",
-        detail: `The read is short of its quorum: ${quorum.shortfall("answered")}.`,
-        required: quorum.need.count,
-        achieved: quorum.tally().answered,
-      },
-    });
+    const code = isTimeout ? "quorum-timeout" : "quorum-unavailable";
+    this.#out.finish({ ok: false, failure: { code, ...this.#shortfall(quorum) } });
     if (this.#outstanding().length === 0) this.#repair();
+  }
+
+  #shortfall(quorum: Quorum): Omit<Failure, "code"> {
+    if (this.#writeBack === null) {
+      const detail = `The read is short of its quorum: ${quorum.shortfall("answered")}.`;
+      return { detail, required: quorum.need.count, achieved: quorum.tally().answered };
+    }
+    const { required, holdingCount } = this.#writeBack;
+    const numbers = `${holdingCount} of ${required} required primaries hold it`;
+    const detail = `Replicas differ, and too few took what the strict read found: ${numbers}.`;
+    return { detail, required, achieved: holdingCount };
   }
 
   #failSession(): void {
@@ -336,11 +381,22 @@ export class GetCoordinator implements Coordinator {
   #repair(): void {
     if (this.#isRepaired || !this.#isFinished) return;
     this.#isRepaired = true;
-    const behind = this.#isBehind().filter(({ candidate }) => !this.#writeBack?.has(candidate.id));
-    if (behind.length > 0)
-      this.#sendMerged(
-        behind.map(({ candidate }) => candidate.id),
-        0,
-      );
+    if (this.#merged === emptyEntry) return;
+    const isSent = (id: ReplicaId): boolean =>
+      this.#writeBack?.entry === this.#merged && this.#writeBack.wasSent(id);
+    const behind = this.#behind().filter((id) => !isSent(id));
+    if (behind.length === 0) return;
+    const entry = encodeEntry(this.#merged, null);
+    for (const id of behind) this.#send(id, entry, 0);
+  }
+}
+
+/** What a peer sends may be anything; null when it is no entry. */
+function decodedOrNull(bytes: Uint8Array): Entry | null {
+  try {
+    return decodeEntry(bytes).entry;
+  } catch (error) {
+    if (error instanceof CodecError) return null;
+    throw error;
   }
 }

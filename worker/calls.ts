@@ -1,13 +1,22 @@
 /** Calls to other replicas: one RPC to a Durable Object a request, its reply the return value. */
-import { decodeMessage, encodeMessage, type RequestMessage } from "../core/messages.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  type RequestMessage,
+} from "../core/messages.ts";
 import type { Driver } from "../src/driver.ts";
 import type { Knowledge } from "../src/node/knowledge.ts";
-import { type Env, locationHintOf } from "./config.ts";
+import type { Env } from "./config.ts";
+import { locationHintOf } from "./zones.ts";
 
 /**
- * Sends a request and feeds what comes of it to the driver. An RPC that fails is no reply, whatever
- * the reason; an overloaded object in particular must not be asked again at once, and the suspicion
- * that follows sees to that.
+ * Sends a request and feeds what comes of it to the driver; resolves when that is done.
+ *
+ * A call that failed is no reply, whatever the reason. The runtime itself has already tried again
+ * where the object was never reached. Nothing here asks a second time: an error with `.overloaded`
+ * must not be retried, and any other may have done its work. The suspicion that follows sends the
+ * next requests elsewhere, and one of them back as a probe after a pause.
  */
 export async function callReplica(
   at: { readonly env: Env; readonly knowledge: Knowledge; readonly driver: Driver },
@@ -16,14 +25,19 @@ export async function callReplica(
 ): Promise<void> {
   const { REPLICAS } = at.env;
   const hint = locationHintOf(at.knowledge.ring.zoneOf(to));
+  // The hint counts only for the very first call: an object stays where it was made.
   const options = hint === undefined ? {} : { locationHint: hint };
-  const stub = REPLICAS.get(REPLICAS.idFromName(to), options);
-  let bytes: Uint8Array;
+  let reply: Message;
   try {
-    bytes = await stub.exchange(to, encodeMessage(message));
-  } catch {
-    at.driver.unreachable(to, message.call);
-    return;
+    const stub = REPLICAS.get(REPLICAS.idFromName(to), options);
+    reply = decodeMessage(await stub.exchange(to, encodeMessage(message)));
+  } catch (error) {
+    // What an object throws is a fault to be looked at; what the platform throws is weather.
+    if (isRemote(error)) console.error(`replica ${to} failed: ${JSON.stringify(error.message)}`);
+    return at.driver.unreachable(to, message.call);
   }
-  at.driver.receive(to, decodeMessage(bytes));
+  at.driver.receive(to, reply);
 }
+
+const isRemote = (error: unknown): error is Error =>
+  error instanceof Error && "remote" in error && error.remote === true;

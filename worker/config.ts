@@ -4,7 +4,11 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { KeyedHash } from "../core/keyed-hash.ts";
 import { VALUE_BYTES_DEFAULT } from "../core/limits.ts";
 import { Prng } from "../core/prng.ts";
-import { parseClusterConfig } from "../ring/cluster-config.ts";
+import {
+  type ClusterConfig,
+  ClusterConfigError,
+  parseClusterConfig,
+} from "../ring/cluster-config.ts";
 import type { KeyHasher } from "../ring/partition.ts";
 import { bootstrapRing } from "../ring/ring.ts";
 import { Knowledge } from "../src/node/knowledge.ts";
@@ -17,7 +21,12 @@ export interface Env {
   readonly STARLING_NAME?: string;
   readonly STARLING_N?: string;
   readonly STARLING_PARTITIONS?: string;
+  /** How long a request may take that names no timeout, in ms. */
   readonly STARLING_TIMEOUT_MS?: string;
+  /** The zone of every frontend; without it, the one nearest to whom it serves. */
+  readonly STARLING_ZONE?: string;
+  /** To be changed after a point-in-time restore: replicas then mint under a new incarnation. */
+  readonly STARLING_GENERATION?: string;
   /** A secret: contexts, digests, the ring's seed. */
   readonly STARLING_SECRET?: string;
   /** A secret: `{"tokens":[…]}`. */
@@ -26,34 +35,47 @@ export interface Env {
   readonly STARLING_OPEN_ON_LOOPBACK?: string;
 }
 
-/** Zones that are location hints of Durable Objects; others are plain names. */
-const HINTS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
-
-export function locationHintOf(zone: string): DurableObjectLocationHint | undefined {
-  return HINTS.find((hint) => hint === zone);
-}
+export const SECRET_CHARS_MIN = 16;
 
 function derive(secret: Uint8Array, purpose: string, length: number): Uint8Array {
   const encoder = new TextEncoder();
   return hkdf(sha256, secret, encoder.encode("starling"), encoder.encode(purpose), length);
 }
 
-/** @throws ClusterConfigError with one line for vars that cannot work */
-export function knowledgeOf(env: Env, keyHasher: KeyHasher, zone: string): Knowledge {
-  const members = env.STARLING_REPLICAS.split(",").map((item) => {
-    const [id = "", place = ""] = item.trim().split(":");
-    return { id, zone: place === "" ? "default" : place };
+const numberOf = (text: string | undefined, otherwise: number | undefined): number | undefined =>
+  text === undefined ? otherwise : Number(text);
+
+/** @throws ClusterConfigError with one line that names the member and the mend */
+function configOf(env: Env): ClusterConfig {
+  const members = (env.STARLING_REPLICAS ?? "").split(",").map((item) => {
+    const [id = "", zone] = item.trim().split(":");
+    return zone === undefined ? { id } : { id, zone };
   });
-  const config = parseClusterConfig(
-    {
-      name: env.STARLING_NAME ?? "starling",
-      partitions: Number(env.STARLING_PARTITIONS ?? 256),
-      n: Math.min(Number(env.STARLING_N ?? 3), members.length),
-      members,
-    },
-    { needsUrls: false },
-  );
+  const value = {
+    name: env.STARLING_NAME ?? "starling",
+    partitions: numberOf(env.STARLING_PARTITIONS, 256),
+    n: numberOf(env.STARLING_N, Math.min(3, members.length)),
+    members,
+    timing: { requestTimeoutMs: numberOf(env.STARLING_TIMEOUT_MS, 2000) },
+  };
+  return parseClusterConfig(value, { needsUrls: false });
+}
+
+/**
+ * What a node of this deployment knows before it has spoken to any other: ring version 1, made from
+ * the vars by every isolate and every object for itself.
+ *
+ * @param zoneIn the zone of the node among those of the ring
+ * @throws ClusterConfigError with one line for vars that cannot work
+ */
+export function knowledgeOf(
+  env: Env,
+  keyHasher: KeyHasher,
+  zoneIn: (zones: readonly string[]) => string,
+): Knowledge {
+  const config = configOf(env);
   const secret = new TextEncoder().encode(env.STARLING_SECRET ?? "");
+  if (secret.length < SECRET_CHARS_MIN) throw new ClusterConfigError("STARLING_SECRET is not set");
   const seed = new DataView(derive(secret, "ring seed", 8).slice().buffer).getBigUint64(0);
   return new Knowledge({
     document: { ring: bootstrapRing(config, seed.toString()), namespaces: new Map() },
@@ -69,8 +91,8 @@ export function knowledgeOf(env: Env, keyHasher: KeyHasher, zone: string): Knowl
       maxBytes: null,
       trustedContent: false,
     },
-    timeoutMs: Number(env.STARLING_TIMEOUT_MS ?? 2000),
-    zone,
+    timeoutMs: config.timing.requestTimeoutMs,
+    zone: zoneIn(config.members.map(({ zone }) => zone)),
   });
 }
 

@@ -4,6 +4,7 @@
  * binds calls and promises to the request that made them.
  */
 import xxhash from "xxhash-wasm";
+import { ClusterConfigError } from "../ring/cluster-config.ts";
 import { Driver } from "../src/driver.ts";
 import { createApp } from "../src/frontend/app.ts";
 import { type Auth, noTokens, parseTokens } from "../src/frontend/auth.ts";
@@ -13,7 +14,8 @@ import { Problem, problemResponse } from "../src/frontend/problems.ts";
 import type { Knowledge } from "../src/node/knowledge.ts";
 import { Node } from "../src/node/node.ts";
 import { callReplica } from "./calls.ts";
-import { type Env, knowledgeOf, platformPrng } from "./config.ts";
+import { type Env, knowledgeOf, platformPrng, SECRET_CHARS_MIN } from "./config.ts";
+import { nearestZone } from "./zones.ts";
 
 export { ReplicaObject } from "./replica-object.ts";
 
@@ -23,14 +25,28 @@ interface Isolate {
   readonly auth: Auth;
 }
 
-let isolate: Promise<Isolate> | null = null;
+/** A value and not a promise: one that another request began might die with that request. */
+let isolate: Isolate | null = null;
 
-async function start(env: Env): Promise<Isolate> {
-  const zone = "";
-  const knowledge = knowledgeOf(env, await xxhash(), zone);
+const notConfigured = (detail: string): Problem => new Problem("not-configured", detail);
+
+/** @throws Problem in words for whoever deploys it; it names vars, never the values of secrets */
+async function start(env: Env, place: IncomingRequestCfProperties | undefined): Promise<Isolate> {
+  if ((env.STARLING_SECRET ?? "").length < SECRET_CHARS_MIN) {
+    const how = "npx wrangler secret put STARLING_SECRET";
+    throw notConfigured(`Set a secret of at least ${SECRET_CHARS_MIN} characters: ${how}.`);
+  }
   const auth = env.STARLING_TOKENS === undefined ? noTokens : parseTokens(env.STARLING_TOKENS);
-  if (typeof auth === "string") throw new Error(`STARLING_TOKENS: ${auth}`);
-  return { knowledge, auth, metrics: new HttpMetrics() };
+  if (typeof auth === "string") throw notConfigured(`The secret STARLING_TOKENS: ${auth}`);
+  const zoneIn = (zones: readonly string[]): string =>
+    env.STARLING_ZONE ?? nearestZone(zones, place);
+  try {
+    const knowledge = knowledgeOf(env, await xxhash(), zoneIn);
+    return { knowledge, auth, metrics: new HttpMetrics() };
+  } catch (error) {
+    if (!(error instanceof ClusterConfigError)) throw error;
+    throw notConfigured(`The vars STARLING_… of the deployment: ${error.message}.`);
+  }
 }
 
 /** A node and a driver for one request; its calls outlive the answer until they are over. */
@@ -60,17 +76,18 @@ function backendFor(knowledge: Knowledge, env: Env, ctx: ExecutionContext): Back
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
-    if (env.STARLING_SECRET === undefined || env.STARLING_SECRET.length < 16) {
-      const detail =
-        "Set the secret STARLING_SECRET to at least 16 characters: wrangler secret put.";
-      return problemResponse(new Problem("not-configured", detail), request.method === "HEAD");
+    if (isolate === null) {
+      try {
+        const started = await start(env, request.cf as IncomingRequestCfProperties | undefined);
+        // Of several that started at once the first stays, with what it has learnt since.
+        isolate ??= started;
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        return problemResponse(error, request.method === "HEAD");
+      }
     }
-    // A start that failed is tried again by the next request.
-    isolate ??= start(env).catch((error: unknown) => {
-      isolate = null;
-      throw error;
-    });
-    const { knowledge, auth, metrics } = await isolate;
+    const { knowledge, auth, metrics } = isolate;
+    // An app for every request, because its backend is: it takes some microseconds.
     const app = createApp({
       backend: backendFor(knowledge, env, ctx),
       secret: knowledge.hash,

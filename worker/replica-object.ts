@@ -1,56 +1,136 @@
 /**
  * A replica: one Durable Object with its node, its SQLite and an alarm for what nobody waits for.
- * It is reached by RPC alone, never from outside.
+ * It is reached by RPC from this deployment's own Workers, never from outside: it has no `fetch`.
  */
 import { DurableObject } from "cloudflare:workers";
 import xxhash from "xxhash-wasm";
+import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
-import { decodeMessage, encodeMessage, type Message, type ReplyMessage } from "../core/messages.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  type ReplyMessage,
+  type Request,
+} from "../core/messages.ts";
+import { timingDefaults } from "../ring/cluster-config.ts";
 import { Driver } from "../src/driver.ts";
-import { Node } from "../src/node/node.ts";
+import { type AlarmPlan, type Backlog, COMPARE_MS, idlePlan, planNext } from "./alarm-plan.ts";
+import { AtomicNode } from "./atomic-node.ts";
 import { callReplica } from "./calls.ts";
 import { type Env, knowledgeOf, platformPrng } from "./config.ts";
 import { SqliteLeafSums } from "./sqlite-leaf-sums.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 /** Requests that change what is stored, and so leave work for the alarm. */
-const WRITES = new Set(["store", "coordinate", "deliver"]);
-const ALARM_MS = 10_000;
-const HINT_ALARM_MS = 2000;
-/** While a target stays away, its hints are tried less and less often, up to this. */
-const HINT_ALARM_MS_MAX = 300_000;
+const WRITES: ReadonlySet<Request["kind"]> = new Set(["store", "coordinate", "deliver"]);
 const ID = "replica-id";
-const TOMBSTONE_GRACE_MS = 3_600_000;
+const ORIGIN = "origin";
+const PLAN = "alarm-plan";
+const TOMBSTONE_GRACE_MS = timingDefaults.tombstoneGraceMs;
 
 interface Waiting {
   readonly expectsTwo: boolean;
-  resolve(bytes: Uint8Array): void;
+  resolve(reply: ReplyMessage): void;
+}
+
+interface Replica {
+  readonly id: ReplicaId;
+  readonly driver: Driver;
+  readonly store: SqliteStore;
+}
+
+/**
+ * Remembers who this object is and from which ring it began.
+ *
+ * Another first ring (other vars, another secret) would send keys to replicas that do not have
+ * them, and nothing would say so.
+ */
+function keepOrigin(kv: SyncKvStorage, id: ReplicaId, stamp: number): void {
+  const known = kv.get<number>(ORIGIN);
+  if (known === stamp) return;
+  if (known !== undefined) {
+    throw new Error(
+      "STARLING_NAME, _REPLICAS, _N, _PARTITIONS or _SECRET is not what this replica began with: " +
+        "put it back; members are changed through /v1/cluster/commit",
+    );
+  }
+  kv.put(ID, id);
+  kv.put(ORIGIN, stamp);
 }
 
 export class ReplicaObject extends DurableObject<Env> {
-  #driver: Driver | null = null;
+  #replica: Replica | null = null;
+  #hasher: Awaited<ReturnType<typeof xxhash>> | null = null;
   readonly #waiting = new Map<string, Waiting>();
   #lastCaller = 0;
-  /** How many peers are still to be compared with since the last write. */
-  #comparisonsLeft = 0;
-  #hintAlarmMs = HINT_ALARM_MS;
+  #plan: AlarmPlan = idlePlan;
+  /** The plan as it is stored: a write is billed, so an equal one is not written. */
+  #keptPlan = "";
   #hasAlarm = false;
-  #hasher: Awaited<ReturnType<typeof xxhash>> | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     void ctx.blockConcurrencyWhile(async () => {
       this.#hasher = await xxhash();
       this.#hasAlarm = (await ctx.storage.getAlarm()) !== null;
+      this.#keptPlan = ctx.storage.kv.get<string>(PLAN) ?? JSON.stringify(idlePlan);
+      this.#plan = JSON.parse(this.#keptPlan) as AlarmPlan;
     });
   }
 
-  /** One request in, its reply out. The object learns who it is from its first caller. */
+  /**
+   * One request in, its last reply out.
+   *
+   * @param self the replica that the caller takes this object for: it learns its name that way
+   * @throws CodecError for anything but a request
+   */
   async exchange(self: ReplicaId, bytes: Uint8Array): Promise<Uint8Array> {
-    const driver = this.#start(self);
     const message = decodeMessage(bytes);
-    if (message.type !== "request") throw new Error("a reply came as a request");
-    if (WRITES.has(message.body.kind)) await this.#setAlarm();
+    assert(message.type === "request", "a replica is sent requests");
+    const { driver } = this.#start(self);
+    if (WRITES.has(message.body.kind)) await this.#planComparisons();
+    return encodeMessage(await this.#ask(driver, message));
+  }
+
+  /** Background work: hints home, comparisons with peers, collection; then again, or rest. */
+  override async alarm(): Promise<void> {
+    this.#hasAlarm = false;
+    const wasAsleep = this.#replica === null;
+    const id = this.ctx.storage.kv.get<ReplicaId>(ID);
+    if (id === undefined) return;
+    const { driver } = this.#start(id);
+    const before = this.#backlog();
+    driver.runJob("handoff");
+    if (this.#plan.comparisonsLeft > 0) await this.#compare(driver, wasAsleep);
+    driver.runJob("collect");
+    await driver.whenIdle();
+    const { ring, liveness } = driver.node.knowledge;
+    const peers = ring.memberIds.filter((peer) => peer !== id);
+    const peersAway = peers.some((peer) => liveness.isSuspect(peer));
+    const done = { before, after: this.#backlog(), peerCount: peers.length, peersAway };
+    const { plan, ringInMs } = planNext(this.#plan, done, Date.now());
+    this.#keepPlan(plan);
+    // A write that came in meanwhile has set the alarm already.
+    if (ringInMs !== null && !this.#hasAlarm) await this.#ringIn(ringInMs);
+  }
+
+  /**
+   * While it stays awake a replica takes one peer after the other. One that slept has forgotten
+   * whose turn it is; then there is little to compare, and it takes all of them at once. The plan is
+   * changed first: a write that comes in meanwhile asks for all comparisons anew.
+   */
+  async #compare(driver: Driver, withAll: boolean): Promise<void> {
+    const { comparisonsLeft } = this.#plan;
+    this.#plan = { ...this.#plan, comparisonsLeft: withAll ? 0 : comparisonsLeft - 1 };
+    if (!withAll) return driver.runJob("exchange");
+    const { stamp } = driver.node.knowledge;
+    const body = { kind: "exchange" } as const;
+    await this.#ask(driver, { type: "request", call: 1, stamp, budgetMs: 0, trace: "", body });
+  }
+
+  /** Hands the node a request as if from a caller of its own, and waits for the last reply. */
+  #ask(driver: Driver, message: Extract<Message, { type: "request" }>): Promise<ReplyMessage> {
     const { body } = message;
     const expectsTwo = body.kind === "store" && body.ack === 2;
     const caller = `rpc:${++this.#lastCaller}`;
@@ -60,61 +140,62 @@ export class ReplicaObject extends DurableObject<Env> {
     });
   }
 
-  /** Background work: hints home, one comparison with a peer, collection; then again, or rest. */
-  override async alarm(): Promise<void> {
-    this.#hasAlarm = false;
-    const id = this.ctx.storage.kv.get<ReplicaId>(ID);
-    if (id === undefined) return;
-    const driver = this.#start(id);
-    const hintsBefore = this.#hintCount();
-    for (const job of ["handoff", "exchange", "collect"] as const) driver.runJob(job);
-    await driver.whenIdle();
-    this.#comparisonsLeft--;
-    const hints = this.#hintCount();
-    const isStuck = hints > 0 && hints === hintsBefore;
-    this.#hintAlarmMs = isStuck
-      ? Math.min(2 * this.#hintAlarmMs, HINT_ALARM_MS_MAX)
-      : HINT_ALARM_MS;
-    if (hints > 0) await this.#alarmIn(this.#hintAlarmMs);
-    else if (this.#comparisonsLeft > 0) await this.#alarmIn(ALARM_MS);
+  #backlog(): Backlog {
+    const store = this.#replica?.store;
+    const hintCount = [...(store?.hintCounts().values() ?? [])].reduce((sum, n) => sum + n, 0);
+    return { hintCount, dueAt: (store?.earliestDue() ?? Infinity) + TOMBSTONE_GRACE_MS };
   }
 
-  #hintCount(): number {
-    const counts = this.#driver?.node.service?.keeper.store.hintCounts().values() ?? [];
-    return [...counts].reduce((sum, count) => sum + count, 0);
+  async #planComparisons(): Promise<void> {
+    const memberCount = this.#replica?.driver.node.knowledge.ring.memberIds.length ?? 1;
+    this.#keepPlan({ ...this.#plan, comparisonsLeft: memberCount - 1 });
+    if (!this.#hasAlarm) await this.#ringIn(COMPARE_MS);
   }
 
-  async #setAlarm(): Promise<void> {
-    this.#comparisonsLeft = (this.#driver?.node.knowledge.ring.memberIds.length ?? 1) - 1;
-    if (!this.#hasAlarm) await this.#alarmIn(ALARM_MS);
+  #keepPlan(plan: AlarmPlan): void {
+    this.#plan = plan;
+    const text = JSON.stringify(plan);
+    if (text === this.#keptPlan) return;
+    this.#keptPlan = text;
+    this.ctx.storage.kv.put(PLAN, text);
   }
 
-  async #alarmIn(ms: number): Promise<void> {
+  async #ringIn(ms: number): Promise<void> {
     this.#hasAlarm = true;
     await this.ctx.storage.setAlarm(Date.now() + ms);
   }
 
-  #start(id: ReplicaId): Driver {
-    if (this.#driver !== null) return this.#driver;
-    if (this.#hasher === null) throw new Error("the hash is loaded before the first call");
-    if (this.ctx.storage.kv.get<ReplicaId>(ID) === undefined) this.ctx.storage.kv.put(ID, id);
-    const knowledge = knowledgeOf(this.env, this.#hasher, "");
-    const { sql } = this.ctx.storage;
-    const store = new SqliteStore(sql);
+  #start(id: ReplicaId): Replica {
+    if (this.#replica === null) {
+      this.#replica = this.ctx.storage.transactionSync(() => this.#open(id));
+    }
+    assert(this.#replica.id === id, "an object is one replica for ever");
+    return this.#replica;
+  }
+
+  #open(id: ReplicaId): Replica {
+    const { env, ctx } = this;
+    assert(this.#hasher !== null, "the hash is loaded before the first call");
+    const knowledge = knowledgeOf(env, this.#hasher, () => "");
+    const { sql, kv } = ctx.storage;
+    keepOrigin(kv, id, knowledge.stamp);
+    const store = new SqliteStore(sql, { generation: env.STARLING_GENERATION ?? "" });
     const leafSums = new SqliteLeafSums(sql);
-    // No interval of its own: an idle object sleeps, and its alarm runs the jobs.
-    const never = { handoffMs: 0, antiEntropyMs: 0, heartbeatMs: 0, suspectAfterMs: 3000 };
-    const replica = { id, store, leafSums, ...never, tombstoneGraceMs: TOMBSTONE_GRACE_MS };
-    const node = new Node({ knowledge, prng: platformPrng(), replica });
+    // No interval of its own, because a timer keeps an object awake, and awake it is billed: an
+    // idle one sleeps, and its alarm runs the jobs.
+    const never = { handoffMs: 0, antiEntropyMs: 0, collectMs: 0, heartbeatMs: 0 };
+    const times = { ...never, suspectAfterMs: 3000, tombstoneGraceMs: TOMBSTONE_GRACE_MS };
+    const replica = { id, store, leafSums, ...times };
+    const node = new AtomicNode({ knowledge, prng: platformPrng(), replica }, ctx);
     const driver: Driver = new Driver(node, {
       now: () => Date.now(),
       send: (to, message) => this.#send(driver, to, message),
-      // The output gate holds every message back until the writes before it are confirmed, so a
-      // flush has nothing to wait for.
+      // The output gate holds every message back, replies and calls to other replicas alike, until
+      // the writes before it are confirmed: a flush has nothing to wait for. For that reason no
+      // write here is ever made with `allowUnconfirmed`.
       flush: () => Promise.resolve(),
     });
-    this.#driver = driver;
-    return driver;
+    return { id, driver, store };
   }
 
   #send(driver: Driver, to: string, message: Message): void {
@@ -124,12 +205,13 @@ export class ReplicaObject extends DurableObject<Env> {
     this.ctx.waitUntil(callReplica({ env, knowledge, driver }, to, message));
   }
 
+  /** A store that is acknowledged twice has one return value: the second, "durable". */
   #reply(caller: string, message: ReplyMessage): void {
     const waiting = this.#waiting.get(caller);
     if (waiting === undefined) return;
     const isFirstOfTwo = message.body.kind === "stored" && !message.body.durable;
     if (waiting.expectsTwo && isFirstOfTwo) return;
     this.#waiting.delete(caller);
-    waiting.resolve(encodeMessage(message));
+    waiting.resolve(message);
   }
 }

@@ -2,11 +2,13 @@
  * `starling dev`: the Worker as it would be deployed, in Miniflare on loopback, with its Durable
  * Objects' storage kept in a folder. The Worker is bundled at every start; that takes a moment.
  */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
-import { LogLevel, Miniflare, Log as MiniflareLog } from "miniflare";
+import { build, stop } from "esbuild";
+import { LogLevel, Miniflare, Log as MiniflareLog, type MiniflareOptions } from "miniflare";
+import { lockFolder } from "./log/lock.ts";
 import type { Log } from "./logger.ts";
 
 export interface DevOptions {
@@ -23,8 +25,10 @@ export interface RunningDev {
 }
 
 const ENTRY = fileURLToPath(new URL("../../worker/index.ts", import.meta.url));
-const COMPATIBILITY_DATE = "2026-07-30";
-const ZONES = ["a", "b", "c"];
+/** The same as in wrangler.toml. */
+export const COMPATIBILITY_DATE = "2026-07-30";
+const ZONES = ["a", "b", "c"] as const;
+const zoneOf = (index: number): string => ZONES[index % ZONES.length] ?? ZONES[0];
 /** Not a secret: whoever can reach this deployment is on this machine already. */
 const LOCAL_SECRET = "starling dev, reachable on loopback only";
 
@@ -48,6 +52,8 @@ async function bundle(): Promise<[Module, ...Module[]]> {
     assetNames: "[name]",
     logLevel: "silent",
   });
+  // Else its process stays for as long as this one.
+  await stop();
   const modules = outputFiles.map(({ path, contents }): Module => {
     const isWasm = path.endsWith(".wasm");
     const type = isWasm ? "CompiledWasm" : "ESModule";
@@ -70,40 +76,100 @@ function refuseTakenPort(port: number): Promise<void> {
   });
 }
 
-/** Starts the deployment; resolves when it answers. @throws Error with one line */
-export async function startDev(options: DevOptions): Promise<RunningDev> {
-  await refuseTakenPort(options.port);
-  const replicas = Array.from(
-    { length: options.replicas },
-    (_, i) => `r${i + 1}:${ZONES[i % ZONES.length]}`,
-  );
-  const miniflare = new Miniflare({
+/**
+ * The replicas are part of the first ring, and the data lies where that ring put it: another number
+ * of them later would look for keys where they are not.
+ *
+ * @throws Error with one line when the folder was made with another number
+ */
+function checkReplicas(dataDir: string, replicas: number): void {
+  const file = join(dataDir, "dev.json");
+  const text = `${JSON.stringify({ replicas })}\n`;
+  try {
+    writeFileSync(file, text, { flag: "wx" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const found = /^\{"replicas":([0-9]+)\}\n$/.exec(readFileSync(file, "utf8"))?.[1];
+    if (found === String(replicas)) return;
+    const mend = found === undefined ? "" : `--replicas ${found}, or `;
+    throw new Error(
+      `${file}: this folder has another number of replicas: use ${mend}another --data`,
+    );
+  }
+}
+
+function bindingsFor(replicas: number): Record<string, string> {
+  const members = Array.from({ length: replicas }, (_, i) => `r${i + 1}:${zoneOf(i)}`);
+  return {
+    STARLING_NAME: "dev",
+    STARLING_REPLICAS: members.join(","),
+    STARLING_N: String(Math.min(3, replicas)),
+    STARLING_PARTITIONS: "256",
+    STARLING_ZONE: zoneOf(0),
+    STARLING_SECRET: LOCAL_SECRET,
+    STARLING_OPEN_ON_LOOPBACK: "true",
+  };
+}
+
+/**
+ * Miniflare ends the process as soon as it is told to stop. Whoever started the deployment ends it,
+ * in order; what Miniflare does when the process exits is left as it is.
+ */
+function withOwnSignals<T>(make: () => T): T {
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  const before = signals.map((signal) => new Set(process.listeners(signal)));
+  const made = make();
+  for (const [i, signal] of signals.entries()) {
+    for (const listener of process.listeners(signal)) {
+      if (before[i]?.has(listener) === false) process.removeListener(signal, listener);
+    }
+  }
+  return made;
+}
+
+async function startMiniflare(options: DevOptions): Promise<RunningDev> {
+  const { port, replicas, dataDir, log } = options;
+  const modules = await bundle();
+  const settings = {
     name: "starling",
     host: "127.0.0.1",
-    port: options.port,
-    modules: await bundle(),
+    port,
+    modules,
     compatibilityDate: COMPATIBILITY_DATE,
     durableObjects: { REPLICAS: { className: "ReplicaObject", useSQLite: true } },
-    durableObjectsPersist: options.dataDir,
-    bindings: {
-      STARLING_NAME: "dev",
-      STARLING_REPLICAS: replicas.join(","),
-      STARLING_N: String(Math.min(3, options.replicas)),
-      STARLING_PARTITIONS: "256",
-      STARLING_SECRET: LOCAL_SECRET,
-      STARLING_OPEN_ON_LOOPBACK: "true",
-    },
+    durableObjectsPersist: dataDir,
+    bindings: bindingsFor(replicas),
+    // Nothing here may depend on the network: no request of a client is described by it.
+    cf: false,
     log: new MiniflareLog(LogLevel.ERROR),
     handleRuntimeStdio: (stdout, stderr) => {
       stdout.resume();
-      stderr.on("data", (text: Buffer) => options.log("workerd", { text: text.toString() }));
+      stderr.on("data", (text: Buffer) => log("workerd", { text: text.toString() }));
     },
-  });
+  } satisfies MiniflareOptions;
+  const miniflare = withOwnSignals(() => new Miniflare(settings));
   try {
     const url = await miniflare.ready;
     return { url: url.origin, close: () => miniflare.dispose() };
   } catch (error) {
     await miniflare.dispose();
+    throw error;
+  }
+}
+
+/** Starts the deployment; resolves when it answers. @throws Error with one line */
+export async function startDev(options: DevOptions): Promise<RunningDev> {
+  const { port, replicas, dataDir } = options;
+  mkdirSync(dataDir, { recursive: true });
+  const lock = lockFolder(dataDir);
+  try {
+    checkReplicas(dataDir, replicas);
+    await refuseTakenPort(port);
+    const dev = await startMiniflare(options);
+    const close = (): Promise<void> => dev.close().finally(() => lock.release());
+    return { url: dev.url, close };
+  } catch (error) {
+    lock.release();
     throw error;
   }
 }

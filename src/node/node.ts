@@ -48,6 +48,8 @@ export interface NodeParts {
     readonly antiEntropyMs: number;
     /** How long a tombstone is left alone before it may be collected, in ms. */
     readonly tombstoneGraceMs: number;
+    /** How often it looks for what may be collected, in ms; 0 for never by itself. */
+    readonly collectMs?: number;
     /** How often it pings every peer, in ms; 0 where only requests observe. */
     readonly heartbeatMs: number;
     /** Silence after which a peer is suspected. */
@@ -358,8 +360,9 @@ export class Node {
       { name: "exchange", everyMs: every.antiEntropyMs, run: (now: Millis) => exchanges.next(now) },
     ];
     const collector = new Collector(service, { knowledge, run }, every.tombstoneGraceMs);
-    const collectMs = Math.min(COLLECT_MS_MAX, Math.max(1000, every.tombstoneGraceMs / 4));
-    jobs.push({ name: "collect", everyMs: collectMs, run: (now) => collector.start(now) });
+    const often = Math.min(COLLECT_MS_MAX, Math.max(1000, every.tombstoneGraceMs / 4));
+    const everyMs = every.collectMs ?? often;
+    jobs.push({ name: "collect", everyMs, run: (now) => collector.start(now) });
     const beat = (now: Millis): void => this.#beat(service.id, every.suspectAfterMs, now);
     jobs.push({ name: "heartbeat", everyMs: every.heartbeatMs, run: beat });
     for (const job of jobs) this.#background.add(job, 0);

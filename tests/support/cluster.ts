@@ -37,6 +37,16 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/** Nodes that started at once have suspected each other; by asking they learn better. */
+async function untilAllAnswer(url: string): Promise<void> {
+  for (;;) {
+    const answer = await fetch(`${url}/v1/cluster`);
+    if (answer.status !== 200) return;
+    const { members } = (await answer.json()) as { members: { reachable: boolean }[] };
+    if (members.every(({ reachable }) => reachable)) return;
+  }
+}
+
 export async function startCluster(
   count: number,
   options: TestClusterOptions = {},
@@ -63,6 +73,7 @@ export async function startCluster(
     await node?.close();
   };
   await Promise.all(members.map(({ id }) => start(id)));
+  await Promise.all(members.map(({ url }) => untilAllAnswer(url)));
   return {
     dir,
     clusterFile,

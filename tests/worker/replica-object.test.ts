@@ -1,42 +1,133 @@
-import { runDurableObjectAlarm, runInDurableObject, SELF } from "cloudflare:test";
-import { env } from "cloudflare:workers";
+import {
+  evictDurableObject,
+  runDurableObjectAlarm,
+  runInDurableObject,
+  SELF,
+} from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import type { Env } from "../../worker/config.ts";
+import { CausalContext } from "../../core/causal-context.ts";
+import { applyMint, emptyEntry } from "../../core/entry.ts";
+import { encodeEntry } from "../../core/entry-codec.ts";
+import { encodeMessage, type RequestOf } from "../../core/messages.ts";
+import { hlcFromMillis } from "../../core/time.ts";
+import { ReplicaObject } from "../../worker/replica-object.ts";
+import { ask, env, stubOf } from "./support.ts";
 
-const { REPLICAS } = env as unknown as Env;
 const base = "http://localhost";
-const stubOf = (id: string) => REPLICAS.get(REPLICAS.idFromName(id));
 
-describe("the Worker", () => {
-  it("stores, reads and deletes through its Durable Objects", async () => {
-    const url = `${base}/v1/kv/worker/a%2Fb`;
-    expect((await SELF.fetch(url, { method: "PUT", body: "one" })).status).toBe(201);
-    const got = await SELF.fetch(url);
-    expect(await got.text()).toBe("one");
-    expect(got.headers.get("starling-quorum")).toMatch(/^n=3, r=2, answered=2, primaries=2/);
-    expect((await SELF.fetch(url, { method: "DELETE" })).status).toBe(204);
-    const gone = await SELF.fetch(url);
-    expect(gone.status).toBe(404);
-    await gone.text();
+/** An entry with one live value: nothing of it is ever due. */
+function anEntry(): Uint8Array {
+  const dot = { actor: "AAAAAAAA", counter: 1 };
+  const time = hlcFromMillis(Date.now());
+  const none = { contentEncoding: null, contentLanguage: null, contentDisposition: null };
+  const value = new Uint8Array([1, 2, 3]);
+  const content = { ...none, value, contentType: "text/plain", metadata: null, tags: [] };
+  const sibling = { dot, time, op: "an-op", expiresAt: 0, content };
+  const mint = { sibling, covers: CausalContext.empty, isRetry: false };
+  return encodeEntry(applyMint(emptyEntry, mint), null);
+}
+
+const storing = (key: string, more: { ack: number; hintFor?: string }): RequestOf<"store"> => ({
+  kind: "store",
+  key: `test\0${key}`,
+  entry: anEntry(),
+  hintFor: "",
+  ...more,
+});
+
+const countIn = (id: string, table: string): Promise<number> =>
+  runInDurableObject(stubOf(id), (_, { storage }) =>
+    Number(storage.sql.exec(`SELECT COUNT(*) AS n FROM ${table}`).one()["n"]),
+  );
+
+/** What the object says to bytes that it does not take; asked inside, where it can be caught. */
+const refusal = (id: string, bytes: Uint8Array, as = id): Promise<string> =>
+  runInDurableObject(stubOf(id), (object) =>
+    (object as ReplicaObject).exchange(as, bytes).then(
+      () => "it took them",
+      (error: Error) => error.message,
+    ),
+  );
+
+describe("a replica's RPC", () => {
+  it("answers a request with the reply to it", async () => {
+    expect(await ask("r1", { kind: "ping" })).toEqual({ kind: "pong" });
+    const held = await ask("r1", { kind: "read", key: "test\0nothing", digestOnly: false });
+    expect(held).toMatchObject({ kind: "held", digest: 0, entry: null });
   });
 
-  it("keeps concurrent writes apart", async () => {
-    const url = `${base}/v1/kv/worker/siblings`;
-    const empty = (await SELF.fetch(url)).headers.get("starling-context") ?? "";
-    for (const body of ["red", "blue"]) {
-      await SELF.fetch(url, { method: "PUT", body, headers: { "Starling-Context": empty } });
-    }
-    const headers = { Accept: "application/json" };
-    const all = await SELF.fetch(`${url}?siblings=all`, { headers });
-    expect(all.status).toBe(300);
-    const { siblings } = (await all.json()) as { siblings: { value: string }[] };
-    expect(siblings.map(({ value }) => atob(value)).sort()).toEqual(["blue", "red"]);
+  it.each([0, 1, 2])(
+    "answers a store with ack=%i once, durably where that is asked",
+    async (ack) => {
+      const reply = await ask("r1", storing(`ack-${ack}`, { ack }));
+      expect(reply).toEqual({ kind: "stored", durable: ack !== 0 });
+    },
+  );
+
+  it("refuses bytes that are no request, and goes on", async () => {
+    expect(await refusal("r1", new Uint8Array([0xc1]))).toContain("malformed");
+    expect(await ask("r1", { kind: "ping" })).toEqual({ kind: "pong" });
   });
 
-  it("refuses a strange Host on loopback", async () => {
-    const answer = await SELF.fetch("http://evil.example/v1/kv/worker/a");
-    expect(answer.status).toBe(421);
-    await answer.text();
+  it("is one replica for ever", async () => {
+    await ask("r1", { kind: "ping" });
+    const ping = { type: "request", call: 1, stamp: 0, budgetMs: 0, trace: "" } as const;
+    const bytes = encodeMessage({ ...ping, body: { kind: "ping" } });
+    expect(await refusal("r1", bytes, "r2")).toContain("one replica for ever");
+  });
+
+  it("has no route from outside", () => {
+    expect("fetch" in ReplicaObject.prototype).toBe(false);
+  });
+});
+
+describe("a replica that is evicted", () => {
+  it("keeps entries, hints, totals and its incarnation", async () => {
+    await ask("r2", storing("kept", { ack: 1 }));
+    await ask("r2", storing("hinted", { ack: 1, hintFor: "r5" }));
+    const incarnation = (): Promise<number[]> =>
+      runInDurableObject(stubOf("r2"), (_, { storage }) => {
+        const query = "SELECT bytes FROM meta WHERE name = 'incarnation'";
+        return [...new Uint8Array(storage.sql.exec(query).one()["bytes"] as ArrayBuffer)];
+      });
+    const before = await incarnation();
+    await evictDurableObject(stubOf("r2"));
+    const held = await ask("r2", { kind: "read", key: "test\0kept", digestOnly: true });
+    expect(held).toMatchObject({ kind: "held", isUnknown: false });
+    expect(held).not.toMatchObject({ digest: 0 });
+    const { hints } = (await ask("r2", { kind: "inspect", key: "test\0hinted" })) as {
+      hints: readonly unknown[];
+    };
+    expect(hints).toHaveLength(1);
+    expect(await incarnation()).toEqual(before);
+  });
+});
+
+describe("a step that fails", () => {
+  it("leaves nothing behind, and the object stands up again", async () => {
+    await ask("r3", { kind: "ping" });
+    const before = await countIn("r3", "entries");
+    await runInDurableObject(stubOf("r3"), (_, { storage }) => {
+      storage.sql.exec("DROP TABLE leaf_sums");
+    });
+    // The record is written, then its leaf's sum cannot be.
+    await expect(ask("r3", storing("torn", { ack: 1 }))).rejects.toThrow();
+    expect(await ask("r3", { kind: "ping" })).toEqual({ kind: "pong" });
+    expect(await countIn("r3", "entries")).toBe(before);
+    expect(await ask("r3", storing("torn", { ack: 1 }))).toMatchObject({ durable: true });
+    expect(await countIn("r3", "entries")).toBe(before + 1);
+    expect(await countIn("r3", "leaf_sums")).toBeGreaterThan(0);
+  });
+});
+
+describe("a deployment whose first ring has changed", () => {
+  it("does not serve from replicas that began with another", async () => {
+    await ask("r9", { kind: "ping" });
+    await runInDurableObject(stubOf("r9"), (_, { storage }) => storage.kv.put("origin", 1));
+    await evictDurableObject(stubOf("r9"));
+    const ping = { type: "request", call: 1, stamp: 0, budgetMs: 0, trace: "" } as const;
+    const bytes = encodeMessage({ ...ping, body: { kind: "ping" } });
+    expect(await refusal("r9", bytes)).toContain("put it back");
   });
 });
 
@@ -47,13 +138,36 @@ describe("a replica's alarm", () => {
     const explain = await SELF.fetch(`${base}/v1/cluster/explain/worker/alarm`);
     const { preferenceList } = (await explain.json()) as { preferenceList: string[] };
     const stub = stubOf(preferenceList[0] ?? "");
-    const hasAlarm = (): Promise<boolean> =>
-      runInDurableObject(stub, async (_, state) => (await state.storage.getAlarm()) !== null);
-    expect(await hasAlarm()).toBe(true);
+    const alarmAt = (): Promise<number | null> =>
+      runInDurableObject(stub, (_, state) => state.storage.getAlarm());
+    expect(await alarmAt()).not.toBeNull();
     let rings = 0;
     while (rings < 20 && (await runDurableObjectAlarm(stub))) rings++;
     expect(rings).toBeGreaterThan(0);
     expect(rings).toBeLessThan(20);
-    expect(await hasAlarm()).toBe(false);
+    expect(await alarmAt()).toBeNull();
+  });
+
+  it("compares with all peers at once when it was asleep, and then rests", async () => {
+    const names = env.STARLING_REPLICAS.split(",").map((item) => item.split(":")[0] ?? "");
+    expect(names).toContain("r5");
+    await ask("r5", storing("asleep", { ack: 1 }));
+    await evictDurableObject(stubOf("r5"));
+    expect(await runDurableObjectAlarm(stubOf("r5"))).toBe(true);
+    const plan = await runInDurableObject(stubOf("r5"), (_, { storage }) =>
+      storage.kv.get<string>("alarm-plan"),
+    );
+    expect(JSON.parse(plan ?? "null")).toMatchObject({ comparisonsLeft: 0 });
+  });
+
+  it("is set for the time at which a tombstone may be collected", async () => {
+    const url = `${base}/v1/kv/worker/tombstone?w=all`;
+    await (await SELF.fetch(url, { method: "DELETE" })).text();
+    const explain = await SELF.fetch(`${base}/v1/cluster/explain/worker/tombstone`);
+    const { preferenceList } = (await explain.json()) as { preferenceList: string[] };
+    const stub = stubOf(preferenceList[0] ?? "");
+    for (let i = 0; i < 8; i++) await runDurableObjectAlarm(stub);
+    const alarmAt = await runInDurableObject(stub, (_, state) => state.storage.getAlarm());
+    expect((alarmAt ?? 0) - Date.now()).toBeGreaterThan(3_000_000);
   });
 });

@@ -1,20 +1,9 @@
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { MerkleForest } from "../../antientropy/merkle-tree.ts";
-import type { Env } from "../../worker/config.ts";
 import { SqliteLeafSums } from "../../worker/sqlite-leaf-sums.ts";
 import { SqliteStore } from "../../worker/sqlite-store.ts";
 import { type StoreFixture, storeContract } from "../contract/store-suite.ts";
-
-const { REPLICAS } = env as unknown as Env;
-let objectCount = 0;
-
-/** Runs inside a Durable Object of its own, with its SQLite. */
-function inObject(use: (sql: SqlStorage) => void | Promise<void>): Promise<void> {
-  const stub = REPLICAS.get(REPLICAS.idFromName(`store-${++objectCount}`));
-  return runInDurableObject(stub, (_, state) => use(state.storage.sql));
-}
+import { inObject, metered } from "./support.ts";
 
 storeContract("SQLite in a Durable Object", (use) =>
   inObject((sql) => {
@@ -54,16 +43,87 @@ describe("the SQLite store", () => {
       expect(store.keysAfter("n\0", "n\0a", 2)).toEqual(["n\0a\0", "n\0ab"]);
     }));
 
-  it("reads one row for a value and writes few for a change", () =>
+  it("bills one row for a read and few for a write", () =>
+    inObject((real) => {
+      const { sql, take } = metered(real);
+      const store = new SqliteStore(sql);
+      for (let i = 0; i < 50; i++) write(store, `n\0other ${i}`, { byteCount: 100 });
+      take();
+      write(store, "n\0k", { byteCount: 100 });
+      expect(take().written).toBe(3); // the record, its partition's index, the totals
+      write(store, "n\0k", { byteCount: 100 });
+      expect(take()).toEqual({ read: expect.closeTo(2, 0.5), written: 1 });
+      write(store, "n\0k", { byteCount: 200 });
+      expect(take().written).toBe(2);
+      write(store, "n\0k", { byteCount: 200, dueAt: 1000 });
+      expect(take().written).toBeLessThanOrEqual(4);
+      store.readEntry("n\0k");
+      expect(take()).toEqual({ read: 1, written: 0 });
+      expect(store.hintTargets("n\0k")).toEqual([]);
+      expect(take()).toEqual({ read: 0, written: 0 });
+      expect(store.stats()).toEqual({ keyCount: 51, byteCount: 5200 });
+      expect(take()).toEqual({ read: 0, written: 0 });
+    }));
+
+  it("does not read other partitions, nor all hints, to find its own", () =>
+    inObject((real) => {
+      const { sql, take } = metered(real);
+      const store = new SqliteStore(sql);
+      for (let i = 0; i < 1200; i++) write(store, `n\0${i}`, { partition: i % 2 });
+      for (let i = 0; i < 300; i++) store.writeHint("r2", `n\0${i}`, new Uint8Array([1]));
+      take();
+      expect([...store.entriesOf(1)]).toHaveLength(600);
+      expect(take().read).toBeLessThanOrEqual(1300);
+      expect(store.hintedKeys("r2", 10)).toHaveLength(10);
+      expect(take().read).toBeLessThanOrEqual(20);
+      store.readHint("r2", "n\x007");
+      expect(take().read).toBeLessThanOrEqual(2);
+      expect(store.due(Date.now(), 10)).toEqual([]);
+      expect(take().read).toBeLessThanOrEqual(1);
+    }));
+
+  it("is full above its size, and takes writes again when there is room", () =>
+    inObject((sql) => {
+      const byteCountMax = sql.databaseSize + 3_000_000;
+      const store = new SqliteStore(sql, { byteCountMax });
+      let count = 0;
+      while (store.health() === "writable" && count < 20) {
+        write(store, `n\0${count++}`, { byteCount: 500_000 });
+      }
+      expect(store.health()).toBe("full");
+      expect(count).toBeGreaterThan(3);
+      expect(new SqliteStore(sql, { byteCountMax }).health()).toBe("full");
+      expect(store.readEntry("n\x000")).toHaveLength(500_000);
+      for (let i = 0; i < 3; i++) store.dropEntry(`n\0${i}`);
+      expect(store.health()).toBe("writable");
+    }));
+
+  it("knows its own past, and forgets it when the operator says so", () =>
+    inObject((sql) => {
+      const isClean = (generation?: string): boolean =>
+        new SqliteStore(sql, generation === undefined ? {} : { generation }).recovery.clean;
+      expect(isClean()).toBe(false);
+      expect(isClean()).toBe(true);
+      expect(isClean("restored on Monday")).toBe(false);
+      expect(isClean("restored on Monday")).toBe(true);
+    }));
+
+  it("refuses storage of a format that it does not know", () =>
+    inObject((sql) => {
+      new SqliteStore(sql).writeMeta("format", new TextEncoder().encode("2 "));
+      expect(() => new SqliteStore(sql)).toThrow("format 2");
+    }));
+
+  it("finds what is due earliest", () =>
     inObject((sql) => {
       const store = new SqliteStore(sql);
-      const bytes = new Uint8Array(100);
-      const write = (): void =>
-        store.writeEntry("n\0k", { partition: 1, digest: 7, dueAt: 0, bytes });
-      write();
-      const cursor = sql.exec("SELECT bytes FROM entries WHERE key = ?", keyOf("n\0k"));
-      cursor.toArray();
-      expect(cursor.rowsRead).toBe(1);
+      expect(store.earliestDue()).toBe(Infinity);
+      write(store, "n\0a", {});
+      write(store, "n\0b", { dueAt: 2000 });
+      write(store, "n\0c", { dueAt: 1000 });
+      expect(store.earliestDue()).toBe(1000);
+      store.dropEntry("n\0c");
+      expect(store.earliestDue()).toBe(2000);
     }));
 
   it("keeps the sums of Merkle leaves over a restart", () =>
@@ -76,6 +136,14 @@ describe("the SQLite store", () => {
       expect(again.root(tree)).toBe(digest);
       again.update(tree, 17, { from: digest, to: 0 });
       expect(again.root(tree)).toBe(0);
+      const { sql: counted, take } = metered(sql);
+      const forest = new MerkleForest(new SqliteLeafSums(counted));
+      forest.root(tree);
+      take();
+      forest.update(tree, 18, { from: 0, to: 5 });
+      expect(forest.root(tree)).toBe(5);
+      expect(take().written).toBe(1);
+      expect(new MerkleForest(new SqliteLeafSums(sql)).root(tree)).toBe(5);
     }));
 });
 
@@ -83,4 +151,6 @@ describe("the SQLite store", () => {
 const sameBytes = (a: Uint8Array | undefined, b: Uint8Array): boolean =>
   a?.length === b.length && a.every((byte, i) => byte === b[i]);
 
-const keyOf = (key: string): ArrayBuffer => new TextEncoder().encode(key).buffer as ArrayBuffer;
+function write(store: SqliteStore, key: string, { byteCount = 1, partition = 1, dueAt = 0 }): void {
+  store.writeEntry(key, { partition, digest: 7, dueAt, bytes: new Uint8Array(byteCount) });
+}

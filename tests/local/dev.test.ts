@@ -1,0 +1,151 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, it } from "vitest";
+import { COMPATIBILITY_DATE, type RunningDev, startDev } from "../../src/local/dev.ts";
+import { freePorts } from "../support/cluster.ts";
+import { rawRequest } from "../support/raw-http.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const dir = mkdtempSync(join(tmpdir(), "starling-test-"));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const start = (name: string, more: { port?: number; replicas?: number } = {}) =>
+  startDev({ port: 0, replicas: 5, dataDir: join(dir, name), log: () => {}, ...more });
+
+const refusal = (started: Promise<RunningDev>): Promise<string> =>
+  started.then(
+    async (dev) => {
+      await dev.close();
+      return "it started";
+    },
+    (error: Error) => error.message,
+  );
+
+/** The processes below one, itself not among them. */
+function below(pid: number): number[] {
+  const table = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" });
+  const rows = table
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/ +/).map(Number));
+  const children = rows.filter(([, parent]) => parent === pid).map(([child = 0]) => child);
+  return children.flatMap((child) => [child, ...below(child)]);
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return false;
+  }
+};
+
+async function allGone(pids: readonly number[]): Promise<void> {
+  await expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([]);
+}
+
+describe("starling dev", () => {
+  it("keeps what was stored over a restart, in its folder", async () => {
+    const before = new Set(below(process.pid));
+    let dev = await start("kept");
+    const started = below(process.pid).filter((pid) => !before.has(pid));
+    expect(started.length).toBeGreaterThan(0);
+    const put = (key: string, body: string): Promise<Response> =>
+      fetch(`${dev.url}/v1/kv/demo/${key}`, { method: "PUT", body });
+    expect((await put("a", "one")).status).toBe(201);
+    expect((await put("b", "two")).status).toBe(201);
+    const removed = await fetch(`${dev.url}/v1/kv/demo/b`, { method: "DELETE" });
+    expect(removed.status).toBe(204);
+    const etag = (await fetch(`${dev.url}/v1/kv/demo/a`)).headers.get("etag");
+    await dev.close();
+    await allGone(started);
+    expect(readdirSync(join(dir, "kept"))).toContain("starling-ReplicaObject");
+
+    dev = await start("kept");
+    try {
+      const got = await fetch(`${dev.url}/v1/kv/demo/a`);
+      expect([got.status, await got.text(), got.headers.get("etag")]).toEqual([200, "one", etag]);
+      expect((await fetch(`${dev.url}/v1/kv/demo/b`)).status).toBe(404);
+      expect((await put("a", "three")).status).toBe(204);
+      const all = await fetch(`${dev.url}/v1/kv/demo/a?r=all`);
+      expect([await all.text(), all.headers.get("starling-siblings")]).toEqual(["three", null]);
+    } finally {
+      await dev.close();
+    }
+  });
+
+  it("answers with keys as workerd hands the path on", async () => {
+    const dev = await start("paths");
+    const send = async (method: string, target: string): Promise<[number, string]> => {
+      const body = method === "PUT" ? `Content-Length: 1\r\n\r\nv` : "\r\n";
+      const head = `${method} ${target} HTTP/1.1\r\nHost: localhost\r\n${body}`;
+      const answer = await rawRequest(dev.url, head);
+      return [answer.status, answer.body];
+    };
+    try {
+      // Slashes, NUL and double percent signs arrive as they were sent.
+      for (const key of ["a%2Fb", "a//b", "%00", "%252e", "a%2F..%2Fb", "%F0%9F%98%80"]) {
+        expect([key, (await send("PUT", `/v1/kv/paths/${key}`))[0]]).toEqual([key, 201]);
+        expect(await send("GET", `/v1/kv/paths/${key}`)).toEqual([200, "v"]);
+      }
+      // A segment of dots, encoded or not, is taken away with its parent: see worker/README.md.
+      expect((await send("PUT", "/v1/kv/paths/x/../dots"))[0]).toBe(201);
+      expect(await send("GET", "/v1/kv/paths/dots")).toEqual([200, "v"]);
+      expect(await send("GET", "/v1/kv/paths/x/%2e%2E/dots")).toEqual([200, "v"]);
+    } finally {
+      await dev.close();
+    }
+  });
+
+  it("refuses a folder in use, another number of replicas, and a port that is taken", async () => {
+    const dev = await start("busy", { replicas: 3 });
+    try {
+      expect(await refusal(start("busy", { replicas: 3 }))).toMatch(/in use by another process$/);
+    } finally {
+      await dev.close();
+    }
+    expect(await refusal(start("busy", { replicas: 4 }))).toMatch(/--replicas 3/);
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const { port } = taken.address() as { port: number };
+    try {
+      const line = await refusal(start("busy", { replicas: 3, port }));
+      expect(line).toBe(`port ${port} is taken; choose another with --port`);
+    } finally {
+      taken.close();
+    }
+    // None of the refusals kept the folder.
+    await (await start("busy", { replicas: 3 })).close();
+  });
+
+  it.each(["SIGINT", "SIGTERM"] as const)("leaves no process after %s", async (signal) => {
+    const [port = 0] = await freePorts(1);
+    const args = ["bin/starling.js", "dev", "--port", `${port}`, "--data", join(dir, signal)];
+    const child = spawn(process.execPath, args, { cwd: root, detached: true, stdio: "pipe" });
+    const pid = child.pid ?? 0;
+    let said = "";
+    let complained = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (said += text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (complained += text));
+    await expect.poll(() => said, { timeout: 30_000 }).toContain("answers at");
+    const family = below(pid);
+    expect(family.length).toBeGreaterThan(0);
+    // Ctrl-C on a terminal goes to the whole group, workerd included.
+    process.kill(signal === "SIGINT" ? -pid : pid, signal);
+    const [code] = (await once(child, "exit")) as [number | null];
+    expect(code).toBe(0);
+    expect(complained).toBe("");
+    await allGone(family);
+  });
+
+  it("runs on the same version of the platform as a deployment", () => {
+    const toml = readFileSync(join(root, "wrangler.toml"), "utf8");
+    expect(toml).toContain(`compatibility_date = "${COMPATIBILITY_DATE}"`);
+  });
+});

@@ -1,0 +1,528 @@
+import { describe, expect, it } from "vitest";
+import type { CausalContext } from "../../core/causal-context.ts";
+import { merge } from "../../core/entry.ts";
+import { decodeEntry } from "../../core/entry-codec.ts";
+import { SUSPECT_PATIENCE_MS } from "../../replica/coordination.ts";
+import { GetCoordinator, type GetOutcome, type GetPlan } from "../../replica/get-coordinator.ts";
+import {
+  candidates,
+  digest,
+  hash,
+  held,
+  KEY,
+  nothing,
+  opsOf,
+  Probe,
+  refused,
+  rulesFor,
+  START,
+  stored,
+  unknown,
+  written,
+} from "./probe.ts";
+
+const HEDGE = 50;
+const old = written("old");
+const next = written("next", { base: old });
+const beside = written("beside", { base: old, isBeside: true });
+
+type Options = Parameters<typeof rulesFor>[0];
+
+function read(options: Options, changes: Partial<GetPlan> = {}) {
+  const probe = new Probe<GetOutcome>();
+  const coordinator = new GetCoordinator(
+    {
+      key: KEY,
+      rules: rulesFor(options),
+      candidates: candidates("r1 r2 r3 f4 f5"),
+      onlyZone: null,
+      session: null,
+      sessionMayBeCollected: false,
+      hedgeMs: HEDGE,
+      hash,
+      ...changes,
+    },
+    probe,
+  );
+  coordinator.start(START);
+  return { probe, coordinator };
+}
+
+/** The live operations of the answer, or the failure's code. */
+function outcome({ result }: Probe<GetOutcome>): string | readonly string[] | undefined {
+  if (result === undefined) return undefined;
+  return result.ok ? opsOf(result.entry) : result.failure.code;
+}
+
+const tallyOf = ({ result }: Probe<GetOutcome>): unknown => (result?.ok ? result.tally : undefined);
+const repairs = (probe: Probe<GetOutcome>): unknown =>
+  probe
+    .stores()
+    .map(({ to, entry, ack }) => [to, ...opsOf(decodeEntry(entry).entry), ack] as const);
+
+describe("whom a read asks", () => {
+  it("r replicas, in the order given: the first for the value, the others for digests", () => {
+    expect(read({ r: 1 }).probe.asked()).toEqual(["r1 entry"]);
+    expect(read({}).probe.asked()).toEqual(["r1 entry", "r2 digest"]);
+    expect(read({ r: 3 }).probe.asked()).toEqual(["r1 entry", "r2 digest", "r3 digest"]);
+  });
+
+  it.each<[string, (c: GetCoordinator) => void]>([
+    ["cannot be reached", (c) => c.failed("r2", START)],
+    ["refuses", (c) => c.reply("r2", refused("overloaded"), START)],
+    ["may have lost what it had", (c) => c.reply("r2", unknown, START)],
+  ])("one more for each that %s, fallbacks last", (_, happens) => {
+    const { probe, coordinator } = read({});
+    probe.asked();
+    happens(coordinator);
+    expect(probe.asked()).toEqual(["r3 digest"]);
+    coordinator.failed("r3", START);
+    expect(probe.asked()).toEqual(["f4 digest"]);
+  });
+
+  it("more at once where the first would not lie in enough zones", () => {
+    const near = candidates("r1 r2 r3", { zones: ["a", "a", "b"] });
+    const { probe } = read({ zones: 2 }, { candidates: near });
+    expect(probe.asked()).toEqual(["r1 entry", "r2 digest", "r3 digest"]);
+  });
+
+  it("the suspected besides, but as if they had not been asked", () => {
+    const list = candidates("r1 r2 f4", { suspects: ["r2"] });
+    expect(read({}, { candidates: list }).probe.asked()).toEqual([
+      ...["r1 entry", "r2 digest", "f4 digest"],
+    ]);
+  });
+});
+
+describe("a read answers", () => {
+  it("with the value that all digests stand for", () => {
+    const { probe, coordinator } = read({});
+    coordinator.reply("r2", digest(old), START + 1);
+    expect(outcome(probe)).toBeUndefined();
+    coordinator.reply("r1", held(old), START + 2);
+    expect(outcome(probe)).toEqual(["old"]);
+    expect(tallyOf(probe)).toEqual({
+      ...{ n: 3, required: 2, answered: 2, primaries: 2, fallbacks: 0, durable: 0 },
+    });
+    expect([coordinator.isOver, coordinator.wakeAt]).toEqual([true, Infinity]);
+    expect(probe.stores()).toEqual([]);
+  });
+
+  it("after it has read what a digest that differs stands for", () => {
+    const { probe, coordinator } = read({});
+    probe.asked();
+    coordinator.reply("r1", held(old), START);
+    coordinator.reply("r2", digest(beside), START);
+    expect(probe.asked()).toEqual(["r2 entry"]);
+    expect(outcome(probe)).toBeUndefined();
+    coordinator.reply("r2", held(beside), START);
+    expect(outcome(probe)).toEqual(["beside", "old"]);
+  });
+
+  it("once for each digest that differs, however many replicas have it", () => {
+    const { probe, coordinator } = read({ r: 3 });
+    probe.asked();
+    coordinator.reply("r2", digest(next), START);
+    coordinator.reply("r3", digest(next), START);
+    // The one that was asked for the value may have just that.
+    expect(probe.asked()).toEqual([]);
+    coordinator.reply("r1", held(old), START);
+    expect(probe.asked()).toEqual(["r2 entry"]);
+    coordinator.reply("r2", held(next), START);
+    expect(outcome(probe)).toEqual(["next"]);
+    expect(tallyOf(probe)).toMatchObject({ answered: 3 });
+  });
+
+  it("with what the entry says, not with what the digest beside it claims", () => {
+    const { probe, coordinator } = read({});
+    coordinator.reply("r1", { ...held(old), digest: 5 } as typeof nothing, START);
+    coordinator.reply("r2", digest(old), START);
+    expect(outcome(probe)).toEqual(["old"]);
+  });
+
+  it("taking bytes that are no entry for a failure of the replica that sent them", () => {
+    const { probe, coordinator } = read({ r: 1 });
+    probe.asked();
+    const malformed = { kind: "held", digest: 5, entry: new Uint8Array([1]), isUnknown: false };
+    coordinator.reply("r1", malformed as typeof nothing, START);
+    expect(probe.asked()).toEqual(["r2 entry"]);
+  });
+
+  it("not by answers of replicas that it did not ask, nor by the same one twice", () => {
+    const { probe, coordinator } = read({});
+    coordinator.reply("r1", held(old), START);
+    coordinator.reply("r1", held(old), START);
+    coordinator.reply("r9", held(old), START);
+    coordinator.failed("r9", START);
+    expect(outcome(probe)).toBeUndefined();
+  });
+
+  it("with fallbacks among the replies, unless primaries were asked for", () => {
+    for (const [pr, expected] of [
+      [0, ["old"]],
+      [2, "quorum-unavailable"],
+    ] as const) {
+      const { probe, coordinator } = read({ pr }, { candidates: candidates("r1 r2 f4") });
+      coordinator.reply("r1", held(old), START);
+      coordinator.failed("r2", START);
+      coordinator.reply("f4", digest(old), START);
+      expect(outcome(probe)).toEqual(expected);
+    }
+  });
+
+  it("from one zone alone for local_quorum", () => {
+    const list = candidates("r1 r2 r3", { zones: ["a", "a", "b"] });
+    const { probe, coordinator } = read({}, { candidates: list, onlyZone: "a" });
+    coordinator.reply("r1", held(old), START);
+    coordinator.reply("r3", held(old), START);
+    expect(outcome(probe)).toBeUndefined();
+    coordinator.reply("r2", digest(old), START);
+    expect(outcome(probe)).toEqual(["old"]);
+  });
+});
+
+describe("hedging", () => {
+  it("asks the next one after the delay, for the value while nobody has sent one", () => {
+    const { probe, coordinator } = read({});
+    probe.asked();
+    expect(coordinator.wakeAt).toBe(START + HEDGE);
+    coordinator.wake(START + HEDGE);
+    expect(probe.asked()).toEqual(["r3 entry"]);
+    expect(coordinator.wakeAt).toBe(START + 2 * HEDGE);
+    coordinator.reply("r3", held(old), START + 60);
+    coordinator.reply("r2", digest(old), START + 61);
+    expect(outcome(probe)).toEqual(["old"]);
+  });
+
+  it("fetches from a digest's holder what a silent replica was asked for", () => {
+    const { probe, coordinator } = read({}, { candidates: candidates("r1 r2") });
+    coordinator.reply("r2", digest(old), START);
+    probe.asked();
+    coordinator.wake(START + HEDGE);
+    expect(probe.asked()).toEqual(["r2 entry"]);
+  });
+
+  it("fetches from another holder when the one that was asked again falls silent", () => {
+    const { probe, coordinator } = read({}, { candidates: candidates("r1 r2 r3") });
+    coordinator.reply("r1", held(old), START);
+    coordinator.reply("r2", digest(next), START);
+    coordinator.wake(START + HEDGE);
+    coordinator.reply("r3", digest(next), START + HEDGE);
+    probe.asked();
+    coordinator.wake(START + 2 * HEDGE);
+    expect(probe.asked()).toEqual(["r3 entry"]);
+    coordinator.reply("r3", held(next), START + 110);
+    expect(outcome(probe)).toEqual(["next"]);
+  });
+});
+
+describe("a read gives up", () => {
+  it("at once when too few can be reached, with the numbers", () => {
+    const { probe, coordinator } = read({}, { candidates: candidates("r1 r2 r3") });
+    coordinator.reply("r1", held(old), START);
+    coordinator.failed("r2", START);
+    coordinator.failed("r3", START);
+    expect(probe.result).toMatchObject({
+      failure: { code: "quorum-unavailable", required: 2, achieved: 1 },
+    });
+  });
+
+  it("at once when there never were enough", () => {
+    expect(outcome(read({ r: 3 }, { candidates: candidates("r1 r2") }).probe)).toBe(
+      "quorum-unavailable",
+    );
+  });
+
+  it("at its deadline when somebody healthy did not answer", () => {
+    const { probe, coordinator } = read({ timeoutMs: 100 }, { hedgeMs: 1000 });
+    coordinator.reply("r1", held(old), START);
+    expect(coordinator.wakeAt).toBe(START + 100);
+    coordinator.wake(START + 99);
+    expect(outcome(probe)).toBeUndefined();
+    coordinator.wake(START + 100);
+    expect(outcome(probe)).toBe("quorum-timeout");
+  });
+
+  it("after a short while when only the suspected are left to wait for", () => {
+    const list = candidates("r1 r2 r3", { suspects: ["r2", "r3"] });
+    const { probe, coordinator } = read({}, { candidates: list, hedgeMs: 1000 });
+    coordinator.reply("r1", held(old), START);
+    expect(coordinator.wakeAt).toBe(START + SUSPECT_PATIENCE_MS);
+    coordinator.wake(START + SUSPECT_PATIENCE_MS);
+    expect(outcome(probe)).toBe("quorum-unavailable");
+  });
+
+  it("not before its deadline once a suspected one has answered and a healthy one may yet", () => {
+    const list = candidates("r1 r2 r3", { suspects: ["r2", "r3"] });
+    const { probe, coordinator } = read({}, { candidates: list, hedgeMs: 5000 });
+    coordinator.reply("r2", digest(old), START + 5);
+    coordinator.wake(START + SUSPECT_PATIENCE_MS);
+    expect(outcome(probe)).toBeUndefined();
+    coordinator.reply("r1", held(old), START + 300);
+    expect(outcome(probe)).toEqual(["old"]);
+  });
+});
+
+describe("nothing", () => {
+  it("counts as a reply, unless told otherwise", () => {
+    const { probe, coordinator } = read({});
+    coordinator.reply("r1", nothing, START);
+    coordinator.reply("r2", nothing, START);
+    expect(outcome(probe)).toEqual([]);
+  });
+
+  it("does not hide a value that a third replica has, when it does not count", () => {
+    const { probe, coordinator } = read({ r: 1, notfoundOk: false });
+    coordinator.reply("r1", nothing, START);
+    coordinator.reply("r2", nothing, START);
+    coordinator.reply("r3", held(old), START);
+    expect(outcome(probe)).toEqual(["old"]);
+  });
+
+  it("is believed of all primaries; with basic_quorum of a majority", () => {
+    for (const [basicQuorum, answered] of [
+      [true, 2],
+      [false, 3],
+    ] as const) {
+      const { probe, coordinator } = read({ notfoundOk: false, basicQuorum });
+      for (const [i, id] of ["r1", "r2", "r3"].entries()) {
+        expect(outcome(probe)).toEqual(i >= answered ? [] : undefined);
+        coordinator.reply(id, nothing, START);
+      }
+      expect(outcome(probe)).toEqual([]);
+    }
+  });
+
+  it("is believed of all primaries there are, in a cluster of fewer than n", () => {
+    const list = candidates("r1 r2");
+    const { probe, coordinator } = read({ notfoundOk: false }, { candidates: list });
+    coordinator.reply("r1", nothing, START);
+    coordinator.reply("r2", nothing, START);
+    expect(outcome(probe)).toEqual([]);
+  });
+
+  it("of a fallback proves nothing about the primaries", () => {
+    const { probe, coordinator } = read({ notfoundOk: false, basicQuorum: true, r: 1 });
+    coordinator.failed("r1", START);
+    coordinator.failed("r2", START);
+    coordinator.reply("r3", nothing, START);
+    coordinator.reply("f4", nothing, START);
+    coordinator.reply("f5", nothing, START);
+    expect(outcome(probe)).toBe("quorum-unavailable");
+  });
+});
+
+describe("a session read", () => {
+  const session = (context: CausalContext, more: Partial<GetPlan> = {}) =>
+    read({ r: 1 }, { session: context, ...more });
+
+  it("is content with r replies that include what the client has seen", () => {
+    const { probe, coordinator } = session(old.context);
+    coordinator.reply("r1", held(next), START);
+    expect(outcome(probe)).toEqual(["next"]);
+    expect(probe.asked()).toEqual(["r1 entry"]);
+  });
+
+  it("asks all others at once when they do not", () => {
+    const { probe, coordinator } = session(next.context);
+    probe.asked();
+    coordinator.reply("r1", held(old), START);
+    expect(probe.asked()).toEqual(["r2 entry", "r3 entry", "f4 entry", "f5 entry"]);
+    coordinator.reply("f5", held(next), START);
+    expect(outcome(probe)).toEqual(["next"]);
+  });
+
+  it("says so when nobody has it, at once or at the deadline", () => {
+    const list = candidates("r1 r2");
+    const { probe, coordinator } = session(next.context, { candidates: list });
+    coordinator.reply("r1", held(old), START);
+    coordinator.failed("r2", START);
+    expect(outcome(probe)).toBe("context-not-reached");
+    const other = session(next.context);
+    other.coordinator.reply("r1", held(old), START);
+    other.coordinator.wake(START + 2000);
+    expect(outcome(other.probe)).toBe("context-not-reached");
+  });
+
+  it("is content with all primaries, when what it names may have been collected since", () => {
+    const list = candidates("r1 r2");
+    const more = { candidates: list, sessionMayBeCollected: true };
+    const { probe, coordinator } = session(next.context, more);
+    coordinator.reply("r1", nothing, START);
+    coordinator.reply("r2", nothing, START);
+    expect(outcome(probe)).toEqual([]);
+  });
+});
+
+describe("a strict read", () => {
+  const strict = (changes: Partial<GetPlan> = {}) =>
+    read({ consistency: "strict" }, { candidates: candidates("r1 r2 r3"), ...changes });
+
+  /** r1 has what r2 has not. */
+  function apart(changes: Partial<GetPlan> = {}) {
+    const run = strict(changes);
+    run.coordinator.reply("r1", held(next), START);
+    run.coordinator.reply("r2", digest(old), START);
+    run.coordinator.reply("r2", held(old), START);
+    return run;
+  }
+
+  it("answers at once when a write quorum holds the same", () => {
+    const { probe, coordinator } = strict();
+    coordinator.reply("r1", held(old), START);
+    coordinator.reply("r2", digest(old), START);
+    expect(outcome(probe)).toEqual(["old"]);
+    expect(probe.stores()).toEqual([]);
+  });
+
+  it("brings a write quorum up to date, durably, before it answers", () => {
+    const { probe, coordinator } = apart();
+    expect(outcome(probe)).toBeUndefined();
+    expect(repairs(probe)).toEqual([["r2", "next", 1]]);
+    coordinator.reply("r2", stored(), START);
+    expect(outcome(probe)).toEqual(["next"]);
+    expect(coordinator.isOver).toBe(true);
+    expect(probe.stores()).toHaveLength(1);
+  });
+
+  it("joins siblings for all who lack one", () => {
+    const { probe, coordinator } = strict();
+    coordinator.reply("r1", held(written("a")), START);
+    coordinator.reply("r2", held(written("b")), START);
+    expect(repairs(probe)).toEqual([
+      ["r1", "a", "b", 1],
+      ["r2", "a", "b", 1],
+    ]);
+    coordinator.reply("r1", stored(), START);
+    expect(outcome(probe)).toBeUndefined();
+    coordinator.reply("r2", stored(), START);
+    expect(outcome(probe)).toEqual(["a", "b"]);
+  });
+
+  it("does not show what it learnt after it began to write back", () => {
+    const { probe, coordinator } = strict({ hedgeMs: 10 });
+    coordinator.wake(START + 10);
+    coordinator.reply("r1", held(next), START + 11);
+    coordinator.reply("r2", digest(old), START + 11);
+    coordinator.reply("r2", held(old), START + 12);
+    // On one replica alone, and nobody says that it will be on more.
+    const later = written("later", { base: next });
+    coordinator.reply("r3", held(later), START + 13);
+    coordinator.reply("r2", stored(), START + 14);
+    expect(outcome(probe)).toEqual(["next"]);
+  });
+
+  it.each<[string, (c: GetCoordinator) => void]>([
+    ["fails", (c) => c.failed("r2", START)],
+    ["refuses", (c) => c.reply("r2", refused("insufficient-storage"), START)],
+    ["is silent", (c) => c.wake(START + HEDGE)],
+  ])("turns to another primary when one that it writes back to %s", (_, happens) => {
+    const { probe, coordinator } = apart();
+    happens(coordinator);
+    expect(repairs(probe)).toContainEqual(["r3", "next", 1]);
+    expect(outcome(probe)).toBeUndefined();
+    coordinator.reply("r3", stored(), START);
+    expect(outcome(probe)).toEqual(["next"]);
+  });
+
+  it("fails, rather than answer, when no write quorum takes what it found", () => {
+    const { probe, coordinator } = apart();
+    coordinator.failed("r2", START);
+    coordinator.failed("r3", START);
+    expect(outcome(probe)).toBe("quorum-unavailable");
+    const silent = apart();
+    silent.coordinator.wake(START + 2000);
+    expect(outcome(silent.probe)).toBe("quorum-timeout");
+  });
+
+  it("does not take a promise for a durable copy", () => {
+    const { probe, coordinator } = apart();
+    coordinator.reply("r2", stored(false), START);
+    expect(outcome(probe)).toBeUndefined();
+  });
+});
+
+describe("after the answer", () => {
+  it("late replies are taken in, and every primary that was behind is repaired, once", () => {
+    const { probe, coordinator } = read({ r: 1 });
+    coordinator.wake(START + HEDGE);
+    coordinator.reply("r1", held(old), START + 60);
+    expect(outcome(probe)).toEqual(["old"]);
+    expect(coordinator.isOver).toBe(false);
+    coordinator.reply("r2", held(next), START + 70);
+    expect(repairs(probe)).toEqual([["r1", "next", 0]]);
+    expect([coordinator.isOver, coordinator.repairCount]).toEqual([true, 1]);
+  });
+
+  it("a late digest that differs is read first: it may be ahead", () => {
+    const { probe, coordinator } = read({}, { candidates: candidates("r1 r2 r3") });
+    coordinator.wake(START + HEDGE);
+    coordinator.reply("r1", held(old), START + 60);
+    coordinator.reply("r2", digest(old), START + 60);
+    expect(outcome(probe)).toEqual(["old"]);
+    probe.asked();
+    coordinator.reply("r3", digest(next), START + 70);
+    expect(probe.asked()).toEqual(["r3 entry"]);
+    coordinator.reply("r3", held(next), START + 80);
+    expect(repairs(probe)).toEqual([
+      ["r1", "next", 0],
+      ["r2", "next", 0],
+    ]);
+  });
+
+  it("a primary that had nothing is repaired, though nothing counted", () => {
+    const { probe, coordinator } = read({ r: 1, notfoundOk: false });
+    coordinator.reply("r1", nothing, START);
+    coordinator.reply("r2", held(old), START);
+    expect(repairs(probe)).toEqual([["r1", "old", 0]]);
+  });
+
+  it("a primary that may have lost what it had gets it back", () => {
+    const { probe, coordinator } = read({});
+    coordinator.reply("r1", held(old), START);
+    coordinator.reply("r2", unknown, START);
+    coordinator.reply("r3", digest(old), START);
+    expect(outcome(probe)).toEqual(["old"]);
+    expect(repairs(probe)).toEqual([["r2", "old", 0]]);
+  });
+
+  it("a fallback is never repaired, nor one that was not asked or did not answer", () => {
+    const { probe, coordinator } = read({}, { candidates: candidates("r1 r2 f4 r5") });
+    coordinator.reply("r1", held(old), START);
+    coordinator.failed("r2", START);
+    coordinator.reply("f4", nothing, START);
+    expect(outcome(probe)).toEqual(["old"]);
+    expect(probe.stores()).toEqual([]);
+    expect(coordinator.isOver).toBe(true);
+  });
+
+  it("the deadline ends the wait for the late ones: what is known is repaired then", () => {
+    const { probe, coordinator } = read({ r: 1 });
+    coordinator.wake(START + HEDGE);
+    coordinator.wake(START + 2 * HEDGE);
+    coordinator.reply("r1", nothing, START + 110);
+    expect(outcome(probe)).toEqual([]);
+    coordinator.reply("r2", held(old), START + 120);
+    expect(coordinator.wakeAt).toBe(START + 2000);
+    coordinator.wake(START + 2000);
+    expect(repairs(probe)).toEqual([["r1", "old", 0]]);
+    expect(coordinator.isOver).toBe(true);
+  });
+
+  it("a read that failed repairs what it saw all the same", () => {
+    const { probe, coordinator } = read({ r: 3 }, { candidates: candidates("r1 r2 r3") });
+    coordinator.reply("r1", held(merge(next, beside)), START);
+    coordinator.reply("r2", held(old), START);
+    coordinator.failed("r3", START);
+    expect(outcome(probe)).toBe("quorum-unavailable");
+    expect(repairs(probe)).toEqual([["r2", "beside", "next", 0]]);
+  });
+
+  it("nobody is sent nothing, when a digest was all that came", () => {
+    const { probe, coordinator } = read({ timeoutMs: 10 });
+    coordinator.reply("r2", digest(old), START);
+    coordinator.wake(START + 10);
+    expect(outcome(probe)).toBe("quorum-timeout");
+    expect(probe.stores()).toEqual([]);
+  });
+});

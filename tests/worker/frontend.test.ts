@@ -1,0 +1,118 @@
+import { createExecutionContext, SELF, waitOnExecutionContext } from "cloudflare:test";
+import { describe, expect, it, vi } from "vitest";
+import type { Env } from "../../worker/config.ts";
+import { env } from "./support.ts";
+
+const base = "http://localhost";
+
+/** A Worker that has just been deployed: no isolate of it has served anything yet. */
+async function freshWorker(changes: Partial<Record<keyof Env, string | undefined>>) {
+  vi.resetModules();
+  const { default: worker } = await import("../../worker/index.ts");
+  return async (path: string, init: RequestInit = {}): Promise<Response> => {
+    const ctx = createExecutionContext();
+    const request = new Request(`${base}${path}`, init) as Parameters<typeof worker.fetch>[0];
+    const answer = await worker.fetch(request, { ...env, ...changes } as Env, ctx);
+    await waitOnExecutionContext(ctx);
+    return answer;
+  };
+}
+
+describe("the Worker", () => {
+  it("stores, reads and deletes through its Durable Objects", async () => {
+    const url = `${base}/v1/kv/worker/a%2Fb`;
+    expect((await SELF.fetch(url, { method: "PUT", body: "one" })).status).toBe(201);
+    const got = await SELF.fetch(url);
+    expect(await got.text()).toBe("one");
+    expect(got.headers.get("starling-quorum")).toMatch(/^n=3, r=2, answered=2, primaries=2/);
+    expect((await SELF.fetch(url, { method: "DELETE" })).status).toBe(204);
+    const gone = await SELF.fetch(url);
+    expect(gone.status).toBe(404);
+    await gone.text();
+  });
+
+  it("keeps concurrent writes apart", async () => {
+    const url = `${base}/v1/kv/worker/siblings`;
+    const empty = (await SELF.fetch(url)).headers.get("starling-context") ?? "";
+    for (const body of ["red", "blue"]) {
+      await SELF.fetch(url, { method: "PUT", body, headers: { "Starling-Context": empty } });
+    }
+    const headers = { Accept: "application/json" };
+    const all = await SELF.fetch(`${url}?siblings=all`, { headers });
+    expect(all.status).toBe(300);
+    const { siblings } = (await all.json()) as { siblings: { value: string }[] };
+    expect(siblings.map(({ value }) => atob(value)).sort()).toEqual(["blue", "red"]);
+  });
+
+  it("stores a value of the greatest size", async () => {
+    const url = `${base}/v1/kv/worker/large`;
+    const body = new Uint8Array(1_048_576).fill(7);
+    expect((await SELF.fetch(url, { method: "PUT", body })).status).toBe(201);
+    const got = new Uint8Array(await (await SELF.fetch(url)).arrayBuffer());
+    expect(got.length).toBe(body.length);
+    expect(got.every((byte) => byte === 7)).toBe(true);
+  });
+
+  it("refuses a strange Host on loopback", async () => {
+    const answer = await SELF.fetch("http://evil.example/v1/kv/worker/a");
+    expect(answer.status).toBe(421);
+    await answer.text();
+  });
+});
+
+describe("a deployed Worker", () => {
+  const code = async (answer: Response): Promise<[number, string, string]> => {
+    const { code, detail } = (await answer.json()) as { code: string; detail: string };
+    return [answer.status, code, detail];
+  };
+
+  it("refuses to serve without a secret", async () => {
+    for (const secret of [undefined, "short"]) {
+      const ask = await freshWorker({ STARLING_SECRET: secret });
+      const [status, name, detail] = await code(await ask("/v1/kv/worker/a"));
+      expect([status, name]).toEqual([503, "not-configured"]);
+      expect(detail).toContain("wrangler secret put STARLING_SECRET");
+    }
+  });
+
+  it("answers 401 to data and cluster routes until tokens are set", async () => {
+    const ask = await freshWorker({ STARLING_OPEN_ON_LOOPBACK: undefined });
+    for (const path of ["/v1/kv/worker/a", "/v1/cluster", "/v1/cluster/ring", "/metrics"]) {
+      const answer = await ask(path);
+      expect(answer.headers.get("WWW-Authenticate")).toBe("Bearer");
+      expect((await code(answer)).slice(0, 2)).toEqual([401, "unauthorized"]);
+    }
+    expect((await ask("/healthz")).status).toBe(200);
+  });
+
+  // Objects are not asked here: to them a fresh Worker is new code, which ends them first.
+  it("takes the tokens of its secret", async () => {
+    const tokens = [
+      { token: "a-read-token-of-tests", role: "read" },
+      { token: "an-admin-token-of-tests", role: "admin" },
+    ];
+    const STARLING_TOKENS = JSON.stringify({ tokens });
+    const ask = await freshWorker({ STARLING_OPEN_ON_LOOPBACK: undefined, STARLING_TOKENS });
+    const as = (token: string) => ({ headers: { Authorization: `Bearer ${token}` } });
+    const put = { method: "PUT", body: "x" };
+    const reader = as("a-read-token-of-tests");
+    expect((await ask("/v1/kv/worker/none", { ...reader, ...put })).status).toBe(403);
+    expect((await ask("/v1/cluster/ring", reader)).status).toBe(403);
+    expect((await ask("/v1/cluster/ring", as("an-admin-token-of-tests"))).status).toBe(200);
+    expect((await ask("/v1/cluster/ring", as("a-wrong-token-of-tests"))).status).toBe(401);
+  });
+
+  it.each([
+    [{ STARLING_REPLICAS: "" }, "members[0]"],
+    [{ STARLING_REPLICAS: "r1:weur,r1:enam" }, "r1"],
+    [{ STARLING_N: "6" }, '"n"'],
+    [{ STARLING_PARTITIONS: "100" }, '"partitions"'],
+    [{ STARLING_TIMEOUT_MS: "soon" }, "requestTimeoutMs"],
+    [{ STARLING_TOKENS: "{" }, "STARLING_TOKENS"],
+  ])("says what is wrong with %o", async (changes, named) => {
+    const ask = await freshWorker(changes);
+    const [status, name, detail] = await code(await ask("/v1/kv/worker/a"));
+    expect([status, name]).toEqual([503, "not-configured"]);
+    expect(detail).toContain(named);
+  });
+});

@@ -1,0 +1,78 @@
+/**
+ * When a replica's alarm is to ring next. An object without work sets none and sleeps: an idle
+ * deployment costs nothing. What is stuck because a peer is away is tried less and less often.
+ *
+ * The plan is a value that the object stores: between two alarms it may have been asleep, and a
+ * back-off that starts anew each time would be none.
+ */
+import { assert } from "../core/assert.ts";
+
+export interface AlarmPlan {
+  /** How many peers are still to be compared with since the last write. */
+  readonly comparisonsLeft: number;
+  /** How long to wait before the next comparison, in ms. */
+  readonly compareMs: number;
+  /** How long to wait before hints are tried again, in ms. */
+  readonly hintMs: number;
+  /** How long to wait before collection is tried again, in ms. */
+  readonly dueMs: number;
+}
+
+/** What there is to do, before or after the jobs of one alarm. */
+export interface Backlog {
+  readonly hintCount: number;
+  /** The instant from which something may be collected; Infinity for never. */
+  readonly dueAt: number;
+}
+
+/** Comparing waits this long after a write, so that writes in flight are not chased. */
+export const COMPARE_MS = 10_000;
+const HINT_MS = 2000;
+const DUE_MS = 10_000;
+const RETRY_MS_MAX = 300_000;
+const DUE_MS_MAX = 3_600_000;
+
+export const idlePlan: AlarmPlan = {
+  comparisonsLeft: 0,
+  compareMs: COMPARE_MS,
+  hintMs: HINT_MS,
+  dueMs: DUE_MS,
+};
+
+const doubled = (ms: number, most: number): number => Math.min(2 * ms, most);
+
+/**
+ * @param plan without the comparisons that were just made
+ * @param done what the jobs left behind; `peersAway` when a peer did not answer them, and so has to
+ *   be compared with once it is back
+ * @returns the plan to keep, and in how many ms to ring again; null for not at all
+ */
+export function planNext(
+  plan: AlarmPlan,
+  done: {
+    readonly before: Backlog;
+    readonly after: Backlog;
+    readonly peerCount: number;
+    readonly peersAway: boolean;
+  },
+  now: number,
+): { readonly plan: AlarmPlan; readonly ringInMs: number | null } {
+  const { before, after, peerCount, peersAway } = done;
+  assert(plan.comparisonsLeft >= 0, "comparisons are counted");
+  const hintsAreStuck = after.hintCount > 0 && after.hintCount >= before.hintCount;
+  const dueIsStuck = after.dueAt <= now && after.dueAt === before.dueAt;
+  const startsAnew = plan.comparisonsLeft === 0 && peersAway;
+  const next: AlarmPlan = {
+    comparisonsLeft: startsAnew ? peerCount : plan.comparisonsLeft,
+    compareMs: startsAnew ? doubled(plan.compareMs, RETRY_MS_MAX) : COMPARE_MS,
+    hintMs: hintsAreStuck ? doubled(plan.hintMs, RETRY_MS_MAX) : HINT_MS,
+    dueMs: dueIsStuck ? doubled(plan.dueMs, DUE_MS_MAX) : DUE_MS,
+  };
+  const ringInMs = Math.min(
+    after.hintCount > 0 ? next.hintMs : Infinity,
+    next.comparisonsLeft > 0 ? next.compareMs : Infinity,
+    // Not before the others are likely to be awake, and never in a tight loop.
+    Math.max(after.dueAt - now, next.dueMs),
+  );
+  return { plan: next, ringInMs: ringInMs === Infinity ? null : ringInMs };
+}

@@ -1,0 +1,28 @@
+import type { Effect, Input } from "../src/node/boundary.ts";
+import { Node, type NodeParts } from "../src/node/node.ts";
+
+/**
+ * A node whose every step is one transaction: what it wrote is there with all of it or not at all.
+ *
+ * A statement that fails (the storage is full, the disk errs) throws in the middle of a step. The
+ * record might then be written and its leaf of the Merkle tree not, and what the node has in memory
+ * would know of both. So the step's writes are undone and the object is ended: its callers see a
+ * call that failed, and the next one finds a fresh object that stands on what is stored.
+ */
+export class AtomicNode extends Node {
+  readonly #state: DurableObjectState;
+
+  constructor(parts: NodeParts, state: DurableObjectState) {
+    super(parts);
+    this.#state = state;
+  }
+
+  override step(input: Input, now: number): readonly Effect[] {
+    try {
+      return this.#state.storage.transactionSync(() => super.step(input, now));
+    } catch (error) {
+      this.#state.abort(`a step failed: ${error instanceof Error ? error.message : "unknown"}`);
+      throw error;
+    }
+  }
+}
