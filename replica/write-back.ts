@@ -1,7 +1,7 @@
 /**
  * The second half of a strict read that found replicas apart: it sees to it that a write quorum of
- * the primaries holds what was found, durably, before anybody is shown it. Otherwise the next strict
- * read may ask two others and go back in time (the trap that quorum reads with repair in the
+ * the primaries holds what was found, durably, before anybody is shown it. Otherwise the next
+ * strict read may ask two others and go back in time (the trap that quorum reads with repair in the
  * background fall into).
  *
  * What is written back is fixed at the beginning, and it is the answer: a reply that comes in

@@ -117,8 +117,8 @@ export class ReplicaObject extends DurableObject<Env> {
 
   /**
    * While it stays awake a replica takes one peer after the other. One that slept has forgotten
-   * whose turn it is; then there is little to compare, and it takes all of them at once. The plan is
-   * changed first: a write that comes in meanwhile asks for all comparisons anew.
+   * whose turn it is; then there is little to compare, and it takes all of them at once. The plan
+   * is changed first: a write that comes in meanwhile asks for all comparisons anew.
    */
   async #compare(driver: Driver, withAll: boolean): Promise<void> {
     const { comparisonsLeft } = this.#plan;

@@ -1,6 +1,7 @@
 /**
  * Copies kept for another replica, one row a (target, key). Their numbers are counted once, when
- * the object wakes up, and kept in memory: as long as there is no hint a read does not look for one.
+ * the object wakes up, and kept in memory: as long as there is no hint a read does not look for
+ * one.
  */
 import {
   keyBlob,

@@ -1,9 +1,9 @@
 /**
  * What the tables share: keys and values as blobs, and records that are larger than a row.
  *
- * A row of a Durable Object's SQLite holds at most 2 MB. A record's first piece stays in its own row
- * and any further ones go to `overflow`, so that a small value, which is nearly every value, costs
- * exactly one row to read and to write.
+ * A row of a Durable Object's SQLite holds at most 2 MB. A record's first piece stays in its own
+ * row and any further ones go to `overflow`, so that a small value, which is nearly every value,
+ * costs exactly one row to read and to write.
  */
 import { assert } from "../core/assert.ts";
 

@@ -3,10 +3,10 @@
  * output gate are the write-ahead log: nothing leaves the object before the writes that led to it
  * are confirmed.
  *
- * The index lives in SQL and not in a Map, because an object has 128 MB of memory and up to 10 GB of
- * storage. What is billed is rows: a read costs one; a write costs one for the record, one for the
- * totals when they change, one for each index that changes (the partition's for a new key, the due
- * time's when there is one); tests/worker counts them.
+ * The index lives in SQL and not in a Map, because an object has 128 MB of memory and up to 10 GB
+ * of storage. What is billed is rows: a read costs one; a write costs one for the record, one for
+ * the totals when they change, one for each index that changes (the partition's for a new key, the
+ * due time's when there is one); tests/worker counts them.
  */
 import { assert } from "../core/assert.ts";
 import type {
@@ -228,7 +228,8 @@ export class SqliteStore implements Store {
     assert(keyCount >= 0 && byteCount >= 0, "no more is dropped than there was");
     this.#totals = { keyCount, byteCount };
     const upsert = `INSERT INTO totals (id, key_count, byte_count) VALUES (1, ?, ?)
-      ON CONFLICT (id) DO UPDATE SET key_count = excluded.key_count, byte_count = excluded.byte_count`;
+      ON CONFLICT (id) DO UPDATE SET key_count = excluded.key_count,
+      byte_count = excluded.byte_count`;
     this.#sql.exec(upsert, keyCount, byteCount);
   }
 

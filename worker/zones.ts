@@ -34,8 +34,8 @@ function nearness(a: readonly [number, number], b: readonly [number, number]): n
 }
 
 /**
- * The zone of a ring that lies nearest to a place; empty when the place is unknown or no zone of the
- * ring is a location hint.
+ * The zone of a ring that lies nearest to a place; empty when the place is unknown or no zone of
+ * the ring is a location hint.
  */
 export function nearestZone(
   zones: Iterable<string>,
