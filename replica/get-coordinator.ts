@@ -136,8 +136,10 @@ export class GetCoordinator implements Coordinator {
   #take(answer: Answer, held: ReplyOf<"held">): void {
     answer.state = held.isUnknown ? "unknown" : "answered";
     answer.digest = held.digest;
-    if (held.isUnknown || held.entry === null || held.digest === 0) return;
-    const entry = decodedOrNull(held.entry);
+    if (held.isUnknown || held.digest === 0) return;
+    // A digest is enough only where no more was asked for: else it would be asked for ever.
+    if (held.entry === null && !answer.wasAskedForEntry) return;
+    const entry = held.entry === null ? null : decodedOrNull(held.entry);
     if (entry === null) {
       answer.state = "failed";
       return;

@@ -45,7 +45,8 @@ interface Target {
   readonly candidate: Candidate;
   /** The primary that it stands in for; empty when it gets the entry for itself. */
   readonly hintFor: ReplicaId | "";
-  state: "asked" | "failed" | "acked";
+  /** `weak`: it has the write in memory, but its disk has failed since. */
+  state: "asked" | "failed" | "acked" | "weak";
 }
 
 /** What the coordinator does for itself beside sending. */
@@ -61,9 +62,14 @@ export class PutCoordinator implements Coordinator {
   readonly #targets = new Map<ReplicaId, Target>();
   /** Primaries for which a stand-in was asked, or a hint kept here. */
   readonly #stoodInFor = new Set<ReplicaId>();
+  /** Primaries whose hint is kept here. */
+  readonly #keptFor = new Set<ReplicaId>();
   #fallbacksUsed = 0;
   #isLocallyDurable = false;
+  #isLocallyFailed = false;
   #deadline: Millis = Infinity;
+  /** Until when replicas that are believed dead are waited for, while nothing else is left. */
+  #patienceAt: Millis = Infinity;
   #hedgeAt: Millis = Infinity;
   #isFinished = false;
 
@@ -76,11 +82,16 @@ export class PutCoordinator implements Coordinator {
     this.#plan = plan;
     this.#out = out;
     this.#quorum = new Quorum(plan.need);
-    if (plan.standsInFor !== "") this.#stoodInFor.add(plan.standsInFor);
+    if (plan.standsInFor !== "") {
+      this.#stoodInFor.add(plan.standsInFor);
+      this.#keptFor.add(plan.standsInFor);
+    }
   }
 
   get wakeAt(): Millis {
-    return this.isOver ? Infinity : Math.min(this.#deadline, this.#hedgeAt);
+    if (this.isOver) return Infinity;
+    const wakeAt = Math.min(this.#deadline, this.#hedgeAt);
+    return this.#isFinished ? wakeAt : Math.min(wakeAt, this.#patienceAt);
   }
 
   get isOver(): boolean {
@@ -105,7 +116,7 @@ export class PutCoordinator implements Coordinator {
 
   /** The coordinator's own disk failed: its copy counts for nothing. */
   locallyFailed(now: Millis): void {
-    if (this.#isFinished) return;
+    this.#isLocallyFailed = true;
     this.#finish({
       ok: false,
       failure: {
@@ -127,8 +138,8 @@ export class PutCoordinator implements Coordinator {
 
   failed(from: ReplicaId, now: Millis): void {
     const target = this.#targets.get(from);
-    if (target === undefined || target.state === "acked") return;
-    target.state = "failed";
+    if (target === undefined || target.state === "failed") return;
+    target.state = target.state === "asked" ? "failed" : "weak";
     this.#standIn(target.hintFor === "" ? from : target.hintFor);
     this.#decide(now);
   }
@@ -143,9 +154,22 @@ export class PutCoordinator implements Coordinator {
       }
     }
     if (now >= this.#deadline) {
-      for (const target of this.#unacked()) target.state = "failed";
       if (!this.#isFinished) this.#giveUp(true);
-    } else this.#decide(now);
+      this.#endWaiting();
+    } else if (!this.#isFinished && now >= this.#patienceAt) this.#giveUp(true);
+    else this.#decide(now);
+  }
+
+  /** Nobody is waited for any longer: what a primary may have missed is kept for it here. */
+  #endWaiting(): void {
+    for (const target of this.#unacked()) target.state = "failed";
+    const acked = [...this.#targets.values()].filter(({ state }) => state === "acked");
+    for (const { id } of this.#plan.primaries) {
+      const isCaredFor = acked.some(({ candidate, hintFor }) =>
+        [candidate.id, hintFor].includes(id),
+      );
+      if (!isCaredFor) this.#keepHint(id);
+    }
   }
 
   #unacked(): readonly Target[] {
@@ -162,17 +186,26 @@ export class PutCoordinator implements Coordinator {
 
   /** Makes sure that somebody keeps the entry for the primary. */
   #standIn(primary: ReplicaId): void {
+    if (this.#keptFor.has(primary)) return;
     if (this.#stoodInFor.has(primary) && !this.#standInFailed(primary)) return;
     this.#stoodInFor.add(primary);
     const next = this.#plan.sloppy ? this.#plan.fallbacks[this.#fallbacksUsed] : undefined;
-    if (next === undefined) return this.#out.keepHint(primary);
+    if (next === undefined) return this.#keepHint(primary);
     this.#fallbacksUsed++;
     this.#send(next, primary);
   }
 
   #standInFailed(primary: ReplicaId): boolean {
     const standIns = [...this.#targets.values()].filter(({ hintFor }) => hintFor === primary);
-    return standIns.length > 0 && standIns.every(({ state }) => state === "failed");
+    const isGone = ({ state }: Target): boolean => state === "failed" || state === "weak";
+    return standIns.length > 0 && standIns.every(isGone);
+  }
+
+  /** A disk that failed takes no hint either. */
+  #keepHint(primary: ReplicaId): void {
+    if (this.#keptFor.has(primary) || this.#isLocallyFailed) return;
+    this.#keptFor.add(primary);
+    this.#out.keepHint(primary);
   }
 
   #decide(now: Millis): void {
@@ -181,16 +214,23 @@ export class PutCoordinator implements Coordinator {
       this.#finish({ ok: true, tally: this.#quorum.tally() });
       return;
     }
-    const { self, fallbacks, sloppy } = this.#plan;
-    const open = [...this.#targets.values()].filter(({ state }) => state !== "failed");
-    const waiting = open.map((target) => target.candidate);
+    const { fallbacks, sloppy } = this.#plan;
     const spare = sloppy ? fallbacks.slice(this.#fallbacksUsed) : [];
-    const possible = this.#isLocallyDurable ? [...waiting, ...spare] : [self, ...waiting, ...spare];
+    const possible = [...this.#open(), ...spare];
     if (!this.#quorum.couldBeMetWith(possible)) return this.#giveUp(false);
-    const healthy = possible.filter((candidate) => !candidate.isSuspect);
-    if (!this.#quorum.couldBeMetWith(healthy)) {
-      this.#deadline = Math.min(this.#deadline, now + SUSPECT_PATIENCE_MS);
-    }
+    const isExpected = ({ id, isSuspect }: Candidate): boolean =>
+      !isSuspect || this.#quorum.has(id);
+    const isWorthIt = this.#quorum.couldBeMetWith(possible.filter(isExpected));
+    const patienceAt = Math.min(this.#patienceAt, now + SUSPECT_PATIENCE_MS);
+    this.#patienceAt = isWorthIt ? Infinity : patienceAt;
+  }
+
+  /** Who may yet add to the quorum: by an acknowledgement, or by a durable one after the first. */
+  #open(): readonly Candidate[] {
+    const open = [...this.#targets.values()]
+      .filter(({ state }) => state === "asked" || state === "acked")
+      .map((target) => target.candidate);
+    return this.#isLocallyDurable ? open : [this.#plan.self, ...open];
   }
 
   #finish(outcome: PutOutcome): void {
@@ -201,8 +241,9 @@ export class PutCoordinator implements Coordinator {
 
   #giveUp(isLate: boolean): void {
     const tally = this.#quorum.tally();
-    const silent = [...this.#targets.values()].some(
-      ({ candidate, state }) => state === "failed" && !candidate.isSuspect,
+    const lacksDurable = tally.durable < this.#plan.need.durable;
+    const silent = this.#open().some(
+      ({ id, isSuspect }) => !isSuspect && (lacksDurable || !this.#quorum.has(id)),
     );
     this.#finish({
       ok: false,

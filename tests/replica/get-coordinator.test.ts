@@ -148,6 +148,15 @@ describe("a read answers", () => {
     expect(probe.asked()).toEqual(["r2 entry"]);
   });
 
+  it("not by a replica that keeps to its digest when it is asked for the entry", () => {
+    const { probe, coordinator } = read({}, { candidates: candidates("r1 r2 r3") });
+    coordinator.reply("r1", held(old), START);
+    coordinator.reply("r2", digest(next), START);
+    probe.asked();
+    coordinator.reply("r2", digest(next), START);
+    expect(probe.asked()).toEqual(["r3 digest"]);
+  });
+
   it("not by answers of replicas that it did not ask, nor by the same one twice", () => {
     const { probe, coordinator } = read({});
     coordinator.reply("r1", held(old), START);
@@ -456,8 +465,8 @@ describe("after the answer", () => {
 
   it("a late digest that differs is read first: it may be ahead", () => {
     const { probe, coordinator } = read({}, { candidates: candidates("r1 r2 r3") });
+    coordinator.reply("r1", held(old), START + 10);
     coordinator.wake(START + HEDGE);
-    coordinator.reply("r1", held(old), START + 60);
     coordinator.reply("r2", digest(old), START + 60);
     expect(outcome(probe)).toEqual(["old"]);
     probe.asked();
