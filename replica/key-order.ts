@@ -19,11 +19,13 @@ export class KeyOrder {
   }
 
   add(key: StoreKey): void {
-    if (!this.#dropped.delete(key)) this.#added.add(key);
+    this.#dropped.delete(key);
+    this.#added.add(key);
   }
 
   drop(key: StoreKey): void {
-    if (!this.#added.delete(key)) this.#dropped.add(key);
+    this.#added.delete(key);
+    this.#dropped.add(key);
   }
 
   /** Up to `countMax` keys that start with the prefix and come after the given one. */

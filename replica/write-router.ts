@@ -1,10 +1,14 @@
 /**
  * A write as the frontend sees it: find a replica that coordinates it, and pass on what it says.
  *
- * The candidates come nearest first, primaries before fallbacks. One that refuses has done
- * nothing: the next is asked as if it were the first. One that is
- * silent, or whose connection broke, may have minted already: the next is told that this is a
- * retry, so that the write's two versions count as one (see core/entry.ts).
+ * The candidates come nearest first, primaries before fallbacks. One that refuses has done nothing:
+ * the next is asked as if it were the first. One that is silent, or whose connection broke, may
+ * have minted already: the next is told that this is a retry, so that its two versions count as
+ * one (see core/entry.ts).
+ *
+ * A coordinator that refuses for the client's fault (a broken precondition, too many siblings) may
+ * have seen what another one has just written for this very request. So that is the answer only
+ * when all others that were asked have said that they did nothing.
  */
 import { assert } from "../core/assert.ts";
 import type { CausalContext } from "../core/causal-context.ts";
@@ -27,6 +31,16 @@ export type WriteOutcome =
   | { readonly ok: true; readonly reply: Extract<Reply, { kind: "coordinated" }> }
   | { readonly ok: false; readonly failure: Failure; readonly context: CausalContext | null };
 
+/** The failures that HTTP tells as a 4xx: a promise that the write was applied nowhere. */
+const APPLIED_NOWHERE: ReadonlySet<FailureCode> = new Set<FailureCode>([
+  "invalid-option",
+  "invalid-context",
+  "precondition-failed",
+  "too-many-siblings",
+  "value-too-large",
+  "overloaded",
+]);
+
 export class WriteRouter implements Coordinator {
   readonly #plan: WritePlan;
   readonly #out: Outbox<WriteOutcome>;
@@ -38,11 +52,16 @@ export class WriteRouter implements Coordinator {
   #hedgeAt: Millis = Infinity;
   #isFinished = false;
   #refusal: string | null = null;
+  /** A candidate's connection broke, or an earlier attempt was left in doubt: for ever unknown. */
+  #isInDoubt: boolean;
+  /** A 4xx that is the answer once nobody can have applied the write after all. */
+  #verdict: { readonly failure: Failure; readonly context: CausalContext | null } | null = null;
 
   constructor(plan: WritePlan, out: Outbox<WriteOutcome>) {
     assert(plan.candidates.length > 0, "a write has somebody to ask");
     this.#plan = plan;
     this.#out = out;
+    this.#isInDoubt = plan.request.isRetry;
   }
 
   get wakeAt(): Millis {
@@ -61,15 +80,20 @@ export class WriteRouter implements Coordinator {
   reply(from: ReplicaId, body: Reply, now: Millis): void {
     if (this.#isFinished) return;
     if (body.kind === "coordinated") return this.#finish({ ok: true, reply: body });
-    if (body.kind === "failed") return this.#fail(failureOf(body), body.context);
+    if (body.kind === "failed") {
+      const failure = failureOf(body);
+      if (!APPLIED_NOWHERE.has(failure.code)) return this.#fail(failure, body.context);
+      this.#verdict = { failure, context: body.context };
+    }
     this.#refusal = body.kind === "refused" ? body.code : this.#refusal;
     this.#next(from, now);
   }
 
   failed(from: ReplicaId, now: Millis): void {
-    if (this.#isFinished) return;
+    if (this.#isFinished || !this.#waiting.has(from)) return;
     // A connection that broke may have delivered the request before.
     this.mayBeMinted = true;
+    this.#isInDoubt = true;
     this.#next(from, now);
   }
 
@@ -89,7 +113,7 @@ export class WriteRouter implements Coordinator {
 
   #tryNext(now: Millis): void {
     const candidate = this.#plan.candidates[this.#nextIndex];
-    if (candidate === undefined) {
+    if (candidate === undefined || this.#verdict !== null) {
       this.#hedgeAt = Infinity;
       if (this.#waiting.size === 0) this.#giveUp();
       return;
@@ -98,21 +122,26 @@ export class WriteRouter implements Coordinator {
     this.#waiting.add(candidate.id);
     const patienceMs = candidate.isSuspect ? SUSPECT_PATIENCE_MS : this.#plan.hedgeMs;
     this.#hedgeAt = now + patienceMs;
-    this.#out.ask(candidate.id, { ...this.#plan.request, isRetry: this.mayBeMinted });
+    const isRetry = this.mayBeMinted || this.#plan.request.isRetry;
+    this.#out.ask(candidate.id, { ...this.#plan.request, isRetry });
   }
 
   #giveUp(): void {
-    const required = 1;
-    const wasSilent = this.#waiting.size > 0 || this.mayBeMinted;
-    if (this.#refusal === "insufficient-storage") {
-      const detail = "Every replica that could coordinate the write has a full or failing disk.";
+    const isSettled = this.#waiting.size === 0;
+    if (isSettled && this.#verdict !== null && !this.#isInDoubt) {
+      return this.#fail(this.#verdict.failure, this.#verdict.context);
+    }
+    if (isSettled && this.#refusal === "insufficient-storage") {
+      const detail = "The replicas that could coordinate the write have full or failing disks.";
       return this.#fail({ code: "insufficient-storage", detail }, null);
     }
+    const isSilent = ({ id, isSuspect }: Candidate): boolean => !isSuspect && this.#waiting.has(id);
+    const wasSilent = this.#plan.candidates.some(isSilent);
     const code: FailureCode = wasSilent ? "quorum-timeout" : "quorum-unavailable";
     const detail = wasSilent
       ? "The replicas that were asked to coordinate the write did not answer in time."
-      : "No replica that may coordinate the write can be reached.";
-    this.#fail({ code, detail, required, achieved: 0 }, null);
+      : "No replica that may coordinate the write could be reached, or stayed so.";
+    this.#fail({ code, detail, required: 1, achieved: 0 }, null);
   }
 
   #fail(failure: Failure, context: CausalContext | null): void {

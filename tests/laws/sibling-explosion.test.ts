@@ -7,8 +7,8 @@ import { MemoryStore } from "../../replica/memory-store.ts";
 import { KEY, keeperOver, mintRequest, START, sent } from "./replica.ts";
 
 /**
- * With one version vector for a whole set of siblings, two clients that interleave make each other's
- * values siblings for ever: Riak before dotted versions.
+ * With one version vector for a whole set of siblings, two clients that interleave make each
+ * other's values siblings for ever: Riak before dotted versions.
  */
 describe("two clients that interleave a thousand times", () => {
   class Client {

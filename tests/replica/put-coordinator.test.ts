@@ -341,7 +341,7 @@ describe("a write gives up", () => {
     expect(codeOf(probe)).toBe("ok");
   });
 
-  it("when its own disk fails; it keeps no hint on that disk, but others still get the write", () => {
+  it("when its own disk fails: it keeps no hint there, but others still get the write", () => {
     const { probe, coordinator } = write({ w: 2, durable: 1 }, { fallbacks: candidates("f4") });
     coordinator.locallyFailed(START);
     expect(codeOf(probe)).toBe("insufficient-storage");

@@ -1,0 +1,223 @@
+import { describe, expect, it } from "vitest";
+import { CausalContext } from "../../core/causal-context.ts";
+import type { Reply, ReplyOf, RequestOf } from "../../core/messages.ts";
+import { SUSPECT_PATIENCE_MS } from "../../replica/coordination.ts";
+import { type WriteOutcome, type WritePlan, WriteRouter } from "../../replica/write-router.ts";
+import { candidates, KEY, Probe, refused, START } from "./probe.ts";
+
+const HEDGE = 300;
+const TIMEOUT = 2000;
+
+const request: RequestOf<"coordinate"> = {
+  kind: "coordinate",
+  key: KEY,
+  op: "op00000001",
+  isRetry: false,
+  content: [],
+  ttlMs: 0,
+  covers: CausalContext.empty,
+  ifMatch: [],
+  ifNoneMatch: [],
+  rules: [],
+  zone: "z1",
+};
+
+const done: ReplyOf<"coordinated"> = {
+  kind: "coordinated",
+  created: true,
+  entry: new Uint8Array(),
+  actor: "AAAAAAAA",
+  counter: 1,
+  tally: [],
+};
+const failure = (code: string, numbers: readonly unknown[] = []): Reply => ({
+  ...{ kind: "failed", code, detail: "why", numbers, context: null },
+});
+
+function route(changes: Partial<WritePlan> = {}) {
+  const probe = new Probe<WriteOutcome>();
+  const router = new WriteRouter(
+    {
+      request,
+      candidates: candidates("r1 r2 f3"),
+      timeoutMs: TIMEOUT,
+      hedgeMs: HEDGE,
+      ...changes,
+    },
+    probe,
+  );
+  router.start(START);
+  return { probe, router };
+}
+
+/** Who was asked to coordinate so far, a `+` for each that was told that it is a retry. */
+const asked = (probe: Probe<WriteOutcome>): string =>
+  probe.all
+    .map(({ to, body }) => (body.kind === "coordinate" && body.isRetry ? `${to}+` : to))
+    .join(" ");
+const codeOf = ({ result }: Probe<WriteOutcome>): string | undefined =>
+  result === undefined ? undefined : result.ok ? "ok" : result.failure.code;
+
+describe("a write is coordinated", () => {
+  it("by the first candidate, whose answer is passed on", () => {
+    const { probe, router } = route();
+    expect([asked(probe), router.isOver]).toEqual(["r1", false]);
+    router.reply("r1", done, START + 5);
+    expect(probe.result).toEqual({ ok: true, reply: done });
+    expect([router.isOver, router.wakeAt, router.mayBeMinted]).toEqual([true, Infinity, false]);
+  });
+
+  it("by the next one, as if it were the first, after a refusal: nothing was done there", () => {
+    const { probe, router } = route();
+    router.reply("r1", refused("insufficient-storage"), START);
+    router.reply("r2", refused("overloaded"), START);
+    expect(asked(probe)).toBe("r1 r2 f3");
+    expect(router.mayBeMinted).toBe(false);
+    router.reply("f3", done, START);
+    expect(codeOf(probe)).toBe("ok");
+  });
+
+  it("by the next one, told that it is a retry, after silence or a broken connection", () => {
+    const { probe, router } = route();
+    router.failed("r1", START);
+    expect(asked(probe)).toBe("r1 r2+");
+    router.wake(START + HEDGE);
+    expect(asked(probe)).toBe("r1 r2+ f3+");
+    const other = route();
+    expect(other.router.wakeAt).toBe(START + HEDGE);
+    other.router.wake(START + HEDGE);
+    expect(asked(other.probe)).toBe("r1 r2+");
+    expect(other.router.mayBeMinted).toBe(true);
+  });
+
+  it("told that it is a retry from the first on, when it was begun before", () => {
+    const { probe, router } = route({ request: { ...request, isRetry: true } });
+    router.reply("r1", refused("overloaded"), START);
+    expect(asked(probe)).toBe("r1+ r2+");
+    router.reply("r2", failure("precondition-failed"), START);
+    expect(codeOf(probe)).toBe("quorum-unavailable");
+  });
+
+  it("sooner by the next one when the first is believed dead", () => {
+    const { probe, router } = route({ candidates: candidates("r1 r2", { suspects: ["r1"] }) });
+    expect(router.wakeAt).toBe(START + SUSPECT_PATIENCE_MS);
+    router.wake(START + SUSPECT_PATIENCE_MS);
+    expect(asked(probe)).toBe("r1 r2+");
+    expect(router.wakeAt).toBe(START + SUSPECT_PATIENCE_MS + HEDGE);
+  });
+
+  it("by whoever of those asked answers first, though another was asked since", () => {
+    const { probe, router } = route();
+    router.wake(START + HEDGE);
+    router.reply("r1", done, START + HEDGE + 1);
+    expect(codeOf(probe)).toBe("ok");
+    router.reply("r2", done, START + HEDGE + 2);
+    expect(probe.results).toHaveLength(1);
+  });
+
+  it("and a candidate's second refusal, or that of one not asked, changes nothing", () => {
+    const { probe, router } = route();
+    router.reply("r1", refused("overloaded"), START);
+    router.reply("r1", refused("overloaded"), START);
+    router.reply("f3", refused("overloaded"), START);
+    expect(asked(probe)).toBe("r1 r2");
+  });
+});
+
+describe("what a coordinator found is the answer", () => {
+  it("with its numbers, and the context to resolve with", () => {
+    const { probe, router } = route();
+    const context = CausalContext.empty.with({ actor: "AAAAAAAA", counter: 1 });
+    const numbers = [null, null, 100];
+    router.reply("r1", { ...failure("too-many-siblings", numbers), context } as Reply, START);
+    expect(probe.result).toEqual({
+      ok: false,
+      failure: { code: "too-many-siblings", detail: "why", limit: 100 },
+      context,
+    });
+  });
+
+  it("a quorum that was missed is not tried again elsewhere", () => {
+    const { probe, router } = route();
+    router.reply("r1", failure("quorum-unavailable", [2, 1, null]), START);
+    expect(probe.result).toMatchObject({ failure: { required: 2, achieved: 1 } });
+    expect(asked(probe)).toBe("r1");
+  });
+});
+
+describe("a 4xx means that the write was applied nowhere", () => {
+  it("so it waits for those who may have minted: their success is the answer", () => {
+    const { probe, router } = route();
+    router.wake(START + HEDGE);
+    // r2 sees what r1 has just written for this very request, and finds the condition broken.
+    router.reply("r2", failure("precondition-failed"), START + HEDGE + 5);
+    expect(codeOf(probe)).toBeUndefined();
+    expect(asked(probe)).toBe("r1 r2+");
+    router.reply("r1", done, START + HEDGE + 10);
+    expect(codeOf(probe)).toBe("ok");
+  });
+
+  it("so it is the answer once all others have said that they did nothing", () => {
+    for (const other of [failure("precondition-failed"), refused("overloaded")]) {
+      const { probe, router } = route({ candidates: candidates("r1 r2") });
+      router.wake(START + HEDGE);
+      router.reply("r2", failure("precondition-failed"), START + HEDGE + 5);
+      router.reply("r1", other, START + HEDGE + 10);
+      expect(codeOf(probe)).toBe("precondition-failed");
+    }
+  });
+
+  it("so it is not the answer when somebody stays silent, or broke off", () => {
+    const { probe, router } = route();
+    router.wake(START + HEDGE);
+    router.reply("r2", failure("too-many-siblings"), START + HEDGE + 5);
+    router.wake(START + TIMEOUT);
+    expect(codeOf(probe)).toBe("quorum-timeout");
+    const other = route();
+    other.router.failed("r1", START);
+    other.router.reply("r2", failure("precondition-failed"), START + 5);
+    expect(codeOf(other.probe)).toBe("quorum-unavailable");
+  });
+});
+
+describe("a write gives up", () => {
+  it("at once when nobody can be reached, and says that it may have been applied", () => {
+    const { probe, router } = route({ candidates: candidates("r1 r2") });
+    router.failed("r1", START);
+    router.failed("r2", START);
+    expect(probe.result).toMatchObject({
+      failure: { code: "quorum-unavailable", required: 1, achieved: 0 },
+    });
+  });
+
+  it("at once when all refuse", () => {
+    const { probe, router } = route({ candidates: candidates("r1 r2") });
+    router.reply("r1", refused("overloaded"), START);
+    router.reply("r2", refused("overloaded"), START);
+    expect(codeOf(probe)).toBe("quorum-unavailable");
+  });
+
+  it("for want of room when every disk is full", () => {
+    const { probe, router } = route({ candidates: candidates("r1 r2") });
+    router.reply("r1", refused("insufficient-storage"), START);
+    router.reply("r2", refused("insufficient-storage"), START);
+    expect(codeOf(probe)).toBe("insufficient-storage");
+  });
+
+  it("at its deadline when those that were asked are silent", () => {
+    const { probe, router } = route({ candidates: candidates("r1") });
+    router.wake(START + HEDGE);
+    expect(router.wakeAt).toBe(START + TIMEOUT);
+    router.wake(START + TIMEOUT);
+    expect(codeOf(probe)).toBe("quorum-timeout");
+    router.failed("r1", START + TIMEOUT + 1);
+    router.wake(START + TIMEOUT + 2);
+    expect(probe.results).toHaveLength(1);
+  });
+
+  it("calls it unavailable when only those believed dead were silent", () => {
+    const { probe, router } = route({ candidates: candidates("r1", { suspects: ["r1"] }) });
+    router.wake(START + TIMEOUT);
+    expect(codeOf(probe)).toBe("quorum-unavailable");
+  });
+});
