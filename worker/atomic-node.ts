@@ -6,8 +6,10 @@ import { Node, type NodeParts } from "../src/node/node.ts";
  *
  * A statement that fails (the storage is full, the disk errs) throws in the middle of a step. The
  * record might then be written and its leaf of the Merkle tree not, and what the node has in memory
- * would know of both. So the step's writes are undone and the object is ended: its callers see a
- * call that failed, and the next one finds a fresh object that stands on what is stored.
+ * would know of both. All writes of one turn are one transaction of the platform's, committed when
+ * the turn is over; to end the object before that undoes them. Its callers see a call that failed,
+ * and the next one finds a fresh object that stands on what is stored. (`transactionSync` around
+ * each step would begin and commit a transaction even where it only reads, and replies would wait.)
  */
 export class AtomicNode extends Node {
   readonly #state: DurableObjectState;
@@ -19,7 +21,7 @@ export class AtomicNode extends Node {
 
   override step(input: Input, now: number): readonly Effect[] {
     try {
-      return this.#state.storage.transactionSync(() => super.step(input, now));
+      return super.step(input, now);
     } catch (error) {
       this.#state.abort(`a step failed: ${error instanceof Error ? error.message : "unknown"}`);
       throw error;

@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { MerkleForest } from "../../antientropy/merkle-tree.ts";
+import type { Content } from "../../core/entry.ts";
+import { KeyedHash } from "../../core/keyed-hash.ts";
+import { Prng } from "../../core/prng.ts";
+import { Keeper, type Place } from "../../replica/keeper.ts";
 import { SqliteLeafSums } from "../../worker/sqlite-leaf-sums.ts";
+import type { Sql } from "../../worker/sqlite-rows.ts";
 import { SqliteStore } from "../../worker/sqlite-store.ts";
 import { type StoreFixture, storeContract } from "../contract/store-suite.ts";
 import { inObject, metered } from "./support.ts";
@@ -63,6 +68,28 @@ describe("the SQLite store", () => {
       expect(take()).toEqual({ read: 0, written: 0 });
       expect(store.stats()).toEqual({ keyCount: 51, byteCount: 5200 });
       expect(take()).toEqual({ read: 0, written: 0 });
+    }));
+
+  it("bills a replica for one row a read, and for two to four a write", () =>
+    inObject((real) => {
+      const { sql, take } = metered(real);
+      const keeper = keeperOn(sql, { partition: 1, n: 3, leaf: 2 });
+      const mint = { op: "op", ttlMs: 0, covers: null, isRetry: false, hintFor: "" } as const;
+      const put = (value: string, more: { ttlMs?: number; hintFor?: string } = {}): void => {
+        const request = { ...mint, key: "n\0k", content: contentOf(value), ...more };
+        keeper.keepMinted("n\0k", request.hintFor, keeper.mint(request, Date.now()));
+      };
+      take();
+      put("one");
+      expect(take().written).toBe(4); // the record, its partition's index, the totals, a leaf's sum
+      keeper.hold("n\0k");
+      expect(take()).toEqual({ read: 1, written: 0 });
+      put("two");
+      expect(take().written).toBeLessThanOrEqual(3);
+      put("six", { ttlMs: 60_000 });
+      expect(take().written).toBeLessThanOrEqual(5);
+      put("hint", { hintFor: "r2" });
+      expect(take().written).toBe(3);
     }));
 
   it("does not read other partitions, nor all hints, to find its own", () =>
@@ -146,6 +173,25 @@ describe("the SQLite store", () => {
       expect(new MerkleForest(new SqliteLeafSums(sql)).root(tree)).toBe(5);
     }));
 });
+
+function keeperOn(sql: Sql, place: Place): Keeper {
+  const store = new SqliteStore(sql);
+  const forest = new MerkleForest(new SqliteLeafSums(sql));
+  return new Keeper({
+    store,
+    hash: new KeyedHash(new Uint8Array(16)),
+    prng: new Prng([1, 2, 3, 4]),
+    placeOf: () => place,
+    partitionCount: () => 256,
+    onChange: (at, change) => forest.update(at, at.leaf, change),
+  });
+}
+
+function contentOf(text: string): Content {
+  const none = { contentEncoding: null, contentLanguage: null, contentDisposition: null };
+  const value = new TextEncoder().encode(text);
+  return { ...none, value, contentType: "text/plain", metadata: null, tags: [] };
+}
 
 /** Far faster than a deep comparison of millions of numbers. */
 const sameBytes = (a: Uint8Array | undefined, b: Uint8Array): boolean =>
