@@ -2,7 +2,14 @@
  * Frames on a stream: a length of four bytes, then as many bytes. The length is checked before
  * anything is kept.
  */
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { assert } from "../../core/assert.ts";
+import { CodecError } from "../../core/codec.ts";
+
+const HEADER_BYTES = 4;
+/** An idle connection is looked after this often. */
+const KEEP_ALIVE_MS = 10_000;
 
 export class FrameError extends Error {
   override readonly name = "FrameError";
@@ -24,16 +31,18 @@ export class FrameReader {
   push(chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#byteCount += chunk.length;
-    while (this.#byteCount >= 4) {
-      const length = this.#firstOfAtLeast(4).readUInt32BE(0);
+    while (this.#byteCount >= HEADER_BYTES) {
+      const length = this.#firstOfAtLeast(HEADER_BYTES).readUInt32BE(0);
       if (length > this.#bytesMax()) throw new FrameError(`a frame of ${length} bytes`);
-      if (this.#byteCount < 4 + length) return;
-      const first = this.#firstOfAtLeast(4 + length);
-      const rest = first.subarray(4 + length);
+      const end = HEADER_BYTES + length;
+      if (this.#byteCount < end) return;
+      const first = this.#firstOfAtLeast(end);
+      const rest = first.subarray(end);
       if (rest.length > 0) this.#chunks[0] = rest;
       else this.#chunks.shift();
-      this.#byteCount -= 4 + length;
-      this.#onFrame(first.subarray(4, 4 + length));
+      this.#byteCount -= end;
+      assert(this.#byteCount >= rest.length, "what is left holds the rest of the chunk");
+      this.#onFrame(first.subarray(HEADER_BYTES, end));
     }
   }
 
@@ -51,19 +60,21 @@ export class FrameReader {
 export class FrameWriter {
   readonly #socket: Duplex;
   #queue: Uint8Array[] = [];
+  #queuedByteCount = 0;
   #isScheduled = false;
 
   constructor(socket: Duplex) {
     this.#socket = socket;
   }
 
-  /** Bytes that were handed over and have not left yet. */
-  get bufferedByteCount(): number {
-    return this.#socket.writableLength;
+  /** Bytes that were given to this writer and have not left the process yet. */
+  get waitingByteCount(): number {
+    return this.#queuedByteCount + this.#socket.writableLength;
   }
 
   write(frame: Uint8Array): void {
     this.#queue.push(frame);
+    this.#queuedByteCount += frame.length;
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => this.#flush());
@@ -73,14 +84,51 @@ export class FrameWriter {
     this.#isScheduled = false;
     const frames = this.#queue;
     this.#queue = [];
+    this.#queuedByteCount = 0;
     if (this.#socket.destroyed) return;
     this.#socket.cork();
     for (const frame of frames) {
-      const header = Buffer.allocUnsafe(4);
+      const header = Buffer.allocUnsafe(HEADER_BYTES);
       header.writeUInt32BE(frame.length);
       this.#socket.write(header);
       this.#socket.write(frame);
     }
     this.#socket.uncork();
   }
+}
+
+export interface FrameStream {
+  /** What had come on the socket before it was handed over. */
+  readonly head: Buffer;
+  bytesMax(): number;
+  /** Called for every frame. A FrameError or CodecError out of it closes the socket. */
+  onFrame(frame: Uint8Array): void;
+  onMalformed(reason: string): void;
+}
+
+/** Reads frames from a socket for as long as it lives; what is none closes it. */
+export function readFrames(socket: Duplex, stream: FrameStream): void {
+  settle(socket);
+  const reader = new FrameReader(stream.bytesMax, stream.onFrame);
+  const take = (chunk: Buffer): void => {
+    try {
+      reader.push(chunk);
+    } catch (error) {
+      if (!(error instanceof FrameError) && !(error instanceof CodecError)) throw error;
+      stream.onMalformed(error.message);
+      socket.destroy();
+    }
+  };
+  socket.on("data", take);
+  socket.on("error", () => socket.destroy());
+  if (stream.head.length > 0) take(stream.head);
+}
+
+/** Node hands sockets of upgraded requests over as streams, and they still are sockets. */
+function settle(socket: Duplex): void {
+  if (!(socket instanceof Socket)) return;
+  socket.setNoDelay(true);
+  socket.setTimeout(0);
+  // Finds out in the end that the other machine is gone without having said so.
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
 }

@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import type { Log } from "./logger.ts";
+import { assert } from "../../core/assert.ts";
 
 export type FetchHandler = (
   request: Request,
@@ -14,10 +14,16 @@ export type FetchHandler = (
 
 export interface HttpServerParts {
   readonly handler: FetchHandler;
-  /** Takes an upgrade that is the cluster's own; false: it is not. */
-  readonly acceptInternal: (incoming: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
-  readonly log: Log;
+  readonly internal: InternalCalls;
   readonly limits?: Partial<HttpLimits>;
+}
+
+/** The cluster's own connections, which are upgraded on the same port. */
+export interface InternalCalls {
+  /** Whether this request asks for one, and may. All others are served as if there were none. */
+  recognises(incoming: IncomingMessage): boolean;
+  /** Takes the connection over; false, and nothing done, when it is not recognised. */
+  accept(incoming: IncomingMessage, socket: Duplex, head: Buffer): boolean;
 }
 
 export interface HttpLimits {
@@ -25,6 +31,8 @@ export interface HttpLimits {
   readonly headersMsMax: number;
   /** Until the whole request is in, in ms. */
   readonly requestMsMax: number;
+  /** Without a byte in either direction, in ms: a client that does not read its answer. */
+  readonly inactiveMsMax: number;
   readonly headerBytesMax: number;
   /** Requests at work at once; one more is turned away with 429. */
   readonly inFlightCountMax: number;
@@ -33,6 +41,8 @@ export interface HttpLimits {
 export const httpLimits: HttpLimits = {
   headersMsMax: 10_000,
   requestMsMax: 60_000,
+  // The slowest answer, an exchange that an operator asks for, may take two minutes.
+  inactiveMsMax: 150_000,
   headerBytesMax: 16_384,
   inFlightCountMax: 2048,
 };
@@ -98,9 +108,61 @@ const overloaded: Refusal = {
   detail: "The node has as many requests at work as it takes. Try again shortly.",
 };
 
+const noSuchRoute: Refusal = {
+  status: 404,
+  reason: "Not Found",
+  code: "no-such-route",
+  detail: "There is no such route.",
+};
+
 function turnAway(response: ServerResponse): void {
   const headers = { "Content-Type": "application/problem+json", "Retry-After": "1" };
   response.writeHead(overloaded.status, headers).end(problemOf(overloaded));
+}
+
+/** The requests at work, and what is still to be said on their connections. */
+class AtWork {
+  readonly #responses = new Set<ServerResponse>();
+  #isStopping = false;
+  #onIdle: (() => void) | null = null;
+
+  get count(): number {
+    return this.#responses.size;
+  }
+
+  add(response: ServerResponse): void {
+    if (this.#isStopping) response.setHeader("Connection", "close");
+    this.#responses.add(response);
+    response.on("close", () => {
+      assert(this.#responses.delete(response), "a request ends once");
+      if (this.#responses.size === 0) this.#onIdle?.();
+    });
+  }
+
+  /**
+   * Whether an error on the connection may be answered there: not into the middle of an answer, nor
+   * before the answer to an earlier request, whose sender would take it for its own.
+   */
+  mayAnswerOn(socket: Duplex): boolean {
+    for (const response of this.#responses) {
+      if (response.req.socket !== socket) continue;
+      if (response.headersSent || response.req.complete) return false;
+    }
+    return true;
+  }
+
+  /** Lets every connection end with its answer; resolves when all are given or the time is up. */
+  async finish(msMax: number): Promise<void> {
+    this.#isStopping = true;
+    for (const response of this.#responses) {
+      if (!response.headersSent) response.setHeader("Connection", "close");
+    }
+    if (this.#responses.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+      setTimeout(resolve, msMax).unref();
+    });
+  }
 }
 
 export interface HttpServer {
@@ -116,8 +178,7 @@ export function makeHttpServer(parts: HttpServerParts): HttpServer {
     (request, env) => parts.handler(request, { rawPath: env.incoming.url ?? "/" }),
     { overrideGlobalObjects: false },
   );
-  let inFlight = 0;
-  let onIdle: (() => void) | null = null;
+  const atWork = new AtWork();
   const server = createServer(
     {
       headersTimeout: limits.headersMsMax,
@@ -127,39 +188,29 @@ export function makeHttpServer(parts: HttpServerParts): HttpServer {
       maxHeaderSize: limits.headerBytesMax,
       insecureHTTPParser: false,
       noDelay: true,
+      // An upgrade to anything else is declined as RFC 9110, 7.8, has it: by a plain answer.
+      shouldUpgradeCallback: (incoming) => parts.internal.recognises(incoming),
     },
     (incoming, response) => {
-      if (inFlight >= limits.inFlightCountMax) return turnAway(response);
-      inFlight++;
-      response.on("close", () => {
-        inFlight--;
-        if (inFlight === 0) onIdle?.();
-      });
+      if (atWork.count >= limits.inFlightCountMax) return turnAway(response);
+      atWork.add(response);
       void listener(incoming, response);
     },
   );
+  server.setTimeout(limits.inactiveMsMax);
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    if (error.code === "ECONNRESET") return void socket.destroy();
+    if (error.code === "ECONNRESET" || !atWork.mayAnswerOn(socket)) return void socket.destroy();
     refuseRaw(socket, refusals[error.code ?? ""] ?? malformed);
   });
   server.on("upgrade", (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => socket.destroy());
-    if (parts.acceptInternal(incoming, socket, head)) return;
-    refuseRaw(socket, {
-      status: 404,
-      reason: "Not Found",
-      code: "no-such-route",
-      detail: "There is no such route.",
-    });
+    // Before Node 24.9 every upgrade comes here, whether it is recognised or not.
+    if (!parts.internal.accept(incoming, socket, head)) refuseRaw(socket, noSuchRoute);
   });
   const stop = async (msMax: number): Promise<void> => {
     server.close();
     server.closeIdleConnections();
-    if (inFlight === 0) return;
-    await new Promise<void>((resolve) => {
-      onIdle = resolve;
-      setTimeout(resolve, msMax).unref();
-    });
+    await atWork.finish(msMax);
   };
   return { server, stop };
 }

@@ -17,6 +17,27 @@ function render({ name, type, help, values }: Metric): string {
 
 const one = (value: number): Metric["values"] => [["", value]];
 
+const peerMetrics = (transport: Transport): readonly Metric[] => [
+  {
+    name: "starling_peers_connected",
+    type: "gauge",
+    help: "Peers that this node has a connection to.",
+    values: one(transport.connectedCount),
+  },
+  {
+    name: "starling_dropped_replies_total",
+    type: "counter",
+    help: "Replies to peers that did not read them.",
+    values: one(transport.droppedCount),
+  },
+  {
+    name: "starling_malformed_messages_total",
+    type: "counter",
+    help: "Frames from peers that were none.",
+    values: one(transport.malformedCount),
+  },
+];
+
 export function nodeMetrics(parts: {
   readonly node: Node;
   readonly fileLog: FileLog;
@@ -76,12 +97,6 @@ export function nodeMetrics(parts: {
       help: "Bytes of entries that exchanges moved.",
       values: one(exchanges?.byteCount ?? 0),
     },
-    {
-      name: "starling_malformed_messages_total",
-      type: "counter",
-      help: "Frames from peers that were none.",
-      values: one(transport.malformedCount),
-    },
   ];
-  return `${metrics.map(render).join("\n")}\n`;
+  return `${[...metrics, ...peerMetrics(transport)].map(render).join("\n")}\n`;
 }

@@ -46,7 +46,9 @@ export class ConfigError extends Error {
 }
 
 /** How long requests in flight may take to finish when the node stops, in ms. */
-const DRAIN_MS_MAX = 8000;
+const DRAIN_MS_MAX = 7000;
+/** The same for what goes on after the answers: copies to the slower replicas, hints. */
+const SETTLE_MS_MAX = 1000;
 const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
 const isLoopback = (url: string): boolean => LOOPBACK.has(new URL(url).hostname);
 
@@ -59,13 +61,28 @@ async function readText(path: string, what: string): Promise<string> {
   }
 }
 
+/** What only this host asks of the members. @throws ClusterConfigError */
+function checkUrls({ members }: ClusterConfig, id: string): void {
+  const bad = members.find(({ url }) => !URL.canParse(url));
+  if (bad !== undefined) {
+    throw new ClusterConfigError(`member ${bad.id}: "${bad.url}" is no url: mend its host`);
+  }
+  const self = members.find((member) => member.id === id);
+  if (self === undefined) {
+    const known = members.map((member) => member.id).join(", ");
+    throw new ClusterConfigError(`no member has the id "${id}"; choose one of ${known}`);
+  }
+  if (self.url.startsWith("https:")) {
+    throw new ClusterConfigError(`member ${id}: a node listens without TLS: make its url http://`);
+  }
+}
+
 async function readCluster(file: string, id: string): Promise<ClusterConfig> {
   const text = await readText(file, "cluster file");
   try {
     const config = parseClusterConfig(text);
-    if (config.members.some((member) => member.id === id)) return config;
-    const known = config.members.map((member) => member.id).join(", ");
-    throw new ClusterConfigError(`no member has the id "${id}"; choose one of ${known}`);
+    checkUrls(config, id);
+    return config;
   } catch (error) {
     if (error instanceof ClusterConfigError) throw new ConfigError(`${file}: ${error.message}`);
     throw error;
@@ -140,6 +157,8 @@ function makeMachine(
     self: id,
     cluster: config.name,
     key: keys.transport,
+    // A peer that lives is heard several times within this: it answers every heartbeat.
+    limits: { silenceMsMax: 2 * timing.suspectAfterMs },
     urlOf: (peer) => knowledge.ring.member(peer)?.url,
     onMessage: (from, message) => driver.receive(from, message),
     onUnreachable: (to, call) => driver.unreachable(to, call),
@@ -148,16 +167,30 @@ function makeMachine(
   return { driver, transport, knowledge };
 }
 
-function listen(server: Server, url: URL): Promise<void> {
-  const port = Number(url.port === "" ? (url.protocol === "https:" ? 443 : 80) : url.port);
+function listen(server: Server, url: URL, { clusterFile, id }: NodeOptions): Promise<void> {
+  const port = Number(url.port === "" ? 80 : url.port);
   const host = url.hostname.replace(/^\[|\]$/g, "");
   return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
+    const refuse = (error: NodeJS.ErrnoException): void => {
       const reason = error.code === "EADDRINUSE" ? "the port is taken" : String(error.code);
-      reject(new ConfigError(`cannot listen on ${url.host}: ${reason}; change the member's url`));
+      const mend = "stop what listens there or change the url";
+      const line = `member ${id} cannot listen on ${url.host}: ${reason}; ${mend}`;
+      reject(new ConfigError(`${clusterFile}: ${line}`));
+    };
+    server.once("error", refuse);
+    server.listen({ port, host }, () => {
+      server.removeListener("error", refuse);
+      resolve();
     });
-    server.listen({ port, host }, resolve);
   });
+}
+
+/** Resolves with the promise, or when the time is up. */
+async function within(ms: number, promise: Promise<void>): Promise<void> {
+  const timeout = Promise.withResolvers<void>();
+  const timer = setTimeout(timeout.resolve, ms);
+  await Promise.race([promise, timeout.promise]);
+  clearTimeout(timer);
 }
 
 /**
@@ -172,7 +205,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   let auth = await readTokens(options.tokensFile);
   const url = new URL(config.members.find(({ id }) => id === options.id)?.url ?? "");
   const hasher = await xxhash();
-  const fileLog = await openLog({ dir: options.dataDir, hasher });
+  const fileLog = await openLog({
+    dir: options.dataDir,
+    hasher,
+    onFailure: ({ message }) => log("disk-failure", { reason: message }),
+  });
   const { driver, transport, knowledge } = makeMachine({ options, config, keys, fileLog }, hasher);
   const backend: Backend = {
     now: () => Date.now(),
@@ -193,16 +230,16 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   const { server, stop } = makeHttpServer({
     handler: (request, env) => app.fetch(request, env),
-    acceptInternal: (incoming, socket, head) => transport.accept(incoming, socket, head),
-    log,
+    internal: transport,
   });
   try {
-    await listen(server, url);
+    await listen(server, url, options);
   } catch (error) {
     driver.close();
     await fileLog.close();
     throw error;
   }
+  server.on("error", ({ message }) => log("listener-error", { reason: message }));
   driver.wake();
   log("listening", { url: url.origin, id: options.id });
   return {
@@ -213,6 +250,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     },
     close: async () => {
       await stop(DRAIN_MS_MAX);
+      await within(SETTLE_MS_MAX, driver.whenIdle());
       driver.close();
       transport.close();
       server.closeAllConnections();

@@ -1,0 +1,57 @@
+/** Dialling a peer: connect, upgrade, and know that it is who it should be. */
+import { type IncomingMessage, request as plainRequest } from "node:http";
+import { request as tlsRequest } from "node:https";
+import type { Duplex } from "node:stream";
+import { type Ends, helloHeaders, isProof, newNonce, PATH, proof, readProof } from "./handshake.ts";
+
+export interface DialPlan {
+  /** The peer's url by the ring. */
+  readonly url: string;
+  readonly ends: Ends;
+  readonly key: Uint8Array;
+  /** For all of it, in ms: a black hole must not keep the calls that wait. */
+  readonly msMax: number;
+}
+
+export interface Dialled {
+  readonly socket: Duplex;
+  /** What came right behind the answer. */
+  readonly head: Buffer;
+  /** The proof that the peer waits for, to be sent as the first frame. */
+  readonly first: Uint8Array;
+}
+
+/** Calls back once, later, with the connection or with the reason why there is none. */
+export function dial(plan: DialPlan, done: (outcome: Dialled | string) => void): void {
+  const nonce = newNonce();
+  const { ends, key } = plan;
+  let isOver = false;
+  const finish = (outcome: Dialled | string): void => {
+    if (isOver) return;
+    isOver = true;
+    clearTimeout(timer);
+    done(outcome);
+  };
+  const timer = setTimeout(() => fail("no answer in time"), plan.msMax);
+  // A ring may name urls that a URL's own grammar refuses, and `request` throws for those.
+  if (!URL.canParse(plan.url)) return void setImmediate(() => finish("its url is none"));
+  const request = plan.url.startsWith("https:") ? tlsRequest : plainRequest;
+  const headers = helloHeaders(key, ends, nonce);
+  const dialling = request(`${plan.url}${PATH}`, { headers, agent: false });
+  const fail = (reason: string): void => {
+    dialling.destroy();
+    finish(reason);
+  };
+  dialling.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? "broken"));
+  dialling.on("response", (answer) => fail(`refused with status ${answer.statusCode}`));
+  dialling.on("upgrade", (answer: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const nonces = { client: nonce, server: String(answer.headers["starling-nonce"] ?? "") };
+    const given = readProof(answer.headers["starling-proof"]);
+    if (isOver || !isProof(given, proof(key, "server", { ends, nonces }))) {
+      socket.destroy();
+      return finish("it does not know the cluster's secret");
+    }
+    finish({ socket, head, first: proof(key, "client", { ends, nonces }) });
+  });
+  dialling.end();
+}

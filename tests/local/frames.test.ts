@@ -1,0 +1,74 @@
+import { PassThrough } from "node:stream";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { FrameError, FrameReader, FrameWriter } from "../../src/local/frames.ts";
+
+/** The bytes that a writer puts on the wire. */
+async function written(frames: readonly Uint8Array[]): Promise<Buffer> {
+  const wire = new PassThrough();
+  const writer = new FrameWriter(wire);
+  for (const frame of frames) writer.write(frame);
+  await new Promise((resolve) => setImmediate(resolve));
+  wire.end();
+  return Buffer.concat(await wire.toArray());
+}
+
+/** Cuts bytes at the given places, in any order and as often as one likes. */
+function* pieces(bytes: Buffer, cuts: readonly number[]): Iterable<Buffer> {
+  const places = [...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length];
+  let from = 0;
+  for (const to of places.sort((a, b) => a - b)) {
+    yield bytes.subarray(from, to);
+    from = to;
+  }
+}
+
+describe("frames", () => {
+  it("come out as they went in, however the stream is cut", async () => {
+    const frames = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 12 });
+    const cuts = fc.array(fc.nat(5000), { maxLength: 40 });
+    await fc.assert(
+      fc.asyncProperty(frames, cuts, async (sent, places) => {
+        const received: Uint8Array[] = [];
+        const reader = new FrameReader(
+          () => 300,
+          (frame) => received.push(Uint8Array.from(frame)),
+        );
+        for (const piece of pieces(await written(sent), places)) reader.push(piece);
+        expect(received).toEqual(sent.map((frame) => Uint8Array.from(frame)));
+      }),
+    );
+  });
+
+  it("are refused by their announced length, before anything of them has come", () => {
+    const reader = new FrameReader(
+      () => 5,
+      () => {},
+    );
+    reader.push(Buffer.of(0, 0, 0, 5, 1, 2, 3, 4, 5));
+    expect(() => reader.push(Buffer.of(0, 0, 0, 6))).toThrow(FrameError);
+  });
+
+  it("follow a bound that changes from one frame to the next", () => {
+    let bound = 1;
+    const reader = new FrameReader(
+      () => bound,
+      () => {
+        bound = 2;
+      },
+    );
+    reader.push(Buffer.of(0, 0, 0, 1, 9, 0, 0, 0, 2, 9, 9));
+    expect(() => reader.push(Buffer.of(0, 0, 0, 3))).toThrow(FrameError);
+  });
+
+  it("count as waiting until they have left", async () => {
+    const wire = new PassThrough({ highWaterMark: 1 });
+    const writer = new FrameWriter(wire);
+    writer.write(new Uint8Array(1000));
+    expect(writer.waitingByteCount).toBe(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(writer.waitingByteCount).toBeGreaterThan(0);
+    wire.resume();
+    await expect.poll(() => writer.waitingByteCount).toBe(0);
+  });
+});

@@ -1,0 +1,146 @@
+/**
+ * A cluster of real processes, `starling node` each, on loopback and free ports, with folders that
+ * go away: for what a cluster inside one process cannot show, that is kill -9 and SIGSTOP.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { freePorts } from "./cluster.ts";
+
+const BIN = fileURLToPath(new URL("../../bin/starling.js", import.meta.url));
+
+export interface ProcessCluster {
+  readonly dir: string;
+  readonly clusterFile: string;
+  readonly ids: readonly string[];
+  urlOf(id: string): string;
+  /** Resolves when it listens. */
+  start(id: string): Promise<void>;
+  /** SIGTERM; resolves with the exit status. */
+  stop(id: string): Promise<number | null>;
+  /** SIGKILL; resolves when the process is gone. */
+  kill(id: string): Promise<void>;
+  /** SIGSTOP: it keeps its connections and says nothing. */
+  pause(id: string): void;
+  resume(id: string): void;
+  signal(id: string, signal: NodeJS.Signals): void;
+  /** The JSON lines that it wrote, of all of its lives. */
+  linesOf(id: string): readonly Readonly<Record<string, unknown>>[];
+  /** Kills all and removes the folder. */
+  close(): Promise<void>;
+}
+
+export interface ProcessOptions {
+  readonly timing?: Readonly<Record<string, number>>;
+  readonly partitions?: number;
+  /** More flags for every node, like `--secret-file`. */
+  readonly flags?: readonly string[];
+}
+
+interface Life {
+  readonly child: ChildProcess;
+  readonly ended: Promise<number | null>;
+}
+
+class Processes {
+  readonly #args: (id: string) => readonly string[];
+  readonly #lives = new Map<string, Life>();
+  readonly #logs = new Map<string, string>();
+
+  constructor(args: (id: string) => readonly string[]) {
+    this.#args = args;
+    // A run that is broken off leaves no process behind.
+    process.once("exit", this.killAll);
+  }
+
+  readonly killAll = (): void => {
+    for (const { child } of this.#lives.values()) child.kill("SIGKILL");
+  };
+
+  start(id: string): Promise<void> {
+    const child = spawn(process.execPath, [BIN, ...this.#args(id)], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
+    let said = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+      this.#logs.set(id, (this.#logs.get(id) ?? "") + text);
+      if (said.includes('"event":"listening"')) resolve();
+    });
+    const ended = new Promise<number | null>((done) => {
+      child.once("close", (code) => {
+        this.#lives.delete(id);
+        reject(new Error(`${id} ended with status ${code}: ${said.trim()}`));
+        done(code);
+      });
+    });
+    this.#lives.set(id, { child, ended });
+    return listening;
+  }
+
+  signal(id: string, signal: NodeJS.Signals): Promise<number | null> {
+    const life = this.#lives.get(id);
+    if (life === undefined) throw new Error(`${id} does not run`);
+    life.child.kill(signal);
+    return life.ended;
+  }
+
+  linesOf(id: string): readonly Readonly<Record<string, unknown>>[] {
+    const lines = (this.#logs.get(id) ?? "").split("\n");
+    return lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+  }
+
+  async close(): Promise<void> {
+    process.removeListener("exit", this.killAll);
+    const ended = [...this.#lives.values()].map((life) => life.ended);
+    this.killAll();
+    await Promise.all(ended);
+  }
+}
+
+export async function startProcesses(
+  count: number,
+  options: ProcessOptions = {},
+): Promise<ProcessCluster> {
+  const { timing = {}, partitions = 64, flags = [] } = options;
+  const dir = mkdtempSync(join(tmpdir(), "starling-test-"));
+  const members = (await freePorts(count)).map((port, i) => ({
+    id: `r${i + 1}`,
+    zone: ["a", "b", "c"][i % 3],
+    url: `http://127.0.0.1:${port}`,
+  }));
+  const clusterFile = join(dir, "cluster.json");
+  const config = { name: "test", partitions, n: Math.min(3, count), members, timing };
+  writeFileSync(clusterFile, JSON.stringify(config));
+  const processes = new Processes((id) => {
+    return ["node", "--cluster", clusterFile, "--id", id, "--data", join(dir, id), ...flags];
+  });
+  const close = async (): Promise<void> => {
+    await processes.close();
+    rmSync(dir, { recursive: true, force: true });
+  };
+  const ids = members.map(({ id }) => id);
+  try {
+    await Promise.all(ids.map((id) => processes.start(id)));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    dir,
+    clusterFile,
+    ids,
+    urlOf: (id) => members.find((member) => member.id === id)?.url ?? "",
+    start: (id) => processes.start(id),
+    stop: (id) => processes.signal(id, "SIGTERM"),
+    kill: async (id) => void (await processes.signal(id, "SIGKILL")),
+    pause: (id) => void processes.signal(id, "SIGSTOP"),
+    resume: (id) => void processes.signal(id, "SIGCONT"),
+    signal: (id, signal) => void processes.signal(id, signal),
+    linesOf: (id) => processes.linesOf(id),
+    close,
+  };
+}
