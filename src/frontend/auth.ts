@@ -27,19 +27,24 @@ const encoder = new TextEncoder();
 const isRole = (value: unknown): value is Role =>
   value === "read" || value === "write" || value === "admin";
 
+const isNamespaceText = (value: unknown): boolean =>
+  typeof value === "string" && isNamespace(value);
+/** What can stand in an Authorization header; a token that cannot be sent would lock out. */
+const SENDABLE = /^[\x21-\x7e]+$/;
+
 function parseToken(item: unknown, index: number): Token | string {
   const where = `tokens[${index}]`;
   if (typeof item !== "object" || item === null) return `${where} must be an object.`;
   const { token, role, namespaces, ...rest } = item as Record<string, unknown>;
   const [unknown] = Object.keys(rest);
-  if (unknown !== undefined) return `${where} has an unknown member "${unknown}".`;
-  if (typeof token !== "string" || token.length < 8) {
-    return `${where}.token must be a text of at least 8 characters.`;
+  if (unknown !== undefined) return `${where} has an unknown member ${JSON.stringify(unknown)}.`;
+  if (typeof token !== "string" || !SENDABLE.test(token)) {
+    return `${where}.token must be a text of visible ASCII characters, without spaces.`;
   }
   if (!isRole(role)) return `${where}.role must be "read", "write" or "admin".`;
   const digest = sha256(encoder.encode(token));
   if (namespaces === undefined || namespaces === null) return { digest, role, namespaces: null };
-  const isList = Array.isArray(namespaces) && namespaces.every((n) => isNamespace(String(n)));
+  const isList = Array.isArray(namespaces) && namespaces.every(isNamespaceText);
   if (!isList) return `${where}.namespaces must be a list of namespaces.`;
   return { digest, role, namespaces: new Set(namespaces.map(String)) };
 }
@@ -67,9 +72,10 @@ export function parseTokens(text: string): Auth | string {
   return { tokens };
 }
 
+/** Looks at every byte, wherever the first difference is. */
 function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
-  let difference = 0;
-  for (const [i, byte] of a.entries()) difference |= byte ^ (b[i] ?? 0);
+  let difference = a.length ^ b.length;
+  for (let i = 0; i < a.length; i++) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
   return difference === 0;
 }
 
@@ -82,34 +88,41 @@ function tokenOf(auth: Auth, header: string | null): Token | null {
   return found;
 }
 
+/** What a request may do, whatever it asks for. */
+export type Grant = Pick<Token, "role" | "namespaces">;
+
+const everything: Grant = { role: "admin", namespaces: null };
+
+/**
+ * Finds out who is calling.
+ *
+ * @param isOpen the frontend listens on loopback only: without any token, everybody may do all
+ * @throws Problem `unauthorized`
+ */
+export function authenticate(auth: Auth, authorization: string | null, isOpen: boolean): Grant {
+  if (auth.tokens.length === 0 && isOpen) return everything;
+  const token = tokenOf(auth, authorization);
+  if (token !== null) return token;
+  throw new Problem("unauthorized", "Send a valid token: Authorization: Bearer TOKEN.");
+}
+
+/** Stands for "whatever namespaces the token has": the answer shows no others. */
+export const OWN_NAMESPACES = "*";
+
 export interface Access {
   readonly role: Role;
   /** null: something that belongs to no namespace. */
   readonly namespace: string | null;
 }
 
-/**
- * Lets the request pass or throws.
- *
- * @param isOpen no token is configured and the frontend listens on loopback only
- * @throws Problem `unauthorized` or `forbidden`
- */
-export function requireAccess(
-  auth: Auth,
-  request: { readonly authorization: string | null; readonly isOpen: boolean },
-  access: Access,
-): void {
-  if (auth.tokens.length === 0 && request.isOpen) return;
-  const token = tokenOf(auth, request.authorization);
-  if (token === null)
-    throw new Problem("unauthorized", "Send a valid token: Authorization: Bearer TOKEN.");
-  const isAllowedHere =
-    token.namespaces === null ||
-    (access.namespace !== null && token.namespaces.has(access.namespace));
-  if (RANK[token.role] >= RANK[access.role] && isAllowedHere) return;
-  const place = access.namespace === null ? "the cluster" : "this namespace";
-  throw new Problem(
-    "forbidden",
-    `The token does not give the right to ${access.role} on ${place}.`,
-  );
+/** @throws Problem `forbidden` */
+export function requireAccess(grant: Grant, { role, namespace }: Access): void {
+  const { namespaces } = grant;
+  const isHere =
+    namespaces === null ||
+    namespace === OWN_NAMESPACES ||
+    (namespace !== null && namespaces.has(namespace));
+  if (RANK[grant.role] >= RANK[role] && isHere) return;
+  const place = namespace === null ? "the cluster" : "this namespace";
+  throw new Problem("forbidden", `The token does not give the right to ${role} on ${place}.`);
 }

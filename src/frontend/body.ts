@@ -1,8 +1,8 @@
 /**
  * Reading what a client sends: bounded while it streams in, and stored as it is, never inflated.
  */
-
 import type { Content } from "../../core/entry.ts";
+import { utf8Length } from "../../core/keys.ts";
 import {
   METADATA_BYTES_MAX,
   STORED_HEADER_CHARS_MAX,
@@ -12,10 +12,9 @@ import {
 import { Problem } from "./problems.ts";
 
 const TAG = /^[\x21-\x7e]+$/;
-const encoder = new TextEncoder();
 
 function tooLarge(byteCountMax: number): Problem {
-  const detail = `The value is larger than the ${byteCountMax} bytes that this namespace takes.`;
+  const detail = `The body is larger than the ${byteCountMax} bytes that are taken here.`;
   return new Problem("value-too-large", detail, { extras: { limit: byteCountMax } });
 }
 
@@ -101,20 +100,25 @@ export async function readBody(request: Request, byteCountMax: number): Promise<
   return bytes;
 }
 
-/** @throws Problem `invalid-metadata` */
+/**
+ * The text of a JSON value as it was sent, numbers and blanks included: only what a header cannot
+ * carry is written as an escape.
+ *
+ * @throws Problem `invalid-metadata`
+ */
 export function checkMetadata(text: string): string {
-  if (encoder.encode(text).length > METADATA_BYTES_MAX) {
+  if (utf8Length(text) > METADATA_BYTES_MAX) {
     const extras = { limit: METADATA_BYTES_MAX };
     throw new Problem("invalid-metadata", `Metadata has at most ${METADATA_BYTES_MAX} bytes.`, {
       extras,
     });
   }
   try {
-    // Kept in ASCII, so that it can go back out as a header whatever is in it.
-    return toAscii(JSON.stringify(JSON.parse(text)));
+    JSON.parse(text);
   } catch {
     throw new Problem("invalid-metadata", "Starling-Metadata must be a JSON value.");
   }
+  return toAscii(text);
 }
 
 const toAscii = (json: string): string =>

@@ -6,6 +6,7 @@ import type { NamespaceSettings, Operation, ReplicaReport, Result } from "../../
 import { checkSettings } from "../../ring/cluster-document.ts";
 import { changedMembers, planChange } from "../../ring/plan.ts";
 import type { Backend } from "./backend.ts";
+import { readBody } from "./body.ts";
 import { contextToToken } from "./context-token.ts";
 import { settingsOf } from "./data-plane.ts";
 import { Problem, problemOf } from "./problems.ts";
@@ -15,13 +16,11 @@ type ResultOf<Kind extends Result["kind"]> = Extract<Result, { kind: Kind }>;
 /** A request body of JSON is small here: settings, plans. */
 const JSON_BYTES_MAX = 1_048_576;
 
-/** @throws Problem `invalid-request` or `value-too-large` */
-export async function readJson(request: Request): Promise<unknown> {
-  const text = await request.text();
-  if (text.length > JSON_BYTES_MAX) {
-    throw new Problem("value-too-large", `The body has at most ${JSON_BYTES_MAX} bytes.`);
-  }
+/** An empty body stands for `{}`. @throws Problem of `readBody`, or `invalid-request` */
+async function readJson(request: Request): Promise<unknown> {
+  const bytes = await readBody(request, JSON_BYTES_MAX);
   try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     return text.trim() === "" ? {} : JSON.parse(text);
   } catch {
     throw new Problem("invalid-request", "The body must be JSON.");
@@ -116,11 +115,11 @@ export class ClusterPlane {
     return Response.json({ delivered, pending });
   }
 
-  namespaces(): Response {
-    const namespaces = [...this.#backend.view().namespaces].map(([name, settings]) => ({
-      name,
-      ...settings,
-    }));
+  /** @param own the namespaces that the caller may know of; null: all */
+  namespaces(own: ReadonlySet<string> | null): Response {
+    const namespaces = [...this.#backend.view().namespaces]
+      .filter(([name]) => own === null || own.has(name))
+      .map(([name, settings]) => ({ name, ...settings }));
     return Response.json({ namespaces });
   }
 
@@ -136,7 +135,7 @@ export class ClusterPlane {
     if (typeof body !== "object" || body === null || Array.isArray(body)) {
       throw new Problem("invalid-settings", "Settings are a JSON object.");
     }
-    const unknown = Object.keys(body).find((member) => !(member in current));
+    const unknown = Object.keys(body).find((member) => !Object.hasOwn(current, member));
     if (unknown !== undefined) {
       const known = Object.keys(current).join(", ");
       throw new Problem("invalid-settings", `Unknown member. Settings have ${known}.`, {

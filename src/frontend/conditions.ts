@@ -19,14 +19,16 @@ export function readTagList(headers: Headers, name: string): readonly string[] {
 /** What a write depends on; null when on nothing. */
 export function readPrecondition(headers: Headers): Precondition | null {
   const ifMatch = readTagList(headers, "If-Match");
-  const ifNoneMatch = readTagList(headers, "If-None-Match");
+  // Weak comparison (RFC 9110, 13.1.2); If-Match compares strongly, so there a W/ matches nothing.
+  const ifNoneMatch = readTagList(headers, "If-None-Match").map(withoutWeakness);
   return ifMatch.length + ifNoneMatch.length === 0 ? null : { ifMatch, ifNoneMatch };
 }
 
-const withoutWeakness = (tag: string): string => tag.replace(/^W\//, "");
+const withoutWeakness = (tag: string): string => (tag.startsWith("W/") ? tag.slice(2) : tag);
 
 export interface Validators {
   readonly etag: string;
+  /** NaN when no date says whether it changed. */
   readonly modifiedMs: number;
 }
 

@@ -3,14 +3,9 @@
  * nothing in it is resolved. `new URL` would resolve `..`; a host that has the raw target of the
  * request line hands it in.
  */
-import { isNamespace } from "../../core/keys.ts";
+import { isNamespace, utf8Length } from "../../core/keys.ts";
 import { KEY_BYTES_MAX } from "../../core/limits.ts";
 import { Problem } from "./problems.ts";
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const encoder = new TextEncoder();
-const ESCAPE = /%([0-9A-Fa-f]{2})?/g;
-const PLAIN = /^[A-Za-z0-9_.~!$&'()*+,;=:@/-]*$/;
 
 /** The target of a request: path and query as they stood on the request line. */
 export interface Target {
@@ -19,47 +14,51 @@ export interface Target {
   readonly query: string;
 }
 
-/** Cuts an origin-form or absolute-form target (RFC 9112, 3.2). */
+/**
+ * Cuts an origin-form or absolute-form target (RFC 9112, 3.2). A URL may carry a fragment, which is
+ * its client's own; on a request line a "#" is a mistake, and cutting there would name another key.
+ *
+ * @throws Problem `invalid-key`
+ */
 export function splitTarget(raw: string): Target {
-  const origin = raw.startsWith("/") ? raw : raw.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, "");
-  const whole = origin.startsWith("/") ? origin : `/${origin}`;
+  const isOrigin = raw.startsWith("/");
+  const whole = isOrigin ? raw : originForm(raw);
   const hash = whole.indexOf("#");
+  if (hash >= 0 && isOrigin) {
+    throw new Problem("invalid-key", `A "#" in a path or a query must be written as %23.`);
+  }
   const target = hash < 0 ? whole : whole.slice(0, hash);
   const mark = target.indexOf("?");
   if (mark < 0) return { path: target, query: "" };
   return { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
-/** Percent-decodes once, as UTF-8. @throws Problem `invalid-key` */
-export function decodePart(part: string, what: string): string {
-  if (PLAIN.test(part)) return part;
-  for (const match of part.matchAll(ESCAPE)) {
-    if (match[1] === undefined) {
-      throw new Problem(
-        "invalid-key",
-        `The ${what} has a "%" that is not followed by two hex digits.`,
-      );
-    }
-  }
-  const raw = encoder.encode(part);
-  const bytes = new Uint8Array(raw.length);
-  let length = 0;
-  for (let i = 0; i < raw.length; i++) {
-    const isEscape = raw[i] === 0x25;
-    bytes[length++] = isEscape
-      ? Number.parseInt(String.fromCharCode(raw[i + 1] ?? 0, raw[i + 2] ?? 0), 16)
-      : (raw[i] ?? 0);
-    if (isEscape) i += 2;
-  }
+function originForm(url: string): string {
+  const rest = url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, "");
+  return rest.startsWith("/") ? rest : `/${rest}`;
+}
+
+/**
+ * Percent-decodes once. The language's own decoder takes well-formed UTF-8 and nothing else: no
+ * surrogates, no overlong forms, no bare "%". A "+" stays one.
+ *
+ * @param refuse makes the problem of a text that cannot be decoded
+ */
+export function percentDecode(part: string, refuse: () => Problem): string {
+  if (!part.includes("%")) return part;
   try {
-    return utf8.decode(bytes.subarray(0, length));
+    return decodeURIComponent(part);
   } catch {
-    throw new Problem("invalid-key", `The ${what} is not UTF-8 after percent-decoding.`);
+    throw refuse();
   }
 }
 
+const undecodable = (what: string): Problem =>
+  new Problem("invalid-key", `The ${what} is not UTF-8 in percent-encoding (%25 stands for "%").`);
+
 /** @throws Problem `invalid-key` */
-export function checkNamespace(text: string): string {
+export function readNamespace(part: string): string {
+  const text = percentDecode(part, () => undecodable("namespace"));
   if (isNamespace(text)) return text;
   throw new Problem(
     "invalid-key",
@@ -67,32 +66,21 @@ export function checkNamespace(text: string): string {
   );
 }
 
-/** @throws Problem `invalid-key` or `key-too-long` */
+/** No code point takes more bytes of UTF-8 than this for each UTF-16 unit. */
+const BYTES_PER_UNIT_MAX = 3;
+
+/** A key that is text already. @throws Problem `invalid-key` or `key-too-long` */
 export function checkKey(key: string): string {
   if (key === "") throw new Problem("invalid-key", "The key is empty.");
-  if (key.length > KEY_BYTES_MAX || encoder.encode(key).length > KEY_BYTES_MAX) {
+  // Half a surrogate pair has no UTF-8: all of them would become the same key.
+  if (!key.isWellFormed()) throw new Problem("invalid-key", "The key is not Unicode text.");
+  if (key.length * BYTES_PER_UNIT_MAX > KEY_BYTES_MAX && utf8Length(key) > KEY_BYTES_MAX) {
     const extras = { limit: KEY_BYTES_MAX };
     throw new Problem("key-too-long", `A key has at most ${KEY_BYTES_MAX} bytes.`, { extras });
   }
   return key;
 }
 
-export interface KeyPath {
-  readonly namespace: string;
-  /** null: the path ends with the namespace. */
-  readonly key: string | null;
-}
-
-/**
- * Reads what follows `/v1/kv/`, or another prefix of that kind.
- *
- * @throws Problem `invalid-key` or `key-too-long`
- */
-export function readKeyPath(rest: string): KeyPath {
-  const slash = rest.indexOf("/");
-  const namespace = checkNamespace(
-    decodePart(slash < 0 ? rest : rest.slice(0, slash), "namespace"),
-  );
-  if (slash < 0) return { namespace, key: null };
-  return { namespace, key: checkKey(decodePart(rest.slice(slash + 1), "key")) };
-}
+/** @throws Problem `invalid-key` or `key-too-long` */
+export const readKey = (part: string): string =>
+  checkKey(percentDecode(part, () => undecodable("key")));

@@ -4,7 +4,8 @@ import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { LIST_KEYS_MAX } from "../../core/limits.ts";
 import type { ListResult } from "../../core/operations.ts";
 import type { Backend } from "./backend.ts";
-import { readQuery } from "./options.ts";
+import { checkRanges, settingsOf } from "./data-plane.ts";
+import { readOptions } from "./options.ts";
 import { Problem, problemOf } from "./problems.ts";
 import { seal, unseal } from "./sealed-token.ts";
 
@@ -57,24 +58,27 @@ function readLimit(text: string | undefined): number {
   throw new Problem("invalid-option", `limit must be 1 to ${LIST_KEYS_MAX}.`, { extras });
 }
 
-const NAMES = new Set(["prefix", "limit", "cursor"]);
+/** What a listing takes beside the options of every request. */
+const NAMES: ReadonlySet<string> = new Set(["prefix", "limit", "cursor"]);
+
+export interface ListCall {
+  readonly request: Request;
+  readonly namespace: string;
+  readonly query: string;
+}
 
 /** The contract's own listing. @throws Problem */
 export async function answerList(
   backend: Backend,
   hash: KeyedHash,
-  from: { readonly namespace: string; readonly query: string },
+  { request, namespace, query }: ListCall,
 ): Promise<Response> {
-  const query = readQuery(from.query);
-  for (const name of query.keys()) {
-    if (NAMES.has(name)) continue;
-    const extras = { option: name.slice(0, 40) };
-    throw new Problem("invalid-option", "A listing takes prefix, limit and cursor.", { extras });
-  }
-  const { namespace } = from;
-  const prefix = query.get("prefix") ?? "";
-  const limit = readLimit(query.get("limit"));
-  const cursor = query.get("cursor") ?? "";
+  const view = backend.view();
+  const options = readOptions(query, request.headers.get("Starling-Quorum"), NAMES);
+  checkRanges(view, settingsOf(view, namespace), options);
+  const prefix = options.others.get("prefix") ?? "";
+  const limit = readLimit(options.others.get("limit"));
+  const cursor = options.others.get("cursor") ?? "";
   const page = await listKeys(backend, hash, { namespace, prefix, limit, cursor });
   const keys = page.result.keys.map(({ name, expiresAt, metadata }) => ({
     name,

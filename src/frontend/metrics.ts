@@ -2,6 +2,9 @@
 
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
+/** The rest is one series, or a client could make as many as it can think of methods. */
+const METHODS = new Set(["GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS", "PATCH"]);
+
 interface Series {
   count: number;
   sum: number;
@@ -14,7 +17,8 @@ export class HttpMetrics {
 
   /** One request is over. The route is a pattern, never a key. */
   observe(of: { method: string; route: string; status: number; seconds: number }): void {
-    const { method, route, status, seconds } = of;
+    const { route, status, seconds } = of;
+    const method = METHODS.has(of.method) ? of.method : "_OTHER";
     const labels =
       `http_request_method="${method}",http_route="${route}",` +
       `http_response_status_code="${status}"`;

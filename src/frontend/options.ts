@@ -12,7 +12,7 @@ import {
   type QuorumOptions,
   type QuorumValue,
 } from "../../core/quorum-options.ts";
-import { decodePart } from "./key-path.ts";
+import { percentDecode } from "./key-path.ts";
 import { Problem } from "./problems.ts";
 
 export interface RequestOptions {
@@ -20,6 +20,8 @@ export interface RequestOptions {
   /** Milliseconds; undefined when the request does not say. */
   readonly ttlMs: number | undefined;
   readonly allSiblings: boolean;
+  /** Of the names that the route takes beside the options. */
+  readonly others: ReadonlyMap<string, string>;
 }
 
 type Draft = { -readonly [K in keyof QuorumOptions]: QuorumOptions[K] };
@@ -29,7 +31,8 @@ const WHOLE = /^(0|[1-9][0-9]{0,8})$/;
 const TTL = /^[0-9]{1,9}(\.[0-9]{1,3})?$/;
 
 function invalid(option: string, detail: string): Problem {
-  return new Problem("invalid-option", detail, { extras: { option } });
+  // A name may be anything that a client thought of.
+  return new Problem("invalid-option", detail, { extras: { option: option.slice(0, 40) } });
 }
 
 const count: Read = (name, text) => {
@@ -76,25 +79,31 @@ const OPTIONS: ReadonlyMap<string, readonly [keyof QuorumOptions, Read]> = new M
 const STRICT_NAMES = ["pr", "pw", "sloppy"] as const;
 
 /** Cuts a query into names and values, decoded. @throws Problem for a name that comes twice */
-export function readQuery(query: string): ReadonlyMap<string, string> {
+function readQuery(query: string): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   for (const part of query.split("&")) {
     if (part === "") continue;
     const equals = part.indexOf("=");
-    const name = decodePart(equals < 0 ? part : part.slice(0, equals), "query");
-    const text = equals < 0 ? "" : part.slice(equals + 1).replaceAll("+", " ");
+    const name = decodeText(equals < 0 ? part : part.slice(0, equals), "query");
+    const text = equals < 0 ? "" : decodeText(part.slice(equals + 1), name);
     if (values.has(name)) throw invalid(name, `The query has ${quoted(name)} twice.`);
-    values.set(name, decodePart(text, "query"));
+    values.set(name, text);
   }
   return values;
 }
 
+/** Of a query, where a "+" stands for a space (the URL standard's form encoding). */
+const decodeText = (text: string, option: string): string =>
+  percentDecode(text.includes("+") ? text.replaceAll("+", " ") : text, () =>
+    invalid(option, `${quoted(option)} is not UTF-8 in percent-encoding.`),
+  );
+
 const quoted = (name: string): string => JSON.stringify(name.slice(0, 40));
 
+/** Words are tokens and numbers integers (RFC 9651, 3.3); a text in quotes is neither. */
 function textOf(name: string, item: unknown): string {
   if (item instanceof Token) return item.toString();
-  if (typeof item === "number" || typeof item === "string") return String(item);
-  if (typeof item === "boolean") return String(item);
+  if (typeof item === "number" || typeof item === "boolean") return String(item);
   throw invalid(name, `${name} has a value of a kind that no option takes.`);
 }
 
@@ -149,50 +158,75 @@ function readSiblings(text: string | undefined): boolean {
   throw invalid("siblings", "siblings takes one word: all.");
 }
 
-const NONE: RequestOptions = { quorum: {}, ttlMs: undefined, allSiblings: false };
+/** Of a request that says nothing: the common case, and nothing of it needs to be checked. */
+export const noOptions: RequestOptions = {
+  quorum: {},
+  ttlMs: undefined,
+  allSiblings: false,
+  others: new Map(),
+};
+
+const noNames: ReadonlySet<string> = new Set();
+
+/** The query's options; what is left over must be a name that the route takes. */
+function readQuorum(values: ReadonlyMap<string, string>, others: ReadonlySet<string>): Draft {
+  const draft: Record<string, unknown> = {};
+  for (const [name, text] of values) {
+    const option = OPTIONS.get(name);
+    if (option !== undefined) draft[option[0]] = option[1](name, text);
+    else if (name !== "ttl" && name !== "siblings" && !others.has(name)) {
+      throw invalid(name, `${quoted(name)} is no option's name.`);
+    }
+  }
+  return draft as Draft;
+}
+
+/** The query wins, option by option; its word says more than the header's numbers. */
+function joinDrafts(header: Draft, query: Draft): QuorumOptions {
+  const kept = { ...header };
+  if (query.consistency !== undefined) {
+    delete kept.r;
+    delete kept.w;
+    if (query.consistency === "strict") for (const name of STRICT_NAMES) delete kept[name];
+  }
+  return { ...kept, ...query };
+}
 
 /**
  * @param query without the question mark
  * @param header the `Starling-Quorum` header
+ * @param others names that the route takes beside the options
  * @throws Problem `invalid-option` that names the option
  */
-export function readOptions(query: string, header: string | null): RequestOptions {
-  if (query === "" && header === null) return NONE;
+export function readOptions(
+  query: string,
+  header: string | null,
+  others: ReadonlySet<string> = noNames,
+): RequestOptions {
+  if (query === "" && header === null) return noOptions;
   const values = readQuery(query);
-  const fromQuery: Record<string, unknown> = {};
-  for (const [name, text] of values) {
-    const option = OPTIONS.get(name);
-    if (option !== undefined) fromQuery[option[0]] = option[1](name, text);
-    else if (name !== "ttl" && name !== "siblings") {
-      throw invalid(name, `${quoted(name)} is no option's name.`);
-    }
-  }
-  const draft = header === null ? {} : readHeader(header);
-  const word = fromQuery["consistency"];
-  if (word !== undefined) {
-    // The query's word says more than the header's numbers.
-    delete draft.r;
-    delete draft.w;
-    if (word === "strict") for (const name of STRICT_NAMES) delete draft[name];
-  }
+  const fromQuery = readQuorum(values, others);
   return {
-    quorum: { ...draft, ...fromQuery },
+    quorum: header === null ? fromQuery : joinDrafts(readHeader(header), fromQuery),
     ttlMs: readTtl(values.get("ttl")),
     allSiblings: readSiblings(values.get("siblings")),
+    others: values,
   };
 }
 
 /**
- * `s-maxage`, else `max-age`, of a `Cache-Control` header, in ms; what it does not say is
- * undefined.
+ * `s-maxage`, else `max-age`, of a `Cache-Control` header, in ms; undefined when neither says how
+ * long. Zero says nothing here: it is what browsers send with a reload, and a store that was asked
+ * to keep something cannot mean it.
  */
 export function ttlFromCacheControl(header: string | null): number | undefined {
   if (header === null) return undefined;
-  for (const name of ["s-maxage", "max-age"]) {
-    const match = new RegExp(`(?:^|[\\s,])${name}="?([0-9]{1,9})"?(?=$|[\\s,])`, "i").exec(header);
-    const seconds = Number(match?.[1] ?? 0);
-    // Zero means "do not cache", which a store that was asked to keep something cannot honour.
-    if (seconds > 0) return Math.min(seconds, TTL_SECONDS_MAX) * 1000;
+  const directives = header.toLowerCase().split(",");
+  for (const name of ["s-maxage=", "max-age="]) {
+    const directive = directives.map((text) => text.trim()).find((text) => text.startsWith(name));
+    const text = directive?.slice(name.length).replace(/^"(.*)"$/, "$1") ?? "";
+    const seconds = /^[0-9]+$/.test(text) ? Math.min(Number(text), TTL_SECONDS_MAX) : 0;
+    if (seconds > 0) return seconds * 1000;
   }
   return undefined;
 }

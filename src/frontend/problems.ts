@@ -3,6 +3,7 @@
  * One catalogue: the code decides status and title, the place where it happens the detail.
  */
 import type { Failure } from "../../core/failure.ts";
+import { utf8Length } from "../../core/keys.ts";
 
 const CATALOGUE = {
   "invalid-key": [400, "The namespace or key is malformed"],
@@ -69,7 +70,11 @@ export class Problem extends Error {
 const UNKNOWN_OUTCOME = "The outcome is unknown: the write may surface later.";
 
 /** What a failed operation is to the client; a write that may yet surface always says so. */
-export function problemOf(failure: Failure, isWrite: boolean): Problem {
+export function problemOf(
+  failure: Failure,
+  isWrite: boolean,
+  headers: Readonly<Record<string, string>> = {},
+): Problem {
   const { code, detail, required, achieved, option, limit } = failure;
   const isUnknown = isWrite && CATALOGUE[code][0] >= 500;
   const extras: ProblemExtras = {
@@ -78,16 +83,29 @@ export function problemOf(failure: Failure, isWrite: boolean): Problem {
     ...(option === undefined ? {} : { option }),
     ...(limit === undefined ? {} : { limit }),
   };
-  return new Problem(code, isUnknown ? `${detail} ${UNKNOWN_OUTCOME}` : detail, { extras });
+  const words = isUnknown ? `${detail} ${UNKNOWN_OUTCOME}` : detail;
+  return new Problem(code, words, { extras, headers });
 }
 
-function headersOf(problem: Problem): Headers {
-  const headers = new Headers(problem.headers);
-  headers.set("Content-Type", "application/problem+json");
-  headers.set("X-Content-Type-Options", "nosniff");
-  headers.set("Cache-Control", "no-store");
-  if (problem.code === "unauthorized") headers.set("WWW-Authenticate", "Bearer");
-  if (problem.status === 429 || problem.status === 503) headers.set("Retry-After", "1");
+/**
+ * A bug of ours. Its stack goes to the operator and not to the client; texts of errors are our own
+ * and hold no value, no key and no token.
+ */
+export function internalProblem(error: unknown, isWrite: boolean): Problem {
+  console.error(error instanceof Error ? error.stack : String(error));
+  const detail = "Something went wrong on our side. It was logged.";
+  return new Problem("internal-error", isWrite ? `${detail} ${UNKNOWN_OUTCOME}` : detail);
+}
+
+function headersOf(problem: Problem): Record<string, string> {
+  const headers: Record<string, string> = {
+    ...problem.headers,
+    "Content-Type": "application/problem+json",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+  };
+  if (problem.code === "unauthorized") headers["WWW-Authenticate"] = "Bearer";
+  if (problem.status === 429 || problem.status === 503) headers["Retry-After"] = "1";
   return headers;
 }
 
@@ -98,6 +116,6 @@ export function problemResponse(problem: Problem, isHead: boolean): Response {
   const title = CATALOGUE[code][1];
   const body = JSON.stringify({ type, title, status, detail: message, code, ...extras });
   const headers = headersOf(problem);
-  headers.set("Content-Length", String(new TextEncoder().encode(body).length));
+  headers["Content-Length"] = String(utf8Length(body));
   return new Response(isHead ? null : body, { status, headers });
 }

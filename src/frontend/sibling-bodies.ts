@@ -1,9 +1,28 @@
 /** Several siblings in one answer: `multipart/mixed` (RFC 2046, 5.1) or JSON. */
-import { etagOf, type Sibling } from "../../core/entry.ts";
+import { type Content, etagOf, type Sibling } from "../../core/entry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
-import { modifiedMs } from "./answers.ts";
+import { contentHeaders, httpDate, modifiedMs } from "./answers.ts";
 
 const encoder = new TextEncoder();
+
+/** A live sibling: it has a content. */
+export type LiveSibling = Sibling & { readonly content: Content };
+
+/**
+ * How much an `Accept` header wants a media type that it names itself (RFC 9110, 12.5.1): 0 to 1.
+ * Ranges such as "*" ask for nothing in particular, so a plain GET stays one.
+ */
+export function qualityOf(accept: string | null, type: string): number {
+  if (accept === null || accept === "*/*") return 0;
+  for (const part of accept.toLowerCase().split(",")) {
+    const [name, ...parameters] = part.split(";").map((text) => text.trim());
+    if (name !== type) continue;
+    const weight = parameters.find((text) => text.startsWith("q="));
+    const quality = weight === undefined ? 1 : Number(weight.slice(2));
+    return quality >= 0 && quality <= 1 ? quality : 0;
+  }
+  return 0;
+}
 
 export function toBase64(bytes: Uint8Array): string {
   let binary = "";
@@ -14,45 +33,45 @@ export function toBase64(bytes: Uint8Array): string {
   return btoa(binary);
 }
 
-export function siblingsAsJson(siblings: readonly Sibling[], hash: KeyedHash): string {
-  return JSON.stringify({
-    siblings: siblings.map((sibling) => ({
-      etag: etagOf([sibling], hash),
-      lastModified: new Date(modifiedMs(sibling)).toUTCString(),
-      contentType: sibling.content?.contentType,
-      metadata: sibling.content?.metadata == null ? null : JSON.parse(sibling.content.metadata),
-      value: toBase64(sibling.content?.value ?? new Uint8Array(0)),
-    })),
-  });
+export function siblingsAsJson(siblings: readonly LiveSibling[], hash: KeyedHash): Uint8Array {
+  const described = siblings.map((sibling) => ({
+    etag: etagOf([sibling], hash),
+    lastModified: httpDate(modifiedMs(sibling)),
+    contentType: sibling.content.contentType,
+    metadata: sibling.content.metadata === null ? null : JSON.parse(sibling.content.metadata),
+    value: toBase64(sibling.content.value),
+  }));
+  return encoder.encode(JSON.stringify({ siblings: described }));
 }
 
-function partHead(sibling: Sibling, hash: KeyedHash): string {
-  const { content } = sibling;
-  const lines = [
-    `Content-Type: ${content?.contentType}`,
-    `Content-Length: ${content?.value.length}`,
-    `ETag: ${etagOf([sibling], hash)}`,
-    `Last-Modified: ${new Date(modifiedMs(sibling)).toUTCString()}`,
-  ];
-  if (content?.contentEncoding != null) lines.push(`Content-Encoding: ${content.contentEncoding}`);
-  if (content?.contentLanguage != null) lines.push(`Content-Language: ${content.contentLanguage}`);
-  if (content?.contentDisposition != null) {
-    lines.push(`Content-Disposition: ${content.contentDisposition}`);
-  }
-  if (content?.metadata != null) lines.push(`Starling-Metadata: ${content.metadata}`);
-  return lines.join("\r\n");
+/** Header texts are one char a byte; a host that decoded them as UTF-8 has chars beyond a byte. */
+function headBytes(text: string): Uint8Array {
+  const codes = Array.from(text, (char) => char.codePointAt(0) ?? 0);
+  return codes.every((code) => code < 256) ? Uint8Array.from(codes) : encoder.encode(text);
+}
+
+function partHead(sibling: LiveSibling, hash: KeyedHash): string {
+  const headers = {
+    ...contentHeaders(sibling.content),
+    "Content-Length": String(sibling.content.value.length),
+    ETag: etagOf([sibling], hash),
+    "Last-Modified": httpDate(modifiedMs(sibling)),
+  };
+  return Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join("\r\n");
 }
 
 /** The boundary is the ETag of all: nobody who chose a value knew it. */
 export function siblingsAsMultipart(
-  siblings: readonly Sibling[],
+  siblings: readonly LiveSibling[],
   hash: KeyedHash,
 ): { readonly contentType: string; readonly body: Uint8Array } {
   const boundary = `starling-${etagOf(siblings, hash).replaceAll('"', "")}`;
   const pieces: Uint8Array[] = [];
   for (const sibling of siblings) {
-    pieces.push(encoder.encode(`--${boundary}\r\n${partHead(sibling, hash)}\r\n\r\n`));
-    pieces.push(sibling.content?.value ?? new Uint8Array(0), encoder.encode("\r\n"));
+    pieces.push(headBytes(`--${boundary}\r\n${partHead(sibling, hash)}\r\n\r\n`));
+    pieces.push(sibling.content.value, encoder.encode("\r\n"));
   }
   pieces.push(encoder.encode(`--${boundary}--\r\n`));
   const body = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));

@@ -1,0 +1,108 @@
+/** What a read found, as an answer: nothing, one version, a part of it, or several siblings. */
+import { contextShowing, etagOf, liveSiblings, type Sibling } from "../../core/entry.ts";
+import type { GetResult } from "../../core/operations.ts";
+import {
+  addVersion,
+  baseHeaders,
+  contentHeaders,
+  type HeaderFields,
+  httpDate,
+  modifiedMs,
+  readTally,
+  type Setting,
+  storedResponse,
+} from "./answers.ts";
+import { checkReadConditions, readRange, type Validators } from "./conditions.ts";
+import { Problem, problemResponse } from "./problems.ts";
+import {
+  type LiveSibling,
+  qualityOf,
+  siblingsAsJson,
+  siblingsAsMultipart,
+} from "./sibling-bodies.ts";
+
+export interface Reading {
+  readonly request: Request;
+  readonly setting: Setting;
+  readonly result: GetResult;
+}
+
+const isHead = ({ request }: Reading): boolean => request.method === "HEAD";
+const hasContent = (sibling: Sibling): sibling is LiveSibling => sibling.content !== null;
+
+/** @throws Problem `precondition-failed`, `range-not-satisfiable` or `invalid-request` */
+export function answerRead(reading: Reading, allSiblings: boolean): Response {
+  const { request, setting, result } = reading;
+  const { now } = setting;
+  const live = liveSiblings(result.entry, now).filter(hasContent);
+  const [newest] = live;
+  if (newest === undefined) return answerNothing(reading);
+  if (live.length === 1) {
+    const headers = headersShowing(reading, live);
+    return answerOne(newest, headers, reading);
+  }
+  const accept = request.headers.get("Accept");
+  if (allSiblings || qualityOf(accept, "multipart/mixed") > 0) return answerAll(live, reading);
+  const headers = headersShowing(reading, [newest]);
+  headers["Starling-Siblings"] = String(live.length);
+  headers["Vary"] = "Accept";
+  return answerOne(newest, headers, reading);
+}
+
+function headersShowing(reading: Reading, shown: readonly Sibling[]): HeaderFields {
+  const { setting, result } = reading;
+  const headers = baseHeaders(setting, contextShowing(result.entry, shown, setting.now));
+  headers["Starling-Quorum"] = readTally(result.tally);
+  return headers;
+}
+
+/** It still carries a context, so that a re-creation is ordered after a delete. */
+function answerNothing(reading: Reading): Response {
+  const headers = headersShowing(reading, []);
+  const problem = new Problem("not-found", "Nothing is stored under this key.", { headers });
+  return problemResponse(problem, isHead(reading));
+}
+
+function answerOne(sibling: LiveSibling, headers: HeaderFields, reading: Reading): Response {
+  const { request, setting } = reading;
+  const shown = addVersion(headers, sibling, setting);
+  if (checkReadConditions(request.headers, shown) === "not-modified") {
+    return storedResponse(null, { status: 304, headers });
+  }
+  const { value } = sibling.content;
+  Object.assign(headers, contentHeaders(sibling.content));
+  headers["Accept-Ranges"] = "bytes";
+  // Ranges are defined for GET alone (RFC 9110, 14.2).
+  const range = isHead(reading) ? null : readRange(request.headers, value.length, shown);
+  if (range === null) {
+    headers["Content-Length"] = String(value.length);
+    return storedResponse(isHead(reading) ? null : value, { status: 200, headers });
+  }
+  const part = value.subarray(range.from, range.to + 1);
+  headers["Content-Length"] = String(part.length);
+  headers["Content-Range"] = `bytes ${range.from}-${range.to}/${value.length}`;
+  return storedResponse(part, { status: 206, headers });
+}
+
+function answerAll(live: readonly LiveSibling[], reading: Reading): Response {
+  const { request, setting } = reading;
+  const headers = headersShowing(reading, live);
+  // The newest one's time is no validator of the set: an older sibling may have come to it since.
+  const shown: Validators = { etag: etagOf(live, setting.hash), modifiedMs: Number.NaN };
+  headers["ETag"] = shown.etag;
+  headers["Last-Modified"] = httpDate(Math.max(...live.map(modifiedMs)));
+  headers["Starling-Siblings"] = String(live.length);
+  headers["Vary"] = "Accept";
+  if (checkReadConditions(request.headers, shown) === "not-modified") {
+    return storedResponse(null, { status: 304, headers });
+  }
+  const accept = request.headers.get("Accept");
+  const json = qualityOf(accept, "application/json");
+  const isJson = json > 0 && json >= qualityOf(accept, "multipart/mixed");
+  const { contentType, body } = isJson
+    ? { contentType: "application/json", body: siblingsAsJson(live, setting.hash) }
+    : siblingsAsMultipart(live, setting.hash);
+  headers["Content-Type"] = contentType;
+  headers["Content-Length"] = String(body.length);
+  return storedResponse(isHead(reading) ? null : body, { status: 300, headers });
+}

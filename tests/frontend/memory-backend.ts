@@ -1,0 +1,170 @@
+/**
+ * A cluster of one that keeps everything in a Map: what the HTTP face is tested in front of, with
+ * the same entries and contexts as the real one and none of its distances.
+ */
+import type { CausalContext } from "../../core/causal-context.ts";
+import {
+  applyMint,
+  contextShowing,
+  type Entry,
+  emptyEntry,
+  etagOf,
+  liveSiblings,
+  type Sibling,
+} from "../../core/entry.ts";
+import type { Failure } from "../../core/failure.ts";
+import { KeyedHash } from "../../core/keyed-hash.ts";
+import { compareUtf8, keyOf, namespaceOf } from "../../core/keys.ts";
+import type {
+  GetOperation,
+  ListOperation,
+  NamespaceSettings,
+  Operation,
+  Result,
+  WriteOperation,
+} from "../../core/operations.ts";
+import type { StoreKey } from "../../core/store.ts";
+import type { Tally } from "../../core/tally.ts";
+import { HybridClock, type Millis } from "../../core/time.ts";
+import type { Ring } from "../../ring/ring.ts";
+import type { Backend, ClusterView } from "../../src/frontend/backend.ts";
+
+export const testHash = new KeyedHash(new Uint8Array(16).fill(7));
+
+export const testDefaults: NamespaceSettings = {
+  n: 3,
+  r: "quorum",
+  w: "quorum",
+  dw: "quorum",
+  ttl: null,
+  maxValueBytes: 1000,
+  maxBytes: null,
+  trustedContent: false,
+};
+
+const tally: Tally = { n: 3, required: 2, answered: 2, primaries: 2, fallbacks: 0, durable: 2 };
+const ACTOR = "memory00";
+
+export class MemoryBackend implements Backend {
+  /** Moved by hand; starts at a whole second. */
+  nowMs: Millis = Date.UTC(2026, 0, 1);
+  /** The next operations end so, before anything is done. */
+  failure: Failure | Error | null = null;
+  failureContext: CausalContext | null = null;
+  unreachable = new Set<string>();
+  readonly operations: Operation[] = [];
+  readonly traces: string[] = [];
+  readonly namespaces = new Map<string, NamespaceSettings>();
+  readonly #ring: Ring;
+  readonly #entries = new Map<StoreKey, Entry>();
+  readonly #clock = new HybridClock();
+
+  constructor(ring: Ring) {
+    this.#ring = ring;
+  }
+
+  now(): Millis {
+    return this.nowMs;
+  }
+
+  view(): ClusterView {
+    return {
+      ring: this.#ring,
+      defaults: testDefaults,
+      namespaces: this.namespaces,
+      isReachable: (id) => !this.unreachable.has(id),
+    };
+  }
+
+  metrics(): string {
+    return "starling_test 1\n";
+  }
+
+  async execute(operation: Operation, trace: string): Promise<Result> {
+    this.operations.push(operation);
+    this.traces.push(trace);
+    if (this.failure instanceof Error) throw this.failure;
+    if (this.failure !== null) {
+      return { kind: "failed", failure: this.failure, context: this.failureContext };
+    }
+    switch (operation.kind) {
+      case "get":
+        return this.#get(operation);
+      case "write":
+        return this.#write(operation);
+      case "list":
+        return this.#list(operation);
+      case "configure": {
+        const created = !this.namespaces.has(operation.namespace);
+        this.namespaces.set(operation.namespace, operation.settings);
+        return { kind: "configured", created };
+      }
+      case "status":
+        return { kind: "status", members: this.#ring.memberIds.map((id) => [id, null]) };
+      default:
+        throw new Error(`${operation.kind} is nothing for a Map`);
+    }
+  }
+
+  /** The last operation that came in. */
+  get last(): Operation | undefined {
+    return this.operations.at(-1);
+  }
+
+  #held(key: StoreKey): Entry {
+    return this.#entries.get(key) ?? emptyEntry;
+  }
+
+  #get({ key }: GetOperation): Result {
+    return { kind: "got", entry: this.#held(key), tally };
+  }
+
+  #write({ key, content, ttlMs, context, precondition }: WriteOperation): Result {
+    const before = this.#held(key);
+    const live = liveSiblings(before, this.nowMs);
+    const tags = live.slice(0, 1).map((sibling) => etagOf([sibling], testHash));
+    const names = (list: readonly string[]): boolean =>
+      tags.length > 0 && list.some((tag) => tag === "*" || tags.includes(tag));
+    const { ifMatch = [], ifNoneMatch = [] } = precondition ?? {};
+    if ((ifMatch.length > 0 && !names(ifMatch)) || names(ifNoneMatch)) {
+      const failure: Failure = { code: "precondition-failed", detail: "It does not hold." };
+      return { kind: "failed", failure, context: null };
+    }
+    const counter = before.context.latest(ACTOR) + 1;
+    const sibling: Sibling = {
+      dot: { actor: ACTOR, counter },
+      time: this.#clock.next(this.nowMs),
+      op: `op${this.operations.length}`,
+      expiresAt: ttlMs === 0 ? 0 : this.nowMs + ttlMs,
+      content,
+    };
+    const covers = context ?? before.context;
+    const entry = applyMint(before, { sibling, covers, isRetry: false });
+    this.#entries.set(key, entry);
+    return {
+      kind: "written",
+      created: live.length === 0,
+      sibling,
+      context: contextShowing(entry, [sibling], this.nowMs),
+      siblingCount: liveSiblings(entry, this.nowMs).length,
+      tally,
+    };
+  }
+
+  #list({ namespace, prefix, after, limit }: ListOperation): Result {
+    const live = [...this.#entries]
+      .filter(([key, entry]) => {
+        const name = keyOf(key);
+        const isIn = namespaceOf(key) === namespace && name.startsWith(prefix) && name > after;
+        return isIn && liveSiblings(entry, this.nowMs).length > 0;
+      })
+      .sort(([a], [b]) => compareUtf8(a, b));
+    const page = live.slice(0, limit).map(([key, entry]) => {
+      const [newest] = liveSiblings(entry, this.nowMs);
+      const metadata = newest?.content?.metadata ?? null;
+      return { name: keyOf(key), expiresAt: newest?.expiresAt ?? 0, metadata };
+    });
+    const cursor = page.at(-1)?.name ?? "";
+    return { kind: "listed", keys: page, complete: page.length === live.length, cursor };
+  }
+}

@@ -1,0 +1,133 @@
+import { describe, expect, it } from "vitest";
+import { readOptions, ttlFromCacheControl } from "../../src/frontend/options.ts";
+import { Problem } from "../../src/frontend/problems.ts";
+
+const quorum = (query: string, header: string | null = null): unknown =>
+  readOptions(query, header).quorum;
+
+function refusedOption(query: string, header: string | null = null): string | undefined {
+  try {
+    readOptions(query, header);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Problem && error.code === "invalid-option") return error.extras.option;
+    throw error;
+  }
+}
+
+describe("options of a request", () => {
+  it("mean the same in the query and in the header", () => {
+    const pairs: [string, string, unknown][] = [
+      ["n=2&r=1", "n=2, r=1", { n: 2, r: 1 }],
+      ["w=all&pw=one", "w=all, pw=one", { w: "all", pw: "one" }],
+      ["sloppy=false", "sloppy=?0", { sloppy: false }],
+      ["notfound_ok=true", "notfound_ok", { notfoundOk: true }],
+      ["basic_quorum=true&timeout=5", "basic_quorum=?1,timeout=5;x=1", allOf(5)],
+      ["consistency=local_quorum", "consistency=local_quorum", { consistency: "local_quorum" }],
+      ["", "", {}],
+    ];
+    for (const [query, header, expected] of pairs) {
+      expect(quorum(query)).toEqual(expected);
+      expect(quorum("", header)).toEqual(expected);
+    }
+  });
+
+  const precedence: [string, string, unknown][] = [
+    ["r=3", "r=1", { r: 3 }],
+    ["r=3", "w=1", { r: 3, w: 1 }],
+    ["r=1", "consistency=all", { r: 1, consistency: "all" }],
+    ["consistency=one", "r=2, w=2", { consistency: "one" }],
+    ["consistency=one&r=3", "r=2", { consistency: "one", r: 3 }],
+    ["consistency=one", "consistency=all", { consistency: "one" }],
+    ["consistency=one", "dw=2, pr=1", { consistency: "one", dw: 2, pr: 1 }],
+    ["consistency=strict", "pr=0, pw=0, sloppy=?1, timeout=9", strict(9)],
+  ];
+  it.each(precedence)("let ?%s win over %s", (query, header, expected) => {
+    expect(quorum(query, header)).toEqual(expected);
+  });
+
+  const refused: [string, string | null, string][] = [
+    ["r=%zz", null, "r"],
+    ["r=%FF", null, "r"],
+    ["%zz=1", null, "query"],
+    ["r=+1", null, "r"],
+    ["r=01", null, "r"],
+    ["r=1.0", null, "r"],
+    ["r=0x1", null, "r"],
+    ["r=", null, "r"],
+    ["r", null, "r"],
+    ["R=1", null, "R"],
+    ["__proto__=1", null, "__proto__"],
+    ["r=1&%72=1", null, "r"],
+    ["sloppy=1", null, "sloppy"],
+    [`${"x".repeat(100)}=1`, null, "x".repeat(40)],
+    ["", 'r="1"', "r"],
+    ["", "r", "r"],
+    ["", "r=?1", "r"],
+    ["", "r=:MQ==:", "r"],
+    ["", "r=@1", "r"],
+    ["", "sloppy=true", "sloppy"],
+    ["", "ttl=5", "ttl"],
+    ["", "siblings=all", "siblings"],
+    ["", "r=1, r=1", "r"],
+    ["", "R=1", "Starling-Quorum"],
+    ["", "r=1,", "Starling-Quorum"],
+    ["", "r=1; ", "Starling-Quorum"],
+    ["", "a b", "Starling-Quorum"],
+  ];
+  it.each(refused)("refuse ?%s with the header %s", (query, header, option) => {
+    expect(refusedOption(query, header)).toBe(option);
+  });
+
+  it("take a time to live with at most three decimal places", () => {
+    const times: [string, number][] = [
+      ["0.001", 1],
+      ["1", 1000],
+      ["1.5", 1500],
+      ["0.1", 100],
+      ["315360000", 315_360_000_000],
+      ["8.029", 8029],
+    ];
+    for (const [text, ms] of times) expect(readOptions(`ttl=${text}`, null).ttlMs).toBe(ms);
+    for (const text of ["0", "0.0001", "-1", ".5", "5.", "1e3", "315360000.001", "", "%201"]) {
+      expect(refusedOption(`ttl=${text}`)).toBe("ttl");
+    }
+  });
+
+  it("take the names that a route adds, and no others", () => {
+    const names = new Set(["prefix"]);
+    const options = readOptions("prefix=a+b%2B&r=1", null, names);
+    expect(options.others.get("prefix")).toBe("a b+");
+    expect(options.quorum).toEqual({ r: 1 });
+    expect(refusedOption("prefix=a")).toBe("prefix");
+  });
+});
+
+function allOf(timeoutMs: number): unknown {
+  return { basicQuorum: true, timeoutMs };
+}
+
+function strict(timeoutMs: number): unknown {
+  return { consistency: "strict", timeoutMs };
+}
+
+describe("Cache-Control of a PUT", () => {
+  const headers: [string | null, number | undefined][] = [
+    [null, undefined],
+    ["max-age=60", 60_000],
+    ["public, MAX-AGE=60", 60_000],
+    ["max-age=60, s-maxage=5", 5000],
+    ['max-age="7"', 7000],
+    ["max-age=0", undefined],
+    ["s-maxage=0, max-age=9", 9000],
+    ["no-store", undefined],
+    ["max-age=-1", undefined],
+    ["max-age=1.5", undefined],
+    ["x-max-age=5", undefined],
+    ["max-age", undefined],
+    ["max-age=99999999999999999999", 315_360_000_000],
+  ];
+  it.each(headers)("%s", (header, ms) => {
+    expect(ttlFromCacheControl(header)).toBe(ms);
+  });
+});

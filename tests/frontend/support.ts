@@ -1,0 +1,65 @@
+/** An app in front of a Map, and requests to it with the raw target as a host would hand it in. */
+import xxhash from "xxhash-wasm";
+import { parseClusterConfig } from "../../ring/cluster-config.ts";
+import { bootstrapRing, Ring } from "../../ring/ring.ts";
+import { createApp } from "../../src/frontend/app.ts";
+import { type Auth, noTokens, parseTokens } from "../../src/frontend/auth.ts";
+import { MemoryBackend, testHash } from "./memory-backend.ts";
+
+export interface TestApp {
+  readonly backend: MemoryBackend;
+  call(method: string, target: string, init?: RequestInit): Promise<Response>;
+  /** A PUT of a text. */
+  put(target: string, body: string, headers?: Record<string, string>): Promise<Response>;
+  get(target: string, headers?: Record<string, string>): Promise<Response>;
+}
+
+export interface TestAppOptions {
+  readonly auth?: Auth;
+  readonly openOnLoopback?: boolean;
+}
+
+export async function testRing(): Promise<Ring> {
+  const members = ["a", "b", "a"].map((zone, i) => ({
+    id: `r${i + 1}`,
+    zone,
+    url: `http://127.0.0.1:${i + 1}`,
+  }));
+  const config = parseClusterConfig({ name: "t", partitions: 8, n: 3, members });
+  return new Ring(bootstrapRing(config, "7"), await xxhash());
+}
+
+export async function makeApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const { auth = noTokens, openOnLoopback = true } = options;
+  const backend = new MemoryBackend(await testRing());
+  const config = { openOnLoopback };
+  const app = createApp({ backend, secret: testHash, auth: () => auth, config });
+  const call: TestApp["call"] = async (method, target, init = {}) => {
+    const request = new Request("http://localhost/", { ...init, method });
+    return app.fetch(request, { rawPath: target });
+  };
+  return {
+    backend,
+    call,
+    put: (target, body, headers = {}) => call("PUT", target, { body, headers }),
+    get: (target, headers = {}) => call("GET", target, { headers }),
+  };
+}
+
+export function tokensOf(tokens: readonly unknown[]): Auth {
+  const auth = parseTokens(JSON.stringify({ tokens }));
+  if (typeof auth === "string") throw new Error(auth);
+  return auth;
+}
+
+export interface ProblemBody {
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly option?: string;
+  readonly limit?: number;
+}
+
+export async function problemOf(response: Response): Promise<ProblemBody> {
+  return (await response.json()) as ProblemBody;
+}
