@@ -20,6 +20,8 @@ export interface HandoffLimits {
   readonly batchBytesMax: number;
   /** How long one batch may take, in ms. */
   readonly batchTimeoutMs: number;
+  /** To one target, so that what clients wait for goes first. */
+  readonly bytesPerSecondMax: number;
 }
 
 /** 256 KiB in flight a target: small beside a second's traffic, large beside a round trip. */
@@ -27,6 +29,7 @@ export const handoffLimits: HandoffLimits = {
   batchCountMax: 256,
   batchBytesMax: 262_144,
   batchTimeoutMs: 5000,
+  bytesPerSecondMax: 16_777_216,
 };
 
 export interface HandoffResult {
@@ -52,6 +55,9 @@ export class HandoffRound {
   #sent: readonly Sent[] = [];
   #deliveredCount = 0;
   #deadline: Millis = Infinity;
+  /** When the rate allows the next batch. */
+  #nextAt: Millis = 0;
+  #isPausing = false;
   isOver = false;
 
   constructor(
@@ -66,7 +72,8 @@ export class HandoffRound {
   }
 
   get wakeAt(): Millis {
-    return this.isOver ? Infinity : this.#deadline;
+    if (this.isOver) return Infinity;
+    return this.#isPausing ? this.#nextAt : this.#deadline;
   }
 
   start(now: Millis): void {
@@ -77,6 +84,8 @@ export class HandoffRound {
     assert(from === this.#target, "only the target was asked");
     if (this.isOver) return;
     if (body.kind !== "stored" || !body.durable) return this.#finish();
+    // A disk that failed drops nothing: the same batch would go out for ever.
+    if (this.#store.health() === "failed") return this.#finish();
     for (const { key, bytes } of this.#sent) this.#dropIfSame(key, bytes);
     this.#sendBatch(now);
   }
@@ -86,13 +95,19 @@ export class HandoffRound {
   }
 
   wake(now: Millis): void {
-    if (!this.isOver && now >= this.#deadline) this.#finish();
+    if (this.isOver) return;
+    if (this.#isPausing) this.#sendBatch(now);
+    else if (now >= this.#deadline) this.#finish();
   }
 
   #sendBatch(now: Millis): void {
+    this.#isPausing = now < this.#nextAt;
+    if (this.#isPausing) return;
     this.#sent = this.#takeBatch();
     if (this.#sent.length === 0) return this.#finish();
     this.#deadline = now + this.#limits.batchTimeoutMs;
+    const byteCount = this.#sent.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    this.#nextAt = now + (byteCount * 1000) / this.#limits.bytesPerSecondMax;
     const items = this.#sent.map(({ key, bytes }) => [key, bytes]);
     this.#out.ask(this.#target, { kind: "deliver", items });
   }
@@ -123,6 +138,6 @@ export class HandoffRound {
   }
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

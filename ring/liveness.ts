@@ -1,7 +1,8 @@
 /**
  * What this node believes of the others' health, from what its requests and heartbeats observed.
  *
- * A replica is suspected after silences in a row, or at once when its host refused the connection.
+ * A replica is suspected after silences in a row, when its heartbeats stay away for longer than
+ * their own rhythm explains (phi.ts), or at once when its host refused the connection.
  * Suspicion reorders and never removes: a suspected replica is asked last, and once in a while (the
  * half-open probe of a circuit breaker) first again. Latency is an exponentially decaying mean, so
  * that the nearest and healthiest come first; the hedge delay follows the observed 95th percentile
@@ -11,12 +12,14 @@
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { Millis } from "../core/time.ts";
+import { PHI_SUSPECT, Phi } from "./phi.ts";
 
 interface Health {
   latencyMs: number;
   silenceCount: number;
   suspectedAt: Millis;
   probedAt: Millis;
+  readonly heartbeats: Phi;
 }
 
 export interface LivenessConfig {
@@ -43,6 +46,8 @@ export class Liveness {
   readonly #config: LivenessConfig;
   readonly #health = new Map<ReplicaId, Health>();
   #p95Ms: number;
+  /** How often a member became suspected. */
+  suspicionCount = 0;
 
   constructor(config: LivenessConfig = livenessDefaults) {
     assert(
@@ -73,15 +78,34 @@ export class Liveness {
   silent(id: ReplicaId, now: Millis): void {
     const health = this.#of(id);
     health.silenceCount++;
-    const isSuspect = health.silenceCount >= this.#config.silenceCountMax;
-    if (isSuspect && health.suspectedAt === 0) health.suspectedAt = now;
+    if (health.silenceCount >= this.#config.silenceCountMax) this.#suspect(health, now);
+  }
+
+  /** A heartbeat was answered; with `suspectAfterMs` of silence it counts as having been away. */
+  beat(id: ReplicaId, suspectAfterMs: number, now: Millis): void {
+    this.#of(id).heartbeats.beat(now, suspectAfterMs);
+  }
+
+  /**
+   * Suspects those whose heartbeats stay away: by phi from half of `suspectAfterMs` on, and at the
+   * latest when that is over. Only of members that were heard of before.
+   */
+  review(suspectAfterMs: number, now: Millis): void {
+    assert(suspectAfterMs > 0, "silence has a length");
+    for (const health of this.#health.values()) {
+      const { lastAt } = health.heartbeats;
+      const silentMs = lastAt === null ? 0 : now - lastAt;
+      if (silentMs < suspectAfterMs / 2) continue;
+      const isOver = silentMs >= suspectAfterMs || health.heartbeats.at(now) >= PHI_SUSPECT;
+      if (isOver) this.#suspect(health, now);
+    }
   }
 
   /** The connection was refused or broke: known at once. */
   refused(id: ReplicaId, now: Millis): void {
     const health = this.#of(id);
     health.silenceCount = Math.max(health.silenceCount, this.#config.silenceCountMax);
-    if (health.suspectedAt === 0) health.suspectedAt = now;
+    this.#suspect(health, now);
   }
 
   isSuspect(id: ReplicaId): boolean {
@@ -111,10 +135,22 @@ export class Liveness {
     return (x?.latencyMs ?? LATENCY_MS_START) - (y?.latencyMs ?? LATENCY_MS_START);
   }
 
+  #suspect(health: Health, now: Millis): void {
+    if (health.suspectedAt !== 0) return;
+    health.suspectedAt = now;
+    this.suspicionCount++;
+  }
+
   #of(id: ReplicaId): Health {
     let health = this.#health.get(id);
     if (health === undefined) {
-      health = { latencyMs: LATENCY_MS_START, silenceCount: 0, suspectedAt: 0, probedAt: 0 };
+      health = {
+        latencyMs: LATENCY_MS_START,
+        silenceCount: 0,
+        suspectedAt: 0,
+        probedAt: 0,
+        heartbeats: new Phi(),
+      };
       this.#health.set(id, health);
     }
     return health;

@@ -80,7 +80,7 @@ export function nodeMetrics(parts: {
       name: "starling_hints_delivered_total",
       type: "counter",
       help: "Hints brought home.",
-      values: one(service?.background?.handoff.deliveredCount ?? 0),
+      values: one(node.knowledge.counters.hintsDelivered),
     },
     {
       name: "starling_antientropy_keys_total",

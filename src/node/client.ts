@@ -19,6 +19,7 @@ import type {
 import type { Prng } from "../../core/prng.ts";
 import { type QuorumRules, resolveOptions } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
+import type { Outbox } from "../../replica/coordination.ts";
 import { GetCoordinator, type GetOutcome } from "../../replica/get-coordinator.ts";
 import { type WriteOutcome, WriteRouter } from "../../replica/write-router.ts";
 import { ClusterDesk } from "./cluster-desk.ts";
@@ -98,14 +99,21 @@ export class ClientDesk {
     const candidates = knowledge.candidates(partition, read.rules, selfId);
     const local = localNeed(candidates, read.rules, knowledge.zone);
     const rules = local.count === null ? read.rules : { ...read.rules, r: local.count, pr: 0 };
-    const { hash, liveness } = knowledge;
+    const { hash, liveness, counters } = knowledge;
     const { hedgeMs } = liveness;
     const { onlyZone } = local;
     const plan = { key, rules, candidates, onlyZone, session, hedgeMs, hash };
+    const counted = (out: Outbox<GetOutcome>): Outbox<GetOutcome> => ({
+      ask: (to, body) => {
+        if (body.kind === "store") counters.readRepairs++;
+        out.ask(to, body);
+      },
+      finish: out.finish,
+    });
     this.#host.run<GetOutcome>(
       {
         timeoutMs: rules.timeoutMs,
-        make: (out) => new GetCoordinator({ ...plan, sessionMayBeCollected: false }, out),
+        make: (out) => new GetCoordinator({ ...plan, sessionMayBeCollected: false }, counted(out)),
         finish: read.finish,
         again: read.again,
       },

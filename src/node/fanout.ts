@@ -11,6 +11,8 @@ export interface FanoutPlan {
   readonly targets: readonly ReplicaId[];
   readonly body: Request;
   readonly timeoutMs: number;
+  /** Told of each reply as it comes. */
+  readonly heard?: (from: ReplicaId, now: Millis) => void;
 }
 
 /** The replies that came, by replica. */
@@ -40,8 +42,9 @@ export class Fanout implements Coordinator {
     this.#finishWhenComplete();
   }
 
-  reply(from: ReplicaId, body: Reply): void {
+  reply(from: ReplicaId, body: Reply, now: Millis): void {
     if (!this.#waiting.delete(from)) return;
+    this.#plan.heard?.(from, now);
     this.#replies.set(from, body);
     this.#finishWhenComplete();
   }

@@ -1,7 +1,12 @@
-/** Starts handoff rounds: one at a time a target, skipping targets that are believed to be away. */
-
+/**
+ * Starts handoff rounds: one at a time a target. For a target that is believed to be away, or that
+ * has left the ring, hints that have outlived their window are retired instead.
+ */
 import { type HandoffResult, HandoffRound, handoffLimits } from "../../antientropy/handoff.ts";
+import { HintRetirement } from "../../antientropy/hint-retirement.ts";
 import type { ReplicaId } from "../../core/ids.ts";
+import { namespaceOf } from "../../core/keys.ts";
+import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Service, TaskStart } from "./service.ts";
@@ -17,12 +22,14 @@ const ROUND_MS_MAX = 600_000;
 export class Handoff {
   readonly #service: Service;
   readonly #host: HandoffHost;
+  readonly #windowMs: number;
   readonly #busy = new Set<ReplicaId>();
-  deliveredCount = 0;
 
-  constructor(service: Service, host: HandoffHost) {
+  /** @param windowMs how long hints wait for an owner that is away */
+  constructor(service: Service, host: HandoffHost, windowMs: number) {
     this.#service = service;
     this.#host = host;
+    this.#windowMs = windowMs;
   }
 
   /**
@@ -30,20 +37,56 @@ export class Handoff {
    * are tried too, and it is called when all rounds are over.
    */
   start(now: Millis, done: ((deliveredCount: number) => void) | null): void {
-    const { liveness } = this.#host.knowledge;
-    const targets = [...this.#service.keeper.store.hintCounts().keys()].filter(
-      (id) => !this.#busy.has(id) && (done !== null || liveness.isWorthTrying(id, now)),
+    const { liveness, counters, ring } = this.#host.knowledge;
+    const idle = [...this.#service.keeper.store.hintCounts().keys()].filter(
+      (id) => !this.#busy.has(id),
     );
+    const isWorthTrying = (id: ReplicaId): boolean =>
+      ring.memberIds.includes(id) && (done !== null || liveness.isWorthTrying(id, now));
+    const targets = idle.filter(isWorthTrying);
+    for (const id of idle) if (!targets.includes(id)) this.#retire(id, now);
     let openCount = targets.length;
     let deliveredCount = 0;
     const over = (result: HandoffResult): void => {
       this.#busy.delete(result.target);
-      this.deliveredCount += result.deliveredCount;
+      counters.hintsDelivered += result.deliveredCount;
       deliveredCount += result.deliveredCount;
       if (--openCount === 0) done?.(deliveredCount);
     };
     if (targets.length === 0) done?.(0);
     for (const target of targets) this.#begin(target, { over, now });
+  }
+
+  #retire(target: ReplicaId, now: Millis): void {
+    const { knowledge } = this.#host;
+    const isMember = knowledge.ring.memberIds.includes(target);
+    const olderThan = isMember ? now - this.#windowMs : Infinity;
+    const { store } = this.#service.keeper;
+    const keepersOf = (key: StoreKey): readonly ReplicaId[] | null => this.#keepersOf(key, target);
+    const plan = { target, store, limits: handoffLimits, olderThan, keepersOf };
+    this.#busy.add(target);
+    this.#host.run<HandoffResult>(
+      {
+        timeoutMs: handoffLimits.batchTimeoutMs,
+        again: null,
+        make: (out) => new HintRetirement(plan, out),
+        finish: ({ deliveredCount }) => {
+          this.#busy.delete(target);
+          knowledge.counters.hintsRetired += deliveredCount;
+        },
+      },
+      now,
+    );
+  }
+
+  #keepersOf(key: StoreKey, target: ReplicaId): readonly ReplicaId[] | null {
+    const { ring, liveness, settingsOf } = this.#host.knowledge;
+    const primaries = ring
+      .preferenceList(ring.partitionOf(key))
+      .slice(0, settingsOf(namespaceOf(key)).n)
+      .filter((id) => id !== target);
+    const isHere = primaries.includes(this.#service.id);
+    return isHere || primaries.some((id) => liveness.isSuspect(id)) ? null : primaries;
   }
 
   #begin(target: ReplicaId, of: { over: (result: HandoffResult) => void; now: Millis }): void {

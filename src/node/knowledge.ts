@@ -17,6 +17,7 @@ import { type ClusterDocument, mergeDocuments, stampOf } from "../../ring/cluste
 import { Liveness } from "../../ring/liveness.ts";
 import type { KeyHasher } from "../../ring/partition.ts";
 import { Ring } from "../../ring/ring.ts";
+import { newCounters } from "./counters.ts";
 
 /** Apart from the ring's seed, so that a tree's leaves do not follow from the partition. */
 const LEAF_SEED = 0x5eafn;
@@ -38,6 +39,7 @@ export class Knowledge {
   readonly defaults: NamespaceSettings;
   readonly hash: KeyedHash;
   readonly liveness = new Liveness();
+  readonly counters = newCounters();
   readonly zone: string;
   /** How long a request lasts unless it says otherwise, in ms. */
   readonly timeoutMs: number;

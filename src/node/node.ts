@@ -17,7 +17,6 @@ import type { Message, Reply, Request, RequestMessage, RequestOf } from "../../c
 import type { Prng } from "../../core/prng.ts";
 import type { Store } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
-import type { Outbox } from "../../replica/coordination.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import { Keeper } from "../../replica/keeper.ts";
 import { decodeDocument, encodeDocument } from "../../ring/cluster-document.ts";
@@ -27,8 +26,8 @@ import { Calls, type Task } from "./calls.ts";
 import { ClientDesk } from "./client.ts";
 import { Collector } from "./collector.ts";
 import { Exchanges } from "./exchanges.ts";
-import { Fanout, type Replies } from "./fanout.ts";
 import { Handoff } from "./handoff.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { Service, type TaskStart } from "./service.ts";
 import { rulesFromList } from "./wire.ts";
@@ -46,7 +45,10 @@ export interface NodeParts {
     readonly handoffMs: number;
     /** How often it compares itself with one of its peers, in ms; 0 for never by itself. */
     readonly antiEntropyMs: number;
-    /** How long a tombstone is left alone before it may be collected, in ms. */
+    /**
+     * How long a tombstone is left alone before it may be collected, in ms. Hints wait for their
+     * owner for half as long.
+     */
     readonly tombstoneGraceMs: number;
     /** How often it looks for what may be collected, in ms; 0 for never by itself. */
     readonly collectMs?: number;
@@ -352,7 +354,7 @@ export class Node {
   #startBackground(service: Service, every: NonNullable<NodeParts["replica"]>): void {
     const { knowledge } = this;
     const run = <R>(start: TaskStart<R>, now: Millis): void => this.#run(start, now);
-    const handoff = new Handoff(service, { knowledge, run });
+    const handoff = new Handoff(service, { knowledge, run }, every.tombstoneGraceMs / 2);
     const exchanges = new Exchanges(service, { knowledge, run });
     service.background = { handoff, exchanges };
     const jobs = [
@@ -363,21 +365,9 @@ export class Node {
     const often = Math.min(COLLECT_MS_MAX, Math.max(1000, every.tombstoneGraceMs / 4));
     const everyMs = every.collectMs ?? often;
     jobs.push({ name: "collect", everyMs, run: (now) => collector.start(now) });
-    const beat = (now: Millis): void => this.#beat(service.id, every.suspectAfterMs, now);
-    jobs.push({ name: "heartbeat", everyMs: every.heartbeatMs, run: beat });
+    const heartbeat = new Heartbeat(service.id, { knowledge, run }, every);
+    jobs.push({ name: "heartbeat", everyMs: every.heartbeatMs, run: (now) => heartbeat.run(now) });
     for (const job of jobs) this.#background.add(job, 0);
-  }
-
-  /**
-   * Pings every peer. A reply within half of the time is life; two silences in a row are suspicion.
-   * A peer with another cluster document answers with it, so that documents spread by themselves.
-   */
-  #beat(id: ReplicaId, suspectAfterMs: number, now: Millis): void {
-    const targets = this.knowledge.ring.memberIds.filter((peer) => peer !== id);
-    const timeoutMs = suspectAfterMs / 2;
-    const make = (out: Outbox<Replies>): Fanout =>
-      new Fanout({ targets, body: { kind: "ping" }, timeoutMs }, out);
-    this.#run<Replies>({ timeoutMs, make, finish: () => {}, again: null }, now);
   }
 
   #readFirst(request: RequestOf<"coordinate">, done: (outcome: GetOutcome) => void): void {

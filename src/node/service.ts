@@ -143,7 +143,9 @@ export class Service {
     const { key, hintFor, ack } = body;
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
     const { entry } = decodeEntry(body.entry);
-    this.keeper.absorb(key, entry, hintFor === this.id ? "" : hintFor, now);
+    const target = hintFor === this.id ? "" : hintFor;
+    if (target !== "") this.#host.knowledge.counters.hintsStored++;
+    this.keeper.absorb(key, entry, target, now);
     if (ack !== 1) respond({ kind: "stored", durable: false });
     this.#host.whenDurable((ok) => {
       if (ack === 0) return;
@@ -250,6 +252,7 @@ export class Service {
     const refusal = this.#tooMany(before, minted);
     if (refusal !== null) return respond(refusal);
     this.keeper.keepMinted(key, route.hintFor, minted);
+    if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
     const { dot } = minted.sibling;
     const shown = answerEntry(minted, rulesFromList(body.rules).returnBody);
     const finish = (outcome: PutOutcome): void => {
@@ -282,7 +285,9 @@ export class Service {
         make: (out) => {
           const { self, primaries, fallbacks, need } = to.route;
           const keepHint = (target: ReplicaId): void => {
-            if (target !== this.id) this.keeper.absorb(body.key, minted.entry, target, this.now);
+            if (target === this.id) return;
+            knowledge.counters.hintsStored++;
+            this.keeper.absorb(body.key, minted.entry, target, this.now);
           };
           coordinator = new PutCoordinator(
             {

@@ -3,14 +3,19 @@ import { HandoffRound } from "../../antientropy/handoff.ts";
 import type { RequestOf } from "../../core/messages.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 
-const limits = { batchCountMax: 2, batchBytesMax: 100, batchTimeoutMs: 1000 };
+const limits = {
+  batchCountMax: 2,
+  batchBytesMax: 100,
+  batchTimeoutMs: 1000,
+  bytesPerSecondMax: 1e9,
+};
 const stored = { kind: "stored", durable: true } as const;
 
-function roundOver(store: MemoryStore) {
+function roundOver(store: MemoryStore, given = limits) {
   const sent: RequestOf<"deliver">[] = [];
   const finished: number[] = [];
   const round = new HandoffRound(
-    { target: "r9", store, limits },
+    { target: "r9", store, limits: given },
     { ask: (_, body) => sent.push(body), finish: (r) => finished.push(r.deliveredCount) },
   );
   round.start(0);
@@ -65,5 +70,23 @@ describe("a handoff round", () => {
     round.reply("r9", stored, 2);
     expect(finished).toEqual([1]);
     expect(store.hintCounts().size).toBe(0);
+  });
+
+  it("ends when its own disk has failed, rather than deliver the same for ever", () => {
+    const store = storeWith(["n\0a"]);
+    const { round, sent, finished } = roundOver(store);
+    Object.assign(store, { health: () => "failed", dropHint: () => {} });
+    round.reply("r9", stored, 1);
+    expect([sent.length, finished]).toEqual([1, [0]]);
+  });
+
+  it("keeps to its rate", () => {
+    const store = storeWith(["n\0a", "n\0b", "n\0c"]);
+    // Two hints of three bytes are six bytes: at six bytes a second the third goes a second later.
+    const { round, sent } = roundOver(store, { ...limits, bytesPerSecondMax: 6 });
+    round.reply("r9", stored, 10);
+    expect([sent.length, round.wakeAt]).toEqual([1, 1000]);
+    round.wake(1000);
+    expect(sent.length).toBe(2);
   });
 });

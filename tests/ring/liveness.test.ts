@@ -56,4 +56,34 @@ describe("Liveness", () => {
     for (let i = 0; i < 5000; i++) liveness.answered("r1", 10_000);
     expect(liveness.hedgeMs).toBe(hedgeMsMax);
   });
+
+  it("suspects by the heartbeats' rhythm, within half and all of the time given", () => {
+    const steady = new Liveness();
+    const uneven = new Liveness();
+    for (let i = 0; i < 20; i++) {
+      steady.beat("r1", 3000, 1000 * i);
+      uneven.beat("r1", 3000, 1000 * i + (i % 2) * 900);
+    }
+    const steadyAt = suspectedAt(steady, 19_000);
+    const unevenAt = suspectedAt(uneven, 19_900);
+    expect(steadyAt).toBeGreaterThanOrEqual(1500);
+    expect(steadyAt).toBeLessThan(1700);
+    expect(unevenAt).toBe(3000);
+    expect(steady.suspicionCount).toBe(1);
+  });
+
+  it("judges nobody of whom it has never heard", () => {
+    const liveness = new Liveness();
+    liveness.answered("r1", 5);
+    liveness.review(3000, 1_000_000);
+    expect(liveness.isSuspect("r1")).toBe(false);
+  });
 });
+
+/** How much silence it took, looked at every 10 ms. */
+function suspectedAt(liveness: Liveness, lastBeatAt: number): number {
+  for (let silentMs = 0; ; silentMs += 10) {
+    liveness.review(3000, lastBeatAt + silentMs);
+    if (liveness.isSuspect("r1")) return silentMs;
+  }
+}

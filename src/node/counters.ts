@@ -1,0 +1,22 @@
+/**
+ * What a node counts of its own doings since it started: plain numbers, which the hosts show as
+ * metrics. Nothing is decided by them.
+ */
+export interface Counters {
+  /** Entries that reads sent to primaries which were behind. */
+  readRepairs: number;
+  /** Hints that this replica took in, delivered to their owner, or gave up after their window. */
+  hintsStored: number;
+  hintsDelivered: number;
+  hintsRetired: number;
+  /** Requests of peers that were dropped because nobody waited for the answer any more. */
+  lateRequests: number;
+}
+
+export const newCounters = (): Counters => ({
+  readRepairs: 0,
+  hintsStored: 0,
+  hintsDelivered: 0,
+  hintsRetired: 0,
+  lateRequests: 0,
+});
