@@ -1,0 +1,112 @@
+/**
+ * `npm run bench [-- --quick] [-- --only NAME]`: measures, prints a table, writes results.json.
+ * `npm run bench:check` does the same and fails when a ratio is more than 20 % worse than that in
+ * bench/recorded.json; `--record` writes that file. README.md beside this explains each figure.
+ */
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import type { Figure, Suite } from "./lib/figures.ts";
+import { nodeSuite } from "./suites/node.ts";
+
+const SUITES: readonly Suite[] = [nodeSuite];
+const RESULTS = new URL("results.json", import.meta.url);
+const RECORDED = new URL("recorded.json", import.meta.url);
+/** How much worse a ratio may be than the recorded one. */
+const SLACK = 0.2;
+
+const say = (line: string): void => console.error(line);
+
+function number(value: number): string {
+  if (Math.abs(value) >= 100) return value.toFixed(0);
+  return Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3);
+}
+
+const isReached = ({ value, target, better }: Figure): boolean =>
+  target === undefined || (better === "higher" ? value >= target : value <= target);
+
+function printTable(figures: readonly Figure[]): void {
+  const width = Math.max(...figures.map(({ name }) => name.length));
+  for (const figure of figures) {
+    const { name, value, unit, target, note = "" } = figure;
+    const goal = target === undefined ? "" : `${isReached(figure) ? "ok" : "--"} ${number(target)}`;
+    const shown = `${number(value)} ${unit}`.padEnd(16);
+    console.log(`${name.padEnd(width)}  ${shown} ${goal.padEnd(10)} ${note}`.trimEnd());
+  }
+}
+
+function commit(): string {
+  try {
+    return execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim();
+  } catch {
+    return "unknown";
+  }
+}
+
+type Recorded = Readonly<Record<string, number>>;
+
+/** What is compared between runs: what the machine does not decide. */
+const isComparable = ({ unit, isContext }: Figure): boolean =>
+  isContext !== true && (unit === "ratio" || unit === "bytes" || unit === "messages");
+
+/** The figures that are too much worse than the recorded ones, in words. */
+function regressions(figures: readonly Figure[], recorded: Recorded): readonly string[] {
+  const worse: string[] = [];
+  for (const figure of figures.filter(isComparable)) {
+    const { name, value, better } = figure;
+    const before = recorded[name];
+    if (before === undefined) continue;
+    const isWorse =
+      better === "higher" ? value < before * (1 - SLACK) : value > before / (1 - SLACK);
+    if (isWorse) worse.push(`${name}: ${number(value)}, recorded ${number(before)}`);
+  }
+  return worse;
+}
+
+function readRecorded(): Recorded {
+  try {
+    return JSON.parse(readFileSync(RECORDED, "utf8")) as Recorded;
+  } catch {
+    return {};
+  }
+}
+
+function record(figures: readonly Figure[]): void {
+  const values = figures.filter(isComparable).map(({ name, value }) => [name, value] as const);
+  const rounded = values.map(([name, value]) => [name, Number(value.toPrecision(3))] as const);
+  const all = { ...readRecorded(), ...Object.fromEntries(rounded) };
+  writeFileSync(RECORDED, `${JSON.stringify(all, null, 2)}\n`);
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: "boolean", default: false },
+      only: { type: "string", multiple: true, default: [] },
+      check: { type: "boolean", default: false },
+      record: { type: "boolean", default: false },
+    },
+  });
+  const { quick, only } = values;
+  const unknown = only.find((name) => SUITES.every((suite) => suite.name !== name));
+  if (unknown !== undefined) {
+    say(`no suite "${unknown}"; there are:`);
+    for (const { name, about } of SUITES) say(`  ${name.padEnd(10)} ${about}`);
+    process.exit(2);
+  }
+  const figures: Figure[] = [];
+  for (const suite of SUITES) {
+    if (only.length > 0 && !only.includes(suite.name)) continue;
+    say(`# ${suite.name}: ${suite.about}`);
+    figures.push(...(await suite.run({ quick, say })));
+  }
+  printTable(figures);
+  writeFileSync(RESULTS, `${JSON.stringify({ commit: commit(), quick, figures }, null, 2)}\n`);
+  if (values.record) record(figures);
+  if (!values.check) return;
+  const worse = regressions(figures, readRecorded());
+  for (const line of worse) say(`more than ${SLACK * 100} % worse: ${line}`);
+  if (worse.length > 0) process.exitCode = 1;
+}
+
+await main();
