@@ -8,6 +8,7 @@ import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
 
 const HEADER_BYTES = 4;
+const STAMP_BYTES = 8;
 /** An idle connection is looked after this often. */
 const KEEP_ALIVE_MS = 10_000;
 
@@ -56,10 +57,22 @@ export class FrameReader {
   }
 }
 
+/**
+ * A frame that says first when it was sent, in ms of the sender's own clock.
+ *
+ * @throws FrameError when it does not
+ */
+export function readStamped(frame: Uint8Array): { sentAt: number; body: Uint8Array } {
+  if (frame.length < STAMP_BYTES) throw new FrameError("a frame without its time");
+  const sentAt = new DataView(frame.buffer, frame.byteOffset).getFloat64(0);
+  if (!Number.isFinite(sentAt)) throw new FrameError("a frame with a time that is none");
+  return { sentAt, body: frame.subarray(STAMP_BYTES) };
+}
+
 /** Gathers what one turn of the event loop sends and hands it to the socket in one go. */
 export class FrameWriter {
   readonly #socket: Duplex;
-  #queue: Uint8Array[] = [];
+  #queue: { readonly header: Buffer; readonly frame: Uint8Array }[] = [];
   #queuedByteCount = 0;
   #isScheduled = false;
 
@@ -73,7 +86,21 @@ export class FrameWriter {
   }
 
   write(frame: Uint8Array): void {
-    this.#queue.push(frame);
+    const header = Buffer.allocUnsafe(HEADER_BYTES);
+    header.writeUInt32BE(frame.length);
+    this.#add(header, frame);
+  }
+
+  /** Writes a frame that `readStamped` takes apart again. */
+  writeStamped(frame: Uint8Array, sentAt: number): void {
+    const header = Buffer.allocUnsafe(HEADER_BYTES + STAMP_BYTES);
+    header.writeUInt32BE(STAMP_BYTES + frame.length);
+    header.writeDoubleBE(sentAt, HEADER_BYTES);
+    this.#add(header, frame);
+  }
+
+  #add(header: Buffer, frame: Uint8Array): void {
+    this.#queue.push({ header, frame });
     this.#queuedByteCount += frame.length;
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -87,9 +114,7 @@ export class FrameWriter {
     this.#queuedByteCount = 0;
     if (this.#socket.destroyed) return;
     this.#socket.cork();
-    for (const frame of frames) {
-      const header = Buffer.allocUnsafe(HEADER_BYTES);
-      header.writeUInt32BE(frame.length);
+    for (const { header, frame } of frames) {
       this.#socket.write(header);
       this.#socket.write(frame);
     }

@@ -63,7 +63,7 @@ export class Link {
   readonly #open = new Map<number, number>();
   #writer: FrameWriter | null = null;
   #socket: Duplex | null = null;
-  #waiting: Uint8Array[] = [];
+  #waiting: { readonly bytes: Uint8Array; readonly sentAt: number }[] = [];
   #waitingByteCount = 0;
   #isDialling = false;
   #isClosed = false;
@@ -93,8 +93,9 @@ export class Link {
     const expectsTwo = message.body.kind === "store" && message.body.ack === 2;
     this.#open.set(message.call, expectsTwo ? 2 : 1);
     this.#forgetOldest();
-    if (this.#writer !== null) return this.#write(this.#writer, bytes);
-    this.#waiting.push(bytes);
+    const sentAt = performance.now();
+    if (this.#writer !== null) return this.#write(this.#writer, bytes, sentAt);
+    this.#waiting.push({ bytes, sentAt });
     this.#waitingByteCount += bytes.length;
     if (!this.#isDialling) this.#dial();
   }
@@ -141,7 +142,7 @@ export class Link {
       this.#fail("the connection broke");
     });
     writer.write(first);
-    for (const bytes of this.#waiting) this.#write(writer, bytes);
+    for (const { bytes, sentAt } of this.#waiting) this.#write(writer, bytes, sentAt);
     this.#waiting = [];
     this.#waitingByteCount = 0;
     readFrames(socket, {
@@ -162,8 +163,8 @@ export class Link {
     if (!this.#isClosed) this.#parts.onReply(message);
   }
 
-  #write(writer: FrameWriter, bytes: Uint8Array): void {
-    writer.write(bytes);
+  #write(writer: FrameWriter, bytes: Uint8Array, sentAt: number): void {
+    writer.writeStamped(bytes, sentAt);
     this.#unheardSince ??= performance.now();
     if (this.#watch === undefined) this.#watchFor(this.#parts.limits.silenceMsMax);
   }

@@ -15,7 +15,7 @@ import type { ReplicaId } from "../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../core/limits.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../core/messages.ts";
 import type { Address } from "../node/boundary.ts";
-import { FrameError, FrameWriter, readFrames } from "./frames.ts";
+import { FrameError, FrameWriter, readFrames, readStamped } from "./frames.ts";
 import {
   type Hello,
   helloAnswer,
@@ -28,6 +28,7 @@ import {
 } from "./handshake.ts";
 import { Link, type LinkLimits, linkLimits } from "./link.ts";
 import type { Log } from "./logger.ts";
+import { Waited } from "./waited.ts";
 
 export interface TransportLimits extends LinkLimits {
   /** Until a caller has proven that it knows the secret, in ms. */
@@ -123,9 +124,10 @@ export class Transport {
       this.#accepted.delete(socket);
       this.#callers.delete(address);
     });
+    const waited = new Waited();
     const isProven = (): boolean => this.#callers.has(address);
     const onFrame = (frame: Uint8Array): void => {
-      if (isProven()) return this.#takeRequest(address, frame);
+      if (isProven()) return this.#takeRequest(address, frame, waited);
       if (!isProof(frame, expected)) throw new FrameError("the proof is wrong");
       clearTimeout(patience);
       this.#callers.set(address, new FrameWriter(socket));
@@ -138,10 +140,14 @@ export class Transport {
     });
   }
 
-  #takeRequest(address: Address, frame: Uint8Array): void {
-    const message = decodeMessage(frame);
+  /** What the request waited on its way is no longer in its budget. */
+  #takeRequest(address: Address, frame: Uint8Array, waited: Waited): void {
+    const { sentAt, body } = readStamped(frame);
+    const message = decodeMessage(body);
     if (message.type !== "request") throw new FrameError("a reply on the wrong connection");
-    if (!this.#isClosed) this.#parts.onMessage(address, message);
+    const waitedMs = Math.floor(waited.of(sentAt, performance.now()));
+    const budgetMs = Math.max(0, message.budgetMs - waitedMs);
+    if (!this.#isClosed) this.#parts.onMessage(address, { ...message, budgetMs });
   }
 
   #reply(to: Address, bytes: Uint8Array): void {

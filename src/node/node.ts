@@ -65,6 +65,10 @@ const DOCUMENT = "document";
 /** Collection looks at what is due at least this often, in ms. */
 const COLLECT_MS_MAX = 10_000;
 
+/** Whether a request is worth nothing once nobody waits for its reply. */
+const isForItsAnswer = ({ kind }: Request): boolean =>
+  kind !== "store" && kind !== "deliver" && kind !== "collect" && kind !== "document";
+
 type DurableCallback = (ok: boolean, now: Millis) => void;
 
 export class Node {
@@ -211,7 +215,7 @@ export class Node {
     const { task, to, body } = ask;
     const call = this.#calls.open({ ...ask, sentAt: this.#now });
     if (to === this.service?.id) {
-      this.#later.push(() => this.#askSelf(call, body));
+      this.#later.push(() => this.#askSelf(call, body, task.deadline));
       return;
     }
     const budgetMs = Math.max(0, Math.ceil(task.deadline - this.#now));
@@ -220,9 +224,11 @@ export class Node {
     this.#effects.push({ kind: "send", to, message });
   }
 
-  #askSelf(call: number, body: Request): void {
+  #askSelf(call: number, body: Request, deadline: Millis): void {
     const self = this.service?.id ?? "";
-    this.#answer(body, (reply) => this.#later.push(() => this.#takeReply(call, self, reply)));
+    const respond = (reply: Reply): void =>
+      void this.#later.push(() => this.#takeReply(call, self, reply));
+    this.#answer(body, respond, deadline);
   }
 
   #takeReply(callId: number, from: Address, body: Reply): void {
@@ -272,8 +278,12 @@ export class Node {
   }
 
   #serve(from: Address, message: RequestMessage): void {
-    const { call, stamp, body, trace } = message;
+    const { call, stamp, body, trace, budgetMs } = message;
     this.#trace = trace;
+    if (budgetMs === 0 && isForItsAnswer(body)) {
+      this.knowledge.counters.lateRequests++;
+      return;
+    }
     const respond = (reply: Reply): void => {
       this.#effects.push({ kind: "send", to: from, message: { type: "reply", call, body: reply } });
     };
@@ -281,14 +291,14 @@ export class Node {
     if (!isFree && stamp !== this.knowledge.stamp) {
       return respond({ kind: "stale", document: encodeDocument(this.knowledge.document) });
     }
-    this.#answer(body, respond);
+    this.#answer(body, respond, this.#now + budgetMs);
   }
 
-  #answer(body: Request, respond: (reply: Reply) => void): void {
+  #answer(body: Request, respond: (reply: Reply) => void, deadline: Millis): void {
     try {
       if (body.kind === "document") return this.#takeDocument(body, respond);
       if (this.service === null) return respond({ kind: "refused", code: "overloaded" });
-      this.service.handle(body, respond, this.#now);
+      this.service.handle(body, respond, deadline);
     } catch (error) {
       // What a peer sent was not what it should have been: its error, and nothing was done.
       if (!(error instanceof CodecError)) throw error;
@@ -344,9 +354,10 @@ export class Node {
       { keeper, forest },
       {
         knowledge,
+        now: () => this.#now,
         run: (start, now) => this.#run(start, now),
         whenDurable: (callback) => this.#unflushed.push(callback),
-        readFirst: (request, done) => this.#readFirst(request, done),
+        readFirst: (request, timeoutMs, done) => this.#readFirst(request, timeoutMs, done),
       },
     );
   }
@@ -370,8 +381,12 @@ export class Node {
     for (const job of jobs) this.#background.add(job, 0);
   }
 
-  #readFirst(request: RequestOf<"coordinate">, done: (outcome: GetOutcome) => void): void {
-    const rules = rulesFromList(request.rules);
+  #readFirst(
+    request: RequestOf<"coordinate">,
+    timeoutMs: number,
+    done: (outcome: GetOutcome) => void,
+  ): void {
+    const rules = { ...rulesFromList(request.rules), timeoutMs };
     const operation = { key: request.key, session: null };
     this.#desk.read({ operation, rules, finish: done, again: null }, this.#now);
   }

@@ -35,12 +35,17 @@ export type Respond = (reply: Reply) => void;
 /** What the service needs of the node around it. */
 export interface ServiceHost {
   readonly knowledge: Knowledge;
+  now(): Millis;
   /** Runs a coordinator whose calls go out under this trace. */
   run<Result>(start: TaskStart<Result>, now: Millis): void;
   /** Calls back when all that was written so far is durable, or the disk failed. */
   whenDurable(callback: (ok: boolean, now: Millis) => void): void;
   /** Reads with a quorum on behalf of a write's precondition. */
-  readFirst(request: RequestOf<"coordinate">, done: (outcome: GetOutcome) => void): void;
+  readFirst(
+    request: RequestOf<"coordinate">,
+    timeoutMs: number,
+    done: (outcome: GetOutcome) => void,
+  ): void;
 }
 
 export interface BackgroundWork {
@@ -76,7 +81,6 @@ export class Service {
   readonly side: ExchangeSide;
   /** Set once by the node; absent work cannot be asked for. */
   background: BackgroundWork | null = null;
-  now: Millis = 0;
 
   constructor(
     id: ReplicaId,
@@ -89,8 +93,14 @@ export class Service {
     this.#host = host;
   }
 
-  handle(body: Request, respond: Respond, now: Millis): void {
-    this.now = now;
+  /** The node's time at this very step. */
+  get now(): Millis {
+    return this.#host.now();
+  }
+
+  /** @param deadline until when the caller waits for the reply */
+  handle(body: Request, respond: Respond, deadline: Millis): void {
+    const { now } = this;
     switch (body.kind) {
       case "ping":
         return respond({ kind: "pong" });
@@ -101,7 +111,7 @@ export class Service {
       case "deliver":
         return this.#deliver(body, respond, now);
       case "coordinate":
-        return this.#coordinate(body, respond, now);
+        return this.#coordinate(body, respond, deadline);
       case "inspect":
         return respond(this.#inspect(body.key));
       case "status":
@@ -197,18 +207,22 @@ export class Service {
     this.background.exchanges.withAll(now, done);
   }
 
-  #coordinate(body: RequestOf<"coordinate">, respond: Respond, now: Millis): void {
+  #coordinate(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {
+    const { now } = this;
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
     if (!this.#isFirst(body, now)) return;
     if (body.ifMatch.length === 0 && body.ifNoneMatch.length === 0) {
-      return this.#mint(body, respond, now);
+      return this.#mint(body, respond, deadline);
     }
-    this.#host.readFirst(body, (outcome) => {
+    const timeoutMs = Math.max(1, deadline - now);
+    this.#host.readFirst(body, timeoutMs, (outcome) => {
       if (!outcome.ok) return respond(failed(outcome.failure.code, outcome.failure.detail, null));
+      // Nobody waits any more, and no version was minted: the write may as well not happen.
+      if (this.now >= deadline) return;
       this.keeper.absorb(body.key, outcome.entry, "", this.now);
       const broken = this.#brokenPrecondition(body);
       if (broken !== null) return respond(failed("precondition-failed", broken, null));
-      this.#mint(body, respond, this.now);
+      this.#mint(body, respond, deadline);
     });
   }
 
@@ -240,8 +254,9 @@ export class Service {
     return null;
   }
 
-  #mint(body: RequestOf<"coordinate">, respond: Respond, now: Millis): void {
+  #mint(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {
     const { key } = body;
+    const { now } = this;
     const route = writeCandidates(this.#host.knowledge, { id: this.id, body });
     const before = this.keeper.hold(key).entry;
     const liveBefore = liveSiblings(before, now).length;
@@ -266,16 +281,21 @@ export class Service {
       const { actor, counter } = dot;
       respond({ kind: "coordinated", created: liveBefore === 0, entry, actor, counter, tally });
     };
-    this.#replicate(body, minted, { finish, route });
+    this.#replicate(body, minted, { finish, route, deadline });
   }
 
   #replicate(
     body: RequestOf<"coordinate">,
     minted: Minted,
-    to: { finish: (outcome: PutOutcome) => void; route: ReturnType<typeof writeCandidates> },
+    to: {
+      readonly finish: (outcome: PutOutcome) => void;
+      readonly route: ReturnType<typeof writeCandidates>;
+      readonly deadline: Millis;
+    },
   ): void {
     const { knowledge } = this.#host;
-    const { timeoutMs, sloppy } = rulesFromList(body.rules);
+    const { sloppy } = rulesFromList(body.rules);
+    const timeoutMs = Math.max(1, to.deadline - this.now);
     let coordinator: PutCoordinator | null = null;
     this.#host.run<PutOutcome>(
       {

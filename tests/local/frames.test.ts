@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { FrameError, FrameReader, FrameWriter } from "../../src/local/frames.ts";
+import { FrameError, FrameReader, FrameWriter, readStamped } from "../../src/local/frames.ts";
 
 /** The bytes that a writer puts on the wire. */
 async function written(frames: readonly Uint8Array[]): Promise<Buffer> {
@@ -70,5 +70,21 @@ describe("frames", () => {
     expect(writer.waitingByteCount).toBeGreaterThan(0);
     wire.resume();
     await expect.poll(() => writer.waitingByteCount).toBe(0);
+  });
+
+  it("say when they were sent, if they are to, and are refused when they cannot have", async () => {
+    const wire = new PassThrough();
+    const writer = new FrameWriter(wire);
+    writer.writeStamped(Uint8Array.of(7, 8), 1234.5);
+    await new Promise((resolve) => setImmediate(resolve));
+    const stamped: { sentAt: number; body: Uint8Array }[] = [];
+    const reader = new FrameReader(
+      () => 10,
+      (frame) => stamped.push(readStamped(frame)),
+    );
+    reader.push(wire.read() as Buffer);
+    expect(stamped).toEqual([{ sentAt: 1234.5, body: Buffer.of(7, 8) }]);
+    expect(() => readStamped(new Uint8Array(7))).toThrow(FrameError);
+    expect(() => readStamped(new Uint8Array(8).fill(0xff))).toThrow(FrameError);
   });
 });
