@@ -9,8 +9,9 @@ import { Driver } from "../src/driver.ts";
 import { createApp } from "../src/frontend/app.ts";
 import { type Auth, noTokens, parseTokens } from "../src/frontend/auth.ts";
 import type { Backend } from "../src/frontend/backend.ts";
+import { responseOf } from "../src/frontend/exchange.ts";
 import { HttpMetrics } from "../src/frontend/metrics.ts";
-import { Problem, problemResponse } from "../src/frontend/problems.ts";
+import { Problem, problemAnswer } from "../src/frontend/problems.ts";
 import type { Knowledge } from "../src/node/knowledge.ts";
 import { Node } from "../src/node/node.ts";
 import { callReplica } from "./calls.ts";
@@ -83,7 +84,7 @@ export default {
         isolate ??= started;
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
-        return problemResponse(error, request.method === "HEAD");
+        return responseOf(problemAnswer(error, request.method === "HEAD"));
       }
     }
     const { knowledge, auth, metrics } = isolate;

@@ -7,11 +7,9 @@ import type { Tally } from "../../core/tally.ts";
 import { type Millis, millisOfHlc } from "../../core/time.ts";
 import type { Validators } from "./conditions.ts";
 import { contextToToken } from "./context-token.ts";
+import type { HeaderFields } from "./exchange.ts";
 
 const SANDBOX = "sandbox; default-src 'none'";
-
-/** Plain, because hosts turn a plain record into a response several times faster than `Headers`. */
-export type HeaderFields = Record<string, string>;
 
 export interface Setting {
   readonly hash: KeyedHash;
@@ -75,16 +73,4 @@ export function contentHeaders(content: Content): HeaderFields {
   if (contentDisposition !== null) headers["Content-Disposition"] = contentDisposition;
   if (metadata !== null) headers["Starling-Metadata"] = metadata;
   return headers;
-}
-
-/**
- * A response with bytes as they are stored. workerd would otherwise compress a body whose headers
- * say that it is compressed; other hosts do not know the member and ignore it.
- */
-export function storedResponse(
-  body: Uint8Array | null,
-  init: { readonly status: number; readonly headers: HeaderFields },
-): Response {
-  const asIs = { ...init, encodeBody: "manual" };
-  return new Response(body as Uint8Array<ArrayBuffer> | null, asIs);
 }

@@ -4,12 +4,13 @@
  */
 import { Hono } from "hono";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
-import { type Auth, authenticate, type Grant, requireAccess } from "./auth.ts";
+import { type Access, type Auth, authenticate, type Grant, requireAccess } from "./auth.ts";
 import type { Backend } from "./backend.ts";
-import { splitTarget } from "./key-path.ts";
+import { type Answer, type PlainRequest, responseOf } from "./exchange.ts";
+import { splitTarget, type Target } from "./key-path.ts";
 import { HttpMetrics } from "./metrics.ts";
-import { internalProblem, Problem, problemResponse } from "./problems.ts";
-import { findRoute, makeRoutes, type Plan, type Route } from "./routes.ts";
+import { internalProblem, Problem, problemAnswer } from "./problems.ts";
+import { type Found, findRoute, isKeyTarget, makeRoutes, type Route } from "./routes.ts";
 
 export interface AppConfig {
   /** The frontend listens on loopback only: without tokens it is open, and Host is checked. */
@@ -39,8 +40,7 @@ const nobody: Grant = { role: "read", namespaces: new Set() };
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 
 /** DNS rebinding: a page of another site must not reach a cluster that trusts its own machine. */
-function refuseStrangeHost(request: Request): void {
-  const host = request.headers.get("Host") ?? new URL(request.url).host;
+function refuseStrangeHost(host: string): void {
   if (LOOPBACK_HOST.test(host)) return;
   const detail = "This frontend serves loopback only: ask it as localhost or 127.0.0.1.";
   throw new Problem("misdirected-request", detail);
@@ -52,51 +52,82 @@ function refuseMethod({ methods }: Route): never {
   throw new Problem("method-not-allowed", `This route takes ${allow}.`, { headers });
 }
 
+export interface App {
+  fetch(request: Request, env?: AppEnv["Bindings"]): Response | Promise<Response>;
+  /**
+   * The short way, of a host that knows the raw target: null when the target is not that of one
+   * key, or the request lacks a Host; then it has to come as a `Request`.
+   */
+  answerKey(request: PlainRequest, rawTarget: string): Promise<Answer> | null;
+}
+
+interface Asked {
+  readonly request: PlainRequest;
+  readonly host: string;
+  readonly rawTarget: string;
+}
+
 /** The app; it throws nothing: whatever goes wrong is an answer. */
-export function createApp(parts: AppParts): Hono<AppEnv> {
+export function createApp(parts: AppParts): App {
   const metrics = parts.metrics ?? new HttpMetrics();
   const routes = makeRoutes({ ...parts, metrics });
   const { openOnLoopback } = parts.config;
 
   /** @throws Problem `unauthorized` or `forbidden` */
-  const admit = (request: Request, { access }: Plan): Grant => {
+  const admit = ({ headers }: PlainRequest, access: Access | null): Grant => {
     if (access === null) return nobody;
-    const authorization = request.headers.get("Authorization");
-    const grant = authenticate(parts.auth(), authorization, openOnLoopback);
+    const grant = authenticate(parts.auth(), headers.get("Authorization"), openOnLoopback);
     requireAccess(grant, access);
     return grant;
   };
 
-  const respond = async (
-    request: Request,
-    rawTarget: string,
-  ): Promise<{ response: Response; pattern: string }> => {
+  const respond = async <Out extends Answer | Response>(
+    { request, host, rawTarget }: Asked,
+    carryOut: (found: Found, target: Target) => Out | Promise<Out>,
+  ): Promise<Out | Answer> => {
+    const startedAt = performance.now();
     let pattern = NO_PATTERN;
+    let answer: Out | Answer;
     try {
-      if (openOnLoopback) refuseStrangeHost(request);
+      if (openOnLoopback) refuseStrangeHost(host);
       const target = splitTarget(rawTarget);
-      const { route, rest } = findRoute(routes, target.path);
-      pattern = route.pattern;
-      if (!route.methods.includes(request.method)) refuseMethod(route);
-      const plan = route.plan({ request, target, rest });
-      const grant = admit(request, plan);
-      return { response: await plan.answer(grant), pattern };
+      const found = findRoute(routes, target.path);
+      pattern = found.route.pattern;
+      if (!found.route.methods.includes(request.method)) refuseMethod(found.route);
+      answer = await carryOut(found, target);
     } catch (error) {
       const isWrite = !SAFE_METHODS.has(request.method);
       const problem = error instanceof Problem ? error : internalProblem(error, isWrite);
-      return { response: problemResponse(problem, request.method === "HEAD"), pattern };
+      answer = problemAnswer(problem, request.method === "HEAD");
     }
+    const seconds = (performance.now() - startedAt) / 1000;
+    const { status } = answer;
+    metrics.observe({ method: request.method, route: pattern, status, seconds });
+    return answer;
   };
 
-  const app = new Hono<AppEnv>();
-  app.all("*", async (c) => {
-    const startedAt = performance.now();
+  const answerKey: App["answerKey"] = (request, rawTarget) => {
+    const host = request.headers.get("Host");
+    if (host === null || !isKeyTarget(rawTarget)) return null;
+    return respond({ request, host, rawTarget }, ({ rest }, target) => {
+      const plan = routes.kv.oneKey.plan({ request, target, rest });
+      return plan.answer(admit(request, plan.access));
+    });
+  };
+
+  const shell = new Hono<AppEnv>();
+  shell.all("*", async (c) => {
     const request = c.req.raw;
-    const { response, pattern } = await respond(request, c.env?.rawPath ?? request.url);
-    const seconds = (performance.now() - startedAt) / 1000;
-    const { status } = response;
-    metrics.observe({ method: request.method, route: pattern, status, seconds });
-    return response;
+    const host = request.headers.get("Host") ?? new URL(request.url).host;
+    const rawTarget = c.env?.rawPath ?? request.url;
+    const answer = await respond<Answer | Response>(
+      { request, host, rawTarget },
+      ({ route, rest }, target) => {
+        const plan = route.plan({ request, target, rest });
+        return plan.answer(admit(request, plan.access));
+      },
+    );
+    return answer instanceof Response ? answer : responseOf(answer);
   });
-  return app;
+  return { fetch: (request, env) => shell.fetch(request, env), answerKey };
 }

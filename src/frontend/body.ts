@@ -9,6 +9,7 @@ import {
   TAG_CHARS_MAX,
   TAGS_COUNT_MAX,
 } from "../../core/limits.ts";
+import type { PlainRequest, RequestHeaders } from "./exchange.ts";
 import { Problem } from "./problems.ts";
 
 const TAG = /^[\x21-\x7e]+$/;
@@ -21,7 +22,7 @@ function tooLarge(byteCountMax: number): Problem {
 const incomplete = (): Problem =>
   new Problem("incomplete-body", "The body ended before its announced length. Nothing was stored.");
 
-function announcedLength(headers: Headers): number | null {
+function announcedLength(headers: RequestHeaders): number | null {
   const text = headers.get("Content-Length");
   if (text === null) return null;
   if (!/^[0-9]{1,15}$/.test(text)) throw incomplete();
@@ -74,24 +75,38 @@ function join(chunks: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
+async function wholeOf(
+  body: NonNullable<PlainRequest["body"]>,
+  byteCountMax: number,
+): Promise<Uint8Array> {
+  if (body instanceof ReadableStream) return join(await collect(body, byteCountMax));
+  const bytes = await body.gather(byteCountMax);
+  if (bytes === null) throw tooLarge(byteCountMax);
+  return bytes;
+}
+
 /**
  * The whole body, or a problem; more than the limit is never held.
  *
  * @throws Problem `value-too-large` or `incomplete-body`
  */
-export async function readBody(request: Request, byteCountMax: number): Promise<Uint8Array> {
-  const announced = announcedLength(request.headers);
+export async function readBody(
+  { headers, body }: Pick<PlainRequest, "headers" | "body">,
+  byteCountMax: number,
+): Promise<Uint8Array> {
+  const announced = announcedLength(headers);
   if (announced !== null && announced > byteCountMax) {
-    if (request.body !== null) await discard(request.body.getReader()).catch(() => {});
+    if (body instanceof ReadableStream) await discard(body.getReader()).catch(() => {});
+    else await body?.gather(byteCountMax).catch(() => {});
     throw tooLarge(byteCountMax);
   }
-  if (request.body === null) {
+  if (body === null) {
     if (announced !== null && announced > 0) throw incomplete();
     return new Uint8Array(0);
   }
   let bytes: Uint8Array;
   try {
-    bytes = join(await collect(request.body, byteCountMax));
+    bytes = await wholeOf(body, byteCountMax);
   } catch (error) {
     if (error instanceof Problem) throw error;
     throw incomplete();
@@ -141,7 +156,7 @@ function headerText(value: string): string {
   }
 }
 
-function storedHeader(headers: Headers, name: string): string | null {
+function storedHeader(headers: RequestHeaders, name: string): string | null {
   const value = headers.get(name);
   if (value === null) return null;
   if (value.length <= STORED_HEADER_CHARS_MAX) return value;
@@ -151,7 +166,7 @@ function storedHeader(headers: Headers, name: string): string | null {
 }
 
 /** The tags of `Cache-Tag` (commas) and `Surrogate-Key` (spaces). @throws Problem `invalid-tag` */
-export function readTags(headers: Headers): readonly string[] {
+export function readTags(headers: RequestHeaders): readonly string[] {
   const commas = headers.get("Cache-Tag")?.split(",") ?? [];
   const spaces = headers.get("Surrogate-Key")?.split(" ") ?? [];
   const tags = [...new Set([...commas, ...spaces].map((tag) => tag.trim()))].filter(Boolean);
@@ -167,7 +182,7 @@ export function readTags(headers: Headers): readonly string[] {
 }
 
 /** What is stored with the value. @throws Problem */
-export function readContentHeaders(headers: Headers): Omit<Content, "value"> {
+export function readContentHeaders(headers: RequestHeaders): Omit<Content, "value"> {
   const metadata = headers.get("Starling-Metadata");
   return {
     contentType: storedHeader(headers, "Content-Type") ?? "application/octet-stream",

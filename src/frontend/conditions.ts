@@ -1,12 +1,13 @@
 /** Conditional requests (RFC 9110, 13) and ranges (14). */
 import type { Precondition } from "../../core/operations.ts";
+import type { RequestHeaders } from "./exchange.ts";
 import { Problem } from "./problems.ts";
 
 const TAG_LIST = /^\s*(?:(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(?:,\s*|$))+$/;
 const TAGS = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
 
 /** The entity tags of a header, or `*`. @throws Problem `invalid-request` */
-export function readTagList(headers: Headers, name: string): readonly string[] {
+export function readTagList(headers: RequestHeaders, name: string): readonly string[] {
   const value = headers.get(name);
   if (value === null) return [];
   if (value.trim() === "*") return ["*"];
@@ -17,7 +18,7 @@ export function readTagList(headers: Headers, name: string): readonly string[] {
 }
 
 /** What a write depends on; null when on nothing. */
-export function readPrecondition(headers: Headers): Precondition | null {
+export function readPrecondition(headers: RequestHeaders): Precondition | null {
   const ifMatch = readTagList(headers, "If-Match");
   // Weak comparison (RFC 9110, 13.1.2); If-Match compares strongly, so there a W/ matches nothing.
   const ifNoneMatch = readTagList(headers, "If-None-Match").map(withoutWeakness);
@@ -37,7 +38,10 @@ export interface Validators {
  *
  * @throws Problem `precondition-failed`
  */
-export function checkReadConditions(headers: Headers, shown: Validators): "send" | "not-modified" {
+export function checkReadConditions(
+  headers: RequestHeaders,
+  shown: Validators,
+): "send" | "not-modified" {
   const ifMatch = readTagList(headers, "If-Match");
   if (ifMatch.length > 0 && !ifMatch.includes("*") && !ifMatch.includes(shown.etag)) {
     throw new Problem("precondition-failed", "If-Match names no version that is stored now.");
@@ -69,7 +73,11 @@ export interface ByteRange {
  *
  * @throws Problem `range-not-satisfiable`
  */
-export function readRange(headers: Headers, length: number, shown: Validators): ByteRange | null {
+export function readRange(
+  headers: RequestHeaders,
+  length: number,
+  shown: Validators,
+): ByteRange | null {
   const header = headers.get("Range");
   const match = header === null ? null : /^bytes=\s*([0-9]*)-([0-9]*)\s*$/i.exec(header);
   if (match === null || !holdsIfRange(headers.get("If-Range"), shown)) return null;

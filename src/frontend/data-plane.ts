@@ -7,24 +7,18 @@ import type { NamespaceSettings, WriteResult } from "../../core/operations.ts";
 import { resolveOptions } from "../../core/quorum-options.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
-import {
-  addVersion,
-  baseHeaders,
-  contentHeaders,
-  type Setting,
-  storedResponse,
-  writeTally,
-} from "./answers.ts";
+import { addVersion, baseHeaders, contentHeaders, type Setting, writeTally } from "./answers.ts";
 import type { Backend, ClusterView } from "./backend.ts";
 import { readBody, readContentHeaders } from "./body.ts";
 import { readPrecondition } from "./conditions.ts";
 import { contextToToken, tokenToContext } from "./context-token.ts";
+import type { Answer, PlainRequest, RequestHeaders } from "./exchange.ts";
 import { noOptions, type RequestOptions, readOptions, ttlFromCacheControl } from "./options.ts";
 import { problemOf } from "./problems.ts";
 import { answerRead } from "./read-answers.ts";
 
 export interface DataRequest {
-  readonly request: Request;
+  readonly request: PlainRequest;
   readonly namespace: string;
   readonly key: string;
   readonly query: string;
@@ -54,13 +48,13 @@ export function checkRanges(
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** The W3C trace that a request belongs to; empty when it names none. */
-export function traceOf({ headers }: Request): string {
+export function traceOf({ headers }: Pick<PlainRequest, "headers">): string {
   const header = headers.get("traceparent");
   return header !== null && TRACEPARENT.test(header) ? header : "";
 }
 
 interface Call {
-  readonly request: Request;
+  readonly request: PlainRequest;
   readonly key: StoreKey;
   readonly options: RequestOptions;
   readonly context: CausalContext | null;
@@ -78,7 +72,7 @@ export class DataPlane {
   }
 
   /** @throws Problem */
-  handle(data: DataRequest): Promise<Response> {
+  handle(data: DataRequest): Promise<Answer> {
     const startedAt = performance.now();
     const { request, namespace } = data;
     const view = this.#backend.view();
@@ -93,7 +87,7 @@ export class DataPlane {
     return isRead ? this.#read(call) : this.#write(call);
   }
 
-  async #read(call: Call): Promise<Response> {
+  async #read(call: Call): Promise<Answer> {
     const { request, key, options, context } = call;
     const operation = { kind: "get", key, options: options.quorum, session: context } as const;
     const result = await this.#backend.execute(operation, traceOf(request));
@@ -102,7 +96,7 @@ export class DataPlane {
     return answerRead({ request, setting: this.#setting(call), result }, options.allSiblings);
   }
 
-  async #write(call: Call): Promise<Response> {
+  async #write(call: Call): Promise<Answer> {
     const { request, key, options, context, settings } = call;
     const precondition = readPrecondition(request.headers);
     const isPut = request.method === "PUT";
@@ -128,17 +122,21 @@ export class DataPlane {
 }
 
 /** Headers first: a body is not read for a request that is refused anyway. */
-async function readContent(request: Request, settings: NamespaceSettings): Promise<Content> {
+async function readContent(request: PlainRequest, settings: NamespaceSettings): Promise<Content> {
   const described = readContentHeaders(request.headers);
   return { ...described, value: await readBody(request, settings.maxValueBytes) };
 }
 
-function ttlOf(options: RequestOptions, headers: Headers, settings: NamespaceSettings): Millis {
+function ttlOf(
+  options: RequestOptions,
+  headers: RequestHeaders,
+  settings: NamespaceSettings,
+): Millis {
   const asked = options.ttlMs ?? ttlFromCacheControl(headers.get("Cache-Control"));
   return asked ?? Math.round((settings.ttl ?? 0) * 1000);
 }
 
-function answerWrite(result: WriteResult, setting: Setting, withBody: boolean): Response {
+function answerWrite(result: WriteResult, setting: Setting, withBody: boolean): Answer {
   const { sibling, created, siblingCount } = result;
   const headers = baseHeaders(setting, result.context);
   headers["Starling-Quorum"] = writeTally(result.tally);
@@ -148,10 +146,10 @@ function answerWrite(result: WriteResult, setting: Setting, withBody: boolean): 
     const status = created && sibling.content !== null ? 201 : 204;
     // A 204 has no content, and so no length of it (RFC 9110, 8.6).
     if (status === 201) headers["Content-Length"] = "0";
-    return storedResponse(null, { status, headers });
+    return { status, headers, body: null };
   }
   const { value } = sibling.content;
   Object.assign(headers, contentHeaders(sibling.content));
   headers["Content-Length"] = String(value.length);
-  return storedResponse(value, { status: 200, headers });
+  return { status: 200, headers, body: value };
 }

@@ -4,6 +4,7 @@
  */
 import type { Failure } from "../../core/failure.ts";
 import { utf8Length } from "../../core/keys.ts";
+import type { Answer } from "./exchange.ts";
 
 const CATALOGUE = {
   "invalid-key": [400, "The namespace or key is malformed"],
@@ -109,13 +110,13 @@ function headersOf(problem: Problem): Record<string, string> {
   return headers;
 }
 
-/** The problem as a response; without a body for HEAD. */
-export function problemResponse(problem: Problem, isHead: boolean): Response {
+/** The problem as an answer; without a body for HEAD. */
+export function problemAnswer(problem: Problem, isHead: boolean): Answer {
   const { code, status, message, extras } = problem;
   const type = `https://starling.dev/problems/${code}`;
   const title = CATALOGUE[code][1];
   const body = JSON.stringify({ type, title, status, detail: message, code, ...extras });
   const headers = headersOf(problem);
   headers["Content-Length"] = String(utf8Length(body));
-  return new Response(isHead ? null : body, { status, headers });
+  return { status, headers, body: isHead ? null : body };
 }

@@ -5,15 +5,14 @@ import {
   addVersion,
   baseHeaders,
   contentHeaders,
-  type HeaderFields,
   httpDate,
   modifiedMs,
   readTally,
   type Setting,
-  storedResponse,
 } from "./answers.ts";
 import { checkReadConditions, readRange, type Validators } from "./conditions.ts";
-import { Problem, problemResponse } from "./problems.ts";
+import type { Answer, HeaderFields, PlainRequest } from "./exchange.ts";
+import { Problem, problemAnswer } from "./problems.ts";
 import {
   type LiveSibling,
   qualityOf,
@@ -22,7 +21,7 @@ import {
 } from "./sibling-bodies.ts";
 
 export interface Reading {
-  readonly request: Request;
+  readonly request: PlainRequest;
   readonly setting: Setting;
   readonly result: GetResult;
 }
@@ -31,7 +30,7 @@ const isHead = ({ request }: Reading): boolean => request.method === "HEAD";
 const hasContent = (sibling: Sibling): sibling is LiveSibling => sibling.content !== null;
 
 /** @throws Problem `precondition-failed`, `range-not-satisfiable` or `invalid-request` */
-export function answerRead(reading: Reading, allSiblings: boolean): Response {
+export function answerRead(reading: Reading, allSiblings: boolean): Answer {
   const { request, setting, result } = reading;
   const { now } = setting;
   const live = liveSiblings(result.entry, now).filter(hasContent);
@@ -57,17 +56,17 @@ function headersShowing(reading: Reading, shown: readonly Sibling[]): HeaderFiel
 }
 
 /** It still carries a context, so that a re-creation is ordered after a delete. */
-function answerNothing(reading: Reading): Response {
+function answerNothing(reading: Reading): Answer {
   const headers = headersShowing(reading, []);
   const problem = new Problem("not-found", "Nothing is stored under this key.", { headers });
-  return problemResponse(problem, isHead(reading));
+  return problemAnswer(problem, isHead(reading));
 }
 
-function answerOne(sibling: LiveSibling, headers: HeaderFields, reading: Reading): Response {
+function answerOne(sibling: LiveSibling, headers: HeaderFields, reading: Reading): Answer {
   const { request, setting } = reading;
   const shown = addVersion(headers, sibling, setting);
   if (checkReadConditions(request.headers, shown) === "not-modified") {
-    return storedResponse(null, { status: 304, headers });
+    return { status: 304, headers, body: null };
   }
   const { value } = sibling.content;
   Object.assign(headers, contentHeaders(sibling.content));
@@ -76,15 +75,15 @@ function answerOne(sibling: LiveSibling, headers: HeaderFields, reading: Reading
   const range = isHead(reading) ? null : readRange(request.headers, value.length, shown);
   if (range === null) {
     headers["Content-Length"] = String(value.length);
-    return storedResponse(isHead(reading) ? null : value, { status: 200, headers });
+    return { status: 200, headers, body: isHead(reading) ? null : value };
   }
   const part = value.subarray(range.from, range.to + 1);
   headers["Content-Length"] = String(part.length);
   headers["Content-Range"] = `bytes ${range.from}-${range.to}/${value.length}`;
-  return storedResponse(part, { status: 206, headers });
+  return { status: 206, headers, body: part };
 }
 
-function answerAll(live: readonly LiveSibling[], reading: Reading): Response {
+function answerAll(live: readonly LiveSibling[], reading: Reading): Answer {
   const { request, setting } = reading;
   const headers = headersShowing(reading, live);
   // The newest one's time is no validator of the set: an older sibling may have come to it since.
@@ -94,7 +93,7 @@ function answerAll(live: readonly LiveSibling[], reading: Reading): Response {
   headers["Starling-Siblings"] = String(live.length);
   headers["Vary"] = "Accept";
   if (checkReadConditions(request.headers, shown) === "not-modified") {
-    return storedResponse(null, { status: 304, headers });
+    return { status: 304, headers, body: null };
   }
   const accept = request.headers.get("Accept");
   const json = qualityOf(accept, "application/json");
@@ -104,5 +103,5 @@ function answerAll(live: readonly LiveSibling[], reading: Reading): Response {
     : siblingsAsMultipart(live, setting.hash);
   headers["Content-Type"] = contentType;
   headers["Content-Length"] = String(body.length);
-  return storedResponse(isHead(reading) ? null : body, { status: 300, headers });
+  return { status: 300, headers, body: isHead(reading) ? null : body };
 }

@@ -8,6 +8,7 @@ import type { Backend } from "./backend.ts";
 import { answerBatch } from "./batch.ts";
 import { ClusterPlane } from "./cluster-plane.ts";
 import { checkRanges, DATA_METHODS, DataPlane, settingsOf } from "./data-plane.ts";
+import type { Answer, PlainRequest } from "./exchange.ts";
 import { readKey, readNamespace, type Target } from "./key-path.ts";
 import { answerList } from "./listing.ts";
 import type { HttpMetrics } from "./metrics.ts";
@@ -25,7 +26,7 @@ export interface Call {
 export interface Plan {
   /** null: for everybody. */
   readonly access: Access | null;
-  answer(grant: Grant): Response | Promise<Response>;
+  answer(grant: Grant): Response | Answer | Promise<Response | Answer>;
 }
 
 export interface Route {
@@ -36,12 +37,20 @@ export interface Route {
   plan(call: Call): Plan;
 }
 
+/** The route that most requests take: it needs no more of them than a light host has. */
+export interface KeyRoute extends Route {
+  plan(call: { readonly request: PlainRequest; readonly target: Target; readonly rest: string }): {
+    readonly access: Access;
+    answer(grant: Grant): Promise<Answer>;
+  };
+}
+
 export interface Routes {
   /** By the whole path. */
   readonly exact: ReadonlyMap<string, Route>;
   /** By what the path begins with; the rest is the route's own. */
   readonly prefixed: readonly (readonly [prefix: string, route: Route])[];
-  readonly kv: { readonly oneKey: Route; readonly list: Route; readonly batch: Route };
+  readonly kv: { readonly oneKey: KeyRoute; readonly list: Route; readonly batch: Route };
 }
 
 export interface RouteParts {
@@ -56,8 +65,21 @@ const GET = ["GET", "HEAD"] as const;
 const POST = ["POST"] as const;
 const isRead = (method: string): boolean => method === "GET" || method === "HEAD";
 
+/** Whether a raw target leads to the route of one key, whatever else is wrong with it. */
+export function isKeyTarget(rawTarget: string): boolean {
+  if (!rawTarget.startsWith(KV) || rawTarget.includes("#")) return false;
+  const slash = rawTarget.indexOf("/", KV.length);
+  const mark = rawTarget.indexOf("?");
+  return slash > 0 && (mark < 0 || slash < mark);
+}
+
+export interface Found {
+  readonly route: Route;
+  readonly rest: string;
+}
+
 /** @throws Problem `no-such-route` */
-export function findRoute(routes: Routes, path: string): { route: Route; rest: string } {
+export function findRoute(routes: Routes, path: string): Found {
   if (path.startsWith(KV)) {
     const rest = path.slice(KV.length);
     // The path of a key goes on behind its namespace; "/v1/kv/" alone lacks both.
@@ -82,7 +104,7 @@ function splitKeyPath(rest: string): { namespace: string; key: () => string } {
 
 function kvRoutes({ backend, secret }: RouteParts): Routes["kv"] {
   const data = new DataPlane(backend, secret);
-  const oneKey: Route = {
+  const oneKey: KeyRoute = {
     pattern: "/v1/kv/{namespace}/{key}",
     methods: DATA_METHODS,
     plan: ({ request, target, rest }) => {
@@ -127,10 +149,10 @@ function kvRoutes({ backend, secret }: RouteParts): Routes["kv"] {
   return { oneKey, list, batch };
 }
 
-type Answer = (request: Request) => Response | Promise<Response>;
+type Responder = (request: Request) => Response | Promise<Response>;
 
 /** A route of the cluster as a whole, for admins of all of it. */
-const clusterRoute = (pattern: string, methods: readonly string[], answer: Answer): Route => ({
+const clusterRoute = (pattern: string, methods: readonly string[], answer: Responder): Route => ({
   pattern,
   methods,
   plan: ({ request }) => ({
@@ -139,7 +161,7 @@ const clusterRoute = (pattern: string, methods: readonly string[], answer: Answe
   }),
 });
 
-const openRoute = (pattern: string, answer: Answer): Route => ({
+const openRoute = (pattern: string, answer: Responder): Route => ({
   pattern,
   methods: GET,
   plan: ({ request }) => ({ access: null, answer: () => answer(request) }),

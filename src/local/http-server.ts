@@ -6,14 +6,19 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { assert } from "../../core/assert.ts";
+import type { App } from "../frontend/app.ts";
+import { plainRequest, writeAnswer } from "./plain-exchange.ts";
 
 export type FetchHandler = (
   request: Request,
   env: { readonly rawPath: string },
 ) => Response | Promise<Response>;
+type AnswerKey = App["answerKey"];
 
 export interface HttpServerParts {
   readonly handler: FetchHandler;
+  /** The short way for requests that have one; without it all go through the handler. */
+  readonly answerKey?: AnswerKey;
   readonly internal: InternalCalls;
   readonly limits?: Partial<HttpLimits>;
 }
@@ -172,6 +177,19 @@ export interface HttpServer {
   stop(msMax: number): Promise<void>;
 }
 
+/** Takes the short way where there is one; else false, and nothing done. */
+function answerPlainly(
+  answerKey: AnswerKey,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): boolean {
+  const request = plainRequest(incoming);
+  const answer = request === null ? null : answerKey(request, incoming.url ?? "/");
+  if (answer === null) return false;
+  void answer.then((given) => writeAnswer(response, given));
+  return true;
+}
+
 export function makeHttpServer(parts: HttpServerParts): HttpServer {
   const limits = { ...httpLimits, ...parts.limits };
   const listener = getRequestListener(
@@ -194,6 +212,9 @@ export function makeHttpServer(parts: HttpServerParts): HttpServer {
     (incoming, response) => {
       if (atWork.count >= limits.inFlightCountMax) return turnAway(response);
       atWork.add(response);
+      if (parts.answerKey !== undefined && answerPlainly(parts.answerKey, incoming, response)) {
+        return;
+      }
       void listener(incoming, response);
     },
   );

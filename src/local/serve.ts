@@ -230,6 +230,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   const { server, stop } = makeHttpServer({
     handler: (request, env) => app.fetch(request, env),
+    answerKey: app.answerKey,
     internal: transport,
   });
   try {

@@ -1,0 +1,43 @@
+/**
+ * A request and its answer as the data plane sees them. A `Request` of the Web is one as it stands.
+ * A host that has something lighter hands that in and takes the answer as plain values: a small
+ * read costs less than the `Request`, `Headers`, `Response` and streams that would carry it.
+ */
+
+/** Names in any case; values as `Headers` has them: one char a byte, repeats joined by ", ". */
+export interface RequestHeaders {
+  get(name: string): string | null;
+}
+
+/** A body that its host gathers. */
+export interface WholeBody {
+  /**
+   * @returns null when it is longer; the rest of it is then read and dropped
+   * @throws when the body is cut off
+   */
+  gather(byteCountMax: number): Promise<Uint8Array | null>;
+}
+
+export interface PlainRequest {
+  readonly method: string;
+  readonly headers: RequestHeaders;
+  readonly body: ReadableStream<Uint8Array> | WholeBody | null;
+}
+
+/** Plain, because hosts turn a plain record into a response several times faster than `Headers`. */
+export type HeaderFields = Record<string, string>;
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: HeaderFields;
+  readonly body: Uint8Array | string | null;
+}
+
+/**
+ * The answer as a response, with its bytes as they are stored: workerd would otherwise compress a
+ * body whose headers say that it is compressed. Other hosts do not know that member and ignore it.
+ */
+export function responseOf({ status, headers, body }: Answer): Response {
+  const asIs = { status, headers, encodeBody: "manual" };
+  return new Response(body as string | Uint8Array<ArrayBuffer> | null, asIs);
+}

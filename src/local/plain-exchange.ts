@@ -1,0 +1,90 @@
+/**
+ * The short way of a request for one key through the Node host: what the data plane needs of
+ * Node's own request, without a `Request` around it, and its answer put straight onto the
+ * connection. All else goes through @hono/node-server.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Answer, PlainRequest, RequestHeaders, WholeBody } from "../frontend/exchange.ts";
+
+/** Longer bodies take the way on which they can be refused while they stream in. */
+const BODY_BYTES_MAX = 1024 * 1024;
+
+class Headers implements RequestHeaders {
+  readonly #raw: readonly string[];
+
+  constructor(raw: readonly string[]) {
+    this.#raw = raw;
+  }
+
+  /** A walk over a dozen names is shorter than making a map of them. */
+  get(name: string): string | null {
+    const raw = this.#raw;
+    let found: string | null = null;
+    let lower = "";
+    for (let i = 0; i < raw.length; i += 2) {
+      const other = raw[i] as string;
+      if (other.length !== name.length) continue;
+      if (other !== name) {
+        if (lower === "") lower = name.toLowerCase();
+        if (other.toLowerCase() !== lower) continue;
+      }
+      const value = raw[i + 1] as string;
+      found = found === null ? value : `${found}, ${value}`;
+    }
+    return found;
+  }
+}
+
+/** A body whose length was announced, and is not too much to wait for. */
+class AnnouncedBody implements WholeBody {
+  readonly #incoming: IncomingMessage;
+
+  constructor(incoming: IncomingMessage) {
+    this.#incoming = incoming;
+  }
+
+  gather(byteCountMax: number): Promise<Uint8Array | null> {
+    return new Promise((resolve, reject) => {
+      const incoming = this.#incoming;
+      const chunks: Buffer[] = [];
+      let byteCount = 0;
+      incoming.on("data", (chunk: Buffer) => {
+        byteCount += chunk.length;
+        if (byteCount <= byteCountMax) chunks.push(chunk);
+      });
+      incoming.on("end", () => {
+        const [only] = chunks;
+        if (byteCount > byteCountMax) resolve(null);
+        else resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks));
+      });
+      const cutOff = (): void => reject(new Error("the body was cut off"));
+      incoming.on("error", cutOff);
+      incoming.on("close", cutOff);
+    });
+  }
+}
+
+/** The request in its plain form; null when it has a body that should be read as it streams in. */
+export function plainRequest(incoming: IncomingMessage): PlainRequest | null {
+  const { method = "", rawHeaders } = incoming;
+  const headers = new Headers(rawHeaders);
+  if (headers.get("Transfer-Encoding") !== null || headers.get("Expect") !== null) return null;
+  const announced = headers.get("Content-Length");
+  if (announced === null || method === "GET" || method === "HEAD") {
+    return announced === null ? { method, headers, body: null } : null;
+  }
+  if (!/^[0-9]{1,7}$/.test(announced) || Number(announced) > BODY_BYTES_MAX) return null;
+  const body = announced === "0" ? null : new AnnouncedBody(incoming);
+  return { method, headers, body };
+}
+
+/** Puts an answer onto the connection, if there still is one. */
+export function writeAnswer(response: ServerResponse, answer: Answer): void {
+  if (response.destroyed || response.socket?.writable !== true) return;
+  const { status, headers, body } = answer;
+  const fields: string[] = [];
+  for (const name in headers) fields.push(name, headers[name] as string);
+  response.writeHead(status, fields);
+  if (body === null) response.end();
+  else response.end(body);
+}
