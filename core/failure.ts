@@ -12,7 +12,8 @@ export type FailureCode =
   | "quorum-unavailable"
   | "context-not-reached"
   | "quorum-timeout"
-  | "insufficient-storage";
+  | "insufficient-storage"
+  | "faults-off";
 
 export interface Failure {
   readonly code: FailureCode;

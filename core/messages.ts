@@ -58,6 +58,7 @@ const REQUESTS = {
   confirm: { keys: "list" },
   collect: { keys: "list" },
   keys: { namespace: "text", prefix: "text", after: "text", limit: "count" },
+  fault: { isChange: "flag", fault: "list" },
 } as const satisfies Record<string, Fields>;
 
 /**
@@ -84,6 +85,7 @@ const REPLIES = {
   collected: {},
   handedOff: { delivered: "count", pending: "count" },
   refused: { code: "text" },
+  faulted: { fault: "list" },
 } as const satisfies Record<string, Fields>;
 
 type BodyOf<Table extends Record<string, Fields>> = {

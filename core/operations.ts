@@ -2,6 +2,7 @@
 import type { CausalContext } from "./causal-context.ts";
 import type { Content, Entry, Sibling } from "./entry.ts";
 import type { Failure } from "./failure.ts";
+import type { Fault } from "./fault.ts";
 import type { QuorumOptions } from "./quorum-options.ts";
 import type { StoreKey } from "./store.ts";
 import type { Tally } from "./tally.ts";
@@ -74,6 +75,14 @@ export interface HandoffOperation {
   readonly kind: "handoff";
 }
 
+/** Tells a replica to have a fault, or no more; without `change` it asks which there are. */
+export interface FaultOperation {
+  readonly kind: "fault";
+  /** null: every member. */
+  readonly replica: string | null;
+  readonly change?: Fault | null;
+}
+
 export type Operation =
   | GetOperation
   | WriteOperation
@@ -82,7 +91,8 @@ export type Operation =
   | ConfigureOperation
   | ListOperation
   | AntiEntropyOperation
-  | HandoffOperation;
+  | HandoffOperation
+  | FaultOperation;
 
 /** The settings of a namespace as the HTTP contract spells them. */
 export interface NamespaceSettings {
@@ -187,6 +197,12 @@ export interface HandoffResult {
   readonly pending: number;
 }
 
+export interface FaultResult {
+  readonly kind: "faulted";
+  /** null: none, or the member did not answer. */
+  readonly faults: readonly (readonly [id: string, fault: Fault | null])[];
+}
+
 /** The operation did not do what was asked; a write may yet surface unless the code is a 4xx. */
 export interface FailedResult {
   readonly kind: "failed";
@@ -204,4 +220,5 @@ export type Result =
   | ListResult
   | AntiEntropyResult
   | HandoffResult
+  | FaultResult
   | FailedResult;

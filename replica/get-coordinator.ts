@@ -359,7 +359,7 @@ export class GetCoordinator implements Coordinator {
   #shortfall(quorum: Quorum): Omit<Failure, "code"> {
     if (this.#writeBack === null) {
       const detail = `The read is short of its quorum: ${quorum.shortfall("answered")}.`;
-      return { detail, required: quorum.need.count, achieved: quorum.tally().answered };
+      return { detail, ...quorum.missing() };
     }
     const { required, holdingCount } = this.#writeBack;
     const numbers = `${holdingCount} of ${required} required primaries hold it`;

@@ -250,8 +250,7 @@ export class PutCoordinator implements Coordinator {
       failure: {
         code: isLate && silent ? "quorum-timeout" : "quorum-unavailable",
         detail: `The write is short of its quorum: ${this.#quorum.shortfall("acknowledged")}.`,
-        required: tally.required,
-        achieved: tally.answered,
+        ...this.#quorum.missing(),
       },
     });
   }

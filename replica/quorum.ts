@@ -81,6 +81,19 @@ export class Quorum {
     };
   }
 
+  /** The first number that is not reached: what a problem document says in figures. */
+  missing(): { readonly required: number; readonly achieved: number } {
+    const { need } = this;
+    const { answered, primaries, durable } = this.tally();
+    const numbers = [
+      { required: need.count, achieved: answered },
+      { required: need.primaries, achieved: primaries },
+      { required: need.durable, achieved: durable },
+      { required: need.zones, achieved: this.#zoneCount() },
+    ] as const;
+    return numbers.find(({ required, achieved }) => achieved < required) ?? numbers[0];
+  }
+
   /** What is missing, in one sentence with its numbers. */
   shortfall(verb: string): string {
     const { need } = this;

@@ -31,6 +31,8 @@ export interface Env {
   readonly STARLING_SECRET?: string;
   /** A secret: `{"tokens":[…]}`. */
   readonly STARLING_TOKENS?: string;
+  /** "true" for drills alone: admins may tell replicas to be down, silent, slow or lossy. */
+  readonly STARLING_FAULTS?: string;
   /** "true" only where the frontend listens on loopback alone. */
   readonly STARLING_OPEN_ON_LOOPBACK?: string;
 }

@@ -134,9 +134,14 @@ export class ReplicaObject extends DurableObject<Env> {
     const { body } = message;
     const expectsTwo = body.kind === "store" && body.ack === 2;
     const caller = `rpc:${++this.#lastCaller}`;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#waiting.set(caller, { expectsTwo, resolve });
       driver.receive(caller, message);
+      // The platform ends at once what nothing is left to answer; silence that was asked for lasts.
+      if (this.env.STARLING_FAULTS !== "true" || !this.#waiting.has(caller)) return;
+      setTimeout(() => {
+        if (this.#waiting.delete(caller)) reject(new Error("a fault that was asked for"));
+      }, message.budgetMs);
     });
   }
 
@@ -185,7 +190,8 @@ export class ReplicaObject extends DurableObject<Env> {
     // idle one sleeps, and its alarm runs the jobs.
     const never = { handoffMs: 0, antiEntropyMs: 0, collectMs: 0, heartbeatMs: 0 };
     const times = { ...never, suspectAfterMs: 3000, tombstoneGraceMs: TOMBSTONE_GRACE_MS };
-    const replica = { id, store, leafSums, ...times };
+    const takesFaults = env.STARLING_FAULTS === "true";
+    const replica = { id, store, leafSums, takesFaults, ...times };
     const node = new AtomicNode({ knowledge, prng: platformPrng(), replica }, ctx);
     const driver: Driver = new Driver(node, {
       now: () => Date.now(),

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { addClusterCommands } from "./cluster-commands.ts";
 import { addDataCommands } from "./data-commands.ts";
 import { addExport } from "./export.ts";
+import { addFaultCommand } from "./fault-command.ts";
 import type { Endpoint } from "./http.ts";
 import { addImport } from "./import.ts";
 import { UsageError, warn } from "./output.ts";
@@ -30,6 +31,7 @@ function makeProgram(): Command {
   addImport(program, endpoint);
   addExport(program, endpoint);
   addClusterCommands(program, endpoint);
+  addFaultCommand(program, endpoint);
   const local = new Set(["dev", "node", "cluster", "check"]);
   for (const command of program.commands) {
     command.exitOverride().showHelpAfterError("(add --help for its options)");

@@ -48,6 +48,7 @@ interface NodeFlags {
   readonly data: string;
   readonly secretFile?: string;
   readonly tokensFile?: string;
+  readonly faults?: boolean;
 }
 
 async function runNode(flags: NodeFlags): Promise<void> {
@@ -60,6 +61,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     dataDir: flags.data,
     secretFile: flags.secretFile,
     tokensFile: flags.tokensFile,
+    takesFaults: flags.faults === true,
     log,
   });
   process.on("SIGHUP", () => {
@@ -120,11 +122,12 @@ class Cluster {
   readonly #children = new Map<string, ChildProcess>();
   #isStopping = false;
 
-  start(plan: Plan, dir: string): Promise<void> {
+  start(plan: Plan, dir: string, more: readonly string[]): Promise<void> {
     return new Promise((done, fail) => {
       let listening = 0;
       for (const { id } of plan.members) {
-        const args = [BIN, "node", "--cluster", plan.file, "--id", id, "--data", join(dir, id)];
+        const place = ["--cluster", plan.file, "--id", id, "--data", join(dir, id)];
+        const args = [BIN, "node", ...place, ...more];
         const child = spawn(process.execPath, args, {
           stdio: ["ignore", "ignore", "pipe"],
           // Ctrl-C reaches the whole group; the children are told by this process alone.
@@ -161,7 +164,14 @@ class Cluster {
   }
 }
 
-async function runCluster(flags: { nodes: string; basePort: string; data: string }): Promise<void> {
+interface ClusterFlags {
+  readonly nodes: string;
+  readonly basePort: string;
+  readonly data: string;
+  readonly faults?: boolean;
+}
+
+async function runCluster(flags: ClusterFlags): Promise<void> {
   const count = whole("nodes", flags.nodes, [1, 64]);
   const basePort = whole("base-port", flags.basePort, [1, 65_535 - count]);
   const dir = resolve(flags.data);
@@ -169,7 +179,10 @@ async function runCluster(flags: { nodes: string; basePort: string; data: string
   const cluster = new Cluster();
   const stopped = untilStopped();
   try {
-    await Promise.race([cluster.start(plan, dir), stopped]);
+    await Promise.race([
+      cluster.start(plan, dir, flags.faults === true ? ["--faults"] : []),
+      stopped,
+    ]);
     for (const { id, url } of plan.members) say(`${id}  ${url}`);
     sayHowToTry(plan.members[0]?.url ?? "");
     await stopped;
@@ -179,13 +192,21 @@ async function runCluster(flags: { nodes: string; basePort: string; data: string
   process.exit(0);
 }
 
-async function runDev(flags: { port: string; replicas: string; data: string }): Promise<void> {
+interface DevFlags {
+  readonly port: string;
+  readonly replicas: string;
+  readonly data: string;
+  readonly faults?: boolean;
+}
+
+async function runDev(flags: DevFlags): Promise<void> {
   const { startDev } = await import("../local/dev.ts");
   const stopped = untilStopped();
   const dev = await startDev({
     port: whole("port", flags.port, [0, 65_535]),
     replicas: whole("replicas", flags.replicas, [1, 64]),
     dataDir: resolve(flags.data),
+    takesFaults: flags.faults === true,
     log: jsonLog(process.stderr),
   });
   say(`Starling answers at ${dev.url}`);
@@ -217,6 +238,7 @@ export function addProcessCommands(program: Command): void {
     .option("--port <port>", "where it listens", "8787")
     .option("--replicas <count>", "how many Durable Objects", "5")
     .option("--data <dir>", "kept between runs", ".starling")
+    .option("--faults", "for drills: let replicas be told to be down, silent, slow or lossy")
     .action(runDev);
   program
     .command("node")
@@ -226,6 +248,7 @@ export function addProcessCommands(program: Command): void {
     .requiredOption("--data <dir>", "where its log lives")
     .option("--secret-file <file>", "the cluster's secret")
     .option("--tokens-file <file>", "who may call; read again on SIGHUP")
+    .option("--faults", "for drills: let admins tell it to be down, silent, slow or lossy")
     .action(runNode);
   program
     .command("cluster")
@@ -233,6 +256,7 @@ export function addProcessCommands(program: Command): void {
     .option("--nodes <count>", "how many", "5")
     .option("--base-port <port>", "the first node listens one above", "7100")
     .option("--data <dir>", "kept between runs", ".starling/cluster")
+    .option("--faults", "for drills: let them be told to be down, silent, slow or lossy")
     .action(runCluster);
   program
     .command("check <dir>")

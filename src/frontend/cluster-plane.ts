@@ -6,26 +6,12 @@ import type { NamespaceSettings, Operation, ReplicaReport, Result } from "../../
 import { checkSettings } from "../../ring/cluster-document.ts";
 import { changedMembers, planChange } from "../../ring/plan.ts";
 import type { Backend } from "./backend.ts";
-import { readBody } from "./body.ts";
 import { contextToToken } from "./context-token.ts";
 import { settingsOf } from "./data-plane.ts";
+import { readJson } from "./json-body.ts";
 import { Problem, problemOf } from "./problems.ts";
 
 type ResultOf<Kind extends Result["kind"]> = Extract<Result, { kind: Kind }>;
-
-/** A request body of JSON is small here: settings, plans. */
-const JSON_BYTES_MAX = 1_048_576;
-
-/** An empty body stands for `{}`. @throws Problem of `readBody`, or `invalid-request` */
-async function readJson(request: Request): Promise<unknown> {
-  const bytes = await readBody(request, JSON_BYTES_MAX);
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return text.trim() === "" ? {} : JSON.parse(text);
-  } catch {
-    throw new Problem("invalid-request", "The body must be JSON.");
-  }
-}
 
 export class ClusterPlane {
   readonly #backend: Backend;

@@ -9,6 +9,7 @@ import { answerBatch } from "./batch.ts";
 import { ClusterPlane } from "./cluster-plane.ts";
 import { checkRanges, DATA_METHODS, DataPlane, settingsOf } from "./data-plane.ts";
 import type { Answer, PlainRequest } from "./exchange.ts";
+import { FaultPlane } from "./faults.ts";
 import { readKey, readNamespace, type Target } from "./key-path.ts";
 import { answerList } from "./listing.ts";
 import type { HttpMetrics } from "./metrics.ts";
@@ -204,13 +205,27 @@ function namespaceRoutes(cluster: ClusterPlane): { list: Route; one: Route; expl
   };
 }
 
+function faultRoutes(plane: FaultPlane): { list: Route; one: Route } {
+  const one: Route = {
+    pattern: "/v1/cluster/faults/{replica}",
+    methods: ["PUT", "DELETE"],
+    plan: ({ request, rest }) => ({
+      access: { role: "admin", namespace: null },
+      answer: () => (request.method === "PUT" ? plane.set(rest, request) : plane.clear(rest)),
+    }),
+  };
+  return { list: clusterRoute("/v1/cluster/faults", GET, () => plane.list()), one };
+}
+
 /** All routes of this version. */
 export function makeRoutes(parts: RouteParts): Routes {
   const { backend, secret, metrics } = parts;
   const cluster = new ClusterPlane(backend, secret);
   const { list, one, explain } = namespaceRoutes(cluster);
+  const faults = faultRoutes(new FaultPlane(backend));
   const exact = [
     list,
+    faults.list,
     clusterRoute("/v1/cluster", GET, () => cluster.cluster()),
     clusterRoute("/v1/cluster/ring", GET, () => cluster.ring()),
     clusterRoute("/v1/cluster/plan", POST, (request) => cluster.plan(request)),
@@ -225,6 +240,7 @@ export function makeRoutes(parts: RouteParts): Routes {
     prefixed: [
       ["/v1/namespaces/", one],
       ["/v1/cluster/explain/", explain],
+      ["/v1/cluster/faults/", faults.one],
     ],
     kv: kvRoutes(parts),
   };

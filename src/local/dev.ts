@@ -16,6 +16,8 @@ export interface DevOptions {
   readonly port: number;
   readonly replicas: number;
   readonly dataDir: string;
+  /** For drills: replicas may be told to be down, silent, slow or lossy. */
+  readonly takesFaults?: boolean;
   readonly log: Log;
 }
 
@@ -98,7 +100,7 @@ function checkReplicas(dataDir: string, replicas: number): void {
   }
 }
 
-function bindingsFor(replicas: number): Record<string, string> {
+function bindingsFor({ replicas, takesFaults }: DevOptions): Record<string, string> {
   const members = Array.from({ length: replicas }, (_, i) => `r${i + 1}:${zoneOf(i)}`);
   return {
     STARLING_NAME: "dev",
@@ -108,6 +110,7 @@ function bindingsFor(replicas: number): Record<string, string> {
     STARLING_ZONE: zoneOf(0),
     STARLING_SECRET: LOCAL_SECRET,
     STARLING_OPEN_ON_LOOPBACK: "true",
+    ...(takesFaults === true ? { STARLING_FAULTS: "true" } : {}),
   };
 }
 
@@ -128,7 +131,7 @@ function withOwnSignals<T>(make: () => T): T {
 }
 
 async function startMiniflare(options: DevOptions): Promise<RunningDev> {
-  const { port, replicas, dataDir, log } = options;
+  const { port, dataDir, log } = options;
   const modules = await bundle();
   const settings = {
     name: "starling",
@@ -138,7 +141,7 @@ async function startMiniflare(options: DevOptions): Promise<RunningDev> {
     compatibilityDate: COMPATIBILITY_DATE,
     durableObjects: { REPLICAS: { className: "ReplicaObject", useSQLite: true } },
     durableObjectsPersist: dataDir,
-    bindings: bindingsFor(replicas),
+    bindings: bindingsFor(options),
     // Nothing here may depend on the network: no request of a client is described by it.
     cf: false,
     log: new MiniflareLog(LogLevel.ERROR),

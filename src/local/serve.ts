@@ -29,6 +29,8 @@ export interface NodeOptions {
   readonly dataDir: string;
   readonly secretFile?: string | undefined;
   readonly tokensFile?: string | undefined;
+  /** For drills: admins may tell the replica to be down, silent, slow or lossy. */
+  readonly takesFaults?: boolean;
   readonly log: Log;
 }
 
@@ -146,7 +148,8 @@ function makeMachine(
     timeoutMs: timing.requestTimeoutMs,
     zone: config.members.find((member) => member.id === id)?.zone ?? "",
   });
-  const replica = { id, store: fileLog.store, ...timing };
+  const takesFaults = options.takesFaults === true;
+  const replica = { id, store: fileLog.store, takesFaults, ...timing };
   const node = new Node({ knowledge, prng: systemPrng(), replica });
   const driver: Driver = new Driver(node, {
     now: () => Date.now(),

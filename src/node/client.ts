@@ -23,6 +23,7 @@ import type { Outbox } from "../../replica/coordination.ts";
 import { GetCoordinator, type GetOutcome } from "../../replica/get-coordinator.ts";
 import { type WriteOutcome, WriteRouter } from "../../replica/write-router.ts";
 import { ClusterDesk } from "./cluster-desk.ts";
+import { startFaultOperation } from "./fault-desk.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { localNeed } from "./routes.ts";
 import type { TaskStart } from "./service.ts";
@@ -67,6 +68,8 @@ export class ClientDesk {
           { answer, op: newOpId(this.#host.prng), isRetry: false },
           now,
         );
+      case "fault":
+        return startFaultOperation(this.#host, { operation, answer }, now);
       default:
         return this.#cluster.start(operation, answer, now);
     }

@@ -23,7 +23,7 @@ import { type Answer, type FrontendHost, fail } from "./client.ts";
 import { Fanout, type Replies } from "./fanout.ts";
 import { pageOf } from "./listing.ts";
 
-type ClusterOperation = Exclude<Operation, { kind: "get" | "write" }>;
+type ClusterOperation = Exclude<Operation, { kind: "get" | "write" | "fault" }>;
 
 const EXPLAIN_TARGETS_MAX = 64;
 /** How long background work that an operator asked for may take before the answer, in ms. */

@@ -20,12 +20,14 @@ import type { Millis } from "../../core/time.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import { Keeper } from "../../replica/keeper.ts";
 import { decodeDocument, encodeDocument } from "../../ring/cluster-document.ts";
+import { Alarms } from "./alarms.ts";
 import { Background } from "./background.ts";
 import type { Address, Effect, Input } from "./boundary.ts";
 import { Calls, type Task } from "./calls.ts";
 import { ClientDesk } from "./client.ts";
 import { Collector } from "./collector.ts";
 import { Exchanges } from "./exchanges.ts";
+import { Faults, faultFromList, faultToList } from "./faults.ts";
 import { Handoff } from "./handoff.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { Knowledge } from "./knowledge.ts";
@@ -56,18 +58,25 @@ export interface NodeParts {
     readonly heartbeatMs: number;
     /** Silence after which a peer is suspected. */
     readonly suspectAfterMs: number;
+    /** Whether it can be told to have faults. */
+    readonly takesFaults?: boolean;
   } | null;
 }
 
 /** How often one call is made anew because of cluster documents that differ. */
 const ATTEMPTS_MAX = 3;
 const DOCUMENT = "document";
+/** The reply of a replica that was told to be down. */
+const DOWN = "down";
 /** Collection looks at what is due at least this often, in ms. */
 const COLLECT_MS_MAX = 10_000;
 
 /** Whether a request is worth nothing once nobody waits for its reply. */
 const isForItsAnswer = ({ kind }: Request): boolean =>
   kind !== "store" && kind !== "deliver" && kind !== "collect" && kind !== "document";
+
+/** What nodes may ask each other whatever cluster document they have. */
+const FREE: ReadonlySet<Request["kind"]> = new Set(["document", "status", "fault"]);
 
 type DurableCallback = (ok: boolean, now: Millis) => void;
 
@@ -77,6 +86,9 @@ export class Node {
   readonly #desk: ClientDesk;
   readonly #calls: Calls;
   readonly #background: Background;
+  readonly #faults: Faults | null = null;
+  /** Requests that a slow replica has not looked at yet. */
+  readonly #delayed = new Alarms<() => void>();
   /**
    * What this node asks itself, and other work of this step that must not run inside other work.
    */
@@ -97,12 +109,13 @@ export class Node {
     this.#desk = new ClientDesk({ knowledge, prng, selfId, run });
     this.#background = new Background(prng.fork());
     this.service = replica === null ? null : this.#makeService({ ...replica, prng: prng.fork() });
+    if (replica?.takesFaults === true) this.#faults = new Faults(prng.fork(), replica.store);
     if (this.service !== null && replica !== null) this.#startBackground(this.service, replica);
   }
 
   /** When the node wants a `tick`; Infinity for not at all. */
   get wakeAt(): Millis {
-    return Math.min(this.#calls.wakeAt, this.#background.wakeAt);
+    return Math.min(this.#calls.wakeAt, this.#background.wakeAt, this.#delayed.nextAt);
   }
 
   /** How many requests of its own are without an answer yet. */
@@ -176,6 +189,10 @@ export class Node {
   #takeTick(): void {
     this.#trace = "";
     this.#background.run(this.#now);
+    for (let work = this.#delayed.take(this.#now); work !== undefined; ) {
+      work();
+      work = this.#delayed.take(this.#now);
+    }
     for (;;) {
       const task = this.#calls.takeDue(this.#now);
       if (task === undefined) return;
@@ -232,6 +249,8 @@ export class Node {
   }
 
   #takeReply(callId: number, from: Address, body: Reply): void {
+    // A replica that plays dead is dead to its callers: they learn it as of a refused connection.
+    if (body.kind === "refused" && body.code === DOWN) return this.#takeUnreachable(from, callId);
     const isFirstOfTwo = body.kind === "stored" && !body.durable;
     const open = this.#calls.peek(callId, from);
     if (open === undefined) return;
@@ -287,7 +306,7 @@ export class Node {
     const respond = (reply: Reply): void => {
       this.#effects.push({ kind: "send", to: from, message: { type: "reply", call, body: reply } });
     };
-    const isFree = body.kind === "document" || body.kind === "status";
+    const isFree = FREE.has(body.kind);
     if (!isFree && stamp !== this.knowledge.stamp) {
       return respond({ kind: "stale", document: encodeDocument(this.knowledge.document) });
     }
@@ -295,6 +314,32 @@ export class Node {
   }
 
   #answer(body: Request, respond: (reply: Reply) => void, deadline: Millis): void {
+    if (body.kind === "fault") return respond(this.#takeFault(body));
+    if (this.#faults === null) return this.#carryOut(body, respond, deadline);
+    const fate = this.#faults.fateOfRequest(this.#now);
+    if (fate.kind === "drop") return;
+    if (fate.kind === "refuse") return respond({ kind: "refused", code: DOWN });
+    const respondOrLose = (reply: Reply): void => {
+      if (this.#faults?.losesReply(this.#now) !== true) respond(reply);
+    };
+    const work = (): void => this.#carryOut(body, respondOrLose, deadline);
+    if (fate.delayMs === 0) work();
+    else this.#delayed.set(this.#now + fate.delayMs, work);
+  }
+
+  #takeFault({ isChange, fault }: RequestOf<"fault">): Reply {
+    const faults = this.#faults;
+    if (faults === null) return { kind: "refused", code: "faults-off" };
+    try {
+      if (isChange) faults.set(faultFromList(fault));
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error;
+      return { kind: "refused", code: "malformed" };
+    }
+    return { kind: "faulted", fault: faultToList(faults.current(this.#now)) };
+  }
+
+  #carryOut(body: Request, respond: (reply: Reply) => void, deadline: Millis): void {
     try {
       if (body.kind === "document") return this.#takeDocument(body, respond);
       if (this.service === null) return respond({ kind: "refused", code: "overloaded" });
@@ -378,7 +423,12 @@ export class Node {
     jobs.push({ name: "collect", everyMs, run: (now) => collector.start(now) });
     const heartbeat = new Heartbeat(service.id, { knowledge, run }, every);
     jobs.push({ name: "heartbeat", everyMs: every.heartbeatMs, run: (now) => heartbeat.run(now) });
-    for (const job of jobs) this.#background.add(job, 0);
+    for (const { run: work, ...job } of jobs) {
+      const unlessAway = (now: Millis): void => {
+        if (this.#faults?.isAway(now) !== true) work(now);
+      };
+      this.#background.add({ ...job, run: unlessAway }, 0);
+    }
   }
 
   #readFirst(

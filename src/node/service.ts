@@ -135,7 +135,8 @@ export class Service {
       case "exchange":
         return this.#exchange(respond, now);
       case "document":
-        return assert(false, "documents are the node's own business");
+      case "fault":
+        return assert(false, "documents and faults are the node's own business");
     }
   }
 

@@ -47,6 +47,7 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
   confirm: { kind: "confirm", keys: [key, 9] },
   collect: { kind: "collect", keys: [] },
   keys: { kind: "keys", namespace: "demo", prefix: "a", after: "", limit: 1000 },
+  fault: { kind: "fault", isChange: true, fault: ["slow", 100, 0, 1] },
 };
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
@@ -76,6 +77,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   collected: { kind: "collected" },
   handedOff: { kind: "handedOff", delivered: 3, pending: 0 },
   refused: { kind: "refused", code: "insufficient-storage" },
+  faulted: { kind: "faulted", fault: [] },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

@@ -17,14 +17,15 @@ const settings = { n: 3, r: "quorum", w: "quorum", dw: "quorum", ttl: null } as 
 const never = { handoffMs: 0, antiEntropyMs: 0, collectMs: 0, heartbeatMs: 0 };
 
 export class Bench {
-  readonly store = new MemoryStore();
+  readonly store: MemoryStore;
   readonly knowledge: Knowledge;
   readonly node: Node;
   now = START;
   #lastCall = 0;
 
   /** The node of r1, in a ring of five. */
-  constructor() {
+  constructor(options: { readonly store?: MemoryStore; readonly takesFaults?: boolean } = {}) {
+    this.store = options.store ?? new MemoryStore();
     const members = MEMBERS.map((id) => ({ id, zone: "a", url: "", weight: 1 }));
     const ring = bootstrapRing({ name: "bench", partitions: 16, n: 3, members }, "42");
     const defaults = { ...settings, maxValueBytes: 1_048_576, maxBytes: null };
@@ -37,7 +38,8 @@ export class Bench {
       zone: "a",
     });
     const times = { ...never, suspectAfterMs: 3000, tombstoneGraceMs: 60_000 };
-    const replica = { id: "r1", store: this.store, ...times };
+    const takesFaults = options.takesFaults ?? false;
+    const replica = { id: "r1", store: this.store, takesFaults, ...times };
     this.node = new Node({ knowledge: this.knowledge, prng: new Prng([1, 2, 3, 4]), replica });
   }
 

@@ -62,9 +62,17 @@ describe("Quorum", () => {
     expect(quorum.isMet).toBe(true);
   });
 
+  it("says which number is not reached, when the count itself is", () => {
+    const quorum = new Quorum(need({ count: 1, primaries: 2, durable: 1 }));
+    quorum.add(candidate("f1"), true);
+    quorum.add(candidate("r1"), false);
+    expect(quorum.missing()).toEqual({ required: 2, achieved: 1 });
+  });
+
   it("says what is missing, with its numbers", () => {
     const quorum = new Quorum(need({ count: 3, primaries: 2, durable: 1, zones: 2 }));
     quorum.add(candidate("f1"), false);
+    expect(quorum.missing()).toEqual({ required: 3, achieved: 1 });
     expect(quorum.shortfall("acknowledged")).toBe(
       "1 of 3 required replicas acknowledged, 0 of 2 primaries, 0 of 1 durably, in 1 of 2 zones",
     );

@@ -17,6 +17,7 @@ export interface TestCluster {
 export interface TestClusterOptions {
   readonly tokensFile?: string;
   readonly timing?: Readonly<Record<string, number>>;
+  readonly takesFaults?: boolean;
 }
 
 /** Ports that were free a moment ago, all at once so that they differ. */
@@ -59,13 +60,14 @@ export async function startCluster(
     url: `http://127.0.0.1:${port}`,
   }));
   const clusterFile = join(dir, "cluster.json");
-  const { timing = {}, tokensFile } = options;
+  const { timing = {}, tokensFile, takesFaults = false } = options;
   const config = { name: "test", partitions: 64, n: Math.min(3, count), members, timing };
   writeFileSync(clusterFile, JSON.stringify(config));
   const running = new Map<string, RunningNode>();
   const start = async (id: string): Promise<void> => {
     const log = (): void => {};
-    running.set(id, await startNode({ clusterFile, id, dataDir: join(dir, id), tokensFile, log }));
+    const dataDir = join(dir, id);
+    running.set(id, await startNode({ clusterFile, id, dataDir, tokensFile, takesFaults, log }));
   };
   const stop = async (id: string): Promise<void> => {
     const node = running.get(id);

@@ -1,0 +1,16 @@
+import { readBody } from "./body.ts";
+import { Problem } from "./problems.ts";
+
+/** A request body of JSON is small here: settings, plans, faults. */
+const JSON_BYTES_MAX = 1_048_576;
+
+/** An empty body stands for `{}`. @throws Problem of `readBody`, or `invalid-request` */
+export async function readJson(request: Request): Promise<unknown> {
+  const bytes = await readBody(request, JSON_BYTES_MAX);
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return text.trim() === "" ? {} : JSON.parse(text);
+  } catch {
+    throw new Problem("invalid-request", "The body must be JSON.");
+  }
+}
