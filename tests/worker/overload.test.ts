@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import { storeKey } from "../../core/keys.ts";
+import type { Operation, Result } from "../../core/operations.ts";
+import { Driver } from "../../src/driver.ts";
+import { Node } from "../../src/node/node.ts";
+import { callReplica } from "../../worker/calls.ts";
+import { type Env, platformPrng } from "../../worker/config.ts";
+import { env, knowledge } from "./support.ts";
+
+/** What the runtime throws of an object whose queue is full: it must not be asked again at once. */
+const overloaded = (): Error =>
+  Object.assign(new Error("Durable Object is overloaded. Requests queued for too long."), {
+    overloaded: true,
+    retryable: true,
+    remote: false,
+  });
+
+describe("a frontend with an overloaded replica", () => {
+  it("goes on without it, asks it once and not again, and later last", async () => {
+    const known = await knowledge();
+    const key = storeKey("overload", "k");
+    const [busy = ""] = known.ring.preferenceList(known.ring.partitionOf(key));
+    let busyCalls = 0;
+    const namespace = {
+      idFromName: (name: string) => name,
+      get: (name: string) => {
+        if (name !== busy) return env.REPLICAS.get(env.REPLICAS.idFromName(name));
+        busyCalls++;
+        return { exchange: () => Promise.reject(overloaded()) };
+      },
+    };
+    const faulty = { ...env, REPLICAS: namespace } as unknown as Env;
+    const execute = async (operation: Operation): Promise<Result> => {
+      const calls: Promise<void>[] = [];
+      const node = new Node({ knowledge: known, prng: platformPrng(), replica: null });
+      const driver: Driver = new Driver(node, {
+        now: () => Date.now(),
+        send: (to, message) => {
+          if (message.type !== "request") return;
+          calls.push(callReplica({ env: faulty, knowledge: known, driver }, to, message));
+        },
+        flush: () => Promise.resolve(),
+      });
+      const result = await driver.execute(operation, "");
+      await Promise.all(calls);
+      return result;
+    };
+    const read = { kind: "get", key, options: { r: 1 }, session: null } as const;
+    // Until chance has it that the busy one is the nearest, it is not noticed at all.
+    for (let i = 0; i < 20 && busyCalls === 0; i++) {
+      expect((await execute({ ...read, options: { r: 2 } })).kind).toBe("got");
+    }
+    expect(busyCalls).toBe(1);
+    expect(known.liveness.isSuspect(busy)).toBe(true);
+    for (let i = 0; i < 5; i++) expect((await execute(read)).kind).toBe("got");
+    expect(busyCalls).toBe(1);
+  });
+});
