@@ -19,10 +19,12 @@ import type {
 import type { Prng } from "../../core/prng.ts";
 import { type QuorumRules, resolveOptions } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
+import type { Candidate } from "../../replica/candidate.ts";
 import type { Outbox } from "../../replica/coordination.ts";
 import { GetCoordinator, type GetOutcome } from "../../replica/get-coordinator.ts";
 import { type WriteOutcome, WriteRouter } from "../../replica/write-router.ts";
 import { ClusterDesk } from "./cluster-desk.ts";
+import { Fanout, type Replies } from "./fanout.ts";
 import { startFaultOperation } from "./fault-desk.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { localNeed } from "./routes.ts";
@@ -100,6 +102,7 @@ export class ClientDesk {
     const { key, session } = read.operation;
     const partition = knowledge.ring.partitionOf(key);
     const candidates = knowledge.candidates(partition, read.rules, selfId);
+    this.#probe(candidates, now);
     const local = localNeed(candidates, read.rules, knowledge.zone);
     const rules = local.count === null ? read.rules : { ...read.rules, r: local.count, pr: 0 };
     const { hash, liveness, counters } = knowledge;
@@ -131,6 +134,7 @@ export class ClientDesk {
     const { knowledge, selfId } = this.#host;
     const { key, precondition } = operation;
     const candidates = knowledge.candidates(knowledge.ring.partitionOf(key), rules, selfId);
+    this.#probe(candidates, now);
     const request = {
       kind: "coordinate",
       key,
@@ -169,6 +173,23 @@ export class ClientDesk {
       },
       now,
     );
+  }
+
+  /**
+   * A node without heartbeats hears of a suspected replica only by asking it, and it asks it last:
+   * so now and then one that the request could have used is asked whether it lives, beside the
+   * request and without making it wait (the half-open state of a circuit breaker).
+   */
+  #probe(candidates: readonly Candidate[], now: Millis): void {
+    const { knowledge, selfId } = this.#host;
+    if (selfId !== "") return;
+    const { liveness } = knowledge;
+    const due = candidates.find(({ id, isSuspect }) => isSuspect && liveness.takeProbe(id, now));
+    if (due === undefined) return;
+    const { timeoutMs } = knowledge;
+    const plan = { targets: [due.id], body: { kind: "ping" }, timeoutMs } as const;
+    const make = (out: Outbox<Replies>): Fanout => new Fanout(plan, out);
+    this.#host.run<Replies>({ timeoutMs, make, finish: () => {}, again: null }, now);
   }
 
   #written(reply: ReplyOf<"coordinated">, now: Millis): Result {
