@@ -117,12 +117,31 @@ function decodeTenure(encoded: unknown): Tenure | null {
   return { actor, incarnation, minted: minted.map(decodeMinting) };
 }
 
+/** What a replica's own records decoded to, for as long as their bytes are kept somewhere. */
+const kept = new WeakMap<Uint8Array, DecodedEntry>();
+
+/**
+ * The same for bytes that are kept and read again and again, as they are, by a replica's store.
+ *
+ * @throws CodecError when the bytes are not an entry
+ */
+export function decodeKept(bytes: Uint8Array): DecodedEntry {
+  const known = kept.get(bytes);
+  if (known !== undefined) return known;
+  const decoded = decodeFresh(bytes);
+  kept.set(bytes, decoded);
+  return decoded;
+}
+
 /**
  * Values in the result are views of `bytes`.
  *
  * @throws CodecError when the bytes are not an entry
  */
-export function decodeEntry(bytes: Uint8Array): DecodedEntry {
+export const decodeEntry = (bytes: Uint8Array): DecodedEntry =>
+  kept.get(bytes) ?? decodeFresh(bytes);
+
+function decodeFresh(bytes: Uint8Array): DecodedEntry {
   const encoded = decode(bytes);
   try {
     assert(Array.isArray(encoded) && encoded.length === 4, "an entry has four fields");

@@ -106,6 +106,8 @@ export function noteAliases(entry: Entry, remembered: readonly Retry[]): Entry {
 
 /** The join of two entries of one key: commutative, associative, idempotent. */
 export function merge(a: Entry, b: Entry): Entry {
+  // What a quorum's first reply is joined into, and a replica's first write.
+  if (a === emptyEntry) return settleRetries(b);
   const kept = a.siblings.filter(
     (sibling) => hasDot(b.siblings, sibling.dot) || !b.context.covers(sibling.dot),
   );
@@ -202,15 +204,22 @@ export function dueAt(entry: Entry): Millis {
 const dotText = (dot: Dot): string => `${dot.actor}.${dot.counter}`;
 
 /** Equal exactly when two replicas know the same of the key. */
-export function digestOf(entry: Entry, hash: KeyedHash): Digest {
+export const digestOf = (entry: Entry, hash: KeyedHash): Digest =>
+  hash.digestOf(entry, () => knowledgeText(entry));
+
+function knowledgeText(entry: Entry): string {
   let text = entry.context.toString();
   for (const sibling of entry.siblings) text += `|${dotText(sibling.dot)}`;
   for (const retry of entry.retries) text += `~${retry.op}${dotText(retry.dot)}`;
-  return hash.digest(text);
+  return text;
 }
 
 /** A strong validator of the versions shown (RFC 9110, 8.8.3), quotes included. */
 export function etagOf(shown: readonly Sibling[], hash: KeyedHash): string {
+  const [only] = shown;
+  if (only !== undefined && shown.length === 1) {
+    return hash.textOf(only, () => `"${hash.hex(dotText(only.dot))}"`);
+  }
   const dots = shown.map((sibling) => dotText(sibling.dot)).sort();
   return `"${hash.hex(dots.join("|"))}"`;
 }

@@ -10,8 +10,12 @@ import type { Digest } from "./store.ts";
 const TWO_21 = 2 ** 21;
 const TWO_32 = 2 ** 32;
 
+const encoder = new TextEncoder();
+
 export class KeyedHash {
   readonly #key: Uint32Array;
+  readonly #digests = new WeakMap<object, Digest>();
+  readonly #texts = new WeakMap<object, string>();
 
   /** @param key 128 bits */
   constructor(key: Uint8Array) {
@@ -22,13 +26,32 @@ export class KeyedHash {
 
   /** 53 bits of the hash as a safe integer, never 0. */
   digest(text: string): Digest {
-    const { h, l } = siphash.hash(this.#key, text);
+    const { h, l } = siphash.hash(this.#key, encoder.encode(text));
     return ((h >>> 0) % TWO_21) * TWO_32 + (l >>> 0) || 1;
+  }
+
+  /** The digest of a value that never changes, worked out once. */
+  digestOf(value: object, textOf: () => string): Digest {
+    const known = this.#digests.get(value);
+    if (known !== undefined) return known;
+    const digest = this.digest(textOf());
+    this.#digests.set(value, digest);
+    return digest;
+  }
+
+  /** A text that follows from a value that never changes and from this hash, made once. */
+  textOf(value: object, make: () => string): string {
+    const known = this.#texts.get(value);
+    if (known !== undefined) return known;
+    const text = make();
+    this.#texts.set(value, text);
+    return text;
   }
 
   /** All 64 bits in hexadecimal. */
   hex(message: string | Uint8Array): string {
-    const { h, l } = siphash.hash(this.#key, message);
+    const bytes = typeof message === "string" ? encoder.encode(message) : message;
+    const { h, l } = siphash.hash(this.#key, bytes);
     const word = (value: number): string => (value >>> 0).toString(16).padStart(8, "0");
     return word(h) + word(l);
   }

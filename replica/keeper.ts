@@ -22,7 +22,7 @@ import {
   type Sibling,
   sameKnowledge,
 } from "../core/entry.ts";
-import { decodeEntry, encodeEntry, type Tenure } from "../core/entry-codec.ts";
+import { decodeKept, encodeEntry, type Tenure } from "../core/entry-codec.ts";
 import { newActorId, type OpId, type ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import { namespaceOf } from "../core/keys.ts";
@@ -305,7 +305,7 @@ export class Keeper {
           ? { ...emptySlot, isUnknown: true }
           : emptySlot;
       }
-      const { entry, tenure } = decodeEntry(bytes);
+      const { entry, tenure } = decodeKept(bytes);
       return { entry, tenure, bytes, isUnknown: hintFor === "" && this.#lost.has(key) };
     } catch (error) {
       if (!(error instanceof StoreCorruption)) throw error;

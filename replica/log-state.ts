@@ -16,6 +16,8 @@ export interface LogOptions {
   readonly segmentByteCountMax?: number;
   /** Reads every record at the start, even where an outline would do (default false). */
   readonly verify?: boolean;
+  /** How much of what was read or written lately stays in memory, in bytes (default 0). */
+  readonly recentBytesMax?: number;
 }
 
 /** 64 MiB: a compaction copies at most that much, and a terabyte is still only 16,000 files. */

@@ -48,6 +48,7 @@ import { hintKey } from "./log-index.ts";
 import { type RecoveredLog, recoverLog } from "./log-recovery.ts";
 import { type LogOptions, LogState } from "./log-state.ts";
 import { LogWriter } from "./log-writer.ts";
+import { RecentRecords } from "./recent-records.ts";
 
 /** Steps to be carried out in order, up to the first that fails. */
 export interface LogJob {
@@ -80,6 +81,7 @@ export class LogStore implements Store {
   readonly #state: LogState;
   readonly #writer: LogWriter;
   readonly #background: LogBackground;
+  readonly #recent: RecentRecords;
   #corruptReadsCount = 0;
   /** The manifest on the disk says that the log was stopped. */
   #isStopped: boolean;
@@ -105,6 +107,7 @@ export class LogStore implements Store {
     this.#state = new LogState(options, recovered);
     this.#writer = new LogWriter(this.#state);
     this.#background = new LogBackground(this.#state);
+    this.#recent = new RecentRecords(options.recentBytesMax ?? 0);
   }
 
   health(): StoreHealth {
@@ -212,7 +215,11 @@ export class LogStore implements Store {
   // Entries.
 
   readEntry(key: StoreKey): Uint8Array | undefined {
-    return this.#read(SPACES.entry, key);
+    const recent = this.#recent.get(key);
+    if (recent !== undefined) return recent;
+    const bytes = this.#read(SPACES.entry, key);
+    if (bytes !== undefined) this.#recent.put(key, bytes);
+    return bytes;
   }
 
   summary(key: StoreKey): EntrySummary | undefined {
@@ -225,9 +232,11 @@ export class LogStore implements Store {
     assert(this.health() === "writable", "a store that takes no writes was written to");
     const fields = { space: SPACES.entry, operation: OPERATIONS.write, key };
     this.#append({ ...fields, partition, digest, dueAt }, bytes);
+    this.#recent.put(key, bytes);
   }
 
   dropEntry(key: StoreKey): void {
+    if (this.health() !== "failed") this.#recent.drop(key);
     this.#drop(SPACES.entry, key);
   }
 

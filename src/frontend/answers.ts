@@ -20,6 +20,23 @@ export interface Setting {
   readonly trustedContent: boolean;
 }
 
+/** The text of one second: most answers of a second have the same date. */
+class DateText {
+  #second = Number.NaN;
+  #text = "";
+
+  of(ms: Millis): string {
+    const second = Math.floor(ms / 1000);
+    if (second !== this.#second) {
+      this.#text = httpDate(ms);
+      this.#second = second;
+    }
+    return this.#text;
+  }
+}
+
+const dateOfAnswers = new DateText();
+
 export const httpDate = (ms: Millis): string => new Date(ms).toUTCString();
 
 /** Headers that do not depend on what was found. */
@@ -28,7 +45,7 @@ export function baseHeaders(setting: Setting, context: CausalContext): HeaderFie
   const headers: HeaderFields = {
     "Starling-Context": contextToToken(setting.hash, setting.key, context),
     "X-Content-Type-Options": "nosniff",
-    Date: httpDate(setting.now),
+    Date: dateOfAnswers.of(setting.now),
     "Server-Timing": `quorum;dur=${took.toFixed(1)}`,
   };
   if (!setting.trustedContent) headers["Content-Security-Policy"] = SANDBOX;
@@ -50,11 +67,22 @@ export function writeTally(tally: Tally): string {
 
 export const modifiedMs = (sibling: Sibling): Millis => millisOfHlc(sibling.time);
 
+/** Of versions that are shown again and again. */
+const modifiedTexts = new WeakMap<Sibling, string>();
+
+function lastModified(sibling: Sibling): string {
+  const known = modifiedTexts.get(sibling);
+  if (known !== undefined) return known;
+  const text = httpDate(modifiedMs(sibling));
+  modifiedTexts.set(sibling, text);
+  return text;
+}
+
 /** What describes a version, whether its bytes are sent along or not. */
 export function addVersion(headers: HeaderFields, sibling: Sibling, setting: Setting): Validators {
   const shown = { etag: etagOf([sibling], setting.hash), modifiedMs: modifiedMs(sibling) };
   headers["ETag"] = shown.etag;
-  headers["Last-Modified"] = httpDate(shown.modifiedMs);
+  headers["Last-Modified"] = lastModified(sibling);
   if (sibling.expiresAt !== 0) {
     const age = Math.max(0, Math.floor((setting.now - shown.modifiedMs) / 1000));
     const left = Math.max(0, Math.floor((sibling.expiresAt - setting.now) / 1000));

@@ -13,9 +13,23 @@ import { seal, unseal } from "./sealed-token.ts";
 
 const VERSION = 1;
 
+interface Sealed {
+  readonly hash: KeyedHash;
+  readonly key: StoreKey;
+  readonly token: string;
+}
+
+/** What was sealed last of a context: a hot key's is asked for again and again. */
+const sealed = new WeakMap<CausalContext, Sealed>();
+
 /** The token of a context; longer than 4 KiB only for a key that some 250 tenures have written. */
-export const contextToToken = (hash: KeyedHash, key: StoreKey, context: CausalContext): string =>
-  seal(hash, `context ${key}`, encode([VERSION, context.encode()]));
+export function contextToToken(hash: KeyedHash, key: StoreKey, context: CausalContext): string {
+  const known = sealed.get(context);
+  if (known !== undefined && known.key === key && known.hash === hash) return known.token;
+  const token = seal(hash, `context ${key}`, encode([VERSION, context.encode()]));
+  sealed.set(context, { hash, key, token });
+  return token;
+}
 
 const invalid = (detail: string): Problem => new Problem("invalid-context", detail);
 

@@ -6,51 +6,71 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 const METHODS = new Set(["GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS", "PATCH"]);
 
 interface Series {
+  readonly method: string;
+  readonly route: string;
+  readonly status: number;
   count: number;
   sum: number;
-  readonly buckets: number[];
+  /** How many were that fast and no faster: one more than there are bounds. */
+  readonly counts: number[];
 }
 
+/** One text is one series, but no text is made for a request: they are counted by their parts. */
 export class HttpMetrics {
-  readonly #durations = new Map<string, Series>();
-  readonly #outcomes = new Map<string, number>();
+  readonly #series = new Map<string, Map<string, Map<number, Series>>>();
 
   /** One request is over. The route is a pattern, never a key. */
   observe(of: { method: string; route: string; status: number; seconds: number }): void {
     const { route, status, seconds } = of;
     const method = METHODS.has(of.method) ? of.method : "_OTHER";
-    const labels =
-      `http_request_method="${method}",http_route="${route}",` +
-      `http_response_status_code="${status}"`;
-    let series = this.#durations.get(labels);
-    if (series === undefined) {
-      series = { count: 0, sum: 0, buckets: BUCKETS.map(() => 0) };
-      this.#durations.set(labels, series);
-    }
+    const known = this.#series.get(route)?.get(method)?.get(status);
+    const series = known ?? this.#add(route, method, status);
     series.count++;
     series.sum += seconds;
-    for (let i = BUCKETS.length - 1; i >= 0 && seconds <= (BUCKETS[i] ?? 0); i--) {
-      series.buckets[i] = (series.buckets[i] ?? 0) + 1;
-    }
-    const outcome = `op="${method.toLowerCase()}",outcome="${outcomeOf(status)}"`;
-    this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
+    let i = 0;
+    while (seconds > (BUCKETS[i] ?? Infinity)) i++;
+    series.counts[i] = (series.counts[i] ?? 0) + 1;
   }
 
   text(): string {
     const name = "http_server_request_duration_seconds";
     const lines = [`# HELP ${name} Time to answer a request.`, `# TYPE ${name} histogram`];
-    for (const [labels, { count, sum, buckets }] of this.#durations) {
+    const outcomes = new Map<string, number>();
+    for (const series of this.#all()) {
+      const { method, route, status, count, sum } = series;
+      const labels =
+        `http_request_method="${method}",http_route="${route}",` +
+        `http_response_status_code="${status}"`;
+      let below = 0;
       for (const [i, le] of BUCKETS.entries()) {
-        lines.push(`${name}_bucket{${labels},le="${le}"} ${buckets[i]}`);
+        below += series.counts[i] ?? 0;
+        lines.push(`${name}_bucket{${labels},le="${le}"} ${below}`);
       }
       lines.push(`${name}_bucket{${labels},le="+Inf"} ${count}`);
       lines.push(`${name}_sum{${labels}} ${sum}`, `${name}_count{${labels}} ${count}`);
+      const outcome = `op="${method.toLowerCase()}",outcome="${outcomeOf(status)}"`;
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + count);
     }
     const requests = "starling_requests_total";
     lines.push(`# HELP ${requests} Requests by operation and outcome.`);
     lines.push(`# TYPE ${requests} counter`);
-    for (const [labels, count] of this.#outcomes) lines.push(`${requests}{${labels}} ${count}`);
+    for (const [labels, count] of outcomes) lines.push(`${requests}{${labels}} ${count}`);
     return `${lines.join("\n")}\n`;
+  }
+
+  *#all(): Iterable<Series> {
+    for (const methods of this.#series.values()) {
+      for (const statuses of methods.values()) yield* statuses.values();
+    }
+  }
+
+  #add(route: string, method: string, status: number): Series {
+    const counts = new Array<number>(BUCKETS.length + 1).fill(0);
+    const series: Series = { method, route, status, count: 0, sum: 0, counts };
+    const methods = this.#series.get(route) ?? new Map<string, Map<number, Series>>();
+    const statuses = methods.get(method) ?? new Map<number, Series>();
+    this.#series.set(route, methods.set(method, statuses.set(status, series)));
+    return series;
   }
 }
 

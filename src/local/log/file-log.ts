@@ -24,6 +24,8 @@ export interface FileLogOptions {
   readonly segmentByteCountMax?: number;
   /** Rest between two stretches of background work, in ms (default 5); 0 for none. */
   readonly backgroundPauseMs?: number;
+  /** How much of what was read or written lately stays in memory, in bytes (default 32 MiB). */
+  readonly recentBytesMax?: number;
   /** How often a full disk is tried again, in ms (default 1000). */
   readonly retryMs?: number;
   /** Where the files are kept; by default the folder itself. */
@@ -46,6 +48,7 @@ type Waiters = PromiseWithResolvers<void>;
 /** How often the background looks whether there is anything to do. */
 const IDLE_MS = 1000;
 const PAUSE_MS = 5;
+const RECENT_BYTES_MAX = 32 * 1024 * 1024;
 
 export class FileLog {
   readonly store: LogStore;
@@ -72,11 +75,12 @@ export class FileLog {
     const lock = lockFolder(options.dir);
     const disk = options.disk ?? new NodeDisk(options.dir);
     try {
-      const { segmentByteCountMax } = options;
+      const { segmentByteCountMax, recentBytesMax = RECENT_BYTES_MAX } = options;
       const store = LogStore.open({
         disk,
         checksum: (bytes, seed) => options.hasher.h32Raw(bytes, seed),
         prng: options.prng ?? systemPrng(),
+        recentBytesMax,
         ...(segmentByteCountMax === undefined ? {} : { segmentByteCountMax }),
       });
       return new FileLog({ store, disk, lock, options });
