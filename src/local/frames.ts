@@ -8,7 +8,8 @@ import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
 
 const HEADER_BYTES = 4;
-const STAMP_BYTES = 8;
+/** What a stamped frame is longer by. */
+export const STAMP_BYTES = 8;
 /** An idle connection is looked after this often. */
 const KEEP_ALIVE_MS = 10_000;
 

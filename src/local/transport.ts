@@ -15,7 +15,7 @@ import type { ReplicaId } from "../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../core/limits.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../core/messages.ts";
 import type { Address } from "../node/boundary.ts";
-import { FrameError, FrameWriter, readFrames, readStamped } from "./frames.ts";
+import { FrameError, FrameWriter, readFrames, readStamped, STAMP_BYTES } from "./frames.ts";
 import {
   type Hello,
   helloAnswer,
@@ -134,7 +134,7 @@ export class Transport {
     };
     readFrames(socket, {
       head,
-      bytesMax: () => (isProven() ? MESSAGE_BYTES_MAX : PROOF_BYTES),
+      bytesMax: () => (isProven() ? STAMP_BYTES + MESSAGE_BYTES_MAX : PROOF_BYTES),
       onFrame,
       onMalformed: (reason) => this.#malformed(peer, reason),
     });

@@ -2,8 +2,9 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { MESSAGE_BYTES_MAX } from "../../core/limits.ts";
-import { encodeMessage } from "../../core/messages.ts";
+import { encodeMessage, type Message } from "../../core/messages.ts";
 import { type Dialled, dial } from "../../src/local/dial.ts";
+import { STAMP_BYTES } from "../../src/local/frames.ts";
 import { type Ends, helloHeaders, newNonce } from "../../src/local/handshake.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import { answerAll, CLUSTER, KEY, keyOf, Net, type Peer, ping } from "./peers.ts";
@@ -149,15 +150,16 @@ describe("a handshake", () => {
 
 describe("a proven connection", () => {
   it.each([
-    ["bytes that are no message", frame(Buffer.from("nonsense"))],
-    ["a reply", frame(encodeMessage({ type: "reply", call: 1, body: { kind: "pong" } }))],
+    ["bytes that are no message", frame(Buffer.from("12345678nonsense"))],
+    ["a frame without its time", frame(Buffer.from("1234567"))],
+    ["a reply", stamped({ type: "reply", call: 1, body: { kind: "pong" } })],
     ["a frame that is too long", Buffer.from(Uint32Array.of(0xffffffff).buffer)],
-    ["a frame of one byte too many", lengthOnly(MESSAGE_BYTES_MAX + 1)],
+    ["a frame of one byte too many", lengthOnly(STAMP_BYTES + MESSAGE_BYTES_MAX + 1)],
   ])("is closed for %s, and the node goes on", async (_, bytes) => {
     const [a, b] = [await net.peer("a"), await net.peer("b")];
     const { socket, first } = await dialled(b);
     socket.resume();
-    socket.write(Buffer.concat([frame(first), frame(encodeMessage(ping(7)))]));
+    socket.write(Buffer.concat([frame(first), stamped(ping(7))]));
     await expect.poll(() => b.heard.length).toBe(1);
     socket.write(bytes);
     await closed(socket);
@@ -172,7 +174,7 @@ describe("a proven connection", () => {
     net.urls.set("a", "http://127.0.0.1:1");
     const b = await net.peer("b");
     const { socket, first } = await dialled(b);
-    const bytes = Buffer.concat([frame(first), frame(encodeMessage(ping(1)))]);
+    const bytes = Buffer.concat([frame(first), stamped(ping(1))]);
     for (const byte of bytes) {
       socket.write(Buffer.of(byte));
       await new Promise((resolve) => setImmediate(resolve));
@@ -181,6 +183,11 @@ describe("a proven connection", () => {
     socket.destroy();
   });
 });
+
+/** A message as it travels: when it was sent, and then itself. */
+function stamped(message: Message): Buffer {
+  return frame(Buffer.concat([Buffer.alloc(STAMP_BYTES), encodeMessage(message)]));
+}
 
 function lengthOnly(length: number): Buffer {
   const header = Buffer.alloc(4);
