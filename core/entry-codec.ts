@@ -44,15 +44,24 @@ function encodeContent(content: Content | null): unknown {
   return [...headers, metadata, tags, value];
 }
 
+/** A sibling as a list of plain values, for entries and for messages. */
+export const siblingToList = ({
+  dot,
+  time,
+  op,
+  expiresAt,
+  content,
+}: Sibling): readonly unknown[] => [
+  dot.actor,
+  dot.counter,
+  time,
+  op,
+  expiresAt,
+  encodeContent(content),
+];
+
 export function encodeEntry(entry: Entry, tenure: Tenure | null): Uint8Array {
-  const siblings = entry.siblings.map((sibling) => [
-    sibling.dot.actor,
-    sibling.dot.counter,
-    sibling.time,
-    sibling.op,
-    sibling.expiresAt,
-    encodeContent(sibling.content),
-  ]);
+  const siblings = entry.siblings.map(siblingToList);
   const retries = entry.retries.map(({ op, dot }) => [op, dot.actor, dot.counter]);
   const minted = tenure?.minted.map(({ op, dot, time }) => [op, dot.actor, dot.counter, time]);
   const mine = tenure === null ? null : [tenure.actor, tenure.incarnation, minted];
@@ -91,6 +100,15 @@ function decodeSibling(encoded: unknown): Sibling {
   assert(typeof op === "string", "a sibling names its operation");
   const dot = decodeDot(actor, counter);
   return { dot, time, op, expiresAt, content: decodeContent(content) };
+}
+
+/** @throws CodecError for anything else than `siblingToList` gives */
+export function siblingFromList(list: readonly unknown[]): Sibling {
+  try {
+    return decodeSibling(list);
+  } catch (error) {
+    throw new CodecError(`not a sibling: ${error instanceof Error ? error.message : "malformed"}`);
+  }
 }
 
 function decodeRetry(encoded: unknown): Retry {

@@ -57,7 +57,10 @@ class AnnouncedBody implements WholeBody {
         if (byteCount > byteCountMax) resolve(null);
         else resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks));
       });
-      const cutOff = (): void => reject(new Error("the body was cut off"));
+      // Both may come after the end as well, and an error is expensive to make.
+      const cutOff = (): void => {
+        if (!incoming.readableEnded) reject(new Error("the body was cut off"));
+      };
       incoming.on("error", cutOff);
       incoming.on("close", cutOff);
     });

@@ -3,9 +3,7 @@
  * the outcome into the client's result. It needs no store; a Worker's frontend is this and nothing
  * else.
  */
-import { assert } from "../../core/assert.ts";
-import { contextShowing, liveSiblings } from "../../core/entry.ts";
-import { decodeEntry } from "../../core/entry-codec.ts";
+import { siblingFromList } from "../../core/entry-codec.ts";
 import type { Failure } from "../../core/failure.ts";
 import { newOpId, type OpId, type ReplicaId } from "../../core/ids.ts";
 import type { ReplyOf } from "../../core/messages.ts";
@@ -160,7 +158,7 @@ export class ClientDesk {
           return router;
         },
         finish: (outcome) => {
-          if (outcome.ok) answer(this.#written(outcome.reply, now));
+          if (outcome.ok) answer(this.#written(outcome.reply));
           else answer({ kind: "failed", failure: outcome.failure, context: outcome.context });
         },
         again:
@@ -192,20 +190,11 @@ export class ClientDesk {
     this.#host.run<Replies>({ timeoutMs, make, finish: () => {}, again: null }, now);
   }
 
-  #written(reply: ReplyOf<"coordinated">, now: Millis): Result {
-    const { entry } = decodeEntry(reply.entry);
-    const sibling = entry.siblings.find(
-      ({ dot }) => dot.actor === reply.actor && dot.counter === reply.counter,
-    );
-    assert(sibling !== undefined, "an acknowledged write is among its siblings");
-    return {
-      kind: "written",
-      created: reply.created,
-      sibling,
-      context: contextShowing(entry, [sibling], now),
-      siblingCount: liveSiblings(entry, now).length,
-      tally: tallyFromList(reply.tally),
-    };
+  #written(reply: ReplyOf<"coordinated">): Result {
+    const { created, context, siblingCount } = reply;
+    const sibling = siblingFromList(reply.sibling);
+    const tally = tallyFromList(reply.tally);
+    return { kind: "written", created, sibling, context, siblingCount, tally };
   }
 
   /** Every option is checked on every method; the first bad one is the answer. */

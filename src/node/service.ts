@@ -13,8 +13,8 @@ import {
 import type { MerkleForest } from "../../antientropy/merkle-tree.ts";
 import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
-import { type Entry, etagOf, liveSiblings, valueBytes } from "../../core/entry.ts";
-import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
+import { contextShowing, type Entry, etagOf, liveSiblings, valueBytes } from "../../core/entry.ts";
+import { decodeEntry, encodeEntry, siblingToList } from "../../core/entry-codec.ts";
 import type { FailureCode } from "../../core/failure.ts";
 import type { OpId, ReplicaId } from "../../core/ids.ts";
 import { SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
@@ -269,8 +269,7 @@ export class Service {
     if (refusal !== null) return respond(refusal);
     this.keeper.keepMinted(key, route.hintFor, minted);
     if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
-    const { dot } = minted.sibling;
-    const shown = answerEntry(minted, rulesFromList(body.rules).returnBody);
+    const { returnBody } = rulesFromList(body.rules);
     const finish = (outcome: PutOutcome): void => {
       if (!outcome.ok) {
         const { code, detail, required, achieved } = outcome.failure;
@@ -278,9 +277,8 @@ export class Service {
         return respond({ kind: "failed", code, detail, numbers, context: null });
       }
       const tally = tallyToList(outcome.tally);
-      const entry = encodeEntry(shown, null);
-      const { actor, counter } = dot;
-      respond({ kind: "coordinated", created: liveBefore === 0, entry, actor, counter, tally });
+      const told = toldOf(minted, returnBody, now);
+      respond({ kind: "coordinated", created: liveBefore === 0, ...told, tally });
     };
     this.#replicate(body, minted, { finish, route, deadline });
   }
@@ -404,13 +402,17 @@ function exchangeSide(keeper: Keeper, forest: MerkleForest): ExchangeSide {
 }
 
 /**
- * The entry that the writer is told of. Its own version is in it even when it is none of the
- * siblings any more: of a retried operation another version may have been overwritten already.
+ * What the writer is told of the entry. Its own version counts even when it is none of the siblings
+ * any more: of a retried operation another version may have been overwritten already.
  */
-function answerEntry({ entry, sibling }: Minted, withValues: boolean): Entry {
+function toldOf({ entry, sibling }: Minted, withValue: boolean, now: Millis) {
   const isThere = entry.siblings.includes(sibling);
-  const siblings = isThere ? entry.siblings : [...entry.siblings, sibling];
-  return { ...entry, siblings: withValues ? siblings : siblings.map(withoutValue) };
+  const all = isThere ? entry : { ...entry, siblings: [...entry.siblings, sibling] };
+  return {
+    sibling: siblingToList(withValue ? sibling : withoutValue(sibling)),
+    context: contextShowing(all, [sibling], now),
+    siblingCount: liveSiblings(all, now).length,
+  };
 }
 
 const noValue = new Uint8Array(0);

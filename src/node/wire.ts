@@ -32,19 +32,27 @@ function fromList(names: readonly string[], list: readonly unknown[], type: stri
   return out;
 }
 
-export const rulesToList = (rules: QuorumRules): readonly unknown[] => [
-  RULE_NUMBERS.map((name) => rules[name]),
-  RULE_FLAGS.map((name) => rules[name]),
-];
+/** What lists of rules stand for: a write's are read several times on its way through a node. */
+const knownRules = new WeakMap<readonly unknown[], QuorumRules>();
+
+export function rulesToList(rules: QuorumRules): readonly unknown[] {
+  const numbers = RULE_NUMBERS.map((name) => rules[name]);
+  const list = [numbers, RULE_FLAGS.map((name) => rules[name])];
+  knownRules.set(list, rules);
+  return list;
+}
 
 /** @throws CodecError for anything else than `rulesToList` gives */
 export function rulesFromList(list: readonly unknown[]): QuorumRules {
+  const known = knownRules.get(list);
+  if (known !== undefined) return known;
   const [numbers, flags] = list;
   expect(list.length === 2 && Array.isArray(numbers) && Array.isArray(flags), "rules in two lists");
   const rules = {
     ...(fromList(RULE_NUMBERS, numbers, "number") as object),
     ...(fromList(RULE_FLAGS, flags, "boolean") as object),
   };
+  knownRules.set(list, rules as QuorumRules);
   return rules as QuorumRules;
 }
 

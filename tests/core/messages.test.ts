@@ -57,9 +57,9 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   coordinated: {
     kind: "coordinated",
     created: true,
-    entry: bytes,
-    actor: "AAAAAAAA",
-    counter: 7,
+    sibling: list,
+    context,
+    siblingCount: 2,
     tally: list,
   },
   failed: { kind: "failed", code: "overloaded", detail: "why", numbers: [1, null], context },

@@ -25,9 +25,9 @@ const request: RequestOf<"coordinate"> = {
 const done: ReplyOf<"coordinated"> = {
   kind: "coordinated",
   created: true,
-  entry: new Uint8Array(),
-  actor: "AAAAAAAA",
-  counter: 1,
+  sibling: [],
+  context: CausalContext.empty,
+  siblingCount: 1,
   tally: [],
 };
 const failure = (code: string, numbers: readonly unknown[] = []): Reply => ({
