@@ -2,6 +2,7 @@
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { KeyedHash } from "../core/keyed-hash.ts";
+import type { ReplicaId } from "../core/ids.ts";
 import { VALUE_BYTES_DEFAULT } from "../core/limits.ts";
 import { Prng } from "../core/prng.ts";
 import {
@@ -12,10 +13,14 @@ import {
 import type { KeyHasher } from "../ring/partition.ts";
 import { bootstrapRing } from "../ring/ring.ts";
 import { Knowledge } from "../src/node/knowledge.ts";
-import type { ReplicaObject } from "./replica-object.ts";
+
+/** What a replica's object can be asked: one request, its last reply. */
+export interface ReplicaRpc extends Rpc.DurableObjectBranded {
+  exchange(self: ReplicaId, bytes: Uint8Array): Promise<Uint8Array>;
+}
 
 export interface Env {
-  readonly REPLICAS: DurableObjectNamespace<ReplicaObject>;
+  readonly REPLICAS: DurableObjectNamespace<ReplicaRpc>;
   /** Replicas and their zones: `r1:weur,r2:enam,…`. */
   readonly STARLING_REPLICAS: string;
   readonly STARLING_NAME?: string;

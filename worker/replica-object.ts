@@ -18,7 +18,7 @@ import { Driver } from "../src/driver.ts";
 import { type AlarmPlan, type Backlog, COMPARE_MS, idlePlan, planNext } from "./alarm-plan.ts";
 import { AtomicNode } from "./atomic-node.ts";
 import { callReplica } from "./calls.ts";
-import { type Env, knowledgeOf, platformPrng } from "./config.ts";
+import { type Env, knowledgeOf, platformPrng, type ReplicaRpc } from "./config.ts";
 import { SqliteLeafSums } from "./sqlite-leaf-sums.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
@@ -59,7 +59,7 @@ function keepOrigin(kv: SyncKvStorage, id: ReplicaId, stamp: number): void {
   kv.put(ORIGIN, stamp);
 }
 
-export class ReplicaObject extends DurableObject<Env> {
+export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
   #replica: Replica | null = null;
   #hasher: Awaited<ReturnType<typeof xxhash>> | null = null;
   readonly #waiting = new Map<string, Waiting>();

@@ -4,17 +4,9 @@
  * else.
  */
 import { siblingFromList } from "../../core/entry-codec.ts";
-import type { Failure } from "../../core/failure.ts";
-import { newOpId, type OpId, type ReplicaId } from "../../core/ids.ts";
+import { newOpId, type OpId } from "../../core/ids.ts";
 import type { ReplyOf } from "../../core/messages.ts";
-import type {
-  FailedResult,
-  GetOperation,
-  Operation,
-  Result,
-  WriteOperation,
-} from "../../core/operations.ts";
-import type { Prng } from "../../core/prng.ts";
+import type { GetOperation, Operation, Result, WriteOperation } from "../../core/operations.ts";
 import { type QuorumRules, resolveOptions } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
 import type { Candidate } from "../../replica/candidate.ts";
@@ -24,30 +16,12 @@ import { type WriteOutcome, WriteRouter } from "../../replica/write-router.ts";
 import { ClusterDesk } from "./cluster-desk.ts";
 import { Fanout, type Replies } from "./fanout.ts";
 import { startFaultOperation } from "./fault-desk.ts";
-import type { Knowledge } from "./knowledge.ts";
 import { localNeed } from "./routes.ts";
-import type { TaskStart } from "./service.ts";
+import { type Answer, type FrontendHost, fail } from "./tasks.ts";
 import { contentToList, rulesToList, tallyFromList } from "./wire.ts";
-
-/** What the frontend needs of the node around it. */
-export interface FrontendHost {
-  readonly knowledge: Knowledge;
-  readonly prng: Prng;
-  /** The replica in the same process, if there is one: the nearest of all. */
-  readonly selfId: ReplicaId | "";
-  run<R>(start: TaskStart<R>, now: Millis): void;
-}
-
-export type Answer = (result: Result) => void;
 
 /** How often an operation starts anew because a replica knew a newer cluster document. */
 const RESTARTS_MAX = 2;
-
-export const fail = (failure: Failure): FailedResult => ({
-  kind: "failed",
-  failure,
-  context: null,
-});
 
 export class ClientDesk {
   readonly #host: FrontendHost;

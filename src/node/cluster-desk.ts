@@ -19,9 +19,9 @@ import type {
 import { majority } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
 import { encodeDocument, withNamespace } from "../../ring/cluster-document.ts";
-import { type Answer, type FrontendHost, fail } from "./client.ts";
 import { Fanout, type Replies } from "./fanout.ts";
 import { pageOf } from "./listing.ts";
+import { type Answer, type FrontendHost, fail } from "./tasks.ts";
 
 type ClusterOperation = Exclude<Operation, { kind: "get" | "write" | "fault" }>;
 

@@ -7,15 +7,10 @@ import {
 import type { ReplicaId } from "../../core/ids.ts";
 import type { Digest, StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
-import type { Knowledge } from "./knowledge.ts";
-import type { Service, TaskStart } from "./service.ts";
+import type { Service } from "./service.ts";
+import type { TaskHost } from "./tasks.ts";
 
 type Collected = readonly (readonly [StoreKey, Digest])[];
-
-export interface CollectorHost {
-  readonly knowledge: Knowledge;
-  run<R>(start: TaskStart<R>, now: Millis): void;
-}
 
 /** A round has one step; it gives up by itself well before this. */
 const ROUND_MS_MAX = 10_000;
@@ -24,13 +19,13 @@ const RETRY_MS = 10_000;
 
 export class Collector {
   readonly #service: Service;
-  readonly #host: CollectorHost;
+  readonly #host: TaskHost;
   readonly #graceMs: number;
   readonly #notBefore = new Map<StoreKey, Millis>();
   #isBusy = false;
   collectedCount = 0;
 
-  constructor(service: Service, host: CollectorHost, graceMs: number) {
+  constructor(service: Service, host: TaskHost, graceMs: number) {
     this.#service = service;
     this.#host = host;
     this.#graceMs = graceMs;

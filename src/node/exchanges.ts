@@ -2,20 +2,15 @@
 import { Exchange, type ExchangeResult, exchangeLimits } from "../../antientropy/exchange.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { Millis } from "../../core/time.ts";
-import type { Knowledge } from "./knowledge.ts";
-import type { Service, TaskStart } from "./service.ts";
-
-export interface ExchangesHost {
-  readonly knowledge: Knowledge;
-  run<R>(start: TaskStart<R>, now: Millis): void;
-}
+import type { Service } from "./service.ts";
+import type { TaskHost } from "./tasks.ts";
 
 /** All messages of one exchange together; each has a shorter time of its own. */
 const EXCHANGE_MS_MAX = 600_000;
 
 export class Exchanges {
   readonly #service: Service;
-  readonly #host: ExchangesHost;
+  readonly #host: TaskHost;
   readonly #busy = new Set<ReplicaId>();
   /** When an exchange with a peer last went through to its end. */
   readonly lastAt = new Map<ReplicaId, Millis>();
@@ -24,7 +19,7 @@ export class Exchanges {
   byteCount = 0;
   #turn = 0;
 
-  constructor(service: Service, host: ExchangesHost) {
+  constructor(service: Service, host: TaskHost) {
     this.#service = service;
     this.#host = host;
   }

@@ -4,9 +4,9 @@ import type { Fault } from "../../core/fault.ts";
 import type { Reply, RequestOf } from "../../core/messages.ts";
 import type { FaultOperation } from "../../core/operations.ts";
 import type { Millis } from "../../core/time.ts";
-import { type Answer, type FrontendHost, fail } from "./client.ts";
 import { Fanout, type Replies } from "./fanout.ts";
 import { faultFromList, faultToList } from "./faults.ts";
+import { type Answer, type FrontendHost, fail } from "./tasks.ts";
 
 export function startFaultOperation(
   host: FrontendHost,

@@ -8,25 +8,20 @@ import type { ReplicaId } from "../../core/ids.ts";
 import { namespaceOf } from "../../core/keys.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
-import type { Knowledge } from "./knowledge.ts";
-import type { Service, TaskStart } from "./service.ts";
-
-export interface HandoffHost {
-  readonly knowledge: Knowledge;
-  run<R>(start: TaskStart<R>, now: Millis): void;
-}
+import type { Service } from "./service.ts";
+import type { TaskHost } from "./tasks.ts";
 
 /** All of a round's batches together; a batch has a shorter time of its own. */
 const ROUND_MS_MAX = 600_000;
 
 export class Handoff {
   readonly #service: Service;
-  readonly #host: HandoffHost;
+  readonly #host: TaskHost;
   readonly #windowMs: number;
   readonly #busy = new Set<ReplicaId>();
 
   /** @param windowMs how long hints wait for an owner that is away */
-  constructor(service: Service, host: HandoffHost, windowMs: number) {
+  constructor(service: Service, host: TaskHost, windowMs: number) {
     this.#service = service;
     this.#host = host;
     this.#windowMs = windowMs;

@@ -6,13 +6,7 @@ import type { ReplicaId } from "../../core/ids.ts";
 import type { Millis } from "../../core/time.ts";
 import type { Outbox } from "../../replica/coordination.ts";
 import { Fanout, type Replies } from "./fanout.ts";
-import type { Knowledge } from "./knowledge.ts";
-import type { TaskStart } from "./service.ts";
-
-export interface HeartbeatHost {
-  readonly knowledge: Knowledge;
-  run<R>(start: TaskStart<R>, now: Millis): void;
-}
+import type { TaskHost } from "./tasks.ts";
 
 export interface HeartbeatTiming {
   /** How often, in ms. */
@@ -23,11 +17,11 @@ export interface HeartbeatTiming {
 
 export class Heartbeat {
   readonly #self: ReplicaId;
-  readonly #host: HeartbeatHost;
+  readonly #host: TaskHost;
   readonly #timing: HeartbeatTiming;
   #lastAt: Millis | null = null;
 
-  constructor(self: ReplicaId, host: HeartbeatHost, timing: HeartbeatTiming) {
+  constructor(self: ReplicaId, host: TaskHost, timing: HeartbeatTiming) {
     this.#self = self;
     this.#host = host;
     this.#timing = timing;

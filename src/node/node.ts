@@ -31,7 +31,8 @@ import { Faults, faultFromList, faultToList } from "./faults.ts";
 import { Handoff } from "./handoff.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { Service, type TaskStart } from "./service.ts";
+import { Service } from "./service.ts";
+import type { TaskStart } from "./tasks.ts";
 import { rulesFromList } from "./wire.ts";
 
 export interface NodeParts {

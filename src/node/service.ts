@@ -20,24 +20,18 @@ import type { OpId, ReplicaId } from "../../core/ids.ts";
 import { SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
 import type { Reply, Request, RequestOf } from "../../core/messages.ts";
 import type { Millis } from "../../core/time.ts";
-import type { Coordinator, Outbox } from "../../replica/coordination.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import type { Keeper, Minted } from "../../replica/keeper.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
-import type { Exchanges } from "./exchanges.ts";
-import type { Handoff } from "./handoff.ts";
-import type { Knowledge } from "./knowledge.ts";
 import { writeCandidates } from "./routes.ts";
+import type { TaskHost } from "./tasks.ts";
 import { contentFromList, rulesFromList, tallyToList } from "./wire.ts";
 
 export type Respond = (reply: Reply) => void;
 
 /** What the service needs of the node around it. */
-export interface ServiceHost {
-  readonly knowledge: Knowledge;
+export interface ServiceHost extends TaskHost {
   now(): Millis;
-  /** Runs a coordinator whose calls go out under this trace. */
-  run<Result>(start: TaskStart<Result>, now: Millis): void;
   /** Calls back when all that was written so far is durable, or the disk failed. */
   whenDurable(callback: (ok: boolean, now: Millis) => void): void;
   /** Reads with a quorum on behalf of a write's precondition. */
@@ -48,17 +42,16 @@ export interface ServiceHost {
   ): void;
 }
 
+/** What runs in the background, as far as others may ask for it or about it. */
 export interface BackgroundWork {
-  readonly handoff: Handoff;
-  readonly exchanges: Exchanges;
-}
-
-export interface TaskStart<Result> {
-  readonly timeoutMs: number;
-  make(out: Outbox<Result>): Coordinator;
-  finish(result: Result, now: Millis): void;
-  /** Starts it anew with a newer cluster document; null: only the one call is asked again. */
-  readonly again: ((now: Millis) => void) | null;
+  readonly handoff: { start(now: Millis, done: (deliveredCount: number) => void): void };
+  readonly exchanges: {
+    readonly lastAt: ReadonlyMap<ReplicaId, Millis>;
+    readonly keysSent: number;
+    readonly keysReceived: number;
+    readonly byteCount: number;
+    withAll(now: Millis, done: (totals: readonly number[]) => void): void;
+  };
 }
 
 /** How long an operation's id is remembered beyond its budget, so that a repeat finds it. */
