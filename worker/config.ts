@@ -1,8 +1,8 @@
 /** What the deployment says of itself: vars and secrets of `wrangler.toml`, the same everywhere. */
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { KeyedHash } from "../core/keyed-hash.ts";
 import type { ReplicaId } from "../core/ids.ts";
+import { KeyedHash } from "../core/keyed-hash.ts";
 import { VALUE_BYTES_DEFAULT } from "../core/limits.ts";
 import { Prng } from "../core/prng.ts";
 import {

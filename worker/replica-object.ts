@@ -27,6 +27,8 @@ const WRITES: ReadonlySet<Request["kind"]> = new Set(["store", "coordinate", "de
 const ID = "replica-id";
 const ORIGIN = "origin";
 const PLAN = "alarm-plan";
+/** Comparisons with all peers, one after the other, may take this long. */
+const COMPARE_ALL_MS_MAX = 120_000;
 const TOMBSTONE_GRACE_MS = timingDefaults.tombstoneGraceMs;
 
 interface Waiting {
@@ -126,7 +128,8 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     if (!withAll) return driver.runJob("exchange");
     const { stamp } = driver.node.knowledge;
     const body = { kind: "exchange" } as const;
-    await this.#ask(driver, { type: "request", call: 1, stamp, budgetMs: 0, trace: "", body });
+    const budgetMs = COMPARE_ALL_MS_MAX;
+    await this.#ask(driver, { type: "request", call: 1, stamp, budgetMs, trace: "", body });
   }
 
   /** Hands the node a request as if from a caller of its own, and waits for the last reply. */

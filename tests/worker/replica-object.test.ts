@@ -71,7 +71,7 @@ describe("a replica's RPC", () => {
 
   it("is one replica for ever", async () => {
     await ask("r1", { kind: "ping" });
-    const ping = { type: "request", call: 1, stamp: 0, budgetMs: 0, trace: "" } as const;
+    const ping = { type: "request", call: 1, stamp: 0, budgetMs: 2000, trace: "" } as const;
     const bytes = encodeMessage({ ...ping, body: { kind: "ping" } });
     expect(await refusal("r1", bytes, "r2")).toContain("one replica for ever");
   });
@@ -125,7 +125,7 @@ describe("a deployment whose first ring has changed", () => {
     await ask("r9", { kind: "ping" });
     await runInDurableObject(stubOf("r9"), (_, { storage }) => storage.kv.put("origin", 1));
     await evictDurableObject(stubOf("r9"));
-    const ping = { type: "request", call: 1, stamp: 0, budgetMs: 0, trace: "" } as const;
+    const ping = { type: "request", call: 1, stamp: 0, budgetMs: 2000, trace: "" } as const;
     const bytes = encodeMessage({ ...ping, body: { kind: "ping" } });
     expect(await refusal("r9", bytes)).toContain("put it back");
   });
