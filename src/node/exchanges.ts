@@ -24,6 +24,15 @@ export class Exchanges {
     this.#host = host;
   }
 
+  /** How many peers have something in common with this replica. */
+  get peerCount(): number {
+    const { knowledge } = this.#host;
+    const self = this.#service.id;
+    return knowledge.ring.memberIds.filter(
+      (id) => id !== self && knowledge.sharedTrees(self, id).length > 0,
+    ).length;
+  }
+
   /** Compares with the peer whose turn it is, unless that one seems to be away. */
   next(now: Millis): void {
     const { knowledge } = this.#host;
@@ -37,12 +46,12 @@ export class Exchanges {
    * Compares with every peer, one after the other; `done` gets
    * `[exchanges, compared, differing, sent, received, bytes]`.
    */
-  withAll(now: Millis, done: (totals: readonly number[]) => void): void {
+  withAll(now: Millis, done: (totals: readonly number[], now: Millis) => void): void {
     const peers = this.#host.knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
     const totals = [0, 0, 0, 0, 0, 0];
     const goOn = (at: Millis): void => {
       const peer = peers.shift();
-      if (peer === undefined) return done(totals);
+      if (peer === undefined) return done(totals, at);
       this.#begin(peer, at, (result, later) => {
         if (result !== null) addTo(totals, result);
         goOn(later);

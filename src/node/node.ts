@@ -20,6 +20,7 @@ import type { Millis } from "../../core/time.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import { Keeper } from "../../replica/keeper.ts";
 import { decodeDocument, encodeDocument } from "../../ring/cluster-document.ts";
+import { Absence } from "./absence.ts";
 import { Alarms } from "./alarms.ts";
 import { Background } from "./background.ts";
 import type { Address, Effect, Input } from "./boundary.ts";
@@ -132,6 +133,7 @@ export class Node {
     // A wall clock may be set back; inside the node time never runs backwards.
     this.#now = Math.max(this.#now, now);
     this.#effects = [];
+    this.service?.background?.absence?.notice(this.#now);
     this.#take(input);
     for (let work = this.#later.shift(); work !== undefined; work = this.#later.shift()) work();
     if (this.#unflushed.length > 0) this.#flush();
@@ -413,11 +415,19 @@ export class Node {
     const run = <R>(start: TaskStart<R>, now: Millis): void => this.#run(start, now);
     const handoff = new Handoff(service, { knowledge, run }, every.tombstoneGraceMs / 2);
     const exchanges = new Exchanges(service, { knowledge, run });
-    service.background = { handoff, exchanges };
+    // Without heartbeats nobody wakes the node, and a gap between two steps says nothing.
+    const isAwake = every.heartbeatMs > 0 && every.tombstoneGraceMs > 0;
+    const { store } = service.keeper;
+    const absence = isAwake ? new Absence(store, exchanges, every.tombstoneGraceMs) : null;
+    service.background = { handoff, exchanges, absence };
     const jobs = [
       { name: "handoff", everyMs: every.handoffMs, run: (now: Millis) => handoff.start(now, null) },
       { name: "exchange", everyMs: every.antiEntropyMs, run: (now: Millis) => exchanges.next(now) },
     ];
+    const note = (now: Millis): void => {
+      if (absence?.note(now) === true) this.#unflushed.push(() => {});
+    };
+    jobs.push({ name: "alive", everyMs: absence?.noteMs ?? 0, run: note });
     const collector = new Collector(service, { knowledge, run }, every.tombstoneGraceMs);
     const often = Math.min(COLLECT_MS_MAX, Math.max(1000, every.tombstoneGraceMs / 4));
     const everyMs = every.collectMs ?? often;

@@ -52,10 +52,18 @@ export interface BackgroundWork {
     readonly byteCount: number;
     withAll(now: Millis, done: (totals: readonly number[]) => void): void;
   };
+  /** null where a replica is never away without knowing. */
+  readonly absence: {
+    readonly isBehind: boolean;
+    notice(now: Millis): void;
+  } | null;
 }
 
 /** How long an operation's id is remembered beyond its budget, so that a repeat finds it. */
 const REPEAT_MS = 5000;
+
+/** "I don't know": neither a value nor nothing. */
+const UNKNOWN: Reply = { kind: "held", digest: 0, entry: null, isUnknown: true };
 
 const refused = (code: FailureCode): Reply => ({ kind: "refused", code });
 
@@ -134,6 +142,7 @@ export class Service {
   }
 
   #read({ key, digestOnly }: RequestOf<"read">): Reply {
+    if (this.background?.absence?.isBehind === true) return UNKNOWN;
     if (digestOnly) {
       const digest = this.keeper.digest(key);
       return { kind: "held", digest: digest ?? 0, entry: null, isUnknown: digest === null };
