@@ -17,6 +17,11 @@ export class Alarms<Item> {
     return this.#heap[0]?.at ?? Infinity;
   }
 
+  /** What the earliest alarm is for. */
+  get next(): Item | undefined {
+    return this.#heap[0]?.item;
+  }
+
   set(at: Millis, item: Item): void {
     if (at === Infinity) return;
     const heap = this.#heap;

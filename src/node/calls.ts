@@ -21,6 +21,15 @@ export interface Task {
   readonly open: Set<number>;
   /** The earliest alarm set for it; Infinity for none. */
   alarmAt: Millis;
+  readonly waker: Waker;
+}
+
+/**
+ * What an alarm holds. A task that is over lets go of it: else everything that the task refers to,
+ * the client's connection included, would be kept until the alarm rings.
+ */
+export interface Waker {
+  task: Task | null;
 }
 
 export interface Call {
@@ -34,8 +43,7 @@ export interface Call {
 
 export class Calls {
   readonly #calls = new Map<number, Call>();
-  readonly #alarms = new Alarms<Task>();
-  readonly #abandoned = new WeakSet<Task>();
+  readonly #alarms = new Alarms<Waker>();
   readonly #liveness: Liveness;
   #lastCall = 0;
 
@@ -44,6 +52,7 @@ export class Calls {
   }
 
   get wakeAt(): Millis {
+    while (this.#alarms.next?.task === null) this.#alarms.take(Infinity);
     return this.#alarms.nextAt;
   }
 
@@ -88,22 +97,24 @@ export class Calls {
       if (now >= task.deadline) this.#liveness.silent(call.to, now);
     }
     task.open.clear();
+    task.waker.task = null;
   }
 
   /** Forgets a task that is begun anew elsewhere; replies to its calls are ignored. */
   abandon(task: Task): void {
     for (const id of task.open) this.#calls.delete(id);
     task.open.clear();
-    this.#abandoned.add(task);
+    task.waker.task = null;
   }
 
   /** A task whose alarm is due and that wants to be woken. */
   takeDue(now: Millis): Task | undefined {
     for (;;) {
-      const task = this.#alarms.take(now);
-      if (task === undefined) return undefined;
+      const waker = this.#alarms.take(now);
+      if (waker === undefined) return undefined;
+      const { task } = waker;
+      if (task === null) continue;
       task.alarmAt = Infinity;
-      if (this.#abandoned.delete(task)) continue;
       if (task.coordinator.isOver) this.settle(task, now);
       else if (task.coordinator.wakeAt <= now) return task;
       else this.#arm(task);
@@ -114,7 +125,7 @@ export class Calls {
     const { wakeAt } = task.coordinator;
     if (wakeAt >= task.alarmAt) return;
     task.alarmAt = wakeAt;
-    this.#alarms.set(wakeAt, task);
+    this.#alarms.set(wakeAt, task.waker);
   }
 
   #close(id: number, peer: ReplicaId): Call | undefined {

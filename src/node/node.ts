@@ -24,7 +24,7 @@ import { Absence } from "./absence.ts";
 import { Alarms } from "./alarms.ts";
 import { Background } from "./background.ts";
 import type { Address, Effect, Input } from "./boundary.ts";
-import { Calls, type Task } from "./calls.ts";
+import { Calls, type Task, type Waker } from "./calls.ts";
 import { ClientDesk } from "./client.ts";
 import { Collector } from "./collector.ts";
 import { Exchanges } from "./exchanges.ts";
@@ -218,6 +218,7 @@ export class Node {
     const coordinator = start.make({ ask, finish });
     const deadline = now + start.timeoutMs;
     const open = new Set<number>();
+    const waker: Waker = { task: null };
     const task: Task = {
       coordinator,
       trace,
@@ -225,7 +226,9 @@ export class Node {
       again: start.again,
       open,
       alarmAt: Infinity,
+      waker,
     };
+    waker.task = task;
     tasks.push(task);
     coordinator.start(now);
     this.#calls.settle(task, now);
