@@ -135,7 +135,7 @@ function decodeTenure(encoded: unknown): Tenure | null {
   return { actor, incarnation, minted: minted.map(decodeMinting) };
 }
 
-/** What a replica's own records decoded to, for as long as their bytes are kept somewhere. */
+/** What a replica's own records decoded to, for as long as a store keeps their bytes. */
 const kept = new WeakMap<Uint8Array, DecodedEntry>();
 
 /**

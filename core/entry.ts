@@ -204,22 +204,30 @@ export function dueAt(entry: Entry): Millis {
 const dotText = (dot: Dot): string => `${dot.actor}.${dot.counter}`;
 
 /** Equal exactly when two replicas know the same of the key. */
-export const digestOf = (entry: Entry, hash: KeyedHash): Digest =>
-  hash.digestOf(entry, () => knowledgeText(entry));
-
-function knowledgeText(entry: Entry): string {
+export function digestOf(entry: Entry, hash: KeyedHash): Digest {
   let text = entry.context.toString();
   for (const sibling of entry.siblings) text += `|${dotText(sibling.dot)}`;
   for (const retry of entry.retries) text += `~${retry.op}${dotText(retry.dot)}`;
-  return text;
+  return hash.digest(text);
+}
+
+interface Digested {
+  readonly hash: KeyedHash;
+  readonly digest: Digest;
+}
+const digested = new WeakMap<Entry, Digested>();
+
+/** The same of an entry that is looked at again and again: a hot one that a store has kept. */
+export function keptDigestOf(entry: Entry, hash: KeyedHash): Digest {
+  const known = digested.get(entry);
+  if (known !== undefined && known.hash === hash) return known.digest;
+  const digest = digestOf(entry, hash);
+  digested.set(entry, { hash, digest });
+  return digest;
 }
 
 /** A strong validator of the versions shown (RFC 9110, 8.8.3), quotes included. */
 export function etagOf(shown: readonly Sibling[], hash: KeyedHash): string {
-  const [only] = shown;
-  if (only !== undefined && shown.length === 1) {
-    return hash.textOf(only, () => `"${hash.hex(dotText(only.dot))}"`);
-  }
   const dots = shown.map((sibling) => dotText(sibling.dot)).sort();
   return `"${hash.hex(dots.join("|"))}"`;
 }

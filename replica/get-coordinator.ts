@@ -14,7 +14,7 @@
 import { assert } from "../core/assert.ts";
 import type { CausalContext } from "../core/causal-context.ts";
 import { CodecError } from "../core/codec.ts";
-import { digestOf, type Entry, emptyEntry, merge } from "../core/entry.ts";
+import { type Entry, emptyEntry, keptDigestOf, merge } from "../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../core/entry-codec.ts";
 import type { Failure } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
@@ -145,7 +145,7 @@ export class GetCoordinator implements Coordinator {
       return;
     }
     // Computed here, not believed: a reply's digest and entry must belong together.
-    answer.digest = digestOf(entry, this.#plan.hash);
+    answer.digest = keptDigestOf(entry, this.#plan.hash);
     if (!this.#entries.has(answer.digest)) {
       this.#entries.set(answer.digest, entry);
       this.#merged = merge(this.#merged, entry);
@@ -274,7 +274,7 @@ export class GetCoordinator implements Coordinator {
   }
 
   #mergedDigest(): Digest {
-    return this.#merged === emptyEntry ? 0 : digestOf(this.#merged, this.#plan.hash);
+    return this.#merged === emptyEntry ? 0 : keptDigestOf(this.#merged, this.#plan.hash);
   }
 
   #startWriteBack(): void {

@@ -22,7 +22,7 @@ import {
   type Sibling,
   sameKnowledge,
 } from "../core/entry.ts";
-import { decodeKept, encodeEntry, type Tenure } from "../core/entry-codec.ts";
+import { decodeEntry, decodeKept, encodeEntry, type Tenure } from "../core/entry-codec.ts";
 import { newActorId, type OpId, type ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import { namespaceOf } from "../core/keys.ts";
@@ -73,6 +73,8 @@ export interface MintRequest {
 }
 
 export interface Minted {
+  /** What was held before. */
+  readonly before: Entry;
   readonly entry: Entry;
   readonly sibling: Sibling;
   readonly bytes: Uint8Array;
@@ -135,15 +137,12 @@ export class Keeper {
 
   /** What the replica can say of the key: its own entry, joined with any hints it keeps of it. */
   hold(key: StoreKey): Held {
-    const own = this.#readSlot(key, "");
-    let { entry, isUnknown } = own;
-    for (const target of this.store.hintTargets(key)) {
-      const hint = this.#readSlot(key, target);
-      entry = merge(entry, hint.entry);
-      isUnknown ||= hint.isUnknown;
-    }
+    // Who reads may read again, who writes will not: only here is it kept what bytes decode to.
+    const own = this.#readSlot(key, "", decodeKept);
+    const { entry, isUnknown } = this.#withHints(key, own);
     const bytes = entry === own.entry ? own.bytes : null;
-    return { entry, bytes, isUnknown, digest: this.#digest(entry) };
+    const known = bytes === null ? undefined : this.store.summary(key)?.digest;
+    return { entry, bytes, isUnknown, digest: known ?? this.#digest(entry) };
   }
 
   /** The replica's own record of the key, hints left aside. */
@@ -178,7 +177,8 @@ export class Keeper {
   mint(request: MintRequest, now: Millis): Minted {
     const { key, hintFor, op, content } = request;
     const slot = this.#readSlot(key, hintFor);
-    const held = this.hold(key).entry;
+    const own = hintFor === "" ? slot : this.#readSlot(key, "");
+    const held = this.#withHints(key, own).entry;
     const mayGoOn = request.covers === null || !outlived(slot, request.covers);
     const tenure = (mayGoOn ? this.#tenureOf(slot) : null) ?? this.#takeTenure(slot);
     const dot = { actor: tenure.actor, counter: held.context.latest(tenure.actor) + 1 };
@@ -195,7 +195,7 @@ export class Keeper {
       .slice(0, MINTED_COUNT_MAX);
     const entry = noteAliases(applied, minted);
     assert(entry.context.covers(dot), "what was minted has been seen");
-    return { entry, sibling, bytes: encodeEntry(entry, { ...tenure, minted }) };
+    return { before: held, entry, sibling, bytes: encodeEntry(entry, { ...tenure, minted }) };
   }
 
   /** Stores what was minted. */
@@ -293,11 +293,21 @@ export class Keeper {
     return { actor: newActorId(this.#prng), incarnation: this.#incarnation, minted };
   }
 
+  #withHints(key: StoreKey, own: Slot): Pick<Slot, "entry" | "isUnknown"> {
+    let { entry, isUnknown } = own;
+    for (const target of this.store.hintTargets(key)) {
+      const hint = this.#readSlot(key, target);
+      entry = merge(entry, hint.entry);
+      isUnknown ||= hint.isUnknown;
+    }
+    return { entry, isUnknown };
+  }
+
   #digest(entry: Entry): Digest {
     return entry === emptyEntry ? 0 : digestOf(entry, this.#hash);
   }
 
-  #readSlot(key: StoreKey, hintFor: ReplicaId | ""): Slot {
+  #readSlot(key: StoreKey, hintFor: ReplicaId | "", decodeBytes = decodeEntry): Slot {
     try {
       const bytes = hintFor === "" ? this.store.readEntry(key) : this.store.readHint(hintFor, key);
       if (bytes === undefined) {
@@ -305,7 +315,7 @@ export class Keeper {
           ? { ...emptySlot, isUnknown: true }
           : emptySlot;
       }
-      const { entry, tenure } = decodeKept(bytes);
+      const { entry, tenure } = decodeBytes(bytes);
       return { entry, tenure, bytes, isUnknown: hintFor === "" && this.#lost.has(key) };
     } catch (error) {
       if (!(error instanceof StoreCorruption)) throw error;

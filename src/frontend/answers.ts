@@ -20,24 +20,21 @@ export interface Setting {
   readonly trustedContent: boolean;
 }
 
-/** The text of one second: most answers of a second have the same date. */
-class DateText {
-  #second = Number.NaN;
-  #text = "";
+/** Dates that were asked for lately, by the last bits of their second. */
+const DATES_COUNT = 1024;
+const seconds = new Float64Array(DATES_COUNT).fill(-1);
+const dates = new Array<string>(DATES_COUNT).fill("");
 
-  of(ms: Millis): string {
-    const second = Math.floor(ms / 1000);
-    if (second !== this.#second) {
-      this.#text = httpDate(ms);
-      this.#second = second;
-    }
-    return this.#text;
+/** The date of an HTTP header, which has whole seconds: many answers have the same. */
+export function httpDate(ms: Millis): string {
+  const second = Math.floor(ms / 1000);
+  const at = second % DATES_COUNT;
+  if (seconds[at] !== second) {
+    seconds[at] = second;
+    dates[at] = new Date(ms).toUTCString();
   }
+  return dates[at] as string;
 }
-
-const dateOfAnswers = new DateText();
-
-export const httpDate = (ms: Millis): string => new Date(ms).toUTCString();
 
 /** Headers that do not depend on what was found. */
 export function baseHeaders(setting: Setting, context: CausalContext): HeaderFields {
@@ -45,7 +42,7 @@ export function baseHeaders(setting: Setting, context: CausalContext): HeaderFie
   const headers: HeaderFields = {
     "Starling-Context": contextToToken(setting.hash, setting.key, context),
     "X-Content-Type-Options": "nosniff",
-    Date: dateOfAnswers.of(setting.now),
+    Date: httpDate(setting.now),
     "Server-Timing": `quorum;dur=${took.toFixed(1)}`,
   };
   if (!setting.trustedContent) headers["Content-Security-Policy"] = SANDBOX;
@@ -67,22 +64,26 @@ export function writeTally(tally: Tally): string {
 
 export const modifiedMs = (sibling: Sibling): Millis => millisOfHlc(sibling.time);
 
-/** Of versions that are shown again and again. */
-const modifiedTexts = new WeakMap<Sibling, string>();
+interface Tagged {
+  readonly hash: KeyedHash;
+  readonly etag: string;
+}
+const tagged = new WeakMap<Sibling, Tagged>();
 
-function lastModified(sibling: Sibling): string {
-  const known = modifiedTexts.get(sibling);
-  if (known !== undefined) return known;
-  const text = httpDate(modifiedMs(sibling));
-  modifiedTexts.set(sibling, text);
-  return text;
+/** The ETag of one version; that of a hot key is asked for again and again. */
+function versionTag(sibling: Sibling, hash: KeyedHash): string {
+  const known = tagged.get(sibling);
+  if (known !== undefined && known.hash === hash) return known.etag;
+  const etag = etagOf([sibling], hash);
+  tagged.set(sibling, { hash, etag });
+  return etag;
 }
 
 /** What describes a version, whether its bytes are sent along or not. */
 export function addVersion(headers: HeaderFields, sibling: Sibling, setting: Setting): Validators {
-  const shown = { etag: etagOf([sibling], setting.hash), modifiedMs: modifiedMs(sibling) };
+  const shown = { etag: versionTag(sibling, setting.hash), modifiedMs: modifiedMs(sibling) };
   headers["ETag"] = shown.etag;
-  headers["Last-Modified"] = lastModified(sibling);
+  headers["Last-Modified"] = httpDate(shown.modifiedMs);
   if (sibling.expiresAt !== 0) {
     const age = Math.max(0, Math.floor((setting.now - shown.modifiedMs) / 1000));
     const left = Math.max(0, Math.floor((sibling.expiresAt - setting.now) / 1000));

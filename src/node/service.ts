@@ -261,17 +261,16 @@ export class Service {
     const { key } = body;
     const { now } = this;
     const route = writeCandidates(this.#host.knowledge, { id: this.id, body });
-    const before = this.keeper.hold(key).entry;
-    const liveBefore = liveSiblings(before, now).length;
     const content = contentFromList(body.content);
     const { op, ttlMs, covers, isRetry } = body;
     const request = { key, op, content, ttlMs, covers, isRetry, hintFor: route.hintFor };
     const minted = this.keeper.mint(request, now);
-    const refusal = this.#tooMany(before, minted);
+    const refusal = this.#tooMany(minted);
     if (refusal !== null) return respond(refusal);
     this.keeper.keepMinted(key, route.hintFor, minted);
     if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
     const { returnBody } = rulesFromList(body.rules);
+    const created = liveSiblings(minted.before, now).length === 0;
     const finish = (outcome: PutOutcome): void => {
       if (!outcome.ok) {
         const { code, detail, required, achieved } = outcome.failure;
@@ -280,7 +279,7 @@ export class Service {
       }
       const tally = tallyToList(outcome.tally);
       const told = toldOf(minted, returnBody, now);
-      respond({ kind: "coordinated", created: liveBefore === 0, ...told, tally });
+      respond({ kind: "coordinated", created, ...told, tally });
     };
     this.#replicate(body, minted, { finish, route, deadline });
   }
@@ -336,8 +335,8 @@ export class Service {
     });
   }
 
-  #tooMany(before: Entry, minted: Minted): Reply | null {
-    const { siblings } = minted.entry;
+  #tooMany({ before, entry }: Minted): Reply | null {
+    const { siblings } = entry;
     if (siblings.length <= before.siblings.length) return null;
     if (siblings.length > SIBLINGS_COUNT_DEFAULT) {
       const count = before.siblings.length;

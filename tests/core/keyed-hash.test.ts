@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import siphash from "siphash";
 import { describe, expect, it } from "vitest";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 
@@ -44,6 +45,15 @@ describe("KeyedHash", () => {
         expect(hash.hex(text)).toBe(hex);
         const low53 = BigInt(`0x${hex}`) & (2n ** 53n - 1n);
         expect(BigInt(hash.digest(text))).toBe(low53);
+      }),
+    );
+  });
+
+  it("is what the library says, for any bytes", () => {
+    const key = new Uint32Array(counting(16).buffer);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
+        expect(hash.hex(bytes)).toBe(siphash.hash_hex(key, bytes));
       }),
     );
   });
