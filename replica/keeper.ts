@@ -17,6 +17,7 @@ import {
   type Entry,
   emptyEntry,
   isLive,
+  keptDigestOf,
   merge,
   noteAliases,
   type Sibling,
@@ -141,8 +142,8 @@ export class Keeper {
     const own = this.#readSlot(key, "", decodeKept);
     const { entry, isUnknown } = this.#withHints(key, own);
     const bytes = entry === own.entry ? own.bytes : null;
-    const known = bytes === null ? undefined : this.store.summary(key)?.digest;
-    return { entry, bytes, isUnknown, digest: known ?? this.#digest(entry) };
+    const digest = entry === emptyEntry ? 0 : keptDigestOf(entry, this.#hash);
+    return { entry, bytes, isUnknown, digest };
   }
 
   /** The replica's own record of the key, hints left aside. */
