@@ -48,6 +48,8 @@ export class Knowledge {
   #ring: Ring;
   #stamp: number;
   #namespaces: ReadonlyMap<string, NamespaceSettings>;
+  /** By pair of replicas, until the document changes: it takes a walk over all lists to find. */
+  readonly #sharedTrees = new Map<string, readonly TreeName[]>();
 
   constructor(parts: KnowledgeParts) {
     this.hash = parts.hash;
@@ -87,6 +89,7 @@ export class Knowledge {
     this.#document = merged;
     this.#stamp = stamp;
     this.#namespaces = settingsIn(merged);
+    this.#sharedTrees.clear();
     return true;
   }
 
@@ -102,6 +105,13 @@ export class Knowledge {
 
   /** The trees of which both replicas are primaries, and so must hold the same. */
   sharedTrees(a: ReplicaId, b: ReplicaId): readonly TreeName[] {
+    const pair = `${a}\0${b}`;
+    const trees = this.#sharedTrees.get(pair) ?? this.#findSharedTrees(a, b);
+    this.#sharedTrees.set(pair, trees);
+    return trees;
+  }
+
+  #findSharedTrees(a: ReplicaId, b: ReplicaId): readonly TreeName[] {
     const settings = [this.defaults, ...this.#namespaces.values()];
     const sizes = new Set(settings.map(({ n }) => n));
     const trees: TreeName[] = [];
