@@ -44,7 +44,8 @@ export interface ExchangeSide {
   keysIn(tree: TreeName, leaves: ReadonlySet<number>): readonly (readonly [StoreKey, Digest])[];
   digest(key: StoreKey): Digest | null;
   entryBytes(key: StoreKey): Uint8Array | null;
-  absorb(key: StoreKey, entry: Uint8Array, now: Millis): void;
+  /** False when the replica takes nothing in: its disk is full or failed. */
+  absorb(key: StoreKey, entry: Uint8Array, now: Millis): boolean;
 }
 
 export interface ExchangeResult {
@@ -206,7 +207,7 @@ export class Exchange {
       const digest = this.#fetching.get(key);
       if (digest === undefined) continue;
       this.#fetching.delete(key);
-      this.#plan.side.absorb(key, bytes, now);
+      if (!this.#plan.side.absorb(key, bytes, now)) return this.#finish(false);
       this.#result.keysReceived++;
       this.#result.byteCount += bytes.length;
       if (this.#plan.side.digest(key) !== digest) this.#toSend.push(key);

@@ -79,9 +79,25 @@ function joinRetries(a: readonly Retry[], b: readonly Retry[]): readonly Retry[]
   return joined.sort((x, y) => compareDots(x.dot, y.dot));
 }
 
+/**
+ * Notes of an actor's older mintings are forgotten: by then no second copy of such a write is on
+ * its way any more. It depends on nothing but context and notes and forgets more as the context
+ * grows, so that replicas agree on it and merging stays a join.
+ */
+export const RETRIES_BEHIND_MAX = 128;
+
+function recentRetries(context: CausalContext, retries: readonly Retry[]): readonly Retry[] {
+  if (retries.length === 0) return retries;
+  const isRecent = ({ dot }: Retry): boolean =>
+    dot.counter + RETRIES_BEHIND_MAX > context.latest(dot.actor);
+  return retries.every(isRecent) ? retries : retries.filter(isRecent);
+}
+
 /** Drops siblings whose operation is covered under another of its dots. */
-function settleRetries(entry: Entry): Entry {
-  if (entry.retries.length === 0) return entry;
+function settleRetries(unbounded: Entry): Entry {
+  const retries = recentRetries(unbounded.context, unbounded.retries);
+  const entry = retries === unbounded.retries ? unbounded : { ...unbounded, retries };
+  if (retries.length === 0) return entry;
   const coveredOps = new Set<OpId>();
   for (const { op, dot } of entry.retries) {
     if (entry.context.covers(dot) && !hasDot(entry.siblings, dot)) coveredOps.add(op);

@@ -26,12 +26,13 @@ type Fields = Readonly<Record<string, FieldKind>>;
 
 /**
  * Requests. `store` with `ack`: 0 answers when received, 1 when durable, 2 both times.
+ * `read` with `durably`: answers when what it tells of is on stable storage.
  * `coordinate` carries the write and the numbers to reach; its quorum is a list because the rules
  * are all numbers and flags (see `rulesToList`).
  */
 const REQUESTS = {
   ping: {},
-  read: { key: "text", digestOnly: "flag" },
+  read: { key: "text", digestOnly: "flag", durably: "flag" },
   store: { key: "text", entry: "bytes", hintFor: "text", ack: "count" },
   coordinate: {
     key: "text",

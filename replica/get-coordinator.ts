@@ -14,7 +14,7 @@
 import { assert } from "../core/assert.ts";
 import type { CausalContext } from "../core/causal-context.ts";
 import { CodecError } from "../core/codec.ts";
-import { type Entry, emptyEntry, keptDigestOf, merge } from "../core/entry.ts";
+import { type Entry, emptyEntry, isLive, keptDigestOf, merge } from "../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../core/entry-codec.ts";
 import type { Failure } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
@@ -37,8 +37,8 @@ export interface GetPlan {
   /** For `local_quorum`: the zone whose replicas count. */
   readonly onlyZone: string | null;
   readonly session: CausalContext | null;
-  /** A context this old may name writes that were collected since; they count as reached. */
-  readonly sessionMayBeCollected: boolean;
+  /** Whether the candidates are all members that there are. */
+  readonly isEveryone: boolean;
   readonly hedgeMs: number;
   readonly hash: KeyedHash;
 }
@@ -68,6 +68,8 @@ export class GetCoordinator implements Coordinator {
   #isHedged = false;
   #isFinished = false;
   #isRepaired = false;
+  /** Everybody is asked a second time, because the session's writes are nowhere. */
+  #isSecondLook = false;
   /** Of a strict read that found replicas apart. */
   #writeBack: WriteBack | null = null;
   repairCount = 0;
@@ -240,12 +242,12 @@ export class GetCoordinator implements Coordinator {
   }
 
   #decideSession(quorum: Quorum, now: Millis): void {
-    const { rules, sessionMayBeCollected } = this.#plan;
+    const { rules } = this.#plan;
     if (!this.#reachesSession()) {
       for (const candidate of this.#unasked()) this.#askOne(candidate, false);
       if (this.#outstanding().length > 0) return this.#limitPatience(quorum, now);
-      const wasCollected = sessionMayBeCollected && this.#allPrimariesAnswered();
-      if (!wasCollected) return this.#failSession();
+      if (!this.#isSessionForgotten(now)) return this.#failSession();
+      if (!this.#isSecondLook) return this.#lookAgain();
     }
     if (rules.strict && this.#behind().length > 0) return this.#startWriteBack();
     this.#finish(quorum);
@@ -256,10 +258,24 @@ export class GetCoordinator implements Coordinator {
     return session === null || this.#merged.context.includes(session);
   }
 
-  #allPrimariesAnswered(): boolean {
-    return this.#plan.candidates
-      .filter((candidate) => candidate.isPrimary)
-      .every(({ id }) => this.#answers.get(id)?.state === "answered");
+  /**
+   * Whether what the session names was collected: every member answered and none has it. What is
+   * there instead may be shown if the session has not seen it: a value that the session's writes
+   * replaced would be covered by its context, and such a one is a loss that must not be hidden.
+   */
+  #isSessionForgotten(now: Millis): boolean {
+    const { session, isEveryone, candidates } = this.#plan;
+    const answered = ({ id }: Candidate): boolean => this.#answers.get(id)?.state === "answered";
+    if (session === null || !isEveryone || !candidates.every(answered)) return false;
+    const { siblings } = this.#merged;
+    return !siblings.some((sibling) => isLive(sibling, now) && session.covers(sibling.dot));
+  }
+
+  /** A hint may have gone home between two answers, so that neither told of it. */
+  #lookAgain(): void {
+    this.#isSecondLook = true;
+    this.#answers.clear();
+    for (const candidate of this.#plan.candidates) this.#askOne(candidate, false);
   }
 
   /** Primaries that answered with less than what all of them hold together, or have lost it. */
@@ -327,7 +343,10 @@ export class GetCoordinator implements Coordinator {
 
   #ask(answer: Answer, digestOnly: boolean): void {
     if (!digestOnly) answer.wasAskedForEntry = true;
-    this.#out.ask(answer.candidate.id, { kind: "read", key: this.#plan.key, digestOnly });
+    const { key, rules } = this.#plan;
+    // What a strict read has shown must be there for the next one, whatever crashes in between.
+    const body = { kind: "read", key, digestOnly, durably: rules.strict } as const;
+    this.#out.ask(answer.candidate.id, body);
   }
 
   /** When only replicas that are believed dead are left, they get a short while and no more. */
@@ -340,7 +359,11 @@ export class GetCoordinator implements Coordinator {
 
   #finish(quorum: Quorum): void {
     this.#isFinished = true;
-    const entry = this.#writeBack?.entry ?? this.#merged;
+    const found = this.#writeBack?.entry ?? this.#merged;
+    const { session } = this.#plan;
+    // Contexts only grow, also where what the session named was collected.
+    const context = this.#isSecondLook && session !== null ? found.context.join(session) : null;
+    const entry = context === null ? found : { ...found, context };
     this.#out.finish({ ok: true, entry, tally: quorum.tally() });
     if (this.#outstanding().length === 0) this.#repair();
   }

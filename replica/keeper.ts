@@ -163,8 +163,11 @@ export class Keeper {
    * Joins an entry that a peer sent into the record, or into the hint for `hintFor`. A record that
    * was lost counts as refilled by this, though a write of the replica's own would not do: that one
    * says nothing of what was there before.
+   *
+   * @returns false when the store takes no writes: nothing was joined
    */
-  absorb(key: StoreKey, incoming: Entry, hintFor: ReplicaId | "", now: Millis): void {
+  absorb(key: StoreKey, incoming: Entry, hintFor: ReplicaId | "", now: Millis): boolean {
+    if (this.store.health() !== "writable") return false;
     for (const sibling of incoming.siblings) this.clock.observe(sibling.time, now);
     const slot = this.#readSlot(key, hintFor);
     const tenure = outlived(slot, incoming.context) ? null : slot.tenure;
@@ -172,6 +175,7 @@ export class Keeper {
     // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest.
     if (!sameKnowledge(joined, slot.entry)) this.#writeSlot(key, hintFor, joined, tenure);
     if (hintFor === "" && !incoming.context.isEmpty) this.#lost.delete(key);
+    return true;
   }
 
   /** What the entry would be after the write, and its bytes; nothing is stored yet. */

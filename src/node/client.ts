@@ -80,7 +80,8 @@ export class ClientDesk {
     const { hash, liveness, counters } = knowledge;
     const { hedgeMs } = liveness;
     const { onlyZone } = local;
-    const plan = { key, rules, candidates, onlyZone, session, hedgeMs, hash };
+    const isEveryone = candidates.length === knowledge.ring.memberIds.length;
+    const plan = { key, rules, candidates, onlyZone, session, isEveryone, hedgeMs, hash };
     const counted = (out: Outbox<GetOutcome>): Outbox<GetOutcome> => ({
       ask: (to, body) => {
         if (body.kind === "store") counters.readRepairs++;
@@ -91,7 +92,7 @@ export class ClientDesk {
     this.#host.run<GetOutcome>(
       {
         timeoutMs: rules.timeoutMs,
-        make: (out) => new GetCoordinator({ ...plan, sessionMayBeCollected: false }, counted(out)),
+        make: (out) => new GetCoordinator(plan, counted(out)),
         finish: read.finish,
         again: read.again,
       },

@@ -90,7 +90,7 @@ export class Service {
   ) {
     this.id = id;
     this.keeper = parts.keeper;
-    this.side = exchangeSide(parts.keeper, parts.forest);
+    this.side = exchangeSide(parts, host);
     this.#host = host;
   }
 
@@ -106,7 +106,7 @@ export class Service {
       case "ping":
         return respond({ kind: "pong" });
       case "read":
-        return respond(this.#read(body));
+        return this.#read(body, respond);
       case "store":
         return this.#store(body, respond, now);
       case "deliver":
@@ -141,7 +141,13 @@ export class Service {
     }
   }
 
-  #read({ key, digestOnly }: RequestOf<"read">): Reply {
+  #read(body: RequestOf<"read">, respond: Respond): void {
+    const held = this.#held(body);
+    if (!body.durably) return respond(held);
+    this.#host.whenDurable((ok) => respond(ok ? held : refused("insufficient-storage")));
+  }
+
+  #held({ key, digestOnly }: RequestOf<"read">): Reply {
     if (this.background?.absence?.isBehind === true) return UNKNOWN;
     if (digestOnly) {
       const digest = this.keeper.digest(key);
@@ -191,6 +197,7 @@ export class Service {
   #collect(keys: readonly unknown[], respond: Respond): void {
     if (this.keeper.store.health() === "writable") {
       for (const [key, digest] of keysWithDigests(keys)) this.keeper.collect(key, digest);
+      this.#host.whenDurable(() => {});
     }
     respond({ kind: "collected" });
   }
@@ -222,7 +229,11 @@ export class Service {
       if (!outcome.ok) return respond(failed(outcome.failure.code, outcome.failure.detail, null));
       // Nobody waits any more, and no version was minted: the write may as well not happen.
       if (this.now >= deadline) return;
-      this.keeper.absorb(body.key, outcome.entry, "", this.now);
+      // The disk may have failed, or filled up, while the quorum was read.
+      const { hintFor } = writeCandidates(this.#host.knowledge, { id: this.id, body });
+      if (!this.keeper.absorb(body.key, outcome.entry, hintFor, this.now)) {
+        return respond(refused("insufficient-storage"));
+      }
       const broken = this.#brokenPrecondition(body);
       if (broken !== null) return respond(failed("precondition-failed", broken, null));
       this.#mint(body, respond, deadline);
@@ -306,8 +317,8 @@ export class Service {
           const { self, primaries, fallbacks, need } = to.route;
           const keepHint = (target: ReplicaId): void => {
             if (target === this.id) return;
-            knowledge.counters.hintsStored++;
-            this.keeper.absorb(body.key, minted.entry, target, this.now);
+            const isKept = this.keeper.absorb(body.key, minted.entry, target, this.now);
+            if (isKept) knowledge.counters.hintsStored++;
           };
           coordinator = new PutCoordinator(
             {
@@ -392,13 +403,20 @@ function keysWithDigests(list: readonly unknown[]): readonly (readonly [string, 
   return pairs;
 }
 
-function exchangeSide(keeper: Keeper, forest: MerkleForest): ExchangeSide {
+function exchangeSide(
+  { keeper, forest }: { readonly keeper: Keeper; readonly forest: MerkleForest },
+  host: ServiceHost,
+): ExchangeSide {
   return {
     forest,
     keysIn: (tree, leaves) => keeper.keysIn(tree, leaves),
     digest: (key) => keeper.digest(key),
     entryBytes: (key) => keeper.own(key).bytes,
-    absorb: (key, bytes, now) => keeper.absorb(key, decodeEntry(bytes).entry, "", now),
+    absorb: (key, bytes, now) => {
+      // Nobody waits for it, but what was refilled is not to sit in memory until the next write.
+      host.whenDurable(() => {});
+      return keeper.absorb(key, decodeEntry(bytes).entry, "", now);
+    },
   };
 }
 

@@ -19,7 +19,7 @@ const key = "demo\0é😀\0";
 /** The compiler sees to it that no kind of request is left out. */
 const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
   ping: { kind: "ping" },
-  read: { kind: "read", key, digestOnly: true },
+  read: { kind: "read", key, digestOnly: true, durably: false },
   store: { kind: "store", key, entry: bytes, hintFor: "", ack: 2 },
   coordinate: {
     kind: "coordinate",

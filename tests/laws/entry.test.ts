@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CausalContext, type Dot } from "../../core/causal-context.ts";
 import {
+  applyMint,
   contextShowing,
   digestOf,
   type Entry,
@@ -12,6 +13,7 @@ import {
   merge,
   newestFirst,
   noteAliases,
+  RETRIES_BEHIND_MAX,
   type Retry,
   type Sibling,
   sameKnowledge,
@@ -144,6 +146,22 @@ describe("notes of an operation's further dots", () => {
       }),
       runsOf(2000),
     );
+  });
+});
+
+describe("notes of retries", () => {
+  it("are bounded: those of writes long ago go, the same ones on every replica", () => {
+    const dotAt = (counter: number) => ({ actor: "AAAAAAAA", counter });
+    let entry = emptyEntry;
+    const along: Entry[] = [];
+    for (let counter = 1; counter <= 3 * RETRIES_BEHIND_MAX; counter++) {
+      const from = { dot: dotAt(counter), time: counter, op: `op${counter}`, expiresAt: 0 };
+      const sibling = { ...from, content: null };
+      entry = applyMint(entry, { sibling, covers: entry.context, isRetry: true });
+      along.push(entry);
+    }
+    expect(entry.retries.map(({ dot }) => dot.counter)).toHaveLength(RETRIES_BEHIND_MAX);
+    for (const older of along) expect(sameKnowledge(merge(older, entry), entry)).toBe(true);
   });
 });
 

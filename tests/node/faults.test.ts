@@ -4,7 +4,7 @@ import { faultFromList, faultToList } from "../../src/node/faults.ts";
 import { KEY } from "../replica/probe.ts";
 import { Bench, repliesIn, START } from "./bench.ts";
 
-const read = { kind: "read", key: KEY, digestOnly: false } as const;
+const read = { kind: "read", key: KEY, digestOnly: false, durably: false } as const;
 const faultOf = (kind: FaultKind, more: Partial<Fault> = {}): Fault => {
   return { kind, delayMs: 0, sharePerMille: 0, until: START + 60_000, ...more };
 };

@@ -2,8 +2,9 @@ import { describe, expect, it } from "vitest";
 import { encodeEntry } from "../../core/entry-codec.ts";
 import { KEY, written } from "../replica/probe.ts";
 import { Bench, repliesIn } from "./bench.ts";
+import { conditionalWrite } from "./writes.ts";
 
-const read = { kind: "read", key: KEY, digestOnly: false } as const;
+const read = { kind: "read", key: KEY, digestOnly: false, durably: false } as const;
 
 describe("a request whose caller waits no more", () => {
   it("costs nothing: it is neither answered nor carried out", () => {
@@ -49,20 +50,3 @@ describe("a request whose caller waits no more", () => {
     }
   });
 });
-
-const conditionalWrite = {
-  kind: "coordinate",
-  key: KEY,
-  op: "op-1",
-  isRetry: false,
-  content: [],
-  ttlMs: 0,
-  covers: null,
-  ifMatch: [],
-  ifNoneMatch: ["*"],
-  rules: [
-    [3, 2, 2, 0, 0, 2, 0, 2000],
-    [true, true, false, false, false, false],
-  ],
-  zone: "a",
-} as const;

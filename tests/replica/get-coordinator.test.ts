@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { CausalContext } from "../../core/causal-context.ts";
+import { emptyEntry } from "../../core/entry.ts";
 import { SUSPECT_PATIENCE_MS } from "../../replica/coordination.ts";
 import type { GetCoordinator, GetPlan } from "../../replica/get-coordinator.ts";
-import { candidates, digest, held, nothing, refused, START, unknown } from "./probe.ts";
+import { candidates, digest, held, nothing, refused, START, unknown, written } from "./probe.ts";
 import { beside, HEDGE, next, old, outcome, read, tallyOf } from "./reading.ts";
 
 describe("whom a read asks", () => {
@@ -298,12 +299,47 @@ describe("a session read", () => {
     expect(outcome(other.probe)).toBe("context-not-reached");
   });
 
-  it("is content with all primaries, when what it names may have been collected since", () => {
-    const list = candidates("r1 r2");
-    const more = { candidates: list, sessionMayBeCollected: true };
-    const { probe, coordinator } = session(next.context, more);
-    coordinator.reply("r1", nothing, START);
-    coordinator.reply("r2", nothing, START);
-    expect(outcome(probe)).toEqual([]);
+  describe("of what no member has any more", () => {
+    const forgotten = (reply: ReturnType<typeof held>, more: Partial<GetPlan> = {}) => {
+      const list = candidates("r1 r2");
+      const { probe, coordinator } = session(next.context, { candidates: list, ...more });
+      coordinator.reply("r1", nothing, START);
+      coordinator.reply("r2", reply, START);
+      return { probe, coordinator };
+    };
+
+    it("looks twice, then says that nothing is there, and forgets no context", () => {
+      const { probe, coordinator } = forgotten(nothing);
+      expect(outcome(probe)).toBeUndefined();
+      coordinator.reply("r1", nothing, START);
+      coordinator.reply("r2", nothing, START);
+      expect(outcome(probe)).toEqual([]);
+      const entry = probe.result?.ok === true ? probe.result.entry : emptyEntry;
+      expect(entry.context.includes(next.context)).toBe(true);
+    });
+
+    it("finds at the second look what went home between two answers", () => {
+      const { probe, coordinator } = forgotten(nothing);
+      coordinator.reply("r1", held(next), START);
+      expect(outcome(probe)).toEqual(["next"]);
+    });
+
+    it("shows a key that was made anew since", () => {
+      const anew = written("anew");
+      const { probe, coordinator } = forgotten(held(anew));
+      coordinator.reply("r1", nothing, START);
+      coordinator.reply("r2", held(anew), START);
+      expect(outcome(probe)).toEqual(["anew"]);
+    });
+
+    it("never shows what the session had seen replaced", () => {
+      const { probe } = forgotten(held(old));
+      expect(outcome(probe)).toBe("context-not-reached");
+    });
+
+    it("does not conclude it from some of the members", () => {
+      const { probe } = forgotten(nothing, { isEveryone: false });
+      expect(outcome(probe)).toBe("context-not-reached");
+    });
   });
 });

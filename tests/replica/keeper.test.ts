@@ -20,7 +20,7 @@ function put(keeper: Keeper, changes: Partial<MintRequest> = {}, now = START): M
 }
 
 const learn = (keeper: Keeper, entry: Entry, hintFor = "", now = START): void =>
-  keeper.absorb(KEY, sent(entry), hintFor, now);
+  void keeper.absorb(KEY, sent(entry), hintFor, now);
 const held = (keeper: Keeper): Entry => keeper.hold(KEY).entry;
 const ops = (keeper: Keeper): readonly string[] => held(keeper).siblings.map(({ op }) => op);
 const dotOf = ({ sibling }: Minted): string => `${sibling.dot.actor}.${sibling.dot.counter}`;

@@ -19,7 +19,7 @@ export function read(options: Options, changes: Partial<GetPlan> = {}) {
       candidates: candidates("r1 r2 r3 f4 f5"),
       onlyZone: null,
       session: null,
-      sessionMayBeCollected: false,
+      isEveryone: true,
       hedgeMs: HEDGE,
       hash,
       ...changes,

@@ -14,6 +14,7 @@ import { ReplicaObject } from "../../worker/replica-object.ts";
 import { ask, env, stubOf } from "./support.ts";
 
 const base = "http://localhost";
+const READ = { kind: "read", durably: false } as const;
 
 /** An entry with one live value: nothing of it is ever due. */
 function anEntry(): Uint8Array {
@@ -52,7 +53,7 @@ const refusal = (id: string, bytes: Uint8Array, as = id): Promise<string> =>
 describe("a replica's RPC", () => {
   it("answers a request with the reply to it", async () => {
     expect(await ask("r1", { kind: "ping" })).toEqual({ kind: "pong" });
-    const held = await ask("r1", { kind: "read", key: "test\0nothing", digestOnly: false });
+    const held = await ask("r1", { ...READ, key: "test\0nothing", digestOnly: false });
     expect(held).toMatchObject({ kind: "held", digest: 0, entry: null });
   });
 
@@ -92,7 +93,7 @@ describe("a replica that is evicted", () => {
       });
     const before = await incarnation();
     await evictDurableObject(stubOf("r2"));
-    const held = await ask("r2", { kind: "read", key: "test\0kept", digestOnly: true });
+    const held = await ask("r2", { ...READ, key: "test\0kept", digestOnly: true });
     expect(held).toMatchObject({ kind: "held", isUnknown: false });
     expect(held).not.toMatchObject({ digest: 0 });
     const { hints } = (await ask("r2", { kind: "inspect", key: "test\0hinted" })) as {
