@@ -10,7 +10,9 @@ import { createApp } from "../src/frontend/app.ts";
 import { type Auth, noTokens, parseTokens } from "../src/frontend/auth.ts";
 import type { Backend } from "../src/frontend/backend.ts";
 import { responseOf } from "../src/frontend/exchange.ts";
+import { render } from "../src/frontend/exposition.ts";
 import { HttpMetrics } from "../src/frontend/metrics.ts";
+import { ringMetrics } from "../src/frontend/node-metrics.ts";
 import { Problem, problemAnswer } from "../src/frontend/problems.ts";
 import type { Knowledge } from "../src/node/knowledge.ts";
 import { Node } from "../src/node/node.ts";
@@ -71,7 +73,7 @@ function backendFor(knowledge: Knowledge, env: Env, ctx: ExecutionContext): Back
       isReachable: (id) => !knowledge.liveness.isSuspect(id),
     }),
     execute: (operation, trace) => driver.execute(operation, trace),
-    metrics: () => `starling_ring_version ${knowledge.ring.document.version}\n`,
+    metrics: () => render(ringMetrics(knowledge)),
   };
 }
 

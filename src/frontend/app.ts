@@ -9,7 +9,7 @@ import type { Backend } from "./backend.ts";
 import { type Answer, type PlainRequest, responseOf } from "./exchange.ts";
 import { splitTarget, type Target } from "./key-path.ts";
 import { HttpMetrics } from "./metrics.ts";
-import { internalProblem, Problem, problemAnswer } from "./problems.ts";
+import { internalProblem, Problem, type ProblemCode, problemAnswer } from "./problems.ts";
 import { type Found, findRoute, isKeyTarget, makeRoutes, type Route } from "./routes.ts";
 
 export interface AppConfig {
@@ -36,6 +36,7 @@ export interface AppEnv {
 const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?$/i;
 /** For metrics: the request came to no route. */
 const NO_PATTERN = "none";
+const SIBLINGS = "Starling-Siblings";
 const nobody: Grant = { role: "read", namespaces: new Set() };
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 
@@ -88,6 +89,7 @@ export function createApp(parts: AppParts): App {
     const startedAt = performance.now();
     let pattern = NO_PATTERN;
     let answer: Out | Answer;
+    let code: ProblemCode | null = null;
     try {
       if (openOnLoopback) refuseStrangeHost(host);
       const target = splitTarget(rawTarget);
@@ -98,11 +100,14 @@ export function createApp(parts: AppParts): App {
     } catch (error) {
       const isWrite = !SAFE_METHODS.has(request.method);
       const problem = error instanceof Problem ? error : internalProblem(error, isWrite);
+      code = problem.code;
       answer = problemAnswer(problem, request.method === "HEAD");
     }
     const seconds = (performance.now() - startedAt) / 1000;
     const { status } = answer;
-    metrics.observe({ method: request.method, route: pattern, status, seconds });
+    const hasSiblings = !(answer instanceof Response) && SIBLINGS in answer.headers;
+    const { method } = request;
+    metrics.observe({ method, route: pattern, status, seconds, code, hasSiblings });
     return answer;
   };
 

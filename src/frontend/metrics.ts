@@ -1,61 +1,110 @@
-/** Counters of the HTTP face in the Prometheus text format. */
-
-const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+/** What the HTTP face counts of the requests that it answered. */
+import { Histogram, type HistogramMetric, type Metric, render } from "./exposition.ts";
 
 /** The rest is one series, or a client could make as many as it can think of methods. */
 const METHODS = new Set(["GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS", "PATCH"]);
+
+/** Operations by route; on a key's own route the method says which. */
+const OPS: Readonly<Record<string, string>> = {
+  "/v1/kv/{namespace}": "list",
+  "/v1/kv/{namespace}:batch": "batch",
+  "/v1/purge": "purge",
+};
+const KEY_ROUTE = "/v1/kv/{namespace}/{key}";
+/** Every way to miss a quorum has its series from the start: 0 is an answer too. */
+const SHORTFALLS = ["quorum-unavailable", "quorum-timeout", "context-not-reached"] as const;
+
+export interface Answered {
+  readonly method: string;
+  /** A pattern, never a path. */
+  readonly route: string;
+  readonly status: number;
+  readonly seconds: number;
+  /** Of the problem that was the answer; null when there was none. */
+  readonly code: string | null;
+  /** The key had more than one value. */
+  readonly hasSiblings: boolean;
+}
 
 interface Series {
   readonly method: string;
   readonly route: string;
   readonly status: number;
-  count: number;
-  sum: number;
-  /** How many were that fast and no faster: one more than there are bounds. */
-  readonly counts: number[];
+  readonly histogram: Histogram;
 }
 
 /** One text is one series, but no text is made for a request: they are counted by their parts. */
 export class HttpMetrics {
   readonly #series = new Map<string, Map<string, Map<number, Series>>>();
+  readonly #shortfalls = new Map<string, number>(SHORTFALLS.map((code) => [code, 0]));
+  #siblingAnswerCount = 0;
 
-  /** One request is over. The route is a pattern, never a key. */
-  observe(of: { method: string; route: string; status: number; seconds: number }): void {
-    const { route, status, seconds } = of;
-    const method = METHODS.has(of.method) ? of.method : "_OTHER";
+  /** One request is over. */
+  observe({ method: asked, route, status, seconds, code, hasSiblings }: Answered): void {
+    const method = METHODS.has(asked) ? asked : "_OTHER";
     const known = this.#series.get(route)?.get(method)?.get(status);
     const series = known ?? this.#add(route, method, status);
-    series.count++;
-    series.sum += seconds;
-    let i = 0;
-    while (seconds > (BUCKETS[i] ?? Infinity)) i++;
-    series.counts[i] = (series.counts[i] ?? 0) + 1;
+    series.histogram.observe(seconds);
+    if (hasSiblings) this.#siblingAnswerCount++;
+    const shortfallCount = code === null ? undefined : this.#shortfalls.get(code);
+    if (code !== null && shortfallCount !== undefined) {
+      this.#shortfalls.set(code, shortfallCount + 1);
+    }
   }
 
   text(): string {
-    const name = "http_server_request_duration_seconds";
-    const lines = [`# HELP ${name} Time to answer a request.`, `# TYPE ${name} histogram`];
-    const outcomes = new Map<string, number>();
-    for (const series of this.#all()) {
-      const { method, route, status, count, sum } = series;
-      const labels =
-        `http_request_method="${method}",http_route="${route}",` +
-        `http_response_status_code="${status}"`;
-      let below = 0;
-      for (const [i, le] of BUCKETS.entries()) {
-        below += series.counts[i] ?? 0;
-        lines.push(`${name}_bucket{${labels},le="${le}"} ${below}`);
-      }
-      lines.push(`${name}_bucket{${labels},le="+Inf"} ${count}`);
-      lines.push(`${name}_sum{${labels}} ${sum}`, `${name}_count{${labels}} ${count}`);
-      const outcome = `op="${method.toLowerCase()}",outcome="${outcomeOf(status)}"`;
-      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + count);
+    return render([this.#durations(), this.#requests(), ...this.#rest()]);
+  }
+
+  #durations(): HistogramMetric {
+    return {
+      name: "http_server_request_duration_seconds",
+      type: "histogram",
+      help: "Time from the request's headers to the answer.",
+      values: [...this.#all()].map(({ method, route, status, histogram }) => {
+        const labels = {
+          http_request_method: method,
+          http_route: route,
+          http_response_status_code: String(status),
+        };
+        return [labels, histogram];
+      }),
+    };
+  }
+
+  #requests(): Metric {
+    const counts = new Map<string, Map<string, number>>();
+    for (const { method, route, status, histogram } of this.#all()) {
+      const outcomes = counts.get(opOf(route, method)) ?? new Map<string, number>();
+      const outcome = outcomeOf(status);
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + histogram.count);
+      counts.set(opOf(route, method), outcomes);
     }
-    const requests = "starling_requests_total";
-    lines.push(`# HELP ${requests} Requests by operation and outcome.`);
-    lines.push(`# TYPE ${requests} counter`);
-    for (const [labels, count] of outcomes) lines.push(`${requests}{${labels}} ${count}`);
-    return `${lines.join("\n")}\n`;
+    return {
+      name: "starling_requests_total",
+      type: "counter",
+      help: "Requests by operation and outcome.",
+      values: [...counts].flatMap(([op, outcomes]) =>
+        [...outcomes].map(([outcome, count]) => [{ op, outcome }, count] as const),
+      ),
+    };
+  }
+
+  #rest(): readonly Metric[] {
+    return [
+      {
+        name: "starling_quorum_shortfalls_total",
+        type: "counter",
+        help: "Requests that too few replicas answered, by the problem's code.",
+        values: [...this.#shortfalls].map(([code, count]) => [{ code }, count]),
+      },
+      {
+        name: "starling_sibling_answers_total",
+        type: "counter",
+        help: "Answers about a key with more than one value.",
+        values: [[{}, this.#siblingAnswerCount]],
+      },
+    ];
   }
 
   *#all(): Iterable<Series> {
@@ -65,14 +114,16 @@ export class HttpMetrics {
   }
 
   #add(route: string, method: string, status: number): Series {
-    const counts = new Array<number>(BUCKETS.length + 1).fill(0);
-    const series: Series = { method, route, status, count: 0, sum: 0, counts };
+    const series: Series = { method, route, status, histogram: new Histogram() };
     const methods = this.#series.get(route) ?? new Map<string, Map<number, Series>>();
     const statuses = methods.get(method) ?? new Map<number, Series>();
     this.#series.set(route, methods.set(method, statuses.set(status, series)));
     return series;
   }
 }
+
+const opOf = (route: string, method: string): string =>
+  route === KEY_ROUTE ? method.toLowerCase() : (OPS[route] ?? "other");
 
 function outcomeOf(status: number): string {
   if (status === 503 || status === 504) return "shortfall";

@@ -1,21 +1,9 @@
-/** What the Node host adds to `/metrics`: its log, its hints, its peers. */
+/** What the Node host adds to `/metrics`: its node, its log, its peers, its process. */
+import { type HistogramMetric, type Metric, one, render } from "../frontend/exposition.ts";
+import { replicaMetrics, ringMetrics } from "../frontend/node-metrics.ts";
 import type { Node } from "../node/node.ts";
 import type { FileLog } from "./log/file-log.ts";
 import type { Transport } from "./transport.ts";
-
-interface Metric {
-  readonly name: string;
-  readonly type: "gauge" | "counter";
-  readonly help: string;
-  readonly values: readonly (readonly [labels: string, value: number])[];
-}
-
-function render({ name, type, help, values }: Metric): string {
-  const lines = values.map(([labels, value]) => `${name}${labels} ${value}`);
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines].join("\n");
-}
-
-const one = (value: number): Metric["values"] => [["", value]];
 
 const peerMetrics = (transport: Transport): readonly Metric[] => [
   {
@@ -38,65 +26,91 @@ const peerMetrics = (transport: Transport): readonly Metric[] => [
   },
 ];
 
+function logMetrics(fileLog: FileLog): readonly (Metric | HistogramMetric)[] {
+  const log = fileLog.metrics();
+  return [
+    {
+      name: "starling_log_bytes",
+      type: "gauge",
+      help: "Bytes of the log's segments, garbage included.",
+      values: one(log.byteCount),
+    },
+    {
+      name: "starling_log_live_bytes",
+      type: "gauge",
+      help: "Bytes of the log that are still needed.",
+      values: one(log.liveByteCount),
+    },
+    {
+      name: "starling_log_segments",
+      type: "gauge",
+      help: "Files of the log.",
+      values: one(log.segmentsCount),
+    },
+    {
+      name: "starling_log_written_bytes_total",
+      type: "counter",
+      help: "Bytes written to the log, compaction included.",
+      values: one(log.writtenByteCount),
+    },
+    {
+      name: "starling_log_compactions_total",
+      type: "counter",
+      help: "Segments that were rewritten without their garbage.",
+      values: one(log.compactionsCount),
+    },
+    {
+      name: "starling_log_corrupt_records_total",
+      type: "counter",
+      help: "Records found rotten when they were read.",
+      values: one(log.corruptReadsCount),
+    },
+    {
+      name: "starling_log_fsync_seconds",
+      type: "histogram",
+      help: "Time of one fdatasync of the log.",
+      values: [[{}, log.fsyncs]],
+    },
+  ];
+}
+
+function processMetrics(): readonly Metric[] {
+  const { user, system } = process.cpuUsage();
+  return [
+    {
+      name: "process_cpu_seconds_total",
+      type: "counter",
+      help: "User and system time of the process.",
+      values: one((user + system) / 1e6),
+    },
+    {
+      name: "process_resident_memory_bytes",
+      type: "gauge",
+      help: "Resident memory of the process.",
+      values: one(process.memoryUsage.rss()),
+    },
+    {
+      name: "process_start_time_seconds",
+      type: "gauge",
+      help: "When the process started, since 1970.",
+      values: one((Date.now() - process.uptime() * 1000) / 1000),
+    },
+  ];
+}
+
+/** The host's part of `/metrics`, in the Prometheus text format. */
 export function nodeMetrics(parts: {
   readonly node: Node;
   readonly fileLog: FileLog;
   readonly transport: Transport;
 }): string {
-  const { node, transport } = parts;
-  const { knowledge, service } = node;
-  const suspects = knowledge.ring.memberIds.filter((id) => knowledge.liveness.isSuspect(id));
-  const store = service?.keeper.store;
-  const stats = store?.stats() ?? { keyCount: 0, byteCount: 0 };
-  const hints = [...(store?.hintCounts() ?? [])];
-  const exchanges = service?.background?.exchanges;
-  const metrics: Metric[] = [
-    {
-      name: "starling_ring_version",
-      type: "gauge",
-      help: "Version of the ring document.",
-      values: one(knowledge.ring.document.version),
-    },
-    {
-      name: "starling_members_unreachable",
-      type: "gauge",
-      help: "Members that this node suspects.",
-      values: one(suspects.length),
-    },
-    { name: "starling_keys", type: "gauge", help: "Keys held.", values: one(stats.keyCount) },
-    {
-      name: "starling_stored_bytes",
-      type: "gauge",
-      help: "Bytes of the records held.",
-      values: one(stats.byteCount),
-    },
-    {
-      name: "starling_hints",
-      type: "gauge",
-      help: "Hints held for another replica.",
-      values: hints.map(([target, count]) => [`{target="${target}"}`, count]),
-    },
-    {
-      name: "starling_hints_delivered_total",
-      type: "counter",
-      help: "Hints brought home.",
-      values: one(node.knowledge.counters.hintsDelivered),
-    },
-    {
-      name: "starling_antientropy_keys_total",
-      type: "counter",
-      help: "Keys that exchanges moved.",
-      values: [
-        ['{direction="sent"}', exchanges?.keysSent ?? 0],
-        ['{direction="received"}', exchanges?.keysReceived ?? 0],
-      ],
-    },
-    {
-      name: "starling_antientropy_bytes_total",
-      type: "counter",
-      help: "Bytes of entries that exchanges moved.",
-      values: one(exchanges?.byteCount ?? 0),
-    },
-  ];
-  return `${[...metrics, ...peerMetrics(transport)].map(render).join("\n")}\n`;
+  const { knowledge, service } = parts.node;
+  const now = Date.now();
+  return render([
+    ...ringMetrics(knowledge),
+    ...(service === null ? [] : replicaMetrics({ service, knowledge, now })),
+    ...peerMetrics(parts.transport),
+    ...logMetrics(parts.fileLog),
+    ...processMetrics(),
+  ]);
 }

@@ -14,6 +14,8 @@ export class Exchanges {
   readonly #busy = new Set<ReplicaId>();
   /** When an exchange with a peer last went through to its end. */
   readonly lastAt = new Map<ReplicaId, Millis>();
+  /** Exchanges that went through to their end. */
+  completeCount = 0;
   keysSent = 0;
   keysReceived = 0;
   byteCount = 0;
@@ -76,7 +78,10 @@ export class Exchanges {
         make: (out) => new Exchange({ peer, trees, side, limits: exchangeLimits }, out),
         finish: (result, at) => {
           this.#busy.delete(peer);
-          if (result.isComplete) this.lastAt.set(peer, at);
+          if (result.isComplete) {
+            this.lastAt.set(peer, at);
+            this.completeCount++;
+          }
           this.keysSent += result.keysSent;
           this.keysReceived += result.keysReceived;
           this.byteCount += result.byteCount;

@@ -47,6 +47,7 @@ export interface BackgroundWork {
   readonly handoff: { start(now: Millis, done: (deliveredCount: number) => void): void };
   readonly exchanges: {
     readonly lastAt: ReadonlyMap<ReplicaId, Millis>;
+    readonly completeCount: number;
     readonly keysSent: number;
     readonly keysReceived: number;
     readonly byteCount: number;

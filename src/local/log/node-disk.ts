@@ -21,6 +21,7 @@ import {
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { DiskFailure, type DiskStep, type LogDisk } from "../../../replica/log-disk.ts";
+import { Histogram } from "../../frontend/exposition.ts";
 
 /** Open files are kept for reading; beyond so many the one that was opened first is closed. */
 const OPEN_FILES_COUNT_MAX = 512;
@@ -46,12 +47,17 @@ const failAs =
 
 export interface DiskMetrics {
   fsyncCount: number;
-  fsyncSeconds: number;
+  /** How long each took. */
+  readonly fsyncs: Histogram;
   writtenByteCount: number;
 }
 
 export class NodeDisk implements LogDisk {
-  readonly metrics: DiskMetrics = { fsyncCount: 0, fsyncSeconds: 0, writtenByteCount: 0 };
+  readonly metrics: DiskMetrics = {
+    fsyncCount: 0,
+    fsyncs: new Histogram(),
+    writtenByteCount: 0,
+  };
   readonly #dir: string;
   readonly #flags: string;
   readonly #files = new Map<string, number>();
@@ -211,7 +217,7 @@ export class NodeDisk implements LogDisk {
 
   #countSync(start: number): void {
     this.metrics.fsyncCount++;
-    this.metrics.fsyncSeconds += (performance.now() - start) / 1000;
+    this.metrics.fsyncs.observe((performance.now() - start) / 1000);
   }
 }
 

@@ -1,0 +1,155 @@
+/** What a node knows of itself and of the ring, as metrics: the same on every host. */
+import { StoreCorruption } from "../../core/store.ts";
+import type { Millis } from "../../core/time.ts";
+import { oldestHintAt } from "../node/hint-age.ts";
+import type { Knowledge } from "../node/knowledge.ts";
+import type { Service } from "../node/service.ts";
+import { type Metric, one, type Sample } from "./exposition.ts";
+
+/** Of the ring as this node sees it, and what it did for others' requests. */
+export function ringMetrics({ ring, liveness, counters }: Knowledge): readonly Metric[] {
+  const { memberIds } = ring;
+  return [
+    {
+      name: "starling_ring_version",
+      type: "gauge",
+      help: "Version of the ring document that this node works by.",
+      values: one(ring.document.version),
+    },
+    {
+      name: "starling_members",
+      type: "gauge",
+      help: "Members of the ring.",
+      values: one(memberIds.length),
+    },
+    {
+      name: "starling_members_unreachable",
+      type: "gauge",
+      help: "Members that this node suspects.",
+      values: one(memberIds.filter((id) => liveness.isSuspect(id)).length),
+    },
+    {
+      name: "starling_read_repairs_total",
+      type: "counter",
+      help: "Entries that reads sent to primaries which were behind.",
+      values: one(counters.readRepairs),
+    },
+    {
+      name: "starling_late_requests_total",
+      type: "counter",
+      help: "Requests of peers that were dropped because nobody waited any more.",
+      values: one(counters.lateRequests),
+    },
+  ];
+}
+
+/** Of the replica that the node keeps. */
+export function replicaMetrics(of: {
+  readonly service: Service;
+  readonly knowledge: Knowledge;
+  readonly now: Millis;
+}): readonly Metric[] {
+  const { store } = of.service.keeper;
+  const { keyCount, byteCount } = store.stats();
+  return [
+    { name: "starling_keys", type: "gauge", help: "Keys held as an owner.", values: one(keyCount) },
+    {
+      name: "starling_stored_bytes",
+      type: "gauge",
+      help: "Bytes of the records held as an owner.",
+      values: one(byteCount),
+    },
+    {
+      name: "starling_store_writable",
+      type: "gauge",
+      help: "1 while the replica takes writes; 0 when its disk is full or failed.",
+      values: one(store.health() === "writable" ? 1 : 0),
+    },
+    ...hintMetrics(of),
+    ...exchangeMetrics(of.service),
+  ];
+}
+
+type HintParts = Parameters<typeof replicaMetrics>[0];
+
+function hintMetrics({ service, knowledge, now }: HintParts): readonly Metric[] {
+  const { store } = service.keeper;
+  const { hintsStored, hintsDelivered, hintsRetired } = knowledge.counters;
+  return [
+    {
+      name: "starling_hints",
+      type: "gauge",
+      help: "Hints held for another replica.",
+      values: [...store.hintCounts()].map(([target, count]): Sample => [{ target }, count]),
+    },
+    {
+      name: "starling_hints_oldest_age_seconds",
+      type: "gauge",
+      help: "Age of the oldest hint held; 0 without any.",
+      values: one(hintAgeSeconds(service, now)),
+    },
+    {
+      name: "starling_hints_stored_total",
+      type: "counter",
+      help: "Hints taken in.",
+      values: one(hintsStored),
+    },
+    {
+      name: "starling_hints_delivered_total",
+      type: "counter",
+      help: "Hints brought home.",
+      values: one(hintsDelivered),
+    },
+    {
+      name: "starling_hints_retired_total",
+      type: "counter",
+      help: "Hints given to the other primaries because their owner stayed away.",
+      values: one(hintsRetired),
+    },
+  ];
+}
+
+function hintAgeSeconds({ keeper }: Service, now: Millis): number {
+  try {
+    const at = oldestHintAt(keeper.store);
+    return at === null ? 0 : Math.max(0, now - at) / 1000;
+  } catch (error) {
+    // A rotten record must not take the other metrics with it; the log counts it.
+    if (error instanceof StoreCorruption) return 0;
+    throw error;
+  }
+}
+
+function exchangeMetrics({ background }: Service): readonly Metric[] {
+  if (background === null) return [];
+  const { lastAt, completeCount, keysSent, keysReceived, byteCount } = background.exchanges;
+  return [
+    {
+      name: "starling_antientropy_exchanges_total",
+      type: "counter",
+      help: "Exchanges that this replica began and that went through.",
+      values: one(completeCount),
+    },
+    {
+      name: "starling_antientropy_keys_total",
+      type: "counter",
+      help: "Keys that exchanges moved.",
+      values: [
+        [{ direction: "sent" }, keysSent],
+        [{ direction: "received" }, keysReceived],
+      ],
+    },
+    {
+      name: "starling_antientropy_bytes_total",
+      type: "counter",
+      help: "Bytes of entries that exchanges moved, both ways.",
+      values: one(byteCount),
+    },
+    {
+      name: "starling_antientropy_last_exchange_timestamp_seconds",
+      type: "gauge",
+      help: "When an exchange with a peer last went through, since 1970.",
+      values: [...lastAt].map(([peer, at]): Sample => [{ peer }, at / 1000]),
+    },
+  ];
+}
