@@ -42,11 +42,14 @@ function wordAt(bytes: Uint8Array, at: number, end: number): number {
  */
 export function sipHash(key: Int32Array, bytes: Uint8Array, length: number): void {
   assert(key.length === 4 && length <= bytes.length, "a key of 128 bits, and bytes to hash");
-  const [k0l, k0h, k1l, k1h] = key as unknown as [number, number, number, number];
-  let [al, ah] = [k0l ^ 0x70736575, k0h ^ 0x736f6d65];
-  let [bl, bh] = [k1l ^ 0x6e646f6d, k1h ^ 0x646f7261];
-  let [cl, ch] = [k0l ^ 0x6e657261, k0h ^ 0x6c796765];
-  let [dl, dh] = [k1l ^ 0x79746573, k1h ^ 0x74656462];
+  let al = (key[0] as number) ^ 0x70736575;
+  let ah = (key[1] as number) ^ 0x736f6d65;
+  let bl = (key[2] as number) ^ 0x6e646f6d;
+  let bh = (key[3] as number) ^ 0x646f7261;
+  let cl = (key[0] as number) ^ 0x6e657261;
+  let ch = (key[1] as number) ^ 0x6c796765;
+  let dl = (key[2] as number) ^ 0x79746573;
+  let dh = (key[3] as number) ^ 0x74656462;
   const blockCount = length >>> 3;
   for (let block = 0; block <= blockCount + 1; block++) {
     const isEnd = block > blockCount;
@@ -64,32 +67,36 @@ export function sipHash(key: Int32Array, bytes: Uint8Array, length: number): voi
     dl ^= low;
     dh ^= high;
     for (let round = isEnd ? 4 : 2; round > 0; round--) {
-      let sum = (al >>> 0) + (bl >>> 0);
-      ah = (ah + bh + (sum > 0xffffffff ? 1 : 0)) | 0;
-      al = sum | 0;
+      let sum = (al + bl) | 0;
+      ah = (ah + bh + (((al & bl) | ((al | bl) & ~sum)) >>> 31)) | 0;
+      al = sum;
       let turned = (bh << 13) | (bl >>> 19);
       bl = ((bl << 13) | (bh >>> 19)) ^ al;
       bh = turned ^ ah;
-      [al, ah] = [ah, al];
-      sum = (cl >>> 0) + (dl >>> 0);
-      ch = (ch + dh + (sum > 0xffffffff ? 1 : 0)) | 0;
-      cl = sum | 0;
+      turned = al;
+      al = ah;
+      ah = turned;
+      sum = (cl + dl) | 0;
+      ch = (ch + dh + (((cl & dl) | ((cl | dl) & ~sum)) >>> 31)) | 0;
+      cl = sum;
       turned = (dh << 16) | (dl >>> 16);
       dl = ((dl << 16) | (dh >>> 16)) ^ cl;
       dh = turned ^ ch;
-      sum = (al >>> 0) + (dl >>> 0);
-      ah = (ah + dh + (sum > 0xffffffff ? 1 : 0)) | 0;
-      al = sum | 0;
+      sum = (al + dl) | 0;
+      ah = (ah + dh + (((al & dl) | ((al | dl) & ~sum)) >>> 31)) | 0;
+      al = sum;
       turned = (dh << 21) | (dl >>> 11);
       dl = ((dl << 21) | (dh >>> 11)) ^ al;
       dh = turned ^ ah;
-      sum = (cl >>> 0) + (bl >>> 0);
-      ch = (ch + bh + (sum > 0xffffffff ? 1 : 0)) | 0;
-      cl = sum | 0;
+      sum = (cl + bl) | 0;
+      ch = (ch + bh + (((cl & bl) | ((cl | bl) & ~sum)) >>> 31)) | 0;
+      cl = sum;
       turned = (bh << 17) | (bl >>> 15);
       bl = ((bl << 17) | (bh >>> 15)) ^ cl;
       bh = turned ^ ch;
-      [cl, ch] = [ch, cl];
+      turned = cl;
+      cl = ch;
+      ch = turned;
     }
     al ^= low;
     ah ^= high;

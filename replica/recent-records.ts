@@ -12,10 +12,20 @@ const OVERHEAD_BYTES = 200;
 const sizeOf = (key: StoreKey, body: Uint8Array): number =>
   OVERHEAD_BYTES + key.length + body.length;
 
-/** The least recently used goes first: a `Map` keeps the order in which keys were put in. */
+interface Kept {
+  body: Uint8Array;
+  /** It was asked for since it was last passed over. */
+  isUsed: boolean;
+}
+
+/**
+ * The oldest goes first, unless it was used meanwhile: then it gets a second turn. So a record that
+ * is used stays where it is, and only what has to go moves.
+ */
 export class RecentRecords {
   readonly #byteCountMax: number;
-  readonly #bodies = new Map<StoreKey, Uint8Array>();
+  /** In the order in which they came. */
+  readonly #kept = new Map<StoreKey, Kept>();
   #byteCount = 0;
 
   /** @param byteCountMax 0 keeps nothing */
@@ -24,31 +34,43 @@ export class RecentRecords {
   }
 
   get(key: StoreKey): Uint8Array | undefined {
-    const body = this.#bodies.get(key);
-    if (body === undefined) return undefined;
-    this.#bodies.delete(key);
-    this.#bodies.set(key, body);
-    return body;
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return undefined;
+    kept.isUsed = true;
+    return kept.body;
   }
 
   /** Takes the place of what was kept for the key. A body that is a fair part of it all is not. */
   put(key: StoreKey, body: Uint8Array): void {
-    this.drop(key);
     const size = sizeOf(key, body);
-    if (size > this.#byteCountMax / 8) return;
-    this.#bodies.set(key, body);
-    this.#byteCount += size;
-    while (this.#byteCount > this.#byteCountMax) {
-      const oldest = this.#bodies.keys().next();
-      assert(oldest.done !== true, "bytes are counted only for what is kept");
-      this.drop(oldest.value);
+    if (size > this.#byteCountMax / 8) return this.drop(key);
+    const kept = this.#kept.get(key);
+    if (kept === undefined) this.#kept.set(key, { body, isUsed: false });
+    else {
+      this.#byteCount -= sizeOf(key, kept.body);
+      kept.body = body;
     }
+    this.#byteCount += size;
+    while (this.#byteCount > this.#byteCountMax) this.#evict();
   }
 
   drop(key: StoreKey): void {
-    const body = this.#bodies.get(key);
-    if (body === undefined) return;
-    this.#bodies.delete(key);
-    this.#byteCount -= sizeOf(key, body);
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return;
+    this.#kept.delete(key);
+    this.#byteCount -= sizeOf(key, kept.body);
+  }
+
+  #evict(): void {
+    for (const [key, kept] of this.#kept) {
+      this.#kept.delete(key);
+      if (!kept.isUsed) {
+        this.#byteCount -= sizeOf(key, kept.body);
+        return;
+      }
+      kept.isUsed = false;
+      this.#kept.set(key, kept);
+    }
+    assert(this.#byteCount === 0, "bytes are counted only for what is kept");
   }
 }

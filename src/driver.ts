@@ -4,6 +4,7 @@
  * disk; the driver keeps nothing but who is waiting for which answer.
  */
 import { assert } from "../core/assert.ts";
+import { IdTable } from "../core/id-table.ts";
 import type { Message } from "../core/messages.ts";
 import type { Operation, Result } from "../core/operations.ts";
 import type { Millis } from "../core/time.ts";
@@ -29,7 +30,7 @@ type Timer = ReturnType<typeof setTimeout>;
 export class Driver {
   readonly node: Node;
   readonly #host: DriverHost;
-  readonly #waiting = new Map<number, (result: Result) => void>();
+  readonly #waiting = new IdTable<(result: Result) => void>();
   readonly #idle: (() => void)[] = [];
   #lastToken = 0;
   #timer: Timer | undefined;
@@ -49,7 +50,7 @@ export class Driver {
   execute(operation: Operation, trace: string): Promise<Result> {
     const token = ++this.#lastToken;
     return new Promise((resolve) => {
-      this.#waiting.set(token, resolve);
+      this.#waiting.add(token, resolve);
       this.#step({ kind: "client", token, operation, trace });
     });
   }

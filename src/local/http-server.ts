@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { assert } from "../../core/assert.ts";
+import { IdTable } from "../../core/id-table.ts";
 import type { App } from "../frontend/app.ts";
 import { plainRequest, writeAnswer } from "./plain-exchange.ts";
 
@@ -127,7 +128,8 @@ function turnAway(response: ServerResponse): void {
 
 /** The requests at work, and what is still to be said on their connections. */
 class AtWork {
-  readonly #responses = new Set<ServerResponse>();
+  readonly #responses = new IdTable<ServerResponse>();
+  #lastId = 0;
   #isStopping = false;
   #onIdle: (() => void) | null = null;
 
@@ -137,9 +139,10 @@ class AtWork {
 
   add(response: ServerResponse): void {
     if (this.#isStopping) response.setHeader("Connection", "close");
-    this.#responses.add(response);
+    const id = ++this.#lastId;
+    this.#responses.add(id, response);
     response.on("close", () => {
-      assert(this.#responses.delete(response), "a request ends once");
+      assert(this.#responses.delete(id), "a request ends once");
       if (this.#responses.size === 0) this.#onIdle?.();
     });
   }
@@ -149,7 +152,7 @@ class AtWork {
    * before the answer to an earlier request, whose sender would take it for its own.
    */
   mayAnswerOn(socket: Duplex): boolean {
-    for (const response of this.#responses) {
+    for (const response of this.#responses.values()) {
       if (response.req.socket !== socket) continue;
       if (response.headersSent || response.req.complete) return false;
     }
@@ -159,7 +162,7 @@ class AtWork {
   /** Lets every connection end with its answer; resolves when all are given or the time is up. */
   async finish(msMax: number): Promise<void> {
     this.#isStopping = true;
-    for (const response of this.#responses) {
+    for (const response of this.#responses.values()) {
       if (!response.headersSent) response.setHeader("Connection", "close");
     }
     if (this.#responses.size === 0) return;

@@ -4,6 +4,7 @@
  * task. From each the node learns how the other side is doing.
  */
 import { assert } from "../../core/assert.ts";
+import { IdTable } from "../../core/id-table.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { Request } from "../../core/messages.ts";
 import type { Millis } from "../../core/time.ts";
@@ -42,7 +43,7 @@ export interface Call {
 }
 
 export class Calls {
-  readonly #calls = new Map<number, Call>();
+  readonly #calls = new IdTable<Call>();
   readonly #alarms = new Alarms<Waker>();
   readonly #liveness: Liveness;
   #lastCall = 0;
@@ -62,7 +63,7 @@ export class Calls {
 
   open(call: Call): number {
     const id = ++this.#lastCall;
-    this.#calls.set(id, call);
+    this.#calls.add(id, call);
     call.task.open.add(id);
     return id;
   }

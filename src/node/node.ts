@@ -12,6 +12,7 @@
 import { type LeafSums, MemoryLeafSums, MerkleForest } from "../../antientropy/merkle-tree.ts";
 import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
+import { IdTable } from "../../core/id-table.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { Message, Reply, Request, RequestMessage, RequestOf } from "../../core/messages.ts";
 import type { Prng } from "../../core/prng.ts";
@@ -95,7 +96,7 @@ export class Node {
    * What this node asks itself, and other work of this step that must not run inside other work.
    */
   readonly #later: (() => void)[] = [];
-  readonly #flushing = new Map<number, readonly DurableCallback[]>();
+  readonly #flushing = new IdTable<readonly DurableCallback[]>();
   #unflushed: DurableCallback[] = [];
   #lastFlush = 0;
   #effects: Effect[] = [];
@@ -381,7 +382,7 @@ export class Node {
 
   #flush(): void {
     const token = ++this.#lastFlush;
-    this.#flushing.set(token, this.#unflushed);
+    this.#flushing.add(token, this.#unflushed);
     this.#unflushed = [];
     this.#effects.push({ kind: "flush", token });
   }
