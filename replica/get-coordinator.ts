@@ -26,7 +26,7 @@ import type { Tally } from "../core/tally.ts";
 import type { Millis } from "../core/time.ts";
 import type { Candidate } from "./candidate.ts";
 import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
-import { Quorum } from "./quorum.ts";
+import { Quorum, type QuorumNeed } from "./quorum.ts";
 import { WriteBack } from "./write-back.ts";
 
 export interface GetPlan {
@@ -58,6 +58,7 @@ interface Answer {
 export class GetCoordinator implements Coordinator {
   readonly #plan: GetPlan;
   readonly #out: Outbox<GetOutcome>;
+  readonly #need: QuorumNeed;
   readonly #answers = new Map<ReplicaId, Answer>();
   readonly #entries = new Map<Digest, Entry>([[0, emptyEntry]]);
   #merged: Entry = emptyEntry;
@@ -78,6 +79,9 @@ export class GetCoordinator implements Coordinator {
     assert(plan.candidates.length > 0, "a read has somebody to ask");
     this.#plan = plan;
     this.#out = out;
+    const { rules, onlyZone } = plan;
+    const { n, r, pr, zones } = rules;
+    this.#need = { n, count: r, primaries: pr, durable: 0, zones, onlyZone };
   }
 
   get wakeAt(): Millis {
@@ -156,27 +160,23 @@ export class GetCoordinator implements Coordinator {
 
   /** The replies that count: known contents, and not nothing where nothing does not count. */
   #quorum(): Quorum {
-    const { rules, onlyZone } = this.#plan;
-    const need = {
-      n: rules.n,
-      count: rules.r,
-      primaries: rules.pr,
-      durable: 0,
-      zones: rules.zones,
-    };
-    const quorum = new Quorum({ ...need, onlyZone });
+    const { notfoundOk } = this.#plan.rules;
+    const quorum = new Quorum(this.#need);
     for (const answer of this.#answers.values()) {
       if (answer.state !== "answered" || !this.#entries.has(answer.digest)) continue;
-      if (answer.digest === 0 && !rules.notfoundOk) continue;
+      if (answer.digest === 0 && !notfoundOk) continue;
       quorum.add(answer.candidate, false);
     }
     return quorum;
   }
 
   #outstanding(): readonly Candidate[] {
-    return [...this.#answers.values()]
-      .filter((a) => a.state === "asked" || (a.state === "answered" && !this.#isRead(a)))
-      .map((answer) => answer.candidate);
+    const outstanding: Candidate[] = [];
+    for (const answer of this.#answers.values()) {
+      const isUnread = answer.state === "answered" && !this.#isRead(answer);
+      if (answer.state === "asked" || isUnread) outstanding.push(answer.candidate);
+    }
+    return outstanding;
   }
 
   /** Of those, the ones to wait for: a suspect that has sent a digest has shown that it lives. */

@@ -95,7 +95,9 @@ export class PutCoordinator implements Coordinator {
   }
 
   get isOver(): boolean {
-    return this.#isFinished && this.#unacked().length === 0;
+    if (!this.#isFinished) return false;
+    for (const { state } of this.#targets.values()) if (state === "asked") return false;
+    return true;
   }
 
   start(now: Millis): void {
@@ -215,22 +217,24 @@ export class PutCoordinator implements Coordinator {
       return;
     }
     const { fallbacks, sloppy } = this.#plan;
-    const spare = sloppy ? fallbacks.slice(this.#fallbacksUsed) : [];
-    const possible = [...this.#open(), ...spare];
+    const possible = this.#open();
+    if (sloppy) possible.push(...fallbacks.slice(this.#fallbacksUsed));
     if (!this.#quorum.couldBeMetWith(possible)) return this.#giveUp(false);
     const isExpected = ({ id, isSuspect }: Candidate): boolean =>
       !isSuspect || this.#quorum.has(id);
-    const isWorthIt = this.#quorum.couldBeMetWith(possible.filter(isExpected));
+    const isWorthIt =
+      possible.every(isExpected) || this.#quorum.couldBeMetWith(possible.filter(isExpected));
     const patienceAt = Math.min(this.#patienceAt, now + SUSPECT_PATIENCE_MS);
     this.#patienceAt = isWorthIt ? Infinity : patienceAt;
   }
 
   /** Who may yet add to the quorum: by an acknowledgement, or by a durable one after the first. */
-  #open(): readonly Candidate[] {
-    const open = [...this.#targets.values()]
-      .filter(({ state }) => state === "asked" || state === "acked")
-      .map((target) => target.candidate);
-    return this.#isLocallyDurable ? open : [this.#plan.self, ...open];
+  #open(): Candidate[] {
+    const open = this.#isLocallyDurable ? [] : [this.#plan.self];
+    for (const { state, candidate } of this.#targets.values()) {
+      if (state === "asked" || state === "acked") open.push(candidate);
+    }
+    return open;
   }
 
   #finish(outcome: PutOutcome): void {

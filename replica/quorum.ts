@@ -17,10 +17,13 @@ export interface QuorumNeed {
   readonly onlyZone: string | null;
 }
 
+const nobody: readonly Candidate[] = [];
+
+/** Lists and not sets: they hold a handful, and are made and searched several times a request. */
 export class Quorum {
   readonly need: QuorumNeed;
-  readonly #counted = new Map<ReplicaId, Candidate>();
-  readonly #durable = new Set<ReplicaId>();
+  readonly #counted: Candidate[] = [];
+  readonly #durable: ReplicaId[] = [];
 
   constructor(need: QuorumNeed) {
     assert(need.count >= 0 && need.primaries <= need.n, "a quorum within its preference list");
@@ -28,48 +31,46 @@ export class Quorum {
   }
 
   add(candidate: Candidate, isDurable: boolean): void {
-    if (this.need.onlyZone !== null && candidate.zone !== this.need.onlyZone) return;
-    this.#counted.set(candidate.id, candidate);
-    if (isDurable) this.#durable.add(candidate.id);
-    assert(this.#durable.size <= this.#counted.size, "the durable are among the counted");
+    const { id, zone } = candidate;
+    if (this.need.onlyZone !== null && zone !== this.need.onlyZone) return;
+    if (!this.has(id)) this.#counted.push(candidate);
+    if (isDurable && !this.#durable.includes(id)) this.#durable.push(id);
+    assert(this.#durable.length <= this.#counted.length, "the durable are among the counted");
   }
 
   has(id: ReplicaId): boolean {
-    return this.#counted.has(id);
+    for (const candidate of this.#counted) if (candidate.id === id) return true;
+    return false;
   }
 
   get isMet(): boolean {
-    return this.couldBeMetWith([]);
+    return this.couldBeMetWith(nobody);
   }
 
   /** Whether the need would be met if all of these answered too, durably. */
   couldBeMetWith(others: readonly Candidate[]): boolean {
     const { need } = this;
-    const zones = new Set<string>();
-    let count = 0;
+    let count = this.#counted.length;
     let primaries = 0;
-    let durable = this.#durable.size;
-    const add = (candidate: Candidate): void => {
+    let durable = this.#durable.length;
+    for (const { isPrimary } of this.#counted) if (isPrimary) primaries++;
+    for (const { id, zone, isPrimary } of others) {
+      if (need.onlyZone !== null && zone !== need.onlyZone) continue;
+      if (!this.#durable.includes(id)) durable++;
+      if (this.has(id)) continue;
       count++;
-      if (candidate.isPrimary) primaries++;
-      zones.add(candidate.zone);
-    };
-    for (const candidate of this.#counted.values()) add(candidate);
-    for (const candidate of others) {
-      if (need.onlyZone !== null && candidate.zone !== need.onlyZone) continue;
-      if (!this.#durable.has(candidate.id)) durable++;
-      if (!this.#counted.has(candidate.id)) add(candidate);
+      if (isPrimary) primaries++;
     }
     return (
       count >= need.count &&
       primaries >= need.primaries &&
       durable >= need.durable &&
-      zones.size >= need.zones
+      (need.zones === 0 || this.#zoneCountWith(others) >= need.zones)
     );
   }
 
   tally(): Tally {
-    const counted = [...this.#counted.values()];
+    const counted = this.#counted;
     const primaries = counted.filter((candidate) => candidate.isPrimary).length;
     return {
       n: this.need.n,
@@ -77,7 +78,7 @@ export class Quorum {
       answered: counted.length,
       primaries,
       fallbacks: counted.length - primaries,
-      durable: this.#durable.size,
+      durable: this.#durable.length,
     };
   }
 
@@ -89,7 +90,7 @@ export class Quorum {
       { required: need.count, achieved: answered },
       { required: need.primaries, achieved: primaries },
       { required: need.durable, achieved: durable },
-      { required: need.zones, achieved: this.#zoneCount() },
+      { required: need.zones, achieved: this.#zoneCountWith(nobody) },
     ] as const;
     return numbers.find(({ required, achieved }) => achieved < required) ?? numbers[0];
   }
@@ -101,12 +102,14 @@ export class Quorum {
     const parts = [`${tally.answered} of ${need.count} required replicas ${verb}`];
     if (need.primaries > 0) parts.push(`${tally.primaries} of ${need.primaries} primaries`);
     if (need.durable > 0) parts.push(`${tally.durable} of ${need.durable} durably`);
-    if (need.zones > 0) parts.push(`in ${this.#zoneCount()} of ${need.zones} zones`);
+    if (need.zones > 0) parts.push(`in ${this.#zoneCountWith(nobody)} of ${need.zones} zones`);
     if (need.onlyZone !== null) parts.push("counting the frontend's own zone alone");
     return parts.join(", ");
   }
 
-  #zoneCount(): number {
-    return new Set([...this.#counted.values()].map((candidate) => candidate.zone)).size;
+  #zoneCountWith(others: readonly Candidate[]): number {
+    const { onlyZone } = this.need;
+    const more = others.filter(({ zone }) => onlyZone === null || zone === onlyZone);
+    return new Set([...this.#counted, ...more].map(({ zone }) => zone)).size;
   }
 }

@@ -32,6 +32,12 @@ export interface KnowledgeParts {
   readonly zone: string;
 }
 
+/** From where candidates are looked at. */
+interface Near {
+  readonly self: ReplicaId | "";
+  readonly isLocal: boolean;
+}
+
 const settingsIn = ({ namespaces }: ClusterDocument): ReadonlyMap<string, NamespaceSettings> =>
   new Map([...namespaces].map(([name, { settings }]) => [name, settings]));
 
@@ -143,14 +149,24 @@ export class Knowledge {
       candidates.push({ id, isPrimary: i < rules.n, zone: this.#ring.zoneOf(id), isSuspect });
     }
     assert(candidates.length > 0, "a ring has members");
-    return candidates.sort((a, b) => this.#compare(a, b, { self, isLocal: rules.local }));
+    return this.#sorted(candidates, { self, isLocal: rules.local });
   }
 
-  #compare(
-    a: Candidate,
-    b: Candidate,
-    near: { readonly self: ReplicaId | ""; readonly isLocal: boolean },
-  ): number {
+  /** By insertion, which is stable: they are few, and mostly in order already. */
+  #sorted(candidates: Candidate[], near: Near): readonly Candidate[] {
+    for (let i = 1; i < candidates.length; i++) {
+      const moving = candidates[i] as Candidate;
+      let to = i;
+      while (to > 0 && this.#compare(candidates[to - 1] as Candidate, moving, near) > 0) {
+        candidates[to] = candidates[to - 1] as Candidate;
+        to--;
+      }
+      candidates[to] = moving;
+    }
+    return candidates;
+  }
+
+  #compare(a: Candidate, b: Candidate, near: Near): number {
     if (a.isSuspect !== b.isSuspect) return a.isSuspect ? 1 : -1;
     if (a.isPrimary !== b.isPrimary) return a.isPrimary ? -1 : 1;
     if (near.isLocal && a.zone !== b.zone) {
