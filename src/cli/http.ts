@@ -1,4 +1,6 @@
 /** HTTP to a frontend, for the client commands. */
+import { readFileSync } from "node:fs";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { CliError } from "./output.ts";
 
 export interface Endpoint {
@@ -26,6 +28,30 @@ export function keyPath(namespace: string, key: string): string {
   return `/v1/kv/${encodeURIComponent(namespace)}/${path}`;
 }
 
+/** Trusts the authorities of a PEM file too, in all requests from now on. @throws CliError */
+export function trust(caFile: string): void {
+  try {
+    const authorities = readFileSync(caFile, "utf8");
+    setDefaultCACertificates([...getCACertificates("default"), authorities]);
+  } catch (error) {
+    const { code = "no PEM" } = error as NodeJS.ErrnoException;
+    throw new CliError(`${caFile}: it holds no certificates to trust (${code})`);
+  }
+}
+
+/** What to do when a request did not get through, by the reason's code. */
+function mendFor(code: string): string {
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return "its certificate is for another host";
+  if (code === "CERT_HAS_EXPIRED") return "its certificate has expired";
+  const isUntrusted = /SELF_SIGNED|UNABLE_TO|SELF-SIGNED/.test(code);
+  if (isUntrusted) return "its certificate is not trusted: give its CA with --ca FILE";
+  if (code === "ERR_SSL_WRONG_VERSION_NUMBER") return "it speaks plain http";
+  if (code === "UND_ERR_SOCKET" || code === "ECONNRESET") {
+    return "it closed the connection; does its url begin with https://?";
+  }
+  return "is it running?";
+}
+
 /** @throws CliError when nobody answers */
 export async function send(
   endpoint: Endpoint,
@@ -43,8 +69,8 @@ export async function send(
       ...(body === undefined ? {} : { body: body as string }),
     });
   } catch (error) {
-    const cause = (error as { cause?: { code?: string } }).cause?.code;
-    throw new CliError(`${base} does not answer (${cause ?? "no connection"}); is it running?`);
+    const cause = (error as { cause?: { code?: string } }).cause?.code ?? "no connection";
+    throw new CliError(`${base} does not answer (${cause}); ${mendFor(cause)}`);
   }
 }
 

@@ -4,7 +4,7 @@ import { addClusterCommands } from "./cluster-commands.ts";
 import { addDataCommands } from "./data-commands.ts";
 import { addExport } from "./export.ts";
 import { addFaultCommand } from "./fault-command.ts";
-import type { Endpoint } from "./http.ts";
+import { type Endpoint, trust } from "./http.ts";
 import { addImport } from "./import.ts";
 import { UsageError, warn } from "./output.ts";
 import { addProcessCommands } from "./processes.ts";
@@ -39,10 +39,13 @@ function makeProgram(): Command {
     command
       .option("--url <url>", `a frontend (STARLING_URL, default ${URL_DEFAULT})`)
       .option("--token <token>", "a bearer token (STARLING_TOKEN)")
+      .option("--ca <file>", "whom to trust for https besides the usual (STARLING_CA)")
       .hook("preAction", (_, action) => {
-        const flags = action.opts<{ url?: string; token?: string }>();
+        const flags = action.opts<{ url?: string; token?: string; ca?: string }>();
         chosen.url = flags.url ?? chosen.url;
         chosen.token = flags.token ?? chosen.token;
+        const ca = flags.ca ?? env["STARLING_CA"];
+        if (ca !== undefined) trust(ca);
       });
   }
   return program;

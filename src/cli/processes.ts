@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import xxhash from "xxhash-wasm";
+import type { TlsFiles } from "../local/certificates.ts";
 import type { CheckReport } from "../local/log/check.ts";
 import { jsonLog, type Log } from "../local/logger.ts";
 import { CliError, printable, printJson, say, UsageError, warn } from "./output.ts";
@@ -42,7 +43,26 @@ function untilStopped(): Promise<void> {
   });
 }
 
-interface NodeFlags {
+interface TlsFlags {
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsCa?: string;
+}
+
+function tlsFiles({ tlsCert, tlsKey, tlsCa }: TlsFlags): TlsFiles | undefined {
+  if (tlsCert !== undefined && tlsKey !== undefined) {
+    return { certFile: tlsCert, keyFile: tlsKey, caFile: tlsCa };
+  }
+  if (tlsCert === undefined && tlsKey === undefined && tlsCa === undefined) return undefined;
+  throw new UsageError("--tls-cert and --tls-key go together, --tls-ca goes with them");
+}
+
+const tlsArgs = ({ certFile, keyFile, caFile }: TlsFiles): readonly string[] => [
+  ...["--tls-cert", certFile, "--tls-key", keyFile],
+  ...(caFile === undefined ? [] : ["--tls-ca", caFile]),
+];
+
+interface NodeFlags extends TlsFlags {
   readonly cluster: string;
   readonly id: string;
   readonly data: string;
@@ -61,14 +81,11 @@ async function runNode(flags: NodeFlags): Promise<void> {
     dataDir: flags.data,
     secretFile: flags.secretFile,
     tokensFile: flags.tokensFile,
+    tls: tlsFiles(flags),
     takesFaults: flags.faults === true,
     log,
   });
-  process.on("SIGHUP", () => {
-    node
-      .reloadTokens()
-      .catch((error: Error) => log("tokens-unreadable", { reason: error.message }));
-  });
+  process.on("SIGHUP", () => void node.reload());
   await stopped;
   await node.close();
   process.exit(0);
@@ -95,11 +112,11 @@ interface Plan {
 }
 
 /** The generated cluster file; one that is there already must say the same. */
-function writeClusterFile(dir: string, count: number, basePort: number): Plan {
+function writeClusterFile(dir: string, count: number, baseUrl: string, basePort: number): Plan {
   const members = Array.from({ length: count }, (_, i) => ({
     id: `r${i + 1}`,
     zone: ZONES[i % ZONES.length] as string,
-    url: `http://127.0.0.1:${basePort + i + 1}`,
+    url: `${baseUrl}:${basePort + i + 1}`,
   }));
   const n = Math.min(3, count);
   const text = `${JSON.stringify({ name: "local", partitions: 256, n, members }, null, 2)}\n`;
@@ -164,7 +181,7 @@ class Cluster {
   }
 }
 
-interface ClusterFlags {
+interface ClusterFlags extends TlsFlags {
   readonly nodes: string;
   readonly basePort: string;
   readonly data: string;
@@ -175,12 +192,17 @@ async function runCluster(flags: ClusterFlags): Promise<void> {
   const count = whole("nodes", flags.nodes, [1, 64]);
   const basePort = whole("base-port", flags.basePort, [1, 65_535 - count]);
   const dir = resolve(flags.data);
-  const plan = writeClusterFile(dir, count, basePort);
+  const tls = tlsFiles(flags);
+  const scheme = tls === undefined ? "http" : "https";
+  const plan = writeClusterFile(dir, count, `${scheme}://127.0.0.1`, basePort);
   const cluster = new Cluster();
   const stopped = untilStopped();
   try {
     await Promise.race([
-      cluster.start(plan, dir, flags.faults === true ? ["--faults"] : []),
+      cluster.start(plan, dir, [
+        ...(flags.faults === true ? ["--faults"] : []),
+        ...(tls === undefined ? [] : tlsArgs(tls)),
+      ]),
       stopped,
     ]);
     for (const { id, url } of plan.members) say(`${id}  ${url}`);
@@ -231,6 +253,13 @@ function reportLines(report: CheckReport): readonly string[] {
   ];
 }
 
+function withTlsFlags(command: Command): Command {
+  return command
+    .option("--tls-cert <file>", "the certificate to serve https with, PEM; read again on SIGHUP")
+    .option("--tls-key <file>", "that certificate's key")
+    .option("--tls-ca <file>", "who signs the members' certificates (default: whom Node trusts)");
+}
+
 export function addProcessCommands(program: Command): void {
   program
     .command("dev")
@@ -240,8 +269,7 @@ export function addProcessCommands(program: Command): void {
     .option("--data <dir>", "kept between runs", ".starling")
     .option("--faults", "for drills: let replicas be told to be down, silent, slow or lossy")
     .action(runDev);
-  program
-    .command("node")
+  withTlsFlags(program.command("node"))
     .description("one replica with its frontend in this process")
     .requiredOption("--cluster <file>", "the cluster file, the same on every node")
     .requiredOption("--id <id>", "which of its members this is")
@@ -250,8 +278,7 @@ export function addProcessCommands(program: Command): void {
     .option("--tokens-file <file>", "who may call; read again on SIGHUP")
     .option("--faults", "for drills: let admins tell it to be down, silent, slow or lossy")
     .action(runNode);
-  program
-    .command("cluster")
+  withTlsFlags(program.command("cluster"))
     .description("several nodes on loopback, with a generated cluster file")
     .option("--nodes <count>", "how many", "5")
     .option("--base-port <port>", "the first node listens one above", "7100")

@@ -3,12 +3,15 @@ import { type IncomingMessage, request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
 import type { Duplex } from "node:stream";
 import { type Ends, helloHeaders, isProof, newNonce, PATH, proof, readProof } from "./handshake.ts";
+import type { PeerTls } from "./tls.ts";
 
 export interface DialPlan {
   /** The peer's url by the ring. */
   readonly url: string;
   readonly ends: Ends;
   readonly key: Uint8Array;
+  /** With it only https will do, and both ends show their certificates. */
+  readonly tls?: PeerTls | undefined;
   /** For all of it, in ms: a black hole must not keep the calls that wait. */
   readonly msMax: number;
 }
@@ -35,9 +38,15 @@ export function dial(plan: DialPlan, done: (outcome: Dialled | string) => void):
   const timer = setTimeout(() => fail("no answer in time"), plan.msMax);
   // A ring may name urls that a URL's own grammar refuses, and `request` throws for those.
   if (!URL.canParse(plan.url)) return void setImmediate(() => finish("its url is none"));
-  const request = plan.url.startsWith("https:") ? tlsRequest : plainRequest;
+  if (plan.url.startsWith("https:") !== (plan.tls !== undefined)) {
+    return void setImmediate(() => finish("one of the two has TLS and the other has not"));
+  }
   const headers = helloHeaders(key, ends, nonce);
-  const dialling = request(`${plan.url}${PATH}`, { headers, agent: false });
+  const target = `${plan.url}${PATH}`;
+  const dialling =
+    plan.tls === undefined
+      ? plainRequest(target, { headers, agent: false })
+      : tlsRequest(target, { headers, agent: false, ...plan.tls.dialOptions() });
   const fail = (reason: string): void => {
     dialling.destroy();
     finish(reason);

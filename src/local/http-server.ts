@@ -2,13 +2,20 @@
  * The HTTP listener of the Node host. Node's own strict parser is the only one; what it refuses is
  * answered here, in the same words as everything else, and the connection is closed.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server as PlainServer,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { assert } from "../../core/assert.ts";
 import { IdTable } from "../../core/id-table.ts";
 import type { App } from "../frontend/app.ts";
 import { plainRequest, writeAnswer } from "./plain-exchange.ts";
+import type { NodeTls } from "./tls.ts";
 
 export type FetchHandler = (
   request: Request,
@@ -21,6 +28,8 @@ export interface HttpServerParts {
   /** The short way for requests that have one; without it all go through the handler. */
   readonly answerKey?: AnswerKey;
   readonly internal: InternalCalls;
+  /** With it the listener speaks https and nothing else. */
+  readonly tls?: NodeTls | undefined;
   readonly limits?: Partial<HttpLimits>;
 }
 
@@ -40,6 +49,10 @@ export interface HttpLimits {
   /** Without a byte in either direction, in ms: a client that does not read its answer. */
   readonly inactiveMsMax: number;
   readonly headerBytesMax: number;
+  /** Until the two sides have agreed on keys, in ms. */
+  readonly tlsHandshakeMsMax: number;
+  /** Open connections, those between nodes included; one more is closed at once. */
+  readonly connectionCountMax: number;
   /** Requests at work at once; one more is turned away with 429. */
   readonly inFlightCountMax: number;
 }
@@ -50,6 +63,9 @@ export const httpLimits: HttpLimits = {
   // The slowest answer, an exchange that an operator asks for, may take two minutes.
   inactiveMsMax: 150_000,
   headerBytesMax: 16_384,
+  tlsHandshakeMsMax: 10_000,
+  // At some 20 KiB each while idle, 200 MB.
+  connectionCountMax: 10_000,
   inFlightCountMax: 2048,
 };
 
@@ -173,6 +189,8 @@ class AtWork {
   }
 }
 
+export type Server = PlainServer | TlsServer;
+
 export interface HttpServer {
   /** Not listening yet; the caller does that when the log is replayed. */
   readonly server: Server;
@@ -193,6 +211,34 @@ function answerPlainly(
   return true;
 }
 
+function listenerOf(
+  { tls, internal }: HttpServerParts,
+  limits: HttpLimits,
+  onRequest: (incoming: IncomingMessage, response: ServerResponse) => void,
+): Server {
+  const options = {
+    headersTimeout: limits.headersMsMax,
+    requestTimeout: limits.requestMsMax,
+    keepAliveTimeout: 30_000,
+    connectionsCheckingInterval: 1000,
+    maxHeaderSize: limits.headerBytesMax,
+    insecureHTTPParser: false,
+    noDelay: true,
+    // An upgrade to anything else is declined as RFC 9110, 7.8, has it: by a plain answer.
+    shouldUpgradeCallback: (incoming: IncomingMessage) => internal.recognises(incoming),
+  };
+  if (tls === undefined) return createServer(options, onRequest);
+  // Who shows no certificate, or a wrong one, is a client: the tokens decide about those.
+  const asking = { requestCert: true, rejectUnauthorized: false };
+  const handshakeTimeout = limits.tlsHandshakeMsMax;
+  const server = createTlsServer(
+    { ...options, ...tls.contextOptions(), ...asking, handshakeTimeout },
+    onRequest,
+  );
+  // First of all listeners: on a connection without keys there is nothing to say and no way to.
+  return server.prependListener("tlsClientError", (_, socket) => void socket.destroy());
+}
+
 export function makeHttpServer(parts: HttpServerParts): HttpServer {
   const limits = { ...httpLimits, ...parts.limits };
   const listener = getRequestListener(
@@ -200,27 +246,16 @@ export function makeHttpServer(parts: HttpServerParts): HttpServer {
     { overrideGlobalObjects: false },
   );
   const atWork = new AtWork();
-  const server = createServer(
-    {
-      headersTimeout: limits.headersMsMax,
-      requestTimeout: limits.requestMsMax,
-      keepAliveTimeout: 30_000,
-      connectionsCheckingInterval: 1000,
-      maxHeaderSize: limits.headerBytesMax,
-      insecureHTTPParser: false,
-      noDelay: true,
-      // An upgrade to anything else is declined as RFC 9110, 7.8, has it: by a plain answer.
-      shouldUpgradeCallback: (incoming) => parts.internal.recognises(incoming),
-    },
-    (incoming, response) => {
-      if (atWork.count >= limits.inFlightCountMax) return turnAway(response);
-      atWork.add(response);
-      if (parts.answerKey !== undefined && answerPlainly(parts.answerKey, incoming, response)) {
-        return;
-      }
-      void listener(incoming, response);
-    },
-  );
+  const onRequest = (incoming: IncomingMessage, response: ServerResponse): void => {
+    if (atWork.count >= limits.inFlightCountMax) return turnAway(response);
+    atWork.add(response);
+    if (parts.answerKey !== undefined && answerPlainly(parts.answerKey, incoming, response)) {
+      return;
+    }
+    void listener(incoming, response);
+  };
+  const server = listenerOf(parts, limits, onRequest);
+  server.maxConnections = limits.connectionCountMax;
   server.setTimeout(limits.inactiveMsMax);
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     if (error.code === "ECONNRESET" || !atWork.mayAnswerOn(socket)) return void socket.destroy();

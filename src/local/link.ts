@@ -23,6 +23,7 @@ import { type Dialled, dial } from "./dial.ts";
 import { FrameError, FrameWriter, readFrames } from "./frames.ts";
 import type { Ends } from "./handshake.ts";
 import type { Log } from "./logger.ts";
+import type { PeerTls } from "./tls.ts";
 
 export interface LinkLimits {
   readonly dialMsMax: number;
@@ -45,6 +46,7 @@ export interface LinkParts {
   readonly peer: ReplicaId;
   readonly ends: Ends;
   readonly key: Uint8Array;
+  readonly tls: PeerTls | undefined;
   readonly limits: LinkLimits;
   /** By the current ring; undefined when the peer is no member. */
   url(): string | undefined;
@@ -115,12 +117,12 @@ export class Link {
   }
 
   #dial(): void {
-    const { ends, key, limits } = this.#parts;
+    const { ends, key, tls, limits } = this.#parts;
     const url = this.#parts.url();
     // Later for the same reason: the step that sends must end first.
     if (url === undefined) return void setImmediate(() => this.#fail("it is no member"));
     this.#isDialling = true;
-    dial({ url, ends, key, msMax: limits.dialMsMax }, (outcome) => {
+    dial({ url, ends, key, tls, msMax: limits.dialMsMax }, (outcome) => {
       this.#isDialling = false;
       if (typeof outcome === "string") this.#fail(outcome);
       else if (this.#isClosed) outcome.socket.destroy();

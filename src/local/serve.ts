@@ -1,5 +1,4 @@
 /** `starling node`: one replica with its frontend in one process, its log in one folder. */
-import { readFile } from "node:fs/promises";
 import type { Server } from "node:http";
 import xxhash from "xxhash-wasm";
 import { VALUE_BYTES_DEFAULT } from "../../core/limits.ts";
@@ -16,11 +15,14 @@ import { type Auth, noTokens, parseTokens } from "../frontend/auth.ts";
 import type { Backend } from "../frontend/backend.ts";
 import { Knowledge } from "../node/knowledge.ts";
 import { Node } from "../node/node.ts";
+import type { TlsFiles } from "./certificates.ts";
+import { ConfigError, readText } from "./config-error.ts";
 import { makeHttpServer } from "./http-server.ts";
 import { type FileLog, openLog } from "./log/file-log.ts";
 import type { Log } from "./logger.ts";
 import { nodeMetrics } from "./metrics.ts";
 import { type ClusterKeys, clusterKeys, systemPrng } from "./secrets.ts";
+import { checkSchemes, NodeTls } from "./tls.ts";
 import { Transport } from "./transport.ts";
 
 export interface NodeOptions {
@@ -29,6 +31,8 @@ export interface NodeOptions {
   readonly dataDir: string;
   readonly secretFile?: string | undefined;
   readonly tokensFile?: string | undefined;
+  /** Serves https, and speaks with peers by mutual TLS; without it everything is plain. */
+  readonly tls?: TlsFiles | undefined;
   /** For drills: admins may tell the replica to be down, silent, slow or lossy. */
   readonly takesFaults?: boolean;
   readonly log: Log;
@@ -36,32 +40,19 @@ export interface NodeOptions {
 
 export interface RunningNode {
   readonly url: string;
-  /** Reads the tokens file again; the old tokens stay when it cannot be read. */
-  reloadTokens(): Promise<void>;
+  /** Reads the tokens and the certificates again; what cannot be read is logged and stays. */
+  reload(): Promise<void>;
   /** Stops accepting, finishes what is in flight, flushes. */
   close(): Promise<void>;
-}
-
-/** A configuration that cannot work: one line that names what to mend. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
 }
 
 /** How long requests in flight may take to finish when the node stops, in ms. */
 const DRAIN_MS_MAX = 7000;
 /** The same for what goes on after the answers: copies to the slower replicas, hints. */
 const SETTLE_MS_MAX = 1000;
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
 const isLoopback = (url: string): boolean => LOOPBACK.has(new URL(url).hostname);
-
-async function readText(path: string, what: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "unreadable";
-    throw new ConfigError(`${path}: the ${what} cannot be read (${code})`);
-  }
-}
 
 /** What only this host asks of the members. @throws ClusterConfigError */
 function checkUrls({ members }: ClusterConfig, id: string): void {
@@ -74,16 +65,15 @@ function checkUrls({ members }: ClusterConfig, id: string): void {
     const known = members.map((member) => member.id).join(", ");
     throw new ClusterConfigError(`no member has the id "${id}"; choose one of ${known}`);
   }
-  if (self.url.startsWith("https:")) {
-    throw new ClusterConfigError(`member ${id}: a node listens without TLS: make its url http://`);
-  }
 }
 
-async function readCluster(file: string, id: string): Promise<ClusterConfig> {
+async function readCluster(options: NodeOptions): Promise<ClusterConfig> {
+  const { clusterFile: file, id, tls } = options;
   const text = await readText(file, "cluster file");
   try {
     const config = parseClusterConfig(text);
     checkUrls(config, id);
+    checkSchemes(file, config.members, tls !== undefined);
     return config;
   } catch (error) {
     if (error instanceof ClusterConfigError) throw new ConfigError(`${file}: ${error.message}`);
@@ -134,10 +124,16 @@ interface Machine {
 }
 
 function makeMachine(
-  of: { options: NodeOptions; config: ClusterConfig; keys: ClusterKeys; fileLog: FileLog },
+  of: {
+    options: NodeOptions;
+    config: ClusterConfig;
+    keys: ClusterKeys;
+    fileLog: FileLog;
+    tls: NodeTls | undefined;
+  },
   hasher: Awaited<ReturnType<typeof xxhash>>,
 ): Machine {
-  const { options, config, keys, fileLog } = of;
+  const { options, config, keys, fileLog, tls } = of;
   const { timing } = config;
   const { id } = options;
   const knowledge = new Knowledge({
@@ -160,6 +156,7 @@ function makeMachine(
     self: id,
     cluster: config.name,
     key: keys.transport,
+    tls,
     // A peer that lives is heard several times within this: it answers every heartbeat.
     limits: { silenceMsMax: 2 * timing.suspectAfterMs },
     urlOf: (peer) => knowledge.ring.member(peer)?.url,
@@ -171,7 +168,7 @@ function makeMachine(
 }
 
 function listen(server: Server, url: URL, { clusterFile, id }: NodeOptions): Promise<void> {
-  const port = Number(url.port === "" ? 80 : url.port);
+  const port = Number(url.port === "" ? DEFAULT_PORTS[url.protocol] : url.port);
   const host = url.hostname.replace(/^\[|\]$/g, "");
   return new Promise((resolve, reject) => {
     const refuse = (error: NodeJS.ErrnoException): void => {
@@ -188,12 +185,36 @@ function listen(server: Server, url: URL, { clusterFile, id }: NodeOptions): Pro
   });
 }
 
+/** A file that is wrong now was right before: its old content goes on, and the log says why. */
+async function reload(log: Log, what: string, read: () => Promise<object>): Promise<void> {
+  try {
+    log(`${what}-reloaded`, { ...(await read()) });
+  } catch (error) {
+    log(`${what}-unreadable`, { reason: error instanceof Error ? error.message : "unknown" });
+  }
+}
+
 /** Resolves with the promise, or when the time is up. */
 async function within(ms: number, promise: Promise<void>): Promise<void> {
   const timeout = Promise.withResolvers<void>();
   const timer = setTimeout(timeout.resolve, ms);
   await Promise.race([promise, timeout.promise]);
   clearTimeout(timer);
+}
+
+/** What the frontend asks of this node. */
+function backendOf({ driver, knowledge }: Machine, metrics: Backend["metrics"]): Backend {
+  return {
+    now: () => Date.now(),
+    view: () => ({
+      ring: knowledge.ring,
+      defaults: knowledge.defaults,
+      namespaces: knowledge.namespaces,
+      isReachable: (id) => !knowledge.liveness.isSuspect(id),
+    }),
+    execute: (operation, trace) => driver.execute(operation, trace),
+    metrics,
+  };
 }
 
 /**
@@ -203,28 +224,20 @@ async function within(ms: number, promise: Promise<void>): Promise<void> {
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { log } = options;
-  const config = await readCluster(options.clusterFile, options.id);
+  const config = await readCluster(options);
   const keys = clusterKeys(await readSecret(options, config));
   let auth = await readTokens(options.tokensFile);
   const url = new URL(config.members.find(({ id }) => id === options.id)?.url ?? "");
+  const tls = options.tls === undefined ? undefined : await NodeTls.read(options.tls, url.href);
   const hasher = await xxhash();
   const fileLog = await openLog({
     dir: options.dataDir,
     hasher,
     onFailure: ({ message }) => log("disk-failure", { reason: message }),
   });
-  const { driver, transport, knowledge } = makeMachine({ options, config, keys, fileLog }, hasher);
-  const backend: Backend = {
-    now: () => Date.now(),
-    view: () => ({
-      ring: knowledge.ring,
-      defaults: knowledge.defaults,
-      namespaces: knowledge.namespaces,
-      isReachable: (id) => !knowledge.liveness.isSuspect(id),
-    }),
-    execute: (operation, trace) => driver.execute(operation, trace),
-    metrics: () => nodeMetrics({ node: driver.node, fileLog, transport }),
-  };
+  const machine = makeMachine({ options, config, keys, fileLog, tls }, hasher);
+  const { driver, transport } = machine;
+  const backend = backendOf(machine, () => nodeMetrics({ node: driver.node, fileLog, transport }));
   const app = createApp({
     backend,
     secret: keys.hash,
@@ -235,6 +248,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     handler: (request, env) => app.fetch(request, env),
     answerKey: app.answerKey,
     internal: transport,
+    tls,
   });
   try {
     await listen(server, url, options);
@@ -246,11 +260,19 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   server.on("error", ({ message }) => log("listener-error", { reason: message }));
   driver.wake();
   log("listening", { url: url.origin, id: options.id });
+  if (tls !== undefined) log("certificates-read", { endsAt: tls.endsAt });
   return {
     url: url.origin,
-    reloadTokens: async () => {
-      auth = await readTokens(options.tokensFile);
-      log("tokens-reloaded");
+    reload: async () => {
+      await reload(log, "tokens", async () => {
+        auth = await readTokens(options.tokensFile);
+        return { count: auth.tokens.length };
+      });
+      if (tls === undefined) return;
+      await reload(log, "certificates", async () => {
+        await tls.reload(server);
+        return { endsAt: tls.endsAt };
+      });
     },
     close: async () => {
       await stop(DRAIN_MS_MAX);

@@ -28,6 +28,7 @@ import {
 } from "./handshake.ts";
 import { Link, type LinkLimits, linkLimits } from "./link.ts";
 import type { Log } from "./logger.ts";
+import type { PeerTls } from "./tls.ts";
 import { Waited } from "./waited.ts";
 
 export interface TransportLimits extends LinkLimits {
@@ -39,6 +40,8 @@ export interface TransportParts {
   readonly self: ReplicaId;
   readonly cluster: string;
   readonly key: Uint8Array;
+  /** With it a peer must also show a certificate for its host; without it nodes speak plainly. */
+  readonly tls?: PeerTls | undefined;
   readonly limits?: Partial<TransportLimits>;
   /** The member's URL by the current ring; undefined when it is no member. */
   urlOf(id: ReplicaId): string | undefined;
@@ -110,7 +113,9 @@ export class Transport {
     const { cluster, from, to } = hello.ends;
     const { self } = this.#parts;
     if (cluster !== this.#parts.cluster || to !== self || from === self) return null;
-    if (this.#parts.urlOf(from) === undefined) return null;
+    const url = this.#parts.urlOf(from);
+    if (url === undefined) return null;
+    if (this.#parts.tls?.isPeer(incoming.socket, url) === false) return null;
     return isProvenHello(this.#parts.key, hello) ? hello : null;
   }
 
@@ -164,11 +169,12 @@ export class Transport {
     const known = this.#links.get(peer);
     if (known !== undefined) return known;
     assert(!peer.includes("#"), "a request goes to a replica, not to a connection");
-    const { self, cluster, key, log } = this.#parts;
+    const { self, cluster, key, tls, log } = this.#parts;
     const link = new Link({
       peer,
       ends: { cluster, from: self, to: peer },
       key,
+      tls,
       limits: this.#limits,
       log,
       url: () => (this.#isClosed ? undefined : this.#parts.urlOf(peer)),

@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { ConfigError } from "../../src/local/config-error.ts";
 import { clusterKeys, systemPrng } from "../../src/local/secrets.ts";
-import { ConfigError, type RunningNode, startNode } from "../../src/local/serve.ts";
+import { type RunningNode, startNode } from "../../src/local/serve.ts";
 import { freePorts, startCluster } from "../support/cluster.ts";
 import { rawRequest } from "../support/raw-http.ts";
 
@@ -35,7 +36,9 @@ describe("a node that cannot listen", () => {
     } finally {
       await taken.close();
     }
-    expect(await refusal("https://127.0.0.1:7101")).toMatch(/\.json: member r1: .*TLS.*http:\/\//);
+    expect(await refusal("https://127.0.0.1:7101")).toMatch(
+      /\.json: member r1 .*--tls-cert.*http:\/\//,
+    );
     expect(await refusal("http://127.0.0.999:7101")).toMatch(/\.json: member r1: .*mend its host/);
   });
 
