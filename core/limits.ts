@@ -48,3 +48,10 @@ export const MEMBERS_COUNT_MAX = 1024;
 export const N_MAX = 5;
 export const PARTITIONS_COUNT_MAX = 65_536;
 export const NAMESPACES_COUNT_MAX = 10_000;
+/**
+ * Purges that are remembered at once, some 100 bytes each: the cluster document with them stays
+ * under a megabyte. Each is over when all members have rewritten what it covers.
+ */
+export const PURGES_COUNT_MAX = 5000;
+/** Tags of one purge. */
+export const PURGE_TAGS_MAX = 256;

@@ -60,6 +60,8 @@ const REQUESTS = {
   collect: { keys: "list" },
   keys: { namespace: "text", prefix: "text", after: "text", limit: "count" },
   fault: { isChange: "flag", fault: "list" },
+  clock: {},
+  swept: { through: "count" },
 } as const satisfies Record<string, Fields>;
 
 /**
@@ -93,6 +95,8 @@ const REPLIES = {
   handedOff: { delivered: "count", pending: "count" },
   refused: { code: "text" },
   faulted: { fault: "list" },
+  clocked: { time: "count" },
+  swept: { done: "flag" },
 } as const satisfies Record<string, Fields>;
 
 type BodyOf<Table extends Record<string, Fields>> = {

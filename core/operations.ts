@@ -83,6 +83,16 @@ export interface FaultOperation {
   readonly change?: Fault | null;
 }
 
+/** From now on nothing that was written before is served, of what the purge is about. */
+export interface PurgeOperation {
+  readonly kind: "purge";
+  readonly namespace: string;
+  readonly what:
+    | { readonly tags: readonly string[] }
+    | { readonly prefix: string }
+    | { readonly everything: true };
+}
+
 export type Operation =
   | GetOperation
   | WriteOperation
@@ -92,7 +102,8 @@ export type Operation =
   | ListOperation
   | AntiEntropyOperation
   | HandoffOperation
-  | FaultOperation;
+  | FaultOperation
+  | PurgeOperation;
 
 /** The settings of a namespace as the HTTP contract spells them. */
 export interface NamespaceSettings {
@@ -203,6 +214,15 @@ export interface FaultResult {
   readonly faults: readonly (readonly [id: string, fault: Fault | null])[];
 }
 
+export interface PurgeResult {
+  readonly kind: "purged";
+  /** What was written up to this instant is not served any more. */
+  readonly until: Millis;
+  /** Members that have it on stable storage; the others learn of it before they serve again. */
+  readonly learntCount: number;
+  readonly memberCount: number;
+}
+
 /** The operation did not do what was asked; a write may yet surface unless the code is a 4xx. */
 export interface FailedResult {
   readonly kind: "failed";
@@ -221,4 +241,5 @@ export type Result =
   | AntiEntropyResult
   | HandoffResult
   | FaultResult
+  | PurgeResult
   | FailedResult;

@@ -31,6 +31,7 @@ import { TIMEOUT_MS_MAX } from "../core/limits.ts";
 import type { Prng } from "../core/prng.ts";
 import { type Digest, type Store, StoreCorruption, type StoreKey } from "../core/store.ts";
 import { HybridClock, hlcFromMillis, type Millis } from "../core/time.ts";
+import { noPurges, PurgeIndex } from "../ring/purges.ts";
 import { KeyOrder } from "./key-order.ts";
 
 export interface KeeperParts {
@@ -40,6 +41,8 @@ export interface KeeperParts {
   /** Where a key belongs, by the current ring and the settings of its namespace. */
   readonly placeOf: (key: StoreKey) => Place;
   readonly partitionCount: () => number;
+  /** What was purged, as far as this node knows: everything is seen, and joined, through it. */
+  readonly purges?: () => PurgeIndex;
   /** Told of every change of what the replica holds as an owner; 0 stands for nothing. */
   readonly onChange: (place: Place, change: { from: Digest; to: Digest }) => void;
 }
@@ -86,6 +89,8 @@ interface Slot {
   readonly tenure: Tenure | null;
   readonly bytes: Uint8Array | null;
   readonly isUnknown: boolean;
+  /** The record in the store still has what was purged; this is what it would be rewritten to. */
+  readonly isPurged?: true;
 }
 
 /**
@@ -99,6 +104,7 @@ function outlived({ entry, tenure }: Slot, context: CausalContext): boolean {
 }
 
 const emptySlot: Slot = { entry: emptyEntry, tenure: null, bytes: null, isUnknown: false };
+const nothingPurged = new PurgeIndex(noPurges);
 const INCARNATION = "incarnation";
 
 /**
@@ -114,6 +120,7 @@ export class Keeper {
   readonly #hash: KeyedHash;
   readonly #prng: Prng;
   readonly #partitionCount: () => number;
+  readonly #purges: () => PurgeIndex;
   readonly #orders = new Map<string, KeyOrder>();
   readonly #placeOf: (key: StoreKey) => Place;
   readonly #onChange: KeeperParts["onChange"];
@@ -128,6 +135,7 @@ export class Keeper {
     this.#placeOf = parts.placeOf;
     this.#onChange = parts.onChange;
     this.#partitionCount = parts.partitionCount;
+    this.#purges = parts.purges ?? (() => nothingPurged);
     this.#lost = new Set(parts.store.recovery.lostKeys);
     this.#incarnation = this.#beginIncarnation();
   }
@@ -170,8 +178,9 @@ export class Keeper {
     if (this.store.health() !== "writable") return false;
     for (const sibling of incoming.siblings) this.clock.observe(sibling.time, now);
     const slot = this.#readSlot(key, hintFor);
+    const unpurged = this.#purges().apply(key, incoming);
     const tenure = outlived(slot, incoming.context) ? null : slot.tenure;
-    const joined = noteAliases(merge(slot.entry, incoming), slot.tenure?.minted ?? []);
+    const joined = noteAliases(merge(slot.entry, unpurged), slot.tenure?.minted ?? []);
     // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest.
     if (!sameKnowledge(joined, slot.entry)) this.#writeSlot(key, hintFor, joined, tenure);
     if (hintFor === "" && !incoming.context.isEmpty) this.#lost.delete(key);
@@ -206,6 +215,19 @@ export class Keeper {
   /** Stores what was minted. */
   keepMinted(key: StoreKey, hintFor: ReplicaId | "", minted: Minted): void {
     this.#writeBytes(key, hintFor, minted.entry, minted.bytes);
+  }
+
+  /**
+   * Rewrites a record, or a hint, without what was purged of it.
+   *
+   * @returns whether there was anything to rewrite
+   */
+  sweep(key: StoreKey, hintFor: ReplicaId | ""): boolean {
+    if (this.store.health() !== "writable") return false;
+    const { entry, bytes, isPurged } = this.#readSlot(key, hintFor);
+    if (isPurged !== true || bytes === null) return false;
+    this.#writeBytes(key, hintFor, entry, bytes);
+    return true;
   }
 
   /** Keys with nothing left to serve, that have been so since before the instant. */
@@ -320,8 +342,12 @@ export class Keeper {
           ? { ...emptySlot, isUnknown: true }
           : emptySlot;
       }
+      const isUnknown = hintFor === "" && this.#lost.has(key);
       const { entry, tenure } = decodeBytes(bytes);
-      return { entry, tenure, bytes, isUnknown: hintFor === "" && this.#lost.has(key) };
+      const seen = this.#purges().apply(key, entry);
+      if (seen === entry) return { entry, tenure, bytes, isUnknown };
+      const rewritten = encodeEntry(seen, tenure);
+      return { entry: seen, tenure, bytes: rewritten, isUnknown, isPurged: true };
     } catch (error) {
       if (!(error instanceof StoreCorruption)) throw error;
       if (hintFor === "") this.#lost.add(key);

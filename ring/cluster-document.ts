@@ -13,6 +13,7 @@ import { isNamespace } from "../core/keys.ts";
 import { N_MAX, NAMESPACES_COUNT_MAX, TTL_SECONDS_MAX, VALUE_BYTES_MAX } from "../core/limits.ts";
 import type { NamespaceSettings } from "../core/operations.ts";
 import { QUORUM_WORDS } from "../core/quorum-options.ts";
+import { mergePurges, noPurges, type Purges, parsePurges, plainPurges } from "./purges.ts";
 import { compareRings, parseRingDocument, type RingDocument } from "./ring.ts";
 
 export interface NamespaceRecord {
@@ -23,7 +24,15 @@ export interface NamespaceRecord {
 export interface ClusterDocument {
   readonly ring: RingDocument;
   readonly namespaces: ReadonlyMap<string, NamespaceRecord>;
+  /** Absent where nothing was ever purged. */
+  readonly purges?: Purges;
 }
+
+/** Nothing where nothing was ever purged: stamps of older documents go on being what they were. */
+const ifAny = (purges: Purges): { readonly purges?: Purges } =>
+  purges.floor === 0 && purges.epochs.size === 0 ? {} : { purges };
+
+export const purgesOf = ({ purges }: ClusterDocument): Purges => purges ?? noPurges;
 
 /** Text that is equal for equal values: members in order of their names. */
 function canonical(value: unknown): string {
@@ -45,7 +54,8 @@ export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterD
     const mine = namespaces.get(name);
     namespaces.set(name, mine === undefined ? record : winner(mine, record));
   }
-  return { ring: compareRings(a.ring, b.ring) >= 0 ? a.ring : b.ring, namespaces };
+  const ring = compareRings(a.ring, b.ring) >= 0 ? a.ring : b.ring;
+  return { ring, namespaces, ...ifAny(mergePurges(purgesOf(a), purgesOf(b))) };
 }
 
 /** The document with one namespace created or changed. */
@@ -62,9 +72,10 @@ export function withNamespace(
   return { ...document, namespaces };
 }
 
-const plain = (document: ClusterDocument): unknown => ({
+const plain = (document: ClusterDocument): object => ({
   ring: document.ring,
   namespaces: [...document.namespaces].sort(([a], [b]) => (a < b ? -1 : 1)),
+  ...(document.purges === undefined ? {} : { purges: plainPurges(document.purges) }),
 });
 
 /** Equal for equal documents: what nodes compare before they work together. */
@@ -122,7 +133,7 @@ export function decodeDocument(bytes: Uint8Array): ClusterDocument {
   assert(typeof text === "string", "a cluster document is a text");
   const value: unknown = JSON.parse(text);
   assert(typeof value === "object" && value !== null, "a cluster document is an object");
-  const { ring, namespaces } = value as Record<string, unknown>;
+  const { ring, namespaces, purges } = value as Record<string, unknown>;
   assert(Array.isArray(namespaces), "a cluster document lists its namespaces");
   assert(namespaces.length <= NAMESPACES_COUNT_MAX, "the number of namespaces is bounded");
   const records = new Map<string, NamespaceRecord>();
@@ -134,5 +145,5 @@ export function decodeDocument(bytes: Uint8Array): ClusterDocument {
     assert(typeof checkSettings(record.settings, N_MAX) === "object", "a namespace's settings");
     records.set(name, { revision: record.revision, settings: record.settings });
   }
-  return { ring: parseRingDocument(ring), namespaces: records };
+  return { ring: parseRingDocument(ring), namespaces: records, ...ifAny(parsePurges(purges)) };
 }

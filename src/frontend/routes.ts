@@ -15,6 +15,7 @@ import { answerList } from "./listing.ts";
 import type { HttpMetrics } from "./metrics.ts";
 import { readOptions } from "./options.ts";
 import { Problem } from "./problems.ts";
+import { answerPurge } from "./purge.ts";
 import { checkReadiness } from "./readiness.ts";
 
 export interface Call {
@@ -217,6 +218,18 @@ function faultRoutes(plane: FaultPlane): { list: Route; one: Route } {
   return { list: clusterRoute("/v1/cluster/faults", GET, () => plane.list()), one };
 }
 
+function purgeRoute(backend: Backend): Route {
+  return {
+    pattern: "/v1/purge",
+    methods: POST,
+    // Which namespace it is about shows in its body; the right to write to it is asked for there.
+    plan: ({ request }) => ({
+      access: { role: "write", namespace: OWN_NAMESPACES },
+      answer: (grant) => answerPurge(backend, request, grant),
+    }),
+  };
+}
+
 /** All routes of this version. */
 export function makeRoutes(parts: RouteParts): Routes {
   const { backend, secret, metrics } = parts;
@@ -226,6 +239,7 @@ export function makeRoutes(parts: RouteParts): Routes {
   const exact = [
     list,
     faults.list,
+    purgeRoute(backend),
     clusterRoute("/v1/cluster", GET, () => cluster.cluster()),
     clusterRoute("/v1/cluster/ring", GET, () => cluster.ring()),
     clusterRoute("/v1/cluster/plan", POST, (request) => cluster.plan(request)),

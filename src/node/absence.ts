@@ -8,13 +8,22 @@
  * The silence ends after one attempt with every peer. Who cannot be reached is not waited for: the
  * only replica that is left serves what it has.
  *
+ * A shorter absence, and every start, ask for less: a purge may have been made meanwhile, and it is
+ * in the cluster document. So a replica asks its peers for theirs, one message each and its answer,
+ * and the reads that come in meanwhile wait for that.
+ *
  * Only for hosts whose node is awake all the time. A Durable Object that slept was reachable.
  */
 import { assert } from "../../core/assert.ts";
 import { CodecError, decode, encode } from "../../core/codec.ts";
 import type { Store } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
+import type { Outbox } from "../../replica/coordination.ts";
+import { encodeDocument } from "../../ring/cluster-document.ts";
 import type { Exchanges } from "./exchanges.ts";
+import { Fanout, type Replies } from "./fanout.ts";
+import type { Service } from "./service.ts";
+import type { TaskHost } from "./tasks.ts";
 
 const ALIVE = "alive";
 /** The last sign of life is written down this often at most: it costs a sync of the log. */
@@ -23,20 +32,37 @@ const NOTE_MS_MAX = 60_000;
 /** Until an attempt is repeated in which an exchange with a peer was already under way. */
 const AGAIN_MS = 200;
 
+/** The least gap between two steps that shows that the node was frozen, in ms. */
+const SLEEP_MS_MIN = 2000;
+/** How long a node that is back waits for its peers' documents before it serves reads, in ms. */
+const DOCUMENT_MS_MAX = 1000;
+
+export interface AbsencePlan {
+  readonly host: TaskHost;
+  /** Something steps the node at least this often, in ms. */
+  readonly heartbeatMs: number;
+  readonly tombstoneGraceMs: number;
+}
+
 export class Absence {
-  readonly #store: Store;
+  readonly #service: Service;
   readonly #exchanges: Exchanges;
-  readonly #graceMs: number;
+  readonly #plan: AbsencePlan;
   #aliveAt: Millis;
+  /** Since its start; 0 before the first step. */
+  #steppedAt: Millis = 0;
   #isBehind = false;
+  /** How many times it asked for documents and has not heard the end of it. */
+  #askingCount = 0;
+  #waiting: (() => void)[] = [];
   #attemptAt: Millis = Infinity;
 
-  constructor(store: Store, exchanges: Exchanges, graceMs: number) {
-    assert(graceMs > 0, "a grace period is a time");
-    this.#store = store;
+  constructor(service: Service, exchanges: Exchanges, plan: AbsencePlan) {
+    assert(plan.tombstoneGraceMs > 0 && plan.heartbeatMs > 0, "an absence is a time");
+    this.#service = service;
     this.#exchanges = exchanges;
-    this.#graceMs = graceMs;
-    this.#aliveAt = storedAlive(store);
+    this.#plan = plan;
+    this.#aliveAt = storedAlive(service.keeper.store);
   }
 
   /** Whether what is held here may have been deleted long ago. */
@@ -44,15 +70,25 @@ export class Absence {
     return this.#isBehind;
   }
 
+  /** Does it when the peers' documents are known: at once, but for a moment after a start. */
+  whenInformed(work: () => void): void {
+    if (this.#askingCount === 0) work();
+    else this.#waiting.push(work);
+  }
+
   /** How often `note` is to be called, in ms. */
   get noteMs(): number {
-    return Math.min(NOTE_MS_MAX, Math.max(NOTE_MS_MIN, this.#graceMs / 4));
+    return Math.min(NOTE_MS_MAX, Math.max(NOTE_MS_MIN, this.#plan.tombstoneGraceMs / 4));
   }
 
   /** To be called before anything is done in a step. */
   notice(now: Millis): void {
-    const wasAway = this.#aliveAt !== 0 && now - this.#aliveAt > this.#graceMs;
+    const wasAway = this.#aliveAt !== 0 && now - this.#aliveAt > this.#plan.tombstoneGraceMs;
+    const sleepMs = Math.max(SLEEP_MS_MIN, 3 * this.#plan.heartbeatMs);
+    const slept = now - this.#steppedAt > sleepMs;
     this.#aliveAt = now;
+    this.#steppedAt = now;
+    if (slept) this.#askDocuments(now);
     if (wasAway) {
       this.#isBehind = true;
       this.#attemptAt = now;
@@ -63,9 +99,23 @@ export class Absence {
   /** Writes down that the replica is alive; true when there is something to flush. */
   note(now: Millis): boolean {
     // While it is behind, the old note stays: a crash now must not make it forget.
-    if (this.#isBehind || this.#store.health() !== "writable") return false;
-    this.#store.writeMeta(ALIVE, encode(now));
+    if (this.#isBehind || this.#service.keeper.store.health() !== "writable") return false;
+    this.#service.keeper.store.writeMeta(ALIVE, encode(now));
     return true;
+  }
+
+  #askDocuments(now: Millis): void {
+    const { knowledge, run } = this.#plan.host;
+    const targets = knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
+    const body = { kind: "document", document: encodeDocument(knowledge.document) } as const;
+    const timeoutMs = DOCUMENT_MS_MAX;
+    const make = (out: Outbox<Replies>): Fanout => new Fanout({ targets, body, timeoutMs }, out);
+    this.#askingCount++;
+    const finish = (): void => {
+      if (--this.#askingCount > 0) return;
+      for (const work of this.#waiting.splice(0)) work();
+    };
+    run<Replies>({ timeoutMs, make, finish, again: null }, now);
   }
 
   #catchUp(now: Millis): void {

@@ -16,6 +16,7 @@ import { type WriteOutcome, WriteRouter } from "../../replica/write-router.ts";
 import { ClusterDesk } from "./cluster-desk.ts";
 import { Fanout, type Replies } from "./fanout.ts";
 import { startFaultOperation } from "./fault-desk.ts";
+import { startPurge } from "./purge-desk.ts";
 import { localNeed } from "./routes.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
 import { contentToList, rulesToList, tallyFromList } from "./wire.ts";
@@ -44,6 +45,8 @@ export class ClientDesk {
         );
       case "fault":
         return startFaultOperation(this.#host, { operation, answer }, now);
+      case "purge":
+        return startPurge(this.#host, { operation, answer }, now);
       default:
         return this.#cluster.start(operation, answer, now);
     }

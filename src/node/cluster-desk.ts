@@ -23,7 +23,7 @@ import { Fanout, type Replies } from "./fanout.ts";
 import { pageOf } from "./listing.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
 
-type ClusterOperation = Exclude<Operation, { kind: "get" | "write" | "fault" }>;
+type ClusterOperation = Exclude<Operation, { kind: "get" | "write" | "fault" | "purge" }>;
 
 const EXPLAIN_TARGETS_MAX = 64;
 /** How long background work that an operator asked for may take before the answer, in ms. */

@@ -13,9 +13,15 @@ import type { QuorumDefaults, QuorumRules } from "../../core/quorum-options.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Candidate } from "../../replica/candidate.ts";
 import type { Place } from "../../replica/keeper.ts";
-import { type ClusterDocument, mergeDocuments, stampOf } from "../../ring/cluster-document.ts";
+import {
+  type ClusterDocument,
+  mergeDocuments,
+  purgesOf,
+  stampOf,
+} from "../../ring/cluster-document.ts";
 import { Liveness } from "../../ring/liveness.ts";
 import type { KeyHasher } from "../../ring/partition.ts";
+import { PurgeIndex } from "../../ring/purges.ts";
 import { Ring } from "../../ring/ring.ts";
 import { newCounters } from "./counters.ts";
 
@@ -53,6 +59,7 @@ export class Knowledge {
   #document: ClusterDocument;
   #ring: Ring;
   #stamp: number;
+  #purges: PurgeIndex;
   #namespaces: ReadonlyMap<string, NamespaceSettings>;
   /** By pair of replicas, until the document changes: it takes a walk over all lists to find. */
   readonly #sharedTrees = new Map<string, readonly TreeName[]>();
@@ -66,6 +73,7 @@ export class Knowledge {
     this.#document = parts.document;
     this.#ring = new Ring(parts.document.ring, parts.keyHasher);
     this.#stamp = stampOf(parts.document, parts.hash);
+    this.#purges = new PurgeIndex(purgesOf(parts.document));
     this.#namespaces = settingsIn(parts.document);
   }
 
@@ -82,6 +90,11 @@ export class Knowledge {
     return this.#ring;
   }
 
+  /** What was purged; another object as soon as that is something else. */
+  get purges(): PurgeIndex {
+    return this.#purges;
+  }
+
   get stamp(): number {
     return this.#stamp;
   }
@@ -92,6 +105,8 @@ export class Knowledge {
     const stamp = stampOf(merged, this.hash);
     if (stamp === this.#stamp) return false;
     if (merged.ring !== this.#document.ring) this.#ring = new Ring(merged.ring, this.#keyHasher);
+    const purges = purgesOf(merged);
+    if (purges !== purgesOf(this.#document)) this.#purges = new PurgeIndex(purges);
     this.#document = merged;
     this.#stamp = stamp;
     this.#namespaces = settingsIn(merged);

@@ -33,6 +33,7 @@ import { Faults, faultFromList, faultToList } from "./faults.ts";
 import { Handoff } from "./handoff.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { Knowledge } from "./knowledge.ts";
+import { PurgeSweep } from "./purge-sweep.ts";
 import { Service } from "./service.ts";
 import type { TaskStart } from "./tasks.ts";
 import { rulesFromList } from "./wire.ts";
@@ -73,6 +74,8 @@ const DOCUMENT = "document";
 const DOWN = "down";
 /** Collection looks at what is due at least this often, in ms. */
 const COLLECT_MS_MAX = 10_000;
+/** Between two parts of a sweep for what was purged, in ms. */
+const SWEEP_MS = 1000;
 
 /** Whether a request is worth nothing once nobody waits for its reply. */
 const isForItsAnswer = ({ kind }: Request): boolean =>
@@ -99,6 +102,8 @@ export class Node {
   readonly #flushing = new IdTable<readonly DurableCallback[]>();
   #unflushed: DurableCallback[] = [];
   #lastFlush = 0;
+  /** Of the cluster document that was last written to the store. */
+  #keptStamp = 0;
   #effects: Effect[] = [];
   #trace = "";
   #now: Millis = 0;
@@ -360,6 +365,8 @@ export class Node {
 
   #takeDocument(body: RequestOf<"document">, respond: (reply: Reply) => void): void {
     this.#learn(body.document);
+    // This very node may have changed it, as its clients asked, and tells itself like the others.
+    if (this.knowledge.stamp !== this.#keptStamp) this.#keepDocument();
     const document = encodeDocument(this.knowledge.document);
     if (this.service === null) return respond({ kind: "documented", document });
     this.#unflushed.push((ok) => {
@@ -374,8 +381,12 @@ export class Node {
   }
 
   #keepDocument(): void {
-    const store = this.service?.keeper.store;
+    const { knowledge, service } = this;
+    // Whatever is written from now on is later than what was purged.
+    service?.keeper.clock.observe(knowledge.purges.newest, this.#now);
+    const store = service?.keeper.store;
     if (store === undefined || store.health() !== "writable") return;
+    this.#keptStamp = knowledge.stamp;
     store.writeMeta(DOCUMENT, encodeDocument(this.knowledge.document));
     this.#unflushed.push(() => {});
   }
@@ -398,6 +409,7 @@ export class Node {
       prng: replica.prng,
       placeOf: knowledge.placeOf,
       partitionCount: () => knowledge.ring.partitionCount,
+      purges: () => knowledge.purges,
       onChange: (place, change) => forest.update(place, place.leaf, change),
     });
     if (replica.leafSums === undefined) keeper.recount();
@@ -420,10 +432,13 @@ export class Node {
     const handoff = new Handoff(service, { knowledge, run }, every.tombstoneGraceMs / 2);
     const exchanges = new Exchanges(service, { knowledge, run });
     // Without heartbeats nobody wakes the node, and a gap between two steps says nothing.
-    const isAwake = every.heartbeatMs > 0 && every.tombstoneGraceMs > 0;
-    const { store } = service.keeper;
-    const absence = isAwake ? new Absence(store, exchanges, every.tombstoneGraceMs) : null;
-    service.background = { handoff, exchanges, absence };
+    const absence =
+      every.heartbeatMs > 0
+        ? new Absence(service, exchanges, { host: { knowledge, run }, ...every })
+        : null;
+    const documentChanged = (): void => this.#keepDocument();
+    const sweep = new PurgeSweep(service, { knowledge, run, documentChanged });
+    service.background = { handoff, exchanges, absence, sweep };
     const jobs = [
       { name: "handoff", everyMs: every.handoffMs, run: (now: Millis) => handoff.start(now, null) },
       { name: "exchange", everyMs: every.antiEntropyMs, run: (now: Millis) => exchanges.next(now) },
@@ -431,6 +446,11 @@ export class Node {
     const note = (now: Millis): void => {
       if (absence?.note(now) === true) this.#unflushed.push(() => {});
     };
+    const sweepSome = (now: Millis): void => {
+      if (sweep.run(now)) this.#unflushed.push(() => {});
+    };
+    // Where a node has no timers, its alarm runs it.
+    jobs.push({ name: "sweep", everyMs: every.collectMs === 0 ? 0 : SWEEP_MS, run: sweepSome });
     jobs.push({ name: "alive", everyMs: absence?.noteMs ?? 0, run: note });
     const collector = new Collector(service, { knowledge, run }, every.tombstoneGraceMs);
     const often = Math.min(COLLECT_MS_MAX, Math.max(1000, every.tombstoneGraceMs / 4));

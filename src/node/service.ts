@@ -19,7 +19,7 @@ import type { FailureCode } from "../../core/failure.ts";
 import type { OpId, ReplicaId } from "../../core/ids.ts";
 import { SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
 import type { Reply, Request, RequestOf } from "../../core/messages.ts";
-import type { Millis } from "../../core/time.ts";
+import type { Hlc, Millis } from "../../core/time.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import type { Keeper, Minted } from "../../replica/keeper.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
@@ -53,9 +53,15 @@ export interface BackgroundWork {
     readonly byteCount: number;
     withAll(now: Millis, done: (totals: readonly number[]) => void): void;
   };
+  readonly sweep: {
+    readonly isPending: boolean;
+    readonly reclaimedCount: number;
+    hasSwept(through: Hlc): boolean;
+  };
   /** null where a replica is never away without knowing. */
   readonly absence: {
     readonly isBehind: boolean;
+    whenInformed(work: () => void): void;
     notice(now: Millis): void;
   } | null;
 }
@@ -136,6 +142,13 @@ export class Service {
         return this.#handoff(respond, now);
       case "exchange":
         return this.#exchange(respond, now);
+      case "clock":
+        return respond({ kind: "clocked", time: this.keeper.clock.next(now) });
+      case "swept":
+        return respond({
+          kind: "swept",
+          done: this.background?.sweep.hasSwept(body.through) === true,
+        });
       case "document":
       case "fault":
         return assert(false, "documents and faults are the node's own business");
@@ -143,6 +156,12 @@ export class Service {
   }
 
   #read(body: RequestOf<"read">, respond: Respond): void {
+    const absence = this.background?.absence ?? null;
+    if (absence === null) return this.#readNow(body, respond);
+    absence.whenInformed(() => this.#readNow(body, respond));
+  }
+
+  #readNow(body: RequestOf<"read">, respond: Respond): void {
     const held = this.#held(body);
     if (!body.durably) return respond(held);
     this.#host.whenDurable((ok) => respond(ok ? held : refused("insufficient-storage")));

@@ -48,6 +48,8 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
   collect: { kind: "collect", keys: [] },
   keys: { kind: "keys", namespace: "demo", prefix: "a", after: "", limit: 1000 },
   fault: { kind: "fault", isChange: true, fault: ["slow", 100, 0, 1] },
+  clock: { kind: "clock" },
+  swept: { kind: "swept", through: 7 },
 };
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
@@ -78,6 +80,8 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   handedOff: { kind: "handedOff", delivered: 3, pending: 0 },
   refused: { kind: "refused", code: "insufficient-storage" },
   faulted: { kind: "faulted", fault: [] },
+  clocked: { kind: "clocked", time: 7 },
+  swept: { kind: "swept", done: true },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

@@ -1,0 +1,153 @@
+/**
+ * Purges as epochs: what was purged, and until when what was written counts as expired. A purge
+ * touches no entry. It adds a line to a small map that travels with the cluster document, and every
+ * replica and frontend that knows the line no longer serves what it covers.
+ *
+ * Merging is a join: of two epochs of one thing the later one counts, an epoch of a whole namespace
+ * swallows the earlier ones in it, and `floor` ends epochs for good: it is raised to an instant
+ * when every member has rewritten what the epochs up to it cover (see src/node/purge-sweep.ts).
+ */
+import { assert } from "../core/assert.ts";
+import type { Entry, Sibling } from "../core/entry.ts";
+import { isNamespace, keyOf, namespaceOf } from "../core/keys.ts";
+import { PURGES_COUNT_MAX } from "../core/limits.ts";
+import type { StoreKey } from "../core/store.ts";
+import type { Hlc } from "../core/time.ts";
+
+export interface Purges {
+  /** Epochs at or before it are over. */
+  readonly floor: Hlc;
+  /** By `namespace 0x00 kind text`: see `purgeName`. */
+  readonly epochs: ReadonlyMap<string, Hlc>;
+}
+
+export const noPurges: Purges = { floor: 0, epochs: new Map() };
+
+/** What a purge is about: everything in a namespace, keys that begin so, values with a tag. */
+export type PurgeKind = "everything" | "prefix" | "tag";
+const LETTERS: Readonly<Record<PurgeKind, string>> = { everything: "e", prefix: "p", tag: "t" };
+
+export const purgeName = (namespace: string, kind: PurgeKind, text: string): string =>
+  `${namespace}\0${LETTERS[kind]}${text}`;
+
+/** What is over, by the floor or by a later purge of the whole namespace, is not kept. */
+function withoutEnded(floor: Hlc, epochs: ReadonlyMap<string, Hlc>): Purges {
+  const kept = new Map<string, Hlc>();
+  for (const [name, time] of epochs) {
+    const whole = purgeName(namespaceOf(name), "everything", "");
+    const isSwallowed = name !== whole && time <= (epochs.get(whole) ?? 0);
+    if (time > floor && !isSwallowed) kept.set(name, time);
+  }
+  return { floor, epochs: kept };
+}
+
+const isIn = (time: Hlc | undefined, name: string, { epochs }: Purges): boolean =>
+  time !== undefined && (epochs.get(name) ?? 0) >= time;
+
+/** The join; `a` itself when `b` has nothing new. */
+export function mergePurges(a: Purges, b: Purges): Purges {
+  if (a === b) return a;
+  const isOld = ([name, time]: readonly [string, Hlc]): boolean =>
+    time <= a.floor || isIn(time, name, a);
+  if (b.floor <= a.floor && [...b.epochs].every(isOld)) return a;
+  const epochs = new Map(a.epochs);
+  for (const [name, time] of b.epochs) epochs.set(name, Math.max(time, epochs.get(name) ?? 0));
+  return withoutEnded(Math.max(a.floor, b.floor), epochs);
+}
+
+/** With one more purge of these things. */
+export function withPurge(purges: Purges, names: readonly string[], time: Hlc): Purges {
+  assert(names.length > 0 && time > purges.floor, "a purge is of something, and of today");
+  return mergePurges(purges, { floor: 0, epochs: new Map(names.map((name) => [name, time])) });
+}
+
+/** Without the epochs up to an instant. */
+export const withFloor = (purges: Purges, floor: Hlc): Purges =>
+  mergePurges(purges, { floor, epochs: new Map() });
+
+/** As JSON, equal for equal purges. */
+export const plainPurges = ({ floor, epochs }: Purges): unknown => [
+  floor,
+  [...epochs].sort(([a], [b]) => (a < b ? -1 : 1)),
+];
+
+const isTime = (value: unknown): value is Hlc => Number.isSafeInteger(value) && Number(value) >= 0;
+
+/** @throws AssertionFailure for anything but what `plainPurges` gives */
+export function parsePurges(value: unknown): Purges {
+  if (value === undefined) return noPurges;
+  assert(Array.isArray(value) && value.length === 2, "purges are a floor and a list");
+  const [floor, list] = value as unknown[];
+  assert(isTime(floor) && Array.isArray(list), "purges are a floor and a list");
+  assert(list.length <= 2 * PURGES_COUNT_MAX, "the number of purges is bounded");
+  const epochs = new Map<string, Hlc>();
+  for (const item of list as unknown[]) {
+    assert(Array.isArray(item) && item.length === 2, "an epoch has a name and a time");
+    const [name, time] = item as unknown[];
+    assert(typeof name === "string" && isTime(time), "an epoch has a name and a time");
+    assert(isNamespace(namespaceOf(name)), "an epoch belongs to a namespace");
+    epochs.set(name, time);
+  }
+  return withoutEnded(floor, epochs);
+}
+
+interface NamespacePurges {
+  everything: Hlc;
+  readonly prefixes: (readonly [string, Hlc])[];
+  readonly tags: Map<string, Hlc>;
+}
+
+/** Purges arranged so that a sibling is judged in the time that its tags and the prefixes take. */
+export class PurgeIndex {
+  readonly #namespaces = new Map<string, NamespacePurges>();
+  /** The latest epoch; 0 for none. */
+  readonly newest: Hlc;
+
+  constructor({ epochs }: Purges) {
+    this.newest = Math.max(0, ...epochs.values());
+    for (const [name, time] of epochs) {
+      const namespace = namespaceOf(name);
+      const known = this.#namespaces.get(namespace);
+      const of: NamespacePurges = known ?? { everything: 0, prefixes: [], tags: new Map() };
+      this.#namespaces.set(namespace, of);
+      const [letter, text] = [keyOf(name).charAt(0), keyOf(name).slice(1)];
+      if (letter === LETTERS.everything) of.everything = time;
+      else if (letter === LETTERS.prefix) of.prefixes.push([text, time]);
+      else if (letter === LETTERS.tag) of.tags.set(text, time);
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.newest === 0;
+  }
+
+  /** Whether anything of the namespace was purged. */
+  concerns(namespace: string): boolean {
+    return this.#namespaces.has(namespace);
+  }
+
+  /**
+   * The entry as who knows the purges sees it: a value that was purged is a tombstone under the
+   * same dot. So nothing about the entry's versions changes, and neither does its digest. The entry
+   * itself when nothing of it was purged.
+   */
+  apply(key: StoreKey, entry: Entry): Entry {
+    const of = this.isEmpty ? undefined : this.#namespaces.get(namespaceOf(key));
+    if (of === undefined) return entry;
+    const isPurged = (sibling: Sibling): boolean => covers(of, key, sibling);
+    if (!entry.siblings.some(isPurged)) return entry;
+    const siblings = entry.siblings.map((sibling) =>
+      isPurged(sibling) ? { ...sibling, expiresAt: 0, content: null } : sibling,
+    );
+    return { ...entry, siblings };
+  }
+}
+
+function covers(of: NamespacePurges, key: StoreKey, { content, time }: Sibling): boolean {
+  if (content === null) return false;
+  if (time <= of.everything) return true;
+  if (content.tags.some((tag) => time <= (of.tags.get(tag) ?? 0))) return true;
+  if (of.prefixes.length === 0) return false;
+  const name = keyOf(key);
+  return of.prefixes.some(([prefix, until]) => time <= until && name.startsWith(prefix));
+}
