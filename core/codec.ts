@@ -2,10 +2,9 @@
  * The only place that knows MessagePack. Everything that leaves a node's memory (a record, a
  * message) passes here, and everything that comes back is bounded before it is believed.
  */
-import { MESSAGE_DEPTH_MAX } from "./limits.ts";
-import { readValue } from "./msgpack-read.ts";
+import { Decoder, Encoder } from "@msgpack/msgpack";
+import { MESSAGE_BYTES_MAX, MESSAGE_DEPTH_MAX } from "./limits.ts";
 import { scanFault } from "./msgpack-scan.ts";
-import { writeValue } from "./msgpack-write.ts";
 
 /** Bytes that are not what they claim to be. Normal input: a peer or a disk may send anything. */
 export class CodecError extends Error {
@@ -18,14 +17,21 @@ export class CodecError extends Error {
  */
 const MESSAGE_NODES_MAX = 2 ** 21;
 
+const encoder = new Encoder({ ignoreUndefined: false, forceIntegerToFloat: false });
+const decoder = new Decoder({
+  maxStrLength: MESSAGE_BYTES_MAX,
+  maxBinLength: MESSAGE_BYTES_MAX,
+  maxArrayLength: MESSAGE_NODES_MAX,
+  maxMapLength: 0,
+  maxExtLength: 0,
+});
+
 const scanLimits = { depthMax: MESSAGE_DEPTH_MAX, nodesMax: MESSAGE_NODES_MAX };
 
-/**
- * Encodes numbers, strings, booleans, null, bytes and arrays of these.
- *
- * @throws AssertionFailure for anything else
- */
-export const encode = (value: unknown): Uint8Array => writeValue(value);
+/** Encodes numbers, strings, booleans, null, bytes and arrays of these. */
+export function encode(value: unknown): Uint8Array {
+  return encoder.encode(value);
+}
 
 /**
  * Decodes one value with nothing after it. Bytes in it are views of the input, not copies.
@@ -35,5 +41,9 @@ export const encode = (value: unknown): Uint8Array => writeValue(value);
 export function decode(bytes: Uint8Array): unknown {
   const fault = scanFault(bytes, scanLimits);
   if (fault !== null) throw new CodecError(`malformed MessagePack: ${fault}`);
-  return readValue(bytes);
+  try {
+    return decoder.decode(bytes);
+  } catch (error) {
+    throw new CodecError(error instanceof Error ? error.message : "malformed MessagePack");
+  }
 }
