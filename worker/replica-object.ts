@@ -23,7 +23,13 @@ import { SqliteLeafSums } from "./sqlite-leaf-sums.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 /** Requests that change what is stored, and so leave work for the alarm. */
-const WRITES: ReadonlySet<Request["kind"]> = new Set(["store", "coordinate", "deliver"]);
+const WRITES: ReadonlySet<Request["kind"]> = new Set([
+  "store",
+  "coordinate",
+  "deliver",
+  // A purge may have come with it: then what it covers is to be rewritten.
+  "document",
+]);
 const ID = "replica-id";
 const ORIGIN = "origin";
 const PLAN = "alarm-plan";
@@ -105,6 +111,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     const before = this.#backlog();
     driver.runJob("handoff");
     if (this.#plan.comparisonsLeft > 0) await this.#compare(driver, wasAsleep);
+    driver.runJob("sweep");
     driver.runJob("collect");
     await driver.whenIdle();
     const { ring, liveness } = driver.node.knowledge;
@@ -150,8 +157,10 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
 
   #backlog(): Backlog {
     const store = this.#replica?.store;
+    const sweep = this.#replica?.driver.node.service?.background?.sweep;
     const hintCount = [...(store?.hintCounts().values() ?? [])].reduce((sum, n) => sum + n, 0);
-    return { hintCount, dueAt: (store?.earliestDue() ?? Infinity) + TOMBSTONE_GRACE_MS };
+    const dueAt = (store?.earliestDue() ?? Infinity) + TOMBSTONE_GRACE_MS;
+    return { hintCount, dueAt: sweep?.isPending === true ? Date.now() : dueAt };
   }
 
   async #planComparisons(): Promise<void> {

@@ -10,17 +10,20 @@
  * member asks the others; one that cannot be reached, or has not finished, keeps the epoch alive.
  */
 import { assert } from "../../core/assert.ts";
+import { decode, encode } from "../../core/codec.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { namespaceOf } from "../../core/keys.ts";
 import { TIMEOUT_MS_MAX } from "../../core/limits.ts";
 import type { StoreKey } from "../../core/store.ts";
 import { type Hlc, hlcFromMillis, type Millis } from "../../core/time.ts";
 import { purgesOf } from "../../ring/cluster-document.ts";
-import { type PurgeIndex, withFloor } from "../../ring/purges.ts";
+import { type PurgeIndex, plainPurges, withFloor } from "../../ring/purges.ts";
 import { Fanout, type Replies } from "./fanout.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
 
+/** In the store: which purges this replica has swept for. */
+const SWEPT = "swept-purges";
 /** Records that are looked at in one run. */
 const KEYS_PER_RUN = 4000;
 /** Ten times the longest request: by then nothing written before an epoch is still on its way. */
@@ -51,6 +54,14 @@ export class PurgeSweep {
   constructor(service: Service, host: PurgeSweepHost) {
     this.#service = service;
     this.#host = host;
+    const kept = service.keeper.store.readMeta(SWEPT);
+    if (kept !== undefined && decode(kept) === this.#mark()) this.#swept = host.knowledge.purges;
+  }
+
+  /** Names the purges that are known now. */
+  #mark(): number {
+    const { knowledge } = this.#host;
+    return knowledge.hash.digest(JSON.stringify(plainPurges(purgesOf(knowledge.document))));
   }
 
   /** Whether there is something left to look at. */
@@ -83,18 +94,25 @@ export class PurgeSweep {
   #sweepSome(held: Iterator<Held>): boolean {
     const { keeper } = this.#service;
     const before = this.reclaimedCount;
+    let isOver = false;
     if (keeper.store.health() !== "writable") return false;
-    for (let count = 0; count < KEYS_PER_RUN; count++) {
+    for (let count = 0; count < KEYS_PER_RUN && !isOver; count++) {
       const next = held.next();
-      if (next.done === true) {
-        this.#swept = this.#sweeping;
-        this.#held = null;
-        break;
-      }
+      isOver = next.done === true;
+      if (next.done === true) continue;
       const [key, hintFor] = next.value;
       if (keeper.sweep(key, hintFor)) this.reclaimedCount++;
     }
-    return this.reclaimedCount > before;
+    if (isOver) this.#over();
+    return isOver || this.reclaimedCount > before;
+  }
+
+  #over(): void {
+    assert(this.#sweeping === this.#host.knowledge.purges, "a sweep is of what is known");
+    this.#swept = this.#sweeping;
+    this.#held = null;
+    // Later in the log than all that was rewritten: it is durable only with them.
+    this.#service.keeper.store.writeMeta(SWEPT, encode(this.#mark()));
   }
 
   *#everythingHeld(purges: PurgeIndex): Generator<Held, undefined> {
@@ -156,6 +174,7 @@ export class PurgeSweep {
     if (!knowledge.learn({ ...knowledge.document, purges })) return;
     // What is left was swept before, and an index without the rest needs no other sweep.
     this.#swept = knowledge.purges;
+    this.#service.keeper.store.writeMeta(SWEPT, encode(this.#mark()));
     this.#host.documentChanged();
   }
 }
