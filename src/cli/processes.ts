@@ -26,6 +26,7 @@ function sayHowToTry(url: string): void {
   say(`  curl -i -X PUT ${url}/v1/kv/demo/hello -H 'Content-Type: text/plain' -d 'Hello, ring'`);
   say(`  curl -i ${url}/v1/kv/demo/hello`);
   say(`  curl -s ${url}/v1/cluster/explain/demo/hello`);
+  say(`  or open ${url}/ui`);
 }
 
 /** Resolves with the first signal to stop; a second one ends the process at once. */

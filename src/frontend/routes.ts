@@ -17,6 +17,7 @@ import { readOptions } from "./options.ts";
 import { Problem } from "./problems.ts";
 import { answerPurge } from "./purge.ts";
 import { checkReadiness } from "./readiness.ts";
+import { assetResponse, uiAssets } from "./ui/assets.ts";
 
 export interface Call {
   readonly request: Request;
@@ -246,6 +247,7 @@ export function makeRoutes(parts: RouteParts): Routes {
     clusterRoute("/v1/cluster/anti-entropy", POST, (request) => cluster.antiEntropy(request)),
     clusterRoute("/v1/cluster/handoff", POST, () => cluster.handoff()),
     clusterRoute("/metrics", GET, () => answerMetrics(metrics.text() + backend.metrics())),
+    ...[...uiAssets].map(([path, asset]) => openRoute(path, () => assetResponse(asset))),
     openRoute("/healthz", () => answerText("ok\n")),
     openRoute("/readyz", () => checkReadiness(backend).then(() => answerText("ready\n"))),
   ];

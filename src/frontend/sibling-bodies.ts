@@ -38,6 +38,8 @@ export function siblingsAsJson(siblings: readonly LiveSibling[], hash: KeyedHash
     etag: etagOf([sibling], hash),
     lastModified: httpDate(modifiedMs(sibling)),
     contentType: sibling.content.contentType,
+    expiresAt: sibling.expiresAt === 0 ? null : new Date(sibling.expiresAt).toISOString(),
+    headers: contentHeaders(sibling.content),
     metadata: sibling.content.metadata === null ? null : JSON.parse(sibling.content.metadata),
     value: toBase64(sibling.content.value),
   }));
