@@ -38,8 +38,6 @@ export function siblingsAsJson(siblings: readonly LiveSibling[], hash: KeyedHash
     etag: etagOf([sibling], hash),
     lastModified: httpDate(modifiedMs(sibling)),
     contentType: sibling.content.contentType,
-    expiresAt: sibling.expiresAt === 0 ? null : new Date(sibling.expiresAt).toISOString(),
-    headers: contentHeaders(sibling.content),
     metadata: sibling.content.metadata === null ? null : JSON.parse(sibling.content.metadata),
     value: toBase64(sibling.content.value),
   }));
@@ -58,6 +56,8 @@ function partHead(sibling: LiveSibling, hash: KeyedHash): string {
     "Content-Length": String(sibling.content.value.length),
     ETag: etagOf([sibling], hash),
     "Last-Modified": httpDate(modifiedMs(sibling)),
+    // Whoever writes one of them back can give it the time that it had left.
+    ...(sibling.expiresAt === 0 ? {} : { Expires: httpDate(sibling.expiresAt) }),
   };
   return Object.entries(headers)
     .map(([name, value]) => `${name}: ${value}`)

@@ -14,15 +14,19 @@ const timing = {
 const patience = { timeout: 30_000, interval: 100 };
 const hostile = "<img src=x onerror=alert(1)><script>alert(2)</script>";
 
+/** UTF-8, one char a byte, as headers are. */
+const metadata = '{"from":"a phone \u00e2\u0080\u0093"}';
+
 /** Two writes by clients that had both read the same nothing. */
 async function makeSiblings(url: string, values: readonly string[]): Promise<void> {
   const absent = await fetch(url);
   const headers = {
     "Starling-Context": absent.headers.get("Starling-Context") ?? "",
     "Content-Type": "text/html",
+    "Starling-Metadata": metadata,
   };
   for (const body of values) {
-    expect((await fetch(`${url}?w=all`, { method: "PUT", body, headers })).ok).toBe(true);
+    expect((await fetch(`${url}?w=all&ttl=600`, { method: "PUT", body, headers })).ok).toBe(true);
   }
 }
 
@@ -106,6 +110,9 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
     const answer = await fetch(`${key}?siblings=all&r=all`);
     expect([answer.status, await answer.text()]).toEqual([200, hostile]);
     expect(answer.headers.get("Content-Type")).toBe("text/html");
+    const kept = JSON.parse(answer.headers.get("Starling-Metadata") ?? "");
+    expect(kept).toEqual({ from: "a phone –" });
+    expect(answer.headers.get("Cache-Control")).toMatch(/^max-age=5[0-9][0-9]$/);
   });
 
   it("can be used by the keyboard alone, and opens a key from its address", async () => {

@@ -10,8 +10,6 @@ const PREVIEW_BYTES = 2048;
 const pathOf = ({ namespace, key }) =>
   encodeURIComponent(namespace) + "/" + encodeURIComponent(key);
 
-const fromBase64 = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
-
 /** The value's beginning as a text, or as hexadecimal when it is none. */
 function preview(value) {
   const head = value.subarray(0, PREVIEW_BYTES);
@@ -28,40 +26,57 @@ function preview(value) {
   return pairs.join(" ") + (value.length > 256 ? "\n… " + bytes(value.length) + " in all" : "");
 }
 
-function siblingOf(item) {
+/** Of a stored value: what is written back with it. */
+const STORED = ["Content-Type", "Content-Encoding", "Content-Language", "Content-Disposition",
+  "Starling-Metadata"];
+
+function siblingOf(headers, value) {
+  const there = STORED.filter((name) => headers.has(name));
+  const stored = there.map((name) => [name, headers.get(name)]);
   return {
-    value: fromBase64(item.value),
-    headers: item.headers ?? { "Content-Type": item.contentType },
-    metadata: item.metadata,
-    lastModified: item.lastModified,
-    expiresAt: item.expiresAt ?? null,
+    value,
+    stored: Object.fromEntries(stored),
+    lastModified: headers.get("Last-Modified"),
+    expires: headers.get("Expires"),
   };
 }
 
+/** The parts of multipart/mixed. Each says its length, so a value may hold whatever it likes. */
+function* partsOf(body) {
+  // One char a byte, to find lines by; the browsers' latin1 is another set from 0x80 to 0x9f.
+  const latin = new TextDecoder("latin1").decode(body);
+  for (let at = latin.indexOf("\r\n") + 2; at > 1;) {
+    const end = latin.indexOf("\r\n\r\n", at);
+    if (end < 0) return;
+    const lines = String.fromCharCode(...body.subarray(at, end)).split("\r\n");
+    const headers = new Headers(lines.map((line) => {
+      const colon = line.indexOf(":");
+      return [line.slice(0, colon), line.slice(colon + 1).trim()];
+    }));
+    const from = end + 4;
+    const to = from + Number(headers.get("Content-Length"));
+    yield siblingOf(headers, body.slice(from, to));
+    at = latin.indexOf("\r\n", to + 2) + 2;
+  }
+}
+
 async function readValue(key) {
-  const init = { headers: { Accept: "application/json" } };
+  const init = { headers: { Accept: "multipart/mixed" } };
   const answer = await ask("/v1/kv/" + pathOf(key) + "?siblings=all", init);
   const context = answer.headers.get("Starling-Context");
   if (answer.status === 404) return { context, siblings: [] };
-  if (answer.status === 300) {
-    const { siblings } = await answer.json();
-    return { context, siblings: siblings.map(siblingOf) };
-  }
-  if (!answer.ok) throw await failureOf(answer);
-  const value = new Uint8Array(await answer.arrayBuffer());
-  const headers = { "Content-Type": answer.headers.get("Content-Type") };
-  const metadata = JSON.parse(answer.headers.get("Starling-Metadata") ?? "null");
-  const lastModified = answer.headers.get("Last-Modified");
-  return { context, siblings: [{ value, headers, metadata, lastModified, expiresAt: null }] };
+  if (!answer.ok && answer.status !== 300) throw await failureOf(answer);
+  const body = new Uint8Array(await answer.arrayBuffer());
+  if (answer.status === 300) return { context, siblings: [...partsOf(body)] };
+  return { context, siblings: [siblingOf(answer.headers, body)] };
 }
 
 /** Writes the sibling that is to stay over all that were shown. */
-async function keep(key, context, sibling) {
-  const headers = { ...sibling.headers, "Starling-Context": context };
-  if (sibling.metadata !== null) headers["Starling-Metadata"] = JSON.stringify(sibling.metadata);
-  const left = sibling.expiresAt === null ? 0 : Date.parse(sibling.expiresAt) - Date.now();
-  const ttl = sibling.expiresAt === null ? "" : "?ttl=" + Math.max(0.001, left / 1000).toFixed(3);
-  const init = { method: "PUT", headers, body: sibling.value };
+async function keep(key, context, { stored, value, expires }) {
+  const headers = { ...stored, "Starling-Context": context };
+  const leftMs = expires === null ? 0 : Date.parse(expires) - Date.now();
+  const ttl = expires === null ? "" : "?ttl=" + Math.max(0.001, leftMs / 1000).toFixed(3);
+  const init = { method: "PUT", headers, body: value };
   const answer = await ask("/v1/kv/" + pathOf(key) + ttl, init);
   if (!answer.ok) throw await failureOf(answer);
 }
@@ -132,15 +147,15 @@ function replicaTable(explained, parts) {
 function siblingCard(sibling, i, parts) {
   const { siblings, onKeep } = parts;
   const isOne = siblings.length === 1;
+  const metadata = sibling.stored["Starling-Metadata"];
   const title = isOne ? "Value" : "Sibling " + (i + 1) + " of " + siblings.length;
-  const facts = [sibling.headers["Content-Type"], bytes(sibling.value.length),
+  const facts = [sibling.stored["Content-Type"], bytes(sibling.value.length),
     sibling.lastModified];
   return h("article", { class: "sibling" },
     h("h4", {}, title),
     h("p", { class: "muted facts" }, facts.filter(Boolean).join(" · ")),
     h("pre", { tabindex: 0, "aria-label": title + ", its content" }, preview(sibling.value)),
-    sibling.metadata === null ? null :
-      h("p", { class: "muted mono" }, "metadata " + JSON.stringify(sibling.metadata)),
+    metadata === undefined ? null : h("p", { class: "muted mono" }, "metadata " + metadata),
     isOne ? null : h("button", {
       type: "button", class: "primary", onclick: () => onKeep(sibling, i),
     }, "Keep this one"));
