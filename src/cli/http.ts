@@ -1,6 +1,7 @@
 /** HTTP to a frontend, for the client commands. */
 import { readFileSync } from "node:fs";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { keyPath as pathOfKey } from "../client/key-path.ts";
 import { CliError } from "./output.ts";
 
 export interface Endpoint {
@@ -14,18 +15,13 @@ export interface RequestOptions {
   readonly body?: Uint8Array | string;
 }
 
-/**
- * One key's path. Segments of dots would be resolved by `fetch` before they leave, escaped or not;
- * such keys go as one segment, with their slashes escaped.
- *
- * @throws CliError for the two keys that no URL can carry
- */
+/** One key's path. @throws CliError for a key that no URL can carry */
 export function keyPath(namespace: string, key: string): string {
-  if (key === "." || key === "..") throw new CliError(`a URL cannot carry the key "${key}"`);
-  const segments = key.split("/");
-  const hasDots = segments.some((segment) => segment === "." || segment === "..");
-  const path = segments.map((segment) => encodeURIComponent(segment)).join(hasDots ? "%2F" : "/");
-  return `/v1/kv/${encodeURIComponent(namespace)}/${path}`;
+  try {
+    return pathOfKey(namespace, key);
+  } catch (error) {
+    throw error instanceof RangeError ? new CliError(error.message) : error;
+  }
 }
 
 /** Trusts the authorities of a PEM file too, in all requests from now on. @throws CliError */

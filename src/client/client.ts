@@ -1,0 +1,100 @@
+/** The client of a cluster, and its sessions. On `fetch` alone. */
+import { type ConsistencyOptions, consistencyHeader } from "./consistency.ts";
+import { Contexts } from "./contexts.ts";
+import { Operations, type Written } from "./operations.ts";
+import { type Fetch, pause, Transport } from "./transport.ts";
+import { type Decide, type UpdateOptions, update } from "./update.ts";
+
+export interface ClientOptions {
+  /** A frontend, or several of one cluster: when one fails the next is asked. */
+  readonly url: string | readonly string[];
+  readonly namespace: string;
+  readonly token?: string;
+  /** What every request says unless it says otherwise itself. */
+  readonly defaults?: ConsistencyOptions;
+  /** Attempts after the first, of what is safe to repeat (src/client/transport.ts). Default 2. */
+  readonly retries?: number;
+  /** Silence after which an attempt is given up, in ms. Default 30000. */
+  readonly attemptTimeoutMs?: number;
+  /** Instead of the global one: a service binding's, say. */
+  readonly fetch?: Fetch;
+  /** A number from 0 to 1, for the jitter of pauses. */
+  readonly random?: () => number;
+  /** Resolves after so many ms. */
+  readonly wait?: (ms: number, signal: AbortSignal | undefined) => Promise<void>;
+}
+
+export interface SessionOptions {
+  /** Of how many keys the context is remembered. Default 1000; each is at most 4 KiB. */
+  readonly keysMax?: number;
+  /** What an earlier session remembered: the `contexts` of it. */
+  readonly contexts?: Readonly<Record<string, string>>;
+}
+
+const KEYS_MAX = 1000;
+const ATTEMPT_TIMEOUT_MS = 30_000;
+
+function urlsOf(url: string | readonly string[]): readonly string[] {
+  const urls = (typeof url === "string" ? [url] : url).map((text) => text.replace(/\/+$/, ""));
+  const bad = urls.find((text) => !/^https?:\/\/[^/?#]/.test(text));
+  if (bad !== undefined || urls.length === 0) {
+    throw new RangeError(`"url" must be http:// or https:// and a host, not "${bad ?? ""}"`);
+  }
+  return urls;
+}
+
+abstract class Updating extends Operations {
+  /**
+   * Changes a key without losing anybody's write: reads all siblings, has `decide` say what shall
+   * be there, and writes that in their place; anew when somebody was faster.
+   *
+   * @returns what was written; null when `decide` left it as it was
+   * @throws StarlingError
+   */
+  update(key: string, decide: Decide, options: UpdateOptions = {}): Promise<Written | null> {
+    const on = { operations: this, transport: this.parts.transport };
+    return update(on, { key, decide, options });
+  }
+}
+
+/**
+ * Remembers for each key the context of its last answer and sends it with the next request. So it
+ * reads its own writes and never goes back in time, with `r: 1` at the price of one replica; and
+ * what it writes or deletes is what it has seen, and nothing else. Its memory is bounded.
+ */
+export class Session extends Updating {
+  readonly #contexts: Contexts;
+
+  constructor(parts: Operations["parts"] & { readonly contexts: Contexts }) {
+    super(parts);
+    this.#contexts = parts.contexts;
+  }
+
+  /** What it remembers, by key: for a cookie, say, and then for `session({ contexts })`. */
+  contexts(): Readonly<Record<string, string>> {
+    return this.#contexts.all();
+  }
+}
+
+/** One namespace of a cluster. */
+export class StarlingClient extends Updating {
+  /** @throws RangeError when the url is none */
+  constructor(options: ClientOptions) {
+    const transport = new Transport({
+      urls: urlsOf(options.url),
+      token: options.token,
+      // Called as it is found: some hosts refuse their fetch as a method of something else.
+      fetch: options.fetch ?? ((url, init) => fetch(url, init)),
+      retries: options.retries ?? 2,
+      attemptTimeoutMs: options.attemptTimeoutMs ?? ATTEMPT_TIMEOUT_MS,
+      random: options.random ?? Math.random,
+      wait: options.wait ?? pause,
+    });
+    const defaults = consistencyHeader(options.defaults ?? {});
+    super({ transport, namespace: options.namespace, defaults, contexts: null });
+  }
+
+  session({ keysMax = KEYS_MAX, contexts = {} }: SessionOptions = {}): Session {
+    return new Session({ ...this.parts, contexts: new Contexts(keysMax, contexts) });
+  }
+}

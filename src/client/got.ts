@@ -1,0 +1,115 @@
+/** What a read found, with its value still on the way. */
+import { StarlingError } from "./error.ts";
+import { dateOf } from "./version.ts";
+
+/** Who answered: `r` and `answered` of reads; `w`, `acked` and `durable` of writes. */
+export interface Quorum {
+  readonly n: number;
+  readonly primaries: number;
+  readonly fallbacks: number;
+  readonly r?: number;
+  readonly answered?: number;
+  readonly w?: number;
+  readonly acked?: number;
+  readonly durable?: number;
+}
+
+/** The `Starling-Quorum` of an answer: a dictionary of integers. */
+export function quorumOf(headers: Headers): Quorum {
+  const members = (headers.get("Starling-Quorum") ?? "").split(",").map((text) => text.split("="));
+  const numbers = members.map(([name = "", value]) => [name.trim(), Number(value)] as const);
+  const known = numbers.filter(([name, value]) => name !== "" && !Number.isNaN(value));
+  return { n: 0, primaries: 0, fallbacks: 0, ...Object.fromEntries(known) };
+}
+
+export const contextOf = (headers: Headers): string => headers.get("Starling-Context") ?? "";
+
+/** When the value expires, to the second: the answer's date and what it says is left. */
+function expiresAtOf(headers: Headers): Date | null {
+  const left = /(?:^|[,\s])max-age=([0-9]+)/.exec(headers.get("Cache-Control") ?? "")?.[1];
+  if (left === undefined) return null;
+  const now = dateOf(headers.get("Date"))?.getTime() ?? Date.now();
+  return new Date(now + Number(left) * 1000);
+}
+
+export function metadataOf(headers: Headers): unknown {
+  const text = headers.get("Starling-Metadata");
+  return text === null ? null : JSON.parse(text);
+}
+
+/** A body to its end. @throws StarlingError when it breaks off; the reason of a signal as it is */
+export async function readWhole<T>(
+  response: Response,
+  read: (response: Response) => Promise<T>,
+): Promise<T> {
+  if (response.bodyUsed) throw new TypeError("the value has been read before");
+  try {
+    return await read(response);
+  } catch (cause) {
+    // What a signal is aborted with: these have no other way in here.
+    if (cause instanceof DOMException) throw cause;
+    const { status } = response;
+    const detail = "the answer broke off on its way";
+    throw new StarlingError({ code: "no-answer", detail, status, outcome: "no", cause });
+  }
+}
+
+/** What a read found. The value is read once, by one of `bytes`, `text`, `json`, `stream`. */
+export class Got {
+  /** Whether there is a value; a key that was deleted or has expired has none. */
+  readonly exists: boolean;
+  /** The version is still that of `ifNoneMatch`; it is not sent again. */
+  readonly isUnchanged: boolean;
+  /** To give back with the next write; there also when there is no value. */
+  readonly context: string;
+  /** How many concurrent versions there are; the newest is shown. See `siblings` and `update`. */
+  readonly siblings: number;
+  readonly etag: string | null;
+  readonly contentType: string | null;
+  /** The JSON value that was stored with it; null when none was. */
+  readonly metadata: unknown;
+  readonly lastModified: Date | null;
+  /** null: it does not expire. */
+  readonly expiresAt: Date | null;
+  readonly quorum: Quorum;
+  readonly #response: Response;
+  readonly #hasBody: boolean;
+
+  constructor(response: Response, hasBody: boolean) {
+    const { status, headers } = response;
+    this.#response = response;
+    this.#hasBody = hasBody && status === 200;
+    this.exists = status !== 404;
+    this.isUnchanged = status === 304;
+    this.context = contextOf(headers);
+    this.siblings = this.exists ? Number(headers.get("Starling-Siblings") ?? 1) : 0;
+    this.etag = this.exists ? headers.get("ETag") : null;
+    this.contentType = this.exists ? headers.get("Content-Type") : null;
+    this.metadata = metadataOf(headers);
+    this.lastModified = dateOf(headers.get("Last-Modified"));
+    this.expiresAt = this.exists ? expiresAtOf(headers) : null;
+    this.quorum = quorumOf(headers);
+  }
+
+  /** null when there is none. @throws StarlingError when the answer broke off */
+  async bytes(): Promise<Uint8Array<ArrayBuffer> | null> {
+    if (!this.#hasBody) return null;
+    return new Uint8Array(await readWhole(this.#response, (body) => body.arrayBuffer()));
+  }
+
+  /** As UTF-8; null when there is none. @throws StarlingError when the answer broke off */
+  async text(): Promise<string | null> {
+    return this.#hasBody ? readWhole(this.#response, (body) => body.text()) : null;
+  }
+
+  /** null when there is none. @throws SyntaxError, StarlingError */
+  async json<T = unknown>(): Promise<T | null> {
+    const text = await this.text();
+    return text === null ? null : (JSON.parse(text) as T);
+  }
+
+  /** null when there is none. Whoever takes it reads or cancels it. */
+  stream(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+    return this.#hasBody ? this.#response.body : null;
+  }
+}

@@ -1,0 +1,22 @@
+/** `starling/client`: the client library. Nothing but Web standards: see docs/client.md. */
+export type { BatchOp, BatchResult } from "./batch.ts";
+export { type ClientOptions, Session, type SessionOptions, StarlingClient } from "./client.ts";
+export type { ConsistencyOptions, QuorumValue } from "./consistency.ts";
+export { type Outcome, StarlingError } from "./error.ts";
+export type { Got, Quorum } from "./got.ts";
+export type {
+  BatchOptions,
+  CallOptions,
+  GetOptions,
+  ListedKey,
+  ListOptions,
+  Purged,
+  PurgeTarget,
+  PutOptions,
+  Siblings,
+  WriteOptions,
+  Written,
+} from "./operations.ts";
+export type { Body, Fetch } from "./transport.ts";
+export type { Change, Decide, UpdateOptions } from "./update.ts";
+export type { Version } from "./version.ts";

@@ -1,0 +1,164 @@
+/**
+ * Requests and answers: one attempt after the other, until there is an answer or a reason to stop.
+ *
+ * What may be repeated. A read always may. A write that was refused with a 4xx was applied nowhere;
+ * if the refusal is a passing one (429), it may be sent again. After a 5xx, or no answer at all, a
+ * write is in doubt, and to send it again is to write twice:
+ *
+ * - A DELETE with a context covers what that context names, once or twice, and leaves nothing that
+ *   shows. It is repeated.
+ * - A PUT with a context can never cover more than it did the first time, so a second one loses
+ *   nobody's write. But it is a version of its own: beside the first it shows as a second sibling,
+ *   and if somebody has overwritten or deleted the first, it brings the value back. It is not
+ *   repeated.
+ * - A PUT or a DELETE without a context replaces what its coordinator holds at that moment: a
+ *   second one would also replace what somebody wrote over the first. It is not repeated.
+ * - With `If-Match` or `If-None-Match` the second attempt is refused because of the first. It is
+ *   not repeated.
+ *
+ * Where twice is as good as once (to fill a cache, say) the caller says so: `repeatable: true`.
+ */
+import { errorFrom, StarlingError } from "./error.ts";
+
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+export type Body =
+  | string
+  | Uint8Array<ArrayBuffer>
+  | ArrayBuffer
+  | Blob
+  | ReadableStream<Uint8Array>;
+
+export interface Call {
+  readonly method: "GET" | "HEAD" | "PUT" | "DELETE" | "POST";
+  /** Path and query. */
+  readonly target: string;
+  readonly headers: Headers;
+  readonly body?: Body;
+  readonly isWrite: boolean;
+  /** Whether it may be sent again when its outcome is in doubt. */
+  readonly isRepeatable: boolean;
+  readonly signal: AbortSignal | undefined;
+  /** Whether the response is one that Starling gives when all is well. */
+  isExpected(response: Response): boolean;
+}
+
+export interface TransportOptions {
+  /** Frontends of one cluster: any may take any request. */
+  readonly urls: readonly string[];
+  readonly token: string | undefined;
+  readonly fetch: Fetch;
+  /** Attempts after the first. */
+  readonly retries: number;
+  /** Silence after which an attempt is given up, until its headers are there. */
+  readonly attemptTimeoutMs: number;
+  /** From 0 to 1, for jitter. */
+  readonly random: () => number;
+  readonly wait: (ms: number, signal: AbortSignal | undefined) => Promise<void>;
+}
+
+/** The first pause; each later one is twice as long. */
+const PAUSE_MS = 100;
+/** A server that asks for a longer pause than this is not waited for: its answer goes out. */
+const PAUSE_MS_MAX = 10_000;
+/** 502 is what a proxy says of a frontend that is away. */
+const PASSING: ReadonlySet<number> = new Set([0, 429, 502, 503, 504]);
+
+/** Resolves after that time, or rejects with the reason of the signal. */
+export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const stop = (): void => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}
+
+function mayRepeat(call: Call, error: StarlingError): boolean {
+  if (!PASSING.has(error.status)) return false;
+  // A stream is gone once it was sent.
+  if (call.body instanceof ReadableStream) return false;
+  return !call.isWrite || error.outcome === "no" || call.isRepeatable;
+}
+
+export class Transport {
+  readonly #options: TransportOptions;
+  /** The frontend that answered last; the next one's turn comes when it fails. */
+  #urlIndex = 0;
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @returns an expected response, its body unread
+   * @throws StarlingError, or the reason of the signal. A write that was aborted is in doubt.
+   */
+  async send(call: Call): Promise<Response> {
+    let isInDoubt = false;
+    for (let attempt = 1; ; attempt++) {
+      call.signal?.throwIfAborted();
+      const answer = await this.#attempt(call);
+      if (!(answer instanceof StarlingError)) return answer;
+      const isRepeated = attempt <= this.#options.retries && mayRepeat(call, answer);
+      isInDoubt ||= answer.outcome === "unknown";
+      const pauseMs = this.#pauseAfter(attempt, answer.retryAfterMs);
+      if (!isRepeated || pauseMs > PAUSE_MS_MAX) throw isInDoubt ? answer.inDoubt() : answer;
+      await this.#options.wait(pauseMs, call.signal);
+    }
+  }
+
+  /** Between rounds of a caller's own, as between attempts. */
+  pauseBeforeRound(round: number, signal: AbortSignal | undefined): Promise<void> {
+    return this.#options.wait(Math.min(PAUSE_MS_MAX, this.#pauseAfter(round, 0)), signal);
+  }
+
+  /** At least what the server asks for; else half to all of a pause that doubles. */
+  #pauseAfter(attempt: number, retryAfterMs: number): number {
+    const whole = PAUSE_MS * 2 ** (attempt - 1);
+    const jittered = whole * (0.5 + this.#options.random() / 2);
+    return retryAfterMs > 0 ? retryAfterMs + jittered - whole / 2 : jittered;
+  }
+
+  async #attempt(call: Call): Promise<Response | StarlingError> {
+    const { urls, token, fetch, attemptTimeoutMs } = this.#options;
+    const { method, target, headers, body, signal, isWrite } = call;
+    if (token !== undefined) headers.set("Authorization", `Bearer ${token}`);
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), attemptTimeoutMs);
+    const signals = signal === undefined ? [silence.signal] : [silence.signal, signal];
+    const init = { method, headers, signal: AbortSignal.any(signals), redirect: "manual" } as const;
+    const index = this.#urlIndex;
+    try {
+      // "duplex" is what Node and browsers want of a body that is a stream.
+      const withBody = body === undefined ? init : { ...init, body, duplex: "half" };
+      const response = await fetch(`${urls[index]}${target}`, withBody as RequestInit);
+      if (call.isExpected(response)) return response;
+      return this.#failed(index, await errorFrom(response, isWrite));
+    } catch (cause) {
+      signal?.throwIfAborted();
+      const silent = `no answer within ${attemptTimeoutMs} ms`;
+      const detail = silence.signal.aborted ? silent : "the connection failed or broke";
+      const outcome = isWrite ? "unknown" : "no";
+      const parts = { code: "no-answer", detail, status: 0, outcome, cause } as const;
+      return this.#failed(index, new StarlingError(parts));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Leaves a frontend that is away or overloaded for the next one. */
+  #failed(index: number, error: StarlingError): StarlingError {
+    const isStill = this.#urlIndex === index;
+    if (isStill && PASSING.has(error.status)) {
+      this.#urlIndex = (index + 1) % this.#options.urls.length;
+    }
+    return error;
+  }
+}

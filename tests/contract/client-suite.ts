@@ -1,0 +1,155 @@
+/** The client library against a real deployment: one suite for every host. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { StarlingClient } from "../../src/client/index.ts";
+import type { Deployment } from "./http-suite.ts";
+
+const text = (value: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(value);
+
+export function clientContract(name: string, start: () => Promise<Deployment>): void {
+  let deployment: Deployment;
+  let count = 0;
+  const fresh = (): StarlingClient =>
+    new StarlingClient({ url: deployment.urls, namespace: `client-${++count}` });
+
+  describe(`the client on ${name}`, () => {
+    beforeAll(async () => {
+      deployment = await start();
+    });
+    afterAll(() => deployment.close());
+    values(fresh);
+    many(fresh);
+    versions(fresh);
+  });
+}
+
+function values(fresh: () => StarlingClient): void {
+  it("stores what it is given in any form, and reads it in any form", async () => {
+    const cache = fresh();
+    const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
+    const forms = [
+      bytes,
+      bytes.buffer,
+      new Blob([bytes]),
+      new Blob([bytes]).stream() as ReadableStream<Uint8Array>,
+    ];
+    for (const [i, form] of forms.entries()) {
+      const written = await cache.put(`forms/${i}`, form);
+      expect(written).toMatchObject({ created: true, siblings: 1, quorum: { n: 3, w: 2 } });
+      expect(await (await cache.get(`forms/${i}`)).bytes()).toEqual(bytes);
+    }
+    const metadata = { by: "Zoë 🐦" };
+    await cache.put("ünï/✓", '{"a":1}', { metadata, ttl: 100, contentType: "application/json" });
+    const got = await cache.get("ünï/✓", { consistency: "strict" });
+    expect(got).toMatchObject({ exists: true, metadata, contentType: "application/json" });
+    const left = (got.expiresAt?.getTime() ?? 0) - Date.now();
+    expect(left > 90_000 && left <= 100_000).toBe(true);
+    expect(await got.json()).toEqual({ a: 1 });
+    const head = await cache.head("ünï/✓");
+    expect([head.etag, await head.text()]).toEqual([got.etag, null]);
+    const again = await cache.get("ünï/✓", { ifNoneMatch: got.etag ?? "" });
+    expect(again.isUnchanged).toBe(true);
+  });
+
+  it("deletes, and a miss has a context still", async () => {
+    const cache = fresh();
+    expect((await cache.get("k")).exists).toBe(false);
+    await cache.put("k", "v");
+    await cache.delete("k");
+    const got = await cache.get("k");
+    expect([got.exists, await got.text()]).toEqual([false, null]);
+    expect(got.context).not.toBe("");
+  });
+
+  it("is told why something was refused", async () => {
+    const cache = fresh();
+    const w = cache.put("k", "v", { w: 9 });
+    await expect(w).rejects.toMatchObject({ code: "invalid-option", option: "w", outcome: "no" });
+    await cache.put("k", "v");
+    const other = cache.put("k", "x", { ifNoneMatch: "*" });
+    await expect(other).rejects.toMatchObject({ code: "precondition-failed", status: 412 });
+    expect(await (await cache.get("k")).text()).toBe("v");
+  });
+}
+
+function many(fresh: () => StarlingClient): void {
+  it("lists page by page and does batches", async () => {
+    const cache = fresh();
+    const keys = Array.from({ length: 7 }, (_, i) => `p/${i}`);
+    const put = keys.map((key) => ({ op: "put", key, value: text(key), metadata: key }) as const);
+    const results = await cache.batch([...put, { op: "put", key: "", value: "" }]);
+    expect(results.map(({ error }) => error?.code ?? null)).toEqual([
+      ...keys.map(() => null),
+      "invalid-key",
+    ]);
+    const listed: unknown[] = [];
+    for await (const { name, metadata } of cache.list({ prefix: "p/", limit: 3 })) {
+      listed.push([name, metadata]);
+    }
+    expect(listed).toEqual(keys.map((key) => [key, key]));
+    const ops = [...keys, "none"].map((key) => ({ op: "get", key }) as const);
+    const got = await cache.batch(ops);
+    expect(got.map(({ version }) => version?.text() ?? null)).toEqual([...keys, null]);
+    expect(got.every(({ error }) => error === null)).toBe(true);
+  });
+
+  it("purges by tag", async () => {
+    const cache = fresh();
+    await cache.put("a", "1", { tags: ["red", "all"] });
+    await cache.put("b", "1", { tags: ["all"] });
+    const purged = await cache.purge({ tags: ["red"] });
+    expect(purged.until).toBeInstanceOf(Date);
+    expect(purged.learnt).toBeGreaterThanOrEqual(purged.of / 2);
+    const [a, b] = [await cache.get("a"), await cache.get("b")];
+    expect([a.exists, b.exists]).toEqual([false, true]);
+  });
+}
+
+function versions(fresh: () => StarlingClient): void {
+  it("reads in a session what the session wrote, at the price of one replica", async () => {
+    const session = fresh().session();
+    for (let i = 0; i < 20; i++) {
+      await session.put("k", `${i}`, { w: 1, dw: 0 });
+      const got = await session.get("k", { r: 1 });
+      expect([await got.text(), got.siblings]).toEqual([`${i}`, 1]);
+    }
+  });
+
+  it("keeps the writes of sessions that did not know of each other, and joins them", async () => {
+    const cache = fresh();
+    const [ada, grace] = [cache.session(), cache.session()];
+    await Promise.all([ada.get("k"), grace.get("k")]);
+    await ada.put("k", "ada");
+    await grace.put("k", "grace");
+    const all = await cache.siblings("k");
+    expect(all.versions.map((version) => version.text()).sort()).toEqual(["ada", "grace"]);
+    await cache.update("k", (found) =>
+      found
+        .map((version) => version.text())
+        .sort()
+        .join(" and "),
+    );
+    const got = await cache.get("k");
+    expect([await got.text(), got.siblings]).toEqual(["ada and grace", 1]);
+  });
+
+  it("loses no element of a set that several add to at once", async () => {
+    const cache = fresh();
+    const add = (element: string) =>
+      cache.update(
+        "set",
+        (found) => {
+          const elements = found.flatMap((version) => version.json<string[]>());
+          return JSON.stringify([...new Set([...elements, element])].sort());
+        },
+        { roundsMax: 50 },
+      );
+    const wanted = Array.from({ length: 12 }, (_, i) => `e${String(i).padStart(2, "0")}`);
+    const workers = [0, 1, 2].map(async (worker) => {
+      for (const element of wanted.filter((_, i) => i % 3 === worker)) await add(element);
+    });
+    await Promise.all(workers);
+    const { versions: left } = await cache.siblings("set");
+    const elements = new Set(left.flatMap((version) => version.json<string[]>()));
+    expect([...elements].sort()).toEqual(wanted);
+  });
+}
