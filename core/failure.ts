@@ -4,9 +4,11 @@
  */
 export type FailureCode =
   | "invalid-option"
+  | "invalid-request"
   | "invalid-context"
   | "precondition-failed"
   | "too-many-siblings"
+  | "ring-conflict"
   | "value-too-large"
   | "overloaded"
   | "quorum-unavailable"

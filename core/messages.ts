@@ -27,6 +27,7 @@ type Fields = Readonly<Record<string, FieldKind>>;
 /**
  * Requests. `store` with `ack`: 0 answers when received, 1 when durable, 2 both times.
  * `read` with `durably`: answers when what it tells of is on stable storage.
+ * `promise` and `accept` are the two rounds by which a change of members is agreed.
  * `coordinate` carries the write and the numbers to reach; its quorum is a list because the rules
  * are all numbers and flags (see `rulesToList`).
  */
@@ -62,6 +63,8 @@ const REQUESTS = {
   fault: { isChange: "flag", fault: "list" },
   clock: {},
   swept: { through: "count" },
+  promise: { version: "count", ballot: "count" },
+  accept: { ballot: "count", document: "bytes" },
 } as const satisfies Record<string, Fields>;
 
 /**
@@ -97,6 +100,7 @@ const REPLIES = {
   faulted: { fault: "list" },
   clocked: { time: "count" },
   swept: { done: "flag" },
+  promised: { isGiven: "flag", document: "bytes" },
 } as const satisfies Record<string, Fields>;
 
 type BodyOf<Table extends Record<string, Fields>> = {

@@ -53,6 +53,13 @@ export interface ConfigureOperation {
   readonly settings: NamespaceSettings;
 }
 
+/** Starts a change of members, or calls one off. */
+export interface CommitOperation {
+  readonly kind: "commit";
+  /** As the operator gave it: `{"add":[…],"remove":[…],"reweight":{…}}` or `{"abort":true}`. */
+  readonly change: Readonly<Record<string, unknown>>;
+}
+
 /** One page of a namespace's live keys, by a covering read of the partitions. */
 export interface ListOperation {
   readonly kind: "list";
@@ -102,6 +109,7 @@ export type Operation =
   | ListOperation
   | AntiEntropyOperation
   | HandoffOperation
+  | CommitOperation
   | FaultOperation
   | PurgeOperation;
 
@@ -162,6 +170,17 @@ export interface ReplicaStatus {
   readonly byteCount: number;
   readonly hintsHeld: readonly (readonly [target: string, count: number])[];
   readonly lastAntiEntropy: readonly (readonly [peer: string, at: Millis])[];
+  /** null: no members change, or it has not heard of it. */
+  readonly transfer: TransferStatus | null;
+}
+
+/** How far a replica is with what it is to get by a change of members. */
+export interface TransferStatus {
+  readonly partitionsTotal: number;
+  readonly partitionsDone: number;
+  readonly keyCount: number;
+  /** Of entries, both ways. */
+  readonly byteCount: number;
 }
 
 export interface StatusResult {
@@ -208,6 +227,29 @@ export interface HandoffResult {
   readonly pending: number;
 }
 
+/** A copy that a member gets. */
+export interface Move {
+  readonly partition: number;
+  /** Who gives the copy up; `null` where the partition gets a copy more than it had. */
+  readonly from: string | null;
+  readonly to: string;
+}
+
+/** What a change of members would do, in the words of `POST /v1/cluster/plan`. */
+export interface RingPlan {
+  /** Ring versions: the one that was planned on, and the one that a commit leads to. */
+  readonly from: number;
+  readonly to: number;
+  readonly moves: readonly Move[];
+  readonly movedPartitions: number;
+  readonly minimumPossible: number;
+}
+
+export interface CommitResult {
+  readonly kind: "committed";
+  readonly plan: RingPlan;
+}
+
 export interface FaultResult {
   readonly kind: "faulted";
   /** null: none, or the member did not answer. */
@@ -240,6 +282,7 @@ export type Result =
   | ListResult
   | AntiEntropyResult
   | HandoffResult
+  | CommitResult
   | FaultResult
   | PurgeResult
   | FailedResult;

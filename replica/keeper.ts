@@ -251,9 +251,7 @@ export class Keeper {
   /** Forgets a key that all members agree on, unless something new was learnt of it. */
   collect(key: StoreKey, digest: Digest): boolean {
     if (!this.agreesOn(key, digest) || this.store.summary(key) === undefined) return false;
-    this.store.dropEntry(key);
-    this.#orders.get(namespaceOf(key))?.drop(key);
-    this.#onChange(this.#placeOf(key), { from: digest, to: 0 });
+    this.#drop(key, this.#placeOf(key), digest);
     return true;
   }
 
@@ -280,6 +278,52 @@ export class Keeper {
       if (place.n === tree.n && leaves.has(place.leaf)) out.push([key, digest]);
     }
     return out;
+  }
+
+  /**
+   * Forgets some of what is held of a tree: its owners have it, and this replica is none of them.
+   *
+   * @returns how many keys were forgotten: fewer than `countMax` when nothing is left
+   */
+  forget(tree: { readonly partition: number; readonly n: number }, countMax: number): number {
+    let count = 0;
+    for (const { key, digest } of this.store.entriesOf(tree.partition)) {
+      const place = this.#placeOf(key);
+      if (place.n !== tree.n) continue;
+      if (count === countMax) break;
+      this.#drop(key, place, digest);
+      count++;
+    }
+    return count;
+  }
+
+  /** Forgets all that is held, hints too: it is from a time in which it was no member. */
+  wipe(): void {
+    for (let partition = 0; partition < this.#partitionCount(); partition++) {
+      for (const { key, digest } of this.store.entriesOf(partition)) {
+        this.#drop(key, this.#placeOf(key), digest);
+      }
+    }
+    for (const [target, count] of this.store.hintCounts()) {
+      for (const key of this.store.hintedKeys(target, count)) this.store.dropHint(target, key);
+    }
+    this.#lost.clear();
+  }
+
+  /** A namespace has another N now: its keys belong to other trees than those they were told to. */
+  replant(namespace: string, previousN: number): void {
+    for (const key of this.#keysOf(namespace)) {
+      const digest = this.store.summary(key)?.digest ?? 0;
+      const place = this.#placeOf(key);
+      this.#onChange({ ...place, n: previousN }, { from: digest, to: 0 });
+      this.#onChange(place, { from: 0, to: digest });
+    }
+  }
+
+  #drop(key: StoreKey, place: Place, digest: Digest): void {
+    this.store.dropEntry(key);
+    this.#orders.get(namespaceOf(key))?.drop(key);
+    this.#onChange(place, { from: digest, to: 0 });
   }
 
   /** Tells of everything that is held, for trees that do not survive a restart. */

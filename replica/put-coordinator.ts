@@ -60,6 +60,7 @@ export class PutCoordinator implements Coordinator {
   readonly #out: PutOutbox;
   readonly #quorum: Quorum;
   readonly #targets = new Map<ReplicaId, Target>();
+  readonly #primaries: Candidate[];
   /** Primaries for which a stand-in was asked, or a hint kept here. */
   readonly #stoodInFor = new Set<ReplicaId>();
   /** Primaries whose hint is kept here. */
@@ -82,6 +83,7 @@ export class PutCoordinator implements Coordinator {
     this.#plan = plan;
     this.#out = out;
     this.#quorum = new Quorum(plan.need);
+    this.#primaries = [...plan.primaries];
     if (plan.standsInFor !== "") {
       this.#stoodInFor.add(plan.standsInFor);
       this.#keptFor.add(plan.standsInFor);
@@ -104,8 +106,27 @@ export class PutCoordinator implements Coordinator {
     this.#deadline = now + this.#plan.timeoutMs;
     this.#hedgeAt = now + this.#plan.hedgeMs;
     this.#quorum.add(this.#plan.self, false);
-    for (const primary of this.#plan.primaries) this.#send(primary, "");
-    for (const primary of this.#plan.primaries) if (primary.isSuspect) this.#standIn(primary.id);
+    for (const primary of this.#primaries) this.#send(primary, "");
+    for (const primary of this.#primaries) if (primary.isSuspect) this.#standIn(primary.id);
+    this.#decide(now);
+  }
+
+  /**
+   * The ring changed while the write was on its way: these are owners too, and those that the
+   * coordinator still waits for may count under the new ring alone.
+   */
+  widen(owners: readonly Candidate[], now: Millis): void {
+    if (this.#isFinished) return;
+    const isNew = ({ id }: Candidate): boolean =>
+      id !== this.#plan.self.id && this.#targets.get(id)?.hintFor !== "";
+    const fresh = owners.filter(isNew);
+    if (fresh.length === 0) return;
+    this.#quorum.raise(fresh);
+    this.#primaries.push(...fresh);
+    for (const owner of fresh) {
+      this.#send(owner, "");
+      if (owner.isSuspect) this.#standIn(owner.id);
+    }
     this.#decide(now);
   }
 
@@ -166,7 +187,7 @@ export class PutCoordinator implements Coordinator {
   #endWaiting(): void {
     for (const target of this.#unacked()) target.state = "failed";
     const acked = [...this.#targets.values()].filter(({ state }) => state === "acked");
-    for (const { id } of this.#plan.primaries) {
+    for (const { id } of this.#primaries) {
       const isCaredFor = acked.some(({ candidate, hintFor }) =>
         [candidate.id, hintFor].includes(id),
       );
@@ -180,7 +201,7 @@ export class PutCoordinator implements Coordinator {
 
   #send(candidate: Candidate, hintFor: ReplicaId | ""): void {
     this.#targets.set(candidate.id, { candidate, hintFor, state: "asked" });
-    const { durable, count } = this.#plan.need;
+    const { durable, count } = this.#quorum.need;
     const ack = durable === 0 ? 0 : durable >= count ? 1 : 2;
     const { key, entry } = this.#plan;
     this.#out.ask(candidate.id, { kind: "store", key, entry, hintFor, ack });
@@ -245,7 +266,7 @@ export class PutCoordinator implements Coordinator {
 
   #giveUp(isLate: boolean): void {
     const tally = this.#quorum.tally();
-    const lacksDurable = tally.durable < this.#plan.need.durable;
+    const lacksDurable = tally.durable < this.#quorum.need.durable;
     const silent = this.#open().some(
       ({ id, isSuspect }) => !isSuspect && (lacksDurable || !this.#quorum.has(id)),
     );

@@ -17,17 +17,45 @@ export interface QuorumNeed {
   readonly onlyZone: string | null;
 }
 
+/**
+ * The need with these owners more, one acknowledgement for each: so whoever acknowledges, enough of
+ * the old owners and enough of the new ones are among them.
+ */
+export function raised(need: QuorumNeed, more: readonly Candidate[]): QuorumNeed {
+  const counted = more.filter(({ zone }) => need.onlyZone === null || zone === need.onlyZone);
+  const by = counted.length;
+  if (by === 0) return need;
+  const { n, count, primaries, durable } = need;
+  const grown = (number: number): number => (number === 0 ? 0 : number + by);
+  return {
+    ...need,
+    n: n + by,
+    count: count + by,
+    primaries: grown(primaries),
+    durable: grown(durable),
+  };
+}
+
 const nobody: readonly Candidate[] = [];
 
 /** Lists and not sets: they hold a handful, and are made and searched several times a request. */
 export class Quorum {
-  readonly need: QuorumNeed;
+  #need: QuorumNeed;
   readonly #counted: Candidate[] = [];
   readonly #durable: ReplicaId[] = [];
 
   constructor(need: QuorumNeed) {
     assert(need.count >= 0 && need.primaries <= need.n, "a quorum within its preference list");
-    this.need = need;
+    this.#need = need;
+  }
+
+  get need(): QuorumNeed {
+    return this.#need;
+  }
+
+  /** Asks for these too: the ring changed while the write was on its way. */
+  raise(more: readonly Candidate[]): void {
+    this.#need = raised(this.#need, more);
   }
 
   add(candidate: Candidate, isDurable: boolean): void {

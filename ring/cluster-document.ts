@@ -3,7 +3,7 @@
  * versioned and travels whole: by gossip, and whenever two nodes that speak find that their stamps
  * differ.
  *
- * Merging is a join, so it needs no order and no leader: of two rings the winner of `compareRings`,
+ * Merging is a join, so it needs no order and no leader: of two rings the winner of `mergeRings`,
  * of two settings of a namespace the higher revision (of equal ones the greater text).
  */
 import { assert } from "../core/assert.ts";
@@ -14,7 +14,8 @@ import { N_MAX, NAMESPACES_COUNT_MAX, TTL_SECONDS_MAX, VALUE_BYTES_MAX } from ".
 import type { NamespaceSettings } from "../core/operations.ts";
 import { QUORUM_WORDS } from "../core/quorum-options.ts";
 import { mergePurges, noPurges, type Purges, parsePurges, plainPurges } from "./purges.ts";
-import { compareRings, parseRingDocument, type RingDocument } from "./ring.ts";
+import { mergeRings } from "./ring-change.ts";
+import { agreedRing, parseRingDocument, type RingDocument } from "./ring-document.ts";
 
 export interface NamespaceRecord {
   readonly revision: number;
@@ -47,6 +48,17 @@ function winner(a: NamespaceRecord, b: NamespaceRecord): NamespaceRecord {
   return canonical(a.settings) >= canonical(b.settings) ? a : b;
 }
 
+const sizesIn = (
+  ring: RingDocument,
+  namespaces: ClusterDocument["namespaces"],
+): readonly number[] => [
+  ...new Set([ring.n, ...[...namespaces.values()].map(({ settings }) => settings.n)]),
+];
+
+/** Every N that some namespace has: the ring's own, for those that nobody created, among them. */
+export const sizesOf = ({ ring, namespaces }: ClusterDocument): readonly number[] =>
+  sizesIn(ring, namespaces);
+
 /** The join of two documents of one cluster. */
 export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterDocument {
   const namespaces = new Map(a.namespaces);
@@ -54,7 +66,7 @@ export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterD
     const mine = namespaces.get(name);
     namespaces.set(name, mine === undefined ? record : winner(mine, record));
   }
-  const ring = compareRings(a.ring, b.ring) >= 0 ? a.ring : b.ring;
+  const ring = mergeRings(a.ring, b.ring, sizesIn(a.ring, namespaces));
   return { ring, namespaces, ...ifAny(mergePurges(purgesOf(a), purgesOf(b))) };
 }
 
@@ -78,9 +90,12 @@ const plain = (document: ClusterDocument): object => ({
   ...(document.purges === undefined ? {} : { purges: plainPurges(document.purges) }),
 });
 
-/** Equal for equal documents: what nodes compare before they work together. */
+/**
+ * Equal for equal documents: what nodes compare before they work together. Whether a majority has
+ * agreed to the first ring yet makes no difference to that.
+ */
 export const stampOf = (document: ClusterDocument, hash: KeyedHash): number =>
-  hash.digest(canonical(plain(document)));
+  hash.digest(canonical(plain({ ...document, ring: agreedRing(document.ring) })));
 
 /** The document as it travels and is stored. */
 export const encodeDocument = (document: ClusterDocument): Uint8Array =>

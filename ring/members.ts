@@ -18,6 +18,11 @@ export interface RingMember {
   readonly url: string;
   /** Its share relative to the others', 1 to 1000. */
   readonly weight: number;
+  /**
+   * The ballot of the change by which it joined; absent for a founder. What a replica holds from
+   * before is void: while it was no member, nobody waited for it to forget what was deleted.
+   */
+  readonly joined?: number;
 }
 
 /** The shape of a ring, whoever is in it. */
@@ -55,20 +60,31 @@ export function weightProblem(value: unknown): string | null {
 
 const MEMBER_FIELDS = ["id", "zone", "url", "weight"];
 
+/** From people come members as they describe them; from nodes, with what the ring adds. */
+export type MemberSource = "person" | "document";
+
 /**
  * @param place what to call it while its id is not known, like `members[2]`
  * @returns the member with its defaults filled in, or what is wrong with it
  */
-export function checkMember(value: unknown, place: string): RingMember | string {
+export function checkMember(
+  value: unknown,
+  place: string,
+  source: MemberSource = "person",
+): RingMember | string {
   const object = asObject(value);
   if (object === null) return `${place} must be an object like {"id": "r1", "zone": "a"}`;
-  const { id, zone = ZONE_DEFAULT, url = "", weight = 1 } = object;
+  const { id, zone = ZONE_DEFAULT, url = "", weight = 1, joined } = object;
   if (typeof id !== "string" || !isReplicaId(id)) {
     const form = `1 to 32 letters, digits or _ . -, such as "r1"`;
     return `${place}: "id" must be ${form}; it is ${quoted(id)}`;
   }
-  const stranger = strangerIn(object, MEMBER_FIELDS);
+  const known = source === "person" ? MEMBER_FIELDS : [...MEMBER_FIELDS, "joined"];
+  const stranger = strangerIn(object, known);
   if (stranger !== null) return `${place} (${id}): ${stranger}`;
+  if (joined !== undefined && (!Number.isSafeInteger(joined) || (joined as number) < 1)) {
+    return `${place} (${id}): "joined" must be a ballot`;
+  }
   if (typeof zone !== "string" || !ZONE.test(zone)) {
     const form = "1 to 64 letters, digits or _ . -";
     return `${place} (${id}): "zone" must be ${form}; it is ${quoted(zone)}`;
@@ -80,14 +96,18 @@ export function checkMember(value: unknown, place: string): RingMember | string 
     const form = "http://host:port or https://host:port without a path";
     return `${place} (${id}): "url" must be ${form}; it is ${quoted(url)}`;
   }
-  return { id, zone, url: bare, weight: weight as number };
+  const member = { id, zone, url: bare, weight: weight as number };
+  return joined === undefined ? member : { ...member, joined: joined as number };
 }
 
 const doublesIn = (texts: readonly string[]): string | undefined =>
   texts.find((text, i) => text !== "" && texts.indexOf(text) !== i);
 
 /** @returns the members in their order, or what is wrong with the first that is not right */
-export function checkMembers(value: unknown): readonly RingMember[] | string {
+export function checkMembers(
+  value: unknown,
+  source: MemberSource = "person",
+): readonly RingMember[] | string {
   if (!Array.isArray(value) || value.length === 0) {
     return `"members" must be a list of at least one member`;
   }
@@ -96,7 +116,7 @@ export function checkMembers(value: unknown): readonly RingMember[] | string {
   }
   const members: RingMember[] = [];
   for (const [i, item] of (value as unknown[]).entries()) {
-    const member = checkMember(item, `members[${i}]`);
+    const member = checkMember(item, `members[${i}]`, source);
     if (typeof member === "string") return member;
     members.push(member);
   }

@@ -8,6 +8,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
+import type { Move, RingPlan } from "../core/operations.ts";
 import { type Assignment, assign, layOut } from "./assignment.ts";
 import { asObject, quoted, strangerIn } from "./foreign-json.ts";
 import {
@@ -17,24 +18,7 @@ import {
   type RingMember,
   weightProblem,
 } from "./members.ts";
-import type { RingDocument } from "./ring.ts";
-
-export interface Move {
-  readonly partition: number;
-  /** Who gives the copy up; `null` where the partition gets a copy more than it had. */
-  readonly from: ReplicaId | null;
-  readonly to: ReplicaId;
-}
-
-/** The answer to `POST /v1/cluster/plan`. */
-export interface RingPlan {
-  /** Ring versions: the one that was planned on, and the one that a commit would make. */
-  readonly from: number;
-  readonly to: number;
-  readonly moves: readonly Move[];
-  readonly movedPartitions: number;
-  readonly minimumPossible: number;
-}
+import type { RingDocument, RingLayout } from "./ring-document.ts";
 
 const CHANGE_FIELDS = ["add", "remove", "reweight"];
 
@@ -92,7 +76,7 @@ export function changedMembers(
     }
     members.set(member.id, member);
   }
-  const checked = checkMembers([...members.values()]);
+  const checked = checkMembers([...members.values()], "document");
   if (typeof checked === "string") return checked;
   return checkShape(document, checked.length) ?? checked;
 }
@@ -125,11 +109,24 @@ export function planChange(document: RingDocument, members: readonly RingMember[
   };
 }
 
-/** The document that a commit makes: the next version, laid out as `planChange` says. */
-export function ringAfter(document: RingDocument, members: readonly RingMember[]): RingDocument {
+/**
+ * The layout that a commit leads to, as `planChange` says.
+ *
+ * @param ballot what members that join are known by from then on
+ */
+export function layoutAfter(
+  document: RingDocument,
+  members: readonly RingMember[],
+  ballot: number,
+): RingLayout {
   const { partitions, n, assignment: previous } = document;
   assert(checkShape(document, members.length) === null, "the members were checked before");
   const assignment = assign({ partitions, n, members, previous });
+  const known = new Map(document.members.map((member) => [member.id, member.joined]));
   const sorted = [...members].sort((a, b) => (a.id < b.id ? -1 : 1));
-  return { ...document, version: document.version + 1, members: sorted, assignment };
+  const all = sorted.map(({ joined: _, ...member }) => {
+    const joined = known.has(member.id) ? known.get(member.id) : ballot;
+    return joined === undefined ? member : { ...member, joined };
+  });
+  return { members: all, assignment };
 }

@@ -12,6 +12,20 @@ import type { ReplicaId } from "../core/ids.ts";
 import type { Assignment, AssignmentMember } from "./assignment.ts";
 import { Rendezvous } from "./rendezvous.ts";
 
+interface Layout {
+  readonly members: readonly AssignmentMember[];
+  readonly assignment: Assignment;
+}
+
+const known = new WeakMap<Assignment, PreferenceLists>();
+
+/** The lists of a layout: documents are merged often, and their layouts stay what they are. */
+export function listsOf({ members, assignment }: Layout): PreferenceLists {
+  const lists = known.get(assignment) ?? new PreferenceLists(members, assignment);
+  known.set(assignment, lists);
+  return lists;
+}
+
 /** The lists of one ring, each made when it is first asked for. */
 export class PreferenceLists {
   readonly #members: readonly AssignmentMember[];

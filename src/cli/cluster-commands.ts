@@ -1,9 +1,8 @@
-/** `starling status / ring / plan / commit / repair`: the cluster plane. */
-
-import { readFile } from "node:fs/promises";
+/** `starling status / ring / repair`: the cluster plane. */
 import type { Command } from "commander";
 import { type Endpoint, sendJson } from "./http.ts";
-import { CliError, green, printJson, red, say, table, UsageError } from "./output.ts";
+import { addMemberCommands } from "./member-commands.ts";
+import { green, printJson, red, say, table } from "./output.ts";
 
 interface ClusterBody {
   readonly name: string;
@@ -76,66 +75,6 @@ function ringText({ version, partitions, members, assignment }: RingBody): strin
   return `ring version ${version}, ${partitions} partitions\n${table([head, ...rows])}`;
 }
 
-type Change = { add: unknown[]; remove: string[]; reweight: Record<string, number> };
-
-interface ChangeFlags {
-  readonly add: readonly string[];
-  readonly remove: readonly string[];
-  readonly reweight: readonly string[];
-  readonly file?: string;
-  readonly json?: boolean;
-}
-
-/** `r6,zone=a,url=http://…,weight=1` */
-function parseMember(text: string): unknown {
-  const [id = "", ...fields] = text.split(",");
-  const member: Record<string, unknown> = { id };
-  for (const field of fields) {
-    const [name = "", value = ""] = field.split(/=(.*)/s);
-    if (!["zone", "url", "weight"].includes(name)) {
-      throw new UsageError(`--add takes ID,zone=…,url=…,weight=…, not "${field}"`);
-    }
-    member[name] = name === "weight" ? Number(value) : value;
-  }
-  return member;
-}
-
-async function changeOf(flags: ChangeFlags): Promise<Change | unknown> {
-  if (flags.file !== undefined) {
-    try {
-      return JSON.parse(await readFile(flags.file, "utf8")) as unknown;
-    } catch {
-      throw new CliError(`${flags.file} is not a file with JSON`);
-    }
-  }
-  const reweight: Record<string, number> = {};
-  for (const text of flags.reweight) {
-    const [id = "", weight = ""] = text.split("=");
-    if (!/^[0-9]+$/.test(weight)) throw new UsageError("--reweight takes ID=WEIGHT");
-    reweight[id] = Number(weight);
-  }
-  return { add: flags.add.map(parseMember), remove: flags.remove, reweight };
-}
-
-const append = (value: string, list: readonly string[]): readonly string[] => [...list, value];
-
-function addChange(program: Command, endpoint: () => Endpoint, name: "plan" | "commit"): void {
-  const what = name === "plan" ? "say what a change of members would move" : "start the change";
-  program
-    .command(name)
-    .description(what)
-    .option("--add <member>", "ID,zone=…,url=…,weight=…; may be repeated", append, [])
-    .option("--remove <id>", "may be repeated", append, [])
-    .option("--reweight <id=weight>", "may be repeated", append, [])
-    .option("--file <path>", "the change as JSON")
-    .option("--json", "as JSON")
-    .action(async (flags: ChangeFlags) => {
-      const body = JSON.stringify(await changeOf(flags));
-      const result = await sendJson(endpoint(), `/v1/cluster/${name}`, { method: "POST", body });
-      printJson(result);
-    });
-}
-
 interface RepairFlags {
   readonly replica?: string;
   readonly hints?: boolean;
@@ -161,8 +100,7 @@ export function addClusterCommands(program: Command, endpoint: () => Endpoint): 
       if (flags.json === true) printJson(body);
       else say(ringText(body as RingBody));
     });
-  addChange(program, endpoint, "plan");
-  addChange(program, endpoint, "commit");
+  addMemberCommands(program, endpoint);
   program
     .command("repair")
     .description("compare the replicas and mend what differs, now")

@@ -24,6 +24,29 @@ export function startProgress(what: string, total: number, isQuiet: boolean): Pr
   };
 }
 
+/** The same for work whose size is learnt on the way. */
+export interface Meter {
+  show(done: number, total: number, label: string): void;
+  stop(): void;
+}
+
+export function startMeter(what: string, isQuiet: boolean): Meter {
+  if (isQuiet || process.stderr.isTTY !== true) return { show: () => {}, stop: () => {} };
+  const format = `${what} {bar} {value}/{total} {label}`;
+  const bar = new SingleBar(
+    { format, clearOnComplete: true, hideCursor: true },
+    Presets.shades_grey,
+  );
+  bar.start(0, 0, { label: "" });
+  return {
+    show: (done, total, label) => {
+      bar.setTotal(total);
+      bar.update(done, { label: printable(label).slice(0, 60) });
+    },
+    stop: () => bar.stop(),
+  };
+}
+
 /** Runs the work over the items, so many at once; the first error stops it. */
 export async function inParallel<T>(
   items: Iterable<T> | AsyncIterable<T>,

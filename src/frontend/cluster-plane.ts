@@ -4,7 +4,7 @@ import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { NamespaceSettings, Operation, ReplicaReport, Result } from "../../core/operations.ts";
 import { checkSettings } from "../../ring/cluster-document.ts";
-import { changedMembers, planChange } from "../../ring/plan.ts";
+import { openChange } from "../../ring/ring-change.ts";
 import type { Backend } from "./backend.ts";
 import { contextToToken } from "./context-token.ts";
 import { settingsOf } from "./data-plane.ts";
@@ -27,7 +27,8 @@ export class ClusterPlane {
     const { ring } = view;
     const result = await this.#run({ kind: "status" }, "status");
     const statuses = new Map(result.members);
-    const members = ring.document.members.map(({ id, zone, url }) => {
+    const members = ring.memberIds.map((id) => {
+      const { zone = "", url = "" } = ring.member(id) ?? {};
       const status = statuses.get(id) ?? null;
       const lastAntiEntropy = (status?.lastAntiEntropy ?? []).map(([peer, at]) => [
         peer,
@@ -37,7 +38,7 @@ export class ClusterPlane {
         id,
         zone,
         url,
-        state: "up",
+        state: ring.stateOf(id),
         reachable: status !== null,
         partitionsOwned: this.#partitionsOwned(id),
         keys: status?.keyCount ?? null,
@@ -88,14 +89,6 @@ export class ClusterPlane {
     return Response.json({ ...totals, ms: Math.round(performance.now() - startedAt) });
   }
 
-  /** What a change of members would move; changes nothing. */
-  async plan(request: Request): Promise<Response> {
-    const { document } = this.#backend.view().ring;
-    const members = changedMembers(document, await readJson(request));
-    if (typeof members === "string") throw new Problem("invalid-request", members);
-    return Response.json(planChange(document, members));
-  }
-
   async handoff(): Promise<Response> {
     const { delivered, pending } = await this.#run({ kind: "handoff" }, "handed-off");
     return Response.json({ delivered, pending });
@@ -127,6 +120,10 @@ export class ClusterPlane {
       throw new Problem("invalid-settings", `Unknown member. Settings have ${known}.`, {
         extras: { option: unknown.slice(0, 40) },
       });
+    }
+    if (openChange(view.ring.document) !== null && (body as { n?: unknown }).n !== undefined) {
+      const detail = "Members are changing. Change n when GET /v1/cluster/transfers is empty.";
+      throw new Problem("ring-conflict", detail);
     }
     const checked = checkSettings({ ...current, ...body }, view.ring.memberIds.length);
     if (typeof checked === "string") throw new Problem("invalid-settings", checked);

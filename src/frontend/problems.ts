@@ -24,6 +24,7 @@ const CATALOGUE = {
   "no-such-route": [404, "There is no such route"],
   "method-not-allowed": [405, "The method is not allowed here"],
   "too-many-siblings": [409, "The key has too many siblings"],
+  "ring-conflict": [409, "Another change of members is going on"],
   "precondition-failed": [412, "The precondition does not hold"],
   "value-too-large": [413, "The value is too large"],
   "range-not-satisfiable": [416, "The range is not satisfiable"],

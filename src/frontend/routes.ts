@@ -12,6 +12,7 @@ import type { Answer, PlainRequest } from "./exchange.ts";
 import { FaultPlane } from "./faults.ts";
 import { readKey, readNamespace, type Target } from "./key-path.ts";
 import { answerList } from "./listing.ts";
+import { MembersPlane } from "./members-plane.ts";
 import type { HttpMetrics } from "./metrics.ts";
 import { readOptions } from "./options.ts";
 import { Problem } from "./problems.ts";
@@ -235,6 +236,7 @@ function purgeRoute(backend: Backend): Route {
 export function makeRoutes(parts: RouteParts): Routes {
   const { backend, secret, metrics } = parts;
   const cluster = new ClusterPlane(backend, secret);
+  const members = new MembersPlane(backend);
   const { list, one, explain } = namespaceRoutes(cluster);
   const faults = faultRoutes(new FaultPlane(backend));
   const exact = [
@@ -243,7 +245,9 @@ export function makeRoutes(parts: RouteParts): Routes {
     purgeRoute(backend),
     clusterRoute("/v1/cluster", GET, () => cluster.cluster()),
     clusterRoute("/v1/cluster/ring", GET, () => cluster.ring()),
-    clusterRoute("/v1/cluster/plan", POST, (request) => cluster.plan(request)),
+    clusterRoute("/v1/cluster/plan", POST, (request) => members.plan(request)),
+    clusterRoute("/v1/cluster/commit", POST, (request) => members.commit(request)),
+    clusterRoute("/v1/cluster/transfers", GET, () => members.transfers()),
     clusterRoute("/v1/cluster/anti-entropy", POST, (request) => cluster.antiEntropy(request)),
     clusterRoute("/v1/cluster/handoff", POST, () => cluster.handoff()),
     clusterRoute("/metrics", GET, () => answerMetrics(metrics.text() + backend.metrics())),

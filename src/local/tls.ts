@@ -20,7 +20,7 @@ export interface PeerTls {
   /** For a connection that this node makes. */
   dialOptions(): SecureContextOptions;
   /** Whether the other end has a certificate of the cluster's CA for the host of that url. */
-  isPeer(socket: Socket, url: string): boolean;
+  isPeer(socket: Socket, url: string | null): boolean;
 }
 
 /** The host of a url as certificates name it. */
@@ -57,8 +57,9 @@ export class NodeTls implements PeerTls {
     return { ...this.contextOptions(), minVersion: "TLSv1.3" };
   }
 
-  isPeer(socket: Socket, url: string): boolean {
+  isPeer(socket: Socket, url: string | null): boolean {
     if (!(socket instanceof TLSSocket) || !socket.authorized) return false;
+    if (url === null) return true;
     return checkServerIdentity(hostOf(url), socket.getPeerCertificate()) === undefined;
   }
 

@@ -11,7 +11,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { assert } from "../../core/assert.ts";
-import type { ReplicaId } from "../../core/ids.ts";
+import { isReplicaId, type ReplicaId } from "../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../core/limits.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../core/messages.ts";
 import type { Address } from "../node/boundary.ts";
@@ -113,8 +113,10 @@ export class Transport {
     const { cluster, from, to } = hello.ends;
     const { self } = this.#parts;
     if (cluster !== this.#parts.cluster || to !== self || from === self) return null;
-    const url = this.#parts.urlOf(from);
-    if (url === undefined) return null;
+    // Who is no member may be about to join, or have left: it proves the secret like the others,
+    // and its certificate, whose host nobody can know, must be of the cluster's authority.
+    if (!isReplicaId(from)) return null;
+    const url = this.#parts.urlOf(from) ?? null;
     if (this.#parts.tls?.isPeer(incoming.socket, url) === false) return null;
     return isProvenHello(this.#parts.key, hello) ? hello : null;
   }

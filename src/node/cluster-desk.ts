@@ -15,10 +15,12 @@ import type {
   Operation,
   ReplicaReport,
   ReplicaStatus,
+  TransferStatus,
 } from "../../core/operations.ts";
 import { majority } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
 import { encodeDocument, withNamespace } from "../../ring/cluster-document.ts";
+import { CommitDesk } from "./commit-desk.ts";
 import { Fanout, type Replies } from "./fanout.ts";
 import { pageOf } from "./listing.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
@@ -56,6 +58,8 @@ export class ClusterDesk {
         return this.#antiEntropy(operation, answer, now);
       case "handoff":
         return this.#handoff(answer, now);
+      case "commit":
+        return new CommitDesk(this.#host).start(operation, answer, now);
     }
   }
 
@@ -220,17 +224,25 @@ function heldBytes({ entry, hints }: ReplyOf<"inspected">): [Uint8Array | null, 
   return typeof target === "string" && bytes instanceof Uint8Array ? [bytes, target] : [null, null];
 }
 
-/** `report` is `[keys, bytes, [[target, hints], …], [[peer, at], …]]`. */
+/** `report` is `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null]`. */
 function statusOf(reply: Reply | undefined): ReplicaStatus | null {
   if (reply?.kind !== "report") return null;
-  const [keyCount, byteCount, hintsHeld, lastAntiEntropy] = reply.report;
+  const [keyCount, byteCount, hintsHeld, lastAntiEntropy, transfer] = reply.report;
   if (typeof keyCount !== "number" || typeof byteCount !== "number") return null;
   return {
     keyCount,
     byteCount,
     hintsHeld: pairs(hintsHeld),
     lastAntiEntropy: pairs(lastAntiEntropy),
+    transfer: transferOf(transfer),
   };
+}
+
+/** `[partitions, of them done, keys, bytes]`. */
+function transferOf(list: unknown): TransferStatus | null {
+  if (!Array.isArray(list) || !list.every((item) => typeof item === "number")) return null;
+  const [partitionsTotal = 0, partitionsDone = 0, keyCount = 0, byteCount = 0] = list as number[];
+  return { partitionsTotal, partitionsDone, keyCount, byteCount };
 }
 
 function pairs(list: unknown): readonly (readonly [string, number])[] {

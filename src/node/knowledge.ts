@@ -17,6 +17,7 @@ import {
   type ClusterDocument,
   mergeDocuments,
   purgesOf,
+  sizesOf,
   stampOf,
 } from "../../ring/cluster-document.ts";
 import { Liveness } from "../../ring/liveness.ts";
@@ -103,7 +104,8 @@ export class Knowledge {
   learn(document: ClusterDocument): boolean {
     const merged = mergeDocuments(this.#document, document);
     const stamp = stampOf(merged, this.hash);
-    if (stamp === this.#stamp) return false;
+    const isAgreed = merged.ring.isProvisional !== this.#document.ring.isProvisional;
+    if (stamp === this.#stamp && !isAgreed) return false;
     if (merged.ring !== this.#document.ring) this.#ring = new Ring(merged.ring, this.#keyHasher);
     const purges = purgesOf(merged);
     if (purges !== purgesOf(this.#document)) this.#purges = new PurgeIndex(purges);
@@ -124,7 +126,12 @@ export class Knowledge {
     leaf: Number(this.#keyHasher.h64(key, LEAF_SEED) & 255n),
   });
 
-  /** The trees of which both replicas are primaries, and so must hold the same. */
+  /** Every N that some namespace has. */
+  get sizes(): readonly number[] {
+    return sizesOf(this.#document);
+  }
+
+  /** The trees of which both replicas are owners, and so must hold the same. */
   sharedTrees(a: ReplicaId, b: ReplicaId): readonly TreeName[] {
     const pair = `${a}\0${b}`;
     const trees = this.#sharedTrees.get(pair) ?? this.#findSharedTrees(a, b);
@@ -133,13 +140,14 @@ export class Knowledge {
   }
 
   #findSharedTrees(a: ReplicaId, b: ReplicaId): readonly TreeName[] {
-    const settings = [this.defaults, ...this.#namespaces.values()];
-    const sizes = new Set(settings.map(({ n }) => n));
+    const { sizes } = this;
+    const ring = this.#ring;
     const trees: TreeName[] = [];
-    for (let partition = 0; partition < this.#ring.partitionCount; partition++) {
-      const list = this.#ring.preferenceList(partition);
-      const later = Math.max(list.indexOf(a), list.indexOf(b));
-      for (const n of sizes) if (later < n) trees.push({ partition, n });
+    for (let partition = 0; partition < ring.partitionCount; partition++) {
+      for (const n of sizes) {
+        const areOwners = ring.isOwner(a, partition, n) && ring.isOwner(b, partition, n);
+        if (areOwners) trees.push({ partition, n });
+      }
     }
     return trees;
   }
@@ -165,6 +173,16 @@ export class Knowledge {
     }
     assert(candidates.length > 0, "a ring has members");
     return this.#sorted(candidates, { self, isLocal: rules.local });
+  }
+
+  /** While members change: whom a write of this many primaries goes to as well. */
+  pending(partition: number, n: number): readonly Candidate[] {
+    return this.#ring.pendingOf(partition, n).map((id) => ({
+      id,
+      isPrimary: true,
+      zone: this.#ring.zoneOf(id),
+      isSuspect: this.liveness.isSuspect(id),
+    }));
   }
 
   /** By insertion, which is stable: they are few, and mostly in order already. */

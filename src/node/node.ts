@@ -21,19 +21,16 @@ import type { Millis } from "../../core/time.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import { Keeper } from "../../replica/keeper.ts";
 import { decodeDocument, encodeDocument } from "../../ring/cluster-document.ts";
-import { Absence } from "./absence.ts";
 import { Alarms } from "./alarms.ts";
-import { Background } from "./background.ts";
+import type { Background } from "./background.ts";
+import { backgroundWork, type Intervals } from "./background-work.ts";
 import type { Address, Effect, Input } from "./boundary.ts";
 import { Calls, type Task, type Waker } from "./calls.ts";
 import { ClientDesk } from "./client.ts";
-import { Collector } from "./collector.ts";
-import { Exchanges } from "./exchanges.ts";
+import { Documents, storedDocument } from "./documents.ts";
 import { Faults, faultFromList, faultToList } from "./faults.ts";
-import { Handoff } from "./handoff.ts";
-import { Heartbeat } from "./heartbeat.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { PurgeSweep } from "./purge-sweep.ts";
+import { Membership } from "./membership.ts";
 import { Service } from "./service.ts";
 import type { TaskStart } from "./tasks.ts";
 import { rulesFromList } from "./wire.ts";
@@ -42,47 +39,32 @@ export interface NodeParts {
   readonly knowledge: Knowledge;
   readonly prng: Prng;
   /** null on a frontend that stores nothing. */
-  readonly replica: {
-    readonly id: ReplicaId;
-    readonly store: Store;
-    /** Sums that survive a restart; without them they are counted anew from the store's index. */
-    readonly leafSums?: LeafSums;
-    /** How often hints are tried to be delivered, in ms; 0 for never by itself. */
-    readonly handoffMs: number;
-    /** How often it compares itself with one of its peers, in ms; 0 for never by itself. */
-    readonly antiEntropyMs: number;
-    /**
-     * How long a tombstone is left alone before it may be collected, in ms. Hints wait for their
-     * owner for half as long.
-     */
-    readonly tombstoneGraceMs: number;
-    /** How often it looks for what may be collected, in ms; 0 for never by itself. */
-    readonly collectMs?: number;
-    /** How often it pings every peer, in ms; 0 where only requests observe. */
-    readonly heartbeatMs: number;
-    /** Silence after which a peer is suspected. */
-    readonly suspectAfterMs: number;
-    /** Whether it can be told to have faults. */
-    readonly takesFaults?: boolean;
-  } | null;
+  readonly replica:
+    | (Intervals & {
+        readonly id: ReplicaId;
+        readonly store: Store;
+        /** Sums that survive a restart; else they are counted anew from the index. */
+        readonly leafSums?: LeafSums;
+        /** Whether it can be told to have faults. */
+        readonly takesFaults?: boolean;
+      })
+    | null;
 }
 
 /** How often one call is made anew because of cluster documents that differ. */
 const ATTEMPTS_MAX = 3;
-const DOCUMENT = "document";
 /** The reply of a replica that was told to be down. */
 const DOWN = "down";
-/** Collection looks at what is due at least this often, in ms. */
-const COLLECT_MS_MAX = 10_000;
-/** Between two parts of a sweep for what was purged, in ms. */
-const SWEEP_MS = 1000;
-
 /** Whether a request is worth nothing once nobody waits for its reply. */
-const isForItsAnswer = ({ kind }: Request): boolean =>
-  kind !== "store" && kind !== "deliver" && kind !== "collect" && kind !== "document";
+const isForItsAnswer = ({ kind }: Request): boolean => !FOR_ITSELF.has(kind);
+const FOR_ITSELF: ReadonlySet<Request["kind"]> = new Set([
+  ...(["store", "deliver", "collect", "document", "accept"] as const),
+]);
 
 /** What nodes may ask each other whatever cluster document they have. */
-const FREE: ReadonlySet<Request["kind"]> = new Set(["document", "status", "fault"]);
+const FREE: ReadonlySet<Request["kind"]> = new Set([
+  ...(["document", "status", "fault", "promise", "accept"] as const),
+]);
 
 type DurableCallback = (ok: boolean, now: Millis) => void;
 
@@ -91,8 +73,10 @@ export class Node {
   readonly service: Service | null;
   readonly #desk: ClientDesk;
   readonly #calls: Calls;
-  readonly #background: Background;
+  readonly #jobs: Background | null = null;
   readonly #faults: Faults | null = null;
+  readonly #documents: Documents;
+  #membership: Membership | null = null;
   /** Requests that a slow replica has not looked at yet. */
   readonly #delayed = new Alarms<() => void>();
   /**
@@ -102,8 +86,6 @@ export class Node {
   readonly #flushing = new IdTable<readonly DurableCallback[]>();
   #unflushed: DurableCallback[] = [];
   #lastFlush = 0;
-  /** Of the cluster document that was last written to the store. */
-  #keptStamp = 0;
   #effects: Effect[] = [];
   #trace = "";
   #now: Millis = 0;
@@ -115,15 +97,24 @@ export class Node {
     const run = <R>(start: TaskStart<R>, now: Millis): void => this.#run(start, now);
     const selfId = replica?.id ?? "";
     this.#desk = new ClientDesk({ knowledge, prng, selfId, run });
-    this.#background = new Background(prng.fork());
+    this.#documents = new Documents({
+      knowledge,
+      store: replica?.store ?? null,
+      whenDurable: (callback) => this.#unflushed.push(callback),
+      changed: () => this.#documentChanged(),
+    });
+    const jobsPrng = prng.fork();
     this.service = replica === null ? null : this.#makeService({ ...replica, prng: prng.fork() });
     if (replica?.takesFaults === true) this.#faults = new Faults(prng.fork(), replica.store);
-    if (this.service !== null && replica !== null) this.#startBackground(this.service, replica);
+    if (this.service !== null && replica !== null) {
+      this.#jobs = this.#startWork(this.service, { ...replica, prng: jobsPrng });
+    }
   }
 
   /** When the node wants a `tick`; Infinity for not at all. */
   get wakeAt(): Millis {
-    return Math.min(this.#calls.wakeAt, this.#background.wakeAt, this.#delayed.nextAt);
+    const jobsAt = this.#jobs?.wakeAt ?? Infinity;
+    return Math.min(this.#calls.wakeAt, jobsAt, this.#delayed.nextAt);
   }
 
   /** How many requests of its own are without an answer yet. */
@@ -157,7 +148,7 @@ export class Node {
       case "flushed":
         return this.#takeFlushed(input.token, input.ok);
       case "job":
-        return this.#background.runNow(input.name, this.#now);
+        return this.#jobs?.runNow(input.name, this.#now);
       case "tick":
         return this.#takeTick();
     }
@@ -197,7 +188,7 @@ export class Node {
 
   #takeTick(): void {
     this.#trace = "";
-    this.#background.run(this.#now);
+    this.#jobs?.run(this.#now);
     for (let work = this.#delayed.take(this.#now); work !== undefined; ) {
       work();
       work = this.#delayed.take(this.#now);
@@ -271,7 +262,9 @@ export class Node {
     if (call === undefined) return;
     this.#trace = call.task.trace;
     if (body.kind === "stale") return this.#takeStale(call, body.document);
-    if (body.kind === "documented") this.#learn(body.document);
+    if (body.kind === "documented" || body.kind === "promised") {
+      this.#documents.learn(decodeDocument(body.document));
+    }
     call.task.coordinator.reply(from, body, this.#now);
     this.#calls.settle(call.task, this.#now);
   }
@@ -282,7 +275,7 @@ export class Node {
     bytes: Uint8Array,
   ): void {
     const { task, to, body, attempt } = call;
-    const didLearn = this.#learn(bytes);
+    const didLearn = this.#documents.learn(decodeDocument(bytes));
     if (didLearn && task.again !== null) {
       const { again } = task;
       this.#calls.abandon(task);
@@ -353,7 +346,9 @@ export class Node {
 
   #carryOut(body: Request, respond: (reply: Reply) => void, deadline: Millis): void {
     try {
-      if (body.kind === "document") return this.#takeDocument(body, respond);
+      if (body.kind === "document") return this.#documents.take(body, respond);
+      if (body.kind === "promise") return this.#documents.takePromise(body, respond);
+      if (body.kind === "accept") return this.#documents.takeAccept(body, respond);
       if (this.service === null) return respond({ kind: "refused", code: "overloaded" });
       this.service.handle(body, respond, deadline);
     } catch (error) {
@@ -361,34 +356,6 @@ export class Node {
       if (!(error instanceof CodecError)) throw error;
       respond({ kind: "refused", code: "malformed" });
     }
-  }
-
-  #takeDocument(body: RequestOf<"document">, respond: (reply: Reply) => void): void {
-    this.#learn(body.document);
-    // This very node may have changed it, as its clients asked, and tells itself like the others.
-    if (this.knowledge.stamp !== this.#keptStamp) this.#keepDocument();
-    const document = encodeDocument(this.knowledge.document);
-    if (this.service === null) return respond({ kind: "documented", document });
-    this.#unflushed.push((ok) => {
-      respond(ok ? { kind: "documented", document } : { kind: "refused", code: "disk" });
-    });
-  }
-
-  #learn(bytes: Uint8Array): boolean {
-    if (!this.knowledge.learn(decodeDocument(bytes))) return false;
-    this.#keepDocument();
-    return true;
-  }
-
-  #keepDocument(): void {
-    const { knowledge, service } = this;
-    // Whatever is written from now on is later than what was purged.
-    service?.keeper.clock.observe(knowledge.purges.newest, this.#now);
-    const store = service?.keeper.store;
-    if (store === undefined || store.health() !== "writable") return;
-    this.#keptStamp = knowledge.stamp;
-    store.writeMeta(DOCUMENT, encodeDocument(this.knowledge.document));
-    this.#unflushed.push(() => {});
   }
 
   #flush(): void {
@@ -400,8 +367,8 @@ export class Node {
 
   #makeService(replica: NonNullable<NodeParts["replica"]> & { prng: Prng }): Service {
     const { knowledge } = this;
-    const stored = replica.store.readMeta(DOCUMENT);
-    if (stored !== undefined) knowledge.learn(decodeDocument(stored));
+    const stored = storedDocument(replica.store);
+    if (stored !== null) knowledge.learn(stored);
     const forest = new MerkleForest(replica.leafSums ?? new MemoryLeafSums());
     const keeper = new Keeper({
       store: replica.store,
@@ -426,44 +393,31 @@ export class Node {
     );
   }
 
-  #startBackground(service: Service, every: NonNullable<NodeParts["replica"]>): void {
+  #startWork(service: Service, every: Intervals & { prng: Prng }): Background {
     const { knowledge } = this;
-    const run = <R>(start: TaskStart<R>, now: Millis): void => this.#run(start, now);
-    const handoff = new Handoff(service, { knowledge, run }, every.tombstoneGraceMs / 2);
-    const exchanges = new Exchanges(service, { knowledge, run });
-    // Without heartbeats nobody wakes the node, and a gap between two steps says nothing.
-    const absence =
-      every.heartbeatMs > 0
-        ? new Absence(service, exchanges, { host: { knowledge, run }, ...every })
-        : null;
-    const documentChanged = (): void => this.#keepDocument();
-    const sweep = new PurgeSweep(service, { knowledge, run, documentChanged });
-    service.background = { handoff, exchanges, absence, sweep };
-    const jobs = [
-      { name: "handoff", everyMs: every.handoffMs, run: (now: Millis) => handoff.start(now, null) },
-      { name: "exchange", everyMs: every.antiEntropyMs, run: (now: Millis) => exchanges.next(now) },
-    ];
-    const note = (now: Millis): void => {
-      if (absence?.note(now) === true) this.#unflushed.push(() => {});
-    };
-    const sweepSome = (now: Millis): void => {
-      if (sweep.run(now)) this.#unflushed.push(() => {});
-    };
-    // Where a node has no timers, its alarm runs it.
-    jobs.push({ name: "sweep", everyMs: every.collectMs === 0 ? 0 : SWEEP_MS, run: sweepSome });
-    jobs.push({ name: "alive", everyMs: absence?.noteMs ?? 0, run: note });
-    const collector = new Collector(service, { knowledge, run }, every.tombstoneGraceMs);
-    const often = Math.min(COLLECT_MS_MAX, Math.max(1000, every.tombstoneGraceMs / 4));
-    const everyMs = every.collectMs ?? often;
-    jobs.push({ name: "collect", everyMs, run: (now) => collector.start(now) });
-    const heartbeat = new Heartbeat(service.id, { knowledge, run }, every);
-    jobs.push({ name: "heartbeat", everyMs: every.heartbeatMs, run: (now) => heartbeat.run(now) });
-    for (const { run: work, ...job } of jobs) {
-      const unlessAway = (now: Millis): void => {
-        if (this.#faults?.isAway(now) !== true) work(now);
-      };
-      this.#background.add({ ...job, run: unlessAway }, 0);
-    }
+    const { parts, jobs } = backgroundWork(
+      service,
+      {
+        knowledge,
+        prng: every.prng,
+        run: (start, now) => this.#run(start, now),
+        whenDurable: (callback) => void this.#unflushed.push(callback),
+        learn: (document) => void this.#documents.learn(document),
+        documentChanged: () => this.#documents.keep(),
+        isAway: (now) => this.#faults?.isAway(now) === true,
+      },
+      every,
+    );
+    service.background = parts;
+    const goOn = (): void => void this.#later.push(() => parts.transfer.run(this.#now));
+    this.#membership = new Membership(service, { knowledge, goOn });
+    return jobs;
+  }
+
+  #documentChanged(): void {
+    this.#membership?.documentChanged();
+    // Whatever is written from now on is later than what was purged.
+    this.service?.keeper.clock.observe(this.knowledge.purges.newest, this.#now);
   }
 
   #readFirst(

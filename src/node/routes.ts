@@ -4,7 +4,7 @@ import type { ReplicaId } from "../../core/ids.ts";
 import type { RequestOf } from "../../core/messages.ts";
 import { majority, type QuorumRules } from "../../core/quorum-options.ts";
 import type { Candidate } from "../../replica/candidate.ts";
-import type { QuorumNeed } from "../../replica/quorum.ts";
+import { type QuorumNeed, raised } from "../../replica/quorum.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { rulesFromList } from "./wire.ts";
 
@@ -44,18 +44,22 @@ export function writeCandidates(
   const all = knowledge.candidates(partition, { ...rules, sloppy: true }, at.id);
   const self = all.find((candidate) => candidate.id === at.id);
   assert(self !== undefined, "a coordinator is a member of the ring");
-  const primaries = all.filter((c) => c.isPrimary && c.id !== at.id);
+  const pending = knowledge.pending(partition, rules.n);
+  const primaries = [...all.filter((c) => c.isPrimary && c.id !== at.id), ...pending];
   const fallbacks = all.filter((c) => !c.isPrimary && c.id !== at.id);
   const local = localNeed(all, rules, at.body.zone);
   const count = local.count ?? rules.w;
-  const need: QuorumNeed = {
-    n: rules.n,
-    count,
-    primaries: local.onlyZone === null ? rules.pw : Math.min(rules.pw, count),
-    durable: Math.min(rules.dw, count),
-    zones: rules.zones,
-    onlyZone: local.onlyZone,
-  };
+  const need: QuorumNeed = raised(
+    {
+      n: rules.n,
+      count,
+      primaries: local.onlyZone === null ? rules.pw : Math.min(rules.pw, count),
+      durable: Math.min(rules.dw, count),
+      zones: rules.zones,
+      onlyZone: local.onlyZone,
+    },
+    pending,
+  );
   const away = primaries.find((c) => c.isSuspect) ?? primaries[0];
   const hintFor = self.isPrimary ? "" : (away?.id ?? "");
   return { self, primaries, fallbacks, need, hintFor };

@@ -19,6 +19,8 @@ import type { FailureCode } from "../../core/failure.ts";
 import type { OpId, ReplicaId } from "../../core/ids.ts";
 import { SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
 import type { Reply, Request, RequestOf } from "../../core/messages.ts";
+import type { TransferStatus } from "../../core/operations.ts";
+import type { StoreKey } from "../../core/store.ts";
 import type { Hlc, Millis } from "../../core/time.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import type { Keeper, Minted } from "../../replica/keeper.ts";
@@ -53,6 +55,13 @@ export interface BackgroundWork {
     readonly byteCount: number;
     withAll(now: Millis, done: (totals: readonly number[]) => void): void;
   };
+  readonly transfer: {
+    readonly isPending: boolean;
+    readonly progress: TransferStatus | null;
+    run(now: Millis): void;
+  };
+  readonly cleanUp: { readonly isPending: boolean; notice(): void };
+  readonly agreement: { readonly isPending: boolean };
   readonly sweep: {
     readonly isPending: boolean;
     readonly reclaimedCount: number;
@@ -79,12 +88,21 @@ function failed(code: FailureCode, detail: string, entry: Entry | null, limit?: 
   return { kind: "failed", code, detail, numbers: [null, null, limit ?? null], context };
 }
 
+/** A write on its way to its owners. */
+interface Writing {
+  readonly key: StoreKey;
+  readonly n: number;
+  readonly coordinator: PutCoordinator;
+}
+
 export class Service {
   readonly id: ReplicaId;
   readonly keeper: Keeper;
   readonly #host: ServiceHost;
   /** Operations that were coordinated here lately, and until when they are remembered. */
   readonly #recentOps = new Map<OpId, Millis>();
+  /** Writes that are coordinated here and not answered yet. */
+  readonly #writing = new Set<Writing>();
   /** What exchanges work on, for both ends of one. */
   readonly side: ExchangeSide;
   /** Set once by the node; absent work cannot be asked for. */
@@ -150,8 +168,18 @@ export class Service {
           done: this.background?.sweep.hasSwept(body.through) === true,
         });
       case "document":
+      case "promise":
+      case "accept":
       case "fault":
         return assert(false, "documents and faults are the node's own business");
+    }
+  }
+
+  /** The ring is another one now: writes on their way go to its owners too. */
+  ringChanged(): void {
+    const { knowledge } = this.#host;
+    for (const { key, n, coordinator } of [...this.#writing]) {
+      coordinator.widen(knowledge.pending(knowledge.ring.partitionOf(key), n), this.now);
     }
   }
 
@@ -202,6 +230,8 @@ export class Service {
       }
       this.keeper.absorb(key, decodeEntry(bytes).entry, "", now);
     }
+    // Hints may come home to who is no owner any more.
+    this.background?.cleanUp.notice();
     this.#host.whenDurable((ok) => {
       respond(ok ? { kind: "stored", durable: true } : refused("insufficient-storage"));
     });
@@ -325,44 +355,41 @@ export class Service {
     },
   ): void {
     const { knowledge } = this.#host;
-    const { sloppy } = rulesFromList(body.rules);
+    const { sloppy, n } = rulesFromList(body.rules);
     const timeoutMs = Math.max(1, to.deadline - this.now);
-    let coordinator: PutCoordinator | null = null;
+    const { self, primaries, fallbacks, need } = to.route;
+    const plan = {
+      ...{ key: body.key, entry: minted.bytes, need, self, standsInFor: to.route.hintFor },
+      ...{ primaries, fallbacks, sloppy, timeoutMs, hedgeMs: knowledge.liveness.hedgeMs },
+    };
+    const keepHint = (target: ReplicaId): void => {
+      if (target === this.id) return;
+      const isKept = this.keeper.absorb(body.key, minted.entry, target, this.now);
+      if (isKept) knowledge.counters.hintsStored++;
+    };
+    const made: Writing[] = [];
     this.#host.run<PutOutcome>(
       {
         timeoutMs,
-        finish: to.finish,
         again: null,
-        make: (out) => {
-          const { self, primaries, fallbacks, need } = to.route;
-          const keepHint = (target: ReplicaId): void => {
-            if (target === this.id) return;
-            const isKept = this.keeper.absorb(body.key, minted.entry, target, this.now);
-            if (isKept) knowledge.counters.hintsStored++;
-          };
-          coordinator = new PutCoordinator(
-            {
-              key: body.key,
-              entry: minted.bytes,
-              need,
-              self,
-              standsInFor: to.route.hintFor,
-              primaries,
-              fallbacks,
-              sloppy,
-              timeoutMs,
-              hedgeMs: knowledge.liveness.hedgeMs,
-            },
-            { ask: out.ask, finish: out.finish, keepHint },
-          );
+        finish: (outcome) => {
+          for (const write of made) this.#writing.delete(write);
+          to.finish(outcome);
+        },
+        make: ({ ask, finish }) => {
+          const coordinator = new PutCoordinator(plan, { ask, finish, keepHint });
+          const write = { key: body.key, n, coordinator };
+          made.push(write);
+          this.#writing.add(write);
           return coordinator;
         },
       },
       this.now,
     );
+    const [write] = made;
     this.#host.whenDurable((ok, now) => {
-      if (ok) coordinator?.locallyDurable(now);
-      else coordinator?.locallyFailed(now);
+      if (ok) write?.coordinator.locallyDurable(now);
+      else write?.coordinator.locallyFailed(now);
     });
   }
 
@@ -393,7 +420,9 @@ export class Service {
     const { store } = this.keeper;
     const { keyCount, byteCount } = store.stats();
     const exchanges = this.background?.exchanges.lastAt ?? new Map<ReplicaId, Millis>();
-    const report = [keyCount, byteCount, [...store.hintCounts()], [...exchanges]];
+    const { progress = null } = this.background?.transfer ?? {};
+    const transfer = progress === null ? null : Object.values(progress);
+    const report = [keyCount, byteCount, [...store.hintCounts()], [...exchanges], transfer];
     return { kind: "report", report };
   }
 

@@ -46,6 +46,24 @@ describe("the command line", () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
+  it("plans, commits and follows a change of members", async () => {
+    const planned = await run(["plan", "--reweight", "r1=2", ...at]);
+    expect(planned.out).toMatch(/^ring version 1 to 2: \d+ copies of partitions move/);
+    const committed = await run(["commit", "--reweight", "r1=2", "--wait", ...at]);
+    expect([committed.code, committed.err]).toEqual([0, ""]);
+    expect(committed.out).toBe(planned.out);
+    expect((await run(["transfers", ...at])).out).toBe("no members change\n");
+    const { version } = JSON.parse((await run(["ring", "--json", ...at])).out) as {
+      version: number;
+    };
+    expect(version).toBe(2);
+    const refused = await run(["commit", "--remove", "r9", ...at]);
+    expect([refused.code, refused.out]).toEqual([1, ""]);
+    expect(refused.err).toMatch(/"remove" names "r9": no member has that id/);
+    const idle = await run(["commit", "--abort", ...at]);
+    expect([idle.code, idle.err]).toEqual([1, expect.stringContaining("nothing to call off")]);
+  });
+
   it("puts, gets, explains and deletes", async () => {
     const put = await run(["put", "cli", "a/b", "--w", "all", "--json", ...at], "bytes\u0000");
     expect(put.code).toBe(0);
@@ -132,7 +150,7 @@ describe("the command line", () => {
 
   it("shows the cluster", async () => {
     const status = await run(["status", ...at]);
-    expect(status.out).toMatch(/cluster test, ring version 1, 64 partitions/);
+    expect(status.out).toMatch(/cluster test, ring version [12], 64 partitions/);
     expect(status.out).not.toContain("\u001b");
     const ring = JSON.parse((await run(["ring", "--json", ...at])).out) as { partitions: number };
     expect(ring.partitions).toBe(64);

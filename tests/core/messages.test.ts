@@ -50,6 +50,8 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
   fault: { kind: "fault", isChange: true, fault: ["slow", 100, 0, 1] },
   clock: { kind: "clock" },
   swept: { kind: "swept", through: 7 },
+  promise: { kind: "promise", version: 3, ballot: 2 ** 52 },
+  accept: { kind: "accept", ballot: 2 ** 52, document: bytes },
 };
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
@@ -82,6 +84,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   faulted: { kind: "faulted", fault: [] },
   clocked: { kind: "clocked", time: 7 },
   swept: { kind: "swept", done: true },
+  promised: { kind: "promised", isGiven: true, document: bytes },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

@@ -56,13 +56,13 @@ describe("a handshake", () => {
     expect(b.heard).toEqual([]);
   });
 
-  it("is refused to who is no member, or asks for another node", async () => {
+  it("is refused to who asks for another node, or names none", async () => {
     const b = await net.peer("b");
     const from = (id: string, to: string): string =>
       upgradeText(helloHeaders(KEY, { cluster: CLUSTER, from: id, to }, newNonce()));
     net.urls.set("a", "http://127.0.0.1:1");
     for (const [id, to] of [
-      ["stranger", "b"],
+      ["no id!", "b"],
       ["b", "b"],
       ["a", "c"],
       ["", ""],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { changedMembers, movesBetween, planChange, ringAfter } from "../../ring/plan.ts";
-import { bootstrapRing, parseRingDocument, type RingMember } from "../../ring/ring.ts";
+import { changedMembers, layoutAfter, movesBetween, planChange } from "../../ring/plan.ts";
+import { bootstrapRing, type RingMember } from "../../ring/ring.ts";
 
 const member = (id: string, zone: string, weight = 1): RingMember => ({
   id,
@@ -111,14 +111,27 @@ describe("planChange", () => {
     });
   });
 
-  it("plans what the next document does", () => {
+  it("plans what the next layout does", () => {
     const members = accepted({ remove: ["r4"], add: [member("r7", "d", 2)], reweight: { r1: 3 } });
-    const next = ringAfter(document, members);
+    const next = layoutAfter(document, members, 77);
     const plan = planChange(document, members);
-    expect(next.version).toBe(plan.to);
     expect(movesBetween(document.assignment, next.assignment)).toEqual(plan.moves);
-    expect(parseRingDocument(JSON.parse(JSON.stringify(next)))).toEqual(next);
-    expect(ringAfter(document, members.toReversed())).toEqual(next);
+    expect(layoutAfter(document, members.toReversed(), 77)).toEqual(next);
+  });
+
+  it("marks who joins with the change, and who stays with what they joined by", () => {
+    const founders = accepted({ add: [member("r7", "d")] });
+    const first = layoutAfter(document, founders, 77);
+    const later = { ...document, version: 2, ...first };
+    const members = changedMembers(later, { remove: ["r1"], add: [member("r8", "a")] });
+    const next = layoutAfter(later, members as readonly RingMember[], 99);
+    expect(next.members.map(({ id, joined }) => [id, joined])).toEqual([
+      ["r2", undefined],
+      ["r3", undefined],
+      ["r4", undefined],
+      ["r7", 77],
+      ["r8", 99],
+    ]);
   });
 });
 

@@ -18,6 +18,12 @@ export interface ProcessCluster {
   urlOf(id: string): string;
   /** Resolves when it listens. */
   start(id: string): Promise<void>;
+  /**
+   * Starts a node with a cluster file of its own, in which it is a member beside the others.
+   *
+   * @returns what to add to the ring
+   */
+  startNewcomer(id: string, zone: string): Promise<Member>;
   /** SIGTERM; resolves with the exit status. */
   stop(id: string): Promise<number | null>;
   /** SIGKILL; resolves when the process is gone. */
@@ -30,6 +36,12 @@ export interface ProcessCluster {
   linesOf(id: string): readonly Readonly<Record<string, unknown>>[];
   /** Kills all and removes the folder. */
   close(): Promise<void>;
+}
+
+export interface Member {
+  readonly id: string;
+  readonly zone: string;
+  readonly url: string;
 }
 
 export interface ProcessOptions {
@@ -107,17 +119,28 @@ export async function startProcesses(
 ): Promise<ProcessCluster> {
   const { timing = {}, partitions = 64, flags = [] } = options;
   const dir = mkdtempSync(join(tmpdir(), "starling-test-"));
-  const members = (await freePorts(count)).map((port, i) => ({
-    id: `r${i + 1}`,
-    zone: ["a", "b", "c"][i % 3],
-    url: `http://127.0.0.1:${port}`,
-  }));
+  const members = (await freePorts(count)).map((port, i): Member => {
+    const zone = ["a", "b", "c"][i % 3] ?? "";
+    return { id: `r${i + 1}`, zone, url: `http://127.0.0.1:${port}` };
+  });
   const clusterFile = join(dir, "cluster.json");
   const config = { name: "test", partitions, n: Math.min(3, count), members, timing };
   writeFileSync(clusterFile, JSON.stringify(config));
+  const ownFiles = new Map<string, string>();
   const processes = new Processes((id) => {
-    return ["node", "--cluster", clusterFile, "--id", id, "--data", join(dir, id), ...flags];
+    const file = ownFiles.get(id) ?? clusterFile;
+    return ["node", "--cluster", file, "--id", id, "--data", join(dir, id), ...flags];
   });
+  const startNewcomer = async (id: string, zone: string): Promise<Member> => {
+    const [port = 0] = await freePorts(1);
+    const member = { id, zone, url: `http://127.0.0.1:${port}` };
+    members.push(member);
+    const file = join(dir, `cluster-${id}.json`);
+    writeFileSync(file, JSON.stringify({ ...config, members }));
+    ownFiles.set(id, file);
+    await processes.start(id);
+    return member;
+  };
   const close = async (): Promise<void> => {
     await processes.close();
     rmSync(dir, { recursive: true, force: true });
@@ -135,6 +158,7 @@ export async function startProcesses(
     ids,
     urlOf: (id) => members.find((member) => member.id === id)?.url ?? "",
     start: (id) => processes.start(id),
+    startNewcomer,
     stop: (id) => processes.signal(id, "SIGTERM"),
     kill: async (id) => void (await processes.signal(id, "SIGKILL")),
     pause: (id) => void processes.signal(id, "SIGSTOP"),

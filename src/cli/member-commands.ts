@@ -1,0 +1,160 @@
+/** `starling plan / commit / transfers`: who is a member. */
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { type Endpoint, sendJson } from "./http.ts";
+import { CliError, printJson, say, table, UsageError } from "./output.ts";
+import { startMeter } from "./progress.ts";
+
+type Change = { add: unknown[]; remove: string[]; reweight: Record<string, number> };
+
+interface ChangeFlags {
+  readonly add: readonly string[];
+  readonly remove: readonly string[];
+  readonly reweight: readonly string[];
+  readonly file?: string;
+  readonly json?: boolean;
+}
+
+/** `r6,zone=a,url=http://…,weight=1` */
+function parseMember(text: string): unknown {
+  const [id = "", ...fields] = text.split(",");
+  const member: Record<string, unknown> = { id };
+  for (const field of fields) {
+    const [name = "", value = ""] = field.split(/=(.*)/s);
+    if (!["zone", "url", "weight"].includes(name)) {
+      throw new UsageError(`--add takes ID,zone=…,url=…,weight=…, not "${field}"`);
+    }
+    member[name] = name === "weight" ? Number(value) : value;
+  }
+  return member;
+}
+
+async function changeOf(flags: ChangeFlags): Promise<Change | unknown> {
+  if (flags.file !== undefined) {
+    try {
+      return JSON.parse(await readFile(flags.file, "utf8")) as unknown;
+    } catch {
+      throw new CliError(`${flags.file} is not a file with JSON`);
+    }
+  }
+  const reweight: Record<string, number> = {};
+  for (const text of flags.reweight) {
+    const [id = "", weight = ""] = text.split("=");
+    if (!/^[0-9]+$/.test(weight)) throw new UsageError("--reweight takes ID=WEIGHT");
+    reweight[id] = Number(weight);
+  }
+  return { add: flags.add.map(parseMember), remove: flags.remove, reweight };
+}
+
+const append = (value: string, list: readonly string[]): readonly string[] => [...list, value];
+
+interface PlanBody {
+  readonly from: number;
+  readonly to: number;
+  readonly moves: readonly { readonly to: string; readonly from: string | null }[];
+  readonly movedPartitions: number;
+  readonly minimumPossible: number;
+}
+
+function planText({ from, to, moves, movedPartitions, minimumPossible }: PlanBody): string {
+  const takers = [...new Set(moves.map((move) => move.to))].sort();
+  const rows = takers.map((taker) => {
+    const gets = moves.filter((move) => move.to === taker);
+    const givers = [...new Set(gets.map((move) => move.from ?? "nobody"))].sort();
+    return [taker, String(gets.length), givers.join(", ")];
+  });
+  const least = `${movedPartitions} copies of partitions move, ${minimumPossible} at the least`;
+  const summary = `ring version ${from} to ${to}: ${least}`;
+  return rows.length === 0 ? summary : `${summary}\n${table([["to", "copies", "from"], ...rows])}`;
+}
+
+interface TransfersBody {
+  readonly phase: string | null;
+  readonly waitingFor?: readonly string[];
+  readonly transfers: readonly {
+    readonly to: string;
+    readonly state: string;
+    readonly partitions: number;
+    readonly partitionsDone: number;
+    readonly keys: number;
+    readonly bytes: number;
+  }[];
+}
+
+function transfersText({ phase, waitingFor = [], transfers }: TransfersBody): string {
+  if (phase === null) return "no members change";
+  const rows = transfers.map(({ to, state, partitions, partitionsDone, keys, bytes }) => [
+    ...[to, state, `${partitionsDone} of ${partitions}`, String(keys), String(bytes)],
+  ]);
+  const head = ["to", "state", "partitions", "keys", "bytes"];
+  const summary = `${phase}, waiting for ${waitingFor.join(", ") || "nobody"}`;
+  return `${summary}\n${table([head, ...rows])}`;
+}
+
+const WAIT_MS = 250;
+
+/** Follows the change to its end. */
+async function waitForEnd(endpoint: Endpoint, isQuiet: boolean): Promise<void> {
+  const meter = startMeter("moving", isQuiet);
+  try {
+    for (;;) {
+      const body = (await sendJson(endpoint, "/v1/cluster/transfers")) as TransfersBody;
+      if (body.phase === null) return;
+      const sum = (of: "partitions" | "partitionsDone"): number =>
+        body.transfers.reduce((all, transfer) => all + transfer[of], 0);
+      const label = `${body.phase}, waiting for ${body.waitingFor?.join(", ") ?? "nobody"}`;
+      meter.show(sum("partitionsDone"), sum("partitions"), label);
+      await new Promise((resolve) => setTimeout(resolve, WAIT_MS));
+    }
+  } finally {
+    meter.stop();
+  }
+}
+
+interface CommitFlags extends ChangeFlags {
+  readonly abort?: boolean;
+  readonly wait?: boolean;
+}
+
+const withChange = (command: Command): Command =>
+  command
+    .option("--add <member>", "ID,zone=…,url=…,weight=…; may be repeated", append, [])
+    .option("--remove <id>", "may be repeated", append, [])
+    .option("--reweight <id=weight>", "may be repeated", append, [])
+    .option("--file <path>", "the change as JSON")
+    .option("--json", "as JSON");
+
+export function addMemberCommands(program: Command, endpoint: () => Endpoint): void {
+  withChange(program.command("plan"))
+    .description("say what a change of members would move")
+    .action(async (flags: ChangeFlags) => {
+      const body = JSON.stringify(await changeOf(flags));
+      const plan = await sendJson(endpoint(), "/v1/cluster/plan", { method: "POST", body });
+      if (flags.json === true) printJson(plan);
+      else say(planText(plan as PlanBody));
+    });
+  withChange(program.command("commit"))
+    .description("start a change of members")
+    .option("--wait", "until it is over")
+    .option("--abort", "call off the change that is going on")
+    .action(async (flags: CommitFlags) => {
+      const change = flags.abort === true ? { abort: true } : await changeOf(flags);
+      const body = JSON.stringify(change);
+      const plan = await sendJson(endpoint(), "/v1/cluster/commit", { method: "POST", body });
+      if (flags.wait === true) await waitForEnd(endpoint(), flags.json === true);
+      if (flags.json === true) printJson(plan);
+      else if (flags.abort === true) say("called off");
+      else say(planText(plan as PlanBody));
+    });
+  program
+    .command("transfers")
+    .description("how far a change of members is")
+    .option("--wait", "until it is over")
+    .option("--json", "as JSON")
+    .action(async ({ wait, json }: { wait?: boolean; json?: boolean }) => {
+      if (wait === true) await waitForEnd(endpoint(), json === true);
+      const body = await sendJson(endpoint(), "/v1/cluster/transfers");
+      if (json === true) printJson(body);
+      else say(transfersText(body as TransfersBody));
+    });
+}

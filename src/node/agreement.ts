@@ -1,0 +1,57 @@
+/**
+ * The first ring, as the cluster files make it, is provisional until a majority of its members has
+ * it. Only then may it win over a ring of another file: so the node that is to join may have a
+ * cluster file with itself in it, and learns from its peers that it is no member yet.
+ */
+import { majority } from "../../core/quorum-options.ts";
+import type { Millis } from "../../core/time.ts";
+import type { Outbox } from "../../replica/coordination.ts";
+import { type ClusterDocument, encodeDocument } from "../../ring/cluster-document.ts";
+import { agreedRing } from "../../ring/ring-document.ts";
+import { Fanout, type Replies } from "./fanout.ts";
+import type { Service } from "./service.ts";
+import type { TaskHost } from "./tasks.ts";
+
+const ASK_MS_MAX = 2000;
+
+export interface AgreementHost extends TaskHost {
+  /** Joins a document into the node's own and keeps it. */
+  learn(document: ClusterDocument): void;
+}
+
+export class Agreement {
+  readonly #service: Service;
+  readonly #host: AgreementHost;
+  #isAsking = false;
+
+  constructor(service: Service, host: AgreementHost) {
+    this.#service = service;
+    this.#host = host;
+  }
+
+  get isPending(): boolean {
+    return this.#host.knowledge.document.ring.isProvisional === true;
+  }
+
+  /** Asks all members, while there is something to agree on. */
+  run(now: Millis): void {
+    const { knowledge } = this.#host;
+    if (!this.isPending || this.#isAsking) return;
+    this.#isAsking = true;
+    const { stamp } = knowledge;
+    const targets = knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
+    const body = { kind: "document", document: encodeDocument(knowledge.document) } as const;
+    const make = (out: Outbox<Replies>): Fanout =>
+      new Fanout({ targets, body, timeoutMs: ASK_MS_MAX }, out);
+    const finish = (replies: Replies): void => {
+      this.#isAsking = false;
+      // Who had another ring has told of it, and the better of the two was learnt.
+      if (!this.isPending || knowledge.stamp !== stamp) return;
+      const told = [...replies.values()].filter(({ kind }) => kind === "documented");
+      if (told.length + 1 < majority(knowledge.ring.memberIds.length)) return;
+      const { document } = knowledge;
+      this.#host.learn({ ...document, ring: agreedRing(document.ring) });
+    };
+    this.#host.run<Replies>({ timeoutMs: ASK_MS_MAX, make, finish, again: null }, now);
+  }
+}

@@ -1,0 +1,104 @@
+/** What a replica does that nobody waits for: the parts, and when each of them is run. */
+import type { Prng } from "../../core/prng.ts";
+import type { Millis } from "../../core/time.ts";
+import type { ClusterDocument } from "../../ring/cluster-document.ts";
+import { Absence } from "./absence.ts";
+import { Agreement } from "./agreement.ts";
+import { Background } from "./background.ts";
+import { CleanUp } from "./clean-up.ts";
+import { Collector } from "./collector.ts";
+import { Exchanges } from "./exchanges.ts";
+import { Handoff } from "./handoff.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { PurgeSweep } from "./purge-sweep.ts";
+import type { BackgroundWork, Service } from "./service.ts";
+import type { TaskHost } from "./tasks.ts";
+import { Transfer } from "./transfer.ts";
+
+/** Collection looks at what is due at least this often, in ms. */
+const COLLECT_MS_MAX = 10_000;
+/** Between two parts of a sweep for what was purged, in ms. */
+const SWEEP_MS = 1000;
+/** Between two looks at what a change of members leaves to do, in ms. */
+const CHANGE_MS = 500;
+
+export interface Intervals {
+  /** How often hints are tried to be delivered, in ms; 0 for never by itself. */
+  readonly handoffMs: number;
+  /** How often it compares itself with one of its peers, in ms; 0 for never by itself. */
+  readonly antiEntropyMs: number;
+  /**
+   * How long a tombstone is left alone before it may be collected, in ms. Hints wait for their
+   * owner for half as long.
+   */
+  readonly tombstoneGraceMs: number;
+  /** How often it looks for what may be collected, in ms; 0 for nothing at all by itself. */
+  readonly collectMs?: number;
+  /** How often it pings every peer, in ms; 0 where only requests observe. */
+  readonly heartbeatMs: number;
+  /** Silence after which a peer is suspected. */
+  readonly suspectAfterMs: number;
+}
+
+export interface WorkHost extends TaskHost {
+  readonly prng: Prng;
+  whenDurable(callback: (ok: boolean, now: Millis) => void): void;
+  /** Joins a document into the node's own and keeps it. */
+  learn(document: ClusterDocument): void;
+  /** The cluster document was changed here: it is to be kept. */
+  documentChanged(): void;
+  /** Whether the replica was told to be down. */
+  isAway(now: Millis): boolean;
+}
+
+export interface Work {
+  readonly parts: BackgroundWork;
+  readonly jobs: Background;
+}
+
+type Job = readonly [name: string, everyMs: number, run: (now: Millis) => void];
+
+export function backgroundWork(service: Service, host: WorkHost, every: Intervals): Work {
+  const handoff = new Handoff(service, host, every.tombstoneGraceMs / 2);
+  const exchanges = new Exchanges(service, host);
+  // Without heartbeats nobody wakes the node, and a gap between two steps says nothing.
+  const absence =
+    every.heartbeatMs > 0 ? new Absence(service, exchanges, { host, ...every }) : null;
+  const sweep = new PurgeSweep(service, host);
+  const transfer = new Transfer(service, host);
+  const cleanUp = new CleanUp(service, host);
+  const agreement = new Agreement(service, host);
+  const collector = new Collector(service, host, every.tombstoneGraceMs);
+  const heartbeat = new Heartbeat(service.id, host, every);
+  const flushIf = (hasWritten: boolean): void => {
+    if (hasWritten) host.whenDurable(() => {});
+  };
+  const change = (now: Millis): void => {
+    agreement.run(now);
+    transfer.run(now);
+    flushIf(cleanUp.run(now));
+  };
+  // Where a node has no timers, its alarm runs it.
+  const unlessByAlarm = (ms: number): number => (every.collectMs === 0 ? 0 : ms);
+  const often = Math.min(COLLECT_MS_MAX, Math.max(1000, every.tombstoneGraceMs / 4));
+  const table: readonly Job[] = [
+    ["handoff", every.handoffMs, (now) => handoff.start(now, null)],
+    ["exchange", every.antiEntropyMs, (now) => exchanges.next(now)],
+    ["sweep", unlessByAlarm(SWEEP_MS), (now) => flushIf(sweep.run(now))],
+    ["change", unlessByAlarm(CHANGE_MS), change],
+    ["alive", absence?.noteMs ?? 0, (now) => flushIf(absence?.note(now) === true)],
+    ["collect", every.collectMs ?? often, (now) => collector.start(now)],
+    ["heartbeat", every.heartbeatMs, (now) => heartbeat.run(now)],
+  ];
+  const jobs = new Background(host.prng);
+  for (const [name, everyMs, work] of table) {
+    const run = (now: Millis): void => {
+      if (!host.isAway(now)) work(now);
+    };
+    jobs.add({ name, everyMs, run }, 0);
+  }
+  return {
+    parts: { handoff, exchanges, absence, sweep, transfer, cleanUp, agreement },
+    jobs,
+  };
+}

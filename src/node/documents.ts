@@ -1,0 +1,93 @@
+/**
+ * The node's copy of the cluster document: what others say of it is joined in, what was joined is
+ * kept on stable storage, and changes of members are voted on.
+ */
+import type { Reply, RequestOf } from "../../core/messages.ts";
+import type { Store } from "../../core/store.ts";
+import type { Millis } from "../../core/time.ts";
+import {
+  type ClusterDocument,
+  decodeDocument,
+  encodeDocument,
+} from "../../ring/cluster-document.ts";
+import type { Knowledge } from "./knowledge.ts";
+import { Promises } from "./promises.ts";
+import type { Respond } from "./service.ts";
+
+const DOCUMENT = "document";
+
+export interface DocumentsHost {
+  readonly knowledge: Knowledge;
+  /** null on a frontend that stores nothing: it keeps no document and has no vote. */
+  readonly store: Store | null;
+  /** Calls back when all that was written so far is durable, or the disk failed. */
+  whenDurable(callback: (ok: boolean, now: Millis) => void): void;
+  /** The document is another one now; called before it is kept. */
+  changed(): void;
+}
+
+export class Documents {
+  readonly #host: DocumentsHost;
+  readonly #promises: Promises | null;
+  /** Of the document that was last written to the store. */
+  #keptStamp = 0;
+
+  constructor(host: DocumentsHost) {
+    this.#host = host;
+    this.#promises = host.store === null ? null : new Promises(host.store);
+  }
+
+  /** Joins a document into the node's own; true when that changed anything. */
+  learn(document: ClusterDocument): boolean {
+    if (!this.#host.knowledge.learn(document)) return false;
+    this.keep();
+    return true;
+  }
+
+  /** Writes down what this node knows: it was changed here. */
+  keep(): void {
+    const { knowledge, store, changed, whenDurable } = this.#host;
+    changed();
+    if (store === null || store.health() !== "writable") return;
+    this.#keptStamp = knowledge.stamp;
+    store.writeMeta(DOCUMENT, encodeDocument(knowledge.document));
+    whenDurable(() => {});
+  }
+
+  take({ document: bytes }: RequestOf<"document">, respond: Respond): void {
+    const { knowledge, store } = this.#host;
+    this.learn(decodeDocument(bytes));
+    // This very node may have changed it, as its clients asked, and tells itself like the others.
+    if (knowledge.stamp !== this.#keptStamp) this.keep();
+    const document = encodeDocument(knowledge.document);
+    if (store === null) return respond({ kind: "documented", document });
+    this.#respondWhenDurable({ kind: "documented", document }, respond);
+  }
+
+  takePromise({ version, ballot }: RequestOf<"promise">, respond: Respond): void {
+    const { knowledge } = this.#host;
+    if (this.#promises === null) return respond({ kind: "refused", code: "overloaded" });
+    const isCurrent = version === knowledge.document.ring.version;
+    const isGiven = isCurrent && this.#promises.give(version, ballot);
+    const document = encodeDocument(knowledge.document);
+    this.#respondWhenDurable({ kind: "promised", isGiven, document }, respond);
+  }
+
+  takeAccept({ ballot, document }: RequestOf<"accept">, respond: Respond): void {
+    const { version } = decodeDocument(document).ring;
+    if (this.#promises?.mayAccept(version, ballot) !== true) {
+      return respond({ kind: "refused", code: "ring-conflict" });
+    }
+    this.take({ kind: "document", document }, respond);
+  }
+
+  #respondWhenDurable(reply: Reply, respond: Respond): void {
+    this.#host.whenDurable((ok) => respond(ok ? reply : { kind: "refused", code: "disk" }));
+  }
+}
+
+/** What the store has kept of it. */
+export function storedDocument(store: Store): ClusterDocument | null {
+  const bytes = store.readMeta(DOCUMENT);
+  return bytes === undefined ? null : decodeDocument(bytes);
+}

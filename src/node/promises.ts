@@ -1,0 +1,35 @@
+/** What a member has promised to those who want to change the ring: it outlives a crash. */
+import { CodecError, decode, encode } from "../../core/codec.ts";
+import type { Store } from "../../core/store.ts";
+
+const PROMISE = "ring-promise";
+
+export class Promises {
+  readonly #store: Store;
+  #version = 0;
+  #ballot = 0;
+
+  constructor(store: Store) {
+    this.#store = store;
+    const kept = store.readMeta(PROMISE);
+    if (kept === undefined) return;
+    const value = decode(kept);
+    if (!Array.isArray(value)) throw new CodecError("a promise is a version and a ballot");
+    this.#version = Number(value[0]);
+    this.#ballot = Number(value[1]);
+  }
+
+  /** Promises to accept no proposal for the ring's version that is older. */
+  give(version: number, ballot: number): boolean {
+    if (!this.mayAccept(version, ballot) || this.#store.health() !== "writable") return false;
+    this.#version = version;
+    this.#ballot = ballot;
+    this.#store.writeMeta(PROMISE, encode([version, ballot]));
+    return true;
+  }
+
+  mayAccept(version: number, ballot: number): boolean {
+    if (version !== this.#version) return version > this.#version;
+    return ballot >= this.#ballot;
+  }
+}
