@@ -18,6 +18,7 @@ import type { Knowledge } from "../src/node/knowledge.ts";
 import { Node } from "../src/node/node.ts";
 import { callReplica } from "./calls.ts";
 import { type Env, knowledgeOf, platformPrng, SECRET_CHARS_MIN } from "./config.ts";
+import { logEvent } from "./log.ts";
 import { nearestZone } from "./zones.ts";
 
 export { ReplicaObject } from "./replica-object.ts";
@@ -96,6 +97,7 @@ export default {
       secret: knowledge.hash,
       auth: () => auth,
       metrics,
+      log: logEvent,
       config: { openOnLoopback: env.STARLING_OPEN_ON_LOOPBACK === "true" },
     });
     return app.fetch(request);

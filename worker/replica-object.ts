@@ -15,10 +15,12 @@ import {
 } from "../core/messages.ts";
 import { timingDefaults } from "../ring/cluster-config.ts";
 import { Driver } from "../src/driver.ts";
+import { logServed } from "../src/frontend/trace.ts";
 import { type AlarmPlan, type Backlog, COMPARE_MS, idlePlan, planNext } from "./alarm-plan.ts";
 import { AtomicNode } from "./atomic-node.ts";
 import { callReplica } from "./calls.ts";
 import { type Env, knowledgeOf, platformPrng, type ReplicaRpc } from "./config.ts";
+import { logEvent } from "./log.ts";
 import { SqliteLeafSums } from "./sqlite-leaf-sums.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
@@ -96,6 +98,8 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
   async exchange(self: ReplicaId, bytes: Uint8Array): Promise<Uint8Array> {
     const message = decodeMessage(bytes);
     assert(message.type === "request", "a replica is sent requests");
+    const { trace, body } = message;
+    if (trace !== "") logServed(logEvent, trace, { kind: body.kind, id: self });
     const { driver } = this.#start(self);
     if (WRITES.has(message.body.kind)) await this.#planComparisons();
     return encodeMessage(await this.#ask(driver, message));

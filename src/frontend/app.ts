@@ -11,6 +11,7 @@ import { splitTarget, type Target } from "./key-path.ts";
 import { HttpMetrics } from "./metrics.ts";
 import { internalProblem, Problem, type ProblemCode, problemAnswer } from "./problems.ts";
 import { type Found, findRoute, isKeyTarget, makeRoutes, type Route } from "./routes.ts";
+import { type EventLog, logTraced } from "./trace.ts";
 
 export interface AppConfig {
   /** The frontend listens on loopback only: without tokens it is open, and Host is checked. */
@@ -26,6 +27,8 @@ export interface AppParts {
   readonly config: AppConfig;
   /** Kept by hosts that make an app anew; else the app has its own. */
   readonly metrics?: HttpMetrics;
+  /** Told of requests that name a trace. */
+  readonly log?: EventLog;
 }
 
 export interface AppEnv {
@@ -107,7 +110,9 @@ export function createApp(parts: AppParts): App {
     const { status } = answer;
     const hasSiblings = !(answer instanceof Response) && SIBLINGS in answer.headers;
     const { method } = request;
-    metrics.observe({ method, route: pattern, status, seconds, code, hasSiblings });
+    const answered = { method, route: pattern, status, seconds, code, hasSiblings };
+    metrics.observe(answered);
+    if (parts.log !== undefined) logTraced(parts.log, request.headers, answered);
     return answer;
   };
 

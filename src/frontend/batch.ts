@@ -30,11 +30,11 @@ import {
 } from "./batch-body.ts";
 import { checkMetadata } from "./body.ts";
 import { contextToToken, tokenToContext } from "./context-token.ts";
-import { traceOf } from "./data-plane.ts";
 import { checkKey } from "./key-path.ts";
 import type { RequestOptions } from "./options.ts";
 import { internalProblem, Problem, problemOf } from "./problems.ts";
 import { toBase64 } from "./sibling-bodies.ts";
+import { traceOf } from "./trace.ts";
 
 /** Operations of one batch that are at work at once. */
 const AT_ONCE_MAX = 32;

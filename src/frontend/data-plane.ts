@@ -16,6 +16,7 @@ import type { Answer, PlainRequest, RequestHeaders } from "./exchange.ts";
 import { noOptions, type RequestOptions, readOptions, ttlFromCacheControl } from "./options.ts";
 import { problemOf } from "./problems.ts";
 import { answerRead } from "./read-answers.ts";
+import { traceOf } from "./trace.ts";
 
 export interface DataRequest {
   readonly request: PlainRequest;
@@ -43,14 +44,6 @@ export function checkRanges(
   const defaults = { n, r, w, dw, timeoutMs: ANY_TIMEOUT_MS };
   const resolution = resolveOptions(options.quorum, defaults, view.ring.zones.length);
   if (!resolution.ok) throw problemOf({ code: "invalid-option", ...resolution.error }, false);
-}
-
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
-
-/** The W3C trace that a request belongs to; empty when it names none. */
-export function traceOf({ headers }: Pick<PlainRequest, "headers">): string {
-  const header = headers.get("traceparent");
-  return header !== null && TRACEPARENT.test(header) ? header : "";
 }
 
 interface Call {

@@ -8,6 +8,7 @@ import { checkRanges, settingsOf } from "./data-plane.ts";
 import { readOptions } from "./options.ts";
 import { Problem, problemOf } from "./problems.ts";
 import { seal, unseal } from "./sealed-token.ts";
+import { traceOf } from "./trace.ts";
 
 export interface ListRequest {
   readonly namespace: string;
@@ -15,6 +16,8 @@ export interface ListRequest {
   readonly limit: number;
   /** Opaque; empty from the start. */
   readonly cursor: string;
+  /** The trace that the listing belongs to. */
+  readonly trace?: string;
 }
 
 const purposeOf = ({ namespace, prefix }: ListRequest): string => `cursor ${namespace}\0${prefix}`;
@@ -42,7 +45,7 @@ export async function listKeys(
   const { namespace, prefix, limit } = list;
   const after = afterOf(list, hash);
   const operation = { kind: "list", namespace, prefix, after, limit } as const;
-  const result = await backend.execute(operation, "");
+  const result = await backend.execute(operation, list.trace ?? "");
   if (result.kind === "failed") throw problemOf(result.failure, false);
   if (result.kind !== "listed") throw new Error(`a listing ended as ${result.kind}`);
   if (result.complete) return { result, cursor: "" };
@@ -79,7 +82,13 @@ export async function answerList(
   const prefix = options.others.get("prefix") ?? "";
   const limit = readLimit(options.others.get("limit"));
   const cursor = options.others.get("cursor") ?? "";
-  const page = await listKeys(backend, hash, { namespace, prefix, limit, cursor });
+  const page = await listKeys(backend, hash, {
+    namespace,
+    prefix,
+    limit,
+    cursor,
+    trace: traceOf(request),
+  });
   const keys = page.result.keys.map(({ name, expiresAt, metadata }) => ({
     name,
     ...(expiresAt === 0 ? {} : { expiration: Math.floor(expiresAt / 1000) }),

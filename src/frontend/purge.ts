@@ -7,6 +7,7 @@ import { type Grant, requireAccess } from "./auth.ts";
 import type { Backend } from "./backend.ts";
 import { readJson } from "./json-body.ts";
 import { Problem, problemOf } from "./problems.ts";
+import { traceOf } from "./trace.ts";
 
 const TAG = /^[\x21-\x7e]+$/;
 const invalid = (detail: string): Problem => new Problem("invalid-request", detail);
@@ -54,7 +55,7 @@ export async function answerPurge(
   }
   requireAccess(grant, { role: "write", namespace });
   const operation = { kind: "purge", namespace, what: whatOf(rest) } as const;
-  const result = await backend.execute(operation, request.headers.get("traceparent") ?? "");
+  const result = await backend.execute(operation, traceOf(request));
   if (result.kind === "failed") throw problemOf(result.failure, true);
   if (result.kind !== "purged") throw new Error(`a purge ended as ${result.kind}`);
   const { until, learntCount, memberCount } = result;

@@ -13,6 +13,7 @@ import { Driver } from "../driver.ts";
 import { createApp } from "../frontend/app.ts";
 import { type Auth, noTokens, parseTokens } from "../frontend/auth.ts";
 import type { Backend } from "../frontend/backend.ts";
+import { logServed } from "../frontend/trace.ts";
 import { Knowledge } from "../node/knowledge.ts";
 import { Node } from "../node/node.ts";
 import type { TlsFiles } from "./certificates.ts";
@@ -160,7 +161,14 @@ function makeMachine(
     // A peer that lives is heard several times within this: it answers every heartbeat.
     limits: { silenceMsMax: 2 * timing.suspectAfterMs },
     urlOf: (peer) => knowledge.ring.member(peer)?.url,
-    onMessage: (from, message) => driver.receive(from, message),
+    onMessage: (from, message) => {
+      if (message.type === "request" && message.trace !== "") {
+        // An address is a member and the number of its connection.
+        const [peer = from] = from.split("#");
+        logServed(options.log, message.trace, { kind: message.body.kind, from: peer });
+      }
+      driver.receive(from, message);
+    },
     onUnreachable: (to, call) => driver.unreachable(to, call),
     log: options.log,
   });
@@ -243,6 +251,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     secret: keys.hash,
     auth: () => auth,
     config: { openOnLoopback: isLoopback(url.href) },
+    log,
   });
   const { server, stop } = makeHttpServer({
     handler: (request, env) => app.fetch(request, env),

@@ -4,6 +4,7 @@ import { parseClusterConfig } from "../../ring/cluster-config.ts";
 import { bootstrapRing, Ring } from "../../ring/ring.ts";
 import { createApp } from "../../src/frontend/app.ts";
 import { type Auth, noTokens, parseTokens } from "../../src/frontend/auth.ts";
+import type { EventLog } from "../../src/frontend/trace.ts";
 import { MemoryBackend, testHash } from "./memory-backend.ts";
 
 export interface TestApp {
@@ -17,6 +18,7 @@ export interface TestApp {
 export interface TestAppOptions {
   readonly auth?: Auth;
   readonly openOnLoopback?: boolean;
+  readonly log?: EventLog;
 }
 
 export async function testRing(): Promise<Ring> {
@@ -30,10 +32,10 @@ export async function testRing(): Promise<Ring> {
 }
 
 export async function makeApp(options: TestAppOptions = {}): Promise<TestApp> {
-  const { auth = noTokens, openOnLoopback = true } = options;
+  const { auth = noTokens, openOnLoopback = true, log = () => {} } = options;
   const backend = new MemoryBackend(await testRing());
   const config = { openOnLoopback };
-  const app = createApp({ backend, secret: testHash, auth: () => auth, config });
+  const app = createApp({ backend, secret: testHash, auth: () => auth, config, log });
   const call: TestApp["call"] = async (method, target, init = {}) => {
     const request = new Request("http://localhost/", { ...init, method });
     return app.fetch(request, { rawPath: target });
