@@ -13,10 +13,19 @@ import {
   type ReplyMessage,
   type Request,
 } from "../core/messages.ts";
+import type { Millis } from "../core/time.ts";
 import { timingDefaults } from "../ring/cluster-config.ts";
+import type { RingDocument } from "../ring/ring-document.ts";
 import { Driver } from "../src/driver.ts";
 import { logServed } from "../src/frontend/trace.ts";
-import { type AlarmPlan, type Backlog, COMPARE_MS, idlePlan, planNext } from "./alarm-plan.ts";
+import {
+  type AlarmPlan,
+  type Backlog,
+  CHANGE_MS,
+  COMPARE_MS,
+  idlePlan,
+  planNext,
+} from "./alarm-plan.ts";
 import { AtomicNode } from "./atomic-node.ts";
 import { callReplica } from "./calls.ts";
 import { type Env, knowledgeOf, platformPrng, type ReplicaRpc } from "./config.ts";
@@ -25,15 +34,13 @@ import { SqliteLeafSums } from "./sqlite-leaf-sums.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 /** Requests that change what is stored, and so leave work for the alarm. */
-const WRITES: ReadonlySet<Request["kind"]> = new Set([
-  "store",
-  "coordinate",
-  "deliver",
-  // A purge may have come with it: then what it covers is to be rewritten.
-  "document",
+const WRITES: ReadonlySet<Request["kind"]> = new Set(["store", "coordinate", "deliver"]);
+/** Requests that bring what a replica waits for while its ring is provisional. */
+const OF_DOCUMENTS: ReadonlySet<Request["kind"]> = new Set([
+  ...(["document", "promise", "accept", "ping", "status", "fault"] as const),
 ]);
 const ID = "replica-id";
-const ORIGIN = "origin";
+const ORIGIN = "cluster-origin";
 const PLAN = "alarm-plan";
 /** Comparisons with all peers, one after the other, may take this long. */
 const COMPARE_ALL_MS_MAX = 120_000;
@@ -51,22 +58,23 @@ interface Replica {
 }
 
 /**
- * Remembers who this object is and from which ring it began.
+ * Remembers who this object is and of which cluster.
  *
- * Another first ring (other vars, another secret) would send keys to replicas that do not have
- * them, and nothing would say so.
+ * Another hash (another secret) or other partitions would send keys to replicas that do not have
+ * them, and nothing would say so. The list of replicas may be another one: it counts only until a
+ * majority has agreed on the first ring.
  */
-function keepOrigin(kv: SyncKvStorage, id: ReplicaId, stamp: number): void {
-  const known = kv.get<number>(ORIGIN);
-  if (known === stamp) return;
+function keepOrigin(kv: SyncKvStorage, id: ReplicaId, ring: RingDocument): void {
+  const origin = [ring.name, ring.seed, ring.partitions, ring.n].join(" ");
+  const known = kv.get<string>(ORIGIN);
+  if (known === origin) return;
   if (known !== undefined) {
     throw new Error(
-      "STARLING_NAME, _REPLICAS, _N, _PARTITIONS or _SECRET is not what this replica began with: " +
-        "put it back; members are changed through /v1/cluster/commit",
+      "STARLING_NAME, _N, _PARTITIONS or _SECRET is not what this replica began with: put it back",
     );
   }
   kv.put(ID, id);
-  kv.put(ORIGIN, stamp);
+  kv.put(ORIGIN, origin);
 }
 
 export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
@@ -77,13 +85,16 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
   #plan: AlarmPlan = idlePlan;
   /** The plan as it is stored: a write is billed, so an equal one is not written. */
   #keptPlan = "";
-  #hasAlarm = false;
+  /** When the alarm rings; Infinity for never. */
+  #alarmAt: Millis = Infinity;
+  /** Asking the others for the ring that is in use, once for all who wait. */
+  #agreeing: Promise<void> | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     void ctx.blockConcurrencyWhile(async () => {
       this.#hasher = await xxhash();
-      this.#hasAlarm = (await ctx.storage.getAlarm()) !== null;
+      this.#alarmAt = (await ctx.storage.getAlarm()) ?? Infinity;
       this.#keptPlan = ctx.storage.kv.get<string>(PLAN) ?? JSON.stringify(idlePlan);
       this.#plan = JSON.parse(this.#keptPlan) as AlarmPlan;
     });
@@ -101,13 +112,33 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     const { trace, body } = message;
     if (trace !== "") logServed(logEvent, trace, { kind: body.kind, id: self });
     const { driver } = this.#start(self);
-    if (WRITES.has(message.body.kind)) await this.#planComparisons();
-    return encodeMessage(await this.#ask(driver, message));
+    if (isProvisional(driver) && !OF_DOCUMENTS.has(body.kind)) await this.#agree(driver);
+    if (WRITES.has(body.kind)) await this.#planComparisons();
+    const { knowledge } = driver.node;
+    const { stamp } = knowledge;
+    const reply = await this.#ask(driver, message);
+    // A purge may have come, and what it covers is to be rewritten; or a change of members.
+    if (stamp !== knowledge.stamp) await this.#planComparisons();
+    if (stamp !== knowledge.stamp && this.#isChanging) await this.#ringIn(CHANGE_MS);
+    return encodeMessage(reply);
+  }
+
+  /**
+   * The first request of an object's life finds it with the ring of the vars, which may be that of
+   * a deployment to come. Taken at its word it would store for a ring that nobody else has. Who
+   * cannot reach a majority serves all the same, and its alarm tries again.
+   */
+  #agree(driver: Driver): Promise<void> {
+    if (this.#agreeing === null) {
+      driver.runJob("change");
+      this.#agreeing = driver.whenIdle();
+    }
+    return this.#agreeing;
   }
 
   /** Background work: hints home, comparisons with peers, collection; then again, or rest. */
   override async alarm(): Promise<void> {
-    this.#hasAlarm = false;
+    this.#alarmAt = Infinity;
     const wasAsleep = this.#replica === null;
     const id = this.ctx.storage.kv.get<ReplicaId>(ID);
     if (id === undefined) return;
@@ -116,6 +147,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     driver.runJob("handoff");
     if (this.#plan.comparisonsLeft > 0) await this.#compare(driver, wasAsleep);
     driver.runJob("sweep");
+    driver.runJob("change");
     driver.runJob("collect");
     await driver.whenIdle();
     const { ring, liveness } = driver.node.knowledge;
@@ -125,7 +157,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     const { plan, ringInMs } = planNext(this.#plan, done, Date.now());
     this.#keepPlan(plan);
     // A write that came in meanwhile has set the alarm already.
-    if (ringInMs !== null && !this.#hasAlarm) await this.#ringIn(ringInMs);
+    if (ringInMs !== null) await this.#ringIn(ringInMs);
   }
 
   /**
@@ -164,13 +196,24 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     const sweep = this.#replica?.driver.node.service?.background?.sweep;
     const hintCount = [...(store?.hintCounts().values() ?? [])].reduce((sum, n) => sum + n, 0);
     const dueAt = (store?.earliestDue() ?? Infinity) + TOMBSTONE_GRACE_MS;
-    return { hintCount, dueAt: sweep?.isPending === true ? Date.now() : dueAt };
+    return {
+      hintCount,
+      dueAt: sweep?.isPending === true ? Date.now() : dueAt,
+      isChanging: this.#isChanging,
+      stamp: this.#replica?.driver.node.knowledge.stamp ?? 0,
+    };
+  }
+
+  get #isChanging(): boolean {
+    const work = this.#replica?.driver.node.service?.background ?? null;
+    if (work === null) return false;
+    return work.transfer.isPending || work.cleanUp.isPending;
   }
 
   async #planComparisons(): Promise<void> {
     const memberCount = this.#replica?.driver.node.knowledge.ring.memberIds.length ?? 1;
     this.#keepPlan({ ...this.#plan, comparisonsLeft: memberCount - 1 });
-    if (!this.#hasAlarm) await this.#ringIn(COMPARE_MS);
+    await this.#ringIn(COMPARE_MS);
   }
 
   #keepPlan(plan: AlarmPlan): void {
@@ -181,9 +224,12 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     this.ctx.storage.kv.put(PLAN, text);
   }
 
+  /** Unless it rings earlier already: setting an alarm is billed as a row written. */
   async #ringIn(ms: number): Promise<void> {
-    this.#hasAlarm = true;
-    await this.ctx.storage.setAlarm(Date.now() + ms);
+    const at = Date.now() + ms;
+    if (at >= this.#alarmAt) return;
+    this.#alarmAt = at;
+    await this.ctx.storage.setAlarm(at);
   }
 
   #start(id: ReplicaId): Replica {
@@ -199,7 +245,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     assert(this.#hasher !== null, "the hash is loaded before the first call");
     const knowledge = knowledgeOf(env, this.#hasher, () => "");
     const { sql, kv } = ctx.storage;
-    keepOrigin(kv, id, knowledge.stamp);
+    keepOrigin(kv, id, knowledge.document.ring);
     const store = new SqliteStore(sql, { generation: env.STARLING_GENERATION ?? "" });
     const leafSums = new SqliteLeafSums(sql);
     // No interval of its own, because a timer keeps an object awake, and awake it is billed: an
@@ -237,3 +283,6 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     waiting.resolve(message);
   }
 }
+
+const isProvisional = ({ node }: Driver): boolean =>
+  node.knowledge.document.ring.isProvisional === true;

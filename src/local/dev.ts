@@ -79,8 +79,8 @@ function refuseTakenPort(port: number): Promise<void> {
 }
 
 /**
- * The replicas are part of the first ring, and the data lies where that ring put it: another number
- * of them later would look for keys where they are not.
+ * The replicas are part of the first ring, and the data lies where that ring put it. Members come
+ * and go by a commit; another number at the start would only seem to do the same.
  *
  * @throws Error with one line when the folder was made with another number
  */
@@ -93,9 +93,9 @@ function checkReplicas(dataDir: string, replicas: number): void {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     const found = /^\{"replicas":([0-9]+)\}\n$/.exec(readFileSync(file, "utf8"))?.[1];
     if (found === String(replicas)) return;
-    const mend = found === undefined ? "" : `--replicas ${found}, or `;
+    const mend = found === undefined ? "" : `--replicas ${found} and "starling commit", or `;
     throw new Error(
-      `${file}: this folder has another number of replicas: use ${mend}another --data`,
+      `${file}: this folder began with another number of replicas: use ${mend}another --data`,
     );
   }
 }

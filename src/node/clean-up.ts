@@ -9,13 +9,17 @@
  */
 import { Exchange, type ExchangeResult, exchangeLimits } from "../../antientropy/exchange.ts";
 import type { TreeName } from "../../antientropy/merkle-tree.ts";
+import { CodecError, decode, encode } from "../../core/codec.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { N_MAX } from "../../core/limits.ts";
+import type { Store } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
 import { openChange } from "../../ring/ring-change.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
 
+/** In the store: the version of the ring for which nothing was left over. */
+const CLEAN = "clean";
 const EXCHANGE_MS_MAX = 600_000;
 /** Records that are forgotten in one run. */
 const KEYS_PER_RUN = 4000;
@@ -32,8 +36,8 @@ interface Stray {
 export class CleanUp {
   readonly #service: Service;
   readonly #host: TaskHost;
-  /** The document for which nothing was left over. */
-  #cleanStamp = 0;
+  /** Of the ring for which nothing was left over; it outlives a restart. */
+  #cleanVersion: number;
   #notBefore: Millis = 0;
   #isBusy = false;
   /** Trees that all their owners have, as they were then. */
@@ -42,16 +46,17 @@ export class CleanUp {
   constructor(service: Service, host: TaskHost) {
     this.#service = service;
     this.#host = host;
+    this.#cleanVersion = storedVersion(service.keeper.store);
   }
 
   /** Something was stored that may not belong here. */
   notice(): void {
-    this.#cleanStamp = 0;
+    this.#keep(0);
   }
 
   get isPending(): boolean {
     const { knowledge } = this.#host;
-    return this.#cleanStamp !== knowledge.stamp && this.#mayRun();
+    return this.#cleanVersion !== knowledge.document.ring.version && this.#mayRun();
   }
 
   /** One bounded unit; returns whether there is something to flush. */
@@ -60,8 +65,8 @@ export class CleanUp {
     if (this.#agreed.length > 0) return this.#forgetSome();
     const strays = this.#strays();
     if (strays.length === 0) {
-      this.#cleanStamp = this.#host.knowledge.stamp;
-      return false;
+      this.#keep(this.#host.knowledge.document.ring.version);
+      return true;
     }
     this.#isBusy = true;
     this.#notBefore = now + RETRY_MS;
@@ -69,8 +74,16 @@ export class CleanUp {
     return false;
   }
 
+  #keep(version: number): void {
+    if (version === this.#cleanVersion) return;
+    this.#cleanVersion = version;
+    this.#service.keeper.store.writeMeta(CLEAN, encode(version));
+  }
+
   #mayRun(): boolean {
     const { ring, document } = this.#host.knowledge;
+    if (this.#service.keeper.store.health() !== "writable") return false;
+    if (document.ring.isProvisional === true) return false;
     if (openChange(document.ring) !== null || this.#service.background?.absence?.isBehind) {
       return false;
     }
@@ -121,7 +134,6 @@ export class CleanUp {
 
   #forgetSome(): boolean {
     const { keeper } = this.#service;
-    if (keeper.store.health() !== "writable") return false;
     let left = KEYS_PER_RUN;
     while (left > 0) {
       const stray = this.#agreed.pop();
@@ -139,4 +151,13 @@ export class CleanUp {
     if (ring.isOwner(this.#service.id, tree.partition, tree.n)) return false;
     return this.#service.side.forest.root(tree) === root;
   }
+}
+
+function storedVersion(store: Store): number {
+  const bytes = store.readMeta(CLEAN);
+  // In the first ring nobody owned anything before.
+  if (bytes === undefined) return 1;
+  const version = decode(bytes);
+  if (typeof version !== "number") throw new CodecError("a ring's version is a number");
+  return version;
 }

@@ -63,7 +63,10 @@ export class Membership {
     const sizes = this.#sizes();
     for (const [name, n] of sizes) {
       const previous = this.#planted.get(name) ?? defaults.n;
-      if (previous !== n) this.#service.keeper.replant(name, previous);
+      if (previous === n) continue;
+      this.#service.keeper.replant(name, previous);
+      // With a smaller N some of its keys are no longer at home here.
+      this.#service.background?.cleanUp.notice();
     }
     this.#planted = sizes;
   }

@@ -105,6 +105,15 @@ async function untilSettled(id: string, version: number): Promise<void> {
   }
 }
 
+/** Right after a start it may not have reached everybody yet, and a commit would be refused. */
+async function untilAllAreUp(id: string): Promise<void> {
+  for (;;) {
+    const { members } = await ask<{ members: readonly { state: string }[] }>(id, "");
+    if (members.every(({ state }) => state === "up")) return;
+    await pause(50);
+  }
+}
+
 const copiesThatMoved = (before: RingBody, after: RingBody): number =>
   after.assignment.reduce((sum, row, partition) => {
     const old = before.assignment[partition] ?? [];
@@ -236,6 +245,7 @@ describe("a change of members", () => {
 
   it("has one winner of two operators, and the other is told", async () => {
     cluster = await startProcesses(4, { timing });
+    for (const id of cluster.ids) await untilAllAreUp(id);
     const answers = await Promise.all([
       refusalOf("r1", { remove: ["r4"] }),
       refusalOf("r3", { reweight: { r1: 3 } }),

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Backlog, idlePlan, planNext } from "../../worker/alarm-plan.ts";
 
 const NOW = 1_900_000_000_000;
-const nothing: Backlog = { hintCount: 0, dueAt: Infinity };
+const nothing: Backlog = { hintCount: 0, dueAt: Infinity, isChanging: false, stamp: 1 };
 const near = { peerCount: 4, peersAway: false };
 
 describe("an alarm's plan", () => {
@@ -46,6 +46,23 @@ describe("an alarm's plan", () => {
     expect(planNext(second.plan, { before: moved, after: past, ...near }, NOW).ringInMs).toBe(
       10_000,
     );
+  });
+
+  it("is to go on with a change of members, less and less often while nothing comes of it", () => {
+    const changing: Backlog = { ...nothing, isChanging: true };
+    const first = planNext(idlePlan, { before: nothing, after: changing, ...near }, NOW);
+    expect(first.ringInMs).toBe(1000);
+    let { plan } = first;
+    for (let i = 0; i < 8; i++) {
+      ({ plan } = planNext(plan, { before: changing, after: changing, ...near }, NOW));
+    }
+    expect(plan.changeMs).toBe(60_000);
+    const after = { ...changing, stamp: 2 };
+    expect(planNext(plan, { before: changing, after, ...near }, NOW).ringInMs).toBe(1000);
+    expect(planNext(plan, { before: changing, after: nothing, ...near }, NOW)).toEqual({
+      plan: idlePlan,
+      ringInMs: null,
+    });
   });
 
   it("is to compare anew, with pauses, while a peer is away", () => {

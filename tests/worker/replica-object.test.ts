@@ -124,7 +124,9 @@ describe("a step that fails", () => {
 describe("a deployment whose first ring has changed", () => {
   it("does not serve from replicas that began with another", async () => {
     await ask("r9", { kind: "ping" });
-    await runInDurableObject(stubOf("r9"), (_, { storage }) => storage.kv.put("origin", 1));
+    await runInDurableObject(stubOf("r9"), (_, { storage }) =>
+      storage.kv.put("cluster-origin", "another 1 256 3"),
+    );
     await evictDurableObject(stubOf("r9"));
     const ping = { type: "request", call: 1, stamp: 0, budgetMs: 2000, trace: "" } as const;
     const bytes = encodeMessage({ ...ping, body: { kind: "ping" } });
