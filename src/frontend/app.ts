@@ -8,9 +8,12 @@ import { type Access, type Auth, authenticate, type Grant, requireAccess } from 
 import type { Backend } from "./backend.ts";
 import { type Answer, type PlainRequest, responseOf } from "./exchange.ts";
 import { splitTarget, type Target } from "./key-path.ts";
+import { kvProblemAnswer } from "./kv-envelope.ts";
+import { isKvApi } from "./kv-routes.ts";
 import { HttpMetrics } from "./metrics.ts";
 import { internalProblem, Problem, type ProblemCode, problemAnswer } from "./problems.ts";
-import { type Found, findRoute, isKeyTarget, makeRoutes, type Route } from "./routes.ts";
+import type { Found, Route } from "./route.ts";
+import { findRoute, isKeyTarget, makeRoutes } from "./routes.ts";
 import { type EventLog, logTraced } from "./trace.ts";
 
 export interface AppConfig {
@@ -71,6 +74,9 @@ interface Asked {
   readonly rawTarget: string;
 }
 
+const showsSiblings = (answer: Answer | Response): boolean =>
+  !(answer instanceof Response) && SIBLINGS in answer.headers;
+
 /** The app; it throws nothing: whatever goes wrong is an answer. */
 export function createApp(parts: AppParts): App {
   const metrics = parts.metrics ?? new HttpMetrics();
@@ -91,11 +97,13 @@ export function createApp(parts: AppParts): App {
   ): Promise<Out | Answer> => {
     const startedAt = performance.now();
     let pattern = NO_PATTERN;
+    let refuse = problemAnswer;
     let answer: Out | Answer;
     let code: ProblemCode | null = null;
     try {
       if (openOnLoopback) refuseStrangeHost(host);
       const target = splitTarget(rawTarget);
+      if (isKvApi(target.path)) refuse = kvProblemAnswer;
       const found = findRoute(routes, target.path);
       pattern = found.route.pattern;
       if (!found.route.methods.includes(request.method)) refuseMethod(found.route);
@@ -104,13 +112,12 @@ export function createApp(parts: AppParts): App {
       const isWrite = !SAFE_METHODS.has(request.method);
       const problem = error instanceof Problem ? error : internalProblem(error, isWrite);
       code = problem.code;
-      answer = problemAnswer(problem, request.method === "HEAD");
+      answer = refuse(problem, request.method === "HEAD");
     }
     const seconds = (performance.now() - startedAt) / 1000;
-    const { status } = answer;
-    const hasSiblings = !(answer instanceof Response) && SIBLINGS in answer.headers;
     const { method } = request;
-    const answered = { method, route: pattern, status, seconds, code, hasSiblings };
+    const hasSiblings = showsSiblings(answer);
+    const answered = { method, route: pattern, status: answer.status, seconds, code, hasSiblings };
     metrics.observe(answered);
     if (parts.log !== undefined) logTraced(parts.log, request.headers, answered);
     return answer;

@@ -17,6 +17,7 @@ import type {
   WriteOperation,
 } from "../../core/operations.ts";
 import type { StoreKey } from "../../core/store.ts";
+import { inParallel } from "./at-once.ts";
 import { type Grant, requireAccess } from "./auth.ts";
 import type { Backend } from "./backend.ts";
 import {
@@ -36,8 +37,6 @@ import { internalProblem, Problem, problemOf } from "./problems.ts";
 import { toBase64 } from "./sibling-bodies.ts";
 import { traceOf } from "./trace.ts";
 
-/** Operations of one batch that are at work at once. */
-const AT_ONCE_MAX = 32;
 /** A whole batch: sixteen of the largest values, whatever their number. */
 const VALUES_PER_BATCH = 16;
 const OVERHEAD_BYTES = 1_048_576;
@@ -199,13 +198,5 @@ export async function answerBatch(request: Request, parts: BatchParts): Promise<
   if (ops.some(({ op }) => op !== "get")) requireAccess(grant, { role: "write", namespace });
   const isBinary = answersBinary(request);
   const batch = { ...parts, form, answersBinary: isBinary, trace: traceOf(request) };
-  const results: Fields[] = [];
-  let next = 0;
-  const work = async (): Promise<void> => {
-    for (let i = next++; i < ops.length; i = next++) {
-      results[i] = await runOne(ops[i] as Fields, batch);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE_MAX, ops.length) }, work));
-  return resultsResponse(results, isBinary);
+  return resultsResponse(await inParallel(ops, (op) => runOne(op, batch)), isBinary);
 }

@@ -131,7 +131,7 @@ export function checkMetadata(text: string): string {
   try {
     JSON.parse(text);
   } catch {
-    throw new Problem("invalid-metadata", "Starling-Metadata must be a JSON value.");
+    throw new Problem("invalid-metadata", "The metadata must be a JSON value.");
   }
   return toAscii(text);
 }

@@ -1,3 +1,4 @@
+import { isJsonBomb } from "./batch-guard.ts";
 import { readBody } from "./body.ts";
 import { Problem } from "./problems.ts";
 
@@ -5,8 +6,13 @@ import { Problem } from "./problems.ts";
 const JSON_BYTES_MAX = 1_048_576;
 
 /** An empty body stands for `{}`. @throws Problem of `readBody`, or `invalid-request` */
-export async function readJson(request: Request): Promise<unknown> {
-  const bytes = await readBody(request, JSON_BYTES_MAX);
+export async function readJson(
+  request: Request,
+  byteCountMax: number = JSON_BYTES_MAX,
+): Promise<unknown> {
+  const bytes = await readBody(request, byteCountMax);
+  if (isJsonBomb(bytes))
+    throw new Problem("invalid-request", "The body nests too deeply or has too many values.");
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     return text.trim() === "" ? {} : JSON.parse(text);

@@ -10,7 +10,15 @@ const OPS: Readonly<Record<string, string>> = {
   "/v1/kv/{namespace}:batch": "batch",
   "/v1/purge": "purge",
 };
+/** The same behind the façade's routes, by what these end with. */
+const KV_OPS: readonly (readonly [suffix: string, op: string])[] = [
+  ["/keys", "list"],
+  ["/bulk", "batch"],
+  ["/bulk/get", "batch"],
+  ["/bulk/delete", "batch"],
+];
 const KEY_ROUTE = "/v1/kv/{namespace}/{key}";
+const KV_KEY_ROUTE = "/values/{key}";
 /** Every way to miss a quorum has its series from the start: 0 is an answer too. */
 const SHORTFALLS = ["quorum-unavailable", "quorum-timeout", "context-not-reached"] as const;
 
@@ -122,8 +130,10 @@ export class HttpMetrics {
   }
 }
 
-const opOf = (route: string, method: string): string =>
-  route === KEY_ROUTE ? method.toLowerCase() : (OPS[route] ?? "other");
+function opOf(route: string, method: string): string {
+  if (route === KEY_ROUTE || route.endsWith(KV_KEY_ROUTE)) return method.toLowerCase();
+  return OPS[route] ?? KV_OPS.find(([suffix]) => route.endsWith(suffix))?.[1] ?? "other";
+}
 
 function outcomeOf(status: number): string {
   if (status === 503 || status === 504) return "shortfall";

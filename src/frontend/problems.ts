@@ -24,6 +24,7 @@ const CATALOGUE = {
   "no-such-route": [404, "There is no such route"],
   "method-not-allowed": [405, "The method is not allowed here"],
   "too-many-siblings": [409, "The key has too many siblings"],
+  "namespace-exists": [409, "The namespace exists already"],
   "ring-conflict": [409, "Another change of members is going on"],
   "precondition-failed": [412, "The precondition does not hold"],
   "value-too-large": [413, "The value is too large"],
@@ -100,10 +101,11 @@ export function internalProblem(error: unknown, isWrite: boolean): Problem {
   return new Problem("internal-error", isWrite ? `${detail} ${UNKNOWN_OUTCOME}` : detail);
 }
 
-function headersOf(problem: Problem): Record<string, string> {
+/** Of any answer that tells of a problem, whatever form its body has. */
+export function problemHeaders(problem: Problem, contentType: string): Record<string, string> {
   const headers: Record<string, string> = {
     ...problem.headers,
-    "Content-Type": "application/problem+json",
+    "Content-Type": contentType,
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
   };
@@ -118,7 +120,7 @@ export function problemAnswer(problem: Problem, isHead: boolean): Answer {
   const type = `https://starling.dev/problems/${code}`;
   const title = CATALOGUE[code][1];
   const body = JSON.stringify({ type, title, status, detail: message, code, ...extras });
-  const headers = headersOf(problem);
+  const headers = problemHeaders(problem, "application/problem+json");
   headers["Content-Length"] = String(utf8Length(body));
   return { status, headers, body: isHead ? null : body };
 }

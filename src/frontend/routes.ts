@@ -11,6 +11,7 @@ import { checkRanges, DATA_METHODS, DataPlane, settingsOf } from "./data-plane.t
 import type { Answer, PlainRequest } from "./exchange.ts";
 import { FaultPlane } from "./faults.ts";
 import { readKey, readNamespace, type Target } from "./key-path.ts";
+import { findKvApiRoute, isKvApi } from "./kv-routes.ts";
 import { answerList } from "./listing.ts";
 import { MembersPlane } from "./members-plane.ts";
 import type { HttpMetrics } from "./metrics.ts";
@@ -18,28 +19,8 @@ import { readOptions } from "./options.ts";
 import { Problem } from "./problems.ts";
 import { answerPurge } from "./purge.ts";
 import { checkReadiness } from "./readiness.ts";
+import type { Found, Route } from "./route.ts";
 import { assetResponse, uiAssets } from "./ui/assets.ts";
-
-export interface Call {
-  readonly request: Request;
-  readonly target: Target;
-  /** The path after the route's prefix. */
-  readonly rest: string;
-}
-
-export interface Plan {
-  /** null: for everybody. */
-  readonly access: Access | null;
-  answer(grant: Grant): Response | Answer | Promise<Response | Answer>;
-}
-
-export interface Route {
-  /** For metrics and for nothing else: no key, no namespace. */
-  readonly pattern: string;
-  readonly methods: readonly string[];
-  /** @throws Problem when the path is malformed */
-  plan(call: Call): Plan;
-}
 
 /** The route that most requests take: it needs no more of them than a light host has. */
 export interface KeyRoute extends Route {
@@ -55,6 +36,8 @@ export interface Routes {
   /** By what the path begins with; the rest is the route's own. */
   readonly prefixed: readonly (readonly [prefix: string, route: Route])[];
   readonly kv: { readonly oneKey: KeyRoute; readonly list: Route; readonly batch: Route };
+  /** The paths of Cloudflare's REST API. */
+  kvApi(path: string): Found;
 }
 
 export interface RouteParts {
@@ -77,11 +60,6 @@ export function isKeyTarget(rawTarget: string): boolean {
   return slash > 0 && (mark < 0 || slash < mark);
 }
 
-export interface Found {
-  readonly route: Route;
-  readonly rest: string;
-}
-
 /** @throws Problem `no-such-route` */
 export function findRoute(routes: Routes, path: string): Found {
   if (path.startsWith(KV)) {
@@ -91,6 +69,7 @@ export function findRoute(routes: Routes, path: string): Found {
     if (!rest.endsWith(BATCH)) return { route: routes.kv.list, rest };
     return { route: routes.kv.batch, rest: rest.slice(0, -BATCH.length) };
   }
+  if (isKvApi(path)) return routes.kvApi(path);
   const route = routes.exact.get(path);
   if (route !== undefined) return { route, rest: "" };
   for (const [prefix, prefixed] of routes.prefixed) {
@@ -263,6 +242,7 @@ export function makeRoutes(parts: RouteParts): Routes {
       ["/v1/cluster/faults/", faults.one],
     ],
     kv: kvRoutes(parts),
+    kvApi: (path) => findKvApiRoute(parts, path),
   };
 }
 

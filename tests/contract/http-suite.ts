@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { rawRequest } from "../support/raw-http.ts";
+import { kvFacade } from "./kv-suite.ts";
 
 export interface Deployment {
   /** Frontends: any of them may take any request. */
@@ -776,6 +777,7 @@ export function httpContract(
     describe("errors", errors);
     if (facts.parsesHttp) describe("malformed HTTP", malformedHttp);
     describe("listings and batches", listings);
+    describe("Workers KV façade", () => kvFacade(call, freshNamespace));
     describe("cluster plane", clusterPlane);
   });
 }
