@@ -1,4 +1,5 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
+import { kCurrentWorker } from "miniflare";
 import { defineConfig } from "vitest/config";
 
 const reportDir = process.env["STARLING_TEST_REPORT"];
@@ -11,6 +12,15 @@ export default defineConfig({
         bindings: {
           STARLING_SECRET: "a secret for tests alone",
           STARLING_OPEN_ON_LOOPBACK: "true",
+        },
+        // As another Worker would bind it.
+        serviceBindings: {
+          CACHE: {
+            name: kCurrentWorker,
+            entrypoint: "KvBinding",
+            props: { namespace: "kv-binding" },
+          },
+          NOWHERE: { name: kCurrentWorker, entrypoint: "KvBinding" },
         },
       },
     }),

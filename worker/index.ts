@@ -1,94 +1,22 @@
-/**
- * The Worker: a stateless frontend in front of the replicas. What it knows of the cluster is shared
- * by all requests of an isolate; what is in flight belongs to one request, because the platform
- * binds calls and promises to the request that made them.
- */
-import xxhash from "xxhash-wasm";
-import { ClusterConfigError } from "../ring/cluster-config.ts";
-import { Driver } from "../src/driver.ts";
+/** The Worker: a stateless frontend in front of the replicas, over HTTP and as a binding. */
 import { createApp } from "../src/frontend/app.ts";
-import { type Auth, noTokens, parseTokens } from "../src/frontend/auth.ts";
-import type { Backend } from "../src/frontend/backend.ts";
 import { responseOf } from "../src/frontend/exchange.ts";
-import { render } from "../src/frontend/exposition.ts";
-import { HttpMetrics } from "../src/frontend/metrics.ts";
-import { ringMetrics } from "../src/frontend/node-metrics.ts";
 import { Problem, problemAnswer } from "../src/frontend/problems.ts";
-import type { Knowledge } from "../src/node/knowledge.ts";
-import { Node } from "../src/node/node.ts";
-import { callReplica } from "./calls.ts";
-import { type Env, knowledgeOf, platformPrng, SECRET_CHARS_MIN } from "./config.ts";
+import type { Env } from "./config.ts";
+import { backendFor, type Isolate, isolateOf } from "./isolate.ts";
 import { logEvent } from "./log.ts";
-import { nearestZone } from "./zones.ts";
 
+export { KvBinding } from "./kv-binding.ts";
 export { ReplicaObject } from "./replica-object.ts";
-
-interface Isolate {
-  readonly metrics: HttpMetrics;
-  readonly knowledge: Knowledge;
-  readonly auth: Auth;
-}
-
-/** A value and not a promise: one that another request began might die with that request. */
-let isolate: Isolate | null = null;
-
-const notConfigured = (detail: string): Problem => new Problem("not-configured", detail);
-
-/** @throws Problem in words for whoever deploys it; it names vars, never the values of secrets */
-async function start(env: Env, place: IncomingRequestCfProperties | undefined): Promise<Isolate> {
-  if ((env.STARLING_SECRET ?? "").length < SECRET_CHARS_MIN) {
-    const how = "npx wrangler secret put STARLING_SECRET";
-    throw notConfigured(`Set a secret of at least ${SECRET_CHARS_MIN} characters: ${how}.`);
-  }
-  const auth = env.STARLING_TOKENS === undefined ? noTokens : parseTokens(env.STARLING_TOKENS);
-  if (typeof auth === "string") throw notConfigured(`The secret STARLING_TOKENS: ${auth}`);
-  const zoneIn = (zones: readonly string[]): string =>
-    env.STARLING_ZONE ?? nearestZone(zones, place);
-  try {
-    const knowledge = knowledgeOf(env, await xxhash(), zoneIn);
-    return { knowledge, auth, metrics: new HttpMetrics() };
-  } catch (error) {
-    if (!(error instanceof ClusterConfigError)) throw error;
-    throw notConfigured(`The vars STARLING_… of the deployment: ${error.message}.`);
-  }
-}
-
-/** A node and a driver for one request; its calls outlive the answer until they are over. */
-function backendFor(knowledge: Knowledge, env: Env, ctx: ExecutionContext): Backend {
-  const node = new Node({ knowledge, prng: platformPrng(), replica: null });
-  const driver: Driver = new Driver(node, {
-    now: () => Date.now(),
-    send: (to, message) => {
-      if (message.type === "request") {
-        ctx.waitUntil(callReplica({ env, knowledge, driver }, to, message));
-      }
-    },
-    flush: () => Promise.resolve(),
-  });
-  return {
-    now: () => Date.now(),
-    view: () => ({
-      ring: knowledge.ring,
-      defaults: knowledge.defaults,
-      namespaces: knowledge.namespaces,
-      isReachable: (id) => !knowledge.liveness.isSuspect(id),
-    }),
-    execute: (operation, trace) => driver.execute(operation, trace),
-    metrics: () => render(ringMetrics(knowledge)),
-  };
-}
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
-    if (isolate === null) {
-      try {
-        const started = await start(env, request.cf as IncomingRequestCfProperties | undefined);
-        // Of several that started at once the first stays, with what it has learnt since.
-        isolate ??= started;
-      } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-        return responseOf(problemAnswer(error, request.method === "HEAD"));
-      }
+    let isolate: Isolate;
+    try {
+      isolate = await isolateOf(env, request.cf as IncomingRequestCfProperties | undefined);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      return responseOf(problemAnswer(error, request.method === "HEAD"));
     }
     const { knowledge, auth, metrics } = isolate;
     // An app for every request, because its backend is: it takes some microseconds.
