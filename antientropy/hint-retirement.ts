@@ -23,8 +23,9 @@ export interface RetirementPlan {
   /** Hints whose newest version is older than this instant have outlived the window. */
   readonly olderThan: Millis;
   /**
-   * Who must have a hint before it is dropped: the key's other primaries. null: not now, because
-   * one of them cannot be reached or because this replica is one itself.
+   * Who must have a hint before it is dropped: the key's other primaries. Nobody (N is 1): it
+   * may be the only copy, and stays. null: not now, because one of them cannot be reached or
+   * because this replica is one itself.
    */
   keepersOf(key: StoreKey): readonly ReplicaId[] | null;
 }
@@ -93,7 +94,7 @@ export class HintRetirement {
       const bytes = store.readHint(target, key);
       if (bytes === undefined || newestAt(decodeEntry(bytes).entry) >= olderThan) continue;
       const keepers = keepersOf(key);
-      if (keepers === null) continue;
+      if (keepers === null || keepers.length === 0) continue;
       byteCount += bytes.length;
       if (this.#retiring.length > 0 && byteCount > limits.batchBytesMax) return;
       assert(!keepers.includes(target), "the owner is who is away");

@@ -9,7 +9,8 @@
  * - **filling**: reads come from the old owners. Every new owner fetches by anti-entropy what it is
  *   to own. When all of them have, it is
  * - **settling**: reads come from the new owners. When so many replicas know it that no quorum of
- *   old owners is left that would answer a read of the first phase, the change is over.
+ *   old owners is left that would answer a read of the first phase, and those that leave hold
+ *   nothing for others any more, the change is over.
  *
  * Who is how far is a set that only grows, in the document itself; the phases follow from it, the
  * same on every node, so nobody leads and anybody may crash. A node that is on the other side of a
@@ -126,6 +127,12 @@ function mayReadBefore(ring: RingDocument, change: OpenChange, sizes: readonly n
   return false;
 }
 
+/** Members that the change removes and that are not given up for dead. */
+export function leaversOf(ring: RingLayout, { to, forced }: OpenChange): readonly ReplicaId[] {
+  const staying = new Set([...idsOf(to), ...forced]);
+  return idsOf(ring).filter((id) => !staying.has(id));
+}
+
 /** Takes the steps that the acknowledgements allow. */
 function advanced(ring: RingDocument, sizes: readonly number[]): RingDocument {
   const change = openChange(ring);
@@ -135,7 +142,8 @@ function advanced(ring: RingDocument, sizes: readonly number[]): RingDocument {
     if (!takersOf(ring, sizes).every((id) => acks.includes(id))) return ring;
     return withChange(ring, { ...change, phase: "settling", acks: [] });
   }
-  if (mayReadBefore(ring, change, sizes)) return ring;
+  const haveLeft = leaversOf(ring, change).every((id) => acks.includes(id));
+  if (!haveLeft || mayReadBefore(ring, change, sizes)) return ring;
   const { change: _, ...rest } = agreedRing(ring);
   return { ...rest, ...to, version: ring.version + 1 };
 }

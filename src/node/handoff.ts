@@ -1,6 +1,10 @@
 /**
- * Starts handoff rounds: one at a time a target. For a target that is believed to be away, or that
- * has left the ring, hints that have outlived their window are retired instead.
+ * Starts handoff rounds: one at a time a target. For a target that is believed to be away, hints
+ * that have outlived their window are retired instead, and for one that leaves or has left the
+ * ring, all. A replica that leaves does not wait for long.
+ *
+ * Who was removed while it was away hands over nothing: what it holds may have been deleted since,
+ * and nobody waited for it before the tombstone was collected.
  */
 import { type HandoffResult, HandoffRound, handoffLimits } from "../../antientropy/handoff.ts";
 import { HintRetirement } from "../../antientropy/hint-retirement.ts";
@@ -13,6 +17,8 @@ import type { TaskHost } from "./tasks.ts";
 
 /** All of a round's batches together; a batch has a shorter time of its own. */
 const ROUND_MS_MAX = 600_000;
+/** How long a replica that leaves waits for an owner that seems to be away. */
+const LEAVING_WINDOW_MS = 10_000;
 
 export class Handoff {
   readonly #service: Service;
@@ -33,11 +39,12 @@ export class Handoff {
    */
   start(now: Millis, done: ((deliveredCount: number) => void) | null): void {
     const { liveness, counters, ring } = this.#host.knowledge;
+    if (ring.member(this.#service.id) === undefined) return done?.(0);
     const idle = [...this.#service.keeper.store.hintCounts().keys()].filter(
       (id) => !this.#busy.has(id),
     );
     const isWorthTrying = (id: ReplicaId): boolean =>
-      ring.memberIds.includes(id) && (done !== null || liveness.isWorthTrying(id, now));
+      this.#isStaying(id) && (done !== null || liveness.isWorthTrying(id, now));
     const targets = idle.filter(isWorthTrying);
     for (const id of idle) if (!targets.includes(id)) this.#retire(id, now);
     let openCount = targets.length;
@@ -52,10 +59,17 @@ export class Handoff {
     for (const target of targets) this.#begin(target, { over, now });
   }
 
+  #isStaying(id: ReplicaId): boolean {
+    const { ring } = this.#host.knowledge;
+    const state = ring.stateOf(id);
+    return ring.member(id) !== undefined && (state === "up" || state === "joining");
+  }
+
   #retire(target: ReplicaId, now: Millis): void {
     const { knowledge } = this.#host;
-    const isMember = knowledge.ring.memberIds.includes(target);
-    const olderThan = isMember ? now - this.#windowMs : Infinity;
+    const isWaiting = this.#isStaying(this.#service.id);
+    const windowMs = isWaiting ? this.#windowMs : Math.min(this.#windowMs, LEAVING_WINDOW_MS);
+    const olderThan = this.#isStaying(target) ? now - windowMs : Infinity;
     const { store } = this.#service.keeper;
     const keepersOf = (key: StoreKey): readonly ReplicaId[] | null => this.#keepersOf(key, target);
     const plan = { target, store, limits: handoffLimits, olderThan, keepersOf };

@@ -46,7 +46,9 @@ export interface ServiceHost extends TaskHost {
 
 /** What runs in the background, as far as others may ask for it or about it. */
 export interface BackgroundWork {
-  readonly handoff: { start(now: Millis, done: (deliveredCount: number) => void): void };
+  readonly handoff: {
+    start(now: Millis, done: ((deliveredCount: number) => void) | null): void;
+  };
   readonly exchanges: {
     readonly lastAt: ReadonlyMap<ReplicaId, Millis>;
     readonly completeCount: number;

@@ -89,10 +89,18 @@ export class Transfer {
     if (change === null || knowledge.ring.member(this.#service.id) === undefined) return;
     if (change.ballot !== this.#ballot) this.#begin(change);
     if (change.acks.includes(this.#service.id)) return this.#tell(now);
-    if (change.phase === "settling") return this.#say(change);
+    if (change.phase === "settling") return this.#settle(change, now);
     if (this.#fillings.length === 0) return;
     if (this.#fillings.every((filling) => isFilled(filling, change))) this.#say(change);
     else this.#fetch(change, now);
+  }
+
+  /** Who leaves hands over what it holds for others first: it may be stopped when this is over. */
+  #settle(change: OpenChange, now: Millis): void {
+    const { keeper, background, id } = this.#service;
+    const isLeaving = this.#host.knowledge.ring.stateOf(id) === "leaving";
+    if (isLeaving && keeper.store.hintCounts().size > 0) background?.handoff.start(now, null);
+    else this.#say(change);
   }
 
   #begin({ ballot }: OpenChange): void {

@@ -65,6 +65,11 @@ describe("the retirement of hints", () => {
     expect([some.finished, some.store.hintTargets("n\0a")]).toEqual([[1], ["r9"]]);
   });
 
+  it("keeps what nobody but the owner is to have, because it may be the only copy", () => {
+    const { sent, finished, held } = retire({ keepersOf: () => [] });
+    expect([sent, finished, held()]).toEqual([[], [0], 2]);
+  });
+
   it("keeps a hint that a write has joined meanwhile", () => {
     const { store, finished, round, held } = retire({ keepersOf: () => ["r1"] }, ["n\0a"]);
     store.writeHint("r9", "n\0a", encodeEntry(written("next", { base: entry }), null));

@@ -243,6 +243,36 @@ describe("a change of members", () => {
     return [answer.status, code ?? ""];
   };
 
+  it("lose no hint with a member that leaves, though it was the only copy", async () => {
+    // Nothing but the change itself brings hints home.
+    const never = { ...withoutExchanges, handoffMs: 86_400_000 };
+    cluster = await startProcesses(4, { timing: never });
+    const url = (id: string, i: number): string => `${cluster.urlOf(id)}/v1/kv/solo/k${i}`;
+    const settings = { method: "PUT", body: JSON.stringify({ n: 1 }) };
+    expect((await fetch(`${cluster.urlOf("r1")}/v1/namespaces/solo`, settings)).status).toBe(201);
+    const keys = Array.from({ length: 60 }, (_, i) => i);
+    await cluster.kill("r3");
+    for (const i of keys) {
+      const answer = await fetch(url("r1", i), { method: "PUT", body: `${i}` });
+      expect([i, answer.status, await answer.text()]).toEqual([i, 201, ""]);
+    }
+    await cluster.start("r3");
+    for (const id of cluster.ids) await untilAllAreUp(id);
+    type Holder = { readonly id: string; readonly hintsHeld: Readonly<Record<string, number>> };
+    const { members } = await ask<{ members: readonly Holder[] }>("r1", "");
+    expect(members.find(({ id }) => id === "r4")?.hintsHeld["r3"]).toBeGreaterThan(0);
+    const plan = await commit("r1", { remove: ["r4"] });
+    await untilSettled("r1", plan.to);
+    await cluster.kill("r4");
+    for (const id of ["r1", "r2", "r3"]) await ask(id, "/handoff", {});
+    for (const id of ["r1", "r2", "r3"]) {
+      for (const i of keys) {
+        const answer = await fetch(url(id, i));
+        expect([id, i, answer.status, await answer.text()]).toEqual([id, i, 200, `${i}`]);
+      }
+    }
+  }, 60_000);
+
   it("has one winner of two operators, and the other is told", async () => {
     cluster = await startProcesses(4, { timing });
     for (const id of cluster.ids) await untilAllAreUp(id);

@@ -85,6 +85,14 @@ describe("a change of members", () => {
     expect(three.version).toBe(2);
   });
 
+  it("is not over before those that leave have said that they may go", () => {
+    const ring = begun(joinAndLeave);
+    const settling = allAck(ring, takersOf(ring, SIZES));
+    const almost = allAck(settling, ["r2", "r3", "r4", "r5", "r6"]);
+    expect(openChange(almost)?.phase).toBe("settling");
+    expect(acknowledge(almost, "r1", SIZES).version).toBe(2);
+  });
+
   it("waits for nobody who was given up for dead", () => {
     const ring = begun({ remove: ["r1"] });
     const settling = allAck(ring, takersOf(ring, SIZES));
