@@ -204,18 +204,28 @@ export function contextShowing(
   return context;
 }
 
+/** What is added to the `dueAt` of an entry without any value, in ms. */
+const BARE_MS = 0.5;
+
 /**
  * From when on nothing of the entry is live, so that collection may look at it; 0 for never: one
- * value without an end keeps the entry, and with it whatever else is in it.
+ * value without an end keeps the entry, and with it whatever else is in it. These are whole
+ * milliseconds; where no value is left, half of one is added, so that an index, which keeps this
+ * and no entry, can tell tombstones from values.
  */
 export function dueAt(entry: Entry): Millis {
   let due = 0;
+  let isBare = true;
   for (const { content, expiresAt, time } of entry.siblings) {
     if (content !== null && expiresAt === 0) return 0;
-    due = Math.max(due, content === null ? millisOfHlc(time) : expiresAt);
+    isBare &&= content === null;
+    due = Math.max(due, Math.floor(content === null ? millisOfHlc(time) : expiresAt));
   }
-  return due;
+  return isBare && due > 0 ? due + BARE_MS : due;
 }
+
+/** Whether an entry with this `dueAt` has a value, be it an expired one. */
+export const holdsValue = (due: Millis): boolean => due % 1 === 0;
 
 const dotText = (dot: Dot): string => `${dot.actor}.${dot.counter}`;
 

@@ -27,8 +27,18 @@ export interface EntryRecord {
   /** The partition that the key hashes to. */
   readonly partition: number;
   readonly digest: Digest;
-  /** When expiry or collection should next look at the entry, in ms since 1970; 0 for never. */
+  /**
+   * When expiry or collection should next look at the entry, in ms since 1970; 0 for never. It is
+   * whole exactly when the entry has a value (`holdsValue` in `core/entry.ts`).
+   */
   readonly dueAt: number;
+}
+
+/** What a namespace's values take up, live or expired: tombstones are left out. */
+export interface Usage {
+  readonly keyCount: number;
+  /** Of the records, and of the keys: a byte for each of their UTF-16 units. */
+  readonly byteCount: number;
 }
 
 /** What the index knows of an entry without reading it. */
@@ -103,4 +113,6 @@ export interface Store {
 
   /** Live entries and the bytes of their records. */
   stats(): { readonly keyCount: number; readonly byteCount: number };
+  /** By namespace, for those that have any values; kept up to date, and over a restart. */
+  usage(): ReadonlyMap<string, Usage>;
 }

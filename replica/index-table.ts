@@ -10,6 +10,7 @@
 import { assert } from "../core/assert.ts";
 import { DueHeap } from "./due-heap.ts";
 import { KeyMap, NO_SLOT } from "./key-map.ts";
+import type { UsageTable } from "./usage.ts";
 
 /** Where a record lies and what the index keeps of it. */
 export interface IndexRow {
@@ -53,10 +54,15 @@ export class IndexTable {
   #free = NO_SLOT;
   #count = 0;
   #bodyByteCountTotal = 0;
+  readonly #usage: UsageTable | null;
 
-  /** @param seed 32 random bits */
-  constructor(seed: number) {
+  /**
+   * @param seed 32 random bits
+   * @param usage where keys are counted by namespace, of a table whose keys have one
+   */
+  constructor(seed: number, usage: UsageTable | null = null) {
     this.#keys = new KeyMap(seed);
+    this.#usage = usage;
   }
 
   get count(): number {
@@ -87,6 +93,7 @@ export class IndexTable {
     this.#count++;
     this.#link(slot, row.list);
     this.#fill(slot, row);
+    this.#usage?.add(key, row.bodyByteCount, row.dueAt);
     return slot;
   }
 
@@ -94,14 +101,17 @@ export class IndexTable {
   replace(slot: number, row: IndexRow): void {
     assert(row.list >= 0 && row.list <= 0xffff, "lists are numbered with 16 bits");
     this.#bodyByteCountTotal -= this.#bodyByteCounts[slot] ?? 0;
+    this.#uncount(slot);
     if (this.#lists[slot] !== row.list) {
       this.#unlink(slot);
       this.#link(slot, row.list);
     }
     this.#fill(slot, row);
+    this.#usage?.add(this.keyOf(slot), row.bodyByteCount, row.dueAt);
   }
 
   remove(slot: number): void {
+    this.#uncount(slot);
     this.#keys.remove(slot);
     this.#unlink(slot);
     this.#due.remove(slot);
@@ -189,6 +199,11 @@ export class IndexTable {
     this.#bodyByteCountTotal += row.bodyByteCount;
     if (row.dueAt > 0) this.#due.set(slot, row.dueAt);
     else this.#due.remove(slot);
+  }
+
+  #uncount(slot: number): void {
+    const byteCount = this.#bodyByteCounts[slot] ?? 0;
+    this.#usage?.remove(this.keyOf(slot), byteCount, this.#due.dueAt(slot));
   }
 
   #take(): number {

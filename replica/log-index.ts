@@ -14,6 +14,7 @@ import {
   type Space,
 } from "./log-format.ts";
 import type { ManifestSegment } from "./log-manifest.ts";
+import { UsageTable } from "./usage.ts";
 
 /** A segment as the running log knows it: the manifest's row, kept up to date, and more. */
 export interface SegmentState {
@@ -63,6 +64,7 @@ export function newSegment(
 export const hintKey = (target: string, key: string): string => `${target}\0${key}`;
 
 export class LogIndex {
+  readonly usage = new UsageTable();
   readonly #entries: IndexTable;
   readonly #hints: IndexTable;
   readonly #meta: IndexTable;
@@ -72,7 +74,7 @@ export class LogIndex {
 
   /** @param seed 32 random bits, for the hash tables */
   constructor(seed: number) {
-    this.#entries = new IndexTable(seed);
+    this.#entries = new IndexTable(seed, this.usage);
     this.#hints = new IndexTable(seed);
     this.#meta = new IndexTable(seed);
   }

@@ -26,6 +26,7 @@ import {
   StoreCorruption,
   type StoreHealth,
   type StoreKey,
+  type Usage,
 } from "../core/store.ts";
 import type { IndexTable } from "./index-table.ts";
 import { NO_SLOT } from "./key-map.ts";
@@ -254,6 +255,10 @@ export class LogStore implements Store {
 
   stats(): { readonly keyCount: number; readonly byteCount: number } {
     return { keyCount: this.#entries.count, byteCount: this.#entries.bodyByteCount };
+  }
+
+  usage(): ReadonlyMap<string, Usage> {
+    return this.#state.index.usage.all;
   }
 
   // Hints.

@@ -13,7 +13,9 @@ import type {
   Store,
   StoreHealth,
   StoreKey,
+  Usage,
 } from "../core/store.ts";
+import { UsageTable } from "./usage.ts";
 
 type Operation = (contents: Contents) => void;
 
@@ -22,6 +24,7 @@ class Contents {
   readonly partitions = new Map<number, Set<StoreKey>>();
   readonly hints = new Map<string, Map<StoreKey, Uint8Array>>();
   readonly meta = new Map<string, Uint8Array>();
+  readonly usage = new UsageTable();
   byteCount = 0;
 
   putEntry(key: StoreKey, record: EntryRecord): void {
@@ -30,6 +33,7 @@ class Contents {
     const keys = this.partitions.get(record.partition) ?? new Set();
     this.partitions.set(record.partition, keys.add(key));
     this.byteCount += record.bytes.length;
+    this.usage.add(key, record.bytes.length, record.dueAt);
   }
 
   removeEntry(key: StoreKey): void {
@@ -38,6 +42,7 @@ class Contents {
     this.entries.delete(key);
     this.partitions.get(record.partition)?.delete(key);
     this.byteCount -= record.bytes.length;
+    this.usage.remove(key, record.bytes.length, record.dueAt);
     assert(this.byteCount >= 0, "more bytes were removed than were added");
   }
 
@@ -189,5 +194,9 @@ export class MemoryStore implements Store {
 
   stats(): { readonly keyCount: number; readonly byteCount: number } {
     return { keyCount: this.#live.entries.size, byteCount: this.#live.byteCount };
+  }
+
+  usage(): ReadonlyMap<string, Usage> {
+    return this.#live.usage.all;
   }
 }

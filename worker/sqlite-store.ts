@@ -5,10 +5,9 @@
  *
  * The index lives in SQL and not in a Map, because an object has 128 MB of memory and up to 10 GB
  * of storage. What is billed is rows: a read costs one; a write costs one for the record, one for
- * the totals when they change, one for each index that changes (the partition's for a new key, the
- * due time's when there is one); tests/worker counts them.
+ * its namespace's totals when they change, one for each index that changes (the partition's for a
+ * new key, the due time's when there is one); tests/worker counts them.
  */
-import { assert } from "../core/assert.ts";
 import type {
   EntryRecord,
   EntrySummary,
@@ -16,6 +15,7 @@ import type {
   Store,
   StoreHealth,
   StoreKey,
+  Usage,
 } from "../core/store.ts";
 import { SqliteHints } from "./sqlite-hints.ts";
 import {
@@ -30,6 +30,7 @@ import {
   rowsOf,
   type Sql,
 } from "./sqlite-rows.ts";
+import { SqliteUsage, sizeIn } from "./sqlite-usage.ts";
 
 export interface SqliteStoreOptions {
   /** Above this size the store is full: an object ends at 10 GB, and a delete needs room too. */
@@ -53,8 +54,6 @@ const SCHEMA = [
   "CREATE INDEX IF NOT EXISTS entries_part ON entries (part)",
   "CREATE INDEX IF NOT EXISTS entries_due ON entries (due_at) WHERE due_at > 0",
   "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID",
-  `CREATE TABLE IF NOT EXISTS totals (
-     id INTEGER PRIMARY KEY, key_count INTEGER NOT NULL, byte_count INTEGER NOT NULL)`,
 ];
 
 const ownerOf = (key: StoreKey): string => `\0${key}`;
@@ -65,7 +64,7 @@ export class SqliteStore implements Store {
   readonly #overflow: Overflow;
   readonly #hints: SqliteHints;
   readonly #byteCountMax: number;
-  #totals = { keyCount: 0, byteCount: 0 };
+  readonly #usage: SqliteUsage;
   #unmeasuredBytes = 0;
   #isFull: boolean;
 
@@ -79,11 +78,7 @@ export class SqliteStore implements Store {
     this.#hints = new SqliteHints(sql, this.#overflow);
     const clean = this.#checkFormat(generation);
     this.recovery = { clean, tornByteCount: 0, corruptCount: 0, lostKeys: [] };
-    const [totals] = rowsOf(sql, "SELECT key_count, byte_count FROM totals");
-    if (totals !== undefined) {
-      const keyCount = numberIn(totals, "key_count");
-      this.#totals = { keyCount, byteCount: numberIn(totals, "byte_count") };
-    }
+    this.#usage = new SqliteUsage(sql);
     this.#isFull = sql.databaseSize >= byteCountMax;
   }
 
@@ -126,17 +121,17 @@ export class SqliteStore implements Store {
       const named = moved === "" ? values.slice(0, 3) : values;
       this.#sql.exec(update, ...named, keyBlob(key));
     }
-    this.#count(before === undefined ? 1 : 0, bytes.length - beforeCount);
+    const was = before === undefined ? null : sizeIn(before);
+    this.#usage.change(key, was, { byteCount: bytes.length, dueAt });
     this.#unmeasuredBytes += bytes.length;
   }
 
   dropEntry(key: StoreKey): void {
-    const before = this.#find(key, "byte_count");
+    const before = this.#find(key, "byte_count, due_at");
     if (before === undefined) return;
-    const byteCount = numberIn(before, "byte_count");
-    this.#overflow.drop(ownerOf(key), byteCount);
+    this.#overflow.drop(ownerOf(key), numberIn(before, "byte_count"));
     this.#sql.exec("DELETE FROM entries WHERE key = ?", keyBlob(key));
-    this.#count(-1, -byteCount);
+    this.#usage.change(key, sizeIn(before), null);
   }
 
   /** By pages, so that a large partition is never in memory at once. */
@@ -210,27 +205,15 @@ export class SqliteStore implements Store {
   }
 
   stats(): { readonly keyCount: number; readonly byteCount: number } {
-    return this.#totals;
+    return this.#usage.totals;
+  }
+
+  usage(): ReadonlyMap<string, Usage> {
+    return this.#usage.ofValues;
   }
 
   #find(key: StoreKey, columns: string): Row | undefined {
     return rowsOf(this.#sql, `SELECT ${columns} FROM entries WHERE key = ?`, keyBlob(key))[0];
-  }
-
-  /**
-   * The totals are a row of their own and not a COUNT: a scan of 10 GB would be billed by the row
-   * and take longer than an object is given.
-   */
-  #count(keys: number, bytes: number): void {
-    if (keys === 0 && bytes === 0) return;
-    const keyCount = this.#totals.keyCount + keys;
-    const byteCount = this.#totals.byteCount + bytes;
-    assert(keyCount >= 0 && byteCount >= 0, "no more is dropped than there was");
-    this.#totals = { keyCount, byteCount };
-    const upsert = `INSERT INTO totals (id, key_count, byte_count) VALUES (1, ?, ?)
-      ON CONFLICT (id) DO UPDATE SET key_count = excluded.key_count,
-      byte_count = excluded.byte_count`;
-    this.#sql.exec(upsert, keyCount, byteCount);
   }
 
   /**

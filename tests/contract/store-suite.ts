@@ -231,6 +231,33 @@ function reopenContract(make: StoreMaker): void {
       const byteCount = [...model.values()].reduce((sum, text) => sum + text.length, 0);
       expect(store.stats()).toEqual({ keyCount: model.size, byteCount });
     }));
+
+  it("counts by namespace what values take up, tombstones left out", () =>
+    make(async (fixture) => {
+      const { store } = fixture;
+      const usage = (of: Store): object => Object.fromEntries(of.usage());
+      expect(usage(store)).toEqual({});
+      store.writeEntry("a\0one", entry("12345"));
+      store.writeEntry("a\0two", entry("123", { dueAt: 7000 }));
+      store.writeEntry("b\0one", entry("1"));
+      store.writeEntry("b\0gone", entry("1", { dueAt: 7000.5 }));
+      const both = { a: { keyCount: 2, byteCount: 18 }, b: { keyCount: 1, byteCount: 6 } };
+      expect(usage(store)).toEqual(both);
+      store.writeEntry("a\0one", entry("1234567"));
+      store.writeEntry("a\0two", entry("tombstone", { dueAt: 8000.5 }));
+      store.dropEntry("b\0one");
+      const less = { a: { keyCount: 1, byteCount: 12 } };
+      expect(usage(store)).toEqual(less);
+      const again = await fixture.reopen();
+      expect(usage(again)).toEqual(less);
+      again.writeEntry("a\0two", entry("back", { dueAt: 0 }));
+      expect(usage(again)).toEqual({ a: { keyCount: 2, byteCount: 21 } });
+      again.dropEntry("a\0one");
+      again.dropEntry("a\0two");
+      again.dropEntry("b\0gone");
+      expect(usage(again)).toEqual({});
+      expect(again.stats()).toEqual({ keyCount: 0, byteCount: 0 });
+    }));
 }
 
 /** Registers the suite for one implementation. */

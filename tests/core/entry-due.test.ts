@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
-import { dueAt, type Sibling } from "../../core/entry.ts";
+import { dueAt, holdsValue, type Sibling } from "../../core/entry.ts";
 import { hlcFromMillis } from "../../core/time.ts";
 
 const content = {
@@ -30,8 +30,17 @@ describe("when an entry may be collected", () => {
   });
 
   it("is when the last of its tombstones and values is dead", () => {
-    expect(due(sibling(1, { content: null }))).toBe(1000);
+    expect(due(sibling(1, { content: null }))).toBe(1000.5);
     expect(due(sibling(1, { content: null }), sibling(2, { expiresAt: 9000 }))).toBe(9000);
     expect(due(sibling(7, { content: null }), sibling(2, { expiresAt: 3000 }))).toBe(7000);
+  });
+
+  it("tells whether there is a value at all, dead or alive", () => {
+    expect(holdsValue(due(sibling(1, {})))).toBe(true);
+    expect(holdsValue(due(sibling(1, { expiresAt: 9000 })))).toBe(true);
+    expect(holdsValue(due(sibling(7, { content: null }), sibling(2, { expiresAt: 1 })))).toBe(true);
+    expect(holdsValue(due(sibling(1, { content: null }), sibling(2, { content: null })))).toBe(
+      false,
+    );
   });
 });

@@ -141,6 +141,21 @@ describe("the SQLite store", () => {
       expect(() => new SqliteStore(sql)).toThrow("format 2");
     }));
 
+  it("counts once what was stored before namespaces were counted", () =>
+    inObject((sql) => {
+      const before = new SqliteStore(sql);
+      write(before, "n\0k", { byteCount: 200 });
+      write(before, "m\0😀", { byteCount: 5 });
+      write(before, "n\0gone", { byteCount: 9, dueAt: 1000.5 });
+      const expected = [before.stats(), Object.fromEntries(before.usage())];
+      sql.exec("DROP TABLE usage");
+      sql.exec("CREATE TABLE totals (id INTEGER)");
+      for (let i = 0; i < 2; i++) {
+        const store = new SqliteStore(sql);
+        expect([store.stats(), Object.fromEntries(store.usage())]).toEqual(expected);
+      }
+    }));
+
   it("finds what is due earliest", () =>
     inObject((sql) => {
       const store = new SqliteStore(sql);
