@@ -1,38 +1,15 @@
 /** The other side of an exchange: it answers each message from what it holds and keeps no state. */
-import { CodecError } from "../core/codec.ts";
 import type { ReplyOf, RequestOf } from "../core/messages.ts";
 import type { ExchangeLimits, ExchangeSide } from "./exchange.ts";
-import { INNER_COUNT, LEAF_COUNT, type TreeName } from "./merkle-tree.ts";
-
-function expect(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new CodecError(message);
-}
-
-const isIndex = (value: unknown, below: number): value is number =>
-  Number.isInteger(value) && (value as number) >= 0 && (value as number) < below;
-
-function treeOf(item: unknown): { readonly tree: TreeName; readonly rest: unknown } {
-  expect(Array.isArray(item) && item.length === 3, "a tree and one thing about it");
-  const [partition, n, rest] = item as unknown[];
-  expect(isIndex(partition, 65_536) && isIndex(n, 8), "a tree has a partition and an N");
-  return { tree: { partition, n }, rest };
-}
-
-function indices(value: unknown, below: number): readonly number[] {
-  expect(Array.isArray(value) && value.length <= below, "a list of indices");
-  expect(
-    value.every((index) => isIndex(index, below)),
-    "an index within the tree",
-  );
-  return value as number[];
-}
+import { expect, indices, treeOf } from "./exchange-parts.ts";
+import { INNER_COUNT, LEAF_COUNT } from "./merkle-tree.ts";
 
 /** The trees whose roots differ, with their inner sums. */
 export function answerRoots(side: ExchangeSide, body: RequestOf<"roots">): ReplyOf<"rootsDiffer"> {
   const trees: unknown[] = [];
   for (const item of body.trees) {
-    const { tree, rest } = treeOf(item);
-    if (side.forest.root(tree) === rest) continue;
+    const { tree, rest } = treeOf(item, 1);
+    if (side.forest.root(tree) === rest[0]) continue;
     trees.push([tree.partition, tree.n, side.forest.inner(tree)]);
   }
   return { kind: "rootsDiffer", trees };
@@ -40,8 +17,8 @@ export function answerRoots(side: ExchangeSide, body: RequestOf<"roots">): Reply
 
 export function answerLeaves(side: ExchangeSide, body: RequestOf<"leaves">): ReplyOf<"leafSums"> {
   const trees = body.trees.map((item) => {
-    const { tree, rest } = treeOf(item);
-    const nodes = indices(rest, INNER_COUNT).map((i) => [i, side.forest.leavesOf(tree, i)]);
+    const { tree, rest } = treeOf(item, 1);
+    const nodes = indices(rest[0], INNER_COUNT).map((i) => [i, side.forest.leavesOf(tree, i)]);
     return [tree.partition, tree.n, nodes];
   });
   return { kind: "leafSums", trees };
@@ -52,8 +29,8 @@ export function answerLeafKeys(
   body: RequestOf<"leafKeys">,
 ): ReplyOf<"keyDigests"> {
   const leaves = body.leaves.map((item) => {
-    const { tree, rest } = treeOf(item);
-    const wanted = indices(rest, LEAF_COUNT);
+    const { tree, rest } = treeOf(item, 1);
+    const wanted = indices(rest[0], LEAF_COUNT);
     const pairs = side.keysIn(tree, new Set(wanted)).flat();
     return [tree.partition, tree.n, wanted, pairs];
   });

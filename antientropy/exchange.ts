@@ -17,7 +17,14 @@ import type { ReplicaId } from "../core/ids.ts";
 import type { Reply, Request } from "../core/messages.ts";
 import type { Digest, StoreKey } from "../core/store.ts";
 import type { Millis } from "../core/time.ts";
-import { INNER_COUNT, LEAVES_PER_INNER, type MerkleForest, type TreeName } from "./merkle-tree.ts";
+import { expect, indices, list, sums, treeOf } from "./exchange-parts.ts";
+import {
+  INNER_COUNT,
+  LEAF_COUNT,
+  LEAVES_PER_INNER,
+  type MerkleForest,
+  type TreeName,
+} from "./merkle-tree.ts";
 
 export interface ExchangeLimits {
   /** Trees that are descended into at a time. */
@@ -166,11 +173,14 @@ export class Exchange {
   #askKeys(trees: readonly unknown[], now: Millis): void {
     const leaves: unknown[] = [];
     for (const item of trees) {
-      const [partition, n, nodes] = item as [number, number, [number, number[]][]];
+      const { tree, rest } = treeOf(item, 1);
+      const { partition, n } = tree;
       const differing: number[] = [];
-      for (const [inner, sums] of nodes) {
-        const mine = this.#plan.side.forest.leavesOf({ partition, n }, inner);
-        const below = indicesThatDiffer(mine, sums, LEAVES_PER_INNER);
+      for (const node of list(rest[0])) {
+        const [inner = 0] = indices(list(node).slice(0, 1), INNER_COUNT);
+        const theirs = sums(list(node)[1], LEAVES_PER_INNER);
+        const mine = this.#plan.side.forest.leavesOf(tree, inner);
+        const below = indicesThatDiffer(mine, theirs, LEAVES_PER_INNER);
         for (const i of below) differing.push(inner * LEAVES_PER_INNER + i);
       }
       if (differing.length > 0) leaves.push([partition, n, differing]);
@@ -180,12 +190,14 @@ export class Exchange {
   }
 
   #compareKeys(item: unknown): void {
-    const [partition, n, leaves, pairs] = item as [number, number, number[], unknown[]];
+    const { tree, rest } = treeOf(item, 2);
+    const leaves = indices(rest[0], LEAF_COUNT);
+    const pairs = list(rest[1]);
     const theirs = new Map<StoreKey, Digest>();
     for (let i = 0; i + 1 < pairs.length; i += 2) {
       theirs.set(String(pairs[i]), Number(pairs[i + 1]));
     }
-    const mine = new Map(this.#plan.side.keysIn({ partition, n }, new Set(leaves)));
+    const mine = new Map(this.#plan.side.keysIn(tree, new Set(leaves)));
     for (const [key, digest] of theirs) {
       if (mine.get(key) !== digest) this.#toFetch.push([key, digest]);
     }
@@ -202,8 +214,10 @@ export class Exchange {
 
   /** The peer may send fewer than were asked for; the rest is asked for again. */
   #takeFetched(items: readonly unknown[], now: Millis): void {
+    const askedCount = this.#fetching.size;
     for (const item of items) {
-      const [key, bytes] = item as [StoreKey, Uint8Array];
+      const [key, bytes] = list(item);
+      expect(typeof key === "string" && bytes instanceof Uint8Array, "a key and its entry");
       const digest = this.#fetching.get(key);
       if (digest === undefined) continue;
       this.#fetching.delete(key);
@@ -212,7 +226,8 @@ export class Exchange {
       this.#result.byteCount += bytes.length;
       if (this.#plan.side.digest(key) !== digest) this.#toSend.push(key);
     }
-    if (items.length > 0) this.#toFetch.push(...this.#fetching);
+    // Who sends nothing of what was asked for is not asked again.
+    if (this.#fetching.size < askedCount) this.#toFetch.push(...this.#fetching);
     this.#fetching.clear();
     this.#goOn(now);
   }
@@ -245,8 +260,8 @@ export class Exchange {
 }
 
 function asDiffering(item: unknown): Differing {
-  const [partition, n, inner] = item as [number, number, number[]];
-  return { tree: { partition, n }, inner };
+  const { tree, rest } = treeOf(item, 1);
+  return { tree, inner: sums(rest[0], INNER_COUNT) };
 }
 
 function indicesThatDiffer(a: readonly number[], b: readonly number[], count: number): number[] {

@@ -8,7 +8,7 @@
 import { assert } from "./assert.ts";
 import { CausalContext, type Dot } from "./causal-context.ts";
 import { CodecError, decode, encode } from "./codec.ts";
-import type { Content, Entry, Retry, Sibling } from "./entry.ts";
+import { type Content, compareDots, type Entry, type Retry, type Sibling } from "./entry.ts";
 import { type ActorId, isActorId } from "./ids.ts";
 import type { Hlc } from "./time.ts";
 
@@ -159,6 +159,15 @@ export function decodeKept(bytes: Uint8Array): DecodedEntry {
 export const decodeEntry = (bytes: Uint8Array): DecodedEntry =>
   kept.get(bytes) ?? decodeFresh(bytes);
 
+/** Merges take the order for granted: a dot there twice would stay twice, on every replica. */
+function assertAscending(list: readonly { readonly dot: Dot }[], message: string): void {
+  for (let i = 1; i < list.length; i++) {
+    const [before, after] = [list[i - 1], list[i]];
+    assert(before !== undefined && after !== undefined, "within the list");
+    assert(compareDots(before.dot, after.dot) < 0, message);
+  }
+}
+
 function decodeFresh(bytes: Uint8Array): DecodedEntry {
   const encoded = decode(bytes);
   try {
@@ -173,6 +182,8 @@ function decodeFresh(bytes: Uint8Array): DecodedEntry {
     for (const { dot } of entry.siblings) {
       assert(entry.context.covers(dot), "an entry has seen its own siblings");
     }
+    assertAscending(entry.siblings, "siblings ascend by their dots");
+    assertAscending(entry.retries, "retries ascend by their dots");
     return { entry, tenure: decodeTenure(tenure) };
   } catch (error) {
     throw new CodecError(`not an entry: ${error instanceof Error ? error.message : "malformed"}`);

@@ -59,7 +59,8 @@ export interface Entry {
 
 export const emptyEntry: Entry = { context: CausalContext.empty, siblings: [], retries: [] };
 
-function compareDots(a: Dot, b: Dot): number {
+/** Ascending by actor, then counter. */
+export function compareDots(a: Dot, b: Dot): number {
   if (a.actor !== b.actor) return a.actor < b.actor ? -1 : 1;
   return a.counter - b.counter;
 }

@@ -21,6 +21,16 @@ export function storeKey(namespace: string, key: string): StoreKey {
   return `${namespace}\0${key}`;
 }
 
+/** Whether a text from outside is a key that a client could have written. */
+export function isStoreKey(text: string): boolean {
+  const end = text.indexOf("\0");
+  if (end < 1 || !isNamespace(text.slice(0, end))) return false;
+  const charCount = text.length - end - 1;
+  // UTF-8 takes three bytes a UTF-16 unit at most: most keys need no counting.
+  if (charCount * 3 <= KEY_BYTES_MAX) return charCount > 0;
+  return charCount <= KEY_BYTES_MAX && utf8Length(text.slice(end + 1)) <= KEY_BYTES_MAX;
+}
+
 export const namespaceOf = (key: StoreKey): string => key.slice(0, key.indexOf("\0"));
 export const keyOf = (key: StoreKey): string => key.slice(key.indexOf("\0") + 1);
 

@@ -7,7 +7,7 @@
  * of two settings of a namespace the higher revision (of equal ones the greater text).
  */
 import { assert } from "../core/assert.ts";
-import { decode, encode } from "../core/codec.ts";
+import { CodecError, decode, encode } from "../core/codec.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import { isNamespace } from "../core/keys.ts";
 import { N_MAX, NAMESPACES_COUNT_MAX, TTL_SECONDS_MAX, VALUE_BYTES_MAX } from "../core/limits.ts";
@@ -141,10 +141,19 @@ export function checkSettings(value: unknown, memberCount: number): NamespaceSet
 /**
  * Reads a document that a peer or the own log handed over.
  *
- * @throws AssertionFailure or the ring's own error when it is none
+ * @throws CodecError when it is none
  */
 export function decodeDocument(bytes: Uint8Array): ClusterDocument {
   const text = decode(bytes);
+  try {
+    return parseDocument(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : "malformed";
+    throw new CodecError(`not a cluster document: ${reason}`);
+  }
+}
+
+function parseDocument(text: unknown): ClusterDocument {
   assert(typeof text === "string", "a cluster document is a text");
   const value: unknown = JSON.parse(text);
   assert(typeof value === "object" && value !== null, "a cluster document is an object");

@@ -104,6 +104,13 @@ export function compareRings(a: RingDocument, b: RingDocument): number {
   return x > y ? 1 : -1;
 }
 
+/**
+ * Whether two documents are of one cluster. Name, seed and partitions say where every key lies:
+ * they never change, and a document that differs in them would have keys looked for elsewhere.
+ */
+export const sameCluster = (a: RingDocument, b: RingDocument): boolean =>
+  a.name === b.name && a.seed === b.seed && a.partitions === b.partitions;
+
 const DOCUMENT_FIELDS = [
   ...["version", "name", "seed", "partitions", "n", "members", "assignment"],
   ...["isProvisional", "change"],

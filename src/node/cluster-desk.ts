@@ -22,8 +22,9 @@ import type { Millis } from "../../core/time.ts";
 import { encodeDocument, withNamespace } from "../../ring/cluster-document.ts";
 import { CommitDesk } from "./commit-desk.ts";
 import { Fanout, type Replies } from "./fanout.ts";
-import { pageOf } from "./listing.ts";
+import { type Listing, listingsOf, pageOf } from "./listing.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
+import { orNull } from "./wire.ts";
 
 type ClusterOperation = Exclude<Operation, { kind: "get" | "write" | "fault" | "purge" }>;
 
@@ -139,8 +140,9 @@ export class ClusterDesk {
   #list(operation: ListOperation, answer: Answer, now: Millis): void {
     const { namespace, prefix, after, limit } = operation;
     const done = (replies: Replies, at: Millis): void => {
-      const uncovered = this.#uncoveredPartition(namespace, replies);
-      if (uncovered === null) return answer(pageOf(operation, replies, at));
+      const listings = listingsOf(replies);
+      const uncovered = this.#uncoveredPartition(namespace, listings);
+      if (uncovered === null) return answer(pageOf(operation, listings.values(), at));
       const detail = `None of the primaries of partition ${uncovered} answered.`;
       answer(fail({ code: "quorum-unavailable", detail, required: 1, achieved: 0 }));
     };
@@ -186,12 +188,12 @@ export class ClusterDesk {
     this.#ask(members, { kind: "handoff" }, { now, done, timeoutMs: BACKGROUND_MS_MAX });
   }
 
-  #uncoveredPartition(namespace: string, replies: Replies): number | null {
+  #uncoveredPartition(namespace: string, listings: ReadonlyMap<ReplicaId, Listing>): number | null {
     const { ring, settingsOf } = this.#host.knowledge;
     const { n } = settingsOf(namespace);
     for (let partition = 0; partition < ring.partitionCount; partition++) {
       const primaries = ring.preferenceList(partition).slice(0, n);
-      if (!primaries.some((id) => replies.get(id)?.kind === "listed")) return partition;
+      if (!primaries.some((id) => listings.has(id))) return partition;
     }
     return null;
   }
@@ -211,7 +213,8 @@ function reportOf(reply: Reply | undefined): Holding {
   if (reply?.kind !== "inspected") return { ...nothing, reachable: false };
   const [bytes, hintFor] = heldBytes(reply);
   if (bytes === null) return { ...nothing, reachable: true };
-  const { entry } = decodeEntry(bytes);
+  const entry = orNull(() => decodeEntry(bytes).entry);
+  if (entry === null) return { ...nothing, reachable: false };
   return { entry, hintFor, byteCount: bytes.length, reachable: true };
 }
 

@@ -5,6 +5,7 @@
 
 import type { TreeName } from "../../antientropy/merkle-tree.ts";
 import { assert } from "../../core/assert.ts";
+import { CodecError } from "../../core/codec.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { namespaceOf } from "../../core/keys.ts";
@@ -23,7 +24,7 @@ import {
 import { Liveness } from "../../ring/liveness.ts";
 import type { KeyHasher } from "../../ring/partition.ts";
 import { PurgeIndex } from "../../ring/purges.ts";
-import { Ring } from "../../ring/ring.ts";
+import { Ring, sameCluster } from "../../ring/ring.ts";
 import { newCounters } from "./counters.ts";
 
 /** Apart from the ring's seed, so that a tree's leaves do not follow from the partition. */
@@ -100,8 +101,15 @@ export class Knowledge {
     return this.#stamp;
   }
 
-  /** Joins another node's document into this one's; true when that changed anything. */
+  /**
+   * Joins another node's document into this one's; true when that changed anything.
+   *
+   * @throws CodecError for a document of another cluster
+   */
   learn(document: ClusterDocument): boolean {
+    if (!sameCluster(document.ring, this.#document.ring)) {
+      throw new CodecError("a cluster document of another name, seed or number of partitions");
+    }
     const merged = mergeDocuments(this.#document, document);
     const stamp = stampOf(merged, this.hash);
     const isAgreed = merged.ring.isProvisional !== this.#document.ring.isProvisional;

@@ -7,12 +7,41 @@
  * take room in a member's list and none in the page, so a page may be short, or empty, before the
  * list is complete.
  */
+import { CodecError } from "../../core/codec.ts";
 import { type Entry, liveSiblings, merge } from "../../core/entry.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
+import type { ReplicaId } from "../../core/ids.ts";
 import { compareUtf8 } from "../../core/keys.ts";
 import type { ListedKey, ListOperation, ListResult } from "../../core/operations.ts";
 import type { Millis } from "../../core/time.ts";
 import type { Replies } from "./fanout.ts";
+import { orNull } from "./wire.ts";
+
+/** What one member listed, in order. */
+export interface Listing {
+  readonly entries: readonly (readonly [string, Entry])[];
+  /** Whether there is nothing of the namespace after them. */
+  readonly complete: boolean;
+}
+
+/** What each member listed; without those that sent something else. */
+export function listingsOf(replies: Replies): ReadonlyMap<ReplicaId, Listing> {
+  const listings = new Map<ReplicaId, Listing>();
+  for (const [id, reply] of replies) {
+    if (reply.kind !== "listed") continue;
+    const entries = orNull(() => reply.keys.map(listedEntry));
+    if (entries !== null) listings.set(id, { entries, complete: reply.complete });
+  }
+  return listings;
+}
+
+function listedEntry(item: unknown): readonly [string, Entry] {
+  const [name, bytes] = Array.isArray(item) ? (item as unknown[]) : [];
+  if (typeof name !== "string" || !(bytes instanceof Uint8Array)) {
+    throw new CodecError("a listed key is a name and an entry");
+  }
+  return [name, decodeEntry(bytes).entry];
+}
 
 interface Joined {
   readonly entries: Map<string, Entry>;
@@ -20,27 +49,27 @@ interface Joined {
   horizon: string | null;
 }
 
-function join(replies: Replies): Joined {
+function join(listings: Iterable<Listing>): Joined {
   const joined: Joined = { entries: new Map(), horizon: null };
-  for (const reply of replies.values()) {
-    if (reply.kind !== "listed") continue;
-    let last: string | null = null;
-    for (const item of reply.keys) {
-      const [name, bytes] = item as [string, Uint8Array];
-      const { entry } = decodeEntry(bytes);
+  for (const { entries, complete } of listings) {
+    for (const [name, entry] of entries) {
       const known = joined.entries.get(name);
       joined.entries.set(name, known === undefined ? entry : merge(known, entry));
-      last = name;
     }
+    const last = entries.at(-1)?.[0] ?? null;
     const isEarlier =
       joined.horizon === null || (last !== null && compareUtf8(last, joined.horizon) < 0);
-    if (!reply.complete && last !== null && isEarlier) joined.horizon = last;
+    if (!complete && last !== null && isEarlier) joined.horizon = last;
   }
   return joined;
 }
 
-export function pageOf(operation: ListOperation, replies: Replies, now: Millis): ListResult {
-  const { entries, horizon } = join(replies);
+export function pageOf(
+  operation: ListOperation,
+  listings: Iterable<Listing>,
+  now: Millis,
+): ListResult {
+  const { entries, horizon } = join(listings);
   const names = [...entries.keys()].sort(compareUtf8);
   const keys: ListedKey[] = [];
   let cursor = operation.after;

@@ -25,7 +25,7 @@ import { Alarms } from "./alarms.ts";
 import type { Background } from "./background.ts";
 import { backgroundWork, type Intervals } from "./background-work.ts";
 import type { Address, Effect, Input } from "./boundary.ts";
-import { Calls, type Task, type Waker } from "./calls.ts";
+import { type Call, Calls, type Task, type Waker } from "./calls.ts";
 import { ClientDesk } from "./client.ts";
 import { Documents, storedDocument } from "./documents.ts";
 import { Faults, faultFromList, faultToList } from "./faults.ts";
@@ -261,6 +261,17 @@ export class Node {
     const call = isFirstOfTwo && expectsTwo ? open : this.#calls.answered(callId, from, this.#now);
     if (call === undefined) return;
     this.#trace = call.task.trace;
+    try {
+      this.#takeAnswer(call, from, body);
+    } catch (error) {
+      // A peer that answers nonsense is one that does not answer.
+      if (!(error instanceof CodecError)) throw error;
+      call.task.coordinator.failed(from, this.#now);
+      this.#calls.settle(call.task, this.#now);
+    }
+  }
+
+  #takeAnswer(call: Call, from: Address, body: Reply): void {
     if (body.kind === "stale") return this.#takeStale(call, body.document);
     if (body.kind === "documented" || body.kind === "promised") {
       this.#documents.learn(decodeDocument(body.document));

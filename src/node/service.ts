@@ -17,7 +17,8 @@ import { contextShowing, type Entry, etagOf, liveSiblings, valueBytes } from "..
 import { decodeEntry, encodeEntry, siblingToList } from "../../core/entry-codec.ts";
 import type { FailureCode } from "../../core/failure.ts";
 import type { OpId, ReplicaId } from "../../core/ids.ts";
-import { SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
+import { isNamespace } from "../../core/keys.ts";
+import { LIST_KEYS_MAX, SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
 import type { Reply, Request, RequestOf } from "../../core/messages.ts";
 import type { TransferStatus } from "../../core/operations.ts";
 import type { StoreKey } from "../../core/store.ts";
@@ -27,7 +28,7 @@ import type { Keeper, Minted } from "../../replica/keeper.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
 import { writeCandidates } from "./routes.ts";
 import type { TaskHost } from "./tasks.ts";
-import { contentFromList, rulesFromList, tallyToList } from "./wire.ts";
+import { contentFromList, digestsFromList, expectKey, rulesFromList, tallyToList } from "./wire.ts";
 
 export type Respond = (reply: Reply) => void;
 
@@ -211,8 +212,12 @@ export class Service {
   #store(body: RequestOf<"store">, respond: Respond, now: Millis): void {
     const { key, hintFor, ack } = body;
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
+    expectKey(key);
     const { entry } = decodeEntry(body.entry);
     const target = hintFor === this.id ? "" : hintFor;
+    if (target !== "" && !this.#host.knowledge.ring.memberIds.includes(target)) {
+      throw new CodecError("a hint is for a member");
+    }
     if (target !== "") this.#host.knowledge.counters.hintsStored++;
     this.keeper.absorb(key, entry, target, now);
     if (ack !== 1) respond({ kind: "stored", durable: false });
@@ -230,6 +235,7 @@ export class Service {
       if (typeof key !== "string" || !(bytes instanceof Uint8Array)) {
         throw new CodecError("a delivery's pair is a key and an entry");
       }
+      expectKey(key);
       this.keeper.absorb(key, decodeEntry(bytes).entry, "", now);
     }
     // Hints may come home to who is no owner any more.
@@ -241,14 +247,14 @@ export class Service {
 
   /** The keys on which this replica agrees with whoever collects. */
   #confirm(keys: readonly unknown[]): readonly string[] {
-    return keysWithDigests(keys)
+    return digestsFromList(keys)
       .filter(([key, digest]) => this.keeper.agreesOn(key, digest))
       .map(([key]) => key);
   }
 
   #collect(keys: readonly unknown[], respond: Respond): void {
     if (this.keeper.store.health() === "writable") {
-      for (const [key, digest] of keysWithDigests(keys)) this.keeper.collect(key, digest);
+      for (const [key, digest] of digestsFromList(keys)) this.keeper.collect(key, digest);
       this.#host.whenDurable(() => {});
     }
     respond({ kind: "collected" });
@@ -271,6 +277,7 @@ export class Service {
 
   #coordinate(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {
     const { now } = this;
+    expectKey(body.key);
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
     if (!this.#isFirst(body, now)) return;
     if (body.ifMatch.length === 0 && body.ifNoneMatch.length === 0) {
@@ -430,6 +437,8 @@ export class Service {
 
   /** One page of keys with what decides their state, values left out. */
   #keys({ namespace, prefix, after, limit }: RequestOf<"keys">): Reply {
+    const isPage = isNamespace(namespace) && limit >= 1 && limit <= LIST_KEYS_MAX + 1;
+    if (!isPage) throw new CodecError("a page is of a namespace, and has room");
     const from = `${namespace}\0`;
     const page = this.keeper.keysAfter(from + prefix, from + after, limit);
     const keys = page.map((key) => {
@@ -439,19 +448,6 @@ export class Service {
     });
     return { kind: "listed", keys, complete: page.length < limit };
   }
-}
-
-/** `[key, digest, key, digest, …]` as pairs. */
-function keysWithDigests(list: readonly unknown[]): readonly (readonly [string, number])[] {
-  const pairs: (readonly [string, number])[] = [];
-  for (let i = 0; i + 1 < list.length; i += 2) {
-    const [key, digest] = list.slice(i, i + 2);
-    if (typeof key !== "string" || typeof digest !== "number") {
-      throw new CodecError("keys come with their digests");
-    }
-    pairs.push([key, digest]);
-  }
-  return pairs;
 }
 
 function exchangeSide(
@@ -466,6 +462,7 @@ function exchangeSide(
     absorb: (key, bytes, now) => {
       // Nobody waits for it, but what was refilled is not to sit in memory until the next write.
       host.whenDurable(() => {});
+      expectKey(key);
       return keeper.absorb(key, decodeEntry(bytes).entry, "", now);
     },
   };

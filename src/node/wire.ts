@@ -1,6 +1,7 @@
 /** Lists inside messages: the values whose fields the message table does not spell out. */
 import { CodecError } from "../../core/codec.ts";
 import type { Content } from "../../core/entry.ts";
+import { isStoreKey } from "../../core/keys.ts";
 import type { QuorumRules } from "../../core/quorum-options.ts";
 import type { Tally } from "../../core/tally.ts";
 
@@ -86,4 +87,30 @@ export function contentFromList(list: readonly unknown[]): Content | null {
   expect(Array.isArray(tags) && tags.every((tag) => typeof tag === "string"), "tags are texts");
   const headers = { contentType, contentEncoding, contentLanguage, contentDisposition };
   return { value, ...headers, metadata, tags: tags as string[] };
+}
+
+/** A peer's key that no client could have written is kept nowhere. @throws CodecError */
+export function expectKey(key: string): void {
+  expect(isStoreKey(key), "no key");
+}
+
+/** `[key, digest, key, digest, …]` as pairs. @throws CodecError for anything else */
+export function digestsFromList(list: readonly unknown[]): readonly (readonly [string, number])[] {
+  const pairs: (readonly [string, number])[] = [];
+  for (let i = 0; i + 1 < list.length; i += 2) {
+    const [key, digest] = list.slice(i, i + 2);
+    expect(typeof key === "string" && typeof digest === "number", "keys with their digests");
+    pairs.push([key, digest]);
+  }
+  return pairs;
+}
+
+/** What a reader gives; null when what it read was nonsense. */
+export function orNull<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    return null;
+  }
 }
