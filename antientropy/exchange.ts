@@ -35,6 +35,8 @@ export interface ExchangeLimits {
   readonly batchBytesMax: number;
   /** How long one message may take to be answered, in ms. */
   readonly stepTimeoutMs: number;
+  /** Of entries, both ways together, so that what clients wait for goes first. */
+  readonly bytesPerSecondMax: number;
 }
 
 export const exchangeLimits: ExchangeLimits = {
@@ -42,6 +44,7 @@ export const exchangeLimits: ExchangeLimits = {
   batchCountMax: 128,
   batchBytesMax: 262_144,
   stepTimeoutMs: 5000,
+  bytesPerSecondMax: 16_777_216,
 };
 
 /** What the exchange asks of the replica it works for. */
@@ -97,6 +100,9 @@ export class Exchange {
   #toSend: StoreKey[] = [];
   #fetching = new Map<StoreKey, Digest>();
   #deadline: Millis = Infinity;
+  /** When the rate allows the next entries. */
+  #nextAt: Millis = 0;
+  #isPausing = false;
   isOver = false;
 
   constructor(plan: ExchangePlan, out: ExchangeOutbox) {
@@ -109,7 +115,8 @@ export class Exchange {
   }
 
   get wakeAt(): Millis {
-    return this.isOver ? Infinity : this.#deadline;
+    if (this.isOver) return Infinity;
+    return this.#isPausing ? this.#nextAt : this.#deadline;
   }
 
   start(now: Millis): void {
@@ -145,7 +152,9 @@ export class Exchange {
   }
 
   wake(now: Millis): void {
-    if (!this.isOver && now >= this.#deadline) this.#finish(false);
+    if (this.isOver || now < this.wakeAt) return;
+    if (this.#isPausing) this.#goOn(now);
+    else this.#finish(false);
   }
 
   #ask(body: Request, now: Millis): void {
@@ -155,6 +164,9 @@ export class Exchange {
 
   /** The next message: entries before further trees, so that little is kept in mind at a time. */
   #goOn(now: Millis): void {
+    const hasEntries = this.#toFetch.length > 0 || this.#toSend.length > 0;
+    this.#isPausing = hasEntries && now < this.#nextAt;
+    if (this.#isPausing) return;
     if (this.#toFetch.length > 0) return this.#askEntries(now);
     if (this.#toSend.length > 0) return this.#sendEntries(now);
     const { treeCountMax } = this.#plan.limits;
@@ -223,7 +235,7 @@ export class Exchange {
       this.#fetching.delete(key);
       if (!this.#plan.side.absorb(key, bytes, now)) return this.#finish(false);
       this.#result.keysReceived++;
-      this.#result.byteCount += bytes.length;
+      this.#spend(bytes.length, now);
       if (this.#plan.side.digest(key) !== digest) this.#toSend.push(key);
     }
     // Who sends nothing of what was asked for is not asked again.
@@ -247,9 +259,15 @@ export class Exchange {
       items.push([key, bytes]);
     }
     this.#result.keysSent += items.length;
-    this.#result.byteCount += byteCount;
+    this.#spend(byteCount, now);
     if (items.length > 0) this.#ask({ kind: "deliver", items }, now);
     else this.#goOn(now);
+  }
+
+  #spend(byteCount: number, now: Millis): void {
+    this.#result.byteCount += byteCount;
+    const costMs = (byteCount * 1000) / this.#plan.limits.bytesPerSecondMax;
+    this.#nextAt = Math.max(this.#nextAt, now) + costMs;
   }
 
   #finish(isComplete: boolean): void {
