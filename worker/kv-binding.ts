@@ -40,7 +40,7 @@ export class KvBinding extends WorkerEntrypoint<Env, KvBindingProps> {
   async getWithMetadata(
     key: string | string[],
     options?: KvType | KvGetOptions,
-  ): Promise<KvResult | Map<string, KvResult>> {
+  ): Promise<KvResult | Map<string, KvResult | null>> {
     return (await this.#open()).getWithMetadata(key, options);
   }
 

@@ -143,7 +143,7 @@ const toAscii = (json: string): string =>
   );
 
 /** Header values arrive as one char a byte; what a client wrote in UTF-8 is put together again. */
-function headerText(value: string): string {
+export function headerText(value: string): string {
   try {
     const bytes = Uint8Array.from(value, (char) => {
       const code = char.charCodeAt(0);

@@ -122,8 +122,12 @@ export async function bulkDelete(store: KvStore, request: Request): Promise<Resp
   return runAll(keys.map((key) => ({ key, run: () => store.delete(key) })));
 }
 
-/** `POST …/bulk/get`. @throws Problem */
-export async function bulkGet(store: KvStore, request: Request): Promise<Response> {
+/**
+ * What `{"keys","type","withMetadata"}` asks for, by key; null for what is not there.
+ *
+ * @throws Problem
+ */
+export async function readBulk(store: KvStore, request: Request): Promise<object> {
   const body = (await readJson(request)) as Fields | null;
   const { keys: names, type = "text", withMetadata = false } = body ?? {};
   const keys = listOf(names, "keys", BATCH_OPS_MAX).map(keyOf);
@@ -147,5 +151,10 @@ export async function bulkGet(store: KvStore, request: Request): Promise<Respons
     const expiration = expiresAt === 0 ? {} : { expiration: secondsOf(expiresAt) };
     return [key, { value, metadata, ...expiration }] as const;
   });
-  return envelope({ values: Object.fromEntries(values) });
+  return Object.fromEntries(values);
+}
+
+/** `POST …/bulk/get`. @throws Problem */
+export async function bulkGet(store: KvStore, request: Request): Promise<Response> {
+  return envelope({ values: await readBulk(store, request) });
 }

@@ -67,6 +67,7 @@ export interface KvNamespaceParts {
   readonly namespace: string;
 }
 
+const nothing: KvResult = { value: null, metadata: null, cacheStatus: null };
 /** As Workers KV allows. */
 const KEYS_AT_ONCE_MAX = 100;
 const NO_TRACE = "";
@@ -138,31 +139,34 @@ export class KvNamespace {
   async get(key: string | readonly string[], options?: KvType | KvGetOptions): Promise<unknown> {
     const found = await this.getWithMetadata(key, options);
     if (!(found instanceof Map)) return found.value;
-    return new Map([...found].map(([name, { value }]) => [name, value]));
+    return new Map([...found].map(([name, result]) => [name, result?.value ?? null]));
   }
 
-  /** @throws Error as `get` does */
+  /**
+   * @returns of one key nulls when it is not there; in a Map null itself, as with KV
+   * @throws Error as `get` does
+   */
   async getWithMetadata(
     key: string | readonly string[],
     options?: KvType | KvGetOptions,
-  ): Promise<KvResult | Map<string, KvResult>> {
+  ): Promise<KvResult | Map<string, KvResult | null>> {
     const { type = "text", ...rest } = optionsOf(options);
-    const resultOf = (found: KvValue | null): KvResult => {
-      if (found === null) return { value: null, metadata: null, cacheStatus: null };
+    const resultOf = (found: KvValue | null): KvResult | null => {
+      if (found === null) return null;
       const { content } = found;
       const metadata = jsonOf(content.metadata);
       return { value: shown(content, type), metadata, cacheStatus: null };
     };
     return failingAs("GET", async () => {
       const store = this.#store(rest);
-      if (typeof key === "string") return resultOf(await store.get(key));
+      if (typeof key === "string") return resultOf(await store.get(key)) ?? nothing;
       if (key.length === 0 || key.length > KEYS_AT_ONCE_MAX) {
         const detail = `Ask for 1 to ${KEYS_AT_ONCE_MAX} keys at once.`;
         throw new Problem("invalid-request", detail);
       }
       const names = [...new Set(key)];
       const results = await inParallel(names, async (name) => resultOf(await store.get(name)));
-      return new Map(names.map((name, i) => [name, results[i] as KvResult]));
+      return new Map(names.map((name, i) => [name, results[i] ?? null]));
     });
   }
 

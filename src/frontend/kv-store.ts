@@ -54,10 +54,10 @@ export interface KvExpiry {
 export const neverExpires: KvExpiry = { ttl: null, at: null };
 
 /**
- * Pages that are looked through for one that is not empty. Deleted keys take room in a page until
- * they are collected, and clients of KV take an empty page for the end.
+ * Pages that one is put together from. Deleted keys take room in a page until they are collected,
+ * and clients of KV take a page that is empty for the end, one that is short for the last.
  */
-const EMPTY_PAGES_MAX = 64;
+const PAGES_MAX = 64;
 
 /** Whole seconds since 1970, as KV tells them. */
 export const secondsOf = (expiresAt: Millis): number => Math.round(expiresAt / 1000);
@@ -100,22 +100,21 @@ export class KvStore {
     await this.#write(key, null, 0);
   }
 
-  /** A page with at least one key, unless the list is complete. @throws Problem */
+  /** A full page, unless the list ends or very many keys were deleted here. @throws Problem */
   async list({ prefix, limit, cursor }: KvList): Promise<KvPage> {
     if (!Number.isInteger(limit) || limit < 1 || limit > LIST_KEYS_MAX) {
       const extras = { option: "limit", limit: LIST_KEYS_MAX };
       throw new Problem("invalid-option", `limit must be 1 to ${LIST_KEYS_MAX}.`, { extras });
     }
     const { backend, hash, namespace, trace } = this.#parts;
+    const keys: ListedKey[] = [];
     let from = cursor;
     for (let i = 1; ; i++) {
-      const list = { namespace, prefix, limit, cursor: from, trace };
-      const page = await listKeys(backend, hash, list);
-      const { keys } = page.result;
-      if (keys.length > 0 || page.cursor === "" || i === EMPTY_PAGES_MAX) {
-        return { keys, cursor: page.cursor };
-      }
+      const wanted = { namespace, prefix, limit: limit - keys.length, cursor: from, trace };
+      const page = await listKeys(backend, hash, wanted);
+      keys.push(...page.result.keys);
       from = page.cursor;
+      if (keys.length === limit || from === "" || i === PAGES_MAX) return { keys, cursor: from };
     }
   }
 

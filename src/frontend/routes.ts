@@ -21,6 +21,7 @@ import { answerPurge } from "./purge.ts";
 import { checkReadiness } from "./readiness.ts";
 import type { Found, Route } from "./route.ts";
 import { assetResponse, uiAssets } from "./ui/assets.ts";
+import { WORKERD_KV, workerdKvRoute } from "./workerd-kv.ts";
 
 /** The route that most requests take: it needs no more of them than a light host has. */
 export interface KeyRoute extends Route {
@@ -240,6 +241,7 @@ export function makeRoutes(parts: RouteParts): Routes {
       ["/v1/namespaces/", one],
       ["/v1/cluster/explain/", explain],
       ["/v1/cluster/faults/", faults.one],
+      [WORKERD_KV, workerdKvRoute(parts)],
     ],
     kv: kvRoutes(parts),
     kvApi: (path) => findKvApiRoute(parts, path),

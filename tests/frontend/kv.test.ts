@@ -300,3 +300,39 @@ describe("who may call the Workers KV façade", () => {
     await expectRefusal(await app.get(`${NS}/values/${"k".repeat(513)}`), 414, 414);
   });
 });
+
+describe("workerd's own wire", () => {
+  const WIRE = "/v1/workerd-kv/ns/";
+
+  it("is spoken with the namespace in front", async () => {
+    const app = await makeApp();
+    const target = `${WIRE}a%2Fb%20%25?urlencoded=true&expiration_ttl=9`;
+    const put = await app.put(target, "v", { "CF-KV-Metadata": '{"m":1}' });
+    expect(put.status).toBe(200);
+    const got = await app.get(`${WIRE}a%2Fb%20%25?urlencoded=true&cache_ttl=60`);
+    expect([await got.text(), got.headers.get("cf-kv-metadata")]).toEqual(["v", '{"m":1}']);
+    const expiration = app.backend.nowMs / 1000 + 9;
+    const listed = await app.get(`${WIRE}?key_count_limit=5&prefix=a`);
+    expect(await listed.json()).toEqual({
+      keys: [{ name: "a/b %", expiration, metadata: '{"m":1}' }],
+      list_complete: true,
+    });
+    const body = JSON.stringify({ keys: ["a/b %", "none"] });
+    const bulk = await app.call("POST", `${WIRE}bulk/get`, { body });
+    expect(await bulk.json()).toEqual({ "a/b %": "v", none: null });
+    expect((await app.call("DELETE", `${WIRE}a%2Fb%20%25`)).status).toBe(200);
+    expect((await app.get(`${WIRE}a%2Fb%20%25`)).status).toBe(404);
+    expect((await app.call("POST", `${WIRE}k`)).status).toBe(404);
+    expect((await app.put(`${WIRE}k?expiration=5`, "v")).status).toBe(400);
+  });
+
+  it("asks for tokens as everything does", async () => {
+    const auth = tokensOf([{ token: "reader", role: "read", namespaces: ["ns"] }]);
+    const app = await makeApp({ auth, openOnLoopback: false });
+    expect((await app.get(WIRE)).status).toBe(401);
+    const headers = { Authorization: "Bearer reader" };
+    expect((await app.get(WIRE, headers)).status).toBe(200);
+    expect((await app.put(`${WIRE}k`, "v", headers)).status).toBe(403);
+    expect((await app.get("/v1/workerd-kv/other/", headers)).status).toBe(403);
+  });
+});

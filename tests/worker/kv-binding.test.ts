@@ -67,7 +67,9 @@ describe("KV through a service binding", () => {
       metadata: { m: 1 },
       cacheStatus: null,
     });
-    expect(withMetadata.get(keys[2])).toEqual({ value: null, metadata: null, cacheStatus: null });
+    expect(withMetadata.get(keys[2])).toBeNull();
+    const nothing = { value: null, metadata: null, cacheStatus: null };
+    expect(await CACHE.getWithMetadata(keys[2])).toEqual(nothing);
     const many = Array.from({ length: 101 }, (_, i) => `k${i}`);
     expect(await refusal(() => CACHE.get(many))).toContain("KV GET failed: 400");
     expect((await CACHE.get(many.slice(1))).size).toBe(100);
