@@ -3,6 +3,7 @@ import type { CausalContext } from "./causal-context.ts";
 import type { Content, Entry, Sibling } from "./entry.ts";
 import type { Failure } from "./failure.ts";
 import type { Fault } from "./fault.ts";
+import { VALUE_BYTES_DEFAULT } from "./limits.ts";
 import type { QuorumOptions } from "./quorum-options.ts";
 import type { StoreKey } from "./store.ts";
 import type { Tally } from "./tally.ts";
@@ -125,6 +126,18 @@ export interface NamespaceSettings {
   readonly maxBytes: number | null;
   readonly trustedContent: boolean;
 }
+
+/** What a namespace has that nobody created, and every setting that its creator did not name. */
+export const defaultSettings = (n: number): NamespaceSettings => ({
+  n,
+  r: "quorum",
+  w: "quorum",
+  dw: "quorum",
+  ttl: null,
+  maxValueBytes: VALUE_BYTES_DEFAULT,
+  maxBytes: null,
+  trustedContent: false,
+});
 
 export interface GetResult {
   readonly kind: "got";

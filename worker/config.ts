@@ -3,7 +3,7 @@ import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import type { ReplicaId } from "../core/ids.ts";
 import { KeyedHash } from "../core/keyed-hash.ts";
-import { VALUE_BYTES_DEFAULT } from "../core/limits.ts";
+import { defaultSettings } from "../core/operations.ts";
 import { Prng } from "../core/prng.ts";
 import {
   type ClusterConfig,
@@ -88,16 +88,7 @@ export function knowledgeOf(
     document: { ring: bootstrapRing(config, seed.toString()), namespaces: new Map() },
     hash: new KeyedHash(derive(secret, "digests and contexts", 16)),
     keyHasher,
-    defaults: {
-      n: config.n,
-      r: "quorum",
-      w: "quorum",
-      dw: "quorum",
-      ttl: null,
-      maxValueBytes: VALUE_BYTES_DEFAULT,
-      maxBytes: null,
-      trustedContent: false,
-    },
+    defaults: defaultSettings(config.n),
     timeoutMs: config.timing.requestTimeoutMs,
     zone: zoneIn(config.members.map(({ zone }) => zone)),
   });

@@ -6,6 +6,7 @@
 import xxhash from "xxhash-wasm";
 import { ClusterConfigError } from "../ring/cluster-config.ts";
 import { Driver } from "../src/driver.ts";
+import { backendOf } from "../src/driver-backend.ts";
 import { type Auth, noTokens, parseTokens } from "../src/frontend/auth.ts";
 import type { Backend } from "../src/frontend/backend.ts";
 import { render } from "../src/frontend/exposition.ts";
@@ -74,15 +75,5 @@ export function backendFor(knowledge: Knowledge, env: Env, ctx: ExecutionContext
     },
     flush: () => Promise.resolve(),
   });
-  return {
-    now: () => Date.now(),
-    view: () => ({
-      ring: knowledge.ring,
-      defaults: knowledge.defaults,
-      namespaces: knowledge.namespaces,
-      isReachable: (id) => !knowledge.liveness.isSuspect(id),
-    }),
-    execute: (operation, trace) => driver.execute(operation, trace),
-    metrics: () => render(ringMetrics(knowledge)),
-  };
+  return backendOf(driver, () => render(ringMetrics(knowledge)));
 }

@@ -1,8 +1,7 @@
 /** `starling node`: one replica with its frontend in one process, its log in one folder. */
 import type { Server } from "node:http";
 import xxhash from "xxhash-wasm";
-import { VALUE_BYTES_DEFAULT } from "../../core/limits.ts";
-import type { NamespaceSettings } from "../../core/operations.ts";
+import { defaultSettings } from "../../core/operations.ts";
 import {
   type ClusterConfig,
   ClusterConfigError,
@@ -10,9 +9,9 @@ import {
 } from "../../ring/cluster-config.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
 import { Driver } from "../driver.ts";
+import { backendOf } from "../driver-backend.ts";
 import { createApp } from "../frontend/app.ts";
 import { type Auth, noTokens, parseTokens } from "../frontend/auth.ts";
-import type { Backend } from "../frontend/backend.ts";
 import { logServed } from "../frontend/trace.ts";
 import { Knowledge } from "../node/knowledge.ts";
 import { Node } from "../node/node.ts";
@@ -107,17 +106,6 @@ async function readTokens(file: string | undefined): Promise<Auth> {
   return parsed;
 }
 
-const defaultsOf = (config: ClusterConfig): NamespaceSettings => ({
-  n: config.n,
-  r: "quorum",
-  w: "quorum",
-  dw: "quorum",
-  ttl: null,
-  maxValueBytes: VALUE_BYTES_DEFAULT,
-  maxBytes: null,
-  trustedContent: false,
-});
-
 interface Machine {
   readonly driver: Driver;
   readonly transport: Transport;
@@ -141,7 +129,7 @@ function makeMachine(
     document: { ring: bootstrapRing(config, keys.ringSeed), namespaces: new Map() },
     hash: keys.hash,
     keyHasher: hasher,
-    defaults: defaultsOf(config),
+    defaults: defaultSettings(config.n),
     timeoutMs: timing.requestTimeoutMs,
     zone: config.members.find((member) => member.id === id)?.zone ?? "",
   });
@@ -210,21 +198,6 @@ async function within(ms: number, promise: Promise<void>): Promise<void> {
   clearTimeout(timer);
 }
 
-/** What the frontend asks of this node. */
-function backendOf({ driver, knowledge }: Machine, metrics: Backend["metrics"]): Backend {
-  return {
-    now: () => Date.now(),
-    view: () => ({
-      ring: knowledge.ring,
-      defaults: knowledge.defaults,
-      namespaces: knowledge.namespaces,
-      isReachable: (id) => !knowledge.liveness.isSuspect(id),
-    }),
-    execute: (operation, trace) => driver.execute(operation, trace),
-    metrics,
-  };
-}
-
 /**
  * Starts a node; resolves when it listens.
  *
@@ -245,7 +218,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   const machine = makeMachine({ options, config, keys, fileLog, tls }, hasher);
   const { driver, transport } = machine;
-  const backend = backendOf(machine, () => nodeMetrics({ node: driver.node, fileLog, transport }));
+  const backend = backendOf(driver, () => nodeMetrics({ node: driver.node, fileLog, transport }));
   const app = createApp({
     backend,
     secret: keys.hash,

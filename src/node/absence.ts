@@ -15,13 +15,12 @@
  * Only for hosts whose node is awake all the time. A Durable Object that slept was reachable.
  */
 import { assert } from "../../core/assert.ts";
-import { CodecError, decode, encode } from "../../core/codec.ts";
-import type { Store } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
 import type { Outbox } from "../../replica/coordination.ts";
 import { encodeDocument } from "../../ring/cluster-document.ts";
 import type { Exchanges } from "./exchanges.ts";
 import { Fanout, type Replies } from "./fanout.ts";
+import { keepNumber, keptNumber } from "./kept-number.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
 
@@ -62,7 +61,7 @@ export class Absence {
     this.#service = service;
     this.#exchanges = exchanges;
     this.#plan = plan;
-    this.#aliveAt = storedAlive(service.keeper.store);
+    this.#aliveAt = keptNumber(service.keeper.store, ALIVE) ?? 0;
   }
 
   /** Whether what is held here may have been deleted long ago. */
@@ -100,7 +99,7 @@ export class Absence {
   note(now: Millis): boolean {
     // While it is behind, the old note stays: a crash now must not make it forget.
     if (this.#isBehind || this.#service.keeper.store.health() !== "writable") return false;
-    this.#service.keeper.store.writeMeta(ALIVE, encode(now));
+    keepNumber(this.#service.keeper.store, ALIVE, now);
     return true;
   }
 
@@ -126,12 +125,4 @@ export class Absence {
       else this.#isBehind = false;
     });
   }
-}
-
-function storedAlive(store: Store): Millis {
-  const bytes = store.readMeta(ALIVE);
-  if (bytes === undefined) return 0;
-  const at = decode(bytes);
-  if (typeof at !== "number") throw new CodecError("the note of the last sign of life is a time");
-  return at;
 }

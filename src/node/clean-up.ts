@@ -9,12 +9,11 @@
  */
 import { Exchange, type ExchangeResult, exchangeLimits } from "../../antientropy/exchange.ts";
 import type { TreeName } from "../../antientropy/merkle-tree.ts";
-import { CodecError, decode, encode } from "../../core/codec.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { N_MAX } from "../../core/limits.ts";
-import type { Store } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
 import { openChange } from "../../ring/ring-change.ts";
+import { keepNumber, keptNumber } from "./kept-number.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
 
@@ -46,7 +45,8 @@ export class CleanUp {
   constructor(service: Service, host: TaskHost) {
     this.#service = service;
     this.#host = host;
-    this.#cleanVersion = storedVersion(service.keeper.store);
+    // In the first ring nobody owned anything before.
+    this.#cleanVersion = keptNumber(service.keeper.store, CLEAN) ?? 1;
   }
 
   /** Something was stored that may not belong here. */
@@ -77,7 +77,7 @@ export class CleanUp {
   #keep(version: number): void {
     if (version === this.#cleanVersion) return;
     this.#cleanVersion = version;
-    this.#service.keeper.store.writeMeta(CLEAN, encode(version));
+    keepNumber(this.#service.keeper.store, CLEAN, version);
   }
 
   #mayRun(): boolean {
@@ -151,13 +151,4 @@ export class CleanUp {
     if (ring.isOwner(this.#service.id, tree.partition, tree.n)) return false;
     return this.#service.side.forest.root(tree) === root;
   }
-}
-
-function storedVersion(store: Store): number {
-  const bytes = store.readMeta(CLEAN);
-  // In the first ring nobody owned anything before.
-  if (bytes === undefined) return 1;
-  const version = decode(bytes);
-  if (typeof version !== "number") throw new CodecError("a ring's version is a number");
-  return version;
 }

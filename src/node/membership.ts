@@ -3,7 +3,7 @@
  * before it joined, puts keys into other trees when their N is another, and tells those of its own
  * works that depend on who owns what.
  */
-import { CodecError, decode, encode } from "../../core/codec.ts";
+import { keepNumber, keptNumber } from "./kept-number.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Service } from "./service.ts";
 
@@ -50,12 +50,9 @@ export class Membership {
     const member = this.#host.knowledge.ring.member(id);
     if (member === undefined) return;
     const joined = member.joined ?? 0;
-    const kept = keeper.store.readMeta(JOINED);
-    const known = kept === undefined ? 0 : decode(kept);
-    if (typeof known !== "number") throw new CodecError("a replica joined by a ballot");
-    if (known === joined) return;
+    if ((keptNumber(keeper.store, JOINED) ?? 0) === joined) return;
     keeper.wipe();
-    keeper.store.writeMeta(JOINED, encode(joined));
+    keepNumber(keeper.store, JOINED, joined);
   }
 
   #replant(): void {

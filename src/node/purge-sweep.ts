@@ -10,7 +10,6 @@
  * member asks the others; one that cannot be reached, or has not finished, keeps the epoch alive.
  */
 import { assert } from "../../core/assert.ts";
-import { decode, encode } from "../../core/codec.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { namespaceOf } from "../../core/keys.ts";
 import { TIMEOUT_MS_MAX } from "../../core/limits.ts";
@@ -19,6 +18,7 @@ import { type Hlc, hlcFromMillis, type Millis } from "../../core/time.ts";
 import { purgesOf } from "../../ring/cluster-document.ts";
 import { type PurgeIndex, plainPurges, withFloor } from "../../ring/purges.ts";
 import { Fanout, type Replies } from "./fanout.ts";
+import { keepNumber, keptNumber } from "./kept-number.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
 
@@ -54,8 +54,8 @@ export class PurgeSweep {
   constructor(service: Service, host: PurgeSweepHost) {
     this.#service = service;
     this.#host = host;
-    const kept = service.keeper.store.readMeta(SWEPT);
-    if (kept !== undefined && decode(kept) === this.#mark()) this.#swept = host.knowledge.purges;
+    const kept = keptNumber(service.keeper.store, SWEPT);
+    if (kept === this.#mark()) this.#swept = host.knowledge.purges;
   }
 
   /** Names the purges that are known now. */
@@ -112,7 +112,7 @@ export class PurgeSweep {
     this.#swept = this.#sweeping;
     this.#held = null;
     // Later in the log than all that was rewritten: it is durable only with them.
-    this.#service.keeper.store.writeMeta(SWEPT, encode(this.#mark()));
+    keepNumber(this.#service.keeper.store, SWEPT, this.#mark());
   }
 
   *#everythingHeld(purges: PurgeIndex): Generator<Held, undefined> {
@@ -174,7 +174,7 @@ export class PurgeSweep {
     if (!knowledge.learn({ ...knowledge.document, purges })) return;
     // What is left was swept before, and an index without the rest needs no other sweep.
     this.#swept = knowledge.purges;
-    this.#service.keeper.store.writeMeta(SWEPT, encode(this.#mark()));
+    keepNumber(this.#service.keeper.store, SWEPT, this.#mark());
     this.#host.documentChanged();
   }
 }

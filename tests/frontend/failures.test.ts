@@ -7,17 +7,7 @@ import { bootstrapRing, Ring } from "../../ring/ring.ts";
 import { createApp } from "../../src/frontend/app.ts";
 import { noTokens } from "../../src/frontend/auth.ts";
 import type { Backend } from "../../src/frontend/backend.ts";
-
-const defaults = {
-  n: 3,
-  r: "quorum",
-  w: "quorum",
-  dw: "quorum",
-  ttl: null,
-  maxValueBytes: 1000,
-  maxBytes: null,
-  trustedContent: false,
-} as const;
+import { testDefaults } from "./memory-backend.ts";
 
 let ring: Ring;
 beforeAll(async () => {
@@ -30,7 +20,7 @@ beforeAll(async () => {
 async function ask(method: string, failure: Failure | Error): Promise<Response> {
   const backend: Backend = {
     now: () => Date.now(),
-    view: () => ({ ring, defaults, namespaces: new Map(), isReachable: () => false }),
+    view: () => ({ ring, defaults: testDefaults, namespaces: new Map(), isReachable: () => false }),
     execute: () =>
       failure instanceof Error
         ? Promise.reject(failure)

@@ -15,13 +15,14 @@ import {
 import type { Failure } from "../../core/failure.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { compareUtf8, keyOf, namespaceOf } from "../../core/keys.ts";
-import type {
-  GetOperation,
-  ListOperation,
-  NamespaceSettings,
-  Operation,
-  Result,
-  WriteOperation,
+import {
+  defaultSettings,
+  type GetOperation,
+  type ListOperation,
+  type NamespaceSettings,
+  type Operation,
+  type Result,
+  type WriteOperation,
 } from "../../core/operations.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";
@@ -31,16 +32,7 @@ import type { Backend, ClusterView } from "../../src/frontend/backend.ts";
 
 export const testHash = new KeyedHash(new Uint8Array(16).fill(7));
 
-export const testDefaults: NamespaceSettings = {
-  n: 3,
-  r: "quorum",
-  w: "quorum",
-  dw: "quorum",
-  ttl: null,
-  maxValueBytes: 1000,
-  maxBytes: null,
-  trustedContent: false,
-};
+export const testDefaults: NamespaceSettings = { ...defaultSettings(3), maxValueBytes: 1000 };
 
 const tally: Tally = { n: 3, required: 2, answered: 2, primaries: 2, fallbacks: 0, durable: 2 };
 const ACTOR = "memory00";

@@ -2,6 +2,7 @@
 import xxhash from "xxhash-wasm";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import type { Reply, Request } from "../../core/messages.ts";
+import { defaultSettings } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
@@ -13,7 +14,6 @@ const hasher = await xxhash();
 export const MEMBERS = ["r1", "r2", "r3", "r4", "r5"] as const;
 export const START = 1_750_000_000_000;
 
-const settings = { n: 3, r: "quorum", w: "quorum", dw: "quorum", ttl: null } as const;
 const never = { handoffMs: 0, antiEntropyMs: 0, collectMs: 0, heartbeatMs: 0 };
 
 export class Bench {
@@ -28,12 +28,11 @@ export class Bench {
     this.store = options.store ?? new MemoryStore();
     const members = MEMBERS.map((id) => ({ id, zone: "a", url: "", weight: 1 }));
     const ring = bootstrapRing({ name: "bench", partitions: 16, n: 3, members }, "42");
-    const defaults = { ...settings, maxValueBytes: 1_048_576, maxBytes: null };
     this.knowledge = new Knowledge({
       document: { ring, namespaces: new Map() },
       hash: new KeyedHash(new Uint8Array(16).fill(7)),
       keyHasher: hasher,
-      defaults: { ...defaults, trustedContent: false },
+      defaults: defaultSettings(3),
       timeoutMs: 2000,
       zone: "a",
     });
