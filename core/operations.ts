@@ -47,11 +47,12 @@ export interface StatusOperation {
   readonly kind: "status";
 }
 
-/** Creates or changes a namespace on a majority of the members. */
+/** Creates, changes or deletes a namespace on a majority of the members. */
 export interface ConfigureOperation {
   readonly kind: "configure";
   readonly namespace: string;
-  readonly settings: NamespaceSettings;
+  /** null: it has the deployment's settings again, and is none of those that were created. */
+  readonly settings: NamespaceSettings | null;
 }
 
 /** Starts a change of members, or calls one off. */

@@ -19,7 +19,8 @@ import { agreedRing, parseRingDocument, type RingDocument } from "./ring-documen
 
 export interface NamespaceRecord {
   readonly revision: number;
-  readonly settings: NamespaceSettings;
+  /** null: it was deleted, and has the deployment's settings again. */
+  readonly settings: NamespaceSettings | null;
 }
 
 export interface ClusterDocument {
@@ -52,7 +53,7 @@ const sizesIn = (
   ring: RingDocument,
   namespaces: ClusterDocument["namespaces"],
 ): readonly number[] => [
-  ...new Set([ring.n, ...[...namespaces.values()].map(({ settings }) => settings.n)]),
+  ...new Set([ring.n, ...[...namespaces.values()].map(({ settings }) => settings?.n ?? ring.n)]),
 ];
 
 /** Every N that some namespace has: the ring's own, for those that nobody created, among them. */
@@ -70,11 +71,15 @@ export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterD
   return { ring, namespaces, ...ifAny(mergePurges(purgesOf(a), purgesOf(b))) };
 }
 
-/** The document with one namespace created or changed. */
+/** Whether a namespace more would be one too many; deleted ones are remembered and count. */
+export const isFullWithout = ({ namespaces }: ClusterDocument, name: string): boolean =>
+  namespaces.size >= NAMESPACES_COUNT_MAX && !namespaces.has(name);
+
+/** The document with one namespace created, changed or deleted. */
 export function withNamespace(
   document: ClusterDocument,
   name: string,
-  settings: NamespaceSettings,
+  settings: NamespaceSettings | null,
 ): ClusterDocument {
   assert(isNamespace(name), "the namespace was checked before");
   const revision = (document.namespaces.get(name)?.revision ?? 0) + 1;
@@ -107,6 +112,8 @@ const isQuorumValue = (value: unknown, n: number): boolean =>
 
 const isCountUpTo = (value: unknown, least: number, most: number): boolean =>
   Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
+
+const isText = (value: unknown): value is string => typeof value === "string";
 
 /**
  * Checks settings that came from outside.
@@ -166,7 +173,8 @@ function parseDocument(text: unknown): ClusterDocument {
     const [name, record] = item as [unknown, NamespaceRecord];
     assert(typeof name === "string" && isNamespace(name), "a namespace's name");
     assert(isCountUpTo(record.revision, 1, Number.MAX_SAFE_INTEGER), "a namespace's revision");
-    assert(typeof checkSettings(record.settings, N_MAX) === "object", "a namespace's settings");
+    const isFine = record.settings === null || !isText(checkSettings(record.settings, N_MAX));
+    assert(isFine, "a namespace's settings");
     records.set(name, { revision: record.revision, settings: record.settings });
   }
   return { ring: parseRingDocument(ring), namespaces: records, ...ifAny(parsePurges(purges)) };

@@ -4,6 +4,7 @@
  */
 import { isNamespace } from "../../core/keys.ts";
 import type { Operation } from "../../core/operations.ts";
+import { openChange } from "../../ring/ring-change.ts";
 import { type Grant, requireAccess } from "./auth.ts";
 import type { Backend } from "./backend.ts";
 import { settingsOf } from "./data-plane.ts";
@@ -84,8 +85,18 @@ export async function renameNamespace(namespace: string, request: Request): Prom
   throw new Problem("invalid-request", "A namespace is its title: it cannot be renamed.");
 }
 
-/** Purges all that is in it; its settings stay, for the next who writes there. @throws Problem */
+/** Purges all that is in it, and forgets its settings. @throws Problem */
 export async function deleteNamespace(backend: Backend, namespace: string): Promise<Response> {
+  const view = backend.view();
+  const { n } = settingsOf(view, namespace);
+  if (n !== view.defaults.n && openChange(view.ring.document) !== null) {
+    const detail = "Members are changing. Delete it when GET /v1/cluster/transfers is empty.";
+    throw new Problem("ring-conflict", detail);
+  }
   await run(backend, { kind: "purge", namespace, what: { everything: true } });
+  // By then this node knows what the members know.
+  if (backend.view().namespaces.has(namespace)) {
+    await run(backend, { kind: "configure", namespace, settings: null });
+  }
   return envelope(null);
 }

@@ -6,6 +6,7 @@ import { decodeEntry } from "../../core/entry-codec.ts";
 import type { Failure } from "../../core/failure.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { namespaceOf } from "../../core/keys.ts";
+import { NAMESPACES_COUNT_MAX } from "../../core/limits.ts";
 import type { Reply, ReplyOf, Request } from "../../core/messages.ts";
 import type {
   AntiEntropyOperation,
@@ -19,7 +20,7 @@ import type {
 } from "../../core/operations.ts";
 import { majority } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
-import { encodeDocument, withNamespace } from "../../ring/cluster-document.ts";
+import { encodeDocument, isFullWithout, withNamespace } from "../../ring/cluster-document.ts";
 import { CommitDesk } from "./commit-desk.ts";
 import { Fanout, type Replies } from "./fanout.ts";
 import { type Listing, listingsOf, pageOf } from "./listing.ts";
@@ -110,7 +111,8 @@ export class ClusterDesk {
     const { namespace, settings } = operation;
     this.#tellAll(now, (learnt, at) => {
       if (!learnt) return answer(fail(this.#tooFewMembers()));
-      const created = !knowledge.document.namespaces.has(namespace);
+      if (isFullWithout(knowledge.document, namespace)) return answer(fail(tooManyNamespaces));
+      const created = !knowledge.namespaces.has(namespace);
       knowledge.learn(withNamespace(knowledge.document, namespace, settings));
       this.#tellAll(at, (told) => {
         answer(told ? { kind: "configured", created } : fail(this.#tooFewMembers()));
@@ -198,6 +200,12 @@ export class ClusterDesk {
     return null;
   }
 }
+
+const tooManyNamespaces: Failure = {
+  code: "invalid-request",
+  detail: `A cluster remembers ${NAMESPACES_COUNT_MAX} namespaces, deleted ones among them.`,
+  limit: NAMESPACES_COUNT_MAX,
+};
 
 const noAnswer = (asked: readonly ReplicaId[]): Failure => ({
   code: "quorum-unavailable",

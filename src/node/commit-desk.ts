@@ -142,7 +142,7 @@ function proposalOf(
   const members = changedMembers(ring, change);
   if (typeof members === "string") return invalid(members);
   for (const [name, { settings }] of namespaces) {
-    if (settings.n <= members.length) continue;
+    if (settings === null || settings.n <= members.length) continue;
     return invalid(`namespace ${name} has n ${settings.n}: lower it, or keep more members`);
   }
   const plan = planChange(ring, members);

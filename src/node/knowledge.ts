@@ -46,8 +46,11 @@ interface Near {
   readonly isLocal: boolean;
 }
 
-const settingsIn = ({ namespaces }: ClusterDocument): ReadonlyMap<string, NamespaceSettings> =>
-  new Map([...namespaces].map(([name, { settings }]) => [name, settings]));
+function settingsIn({ namespaces }: ClusterDocument): ReadonlyMap<string, NamespaceSettings> {
+  const known = new Map<string, NamespaceSettings>();
+  for (const [name, { settings }] of namespaces) if (settings !== null) known.set(name, settings);
+  return known;
+}
 
 export class Knowledge {
   readonly defaults: NamespaceSettings;

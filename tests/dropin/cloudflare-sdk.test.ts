@@ -72,5 +72,8 @@ describe("the cloudflare SDK", () => {
     await kv.delete("two", { account_id });
     const gone = kv.values.get("k", { account_id, namespace_id: "two" });
     await expect(gone).rejects.toMatchObject({ status: 404 });
+    const left: string[] = [];
+    for await (const { id } of kv.list({ account_id })) left.push(id);
+    expect(left.sort()).toEqual(["one", "three"]);
   });
 });

@@ -88,7 +88,9 @@ export class MemoryBackend implements Backend {
         return this.#list(operation);
       case "configure": {
         const created = !this.namespaces.has(operation.namespace);
-        this.namespaces.set(operation.namespace, operation.settings);
+        const { namespace, settings } = operation;
+        if (settings === null) this.namespaces.delete(namespace);
+        else this.namespaces.set(namespace, settings);
         return { kind: "configured", created };
       }
       case "status":

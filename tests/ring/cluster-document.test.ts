@@ -1,13 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { KeyedHash } from "../../core/keyed-hash.ts";
+import { NAMESPACES_COUNT_MAX } from "../../core/limits.ts";
 import type { NamespaceSettings } from "../../core/operations.ts";
 import {
   type ClusterDocument,
   checkSettings,
   decodeDocument,
   encodeDocument,
+  isFullWithout,
   mergeDocuments,
+  sizesOf,
   stampOf,
   withNamespace,
 } from "../../ring/cluster-document.ts";
@@ -44,7 +47,7 @@ const documents: fc.Arbitrary<ClusterDocument> = fc.record({
         fc.constantFrom("demo", "other", "constructor"),
         fc.record({
           revision: fc.integer({ min: 1, max: 3 }),
-          settings: fc.integer({ min: 1, max: 3 }).map((n) => ({ ...settings, n })),
+          settings: fc.option(fc.integer({ min: 1, max: 3 }).map((n) => ({ ...settings, n }))),
         }),
       ),
       { maxLength: 4 },
@@ -72,9 +75,26 @@ describe("mergeDocuments", () => {
   it("keeps the higher revision of a namespace and the higher version of a ring", () => {
     const old = withNamespace({ ring, namespaces: new Map() }, "demo", settings);
     const changed = withNamespace(old, "demo", { ...settings, n: 1 });
-    expect(mergeDocuments(changed, old).namespaces.get("demo")?.settings.n).toBe(1);
+    expect(mergeDocuments(changed, old).namespaces.get("demo")?.settings?.n).toBe(1);
+    const deleted = withNamespace(changed, "demo", null);
+    expect(mergeDocuments(changed, deleted).namespaces.get("demo")?.settings).toBeNull();
+    expect(sizesOf(deleted)).toEqual([ring.n]);
+    const again = withNamespace(deleted, "demo", settings);
+    expect(mergeDocuments(again, deleted).namespaces.get("demo")?.settings).toEqual(settings);
     const newer = { ...old, ring: { ...ring, version: 2 } };
     expect(mergeDocuments(old, newer).ring.version).toBe(2);
+  });
+});
+
+describe("the number of namespaces", () => {
+  it("is bounded, deleted ones counted, and those that are there can still be changed", () => {
+    const names = Array.from({ length: NAMESPACES_COUNT_MAX }, (_, i) => `n${i}`);
+    const record = { revision: 1, settings: null };
+    const full = { ring, namespaces: new Map(names.map((name) => [name, record])) };
+    expect(isFullWithout(full, "one-more")).toBe(true);
+    expect(isFullWithout(full, "n7")).toBe(false);
+    full.namespaces.delete("n7");
+    expect(isFullWithout(full, "one-more")).toBe(false);
   });
 });
 
