@@ -7,9 +7,21 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Figure, Suite } from "./lib/figures.ts";
+import { logSuite } from "./suites/log.ts";
+import { messagesSuite } from "./suites/messages.ts";
+import { microSuite } from "./suites/micro.ts";
 import { nodeSuite } from "./suites/node.ts";
+import { pauseSuite } from "./suites/pause.ts";
+import { ycsbSuite } from "./suites/ycsb.ts";
 
-const SUITES: readonly Suite[] = [nodeSuite];
+const SUITES: readonly Suite[] = [
+  nodeSuite,
+  ycsbSuite,
+  pauseSuite,
+  logSuite,
+  microSuite,
+  messagesSuite,
+];
 const RESULTS = new URL("results.json", import.meta.url);
 const RECORDED = new URL("recorded.json", import.meta.url);
 /** How much worse a ratio may be than the recorded one. */

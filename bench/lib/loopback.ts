@@ -5,7 +5,7 @@
 import xxhash from "xxhash-wasm";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { decodeMessage, encodeMessage } from "../../core/messages.ts";
-import type { NamespaceSettings, Operation, Result } from "../../core/operations.ts";
+import type { Operation, Result } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
@@ -13,13 +13,10 @@ import { type App, createApp } from "../../src/frontend/app.ts";
 import { noTokens } from "../../src/frontend/auth.ts";
 import { Knowledge } from "../../src/node/knowledge.ts";
 import { Node } from "../../src/node/node.ts";
+import { benchDefaults } from "./sample-entries.ts";
 
 const SECRET = new Uint8Array(16).fill(7);
 const NEVER = { handoffMs: 0, antiEntropyMs: 0, heartbeatMs: 0, collectMs: 0 };
-const defaults: NamespaceSettings = {
-  ...({ n: 3, r: "quorum", w: "quorum", dw: "quorum" } as const),
-  ...{ ttl: null, maxValueBytes: 2 ** 20, maxBytes: null, trustedContent: false },
-};
 
 interface Member {
   readonly id: string;
@@ -38,27 +35,33 @@ export class Loopback {
   messageCount = 0;
   byteCount = 0;
 
-  static async start(nodeCount: number): Promise<Loopback> {
-    return new Loopback(nodeCount, await xxhash());
+  /** Requests come in at a frontend that stores nothing, or else at the first replica. */
+  static async start(nodeCount: number, frontend: "outside" | "inside"): Promise<Loopback> {
+    return new Loopback(nodeCount, frontend, await xxhash());
   }
 
-  private constructor(nodeCount: number, keyHasher: Awaited<ReturnType<typeof xxhash>>) {
+  private constructor(
+    nodeCount: number,
+    frontend: "outside" | "inside",
+    keyHasher: Awaited<ReturnType<typeof xxhash>>,
+  ) {
     const members = Array.from({ length: nodeCount }, (_, i) => ({
       ...{ id: `r${i + 1}`, zone: "abc"[i % 3] ?? "a", weight: 1 },
       url: `http://127.0.0.1:${i + 1}`,
     }));
     const ring = bootstrapRing({ name: "bench", partitions: 256, n: 3, members }, "7");
-    for (const [i, { id, zone }] of members.entries()) {
+    const all = frontend === "outside" ? [{ id: "", zone: "a" }, ...members] : members;
+    for (const [i, { id, zone }] of all.entries()) {
       const hash = new KeyedHash(SECRET);
       const document = { ring, namespaces: new Map() };
-      const parts = { document, hash, keyHasher, defaults, timeoutMs: 2000, zone };
-      const knowledge = new Knowledge(parts);
+      const parts = { document, hash, keyHasher, timeoutMs: 2000, zone };
+      const knowledge = new Knowledge({ ...parts, defaults: benchDefaults });
       const replica = { id, store: new MemoryStore(), ...NEVER };
       const rest = { tombstoneGraceMs: 1e9, suspectAfterMs: 1e9 };
       const node = new Node({
         knowledge,
         prng: Prng.fromSeed(i + 1),
-        replica: { ...replica, ...rest },
+        replica: id === "" ? null : { ...replica, ...rest },
       });
       this.#members.set(id, { id, node });
     }
