@@ -10,6 +10,7 @@ import { type Answer, type PlainRequest, responseOf } from "./exchange.ts";
 import { splitTarget, type Target } from "./key-path.ts";
 import { kvProblemAnswer } from "./kv-envelope.ts";
 import { isKvApi } from "./kv-routes.ts";
+import { refuseStrangers } from "./loopback.ts";
 import { HttpMetrics } from "./metrics.ts";
 import { internalProblem, Problem, type ProblemCode, problemAnswer } from "./problems.ts";
 import type { Found, Route } from "./route.ts";
@@ -39,19 +40,11 @@ export interface AppEnv {
   readonly Bindings: { readonly rawPath?: string };
 }
 
-const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?$/i;
 /** For metrics: the request came to no route. */
 const NO_PATTERN = "none";
 const SIBLINGS = "Starling-Siblings";
 const nobody: Grant = { role: "read", namespaces: new Set() };
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
-
-/** DNS rebinding: a page of another site must not reach a cluster that trusts its own machine. */
-function refuseStrangeHost(host: string): void {
-  if (LOOPBACK_HOST.test(host)) return;
-  const detail = "This frontend serves loopback only: ask it as localhost or 127.0.0.1.";
-  throw new Problem("misdirected-request", detail);
-}
 
 function refuseMethod({ methods }: Route): never {
   const allow = methods.join(", ");
@@ -77,19 +70,25 @@ interface Asked {
 const showsSiblings = (answer: Answer | Response): boolean =>
   !(answer instanceof Response) && SIBLINGS in answer.headers;
 
+/** @throws Problem `unauthorized` or `forbidden` */
+function grantOf(
+  { auth, config }: AppParts,
+  { headers }: PlainRequest,
+  access: Access | null,
+): Grant {
+  if (access === null) return nobody;
+  const grant = authenticate(auth(), headers.get("Authorization"), config.openOnLoopback);
+  requireAccess(grant, access);
+  return grant;
+}
+
 /** The app; it throws nothing: whatever goes wrong is an answer. */
 export function createApp(parts: AppParts): App {
   const metrics = parts.metrics ?? new HttpMetrics();
   const routes = makeRoutes({ ...parts, metrics });
   const { openOnLoopback } = parts.config;
-
-  /** @throws Problem `unauthorized` or `forbidden` */
-  const admit = ({ headers }: PlainRequest, access: Access | null): Grant => {
-    if (access === null) return nobody;
-    const grant = authenticate(parts.auth(), headers.get("Authorization"), openOnLoopback);
-    requireAccess(grant, access);
-    return grant;
-  };
+  const admit = (request: PlainRequest, access: Access | null): Grant =>
+    grantOf(parts, request, access);
 
   const respond = async <Out extends Answer | Response>(
     { request, host, rawTarget }: Asked,
@@ -101,7 +100,7 @@ export function createApp(parts: AppParts): App {
     let answer: Out | Answer;
     let code: ProblemCode | null = null;
     try {
-      if (openOnLoopback) refuseStrangeHost(host);
+      if (openOnLoopback) refuseStrangers(request, host);
       const target = splitTarget(rawTarget);
       if (isKvApi(target.path)) refuse = kvProblemAnswer;
       const found = findRoute(routes, target.path);
@@ -144,7 +143,10 @@ export function createApp(parts: AppParts): App {
         return plan.answer(admit(request, plan.access));
       },
     );
-    return answer instanceof Response ? answer : responseOf(answer);
+    if (!(answer instanceof Response)) return responseOf(answer);
+    // No body is to be taken for a type that it does not say it has.
+    answer.headers.set("X-Content-Type-Options", "nosniff");
+    return answer;
   });
   return { fetch: (request, env) => shell.fetch(request, env), answerKey };
 }

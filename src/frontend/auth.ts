@@ -63,6 +63,8 @@ export function parseTokens(text: string): Auth | string {
   }
   const list = (value as { tokens?: unknown } | null)?.tokens;
   if (!Array.isArray(list)) return `it must be an object with a list "tokens".`;
+  // On loopback a deployment without tokens is open: nobody is to get there by taking the last out.
+  if (list.length === 0) return `"tokens" lists none; to have none at all, give no tokens.`;
   const tokens: Token[] = [];
   for (const [i, item] of list.entries()) {
     const token = parseToken(item, i);

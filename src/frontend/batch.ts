@@ -17,6 +17,7 @@ import type {
   WriteOperation,
 } from "../../core/operations.ts";
 import type { StoreKey } from "../../core/store.ts";
+import { AnswerBudget } from "./answer-budget.ts";
 import { inParallel } from "./at-once.ts";
 import { type Grant, requireAccess } from "./auth.ts";
 import type { Backend } from "./backend.ts";
@@ -37,7 +38,7 @@ import { internalProblem, Problem, problemOf } from "./problems.ts";
 import { toBase64 } from "./sibling-bodies.ts";
 import { traceOf } from "./trace.ts";
 
-/** A whole batch: sixteen of the largest values, whatever their number. */
+/** A whole batch, and its answer: sixteen of the largest values, whatever their number. */
 const VALUES_PER_BATCH = 16;
 const OVERHEAD_BYTES = 1_048_576;
 
@@ -54,6 +55,7 @@ interface Batch extends BatchParts {
   readonly form: BatchForm;
   readonly answersBinary: boolean;
   readonly trace: string;
+  readonly budget: AnswerBudget;
 }
 
 type OneOperation = GetOperation | WriteOperation;
@@ -131,6 +133,7 @@ function describe(sibling: Sibling, batch: Batch): Fields {
   const { content } = sibling;
   const value = content?.value ?? new Uint8Array(0);
   const metadata = content?.metadata ?? null;
+  batch.budget.take(value.length);
   return {
     etag: etagOf([sibling], batch.hash),
     contentType: content?.contentType,
@@ -170,7 +173,7 @@ async function carryOut(operation: OneOperation, batch: Batch): Promise<Fields> 
     return { ...described, context: contextToToken(batch.hash, operation.key, result.context) };
   } catch (error) {
     // One op's accident is not the others': some of them may be written already.
-    return describeProblem(internalProblem(error, isWrite));
+    return describeProblem(error instanceof Problem ? error : internalProblem(error, isWrite));
   }
 }
 
@@ -197,6 +200,7 @@ export async function answerBatch(request: Request, parts: BatchParts): Promise<
   const { grant, namespace } = parts;
   if (ops.some(({ op }) => op !== "get")) requireAccess(grant, { role: "write", namespace });
   const isBinary = answersBinary(request);
-  const batch = { ...parts, form, answersBinary: isBinary, trace: traceOf(request) };
+  const budget = new AnswerBudget(VALUES_PER_BATCH * parts.settings.maxValueBytes);
+  const batch = { ...parts, form, answersBinary: isBinary, trace: traceOf(request), budget };
   return resultsResponse(await inParallel(ops, (op) => runOne(op, batch)), isBinary);
 }

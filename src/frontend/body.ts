@@ -117,7 +117,7 @@ export async function readBody(
 
 /**
  * The text of a JSON value as it was sent, numbers and blanks included: only what a header cannot
- * carry is written as an escape.
+ * carry is written as an escape, or as a blank where it was one between values.
  *
  * @throws Problem `invalid-metadata`
  */
@@ -137,10 +137,13 @@ export function checkMetadata(text: string): string {
 }
 
 const toAscii = (json: string): string =>
-  json.replace(
-    /[\u007f-\uffff]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  // Within texts JSON has no line breaks, so these stand between values.
+  json
+    .replace(/[\t\n\r]/g, " ")
+    .replace(
+      /[\u007f-\uffff]/g,
+      (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+    );
 
 /** Header values arrive as one char a byte; what a client wrote in UTF-8 is put together again. */
 export function headerText(value: string): string {

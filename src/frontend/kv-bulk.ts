@@ -1,5 +1,6 @@
 /** Many keys of the Workers KV façade in one request: listed, written, read, deleted. */
 import { BATCH_OPS_MAX, LIST_KEYS_MAX } from "../../core/limits.ts";
+import { AnswerBudget } from "./answer-budget.ts";
 import { inParallel } from "./at-once.ts";
 import { checkMetadata } from "./body.ts";
 import { responseOf } from "./exchange.ts";
@@ -12,7 +13,7 @@ import { internalProblem, Problem } from "./problems.ts";
 
 /** As with Cloudflare. */
 const BULK_KEYS_MAX = 10_000;
-/** A body is parsed as a whole: of more, a Worker's 128 MB would not hold the copies. */
+/** A body is parsed, or made, as a whole: of more, a Worker's 128 MB would not hold the copies. */
 const BULK_BYTES_MAX = 32 * 1024 * 1024;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -123,7 +124,8 @@ export async function bulkDelete(store: KvStore, request: Request): Promise<Resp
 }
 
 /**
- * What `{"keys","type","withMetadata"}` asks for, by key; null for what is not there.
+ * What `{"keys","type","withMetadata"}` asks for, by key; null for what is not there. The answer is
+ * bounded like what is put.
  *
  * @throws Problem
  */
@@ -141,10 +143,12 @@ export async function readBulk(store: KvStore, request: Request): Promise<object
       throw invalid(`The value of ${JSON.stringify(key)} is not JSON. Ask for "type": "text".`);
     }
   };
+  const budget = new AnswerBudget(BULK_BYTES_MAX);
   const values = await inParallel([...new Set(keys)], async (key) => {
     const found = await store.get(key);
     if (found === null) return [key, null] as const;
     const { content, expiresAt } = found;
+    budget.take(content.value.length);
     const value = shown(content.value, key);
     if (withMetadata !== true) return [key, value] as const;
     const metadata = content.metadata === null ? null : (JSON.parse(content.metadata) as unknown);

@@ -1,6 +1,6 @@
 /** One value of the Workers KV façade: read, written, deleted, or only its metadata. */
 import type { Content } from "../../core/entry.ts";
-import { METADATA_BYTES_MAX } from "../../core/limits.ts";
+import { METADATA_BYTES_MAX, STORED_HEADER_CHARS_MAX } from "../../core/limits.ts";
 import { checkMetadata, readBody, readContentHeaders } from "./body.ts";
 import { type Answer, type HeaderFields, type PlainRequest, responseOf } from "./exchange.ts";
 import { envelope } from "./kv-envelope.ts";
@@ -70,6 +70,15 @@ export async function getMetadata(store: KvStore, key: string): Promise<Response
 
 const textOf = (part: Part): string => new TextDecoder().decode(part.value);
 
+/** A part's headers are text of the body: no parser of HTTP has looked at them. */
+function checkPartType(type: string | null): string {
+  if (type === null) return PLAIN;
+  if (/^[\x20-\x7e]+$/.test(type) && type.length <= STORED_HEADER_CHARS_MAX) return type;
+  const extras = { limit: STORED_HEADER_CHARS_MAX };
+  const detail = `A part's Content-Type has 1 to ${STORED_HEADER_CHARS_MAX} characters of ASCII.`;
+  throw new Problem("invalid-request", detail, { extras });
+}
+
 /** @throws Problem `invalid-request` with the mend */
 function contentOfForm(contentType: string, bytes: Uint8Array): Content {
   const parts = readParts(contentType, bytes);
@@ -87,7 +96,7 @@ function contentOfForm(contentType: string, bytes: Uint8Array): Content {
     value.value.slice(),
     metadata === undefined ? null : checkMetadata(textOf(metadata)),
   );
-  return { ...content, contentType: value.contentType ?? PLAIN };
+  return { ...content, contentType: checkPartType(value.contentType) };
 }
 
 async function readPut(request: PlainRequest, byteCountMax: number): Promise<Content> {

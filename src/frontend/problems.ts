@@ -19,6 +19,7 @@ const CATALOGUE = {
   "invalid-settings": [400, "The settings are not valid"],
   unauthorized: [401, "A token is required"],
   forbidden: [403, "The token does not allow this"],
+  "cross-site": [403, "Pages of other origins are not served"],
   "faults-off": [403, "Fault injection is off"],
   "not-found": [404, "Nothing is stored under this key"],
   "no-such-route": [404, "There is no such route"],

@@ -117,6 +117,7 @@ function refuseRaw(socket: Duplex, refusal: Refusal): void {
   const lines = [
     `HTTP/1.1 ${refusal.status} ${refusal.reason}`,
     "Content-Type: application/problem+json",
+    "X-Content-Type-Options: nosniff",
     `Content-Length: ${Buffer.byteLength(body)}`,
     "Connection: close",
   ];
@@ -138,7 +139,11 @@ const noSuchRoute: Refusal = {
 };
 
 function turnAway(response: ServerResponse): void {
-  const headers = { "Content-Type": "application/problem+json", "Retry-After": "1" };
+  const headers = {
+    "Content-Type": "application/problem+json",
+    "X-Content-Type-Options": "nosniff",
+    "Retry-After": "1",
+  };
   response.writeHead(overloaded.status, headers).end(problemOf(overloaded));
 }
 

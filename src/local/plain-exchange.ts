@@ -87,7 +87,12 @@ export function writeAnswer(response: ServerResponse, answer: Answer): void {
   const { status, headers, body } = answer;
   const fields: string[] = [];
   for (const name in headers) fields.push(name, headers[name] as string);
-  response.writeHead(status, fields);
+  try {
+    response.writeHead(status, fields);
+  } catch {
+    // What is stored came from elsewhere: a header that cannot be sent costs its own answer alone.
+    return void response.writeHead(500, { "Content-Length": "0" }).end();
+  }
   if (body === null) response.end();
   else response.end(body);
 }

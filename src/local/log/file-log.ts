@@ -71,7 +71,8 @@ export class FileLog {
 
   /** @throws LogFolderError when the folder is in use, or not fit to be used; DiskFailure */
   static open(options: FileLogOptions): FileLog {
-    mkdirSync(options.dir, { recursive: true });
+    // Values lie there as they came: other users of the machine have no business with them.
+    mkdirSync(options.dir, { recursive: true, mode: 0o700 });
     const lock = lockFolder(options.dir);
     const disk = options.disk ?? new NodeDisk(options.dir);
     try {
