@@ -30,7 +30,7 @@ function* chunksOf<Item>(items: readonly Item[]): Iterable<readonly Item[]> {
 }
 
 export class StarlingStore {
-  /** keyv iterates over stores of the dialects that it knows and no others: this is none of them. */
+  /** keyv iterates over stores of the dialects that it knows alone, and this is none of them. */
   readonly opts: Record<string, unknown> = { dialect: "etcd" };
   /** Set by keyv. */
   namespace: string | undefined;

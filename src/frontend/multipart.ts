@@ -59,7 +59,7 @@ function partOf(bytes: Uint8Array): Part {
 export function readParts(contentType: string, bytes: Uint8Array): readonly Part[] {
   const found = BOUNDARY.exec(contentType);
   const boundary = found?.[1] ?? found?.[2];
-  if (boundary === undefined) throw malformed("Its Content-Type does not name a boundary.");
+  if (boundary === undefined) throw malformed("The Content-Type names no boundary.");
   const delimiter = encoder.encode(`\r\n--${boundary}`);
   const parts: Part[] = [];
   // The first delimiter may stand at the very beginning, without the line break before it.

@@ -149,7 +149,10 @@ export function functions(source: Source): readonly string[] {
 }
 
 const mayExportDefault = (path: string): boolean =>
-  path === "worker/index.ts" || path.endsWith(".config.ts") || path.endsWith(".d.ts");
+  path === "worker/index.ts" ||
+  /^examples\/.*\/worker\.ts$/.test(path) ||
+  path.endsWith(".config.ts") ||
+  path.endsWith(".d.ts");
 
 /** Import cycles, types included, each as the path that comes back to its beginning. */
 export function cycles(sources: readonly Source[]): readonly string[] {
@@ -175,7 +178,7 @@ export function cycles(sources: readonly Source[]): readonly string[] {
 }
 
 const ENTRIES =
-  /^(src\/cli\/main|src\/client\/index|worker\/index|globals\.d|.*\.d)\.ts$|^(tests|bench)\//;
+  /^(src\/cli\/main|src\/client\/index|worker\/index|globals\.d|.*\.d)\.ts$|^(tests|bench|examples)\//;
 
 /** Production files that nobody imports. */
 export function deadFiles(sources: readonly Source[]): readonly string[] {

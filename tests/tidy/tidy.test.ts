@@ -15,7 +15,17 @@ import {
 } from "./rules.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const FOLDERS = ["core", "ring", "replica", "antientropy", "src", "worker", "tests", "bench"];
+const FOLDERS = [
+  "core",
+  "ring",
+  "replica",
+  "antientropy",
+  "src",
+  "worker",
+  "tests",
+  "bench",
+  "examples",
+];
 
 const sources: readonly Source[] = FOLDERS.flatMap((folder) =>
   readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
