@@ -100,6 +100,9 @@ export function kvFacade(call: CallIt, freshNamespace: () => string): void {
       const listed = async (): Promise<unknown> => (await read("?per_page=1000")).result;
       await expect.poll(listed).not.toContainEqual(expect.objectContaining({ id: title }));
     }
+    const settings = { method: "PUT", body: "{}" };
+    expect((await call(`/v1/namespaces/${title}`, settings)).status).toBe(201);
+    expect((await send("DELETE", `/${title}`, undefined)).success).toBe(true);
     const back = await send("POST", "", { title });
     expect([back.success, (await call(`${BASE}/${title}/values/k`)).status]).toEqual([true, 404]);
   });

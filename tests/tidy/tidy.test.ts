@@ -30,6 +30,8 @@ const FOLDERS = [
 const sources: readonly Source[] = FOLDERS.flatMap((folder) =>
   readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
     .filter((item) => item.isFile() && item.name.endsWith(".ts"))
+    // What wrangler leaves beside a configuration is no source of ours.
+    .filter((item) => !item.parentPath.includes("/.wrangler/"))
     .map((item) => {
       const file = join(item.parentPath, item.name);
       return { path: relative(ROOT, file).replaceAll("\\", "/"), text: readFileSync(file, "utf8") };
