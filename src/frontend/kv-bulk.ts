@@ -14,7 +14,7 @@ import { internalProblem, Problem } from "./problems.ts";
 /** As with Cloudflare. */
 const BULK_KEYS_MAX = 10_000;
 /** A body is parsed, or made, as a whole: of more, a Worker's 128 MB would not hold the copies. */
-const BULK_BYTES_MAX = 32 * 1024 * 1024;
+export const BULK_BYTES_MAX = 32 * 1024 * 1024;
 
 type Fields = Readonly<Record<string, unknown>>;
 const invalid = (detail: string): Problem => new Problem("invalid-request", detail);

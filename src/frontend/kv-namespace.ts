@@ -10,9 +10,11 @@ import type { Content } from "../../core/entry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { LIST_KEYS_MAX } from "../../core/limits.ts";
 import { type ConsistencyOptions, consistencyQuery } from "../client/consistency.ts";
+import { AnswerBudget } from "./answer-budget.ts";
 import { inParallel } from "./at-once.ts";
 import type { Backend } from "./backend.ts";
 import { checkMetadata, readBody } from "./body.ts";
+import { BULK_BYTES_MAX } from "./kv-bulk.ts";
 import { KvStore, type KvValue, secondsOf } from "./kv-store.ts";
 import { contentOf } from "./kv-values.ts";
 import { readOptions } from "./options.ts";
@@ -165,7 +167,12 @@ export class KvNamespace {
         throw new Problem("invalid-request", detail);
       }
       const names = [...new Set(key)];
-      const results = await inParallel(names, async (name) => resultOf(await store.get(name)));
+      const budget = new AnswerBudget(BULK_BYTES_MAX);
+      const results = await inParallel(names, async (name) => {
+        const found = await store.get(name);
+        budget.take(found?.content.value.length ?? 0);
+        return resultOf(found);
+      });
       return new Map(names.map((name, i) => [name, results[i] ?? null]));
     });
   }
