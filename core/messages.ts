@@ -28,6 +28,7 @@ type Fields = Readonly<Record<string, FieldKind>>;
  * Requests. `store` with `ack`: 0 answers when received, 1 when durable, 2 both times.
  * `read` with `durably`: answers when what it tells of is on stable storage.
  * `promise` and `accept` are the two rounds by which a change of members is agreed.
+ * `touched` asks which of the keys were read lately, and is told so once.
  * `coordinate` carries the write and the numbers to reach; its quorum is a list because the rules
  * are all numbers and flags (see `rulesToList`).
  */
@@ -65,6 +66,7 @@ const REQUESTS = {
   swept: { through: "count" },
   promise: { version: "count", ballot: "count" },
   accept: { ballot: "count", document: "bytes" },
+  touched: { keys: "list" },
 } as const satisfies Record<string, Fields>;
 
 /**
@@ -101,6 +103,7 @@ const REPLIES = {
   clocked: { time: "count" },
   swept: { done: "flag" },
   promised: { isGiven: "flag", document: "bytes" },
+  touched: { keys: "list" },
 } as const satisfies Record<string, Fields>;
 
 type BodyOf<Table extends Record<string, Fields>> = {

@@ -48,6 +48,8 @@ export interface EntrySummary {
   readonly digest: Digest;
   /** Length of the stored record's `bytes`. */
   readonly byteCount: number;
+  /** Whether there is a value in it, live or expired. */
+  readonly holdsValue: boolean;
 }
 
 /** What opening the store found; the replica decides its incarnation by it. */

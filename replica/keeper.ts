@@ -16,6 +16,7 @@ import {
   dueAt,
   type Entry,
   emptyEntry,
+  holdsValue,
   isLive,
   keptDigestOf,
   merge,
@@ -24,7 +25,7 @@ import {
   sameKnowledge,
 } from "../core/entry.ts";
 import { decodeEntry, decodeKept, encodeEntry, type Tenure } from "../core/entry-codec.ts";
-import { newActorId, type OpId, type ReplicaId } from "../core/ids.ts";
+import { newActorId, newOpId, type OpId, type ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import { namespaceOf } from "../core/keys.ts";
 import { TIMEOUT_MS_MAX } from "../core/limits.ts";
@@ -45,6 +46,8 @@ export interface KeeperParts {
   readonly purges?: () => PurgeIndex;
   /** Told of every change of what the replica holds as an owner; 0 stands for nothing. */
   readonly onChange: (place: Place, change: { from: Digest; to: Digest }) => void;
+  /** Told of every record that was written as an owner's, or dropped. */
+  readonly onRecord?: (key: StoreKey, holdsValue: boolean) => void;
 }
 
 export interface Place {
@@ -124,6 +127,7 @@ export class Keeper {
   readonly #orders = new Map<string, KeyOrder>();
   readonly #placeOf: (key: StoreKey) => Place;
   readonly #onChange: KeeperParts["onChange"];
+  readonly #onRecord: NonNullable<KeeperParts["onRecord"]>;
   readonly #incarnation: number;
   /** Keys whose record was lost to corruption and has not been refilled yet. */
   readonly #lost: Set<StoreKey>;
@@ -134,6 +138,7 @@ export class Keeper {
     this.#prng = parts.prng;
     this.#placeOf = parts.placeOf;
     this.#onChange = parts.onChange;
+    this.#onRecord = parts.onRecord ?? (() => {});
     this.#partitionCount = parts.partitionCount;
     this.#purges = parts.purges ?? (() => nothingPurged);
     this.#lost = new Set(parts.store.recovery.lostKeys);
@@ -215,6 +220,19 @@ export class Keeper {
   /** Stores what was minted. */
   keepMinted(key: StoreKey, hintFor: ReplicaId | "", minted: Minted): void {
     this.#writeBytes(key, hintFor, minted.entry, minted.bytes);
+  }
+
+  /**
+   * Deletes what is held of a key, if it is still what this digest names.
+   *
+   * @returns the record with its tombstone, for the other owners; null when nothing was deleted
+   */
+  evict(key: StoreKey, digest: Digest, now: Millis): Uint8Array | null {
+    if (this.store.health() !== "writable" || this.digest(key) !== digest) return null;
+    const write = { content: null, ttlMs: 0, covers: null, isRetry: false, hintFor: "" } as const;
+    const minted = this.mint({ key, op: newOpId(this.#prng), ...write }, now);
+    this.keepMinted(key, "", minted);
+    return minted.bytes;
   }
 
   /**
@@ -324,6 +342,7 @@ export class Keeper {
     this.store.dropEntry(key);
     this.#orders.get(namespaceOf(key))?.drop(key);
     this.#onChange(place, { from: digest, to: 0 });
+    this.#onRecord(key, false);
   }
 
   /** Tells of everything that is held, for trees that do not survive a restart. */
@@ -410,7 +429,9 @@ export class Keeper {
     const place = this.#placeOf(key);
     const digest = this.#digest(entry);
     const { partition } = place;
-    this.store.writeEntry(key, { bytes, partition, digest, dueAt: dueAt(entry) });
+    const due = dueAt(entry);
+    this.store.writeEntry(key, { bytes, partition, digest, dueAt: due });
     this.#onChange(place, { from: before, to: digest });
+    this.#onRecord(key, holdsValue(due));
   }
 }

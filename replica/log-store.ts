@@ -18,6 +18,7 @@
  * as a clean start.
  */
 import { assert } from "../core/assert.ts";
+import { holdsValue } from "../core/entry.ts";
 import {
   type EntryRecord,
   type EntrySummary,
@@ -318,9 +319,9 @@ export class LogStore implements Store {
   }
 
   #summaryOf(slot: number): EntrySummary {
-    const { list, digest, bodyByteCount } = this.#entries.row(slot);
+    const { list: partition, digest, bodyByteCount: byteCount, dueAt } = this.#entries.row(slot);
     const key = this.#entries.keyOf(slot);
-    return { key, partition: list, digest, byteCount: bodyByteCount };
+    return { key, partition, digest, byteCount, holdsValue: holdsValue(dueAt) };
   }
 
   #appendPlain(space: Space, key: string, bytes: Uint8Array): void {

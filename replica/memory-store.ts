@@ -6,6 +6,7 @@
  * more: a real disk may have kept some that nobody had synced).
  */
 import { assert } from "../core/assert.ts";
+import { holdsValue } from "../core/entry.ts";
 import type {
   EntryRecord,
   EntrySummary,
@@ -127,8 +128,8 @@ export class MemoryStore implements Store {
   summary(key: StoreKey): EntrySummary | undefined {
     const record = this.#live.entries.get(key);
     if (record === undefined) return undefined;
-    const { partition, digest, bytes } = record;
-    return { key, partition, digest, byteCount: bytes.length };
+    const { partition, digest, bytes, dueAt } = record;
+    return { key, partition, digest, byteCount: bytes.length, holdsValue: holdsValue(dueAt) };
   }
 
   writeEntry(key: StoreKey, record: EntryRecord): void {

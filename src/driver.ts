@@ -64,7 +64,7 @@ export class Driver {
   }
 
   /** Runs one of the node's background jobs now. */
-  runJob(name: "handoff" | "exchange" | "sweep" | "change" | "collect"): void {
+  runJob(name: "handoff" | "exchange" | "sweep" | "change" | "evict" | "collect"): void {
     this.#step({ kind: "job", name });
   }
 

@@ -44,6 +44,8 @@ const ORIGIN = "cluster-origin";
 const PLAN = "alarm-plan";
 /** Comparisons with all peers, one after the other, may take this long. */
 const COMPARE_ALL_MS_MAX = 120_000;
+/** Of 128 MB some 10 for keys of 50 characters: what is not remembered is found by a walk. */
+const TRACKED_KEYS_MAX = 65_536;
 const TOMBSTONE_GRACE_MS = timingDefaults.tombstoneGraceMs;
 
 interface Waiting {
@@ -120,6 +122,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     // A purge may have come, and what it covers is to be rewritten; or a change of members.
     if (stamp !== knowledge.stamp) await this.#planComparisons();
     if (stamp !== knowledge.stamp && this.#isChanging) await this.#ringIn(CHANGE_MS);
+    if (driver.node.service?.background?.evictor.isPending === true) driver.runJob("evict");
     return encodeMessage(reply);
   }
 
@@ -146,6 +149,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     const before = this.#backlog();
     driver.runJob("handoff");
     if (this.#plan.comparisonsLeft > 0) await this.#compare(driver, wasAsleep);
+    driver.runJob("evict");
     driver.runJob("sweep");
     driver.runJob("change");
     driver.runJob("collect");
@@ -193,12 +197,13 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
 
   #backlog(): Backlog {
     const store = this.#replica?.store;
-    const sweep = this.#replica?.driver.node.service?.background?.sweep;
+    const work = this.#replica?.driver.node.service?.background ?? null;
+    const isAtWork = work?.sweep.isPending === true || work?.evictor.isPending === true;
     const hintCount = [...(store?.hintCounts().values() ?? [])].reduce((sum, n) => sum + n, 0);
     const dueAt = (store?.earliestDue() ?? Infinity) + TOMBSTONE_GRACE_MS;
     return {
       hintCount,
-      dueAt: sweep?.isPending === true ? Date.now() : dueAt,
+      dueAt: isAtWork ? Date.now() : dueAt,
       isChanging: this.#isChanging,
       stamp: this.#replica?.driver.node.knowledge.stamp ?? 0,
     };
@@ -252,8 +257,9 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     // idle one sleeps, and its alarm runs the jobs.
     const never = { handoffMs: 0, antiEntropyMs: 0, collectMs: 0, heartbeatMs: 0 };
     const times = { ...never, suspectAfterMs: 3000, tombstoneGraceMs: TOMBSTONE_GRACE_MS };
+    const trackedKeysMax = TRACKED_KEYS_MAX;
     const takesFaults = env.STARLING_FAULTS === "true";
-    const replica = { id, store, leafSums, takesFaults, ...times };
+    const replica = { id, store, leafSums, takesFaults, trackedKeysMax, ...times };
     const node = new AtomicNode({ knowledge, prng: platformPrng(), replica }, ctx);
     const driver: Driver = new Driver(node, {
       now: () => Date.now(),

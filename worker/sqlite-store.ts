@@ -8,6 +8,7 @@
  * its namespace's totals when they change, one for each index that changes (the partition's for a
  * new key, the due time's when there is one); tests/worker counts them.
  */
+import { holdsValue } from "../core/entry.ts";
 import type {
   EntryRecord,
   EntrySummary,
@@ -97,7 +98,7 @@ export class SqliteStore implements Store {
   }
 
   summary(key: StoreKey): EntrySummary | undefined {
-    const row = this.#find(key, "part, digest, byte_count");
+    const row = this.#find(key, "part, digest, byte_count, due_at");
     return row === undefined ? undefined : summaryOf(key, numberIn(row, "part"), row);
   }
 
@@ -136,7 +137,7 @@ export class SqliteStore implements Store {
 
   /** By pages, so that a large partition is never in memory at once. */
   *entriesOf(partition: number): Iterable<EntrySummary> {
-    const query = `SELECT key, digest, byte_count FROM entries INDEXED BY entries_part
+    const query = `SELECT key, digest, byte_count, due_at FROM entries INDEXED BY entries_part
                    WHERE part = ? AND key > ? ORDER BY key LIMIT ?`;
     let after = keyBlob("");
     for (;;) {
@@ -235,5 +236,6 @@ export class SqliteStore implements Store {
 
 function summaryOf(key: StoreKey, partition: number, row: Row): EntrySummary {
   const digest = numberIn(row, "digest");
-  return { key, partition, digest, byteCount: numberIn(row, "byte_count") };
+  const { byteCount, dueAt } = sizeIn(row);
+  return { key, partition, digest, byteCount, holdsValue: holdsValue(dueAt) };
 }

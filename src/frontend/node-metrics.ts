@@ -65,14 +65,47 @@ export function replicaMetrics(of: {
       help: "1 while the replica takes writes; 0 when its disk is full or failed.",
       values: one(store.health() === "writable" ? 1 : 0),
     },
+    ...boundMetrics(of),
     ...hintMetrics(of),
     ...exchangeMetrics(of.service),
   ];
 }
 
-type HintParts = Parameters<typeof replicaMetrics>[0];
+type ReplicaParts = Parameters<typeof replicaMetrics>[0];
 
-function hintMetrics({ service, knowledge, now }: HintParts): readonly Metric[] {
+/** Of namespaces with a bound alone: they are few, and an operator has named them. */
+function boundMetrics({ service, knowledge }: ReplicaParts): readonly Metric[] {
+  const usage = service.keeper.store.usage();
+  const bounded = [...knowledge.namespaces].filter(([, { maxBytes }]) => maxBytes !== null);
+  return [
+    {
+      name: "starling_namespace_bytes",
+      type: "gauge",
+      help: "Bytes of the values held of a namespace that has a bound.",
+      values: bounded.map(([namespace]) => [{ namespace }, usage.get(namespace)?.byteCount ?? 0]),
+    },
+    {
+      name: "starling_namespace_max_bytes",
+      type: "gauge",
+      help: "The bound of a namespace that has one, all replicas together.",
+      values: bounded.map(([namespace, { maxBytes }]) => [{ namespace }, maxBytes ?? 0]),
+    },
+    {
+      name: "starling_evictions_total",
+      type: "counter",
+      help: "Keys that this replica evicted because their namespace was over its bound.",
+      values: one(knowledge.counters.evictions),
+    },
+    {
+      name: "starling_evicted_bytes_total",
+      type: "counter",
+      help: "Bytes of those keys' values.",
+      values: one(knowledge.counters.evictedBytes),
+    },
+  ];
+}
+
+function hintMetrics({ service, knowledge, now }: ReplicaParts): readonly Metric[] {
   const { store } = service.keeper;
   const { hintsStored, hintsDelivered, hintsRetired } = knowledge.counters;
   return [

@@ -5,13 +5,15 @@ import type { ClusterDocument } from "../../ring/cluster-document.ts";
 import { Absence } from "./absence.ts";
 import { Agreement } from "./agreement.ts";
 import { Background } from "./background.ts";
+import type { BackgroundWork } from "./background-ports.ts";
 import { CleanUp } from "./clean-up.ts";
 import { Collector } from "./collector.ts";
+import { Evictor } from "./evictor.ts";
 import { Exchanges } from "./exchanges.ts";
 import { Handoff } from "./handoff.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { PurgeSweep } from "./purge-sweep.ts";
-import type { BackgroundWork, Service } from "./service.ts";
+import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
 import { Transfer } from "./transfer.ts";
 
@@ -21,6 +23,8 @@ const COLLECT_MS_MAX = 10_000;
 const SWEEP_MS = 1000;
 /** Between two looks at what a change of members leaves to do, in ms. */
 const CHANGE_MS = 500;
+/** Between two looks at whether a namespace is over its bound, in ms. */
+const EVICT_MS = 200;
 
 export interface Intervals {
   /** How often hints are tried to be delivered, in ms; 0 for never by itself. */
@@ -38,6 +42,8 @@ export interface Intervals {
   readonly heartbeatMs: number;
   /** Silence after which a peer is suspected. */
   readonly suspectAfterMs: number;
+  /** Keys of bounded namespaces whose use is remembered; a million unless memory is short. */
+  readonly trackedKeysMax?: number;
 }
 
 export interface WorkHost extends TaskHost {
@@ -67,6 +73,7 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
   const sweep = new PurgeSweep(service, host);
   const transfer = new Transfer(service, host);
   const cleanUp = new CleanUp(service, host);
+  const evictor = new Evictor(service, { ...host, ...every });
   const agreement = new Agreement(service, host);
   const collector = new Collector(service, host, every.tombstoneGraceMs);
   const heartbeat = new Heartbeat(service.id, host, every);
@@ -86,6 +93,7 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
     ["exchange", every.antiEntropyMs, (now) => exchanges.next(now)],
     ["sweep", unlessByAlarm(SWEEP_MS), (now) => flushIf(sweep.run(now))],
     ["change", unlessByAlarm(CHANGE_MS), change],
+    ["evict", unlessByAlarm(EVICT_MS), (now) => evictor.run(now)],
     ["alive", absence?.noteMs ?? 0, (now) => flushIf(absence?.note(now) === true)],
     ["collect", every.collectMs ?? often, (now) => collector.start(now)],
     ["heartbeat", every.heartbeatMs, (now) => heartbeat.run(now)],
@@ -98,7 +106,7 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
     jobs.add({ name, everyMs, run }, 0);
   }
   return {
-    parts: { handoff, exchanges, absence, sweep, transfer, cleanUp, agreement },
+    parts: { handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor },
     jobs,
   };
 }

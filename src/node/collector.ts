@@ -14,6 +14,8 @@ type Collected = readonly (readonly [StoreKey, Digest])[];
 
 /** A round has one step; it gives up by itself well before this. */
 const ROUND_MS_MAX = 10_000;
+/** Rounds that follow on each other as long as each is full. */
+const ROUNDS_COUNT_MAX = 64;
 /** After a round in which not everybody agreed, a key is left alone this long. */
 const RETRY_MS = 10_000;
 
@@ -31,7 +33,8 @@ export class Collector {
     this.#graceMs = graceMs;
   }
 
-  start(now: Millis): void {
+  /** @param roundsLeft how many rounds may follow on each other, this one included */
+  start(now: Millis, roundsLeft = ROUNDS_COUNT_MAX): void {
     const { knowledge } = this.#host;
     const others = knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
     const isAway = (id: ReplicaId): boolean => !knowledge.liveness.isWorthTrying(id, now);
@@ -45,7 +48,13 @@ export class Collector {
         timeoutMs: ROUND_MS_MAX,
         again: null,
         make: (out: CollectionOutbox) => new CollectionRound({ others, keys }, out),
-        finish: (collected) => this.#finish(collected),
+        finish: (collected, at) => {
+          this.#finish(collected);
+          // A full round may have left more: evictions alone make thousands of tombstones a second.
+          if (collected.length === COLLECTION_COUNT_MAX && roundsLeft > 1) {
+            this.start(at, roundsLeft - 1);
+          }
+        },
       },
       now,
     );

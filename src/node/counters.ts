@@ -11,6 +11,9 @@ export interface Counters {
   hintsRetired: number;
   /** Requests of peers that were dropped because nobody waited for the answer any more. */
   lateRequests: number;
+  /** Keys that this replica evicted because their namespace was over its bound, and their bytes. */
+  evictions: number;
+  evictedBytes: number;
 }
 
 export const newCounters = (): Counters => ({
@@ -19,4 +22,6 @@ export const newCounters = (): Counters => ({
   hintsDelivered: 0,
   hintsRetired: 0,
   lateRequests: 0,
+  evictions: 0,
+  evictedBytes: 0,
 });

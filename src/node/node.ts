@@ -389,6 +389,7 @@ export class Node {
       partitionCount: () => knowledge.ring.partitionCount,
       purges: () => knowledge.purges,
       onChange: (place, change) => forest.update(place, place.leaf, change),
+      onRecord: (key, hasValue) => this.service?.background?.evictor.wrote(key, hasValue),
     });
     if (replica.leafSums === undefined) keeper.recount();
     return new Service(

@@ -13,19 +13,28 @@ import {
 import type { MerkleForest } from "../../antientropy/merkle-tree.ts";
 import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
-import { contextShowing, type Entry, etagOf, liveSiblings, valueBytes } from "../../core/entry.ts";
+import {
+  contextShowing,
+  dueAt,
+  type Entry,
+  etagOf,
+  holdsValue,
+  liveSiblings,
+  valueBytes,
+} from "../../core/entry.ts";
 import { decodeEntry, encodeEntry, siblingToList } from "../../core/entry-codec.ts";
 import type { FailureCode } from "../../core/failure.ts";
 import type { OpId, ReplicaId } from "../../core/ids.ts";
-import { isNamespace } from "../../core/keys.ts";
+import { isNamespace, namespaceOf } from "../../core/keys.ts";
 import { LIST_KEYS_MAX, SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
 import type { Reply, Request, RequestOf } from "../../core/messages.ts";
-import type { TransferStatus } from "../../core/operations.ts";
 import type { StoreKey } from "../../core/store.ts";
-import type { Hlc, Millis } from "../../core/time.ts";
+import type { Millis } from "../../core/time.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import type { Keeper, Minted } from "../../replica/keeper.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
+import { usedBytes } from "../../replica/usage.ts";
+import type { BackgroundWork } from "./background-ports.ts";
 import { writeCandidates } from "./routes.ts";
 import type { TaskHost } from "./tasks.ts";
 import { contentFromList, digestsFromList, expectKey, rulesFromList, tallyToList } from "./wire.ts";
@@ -43,39 +52,6 @@ export interface ServiceHost extends TaskHost {
     timeoutMs: number,
     done: (outcome: GetOutcome) => void,
   ): void;
-}
-
-/** What runs in the background, as far as others may ask for it or about it. */
-export interface BackgroundWork {
-  readonly handoff: {
-    start(now: Millis, done: ((deliveredCount: number) => void) | null): void;
-  };
-  readonly exchanges: {
-    readonly lastAt: ReadonlyMap<ReplicaId, Millis>;
-    readonly completeCount: number;
-    readonly keysSent: number;
-    readonly keysReceived: number;
-    readonly byteCount: number;
-    withAll(now: Millis, done: (totals: readonly number[]) => void): void;
-  };
-  readonly transfer: {
-    readonly isPending: boolean;
-    readonly progress: TransferStatus | null;
-    run(now: Millis): void;
-  };
-  readonly cleanUp: { readonly isPending: boolean; notice(): void };
-  readonly agreement: { readonly isPending: boolean };
-  readonly sweep: {
-    readonly isPending: boolean;
-    readonly reclaimedCount: number;
-    hasSwept(through: Hlc): boolean;
-  };
-  /** null where a replica is never away without knowing. */
-  readonly absence: {
-    readonly isBehind: boolean;
-    whenInformed(work: () => void): void;
-    notice(now: Millis): void;
-  } | null;
 }
 
 /** How long an operation's id is remembered beyond its budget, so that a repeat finds it. */
@@ -157,6 +133,11 @@ export class Service {
         return respond(answerFetch(this.side, body, exchangeLimits));
       case "confirm":
         return respond({ kind: "confirmed", keys: this.#confirm(body.keys) });
+      case "touched":
+        return respond({
+          kind: "touched",
+          keys: this.background?.evictor.takeTouched(body.keys) ?? [],
+        });
       case "collect":
         return this.#collect(body.keys, respond);
       case "handoff":
@@ -194,6 +175,7 @@ export class Service {
 
   #readNow(body: RequestOf<"read">, respond: Respond): void {
     const held = this.#held(body);
+    if (held.kind === "held" && held.digest !== 0) this.background?.evictor.read(body.key);
     if (!body.durably) return respond(held);
     this.#host.whenDurable((ok) => respond(ok ? held : refused("insufficient-storage")));
   }
@@ -237,9 +219,9 @@ export class Service {
       }
       expectKey(key);
       this.keeper.absorb(key, decodeEntry(bytes).entry, "", now);
+      // Hints may come home to who is no owner any more.
+      if (!this.#host.knowledge.owns(this.id, key)) this.background?.cleanUp.notice();
     }
-    // Hints may come home to who is no owner any more.
-    this.background?.cleanUp.notice();
     this.#host.whenDurable((ok) => {
       respond(ok ? { kind: "stored", durable: true } : refused("insufficient-storage"));
     });
@@ -335,7 +317,7 @@ export class Service {
     const { op, ttlMs, covers, isRetry } = body;
     const request = { key, op, content, ttlMs, covers, isRetry, hintFor: route.hintFor };
     const minted = this.keeper.mint(request, now);
-    const refusal = this.#tooMany(minted);
+    const refusal = this.#tooMany(minted) ?? this.#tooLarge(key, minted);
     if (refusal !== null) return respond(refusal);
     this.keeper.keepMinted(key, route.hintFor, minted);
     if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
@@ -416,6 +398,15 @@ export class Service {
       return failed("too-many-siblings", detail, before, SIBLINGS_BYTES_MAX);
     }
     return null;
+  }
+
+  /** Nothing that could be evicted makes room for it. A merge never asks: only a client's write. */
+  #tooLarge(key: StoreKey, { entry, bytes }: Minted): Reply | null {
+    const { maxBytes } = this.#host.knowledge.settingsOf(namespaceOf(key));
+    const fits = maxBytes === null || usedBytes(key, bytes.length) <= maxBytes;
+    if (fits || !holdsValue(dueAt(entry))) return null;
+    const detail = `The key with all of its values is larger than its namespace's "maxBytes".`;
+    return failed("insufficient-storage", detail, null, maxBytes);
   }
 
   #inspect(key: string): Reply {

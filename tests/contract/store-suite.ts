@@ -65,7 +65,7 @@ function entriesContract(make: StoreMaker): void {
       store.writeEntry("demo\0a", entry("one"));
       expect(readText(store, "demo\0a")).toBe("one");
       const digest = 2 ** 52 + 3;
-      const summary = { key: "demo\0a", partition: 3, digest, byteCount: 3 };
+      const summary = { key: "demo\0a", partition: 3, digest, byteCount: 3, holdsValue: true };
       expect(store.summary("demo\0a")).toEqual(summary);
       expect([...store.entriesOf(3)]).toEqual([summary]);
       expect(store.stats()).toEqual({ keyCount: 1, byteCount: 3 });

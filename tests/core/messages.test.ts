@@ -52,6 +52,7 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
   swept: { kind: "swept", through: 7 },
   promise: { kind: "promise", version: 3, ballot: 2 ** 52 },
   accept: { kind: "accept", ballot: 2 ** 52, document: bytes },
+  touched: { kind: "touched", keys: [key] },
 };
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
@@ -85,6 +86,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   clocked: { kind: "clocked", time: 7 },
   swept: { kind: "swept", done: true },
   promised: { kind: "promised", isGiven: true, document: bytes },
+  touched: { kind: "touched", keys: [] },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

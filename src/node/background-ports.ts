@@ -1,0 +1,43 @@
+import type { ReplicaId } from "../../core/ids.ts";
+import type { TransferStatus } from "../../core/operations.ts";
+import type { StoreKey } from "../../core/store.ts";
+import type { Hlc, Millis } from "../../core/time.ts";
+
+/** What runs in the background, as far as others may ask for it or about it. */
+export interface BackgroundWork {
+  readonly handoff: {
+    start(now: Millis, done: ((deliveredCount: number) => void) | null): void;
+  };
+  readonly exchanges: {
+    readonly lastAt: ReadonlyMap<ReplicaId, Millis>;
+    readonly completeCount: number;
+    readonly keysSent: number;
+    readonly keysReceived: number;
+    readonly byteCount: number;
+    withAll(now: Millis, done: (totals: readonly number[]) => void): void;
+  };
+  readonly transfer: {
+    readonly isPending: boolean;
+    readonly progress: TransferStatus | null;
+    run(now: Millis): void;
+  };
+  readonly cleanUp: { readonly isPending: boolean; notice(): void };
+  readonly agreement: { readonly isPending: boolean };
+  readonly sweep: {
+    readonly isPending: boolean;
+    readonly reclaimedCount: number;
+    hasSwept(through: Hlc): boolean;
+  };
+  readonly evictor: {
+    readonly isPending: boolean;
+    read(key: StoreKey): void;
+    wrote(key: StoreKey, holdsValue: boolean): void;
+    takeTouched(keys: readonly unknown[]): readonly StoreKey[];
+  };
+  /** null where a replica is never away without knowing. */
+  readonly absence: {
+    readonly isBehind: boolean;
+    whenInformed(work: () => void): void;
+    notice(now: Millis): void;
+  } | null;
+}

@@ -1,0 +1,171 @@
+/**
+ * Some nodes on virtual time that nothing happens to: every message arrives at once, every flush is
+ * durable at once. For what nodes do together when nothing fails; the simulator does the rest.
+ */
+import xxhash from "xxhash-wasm";
+import type { Entry } from "../../core/entry.ts";
+import type { ReplicaId } from "../../core/ids.ts";
+import { KeyedHash } from "../../core/keyed-hash.ts";
+import { storeKey } from "../../core/keys.ts";
+import { decodeMessage, encodeMessage } from "../../core/messages.ts";
+import type { NamespaceSettings, Operation, Result } from "../../core/operations.ts";
+import { Prng } from "../../core/prng.ts";
+import type { StoreKey } from "../../core/store.ts";
+import { MemoryStore } from "../../replica/memory-store.ts";
+import { withNamespace } from "../../ring/cluster-document.ts";
+import { bootstrapRing } from "../../ring/ring.ts";
+import type { Effect, Input } from "../../src/node/boundary.ts";
+import { Knowledge } from "../../src/node/knowledge.ts";
+import { Node } from "../../src/node/node.ts";
+
+const hasher = await xxhash();
+export const START = 1_750_000_000_000;
+
+const settings: NamespaceSettings = {
+  ...{ n: 3, r: "quorum", w: "quorum", dw: "quorum", ttl: null, maxValueBytes: 1_048_576 },
+  ...{ maxBytes: null, trustedContent: false },
+};
+const quiet = { handoffMs: 0, antiEntropyMs: 0, heartbeatMs: 0, collectMs: 0 };
+
+export interface GroupOptions {
+  readonly count: number;
+  /** Of the one namespace, `demo`. */
+  readonly demo?: Partial<NamespaceSettings>;
+  readonly trackedKeysMax?: number;
+}
+
+interface Member {
+  readonly store: MemoryStore;
+  readonly node: Node;
+}
+
+export class Group {
+  readonly members = new Map<ReplicaId, Member>();
+  now = START;
+  readonly #options: GroupOptions;
+  readonly #results = new Map<number, Result>();
+  readonly #inputs: { readonly to: ReplicaId; readonly input: Input }[] = [];
+  #lastToken = 0;
+
+  constructor(options: GroupOptions) {
+    this.#options = options;
+    for (let i = 1; i <= options.count; i++) this.start(`r${i}`);
+  }
+
+  get ids(): readonly ReplicaId[] {
+    return [...this.members.keys()];
+  }
+
+  node(id: ReplicaId): Node {
+    const member = this.members.get(id);
+    if (member === undefined) throw new Error(`no ${id}`);
+    return member.node;
+  }
+
+  /** A node with the store that it had, or an empty one. */
+  start(id: ReplicaId): void {
+    const { count, demo = {}, trackedKeysMax } = this.#options;
+    const store = this.members.get(id)?.store.crash() ?? new MemoryStore();
+    const ids = Array.from({ length: count }, (_, i) => `r${i + 1}`);
+    const members = ids.map((member) => ({ id: member, zone: "a", url: "", weight: 1 }));
+    const ring = bootstrapRing(
+      { name: "group", partitions: 64, n: Math.min(3, count), members },
+      "42",
+    );
+    const n = Math.min(3, count);
+    const document = withNamespace({ ring, namespaces: new Map() }, "demo", {
+      ...settings,
+      n,
+      ...demo,
+    });
+    const knowledge = new Knowledge({
+      document,
+      hash: new KeyedHash(new Uint8Array(16).fill(7)),
+      keyHasher: hasher,
+      defaults: { ...settings, n },
+      timeoutMs: 2000,
+      zone: "a",
+    });
+    const times = { ...quiet, suspectAfterMs: 3000, tombstoneGraceMs: 60_000 };
+    const bound = trackedKeysMax === undefined ? {} : { trackedKeysMax };
+    const replica = { id, store, ...times, ...bound };
+    const prng = Prng.fromSeed(Number(id.slice(1)));
+    this.members.set(id, { store, node: new Node({ knowledge, prng, replica }) });
+  }
+
+  /** What a client of this node is told; everything that follows at once has happened by then. */
+  execute(at: ReplicaId, operation: Operation): Result {
+    const token = ++this.#lastToken;
+    this.#take(at, { kind: "client", token, operation, trace: "" });
+    for (let i = 0; i < 100 && !this.#results.has(token); i++) this.pass(50);
+    const result = this.#results.get(token);
+    if (result === undefined) throw new Error("no answer");
+    this.#results.delete(token);
+    return result;
+  }
+
+  put(at: ReplicaId, key: string, byteCount: number): Result {
+    const none = { contentEncoding: null, contentLanguage: null, contentDisposition: null };
+    const value = new Uint8Array(byteCount);
+    const content = { ...none, value, contentType: "a/b", metadata: null, tags: [] };
+    const write = { options: {}, content, ttlMs: 0, context: null, precondition: null } as const;
+    return this.execute(at, { kind: "write", key: storeKey("demo", key), ...write });
+  }
+
+  /** Whether a client of this node finds a value. */
+  has(at: ReplicaId, key: string, r = 2): boolean {
+    const options = { r };
+    const get = { kind: "get", key: storeKey("demo", key), options, session: null } as const;
+    const result = this.execute(at, get);
+    if (result.kind !== "got") throw new Error(result.kind);
+    return hasValue(result.entry);
+  }
+
+  /** Runs a job of every node, and whatever follows at once. */
+  runAll(name: string): void {
+    for (const id of this.ids) this.#take(id, { kind: "job", name });
+  }
+
+  pass(ms: number): void {
+    this.now += ms;
+    for (const id of this.ids) this.#take(id, { kind: "tick" });
+  }
+
+  usage(id: ReplicaId): number {
+    return this.members.get(id)?.store.usage().get("demo")?.byteCount ?? 0;
+  }
+
+  /** Every key of a replica with a digest of all that it knows of it. */
+  digests(id: ReplicaId): ReadonlyMap<StoreKey, number> {
+    const { keeper } = this.node(id).service ?? {};
+    const digests = new Map<StoreKey, number>();
+    for (let partition = 0; partition < 64; partition++) {
+      for (const { key, digest } of keeper?.store.entriesOf(partition) ?? []) {
+        digests.set(key, digest);
+      }
+    }
+    return digests;
+  }
+
+  #take(to: ReplicaId, input: Input): void {
+    this.#inputs.push({ to, input });
+    for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
+      const effects = this.node(next.to).step(next.input, this.now);
+      for (const effect of effects) this.#carryOut(next.to, effect);
+    }
+  }
+
+  #carryOut(from: ReplicaId, effect: Effect): void {
+    if (effect.kind === "answer") this.#results.set(effect.token, effect.result);
+    if (effect.kind === "flush") {
+      this.members.get(from)?.store.flush();
+      this.#inputs.push({ to: from, input: { kind: "flushed", token: effect.token, ok: true } });
+    }
+    if (effect.kind === "send") {
+      const message = decodeMessage(encodeMessage(effect.message));
+      this.#inputs.push({ to: effect.to, input: { kind: "message", from, message } });
+    }
+  }
+}
+
+const hasValue = ({ siblings }: Entry): boolean => siblings.some(({ content }) => content !== null);
