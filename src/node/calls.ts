@@ -65,6 +65,7 @@ export class Calls {
     const id = ++this.#lastCall;
     this.#calls.add(id, call);
     call.task.open.add(id);
+    this.#liveness.asked(call.to, call.sentAt);
     return id;
   }
 
@@ -82,10 +83,16 @@ export class Calls {
     return call;
   }
 
-  /** The call's reply was only the first of two. */
+  /** The open call that a reply from there may belong to. */
   peek(id: number, from: ReplicaId): Call | undefined {
     const call = this.#calls.get(id);
     return call?.to === from ? call : undefined;
+  }
+
+  /** The call's reply was only the first of two. */
+  halfAnswered(call: Call): Call {
+    this.#liveness.heard(call.to);
+    return call;
   }
 
   /** To be called after every event of a task: sets its alarm, closes what it left behind. */
@@ -95,6 +102,7 @@ export class Calls {
       const call = this.#calls.get(id);
       assert(call !== undefined, "a task's open calls are known");
       this.#calls.delete(id);
+      this.#liveness.ended(call.to);
       if (now >= task.deadline) this.#liveness.silent(call.to, now);
     }
     task.open.clear();
@@ -103,7 +111,12 @@ export class Calls {
 
   /** Forgets a task that is begun anew elsewhere; replies to its calls are ignored. */
   abandon(task: Task): void {
-    for (const id of task.open) this.#calls.delete(id);
+    for (const id of task.open) {
+      const call = this.#calls.get(id);
+      assert(call !== undefined, "a task's open calls are known");
+      this.#calls.delete(id);
+      this.#liveness.ended(call.to);
+    }
     task.open.clear();
     task.waker.task = null;
   }
@@ -134,6 +147,7 @@ export class Calls {
     if (call === undefined) return undefined;
     this.#calls.delete(id);
     call.task.open.delete(id);
+    this.#liveness.ended(peer);
     return call;
   }
 }

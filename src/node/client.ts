@@ -76,7 +76,7 @@ export class ClientDesk {
     const { knowledge, selfId } = this.#host;
     const { key, session } = read.operation;
     const partition = knowledge.ring.partitionOf(key);
-    const candidates = knowledge.candidates(partition, read.rules, selfId);
+    const candidates = knowledge.candidates(partition, read.rules, { self: selfId, now });
     this.#probe(candidates, now);
     const local = localNeed(candidates, read.rules, knowledge.zone);
     const rules = local.count === null ? read.rules : { ...read.rules, r: local.count, pr: 0 };
@@ -109,7 +109,8 @@ export class ClientDesk {
     if (rules === null) return;
     const { knowledge, selfId } = this.#host;
     const { key, precondition } = operation;
-    const candidates = knowledge.candidates(knowledge.ring.partitionOf(key), rules, selfId);
+    const partition = knowledge.ring.partitionOf(key);
+    const candidates = knowledge.candidates(partition, rules, { self: selfId, now });
     this.#probe(candidates, now);
     const request = {
       kind: "coordinate",

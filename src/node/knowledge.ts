@@ -12,6 +12,7 @@ import { namespaceOf } from "../../core/keys.ts";
 import type { NamespaceSettings } from "../../core/operations.ts";
 import type { QuorumDefaults, QuorumRules } from "../../core/quorum-options.ts";
 import type { StoreKey } from "../../core/store.ts";
+import type { Millis } from "../../core/time.ts";
 import type { Candidate } from "../../replica/candidate.ts";
 import type { Place } from "../../replica/keeper.ts";
 import {
@@ -43,6 +44,7 @@ export interface KnowledgeParts {
 /** From where candidates are looked at. */
 interface Near {
   readonly self: ReplicaId | "";
+  readonly now: Millis;
   readonly isLocal: boolean;
 }
 
@@ -178,7 +180,12 @@ export class Knowledge {
    * Whom a request may ask, in the order in which to ask: the healthy before the suspected, then
    * primaries before fallbacks, then the nearest; this node itself counts as nearest of all.
    */
-  candidates(partition: number, rules: QuorumRules, self: ReplicaId | ""): readonly Candidate[] {
+  candidates(
+    partition: number,
+    rules: QuorumRules,
+    from: { readonly self: ReplicaId | ""; readonly now: Millis },
+  ): readonly Candidate[] {
+    const { self, now } = from;
     const list = this.#ring.preferenceList(partition);
     const count = rules.sloppy ? list.length : rules.n;
     const candidates: Candidate[] = [];
@@ -189,7 +196,7 @@ export class Knowledge {
       candidates.push({ id, isPrimary: i < rules.n, zone: this.#ring.zoneOf(id), isSuspect });
     }
     assert(candidates.length > 0, "a ring has members");
-    return this.#sorted(candidates, { self, isLocal: rules.local });
+    return this.#sorted(candidates, { self, now, isLocal: rules.local });
   }
 
   /** While members change: whom a write of this many primaries goes to as well. */
@@ -226,6 +233,6 @@ export class Knowledge {
     // Fallbacks keep the order of the preference list, so that all coordinators use the same ones.
     if (!a.isPrimary) return 0;
     if (a.id === near.self) return -1;
-    return b.id === near.self ? 1 : this.liveness.compare(a.id, b.id);
+    return b.id === near.self ? 1 : this.liveness.compare(a.id, b.id, near.now);
   }
 }

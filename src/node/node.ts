@@ -258,7 +258,10 @@ export class Node {
     const open = this.#calls.peek(callId, from);
     if (open === undefined) return;
     const expectsTwo = open.body.kind === "store" && open.body.ack === 2;
-    const call = isFirstOfTwo && expectsTwo ? open : this.#calls.answered(callId, from, this.#now);
+    const call =
+      isFirstOfTwo && expectsTwo
+        ? this.#calls.halfAnswered(open)
+        : this.#calls.answered(callId, from, this.#now);
     if (call === undefined) return;
     this.#trace = call.task.trace;
     try {

@@ -3,6 +3,7 @@ import { assert } from "../../core/assert.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { RequestOf } from "../../core/messages.ts";
 import { majority, type QuorumRules } from "../../core/quorum-options.ts";
+import type { Millis } from "../../core/time.ts";
 import type { Candidate } from "../../replica/candidate.ts";
 import { type QuorumNeed, raised } from "../../replica/quorum.ts";
 import type { Knowledge } from "./knowledge.ts";
@@ -36,12 +37,20 @@ export function localNeed(
 /** Who gets a write that this replica coordinates. */
 export function writeCandidates(
   knowledge: Knowledge,
-  at: { readonly id: ReplicaId; readonly body: RequestOf<"coordinate"> },
+  at: {
+    readonly id: ReplicaId;
+    readonly body: RequestOf<"coordinate">;
+    readonly now: Millis;
+  },
 ): WriteRoute {
   const { ring } = knowledge;
   const rules = rulesFromList(at.body.rules);
   const partition = ring.partitionOf(at.body.key);
-  const all = knowledge.candidates(partition, { ...rules, sloppy: true }, at.id);
+  const all = knowledge.candidates(
+    partition,
+    { ...rules, sloppy: true },
+    { self: at.id, now: at.now },
+  );
   const self = all.find((candidate) => candidate.id === at.id);
   assert(self !== undefined, "a coordinator is a member of the ring");
   const pending = knowledge.pending(partition, rules.n);

@@ -271,7 +271,8 @@ export class Service {
       // Nobody waits any more, and no version was minted: the write may as well not happen.
       if (this.now >= deadline) return;
       // The disk may have failed, or filled up, while the quorum was read.
-      const { hintFor } = writeCandidates(this.#host.knowledge, { id: this.id, body });
+      const at = { id: this.id, body, now: this.now };
+      const { hintFor } = writeCandidates(this.#host.knowledge, at);
       if (!this.keeper.absorb(body.key, outcome.entry, hintFor, this.now)) {
         return respond(refused("insufficient-storage"));
       }
@@ -312,7 +313,7 @@ export class Service {
   #mint(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {
     const { key } = body;
     const { now } = this;
-    const route = writeCandidates(this.#host.knowledge, { id: this.id, body });
+    const route = writeCandidates(this.#host.knowledge, { id: this.id, body, now });
     const content = contentFromList(body.content);
     const { op, ttlMs, covers, isRetry } = body;
     const request = { key, op, content, ttlMs, covers, isRetry, hintFor: route.hintFor };

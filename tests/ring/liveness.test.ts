@@ -42,8 +42,32 @@ describe("Liveness", () => {
     const liveness = suspected();
     liveness.answered("far", 80);
     for (let i = 0; i < 50; i++) liveness.answered("near", 1);
-    const order = ["r1", "far", "unknown", "near"].sort((a, b) => liveness.compare(a, b));
+    const order = ["r1", "far", "unknown", "near"].sort((a, b) => liveness.compare(a, b, 0));
     expect(order).toEqual(["near", "unknown", "far", "r1"]);
+  });
+
+  it("puts one that owes answers and says nothing behind the others, until it speaks", () => {
+    const liveness = new Liveness();
+    for (let i = 0; i < 5000; i++) liveness.answered("near", 1);
+    liveness.answered("far", 80);
+    liveness.asked("near", 1000);
+    liveness.asked("near", 1000 + hedgeMsMin);
+    expect(liveness.compare("near", "far", 1000 + hedgeMsMin)).toBeLessThan(0);
+    expect(liveness.compare("near", "far", 1001 + hedgeMsMin)).toBeGreaterThan(0);
+    expect(liveness.isSuspect("near")).toBe(false);
+    liveness.heard("near");
+    expect(liveness.compare("near", "far", 1001 + hedgeMsMin)).toBeLessThan(0);
+  });
+
+  it("holds silence against nobody once all who asked have given up", () => {
+    const liveness = new Liveness();
+    liveness.answered("far", 80);
+    liveness.asked("near", 1000);
+    liveness.asked("near", 1000);
+    liveness.ended("near");
+    expect(liveness.compare("near", "far", 5000)).toBeGreaterThan(0);
+    liveness.ended("near");
+    expect(liveness.compare("near", "far", 5000)).toBeLessThan(0);
   });
 
   it("hedges near the 95th percentile, within its bounds", () => {
