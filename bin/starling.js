@@ -17,7 +17,9 @@ function handOver() {
     process.exit(1);
   }
   const self = fileURLToPath(import.meta.url);
-  const child = spawn(newer, [self, ...process.argv.slice(2)], { stdio: "inherit" });
+  // It ends with this one, also when this one is killed.
+  const env = { ...process.env, STARLING_ENDS_WITH: String(process.pid) };
+  const child = spawn(newer, [self, ...process.argv.slice(2)], { stdio: "inherit", env });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => child.kill(signal));
   }

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { addClusterCommands } from "./cluster-commands.ts";
 import { addDataCommands } from "./data-commands.ts";
+import { endWithParent } from "./end-with-parent.ts";
 import { addExport } from "./export.ts";
 import { addFaultCommand } from "./fault-command.ts";
 import { type Endpoint, trust } from "./http.ts";
@@ -51,6 +52,7 @@ function makeProgram(): Command {
   return program;
 }
 
+endWithParent();
 try {
   await makeProgram().parseAsync();
 } catch (error) {

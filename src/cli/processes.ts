@@ -8,6 +8,7 @@ import xxhash from "xxhash-wasm";
 import type { TlsFiles } from "../local/certificates.ts";
 import type { CheckReport } from "../local/log/check.ts";
 import { jsonLog, type Log } from "../local/logger.ts";
+import { PARENT } from "./end-with-parent.ts";
 import { CliError, printable, printJson, say, UsageError, warn } from "./output.ts";
 
 const BIN = fileURLToPath(new URL("../../bin/starling.js", import.meta.url));
@@ -29,18 +30,23 @@ function sayHowToTry(url: string): void {
   say(`  or open ${url}/ui`);
 }
 
+/**
+ * One Ctrl-C may come twice: from the terminal, which tells the whole group, and from npx or
+ * bin/starling.js, which passes on what it was told.
+ */
+const SAME_PRESS_MS = 500;
+
 /** Resolves with the first signal to stop; a second one ends the process at once. */
 function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
+    let stoppedAt = Infinity;
     const stop = (): void => {
+      if (performance.now() > stoppedAt + SAME_PRESS_MS) process.exit(1);
+      stoppedAt = Math.min(stoppedAt, performance.now());
       resolve();
-      for (const signal of ["SIGINT", "SIGTERM"] as const) {
-        process.removeListener(signal, stop);
-        process.once(signal, () => process.exit(1));
-      }
     };
-    process.once("SIGINT", stop);
-    process.once("SIGTERM", stop);
+    process.on("SIGINT", stop);
+    process.on("SIGTERM", stop);
   });
 }
 
@@ -150,6 +156,7 @@ class Cluster {
           stdio: ["ignore", "ignore", "pipe"],
           // Ctrl-C reaches the whole group; the children are told by this process alone.
           detached: true,
+          env: { ...process.env, [PARENT]: String(process.pid) },
         });
         this.#children.set(id, child);
         let last = "";

@@ -3,6 +3,7 @@
  * Objects' storage kept in a folder. The Worker is bundled at every start; that takes a moment.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,6 +27,7 @@ export interface RunningDev {
   close(): Promise<void>;
 }
 
+const GUARD = fileURLToPath(new URL("workerd.sh", import.meta.url));
 const ENTRY = fileURLToPath(new URL("../../worker/index.ts", import.meta.url));
 /** The same as in wrangler.toml. */
 export const COMPATIBILITY_DATE = "2026-07-30";
@@ -130,6 +132,17 @@ function withOwnSignals<T>(make: () => T): T {
   return made;
 }
 
+/** Has Miniflare start workerd by a script that ends it with this process, however that ends. */
+function guardWorkerd(): void {
+  // There is no shell to rely on.
+  if (process.platform === "win32") return;
+  const require = createRequire(createRequire(import.meta.url).resolve("miniflare"));
+  const { default: own } = require("workerd") as { readonly default: string };
+  const { env } = process;
+  env["STARLING_WORKERD"] ??= env["MINIFLARE_WORKERD_PATH"] ?? own;
+  env["MINIFLARE_WORKERD_PATH"] = GUARD;
+}
+
 async function startMiniflare(options: DevOptions): Promise<RunningDev> {
   const { port, dataDir, log } = options;
   const modules = await bundle();
@@ -150,6 +163,7 @@ async function startMiniflare(options: DevOptions): Promise<RunningDev> {
       stderr.on("data", (text: Buffer) => log("workerd", { text: text.toString() }));
     },
   } satisfies MiniflareOptions;
+  guardWorkerd();
   const miniflare = withOwnSignals(() => new Miniflare(settings));
   try {
     const url = await miniflare.ready;

@@ -124,23 +124,35 @@ describe("starling dev", () => {
     await (await start("busy", { replicas: 3 })).close();
   });
 
-  it.each(["SIGINT", "SIGTERM"] as const)("leaves no process after %s", async (signal) => {
+  async function spawnDev(name: string) {
     const [port = 0] = await freePorts(1);
-    const args = ["bin/starling.js", "dev", "--port", `${port}`, "--data", join(dir, signal)];
+    const args = ["bin/starling.js", "dev", "--port", `${port}`, "--data", join(dir, name)];
     const child = spawn(process.execPath, args, { cwd: root, detached: true, stdio: "pipe" });
-    const pid = child.pid ?? 0;
     let said = "";
     let complained = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => (said += text));
     child.stderr.setEncoding("utf8").on("data", (text: string) => (complained += text));
     await expect.poll(() => said, { timeout: 30_000 }).toContain("answers at");
+    const pid = child.pid ?? 0;
     const family = below(pid);
     expect(family.length).toBeGreaterThan(0);
+    return { child, pid, family, complaints: () => complained };
+  }
+
+  it.each(["SIGINT", "SIGTERM"] as const)("leaves no process after %s", async (signal) => {
+    const { child, pid, family, complaints } = await spawnDev(signal);
     // Ctrl-C on a terminal goes to the whole group, workerd included.
     process.kill(signal === "SIGINT" ? -pid : pid, signal);
     const [code] = (await once(child, "exit")) as [number | null];
     expect(code).toBe(0);
-    expect(complained).toBe("");
+    expect(complaints()).toBe("");
+    await allGone(family);
+  });
+
+  it("leaves no process when it is killed", async () => {
+    const { child, family } = await spawnDev("killed");
+    child.kill("SIGKILL");
+    await once(child, "exit");
     await allGone(family);
   });
 

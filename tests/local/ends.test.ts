@@ -1,0 +1,101 @@
+/** How processes of ours end when nobody ends them in order. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { freePorts } from "../support/cluster.ts";
+
+const BIN = fileURLToPath(new URL("../../bin/starling.js", import.meta.url));
+const dir = mkdtempSync(join(tmpdir(), "starling-test-"));
+const children: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+function start(args: readonly string[]): { child: ChildProcess; said: () => string } {
+  const child = spawn(process.execPath, [BIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  children.push(child);
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (more: string) => (text += more));
+  }
+  return { child, said: () => text };
+}
+
+const childrenOf = (pid: number): number[] =>
+  execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" })
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/ +/).map(Number))
+    .filter(([, parent]) => parent === pid)
+    .map(([child = 0]) => child);
+
+describe("starling cluster, killed", () => {
+  it("leaves no node behind: they stop in order, and let go of their folders", async () => {
+    const [port = 0] = await freePorts(1);
+    const args = ["cluster", "--nodes", "2", "--base-port", `${port}`, "--data", join(dir, "c")];
+    const first = start(args);
+    await expect.poll(first.said, { timeout: 20_000 }).toContain("Try it");
+    const nodes = childrenOf(first.child.pid ?? 0);
+    expect(nodes).toHaveLength(2);
+    first.child.kill("SIGKILL");
+    await once(first.child, "exit");
+    const second = (): ReturnType<typeof start> => start(args);
+    // They keep the ports and the folders until they are gone.
+    const isFree = async (): Promise<boolean> => {
+      const { child, said } = second();
+      const ended = once(child, "exit").then(() => false);
+      const up = expect.poll(said, { timeout: 20_000 }).toContain("Try it");
+      return Promise.race([ended, up.then(() => true)]);
+    };
+    await expect.poll(isFree, { timeout: 30_000 }).toBe(true);
+    const again = children.at(-1);
+    again?.kill("SIGTERM");
+    if (again !== undefined) expect(await once(again, "exit")).toEqual([0, null]);
+  }, 60_000);
+});
+
+describe("a node that is told to stop", () => {
+  async function startHeld(name: string) {
+    const [port = 0] = await freePorts(1);
+    const members = [{ id: "r1", url: `http://127.0.0.1:${port}` }];
+    const file = join(dir, `${name}.json`);
+    writeFileSync(file, JSON.stringify({ name: "one", partitions: 8, n: 1, members }));
+    const node = start(["node", "--cluster", file, "--id", "r1", "--data", join(dir, name)]);
+    await expect.poll(node.said, { timeout: 20_000 }).toContain('"listening"');
+    // A request at work, which the node would finish first.
+    const socket = connect(port, "127.0.0.1");
+    socket.on("error", () => {});
+    let heard = "";
+    socket.setEncoding("latin1").on("data", (text: string) => (heard += text));
+    const head = "PUT /v1/kv/a/k HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n";
+    socket.write(`${head}Content-Length: 2\r\n\r\n`);
+    await expect.poll(() => heard).toContain("100 Continue");
+    return { ...node, socket };
+  }
+
+  it("takes two signals of one Ctrl-C for one: what is in flight is answered", async () => {
+    const { child, said, socket } = await startHeld("twice");
+    child.kill("SIGINT");
+    child.kill("SIGINT");
+    child.kill("SIGTERM");
+    await new Promise((resolve) => setImmediate(resolve));
+    socket.write("vv");
+    expect(await once(child, "exit")).toEqual([0, null]);
+    expect(said()).toContain('"stopped"');
+  });
+
+  it("ends at once when it is told again later", async () => {
+    const { child, said } = await startHeld("later");
+    const signals = setInterval(() => child.kill("SIGINT"), 100);
+    const ended = await once(child, "exit");
+    clearInterval(signals);
+    expect(ended).toEqual([1, null]);
+    expect(said()).not.toContain('"stopped"');
+  });
+});
