@@ -12,7 +12,23 @@ import {
   medianRatio,
   type Suite,
 } from "../lib/figures.ts";
-import { cpuMs, type Server, startBareNode, startCluster } from "../lib/processes.ts";
+import {
+  etcdPut,
+  etcdRange,
+  hasEtcd,
+  hasRedis,
+  type Other,
+  redisRate,
+  startEtcd,
+  startRedis,
+} from "../lib/others.ts";
+import {
+  cpuMs,
+  type RunningCluster,
+  type Server,
+  startBareNode,
+  startCluster,
+} from "../lib/processes.ts";
 
 const BODY = "v".repeat(1024);
 const base = { keyCount: 10_000, connectionCount: 48, headers: { "Content-Type": "text/plain" } };
@@ -49,37 +65,62 @@ const ROWS: readonly Row[] = [
   { of: "GET r=2", by: "bare GET", target: 0.55 },
   { of: "PUT w=2 dw=2", by: "bare PUT", target: 0.33 },
   { of: "PUT w=1 dw=0", by: "bare PUT", target: 0.6 },
+  { of: "GET r=2", by: "etcd linearizable read", target: 3.5 },
+  { of: "PUT w=2 dw=2", by: "etcd put", target: 3 },
 ];
 
-async function run({ quick, say }: BenchOptions): Promise<readonly Figure[]> {
+type Request = Omit<Load, "url" | "path">;
+
+function ourTargets(at: RunningCluster, { get, put }: Record<"get" | "put", Request>): Target[] {
+  const { servers } = at;
+  const ours = (name: string, load: Omit<Load, "url">): Target => ({
+    name,
+    load: { ...load, url: at.urls[0] ?? "" },
+    servers,
+  });
+  return [
+    ours("GET r=1", { ...get, path: `${KEY}?r=1` }),
+    ours("GET r=2", { ...get, path: KEY }),
+    ours("PUT w=2 dw=2", { ...put, path: KEY }),
+    ours("PUT w=1 dw=0", { ...put, path: `${KEY}?w=1&dw=0` }),
+  ];
+}
+
+function etcdTargets({ url, servers }: Other, request: Request): readonly Target[] {
+  const post = { ...request, url, method: "POST" } as const;
+  const put = { ...post, path: "/v3/kv/put", body: etcdPut(BODY) };
+  const range = { ...post, path: "/v3/kv/range", body: etcdRange };
+  return [
+    { name: "etcd put", load: put, servers },
+    { name: "etcd linearizable read", load: range, servers },
+  ];
+}
+
+async function compare(quick: boolean, stops: (() => Promise<void>)[]): Promise<readonly Figure[]> {
   const [bare, cluster] = await Promise.all([startBareNode(), startCluster(3)]);
-  const url = cluster.urls[0] ?? "";
+  stops.push(
+    () => bare.server.stop(),
+    () => cluster.stop(),
+  );
   const seconds = quick ? 1 : 2;
   const get = { ...base, method: "GET", body: "", seconds } as const;
   const put = { ...base, method: "PUT", body: BODY, seconds } as const;
-  const fill = { ...put, path: KEY };
-  try {
-    say(hasWrk ? "load from wrk" : "load from the suite's own generator: wrk is not installed");
-    await Promise.all([fillKeys({ ...fill, url }), fillKeys({ ...fill, url: bare.url })]);
-    const { servers } = cluster;
-    const ours = (name: string, load: Omit<Load, "url">): Target => ({
-      name,
-      load: { ...load, url },
-      servers,
-    });
-    const targets: readonly Target[] = [
-      { name: "bare GET", load: { ...get, url: bare.url, path: KEY }, servers: [bare.server] },
-      ours("GET r=1", { ...get, path: `${KEY}?r=1` }),
-      ours("GET r=2", { ...get, path: KEY }),
-      { name: "bare PUT", load: { ...put, url: bare.url, path: KEY }, servers: [bare.server] },
-      ours("PUT w=2 dw=2", { ...put, path: KEY }),
-      ours("PUT w=1 dw=0", { ...put, path: `${KEY}?w=1&dw=0` }),
-    ];
-    const samples = await interleave(targets.map(contenderOf), quick ? 3 : 9);
-    return figuresOf(samples);
-  } finally {
-    await Promise.all([bare.server.stop(), cluster.stop()]);
+  const { url } = bare;
+  const targets: Target[] = [
+    { name: "bare GET", load: { ...get, url, path: KEY }, servers: [bare.server] },
+    { name: "bare PUT", load: { ...put, url, path: KEY }, servers: [bare.server] },
+    ...ourTargets(cluster, { get, put }),
+  ];
+  await fillKeys({ ...put, path: KEY, url });
+  await fillKeys({ ...put, path: KEY, url: cluster.urls[0] ?? "" });
+  if (hasEtcd) {
+    const etcd = await startEtcd();
+    stops.push(() => etcd.stop());
+    const theirs = etcdTargets(etcd, put);
+    for (const { name, load } of theirs) if (name === "etcd put") await fillKeys(load);
+    targets.push(...theirs);
   }
+  return figuresOf(await interleave(targets.map(contenderOf), quick ? 3 : 9));
 }
 
 function figuresOf(samples: ReadonlyMap<string, readonly Sample[]>): readonly Figure[] {
@@ -88,7 +129,7 @@ function figuresOf(samples: ReadonlyMap<string, readonly Sample[]>): readonly Fi
   const cpu = (name: string): number =>
     median((samples.get(name) ?? []).map(({ cpuMicros }) => cpuMicros));
   const figures: Figure[] = [];
-  for (const { of, by, target } of ROWS) {
+  for (const { of, by, target } of ROWS.filter((row) => samples.has(row.by))) {
     const value = medianRatio(rates(of), rates(by));
     const note = `${median(rates(of)).toFixed(0)}/s against ${median(rates(by)).toFixed(0)}/s`;
     figures.push({ name: `${of} by ${by}`, value, unit: "ratio", better: "higher", target, note });
@@ -101,6 +142,38 @@ function figuresOf(samples: ReadonlyMap<string, readonly Sample[]>): readonly Fi
     });
   }
   return figures;
+}
+
+/** One process, nothing on disk, its own protocol and generator: another league, for context. */
+async function redisFigures(quick: boolean): Promise<readonly Figure[]> {
+  const redis = await startRedis();
+  try {
+    const figures: Figure[] = [];
+    for (const command of ["get", "set"] as const) {
+      const rates: number[] = [];
+      for (let round = 0; round < (quick ? 1 : 5); round++) {
+        rates.push(await redisRate(redis.url, command));
+      }
+      const common = { unit: "/s", better: "higher", isContext: true } as const;
+      figures.push({ name: `redis ${command}, in memory`, value: median(rates), ...common });
+    }
+    return figures;
+  } finally {
+    await redis.stop();
+  }
+}
+
+async function run({ quick, say }: BenchOptions): Promise<readonly Figure[]> {
+  say(hasWrk ? "load from wrk" : "load from the suite's own generator: wrk is not installed");
+  if (!hasEtcd) say("without etcd: it is not installed (see bench/README.md)");
+  if (!hasRedis) say("without redis: it is not installed (see bench/README.md)");
+  const stops: (() => Promise<void>)[] = [];
+  try {
+    const figures = await compare(quick, stops);
+    return hasRedis ? [...figures, ...(await redisFigures(quick))] : figures;
+  } finally {
+    await Promise.all(stops.map((stop) => stop()));
+  }
 }
 
 export const nodeSuite: Suite = {
