@@ -84,6 +84,11 @@ export interface HandoffOperation {
   readonly kind: "handoff";
 }
 
+/** Hears the cluster document from a member: for frontends that are told of nothing. */
+export interface RefreshOperation {
+  readonly kind: "refresh";
+}
+
 /** Tells a replica to have a fault, or no more; without `change` it asks which there are. */
 export interface FaultOperation {
   readonly kind: "fault";
@@ -112,6 +117,7 @@ export type Operation =
   | AntiEntropyOperation
   | HandoffOperation
   | CommitOperation
+  | RefreshOperation
   | FaultOperation
   | PurgeOperation;
 
@@ -241,6 +247,10 @@ export interface HandoffResult {
   readonly pending: number;
 }
 
+export interface RefreshResult {
+  readonly kind: "refreshed";
+}
+
 /** A copy that a member gets. */
 export interface Move {
   readonly partition: number;
@@ -296,6 +306,7 @@ export type Result =
   | ListResult
   | AntiEntropyResult
   | HandoffResult
+  | RefreshResult
   | CommitResult
   | FaultResult
   | PurgeResult

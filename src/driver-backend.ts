@@ -1,17 +1,23 @@
 /** A driven node as the HTTP face needs it. */
 import type { Driver } from "./driver.ts";
-import type { Backend } from "./frontend/backend.ts";
+import type { Backend, ClusterView } from "./frontend/backend.ts";
 
 export function backendOf(driver: Driver, metrics: Backend["metrics"]): Backend {
-  const { knowledge } = driver.node;
+  const { knowledge, service } = driver.node;
+  const view = (): ClusterView => ({
+    ring: knowledge.ring,
+    defaults: knowledge.defaults,
+    namespaces: knowledge.namespaces,
+    isReachable: (id) => !knowledge.liveness.isSuspect(id),
+  });
   return {
     now: () => Date.now(),
-    view: () => ({
-      ring: knowledge.ring,
-      defaults: knowledge.defaults,
-      namespaces: knowledge.namespaces,
-      isReachable: (id) => !knowledge.liveness.isSuspect(id),
-    }),
+    view,
+    freshView: async () => {
+      // A replica is told of every change.
+      if (service === null) await driver.execute({ kind: "refresh" }, "");
+      return view();
+    },
     execute: (operation, trace) => driver.execute(operation, trace),
     metrics,
   };

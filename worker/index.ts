@@ -13,7 +13,8 @@ export default {
   async fetch(request, env, ctx): Promise<Response> {
     let isolate: Isolate;
     try {
-      isolate = await isolateOf(env, request.cf as IncomingRequestCfProperties | undefined);
+      const place = request.cf as IncomingRequestCfProperties | undefined;
+      isolate = await isolateOf(env, { place, ctx });
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       return responseOf(problemAnswer(error, request.method === "HEAD"));

@@ -49,15 +49,20 @@ async function start(env: Env, place: IncomingRequestCfProperties | undefined): 
 }
 
 /**
- * @param place where the request came from, if it says
+ * @param at the request that is the first here, and where it came from, if it says
  * @throws Problem in words for whoever deploys it; it names vars, never the values of secrets
  */
 export async function isolateOf(
   env: Env,
-  place: IncomingRequestCfProperties | undefined,
+  at: {
+    readonly place: IncomingRequestCfProperties | undefined;
+    readonly ctx: ExecutionContext;
+  },
 ): Promise<Isolate> {
   if (isolate !== null) return isolate;
-  const started = await start(env, place);
+  const started = await start(env, at.place);
+  // The vars do not say what members and namespaces have become since the first ring.
+  await backendFor(started.knowledge, env, at.ctx).freshView();
   // Of several that started at once the first stays, with what it has learnt since.
   isolate ??= started;
   return isolate;

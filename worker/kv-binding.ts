@@ -62,7 +62,7 @@ export class KvBinding extends WorkerEntrypoint<Env, KvBindingProps> {
     if (namespace === undefined || !isNamespace(namespace)) {
       throw new Error(`Give the service binding props = { namespace = "…" }: it opens that one.`);
     }
-    const { knowledge } = await isolateOf(this.env, undefined);
+    const { knowledge } = await isolateOf(this.env, { place: undefined, ctx: this.ctx });
     const backend = backendFor(knowledge, this.env, this.ctx);
     return new KvNamespace({ backend, hash: knowledge.hash, namespace });
   }

@@ -98,7 +98,8 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
       this.#hasher = await xxhash();
       this.#alarmAt = (await ctx.storage.getAlarm()) ?? Infinity;
       this.#keptPlan = ctx.storage.kv.get<string>(PLAN) ?? JSON.stringify(idlePlan);
-      this.#plan = JSON.parse(this.#keptPlan) as AlarmPlan;
+      // A plan of an older version lacks what has come since.
+      this.#plan = { ...idlePlan, ...(JSON.parse(this.#keptPlan) as Partial<AlarmPlan>) };
     });
   }
 

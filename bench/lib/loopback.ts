@@ -73,15 +73,13 @@ export class Loopback {
     const [first] = this.#members.values();
     if (first === undefined) throw new Error("a cluster has nodes");
     const { knowledge } = first.node;
+    const { ring, defaults, namespaces } = knowledge;
+    const view = { ring, defaults, namespaces, isReachable: () => true };
     return createApp({
       backend: {
         now: () => Date.now(),
-        view: () => ({
-          ring: knowledge.ring,
-          defaults: knowledge.defaults,
-          namespaces: knowledge.namespaces,
-          isReachable: () => true,
-        }),
+        view: () => view,
+        freshView: () => Promise.resolve(view),
         execute: (operation) => this.execute(operation),
         metrics: () => "",
       },

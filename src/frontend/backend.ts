@@ -18,6 +18,8 @@ export interface Backend {
   /** The host's wall clock. */
   now(): Millis;
   view(): ClusterView;
+  /** The view with what the members know by now: a frontend of its own is told of nothing. */
+  freshView(): Promise<ClusterView>;
   /**
    * Runs one operation. Resolves with a `failed` result for every expected failure and rejects only
    * for a bug. The traceparent (W3C) travels with the messages; empty when there is none.

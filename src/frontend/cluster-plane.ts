@@ -23,7 +23,7 @@ export class ClusterPlane {
   }
 
   async cluster(): Promise<Response> {
-    const view = this.#backend.view();
+    const view = await this.#backend.freshView();
     const { ring } = view;
     const result = await this.#run({ kind: "status" }, "status");
     const statuses = new Map(result.members);
@@ -57,8 +57,9 @@ export class ClusterPlane {
     });
   }
 
-  ring(): Response {
-    const { version, partitions, members, assignment } = this.#backend.view().ring.document;
+  async ring(): Promise<Response> {
+    const { ring } = await this.#backend.freshView();
+    const { version, partitions, members, assignment } = ring.document;
     return Response.json({
       version,
       partitions,
@@ -95,15 +96,16 @@ export class ClusterPlane {
   }
 
   /** @param own the namespaces that the caller may know of; null: all */
-  namespaces(own: ReadonlySet<string> | null): Response {
-    const namespaces = [...this.#backend.view().namespaces]
+  async namespaces(own: ReadonlySet<string> | null): Promise<Response> {
+    const view = await this.#backend.freshView();
+    const namespaces = [...view.namespaces]
       .filter(([name]) => own === null || own.has(name))
       .map(([name, settings]) => ({ name, ...settings }));
     return Response.json({ namespaces });
   }
 
-  namespace(name: string): Response {
-    return Response.json(settingsOf(this.#backend.view(), name));
+  async namespace(name: string): Promise<Response> {
+    return Response.json(settingsOf(await this.#backend.freshView(), name));
   }
 
   /** Members that the body leaves out keep what they are. */

@@ -31,10 +31,15 @@ function wholeNumber(query: URLSearchParams, option: string, otherwise: number):
 }
 
 /** A page past the last is empty: clients go on until they see one. @throws Problem */
-export function listNamespaces(backend: Backend, query: URLSearchParams, grant: Grant): Response {
+export async function listNamespaces(
+  backend: Backend,
+  query: URLSearchParams,
+  grant: Grant,
+): Promise<Response> {
   const page = wholeNumber(query, "page", 1);
   const perPage = Math.min(PER_PAGE_MAX, wholeNumber(query, "per_page", PER_PAGE_DEFAULT));
-  const names = [...backend.view().namespaces.keys()]
+  const { namespaces } = await backend.freshView();
+  const names = [...namespaces.keys()]
     .filter((name) => grant.namespaces === null || grant.namespaces.has(name))
     .sort();
   if (query.get("direction") === "desc") names.reverse();
@@ -68,7 +73,7 @@ export async function createNamespace(
 ): Promise<Response> {
   const namespace = await readTitle(request);
   requireAccess(grant, { role: "admin", namespace });
-  const view = backend.view();
+  const view = await backend.freshView();
   if (view.namespaces.has(namespace)) {
     throw new Problem("namespace-exists", "A namespace with this title already exists.");
   }
@@ -87,7 +92,7 @@ export async function renameNamespace(namespace: string, request: Request): Prom
 
 /** Purges all that is in it, and forgets its settings. @throws Problem */
 export async function deleteNamespace(backend: Backend, namespace: string): Promise<Response> {
-  const view = backend.view();
+  const view = await backend.freshView();
   const { n } = settingsOf(view, namespace);
   if (n !== view.defaults.n && openChange(view.ring.document) !== null) {
     const detail = "Members are changing. Delete it when GET /v1/cluster/transfers is empty.";

@@ -18,7 +18,7 @@ export class MembersPlane {
 
   /** What a change of members would move; changes nothing. */
   async plan(request: Request): Promise<Response> {
-    const { document } = this.#backend.view().ring;
+    const { document } = (await this.#backend.freshView()).ring;
     const members = changedMembers(document, await readJson(request));
     if (typeof members === "string") throw new Problem("invalid-request", members);
     return Response.json(planChange(document, members));
@@ -40,10 +40,11 @@ export class MembersPlane {
 
   /** How far the members are with the change that is going on; an empty list when none is. */
   async transfers(): Promise<Response> {
+    const view = await this.#backend.freshView();
     const result = await this.#backend.execute({ kind: "status" }, "");
     if (result.kind === "failed") throw problemOf(result.failure, false);
     if (result.kind !== "status") throw new Error(`a status ended as ${result.kind}`);
-    const { ring, namespaces, defaults } = this.#backend.view();
+    const { ring, namespaces, defaults } = view;
     const { document } = ring;
     const { version } = document;
     const change = openChange(document);

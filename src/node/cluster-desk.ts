@@ -30,6 +30,9 @@ import { orNull } from "./wire.ts";
 type ClusterOperation = Exclude<Operation, { kind: "get" | "write" | "fault" | "purge" }>;
 
 const EXPLAIN_TARGETS_MAX = 64;
+/** Members that are asked for the cluster document, one after the other until one answers. */
+const REFRESH_TARGETS_MAX = 3;
+const REFRESH_MS_MAX = 1000;
 /** How long background work that an operator asked for may take before the answer, in ms. */
 const BACKGROUND_MS_MAX = 120_000;
 
@@ -60,6 +63,8 @@ export class ClusterDesk {
         return this.#antiEntropy(operation, answer, now);
       case "handoff":
         return this.#handoff(answer, now);
+      case "refresh":
+        return this.#refresh(this.#nearest(now), answer, now);
       case "commit":
         return new CommitDesk(this.#host).start(operation, answer, now);
     }
@@ -99,6 +104,24 @@ export class ClusterDesk {
     const done = (replies: Replies): void =>
       answer({ kind: "status", members: members.map((id) => [id, statusOf(replies.get(id))]) });
     this.#ask(members, { kind: "status" }, { now, done });
+  }
+
+  #nearest(now: Millis): readonly ReplicaId[] {
+    const { ring, liveness } = this.#host.knowledge;
+    const sorted = [...ring.memberIds].sort((a, b) => liveness.compare(a, b, now));
+    return sorted.slice(0, REFRESH_TARGETS_MAX);
+  }
+
+  /** What is heard is learnt as any reply with a document; nobody's silence is a failure here. */
+  #refresh([target, ...others]: readonly ReplicaId[], answer: Answer, now: Millis): void {
+    if (target === undefined) return answer({ kind: "refreshed" });
+    const document = encodeDocument(this.#host.knowledge.document);
+    const done = (replies: Replies, at: Millis): void => {
+      if (replies.size > 0) answer({ kind: "refreshed" });
+      else this.#refresh(others, answer, at);
+    };
+    const then = { now, done, timeoutMs: REFRESH_MS_MAX };
+    this.#ask([target], { kind: "document", document }, then);
   }
 
   /**

@@ -9,6 +9,7 @@ import {
   type ClusterDocument,
   decodeDocument,
   encodeDocument,
+  stampOf,
 } from "../../ring/cluster-document.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { Promises } from "./promises.ts";
@@ -35,6 +36,10 @@ export class Documents {
   constructor(host: DocumentsHost) {
     this.#host = host;
     this.#promises = host.store === null ? null : new Promises(host.store);
+    const stored = host.store === null ? null : storedDocument(host.store);
+    if (stored === null) return;
+    host.knowledge.learn(stored);
+    this.#keptStamp = stampOf(stored, host.knowledge.hash);
   }
 
   /** Joins a document into the node's own; true when that changed anything. */
@@ -87,7 +92,7 @@ export class Documents {
 }
 
 /** What the store has kept of it. */
-export function storedDocument(store: Store): ClusterDocument | null {
+function storedDocument(store: Store): ClusterDocument | null {
   const bytes = store.readMeta(DOCUMENT);
   return bytes === undefined ? null : decodeDocument(bytes);
 }

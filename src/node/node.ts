@@ -27,7 +27,7 @@ import { backgroundWork, type Intervals } from "./background-work.ts";
 import type { Address, Effect, Input } from "./boundary.ts";
 import { type Call, Calls, type Task, type Waker } from "./calls.ts";
 import { ClientDesk } from "./client.ts";
-import { Documents, storedDocument } from "./documents.ts";
+import { Documents } from "./documents.ts";
 import { Faults, faultFromList, faultToList } from "./faults.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { Membership } from "./membership.ts";
@@ -381,8 +381,6 @@ export class Node {
 
   #makeService(replica: NonNullable<NodeParts["replica"]> & { prng: Prng }): Service {
     const { knowledge } = this;
-    const stored = storedDocument(replica.store);
-    if (stored !== null) knowledge.learn(stored);
     const forest = new MerkleForest(replica.leafSums ?? new MemoryLeafSums());
     const keeper = new Keeper({
       store: replica.store,

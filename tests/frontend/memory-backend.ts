@@ -68,6 +68,10 @@ export class MemoryBackend implements Backend {
     };
   }
 
+  freshView(): Promise<ClusterView> {
+    return Promise.resolve(this.view());
+  }
+
   metrics(): string {
     return "starling_test 1\n";
   }

@@ -154,7 +154,7 @@ async function putFiller(count: number, length: number): Promise<readonly string
   const keys = Array.from({ length: count }, (_, i) => `filler${i}`);
   for (let i = 0; i < keys.length; i += 50) {
     const batch = keys.slice(i, i + 50).map(async (key) => {
-      const url = `${cluster.urlOf("r2")}/v1/kv/load/${key}?w=all`;
+      const url = `${cluster.urlOf("r2")}/v1/kv/load/${key}?w=all&timeout=30000`;
       const { ok } = await fetch(url, { method: "PUT", body: "x".repeat(length) });
       return ok;
     });
