@@ -22,11 +22,12 @@ function whole(name: string, text: string, range: readonly [number, number]): nu
   throw new UsageError(`--${name} takes a whole number from ${range[0]} to ${range[1]}`);
 }
 
-function sayHowToTry(url: string): void {
+function sayHowToTry(url: string, caFile?: string): void {
+  const curl = caFile === undefined ? "curl" : `curl --cacert ${caFile}`;
   say("Try it:");
-  say(`  curl -i -X PUT ${url}/v1/kv/demo/hello -H 'Content-Type: text/plain' -d 'Hello, ring'`);
-  say(`  curl -i ${url}/v1/kv/demo/hello`);
-  say(`  curl -s ${url}/v1/cluster/explain/demo/hello`);
+  say(`  ${curl} -i -X PUT ${url}/v1/kv/demo/hello -H 'Content-Type: text/plain' -d 'Hello, ring'`);
+  say(`  ${curl} -i ${url}/v1/kv/demo/hello`);
+  say(`  ${curl} -s ${url}/v1/cluster/explain/demo/hello`);
   say(`  or open ${url}/ui`);
 }
 
@@ -214,7 +215,7 @@ async function runCluster(flags: ClusterFlags): Promise<void> {
       stopped,
     ]);
     for (const { id, url } of plan.members) say(`${id}  ${url}`);
-    sayHowToTry(plan.members[0]?.url ?? "");
+    sayHowToTry(plan.members[0]?.url ?? "", tls?.caFile);
     await stopped;
   } finally {
     await cluster.stop();

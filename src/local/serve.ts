@@ -1,6 +1,7 @@
 /** `starling node`: one replica with its frontend in one process, its log in one folder. */
 import type { Server } from "node:http";
 import xxhash from "xxhash-wasm";
+import { CodecError } from "../../core/codec.ts";
 import { defaultSettings } from "../../core/operations.ts";
 import {
   type ClusterConfig,
@@ -112,16 +113,15 @@ interface Machine {
   readonly knowledge: Knowledge;
 }
 
-function makeMachine(
-  of: {
-    options: NodeOptions;
-    config: ClusterConfig;
-    keys: ClusterKeys;
-    fileLog: FileLog;
-    tls: NodeTls | undefined;
-  },
-  hasher: Awaited<ReturnType<typeof xxhash>>,
-): Machine {
+interface MachineParts {
+  readonly options: NodeOptions;
+  readonly config: ClusterConfig;
+  readonly keys: ClusterKeys;
+  readonly fileLog: FileLog;
+  readonly tls: NodeTls | undefined;
+}
+
+function makeMachine(of: MachineParts, hasher: Awaited<ReturnType<typeof xxhash>>): Machine {
   const { options, config, keys, fileLog, tls } = of;
   const { timing } = config;
   const { id } = options;
@@ -161,6 +161,21 @@ function makeMachine(
     log: options.log,
   });
   return { driver, transport, knowledge };
+}
+
+/** @throws ConfigError when the folder was filled under another name, secret or partitions */
+async function ownMachine(
+  parts: MachineParts,
+  hasher: Awaited<ReturnType<typeof xxhash>>,
+): Promise<Machine> {
+  try {
+    return makeMachine(parts, hasher);
+  } catch (error) {
+    await parts.fileLog.close();
+    if (!(error instanceof CodecError)) throw error;
+    const mend = "start with the name, secret and partitions it began with, or another --data";
+    throw new ConfigError(`${parts.options.dataDir}: ${error.message}: ${mend}`);
+  }
 }
 
 function listen(server: Server, url: URL, { clusterFile, id }: NodeOptions): Promise<void> {
@@ -216,8 +231,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     hasher,
     onFailure: ({ message }) => log("disk-failure", { reason: message }),
   });
-  const machine = makeMachine({ options, config, keys, fileLog, tls }, hasher);
-  const { driver, transport } = machine;
+  const parts = { options, config, keys, fileLog, tls };
+  const { driver, transport } = await ownMachine(parts, hasher);
   const backend = backendOf(driver, () => nodeMetrics({ node: driver.node, fileLog, transport }));
   const app = createApp({
     backend,

@@ -63,6 +63,31 @@ describe("a node that cannot listen", () => {
   });
 });
 
+describe("a folder of another cluster", () => {
+  it("is refused in one line with the mend, and let go of", async () => {
+    const [port] = await freePorts(1);
+    const members = [{ id: "r1", zone: "a", url: `http://127.0.0.1:${port}` }];
+    const dataDir = join(dir, "foreign");
+    const clusterFile = join(dir, "foreign.json");
+    const startAs = (name: string, partitions: number): Promise<RunningNode> => {
+      writeFileSync(clusterFile, JSON.stringify({ name, partitions, n: 1, members }));
+      return startNode({ clusterFile, id: "r1", dataDir, log: () => {} });
+    };
+    const first = await startAs("mine", 8);
+    await fetch(`${first.url}/v1/namespaces/a`, { method: "PUT", body: "{}" });
+    await first.close();
+    for (const [name, partitions] of [
+      ["other", 8],
+      ["mine", 16],
+    ] as const) {
+      const error: unknown = await startAs(name, partitions).catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(ConfigError);
+      expect((error as ConfigError).message).toMatch(/foreign: .*another --data$/);
+    }
+    await (await startAs("mine", 8)).close();
+  });
+});
+
 describe("a node that listens", () => {
   it("says so after the secret, stops with a word, and hides what is internal", async () => {
     const events: string[] = [];
