@@ -22,6 +22,10 @@ function whole(name: string, text: string, range: readonly [number, number]): nu
   throw new UsageError(`--${name} takes a whole number from ${range[0]} to ${range[1]}`);
 }
 
+<<<<<<< HEAD
+=======
+/** @param caFile the authority that clients have to be told of; without one they know it */
+>>>>>>> 733e5d8 (Let a folder be put back from a backup safely, and show curl lines that know the CA)
 function sayHowToTry(url: string, caFile?: string): void {
   const curl = caFile === undefined ? "curl" : `curl --cacert ${caFile}`;
   say("Try it:");
@@ -269,6 +273,12 @@ function withTlsFlags(command: Command): Command {
     .option("--tls-ca <file>", "who signs the members' certificates (default: whom Node trusts)");
 }
 
+interface CheckFlags {
+  readonly repair?: boolean;
+  readonly restored?: boolean;
+  readonly json?: boolean;
+}
+
 export function addProcessCommands(program: Command): void {
   program
     .command("dev")
@@ -298,11 +308,15 @@ export function addProcessCommands(program: Command): void {
     .command("check <dir>")
     .description("verify every record of a stopped replica's data folder")
     .option("--repair", "truncate a torn tail, set corrupt records aside")
+    .option("--restored", "it is a copy from the past: its replica is to begin anew from it")
     .option("--json", "as JSON")
-    .action(async (dir: string, flags: { repair?: boolean; json?: boolean }) => {
+    .action(async (dir: string, flags: CheckFlags) => {
       const { checkFolder } = await import("../local/log/check.ts");
       const hasher = await xxhash();
-      const report = await checkFolder(resolve(dir), { hasher, repair: flags.repair === true });
+      const { repair, restored } = flags;
+      const report = await checkFolder(resolve(dir), {
+        ...{ hasher, repair: repair === true, restored: restored === true },
+      });
       if (flags.json === true) printJson(report);
       else for (const line of reportLines(report)) say(line);
       if (!report.fine && !report.repaired) process.exitCode = 1;

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { TestCertificates } from "../support/certificates.ts";
 import { freePorts } from "../support/cluster.ts";
 
 const BIN = fileURLToPath(new URL("../../bin/starling.js", import.meta.url));
@@ -34,6 +35,26 @@ const childrenOf = (pid: number): number[] =>
     .map((line) => line.trim().split(/ +/).map(Number))
     .filter(([, parent]) => parent === pid)
     .map(([child = 0]) => child);
+
+describe("starling cluster with certificates of one's own", () => {
+  it("says how to try it with curl, which cannot know the authority", async () => {
+    const certificates = new TestCertificates();
+    const ours = await certificates.authority("ours");
+    const { certFile, keyFile, caFile } = await ours.issue("127.0.0.1");
+    const [port = 0] = await freePorts(1);
+    const { child, said } = start([
+      ...["cluster", "--nodes", "1", "--base-port", `${port}`, "--data", join(dir, "tls")],
+      ...["--tls-cert", certFile, "--tls-key", keyFile, "--tls-ca", caFile],
+    ]);
+    await expect.poll(said, { timeout: 20_000 }).toContain("or open https://");
+    const line = /^ {2}curl (.*) -i (https:\S*hello)$/m.exec(said());
+    const shown = execFileSync("curl", ["-s", ...(line?.[1] ?? "").split(" "), `${line?.[2]}`]);
+    expect(shown.toString()).toContain("not-found");
+    child.kill("SIGTERM");
+    await once(child, "exit");
+    certificates.close();
+  });
+});
 
 describe("starling cluster, killed", () => {
   it("leaves no node behind: they stop in order, and let go of their folders", async () => {

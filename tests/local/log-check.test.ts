@@ -107,6 +107,15 @@ describe("checkFolder", () => {
     await log.close();
   });
 
+  it("takes the stop marker from a copy that is put back, and nothing else", async () => {
+    await checkFolder(dir, { hasher, restored: true });
+    expect(await checkFolder(dir, { hasher })).toMatchObject({ stopped: false, keyCount: 20 });
+    const log = await openLog({ dir, hasher });
+    expect(log.store.recovery).toMatchObject({ clean: false, lostKeys: [] });
+    expect(new TextDecoder().decode(log.store.readEntry("demo\x007"))).toBe("value 7.");
+    await log.close();
+  });
+
   it("refuses a folder in use, and reports one that would not start", async () => {
     const log = await openLog({ dir, hasher });
     await expect(checkFolder(dir, { hasher })).rejects.toThrow(/in use by another process/);

@@ -4,7 +4,9 @@
  * rewrites the segments they were in.
  *
  * A repair does not make a log clean: the next start must know that something was lost, because the
- * replica may no longer speak for what it once acknowledged. So no stop marker is written here.
+ * replica may no longer speak for what it once acknowledged. So no stop marker is written here. For
+ * the same reason the marker is taken away from a copy that is put back: the replica would mint
+ * versions anew that it had given to other values since.
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -20,6 +22,8 @@ import { NodeDisk } from "./node-disk.ts";
 export interface CheckOptions {
   readonly hasher: { h32Raw(bytes: Uint8Array, seed?: number): number };
   readonly repair?: boolean;
+  /** The folder is a copy from the past: what was stored since is forgotten. */
+  readonly restored?: boolean;
 }
 
 export interface SegmentReport {
@@ -50,6 +54,8 @@ export interface CheckReport {
 }
 
 const SET_ASIDE = "set-aside";
+/** Its value says nothing: writing it is what matters. */
+const RESTORED = "restored";
 /** Bad bytes are copied in pieces of this size. */
 const COPY_BYTES = 1024 * 1024;
 
@@ -59,16 +65,19 @@ export async function checkFolder(dir: string, options: CheckOptions): Promise<C
     throw new LogFolderError(`${dir}: there is no such folder`);
   }
   const repair = options.repair === true;
+  const restored = options.restored === true;
   // Looking changes nothing: where nobody ever made a lock, none is made.
-  const lock = repair || hasLockFile(dir) ? lockFolder(dir) : undefined;
-  const disk = new NodeDisk(dir, repair ? "write" : "read");
+  const lock = repair || restored || hasLockFile(dir) ? lockFolder(dir) : undefined;
+  const disk = new NodeDisk(dir, repair || restored ? "write" : "read");
   const checksum = (bytes: Uint8Array, seed: number): number => options.hasher.h32Raw(bytes, seed);
   try {
     const found = recoverLog({ disk, checksum, verify: true });
-    if (!repair) return reportOf(dir, found, { setAside: [], repaired: false });
-    const setAside = found.bad.map((range) => copyAside(dir, disk, range));
-    rewrite(LogStore.open({ disk, checksum, prng: systemPrng(), verify: true }), disk);
-    return reportOf(dir, found, { setAside, repaired: found.bad.length > 0 });
+    if (!repair && !restored) return reportOf(dir, found, { setAside: [], repaired: false });
+    const setAside = repair ? found.bad.map((range) => copyAside(dir, disk, range)) : [];
+    const store = LogStore.open({ disk, checksum, prng: systemPrng(), verify: true });
+    if (repair) rewrite(store, disk);
+    if (restored) forgetStop(store, disk);
+    return reportOf(dir, found, { setAside, repaired: repair && found.bad.length > 0 });
   } catch (error) {
     if (!(error instanceof LogFolderError)) throw error;
     return refused(dir, error.message);
@@ -149,6 +158,14 @@ function rewrite(store: LogStore, disk: NodeDisk): void {
   for (;;) {
     const job = store.nextFlush() ?? store.nextBackground();
     if (job === undefined) return;
+    runNow(store, disk, job);
+  }
+}
+
+/** A log that is written to is no stopped one, and who opens it next takes a new incarnation. */
+function forgetStop(store: LogStore, disk: NodeDisk): void {
+  store.writeMeta(RESTORED, new Uint8Array());
+  for (let job = store.nextFlush(); job !== undefined; job = store.nextFlush()) {
     runNow(store, disk, job);
   }
 }
