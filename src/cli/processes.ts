@@ -22,10 +22,7 @@ function whole(name: string, text: string, range: readonly [number, number]): nu
   throw new UsageError(`--${name} takes a whole number from ${range[0]} to ${range[1]}`);
 }
 
-<<<<<<< HEAD
-=======
 /** @param caFile the authority that clients have to be told of; without one they know it */
->>>>>>> 733e5d8 (Let a folder be put back from a backup safely, and show curl lines that know the CA)
 function sayHowToTry(url: string, caFile?: string): void {
   const curl = caFile === undefined ? "curl" : `curl --cacert ${caFile}`;
   say("Try it:");
