@@ -79,8 +79,11 @@ export class Documents {
   }
 
   takeAccept({ ballot, document }: RequestOf<"accept">, respond: Respond): void {
-    const { version } = decodeDocument(document).ring;
-    if (this.#promises?.mayAccept(version, ballot) !== true) {
+    const { version, change } = decodeDocument(document).ring;
+    // Reads come from the new owners already, and the change may be about to end.
+    const isTooLate =
+      change?.to === null && this.#host.knowledge.document.ring.change?.phase === "settling";
+    if (isTooLate || this.#promises?.mayAccept(version, ballot) !== true) {
       return respond({ kind: "refused", code: "ring-conflict" });
     }
     this.take({ kind: "document", document }, respond);

@@ -1,0 +1,121 @@
+import { describe, expect, it } from "vitest";
+import type { Message } from "../../core/messages.ts";
+import { MemoryStore } from "../../replica/memory-store.ts";
+import { encodeDocument } from "../../ring/cluster-document.ts";
+import { layoutAfter } from "../../ring/plan.ts";
+import { acknowledge, beginChange, callOff, takersOf } from "../../ring/ring-change.ts";
+import { agreedRing, type RingDocument } from "../../ring/ring-document.ts";
+import type { Effect } from "../../src/node/boundary.ts";
+import { Bench, repliesIn } from "./bench.ts";
+import { conditionalWrite } from "./writes.ts";
+
+const BALLOT = 50;
+const newcomer = { id: "r6", zone: "a", url: "", weight: 1 };
+
+/** The bench's ring on its way to a sixth member. */
+function filling(bench: Bench): RingDocument {
+  const ring = agreedRing(bench.knowledge.document.ring);
+  const to = layoutAfter(ring, [...ring.members, newcomer], BALLOT);
+  return beginChange(ring, to, { ballot: BALLOT, forced: [] });
+}
+
+const settling = (bench: Bench): RingDocument =>
+  takersOf(filling(bench), [3]).reduce((ring, id) => acknowledge(ring, id, [3]), filling(bench));
+
+const documentOf = (ring: RingDocument): Uint8Array =>
+  encodeDocument({ ring, namespaces: new Map() });
+
+const promise = (bench: Bench, ballot: number): unknown =>
+  bench.ask({ kind: "promise", version: 1, ballot })[0];
+
+const accept = (bench: Bench, ring: RingDocument, ballot: number): unknown =>
+  bench.ask({ kind: "accept", ballot, document: documentOf(ring) })[0];
+
+describe("a member that is asked to agree on a change", () => {
+  it("promises only what is newer than what it promised, and keeps that through a crash", () => {
+    const store = new MemoryStore();
+    const bench = new Bench({ store });
+    expect(promise(bench, 10)).toMatchObject({ kind: "promised", isGiven: true });
+    expect(promise(bench, 9)).toMatchObject({ isGiven: false });
+    const after = new Bench({ store });
+    expect(promise(after, 9)).toMatchObject({ isGiven: false });
+    expect(accept(after, filling(after), 9)).toEqual({ kind: "refused", code: "ring-conflict" });
+    expect(accept(after, filling(after), 10)).toMatchObject({ kind: "documented" });
+    expect(after.knowledge.document.ring.change?.ballot).toBe(BALLOT);
+  });
+
+  it("does not call a change off whose new owners it reads from", () => {
+    for (const stage of [filling, settling]) {
+      const bench = new Bench();
+      expect(accept(bench, stage(bench), BALLOT)).toMatchObject({ kind: "documented" });
+      const isSettling = bench.knowledge.document.ring.change?.phase === "settling";
+      const off = callOff(bench.knowledge.document.ring, BALLOT + 1);
+      const reply = accept(bench, off, BALLOT + 1);
+      const refused = { kind: "refused", code: "ring-conflict" };
+      expect(reply).toMatchObject(isSettling ? refused : { kind: "documented" });
+      expect(bench.knowledge.document.ring.change?.to === null).toBe(!isSettling);
+    }
+  });
+});
+
+const asksIn = (effects: readonly Effect[], kind: string) =>
+  effects.flatMap((effect) =>
+    effect.kind === "send" && effect.message.type === "request" && effect.message.body.kind === kind
+      ? [{ to: effect.to, call: effect.message.call }]
+      : [],
+  );
+
+/** A key of r1's for which the newcomer is to take a copy. */
+function movingKey(bench: Bench): string {
+  const after = new Bench();
+  after.knowledge.learn({ ring: filling(after), namespaces: new Map() });
+  for (let i = 0; i < 10_000; i++) {
+    const key = `n\0k${i}`;
+    const partition = bench.knowledge.ring.partitionOf(key);
+    const [first] = bench.knowledge.ring.preferenceList(partition);
+    const pending = after.knowledge.pending(partition, 3);
+    if (first === "r1" && pending.some(({ id }) => id === "r6")) return key;
+  }
+  throw new Error("no such key");
+}
+
+describe("a write that is on its way when members begin to change", () => {
+  it("goes to the new owner too, and waits for one acknowledgement more", () => {
+    const bench = new Bench();
+    const write = { ...conditionalWrite, key: movingKey(bench), ifNoneMatch: [] };
+    const { stamp } = bench.knowledge;
+    const message: Message = {
+      ...{ type: "request", call: 99, stamp, budgetMs: 2000, trace: "" },
+      body: write,
+    };
+    const effects = bench.step({ kind: "message", from: "r2#1", message });
+    const stores = asksIn(effects, "store");
+    expect(stores).toHaveLength(2);
+
+    const learnt = bench.step({
+      kind: "message",
+      from: "r3#1",
+      message: {
+        ...{ type: "request", call: 5, stamp: 0, budgetMs: 2000, trace: "" },
+        body: { kind: "document", document: documentOf(filling(bench)) },
+      },
+    });
+    const widened = asksIn(learnt, "store").filter(({ to }) => to === "r6");
+    expect(widened).toHaveLength(1);
+
+    const stored = (ask: { to: string; call: number } | undefined): readonly Effect[] =>
+      bench.step({
+        kind: "message",
+        from: ask?.to ?? "",
+        message: {
+          ...{ type: "reply", call: ask?.call ?? 0 },
+          body: { kind: "stored", durable: true },
+        },
+      });
+    // Its own copy and one other would have been enough before.
+    const first = repliesIn(stored(stores[0]));
+    expect(first.filter(({ kind }) => kind === "coordinated")).toEqual([]);
+    const second = repliesIn(stored(widened[0]));
+    expect(second.map(({ kind }) => kind)).toEqual(["coordinated"]);
+  });
+});
