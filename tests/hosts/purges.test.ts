@@ -73,7 +73,7 @@ describe("a purge", () => {
   });
 
   it("gives the space back in the background", async () => {
-    cluster = await startCluster(3, { timing: { ...timing, tombstoneGraceMs: 400 } });
+    cluster = await startCluster(3, { timing: { ...timing, tombstoneGraceMs: 1500 } });
     for (let i = 0; i < 20; i++) await put(`shop/k${i}`);
     await purge({ namespace: "shop", everything: true });
     for (;;) {
