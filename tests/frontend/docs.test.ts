@@ -1,8 +1,34 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
-const read = (path: string): string =>
-  readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const read = (path: string): string => readFileSync(join(root, path), "utf8");
+
+/** Every page of ours: of the root, and of the folders that have some. */
+function pages(): readonly string[] {
+  const within = (folder: string): string[] =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".md") && !name.includes("node_modules"))
+      .map((name) => join(folder, name));
+  const ofRoot = readdirSync(root).filter((name) => name.endsWith(".md"));
+  return [...ofRoot, ...["docs", "examples", "bench", "worker", "ring", "tests"].flatMap(within)];
+}
+
+describe("the docs", () => {
+  it("link to what is there", () => {
+    const links = pages().flatMap((page) =>
+      [...read(page).matchAll(/\]\(([^)#\s]+)/g)].map(([, target = ""]) => ({ page, target })),
+    );
+    const broken = links.filter(
+      ({ page, target }) =>
+        !/^[a-z]+:/.test(target) && !existsSync(join(root, dirname(page), target)),
+    );
+    expect(links.length).toBeGreaterThan(50);
+    expect(broken).toEqual([]);
+  });
+});
 
 describe("docs/operations.md", () => {
   it("says of every error code, and of no other, what it asks of the operator", () => {
@@ -32,5 +58,17 @@ describe("docs/operations.md", () => {
         expect.stringContaining(status),
       ]);
     }
+  });
+
+  it("explains every event that a Node host logs", () => {
+    const files = readdirSync(join(root, "src/local"), { recursive: true, encoding: "utf8" });
+    const sources = files.filter((name) => name.endsWith(".ts")).map((name) => `src/local/${name}`);
+    const events = sources.flatMap((name) =>
+      [...read(name).matchAll(/\blog\("([a-z-]+)"/g)].map(([, event = ""]) => event),
+    );
+    expect(events.length).toBeGreaterThan(7);
+    const section = read("docs/operations.md").split("\n## What the log says\n")[1] ?? "";
+    const explained = [...section.matchAll(/`([a-z-]+)`/g)].map(([, event]) => event);
+    expect(events.filter((event) => !explained.includes(event))).toEqual([]);
   });
 });
