@@ -116,7 +116,7 @@ export class Service {
       case "deliver":
         return this.#deliver(body, respond, now);
       case "coordinate":
-        return this.#coordinate(body, respond, deadline);
+        return this.#coordinateAgreed(body, respond, deadline);
       case "inspect":
         return respond(this.#inspect(body.key));
       case "status":
@@ -255,6 +255,20 @@ export class Service {
     const done = (totals: readonly number[]): void => respond({ kind: "exchanged", totals });
     if (this.background === null) return done([0, 0, 0, 0, 0, 0]);
     this.background.exchanges.withAll(now, done);
+  }
+
+  /**
+   * A node that is to join has a cluster file in which it is a member already. It mints nothing by
+   * that ring before its peers had the chance to tell of theirs.
+   */
+  #coordinateAgreed(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {
+    const isAgreed = this.#host.knowledge.document.ring.isProvisional !== true;
+    const absence = this.background?.absence ?? null;
+    if (isAgreed || absence === null) return this.#coordinate(body, respond, deadline);
+    absence.whenInformed(() => {
+      if (this.#host.knowledge.ring.member(this.id) === undefined) respond(refused("overloaded"));
+      else if (this.now < deadline) this.#coordinate(body, respond, deadline);
+    });
   }
 
   #coordinate(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {

@@ -24,7 +24,14 @@ export class Bench {
   #lastCall = 0;
 
   /** The node of r1, in a ring of five. */
-  constructor(options: { readonly store?: MemoryStore; readonly takesFaults?: boolean } = {}) {
+  constructor(
+    options: {
+      readonly store?: MemoryStore;
+      readonly takesFaults?: boolean;
+      /** Above 0 it is always awake, and notices when it was not. */
+      readonly heartbeatMs?: number;
+    } = {},
+  ) {
     this.store = options.store ?? new MemoryStore();
     const members = MEMBERS.map((id) => ({ id, zone: "a", url: "", weight: 1 }));
     const ring = bootstrapRing({ name: "bench", partitions: 16, n: 3, members }, "42");
@@ -38,7 +45,8 @@ export class Bench {
     });
     const times = { ...never, suspectAfterMs: 3000, tombstoneGraceMs: 60_000 };
     const takesFaults = options.takesFaults ?? false;
-    const replica = { id: "r1", store: this.store, takesFaults, ...times };
+    const { heartbeatMs = 0 } = options;
+    const replica = { id: "r1", store: this.store, takesFaults, ...times, heartbeatMs };
     this.node = new Node({ knowledge: this.knowledge, prng: new Prng([1, 2, 3, 4]), replica });
   }
 

@@ -79,6 +79,42 @@ function movingKey(bench: Bench): string {
   throw new Error("no such key");
 }
 
+const documented = (ring: RingDocument) =>
+  ({ kind: "documented", document: documentOf(ring) }) as const;
+
+describe("a node that starts with a ring of its own file", () => {
+  it("mints nothing before its peers have told of theirs", () => {
+    for (const isMember of [true, false]) {
+      const bench = new Bench({ heartbeatMs: 1000 });
+      const { stamp, document } = bench.knowledge;
+      const { ring } = document;
+      const write = { ...conditionalWrite, ifNoneMatch: [] };
+      const message: Message = {
+        ...{ type: "request", call: 99, stamp, budgetMs: 2000, trace: "" },
+        body: write,
+      };
+      const effects = bench.step({ kind: "message", from: "r2#1", message });
+      expect(asksIn(effects, "store")).toEqual([]);
+      // The others' ring has no r1, or is the same.
+      const members = ring.members.filter(({ id }) => isMember || id !== "r1");
+      const agreed = agreedRing(ring);
+      const theirs: RingDocument = { ...agreed, ...layoutAfter(agreed, members, 1) };
+      const asked = asksIn(effects, "document");
+      expect(asked.map(({ to }) => to)).toEqual(["r2", "r3", "r4", "r5"]);
+      const later = asked.flatMap(({ to, call }) =>
+        bench.step({
+          kind: "message",
+          from: to,
+          message: { type: "reply", call, body: documented(theirs) },
+        }),
+      );
+      expect(asksIn(later, "store").length > 0).toBe(isMember);
+      const answers = repliesIn(later).map(({ kind }) => kind);
+      expect(answers).toEqual(isMember ? [] : ["refused"]);
+    }
+  });
+});
+
 describe("a write that is on its way when members begin to change", () => {
   it("goes to the new owner too, and waits for one acknowledgement more", () => {
     const bench = new Bench();
