@@ -27,6 +27,11 @@ export class RecentRecords {
   /** In the order in which they came. */
   readonly #kept = new Map<StoreKey, Kept>();
   #byteCount = 0;
+  /**
+   * Stands before the oldest, because all that it has passed was deleted or put last. A new one
+   * would walk over the holes of all that went since the map was last laid out anew.
+   */
+  #oldest: MapIterator<[StoreKey, Kept]> | null = null;
 
   /** @param byteCountMax 0 keeps nothing */
   constructor(byteCountMax: number) {
@@ -62,7 +67,11 @@ export class RecentRecords {
   }
 
   #evict(): void {
-    for (const [key, kept] of this.#kept) {
+    for (;;) {
+      this.#oldest ??= this.#kept.entries();
+      const next = this.#oldest.next();
+      assert(next.done !== true, "bytes are counted only for what is kept");
+      const [key, kept] = next.value;
       this.#kept.delete(key);
       if (!kept.isUsed) {
         this.#byteCount -= sizeOf(key, kept.body);
@@ -71,6 +80,5 @@ export class RecentRecords {
       kept.isUsed = false;
       this.#kept.set(key, kept);
     }
-    assert(this.#byteCount === 0, "bytes are counted only for what is kept");
   }
 }

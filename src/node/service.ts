@@ -24,7 +24,7 @@ import {
 } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry, siblingToList } from "../../core/entry-codec.ts";
 import type { FailureCode } from "../../core/failure.ts";
-import type { OpId, ReplicaId } from "../../core/ids.ts";
+import type { ReplicaId } from "../../core/ids.ts";
 import { isNamespace, namespaceOf } from "../../core/keys.ts";
 import { LIST_KEYS_MAX, SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
 import type { Reply, Request, RequestOf } from "../../core/messages.ts";
@@ -35,6 +35,7 @@ import type { Keeper, Minted } from "../../replica/keeper.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
 import { usedBytes } from "../../replica/usage.ts";
 import type { BackgroundWork } from "./background-ports.ts";
+import { RecentOps } from "./recent-ops.ts";
 import { writeCandidates } from "./routes.ts";
 import type { TaskHost } from "./tasks.ts";
 import { contentFromList, digestsFromList, expectKey, rulesFromList, tallyToList } from "./wire.ts";
@@ -78,8 +79,8 @@ export class Service {
   readonly id: ReplicaId;
   readonly keeper: Keeper;
   readonly #host: ServiceHost;
-  /** Operations that were coordinated here lately, and until when they are remembered. */
-  readonly #recentOps = new Map<OpId, Millis>();
+  /** Operations that were coordinated here lately. */
+  readonly #recentOps = new RecentOps();
   /** Writes that are coordinated here and not answered yet. */
   readonly #writing = new Set<Writing>();
   /** What exchanges work on, for both ends of one. */
@@ -298,13 +299,7 @@ export class Service {
 
   /** A repeated message is dropped: its first copy is answered, under the same call. */
   #isFirst({ op, rules }: RequestOf<"coordinate">, now: Millis): boolean {
-    for (const [known, until] of this.#recentOps) {
-      if (until > now) break;
-      this.#recentOps.delete(known);
-    }
-    if (this.#recentOps.has(op)) return false;
-    this.#recentOps.set(op, now + rulesFromList(rules).timeoutMs + REPEAT_MS);
-    return true;
+    return this.#recentOps.see(op, now + rulesFromList(rules).timeoutMs + REPEAT_MS, now);
   }
 
   /** RFC 9110, 13.1: checked against what is held now, after the quorum was joined into it. */
