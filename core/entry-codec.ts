@@ -3,7 +3,9 @@
  *
  * `[context, siblings, retries, tenure]`. The tenure is local to the replica that stores the
  * record: the actor under which it mints for this key, and the incarnation in which it took that
- * actor. A receiver ignores it. It travels along because then a stored record can be sent as it is.
+ * actor. A receiver ignores it. It may travel along, because then a stored record can be sent as it
+ * is; a write goes to the others without it, since of a key that is written often it is as long as
+ * a small value.
  */
 import { assert } from "./assert.ts";
 import { CausalContext, type Dot } from "./causal-context.ts";
@@ -30,6 +32,9 @@ export interface Tenure {
 export interface Minting extends Retry {
   readonly time: Hlc;
 }
+
+/** MessagePack's null. */
+const NULL_BYTE = 0xc0;
 
 export interface DecodedEntry {
   readonly entry: Entry;
@@ -63,9 +68,22 @@ export const siblingToList = ({
 export function encodeEntry(entry: Entry, tenure: Tenure | null): Uint8Array {
   const siblings = entry.siblings.map(siblingToList);
   const retries = entry.retries.map(({ op, dot }) => [op, dot.actor, dot.counter]);
-  const minted = tenure?.minted.map(({ op, dot, time }) => [op, dot.actor, dot.counter, time]);
-  const mine = tenure === null ? null : [tenure.actor, tenure.incarnation, minted];
-  return encode([entry.context.encode(), siblings, retries, mine]);
+  const bare = encode([entry.context.encode(), siblings, retries, null]);
+  return tenure === null ? bare : withTenure(bare, tenure);
+}
+
+/**
+ * An encoded entry without a tenure, with one. In MessagePack a list is its values one after the
+ * other, so the tenure's bytes take the place of the last one, which stands for null.
+ */
+export function withTenure(bare: Uint8Array, tenure: Tenure): Uint8Array {
+  assert(bare.at(-1) === NULL_BYTE, "an entry without a tenure ends with null");
+  const minted = tenure.minted.map(({ op, dot, time }) => [op, dot.actor, dot.counter, time]);
+  const mine = encode([tenure.actor, tenure.incarnation, minted]);
+  const bytes = new Uint8Array(bare.length - 1 + mine.length);
+  bytes.set(bare.subarray(0, -1));
+  bytes.set(mine, bare.length - 1);
+  return bytes;
 }
 
 const isCount = (value: unknown): value is number =>

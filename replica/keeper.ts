@@ -24,7 +24,13 @@ import {
   type Sibling,
   sameKnowledge,
 } from "../core/entry.ts";
-import { decodeEntry, decodeKept, encodeEntry, type Tenure } from "../core/entry-codec.ts";
+import {
+  decodeEntry,
+  decodeKept,
+  encodeEntry,
+  type Tenure,
+  withTenure,
+} from "../core/entry-codec.ts";
 import { newActorId, newOpId, type OpId, type ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import { namespaceOf } from "../core/keys.ts";
@@ -84,7 +90,10 @@ export interface Minted {
   readonly before: Entry;
   readonly entry: Entry;
   readonly sibling: Sibling;
+  /** As the record is to be stored. */
   readonly bytes: Uint8Array;
+  /** As the other owners get it: without the tenure, which is nothing to them. */
+  readonly sharedBytes: Uint8Array;
 }
 
 interface Slot {
@@ -214,7 +223,9 @@ export class Keeper {
       .slice(0, MINTED_COUNT_MAX);
     const entry = noteAliases(applied, minted);
     assert(entry.context.covers(dot), "what was minted has been seen");
-    return { before: held, entry, sibling, bytes: encodeEntry(entry, { ...tenure, minted }) };
+    const sharedBytes = encodeEntry(entry, null);
+    const bytes = withTenure(sharedBytes, { ...tenure, minted });
+    return { before: held, entry, sibling, bytes, sharedBytes };
   }
 
   /** Stores what was minted. */
@@ -225,14 +236,14 @@ export class Keeper {
   /**
    * Deletes what is held of a key, if it is still what this digest names.
    *
-   * @returns the record with its tombstone, for the other owners; null when nothing was deleted
+   * @returns the entry with its tombstone, for the other owners; null when nothing was deleted
    */
   evict(key: StoreKey, digest: Digest, now: Millis): Uint8Array | null {
     if (this.store.health() !== "writable" || this.digest(key) !== digest) return null;
     const write = { content: null, ttlMs: 0, covers: null, isRetry: false, hintFor: "" } as const;
     const minted = this.mint({ key, op: newOpId(this.#prng), ...write }, now);
     this.keepMinted(key, "", minted);
-    return minted.bytes;
+    return minted.sharedBytes;
   }
 
   /**

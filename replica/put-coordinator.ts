@@ -21,7 +21,7 @@ import { Quorum, type QuorumNeed } from "./quorum.ts";
 
 export interface PutPlan {
   readonly key: StoreKey;
-  /** The encoded entry as the coordinator stored it. */
+  /** The encoded entry that the coordinator stored. */
   readonly entry: Uint8Array;
   readonly need: QuorumNeed;
   /** The coordinator itself: it has the write already. */

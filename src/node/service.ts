@@ -360,7 +360,7 @@ export class Service {
     const timeoutMs = Math.max(1, to.deadline - this.now);
     const { self, primaries, fallbacks, need } = to.route;
     const plan = {
-      ...{ key: body.key, entry: minted.bytes, need, self, standsInFor: to.route.hintFor },
+      ...{ key: body.key, entry: minted.sharedBytes, need, self, standsInFor: to.route.hintFor },
       ...{ primaries, fallbacks, sloppy, timeoutMs, hedgeMs: knowledge.liveness.hedgeMs },
     };
     const keepHint = (target: ReplicaId): void => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { CodecError, decode, encode } from "../../core/codec.ts";
 import type { Entry } from "../../core/entry.ts";
-import { decodeEntry, encodeEntry, type Tenure } from "../../core/entry-codec.ts";
+import { decodeEntry, encodeEntry, type Tenure, withTenure } from "../../core/entry-codec.ts";
 import { MESSAGE_DEPTH_MAX } from "../../core/limits.ts";
 import { decodeMessage, encodeMessage } from "../../core/messages.ts";
 
@@ -87,6 +87,7 @@ describe("entries as bytes", () => {
   it("come back equal, with the tenure and without", () => {
     expect(decodeEntry(encodeEntry(entry, tenure))).toEqual({ entry, tenure });
     expect(decodeEntry(encodeEntry(entry, null))).toEqual({ entry, tenure: null });
+    expect(withTenure(encodeEntry(entry, null), tenure)).toEqual(encodeEntry(entry, tenure));
   });
 
   const parts = (): unknown[] => decode(encodeEntry(entry, tenure)) as unknown[];

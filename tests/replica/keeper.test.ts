@@ -53,6 +53,12 @@ describe("a keeper's tenure of a key", () => {
     expect(third.sibling.dot).toEqual({ actor: first.sibling.dot.actor, counter: 3 });
   });
 
+  it("stays at home: the other owners get the entry alone", () => {
+    const { entry, bytes, sharedBytes } = put(newKeeper());
+    expect(decodeEntry(sharedBytes)).toEqual({ entry, tenure: null });
+    expect(decodeEntry(bytes).tenure?.minted).toHaveLength(1);
+  });
+
   it("ends with an unclean stop: what was minted and lost is never named again", () => {
     const store = new MemoryStore();
     const keeper = newKeeper(store);
