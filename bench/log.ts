@@ -1,11 +1,11 @@
 /**
- * The log by itself: `node bench/log.ts [keys]`. Prints
+ * The log by itself:
  *
  * - appends a second by 64 writers of 1 KiB, next to a bare loop of writev and fdatasync that
- *   groups the same way, in interleaved rounds (the ratio is what counts);
+ *   groups the same way, in short interleaved rounds, because a disk is never twice the same;
  * - bytes of memory a key, beyond the key, for many keys;
- * - the time of a restart with outlines and without, the page cache warm or dropped (the latter
- *   only where the system allows it).
+ * - the time of a restart with outlines (the hint files) and without, the page cache warm, or
+ *   dropped where the system allows it.
  */
 import { execFileSync } from "node:child_process";
 import { closeSync, fdatasync, mkdtempSync, openSync, readdirSync, rmSync, writev } from "node:fs";
@@ -19,8 +19,7 @@ import { median } from "./lib/figures.ts";
 const hasher = await xxhash();
 const WRITERS_COUNT = 64;
 const VALUE = new Uint8Array(1024).fill(7);
-const ROUNDS_COUNT = 6;
-const ROUND_MS = 1000;
+const ROUND_MS = 200;
 
 const makeDir = (): string => mkdtempSync(join(tmpdir(), "starling-bench-"));
 
@@ -99,14 +98,6 @@ export async function compareAppends(
   return { ratio: median(rates.ratio), log: median(rates.log), bare: median(rates.bare) };
 }
 
-async function benchAppend(): Promise<void> {
-  const { ratio, log, bare } = await compareAppends(ROUNDS_COUNT);
-  print("append, 64 writers of 1 KiB", `${log.toFixed(0)}/s, bare ${bare.toFixed(0)}/s`);
-  print("  ratio, median of rounds", ratio.toFixed(2));
-}
-
-const print = (what: string, figure: string): void => console.log(`${what.padEnd(44)} ${figure}`);
-
 const keyOf = (i: number): string => `bench\0user:${String(i).padStart(12, "0")}`;
 
 function usedBytes(): number {
@@ -118,24 +109,26 @@ function usedBytes(): number {
 async function fill(dir: string, keysCount: number): Promise<void> {
   const log = await openLog({ dir, hasher });
   const bytes = new Uint8Array(100).fill(1);
-  const start = performance.now();
   for (let i = 0; i < keysCount; i++) {
     log.store.writeEntry(keyOf(i), { bytes, partition: i % 256, digest: i + 1, dueAt: 0 });
     if (i % 10_000 === 0) await log.flush();
   }
   await log.close();
-  const seconds = (performance.now() - start) / 1000;
-  print("fill and clean stop", `${seconds.toFixed(2)} s`);
 }
 
 /** A key of 24 bytes is a string of 40 in V8, header and padding included. */
 const KEY_STRING_BYTES = 40;
 
-interface Restart {
+export interface Restart {
   readonly seconds: number;
   readonly keyCount: number;
   readonly bytesPerKey: number;
   readonly rssMiB: number;
+}
+
+export interface KindOfRestart {
+  readonly hasOutlines: boolean;
+  readonly isCacheDropped: boolean;
 }
 
 /** Opens the log in this process, in which nothing else has happened, and prints what that took. */
@@ -166,33 +159,32 @@ function dropCaches(): boolean {
   }
 }
 
-async function benchRestart(dir: string, outlines: boolean, keysCount: number): Promise<void> {
-  const what = outlines ? "with outlines" : "without outlines";
-  for (const cache of ["warm", "dropped"]) {
-    // A clean stop makes them again.
-    if (!outlines) removeOutlines(dir);
-    if (cache === "dropped" && !dropCaches()) continue;
-    const args = ["--expose-gc", import.meta.filename, "--restart", dir];
-    const said = execFileSync(process.execPath, args, { encoding: "utf8" });
-    const restart = JSON.parse(said) as Restart;
-    if (restart.keyCount !== keysCount) throw new Error(`found ${restart.keyCount} keys`);
-    print(`restart ${what}, page cache ${cache}`, `${restart.seconds.toFixed(2)} s`);
-    print("  index, bytes a key beyond its string", restart.bytesPerKey.toFixed(0));
-    print("  RSS right after", `${restart.rssMiB.toFixed(0)} MiB`);
-  }
+/** null where the page cache cannot be dropped. */
+function restart(dir: string, { hasOutlines, isCacheDropped }: KindOfRestart): Restart | null {
+  // A clean stop makes them again.
+  if (!hasOutlines) removeOutlines(dir);
+  if (isCacheDropped && !dropCaches()) return null;
+  const args = ["--expose-gc", import.meta.filename, dir];
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" })) as Restart;
 }
 
-async function main(keysCount: number): Promise<void> {
-  await benchAppend();
+/** Of a log of so many records of 100 bytes. */
+export async function restarts(
+  keyCount: number,
+): Promise<readonly (KindOfRestart & { readonly restart: Restart })[]> {
   const dir = makeDir();
-  await fill(dir, keysCount);
-  await benchRestart(dir, true, keysCount);
-  await benchRestart(dir, false, keysCount);
+  await fill(dir, keyCount);
+  const measured: (KindOfRestart & { readonly restart: Restart })[] = [];
+  for (const hasOutlines of [true, false]) {
+    for (const isCacheDropped of [false, true]) {
+      const kind = { hasOutlines, isCacheDropped };
+      const found = restart(dir, kind);
+      if (found !== null && found.keyCount !== keyCount) throw new Error("keys are missing");
+      if (found !== null) measured.push({ ...kind, restart: found });
+    }
+  }
   rmSync(dir, { recursive: true });
+  return measured;
 }
 
-if (import.meta.main) {
-  const [, , first = "1000000", second = ""] = process.argv;
-  if (first === "--restart") await measureRestart(second);
-  else await main(Number(first));
-}
+if (import.meta.main) await measureRestart(process.argv[2] ?? "");

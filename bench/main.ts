@@ -7,11 +7,13 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Figure, Suite } from "./lib/figures.ts";
+import { exchangeSuite } from "./suites/exchange.ts";
 import { logSuite } from "./suites/log.ts";
 import { messagesSuite } from "./suites/messages.ts";
 import { microSuite } from "./suites/micro.ts";
 import { nodeSuite } from "./suites/node.ts";
 import { pauseSuite } from "./suites/pause.ts";
+import { workerSuite } from "./suites/worker.ts";
 import { ycsbSuite } from "./suites/ycsb.ts";
 
 const SUITES: readonly Suite[] = [
@@ -21,6 +23,8 @@ const SUITES: readonly Suite[] = [
   logSuite,
   microSuite,
   messagesSuite,
+  exchangeSuite,
+  workerSuite,
 ];
 const RESULTS = new URL("results.json", import.meta.url);
 const RECORDED = new URL("recorded.json", import.meta.url);

@@ -150,6 +150,7 @@ export function functions(source: Source): readonly string[] {
 
 const mayExportDefault = (path: string): boolean =>
   path === "worker/index.ts" ||
+  path === "bench/worker/bare-worker.ts" ||
   /^examples\/.*\/worker\.ts$/.test(path) ||
   path.endsWith(".config.ts") ||
   path.endsWith(".d.ts");

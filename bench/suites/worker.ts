@@ -1,0 +1,107 @@
+/**
+ * The data plane on Miniflare beside a Worker that makes the same calls and the same SQL: values of
+ * 1 KiB, three replicas, 16 connections.
+ */
+import { rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build, stop } from "esbuild";
+import { Miniflare } from "miniflare";
+import { COMPATIBILITY_DATE, startDev } from "../../src/local/dev.ts";
+import { closedLoop, fillKeys, type Load } from "../lib/closed-loop.ts";
+import {
+  type BenchOptions,
+  type Contender,
+  type Figure,
+  interleave,
+  median,
+  medianRatio,
+  type Suite,
+} from "../lib/figures.ts";
+import { makeDir } from "../lib/processes.ts";
+
+const BARE = fileURLToPath(new URL("../worker/bare-worker.ts", import.meta.url));
+const PATH = "/v1/kv/bench/key%d";
+const headers = { "Content-Type": "text/plain" };
+const base = { keyCount: 1000, connectionCount: 16, headers };
+const TARGET = 0.9;
+
+interface Running {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+async function startBareWorker(dataDir: string): Promise<Running> {
+  const format = "esm";
+  const common = { bundle: true, write: false, target: "es2024", logLevel: "silent" } as const;
+  const entryPoints = [BARE];
+  const made = await build({ ...common, entryPoints, format, external: ["cloudflare:*"] });
+  await stop();
+  const [output] = made.outputFiles;
+  if (output === undefined) throw new Error("the bare Worker came out of its bundling empty");
+  const miniflare = new Miniflare({
+    name: "bare",
+    host: "127.0.0.1",
+    port: 0,
+    modules: [{ type: "ESModule", path: "bare-worker.js", contents: output.text }],
+    compatibilityDate: COMPATIBILITY_DATE,
+    durableObjects: { REPLICAS: { className: "BareReplica", useSQLite: true } },
+    durableObjectsPersist: dataDir,
+    cf: false,
+  });
+  const { origin } = await miniflare.ready;
+  return { url: origin, close: () => miniflare.dispose() };
+}
+
+type Requests = Readonly<Record<string, Omit<Load, "url">>>;
+
+function requestsOf(seconds: number): Requests {
+  const get = { ...base, method: "GET", body: "", seconds } as const;
+  const put = { ...base, method: "PUT", body: "v".repeat(1024), seconds, path: PATH } as const;
+  return {
+    "GET r=1": { ...get, path: `${PATH}?r=1` },
+    "GET r=2": { ...get, path: PATH },
+    "PUT w=2": put,
+  };
+}
+
+async function compare(urls: Readonly<Record<string, string>>, quick: boolean): Promise<Figure[]> {
+  const requests = requestsOf(quick ? 1 : 2);
+  const put = requests["PUT w=2"];
+  if (put === undefined) throw new Error("keys are put before they are read");
+  for (const url of Object.values(urls)) await fillKeys({ ...put, url });
+  const contenders: Contender<number>[] = Object.entries(requests).flatMap(([name, load]) =>
+    Object.entries(urls).map(([who, url]) => ({
+      name: `${name} ${who}`,
+      sample: async () => (await closedLoop({ ...load, url })).rate,
+    })),
+  );
+  const samples = await interleave(contenders, quick ? 3 : 9);
+  const rates = (name: string): readonly number[] => samples.get(name) ?? [];
+  return Object.keys(requests).map((name) => {
+    const [ours, bare] = [rates(`${name} ours`), rates(`${name} bare`)];
+    return {
+      name: `on Miniflare: ${name} by bare Worker`,
+      ...{ value: medianRatio(ours, bare), unit: "ratio", better: "higher", target: TARGET },
+      note: `${median(ours).toFixed(0)}/s against ${median(bare).toFixed(0)}/s`,
+    };
+  });
+}
+
+async function run({ quick }: BenchOptions): Promise<readonly Figure[]> {
+  const dirs = [makeDir(), makeDir()] as const;
+  const log = (): void => {};
+  const ours = await startDev({ port: 0, replicas: 3, dataDir: dirs[0], log });
+  const bare = await startBareWorker(dirs[1]);
+  try {
+    return await compare({ bare: bare.url, ours: ours.url }, quick);
+  } finally {
+    await Promise.all([ours.close(), bare.close()]);
+    for (const dir of dirs) rmSync(dir, { recursive: true });
+  }
+}
+
+export const workerSuite: Suite = {
+  name: "worker",
+  about: "GET and PUT on Miniflare beside a Worker without logic",
+  run,
+};
