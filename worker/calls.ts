@@ -29,7 +29,7 @@ export async function callReplica(
   const options = hint === undefined ? {} : { locationHint: hint };
   let reply: Message;
   try {
-    const stub = REPLICAS.get(REPLICAS.idFromName(to), options);
+    const stub = REPLICAS.get(idOf(REPLICAS, to), options);
     reply = decodeMessage(await stub.exchange(to, encodeMessage(message)));
   } catch (error) {
     // What an object throws is a fault to be looked at; what the platform throws is weather.
@@ -37,6 +37,17 @@ export async function callReplica(
     return at.driver.unreachable(to, message.call);
   }
   at.driver.receive(to, reply);
+}
+
+/** An object's id is a keyed hash of its name: it is worth remembering. */
+const ids = new WeakMap<Env["REPLICAS"], Map<string, DurableObjectId>>();
+
+function idOf(namespace: Env["REPLICAS"], name: string): DurableObjectId {
+  const known = ids.get(namespace) ?? new Map<string, DurableObjectId>();
+  ids.set(namespace, known);
+  const id = known.get(name) ?? namespace.idFromName(name);
+  known.set(name, id);
+  return id;
 }
 
 const isRemote = (error: unknown): error is Error =>

@@ -1,8 +1,8 @@
 /**
- * The HTTP face: one hono app on Web standards, the same in a Worker and on Node. It turns requests
- * into operations of the backend and results into answers, and knows nothing of replicas.
+ * The HTTP face: one app on Web standards, the same in a Worker and on Node. It turns requests into
+ * operations of the backend and results into answers, and knows nothing of replicas. A Worker makes
+ * one for every request, so making one is cheap.
  */
-import { Hono } from "hono";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { type Access, type Auth, authenticate, type Grant, requireAccess } from "./auth.ts";
 import type { Backend } from "./backend.ts";
@@ -35,11 +35,6 @@ export interface AppParts {
   readonly log?: EventLog;
 }
 
-export interface AppEnv {
-  /** `rawPath`: the request target as it stood on the request line, where the host knows it. */
-  readonly Bindings: { readonly rawPath?: string };
-}
-
 /** For metrics: the request came to no route. */
 const NO_PATTERN = "none";
 const SIBLINGS = "Starling-Siblings";
@@ -53,7 +48,8 @@ function refuseMethod({ methods }: Route): never {
 }
 
 export interface App {
-  fetch(request: Request, env?: AppEnv["Bindings"]): Response | Promise<Response>;
+  /** `rawPath`: the request target as it stood on the request line, where the host knows it. */
+  fetch(request: Request, host?: { readonly rawPath?: string }): Promise<Response>;
   /**
    * The short way, of a host that knows the raw target: null when the target is not that of one
    * key, or the request lacks a Host; then it has to come as a `Request`.
@@ -81,6 +77,8 @@ function grantOf(
   requireAccess(grant, access);
   return grant;
 }
+
+const bodiless = (answer: Answer): Answer => ({ ...answer, body: null });
 
 /** The app; it throws nothing: whatever goes wrong is an answer. */
 export function createApp(parts: AppParts): App {
@@ -131,11 +129,9 @@ export function createApp(parts: AppParts): App {
     });
   };
 
-  const shell = new Hono<AppEnv>();
-  shell.all("*", async (c) => {
-    const request = c.req.raw;
+  const fetch: App["fetch"] = async (request, { rawPath } = {}) => {
     const host = request.headers.get("Host") ?? new URL(request.url).host;
-    const rawTarget = c.env?.rawPath ?? request.url;
+    const rawTarget = rawPath ?? request.url;
     const answer = await respond<Answer | Response>(
       { request, host, rawTarget },
       ({ route, rest }, target) => {
@@ -143,10 +139,11 @@ export function createApp(parts: AppParts): App {
         return plan.answer(admit(request, plan.access));
       },
     );
-    if (!(answer instanceof Response)) return responseOf(answer);
+    const isHead = request.method === "HEAD";
+    if (!(answer instanceof Response)) return responseOf(isHead ? bodiless(answer) : answer);
     // No body is to be taken for a type that it does not say it has.
     answer.headers.set("X-Content-Type-Options", "nosniff");
-    return answer;
-  });
-  return { fetch: (request, env) => shell.fetch(request, env), answerKey };
+    return isHead ? new Response(null, answer) : answer;
+  };
+  return { fetch, answerKey };
 }
