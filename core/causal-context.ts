@@ -28,10 +28,14 @@ type Ranges = readonly number[];
 /** What a context looks like in an encoded entry: `[actor, ranges, actor, ranges, …]`. */
 export type EncodedContext = readonly (string | readonly number[])[];
 
+/** By halving: an entry from a peer may ask for thousands of dots among thousands of ranges. */
 function rangesCover(ranges: Ranges, counter: number): boolean {
-  for (let i = 0; i < ranges.length; i += 2) {
-    if (counter < (ranges[i] as number)) return false;
-    if (counter <= (ranges[i + 1] as number)) return true;
+  let [from, end] = [0, ranges.length >> 1];
+  while (from < end) {
+    const middle = (from + end) >> 1;
+    if (counter > (ranges[2 * middle + 1] as number)) from = middle + 1;
+    else if (counter < (ranges[2 * middle] as number)) end = middle;
+    else return true;
   }
   return false;
 }

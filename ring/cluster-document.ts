@@ -160,6 +160,10 @@ export function decodeDocument(bytes: Uint8Array): ClusterDocument {
   }
 }
 
+/** Settings may have members that this version does not know, but none that nest. */
+const areScalars = (settings: object): boolean =>
+  Object.values(settings).every((value) => typeof value !== "object" || value === null);
+
 function parseDocument(text: unknown): ClusterDocument {
   assert(typeof text === "string", "a cluster document is a text");
   const value: unknown = JSON.parse(text);
@@ -173,8 +177,9 @@ function parseDocument(text: unknown): ClusterDocument {
     const [name, record] = item as [unknown, NamespaceRecord];
     assert(typeof name === "string" && isNamespace(name), "a namespace's name");
     assert(isCountUpTo(record.revision, 1, Number.MAX_SAFE_INTEGER), "a namespace's revision");
-    const isFine = record.settings === null || !isText(checkSettings(record.settings, N_MAX));
-    assert(isFine, "a namespace's settings");
+    const { settings } = record;
+    const isFine = settings === null || !isText(checkSettings(settings, N_MAX));
+    assert(isFine && areScalars(settings ?? {}), "a namespace's settings");
     records.set(name, { revision: record.revision, settings: record.settings });
   }
   return { ring: parseRingDocument(ring), namespaces: records, ...ifAny(parsePurges(purges)) };
