@@ -6,6 +6,7 @@
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { type Access, type Auth, authenticate, type Grant, requireAccess } from "./auth.ts";
 import type { Backend } from "./backend.ts";
+import { bodyRoom } from "./body-room.ts";
 import { type Answer, type PlainRequest, responseOf } from "./exchange.ts";
 import { splitTarget, type Target } from "./key-path.ts";
 import { kvProblemAnswer } from "./kv-envelope.ts";
@@ -111,6 +112,7 @@ export function createApp(parts: AppParts): App {
       code = problem.code;
       answer = refuse(problem, request.method === "HEAD");
     }
+    bodyRoom.release(request);
     const seconds = (performance.now() - startedAt) / 1000;
     const { method } = request;
     const hasSiblings = showsSiblings(answer);

@@ -9,9 +9,14 @@ import {
   TAG_CHARS_MAX,
   TAGS_COUNT_MAX,
 } from "../../core/limits.ts";
+import { bodyRoom } from "./body-room.ts";
 import type { PlainRequest, RequestHeaders } from "./exchange.ts";
 import { Problem } from "./problems.ts";
 
+type BodyOf = Pick<PlainRequest, "headers" | "body">;
+
+/** Bodies that are gathered at once and no longer than this are not worth counting. */
+const SMALL_BYTES = 65_536;
 const TAG = /^[\x21-\x7e]+$/;
 
 function tooLarge(byteCountMax: number): Problem {
@@ -44,6 +49,7 @@ async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise
 }
 
 async function collect(
+  request: BodyOf,
   body: ReadableStream<Uint8Array>,
   byteCountMax: number,
 ): Promise<readonly Uint8Array[]> {
@@ -54,10 +60,13 @@ async function collect(
     const { done, value } = await reader.read();
     if (done) return chunks;
     byteCount += value.length;
-    if (byteCount > byteCountMax) {
+    try {
+      if (byteCount > byteCountMax) throw tooLarge(byteCountMax);
+      bodyRoom.take(request, value.length);
+    } catch (error) {
       // Without an announced length there may be no end to it.
       reader.cancel().catch(() => {});
-      throw tooLarge(byteCountMax);
+      throw error;
     }
     chunks.push(value);
   }
@@ -75,25 +84,30 @@ function join(chunks: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-async function wholeOf(
-  body: NonNullable<PlainRequest["body"]>,
-  byteCountMax: number,
-): Promise<Uint8Array> {
-  if (body instanceof ReadableStream) return join(await collect(body, byteCountMax));
+async function wholeOf(request: BodyOf, byteCountMax: number): Promise<Uint8Array> {
+  const { body } = request;
+  if (body === null) return new Uint8Array(0);
+  if (body instanceof ReadableStream) return join(await collect(request, body, byteCountMax));
+  const announced = announcedLength(request.headers) ?? 0;
+  try {
+    if (announced > SMALL_BYTES) bodyRoom.take(request, announced);
+  } catch (error) {
+    await body.gather(0).catch(() => {});
+    throw error;
+  }
   const bytes = await body.gather(byteCountMax);
   if (bytes === null) throw tooLarge(byteCountMax);
   return bytes;
 }
 
 /**
- * The whole body, or a problem; more than the limit is never held.
+ * The whole body, or a problem; more than the limit is never held. What it takes of `bodyRoom` is
+ * taken under the request's own object, until that is released.
  *
- * @throws Problem `value-too-large` or `incomplete-body`
+ * @throws Problem `value-too-large`, `incomplete-body` or `overloaded`
  */
-export async function readBody(
-  { headers, body }: Pick<PlainRequest, "headers" | "body">,
-  byteCountMax: number,
-): Promise<Uint8Array> {
+export async function readBody(request: BodyOf, byteCountMax: number): Promise<Uint8Array> {
+  const { headers, body } = request;
   const announced = announcedLength(headers);
   if (announced !== null && announced > byteCountMax) {
     if (body instanceof ReadableStream) await discard(body.getReader()).catch(() => {});
@@ -106,7 +120,7 @@ export async function readBody(
   }
   let bytes: Uint8Array;
   try {
-    bytes = await wholeOf(body, byteCountMax);
+    bytes = await wholeOf(request, byteCountMax);
   } catch (error) {
     if (error instanceof Problem) throw error;
     throw incomplete();

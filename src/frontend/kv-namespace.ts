@@ -14,6 +14,7 @@ import { AnswerBudget } from "./answer-budget.ts";
 import { inParallel } from "./at-once.ts";
 import type { Backend } from "./backend.ts";
 import { checkMetadata, readBody } from "./body.ts";
+import { bodyRoom } from "./body-room.ts";
 import { BULK_BYTES_MAX } from "./kv-bulk.ts";
 import { KvStore, type KvValue, secondsOf } from "./kv-store.ts";
 import { contentOf } from "./kv-values.ts";
@@ -108,7 +109,8 @@ async function bytesOf(body: KvBody, byteCountMax: number): Promise<Uint8Array> 
     return new Uint8Array(body.buffer, body.byteOffset, body.byteLength);
   }
   if (body instanceof ReadableStream) {
-    return readBody({ headers: new Headers(), body }, byteCountMax);
+    const request = { headers: new Headers(), body };
+    return readBody(request, byteCountMax).finally(() => bodyRoom.release(request));
   }
   throw new TypeError(
     "KV put() accepts only strings, ArrayBuffers, ArrayBufferViews, and ReadableStreams as values.",

@@ -3,6 +3,8 @@
 import { connect, type Socket } from "node:net";
 import { Encoder } from "@msgpack/msgpack";
 import { describe, expect, it } from "vitest";
+import { BodyRoom, bodyRoom } from "../../src/frontend/body-room.ts";
+import { Problem } from "../../src/frontend/problems.ts";
 import { makeHttpServer } from "../../src/local/http-server.ts";
 import { makeApp, type ProblemBody } from "../frontend/support.ts";
 
@@ -195,6 +197,54 @@ describe("a client", () => {
         expect(await answer.text()).toContain("invalid-context");
       }
     }
+  });
+});
+
+describe("large bodies, all together", () => {
+  const MIB = 1024 * 1024;
+
+  it("have so much room; one alone is let in whatever its length", () => {
+    const room = new BodyRoom(100);
+    const [a, b] = [{}, {}];
+    room.take(a, 60);
+    room.take(a, 60);
+    expect(() => room.take(b, 1)).toThrow(Problem);
+    room.release(b);
+    expect(room.takenByteCount).toBe(120);
+    room.release(a);
+    room.take(b, 40);
+    room.take(a, 60);
+    expect(() => room.take(b, 1)).toThrow(/Try again/);
+    room.release(a);
+    room.release(b);
+    room.release(b);
+    expect(room.takenByteCount).toBe(0);
+  });
+
+  it("are turned away with 429 while others fill the room, and taken again after", async () => {
+    const app = await makeApp();
+    const others = {};
+    bodyRoom.take(others, 200 * MIB);
+    const requests: readonly (readonly [string, string, RequestInit])[] = [
+      ["PUT", KEY, { body: x(900) }],
+      ["PUT", `${KV}/values/k`, { body: x(900) }],
+      ["POST", "/v1/kv/ns:batch", { body: '{"ops":[]}' }],
+    ];
+    for (const request of requests) {
+      const answer = await app.call(...request);
+      expect([request[1], answer.status]).toEqual([request[1], 429]);
+      expect(answer.headers.get("retry-after")).toBe("1");
+      expect(bodyRoom.takenByteCount).toBe(200 * MIB);
+    }
+    bodyRoom.release(others);
+    for (const request of requests) {
+      expect((await app.call(...request)).status).toBeLessThan(300);
+      expect(bodyRoom.takenByteCount).toBe(0);
+    }
+    // What is refused for its content gives its room back as well.
+    await app.call("POST", "/v1/kv/ns:batch", { body: "no JSON" });
+    await app.call("PUT", KEY, { body: x(1001) });
+    expect(bodyRoom.takenByteCount).toBe(0);
   });
 });
 
