@@ -206,7 +206,9 @@ export class Keeper {
     const { key, hintFor, op, content } = request;
     const slot = this.#readSlot(key, hintFor);
     const own = hintFor === "" ? slot : this.#readSlot(key, "");
-    const held = this.#withHints(key, own).entry;
+    const joined = this.#withHints(key, own).entry;
+    // A failing disk gives a hint once and not the next time: the tenure's own record counts.
+    const held = hintFor === "" ? joined : merge(joined, slot.entry);
     const mayGoOn = request.covers === null || !outlived(slot, request.covers);
     const tenure = (mayGoOn ? this.#tenureOf(slot) : null) ?? this.#takeTenure(slot);
     const dot = { actor: tenure.actor, counter: held.context.latest(tenure.actor) + 1 };

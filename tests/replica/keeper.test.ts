@@ -32,6 +32,17 @@ function shown(entry: Entry, ...names: string[]): CausalContext {
   return contextShowing(entry, siblings, START);
 }
 
+/** Its disk gives a hint once, and fails when it is read again. */
+class FlakyStore extends MemoryStore {
+  isFlaky = false;
+  #readCount = 0;
+
+  override readHint(target: string, key: string): Uint8Array | undefined {
+    if (this.isFlaky && ++this.#readCount % 2 === 0) throw new StoreCorruption("EIO");
+    return super.readHint(target, key);
+  }
+}
+
 class RottenStore extends MemoryStore {
   isRotten = false;
 
@@ -128,6 +139,15 @@ describe("a keeper's tenure of a key", () => {
     keeper.store.dropHint("r9", KEY);
     const next = put(keeper, { hintFor: "r9" });
     expect(next.sibling.dot.actor).not.toBe(hint.sibling.dot.actor);
+  });
+
+  it("never names two versions alike when a hint can be read once and not the next time", () => {
+    const store = new FlakyStore();
+    const keeper = newKeeper(store);
+    const first = put(keeper, { hintFor: "r9" });
+    store.isFlaky = true;
+    const next = put(keeper, { hintFor: "r9", covers: CausalContext.empty });
+    expect(dotOf(next)).not.toBe(dotOf(first));
   });
 
   it("numbers hints on while they last, whatever the owner's record says", () => {
