@@ -1,36 +1,66 @@
-/** Virtual time: a queue of things to happen, by time and, at one time, in the order of arrival. */
+/** Virtual time, in ms from the start of a run: what is to happen, by time and then by order. */
 import { assert } from "../../core/assert.ts";
-import { Alarms } from "../../src/node/alarms.ts";
 
+interface Event {
+  readonly at: number;
+  readonly sequence: number;
+  readonly run: () => void;
+}
+
+const isBefore = (a: Event, b: Event): boolean =>
+  a.at < b.at || (a.at === b.at && a.sequence < b.sequence);
+
+/** A binary heap; events of one instant happen in the order in which they were set. */
 export class Events {
-  now = 1_700_000_000_000;
-  /** One heap a purpose would break ties by chance; the sequence number keeps them in order. */
-  readonly #queue = new Alarms<{ readonly sequence: number; readonly run: () => void }>();
-  #sequence = 0;
+  now = 0;
   count = 0;
+  readonly #heap: Event[] = [];
+  #sequence = 0;
 
+  /** @param delayMs at least 0 */
   after(delayMs: number, run: () => void): void {
-    assert(delayMs >= 0, "nothing happens in the past");
-    // A millionth of a millisecond an event keeps the order of those that were set for one time.
-    this.#sequence++;
-    this.#queue.set(this.now + delayMs + (this.#sequence % 1000) * 1e-4, {
-      sequence: this.#sequence,
-      run,
-    });
+    assert(delayMs >= 0 && Number.isFinite(delayMs), "nothing happens in the past, or never");
+    const event = { at: this.now + delayMs, sequence: this.#sequence++, run };
+    const heap = this.#heap;
+    let index = heap.length;
+    heap.push(event);
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      const above = heap[parent] as Event;
+      if (isBefore(above, event)) break;
+      heap[index] = above;
+      index = parent;
+    }
+    heap[index] = event;
   }
 
-  /** Runs the next event; false when there is none before the instant. */
-  next(until: number): boolean {
-    const { nextAt } = this.#queue;
-    if (nextAt > until) {
-      this.now = Math.max(this.now, until);
-      return false;
+  /** Runs everything up to an instant, which it is then. */
+  runUntil(until: number): void {
+    for (let next = this.#heap[0]; next !== undefined && next.at <= until; next = this.#heap[0]) {
+      this.#dropFirst();
+      this.now = next.at;
+      this.count++;
+      next.run();
     }
-    const event = this.#queue.take(nextAt);
-    assert(event !== undefined, "an event that is due is there");
-    this.now = Math.max(this.now, nextAt);
-    this.count++;
-    event.run();
-    return true;
+    this.now = Math.max(this.now, until);
+  }
+
+  #dropFirst(): void {
+    const heap = this.#heap;
+    const last = heap.pop() as Event;
+    const { length } = heap;
+    if (length === 0) return;
+    let index = 0;
+    for (;;) {
+      const left = 2 * index + 1;
+      if (left >= length) break;
+      const right = left + 1;
+      const isRight = right < length && isBefore(heap[right] as Event, heap[left] as Event);
+      const child = isRight ? right : left;
+      if (!isBefore(heap[child] as Event, last)) break;
+      heap[index] = heap[child] as Event;
+      index = child;
+    }
+    heap[index] = last;
   }
 }

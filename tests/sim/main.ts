@@ -1,60 +1,143 @@
-/** `npm run sim -- [--seeds N] [--from K] [--seed K]`: runs seeds and says what failed. */
+/**
+ * `npm run sim`: runs seeds and says what failed; see docs/simulator.md. Exits 0 when all is well,
+ * 1 when a seed failed (with a sabotage: when it was caught), 2 for a mistake in the arguments.
+ *
+ * What loads the product is imported late, so that a sabotage can be built in before.
+ */
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { type SimReport, simulate } from "./run.ts";
+import { runSeeds } from "./fleet.ts";
+import type { Plan } from "./plan.ts";
+import { reportLines, Totals, told } from "./report.ts";
+import type { SimReport } from "./run.ts";
+import { applySabotage } from "./sabotage-hook.ts";
+import { sabotages } from "./sabotages.ts";
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "200" },
-    from: { type: "string", default: "1" },
-    seed: { type: "string" },
-  },
-});
+const USAGE = `usage: npm run sim -- [--seeds N] [--from K] [--sabotage NAME]
+       npm run sim -- --seed K [--verbose] [--faults I,J,…] [--clients I,J,…] [--no-noise]
+       npm run sim -- --list-sabotages`;
 
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  process.stderr.write(`sim: --${name} must be a whole number from 0 to 2^53 - 1, not ${text}\n`);
+/** Of more failing seeds no more is told than how they failed. */
+const SHRUNK_MAX = 3;
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+function refuse(problem: string): never {
+  process.stderr.write(`sim: ${problem}\n${USAGE}\n`);
   process.exit(2);
 }
 
-function runOne(seed: number): SimReport | null {
+function argumentsGiven() {
   try {
-    const report = simulate(seed);
-    if (report.failures.length === 0) return report;
-    process.stdout.write(`seed ${seed} FAILED: ${report.failures.join("; ")}\n`);
+    return parseArgs({
+      options: {
+        seeds: { type: "string", default: "200" },
+        from: { type: "string", default: "1" },
+        seed: { type: "string" },
+        verbose: { type: "boolean", default: false },
+        faults: { type: "string" },
+        clients: { type: "string" },
+        "no-noise": { type: "boolean", default: false },
+        sabotage: { type: "string", default: "" },
+        "list-sabotages": { type: "boolean", default: false },
+      },
+    }).values;
   } catch (error) {
-    const text = error instanceof Error ? error.stack : String(error);
-    process.stdout.write(`seed ${seed} FAILED: ${text}\n`);
+    return refuse(error instanceof Error ? error.message : String(error));
   }
-  process.stdout.write(`  replay: npm run sim -- --seed ${seed}\n`);
-  return null;
 }
 
-const only = values.seed;
-const from = wholeNumber("from", only ?? values.from);
-const count = only === undefined ? wholeNumber("seeds", values.seeds) : 1;
-const faults: Record<string, number> = {};
-let operations = 0;
-let acknowledged = 0;
-let simulatedMs = 0;
-let failed = 0;
-for (let seed = from; seed < from + count; seed++) {
-  const report = runOne(seed);
-  if (report === null) {
-    failed++;
-    continue;
-  }
-  operations += report.operationCount;
-  acknowledged += report.acknowledgedCount;
-  simulatedMs += report.simulatedMs;
-  for (const [kind, times] of Object.entries(report.faults)) {
-    faults[kind] = (faults[kind] ?? 0) + times;
-  }
+function wholeNumber(name: string, text: string): number {
+  const value = text === "" ? Number.NaN : Number(text);
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  return refuse(`--${name} is a whole number from 0 to 2^53 - 1, not ${text}`);
 }
-const hours = (simulatedMs / 3_600_000).toFixed(2);
-const kinds = Object.entries(faults).map(([kind, times]) => `${kind} ${times}`);
-process.stdout.write(
-  `${count} seeds, ${failed} failed, ${operations} operations (${acknowledged} writes ` +
-    `acknowledged), ${hours} simulated hours, faults: ${kinds.join(", ")}\n`,
-);
-process.exit(failed === 0 ? 0 : 1);
+
+const values = argumentsGiven();
+
+/** The items with these indexes; all when none are named. */
+function chosen<T extends { readonly index: number }>(
+  items: readonly T[],
+  name: "faults" | "clients",
+): readonly T[] {
+  const list = values[name];
+  if (list === undefined) return items;
+  const indexes = list.split(",").filter((text) => text !== "");
+  const numbers = indexes.map((text) => wholeNumber(name, text));
+  return items.filter(({ index }) => numbers.includes(index));
+}
+
+async function runOne(seed: number): Promise<number> {
+  if (values.sabotage !== "") applySabotage(values.sabotage);
+  const { NO_NOISE, planOf } = await import("./plan.ts");
+  const { simulatePlan } = await import("./run.ts");
+  const whole = planOf(seed);
+  const plan: Plan = {
+    ...whole,
+    faults: chosen(whole.faults, "faults"),
+    clients: chosen(whole.clients, "clients"),
+    noise: values["no-noise"] ? NO_NOISE : whole.noise,
+  };
+  const totals = new Totals();
+  const report = simulatePlan(plan, values.verbose ? say : null);
+  totals.add(report);
+  if (!values.verbose) for (const line of await reportLines(plan, report)) say(line);
+  say(`trace digest ${report.traceDigest}`);
+  say(totals.line);
+  return report.failures.length === 0 ? 0 : 1;
+}
+
+async function runMany(seeds: { from: number; count: number }): Promise<number> {
+  const { planOf } = await import("./plan.ts");
+  const totals = new Totals();
+  const failed: SimReport[] = [];
+  const take = (report: SimReport): boolean => {
+    totals.add(report);
+    if (report.failures.length > 0) failed.push(report);
+    return false;
+  };
+  await runSeeds({ seeds, sabotage: "", threadCount: availableParallelism(), take });
+  for (const [i, report] of failed.entries()) {
+    const lines = i < SHRUNK_MAX ? await reportLines(planOf(report.seed), report) : told(report);
+    for (const line of lines) say(line);
+  }
+  say(totals.line);
+  return failed.length === 0 ? 0 : 1;
+}
+
+/** Until the oracle that is meant to sees the sabotage; what others saw before is told too. */
+async function hunt(name: string, seeds: { from: number; count: number }): Promise<number> {
+  const sabotage = sabotages.find((other) => other.name === name);
+  if (sabotage === undefined) return refuse(`no sabotage ${name}: see --list-sabotages`);
+  const totals = new Totals();
+  let caughtBy = "";
+  const take = (report: SimReport): boolean => {
+    totals.add(report);
+    const oracles = [...new Set(report.failures.map(({ oracle }) => oracle))];
+    if (oracles.length === 0) return false;
+    caughtBy = oracles.includes(sabotage.oracle) ? sabotage.oracle : "";
+    const first = report.failures.find(({ oracle }) => caughtBy === "" || oracle === caughtBy);
+    const verdict = caughtBy === "" ? "seen, not yet as it should be," : "caught";
+    say(`sabotage ${name}: ${verdict} by oracle ${first?.oracle} at seed ${report.seed}`);
+    say(`  ${first?.detail.split("\n", 1)[0]}`);
+    return caughtBy !== "";
+  };
+  await runSeeds({ seeds, sabotage: name, threadCount: availableParallelism(), take });
+  if (caughtBy === "") say(`sabotage ${name}: NOT CAUGHT by oracle ${sabotage.oracle}`);
+  say(totals.line);
+  return caughtBy === "" ? 0 : 1;
+}
+
+async function main(): Promise<number> {
+  if (values["list-sabotages"]) {
+    for (const { name } of sabotages) say(name);
+    return 0;
+  }
+  const count = wholeNumber("seeds", values.seeds);
+  const from = wholeNumber("from", values.from);
+  if (!Number.isSafeInteger(from + count)) return refuse("seeds end at 2^53 - 1");
+  if (values.seed !== undefined) return runOne(wholeNumber("seed", values.seed));
+  return values.sabotage === "" ? runMany({ from, count }) : hunt(values.sabotage, { from, count });
+}
+
+process.exit(await main());

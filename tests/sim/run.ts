@@ -1,262 +1,252 @@
 /**
- * One run of the simulator from one seed. First anything fails while clients write; then all faults
- * end, and within a budget every hint must be home and every primary of every key must agree.
+ * One run of the simulator. First a storm: clients work while faults strike. Then all faults end,
+ * and within a budget every hint must be home and every primary of every key must agree. What is
+ * left is held against the model; in some runs all keys are deleted then, and must be gone.
  */
-import { CausalContext } from "../../core/causal-context.ts";
-import { contextShowing, type Entry, liveSiblings } from "../../core/entry.ts";
-import { storeKey } from "../../core/keys.ts";
-import type { ExplainResult, Result } from "../../core/operations.ts";
-import { Prng } from "../../core/prng.ts";
-import type { RingDocument } from "../../ring/ring.ts";
-import { Oracle } from "./oracle.ts";
-import { calm, type Dice, type Faults, World } from "./world.ts";
+import type { Entry } from "../../core/entry.ts";
+import { contextShowing, liveSiblings } from "../../core/entry.ts";
+import { decodeEntry } from "../../core/entry-codec.ts";
+import type { Operation, Result } from "../../core/operations.ts";
+import { StoreCorruption } from "../../core/store.ts";
+import { Client, type Counts, idOf, outcomeOf } from "./client.ts";
+import { type Failure, Judge, name } from "./judge.ts";
+import type { Machine } from "./machine.ts";
+import { NO_NOISE, type Plan, planOf } from "./plan.ts";
+import { strike } from "./strikes.ts";
+import { World } from "./world.ts";
 
 export interface SimReport {
   readonly seed: number;
   readonly operationCount: number;
   readonly acknowledgedCount: number;
   readonly simulatedMs: number;
-  readonly faults: Faults;
-  readonly failures: readonly string[];
+  readonly faults: Readonly<Record<string, number>>;
+  readonly failures: readonly Failure[];
   readonly traceDigest: string;
 }
 
-interface Session {
-  readonly context: CausalContext;
-  readonly observed: readonly string[];
-}
-
-const CLIENT_COUNT = 6;
-const PHASE_MS = 12_000;
-const decoder = new TextDecoder();
-const encoder = new TextEncoder();
-
-function rollDice(prng: Prng): Dice {
-  const on = (): boolean => prng.chance(1, 2);
-  return {
-    lossPerMille: on() ? 1 + prng.below(50) : 0,
-    duplicatePerMille: on() ? 1 + prng.below(50) : 0,
-    slowPerMille: on() ? 1 + prng.below(50) : 0,
-    cutEveryMs: on() ? 500 + prng.below(3000) : 0,
-    killEveryMs: on() ? 500 + prng.below(3000) : 0,
-    pauseEveryMs: on() ? 500 + prng.below(3000) : 0,
-    clockSkewMsMax: on() ? 1 + prng.below(30_000) : 0,
-  };
-}
-
-function makeRing(prng: Prng): RingDocument {
-  const count = 3 + prng.below(5);
-  const zoneCount = 1 + prng.below(3);
-  const members = Array.from({ length: count }, (_, i) => ({
-    id: `r${i + 1}`,
-    zone: `z${i % zoneCount}`,
-    url: `http://127.0.0.1:${7101 + i}`,
-    weight: 1 + prng.below(2),
-  }));
-  const at = (i: number): string => (members[i % count] as { id: string }).id;
-  const assignment = Array.from({ length: 16 }, (_, p) => [at(p), at(p + 1), at(p + 2)]);
-  return { version: 1, name: "sim", seed: "42", partitions: 16, n: 3, members, assignment };
-}
+const STEP_MS = 500;
+/** After all faults have ended, until all replicas agree. */
+const CALM_MS_MAX = 120_000;
+/** Until clients read everything of a replica whose disk was damaged. */
+const UNREAD_MS = 5000;
+/** The same until the last trace of a deleted key is gone. */
+const CLEAR_MS_MAX = 120_000;
+/** Attempts, some 500 ms apart, at reading a key when no faults are left. */
+const READS_MAX = 20;
 
 class Run {
-  readonly #prng: Prng;
+  readonly #plan: Plan;
   readonly #world: World;
-  readonly #oracle = new Oracle();
-  readonly #ids: readonly string[];
-  readonly #keys: readonly string[];
-  #opCount = 0;
-  #acknowledgedCount = 0;
-  #isOver = false;
+  readonly #judge: Judge;
+  readonly #clients: readonly Client[];
+  readonly #counts: Counts = { operations: 0, acknowledged: 0, open: 0 };
+  readonly #struck: Record<string, number> = {};
 
-  constructor(seed: number) {
-    this.#prng = Prng.fromSeed(seed);
-    const ring = makeRing(this.#prng);
-    this.#ids = ring.members.map(({ id }) => id);
-    this.#world = new World(this.#prng.fork(), ring, rollDice(this.#prng));
-    const keyCount = 1 + this.#prng.below(8);
-    this.#keys = Array.from({ length: keyCount }, (_, i) => storeKey("sim", `k${i}`));
+  constructor(plan: Plan, print: ((line: string) => void) | null) {
+    this.#plan = plan;
+    const accuse = (oracle: string, detail: string): void => this.#judge.accuse(oracle, detail);
+    this.#world = new World({ plan, print, accuse });
+    this.#judge = new Judge(plan, this.#world, this.#world.trace.add);
+    const shared = { plan, world: this.#world, judge: this.#judge, counts: this.#counts };
+    this.#clients = plan.clients.map((planned) => new Client({ ...shared, planned }));
   }
 
-  run(seed: number): SimReport {
-    const { events } = this.#world;
-    const began = events.now;
-    for (let i = 0; i < CLIENT_COUNT; i++) this.#client(new Map());
-    this.#breakThings();
-    this.#runFor(PHASE_MS);
-    const failures = this.#heal();
-    return {
-      seed,
-      operationCount: this.#opCount,
-      acknowledgedCount: this.#acknowledgedCount,
-      simulatedMs: Math.round(events.now - began),
-      faults: this.#world.faults,
-      failures,
-      traceDigest: this.#world.traceDigest,
-    };
-  }
-
-  #runFor(ms: number): void {
-    const { events } = this.#world;
-    const until = events.now + ms;
-    while (events.next(until)) {
-      // Events run themselves.
+  run(): SimReport {
+    const { events, trace, network } = this.#world;
+    try {
+      this.#storm();
+      this.#calm();
+      for (const { name: key } of this.#plan.keys) this.#checkKey(key);
+      if (this.#plan.isCleared && this.#judge.failures.length === 0) this.#clear();
+    } catch (error) {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#judge.accuse("assertion", text);
     }
-  }
-
-  #pick<T>(items: readonly T[]): T {
-    return items[this.#prng.below(items.length)] as T;
-  }
-
-  /** A client: reads, writes with what it read, sometimes with something older, again and again. */
-  #client(sessions: Map<string, Session>): void {
-    const again = (): void => {
-      this.#world.events.after(1 + this.#prng.below(120), () => this.#client(sessions));
+    return {
+      seed: this.#plan.seed,
+      operationCount: this.#counts.operations,
+      acknowledgedCount: this.#counts.acknowledged,
+      simulatedMs: Math.round(events.now),
+      faults: { ...network.faults, ...this.#struck },
+      failures: this.#judge.failures,
+      traceDigest: trace.digest,
     };
-    if (this.#isOver) return;
-    const key = this.#pick(this.#keys);
-    this.#opCount++;
-    if (this.#prng.chance(1, 2)) this.#read(key, sessions, again);
-    else this.#write(key, sessions, again);
   }
 
-  #read(key: string, sessions: Map<string, Session>, again: () => void): void {
-    const isStrict = this.#prng.chance(1, 8);
-    const options = isStrict ? ({ consistency: "strict" } as const) : {};
-    const operation = { kind: "get", key, options, session: null } as const;
-    this.#world.submit(this.#pick(this.#ids), operation, (result) => {
-      if (result?.kind === "got") sessions.set(key, this.#observe(result.entry));
-      again();
-    });
-  }
-
-  /** Either the newest alone or all siblings: the two contexts that the HTTP face hands out. */
-  #observe(entry: Entry): Session {
-    const { now } = this.#world.events;
-    const live = liveSiblings(entry, now);
-    const shown = this.#prng.chance(1, 2) ? live : live.slice(0, 1);
-    const observed = shown.map((sibling) => decoder.decode(sibling.content?.value));
-    return { context: contextShowing(entry, shown, now), observed };
-  }
-
-  #write(key: string, sessions: Map<string, Session>, again: () => void): void {
-    const id = `w${this.#opCount}`;
-    const session = sessions.get(key);
-    const isDelete = session !== undefined && this.#prng.chance(1, 8);
-    const observed = session?.observed ?? [];
-    this.#oracle.begin(key, id, { isDelete, observed });
-    const content = {
-      value: encoder.encode(id),
-      contentType: "text/plain",
-      contentEncoding: null,
-      contentLanguage: null,
-      contentDisposition: null,
-      metadata: null,
-      tags: [],
-    };
-    const operation = {
-      kind: "write",
-      key,
-      options: this.#prng.chance(1, 6) ? { w: 1, dw: 1 } : {},
-      content: isDelete ? null : content,
-      ttlMs: 0,
-      // A client that knows nothing says so: an empty context covers nothing.
-      context: session?.context ?? CausalContext.empty,
-      precondition: null,
-    } as const;
-    this.#world.submit(this.#pick(this.#ids), operation, (result) => {
-      this.#oracle.end(key, id, fateOf(result));
-      if (result?.kind === "written") {
-        this.#acknowledgedCount++;
-        const seen = [...this.#oracle.closure(key, [id])];
-        sessions.set(key, { context: result.context, observed: isDelete ? seen.slice(1) : seen });
-      } else if (this.#prng.chance(1, 2)) sessions.delete(key);
-      again();
-    });
-  }
-
-  #breakThings(): void {
-    const { dice } = this.#world;
-    this.#every(dice.killEveryMs, () => {
-      const id = this.#pick(this.#ids);
-      this.#world.faults.kills++;
-      this.#world.kill(id);
-      this.#world.events.after(50 + this.#prng.below(4000), () => this.#world.boot(id));
-    });
-    this.#every(dice.pauseEveryMs, () => {
-      const id = this.#pick(this.#ids);
-      this.#world.faults.pauses++;
-      this.#world.pause(id, true);
-      this.#world.events.after(50 + this.#prng.below(4000), () => this.#world.pause(id, false));
-    });
-    this.#every(dice.cutEveryMs, () => {
-      const from = this.#pick(this.#ids);
-      this.#world.faults.cuts++;
-      const isTwoWay = this.#prng.chance(1, 2);
-      for (const to of this.#ids) {
-        if (to === from) continue;
-        this.#world.cut(from, to);
-        if (isTwoWay) this.#world.cut(to, from);
-      }
-      this.#world.events.after(50 + this.#prng.below(4000), () => this.#world.healNetwork());
-    });
-  }
-
-  #every(everyMs: number, strike: () => void): void {
-    if (everyMs === 0) return;
-    this.#world.events.after(everyMs / 2 + this.#prng.below(everyMs), () => {
-      if (this.#isOver) return;
-      strike();
-      this.#every(everyMs, strike);
-    });
+  #storm(): void {
+    const { events } = this.#world;
+    const on = { world: this.#world, judge: this.#judge, plan: this.#plan };
+    for (const client of this.#clients) client.start();
+    for (const fault of this.#plan.faults) {
+      events.after(fault.atMs, () => {
+        this.#struck[fault.kind] = (this.#struck[fault.kind] ?? 0) + 1;
+        strike(on, fault);
+      });
+    }
+    events.runUntil(this.#plan.stormMs);
   }
 
   /** All faults end. What must hold now does not depend on which of them there were. */
-  #heal(): readonly string[] {
-    this.#isOver = true;
-    this.#world.dice = calm;
-    this.#world.healNetwork();
-    for (const id of this.#ids) {
-      this.#world.boot(id);
-      this.#world.pause(id, false);
+  #calm(): void {
+    const world = this.#world;
+    world.trace.add("all faults end");
+    world.network.noise = NO_NOISE;
+    world.onAnswer = () => {};
+    for (const client of this.#clients) client.isOver = true;
+    // What still lasts ends by itself meanwhile.
+    world.events.runUntil(world.events.now + 3_200);
+    for (const machine of world.machines) this.#mend(machine);
+    const until = world.events.now + CALM_MS_MAX;
+    const readAt = world.events.now + UNREAD_MS;
+    for (let agreed = 0; agreed < 2 && world.events.now < until; ) {
+      const isUnread = world.events.now < readAt;
+      this.#step();
+      if (isUnread && world.events.now >= readAt) this.#readDamaged();
+      agreed = this.#isSettled() ? agreed + 1 : 0;
     }
-    this.#runFor(60_000);
-    return [...this.#checkHints(), ...this.#keys.flatMap((key) => this.#checkKey(key))];
+    this.#accuseUnsettled();
   }
 
-  #await(operation: Parameters<World["submit"]>[1]): Result | null {
+  /** Exchanges come often now: what the schedule makes of them shows in the storm. */
+  #step(): void {
+    const { events, machines } = this.#world;
+    for (const machine of machines) machine.input({ kind: "job", name: "exchange" });
+    events.runUntil(events.now + STEP_MS);
+  }
+
+  /**
+   * Who reads a value that has rotted at rest finds it, and it is fetched again from the others.
+   * Here everybody reads where something was damaged; nothing in the product scrubs a disk.
+   */
+  #readDamaged(): void {
+    const options = { consistency: "all" } as const;
+    for (const machine of this.#world.machines.filter(({ isDamaged }) => isDamaged)) {
+      for (const { name: key } of this.#plan.keys) {
+        this.#await(machine, { kind: "get", key, options, session: null });
+      }
+    }
+  }
+
+  #mend(machine: Machine): void {
+    machine.mend();
+    if (machine.node !== null) return;
+    this.#world.forsake(machine);
+    machine.boot();
+  }
+
+  #isSettled(): boolean {
+    if (this.#counts.open > 0) return false;
+    const hasHints = ({ store }: Machine): boolean => store === null || store.hintCounts().size > 0;
+    if (this.#world.machines.some(hasHints)) return false;
+    return this.#plan.keys.every(({ name: key }) => this.#disagreement(key) === null);
+  }
+
+  #primaries(key: string): readonly Machine[] {
+    const ring = this.#world.machines.find(({ node }) => node !== null)?.node?.knowledge.ring;
+    const list = ring?.preferenceList(ring.partitionOf(key)) ?? [];
+    return list.slice(0, this.#plan.ring.n).map((id) => this.#world.machine(id));
+  }
+
+  #disagreement(key: string): string | null {
+    const primaries = this.#primaries(key);
+    const digests = primaries.map(({ store }) => store?.summary(key)?.digest ?? 0);
+    const isOne = digests.every((digest) => digest === digests[0]);
+    if (!isOne) return primaries.map(({ id }, i) => `${id} ${digests[i]}`).join(", ");
+    try {
+      for (const { store } of primaries) store?.readEntry(key);
+      return null;
+    } catch (error) {
+      if (!(error instanceof StoreCorruption)) throw error;
+      return "a primary cannot read it";
+    }
+  }
+
+  #accuseUnsettled(): void {
+    for (const { id, store } of this.#world.machines) {
+      for (const [target, count] of store?.hintCounts() ?? []) {
+        this.#judge.accuse("hints", `${id} still holds ${count} for ${target}`);
+      }
+    }
+    for (const { name: key } of this.#plan.keys) {
+      const why = this.#disagreement(key);
+      if (why !== null) this.#judge.accuse("convergence", `${name(key)}: ${why}`);
+    }
+  }
+
+  #await(machine: Machine, operation: Operation): Result | null {
+    const { events } = this.#world;
     const results: (Result | null)[] = [];
-    this.#world.submit(this.#ids[0] as string, operation, (result) => results.push(result));
-    this.#runFor(4_000);
+    this.#world.submit(machine, operation, (result) => results.push(result));
+    for (let i = 0; i < 40 && results.length === 0; i++) events.runUntil(events.now + 100);
     return results[0] ?? null;
   }
 
-  #checkHints(): readonly string[] {
-    return [...this.#world.nodes.values()].flatMap(({ id, store }) =>
-      [...store.hintCounts()].map(([target, count]) => `${id} still holds ${count} for ${target}`),
-    );
+  #read(key: string): { readonly entry: Entry; readonly machine: Machine } | null {
+    const machine = this.#world.machines[0] as Machine;
+    const options = { consistency: "all" } as const;
+    let result: Result | null = null;
+    // Who was away for long compares itself with everybody first, and answers for nothing before.
+    for (let i = 0; i < READS_MAX; i++) {
+      result = this.#await(machine, { kind: "get", key, options, session: null });
+      if (result?.kind === "got") return { entry: result.entry, machine };
+      this.#step();
+    }
+    this.#judge.accuse("availability", `reading ${name(key)}: ${outcomeOf(result)}`);
+    return null;
   }
 
-  #checkKey(key: string): readonly string[] {
-    const explained = this.#await({ kind: "explain", key }) as ExplainResult | null;
-    if (explained?.kind !== "explained") return [`${key} cannot be explained after healing`];
-    const { now } = this.#world.events;
-    const primaries = explained.replicas.filter(({ role }) => role === "primary");
-    const views = primaries.map(({ entry }) =>
-      entry === null ? "" : `${entry.context} ${entry.siblings.map(({ op }) => op).join(",")}`,
-    );
-    const faults = views.every((view) => view === views[0]) ? [] : [`${key}: primaries differ`];
-    const entry = primaries[0]?.entry ?? null;
-    const live = entry === null ? [] : liveSiblings(entry, now);
-    const ids = live.map((sibling) => decoder.decode(sibling.content?.value));
-    return [...faults, ...this.#oracle.judge(key, ids)];
+  #checkKey(key: string): void {
+    const read = this.#read(key);
+    if (read === null) return;
+    const values = (entry: Entry): string[] =>
+      liveSiblings(entry, read.machine.clock).map(({ content }) => idOf(content?.value));
+    const live = values(read.entry);
+    this.#world.trace.add(`at the end ${name(key)} is ${live.join(" | ") || "nothing"}`);
+    this.#judge.final(key, live, this.#world.events.now);
+    for (const { id, store } of this.#primaries(key)) {
+      const bytes = store?.readEntry(key);
+      const held = bytes === undefined ? [] : values(decodeEntry(bytes).entry);
+      if (held.join() === live.join()) continue;
+      this.#judge.accuse("convergence", `${name(key)}: ${id} has [${held}], all say [${live}]`);
+    }
+  }
+
+  /** Everything is deleted; a while later no disk has anything left of it. */
+  #clear(): void {
+    const { events } = this.#world;
+    for (const { name: key } of this.#plan.keys) {
+      const read = this.#read(key);
+      if (read === null) return;
+      const live = liveSiblings(read.entry, read.machine.clock);
+      const context = contextShowing(read.entry, live, read.machine.clock);
+      const result = this.#await(read.machine, {
+        kind: "write",
+        key,
+        options: {},
+        content: null,
+        ttlMs: 0,
+        context,
+        precondition: null,
+      });
+      if (result?.kind === "written") continue;
+      this.#judge.accuse("availability", `deleting ${name(key)}: ${outcomeOf(result)}`);
+    }
+    const left = (): string[] =>
+      this.#world.machines
+        .filter(({ store }) => (store?.stats().keyCount ?? 0) > 0)
+        .map(({ id, store }) => `${id} holds ${store?.stats().keyCount} keys`);
+    const until = events.now + CLEAR_MS_MAX;
+    while (left().length > 0 && events.now < until) this.#step();
+    for (const line of left()) this.#judge.accuse("growth", `${line} after all were deleted`);
   }
 }
 
-function fateOf(result: Result | null): "acknowledged" | "indeterminate" | "refused" {
-  if (result?.kind === "written") return "acknowledged";
-  if (result?.kind !== "failed") return "indeterminate";
-  const refusals = ["invalid-option", "precondition-failed", "too-many-siblings"];
-  return refusals.includes(result.failure.code) ? "refused" : "indeterminate";
-}
+/** @param print gets every line of the trace, for people */
+export const simulatePlan = (
+  plan: Plan,
+  print: ((line: string) => void) | null = null,
+): SimReport => new Run(plan, print).run();
 
-export const simulate = (seed: number): SimReport => new Run(seed).run(seed);
+/** @param seed 0 to 2^53 - 1 */
+export const simulate = (seed: number): SimReport => simulatePlan(planOf(seed));

@@ -1,0 +1,235 @@
+/** A simulated client: reads and writes, through any node, with whatever options come to mind. */
+import { CausalContext } from "../../core/causal-context.ts";
+import { contextShowing, liveSiblings } from "../../core/entry.ts";
+import type { GetResult, Result } from "../../core/operations.ts";
+import { Prng } from "../../core/prng.ts";
+import type { QuorumOptions } from "../../core/quorum-options.ts";
+import type { Write } from "./history.ts";
+import { IdSet } from "./id-set.ts";
+import { type Judge, name } from "./judge.ts";
+import type { Machine } from "./machine.ts";
+import type { KeyKind, Plan, PlannedClient, PlannedKey } from "./plan.ts";
+import type { World } from "./world.ts";
+
+/** What a client keeps of its last answer for a key. */
+interface Session {
+  readonly context: CausalContext;
+  readonly saw: IdSet;
+  /** When what gave it began. */
+  readonly sawAt: number;
+}
+
+export interface ClientParts {
+  readonly plan: Plan;
+  readonly planned: PlannedClient;
+  readonly world: World;
+  readonly judge: Judge;
+  readonly counts: Counts;
+}
+
+export interface Counts {
+  operations: number;
+  acknowledged: number;
+  /** Operations without an answer yet. */
+  open: number;
+}
+
+/** What a write was to reach, by its options. */
+interface Asked {
+  readonly durableCount: number;
+  readonly isStrict: boolean;
+}
+
+/** `dw` where an option does not say it: a majority of three. */
+const QUORUM = 2;
+/** After so long a client takes no answer for an answer, in ms. */
+const PATIENCE_MS = 5000;
+/** The codes that HTTP tells as a 4xx: the write was applied nowhere. */
+const REFUSALS = ["invalid-option", "precondition-failed", "too-many-siblings", "overloaded"];
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** Repeated where one should be likelier. */
+const READS: Readonly<Record<KeyKind, readonly QuorumOptions[]>> = {
+  causal: [{}, {}, {}, { r: 1 }, { consistency: "all" }, { consistency: "strict" }],
+  blind: [{}, {}, { r: 1 }],
+  strict: [{ consistency: "strict" }, { consistency: "strict" }, { r: 2, pr: 2 }],
+};
+const WRITES: Readonly<Record<KeyKind, readonly QuorumOptions[]>> = {
+  causal: [{}, {}, {}, { w: 1, dw: 1 }, { consistency: "all" }, { w: 2, dw: 0 }, { w: 2, dw: 1 }],
+  blind: [{}, {}, { w: 1, dw: 1 }],
+  strict: [{ consistency: "strict" }, { consistency: "strict" }, { w: 2, pw: 2 }],
+};
+
+export class Client {
+  readonly #parts: ClientParts;
+  readonly #prng: Prng;
+  readonly #sessions = new Map<string, Session>();
+  #count = 0;
+  isOver = false;
+
+  constructor(parts: ClientParts) {
+    this.#parts = parts;
+    this.#prng = new Prng(parts.planned.prng);
+  }
+
+  start(): void {
+    this.#rest();
+  }
+
+  #rest(): void {
+    const { world, plan } = this.#parts;
+    world.events.after(0.5 + this.#prng.below(2 * plan.restMs), () => this.#act());
+  }
+
+  #pick<T>(items: readonly T[]): T {
+    return items[this.#prng.below(items.length)] as T;
+  }
+
+  #act(): void {
+    if (this.isOver) return;
+    this.#parts.counts.operations++;
+    this.#count++;
+    const key = this.#pick(this.#parts.plan.keys);
+    const machine = this.#pick(this.#parts.world.machines);
+    if (this.#prng.chance(1, 2)) this.#read(key, machine);
+    else this.#write(key, machine);
+  }
+
+  /** Submits, and hears of it once: by the answer, or by running out of patience. */
+  #submit(
+    machine: Machine,
+    operation: Parameters<World["submit"]>[1],
+    done: (result: Result | null) => void,
+  ): void {
+    const { world, counts } = this.#parts;
+    let isOpen = true;
+    counts.open++;
+    const once = (result: Result | null): void => {
+      if (!isOpen) return;
+      isOpen = false;
+      counts.open--;
+      done(result);
+      this.#rest();
+    };
+    world.submit(machine, operation, once);
+    if (isOpen) world.events.after(PATIENCE_MS, () => once(null));
+  }
+
+  #read({ name: key, kind }: PlannedKey, machine: Machine): void {
+    const { world, judge } = this.#parts;
+    const options = this.#pick(READS[kind]);
+    const session = this.#prng.chance(1, 2) ? this.#sessions.get(key) : undefined;
+    const debt = kind === "strict" ? judge.strictBegins(key) : null;
+    const context = session?.context ?? null;
+    const sawAt = world.events.now;
+    const what = `client ${this.#parts.planned.index} via ${machine.id}: get ${name(key)}`;
+    world.trace.add(`${what} ${JSON.stringify(options)}${session === undefined ? "" : " session"}`);
+    this.#submit(machine, { kind: "get", key, options, session: context }, (result) => {
+      if (result?.kind !== "got") return world.trace.add(`${what} -> ${outcomeOf(result)}`);
+      const { seen, mine } = this.#takeRead(key, machine, result);
+      const { now } = world.events;
+      if (session !== undefined) judge.sessionRead(key, session.saw, { seen, now });
+      if (debt !== null) judge.strictRead(key, debt, { seen, now });
+      if (debt !== null && options.consistency === "strict") judge.strictShowed(key, seen);
+      this.#sessions.set(key, { ...mine, sawAt });
+    });
+  }
+
+  /** Either the newest alone or all siblings: the two contexts that the HTTP face hands out. */
+  #takeRead(
+    key: string,
+    machine: Machine,
+    { entry }: GetResult,
+  ): { seen: IdSet; mine: Omit<Session, "sawAt"> } {
+    const { world, judge, planned } = this.#parts;
+    const live = liveSiblings(entry, machine.clock);
+    const values = live.map((sibling) => idOf(sibling.content?.value));
+    world.trace.add(`client ${planned.index}: ${name(key)} is ${values.join(" | ") || "nothing"}`);
+    const seen = judge.seen(key, values, world.events.now);
+    const shownCount = this.#prng.chance(1, 2) ? live.length : 1;
+    const shown = live.slice(0, shownCount);
+    const saw = judge.seen(key, values.slice(0, shownCount), world.events.now);
+    return { seen, mine: { context: contextShowing(entry, shown, machine.clock), saw } };
+  }
+
+  #write({ name: key, kind }: PlannedKey, machine: Machine): void {
+    const { world, judge, planned, counts } = this.#parts;
+    const value = `${planned.index}.${this.#count}`;
+    const session = this.#sessions.get(key);
+    const isBlind = kind === "blind" && this.#prng.chance(1, 2);
+    const isDelete = session !== undefined && this.#prng.chance(1, 8);
+    const hasTtl = kind === "causal" && !isDelete && this.#prng.chance(1, 4);
+    const ttlMs = hasTtl ? 100 + this.#prng.below(4000) : 0;
+    const options = this.#pick(WRITES[kind]);
+    const isConditional = kind === "causal" && this.#prng.chance(1, 16);
+    const begunAt = world.events.now;
+    const { saw, sawAt } = session ?? { saw: new IdSet(), sawAt: begunAt };
+    const begun = { value, isDelete, isBlind, ttlMs, begunAt };
+    const write = judge.history(key).begin(begun, { saw, sawAt });
+    const what = `client ${planned.index} via ${machine.id}: ${isDelete ? "delete" : "put"}`;
+    world.trace.add(
+      `${what} ${name(key)} = ${value} over [${[...saw].map((id) => valueAt(judge, key, id))}]` +
+        `${isBlind ? " blind" : ""}${ttlMs > 0 ? ` ttl ${ttlMs}` : ""} ${JSON.stringify(options)}`,
+    );
+    const operation = {
+      kind: "write",
+      key,
+      options,
+      content: isDelete ? null : contentOf(value, this.#prng.below(200)),
+      ttlMs,
+      // A client that knows nothing says so: an empty context covers nothing.
+      context: isBlind ? null : (session?.context ?? CausalContext.empty),
+      precondition: isConditional ? { ifMatch: [], ifNoneMatch: ["*"] } : null,
+    } as const;
+    this.#submit(machine, operation, (result) => {
+      world.trace.add(`${what} ${name(key)} = ${value} -> ${outcomeOf(result)}`);
+      if (result?.kind === "written") counts.acknowledged++;
+      const asked = {
+        durableCount: typeof options.dw === "number" ? options.dw : QUORUM,
+        isStrict: kind === "strict",
+      };
+      this.#takeWritten(key, { write, ...asked }, result);
+    });
+  }
+
+  #takeWritten(
+    key: string,
+    { write, ...asked }: Asked & { readonly write: Write },
+    result: Result | null,
+  ): void {
+    const { world, judge } = this.#parts;
+    if (result?.kind === "written") {
+      const durableCount = Math.max(asked.durableCount, result.tally.durable);
+      judge.acknowledged(key, write, { ...asked, durableCount, at: world.events.now });
+      const { context } = result;
+      this.#sessions.set(key, { context, saw: IdSet.of(write.id), sawAt: world.events.now });
+      return;
+    }
+    const isRefused = result?.kind === "failed" && REFUSALS.includes(result.failure.code);
+    write.fate = isRefused ? "refused" : "maybe";
+    if (this.#prng.chance(1, 2)) this.#sessions.delete(key);
+  }
+}
+
+const valueAt = (judge: Judge, key: string, id: number): string =>
+  judge.history(key).writes[id]?.value ?? "?";
+
+export function outcomeOf(result: Result | null): string {
+  if (result === null) return "no answer";
+  return result.kind === "failed" ? result.failure.code : result.kind;
+}
+
+/** The write's name, and some bytes so that records differ in length. */
+export const contentOf = (value: string, padCount: number) => ({
+  value: encoder.encode(`${value} ${"x".repeat(padCount)}`),
+  contentType: "text/plain",
+  contentEncoding: null,
+  contentLanguage: null,
+  contentDisposition: null,
+  metadata: null,
+  tags: [],
+});
+
+export const idOf = (value: Uint8Array | undefined): string =>
+  decoder.decode(value).split(" ", 1)[0] ?? "";

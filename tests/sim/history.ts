@@ -1,0 +1,170 @@
+/**
+ * The naive model: everything that clients did with one key, and were told. It knows nothing of
+ * the system's clocks, contexts or dots. Every write carries its own name in its value; for every
+ * context that was handed out, the client's session remembers which writes were visible with it,
+ * and a write **covers** what its context had shown, closed under what that had covered.
+ *
+ * A write is *sure* when it was acknowledged and, by the promises, must have survived: with
+ * `dw ≥ 1`, and on more disks than were destroyed. It *may* have happened unless it was refused
+ * with a 4xx. So:
+ * - what a sure write covers is dead for ever: to see it again is a resurrection (when the sure
+ *   write was a delete or had a TTL) or a false sibling;
+ * - a sure write that no write which may have happened covers must be there, until its TTL ends.
+ *
+ * (Riak's QuickCheck oracle, made independent of its dots.)
+ */
+import { IdSet } from "./id-set.ts";
+
+export type Fate = "pending" | "sure" | "maybe" | "refused";
+
+export interface Write {
+  /** Its place in the key's history. */
+  readonly id: number;
+  readonly value: string;
+  readonly isDelete: boolean;
+  /** It carried no context: it covers nothing for sure, and maybe all that was begun before. */
+  readonly isBlind: boolean;
+  readonly covers: IdSet;
+  /** Of those, the ones that nobody minted any more when this client was shown them. */
+  readonly coversForGood: IdSet;
+  /** In ms; 0 for ever. */
+  readonly ttlMs: number;
+  readonly begunAt: number;
+  /** When it was acknowledged; Infinity when it was not. */
+  endedAt: number;
+  /** From when on no coordinator mints it any more. */
+  quietAt: number;
+  /** How many replicas had it on stable storage when it was acknowledged. */
+  durableCount: number;
+  fate: Fate;
+}
+
+/** How far clocks are off, in ms, and how late a write may be minted by a second coordinator. */
+export interface ClockBounds {
+  readonly skewMsMin: number;
+  readonly skewMsMax: number;
+}
+
+/**
+ * A coordinator that was frozen or heard of a write late may mint it again, for a frontend that has
+ * gone to another one; the copy's TTL counts from then.
+ */
+export const REMINT_MS_MAX = 12_000;
+
+export class History {
+  readonly writes: Write[] = [];
+  readonly #byValue = new Map<string, Write>();
+
+  /** @param session what its context had shown, and when the read of it began */
+  begin(
+    write: Pick<Write, "value" | "isDelete" | "isBlind" | "ttlMs" | "begunAt">,
+    { saw, sawAt }: { readonly saw: IdSet; readonly sawAt: number },
+  ): Write {
+    const covers = write.isBlind ? new IdSet() : this.closure(saw);
+    const coversForGood = write.isBlind ? new IdSet() : this.#closureForGood(saw, sawAt);
+    const id = this.writes.length;
+    const quietAt = write.begunAt + REMINT_MS_MAX;
+    const rest = { endedAt: Infinity, quietAt, durableCount: 0, fate: "pending" } as const;
+    const begun: Write = { ...write, ...rest, id, covers, coversForGood };
+    this.writes.push(begun);
+    this.#byValue.set(write.value, begun);
+    return begun;
+  }
+
+  byValue(value: string): Write | undefined {
+    return this.#byValue.get(value);
+  }
+
+  /** The writes, and all that they had covered. */
+  closure(ids: IdSet): IdSet {
+    const out = ids.copy();
+    for (const id of ids) out.addAll((this.writes[id] as Write).covers);
+    return out;
+  }
+
+  /** What the writes covered, without themselves. */
+  coveredBy(ids: Iterable<number>): IdSet {
+    const out = new IdSet();
+    for (const id of ids) out.addAll((this.writes[id] as Write).covers);
+    return out;
+  }
+
+  /**
+   * The same of what was quiet when it was seen. Before that, a frontend that waits in vain has the
+   * write minted anew: a version that a context of earlier does not name.
+   */
+  #closureForGood(ids: IdSet, seenAt: number): IdSet {
+    const out = new IdSet();
+    for (const id of ids) {
+      const write = this.writes[id] as Write;
+      if (write.quietAt <= seenAt) out.add(id);
+      out.addAll(write.coversForGood);
+    }
+    return out;
+  }
+
+  /** What these writes, or what they covered, covered for good. */
+  coveredForGoodBy(ids: IdSet): IdSet {
+    const out = new IdSet();
+    for (const id of this.closure(ids)) out.addAll((this.writes[id] as Write).coversForGood);
+    return out;
+  }
+
+  /** What somebody may have covered by now. */
+  maybeCovered(): IdSet {
+    const out = new IdSet();
+    for (const write of this.writes) {
+      if (write.fate === "refused") continue;
+      out.addAll(write.covers);
+      if (!write.isBlind) continue;
+      for (const other of this.writes) {
+        if (other !== write && other.begunAt < write.quietAt) out.add(other.id);
+      }
+    }
+    return out;
+  }
+
+  /** Why a value may not be seen at an instant; null when it may. */
+  objection(value: string, now: number, clocks: ClockBounds): [oracle: string, why: string] | null {
+    const write = this.#byValue.get(value);
+    if (write === undefined) return ["invention", `${value} was never written`];
+    if (write.isDelete) return ["invention", `${value} is a delete`];
+    if (write.fate === "refused") return ["refusal", `${value} was refused, and is there`];
+    const lateMs = clocks.skewMsMax - clocks.skewMsMin + REMINT_MS_MAX;
+    const isOver = write.ttlMs > 0 && now > write.endedAt + write.ttlMs + lateMs;
+    return isOver ? ["ttl", `${value} had ${write.ttlMs} ms to live and is served`] : null;
+  }
+
+  /** Whether its time may have run out on somebody's clock. */
+  mayBeExpired({ ttlMs, begunAt }: Write, now: number, clocks: ClockBounds): boolean {
+    return ttlMs > 0 && now + clocks.skewMsMax >= begunAt + ttlMs + clocks.skewMsMin;
+  }
+
+  /** After all faults: what is wrong with these being the live values of the key. */
+  judge(live: readonly string[], now: number, clocks: ClockBounds): (readonly [string, string])[] {
+    const faults: (readonly [string, string])[] = [];
+    const sure = this.writes.filter(({ fate }) => fate === "sure");
+    const maybeCovered = this.maybeCovered();
+    for (const write of sure) {
+      const isOwed = !write.isDelete && !maybeCovered.has(write.id);
+      if (!isOwed || live.includes(write.value)) continue;
+      if (this.mayBeExpired(write, now, clocks)) continue;
+      faults.push(["durability", `${write.value}, acknowledged, is lost`]);
+    }
+    for (const value of live) {
+      const objection = this.objection(value, now, clocks);
+      if (objection !== null) faults.push(objection);
+      const killer = this.#killerOf(value, sure);
+      if (killer === undefined) continue;
+      const oracle = killer.isDelete || killer.ttlMs > 0 ? "resurrection" : "false-sibling";
+      faults.push([oracle, `${value} is back, though ${killer.value} had covered it`]);
+    }
+    return faults;
+  }
+
+  #killerOf(value: string, sure: readonly Write[]): Write | undefined {
+    const write = this.#byValue.get(value);
+    if (write === undefined) return undefined;
+    return sure.findLast(({ coversForGood }) => coversForGood.has(write.id));
+  }
+}

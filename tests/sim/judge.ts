@@ -1,0 +1,158 @@
+/** Holds what clients are told, and what is left when all faults have ended, against the model. */
+import { type ClockBounds, History, type Write } from "./history.ts";
+import { IdSet } from "./id-set.ts";
+import { DESTRUCTIVE_KINDS, type Plan } from "./plan.ts";
+
+/** What each oracle watches over; a failure and a sabotage name one of these. */
+export const ORACLES: Readonly<Record<string, string>> = {
+  durability: "an acknowledged write is there until something later covers it (promise 1)",
+  convergence: "after faults end all primaries of a key hold the same, readably (promise 2)",
+  hints: "after faults end every hint goes home (promise 2)",
+  resurrection: "what a delete or an expired value covered does not come back (promise 3)",
+  "false-sibling": "what an acknowledged write covered does not come back (promise 3)",
+  "strict-read": "a strict read sees every strict write that finished before it (promise 4)",
+  session: "who reads with a context never sees what it has replaced, or less (promise 5)",
+  refusal: "a write refused with a 4xx never surfaces (promise 6)",
+  ttl: "a value is not served after its time, within the bounds of the clocks",
+  invention: "nothing is served that nobody wrote to that key",
+  growth: "deleted keys leave nothing behind on any disk",
+  recovery: "a disk that nobody damaged is never found damaged",
+  availability: "after faults end every key can be read and written",
+  assertion: "no invariant of the code breaks",
+};
+
+export interface Failure {
+  readonly oracle: string;
+  readonly detail: string;
+}
+
+/** What a strict read must see, as of its beginning. */
+export interface StrictDebt {
+  readonly owed: IdSet;
+}
+
+/** Of one oracle in one run. */
+const REPORTED_MAX = 3;
+
+export class Judge {
+  readonly failures: Failure[] = [];
+  readonly #histories = new Map<string, History>();
+  readonly #strict = new Map<string, { acknowledged: IdSet; shown: IdSet }>();
+  /** A write that only so many disks held may be lost with the victim's. */
+  readonly #durableCountMin: number;
+  readonly #clocks: ClockBounds;
+  readonly #trace: (line: string) => void;
+
+  constructor(plan: Plan, clocks: ClockBounds, trace: (line: string) => void) {
+    const destructive: readonly string[] = DESTRUCTIVE_KINDS;
+    const isDestructive = plan.faults.some(({ kind }) => destructive.includes(kind));
+    this.#durableCountMin = isDestructive ? 2 : 1;
+    this.#clocks = clocks;
+    this.#trace = trace;
+    for (const { name } of plan.keys) {
+      this.#histories.set(name, new History());
+      this.#strict.set(name, { acknowledged: new IdSet(), shown: new IdSet() });
+    }
+  }
+
+  readonly accuse = (oracle: string, detail: string): void => {
+    this.#trace(`FAILED ${oracle}: ${detail}`);
+    const alike = this.failures.filter((failure) => failure.oracle === oracle);
+    if (alike.length < REPORTED_MAX) this.failures.push({ oracle, detail });
+  };
+
+  history(key: string): History {
+    return this.#histories.get(key) as History;
+  }
+
+  /**
+   * @param by how many disks the client asked for, whatever the answer says; `isStrict` when it was
+   *   a majority of the primaries
+   */
+  acknowledged(
+    key: string,
+    write: Write,
+    by: { durableCount: number; at: number; isStrict: boolean },
+  ): void {
+    write.durableCount = by.durableCount;
+    write.endedAt = by.at;
+    // One without a context may be carried out a second time, by a coordinator that heard it late.
+    if (!write.isBlind) write.quietAt = Math.min(write.quietAt, by.at);
+    write.fate = by.durableCount >= this.#durableCountMin ? "sure" : "maybe";
+    if (by.isStrict && write.fate === "sure") this.#strict.get(key)?.acknowledged.add(write.id);
+  }
+
+  /** Values that some read showed, at an instant of virtual time. */
+  seen(key: string, values: readonly string[], now: number): IdSet {
+    const history = this.history(key);
+    const ids = new IdSet();
+    for (const value of values) {
+      const objection = history.objection(value, now, this.#clocks);
+      if (objection !== null) this.accuse(objection[0], `${name(key)}: ${objection[1]}`);
+      const write = history.byValue(value);
+      if (write !== undefined) ids.add(write.id);
+    }
+    return ids;
+  }
+
+  /** A read with a context: `saw` is what that context had shown. */
+  sessionRead(key: string, saw: IdSet, of: { seen: IdSet; now: number }): void {
+    this.#checkIncludes(key, saw, { ...of, oracle: "session" });
+  }
+
+  strictBegins(key: string): StrictDebt {
+    const strict = this.#strict.get(key);
+    const owed = strict?.acknowledged.copy() ?? new IdSet();
+    if (strict !== undefined) owed.addAll(strict.shown);
+    return { owed };
+  }
+
+  strictRead(key: string, { owed }: StrictDebt, of: { seen: IdSet; now: number }): void {
+    // A disk that lost what it had acknowledged may leave a majority without the write.
+    if (this.#durableCountMin > 1) return;
+    this.#checkIncludes(key, owed, { ...of, oracle: "strict-read" });
+  }
+
+  /** What a read with `consistency=strict` showed, later ones must not fall behind. */
+  strictShowed(key: string, seen: IdSet): void {
+    this.#strict.get(key)?.shown.addAll(seen);
+  }
+
+  /** Without power, what a strict read showed may be gone unless the write was acknowledged. */
+  powerWasCut(): void {
+    for (const strict of this.#strict.values()) strict.shown = new IdSet();
+  }
+
+  #checkIncludes(
+    key: string,
+    owed: IdSet,
+    of: { readonly seen: IdSet; readonly now: number; readonly oracle: string },
+  ): void {
+    const history = this.history(key);
+    const past = history.coveredBy(owed);
+    const pastForGood = history.coveredForGoodBy(owed);
+    for (const id of of.seen) {
+      if (!pastForGood.has(id)) continue;
+      const { value } = history.writes[id] as Write;
+      this.accuse(of.oracle, `${name(key)}: an older value is shown: ${value}`);
+    }
+    const missing = [...owed].filter((id) => !of.seen.has(id) && !past.has(id));
+    if (missing.length === 0) return;
+    const maybeCovered = history.maybeCovered();
+    for (const id of missing) {
+      const write = history.writes[id] as Write;
+      if (write.isDelete || write.fate !== "sure" || maybeCovered.has(id)) continue;
+      if (history.mayBeExpired(write, of.now, this.#clocks)) continue;
+      this.accuse(of.oracle, `${name(key)}: ${write.value} is not shown`);
+    }
+  }
+
+  /** After all faults: these are the live values of the key. */
+  final(key: string, live: readonly string[], now: number): void {
+    for (const [oracle, why] of this.history(key).judge(live, now, this.#clocks)) {
+      this.accuse(oracle, `${name(key)}: ${why}`);
+    }
+  }
+}
+
+export const name = (key: string): string => key.slice(key.indexOf("\0") + 1);

@@ -1,0 +1,358 @@
+/**
+ * One member of the cluster: a process with a real node and a real log engine, on a machine with a
+ * clock that is off and a disk that fails. It is what `src/local/log/file-log.ts` and
+ * `src/driver.ts` are on a real host, on virtual time.
+ */
+import { KeyedHash } from "../../core/keyed-hash.ts";
+import type { Prng } from "../../core/prng.ts";
+import { DiskFailure, LogFolderError } from "../../replica/log-disk.ts";
+import { type LogJob, LogStore } from "../../replica/log-store.ts";
+import type { RingDocument } from "../../ring/ring.ts";
+import type { Effect, Input } from "../../src/node/boundary.ts";
+import { Knowledge } from "../../src/node/knowledge.ts";
+import { Node } from "../../src/node/node.ts";
+import { type Fault, MemoryDisk } from "../replica/log-memory-disk.ts";
+import { stop } from "../replica/log-run.ts";
+import type { Events } from "./events.ts";
+import type { Timing } from "./plan.ts";
+import { hasher, settings } from "./settings.ts";
+
+export interface MachineParts {
+  readonly id: string;
+  readonly ring: RingDocument;
+  readonly timing: Timing;
+  readonly segmentByteCountMax: number;
+  readonly skewMs: number;
+  readonly prng: Prng;
+  readonly events: Events;
+  /** What the node wants of the world; the disk it gets here. */
+  readonly carryOut: (machine: Machine, effect: Exclude<Effect, { kind: "flush" }>) => void;
+  readonly trace: (line: string) => void;
+  /** Something that no fault excuses. */
+  readonly accuse: (oracle: string, detail: string) => void;
+}
+
+/** Virtual time 0, in ms since 1970. */
+export const EPOCH_MS = 1_700_000_000_000;
+const RETRY_MS = 1000;
+const BACKGROUND_MS = 400;
+const hash = new KeyedHash(new Uint8Array(16).fill(7));
+
+interface Waiter {
+  readonly token: number;
+  readonly sequence: number;
+}
+
+export class Machine {
+  readonly id: string;
+  readonly #parts: MachineParts;
+  readonly #prng: Prng;
+  disk = new MemoryDisk();
+  store: LogStore | null = null;
+  node: Node | null = null;
+  /** Distinguishes the lives of a process: what was meant for an earlier one is dropped. */
+  life = 0;
+  skewMs: number;
+  /** Added to the handling of every input, in ms. */
+  slowMs = 0;
+  diskSlowness = 1;
+  isDiskFull = false;
+  /** Some reads of the log fail. */
+  failsReads = false;
+  /** The next step of that kind fails for good. */
+  failNext: "write" | "sync" | null = null;
+  /** Durable bytes of this disk were destroyed at some time. */
+  isDamaged = false;
+  /** Power failed while it wrote: bad bytes before good ones may be the last write's own. */
+  #mayBeTorn = false;
+  isPaused = false;
+  readonly #backlog: Input[] = [];
+  #timerAt = Infinity;
+  #waiters: Waiter[] = [];
+  #flushing: LogJob | null = null;
+  #working: LogJob | null = null;
+
+  constructor(parts: MachineParts) {
+    this.#parts = parts;
+    this.id = parts.id;
+    this.skewMs = parts.skewMs;
+    this.#prng = parts.prng;
+    this.#armDisk();
+  }
+
+  get clock(): number {
+    return Math.floor(EPOCH_MS + this.#parts.events.now + this.skewMs);
+  }
+
+  /** Starts the process, if it does not run; again a while later when the disk does not let it. */
+  boot(): void {
+    if (this.node !== null) return;
+    this.life++;
+    const store = this.#openStore();
+    if (store === null) return this.#later(500, () => this.boot());
+    this.store = store;
+    this.isPaused = false;
+    this.#backlog.length = 0;
+    this.#timerAt = Infinity;
+    const { ring, timing } = this.#parts;
+    const knowledge = new Knowledge({
+      document: { ring, namespaces: new Map() },
+      hash,
+      keyHasher: hasher,
+      defaults: settings,
+      timeoutMs: 2000,
+      zone: ring.members.find(({ id }) => id === this.id)?.zone ?? "",
+    });
+    const replica = { id: this.id, store, ...timing };
+    this.node = new Node({ knowledge, prng: this.#prng.fork(), replica });
+    const { clean, tornByteCount, corruptCount } = store.recovery;
+    this.#parts.trace(`boot ${this.id} clean=${clean} torn=${tornByteCount} bad=${corruptCount}`);
+    this.#setTimer();
+    this.#armBackground();
+  }
+
+  /** The process is gone; what it wrote is with the operating system. */
+  kill(): void {
+    this.#end();
+    this.disk = this.disk.crash("keep");
+    this.#armDisk();
+    this.#parts.trace(`kill ${this.id}`);
+  }
+
+  /** The machine is gone: what was not synced is lost, or torn, or there. */
+  cutPower(): void {
+    const wasUp = this.node !== null;
+    this.#end();
+    const isWhole = this.#prng.chance(1, 3);
+    if (!isWhole) this.#mayBeTorn = true;
+    this.disk = this.disk.crash(isWhole ? "drop" : { prng: this.#prng });
+    this.#armDisk();
+    this.#parts.trace(`power-cut ${this.id}${wasUp ? "" : " (was down)"}`);
+  }
+
+  /** A stop in order: what was written is synced, and the log says goodbye. */
+  stop(): void {
+    // A job that is on its way is waited for by a real host; here it is cut short by a kill.
+    const isIdle = this.#flushing === null && this.#working === null;
+    if (this.store === null || this.isPaused || !isIdle) return this.kill();
+    if (this.store.health() === "writable") stop(this.store, this.disk);
+    this.#end();
+    this.disk = this.disk.crash("keep");
+    this.#armDisk();
+    this.#parts.trace(`stop ${this.id}`);
+  }
+
+  /** A new, empty disk. */
+  loseDisk(): void {
+    this.#end();
+    this.disk = new MemoryDisk();
+    this.#armDisk();
+    this.isDamaged = true;
+    this.#parts.trace(`disk-lost ${this.id}`);
+  }
+
+  /** Everything that can be mended from outside is; a log that has failed needs a restart. */
+  mend(): void {
+    this.isDiskFull = false;
+    this.failsReads = false;
+    this.failNext = null;
+    this.diskSlowness = 1;
+    this.slowMs = 0;
+    this.pause(false);
+    if (this.store?.health() === "failed") this.kill();
+  }
+
+  pause(isPaused: boolean): void {
+    if (this.node === null || this.isPaused === isPaused) return;
+    this.isPaused = isPaused;
+    this.#parts.trace(`${isPaused ? "pause" : "resume"} ${this.id}`);
+    if (!isPaused) for (const input of this.#backlog.splice(0)) this.#step(input);
+  }
+
+  input(input: Input): void {
+    if (this.node === null) return;
+    if (this.slowMs > 0) this.#later(this.slowMs, () => this.#take(input));
+    else this.#take(input);
+  }
+
+  #take(input: Input): void {
+    if (this.isPaused) this.#backlog.push(input);
+    else this.#step(input);
+  }
+
+  #step(input: Input): void {
+    if (this.node === null) return;
+    const { life } = this;
+    for (const effect of this.node.step(input, this.clock)) {
+      // An answer may be what a power cut waited for.
+      if (this.life !== life) return;
+      if (effect.kind === "flush") this.#flush(effect.token);
+      else this.#parts.carryOut(this, effect);
+    }
+    this.#setTimer();
+  }
+
+  #setTimer(): void {
+    const wakeAt = this.node?.wakeAt ?? Infinity;
+    if (wakeAt >= this.#timerAt) return;
+    this.#timerAt = wakeAt;
+    const { life } = this;
+    this.#parts.events.after(Math.max(0, wakeAt - this.clock), () => {
+      if (this.life !== life || this.#timerAt !== wakeAt) return;
+      this.#timerAt = Infinity;
+      this.#take({ kind: "tick" });
+    });
+  }
+
+  #later(delayMs: number, work: () => void): void {
+    const { life } = this;
+    this.#parts.events.after(delayMs, () => {
+      if (this.life === life) work();
+    });
+  }
+
+  #end(): void {
+    this.#tearRunningJobs();
+    this.life++;
+    this.node = null;
+    this.store = null;
+    this.#waiters = [];
+    this.#flushing = null;
+    this.#working = null;
+    this.slowMs = 0;
+  }
+
+  /** A crash comes between any two steps of what the disk was at. */
+  #tearRunningJobs(): void {
+    for (const job of [this.#flushing, this.#working]) {
+      const count = job === null ? 0 : this.#prng.below(job.steps.length + 1);
+      try {
+        for (const step of job?.steps.slice(0, count) ?? []) this.disk.run(step);
+      } catch (error) {
+        if (!(error instanceof DiskFailure)) throw error;
+      }
+    }
+  }
+
+  #openStore(): LogStore | null {
+    const { segmentByteCountMax } = this.#parts;
+    const checksum = hasher.h32Raw;
+    const prng = this.#prng.fork();
+    try {
+      const store = LogStore.open({ disk: this.disk, checksum, prng, segmentByteCountMax });
+      const { corruptCount } = store.recovery;
+      if (corruptCount > 0 && !this.isDamaged && !this.#mayBeTorn) {
+        this.#parts.accuse("recovery", `${this.id} reports ${corruptCount} corrupt records`);
+      }
+      return store;
+    } catch (error) {
+      if (error instanceof DiskFailure) return null;
+      if (!(error instanceof LogFolderError)) throw error;
+      if (!this.isDamaged) this.#parts.accuse("recovery", `${this.id}: ${error.message}`);
+      // What an operator does when the start stops and nothing can be repaired.
+      this.loseDisk();
+      return null;
+    }
+  }
+
+  // The disk's lanes.
+
+  #armDisk(): void {
+    this.disk.readFault = () => this.failsReads && this.#prng.chance(1, 4);
+    this.disk.fault = (step): Fault | undefined => {
+      if (this.failNext === "write" && step.do === "write") return this.#failOnce();
+      if (this.failNext === "sync" && step.do === "sync") return this.#failOnce();
+      const takesRoom = step.do === "write" || step.do === "create";
+      return this.isDiskFull && takesRoom ? { kind: "full", partial: true } : undefined;
+    };
+  }
+
+  #failOnce(): Fault {
+    this.failNext = null;
+    return { kind: "failed", partial: this.#prng.chance(1, 2) };
+  }
+
+  #flush(token: number): void {
+    const { store } = this;
+    if (store === null) return;
+    const sequence = store.writtenSequence;
+    if (store.durableSequence >= sequence) return this.#later(0, () => this.#flushed(token, true));
+    if (store.health() !== "writable") return this.#later(0, () => this.#flushed(token, false));
+    this.#waiters.push({ token, sequence });
+    this.#pump(false);
+  }
+
+  #flushed(token: number, ok: boolean): void {
+    this.#take({ kind: "flushed", token, ok });
+  }
+
+  #pump(retry: boolean): void {
+    if (this.#flushing !== null) return;
+    const job = this.store?.nextFlush({ retry });
+    if (job === undefined) return;
+    this.#flushing = job;
+    this.#later(this.#diskMs(), () => {
+      this.#flushing = null;
+      this.#run(job);
+      this.#wakeWaiters();
+    });
+  }
+
+  #wakeWaiters(): void {
+    const { store } = this;
+    if (store === null) return;
+    const isWritable = store.health() === "writable";
+    const isDone = ({ sequence }: Waiter): boolean =>
+      !isWritable || sequence <= store.durableSequence;
+    const done = this.#waiters.filter(isDone);
+    this.#waiters = this.#waiters.filter((waiter) => !isDone(waiter));
+    if (this.#waiters.length > 0) this.#pump(false);
+    if (store.health() === "full") this.#later(RETRY_MS, () => this.#retry());
+    const { life } = this;
+    for (const { token, sequence } of done) {
+      if (this.life === life) this.#flushed(token, sequence <= store.durableSequence);
+    }
+  }
+
+  #retry(): void {
+    this.store?.retryBackground();
+    this.#pump(true);
+  }
+
+  #armBackground(): void {
+    this.#later(BACKGROUND_MS, () => {
+      if (this.#working === null) this.#work();
+      this.#armBackground();
+    });
+  }
+
+  #work(): void {
+    const job = this.store?.nextBackground();
+    if (job === undefined) return this.#pump(false);
+    this.#working = job;
+    this.#later(this.#diskMs(), () => {
+      this.#working = null;
+      this.#run(job);
+    });
+  }
+
+  #diskMs(): number {
+    return (0.3 + this.#prng.below(40) / 10) * this.diskSlowness;
+  }
+
+  #run(job: LogJob): void {
+    const { store } = this;
+    if (store === null) return;
+    let doneCount = 0;
+    try {
+      for (const step of job.steps) {
+        this.disk.run(step);
+        doneCount++;
+      }
+    } catch (error) {
+      if (!(error instanceof DiskFailure)) throw error;
+      return store.finished(job, { doneCount, failure: error });
+    }
+    store.finished(job, { doneCount });
+  }
+}

@@ -1,0 +1,82 @@
+/** The wires between machines: they lose, repeat, delay, reorder, and can be cut one way. */
+import { decodeMessage, encodeMessage, type Message } from "../../core/messages.ts";
+import type { Prng } from "../../core/prng.ts";
+import type { Events } from "./events.ts";
+import type { Machine } from "./machine.ts";
+import type { Noise } from "./plan.ts";
+
+export interface NetworkFaults {
+  lost: number;
+  repeated: number;
+  delayed: number;
+}
+
+/** How long a message may be late, in ms. */
+const DELAY_MS_MAX = 1500;
+
+export class Network {
+  readonly faults: NetworkFaults = { lost: 0, repeated: 0, delayed: 0 };
+  readonly #events: Events;
+  readonly #prng: Prng;
+  readonly #trace: (line: string) => void;
+  /** How many cuts lie on a wire. */
+  readonly #cuts = new Map<string, number>();
+  noise: Noise;
+
+  constructor(parts: {
+    readonly events: Events;
+    readonly prng: Prng;
+    readonly noise: Noise;
+    readonly trace: (line: string) => void;
+  }) {
+    this.#events = parts.events;
+    this.#prng = parts.prng;
+    this.#trace = parts.trace;
+    this.noise = parts.noise;
+  }
+
+  /** @param by 1 for one more cut, -1 for one fewer */
+  cut(from: string, to: string, by: 1 | -1): void {
+    const wire = `${from}>${to}`;
+    this.#cuts.set(wire, (this.#cuts.get(wire) ?? 0) + by);
+  }
+
+  send(from: Machine, target: Machine, message: Message): void {
+    const bytes = encodeMessage(message);
+    const wire = `${from.id}>${target.id}`;
+    const isLost = (this.#cuts.get(wire) ?? 0) > 0 || this.#roll(this.noise.lossPerMille);
+    this.#trace(
+      `${wire} ${message.type} ${message.body.kind} #${message.call} ${bytes.length} bytes` +
+        (isLost ? " LOST" : ""),
+    );
+    if (isLost) {
+      this.faults.lost++;
+      return;
+    }
+    this.#deliver(from, target, bytes);
+    if (this.#roll(this.noise.repeatPerMille)) {
+      this.faults.repeated++;
+      this.#deliver(from, target, bytes.slice());
+    }
+  }
+
+  #deliver(from: Machine, target: Machine, bytes: Uint8Array): void {
+    const isDelayed = this.#roll(this.noise.delayPerMille);
+    if (isDelayed) this.faults.delayed++;
+    const delayMs = 0.2 + this.#prng.below(isDelayed ? DELAY_MS_MAX : 4);
+    const { life } = from;
+    this.#events.after(delayMs, () => {
+      const message = decodeMessage(bytes);
+      if (target.node !== null) return target.input({ kind: "message", from: from.id, message });
+      if (message.type !== "request") return;
+      this.#events.after(0.2, () => {
+        if (from.life !== life) return;
+        from.input({ kind: "unreachable", to: target.id, call: message.call });
+      });
+    });
+  }
+
+  #roll(perMille: number): boolean {
+    return perMille > 0 && this.#prng.chance(perMille, 1000);
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * What a seed decides before anything runs: the cluster, the keys, the clients, and a list of
+ * faults with their times. A plan is data, so that a failing one can be shrunk: each fault and each
+ * client draws from a generator of its own, and leaving one out shifts nobody else's dice.
+ */
+import { storeKey } from "../../core/keys.ts";
+import { Prng } from "../../core/prng.ts";
+import type { RingDocument } from "../../ring/ring.ts";
+
+/**
+ * How each fault is named in plans, traces and totals. Those of the second group destroy data that
+ * was durable: all of a run's strike one and the same replica, the victim, so that a write which
+ * two replicas had on stable storage must survive them. A new kind is a name here and a line in
+ * strikes.ts.
+ */
+export const FAULT_KINDS = [
+  "kill",
+  "power-cut",
+  "power-cut-all",
+  "power-cut-at-ack",
+  "stop",
+  "pause",
+  "slow-node",
+  "cut-one-way",
+  "cut-two-way",
+  "disk-full",
+  "disk-write-fails",
+  "disk-sync-fails",
+  "disk-slow",
+  "clock-jump",
+] as const;
+export const DESTRUCTIVE_KINDS = ["bit-flip", "read-fails", "disk-lost"] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number] | (typeof DESTRUCTIVE_KINDS)[number];
+
+export interface PlannedFault {
+  readonly index: number;
+  readonly kind: FaultKind;
+  readonly atMs: number;
+  readonly prng: readonly [number, number, number, number];
+}
+
+export interface PlannedClient {
+  readonly index: number;
+  readonly prng: readonly [number, number, number, number];
+}
+
+/** Chances in 1,000 for each message. */
+export interface Noise {
+  readonly lossPerMille: number;
+  readonly repeatPerMille: number;
+  readonly delayPerMille: number;
+}
+
+export const NO_NOISE: Noise = { lossPerMille: 0, repeatPerMille: 0, delayPerMille: 0 };
+
+/**
+ * - `causal`: every write carries a context, maybe an empty one; some have a TTL.
+ * - `blind`: some writes carry none, and replace what their coordinator holds.
+ * - `strict`: reads and writes count primaries alone, r + w > n.
+ */
+export type KeyKind = "causal" | "blind" | "strict";
+
+export interface PlannedKey {
+  readonly name: string;
+  readonly kind: KeyKind;
+}
+
+export interface Timing {
+  readonly handoffMs: number;
+  readonly antiEntropyMs: number;
+  readonly tombstoneGraceMs: number;
+  readonly heartbeatMs: number;
+  readonly suspectAfterMs: number;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly ring: RingDocument;
+  readonly timing: Timing;
+  /** How far clocks are off from the start, in ms, one a member. */
+  readonly skewsMs: readonly number[];
+  readonly segmentByteCountMax: number;
+  readonly keys: readonly PlannedKey[];
+  readonly clients: readonly PlannedClient[];
+  /** How long clients work and faults strike, in ms. */
+  readonly stormMs: number;
+  /** Mean rest of a client between two operations, in ms. */
+  readonly restMs: number;
+  readonly noise: Noise;
+  readonly faults: readonly PlannedFault[];
+  /** The id of the one replica that may lose durable data. */
+  readonly victim: string;
+  /** Whether all keys are deleted at the end, and must be gone from every disk. */
+  readonly isCleared: boolean;
+}
+
+/** All clients of a run together begin about so many operations. */
+const OPERATION_COUNT = 2000;
+
+const words = (prng: Prng): readonly [number, number, number, number] => [
+  prng.u32(),
+  prng.u32(),
+  prng.u32(),
+  prng.u32(),
+];
+
+function ringOf(prng: Prng): RingDocument {
+  const count = 3 + prng.below(5);
+  const zoneCount = 1 + prng.below(3);
+  const members = Array.from({ length: count }, (_, i) => ({
+    id: `r${i + 1}`,
+    zone: `z${i % zoneCount}`,
+    url: `http://127.0.0.1:${7101 + i}`,
+    weight: 1,
+  }));
+  const idAt = (i: number): string => `r${(i % count) + 1}`;
+  const assignment = Array.from({ length: 16 }, (_, p) => [idAt(p), idAt(p + 1), idAt(p + 2)]);
+  return { version: 1, name: "sim", seed: "42", partitions: 16, n: 3, members, assignment };
+}
+
+function keysOf(prng: Prng): readonly PlannedKey[] {
+  const count = 1 + prng.below(prng.chance(1, 3) ? 16 : 6);
+  const kinds: readonly KeyKind[] = ["causal", "causal", "strict", "blind"];
+  return Array.from({ length: count }, (_, i) => ({
+    name: storeKey("sim", `k${i}`),
+    kind: kinds[prng.below(kinds.length)] as KeyKind,
+  }));
+}
+
+function timingOf(prng: Prng): Timing {
+  const pick = (...times: readonly number[]): number => times[prng.below(times.length)] as number;
+  return {
+    handoffMs: pick(500, 2000),
+    antiEntropyMs: pick(800, 3000, 20_000),
+    tombstoneGraceMs: pick(1000, 2500, 10_000),
+    heartbeatMs: 1000,
+    suspectAfterMs: 3000,
+  };
+}
+
+/** A seed strikes with some kinds only, so that rare combinations get whole runs of their own. */
+function faultsOf(prng: Prng, stormMs: number): readonly PlannedFault[] {
+  const kinds: FaultKind[] = FAULT_KINDS.filter(() => prng.chance(1, 2));
+  if (prng.chance(1, 3)) kinds.push(...DESTRUCTIVE_KINDS.filter(() => prng.chance(1, 2)));
+  if (kinds.length === 0) kinds.push("kill");
+  const count = 20 + prng.below(1 + prng.below(80));
+  const times = Array.from({ length: count }, () => prng.below(stormMs)).sort((a, b) => a - b);
+  return times.map((atMs, index) => ({
+    index,
+    kind: kinds[prng.below(kinds.length)] as FaultKind,
+    atMs,
+    prng: words(prng),
+  }));
+}
+
+/** @param seed 0 to 2^53 - 1 */
+export function planOf(seed: number): Plan {
+  const prng = Prng.fromSeed(seed);
+  const on = (most: number): number => (prng.chance(1, 2) ? 1 + prng.below(most) : 0);
+  const ring = ringOf(prng);
+  const stormMs = 10_000 + prng.below(10_000);
+  const clientCount = 1 + prng.below(16);
+  const skewMsMax = prng.chance(1, 3) ? 1 + prng.below(20_000) : 1 + prng.below(50);
+  return {
+    seed,
+    ring,
+    timing: timingOf(prng),
+    skewsMs: ring.members.map(() => prng.below(skewMsMax)),
+    segmentByteCountMax: 2000 + prng.below(30_000),
+    keys: keysOf(prng),
+    clients: Array.from({ length: clientCount }, (_, index) => ({ index, prng: words(prng) })),
+    stormMs,
+    restMs: Math.max(1, Math.round((stormMs * clientCount) / OPERATION_COUNT) - 8),
+    noise: { lossPerMille: on(40), repeatPerMille: on(40), delayPerMille: on(40) },
+    faults: faultsOf(prng, stormMs),
+    victim: `r${1 + prng.below(ring.members.length)}`,
+    isCleared: prng.chance(1, 3),
+  };
+}

@@ -1,0 +1,152 @@
+/**
+ * Known mistakes, to test the hunter: each is built into the product's source as a simulator loads
+ * it (see sabotage-hook.ts), and must be caught within 300 seeds by the oracle meant for it.
+ */
+
+export interface Sabotage {
+  readonly name: string;
+  /** The oracle that is to catch it (see ORACLES in judge.ts). */
+  readonly oracle: string;
+  /** Relative to the project's root. */
+  readonly file: string;
+  /** A piece of that file, there exactly once. */
+  readonly was: string;
+  readonly is: string;
+}
+
+export const sabotages: readonly Sabotage[] = [
+  {
+    name: "acknowledge-before-quorum",
+    oracle: "durability",
+    file: "replica/put-coordinator.ts",
+    was: "    if (this.#quorum.isMet) {",
+    is: "    if (this.#isLocallyDurable) {",
+  },
+  {
+    name: "count-fallback-as-primary",
+    oracle: "strict-read",
+    file: "replica/quorum.ts",
+    was: "for (const { isPrimary } of this.#counted) if (isPrimary) primaries++;",
+    is: "primaries += this.#counted.length;",
+  },
+  {
+    name: "drop-hint-after-sending",
+    oracle: "durability",
+    file: "antientropy/handoff.ts",
+    was: `    this.#out.ask(this.#target, { kind: "deliver", items });`,
+    is: `    this.#out.ask(this.#target, { kind: "deliver", items });
+    for (const { key, bytes } of this.#sent) this.#dropIfSame(key, bytes);`,
+  },
+  {
+    name: "collect-tombstone-early",
+    oracle: "resurrection",
+    file: "antientropy/collection.ts",
+    was: "this.#agreed = new Set([...this.#agreed].filter((key) => theirs.has(key)));",
+    is: "this.#agreed = new Set(this.#agreed);",
+  },
+  {
+    name: "forget-cover-of-expired",
+    oracle: "resurrection",
+    file: "src/node/collector.ts",
+    was: ".filter(([key]) => !this.#notBefore.has(key) && this.#isFirst(key))",
+    is: `.filter(([key, digest]) => {
+        const { siblings } = this.#service.keeper.hold(key).entry;
+        if (siblings.every(({ content }) => content !== null)) {
+          this.#service.keeper.collect(key, digest);
+          return false;
+        }
+        return !this.#notBefore.has(key) && this.#isFirst(key);
+      })`,
+  },
+  {
+    name: "reuse-actor-after-unclean-stop",
+    oracle: "durability",
+    file: "replica/keeper.ts",
+    was: "if (recovery.clean && previous > 0) return previous;",
+    is: "if (previous > 0) return previous;",
+  },
+  {
+    name: "context-covers-unseen-siblings",
+    oracle: "durability",
+    file: "core/entry.ts",
+    was: "if (!isShown && isLive(sibling, now)) context = context.without(sibling.dot);",
+    is: "if (!isShown && sibling.op === '') context = context.without(sibling.dot);",
+  },
+  {
+    name: "merge-without-cloud",
+    oracle: "durability",
+    file: "core/causal-context.ts",
+    was: "return ranges !== undefined && rangesCover(ranges, dot.counter);",
+    is: "return ranges !== undefined && dot.counter <= this.latest(dot.actor);",
+  },
+  {
+    name: "skip-a-leaf",
+    oracle: "convergence",
+    file: "antientropy/exchange.ts",
+    was: "indicesThatDiffer(mine, theirs, LEAVES_PER_INNER);",
+    is: "indicesThatDiffer(mine, theirs, LEAVES_PER_INNER - 1);",
+  },
+  {
+    name: "acknowledge-before-fsync",
+    oracle: "durability",
+    file: "src/node/service.ts",
+    was: "    const [write] = made;",
+    is: "    const [write] = made;\n    write?.coordinator.locallyDurable(this.now);",
+  },
+  {
+    name: "ignore-torn-tail",
+    oracle: "durability",
+    file: "replica/log-recovery.ts",
+    was: `if (item.found === "gap" || !item.intact) {`,
+    is: `if (item.found === "gap") {`,
+  },
+  {
+    name: "forget-the-session",
+    oracle: "session",
+    file: "replica/get-coordinator.ts",
+    was: "return session === null || this.#merged.context.includes(session);",
+    is: "return session === null || this.#merged.context.includes(this.#merged.context);",
+  },
+  {
+    name: "strict-read-without-write-back",
+    oracle: "strict-read",
+    file: "replica/get-coordinator.ts",
+    was: "if (rules.strict && this.#behind().length > 0) return this.#startWriteBack();",
+    is: "",
+  },
+  {
+    name: "serve-expired",
+    oracle: "ttl",
+    file: "core/entry.ts",
+    was: "sibling.content !== null && (sibling.expiresAt === 0 || now < sibling.expiresAt);",
+    is: "sibling.content !== null && now > 0;",
+  },
+  {
+    name: "forget-other-names-of-a-retry",
+    oracle: "false-sibling",
+    file: "core/entry.ts",
+    was: "  if (coveredOps.size === 0) return entry;",
+    is: "  if (coveredOps.size >= 0) return entry;",
+  },
+  {
+    name: "keep-delivered-hints",
+    oracle: "hints",
+    file: "antientropy/handoff.ts",
+    was: "    this.#store.dropHint(this.#target, key);",
+    is: "",
+  },
+  {
+    name: "write-what-was-refused",
+    oracle: "refusal",
+    file: "src/node/service.ts",
+    was: `if (broken !== null) return respond(failed("precondition-failed", broken, null));`,
+    is: `if (broken !== null) respond(failed("precondition-failed", broken, null));`,
+  },
+  {
+    name: "never-collect",
+    oracle: "growth",
+    file: "src/node/collector.ts",
+    was: "if (keys.length === 0) return;",
+    is: "if (keys.length >= 0) return;",
+  },
+];

@@ -1,0 +1,16 @@
+/** What every node of a simulated cluster shares. */
+import xxhash from "xxhash-wasm";
+import type { NamespaceSettings } from "../../core/operations.ts";
+
+export const hasher = await xxhash();
+
+export const settings: NamespaceSettings = {
+  n: 3,
+  r: "quorum",
+  w: "quorum",
+  dw: "quorum",
+  ttl: null,
+  maxValueBytes: 1_048_576,
+  maxBytes: null,
+  trustedContent: false,
+};

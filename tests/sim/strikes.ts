@@ -1,0 +1,168 @@
+/** What each kind of fault does, and for how long. */
+import { Prng } from "../../core/prng.ts";
+import type { Judge } from "./judge.ts";
+import type { Machine } from "./machine.ts";
+import type { FaultKind, Plan, PlannedFault } from "./plan.ts";
+import type { World } from "./world.ts";
+
+interface Strike {
+  readonly world: World;
+  readonly judge: Judge;
+  readonly prng: Prng;
+  /** Whom it strikes; one that destroys data, always the victim. */
+  readonly machine: Machine;
+  readonly lastsMs: number;
+  readonly victim: Machine;
+}
+
+const LASTS_MS_MAX = 3000;
+
+/** Ends a process and starts it again when the fault is over. */
+function fell({ world }: Strike, machine: Machine, by: { how: () => void; lastsMs: number }): void {
+  by.how();
+  world.forsake(machine);
+  world.events.after(by.lastsMs, () => machine.boot());
+}
+
+function cutPower(strike: Strike, machine: Machine): void {
+  strike.judge.powerWasCut();
+  const lastsMs = 20 + strike.prng.below(LASTS_MS_MAX);
+  fell(strike, machine, { how: () => machine.cutPower(), lastsMs });
+}
+
+function isolate({ world, machine, prng, lastsMs }: Strike, isTwoWay: boolean): void {
+  const others = world.machines.filter((other) => other !== machine && prng.chance(2, 3));
+  const isOutward = prng.chance(1, 2);
+  const wires = others.flatMap((other) => {
+    const out: [string, string] = [machine.id, other.id];
+    const back: [string, string] = [other.id, machine.id];
+    if (isTwoWay) return [out, back];
+    return isOutward ? [out] : [back];
+  });
+  world.trace.add(`cut ${wires.map(([from, to]) => `${from}>${to}`).join(" ")}`);
+  for (const [from, to] of wires) world.network.cut(from, to, 1);
+  world.events.after(lastsMs, () => {
+    world.trace.add(`mend ${wires.map(([from, to]) => `${from}>${to}`).join(" ")}`);
+    for (const [from, to] of wires) world.network.cut(from, to, -1);
+  });
+}
+
+/** When the fault is over. */
+const later = ({ world, lastsMs }: Strike, work: () => void): void =>
+  world.events.after(lastsMs, work);
+
+function failDisk(strike: Strike, step: "write" | "sync"): void {
+  const { world, machine, lastsMs } = strike;
+  machine.failNext = step;
+  // Somebody looks after a replica that takes no more writes.
+  world.events.after(lastsMs, () => {
+    if (machine.store?.health() !== "failed") return;
+    machine.kill();
+    world.forsake(machine);
+    machine.boot();
+  });
+}
+
+function flipBit(strike: Strike): void {
+  const { world, victim, prng } = strike;
+  const files = victim.disk.list().filter((file) => (victim.disk.byteCount(file) ?? 0) > 0);
+  const file = files[prng.below(Math.max(1, files.length))];
+  if (file === undefined) return;
+  victim.isDamaged = true;
+  const bytes = victim.disk.bytesOf(file);
+  const at = prng.below(bytes.length);
+  bytes[at] = (bytes[at] as number) ^ (1 << prng.below(8));
+  world.trace.add(`bit-flip ${victim.id} ${file} at ${at} of ${bytes.length}`);
+  if (prng.chance(1, 2)) {
+    fell(strike, victim, { how: () => victim.kill(), lastsMs: 20 + prng.below(500) });
+  }
+}
+
+function jumpClock({ world, machine, prng }: Strike): void {
+  const byMs = prng.below(8000) - 4000;
+  machine.skewMs += byMs;
+  world.noteSkew(machine.skewMs);
+  world.trace.add(`clock of ${machine.id} jumps by ${byMs} ms`);
+}
+
+/** Waits for the next acknowledged write, and strikes right after its client has heard of it. */
+function atAck({ world }: Strike, work: (coordinator: Machine) => void): void {
+  const before = world.onAnswer;
+  world.onAnswer = (machine, result) => {
+    before(machine, result);
+    if (result.kind !== "written") return;
+    world.onAnswer = before;
+    work(machine);
+  };
+}
+
+const STRIKES: Readonly<Record<FaultKind, (strike: Strike) => void>> = {
+  kill: (s) => fell(s, s.machine, { how: () => s.machine.kill(), lastsMs: s.lastsMs }),
+  "power-cut": (s) => cutPower(s, s.machine),
+  "power-cut-all": (s) => {
+    for (const machine of s.world.machines) cutPower(s, machine);
+  },
+  "power-cut-at-ack": (s) =>
+    atAck(s, (frontend) => {
+      const isAll = s.prng.chance(2, 3);
+      for (const machine of s.world.machines) {
+        if (isAll || machine === frontend || machine === s.machine) cutPower(s, machine);
+      }
+    }),
+  stop: (s) => fell(s, s.machine, { how: () => s.machine.stop(), lastsMs: s.lastsMs }),
+  pause: (s) => {
+    s.machine.pause(true);
+    later(s, () => s.machine.pause(false));
+  },
+  "slow-node": (s) => {
+    s.machine.slowMs = 10 + s.prng.below(300);
+    later(s, () => {
+      s.machine.slowMs = 0;
+    });
+  },
+  "cut-one-way": (s) => isolate(s, false),
+  "cut-two-way": (s) => isolate(s, true),
+  "disk-full": (s) => {
+    s.machine.isDiskFull = true;
+    later(s, () => {
+      s.machine.isDiskFull = false;
+    });
+  },
+  "disk-write-fails": (s) => failDisk(s, "write"),
+  "disk-sync-fails": (s) => failDisk(s, "sync"),
+  "disk-slow": (s) => {
+    s.machine.diskSlowness = 5 + s.prng.below(50);
+    later(s, () => {
+      s.machine.diskSlowness = 1;
+    });
+  },
+  "clock-jump": jumpClock,
+  "bit-flip": flipBit,
+  "read-fails": (s) => {
+    s.victim.isDamaged = true;
+    s.victim.failsReads = true;
+    later(s, () => {
+      s.victim.failsReads = false;
+    });
+  },
+  "disk-lost": (s) => {
+    const lose = (): void =>
+      fell(s, s.victim, { how: () => s.victim.loseDisk(), lastsMs: s.lastsMs });
+    if (s.prng.chance(1, 2)) lose();
+    else atAck(s, lose);
+  },
+};
+
+/** Carries out one fault of the plan, now. */
+export function strike(
+  on: { readonly world: World; readonly judge: Judge; readonly plan: Plan },
+  { kind, prng: words, index }: PlannedFault,
+): void {
+  const { world, judge, plan } = on;
+  const prng = new Prng(words);
+  const machine = world.machines[prng.below(world.machines.length)] as Machine;
+  const lastsMs = 20 + prng.below(LASTS_MS_MAX);
+  const victim = world.machine(plan.victim);
+  world.trace.add(`fault ${index}: ${kind} (${machine.id}, ${lastsMs} ms)`);
+  STRIKES[kind]({ world, judge, prng, machine, lastsMs, victim });
+}
