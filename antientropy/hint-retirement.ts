@@ -24,8 +24,8 @@ export interface RetirementPlan {
   readonly olderThan: Millis;
   /**
    * Who must have a hint before it is dropped: the key's other primaries. Nobody (N is 1): it
-   * may be the only copy, and stays. null: not now, because one of them cannot be reached or
-   * because this replica is one itself.
+   * may be the only copy, and stays. This replica may be one itself by now, without the hint in its
+   * own record. null: not now, because one of them cannot be reached.
    */
   keepersOf(key: StoreKey): readonly ReplicaId[] | null;
 }

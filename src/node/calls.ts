@@ -20,6 +20,8 @@ export interface Task {
   /** Starts it anew with a newer cluster document; null: only the one call is asked again. */
   readonly again: ((now: Millis) => void) | null;
   readonly open: Set<number>;
+  /** Its result is out: only what nobody waits for is left to do, and it is not begun anew. */
+  isAnswered: boolean;
   /** The earliest alarm set for it; Infinity for none. */
   alarmAt: Millis;
   readonly waker: Waker;

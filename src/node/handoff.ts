@@ -94,8 +94,8 @@ export class Handoff {
       .preferenceList(ring.partitionOf(key))
       .slice(0, settingsOf(namespaceOf(key)).n)
       .filter((id) => id !== target);
-    const isHere = primaries.includes(this.#service.id);
-    return isHere || primaries.some((id) => liveness.isSuspect(id)) ? null : primaries;
+    const isAway = (id: ReplicaId): boolean => id !== this.#service.id && liveness.isSuspect(id);
+    return primaries.some(isAway) ? null : primaries;
   }
 
   #begin(target: ReplicaId, of: { over: (result: HandoffResult) => void; now: Millis }): void {

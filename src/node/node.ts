@@ -211,7 +211,10 @@ export class Node {
       assert(task !== undefined, "a coordinator asks nobody before it is started");
       this.#ask({ task, to, body, attempt: 1 });
     };
-    const finish = (result: R): void => start.finish(result, this.#now);
+    const finish = (result: R): void => {
+      for (const task of tasks) task.isAnswered = true;
+      start.finish(result, this.#now);
+    };
     const coordinator = start.make({ ask, finish });
     const deadline = now + start.timeoutMs;
     const open = new Set<number>();
@@ -222,6 +225,7 @@ export class Node {
       deadline,
       again: start.again,
       open,
+      isAnswered: false,
       alarmAt: Infinity,
       waker,
     };
@@ -290,7 +294,7 @@ export class Node {
   ): void {
     const { task, to, body, attempt } = call;
     const didLearn = this.#documents.learn(decodeDocument(bytes));
-    if (didLearn && task.again !== null) {
+    if (didLearn && task.again !== null && !task.isAnswered) {
       const { again } = task;
       this.#calls.abandon(task);
       return again(this.#now);

@@ -51,10 +51,11 @@ export function writeCandidates(
     { ...rules, sloppy: true },
     { self: at.id, now: at.now },
   );
-  const self = all.find((candidate) => candidate.id === at.id);
-  assert(self !== undefined, "a coordinator is a member of the ring");
   const pending = knowledge.pending(partition, rules.n);
-  const primaries = [...all.filter((c) => c.isPrimary && c.id !== at.id), ...pending];
+  // While members change, a coordinator may be an owner by the other layout.
+  const self = [...pending, ...all].find((candidate) => candidate.id === at.id);
+  assert(self !== undefined, "a coordinator is a member of the ring");
+  const primaries = [...all.filter((c) => c.isPrimary), ...pending].filter((c) => c.id !== at.id);
   const fallbacks = all.filter((c) => !c.isPrimary && c.id !== at.id);
   const local = localNeed(all, rules, at.body.zone);
   const count = local.count ?? rules.w;

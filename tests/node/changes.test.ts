@@ -1,0 +1,113 @@
+/** What a node does when the cluster document changes while something is on its way. */
+import { describe, expect, it } from "vitest";
+import { encodeEntry } from "../../core/entry-codec.ts";
+import { defaultSettings } from "../../core/operations.ts";
+import {
+  type ClusterDocument,
+  encodeDocument,
+  withNamespace,
+} from "../../ring/cluster-document.ts";
+import { layoutAfter } from "../../ring/plan.ts";
+import { beginChange } from "../../ring/ring-change.ts";
+import type { Effect } from "../../src/node/boundary.ts";
+import { writeCandidates } from "../../src/node/routes.ts";
+import { written } from "../replica/probe.ts";
+import { Bench, repliesIn } from "./bench.ts";
+import { conditionalWrite } from "./writes.ts";
+
+const sendsIn = (effects: readonly Effect[]) =>
+  effects.flatMap((effect) =>
+    effect.kind === "send" && effect.message.type === "request"
+      ? [{ to: effect.to, call: effect.message.call, body: effect.message.body }]
+      : [],
+  );
+const answersIn = (effects: readonly Effect[]) =>
+  effects.flatMap((effect) => (effect.kind === "answer" ? [effect.result] : []));
+
+/** The bench's document with one namespace more. */
+const newer = ({ knowledge }: Bench): ClusterDocument =>
+  withNamespace(knowledge.document, "another", defaultSettings(3));
+
+/** A key of which r1 is a primary, or of which it is none. */
+function keyWhere({ knowledge: { ring } }: Bench, isMine: boolean): string {
+  for (let i = 0; ; i++) {
+    const key = `demo\0${i}`;
+    if (ring.primariesOf(ring.partitionOf(key), 3).includes("r1") === isMine) return key;
+  }
+}
+
+describe("when the cluster document changes, a node", () => {
+  it("begins nothing anew that its client was answered already", () => {
+    const bench = new Bench();
+    const key = keyWhere(bench, false);
+    const operation = { kind: "get", key, options: { r: 1 }, session: null } as const;
+    const [first] = sendsIn(bench.step({ kind: "client", token: 1, operation, trace: "" }));
+    bench.now += 1000;
+    const [hedged] = sendsIn(bench.step({ kind: "tick" }));
+    if (first === undefined || hedged === undefined) throw new Error("two replicas are asked");
+    const body = { kind: "held", digest: 0, entry: null, isUnknown: false } as const;
+    const held = { type: "reply", call: first.call, body } as const;
+    const answered = bench.step({ kind: "message", from: first.to, message: held });
+    expect(answersIn(answered)).toHaveLength(1);
+    const stale = { kind: "stale", document: encodeDocument(newer(bench)) } as const;
+    const late = { type: "reply", call: hedged.call, body: stale } as const;
+    const after = bench.step({ kind: "message", from: hedged.to, message: late });
+    bench.now += 5000;
+    expect(answersIn([...after, ...bench.step({ kind: "tick" })])).toEqual([]);
+  });
+
+  it("mints nothing for a precondition that it read by the document before", () => {
+    const bench = new Bench();
+    const { stamp } = bench.knowledge;
+    const request = { type: "request", call: 1, stamp, budgetMs: 500, trace: "" } as const;
+    const message = { ...request, body: conditionalWrite };
+    const reads = sendsIn(bench.step({ kind: "message", from: "r2#1", message }));
+    bench.ask({ kind: "document", document: encodeDocument(newer(bench)) });
+    const body = { kind: "held", digest: 0, entry: null, isUnknown: false } as const;
+    const later = reads.flatMap(({ to, call }) =>
+      bench.step({ kind: "message", from: to, message: { type: "reply", call, body } }),
+    );
+    expect(repliesIn(later).map(({ kind }) => kind)).toEqual(["stale"]);
+    expect(bench.store.stats().keyCount + bench.store.hintCounts().size).toBe(0);
+    // Asked again by the document that holds, it is no repetition.
+    const again = { ...message, stamp: bench.knowledge.stamp, call: 2 };
+    expect(sendsIn(bench.step({ kind: "message", from: "r2#1", message: again }))).not.toEqual([]);
+  });
+
+  it("gives a hint for who has left to all owners, itself among them, before it forgets it", () => {
+    const bench = new Bench();
+    const key = keyWhere(bench, true);
+    bench.store.writeHint("r9", key, encodeEntry(written("kept"), null));
+    const sent = sendsIn(bench.step({ kind: "job", name: "handoff" }));
+    const delivered = sent.filter(({ body }) => body.kind === "deliver");
+    expect(delivered).toHaveLength(2);
+    for (const { to, call } of delivered) {
+      expect(bench.store.readHint("r9", key)).toBeDefined();
+      const body = { kind: "stored", durable: true } as const;
+      bench.step({ kind: "message", from: to, message: { type: "reply", call, body } });
+    }
+    expect(bench.store.readHint("r9", key)).toBeUndefined();
+    expect(bench.store.readEntry(key)).toBeDefined();
+  });
+
+  it("coordinates as an owner where it is one by the other layout alone", () => {
+    const bench = new Bench();
+    const { knowledge } = bench;
+    const members = knowledge.document.ring.members.map((member) =>
+      member.id === "r1" ? { ...member, weight: 3 } : member,
+    );
+    const to = layoutAfter(knowledge.document.ring, members, 7);
+    const ring = beginChange(knowledge.document.ring, to, { ballot: 7, forced: [] });
+    knowledge.learn({ ...knowledge.document, ring });
+    const keys = Array.from({ length: 200 }, (_, i) => `demo\0${i}`);
+    const isPending = (key: string): boolean =>
+      knowledge.pending(knowledge.ring.partitionOf(key), 3).some(({ id }) => id === "r1");
+    const key = keys.find(isPending);
+    if (key === undefined) throw new Error("r1 gains something");
+    const body = { ...conditionalWrite, key };
+    const route = writeCandidates(knowledge, { id: "r1", body, now: bench.now });
+    expect(route.primaries.map(({ id }) => id)).not.toContain("r1");
+    expect(route.self.isPrimary).toBe(true);
+    expect(route.hintFor).toBe("");
+  });
+});
