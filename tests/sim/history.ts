@@ -5,7 +5,7 @@
  * and a write **covers** what its context had shown, closed under what that had covered.
  *
  * A write is *sure* when it was acknowledged and, by the promises, must have survived: with
- * `dw ≥ 1`, and on more disks than were destroyed. It *may* have happened unless it was refused
+ * `dw ≥ 1`, and on more disks than were destroyed (or taken away from the cluster while dead). It *may* have happened unless it was refused
  * with a 4xx. So:
  * - what a sure write covers is dead for ever: to see it again is a resurrection (when the sure
  *   write was a delete or had a TTL) or a false sibling;
@@ -15,7 +15,7 @@
  */
 import { IdSet } from "./id-set.ts";
 
-export type Fate = "pending" | "sure" | "maybe" | "refused";
+export type Fate = "pending" | "acknowledged" | "maybe" | "refused";
 
 export interface Write {
   /** Its place in the key's history. */
@@ -54,6 +54,8 @@ export const REMINT_MS_MAX = 12_000;
 export class History {
   readonly writes: Write[] = [];
   readonly #byValue = new Map<string, Write>();
+  /** How many disks may have taken with them what they alone had. */
+  lostDiskCount = 0;
 
   /** @param session what its context had shown, and when the read of it began */
   begin(
@@ -69,6 +71,10 @@ export class History {
     this.writes.push(begun);
     this.#byValue.set(write.value, begun);
     return begun;
+  }
+
+  isSure({ fate, durableCount }: Write): boolean {
+    return fate === "acknowledged" && durableCount > this.lostDiskCount;
   }
 
   byValue(value: string): Write | undefined {
@@ -143,7 +149,7 @@ export class History {
   /** After all faults: what is wrong with these being the live values of the key. */
   judge(live: readonly string[], now: number, clocks: ClockBounds): (readonly [string, string])[] {
     const faults: (readonly [string, string])[] = [];
-    const sure = this.writes.filter(({ fate }) => fate === "sure");
+    const sure = this.writes.filter((write) => this.isSure(write));
     const maybeCovered = this.maybeCovered();
     for (const write of sure) {
       const isOwed = !write.isDelete && !maybeCovered.has(write.id);

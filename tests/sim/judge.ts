@@ -7,6 +7,7 @@ import { DESTRUCTIVE_KINDS, type Plan } from "./plan.ts";
 export const ORACLES: Readonly<Record<string, string>> = {
   durability: "an acknowledged write is there until something later covers it (promise 1)",
   convergence: "after faults end all primaries of a key hold the same, readably (promise 2)",
+  membership: "after faults end every change of members comes to an end, the same everywhere",
   hints: "after faults end every hint goes home (promise 2)",
   resurrection: "what a delete or an expired value covered does not come back (promise 3)",
   "false-sibling": "what an acknowledged write covered does not come back (promise 3)",
@@ -38,21 +39,20 @@ export class Judge {
   readonly failures: Failure[] = [];
   readonly #histories = new Map<string, History>();
   readonly #strict = new Map<string, { acknowledged: IdSet; shown: IdSet }>();
-  /** A write that only so many disks held may be lost with the victim's. */
-  readonly #durableCountMin: number;
+  /** Whose disk may have taken with it what it alone had. */
+  readonly #lostDisks = new Set<string>();
   readonly #clocks: ClockBounds;
   readonly #trace: (line: string) => void;
 
   constructor(plan: Plan, clocks: ClockBounds, trace: (line: string) => void) {
     const destructive: readonly string[] = DESTRUCTIVE_KINDS;
-    const isDestructive = plan.faults.some(({ kind }) => destructive.includes(kind));
-    this.#durableCountMin = isDestructive ? 2 : 1;
     this.#clocks = clocks;
     this.#trace = trace;
     for (const { name } of plan.keys) {
       this.#histories.set(name, new History());
       this.#strict.set(name, { acknowledged: new IdSet(), shown: new IdSet() });
     }
+    if (plan.faults.some(({ kind }) => destructive.includes(kind))) this.diskIsLost(plan.victim);
   }
 
   readonly accuse = (oracle: string, detail: string): void => {
@@ -60,6 +60,14 @@ export class Judge {
     const alike = this.failures.filter((failure) => failure.oracle === oracle);
     if (alike.length < REPORTED_MAX) this.failures.push({ oracle, detail });
   };
+
+  /** Destroyed, or of a member that was removed while it was dead: nobody waits for what it has. */
+  diskIsLost(id: string): void {
+    if (this.#lostDisks.has(id)) return;
+    this.#lostDisks.add(id);
+    this.#trace(`the disk of ${id} does not count`);
+    for (const history of this.#histories.values()) history.lostDiskCount = this.#lostDisks.size;
+  }
 
   history(key: string): History {
     return this.#histories.get(key) as History;
@@ -78,8 +86,8 @@ export class Judge {
     write.endedAt = by.at;
     // One without a context may be carried out a second time, by a coordinator that heard it late.
     if (!write.isBlind) write.quietAt = Math.min(write.quietAt, by.at);
-    write.fate = by.durableCount >= this.#durableCountMin ? "sure" : "maybe";
-    if (by.isStrict && write.fate === "sure") this.#strict.get(key)?.acknowledged.add(write.id);
+    write.fate = "acknowledged";
+    if (by.isStrict) this.#strict.get(key)?.acknowledged.add(write.id);
   }
 
   /** Values that some read showed, at an instant of virtual time. */
@@ -109,7 +117,7 @@ export class Judge {
 
   strictRead(key: string, { owed }: StrictDebt, of: { seen: IdSet; now: number }): void {
     // A disk that lost what it had acknowledged may leave a majority without the write.
-    if (this.#durableCountMin > 1) return;
+    if (this.#lostDisks.size > 0) return;
     this.#checkIncludes(key, owed, { ...of, oracle: "strict-read" });
   }
 
@@ -141,7 +149,7 @@ export class Judge {
     const maybeCovered = history.maybeCovered();
     for (const id of missing) {
       const write = history.writes[id] as Write;
-      if (write.isDelete || write.fate !== "sure" || maybeCovered.has(id)) continue;
+      if (write.isDelete || !history.isSure(write) || maybeCovered.has(id)) continue;
       if (history.mayBeExpired(write, of.now, this.#clocks)) continue;
       this.accuse(of.oracle, `${name(key)}: ${write.value} is not shown`);
     }

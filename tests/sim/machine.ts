@@ -7,7 +7,7 @@ import { KeyedHash } from "../../core/keyed-hash.ts";
 import type { Prng } from "../../core/prng.ts";
 import { DiskFailure, LogFolderError } from "../../replica/log-disk.ts";
 import { type LogJob, LogStore } from "../../replica/log-store.ts";
-import type { RingDocument } from "../../ring/ring.ts";
+import type { Ring, RingDocument } from "../../ring/ring.ts";
 import type { Effect, Input } from "../../src/node/boundary.ts";
 import { Knowledge } from "../../src/node/knowledge.ts";
 import { Node } from "../../src/node/node.ts";
@@ -30,6 +30,8 @@ export interface MachineParts {
   readonly trace: (line: string) => void;
   /** Something that no fault excuses. */
   readonly accuse: (oracle: string, detail: string) => void;
+  /** The node knows of another ring, or of another step of a change. */
+  readonly onRing: (ring: Ring) => void;
 }
 
 /** Virtual time 0, in ms since 1970. */
@@ -183,13 +185,28 @@ export class Machine {
   #step(input: Input): void {
     if (this.node === null) return;
     const { life } = this;
-    for (const effect of this.node.step(input, this.clock)) {
+    const { knowledge } = this.node;
+    const { ring } = knowledge;
+    const effects = this.node.step(input, this.clock);
+    if (knowledge.ring !== ring) this.#noteRing(knowledge.ring);
+    for (const effect of effects) {
       // An answer may be what a power cut waited for.
       if (this.life !== life) return;
       if (effect.kind === "flush") this.#flush(effect.token);
       else this.#parts.carryOut(this, effect);
     }
     this.#setTimer();
+  }
+
+  #noteRing(ring: Ring): void {
+    const { version, members, change } = ring.document;
+    const ids = members.map(({ id }) => id).join(" ");
+    const step =
+      change === undefined
+        ? ""
+        : `, ${change.to === null ? "called off" : change.phase}, acks ${change.acks.join(" ")}`;
+    this.#parts.trace(`${this.id} has ring ${version} of ${ids}${step}`);
+    this.#parts.onRing(ring);
   }
 
   #setTimer(): void {

@@ -3,9 +3,12 @@
  * faults with their times. A plan is data, so that a failing one can be shrunk: each fault and each
  * client draws from a generator of its own, and leaving one out shifts nobody else's dice.
  */
+import { assert } from "../../core/assert.ts";
 import { storeKey } from "../../core/keys.ts";
 import { Prng } from "../../core/prng.ts";
+import type { RingMember } from "../../ring/members.ts";
 import type { RingDocument } from "../../ring/ring.ts";
+import { CHANGE_KINDS, type ChangeKind } from "./operator.ts";
 
 /**
  * How each fault is named in plans, traces and totals. Those of the second group destroy data that
@@ -30,7 +33,10 @@ export const FAULT_KINDS = [
   "clock-jump",
 ] as const;
 export const DESTRUCTIVE_KINDS = ["bit-flip", "read-fails", "disk-lost"] as const;
-export type FaultKind = (typeof FAULT_KINDS)[number] | (typeof DESTRUCTIVE_KINDS)[number];
+export type FaultKind =
+  | (typeof FAULT_KINDS)[number]
+  | (typeof DESTRUCTIVE_KINDS)[number]
+  | ChangeKind;
 
 export interface PlannedFault {
   readonly index: number;
@@ -76,8 +82,10 @@ export interface Timing {
 export interface Plan {
   readonly seed: number;
   readonly ring: RingDocument;
+  /** Machines that may join: none in a run in which members do not change. */
+  readonly spares: readonly RingMember[];
   readonly timing: Timing;
-  /** How far clocks are off from the start, in ms, one a member. */
+  /** How far clocks are off from the start, in ms, one a member; those of spares are right. */
   readonly skewsMs: readonly number[];
   readonly segmentByteCountMax: number;
   readonly keys: readonly PlannedKey[];
@@ -94,6 +102,7 @@ export interface Plan {
   readonly isCleared: boolean;
 }
 
+const MACHINES_MAX = 9;
 /** All clients of a run together begin about so many operations. */
 const OPERATION_COUNT = 2000;
 
@@ -161,9 +170,10 @@ export function planOf(seed: number): Plan {
   const stormMs = 10_000 + prng.below(10_000);
   const clientCount = 1 + prng.below(16);
   const skewMsMax = prng.chance(1, 3) ? 1 + prng.below(20_000) : 1 + prng.below(50);
-  return {
+  const plan = {
     seed,
     ring,
+    spares: [],
     timing: timingOf(prng),
     skewsMs: ring.members.map(() => prng.below(skewMsMax)),
     segmentByteCountMax: 2000 + prng.below(30_000),
@@ -176,4 +186,25 @@ export function planOf(seed: number): Plan {
     victim: `r${1 + prng.below(ring.members.length)}`,
     isCleared: prng.chance(1, 3),
   };
+  return prng.chance(2, 5) ? withChanges(plan, prng) : plan;
+}
+
+/** Some changes of members, at any time but the very end, among the other faults. */
+function withChanges(plan: Plan, prng: Prng): Plan {
+  const { members } = plan.ring;
+  const spares = Array.from({ length: 1 + prng.below(2) }, (_, i) => ({
+    id: `s${i + 1}`,
+    zone: `z${i}`,
+    url: `http://127.0.0.1:${7201 + i}`,
+    weight: 1 + prng.below(2),
+  }));
+  const changes = Array.from({ length: 1 + prng.below(8) }, (_, i) => ({
+    index: plan.faults.length + i,
+    kind: CHANGE_KINDS[prng.below(CHANGE_KINDS.length)] as ChangeKind,
+    atMs: prng.below(plan.stormMs),
+    prng: words(prng),
+  }));
+  assert(members.length + spares.length <= MACHINES_MAX, "a small cluster");
+  const faults = [...plan.faults, ...changes].sort((a, b) => a.atMs - b.atMs);
+  return { ...plan, spares, faults };
 }

@@ -8,6 +8,7 @@ export class Totals {
   #operationCount = 0;
   #acknowledgedCount = 0;
   #simulatedMs = 0;
+  #changeCount = 0;
   readonly #faults = new Map<string, number>();
 
   add(report: SimReport): void {
@@ -16,6 +17,7 @@ export class Totals {
     this.#operationCount += report.operationCount;
     this.#acknowledgedCount += report.acknowledgedCount;
     this.#simulatedMs += report.simulatedMs;
+    this.#changeCount += report.ringVersion - 1;
     for (const [kind, times] of Object.entries(report.faults)) {
       this.#faults.set(kind, (this.#faults.get(kind) ?? 0) + times);
     }
@@ -27,7 +29,7 @@ export class Totals {
     return (
       `${this.#seedCount} seeds, ${this.#failedCount} failed, ${this.#operationCount} operations ` +
       `(${this.#acknowledgedCount} writes acknowledged), ${hours} simulated hours, ` +
-      `faults: ${kinds.join(", ")}`
+      `${this.#changeCount} changes of members, faults: ${kinds.join(", ")}`
     );
   }
 }

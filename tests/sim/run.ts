@@ -8,6 +8,8 @@ import { contextShowing, liveSiblings } from "../../core/entry.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
 import type { Operation, Result } from "../../core/operations.ts";
 import { StoreCorruption } from "../../core/store.ts";
+import type { Ring } from "../../ring/ring.ts";
+import { openChange } from "../../ring/ring-change.ts";
 import { Client, type Counts, idOf, outcomeOf } from "./client.ts";
 import { type Failure, Judge, name } from "./judge.ts";
 import type { Machine } from "./machine.ts";
@@ -21,6 +23,8 @@ export interface SimReport {
   readonly acknowledgedCount: number;
   readonly simulatedMs: number;
   readonly faults: Readonly<Record<string, number>>;
+  /** 1 and one more for each change of members that was carried out. */
+  readonly ringVersion: number;
   readonly failures: readonly Failure[];
   readonly traceDigest: string;
 }
@@ -46,7 +50,10 @@ class Run {
   constructor(plan: Plan, print: ((line: string) => void) | null) {
     this.#plan = plan;
     const accuse = (oracle: string, detail: string): void => this.#judge.accuse(oracle, detail);
-    this.#world = new World({ plan, print, accuse });
+    const onRing = ({ document }: Ring): void => {
+      for (const id of document.change?.forced ?? []) this.#judge.diskIsLost(id);
+    };
+    this.#world = new World({ plan, print, accuse, onRing });
     this.#judge = new Judge(plan, this.#world, this.#world.trace.add);
     const shared = { plan, world: this.#world, judge: this.#judge, counts: this.#counts };
     this.#clients = plan.clients.map((planned) => new Client({ ...shared, planned }));
@@ -69,6 +76,7 @@ class Run {
       acknowledgedCount: this.#counts.acknowledged,
       simulatedMs: Math.round(events.now),
       faults: { ...network.faults, ...this.#struck },
+      ringVersion: this.#world.ring.document.version,
       failures: this.#judge.failures,
       traceDigest: trace.digest,
     };
@@ -137,15 +145,28 @@ class Run {
 
   #isSettled(): boolean {
     if (this.#counts.open > 0) return false;
+    if (this.#unfinishedChange() !== null) return false;
     const hasHints = ({ store }: Machine): boolean => store === null || store.hintCounts().size > 0;
-    if (this.#world.machines.some(hasHints)) return false;
+    if (this.#world.members.some(hasHints)) return false;
     return this.#plan.keys.every(({ name: key }) => this.#disagreement(key) === null);
   }
 
   #primaries(key: string): readonly Machine[] {
-    const ring = this.#world.machines.find(({ node }) => node !== null)?.node?.knowledge.ring;
-    const list = ring?.preferenceList(ring.partitionOf(key)) ?? [];
-    return list.slice(0, this.#plan.ring.n).map((id) => this.#world.machine(id));
+    const { ring } = this.#world;
+    const primaries = ring.primariesOf(ring.partitionOf(key), this.#plan.ring.n);
+    return primaries.map((id) => this.#world.machine(id));
+  }
+
+  #unfinishedChange(): string | null {
+    const { ring, members } = this.#world;
+    const open = openChange(ring.document);
+    if (open !== null) {
+      return `version ${ring.document.version} is ${open.phase} for ${open.acks.length} acks`;
+    }
+    const behind = members.find(
+      ({ node }) => node?.knowledge.stamp !== members[0]?.node?.knowledge.stamp,
+    );
+    return behind === undefined ? null : `${behind.id} has another ring`;
   }
 
   #disagreement(key: string): string | null {
@@ -163,7 +184,9 @@ class Run {
   }
 
   #accuseUnsettled(): void {
-    for (const { id, store } of this.#world.machines) {
+    const change = this.#unfinishedChange();
+    if (change !== null) this.#judge.accuse("membership", change);
+    for (const { id, store } of this.#world.members) {
       for (const [target, count] of store?.hintCounts() ?? []) {
         this.#judge.accuse("hints", `${id} still holds ${count} for ${target}`);
       }
@@ -233,7 +256,7 @@ class Run {
       this.#judge.accuse("availability", `deleting ${name(key)}: ${outcomeOf(result)}`);
     }
     const left = (): string[] =>
-      this.#world.machines
+      this.#world.members
         .filter(({ store }) => (store?.stats().keyCount ?? 0) > 0)
         .map(({ id, store }) => `${id} holds ${store?.stats().keyCount} keys`);
     const until = events.now + CLEAR_MS_MAX;

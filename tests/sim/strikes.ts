@@ -1,13 +1,16 @@
 /** What each kind of fault does, and for how long. */
 import { Prng } from "../../core/prng.ts";
+import { outcomeOf } from "./client.ts";
 import type { Judge } from "./judge.ts";
 import type { Machine } from "./machine.ts";
+import { type ChangeKind, changeOf } from "./operator.ts";
 import type { FaultKind, Plan, PlannedFault } from "./plan.ts";
 import type { World } from "./world.ts";
 
 interface Strike {
   readonly world: World;
   readonly judge: Judge;
+  readonly plan: Plan;
   readonly prng: Prng;
   /** Whom it strikes; one that destroys data, always the victim. */
   readonly machine: Machine;
@@ -96,6 +99,20 @@ function atAck({ world }: Strike, work: (coordinator: Machine) => void): void {
   };
 }
 
+/** Asks for a change of members through whichever node comes to mind. */
+function change(kind: ChangeKind): (strike: Strike) => void {
+  return ({ world, plan, machine, prng }) => {
+    const known = machine.node?.knowledge.ring.document;
+    if (known === undefined) return;
+    const machines = [...plan.ring.members, ...plan.spares];
+    const body = changeOf(kind, { ring: known, machines, prng });
+    world.trace.add(`${kind} via ${machine.id}: ${JSON.stringify(body)}`);
+    world.submit(machine, { kind: "commit", change: body }, (result) => {
+      world.trace.add(`${kind} via ${machine.id} -> ${outcomeOf(result)}`);
+    });
+  };
+}
+
 const STRIKES: Readonly<Record<FaultKind, (strike: Strike) => void>> = {
   kill: (s) => fell(s, s.machine, { how: () => s.machine.kill(), lastsMs: s.lastsMs }),
   "power-cut": (s) => cutPower(s, s.machine),
@@ -151,6 +168,11 @@ const STRIKES: Readonly<Record<FaultKind, (strike: Strike) => void>> = {
     if (s.prng.chance(1, 2)) lose();
     else atAck(s, lose);
   },
+  join: change("join"),
+  leave: change("leave"),
+  reweight: change("reweight"),
+  replace: change("replace"),
+  abort: change("abort"),
 };
 
 /** Carries out one fault of the plan, now. */
@@ -164,5 +186,5 @@ export function strike(
   const lastsMs = 20 + prng.below(LASTS_MS_MAX);
   const victim = world.machine(plan.victim);
   world.trace.add(`fault ${index}: ${kind} (${machine.id}, ${lastsMs} ms)`);
-  STRIKES[kind]({ world, judge, prng, machine, lastsMs, victim });
+  STRIKES[kind]({ world, judge, plan, prng, machine, lastsMs, victim });
 }

@@ -2,12 +2,20 @@
 import type { Message } from "../../core/messages.ts";
 import type { Operation, Result } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
+import type { RingMember } from "../../ring/members.ts";
+import { compareRings, type Ring, type RingDocument } from "../../ring/ring.ts";
 import type { Effect } from "../../src/node/boundary.ts";
 import { Events } from "./events.ts";
 import { Machine } from "./machine.ts";
 import { Network } from "./network.ts";
 import type { Plan } from "./plan.ts";
 import { Trace } from "./trace.ts";
+
+/** What a machine's cluster file says: one that may join has itself in it, beside the members. */
+function ringFor({ ring, spares }: Plan, member: RingMember): RingDocument {
+  if (!spares.includes(member)) return ring;
+  return { ...ring, members: [...ring.members, member], isProvisional: true };
+}
 
 /** A client's operation at a node; null when the node was down or died under it. */
 export type Done = (result: Result | null) => void;
@@ -16,6 +24,7 @@ export interface WorldParts {
   readonly plan: Plan;
   readonly print: ((line: string) => void) | null;
   readonly accuse: (oracle: string, detail: string) => void;
+  readonly onRing: (ring: Ring) => void;
 }
 
 export class World {
@@ -32,18 +41,18 @@ export class World {
   onAnswer: (machine: Machine, result: Result) => void = () => {};
   #token = 0;
 
-  constructor({ plan, print, accuse }: WorldParts) {
+  constructor({ plan, print, accuse, onRing }: WorldParts) {
     const prng = Prng.fromSeed(plan.seed).fork();
     const { events } = this;
     this.trace = new Trace(events, print);
     const trace = this.trace.add;
     this.network = new Network({ events, prng: prng.fork(), noise: plan.noise, trace });
-    const { ring, timing, segmentByteCountMax } = plan;
-    this.machines = ring.members.map(
-      ({ id }, i) =>
+    const { timing, segmentByteCountMax } = plan;
+    this.machines = [...plan.ring.members, ...plan.spares].map(
+      (member, i) =>
         new Machine({
-          id,
-          ring,
+          id: member.id,
+          ring: ringFor(plan, member),
           timing,
           segmentByteCountMax,
           skewMs: plan.skewsMs[i] ?? 0,
@@ -52,6 +61,7 @@ export class World {
           carryOut: (machine, effect) => this.#carryOut(machine, effect),
           trace,
           accuse,
+          onRing,
         }),
     );
     this.#byId = new Map(this.machines.map((machine) => [machine.id, machine]));
@@ -65,6 +75,19 @@ export class World {
     const machine = this.#byId.get(id);
     if (machine === undefined) throw new Error(`no machine ${id}`);
     return machine;
+  }
+
+  /** The ring of whoever knows the newest, and is up. */
+  get ring(): Ring {
+    const rings = this.machines.flatMap(({ node }) => (node === null ? [] : [node.knowledge.ring]));
+    const [first, ...others] = rings;
+    if (first === undefined) throw new Error("no machine is up");
+    return others.reduce((a, b) => (compareRings(b.document, a.document) > 0 ? b : a), first);
+  }
+
+  /** The machines that are members now. */
+  get members(): readonly Machine[] {
+    return this.ring.memberIds.map((id) => this.machine(id));
   }
 
   noteSkew(skewMs: number): void {

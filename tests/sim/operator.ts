@@ -1,0 +1,52 @@
+/** An operator who changes members through any node, in the middle of it all. */
+import type { Prng } from "../../core/prng.ts";
+import type { RingMember } from "../../ring/members.ts";
+import { leaversOf, openChange } from "../../ring/ring-change.ts";
+import type { RingDocument } from "../../ring/ring-document.ts";
+
+export const CHANGE_KINDS = ["join", "leave", "reweight", "replace", "abort"] as const;
+export type ChangeKind = (typeof CHANGE_KINDS)[number];
+
+/** What the operator sees when the change is thought of. */
+export interface Sight {
+  /** As the node that is asked knows it. */
+  readonly ring: RingDocument;
+  /** All machines that there are, members or not. */
+  readonly machines: readonly RingMember[];
+  readonly prng: Prng;
+}
+
+type Change = Readonly<Record<string, unknown>>;
+
+const WEIGHT_MAX = 4;
+
+/** The body of a commit: it may be one that makes no sense by now, and is refused. */
+export function changeOf(kind: ChangeKind, { ring, machines, prng }: Sight): Change {
+  const pick = <T>(items: readonly T[]): T => items[prng.below(items.length)] as T;
+  const { id } = pick(ring.members);
+  const outsiders = machines.filter((other) => !ring.members.some((m) => m.id === other.id));
+  const outsider = outsiders.length === 0 ? pick(machines) : pick(outsiders);
+  const open = openChange(ring);
+  const leaving = open === null ? [] : leaversOf(ring, open);
+  switch (kind) {
+    case "join":
+      return { add: [outsider] };
+    case "leave":
+      // Asked for once more, it says that who is leaving has died.
+      return { remove: [leaving.length > 0 && prng.chance(1, 2) ? pick(leaving) : id] };
+    case "reweight":
+      return { reweight: { [id]: 1 + prng.below(WEIGHT_MAX) } };
+    case "replace":
+      return { remove: [id], add: [prng.chance(1, 4) ? moved(ring.members, id) : outsider] };
+    case "abort":
+      return { abort: true };
+  }
+}
+
+/** The same member at another address. */
+function moved(members: readonly RingMember[], id: string): RingMember | undefined {
+  const member = members.find((other) => other.id === id);
+  if (member === undefined) return undefined;
+  const { joined: _, ...rest } = member;
+  return { ...rest, url: member.url.replace(":7", ":8") };
+}
