@@ -277,6 +277,10 @@ export class Service {
     const { now } = this;
     expectKey(body.key);
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
+    const { ring } = this.#host.knowledge;
+    const isMine = ring.preferenceList(ring.partitionOf(body.key)).includes(this.id);
+    // Chosen by an older ring than the caller has by now: it has others to ask.
+    if (!isMine) return respond(refused("overloaded"));
     if (!this.#isFirst(body, now)) return;
     if (body.ifMatch.length === 0 && body.ifNoneMatch.length === 0) {
       return this.#mint(body, respond, deadline);

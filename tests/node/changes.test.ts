@@ -74,6 +74,16 @@ describe("when the cluster document changes, a node", () => {
     expect(sendsIn(bench.step({ kind: "message", from: "r2#1", message: again }))).not.toEqual([]);
   });
 
+  it("coordinates nothing once it is no member, and says so", () => {
+    const bench = new Bench();
+    const { document } = bench.knowledge;
+    const members = document.ring.members.filter(({ id }) => id !== "r1");
+    const ring = { ...document.ring, ...layoutAfter(document.ring, members, 7), version: 2 };
+    bench.knowledge.learn({ ...document, ring });
+    const body = { ...conditionalWrite, ifNoneMatch: [] };
+    expect(bench.ask(body)).toEqual([{ kind: "refused", code: "overloaded" }]);
+  });
+
   it("gives a hint for who has left to all owners, itself among them, before it forgets it", () => {
     const bench = new Bench();
     const key = keyWhere(bench, true);
