@@ -261,6 +261,8 @@ export class Machine {
       if (corruptCount > 0 && !this.isDamaged && !this.#mayBeTorn) {
         this.#parts.accuse("recovery", `${this.id} reports ${corruptCount} corrupt records`);
       }
+      // What was torn has been cut now: it is not to be found another time.
+      if (corruptCount === 0) this.#mayBeTorn = false;
       return store;
     } catch (error) {
       if (error instanceof DiskFailure) return null;

@@ -23,21 +23,27 @@ const WEIGHT_MAX = 4;
 /** The body of a commit: it may be one that makes no sense by now, and is refused. */
 export function changeOf(kind: ChangeKind, { ring, machines, prng }: Sight): Change {
   const pick = <T>(items: readonly T[]): T => items[prng.below(items.length)] as T;
+  const some = <T>(items: readonly T[]): readonly T[] => {
+    const from = prng.below(Math.max(1, items.length));
+    return [...items.slice(from), ...items.slice(0, from)].slice(0, 1 + prng.below(2));
+  };
   const { id } = pick(ring.members);
   const outsiders = machines.filter((other) => !ring.members.some((m) => m.id === other.id));
-  const outsider = outsiders.length === 0 ? pick(machines) : pick(outsiders);
+  const joining = some(outsiders.length === 0 ? machines : outsiders);
+  const going = some(ring.members).map((member) => member.id);
   const open = openChange(ring);
   const leaving = open === null ? [] : leaversOf(ring, open);
   switch (kind) {
     case "join":
-      return { add: [outsider] };
+      return { add: joining };
     case "leave":
       // Asked for once more, it says that who is leaving has died.
-      return { remove: [leaving.length > 0 && prng.chance(1, 2) ? pick(leaving) : id] };
+      return { remove: leaving.length > 0 && prng.chance(1, 2) ? [pick(leaving)] : going };
     case "reweight":
       return { reweight: { [id]: 1 + prng.below(WEIGHT_MAX) } };
     case "replace":
-      return { remove: [id], add: [prng.chance(1, 4) ? moved(ring.members, id) : outsider] };
+      if (prng.chance(1, 4)) return { remove: [id], add: [moved(ring.members, id)] };
+      return { remove: going, add: joining };
     case "abort":
       return { abort: true };
   }

@@ -95,10 +95,10 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     name: "ignore-torn-tail",
-    oracle: "durability",
+    oracle: "recovery",
     file: "replica/log-recovery.ts",
-    was: `if (item.found === "gap" || !item.intact) {`,
-    is: `if (item.found === "gap") {`,
+    was: "const end = torn[0]?.offset ?? byteCount;",
+    is: "const end = byteCount;",
   },
   {
     name: "forget-the-session",
@@ -141,6 +141,27 @@ export const sabotages: readonly Sabotage[] = [
     file: "src/node/service.ts",
     was: `if (broken !== null) return respond(failed("precondition-failed", broken, null));`,
     is: `if (broken !== null) respond(failed("precondition-failed", broken, null));`,
+  },
+  {
+    name: "read-from-next-owners-early",
+    oracle: "strict-read",
+    file: "ring/ring.ts",
+    was: `const isSettling = this.#change?.phase === "settling";`,
+    is: "const isSettling = this.#change !== null;",
+  },
+  {
+    name: "own-before-fetching",
+    oracle: "durability",
+    file: "src/node/transfer.ts",
+    was: "return synced.size >= needed && leaving.every((id) => synced.has(id));",
+    is: "return synced.size >= 0 || needed > leaving.length;",
+  },
+  {
+    name: "never-end-a-change",
+    oracle: "membership",
+    file: "ring/ring-change.ts",
+    was: "if (!haveLeft || mayReadBefore(ring, change, sizes)) return ring;",
+    is: "if (!haveLeft || change.acks.length <= ring.members.length) return ring;",
   },
   {
     name: "never-collect",
