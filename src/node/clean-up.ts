@@ -13,17 +13,25 @@ import type { ReplicaId } from "../../core/ids.ts";
 import { N_MAX } from "../../core/limits.ts";
 import type { Millis } from "../../core/time.ts";
 import { openChange } from "../../ring/ring-change.ts";
+import type { RingDocument } from "../../ring/ring-document.ts";
 import { keepNumber, keptNumber } from "./kept-number.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
 
-/** In the store: the version of the ring for which nothing was left over. */
+/** In the store: the layout for which nothing was left over. */
 const CLEAN = "clean";
 const EXCHANGE_MS_MAX = 600_000;
 /** Records that are forgotten in one run. */
 const KEYS_PER_RUN = 4000;
 /** After a round in which an owner could not be asked. */
 const RETRY_MS = 10_000;
+
+/**
+ * The ring's version; where a change was called off, that change's ballot, which no version is: the
+ * version stays, but some of what was to move has moved.
+ */
+const layoutNumber = ({ version, change }: RingDocument): number =>
+  change === undefined || change.to !== null ? version : change.ballot;
 
 interface Stray {
   readonly tree: TreeName;
@@ -35,8 +43,8 @@ interface Stray {
 export class CleanUp {
   readonly #service: Service;
   readonly #host: TaskHost;
-  /** Of the ring for which nothing was left over; it outlives a restart. */
-  #cleanVersion: number;
+  /** The layout for which nothing was left over; it outlives a restart. */
+  #cleanLayout: number;
   #notBefore: Millis = 0;
   #isBusy = false;
   /** Trees that all their owners have, as they were then. */
@@ -46,7 +54,7 @@ export class CleanUp {
     this.#service = service;
     this.#host = host;
     // In the first ring nobody owned anything before.
-    this.#cleanVersion = keptNumber(service.keeper.store, CLEAN) ?? 1;
+    this.#cleanLayout = keptNumber(service.keeper.store, CLEAN) ?? 1;
   }
 
   /** Something was stored that may not belong here. */
@@ -56,7 +64,7 @@ export class CleanUp {
 
   get isPending(): boolean {
     const { knowledge } = this.#host;
-    return this.#cleanVersion !== knowledge.document.ring.version && this.#mayRun();
+    return this.#cleanLayout !== layoutNumber(knowledge.document.ring) && this.#mayRun();
   }
 
   /** One bounded unit; returns whether there is something to flush. */
@@ -65,7 +73,7 @@ export class CleanUp {
     if (this.#agreed.length > 0) return this.#forgetSome();
     const strays = this.#strays();
     if (strays.length === 0) {
-      this.#keep(this.#host.knowledge.document.ring.version);
+      this.#keep(layoutNumber(this.#host.knowledge.document.ring));
       return true;
     }
     this.#isBusy = true;
@@ -74,10 +82,10 @@ export class CleanUp {
     return false;
   }
 
-  #keep(version: number): void {
-    if (version === this.#cleanVersion) return;
-    this.#cleanVersion = version;
-    keepNumber(this.#service.keeper.store, CLEAN, version);
+  #keep(layout: number): void {
+    if (layout === this.#cleanLayout) return;
+    this.#cleanLayout = layout;
+    keepNumber(this.#service.keeper.store, CLEAN, layout);
   }
 
   #mayRun(): boolean {

@@ -8,7 +8,8 @@ import {
   withNamespace,
 } from "../../ring/cluster-document.ts";
 import { layoutAfter } from "../../ring/plan.ts";
-import { beginChange } from "../../ring/ring-change.ts";
+import { beginChange, callOff } from "../../ring/ring-change.ts";
+import { agreedRing } from "../../ring/ring-document.ts";
 import type { Effect } from "../../src/node/boundary.ts";
 import { writeCandidates } from "../../src/node/routes.ts";
 import { written } from "../replica/probe.ts";
@@ -98,6 +99,28 @@ describe("when the cluster document changes, a node", () => {
     }
     expect(bench.store.readHint("r9", key)).toBeUndefined();
     expect(bench.store.readEntry(key)).toBeDefined();
+  });
+
+  it("gives back what it got for a change that was called off", () => {
+    const bench = new Bench();
+    const { knowledge } = bench;
+    const key = keyWhere(bench, false);
+    bench.step({ kind: "job", name: "change" });
+    const entry = encodeEntry(written("moved"), null);
+    bench.ask({ kind: "store", key, entry, hintFor: "", ack: 1 });
+    const ring = callOff(agreedRing(knowledge.document.ring), 7);
+    bench.ask({ kind: "document", document: encodeDocument({ ...knowledge.document, ring }) });
+    let sent = sendsIn(bench.step({ kind: "job", name: "change" }));
+    expect(sent.map(({ body }) => body.kind)).toEqual(["roots"]);
+    for (let i = 0; i < 3; i++) {
+      const body = { kind: "rootsDiffer", trees: [] } as const;
+      sent = sent.flatMap(({ to, call }) =>
+        sendsIn(bench.step({ kind: "message", from: to, message: { type: "reply", call, body } })),
+      );
+    }
+    expect(bench.store.readEntry(key)).toBeDefined();
+    bench.step({ kind: "job", name: "change" });
+    expect(bench.store.readEntry(key)).toBeUndefined();
   });
 
   it("coordinates as an owner where it is one by the other layout alone", () => {
