@@ -92,7 +92,8 @@ export class Client {
     this.#count++;
     const key = this.#pick(this.#parts.plan.keys);
     const machine = this.#pick(this.#parts.world.machines);
-    if (this.#prng.chance(1, 2)) this.#read(key, machine);
+    const isQuiet = this.#parts.world.events.now >= key.quietAtMs;
+    if (this.#prng.chance(1, 2) || isQuiet) this.#read(key, machine);
     else this.#write(key, machine);
   }
 

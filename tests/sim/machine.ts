@@ -228,7 +228,16 @@ export class Machine {
     });
   }
 
+  /** Where nothing was damaged or torn, nothing that the log has in its index is unreadable. */
+  checkReads(): void {
+    if (this.store === null || this.isDamaged || this.store.recovery.corruptCount > 0) return;
+    const { corruptReadsCount } = this.store.metrics();
+    if (corruptReadsCount === 0) return;
+    this.#parts.accuse("recovery", `${this.id} had ${corruptReadsCount} unreadable records`);
+  }
+
   #end(): void {
+    this.checkReads();
     this.#tearRunningJobs();
     this.life++;
     this.node = null;

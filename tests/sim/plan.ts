@@ -69,6 +69,8 @@ export type KeyKind = "causal" | "blind" | "strict";
 export interface PlannedKey {
   readonly name: string;
   readonly kind: KeyKind;
+  /** From then on it is only read: what a mistake brought back is not overwritten again. */
+  readonly quietAtMs: number;
 }
 
 export interface Timing {
@@ -127,12 +129,13 @@ function ringOf(prng: Prng): RingDocument {
   return { version: 1, name: "sim", seed: "42", partitions: 16, n: 3, members, assignment };
 }
 
-function keysOf(prng: Prng): readonly PlannedKey[] {
+function keysOf(prng: Prng, stormMs: number): readonly PlannedKey[] {
   const count = 1 + prng.below(prng.chance(1, 3) ? 16 : 6);
   const kinds: readonly KeyKind[] = ["causal", "causal", "strict", "blind"];
   return Array.from({ length: count }, (_, i) => ({
     name: storeKey("sim", `k${i}`),
     kind: kinds[prng.below(kinds.length)] as KeyKind,
+    quietAtMs: prng.chance(1, 2) ? prng.below(stormMs) : stormMs,
   }));
 }
 
@@ -177,7 +180,7 @@ export function planOf(seed: number): Plan {
     timing: timingOf(prng),
     skewsMs: ring.members.map(() => prng.below(skewMsMax)),
     segmentByteCountMax: 2000 + prng.below(30_000),
-    keys: keysOf(prng),
+    keys: keysOf(prng, stormMs),
     clients: Array.from({ length: clientCount }, (_, index) => ({ index, prng: words(prng) })),
     stormMs,
     restMs: Math.max(1, Math.round((stormMs * clientCount) / OPERATION_COUNT) - 8),

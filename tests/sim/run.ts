@@ -65,6 +65,7 @@ class Run {
       this.#storm();
       this.#calm();
       for (const { name: key } of this.#plan.keys) this.#checkKey(key);
+      for (const machine of this.#world.machines) machine.checkReads();
       if (this.#plan.isCleared && this.#judge.failures.length === 0) this.#clear();
     } catch (error) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

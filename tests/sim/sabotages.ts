@@ -97,8 +97,8 @@ export const sabotages: readonly Sabotage[] = [
     name: "ignore-torn-tail",
     oracle: "recovery",
     file: "replica/log-recovery.ts",
-    was: "const end = torn[0]?.offset ?? byteCount;",
-    is: "const end = byteCount;",
+    was: `if (item.found === "gap" || !item.intact) {`,
+    is: `if (item.found === "gap") {`,
   },
   {
     name: "forget-the-session",
