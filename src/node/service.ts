@@ -34,7 +34,6 @@ import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import type { Keeper, Minted } from "../../replica/keeper.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
 import { usedBytes } from "../../replica/usage.ts";
-import { encodeDocument } from "../../ring/cluster-document.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { writeCandidates } from "./routes.ts";
@@ -291,12 +290,8 @@ export class Service {
       if (!outcome.ok) return respond(failed(outcome.failure.code, outcome.failure.detail, null));
       // Nobody waits any more, and no version was minted: the write may as well not happen.
       if (this.now >= deadline) return;
-      // Others may be its owners by now, and this replica a stranger: the frontend begins anew.
-      const { knowledge } = this.#host;
-      if (knowledge.stamp !== stamp) {
-        this.#recentOps.delete(body.op);
-        return respond({ kind: "stale", document: encodeDocument(knowledge.document) });
-      }
+      // Others may own it by now, and this replica be a stranger.
+      if (this.#host.knowledge.stamp !== stamp) return respond(refused("overloaded"));
       // The disk may have failed, or filled up, while the quorum was read.
       const at = { id: this.id, body, now: this.now };
       const { hintFor } = writeCandidates(this.#host.knowledge, at);
