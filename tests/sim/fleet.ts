@@ -21,6 +21,8 @@ export interface FleetParts {
 
 /** Enough that the messages cost nothing, few enough that all threads end together. */
 const SEEDS_PER_TURN = 4;
+/** A run makes much that is over at once: with little room for it, it is moved about again and again. */
+const resourceLimits = { maxYoungGenerationSizeMb: 64 };
 
 /** @returns when all seeds were run, or one was enough */
 export function runSeeds({ seeds, sabotage, threadCount, take }: FleetParts): Promise<void> {
@@ -34,7 +36,7 @@ export function runSeeds({ seeds, sabotage, threadCount, take }: FleetParts): Pr
     const turns = Math.ceil(count / SEEDS_PER_TURN);
     const workers = Array.from(
       { length: Math.min(threadCount, turns) },
-      () => new Worker(url, { workerData: { sabotage } }),
+      () => new Worker(url, { workerData: { sabotage }, resourceLimits }),
     );
     const end = (finish: () => void): void => {
       void Promise.all(workers.map((worker) => worker.terminate())).then(finish);

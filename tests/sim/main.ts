@@ -140,4 +140,5 @@ async function main(): Promise<number> {
   return values.sabotage === "" ? runMany({ from, count }) : hunt(values.sabotage, { from, count });
 }
 
-process.exit(await main());
+// No exit by force: what was printed may still be on its way through a pipe.
+process.exitCode = await main();

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { runSeeds } from "./fleet.ts";
@@ -81,14 +82,54 @@ describe("sabotages", () => {
   });
 });
 
-// Seeds that once failed, with what was wrong. Each must go on passing.
-describe("counterexamples", () => {
+// The rest takes minutes: docs/simulator.md says which seed catches which.
+describe("a sabotage", () => {
+  const fast = ["forget-the-session", "context-covers-unseen-siblings", "write-what-was-refused"];
+
+  it.each(fast)("%s is caught by the oracle meant for it", { timeout: 120_000 }, async (name) => {
+    const oracle = sabotages.find((sabotage) => sabotage.name === name)?.oracle;
+    const oracles: string[] = [];
+    const take = ({ failures }: SimReport): boolean => {
+      oracles.push(...failures.map((failure) => failure.oracle));
+      return oracles.some((other) => other === oracle);
+    };
+    await runSeeds({ seeds: { from: 1, count: 40 }, sabotage: name, threadCount: 2, take });
+    expect(oracles).toContain(oracle);
+  });
+});
+
+describe("npm run sim", () => {
+  const sim = (...args: readonly string[]) =>
+    spawnSync(process.execPath, [new URL("main.ts", import.meta.url).pathname, ...args], {
+      encoding: "utf8",
+      maxBuffer: 2 ** 28,
+    });
+
+  it("lists the sabotages, one a line", () => {
+    const { stdout, status } = sim("--list-sabotages");
+    expect([status, stdout]).toEqual([0, sabotages.map(({ name }) => `${name}\n`).join("")]);
+  });
+
+  it("ends with 1 and names the oracle and the seed that caught a sabotage", () => {
+    const { stdout, status } = sim("--sabotage", "forget-the-session", "--seeds", "20");
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/caught by oracle session at seed \d+/);
+  });
+
+  it("replays a seed in lines that can be read, and ends with what there was", () => {
+    const { stdout, status } = sim("--seed", "9", "--verbose", "--faults", "1,2");
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/fault 1: /);
+    expect(stdout).toMatch(/\n1 seeds, 0 failed, \d+ operations .* simulated hours, .*\n$/);
+  });
+
   it.each([
-    [2, "a retried write whose operation was already overwritten was not found in its own answer"],
-    [32, "a write minted twice came back after only its first version had been overwritten"],
-    [61, "the same, with nothing but lost and repeated messages"],
-    [153, "a hint that the disk gave once and not the next time had its counter minted again"],
-  ])("seed %i: %s", (seed) => {
-    expect(told(simulate(seed))).toEqual([]);
+    ["--seeds", "many"],
+    ["--sabotage", "no-such-thing"],
+    ["--sneeds", "3"],
+  ])("refuses %s %s with one line and the usage", (...args) => {
+    const { stderr, status } = sim(...args);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^sim: .*\nusage: /);
   });
 });
