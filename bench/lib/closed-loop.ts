@@ -25,6 +25,8 @@ export interface Load {
   readonly headers?: Readonly<Record<string, string>>;
   readonly connectionCount: number;
   readonly seconds: number;
+  /** With it this share of the requests are GETs, and keys are Zipf-distributed: wrk alone can. */
+  readonly readShare?: number;
 }
 
 export interface LoadResult {
@@ -33,25 +35,46 @@ export interface LoadResult {
   readonly requestCount: number;
 }
 
+/** Gray et al., 1994, as in open-generator.ts; samples are drawn ahead, for Lua's sake. */
+const ZIPF = `
+local theta, zeta = 0.99, 0
+for i = 1, count do zeta = zeta + 1 / i ^ theta end
+local eta = (1 - (2 / count) ^ (1 - theta)) / (1 - (1 + 0.5 ^ theta) / zeta)
+local function zipf()
+  local u = math.random()
+  if u * zeta < 1 then return 0 end
+  if u * zeta < 1 + 0.5 ^ theta then return 1 end
+  return math.floor(count * (eta * u - eta + 1) ^ (1 / (1 - theta)))
+end
+local picks, at = {}, 0
+for i = 1, 65536 do picks[i] = (zipf() * 7919) % count + 1 end
+function request()
+  at = at % #picks + 1
+  return (math.random() < share and reads or requests)[picks[at]]
+end
+`;
+
 /** A text in Lua that nothing can break out of. */
 const lua = (text: string): string => `"${text.replace(/["\\\n]/g, (c) => `\\${c}`)}"`;
 
 function scriptFor(load: Load, seed: number): string {
-  const { method, path, body, keyCount, headers = {} } = load;
+  const { method, path, body, keyCount, headers = {}, readShare } = load;
   const lines = Object.entries(headers).map(([k, v]) => `wrk.headers[${lua(k)}] = ${lua(v)}`);
   return `
 math.randomseed(${seed})
-local requests = {}
+local requests, reads, count, share = {}, {}, ${keyCount}, ${readShare ?? 0}
 ${lines.join("\n")}
 function init(args)
-  for i = 1, ${keyCount} do
+  for i = 1, count do
     local key = string.format("%06d", i)
     local path = string.gsub(${lua(path)}, "%%d", key)
     local body = string.gsub(${lua(body)}, "%%d", key)
     requests[i] = wrk.format(${lua(method)}, path, nil, body ~= "" and body or nil)
+    if share > 0 then reads[i] = wrk.format("GET", path) end
   end
 end
-function request() return requests[math.random(${keyCount})] end
+function request() return requests[math.random(count)] end
+${readShare === undefined ? "" : ZIPF}
 function done(summary)
   local errors = summary.errors
   local bad = errors.status + errors.connect + errors.read + errors.write + errors.timeout

@@ -2,7 +2,7 @@
  * YCSB's workloads A, B, C, D and F (Zipf 0.99) on a three-node cluster: how many operations a
  * second beside the bare server under the same mix, and latencies at fixed rates of arrival.
  */
-import { fillKeys } from "../lib/closed-loop.ts";
+import { closedLoop, fillKeys, hasWrk } from "../lib/closed-loop.ts";
 import {
   type BenchOptions,
   type Figure,
@@ -18,8 +18,28 @@ const base = { path: "/v1/kv/bench/key", keyCount: 10_000, valueBytes: 1024, con
 /** Arrivals a second at which latencies of the mix B are taken. */
 const RATES = [200, 500, 1000];
 
-function throughput(name: string, samples: ReadonlyMap<string, readonly MixResult[]>): Figure {
-  const rates = (of: string): readonly number[] => (samples.get(of) ?? []).map(({ rate }) => rate);
+type Kind = (typeof YCSB)[string];
+const put = {
+  method: "PUT",
+  body: "v".repeat(base.valueBytes),
+  path: `${base.path}%d`,
+  headers: { "Content-Type": "text/plain" },
+} as const;
+
+/**
+ * Operations a second. Of inserts and read-modify-writes wrk knows nothing, and the generator that
+ * does is the slower one of the two.
+ */
+async function rateOf(kind: Kind, url: string): Promise<number> {
+  const { readShare, write } = kind;
+  if (!hasWrk || write !== "update") {
+    return (await runMix({ ...base, ...kind, url, seconds: 1, rate: 0 })).rate;
+  }
+  return (await closedLoop({ ...base, ...put, url, seconds: 1, readShare })).rate;
+}
+
+function throughput(name: string, samples: ReadonlyMap<string, readonly number[]>): Figure {
+  const rates = (of: string): readonly number[] => samples.get(of) ?? [];
   const [ours, bare] = [rates(`${name} ours`), rates(`${name} bare`)];
   return {
     name: `YCSB-${name}, closed loop, by bare`,
@@ -46,16 +66,11 @@ async function run({ quick, say }: BenchOptions): Promise<readonly Figure[]> {
   const urls = { ours: cluster.urls[0] ?? "", bare: bare.url };
   const roundCount = quick ? 1 : 5;
   try {
-    for (const url of Object.values(urls)) {
-      const headers = { "Content-Type": "text/plain" };
-      const fill = { url, path: `${base.path}%d`, keyCount: base.keyCount, headers };
-      const rest = { method: "PUT", body: "v".repeat(base.valueBytes) } as const;
-      await fillKeys({ ...fill, ...rest, connectionCount: 48, seconds: 0 });
-    }
+    for (const url of Object.values(urls)) await fillKeys({ ...base, ...put, url, seconds: 0 });
     const contenders = Object.entries(YCSB).flatMap(([name, kind]) =>
       (["bare", "ours"] as const).map((who) => ({
         name: `${name} ${who}`,
-        sample: () => runMix({ ...base, ...kind, url: urls[who], seconds: 1, rate: 0 }),
+        sample: () => rateOf(kind, urls[who]),
       })),
     );
     const samples = await interleave(contenders, roundCount);
@@ -65,7 +80,7 @@ async function run({ quick, say }: BenchOptions): Promise<readonly Figure[]> {
       sample: () =>
         runMix({
           ...base,
-          ...(YCSB["B"] as (typeof YCSB)[string]),
+          ...(YCSB["B"] as Kind),
           url: urls.ours,
           seconds: 4,
           rate,
