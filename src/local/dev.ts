@@ -132,6 +132,9 @@ function withOwnSignals<T>(make: () => T): T {
   return made;
 }
 
+/** workerd shows the target of a request that it does not understand; a key may be in it. */
+const withoutUrls = (text: string): string => text.replaceAll(/\burl = \S+/g, "url = …");
+
 /** Has Miniflare start workerd by a script that ends it with this process, however that ends. */
 function guardWorkerd(): void {
   // There is no shell to rely on.
@@ -160,7 +163,7 @@ async function startMiniflare(options: DevOptions): Promise<RunningDev> {
     log: new MiniflareLog(LogLevel.ERROR),
     handleRuntimeStdio: (stdout, stderr) => {
       stdout.resume();
-      stderr.on("data", (text: Buffer) => log("workerd", { text: text.toString() }));
+      stderr.on("data", (text: Buffer) => log("workerd", { text: withoutUrls(text.toString()) }));
     },
   } satisfies MiniflareOptions;
   guardWorkerd();

@@ -6,7 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
-import { COMPATIBILITY_DATE, type RunningDev, startDev } from "../../src/local/dev.ts";
+import {
+  COMPATIBILITY_DATE,
+  type DevOptions,
+  type RunningDev,
+  startDev,
+} from "../../src/local/dev.ts";
 import { freePorts } from "../support/cluster.ts";
 import { rawRequest } from "../support/raw-http.ts";
 
@@ -14,7 +19,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), "starling-test-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-const start = (name: string, more: { port?: number; replicas?: number } = {}) =>
+const start = (name: string, more: Partial<DevOptions> = {}) =>
   startDev({ port: 0, replicas: 5, dataDir: join(dir, name), log: () => {}, ...more });
 
 const refusal = (started: Promise<RunningDev>): Promise<string> =>
@@ -75,6 +80,19 @@ describe("starling dev", () => {
       expect((await put("a", "three")).status).toBe(204);
       const all = await fetch(`${dev.url}/v1/kv/demo/a?r=all`);
       expect([await all.text(), all.headers.get("starling-siblings")]).toEqual(["three", null]);
+    } finally {
+      await dev.close();
+    }
+  });
+
+  it("logs no target, not even one that workerd does not understand", async () => {
+    const logged: string[] = [];
+    const log = (_: string, fields: object = {}): void => void logged.push(JSON.stringify(fields));
+    const dev = await start("targets", { log });
+    try {
+      await rawRequest(dev.url, "GET http://localhost/v1/kv/a/hidden HTTP/1.1\r\nHost: a\r\n\r\n");
+      await expect.poll(() => logged.join()).toContain("url = …");
+      expect(logged.join()).not.toContain("hidden");
     } finally {
       await dev.close();
     }
