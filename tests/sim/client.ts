@@ -161,7 +161,7 @@ export class Client {
     const isBlind = kind === "blind" && this.#prng.chance(1, 2);
     const isDelete = session !== undefined && this.#prng.chance(1, 8);
     const hasTtl = kind === "causal" && !isDelete && this.#prng.chance(1, 4);
-    const ttlMs = hasTtl ? 100 + this.#prng.below(4000) : 0;
+    const ttlMs = hasTtl ? 100 + this.#prng.below(this.#prng.chance(1, 2) ? 400 : 4000) : 0;
     const options = this.#pick(WRITES[kind]);
     const isConditional = kind === "causal" && this.#prng.chance(1, 16);
     const begunAt = world.events.now;

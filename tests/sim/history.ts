@@ -32,6 +32,8 @@ export interface Write {
   readonly begunAt: number;
   /** When it was acknowledged; Infinity when it was not. */
   endedAt: number;
+  /** A second coordinator was asked, or the first one twice. */
+  wasRetried: boolean;
   /** From when on no coordinator mints it any more. */
   quietAt: number;
   /** How many replicas had it on stable storage when it was acknowledged. */
@@ -66,8 +68,8 @@ export class History {
     const coversForGood = write.isBlind ? new IdSet() : this.#closureForGood(saw, sawAt);
     const id = this.writes.length;
     const quietAt = write.begunAt + REMINT_MS_MAX;
-    const rest = { endedAt: Infinity, quietAt, durableCount: 0, fate: "pending" } as const;
-    const begun: Write = { ...write, ...rest, id, covers, coversForGood };
+    const rest = { endedAt: Infinity, quietAt, wasRetried: false, durableCount: 0 };
+    const begun: Write = { ...write, ...rest, fate: "pending", id, covers, coversForGood };
     this.writes.push(begun);
     this.#byValue.set(write.value, begun);
     return begun;

@@ -1,5 +1,5 @@
 /** Holds what clients are told, and what is left when all faults have ended, against the model. */
-import { type ClockBounds, History, type Write } from "./history.ts";
+import { type ClockBounds, History, REMINT_MS_MAX, type Write } from "./history.ts";
 import { IdSet } from "./id-set.ts";
 import { DESTRUCTIVE_KINDS, type Plan } from "./plan.ts";
 
@@ -69,6 +69,16 @@ export class Judge {
     for (const history of this.#histories.values()) history.lostDiskCount = this.#lostDisks.size;
   }
 
+  /** A write may be minted after its client's answer: by a coordinator that hears of it late. */
+  wasRetried(value: string): void {
+    for (const history of this.#histories.values()) {
+      const write = history.byValue(value);
+      if (write === undefined) continue;
+      write.wasRetried = true;
+      write.quietAt = write.begunAt + REMINT_MS_MAX;
+    }
+  }
+
   history(key: string): History {
     return this.#histories.get(key) as History;
   }
@@ -84,8 +94,7 @@ export class Judge {
   ): void {
     write.durableCount = by.durableCount;
     write.endedAt = by.at;
-    // One without a context may be carried out a second time, by a coordinator that heard it late.
-    if (!write.isBlind) write.quietAt = Math.min(write.quietAt, by.at);
+    if (!write.wasRetried) write.quietAt = Math.min(write.quietAt, by.at);
     write.fate = "acknowledged";
     if (by.isStrict) this.#strict.get(key)?.acknowledged.add(write.id);
   }
@@ -105,7 +114,7 @@ export class Judge {
 
   /** A read with a context: `saw` is what that context had shown. */
   sessionRead(key: string, saw: IdSet, of: { seen: IdSet; now: number }): void {
-    this.#checkIncludes(key, saw, { ...of, oracle: "session" });
+    this.#checkIncludes(key, saw, { ...of, oracle: "session", shown: new IdSet() });
   }
 
   strictBegins(key: string): StrictDebt {
@@ -118,7 +127,8 @@ export class Judge {
   strictRead(key: string, { owed }: StrictDebt, of: { seen: IdSet; now: number }): void {
     // A disk that lost what it had acknowledged may leave a majority without the write.
     if (this.#lostDisks.size > 0) return;
-    this.#checkIncludes(key, owed, { ...of, oracle: "strict-read" });
+    const shown = this.#strict.get(key)?.shown ?? new IdSet();
+    this.#checkIncludes(key, owed, { ...of, oracle: "strict-read", shown });
   }
 
   /** What a read with `consistency=strict` showed, later ones must not fall behind. */
@@ -134,7 +144,13 @@ export class Judge {
   #checkIncludes(
     key: string,
     owed: IdSet,
-    of: { readonly seen: IdSet; readonly now: number; readonly oracle: string },
+    of: {
+      readonly seen: IdSet;
+      readonly now: number;
+      readonly oracle: string;
+      /** What is owed whether it was acknowledged or not: an earlier strict read showed it. */
+      readonly shown: IdSet;
+    },
   ): void {
     const history = this.history(key);
     const past = history.coveredBy(owed);
@@ -149,7 +165,8 @@ export class Judge {
     const maybeCovered = history.maybeCovered();
     for (const id of missing) {
       const write = history.writes[id] as Write;
-      if (write.isDelete || !history.isSure(write) || maybeCovered.has(id)) continue;
+      const isOwed = history.isSure(write) || of.shown.has(id);
+      if (write.isDelete || !isOwed || maybeCovered.has(id)) continue;
       if (history.mayBeExpired(write, of.now, this.#clocks)) continue;
       this.accuse(of.oracle, `${name(key)}: ${write.value} is not shown`);
     }

@@ -21,6 +21,8 @@ export class Network {
   readonly #trace: (line: string) => void;
   /** How many cuts lie on a wire. */
   readonly #cuts = new Map<string, number>();
+  /** Told of a write that a coordinator may hear of when its client was answered long ago. */
+  onSecondCoordination: (content: readonly unknown[]) => void = () => {};
   noise: Noise;
 
   constructor(parts: {
@@ -54,7 +56,12 @@ export class Network {
       return;
     }
     this.#deliver(from, target, bytes);
-    if (this.#roll(this.noise.repeatPerMille)) {
+    const isRepeated = this.#roll(this.noise.repeatPerMille);
+    const { body } = message;
+    if (body.kind === "coordinate" && (body.isRetry || isRepeated)) {
+      this.onSecondCoordination(body.content);
+    }
+    if (isRepeated) {
       this.faults.repeated++;
       this.#deliver(from, target, bytes.slice());
     }

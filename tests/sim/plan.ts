@@ -192,6 +192,12 @@ export function planOf(seed: number): Plan {
   return prng.chance(1, 2) ? withChanges(plan, prng) : plan;
 }
 
+/** Repeated where one should be likelier: most of all those that give a partition new owners. */
+const CHANGES: readonly ChangeKind[] = [
+  ...CHANGE_KINDS,
+  ...(["join", "leave", "replace", "replace", "replace"] as const),
+];
+
 /** Some changes of members, at any time but the very end, among the other faults. */
 function withChanges(plan: Plan, prng: Prng): Plan {
   const { members } = plan.ring;
@@ -203,7 +209,7 @@ function withChanges(plan: Plan, prng: Prng): Plan {
   }));
   const changes = Array.from({ length: 1 + prng.below(8) }, (_, i) => ({
     index: plan.faults.length + i,
-    kind: CHANGE_KINDS[prng.below(CHANGE_KINDS.length)] as ChangeKind,
+    kind: CHANGES[prng.below(CHANGES.length)] as ChangeKind,
     atMs: prng.below(plan.stormMs),
     prng: words(prng),
   }));

@@ -14,7 +14,7 @@ import { Client, type Counts, idOf, outcomeOf } from "./client.ts";
 import { type Failure, Judge, name } from "./judge.ts";
 import type { Machine } from "./machine.ts";
 import { NO_NOISE, type Plan, planOf } from "./plan.ts";
-import { strike } from "./strikes.ts";
+import { LONG_MS_MAX, strike } from "./strikes.ts";
 import { World } from "./world.ts";
 
 export interface SimReport {
@@ -55,6 +55,9 @@ class Run {
     };
     this.#world = new World({ plan, print, accuse, onRing });
     this.#judge = new Judge(plan, this.#world, this.#world.trace.add);
+    this.#world.network.onSecondCoordination = ([value]) => {
+      if (value instanceof Uint8Array) this.#judge.wasRetried(idOf(value));
+    };
     const shared = { plan, world: this.#world, judge: this.#judge, counts: this.#counts };
     this.#clients = plan.clients.map((planned) => new Client({ ...shared, planned }));
   }
@@ -104,7 +107,7 @@ class Run {
     world.onAnswer = () => {};
     for (const client of this.#clients) client.isOver = true;
     // What still lasts ends by itself meanwhile.
-    world.events.runUntil(world.events.now + 3_200);
+    world.events.runUntil(world.events.now + LONG_MS_MAX);
     for (const machine of world.machines) this.#mend(machine);
     const until = world.events.now + CALM_MS_MAX;
     const readAt = world.events.now + UNREAD_MS;

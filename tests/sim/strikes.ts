@@ -18,7 +18,9 @@ interface Strike {
   readonly victim: Machine;
 }
 
+/** Most faults are over in less than the shorter time; some are there to stay a while. */
 const LASTS_MS_MAX = 3000;
+export const LONG_MS_MAX = 8000;
 
 /** Ends a process and starts it again when the fault is over. */
 function fell({ world }: Strike, machine: Machine, by: { how: () => void; lastsMs: number }): void {
@@ -183,7 +185,7 @@ export function strike(
   const { world, judge, plan } = on;
   const prng = new Prng(words);
   const machine = world.machines[prng.below(world.machines.length)] as Machine;
-  const lastsMs = 20 + prng.below(LASTS_MS_MAX);
+  const lastsMs = 20 + prng.below(prng.chance(1, 5) ? LONG_MS_MAX : LASTS_MS_MAX);
   const victim = world.machine(plan.victim);
   world.trace.add(`fault ${index}: ${kind} (${machine.id}, ${lastsMs} ms)`);
   STRIKES[kind]({ world, judge, plan, prng, machine, lastsMs, victim });
