@@ -79,6 +79,11 @@ export class StoreCorruption extends Error {
 
 export interface Store {
   readonly recovery: Recovery;
+  /**
+   * False until this run has left its mark on stable storage: a crash before looks, at the next
+   * start, like the clean stop before this run. Absent where every write is durable at once.
+   */
+  readonly hasBegun?: boolean;
   health(): StoreHealth;
 
   /** The newest record's bytes (do not modify). @throws StoreCorruption */

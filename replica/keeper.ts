@@ -388,6 +388,8 @@ export class Keeper {
   }
 
   #tenureOf(slot: Slot): Tenure | null {
+    // What is sent out now and lost in a crash would be minted again under the same counter.
+    if (this.store.hasBegun === false) return null;
     return slot.tenure?.incarnation === this.#incarnation ? slot.tenure : null;
   }
 

@@ -130,6 +130,11 @@ export class LogStore implements Store {
     return this.#state.durableSequence;
   }
 
+  /** The stop marker is removed before the first record is there. */
+  get hasBegun(): boolean {
+    return this.durableSequence > this.#startSequence;
+  }
+
   // Jobs.
 
   /**

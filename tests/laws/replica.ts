@@ -3,7 +3,7 @@ import { type Entry, emptyEntry } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import type { Prng } from "../../core/prng.ts";
-import type { StoreKey } from "../../core/store.ts";
+import type { Store, StoreKey } from "../../core/store.ts";
 import { Keeper, type KeeperParts, type Minted, type MintRequest } from "../../replica/keeper.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import type { Known } from "./model.ts";
@@ -14,7 +14,7 @@ export const hash = new KeyedHash(new Uint8Array(16).fill(7));
 const nothing: Known = new Set();
 
 export function keeperOver(
-  store: MemoryStore,
+  store: Store,
   prng: Prng,
   onChange: KeeperParts["onChange"] = () => {},
 ): Keeper {

@@ -3,14 +3,16 @@ import { CausalContext } from "../../core/causal-context.ts";
 import { contextShowing, type Entry, emptyEntry, liveSiblings } from "../../core/entry.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
 import { Prng } from "../../core/prng.ts";
-import { StoreCorruption } from "../../core/store.ts";
+import { type Store, StoreCorruption } from "../../core/store.ts";
 import { CLOCK_SKEW_MS_MAX, hlcFromMillis } from "../../core/time.ts";
 import type { Keeper, Minted, MintRequest, Place } from "../../replica/keeper.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { KEY, keeperOver, mintRequest, START, sent } from "../laws/replica.ts";
+import { MemoryDisk } from "./log-memory-disk.ts";
+import { flush, openStore, stop } from "./log-run.ts";
 
 const prng = Prng.fromSeed(11);
-const newKeeper = (store = new MemoryStore()): Keeper => keeperOver(store, prng.fork());
+const newKeeper = (store: Store = new MemoryStore()): Keeper => keeperOver(store, prng.fork());
 
 let opCount = 0;
 function put(keeper: Keeper, changes: Partial<MintRequest> = {}, now = START): Minted {
@@ -84,6 +86,21 @@ describe("a keeper's tenure of a key", () => {
     // The lost write had been sent out: it comes back from a peer and lives beside the new one.
     learn(again, lost.entry);
     expect(ops(again).toSorted()).toEqual([lost.sibling.op, fresh.sibling.op].toSorted());
+  });
+
+  it("is not gone on with before this run is known to the disk: a crash would look like a stop", () => {
+    const disk = new MemoryDisk();
+    const first = openStore(disk);
+    const kept = put(newKeeper(first));
+    stop(first, disk);
+    const second = openStore(disk);
+    const lost = put(newKeeper(second));
+    const third = openStore(disk.crash("drop"));
+    expect(third.recovery.clean).toBe(true);
+    const again = put(newKeeper(third));
+    expect(new Set([kept, lost, again].map(dotOf)).size).toBe(3);
+    flush(second, disk);
+    expect([third.hasBegun, second.hasBegun]).toEqual([false, true]);
   });
 
   it("ends with the record: collected, or never there on an empty disk", () => {
