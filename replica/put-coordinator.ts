@@ -117,8 +117,7 @@ export class PutCoordinator implements Coordinator {
    */
   widen(owners: readonly Candidate[], now: Millis): void {
     if (this.#isFinished) return;
-    const isNew = ({ id }: Candidate): boolean =>
-      id !== this.#plan.self.id && this.#targets.get(id)?.hintFor !== "";
+    const isNew = ({ id }: Candidate): boolean => id !== this.#plan.self.id && !this.#owns(id);
     const fresh = owners.filter(isNew);
     if (fresh.length === 0) return;
     this.#quorum.raise(fresh);
@@ -212,10 +211,20 @@ export class PutCoordinator implements Coordinator {
     if (this.#keptFor.has(primary)) return;
     if (this.#stoodInFor.has(primary) && !this.#standInFailed(primary)) return;
     this.#stoodInFor.add(primary);
-    const next = this.#plan.sloppy ? this.#plan.fallbacks[this.#fallbacksUsed] : undefined;
+    const next = this.#plan.sloppy ? this.#fallbacksLeft()[0] : undefined;
     if (next === undefined) return this.#keepHint(primary);
-    this.#fallbacksUsed++;
+    this.#fallbacksUsed = this.#plan.fallbacks.indexOf(next) + 1;
     this.#send(next, primary);
+  }
+
+  #owns(id: ReplicaId): boolean {
+    return this.#primaries.some((primary) => primary.id === id);
+  }
+
+  /** One that has become an owner meanwhile stands in for nobody: its own copy is waited for. */
+  #fallbacksLeft(): readonly Candidate[] {
+    const left = this.#plan.fallbacks.slice(this.#fallbacksUsed);
+    return left.filter(({ id }) => !this.#owns(id));
   }
 
   #standInFailed(primary: ReplicaId): boolean {
@@ -237,9 +246,8 @@ export class PutCoordinator implements Coordinator {
       this.#finish({ ok: true, tally: this.#quorum.tally() });
       return;
     }
-    const { fallbacks, sloppy } = this.#plan;
     const possible = this.#open();
-    if (sloppy) possible.push(...fallbacks.slice(this.#fallbacksUsed));
+    if (this.#plan.sloppy) possible.push(...this.#fallbacksLeft());
     if (!this.#quorum.couldBeMetWith(possible)) return this.#giveUp(false);
     const isExpected = ({ id, isSuspect }: Candidate): boolean =>
       !isSuspect || this.#quorum.has(id);

@@ -36,6 +36,14 @@ export function raised(need: QuorumNeed, more: readonly Candidate[]): QuorumNeed
   };
 }
 
+/** The need with so many acknowledgements more, of the same replicas. One zone is as it is. */
+export function lifted(need: QuorumNeed, by: number): QuorumNeed {
+  const { n, count, primaries, durable, onlyZone } = need;
+  if (by === 0 || onlyZone !== null) return need;
+  const more = (number: number): number => (number === 0 ? 0 : Math.min(n, number + by));
+  return { ...need, count: more(count), primaries: more(primaries), durable: more(durable) };
+}
+
 const nobody: readonly Candidate[] = [];
 
 /** Lists and not sets: they hold a handful, and are made and searched several times a request. */

@@ -8,20 +8,24 @@
  */
 import { assert } from "../core/assert.ts";
 import { CodecError, decode, encode } from "../core/codec.ts";
+import type { ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import { isNamespace } from "../core/keys.ts";
 import { N_MAX, NAMESPACES_COUNT_MAX, TTL_SECONDS_MAX, VALUE_BYTES_MAX } from "../core/limits.ts";
 import type { NamespaceSettings } from "../core/operations.ts";
 import { QUORUM_WORDS } from "../core/quorum-options.ts";
+import {
+  acknowledgedRecord,
+  changedRecord,
+  joinedRecords,
+  type NamespaceRecord,
+  parseNamespaceChange,
+} from "./namespace-record.ts";
 import { mergePurges, noPurges, type Purges, parsePurges, plainPurges } from "./purges.ts";
 import { mergeRings } from "./ring-change.ts";
 import { agreedRing, parseRingDocument, type RingDocument } from "./ring-document.ts";
 
-export interface NamespaceRecord {
-  readonly revision: number;
-  /** null: it was deleted, and has the deployment's settings again. */
-  readonly settings: NamespaceSettings | null;
-}
+export type { NamespaceRecord } from "./namespace-record.ts";
 
 export interface ClusterDocument {
   readonly ring: RingDocument;
@@ -44,9 +48,14 @@ function canonical(value: unknown): string {
   return `{${members.map(([k, v]) => `${JSON.stringify(k)}:${canonical(v)}`).join(",")}}`;
 }
 
-function winner(a: NamespaceRecord, b: NamespaceRecord): NamespaceRecord {
+function winner(a: NamespaceRecord, b: NamespaceRecord, ring: RingDocument): NamespaceRecord {
   if (a.revision !== b.revision) return a.revision > b.revision ? a : b;
-  return canonical(a.settings) >= canonical(b.settings) ? a : b;
+  const [ours, theirs] = [canonical(a.settings), canonical(b.settings)];
+  if (ours === theirs && a.change?.from === b.change?.from) return joinedRecords(a, b, ring);
+  // Two operators at once: of what each made, one wins. A change-over that is over has no `from`.
+  if (ours !== theirs) return ours > theirs ? a : b;
+  if (a.change === undefined || b.change === undefined) return joinedRecords(a, b, ring);
+  return a.change.from > b.change.from ? a : b;
 }
 
 const sizesIn = (
@@ -62,12 +71,17 @@ export const sizesOf = ({ ring, namespaces }: ClusterDocument): readonly number[
 
 /** The join of two documents of one cluster. */
 export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterDocument {
-  const namespaces = new Map(a.namespaces);
-  for (const [name, record] of b.namespaces) {
-    const mine = namespaces.get(name);
-    namespaces.set(name, mine === undefined ? record : winner(mine, record));
-  }
-  const ring = mergeRings(a.ring, b.ring, sizesIn(a.ring, namespaces));
+  const namespacesBy = (ring: RingDocument): ClusterDocument["namespaces"] => {
+    const merged = new Map(a.namespaces);
+    for (const [name, record] of b.namespaces) {
+      const mine = merged.get(name);
+      merged.set(name, mine === undefined ? record : winner(mine, record, ring));
+    }
+    return merged;
+  };
+  // The sizes do not depend on the ring; how far a change of one is does.
+  const ring = mergeRings(a.ring, b.ring, sizesIn(a.ring, namespacesBy(a.ring)));
+  const namespaces = namespacesBy(ring);
   return { ring, namespaces, ...ifAny(mergePurges(purgesOf(a), purgesOf(b))) };
 }
 
@@ -75,16 +89,40 @@ export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterD
 export const isFullWithout = ({ namespaces }: ClusterDocument, name: string): boolean =>
   namespaces.size >= NAMESPACES_COUNT_MAX && !namespaces.has(name);
 
-/** The document with one namespace created, changed or deleted. */
+/** The namespaces whose N changes. */
+export const changingIn = ({
+  namespaces,
+}: ClusterDocument): readonly (readonly [string, NamespaceRecord])[] =>
+  [...namespaces].filter(([, { change }]) => change !== undefined);
+
+/** The document in which a replica has said how far it is with the change of a namespace's N. */
+export function acknowledgeNamespace(
+  document: ClusterDocument,
+  name: string,
+  id: ReplicaId,
+): ClusterDocument {
+  const record = document.namespaces.get(name);
+  assert(record !== undefined, "the namespace is known");
+  const namespaces = new Map(document.namespaces);
+  namespaces.set(name, acknowledgedRecord(record, id, document.ring));
+  return { ...document, namespaces };
+}
+
+/**
+ * The document with one namespace created, changed or deleted.
+ *
+ * @param isEmpty whether there is no value in it: then another N takes effect at once
+ */
 export function withNamespace(
   document: ClusterDocument,
   name: string,
   settings: NamespaceSettings | null,
+  isEmpty = true,
 ): ClusterDocument {
   assert(isNamespace(name), "the namespace was checked before");
-  const revision = (document.namespaces.get(name)?.revision ?? 0) + 1;
   const namespaces = new Map(document.namespaces);
-  namespaces.set(name, { revision, settings });
+  const record = namespaces.get(name);
+  namespaces.set(name, changedRecord(record, { settings, isEmpty }, document.ring));
   assert(namespaces.size <= NAMESPACES_COUNT_MAX, "the number of namespaces is bounded");
   return { ...document, namespaces };
 }
@@ -97,10 +135,23 @@ const plain = (document: ClusterDocument): object => ({
 
 /**
  * Equal for equal documents: what nodes compare before they work together. Whether a majority has
- * agreed to the first ring yet makes no difference to that.
+ * agreed to the first ring yet makes no difference to that, nor who is how far with a change of N:
+ * as long as its phase is the same, so are all answers.
  */
-export const stampOf = (document: ClusterDocument, hash: KeyedHash): number =>
-  hash.digest(canonical(plain({ ...document, ring: agreedRing(document.ring) })));
+export function stampOf(document: ClusterDocument, hash: KeyedHash): number {
+  const namespaces = new Map(document.namespaces);
+  for (const [name, record] of changingIn(document)) {
+    if (record.change === undefined) continue;
+    namespaces.set(name, { ...record, change: { ...record.change, acks: [] } });
+  }
+  return hash.digest(
+    canonical(plain({ ...document, namespaces, ring: agreedRing(document.ring) })),
+  );
+}
+
+/** Acknowledgements of changes of N: of two documents with one stamp, more of them are news. */
+export const namespaceAcksIn = (document: ClusterDocument): number =>
+  changingIn(document).reduce((sum, [, { change }]) => sum + (change?.acks.length ?? 0), 0);
 
 /** The document as it travels and is stored. */
 export const encodeDocument = (document: ClusterDocument): Uint8Array =>
@@ -177,10 +228,11 @@ function parseDocument(text: unknown): ClusterDocument {
     const [name, record] = item as [unknown, NamespaceRecord];
     assert(typeof name === "string" && isNamespace(name), "a namespace's name");
     assert(isCountUpTo(record.revision, 1, Number.MAX_SAFE_INTEGER), "a namespace's revision");
-    const { settings } = record;
+    const { revision, settings } = record;
     const isFine = settings === null || !isText(checkSettings(settings, N_MAX));
     assert(isFine && areScalars(settings ?? {}), "a namespace's settings");
-    records.set(name, { revision: record.revision, settings: record.settings });
+    const change = record.change === undefined ? null : parseNamespaceChange(record.change);
+    records.set(name, { revision, settings, ...(change === null ? {} : { change }) });
   }
   return { ring: parseRingDocument(ring), namespaces: records, ...ifAny(parsePurges(purges)) };
 }

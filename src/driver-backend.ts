@@ -8,6 +8,7 @@ export function backendOf(driver: Driver, metrics: Backend["metrics"]): Backend 
     ring: knowledge.ring,
     defaults: knowledge.defaults,
     namespaces: knowledge.namespaces,
+    changes: knowledge.changes,
     isReachable: (id) => !knowledge.liveness.isSuspect(id),
   });
   return {

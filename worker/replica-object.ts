@@ -213,7 +213,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
   get #isChanging(): boolean {
     const work = this.#replica?.driver.node.service?.background ?? null;
     if (work === null) return false;
-    return work.transfer.isPending || work.cleanUp.isPending;
+    return work.transfer.isPending || work.resize.isPending || work.cleanUp.isPending;
   }
 
   async #planComparisons(): Promise<void> {

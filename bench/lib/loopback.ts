@@ -74,7 +74,7 @@ export class Loopback {
     if (first === undefined) throw new Error("a cluster has nodes");
     const { knowledge } = first.node;
     const { ring, defaults, namespaces } = knowledge;
-    const view = { ring, defaults, namespaces, isReachable: () => true };
+    const view = { ring, defaults, namespaces, changes: new Map(), isReachable: () => true };
     return createApp({
       backend: {
         now: () => Date.now(),

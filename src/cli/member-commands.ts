@@ -79,15 +79,32 @@ interface TransfersBody {
     readonly keys: number;
     readonly bytes: number;
   }[];
+  readonly namespaces: readonly {
+    readonly namespace: string;
+    readonly from: number;
+    readonly to: number;
+    readonly phase: string;
+    readonly waitingFor: readonly string[];
+  }[];
 }
 
-function transfersText({ phase, waitingFor = [], transfers }: TransfersBody): string {
+const namesOf = (ids: readonly string[]): string => ids.join(", ") || "nobody";
+
+function transfersText(body: TransfersBody): string {
+  const resized = body.namespaces.map(
+    ({ namespace, from, to, phase, waitingFor }) =>
+      `namespace ${namespace}: n ${from} to ${to}, ${phase}, waiting for ${namesOf(waitingFor)}`,
+  );
+  return [membersText(body), ...resized].join("\n");
+}
+
+function membersText({ phase, waitingFor = [], transfers }: TransfersBody): string {
   if (phase === null) return "no members change";
   const rows = transfers.map(({ to, state, partitions, partitionsDone, keys, bytes }) => [
     ...[to, state, `${partitionsDone} of ${partitions}`, String(keys), String(bytes)],
   ]);
   const head = ["to", "state", "partitions", "keys", "bytes"];
-  const summary = `${phase}, waiting for ${waitingFor.join(", ") || "nobody"}`;
+  const summary = `${phase}, waiting for ${namesOf(waitingFor)}`;
   return `${summary}\n${table([head, ...rows])}`;
 }
 

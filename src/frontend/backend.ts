@@ -1,6 +1,7 @@
 /** What the HTTP face needs of whatever node it stands in front of. */
 import type { NamespaceSettings, Operation, Result } from "../../core/operations.ts";
 import type { Millis } from "../../core/time.ts";
+import type { NamespaceChange } from "../../ring/namespace-record.ts";
 import type { Ring } from "../../ring/ring.ts";
 
 /** What this node believes of the cluster just now: plain values, safe to read at any time. */
@@ -10,6 +11,8 @@ export interface ClusterView {
   readonly defaults: NamespaceSettings;
   /** Only the namespaces that somebody created. */
   readonly namespaces: ReadonlyMap<string, NamespaceSettings>;
+  /** Of the namespaces whose N changes just now. */
+  readonly changes: ReadonlyMap<string, NamespaceChange>;
   /** Whether the replica answered lately, as far as this node has seen. */
   isReachable(replicaId: string): boolean;
 }

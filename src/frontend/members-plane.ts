@@ -2,7 +2,7 @@
 import type { Result, TransferStatus } from "../../core/operations.ts";
 import { changedMembers, planChange } from "../../ring/plan.ts";
 import { openChange, takersOf } from "../../ring/ring-change.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend, ClusterView } from "./backend.ts";
 import { readJson } from "./json-body.ts";
 import { Problem, problemOf } from "./problems.ts";
 
@@ -48,7 +48,10 @@ export class MembersPlane {
     const { document } = ring;
     const { version } = document;
     const change = openChange(document);
-    if (change === null) return Response.json({ ringVersion: version, phase: null, transfers: [] });
+    const resized = resizedIn(view);
+    if (change === null) {
+      return Response.json({ ringVersion: version, phase: null, transfers: [], ...resized });
+    }
     const sizes = new Set([defaults, ...namespaces.values()].map(({ n }) => n));
     const transfers = takersOf(document, [...sizes]).map((id) => {
       const isDone = change.phase === "settling" || change.acks.includes(id);
@@ -64,8 +67,19 @@ export class MembersPlane {
       phase: change.phase,
       waitingFor,
       transfers,
+      ...resized,
     });
   }
+}
+
+/** Namespaces on their way to another N, and who has not said yet that it is as far. */
+function resizedIn(view: ClusterView): { readonly namespaces: readonly unknown[] } {
+  const namespaces = [...view.changes].map(([namespace, { from, phase, acks }]) => {
+    const { n: to } = view.namespaces.get(namespace) ?? view.defaults;
+    const waitingFor = view.ring.memberIds.filter((id) => !acks.includes(id));
+    return { namespace, from, to, phase, waitingFor };
+  });
+  return { namespaces };
 }
 
 function transferOf(

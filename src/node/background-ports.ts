@@ -22,6 +22,7 @@ export interface BackgroundWork {
     run(now: Millis): void;
   };
   readonly cleanUp: { readonly isPending: boolean; notice(): void };
+  readonly resize: { readonly isPending: boolean; run(now: Millis): void };
   readonly agreement: { readonly isPending: boolean };
   readonly sweep: {
     readonly isPending: boolean;

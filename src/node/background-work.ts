@@ -13,6 +13,7 @@ import { Exchanges } from "./exchanges.ts";
 import { Handoff } from "./handoff.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { PurgeSweep } from "./purge-sweep.ts";
+import { Resize } from "./resize.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
 import { Transfer } from "./transfer.ts";
@@ -73,6 +74,7 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
   const sweep = new PurgeSweep(service, host);
   const transfer = new Transfer(service, host);
   const cleanUp = new CleanUp(service, host);
+  const resize = new Resize(service, host);
   const evictor = new Evictor(service, { ...host, ...every });
   const agreement = new Agreement(service, host);
   const collector = new Collector(service, host, every.tombstoneGraceMs);
@@ -83,6 +85,7 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
   const change = (now: Millis): void => {
     agreement.run(now);
     transfer.run(now);
+    resize.run(now);
     flushIf(cleanUp.run(now));
   };
   // Where a node has no timers, its alarm runs it.
@@ -106,7 +109,7 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
     jobs.add({ name, everyMs, run }, 0);
   }
   return {
-    parts: { handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor },
+    parts: { handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor, resize },
     jobs,
   };
 }

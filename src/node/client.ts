@@ -179,7 +179,7 @@ export class ClientDesk {
   /** Every option is checked on every method; the first bad one is the answer. */
   #rules(operation: GetOperation | WriteOperation, answer: Answer): QuorumRules | null {
     const { knowledge } = this.#host;
-    const defaults = knowledge.quorumDefaults(operation.key);
+    const defaults = knowledge.quorumDefaults(operation.key, operation.options);
     const resolution = resolveOptions(operation.options, defaults, knowledge.ring.zones.length);
     if (resolution.ok) return resolution.rules;
     answer(fail({ code: "invalid-option", ...resolution.error }));

@@ -24,6 +24,7 @@ import { encodeDocument, isFullWithout, withNamespace } from "../../ring/cluster
 import { CommitDesk } from "./commit-desk.ts";
 import { Fanout, type Replies } from "./fanout.ts";
 import { type Listing, listingsOf, pageOf } from "./listing.ts";
+import { Pause } from "./pause.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
 import { orNull } from "./wire.ts";
 
@@ -35,6 +36,10 @@ const REFRESH_TARGETS_MAX = 3;
 const REFRESH_MS_MAX = 1000;
 /** How long background work that an operator asked for may take before the answer, in ms. */
 const BACKGROUND_MS_MAX = 120_000;
+
+/** How long a change of N is waited for before the answer, and how often it is looked at, in ms. */
+const SETTLE_MS_MAX = 3000;
+const SETTLE_POLL_MS = 100;
 
 interface Then {
   readonly now: Millis;
@@ -135,12 +140,56 @@ export class ClusterDesk {
     this.#tellAll(now, (learnt, at) => {
       if (!learnt) return answer(fail(this.#tooFewMembers()));
       if (isFullWithout(knowledge.document, namespace)) return answer(fail(tooManyNamespaces));
-      const created = !knowledge.namespaces.has(namespace);
-      knowledge.learn(withNamespace(knowledge.document, namespace, settings));
-      this.#tellAll(at, (told) => {
-        answer(told ? { kind: "configured", created } : fail(this.#tooFewMembers()));
+      this.#whetherEmpty(operation, at, (isEmpty, later) => {
+        const created = !knowledge.namespaces.has(namespace);
+        knowledge.learn(withNamespace(knowledge.document, namespace, settings, isEmpty));
+        this.#tellAll(later, (told, toldAt) => {
+          if (!told) return answer(fail(this.#tooFewMembers()));
+          const done = (): void => answer({ kind: "configured", created });
+          this.#awaitChange(namespace, { now: toldAt, until: toldAt + SETTLE_MS_MAX, done });
+        });
       });
     });
+  }
+
+  /** Another N of what is small counts within moments: then the answer may as well wait for it. */
+  #awaitChange(
+    namespace: string,
+    of: { readonly now: Millis; readonly until: Millis; readonly done: () => void },
+  ): void {
+    const { knowledge } = this.#host;
+    if (!knowledge.changes.has(namespace) || of.now >= of.until) return of.done();
+    const again = (now: Millis): void => this.#awaitChange(namespace, { ...of, now });
+    this.#host.run<null>(
+      {
+        timeoutMs: SETTLE_MS_MAX,
+        again: null,
+        make: (out) => new Pause(SETTLE_POLL_MS, out),
+        finish: (_, now) => this.#tellAll(now, (__, at) => again(at)),
+      },
+      of.now,
+    );
+  }
+
+  /** Whether every member says that it has nothing of the namespace; not asked unless N changes. */
+  #whetherEmpty(
+    { namespace, settings }: ConfigureOperation,
+    now: Millis,
+    done: (isEmpty: boolean, now: Millis) => void,
+  ): void {
+    const { knowledge } = this.#host;
+    const members = knowledge.ring.memberIds;
+    const n = settings?.n ?? knowledge.defaults.n;
+    if (n === knowledge.countedOf(namespace)) return done(false, now);
+    const hasNone = (reply: Reply | undefined): boolean =>
+      reply?.kind === "listed" && reply.keys.length === 0;
+    const tell = (replies: Replies, at: Millis): void =>
+      done(
+        members.every((id) => hasNone(replies.get(id))),
+        at,
+      );
+    const body = { kind: "keys", namespace, prefix: "", after: "", limit: 1 } as const;
+    this.#ask(members, body, { now, done: tell });
   }
 
   #tooFewMembers(): Failure {
@@ -214,8 +263,9 @@ export class ClusterDesk {
   }
 
   #uncoveredPartition(namespace: string, listings: ReadonlyMap<ReplicaId, Listing>): number | null {
-    const { ring, settingsOf } = this.#host.knowledge;
-    const { n } = settingsOf(namespace);
+    const { knowledge } = this.#host;
+    const { ring } = knowledge;
+    const n = knowledge.countedOf(namespace);
     for (let partition = 0; partition < ring.partitionCount; partition++) {
       const primaries = ring.preferenceList(partition).slice(0, n);
       if (!primaries.some((id) => listings.has(id))) return partition;

@@ -13,7 +13,7 @@ import type { ReplicaId } from "../../core/ids.ts";
 import type { CommitOperation, RingPlan } from "../../core/operations.ts";
 import { majority } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
-import { type ClusterDocument, encodeDocument } from "../../ring/cluster-document.ts";
+import { type ClusterDocument, changingIn, encodeDocument } from "../../ring/cluster-document.ts";
 import { changedMembers, layoutAfter, planChange } from "../../ring/plan.ts";
 import { beginChange, callOff, forceOut, openChange } from "../../ring/ring-change.ts";
 import { agreedRing, type RingDocument } from "../../ring/ring-document.ts";
@@ -81,6 +81,8 @@ export class CommitDesk {
     const { document } = this.#host.knowledge;
     const { ring } = document;
     const open = openChange(ring);
+    const [changing] = changingIn(document);
+    if (changing !== undefined && open === null) return isResized(changing[0]);
     if (open === null && change["abort"] !== undefined) return NOT_CHANGING;
     if (open === null) return proposalOf(document, change, by);
     const plan = planChange(ring, open.to.members);
@@ -174,6 +176,11 @@ const UNDER_WAY = conflict(
     'more to give it up for dead, or call the change off with {"abort": true}.',
 );
 
+const isResized = (namespace: string): Failure =>
+  conflict(
+    `The N of namespace ${namespace} is changing. Commit when GET /v1/cluster/transfers shows no ` +
+      "namespace, or set n back to what it was.",
+  );
 const NOT_CHANGING = conflict("No change of members is going on: there is nothing to call off.");
 
 const tooFew = (required: number, achieved: number): Failure => ({

@@ -199,7 +199,7 @@ export class Evictor {
         break;
       }
       sum += bytes;
-      const owners = this.#othersOf(ring.partitionOf(key), bounded.n);
+      const owners = this.#othersOf(ring.partitionOf(key), bounded);
       victims.set(key, { key, digest, owners });
     }
     return [...victims.values()];
@@ -230,9 +230,11 @@ export class Evictor {
     return leads;
   }
 
-  #othersOf(partition: number, n: number): readonly ReplicaId[] {
-    const { ring, liveness } = this.#host.knowledge;
-    const owners = [...ring.primariesOf(partition, n), ...ring.pendingOf(partition, n)];
+  #othersOf(partition: number, { namespace }: Bounded): readonly ReplicaId[] {
+    const { knowledge } = this.#host;
+    const { ring, liveness } = knowledge;
+    const widest = knowledge.widestOf(namespace);
+    const owners = [...ring.primariesOf(partition, widest), ...ring.pendingOf(partition, widest)];
     return owners.filter((id) => id !== this.#service.id && !liveness.isSuspect(id));
   }
 

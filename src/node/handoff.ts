@@ -89,10 +89,11 @@ export class Handoff {
   }
 
   #keepersOf(key: StoreKey, target: ReplicaId): readonly ReplicaId[] | null {
-    const { ring, liveness, settingsOf } = this.#host.knowledge;
+    const { knowledge } = this.#host;
+    const { ring, liveness } = knowledge;
     const primaries = ring
       .preferenceList(ring.partitionOf(key))
-      .slice(0, settingsOf(namespaceOf(key)).n)
+      .slice(0, knowledge.widestOf(namespaceOf(key)))
       .filter((id) => id !== target);
     const isAway = (id: ReplicaId): boolean => id !== this.#service.id && liveness.isSuspect(id);
     return primaries.some(isAway) ? null : primaries;

@@ -10,19 +10,27 @@ import type { ReplicaId } from "../../core/ids.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { namespaceOf } from "../../core/keys.ts";
 import type { NamespaceSettings } from "../../core/operations.ts";
-import type { QuorumDefaults, QuorumRules } from "../../core/quorum-options.ts";
+import {
+  majority,
+  type QuorumDefaults,
+  type QuorumOptions,
+  type QuorumRules,
+} from "../../core/quorum-options.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
 import type { Candidate } from "../../replica/candidate.ts";
 import type { Place } from "../../replica/keeper.ts";
 import {
   type ClusterDocument,
+  changingIn,
   mergeDocuments,
+  namespaceAcksIn,
   purgesOf,
   sizesOf,
   stampOf,
 } from "../../ring/cluster-document.ts";
 import { Liveness } from "../../ring/liveness.ts";
+import type { NamespaceChange } from "../../ring/namespace-record.ts";
 import type { KeyHasher } from "../../ring/partition.ts";
 import { PurgeIndex } from "../../ring/purges.ts";
 import { Ring, sameCluster } from "../../ring/ring.ts";
@@ -54,6 +62,9 @@ function settingsIn({ namespaces }: ClusterDocument): ReadonlyMap<string, Namesp
   return known;
 }
 
+const changesIn = (document: ClusterDocument): ReadonlyMap<string, NamespaceChange> =>
+  new Map(changingIn(document).flatMap(([name, { change }]) => (change ? [[name, change]] : [])));
+
 export class Knowledge {
   readonly defaults: NamespaceSettings;
   readonly hash: KeyedHash;
@@ -68,6 +79,8 @@ export class Knowledge {
   #stamp: number;
   #purges: PurgeIndex;
   #namespaces: ReadonlyMap<string, NamespaceSettings>;
+  /** Of the namespaces whose N changes. */
+  #changes: ReadonlyMap<string, NamespaceChange>;
   /** By pair of replicas, until the document changes: it takes a walk over all lists to find. */
   readonly #sharedTrees = new Map<string, readonly TreeName[]>();
 
@@ -82,6 +95,7 @@ export class Knowledge {
     this.#stamp = stampOf(parts.document, parts.hash);
     this.#purges = new PurgeIndex(purgesOf(parts.document));
     this.#namespaces = settingsIn(parts.document);
+    this.#changes = changesIn(parts.document);
   }
 
   get document(): ClusterDocument {
@@ -91,6 +105,11 @@ export class Knowledge {
   /** The settings of the namespaces that somebody created. */
   get namespaces(): ReadonlyMap<string, NamespaceSettings> {
     return this.#namespaces;
+  }
+
+  /** Of the namespaces whose N changes just now. */
+  get changes(): ReadonlyMap<string, NamespaceChange> {
+    return this.#changes;
   }
 
   get ring(): Ring {
@@ -118,13 +137,15 @@ export class Knowledge {
     const merged = mergeDocuments(this.#document, document);
     const stamp = stampOf(merged, this.hash);
     const isAgreed = merged.ring.isProvisional !== this.#document.ring.isProvisional;
-    if (stamp === this.#stamp && !isAgreed) return false;
+    const hasMoreAcks = namespaceAcksIn(merged) > namespaceAcksIn(this.#document);
+    if (stamp === this.#stamp && !isAgreed && !hasMoreAcks) return false;
     if (merged.ring !== this.#document.ring) this.#ring = new Ring(merged.ring, this.#keyHasher);
     const purges = purgesOf(merged);
     if (purges !== purgesOf(this.#document)) this.#purges = new PurgeIndex(purges);
     this.#document = merged;
     this.#stamp = stamp;
     this.#namespaces = settingsIn(merged);
+    this.#changes = changesIn(merged);
     this.#sharedTrees.clear();
     return true;
   }
@@ -171,9 +192,29 @@ export class Knowledge {
     return trees;
   }
 
-  quorumDefaults(key: StoreKey): QuorumDefaults {
-    const { n, r, w, dw } = this.settingsOf(namespaceOf(key));
+  /**
+   * The N by which requests count: while another one is on its way, what reads may rely on. Who
+   * asks for more replicas by a number of its own gets them: they are the first all the same.
+   */
+  quorumDefaults(key: StoreKey, options: QuorumOptions = {}): QuorumDefaults {
+    const namespace = namespaceOf(key);
+    const { n: target, r, w, dw } = this.settingsOf(namespace);
+    const counted = this.countedOf(namespace);
+    const named = [options.n, options.r, options.w, options.pr, options.pw];
+    const most = Math.max(...named.map((value) => (typeof value === "number" ? value : 0)));
+    const n = Math.max(counted, Math.min(most, target));
     return { n, r, w, dw, timeoutMs: this.timeoutMs };
+  }
+
+  /** The N by which requests count: not the one of the settings while that is being filled. */
+  countedOf(namespace: string): number {
+    const change = this.#changes.get(namespace);
+    return change?.phase === "filling" ? change.from : this.settingsOf(namespace).n;
+  }
+
+  /** The larger one of the two that a namespace's N changes between; else N. */
+  widestOf(namespace: string): number {
+    return Math.max(this.settingsOf(namespace).n, this.#changes.get(namespace)?.from ?? 0);
   }
 
   /**
@@ -199,14 +240,34 @@ export class Knowledge {
     return this.#sorted(candidates, { self, now, isLocal: rules.local });
   }
 
-  /** While members change: whom a write of this many primaries goes to as well. */
-  pending(partition: number, n: number): readonly Candidate[] {
-    return this.#ring.pendingOf(partition, n).map((id) => ({
+  /** While members or N change: whom a write of this many primaries goes to as well. */
+  pending(key: StoreKey, n: number): readonly Candidate[] {
+    const partition = this.#ring.partitionOf(key);
+    const more = this.#ring.pendingOf(partition, n);
+    const namespace = namespaceOf(key);
+    // A client that named a smaller n of its own wants no more than that.
+    const isPartial = n < this.countedOf(namespace);
+    const widest = isPartial || !this.#changes.has(namespace) ? n : this.widestOf(namespace);
+    const owners = this.#ring.preferenceList(partition).slice(n, widest);
+    return [...more, ...owners.filter((id) => !more.includes(id))].map((id) => ({
       id,
       isPrimary: true,
       zone: this.#ring.zoneOf(id),
       isSuspect: this.liveness.isSuspect(id),
     }));
+  }
+
+  /**
+   * While N changes and a write of this many primaries has the longer list already: for how many
+   * acknowledgements more it waits, so that it meets every quorum by the shorter one.
+   */
+  extraOf(key: StoreKey, n: number): number {
+    const namespace = namespaceOf(key);
+    const change = this.#changes.get(namespace);
+    const widest = this.widestOf(namespace);
+    if (change === undefined || n < widest) return 0;
+    const narrowest = Math.min(change.from, this.settingsOf(namespace).n);
+    return majority(narrowest) + widest - narrowest - majority(widest);
   }
 
   /** By insertion, which is stable: they are few, and mostly in order already. */

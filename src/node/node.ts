@@ -426,7 +426,12 @@ export class Node {
       every,
     );
     service.background = parts;
-    const goOn = (): void => void this.#later.push(() => parts.transfer.run(this.#now));
+    const goOn = (): void => {
+      this.#later.push(
+        () => parts.transfer.run(this.#now),
+        () => parts.resize.run(this.#now),
+      );
+    };
     this.#membership = new Membership(service, { knowledge, goOn });
     return jobs;
   }

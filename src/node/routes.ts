@@ -5,7 +5,7 @@ import type { RequestOf } from "../../core/messages.ts";
 import { majority, type QuorumRules } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
 import type { Candidate } from "../../replica/candidate.ts";
-import { type QuorumNeed, raised } from "../../replica/quorum.ts";
+import { lifted, type QuorumNeed, raised } from "../../replica/quorum.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { rulesFromList } from "./wire.ts";
 
@@ -51,25 +51,24 @@ export function writeCandidates(
     { ...rules, sloppy: true },
     { self: at.id, now: at.now },
   );
-  const pending = knowledge.pending(partition, rules.n);
-  // While members change, a coordinator may be an owner by the other layout.
+  const pending = knowledge.pending(at.body.key, rules.n);
+  // While members or N change, a coordinator may be an owner by the other layout.
   const self = [...pending, ...all].find((candidate) => candidate.id === at.id);
   assert(self !== undefined, "a coordinator is a member of the ring");
   const primaries = [...all.filter((c) => c.isPrimary), ...pending].filter((c) => c.id !== at.id);
-  const fallbacks = all.filter((c) => !c.isPrimary && c.id !== at.id);
+  const isOwner = ({ id }: Candidate): boolean => primaries.some((owner) => owner.id === id);
+  const fallbacks = all.filter((c) => !c.isPrimary && c.id !== at.id && !isOwner(c));
   const local = localNeed(all, rules, at.body.zone);
   const count = local.count ?? rules.w;
-  const need: QuorumNeed = raised(
-    {
-      n: rules.n,
-      count,
-      primaries: local.onlyZone === null ? rules.pw : Math.min(rules.pw, count),
-      durable: Math.min(rules.dw, count),
-      zones: rules.zones,
-      onlyZone: local.onlyZone,
-    },
-    pending,
-  );
+  const plain: QuorumNeed = {
+    n: rules.n,
+    count,
+    primaries: local.onlyZone === null ? rules.pw : Math.min(rules.pw, count),
+    durable: Math.min(rules.dw, count),
+    zones: rules.zones,
+    onlyZone: local.onlyZone,
+  };
+  const need = lifted(raised(plain, pending), knowledge.extraOf(at.body.key, rules.n));
   const away = primaries.find((c) => c.isSuspect) ?? primaries[0];
   const hintFor = self.isPrimary ? "" : (away?.id ?? "");
   return { self, primaries, fallbacks, need, hintFor };

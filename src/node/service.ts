@@ -164,7 +164,7 @@ export class Service {
   ringChanged(): void {
     const { knowledge } = this.#host;
     for (const { key, n, coordinator } of [...this.#writing]) {
-      coordinator.widen(knowledge.pending(knowledge.ring.partitionOf(key), n), this.now);
+      coordinator.widen(knowledge.pending(key, n), this.now);
     }
   }
 

@@ -18,7 +18,13 @@ beforeAll(async () => {
 
 /** An app in front of a cluster that fails every operation in one way. */
 async function ask(method: string, failure: Failure | Error): Promise<Response> {
-  const view = { ring, defaults: testDefaults, namespaces: new Map(), isReachable: () => false };
+  const view = {
+    ring,
+    defaults: testDefaults,
+    namespaces: new Map(),
+    changes: new Map(),
+    isReachable: () => false,
+  };
   const backend: Backend = {
     now: () => Date.now(),
     view: () => view,

@@ -64,6 +64,7 @@ export class MemoryBackend implements Backend {
       ring: this.#ring,
       defaults: testDefaults,
       namespaces: this.namespaces,
+      changes: new Map(),
       isReachable: (id) => !this.unreachable.has(id),
     };
   }

@@ -7,7 +7,7 @@ import type { Entry } from "../../core/entry.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { storeKey } from "../../core/keys.ts";
-import { decodeMessage, encodeMessage } from "../../core/messages.ts";
+import { decodeMessage, encodeMessage, type Message } from "../../core/messages.ts";
 import type { NamespaceSettings, Operation, Result } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
 import type { StoreKey } from "../../core/store.ts";
@@ -41,6 +41,8 @@ interface Member {
 
 export class Group {
   readonly members = new Map<ReplicaId, Member>();
+  /** Messages for which this is true never arrive. */
+  loses: (message: Message, to: ReplicaId) => boolean = () => false;
   now = START;
   readonly #options: GroupOptions;
   readonly #results = new Map<number, Result>();
@@ -121,6 +123,12 @@ export class Group {
     return hasValue(result.entry);
   }
 
+  /** Another N for the namespace. */
+  resize(at: ReplicaId, n: number): Result {
+    const all = { ...settings, ...this.#options.demo, n };
+    return this.execute(at, { kind: "configure", namespace: "demo", settings: all });
+  }
+
   /** Runs a job of every node, and whatever follows at once. */
   runAll(name: string): void {
     for (const id of this.ids) this.#take(id, { kind: "job", name });
@@ -161,7 +169,7 @@ export class Group {
       this.members.get(from)?.store.flush();
       this.#inputs.push({ to: from, input: { kind: "flushed", token: effect.token, ok: true } });
     }
-    if (effect.kind === "send") {
+    if (effect.kind === "send" && !this.loses(effect.message, effect.to)) {
       const message = decodeMessage(encodeMessage(effect.message));
       this.#inputs.push({ to: effect.to, input: { kind: "message", from, message } });
     }

@@ -73,7 +73,7 @@ function movingKey(bench: Bench): string {
     const key = `n\0k${i}`;
     const partition = bench.knowledge.ring.partitionOf(key);
     const [first] = bench.knowledge.ring.preferenceList(partition);
-    const pending = after.knowledge.pending(partition, 3);
+    const pending = after.knowledge.pending(key, 3);
     if (first === "r1" && pending.some(({ id }) => id === "r6")) return key;
   }
   throw new Error("no such key");

@@ -1,0 +1,179 @@
+import { describe, expect, it } from "vitest";
+import type { ReplicaId } from "../../core/ids.ts";
+import { storeKey } from "../../core/keys.ts";
+import { Group } from "./group.ts";
+
+const KEYS = Array.from({ length: 60 }, (_, i) => `k${i}`);
+
+const changing = (group: Group): readonly string[] =>
+  group.ids.map((id) => group.node(id).knowledge.changes.get("demo")?.phase ?? "none");
+
+/** How many members hold a value, by key. */
+function copies(group: Group, key: string): number {
+  const held = storeKey("demo", key);
+  return group.ids.filter((id) => group.members.get(id)?.store.summary(held)?.holdsValue).length;
+}
+
+/** Every key is found by every node's clients, asking this many replicas. */
+function allFound(group: Group, r: number): readonly string[] {
+  return KEYS.flatMap((key) =>
+    group.ids.flatMap((id) => (group.has(id, key, r) ? [] : [`${key} at ${id}`])),
+  );
+}
+
+function filled(n: number): Group {
+  const group = new Group({ count: 5, demo: { n } });
+  KEYS.forEach((key, i) => {
+    const at = group.ids[i % 5] ?? "r1";
+    expect(group.put(at, key, 10).kind).toBe("written");
+  });
+  for (const key of KEYS) expect([key, copies(group, key)]).toEqual([key, n]);
+  return group;
+}
+
+/** Nobody can compare anything: a change that has begun cannot go on. */
+const stall = (group: Group): void => {
+  group.loses = (message) => message.type === "request" && message.body.kind === "roots";
+};
+
+function goOn(group: Group): void {
+  group.loses = () => false;
+  for (let i = 0; i < 200 && changing(group).some((phase) => phase !== "none"); i++) {
+    group.pass(1000);
+    group.runAll("change");
+  }
+  expect(changing(group)).toEqual(group.ids.map(() => "none"));
+}
+
+describe("another N of a namespace", () => {
+  it.each([
+    [3, 5],
+    [1, 4],
+    [2, 3],
+  ])("fills new owners at once when it grows from %i to %i", (from, to) => {
+    const group = filled(from);
+    expect(group.resize("r2", to).kind).toBe("configured");
+    goOn(group);
+    for (const key of KEYS) expect([key, copies(group, key)]).toEqual([key, to]);
+    expect(allFound(group, 1)).toEqual([]);
+  });
+
+  it.each([
+    [5, 2],
+    [4, 1],
+    [3, 2],
+  ])("gives space back when it shrinks from %i to %i", (from, to) => {
+    const group = filled(from);
+    group.resize("r2", to);
+    goOn(group);
+    for (let i = 0; i < 40; i++) {
+      group.pass(1000);
+      group.runAll("change");
+    }
+    for (const key of KEYS) expect([key, copies(group, key)]).toEqual([key, to]);
+    expect(allFound(group, 1)).toEqual([]);
+  });
+
+  it.each([
+    [3, 5],
+    [5, 2],
+    [1, 3],
+  ])("from %i to %i: reads miss nothing while it is not done", (from, to) => {
+    const group = filled(from);
+    stall(group);
+    group.resize("r2", to);
+    for (let i = 0; i < 5; i++) {
+      group.pass(1000);
+      group.runAll("change");
+    }
+    expect(changing(group)).toEqual(group.ids.map(() => "filling"));
+    expect(allFound(group, 1)).toEqual([]);
+    // What is written meanwhile is with the old owners and with the new ones.
+    for (const key of KEYS) group.put("r3", `${key} meanwhile`, 10);
+    const most = Math.max(from, to);
+    for (const key of KEYS) expect(copies(group, `${key} meanwhile`)).toBe(most);
+    goOn(group);
+    expect(allFound(group, 1)).toEqual([]);
+  });
+
+  it("brings to the owners that stay what only those that go had", () => {
+    const group = filled(5);
+    // Of two in five, who alone took these writes, none need be among those that stay.
+    const owners = (key: string): readonly ReplicaId[] => {
+      const { ring } = group.node("r1").knowledge;
+      return ring.preferenceList(ring.partitionOf(storeKey("demo", key)));
+    };
+    const late = KEYS.map((key) => `${key} late`);
+    for (const key of late) {
+      const [first, second, third = "r1"] = owners(key);
+      const lost = new Set([first, second]);
+      group.loses = (message, to) =>
+        lost.has(to) && message.type === "request" && message.body.kind !== "document";
+      expect(group.put(third, key, 10).kind).toBe("written");
+    }
+    group.loses = () => false;
+    group.resize("r1", 2);
+    goOn(group);
+    for (const key of late) for (const id of group.ids) expect(group.has(id, key)).toBe(true);
+  });
+
+  it("is called back while it is being filled", () => {
+    const group = filled(3);
+    stall(group);
+    group.resize("r2", 5);
+    expect(changing(group)).toContain("filling");
+    for (const key of KEYS) group.put("r3", `${key} meanwhile`, 10);
+    group.resize("r4", 3);
+    expect(changing(group)).toEqual(group.ids.map(() => "none"));
+    group.loses = () => false;
+    for (let i = 0; i < 40; i++) {
+      group.pass(1000);
+      group.runAll("change");
+    }
+    for (const key of KEYS) {
+      expect([key, copies(group, key)]).toEqual([key, 3]);
+      expect([key, copies(group, `${key} meanwhile`)]).toEqual([key, 3]);
+    }
+    expect(allFound(group, 1)).toEqual([]);
+  });
+
+  it("takes effect at once where nothing is in the namespace", () => {
+    const group = new Group({ count: 5, demo: { n: 3 } });
+    group.resize("r1", 5);
+    expect(changing(group)).toEqual(group.ids.map(() => "none"));
+    group.put("r1", "k", 10);
+    expect(copies(group, "k")).toBe(5);
+  });
+
+  it("and a change of members wait for each other", () => {
+    const group = filled(3);
+    stall(group);
+    group.resize("r2", 5);
+    const commit = { kind: "commit", change: { remove: ["r5"] } } as const;
+    expect(group.execute("r1", commit)).toMatchObject({ failure: { code: "ring-conflict" } });
+  });
+
+  it("takes writes through an owner to come when no old one can be reached", () => {
+    const group = filled(1);
+    stall(group);
+    group.resize("r2", 4);
+    const { ring } = group.node("r1").knowledge;
+    for (const key of KEYS) {
+      const [old, next = "r1"] = ring.preferenceList(ring.partitionOf(storeKey("demo", key)));
+      group.loses = (_, to) => to === old;
+      // It waits for all four, as long as it is not done, or for somebody who stands in.
+      const at = next === old ? "r1" : next;
+      expect(group.put(at, key, 20).kind).toBe("written");
+    }
+  });
+
+  it("goes on after a crash of everybody", () => {
+    const group = filled(3);
+    stall(group);
+    group.resize("r2", 5);
+    for (const id of group.ids) group.start(id);
+    expect(changing(group)).toEqual(group.ids.map(() => "filling"));
+    goOn(group);
+    for (const key of KEYS) expect([key, copies(group, key)]).toEqual([key, 5]);
+  });
+});
