@@ -72,9 +72,13 @@ export class Network {
     if (isDelayed) this.faults.delayed++;
     const delayMs = 0.2 + this.#prng.below(isDelayed ? DELAY_MS_MAX : 4);
     const { life } = from;
+    const { life: targetLife } = target;
     this.#events.after(delayMs, () => {
       const message = decodeMessage(bytes);
-      if (target.node !== null) return target.input({ kind: "message", from: from.id, message });
+      // A request comes by a connection of this life, and its reply goes back by no other.
+      const address = message.type === "request" ? `${from.id}#${life}` : from.id;
+      if (message.type === "reply" && target.life !== targetLife) return;
+      if (target.node !== null) return target.input({ kind: "message", from: address, message });
       if (message.type !== "request") return;
       this.#events.after(0.2, () => {
         if (from.life !== life) return;

@@ -122,7 +122,10 @@ export class World {
   }
 
   #send(from: Machine, to: string, message: Message): void {
-    const target = this.#byId.get(to);
-    if (target !== undefined) this.network.send(from, target, message);
+    const [id = "", life] = to.split("#");
+    const target = this.#byId.get(id);
+    // Connections end with the process: what was asked by an earlier one is answered to nobody.
+    if (target === undefined || (life !== undefined && Number(life) !== target.life)) return;
+    this.network.send(from, target, message);
   }
 }
