@@ -45,20 +45,6 @@ export const sabotages: readonly Sabotage[] = [
     is: "this.#agreed = new Set(this.#agreed);",
   },
   {
-    name: "forget-cover-of-expired",
-    oracle: "resurrection",
-    file: "src/node/collector.ts",
-    was: ".filter(([key]) => !this.#notBefore.has(key) && this.#isFirst(key))",
-    is: `.filter(([key, digest]) => {
-        const { siblings } = this.#service.keeper.hold(key).entry;
-        if (siblings.every(({ content }) => content !== null)) {
-          this.#service.keeper.collect(key, digest);
-          return false;
-        }
-        return !this.#notBefore.has(key) && this.#isFirst(key);
-      })`,
-  },
-  {
     name: "reuse-actor-after-unclean-stop",
     oracle: "durability",
     file: "replica/keeper.ts",
@@ -108,13 +94,6 @@ export const sabotages: readonly Sabotage[] = [
     is: "return session === null || this.#merged.context.includes(this.#merged.context);",
   },
   {
-    name: "strict-read-without-write-back",
-    oracle: "strict-read",
-    file: "replica/get-coordinator.ts",
-    was: "if (rules.strict && this.#behind().length > 0) return this.#startWriteBack();",
-    is: "",
-  },
-  {
     name: "serve-expired",
     oracle: "ttl",
     file: "core/entry.ts",
@@ -129,32 +108,11 @@ export const sabotages: readonly Sabotage[] = [
     is: "  if (coveredOps.size >= 0) return entry;",
   },
   {
-    name: "keep-delivered-hints",
-    oracle: "hints",
-    file: "antientropy/handoff.ts",
-    was: "    this.#store.dropHint(this.#target, key);",
-    is: "",
-  },
-  {
     name: "write-what-was-refused",
     oracle: "refusal",
     file: "src/node/service.ts",
     was: `if (broken !== null) return respond(failed("precondition-failed", broken, null));`,
     is: `if (broken !== null) respond(failed("precondition-failed", broken, null));`,
-  },
-  {
-    name: "read-from-next-owners-early",
-    oracle: "strict-read",
-    file: "ring/ring.ts",
-    was: `const isSettling = this.#change?.phase === "settling";`,
-    is: "const isSettling = this.#change !== null;",
-  },
-  {
-    name: "own-before-fetching",
-    oracle: "durability",
-    file: "src/node/transfer.ts",
-    was: "return synced.size >= needed && leaving.every((id) => synced.has(id));",
-    is: "return synced.size >= 0 || needed > leaving.length;",
   },
   {
     name: "never-end-a-change",
