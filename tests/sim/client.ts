@@ -38,6 +38,7 @@ export interface Counts {
 interface Asked {
   readonly durableCount: number;
   readonly isStrict: boolean;
+  readonly hasPrimaries: boolean;
 }
 
 /** `dw` where an option does not say it: a majority of three. */
@@ -188,7 +189,8 @@ export class Client {
       if (result?.kind === "written") counts.acknowledged++;
       const asked = {
         durableCount: typeof options.dw === "number" ? options.dw : QUORUM,
-        isStrict: kind === "strict",
+        isStrict: options.consistency === "strict",
+        hasPrimaries: kind === "strict",
       };
       this.#takeWritten(key, { write, ...asked }, result);
     });

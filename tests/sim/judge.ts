@@ -27,6 +27,14 @@ export interface Failure {
   readonly detail: string;
 }
 
+/** Of one key: what later strict reads must show. */
+interface Strict {
+  readonly acknowledged: IdSet;
+  /** Acknowledged by enough primaries, but on fewer of their disks: a fallback's counts for `dw`. */
+  inMemory: IdSet;
+  shown: IdSet;
+}
+
 /** What a strict read must see, as of its beginning. */
 export interface StrictDebt {
   readonly owed: IdSet;
@@ -38,7 +46,8 @@ const REPORTED_MAX = 3;
 export class Judge {
   readonly failures: Failure[] = [];
   readonly #histories = new Map<string, History>();
-  readonly #strict = new Map<string, { acknowledged: IdSet; shown: IdSet }>();
+  readonly #strict = new Map<string, Strict>();
+  #powerCutAt = -1;
   /** Whose disk may have taken with it what it alone had. */
   readonly #lostDisks = new Set<string>();
   readonly #clocks: ClockBounds;
@@ -50,7 +59,8 @@ export class Judge {
     this.#trace = trace;
     for (const { name } of plan.keys) {
       this.#histories.set(name, new History());
-      this.#strict.set(name, { acknowledged: new IdSet(), shown: new IdSet() });
+      const sets = { acknowledged: new IdSet(), inMemory: new IdSet(), shown: new IdSet() };
+      this.#strict.set(name, sets);
     }
     if (plan.faults.some(({ kind }) => destructive.includes(kind))) this.diskIsLost(plan.victim);
   }
@@ -90,13 +100,15 @@ export class Judge {
   acknowledged(
     key: string,
     write: Write,
-    by: { durableCount: number; at: number; isStrict: boolean },
+    by: { durableCount: number; at: number; isStrict: boolean; hasPrimaries: boolean },
   ): void {
     write.durableCount = by.durableCount;
     write.endedAt = by.at;
     if (!write.wasRetried) write.quietAt = Math.min(write.quietAt, by.at);
     write.fate = "acknowledged";
-    if (by.isStrict) this.#strict.get(key)?.acknowledged.add(write.id);
+    const strict = this.#strict.get(key);
+    if (by.isStrict) strict?.acknowledged.add(write.id);
+    else if (by.hasPrimaries && write.begunAt > this.#powerCutAt) strict?.inMemory.add(write.id);
   }
 
   /** Values that some read showed, at an instant of virtual time. */
@@ -121,6 +133,7 @@ export class Judge {
     const strict = this.#strict.get(key);
     const owed = strict?.acknowledged.copy() ?? new IdSet();
     if (strict !== undefined) owed.addAll(strict.shown);
+    if (strict !== undefined) owed.addAll(strict.inMemory);
     return { owed };
   }
 
@@ -137,8 +150,12 @@ export class Judge {
   }
 
   /** Without power, what a strict read showed may be gone unless the write was acknowledged. */
-  powerWasCut(): void {
-    for (const strict of this.#strict.values()) strict.shown = new IdSet();
+  powerWasCut(now: number): void {
+    this.#powerCutAt = now;
+    for (const strict of this.#strict.values()) {
+      strict.shown = new IdSet();
+      strict.inMemory = new IdSet();
+    }
   }
 
   #checkIncludes(

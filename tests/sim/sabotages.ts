@@ -46,7 +46,7 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     name: "reuse-actor-after-unclean-stop",
-    oracle: "durability",
+    oracle: "convergence",
     file: "replica/keeper.ts",
     was: "if (recovery.clean && previous > 0) return previous;",
     is: "if (previous > 0) return previous;",

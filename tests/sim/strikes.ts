@@ -30,7 +30,7 @@ function fell({ world }: Strike, machine: Machine, by: { how: () => void; lastsM
 }
 
 function cutPower(strike: Strike, machine: Machine): void {
-  strike.judge.powerWasCut();
+  strike.judge.powerWasCut(strike.world.events.now);
   const lastsMs = 20 + strike.prng.below(LASTS_MS_MAX);
   fell(strike, machine, { how: () => machine.cutPower(), lastsMs });
 }
