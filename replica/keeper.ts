@@ -261,12 +261,16 @@ export class Keeper {
     return true;
   }
 
-  /** Keys with nothing left to serve, that have been so since before the instant. */
+  /**
+   * Keys with nothing left to serve, that have been so since before the instant; none of which a
+   * hint is here, which may be older.
+   */
   collectable(before: Millis, countMax: number): readonly (readonly [StoreKey, Digest])[] {
     const out: (readonly [StoreKey, Digest])[] = [];
     for (const key of this.store.due(before, countMax)) {
       const { entry, isUnknown } = this.#readSlot(key, "");
       if (isUnknown || entry.siblings.some((sibling) => isLive(sibling, before))) continue;
+      if (this.store.hintTargets(key).length > 0) continue;
       out.push([key, this.#digest(entry)]);
     }
     return out;

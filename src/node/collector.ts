@@ -19,15 +19,19 @@ const ROUNDS_COUNT_MAX = 64;
 /** After a round in which not everybody agreed, a key is left alone this long. */
 const RETRY_MS = 10_000;
 
+export interface CollectorHost extends TaskHost {
+  whenDurable(callback: (ok: boolean, now: Millis) => void): void;
+}
+
 export class Collector {
   readonly #service: Service;
-  readonly #host: TaskHost;
+  readonly #host: CollectorHost;
   readonly #graceMs: number;
   readonly #notBefore = new Map<StoreKey, Millis>();
   #isBusy = false;
   collectedCount = 0;
 
-  constructor(service: Service, host: TaskHost, graceMs: number) {
+  constructor(service: Service, host: CollectorHost, graceMs: number) {
     this.#service = service;
     this.#host = host;
     this.#graceMs = graceMs;
@@ -35,14 +39,26 @@ export class Collector {
 
   /** @param roundsLeft how many rounds may follow on each other, this one included */
   start(now: Millis, roundsLeft = ROUNDS_COUNT_MAX): void {
-    const { knowledge } = this.#host;
-    const others = knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
-    const isAway = (id: ReplicaId): boolean => !knowledge.liveness.isWorthTrying(id, now);
-    if (this.#isBusy || others.some(isAway)) return;
+    const { liveness } = this.#host.knowledge;
+    const isAway = (id: ReplicaId): boolean => !liveness.isWorthTrying(id, now);
+    if (this.#isBusy || this.#others.some(isAway)) return;
     const keys = this.#dueKeys(now);
     if (keys.length === 0) return;
     this.#isBusy = true;
     for (const [key] of keys) this.#notBefore.set(key, now + RETRY_MS);
+    // As with those who are asked: what is in memory alone is not there after a crash.
+    this.#host.whenDurable((ok, at) => {
+      if (ok) this.#ask(keys, roundsLeft, at);
+      else this.#isBusy = false;
+    });
+  }
+
+  get #others(): readonly ReplicaId[] {
+    return this.#host.knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
+  }
+
+  #ask(keys: Collected, roundsLeft: number, now: Millis): void {
+    const others = this.#others;
     this.#host.run<Collected>(
       {
         timeoutMs: ROUND_MS_MAX,

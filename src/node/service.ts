@@ -35,10 +35,11 @@ import type { Keeper, Minted } from "../../replica/keeper.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
 import { usedBytes } from "../../replica/usage.ts";
 import type { BackgroundWork } from "./background-ports.ts";
+import { CollectionDesk } from "./collection-desk.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { writeCandidates } from "./routes.ts";
 import type { TaskHost } from "./tasks.ts";
-import { contentFromList, digestsFromList, expectKey, rulesFromList, tallyToList } from "./wire.ts";
+import { contentFromList, expectKey, rulesFromList, tallyToList } from "./wire.ts";
 
 export type Respond = (reply: Reply) => void;
 
@@ -79,6 +80,7 @@ export class Service {
   readonly id: ReplicaId;
   readonly keeper: Keeper;
   readonly #host: ServiceHost;
+  readonly #collection: CollectionDesk;
   /** Operations that were coordinated here lately. */
   readonly #recentOps = new RecentOps();
   /** Writes that are coordinated here and not answered yet. */
@@ -97,6 +99,7 @@ export class Service {
     this.keeper = parts.keeper;
     this.side = exchangeSide(parts, host);
     this.#host = host;
+    this.#collection = new CollectionDesk(parts.keeper, host);
   }
 
   /** The node's time at this very step. */
@@ -133,14 +136,14 @@ export class Service {
       case "fetch":
         return respond(answerFetch(this.side, body, exchangeLimits));
       case "confirm":
-        return respond({ kind: "confirmed", keys: this.#confirm(body.keys) });
+        return this.#collection.confirm(body.keys, respond);
       case "touched":
         return respond({
           kind: "touched",
           keys: this.background?.evictor.takeTouched(body.keys) ?? [],
         });
       case "collect":
-        return this.#collect(body.keys, respond);
+        return this.#collection.collect(body.keys, respond);
       case "handoff":
         return this.#handoff(respond, now);
       case "exchange":
@@ -226,21 +229,6 @@ export class Service {
     this.#host.whenDurable((ok) => {
       respond(ok ? { kind: "stored", durable: true } : refused("insufficient-storage"));
     });
-  }
-
-  /** The keys on which this replica agrees with whoever collects. */
-  #confirm(keys: readonly unknown[]): readonly string[] {
-    return digestsFromList(keys)
-      .filter(([key, digest]) => this.keeper.agreesOn(key, digest))
-      .map(([key]) => key);
-  }
-
-  #collect(keys: readonly unknown[], respond: Respond): void {
-    if (this.keeper.store.health() === "writable") {
-      for (const [key, digest] of digestsFromList(keys)) this.keeper.collect(key, digest);
-      this.#host.whenDurable(() => {});
-    }
-    respond({ kind: "collected" });
   }
 
   #handoff(respond: Respond, now: Millis): void {

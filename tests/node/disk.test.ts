@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { Entry } from "../../core/entry.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
 import type { Message, Request } from "../../core/messages.ts";
 import type { Effect, Input } from "../../src/node/boundary.ts";
-import { KEY, written } from "../replica/probe.ts";
+import { KEY, START, written } from "../replica/probe.ts";
 import { Bench, repliesIn } from "./bench.ts";
 import { conditionalWrite } from "./writes.ts";
 
@@ -14,6 +15,24 @@ const requestOf = (bench: Bench, body: Request): Input => {
 
 const flushesIn = (effects: readonly Effect[]): readonly number[] =>
   effects.flatMap((effect) => (effect.kind === "flush" ? [effect.token] : []));
+
+const requestsIn = (effects: readonly Effect[]): readonly string[] =>
+  effects.flatMap((effect) =>
+    effect.kind === "send" && effect.message.type === "request" ? [effect.message.body.kind] : [],
+  );
+
+function deleted(): Entry {
+  const { siblings, ...rest } = written("gone");
+  return { ...rest, siblings: siblings.map((sibling) => ({ ...sibling, content: null })) };
+}
+
+/** A key that r1 is the first to put up for collection. */
+function firstOf({ knowledge: { ring } }: Bench): string {
+  for (let i = 0; ; i++) {
+    const key = `demo\0${i}`;
+    if (ring.preferenceList(ring.partitionOf(key))[0] === "r1") return key;
+  }
+}
 
 describe("a read for a strict quorum", () => {
   const read = { kind: "read", key: KEY, digestOnly: false, durably: true } as const;
@@ -29,6 +48,40 @@ describe("a read for a strict quorum", () => {
       const [token] = flushesIn(effects);
       const later = bench.node.step({ kind: "flushed", token: token ?? 0, ok }, bench.now);
       expect(repliesIn(later).map(({ kind }) => kind)).toEqual([ok ? "held" : "refused"]);
+    }
+  });
+});
+
+describe("a tombstone that is not on stable storage", () => {
+  const tombstone = encodeEntry(deleted(), null);
+  const stored = { kind: "store", key: KEY, entry: tombstone, hintFor: "", ack: 0 } as const;
+
+  // A crash would bring back what it covers, and nobody else would have a tombstone any more.
+  it("is agreed on when it is, and never when it cannot be", () => {
+    for (const ok of [true, false]) {
+      const bench = new Bench();
+      bench.node.step(requestOf(bench, stored), bench.now);
+      const digest = bench.store.summary(KEY)?.digest ?? 0;
+      const confirm = { kind: "confirm", keys: [KEY, digest] } as const;
+      const effects = bench.node.step(requestOf(bench, confirm), bench.now);
+      expect(repliesIn(effects)).toEqual([]);
+      const [token = 0] = flushesIn(effects);
+      const later = bench.node.step({ kind: "flushed", token, ok }, bench.now);
+      expect(repliesIn(later)).toEqual([{ kind: "confirmed", keys: ok ? [KEY] : [] }]);
+    }
+  });
+
+  it("is not put up for collection by who has it in memory alone", () => {
+    for (const ok of [true, false]) {
+      const bench = new Bench();
+      const key = firstOf(bench);
+      bench.node.step(requestOf(bench, { ...stored, key }), bench.now);
+      bench.now = START + 100_000;
+      const effects = bench.node.step({ kind: "job", name: "collect" }, bench.now);
+      expect(requestsIn(effects)).toEqual([]);
+      const [token = 0] = flushesIn(effects);
+      const later = bench.node.step({ kind: "flushed", token, ok }, bench.now);
+      expect(requestsIn(later)).toEqual(ok ? ["confirm", "confirm", "confirm", "confirm"] : []);
     }
   });
 });

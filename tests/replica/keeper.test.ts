@@ -353,6 +353,7 @@ describe("collection", () => {
     expect(keeper.collect(KEY, digest + 1)).toBe(false);
     learn(keeper, held(keeper), "r9");
     expect(keeper.agreesOn(KEY, digest)).toBe(false);
+    expect(keeper.collectable(START + 5000, 2)).toEqual([]);
     expect(keeper.collect(KEY, digest)).toBe(false);
     keeper.store.dropHint("r9", KEY);
     expect(keeper.agreesOn(KEY, digest)).toBe(true);

@@ -1,0 +1,46 @@
+/**
+ * A replica's side of a collection round: what it agrees on, and what it is told to drop.
+ *
+ * An agreement is a promise that outlives a crash: the others drop their tombstones for it. What is
+ * in memory alone, because its disk is slow or has failed, promises nothing; an older record, or a
+ * hint, would be there again after a crash, and nobody would have a tombstone for it any more.
+ */
+import type { Reply } from "../../core/messages.ts";
+import type { Digest, StoreKey } from "../../core/store.ts";
+import type { Keeper } from "../../replica/keeper.ts";
+import { digestsFromList } from "./wire.ts";
+
+type Respond = (reply: Reply) => void;
+
+interface Host {
+  whenDurable(callback: (ok: boolean) => void): void;
+}
+
+export class CollectionDesk {
+  readonly #keeper: Keeper;
+  readonly #host: Host;
+
+  constructor(keeper: Keeper, host: Host) {
+    this.#keeper = keeper;
+    this.#host = host;
+  }
+
+  /** Answers with the keys on which this replica agrees with whoever collects. */
+  confirm(list: readonly unknown[], respond: Respond): void {
+    const agrees = ([key, digest]: readonly [StoreKey, Digest]): boolean =>
+      this.#keeper.agreesOn(key, digest);
+    const keys = digestsFromList(list).filter(agrees);
+    this.#host.whenDurable((ok) => {
+      respond({ kind: "confirmed", keys: ok ? keys.map(([key]) => key) : [] });
+    });
+  }
+
+  /** A drop that is lost in a crash brings back a tombstone, and no more: nobody waits for it. */
+  collect(list: readonly unknown[], respond: Respond): void {
+    if (this.#keeper.store.health() === "writable") {
+      for (const [key, digest] of digestsFromList(list)) this.#keeper.collect(key, digest);
+      this.#host.whenDurable(() => {});
+    }
+    respond({ kind: "collected" });
+  }
+}
