@@ -4,6 +4,7 @@
  * promises to the request that made them.
  */
 import xxhash from "xxhash-wasm";
+import type { Prng } from "../core/prng.ts";
 import { ClusterConfigError } from "../ring/cluster-config.ts";
 import { Driver } from "../src/driver.ts";
 import { backendOf } from "../src/driver-backend.ts";
@@ -23,6 +24,8 @@ export interface Isolate {
   readonly metrics: HttpMetrics;
   readonly knowledge: Knowledge;
   readonly auth: Auth;
+  /** Of all requests: to ask the platform for randomness costs more than most of them need. */
+  readonly prng: Prng;
 }
 
 /** A value and not a promise: one that another request began might die with that request. */
@@ -41,12 +44,15 @@ async function start(env: Env, place: IncomingRequestCfProperties | undefined): 
     env.STARLING_ZONE ?? nearestZone(zones, place);
   try {
     const knowledge = knowledgeOf(env, await xxhash(), zoneIn);
-    return { knowledge, auth, metrics: new HttpMetrics() };
+    return { knowledge, auth, metrics: new HttpMetrics(), prng: platformPrng() };
   } catch (error) {
     if (!(error instanceof ClusterConfigError)) throw error;
     throw notConfigured(`The vars STARLING_… of the deployment: ${error.message}.`);
   }
 }
+
+/** What an earlier request began; null for the first, which has to wait for `isolateOf`. */
+export const startedIsolate = (): Isolate | null => isolate;
 
 /**
  * @param at the request that is the first here, and where it came from, if it says
@@ -62,15 +68,16 @@ export async function isolateOf(
   if (isolate !== null) return isolate;
   const started = await start(env, at.place);
   // The vars do not say what members and namespaces have become since the first ring.
-  await backendFor(started.knowledge, env, at.ctx).freshView();
+  await backendFor(started, env, at.ctx).freshView();
   // Of several that started at once the first stays, with what it has learnt since.
   isolate ??= started;
   return isolate;
 }
 
 /** A node and a driver for one request; its calls outlive the answer until they are over. */
-export function backendFor(knowledge: Knowledge, env: Env, ctx: ExecutionContext): Backend {
-  const node = new Node({ knowledge, prng: platformPrng(), replica: null });
+export function backendFor(of: Isolate, env: Env, ctx: ExecutionContext): Backend {
+  const { knowledge, prng } = of;
+  const node = new Node({ knowledge, prng, replica: null });
   const driver: Driver = new Driver(node, {
     now: () => Date.now(),
     send: (to, message) => {

@@ -62,8 +62,8 @@ export class KvBinding extends WorkerEntrypoint<Env, KvBindingProps> {
     if (namespace === undefined || !isNamespace(namespace)) {
       throw new Error(`Give the service binding props = { namespace = "…" }: it opens that one.`);
     }
-    const { knowledge } = await isolateOf(this.env, { place: undefined, ctx: this.ctx });
-    const backend = backendFor(knowledge, this.env, this.ctx);
-    return new KvNamespace({ backend, hash: knowledge.hash, namespace });
+    const isolate = await isolateOf(this.env, { place: undefined, ctx: this.ctx });
+    const backend = backendFor(isolate, this.env, this.ctx);
+    return new KvNamespace({ backend, hash: isolate.knowledge.hash, namespace });
   }
 }

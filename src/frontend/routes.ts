@@ -31,11 +31,16 @@ export interface KeyRoute extends Route {
   };
 }
 
-export interface Routes {
+interface OtherRoutes {
   /** By the whole path. */
   readonly exact: ReadonlyMap<string, Route>;
   /** By what the path begins with; the rest is the route's own. */
   readonly prefixed: readonly (readonly [prefix: string, route: Route])[];
+}
+
+export interface Routes {
+  /** Made when the first one is asked for: a Worker makes routes anew for every request. */
+  others(): OtherRoutes;
   readonly kv: { readonly oneKey: KeyRoute; readonly list: Route; readonly batch: Route };
   /** The paths of Cloudflare's REST API. */
   kvApi(path: string): Found;
@@ -71,9 +76,10 @@ export function findRoute(routes: Routes, path: string): Found {
     return { route: routes.kv.batch, rest: rest.slice(0, -BATCH.length) };
   }
   if (isKvApi(path)) return routes.kvApi(path);
-  const route = routes.exact.get(path);
+  const others = routes.others();
+  const route = others.exact.get(path);
   if (route !== undefined) return { route, rest: "" };
-  for (const [prefix, prefixed] of routes.prefixed) {
+  for (const [prefix, prefixed] of others.prefixed) {
     if (path.startsWith(prefix)) return { route: prefixed, rest: path.slice(prefix.length) };
   }
   throw new Problem("no-such-route", "There is no such route. See docs/ for those that exist.");
@@ -214,6 +220,18 @@ function purgeRoute(backend: Backend): Route {
 
 /** All routes of this version. */
 export function makeRoutes(parts: RouteParts): Routes {
+  let others: OtherRoutes | null = null;
+  return {
+    others: () => {
+      others ??= otherRoutes(parts);
+      return others;
+    },
+    kv: kvRoutes(parts),
+    kvApi: (path) => findKvApiRoute(parts, path),
+  };
+}
+
+function otherRoutes(parts: RouteParts): OtherRoutes {
   const { backend, secret, metrics } = parts;
   const cluster = new ClusterPlane(backend, secret);
   const members = new MembersPlane(backend);
@@ -243,8 +261,6 @@ export function makeRoutes(parts: RouteParts): Routes {
       ["/v1/cluster/faults/", faults.one],
       [WORKERD_KV, workerdKvRoute(parts)],
     ],
-    kv: kvRoutes(parts),
-    kvApi: (path) => findKvApiRoute(parts, path),
   };
 }
 
