@@ -17,10 +17,12 @@ export interface Task {
   readonly trace: string;
   /** Until when its calls are worth answering. */
   readonly deadline: Millis;
+  /** By which its coordinator chose whom to ask, and how many (`Knowledge.routeStamp`). */
+  readonly routeStamp: number;
   /** Starts it anew with a newer cluster document; null: only the one call is asked again. */
   readonly again: ((now: Millis) => void) | null;
   readonly open: Set<number>;
-  /** Its result is out: only what nobody waits for is left to do, and it is not begun anew. */
+  /** Its result is out, or was left to another task: it is not begun anew, and nobody waits. */
   isAnswered: boolean;
   /** The earliest alarm set for it; Infinity for none. */
   alarmAt: Millis;
@@ -40,7 +42,9 @@ export interface Call {
   readonly to: ReplicaId;
   readonly body: Request;
   readonly sentAt: Millis;
-  /** How often it was sent anew because a cluster document was stale. */
+  /** Of the cluster document that it was sent with. */
+  readonly stamp: number;
+  /** How often it was sent anew because the other side had an older cluster document. */
   readonly attempt: number;
 }
 

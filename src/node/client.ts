@@ -21,9 +21,6 @@ import { localNeed } from "./routes.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
 import { contentToList, rulesToList, tallyFromList } from "./wire.ts";
 
-/** How often an operation starts anew because a replica knew a newer cluster document. */
-const RESTARTS_MAX = 2;
-
 export class ClientDesk {
   readonly #host: FrontendHost;
   readonly #cluster: ClusterDesk;
@@ -52,15 +49,15 @@ export class ClientDesk {
     }
   }
 
-  get(operation: GetOperation, answer: Answer, now: Millis, restarts = 0): void {
+  get(operation: GetOperation, answer: Answer, now: Millis): void {
     const rules = this.#rules(operation, answer);
     if (rules === null) return;
     const finish = (outcome: GetOutcome): void => {
       if (outcome.ok) answer({ kind: "got", entry: outcome.entry, tally: outcome.tally });
       else answer(fail(outcome.failure));
     };
-    const again = (at: Millis): void => this.get(operation, answer, at, restarts + 1);
-    this.read({ operation, rules, finish, again: restarts < RESTARTS_MAX ? again : null }, now);
+    const again = (at: Millis): void => this.get(operation, answer, at);
+    this.read({ operation, rules, finish, again }, now);
   }
 
   /** Reads by rules that are numbers already; also what a write's precondition stands on. */
@@ -125,7 +122,6 @@ export class ClientDesk {
       rules: rulesToList(rules),
       zone: knowledge.zone,
     } as const;
-    const restarts = state.restarts ?? 0;
     const hedgeMs = Math.min(rules.timeoutMs / 2, 4 * knowledge.liveness.hedgeMs + 100);
     const { timeoutMs } = rules;
     let router: WriteRouter | null = null;
@@ -140,13 +136,10 @@ export class ClientDesk {
           if (outcome.ok) answer(this.#written(outcome.reply));
           else answer({ kind: "failed", failure: outcome.failure, context: outcome.context });
         },
-        again:
-          restarts >= RESTARTS_MAX
-            ? null
-            : (at) => {
-                const isRetry = state.isRetry || (router?.mayBeMinted ?? false);
-                this.#write(operation, { ...state, isRetry, restarts: restarts + 1 }, at);
-              },
+        again: (at) => {
+          const isRetry = state.isRetry || (router?.mayBeMinted ?? false);
+          this.#write(operation, { ...state, isRetry }, at);
+        },
       },
       now,
     );
@@ -191,5 +184,4 @@ interface WriteState {
   readonly answer: Answer;
   readonly op: OpId;
   readonly isRetry: boolean;
-  readonly restarts?: number;
 }

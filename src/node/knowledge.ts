@@ -62,6 +62,12 @@ function settingsIn({ namespaces }: ClusterDocument): ReadonlyMap<string, Namesp
   return known;
 }
 
+function withoutAcks(document: ClusterDocument): ClusterDocument {
+  const { change } = document.ring;
+  if (change === undefined) return document;
+  return { ...document, ring: { ...document.ring, change: { ...change, acks: [] } } };
+}
+
 const changesIn = (document: ClusterDocument): ReadonlyMap<string, NamespaceChange> =>
   new Map(changingIn(document).flatMap(([name, { change }]) => (change ? [[name, change]] : [])));
 
@@ -77,6 +83,8 @@ export class Knowledge {
   #document: ClusterDocument;
   #ring: Ring;
   #stamp: number;
+  /** Computed when it is asked for. */
+  #routeStamp: number | null = null;
   #purges: PurgeIndex;
   #namespaces: ReadonlyMap<string, NamespaceSettings>;
   /** Of the namespaces whose N changes. */
@@ -125,6 +133,12 @@ export class Knowledge {
     return this.#stamp;
   }
 
+  /** The same while nothing but acknowledgements of a change come in: requests go the same ways. */
+  get routeStamp(): number {
+    this.#routeStamp ??= stampOf(withoutAcks(this.#document), this.hash);
+    return this.#routeStamp;
+  }
+
   /**
    * Joins another node's document into this one's; true when that changed anything.
    *
@@ -144,6 +158,7 @@ export class Knowledge {
     if (purges !== purgesOf(this.#document)) this.#purges = new PurgeIndex(purges);
     this.#document = merged;
     this.#stamp = stamp;
+    this.#routeStamp = null;
     this.#namespaces = settingsIn(merged);
     this.#changes = changesIn(merged);
     this.#sharedTrees.clear();
@@ -249,13 +264,21 @@ export class Knowledge {
     const isPartial = n < this.countedOf(namespace);
     const widest = isPartial || !this.#changes.has(namespace) ? n : this.widestOf(namespace);
     const owners = this.#ring.preferenceList(partition).slice(n, widest);
-    return [...more, ...owners.filter((id) => !more.includes(id))].map((id) => ({
-      id,
-      isPrimary: true,
-      zone: this.#ring.zoneOf(id),
-      isSuspect: this.liveness.isSuspect(id),
-    }));
+    return [...more, ...owners.filter((id) => !more.includes(id))].map(this.#asPrimary);
   }
+
+  /** Everybody to whom a write of this many primaries goes. */
+  owners(key: StoreKey, n: number): readonly Candidate[] {
+    const primaries = this.#ring.primariesOf(this.#ring.partitionOf(key), n);
+    return [...primaries.map(this.#asPrimary), ...this.pending(key, n)];
+  }
+
+  readonly #asPrimary = (id: ReplicaId): Candidate => ({
+    id,
+    isPrimary: true,
+    zone: this.#ring.zoneOf(id),
+    isSuspect: this.liveness.isSuspect(id),
+  });
 
   /**
    * While N changes and a write of this many primaries has the longer list already: for how many

@@ -223,6 +223,7 @@ export class Node {
       coordinator,
       trace,
       deadline,
+      routeStamp: this.knowledge.routeStamp,
       again: start.again,
       open,
       isAnswered: false,
@@ -237,15 +238,31 @@ export class Node {
 
   #ask(ask: { task: Task; to: ReplicaId; body: Request; attempt: number }): void {
     const { task, to, body } = ask;
-    const call = this.#calls.open({ ...ask, sentAt: this.#now });
+    if (this.#isOutdated(task)) return void this.#later.push(() => this.#beginAnew(task));
+    const { stamp } = this.knowledge;
+    const call = this.#calls.open({ ...ask, sentAt: this.#now, stamp });
     if (to === this.service?.id) {
       this.#later.push(() => this.#askSelf(call, body, task.deadline));
       return;
     }
     const budgetMs = Math.max(0, Math.ceil(task.deadline - this.#now));
-    const { stamp } = this.knowledge;
     const message = { type: "request", call, stamp, budgetMs, trace: task.trace, body } as const;
     this.#effects.push({ kind: "send", to, message });
+  }
+
+  /**
+   * Whether an operation's coordinator chose by an older document whom to ask, and how many. To ask
+   * those with the stamp of now would be to count owners of once as owners.
+   */
+  #isOutdated({ routeStamp, again, isAnswered }: Task): boolean {
+    return again !== null && !isAnswered && routeStamp !== this.knowledge.routeStamp;
+  }
+
+  #beginAnew(task: Task): void {
+    if (task.again === null || task.isAnswered) return;
+    task.isAnswered = true;
+    this.#calls.abandon(task);
+    task.again(this.#now);
   }
 
   #askSelf(call: number, body: Request, deadline: Millis): void {
@@ -288,17 +305,12 @@ export class Node {
   }
 
   /** The other side has another document: nothing was done there. Join, and ask anew. */
-  #takeStale(
-    call: { task: Task; to: ReplicaId; body: Request; attempt: number },
-    bytes: Uint8Array,
-  ): void {
+  #takeStale(call: Call, bytes: Uint8Array): void {
     const { task, to, body, attempt } = call;
-    const didLearn = this.#documents.learn(decodeDocument(bytes));
-    if (didLearn && task.again !== null && !task.isAnswered) {
-      const { again } = task;
-      this.#calls.abandon(task);
-      return again(this.#now);
-    }
+    this.#documents.learn(decodeDocument(bytes));
+    // What this node has learnt since, maybe for another task: it ends, since documents only grow.
+    if (this.#isOutdated(task)) return this.#beginAnew(task);
+    const isBehind = call.stamp !== this.knowledge.stamp;
     if (attempt >= ATTEMPTS_MAX) {
       task.coordinator.failed(to, this.#now);
       return this.#calls.settle(task, this.#now);
@@ -316,7 +328,7 @@ export class Node {
         body: { kind: "document", document },
       },
     });
-    this.#ask({ task, to, body, attempt: attempt + 1 });
+    this.#ask({ task, to, body, attempt: isBehind ? attempt : attempt + 1 });
   }
 
   #serve(from: Address, message: RequestMessage): void {

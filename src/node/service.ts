@@ -167,7 +167,7 @@ export class Service {
   ringChanged(): void {
     const { knowledge } = this.#host;
     for (const { key, n, coordinator } of [...this.#writing]) {
-      coordinator.widen(knowledge.pending(key, n), this.now);
+      coordinator.widen(knowledge.owners(key, n), this.now);
     }
   }
 

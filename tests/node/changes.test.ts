@@ -37,7 +37,74 @@ function keyWhere({ knowledge: { ring } }: Bench, isMine: boolean): string {
   }
 }
 
+/** A key, and a document in which the first whom r1 would ask for it is no member any more. */
+function moved(bench: Bench): { readonly key: string; readonly document: ClusterDocument } {
+  const { document } = bench.knowledge;
+  const key = keyWhere(bench, false);
+  const gone = bench.knowledge.ring.primariesOf(bench.knowledge.ring.partitionOf(key), 3)[0];
+  const members = document.ring.members.filter(({ id }) => id !== gone);
+  const ring = { ...document.ring, ...layoutAfter(document.ring, members, 7), version: 2 };
+  return { key, document: { ...document, ring } };
+}
+
 describe("when the cluster document changes, a node", () => {
+  it("asks nobody as an owner who was one by the document before", () => {
+    for (const isHedged of [false, true]) {
+      const bench = new Bench();
+      const { key, document } = moved(bench);
+      const operation = { kind: "get", key, options: { r: 2, pr: 2 }, session: null } as const;
+      const read = (token: number) =>
+        sendsIn(bench.step({ kind: "client", token, operation, trace: "" }));
+      const [[first], second] = [read(1), read(2)];
+      const stale = { kind: "stale", document: encodeDocument(document) } as const;
+      const tell = (asked = first) =>
+        sendsIn(
+          bench.step({
+            kind: "message",
+            from: asked?.to ?? "",
+            message: { type: "reply", call: asked?.call ?? 0, body: stale },
+          }),
+        );
+      tell();
+      const { ring } = bench.knowledge;
+      const owners = ring.primariesOf(ring.partitionOf(key), 3);
+      bench.now += 1000;
+      const later = isHedged ? sendsIn(bench.step({ kind: "tick" })) : second.flatMap(tell);
+      const asked = later.filter(({ body }) => body.kind === "read").map(({ to }) => to);
+      expect(asked).not.toEqual([]);
+      expect(asked.filter((to) => !owners.includes(to))).toEqual([]);
+    }
+  });
+
+  it("has a write on its way wait for the owners of now as well, if it missed the change", () => {
+    const bench = new Bench();
+    const key = keyWhere(bench, true);
+    const { document, stamp } = bench.knowledge;
+    const request = { type: "request", call: 1, stamp, budgetMs: 5000, trace: "" } as const;
+    const message = { ...request, body: { ...conditionalWrite, key, ifNoneMatch: [] } };
+    const before = sendsIn(bench.step({ kind: "message", from: "r2#1", message }));
+    const gone = before.map(({ to }) => to);
+    const members = document.ring.members.filter(({ id }) => !gone.includes(id));
+    const ring = { ...document.ring, ...layoutAfter(document.ring, members, 7), version: 2 };
+    const newest = encodeDocument({ ...document, ring });
+    const after = sendsIn(
+      bench.step({
+        kind: "message",
+        from: "r3#1",
+        message: { ...request, call: 2, body: { kind: "document", document: newest } },
+      }),
+    );
+    const stores = after.filter(({ body }) => body.kind === "store").map(({ to }) => to);
+    expect(stores.toSorted()).toEqual(members.map(({ id }) => id).filter((id) => id !== "r1"));
+    const acknowledge = (asked: typeof before) =>
+      asked.flatMap(({ to, call }) => {
+        const body = { kind: "stored", durable: true } as const;
+        return bench.step({ kind: "message", from: to, message: { type: "reply", call, body } });
+      });
+    expect(repliesIn(acknowledge(before))).toEqual([]);
+    expect(repliesIn(acknowledge(after)).map(({ kind }) => kind)).toEqual(["coordinated"]);
+  });
+
   it("begins nothing anew that its client was answered already", () => {
     const bench = new Bench();
     const key = keyWhere(bench, false);
