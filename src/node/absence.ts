@@ -16,13 +16,11 @@
  */
 import { assert } from "../../core/assert.ts";
 import type { Millis } from "../../core/time.ts";
-import type { Outbox } from "../../replica/coordination.ts";
-import { encodeDocument } from "../../ring/cluster-document.ts";
 import type { Exchanges } from "./exchanges.ts";
-import { Fanout, type Replies } from "./fanout.ts";
 import { keepNumber, keptNumber } from "./kept-number.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
+import { tellDocument } from "./tell-document.ts";
 
 const ALIVE = "alive";
 /** The last sign of life is written down this often at most: it costs a sync of the log. */
@@ -104,17 +102,14 @@ export class Absence {
   }
 
   #askDocuments(now: Millis): void {
-    const { knowledge, run } = this.#plan.host;
-    const targets = knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
-    const body = { kind: "document", document: encodeDocument(knowledge.document) } as const;
-    const timeoutMs = DOCUMENT_MS_MAX;
-    const make = (out: Outbox<Replies>): Fanout => new Fanout({ targets, body, timeoutMs }, out);
+    const { host } = this.#plan;
+    const targets = host.knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
     this.#askingCount++;
-    const finish = (): void => {
+    const done = (): void => {
       if (--this.#askingCount > 0) return;
       for (const work of this.#waiting.splice(0)) work();
     };
-    run<Replies>({ timeoutMs, make, finish, again: null }, now);
+    tellDocument(host, { targets, timeoutMs: DOCUMENT_MS_MAX, done }, now);
   }
 
   #catchUp(now: Millis): void {

@@ -5,12 +5,12 @@
  */
 import { majority } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
-import type { Outbox } from "../../replica/coordination.ts";
-import { type ClusterDocument, encodeDocument } from "../../ring/cluster-document.ts";
+import type { ClusterDocument } from "../../ring/cluster-document.ts";
 import { agreedRing } from "../../ring/ring-document.ts";
-import { Fanout, type Replies } from "./fanout.ts";
+import type { Replies } from "./fanout.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
+import { tellDocument } from "./tell-document.ts";
 
 const ASK_MS_MAX = 2000;
 
@@ -40,10 +40,7 @@ export class Agreement {
     this.#isAsking = true;
     const { stamp } = knowledge;
     const targets = knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
-    const body = { kind: "document", document: encodeDocument(knowledge.document) } as const;
-    const make = (out: Outbox<Replies>): Fanout =>
-      new Fanout({ targets, body, timeoutMs: ASK_MS_MAX }, out);
-    const finish = (replies: Replies): void => {
+    const done = (replies: Replies): void => {
       this.#isAsking = false;
       // Who had another ring has told of it, and the better of the two was learnt.
       if (!this.isPending || knowledge.stamp !== stamp) return;
@@ -52,6 +49,6 @@ export class Agreement {
       const { document } = knowledge;
       this.#host.learn({ ...document, ring: agreedRing(document.ring) });
     };
-    this.#host.run<Replies>({ timeoutMs: ASK_MS_MAX, make, finish, again: null }, now);
+    tellDocument(this.#host, { targets, timeoutMs: ASK_MS_MAX, done }, now);
   }
 }

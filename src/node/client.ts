@@ -14,7 +14,7 @@ import type { Outbox } from "../../replica/coordination.ts";
 import { GetCoordinator, type GetOutcome } from "../../replica/get-coordinator.ts";
 import { type WriteOutcome, WriteRouter } from "../../replica/write-router.ts";
 import { ClusterDesk } from "./cluster-desk.ts";
-import { Fanout, type Replies } from "./fanout.ts";
+import { askAll } from "./fanout.ts";
 import { startFaultOperation } from "./fault-desk.ts";
 import { startPurge } from "./purge-desk.ts";
 import { localNeed } from "./routes.ts";
@@ -157,9 +157,7 @@ export class ClientDesk {
     const due = candidates.find(({ id, isSuspect }) => isSuspect && liveness.takeProbe(id, now));
     if (due === undefined) return;
     const { timeoutMs } = knowledge;
-    const plan = { targets: [due.id], body: { kind: "ping" }, timeoutMs } as const;
-    const make = (out: Outbox<Replies>): Fanout => new Fanout(plan, out);
-    this.#host.run<Replies>({ timeoutMs, make, finish: () => {}, again: null }, now);
+    askAll(this.#host, { targets: [due.id], body: { kind: "ping" }, timeoutMs }, now);
   }
 
   #written(reply: ReplyOf<"coordinated">): Result {

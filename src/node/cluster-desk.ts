@@ -20,12 +20,13 @@ import type {
 } from "../../core/operations.ts";
 import { majority } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
-import { encodeDocument, isFullWithout, withNamespace } from "../../ring/cluster-document.ts";
+import { isFullWithout, withNamespace } from "../../ring/cluster-document.ts";
 import { CommitDesk } from "./commit-desk.ts";
-import { Fanout, type Replies } from "./fanout.ts";
+import { askAll, type Replies } from "./fanout.ts";
 import { type Listing, listingsOf, pageOf } from "./listing.ts";
 import { Pause } from "./pause.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
+import { tellDocument } from "./tell-document.ts";
 import { orNull } from "./wire.ts";
 
 type ClusterOperation = Exclude<Operation, { kind: "get" | "write" | "fault" | "purge" }>;
@@ -43,7 +44,6 @@ const SETTLE_POLL_MS = 100;
 
 interface Then {
   readonly now: Millis;
-  readonly timeoutMs?: number;
   readonly done: (replies: Replies, now: Millis) => void;
 }
 
@@ -75,17 +75,9 @@ export class ClusterDesk {
     }
   }
 
-  #ask(targets: readonly ReplicaId[], body: Request, then: Then): void {
-    const timeoutMs = then.timeoutMs ?? this.#host.knowledge.timeoutMs;
-    this.#host.run<Replies>(
-      {
-        timeoutMs,
-        make: (out) => new Fanout({ targets, body, timeoutMs }, out),
-        finish: then.done,
-        again: null,
-      },
-      then.now,
-    );
+  #ask(targets: readonly ReplicaId[], body: Request, { now, done }: Then): void {
+    const { timeoutMs } = this.#host.knowledge;
+    askAll(this.#host, { targets, body, timeoutMs, done }, now);
   }
 
   #explain({ key }: ExplainOperation, answer: Answer, now: Millis): void {
@@ -120,13 +112,11 @@ export class ClusterDesk {
   /** What is heard is learnt as any reply with a document; nobody's silence is a failure here. */
   #refresh([target, ...others]: readonly ReplicaId[], answer: Answer, now: Millis): void {
     if (target === undefined) return answer({ kind: "refreshed" });
-    const document = encodeDocument(this.#host.knowledge.document);
     const done = (replies: Replies, at: Millis): void => {
       if (replies.size > 0) answer({ kind: "refreshed" });
       else this.#refresh(others, answer, at);
     };
-    const then = { now, done, timeoutMs: REFRESH_MS_MAX };
-    this.#ask([target], { kind: "document", document }, then);
+    tellDocument(this.#host, { targets: [target], timeoutMs: REFRESH_MS_MAX, done }, now);
   }
 
   /**
@@ -201,14 +191,13 @@ export class ClusterDesk {
   }
 
   #tellAll(now: Millis, done: (isMajority: boolean, now: Millis) => void): void {
-    const { knowledge } = this.#host;
-    const members = knowledge.ring.memberIds;
-    const document = encodeDocument(knowledge.document);
+    const { ring, timeoutMs } = this.#host.knowledge;
+    const targets = ring.memberIds;
     const count = (replies: Replies, at: Millis): void => {
       const told = [...replies.values()].filter((reply) => reply.kind === "documented");
-      done(told.length >= majority(members.length), at);
+      done(told.length >= majority(targets.length), at);
     };
-    this.#ask(members, { kind: "document", document }, { now, done: count });
+    tellDocument(this.#host, { targets, timeoutMs, done: count }, now);
   }
 
   #list(operation: ListOperation, answer: Answer, now: Millis): void {
@@ -243,7 +232,8 @@ export class ClusterDesk {
         bytes: sum(5),
       });
     };
-    this.#ask(members, { kind: "exchange" }, { now, done, timeoutMs: BACKGROUND_MS_MAX });
+    const plan = { targets: members, timeoutMs: BACKGROUND_MS_MAX, done };
+    askAll(this.#host, { ...plan, body: { kind: "exchange" } }, now);
   }
 
   #handoff(answer: Answer, now: Millis): void {
@@ -259,7 +249,8 @@ export class ClusterDesk {
       }
       answer({ kind: "handed-off", delivered, pending });
     };
-    this.#ask(members, { kind: "handoff" }, { now, done, timeoutMs: BACKGROUND_MS_MAX });
+    const plan = { targets: members, timeoutMs: BACKGROUND_MS_MAX, done };
+    askAll(this.#host, { ...plan, body: { kind: "handoff" } }, now);
   }
 
   #uncoveredPartition(namespace: string, listings: ReadonlyMap<ReplicaId, Listing>): number | null {

@@ -10,6 +10,7 @@
  */
 import type { Failure } from "../../core/failure.ts";
 import type { ReplicaId } from "../../core/ids.ts";
+import type { Request } from "../../core/messages.ts";
 import type { CommitOperation, RingPlan } from "../../core/operations.ts";
 import { majority } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
@@ -17,8 +18,9 @@ import { type ClusterDocument, changingIn, encodeDocument } from "../../ring/clu
 import { changedMembers, layoutAfter, planChange } from "../../ring/plan.ts";
 import { beginChange, callOff, forceOut, openChange } from "../../ring/ring-change.ts";
 import { agreedRing, type RingDocument } from "../../ring/ring-document.ts";
-import { Fanout, type Replies } from "./fanout.ts";
+import { askAll, type Replies } from "./fanout.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
+import { tellDocument } from "./tell-document.ts";
 
 /** Proposals of one millisecond that can be told apart. */
 const BALLOTS_PER_MS = 4096;
@@ -52,18 +54,10 @@ export class CommitDesk {
     });
   }
 
-  #ask(
-    body: Parameters<typeof makeFanout>[1],
-    now: Millis,
-    done: (replies: Replies, now: Millis) => void,
-  ): void {
-    const { knowledge, run } = this.#host;
-    const { timeoutMs } = knowledge;
-    const targets = knowledge.document.ring.members.map(({ id }) => id);
-    run<Replies>(
-      { timeoutMs, make: makeFanout({ targets, timeoutMs }, body), finish: done, again: null },
-      now,
-    );
+  #ask(body: Request, now: Millis, done: (replies: Replies, now: Millis) => void): void {
+    const { document, timeoutMs } = this.#host.knowledge;
+    const targets = document.ring.members.map(({ id }) => id);
+    askAll(this.#host, { targets, body, timeoutMs, done }, now);
   }
 
   #refusal(replies: Replies): Failure | null {
@@ -116,24 +110,11 @@ export class CommitDesk {
 
   /** Who is to join was not asked: it may know another ring, and hears of this one here. */
   #tellNewcomers(now: Millis): void {
-    const { knowledge, run } = this.#host;
-    const { timeoutMs } = knowledge;
-    const targets = knowledge.ring.memberIds.filter(
-      (id) => knowledge.ring.stateOf(id) === "joining",
-    );
-    const document = encodeDocument(knowledge.document);
-    const make = makeFanout({ targets, timeoutMs }, { kind: "document", document });
-    run<Replies>({ timeoutMs, make, finish: () => {}, again: null }, now);
+    const { ring, timeoutMs } = this.#host.knowledge;
+    const targets = ring.memberIds.filter((id) => ring.stateOf(id) === "joining");
+    tellDocument(this.#host, { targets, timeoutMs }, now);
   }
 }
-
-const makeFanout =
-  (
-    to: { readonly targets: readonly ReplicaId[]; readonly timeoutMs: number },
-    body: ConstructorParameters<typeof Fanout>[0]["body"],
-  ) =>
-  (out: ConstructorParameters<typeof Fanout>[1]): Fanout =>
-    new Fanout({ ...to, body }, out);
 
 function proposalOf(
   { ring: document, namespaces }: ClusterDocument,

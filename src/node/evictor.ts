@@ -26,7 +26,7 @@ import type { Digest, StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
 import { usedBytes } from "../../replica/usage.ts";
 import { EvictionCandidates } from "./eviction-candidates.ts";
-import { Fanout, type Replies } from "./fanout.ts";
+import { askAll, type Replies } from "./fanout.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
 
@@ -271,21 +271,13 @@ export class Evictor {
     const replies: Reply[] = [];
     let openCount = targets.length;
     if (openCount === 0) return over(replies, now);
-    const timeoutMs = ASK_MS_MAX;
+    const done = (heard: Replies, at: Millis): void => {
+      replies.push(...heard.values());
+      if (--openCount === 0) over(replies, at);
+    };
     for (const to of targets) {
       const body = bodyOf(victims.filter(({ owners }) => owners.includes(to)));
-      this.#host.run<Replies>(
-        {
-          timeoutMs,
-          again: null,
-          make: (out) => new Fanout({ targets: [to], body, timeoutMs }, out),
-          finish: (heard, at) => {
-            replies.push(...heard.values());
-            if (--openCount === 0) over(replies, at);
-          },
-        },
-        now,
-      );
+      askAll(this.#host, { targets: [to], body, timeoutMs: ASK_MS_MAX, done }, now);
     }
   }
 }

@@ -6,6 +6,7 @@ import type { ReplicaId } from "../../core/ids.ts";
 import type { Reply, Request } from "../../core/messages.ts";
 import type { Millis } from "../../core/time.ts";
 import type { Coordinator, Outbox } from "../../replica/coordination.ts";
+import type { TaskHost } from "./tasks.ts";
 
 export interface FanoutPlan {
   readonly targets: readonly ReplicaId[];
@@ -65,4 +66,15 @@ export class Fanout implements Coordinator {
     this.isOver = true;
     this.#out.finish(this.#replies);
   }
+}
+
+export interface Question extends FanoutPlan {
+  readonly done?: (replies: Replies, now: Millis) => void;
+}
+
+/** Has the node put one question to many. A newer document makes it ask only who refused again. */
+export function askAll(host: TaskHost, { done, ...plan }: Question, now: Millis): void {
+  const { timeoutMs } = plan;
+  const make = (out: Outbox<Replies>): Fanout => new Fanout(plan, out);
+  host.run<Replies>({ timeoutMs, make, finish: done ?? (() => {}), again: null }, now);
 }

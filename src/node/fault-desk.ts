@@ -4,7 +4,7 @@ import type { Fault } from "../../core/fault.ts";
 import type { Reply, RequestOf } from "../../core/messages.ts";
 import type { FaultOperation } from "../../core/operations.ts";
 import type { Millis } from "../../core/time.ts";
-import { Fanout, type Replies } from "./fanout.ts";
+import { askAll, type Replies } from "./fanout.ts";
 import { faultFromList, faultToList } from "./faults.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
 
@@ -19,16 +19,14 @@ export function startFaultOperation(
   const targets = replica === null ? knowledge.ring.memberIds : [replica];
   const isChange = change !== undefined;
   const body: RequestOf<"fault"> = { kind: "fault", isChange, fault: faultToList(change ?? null) };
-  const finish = (replies: Replies): void => {
+  const done = (replies: Replies): void => {
     if (replies.size === 0) return answer(fail(noAnswer(targets.length)));
     const refusal = [...replies.values()].some(({ kind }) => kind === "refused");
     if (refusal) return answer(fail({ code: "faults-off", detail: HOW_TO_TURN_ON }));
     const faults = targets.map((id) => [id, faultIn(replies.get(id))] as const);
     answer({ kind: "faulted", faults });
   };
-  const make = (out: ConstructorParameters<typeof Fanout>[1]): Fanout =>
-    new Fanout({ targets, body, timeoutMs }, out);
-  host.run<Replies>({ timeoutMs, make, finish, again: null }, now);
+  askAll(host, { targets, body, timeoutMs, done }, now);
 }
 
 const HOW_TO_TURN_ON =

@@ -4,8 +4,7 @@
  */
 import type { ReplicaId } from "../../core/ids.ts";
 import type { Millis } from "../../core/time.ts";
-import type { Outbox } from "../../replica/coordination.ts";
-import { Fanout, type Replies } from "./fanout.ts";
+import { askAll } from "./fanout.ts";
 import type { TaskHost } from "./tasks.ts";
 
 export interface HeartbeatTiming {
@@ -38,8 +37,6 @@ export class Heartbeat {
     const targets = ring.memberIds.filter((peer) => peer !== this.#self);
     const timeoutMs = suspectAfterMs / 2;
     const heard = (from: ReplicaId, at: Millis): void => liveness.beat(from, suspectAfterMs, at);
-    const plan = { targets, body: { kind: "ping" }, timeoutMs, heard } as const;
-    const make = (out: Outbox<Replies>): Fanout => new Fanout(plan, out);
-    this.#host.run<Replies>({ timeoutMs, make, finish: () => {}, again: null }, now);
+    askAll(this.#host, { targets, body: { kind: "ping" }, timeoutMs, heard }, now);
   }
 }

@@ -6,14 +6,20 @@
  */
 import type { Failure } from "../../core/failure.ts";
 import { PURGES_COUNT_MAX } from "../../core/limits.ts";
-import type { Request } from "../../core/messages.ts";
 import type { PurgeOperation } from "../../core/operations.ts";
 import { majority } from "../../core/quorum-options.ts";
-import { CLOCK_SKEW_MS_MAX, hlcFromMillis, type Millis, millisOfHlc } from "../../core/time.ts";
-import { encodeDocument, purgesOf } from "../../ring/cluster-document.ts";
+import {
+  CLOCK_SKEW_MS_MAX,
+  type Hlc,
+  hlcFromMillis,
+  type Millis,
+  millisOfHlc,
+} from "../../core/time.ts";
+import { purgesOf } from "../../ring/cluster-document.ts";
 import { purgeName, withPurge } from "../../ring/purges.ts";
-import { Fanout, type Replies } from "./fanout.ts";
+import { askAll, type Replies } from "./fanout.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
+import { tellDocument } from "./tell-document.ts";
 
 export function startPurge(
   host: FrontendHost,
@@ -21,25 +27,32 @@ export function startPurge(
   now: Millis,
 ): void {
   const { knowledge } = host;
+  const { timeoutMs } = knowledge;
   const names = namesOf(operation);
-  askAll(host, { kind: "clock" }, now, (replies, at) => {
+  const memberCount = (): number => knowledge.ring.memberIds.length;
+  const tell = (time: Hlc, at: Millis): void => {
+    const done = (told: Replies): void => {
+      const learnt = [...told.values()].filter(({ kind }) => kind === "documented");
+      const [learntCount, of] = [learnt.length, memberCount()];
+      if (learntCount < majority(of)) return answer(fail(tooFew(of, learntCount)));
+      answer({ kind: "purged", until: millisOfHlc(time), learntCount, memberCount: of });
+    };
+    tellDocument(host, { targets: knowledge.ring.memberIds, timeoutMs, done }, at);
+  };
+  const done = (replies: Replies, at: Millis): void => {
     const clocks = [...replies.values()].flatMap((r) => (r.kind === "clocked" ? [r.time] : []));
-    const memberCount = knowledge.ring.memberIds.length;
-    if (clocks.length < majority(memberCount)) return answer(fail(tooFew(memberCount, clocks)));
+    const of = memberCount();
+    if (clocks.length < majority(of)) return answer(fail(tooFew(of, clocks.length)));
     const purges = purgesOf(knowledge.document);
     if (purges.epochs.size + names.length > PURGES_COUNT_MAX) return answer(fail(TOO_MANY));
     // A clock that runs far ahead is not followed: its replica has refused its own times too.
     const latest = hlcFromMillis(at + CLOCK_SKEW_MS_MAX);
     const time = Math.min(latest, Math.max(hlcFromMillis(at), purges.floor + 1, ...clocks));
     knowledge.learn({ ...knowledge.document, purges: withPurge(purges, names, time) });
-    const document = encodeDocument(knowledge.document);
-    askAll(host, { kind: "document", document }, at, (told) => {
-      const learnt = [...told.values()].filter(({ kind }) => kind === "documented");
-      if (learnt.length < majority(memberCount)) return answer(fail(tooFew(memberCount, learnt)));
-      const learntCount = learnt.length;
-      answer({ kind: "purged", until: millisOfHlc(time), learntCount, memberCount });
-    });
-  });
+    tell(time, at);
+  };
+  const targets = knowledge.ring.memberIds;
+  askAll(host, { targets, body: { kind: "clock" }, timeoutMs, done }, now);
 }
 
 function namesOf({ namespace, what }: PurgeOperation): readonly string[] {
@@ -48,24 +61,11 @@ function namesOf({ namespace, what }: PurgeOperation): readonly string[] {
   return [purgeName(namespace, "everything", "")];
 }
 
-function askAll(
-  { knowledge, run }: FrontendHost,
-  body: Request,
-  now: Millis,
-  done: (replies: Replies, now: Millis) => void,
-): void {
-  const { timeoutMs } = knowledge;
-  const targets = knowledge.ring.memberIds;
-  const make = (out: ConstructorParameters<typeof Fanout>[1]): Fanout =>
-    new Fanout({ targets, body, timeoutMs }, out);
-  run<Replies>({ timeoutMs, make, finish: done, again: null }, now);
-}
-
-const tooFew = (memberCount: number, heard: readonly unknown[]): Failure => ({
+const tooFew = (memberCount: number, achieved: number): Failure => ({
   code: "quorum-unavailable",
   detail: "Fewer than a majority of the members acknowledged the purge.",
   required: majority(memberCount),
-  achieved: heard.length,
+  achieved,
 });
 
 const TOO_MANY: Failure = {

@@ -17,7 +17,7 @@ import type { StoreKey } from "../../core/store.ts";
 import { type Hlc, hlcFromMillis, type Millis } from "../../core/time.ts";
 import { purgesOf } from "../../ring/cluster-document.ts";
 import { type PurgeIndex, plainPurges, withFloor } from "../../ring/purges.ts";
-import { Fanout, type Replies } from "./fanout.ts";
+import { askAll, type Replies } from "./fanout.ts";
 import { keepNumber, keptNumber } from "./kept-number.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
@@ -149,23 +149,15 @@ export class PurgeSweep {
     this.#askAt = now + ASK_AGAIN_MS;
     const targets = memberIds.filter((id) => id !== this.#service.id);
     const body = { kind: "swept", through } as const;
-    const plan = { targets, body, timeoutMs: ASK_MS_MAX };
-    this.#host.run<Replies>(
-      {
-        timeoutMs: ASK_MS_MAX,
-        again: null,
-        make: (out) => new Fanout(plan, out),
-        finish: (replies) => {
-          this.#isAsking = false;
-          const isDone = (id: ReplicaId): boolean => {
-            const reply = replies.get(id);
-            return reply?.kind === "swept" && reply.done;
-          };
-          if (targets.every(isDone)) this.#forget(through);
-        },
-      },
-      now,
-    );
+    const done = (replies: Replies): void => {
+      this.#isAsking = false;
+      const isDone = (id: ReplicaId): boolean => {
+        const reply = replies.get(id);
+        return reply?.kind === "swept" && reply.done;
+      };
+      if (targets.every(isDone)) this.#forget(through);
+    };
+    askAll(this.#host, { targets, body, timeoutMs: ASK_MS_MAX, done }, now);
   }
 
   #forget(through: Hlc): void {

@@ -10,28 +10,16 @@
  *
  * All of it is forgotten in a crash and begun anew: trees that are filled are found equal at once.
  */
-import { Exchange, type ExchangeResult, exchangeLimits } from "../../antientropy/exchange.ts";
-import type { TreeName } from "../../antientropy/merkle-tree.ts";
-import type { ReplicaId } from "../../core/ids.ts";
 import type { TransferStatus } from "../../core/operations.ts";
 import { majority } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
-import type { Outbox } from "../../replica/coordination.ts";
-import { type ClusterDocument, encodeDocument } from "../../ring/cluster-document.ts";
-import {
-  acknowledge,
-  type Gain,
-  gainsOf,
-  type OpenChange,
-  openChange,
-} from "../../ring/ring-change.ts";
-import { Fanout, type Replies } from "./fanout.ts";
+import type { ClusterDocument } from "../../ring/cluster-document.ts";
+import { acknowledge, gainsOf, type OpenChange, openChange } from "../../ring/ring-change.ts";
+import { Filler, type Filling } from "./filler.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
+import { tellDocument } from "./tell-document.ts";
 
-/** Trees of one exchange: what was done of a longer one would be unknown when it breaks. */
-const TREES_PER_EXCHANGE = 16;
-const EXCHANGE_MS_MAX = 600_000;
 const TELL_MS_MAX = 2000;
 
 export interface TransferHost extends TaskHost {
@@ -41,26 +29,21 @@ export interface TransferHost extends TaskHost {
   learn(document: ClusterDocument): void;
 }
 
-interface Filling {
-  readonly gain: Gain;
-  readonly synced: Set<ReplicaId>;
-}
-
 export class Transfer {
   readonly #service: Service;
   readonly #host: TransferHost;
+  readonly #filler: Filler;
   /** Of the change that `#fillings` are about; 0 for none. */
   #ballot = 0;
   #fillings: readonly Filling[] = [];
-  #keyCount = 0;
-  #byteCount = 0;
-  #isFetching = false;
+  /** What the filler had fetched when the change began. */
+  #fetchedBefore = { keyCount: 0, byteCount: 0 };
   #isSaying = false;
-  #turn = 0;
 
   constructor(service: Service, host: TransferHost) {
     this.#service = service;
     this.#host = host;
+    this.#filler = new Filler(service, host);
   }
 
   /** How far this replica is with what it is to get; null when no members change. */
@@ -72,8 +55,8 @@ export class Transfer {
     return {
       partitionsTotal: this.#fillings.length,
       partitionsDone: done.length,
-      keyCount: this.#keyCount,
-      byteCount: this.#byteCount,
+      keyCount: this.#filler.keyCount - this.#fetchedBefore.keyCount,
+      byteCount: this.#filler.byteCount - this.#fetchedBefore.byteCount,
     };
   }
 
@@ -91,8 +74,9 @@ export class Transfer {
     if (change.acks.includes(this.#service.id)) return this.#tell(now);
     if (change.phase === "settling") return this.#settle(change, now);
     if (this.#fillings.length === 0) return;
-    if (this.#fillings.every((filling) => isFilled(filling, change))) this.#say(change);
-    else this.#fetch(change, now);
+    const unfilled = this.#fillings.filter((filling) => !isFilled(filling, change));
+    if (unfilled.length === 0) this.#say(change);
+    else this.#filler.fetch(unfilled, now, (at) => this.run(at));
   }
 
   /** Who leaves hands over what it holds for others first: it may be stopped when this is over. */
@@ -106,54 +90,14 @@ export class Transfer {
   #begin({ ballot }: OpenChange): void {
     const { document, sizes } = this.#host.knowledge;
     this.#ballot = ballot;
-    this.#fillings = gainsOf(document.ring, this.#service.id, sizes).map((gain) => ({
-      gain,
+    const gains = gainsOf(document.ring, this.#service.id, sizes);
+    this.#fillings = gains.map(({ partition, n, from }) => ({
+      tree: { partition, n },
+      from,
       synced: new Set(),
     }));
-    this.#keyCount = 0;
-    this.#byteCount = 0;
-  }
-
-  /** The next owner in turn that can be asked, and some of what it has. */
-  #fetch(change: OpenChange, now: Millis): void {
-    const { liveness } = this.#host.knowledge;
-    if (this.#isFetching) return;
-    const unfilled = this.#fillings.filter((filling) => !isFilled(filling, change));
-    const sources = [...new Set(unfilled.flatMap(({ gain, synced }) => missing(gain, synced)))];
-    const source = sources
-      .map((_, i) => sources[(i + this.#turn) % sources.length])
-      .find((id) => id !== undefined && liveness.isWorthTrying(id, now));
-    if (source === undefined) return;
-    const chunk = unfilled
-      .filter(({ gain, synced }) => gain.from.includes(source) && !synced.has(source))
-      .slice(0, TREES_PER_EXCHANGE);
-    this.#isFetching = true;
-    this.#exchange(source, chunk, now);
-  }
-
-  #exchange(peer: ReplicaId, chunk: readonly Filling[], now: Millis): void {
-    const { side } = this.#service;
-    const trees: readonly TreeName[] = chunk.map(({ gain: { partition, n } }) => ({
-      partition,
-      n,
-    }));
-    this.#host.run<ExchangeResult>(
-      {
-        timeoutMs: EXCHANGE_MS_MAX,
-        again: null,
-        make: (out) => new Exchange({ peer, trees, side, limits: exchangeLimits }, out),
-        finish: (result, at) => {
-          this.#isFetching = false;
-          this.#keyCount += result.keysReceived;
-          this.#byteCount += result.byteCount;
-          if (result.isComplete) for (const { synced } of chunk) synced.add(peer);
-          // Another owner first after a failure; at the next run, so as not to ask in a circle.
-          else this.#turn++;
-          if (result.isComplete) this.run(at);
-        },
-      },
-      now,
-    );
+    const { keyCount, byteCount } = this.#filler;
+    this.#fetchedBefore = { keyCount, byteCount };
   }
 
   /** What was fetched, and the document, must outlive a crash before it counts. */
@@ -172,19 +116,12 @@ export class Transfer {
   }
 
   #tell(now: Millis): void {
-    const { knowledge, run } = this.#host;
-    const targets = knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
-    const body = { kind: "document", document: encodeDocument(knowledge.document) } as const;
-    const timeoutMs = TELL_MS_MAX;
-    const make = (out: Outbox<Replies>): Fanout => new Fanout({ targets, body, timeoutMs }, out);
-    run<Replies>({ timeoutMs, make, finish: () => {}, again: null }, now);
+    const targets = this.#host.knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
+    tellDocument(this.#host, { targets, timeoutMs: TELL_MS_MAX }, now);
   }
 }
 
-const missing = ({ from }: Gain, synced: ReadonlySet<ReplicaId>): readonly ReplicaId[] =>
-  from.filter((id) => !synced.has(id));
-
-function isFilled({ gain: { from }, synced }: Filling, { to, forced }: OpenChange): boolean {
+function isFilled({ from, synced }: Filling, { to, forced }: OpenChange): boolean {
   const alive = from.filter((id) => !forced.includes(id));
   const leaving = alive.filter((id) => !to.members.some((member) => member.id === id));
   const needed = Math.min(majority(from.length), alive.length);
