@@ -1,7 +1,7 @@
 /** The client library against a real deployment: one suite for every host. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StarlingClient } from "../../src/client/index.ts";
-import type { Deployment } from "./http-suite.ts";
+import type { Deployment } from "./frontends.ts";
 
 const text = (value: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(value);
 

@@ -1,0 +1,248 @@
+/** The HTTP contract of values from outside: writes, siblings, what answers carry. */
+import { expect, it } from "vitest";
+import { call, context, expectProblem, freshNamespace, put, urls } from "./frontends.ts";
+
+export function writes(): void {
+  it("creates with 201, replaces with 204, and gives back what was stored", async () => {
+    const path = `/v1/kv/${freshNamespace()}/a/b`;
+    const created = await put(path, "one", { "Content-Type": "text/plain; charset=utf-8" });
+    expect(created.status).toBe(201);
+    expect((await put(path, "two")).status).toBe(204);
+    const got = await call(path);
+    expect(got.status).toBe(200);
+    expect(await got.text()).toBe("two");
+  });
+
+  it("keeps the stored headers and metadata with the value", async () => {
+    const path = `/v1/kv/${freshNamespace()}/k`;
+    const stored = {
+      "Content-Type": "image/svg+xml",
+      "Content-Encoding": "identity",
+      "Content-Language": "de-CH",
+      "Content-Disposition": 'attachment; filename="x.svg"',
+      "Starling-Metadata": '{"a":[1,null,"ü"]}',
+    };
+    const headers = { ...stored, "Starling-Metadata": '{"a":[1,null,"\\u00fc"]}' };
+    expect((await put(path, "<svg/>", headers)).status).toBe(201);
+    for (const method of ["GET", "HEAD"]) {
+      const got = await call(path, { method });
+      for (const [name, value] of Object.entries(stored)) {
+        const given = got.headers.get(name) ?? "";
+        if (name === "Starling-Metadata") expect(JSON.parse(given)).toEqual(JSON.parse(value));
+        else expect(given).toBe(value);
+      }
+      expect(got.headers.get("content-length")).toBe("6");
+    }
+  });
+
+  it("defaults the content type, and stores nothing as a value", async () => {
+    const path = `/v1/kv/${freshNamespace()}/empty`;
+    expect((await put(path, new Uint8Array(0))).status).toBe(201);
+    const got = await call(path);
+    expect(got.status).toBe(200);
+    expect(got.headers.get("content-type")).toBe("application/octet-stream");
+    expect(got.headers.get("content-length")).toBe("0");
+  });
+
+  it("stores any bytes", async () => {
+    const path = `/v1/kv/${freshNamespace()}/bytes`;
+    const bytes = Uint8Array.from({ length: 70_000 }, (_, i) => (i * 7) & 255);
+    await put(path, bytes);
+    expect(new Uint8Array(await (await call(path)).arrayBuffer())).toEqual(bytes);
+  });
+
+  it("answers a put with the value when asked", async () => {
+    const path = `/v1/kv/${freshNamespace()}/k`;
+    const answer = await put(`${path}?return_body=true`, "body", { "Content-Type": "text/x-a" });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("content-type")).toBe("text/x-a");
+    expect(await answer.text()).toBe("body");
+  });
+
+  it("deletes with 204, also where nothing was, and orders a re-creation after it", async () => {
+    const path = `/v1/kv/${freshNamespace()}/k`;
+    expect((await call(path, { method: "DELETE" })).status).toBe(204);
+    await put(path, "one");
+    expect((await call(path, { method: "DELETE" })).status).toBe(204);
+    const gone = await call(path);
+    await expectProblem(gone, 404, "not-found");
+    expect(context(gone)).not.toBe("");
+    const again = await put(path, "two", { "Starling-Context": context(gone) });
+    expect(again.status).toBe(201);
+    const got = await call(path);
+    expect(await got.text()).toBe("two");
+    expect(got.headers.get("starling-siblings")).toBeNull();
+  });
+
+  it("forgets a value when its time to live is over", async () => {
+    const namespace = freshNamespace();
+    await put(`/v1/kv/${namespace}/long?ttl=1000`, "v");
+    const long = await call(`/v1/kv/${namespace}/long`);
+    expect(long.headers.get("cache-control")).toMatch(/^max-age=(999|1000)$/);
+    expect(long.headers.get("age")).toMatch(/^[01]$/);
+    await put(`/v1/kv/${namespace}/short`, "v", { "Cache-Control": "max-age=1" });
+    await put(`/v1/kv/${namespace}/shorter?ttl=0.2`, "v", { "Cache-Control": "max-age=1000" });
+    const isGone = async (key: string): Promise<number> =>
+      (await call(`/v1/kv/${namespace}/${key}`)).status;
+    await expect.poll(() => isGone("shorter"), { timeout: 5000 }).toBe(404);
+    await expect.poll(() => isGone("short"), { timeout: 5000 }).toBe(404);
+    expect((await put(`/v1/kv/${namespace}/short`, "again")).status).toBe(201);
+  });
+}
+
+export function siblings(): void {
+  /** Two values that know nothing of each other. */
+  async function makeSiblings(path: string): Promise<void> {
+    const first = await put(path, "base");
+    const base = context(first);
+    await put(path, "red", { "Starling-Context": base, "Content-Type": "text/red" });
+    await put(path, "blue", { "Starling-Context": base, "Content-Type": "text/blue" });
+  }
+
+  it("keeps concurrent writes apart and shows the newest with a context of its own", async () => {
+    const path = `/v1/kv/${freshNamespace()}/k`;
+    await makeSiblings(path);
+    const got = await call(path);
+    expect(got.status).toBe(200);
+    expect(got.headers.get("starling-siblings")).toBe("2");
+    expect(await got.text()).toBe("blue");
+    await put(path, "green", { "Starling-Context": context(got) });
+    const after = await call(`${path}?siblings=all`, { headers: { Accept: "application/json" } });
+    const { siblings: left } = (await after.json()) as { siblings: { value: string }[] };
+    expect(left.map(({ value }) => atob(value)).sort()).toEqual(["green", "red"]);
+  });
+
+  it("shows all siblings as multipart and as JSON, and lets their context resolve them", async () => {
+    const path = `/v1/kv/${freshNamespace()}/k`;
+    await makeSiblings(path);
+    const all = await call(`${path}?siblings=all`);
+    expect(all.status).toBe(300);
+    const type = all.headers.get("content-type") ?? "";
+    const boundary = /^multipart\/mixed; boundary="?([^"]+)"?$/.exec(type)?.[1] ?? "none";
+    const parts = (await all.text()).split(`--${boundary}`).slice(1, -1);
+    expect(parts).toHaveLength(2);
+    for (const part of parts) {
+      expect(part).toMatch(/\r\nContent-Type: text\/(red|blue)\r\n/);
+      expect(part).toMatch(/\r\nETag: "[^"]+"\r\n/);
+      expect(part).toMatch(/\r\nLast-Modified: [^\r]+GMT\r\n/);
+    }
+    const accepted = await call(path, { headers: { Accept: "multipart/mixed" } });
+    expect(accepted.status).toBe(300);
+    expect(accepted.headers.get("etag")).toBe(all.headers.get("etag"));
+    const json = await call(`${path}?siblings=all`, { headers: { Accept: "application/json" } });
+    expect(json.status).toBe(300);
+    const body = (await json.json()) as { siblings: Record<string, unknown>[] };
+    expect(Object.keys(body.siblings[0] ?? {}).sort()).toEqual(
+      ["contentType", "etag", "lastModified", "metadata", "value"].sort(),
+    );
+    await put(path, "resolved", { "Starling-Context": context(json) });
+    const got = await call(`${path}?siblings=all`);
+    expect(got.status).toBe(200);
+    expect(await got.text()).toBe("resolved");
+  });
+
+  it("reads its own writes from one replica with the write's context", async () => {
+    const namespace = freshNamespace();
+    for (let i = 0; i < 20; i++) {
+      const written = await put(`/v1/kv/${namespace}/k${i}?w=1&dw=1`, `v${i}`);
+      const got = await call(`/v1/kv/${namespace}/k${i}?r=1`, {
+        headers: { "Starling-Context": context(written) },
+      });
+      expect(await got.text()).toBe(`v${i}`);
+    }
+  });
+}
+
+export function answers(): void {
+  it("carries every header of the contract", async () => {
+    const path = `/v1/kv/${freshNamespace()}/k`;
+    const written = await put(path, "v");
+    const got = await call(path);
+    const gone = await call(`${path}-none`);
+    for (const response of [written, got, gone]) {
+      expect(context(response)).toMatch(/^[A-Za-z0-9_-]+$/);
+      expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+      expect(response.headers.get("content-security-policy")).toBe("sandbox; default-src 'none'");
+      expect(response.headers.get("date")).toMatch(/GMT$/);
+      expect(response.headers.get("server-timing")).toMatch(/^quorum;dur=[0-9.]+$/);
+    }
+    expect(got.headers.get("etag")).toMatch(/^"[^"]+"$/);
+    expect(got.headers.get("etag")).toBe(written.headers.get("etag"));
+    expect(got.headers.get("last-modified")).toMatch(/GMT$/);
+    expect(got.headers.get("starling-quorum")).toBe(
+      "n=3, r=2, answered=2, primaries=2, fallbacks=0",
+    );
+    expect(written.headers.get("starling-quorum")).toMatch(
+      /^n=3, w=2, acked=[23], primaries=[23], fallbacks=0, durable=[23]$/,
+    );
+  });
+
+  it("gives the same ETag on every frontend and with every option", async () => {
+    const path = `/v1/kv/${freshNamespace()}/k`;
+    await put(`${path}?w=all`, "v");
+    const tags = new Set<string | null>();
+    for (const url of urls) {
+      for (const query of ["", "?r=1", "?r=all", "?consistency=strict"]) {
+        tags.add((await fetch(url + path + query)).headers.get("etag"));
+      }
+    }
+    expect(tags.size).toBe(1);
+  });
+
+  it("honours conditions and ranges", async () => {
+    const path = `/v1/kv/${freshNamespace()}/k`;
+    await put(path, "0123456789");
+    const etag = (await call(path)).headers.get("etag") ?? "";
+    const modified = (await call(path)).headers.get("last-modified") ?? "";
+    const get = (headers: Record<string, string>): Promise<Response> => call(path, { headers });
+    for (const headers of [
+      { "If-None-Match": etag },
+      { "If-None-Match": `"other", W/${etag}` },
+      { "If-None-Match": "*" },
+      { "If-Modified-Since": modified },
+    ]) {
+      const answer = await get(headers);
+      expect(answer.status).toBe(304);
+      expect(answer.headers.get("etag")).toBe(etag);
+      expect(context(answer)).not.toBe("");
+    }
+    expect((await get({ "If-None-Match": '"x"', "If-Modified-Since": modified })).status).toBe(200);
+    await expectProblem(await get({ "If-Match": '"x"' }), 412, "precondition-failed");
+    const ranges: [string, number, string][] = [
+      ["bytes=2-4", 206, "234"],
+      ["bytes=7-", 206, "789"],
+      ["bytes=-3", 206, "789"],
+      ["bytes=0-99", 206, "0123456789"],
+      ["bytes=1-2,4-5", 200, "0123456789"],
+      ["lines=1-2", 200, "0123456789"],
+    ];
+    for (const [range, status, text] of ranges) {
+      const answer = await get({ Range: range });
+      expect([range, answer.status, await answer.text()]).toEqual([range, status, text]);
+    }
+    expect((await get({ Range: "bytes=2-4" })).headers.get("content-range")).toBe("bytes 2-4/10");
+    const beyond = await get({ Range: "bytes=10-" });
+    expect(beyond.headers.get("content-range")).toBe("bytes */10");
+    await expectProblem(beyond, 416, "range-not-satisfiable");
+    expect((await get({ Range: "bytes=2-4", "If-Range": '"x"' })).status).toBe(200);
+  });
+
+  it("checks preconditions of writes", async () => {
+    const path = `/v1/kv/${freshNamespace()}/k`;
+    expect((await put(path, "one", { "If-None-Match": "*" })).status).toBe(201);
+    await expectProblem(
+      await put(path, "two", { "If-None-Match": "*" }),
+      412,
+      "precondition-failed",
+    );
+    const etag = (await call(path)).headers.get("etag") ?? "";
+    await expectProblem(await put(path, "two", { "If-Match": '"x"' }), 412, "precondition-failed");
+    expect((await put(path, "two", { "If-Match": etag })).status).toBe(204);
+    await expectProblem(
+      await call(path, { method: "DELETE", headers: { "If-Match": etag } }),
+      412,
+      "precondition-failed",
+    );
+    expect(await (await call(path)).text()).toBe("two");
+  });
+}
