@@ -162,9 +162,7 @@ describe("the command line", () => {
 describe("starling cluster", () => {
   it("starts nodes that end with it, and keep what was stored", async () => {
     const dir = mkdtempSync(join(tmpdir(), "starling-test-"));
-    const [port = 0] = await freePorts(1);
-    // Three ports in a row above this one; a clash fails loudly, with the port's name.
-    const base = 20_000 + (port % 30_000);
+    const [base = 0] = await freePorts(4);
     const args = ["cluster", "--nodes", "3", "--base-port", String(base), "--data", dir];
     const url = `http://127.0.0.1:${base + 2}/v1/kv/n/k`;
     try {

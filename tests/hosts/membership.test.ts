@@ -3,11 +3,11 @@
  * an error, nothing that was acknowledged is lost, and in the end all primaries hold the same.
  */
 import { afterEach, describe, expect, it } from "vitest";
+import { untilAllAnswer } from "../support/cluster.ts";
 import { type Member, type ProcessCluster, startProcesses } from "../support/process-cluster.ts";
 
 const timing = {
   heartbeatMs: 200,
-  suspectAfterMs: 1000,
   handoffMs: 300,
   antiEntropyMs: 500,
 };
@@ -74,8 +74,8 @@ class Load {
       const url = `${cluster.urlOf(frontend)}/v1/kv/load/${key}`;
       try {
         const put = await fetch(url, { method: "PUT", body: value });
-        await put.arrayBuffer();
-        if (!put.ok) this.errors.push(`PUT ${key} ${put.status}`);
+        const said = await put.text();
+        if (!put.ok) this.errors.push(`PUT ${key} ${put.status} ${said}`);
         else this.acked.set(key, value);
         const context = put.headers.get("starling-context") ?? "";
         const got = await fetch(`${url}?r=1`, { headers: { "starling-context": context } });
@@ -101,15 +101,6 @@ async function untilSettled(id: string, version: number): Promise<void> {
   for (;;) {
     const { phase } = await ask<Transfers>(id, "/transfers");
     if (phase === null && (await ask<RingBody>(id, "/ring")).version === version) return;
-    await pause(50);
-  }
-}
-
-/** Right after a start it may not have reached everybody yet, and a commit would be refused. */
-async function untilAllAreUp(id: string): Promise<void> {
-  for (;;) {
-    const { members } = await ask<{ members: readonly { state: string }[] }>(id, "");
-    if (members.every(({ state }) => state === "up")) return;
     await pause(50);
   }
 }
@@ -204,42 +195,35 @@ describe("members under load", () => {
     expect(sharesOf(shrunk)).toEqual([32, 64, 64, 32]);
   }, 60_000);
 
-  // With two of five dead a write may be refused (503) when a third one is slow: on a busy machine
-  // that was seen, and is no loss.
-  const twice = { retry: 2, timeout: 90_000 };
-  it(
-    "are not lost when the joining node and a source are killed in the middle",
-    twice,
-    async () => {
-      cluster = await startProcesses(4, { timing });
-      const filler = await putFiller(3000, 1200);
-      const load = new Load(["r2", "r3"]);
-      load.start(4);
-      const newcomer = await cluster.startNewcomer("r5", "b");
-      const joining = await commit("r2", { add: [newcomer] });
-      await cluster.kill("r5");
-      await cluster.kill("r4");
-      await cluster.start("r5");
-      await cluster.start("r4");
-      await untilSettled("r3", joining.to);
-      const leaving = await commit("r3", { remove: ["r1"] });
-      await cluster.kill("r1");
-      await cluster.kill("r5");
-      await cluster.start("r5");
-      await cluster.start("r1");
-      await untilSettled("r3", leaving.to);
-      await load.stop();
-      expect(load.errors).toEqual([]);
-      await untilPrimariesAgree("r3", [...load.acked.keys()]);
-      await expectAllThere(["r3", "r5"], load);
-      const unread = filler.filter((_, i) => i % 37 === 0);
-      await untilPrimariesAgree("r3", unread);
-      for (const key of unread) {
-        const got = await fetch(`${cluster.urlOf("r5")}/v1/kv/load/${key}`);
-        expect((await got.text()).length).toBe(1200);
-      }
-    },
-  );
+  it("are not lost when the joining node and a source are killed in the middle", async () => {
+    cluster = await startProcesses(4, { timing });
+    const filler = await putFiller(3000, 1200);
+    const load = new Load(["r2", "r3"]);
+    load.start(4);
+    const newcomer = await cluster.startNewcomer("r5", "b");
+    const joining = await commit("r2", { add: [newcomer] });
+    await cluster.kill("r5");
+    await cluster.kill("r4");
+    await cluster.start("r5");
+    await cluster.start("r4");
+    await untilSettled("r3", joining.to);
+    const leaving = await commit("r3", { remove: ["r1"] });
+    await cluster.kill("r1");
+    await cluster.kill("r5");
+    await cluster.start("r5");
+    await cluster.start("r1");
+    await untilSettled("r3", leaving.to);
+    await load.stop();
+    expect(load.errors).toEqual([]);
+    await untilPrimariesAgree("r3", [...load.acked.keys()]);
+    await expectAllThere(["r3", "r5"], load);
+    const unread = filler.filter((_, i) => i % 37 === 0);
+    await untilPrimariesAgree("r3", unread);
+    for (const key of unread) {
+      const got = await fetch(`${cluster.urlOf("r5")}/v1/kv/load/${key}`);
+      expect((await got.text()).length).toBe(1200);
+    }
+  }, 90_000);
 });
 
 describe("a change of members", () => {
@@ -264,7 +248,7 @@ describe("a change of members", () => {
       expect([i, answer.status, await answer.text()]).toEqual([i, 201, ""]);
     }
     await cluster.start("r3");
-    for (const id of cluster.ids) await untilAllAreUp(id);
+    for (const id of cluster.ids) await untilAllAnswer(cluster.urlOf(id));
     type Holder = { readonly id: string; readonly hintsHeld: Readonly<Record<string, number>> };
     const { members } = await ask<{ members: readonly Holder[] }>("r1", "");
     expect(members.find(({ id }) => id === "r4")?.hintsHeld["r3"]).toBeGreaterThan(0);
@@ -282,15 +266,13 @@ describe("a change of members", () => {
 
   it("has one winner of two operators, and the other is told", async () => {
     cluster = await startProcesses(4, { timing });
-    for (const id of cluster.ids) await untilAllAreUp(id);
+    for (const id of cluster.ids) await untilAllAnswer(cluster.urlOf(id));
     const answers = await Promise.all([
       refusalOf("r1", { remove: ["r4"] }),
       refusalOf("r3", { reweight: { r1: 3 } }),
     ]);
-    const [[won, none] = [], [lost, code] = []] = answers.sort(([a], [b]) => Number(a) - Number(b));
-    expect([won, none]).toEqual([202, ""]);
-    // 503 where too few answered the loser in time: that too is told, and may be tried again.
-    expect(["409 ring-conflict", "503 quorum-unavailable"]).toContain(`${lost} ${code}`);
+    expect(answers.map(([status]) => status).sort()).toEqual([202, 409]);
+    expect(answers.map(([, code]) => code).sort()).toEqual(["", "ring-conflict"]);
     await untilSettled("r2", 2);
     const rings = await Promise.all(["r1", "r2", "r3"].map((id) => ask<RingBody>(id, "/ring")));
     expect(new Set(rings.map((ring) => JSON.stringify(ring))).size).toBe(1);

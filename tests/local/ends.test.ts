@@ -41,7 +41,8 @@ describe("starling cluster with certificates of one's own", () => {
     const certificates = new TestCertificates();
     const ours = await certificates.authority("ours");
     const { certFile, keyFile, caFile } = await ours.issue("127.0.0.1");
-    const [port = 0] = await freePorts(1);
+    // The first node listens one above the base.
+    const [port = 0] = await freePorts(2);
     const { child, said } = start([
       ...["cluster", "--nodes", "1", "--base-port", `${port}`, "--data", join(dir, "tls")],
       ...["--tls-cert", certFile, "--tls-key", keyFile, "--tls-ca", caFile],
@@ -58,7 +59,7 @@ describe("starling cluster with certificates of one's own", () => {
 
 describe("starling cluster, killed", () => {
   it("leaves no node behind: they stop in order, and let go of their folders", async () => {
-    const [port = 0] = await freePorts(1);
+    const [port = 0] = await freePorts(3);
     const args = ["cluster", "--nodes", "2", "--base-port", `${port}`, "--data", join(dir, "c")];
     const first = start(args);
     await expect.poll(first.said, { timeout: 20_000 }).toContain("Try it");
