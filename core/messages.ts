@@ -205,22 +205,27 @@ function decodeBody(layouts: readonly Layout[], encoded: unknown): unknown {
   return body;
 }
 
-/** The bytes of a message; the decoder gives back an equal one. */
-export function encodeMessage(message: Message): Uint8Array {
+/** A message as plain values, for hosts that carry these as they are. */
+export function messageToList(message: Message): readonly unknown[] {
   if (message.type === "reply") {
-    return encode([message.call, encodeBody(replyByKind.get(message.body.kind), message.body)]);
+    return [message.call, encodeBody(replyByKind.get(message.body.kind), message.body)];
   }
   const body = encodeBody(requestByKind.get(message.body.kind), message.body);
-  return encode([message.call, body, message.stamp, message.budgetMs, message.trace]);
+  return [message.call, body, message.stamp, message.budgetMs, message.trace];
 }
+
+/** The bytes of a message; the decoder gives back an equal one. */
+export const encodeMessage = (message: Message): Uint8Array => encode(messageToList(message));
 
 /**
  * Bytes in the result are views of the input.
  *
  * @throws CodecError for anything but one whole message
  */
-export function decodeMessage(bytes: Uint8Array): Message {
-  const encoded = decode(bytes);
+export const decodeMessage = (bytes: Uint8Array): Message => messageFromList(decode(bytes));
+
+/** @throws CodecError for anything else than `messageToList` gives */
+export function messageFromList(encoded: unknown): Message {
   try {
     assert(Array.isArray(encoded), "a message is a list");
     const [call, body, stamp, budgetMs, trace] = encoded as unknown[];

@@ -9,11 +9,15 @@ import type { StoreKey } from "../core/store.ts";
 /** What a record takes beside its bytes and its key, roughly: the map's and the objects' own. */
 const OVERHEAD_BYTES = 200;
 
-const sizeOf = (key: StoreKey, body: Uint8Array): number =>
-  OVERHEAD_BYTES + key.length + body.length;
+/** A record's bytes, or what holds them: its length is theirs. */
+interface Sized {
+  readonly length: number;
+}
 
-interface Kept {
-  body: Uint8Array;
+const sizeOf = (key: StoreKey, body: Sized): number => OVERHEAD_BYTES + key.length + body.length;
+
+interface Kept<Body> {
+  body: Body;
   /** It was asked for since it was last passed over. */
   isUsed: boolean;
 }
@@ -22,23 +26,23 @@ interface Kept {
  * The oldest goes first, unless it was used meanwhile: then it gets a second turn. So a record that
  * is used stays where it is, and only what has to go moves.
  */
-export class RecentRecords {
+export class RecentRecords<Body extends Sized = Uint8Array> {
   readonly #byteCountMax: number;
   /** In the order in which they came. */
-  readonly #kept = new Map<StoreKey, Kept>();
+  readonly #kept = new Map<StoreKey, Kept<Body>>();
   #byteCount = 0;
   /**
    * Stands before the oldest, because all that it has passed was deleted or put last. A new one
    * would walk over the holes of all that went since the map was last laid out anew.
    */
-  #oldest: MapIterator<[StoreKey, Kept]> | null = null;
+  #oldest: MapIterator<[StoreKey, Kept<Body>]> | null = null;
 
   /** @param byteCountMax 0 keeps nothing */
   constructor(byteCountMax: number) {
     this.#byteCountMax = byteCountMax;
   }
 
-  get(key: StoreKey): Uint8Array | undefined {
+  get(key: StoreKey): Body | undefined {
     const kept = this.#kept.get(key);
     if (kept === undefined) return undefined;
     kept.isUsed = true;
@@ -46,7 +50,7 @@ export class RecentRecords {
   }
 
   /** Takes the place of what was kept for the key. A body that is a fair part of it all is not. */
-  put(key: StoreKey, body: Uint8Array): void {
+  put(key: StoreKey, body: Body): void {
     const size = sizeOf(key, body);
     if (size > this.#byteCountMax / 8) return this.drop(key);
     const kept = this.#kept.get(key);

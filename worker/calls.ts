@@ -1,13 +1,9 @@
 /** Calls to other replicas: one RPC to a Durable Object a request, its reply the return value. */
-import {
-  decodeMessage,
-  encodeMessage,
-  type Message,
-  type RequestMessage,
-} from "../core/messages.ts";
+import { type Message, messageFromList, type RequestMessage } from "../core/messages.ts";
 import type { Driver } from "../src/driver.ts";
 import type { Knowledge } from "../src/node/knowledge.ts";
 import type { Env } from "./config.ts";
+import { messageToWire } from "./wire.ts";
 import { locationHintOf } from "./zones.ts";
 
 /**
@@ -30,7 +26,7 @@ export async function callReplica(
   let reply: Message;
   try {
     const stub = REPLICAS.get(idOf(REPLICAS, to), options);
-    reply = decodeMessage(await stub.exchange(to, encodeMessage(message)));
+    reply = messageFromList(await stub.exchange(to, messageToWire(message)));
   } catch (error) {
     // What an object throws is a fault to be looked at; what the platform throws is weather.
     if (isRemote(error)) console.error(`replica ${to} failed: ${JSON.stringify(error.message)}`);

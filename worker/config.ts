@@ -13,10 +13,11 @@ import {
 import type { KeyHasher } from "../ring/partition.ts";
 import { bootstrapRing } from "../ring/ring.ts";
 import { Knowledge } from "../src/node/knowledge.ts";
+import type { Wire } from "./wire.ts";
 
-/** What a replica's object can be asked: one request, its last reply. */
+/** What a replica's object can be asked: one request, its last reply; see wire.ts. */
 export interface ReplicaRpc extends Rpc.DurableObjectBranded {
-  exchange(self: ReplicaId, bytes: Uint8Array): Promise<Uint8Array>;
+  exchange(self: ReplicaId, request: Wire): Promise<Wire>;
 }
 
 export interface Env {

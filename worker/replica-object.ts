@@ -7,9 +7,8 @@ import xxhash from "xxhash-wasm";
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import {
-  decodeMessage,
-  encodeMessage,
   type Message,
+  messageFromList,
   type ReplyMessage,
   type Request,
 } from "../core/messages.ts";
@@ -32,6 +31,7 @@ import { type Env, knowledgeOf, platformPrng, type ReplicaRpc } from "./config.t
 import { logEvent } from "./log.ts";
 import { SqliteLeafSums } from "./sqlite-leaf-sums.ts";
 import { SqliteStore } from "./sqlite-store.ts";
+import { messageToWire, type Wire } from "./wire.ts";
 
 /** Requests that change what is stored, and so leave work for the alarm. */
 const WRITES: ReadonlySet<Request["kind"]> = new Set(["store", "coordinate", "deliver"]);
@@ -109,8 +109,8 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
    * @param self the replica that the caller takes this object for: it learns its name that way
    * @throws CodecError for anything but a request
    */
-  async exchange(self: ReplicaId, bytes: Uint8Array): Promise<Uint8Array> {
-    const message = decodeMessage(bytes);
+  async exchange(self: ReplicaId, request: Wire): Promise<Wire> {
+    const message = messageFromList(request);
     assert(message.type === "request", "a replica is sent requests");
     const { trace, body } = message;
     if (trace !== "") logServed(logEvent, trace, { kind: body.kind, id: self });
@@ -124,7 +124,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     if (stamp !== knowledge.stamp) await this.#planComparisons();
     if (stamp !== knowledge.stamp && this.#isChanging) await this.#ringIn(CHANGE_MS);
     if (driver.node.service?.background?.evictor.isPending === true) driver.runJob("evict");
-    return encodeMessage(reply);
+    return messageToWire(reply);
   }
 
   /**

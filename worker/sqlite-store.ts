@@ -4,9 +4,10 @@
  * are confirmed.
  *
  * The index lives in SQL and not in a Map, because an object has 128 MB of memory and up to 10 GB
- * of storage. What is billed is rows: a read costs one; a write costs one for the record, one for
- * its namespace's totals when they change, one for each index that changes (the partition's for a
- * new key, the due time's when there is one); tests/worker counts them.
+ * of storage; only records of lately stay (sqlite-recent.ts). What is billed is rows: a read costs
+ * one; a write costs one for the record, one for its namespace's totals when they change, one for
+ * each index that changes (the partition's for a new key, the due time's when there is one);
+ * tests/worker counts them.
  */
 import { holdsValue } from "../core/entry.ts";
 import type {
@@ -19,6 +20,7 @@ import type {
   Usage,
 } from "../core/store.ts";
 import { SqliteHints } from "./sqlite-hints.ts";
+import { type Placed, SqliteRecent } from "./sqlite-recent.ts";
 import {
   blobIn,
   blobOf,
@@ -66,6 +68,7 @@ export class SqliteStore implements Store {
   readonly #hints: SqliteHints;
   readonly #byteCountMax: number;
   readonly #usage: SqliteUsage;
+  readonly #recent = new SqliteRecent();
   #unmeasuredBytes = 0;
   #isFull: boolean;
 
@@ -93,46 +96,51 @@ export class SqliteStore implements Store {
   }
 
   readEntry(key: StoreKey): Uint8Array | undefined {
-    const row = this.#find(key, "byte_count, bytes");
-    return row === undefined ? undefined : this.#overflow.whole(ownerOf(key), row);
+    const recent = this.#recent.bytes(key);
+    if (recent !== undefined) return recent;
+    if (this.#recent.placed(key) === null) return undefined;
+    const row = this.#find(key, "part, digest, byte_count, due_at, bytes");
+    if (row === undefined) return undefined;
+    const bytes = this.#overflow.whole(ownerOf(key), row);
+    this.#recent.stands(key, placedIn(row), bytes);
+    return bytes;
   }
 
   summary(key: StoreKey): EntrySummary | undefined {
-    const row = this.#find(key, "part, digest, byte_count, due_at");
-    return row === undefined ? undefined : summaryOf(key, numberIn(row, "part"), row);
+    const placed = this.#placed(key);
+    return placed === null ? undefined : summaryOf(key, placed);
   }
 
   writeEntry(key: StoreKey, record: EntryRecord): void {
     const { bytes, partition, digest, dueAt } = record;
-    const before = this.#find(key, "part, due_at, byte_count");
-    const beforeCount = before === undefined ? 0 : numberIn(before, "byte_count");
-    const first = this.#overflow.write(ownerOf(key), bytes, beforeCount);
+    const before = this.#placed(key);
+    const first = this.#overflow.write(ownerOf(key), bytes, before?.byteCount ?? 0);
     const values = [digest, bytes.length, first, partition, dueAt] as const;
-    if (before === undefined) {
+    if (before === null) {
       const insert = `INSERT INTO entries (digest, byte_count, bytes, part, due_at, key)
                       VALUES (?, ?, ?, ?, ?, ?)`;
       this.#sql.exec(insert, ...values, keyBlob(key));
     } else {
       // A column that is named is a row of its index, changed or not: name only those that are.
-      const isPlaced = numberIn(before, "part") === partition;
-      const isTimed = numberIn(before, "due_at") === dueAt;
-      const moved = isPlaced && isTimed ? "" : ", part = ?, due_at = ?";
+      const isSame = before.partition === partition && before.dueAt === dueAt;
+      const moved = isSame ? "" : ", part = ?, due_at = ?";
       const update = `UPDATE entries SET digest = ?, byte_count = ?, bytes = ?${moved}
                       WHERE key = ?`;
       const named = moved === "" ? values.slice(0, 3) : values;
       this.#sql.exec(update, ...named, keyBlob(key));
     }
-    const was = before === undefined ? null : sizeIn(before);
-    this.#usage.change(key, was, { byteCount: bytes.length, dueAt });
+    this.#usage.change(key, before, { byteCount: bytes.length, dueAt });
     this.#unmeasuredBytes += bytes.length;
+    this.#recent.stands(key, { partition, digest, byteCount: bytes.length, dueAt }, bytes);
   }
 
   dropEntry(key: StoreKey): void {
-    const before = this.#find(key, "byte_count, due_at");
-    if (before === undefined) return;
-    this.#overflow.drop(ownerOf(key), numberIn(before, "byte_count"));
+    const before = this.#placed(key);
+    if (before === null) return;
+    this.#overflow.drop(ownerOf(key), before.byteCount);
     this.#sql.exec("DELETE FROM entries WHERE key = ?", keyBlob(key));
-    this.#usage.change(key, sizeIn(before), null);
+    this.#usage.change(key, before, null);
+    this.#recent.dropped(key);
   }
 
   /** By pages, so that a large partition is never in memory at once. */
@@ -142,7 +150,7 @@ export class SqliteStore implements Store {
     let after = keyBlob("");
     for (;;) {
       const rows = rowsOf(this.#sql, query, partition, after, PAGE_COUNT);
-      for (const row of rows) yield summaryOf(keyIn(row), partition, row);
+      for (const row of rows) yield summaryOf(keyIn(row), { partition, ...unplacedIn(row) });
       const last = rows.at(-1);
       if (last === undefined || rows.length < PAGE_COUNT) return;
       after = blobIn(last, "key");
@@ -214,7 +222,18 @@ export class SqliteStore implements Store {
   }
 
   #find(key: StoreKey, columns: string): Row | undefined {
-    return rowsOf(this.#sql, `SELECT ${columns} FROM entries WHERE key = ?`, keyBlob(key))[0];
+    const query = `SELECT ${columns} FROM entries WHERE key = ?`;
+    const [row] = rowsOf(this.#sql, query, keyBlob(key));
+    this.#recent.found(key, row === undefined ? null : placedIn(row));
+    return row;
+  }
+
+  /** null: there is no record. */
+  #placed(key: StoreKey): Placed | null {
+    const known = this.#recent.placed(key);
+    if (known !== undefined) return known;
+    const row = this.#find(key, "part, digest, byte_count, due_at");
+    return row === undefined ? null : placedIn(row);
   }
 
   /**
@@ -234,8 +253,13 @@ export class SqliteStore implements Store {
   }
 }
 
-function summaryOf(key: StoreKey, partition: number, row: Row): EntrySummary {
-  const digest = numberIn(row, "digest");
-  const { byteCount, dueAt } = sizeIn(row);
+const unplacedIn = (row: Row): Omit<Placed, "partition"> => ({
+  digest: numberIn(row, "digest"),
+  ...sizeIn(row),
+});
+
+const placedIn = (row: Row): Placed => ({ partition: numberIn(row, "part"), ...unplacedIn(row) });
+
+function summaryOf(key: StoreKey, { partition, digest, byteCount, dueAt }: Placed): EntrySummary {
   return { key, partition, digest, byteCount, holdsValue: holdsValue(dueAt) };
 }

@@ -8,13 +8,15 @@ import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { applyMint, emptyEntry } from "../../core/entry.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
-import { encodeMessage, type RequestOf } from "../../core/messages.ts";
+import type { RequestOf } from "../../core/messages.ts";
 import { hlcFromMillis } from "../../core/time.ts";
 import { ReplicaObject } from "../../worker/replica-object.ts";
+import { messageToWire, type Wire } from "../../worker/wire.ts";
 import { ask, env, stubOf } from "./support.ts";
 
 const base = "http://localhost";
 const READ = { kind: "read", durably: false } as const;
+const REPLY = { type: "reply", call: 1 } as const;
 
 /** An entry with one live value: nothing of it is ever due. */
 function anEntry(): Uint8Array {
@@ -41,10 +43,10 @@ const countIn = (id: string, table: string): Promise<number> =>
     Number(storage.sql.exec(`SELECT COUNT(*) AS n FROM ${table}`).one()["n"]),
   );
 
-/** What the object says to bytes that it does not take; asked inside, where it can be caught. */
-const refusal = (id: string, bytes: Uint8Array, as = id): Promise<string> =>
+/** What the object says to what it does not take; asked inside, where it can be caught. */
+const refusal = (id: string, wire: Wire, as = id): Promise<string> =>
   runInDurableObject(stubOf(id), (object) =>
-    (object as ReplicaObject).exchange(as, bytes).then(
+    (object as ReplicaObject).exchange(as, wire).then(
       () => "it took them",
       (error: Error) => error.message,
     ),
@@ -65,16 +67,20 @@ describe("a replica's RPC", () => {
     },
   );
 
-  it("refuses bytes that are no request, and goes on", async () => {
-    expect(await refusal("r1", new Uint8Array([0xc1]))).toContain("malformed");
+  it("refuses what is no request, and goes on", async () => {
+    expect(await refusal("r1", [])).toContain("not a message");
+    expect(await refusal("r1", [1, null, 2, 3, ""])).toContain("not a message");
+    expect(await refusal("r1", messageToWire({ ...REPLY, body: { kind: "pong" } }))).toContain(
+      "sent requests",
+    );
     expect(await ask("r1", { kind: "ping" })).toEqual({ kind: "pong" });
   });
 
   it("is one replica for ever", async () => {
     await ask("r1", { kind: "ping" });
     const ping = { type: "request", call: 1, stamp: 0, budgetMs: 2000, trace: "" } as const;
-    const bytes = encodeMessage({ ...ping, body: { kind: "ping" } });
-    expect(await refusal("r1", bytes, "r2")).toContain("one replica for ever");
+    const wire = messageToWire({ ...ping, body: { kind: "ping" } });
+    expect(await refusal("r1", wire, "r2")).toContain("one replica for ever");
   });
 
   it("has no route from outside", () => {
@@ -129,8 +135,8 @@ describe("a deployment whose first ring has changed", () => {
     );
     await evictDurableObject(stubOf("r9"));
     const ping = { type: "request", call: 1, stamp: 0, budgetMs: 2000, trace: "" } as const;
-    const bytes = encodeMessage({ ...ping, body: { kind: "ping" } });
-    expect(await refusal("r9", bytes)).toContain("put it back");
+    const wire = messageToWire({ ...ping, body: { kind: "ping" } });
+    expect(await refusal("r9", wire)).toContain("put it back");
   });
 });
 

@@ -2,11 +2,12 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env as anyEnv } from "cloudflare:workers";
 import xxhash from "xxhash-wasm";
-import { decodeMessage, encodeMessage, type Reply, type Request } from "../../core/messages.ts";
+import { messageFromList, type Reply, type Request } from "../../core/messages.ts";
 import type { Knowledge } from "../../src/node/knowledge.ts";
 import { type Env, knowledgeOf } from "../../worker/config.ts";
 import type { ReplicaObject } from "../../worker/replica-object.ts";
 import type { Sql } from "../../worker/sqlite-rows.ts";
+import { messageToWire } from "../../worker/wire.ts";
 
 export const env = anyEnv as unknown as Env;
 const { REPLICAS } = env;
@@ -64,7 +65,7 @@ export async function knowledge(): Promise<Knowledge> {
 export async function ask(id: string, body: Request): Promise<Reply> {
   const { stamp } = await knowledge();
   const message = { type: "request", call: 7, stamp, budgetMs: 2000, trace: "", body } as const;
-  const reply = decodeMessage(await stubOf(id).exchange(id, encodeMessage(message)));
+  const reply = messageFromList(await stubOf(id).exchange(id, messageToWire(message)));
   if (reply.type !== "reply" || reply.call !== 7) throw new Error("a reply repeats its call");
   return reply.body;
 }

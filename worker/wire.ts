@@ -1,0 +1,36 @@
+/**
+ * Messages between this deployment's own objects: lists of plain values, which the platform copies
+ * by itself (structured clone). It does so natively and would copy bytes in any case; a codec in
+ * front of that makes them twice.
+ */
+import { type Message, messageToList } from "../core/messages.ts";
+
+/** Or a list of these; to say so would send the platform's own types round in circles. */
+type Plain = number | string | boolean | null | Uint8Array;
+
+/** What is in it is checked by whoever takes it apart. */
+export type Wire = Plain[];
+
+/**
+ * A view travels with all of the buffer that it is a part of: a part is cut out. Lists stay as they
+ * are where nothing is, because one that `map` makes counts as full of holes, and those are copied
+ * a property at a time.
+ */
+function cutOut(value: unknown): unknown {
+  if (Array.isArray(value)) return cutOutOf(value);
+  if (!(value instanceof Uint8Array)) return value;
+  return value.byteLength === value.buffer.byteLength ? value : value.slice();
+}
+
+function cutOutOf(list: readonly unknown[]): readonly unknown[] {
+  let out: unknown[] | null = null;
+  for (const [i, value] of list.entries()) {
+    const cut = cutOut(value);
+    if (cut === value) continue;
+    out ??= [...list];
+    out[i] = cut;
+  }
+  return out ?? list;
+}
+
+export const messageToWire = (message: Message): Wire => cutOutOf(messageToList(message)) as Wire;
