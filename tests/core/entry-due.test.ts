@@ -2,16 +2,9 @@ import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { dueAt, holdsValue, type Sibling } from "../../core/entry.ts";
 import { hlcFromMillis } from "../../core/time.ts";
+import { plainContent } from "../support/content.ts";
 
-const content = {
-  value: new Uint8Array(1),
-  contentType: "text/plain",
-  contentEncoding: null,
-  contentLanguage: null,
-  contentDisposition: null,
-  metadata: null,
-  tags: [],
-};
+const content = plainContent("v");
 const sibling = (counter: number, more: Partial<Sibling>): Sibling => ({
   dot: { actor: "abcdefgh", counter },
   time: hlcFromMillis(1000 * counter),

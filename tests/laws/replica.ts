@@ -6,6 +6,7 @@ import type { Prng } from "../../core/prng.ts";
 import type { Store, StoreKey } from "../../core/store.ts";
 import { Keeper, type KeeperParts, type Minted, type MintRequest } from "../../replica/keeper.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
+import { plainContent } from "../support/content.ts";
 import type { Known } from "./model.ts";
 
 export const KEY: StoreKey = "demo\0k";
@@ -31,15 +32,7 @@ export function keeperOver(
 export const mintRequest = (op: string, changes: Partial<MintRequest> = {}): MintRequest => ({
   key: KEY,
   op,
-  content: {
-    value: new TextEncoder().encode(op),
-    contentType: "text/plain",
-    contentEncoding: null,
-    contentLanguage: null,
-    contentDisposition: null,
-    metadata: null,
-    tags: [],
-  },
+  content: plainContent(op),
   ttlMs: 0,
   covers: null,
   isRetry: false,

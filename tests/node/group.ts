@@ -17,6 +17,7 @@ import { bootstrapRing } from "../../ring/ring.ts";
 import type { Effect, Input } from "../../src/node/boundary.ts";
 import { Knowledge } from "../../src/node/knowledge.ts";
 import { Node } from "../../src/node/node.ts";
+import { plainContent } from "../support/content.ts";
 
 const hasher = await xxhash();
 export const START = 1_750_000_000_000;
@@ -107,9 +108,7 @@ export class Group {
   }
 
   put(at: ReplicaId, key: string, byteCount: number): Result {
-    const none = { contentEncoding: null, contentLanguage: null, contentDisposition: null };
-    const value = new Uint8Array(byteCount);
-    const content = { ...none, value, contentType: "a/b", metadata: null, tags: [] };
+    const content = plainContent(new Uint8Array(byteCount));
     const write = { options: {}, content, ttlMs: 0, context: null, precondition: null } as const;
     return this.execute(at, { kind: "write", key: storeKey("demo", key), ...write });
   }

@@ -4,6 +4,7 @@ import { contextShowing, liveSiblings } from "../../core/entry.ts";
 import type { GetResult, Result } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
 import type { QuorumOptions } from "../../core/quorum-options.ts";
+import { plainContent } from "../support/content.ts";
 import type { Write } from "./history.ts";
 import { IdSet } from "./id-set.ts";
 import { type Judge, name } from "./judge.ts";
@@ -48,7 +49,6 @@ const PATIENCE_MS = 5000;
 /** The codes that HTTP tells as a 4xx: the write was applied nowhere. */
 const REFUSALS = ["invalid-option", "precondition-failed", "too-many-siblings", "overloaded"];
 const decoder = new TextDecoder();
-const encoder = new TextEncoder();
 
 /** Repeated where one should be likelier. */
 const READS: Readonly<Record<KeyKind, readonly QuorumOptions[]>> = {
@@ -224,15 +224,8 @@ export function outcomeOf(result: Result | null): string {
 }
 
 /** The write's name, and some bytes so that records differ in length. */
-export const contentOf = (value: string, padCount: number) => ({
-  value: encoder.encode(`${value} ${"x".repeat(padCount)}`),
-  contentType: "text/plain",
-  contentEncoding: null,
-  contentLanguage: null,
-  contentDisposition: null,
-  metadata: null,
-  tags: [],
-});
+export const contentOf = (value: string, padCount: number) =>
+  plainContent(`${value} ${"x".repeat(padCount)}`);
 
 export const idOf = (value: Uint8Array | undefined): string =>
   decoder.decode(value).split(" ", 1)[0] ?? "";
