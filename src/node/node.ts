@@ -51,8 +51,12 @@ export interface NodeParts {
     | null;
 }
 
-/** How often one call is made anew because of cluster documents that differ. */
-const ATTEMPTS_MAX = 3;
+/**
+ * How often one call is made anew because of cluster documents that differ. Every time one side has
+ * learnt something, and a change of members has many steps that may come at once; the bound is
+ * there for two versions of this program that would never agree.
+ */
+const ATTEMPTS_MAX = 16;
 /** The reply of a replica that was told to be down. */
 const DOWN = "down";
 /** Whether a request is worth nothing once nobody waits for its reply. */

@@ -14,6 +14,7 @@ import type { Effect } from "../../src/node/boundary.ts";
 import { writeCandidates } from "../../src/node/routes.ts";
 import { written } from "../replica/probe.ts";
 import { Bench, repliesIn } from "./bench.ts";
+import { Group } from "./group.ts";
 import { conditionalWrite } from "./writes.ts";
 
 const sendsIn = (effects: readonly Effect[]) =>
@@ -206,5 +207,22 @@ describe("when the cluster document changes, a node", () => {
     expect(route.primaries.map(({ id }) => id)).not.toContain("r1");
     expect(route.self.isPrimary).toBe(true);
     expect(route.hintFor).toBe("");
+  });
+});
+
+describe("while the cluster document changes step by step", () => {
+  it("a write goes through, though each answer is that of an older document", () => {
+    const group = new Group({ count: 3 });
+    let newsCount = 0;
+    // What a change of members does when all of its steps are taken at once.
+    group.loses = (message, to) => {
+      const isStore = message.type === "request" && message.body.kind === "store";
+      if (!isStore || newsCount === 12) return false;
+      const { knowledge } = group.node(to);
+      knowledge.learn(withNamespace(knowledge.document, `n${newsCount++}`, defaultSettings(3)));
+      return false;
+    };
+    expect(group.put("r1", "k", 10).kind).toBe("written");
+    expect(newsCount).toBe(12);
   });
 });
