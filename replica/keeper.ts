@@ -357,6 +357,7 @@ export class Keeper {
 
   #drop(key: StoreKey, place: Place, digest: Digest): void {
     this.store.dropEntry(key);
+    this.#lost.delete(key);
     this.#orders.get(namespaceOf(key))?.drop(key);
     this.#onChange(place, { from: digest, to: 0 });
     this.#onRecord(key, false);

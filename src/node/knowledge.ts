@@ -175,12 +175,6 @@ export class Knowledge {
     leaf: Number(this.#keyHasher.h64(key, LEAF_SEED) & 255n),
   });
 
-  /** Whether the replica is one of the key's owners, by the layout of now or the one to come. */
-  owns(id: ReplicaId, key: StoreKey): boolean {
-    const { n } = this.settingsOf(namespaceOf(key));
-    return this.#ring.isOwner(id, this.#ring.partitionOf(key), n);
-  }
-
   /** Every N that some namespace has. */
   get sizes(): readonly number[] {
     return sizesOf(this.#document);

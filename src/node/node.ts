@@ -409,7 +409,12 @@ export class Node {
       placeOf: knowledge.placeOf,
       partitionCount: () => knowledge.ring.partitionCount,
       purges: () => knowledge.purges,
-      onChange: (place, change) => forest.update(place, place.leaf, change),
+      onChange: (place, change) => {
+        forest.update(place, place.leaf, change);
+        const isMine = knowledge.ring.isOwner(replica.id, place.partition, place.n);
+        // A hint or a repair may come to who is no owner any more, and an exchange may end too late.
+        if (change.to !== 0 && !isMine) this.service?.background?.cleanUp.notice();
+      },
       onRecord: (key, hasValue) => this.service?.background?.evictor.wrote(key, hasValue),
     });
     if (replica.leafSums === undefined) keeper.recount();

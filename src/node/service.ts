@@ -223,8 +223,6 @@ export class Service {
       }
       expectKey(key);
       this.keeper.absorb(key, decodeEntry(bytes).entry, "", now);
-      // Hints may come home to who is no owner any more.
-      if (!this.#host.knowledge.owns(this.id, key)) this.background?.cleanUp.notice();
     }
     this.#host.whenDurable((ok) => {
       respond(ok ? { kind: "stored", durable: true } : refused("insufficient-storage"));

@@ -188,6 +188,22 @@ describe("when the cluster document changes, a node", () => {
     expect(bench.store.readEntry(key)).toBeUndefined();
   });
 
+  it("gives to the owners what a late repair brought it that is none, and forgets it", () => {
+    const bench = new Bench();
+    const { knowledge } = bench;
+    const key = keyWhere(bench, false);
+    knowledge.learn({ ...knowledge.document, ring: agreedRing(knowledge.document.ring) });
+    const peers = () =>
+      sendsIn(bench.step({ kind: "job", name: "change" }))
+        .filter(({ body }) => body.kind === "roots")
+        .map(({ to }) => to);
+    expect(peers()).toEqual([]);
+    const entry = encodeEntry(written("late"), null);
+    bench.ask({ kind: "store", key, entry, hintFor: "", ack: 0 });
+    const { ring } = knowledge;
+    expect(ring.primariesOf(ring.partitionOf(key), 3)).toContain(peers()[0]);
+  });
+
   it("coordinates as an owner where it is one by the other layout alone", () => {
     const bench = new Bench();
     const { knowledge } = bench;

@@ -290,6 +290,18 @@ describe("what a keeper says that it holds", () => {
     expect(keeper.digest(KEY)).toBe(keeper.hold(KEY).digest);
   });
 
+  it("is nothing again once it was forgotten: there is nothing left to be unsure of", () => {
+    const store = new RottenStore();
+    const keeper = newKeeper(store);
+    put(keeper, { op: "rotten" });
+    store.isRotten = true;
+    expect(keeper.hold(KEY).isUnknown).toBe(true);
+    expect(keeper.forget({ partition: 0, n: 3 }, 10)).toBe(1);
+    store.isRotten = false;
+    expect(keeper.hold(KEY)).toMatchObject({ isUnknown: false, digest: 0 });
+    expect([keeper.digest(KEY), keeper.agreesOn(KEY, 5)]).toEqual([0, true]);
+  });
+
   it("stays unknown after a write of its own, and after a peer that had nothing either", () => {
     const store = new MemoryStore({ ...new MemoryStore().recovery, lostKeys: [KEY] });
     const keeper = newKeeper(store);
