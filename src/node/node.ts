@@ -412,7 +412,7 @@ export class Node {
       onChange: (place, change) => {
         forest.update(place, place.leaf, change);
         const isMine = knowledge.ring.isOwner(replica.id, place.partition, place.n);
-        // A hint or a repair may come to who is no owner any more, and an exchange may end too late.
+        // A hint or a repair may come to who is no owner any more, or an exchange end too late.
         if (change.to !== 0 && !isMine) this.service?.background?.cleanUp.notice();
       },
       onRecord: (key, hasValue) => this.service?.background?.evictor.wrote(key, hasValue),
