@@ -35,6 +35,7 @@ const ASK_AGAIN_MS = 60_000;
 type Held = readonly [key: StoreKey, hintFor: ReplicaId | ""];
 
 export interface PurgeSweepHost extends TaskHost {
+  whenDurable(callback: (ok: boolean, now: Millis) => void): void;
   /** The cluster document was changed here: it is to be kept. */
   documentChanged(): void;
 }
@@ -147,6 +148,15 @@ export class PurgeSweep {
     assert(this.hasSwept(through), "who asks has swept itself");
     this.#isAsking = true;
     this.#askAt = now + ASK_AGAIN_MS;
+    // As with those who are asked: what is in memory alone is not there after a crash.
+    this.#host.whenDurable((ok, at) => {
+      if (ok) this.#ask(through, at);
+      else this.#isAsking = false;
+    });
+  }
+
+  #ask(through: Hlc, now: Millis): void {
+    const { memberIds } = this.#host.knowledge.ring;
     const targets = memberIds.filter((id) => id !== this.#service.id);
     const body = { kind: "swept", through } as const;
     const done = (replies: Replies): void => {

@@ -151,10 +151,7 @@ export class Service {
       case "clock":
         return respond({ kind: "clocked", time: this.keeper.clock.next(now) });
       case "swept":
-        return respond({
-          kind: "swept",
-          done: this.background?.sweep.hasSwept(body.through) === true,
-        });
+        return this.#confirmSweep(body, respond);
       case "document":
       case "promise":
       case "accept":
@@ -227,6 +224,12 @@ export class Service {
     this.#host.whenDurable((ok) => {
       respond(ok ? { kind: "stored", durable: true } : refused("insufficient-storage"));
     });
+  }
+
+  /** The epoch is forgotten for it: what would be back after a crash has not been swept. */
+  #confirmSweep({ through }: RequestOf<"swept">, respond: Respond): void {
+    const done = this.background?.sweep.hasSwept(through) === true;
+    this.#host.whenDurable((ok) => respond({ kind: "swept", done: ok && done }));
   }
 
   #handoff(respond: Respond, now: Millis): void {

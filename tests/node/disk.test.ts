@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { Entry } from "../../core/entry.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
 import type { Message, Request } from "../../core/messages.ts";
+import { hlcFromMillis } from "../../core/time.ts";
+import { noPurges, purgeName, withPurge } from "../../ring/purges.ts";
 import type { Effect, Input } from "../../src/node/boundary.ts";
 import { KEY, START, written } from "../replica/probe.ts";
 import { Bench, repliesIn } from "./bench.ts";
@@ -82,6 +84,46 @@ describe("a tombstone that is not on stable storage", () => {
       const [token = 0] = flushesIn(effects);
       const later = bench.node.step({ kind: "flushed", token, ok }, bench.now);
       expect(requestsIn(later)).toEqual(ok ? ["confirm", "confirm", "confirm", "confirm"] : []);
+    }
+  });
+});
+
+describe("a purge of which the sweep is not on stable storage", () => {
+  /** Sweeps, and gives what follows without carrying out a flush. */
+  function swept(): Bench {
+    const bench = new Bench();
+    const { document } = bench.knowledge;
+    const purges = withPurge(
+      noPurges,
+      [purgeName("demo", "everything", "")],
+      hlcFromMillis(bench.now),
+    );
+    bench.knowledge.learn({ ...document, purges });
+    bench.node.step({ kind: "job", name: "sweep" }, bench.now);
+    return bench;
+  }
+
+  it("is not said to be swept", () => {
+    for (const ok of [true, false]) {
+      const bench = swept();
+      const through = hlcFromMillis(bench.now);
+      const effects = bench.node.step(requestOf(bench, { kind: "swept", through }), bench.now);
+      expect(repliesIn(effects)).toEqual([]);
+      const [token = 0] = flushesIn(effects);
+      const later = bench.node.step({ kind: "flushed", token, ok }, bench.now);
+      expect(repliesIn(later)).toEqual([{ kind: "swept", done: ok }]);
+    }
+  });
+
+  it("is not forgotten by who would have it forgotten", () => {
+    for (const ok of [true, false]) {
+      const bench = swept();
+      bench.now += 20 * 60_000;
+      const effects = bench.node.step({ kind: "job", name: "sweep" }, bench.now);
+      expect(requestsIn(effects)).toEqual([]);
+      const [token = 0] = flushesIn(effects);
+      const later = bench.node.step({ kind: "flushed", token, ok }, bench.now);
+      expect(requestsIn(later)).toEqual(ok ? ["swept", "swept", "swept", "swept"] : []);
     }
   });
 });
