@@ -153,9 +153,17 @@ export function stampOf(document: ClusterDocument, hash: KeyedHash): number {
 export const namespaceAcksIn = (document: ClusterDocument): number =>
   changingIn(document).reduce((sum, [, { change }]) => sum + (change?.acks.length ?? 0), 0);
 
-/** The document as it travels and is stored. */
-export const encodeDocument = (document: ClusterDocument): Uint8Array =>
-  encode(JSON.stringify(plain(document)));
+/** Documents are sent again and again as they are: with each gossip, and to whoever is behind. */
+const encoded = new WeakMap<ClusterDocument, Uint8Array>();
+
+/** The document as it travels and is stored; the bytes are not to be written to. */
+export function encodeDocument(document: ClusterDocument): Uint8Array {
+  const known = encoded.get(document);
+  if (known !== undefined) return known;
+  const bytes = encode(JSON.stringify(plain(document)));
+  encoded.set(document, bytes);
+  return bytes;
+}
 
 const isQuorumValue = (value: unknown, n: number): boolean =>
   QUORUM_WORDS.some((word) => word === value) ||

@@ -49,6 +49,16 @@ export class Documents {
     return true;
   }
 
+  /**
+   * The same of a document as it travels: mostly it is the very one that this node has.
+   *
+   * @throws CodecError when the bytes are not a document of this cluster
+   */
+  learnBytes(bytes: Uint8Array): boolean {
+    const mine = encodeDocument(this.#host.knowledge.document);
+    return !areEqual(bytes, mine) && this.learn(decodeDocument(bytes));
+  }
+
   /** Writes down what this node knows: it was changed here. */
   keep(): void {
     const { knowledge, store, changed, whenDurable } = this.#host;
@@ -61,7 +71,7 @@ export class Documents {
 
   take({ document: bytes }: RequestOf<"document">, respond: Respond): void {
     const { knowledge, store } = this.#host;
-    this.learn(decodeDocument(bytes));
+    this.learnBytes(bytes);
     // This very node may have changed it, as its clients asked, and tells itself like the others.
     if (knowledge.stamp !== this.#keptStamp) this.keep();
     const document = encodeDocument(knowledge.document);
@@ -93,6 +103,9 @@ export class Documents {
     this.#host.whenDurable((ok) => respond(ok ? reply : { kind: "refused", code: "disk" }));
   }
 }
+
+const areEqual = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);
 
 /** What the store has kept of it. */
 function storedDocument(store: Store): ClusterDocument | null {

@@ -20,7 +20,7 @@ import type { Store } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import { Keeper } from "../../replica/keeper.ts";
-import { decodeDocument, encodeDocument } from "../../ring/cluster-document.ts";
+import { encodeDocument } from "../../ring/cluster-document.ts";
 import { Alarms } from "./alarms.ts";
 import type { Background } from "./background.ts";
 import { backgroundWork, type Intervals } from "./background-work.ts";
@@ -302,7 +302,7 @@ export class Node {
   #takeAnswer(call: Call, from: Address, body: Reply): void {
     if (body.kind === "stale") return this.#takeStale(call, body.document);
     if (body.kind === "documented" || body.kind === "promised") {
-      this.#documents.learn(decodeDocument(body.document));
+      this.#documents.learnBytes(body.document);
     }
     call.task.coordinator.reply(from, body, this.#now);
     this.#calls.settle(call.task, this.#now);
@@ -311,7 +311,7 @@ export class Node {
   /** The other side has another document: nothing was done there. Join, and ask anew. */
   #takeStale(call: Call, bytes: Uint8Array): void {
     const { task, to, body, attempt } = call;
-    this.#documents.learn(decodeDocument(bytes));
+    this.#documents.learnBytes(bytes);
     // What this node has learnt since, maybe for another task: it ends, since documents only grow.
     if (this.#isOutdated(task)) return this.#beginAnew(task);
     const isBehind = call.stamp !== this.knowledge.stamp;
