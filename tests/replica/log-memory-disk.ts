@@ -14,14 +14,79 @@ type Change =
   | { readonly at: number; readonly bytes: Uint8Array }
   | { readonly truncatedTo: number };
 
+/** What a file has at first: most records are appended to one that is there. */
+const CAPACITY_MIN = 1024;
+
+/**
+ * A file's bytes, and what of them is synced: mostly the first part of the same memory. Appending
+ * leaves that part alone; only what changes it, or comes after it was cut off, makes a copy first.
+ */
 class Inode {
-  bytes = new Uint8Array(0);
-  synced = new Uint8Array(0);
+  #memory = new Uint8Array(0);
+  #length = 0;
+  /** So many bytes of the memory belong to what was synced too. */
+  #sharedLength = 0;
+  #synced = new Uint8Array(0);
   changes: Change[] = [];
 
+  static of(bytes: Uint8Array<ArrayBuffer>): Inode {
+    const inode = new Inode();
+    inode.#memory = bytes;
+    inode.#length = bytes.length;
+    inode.sync();
+    return inode;
+  }
+
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#memory.subarray(0, this.#length);
+  }
+
+  get synced(): Uint8Array<ArrayBuffer> {
+    return this.#synced;
+  }
+
+  get byteCount(): number {
+    return this.#length;
+  }
+
   change(change: Change): void {
-    this.bytes = applied(this.bytes, change);
     this.changes.push(change);
+    if ("truncatedTo" in change) this.#setLength(change.truncatedTo);
+    else {
+      const { at, bytes } = change;
+      const isShared = at < this.#sharedLength;
+      if (isShared || at + bytes.length > this.#memory.length) this.#copy(at + bytes.length);
+      if (at > this.#length) this.#memory.fill(0, this.#length, at);
+      this.#memory.set(bytes, at);
+      this.#length = Math.max(this.#length, at + bytes.length);
+    }
+  }
+
+  sync(): void {
+    this.#synced = this.bytes;
+    this.#sharedLength = this.#length;
+    this.changes = [];
+  }
+
+  /** For a change from outside: of what is synced only where nothing else was written since. */
+  ownBytes(): Uint8Array<ArrayBuffer> {
+    if (this.changes.length > 0) this.#copy(this.#length);
+    return this.bytes;
+  }
+
+  #setLength(length: number): void {
+    if (length > this.#length) {
+      this.#copy(length);
+      this.#memory.fill(0, this.#length, length);
+    }
+    this.#length = length;
+  }
+
+  #copy(byteCount: number): void {
+    const memory = new Uint8Array(Math.max(CAPACITY_MIN, 2 * byteCount));
+    memory.set(this.bytes);
+    this.#memory = memory;
+    this.#sharedLength = 0;
   }
 }
 
@@ -56,7 +121,7 @@ export class MemoryDisk implements LogDisk {
   }
 
   byteCount(file: string): number | undefined {
-    return this.#names.get(file)?.bytes.length;
+    return this.#names.get(file)?.byteCount;
   }
 
   read(file: string, offset: number, into: Uint8Array): number {
@@ -85,7 +150,7 @@ export class MemoryDisk implements LogDisk {
     else if (step.do === "write") this.#write(step.file, step.offset, step.chunks);
     else if (step.do === "truncate") {
       this.#inode(step.file).change({ truncatedTo: step.byteCount });
-    } else if (step.do === "sync") this.#sync(this.#inode(step.file));
+    } else if (step.do === "sync") this.#inode(step.file).sync();
     else if (step.do === "sync-folder") this.#folders = [new Map(this.#names)];
     else this.#rename(step);
   }
@@ -100,25 +165,19 @@ export class MemoryDisk implements LogDisk {
     const next = new MemoryDisk();
     const folder = this.#folderAfter(mode);
     for (const [name, inode] of folder) {
-      const copy = new Inode();
-      copy.bytes = contentsAfter(inode, mode);
-      copy.synced = copy.bytes;
-      next.#names.set(name, copy);
+      next.#names.set(name, Inode.of(contentsAfter(inode, mode)));
     }
     next.#folders = [new Map(next.#names)];
     return next;
   }
 
   bytesOf(file: string): Uint8Array {
-    return this.#inode(file).bytes;
+    return this.#inode(file).ownBytes();
   }
 
   /** Sets a file's durable contents: for crash images, and for rot. */
   put(file: string, bytes: Uint8Array): void {
-    const inode = new Inode();
-    inode.bytes = Uint8Array.from(bytes);
-    inode.synced = inode.bytes;
-    this.#names.set(file, inode);
+    this.#names.set(file, Inode.of(Uint8Array.from(bytes)));
     this.#folders = [new Map(this.#names)];
   }
 
@@ -168,11 +227,6 @@ export class MemoryDisk implements LogDisk {
     this.#write(step.file, step.offset, [all.subarray(0, Math.floor(all.length / 2))]);
   }
 
-  #sync(inode: Inode): void {
-    inode.synced = inode.bytes;
-    inode.changes = [];
-  }
-
   #forgetUnsynced(file: string): void {
     const inode = this.#inode(file);
     // The page cache may still show them; the disk never will.
@@ -181,7 +235,8 @@ export class MemoryDisk implements LogDisk {
 }
 
 function contentsAfter(inode: Inode, mode: CrashMode): Uint8Array<ArrayBuffer> {
-  if (mode === "keep") return inode.bytes;
+  // The process goes on with another life on the same disk; a clone with a life of its own.
+  if (mode === "keep") return inode.bytes.slice();
   let bytes = inode.synced;
   if (mode === "drop") return bytes;
   for (const change of inode.changes) {

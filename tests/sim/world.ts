@@ -122,10 +122,10 @@ export class World {
   }
 
   #send(from: Machine, to: string, message: Message): void {
-    const [id = "", life] = to.split("#");
-    const target = this.#byId.get(id);
+    const at = to.indexOf("#");
+    const target = this.#byId.get(at < 0 ? to : to.slice(0, at));
     // Connections end with the process: what was asked by an earlier one is answered to nobody.
-    if (target === undefined || (life !== undefined && Number(life) !== target.life)) return;
+    if (target === undefined || (at >= 0 && Number(to.slice(at + 1)) !== target.life)) return;
     this.network.send(from, target, message);
   }
 }
