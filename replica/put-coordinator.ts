@@ -6,6 +6,8 @@
  * A primary that cannot be reached, is suspected, or is silent for the hedge delay is stood in for:
  * the next fallback gets the entry with a hint that names the primary. When no fallback is left the
  * coordinator keeps the hint itself, so that the write goes home even in a cluster of N members.
+ * That helps no quorum and is the whole write once more, on the disk and on its way home, so where
+ * there are no fallbacks at all mere slowness is given more time (OWN_HINT_MS).
  * The primary's own acknowledgement still counts if it comes after all.
  */
 import { assert } from "../core/assert.ts";
@@ -18,6 +20,12 @@ import type { Millis } from "../core/time.ts";
 import type { Candidate } from "./candidate.ts";
 import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
 import { Quorum, type QuorumNeed } from "./quorum.ts";
+
+/**
+ * How long a primary may be silent before its hint is kept where the write is anyway, in ms: less
+ * than a stopping node waits for such answers.
+ */
+export const OWN_HINT_MS = 500;
 
 export interface PutPlan {
   readonly key: StoreKey;
@@ -103,8 +111,9 @@ export class PutCoordinator implements Coordinator {
   }
 
   start(now: Millis): void {
-    this.#deadline = now + this.#plan.timeoutMs;
-    this.#hedgeAt = now + this.#plan.hedgeMs;
+    const { timeoutMs, hedgeMs, fallbacks } = this.#plan;
+    this.#deadline = now + timeoutMs;
+    this.#hedgeAt = now + (fallbacks.length > 0 ? hedgeMs : Math.max(hedgeMs, OWN_HINT_MS));
     this.#quorum.add(this.#plan.self, false);
     for (const primary of this.#primaries) this.#send(primary, "");
     for (const primary of this.#primaries) if (primary.isSuspect) this.#standIn(primary.id);

@@ -78,7 +78,7 @@ export class Calls {
   /** The open call that a reply belongs to; it is closed by this. */
   answered(id: number, from: ReplicaId, now: Millis): Call | undefined {
     const call = this.#close(id, from);
-    if (call !== undefined) this.#liveness.answered(from, now - call.sentAt);
+    if (call !== undefined) this.#liveness.answered(from, now - call.sentAt, now);
     return call;
   }
 

@@ -1,7 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { encodeEntry } from "../../core/entry-codec.ts";
 import { SUSPECT_PATIENCE_MS } from "../../replica/coordination.ts";
-import { PutCoordinator, type PutOutcome, type PutPlan } from "../../replica/put-coordinator.ts";
+import {
+  OWN_HINT_MS,
+  PutCoordinator,
+  type PutOutcome,
+  type PutPlan,
+} from "../../replica/put-coordinator.ts";
 import type { QuorumNeed } from "../../replica/quorum.ts";
 import { candidate, candidates, KEY, Probe, refused, START, stored, written } from "./probe.ts";
 
@@ -208,6 +213,18 @@ describe("a primary is stood in for", () => {
       expect(probe.asked()).toEqual([]);
       expect(probe.keptHints).toEqual(["r2", "r3"]);
     }
+  });
+
+  it("by the coordinator's own hint only when it is silent for long, as that hurries nobody", () => {
+    const { probe, coordinator } = write({}, { fallbacks: [] });
+    coordinator.reply("r3", stored(), START);
+    expect(coordinator.wakeAt).toBe(START + OWN_HINT_MS);
+    coordinator.wake(START + OWN_HINT_MS);
+    expect(probe.keptHints).toEqual(["r2"]);
+    const quick = write({}, { fallbacks: [] });
+    for (const id of ["r2", "r3"]) quick.coordinator.reply(id, stored(), START + 2 * HEDGE);
+    quick.coordinator.wake(START + OWN_HINT_MS);
+    expect(quick.probe.keptHints).toEqual([]);
   });
 
   it("by one hint, though both the stand-ins and then the primary itself fail", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Prng } from "../../core/prng.ts";
 import { Liveness, livenessDefaults } from "../../ring/liveness.ts";
 
 const { silenceCountMax, probeMs, hedgeMsMin, hedgeMsMax } = livenessDefaults;
@@ -14,7 +15,7 @@ describe("Liveness", () => {
     const liveness = new Liveness();
     for (let i = 1; i < silenceCountMax; i++) liveness.silent("r1", 1000);
     expect(liveness.isSuspect("r1")).toBe(false);
-    liveness.answered("r1", 5);
+    liveness.answered("r1", 5, 0);
     for (let i = 1; i < silenceCountMax; i++) liveness.silent("r1", 2000);
     expect(liveness.isSuspect("r1")).toBe(false);
     liveness.silent("r1", 2000);
@@ -25,7 +26,7 @@ describe("Liveness", () => {
   it("suspects at once who refuses, and trusts again who answers", () => {
     const liveness = suspected();
     expect(liveness.isSuspect("r1")).toBe(true);
-    liveness.answered("r1", 5);
+    liveness.answered("r1", 5, 0);
     expect(liveness.isSuspect("r1")).toBe(false);
   });
 
@@ -40,16 +41,16 @@ describe("Liveness", () => {
 
   it("puts the healthy before the suspected and the near before the far", () => {
     const liveness = suspected();
-    liveness.answered("far", 80);
-    for (let i = 0; i < 50; i++) liveness.answered("near", 1);
+    liveness.answered("far", 80, 0);
+    for (let i = 0; i < 50; i++) liveness.answered("near", 1, 0);
     const order = ["r1", "far", "unknown", "near"].sort((a, b) => liveness.compare(a, b, 0));
     expect(order).toEqual(["near", "unknown", "far", "r1"]);
   });
 
   it("puts one that owes answers and says nothing behind the others, until it speaks", () => {
     const liveness = new Liveness();
-    for (let i = 0; i < 5000; i++) liveness.answered("near", 1);
-    liveness.answered("far", 80);
+    for (let i = 0; i < 5000; i++) liveness.answered("near", 1, 0);
+    liveness.answered("far", 80, 0);
     liveness.asked("near", 1000);
     liveness.asked("near", 1000 + hedgeMsMin);
     expect(liveness.compare("near", "far", 1000 + hedgeMsMin)).toBeLessThan(0);
@@ -61,7 +62,7 @@ describe("Liveness", () => {
 
   it("holds silence against nobody once all who asked have given up", () => {
     const liveness = new Liveness();
-    liveness.answered("far", 80);
+    liveness.answered("far", 80, 0);
     liveness.asked("near", 1000);
     liveness.asked("near", 1000);
     liveness.ended("near");
@@ -72,13 +73,31 @@ describe("Liveness", () => {
 
   it("hedges near the 95th percentile, within its bounds", () => {
     const liveness = new Liveness();
-    for (let i = 0; i < 5000; i++) liveness.answered("r1", i % 10 === 0 ? 120 : 20);
+    for (let i = 0; i < 5000; i++) liveness.answered("r1", i % 10 === 0 ? 120 : 20, 0);
     // One answer in ten takes 120 ms, so 20 ms would hedge too often: the estimate goes up to it.
     expect(Math.abs(liveness.hedgeMs - 120)).toBeLessThan(30);
-    for (let i = 0; i < 5000; i++) liveness.answered("r1", 1);
+    for (let i = 0; i < 5000; i++) liveness.answered("r1", 1, 0);
     expect(liveness.hedgeMs).toBe(hedgeMsMin);
-    for (let i = 0; i < 5000; i++) liveness.answered("r1", 10_000);
+    for (let i = 0; i < 5000; i++) liveness.answered("r1", 10_000, 0);
     expect(liveness.hedgeMs).toBe(hedgeMsMax);
+  });
+
+  it("hedges a busy node's requests no oftener, though its disk is as it pleases", () => {
+    const liveness = new Liveness();
+    const prng = new Prng([1, 2, 3, 4]);
+    const answers = new Map<number, number[]>();
+    let hedgedCount = 0;
+    let latencyMs = 0;
+    // 10,000 requests a second; every 20 ms another group waits for the disk, 10 ms in the mean.
+    for (let now = 0; now < 20_000; now++) {
+      for (const told of answers.get(now) ?? []) liveness.answered("r1", told, now);
+      if (now % 20 === 0) latencyMs = 1 + Math.ceil(-10 * Math.log(1 - prng.below(1000) / 1000));
+      const due = answers.get(now + latencyMs) ?? [];
+      for (let i = 0; i < 10; i++) due.push(latencyMs);
+      answers.set(now + latencyMs, due);
+      if (now >= 5000 && latencyMs > liveness.hedgeMs) hedgedCount += 10;
+    }
+    expect(hedgedCount / 150_000).toBeLessThan(0.1);
   });
 
   it("suspects by the heartbeats' rhythm, within half and all of the time given", () => {
@@ -98,7 +117,7 @@ describe("Liveness", () => {
 
   it("judges nobody of whom it has never heard", () => {
     const liveness = new Liveness();
-    liveness.answered("r1", 5);
+    liveness.answered("r1", 5, 0);
     liveness.review(3000, 1_000_000);
     expect(liveness.isSuspect("r1")).toBe(false);
   });
