@@ -197,7 +197,7 @@ export class Keeper {
     const joined = noteAliases(merge(slot.entry, unpurged), slot.tenure?.minted ?? []);
     // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest.
     if (!sameKnowledge(joined, slot.entry)) this.#writeSlot(key, hintFor, joined, tenure);
-    if (hintFor === "" && !incoming.context.isEmpty) this.#lost.delete(key);
+    if (hintFor === "" && !incoming.context.isEmpty) this.#find(key);
     return true;
   }
 
@@ -286,7 +286,7 @@ export class Keeper {
   /** Forgets a key that all members agree on, unless something new was learnt of it. */
   collect(key: StoreKey, digest: Digest): boolean {
     if (!this.agreesOn(key, digest) || this.store.summary(key) === undefined) return false;
-    this.#drop(key, this.#placeOf(key), digest);
+    this.#drop(key, this.#placeOf(key));
     return true;
   }
 
@@ -310,7 +310,8 @@ export class Keeper {
     const out: (readonly [StoreKey, Digest])[] = [];
     for (const { key, digest } of this.store.entriesOf(tree.partition)) {
       const place = this.#placeOf(key);
-      if (place.n === tree.n && leaves.has(place.leaf)) out.push([key, digest]);
+      if (place.n !== tree.n || !leaves.has(place.leaf) || this.#lost.has(key)) continue;
+      out.push([key, digest]);
     }
     return out;
   }
@@ -322,11 +323,11 @@ export class Keeper {
    */
   forget(tree: { readonly partition: number; readonly n: number }, countMax: number): number {
     let count = 0;
-    for (const { key, digest } of this.store.entriesOf(tree.partition)) {
+    for (const { key } of this.store.entriesOf(tree.partition)) {
       const place = this.#placeOf(key);
       if (place.n !== tree.n) continue;
       if (count === countMax) break;
-      this.#drop(key, place, digest);
+      this.#drop(key, place);
       count++;
     }
     return count;
@@ -335,9 +336,7 @@ export class Keeper {
   /** Forgets all that is held, hints too: it is from a time in which it was no member. */
   wipe(): void {
     for (let partition = 0; partition < this.#partitionCount(); partition++) {
-      for (const { key, digest } of this.store.entriesOf(partition)) {
-        this.#drop(key, this.#placeOf(key), digest);
-      }
+      for (const { key } of this.store.entriesOf(partition)) this.#drop(key, this.#placeOf(key));
     }
     for (const [target, count] of this.store.hintCounts()) {
       for (const key of this.store.hintedKeys(target, count)) this.store.dropHint(target, key);
@@ -348,26 +347,62 @@ export class Keeper {
   /** A namespace has another N now: its keys belong to other trees than those they were told to. */
   replant(namespace: string, previousN: number): void {
     for (const key of this.#keysOf(namespace)) {
-      const digest = this.store.summary(key)?.digest ?? 0;
+      const digest = this.#shown(key);
       const place = this.#placeOf(key);
       this.#onChange({ ...place, n: previousN }, { from: digest, to: 0 });
       this.#onChange(place, { from: 0, to: digest });
     }
   }
 
-  #drop(key: StoreKey, place: Place, digest: Digest): void {
+  #drop(key: StoreKey, place: Place): void {
+    const from = this.#shown(key);
     this.store.dropEntry(key);
     this.#lost.delete(key);
     this.#orders.get(namespaceOf(key))?.drop(key);
-    this.#onChange(place, { from: digest, to: 0 });
+    this.#onChange(place, { from, to: 0 });
     this.#onRecord(key, false);
+  }
+
+  /** What the trees have of it: nothing of what was lost, so that an exchange brings it again. */
+  #shown(key: StoreKey): Digest {
+    return this.#lost.has(key) ? 0 : (this.store.summary(key)?.digest ?? 0);
+  }
+
+  #lose(key: StoreKey): void {
+    const from = this.#shown(key);
+    this.#lost.add(key);
+    if (from !== 0) this.#onChange(this.#placeOf(key), { from, to: 0 });
+  }
+
+  #find(key: StoreKey): void {
+    if (!this.#lost.delete(key)) return;
+    this.#onChange(this.#placeOf(key), { from: 0, to: this.#shown(key) });
+  }
+
+  /**
+   * Looks at what was lost where this replica is no owner: what can be read after all is there
+   * again, to be given to the owners, and the rest is forgotten. Nobody would bring it.
+   *
+   * @returns whether anything was forgotten
+   */
+  settleLost(isMine: (place: Place) => boolean): boolean {
+    let hasDropped = false;
+    for (const key of [...this.#lost]) {
+      const place = this.#placeOf(key);
+      if (isMine(place)) continue;
+      const isBack = this.own(key).bytes !== null;
+      if (isBack) this.#find(key);
+      else this.#drop(key, place);
+      hasDropped ||= !isBack;
+    }
+    return hasDropped;
   }
 
   /** Tells of everything that is held, for trees that do not survive a restart. */
   recount(): void {
     for (let partition = 0; partition < this.#partitionCount(); partition++) {
-      for (const { key, digest } of this.store.entriesOf(partition)) {
-        this.#onChange(this.#placeOf(key), { from: 0, to: digest });
+      for (const { key } of this.store.entriesOf(partition)) {
+        this.#onChange(this.#placeOf(key), { from: 0, to: this.#shown(key) });
       }
     }
   }
@@ -433,7 +468,7 @@ export class Keeper {
       return { entry: seen, tenure, bytes: rewritten, isUnknown, isPurged: true };
     } catch (error) {
       if (!(error instanceof StoreCorruption)) throw error;
-      if (hintFor === "") this.#lost.add(key);
+      if (hintFor === "") this.#lose(key);
       return { ...emptySlot, isUnknown: true };
     }
   }
@@ -444,14 +479,14 @@ export class Keeper {
 
   #writeBytes(key: StoreKey, hintFor: string, entry: Entry, bytes: Uint8Array): void {
     if (hintFor !== "") return this.store.writeHint(hintFor, key, bytes);
-    const before = this.store.summary(key)?.digest ?? 0;
-    if (before === 0) this.#orders.get(namespaceOf(key))?.add(key);
+    const from = this.#shown(key);
+    if (this.store.summary(key) === undefined) this.#orders.get(namespaceOf(key))?.add(key);
     const place = this.#placeOf(key);
     const digest = this.#digest(entry);
     const { partition } = place;
     const due = dueAt(entry);
     this.store.writeEntry(key, { bytes, partition, digest, dueAt: due });
-    this.#onChange(place, { from: before, to: digest });
+    this.#onChange(place, { from, to: this.#shown(key) });
     this.#onRecord(key, holdsValue(due));
   }
 }

@@ -72,6 +72,7 @@ export class CleanUp {
   run(now: Millis): boolean {
     if (!this.isPending || this.#isBusy || now < this.#notBefore) return false;
     if (this.#agreed.length > 0) return this.#forgetSome();
+    const hasDropped = this.#settleLost();
     const strays = this.#strays();
     if (strays.length === 0) {
       this.#keep(layoutNumber(this.#host.knowledge.document.ring));
@@ -80,7 +81,13 @@ export class CleanUp {
     this.#isBusy = true;
     this.#notBefore = now + RETRY_MS;
     this.#compare(strays, [...new Set(strays.flatMap(({ owners }) => owners))], now);
-    return false;
+    return hasDropped;
+  }
+
+  #settleLost(): boolean {
+    const { ring } = this.#host.knowledge;
+    const { id, keeper } = this.#service;
+    return keeper.settleLost(({ partition, n }) => ring.isOwner(id, partition, n));
   }
 
   #keep(layout: number): void {

@@ -421,4 +421,46 @@ describe("changes of what is held", () => {
     keeper.recount();
     expect(sum).toBe(before);
   });
+
+  it("leave out what was lost until it is back, so that an exchange brings it", () => {
+    const store = new RottenStore();
+    let sum = 0;
+    const tell = (_: Place, { from, to }: { from: number; to: number }): void => {
+      sum += to - from;
+    };
+    const keeper = keeperOver(store, prng.fork(), tell);
+    const leaves = new Set([0]);
+    const tree = { partition: 0, n: 3 };
+    put(keeper);
+    const digest = keeper.digest(KEY);
+    const copy = held(keeper);
+    expect(keeper.keysIn(tree, leaves)).toEqual([[KEY, digest]]);
+    store.isRotten = true;
+    keeper.hold(KEY);
+    expect([sum, keeper.keysIn(tree, leaves)]).toEqual([0, []]);
+    keeper.recount();
+    put(keeper, { op: "blind" });
+    expect(sum).toBe(0);
+    store.isRotten = false;
+    learn(keeper, copy);
+    expect(sum).toBe(keeper.digest(KEY));
+    expect(keeper.keysIn(tree, leaves)).toEqual([[KEY, sum]]);
+  });
+
+  it("forget what was lost of another's, unless it can be read after all", () => {
+    for (const isRotten of [true, false]) {
+      const store = new RottenStore();
+      const keeper = newKeeper(store);
+      put(keeper);
+      store.isRotten = true;
+      keeper.hold(KEY);
+      store.isRotten = isRotten;
+      expect(keeper.settleLost(() => true)).toBe(false);
+      expect(keeper.digest(KEY)).toBeNull();
+      expect(keeper.settleLost(() => false)).toBe(isRotten);
+      expect(keeper.digest(KEY) === 0).toBe(isRotten);
+      store.isRotten = false;
+      expect(keeper.hold(KEY).isUnknown).toBe(false);
+    }
+  });
 });
