@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { freePorts } from "./cluster.ts";
+import { freePorts, untilAllAnswer } from "./cluster.ts";
 
 const BIN = fileURLToPath(new URL("../../bin/starling.js", import.meta.url));
 
@@ -148,6 +148,7 @@ export async function startProcesses(
   const ids = members.map(({ id }) => id);
   try {
     await Promise.all(ids.map((id) => processes.start(id)));
+    await Promise.all(members.map(({ url }) => untilAllAnswer(url)));
   } catch (error) {
     await close();
     throw error;
