@@ -5,18 +5,29 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import xxhash from "xxhash-wasm";
 import { DiskFailure, type DiskStep } from "../../replica/log-disk.ts";
 import { type FileLog, openLog } from "../../src/local/log/file-log.ts";
-import { NodeDisk } from "../../src/local/log/node-disk.ts";
+import { NodeDisk, type WriteStep } from "../../src/local/log/node-disk.ts";
 
 const hasher = await xxhash();
 
 /** The real folder, with faults. */
 class FaultyDisk extends NodeDisk {
   fault: (step: DiskStep) => DiskFailure | undefined = () => undefined;
+  /** What was carried out. */
+  done: string[] = [];
 
   override async runLater(step: DiskStep): Promise<void> {
     const failure = this.fault(step);
     if (failure !== undefined) throw failure;
     await super.runLater(step);
+    this.done.push(step.do);
+  }
+
+  override async writeDurably(step: WriteStep): Promise<void> {
+    const { file } = step;
+    const failure = this.fault(step) ?? this.fault({ do: "sync", file });
+    if (failure !== undefined) throw failure;
+    await super.writeDurably(step);
+    this.done.push("write durably");
   }
 }
 
@@ -70,6 +81,20 @@ describe("a disk that fails under a FileLog", () => {
     expect(log.store.readEntry("demo\0before")).toBeDefined();
   });
 
+  it("writes and syncs in one where nothing else waits to be synced, and only there", async () => {
+    write("a");
+    await log.flush();
+    const begun = ["create", "write", "sync", "sync-folder"];
+    const listed = ["create", "write", "sync", "rename", "sync-folder"];
+    expect(disk.done).toEqual([...begun, ...listed, "write durably"]);
+    disk.done = [];
+    write("b");
+    write("c");
+    await log.flush();
+    expect(disk.done).toEqual(["write durably"]);
+    expect(log.metrics().fsyncCount).toBeGreaterThan(0);
+  });
+
   it("refuses while the disk is full, and goes on by itself when there is room", async () => {
     write("before");
     await log.flush();
@@ -79,10 +104,14 @@ describe("a disk that fails under a FileLog", () => {
     await expect(log.flush()).rejects.toThrow("ENOSPC");
     expect(log.store.health()).toBe("full");
     await expect(log.flush()).rejects.toThrow("ENOSPC");
+    disk.done = [];
     disk.fault = () => undefined;
     await vi.waitFor(() => expect(log.store.health()).toBe("writable"));
+    // Cut off, the file holds something that a write in one with its sync would not see to.
+    expect(disk.done).toEqual(["truncate", "write", "sync"]);
     write("b");
     await log.flush();
+    expect(disk.done.slice(3)).toEqual(["write durably"]);
     await log.close();
     await open();
     expect(log.store.recovery.clean).toBe(true);

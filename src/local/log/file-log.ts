@@ -11,7 +11,7 @@ import { Prng } from "../../../core/prng.ts";
 import { DiskFailure, type DiskStep, type LogDisk } from "../../../replica/log-disk.ts";
 import { type LogJob, type LogMetrics, LogStore } from "../../../replica/log-store.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
-import { type DiskMetrics, NodeDisk } from "./node-disk.ts";
+import { type DiskMetrics, NodeDisk, type WriteStep } from "./node-disk.ts";
 
 export interface FileLogOptions {
   /** The data folder; made when it is not there. */
@@ -39,6 +39,11 @@ export interface HostDisk extends LogDisk {
   readonly metrics: Readonly<DiskMetrics>;
   /** @throws DiskFailure */
   runLater(step: DiskStep): Promise<void>;
+  /**
+   * A write and the sync of its file, which holds nothing else that is not durable.
+   * @throws DiskFailure
+   */
+  writeDurably(step: WriteStep): Promise<void>;
   close(): void;
 }
 
@@ -204,9 +209,14 @@ export class FileLog {
   async #run(job: LogJob): Promise<void> {
     let doneCount = 0;
     try {
-      for (const step of job.steps) {
-        await this.#disk.runLater(step);
-        doneCount++;
+      for (let step = job.steps[0]; step !== undefined; step = job.steps[doneCount]) {
+        if (step.do === "write" && isDurableWrite(job, doneCount)) {
+          await this.#disk.writeDurably(step);
+          doneCount += 2;
+        } else {
+          await this.#disk.runLater(step);
+          doneCount++;
+        }
       }
       this.store.finished(job, { doneCount });
     } catch (error) {
@@ -262,6 +272,19 @@ export class FileLog {
       await this.#run(job);
     }
   }
+}
+
+/**
+ * Whether a write and the step behind it can be one: that step syncs its file, and there is nothing
+ * else to be synced in it. A flush leaves nothing behind that is not; the background does, between
+ * two of its jobs.
+ */
+function isDurableWrite({ lane, steps }: LogJob, at: number): boolean {
+  const [write, sync] = steps.slice(at, at + 2);
+  if (lane !== "flush" || write?.do !== "write" || sync?.do !== "sync") return false;
+  const touches = (step: DiskStep): boolean => "file" in step && step.file === write.file;
+  const before = steps.slice(0, at).findLast(touches);
+  return sync.file === write.file && (before === undefined || before.do === "sync");
 }
 
 export async function openLog(options: FileLogOptions): Promise<FileLog> {

@@ -5,6 +5,7 @@
  */
 import {
   closeSync,
+  constants,
   fdatasync,
   fdatasyncSync,
   fsyncSync,
@@ -26,7 +27,7 @@ import { Histogram } from "../../frontend/exposition.ts";
 /** Open files are kept for reading; beyond so many the one that was opened first is closed. */
 const OPEN_FILES_COUNT_MAX = 512;
 
-type WriteStep = Extract<DiskStep, { do: "write" }>;
+export type WriteStep = Extract<DiskStep, { do: "write" }>;
 
 /** Errors of writes that go away when there is room again. */
 const NO_ROOM = new Set(["ENOSPC", "EDQUOT"]);
@@ -61,6 +62,8 @@ export class NodeDisk implements LogDisk {
   readonly #dir: string;
   readonly #flags: string;
   readonly #files = new Map<string, number>();
+  /** The file that was last written durably, opened a second time for that. */
+  #durable: { readonly file: string; readonly fd: number } | null = null;
   /** Files that an asynchronous step is using: not to be closed under it. */
   readonly #busy = new Set<string>();
 
@@ -112,9 +115,24 @@ export class NodeDisk implements LogDisk {
     else this.run(step);
   }
 
+  /**
+   * A write and the sync of its file in one trip to the thread pool and back, each of which costs a
+   * turn of a busy event loop. The kernel syncs no more than what it writes here, so all that was
+   * written to the file before must be durable already.
+   *
+   * @throws DiskFailure; "no room" may come from the sync, and the write can be cut off and done
+   *   anew all the same, for nothing else was waiting for that sync
+   */
+  async writeDurably(step: WriteStep): Promise<void> {
+    const start = performance.now();
+    await this.#write(step, (file) => this.#openDurably(file));
+    this.#countSync(start);
+  }
+
   close(): void {
     for (const fd of this.#files.values()) closeSync(fd);
     this.#files.clear();
+    this.#closeDurable();
   }
 
   #runQuick(step: Exclude<DiskStep, { do: "write" | "sync" | "sync-folder" }>): void {
@@ -146,7 +164,21 @@ export class NodeDisk implements LogDisk {
     return fd;
   }
 
+  #openDurably(file: string): number {
+    if (this.#durable?.file === file) return this.#durable.fd;
+    this.#closeDurable();
+    const fd = openSync(join(this.#dir, file), constants.O_RDWR | constants.O_DSYNC);
+    this.#durable = { file, fd };
+    return fd;
+  }
+
+  #closeDurable(): void {
+    if (this.#durable !== null) closeSync(this.#durable.fd);
+    this.#durable = null;
+  }
+
   #forget(file: string): void {
+    if (this.#durable?.file === file) this.#closeDurable();
     const fd = this.#files.get(file);
     if (fd === undefined) return;
     this.#files.delete(file);
@@ -166,11 +198,16 @@ export class NodeDisk implements LogDisk {
     }
   }
 
-  async #write({ file, offset, chunks }: WriteStep): Promise<void> {
+  async #write(
+    { file, offset, chunks }: WriteStep,
+    open = (name: string): number => this.#open(name),
+  ): Promise<void> {
     let left = chunks.filter((chunk) => chunk.length > 0);
     let at = offset;
     while (left.length > 0) {
-      const count = await this.#using(file, "write", (fd, done) => writev(fd, left, at, done));
+      const count = await this.#using({ file, open, as: "write" }, (fd, done) =>
+        writev(fd, left, at, done),
+      );
       this.metrics.writtenByteCount += count;
       at += count;
       left = behind(left, count);
@@ -179,7 +216,10 @@ export class NodeDisk implements LogDisk {
 
   async #sync(file: string): Promise<void> {
     const start = performance.now();
-    await this.#using(file, "sync", (fd, done) => fdatasync(fd, (error) => done(error, 0)));
+    const open = (name: string): number => this.#open(name);
+    await this.#using({ file, open, as: "sync" }, (fd, done) =>
+      fdatasync(fd, (error) => done(error, 0)),
+    );
     this.#countSync(start);
   }
 
@@ -192,18 +232,17 @@ export class NodeDisk implements LogDisk {
   }
 
   #using(
-    file: string,
-    step: DiskStep["do"],
+    { file, open, as }: { file: string; open: (file: string) => number; as: DiskStep["do"] },
     call: (fd: number, done: (error: Error | null, count: number) => void) => void,
   ): Promise<number> {
     this.#busy.add(file);
     return new Promise<number>((resolve, reject) => {
-      call(this.#open(file), (error, count) => {
+      call(open(file), (error, count) => {
         this.#busy.delete(file);
         if (error === null) resolve(count);
         else reject(error);
       });
-    }).catch(failAs(step));
+    }).catch(failAs(as));
   }
 
   #withFolder(use: (fd: number) => void): void {
