@@ -34,6 +34,14 @@ export function encode(value: unknown): Uint8Array {
 }
 
 /**
+ * The same into bytes that are the encoder's own and hold until it is next used: for what is copied
+ * at once. A buffer of its own costs more than encoding a small message into it.
+ */
+export function encodeBriefly(value: unknown): Uint8Array {
+  return encoder.encodeSharedRef(value);
+}
+
+/**
  * Decodes one value with nothing after it. Bytes in it are views of the input, not copies.
  *
  * @throws CodecError

@@ -9,7 +9,7 @@
  */
 import { assert } from "./assert.ts";
 import { CausalContext, type Dot } from "./causal-context.ts";
-import { CodecError, decode, encode } from "./codec.ts";
+import { CodecError, decode, encode, encodeBriefly } from "./codec.ts";
 import { type Content, compareDots, type Entry, type Retry, type Sibling } from "./entry.ts";
 import { type ActorId, isActorId } from "./ids.ts";
 import type { Hlc } from "./time.ts";
@@ -65,11 +65,16 @@ export const siblingToList = ({
   encodeContent(content),
 ];
 
+function tenureToList({ actor, incarnation, minted }: Tenure): readonly unknown[] {
+  const mintings = minted.map(({ op, dot, time }) => [op, dot.actor, dot.counter, time]);
+  return [actor, incarnation, mintings];
+}
+
 export function encodeEntry(entry: Entry, tenure: Tenure | null): Uint8Array {
   const siblings = entry.siblings.map(siblingToList);
   const retries = entry.retries.map(({ op, dot }) => [op, dot.actor, dot.counter]);
-  const bare = encode([entry.context.encode(), siblings, retries, null]);
-  return tenure === null ? bare : withTenure(bare, tenure);
+  const mine = tenure === null ? null : tenureToList(tenure);
+  return encode([entry.context.encode(), siblings, retries, mine]);
 }
 
 /**
@@ -78,8 +83,7 @@ export function encodeEntry(entry: Entry, tenure: Tenure | null): Uint8Array {
  */
 export function withTenure(bare: Uint8Array, tenure: Tenure): Uint8Array {
   assert(bare.at(-1) === NULL_BYTE, "an entry without a tenure ends with null");
-  const minted = tenure.minted.map(({ op, dot, time }) => [op, dot.actor, dot.counter, time]);
-  const mine = encode([tenure.actor, tenure.incarnation, minted]);
+  const mine = encodeBriefly(tenureToList(tenure));
   const bytes = new Uint8Array(bare.length - 1 + mine.length);
   bytes.set(bare.subarray(0, -1));
   bytes.set(mine, bare.length - 1);

@@ -7,7 +7,7 @@
  */
 import { assert } from "./assert.ts";
 import { CausalContext } from "./causal-context.ts";
-import { CodecError, decode, encode } from "./codec.ts";
+import { CodecError, decode, encode, encodeBriefly } from "./codec.ts";
 
 interface FieldTypes {
   text: string;
@@ -216,6 +216,10 @@ export function messageToList(message: Message): readonly unknown[] {
 
 /** The bytes of a message; the decoder gives back an equal one. */
 export const encodeMessage = (message: Message): Uint8Array => encode(messageToList(message));
+
+/** The same in bytes that hold until something else is encoded. */
+export const encodeMessageBriefly = (message: Message): Uint8Array =>
+  encodeBriefly(messageToList(message));
 
 /**
  * Bytes in the result are views of the input.

@@ -33,6 +33,10 @@ export class Driver {
   readonly #waiting = new IdTable<(result: Result) => void>();
   readonly #idle: (() => void)[] = [];
   #lastToken = 0;
+  #lastFlush: { readonly whole: Promise<void> | null; readonly tokens: number[] } = {
+    whole: null,
+    tokens: [],
+  };
   #timer: Timer | undefined;
   #timerAt: Millis = Infinity;
   #isClosed = false;
@@ -108,10 +112,19 @@ export class Driver {
     }
   }
 
+  /** Flushes that end together are told of together: a host's group has one promise. */
   #flush(token: number): void {
-    this.#host.flush().then(
-      () => this.#step({ kind: "flushed", token, ok: true }),
-      () => this.#step({ kind: "flushed", token, ok: false }),
+    const whole = this.#host.flush();
+    if (whole === this.#lastFlush.whole) return void this.#lastFlush.tokens.push(token);
+    const tokens = [token];
+    this.#lastFlush = { whole, tokens };
+    const tell = (ok: boolean): void => {
+      if (this.#lastFlush.tokens === tokens) this.#lastFlush = { whole: null, tokens: [] };
+      for (const ended of tokens) this.#step({ kind: "flushed", token: ended, ok });
+    };
+    whole.then(
+      () => tell(true),
+      () => tell(false),
     );
   }
 

@@ -22,6 +22,9 @@ export class FrameReader {
   readonly #bytesMax: () => number;
   readonly #onFrame: (frame: Uint8Array) => void;
   #chunks: Buffer[] = [];
+  /** How much of the first chunk has been taken. */
+  #taken = 0;
+  /** Bytes that have not been taken yet. */
   #byteCount = 0;
 
   constructor(bytesMax: () => number, onFrame: (frame: Uint8Array) => void) {
@@ -34,26 +37,28 @@ export class FrameReader {
     this.#chunks.push(chunk);
     this.#byteCount += chunk.length;
     while (this.#byteCount >= HEADER_BYTES) {
-      const length = this.#firstOfAtLeast(HEADER_BYTES).readUInt32BE(0);
+      const length = this.#firstWith(HEADER_BYTES).readUInt32BE(this.#taken);
       if (length > this.#bytesMax()) throw new FrameError(`a frame of ${length} bytes`);
-      const end = HEADER_BYTES + length;
-      if (this.#byteCount < end) return;
-      const first = this.#firstOfAtLeast(end);
-      const rest = first.subarray(end);
-      if (rest.length > 0) this.#chunks[0] = rest;
-      else this.#chunks.shift();
-      this.#byteCount -= end;
-      assert(this.#byteCount >= rest.length, "what is left holds the rest of the chunk");
-      this.#onFrame(first.subarray(HEADER_BYTES, end));
+      if (this.#byteCount < HEADER_BYTES + length) return;
+      const first = this.#firstWith(HEADER_BYTES + length);
+      const start = this.#taken + HEADER_BYTES;
+      this.#taken = start + length;
+      this.#byteCount -= HEADER_BYTES + length;
+      assert(this.#byteCount >= first.length - this.#taken, "the rest is still to be taken");
+      this.#onFrame(first.subarray(start, start + length));
     }
+    if (this.#byteCount > 0) return;
+    this.#chunks = [];
+    this.#taken = 0;
   }
 
-  /** The first chunk, joined with the others only when it is too short by itself. */
-  #firstOfAtLeast(length: number): Buffer {
+  /** The first chunk, joined with the others only when too little of it is left. */
+  #firstWith(length: number): Buffer {
     const [first] = this.#chunks;
-    if (first !== undefined && first.length >= length) return first;
-    const joined = Buffer.concat(this.#chunks);
+    if (first !== undefined && first.length >= this.#taken + length) return first;
+    const joined = Buffer.concat(this.#chunks).subarray(this.#taken);
     this.#chunks = [joined];
+    this.#taken = 0;
     return joined;
   }
 }
@@ -70,10 +75,20 @@ export function readStamped(frame: Uint8Array): { sentAt: number; body: Uint8Arr
   return { sentAt, body: frame.subarray(STAMP_BYTES) };
 }
 
-/** Gathers what one turn of the event loop sends and hands it to the socket in one go. */
+/** Frames are put together in stretches of this many bytes; a longer one gets its own. */
+const STRETCH_BYTES = 64 * 1024;
+
+/**
+ * Gathers what one turn of the event loop sends and hands it to the socket in one go. What is given
+ * to it is copied, so that a batch of small frames is one buffer to the socket, not two for each.
+ */
 export class FrameWriter {
   readonly #socket: Duplex;
-  #queue: { readonly header: Buffer; readonly frame: Uint8Array }[] = [];
+  /** Stretches that are full, and the one that is being filled, from here to there. */
+  #full: Buffer[] = [];
+  #open: Buffer = Buffer.alloc(0);
+  #from = 0;
+  #to = 0;
   #queuedByteCount = 0;
   #isScheduled = false;
 
@@ -87,21 +102,39 @@ export class FrameWriter {
   }
 
   write(frame: Uint8Array): void {
-    const header = Buffer.allocUnsafe(HEADER_BYTES);
-    header.writeUInt32BE(frame.length);
-    this.#add(header, frame);
+    const at = this.#reserve(HEADER_BYTES + frame.length);
+    this.#open.writeUInt32BE(frame.length, at);
+    this.#add(frame, at + HEADER_BYTES);
   }
 
   /** Writes a frame that `readStamped` takes apart again. */
   writeStamped(frame: Uint8Array, sentAt: number): void {
-    const header = Buffer.allocUnsafe(HEADER_BYTES + STAMP_BYTES);
-    header.writeUInt32BE(STAMP_BYTES + frame.length);
-    header.writeDoubleBE(sentAt, HEADER_BYTES);
-    this.#add(header, frame);
+    const at = this.#reserve(HEADER_BYTES + STAMP_BYTES + frame.length);
+    this.#open.writeUInt32BE(STAMP_BYTES + frame.length, at);
+    this.#open.writeDoubleBE(sentAt, at + HEADER_BYTES);
+    this.#add(frame, at + HEADER_BYTES + STAMP_BYTES);
   }
 
-  #add(header: Buffer, frame: Uint8Array): void {
-    this.#queue.push({ header, frame });
+  /** Where in the open stretch there is room. */
+  #reserve(byteCount: number): number {
+    if (this.#to + byteCount > this.#open.length) {
+      this.#endStretch();
+      this.#open = Buffer.allocUnsafeSlow(Math.max(STRETCH_BYTES, byteCount));
+      this.#from = 0;
+      this.#to = 0;
+    }
+    const at = this.#to;
+    this.#to += byteCount;
+    return at;
+  }
+
+  #endStretch(): void {
+    if (this.#to > this.#from) this.#full.push(this.#open.subarray(this.#from, this.#to));
+    this.#from = this.#to;
+  }
+
+  #add(frame: Uint8Array, at: number): void {
+    this.#open.set(frame, at);
     this.#queuedByteCount += frame.length;
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -110,15 +143,13 @@ export class FrameWriter {
 
   #flush(): void {
     this.#isScheduled = false;
-    const frames = this.#queue;
-    this.#queue = [];
+    this.#endStretch();
+    const stretches = this.#full;
+    this.#full = [];
     this.#queuedByteCount = 0;
     if (this.#socket.destroyed) return;
     this.#socket.cork();
-    for (const { header, frame } of frames) {
-      this.#socket.write(header);
-      this.#socket.write(frame);
-    }
+    for (const stretch of stretches) this.#socket.write(stretch);
     this.#socket.uncork();
   }
 }

@@ -15,7 +15,7 @@ import type { ReplicaId } from "../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../core/limits.ts";
 import {
   decodeMessage,
-  encodeMessage,
+  encodeMessageBriefly,
   type ReplyMessage,
   type RequestMessage,
 } from "../../core/messages.ts";
@@ -85,7 +85,7 @@ export class Link {
   }
 
   send(message: RequestMessage): void {
-    const bytes = encodeMessage(message);
+    const bytes = encodeMessageBriefly(message);
     const isRecent = performance.now() - this.#failedAt < this.#parts.limits.redialMs;
     if (this.#isClosed || isRecent || !this.#hasRoomFor(bytes)) {
       // Later, because the node is in the middle of the step that sends.
@@ -97,7 +97,7 @@ export class Link {
     this.#forgetOldest();
     const sentAt = performance.now();
     if (this.#writer !== null) return this.#write(this.#writer, bytes, sentAt);
-    this.#waiting.push({ bytes, sentAt });
+    this.#waiting.push({ bytes: bytes.slice(), sentAt });
     this.#waitingByteCount += bytes.length;
     if (!this.#isDialling) this.#dial();
   }

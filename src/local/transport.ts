@@ -13,7 +13,7 @@ import type { Duplex } from "node:stream";
 import { assert } from "../../core/assert.ts";
 import { isReplicaId, type ReplicaId } from "../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../core/limits.ts";
-import { decodeMessage, encodeMessage, type Message } from "../../core/messages.ts";
+import { decodeMessage, encodeMessageBriefly, type Message } from "../../core/messages.ts";
 import type { Address } from "../node/boundary.ts";
 import { FrameError, FrameWriter, readFrames, readStamped, STAMP_BYTES } from "./frames.ts";
 import {
@@ -76,7 +76,7 @@ export class Transport {
   }
 
   send(to: Address, message: Message): void {
-    if (message.type === "reply") this.#reply(to, encodeMessage(message));
+    if (message.type === "reply") this.#reply(to, encodeMessageBriefly(message));
     else this.#linkTo(to).send(message);
   }
 

@@ -61,6 +61,26 @@ describe("frames", () => {
     expect(() => reader.push(Buffer.of(0, 0, 0, 3))).toThrow(FrameError);
   });
 
+  it("are copied, so that their bytes may be used again, however long they are", async () => {
+    const lengths = [3, 70_000, 40_000, 40_000, 0, 200_000, 5];
+    const wire = new PassThrough({ highWaterMark: 1_000_000 });
+    const writer = new FrameWriter(wire);
+    const bytes = new Uint8Array(200_000);
+    for (const [i, length] of lengths.entries()) writer.write(bytes.fill(i).subarray(0, length));
+    await new Promise((resolve) => setImmediate(resolve));
+    const received: (readonly [number, number])[] = [];
+    const reader = new FrameReader(
+      () => 200_000,
+      (frame) => {
+        expect(frame.every((byte) => byte === frame[0])).toBe(true);
+        received.push([frame.length, frame[0] ?? -1]);
+      },
+    );
+    wire.end();
+    for await (const chunk of wire) reader.push(chunk as Buffer);
+    expect(received).toEqual(lengths.map((length, i) => [length, length === 0 ? -1 : i]));
+  });
+
   it("count as waiting until they have left", async () => {
     const wire = new PassThrough({ highWaterMark: 1 });
     const writer = new FrameWriter(wire);
