@@ -22,6 +22,7 @@ export interface MachineParts {
   readonly ring: RingDocument;
   readonly timing: Timing;
   readonly segmentByteCountMax: number;
+  readonly recentBytesMax: number;
   readonly skewMs: number;
   readonly prng: Prng;
   readonly events: Events;
@@ -261,11 +262,12 @@ export class Machine {
   }
 
   #openStore(): LogStore | null {
-    const { segmentByteCountMax } = this.#parts;
+    const { segmentByteCountMax, recentBytesMax } = this.#parts;
     const checksum = hasher.h32Raw;
     const prng = this.#prng.fork();
     try {
-      const store = LogStore.open({ disk: this.disk, checksum, prng, segmentByteCountMax });
+      const sizes = { segmentByteCountMax, recentBytesMax };
+      const store = LogStore.open({ disk: this.disk, checksum, prng, ...sizes });
       const { corruptCount } = store.recovery;
       if (corruptCount > 0 && !this.isDamaged && !this.#mayBeTorn) {
         this.#parts.accuse("recovery", `${this.id} reports ${corruptCount} corrupt records`);

@@ -90,6 +90,10 @@ export interface Plan {
   /** How far clocks are off from the start, in ms, one a member; those of spares are right. */
   readonly skewsMs: readonly number[];
   readonly segmentByteCountMax: number;
+  /** What a log keeps of records that it read lately, in bytes; 0 for none. */
+  readonly recentBytesMax: number;
+  /** Whether messages go through their codec. */
+  readonly sendsBytes: boolean;
   readonly keys: readonly PlannedKey[];
   readonly clients: readonly PlannedClient[];
   /** How long clients work and faults strike, in ms. */
@@ -189,8 +193,15 @@ export function planOf(seed: number): Plan {
     victim: `r${1 + prng.below(ring.members.length)}`,
     isCleared: prng.chance(1, 3),
   };
-  return prng.chance(1, 2) ? withChanges(plan, prng) : plan;
+  const whole = { ...plan, ...machineryOf(seed) };
+  return prng.chance(1, 2) ? withChanges(whole, prng) : whole;
 }
+
+/** Of what no answer may depend on, except where disks are damaged, each way has its share. */
+const machineryOf = (seed: number) => ({
+  recentBytesMax: [65_536, 0, 4000, 65_536][seed % 4] as number,
+  sendsBytes: Math.floor(seed / 4) % 4 === 0,
+});
 
 /** Repeated where one should be likelier: most of all those that give a partition new owners. */
 const CHANGES: readonly ChangeKind[] = [

@@ -46,8 +46,9 @@ export class World {
     const { events } = this;
     this.trace = new Trace(events, print);
     const trace = this.trace.add;
-    this.network = new Network({ events, prng: prng.fork(), noise: plan.noise, trace });
-    const { timing, segmentByteCountMax } = plan;
+    const { noise, sendsBytes } = plan;
+    this.network = new Network({ events, prng: prng.fork(), noise, sendsBytes, trace });
+    const { timing, segmentByteCountMax, recentBytesMax } = plan;
     this.machines = [...plan.ring.members, ...plan.spares].map(
       (member, i) =>
         new Machine({
@@ -55,6 +56,7 @@ export class World {
           ring: ringFor(plan, member),
           timing,
           segmentByteCountMax,
+          recentBytesMax,
           skewMs: plan.skewsMs[i] ?? 0,
           prng: prng.fork(),
           events,
