@@ -19,6 +19,8 @@ export interface Task {
   readonly deadline: Millis;
   /** By which its coordinator chose whom to ask, and how many (`Knowledge.routeStamp`). */
   readonly routeStamp: number;
+  /** By which commit this node was a member when it was begun; -1 when it was none. */
+  readonly joined: number;
   /** Starts it anew with a newer cluster document; null: only the one call is asked again. */
   readonly again: ((now: Millis) => void) | null;
   readonly open: Set<number>;

@@ -228,6 +228,7 @@ export class Node {
       trace,
       deadline,
       routeStamp: this.knowledge.routeStamp,
+      joined: this.#joined,
       again: start.again,
       open,
       isAnswered: false,
@@ -243,6 +244,11 @@ export class Node {
   #ask(ask: { task: Task; to: ReplicaId; body: Request; attempt: number }): void {
     const { task, to, body } = ask;
     if (this.#isOutdated(task)) return void this.#later.push(() => this.#beginAnew(task));
+    // Who was removed while it was away hears of it as it hands over hints, or exchanges: what it
+    // holds may have been deleted since, without it. That ends, even if it is a member again.
+    if (body.kind === "deliver" && task.joined !== this.#joined) {
+      return void this.#later.push(() => this.#giveUp(task, to));
+    }
     const { stamp } = this.knowledge;
     const call = this.#calls.open({ ...ask, sentAt: this.#now, stamp });
     if (to === this.service?.id) {
@@ -260,6 +266,16 @@ export class Node {
    */
   #isOutdated({ routeStamp, again, isAnswered }: Task): boolean {
     return again !== null && !isAnswered && routeStamp !== this.knowledge.routeStamp;
+  }
+
+  get #joined(): number {
+    const member = this.knowledge.ring.member(this.service?.id ?? "");
+    return member === undefined ? -1 : (member.joined ?? 0);
+  }
+
+  #giveUp(task: Task, to: ReplicaId): void {
+    task.coordinator.failed(to, this.#now);
+    this.#calls.settle(task, this.#now);
   }
 
   #beginAnew(task: Task): void {
@@ -315,10 +331,7 @@ export class Node {
     // What this node has learnt since, maybe for another task: it ends, since documents only grow.
     if (this.#isOutdated(task)) return this.#beginAnew(task);
     const isBehind = call.stamp !== this.knowledge.stamp;
-    if (attempt >= ATTEMPTS_MAX) {
-      task.coordinator.failed(to, this.#now);
-      return this.#calls.settle(task, this.#now);
-    }
+    if (attempt >= ATTEMPTS_MAX) return this.#giveUp(task, to);
     const document = encodeDocument(this.knowledge.document);
     this.#effects.push({
       kind: "send",

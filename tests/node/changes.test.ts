@@ -12,7 +12,7 @@ import { beginChange, callOff } from "../../ring/ring-change.ts";
 import { agreedRing } from "../../ring/ring-document.ts";
 import type { Effect } from "../../src/node/boundary.ts";
 import { writeCandidates } from "../../src/node/routes.ts";
-import { written } from "../replica/probe.ts";
+import { KEY, written } from "../replica/probe.ts";
 import { Bench, repliesIn } from "./bench.ts";
 import { Group } from "./group.ts";
 import { conditionalWrite } from "./writes.ts";
@@ -202,6 +202,38 @@ describe("when the cluster document changes, a node", () => {
     bench.ask({ kind: "store", key, entry, hintFor: "", ack: 0 });
     const { ring } = knowledge;
     expect(ring.primariesOf(ring.partitionOf(key), 3)).toContain(peers()[0]);
+  });
+
+  it("gives nothing more of what it held before it was removed, whatever was begun", () => {
+    for (const isBack of [false, true]) {
+      const bench = new Bench();
+      const { knowledge } = bench;
+      bench.store.writeHint("r2", KEY, encodeEntry(written("old"), null));
+      const handoff = sendsIn(bench.step({ kind: "job", name: "handoff" }));
+      expect(handoff.map(({ body }) => body.kind)).toEqual(["deliver"]);
+      const { document } = knowledge;
+      const { members } = document.ring;
+      const staying = members.filter(({ id }) => id !== "r1");
+      const without = { ...agreedRing(document.ring), ...layoutAfter(document.ring, staying, 7) };
+      const ring = isBack ? { ...without, ...layoutAfter(without, members, 8) } : without;
+      const newest = encodeDocument({ ...document, ring: { ...ring, version: 3 } });
+      const stale = { kind: "stale", document: newest } as const;
+      const after = handoff.flatMap(({ to, call }) =>
+        bench.step({
+          kind: "message",
+          from: to,
+          message: { type: "reply", call, body: stale },
+        }),
+      );
+      expect(knowledge.ring.member("r1")?.joined).toBe(isBack ? 8 : undefined);
+      expect(sendsIn(after).filter(({ body }) => body.kind === "deliver")).toEqual([]);
+      bench.now += 60_000;
+      const later = [
+        ...bench.step({ kind: "tick" }),
+        ...bench.step({ kind: "job", name: "handoff" }),
+      ];
+      expect(sendsIn(later).filter(({ body }) => body.kind === "deliver")).toEqual([]);
+    }
   });
 
   it("coordinates as an owner where it is one by the other layout alone", () => {
