@@ -37,6 +37,8 @@ export class Ring {
   readonly #otherLists: PreferenceLists | null;
   /** By N: how many partitions each member is a primary of. */
   readonly #owned = new Map<number, ReadonlyMap<ReplicaId, number>>();
+  #lastKey: StoreKey | null = null;
+  #lastPartition = 0;
 
   /** @param document checked before; nobody changes it from now on */
   constructor(document: RingDocument, hasher: KeyHasher) {
@@ -60,7 +62,12 @@ export class Ring {
   }
 
   partitionOf(key: StoreKey): number {
-    return partitionOf(this.#hasher, key, this.#at);
+    // A request asks for that of its key several times.
+    if (key !== this.#lastKey) {
+      this.#lastPartition = partitionOf(this.#hasher, key, this.#at);
+      this.#lastKey = key;
+    }
+    return this.#lastPartition;
   }
 
   /** All members that requests read from, primaries first: frozen, the same array each time. */

@@ -116,7 +116,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     if (trace !== "") logServed(logEvent, trace, { kind: body.kind, id: self });
     const { driver } = this.#start(self);
     if (isProvisional(driver) && !OF_DOCUMENTS.has(body.kind)) await this.#agree(driver);
-    if (WRITES.has(body.kind)) await this.#planComparisons();
+    if (WRITES.has(body.kind) && !this.#hasPlannedComparisons) await this.#planComparisons();
     const { knowledge } = driver.node;
     const { stamp } = knowledge;
     const reply = await this.#ask(driver, message);
@@ -216,9 +216,18 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     return work.transfer.isPending || work.resize.isPending || work.cleanUp.isPending;
   }
 
+  /** With each peer, once all writes of now are over. */
+  get #comparisonCount(): number {
+    return (this.#replica?.driver.node.knowledge.ring.memberIds.length ?? 1) - 1;
+  }
+
+  get #hasPlannedComparisons(): boolean {
+    const isPlanned = this.#plan.comparisonsLeft === this.#comparisonCount;
+    return isPlanned && this.#alarmAt <= Date.now() + COMPARE_MS;
+  }
+
   async #planComparisons(): Promise<void> {
-    const memberCount = this.#replica?.driver.node.knowledge.ring.memberIds.length ?? 1;
-    this.#keepPlan({ ...this.#plan, comparisonsLeft: memberCount - 1 });
+    this.#keepPlan({ ...this.#plan, comparisonsLeft: this.#comparisonCount });
     await this.#ringIn(COMPARE_MS);
   }
 

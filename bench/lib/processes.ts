@@ -103,9 +103,9 @@ export class Server {
 const TICK_MS = 10;
 
 /** Processor time of the processes so far, user and system, in ms; NaN where /proc is missing. */
-export function cpuMs(servers: readonly Server[]): number {
+export function cpuMs(processes: readonly { readonly pid: number }[]): number {
   let ticks = 0;
-  for (const { pid } of servers) {
+  for (const { pid } of processes) {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
       // The name in parentheses may hold anything; the fields behind it count from the third.
@@ -116,6 +116,16 @@ export function cpuMs(servers: readonly Server[]): number {
     }
   }
   return ticks * TICK_MS;
+}
+
+/** The processes that this one has started and that still run; none where /proc is missing. */
+export function childPids(): readonly number[] {
+  try {
+    const text = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, "utf8");
+    return text.split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
 }
 
 const BIN = fileURLToPath(new URL("../../bin/starling.js", import.meta.url));

@@ -17,7 +17,7 @@ import {
   medianRatio,
   type Suite,
 } from "../lib/figures.ts";
-import { makeDir } from "../lib/processes.ts";
+import { childPids, cpuMs, makeDir } from "../lib/processes.ts";
 
 const BARE = fileURLToPath(new URL("../worker/bare-worker.ts", import.meta.url));
 const PATH = "/v1/kv/bench/key%d";
@@ -52,6 +52,31 @@ async function startBareWorker(dataDir: string): Promise<Running> {
   return { url: origin, close: () => miniflare.dispose() };
 }
 
+interface Deployment {
+  readonly url: string;
+  /** Of workerd, which Miniflare starts. */
+  readonly pid: number;
+}
+
+/** What a start leaves running is workerd. */
+async function started(start: () => Promise<Running>): Promise<Running & Deployment> {
+  const before = new Set(childPids());
+  const running = await start();
+  const [pid = 0] = childPids().filter((child) => !before.has(child));
+  return { url: running.url, close: () => running.close(), pid };
+}
+
+interface Sample {
+  readonly rate: number;
+  readonly cpuMicros: number;
+}
+
+async function sampleOf(load: Omit<Load, "url">, at: Deployment): Promise<Sample> {
+  const before = cpuMs([at]);
+  const { rate, requestCount } = await closedLoop({ ...load, url: at.url });
+  return { rate, cpuMicros: ((cpuMs([at]) - before) * 1000) / requestCount };
+}
+
 type Requests = Readonly<Record<string, Omit<Load, "url">>>;
 
 function requestsOf(seconds: number): Requests {
@@ -64,36 +89,59 @@ function requestsOf(seconds: number): Requests {
   };
 }
 
-async function compare(urls: Readonly<Record<string, string>>, quick: boolean): Promise<Figure[]> {
+async function compare(
+  deployments: Readonly<Record<"bare" | "ours", Deployment>>,
+  quick: boolean,
+): Promise<Figure[]> {
   const requests = requestsOf(quick ? 1 : 2);
   const put = requests["PUT w=2"];
   if (put === undefined) throw new Error("keys are put before they are read");
-  for (const url of Object.values(urls)) await fillKeys({ ...put, url });
-  const contenders: Contender<number>[] = Object.entries(requests).flatMap(([name, load]) =>
-    Object.entries(urls).map(([who, url]) => ({
+  for (const { url } of Object.values(deployments)) await fillKeys({ ...put, url });
+  const contenders: Contender<Sample>[] = Object.entries(requests).flatMap(([name, load]) =>
+    Object.entries(deployments).map(([who, at]) => ({
       name: `${name} ${who}`,
-      sample: async () => (await closedLoop({ ...load, url })).rate,
+      sample: () => sampleOf(load, at),
     })),
   );
   const samples = await interleave(contenders, quick ? 3 : 9);
-  const rates = (name: string): readonly number[] => samples.get(name) ?? [];
-  return Object.keys(requests).map((name) => {
-    const [ours, bare] = [rates(`${name} ours`), rates(`${name} bare`)];
-    return {
+  return Object.keys(requests).flatMap((name) =>
+    figuresOf(name, samples.get(`${name} ours`) ?? [], samples.get(`${name} bare`) ?? []),
+  );
+}
+
+function figuresOf(
+  name: string,
+  ours: readonly Sample[],
+  bare: readonly Sample[],
+): readonly Figure[] {
+  const rates = (samples: readonly Sample[]): readonly number[] => samples.map(({ rate }) => rate);
+  const micros = (samples: readonly Sample[]): readonly number[] =>
+    samples.map(({ cpuMicros }) => cpuMicros);
+  const both = (of: (samples: readonly Sample[]) => readonly number[], unit: string): string =>
+    `${median(of(ours)).toFixed(0)}${unit} against ${median(of(bare)).toFixed(0)}${unit}`;
+  return [
+    {
       name: `on Miniflare: ${name} by bare Worker`,
-      ...{ value: medianRatio(ours, bare), unit: "ratio", better: "higher", target: TARGET },
-      note: `${median(ours).toFixed(0)}/s against ${median(bare).toFixed(0)}/s`,
-    };
-  });
+      value: medianRatio(rates(ours), rates(bare)),
+      ...{ unit: "ratio", better: "higher", target: TARGET },
+      note: both(rates, "/s"),
+    },
+    {
+      name: `on Miniflare: ${name}: processor time by bare Worker`,
+      value: median(micros(ours)) / median(micros(bare)),
+      ...{ unit: "ratio", better: "lower" },
+      note: `workerd alone: ${both(micros, " µs")}`,
+    },
+  ];
 }
 
 async function run({ quick }: BenchOptions): Promise<readonly Figure[]> {
   const dirs = [makeDir(), makeDir()] as const;
   const log = (): void => {};
-  const ours = await startDev({ port: 0, replicas: 3, dataDir: dirs[0], log });
-  const bare = await startBareWorker(dirs[1]);
+  const ours = await started(() => startDev({ port: 0, replicas: 3, dataDir: dirs[0], log }));
+  const bare = await started(() => startBareWorker(dirs[1]));
   try {
-    return await compare({ bare: bare.url, ours: ours.url }, quick);
+    return await compare({ bare, ours }, quick);
   } finally {
     await Promise.all([ours.close(), bare.close()]);
     for (const dir of dirs) rmSync(dir, { recursive: true });
