@@ -70,10 +70,11 @@ export class Resize {
   }
 
   #begin(name: string, record: NamespaceRecord): void {
-    const mark = `${name} ${record.revision}`;
+    const { ring, document } = this.#host.knowledge;
+    // Members may have changed meanwhile: others are the owners then.
+    const mark = `${name} ${record.revision} ${document.ring.version}`;
     if (this.#mark === mark || record.change === undefined) return;
     this.#mark = mark;
-    const { ring, document } = this.#host.knowledge;
     const { id } = this.#service;
     const n = targetOf(record, document.ring);
     const fillings: NewTree[] = [];

@@ -35,6 +35,8 @@ export class Transfer {
   readonly #filler: Filler;
   /** Of the change that `#fillings` are about; 0 for none. */
   #ballot = 0;
+  /** Every N of that time: the keys of a namespace that gets another one are in other trees. */
+  #sizes: readonly number[] = [];
   #fillings: readonly Filling[] = [];
   /** What the filler had fetched when the change began. */
   #fetchedBefore = { keyCount: 0, byteCount: 0 };
@@ -70,7 +72,8 @@ export class Transfer {
     const { knowledge } = this.#host;
     const change = openChange(knowledge.document.ring);
     if (change === null || knowledge.ring.member(this.#service.id) === undefined) return;
-    if (change.ballot !== this.#ballot) this.#begin(change);
+    const isSame = change.ballot === this.#ballot && areEqual(knowledge.sizes, this.#sizes);
+    if (!isSame) this.#begin(change);
     if (change.acks.includes(this.#service.id)) return this.#tell(now);
     if (change.phase === "settling") return this.#settle(change, now);
     if (this.#fillings.length === 0) return;
@@ -90,6 +93,7 @@ export class Transfer {
   #begin({ ballot }: OpenChange): void {
     const { document, sizes } = this.#host.knowledge;
     this.#ballot = ballot;
+    this.#sizes = sizes;
     const gains = gainsOf(document.ring, this.#service.id, sizes);
     this.#fillings = gains.map(({ partition, n, from }) => ({
       tree: { partition, n },
@@ -120,6 +124,9 @@ export class Transfer {
     tellDocument(this.#host, { targets, timeoutMs: TELL_MS_MAX }, now);
   }
 }
+
+const areEqual = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((size, i) => size === b[i]);
 
 function isFilled({ from, synced }: Filling, { to, forced }: OpenChange): boolean {
   const alive = from.filter((id) => !forced.includes(id));

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
+import { openChange } from "../../ring/ring-change.ts";
 import { Group } from "./group.ts";
 
 const KEYS = Array.from({ length: 60 }, (_, i) => `k${i}`);
@@ -135,6 +136,23 @@ describe("another N of a namespace", () => {
       expect([key, copies(group, `${key} meanwhile`)]).toEqual([key, 3]);
     }
     expect(allFound(group, 1)).toEqual([]);
+  });
+
+  it.each([
+    [3, 5],
+    [5, 2],
+  ])("from %i to %i: follows a change of members that goes on, which ends too", (from, to) => {
+    const group = filled(from);
+    stall(group);
+    group.execute("r1", { kind: "commit", change: { reweight: { r2: 4 } } });
+    const open = (): readonly ReplicaId[] =>
+      group.ids.filter((id) => openChange(group.node(id).knowledge.document.ring) !== null);
+    expect(open()).toEqual(group.ids);
+    group.resize("r3", to);
+    goOn(group);
+    expect(open()).toEqual([]);
+    expect(allFound(group, 1)).toEqual([]);
+    for (const key of KEYS) expect([key, copies(group, key) >= to]).toEqual([key, true]);
   });
 
   it("takes effect at once where nothing is in the namespace", () => {
