@@ -217,7 +217,7 @@ export class MemoryDisk implements LogDisk {
   #write(file: string, offset: number, chunks: readonly Uint8Array[]): void {
     let at = offset;
     for (const chunk of chunks) {
-      this.#inode(file).change({ at, bytes: Uint8Array.from(chunk) });
+      this.#inode(file).change({ at, bytes: chunk.slice() });
       at += chunk.length;
     }
   }

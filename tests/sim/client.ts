@@ -62,6 +62,10 @@ const WRITES: Readonly<Record<KeyKind, readonly QuorumOptions[]>> = {
   strict: [{ consistency: "strict" }, { consistency: "strict" }, { w: 2, pw: 2 }],
 };
 
+/** Where N changes no number of replicas is a majority of all primaries for long. */
+const resized = ({ isResized }: Plan, kind: KeyKind, options: QuorumOptions): QuorumOptions =>
+  isResized && kind === "strict" ? { consistency: "strict" } : options;
+
 export class Client {
   readonly #parts: ClientParts;
   readonly #prng: Prng;
@@ -120,7 +124,7 @@ export class Client {
 
   #read({ name: key, kind }: PlannedKey, machine: Machine): void {
     const { world, judge } = this.#parts;
-    const options = this.#pick(READS[kind]);
+    const options = resized(this.#parts.plan, kind, this.#pick(READS[kind]));
     const session = this.#prng.chance(1, 2) ? this.#sessions.get(key) : undefined;
     const debt = kind === "strict" ? judge.strictBegins(key) : null;
     const context = session?.context ?? null;
@@ -133,7 +137,10 @@ export class Client {
       const { now } = world.events;
       if (session !== undefined) judge.sessionRead(key, session.saw, { seen, now });
       if (debt !== null) judge.strictRead(key, debt, { seen, now });
-      if (debt !== null && options.consistency === "strict") judge.strictShowed(key, seen);
+      if (debt !== null && options.consistency === "strict") {
+        judge.strictShowed(key, seen);
+        judge.strictMissed(key, debt, { seen, now });
+      }
       this.#sessions.set(key, { ...mine, sawAt });
     });
   }
@@ -163,7 +170,7 @@ export class Client {
     const isDelete = session !== undefined && this.#prng.chance(1, 8);
     const hasTtl = kind === "causal" && !isDelete && this.#prng.chance(1, 4);
     const ttlMs = hasTtl ? 100 + this.#prng.below(this.#prng.chance(1, 2) ? 400 : 4000) : 0;
-    const options = this.#pick(WRITES[kind]);
+    const options = resized(this.#parts.plan, kind, this.#pick(WRITES[kind]));
     const isConditional = kind === "causal" && this.#prng.chance(1, 16);
     const begunAt = world.events.now;
     const { saw, sawAt } = session ?? { saw: new IdSet(), sawAt: begunAt };

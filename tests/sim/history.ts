@@ -53,11 +53,24 @@ export interface ClockBounds {
  */
 export const REMINT_MS_MAX = 12_000;
 
+/** What a run has beside faults that a key's history must allow for. */
+export interface Allowed {
+  /** Any value may be gone at any time. */
+  readonly evictions: boolean;
+  /** The fewest owners that a key ever has, however many disks a write was on before. */
+  readonly ownersMin: number;
+}
+
 export class History {
   readonly writes: Write[] = [];
+  readonly #allowed: Allowed;
   readonly #byValue = new Map<string, Write>();
   /** How many disks may have taken with them what they alone had. */
   lostDiskCount = 0;
+
+  constructor(allowed: Allowed = { evictions: false, ownersMin: Infinity }) {
+    this.#allowed = allowed;
+  }
 
   /** @param session what its context had shown, and when the read of it began */
   begin(
@@ -76,7 +89,8 @@ export class History {
   }
 
   isSure({ fate, durableCount }: Write): boolean {
-    return fate === "acknowledged" && durableCount > this.lostDiskCount;
+    const copyCount = Math.min(durableCount, this.#allowed.ownersMin);
+    return fate === "acknowledged" && copyCount > this.lostDiskCount;
   }
 
   byValue(value: string): Write | undefined {
@@ -154,8 +168,8 @@ export class History {
     const sure = this.writes.filter((write) => this.isSure(write));
     const maybeCovered = this.maybeCovered();
     for (const write of sure) {
-      const isOwed = !write.isDelete && !maybeCovered.has(write.id);
-      if (!isOwed || live.includes(write.value)) continue;
+      const mayBeGone = write.isDelete || this.#allowed.evictions || maybeCovered.has(write.id);
+      if (mayBeGone || live.includes(write.value)) continue;
       if (this.mayBeExpired(write, now, clocks)) continue;
       faults.push(["durability", `${write.value}, acknowledged, is lost`]);
     }

@@ -1,13 +1,13 @@
 /** Holds what clients are told, and what is left when all faults have ended, against the model. */
 import { type ClockBounds, History, REMINT_MS_MAX, type Write } from "./history.ts";
 import { IdSet } from "./id-set.ts";
-import { DESTRUCTIVE_KINDS, type Plan } from "./plan.ts";
+import { DESTRUCTIVE_KINDS, N_MIN, type Plan } from "./plan.ts";
 
 /** What each oracle watches over; a failure and a sabotage name one of these. */
 export const ORACLES: Readonly<Record<string, string>> = {
   durability: "an acknowledged write is there until something later covers it (promise 1)",
   convergence: "after faults end all primaries of a key hold the same, readably (promise 2)",
-  membership: "after faults end every change of members comes to an end, the same everywhere",
+  membership: "after faults end every change of members, or of N, ends, the same everywhere",
   hints: "after faults end every hint goes home (promise 2)",
   resurrection: "what a delete or an expired value covered does not come back (promise 3)",
   "false-sibling": "what an acknowledged write covered does not come back (promise 3)",
@@ -33,11 +33,14 @@ interface Strict {
   /** Acknowledged by enough primaries, but on fewer of their disks: a fallback's counts for `dw`. */
   inMemory: IdSet;
   shown: IdSet;
+  /** Evicted, as a strict read found that wrote it back. */
+  gone: IdSet;
 }
 
 /** What a strict read must see, as of its beginning. */
 export interface StrictDebt {
   readonly owed: IdSet;
+  readonly gone: IdSet;
 }
 
 /** Of one oracle in one run. */
@@ -52,15 +55,18 @@ export class Judge {
   readonly #lostDisks = new Set<string>();
   readonly #clocks: ClockBounds;
   readonly #trace: (line: string) => void;
+  readonly #evicts: boolean;
 
   constructor(plan: Plan, clocks: ClockBounds, trace: (line: string) => void) {
     const destructive: readonly string[] = DESTRUCTIVE_KINDS;
     this.#clocks = clocks;
     this.#trace = trace;
+    this.#evicts = plan.maxBytes !== null;
+    const allowed = { evictions: this.#evicts, ownersMin: plan.isResized ? N_MIN : Infinity };
     for (const { name } of plan.keys) {
-      this.#histories.set(name, new History());
+      this.#histories.set(name, new History(allowed));
       const sets = { acknowledged: new IdSet(), inMemory: new IdSet(), shown: new IdSet() };
-      this.#strict.set(name, sets);
+      this.#strict.set(name, { ...sets, gone: new IdSet() });
     }
     if (plan.faults.some(({ kind }) => destructive.includes(kind))) this.diskIsLost(plan.victim);
   }
@@ -134,14 +140,34 @@ export class Judge {
     const owed = strict?.acknowledged.copy() ?? new IdSet();
     if (strict !== undefined) owed.addAll(strict.shown);
     if (strict !== undefined) owed.addAll(strict.inMemory);
-    return { owed };
+    return { owed, gone: strict?.gone.copy() ?? new IdSet() };
   }
 
-  strictRead(key: string, { owed }: StrictDebt, of: { seen: IdSet; now: number }): void {
+  strictRead(key: string, { owed, gone }: StrictDebt, of: { seen: IdSet; now: number }): void {
     // A disk that lost what it had acknowledged may leave a majority without the write.
     if (this.#lostDisks.size > 0) return;
     const shown = this.#strict.get(key)?.shown ?? new IdSet();
     this.#checkIncludes(key, owed, { ...of, oracle: "strict-read", shown });
+    for (const id of of.seen) {
+      if (gone.has(id)) this.#accuseReturn(key, this.history(key).writes[id] as Write);
+    }
+  }
+
+  #accuseReturn(key: string, { value }: Write): void {
+    this.accuse("resurrection", `${name(key)}: ${value} is back after it was evicted`);
+  }
+
+  /** A read with `consistency=strict`: what it does not show, and nobody covered, was evicted. */
+  strictMissed(key: string, { owed }: StrictDebt, of: { seen: IdSet; now: number }): void {
+    if (!this.#evicts) return;
+    const history = this.history(key);
+    const maybeCovered = history.maybeCovered();
+    for (const id of owed) {
+      const write = history.writes[id] as Write;
+      if (of.seen.has(id) || maybeCovered.has(id) || write.quietAt > of.now) continue;
+      if (history.mayBeExpired(write, of.now, this.#clocks)) continue;
+      this.#strict.get(key)?.gone.add(id);
+    }
   }
 
   /** What a read with `consistency=strict` showed, later ones must not fall behind. */
@@ -155,6 +181,7 @@ export class Judge {
     for (const strict of this.#strict.values()) {
       strict.shown = new IdSet();
       strict.inMemory = new IdSet();
+      strict.gone = new IdSet();
     }
   }
 
@@ -177,6 +204,7 @@ export class Judge {
       const { value } = history.writes[id] as Write;
       this.accuse(of.oracle, `${name(key)}: an older value is shown: ${value}`);
     }
+    if (this.#evicts) return;
     const missing = [...owed].filter((id) => !of.seen.has(id) && !past.has(id));
     if (missing.length === 0) return;
     const maybeCovered = history.maybeCovered();
@@ -193,6 +221,19 @@ export class Judge {
   final(key: string, live: readonly string[], now: number): void {
     for (const [oracle, why] of this.history(key).judge(live, now, this.#clocks)) {
       this.accuse(oracle, `${name(key)}: ${why}`);
+    }
+  }
+
+  /** What was not there when all had agreed, and is there a while later, though nobody wrote. */
+  later(
+    key: string,
+    before: readonly string[],
+    { live, at }: { live: readonly string[]; at: number },
+  ): void {
+    for (const value of live) {
+      const write = this.history(key).byValue(value);
+      if (write === undefined || before.includes(value) || write.quietAt > at) continue;
+      this.#accuseReturn(key, write);
     }
   }
 }

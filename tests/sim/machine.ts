@@ -15,7 +15,7 @@ import { type Fault, MemoryDisk } from "../replica/log-memory-disk.ts";
 import { stop } from "../replica/log-run.ts";
 import type { Events } from "./events.ts";
 import type { Timing } from "./plan.ts";
-import { hasher, settings } from "./settings.ts";
+import { hasher, NAMESPACE, settings } from "./settings.ts";
 
 export interface MachineParts {
   readonly id: string;
@@ -23,6 +23,8 @@ export interface MachineParts {
   readonly timing: Timing;
   readonly segmentByteCountMax: number;
   readonly recentBytesMax: number;
+  /** Of the keys' namespace; null for no bound. */
+  readonly maxBytes: number | null;
   readonly skewMs: number;
   readonly prng: Prng;
   readonly events: Events;
@@ -69,6 +71,8 @@ export class Machine {
   /** Power failed while it wrote: bad bytes before good ones may be the last write's own. */
   #mayBeTorn = false;
   isPaused = false;
+  /** Keys that its processes chose to evict. */
+  #evictionCount = 0;
   readonly #backlog: Input[] = [];
   #timerAt = Infinity;
   #waiters: Waiter[] = [];
@@ -97,9 +101,10 @@ export class Machine {
     this.isPaused = false;
     this.#backlog.length = 0;
     this.#timerAt = Infinity;
-    const { ring, timing } = this.#parts;
+    const { ring, timing, maxBytes } = this.#parts;
+    const bounded = { revision: 1, settings: { ...settings, maxBytes } };
     const knowledge = new Knowledge({
-      document: { ring, namespaces: new Map() },
+      document: { ring, namespaces: new Map(maxBytes === null ? [] : [[NAMESPACE, bounded]]) },
       hash,
       keyHasher: hasher,
       defaults: settings,
@@ -237,8 +242,13 @@ export class Machine {
     this.#parts.accuse("recovery", `${this.id} had ${corruptReadsCount} unreadable records`);
   }
 
+  get evictionCount(): number {
+    return this.#evictionCount + (this.node?.knowledge.counters.evictions ?? 0);
+  }
+
   #end(): void {
     this.checkReads();
+    this.#evictionCount = this.evictionCount;
     this.#tearRunningJobs();
     this.life++;
     this.node = null;

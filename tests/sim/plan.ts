@@ -9,6 +9,7 @@ import { Prng } from "../../core/prng.ts";
 import type { RingMember } from "../../ring/members.ts";
 import type { RingDocument } from "../../ring/ring.ts";
 import { CHANGE_KINDS, type ChangeKind } from "./operator.ts";
+import { NAMESPACE } from "./settings.ts";
 
 /**
  * How each fault is named in plans, traces and totals. Those of the second group destroy data that
@@ -36,7 +37,8 @@ export const DESTRUCTIVE_KINDS = ["bit-flip", "read-fails", "disk-lost"] as cons
 export type FaultKind =
   | (typeof FAULT_KINDS)[number]
   | (typeof DESTRUCTIVE_KINDS)[number]
-  | ChangeKind;
+  | ChangeKind
+  | "resize";
 
 export interface PlannedFault {
   readonly index: number;
@@ -94,6 +96,10 @@ export interface Plan {
   readonly recentBytesMax: number;
   /** Whether messages go through their codec. */
   readonly sendsBytes: boolean;
+  /** Of the keys' namespace; null when nothing is evicted. */
+  readonly maxBytes: number | null;
+  /** Whether the N of the keys' namespace changes. */
+  readonly isResized: boolean;
   readonly keys: readonly PlannedKey[];
   readonly clients: readonly PlannedClient[];
   /** How long clients work and faults strike, in ms. */
@@ -109,6 +115,8 @@ export interface Plan {
 }
 
 const MACHINES_MAX = 10;
+/** To no N below: what was on two disks when it was acknowledged would be lost with one. */
+export const N_MIN = 2;
 /** All clients of a run together begin about so many operations. */
 const OPERATION_COUNT = 2000;
 
@@ -137,7 +145,7 @@ function keysOf(prng: Prng, stormMs: number): readonly PlannedKey[] {
   const count = 1 + prng.below(prng.chance(1, 3) ? 16 : 6);
   const kinds: readonly KeyKind[] = ["causal", "causal", "strict", "blind"];
   return Array.from({ length: count }, (_, i) => ({
-    name: storeKey("sim", `k${i}`),
+    name: storeKey(NAMESPACE, `k${i}`),
     kind: kinds[prng.below(kinds.length)] as KeyKind,
     quietAtMs: prng.chance(1, 2) ? prng.below(stormMs) : stormMs,
   }));
@@ -192,9 +200,35 @@ export function planOf(seed: number): Plan {
     faults: faultsOf(prng, stormMs),
     victim: `r${1 + prng.below(ring.members.length)}`,
     isCleared: prng.chance(1, 3),
+    maxBytes: null,
+    isResized: false,
   };
   const whole = { ...plan, ...machineryOf(seed) };
-  return prng.chance(1, 2) ? withChanges(whole, prng) : whole;
+  const changing = prng.chance(1, 2) ? withChanges(whole, prng) : whole;
+  return withNamespace(changing, namespacePrng(seed));
+}
+
+/** Apart from all other draws of a plan: older seeds keep their runs where it changes nothing. */
+function namespacePrng(seed: number): Prng {
+  const prng = Prng.fromSeed(seed);
+  prng.u32();
+  return prng.fork();
+}
+
+/** In some runs the keys' namespace is bounded, in some its N changes, in some both. */
+function withNamespace(plan: Plan, prng: Prng): Plan {
+  const maxBytes = prng.chance(1, 6) ? 200 + prng.below(2000) : null;
+  const count = prng.chance(1, 4) ? 2 + prng.below(7) : 0;
+  // Indexes name faults on the command line, whatever order their times give them.
+  const from = Math.max(...plan.faults.map(({ index }) => index)) + 1;
+  const changes = Array.from({ length: count }, (_, i) => ({
+    index: from + i,
+    kind: "resize" as const,
+    atMs: prng.below(plan.stormMs),
+    prng: words(prng),
+  }));
+  const faults = [...plan.faults, ...changes].sort((a, b) => a.atMs - b.atMs);
+  return { ...plan, maxBytes, isResized: count > 0, faults };
 }
 
 /** Of what no answer may depend on, except where disks are damaged, each way has its share. */

@@ -9,6 +9,7 @@ export class Totals {
   #acknowledgedCount = 0;
   #simulatedMs = 0;
   #changeCount = 0;
+  #evictionCount = 0;
   readonly #faults = new Map<string, number>();
 
   add(report: SimReport): void {
@@ -18,6 +19,7 @@ export class Totals {
     this.#acknowledgedCount += report.acknowledgedCount;
     this.#simulatedMs += report.simulatedMs;
     this.#changeCount += report.ringVersion - 1;
+    this.#evictionCount += report.evictionCount;
     for (const [kind, times] of Object.entries(report.faults)) {
       this.#faults.set(kind, (this.#faults.get(kind) ?? 0) + times);
     }
@@ -29,7 +31,8 @@ export class Totals {
     return (
       `${this.#seedCount} seeds, ${this.#failedCount} failed, ${this.#operationCount} operations ` +
       `(${this.#acknowledgedCount} writes acknowledged), ${hours} simulated hours, ` +
-      `${this.#changeCount} changes of members, faults: ${kinds.join(", ")}`
+      `${this.#changeCount} changes of members, ${this.#evictionCount} evictions, ` +
+      `faults: ${kinds.join(", ")}`
     );
   }
 }

@@ -22,6 +22,7 @@ export interface SimReport {
   readonly operationCount: number;
   readonly acknowledgedCount: number;
   readonly simulatedMs: number;
+  readonly evictionCount: number;
   readonly faults: Readonly<Record<string, number>>;
   /** 1 and one more for each change of members that was carried out. */
   readonly ringVersion: number;
@@ -34,6 +35,8 @@ const STEP_MS = 500;
 const CALM_MS_MAX = 120_000;
 /** Until clients read everything of a replica whose disk was damaged. */
 const UNREAD_MS = 5000;
+/** Until values are looked at again where some are evicted: tombstones are collected by then. */
+const AGAIN_MS = 15_000;
 /** The same until the last trace of a deleted key is gone. */
 const CLEAR_MS_MAX = 120_000;
 /** Attempts, some 500 ms apart, at reading a key when no faults are left. */
@@ -67,7 +70,8 @@ class Run {
     try {
       this.#storm();
       this.#calm();
-      for (const { name: key } of this.#plan.keys) this.#checkKey(key);
+      const live = this.#plan.keys.map(({ name: key }) => this.#checkKey(key));
+      if (this.#plan.maxBytes !== null) this.#checkAgain(live);
       for (const machine of this.#world.machines) machine.checkReads();
       if (this.#plan.isCleared && this.#judge.failures.length === 0) this.#clear();
     } catch (error) {
@@ -79,6 +83,10 @@ class Run {
       operationCount: this.#counts.operations,
       acknowledgedCount: this.#counts.acknowledged,
       simulatedMs: Math.round(events.now),
+      evictionCount: this.#world.machines.reduce(
+        (sum, { evictionCount }) => sum + evictionCount,
+        0,
+      ),
       faults: { ...network.faults, ...this.#struck },
       ringVersion: this.#world.ring.document.version,
       failures: this.#judge.failures,
@@ -157,7 +165,7 @@ class Run {
 
   #primaries(key: string): readonly Machine[] {
     const { ring } = this.#world;
-    const primaries = ring.primariesOf(ring.partitionOf(key), this.#plan.ring.n);
+    const primaries = ring.primariesOf(ring.partitionOf(key), this.#world.n);
     return primaries.map((id) => this.#world.machine(id));
   }
 
@@ -170,7 +178,10 @@ class Run {
     const behind = members.find(
       ({ node }) => node?.knowledge.stamp !== members[0]?.node?.knowledge.stamp,
     );
-    return behind === undefined ? null : `${behind.id} has another ring`;
+    if (behind !== undefined) return `${behind.id} has another ring`;
+    const [change] = members[0]?.node?.knowledge.changes.values() ?? [];
+    if (change === undefined) return null;
+    return `N was ${change.from} and is ${change.phase} for ${change.acks.length} acks`;
   }
 
   #disagreement(key: string): string | null {
@@ -223,9 +234,10 @@ class Run {
     return null;
   }
 
-  #checkKey(key: string): void {
+  /** What is live, as all say. */
+  #checkKey(key: string): readonly string[] {
     const read = this.#read(key);
-    if (read === null) return;
+    if (read === null) return [];
     const values = (entry: Entry): string[] =>
       liveSiblings(entry, read.machine.clock).map(({ content }) => idOf(content?.value));
     const live = values(read.entry);
@@ -236,6 +248,22 @@ class Run {
       const held = bytes === undefined ? [] : values(decodeEntry(bytes).entry);
       if (held.join() === live.join()) continue;
       this.#judge.accuse("convergence", `${name(key)}: ${id} has [${held}], all say [${live}]`);
+    }
+    return live;
+  }
+
+  /** More may be evicted meanwhile, but nothing comes back. */
+  #checkAgain(before: readonly (readonly string[])[]): void {
+    const { events } = this.#world;
+    const at = events.now;
+    while (events.now < at + AGAIN_MS) this.#step();
+    for (const [i, { name: key }] of this.#plan.keys.entries()) {
+      const read = this.#read(key);
+      if (read === null) return;
+      const values = liveSiblings(read.entry, read.machine.clock).map((sibling) =>
+        idOf(sibling.content?.value),
+      );
+      this.#judge.later(key, before[i] ?? [], { live: values, at });
     }
   }
 

@@ -14,3 +14,6 @@ export const settings: NamespaceSettings = {
   maxBytes: null,
   trustedContent: false,
 };
+
+/** The one that all keys of a run are in. */
+export const NAMESPACE = "sim";

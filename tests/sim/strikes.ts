@@ -1,10 +1,12 @@
 /** What each kind of fault does, and for how long. */
+import { N_MAX } from "../../core/limits.ts";
 import { Prng } from "../../core/prng.ts";
 import { outcomeOf } from "./client.ts";
 import type { Judge } from "./judge.ts";
 import type { Machine } from "./machine.ts";
 import { type ChangeKind, changeOf } from "./operator.ts";
-import type { FaultKind, Plan, PlannedFault } from "./plan.ts";
+import { type FaultKind, N_MIN, type Plan, type PlannedFault } from "./plan.ts";
+import { NAMESPACE, settings } from "./settings.ts";
 import type { World } from "./world.ts";
 
 interface Strike {
@@ -115,6 +117,19 @@ function change(kind: ChangeKind): (strike: Strike) => void {
   };
 }
 
+/** Another N for the keys' namespace, through whichever node comes to mind. */
+function resize({ world, plan, machine, prng }: Strike): void {
+  const memberCount = machine.node?.knowledge.ring.memberIds.length ?? 0;
+  if (memberCount < N_MIN) return;
+  const n = N_MIN + prng.below(Math.min(N_MAX, memberCount) - N_MIN + 1);
+  const changed = { ...settings, maxBytes: plan.maxBytes, n };
+  const operation = { kind: "configure", namespace: NAMESPACE, settings: changed } as const;
+  world.trace.add(`resize via ${machine.id}: N becomes ${n}`);
+  world.submit(machine, operation, (result) => {
+    world.trace.add(`resize via ${machine.id} to ${n} -> ${outcomeOf(result)}`);
+  });
+}
+
 const STRIKES: Readonly<Record<FaultKind, (strike: Strike) => void>> = {
   kill: (s) => fell(s, s.machine, { how: () => s.machine.kill(), lastsMs: s.lastsMs }),
   "power-cut": (s) => cutPower(s, s.machine),
@@ -175,6 +190,7 @@ const STRIKES: Readonly<Record<FaultKind, (strike: Strike) => void>> = {
   reweight: change("reweight"),
   replace: change("replace"),
   abort: change("abort"),
+  resize,
 };
 
 /** Carries out one fault of the plan, now. */

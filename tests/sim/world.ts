@@ -9,6 +9,7 @@ import { Events } from "./events.ts";
 import { Machine } from "./machine.ts";
 import { Network } from "./network.ts";
 import type { Plan } from "./plan.ts";
+import { NAMESPACE } from "./settings.ts";
 import { Trace } from "./trace.ts";
 
 /** What a machine's cluster file says: one that may join has itself in it, beside the members. */
@@ -48,7 +49,7 @@ export class World {
     const trace = this.trace.add;
     const { noise, sendsBytes } = plan;
     this.network = new Network({ events, prng: prng.fork(), noise, sendsBytes, trace });
-    const { timing, segmentByteCountMax, recentBytesMax } = plan;
+    const { timing, segmentByteCountMax, recentBytesMax, maxBytes } = plan;
     this.machines = [...plan.ring.members, ...plan.spares].map(
       (member, i) =>
         new Machine({
@@ -57,6 +58,7 @@ export class World {
           timing,
           segmentByteCountMax,
           recentBytesMax,
+          maxBytes,
           skewMs: plan.skewsMs[i] ?? 0,
           prng: prng.fork(),
           events,
@@ -85,6 +87,18 @@ export class World {
     const [first, ...others] = rings;
     if (first === undefined) throw new Error("no machine is up");
     return others.reduce((a, b) => (compareRings(b.document, a.document) > 0 ? b : a), first);
+  }
+
+  /** How many owners a key has: by whoever knows the newest settings, and is up. */
+  get n(): number {
+    let [revision, n] = [0, this.ring.document.n];
+    for (const { node } of this.machines) {
+      const record = node?.knowledge.document.namespaces.get(NAMESPACE);
+      if (record === undefined || record.revision <= revision) continue;
+      revision = record.revision;
+      n = record.settings?.n ?? n;
+    }
+    return n;
   }
 
   /** The machines that are members now. */
