@@ -210,6 +210,10 @@ export class Client {
   ): void {
     const { world, judge } = this.#parts;
     if (result?.kind === "written") {
+      const { network } = world;
+      if (network.mayBeMintedYet((value) => idOf(value) === write.value)) {
+        judge.wasRetried(write.value);
+      }
       const durableCount = Math.max(asked.durableCount, result.tally.durable);
       judge.acknowledged(key, write, { ...asked, durableCount, at: world.events.now });
       const { context } = result;

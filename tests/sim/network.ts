@@ -26,6 +26,8 @@ export class Network {
   readonly #cuts = new Map<string, number>();
   /** Told of a write that a coordinator may hear of when its client was answered long ago. */
   onSecondCoordination: (content: readonly unknown[]) => void = () => {};
+  /** Writes that a coordinator was asked for over a wire and has not answered, by their call. */
+  readonly #coordinating = new Map<string, unknown>();
   noise: Noise;
   readonly #sendsBytes: boolean;
 
@@ -63,6 +65,7 @@ export class Network {
     const deliver = (): void =>
       this.#deliver(from, target, () => (bytes === null ? message : decodeMessage(bytes)));
     deliver();
+    this.#noteCoordination(from, message);
     const isRepeated = this.#roll(this.noise.repeatPerMille);
     const { body } = message;
     if (body.kind === "coordinate" && (body.isRetry || isRepeated)) {
@@ -71,6 +74,23 @@ export class Network {
     if (isRepeated) {
       this.faults.repeated++;
       deliver();
+    }
+  }
+
+  /**
+   * Whether somebody who was asked to coordinate the write may yet do so, while its client was
+   * answered by another: by the node it talks to, for one, which asks itself over no wire.
+   */
+  mayBeMintedYet(isIt: (value: Uint8Array) => boolean): boolean {
+    for (const value of this.#coordinating.values()) {
+      if (value instanceof Uint8Array && isIt(value)) return true;
+    }
+    return false;
+  }
+
+  #noteCoordination(from: Machine, { type, call, body }: Message): void {
+    if (type === "request" && body.kind === "coordinate") {
+      this.#coordinating.set(`${from.id}#${from.life}/${call}`, body.content[0]);
     }
   }
 
@@ -85,6 +105,9 @@ export class Network {
       // A request comes by a connection of this life, and its reply goes back by no other.
       const address = message.type === "request" ? `${from.id}#${life}` : from.id;
       if (message.type === "reply" && target.life !== targetLife) return;
+      if (message.type === "reply") {
+        this.#coordinating.delete(`${target.id}#${target.life}/${message.call}`);
+      }
       if (target.node !== null) return target.input({ kind: "message", from: address, message });
       if (message.type !== "request") return;
       this.#events.after(0.2, () => {
