@@ -24,6 +24,7 @@ import {
 } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry, siblingToList } from "../../core/entry-codec.ts";
 import type { FailureCode } from "../../core/failure.ts";
+import { IdTable } from "../../core/id-table.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { isNamespace, namespaceOf } from "../../core/keys.ts";
 import { LIST_KEYS_MAX, SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
@@ -83,8 +84,9 @@ export class Service {
   readonly #collection: CollectionDesk;
   /** Operations that were coordinated here lately. */
   readonly #recentOps = new RecentOps();
-  /** Writes that are coordinated here and not answered yet. */
-  readonly #writing = new Set<Writing>();
+  /** Writes that are coordinated here and not answered yet; no Set, for IdTable says why. */
+  readonly #writing = new IdTable<Writing>();
+  #lastWriting = 0;
   /** What exchanges work on, for both ends of one. */
   readonly side: ExchangeSide;
   /** Set once by the node; absent work cannot be asked for. */
@@ -163,7 +165,7 @@ export class Service {
   /** The ring is another one now: writes on their way go to its owners too. */
   ringChanged(): void {
     const { knowledge } = this.#host;
-    for (const { key, n, coordinator } of [...this.#writing]) {
+    for (const { key, n, coordinator } of [...this.#writing.values()]) {
       coordinator.widen(knowledge.owners(key, n), this.now);
     }
   }
@@ -364,29 +366,29 @@ export class Service {
       const isKept = this.keeper.absorb(body.key, minted.entry, target, this.now);
       if (isKept) knowledge.counters.hintsStored++;
     };
-    const made: Writing[] = [];
+    const writing = ++this.#lastWriting;
+    const made: PutCoordinator[] = [];
     this.#host.run<PutOutcome>(
       {
         timeoutMs,
         again: null,
         finish: (outcome) => {
-          for (const write of made) this.#writing.delete(write);
+          this.#writing.delete(writing);
           to.finish(outcome);
         },
         make: ({ ask, finish }) => {
           const coordinator = new PutCoordinator(plan, { ask, finish, keepHint });
-          const write = { key: body.key, n, coordinator };
-          made.push(write);
-          this.#writing.add(write);
+          made.push(coordinator);
+          this.#writing.add(writing, { key: body.key, n, coordinator });
           return coordinator;
         },
       },
       this.now,
     );
-    const [write] = made;
+    const [coordinator] = made;
     this.#host.whenDurable((ok, now) => {
-      if (ok) write?.coordinator.locallyDurable(now);
-      else write?.coordinator.locallyFailed(now);
+      if (ok) coordinator?.locallyDurable(now);
+      else coordinator?.locallyFailed(now);
     });
   }
 
