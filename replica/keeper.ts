@@ -46,7 +46,8 @@ export interface KeeperParts {
   readonly hash: KeyedHash;
   readonly prng: Prng;
   /** Where a key belongs, by the current ring and the settings of its namespace. */
-  readonly placeOf: (key: StoreKey) => Place;
+  /** The partition may be given where it is known, as hashing the key is most of the work. */
+  readonly placeOf: (key: StoreKey, partition?: number) => Place;
   readonly partitionCount: () => number;
   /** What was purged, as far as this node knows: everything is seen, and joined, through it. */
   readonly purges?: () => PurgeIndex;
@@ -134,7 +135,7 @@ export class Keeper {
   readonly #partitionCount: () => number;
   readonly #purges: () => PurgeIndex;
   readonly #orders = new Map<string, KeyOrder>();
-  readonly #placeOf: (key: StoreKey) => Place;
+  readonly #placeOf: KeeperParts["placeOf"];
   readonly #onChange: KeeperParts["onChange"];
   readonly #onRecord: NonNullable<KeeperParts["onRecord"]>;
   readonly #incarnation: number;
@@ -401,8 +402,9 @@ export class Keeper {
   /** Tells of everything that is held, for trees that do not survive a restart. */
   recount(): void {
     for (let partition = 0; partition < this.#partitionCount(); partition++) {
-      for (const { key } of this.store.entriesOf(partition)) {
-        this.#onChange(this.#placeOf(key), { from: 0, to: this.#shown(key) });
+      for (const { key, digest } of this.store.entriesOf(partition)) {
+        const to = this.#lost.has(key) ? 0 : digest;
+        this.#onChange(this.#placeOf(key, partition), { from: 0, to });
       }
     }
   }

@@ -169,8 +169,8 @@ export class Knowledge {
     this.#namespaces.get(namespace) ?? this.defaults;
 
   /** Where a key belongs: its partition, how many primaries it has, its leaf in the Merkle tree. */
-  readonly placeOf = (key: StoreKey): Place => ({
-    partition: this.#ring.partitionOf(key),
+  readonly placeOf = (key: StoreKey, partition = this.#ring.partitionOf(key)): Place => ({
+    partition,
     n: this.settingsOf(namespaceOf(key)).n,
     leaf: Number(this.#keyHasher.h64(key, LEAF_SEED) & 255n),
   });
