@@ -33,28 +33,34 @@ function fromList(names: readonly string[], list: readonly unknown[], type: stri
   return out;
 }
 
-/** What lists of rules stand for: a write's are read several times on its way through a node. */
-const knownRules = new WeakMap<readonly unknown[], QuorumRules>();
+/**
+ * The last rules and the list that stands for them. A write's are read several times on its way
+ * through a node, and most writes go by the same ones; a WeakMap from list to rules would be the
+ * obvious way, and costs the collector more than the lists do.
+ */
+let last: { readonly list: readonly unknown[]; readonly rules: QuorumRules } | null = null;
+
+const RULES = [...RULE_NUMBERS, ...RULE_FLAGS];
 
 export function rulesToList(rules: QuorumRules): readonly unknown[] {
-  const numbers = RULE_NUMBERS.map((name) => rules[name]);
-  const list = [numbers, RULE_FLAGS.map((name) => rules[name])];
-  knownRules.set(list, rules);
+  const same = last;
+  if (same !== null && RULES.every((name) => same.rules[name] === rules[name])) return same.list;
+  const list = [RULE_NUMBERS.map((name) => rules[name]), RULE_FLAGS.map((name) => rules[name])];
+  last = { list, rules };
   return list;
 }
 
 /** @throws CodecError for anything else than `rulesToList` gives */
 export function rulesFromList(list: readonly unknown[]): QuorumRules {
-  const known = knownRules.get(list);
-  if (known !== undefined) return known;
+  if (last?.list === list) return last.rules;
   const [numbers, flags] = list;
   expect(list.length === 2 && Array.isArray(numbers) && Array.isArray(flags), "rules in two lists");
   const rules = {
     ...(fromList(RULE_NUMBERS, numbers, "number") as object),
     ...(fromList(RULE_FLAGS, flags, "boolean") as object),
-  };
-  knownRules.set(list, rules as QuorumRules);
-  return rules as QuorumRules;
+  } as QuorumRules;
+  last = { list, rules };
+  return rules;
 }
 
 export const tallyToList = (tally: Tally): readonly unknown[] => TALLY.map((name) => tally[name]);
