@@ -50,6 +50,22 @@ export interface Call {
   readonly attempt: number;
 }
 
+/** What all members are asked before something is forgotten for good. */
+const ASKED_OF_ALL: ReadonlySet<Request["kind"]> = new Set(["confirm", "swept"]);
+
+/** Whether a request is not to be sent any more, by what was learnt since the task began. */
+export function isTooLate(
+  { kind }: Request,
+  { routeStamp, joined }: Task,
+  now: Pick<Task, "routeStamp" | "joined">,
+): boolean {
+  // Who was removed while it was away hears of it as it hands over hints, or exchanges: what it
+  // holds may have been deleted since, without it. That ends, even if it is a member again.
+  if (kind === "deliver") return joined !== now.joined;
+  // There may be members now that the task does not ask, and they may hold something.
+  return ASKED_OF_ALL.has(kind) && routeStamp !== now.routeStamp;
+}
+
 export class Calls {
   readonly #calls = new IdTable<Call>();
   readonly #alarms = new Alarms<Waker>();

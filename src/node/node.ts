@@ -25,7 +25,7 @@ import { Alarms } from "./alarms.ts";
 import type { Background } from "./background.ts";
 import { backgroundWork, type Intervals } from "./background-work.ts";
 import type { Address, Effect, Input } from "./boundary.ts";
-import { type Call, Calls, type Task, type Waker } from "./calls.ts";
+import { type Call, Calls, isTooLate, type Task, type Waker } from "./calls.ts";
 import { ClientDesk } from "./client.ts";
 import { Documents } from "./documents.ts";
 import { Faults, faultFromList, faultToList } from "./faults.ts";
@@ -244,12 +244,10 @@ export class Node {
   #ask(ask: { task: Task; to: ReplicaId; body: Request; attempt: number }): void {
     const { task, to, body } = ask;
     if (this.#isOutdated(task)) return void this.#later.push(() => this.#beginAnew(task));
-    // Who was removed while it was away hears of it as it hands over hints, or exchanges: what it
-    // holds may have been deleted since, without it. That ends, even if it is a member again.
-    if (body.kind === "deliver" && task.joined !== this.#joined) {
+    const { stamp, routeStamp } = this.knowledge;
+    if (isTooLate(body, task, { routeStamp, joined: this.#joined })) {
       return void this.#later.push(() => this.#giveUp(task, to));
     }
-    const { stamp } = this.knowledge;
     const call = this.#calls.open({ ...ask, sentAt: this.#now, stamp });
     if (to === this.service?.id) {
       this.#later.push(() => this.#askSelf(call, body, task.deadline));

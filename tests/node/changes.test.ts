@@ -12,7 +12,7 @@ import { beginChange, callOff } from "../../ring/ring-change.ts";
 import { agreedRing } from "../../ring/ring-document.ts";
 import type { Effect } from "../../src/node/boundary.ts";
 import { writeCandidates } from "../../src/node/routes.ts";
-import { KEY, written } from "../replica/probe.ts";
+import { KEY, START as WRITTEN_AT, written } from "../replica/probe.ts";
 import { Bench, repliesIn } from "./bench.ts";
 import { Group } from "./group.ts";
 import { conditionalWrite } from "./writes.ts";
@@ -234,6 +234,30 @@ describe("when the cluster document changes, a node", () => {
       ];
       expect(sendsIn(later).filter(({ body }) => body.kind === "deliver")).toEqual([]);
     }
+  });
+
+  it("forgets nothing with the word of those alone who were members by the document before", () => {
+    const bench = new Bench();
+    const { document, ring } = bench.knowledge;
+    const keys = Array.from({ length: 100 }, (_, i) => `demo\0${i}`);
+    const key = keys.find((k) => ring.preferenceList(ring.partitionOf(k))[0] === "r1") ?? "";
+    const { siblings, ...rest } = written("gone");
+    const tombstone = { ...rest, siblings: siblings.map((s) => ({ ...s, content: null })) };
+    const entry = encodeEntry(tombstone, null);
+    bench.ask({ kind: "store", key, entry, hintFor: "", ack: 0 });
+    bench.now = WRITTEN_AT + 100_000;
+    const asked = sendsIn(bench.step({ kind: "job", name: "collect" }));
+    expect(asked.map(({ body }) => body.kind)).toEqual(Array(4).fill("confirm"));
+    const joining = { id: "r9", zone: "a", url: "", weight: 1 };
+    const to = layoutAfter(document.ring, [...document.ring.members, joining], 7);
+    const grown = beginChange(document.ring, to, { ballot: 7, forced: [] });
+    const newest = encodeDocument({ ...document, ring: grown });
+    const stale = { kind: "stale", document: newest } as const;
+    const later = asked.flatMap(({ to: from, call }) =>
+      sendsIn(bench.step({ kind: "message", from, message: { type: "reply", call, body: stale } })),
+    );
+    const kinds = later.map(({ body }) => body.kind);
+    expect(kinds.filter((kind) => kind === "confirm" || kind === "collect")).toEqual([]);
   });
 
   it("coordinates as an owner where it is one by the other layout alone", () => {
