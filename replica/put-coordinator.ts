@@ -122,14 +122,15 @@ export class PutCoordinator implements Coordinator {
 
   /**
    * The ring changed while the write was on its way: these are owners too, and those that the
-   * coordinator still waits for may count under the new ring alone.
+   * coordinator still waits for may count under the new ring alone. A client that was answered
+   * waits for nobody more; but a new owner may fetch what there is from one that lacks the write.
    */
   widen(owners: readonly Candidate[], now: Millis): void {
-    if (this.#isFinished) return;
+    if (this.isOver) return;
     const isNew = ({ id }: Candidate): boolean => id !== this.#plan.self.id && !this.#owns(id);
     const fresh = owners.filter(isNew);
     if (fresh.length === 0) return;
-    this.#quorum.raise(fresh);
+    if (!this.#isFinished) this.#quorum.raise(fresh);
     this.#primaries.push(...fresh);
     for (const owner of fresh) {
       this.#send(owner, "");

@@ -24,6 +24,8 @@ export interface Task {
   /** Starts it anew with a newer cluster document; null: only the one call is asked again. */
   readonly again: ((now: Millis) => void) | null;
   readonly open: Set<number>;
+  /** See `TaskStart.over`. */
+  readonly over: (() => void) | null;
   /** Its result is out, or was left to another task: it is not begun anew, and nobody waits. */
   isAnswered: boolean;
   /** The earliest alarm set for it; Infinity for none. */
@@ -122,6 +124,7 @@ export class Calls {
   /** To be called after every event of a task: sets its alarm, closes what it left behind. */
   settle(task: Task, now: Millis): void {
     if (!task.coordinator.isOver) return this.#arm(task);
+    task.over?.();
     for (const id of task.open) {
       const call = this.#calls.get(id);
       assert(call !== undefined, "a task's open calls are known");

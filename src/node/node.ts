@@ -231,6 +231,7 @@ export class Node {
       joined: this.#joined,
       again: start.again,
       open,
+      over: start.over ?? null,
       isAnswered: false,
       alarmAt: Infinity,
       waker,

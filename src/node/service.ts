@@ -372,10 +372,8 @@ export class Service {
       {
         timeoutMs,
         again: null,
-        finish: (outcome) => {
-          this.#writing.delete(writing);
-          to.finish(outcome);
-        },
+        finish: to.finish,
+        over: () => void this.#writing.delete(writing),
         make: ({ ask, finish }) => {
           const coordinator = new PutCoordinator(plan, { ask, finish, keepHint });
           made.push(coordinator);
@@ -389,6 +387,8 @@ export class Service {
     this.#host.whenDurable((ok, now) => {
       if (ok) coordinator?.locallyDurable(now);
       else coordinator?.locallyFailed(now);
+      // The last that was awaited was no reply: the node sees it at the deadline only.
+      if (coordinator?.isOver === true) this.#writing.delete(writing);
     });
   }
 

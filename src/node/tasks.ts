@@ -12,6 +12,8 @@ export interface TaskStart<R> {
   readonly timeoutMs: number;
   make(out: Outbox<R>): Coordinator;
   finish(result: R, now: Millis): void;
+  /** Nothing more will come of it: it goes on after its result until the last reply is in. */
+  over?(): void;
   /** Starts it anew with a newer cluster document; null: only the one call is asked again. */
   readonly again: ((now: Millis) => void) | null;
 }

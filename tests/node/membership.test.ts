@@ -115,43 +115,65 @@ describe("a node that starts with a ring of its own file", () => {
   });
 });
 
+/** Begins a write at r1 of a key for which the newcomer is to take a copy; who is asked to store. */
+function beginWrite(bench: Bench) {
+  const write = { ...conditionalWrite, key: movingKey(bench), ifNoneMatch: [] };
+  const { stamp } = bench.knowledge;
+  const message: Message = {
+    ...{ type: "request", call: 99, stamp, budgetMs: 2000, trace: "" },
+    body: write,
+  };
+  const stores = asksIn(bench.step({ kind: "message", from: "r2#1", message }), "store");
+  expect(stores).toHaveLength(2);
+  return stores;
+}
+
+/** Who else is asked to store, as the node hears of the change. */
+function hearOfChange(bench: Bench) {
+  const effects = bench.step({
+    kind: "message",
+    from: "r3#1",
+    message: {
+      ...{ type: "request", call: 5, stamp: 0, budgetMs: 2000, trace: "" },
+      body: { kind: "document", document: documentOf(filling(bench)) },
+    },
+  });
+  return asksIn(effects, "store").filter(({ to }) => to === "r6");
+}
+
+function stored(bench: Bench, ask: { to: string; call: number } | undefined): readonly Effect[] {
+  const body = { kind: "stored", durable: true } as const;
+  const message = { type: "reply", call: ask?.call ?? 0, body } as const;
+  return bench.step({ kind: "message", from: ask?.to ?? "", message });
+}
+
 describe("a write that is on its way when members begin to change", () => {
   it("goes to the new owner too, and waits for one acknowledgement more", () => {
     const bench = new Bench();
-    const write = { ...conditionalWrite, key: movingKey(bench), ifNoneMatch: [] };
-    const { stamp } = bench.knowledge;
-    const message: Message = {
-      ...{ type: "request", call: 99, stamp, budgetMs: 2000, trace: "" },
-      body: write,
-    };
-    const effects = bench.step({ kind: "message", from: "r2#1", message });
-    const stores = asksIn(effects, "store");
-    expect(stores).toHaveLength(2);
-
-    const learnt = bench.step({
-      kind: "message",
-      from: "r3#1",
-      message: {
-        ...{ type: "request", call: 5, stamp: 0, budgetMs: 2000, trace: "" },
-        body: { kind: "document", document: documentOf(filling(bench)) },
-      },
-    });
-    const widened = asksIn(learnt, "store").filter(({ to }) => to === "r6");
+    const stores = beginWrite(bench);
+    const widened = hearOfChange(bench);
     expect(widened).toHaveLength(1);
-
-    const stored = (ask: { to: string; call: number } | undefined): readonly Effect[] =>
-      bench.step({
-        kind: "message",
-        from: ask?.to ?? "",
-        message: {
-          ...{ type: "reply", call: ask?.call ?? 0 },
-          body: { kind: "stored", durable: true },
-        },
-      });
     // Its own copy and one other would have been enough before.
-    const first = repliesIn(stored(stores[0]));
+    const first = repliesIn(stored(bench, stores[0]));
     expect(first.filter(({ kind }) => kind === "coordinated")).toEqual([]);
-    const second = repliesIn(stored(widened[0]));
+    const second = repliesIn(stored(bench, widened[0]));
     expect(second.map(({ kind }) => kind)).toEqual(["coordinated"]);
+  });
+
+  it("goes to the new owner though the client was answered, while one owner may lack it", () => {
+    // Who lacks it may be the one from whom the new owner fetches what there is.
+    const bench = new Bench();
+    const stores = beginWrite(bench);
+    const answer = repliesIn(stored(bench, stores[0]));
+    expect(answer.map(({ kind }) => kind)).toEqual(["coordinated"]);
+    const widened = hearOfChange(bench);
+    expect(widened).toHaveLength(1);
+    expect(repliesIn(stored(bench, widened[0]))).toEqual([]);
+  });
+
+  it("is over when all have it: the new owner fetches it from any of them", () => {
+    const bench = new Bench();
+    for (const store of beginWrite(bench)) stored(bench, store);
+    expect(hearOfChange(bench)).toEqual([]);
   });
 });
