@@ -345,13 +345,10 @@ export class Keeper {
     this.#lost.clear();
   }
 
-  /** A namespace has another N now: its keys belong to other trees than those they were told to. */
-  replant(namespace: string, previousN: number): void {
-    for (const key of this.#keysOf(namespace)) {
-      const digest = this.#shown(key);
-      const place = this.#placeOf(key);
-      this.#onChange({ ...place, n: previousN }, { from: digest, to: 0 });
-      this.#onChange(place, { from: 0, to: digest });
+  /** The keys of a partition, with what the trees have of each. */
+  *shownIn(partition: number): Iterable<readonly [StoreKey, Digest]> {
+    for (const { key, digest } of this.store.entriesOf(partition)) {
+      yield [key, this.#lost.has(key) ? 0 : digest];
     }
   }
 

@@ -25,6 +25,7 @@ export interface DriverHost {
   flush(): Promise<void>;
 }
 
+type JobName = "handoff" | "exchange" | "sweep" | "plant" | "change" | "evict" | "collect";
 type Timer = ReturnType<typeof setTimeout>;
 
 export class Driver {
@@ -68,7 +69,7 @@ export class Driver {
   }
 
   /** Runs one of the node's background jobs now. */
-  runJob(name: "handoff" | "exchange" | "sweep" | "change" | "evict" | "collect"): void {
+  runJob(name: JobName): void {
     this.#step({ kind: "job", name });
   }
 

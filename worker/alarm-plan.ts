@@ -27,8 +27,8 @@ export interface Backlog {
   readonly dueAt: number;
   /** Whether members change, or copies that are no longer owned are still to be given up. */
   readonly isChanging: boolean;
-  /** Of the cluster document: it moves with every step of a change. */
-  readonly stamp: number;
+  /** Moves with every step of a change: the document's stamp and what is left of a walk. */
+  readonly step: number;
 }
 
 /** Comparing waits this long after a write, so that writes in flight are not chased. */
@@ -72,7 +72,7 @@ export function planNext(
   assert(plan.comparisonsLeft >= 0, "comparisons are counted");
   const hintsAreStuck = after.hintCount > 0 && after.hintCount >= before.hintCount;
   const dueIsStuck = after.dueAt <= now && after.dueAt === before.dueAt;
-  const changeIsStuck = after.isChanging && before.isChanging && before.stamp === after.stamp;
+  const changeIsStuck = after.isChanging && before.isChanging && before.step === after.step;
   const startsAnew = plan.comparisonsLeft === 0 && peersAway;
   const next: AlarmPlan = {
     comparisonsLeft: startsAnew ? peerCount : plan.comparisonsLeft,

@@ -46,6 +46,9 @@ const PLAN = "alarm-plan";
 const COMPARE_ALL_MS_MAX = 120_000;
 /** Of 128 MB some 10 for keys of 50 characters: what is not remembered is found by a walk. */
 const TRACKED_KEYS_MAX = 65_536;
+/** Records of a walk over all keys in one step, and such steps in one alarm. */
+const RECORDS_PER_STEP = 500;
+const PLANT_STEPS_MAX = 200;
 const TOMBSTONE_GRACE_MS = timingDefaults.tombstoneGraceMs;
 
 interface Waiting {
@@ -152,6 +155,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     if (this.#plan.comparisonsLeft > 0) await this.#compare(driver, wasAsleep);
     driver.runJob("evict");
     driver.runJob("sweep");
+    await this.#plant(driver);
     driver.runJob("change");
     driver.runJob("collect");
     await driver.whenIdle();
@@ -163,6 +167,15 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     this.#keepPlan(plan);
     // A write that came in meanwhile has set the alarm already.
     if (ringInMs !== null) await this.#ringIn(ringInMs);
+  }
+
+  /** A walk over all keys goes by small steps, and lets requests in between them. */
+  async #plant(driver: Driver): Promise<void> {
+    const planting = driver.node.service?.planting;
+    for (let i = 0; i < PLANT_STEPS_MAX && planting?.isPending === true; i++) {
+      driver.runJob("plant");
+      await scheduler.wait(0);
+    }
   }
 
   /**
@@ -198,7 +211,8 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
 
   #backlog(): Backlog {
     const store = this.#replica?.store;
-    const work = this.#replica?.driver.node.service?.background ?? null;
+    const service = this.#replica?.driver.node.service;
+    const work = service?.background ?? null;
     const isAtWork = work?.sweep.isPending === true || work?.evictor.isPending === true;
     const hintCount = [...(store?.hintCounts().values() ?? [])].reduce((sum, n) => sum + n, 0);
     const dueAt = (store?.earliestDue() ?? Infinity) + TOMBSTONE_GRACE_MS;
@@ -206,13 +220,14 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
       hintCount,
       dueAt: isAtWork ? Date.now() : dueAt,
       isChanging: this.#isChanging,
-      stamp: this.#replica?.driver.node.knowledge.stamp ?? 0,
+      step: (this.#replica?.driver.node.knowledge.stamp ?? 0) + (service?.planting.leftCount ?? 0),
     };
   }
 
   get #isChanging(): boolean {
     const work = this.#replica?.driver.node.service?.background ?? null;
     if (work === null) return false;
+    if (this.#replica?.driver.node.service?.planting.isPending === true) return true;
     return work.transfer.isPending || work.resize.isPending || work.cleanUp.isPending;
   }
 
@@ -267,9 +282,9 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     // idle one sleeps, and its alarm runs the jobs.
     const never = { handoffMs: 0, antiEntropyMs: 0, collectMs: 0, heartbeatMs: 0 };
     const times = { ...never, suspectAfterMs: 3000, tombstoneGraceMs: TOMBSTONE_GRACE_MS };
-    const trackedKeysMax = TRACKED_KEYS_MAX;
     const takesFaults = env.STARLING_FAULTS === "true";
-    const replica = { id, store, leafSums, takesFaults, trackedKeysMax, ...times };
+    const limits = { trackedKeysMax: TRACKED_KEYS_MAX, recordsPerRun: RECORDS_PER_STEP };
+    const replica = { id, store, leafSums, takesFaults, ...limits, ...times };
     const node = new AtomicNode({ knowledge, prng: platformPrng(), replica }, ctx);
     const driver: Driver = new Driver(node, {
       now: () => Date.now(),

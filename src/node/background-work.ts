@@ -82,8 +82,10 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
   const flushIf = (hasWritten: boolean): void => {
     if (hasWritten) host.whenDurable(() => {});
   };
+  const plant = (): void => service.planting.run(service.keeper);
   const change = (now: Millis): void => {
     agreement.run(now);
+    plant();
     transfer.run(now);
     resize.run(now);
     flushIf(cleanUp.run(now));
@@ -95,6 +97,8 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
     ["handoff", every.handoffMs, (now) => handoff.start(now, null)],
     ["exchange", every.antiEntropyMs, (now) => exchanges.next(now)],
     ["sweep", unlessByAlarm(SWEEP_MS), (now) => flushIf(sweep.run(now))],
+    // By itself only for hosts that have many steps of it in a row.
+    ["plant", 0, plant],
     ["change", unlessByAlarm(CHANGE_MS), change],
     ["evict", unlessByAlarm(EVICT_MS), (now) => evictor.run(now)],
     ["alive", absence?.noteMs ?? 0, (now) => flushIf(absence?.note(now) === true)],

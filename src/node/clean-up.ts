@@ -98,7 +98,8 @@ export class CleanUp {
 
   #mayRun(): boolean {
     const { ring, document } = this.#host.knowledge;
-    if (this.#service.keeper.store.health() !== "writable") return false;
+    const { keeper, planting } = this.#service;
+    if (keeper.store.health() !== "writable" || planting.isPending) return false;
     if (document.ring.isProvisional === true) return false;
     if (openChange(document.ring) !== null || this.#service.background?.absence?.isBehind) {
       return false;

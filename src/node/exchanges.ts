@@ -68,7 +68,8 @@ export class Exchanges {
     over: (result: ExchangeResult | null, now: Millis) => void,
   ): void {
     const trees = this.#host.knowledge.sharedTrees(this.#service.id, peer);
-    if (trees.length === 0 || this.#busy.has(peer)) return over(null, now);
+    const cannot = this.#busy.has(peer) || this.#service.planting.isPending;
+    if (trees.length === 0 || cannot) return over(null, now);
     this.#busy.add(peer);
     const { side } = this.#service;
     this.#host.run<ExchangeResult>(

@@ -1,7 +1,7 @@
 /**
  * What a replica does at once when the cluster document has changed: it forgets what it holds from
- * before it joined, puts keys into other trees when their N is another, and tells those of its own
- * works that depend on who owns what.
+ * before it joined, begins to put keys into other trees when their N is another, and tells those of
+ * its own works that depend on who owns what.
  */
 import { keepNumber, keptNumber } from "./kept-number.ts";
 import type { Knowledge } from "./knowledge.ts";
@@ -19,26 +19,20 @@ export interface MembershipHost {
 export class Membership {
   readonly #service: Service;
   readonly #host: MembershipHost;
-  /** The N of each namespace that its keys' trees follow. */
-  #planted: ReadonlyMap<string, number>;
 
   constructor(service: Service, host: MembershipHost) {
     this.#service = service;
     this.#host = host;
-    this.#planted = this.#sizes();
     this.#forgetFormerLife();
   }
 
   documentChanged(): void {
     if (this.#service.keeper.store.health() !== "writable") return;
     this.#forgetFormerLife();
-    this.#replant();
+    // With a smaller N some keys are no longer at home here.
+    if (this.#service.planting.noticeSizes()) this.#service.background?.cleanUp.notice();
     this.#service.ringChanged();
     this.#host.goOn();
-  }
-
-  #sizes(): ReadonlyMap<string, number> {
-    return new Map([...this.#host.knowledge.namespaces].map(([name, { n }]) => [name, n]));
   }
 
   /**
@@ -53,18 +47,5 @@ export class Membership {
     if ((keptNumber(keeper.store, JOINED) ?? 0) === joined) return;
     keeper.wipe();
     keepNumber(keeper.store, JOINED, joined);
-  }
-
-  #replant(): void {
-    const { defaults } = this.#host.knowledge;
-    const sizes = this.#sizes();
-    for (const [name, n] of sizes) {
-      const previous = this.#planted.get(name) ?? defaults.n;
-      if (previous === n) continue;
-      this.#service.keeper.replant(name, previous);
-      // With a smaller N some of its keys are no longer at home here.
-      this.#service.background?.cleanUp.notice();
-    }
-    this.#planted = sizes;
   }
 }

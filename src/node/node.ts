@@ -31,6 +31,7 @@ import { Documents } from "./documents.ts";
 import { Faults, faultFromList, faultToList } from "./faults.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { Membership } from "./membership.ts";
+import { Planting } from "./planting.ts";
 import { Service } from "./service.ts";
 import type { TaskStart } from "./tasks.ts";
 import { rulesFromList } from "./wire.ts";
@@ -45,6 +46,8 @@ export interface NodeParts {
         readonly store: Store;
         /** Sums that survive a restart; else they are counted anew from the index. */
         readonly leafSums?: LeafSums;
+        /** How much of a walk over all keys is one step; see planting.ts. */
+        readonly recordsPerRun?: number;
         /** Whether it can be told to have faults. */
         readonly takesFaults?: boolean;
       })
@@ -414,11 +417,13 @@ export class Node {
   #makeService(replica: NonNullable<NodeParts["replica"]> & { prng: Prng }): Service {
     const { knowledge } = this;
     const forest = new MerkleForest(replica.leafSums ?? new MemoryLeafSums());
+    const isKept = replica.leafSums !== undefined;
+    const planting = new Planting({ ...replica, knowledge, forest, isKept });
     const keeper = new Keeper({
       store: replica.store,
       hash: knowledge.hash,
       prng: replica.prng,
-      placeOf: knowledge.placeOf,
+      placeOf: planting.placeOf,
       partitionCount: () => knowledge.ring.partitionCount,
       purges: () => knowledge.purges,
       onChange: (place, change) => {
@@ -429,10 +434,10 @@ export class Node {
       },
       onRecord: (key, hasValue) => this.service?.background?.evictor.wrote(key, hasValue),
     });
-    if (replica.leafSums === undefined) keeper.recount();
+    if (!isKept) keeper.recount();
     return new Service(
       replica.id,
-      { keeper, forest },
+      { keeper, forest, planting },
       {
         knowledge,
         now: () => this.#now,
@@ -461,6 +466,7 @@ export class Node {
     service.background = parts;
     const goOn = (): void => {
       this.#later.push(
+        () => service.planting.run(service.keeper),
         () => parts.transfer.run(this.#now),
         () => parts.resize.run(this.#now),
       );

@@ -37,6 +37,7 @@ import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.t
 import { usedBytes } from "../../replica/usage.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { CollectionDesk } from "./collection-desk.ts";
+import type { Planting } from "./planting.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { writeCandidates } from "./routes.ts";
 import type { TaskHost } from "./tasks.ts";
@@ -65,6 +66,8 @@ const UNKNOWN: Reply = { kind: "held", digest: 0, entry: null, isUnknown: true }
 
 const refused = (code: FailureCode): Reply => ({ kind: "refused", code });
 
+const OF_TREES: ReadonlySet<Request["kind"]> = new Set(["roots", "leaves", "leafKeys"]);
+
 function failed(code: FailureCode, detail: string, entry: Entry | null, limit?: number): Reply {
   const context = entry?.context ?? null;
   return { kind: "failed", code, detail, numbers: [null, null, limit ?? null], context };
@@ -80,6 +83,7 @@ interface Writing {
 export class Service {
   readonly id: ReplicaId;
   readonly keeper: Keeper;
+  readonly planting: Planting;
   readonly #host: ServiceHost;
   readonly #collection: CollectionDesk;
   /** Operations that were coordinated here lately. */
@@ -94,11 +98,16 @@ export class Service {
 
   constructor(
     id: ReplicaId,
-    parts: { readonly keeper: Keeper; readonly forest: MerkleForest },
+    parts: {
+      readonly keeper: Keeper;
+      readonly planting: Planting;
+      readonly forest: MerkleForest;
+    },
     host: ServiceHost,
   ) {
     this.id = id;
     this.keeper = parts.keeper;
+    this.planting = parts.planting;
     this.side = exchangeSide(parts, host);
     this.#host = host;
     this.#collection = new CollectionDesk(parts.keeper, host);
@@ -112,6 +121,7 @@ export class Service {
   /** @param deadline until when the caller waits for the reply */
   handle(body: Request, respond: Respond, deadline: Millis): void {
     const { now } = this;
+    if (this.planting.isPending && OF_TREES.has(body.kind)) return respond(refused("overloaded"));
     switch (body.kind) {
       case "ping":
         return respond({ kind: "pong" });

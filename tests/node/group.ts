@@ -33,6 +33,7 @@ export interface GroupOptions {
   /** Of the one namespace, `demo`. */
   readonly demo?: Partial<NamespaceSettings>;
   readonly trackedKeysMax?: number;
+  readonly recordsPerRun?: number;
 }
 
 interface Member {
@@ -67,7 +68,7 @@ export class Group {
 
   /** A node with the store that it had, or an empty one. */
   start(id: ReplicaId): void {
-    const { count, demo = {}, trackedKeysMax } = this.#options;
+    const { count, demo = {}, trackedKeysMax, recordsPerRun } = this.#options;
     const store = this.members.get(id)?.store.crash() ?? new MemoryStore();
     const ids = Array.from({ length: count }, (_, i) => `r${i + 1}`);
     const members = ids.map((member) => ({ id: member, zone: "a", url: "", weight: 1 }));
@@ -90,8 +91,11 @@ export class Group {
       zone: "a",
     });
     const times = { ...quiet, suspectAfterMs: 3000, tombstoneGraceMs: 60_000 };
-    const bound = trackedKeysMax === undefined ? {} : { trackedKeysMax };
-    const replica = { id, store, ...times, ...bound };
+    const limits = {
+      ...(trackedKeysMax === undefined ? {} : { trackedKeysMax }),
+      ...(recordsPerRun === undefined ? {} : { recordsPerRun }),
+    };
+    const replica = { id, store, ...times, ...limits };
     const prng = Prng.fromSeed(Number(id.slice(1)));
     this.members.set(id, { store, node: new Node({ knowledge, prng, replica }) });
   }

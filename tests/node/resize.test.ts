@@ -22,8 +22,8 @@ function allFound(group: Group, r: number): readonly string[] {
   );
 }
 
-function filled(n: number): Group {
-  const group = new Group({ count: 5, demo: { n } });
+function filled(n: number, recordsPerRun = 20_000): Group {
+  const group = new Group({ count: 5, demo: { n }, recordsPerRun });
   KEYS.forEach((key, i) => {
     const at = group.ids[i % 5] ?? "r1";
     expect(group.put(at, key, 10).kind).toBe("written");
@@ -96,6 +96,42 @@ describe("another N of a namespace", () => {
     goOn(group);
     expect(allFound(group, 1)).toEqual([]);
   });
+
+  it.each([
+    [3, 5],
+    [5, 2],
+  ])(
+    "from %i to %i: takes what a replica holds in small steps, compares nothing until then",
+    (from, to) => {
+      const group = filled(from, 25);
+      let rootsCount = 0;
+      group.loses = (message) => {
+        if (message.type === "request" && message.body.kind === "roots") rootsCount++;
+        return false;
+      };
+      group.resize("r2", to);
+      const left = (): number =>
+        Math.max(...group.ids.map((id) => group.node(id).service?.planting.leftCount ?? 0));
+      let runs = 0;
+      for (; left() > 0; runs++) {
+        expect(rootsCount).toBe(0);
+        expect(changing(group)).toEqual(group.ids.map(() => "filling"));
+        expect(allFound(group, 1)).toEqual([]);
+        for (const key of KEYS) group.put("r3", key, 20);
+        group.put("r4", `${runs} meanwhile`, 10);
+        group.runAll("plant");
+      }
+      expect(runs).toBeGreaterThan(3);
+      goOn(group);
+      for (let i = 0; i < 40; i++) {
+        group.pass(1000);
+        group.runAll("change");
+      }
+      const all = [...KEYS, ...Array.from({ length: runs }, (_, i) => `${i} meanwhile`)];
+      for (const key of all) expect([key, copies(group, key)]).toEqual([key, to]);
+      expect(allFound(group, 1)).toEqual([]);
+    },
+  );
 
   it("brings to the owners that stay what only those that go had", () => {
     const group = filled(5);

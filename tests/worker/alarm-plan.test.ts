@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Backlog, idlePlan, planNext } from "../../worker/alarm-plan.ts";
 
 const NOW = 1_900_000_000_000;
-const nothing: Backlog = { hintCount: 0, dueAt: Infinity, isChanging: false, stamp: 1 };
+const nothing: Backlog = { hintCount: 0, dueAt: Infinity, isChanging: false, step: 1 };
 const near = { peerCount: 4, peersAway: false };
 
 describe("an alarm's plan", () => {
@@ -57,7 +57,7 @@ describe("an alarm's plan", () => {
       ({ plan } = planNext(plan, { before: changing, after: changing, ...near }, NOW));
     }
     expect(plan.changeMs).toBe(60_000);
-    const after = { ...changing, stamp: 2 };
+    const after = { ...changing, step: 2 };
     expect(planNext(plan, { before: changing, after, ...near }, NOW).ringInMs).toBe(1000);
     expect(planNext(plan, { before: changing, after: nothing, ...near }, NOW)).toEqual({
       plan: idlePlan,

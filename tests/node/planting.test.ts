@@ -1,0 +1,118 @@
+/** Keys go to the trees of another N step by step, whatever is written meanwhile. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  LEAF_COUNT,
+  type LeafSums,
+  MemoryLeafSums,
+  MerkleForest,
+} from "../../antientropy/merkle-tree.ts";
+import { storeKey } from "../../core/keys.ts";
+import { MemoryStore } from "../../replica/memory-store.ts";
+import { withNamespace } from "../../ring/cluster-document.ts";
+import { Planting } from "../../src/node/planting.ts";
+import { Group } from "./group.ts";
+
+const PARTITIONS = 64;
+const KEYS = 40;
+
+type Step =
+  | { readonly write: number; readonly digest: number }
+  | { readonly resize: number }
+  | "run"
+  | "restart";
+
+/** A node's own parts, with leaf sums that outlive it. */
+class Replica {
+  readonly sums: LeafSums = new MemoryLeafSums();
+  readonly store = new MemoryStore();
+  readonly knowledge = new Group({ count: 5, demo: { n: 3 } }).node("r1").knowledge;
+  planting = this.#plant();
+
+  #plant(): Planting {
+    const { knowledge, store, sums } = this;
+    const forest = new MerkleForest(sums);
+    return new Planting({ knowledge, store, forest, isKept: true, recordsPerRun: 10 });
+  }
+
+  write(i: number, digest: number): void {
+    const key = storeKey(i % 2 === 0 ? "demo" : "other", `k${i}`);
+    const { partition, n, leaf } = this.planting.placeOf(key);
+    const from = this.store.summary(key)?.digest ?? 0;
+    this.store.writeEntry(key, { bytes: new Uint8Array([1]), partition, digest, dueAt: 0 });
+    new MerkleForest(this.sums).update({ partition, n }, leaf, { from, to: digest });
+  }
+
+  resize(n: number): void {
+    const { document, settingsOf } = this.knowledge;
+    this.knowledge.learn(withNamespace(document, "demo", { ...settingsOf("demo"), n }));
+    this.planting.noticeSizes();
+  }
+
+  restart(): void {
+    this.planting = this.#plant();
+  }
+
+  run(): void {
+    const shownIn = (partition: number) =>
+      [...this.store.entriesOf(partition)].map(({ key, digest }) => [key, digest] as const);
+    this.planting.run({ shownIn: (partition) => shownIn(partition).values() });
+  }
+
+  take(step: Step): void {
+    if (step === "run") this.run();
+    else if (step === "restart") this.restart();
+    else if ("resize" in step) this.resize(step.resize);
+    else this.write(step.write, step.digest);
+  }
+
+  /** Every leaf that is not empty, as the keys are to be: by what is stored. */
+  expected(): ReadonlyMap<string, number> {
+    const forest = new MemoryLeafSums();
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      for (const { key, digest } of this.store.entriesOf(partition)) {
+        const place = this.knowledge.placeOf(key);
+        new MerkleForest(forest).update(place, place.leaf, { from: 0, to: digest });
+      }
+    }
+    return leavesOf(forest);
+  }
+}
+
+function leavesOf(sums: LeafSums): ReadonlyMap<string, number> {
+  const leaves = new Map<string, number>();
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    for (let n = 1; n <= 5; n++) {
+      for (let leaf = 0; leaf < LEAF_COUNT; leaf++) {
+        const sum = sums.readLeaf({ partition, n }, leaf);
+        if (sum !== 0) leaves.set(`${partition} ${n} ${leaf}`, sum);
+      }
+    }
+  }
+  return leaves;
+}
+
+const stepArb: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ write: fc.nat(KEYS), digest: fc.integer({ min: 1, max: 2 ** 50 }) }),
+  fc.record({ resize: fc.integer({ min: 1, max: 5 }) }),
+  fc.constant("run" as const),
+  fc.constant("restart" as const),
+);
+
+describe("the trees of keys whose N changes", () => {
+  it("hold each key once, and at the end where it belongs, over any writes and restarts", () => {
+    fc.assert(
+      fc.property(fc.array(stepArb, { maxLength: 60 }), (steps) => {
+        const replica = new Replica();
+        for (let i = 0; i < KEYS; i++) replica.write(i, 1000 + i);
+        for (const one of steps) replica.take(one);
+        for (let i = 0; replica.planting.isPending; i++) {
+          expect(i).toBeLessThan(60);
+          replica.run();
+        }
+        expect(leavesOf(replica.sums)).toEqual(replica.expected());
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
