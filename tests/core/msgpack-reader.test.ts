@@ -28,7 +28,8 @@ describe("the reader", () => {
     fc.assert(
       fc.property(arbitraryValue, (value) => {
         const bytes = encode(value);
-        if (scanFault(bytes, limits) === null) expect(readScanned(bytes)).toEqual(value);
+        if (scanFault(bytes, limits) !== null) return;
+        expect(readScanned(bytes)).toEqual(decodeByLibrary(bytes));
       }),
     );
   });
