@@ -1,6 +1,7 @@
 /** What each kind of fault does, and for how long. */
 import { N_MAX } from "../../core/limits.ts";
 import { Prng } from "../../core/prng.ts";
+import { openChange } from "../../ring/ring-change.ts";
 import { outcomeOf } from "./client.ts";
 import type { Judge } from "./judge.ts";
 import type { Machine } from "./machine.ts";
@@ -119,7 +120,11 @@ function change(kind: ChangeKind): (strike: Strike) => void {
 
 /** Another N for the keys' namespace, through whichever node comes to mind. */
 function resize({ world, plan, machine, prng }: Strike): void {
-  const memberCount = machine.node?.knowledge.ring.memberIds.length ?? 0;
+  const known = machine.node?.knowledge.ring.document;
+  if (known === undefined) return;
+  // Who joins may not stay: a change that is called off would leave fewer members than owners.
+  const next = openChange(known)?.to.members.length ?? Infinity;
+  const memberCount = Math.min(known.members.length, next);
   if (memberCount < N_MIN) return;
   const n = N_MIN + prng.below(Math.min(N_MAX, memberCount) - N_MIN + 1);
   const changed = { ...settings, maxBytes: plan.maxBytes, n };
