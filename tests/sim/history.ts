@@ -41,6 +41,12 @@ export interface Write {
   fate: Fate;
 }
 
+/** Nothing is left of it some day: what it had covered may come back when it is forgotten early. */
+const isEnding = ({ isDelete, ttlMs }: Write): boolean => isDelete || ttlMs > 0;
+
+const whyBack = (value: string, killer: Write): string =>
+  `${value} is back, though ${killer.value} had covered it`;
+
 /** How far clocks are off, in ms, and how late a write may be minted by a second coordinator. */
 export interface ClockBounds {
   readonly skewMsMin: number;
@@ -132,6 +138,12 @@ export class History {
     return out;
   }
 
+  /** Of what was seen, or covered by that: a delete, or a value with a TTL, that covered a write. */
+  endingKillerOf(id: number, seen: IdSet): Write | undefined {
+    const killers = [...this.closure(seen)].map((other) => this.writes[other] as Write);
+    return killers.find((killer) => isEnding(killer) && killer.coversForGood.has(id));
+  }
+
   /** What somebody may have covered by now. */
   maybeCovered(): IdSet {
     const out = new IdSet();
@@ -176,17 +188,18 @@ export class History {
     for (const value of live) {
       const objection = this.objection(value, now, clocks);
       if (objection !== null) faults.push(objection);
-      const killer = this.#killerOf(value, sure);
-      if (killer === undefined) continue;
-      const oracle = killer.isDelete || killer.ttlMs > 0 ? "resurrection" : "false-sibling";
-      faults.push([oracle, `${value} is back, though ${killer.value} had covered it`]);
+      const killers = this.#killersOf(value, sure);
+      const ending = killers.find(isEnding);
+      const plain = killers.find((killer) => !isEnding(killer));
+      if (ending !== undefined) faults.push(["resurrection", whyBack(value, ending)]);
+      if (plain !== undefined) faults.push(["false-sibling", whyBack(value, plain)]);
     }
     return faults;
   }
 
-  #killerOf(value: string, sure: readonly Write[]): Write | undefined {
+  #killersOf(value: string, sure: readonly Write[]): readonly Write[] {
     const write = this.#byValue.get(value);
-    if (write === undefined) return undefined;
-    return sure.findLast(({ coversForGood }) => coversForGood.has(write.id));
+    if (write === undefined) return [];
+    return sure.filter(({ coversForGood }) => coversForGood.has(write.id));
   }
 }

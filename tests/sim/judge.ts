@@ -203,6 +203,10 @@ export class Judge {
       if (!pastForGood.has(id)) continue;
       const { value } = history.writes[id] as Write;
       this.accuse(of.oracle, `${name(key)}: an older value is shown: ${value}`);
+      // It had been covered by something that was to be gone, and it alone.
+      const killer = history.endingKillerOf(id, owed);
+      if (killer === undefined) continue;
+      this.accuse("resurrection", `${name(key)}: ${value} is back, ${killer.value} had covered it`);
     }
     if (this.#evicts) return;
     const missing = [...owed].filter((id) => !of.seen.has(id) && !past.has(id));

@@ -4,6 +4,7 @@
  * `src/driver.ts` are on a real host, on virtual time.
  */
 import { KeyedHash } from "../../core/keyed-hash.ts";
+import type { NamespaceSettings } from "../../core/operations.ts";
 import type { Prng } from "../../core/prng.ts";
 import { DiskFailure, LogFolderError } from "../../replica/log-disk.ts";
 import { type LogJob, LogStore } from "../../replica/log-store.ts";
@@ -23,8 +24,8 @@ export interface MachineParts {
   readonly timing: Timing;
   readonly segmentByteCountMax: number;
   readonly recentBytesMax: number;
-  /** Of the keys' namespace; null for no bound. */
-  readonly maxBytes: number | null;
+  /** Of the keys' namespace, as the cluster begins. */
+  readonly namespace: NamespaceSettings;
   readonly skewMs: number;
   readonly prng: Prng;
   readonly events: Events;
@@ -101,10 +102,11 @@ export class Machine {
     this.isPaused = false;
     this.#backlog.length = 0;
     this.#timerAt = Infinity;
-    const { ring, timing, maxBytes } = this.#parts;
-    const bounded = { revision: 1, settings: { ...settings, maxBytes } };
+    const { ring, timing, namespace } = this.#parts;
+    const isOwn = namespace.n !== settings.n || namespace.maxBytes !== settings.maxBytes;
+    const records = isOwn ? [[NAMESPACE, { revision: 1, settings: namespace }] as const] : [];
     const knowledge = new Knowledge({
-      document: { ring, namespaces: new Map(maxBytes === null ? [] : [[NAMESPACE, bounded]]) },
+      document: { ring, namespaces: new Map(records) },
       hash,
       keyHasher: hasher,
       defaults: settings,

@@ -5,7 +5,8 @@ import { leaversOf, openChange } from "../../ring/ring-change.ts";
 import type { RingDocument } from "../../ring/ring-document.ts";
 
 export const CHANGE_KINDS = ["join", "leave", "reweight", "replace", "abort"] as const;
-export type ChangeKind = (typeof CHANGE_KINDS)[number];
+/** `swap`: two at once for two others, so that of three owners one may be left. */
+export type ChangeKind = (typeof CHANGE_KINDS)[number] | "swap";
 
 /** What the operator sees when the change is thought of. */
 export interface Sight {
@@ -27,6 +28,10 @@ export function changeOf(kind: ChangeKind, { ring, machines, prng }: Sight): Cha
     const from = prng.below(Math.max(1, items.length));
     return [...items.slice(from), ...items.slice(0, from)].slice(0, 1 + prng.below(2));
   };
+  const two = <T>(items: readonly T[]): readonly T[] => {
+    const from = prng.below(Math.max(1, items.length));
+    return [...items.slice(from), ...items.slice(0, from)].slice(0, 2);
+  };
   const { id } = pick(ring.members);
   const outsiders = machines.filter((other) => !ring.members.some((m) => m.id === other.id));
   const joining = some(outsiders.length === 0 ? machines : outsiders);
@@ -44,6 +49,8 @@ export function changeOf(kind: ChangeKind, { ring, machines, prng }: Sight): Cha
     case "replace":
       if (prng.chance(1, 4)) return { remove: [id], add: [moved(ring.members, id)] };
       return { remove: going, add: joining };
+    case "swap":
+      return { remove: two(ring.members).map((member) => member.id), add: two(outsiders) };
     case "abort":
       return { abort: true };
   }

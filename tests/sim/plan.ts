@@ -5,6 +5,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import { storeKey } from "../../core/keys.ts";
+import { N_MAX } from "../../core/limits.ts";
 import { Prng } from "../../core/prng.ts";
 import type { RingMember } from "../../ring/members.ts";
 import type { RingDocument } from "../../ring/ring.ts";
@@ -98,7 +99,9 @@ export interface Plan {
   readonly sendsBytes: boolean;
   /** Of the keys' namespace; null when nothing is evicted. */
   readonly maxBytes: number | null;
-  /** Whether the N of the keys' namespace changes. */
+  /** Of the keys' namespace, at first. */
+  readonly n: number;
+  /** Whether it changes. */
   readonly isResized: boolean;
   readonly keys: readonly PlannedKey[];
   readonly clients: readonly PlannedClient[];
@@ -201,6 +204,7 @@ export function planOf(seed: number): Plan {
     victim: `r${1 + prng.below(ring.members.length)}`,
     isCleared: prng.chance(1, 3),
     maxBytes: null,
+    n: ring.n,
     isResized: false,
   };
   const whole = { ...plan, ...machineryOf(seed) };
@@ -215,20 +219,37 @@ function namespacePrng(seed: number): Prng {
   return prng.fork();
 }
 
-/** In some runs the keys' namespace is bounded, in some its N changes, in some both. */
+/** Repeated where one should be likelier: quorums by the fewest and by the most need not meet. */
+export const SIZES: readonly number[] = [N_MIN, N_MIN, N_MAX, N_MAX, 3, 4];
+
+/**
+ * In some runs the keys' namespace is bounded, in some its N changes, in some two members are
+ * swapped for two others at once. With few members every quorum by one N meets every quorum by
+ * another, so there N changes seldom.
+ */
 function withNamespace(plan: Plan, prng: Prng): Plan {
   const maxBytes = prng.chance(1, 6) ? 200 + prng.below(2000) : null;
-  const count = prng.chance(1, 4) ? 2 + prng.below(7) : 0;
+  const memberCount = plan.ring.members.length;
+  const resizeCount = prng.chance(1, memberCount >= N_MAX ? 3 : 12) ? 8 + prng.below(16) : 0;
+  const swapCount = plan.spares.length >= 2 && prng.chance(1, 2) ? 1 + prng.below(3) : 0;
+  const isResized = resizeCount > 0;
+  const kinds: FaultKind[] = [
+    ...Array.from({ length: resizeCount }, () => "resize" as const),
+    ...Array.from({ length: swapCount }, () => "swap" as const),
+  ];
   // Indexes name faults on the command line, whatever order their times give them.
   const from = Math.max(...plan.faults.map(({ index }) => index)) + 1;
-  const changes = Array.from({ length: count }, (_, i) => ({
-    index: from + i,
-    kind: "resize" as const,
-    atMs: prng.below(plan.stormMs),
-    prng: words(prng),
+  const changes = kinds.map((kind, i) => ({
+    ...{ index: from + i, kind },
+    ...{ atMs: prng.below(plan.stormMs), prng: words(prng) },
   }));
   const faults = [...plan.faults, ...changes].sort((a, b) => a.atMs - b.atMs);
-  return { ...plan, maxBytes, isResized: count > 0, faults };
+  // What reads may miss while owners change, strict ones tell at once.
+  const isStrict = (): boolean => kinds.length > 0 && prng.chance(1, 2);
+  const keys = plan.keys.map((key) => (isStrict() ? { ...key, kind: "strict" as const } : key));
+  const wanted = SIZES[prng.below(SIZES.length)] as number;
+  const n = isResized ? Math.min(wanted, memberCount) : plan.ring.n;
+  return { ...plan, maxBytes, n, isResized, keys, faults };
 }
 
 /** Of what no answer may depend on, except where disks are damaged, each way has its share. */

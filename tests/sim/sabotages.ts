@@ -115,6 +115,51 @@ export const sabotages: readonly Sabotage[] = [
     is: `if (broken !== null) respond(failed("precondition-failed", broken, null));`,
   },
   {
+    name: "strict-read-without-write-back",
+    oracle: "strict-read",
+    file: "replica/get-coordinator.ts",
+    was: "if (rules.strict && this.#behind().length > 0) return this.#startWriteBack();",
+    is: "",
+  },
+  {
+    name: "keep-delivered-hints",
+    oracle: "hints",
+    file: "antientropy/handoff.ts",
+    was: `    for (const { key, bytes } of this.#sent) this.#dropIfSame(key, bytes);
+    this.#sendBatch(now);`,
+    is: "    this.#finish();",
+  },
+  {
+    name: "read-from-next-owners-early",
+    oracle: "strict-read",
+    file: "src/node/transfer.ts",
+    was: "return synced.size >= needed && leaving.every((id) => synced.has(id));",
+    is: "return synced.size >= 0 || needed > leaving.length;",
+  },
+  {
+    name: "forget-cover-of-expired",
+    oracle: "resurrection",
+    file: "src/node/collector.ts",
+    was: ".filter(([key]) => !this.#notBefore.has(key) && this.#isFirst(key))",
+    is: `.filter(([key, digest]) => {
+        const { siblings } = this.#service.keeper.hold(key).entry;
+        if (siblings.every(({ content }) => content !== null)) {
+          this.#service.keeper.collect(key, digest);
+          return false;
+        }
+        return !this.#notBefore.has(key) && this.#isFirst(key);
+      })`,
+  },
+  {
+    name: "evict-without-a-tombstone",
+    oracle: "resurrection",
+    file: "replica/keeper.ts",
+    was: `    this.keepMinted(key, "", minted);
+    return minted.sharedBytes;`,
+    is: `    this.collect(key, digest);
+    return null;`,
+  },
+  {
     name: "never-end-a-change",
     oracle: "membership",
     file: "ring/ring-change.ts",

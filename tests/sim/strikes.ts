@@ -1,12 +1,11 @@
 /** What each kind of fault does, and for how long. */
-import { N_MAX } from "../../core/limits.ts";
 import { Prng } from "../../core/prng.ts";
 import { openChange } from "../../ring/ring-change.ts";
 import { outcomeOf } from "./client.ts";
 import type { Judge } from "./judge.ts";
 import type { Machine } from "./machine.ts";
 import { type ChangeKind, changeOf } from "./operator.ts";
-import { type FaultKind, N_MIN, type Plan, type PlannedFault } from "./plan.ts";
+import { type FaultKind, N_MIN, type Plan, type PlannedFault, SIZES } from "./plan.ts";
 import { NAMESPACE, settings } from "./settings.ts";
 import type { World } from "./world.ts";
 
@@ -124,9 +123,11 @@ function resize({ world, plan, machine, prng }: Strike): void {
   if (known === undefined) return;
   // Who joins may not stay: a change that is called off would leave fewer members than owners.
   const next = openChange(known)?.to.members.length ?? Infinity;
-  const memberCount = Math.min(known.members.length, next);
-  if (memberCount < N_MIN) return;
-  const n = N_MIN + prng.below(Math.min(N_MAX, memberCount) - N_MIN + 1);
+  const before = machine.node?.knowledge.settingsOf(NAMESPACE).n;
+  const sizes = SIZES.filter((size) => size !== before);
+  const wanted = sizes[prng.below(sizes.length)] as number;
+  const n = Math.min(wanted, known.members.length, next);
+  if (n < N_MIN) return;
   const changed = { ...settings, maxBytes: plan.maxBytes, n };
   const operation = { kind: "configure", namespace: NAMESPACE, settings: changed } as const;
   world.trace.add(`resize via ${machine.id}: N becomes ${n}`);
@@ -195,6 +196,7 @@ const STRIKES: Readonly<Record<FaultKind, (strike: Strike) => void>> = {
   reweight: change("reweight"),
   replace: change("replace"),
   abort: change("abort"),
+  swap: change("swap"),
   resize,
 };
 

@@ -9,7 +9,7 @@ import { Events } from "./events.ts";
 import { Machine } from "./machine.ts";
 import { Network } from "./network.ts";
 import type { Plan } from "./plan.ts";
-import { NAMESPACE } from "./settings.ts";
+import { NAMESPACE, settings } from "./settings.ts";
 import { Trace } from "./trace.ts";
 
 /** What a machine's cluster file says: one that may join has itself in it, beside the members. */
@@ -49,7 +49,8 @@ export class World {
     const trace = this.trace.add;
     const { noise, sendsBytes } = plan;
     this.network = new Network({ events, prng: prng.fork(), noise, sendsBytes, trace });
-    const { timing, segmentByteCountMax, recentBytesMax, maxBytes } = plan;
+    const { timing, segmentByteCountMax, recentBytesMax, maxBytes, n } = plan;
+    const namespace = { ...settings, maxBytes, n };
     this.machines = [...plan.ring.members, ...plan.spares].map(
       (member, i) =>
         new Machine({
@@ -58,7 +59,7 @@ export class World {
           timing,
           segmentByteCountMax,
           recentBytesMax,
-          maxBytes,
+          namespace,
           skewMs: plan.skewsMs[i] ?? 0,
           prng: prng.fork(),
           events,
