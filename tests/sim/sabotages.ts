@@ -76,8 +76,8 @@ export const sabotages: readonly Sabotage[] = [
     name: "acknowledge-before-fsync",
     oracle: "durability",
     file: "src/node/service.ts",
-    was: "    const [write] = made;",
-    is: "    const [write] = made;\n    write?.coordinator.locallyDurable(this.now);",
+    was: "    const [coordinator] = made;",
+    is: "    const [coordinator] = made;\n    coordinator?.locallyDurable(this.now);",
   },
   {
     name: "ignore-torn-tail",
