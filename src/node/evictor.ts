@@ -191,7 +191,11 @@ export class Evictor {
         break;
       }
       const { digest = 0, byteCount = 0, holdsValue = false } = store.summary(key) ?? {};
-      if (!holdsValue) continue;
+      if (!holdsValue) {
+        // Deleted while the others were asked, and kept then: it would be the next one for ever.
+        bounded.candidates.wrote(key, false);
+        continue;
+      }
       const bytes = usedBytes(key, byteCount);
       const fits = (share - sum) / bytes;
       if (fits < 1 && !this.#isLucky(victims.size === 0 ? Math.max(part, fits) : fits)) {

@@ -117,6 +117,27 @@ describe("a namespace over its bound", () => {
     expect(keysIn(group).size).toBeGreaterThan(85);
   });
 
+  it("finds an end when what it asks about is deleted meanwhile", () => {
+    const group = new Group({ count: 6, demo: { maxBytes: 20_000 } });
+    const keys = Array.from({ length: 100 }, (_, i) => `k${i}`);
+    for (const key of keys) group.put("r1", key, 1000);
+    for (const key of keys) for (const id of group.ids) group.has(id, key, 1);
+    const deleted = new Set<string>();
+    group.loses = ({ type, body }, to) => {
+      if (type !== "reply" || body.kind !== "touched") return false;
+      for (const key of body.keys.map(String).filter((asked) => !deleted.has(asked))) {
+        deleted.add(key);
+        expect(group.remove(to, key.split("\0")[1] ?? "").kind).toBe("written");
+      }
+      return false;
+    };
+    // All were read: the answers to come would keep them, and none of them has a value any more.
+    group.runAll("evict");
+    expect(deleted.size).toBeGreaterThan(20);
+    settle(group);
+    for (const key of deleted) expect(keysIn(group).has(key)).toBe(false);
+  });
+
   it("leaves a newer write alone that the replica which evicts has not seen", () => {
     const group = filled({ count: 3, demo: { maxBytes: 100_000 } }, 80, 1000);
     const decider = group.node("r1").service;

@@ -117,6 +117,11 @@ export class Group {
     return this.execute(at, { kind: "write", key: storeKey("demo", key), ...write });
   }
 
+  remove(at: ReplicaId, key: string): Result {
+    const write = { options: {}, content: null, ttlMs: 0, context: null, precondition: null };
+    return this.execute(at, { kind: "write", key: storeKey("demo", key), ...write });
+  }
+
   /** Whether a client of this node finds a value. */
   has(at: ReplicaId, key: string, r = 2): boolean {
     const options = { r };
