@@ -52,6 +52,7 @@ export interface ExchangeSide {
   readonly forest: MerkleForest;
   /** Keys with digests in these leaves of a tree. */
   keysIn(tree: TreeName, leaves: ReadonlySet<number>): readonly (readonly [StoreKey, Digest])[];
+  /** Of its own record: a hint for another is no copy, for it goes home and is forgotten. */
   digest(key: StoreKey): Digest | null;
   entryBytes(key: StoreKey): Uint8Array | null;
   /** False when the replica takes nothing in: its disk is full or failed. */

@@ -174,10 +174,14 @@ export class Keeper {
     return this.#readSlot(key, "");
   }
 
+  /** The digest of the replica's own record, hints left aside; null when it cannot be known. */
+  ownDigest(key: StoreKey): Digest | null {
+    return this.#lost.has(key) ? null : (this.store.summary(key)?.digest ?? 0);
+  }
+
   /** The digest alone, from the index when no hint is in the way; null when it cannot be known. */
   digest(key: StoreKey): Digest | null {
-    if (this.#lost.has(key)) return null;
-    if (this.store.hintTargets(key).length === 0) return this.store.summary(key)?.digest ?? 0;
+    if (this.#lost.has(key) || this.store.hintTargets(key).length === 0) return this.ownDigest(key);
     const held = this.hold(key);
     return held.isUnknown ? null : held.digest;
   }

@@ -466,7 +466,7 @@ function exchangeSide(
   return {
     forest,
     keysIn: (tree, leaves) => keeper.keysIn(tree, leaves),
-    digest: (key) => keeper.digest(key),
+    digest: (key) => keeper.ownDigest(key),
     entryBytes: (key) => keeper.own(key).bytes,
     absorb: (key, bytes, now) => {
       // Nobody waits for it, but what was refilled is not to sit in memory until the next write.

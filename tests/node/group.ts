@@ -139,7 +139,11 @@ export class Group {
 
   /** Runs a job of every node, and whatever follows at once. */
   runAll(name: string): void {
-    for (const id of this.ids) this.#take(id, { kind: "job", name });
+    for (const id of this.ids) this.run(id, name);
+  }
+
+  run(id: ReplicaId, name: string): void {
+    this.#take(id, { kind: "job", name });
   }
 
   pass(ms: number): void {
