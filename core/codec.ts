@@ -2,9 +2,8 @@
  * The only place that knows MessagePack. Everything that leaves a node's memory (a record, a
  * message) passes here, and everything that comes back is bounded before it is believed.
  */
-import { Encoder } from "@msgpack/msgpack";
-import { MESSAGE_DEPTH_MAX } from "./limits.ts";
-import { readScanned } from "./msgpack-reader.ts";
+import { Decoder, Encoder } from "@msgpack/msgpack";
+import { MESSAGE_BYTES_MAX, MESSAGE_DEPTH_MAX } from "./limits.ts";
 import { scanFault } from "./msgpack-scan.ts";
 
 /** Bytes that are not what they claim to be. Normal input: a peer or a disk may send anything. */
@@ -19,6 +18,14 @@ export class CodecError extends Error {
 const MESSAGE_NODES_MAX = 2 ** 21;
 
 const encoder = new Encoder({ ignoreUndefined: false, forceIntegerToFloat: false });
+const decoder = new Decoder({
+  maxStrLength: MESSAGE_BYTES_MAX,
+  maxBinLength: MESSAGE_BYTES_MAX,
+  maxArrayLength: MESSAGE_NODES_MAX,
+  maxMapLength: 0,
+  maxExtLength: 0,
+});
+
 const scanLimits = { depthMax: MESSAGE_DEPTH_MAX, nodesMax: MESSAGE_NODES_MAX };
 
 /** Encodes numbers, strings, booleans, null, bytes and arrays of these. */
@@ -42,5 +49,9 @@ export function encodeBriefly(value: unknown): Uint8Array {
 export function decode(bytes: Uint8Array): unknown {
   const fault = scanFault(bytes, scanLimits);
   if (fault !== null) throw new CodecError(`malformed MessagePack: ${fault}`);
-  return readScanned(bytes);
+  try {
+    return decoder.decode(bytes);
+  } catch (error) {
+    throw new CodecError(error instanceof Error ? error.message : "malformed MessagePack");
+  }
 }
