@@ -1,7 +1,7 @@
 /** Another N for a namespace of Durable Objects, while clients read and write. */
 import { runDurableObjectAlarm, runInDurableObject, SELF } from "cloudflare:test";
-import { describe, expect, it } from "vitest";
-import { knowledge, stubOf } from "./support.ts";
+import { afterAll, describe, expect, it } from "vitest";
+import { knowledge, silence, stubOf } from "./support.ts";
 
 const IDS = ["r1", "r2", "r3", "r4", "r5"];
 const KEYS = Array.from({ length: 200 }, (_, i) => `k${i}`);
@@ -95,6 +95,8 @@ async function expectInPlace(n: number, keys: Iterable<string>): Promise<void> {
     )
     .toEqual([]);
 }
+
+afterAll(() => silence(IDS));
 
 describe("another N on Workers", () => {
   it("goes from 3 to 5 and to 2, and no client notices", async () => {

@@ -1,7 +1,7 @@
 /** Durable Objects join and leave a ring that clients read and write all the while. */
 import { runDurableObjectAlarm, runInDurableObject, SELF } from "cloudflare:test";
-import { describe, expect, it } from "vitest";
-import { ask, stubOf } from "./support.ts";
+import { afterAll, describe, expect, it } from "vitest";
+import { ask, silence, stubOf } from "./support.ts";
 
 const cluster = "http://localhost/v1/cluster";
 const keyUrl = (i: number): string => `http://localhost/v1/kv/moving/k${i}`;
@@ -74,6 +74,8 @@ async function expectInPlace(ids: readonly string[]): Promise<void> {
     expect([i, got.status, await got.text()]).toEqual([i, 200, `value ${i}`]);
   }
 }
+
+afterAll(() => silence(["r1", "r2", "r3", "r4", "r5", "r6"]));
 
 describe("members on Workers", () => {
   it("join and leave by a commit, with their data, and then all sleep again", async () => {

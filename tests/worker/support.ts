@@ -15,6 +15,13 @@ const { REPLICAS } = env;
 export type Stub = DurableObjectStub<ReplicaObject>;
 export const stubOf = (id: string): Stub => REPLICAS.get(REPLICAS.idFromName(id));
 
+/** Has objects do nothing more by themselves: it would go on while their Worker is taken down. */
+export async function silence(ids: readonly string[]): Promise<void> {
+  for (const id of ids) {
+    await runInDurableObject(stubOf(id), (_, { storage }) => storage.deleteAlarm());
+  }
+}
+
 let objectCount = 0;
 
 /** Runs inside a Durable Object of its own, with its SQLite. */
