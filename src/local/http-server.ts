@@ -14,7 +14,7 @@ import { getRequestListener } from "@hono/node-server";
 import { assert } from "../../core/assert.ts";
 import { IdTable } from "../../core/id-table.ts";
 import type { App } from "../frontend/app.ts";
-import { plainRequest, writeAnswer } from "./plain-exchange.ts";
+import { AnswerWriter, plainRequest } from "./plain-exchange.ts";
 import type { NodeTls } from "./tls.ts";
 
 export type FetchHandler = (
@@ -205,14 +205,14 @@ export interface HttpServer {
 
 /** Takes the short way where there is one; else false, and nothing done. */
 function answerPlainly(
-  answerKey: AnswerKey,
+  { answerKey, writer }: { readonly answerKey: AnswerKey; readonly writer: AnswerWriter },
   incoming: IncomingMessage,
   response: ServerResponse,
 ): boolean {
   const request = plainRequest(incoming);
   const answer = request === null ? null : answerKey(request, incoming.url ?? "/");
   if (answer === null) return false;
-  void answer.then((given) => writeAnswer(response, given));
+  void answer.then((given) => writer.write(response, given));
   return true;
 }
 
@@ -251,12 +251,12 @@ export function makeHttpServer(parts: HttpServerParts): HttpServer {
     { overrideGlobalObjects: false },
   );
   const atWork = new AtWork();
+  const { answerKey } = parts;
+  const plain = answerKey === undefined ? null : { answerKey, writer: new AnswerWriter() };
   const onRequest = (incoming: IncomingMessage, response: ServerResponse): void => {
     if (atWork.count >= limits.inFlightCountMax) return turnAway(response);
     atWork.add(response);
-    if (parts.answerKey !== undefined && answerPlainly(parts.answerKey, incoming, response)) {
-      return;
-    }
+    if (plain !== null && answerPlainly(plain, incoming, response)) return;
     void listener(incoming, response);
   };
   const server = listenerOf(parts, limits, onRequest);
