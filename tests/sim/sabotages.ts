@@ -101,25 +101,11 @@ export const sabotages: readonly Sabotage[] = [
     is: "sibling.content !== null && now > 0;",
   },
   {
-    name: "forget-other-names-of-a-retry",
-    oracle: "false-sibling",
-    file: "core/entry.ts",
-    was: "  if (coveredOps.size === 0) return entry;",
-    is: "  if (coveredOps.size >= 0) return entry;",
-  },
-  {
     name: "write-what-was-refused",
     oracle: "refusal",
     file: "src/node/service.ts",
     was: `if (broken !== null) return respond(failed("precondition-failed", broken, null));`,
     is: `if (broken !== null) respond(failed("precondition-failed", broken, null));`,
-  },
-  {
-    name: "strict-read-without-write-back",
-    oracle: "strict-read",
-    file: "replica/get-coordinator.ts",
-    was: "if (rules.strict && this.#behind().length > 0) return this.#startWriteBack();",
-    is: "",
   },
   {
     name: "keep-delivered-hints",
