@@ -45,8 +45,10 @@ export interface KeeperParts {
   readonly store: Store;
   readonly hash: KeyedHash;
   readonly prng: Prng;
-  /** Where a key belongs, by the current ring and the settings of its namespace. */
-  /** The partition may be given where it is known, as hashing the key is most of the work. */
+  /**
+   * Where a key belongs, by the current ring and the settings of its namespace. The partition may
+   * be given where it is known, as hashing the key is most of the work.
+   */
   readonly placeOf: (key: StoreKey, partition?: number) => Place;
   readonly partitionCount: () => number;
   /** What was purged, as far as this node knows: everything is seen, and joined, through it. */
@@ -352,7 +354,7 @@ export class Keeper {
   /** The keys of a partition, with what the trees have of each. */
   *shownIn(partition: number): Iterable<readonly [StoreKey, Digest]> {
     for (const { key, digest } of this.store.entriesOf(partition)) {
-      yield [key, this.#lost.has(key) ? 0 : digest];
+      yield [key, this.#shown(key, digest)];
     }
   }
 
@@ -366,8 +368,8 @@ export class Keeper {
   }
 
   /** What the trees have of it: nothing of what was lost, so that an exchange brings it again. */
-  #shown(key: StoreKey): Digest {
-    return this.#lost.has(key) ? 0 : (this.store.summary(key)?.digest ?? 0);
+  #shown(key: StoreKey, digest = this.store.summary(key)?.digest): Digest {
+    return this.#lost.has(key) ? 0 : (digest ?? 0);
   }
 
   #lose(key: StoreKey): void {
@@ -404,7 +406,7 @@ export class Keeper {
   recount(): void {
     for (let partition = 0; partition < this.#partitionCount(); partition++) {
       for (const { key, digest } of this.store.entriesOf(partition)) {
-        const to = this.#lost.has(key) ? 0 : digest;
+        const to = this.#shown(key, digest);
         this.#onChange(this.#placeOf(key, partition), { from: 0, to });
       }
     }

@@ -135,8 +135,9 @@ export class Planting {
       for (const [key, digest] of keeper.shownIn(partition)) {
         count++;
         const sums = open.get(namespaceOf(key))?.sums;
-        const { leaf } = this.#parts.knowledge.placeOf(key);
-        sums?.set(leaf, addSums(sums.get(leaf) ?? 0, digest));
+        if (sums === undefined) continue;
+        const { leaf } = this.#parts.knowledge.placeOf(key, partition);
+        sums.set(leaf, addSums(sums.get(leaf) ?? 0, digest));
       }
     }
     for (const { from, to, sums, planted } of open.values()) {
