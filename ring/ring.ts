@@ -126,6 +126,11 @@ export class Ring {
     return change.forced.includes(id) ? "down-forced" : "leaving";
   }
 
+  /** Everybody but this one: whom a member asks and tells. */
+  membersBut(id: ReplicaId): ReplicaId[] {
+    return this.memberIds.filter((member) => member !== id);
+  }
+
   member(id: ReplicaId): RingMember | undefined {
     return this.#members.get(id);
   }

@@ -20,7 +20,7 @@ import type { Exchanges } from "./exchanges.ts";
 import { keepNumber, keptNumber } from "./kept-number.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
-import { tellDocument } from "./tell-document.ts";
+import { tellOthers } from "./tell-document.ts";
 
 const ALIVE = "alive";
 /** The last sign of life is written down this often at most: it costs a sync of the log. */
@@ -102,14 +102,12 @@ export class Absence {
   }
 
   #askDocuments(now: Millis): void {
-    const { host } = this.#plan;
-    const targets = host.knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
     this.#askingCount++;
     const done = (): void => {
       if (--this.#askingCount > 0) return;
       for (const work of this.#waiting.splice(0)) work();
     };
-    tellDocument(host, { targets, timeoutMs: DOCUMENT_MS_MAX, done }, now);
+    tellOthers(this.#plan.host, { self: this.#service.id, timeoutMs: DOCUMENT_MS_MAX, done }, now);
   }
 
   #catchUp(now: Millis): void {

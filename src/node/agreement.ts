@@ -10,9 +10,7 @@ import { agreedRing } from "../../ring/ring-document.ts";
 import type { Replies } from "./fanout.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
-import { tellDocument } from "./tell-document.ts";
-
-const ASK_MS_MAX = 2000;
+import { tellOthers } from "./tell-document.ts";
 
 export interface AgreementHost extends TaskHost {
   /** Joins a document into the node's own and keeps it. */
@@ -39,7 +37,6 @@ export class Agreement {
     if (!this.isPending || this.#isAsking) return;
     this.#isAsking = true;
     const { stamp } = knowledge;
-    const targets = knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
     const done = (replies: Replies): void => {
       this.#isAsking = false;
       // Who had another ring has told of it, and the better of the two was learnt.
@@ -49,6 +46,6 @@ export class Agreement {
       const { document } = knowledge;
       this.#host.learn({ ...document, ring: agreedRing(document.ring) });
     };
-    tellDocument(this.#host, { targets, timeoutMs: ASK_MS_MAX, done }, now);
+    tellOthers(this.#host, { self: this.#service.id, done }, now);
   }
 }

@@ -54,7 +54,7 @@ export class Collector {
   }
 
   get #others(): readonly ReplicaId[] {
-    return this.#host.knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
+    return this.#host.knowledge.ring.membersBut(this.#service.id);
   }
 
   #ask(keys: Collected, roundsLeft: number, now: Millis): void {

@@ -38,7 +38,7 @@ export class Exchanges {
   /** Compares with the peer whose turn it is, unless that one seems to be away. */
   next(now: Millis): void {
     const { knowledge } = this.#host;
-    const peers = knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
+    const peers = knowledge.ring.membersBut(this.#service.id);
     const peer = peers[this.#turn++ % Math.max(1, peers.length)];
     if (peer === undefined || !knowledge.liveness.isWorthTrying(peer, now)) return;
     this.#begin(peer, now, () => {});
@@ -49,7 +49,7 @@ export class Exchanges {
    * `[exchanges, compared, differing, sent, received, bytes]`.
    */
   withAll(now: Millis, done: (totals: readonly number[], now: Millis) => void): void {
-    const peers = this.#host.knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
+    const peers = this.#host.knowledge.ring.membersBut(this.#service.id);
     const totals = [0, 0, 0, 0, 0, 0];
     const goOn = (at: Millis): void => {
       const peer = peers.shift();

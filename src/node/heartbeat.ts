@@ -34,7 +34,7 @@ export class Heartbeat {
     // A node that stood still itself has answers waiting unread: others' silence is its own.
     const wasAway = sinceLastMs > 2 * heartbeatMs + suspectAfterMs / 4;
     if (!wasAway) liveness.review(suspectAfterMs, now);
-    const targets = ring.memberIds.filter((peer) => peer !== this.#self);
+    const targets = ring.membersBut(this.#self);
     const timeoutMs = suspectAfterMs / 2;
     const heard = (from: ReplicaId, at: Millis): void => liveness.beat(from, suspectAfterMs, at);
     askAll(this.#host, { targets, body: { kind: "ping" }, timeoutMs, heard }, now);

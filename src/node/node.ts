@@ -182,9 +182,7 @@ export class Node {
 
   #takeUnreachable(to: Address, callId: number): void {
     const call = this.#calls.refused(callId, to, this.#now);
-    if (call === undefined) return;
-    call.task.coordinator.failed(to, this.#now);
-    this.#calls.settle(call.task, this.#now);
+    if (call !== undefined) this.#giveUp(call.task, to);
   }
 
   #takeFlushed(token: number, ok: boolean): void {
@@ -312,8 +310,7 @@ export class Node {
     } catch (error) {
       // A peer that answers nonsense is one that does not answer.
       if (!(error instanceof CodecError)) throw error;
-      call.task.coordinator.failed(from, this.#now);
-      this.#calls.settle(call.task, this.#now);
+      this.#giveUp(call.task, from);
     }
   }
 

@@ -156,8 +156,7 @@ export class PurgeSweep {
   }
 
   #ask(through: Hlc, now: Millis): void {
-    const { memberIds } = this.#host.knowledge.ring;
-    const targets = memberIds.filter((id) => id !== this.#service.id);
+    const targets = this.#host.knowledge.ring.membersBut(this.#service.id);
     const body = { kind: "swept", through } as const;
     const done = (replies: Replies): void => {
       this.#isAsking = false;

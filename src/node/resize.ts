@@ -13,10 +13,8 @@ import { type NamespaceRecord, takersIn, targetOf } from "../../ring/namespace-r
 import { openChange } from "../../ring/ring-change.ts";
 import { Filler, type Filling } from "./filler.ts";
 import type { Service } from "./service.ts";
-import { tellDocument } from "./tell-document.ts";
+import { tellOthers } from "./tell-document.ts";
 import type { TransferHost } from "./transfer.ts";
-
-const TELL_MS_MAX = 2000;
 
 interface NewTree extends Filling {
   /** With how many of its old owners it has to be compared. */
@@ -104,7 +102,6 @@ export class Resize {
   }
 
   #tell(now: Millis): void {
-    const targets = this.#host.knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
-    tellDocument(this.#host, { targets, timeoutMs: TELL_MS_MAX }, now);
+    tellOthers(this.#host, { self: this.#service.id }, now);
   }
 }

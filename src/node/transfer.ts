@@ -18,9 +18,7 @@ import { acknowledge, gainsOf, type OpenChange, openChange } from "../../ring/ri
 import { Filler, type Filling } from "./filler.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
-import { tellDocument } from "./tell-document.ts";
-
-const TELL_MS_MAX = 2000;
+import { tellOthers } from "./tell-document.ts";
 
 export interface TransferHost extends TaskHost {
   /** Calls back when all that was written so far is durable, or the disk failed. */
@@ -120,8 +118,7 @@ export class Transfer {
   }
 
   #tell(now: Millis): void {
-    const targets = this.#host.knowledge.ring.memberIds.filter((id) => id !== this.#service.id);
-    tellDocument(this.#host, { targets, timeoutMs: TELL_MS_MAX }, now);
+    tellOthers(this.#host, { self: this.#service.id }, now);
   }
 }
 
