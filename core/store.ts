@@ -116,6 +116,11 @@ export interface Store {
   hintTargets(key: StoreKey): readonly string[];
 
   readMeta(name: string): Uint8Array | undefined;
+  /**
+   * What a node knows of the cluster and of itself does not wait for a disk: on a full one it stays
+   * in memory until there is room, in its place before all that is written later. On a failed one
+   * nothing is kept.
+   */
   writeMeta(name: string, bytes: Uint8Array): void;
 
   /** Live entries and the bytes of their records. */

@@ -276,6 +276,7 @@ export class LogStore implements Store {
 
   writeHint(target: string, key: StoreKey, bytes: Uint8Array): void {
     assert(target.length > 0 && !target.includes("\0"), "a target is the id of a replica");
+    assert(this.health() === "writable", "a store that takes no writes was written to");
     this.#appendPlain(SPACES.hint, hintKey(target, key), bytes);
   }
 
@@ -312,7 +313,7 @@ export class LogStore implements Store {
   }
 
   writeMeta(name: string, bytes: Uint8Array): void {
-    this.#appendPlain(SPACES.meta, name, bytes);
+    if (this.health() !== "failed") this.#appendPlain(SPACES.meta, name, bytes);
   }
 
   get #entries(): IndexTable {
@@ -330,7 +331,6 @@ export class LogStore implements Store {
   }
 
   #appendPlain(space: Space, key: string, bytes: Uint8Array): void {
-    assert(this.health() === "writable", "a store that takes no writes was written to");
     const operation = OPERATIONS.write;
     this.#append({ space, operation, key, partition: 0, digest: 0, dueAt: 0 }, bytes);
   }

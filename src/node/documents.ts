@@ -63,7 +63,7 @@ export class Documents {
   keep(): void {
     const { knowledge, store, changed, whenDurable } = this.#host;
     changed();
-    if (store === null || store.health() !== "writable") return;
+    if (store === null || store.health() === "failed") return;
     this.#keptStamp = knowledge.stamp;
     store.writeMeta(DOCUMENT, encodeDocument(knowledge.document));
     whenDurable(() => {});

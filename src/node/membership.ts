@@ -26,8 +26,8 @@ export class Membership {
     this.#forgetFormerLife();
   }
 
+  /** Whatever state the disk is in: who owns what does not wait for it. */
   documentChanged(): void {
-    if (this.#service.keeper.store.health() !== "writable") return;
     this.#forgetFormerLife();
     // With a smaller N some keys are no longer at home here.
     if (this.#service.planting.noticeSizes()) this.#service.background?.cleanUp.notice();
@@ -41,6 +41,8 @@ export class Membership {
    */
   #forgetFormerLife(): void {
     const { keeper, id } = this.#service;
+    // A failed disk forgets nothing: that is left to the next start.
+    if (keeper.store.health() === "failed") return;
     const member = this.#host.knowledge.ring.member(id);
     if (member === undefined) return;
     const joined = member.joined ?? 0;

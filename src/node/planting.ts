@@ -98,7 +98,7 @@ export class Planting {
 
   /** One bounded unit of the walk, if there is one to do. */
   run(keeper: Shown): void {
-    if (!this.isPending || this.#parts.store.health() !== "writable") return;
+    if (!this.isPending) return;
     let left = this.#recordsPerRun;
     while (left > 0 && this.#next < this.#partitionCount) left -= this.#plant(this.#next++, keeper);
     if (this.#next === this.#partitionCount) this.#moving.clear();

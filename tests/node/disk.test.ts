@@ -2,8 +2,15 @@ import { describe, expect, it } from "vitest";
 import type { Entry } from "../../core/entry.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
 import type { Message, Request } from "../../core/messages.ts";
+import { defaultSettings } from "../../core/operations.ts";
 import { hlcFromMillis } from "../../core/time.ts";
+import {
+  type ClusterDocument,
+  encodeDocument,
+  withNamespace,
+} from "../../ring/cluster-document.ts";
 import { noPurges, purgeName, withPurge } from "../../ring/purges.ts";
+import { agreedRing } from "../../ring/ring-document.ts";
 import type { Effect, Input } from "../../src/node/boundary.ts";
 import { KEY, START, written } from "../replica/probe.ts";
 import { Bench, repliesIn } from "./bench.ts";
@@ -145,5 +152,49 @@ describe("a disk that fails while a precondition is read", () => {
           }),
     );
     expect(repliesIn(later)).toEqual([{ kind: "refused", code: "insufficient-storage" }]);
+  });
+});
+
+describe("a cluster document that is learnt while the disk is full", () => {
+  const learn = (bench: Bench, document: ClusterDocument): void => {
+    bench.ask({ kind: "document", document: encodeDocument(document) });
+  };
+
+  it("is on stable storage once there is room, before anything that is written by it", () => {
+    const bench = new Bench();
+    const { document } = bench.knowledge;
+    bench.store.setHealth("full");
+    learn(bench, withNamespace(document, "demo", defaultSettings(2)));
+    bench.store.setHealth("writable");
+    const stored = { kind: "store", key: KEY, hintFor: "", ack: 2 } as const;
+    bench.ask({ ...stored, entry: encodeEntry(written("new"), null) });
+    for (let count = 0; count <= bench.store.writtenCount; count++) {
+      const after = new Bench({ store: bench.store.crash(count) });
+      if (count === bench.store.writtenCount) expect(after.store.summary(KEY)).toBeDefined();
+      if (after.store.summary(KEY) === undefined) continue;
+      expect(after.knowledge.settingsOf("demo").n).toBe(2);
+    }
+  });
+
+  it("has a replica that is a member again forget its former life before it takes anything", () => {
+    const bench = new Bench();
+    const stored = { kind: "store", hintFor: "", ack: 2 } as const;
+    const entry = encodeEntry(written("new"), null);
+    bench.ask({ ...stored, key: KEY, entry });
+    const { document } = bench.knowledge;
+    const members = document.ring.members.map((member) =>
+      member.id === "r1" ? { ...member, joined: 7 } : member,
+    );
+    const ring = { ...agreedRing(document.ring), members, version: 3 };
+    bench.store.setHealth("full");
+    learn(bench, { ...document, ring });
+    bench.store.setHealth("writable");
+    bench.ask({ ...stored, key: `${KEY} later`, entry });
+    // As for any change of the document: what came since must not be taken for former life.
+    learn(bench, withNamespace(bench.knowledge.document, "demo", defaultSettings(2)));
+    expect(bench.store.summary(KEY)).toBeUndefined();
+    expect(bench.store.summary(`${KEY} later`)).toBeDefined();
+    const after = new Bench({ store: bench.store.crash(bench.store.writtenCount) });
+    expect(after.store.summary(`${KEY} later`)).toBeDefined();
   });
 });

@@ -116,3 +116,56 @@ describe("the trees of keys whose N changes", () => {
     );
   });
 });
+
+/** The roots of all trees of a replica that are not empty, by what it says and by what it stores. */
+function rootsOf(group: Group, id: string): readonly [string[], string[]] {
+  const { knowledge, service } = group.node(id);
+  const counted = new MerkleForest(new MemoryLeafSums());
+  for (const [key, digest] of group.digests(id)) {
+    const place = knowledge.placeOf(key);
+    counted.update(place, place.leaf, { from: 0, to: digest });
+  }
+  const list = (forest: MerkleForest | undefined): string[] => {
+    const roots: string[] = [];
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      for (let n = 1; n <= 5; n++) {
+        const root = forest?.root({ partition, n }) ?? 0;
+        if (root !== 0) roots.push(`${partition} ${n} ${root}`);
+      }
+    }
+    return roots;
+  };
+  return [list(service?.side.forest), list(counted)];
+}
+
+describe("a replica whose disk takes nothing while N changes", () => {
+  it.each(["full", "failed"] as const)("has its keys in the trees of now (%s)", (health) => {
+    const group = new Group({ count: 5, demo: { n: 4 } });
+    for (let i = 0; i < KEYS; i++) group.put("r1", `k${i}`, 10);
+    const store = group.members.get("r3")?.store;
+    store?.setHealth(health);
+    group.resize("r1", 3);
+    for (let i = 0; i < 5; i++) {
+      group.pass(1000);
+      group.runAll("change");
+    }
+    if (health === "full") store?.setHealth("writable");
+    // As it takes writes again they come, and go, by the N of now.
+    for (let i = 0; i < KEYS; i++) group.put("r1", `k${i}`, 10);
+    for (let i = 0; i < 40; i++) {
+      group.pass(1000);
+      group.runAll("change");
+    }
+    expect(group.node("r3").knowledge.settingsOf("demo").n).toBe(3);
+    for (const id of group.ids) {
+      const [said, counted] = rootsOf(group, id);
+      expect([id, said]).toEqual([id, counted]);
+    }
+    if (health === "failed") return;
+    for (let i = 0; i < KEYS; i++) {
+      const key = storeKey("demo", `k${i}`);
+      const holders = group.ids.filter((id) => group.digests(id).has(key));
+      expect([key, holders.length]).toEqual([key, 3]);
+    }
+  });
+});

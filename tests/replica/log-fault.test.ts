@@ -120,7 +120,7 @@ describe("a fault at every step in turn", () => {
     expect(fullCount).toBeGreaterThan(100);
   });
 
-  it("a drop on a full disk waits for room", () => {
+  it("a drop on a full disk waits for room, and so does what a node knows of itself", () => {
     const disk = new MemoryDisk();
     const store = openStore(disk);
     write(store, "d\0a", "one");
@@ -130,11 +130,13 @@ describe("a fault at every step in turn", () => {
     flush(store, disk);
     expect(store.health()).toBe("full");
     store.dropEntry("d\0a");
+    store.writeMeta("document", new Uint8Array([7]));
     disk.fault = () => undefined;
     flush(store, disk, { retry: true });
     flush(store, disk);
     const again = openStore(disk.crash("drop"), { seed: 2 });
     expect([readText(again, "d\0a"), readText(again, "d\0b")]).toEqual([undefined, "two"]);
+    expect(again.readMeta("document")).toEqual(new Uint8Array([7]));
   });
 });
 

@@ -43,8 +43,11 @@ describe("MemoryStore", () => {
     store.writeEntry("demo\0a", entry("first"));
     store.setHealth("full");
     expect(() => store.writeEntry("demo\0a", entry("second"))).toThrow(/takes no writes/);
+    store.writeMeta("document", new Uint8Array([1]));
     store.setHealth("failed");
     store.dropEntry("demo\0a");
+    store.writeMeta("document", new Uint8Array([2]));
     expect(store.summary("demo\0a")?.byteCount).toBe(5);
+    expect(store.readMeta("document")).toEqual(new Uint8Array([1]));
   });
 });
