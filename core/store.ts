@@ -60,7 +60,10 @@ export interface Recovery {
   readonly tornByteCount: number;
   /** Records set aside because their checksum did not hold. */
   readonly corruptCount: number;
-  /** Keys whose newest record is among those set aside, as far as they could be told. */
+  /**
+   * Keys whose newest record is among those set aside, as far as they could be told. Reading one
+   * gives an older record, if there is any: no answer before it was joined with what a peer has.
+   */
   readonly lostKeys: readonly StoreKey[];
 }
 

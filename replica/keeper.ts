@@ -202,9 +202,11 @@ export class Keeper {
     const unpurged = this.#purges().apply(key, incoming);
     const tenure = outlived(slot, incoming.context) ? null : slot.tenure;
     const joined = noteAliases(merge(slot.entry, unpurged), slot.tenure?.minted ?? []);
+    const isFound = hintFor === "" && !incoming.context.isEmpty && this.#lost.has(key);
     // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest.
-    if (!sameKnowledge(joined, slot.entry)) this.#writeSlot(key, hintFor, joined, tenure);
-    if (hintFor === "" && !incoming.context.isEmpty) this.#find(key);
+    if (isFound || !sameKnowledge(joined, slot.entry))
+      this.#writeSlot(key, hintFor, joined, tenure);
+    if (isFound) this.#find(key);
     return true;
   }
 
@@ -425,9 +427,10 @@ export class Keeper {
     const stored = this.store.readMeta(INCARNATION);
     const previous = stored === undefined ? 0 : Number(decode(stored));
     if (recovery.clean && previous > 0) return previous;
-    const next = previous + 1;
+    // Where records are missing, the last run's own number may be one of them: a hole in its first
+    // flush. It is not to be given again, to go on with what that run had minted.
+    const next = recovery.corruptCount > 0 ? 2 ** 32 + this.#prng.u32() : previous + 1;
     assert(Number.isSafeInteger(next), "an incarnation is a count");
-    // Earlier in the log than any record of this incarnation: none can be durable without it.
     this.store.writeMeta(INCARNATION, encode(next));
     return next;
   }

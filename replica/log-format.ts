@@ -33,7 +33,7 @@ export type Space = (typeof SPACES)[keyof typeof SPACES];
 export const OPERATIONS = {
   write: 0x00,
   drop: 0x10,
-  /** The newest record of this key was found damaged; older ones must not be taken for it. */
+  /** The newest record of this key was found damaged. The body is that of an older one, if any. */
   lost: 0x20,
 } as const;
 export type Operation = (typeof OPERATIONS)[keyof typeof OPERATIONS];

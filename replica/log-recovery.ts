@@ -12,11 +12,13 @@
  *   behind them: a torn tail. It was never synced, so nothing in it was acknowledged as durable.
  *   It is cut, and counted.
  * - Bad bytes anywhere else: damage. They are stepped over and counted, never served. When the
- *   header still verifies, the key is known: its entry stays in the index, so that no older record
- *   is taken for the newest, and reading it says that it is corrupt.
+ *   header still verifies, the key is known, and an entry is said to be lost. What an older record
+ *   has of the key is kept: between two syncs a disk gives no order, so a power cut leaves such
+ *   holes too, in writes that nobody was promised, and what was durable before must outlive them.
  */
 import { assert } from "../core/assert.ts";
 import type { Recovery } from "../core/store.ts";
+import { NO_SLOT } from "./key-map.ts";
 import { type DiskStep, type LogDisk, LogFolderError } from "./log-disk.ts";
 import {
   type Checksum,
@@ -263,11 +265,12 @@ class Recoverer {
     this.#bad.push({ file, offset: item.offset, byteCount, torn: false });
     if (item.found === "gap") return 0;
     const { header, offset } = item;
-    this.#index.apply(header, segment, offset);
+    if (header.space !== SPACES.entry) return 1;
     this.#lostBefore.delete(header.key);
-    if (header.space === SPACES.entry) this.#lost.add(header.key);
-    // A hint or a document of our own has no peer to ask: better none than an older one.
-    else this.#index.forget(header.space, header.key);
+    this.#lost.add(header.key);
+    const isFirst = this.#index.entries.find(header.key) === NO_SLOT;
+    // Where nothing is left, that is no answer either: reading it says that it is corrupt.
+    if (isFirst) this.#index.apply(header, segment, offset);
     return 1;
   }
 

@@ -110,6 +110,7 @@ export class LogStore implements Store {
     this.#writer = new LogWriter(this.#state);
     this.#background = new LogBackground(this.#state);
     this.#recent = new RecentRecords(options.recentBytesMax ?? 0);
+    for (const key of this.recovery.lostKeys) this.#keepOlder(key);
   }
 
   health(): StoreHealth {
@@ -335,6 +336,16 @@ export class LogStore implements Store {
     this.#append({ space, operation, key, partition: 0, digest: 0, dueAt: 0 }, bytes);
   }
 
+  /** Damaged segments are compacted: what is left of a key is marked as such in a new record. */
+  #keepOlder(key: StoreKey): void {
+    const slot = this.#entries.find(key);
+    const older = slot === NO_SLOT ? undefined : this.#readRecord(this.#entries, slot, key);
+    if (older === undefined) return;
+    const { list: partition, digest, dueAt } = this.#entries.row(slot);
+    const fields = { space: SPACES.entry, operation: OPERATIONS.lost, key };
+    this.#append({ ...fields, partition, digest, dueAt }, older);
+  }
+
   /** On a full disk a drop waits in memory for room; on a failed one it is not worth anything. */
   #drop(space: Space, key: string): void {
     if (this.health() === "failed") return;
@@ -396,7 +407,8 @@ export class LogStore implements Store {
     const page = pageOf(bytes);
     if (!isRecordHeaderAt(page, 0, expected)) return undefined;
     const header = decodeRecordHeader(page, 0);
-    if (header.operation !== OPERATIONS.write || header.key !== key) return undefined;
+    const isEmptied = header.operation === OPERATIONS.lost && header.bodyByteCount === 0;
+    if (header.key !== key || header.operation === OPERATIONS.drop || isEmptied) return undefined;
     const body = bytes.subarray(RECORD_HEADER_BYTES + header.keyByteCount);
     const isWhole = body.length === header.bodyByteCount && isBody(body, header, expected);
     return isWhole ? body : undefined;

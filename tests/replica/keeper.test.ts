@@ -8,8 +8,9 @@ import { CLOCK_SKEW_MS_MAX, hlcFromMillis } from "../../core/time.ts";
 import type { Keeper, Minted, MintRequest, Place } from "../../replica/keeper.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { KEY, keeperOver, mintRequest, START, sent } from "../laws/replica.ts";
+import { plainContent } from "../support/content.ts";
 import { MemoryDisk } from "./log-memory-disk.ts";
-import { flush, openStore, stop } from "./log-run.ts";
+import { flush, flushTorn, openStore, settle, stop } from "./log-run.ts";
 
 const prng = Prng.fromSeed(11);
 const newKeeper = (store: Store = new MemoryStore()): Keeper => keeperOver(store, prng.fork());
@@ -101,6 +102,25 @@ describe("a keeper's tenure of a key", () => {
     expect(new Set([kept, lost, again].map(dotOf)).size).toBe(3);
     flush(second, disk);
     expect([third.hasBegun, second.hasBegun]).toEqual([false, true]);
+  });
+
+  it("ends with an unclean stop whose own number was torn out of the log", () => {
+    const disk = new MemoryDisk();
+    const first = openStore(disk);
+    put(newKeeper(first));
+    flush(first, disk);
+    const second = openStore(disk, { seed: 2 });
+    const keeper = newKeeper(second);
+    const kept = put(keeper);
+    second.writeMeta("note", new Uint8Array(9));
+    flushTorn(second, disk, "incarnation");
+    const third = openStore(disk, { seed: 3 });
+    const again = newKeeper(third);
+    expect(ops(again)).toEqual([kept.sibling.op]);
+    expect(again.incarnation).not.toBe(keeper.incarnation);
+    third.writeMeta("note", new Uint8Array(9));
+    flush(third, disk);
+    expect(put(again).sibling.dot.actor).not.toBe(kept.sibling.dot.actor);
   });
 
   it("ends with the record: collected, or never there on an empty disk", () => {
@@ -300,6 +320,26 @@ describe("what a keeper says that it holds", () => {
     store.isRotten = false;
     expect(keeper.hold(KEY)).toMatchObject({ isUnknown: false, digest: 0 });
     expect([keeper.digest(KEY), keeper.agreesOn(KEY, 5)]).toEqual([0, true]);
+  });
+
+  it("is unknown while its newest record is lost, and then the older one joined with a peer's", () => {
+    const [disk, peer] = [new MemoryDisk(), newKeeper()];
+    let store = openStore(disk);
+    const keeper = newKeeper(store);
+    learn(peer, put(keeper, { op: "old" }).entry);
+    put(keeper, { op: "acknowledged" });
+    flush(store, disk);
+    put(keeper, { op: "torn", content: plainContent("TORN") });
+    store.writeMeta("note", new Uint8Array(9));
+    flushTorn(store, disk, "TORN");
+    store = openStore(disk, { seed: 2 });
+    const after = newKeeper(store);
+    expect([after.hold(KEY).isUnknown, after.digest(KEY)]).toEqual([true, null]);
+    learn(after, held(peer));
+    expect([after.hold(KEY).isUnknown, ops(after)]).toEqual([false, ["acknowledged"]]);
+    settle(store, disk);
+    stop(store, disk);
+    expect(openStore(disk, { seed: 3 }).recovery).toMatchObject({ clean: true, lostKeys: [] });
   });
 
   it("stays unknown after a write of its own, and after a peer that had nothing either", () => {

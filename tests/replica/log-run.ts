@@ -68,6 +68,23 @@ export function stop(store: LogStore, disk: MemoryDisk): void {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/**
+ * Carries out a flush of which one stretch never reaches the disk, though what is behind it does:
+ * power fails before the sync.
+ */
+export function flushTorn(store: LogStore, disk: MemoryDisk, hole: string): void {
+  for (const step of store.nextFlush()?.steps ?? []) disk.run(step);
+  const file =
+    disk
+      .list()
+      .filter((name) => name.endsWith(".wal"))
+      .sort()
+      .at(-1) ?? "";
+  const bytes = disk.bytesOf(file).slice();
+  const at = new TextDecoder("latin1").decode(bytes).indexOf(hole);
+  disk.put(file, bytes.fill(0, at, at + hole.length));
+}
+
 export function write(store: LogStore, key: string, text: string): void {
   const partition = key.length % 4;
   store.writeEntry(key, {
