@@ -16,6 +16,7 @@ import type { NamespaceSettings } from "../core/operations.ts";
 import { QUORUM_WORDS } from "../core/quorum-options.ts";
 import {
   acknowledgedRecord,
+  advancedRecord,
   changedRecord,
   joinedRecords,
   type NamespaceRecord,
@@ -77,6 +78,8 @@ export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterD
       const mine = merged.get(name);
       merged.set(name, mine === undefined ? record : winner(mine, record, ring));
     }
+    // The ring may be another one since the last acknowledgement, and no other comes.
+    for (const [name, record] of merged) merged.set(name, advancedRecord(record, ring));
     return merged;
   };
   // The sizes do not depend on the ring; how far a change of one is does.

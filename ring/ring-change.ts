@@ -168,12 +168,17 @@ function mergeChanges(a: RingChange, b: RingChange): RingChange {
   return { ...a, acks };
 }
 
-/** The join of two rings of one cluster. */
-export function mergeRings(
+/**
+ * The join of two rings of one cluster, as far as the sizes of now let its change be. They may have
+ * become fewer since the last acknowledgement, and no other comes.
+ */
+export const mergeRings = (
   a: RingDocument,
   b: RingDocument,
   sizes: readonly number[],
-): RingDocument {
+): RingDocument => advanced(joinedRings(a, b), sizes);
+
+function joinedRings(a: RingDocument, b: RingDocument): RingDocument {
   const order = compareRings(a, b);
   if (order !== 0) return order > 0 ? a : b;
   const base = a.isProvisional === true ? b : a;
@@ -183,5 +188,5 @@ export function mergeRings(
       ? mergeChanges(a.change, b.change)
       : (a.change ?? b.change);
   if (change === undefined || change === base.change) return base;
-  return advanced(withChange(base, change), sizes);
+  return withChange(base, change);
 }

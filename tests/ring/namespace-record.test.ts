@@ -10,7 +10,10 @@ import {
   withNamespace,
 } from "../../ring/cluster-document.ts";
 import { countedOf } from "../../ring/namespace-record.ts";
+import { layoutAfter } from "../../ring/plan.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
+import { acknowledge, beginChange, takersOf } from "../../ring/ring-change.ts";
+import { agreedRing } from "../../ring/ring-document.ts";
 
 const ids = ["r1", "r2", "r3", "r4", "r5"];
 const members = ids.map((id) => ({ id, zone: "a", url: "", weight: 1 }));
@@ -102,5 +105,35 @@ describe("a namespace's record", () => {
     const record = { revision: 1, settings, change } as never;
     const bad = { ...begun, namespaces: new Map([["demo", record]]) };
     expect(() => decodeDocument(encodeDocument(bad))).toThrow();
+  });
+});
+
+describe("when N and members change at once", () => {
+  it("the change of members waits for nobody whom the N of now gives nothing", () => {
+    const small = agreedRing(bootstrapRing({ name: "test", partitions: 2, n: 3, members }, "42"));
+    const layout = layoutAfter(small, members.slice(1), 5);
+    const begun = beginChange(small, layout, { ballot: 5, forced: [] });
+    const takers = takersOf(begun, [3]);
+    expect(takersOf(begun, [3, 4]).length).toBeGreaterThan(takers.length);
+    const wider = resized({ ...started, ring: begun }, 4);
+    const ring = takers.reduce((at, id) => acknowledge(at, id, [3, 4]), begun);
+    expect(ring.change?.phase).toBe("filling");
+    // Everybody whom the smaller N makes an owner has said so already, and says nothing more.
+    const acked = { ...wider, ring };
+    for (const smaller of [resized(acked, 3), resized(wider, 3)]) {
+      expect(mergeDocuments(acked, smaller).ring.change?.phase).toBe("settling");
+      expect(mergeDocuments(smaller, acked).ring.change?.phase).toBe("settling");
+    }
+  });
+
+  it("the change of N waits for nobody who is no member any more", () => {
+    const four = members.slice(0, 4);
+    const begun = resized(started, 5);
+    const acked = four.reduce((at, { id }) => acknowledgeNamespace(at, "demo", id), begun);
+    expect(acked.namespaces.get("demo")?.change?.phase).toBe("filling");
+    const agreed = agreedRing(ring);
+    const shrunk = { ...agreed, ...layoutAfter(agreed, four, 5), version: 2 };
+    const merged = mergeDocuments(acked, { ...acked, ring: shrunk });
+    expect(merged.namespaces.get("demo")?.change?.phase).toBe("settling");
   });
 });
