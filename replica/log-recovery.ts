@@ -11,6 +11,8 @@
  * - Bad bytes at the very end of the segment that was open, with no valid record of that segment
  *   behind them: a torn tail. It was never synced, so nothing in it was acknowledged as durable.
  *   It is cut, and counted.
+ * - Nothing but zeros from somewhere up to the end of that segment: room that its host made ahead
+ *   of the records. It is cut off, and means nothing; behind a torn tail it is not counted with it.
  * - Bad bytes anywhere else: damage. They are stepped over and counted, never served. When the
  *   header still verifies, the key is known, and an entry is said to be lost. What an older record
  *   has of the key is kept: between two syncs a disk gives no order, so a power cut leaves such
@@ -28,6 +30,7 @@ import {
   MANIFEST_FILE,
   OPERATIONS,
   outlineFile,
+  RECORD_HEADER_BYTES,
   type RecordHeader,
   recordByteCount,
   SEGMENT_HEADER_BYTES,
@@ -111,6 +114,9 @@ function emptyLog({ disk, hashSeed = 0 }: RecoveryOptions, files: readonly strin
     fixes,
   };
 }
+
+/** What follows the last record is looked at in pieces of this size. */
+const PIECE_BYTES = 64 * 1024;
 
 /** Rows of 50 bytes: room for a million costs 50 MB even where it turns out to be too much. */
 const RESERVED_COUNT_MAX = 1_000_000;
@@ -253,10 +259,28 @@ class Recoverer {
   #cut(torn: readonly ScanItem[], file: string, byteCount: number): number {
     const end = torn[0]?.offset ?? byteCount;
     if (end === byteCount) return byteCount;
-    this.#tornByteCount += byteCount - end;
-    this.#bad.push({ file, offset: end, byteCount: byteCount - end, torn: true });
+    const tornByteCount = this.#roomFrom(end, file, byteCount) - end;
+    this.#tornByteCount += tornByteCount;
+    if (tornByteCount > 0) {
+      this.#bad.push({ file, offset: end, byteCount: tornByteCount, torn: true });
+    }
     this.#fixes.push({ do: "truncate", file, byteCount: end }, { do: "sync", file });
     return end;
+  }
+
+  /**
+   * From where on, not before some offset, a file is nothing but zeros: its length where they are
+   * fewer than a record takes, which may as well be the end of a torn one.
+   */
+  #roomFrom(offset: number, file: string, byteCount: number): number {
+    let from = offset;
+    for (let at = offset; at < byteCount; at += PIECE_BYTES) {
+      const bytes = new Uint8Array(Math.min(PIECE_BYTES, byteCount - at));
+      const readCount = this.#options.disk.read(file, at, bytes);
+      const last = bytes.subarray(0, readCount).findLastIndex((byte) => byte !== 0);
+      if (last >= 0) from = at + last + 1;
+    }
+    return byteCount - from < RECORD_HEADER_BYTES ? byteCount : from;
   }
 
   /** Returns how many records are known to be lost: none where no header could be read. */

@@ -30,6 +30,17 @@ function expectKept(store: LogStore, history: History, durableSequence: number):
   }
 }
 
+const ROOM = new Uint8Array(4096);
+
+/** Room ahead of the records, as a host makes it: zeros behind every segment that has any. */
+function withRoom(disk: MemoryDisk): MemoryDisk {
+  for (const file of disk.list().filter((name) => name.endsWith(".wal"))) {
+    const bytes = disk.bytesOf(file);
+    if (bytes.length > 32) disk.put(file, Uint8Array.from([...bytes, ...ROOM]));
+  }
+  return disk;
+}
+
 describe("the log cut at every byte", () => {
   it("recovers exactly the whole records before the cut", () => {
     const disk = new MemoryDisk();
@@ -61,6 +72,50 @@ describe("the log cut at every byte", () => {
       expect(readText(third, "d\0after")).toBe("the crash");
       expect(readText(third, `d\0${(count - 1) % 40}`)).toBe(expected);
     }
+  });
+
+  it("recovers the same with room ahead, and calls only what is torn torn", () => {
+    const disk = new MemoryDisk();
+    const store = openStore(disk, { segmentByteCountMax: 1_000_000 });
+    const file = segmentFile(1);
+    const ends = [32];
+    // Values of zeros: where those end and the room begins, the checksums know.
+    for (let i = 0; i < 20; i++) {
+      write(store, `d\0${i % 5}`, i % 2 === 0 ? "\0".repeat(50 + i) : `${i}`);
+      flush(store, disk);
+      ends.push(disk.bytesOf(file).length);
+    }
+    const whole = disk.bytesOf(file);
+    let count = 0;
+    for (let length = 33; length <= whole.length; length++) {
+      while ((ends[count + 1] ?? Infinity) <= length) count++;
+      const image = disk.clone();
+      image.put(file, whole.slice(0, length));
+      const again = openStore(withRoom(image), { seed: 2 });
+      const part = whole.subarray(ends[count] ?? 0, length);
+      const torn = part.findLastIndex((byte) => byte !== 0) + 1;
+      // A value of zeros that was cut off is there all the same.
+      const isWhole = again.stats().keyCount > 0 && again.writtenSequence > count;
+      if (!isWhole) {
+        expect(again.recovery).toMatchObject({ tornByteCount: torn, corruptCount: 0 });
+        expect(again.writtenSequence).toBe(count);
+      }
+      expect(again.recovery.clean).toBe(false);
+      const end = isWhole ? ends[count + 1] : ends[count];
+      expect(image.byteCount(file)).toBe(end);
+    }
+  });
+
+  it("tells damage from a torn tail with room ahead too", () => {
+    const disk = new MemoryDisk();
+    const store = openStore(disk);
+    for (const text of ["old", "NEWEST", "last"]) write(store, `d\0${text.length}`, text);
+    flush(store, disk);
+    const bytes = disk.bytesOf(segmentFile(1)).slice();
+    bytes[new TextDecoder("latin1").decode(bytes).indexOf("NEWEST")] = 0;
+    disk.put(segmentFile(1), bytes);
+    const { recovery } = openStore(withRoom(disk), { seed: 2 });
+    expect(recovery).toMatchObject({ tornByteCount: 0, corruptCount: 1, lostKeys: ["d\x006"] });
   });
 
   it("calls it damage, not a torn tail, when the segment had been closed", () => {
@@ -208,7 +263,10 @@ describe("a crash at every step of a life with compactions", () => {
         } catch (error) {
           if (!(error instanceof Crash) && !String(error).includes("takes no writes")) throw error;
         }
-        expectKept(openStore(disk.crash(modeAt(at)), { seed: 99 }), history, durable);
+        const mode = modeAt(at);
+        expectKept(openStore(disk.crash(mode), { seed: 99 }), history, durable);
+        const roomy = typeof mode === "string" ? mode : { prng: Prng.fromSeed(at) };
+        expectKept(openStore(withRoom(disk.crash(roomy)), { seed: 99 }), history, durable);
       }
     });
   }
@@ -273,6 +331,7 @@ class RandomLife {
     const mode = this.#prng.chance(2, 3) ? { prng: this.#prng } : "drop";
     this.#jobs = [];
     this.#disk = this.#disk.crash(mode);
+    if (this.#prng.chance(1, 2)) withRoom(this.#disk);
     this.#store = openStore(this.#disk, { seed: 1000 + number });
     if (this.#prng.chance(1, 2)) this.#store.lossesHealed();
     expectKept(this.#store, this.#history, durableSequence);

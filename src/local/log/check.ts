@@ -82,7 +82,7 @@ export async function checkFolder(dir: string, options: CheckOptions): Promise<C
     if (!(error instanceof LogFolderError)) throw error;
     return refused(dir, error.message);
   } finally {
-    disk.close();
+    await disk.close();
     lock?.release();
   }
 }

@@ -44,7 +44,7 @@ export interface HostDisk extends LogDisk {
    * @throws DiskFailure
    */
   writeDurably(step: WriteStep): Promise<void>;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** All who wait for one flush share a promise. */
@@ -91,7 +91,7 @@ export class FileLog {
       });
       return new FileLog({ store, disk, lock, options });
     } catch (error) {
-      disk.close();
+      void disk.close();
       lock.release();
       throw error;
     }
@@ -142,7 +142,7 @@ export class FileLog {
       // Reported when it happened; the folder then shows an unclean stop, as it should.
       if (!(error instanceof DiskFailure)) throw error;
     } finally {
-      this.#disk.close();
+      await this.#disk.close();
       this.#lock.release();
     }
   }

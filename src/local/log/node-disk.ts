@@ -22,7 +22,9 @@ import {
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { DiskFailure, type DiskStep, type LogDisk } from "../../../replica/log-disk.ts";
+import { SEGMENT_HEADER_BYTES, segmentOfFile } from "../../../replica/log-format.ts";
 import { Histogram } from "../../frontend/exposition.ts";
+import { RoomAhead } from "./room-ahead.ts";
 
 /** Open files are kept for reading; beyond so many the one that was opened first is closed. */
 const OPEN_FILES_COUNT_MAX = 512;
@@ -67,6 +69,8 @@ export class NodeDisk implements LogDisk {
   readonly #files = new Map<string, number>();
   /** The file that was last written durably, opened a second time for that. */
   #durable: { readonly file: string; readonly fd: number } | null = null;
+  /** Of the segment that was last written durably. */
+  #room: RoomAhead | null = null;
   /** Files that an asynchronous step is using: not to be closed under it. */
   readonly #busy = new Set<string>();
 
@@ -134,12 +138,14 @@ export class NodeDisk implements LogDisk {
     const start = performance.now();
     await this.#write(step, (file) => this.#openDurably(file));
     this.#countSync(start);
+    this.#keepRoom(step);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     for (const fd of this.#files.values()) closeSync(fd);
     this.#files.clear();
     this.#closeDurable();
+    await this.#room?.end();
   }
 
   #runQuick(step: Exclude<DiskStep, { do: "write" | "sync" | "sync-folder" }>): void {
@@ -149,6 +155,7 @@ export class NodeDisk implements LogDisk {
       this.#files.set(step.file, openSync(path, "w+"));
     } else if (step.do === "truncate") {
       ftruncateSync(this.#open(step.file), step.byteCount);
+      if (this.#room?.file === step.file) this.#room.cutTo(step.byteCount);
     } else if (step.do === "rename") {
       this.#forget(step.file);
       this.#forget(step.to);
@@ -205,12 +212,11 @@ export class NodeDisk implements LogDisk {
     }
   }
 
-  async #write(
-    { file, offset, chunks }: WriteStep,
-    open = (name: string): number => this.#open(name),
-  ): Promise<void> {
+  async #write(step: WriteStep, open = (name: string): number => this.#open(name)): Promise<void> {
+    const { file, offset, chunks } = step;
     let left = chunks.filter((chunk) => chunk.length > 0);
     let at = offset;
+    if (this.#room?.file === file) await this.#room.admit(endOf(step)).catch(failAs("write"));
     while (left.length > 0) {
       const count = await this.#using({ file, open, as: "write" }, (fd, done) =>
         writev(fd, left, at, done),
@@ -219,6 +225,17 @@ export class NodeDisk implements LogDisk {
       at += count;
       left = behind(left, count);
     }
+  }
+
+  /** A segment with nothing but its header may not be listed yet, and holds nothing else then. */
+  #keepRoom(step: WriteStep): void {
+    const { file, offset } = step;
+    if (segmentOfFile(file) === undefined || offset < SEGMENT_HEADER_BYTES) return;
+    if (this.#room?.file !== file) {
+      void this.#room?.end();
+      this.#room = new RoomAhead(file, join(this.#dir, file), endOf(step));
+    }
+    this.#room.extend();
   }
 
   async #sync(file: string): Promise<void> {
@@ -266,6 +283,9 @@ export class NodeDisk implements LogDisk {
     this.metrics.fsyncs.observe((performance.now() - start) / 1000);
   }
 }
+
+const endOf = ({ offset, chunks }: WriteStep): number =>
+  chunks.reduce((end, chunk) => end + chunk.length, offset);
 
 /** What is left of some chunks after the first bytes of them were written. */
 function behind(chunks: readonly Uint8Array[], byteCount: number): Uint8Array[] {
