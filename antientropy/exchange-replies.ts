@@ -4,13 +4,17 @@ import type { ExchangeLimits, ExchangeSide } from "./exchange.ts";
 import { expect, indices, treeOf } from "./exchange-parts.ts";
 import { INNER_COUNT, LEAF_COUNT } from "./merkle-tree.ts";
 
-/** The trees whose roots differ, with their inner sums. */
+/**
+ * The trees whose roots differ, with their inner sums; and those of which this replica cannot read
+ * all that it had: its sums have nothing of that, and who fills a tree from it is to know.
+ */
 export function answerRoots(side: ExchangeSide, body: RequestOf<"roots">): ReplyOf<"rootsDiffer"> {
   const trees: unknown[] = [];
   for (const item of body.trees) {
     const { tree, rest } = treeOf(item, 1);
-    if (side.forest.root(tree) === rest[0]) continue;
-    trees.push([tree.partition, tree.n, side.forest.inner(tree)]);
+    const unread = side.unreadCount(tree);
+    if (side.forest.root(tree) === rest[0] && unread === 0) continue;
+    trees.push([tree.partition, tree.n, side.forest.inner(tree), unread]);
   }
   return { kind: "rootsDiffer", trees };
 }

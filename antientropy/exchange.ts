@@ -55,6 +55,8 @@ export interface ExchangeSide {
   /** Of its own record: a hint for another is no copy, for it goes home and is forgotten. */
   digest(key: StoreKey): Digest | null;
   entryBytes(key: StoreKey): Uint8Array | null;
+  /** Of how many keys of a tree it had something that it cannot read. */
+  unreadCount(tree: TreeName): number;
   /** False when the replica takes nothing in: its disk is full or failed. */
   absorb(key: StoreKey, entry: Uint8Array, now: Millis): boolean;
 }
@@ -67,6 +69,8 @@ export interface ExchangeResult {
   readonly treesDiffering: number;
   readonly keysSent: number;
   readonly keysReceived: number;
+  /** Of which the peer has, or had, something that it cannot read: others may have it. */
+  readonly keysUnread: number;
   /** Bytes of entries, both ways. */
   readonly byteCount: number;
 }
@@ -83,10 +87,11 @@ export interface ExchangePlan {
   readonly limits: ExchangeLimits;
 }
 
-/** A tree that differs, and the inner sums that the peer has for it. */
+/** A tree that differs, the inner sums that the peer has for it, and what it cannot read of it. */
 interface Differing {
   readonly tree: TreeName;
   readonly inner: readonly number[];
+  readonly unread: number;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -110,7 +115,8 @@ export class Exchange {
     assert(plan.trees.length > 0, "an exchange has something to compare");
     this.#plan = plan;
     this.#out = out;
-    const counts = { treesDiffering: 0, keysSent: 0, keysReceived: 0, byteCount: 0 };
+    const keys = { keysSent: 0, keysReceived: 0, keysUnread: 0 };
+    const counts = { treesDiffering: 0, ...keys, byteCount: 0 };
     const treesCompared = plan.trees.length;
     this.#result = { peer: plan.peer, isComplete: false, treesCompared, ...counts };
   }
@@ -133,6 +139,7 @@ export class Exchange {
       case "rootsDiffer":
         this.#differing = body.trees.map(asDiffering);
         this.#result.treesDiffering = this.#differing.length;
+        this.#result.keysUnread = this.#differing.reduce((sum, { unread }) => sum + unread, 0);
         return this.#goOn(now);
       case "leafSums":
         return this.#askKeys(body.trees, now);
@@ -239,8 +246,12 @@ export class Exchange {
       this.#spend(bytes.length, now);
       if (this.#plan.side.digest(key) !== digest) this.#toSend.push(key);
     }
-    // Who sends nothing of what was asked for is not asked again.
+    // Who sends nothing of what was asked for cannot read it: it is not asked again, but given.
     if (this.#fetching.size < askedCount) this.#toFetch.push(...this.#fetching);
+    else {
+      this.#result.keysUnread += askedCount;
+      this.#toSend.push(...this.#fetching.keys());
+    }
     this.#fetching.clear();
     this.#goOn(now);
   }
@@ -279,8 +290,9 @@ export class Exchange {
 }
 
 function asDiffering(item: unknown): Differing {
-  const { tree, rest } = treeOf(item, 1);
-  return { tree, inner: sums(rest[0], INNER_COUNT) };
+  const { tree, rest } = treeOf(item, 2);
+  const [unread = 0] = sums([rest[1]], 1);
+  return { tree, inner: sums(rest[0], INNER_COUNT), unread };
 }
 
 function indicesThatDiffer(a: readonly number[], b: readonly number[], count: number): number[] {

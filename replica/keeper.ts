@@ -11,7 +11,6 @@ import type { CausalContext } from "../core/causal-context.ts";
 import { decode, encode } from "../core/codec.ts";
 import {
   applyMint,
-  type Content,
   digestOf,
   dueAt,
   type Entry,
@@ -31,7 +30,7 @@ import {
   type Tenure,
   withTenure,
 } from "../core/entry-codec.ts";
-import { newActorId, newOpId, type OpId, type ReplicaId } from "../core/ids.ts";
+import { newActorId, newOpId, type ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import { namespaceOf } from "../core/keys.ts";
 import { TIMEOUT_MS_MAX } from "../core/limits.ts";
@@ -40,6 +39,7 @@ import { type Digest, type Store, StoreCorruption, type StoreKey } from "../core
 import { HybridClock, hlcFromMillis, type Millis } from "../core/time.ts";
 import { noPurges, PurgeIndex } from "../ring/purges.ts";
 import { KeyOrder } from "./key-order.ts";
+import type { Minted, MintRequest } from "./minting.ts";
 
 export interface KeeperParts {
   readonly store: Store;
@@ -74,29 +74,6 @@ export interface Held {
   readonly bytes: Uint8Array | null;
   /** Something was here and cannot be read: neither "nothing" nor a value may be claimed. */
   readonly isUnknown: boolean;
-}
-
-export interface MintRequest {
-  readonly key: StoreKey;
-  readonly op: OpId;
-  readonly content: Content | null;
-  readonly ttlMs: Millis;
-  /** What it replaces; null for all that is held. */
-  readonly covers: CausalContext | null;
-  readonly isRetry: boolean;
-  /** The primary that the coordinator stands in for; empty when it is one itself. */
-  readonly hintFor: ReplicaId | "";
-}
-
-export interface Minted {
-  /** What was held before. */
-  readonly before: Entry;
-  readonly entry: Entry;
-  readonly sibling: Sibling;
-  /** As the record is to be stored. */
-  readonly bytes: Uint8Array;
-  /** As the other owners get it: without the tenure, which is nothing to them. */
-  readonly sharedBytes: Uint8Array;
 }
 
 interface Slot {
@@ -323,6 +300,12 @@ export class Keeper {
       out.push([key, digest]);
     }
     return out;
+  }
+
+  /** Of how many keys of a tree the record cannot be read, and was not refilled yet. */
+  lostCount(tree: { readonly partition: number; readonly n: number }): number {
+    const places = [...this.#lost].map((key) => this.#placeOf(key));
+    return places.filter(({ partition, n }) => partition === tree.partition && n === tree.n).length;
   }
 
   /**

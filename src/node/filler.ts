@@ -21,6 +21,25 @@ export interface Filling {
   readonly from: readonly ReplicaId[];
   /** With whom it was compared. */
   readonly synced: Set<ReplicaId>;
+  /** Of those, who could not read all that it had: what it lost, others may have alone. */
+  readonly partial: Set<ReplicaId>;
+}
+
+export const newFilling = (tree: TreeName, from: readonly ReplicaId[]): Filling => ({
+  ...{ tree, from, synced: new Set(), partial: new Set() },
+});
+
+/**
+ * Whether it was compared with so many who could read what they had that no write has passed it by;
+ * or else with all of these.
+ */
+export function isCompared(
+  { synced, partial }: Filling,
+  needed: number,
+  all: readonly ReplicaId[],
+): boolean {
+  if (synced.size - partial.size >= needed) return true;
+  return all.every((id) => synced.has(id));
 }
 
 export class Filler {
@@ -72,7 +91,10 @@ export class Filler {
         this.#turn++;
         return;
       }
-      for (const { synced } of of.chunk) synced.add(peer);
+      for (const { synced, partial } of of.chunk) {
+        synced.add(peer);
+        if (result.keysUnread > 0) partial.add(peer);
+      }
       of.done(at);
     };
     this.#isFetching = true;

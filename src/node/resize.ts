@@ -11,7 +11,7 @@ import type { Millis } from "../../core/time.ts";
 import { acknowledgeNamespace, changingIn } from "../../ring/cluster-document.ts";
 import { type NamespaceRecord, takersIn, targetOf } from "../../ring/namespace-record.ts";
 import { openChange } from "../../ring/ring-change.ts";
-import { Filler, type Filling } from "./filler.ts";
+import { Filler, type Filling, isCompared, newFilling } from "./filler.ts";
 import type { Service } from "./service.ts";
 import { tellOthers } from "./tell-document.ts";
 import type { TransferHost } from "./transfer.ts";
@@ -21,7 +21,7 @@ interface NewTree extends Filling {
   readonly needed: number;
 }
 
-const isFilled = ({ synced, needed }: NewTree): boolean => synced.size >= needed;
+const isFilled = (tree: NewTree): boolean => isCompared(tree, tree.needed, tree.from);
 
 export class Resize {
   readonly #service: Service;
@@ -81,7 +81,7 @@ export class Resize {
       const owners = ring.primariesOf(partition, record.change.from);
       const from = owners.filter((owner) => owner !== id);
       const needed = majority(owners.length) - (owners.length - from.length);
-      fillings.push({ tree: { partition, n }, from, needed, synced: new Set() });
+      fillings.push({ ...newFilling({ partition, n }, from), needed });
     }
     this.#fillings = fillings;
   }

@@ -32,7 +32,8 @@ import type { Reply, Request, RequestOf } from "../../core/messages.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
-import type { Keeper, Minted } from "../../replica/keeper.ts";
+import type { Keeper } from "../../replica/keeper.ts";
+import type { Minted } from "../../replica/minting.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
 import { usedBytes } from "../../replica/usage.ts";
 import type { BackgroundWork } from "./background-ports.ts";
@@ -468,6 +469,7 @@ function exchangeSide(
     keysIn: (tree, leaves) => keeper.keysIn(tree, leaves),
     digest: (key) => keeper.ownDigest(key),
     entryBytes: (key) => keeper.own(key).bytes,
+    unreadCount: (tree) => keeper.lostCount(tree),
     absorb: (key, bytes, now) => {
       // Nobody waits for it, but what was refilled is not to sit in memory until the next write.
       host.whenDurable(() => {});

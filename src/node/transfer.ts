@@ -15,7 +15,7 @@ import { majority } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
 import type { ClusterDocument } from "../../ring/cluster-document.ts";
 import { acknowledge, gainsOf, type OpenChange, openChange } from "../../ring/ring-change.ts";
-import { Filler, type Filling } from "./filler.ts";
+import { Filler, type Filling, isCompared, newFilling } from "./filler.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
 import { tellOthers } from "./tell-document.ts";
@@ -93,11 +93,7 @@ export class Transfer {
     this.#ballot = ballot;
     this.#sizes = sizes;
     const gains = gainsOf(document.ring, this.#service.id, sizes);
-    this.#fillings = gains.map(({ partition, n, from }) => ({
-      tree: { partition, n },
-      from,
-      synced: new Set(),
-    }));
+    this.#fillings = gains.map(({ partition, n, from }) => newFilling({ partition, n }, from));
     const { keyCount, byteCount } = this.#filler;
     this.#fetchedBefore = { keyCount, byteCount };
   }
@@ -125,9 +121,10 @@ export class Transfer {
 const areEqual = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((size, i) => size === b[i]);
 
-function isFilled({ from, synced }: Filling, { to, forced }: OpenChange): boolean {
+function isFilled(filling: Filling, { to, forced }: OpenChange): boolean {
+  const { from, synced } = filling;
   const alive = from.filter((id) => !forced.includes(id));
   const leaving = alive.filter((id) => !to.members.some((member) => member.id === id));
   const needed = Math.min(majority(from.length), alive.length);
-  return synced.size >= needed && leaving.every((id) => synced.has(id));
+  return isCompared(filling, needed, alive) && leaving.every((id) => synced.has(id));
 }

@@ -31,10 +31,30 @@ class Side implements ExchangeSide {
     return bytes === undefined ? 0 : hashOf(`${key}:${bytes.join()}`) + 1;
   };
 
-  readonly entryBytes = (key: string): Uint8Array | null => this.entries.get(key) ?? null;
+  /** Entries that cannot be read; as soon as that was tried they count for nothing. */
+  readonly rotten = new Set<string>();
+
+  readonly entryBytes = (key: string): Uint8Array | null => {
+    if (this.rotten.has(key)) this.lose(key);
+    return this.entries.get(key) ?? null;
+  };
+
+  readonly unreadCount: ExchangeSide["unreadCount"] = ({ partition }) =>
+    [...this.#lost].filter((key) => placeOf(key).tree.partition === partition).length;
+
+  readonly #lost = new Set<string>();
+
+  lose(key: string): void {
+    const { tree, leaf } = placeOf(key);
+    this.forest.update(tree, leaf, { from: this.digest(key), to: 0 });
+    this.rotten.delete(key);
+    this.entries.delete(key);
+    this.#lost.add(key);
+  }
 
   readonly absorb = (key: string, bytes: Uint8Array): boolean => {
     const from = this.digest(key);
+    this.#lost.delete(key);
     const all = [...new Set([...(this.entries.get(key) ?? []), ...bytes])].sort((a, b) => a - b);
     this.entries.set(key, Uint8Array.from(all));
     const { tree, leaf } = placeOf(key);
@@ -150,6 +170,29 @@ describe("an exchange", () => {
         expect([plainOf(mine), plainOf(theirs)]).toEqual([plainOf(joined), plainOf(joined)]);
       }),
     );
+  });
+
+  it.each([exchangeLimits, small])("gives for what the peer cannot read, and says so", (limits) => {
+    const mine = sideOf([
+      ["k1", [1]],
+      ["k2", [2]],
+    ]);
+    const theirs = sideOf([
+      ["k1", [1, 9]],
+      ["k3", [3]],
+      ["k4", [4]],
+    ]);
+    for (const key of ["k1", "k3"]) theirs.rotten.add(key);
+    const { result } = exchange(mine, theirs, limits);
+    expect(result).toMatchObject({ isComplete: true, keysUnread: 2 });
+    expect(plainOf(mine)).toEqual([
+      ["k1", [1]],
+      ["k2", [2]],
+      ["k4", [4]],
+    ]);
+    expect(plainOf(theirs)).toEqual(plainOf(mine));
+    // It knows that it cannot read the third, and has nothing of it in its trees.
+    expect(exchange(mine, theirs, limits).result).toMatchObject({ keysUnread: 1, keysSent: 0 });
   });
 
   it("spends no more bytes a second than its limit, both ways together", () => {

@@ -4,8 +4,9 @@ import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Store, StoreKey } from "../../core/store.ts";
-import { Keeper, type KeeperParts, type Minted, type MintRequest } from "../../replica/keeper.ts";
+import { Keeper, type KeeperParts } from "../../replica/keeper.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
+import type { Minted, MintRequest } from "../../replica/minting.ts";
 import { plainContent } from "../support/content.ts";
 import type { Known } from "./model.ts";
 

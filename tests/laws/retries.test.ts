@@ -10,8 +10,9 @@ import { describe, expect, it } from "vitest";
 import { CausalContext, type Dot } from "../../core/causal-context.ts";
 import { contextShowing, digestOf, type Entry, liveSiblings } from "../../core/entry.ts";
 import { Prng } from "../../core/prng.ts";
-import type { Keeper, MintRequest } from "../../replica/keeper.ts";
+import type { Keeper } from "../../replica/keeper.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
+import type { MintRequest } from "../../replica/minting.ts";
 import { type Happening, History, histories, type Known, runsOf } from "./model.ts";
 import { hash, KEY, keeperOver, mintRequest, START, sent } from "./replica.ts";
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
+import { StoreCorruption } from "../../core/store.ts";
 import { openChange } from "../../ring/ring-change.ts";
 import { Group } from "./group.ts";
 
@@ -44,6 +45,21 @@ function goOn(group: Group): void {
     group.runAll("change");
   }
   expect(changing(group)).toEqual(group.ids.map(() => "none"));
+}
+
+/** Some of what a replica has cannot be read any more, until it is written again. */
+function rot(group: Group, id: ReplicaId, keys: Set<string>): void {
+  const { store } = group.node(id).service?.keeper ?? {};
+  if (store === undefined) return;
+  const { readEntry, writeEntry } = store;
+  store.readEntry = (key) => {
+    if (keys.has(key)) throw new StoreCorruption("a bad checksum");
+    return readEntry.call(store, key);
+  };
+  store.writeEntry = (key, record) => {
+    keys.delete(key);
+    writeEntry.call(store, key, record);
+  };
 }
 
 describe("another N of a namespace", () => {
@@ -153,6 +169,41 @@ describe("another N of a namespace", () => {
     goOn(group);
     for (const key of late) for (const id of group.ids) expect(group.has(id, key)).toBe(true);
   });
+
+  it.each(["before", "by then"])(
+    "counts on nobody who cannot read what it has (found out %s)",
+    (found) => {
+      const group = filled(3);
+      const { ring } = group.node("r1").knowledge;
+      const rotten = new Map<ReplicaId, Set<string>>(group.ids.map((id) => [id, new Set()]));
+      const late: [ReplicaId, string][] = [];
+      for (const key of Array.from({ length: 200 }, (_, i) => `late ${i}`)) {
+        const held = storeKey("demo", key);
+        const [first = "", second, third, next = ""] = ring.preferenceList(ring.partitionOf(held));
+        if (second !== "r5") continue;
+        // A write that two of the three have: one of the two loses it, and r5 is left.
+        group.loses = (message, to) => to === third && message.type === "request";
+        expect(group.put("r5", key, 10).kind).toBe("written");
+        rotten.get(first)?.add(held);
+        late.push([next, held]);
+      }
+      for (const [id, keys] of rotten) {
+        rot(group, id, keys);
+        if (found === "before") for (const key of keys) group.node(id).service?.keeper.hold(key);
+      }
+      // Without r5 nobody can have all of it, though two of the three that were owners can be asked.
+      group.loses = (message, to) =>
+        to === "r5" && message.type === "request" && message.body.kind === "roots";
+      group.resize("r2", 4);
+      for (let i = 0; i < 20; i++) {
+        group.pass(1000);
+        group.runAll("change");
+      }
+      expect(changing(group)).toEqual(group.ids.map(() => "filling"));
+      goOn(group);
+      for (const [id, key] of late) expect([key, group.digests(id).has(key)]).toEqual([key, true]);
+    },
+  );
 
   it("is called back while it is being filled", () => {
     const group = filled(3);

@@ -1,0 +1,29 @@
+/** What a replica is asked to mint, and what comes of it. */
+import type { CausalContext } from "../core/causal-context.ts";
+import type { Content, Entry, Sibling } from "../core/entry.ts";
+import type { OpId, ReplicaId } from "../core/ids.ts";
+import type { StoreKey } from "../core/store.ts";
+import type { Millis } from "../core/time.ts";
+
+export interface MintRequest {
+  readonly key: StoreKey;
+  readonly op: OpId;
+  readonly content: Content | null;
+  readonly ttlMs: Millis;
+  /** What it replaces; null for all that is held. */
+  readonly covers: CausalContext | null;
+  readonly isRetry: boolean;
+  /** The primary that the coordinator stands in for; empty when it is one itself. */
+  readonly hintFor: ReplicaId | "";
+}
+
+export interface Minted {
+  /** What was held before. */
+  readonly before: Entry;
+  readonly entry: Entry;
+  readonly sibling: Sibling;
+  /** As the record is to be stored. */
+  readonly bytes: Uint8Array;
+  /** As the other owners get it: without the tenure, which is nothing to them. */
+  readonly sharedBytes: Uint8Array;
+}
