@@ -30,7 +30,7 @@ export interface DocumentsHost {
 export class Documents {
   readonly #host: DocumentsHost;
   readonly #promises: Promises | null;
-  /** Of the document that was last written to the store. */
+  /** Of the document that was last noted here, and written to the store if that takes any. */
   #keptStamp = 0;
 
   constructor(host: DocumentsHost) {
@@ -63,8 +63,10 @@ export class Documents {
   keep(): void {
     const { knowledge, store, changed, whenDurable } = this.#host;
     changed();
-    if (store === null || store.health() === "failed") return;
+    // Also where a failed disk keeps nothing: to note it again for each peer that tells of it, and
+    // to tell them in turn, would never end between two such nodes.
     this.#keptStamp = knowledge.stamp;
+    if (store === null || store.health() === "failed") return;
     store.writeMeta(DOCUMENT, encodeDocument(knowledge.document));
     whenDurable(() => {});
   }

@@ -9,7 +9,9 @@ import {
   encodeDocument,
   withNamespace,
 } from "../../ring/cluster-document.ts";
+import { layoutAfter } from "../../ring/plan.ts";
 import { noPurges, purgeName, withPurge } from "../../ring/purges.ts";
+import { acknowledge, beginChange } from "../../ring/ring-change.ts";
 import { agreedRing } from "../../ring/ring-document.ts";
 import type { Effect, Input } from "../../src/node/boundary.ts";
 import { KEY, START, written } from "../replica/probe.ts";
@@ -152,6 +154,24 @@ describe("a disk that fails while a precondition is read", () => {
           }),
     );
     expect(repliesIn(later)).toEqual([{ kind: "refused", code: "insufficient-storage" }]);
+  });
+});
+
+describe("a cluster document that is learnt when the disk has failed", () => {
+  // Two such nodes that tell each other of every question would never end.
+  it("is told to the others once, however often they tell it", () => {
+    const bench = new Bench();
+    const { document } = bench.knowledge;
+    const members = document.ring.members.filter(({ id }) => id !== "r5");
+    const to = layoutAfter(document.ring, members, 7);
+    const begun = beginChange(document.ring, to, { ballot: 7, forced: [] });
+    const ring = acknowledge(begun, "r1", [3]);
+    const told = encodeDocument({ ...document, ring });
+    bench.store.setHealth("failed");
+    const ask = (): readonly string[] =>
+      requestsIn(bench.step(requestOf(bench, { kind: "document", document: told })));
+    expect(ask()).toEqual(["document", "document", "document", "document"]);
+    expect([ask(), ask()]).toEqual([[], []]);
   });
 });
 
