@@ -3,15 +3,22 @@
  *
  * Time alone decides nothing (a replica may have been away for longer than any grace period). A
  * round asks **every** member: each must hold either exactly the same knowledge of the key or none
- * at all, and no hint of it. Then nobody has anything that the tombstone still has to cover, and
- * all are told to drop it; each does so only if it has learnt nothing new meanwhile. A member that
- * cannot be reached stops collection, not service. Who missed the second message collects by itself
- * later, or gets the key back by an exchange and all begin again: dropping is safe, not final.
+ * at all, and no hint of it. Then no disk has anything that the tombstone still has to cover.
+ *
+ * But somebody's hands may: a read that found the old value before its replica learnt better, and
+ * mends others by it. So all are asked a second time, and only who agrees then is told to drop it.
+ * Nobody sends on what it has read longer ago than `SPREAD_MS_MAX`; after `SETTLE_MS` what was sent
+ * has arrived, is covered where the tombstone is, and is an objection where it is not.
+ *
+ * Each drops the key only if it has learnt nothing new meanwhile. A member that cannot be reached
+ * stops collection, not service. Who missed the last message collects by itself later, or gets the
+ * key back by an exchange and all begin again: dropping is safe, not final.
  *
  * The grace period only keeps young tombstones from being asked about again and again.
  */
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
+import { SPREAD_MS_MAX } from "../core/limits.ts";
 import type { Reply, Request } from "../core/messages.ts";
 import type { Digest, StoreKey } from "../core/store.ts";
 import type { Millis } from "../core/time.ts";
@@ -19,17 +26,21 @@ import type { Millis } from "../core/time.ts";
 /** Keys asked about in one round. */
 export const COLLECTION_COUNT_MAX = 256;
 const STEP_MS_MAX = 2000;
+/** Between the two times that all are asked: what was sent before has arrived meanwhile, in ms. */
+export const SETTLE_MS = SPREAD_MS_MAX + 2000;
 
 export interface CollectionPlan {
   /** All members but this replica. */
   readonly others: readonly ReplicaId[];
   readonly keys: readonly (readonly [StoreKey, Digest])[];
+  /** All have agreed before: those who agree again are to drop them. */
+  readonly isSecond: boolean;
 }
 
 export interface CollectionOutbox {
   ask(to: ReplicaId, body: Request): void;
-  /** The keys that everybody was told to drop; this replica is to drop them too. */
-  finish(collected: readonly (readonly [StoreKey, Digest])[]): void;
+  /** The keys on which all agree; of a second round this replica is to drop them too. */
+  finish(agreed: readonly (readonly [StoreKey, Digest])[]): void;
 }
 
 export class CollectionRound {
@@ -83,11 +94,11 @@ export class CollectionRound {
   #finishWhenAllAgree(): void {
     if (this.#waiting.size > 0) return;
     this.isOver = true;
-    const collected = this.#plan.keys.filter(([key]) => this.#agreed.has(key));
-    const keys = collected.flat();
-    if (keys.length > 0) {
+    const agreed = this.#plan.keys.filter(([key]) => this.#agreed.has(key));
+    const keys = agreed.flat();
+    if (keys.length > 0 && this.#plan.isSecond) {
       for (const id of this.#plan.others) this.#out.ask(id, { kind: "collect", keys });
     }
-    this.#out.finish(collected);
+    this.#out.finish(agreed);
   }
 }

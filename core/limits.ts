@@ -55,3 +55,9 @@ export const NAMESPACES_COUNT_MAX = 10_000;
 export const PURGES_COUNT_MAX = 5000;
 /** Tags of one purge. */
 export const PURGE_TAGS_MAX = 256;
+
+/**
+ * How long ago something was read at most that is sent on to other replicas, in ms: above the
+ * default timeout of a request. Collection waits for longer than that.
+ */
+export const SPREAD_MS_MAX = 3000;

@@ -7,6 +7,9 @@
  * value of 1 MiB crosses the network once when replicas agree, and the answer never rests on
  * something that the coordinator has not read.
  *
+ * What was read longer ago than SPREAD_MS_MAX is not sent on: by then it may have been deleted, and
+ * its tombstone collected (see antientropy/collection.ts).
+ *
  * Who is asked: as many as the quorum still needs, in the given order; one more for each that
  * fails, answers "I don't know", or is silent for the hedge delay. Fallbacks come last in the
  * order.
@@ -19,6 +22,7 @@ import { decodeEntry, encodeEntry } from "../core/entry-codec.ts";
 import type { Failure } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
+import { SPREAD_MS_MAX } from "../core/limits.ts";
 import type { Reply, ReplyOf } from "../core/messages.ts";
 import { majority, type QuorumRules } from "../core/quorum-options.ts";
 import type { Digest, StoreKey } from "../core/store.ts";
@@ -28,6 +32,9 @@ import type { Candidate } from "./candidate.ts";
 import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
 import { Quorum, type QuorumNeed } from "./quorum.ts";
 import { WriteBack } from "./write-back.ts";
+
+/** How long after its start a read that was answered waits for the rest, to mend it, in ms. */
+const REPAIR_WAIT_MS = SPREAD_MS_MAX - 500;
 
 export interface GetPlan {
   readonly key: StoreKey;
@@ -62,6 +69,8 @@ export class GetCoordinator implements Coordinator {
   readonly #answers = new Map<ReplicaId, Answer>();
   readonly #entries = new Map<Digest, Entry>([[0, emptyEntry]]);
   #merged: Entry = emptyEntry;
+  #startedAt: Millis = 0;
+  #now: Millis = 0;
   #deadline: Millis = Infinity;
   /** Until when replicas that are believed dead are waited for, while nothing else is left. */
   #patienceAt: Millis = Infinity;
@@ -86,7 +95,7 @@ export class GetCoordinator implements Coordinator {
 
   get wakeAt(): Millis {
     if (this.isOver) return Infinity;
-    if (this.#isFinished) return this.#deadline;
+    if (this.#isFinished) return Math.min(this.#deadline, this.#startedAt + REPAIR_WAIT_MS);
     return Math.min(this.#deadline, this.#patienceAt, this.#hedgeAt);
   }
 
@@ -95,6 +104,8 @@ export class GetCoordinator implements Coordinator {
   }
 
   start(now: Millis): void {
+    this.#now = now;
+    this.#startedAt = now;
     this.#deadline = now + this.#plan.rules.timeoutMs;
     this.#hedgeAt = now + this.#plan.hedgeMs;
     this.#askAsManyAsNeeded();
@@ -102,6 +113,7 @@ export class GetCoordinator implements Coordinator {
   }
 
   reply(from: ReplicaId, body: Reply, now: Millis): void {
+    this.#now = now;
     const answer = this.#answers.get(from);
     if (body.kind === "stored") {
       if (body.durable) this.#writeBack?.stored(from);
@@ -111,15 +123,19 @@ export class GetCoordinator implements Coordinator {
   }
 
   failed(from: ReplicaId, now: Millis): void {
+    this.#now = now;
     this.#fail(from);
     this.#decide(now);
   }
 
   wake(now: Millis): void {
-    if (now >= this.#deadline || (!this.#isFinished && now >= this.#patienceAt)) {
-      if (!this.#isFinished) this.#giveUp(true);
+    this.#now = now;
+    if (this.#isFinished) {
+      if (now >= this.wakeAt) this.#repair();
+    } else if (now >= Math.min(this.#deadline, this.#patienceAt)) {
+      this.#giveUp(true);
       this.#repair();
-    } else if (!this.#isFinished && now >= this.#hedgeAt) {
+    } else if (now >= this.#hedgeAt) {
       this.#hedgeAt = now + this.#plan.hedgeMs;
       this.#hedge();
       this.#decide(now);
@@ -315,6 +331,7 @@ export class GetCoordinator implements Coordinator {
   }
 
   #send(to: ReplicaId, entry: Uint8Array, ack: number): void {
+    if (this.#now - this.#startedAt > SPREAD_MS_MAX) return;
     this.repairCount++;
     this.#out.ask(to, { kind: "store", key: this.#plan.key, entry, hintFor: "", ack });
   }

@@ -7,7 +7,6 @@
  * record may be older than what was minted and sent out under it.
  */
 import { assert } from "../core/assert.ts";
-import type { CausalContext } from "../core/causal-context.ts";
 import { decode, encode } from "../core/codec.ts";
 import {
   applyMint,
@@ -40,6 +39,7 @@ import { HybridClock, hlcFromMillis, type Millis } from "../core/time.ts";
 import { noPurges, PurgeIndex } from "../ring/purges.ts";
 import { KeyOrder } from "./key-order.ts";
 import type { Minted, MintRequest } from "./minting.ts";
+import { emptySlot, outlived, type Slot } from "./slot.ts";
 
 export interface KeeperParts {
   readonly store: Store;
@@ -76,26 +76,6 @@ export interface Held {
   readonly isUnknown: boolean;
 }
 
-interface Slot {
-  readonly entry: Entry;
-  readonly tenure: Tenure | null;
-  readonly bytes: Uint8Array | null;
-  readonly isUnknown: boolean;
-  /** The record in the store still has what was purged; this is what it would be rewritten to. */
-  readonly isPurged?: true;
-}
-
-/**
- * Whether somebody knows of more mintings under the slot's tenure than the slot itself does. Then
- * the record is older than the replica's past (a restored backup, a disk that went back in time),
- * and nobody can say how many more there were: the tenure is void.
- */
-function outlived({ entry, tenure }: Slot, context: CausalContext): boolean {
-  if (tenure === null) return false;
-  return context.latest(tenure.actor) > entry.context.latest(tenure.actor);
-}
-
-const emptySlot: Slot = { entry: emptyEntry, tenure: null, bytes: null, isUnknown: false };
 const nothingPurged = new PurgeIndex(noPurges);
 const INCARNATION = "incarnation";
 
@@ -250,10 +230,18 @@ export class Keeper {
   /**
    * Keys with nothing left to serve, that have been so since before the instant; none of which a
    * hint is here, which may be older.
+   *
+   * @param countMax how many are looked at
+   * @param isWanted what is not is not read
    */
-  collectable(before: Millis, countMax: number): readonly (readonly [StoreKey, Digest])[] {
+  collectable(
+    before: Millis,
+    countMax: number,
+    isWanted: (key: StoreKey) => boolean = () => true,
+  ): readonly (readonly [StoreKey, Digest])[] {
     const out: (readonly [StoreKey, Digest])[] = [];
     for (const key of this.store.due(before, countMax)) {
+      if (!isWanted(key)) continue;
       const { entry, isUnknown } = this.#readSlot(key, "");
       if (isUnknown || entry.siblings.some((sibling) => isLive(sibling, before))) continue;
       if (this.store.hintTargets(key).length > 0) continue;

@@ -49,6 +49,8 @@ const TRACKED_KEYS_MAX = 65_536;
 /** Records of a walk over all keys in one step, and such steps in one alarm. */
 const RECORDS_PER_STEP = 500;
 const PLANT_STEPS_MAX = 200;
+/** And looks at what is to be collected. */
+const COLLECT_LOOKS_MAX = 16;
 const TOMBSTONE_GRACE_MS = timingDefaults.tombstoneGraceMs;
 
 interface Waiting {
@@ -157,8 +159,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     driver.runJob("sweep");
     await this.#plant(driver);
     driver.runJob("change");
-    driver.runJob("collect");
-    await driver.whenIdle();
+    await this.#collect(driver);
     const { ring, liveness } = driver.node.knowledge;
     const peers = ring.memberIds.filter((peer) => peer !== id);
     const peersAway = peers.some((peer) => liveness.isSuspect(peer));
@@ -167,6 +168,17 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     this.#keepPlan(plan);
     // A write that came in meanwhile has set the alarm already.
     if (ringInMs !== null) await this.#ringIn(ringInMs);
+  }
+
+  /** All are asked twice, and who sleeps in between has forgotten that they agreed. */
+  async #collect(driver: Driver): Promise<void> {
+    for (let looks = 0; looks < COLLECT_LOOKS_MAX; looks++) {
+      driver.runJob("collect");
+      await driver.whenIdle();
+      const settledAt = driver.node.service?.background?.collector.settledAt ?? Infinity;
+      if (settledAt === Infinity) return;
+      await scheduler.wait(Math.max(0, settledAt - Date.now()));
+    }
   }
 
   /** A walk over all keys goes by small steps, and lets requests in between them. */

@@ -23,6 +23,7 @@ export interface BackgroundWork {
   };
   readonly cleanUp: { readonly isPending: boolean; notice(): void };
   readonly resize: { readonly isPending: boolean; run(now: Millis): void };
+  readonly collector: { readonly settledAt: Millis };
   readonly agreement: { readonly isPending: boolean };
   readonly sweep: {
     readonly isPending: boolean;

@@ -19,7 +19,7 @@ import type { TaskHost } from "./tasks.ts";
 import { Transfer } from "./transfer.ts";
 
 /** Collection looks at what is due at least this often, in ms. */
-const COLLECT_MS_MAX = 10_000;
+const COLLECT_MS_MAX = 5000;
 /** Between two parts of a sweep for what was purged, in ms. */
 const SWEEP_MS = 1000;
 /** Between two looks at what a change of members leaves to do, in ms. */
@@ -113,7 +113,10 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
     jobs.add({ name, everyMs, run }, 0);
   }
   return {
-    parts: { handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor, resize },
+    parts: {
+      ...{ handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor, resize },
+      collector,
+    },
     jobs,
   };
 }

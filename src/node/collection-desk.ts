@@ -4,6 +4,9 @@
  * An agreement is a promise that outlives a crash: the others drop their tombstones for it. What is
  * in memory alone, because its disk is slow or has failed, promises nothing; an older record, or a
  * hint, would be there again after a crash, and nobody would have a tombstone for it any more.
+ *
+ * Neither is a key agreed on while a write of it is coordinated here: as long as somebody has not
+ * answered it may still become a hint, and a hint of what the tombstone covers.
  */
 import type { Reply } from "../../core/messages.ts";
 import type { Digest, StoreKey } from "../../core/store.ts";
@@ -12,23 +15,29 @@ import { digestsFromList } from "./wire.ts";
 
 type Respond = (reply: Reply) => void;
 
+interface Replica {
+  readonly keeper: Keeper;
+  readonly keysOnTheirWay: ReadonlySet<StoreKey>;
+}
+
 interface Host {
   whenDurable(callback: (ok: boolean) => void): void;
 }
 
 export class CollectionDesk {
-  readonly #keeper: Keeper;
+  readonly #replica: Replica;
   readonly #host: Host;
 
-  constructor(keeper: Keeper, host: Host) {
-    this.#keeper = keeper;
+  constructor(replica: Replica, host: Host) {
+    this.#replica = replica;
     this.#host = host;
   }
 
   /** Answers with the keys on which this replica agrees with whoever collects. */
   confirm(list: readonly unknown[], respond: Respond): void {
+    const { keeper, keysOnTheirWay } = this.#replica;
     const agrees = ([key, digest]: readonly [StoreKey, Digest]): boolean =>
-      this.#keeper.agreesOn(key, digest);
+      !keysOnTheirWay.has(key) && keeper.agreesOn(key, digest);
     const keys = digestsFromList(list).filter(agrees);
     this.#host.whenDurable((ok) => {
       respond({ kind: "confirmed", keys: ok ? keys.map(([key]) => key) : [] });
@@ -37,8 +46,9 @@ export class CollectionDesk {
 
   /** A drop that is lost in a crash brings back a tombstone, and no more: nobody waits for it. */
   collect(list: readonly unknown[], respond: Respond): void {
-    if (this.#keeper.store.health() === "writable") {
-      for (const [key, digest] of digestsFromList(list)) this.#keeper.collect(key, digest);
+    const { keeper } = this.#replica;
+    if (keeper.store.health() === "writable") {
+      for (const [key, digest] of digestsFromList(list)) keeper.collect(key, digest);
       this.#host.whenDurable(() => {});
     }
     respond({ kind: "collected" });

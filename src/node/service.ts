@@ -27,7 +27,12 @@ import type { FailureCode } from "../../core/failure.ts";
 import { IdTable } from "../../core/id-table.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { isNamespace, namespaceOf } from "../../core/keys.ts";
-import { LIST_KEYS_MAX, SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
+import {
+  LIST_KEYS_MAX,
+  SIBLINGS_BYTES_MAX,
+  SIBLINGS_COUNT_DEFAULT,
+  SPREAD_MS_MAX,
+} from "../../core/limits.ts";
 import type { Reply, Request, RequestOf } from "../../core/messages.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
@@ -38,6 +43,7 @@ import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.t
 import { usedBytes } from "../../replica/usage.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { CollectionDesk } from "./collection-desk.ts";
+import { exchangeSide } from "./exchange-side.ts";
 import type { Planting } from "./planting.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { writeCandidates } from "./routes.ts";
@@ -111,7 +117,12 @@ export class Service {
     this.planting = parts.planting;
     this.side = exchangeSide(parts, host);
     this.#host = host;
-    this.#collection = new CollectionDesk(parts.keeper, host);
+    this.#collection = new CollectionDesk(this, host);
+  }
+
+  /** The keys of writes that are coordinated here, and on their way. */
+  get keysOnTheirWay(): ReadonlySet<StoreKey> {
+    return new Set([...this.#writing.values()].map(({ key }) => key));
   }
 
   /** The node's time at this very step. */
@@ -292,6 +303,11 @@ export class Service {
       if (!outcome.ok) return respond(failed(outcome.failure.code, outcome.failure.detail, null));
       // Nobody waits any more, and no version was minted: the write may as well not happen.
       if (this.now >= deadline) return;
+      // What was read so long ago may have been deleted, and forgotten, since.
+      if (this.now - now > SPREAD_MS_MAX) {
+        const detail = "The read for the precondition took too long to write by it.";
+        return respond(failed("quorum-timeout", detail, null));
+      }
       // Others may own it by now, and this replica be a stranger.
       if (this.#host.knowledge.stamp !== stamp) return respond(refused("overloaded"));
       // The disk may have failed, or filled up, while the quorum was read.
@@ -458,25 +474,6 @@ export class Service {
     });
     return { kind: "listed", keys, complete: page.length < limit };
   }
-}
-
-function exchangeSide(
-  { keeper, forest }: { readonly keeper: Keeper; readonly forest: MerkleForest },
-  host: ServiceHost,
-): ExchangeSide {
-  return {
-    forest,
-    keysIn: (tree, leaves) => keeper.keysIn(tree, leaves),
-    digest: (key) => keeper.ownDigest(key),
-    entryBytes: (key) => keeper.own(key).bytes,
-    unreadCount: (tree) => keeper.lostCount(tree),
-    absorb: (key, bytes, now) => {
-      // Nobody waits for it, but what was refilled is not to sit in memory until the next write.
-      host.whenDurable(() => {});
-      expectKey(key);
-      return keeper.absorb(key, decodeEntry(bytes).entry, "", now);
-    },
-  };
 }
 
 /**

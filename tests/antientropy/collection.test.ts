@@ -2,11 +2,15 @@ import { describe, expect, it } from "vitest";
 import { CollectionRound } from "../../antientropy/collection.ts";
 import type { Request } from "../../core/messages.ts";
 
-function roundOf(others: readonly string[], keys: readonly (readonly [string, number])[]) {
+function roundOf(
+  others: readonly string[],
+  keys: readonly (readonly [string, number])[],
+  isSecond = true,
+) {
   const asked: (readonly [string, Request])[] = [];
   const finished: (readonly (readonly [string, number])[])[] = [];
   const round = new CollectionRound(
-    { others, keys },
+    { others, keys, isSecond },
     { ask: (to, body) => asked.push([to, body]), finish: (result) => finished.push(result) },
   );
   round.start(0);
@@ -33,6 +37,13 @@ describe("a collection round", () => {
       ["r2", { kind: "collect", keys: ["b", 2] }],
       ["r3", { kind: "collect", keys: ["b", 2] }],
     ]);
+  });
+
+  it("tells nobody to drop what all agree on for the first time", () => {
+    const { round, asked, finished } = roundOf(["r2"], [["a", 1]], false);
+    round.reply("r2", { kind: "confirmed", keys: ["a"] });
+    expect(finished).toEqual([[["a", 1]]]);
+    expect(collects(asked)).toEqual([]);
   });
 
   it("collects nothing when a member cannot be reached", () => {

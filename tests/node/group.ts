@@ -45,6 +45,9 @@ export class Group {
   readonly members = new Map<ReplicaId, Member>();
   /** Messages for which this is true never arrive. */
   loses: (message: Message, to: ReplicaId) => boolean = () => false;
+  /** Messages for which this is true arrive when `letGo` is called. */
+  holdsBack: (message: Message, to: ReplicaId) => boolean = () => false;
+  readonly #heldBack: { readonly to: ReplicaId; readonly input: Input }[] = [];
   now = START;
   readonly #options: GroupOptions;
   readonly #results = new Map<number, Result>();
@@ -100,10 +103,16 @@ export class Group {
     this.members.set(id, { store, node: new Node({ knowledge, prng, replica }) });
   }
 
-  /** What a client of this node is told; everything that follows at once has happened by then. */
-  execute(at: ReplicaId, operation: Operation): Result {
+  /** A client of this node asks for something; nobody waits for the answer. */
+  begin(at: ReplicaId, operation: Operation): number {
     const token = ++this.#lastToken;
     this.#take(at, { kind: "client", token, operation, trace: "" });
+    return token;
+  }
+
+  /** What a client of this node is told; everything that follows at once has happened by then. */
+  execute(at: ReplicaId, operation: Operation): Result {
+    const token = this.begin(at, operation);
     for (let i = 0; i < 100 && !this.#results.has(token); i++) this.pass(50);
     const result = this.#results.get(token);
     if (result === undefined) throw new Error("no answer");
@@ -146,6 +155,12 @@ export class Group {
     this.#take(id, { kind: "job", name });
   }
 
+  /** What was held back arrives now. */
+  letGo(): void {
+    this.holdsBack = () => false;
+    for (const { to, input } of this.#heldBack.splice(0)) this.#take(to, input);
+  }
+
   pass(ms: number): void {
     this.now += ms;
     for (const id of this.ids) this.#take(id, { kind: "tick" });
@@ -183,7 +198,9 @@ export class Group {
     }
     if (effect.kind === "send" && !this.loses(effect.message, effect.to)) {
       const message = decodeMessage(encodeMessage(effect.message));
-      this.#inputs.push({ to: effect.to, input: { kind: "message", from, message } });
+      const isHeld = this.holdsBack(message, effect.to);
+      const input = { kind: "message", from, message } as const;
+      (isHeld ? this.#heldBack : this.#inputs).push({ to: effect.to, input });
     }
   }
 }

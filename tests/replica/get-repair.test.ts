@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { merge } from "../../core/entry.ts";
+import { SPREAD_MS_MAX } from "../../core/limits.ts";
 import type { GetCoordinator, GetPlan } from "../../replica/get-coordinator.ts";
 import {
   candidates,
@@ -184,5 +185,48 @@ describe("after the answer", () => {
     coordinator.wake(START + 10);
     expect(outcome(probe)).toBe("quorum-timeout");
     expect(probe.stores()).toEqual([]);
+  });
+});
+
+// By then the value may have been deleted, and its tombstone collected.
+describe("what was read long ago", () => {
+  const patient = { timeoutMs: 60_000 };
+
+  it("is not waited for longer than it may be sent on", () => {
+    const { probe, coordinator } = read(
+      { ...patient, r: 2 },
+      { candidates: candidates("r1 r2 r3") },
+    );
+    coordinator.wake(START + HEDGE);
+    coordinator.reply("r1", held(next), START + HEDGE);
+    coordinator.reply("r2", nothing, START + HEDGE);
+    expect(outcome(probe)).toEqual(["next"]);
+    expect(coordinator.wakeAt).toBeLessThan(START + SPREAD_MS_MAX);
+    coordinator.wake(coordinator.wakeAt);
+    expect(repairs(probe)).toEqual([["r2", "next", 0]]);
+    expect(coordinator.isOver).toBe(true);
+  });
+
+  it("mends nobody", () => {
+    const { probe, coordinator } = read({ ...patient, r: 2 });
+    const late = START + SPREAD_MS_MAX + 1;
+    coordinator.reply("r1", held(next), START);
+    coordinator.reply("r2", nothing, late);
+    expect(outcome(probe)).toEqual(["next"]);
+    coordinator.wake(late);
+    expect(repairs(probe)).toEqual([]);
+  });
+
+  it("is not written back by a strict read, which fails in the end", () => {
+    const { probe, coordinator } = read(
+      { ...patient, consistency: "strict" },
+      { candidates: candidates("r1 r2 r3") },
+    );
+    coordinator.reply("r1", held(next), START);
+    coordinator.reply("r2", nothing, START + SPREAD_MS_MAX + 1);
+    expect(repairs(probe)).toEqual([]);
+    coordinator.wake(START + 60_000);
+    expect(outcome(probe)).toBe("quorum-timeout");
+    expect(repairs(probe)).toEqual([]);
   });
 });

@@ -159,7 +159,7 @@ function timingOf(prng: Prng): Timing {
   return {
     handoffMs: pick(500, 2000),
     antiEntropyMs: pick(800, 3000, 20_000),
-    tombstoneGraceMs: pick(1000, 2500, 10_000),
+    tombstoneGraceMs: pick(500, 1000, 2500),
     heartbeatMs: 1000,
     suspectAfterMs: 3000,
   };

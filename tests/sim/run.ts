@@ -36,7 +36,7 @@ const CALM_MS_MAX = 120_000;
 /** Until clients read everything of a replica whose disk was damaged. */
 const UNREAD_MS = 5000;
 /** Until values are looked at again where some are evicted: tombstones are collected by then. */
-const AGAIN_MS = 15_000;
+const AGAIN_MS = 25_000;
 /** The same until the last trace of a deleted key is gone. */
 const CLEAR_MS_MAX = 120_000;
 /** Attempts, some 500 ms apart, at reading a key when no faults are left. */

@@ -126,14 +126,15 @@ export const sabotages: readonly Sabotage[] = [
     name: "forget-cover-of-expired",
     oracle: "resurrection",
     file: "src/node/collector.ts",
-    was: ".filter(([key]) => !this.#notBefore.has(key) && this.#isFirst(key))",
-    is: `.filter(([key, digest]) => {
+    was: ".collectable(now - this.#graceMs, countMax, mayBeAsked)",
+    is: `.collectable(now - this.#graceMs, countMax)
+      .filter(([key, digest]) => {
         const { siblings } = this.#service.keeper.hold(key).entry;
         if (siblings.every(({ content }) => content !== null)) {
           this.#service.keeper.collect(key, digest);
           return false;
         }
-        return !this.#notBefore.has(key) && this.#isFirst(key);
+        return mayBeAsked(key);
       })`,
   },
   {

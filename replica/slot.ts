@@ -1,0 +1,25 @@
+/** What a replica has of one key in one place: its own record, or the hint for one member. */
+import type { CausalContext } from "../core/causal-context.ts";
+import { type Entry, emptyEntry } from "../core/entry.ts";
+import type { Tenure } from "../core/entry-codec.ts";
+
+export interface Slot {
+  readonly entry: Entry;
+  readonly tenure: Tenure | null;
+  readonly bytes: Uint8Array | null;
+  readonly isUnknown: boolean;
+  /** The record in the store still has what was purged; this is what it would be rewritten to. */
+  readonly isPurged?: true;
+}
+
+/**
+ * Whether somebody knows of more mintings under the slot's tenure than the slot itself does. Then
+ * the record is older than the replica's past (a restored backup, a disk that went back in time),
+ * and nobody can say how many more there were: the tenure is void.
+ */
+export function outlived({ entry, tenure }: Slot, context: CausalContext): boolean {
+  if (tenure === null) return false;
+  return context.latest(tenure.actor) > entry.context.latest(tenure.actor);
+}
+
+export const emptySlot: Slot = { entry: emptyEntry, tenure: null, bytes: null, isUnknown: false };
