@@ -4,7 +4,6 @@ import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { NamespaceSettings, Operation, ReplicaReport, Result } from "../../core/operations.ts";
 import { checkSettings } from "../../ring/cluster-document.ts";
-import { openChange } from "../../ring/ring-change.ts";
 import type { Backend } from "./backend.ts";
 import { contextToToken } from "./context-token.ts";
 import { settingsOf } from "./data-plane.ts";
@@ -122,10 +121,6 @@ export class ClusterPlane {
       throw new Problem("invalid-settings", `Unknown member. Settings have ${known}.`, {
         extras: { option: unknown.slice(0, 40) },
       });
-    }
-    if (openChange(view.ring.document) !== null && (body as { n?: unknown }).n !== undefined) {
-      const detail = "Members are changing. Change n when GET /v1/cluster/transfers is empty.";
-      throw new Problem("ring-conflict", detail);
     }
     const checked = checkSettings({ ...current, ...body }, view.ring.memberIds.length);
     if (typeof checked === "string") throw new Problem("invalid-settings", checked);

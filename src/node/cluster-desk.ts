@@ -21,6 +21,7 @@ import type {
 import { majority } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
 import { isFullWithout, withNamespace } from "../../ring/cluster-document.ts";
+import { openChange } from "../../ring/ring-change.ts";
 import { CommitDesk } from "./commit-desk.ts";
 import { askAll, type Replies } from "./fanout.ts";
 import { type Listing, listingsOf, pageOf } from "./listing.ts";
@@ -129,7 +130,8 @@ export class ClusterDesk {
     const { namespace, settings } = operation;
     this.#tellAll(now, (learnt, at) => {
       if (!learnt) return answer(fail(this.#tooFewMembers()));
-      if (isFullWithout(knowledge.document, namespace)) return answer(fail(tooManyNamespaces));
+      const refusal = this.#refusalOf(operation);
+      if (refusal !== null) return answer(fail(refusal));
       this.#whetherEmpty(operation, at, (isEmpty, later) => {
         const created = !knowledge.namespaces.has(namespace);
         knowledge.learn(withNamespace(knowledge.document, namespace, settings, isEmpty));
@@ -140,6 +142,19 @@ export class ClusterDesk {
         });
       });
     });
+  }
+
+  /** By what the members know: a frontend's own view may be older. */
+  #refusalOf({ namespace, settings }: ConfigureOperation): Failure | null {
+    const { knowledge } = this.#host;
+    const { document, defaults, ring } = knowledge;
+    if (isFullWithout(document, namespace)) return tooManyNamespaces;
+    const n = settings?.n ?? defaults.n;
+    // What it is, or was: a change of N may always be called back.
+    if ([knowledge.settingsOf(namespace).n, knowledge.countedOf(namespace)].includes(n))
+      return null;
+    if (openChange(document.ring) !== null) return membersChange;
+    return n > ring.memberIds.length ? tooLargeN(ring.memberIds.length) : null;
   }
 
   /** Another N of what is small counts within moments: then the answer may as well wait for it. */
@@ -270,6 +285,17 @@ const tooManyNamespaces: Failure = {
   detail: `A cluster remembers ${NAMESPACES_COUNT_MAX} namespaces, deleted ones among them.`,
   limit: NAMESPACES_COUNT_MAX,
 };
+
+const membersChange: Failure = {
+  code: "ring-conflict",
+  detail: "Members are changing. Change n when GET /v1/cluster/transfers is empty.",
+};
+
+const tooLargeN = (limit: number): Failure => ({
+  code: "invalid-request",
+  detail: `"n" must be at most ${limit}: there are no more members. Add members first.`,
+  limit,
+});
 
 const noAnswer = (asked: readonly ReplicaId[]): Failure => ({
   code: "quorum-unavailable",

@@ -12,7 +12,11 @@ import type { NamespaceSettings, Operation, Result } from "../../core/operations
 import { Prng } from "../../core/prng.ts";
 import type { StoreKey } from "../../core/store.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
-import { withNamespace } from "../../ring/cluster-document.ts";
+import {
+  type ClusterDocument,
+  encodeDocument,
+  withNamespace,
+} from "../../ring/cluster-document.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
 import type { Effect, Input } from "../../src/node/boundary.ts";
 import { Knowledge } from "../../src/node/knowledge.ts";
@@ -20,6 +24,7 @@ import { Node } from "../../src/node/node.ts";
 import { plainContent } from "../support/content.ts";
 
 const hasher = await xxhash();
+const CALL_OF_NOBODY = 1_000_000_000;
 export const START = 1_750_000_000_000;
 
 const settings: NamespaceSettings = {
@@ -144,6 +149,13 @@ export class Group {
   resize(at: ReplicaId, n: number): Result {
     const all = { ...settings, ...this.#options.demo, n };
     return this.execute(at, { kind: "configure", namespace: "demo", settings: all });
+  }
+
+  /** A node hears of a document, from whoever. */
+  tell(id: ReplicaId, document: ClusterDocument): void {
+    const body = { kind: "document", document: encodeDocument(document) } as const;
+    const head = { type: "request", call: CALL_OF_NOBODY, stamp: 0, budgetMs: 2000 } as const;
+    this.#take(id, { kind: "message", from: "r1", message: { ...head, trace: "", body } });
   }
 
   /** Runs a job of every node, and whatever follows at once. */

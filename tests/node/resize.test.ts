@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
 import { StoreCorruption } from "../../core/store.ts";
+import { withNamespace } from "../../ring/cluster-document.ts";
 import { openChange } from "../../ring/ring-change.ts";
 import { Group } from "./group.ts";
 
@@ -235,7 +236,11 @@ describe("another N of a namespace", () => {
     const open = (): readonly ReplicaId[] =>
       group.ids.filter((id) => openChange(group.node(id).knowledge.document.ring) !== null);
     expect(open()).toEqual(group.ids);
-    group.resize("r3", to);
+    // As if its operator had not heard of the other change yet.
+    const { document, settingsOf } = group.node("r3").knowledge;
+    const settings = { ...settingsOf("demo"), n: to };
+    group.tell("r3", withNamespace(document, "demo", settings, false));
+    for (const id of group.ids) group.tell(id, group.node("r3").knowledge.document);
     goOn(group);
     expect(open()).toEqual([]);
     expect(allFound(group, 1)).toEqual([]);
@@ -256,6 +261,22 @@ describe("another N of a namespace", () => {
     group.resize("r2", 5);
     const commit = { kind: "commit", change: { remove: ["r5"] } } as const;
     expect(group.execute("r1", commit)).toMatchObject({ failure: { code: "ring-conflict" } });
+    // It may be called back, whatever members do.
+    expect(group.resize("r1", 3)).toEqual({ kind: "configured", created: false });
+    group.pass(1000);
+    expect(group.execute("r1", commit)).toMatchObject({ kind: "committed" });
+    // Also of who has not heard of the other change.
+    for (const n of [2, 5]) {
+      expect(group.resize("r4", n)).toMatchObject({ failure: { code: "ring-conflict" } });
+    }
+    expect(group.resize("r4", 3)).toMatchObject({ kind: "configured" });
+    expect(changing(group)).toEqual(group.ids.map(() => "none"));
+  });
+
+  it("is never more than there are members, whatever the frontend knew of them", () => {
+    const group = new Group({ count: 3, demo: { n: 3 } });
+    expect(group.resize("r1", 4)).toMatchObject({ failure: { code: "invalid-request" } });
+    expect(group.node("r1").knowledge.settingsOf("demo").n).toBe(3);
   });
 
   it("takes writes through an owner to come when no old one can be reached", () => {
