@@ -41,8 +41,10 @@ export const sabotages: readonly Sabotage[] = [
     name: "collect-tombstone-early",
     oracle: "resurrection",
     file: "antientropy/collection.ts",
-    was: "this.#agreed = new Set([...this.#agreed].filter((key) => theirs.has(key)));",
-    is: "this.#agreed = new Set(this.#agreed);",
+    was: "this.#deadline = now + STEP_MS_MAX;",
+    is: `const dropped = this.#plan.keys.flat();
+    for (const id of this.#plan.others) this.#out.ask(id, { kind: "collect", keys: dropped });
+    this.#waiting.clear();`,
   },
   {
     name: "reuse-actor-after-unclean-stop",
