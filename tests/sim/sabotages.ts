@@ -121,8 +121,8 @@ export const sabotages: readonly Sabotage[] = [
     name: "read-from-next-owners-early",
     oracle: "strict-read",
     file: "src/node/transfer.ts",
-    was: "return synced.size >= needed && leaving.every((id) => synced.has(id));",
-    is: "return synced.size >= 0 || needed > leaving.length;",
+    was: "return isCompared(filling, needed, alive) && leaving.every((id) => synced.has(id));",
+    is: "return isCompared(filling, 0, alive) || needed > leaving.length || synced.size < 0;",
   },
   {
     name: "forget-cover-of-expired",
