@@ -10,9 +10,10 @@ import { INNER_COUNT, LEAF_COUNT } from "./merkle-tree.ts";
  */
 export function answerRoots(side: ExchangeSide, body: RequestOf<"roots">): ReplyOf<"rootsDiffer"> {
   const trees: unknown[] = [];
+  const unreadCount = side.unreadCounts();
   for (const item of body.trees) {
     const { tree, rest } = treeOf(item, 1);
-    const unread = side.unreadCount(tree);
+    const unread = unreadCount(tree);
     if (side.forest.root(tree) === rest[0] && unread === 0) continue;
     trees.push([tree.partition, tree.n, side.forest.inner(tree), unread]);
   }

@@ -55,8 +55,8 @@ export interface ExchangeSide {
   /** Of its own record: a hint for another is no copy, for it goes home and is forgotten. */
   digest(key: StoreKey): Digest | null;
   entryBytes(key: StoreKey): Uint8Array | null;
-  /** Of how many keys of a tree it had something that it cannot read. */
-  unreadCount(tree: TreeName): number;
+  /** By tree, of how many keys it had something that it cannot read. */
+  unreadCounts(): (tree: TreeName) => number;
   /** False when the replica takes nothing in: its disk is full or failed. */
   absorb(key: StoreKey, entry: Uint8Array, now: Millis): boolean;
 }

@@ -290,10 +290,14 @@ export class Keeper {
     return out;
   }
 
-  /** Of how many keys of a tree the record cannot be read, and was not refilled yet. */
-  lostCount(tree: { readonly partition: number; readonly n: number }): number {
-    const places = [...this.#lost].map((key) => this.#placeOf(key));
-    return places.filter(({ partition, n }) => partition === tree.partition && n === tree.n).length;
+  /** By tree, of how many keys the record cannot be read and was not refilled yet. */
+  lostCounts(): (tree: { readonly partition: number; readonly n: number }) => number {
+    const counts = new Map<string, number>();
+    for (const key of this.#lost) {
+      const { partition, n } = this.#placeOf(key);
+      counts.set(`${partition}/${n}`, (counts.get(`${partition}/${n}`) ?? 0) + 1);
+    }
+    return ({ partition, n }) => counts.get(`${partition}/${n}`) ?? 0;
   }
 
   /**

@@ -18,7 +18,7 @@ export function exchangeSide(
     keysIn: (tree, leaves) => keeper.keysIn(tree, leaves),
     digest: (key) => keeper.ownDigest(key),
     entryBytes: (key) => keeper.own(key).bytes,
-    unreadCount: (tree) => keeper.lostCount(tree),
+    unreadCounts: () => keeper.lostCounts(),
     absorb: (key, bytes, now) => {
       // Nobody waits for it, but what was refilled is not to sit in memory until the next write.
       host.whenDurable(() => {});

@@ -39,8 +39,10 @@ class Side implements ExchangeSide {
     return this.entries.get(key) ?? null;
   };
 
-  readonly unreadCount: ExchangeSide["unreadCount"] = ({ partition }) =>
-    [...this.#lost].filter((key) => placeOf(key).tree.partition === partition).length;
+  readonly unreadCounts: ExchangeSide["unreadCounts"] =
+    () =>
+    ({ partition }) =>
+      [...this.#lost].filter((key) => placeOf(key).tree.partition === partition).length;
 
   readonly #lost = new Set<string>();
 

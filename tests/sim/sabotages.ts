@@ -120,9 +120,9 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "read-from-next-owners-early",
     oracle: "strict-read",
-    file: "src/node/transfer.ts",
-    was: "return isCompared(filling, needed, alive) && leaving.every((id) => synced.has(id));",
-    is: "return isCompared(filling, 0, alive) || needed > leaving.length || synced.size < 0;",
+    file: "ring/ring.ts",
+    was: 'const isSettling = this.#change?.phase === "settling";',
+    is: "const isSettling = this.#change !== null;",
   },
   {
     name: "forget-cover-of-expired",
@@ -141,7 +141,7 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     name: "evict-without-a-tombstone",
-    oracle: "resurrection",
+    oracle: "convergence",
     file: "replica/keeper.ts",
     was: `    this.keepMinted(key, "", minted);
     return minted.sharedBytes;`,
