@@ -3,7 +3,7 @@
  * versioned and travels whole: by gossip, and whenever two nodes that speak find that their stamps
  * differ.
  *
- * Merging is a join, so it needs no order and no leader: of two rings the winner of `mergeRings`,
+ * Merging is a join, so it needs no order and no leader: of two rings the winner of `joinedRings`,
  * of two settings of a namespace the higher revision (of equal ones the greater text).
  */
 import { assert } from "../core/assert.ts";
@@ -18,12 +18,15 @@ import {
   acknowledgedRecord,
   advancedRecord,
   changedRecord,
+  countedOf,
+  emptied,
   joinedRecords,
   type NamespaceRecord,
   parseNamespaceChange,
+  targetOf,
 } from "./namespace-record.ts";
 import { mergePurges, noPurges, type Purges, parsePurges, plainPurges } from "./purges.ts";
-import { mergeRings } from "./ring-change.ts";
+import { advanced, joinedRings } from "./ring-change.ts";
 import { agreedRing, parseRingDocument, type RingDocument } from "./ring-document.ts";
 
 export type { NamespaceRecord } from "./namespace-record.ts";
@@ -59,32 +62,55 @@ function winner(a: NamespaceRecord, b: NamespaceRecord, ring: RingDocument): Nam
   return a.change.from > b.change.from ? a : b;
 }
 
-const sizesIn = (
-  ring: RingDocument,
-  namespaces: ClusterDocument["namespaces"],
-): readonly number[] => [
-  ...new Set([ring.n, ...[...namespaces.values()].map(({ settings }) => settings?.n ?? ring.n)]),
+/** Every N that some namespace has: the ring's own, for those that nobody created, among them. */
+export const sizesOf = ({ ring, namespaces }: ClusterDocument): readonly number[] => [
+  ...new Set([ring.n, ...[...namespaces.values()].map((record) => targetOf(record, ring))]),
 ];
 
-/** Every N that some namespace has: the ring's own, for those that nobody created, among them. */
-export const sizesOf = ({ ring, namespaces }: ClusterDocument): readonly number[] =>
-  sizesIn(ring, namespaces);
+/** The namespaces, without what was said of an older version than that of the ring. */
+function filledBy(
+  document: ClusterDocument,
+  { version }: RingDocument,
+): ClusterDocument["namespaces"] {
+  if (document.ring.version === version || changingIn(document).length === 0) {
+    return document.namespaces;
+  }
+  return new Map([...document.namespaces].map(([name, record]) => [name, emptied(record)]));
+}
 
-/** The join of two documents of one cluster. */
+/**
+ * By each N that requests count by, every N of the trees that those keys are in: another one while
+ * the N of their namespace changes and its new owners are not filled yet.
+ */
+export function treesByCount({
+  ring,
+  namespaces,
+}: ClusterDocument): ReadonlyMap<number, readonly number[]> {
+  const trees = new Map([[ring.n, new Set([ring.n])]]);
+  for (const record of namespaces.values()) {
+    const counted = countedOf(record, ring);
+    trees.set(counted, (trees.get(counted) ?? new Set()).add(targetOf(record, ring)));
+  }
+  return new Map([...trees].map(([counted, sizes]) => [counted, [...sizes]]));
+}
+
+/**
+ * The join of two documents of one cluster. Who said that it is filled for another N said so of
+ * what it owned by one version of the ring: of an older one that counts for nothing.
+ */
 export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterDocument {
-  const namespacesBy = (ring: RingDocument): ClusterDocument["namespaces"] => {
-    const merged = new Map(a.namespaces);
-    for (const [name, record] of b.namespaces) {
-      const mine = merged.get(name);
-      merged.set(name, mine === undefined ? record : winner(mine, record, ring));
-    }
-    // The ring may be another one since the last acknowledgement, and no other comes.
-    for (const [name, record] of merged) merged.set(name, advancedRecord(record, ring));
-    return merged;
-  };
-  // The sizes do not depend on the ring; how far a change of one is does.
-  const ring = mergeRings(a.ring, b.ring, sizesIn(a.ring, namespacesBy(a.ring)));
-  const namespaces = namespacesBy(ring);
+  const joined = joinedRings(a.ring, b.ring);
+  const [ours, theirs] = [a, b].map((document) => filledBy(document, joined));
+  const merged = new Map(ours);
+  for (const [name, record] of theirs ?? []) {
+    const mine = merged.get(name);
+    merged.set(name, mine === undefined ? record : winner(mine, record, joined));
+  }
+  const counted = treesByCount({ ring: joined, namespaces: merged }).keys();
+  const ring = advanced(joined, [...counted]);
+  // The ring may be another one since the last acknowledgement, and no other comes.
+  const namespaces = new Map(filledBy({ ring: joined, namespaces: merged }, ring));
+  for (const [name, record] of namespaces) namespaces.set(name, advancedRecord(record, ring));
   return { ring, namespaces, ...ifAny(mergePurges(purgesOf(a), purgesOf(b))) };
 }
 

@@ -21,6 +21,7 @@ import { MEMBERS_COUNT_MAX, N_MAX } from "../core/limits.ts";
 import type { NamespaceSettings } from "../core/operations.ts";
 import { majority } from "../core/quorum-options.ts";
 import { listsOf } from "./preference-list.ts";
+import { openChange } from "./ring-change.ts";
 import type { RingDocument } from "./ring-document.ts";
 
 export interface NamespaceChange {
@@ -92,10 +93,18 @@ export function advancedRecord(record: NamespaceRecord, ring: RingDocument): Nam
   const { change, ...rest } = record;
   if (change === undefined) return record;
   if (change.phase === "filling") {
+    // Who owns what is about to change, and is filled by the N of before.
+    if (openChange(ring) !== null) return record;
     if (!takersIn(record, ring).every((id) => change.acks.includes(id))) return record;
     return { ...rest, change: { ...change, phase: "settling", acks: [] } };
   }
   return mayCountByOld(change, ring) ? record : rest;
+}
+
+/** The record when nobody has said yet that it is filled. */
+export function emptied(record: NamespaceRecord): NamespaceRecord {
+  const { change } = record;
+  return change?.phase === "filling" ? { ...record, change: { ...change, acks: [] } } : record;
 }
 
 /** The record in which a replica has said that it is as far as the phase asks. */

@@ -36,7 +36,7 @@ export function openChange({ change }: RingDocument): OpenChange | null {
   return { ...change, to: change.to };
 }
 
-/** A copy that a member is to get: a partition, for namespaces with this N. */
+/** A copy that a member is to get: a partition, for namespaces that count by this N. */
 export interface Gain {
   readonly partition: number;
   readonly n: number;
@@ -85,7 +85,7 @@ export function callOff(ring: RingDocument, ballot: number): RingDocument {
 /**
  * What a member is to get by the change.
  *
- * @param sizes every N that a namespace has
+ * @param sizes every N that requests count by
  */
 export function gainsOf(
   ring: RingDocument,
@@ -133,8 +133,13 @@ export function leaversOf(ring: RingLayout, { to, forced }: OpenChange): readonl
   return idsOf(ring).filter((id) => !staying.has(id));
 }
 
-/** Takes the steps that the acknowledgements allow. */
-function advanced(ring: RingDocument, sizes: readonly number[]): RingDocument {
+/**
+ * Takes the steps that the acknowledgements allow.
+ *
+ * @param sizes every N that requests count by; of who is to get something by an N that is still
+ *   being filled nobody reads yet
+ */
+export function advanced(ring: RingDocument, sizes: readonly number[]): RingDocument {
   const change = openChange(ring);
   if (change === null) return ring;
   const { acks, to } = change;
@@ -168,17 +173,8 @@ function mergeChanges(a: RingChange, b: RingChange): RingChange {
   return { ...a, acks };
 }
 
-/**
- * The join of two rings of one cluster, as far as the sizes of now let its change be. They may have
- * become fewer since the last acknowledgement, and no other comes.
- */
-export const mergeRings = (
-  a: RingDocument,
-  b: RingDocument,
-  sizes: readonly number[],
-): RingDocument => advanced(joinedRings(a, b), sizes);
-
-function joinedRings(a: RingDocument, b: RingDocument): RingDocument {
+/** The join of two rings of one cluster: `advanced` takes the steps that follow. */
+export function joinedRings(a: RingDocument, b: RingDocument): RingDocument {
   const order = compareRings(a, b);
   if (order !== 0) return order > 0 ? a : b;
   const base = a.isProvisional === true ? b : a;

@@ -28,6 +28,7 @@ import {
   purgesOf,
   sizesOf,
   stampOf,
+  treesByCount,
 } from "../../ring/cluster-document.ts";
 import { Liveness } from "../../ring/liveness.ts";
 import type { NamespaceChange } from "../../ring/namespace-record.ts";
@@ -178,6 +179,11 @@ export class Knowledge {
   /** Every N that some namespace has. */
   get sizes(): readonly number[] {
     return sizesOf(this.#document);
+  }
+
+  /** By each N that requests count by, every N of the trees that those keys are in. */
+  get treesByCount(): ReadonlyMap<number, readonly number[]> {
+    return treesByCount(this.#document);
   }
 
   /** The trees of which both replicas are owners, and so must hold the same. */

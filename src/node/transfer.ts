@@ -16,6 +16,7 @@ import type { Millis } from "../../core/time.ts";
 import type { ClusterDocument } from "../../ring/cluster-document.ts";
 import { acknowledge, gainsOf, type OpenChange, openChange } from "../../ring/ring-change.ts";
 import { Filler, type Filling, isCompared, newFilling } from "./filler.ts";
+import type { Knowledge } from "./knowledge.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
 import { tellOthers } from "./tell-document.ts";
@@ -33,8 +34,8 @@ export class Transfer {
   readonly #filler: Filler;
   /** Of the change that `#fillings` are about; 0 for none. */
   #ballot = 0;
-  /** Every N of that time: the keys of a namespace that gets another one are in other trees. */
-  #sizes: readonly number[] = [];
+  /** By what requests counted then, and in which trees the keys were. */
+  #trees: Trees = new Map();
   #fillings: readonly Filling[] = [];
   /** What the filler had fetched when the change began. */
   #fetchedBefore = { keyCount: 0, byteCount: 0 };
@@ -70,7 +71,7 @@ export class Transfer {
     const { knowledge } = this.#host;
     const change = openChange(knowledge.document.ring);
     if (change === null || knowledge.ring.member(this.#service.id) === undefined) return;
-    const isSame = change.ballot === this.#ballot && areEqual(knowledge.sizes, this.#sizes);
+    const isSame = change.ballot === this.#ballot && areEqual(knowledge.treesByCount, this.#trees);
     if (!isSame) this.#begin(change);
     if (change.acks.includes(this.#service.id)) return this.#tell(now);
     if (change.phase === "settling") return this.#settle(change, now);
@@ -89,11 +90,13 @@ export class Transfer {
   }
 
   #begin({ ballot }: OpenChange): void {
-    const { document, sizes } = this.#host.knowledge;
+    const { document, treesByCount } = this.#host.knowledge;
     this.#ballot = ballot;
-    this.#sizes = sizes;
-    const gains = gainsOf(document.ring, this.#service.id, sizes);
-    this.#fillings = gains.map(({ partition, n, from }) => newFilling({ partition, n }, from));
+    this.#trees = treesByCount;
+    const gains = gainsOf(document.ring, this.#service.id, [...treesByCount.keys()]);
+    this.#fillings = gains.flatMap(({ partition, n: counted, from }) =>
+      (treesByCount.get(counted) ?? []).map((n) => newFilling({ partition, n }, from)),
+    );
     const { keyCount, byteCount } = this.#filler;
     this.#fetchedBefore = { keyCount, byteCount };
   }
@@ -104,10 +107,10 @@ export class Transfer {
     this.#isSaying = true;
     this.#host.whenDurable((ok, now) => {
       this.#isSaying = false;
-      const { document, sizes } = this.#host.knowledge;
+      const { document, treesByCount } = this.#host.knowledge;
       const change = openChange(document.ring);
       if (!ok || change?.ballot !== ballot || change.phase !== phase) return;
-      const ring = acknowledge(document.ring, this.#service.id, sizes);
+      const ring = acknowledge(document.ring, this.#service.id, [...treesByCount.keys()]);
       this.#host.learn({ ...document, ring });
       this.#tell(now);
     });
@@ -118,8 +121,9 @@ export class Transfer {
   }
 }
 
-const areEqual = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length && a.every((size, i) => size === b[i]);
+type Trees = Knowledge["treesByCount"];
+
+const areEqual = (a: Trees, b: Trees): boolean => JSON.stringify([...a]) === JSON.stringify([...b]);
 
 function isFilled(filling: Filling, { to, forced }: OpenChange): boolean {
   const { from, synced } = filling;

@@ -303,3 +303,35 @@ describe("another N of a namespace", () => {
     for (const key of KEYS) expect([key, copies(group, key)]).toEqual([key, 5]);
   });
 });
+
+// Both are refused while the other goes on, but two may begin in the same moment.
+describe("when N and members change at once", () => {
+  it.each([
+    [2, 5],
+    [3, 5],
+    [3, 4],
+    [5, 3],
+  ])("from %i to %i, every value is found all the while", (from, to) => {
+    const group = filled(from);
+    stall(group);
+    group.execute("r1", { kind: "commit", change: { reweight: { r2: 4 } } });
+    const { document, settingsOf } = group.node("r3").knowledge;
+    const settings = { ...settingsOf("demo"), n: to };
+    group.tell("r3", withNamespace(document, "demo", settings, false));
+    for (const id of group.ids) group.tell(id, group.node("r3").knowledge.document);
+    const phaseAt = (id: ReplicaId) => openChange(group.node(id).knowledge.document.ring)?.phase;
+    // As soon as new owners are read from, nobody can compare anything: N goes no further.
+    const isFilled = (): boolean => group.ids.some((id) => phaseAt(id) !== "filling");
+    group.loses = (message) =>
+      message.type === "request" && message.body.kind === "roots" && isFilled();
+    for (let i = 0; i < 12; i++) {
+      group.pass(1000);
+      group.runAll("change");
+      expect(allFound(group, Math.floor(from / 2) + 1)).toEqual([]);
+    }
+    expect(group.ids.map(phaseAt)).toEqual(group.ids.map(() => undefined));
+    expect(changing(group)).toEqual(group.ids.map(() => "filling"));
+    goOn(group);
+    expect(allFound(group, Math.floor(to / 2) + 1)).toEqual([]);
+  });
+});

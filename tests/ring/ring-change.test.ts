@@ -7,11 +7,12 @@ import { changedMembers, layoutAfter, movesBetween } from "../../ring/plan.ts";
 import { listsOf } from "../../ring/preference-list.ts";
 import {
   acknowledge,
+  advanced,
   beginChange,
   callOff,
   forceOut,
   gainsOf,
-  mergeRings,
+  joinedRings,
   openChange,
   takersOf,
 } from "../../ring/ring-change.ts";
@@ -41,6 +42,9 @@ function begun(
 }
 
 const joinAndLeave = { add: [member("r6", "c")], remove: ["r1"] };
+
+const mergeRings = (a: RingDocument, b: RingDocument, sizes: readonly number[]): RingDocument =>
+  advanced(joinedRings(a, b), sizes);
 
 const allAck = (ring: RingDocument, ids: readonly string[]): RingDocument =>
   ids.reduce((at, id) => (openChange(at) === null ? at : acknowledge(at, id, SIZES)), ring);
