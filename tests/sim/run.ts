@@ -180,8 +180,18 @@ class Run {
     );
     if (behind !== undefined) return `${behind.id} has another ring`;
     const [change] = members[0]?.node?.knowledge.changes.values() ?? [];
-    if (change === undefined) return null;
+    if (change === undefined) return this.#unfinishedWork();
     return `N was ${change.from} and is ${change.phase} for ${change.acks.length} acks`;
+  }
+
+  /** Until then a replica may have something that no reader is told of. */
+  #unfinishedWork(): string | null {
+    for (const { id, node } of this.#world.members) {
+      const { cleanUp, absence } = node?.service?.background ?? {};
+      if (cleanUp?.isPending === true) return `${id} has copies to give up`;
+      if (absence?.isBehind === true) return `${id} does not serve what it has`;
+    }
+    return null;
   }
 
   #disagreement(key: string): string | null {
