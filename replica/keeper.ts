@@ -196,9 +196,10 @@ export class Keeper {
     return { before: held, entry, sibling, bytes, sharedBytes };
   }
 
-  /** Stores what was minted. */
+  /** Stores what was minted. What a sole owner has lost nobody brings: it goes on from here. */
   keepMinted(key: StoreKey, hintFor: ReplicaId | "", minted: Minted): void {
     this.#writeBytes(key, hintFor, minted.entry, minted.bytes);
+    if (hintFor === "" && this.#lost.has(key) && this.#placeOf(key).n === 1) this.#find(key);
   }
 
   /**
