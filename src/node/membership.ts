@@ -28,9 +28,11 @@ export class Membership {
 
   /** Whatever state the disk is in: who owns what does not wait for it. */
   documentChanged(): void {
+    // First of all: whatever is dropped or written from here on is in the trees that it was in.
+    const haveOtherSizes = this.#service.planting.noticeSizes();
     this.#forgetFormerLife();
     // With a smaller N some keys are no longer at home here.
-    if (this.#service.planting.noticeSizes()) this.#service.background?.cleanUp.notice();
+    if (haveOtherSizes) this.#service.background?.cleanUp.notice();
     this.#service.ringChanged();
     this.#host.goOn();
   }

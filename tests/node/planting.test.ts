@@ -10,6 +10,7 @@ import {
 import { storeKey } from "../../core/keys.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { withNamespace } from "../../ring/cluster-document.ts";
+import { agreedRing } from "../../ring/ring-document.ts";
 import { Planting } from "../../src/node/planting.ts";
 import { Group } from "./group.ts";
 
@@ -167,5 +168,20 @@ describe("a replica whose disk takes nothing while N changes", () => {
       const holders = group.ids.filter((id) => group.digests(id).has(key));
       expect([key, holders.length]).toEqual([key, 3]);
     }
+  });
+});
+
+describe("a replica that learns at once that it is a member again, and of another N", () => {
+  it("forgets its former life in the trees that it was in", () => {
+    const group = new Group({ count: 5, demo: { n: 4 } });
+    for (let i = 0; i < KEYS; i++) group.put("r1", `k${i}`, 10);
+    const { document, settingsOf } = group.node("r3").knowledge;
+    const members = document.ring.members.map((member) =>
+      member.id === "r3" ? { ...member, joined: 7 } : member,
+    );
+    const ring = { ...agreedRing(document.ring), members, version: 3 };
+    const settings = { ...settingsOf("demo"), n: 2 };
+    group.tell("r3", withNamespace({ ...document, ring }, "demo", settings));
+    expect(rootsOf(group, "r3")).toEqual([[], []]);
   });
 });
