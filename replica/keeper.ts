@@ -294,11 +294,13 @@ export class Keeper {
   /** By tree, of how many keys the record cannot be read and was not refilled yet. */
   lostCounts(): (tree: { readonly partition: number; readonly n: number }) => number {
     const counts = new Map<string, number>();
+    const nameOf = ({ partition, n }: Omit<Place, "leaf">): string => `${partition}/${n}`;
+    const countOf = (tree: Omit<Place, "leaf">): number => counts.get(nameOf(tree)) ?? 0;
     for (const key of this.#lost) {
-      const { partition, n } = this.#placeOf(key);
-      counts.set(`${partition}/${n}`, (counts.get(`${partition}/${n}`) ?? 0) + 1);
+      const place = this.#placeOf(key);
+      counts.set(nameOf(place), countOf(place) + 1);
     }
-    return ({ partition, n }) => counts.get(`${partition}/${n}`) ?? 0;
+    return countOf;
   }
 
   /**

@@ -74,9 +74,9 @@ const isOfFirst = (id: ReplicaId, n: number, ring: RingDocument): boolean => {
   return false;
 };
 
-/** Members that are to own something of it: each has to say that it is filled. */
-export const takersIn = (record: NamespaceRecord, ring: RingDocument): readonly ReplicaId[] =>
-  ring.members.map(({ id }) => id).filter((id) => isOfFirst(id, targetOf(record, ring), ring));
+/** Whether a member is to own something of it, and so has to say that it is filled. */
+export const isTaker = (id: ReplicaId, record: NamespaceRecord, ring: RingDocument): boolean =>
+  isOfFirst(id, targetOf(record, ring), ring);
 
 /** Whether a quorum of old owners may be left that answers reads of the first phase. */
 function mayCountByOld({ from, acks }: NamespaceChange, ring: RingDocument): boolean {
@@ -95,7 +95,9 @@ export function advancedRecord(record: NamespaceRecord, ring: RingDocument): Nam
   if (change.phase === "filling") {
     // Who owns what is about to change, and is filled by the N of before.
     if (openChange(ring) !== null) return record;
-    if (!takersIn(record, ring).every((id) => change.acks.includes(id))) return record;
+    const isFilled = (id: ReplicaId): boolean =>
+      change.acks.includes(id) || !isTaker(id, record, ring);
+    if (!ring.members.every(({ id }) => isFilled(id))) return record;
     return { ...rest, change: { ...change, phase: "settling", acks: [] } };
   }
   return mayCountByOld(change, ring) ? record : rest;

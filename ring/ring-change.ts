@@ -144,7 +144,10 @@ export function advanced(ring: RingDocument, sizes: readonly number[]): RingDocu
   if (change === null) return ring;
   const { acks, to } = change;
   if (change.phase === "filling") {
-    if (!takersOf(ring, sizes).every((id) => acks.includes(id))) return ring;
+    // Looked at with every document that comes in: no further than to the first that is missing.
+    const isFilled = (id: ReplicaId): boolean =>
+      acks.includes(id) || gainsOf(ring, id, sizes).length === 0;
+    if (!idsOf(to).every(isFilled)) return ring;
     return withChange(ring, { ...change, phase: "settling", acks: [] });
   }
   const haveLeft = leaversOf(ring, change).every((id) => acks.includes(id));

@@ -161,7 +161,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     driver.runJob("change");
     await this.#collect(driver);
     const { ring, liveness } = driver.node.knowledge;
-    const peers = ring.memberIds.filter((peer) => peer !== id);
+    const peers = ring.membersBut(id);
     const peersAway = peers.some((peer) => liveness.isSuspect(peer));
     const done = { before, after: this.#backlog(), peerCount: peers.length, peersAway };
     const { plan, ringInMs } = planNext(this.#plan, done, Date.now());

@@ -90,10 +90,11 @@ export class Collector {
         make: (out: CollectionOutbox) => new CollectionRound({ others, keys, isSecond }, out),
         finish: (agreed, at) => {
           this.#isBusy = false;
+          if (agreed.length === 0) return;
           if (isSecond) this.#collect(agreed);
-          else if (agreed.length > 0) this.#settle(agreed, at);
+          else this.#settle(agreed, at);
           // There may be more: evictions alone make thousands of tombstones a second.
-          if (agreed.length > 0 && roundsLeft > 1) this.start(at, roundsLeft - 1);
+          if (roundsLeft > 1) this.start(at, roundsLeft - 1);
         },
       },
       now,

@@ -30,9 +30,8 @@ export class Exchanges {
   get peerCount(): number {
     const { knowledge } = this.#host;
     const self = this.#service.id;
-    return knowledge.ring.memberIds.filter(
-      (id) => id !== self && knowledge.sharedTrees(self, id).length > 0,
-    ).length;
+    const peers = knowledge.ring.membersBut(self);
+    return peers.filter((id) => knowledge.sharedTrees(self, id).length > 0).length;
   }
 
   /** Compares with the peer whose turn it is, unless that one seems to be away. */

@@ -9,7 +9,7 @@
 import { majority } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
 import { acknowledgeNamespace, changingIn } from "../../ring/cluster-document.ts";
-import { type NamespaceRecord, takersIn, targetOf } from "../../ring/namespace-record.ts";
+import { isTaker, type NamespaceRecord, targetOf } from "../../ring/namespace-record.ts";
 import { openChange } from "../../ring/ring-change.ts";
 import { Filler, type Filling, isCompared, newFilling } from "./filler.ts";
 import type { Service } from "./service.ts";
@@ -64,7 +64,7 @@ export class Resize {
     const { id } = this.#service;
     const { ring } = this.#host.knowledge.document;
     if (record.change?.acks.includes(id) !== false) return false;
-    return record.change.phase === "settling" || takersIn(record, ring).includes(id);
+    return record.change.phase === "settling" || isTaker(id, record, ring);
   }
 
   #begin(name: string, record: NamespaceRecord): void {
