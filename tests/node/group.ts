@@ -178,6 +178,14 @@ export class Group {
     for (const id of this.ids) this.#take(id, { kind: "tick" });
   }
 
+  /** So many seconds, in each of which every node goes on with what changes. */
+  change(seconds: number): void {
+    for (let i = 0; i < seconds; i++) {
+      this.pass(1000);
+      this.runAll("change");
+    }
+  }
+
   usage(id: ReplicaId): number {
     return this.members.get(id)?.store.usage().get("demo")?.byteCount ?? 0;
   }

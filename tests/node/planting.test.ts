@@ -146,17 +146,11 @@ describe("a replica whose disk takes nothing while N changes", () => {
     const store = group.members.get("r3")?.store;
     store?.setHealth(health);
     group.resize("r1", 3);
-    for (let i = 0; i < 5; i++) {
-      group.pass(1000);
-      group.runAll("change");
-    }
+    group.change(5);
     if (health === "full") store?.setHealth("writable");
     // As it takes writes again they come, and go, by the N of now.
     for (let i = 0; i < KEYS; i++) group.put("r1", `k${i}`, 10);
-    for (let i = 0; i < 40; i++) {
-      group.pass(1000);
-      group.runAll("change");
-    }
+    group.change(40);
     expect(group.node("r3").knowledge.settingsOf("demo").n).toBe(3);
     for (const id of group.ids) {
       const [said, counted] = rootsOf(group, id);

@@ -42,8 +42,7 @@ const stall = (group: Group): void => {
 function goOn(group: Group): void {
   group.loses = () => false;
   for (let i = 0; i < 200 && changing(group).some((phase) => phase !== "none"); i++) {
-    group.pass(1000);
-    group.runAll("change");
+    group.change(1);
   }
   expect(changing(group)).toEqual(group.ids.map(() => "none"));
 }
@@ -84,10 +83,7 @@ describe("another N of a namespace", () => {
     const group = filled(from);
     group.resize("r2", to);
     goOn(group);
-    for (let i = 0; i < 40; i++) {
-      group.pass(1000);
-      group.runAll("change");
-    }
+    group.change(40);
     for (const key of KEYS) expect([key, copies(group, key)]).toEqual([key, to]);
     expect(allFound(group, 1)).toEqual([]);
   });
@@ -100,10 +96,7 @@ describe("another N of a namespace", () => {
     const group = filled(from);
     stall(group);
     group.resize("r2", to);
-    for (let i = 0; i < 5; i++) {
-      group.pass(1000);
-      group.runAll("change");
-    }
+    group.change(5);
     expect(changing(group)).toEqual(group.ids.map(() => "filling"));
     expect(allFound(group, 1)).toEqual([]);
     // What is written meanwhile is with the old owners and with the new ones.
@@ -140,10 +133,7 @@ describe("another N of a namespace", () => {
       }
       expect(runs).toBeGreaterThan(3);
       goOn(group);
-      for (let i = 0; i < 40; i++) {
-        group.pass(1000);
-        group.runAll("change");
-      }
+      group.change(40);
       const all = [...KEYS, ...Array.from({ length: runs }, (_, i) => `${i} meanwhile`)];
       for (const key of all) expect([key, copies(group, key)]).toEqual([key, to]);
       expect(allFound(group, 1)).toEqual([]);
@@ -196,10 +186,7 @@ describe("another N of a namespace", () => {
       group.loses = (message, to) =>
         to === "r5" && message.type === "request" && message.body.kind === "roots";
       group.resize("r2", 4);
-      for (let i = 0; i < 20; i++) {
-        group.pass(1000);
-        group.runAll("change");
-      }
+      group.change(20);
       expect(changing(group)).toEqual(group.ids.map(() => "filling"));
       goOn(group);
       for (const [id, key] of late) expect([key, group.digests(id).has(key)]).toEqual([key, true]);
@@ -215,10 +202,7 @@ describe("another N of a namespace", () => {
     group.resize("r4", 3);
     expect(changing(group)).toEqual(group.ids.map(() => "none"));
     group.loses = () => false;
-    for (let i = 0; i < 40; i++) {
-      group.pass(1000);
-      group.runAll("change");
-    }
+    group.change(40);
     for (const key of KEYS) {
       expect([key, copies(group, key)]).toEqual([key, 3]);
       expect([key, copies(group, `${key} meanwhile`)]).toEqual([key, 3]);
@@ -325,8 +309,7 @@ describe("when N and members change at once", () => {
     group.loses = (message) =>
       message.type === "request" && message.body.kind === "roots" && isFilled();
     for (let i = 0; i < 12; i++) {
-      group.pass(1000);
-      group.runAll("change");
+      group.change(1);
       expect(allFound(group, Math.floor(from / 2) + 1)).toEqual([]);
     }
     expect(group.ids.map(phaseAt)).toEqual(group.ids.map(() => undefined));

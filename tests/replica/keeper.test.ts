@@ -1,60 +1,25 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
-import { contextShowing, type Entry, emptyEntry, liveSiblings } from "../../core/entry.ts";
+import { contextShowing, emptyEntry, liveSiblings } from "../../core/entry.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
-import { Prng } from "../../core/prng.ts";
-import { type Store, StoreCorruption } from "../../core/store.ts";
 import { CLOCK_SKEW_MS_MAX, hlcFromMillis } from "../../core/time.ts";
-import type { Keeper, Place } from "../../replica/keeper.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
-import type { Minted, MintRequest } from "../../replica/minting.ts";
-import { KEY, keeperOver, mintRequest, START, sent } from "../laws/replica.ts";
+import type { Minted } from "../../replica/minting.ts";
+import { KEY, mintRequest, START } from "../laws/replica.ts";
 import { plainContent } from "../support/content.ts";
+import {
+  dotOf,
+  FlakyStore,
+  held,
+  learn,
+  newKeeper,
+  ops,
+  put,
+  RottenStore,
+  shown,
+} from "./keeping.ts";
 import { MemoryDisk } from "./log-memory-disk.ts";
 import { flush, flushTorn, openStore, settle, stop } from "./log-run.ts";
-
-const prng = Prng.fromSeed(11);
-const newKeeper = (store: Store = new MemoryStore()): Keeper => keeperOver(store, prng.fork());
-
-let opCount = 0;
-function put(keeper: Keeper, changes: Partial<MintRequest> = {}, now = START): Minted {
-  const minted = keeper.mint(mintRequest(changes.op ?? `op${++opCount}`, changes), now);
-  keeper.keepMinted(KEY, changes.hintFor ?? "", minted);
-  return minted;
-}
-
-const learn = (keeper: Keeper, entry: Entry, hintFor = "", now = START): void =>
-  void keeper.absorb(KEY, sent(entry), hintFor, now);
-const held = (keeper: Keeper): Entry => keeper.hold(KEY).entry;
-const ops = (keeper: Keeper): readonly string[] => held(keeper).siblings.map(({ op }) => op);
-const dotOf = ({ sibling }: Minted): string => `${sibling.dot.actor}.${sibling.dot.counter}`;
-
-/** What a client that was shown these operations of the entry would send back. */
-function shown(entry: Entry, ...names: string[]): CausalContext {
-  const siblings = entry.siblings.filter(({ op }) => names.includes(op));
-  expect(siblings).toHaveLength(names.length);
-  return contextShowing(entry, siblings, START);
-}
-
-/** Its disk gives a hint once, and fails when it is read again. */
-class FlakyStore extends MemoryStore {
-  isFlaky = false;
-  #readCount = 0;
-
-  override readHint(target: string, key: string): Uint8Array | undefined {
-    if (this.isFlaky && ++this.#readCount % 2 === 0) throw new StoreCorruption("EIO");
-    return super.readHint(target, key);
-  }
-}
-
-class RottenStore extends MemoryStore {
-  isRotten = false;
-
-  override readEntry(key: string): Uint8Array | undefined {
-    if (this.isRotten && key === KEY) throw new StoreCorruption("a bad checksum");
-    return super.readEntry(key);
-  }
-}
 
 describe("a keeper's tenure of a key", () => {
   it("goes on with the next counter while the replica lives, and over a clean stop", () => {
@@ -372,136 +337,5 @@ describe("a keeper's clock", () => {
   it("gives a deadline by its own time, and none to a tombstone", () => {
     expect(put(newKeeper(), { ttlMs: 500 }).sibling.expiresAt).toBe(START + 500);
     expect(put(newKeeper(), { ttlMs: 500, content: null }).sibling.expiresAt).toBe(0);
-  });
-});
-
-describe("collection", () => {
-  it("names what has been dead since before the instant, and only that", () => {
-    const keeper = newKeeper();
-    put(keeper, { ttlMs: 1000 });
-    const [key, digest] = keeper.collectable(START + 1000, 10)[0] ?? [];
-    expect([key, digest]).toEqual([KEY, keeper.digest(KEY)]);
-    expect(keeper.collectable(START + 999, 10)).toEqual([]);
-    put(keeper);
-    expect(keeper.collectable(START + 10_000, 10)).toEqual([]);
-  });
-
-  it("is not held up by tombstones that have a live sibling", () => {
-    const keeper = newKeeper();
-    const covers = CausalContext.empty;
-    for (const key of ["demo\0a", "demo\0b"]) {
-      for (const content of [null, mintRequest("x").content]) {
-        const request = { ...mintRequest(`op${++opCount}`, { covers, content }), key };
-        keeper.keepMinted(key, "", keeper.mint(request, START));
-      }
-    }
-    put(keeper, { content: null }, START + 1000);
-    expect(keeper.collectable(START + 5000, 2).map(([key]) => key)).toEqual([KEY]);
-  });
-
-  it("drops a key only if nothing was learnt of it and no hint of it is here", () => {
-    const keeper = newKeeper();
-    put(keeper, { content: null });
-    const digest = keeper.digest(KEY) as number;
-    expect(keeper.collect(KEY, digest + 1)).toBe(false);
-    learn(keeper, held(keeper), "r9");
-    expect(keeper.agreesOn(KEY, digest)).toBe(false);
-    expect(keeper.collectable(START + 5000, 2)).toEqual([]);
-    expect(keeper.collect(KEY, digest)).toBe(false);
-    keeper.store.dropHint("r9", KEY);
-    expect(keeper.agreesOn(KEY, digest)).toBe(true);
-    expect(keeper.collect(KEY, digest)).toBe(true);
-    expect(keeper.digest(KEY)).toBe(0);
-    expect(keeper.agreesOn(KEY, digest)).toBe(true);
-    expect(keeper.collect(KEY, digest)).toBe(false);
-  });
-});
-
-describe("the keys of a namespace", () => {
-  it("come in UTF-8 order, page by page, with what is added and dropped meanwhile", () => {
-    const keeper = newKeeper();
-    const add = (key: string): void => {
-      const request = { ...mintRequest(`op${++opCount}`, { content: null }), key };
-      keeper.keepMinted(key, "", keeper.mint(request, START));
-    };
-    for (const name of ["b", "😀", "\uff5e", "a", "ab"]) add(`demo\0${name}`);
-    add("other\0a");
-    const page = (prefix: string, after: string, count: number): readonly string[] =>
-      keeper.keysAfter(`demo\0${prefix}`, `demo\0${after}`, count).map((key) => key.slice(5));
-    expect(page("", "", 10)).toEqual(["a", "ab", "b", "\uff5e", "😀"]);
-    expect(page("", "ab", 2)).toEqual(["b", "\uff5e"]);
-    expect(page("a", "", 10)).toEqual(["a", "ab"]);
-    add("demo\0aa");
-    keeper.collect("demo\0ab", keeper.digest("demo\0ab") ?? 0);
-    expect(page("a", "", 10)).toEqual(["a", "aa"]);
-  });
-});
-
-describe("changes of what is held", () => {
-  it("are told with the digest before and after, for own records alone; trees rest on it", () => {
-    const store = new MemoryStore();
-    let sum = 0;
-    const tell = (_: Place, { from, to }: { from: number; to: number }): void => {
-      sum += to - from;
-    };
-    const keeper = keeperOver(store, prng.fork(), tell);
-    put(keeper);
-    expect(sum).toBe(keeper.digest(KEY));
-    learn(keeper, put(newKeeper()).entry);
-    expect(sum).toBe(keeper.digest(KEY));
-    learn(keeper, put(newKeeper()).entry, "r9");
-    expect(sum).not.toBe(keeper.digest(KEY));
-    keeper.store.dropHint("r9", KEY);
-    expect(sum).toBe(keeper.digest(KEY));
-    put(keeper, { content: null });
-    keeper.collect(KEY, keeper.digest(KEY) as number);
-    expect(sum).toBe(0);
-    put(keeper);
-    const before = sum;
-    sum = 0;
-    keeper.recount();
-    expect(sum).toBe(before);
-  });
-
-  it("leave out what was lost until it is back, so that an exchange brings it", () => {
-    const store = new RottenStore();
-    let sum = 0;
-    const tell = (_: Place, { from, to }: { from: number; to: number }): void => {
-      sum += to - from;
-    };
-    const keeper = keeperOver(store, prng.fork(), tell);
-    const leaves = new Set([0]);
-    const tree = { partition: 0, n: 3 };
-    put(keeper);
-    const digest = keeper.digest(KEY);
-    const copy = held(keeper);
-    expect(keeper.keysIn(tree, leaves)).toEqual([[KEY, digest]]);
-    store.isRotten = true;
-    keeper.hold(KEY);
-    expect([sum, keeper.keysIn(tree, leaves)]).toEqual([0, []]);
-    keeper.recount();
-    put(keeper, { op: "blind" });
-    expect(sum).toBe(0);
-    store.isRotten = false;
-    learn(keeper, copy);
-    expect(sum).toBe(keeper.digest(KEY));
-    expect(keeper.keysIn(tree, leaves)).toEqual([[KEY, sum]]);
-  });
-
-  it("forget what was lost of another's, unless it can be read after all", () => {
-    for (const isRotten of [true, false]) {
-      const store = new RottenStore();
-      const keeper = newKeeper(store);
-      put(keeper);
-      store.isRotten = true;
-      keeper.hold(KEY);
-      store.isRotten = isRotten;
-      expect(keeper.settleLost(() => true)).toBe(false);
-      expect(keeper.digest(KEY)).toBeNull();
-      expect(keeper.settleLost(() => false)).toBe(isRotten);
-      expect(keeper.digest(KEY) === 0).toBe(isRotten);
-      store.isRotten = false;
-      expect(keeper.hold(KEY).isUnknown).toBe(false);
-    }
   });
 });

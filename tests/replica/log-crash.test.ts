@@ -41,18 +41,24 @@ function withRoom(disk: MemoryDisk): MemoryDisk {
   return disk;
 }
 
+/** One segment, each record flushed by itself, and where each of them ends. */
+function filled(records: readonly (readonly [key: string, text: string])[]) {
+  const disk = new MemoryDisk();
+  const store = openStore(disk, { segmentByteCountMax: 1_000_000 });
+  const file = segmentFile(1);
+  const ends = [32];
+  for (const [key, text] of records) {
+    write(store, key, text);
+    flush(store, disk);
+    ends.push(disk.bytesOf(file).length);
+  }
+  return { disk, file, ends, whole: disk.bytesOf(file) };
+}
+
 describe("the log cut at every byte", () => {
   it("recovers exactly the whole records before the cut", () => {
-    const disk = new MemoryDisk();
-    const store = openStore(disk, { segmentByteCountMax: 1_000_000 });
-    const file = segmentFile(1);
-    const ends = [32];
-    for (let i = 0; i < 300; i++) {
-      write(store, `d\0${i % 40}`, `${i}`);
-      flush(store, disk);
-      ends.push(disk.bytesOf(file).length);
-    }
-    const whole = disk.bytesOf(file);
+    const values = Array.from({ length: 300 }, (_, i) => [`d\0${i % 40}`, `${i}`] as const);
+    const { disk, file, ends, whole } = filled(values);
     let count = 0;
     for (let length = 0; length <= whole.length; length++) {
       while ((ends[count + 1] ?? Infinity) <= length) count++;
@@ -75,17 +81,10 @@ describe("the log cut at every byte", () => {
   });
 
   it("recovers the same with room ahead, and calls only what is torn torn", () => {
-    const disk = new MemoryDisk();
-    const store = openStore(disk, { segmentByteCountMax: 1_000_000 });
-    const file = segmentFile(1);
-    const ends = [32];
     // Values of zeros: where those end and the room begins, the checksums know.
-    for (let i = 0; i < 20; i++) {
-      write(store, `d\0${i % 5}`, i % 2 === 0 ? "\0".repeat(50 + i) : `${i}`);
-      flush(store, disk);
-      ends.push(disk.bytesOf(file).length);
-    }
-    const whole = disk.bytesOf(file);
+    const textOf = (i: number): string => (i % 2 === 0 ? "\0".repeat(50 + i) : `${i}`);
+    const values = Array.from({ length: 20 }, (_, i) => [`d\0${i % 5}`, textOf(i)] as const);
+    const { disk, file, ends, whole } = filled(values);
     let count = 0;
     for (let length = 33; length <= whole.length; length++) {
       while ((ends[count + 1] ?? Infinity) <= length) count++;

@@ -24,14 +24,11 @@ const WEIGHT_MAX = 4;
 /** The body of a commit: it may be one that makes no sense by now, and is refused. */
 export function changeOf(kind: ChangeKind, { ring, machines, prng }: Sight): Change {
   const pick = <T>(items: readonly T[]): T => items[prng.below(items.length)] as T;
-  const some = <T>(items: readonly T[]): readonly T[] => {
-    const from = prng.below(Math.max(1, items.length));
-    return [...items.slice(from), ...items.slice(0, from)].slice(0, 1 + prng.below(2));
-  };
   const two = <T>(items: readonly T[]): readonly T[] => {
     const from = prng.below(Math.max(1, items.length));
     return [...items.slice(from), ...items.slice(0, from)].slice(0, 2);
   };
+  const some = <T>(items: readonly T[]): readonly T[] => two(items).slice(0, 1 + prng.below(2));
   const { id } = pick(ring.members);
   const outsiders = machines.filter((other) => !ring.members.some((m) => m.id === other.id));
   const joining = some(outsiders.length === 0 ? machines : outsiders);
