@@ -57,6 +57,12 @@ export const PURGES_COUNT_MAX = 5000;
 export const PURGE_TAGS_MAX = 256;
 
 /**
+ * How long after a coordinator has told what a write without a context would cover it mints it, in
+ * ms. More than a round trip takes, and little else: what is written meanwhile stays beside it.
+ */
+export const FRESH_MS_MAX = 1000;
+
+/**
  * How long ago something was read at most that is sent on to other replicas, in ms: above the
  * default timeout of a request. Collection waits for longer than that.
  */

@@ -30,7 +30,8 @@ type Fields = Readonly<Record<string, FieldKind>>;
  * `promise` and `accept` are the two rounds by which a change of members is agreed.
  * `touched` asks which of the keys were read lately, and is told so once.
  * `coordinate` carries the write and the numbers to reach; its quorum is a list because the rules
- * are all numbers and flags (see `rulesToList`).
+ * are all numbers and flags (see `rulesToList`). `freshUntil` is 0 when the client gave a context;
+ * else the time, by the callee's clock, after which it must not mint: it says `overdue` instead.
  */
 const REQUESTS = {
   ping: {},
@@ -43,6 +44,7 @@ const REQUESTS = {
     content: "list",
     ttlMs: "count",
     covers: "contextOrNull",
+    freshUntil: "count",
     ifMatch: "list",
     ifNoneMatch: "list",
     rules: "list",
@@ -72,6 +74,7 @@ const REQUESTS = {
 /**
  * Replies. `held`: the digest is 0 for "nothing"; `isUnknown` says that the replica may have lost
  * what it had. `stale`: the caller's or the callee's cluster document is behind; nothing was done.
+ * `overdue`: nor was it here; who still wants the write asks again, with this to cover.
  */
 const REPLIES = {
   pong: {},
@@ -104,6 +107,7 @@ const REPLIES = {
   swept: { done: "flag" },
   promised: { isGiven: "flag", document: "bytes" },
   touched: { keys: "list" },
+  overdue: { context: "context", freshUntil: "count" },
 } as const satisfies Record<string, Fields>;
 
 type BodyOf<Table extends Record<string, Fields>> = {

@@ -6,6 +6,11 @@
  * have minted already: the next is told that this is a retry, so that its two versions count as
  * one (see core/entry.ts).
  *
+ * **Without a context** a write covers what its coordinator holds when it mints. One that hears of
+ * it late would take along what was written after another had answered the client. So a coordinator
+ * that is told of a retry, or hears of the write when a second one may have been asked, does not
+ * mint but tells what it holds; only who still waits asks again, with that to cover.
+ *
  * A coordinator that refuses for the client's fault (a broken precondition, too many siblings) may
  * have seen what another one has just written for this very request. So that is the answer only
  * when all others that were asked have said that they did nothing.
@@ -14,13 +19,14 @@ import { assert } from "../core/assert.ts";
 import type { CausalContext } from "../core/causal-context.ts";
 import type { Failure, FailureCode } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
-import type { Reply, RequestOf } from "../core/messages.ts";
+import type { Reply, ReplyOf, RequestOf } from "../core/messages.ts";
 import type { Millis } from "../core/time.ts";
 import type { Candidate } from "./candidate.ts";
 import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
 
 export interface WritePlan {
-  readonly request: RequestOf<"coordinate">;
+  /** Its `freshUntil` is filled in for each candidate. */
+  readonly request: Coordinate;
   readonly candidates: readonly Candidate[];
   readonly timeoutMs: number;
   /** Silence after which the next coordinator is tried. */
@@ -30,6 +36,16 @@ export interface WritePlan {
 export type WriteOutcome =
   | { readonly ok: true; readonly reply: Extract<Reply, { kind: "coordinated" }> }
   | { readonly ok: false; readonly failure: Failure; readonly context: CausalContext | null };
+
+type Coordinate = RequestOf<"coordinate">;
+
+/** Whether what the write covers would be newer than its client can have meant. */
+export const isOverdue = ({ freshUntil, covers, isRetry }: Coordinate, now: Millis): boolean =>
+  freshUntil > 0 && (now > freshUntil || (isRetry && covers === null));
+
+/** No context says what it covers, nor does a condition guard it. */
+const isPlain = ({ covers, ifMatch, ifNoneMatch }: Coordinate): boolean =>
+  covers === null && ifMatch.length === 0 && ifNoneMatch.length === 0;
 
 /** The failures that HTTP tells as a 4xx: a promise that the write was applied nowhere. */
 const APPLIED_NOWHERE: ReadonlySet<FailureCode> = new Set<FailureCode>([
@@ -80,6 +96,7 @@ export class WriteRouter implements Coordinator {
   reply(from: ReplicaId, body: Reply, now: Millis): void {
     if (this.#isFinished) return;
     if (body.kind === "coordinated") return this.#finish({ ok: true, reply: body });
+    if (body.kind === "overdue") return this.#askAgain(from, body);
     if (body.kind === "failed") {
       const failure = failureOf(body);
       if (!APPLIED_NOWHERE.has(failure.code)) return this.#fail(failure, body.context);
@@ -123,7 +140,18 @@ export class WriteRouter implements Coordinator {
     const patienceMs = candidate.isSuspect ? SUSPECT_PATIENCE_MS : this.#plan.hedgeMs;
     this.#hedgeAt = now + patienceMs;
     const isRetry = this.mayBeMinted || this.#plan.request.isRetry;
-    this.#out.ask(candidate.id, { ...this.#plan.request, isRetry });
+    const freshUntil = isPlain(this.#plan.request) ? Math.ceil(now + patienceMs) : 0;
+    this.#out.ask(candidate.id, { ...this.#plan.request, isRetry, freshUntil });
+  }
+
+  /**
+   * Now it knows what it covers. What it had told may be what another one has minted of this write:
+   * taken for a retry, it would count as overwritten by itself. It is a write anew.
+   */
+  #askAgain(from: ReplicaId, { context, freshUntil }: ReplyOf<"overdue">): void {
+    if (!this.#waiting.has(from)) return;
+    const { request } = this.#plan;
+    this.#out.ask(from, { ...request, isRetry: false, covers: context, freshUntil });
   }
 
   #giveUp(): void {

@@ -117,6 +117,7 @@ export class ClientDesk {
       content: contentToList(operation.content),
       ttlMs: operation.ttlMs,
       covers: operation.context,
+      freshUntil: 0,
       ifMatch: precondition?.ifMatch ?? [],
       ifNoneMatch: precondition?.ifNoneMatch ?? [],
       rules: rulesToList(rules),

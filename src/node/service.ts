@@ -20,19 +20,12 @@ import {
   etagOf,
   holdsValue,
   liveSiblings,
-  valueBytes,
 } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry, siblingToList } from "../../core/entry-codec.ts";
-import type { FailureCode } from "../../core/failure.ts";
 import { IdTable } from "../../core/id-table.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { isNamespace, namespaceOf } from "../../core/keys.ts";
-import {
-  LIST_KEYS_MAX,
-  SIBLINGS_BYTES_MAX,
-  SIBLINGS_COUNT_DEFAULT,
-  SPREAD_MS_MAX,
-} from "../../core/limits.ts";
+import { FRESH_MS_MAX, LIST_KEYS_MAX, SPREAD_MS_MAX } from "../../core/limits.ts";
 import type { Reply, Request, RequestOf } from "../../core/messages.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
@@ -41,11 +34,13 @@ import type { Keeper } from "../../replica/keeper.ts";
 import type { Minted } from "../../replica/minting.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
 import { usedBytes } from "../../replica/usage.ts";
+import { isOverdue } from "../../replica/write-router.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { CollectionDesk } from "./collection-desk.ts";
 import { exchangeSide } from "./exchange-side.ts";
 import type { Planting } from "./planting.ts";
 import { RecentOps } from "./recent-ops.ts";
+import { failed, refused, tooManySiblings } from "./replies.ts";
 import { writeCandidates } from "./routes.ts";
 import type { TaskHost } from "./tasks.ts";
 import { contentFromList, expectKey, rulesFromList, tallyToList } from "./wire.ts";
@@ -71,14 +66,7 @@ const REPEAT_MS = 5000;
 /** "I don't know": neither a value nor nothing. */
 const UNKNOWN: Reply = { kind: "held", digest: 0, entry: null, isUnknown: true };
 
-const refused = (code: FailureCode): Reply => ({ kind: "refused", code });
-
 const OF_TREES: ReadonlySet<Request["kind"]> = new Set(["roots", "leaves", "leafKeys"]);
-
-function failed(code: FailureCode, detail: string, entry: Entry | null, limit?: number): Reply {
-  const context = entry?.context ?? null;
-  return { kind: "failed", code, detail, numbers: [null, null, limit ?? null], context };
-}
 
 /** A write on its way to its owners. */
 interface Writing {
@@ -293,6 +281,10 @@ export class Service {
     const isMine = ring.preferenceList(ring.partitionOf(body.key)).includes(this.id);
     // Chosen by an older ring than the caller has by now: it has others to ask.
     if (!isMine) return respond(refused("overloaded"));
+    if (isOverdue(body, now)) {
+      const { context } = this.keeper.hold(body.key).entry;
+      return respond({ kind: "overdue", context, freshUntil: Math.ceil(now) + FRESH_MS_MAX });
+    }
     if (!this.#isFirst(body, now)) return;
     if (body.ifMatch.length === 0 && body.ifNoneMatch.length === 0) {
       return this.#mint(body, respond, deadline);
@@ -352,7 +344,7 @@ export class Service {
     const { op, ttlMs, covers, isRetry } = body;
     const request = { key, op, content, ttlMs, covers, isRetry, hintFor: route.hintFor };
     const minted = this.keeper.mint(request, now);
-    const refusal = this.#tooMany(minted) ?? this.#tooLarge(key, minted);
+    const refusal = tooManySiblings(minted) ?? this.#tooLarge(key, minted);
     if (refusal !== null) return respond(refusal);
     this.keeper.keepMinted(key, route.hintFor, minted);
     if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
@@ -417,22 +409,6 @@ export class Service {
       // The last that was awaited was no reply: the node sees it at the deadline only.
       if (coordinator?.isOver === true) this.#writing.delete(writing);
     });
-  }
-
-  #tooMany({ before, entry }: Minted): Reply | null {
-    const { siblings } = entry;
-    if (siblings.length <= before.siblings.length) return null;
-    if (siblings.length > SIBLINGS_COUNT_DEFAULT) {
-      const count = before.siblings.length;
-      const detail = `The key has ${count} siblings. Write with the context given here.`;
-      return failed("too-many-siblings", detail, before, SIBLINGS_COUNT_DEFAULT);
-    }
-    if (siblings.length > 1 && valueBytes(siblings) > SIBLINGS_BYTES_MAX) {
-      const detail =
-        "The key's siblings are too large together. Write with the context given here.";
-      return failed("too-many-siblings", detail, before, SIBLINGS_BYTES_MAX);
-    }
-    return null;
   }
 
   /** Nothing that could be evicted makes room for it. A merge never asks: only a client's write. */

@@ -29,6 +29,7 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
     content: list,
     ttlMs: 1500,
     covers: context,
+    freshUntil: 2 ** 52,
     ifMatch: ['"tag"'],
     ifNoneMatch: ["*"],
     rules: list,
@@ -87,6 +88,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   swept: { kind: "swept", done: true },
   promised: { kind: "promised", isGiven: true, document: bytes },
   touched: { kind: "touched", keys: [] },
+  overdue: { kind: "overdue", context, freshUntil: 7 },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

@@ -167,10 +167,16 @@ export class Group {
     this.#take(id, { kind: "job", name });
   }
 
-  /** What was held back arrives now. */
+  /** What was held back arrives now; what is said next is not held back. */
   letGo(): void {
     this.holdsBack = () => false;
     for (const { to, input } of this.#heldBack.splice(0)) this.#take(to, input);
+  }
+
+  /** Of what was held back, the oldest arrives now. */
+  letOneGo(): void {
+    const [oldest] = this.#heldBack.splice(0, 1);
+    if (oldest !== undefined) this.#take(oldest.to, oldest.input);
   }
 
   pass(ms: number): void {

@@ -9,6 +9,7 @@ export const conditionalWrite = {
   content: [],
   ttlMs: 0,
   covers: null,
+  freshUntil: 0,
   ifMatch: [],
   ifNoneMatch: ["*"],
   rules: [

@@ -16,6 +16,7 @@ const request: RequestOf<"coordinate"> = {
   content: [],
   ttlMs: 0,
   covers: CausalContext.empty,
+  freshUntil: 0,
   ifMatch: [],
   ifNoneMatch: [],
   rules: [],
@@ -219,5 +220,46 @@ describe("a write gives up", () => {
     const { probe, router } = route({ candidates: candidates("r1", { suspects: ["r1"] }) });
     router.wake(START + TIMEOUT);
     expect(codeOf(probe)).toBe("quorum-unavailable");
+  });
+});
+
+describe("a write without a context", () => {
+  const plain = { ...request, covers: null };
+  const context = CausalContext.empty.with({ actor: "AAAAAAAA", counter: 1 });
+  const overdue: Reply = { kind: "overdue", context, freshUntil: START + 5000 };
+  /** What the last one was asked: until when it may mint, and over what. */
+  const lastOf = ({ all }: Probe<WriteOutcome>) => {
+    const [last] = all.slice(-1);
+    if (last?.body.kind !== "coordinate") throw new Error("nobody was asked");
+    const { isRetry, covers, freshUntil } = last.body;
+    return { to: last.to, isRetry, covers, freshUntil };
+  };
+
+  it("may be minted until a second coordinator is asked", () => {
+    const { probe, router } = route({ request: plain });
+    expect(lastOf(probe)).toMatchObject({ to: "r1", freshUntil: START + HEDGE });
+    router.wake(START + HEDGE);
+    expect(lastOf(probe)).toMatchObject({ to: "r2", freshUntil: START + 2 * HEDGE });
+  });
+
+  it("is asked for again with what the coordinator told, once", () => {
+    const { probe, router } = route({ request: plain });
+    router.wake(START + HEDGE);
+    router.reply("r2", overdue, START + HEDGE + 1);
+    const again = { to: "r2", isRetry: false, covers: context, freshUntil: START + 5000 };
+    expect(lastOf(probe)).toEqual(again);
+    expect(asked(probe)).toBe("r1 r2+ r2");
+    router.reply("f3", overdue, START + HEDGE + 2);
+    expect(asked(probe)).toBe("r1 r2+ r2");
+    router.reply("r2", done, START + HEDGE + 3);
+    router.reply("r1", overdue, START + HEDGE + 4);
+    expect(asked(probe)).toBe("r1 r2+ r2");
+    expect(codeOf(probe)).toBe("ok");
+  });
+
+  it("with a condition is guarded by that, and may be minted at any time", () => {
+    const { probe } = route({ request: { ...plain, ifNoneMatch: ["*"] } });
+    expect(lastOf(probe).freshUntil).toBe(0);
+    expect(lastOf(route().probe).freshUntil).toBe(0);
   });
 });

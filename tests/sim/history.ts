@@ -59,6 +59,9 @@ export interface ClockBounds {
  */
 export const REMINT_MS_MAX = 12_000;
 
+/** How long a frontend waits at most before it asks a second coordinator, in ms. */
+const PATIENCE_MS_MAX = 1000;
+
 /** What a run has beside faults that a key's history must allow for. */
 export interface Allowed {
   /** Any value may be gone at any time. */
@@ -145,17 +148,27 @@ export class History {
   }
 
   /** What somebody may have covered by now. */
-  maybeCovered(): IdSet {
+  maybeCovered(clocks: ClockBounds): IdSet {
     const out = new IdSet();
     for (const write of this.writes) {
       if (write.fate === "refused") continue;
       out.addAll(write.covers);
       if (!write.isBlind) continue;
+      const until = this.#coversUntil(write, clocks);
       for (const other of this.writes) {
-        if (other !== write && other.begunAt < write.quietAt) out.add(other.id);
+        if (other !== write && other.begunAt < until) out.add(other.id);
       }
     }
     return out;
+  }
+
+  /**
+   * When a blind write covered what there was: before its answer, however late it is minted; only
+   * the first coordinator's clock may be behind that of the frontend, by which it is in time.
+   */
+  #coversUntil({ begunAt, endedAt, quietAt }: Write, clocks: ClockBounds): number {
+    const lateMs = PATIENCE_MS_MAX + clocks.skewMsMax - clocks.skewMsMin;
+    return Math.min(quietAt, Math.max(endedAt, begunAt + lateMs));
   }
 
   /** Why a value may not be seen at an instant; null when it may. */
@@ -178,7 +191,7 @@ export class History {
   judge(live: readonly string[], now: number, clocks: ClockBounds): (readonly [string, string])[] {
     const faults: (readonly [string, string])[] = [];
     const sure = this.writes.filter((write) => this.isSure(write));
-    const maybeCovered = this.maybeCovered();
+    const maybeCovered = this.maybeCovered(clocks);
     for (const write of sure) {
       const mayBeGone = write.isDelete || this.#allowed.evictions || maybeCovered.has(write.id);
       if (mayBeGone || live.includes(write.value)) continue;

@@ -161,7 +161,7 @@ export class Judge {
   strictMissed(key: string, { owed }: StrictDebt, of: { seen: IdSet; now: number }): void {
     if (!this.#evicts) return;
     const history = this.history(key);
-    const maybeCovered = history.maybeCovered();
+    const maybeCovered = history.maybeCovered(this.#clocks);
     for (const id of owed) {
       const write = history.writes[id] as Write;
       if (of.seen.has(id) || maybeCovered.has(id) || write.quietAt > of.now) continue;
@@ -211,7 +211,7 @@ export class Judge {
     if (this.#evicts) return;
     const missing = [...owed].filter((id) => !of.seen.has(id) && !past.has(id));
     if (missing.length === 0) return;
-    const maybeCovered = history.maybeCovered();
+    const maybeCovered = history.maybeCovered(this.#clocks);
     for (const id of missing) {
       const write = history.writes[id] as Write;
       const isOwed = history.isSure(write) || of.shown.has(id);
