@@ -222,7 +222,8 @@ export class Machine {
     if (wakeAt >= this.#timerAt) return;
     this.#timerAt = wakeAt;
     const { life } = this;
-    this.#parts.events.after(Math.max(0, wakeAt - this.clock), () => {
+    // The clock counts whole milliseconds, as a host's does: in the middle of one it is not time yet.
+    this.#parts.events.after(Math.max(0, Math.ceil(wakeAt) - this.clock), () => {
       if (this.life !== life || this.#timerAt !== wakeAt) return;
       this.#timerAt = Infinity;
       this.#take({ kind: "tick" });
