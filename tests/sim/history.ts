@@ -59,6 +59,9 @@ export interface ClockBounds {
  */
 export const REMINT_MS_MAX = 12_000;
 
+/** Clocks count whole milliseconds: by theirs, one that has just begun is over in a moment. */
+const CLOCK_STEP_MS = 1;
+
 /** How long a frontend waits at most before it asks a second coordinator, in ms. */
 const PATIENCE_MS_MAX = 1000;
 
@@ -167,7 +170,7 @@ export class History {
    * the first coordinator's clock may be behind that of the frontend, by which it is in time.
    */
   #coversUntil({ begunAt, endedAt, quietAt }: Write, clocks: ClockBounds): number {
-    const lateMs = PATIENCE_MS_MAX + clocks.skewMsMax - clocks.skewMsMin;
+    const lateMs = PATIENCE_MS_MAX + clocks.skewMsMax - clocks.skewMsMin + CLOCK_STEP_MS;
     return Math.min(quietAt, Math.max(endedAt, begunAt + lateMs));
   }
 
@@ -184,7 +187,8 @@ export class History {
 
   /** Whether its time may have run out on somebody's clock. */
   mayBeExpired({ ttlMs, begunAt }: Write, now: number, clocks: ClockBounds): boolean {
-    return ttlMs > 0 && now + clocks.skewMsMax >= begunAt + ttlMs + clocks.skewMsMin;
+    const latest = now + clocks.skewMsMax + CLOCK_STEP_MS;
+    return ttlMs > 0 && latest >= begunAt + ttlMs + clocks.skewMsMin;
   }
 
   /** After all faults: what is wrong with these being the live values of the key. */
