@@ -44,6 +44,10 @@ export interface GetPlan {
   /** For `local_quorum`: the zone whose replicas count. */
   readonly onlyZone: string | null;
   readonly session: CausalContext | null;
+  /** While owners change: those by the other layout, to whom writes go as well. */
+  readonly pending: readonly ReplicaId[];
+  /** How many owners must hold what a strict read shows. */
+  readonly strictCount: number;
   /** Whether the candidates are all members that there are. */
   readonly isEveryone: boolean;
   readonly hedgeMs: number;
@@ -265,7 +269,7 @@ export class GetCoordinator implements Coordinator {
       if (!this.#isSessionForgotten(now)) return this.#failSession();
       if (!this.#isSecondLook) return this.#lookAgain();
     }
-    if (rules.strict && this.#behind().length > 0) return this.#startWriteBack();
+    if (rules.strict && this.#mustWriteBack()) return this.#startWriteBack();
     this.#finish(quorum);
   }
 
@@ -305,6 +309,16 @@ export class GetCoordinator implements Coordinator {
       .map(({ candidate }) => candidate.id);
   }
 
+  /** Replicas are apart, or agree and are too few for those who will read by the other layout. */
+  #mustWriteBack(): boolean {
+    if (this.#behind().length > 0) return true;
+    const { rules, strictCount } = this.#plan;
+    if (strictCount <= majority(rules.n) || this.#merged === emptyEntry) return false;
+    const holds = ({ state, candidate }: Answer): boolean =>
+      state === "answered" && candidate.isPrimary;
+    return [...this.#answers.values()].filter(holds).length < strictCount;
+  }
+
   #mergedDigest(): Digest {
     return this.#merged === emptyEntry ? 0 : keptDigestOf(this.#merged, this.#plan.hash);
   }
@@ -316,9 +330,9 @@ export class GetCoordinator implements Coordinator {
     const stateOf = (id: ReplicaId): string | undefined => this.#answers.get(id)?.state;
     this.#writeBack = new WriteBack({
       entry: this.#merged,
-      required: majority(this.#plan.rules.n),
+      required: this.#plan.strictCount,
       current: others.filter((id) => stateOf(id) === "answered"),
-      behind,
+      behind: [...behind, ...this.#plan.pending],
       spare: others.filter((id) => stateOf(id) === undefined || stateOf(id) === "asked"),
       send: (to, entry) => this.#send(to, encodeEntry(entry, null), 1),
     });
@@ -403,7 +417,7 @@ export class GetCoordinator implements Coordinator {
     }
     const { required, holdingCount } = this.#writeBack;
     const numbers = `${holdingCount} of ${required} required primaries hold it`;
-    const detail = `Replicas differ, and too few took what the strict read found: ${numbers}.`;
+    const detail = `Too few replicas took what the strict read found: ${numbers}.`;
     return { detail, required, achieved: holdingCount };
   }
 

@@ -2,7 +2,8 @@
  * The second half of a strict read that found replicas apart: it sees to it that a write quorum of
  * the primaries holds what was found, durably, before anybody is shown it. Otherwise the next
  * strict read may ask two others and go back in time (the trap that quorum reads with repair in the
- * background fall into).
+ * background fall into). While owners change, these are not enough: the next read may go by the
+ * other layout.
  *
  * What is written back is fixed at the beginning, and it is the answer: a reply that comes in
  * meanwhile may bring a newer version that sits on one replica alone.
@@ -17,7 +18,7 @@ export interface WriteBackPlan {
   readonly required: number;
   /** Primaries that were read to hold it. */
   readonly current: readonly ReplicaId[];
-  /** Primaries that were read to hold less. */
+  /** Primaries that were read to hold less, and owners by the other layout, who were not read. */
   readonly behind: readonly ReplicaId[];
   /** Primaries of which nothing is known: turned to when one of the others does not answer. */
   readonly spare: readonly ReplicaId[];
@@ -34,7 +35,6 @@ export class WriteBack {
   readonly #spare: ReplicaId[];
 
   constructor(plan: WriteBackPlan) {
-    assert(plan.behind.length > 0, "somebody is behind");
     this.entry = plan.entry;
     this.required = plan.required;
     this.#send = plan.send;

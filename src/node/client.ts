@@ -17,7 +17,7 @@ import { ClusterDesk } from "./cluster-desk.ts";
 import { askAll } from "./fanout.ts";
 import { startFaultOperation } from "./fault-desk.ts";
 import { startPurge } from "./purge-desk.ts";
-import { localNeed } from "./routes.ts";
+import { localNeed, strictOwners } from "./routes.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
 import { contentToList, rulesToList, tallyFromList } from "./wire.ts";
 
@@ -81,7 +81,18 @@ export class ClientDesk {
     const { hedgeMs } = liveness;
     const { onlyZone } = local;
     const isEveryone = candidates.length === knowledge.ring.memberIds.length;
-    const plan = { key, rules, candidates, onlyZone, session, isEveryone, hedgeMs, hash };
+    const owners = strictOwners(knowledge, key, rules);
+    const plan = {
+      key,
+      rules,
+      candidates,
+      onlyZone,
+      session,
+      isEveryone,
+      hedgeMs,
+      hash,
+      ...owners,
+    };
     const counted = (out: Outbox<GetOutcome>): Outbox<GetOutcome> => ({
       ask: (to, body) => {
         if (body.kind === "store") counters.readRepairs++;

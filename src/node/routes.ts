@@ -3,6 +3,7 @@ import { assert } from "../../core/assert.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { RequestOf } from "../../core/messages.ts";
 import { majority, type QuorumRules } from "../../core/quorum-options.ts";
+import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
 import type { Candidate } from "../../replica/candidate.ts";
 import { lifted, type QuorumNeed, raised } from "../../replica/quorum.ts";
@@ -72,4 +73,19 @@ export function writeCandidates(
   const away = primaries.find((c) => c.isSuspect) ?? primaries[0];
   const hintFor = self.isPrimary ? "" : (away?.id ?? "");
   return { self, primaries, fallbacks, need, hintFor };
+}
+
+/**
+ * Whom a strict read makes sure of before it answers: by the count of a write that waits for a
+ * majority, so that later ones find it whatever layout they read by.
+ */
+export function strictOwners(
+  knowledge: Knowledge,
+  key: StoreKey,
+  { n, strict }: QuorumRules,
+): { readonly pending: readonly ReplicaId[]; readonly strictCount: number } {
+  const plain = { n, count: majority(n), primaries: 0, durable: 0, zones: 0, onlyZone: null };
+  const pending = strict ? knowledge.pending(key, n) : [];
+  const { count } = lifted(raised(plain, pending), knowledge.extraOf(key, n));
+  return { pending: pending.map(({ id }) => id), strictCount: count };
 }

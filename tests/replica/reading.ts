@@ -19,6 +19,8 @@ export function read(options: Options, changes: Partial<GetPlan> = {}) {
       candidates: candidates("r1 r2 r3 f4 f5"),
       onlyZone: null,
       session: null,
+      pending: [],
+      strictCount: 2,
       isEveryone: true,
       hedgeMs: HEDGE,
       hash,
