@@ -9,7 +9,8 @@
  * **Without a context** a write covers what its coordinator holds when it mints. One that hears of
  * it late would take along what was written after another had answered the client. So a coordinator
  * that is told of a retry, or hears of the write when a second one may have been asked, does not
- * mint but tells what it holds; only who still waits asks again, with that to cover.
+ * mint but tells what it holds; only who still waits asks again, with that to cover. When it holds
+ * the write itself, minted by another, it brings that to its owners and mints nothing.
  *
  * A coordinator that refuses for the client's fault (a broken precondition, too many siblings) may
  * have seen what another one has just written for this very request. So that is the answer only
@@ -42,6 +43,10 @@ type Coordinate = RequestOf<"coordinate">;
 /** Whether what the write covers would be newer than its client can have meant. */
 export const isOverdue = ({ freshUntil, covers, isRetry }: Coordinate, now: Millis): boolean =>
   freshUntil > 0 && (now > freshUntil || (isRetry && covers === null));
+
+/** Whether a second coordinator is asked, or may be: the first may have minted and sent it here. */
+export const mayBeHere = (request: Coordinate, now: Millis): boolean =>
+  isOverdue(request, now) || (request.freshUntil > 0 && request.covers !== null);
 
 /** No context says what it covers, nor does a condition guard it. */
 const isPlain = ({ covers, ifMatch, ifNoneMatch }: Coordinate): boolean =>

@@ -1,9 +1,17 @@
-/** A replica's replies that say no, and one of the reasons. */
+/** A replica's replies to who writes: that say no, one of the reasons, and what it is told. */
 
-import { type Entry, valueBytes } from "../../core/entry.ts";
+import {
+  contextShowing,
+  type Entry,
+  liveSiblings,
+  type Sibling,
+  valueBytes,
+} from "../../core/entry.ts";
+import { siblingToList } from "../../core/entry-codec.ts";
 import type { FailureCode } from "../../core/failure.ts";
 import { SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
 import type { Reply } from "../../core/messages.ts";
+import type { Millis } from "../../core/time.ts";
 import type { Minted } from "../../replica/minting.ts";
 
 /** Nothing was done: the caller may ask another. */
@@ -35,3 +43,23 @@ export function tooManySiblings({ before, entry }: Minted): Reply | null {
   }
   return null;
 }
+
+/**
+ * What the writer is told of the entry. Its own version counts even when it is none of the siblings
+ * any more: of a retried operation another version may have been overwritten already.
+ */
+export function toldOf({ entry, sibling }: Minted, withValue: boolean, now: Millis) {
+  const isThere = entry.siblings.includes(sibling);
+  const all = isThere ? entry : { ...entry, siblings: [...entry.siblings, sibling] };
+  return {
+    sibling: siblingToList(withValue ? sibling : withoutValue(sibling)),
+    context: contextShowing(all, [sibling], now),
+    siblingCount: liveSiblings(all, now).length,
+  };
+}
+
+const noValue = new Uint8Array(0);
+export const withoutValue = (sibling: Sibling): Sibling =>
+  sibling.content === null
+    ? sibling
+    : { ...sibling, content: { ...sibling.content, value: noValue } };

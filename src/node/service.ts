@@ -14,14 +14,14 @@ import type { MerkleForest } from "../../antientropy/merkle-tree.ts";
 import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
 import {
-  contextShowing,
   dueAt,
   type Entry,
   etagOf,
   holdsValue,
   liveSiblings,
+  type Sibling,
 } from "../../core/entry.ts";
-import { decodeEntry, encodeEntry, siblingToList } from "../../core/entry-codec.ts";
+import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
 import { IdTable } from "../../core/id-table.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { isNamespace, namespaceOf } from "../../core/keys.ts";
@@ -34,14 +34,14 @@ import type { Keeper } from "../../replica/keeper.ts";
 import type { Minted } from "../../replica/minting.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
 import { usedBytes } from "../../replica/usage.ts";
-import { isOverdue } from "../../replica/write-router.ts";
+import { isOverdue, mayBeHere } from "../../replica/write-router.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { CollectionDesk } from "./collection-desk.ts";
 import { exchangeSide } from "./exchange-side.ts";
 import type { Planting } from "./planting.ts";
 import { RecentOps } from "./recent-ops.ts";
-import { failed, refused, tooManySiblings } from "./replies.ts";
-import { writeCandidates } from "./routes.ts";
+import { failed, refused, toldOf, tooManySiblings, withoutValue } from "./replies.ts";
+import { type WriteRoute, writeCandidates } from "./routes.ts";
 import type { TaskHost } from "./tasks.ts";
 import { contentFromList, expectKey, rulesFromList, tallyToList } from "./wire.ts";
 
@@ -281,9 +281,14 @@ export class Service {
     const isMine = ring.preferenceList(ring.partitionOf(body.key)).includes(this.id);
     // Chosen by an older ring than the caller has by now: it has others to ask.
     if (!isMine) return respond(refused("overloaded"));
-    if (isOverdue(body, now)) {
-      const { context } = this.keeper.hold(body.key).entry;
-      return respond({ kind: "overdue", context, freshUntil: Math.ceil(now) + FRESH_MS_MAX });
+    if (mayBeHere(body, now)) {
+      const { entry, isUnknown } = this.keeper.hold(body.key);
+      const version = isUnknown ? undefined : entry.siblings.find(({ op }) => op === body.op);
+      if (version !== undefined) return this.#adopt(body, { entry, version, respond, deadline });
+      if (isOverdue(body, now)) {
+        const freshUntil = Math.ceil(now) + FRESH_MS_MAX;
+        return respond({ kind: "overdue", context: entry.context, freshUntil });
+      }
     }
     if (!this.#isFirst(body, now)) return;
     if (body.ifMatch.length === 0 && body.ifNoneMatch.length === 0) {
@@ -347,6 +352,45 @@ export class Service {
     const refusal = tooManySiblings(minted) ?? this.#tooLarge(key, minted);
     if (refusal !== null) return respond(refusal);
     this.keeper.keepMinted(key, route.hintFor, minted);
+    this.#spread(body, minted, { route, respond, deadline });
+  }
+
+  /**
+   * Another coordinator has minted the write, and it has come here: it is brought to its owners and
+   * not minted again. Without a context it would be a write anew, which replaces what came after
+   * the first, and which no context of the first names.
+   */
+  #adopt(
+    body: RequestOf<"coordinate">,
+    of: {
+      readonly entry: Entry;
+      readonly version: Sibling;
+      readonly respond: Respond;
+      readonly deadline: Millis;
+    },
+  ): void {
+    const { now } = this;
+    if (!this.#isFirst(body, now)) return;
+    const { entry, version: sibling, ...to } = of;
+    const route = writeCandidates(this.#host.knowledge, { id: this.id, body, now });
+    this.keeper.absorb(body.key, entry, route.hintFor, now);
+    const bytes = encodeEntry(entry, null);
+    const minted = { before: entry, entry, sibling, bytes, sharedBytes: bytes };
+    this.#spread(body, minted, { route, ...to });
+  }
+
+  /** Sends what is stored here to the other owners, and answers when there are enough. */
+  #spread(
+    body: RequestOf<"coordinate">,
+    minted: Minted,
+    to: {
+      readonly route: WriteRoute;
+      readonly respond: Respond;
+      readonly deadline: Millis;
+    },
+  ): void {
+    const { now } = this;
+    const { route, respond, deadline } = to;
     if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
     const { returnBody } = rulesFromList(body.rules);
     const created = liveSiblings(minted.before, now).length === 0;
@@ -368,7 +412,7 @@ export class Service {
     minted: Minted,
     to: {
       readonly finish: (outcome: PutOutcome) => void;
-      readonly route: ReturnType<typeof writeCandidates>;
+      readonly route: WriteRoute;
       readonly deadline: Millis;
     },
   ): void {
@@ -451,23 +495,3 @@ export class Service {
     return { kind: "listed", keys, complete: page.length < limit };
   }
 }
-
-/**
- * What the writer is told of the entry. Its own version counts even when it is none of the siblings
- * any more: of a retried operation another version may have been overwritten already.
- */
-function toldOf({ entry, sibling }: Minted, withValue: boolean, now: Millis) {
-  const isThere = entry.siblings.includes(sibling);
-  const all = isThere ? entry : { ...entry, siblings: [...entry.siblings, sibling] };
-  return {
-    sibling: siblingToList(withValue ? sibling : withoutValue(sibling)),
-    context: contextShowing(all, [sibling], now),
-    siblingCount: liveSiblings(all, now).length,
-  };
-}
-
-const noValue = new Uint8Array(0);
-const withoutValue = (sibling: Entry["siblings"][number]): Entry["siblings"][number] =>
-  sibling.content === null
-    ? sibling
-    : { ...sibling, content: { ...sibling.content, value: noValue } };

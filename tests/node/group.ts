@@ -41,6 +41,8 @@ export interface GroupOptions {
   readonly recordsPerRun?: number;
 }
 
+type Arrival = Extract<Input, { kind: "message" }>;
+
 interface Member {
   readonly store: MemoryStore;
   readonly node: Node;
@@ -52,7 +54,7 @@ export class Group {
   loses: (message: Message, to: ReplicaId) => boolean = () => false;
   /** Messages for which this is true arrive when `letGo` is called. */
   holdsBack: (message: Message, to: ReplicaId) => boolean = () => false;
-  readonly #heldBack: { readonly to: ReplicaId; readonly input: Input }[] = [];
+  readonly #heldBack: { readonly to: ReplicaId; readonly input: Arrival }[] = [];
   now = START;
   readonly #options: GroupOptions;
   readonly #results = new Map<number, Result>();
@@ -115,6 +117,11 @@ export class Group {
     return token;
   }
 
+  /** What the client of an operation that was begun has been told by now. */
+  answerOf(token: number): Result | undefined {
+    return this.#results.get(token);
+  }
+
   /** What a client of this node is told; everything that follows at once has happened by then. */
   execute(at: ReplicaId, operation: Operation): Result {
     const token = this.begin(at, operation);
@@ -173,9 +180,10 @@ export class Group {
     for (const { to, input } of this.#heldBack.splice(0)) this.#take(to, input);
   }
 
-  /** Of what was held back, the oldest arrives now. */
-  letOneGo(): void {
-    const [oldest] = this.#heldBack.splice(0, 1);
+  /** Of what was held back, the oldest of some kind arrives now. */
+  letOneGo(isIt: (message: Message) => boolean = () => true): void {
+    const at = this.#heldBack.findIndex(({ input }) => isIt(input.message));
+    const [oldest] = at < 0 ? [] : this.#heldBack.splice(at, 1);
     if (oldest !== undefined) this.#take(oldest.to, oldest.input);
   }
 
@@ -224,8 +232,8 @@ export class Group {
     }
     if (effect.kind === "send" && !this.loses(effect.message, effect.to)) {
       const message = decodeMessage(encodeMessage(effect.message));
-      const isHeld = this.holdsBack(message, effect.to);
       const input = { kind: "message", from, message } as const;
+      const isHeld = this.holdsBack(message, effect.to);
       (isHeld ? this.#heldBack : this.#inputs).push({ to: effect.to, input });
     }
   }

@@ -3,10 +3,13 @@
  * what somebody wrote after the write was answered.
  */
 import { describe, expect, it } from "vitest";
+import { CausalContext } from "../../core/causal-context.ts";
+import { liveSiblings } from "../../core/entry.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { Message } from "../../core/messages.ts";
-import type { Operation } from "../../core/operations.ts";
-import { Group } from "./group.ts";
+import type { Operation, Result } from "../../core/operations.ts";
+import { plainContent } from "../support/content.ts";
+import { Group, START } from "./group.ts";
 
 const HEDGE_OVER_MS = 600;
 const TIMEOUT_OVER_MS = 2500;
@@ -26,8 +29,30 @@ const removal = (key: string): Operation => {
   return { kind: "write", key: storeKey("demo", key), ...rest };
 };
 
+function write(key: string, byteCount: number, context: CausalContext | null): Operation {
+  const content = plainContent(new Uint8Array(byteCount));
+  const rest = { options: {}, content, ttlMs: 0, context, precondition: null };
+  return { kind: "write", key: storeKey("demo", key), ...rest };
+}
+
+function contextOf(answer: Result | undefined): CausalContext {
+  if (answer?.kind !== "written") throw new Error("no answer");
+  return answer.context;
+}
+
+/** How long the values are that a client finds. */
+function lengthsOf(group: Group, key: string): readonly number[] {
+  const get = { kind: "get", key: storeKey("demo", key), options: {}, session: null } as const;
+  const result = group.execute("r4", get);
+  if (result.kind !== "got") throw new Error(result.kind);
+  return liveSiblings(result.entry, START).map(({ content }) => content?.value.length ?? 0);
+}
+
 const isCoordination = ({ type, body }: Message): boolean =>
   type === "request" && body.kind === "coordinate";
+const isStore = ({ body }: Message): boolean => body.kind === "store";
+const isAnswer = ({ body }: Message): boolean =>
+  body.kind === "coordinated" || body.kind === "overdue";
 const isCoordinated = ({ type, body }: Message): boolean =>
   type === "reply" && body.kind === "coordinated";
 
@@ -77,5 +102,47 @@ describe("a write without a context that comes late", () => {
     group.letGo();
     group.pass(HEDGE_OVER_MS);
     expect(group.has("r4", key)).toBe(true);
+  });
+});
+
+describe("a write without a context that a second coordinator is asked for, and has", () => {
+  it("is not minted again", () => {
+    const group = new Group({ count: 4 });
+    const key = foreignKey(group);
+    group.holdsBack = (message, to) => to === "r4" && isCoordinated(message);
+    const token = group.begin("r4", write(key, 10, null));
+    group.pass(HEDGE_OVER_MS);
+    group.letOneGo();
+    group.holdsBack = () => false;
+    group.execute("r4", write(key, 20, contextOf(group.answerOf(token))));
+    expect(lengthsOf(group, key)).toEqual([20]);
+  });
+
+  it("is not either when it came there after the question", () => {
+    const group = new Group({ count: 4 });
+    const key = foreignKey(group);
+    group.holdsBack = (message, to) => (to === "r4" ? isAnswer(message) : isStore(message));
+    const token = group.begin("r4", write(key, 10, null));
+    group.pass(HEDGE_OVER_MS);
+    for (let i = 0; i < 2; i++) group.letOneGo(isStore);
+    group.letOneGo(({ body }) => body.kind === "overdue");
+    group.letOneGo(isCoordinated);
+    group.holdsBack = () => false;
+    group.execute("r4", write(key, 20, contextOf(group.answerOf(token))));
+    expect(lengthsOf(group, key)).toEqual([20]);
+  });
+
+  it("replaces nothing that came after it", () => {
+    const group = new Group({ count: 4 });
+    const key = foreignKey(group);
+    group.holdsBack = (message, to) => to === "r4" && isCoordinated(message);
+    const token = group.begin("r4", write(key, 10, null));
+    group.holdsBack = () => false;
+    group.execute("r3", write(key, 20, CausalContext.empty));
+    group.pass(HEDGE_OVER_MS);
+    expect(group.answerOf(token)?.kind).toBe("written");
+    expect(lengthsOf(group, key)).toEqual([20, 10]);
+    group.letGo();
+    expect(lengthsOf(group, key)).toEqual([20, 10]);
   });
 });
