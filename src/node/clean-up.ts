@@ -54,8 +54,11 @@ export class CleanUp {
   constructor(service: Service, host: TaskHost) {
     this.#service = service;
     this.#host = host;
-    // In the first ring nobody owned anything before.
-    this.#cleanLayout = keptNumber(service.keeper.store, CLEAN) ?? 1;
+    const { store } = service.keeper;
+    this.#cleanLayout = keptNumber(store, CLEAN) ?? 0;
+    // Whatever cut a run off may have left what was stored and taken the word of it, or left an
+    // older word: it is to be looked for again. A clean stop before that does not change it.
+    if (!store.recovery.clean) this.notice();
   }
 
   /** Something was stored that may not belong here. */
