@@ -40,11 +40,17 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "collect-tombstone-early",
     oracle: "resurrection",
-    file: "antientropy/collection.ts",
-    was: "this.#deadline = now + STEP_MS_MAX;",
-    is: `const dropped = this.#plan.keys.flat();
-    for (const id of this.#plan.others) this.#out.ask(id, { kind: "collect", keys: dropped });
-    this.#waiting.clear();`,
+    file: "src/node/collector.ts",
+    was: ".collectable(now - this.#graceMs, countMax, mayBeAsked)",
+    is: `.collectable(now - this.#graceMs, countMax)
+      .filter(([key, digest]) => {
+        const { siblings } = this.#service.keeper.hold(key).entry;
+        if (siblings.every(({ content }) => content === null)) {
+          this.#service.keeper.collect(key, digest);
+          return false;
+        }
+        return mayBeAsked(key);
+      })`,
   },
   {
     name: "reuse-actor-after-unclean-stop",
@@ -72,7 +78,7 @@ export const sabotages: readonly Sabotage[] = [
     oracle: "convergence",
     file: "antientropy/exchange.ts",
     was: "indicesThatDiffer(mine, theirs, LEAVES_PER_INNER);",
-    is: "indicesThatDiffer(mine, theirs, LEAVES_PER_INNER - 1);",
+    is: "indicesThatDiffer(mine, theirs, LEAVES_PER_INNER - 4);",
   },
   {
     name: "acknowledge-before-fsync",
@@ -120,16 +126,16 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "read-from-next-owners-early",
     oracle: "strict-read",
-    file: "ring/ring.ts",
-    was: 'const isSettling = this.#change?.phase === "settling";',
-    is: "const isSettling = this.#change !== null;",
+    file: "src/node/transfer.ts",
+    was: "const unfilled = this.#fillings.filter((filling) => !isFilled(filling, change));",
+    is: "const unfilled = this.#fillings.slice(0, 0);",
   },
   {
     name: "forget-cover-of-expired",
     oracle: "resurrection",
     file: "src/node/collector.ts",
     was: ".collectable(now - this.#graceMs, countMax, mayBeAsked)",
-    is: `.collectable(now - this.#graceMs, countMax)
+    is: `.collectable(now, countMax)
       .filter(([key, digest]) => {
         const { siblings } = this.#service.keeper.hold(key).entry;
         if (siblings.every(({ content }) => content !== null)) {
