@@ -301,10 +301,20 @@ export class GetCoordinator implements Coordinator {
   /** Primaries that answered with less than what all of them hold together, or have lost it. */
   #behind(): readonly ReplicaId[] {
     const digest = this.#mergedDigest();
+    return this.#primariesThat(
+      ({ state, ...a }) => state === "unknown" || (state === "answered" && a.digest !== digest),
+    );
+  }
+
+  /** Primaries that answered with all that anybody holds. */
+  #current(): readonly ReplicaId[] {
+    const digest = this.#mergedDigest();
+    return this.#primariesThat(({ state, ...a }) => state === "answered" && a.digest === digest);
+  }
+
+  #primariesThat(isSuch: (answer: Answer) => boolean): readonly ReplicaId[] {
     return [...this.#answers.values()]
-      .filter(
-        ({ state, ...a }) => state === "unknown" || (state === "answered" && a.digest !== digest),
-      )
+      .filter(isSuch)
       .filter(({ candidate }) => candidate.isPrimary)
       .map(({ candidate }) => candidate.id);
   }
@@ -314,9 +324,7 @@ export class GetCoordinator implements Coordinator {
     if (this.#behind().length > 0) return true;
     const { rules, strictCount } = this.#plan;
     if (strictCount <= majority(rules.n) || this.#merged === emptyEntry) return false;
-    const holds = ({ state, candidate }: Answer): boolean =>
-      state === "answered" && candidate.isPrimary;
-    return [...this.#answers.values()].filter(holds).length < strictCount;
+    return this.#current().length < strictCount;
   }
 
   #mergedDigest(): Digest {
@@ -331,7 +339,7 @@ export class GetCoordinator implements Coordinator {
     this.#writeBack = new WriteBack({
       entry: this.#merged,
       required: this.#plan.strictCount,
-      current: others.filter((id) => stateOf(id) === "answered"),
+      current: this.#current(),
       behind: [...behind, ...this.#plan.pending],
       spare: others.filter((id) => stateOf(id) === undefined || stateOf(id) === "asked"),
       send: (to, entry) => this.#send(to, encodeEntry(entry, null), 1),

@@ -75,6 +75,14 @@ export function writeCandidates(
   return { self, primaries, fallbacks, need, hintFor };
 }
 
+interface StrictOwners {
+  readonly pending: readonly ReplicaId[];
+  readonly strictCount: number;
+}
+
+/** Most reads are not strict, and make sure of nobody. */
+const NOT_STRICT: StrictOwners = { pending: [], strictCount: 0 };
+
 /**
  * Whom a strict read makes sure of before it answers: by the count of a write that waits for a
  * majority, so that later ones find it whatever layout they read by.
@@ -83,9 +91,10 @@ export function strictOwners(
   knowledge: Knowledge,
   key: StoreKey,
   { n, strict }: QuorumRules,
-): { readonly pending: readonly ReplicaId[]; readonly strictCount: number } {
+): StrictOwners {
+  if (!strict) return NOT_STRICT;
   const plain = { n, count: majority(n), primaries: 0, durable: 0, zones: 0, onlyZone: null };
-  const pending = strict ? knowledge.pending(key, n) : [];
+  const pending = knowledge.pending(key, n);
   const { count } = lifted(raised(plain, pending), knowledge.extraOf(key, n));
   return { pending: pending.map(({ id }) => id), strictCount: count };
 }

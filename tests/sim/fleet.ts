@@ -22,7 +22,7 @@ export interface FleetParts {
 /** Enough that the messages cost nothing, few enough that all threads end together. */
 const SEEDS_PER_TURN = 4;
 /** A run makes much that is over at once: with little room for it, it is moved about again and again. */
-const resourceLimits = { maxYoungGenerationSizeMb: 400 };
+const resourceLimits = { maxYoungGenerationSizeMb: 192 };
 
 /** @returns when all seeds were run, or one was enough */
 export function runSeeds({ seeds, sabotage, threadCount, take }: FleetParts): Promise<void> {

@@ -14,6 +14,21 @@ export interface Sabotage {
   readonly is: string;
 }
 
+/** A replica drops by itself, asking nobody, the keys of which all siblings are such. */
+const collectingAlone = (before: string, isSuch: string) => ({
+  file: "src/node/collector.ts",
+  was: ".collectable(now - this.#graceMs, countMax, mayBeAsked)",
+  is: `.collectable(${before}, countMax)
+      .filter(([key, digest]) => {
+        const { siblings } = this.#service.keeper.hold(key).entry;
+        if (siblings.every(({ content }) => ${isSuch})) {
+          this.#service.keeper.collect(key, digest);
+          return false;
+        }
+        return mayBeAsked(key);
+      })`,
+});
+
 export const sabotages: readonly Sabotage[] = [
   {
     name: "acknowledge-before-quorum",
@@ -40,17 +55,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "collect-tombstone-early",
     oracle: "resurrection",
-    file: "src/node/collector.ts",
-    was: ".collectable(now - this.#graceMs, countMax, mayBeAsked)",
-    is: `.collectable(now - this.#graceMs, countMax)
-      .filter(([key, digest]) => {
-        const { siblings } = this.#service.keeper.hold(key).entry;
-        if (siblings.every(({ content }) => content === null)) {
-          this.#service.keeper.collect(key, digest);
-          return false;
-        }
-        return mayBeAsked(key);
-      })`,
+    ...collectingAlone("now - this.#graceMs", "content === null"),
   },
   {
     name: "reuse-actor-after-unclean-stop",
@@ -133,17 +138,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "forget-cover-of-expired",
     oracle: "resurrection",
-    file: "src/node/collector.ts",
-    was: ".collectable(now - this.#graceMs, countMax, mayBeAsked)",
-    is: `.collectable(now, countMax)
-      .filter(([key, digest]) => {
-        const { siblings } = this.#service.keeper.hold(key).entry;
-        if (siblings.every(({ content }) => content !== null)) {
-          this.#service.keeper.collect(key, digest);
-          return false;
-        }
-        return mayBeAsked(key);
-      })`,
+    ...collectingAlone("now", "content !== null"),
   },
   {
     name: "evict-without-a-tombstone",
