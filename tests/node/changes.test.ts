@@ -15,6 +15,7 @@ import { writeCandidates } from "../../src/node/routes.ts";
 import { KEY, START as WRITTEN_AT, written } from "../replica/probe.ts";
 import { Bench, repliesIn } from "./bench.ts";
 import { Group } from "./group.ts";
+import { keyWhere } from "./keys.ts";
 import { conditionalWrite } from "./writes.ts";
 
 const sendsIn = (effects: readonly Effect[]) =>
@@ -31,17 +32,13 @@ const newer = ({ knowledge }: Bench): ClusterDocument =>
   withNamespace(knowledge.document, "another", defaultSettings(3));
 
 /** A key of which r1 is a primary, or of which it is none. */
-function keyWhere({ knowledge: { ring } }: Bench, isMine: boolean): string {
-  for (let i = 0; ; i++) {
-    const key = `demo\0${i}`;
-    if (ring.primariesOf(ring.partitionOf(key), 3).includes("r1") === isMine) return key;
-  }
-}
+const keyOf = ({ knowledge }: Bench, isMine: boolean): string =>
+  keyWhere(knowledge.ring, (owners) => owners.includes("r1") === isMine);
 
 /** A key, and a document in which the first whom r1 would ask for it is no member any more. */
 function moved(bench: Bench): { readonly key: string; readonly document: ClusterDocument } {
   const { document } = bench.knowledge;
-  const key = keyWhere(bench, false);
+  const key = keyOf(bench, false);
   const gone = bench.knowledge.ring.primariesOf(bench.knowledge.ring.partitionOf(key), 3)[0];
   const members = document.ring.members.filter(({ id }) => id !== gone);
   const ring = { ...document.ring, ...layoutAfter(document.ring, members, 7), version: 2 };
@@ -79,7 +76,7 @@ describe("when the cluster document changes, a node", () => {
 
   it("has a write on its way wait for the owners of now as well, if it missed the change", () => {
     const bench = new Bench();
-    const key = keyWhere(bench, true);
+    const key = keyOf(bench, true);
     const { document, stamp } = bench.knowledge;
     const request = { type: "request", call: 1, stamp, budgetMs: 5000, trace: "" } as const;
     const message = { ...request, body: { ...conditionalWrite, key, ifNoneMatch: [] } };
@@ -108,7 +105,7 @@ describe("when the cluster document changes, a node", () => {
 
   it("begins nothing anew that its client was answered already", () => {
     const bench = new Bench();
-    const key = keyWhere(bench, false);
+    const key = keyOf(bench, false);
     const operation = { kind: "get", key, options: { r: 1 }, session: null } as const;
     const [first] = sendsIn(bench.step({ kind: "client", token: 1, operation, trace: "" }));
     bench.now += 1000;
@@ -152,7 +149,7 @@ describe("when the cluster document changes, a node", () => {
 
   it("gives a hint for who has left to all owners, itself among them, before it forgets it", () => {
     const bench = new Bench();
-    const key = keyWhere(bench, true);
+    const key = keyOf(bench, true);
     bench.store.writeHint("r9", key, encodeEntry(written("kept"), null));
     const sent = sendsIn(bench.step({ kind: "job", name: "handoff" }));
     const delivered = sent.filter(({ body }) => body.kind === "deliver");
@@ -169,7 +166,7 @@ describe("when the cluster document changes, a node", () => {
   it("gives back what it got for a change that was called off", () => {
     const bench = new Bench();
     const { knowledge } = bench;
-    const key = keyWhere(bench, false);
+    const key = keyOf(bench, false);
     bench.step({ kind: "job", name: "change" });
     const entry = encodeEntry(written("moved"), null);
     bench.ask({ kind: "store", key, entry, hintFor: "", ack: 1 });
@@ -191,7 +188,7 @@ describe("when the cluster document changes, a node", () => {
   it("gives to the owners what a late repair brought it that is none, and forgets it", () => {
     const bench = new Bench();
     const { knowledge } = bench;
-    const key = keyWhere(bench, false);
+    const key = keyOf(bench, false);
     knowledge.learn({ ...knowledge.document, ring: agreedRing(knowledge.document.ring) });
     const peers = () =>
       sendsIn(bench.step({ kind: "job", name: "change" }))

@@ -8,6 +8,7 @@ import { MemoryStore } from "../../replica/memory-store.ts";
 import { agreedRing } from "../../ring/ring-document.ts";
 import { written } from "../replica/probe.ts";
 import { Bench } from "./bench.ts";
+import { keyWhere } from "./keys.ts";
 
 /** r1 in a ring that all have agreed on; with the store of a run before, or an empty one. */
 function benchWith(store = new MemoryStore()): Bench {
@@ -18,12 +19,8 @@ function benchWith(store = new MemoryStore()): Bench {
 }
 
 /** A key that r1 does not own. */
-function strayOf({ knowledge: { ring } }: Bench): string {
-  for (let i = 0; ; i++) {
-    const key = `demo\0${i}`;
-    if (!ring.primariesOf(ring.partitionOf(key), 3).includes("r1")) return key;
-  }
-}
+const strayOf = ({ knowledge }: Bench): string =>
+  keyWhere(knowledge.ring, (owners) => !owners.includes("r1"));
 
 /** A read repair for an owner of before; what follows from it is not on stable storage. */
 function repair(bench: Bench, key: string): void {

@@ -16,6 +16,7 @@ import { agreedRing } from "../../ring/ring-document.ts";
 import type { Effect, Input } from "../../src/node/boundary.ts";
 import { KEY, START, written } from "../replica/probe.ts";
 import { Bench, repliesIn } from "./bench.ts";
+import { keyWhere } from "./keys.ts";
 import { conditionalWrite } from "./writes.ts";
 
 const requestOf = (bench: Bench, body: Request): Input => {
@@ -38,12 +39,7 @@ function deleted(): Entry {
 }
 
 /** A key that r1 is the first to put up for collection. */
-function firstOf({ knowledge: { ring } }: Bench): string {
-  for (let i = 0; ; i++) {
-    const key = `demo\0${i}`;
-    if (ring.preferenceList(ring.partitionOf(key))[0] === "r1") return key;
-  }
-}
+const firstOf = ({ knowledge }: Bench): string => keyWhere(knowledge.ring, ([id]) => id === "r1");
 
 describe("a read for a strict quorum", () => {
   const read = { kind: "read", key: KEY, digestOnly: false, durably: true } as const;

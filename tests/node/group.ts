@@ -3,6 +3,7 @@
  * durable at once. For what nodes do together when nothing fails; the simulator does the rest.
  */
 import xxhash from "xxhash-wasm";
+import type { CausalContext } from "../../core/causal-context.ts";
 import type { Entry } from "../../core/entry.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
@@ -10,7 +11,7 @@ import { storeKey } from "../../core/keys.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../core/messages.ts";
 import type { NamespaceSettings, Operation, Result } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
-import type { StoreKey } from "../../core/store.ts";
+import { StoreCorruption, type StoreKey } from "../../core/store.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import {
   type ClusterDocument,
@@ -39,6 +40,17 @@ export interface GroupOptions {
   readonly demo?: Partial<NamespaceSettings>;
   readonly trackedKeysMax?: number;
   readonly recordsPerRun?: number;
+}
+
+/** A write of a value of this length, or a delete. */
+export function writeOf(
+  name: string,
+  byteCount: number | null,
+  context: CausalContext | null = null,
+): Operation {
+  const content = byteCount === null ? null : plainContent(new Uint8Array(byteCount));
+  const rest = { options: {}, content, ttlMs: 0, context, precondition: null };
+  return { kind: "write", key: storeKey("demo", name), ...rest };
 }
 
 type Arrival = Extract<Input, { kind: "message" }>;
@@ -133,23 +145,25 @@ export class Group {
   }
 
   put(at: ReplicaId, key: string, byteCount: number): Result {
-    const content = plainContent(new Uint8Array(byteCount));
-    const write = { options: {}, content, ttlMs: 0, context: null, precondition: null } as const;
-    return this.execute(at, { kind: "write", key: storeKey("demo", key), ...write });
+    return this.execute(at, writeOf(key, byteCount));
   }
 
   remove(at: ReplicaId, key: string): Result {
-    const write = { options: {}, content: null, ttlMs: 0, context: null, precondition: null };
-    return this.execute(at, { kind: "write", key: storeKey("demo", key), ...write });
+    return this.execute(at, writeOf(key, null));
   }
 
-  /** Whether a client of this node finds a value. */
-  has(at: ReplicaId, key: string, r = 2): boolean {
+  /** What a client of this node finds. */
+  read(at: ReplicaId, key: string, r = 2): Entry {
     const options = { r };
     const get = { kind: "get", key: storeKey("demo", key), options, session: null } as const;
     const result = this.execute(at, get);
     if (result.kind !== "got") throw new Error(result.kind);
-    return hasValue(result.entry);
+    return result.entry;
+  }
+
+  /** Whether a client of this node finds a value. */
+  has(at: ReplicaId, key: string, r = 2): boolean {
+    return hasValue(this.read(at, key, r));
   }
 
   /** Another N for the namespace. */
@@ -198,6 +212,21 @@ export class Group {
       this.pass(1000);
       this.runAll("change");
     }
+  }
+
+  /** Some of what a replica has cannot be read any more, until it is written again. */
+  rot(id: ReplicaId, keys: Set<string>): void {
+    const { store } = this.node(id).service?.keeper ?? {};
+    if (store === undefined) return;
+    const { readEntry, writeEntry } = store;
+    store.readEntry = (key) => {
+      if (keys.has(key)) throw new StoreCorruption("a bad checksum");
+      return readEntry.call(store, key);
+    };
+    store.writeEntry = (key, record) => {
+      keys.delete(key);
+      writeEntry.call(store, key, record);
+    };
   }
 
   usage(id: ReplicaId): number {

@@ -5,35 +5,17 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { liveSiblings } from "../../core/entry.ts";
-import { storeKey } from "../../core/keys.ts";
 import type { Message } from "../../core/messages.ts";
-import type { Operation, Result } from "../../core/operations.ts";
-import { plainContent } from "../support/content.ts";
-import { Group, START } from "./group.ts";
+import type { Result } from "../../core/operations.ts";
+import { Group, START, writeOf } from "./group.ts";
+import { nameWhere } from "./keys.ts";
 
 const HEDGE_OVER_MS = 600;
 const TIMEOUT_OVER_MS = 2500;
 
-/** Keys of which r4 is no owner, so that it has others coordinate. */
-function foreignKey(group: Group): string {
-  const { ring } = group.node("r4").knowledge;
-  for (let i = 0; ; i++) {
-    const key = `key${i}`;
-    const owners = ring.preferenceList(ring.partitionOf(storeKey("demo", key))).slice(0, 3);
-    if (!owners.includes("r4")) return key;
-  }
-}
-
-const removal = (key: string): Operation => {
-  const rest = { options: {}, content: null, ttlMs: 0, context: null, precondition: null };
-  return { kind: "write", key: storeKey("demo", key), ...rest };
-};
-
-function write(key: string, byteCount: number, context: CausalContext | null): Operation {
-  const content = plainContent(new Uint8Array(byteCount));
-  const rest = { options: {}, content, ttlMs: 0, context, precondition: null };
-  return { kind: "write", key: storeKey("demo", key), ...rest };
-}
+/** A key of which r4 is no owner, so that it has others coordinate. */
+const foreignKey = (group: Group): string =>
+  nameWhere(group.node("r4").knowledge.ring, (owners) => !owners.includes("r4"));
 
 function contextOf(answer: Result | undefined): CausalContext {
   if (answer?.kind !== "written") throw new Error("no answer");
@@ -41,11 +23,16 @@ function contextOf(answer: Result | undefined): CausalContext {
 }
 
 /** How long the values are that a client finds. */
-function lengthsOf(group: Group, key: string): readonly number[] {
-  const get = { kind: "get", key: storeKey("demo", key), options: {}, session: null } as const;
-  const result = group.execute("r4", get);
-  if (result.kind !== "got") throw new Error(result.kind);
-  return liveSiblings(result.entry, START).map(({ content }) => content?.value.length ?? 0);
+const lengthsOf = (group: Group, key: string): readonly number[] =>
+  liveSiblings(group.read("r4", key), START).map(({ content }) => content?.value.length ?? 0);
+
+/** The client writes again, and only then what was held back arrives. */
+function putAndLetGo(group: Group, key: string): void {
+  group.put("r4", key, 20);
+  expect(group.has("r4", key)).toBe(true);
+  group.letGo();
+  group.pass(HEDGE_OVER_MS);
+  expect(group.has("r4", key)).toBe(true);
 }
 
 const isCoordination = ({ type, body }: Message): boolean =>
@@ -64,16 +51,12 @@ describe("a write without a context that comes late", () => {
     let asked = 0;
     group.holdsBack = (message, to) =>
       (to === "r4" && isCoordinated(message)) || (isCoordination(message) && ++asked > 1);
-    group.begin("r4", removal(key));
+    group.begin("r4", writeOf(key, null));
     group.pass(HEDGE_OVER_MS);
     expect(asked).toBe(2);
     group.letOneGo();
     group.holdsBack = () => false;
-    group.put("r4", key, 20);
-    expect(group.has("r4", key)).toBe(true);
-    group.letGo();
-    group.pass(HEDGE_OVER_MS);
-    expect(group.has("r4", key)).toBe(true);
+    putAndLetGo(group, key);
   });
 
   it("replaces nothing either when it was the first", () => {
@@ -81,27 +64,21 @@ describe("a write without a context that comes late", () => {
     const key = foreignKey(group);
     group.put("r4", key, 10);
     group.holdsBack = isCoordination;
-    group.begin("r4", removal(key));
+    group.begin("r4", writeOf(key, null));
     group.holdsBack = () => false;
     group.pass(HEDGE_OVER_MS);
     expect(group.has("r4", key)).toBe(false);
-    group.put("r4", key, 20);
-    group.letGo();
-    group.pass(HEDGE_OVER_MS);
-    expect(group.has("r4", key)).toBe(true);
+    putAndLetGo(group, key);
   });
 
   it("replaces nothing when nobody waits for it any more", () => {
     const group = new Group({ count: 4 });
     const key = foreignKey(group);
     group.holdsBack = isCoordination;
-    group.begin("r4", removal(key));
+    group.begin("r4", writeOf(key, null));
     group.pass(TIMEOUT_OVER_MS);
     group.holdsBack = () => false;
-    group.put("r4", key, 20);
-    group.letGo();
-    group.pass(HEDGE_OVER_MS);
-    expect(group.has("r4", key)).toBe(true);
+    putAndLetGo(group, key);
   });
 });
 
@@ -110,11 +87,11 @@ describe("a write without a context that a second coordinator is asked for, and 
     const group = new Group({ count: 4 });
     const key = foreignKey(group);
     group.holdsBack = (message, to) => to === "r4" && isCoordinated(message);
-    const token = group.begin("r4", write(key, 10, null));
+    const token = group.begin("r4", writeOf(key, 10));
     group.pass(HEDGE_OVER_MS);
     group.letOneGo();
     group.holdsBack = () => false;
-    group.execute("r4", write(key, 20, contextOf(group.answerOf(token))));
+    group.execute("r4", writeOf(key, 20, contextOf(group.answerOf(token))));
     expect(lengthsOf(group, key)).toEqual([20]);
   });
 
@@ -122,13 +99,13 @@ describe("a write without a context that a second coordinator is asked for, and 
     const group = new Group({ count: 4 });
     const key = foreignKey(group);
     group.holdsBack = (message, to) => (to === "r4" ? isAnswer(message) : isStore(message));
-    const token = group.begin("r4", write(key, 10, null));
+    const token = group.begin("r4", writeOf(key, 10));
     group.pass(HEDGE_OVER_MS);
     for (let i = 0; i < 2; i++) group.letOneGo(isStore);
     group.letOneGo(({ body }) => body.kind === "overdue");
     group.letOneGo(isCoordinated);
     group.holdsBack = () => false;
-    group.execute("r4", write(key, 20, contextOf(group.answerOf(token))));
+    group.execute("r4", writeOf(key, 20, contextOf(group.answerOf(token))));
     expect(lengthsOf(group, key)).toEqual([20]);
   });
 
@@ -136,9 +113,9 @@ describe("a write without a context that a second coordinator is asked for, and 
     const group = new Group({ count: 4 });
     const key = foreignKey(group);
     group.holdsBack = (message, to) => to === "r4" && isCoordinated(message);
-    const token = group.begin("r4", write(key, 10, null));
+    const token = group.begin("r4", writeOf(key, 10));
     group.holdsBack = () => false;
-    group.execute("r3", write(key, 20, CausalContext.empty));
+    group.execute("r3", writeOf(key, 20, CausalContext.empty));
     group.pass(HEDGE_OVER_MS);
     expect(group.answerOf(token)?.kind).toBe("written");
     expect(lengthsOf(group, key)).toEqual([20, 10]);

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
-import { StoreCorruption } from "../../core/store.ts";
 import { withNamespace } from "../../ring/cluster-document.ts";
 import { openChange } from "../../ring/ring-change.ts";
 import { Group } from "./group.ts";
@@ -45,21 +44,6 @@ function goOn(group: Group): void {
     group.change(1);
   }
   expect(changing(group)).toEqual(group.ids.map(() => "none"));
-}
-
-/** Some of what a replica has cannot be read any more, until it is written again. */
-function rot(group: Group, id: ReplicaId, keys: Set<string>): void {
-  const { store } = group.node(id).service?.keeper ?? {};
-  if (store === undefined) return;
-  const { readEntry, writeEntry } = store;
-  store.readEntry = (key) => {
-    if (keys.has(key)) throw new StoreCorruption("a bad checksum");
-    return readEntry.call(store, key);
-  };
-  store.writeEntry = (key, record) => {
-    keys.delete(key);
-    writeEntry.call(store, key, record);
-  };
 }
 
 describe("another N of a namespace", () => {
@@ -179,7 +163,7 @@ describe("another N of a namespace", () => {
         late.push([next, held]);
       }
       for (const [id, keys] of rotten) {
-        rot(group, id, keys);
+        group.rot(id, keys);
         if (found === "before") for (const key of keys) group.node(id).service?.keeper.hold(key);
       }
       // Without r5 nobody can have all of it, though two of the three that were owners can be asked.

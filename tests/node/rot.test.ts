@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
-import { StoreCorruption } from "../../core/store.ts";
 import { Group } from "./group.ts";
 
 const KEY = storeKey("demo", "k");
@@ -10,18 +9,8 @@ const KEY = storeKey("demo", "k");
 function rotten(n: number): Group {
   const group = new Group({ count: 3, demo: { n } });
   group.put("r1", "k", 10);
-  for (const { store } of group.members.values()) {
-    if (store.summary(KEY) === undefined) continue;
-    const { readEntry, writeEntry } = store;
-    let isRotten = true;
-    store.readEntry = (key) => {
-      if (isRotten) throw new StoreCorruption("a bad checksum");
-      return readEntry.call(store, key);
-    };
-    store.writeEntry = (key, record) => {
-      isRotten = false;
-      writeEntry.call(store, key, record);
-    };
+  for (const [id, { store }] of group.members) {
+    if (store.summary(KEY) !== undefined) group.rot(id, new Set([KEY]));
   }
   return group;
 }

@@ -2,17 +2,11 @@ import { describe, expect, it } from "vitest";
 import type { Operation } from "../../core/operations.ts";
 import type { Effect } from "../../src/node/boundary.ts";
 import { Bench } from "./bench.ts";
-
-const primariesOf = ({ knowledge: { ring } }: Bench, key: string): readonly string[] =>
-  ring.preferenceList(ring.partitionOf(key)).slice(0, 3);
+import { keyWhere } from "./keys.ts";
 
 /** A key of which r1, who is asked, holds nothing. */
-function foreignKey(bench: Bench): string {
-  for (let i = 0; ; i++) {
-    const key = `bench\0key${i}`;
-    if (!primariesOf(bench, key).includes("r1")) return key;
-  }
-}
+const foreignKey = ({ knowledge }: Bench): string =>
+  keyWhere(knowledge.ring, (owners) => !owners.includes("r1"));
 
 const writeOf = (key: string): Operation => {
   return { kind: "write", key, options: {}, content: null, ttlMs: 0, context: null, ...always };

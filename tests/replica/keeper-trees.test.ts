@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
+import type { Store } from "../../core/store.ts";
 import type { Place } from "../../replica/keeper.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { KEY, keeperOver, mintRequest, START } from "../laws/replica.ts";
@@ -67,39 +68,39 @@ describe("the keys of a namespace", () => {
   });
 });
 
+/** A keeper, and the sum of the digests that it has told of. */
+function summed(store: Store) {
+  const changed = { sum: 0 };
+  const tell = (_: Place, { from, to }: { from: number; to: number }): void => {
+    changed.sum += to - from;
+  };
+  return { keeper: keeperOver(store, prng.fork(), tell), changed };
+}
+
 describe("changes of what is held", () => {
   it("are told with the digest before and after, for own records alone; trees rest on it", () => {
-    const store = new MemoryStore();
-    let sum = 0;
-    const tell = (_: Place, { from, to }: { from: number; to: number }): void => {
-      sum += to - from;
-    };
-    const keeper = keeperOver(store, prng.fork(), tell);
+    const { keeper, changed } = summed(new MemoryStore());
     put(keeper);
-    expect(sum).toBe(keeper.digest(KEY));
+    expect(changed.sum).toBe(keeper.digest(KEY));
     learn(keeper, put(newKeeper()).entry);
-    expect(sum).toBe(keeper.digest(KEY));
+    expect(changed.sum).toBe(keeper.digest(KEY));
     learn(keeper, put(newKeeper()).entry, "r9");
-    expect(sum).not.toBe(keeper.digest(KEY));
+    expect(changed.sum).not.toBe(keeper.digest(KEY));
     keeper.store.dropHint("r9", KEY);
-    expect(sum).toBe(keeper.digest(KEY));
+    expect(changed.sum).toBe(keeper.digest(KEY));
     put(keeper, { content: null });
     keeper.collect(KEY, keeper.digest(KEY) as number);
-    expect(sum).toBe(0);
+    expect(changed.sum).toBe(0);
     put(keeper);
-    const before = sum;
-    sum = 0;
+    const before = changed.sum;
+    changed.sum = 0;
     keeper.recount();
-    expect(sum).toBe(before);
+    expect(changed.sum).toBe(before);
   });
 
   it("leave out what was lost until it is back, so that an exchange brings it", () => {
     const store = new RottenStore();
-    let sum = 0;
-    const tell = (_: Place, { from, to }: { from: number; to: number }): void => {
-      sum += to - from;
-    };
-    const keeper = keeperOver(store, prng.fork(), tell);
+    const { keeper, changed } = summed(store);
     const leaves = new Set([0]);
     const tree = { partition: 0, n: 3 };
     put(keeper);
@@ -108,14 +109,14 @@ describe("changes of what is held", () => {
     expect(keeper.keysIn(tree, leaves)).toEqual([[KEY, digest]]);
     store.isRotten = true;
     keeper.hold(KEY);
-    expect([sum, keeper.keysIn(tree, leaves)]).toEqual([0, []]);
+    expect([changed.sum, keeper.keysIn(tree, leaves)]).toEqual([0, []]);
     keeper.recount();
     put(keeper, { op: "blind" });
-    expect(sum).toBe(0);
+    expect(changed.sum).toBe(0);
     store.isRotten = false;
     learn(keeper, copy);
-    expect(sum).toBe(keeper.digest(KEY));
-    expect(keeper.keysIn(tree, leaves)).toEqual([[KEY, sum]]);
+    expect(changed.sum).toBe(keeper.digest(KEY));
+    expect(keeper.keysIn(tree, leaves)).toEqual([[KEY, changed.sum]]);
   });
 
   it("forget what was lost of another's, unless it can be read after all", () => {
