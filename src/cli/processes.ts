@@ -146,6 +146,9 @@ function writeClusterFile(dir: string, count: number, baseUrl: string, basePort:
 
 class Cluster {
   readonly #children = new Map<string, ChildProcess>();
+  readonly #allEnded = Promise.withResolvers<"all ended">();
+  /** Resolves when the last node has ended, though nobody stopped it. */
+  readonly allEnded = this.#allEnded.promise;
   #isStopping = false;
 
   start(plan: Plan, dir: string, more: readonly string[]): Promise<void> {
@@ -173,6 +176,7 @@ class Cluster {
           warn(`starling: node ${id} ended (${signal ?? `status ${code}`})`);
           if (listening < plan.members.length)
             fail(new CliError(`node ${id} did not start: ${last}`));
+          if (this.#children.size === 0) this.#allEnded.resolve("all ended");
         });
       }
     });
@@ -217,7 +221,9 @@ async function runCluster(flags: ClusterFlags): Promise<void> {
     ]);
     for (const { id, url } of plan.members) say(`${id}  ${url}`);
     sayHowToTry(plan.members[0]?.url ?? "", tls?.caFile);
-    await stopped;
+    if ((await Promise.race([stopped, cluster.allEnded])) === "all ended") {
+      throw new CliError(`no node is left: start it again, their data is in ${dir}`);
+    }
   } finally {
     await cluster.stop();
   }

@@ -28,6 +28,14 @@ function start(args: readonly string[]): { child: ChildProcess; said: () => stri
   return { child, said: () => text };
 }
 
+/** What starts that many nodes, on ports that are free now; `name` is their folder's. */
+async function clusterArgs(name: string, count: number): Promise<readonly string[]> {
+  // The first node listens one above the base.
+  const [port = 0] = await freePorts(count + 1);
+  const place = ["--base-port", `${port}`, "--data", join(dir, name)];
+  return ["cluster", "--nodes", `${count}`, ...place];
+}
+
 const childrenOf = (pid: number): number[] =>
   execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" })
     .trim()
@@ -41,12 +49,8 @@ describe("starling cluster with certificates of one's own", () => {
     const certificates = new TestCertificates();
     const ours = await certificates.authority("ours");
     const { certFile, keyFile, caFile } = await ours.issue("127.0.0.1");
-    // The first node listens one above the base.
-    const [port = 0] = await freePorts(2);
-    const { child, said } = start([
-      ...["cluster", "--nodes", "1", "--base-port", `${port}`, "--data", join(dir, "tls")],
-      ...["--tls-cert", certFile, "--tls-key", keyFile, "--tls-ca", caFile],
-    ]);
+    const tlsArgs = ["--tls-cert", certFile, "--tls-key", keyFile, "--tls-ca", caFile];
+    const { child, said } = start([...(await clusterArgs("tls", 1)), ...tlsArgs]);
     await expect.poll(said, { timeout: 20_000 }).toContain("or open https://");
     const line = /^ {2}curl (.*) -i (https:\S*hello)$/m.exec(said());
     const shown = execFileSync("curl", ["-s", ...(line?.[1] ?? "").split(" "), `${line?.[2]}`]);
@@ -59,8 +63,7 @@ describe("starling cluster with certificates of one's own", () => {
 
 describe("starling cluster, killed", () => {
   it("leaves no node behind: they stop in order, and let go of their folders", async () => {
-    const [port = 0] = await freePorts(3);
-    const args = ["cluster", "--nodes", "2", "--base-port", `${port}`, "--data", join(dir, "c")];
+    const args = await clusterArgs("c", 2);
     const first = start(args);
     await expect.poll(first.said, { timeout: 20_000 }).toContain("Try it");
     const nodes = childrenOf(first.child.pid ?? 0);
@@ -80,6 +83,20 @@ describe("starling cluster, killed", () => {
     again?.kill("SIGTERM");
     if (again !== undefined) expect(await once(again, "exit")).toEqual([0, null]);
   }, 60_000);
+});
+
+describe("starling cluster whose nodes are all killed", () => {
+  it("ends with one line that says so, and where their data is", async () => {
+    const { child, said } = start(await clusterArgs("gone", 2));
+    await expect.poll(said, { timeout: 20_000 }).toContain("Try it");
+    for (const pid of childrenOf(child.pid ?? 0)) process.kill(pid, "SIGKILL");
+    expect(await once(child, "close")).toEqual([1, null]);
+    expect(said()).toContain("starling: node r2 ended (SIGKILL)\n");
+    const last = said().trim().split("\n").at(-1);
+    expect(last).toBe(
+      `starling: no node is left: start it again, their data is in ${join(dir, "gone")}`,
+    );
+  });
 });
 
 describe("a node that is told to stop", () => {
