@@ -65,7 +65,12 @@ export async function send(
       ...(body === undefined ? {} : { body: body as string }),
     });
   } catch (error) {
-    const cause = (error as { cause?: { code?: string } }).cause?.code ?? "no connection";
+    const { cause: reason } = error as { cause?: { code?: string; message?: string } };
+    // Browsers and fetch never ask a port that is another protocol's (Fetch Standard, 2.9).
+    if (reason?.message === "bad port") {
+      throw new CliError(`${base} has a port that HTTP clients refuse: use another one`);
+    }
+    const cause = reason?.code ?? "no connection";
     throw new CliError(`${base} does not answer (${cause}); ${mendFor(cause)}`);
   }
 }

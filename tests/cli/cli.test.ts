@@ -96,6 +96,10 @@ describe("the command line", () => {
     const nobody = await run(["status", "--url", `http://127.0.0.1:${port}`]);
     expect(nobody.code).toBe(1);
     expect(nobody.err).toContain("ECONNREFUSED");
+    // No client ever asks X11's port, whoever listens there.
+    const refused = await run(["status", "--url", "http://127.0.0.1:6000"]);
+    expect(refused.code).toBe(1);
+    expect(refused.err).toMatch(/^starling: .*:6000 has a port .* refuse: use another one\n$/);
   });
 
   it("imports a tree, goes on where it stopped, and exports it again", async () => {

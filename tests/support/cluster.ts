@@ -20,8 +20,15 @@ export interface TestClusterOptions {
   readonly takesFaults?: boolean;
 }
 
-/** Each process of tests begins elsewhere, below the ports that systems give outgoing connections. */
-let nextPort = 10_000 + ((process.pid * 97) % 20_000);
+/**
+ * Below the ports that systems give outgoing connections, and above those that `fetch` refuses as
+ * another protocol's ("bad port", Fetch Standard, 2.9): 10080 is the last of them.
+ */
+const PORT_MIN = 10_100;
+const PORT_MAX = 32_000;
+
+/** Each process of tests begins elsewhere. */
+let nextPort = PORT_MIN + ((process.pid * 97) % 20_000);
 
 async function isFree(port: number): Promise<boolean> {
   const server = createServer();
@@ -41,7 +48,7 @@ export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
   while (ports.length < count) {
     const port = nextPort++;
-    if (nextPort > 32_000) nextPort = 10_000;
+    if (nextPort > PORT_MAX) nextPort = PORT_MIN;
     if (ports.length > 0 && ports.at(-1) !== port - 1) ports.length = 0;
     if (await isFree(port)) ports.push(port);
     else ports.length = 0;
