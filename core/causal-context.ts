@@ -25,7 +25,7 @@ export interface Dot {
 /** `[lo, hi, lo, hi, …]`, inclusive, ascending, with a gap of at least one between two ranges. */
 type Ranges = readonly number[];
 
-/** What a context looks like in an encoded entry: `[actor, ranges, actor, ranges, …]`. */
+/** What a context is in an encoded entry: `[actor, ranges, actor, ranges, …]`, actors ascending. */
 export type EncodedContext = readonly (string | readonly number[])[];
 
 /** By halving: an entry from a peer may ask for thousands of dots among thousands of ranges. */
@@ -88,6 +88,9 @@ function rangesWithout(ranges: Ranges, counter: number): Ranges {
   return out;
 }
 
+const compareActors = (a: unknown, b: unknown): number =>
+  a === b ? 0 : (a as ActorId) < (b as ActorId) ? -1 : 1;
+
 function assertRanges(ranges: readonly unknown[]): asserts ranges is number[] {
   assert(ranges.length > 0 && ranges.length % 2 === 0, "ranges come in pairs");
   let previous = -1;
@@ -101,33 +104,43 @@ function assertRanges(ranges: readonly unknown[]): asserts ranges is number[] {
   }
 }
 
+/**
+ * A flat list `[actor, ranges, actor, ranges, …]` in the order of the actors: as it is encoded, so
+ * that reading one from a record, or writing it, is no work. Most have few actors, and two are
+ * joined like the halves of a merge sort.
+ */
 export class CausalContext {
-  static readonly empty = new CausalContext(new Map());
-  readonly #ranges: ReadonlyMap<ActorId, Ranges>;
+  static readonly empty = new CausalContext([]);
+  readonly #pairs: EncodedContext;
 
-  private constructor(ranges: ReadonlyMap<ActorId, Ranges>) {
-    this.#ranges = ranges;
+  private constructor(pairs: EncodedContext) {
+    this.#pairs = pairs;
   }
 
   get isEmpty(): boolean {
-    return this.#ranges.size === 0;
+    return this.#pairs.length === 0;
   }
 
   get actorCount(): number {
-    return this.#ranges.size;
+    return this.#pairs.length >> 1;
   }
 
   /** Whether the dot has been seen. */
   covers(dot: Dot): boolean {
-    const ranges = this.#ranges.get(dot.actor);
+    const ranges = this.#rangesOf(dot.actor);
     return ranges !== undefined && rangesCover(ranges, dot.counter);
   }
 
   /** Whether everything that `other` has seen has been seen here. */
   includes(other: CausalContext): boolean {
-    for (const [actor, ranges] of other.#ranges) {
-      const mine = this.#ranges.get(actor);
-      if (mine === undefined || !rangesInclude(mine, ranges)) return false;
+    const mine = this.#pairs;
+    const theirs = other.#pairs;
+    let at = 0;
+    for (let i = 0; i < theirs.length; i += 2) {
+      const actor = theirs[i] as ActorId;
+      while (at < mine.length && (mine[at] as ActorId) < actor) at += 2;
+      if (at >= mine.length || mine[at] !== actor) return false;
+      if (!rangesInclude(mine[at + 1] as Ranges, theirs[i + 1] as Ranges)) return false;
     }
     return true;
   }
@@ -138,18 +151,18 @@ export class CausalContext {
 
   /** The highest counter seen of an actor; 0 when none. */
   latest(actor: ActorId): number {
-    return this.#ranges.get(actor)?.at(-1) ?? 0;
+    return this.#rangesOf(actor)?.at(-1) ?? 0;
   }
 
   with(dot: Dot): CausalContext {
     assert(Number.isSafeInteger(dot.counter) && dot.counter >= 1, "a counter starts at 1");
-    const mine = this.#ranges.get(dot.actor) ?? [];
+    const mine = this.#rangesOf(dot.actor) ?? [];
     const joined = rangesJoin(mine, [dot.counter, dot.counter]);
     return joined === mine ? this : this.#replacing(dot.actor, joined);
   }
 
   without(dot: Dot): CausalContext {
-    const mine = this.#ranges.get(dot.actor);
+    const mine = this.#rangesOf(dot.actor);
     if (mine === undefined || !rangesCover(mine, dot.counter)) return this;
     return this.#replacing(dot.actor, rangesWithout(mine, dot.counter));
   }
@@ -158,27 +171,33 @@ export class CausalContext {
   join(other: CausalContext): CausalContext {
     if (this === other || this.includes(other)) return this;
     if (other.includes(this)) return other;
-    const ranges = new Map(this.#ranges);
-    for (const [actor, theirs] of other.#ranges) {
-      const mine = ranges.get(actor);
-      ranges.set(actor, mine === undefined ? theirs : rangesJoin(mine, theirs));
+    const a = this.#pairs;
+    const b = other.#pairs;
+    const out: (ActorId | Ranges)[] = [];
+    let i = 0;
+    let j = 0;
+    while (i < a.length || j < b.length) {
+      const order = i >= a.length ? 1 : j >= b.length ? -1 : compareActors(a[i], b[j]);
+      if (order < 0) out.push(a[i] as ActorId, a[i + 1] as Ranges);
+      else if (order > 0) out.push(b[j] as ActorId, b[j + 1] as Ranges);
+      else out.push(a[i] as ActorId, rangesJoin(a[i + 1] as Ranges, b[j + 1] as Ranges));
+      if (order <= 0) i += 2;
+      if (order >= 0) j += 2;
     }
-    return new CausalContext(ranges);
+    return new CausalContext(out);
   }
 
-  /** The canonical form: equal contexts encode equally. */
+  /** The canonical form: equal contexts encode equally. Not to be written to. */
   encode(): EncodedContext {
-    const out: (string | Ranges)[] = [];
-    const actors = [...this.#ranges.keys()];
-    if (actors.length > 1) actors.sort();
-    for (const actor of actors) out.push(actor, this.#ranges.get(actor) as Ranges);
-    return out;
+    return this.#pairs;
   }
 
-  /** @throws AssertionFailure when the value is not an encoded context in its canonical form */
+  /**
+   * @param encoded becomes the context's own
+   * @throws AssertionFailure when the value is not an encoded context in its canonical form
+   */
   static decode(encoded: unknown): CausalContext {
     assert(Array.isArray(encoded) && encoded.length % 2 === 0, "a context is a list of pairs");
-    const ranges = new Map<ActorId, Ranges>();
     let previous = "";
     for (let i = 0; i < encoded.length; i += 2) {
       const actor: unknown = encoded[i];
@@ -187,32 +206,49 @@ export class CausalContext {
       assert(actor > previous, "actors ascend");
       assert(Array.isArray(list), "an actor has a list of ranges");
       assertRanges(list);
-      ranges.set(actor, list);
       previous = actor;
     }
-    return new CausalContext(ranges);
+    return new CausalContext(encoded as EncodedContext);
   }
 
   /** For people and digests: `actor:1-7,9;actor:1-3`, canonical. */
   toString(): string {
-    const parts: string[] = [];
-    const encoded = this.encode();
-    for (let i = 0; i < encoded.length; i += 2) {
-      const ranges = encoded[i + 1] as Ranges;
-      let text = `${encoded[i] as string}:`;
+    const pairs = this.#pairs;
+    let text = "";
+    for (let i = 0; i < pairs.length; i += 2) {
+      const ranges = pairs[i + 1] as Ranges;
+      text += i > 0 ? `;${pairs[i]}:` : `${pairs[i]}:`;
       for (let j = 0; j < ranges.length; j += 2) {
         if (j > 0) text += ",";
         text += ranges[j] === ranges[j + 1] ? `${ranges[j]}` : `${ranges[j]}-${ranges[j + 1]}`;
       }
-      parts.push(text);
     }
-    return parts.join(";");
+    return text;
+  }
+
+  /** Where the actor is, or would have to be: by halving, for a client may name many. */
+  #placeOf(actor: ActorId): number {
+    const pairs = this.#pairs;
+    let [from, end] = [0, pairs.length >> 1];
+    while (from < end) {
+      const middle = (from + end) >> 1;
+      if ((pairs[2 * middle] as ActorId) < actor) from = middle + 1;
+      else end = middle;
+    }
+    return 2 * from;
+  }
+
+  #rangesOf(actor: ActorId): Ranges | undefined {
+    const at = this.#placeOf(actor);
+    return this.#pairs[at] === actor ? (this.#pairs[at + 1] as Ranges) : undefined;
   }
 
   #replacing(actor: ActorId, ranges: Ranges): CausalContext {
-    const copy = new Map(this.#ranges);
-    if (ranges.length === 0) copy.delete(actor);
-    else copy.set(actor, ranges);
+    const at = this.#placeOf(actor);
+    const copy = this.#pairs.slice();
+    const isThere = copy[at] === actor;
+    if (ranges.length === 0) copy.splice(at, 2);
+    else copy.splice(at, isThere ? 2 : 0, actor, ranges);
     return new CausalContext(copy);
   }
 }

@@ -47,9 +47,10 @@ export class IdTable<Item> {
 
   /** In no particular order; not to be changed meanwhile. */
   *values(): Iterable<Item> {
-    for (const [at, id] of this.#ids.entries()) {
-      const item = this.#items[at];
-      if (id !== -1 && item !== undefined) yield item;
+    for (let at = 0, left = this.#size; left > 0 && at < this.#ids.length; at++) {
+      if (this.#ids[at] === -1) continue;
+      left--;
+      yield this.#items[at] as Item;
     }
   }
 

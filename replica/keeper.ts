@@ -23,6 +23,7 @@ import {
   sameKnowledge,
 } from "../core/entry.ts";
 import {
+  type DecodedEntry,
   decodeEntry,
   decodeKept,
   encodeEntry,
@@ -38,6 +39,7 @@ import { type Digest, type Store, StoreCorruption, type StoreKey } from "../core
 import { HybridClock, hlcFromMillis, type Millis } from "../core/time.ts";
 import { noPurges, PurgeIndex } from "../ring/purges.ts";
 import { KeyOrder } from "./key-order.ts";
+import { LastWritten } from "./last-written.ts";
 import type { Minted, MintRequest } from "./minting.ts";
 import { emptySlot, outlived, type Slot } from "./slot.ts";
 
@@ -97,6 +99,7 @@ export class Keeper {
   readonly #placeOf: KeeperParts["placeOf"];
   readonly #onChange: KeeperParts["onChange"];
   readonly #onRecord: NonNullable<KeeperParts["onRecord"]>;
+  readonly #lastWritten = new LastWritten();
   readonly #incarnation: number;
   /** Keys whose record was lost to corruption and has not been refilled yet. */
   readonly #lost: Set<StoreKey>;
@@ -124,7 +127,9 @@ export class Keeper {
     const own = this.#readSlot(key, "", decodeKept);
     const { entry, isUnknown } = this.#withHints(key, own);
     const bytes = entry === own.entry ? own.bytes : null;
-    const digest = entry === emptyEntry ? 0 : keptDigestOf(entry, this.#hash);
+    const isAsStored = bytes !== null && own.isPurged !== true;
+    const stored = isAsStored ? this.store.summary(key)?.digest : undefined;
+    const digest = stored ?? (entry === emptyEntry ? 0 : keptDigestOf(entry, this.#hash));
     return { entry, bytes, isUnknown, digest };
   }
 
@@ -192,13 +197,15 @@ export class Keeper {
     const entry = noteAliases(applied, minted);
     assert(entry.context.covers(dot), "what was minted has been seen");
     const sharedBytes = encodeEntry(entry, null);
-    const bytes = withTenure(sharedBytes, { ...tenure, minted });
-    return { before: held, entry, sibling, bytes, sharedBytes };
+    const next = { ...tenure, minted };
+    const bytes = withTenure(sharedBytes, next);
+    return { before: held, entry, sibling, tenure: next, bytes, sharedBytes };
   }
 
   /** Stores what was minted. What a sole owner has lost nobody brings: it goes on from here. */
   keepMinted(key: StoreKey, hintFor: ReplicaId | "", minted: Minted): void {
-    this.#writeBytes(key, hintFor, minted.entry, minted.bytes);
+    const { entry, tenure, bytes } = minted;
+    this.#writeBytes(key, hintFor, { entry, tenure }, bytes);
     if (hintFor === "" && this.#lost.has(key) && this.#placeOf(key).n === 1) this.#find(key);
   }
 
@@ -222,9 +229,9 @@ export class Keeper {
    */
   sweep(key: StoreKey, hintFor: ReplicaId | ""): boolean {
     if (this.store.health() !== "writable") return false;
-    const { entry, bytes, isPurged } = this.#readSlot(key, hintFor);
+    const { entry, tenure, bytes, isPurged } = this.#readSlot(key, hintFor);
     if (isPurged !== true || bytes === null) return false;
-    this.#writeBytes(key, hintFor, entry, bytes);
+    this.#writeBytes(key, hintFor, { entry, tenure }, bytes);
     return true;
   }
 
@@ -438,7 +445,10 @@ export class Keeper {
     return entry === emptyEntry ? 0 : digestOf(entry, this.#hash);
   }
 
-  #readSlot(key: StoreKey, hintFor: ReplicaId | "", decodeBytes = decodeEntry): Slot {
+  readonly #decode = (bytes: Uint8Array): DecodedEntry =>
+    this.#lastWritten.get(bytes) ?? decodeEntry(bytes);
+
+  #readSlot(key: StoreKey, hintFor: ReplicaId | "", decodeBytes = this.#decode): Slot {
     try {
       const bytes = hintFor === "" ? this.store.readEntry(key) : this.store.readHint(hintFor, key);
       if (bytes === undefined) {
@@ -460,11 +470,13 @@ export class Keeper {
   }
 
   #writeSlot(key: StoreKey, hintFor: string, entry: Entry, tenure: Tenure | null): void {
-    this.#writeBytes(key, hintFor, entry, encodeEntry(entry, tenure));
+    this.#writeBytes(key, hintFor, { entry, tenure }, encodeEntry(entry, tenure));
   }
 
-  #writeBytes(key: StoreKey, hintFor: string, entry: Entry, bytes: Uint8Array): void {
+  #writeBytes(key: StoreKey, hintFor: string, decoded: DecodedEntry, bytes: Uint8Array): void {
+    this.#lastWritten.put(bytes, decoded);
     if (hintFor !== "") return this.store.writeHint(hintFor, key, bytes);
+    const { entry } = decoded;
     const from = this.#shown(key);
     if (this.store.summary(key) === undefined) this.#orders.get(namespaceOf(key))?.add(key);
     const place = this.#placeOf(key);

@@ -91,7 +91,7 @@ export class Compaction {
   readonly victims: readonly SegmentState[];
   readonly #state: LogState;
   readonly #output: SegmentState;
-  readonly #staging = new Staging();
+  readonly #staging: Staging;
   /** Every older segment is clean up to this number. */
   readonly #dropsNeededFrom: number;
   readonly #moves: Move[] = [];
@@ -106,6 +106,7 @@ export class Compaction {
     const [first] = victims;
     assert(first !== undefined, "a compaction has something to compact");
     this.#state = state;
+    this.#staging = new Staging(state.segmentByteCountMax);
     this.victims = victims;
     const older = state.segments.slice(0, state.segments.indexOf(first));
     this.#dropsNeededFrom = Math.min(...older.map((segment) => segment.cleanSequence), Infinity);

@@ -25,16 +25,22 @@ export interface StagedPage {
   byteCount: number;
 }
 
-const PAGE_BYTES = 256 * 1024;
+const PAGE_BYTES_MAX = 256 * 1024;
 const FREE_PAGES_COUNT_MAX = 8;
 
 export class Staging {
+  readonly #pageBytes: number;
   /** Oldest first, by segment and offset. */
   readonly #pages: StagedPage[] = [];
   readonly #free: Page[] = [];
   /** How many of the pages belong to a flush that is under way. */
   #takenCount = 0;
   #byteCount = 0;
+
+  /** @param segmentByteCountMax pages are not much longer than a segment, where that is short */
+  constructor(segmentByteCountMax: number) {
+    this.#pageBytes = Math.min(PAGE_BYTES_MAX, 2 * segmentByteCountMax);
+  }
 
   get isEmpty(): boolean {
     return this.#pages.length === this.#takenCount;
@@ -69,7 +75,7 @@ export class Staging {
   release(): void {
     for (const staged of this.#pages.splice(0, this.#takenCount)) {
       this.#byteCount -= staged.byteCount;
-      const isUsual = staged.page.bytes.length === PAGE_BYTES;
+      const isUsual = staged.page.bytes.length === this.#pageBytes;
       if (isUsual && this.#free.length < FREE_PAGES_COUNT_MAX) this.#free.push(staged.page);
     }
     this.#takenCount = 0;
@@ -102,9 +108,9 @@ export class Staging {
       if (isNext && last.byteCount + room <= last.page.bytes.length) return last;
     }
     const page =
-      room > PAGE_BYTES
+      room > this.#pageBytes
         ? pageOf(new Uint8Array(room))
-        : (this.#free.pop() ?? pageOf(new Uint8Array(PAGE_BYTES)));
+        : (this.#free.pop() ?? pageOf(new Uint8Array(this.#pageBytes)));
     const staged = { page, segment: at.segment, offset: at.offset, byteCount: 0 };
     this.#pages.push(staged);
     return staged;

@@ -76,6 +76,8 @@ export interface LogMetrics {
 }
 
 const NOTHING = new Uint8Array(0);
+/** Where a hint is kept among the records of lately; no entry's key begins so. */
+const recentHint = (name: string): string => `\0${name}`;
 const ANY_SEQUENCE = { above: 0, atMost: Number.POSITIVE_INFINITY };
 
 export class LogStore implements Store {
@@ -272,17 +274,26 @@ export class LogStore implements Store {
 
   /** A hint that cannot be read is forgotten: anti-entropy makes up for it. */
   readHint(target: string, key: StoreKey): Uint8Array | undefined {
-    return this.#readOrForget(SPACES.hint, hintKey(target, key));
+    const name = hintKey(target, key);
+    const recent = this.#recent.get(recentHint(name));
+    if (recent !== undefined) return recent;
+    const bytes = this.#readOrForget(SPACES.hint, name);
+    if (bytes !== undefined) this.#recent.put(recentHint(name), bytes);
+    return bytes;
   }
 
   writeHint(target: string, key: StoreKey, bytes: Uint8Array): void {
     assert(target.length > 0 && !target.includes("\0"), "a target is the id of a replica");
     assert(this.health() === "writable", "a store that takes no writes was written to");
-    this.#appendPlain(SPACES.hint, hintKey(target, key), bytes);
+    const name = hintKey(target, key);
+    this.#appendPlain(SPACES.hint, name, bytes);
+    this.#recent.put(recentHint(name), bytes);
   }
 
   dropHint(target: string, key: StoreKey): void {
-    this.#drop(SPACES.hint, hintKey(target, key));
+    const name = hintKey(target, key);
+    if (this.health() !== "failed") this.#recent.drop(recentHint(name));
+    this.#drop(SPACES.hint, name);
   }
 
   hintCounts(): ReadonlyMap<string, number> {

@@ -34,7 +34,7 @@ interface Flush {
 
 export class LogWriter {
   readonly #state: LogState;
-  readonly #staging = new Staging();
+  readonly #staging: Staging;
   #open: SegmentState | undefined;
   #health: StoreHealth = "writable";
   #running: Flush | undefined;
@@ -43,6 +43,7 @@ export class LogWriter {
 
   constructor(state: LogState) {
     this.#state = state;
+    this.#staging = new Staging(state.segmentByteCountMax);
   }
 
   get health(): StoreHealth {

@@ -1,6 +1,7 @@
 /** What a replica is asked to mint, and what comes of it. */
 import type { CausalContext } from "../core/causal-context.ts";
 import type { Content, Entry, Sibling } from "../core/entry.ts";
+import type { Tenure } from "../core/entry-codec.ts";
 import type { OpId, ReplicaId } from "../core/ids.ts";
 import type { StoreKey } from "../core/store.ts";
 import type { Millis } from "../core/time.ts";
@@ -17,13 +18,18 @@ export interface MintRequest {
   readonly hintFor: ReplicaId | "";
 }
 
-export interface Minted {
+/** A write that is held here, and has to be brought to its other owners. */
+export interface HeldWrite {
   /** What was held before. */
   readonly before: Entry;
   readonly entry: Entry;
   readonly sibling: Sibling;
-  /** As the record is to be stored. */
-  readonly bytes: Uint8Array;
   /** As the other owners get it: without the tenure, which is nothing to them. */
   readonly sharedBytes: Uint8Array;
+}
+
+export interface Minted extends HeldWrite {
+  readonly tenure: Tenure;
+  /** As the record is to be stored. */
+  readonly bytes: Uint8Array;
 }

@@ -44,12 +44,37 @@ const ifAny = (purges: Purges): { readonly purges?: Purges } =>
 
 export const purgesOf = ({ purges }: ClusterDocument): Purges => purges ?? noPurges;
 
+const isScalar = (value: unknown): boolean => typeof value !== "object" || value === null;
+
+/**
+ * The members of a ring and who owns what: most of a document, and the same objects through all
+ * steps of a change.
+ */
+const LASTING: ReadonlySet<string> = new Set(["members", "assignment"]);
+const lastingTexts = new WeakMap<object, string>();
+
+function lastingText(value: unknown): string {
+  if (typeof value !== "object" || value === null) return canonical(value);
+  const known = lastingTexts.get(value);
+  if (known !== undefined) return known;
+  const text = canonical(value);
+  lastingTexts.set(value, text);
+  return text;
+}
+
 /** Text that is equal for equal values: members in order of their names. */
 function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([k, v]) => `${JSON.stringify(k)}:${canonical(v)}`).join(",")}}`;
+  if (Array.isArray(value)) {
+    return value.every(isScalar) ? JSON.stringify(value) : `[${value.map(canonical).join(",")}]`;
+  }
+  let text = "";
+  for (const name of Object.keys(value).sort()) {
+    const member = (value as Record<string, unknown>)[name];
+    const memberText = LASTING.has(name) ? lastingText(member) : canonical(member);
+    text += `${text === "" ? "" : ","}${JSON.stringify(name)}:${memberText}`;
+  }
+  return `{${text}}`;
 }
 
 function winner(a: NamespaceRecord, b: NamespaceRecord, ring: RingDocument): NamespaceRecord {
@@ -112,6 +137,16 @@ export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterD
   const namespaces = new Map(filledBy({ ring: joined, namespaces: merged }, ring));
   for (const [name, record] of namespaces) namespaces.set(name, advancedRecord(record, ring));
   return { ring, namespaces, ...ifAny(mergePurges(purgesOf(a), purgesOf(b))) };
+}
+
+/** Whether a join gave back what was there: the very same, part by part. */
+export function isStill(mine: ClusterDocument, merged: ClusterDocument): boolean {
+  if (merged.ring !== mine.ring || purgesOf(merged) !== purgesOf(mine)) return false;
+  if (merged.namespaces.size !== mine.namespaces.size) return false;
+  for (const [name, record] of mine.namespaces) {
+    if (merged.namespaces.get(name) !== record) return false;
+  }
+  return true;
 }
 
 /** Whether a namespace more would be one too many; deleted ones are remembered and count. */

@@ -85,9 +85,17 @@ const layoutText = ({ members, assignment }: RingLayout): unknown => [
   assignment,
 ];
 
+const texts = new WeakMap<RingDocument, string>();
+
 /** One text for one ring, whatever change it is in: equal texts, equal rings. */
-const textOf = (ring: RingDocument): string =>
-  JSON.stringify([ring.name, ring.seed, ring.partitions, ring.n, layoutText(ring)]);
+function textOf(ring: RingDocument): string {
+  const known = texts.get(ring);
+  if (known !== undefined) return known;
+  const { name, seed, partitions, n } = ring;
+  const text = JSON.stringify([name, seed, partitions, n, layoutText(ring)]);
+  texts.set(ring, text);
+  return text;
+}
 
 /**
  * Above zero when `a` wins over `b`, 0 only when they are equal but for a change in progress. The
@@ -117,13 +125,16 @@ const DOCUMENT_FIELDS = [
 ];
 const CHANGE_FIELDS = ["ballot", "to", "phase", "acks", "forced"];
 
+const isFirstThere = (id: unknown, at: number, row: readonly unknown[]): boolean =>
+  row.indexOf(id) === at;
+
 /** What is wrong with the rows of an assignment, or `null`. */
 function checkAssignment(value: unknown, shape: RingShape, ids: ReadonlySet<unknown>) {
   if (!Array.isArray(value) || value.length !== shape.partitions) {
     return `"assignment" must have a row for each of the ${shape.partitions} partitions`;
   }
   for (const [partition, row] of (value as unknown[]).entries()) {
-    const isRow = Array.isArray(row) && row.length === shape.n && new Set(row).size === row.length;
+    const isRow = Array.isArray(row) && row.length === shape.n && row.every(isFirstThere);
     if (!isRow) return `assignment[${partition}] must name ${shape.n} distinct members`;
     const stranger = (row as unknown[]).find((id) => !ids.has(id));
     if (stranger !== undefined)

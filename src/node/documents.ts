@@ -32,6 +32,9 @@ export class Documents {
   readonly #promises: Promises | null;
   /** Of the document that was last noted here, and written to the store if that takes any. */
   #keptStamp = 0;
+  /** What somebody said last that was not news by the document of then. */
+  #known: Uint8Array = new Uint8Array(0);
+  #knownTo: ClusterDocument | null = null;
 
   constructor(host: DocumentsHost) {
     this.#host = host;
@@ -55,8 +58,15 @@ export class Documents {
    * @throws CodecError when the bytes are not a document of this cluster
    */
   learnBytes(bytes: Uint8Array): boolean {
-    const mine = encodeDocument(this.#host.knowledge.document);
-    return !areEqual(bytes, mine) && this.learn(decodeDocument(bytes));
+    const { knowledge } = this.#host;
+    const mine = encodeDocument(knowledge.document);
+    if (areEqual(bytes, mine)) return false;
+    // While something spreads, those who have not heard of it all say the same of before.
+    const isKnown = this.#knownTo === knowledge.document && areEqual(bytes, this.#known);
+    if (isKnown || this.learn(decodeDocument(bytes))) return !isKnown;
+    this.#known = bytes.slice();
+    this.#knownTo = knowledge.document;
+    return false;
   }
 
   /** Writes down what this node knows: it was changed here. */

@@ -23,6 +23,7 @@ import type { Place } from "../../replica/keeper.ts";
 import {
   type ClusterDocument,
   changingIn,
+  isStill,
   mergeDocuments,
   namespaceAcksIn,
   purgesOf,
@@ -150,6 +151,8 @@ export class Knowledge {
       throw new CodecError("a cluster document of another name, seed or number of partitions");
     }
     const merged = mergeDocuments(this.#document, document);
+    // Mostly somebody tells what is known here already, or is behind: that is seen at once.
+    if (isStill(this.#document, merged)) return false;
     const stamp = stampOf(merged, this.hash);
     const isAgreed = merged.ring.isProvisional !== this.#document.ring.isProvisional;
     const hasMoreAcks = namespaceAcksIn(merged) > namespaceAcksIn(this.#document);

@@ -31,7 +31,7 @@ import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import type { Keeper } from "../../replica/keeper.ts";
-import type { Minted } from "../../replica/minting.ts";
+import type { HeldWrite, Minted } from "../../replica/minting.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
 import { usedBytes } from "../../replica/usage.ts";
 import { isOverdue, mayBeHere } from "../../replica/write-router.ts";
@@ -374,15 +374,14 @@ export class Service {
     const { entry, version: sibling, ...to } = of;
     const route = writeCandidates(this.#host.knowledge, { id: this.id, body, now });
     this.keeper.absorb(body.key, entry, route.hintFor, now);
-    const bytes = encodeEntry(entry, null);
-    const minted = { before: entry, entry, sibling, bytes, sharedBytes: bytes };
-    this.#spread(body, minted, { route, ...to });
+    const sharedBytes = encodeEntry(entry, null);
+    this.#spread(body, { before: entry, entry, sibling, sharedBytes }, { route, ...to });
   }
 
   /** Sends what is stored here to the other owners, and answers when there are enough. */
   #spread(
     body: RequestOf<"coordinate">,
-    minted: Minted,
+    held: HeldWrite,
     to: {
       readonly route: WriteRoute;
       readonly respond: Respond;
@@ -393,7 +392,7 @@ export class Service {
     const { route, respond, deadline } = to;
     if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
     const { returnBody } = rulesFromList(body.rules);
-    const created = liveSiblings(minted.before, now).length === 0;
+    const created = liveSiblings(held.before, now).length === 0;
     const finish = (outcome: PutOutcome): void => {
       if (!outcome.ok) {
         const { code, detail, required, achieved } = outcome.failure;
@@ -401,15 +400,15 @@ export class Service {
         return respond({ kind: "failed", code, detail, numbers, context: null });
       }
       const tally = tallyToList(outcome.tally);
-      const told = toldOf(minted, returnBody, now);
+      const told = toldOf(held, returnBody, now);
       respond({ kind: "coordinated", created, ...told, tally });
     };
-    this.#replicate(body, minted, { finish, route, deadline });
+    this.#replicate(body, held, { finish, route, deadline });
   }
 
   #replicate(
     body: RequestOf<"coordinate">,
-    minted: Minted,
+    held: HeldWrite,
     to: {
       readonly finish: (outcome: PutOutcome) => void;
       readonly route: WriteRoute;
@@ -421,12 +420,12 @@ export class Service {
     const timeoutMs = Math.max(1, to.deadline - this.now);
     const { self, primaries, fallbacks, need } = to.route;
     const plan = {
-      ...{ key: body.key, entry: minted.sharedBytes, need, self, standsInFor: to.route.hintFor },
+      ...{ key: body.key, entry: held.sharedBytes, need, self, standsInFor: to.route.hintFor },
       ...{ primaries, fallbacks, sloppy, timeoutMs, hedgeMs: knowledge.liveness.hedgeMs },
     };
     const keepHint = (target: ReplicaId): void => {
       if (target === this.id) return;
-      const isKept = this.keeper.absorb(body.key, minted.entry, target, this.now);
+      const isKept = this.keeper.absorb(body.key, held.entry, target, this.now);
       if (isKept) knowledge.counters.hintsStored++;
     };
     const writing = ++this.#lastWriting;

@@ -18,7 +18,7 @@ const nothing: Known = new Set();
 export function keeperOver(
   store: Store,
   prng: Prng,
-  onChange: KeeperParts["onChange"] = () => {},
+  more: Partial<Pick<KeeperParts, "onChange" | "purges">> = {},
 ): Keeper {
   return new Keeper({
     store,
@@ -26,7 +26,8 @@ export function keeperOver(
     prng,
     placeOf: () => ({ partition: 0, n: 3, leaf: 0 }),
     partitionCount: () => 1,
-    onChange,
+    onChange: () => {},
+    ...more,
   });
 }
 

@@ -74,7 +74,7 @@ function summed(store: Store) {
   const tell = (_: Place, { from, to }: { from: number; to: number }): void => {
     changed.sum += to - from;
   };
-  return { keeper: keeperOver(store, prng.fork(), tell), changed };
+  return { keeper: keeperOver(store, prng.fork(), { onChange: tell }), changed };
 }
 
 describe("changes of what is held", () => {

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
-import { contextShowing, emptyEntry, liveSiblings } from "../../core/entry.ts";
+import { contextShowing, digestOf, emptyEntry, liveSiblings } from "../../core/entry.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
 import { CLOCK_SKEW_MS_MAX, hlcFromMillis } from "../../core/time.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import type { Minted } from "../../replica/minting.ts";
-import { KEY, mintRequest, START } from "../laws/replica.ts";
+import { noPurges, PurgeIndex, purgeName, withPurge } from "../../ring/purges.ts";
+import { hash, KEY, keeperOver, mintRequest, START } from "../laws/replica.ts";
 import { plainContent } from "../support/content.ts";
 import {
   dotOf,
@@ -14,6 +15,7 @@ import {
   learn,
   newKeeper,
   ops,
+  prng,
   put,
   RottenStore,
   shown,
@@ -243,6 +245,28 @@ describe("what a keeper says that it holds", () => {
     expect(digest).toBe(keeper.hold(KEY).digest);
     keeper.store.dropHint("r9", KEY);
     expect(keeper.digest(KEY)).not.toBe(digest);
+  });
+
+  it("has the digest of what is shown: stored, joined with a hint, or without what was purged", () => {
+    let purges = new PurgeIndex(noPurges);
+    const keeper = keeperOver(new MemoryStore(), prng.fork(), { purges: () => purges });
+    const digests = (): readonly number[] => {
+      const { entry, digest } = keeper.hold(KEY);
+      return [digest, digestOf(entry, hash)];
+    };
+    const { sibling } = put(keeper);
+    const [first, expected] = digests();
+    expect(first).toBe(expected);
+    put(keeper, { hintFor: "r2", covers: CausalContext.empty });
+    const [joined, expectedJoined] = digests();
+    expect(joined).toBe(expectedJoined);
+    expect(joined).not.toBe(first);
+    const epoch = purgeName("demo", "everything", "");
+    purges = new PurgeIndex(withPurge(noPurges, [epoch], sibling.time));
+    keeper.store.dropHint("r2", KEY);
+    expect(held(keeper).siblings[0]?.content).toBeNull();
+    const [purged, expectedPurged] = digests();
+    expect(purged).toBe(expectedPurged);
   });
 
   it("is stored as it may be sent: the bytes of the record, when there is no hint", () => {

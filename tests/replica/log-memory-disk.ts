@@ -5,7 +5,6 @@
  * keep everything (the process died, the machine did not), or keep an arbitrary part of it, torn
  * writes included: between two syncs a real disk gives no order.
  */
-import { assert } from "../../core/assert.ts";
 import type { Prng } from "../../core/prng.ts";
 import { DiskFailure, type DiskStep, type LogDisk } from "../../replica/log-disk.ts";
 
@@ -47,6 +46,13 @@ class Inode {
 
   get byteCount(): number {
     return this.#length;
+  }
+
+  read(offset: number, into: Uint8Array): number {
+    const end = Math.min(offset + into.length, this.#length);
+    if (end <= offset) return 0;
+    into.set(this.#memory.subarray(offset, end));
+    return end - offset;
   }
 
   change(change: Change): void {
@@ -100,6 +106,7 @@ function applied(bytes: Uint8Array<ArrayBuffer>, change: Change): Uint8Array<Arr
 }
 
 type Names = Map<string, Inode>;
+type NameChange = (names: Names) => void;
 
 export type CrashMode = "drop" | "keep" | { readonly prng: Prng };
 
@@ -108,8 +115,9 @@ export type Fault = { readonly kind: "full" | "failed"; readonly partial: boolea
 
 export class MemoryDisk implements LogDisk {
   #names: Names = new Map();
-  /** The folder after each change of names since it was synced; the first is what was synced. */
-  #folders: Names[] = [new Map()];
+  /** The folder as it was synced, and how names have changed since then, in order. */
+  #syncedNames: Names = new Map();
+  #nameChanges: NameChange[] = [];
   stepsCount = 0;
   /** Asked before each step. */
   fault: (step: DiskStep, number: number) => Fault | undefined = () => undefined;
@@ -128,9 +136,7 @@ export class MemoryDisk implements LogDisk {
     if (this.readFault(file)) throw new DiskFailure("failed", "read failed: EIO");
     const inode = this.#names.get(file);
     if (inode === undefined) throw new DiskFailure("failed", "read failed: ENOENT");
-    const part = inode.bytes.subarray(offset, offset + into.length);
-    into.set(part);
-    return part.length;
+    return inode.read(offset, into);
   }
 
   run(step: DiskStep): void {
@@ -151,7 +157,7 @@ export class MemoryDisk implements LogDisk {
     else if (step.do === "truncate") {
       this.#inode(step.file).change({ truncatedTo: step.byteCount });
     } else if (step.do === "sync") this.#inode(step.file).sync();
-    else if (step.do === "sync-folder") this.#folders = [new Map(this.#names)];
+    else if (step.do === "sync-folder") this.#syncNames();
     else this.#rename(step);
   }
 
@@ -167,7 +173,7 @@ export class MemoryDisk implements LogDisk {
     for (const [name, inode] of folder) {
       next.#names.set(name, Inode.of(contentsAfter(inode, mode)));
     }
-    next.#folders = [new Map(next.#names)];
+    next.#syncedNames = new Map(next.#names);
     return next;
   }
 
@@ -178,15 +184,22 @@ export class MemoryDisk implements LogDisk {
   /** Sets a file's durable contents: for crash images, and for rot. */
   put(file: string, bytes: Uint8Array): void {
     this.#names.set(file, Inode.of(Uint8Array.from(bytes)));
-    this.#folders = [new Map(this.#names)];
+    this.#syncedNames = new Map(this.#names);
+    this.#nameChanges = [];
   }
 
   #folderAfter(mode: CrashMode): Names {
     if (mode === "keep") return this.#names;
-    const at = mode === "drop" ? 0 : mode.prng.below(this.#folders.length);
-    const folder = this.#folders[at];
-    assert(folder !== undefined, "there is always a synced folder");
+    const changes = this.#nameChanges;
+    const count = mode === "drop" ? 0 : mode.prng.below(changes.length + 1);
+    const folder = new Map(this.#syncedNames);
+    for (const change of changes.slice(0, count)) change(folder);
     return folder;
+  }
+
+  #syncNames(): void {
+    for (const change of this.#nameChanges) change(this.#syncedNames);
+    this.#nameChanges = [];
   }
 
   #inode(file: string): Inode {
@@ -198,7 +211,10 @@ export class MemoryDisk implements LogDisk {
   #create(file: string): void {
     const known = this.#names.get(file);
     if (known !== undefined) known.change({ truncatedTo: 0 });
-    else this.#changeNames((names) => names.set(file, new Inode()));
+    else {
+      const inode = new Inode();
+      this.#changeNames((names) => names.set(file, inode));
+    }
   }
 
   #rename(step: Extract<DiskStep, { do: "rename" | "remove" }>): void {
@@ -209,9 +225,9 @@ export class MemoryDisk implements LogDisk {
     });
   }
 
-  #changeNames(change: (names: Names) => void): void {
+  #changeNames(change: NameChange): void {
     change(this.#names);
-    this.#folders.push(new Map(this.#names));
+    this.#nameChanges.push(change);
   }
 
   #write(file: string, offset: number, chunks: readonly Uint8Array[]): void {

@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { Prng } from "../../core/prng.ts";
+import { LogStore } from "../../replica/log-store.ts";
 import { RecentRecords } from "../../replica/recent-records.ts";
+import { MemoryDisk } from "./log-memory-disk.ts";
+import { checksum, flush } from "./log-run.ts";
 
 const body = (byteCount: number): Uint8Array => new Uint8Array(byteCount);
 
@@ -36,5 +40,31 @@ describe("RecentRecords", () => {
     some.put("n\0large", body(5000));
     expect(some.get("n\0large")).toBeUndefined();
     expect(some.get("n\0small")).toBeDefined();
+  });
+});
+
+describe("a log that keeps records of lately", () => {
+  it("reads an entry or a hint from the disk once, and what was written since from memory", () => {
+    const disk = new MemoryDisk();
+    const open = (): LogStore =>
+      LogStore.open({ disk, checksum, prng: Prng.fromSeed(1), recentBytesMax: 65_536 });
+    const first = open();
+    first.writeEntry("n\0k", { bytes: Uint8Array.of(1), partition: 0, digest: 1, dueAt: 0 });
+    first.writeHint("r2", "n\0k", Uint8Array.of(2));
+    flush(first, disk);
+    const store = open();
+    const read = (): readonly unknown[] => [store.readEntry("n\0k"), store.readHint("r2", "n\0k")];
+    let readCount = 0;
+    disk.readFault = () => ++readCount < 0;
+    const [entry, hint] = read();
+    expect([entry, hint]).toEqual([Uint8Array.of(1), Uint8Array.of(2)]);
+    expect(readCount).toBe(2);
+    expect(read()[0]).toBe(entry);
+    expect(read()[1]).toBe(hint);
+    store.writeHint("r2", "n\0k", Uint8Array.of(3));
+    expect(read()).toEqual([Uint8Array.of(1), Uint8Array.of(3)]);
+    store.dropHint("r2", "n\0k");
+    expect(read()).toEqual([Uint8Array.of(1), undefined]);
+    expect(readCount).toBe(2);
   });
 });

@@ -9,12 +9,14 @@ import {
   decodeDocument,
   encodeDocument,
   isFullWithout,
+  isStill,
   mergeDocuments,
   sizesOf,
   stampOf,
   withNamespace,
 } from "../../ring/cluster-document.ts";
 import { bootstrapRing, type RingDocument } from "../../ring/ring.ts";
+import { agreedRing } from "../../ring/ring-document.ts";
 
 const hash = new KeyedHash(new Uint8Array(16));
 const settings: NamespaceSettings = {
@@ -87,6 +89,16 @@ describe("mergeDocuments", () => {
 });
 
 describe("the number of namespaces", () => {
+  it("is still the very same when it is joined with what it holds already", () => {
+    const old = { ring: agreedRing(ring), namespaces: new Map() };
+    const mine = withNamespace(old, "a", settings);
+    expect(isStill(mine, mergeDocuments(mine, old))).toBe(true);
+    expect(isStill(mine, mergeDocuments(mine, decodeDocument(encodeDocument(mine))))).toBe(true);
+    expect(isStill(old, mergeDocuments(old, mine))).toBe(false);
+    const changed = withNamespace(mine, "a", { ...settings, n: 2 });
+    expect(isStill(mine, mergeDocuments(mine, changed))).toBe(false);
+  });
+
   it("is bounded, deleted ones counted, and those that are there can still be changed", () => {
     const names = Array.from({ length: NAMESPACES_COUNT_MAX }, (_, i) => `n${i}`);
     const record = { revision: 1, settings: null };

@@ -252,10 +252,13 @@ function withNamespace(plan: Plan, prng: Prng): Plan {
   return { ...plan, maxBytes, n, isResized, keys, faults };
 }
 
-/** Of what no answer may depend on, except where disks are damaged, each way has its share. */
+/**
+ * Of what no answer may depend on, except where disks are damaged, each way has its share: to read
+ * all from the disk, to keep all or some of it (a record has some 1000 bytes), to send bytes.
+ */
 const machineryOf = (seed: number) => ({
-  recentBytesMax: [65_536, 0, 4000, 65_536][seed % 4] as number,
-  sendsBytes: Math.floor(seed / 4) % 4 === 0,
+  recentBytesMax: [65_536, 0, 16_000, 65_536][seed % 4] as number,
+  sendsBytes: Math.floor(seed / 4) % 8 === 0,
 });
 
 /** Repeated where one should be likelier: most of all those that give a partition new owners. */

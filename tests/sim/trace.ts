@@ -10,6 +10,8 @@ export class Trace {
   readonly #print: ((line: string) => void) | null;
   readonly #hash = createHash("sha256");
   #lines: string[] = [];
+  /** When each of them happened: to print that many fractions would cost more than the lines. */
+  readonly #times = new Float64Array(BATCH);
 
   constructor(events: Events, print: ((line: string) => void) | null) {
     this.#events = events;
@@ -19,7 +21,8 @@ export class Trace {
   readonly add = (line: string): void => {
     const { now } = this.#events;
     if (this.#print !== null) this.#print(`${now.toFixed(1).padStart(9)}  ${line}`);
-    this.#lines.push(`${now} ${line}`);
+    this.#times[this.#lines.length] = now;
+    this.#lines.push(line);
     if (this.#lines.length >= BATCH) this.#settle();
   };
 
@@ -29,8 +32,8 @@ export class Trace {
   }
 
   #settle(): void {
-    this.#hash.update(this.#lines.join("\n"));
-    this.#hash.update("\n");
+    this.#hash.update(this.#times.subarray(0, this.#lines.length));
+    this.#hash.update(`${this.#lines.join("\n")}\n`);
     this.#lines = [];
   }
 }
