@@ -25,7 +25,7 @@ export interface RetirementPlan {
   /**
    * Who must have a hint before it is dropped: the key's other primaries. Nobody (N is 1): it
    * may be the only copy, and stays. This replica may be one itself by now, without the hint in its
-   * own record. null: not now, because one of them cannot be reached.
+   * own record. null: not now, because one of them cannot be reached, or they are too few.
    */
   keepersOf(key: StoreKey): readonly ReplicaId[] | null;
 }

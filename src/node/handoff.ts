@@ -19,6 +19,8 @@ import type { TaskHost } from "./tasks.ts";
 const ROUND_MS_MAX = 600_000;
 /** How long a replica that leaves waits for an owner that seems to be away. */
 const LEAVING_WINDOW_MS = 10_000;
+/** For how many other copies a hint is given up: a write's quorum may be this one and another. */
+const COPIES_MIN = 2;
 
 export class Handoff {
   readonly #service: Service;
@@ -95,6 +97,9 @@ export class Handoff {
       .preferenceList(ring.partitionOf(key))
       .slice(0, knowledge.widestOf(namespaceOf(key)))
       .filter((id) => id !== target);
+    // Whoever leaves cannot keep it, and for one that has left nobody needs to.
+    const mayStay = this.#isStaying(this.#service.id) && ring.member(target) !== undefined;
+    if (mayStay && primaries.length < COPIES_MIN) return null;
     const isAway = (id: ReplicaId): boolean => id !== this.#service.id && liveness.isSuspect(id);
     return primaries.some(isAway) ? null : primaries;
   }
