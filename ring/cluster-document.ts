@@ -12,6 +12,7 @@ import type { ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import { isNamespace } from "../core/keys.ts";
 import { N_MAX, NAMESPACES_COUNT_MAX, TTL_SECONDS_MAX, VALUE_BYTES_MAX } from "../core/limits.ts";
+import { oncePer } from "../core/once-per.ts";
 import type { NamespaceSettings } from "../core/operations.ts";
 import { QUORUM_WORDS } from "../core/quorum-options.ts";
 import {
@@ -51,16 +52,7 @@ const isScalar = (value: unknown): boolean => typeof value !== "object" || value
  * steps of a change.
  */
 const LASTING: ReadonlySet<string> = new Set(["members", "assignment"]);
-const lastingTexts = new WeakMap<object, string>();
-
-function lastingText(value: unknown): string {
-  if (typeof value !== "object" || value === null) return canonical(value);
-  const known = lastingTexts.get(value);
-  if (known !== undefined) return known;
-  const text = canonical(value);
-  lastingTexts.set(value, text);
-  return text;
-}
+const lastingText = oncePer((value: object) => canonical(value));
 
 /** Text that is equal for equal values: members in order of their names. */
 function canonical(value: unknown): string {
@@ -71,7 +63,8 @@ function canonical(value: unknown): string {
   let text = "";
   for (const name of Object.keys(value).sort()) {
     const member = (value as Record<string, unknown>)[name];
-    const memberText = LASTING.has(name) ? lastingText(member) : canonical(member);
+    const isLasting = LASTING.has(name) && typeof member === "object" && member !== null;
+    const memberText = isLasting ? lastingText(member) : canonical(member);
     text += `${text === "" ? "" : ","}${JSON.stringify(name)}:${memberText}`;
   }
   return `{${text}}`;
@@ -217,17 +210,13 @@ export function stampOf(document: ClusterDocument, hash: KeyedHash): number {
 export const namespaceAcksIn = (document: ClusterDocument): number =>
   changingIn(document).reduce((sum, [, { change }]) => sum + (change?.acks.length ?? 0), 0);
 
-/** Documents are sent again and again as they are: with each gossip, and to whoever is behind. */
-const encoded = new WeakMap<ClusterDocument, Uint8Array>();
-
-/** The document as it travels and is stored; the bytes are not to be written to. */
-export function encodeDocument(document: ClusterDocument): Uint8Array {
-  const known = encoded.get(document);
-  if (known !== undefined) return known;
-  const bytes = encode(JSON.stringify(plain(document)));
-  encoded.set(document, bytes);
-  return bytes;
-}
+/**
+ * The document as it travels and is stored; the bytes are not to be written to. It is sent as it is
+ * again and again: with each gossip, and to whoever is behind.
+ */
+export const encodeDocument = oncePer(
+  (document: ClusterDocument): Uint8Array => encode(JSON.stringify(plain(document))),
+);
 
 const isQuorumValue = (value: unknown, n: number): boolean =>
   QUORUM_WORDS.some((word) => word === value) ||
@@ -284,8 +273,7 @@ export function decodeDocument(bytes: Uint8Array): ClusterDocument {
 }
 
 /** Settings may have members that this version does not know, but none that nest. */
-const areScalars = (settings: object): boolean =>
-  Object.values(settings).every((value) => typeof value !== "object" || value === null);
+const areScalars = (settings: object): boolean => Object.values(settings).every(isScalar);
 
 function parseDocument(text: unknown): ClusterDocument {
   assert(typeof text === "string", "a cluster document is a text");

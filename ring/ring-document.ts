@@ -7,6 +7,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
+import { oncePer } from "../core/once-per.ts";
 import { type Assignment, assign } from "./assignment.ts";
 import { asObject, quoted, strangerIn } from "./foreign-json.ts";
 import { checkMembers, checkShape, type RingMember, type RingShape } from "./members.ts";
@@ -85,17 +86,10 @@ const layoutText = ({ members, assignment }: RingLayout): unknown => [
   assignment,
 ];
 
-const texts = new WeakMap<RingDocument, string>();
-
 /** One text for one ring, whatever change it is in: equal texts, equal rings. */
-function textOf(ring: RingDocument): string {
-  const known = texts.get(ring);
-  if (known !== undefined) return known;
-  const { name, seed, partitions, n } = ring;
-  const text = JSON.stringify([name, seed, partitions, n, layoutText(ring)]);
-  texts.set(ring, text);
-  return text;
-}
+const textOf = oncePer((ring: RingDocument): string =>
+  JSON.stringify([ring.name, ring.seed, ring.partitions, ring.n, layoutText(ring)]),
+);
 
 /**
  * Above zero when `a` wins over `b`, 0 only when they are equal but for a change in progress. The

@@ -86,9 +86,7 @@ describe("mergeDocuments", () => {
     const newer = { ...old, ring: { ...ring, version: 2 } };
     expect(mergeDocuments(old, newer).ring.version).toBe(2);
   });
-});
 
-describe("the number of namespaces", () => {
   it("is still the very same when it is joined with what it holds already", () => {
     const old = { ring: agreedRing(ring), namespaces: new Map() };
     const mine = withNamespace(old, "a", settings);
@@ -98,7 +96,9 @@ describe("the number of namespaces", () => {
     const changed = withNamespace(mine, "a", { ...settings, n: 2 });
     expect(isStill(mine, mergeDocuments(mine, changed))).toBe(false);
   });
+});
 
+describe("the number of namespaces", () => {
   it("is bounded, deleted ones counted, and those that are there can still be changed", () => {
     const names = Array.from({ length: NAMESPACES_COUNT_MAX }, (_, i) => `n${i}`);
     const record = { revision: 1, settings: null };

@@ -1,0 +1,13 @@
+/** What is made of a value that never changes, made once for as long as the value is there. */
+export function oncePer<Value extends object, Made extends string | object>(
+  make: (value: Value) => Made,
+): (value: Value) => Made {
+  const known = new WeakMap<Value, Made>();
+  return (value) => {
+    const kept = known.get(value);
+    if (kept !== undefined) return kept;
+    const made = make(value);
+    known.set(value, made);
+    return made;
+  };
+}
