@@ -244,11 +244,19 @@ interface Digested {
 }
 const digested = new WeakMap<Entry, Digested>();
 
-/** The same of an entry that is looked at again and again: a hot one that a store has kept. */
-export function keptDigestOf(entry: Entry, hash: KeyedHash): Digest {
+/**
+ * The same of an entry that is looked at again and again: a hot one that a store has kept.
+ *
+ * @param stored the digest, where a store's index has it
+ */
+export function keptDigestOf(
+  entry: Entry,
+  hash: KeyedHash,
+  stored: () => Digest | undefined = () => undefined,
+): Digest {
   const known = digested.get(entry);
   if (known !== undefined && known.hash === hash) return known.digest;
-  const digest = digestOf(entry, hash);
+  const digest = stored() ?? digestOf(entry, hash);
   digested.set(entry, { hash, digest });
   return digest;
 }

@@ -128,8 +128,8 @@ export class Keeper {
     const { entry, isUnknown } = this.#withHints(key, own);
     const bytes = entry === own.entry ? own.bytes : null;
     const isAsStored = bytes !== null && own.isPurged !== true;
-    const stored = isAsStored ? this.store.summary(key)?.digest : undefined;
-    const digest = stored ?? (entry === emptyEntry ? 0 : keptDigestOf(entry, this.#hash));
+    const stored = () => (isAsStored ? this.store.summary(key)?.digest : undefined);
+    const digest = entry === emptyEntry ? 0 : keptDigestOf(entry, this.#hash, stored);
     return { entry, bytes, isUnknown, digest };
   }
 

@@ -9,23 +9,23 @@ const COUNT_MAX = 64;
 /** Of a larger record most is the value, and that is never copied anyway. */
 const BYTES_MAX = 8192;
 
+/** Places that are taken in turn: a `Map` that is filled and emptied costs more (see IdTable). */
 export class LastWritten {
-  /** In the order in which they were written. */
-  readonly #byBytes = new Map<Uint8Array, DecodedEntry>();
+  readonly #bytes = new Array<Uint8Array | null>(COUNT_MAX).fill(null);
+  readonly #decoded = new Array<DecodedEntry | undefined>(COUNT_MAX).fill(undefined);
+  #next = 0;
 
   /** What these bytes, and no others like them, are known to hold. */
   get(bytes: Uint8Array): DecodedEntry | undefined {
-    return this.#byBytes.get(bytes);
+    const at = this.#bytes.indexOf(bytes);
+    return at === -1 ? undefined : this.#decoded[at];
   }
 
   /** @param bytes not to be changed from now on, like what the entry has of messages */
   put(bytes: Uint8Array, decoded: DecodedEntry): void {
     if (bytes.length > BYTES_MAX) return;
-    this.#byBytes.set(bytes, decoded);
-    if (this.#byBytes.size <= COUNT_MAX) return;
-    for (const oldest of this.#byBytes.keys()) {
-      this.#byBytes.delete(oldest);
-      return;
-    }
+    this.#bytes[this.#next] = bytes;
+    this.#decoded[this.#next] = decoded;
+    this.#next = (this.#next + 1) % COUNT_MAX;
   }
 }

@@ -234,7 +234,7 @@ export class LogStore implements Store {
 
   summary(key: StoreKey): EntrySummary | undefined {
     const slot = this.#entries.find(key);
-    return slot === NO_SLOT ? undefined : this.#summaryOf(slot);
+    return slot === NO_SLOT ? undefined : this.#summaryOf(slot, key);
   }
 
   writeEntry(key: StoreKey, { bytes, partition, digest, dueAt }: EntryRecord): void {
@@ -336,9 +336,8 @@ export class LogStore implements Store {
     return this.#state.index.hints;
   }
 
-  #summaryOf(slot: number): EntrySummary {
+  #summaryOf(slot: number, key = this.#entries.keyOf(slot)): EntrySummary {
     const { list: partition, digest, bodyByteCount: byteCount, dueAt } = this.#entries.row(slot);
-    const key = this.#entries.keyOf(slot);
     return { key, partition, digest, byteCount, holdsValue: holdsValue(dueAt) };
   }
 
