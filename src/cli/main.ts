@@ -7,7 +7,7 @@ import { addExport } from "./export.ts";
 import { addFaultCommand } from "./fault-command.ts";
 import { type Endpoint, trust } from "./http.ts";
 import { addImport } from "./import.ts";
-import { UsageError, warn } from "./output.ts";
+import { outliveReaders, UsageError, warn } from "./output.ts";
 import { addProcessCommands } from "./processes.ts";
 
 const URL_DEFAULT = "http://127.0.0.1:8787";
@@ -53,6 +53,7 @@ function makeProgram(): Command {
 }
 
 endWithParent();
+outliveReaders();
 try {
   await makeProgram().parseAsync();
 } catch (error) {

@@ -24,10 +24,26 @@ export const say = (line: string): void => void process.stdout.write(`${line}\n`
 export const warn = (line: string): void => void process.stderr.write(`${line}\n`);
 export const printJson = (value: unknown): void => say(JSON.stringify(value, null, 2));
 
+const isWithoutReader = ({ code }: NodeJS.ErrnoException): boolean => code === "EPIPE";
+
+/**
+ * What is printed for a reader that has gone (`| head`, a `tee` that was killed) is dropped: a
+ * command ends as it would have, and a node serves on.
+ */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error) => {
+      if (!isWithoutReader(error)) throw error;
+    });
+  }
+}
+
 /** Bytes as they are, whole even into a slow pipe. */
 export function writeBytes(bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
+    process.stdout.write(bytes, (error) =>
+      error && !isWithoutReader(error) ? reject(error) : resolve(),
+    );
   });
 }
 

@@ -16,12 +16,14 @@ interface Ran {
   readonly err: string;
 }
 
-function run(args: readonly string[], input = ""): Promise<Ran> {
+/** @param isRead false as with `| true`: there is no reader from the start */
+function run(args: readonly string[], input = "", isRead = true): Promise<Ran> {
   const child = spawn(process.execPath, [BIN, ...args], {
     env: { ...process.env, STARLING_URL: "", NO_COLOR: "1" },
   });
   let out = "";
   let err = "";
+  if (!isRead) child.stdout.destroy();
   child.stdout.setEncoding("latin1").on("data", (text: string) => {
     out += text;
   });
@@ -78,6 +80,15 @@ describe("the command line", () => {
     const gone = await run(["get", "cli", "a/b", ...at]);
     expect(gone.code).toBe(1);
     expect(gone.err).toMatch(/^starling: .*not-found.*\n$/);
+  });
+
+  it("does not mind that nobody reads what it prints any more", async () => {
+    const put = await run(["put", "cli", "large", ...at], "x".repeat(2 ** 20));
+    expect(put.code).toBe(0);
+    const isRead = false;
+    for (const args of [["get", "cli", "large", ...at], ["status", ...at], ["--help"]]) {
+      expect([args, await run(args, "", isRead)]).toEqual([args, { code: 0, out: "", err: "" }]);
+    }
   });
 
   it("says in one line what is wrong, with the right exit status", async () => {

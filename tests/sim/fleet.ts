@@ -28,9 +28,10 @@ const resourceLimits = { maxYoungGenerationSizeMb: 192 };
 export function runSeeds({ seeds, sabotage, threadCount, take }: FleetParts): Promise<void> {
   const { from, count } = seeds;
   const reports = new Map<number, SimReport>();
-  let next = from;
-  let due = from;
-  const isOver = (): boolean => due >= from + count;
+  // Counted, for the number after the last seed may be one that cannot be told from it.
+  let givenCount = 0;
+  let takenCount = 0;
+  const isOver = (): boolean => takenCount >= count;
   return new Promise((resolve, reject) => {
     const url = new URL("./fleet-worker.ts", import.meta.url);
     const turns = Math.ceil(count / SEEDS_PER_TURN);
@@ -42,14 +43,19 @@ export function runSeeds({ seeds, sabotage, threadCount, take }: FleetParts): Pr
       void Promise.all(workers.map((worker) => worker.terminate())).then(finish);
     };
     const give = (worker: Worker): void => {
-      const turn = { from: next, count: Math.min(SEEDS_PER_TURN, from + count - next) };
-      next += turn.count;
+      const turn = {
+        from: from + givenCount,
+        count: Math.min(SEEDS_PER_TURN, count - givenCount),
+      };
+      givenCount += turn.count;
       if (turn.count > 0) worker.postMessage(turn);
     };
     const collect = (): void => {
-      for (let report = reports.get(due); report !== undefined; report = reports.get(due)) {
-        reports.delete(due++);
-        if (take(report)) due = from + count;
+      while (!isOver()) {
+        const report = reports.get(from + takenCount);
+        if (report === undefined) return;
+        reports.delete(from + takenCount++);
+        if (take(report)) takenCount = count;
       }
     };
     if (count === 0) resolve();

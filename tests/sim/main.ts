@@ -6,6 +6,7 @@
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { outliveReaders, say } from "../../src/cli/output.ts";
 import { runSeeds } from "./fleet.ts";
 import type { Plan } from "./plan.ts";
 import { reportLines, Totals, told } from "./report.ts";
@@ -19,8 +20,6 @@ const USAGE = `usage: npm run sim -- [--seeds N] [--from K] [--sabotage NAME]
 
 /** Of more failing seeds no more is told than how they failed. */
 const SHRUNK_MAX = 3;
-
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 function refuse(problem: string): never {
   process.stderr.write(`sim: ${problem}\n${USAGE}\n`);
@@ -47,10 +46,10 @@ function argumentsGiven() {
   }
 }
 
-function wholeNumber(name: string, text: string): number {
+function wholeNumber(name: string, text: string, least = 0): number {
   const value = text === "" ? Number.NaN : Number(text);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  return refuse(`--${name} is a whole number from 0 to 2^53 - 1, not ${text}`);
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  return refuse(`--${name} is a whole number from ${least} to 2^53 - 1, not ${text}`);
 }
 
 const values = argumentsGiven();
@@ -133,12 +132,13 @@ async function main(): Promise<number> {
     for (const { name } of sabotages) say(name);
     return 0;
   }
-  const count = wholeNumber("seeds", values.seeds);
+  const count = wholeNumber("seeds", values.seeds, 1);
   const from = wholeNumber("from", values.from);
-  if (!Number.isSafeInteger(from + count)) return refuse("seeds end at 2^53 - 1");
+  if (count - 1 > Number.MAX_SAFE_INTEGER - from) return refuse("seeds end at 2^53 - 1");
   if (values.seed !== undefined) return runOne(wholeNumber("seed", values.seed));
   return values.sabotage === "" ? runMany({ from, count }) : hunt(values.sabotage, { from, count });
 }
 
 // No exit by force: what was printed may still be on its way through a pipe.
+outliveReaders();
 process.exitCode = await main();

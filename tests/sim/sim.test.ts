@@ -123,8 +123,16 @@ describe("npm run sim", () => {
     expect(stdout).toMatch(/\n1 seeds, 0 failed, \d+ operations .* simulated hours, .*\n$/);
   });
 
+  it("runs the last seed there is, and refuses those after it", () => {
+    const last = String(Number.MAX_SAFE_INTEGER);
+    const { stdout, status } = sim("--seeds", "1", "--from", last);
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^1 seeds, 0 failed, /)]);
+    expect(sim("--seeds", "2", "--from", last).status).toBe(2);
+  });
+
   it.each([
     ["--seeds", "many"],
+    ["--seeds", "0"],
     ["--sabotage", "no-such-thing"],
     ["--sneeds", "3"],
   ])("refuses %s %s with one line and the usage", (...args) => {

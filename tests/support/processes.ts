@@ -48,6 +48,11 @@ export class NodeProcesses {
     });
   }
 
+  /** As when what its log is piped into ends: whatever it logs from now on cannot be written. */
+  stopReadingLog(id: string): void {
+    this.#children.get(id)?.stderr?.destroy();
+  }
+
   /** Ends the process at once; resolves when it is gone. */
   kill(id: string): Promise<void> {
     const child = this.#children.get(id);
