@@ -7,6 +7,7 @@ import type { SimReport } from "./run.ts";
 
 export interface Seeds {
   readonly from: number;
+  /** 1 or more. */
   readonly count: number;
 }
 
@@ -58,7 +59,6 @@ export function runSeeds({ seeds, sabotage, threadCount, take }: FleetParts): Pr
         if (take(report)) takenCount = count;
       }
     };
-    if (count === 0) resolve();
     for (const worker of workers) {
       give(worker);
       worker.on("error", (error) => end(() => reject(error)));

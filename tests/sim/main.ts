@@ -6,7 +6,7 @@
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { outliveReaders, say } from "../../src/cli/output.ts";
+import { outliveReaders, say, warn } from "../../src/cli/output.ts";
 import { runSeeds } from "./fleet.ts";
 import type { Plan } from "./plan.ts";
 import { reportLines, Totals, told } from "./report.ts";
@@ -22,7 +22,7 @@ const USAGE = `usage: npm run sim -- [--seeds N] [--from K] [--sabotage NAME]
 const SHRUNK_MAX = 3;
 
 function refuse(problem: string): never {
-  process.stderr.write(`sim: ${problem}\n${USAGE}\n`);
+  warn(`sim: ${problem}\n${USAGE}`);
   process.exit(2);
 }
 
