@@ -13,14 +13,7 @@ import {
 import type { MerkleForest } from "../../antientropy/merkle-tree.ts";
 import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
-import {
-  dueAt,
-  type Entry,
-  etagOf,
-  holdsValue,
-  liveSiblings,
-  type Sibling,
-} from "../../core/entry.ts";
+import { dueAt, type Entry, holdsValue, liveSiblings, type Sibling } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
 import { IdTable } from "../../core/id-table.ts";
 import type { ReplicaId } from "../../core/ids.ts";
@@ -39,6 +32,7 @@ import type { BackgroundWork } from "./background-ports.ts";
 import { CollectionDesk } from "./collection-desk.ts";
 import { exchangeSide } from "./exchange-side.ts";
 import type { Planting } from "./planting.ts";
+import { hasConditions, judgeConditions } from "./preconditions.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { failed, refused, toldOf, tooManySiblings, withoutValue } from "./replies.ts";
 import { type WriteRoute, writeCandidates } from "./routes.ts";
@@ -291,9 +285,7 @@ export class Service {
       }
     }
     if (!this.#isFirst(body, now)) return;
-    if (body.ifMatch.length === 0 && body.ifNoneMatch.length === 0) {
-      return this.#mint(body, respond, deadline);
-    }
+    if (!hasConditions(body)) return this.#mint(body, respond, deadline);
     const timeoutMs = Math.max(1, deadline - now);
     const { stamp } = this.#host.knowledge;
     this.#host.readFirst(body, timeoutMs, (outcome) => {
@@ -308,37 +300,21 @@ export class Service {
       // Others may own it by now, and this replica be a stranger.
       if (this.#host.knowledge.stamp !== stamp) return respond(refused("overloaded"));
       // The disk may have failed, or filled up, while the quorum was read.
-      const at = { id: this.id, body, now: this.now };
-      const { hintFor } = writeCandidates(this.#host.knowledge, at);
+      const route = { id: this.id, body, now: this.now };
+      const { hintFor } = writeCandidates(this.#host.knowledge, route);
       if (!this.keeper.absorb(body.key, outcome.entry, hintFor, this.now)) {
         return respond(refused("insufficient-storage"));
       }
-      const broken = this.#brokenPrecondition(body);
-      if (broken !== null) return respond(failed("precondition-failed", broken, null));
-      this.#mint(body, respond, deadline);
+      const at = { now: this.now, hash: this.#host.knowledge.hash };
+      const verdict = judgeConditions(body, this.keeper.hold(body.key).entry, at);
+      if (verdict.isBroken) return respond(failed("precondition-failed", verdict.why, null));
+      this.#mint({ ...body, covers: verdict.covers }, respond, deadline);
     });
   }
 
   /** A repeated message is dropped: its first copy is answered, under the same call. */
   #isFirst({ op, rules }: RequestOf<"coordinate">, now: Millis): boolean {
     return this.#recentOps.see(op, now + rulesFromList(rules).timeoutMs + REPEAT_MS, now);
-  }
-
-  /** RFC 9110, 13.1: checked against what is held now, after the quorum was joined into it. */
-  #brokenPrecondition({ key, ifMatch, ifNoneMatch }: RequestOf<"coordinate">): string | null {
-    const live = liveSiblings(this.keeper.hold(key).entry, this.now);
-    const { hash } = this.#host.knowledge;
-    const newest = live.slice(0, 1);
-    const tags = live.length === 0 ? [] : [etagOf(newest, hash), etagOf(live, hash)];
-    const names = (list: readonly unknown[]): boolean =>
-      live.length > 0 && list.some((tag) => tag === "*" || tags.some((known) => known === tag));
-    if (ifMatch.length > 0 && !names(ifMatch)) {
-      return "If-Match names no version that is stored now. Read the key again.";
-    }
-    if (ifNoneMatch.length > 0 && names(ifNoneMatch)) {
-      return "If-None-Match names a version that is stored now.";
-    }
-    return null;
   }
 
   #mint(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {

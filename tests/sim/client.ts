@@ -1,7 +1,7 @@
 /** A simulated client: reads and writes, through any node, with whatever options come to mind. */
 import { CausalContext } from "../../core/causal-context.ts";
-import { contextShowing, liveSiblings } from "../../core/entry.ts";
-import type { GetResult, Result } from "../../core/operations.ts";
+import { contextShowing, etagOf, liveSiblings } from "../../core/entry.ts";
+import type { GetResult, Precondition, Result } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
 import type { QuorumOptions } from "../../core/quorum-options.ts";
 import { plainContent } from "../support/content.ts";
@@ -10,11 +10,14 @@ import { IdSet } from "./id-set.ts";
 import { type Judge, name } from "./judge.ts";
 import type { Machine } from "./machine.ts";
 import type { KeyKind, Plan, PlannedClient, PlannedKey } from "./plan.ts";
+import { hash } from "./settings.ts";
 import type { World } from "./world.ts";
 
 /** What a client keeps of its last answer for a key. */
 interface Session {
   readonly context: CausalContext;
+  /** Of what it showed; null when that was nothing. */
+  readonly etag: string | null;
   readonly saw: IdSet;
   /** When what gave it began. */
   readonly sawAt: number;
@@ -159,7 +162,8 @@ export class Client {
     const shownCount = this.#prng.chance(1, 2) ? live.length : 1;
     const shown = live.slice(0, shownCount);
     const saw = judge.seen(key, values.slice(0, shownCount), world.events.now);
-    return { seen, mine: { context: contextShowing(entry, shown, machine.clock), saw } };
+    const etag = shown.length === 0 ? null : etagOf(shown, hash);
+    return { seen, mine: { context: contextShowing(entry, shown, machine.clock), etag, saw } };
   }
 
   #write({ name: key, kind }: PlannedKey, machine: Machine): void {
@@ -171,7 +175,7 @@ export class Client {
     const hasTtl = kind === "causal" && !isDelete && this.#prng.chance(1, 4);
     const ttlMs = hasTtl ? 100 + this.#prng.below(this.#prng.chance(1, 2) ? 400 : 4000) : 0;
     const options = resized(this.#parts.plan, kind, this.#pick(WRITES[kind]));
-    const isConditional = kind === "causal" && this.#prng.chance(1, 16);
+    const condition = kind === "causal" ? this.#condition(session) : null;
     const begunAt = world.events.now;
     const { saw, sawAt } = session ?? { saw: new IdSet(), sawAt: begunAt };
     const begun = { value, isDelete, isBlind, ttlMs, begunAt };
@@ -179,7 +183,7 @@ export class Client {
     const what = `client ${planned.index} via ${machine.id}: ${isDelete ? "delete" : "put"}`;
     world.trace.add(
       `${what} ${name(key)} = ${value} over [${[...saw].map((id) => valueAt(judge, key, id))}]` +
-        `${isBlind ? " blind" : ""}${ttlMs > 0 ? ` ttl ${ttlMs}` : ""} ${JSON.stringify(options)}`,
+        `${isBlind ? " blind" : ""}${condition?.isAlone === true ? " if it is that" : ""}${ttlMs > 0 ? ` ttl ${ttlMs}` : ""} ${JSON.stringify(options)}`,
     );
     const operation = {
       kind: "write",
@@ -188,8 +192,9 @@ export class Client {
       content: isDelete ? null : contentOf(value, this.#prng.below(200)),
       ttlMs,
       // A client that knows nothing says so: an empty context covers nothing.
-      context: isBlind ? null : (session?.context ?? CausalContext.empty),
-      precondition: isConditional ? { ifMatch: [], ifNoneMatch: ["*"] } : null,
+      context:
+        isBlind || condition?.isAlone === true ? null : (session?.context ?? CausalContext.empty),
+      precondition: condition,
     } as const;
     this.#submit(machine, operation, (result) => {
       world.trace.add(`${what} ${name(key)} = ${value} -> ${outcomeOf(result)}`);
@@ -201,6 +206,17 @@ export class Client {
       };
       this.#takeWritten(key, { write, ...asked }, result);
     });
+  }
+
+  /**
+   * Some writes have a condition: beside a context, or alone. Then it names what was shown, and the
+   * write covers that, as one with the context would.
+   */
+  #condition(session: Session | undefined): (Precondition & { readonly isAlone: boolean }) | null {
+    if (this.#prng.chance(1, 16)) return { ifMatch: [], ifNoneMatch: ["*"], isAlone: false };
+    if (session === undefined || !this.#prng.chance(1, 4)) return null;
+    if (session.etag === null) return { ifMatch: [], ifNoneMatch: ["*"], isAlone: true };
+    return { ifMatch: [session.etag], ifNoneMatch: [], isAlone: true };
   }
 
   #takeWritten(
@@ -216,8 +232,9 @@ export class Client {
       }
       const durableCount = Math.max(asked.durableCount, result.tally.durable);
       judge.acknowledged(key, write, { ...asked, durableCount, at: world.events.now });
-      const { context } = result;
-      this.#sessions.set(key, { context, saw: IdSet.of(write.id), sawAt: world.events.now });
+      const { context, sibling } = result;
+      const etag = write.isDelete ? null : etagOf([sibling], hash);
+      this.#sessions.set(key, { context, etag, saw: IdSet.of(write.id), sawAt: world.events.now });
       return;
     }
     const isRefused = result?.kind === "failed" && REFUSALS.includes(result.failure.code);

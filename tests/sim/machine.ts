@@ -3,7 +3,6 @@
  * clock that is off and a disk that fails. It is what `src/local/log/file-log.ts` and
  * `src/driver.ts` are on a real host, on virtual time.
  */
-import { KeyedHash } from "../../core/keyed-hash.ts";
 import type { NamespaceSettings } from "../../core/operations.ts";
 import type { Prng } from "../../core/prng.ts";
 import { DiskFailure, LogFolderError } from "../../replica/log-disk.ts";
@@ -16,7 +15,7 @@ import { type Fault, MemoryDisk } from "../replica/log-memory-disk.ts";
 import { stop } from "../replica/log-run.ts";
 import type { Events } from "./events.ts";
 import type { Timing } from "./plan.ts";
-import { hasher, NAMESPACE, settings } from "./settings.ts";
+import { hash, hasher, NAMESPACE, settings } from "./settings.ts";
 
 export interface MachineParts {
   readonly id: string;
@@ -42,7 +41,6 @@ export interface MachineParts {
 export const EPOCH_MS = 1_700_000_000_000;
 const RETRY_MS = 1000;
 const BACKGROUND_MS = 400;
-const hash = new KeyedHash(new Uint8Array(16).fill(7));
 
 interface Waiter {
   readonly token: number;

@@ -72,6 +72,13 @@ export const sabotages: readonly Sabotage[] = [
     is: "if (!isShown && sibling.op === '') context = context.without(sibling.dot);",
   },
   {
+    name: "condition-covers-all-held",
+    oracle: "durability",
+    file: "src/node/preconditions.ts",
+    was: "covers: covers ?? contextShowing(entry, shown, now)",
+    is: "covers: covers ?? entry.context",
+  },
+  {
     name: "merge-without-cloud",
     oracle: "durability",
     file: "core/causal-context.ts",
@@ -117,8 +124,8 @@ export const sabotages: readonly Sabotage[] = [
     name: "write-what-was-refused",
     oracle: "refusal",
     file: "src/node/service.ts",
-    was: `if (broken !== null) return respond(failed("precondition-failed", broken, null));`,
-    is: `if (broken !== null) respond(failed("precondition-failed", broken, null));`,
+    was: `if (verdict.isBroken) return respond(failed("precondition-failed", verdict.why, null));`,
+    is: `if (verdict.isBroken) respond(failed("precondition-failed", verdict.why, null));`,
   },
   {
     name: "keep-delivered-hints",

@@ -1,8 +1,12 @@
 /** What every node of a simulated cluster shares. */
 import xxhash from "xxhash-wasm";
+import { KeyedHash } from "../../core/keyed-hash.ts";
 import type { NamespaceSettings } from "../../core/operations.ts";
 
 export const hasher = await xxhash();
+
+/** Under the cluster's secret. */
+export const hash = new KeyedHash(new Uint8Array(16).fill(7));
 
 export const settings: NamespaceSettings = {
   n: 3,
