@@ -59,6 +59,8 @@ export interface KeeperParts {
   readonly onChange: (place: Place, change: { from: Digest; to: Digest }) => void;
   /** Told of every record that was written as an owner's, or dropped. */
   readonly onRecord?: (key: StoreKey, holdsValue: boolean) => void;
+  /** The store is a copy: what it was copied from may have minted more since, and go on. */
+  readonly isCopy?: boolean;
 }
 
 export interface Place {
@@ -114,7 +116,7 @@ export class Keeper {
     this.#partitionCount = parts.partitionCount;
     this.#purges = parts.purges ?? (() => nothingPurged);
     this.#lost = new Set(parts.store.recovery.lostKeys);
-    this.#incarnation = this.#beginIncarnation();
+    this.#incarnation = this.#beginIncarnation(parts.isCopy === true);
   }
 
   get incarnation(): number {
@@ -407,11 +409,11 @@ export class Keeper {
     }
   }
 
-  #beginIncarnation(): number {
+  #beginIncarnation(isCopy: boolean): number {
     const { recovery } = this.store;
     const stored = this.store.readMeta(INCARNATION);
     const previous = stored === undefined ? 0 : Number(decode(stored));
-    if (recovery.clean && previous > 0) return previous;
+    if (recovery.clean && !isCopy && previous > 0) return previous;
     // Where records are missing, the last run's own number may be one of them: a hole in its first
     // flush. It is not to be given again, to go on with what that run had minted.
     const next = recovery.corruptCount > 0 ? 2 ** 32 + this.#prng.u32() : previous + 1;

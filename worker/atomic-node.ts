@@ -1,5 +1,6 @@
 import type { Effect, Input } from "../src/node/boundary.ts";
-import { Node, type NodeParts } from "../src/node/node.ts";
+import { Node } from "../src/node/node.ts";
+import type { NodeParts } from "../src/node/node-parts.ts";
 
 /**
  * A node whose every step is one transaction: what it wrote is there with all of it or not at all.

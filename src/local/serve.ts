@@ -16,6 +16,7 @@ import { type Auth, noTokens, parseTokens } from "../frontend/auth.ts";
 import { logServed } from "../frontend/trace.ts";
 import { Knowledge } from "../node/knowledge.ts";
 import { Node } from "../node/node.ts";
+import { ForeignStore } from "../node/store-owner.ts";
 import type { TlsFiles } from "./certificates.ts";
 import { ConfigError, readText } from "./config-error.ts";
 import { makeHttpServer } from "./http-server.ts";
@@ -134,7 +135,8 @@ function makeMachine(of: MachineParts, hasher: Awaited<ReturnType<typeof xxhash>
     zone: config.members.find((member) => member.id === id)?.zone ?? "",
   });
   const takesFaults = options.takesFaults === true;
-  const replica = { id, store: fileLog.store, takesFaults, ...timing };
+  const { store, place } = fileLog;
+  const replica = { id, store, place, takesFaults, ...timing };
   const node = new Node({ knowledge, prng: systemPrng(), replica });
   const driver: Driver = new Driver(node, {
     now: () => Date.now(),
@@ -163,7 +165,7 @@ function makeMachine(of: MachineParts, hasher: Awaited<ReturnType<typeof xxhash>
   return { driver, transport, knowledge };
 }
 
-/** @throws ConfigError when the folder was filled under another name, secret or partitions */
+/** @throws ConfigError when the folder is another replica's, or of another secret or partitions */
 async function ownMachine(
   parts: MachineParts,
   hasher: Awaited<ReturnType<typeof xxhash>>,
@@ -172,10 +174,20 @@ async function ownMachine(
     return makeMachine(parts, hasher);
   } catch (error) {
     await parts.fileLog.close();
+    if (error instanceof ForeignStore) throw new ConfigError(foreignFolder(parts.options, error));
     if (!(error instanceof CodecError)) throw error;
     const mend = "start with the name, secret and partitions it began with, or another --data";
     throw new ConfigError(`${parts.options.dataDir}: ${error.message}: ${mend}`);
   }
+}
+
+function foreignFolder({ dataDir, id }: NodeOptions, { found, message }: ForeignStore): string {
+  const mend =
+    found.replica === id
+      ? `start with the cluster file of ${found.cluster}, or another --data`
+      : `start with --id ${found.replica}, or give ${id} a --data of its own: ` +
+        "an empty one is filled by the other members";
+  return `${dataDir}: ${message}: ${mend}`;
 }
 
 function listen(server: Server, url: URL, { clusterFile, id }: NodeOptions): Promise<void> {

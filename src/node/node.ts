@@ -9,14 +9,13 @@
  * another stamp (`stale`), both join their documents, and the request is made anew.
  */
 
-import { type LeafSums, MemoryLeafSums, MerkleForest } from "../../antientropy/merkle-tree.ts";
+import { MemoryLeafSums, MerkleForest } from "../../antientropy/merkle-tree.ts";
 import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
 import { IdTable } from "../../core/id-table.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { Message, Reply, Request, RequestMessage, RequestOf } from "../../core/messages.ts";
 import type { Prng } from "../../core/prng.ts";
-import type { Store } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import { Keeper } from "../../replica/keeper.ts";
@@ -31,28 +30,12 @@ import { Documents } from "./documents.ts";
 import { Faults, faultFromList, faultToList } from "./faults.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { Membership } from "./membership.ts";
+import type { NodeParts, ReplicaParts } from "./node-parts.ts";
 import { Planting } from "./planting.ts";
 import { Service } from "./service.ts";
+import { claimStore } from "./store-owner.ts";
 import type { TaskStart } from "./tasks.ts";
 import { rulesFromList } from "./wire.ts";
-
-export interface NodeParts {
-  readonly knowledge: Knowledge;
-  readonly prng: Prng;
-  /** null on a frontend that stores nothing. */
-  readonly replica:
-    | (Intervals & {
-        readonly id: ReplicaId;
-        readonly store: Store;
-        /** Sums that survive a restart; else they are counted anew from the index. */
-        readonly leafSums?: LeafSums;
-        /** How much of a walk over all keys is one step; see planting.ts. */
-        readonly recordsPerRun?: number;
-        /** Whether it can be told to have faults. */
-        readonly takesFaults?: boolean;
-      })
-    | null;
-}
 
 /**
  * How often one call is made anew because of cluster documents that differ. Every time one side has
@@ -97,9 +80,11 @@ export class Node {
   #trace = "";
   #now: Millis = 0;
 
+  /** @throws ForeignStore when the store is another replica's */
   constructor(parts: NodeParts) {
     const { knowledge, prng, replica } = parts;
     this.knowledge = knowledge;
+    const isCopy = replica !== null && claimStore(replica, knowledge.ring.document.name);
     this.#calls = new Calls(knowledge.liveness);
     const run = <R>(start: TaskStart<R>, now: Millis): void => this.#run(start, now);
     const selfId = replica?.id ?? "";
@@ -111,7 +96,8 @@ export class Node {
       changed: () => this.#documentChanged(),
     });
     const jobsPrng = prng.fork();
-    this.service = replica === null ? null : this.#makeService({ ...replica, prng: prng.fork() });
+    this.service =
+      replica === null ? null : this.#makeService({ ...replica, isCopy, prng: prng.fork() });
     if (replica?.takesFaults === true) this.#faults = new Faults(prng.fork(), replica.store);
     if (this.service !== null && replica !== null) {
       this.#jobs = this.#startWork(this.service, { ...replica, prng: jobsPrng });
@@ -411,7 +397,7 @@ export class Node {
     this.#effects.push({ kind: "flush", token });
   }
 
-  #makeService(replica: NonNullable<NodeParts["replica"]> & { prng: Prng }): Service {
+  #makeService(replica: ReplicaParts & { prng: Prng; isCopy: boolean }): Service {
     const { knowledge } = this;
     const forest = new MerkleForest(replica.leafSums ?? new MemoryLeafSums());
     const isKept = replica.leafSums !== undefined;
@@ -420,6 +406,7 @@ export class Node {
       store: replica.store,
       hash: knowledge.hash,
       prng: replica.prng,
+      isCopy: replica.isCopy,
       placeOf: planting.placeOf,
       partitionCount: () => knowledge.ring.partitionCount,
       purges: () => knowledge.purges,

@@ -11,6 +11,8 @@ import type { Ring, RingDocument } from "../../ring/ring.ts";
 import type { Effect, Input } from "../../src/node/boundary.ts";
 import { Knowledge } from "../../src/node/knowledge.ts";
 import { Node } from "../../src/node/node.ts";
+import type { NodeParts } from "../../src/node/node-parts.ts";
+import { ForeignStore } from "../../src/node/store-owner.ts";
 import { type Fault, MemoryDisk } from "../replica/log-memory-disk.ts";
 import { stop } from "../replica/log-run.ts";
 import type { Events } from "./events.ts";
@@ -70,6 +72,8 @@ export class Machine {
   /** Power failed while it wrote: bad bytes before good ones may be the last write's own. */
   #mayBeTorn = false;
   isPaused = false;
+  /** Its own, while somebody has given it a copy of another's. */
+  #ownDisk: MemoryDisk | null = null;
   /** Keys that its processes chose to evict. */
   #evictionCount = 0;
   readonly #backlog: Input[] = [];
@@ -112,11 +116,42 @@ export class Machine {
       zone: ring.members.find(({ id }) => id === this.id)?.zone ?? "",
     });
     const replica = { id: this.id, store, ...timing };
-    this.node = new Node({ knowledge, prng: this.#prng.fork(), replica });
+    this.node = this.#makeNode({ knowledge, prng: this.#prng.fork(), replica });
+    if (this.node === null) return;
     const { clean, tornByteCount, corruptCount } = store.recovery;
     this.#parts.trace(`boot ${this.id} clean=${clean} torn=${tornByteCount} bad=${corruptCount}`);
     this.#setTimer();
     this.#armBackground();
+  }
+
+  /** What a process on the wrong folder says, and what its operator does then. */
+  #makeNode(parts: NodeParts): Node | null {
+    try {
+      return new Node(parts);
+    } catch (error) {
+      if (!(error instanceof ForeignStore) || this.#ownDisk === null) throw error;
+      this.#parts.trace(`refused ${this.id}: ${error.message}`);
+      this.#end();
+      this.disk = this.#ownDisk;
+      this.#ownDisk = null;
+      this.#armDisk();
+      this.#later(500, () => this.boot());
+      return null;
+    }
+  }
+
+  /** The process has ended, and its next start gets a copy of another's folder by mistake. */
+  mistakeFolder(other: Machine): void {
+    this.kill();
+    this.#ownDisk ??= this.disk;
+    this.disk = other.disk.crash("keep");
+    this.#armDisk();
+    this.#parts.trace(`${this.id} gets a copy of the folder of ${other.id}`);
+  }
+
+  /** Nothing in its folder is damaged, or may be torn. */
+  get isWhole(): boolean {
+    return !this.isDamaged && !this.#mayBeTorn && this.#ownDisk === null;
   }
 
   /** The process is gone; what it wrote is with the operating system. */

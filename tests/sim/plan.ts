@@ -33,6 +33,7 @@ export const FAULT_KINDS = [
   "disk-sync-fails",
   "disk-slow",
   "clock-jump",
+  "wrong-folder",
 ] as const;
 export const DESTRUCTIVE_KINDS = ["bit-flip", "read-fails", "disk-lost"] as const;
 export type FaultKind =

@@ -61,8 +61,15 @@ export const sabotages: readonly Sabotage[] = [
     name: "reuse-actor-after-unclean-stop",
     oracle: "convergence",
     file: "replica/keeper.ts",
-    was: "if (recovery.clean && previous > 0) return previous;",
+    was: "if (recovery.clean && !isCopy && previous > 0) return previous;",
     is: "if (previous > 0) return previous;",
+  },
+  {
+    name: "mint-under-copied-actors",
+    oracle: "durability",
+    file: "src/node/store-owner.ts",
+    was: "    throw new ForeignStore(found, { cluster, replica: id });",
+    is: "    store.writeMeta(OWNER, encode([cluster, id, place]));",
   },
   {
     name: "context-covers-unseen-siblings",

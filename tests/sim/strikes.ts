@@ -92,6 +92,17 @@ function jumpClock({ world, machine, prng }: Strike): void {
   world.trace.add(`clock of ${machine.id} jumps by ${byMs} ms`);
 }
 
+/** A member is stopped, and two go on from its folder: itself, and one that is to refuse it. */
+function mistakeFolder(strike: Strike): void {
+  const { world, machine, prng } = strike;
+  const others = world.machines.filter((other) => other !== machine && other.isWhole);
+  const other = others[prng.below(Math.max(1, others.length))];
+  if (other === undefined || !machine.isWhole) return;
+  const lastsMs = 20 + prng.below(500);
+  fell(strike, other, { how: () => other.stop(), lastsMs });
+  fell(strike, machine, { how: () => machine.mistakeFolder(other), lastsMs });
+}
+
 /** Waits for the next acknowledged write, and strikes right after its client has heard of it. */
 function atAck({ world }: Strike, work: (coordinator: Machine) => void): void {
   const before = world.onAnswer;
@@ -177,6 +188,7 @@ const STRIKES: Readonly<Record<FaultKind, (strike: Strike) => void>> = {
     });
   },
   "clock-jump": jumpClock,
+  "wrong-folder": mistakeFolder,
   "bit-flip": flipBit,
   "read-fails": (s) => {
     s.victim.isDamaged = true;

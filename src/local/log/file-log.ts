@@ -110,6 +110,11 @@ export class FileLog {
     this.#armBackground(IDLE_MS);
   }
 
+  /** The same as long as the folder is this one, and another in a copy of it. */
+  get place(): string {
+    return this.#lock.place;
+  }
+
   /** Resolves when everything written so far is durable; rejects when that failed. */
   flush(): Promise<void> {
     const sequence = this.store.writtenSequence;

@@ -10,7 +10,7 @@
  * that mount the same folder. The database stays an empty file named `lock`; nothing is ever
  * written to it, and it can be left where it is.
  */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { LogFolderError } from "../../../replica/log-disk.ts";
@@ -19,6 +19,8 @@ const LOCK_FILE = "lock";
 const SQLITE_BUSY = 5;
 
 export interface FolderLock {
+  /** The same as long as the folder is this one, and another in a copy of it. */
+  readonly place: string;
   release(): void;
 }
 
@@ -38,7 +40,17 @@ export function lockFolder(dir: string): FolderLock {
     throw new LogFolderError(`${dir}: ${reasonOf(error)}`);
   }
   const held = database;
-  return { release: () => held.close() };
+  return { place: placeOf(join(dir, LOCK_FILE)), release: () => held.close() };
+}
+
+/**
+ * The lock is made once and never replaced, so its inode names the folder: a copy has another, and
+ * the instant of its making tells it from one whose number was given again. The device is left out,
+ * for it is numbered anew at each mount. A copy of a whole file system keeps both and is not told.
+ */
+function placeOf(file: string): string {
+  const { ino, birthtimeNs } = statSync(file, { bigint: true });
+  return `${ino}-${birthtimeNs}`;
 }
 
 function reasonOf(error: unknown): string {

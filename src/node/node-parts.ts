@@ -1,0 +1,30 @@
+/** What a host makes a node of. */
+import type { LeafSums } from "../../antientropy/merkle-tree.ts";
+import type { ReplicaId } from "../../core/ids.ts";
+import type { Prng } from "../../core/prng.ts";
+import type { Store } from "../../core/store.ts";
+import type { Intervals } from "./background-work.ts";
+import type { Knowledge } from "./knowledge.ts";
+
+export interface ReplicaParts extends Intervals {
+  readonly id: ReplicaId;
+  readonly store: Store;
+  /**
+   * What stays the same while the store stays where it is, and is another for a copy of it; absent
+   * where none can be made. See store-owner.ts.
+   */
+  readonly place?: string;
+  /** Sums that survive a restart; else they are counted anew from the index. */
+  readonly leafSums?: LeafSums;
+  /** How much of a walk over all keys is one step; see planting.ts. */
+  readonly recordsPerRun?: number;
+  /** Whether it can be told to have faults. */
+  readonly takesFaults?: boolean;
+}
+
+export interface NodeParts {
+  readonly knowledge: Knowledge;
+  readonly prng: Prng;
+  /** null on a frontend that stores nothing. */
+  readonly replica: ReplicaParts | null;
+}
