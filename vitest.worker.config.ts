@@ -9,6 +9,8 @@ export default defineConfig({
     cloudflareTest({
       wrangler: { configPath: "./wrangler.toml" },
       miniflare: {
+        // Workers KV itself, to compare with.
+        kvNamespaces: ["REAL"],
         bindings: {
           STARLING_SECRET: "a secret for tests alone",
           STARLING_OPEN_ON_LOOPBACK: "true",

@@ -13,16 +13,14 @@
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { isNamespace } from "../core/keys.ts";
-import type { ConsistencyOptions } from "../src/client/consistency.ts";
 import {
-  type KvBody,
-  type KvGetOptions,
-  type KvListOptions,
+  type KvDeleteArguments,
+  type KvGetArguments,
+  type KvListArguments,
   type KvListResult,
   KvNamespace,
-  type KvPutOptions,
+  type KvPutArguments,
   type KvResult,
-  type KvType,
 } from "../src/frontend/kv-namespace.ts";
 import type { Env } from "./config.ts";
 import { backendFor, isolateOf } from "./isolate.ts";
@@ -33,27 +31,24 @@ export interface KvBindingProps {
 
 /** The methods of a `KVNamespace`; each says in `KvNamespace` what it does. */
 export class KvBinding extends WorkerEntrypoint<Env, KvBindingProps> {
-  async get(key: string | string[], options?: KvType | KvGetOptions): Promise<unknown> {
-    return (await this.#open()).get(key, options);
+  async get(...args: KvGetArguments): Promise<unknown> {
+    return (await this.#open()).get(...args);
   }
 
-  async getWithMetadata(
-    key: string | string[],
-    options?: KvType | KvGetOptions,
-  ): Promise<KvResult | Map<string, KvResult | null>> {
-    return (await this.#open()).getWithMetadata(key, options);
+  async getWithMetadata(...args: KvGetArguments): Promise<KvResult | Map<string, KvResult | null>> {
+    return (await this.#open()).getWithMetadata(...args);
   }
 
-  async put(key: string, value: KvBody, options?: KvPutOptions): Promise<void> {
-    await (await this.#open()).put(key, value, options);
+  async put(...args: KvPutArguments): Promise<void> {
+    await (await this.#open()).put(...args);
   }
 
-  async delete(key: string, options?: ConsistencyOptions): Promise<void> {
-    await (await this.#open()).delete(key, options);
+  async delete(...args: KvDeleteArguments): Promise<void> {
+    await (await this.#open()).delete(...args);
   }
 
-  async list(options?: KvListOptions): Promise<KvListResult> {
-    return (await this.#open()).list(options);
+  async list(...args: KvListArguments): Promise<KvListResult> {
+    return (await this.#open()).list(...args);
   }
 
   /** @throws Error that says what the binding or the deployment lacks */

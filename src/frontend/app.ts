@@ -17,6 +17,7 @@ import { internalProblem, Problem, type ProblemCode, problemAnswer } from "./pro
 import type { Found, Route } from "./route.ts";
 import { findRoute, isKeyTarget, makeRoutes } from "./routes.ts";
 import { type EventLog, logTraced } from "./trace.ts";
+import { isWorkerdKv, workerdProblemAnswer } from "./workerd-kv.ts";
 
 export interface AppConfig {
   /** The frontend listens on loopback only: without tokens it is open, and Host is checked. */
@@ -102,6 +103,7 @@ export function createApp(parts: AppParts): App {
       if (openOnLoopback) refuseStrangers(request, host);
       const target = splitTarget(rawTarget);
       if (isKvApi(target.path)) refuse = kvProblemAnswer;
+      if (isWorkerdKv(target.path)) refuse = workerdProblemAnswer;
       const found = findRoute(routes, target.path);
       pattern = found.route.pattern;
       if (!found.route.methods.includes(request.method)) refuseMethod(found.route);

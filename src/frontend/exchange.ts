@@ -29,6 +29,8 @@ export type HeaderFields = Record<string, string>;
 
 export interface Answer {
   readonly status: number;
+  /** The reason phrase, where somebody reads it; else what the status is called. */
+  readonly statusText?: string;
   readonly headers: HeaderFields;
   readonly body: Uint8Array | string | null;
 }
@@ -37,7 +39,8 @@ export interface Answer {
  * The answer as a response, with its bytes as they are stored: workerd would otherwise compress a
  * body whose headers say that it is compressed. Other hosts do not know that member and ignore it.
  */
-export function responseOf({ status, headers, body }: Answer): Response {
-  const asIs = { status, headers, encodeBody: "manual" };
+export function responseOf({ status, statusText, headers, body }: Answer): Response {
+  const reason = statusText === undefined ? {} : { statusText };
+  const asIs = { status, ...reason, headers, encodeBody: "manual" };
   return new Response(body as string | Uint8Array<ArrayBuffer> | null, asIs);
 }

@@ -7,8 +7,8 @@ import { responseOf } from "./exchange.ts";
 import { readJson } from "./json-body.ts";
 import { checkKey } from "./key-path.ts";
 import { envelope, kvProblemAnswer } from "./kv-envelope.ts";
-import { type KvStore, secondsOf } from "./kv-store.ts";
-import { contentOf } from "./kv-values.ts";
+import { type KvStore, type KvValue, secondsOf } from "./kv-store.ts";
+import { contentOf, kvText, metadataIn } from "./kv-values.ts";
 import { internalProblem, Problem } from "./problems.ts";
 
 /** As with Cloudflare. */
@@ -29,7 +29,9 @@ export async function answerKeys(store: KvStore, query: URLSearchParams): Promis
     ...(expiresAt === 0 ? {} : { expiration: secondsOf(expiresAt) }),
     ...(metadata === null ? {} : { metadata: JSON.parse(metadata) as unknown }),
   }));
-  return envelope(result, { count: result.length, cursor: page.cursor });
+  const { cursor } = page;
+  // Where Cloudflare's own API has it depends on the version of its SDK that reads it.
+  return envelope(result, { count: result.length, cursor, cursors: { after: cursor } });
 }
 
 function listOf(body: unknown, what: string, countMax: number): readonly unknown[] {
@@ -124,18 +126,36 @@ export async function bulkDelete(store: KvStore, request: Request): Promise<Resp
 }
 
 /**
- * What `{"keys","type","withMetadata"}` asks for, by key; null for what is not there. The answer is
- * bounded like what is put.
+ * Many values at once, by key; null for what is not there. What is held of them is bounded like
+ * what is put.
  *
+ * @param describe what the answer says of a value
  * @throws Problem
  */
-export async function readBulk(store: KvStore, request: Request): Promise<object> {
+export async function readMany<Described>(
+  store: KvStore,
+  keys: Iterable<string>,
+  describe: (found: KvValue, key: string) => Described,
+): Promise<Map<string, Described | null>> {
+  const names = [...new Set(keys)];
+  const budget = new AnswerBudget(BULK_BYTES_MAX);
+  const results = await inParallel(names, async (name) => {
+    const found = await store.get(name);
+    if (found === null) return null;
+    budget.take(found.content.value.length);
+    return describe(found, name);
+  });
+  return new Map(names.map((name, i) => [name, results[i] ?? null]));
+}
+
+/** `POST …/bulk/get` with `{"keys","type","withMetadata"}`. @throws Problem */
+export async function bulkGet(store: KvStore, request: Request): Promise<Response> {
   const body = (await readJson(request)) as Fields | null;
   const { keys: names, type = "text", withMetadata = false } = body ?? {};
   const keys = listOf(names, "keys", BATCH_OPS_MAX).map(keyOf);
   if (type !== "text" && type !== "json") throw invalid(`"type" must be "text" or "json".`);
   const shown = (bytes: Uint8Array, key: string): unknown => {
-    const text = new TextDecoder().decode(bytes);
+    const text = kvText(bytes);
     if (type === "text") return text;
     try {
       return JSON.parse(text);
@@ -143,22 +163,11 @@ export async function readBulk(store: KvStore, request: Request): Promise<object
       throw invalid(`The value of ${JSON.stringify(key)} is not JSON. Ask for "type": "text".`);
     }
   };
-  const budget = new AnswerBudget(BULK_BYTES_MAX);
-  const values = await inParallel([...new Set(keys)], async (key) => {
-    const found = await store.get(key);
-    if (found === null) return [key, null] as const;
-    const { content, expiresAt } = found;
-    budget.take(content.value.length);
+  const values = await readMany(store, keys, ({ content, expiresAt }, key) => {
     const value = shown(content.value, key);
-    if (withMetadata !== true) return [key, value] as const;
-    const metadata = content.metadata === null ? null : (JSON.parse(content.metadata) as unknown);
+    if (withMetadata !== true) return value;
     const expiration = expiresAt === 0 ? {} : { expiration: secondsOf(expiresAt) };
-    return [key, { value, metadata, ...expiration }] as const;
+    return { value, metadata: metadataIn(content), ...expiration };
   });
-  return Object.fromEntries(values);
-}
-
-/** `POST …/bulk/get`. @throws Problem */
-export async function bulkGet(store: KvStore, request: Request): Promise<Response> {
-  return envelope({ values: await readBulk(store, request) });
+  return envelope({ values: Object.fromEntries(values) });
 }

@@ -4,20 +4,33 @@
  * What is not of KV in the options are the options of the contract, in the client library's
  * spelling: `get(key, { type: "json", r: 1 })`. `cacheTtl` is taken and means nothing: every read
  * asks replicas, none is older than what they hold. See
- * https://developers.cloudflare.com/kv/api/ for the rest.
+ * https://developers.cloudflare.com/kv/api/ for the rest. The methods take their arguments as a
+ * list: how many came is a part of what was said.
  */
 import type { Content } from "../../core/entry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
-import { LIST_KEYS_MAX } from "../../core/limits.ts";
 import { type ConsistencyOptions, consistencyQuery } from "../client/consistency.ts";
-import { AnswerBudget } from "./answer-budget.ts";
-import { inParallel } from "./at-once.ts";
 import type { Backend } from "./backend.ts";
-import { checkMetadata, readBody } from "./body.ts";
+import { readBody } from "./body.ts";
 import { bodyRoom } from "./body-room.ts";
-import { BULK_BYTES_MAX } from "./kv-bulk.ts";
-import { KvStore, type KvValue, secondsOf } from "./kv-store.ts";
-import { contentOf } from "./kv-values.ts";
+import {
+  expirationOf,
+  type Given,
+  KvRefusal,
+  keyOf,
+  keysOf,
+  listOf,
+  metadataOf,
+  optionsAt,
+  readerOf,
+  readOptionsAt,
+  ttlOf,
+  typeOf,
+  valueIn,
+} from "./kv-arguments.ts";
+import { readMany } from "./kv-bulk.ts";
+import { KvStore, secondsOf } from "./kv-store.ts";
+import { contentOf, kvText, metadataIn } from "./kv-values.ts";
 import { readOptions } from "./options.ts";
 import { Problem } from "./problems.ts";
 
@@ -41,14 +54,15 @@ export interface KvPutOptions extends ConsistencyOptions {
 export interface KvListOptions {
   readonly prefix?: string | null;
   /** 1 to 1000. */
-  readonly limit?: number;
+  readonly limit?: number | null;
   readonly cursor?: string | null;
 }
 
 export interface KvResult {
   readonly value: unknown;
   readonly metadata: unknown;
-  readonly cacheStatus: null;
+  /** Of one key alone, as with KV. */
+  readonly cacheStatus?: null;
 }
 
 export interface KvListResult {
@@ -62,7 +76,16 @@ export interface KvListResult {
   readonly cacheStatus: null;
 }
 
+/** What can be stored; numbers, booleans and null are stored as their texts. */
 export type KvBody = string | ArrayBuffer | ArrayBufferView | ReadableStream<Uint8Array>;
+
+export type KvPutArguments = readonly [key: string, value: KvBody, options?: KvPutOptions | null];
+export type KvGetArguments = readonly [
+  key: string | readonly string[],
+  options?: KvType | KvGetOptions | null,
+];
+export type KvDeleteArguments = readonly [key: string, options?: ConsistencyOptions];
+export type KvListArguments = readonly [options?: KvListOptions | null];
 
 export interface KvNamespaceParts {
   readonly backend: Backend;
@@ -71,38 +94,25 @@ export interface KvNamespaceParts {
 }
 
 const nothing: KvResult = { value: null, metadata: null, cacheStatus: null };
-/** As Workers KV allows. */
-const KEYS_AT_ONCE_MAX = 100;
 const NO_TRACE = "";
-
-const optionsOf = (given: KvType | KvGetOptions | undefined): KvGetOptions =>
-  typeof given === "string" ? { type: given } : (given ?? {});
-
-function shown({ value }: Content, type: KvType): unknown {
+function shown({ value }: Content, type: string): unknown {
   switch (type) {
     case "text":
-      return new TextDecoder().decode(value);
+      return kvText(value);
     case "json":
-      return JSON.parse(new TextDecoder().decode(value)) as unknown;
+      return JSON.parse(kvText(value)) as unknown;
     case "arrayBuffer":
       return value.slice().buffer;
     case "stream":
       return new Blob([value.slice()]).stream();
-    default:
-      throw new TypeError("Unknown response type. Use text, json, arrayBuffer or stream.");
+    default: {
+      const types = '"text", "arrayBuffer", "json", and "stream"';
+      throw new TypeError(`Unknown response type. Possible types are ${types}.`);
+    }
   }
 }
 
-const jsonOf = (metadata: string | null): unknown =>
-  metadata === null ? null : (JSON.parse(metadata) as unknown);
-
-function metadataOf(metadata: unknown): string | null {
-  if (metadata === undefined || metadata === null) return null;
-  const text: string | undefined = JSON.stringify(metadata);
-  return checkMetadata(text ?? "");
-}
-
-async function bytesOf(body: KvBody, byteCountMax: number): Promise<Uint8Array> {
+async function bytesOf(body: string | object, byteCountMax: number): Promise<Uint8Array> {
   if (typeof body === "string") return new TextEncoder().encode(body);
   if (body instanceof ArrayBuffer) return new Uint8Array(body);
   if (ArrayBuffer.isView(body)) {
@@ -124,9 +134,12 @@ async function failingAs<Out>(verb: string, work: () => Promise<Out>): Promise<O
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const { status, message, code } = error;
-    throw new Error(`KV ${verb} failed: ${status} ${message} (${code})`);
+    const words = error instanceof KvRefusal ? message : `${message} (${code})`;
+    throw new Error(`KV ${verb} failed: ${status} ${words}`);
   }
 }
+
+const isMany = ([key]: readonly unknown[]): boolean => Array.isArray(key);
 
 export class KvNamespace {
   readonly #parts: KvNamespaceParts;
@@ -136,13 +149,15 @@ export class KvNamespace {
   }
 
   /**
-   * @param key one, or a list of up to 100: then a Map of them
+   * One key, or a list of up to 100: then a Map of them.
+   *
    * @returns null for a key that is not there
-   * @throws Error whose message begins with `KV GET failed:` and the status
+   * @throws Error whose message begins with `KV GET failed:` (`KV GET_BULK failed:` of a list) and
+   *   the status; TypeError for what is no key or no type
    */
-  async get(key: string | readonly string[], options?: KvType | KvGetOptions): Promise<unknown> {
-    const found = await this.getWithMetadata(key, options);
-    if (!(found instanceof Map)) return found.value;
+  async get(...args: KvGetArguments): Promise<unknown> {
+    if (!isMany(args)) return (await this.#getOne(args)).value;
+    const found = await this.#getMany(args);
     return new Map([...found].map(([name, result]) => [name, result?.value ?? null]));
   }
 
@@ -150,61 +165,46 @@ export class KvNamespace {
    * @returns of one key nulls when it is not there; in a Map null itself, as with KV
    * @throws Error as `get` does
    */
-  async getWithMetadata(
-    key: string | readonly string[],
-    options?: KvType | KvGetOptions,
-  ): Promise<KvResult | Map<string, KvResult | null>> {
-    const { type = "text", ...rest } = optionsOf(options);
-    const resultOf = (found: KvValue | null): KvResult | null => {
-      if (found === null) return null;
-      const { content } = found;
-      const metadata = jsonOf(content.metadata);
-      return { value: shown(content, type), metadata, cacheStatus: null };
-    };
-    return failingAs("GET", async () => {
-      const store = this.#store(rest);
-      if (typeof key === "string") return resultOf(await store.get(key)) ?? nothing;
-      if (key.length === 0 || key.length > KEYS_AT_ONCE_MAX) {
-        const detail = `Ask for 1 to ${KEYS_AT_ONCE_MAX} keys at once.`;
-        throw new Problem("invalid-request", detail);
-      }
-      const names = [...new Set(key)];
-      const budget = new AnswerBudget(BULK_BYTES_MAX);
-      const results = await inParallel(names, async (name) => {
-        const found = await store.get(name);
-        budget.take(found?.content.value.length ?? 0);
-        return resultOf(found);
-      });
-      return new Map(names.map((name, i) => [name, results[i] ?? null]));
-    });
+  async getWithMetadata(...args: KvGetArguments): Promise<KvResult | Map<string, KvResult | null>> {
+    return isMany(args) ? this.#getMany(args) : this.#getOne(args);
   }
 
-  /** @throws Error whose message begins with `KV PUT failed:` and the status */
-  async put(key: string, value: KvBody, options: KvPutOptions | null = null): Promise<void> {
-    const { expiration, expirationTtl, metadata, ...rest } = options ?? {};
+  /** @throws Error whose message begins with `KV PUT failed:` and the status; TypeError */
+  async put(...args: KvPutArguments): Promise<void> {
     await failingAs("PUT", async () => {
+      const key = keyOf("put", args);
+      const value = valueIn(args);
+      const at = { index: 2, method: "put", type: "PutOptions" };
+      const { expiration, expirationTtl, metadata, ...rest } = optionsAt(args, at);
       const store = this.#store(rest);
-      const ttlMs = store.ttlMsOf({ ttl: expirationTtl ?? null, at: expiration ?? null });
+      const life = {
+        ttl: ttlOf(expirationTtl),
+        at: expirationOf(expiration, this.#parts.backend.now()),
+      };
+      const ttlMs = store.ttlMsOf(life);
       const bytes = await bytesOf(value, store.settings.maxValueBytes);
       await store.put(key, contentOf(bytes, metadataOf(metadata)), ttlMs);
     });
   }
 
   /** Deleting what is not there is no error. @throws Error that begins with `KV DELETE failed:` */
-  async delete(key: string, options: ConsistencyOptions = {}): Promise<void> {
-    await failingAs("DELETE", () => this.#store(options).delete(key));
+  async delete(...args: KvDeleteArguments): Promise<void> {
+    await failingAs("DELETE", () => {
+      const key = keyOf("delete", args);
+      const at = { index: 1, method: "delete", type: "DeleteOptions" };
+      return this.#store(optionsAt(args, at)).delete(key);
+    });
   }
 
-  /** @throws Error whose message begins with `KV LIST failed:` and the status */
-  async list(options: KvListOptions | null = null): Promise<KvListResult> {
-    const { prefix, limit = LIST_KEYS_MAX, cursor } = options ?? {};
-    return failingAs("LIST", async () => {
-      const wanted = { prefix: prefix ?? "", limit, cursor: cursor ?? "" };
-      const page = await this.#store({}).list(wanted);
+  /** @throws Error whose message begins with `KV GET failed:`, as with KV, and the status */
+  async list(...args: KvListArguments): Promise<KvListResult> {
+    return failingAs("GET", async () => {
+      const at = { index: 0, method: "list", type: "ListOptions" };
+      const page = await this.#store({}).list(listOf(optionsAt(args, at)));
       const keys = page.keys.map(({ name, expiresAt, metadata }) => ({
         name,
         ...(expiresAt === 0 ? {} : { expiration: secondsOf(expiresAt) }),
-        ...(metadata === null ? {} : { metadata: jsonOf(metadata) }),
+        ...(metadata === null ? {} : { metadata: JSON.parse(metadata) as unknown }),
       }));
       const isComplete = page.cursor === "";
       const more = isComplete ? {} : { cursor: page.cursor };
@@ -212,9 +212,32 @@ export class KvNamespace {
     });
   }
 
-  #store(given: ConsistencyOptions): KvStore {
+  async #getOne(args: readonly unknown[]): Promise<KvResult> {
+    return failingAs("GET", async () => {
+      const key = keyOf("get", args, "string or Array");
+      const { type, ...rest } = readOptionsAt(args);
+      const found = await this.#store(rest).get(key);
+      if (found === null) return nothing;
+      const value = shown(found.content, typeOf(type));
+      return { value, metadata: metadataIn(found.content), cacheStatus: null };
+    });
+  }
+
+  async #getMany(args: readonly unknown[]): Promise<Map<string, KvResult | null>> {
+    return failingAs("GET_BULK", async () => {
+      const names = keysOf(args[0]);
+      const { type, ...rest } = readOptionsAt(args);
+      const shown = readerOf(typeOf(type));
+      return readMany(this.#store(rest), names, ({ content }) => ({
+        value: shown(content.value),
+        metadata: metadataIn(content),
+      }));
+    });
+  }
+
+  #store(given: Given): KvStore {
     // Members of other names are not ours: storage layers hand their own options through.
-    const options = readOptions(consistencyQuery(given).toString(), null);
+    const options = readOptions(consistencyQuery(given as ConsistencyOptions).toString(), null);
     return new KvStore({ ...this.#parts, options, trace: NO_TRACE });
   }
 }

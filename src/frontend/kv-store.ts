@@ -14,7 +14,7 @@ import type { Millis } from "../../core/time.ts";
 import type { Backend } from "./backend.ts";
 import { checkRanges, settingsOf } from "./data-plane.ts";
 import { checkKey } from "./key-path.ts";
-import { listKeys } from "./listing.ts";
+import { cursorAfter, listKeys } from "./listing.ts";
 import type { RequestOptions } from "./options.ts";
 import { Problem, problemOf } from "./problems.ts";
 
@@ -53,11 +53,11 @@ export interface KvExpiry {
 
 export const neverExpires: KvExpiry = { ttl: null, at: null };
 
-/**
- * Pages that one is put together from. Deleted keys take room in a page until they are collected,
- * and clients of KV take a page that is empty for the end, one that is short for the last.
- */
+/** Keys asked for at least: deleted ones take room in a page until they are collected. */
+const SCANNED_MIN = 250;
+/** Pages that a short one is put together from, and an empty one. */
 const PAGES_MAX = 64;
+const EMPTY_PAGES_MAX = 10_000;
 
 /** Whole seconds since 1970, as KV tells them. */
 export const secondsOf = (expiresAt: Millis): number => Math.round(expiresAt / 1000);
@@ -100,7 +100,12 @@ export class KvStore {
     await this.#write(key, null, 0);
   }
 
-  /** A full page, unless the list ends or very many keys were deleted here. @throws Problem */
+  /**
+   * A full page, or the last one: clients of KV take an empty page for the end. Only behind tens of
+   * thousands of deleted keys it may be short.
+   *
+   * @throws Problem
+   */
   async list({ prefix, limit, cursor }: KvList): Promise<KvPage> {
     if (!Number.isInteger(limit) || limit < 1 || limit > LIST_KEYS_MAX) {
       const extras = { option: "limit", limit: LIST_KEYS_MAX };
@@ -109,12 +114,22 @@ export class KvStore {
     const { backend, hash, namespace, trace } = this.#parts;
     const keys: ListedKey[] = [];
     let from = cursor;
+    let scanned = Math.max(limit + 1, SCANNED_MIN);
     for (let i = 1; ; i++) {
-      const wanted = { namespace, prefix, limit: limit - keys.length, cursor: from, trace };
-      const page = await listKeys(backend, hash, wanted);
+      const wanted = { namespace, prefix, limit: Math.min(scanned, LIST_KEYS_MAX), cursor: from };
+      const page = await listKeys(backend, hash, { ...wanted, trace });
       keys.push(...page.result.keys);
       from = page.cursor;
-      if (keys.length === limit || from === "" || i === PAGES_MAX) return { keys, cursor: from };
+      // One more than wanted was seen: only so is it known that the page is not the last.
+      const last = keys.length > limit ? keys[limit - 1] : undefined;
+      if (last !== undefined) {
+        const rest = cursorAfter(hash, { namespace, prefix }, last.name);
+        return { keys: keys.slice(0, limit), cursor: rest };
+      }
+      const isEnough = i >= (keys.length === 0 ? EMPTY_PAGES_MAX : PAGES_MAX);
+      if (from === "" || isEnough) return { keys, cursor: from };
+      // Full already: one key is all that there is to learn of. Else the deleted ones are many.
+      scanned = keys.length === limit ? SCANNED_MIN : LIST_KEYS_MAX;
     }
   }
 

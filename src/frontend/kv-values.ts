@@ -24,6 +24,16 @@ export const contentOf = (value: Uint8Array, metadata: string | null): Content =
   tags: [],
 });
 
+/** Unlike a `Response`, KV leaves a byte order mark where it is. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** A value as text. */
+export const kvText = (value: Uint8Array): string => decoder.decode(value);
+
+/** The JSON value that is stored with a value; null for none. */
+export const metadataIn = ({ metadata }: Content): unknown =>
+  metadata === null ? null : (JSON.parse(metadata) as unknown);
+
 const noSuchKey = (): Problem => new Problem("not-found", "get: 'key not found'");
 
 /** @throws Problem `invalid-option` */
@@ -64,8 +74,7 @@ export async function getValue(store: KvStore, key: string): Promise<Response> {
 export async function getMetadata(store: KvStore, key: string): Promise<Response> {
   const found = await store.get(key);
   if (found === null) throw noSuchKey();
-  const { metadata } = found.content;
-  return envelope(metadata === null ? null : (JSON.parse(metadata) as unknown));
+  return envelope(metadataIn(found.content));
 }
 
 const textOf = (part: Part): string => new TextDecoder().decode(part.value);

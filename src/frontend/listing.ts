@@ -20,7 +20,14 @@ export interface ListRequest {
   readonly trace?: string;
 }
 
-const purposeOf = ({ namespace, prefix }: ListRequest): string => `cursor ${namespace}\0${prefix}`;
+/** What a cursor belongs to. */
+type Listed = Pick<ListRequest, "namespace" | "prefix">;
+
+const purposeOf = ({ namespace, prefix }: Listed): string => `cursor ${namespace}\0${prefix}`;
+
+/** The cursor that goes on behind that key. */
+export const cursorAfter = (hash: KeyedHash, listed: Listed, after: string): string =>
+  seal(hash, purposeOf(listed), encode(after));
 
 function afterOf(list: ListRequest, hash: KeyedHash): string {
   if (list.cursor === "") return "";
@@ -49,7 +56,7 @@ export async function listKeys(
   if (result.kind === "failed") throw problemOf(result.failure, false);
   if (result.kind !== "listed") throw new Error(`a listing ended as ${result.kind}`);
   if (result.complete) return { result, cursor: "" };
-  return { result, cursor: seal(hash, purposeOf(list), encode(result.cursor)) };
+  return { result, cursor: cursorAfter(hash, list, result.cursor) };
 }
 
 /** @throws Problem `invalid-option` */

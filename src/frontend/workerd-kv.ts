@@ -6,16 +6,29 @@
  *
  * See https://github.com/cloudflare/workerd/blob/main/src/workerd/api/kv.c%2B%2B.
  */
-import { LIST_KEYS_MAX } from "../../core/limits.ts";
-import { checkMetadata, headerText, readBody } from "./body.ts";
-import { type HeaderFields, responseOf } from "./exchange.ts";
-import { readKey, readNamespace } from "./key-path.ts";
-import { readBulk } from "./kv-bulk.ts";
+import type { Millis } from "../../core/time.ts";
+import { headerText, readBody } from "./body.ts";
+import { type Answer, type HeaderFields, responseOf } from "./exchange.ts";
+import { readJson } from "./json-body.ts";
+import { percentDecode, readNamespace } from "./key-path.ts";
+import {
+  checkLength,
+  expirationOf,
+  type Given,
+  KvRefusal,
+  keysOf,
+  listOf,
+  metadataFrom,
+  readerOf,
+  ttlOf,
+  typeOf,
+} from "./kv-arguments.ts";
+import { readMany } from "./kv-bulk.ts";
 import type { KvApiParts } from "./kv-routes.ts";
 import { KvStore, secondsOf } from "./kv-store.ts";
-import { contentOf, readExpiry } from "./kv-values.ts";
+import { contentOf, metadataIn } from "./kv-values.ts";
 import { readOptions } from "./options.ts";
-import { Problem } from "./problems.ts";
+import { Problem, problemAnswer } from "./problems.ts";
 import type { Call, Plan, Route } from "./route.ts";
 import { traceOf } from "./trace.ts";
 
@@ -31,11 +44,19 @@ interface KvCall {
   readonly query: URLSearchParams;
   /** As it stands in the path; empty for the list. */
   readonly rawKey: string;
+  readonly now: Millis;
+}
+
+/** @throws Problem */
+function keyIn(rawKey: string): string {
+  const refuse = (): Problem => new Problem("invalid-key", "The key is empty, or not UTF-8.");
+  if (rawKey === "") throw refuse();
+  return checkLength(percentDecode(rawKey, refuse));
 }
 
 /** 404 is how workerd is told of a key that is not there. */
 async function get({ store, rawKey }: KvCall): Promise<Response> {
-  const found = await store.get(readKey(rawKey));
+  const found = await store.get(keyIn(rawKey));
   if (found === null) return new Response(null, { status: 404, headers: noSniff });
   const { value, metadata } = found.content;
   const headers: HeaderFields = { ...noSniff, "Content-Type": "application/octet-stream" };
@@ -44,26 +65,24 @@ async function get({ store, rawKey }: KvCall): Promise<Response> {
   return responseOf({ status: 200, headers, body: value });
 }
 
-async function put({ store, request, query, rawKey }: KvCall): Promise<Response> {
+async function put({ store, request, query, rawKey, now }: KvCall): Promise<Response> {
   const header = request.headers.get(METADATA);
-  const metadata = header === null ? null : checkMetadata(headerText(header));
-  const ttlMs = store.ttlMsOf(readExpiry(query));
+  const metadata = header === null ? null : metadataFrom(headerText(header));
+  const ttl = ttlOf(query.get("expiration_ttl") ?? undefined);
+  const ttlMs = store.ttlMsOf({ ttl, at: expirationOf(query.get("expiration") ?? undefined, now) });
   const value = await readBody(request, store.settings.maxValueBytes);
-  await store.put(readKey(rawKey), contentOf(value, metadata), ttlMs);
+  await store.put(keyIn(rawKey), contentOf(value, metadata), ttlMs);
   return new Response(null, { headers: noSniff });
 }
 
 async function remove({ store, rawKey }: KvCall): Promise<Response> {
-  await store.delete(readKey(rawKey));
+  await store.delete(keyIn(rawKey));
   return new Response(null, { headers: noSniff });
 }
 
 async function list({ store, query }: KvCall): Promise<Response> {
-  const page = await store.list({
-    prefix: query.get("prefix") ?? "",
-    limit: Number(query.get("key_count_limit") ?? LIST_KEYS_MAX),
-    cursor: query.get("cursor") ?? "",
-  });
+  const { key_count_limit: limit, prefix, cursor } = Object.fromEntries(query);
+  const page = await store.list(listOf({ limit, prefix, cursor }));
   const keys = page.keys.map(({ name, expiresAt, metadata }) => ({
     name,
     ...(expiresAt === 0 ? {} : { expiration: secondsOf(expiresAt) }),
@@ -76,7 +95,25 @@ async function list({ store, query }: KvCall): Promise<Response> {
 }
 
 async function bulkGet({ store, request }: KvCall): Promise<Response> {
-  return Response.json(await readBulk(store, request), { headers: noSniff });
+  const { keys, type, withMetadata } = ((await readJson(request)) ?? {}) as Given;
+  const shown = readerOf(typeOf(type));
+  const values = await readMany(store, keysOf(keys), ({ content }) => {
+    const value = shown(content.value);
+    return withMetadata === true ? { value, metadata: metadataIn(content) } : value;
+  });
+  return Response.json(Object.fromEntries(values), { headers: noSniff });
+}
+
+export const isWorkerdKv = (path: string): boolean => path.startsWith(WORKERD_KV);
+
+/** What a reason phrase cannot carry (RFC 9112, section 4), and what a reader would not see. */
+const NO_REASON = /[^\x20-\x7e]/g;
+
+/** workerd shows its users the reason phrase, and nothing else of an answer that is an error. */
+export function workerdProblemAnswer(problem: Problem, isHead: boolean): Answer {
+  const { code, message } = problem;
+  const words = problem instanceof KvRefusal ? message : `${message} (${code})`;
+  return { ...problemAnswer(problem, isHead), statusText: words.replace(NO_REASON, "?") };
 }
 
 function answererOf(method: string, rawKey: string): (call: KvCall) => Promise<Response> {
@@ -101,7 +138,8 @@ export function workerdKvRoute({ backend, secret: hash }: KvApiParts): Route {
         const options = readOptions("", request.headers.get("Starling-Quorum"));
         const trace = traceOf(request);
         const store = new KvStore({ backend, hash, namespace, options, trace });
-        return answer({ store, request, query: new URLSearchParams(target.query), rawKey });
+        const query = new URLSearchParams(target.query);
+        return answer({ store, request, query, rawKey, now: backend.now() });
       },
     };
   };

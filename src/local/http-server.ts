@@ -247,7 +247,12 @@ function listenerOf(
 export function makeHttpServer(parts: HttpServerParts): HttpServer {
   const limits = { ...httpLimits, ...parts.limits };
   const listener = getRequestListener(
-    (request, env) => parts.handler(request, { rawPath: env.incoming.url ?? "/" }),
+    async (request, { incoming, outgoing }) => {
+      const answer = await parts.handler(request, { rawPath: incoming.url ?? "/" });
+      // The adapter hands on the status alone; workerd shows its users the words beside it.
+      outgoing.statusMessage = answer.statusText;
+      return answer;
+    },
     { overrideGlobalObjects: false },
   );
   const atWork = new AtWork();

@@ -57,6 +57,27 @@ describe("the cloudflare SDK", () => {
     expect((await kv.keys.list(namespace_id, { account_id })).result).toEqual([]);
   });
 
+  it("sees a key behind many deleted ones at once, and that it is the last", async () => {
+    const keys = Array.from({ length: 700 }, (_, i) => `gone/${i}`);
+    const body = keys.map((key) => ({ key, value: "v" }));
+    await kv.bulkUpdate(namespace_id, { account_id, body });
+    await kv.bulkDelete(namespace_id, { account_id, body: keys });
+    await kv.values.update("gone/z", { ...at, value: "v" });
+    const list = { account_id, prefix: "gone/", limit: 10 };
+    for (const limit of [10, 1000]) {
+      const page = await kv.keys.list(namespace_id, { ...list, limit });
+      expect(page.result.map(({ name }) => name)).toEqual(["gone/z"]);
+      expect(page.hasNextPage()).toBe(false);
+    }
+    await kv.values.update("gone/y", { ...at, value: "v" });
+    const first = await kv.keys.list(namespace_id, { ...list, limit: 1 } as typeof list);
+    expect(first.result.map(({ name }) => name)).toEqual(["gone/y"]);
+    const second = await first.getNextPage();
+    expect(second.result.map(({ name }) => name)).toEqual(["gone/z"]);
+    expect(second.hasNextPage()).toBe(false);
+    await kv.bulkDelete(namespace_id, { account_id, body: ["gone/y", "gone/z"] });
+  });
+
   it("creates, lists, shows and deletes namespaces", async () => {
     const titles = ["one", "two", "three"];
     for (const title of titles) {

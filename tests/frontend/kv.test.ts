@@ -145,10 +145,12 @@ describe("lists and bulks of the Workers KV façade", () => {
     const first = await envelopeOf(await app.get(`${NS}/keys?prefix=b&limit=1&namespace_id=x`));
     expect(first.result).toEqual([{ name: "b1" }]);
     expect(first.result_info).toMatchObject({ count: 1 });
+    // Some versions of Cloudflare's SDK look here.
+    expect(first.result_info?.["cursors"]).toEqual({ after: first.result_info?.["cursor"] });
     const cursor = encodeURIComponent(String(first.result_info?.["cursor"]));
     const next = await envelopeOf(await app.get(`${NS}/keys?prefix=b&limit=9&cursor=${cursor}`));
     expect(next.result).toEqual([{ name: "b2" }]);
-    expect(next.result_info).toEqual({ count: 1, cursor: "" });
+    expect(next.result_info).toEqual({ count: 1, cursor: "", cursors: { after: "" } });
     await expectRefusal(await app.get(`${NS}/keys?prefix=a&cursor=${cursor}`), 400, 400);
     for (const limit of ["0", "1001", "x", "1.5"]) {
       await expectRefusal(await app.get(`${NS}/keys?limit=${limit}`), 400, 400);
