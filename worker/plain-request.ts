@@ -19,6 +19,10 @@ class AnnouncedBody implements WholeBody {
     const bytes = new Uint8Array(await this.#request.arrayBuffer());
     return bytes.length > byteCountMax ? null : bytes;
   }
+
+  async discard(): Promise<void> {
+    await this.gather(0);
+  }
 }
 
 function bodyOf(request: Request): PlainRequest["body"] {

@@ -80,6 +80,12 @@ function grantOf(
   return grant;
 }
 
+const ABSOLUTE_FORM = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i;
+
+/** Whom the request is for: what an absolute target says goes before Host (RFC 9112, 3.2.2). */
+const hostOf = (request: Request, rawTarget: string): string =>
+  ABSOLUTE_FORM.exec(rawTarget)?.[1] ?? request.headers.get("Host") ?? new URL(request.url).host;
+
 const bodiless = (answer: Answer): Answer => ({ ...answer, body: null });
 
 /** The app; it throws nothing: whatever goes wrong is an answer. */
@@ -134,8 +140,8 @@ export function createApp(parts: AppParts): App {
   };
 
   const fetch: App["fetch"] = async (request, { rawPath } = {}) => {
-    const host = request.headers.get("Host") ?? new URL(request.url).host;
     const rawTarget = rawPath ?? request.url;
+    const host = hostOf(request, rawPath ?? "");
     const answer = await respond<Answer | Response>(
       { request, host, rawTarget },
       ({ route, rest }, target) => {

@@ -10,7 +10,7 @@ import {
   TAGS_COUNT_MAX,
 } from "../../core/limits.ts";
 import { bodyRoom } from "./body-room.ts";
-import type { PlainRequest, RequestHeaders } from "./exchange.ts";
+import { isContinueExpected, type PlainRequest, type RequestHeaders } from "./exchange.ts";
 import { Problem } from "./problems.ts";
 
 type BodyOf = Pick<PlainRequest, "headers" | "body">;
@@ -46,6 +46,14 @@ async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise
     byteCount += value.length;
   }
   reader.cancel().catch(() => {});
+}
+
+/** A client that is still sending is heard out; one that waits to be told to is not told to. */
+async function discardBody(request: BodyOf): Promise<void> {
+  if (isContinueExpected(request.headers)) return;
+  const { body } = request;
+  if (body instanceof ReadableStream) await discard(body.getReader());
+  else await body?.discard();
 }
 
 async function collect(
@@ -92,7 +100,7 @@ async function wholeOf(request: BodyOf, byteCountMax: number): Promise<Uint8Arra
   try {
     if (announced > SMALL_BYTES) bodyRoom.take(request, announced);
   } catch (error) {
-    await body.gather(0).catch(() => {});
+    await body.discard().catch(() => {});
     throw error;
   }
   const bytes = await body.gather(byteCountMax);
@@ -107,13 +115,14 @@ async function wholeOf(request: BodyOf, byteCountMax: number): Promise<Uint8Arra
  * @throws Problem `value-too-large`, `incomplete-body` or `overloaded`
  */
 export async function readBody(request: BodyOf, byteCountMax: number): Promise<Uint8Array> {
-  const { headers, body } = request;
+  const { headers } = request;
   const announced = announcedLength(headers);
   if (announced !== null && announced > byteCountMax) {
-    if (body instanceof ReadableStream) await discard(body.getReader()).catch(() => {});
-    else await body?.gather(byteCountMax).catch(() => {});
+    await discardBody(request).catch(() => {});
     throw tooLarge(byteCountMax);
   }
+  // Some hosts begin to read the body when it is looked at, so that is done here and not before.
+  const { body } = request;
   if (body === null) {
     if (announced !== null && announced > 0) throw incomplete();
     return new Uint8Array(0);

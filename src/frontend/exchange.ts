@@ -16,7 +16,13 @@ export interface WholeBody {
    * @throws when the body is cut off
    */
   gather(byteCountMax: number): Promise<Uint8Array | null>;
+  /** Reads what its client is sending and drops it, so that the answer finds its way. */
+  discard(): Promise<void>;
 }
+
+/** Whether the client holds its body back until it is told to go on (RFC 9110, 10.1.1). */
+export const isContinueExpected = (headers: RequestHeaders): boolean =>
+  headers.get("Expect")?.trim().toLowerCase() === "100-continue";
 
 export interface PlainRequest {
   readonly method: string;

@@ -250,6 +250,7 @@ function otherRoutes(parts: RouteParts): OtherRoutes {
     clusterRoute("/v1/cluster/handoff", POST, () => cluster.handoff()),
     clusterRoute("/metrics", GET, () => answerMetrics(metrics.text() + backend.metrics())),
     ...[...uiAssets].map(([path, asset]) => openRoute(path, () => assetResponse(asset))),
+    openRoute("/", () => answerText(SIGNPOST)),
     openRoute("/healthz", () => answerText("ok\n")),
     openRoute("/readyz", () => checkReadiness(backend).then(() => answerText("ready\n"))),
   ];
@@ -263,6 +264,11 @@ function otherRoutes(parts: RouteParts): OtherRoutes {
     ],
   };
 }
+
+/** For whoever comes to the front door: it says where to go, and nothing of the deployment. */
+const SIGNPOST = `Starling, an edge cache.
+Keys are at /v1/kv/{namespace}/{key}, the page for operators is at /ui.
+`;
 
 const answerText = (text: string): Response =>
   new Response(text, { headers: textHeaders("text/plain; charset=utf-8") });

@@ -11,10 +11,19 @@ import {
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import { assert } from "../../core/assert.ts";
-import { IdTable } from "../../core/id-table.ts";
 import type { App } from "../frontend/app.ts";
+import { type Begin, Pipelines } from "./pipelines.ts";
 import { AnswerWriter, plainRequest } from "./plain-exchange.ts";
+import {
+  expectationFailed,
+  malformedTarget,
+  noSuchRoute,
+  problemResponse,
+  refusalOf,
+  refuseRaw,
+  unknownMethod,
+} from "./refusals.ts";
+import { breachOf } from "./request-rules.ts";
 import type { NodeTls } from "./tls.ts";
 
 export type FetchHandler = (
@@ -55,6 +64,10 @@ export interface HttpLimits {
   readonly connectionCountMax: number;
   /** Requests at work at once; one more is turned away with 429. */
   readonly inFlightCountMax: number;
+  /** Of those, how many of one connection. */
+  readonly atOnceCountMax: number;
+  /** Pipelined requests that wait for their turn, on all connections together. */
+  readonly waitingCountMax: number;
 }
 
 export const httpLimits: HttpLimits = {
@@ -67,132 +80,10 @@ export const httpLimits: HttpLimits = {
   // At some 20 KiB each while idle, 200 MB.
   connectionCountMax: 10_000,
   inFlightCountMax: 2048,
+  atOnceCountMax: 32,
+  // At some 3 KiB each, 50 MB.
+  waitingCountMax: 16_384,
 };
-
-interface Refusal {
-  readonly status: number;
-  readonly reason: string;
-  readonly code: string;
-  readonly detail: string;
-}
-
-const malformed: Refusal = {
-  status: 400,
-  reason: "Bad Request",
-  code: "malformed-request",
-  detail: "The request is not well-formed HTTP/1.1. The connection is closed.",
-};
-
-const incompleteBody: Refusal = {
-  status: 400,
-  reason: "Bad Request",
-  code: "incomplete-body",
-  detail: "The body ended before its announced length. Nothing was stored.",
-};
-
-const refusals: Readonly<Record<string, Refusal>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: {
-    status: 408,
-    reason: "Request Timeout",
-    code: "request-timeout",
-    detail: "The headers or the body did not arrive in time. The connection is closed.",
-  },
-  HPE_HEADER_OVERFLOW: {
-    status: 431,
-    reason: "Request Header Fields Too Large",
-    code: "headers-too-large",
-    detail: "The headers are larger than this server takes.",
-  },
-  HPE_INVALID_EOF_STATE: incompleteBody,
-};
-
-function problemOf({ status, reason, code, detail }: Refusal): string {
-  const type = `https://starling.dev/problems/${code}`;
-  return JSON.stringify({ type, title: reason, status, detail, code });
-}
-
-function refuseRaw(socket: Duplex, refusal: Refusal): void {
-  if (!socket.writable) return void socket.destroy();
-  const body = problemOf(refusal);
-  const lines = [
-    `HTTP/1.1 ${refusal.status} ${refusal.reason}`,
-    "Content-Type: application/problem+json",
-    "X-Content-Type-Options: nosniff",
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    "Connection: close",
-  ];
-  socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`);
-}
-
-const overloaded: Refusal = {
-  status: 429,
-  reason: "Too Many Requests",
-  code: "overloaded",
-  detail: "The node has as many requests at work as it takes. Try again shortly.",
-};
-
-const noSuchRoute: Refusal = {
-  status: 404,
-  reason: "Not Found",
-  code: "no-such-route",
-  detail: "There is no such route.",
-};
-
-function turnAway(response: ServerResponse): void {
-  const headers = {
-    "Content-Type": "application/problem+json",
-    "X-Content-Type-Options": "nosniff",
-    "Retry-After": "1",
-  };
-  response.writeHead(overloaded.status, headers).end(problemOf(overloaded));
-}
-
-/** The requests at work, and what is still to be said on their connections. */
-class AtWork {
-  readonly #responses = new IdTable<ServerResponse>();
-  #lastId = 0;
-  #isStopping = false;
-  #onIdle: (() => void) | null = null;
-
-  get count(): number {
-    return this.#responses.size;
-  }
-
-  add(response: ServerResponse): void {
-    if (this.#isStopping) response.setHeader("Connection", "close");
-    const id = ++this.#lastId;
-    this.#responses.add(id, response);
-    response.on("close", () => {
-      assert(this.#responses.delete(id), "a request ends once");
-      if (this.#responses.size === 0) this.#onIdle?.();
-    });
-  }
-
-  /**
-   * Whether an error on the connection may be answered there: not into the middle of an answer, nor
-   * before the answer to an earlier request, whose sender would take it for its own.
-   */
-  mayAnswerOn(socket: Duplex): boolean {
-    for (const response of this.#responses.values()) {
-      if (response.req.socket !== socket) continue;
-      if (response.headersSent || response.req.complete) return false;
-    }
-    return true;
-  }
-
-  /** Lets every connection end with its answer; resolves when all are given or the time is up. */
-  async finish(msMax: number): Promise<void> {
-    this.#isStopping = true;
-    for (const response of this.#responses.values()) {
-      if (!response.headersSent) response.setHeader("Connection", "close");
-    }
-    if (this.#responses.size === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#onIdle = resolve;
-      setTimeout(resolve, msMax).unref();
-    });
-  }
-}
 
 export type Server = PlainServer | TlsServer;
 
@@ -216,10 +107,18 @@ function answerPlainly(
   return true;
 }
 
+/**
+ * Who has sent all that it will may still want its answers. Node ends such connections at once
+ * unless it is told otherwise, by a member that its types do not have.
+ */
+function halfOpen<Kind extends Server>(server: Kind): Kind {
+  return Object.assign(server, { httpAllowHalfOpen: true });
+}
+
 function listenerOf(
   { tls, internal }: HttpServerParts,
   limits: HttpLimits,
-  onRequest: (incoming: IncomingMessage, response: ServerResponse) => void,
+  onRequest: Begin,
 ): Server {
   const options = {
     headersTimeout: limits.headersMsMax,
@@ -229,23 +128,44 @@ function listenerOf(
     maxHeaderSize: limits.headerBytesMax,
     insecureHTTPParser: false,
     noDelay: true,
+    // Looked for with all else that is asked of a request: what Node says itself is no problem.
+    requireHostHeader: false,
     // An upgrade to anything else is declined as RFC 9110, 7.8, has it: by a plain answer.
     shouldUpgradeCallback: (incoming: IncomingMessage) => internal.recognises(incoming),
   };
-  if (tls === undefined) return createServer(options, onRequest);
+  if (tls === undefined) return halfOpen(createServer(options, onRequest));
   // Who shows no certificate, or a wrong one, is a client: the tokens decide about those.
   const asking = { requestCert: true, rejectUnauthorized: false };
   const handshakeTimeout = limits.tlsHandshakeMsMax;
   const server = createTlsServer(
-    { ...options, ...tls.contextOptions(), ...asking, handshakeTimeout },
+    { ...options, ...tls.contextOptions(), ...asking, handshakeTimeout, allowHalfOpen: true },
     onRequest,
   );
+  halfOpen(server);
   // First of all listeners: on a connection without keys there is nothing to say and no way to.
   return server.prependListener("tlsClientError", (_, socket) => void socket.destroy());
 }
 
-export function makeHttpServer(parts: HttpServerParts): HttpServer {
-  const limits = { ...httpLimits, ...parts.limits };
+/**
+ * Says 100 when the body is wanted, and not before: a request that its headers already refuse is
+ * answered with that (RFC 9110, 10.1.1). Its client may then send the body or not, so nobody knows
+ * where the next request begins: the connection ends with such an answer.
+ */
+function holdBack100(incoming: IncomingMessage, response: ServerResponse): void {
+  const keepsAlive = response.shouldKeepAlive;
+  response.shouldKeepAlive = false;
+  incoming.once("resume", () => {
+    if (response.headersSent) return;
+    response.shouldKeepAlive = keepsAlive;
+    response.writeContinue();
+  });
+}
+
+/** What the server as a whole can do (RFC 9110, 9.3.7). */
+const SERVER_METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
+
+/** How a request is carried out once its turn has come. */
+function beginner(parts: HttpServerParts): Begin {
   const listener = getRequestListener(
     async (request, { incoming, outgoing }) => {
       const answer = await parts.handler(request, { rawPath: incoming.url ?? "/" });
@@ -253,23 +173,49 @@ export function makeHttpServer(parts: HttpServerParts): HttpServer {
       outgoing.statusMessage = answer.statusText;
       return answer;
     },
-    { overrideGlobalObjects: false },
+    { overrideGlobalObjects: false, hostname: HOST_OF_NOBODY, errorHandler: refuseUnreadable },
   );
-  const atWork = new AtWork();
   const { answerKey } = parts;
   const plain = answerKey === undefined ? null : { answerKey, writer: new AnswerWriter() };
-  const onRequest = (incoming: IncomingMessage, response: ServerResponse): void => {
-    if (atWork.count >= limits.inFlightCountMax) return turnAway(response);
-    atWork.add(response);
+  return (incoming, response) => {
+    if (incoming.url === "*") return void response.writeHead(204, { Allow: SERVER_METHODS }).end();
     if (plain !== null && answerPlainly(plain, incoming, response)) return;
     void listener(incoming, response);
+  };
+}
+
+/** Whoever speaks HTTP/1.0 without a Host is no browser that was led here. */
+const HOST_OF_NOBODY = "localhost";
+
+/** Of a request that is well-formed as HTTP and makes no URL. The app itself throws nothing. */
+const refuseUnreadable = (): Response => problemResponse(malformedTarget);
+
+export function makeHttpServer(parts: HttpServerParts): HttpServer {
+  const limits = { ...httpLimits, ...parts.limits };
+  const pipelines = new Pipelines(limits, beginner(parts));
+  const onRequest: Begin = (incoming, response) => {
+    const breach = breachOf(incoming);
+    if (breach === null) pipelines.take(incoming, response);
+    else pipelines.refuseRequest(incoming, response, breach);
   };
   const server = listenerOf(parts, limits, onRequest);
   server.maxConnections = limits.connectionCountMax;
   server.setTimeout(limits.inactiveMsMax);
+  server.on("checkContinue", (incoming: IncomingMessage, response: ServerResponse) => {
+    holdBack100(incoming, response);
+    onRequest(incoming, response);
+  });
+  server.on("checkExpectation", (incoming: IncomingMessage, response: ServerResponse) =>
+    pipelines.refuseRequest(incoming, response, expectationFailed),
+  );
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    if (error.code === "ECONNRESET" || !atWork.mayAnswerOn(socket)) return void socket.destroy();
-    refuseRaw(socket, refusals[error.code ?? ""] ?? malformed);
+    if (error.code === "ECONNRESET") return void socket.destroy();
+    pipelines.refuseBytes(socket, refusalOf(error));
+  });
+  // Node hands the bare connection over: this is no proxy (RFC 9110, 9.3.6).
+  server.on("connect", (_, socket: Duplex) => {
+    socket.on("error", () => socket.destroy());
+    pipelines.refuseBytes(socket, unknownMethod);
   });
   server.on("upgrade", (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => socket.destroy());
@@ -279,7 +225,7 @@ export function makeHttpServer(parts: HttpServerParts): HttpServer {
   const stop = async (msMax: number): Promise<void> => {
     server.close();
     server.closeIdleConnections();
-    await atWork.finish(msMax);
+    await pipelines.finish(msMax);
   };
   return { server, stop };
 }

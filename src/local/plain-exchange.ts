@@ -4,7 +4,14 @@
  * connection. All else goes through @hono/node-server.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Answer, PlainRequest, RequestHeaders, WholeBody } from "../frontend/exchange.ts";
+import {
+  type Answer,
+  isContinueExpected,
+  type PlainRequest,
+  type RequestHeaders,
+  type WholeBody,
+} from "../frontend/exchange.ts";
+import { refuse, unsendable } from "./refusals.ts";
 
 /** Longer bodies take the way on which they can be refused while they stream in. */
 const BODY_BYTES_MAX = 1024 * 1024;
@@ -38,9 +45,16 @@ class Headers implements RequestHeaders {
 /** A body whose length was announced, and is not too much to wait for. */
 class AnnouncedBody implements WholeBody {
   readonly #incoming: IncomingMessage;
+  readonly #isHeldBack: boolean;
 
-  constructor(incoming: IncomingMessage) {
+  /** @param isHeldBack the client sends it when it is read, and not before */
+  constructor(incoming: IncomingMessage, isHeldBack: boolean) {
     this.#incoming = incoming;
+    this.#isHeldBack = isHeldBack;
+  }
+
+  async discard(): Promise<void> {
+    if (!this.#isHeldBack) await this.gather(0);
   }
 
   gather(byteCountMax: number): Promise<Uint8Array | null> {
@@ -71,13 +85,14 @@ class AnnouncedBody implements WholeBody {
 export function plainRequest(incoming: IncomingMessage): PlainRequest | null {
   const { method = "", rawHeaders } = incoming;
   const headers = new Headers(rawHeaders);
-  if (headers.get("Transfer-Encoding") !== null || headers.get("Expect") !== null) return null;
+  if (headers.get("Transfer-Encoding") !== null) return null;
   const announced = headers.get("Content-Length");
   if (announced === null || method === "GET" || method === "HEAD") {
     return announced === null ? { method, headers, body: null } : null;
   }
   if (!/^[0-9]{1,7}$/.test(announced) || Number(announced) > BODY_BYTES_MAX) return null;
-  const body = announced === "0" ? null : new AnnouncedBody(incoming);
+  const isHeldBack = isContinueExpected(headers);
+  const body = announced === "0" ? null : new AnnouncedBody(incoming, isHeldBack);
   return { method, headers, body };
 }
 
@@ -106,9 +121,12 @@ export class AnswerWriter {
   };
 }
 
-/** Puts an answer onto the connection, if there still is one. */
+/**
+ * Puts an answer onto the connection, if there still is one. One that waits behind the answers to
+ * earlier requests has none yet: Node keeps it until its turn has come.
+ */
 function writeAnswer(response: ServerResponse, answer: Answer): void {
-  if (response.destroyed || response.socket?.writable !== true) return;
+  if (response.destroyed || response.req.socket.writable === false) return;
   const { status, headers, body } = answer;
   const fields: string[] = [];
   for (const name in headers) fields.push(name, headers[name] as string);
@@ -116,7 +134,7 @@ function writeAnswer(response: ServerResponse, answer: Answer): void {
     response.writeHead(status, fields);
   } catch {
     // What is stored came from elsewhere: a header that cannot be sent costs its own answer alone.
-    return void response.writeHead(500, { "Content-Length": "0" }).end();
+    return refuse(response, unsendable);
   }
   if (body === null) response.end();
   else response.end(body);

@@ -218,7 +218,8 @@ export function errors(): void {
 
   it("knows its routes and methods", async () => {
     await expectProblem(await call("/v1/nothing"), 404, "no-such-route");
-    await expectProblem(await call("/"), 404, "no-such-route");
+    await expectProblem(await call("/nowhere"), 404, "no-such-route");
+    expect((await call("/")).status).toBe(200);
     await expectProblem(await call("/internal"), 404, "no-such-route");
     const path = `/v1/kv/${freshNamespace()}/k`;
     const posted = await call(path, { method: "POST", body: "v" });

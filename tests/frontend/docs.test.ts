@@ -35,9 +35,7 @@ describe("docs/operations.md", () => {
     const catalogue = /const CATALOGUE = \{(.*?)\n\}/s.exec(read("src/frontend/problems.ts"))?.[1];
     const inCatalogue = [...(catalogue ?? "").matchAll(/^ {2}"?([a-z-]+)"?: \[(\d{3}),/gm)];
     // What the Node host answers before there is a request.
-    const onWire = read("src/local/http-server.ts").matchAll(
-      /status: (\d{3}),[^}]*?code: "(.*?)"/g,
-    );
+    const onWire = read("src/local/refusals.ts").matchAll(/= refusal\(\s*(\d{3}),\s*"(.*?)"/g);
     const codes = new Map([
       ...[...onWire].map(([, status = "", code = ""]) => [code, status] as const),
       ...inCatalogue.map(([, code = "", status = ""]) => [code, status] as const),

@@ -2,12 +2,13 @@
 import xxhash from "xxhash-wasm";
 import { parseClusterConfig } from "../../ring/cluster-config.ts";
 import { bootstrapRing, Ring } from "../../ring/ring.ts";
-import { createApp } from "../../src/frontend/app.ts";
+import { type App, createApp } from "../../src/frontend/app.ts";
 import { type Auth, noTokens, parseTokens } from "../../src/frontend/auth.ts";
 import type { EventLog } from "../../src/frontend/trace.ts";
 import { MemoryBackend, testHash } from "./memory-backend.ts";
 
 export interface TestApp {
+  readonly app: App;
   readonly backend: MemoryBackend;
   call(method: string, target: string, init?: RequestInit): Promise<Response>;
   /** A PUT of a text. */
@@ -41,6 +42,7 @@ export async function makeApp(options: TestAppOptions = {}): Promise<TestApp> {
     return app.fetch(request, { rawPath: target });
   };
   return {
+    app,
     backend,
     call,
     put: (target, body, headers = {}) => call("PUT", target, { body, headers }),
