@@ -58,7 +58,7 @@ export interface ExchangeSide {
   /** By tree, of how many keys it had something that it cannot read. */
   unreadCounts(): (tree: TreeName) => number;
   /** False when the replica takes nothing in: its disk is full or failed. */
-  absorb(key: StoreKey, entry: Uint8Array, now: Millis): boolean;
+  absorb(key: StoreKey, entry: Uint8Array): boolean;
 }
 
 export interface ExchangeResult {
@@ -241,7 +241,7 @@ export class Exchange {
       const digest = this.#fetching.get(key);
       if (digest === undefined) continue;
       this.#fetching.delete(key);
-      if (!this.#plan.side.absorb(key, bytes, now)) return this.#finish(false);
+      if (!this.#plan.side.absorb(key, bytes)) return this.#finish(false);
       this.#result.keysReceived++;
       this.#spend(bytes.length, now);
       if (this.#plan.side.digest(key) !== digest) this.#toSend.push(key);

@@ -13,7 +13,7 @@ import { decodeEntry } from "../core/entry-codec.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { Reply } from "../core/messages.ts";
 import type { Store, StoreKey } from "../core/store.ts";
-import { type Millis, millisOfHlc } from "../core/time.ts";
+import { type Millis, millisOfHlc, type WallMillis } from "../core/time.ts";
 import { type HandoffLimits, type HandoffOutbox, sameBytes } from "./handoff.ts";
 
 export interface RetirementPlan {
@@ -21,7 +21,7 @@ export interface RetirementPlan {
   readonly store: Store;
   readonly limits: HandoffLimits;
   /** Hints whose newest version is older than this instant have outlived the window. */
-  readonly olderThan: Millis;
+  readonly olderThan: WallMillis;
   /**
    * Who must have a hint before it is dropped: the key's other primaries. Nobody (N is 1): it
    * may be the only copy, and stays. This replica may be one itself by now, without the hint in its
@@ -118,5 +118,5 @@ export class HintRetirement {
 }
 
 /** When the newest version was written; 0 for an entry of which only the context is left. */
-const newestAt = ({ siblings }: Entry): Millis =>
+const newestAt = ({ siblings }: Entry): WallMillis =>
   siblings.reduce((newest, { time }) => Math.max(newest, millisOfHlc(time)), 0);

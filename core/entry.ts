@@ -21,7 +21,7 @@ import { CausalContext, type Dot } from "./causal-context.ts";
 import type { OpId } from "./ids.ts";
 import type { KeyedHash } from "./keyed-hash.ts";
 import type { Digest } from "./store.ts";
-import { type Hlc, type Millis, millisOfHlc } from "./time.ts";
+import { type Hlc, millisOfHlc, type WallMillis } from "./time.ts";
 
 /** What a client stored; absent (null) in a tombstone. */
 export interface Content {
@@ -40,7 +40,7 @@ export interface Sibling {
   readonly time: Hlc;
   readonly op: OpId;
   /** Never served from this instant on; 0 for never. */
-  readonly expiresAt: Millis;
+  readonly expiresAt: WallMillis;
   readonly content: Content | null;
 }
 
@@ -172,7 +172,7 @@ export function applyMint(entry: Entry, mint: Mint): Entry {
 }
 
 /** Whether a read may serve it. */
-export const isLive = (sibling: Sibling, now: Millis): boolean =>
+export const isLive = (sibling: Sibling, now: WallMillis): boolean =>
   sibling.content !== null && (sibling.expiresAt === 0 || now < sibling.expiresAt);
 
 /** Newest first by the write's time, ties broken by the dot: the same order on every frontend. */
@@ -181,7 +181,7 @@ export function newestFirst(a: Sibling, b: Sibling): number {
 }
 
 /** The live values that a client can be shown, newest first, an operation's second dot left out. */
-export function liveSiblings(entry: Entry, now: Millis): readonly Sibling[] {
+export function liveSiblings(entry: Entry, now: WallMillis): readonly Sibling[] {
   const live = entry.siblings.filter((sibling) => isLive(sibling, now));
   if (live.length < 2) return live;
   live.sort(newestFirst);
@@ -195,7 +195,7 @@ export function liveSiblings(entry: Entry, now: Millis): readonly Sibling[] {
 export function contextShowing(
   entry: Entry,
   shown: readonly Sibling[],
-  now: Millis,
+  now: WallMillis,
 ): CausalContext {
   let context = entry.context;
   for (const sibling of entry.siblings) {
@@ -214,7 +214,7 @@ const BARE_MS = 0.5;
  * milliseconds; where no value is left, half of one is added, so that an index, which keeps this
  * and no entry, can tell tombstones from values.
  */
-export function dueAt(entry: Entry): Millis {
+export function dueAt(entry: Entry): WallMillis {
   let due = 0;
   let isBare = true;
   for (const { content, expiresAt, time } of entry.siblings) {
@@ -226,7 +226,7 @@ export function dueAt(entry: Entry): Millis {
 }
 
 /** Whether an entry with this `dueAt` has a value, be it an expired one. */
-export const holdsValue = (due: Millis): boolean => due % 1 === 0;
+export const holdsValue = (due: WallMillis): boolean => due % 1 === 0;
 
 const dotText = (dot: Dot): string => `${dot.actor}.${dot.counter}`;
 

@@ -1,5 +1,5 @@
 /** A fault that a replica was told to have, for tests and drills. */
-import type { Millis } from "./time.ts";
+import type { WallMillis } from "./time.ts";
 
 /**
  * `down`: refuses at once, as a process that is gone. `silent`: hears nothing, as behind a black
@@ -11,9 +11,9 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 export interface Fault {
   readonly kind: FaultKind;
   /** How much longer a slow one takes, in ms; 0 for the others. */
-  readonly delayMs: Millis;
+  readonly delayMs: number;
   /** What a lossy one loses, in thousandths; 0 for the others. */
   readonly sharePerMille: number;
   /** When it ends by itself, in ms since 1970. */
-  readonly until: Millis;
+  readonly until: WallMillis;
 }

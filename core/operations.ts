@@ -7,7 +7,7 @@ import { VALUE_BYTES_DEFAULT } from "./limits.ts";
 import type { QuorumOptions } from "./quorum-options.ts";
 import type { StoreKey } from "./store.ts";
 import type { Tally } from "./tally.ts";
-import type { Millis } from "./time.ts";
+import type { WallMillis } from "./time.ts";
 
 export interface GetOperation {
   readonly kind: "get";
@@ -30,7 +30,7 @@ export interface WriteOperation {
   /** null: a delete. */
   readonly content: Content | null;
   /** How long the value lives, from the coordinator's clock; 0 for ever. */
-  readonly ttlMs: Millis;
+  readonly ttlMs: number;
   /** What it replaces; null: what the coordinator holds. */
   readonly context: CausalContext | null;
   readonly precondition: Precondition | null;
@@ -189,7 +189,7 @@ export interface ReplicaStatus {
   readonly keyCount: number;
   readonly byteCount: number;
   readonly hintsHeld: readonly (readonly [target: string, count: number])[];
-  readonly lastAntiEntropy: readonly (readonly [peer: string, at: Millis])[];
+  readonly lastAntiEntropy: readonly (readonly [peer: string, at: WallMillis])[];
   /** null: no members change, or it has not heard of it. */
   readonly transfer: TransferStatus | null;
 }
@@ -217,7 +217,7 @@ export interface ConfigureResult {
 export interface ListedKey {
   readonly name: string;
   /** 0: never. */
-  readonly expiresAt: Millis;
+  readonly expiresAt: WallMillis;
   readonly metadata: string | null;
 }
 
@@ -283,7 +283,7 @@ export interface FaultResult {
 export interface PurgeResult {
   readonly kind: "purged";
   /** What was written up to this instant is not served any more. */
-  readonly until: Millis;
+  readonly until: WallMillis;
   /** Members that have it on stable storage; the others learn of it before they serve again. */
   readonly learntCount: number;
   readonly memberCount: number;

@@ -1,5 +1,11 @@
 /**
- * Time is a value that the host hands in; nothing here reads a clock.
+ * Time is a value that the host hands in; nothing here reads a clock. There are two of them, which
+ * must not be taken for each other. The wall clock says what day it is, the same for everybody, and
+ * jumps when somebody sets it: what is stored, or said to others, is told by it. A node's own time
+ * only goes on, and means nothing to anybody else: deadlines, intervals and how long a peer has
+ * been silent are counted by it, so that none of them depends on what the wall clock does.
+ *
+ * The two types are flavoured: a plain number fits both, one of them does not fit the other.
  *
  * A hybrid logical clock (Kulkarni et al., 2014) orders siblings for display: the wall clock's
  * milliseconds with a counter below them, never running backwards and never behind a time that was
@@ -7,8 +13,20 @@
  */
 import { assert } from "./assert.ts";
 
-/** Milliseconds since 1970 by the host's wall clock. */
-export type Millis = number;
+/** Milliseconds since 1970 by the host's wall clock: it may be off, and jump either way. */
+export type WallMillis = number & { readonly clock?: "wall" };
+
+/**
+ * Milliseconds of the node's own, monotonic time, never less than a moment ago. Its zero is of the
+ * host's choosing and long before the node began, so that 0 may stand for "never yet".
+ */
+export type Millis = number & { readonly clock?: "monotonic" };
+
+/** What the two clocks of a host show at one moment. */
+export interface Now {
+  readonly monotonic: Millis;
+  readonly wall: WallMillis;
+}
 
 /**
  * Milliseconds since 1970 times 1024, plus a logical counter: one safe integer, good until 2248.
@@ -17,8 +35,8 @@ export type Hlc = number;
 
 const LOGICAL_STEPS = 1024;
 
-export const hlcFromMillis = (ms: Millis): Hlc => Math.floor(ms) * LOGICAL_STEPS;
-export const millisOfHlc = (time: Hlc): Millis => Math.floor(time / LOGICAL_STEPS);
+export const hlcFromMillis = (ms: WallMillis): Hlc => Math.floor(ms) * LOGICAL_STEPS;
+export const millisOfHlc = (time: Hlc): WallMillis => Math.floor(time / LOGICAL_STEPS);
 
 /** How far a peer's clock may run ahead of ours before it is refused: five minutes. */
 export const CLOCK_SKEW_MS_MAX = 300_000;
@@ -33,14 +51,14 @@ export class HybridClock {
   }
 
   /** A time later than every time given out or observed before. */
-  next(now: Millis): Hlc {
+  next(now: WallMillis): Hlc {
     this.#last = Math.max(this.#last + 1, hlcFromMillis(now));
     assert(Number.isSafeInteger(this.#last), "the clock left the safe integers");
     return this.#last;
   }
 
   /** Follows a time seen from a peer, unless it is more than `CLOCK_SKEW_MS_MAX` ahead. */
-  observe(time: Hlc, now: Millis): boolean {
+  observe(time: Hlc, now: WallMillis): boolean {
     if (time > hlcFromMillis(now + CLOCK_SKEW_MS_MAX)) {
       this.#refusedCount++;
       return false;

@@ -27,7 +27,7 @@ import type { Reply, ReplyOf } from "../core/messages.ts";
 import { majority, type QuorumRules } from "../core/quorum-options.ts";
 import type { Digest, StoreKey } from "../core/store.ts";
 import type { Tally } from "../core/tally.ts";
-import type { Millis } from "../core/time.ts";
+import type { Millis, WallMillis } from "../core/time.ts";
 import type { Candidate } from "./candidate.ts";
 import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
 import { Quorum, type QuorumNeed } from "./quorum.ts";
@@ -52,6 +52,8 @@ export interface GetPlan {
   readonly isEveryone: boolean;
   readonly hedgeMs: number;
   readonly hash: KeyedHash;
+  /** The wall clock, by which values expire. */
+  wall(): WallMillis;
 }
 
 export type GetOutcome =
@@ -266,7 +268,7 @@ export class GetCoordinator implements Coordinator {
     if (!this.#reachesSession()) {
       for (const candidate of this.#unasked()) this.#askOne(candidate, false);
       if (this.#outstanding().length > 0) return this.#limitPatience(quorum, now);
-      if (!this.#isSessionForgotten(now)) return this.#failSession();
+      if (!this.#isSessionForgotten()) return this.#failSession();
       if (!this.#isSecondLook) return this.#lookAgain();
     }
     if (rules.strict && this.#mustWriteBack()) return this.#startWriteBack();
@@ -283,8 +285,9 @@ export class GetCoordinator implements Coordinator {
    * there instead may be shown if the session has not seen it: a value that the session's writes
    * replaced would be covered by its context, and such a one is a loss that must not be hidden.
    */
-  #isSessionForgotten(now: Millis): boolean {
+  #isSessionForgotten(): boolean {
     const { session, isEveryone, candidates } = this.#plan;
+    const now = this.#plan.wall();
     const answered = ({ id }: Candidate): boolean => this.#answers.get(id)?.state === "answered";
     if (session === null || !isEveryone || !candidates.every(answered)) return false;
     const { siblings } = this.#merged;

@@ -36,7 +36,7 @@ import { namespaceOf } from "../core/keys.ts";
 import { TIMEOUT_MS_MAX } from "../core/limits.ts";
 import type { Prng } from "../core/prng.ts";
 import { type Digest, type Store, StoreCorruption, type StoreKey } from "../core/store.ts";
-import { HybridClock, hlcFromMillis, type Millis } from "../core/time.ts";
+import { HybridClock, hlcFromMillis, type WallMillis } from "../core/time.ts";
 import { noPurges, PurgeIndex } from "../ring/purges.ts";
 import { KeyOrder } from "./key-order.ts";
 import { LastWritten } from "./last-written.ts";
@@ -159,7 +159,7 @@ export class Keeper {
    *
    * @returns false when the store takes no writes: nothing was joined
    */
-  absorb(key: StoreKey, incoming: Entry, hintFor: ReplicaId | "", now: Millis): boolean {
+  absorb(key: StoreKey, incoming: Entry, hintFor: ReplicaId | "", now: WallMillis): boolean {
     if (this.store.health() !== "writable") return false;
     for (const sibling of incoming.siblings) this.clock.observe(sibling.time, now);
     const slot = this.#readSlot(key, hintFor);
@@ -175,7 +175,7 @@ export class Keeper {
   }
 
   /** What the entry would be after the write, and its bytes; nothing is stored yet. */
-  mint(request: MintRequest, now: Millis): Minted {
+  mint(request: MintRequest, now: WallMillis): Minted {
     const { key, hintFor, op, content } = request;
     const slot = this.#readSlot(key, hintFor);
     const own = hintFor === "" ? slot : this.#readSlot(key, "");
@@ -216,7 +216,7 @@ export class Keeper {
    *
    * @returns the entry with its tombstone, for the other owners; null when nothing was deleted
    */
-  evict(key: StoreKey, digest: Digest, now: Millis): Uint8Array | null {
+  evict(key: StoreKey, digest: Digest, now: WallMillis): Uint8Array | null {
     if (this.store.health() !== "writable" || this.digest(key) !== digest) return null;
     const write = { content: null, ttlMs: 0, covers: null, isRetry: false, hintFor: "" } as const;
     const minted = this.mint({ key, op: newOpId(this.#prng), ...write }, now);
@@ -245,7 +245,7 @@ export class Keeper {
    * @param isWanted what is not is not read
    */
   collectable(
-    before: Millis,
+    before: WallMillis,
     countMax: number,
     isWanted: (key: StoreKey) => boolean = () => true,
   ): readonly (readonly [StoreKey, Digest])[] {

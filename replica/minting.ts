@@ -4,13 +4,12 @@ import type { Content, Entry, Sibling } from "../core/entry.ts";
 import type { Tenure } from "../core/entry-codec.ts";
 import type { OpId, ReplicaId } from "../core/ids.ts";
 import type { StoreKey } from "../core/store.ts";
-import type { Millis } from "../core/time.ts";
 
 export interface MintRequest {
   readonly key: StoreKey;
   readonly op: OpId;
   readonly content: Content | null;
-  readonly ttlMs: Millis;
+  readonly ttlMs: number;
   /** What it replaces; null for all that is held. */
   readonly covers: CausalContext | null;
   readonly isRetry: boolean;

@@ -21,7 +21,7 @@ import type { CausalContext } from "../core/causal-context.ts";
 import type { Failure, FailureCode } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { Reply, ReplyOf, RequestOf } from "../core/messages.ts";
-import type { Millis } from "../core/time.ts";
+import type { Millis, WallMillis } from "../core/time.ts";
 import type { Candidate } from "./candidate.ts";
 import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
 
@@ -32,6 +32,8 @@ export interface WritePlan {
   readonly timeoutMs: number;
   /** Silence after which the next coordinator is tried. */
   readonly hedgeMs: number;
+  /** The wall clock, for what the coordinator is told of the frontend's patience. */
+  wall(): WallMillis;
 }
 
 export type WriteOutcome =
@@ -41,11 +43,11 @@ export type WriteOutcome =
 type Coordinate = RequestOf<"coordinate">;
 
 /** Whether what the write covers would be newer than its client can have meant. */
-export const isOverdue = ({ freshUntil, covers, isRetry }: Coordinate, now: Millis): boolean =>
+export const isOverdue = ({ freshUntil, covers, isRetry }: Coordinate, now: WallMillis): boolean =>
   freshUntil > 0 && (now > freshUntil || (isRetry && covers === null));
 
 /** Whether a second coordinator is asked, or may be: the first may have minted and sent it here. */
-export const mayBeHere = (request: Coordinate, now: Millis): boolean =>
+export const mayBeHere = (request: Coordinate, now: WallMillis): boolean =>
   isOverdue(request, now) || (request.freshUntil > 0 && request.covers !== null);
 
 /** No context says what it covers, nor does a condition guard it. */
@@ -145,7 +147,7 @@ export class WriteRouter implements Coordinator {
     const patienceMs = candidate.isSuspect ? SUSPECT_PATIENCE_MS : this.#plan.hedgeMs;
     this.#hedgeAt = now + patienceMs;
     const isRetry = this.mayBeMinted || this.#plan.request.isRetry;
-    const freshUntil = isPlain(this.#plan.request) ? Math.ceil(now + patienceMs) : 0;
+    const freshUntil = isPlain(this.#plan.request) ? Math.ceil(this.#plan.wall() + patienceMs) : 0;
     this.#out.ask(candidate.id, { ...this.#plan.request, isRetry, freshUntil });
   }
 

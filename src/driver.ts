@@ -7,13 +7,13 @@ import { assert } from "../core/assert.ts";
 import { IdTable } from "../core/id-table.ts";
 import type { Message } from "../core/messages.ts";
 import type { Operation, Result } from "../core/operations.ts";
-import type { Millis } from "../core/time.ts";
+import type { Millis, Now } from "../core/time.ts";
 import type { Address, Effect, Input } from "./node/boundary.ts";
 import type { Node } from "./node/node.ts";
 
 export interface DriverHost {
-  /** The wall clock. */
-  now(): Millis;
+  /** Both clocks, as they are now; see `hostClock`. */
+  now(): Now;
   /**
    * Sends, or finds out that it cannot: then it calls `unreachable` of the driver, at once or
    * later. It never throws and never waits.
@@ -134,7 +134,8 @@ export class Driver {
     if (this.#isClosed || wakeAt >= this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = wakeAt;
-    const delayMs = Math.max(0, wakeAt - this.#host.now());
+    // Timers count whole milliseconds, and would cut a part of one off.
+    const delayMs = Math.max(0, Math.ceil(wakeAt - this.#host.now().monotonic));
     this.#timer = setTimeout(() => {
       this.#timerAt = Infinity;
       this.#step({ kind: "tick" });

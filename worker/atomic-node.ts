@@ -1,3 +1,4 @@
+import type { Now } from "../core/time.ts";
 import type { Effect, Input } from "../src/node/boundary.ts";
 import { Node } from "../src/node/node.ts";
 import type { NodeParts } from "../src/node/node-parts.ts";
@@ -20,7 +21,7 @@ export class AtomicNode extends Node {
     this.#state = state;
   }
 
-  override step(input: Input, now: number): readonly Effect[] {
+  override step(input: Input, now: Now): readonly Effect[] {
     try {
       return super.step(input, now);
     } catch (error) {

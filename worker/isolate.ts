@@ -17,6 +17,7 @@ import { Problem } from "../src/frontend/problems.ts";
 import type { Knowledge } from "../src/node/knowledge.ts";
 import { Node } from "../src/node/node.ts";
 import { callReplica } from "./calls.ts";
+import { platformNow } from "./clock.ts";
 import { type Env, knowledgeOf, platformPrng, SECRET_CHARS_MIN } from "./config.ts";
 import { nearestZone } from "./zones.ts";
 
@@ -79,7 +80,7 @@ export function backendFor(of: Isolate, env: Env, ctx: ExecutionContext): Backen
   const { knowledge, prng } = of;
   const node = new Node({ knowledge, prng, replica: null });
   const driver: Driver = new Driver(node, {
-    now: () => Date.now(),
+    now: platformNow,
     send: (to, message) => {
       if (message.type === "request") {
         ctx.waitUntil(callReplica({ env, knowledge, driver }, to, message));

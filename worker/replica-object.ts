@@ -12,7 +12,7 @@ import {
   type ReplyMessage,
   type Request,
 } from "../core/messages.ts";
-import type { Millis } from "../core/time.ts";
+import type { WallMillis } from "../core/time.ts";
 import { timingDefaults } from "../ring/cluster-config.ts";
 import type { RingDocument } from "../ring/ring-document.ts";
 import { Driver } from "../src/driver.ts";
@@ -27,6 +27,7 @@ import {
 } from "./alarm-plan.ts";
 import { AtomicNode } from "./atomic-node.ts";
 import { callReplica } from "./calls.ts";
+import { platformNow } from "./clock.ts";
 import { type Env, knowledgeOf, platformPrng, type ReplicaRpc } from "./config.ts";
 import { logEvent } from "./log.ts";
 import { SqliteLeafSums } from "./sqlite-leaf-sums.ts";
@@ -93,7 +94,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
   /** The plan as it is stored: a write is billed, so an equal one is not written. */
   #keptPlan = "";
   /** When the alarm rings; Infinity for never. */
-  #alarmAt: Millis = Infinity;
+  #alarmAt: WallMillis = Infinity;
   /** Asking the others for the ring that is in use, once for all who wait. */
   #agreeing: Promise<void> | null = null;
 
@@ -177,7 +178,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
       await driver.whenIdle();
       const settledAt = driver.node.service?.background?.collector.settledAt ?? Infinity;
       if (settledAt === Infinity) return;
-      await scheduler.wait(Math.max(0, settledAt - Date.now()));
+      await scheduler.wait(Math.max(0, settledAt - platformNow().monotonic));
     }
   }
 
@@ -299,7 +300,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     const replica = { id, store, leafSums, takesFaults, ...limits, ...times };
     const node = new AtomicNode({ knowledge, prng: platformPrng(), replica }, ctx);
     const driver: Driver = new Driver(node, {
-      now: () => Date.now(),
+      now: platformNow,
       send: (to, message) => this.#send(driver, to, message),
       // The output gate holds every message back, replies and calls to other replicas alike, until
       // the writes before it are confirmed: a flush has nothing to wait for. For that reason no

@@ -11,6 +11,7 @@ import { MemoryStore } from "../../replica/memory-store.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
 import { type App, createApp } from "../../src/frontend/app.ts";
 import { noTokens } from "../../src/frontend/auth.ts";
+import { hostClock } from "../../src/host-clock.ts";
 import { Knowledge } from "../../src/node/knowledge.ts";
 import { Node } from "../../src/node/node.ts";
 import { benchDefaults } from "./sample-entries.ts";
@@ -28,6 +29,10 @@ export class Loopback {
   readonly #queue: { readonly from: string; readonly to: string; readonly bytes: Uint8Array }[] =
     [];
   readonly #waiting = new Map<number, (result: Result) => void>();
+  readonly #now = hostClock(
+    () => performance.now(),
+    () => Date.now(),
+  );
   readonly app: App;
   readonly nodes: readonly Node[];
   #lastToken = 0;
@@ -103,7 +108,7 @@ export class Loopback {
   }
 
   #step({ id, node }: Member, input: Parameters<Node["step"]>[0]): void {
-    for (const effect of node.step(input, Date.now())) {
+    for (const effect of node.step(input, this.#now())) {
       if (effect.kind === "send") {
         const bytes = encodeMessage(effect.message);
         this.messageCount++;

@@ -93,7 +93,8 @@ class Pair {
   #runToEnd(): void {
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
       const [at, input] = next;
-      for (const effect of this.#nodeOf(at).step(input, this.#now)) this.#carryOut(at, effect);
+      for (const effect of this.#nodeOf(at).step(input, { monotonic: this.#now, wall: this.#now }))
+        this.#carryOut(at, effect);
     }
   }
 

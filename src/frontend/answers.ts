@@ -4,7 +4,7 @@ import { type Content, etagOf, type Sibling } from "../../core/entry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";
-import { type Millis, millisOfHlc } from "../../core/time.ts";
+import { millisOfHlc, type WallMillis } from "../../core/time.ts";
 import type { Validators } from "./conditions.ts";
 import { contextToToken } from "./context-token.ts";
 import type { HeaderFields } from "./exchange.ts";
@@ -14,7 +14,7 @@ const SANDBOX = "sandbox; default-src 'none'";
 export interface Setting {
   readonly hash: KeyedHash;
   readonly key: StoreKey;
-  readonly now: Millis;
+  readonly now: WallMillis;
   /** When the request came in, on a clock that only runs forward. */
   readonly startedAt: number;
   readonly trustedContent: boolean;
@@ -26,7 +26,7 @@ const seconds = new Float64Array(DATES_COUNT).fill(-1);
 const dates = new Array<string>(DATES_COUNT).fill("");
 
 /** The date of an HTTP header, which has whole seconds: many answers have the same. */
-export function httpDate(ms: Millis): string {
+export function httpDate(ms: WallMillis): string {
   const second = Math.floor(ms / 1000);
   const at = second % DATES_COUNT;
   if (seconds[at] !== second) {
@@ -62,7 +62,7 @@ export function writeTally(tally: Tally): string {
   return `n=${n}, w=${required}, acked=${answered}, ${numbers}`;
 }
 
-export const modifiedMs = (sibling: Sibling): Millis => millisOfHlc(sibling.time);
+export const modifiedMs = (sibling: Sibling): WallMillis => millisOfHlc(sibling.time);
 
 interface Tagged {
   readonly hash: KeyedHash;

@@ -1,6 +1,6 @@
 /** What the HTTP face needs of whatever node it stands in front of. */
 import type { NamespaceSettings, Operation, Result } from "../../core/operations.ts";
-import type { Millis } from "../../core/time.ts";
+import type { WallMillis } from "../../core/time.ts";
 import type { NamespaceChange } from "../../ring/namespace-record.ts";
 import type { Ring } from "../../ring/ring.ts";
 
@@ -19,7 +19,7 @@ export interface ClusterView {
 
 export interface Backend {
   /** The host's wall clock. */
-  now(): Millis;
+  now(): WallMillis;
   view(): ClusterView;
   /** The view with what the members know by now: a frontend of its own is told of nothing. */
   freshView(): Promise<ClusterView>;

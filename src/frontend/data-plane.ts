@@ -6,7 +6,7 @@ import { storeKey } from "../../core/keys.ts";
 import type { NamespaceSettings, WriteResult } from "../../core/operations.ts";
 import { resolveOptions } from "../../core/quorum-options.ts";
 import type { StoreKey } from "../../core/store.ts";
-import type { Millis } from "../../core/time.ts";
+import type { WallMillis } from "../../core/time.ts";
 import { addVersion, baseHeaders, contentHeaders, type Setting, writeTally } from "./answers.ts";
 import type { Backend, ClusterView } from "./backend.ts";
 import { readBody, readContentHeaders } from "./body.ts";
@@ -124,7 +124,7 @@ function ttlOf(
   options: RequestOptions,
   headers: RequestHeaders,
   settings: NamespaceSettings,
-): Millis {
+): WallMillis {
   const asked = options.ttlMs ?? ttlFromCacheControl(headers.get("Cache-Control"));
   return asked ?? Math.round((settings.ttl ?? 0) * 1000);
 }

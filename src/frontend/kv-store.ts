@@ -10,7 +10,7 @@ import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { storeKey } from "../../core/keys.ts";
 import { LIST_KEYS_MAX, TTL_SECONDS_MAX, TTL_SECONDS_MIN } from "../../core/limits.ts";
 import type { ListedKey, NamespaceSettings, Operation, Result } from "../../core/operations.ts";
-import type { Millis } from "../../core/time.ts";
+import type { WallMillis } from "../../core/time.ts";
 import type { Backend } from "./backend.ts";
 import { checkRanges, settingsOf } from "./data-plane.ts";
 import { checkKey } from "./key-path.ts";
@@ -30,7 +30,7 @@ export interface KvParts {
 export interface KvValue {
   readonly content: Content;
   /** 0: never. */
-  readonly expiresAt: Millis;
+  readonly expiresAt: WallMillis;
 }
 
 export interface KvList {
@@ -60,7 +60,7 @@ const PAGES_MAX = 64;
 const EMPTY_PAGES_MAX = 10_000;
 
 /** Whole seconds since 1970, as KV tells them. */
-export const secondsOf = (expiresAt: Millis): number => Math.round(expiresAt / 1000);
+export const secondsOf = (expiresAt: WallMillis): number => Math.round(expiresAt / 1000);
 
 export class KvStore {
   readonly settings: NamespaceSettings;
@@ -86,7 +86,7 @@ export class KvStore {
   }
 
   /** @throws Problem */
-  async put(key: string, content: Content, ttlMs: Millis): Promise<void> {
+  async put(key: string, content: Content, ttlMs: WallMillis): Promise<void> {
     const { maxValueBytes } = this.settings;
     if (content.value.length > maxValueBytes) {
       const detail = `The value is larger than the ${maxValueBytes} bytes of this namespace.`;
@@ -134,13 +134,13 @@ export class KvStore {
   }
 
   /** How long a value is to live; 0 for ever. @throws Problem `invalid-option` */
-  ttlMsOf({ ttl, at }: KvExpiry): Millis {
+  ttlMsOf({ ttl, at }: KvExpiry): WallMillis {
     if (ttl !== null) return ttlMs("expiration_ttl", ttl);
     if (at !== null) return ttlMs("expiration", at - this.#parts.backend.now() / 1000);
     return Math.round((this.settings.ttl ?? 0) * 1000);
   }
 
-  async #write(key: string, content: Content | null, ttlMs: Millis): Promise<void> {
+  async #write(key: string, content: Content | null, ttlMs: WallMillis): Promise<void> {
     const { namespace, options } = this.#parts;
     const name = storeKey(namespace, checkKey(key));
     const write = { key: name, options: options.quorum, content, ttlMs } as const;
@@ -159,7 +159,7 @@ export class KvStore {
 }
 
 /** Any time to come is taken: there is no least of 60 seconds here. */
-function ttlMs(option: string, seconds: number): Millis {
+function ttlMs(option: string, seconds: number): WallMillis {
   if (seconds >= TTL_SECONDS_MIN && seconds <= TTL_SECONDS_MAX) return Math.round(seconds * 1000);
   const range = `${TTL_SECONDS_MIN} to ${TTL_SECONDS_MAX} seconds from now`;
   const what = option === "expiration" ? "a time in seconds since 1970" : "a time";

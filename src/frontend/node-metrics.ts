@@ -1,6 +1,6 @@
 /** What a node knows of itself and of the ring, as metrics: the same on every host. */
 import { StoreCorruption } from "../../core/store.ts";
-import type { Millis } from "../../core/time.ts";
+import type { WallMillis } from "../../core/time.ts";
 import { oldestHintAt } from "../node/hint-age.ts";
 import type { Knowledge } from "../node/knowledge.ts";
 import type { Service } from "../node/service.ts";
@@ -47,7 +47,7 @@ export function ringMetrics({ ring, liveness, counters }: Knowledge): readonly M
 export function replicaMetrics(of: {
   readonly service: Service;
   readonly knowledge: Knowledge;
-  readonly now: Millis;
+  readonly now: WallMillis;
 }): readonly Metric[] {
   const { store } = of.service.keeper;
   const { keyCount, byteCount } = store.stats();
@@ -142,7 +142,7 @@ function hintMetrics({ service, knowledge, now }: ReplicaParts): readonly Metric
   ];
 }
 
-function hintAgeSeconds({ keeper }: Service, now: Millis): number {
+function hintAgeSeconds({ keeper }: Service, now: WallMillis): number {
   try {
     const at = oldestHintAt(keeper.store);
     return at === null ? 0 : Math.max(0, now - at) / 1000;

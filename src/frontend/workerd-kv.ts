@@ -6,7 +6,7 @@
  *
  * See https://github.com/cloudflare/workerd/blob/main/src/workerd/api/kv.c%2B%2B.
  */
-import type { Millis } from "../../core/time.ts";
+import type { WallMillis } from "../../core/time.ts";
 import { headerText, readBody } from "./body.ts";
 import { type Answer, type HeaderFields, responseOf } from "./exchange.ts";
 import { readJson } from "./json-body.ts";
@@ -44,7 +44,7 @@ interface KvCall {
   readonly query: URLSearchParams;
   /** As it stands in the path; empty for the list. */
   readonly rawKey: string;
-  readonly now: Millis;
+  readonly now: WallMillis;
 }
 
 /** @throws Problem */

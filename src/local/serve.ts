@@ -14,6 +14,7 @@ import { backendOf } from "../driver-backend.ts";
 import { createApp } from "../frontend/app.ts";
 import { type Auth, noTokens, parseTokens } from "../frontend/auth.ts";
 import { logServed } from "../frontend/trace.ts";
+import { hostClock } from "../host-clock.ts";
 import { Knowledge } from "../node/knowledge.ts";
 import { Node } from "../node/node.ts";
 import { ForeignStore } from "../node/store-owner.ts";
@@ -139,7 +140,10 @@ function makeMachine(of: MachineParts, hasher: Awaited<ReturnType<typeof xxhash>
   const replica = { id, store, place, takesFaults, ...timing };
   const node = new Node({ knowledge, prng: systemPrng(), replica });
   const driver: Driver = new Driver(node, {
-    now: () => Date.now(),
+    now: hostClock(
+      () => performance.now(),
+      () => Date.now(),
+    ),
     send: (to, message) => transport.send(to, message),
     flush: () => fileLog.flush(),
   });

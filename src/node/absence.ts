@@ -15,7 +15,7 @@
  * Only for hosts whose node is awake all the time. A Durable Object that slept was reachable.
  */
 import { assert } from "../../core/assert.ts";
-import type { Millis } from "../../core/time.ts";
+import type { Millis, Now, WallMillis } from "../../core/time.ts";
 import type { Exchanges } from "./exchanges.ts";
 import { keepNumber, keptNumber } from "./kept-number.ts";
 import type { Service } from "./service.ts";
@@ -45,7 +45,8 @@ export class Absence {
   readonly #service: Service;
   readonly #exchanges: Exchanges;
   readonly #plan: AbsencePlan;
-  #aliveAt: Millis;
+  /** The last sign of life, over restarts; 0 for none. */
+  #aliveAt: WallMillis;
   /** Since its start; 0 before the first step. */
   #steppedAt: Millis = 0;
   #isBehind = false;
@@ -79,11 +80,12 @@ export class Absence {
   }
 
   /** To be called before anything is done in a step. */
-  notice(now: Millis): void {
-    const wasAway = this.#aliveAt !== 0 && now - this.#aliveAt > this.#plan.tombstoneGraceMs;
+  notice({ monotonic: now, wall }: Now): void {
+    const awayMs = this.#aliveAt === 0 ? 0 : this.#missed({ monotonic: now, wall });
+    const wasAway = awayMs > this.#plan.tombstoneGraceMs;
     const sleepMs = Math.max(SLEEP_MS_MIN, 3 * this.#plan.heartbeatMs);
-    const slept = now - this.#steppedAt > sleepMs;
-    this.#aliveAt = now;
+    const slept = this.#steppedAt === 0 || awayMs > sleepMs;
+    this.#aliveAt = wall;
     this.#steppedAt = now;
     if (slept) this.#askDocuments(now);
     if (wasAway) {
@@ -93,11 +95,23 @@ export class Absence {
     if (now >= this.#attemptAt) this.#catchUp(now);
   }
 
+  /**
+   * How long nothing was heard of the outside, in ms. Of a life before, the wall clock alone tells,
+   * and a note from the future tells nothing, so that it counts as for ever. Within a life that is
+   * the longer one of two: a machine that sleeps takes the monotonic clock with it, and the wall
+   * clock may be set back. (One that is set ahead costs a comparison with the peers.)
+   */
+  #missed({ monotonic, wall }: Now): number {
+    const wallMs = wall - this.#aliveAt;
+    if (this.#steppedAt === 0) return wallMs < 0 ? Infinity : wallMs;
+    return Math.max(wallMs, monotonic - this.#steppedAt);
+  }
+
   /** Writes down that the replica is alive; true when there is something to flush. */
-  note(now: Millis): boolean {
+  note(): boolean {
     // While it is behind, the old note stays: a crash now must not make it forget.
     if (this.#isBehind || this.#service.keeper.store.health() !== "writable") return false;
-    keepNumber(this.#service.keeper.store, ALIVE, now);
+    keepNumber(this.#service.keeper.store, ALIVE, this.#plan.host.wall());
     return true;
   }
 

@@ -1,7 +1,7 @@
 import type { ReplicaId } from "../../core/ids.ts";
 import type { TransferStatus } from "../../core/operations.ts";
 import type { StoreKey } from "../../core/store.ts";
-import type { Hlc, Millis } from "../../core/time.ts";
+import type { Hlc, Millis, Now, WallMillis } from "../../core/time.ts";
 
 /** What runs in the background, as far as others may ask for it or about it. */
 export interface BackgroundWork {
@@ -9,7 +9,7 @@ export interface BackgroundWork {
     start(now: Millis, done: ((deliveredCount: number) => void) | null): void;
   };
   readonly exchanges: {
-    readonly lastAt: ReadonlyMap<ReplicaId, Millis>;
+    readonly lastAt: ReadonlyMap<ReplicaId, WallMillis>;
     readonly completeCount: number;
     readonly keysSent: number;
     readonly keysReceived: number;
@@ -40,6 +40,6 @@ export interface BackgroundWork {
   readonly absence: {
     readonly isBehind: boolean;
     whenInformed(work: () => void): void;
-    notice(now: Millis): void;
+    notice(now: Now): void;
   } | null;
 }

@@ -55,7 +55,7 @@ export interface WorkHost extends TaskHost {
   /** The cluster document was changed here: it is to be kept. */
   documentChanged(): void;
   /** Whether the replica was told to be down. */
-  isAway(now: Millis): boolean;
+  isAway(): boolean;
 }
 
 export interface Work {
@@ -101,14 +101,14 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
     ["plant", 0, plant],
     ["change", unlessByAlarm(CHANGE_MS), change],
     ["evict", unlessByAlarm(EVICT_MS), (now) => evictor.run(now)],
-    ["alive", absence?.noteMs ?? 0, (now) => flushIf(absence?.note(now) === true)],
+    ["alive", absence?.noteMs ?? 0, () => flushIf(absence?.note() === true)],
     ["collect", every.collectMs ?? often, (now) => collector.start(now)],
     ["heartbeat", every.heartbeatMs, (now) => heartbeat.run(now)],
   ];
   const jobs = new Background(host.prng);
   for (const [name, everyMs, work] of table) {
     const run = (now: Millis): void => {
-      if (!host.isAway(now)) work(now);
+      if (!host.isAway()) work(now);
     };
     jobs.add({ name, everyMs, run }, 0);
   }

@@ -91,6 +91,7 @@ export class ClientDesk {
       isEveryone,
       hedgeMs,
       hash,
+      wall: this.#host.wall,
       ...owners,
     };
     const counted = (out: Outbox<GetOutcome>): Outbox<GetOutcome> => ({
@@ -136,12 +137,13 @@ export class ClientDesk {
     } as const;
     const hedgeMs = Math.min(rules.timeoutMs / 2, 4 * knowledge.liveness.hedgeMs + 100);
     const { timeoutMs } = rules;
+    const plan = { request, candidates, timeoutMs, hedgeMs, wall: this.#host.wall };
     let router: WriteRouter | null = null;
     this.#host.run<WriteOutcome>(
       {
         timeoutMs,
         make: (out) => {
-          router = new WriteRouter({ request, candidates, timeoutMs, hedgeMs }, out);
+          router = new WriteRouter(plan, out);
           return router;
         },
         finish: (outcome) => {

@@ -217,10 +217,11 @@ export class ClusterDesk {
 
   #list(operation: ListOperation, answer: Answer, now: Millis): void {
     const { namespace, prefix, after, limit } = operation;
-    const done = (replies: Replies, at: Millis): void => {
+    const done = (replies: Replies): void => {
       const listings = listingsOf(replies);
       const uncovered = this.#uncoveredPartition(namespace, listings);
-      if (uncovered === null) return answer(pageOf(operation, listings.values(), at));
+      if (uncovered === null)
+        return answer(pageOf(operation, listings.values(), this.#host.wall()));
       const detail = `None of the primaries of partition ${uncovered} answered.`;
       answer(fail({ code: "quorum-unavailable", detail, required: 1, achieved: 0 }));
     };

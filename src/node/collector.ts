@@ -122,7 +122,7 @@ export class Collector {
     const mayBeAsked = (key: StoreKey): boolean =>
       !this.#notBefore.has(key) && !keysOnTheirWay.has(key) && this.#isFirst(key);
     return this.#service.keeper
-      .collectable(now - this.#graceMs, countMax, mayBeAsked)
+      .collectable(this.#host.wall() - this.#graceMs, countMax, mayBeAsked)
       .slice(0, COLLECTION_COUNT_MAX);
   }
 

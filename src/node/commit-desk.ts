@@ -39,7 +39,7 @@ export class CommitDesk {
 
   start(operation: CommitOperation, answer: Answer, now: Millis, attempt = 1): void {
     const { knowledge, prng } = this.#host;
-    const ballot = Math.floor(now) * BALLOTS_PER_MS + prng.below(BALLOTS_PER_MS);
+    const ballot = Math.floor(this.#host.wall()) * BALLOTS_PER_MS + prng.below(BALLOTS_PER_MS);
     const { version } = knowledge.document.ring;
     this.#ask({ kind: "promise", version, ballot }, now, (replies, at) => {
       if (knowledge.document.ring.version !== version && attempt < ATTEMPTS_MAX) {

@@ -248,7 +248,7 @@ export class Evictor {
     const tombstones = new Map<StoreKey, Uint8Array>();
     for (const { key, digest } of victims) {
       const byteCount = keeper.store.summary(key)?.byteCount ?? 0;
-      const tombstone = keeper.evict(key, digest, now);
+      const tombstone = keeper.evict(key, digest, this.#host.wall());
       if (tombstone === null) continue;
       tombstones.set(key, tombstone);
       counters.evictions++;

@@ -1,7 +1,7 @@
 /** Starts exchanges: with one peer after the other, in turn, and with all of them when asked. */
 import { Exchange, type ExchangeResult, exchangeLimits } from "../../antientropy/exchange.ts";
 import type { ReplicaId } from "../../core/ids.ts";
-import type { Millis } from "../../core/time.ts";
+import type { Millis, WallMillis } from "../../core/time.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
 
@@ -13,7 +13,7 @@ export class Exchanges {
   readonly #host: TaskHost;
   readonly #busy = new Set<ReplicaId>();
   /** When an exchange with a peer last went through to its end. */
-  readonly lastAt = new Map<ReplicaId, Millis>();
+  readonly lastAt = new Map<ReplicaId, WallMillis>();
   /** Exchanges that went through to their end. */
   completeCount = 0;
   keysSent = 0;
@@ -79,7 +79,7 @@ export class Exchanges {
         finish: (result, at) => {
           this.#busy.delete(peer);
           if (result.isComplete) {
-            this.lastAt.set(peer, at);
+            this.lastAt.set(peer, this.#host.wall());
             this.completeCount++;
           }
           this.keysSent += result.keysSent;

@@ -12,7 +12,7 @@ import { CodecError, decode, encode } from "../../core/codec.ts";
 import { FAULT_KINDS, type Fault } from "../../core/fault.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Store } from "../../core/store.ts";
-import type { Millis } from "../../core/time.ts";
+import type { WallMillis } from "../../core/time.ts";
 
 /** What becomes of one request: served (later), refused at once, or never heard of. */
 export type Fate =
@@ -37,7 +37,7 @@ export class Faults {
   }
 
   /** The fault in force; null: none. */
-  current(now: Millis): Fault | null {
+  current(now: WallMillis): Fault | null {
     if (this.#fault !== null && this.#fault.until <= now) this.#fault = null;
     return this.#fault;
   }
@@ -49,12 +49,12 @@ export class Faults {
   }
 
   /** A replica that is away does nothing by itself either. */
-  isAway(now: Millis): boolean {
+  isAway(now: WallMillis): boolean {
     const kind = this.current(now)?.kind;
     return kind === "down" || kind === "silent";
   }
 
-  fateOfRequest(now: Millis): Fate {
+  fateOfRequest(now: WallMillis): Fate {
     const fault = this.current(now);
     switch (fault?.kind) {
       case undefined:
@@ -71,7 +71,7 @@ export class Faults {
   }
 
   /** Whether a reply is lost: of a lossy replica as many as of the requests. */
-  losesReply(now: Millis): boolean {
+  losesReply(now: WallMillis): boolean {
     const fault = this.current(now);
     return fault?.kind === "lossy" && this.#strikes(fault);
   }

@@ -71,7 +71,7 @@ export class Handoff {
     const { knowledge } = this.#host;
     const isWaiting = this.#isStaying(this.#service.id);
     const windowMs = isWaiting ? this.#windowMs : Math.min(this.#windowMs, LEAVING_WINDOW_MS);
-    const olderThan = this.#isStaying(target) ? now - windowMs : Infinity;
+    const olderThan = this.#isStaying(target) ? this.#host.wall() - windowMs : Infinity;
     const { store } = this.#service.keeper;
     const keepersOf = (key: StoreKey): readonly ReplicaId[] | null => this.#keepersOf(key, target);
     const plan = { target, store, limits: handoffLimits, olderThan, keepersOf };

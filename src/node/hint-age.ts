@@ -1,7 +1,7 @@
 /** How long the longest-waiting hint has been waiting. */
 import { decodeEntry } from "../../core/entry-codec.ts";
 import type { Store } from "../../core/store.ts";
-import { type Millis, millisOfHlc } from "../../core/time.ts";
+import { millisOfHlc, type WallMillis } from "../../core/time.ts";
 
 /**
  * When the oldest hint's newest version was written; null without hints. The store lists a target's
@@ -9,8 +9,8 @@ import { type Millis, millisOfHlc } from "../../core/time.ts";
  *
  * @throws StoreCorruption
  */
-export function oldestHintAt(store: Store): Millis | null {
-  let oldest: Millis | null = null;
+export function oldestHintAt(store: Store): WallMillis | null {
+  let oldest: WallMillis | null = null;
   for (const target of store.hintCounts().keys()) {
     const [key] = store.hintedKeys(target, 1);
     const bytes = key === undefined ? undefined : store.readHint(target, key);

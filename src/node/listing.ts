@@ -13,7 +13,7 @@ import { decodeEntry } from "../../core/entry-codec.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { compareUtf8 } from "../../core/keys.ts";
 import type { ListedKey, ListOperation, ListResult } from "../../core/operations.ts";
-import type { Millis } from "../../core/time.ts";
+import type { WallMillis } from "../../core/time.ts";
 import type { Replies } from "./fanout.ts";
 import { orNull } from "./wire.ts";
 
@@ -67,7 +67,7 @@ function join(listings: Iterable<Listing>): Joined {
 export function pageOf(
   operation: ListOperation,
   listings: Iterable<Listing>,
-  now: Millis,
+  now: WallMillis,
 ): ListResult {
   const { entries, horizon } = join(listings);
   const names = [...entries.keys()].sort(compareUtf8);

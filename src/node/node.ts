@@ -16,7 +16,7 @@ import { IdTable } from "../../core/id-table.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { Message, Reply, Request, RequestMessage, RequestOf } from "../../core/messages.ts";
 import type { Prng } from "../../core/prng.ts";
-import type { Millis } from "../../core/time.ts";
+import type { Millis, Now, WallMillis } from "../../core/time.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import { Keeper } from "../../replica/keeper.ts";
 import { encodeDocument } from "../../ring/cluster-document.ts";
@@ -79,6 +79,7 @@ export class Node {
   #effects: Effect[] = [];
   #trace = "";
   #now: Millis = 0;
+  #wall: WallMillis = 0;
 
   /** @throws ForeignStore when the store is another replica's */
   constructor(parts: NodeParts) {
@@ -88,7 +89,7 @@ export class Node {
     this.#calls = new Calls(knowledge.liveness);
     const run = <R>(start: TaskStart<R>, now: Millis): void => this.#run(start, now);
     const selfId = replica?.id ?? "";
-    this.#desk = new ClientDesk({ knowledge, prng, selfId, run });
+    this.#desk = new ClientDesk({ knowledge, prng, selfId, run, wall: this.#readWall });
     this.#documents = new Documents({
       knowledge,
       store: replica?.store ?? null,
@@ -118,17 +119,21 @@ export class Node {
   /**
    * Takes one input; what follows from it is in the effects, in the order in which to carry out.
    */
-  step(input: Input, now: Millis): readonly Effect[] {
+  step(input: Input, now: Now): readonly Effect[] {
     assert(this.#later.length === 0, "a step finishes what it began");
-    // A wall clock may be set back; inside the node time never runs backwards.
-    this.#now = Math.max(this.#now, now);
+    assert(now.monotonic >= this.#now, "a node's own time never runs backwards");
+    this.#now = now.monotonic;
+    this.#wall = now.wall;
     this.#effects = [];
-    this.service?.background?.absence?.notice(this.#now);
+    this.service?.background?.absence?.notice(now);
     this.#take(input);
     for (let work = this.#later.shift(); work !== undefined; work = this.#later.shift()) work();
     if (this.#unflushed.length > 0) this.#flush();
     return this.#effects;
   }
+
+  /** As a function that can be handed on without the node. */
+  readonly #readWall = (): WallMillis => this.#wall;
 
   #take(input: Input): void {
     switch (input.kind) {
@@ -353,11 +358,11 @@ export class Node {
   #answer(body: Request, respond: (reply: Reply) => void, deadline: Millis): void {
     if (body.kind === "fault") return respond(this.#takeFault(body));
     if (this.#faults === null) return this.#carryOut(body, respond, deadline);
-    const fate = this.#faults.fateOfRequest(this.#now);
+    const fate = this.#faults.fateOfRequest(this.#wall);
     if (fate.kind === "drop") return;
     if (fate.kind === "refuse") return respond({ kind: "refused", code: DOWN });
     const respondOrLose = (reply: Reply): void => {
-      if (this.#faults?.losesReply(this.#now) !== true) respond(reply);
+      if (this.#faults?.losesReply(this.#wall) !== true) respond(reply);
     };
     const work = (): void => this.#carryOut(body, respondOrLose, deadline);
     if (fate.delayMs === 0) work();
@@ -373,7 +378,7 @@ export class Node {
       if (!(error instanceof CodecError)) throw error;
       return { kind: "refused", code: "malformed" };
     }
-    return { kind: "faulted", fault: faultToList(faults.current(this.#now)) };
+    return { kind: "faulted", fault: faultToList(faults.current(this.#wall)) };
   }
 
   #carryOut(body: Request, respond: (reply: Reply) => void, deadline: Millis): void {
@@ -425,6 +430,7 @@ export class Node {
       {
         knowledge,
         now: () => this.#now,
+        wall: this.#readWall,
         run: (start, now) => this.#run(start, now),
         whenDurable: (callback) => this.#unflushed.push(callback),
         readFirst: (request, timeoutMs, done) => this.#readFirst(request, timeoutMs, done),
@@ -439,11 +445,12 @@ export class Node {
       {
         knowledge,
         prng: every.prng,
+        wall: this.#readWall,
         run: (start, now) => this.#run(start, now),
         whenDurable: (callback) => void this.#unflushed.push(callback),
         learn: (document) => void this.#documents.learn(document),
         documentChanged: () => this.#documents.keep(),
-        isAway: (now) => this.#faults?.isAway(now) === true,
+        isAway: () => this.#faults?.isAway(this.#wall) === true,
       },
       every,
     );
@@ -462,7 +469,7 @@ export class Node {
   #documentChanged(): void {
     this.#membership?.documentChanged();
     // Whatever is written from now on is later than what was purged.
-    this.service?.keeper.clock.observe(this.knowledge.purges.newest, this.#now);
+    this.service?.keeper.clock.observe(this.knowledge.purges.newest, this.#wall);
   }
 
   #readFirst(

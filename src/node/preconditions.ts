@@ -17,7 +17,7 @@ import {
 } from "../../core/entry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import type { RequestOf } from "../../core/messages.ts";
-import type { Millis } from "../../core/time.ts";
+import type { WallMillis } from "../../core/time.ts";
 
 type Conditions = Pick<RequestOf<"coordinate">, "ifMatch" | "ifNoneMatch" | "covers">;
 
@@ -48,7 +48,7 @@ function namedBy(
 export function judgeConditions(
   { ifMatch, ifNoneMatch, covers }: Conditions,
   entry: Entry,
-  { now, hash }: { readonly now: Millis; readonly hash: KeyedHash },
+  { now, hash }: { readonly now: WallMillis; readonly hash: KeyedHash },
 ): Verdict {
   const live = liveSiblings(entry, now);
   const named = namedBy(ifMatch, live, hash);

@@ -46,8 +46,9 @@ export function startPurge(
     const purges = purgesOf(knowledge.document);
     if (purges.epochs.size + names.length > PURGES_COUNT_MAX) return answer(fail(TOO_MANY));
     // A clock that runs far ahead is not followed: its replica has refused its own times too.
-    const latest = hlcFromMillis(at + CLOCK_SKEW_MS_MAX);
-    const time = Math.min(latest, Math.max(hlcFromMillis(at), purges.floor + 1, ...clocks));
+    const wall = host.wall();
+    const latest = hlcFromMillis(wall + CLOCK_SKEW_MS_MAX);
+    const time = Math.min(latest, Math.max(hlcFromMillis(wall), purges.floor + 1, ...clocks));
     knowledge.learn({ ...knowledge.document, purges: withPurge(purges, names, time) });
     tell(time, at);
   };

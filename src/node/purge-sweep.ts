@@ -142,7 +142,7 @@ export class PurgeSweep {
     const { knowledge } = this.#host;
     const { memberIds } = knowledge.ring;
     if (this.#isAsking || now < this.#askAt || memberIds[0] !== this.#service.id) return;
-    const old = this.#epochsUpTo(hlcFromMillis(now - EPOCH_MS_MIN));
+    const old = this.#epochsUpTo(hlcFromMillis(this.#host.wall() - EPOCH_MS_MIN));
     if (old.length === 0) return;
     const through = Math.max(...old);
     assert(this.hasSwept(through), "who asks has swept itself");

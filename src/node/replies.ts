@@ -11,7 +11,7 @@ import { siblingToList } from "../../core/entry-codec.ts";
 import type { FailureCode } from "../../core/failure.ts";
 import { SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
 import type { Reply } from "../../core/messages.ts";
-import type { Millis } from "../../core/time.ts";
+import type { WallMillis } from "../../core/time.ts";
 import type { HeldWrite, Minted } from "../../replica/minting.ts";
 
 /** Nothing was done: the caller may ask another. */
@@ -48,7 +48,7 @@ export function tooManySiblings({ before, entry }: Minted): Reply | null {
  * What the writer is told of the entry. Its own version counts even when it is none of the siblings
  * any more: of a retried operation another version may have been overwritten already.
  */
-export function toldOf({ entry, sibling }: HeldWrite, withValue: boolean, now: Millis) {
+export function toldOf({ entry, sibling }: HeldWrite, withValue: boolean, now: WallMillis) {
   const isThere = entry.siblings.includes(sibling);
   const all = isThere ? entry : { ...entry, siblings: [...entry.siblings, sibling] };
   return {

@@ -107,7 +107,7 @@ export class Service {
     return new Set([...this.#writing.values()].map(({ key }) => key));
   }
 
-  /** The node's time at this very step. */
+  /** The node's own time at this very step. */
   get now(): Millis {
     return this.#host.now();
   }
@@ -122,9 +122,9 @@ export class Service {
       case "read":
         return this.#read(body, respond);
       case "store":
-        return this.#store(body, respond, now);
+        return this.#store(body, respond);
       case "deliver":
-        return this.#deliver(body, respond, now);
+        return this.#deliver(body, respond);
       case "coordinate":
         return this.#coordinateAgreed(body, respond, deadline);
       case "inspect":
@@ -155,7 +155,7 @@ export class Service {
       case "exchange":
         return this.#exchange(respond, now);
       case "clock":
-        return respond({ kind: "clocked", time: this.keeper.clock.next(now) });
+        return respond({ kind: "clocked", time: this.keeper.clock.next(this.#host.wall()) });
       case "swept":
         return this.#confirmSweep(body, respond);
       case "document":
@@ -198,7 +198,7 @@ export class Service {
     return { kind: "held", digest, entry: bytes ?? encodeEntry(entry, null), isUnknown };
   }
 
-  #store(body: RequestOf<"store">, respond: Respond, now: Millis): void {
+  #store(body: RequestOf<"store">, respond: Respond): void {
     const { key, hintFor, ack } = body;
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
     expectKey(key);
@@ -208,7 +208,7 @@ export class Service {
       throw new CodecError("a hint is for a member");
     }
     if (target !== "") this.#host.knowledge.counters.hintsStored++;
-    this.keeper.absorb(key, entry, target, now);
+    this.keeper.absorb(key, entry, target, this.#host.wall());
     if (ack !== 1) respond({ kind: "stored", durable: false });
     this.#host.whenDurable((ok) => {
       if (ack === 0) return;
@@ -216,7 +216,7 @@ export class Service {
     });
   }
 
-  #deliver({ items }: RequestOf<"deliver">, respond: Respond, now: Millis): void {
+  #deliver({ items }: RequestOf<"deliver">, respond: Respond): void {
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
     for (const item of items) {
       if (!Array.isArray(item)) throw new CodecError("a delivery lists pairs");
@@ -225,7 +225,7 @@ export class Service {
         throw new CodecError("a delivery's pair is a key and an entry");
       }
       expectKey(key);
-      this.keeper.absorb(key, decodeEntry(bytes).entry, "", now);
+      this.keeper.absorb(key, decodeEntry(bytes).entry, "", this.#host.wall());
     }
     this.#host.whenDurable((ok) => {
       respond(ok ? { kind: "stored", durable: true } : refused("insufficient-storage"));
@@ -275,12 +275,13 @@ export class Service {
     const isMine = ring.preferenceList(ring.partitionOf(body.key)).includes(this.id);
     // Chosen by an older ring than the caller has by now: it has others to ask.
     if (!isMine) return respond(refused("overloaded"));
-    if (mayBeHere(body, now)) {
+    const wall = this.#host.wall();
+    if (mayBeHere(body, wall)) {
       const { entry, isUnknown } = this.keeper.hold(body.key);
       const version = isUnknown ? undefined : entry.siblings.find(({ op }) => op === body.op);
       if (version !== undefined) return this.#adopt(body, { entry, version, respond, deadline });
-      if (isOverdue(body, now)) {
-        const freshUntil = Math.ceil(now) + FRESH_MS_MAX;
+      if (isOverdue(body, wall)) {
+        const freshUntil = Math.ceil(wall) + FRESH_MS_MAX;
         return respond({ kind: "overdue", context: entry.context, freshUntil });
       }
     }
@@ -302,10 +303,10 @@ export class Service {
       // The disk may have failed, or filled up, while the quorum was read.
       const route = { id: this.id, body, now: this.now };
       const { hintFor } = writeCandidates(this.#host.knowledge, route);
-      if (!this.keeper.absorb(body.key, outcome.entry, hintFor, this.now)) {
+      if (!this.keeper.absorb(body.key, outcome.entry, hintFor, this.#host.wall())) {
         return respond(refused("insufficient-storage"));
       }
-      const at = { now: this.now, hash: this.#host.knowledge.hash };
+      const at = { now: this.#host.wall(), hash: this.#host.knowledge.hash };
       const verdict = judgeConditions(body, this.keeper.hold(body.key).entry, at);
       if (verdict.isBroken) return respond(failed("precondition-failed", verdict.why, null));
       this.#mint({ ...body, covers: verdict.covers }, respond, deadline);
@@ -324,7 +325,7 @@ export class Service {
     const content = contentFromList(body.content);
     const { op, ttlMs, covers, isRetry } = body;
     const request = { key, op, content, ttlMs, covers, isRetry, hintFor: route.hintFor };
-    const minted = this.keeper.mint(request, now);
+    const minted = this.keeper.mint(request, this.#host.wall());
     const refusal = tooManySiblings(minted) ?? this.#tooLarge(key, minted);
     if (refusal !== null) return respond(refusal);
     this.keeper.keepMinted(key, route.hintFor, minted);
@@ -349,7 +350,7 @@ export class Service {
     if (!this.#isFirst(body, now)) return;
     const { entry, version: sibling, ...to } = of;
     const route = writeCandidates(this.#host.knowledge, { id: this.id, body, now });
-    this.keeper.absorb(body.key, entry, route.hintFor, now);
+    this.keeper.absorb(body.key, entry, route.hintFor, this.#host.wall());
     const sharedBytes = encodeEntry(entry, null);
     this.#spread(body, { before: entry, entry, sibling, sharedBytes }, { route, ...to });
   }
@@ -364,11 +365,11 @@ export class Service {
       readonly deadline: Millis;
     },
   ): void {
-    const { now } = this;
+    const wall = this.#host.wall();
     const { route, respond, deadline } = to;
     if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
     const { returnBody } = rulesFromList(body.rules);
-    const created = liveSiblings(held.before, now).length === 0;
+    const created = liveSiblings(held.before, wall).length === 0;
     const finish = (outcome: PutOutcome): void => {
       if (!outcome.ok) {
         const { code, detail, required, achieved } = outcome.failure;
@@ -376,7 +377,7 @@ export class Service {
         return respond({ kind: "failed", code, detail, numbers, context: null });
       }
       const tally = tallyToList(outcome.tally);
-      const told = toldOf(held, returnBody, now);
+      const told = toldOf(held, returnBody, wall);
       respond({ kind: "coordinated", created, ...told, tally });
     };
     this.#replicate(body, held, { finish, route, deadline });
@@ -401,7 +402,7 @@ export class Service {
     };
     const keepHint = (target: ReplicaId): void => {
       if (target === this.id) return;
-      const isKept = this.keeper.absorb(body.key, held.entry, target, this.now);
+      const isKept = this.keeper.absorb(body.key, held.entry, target, this.#host.wall());
       if (isKept) knowledge.counters.hintsStored++;
     };
     const writing = ++this.#lastWriting;

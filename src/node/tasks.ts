@@ -4,7 +4,7 @@ import type { Failure } from "../../core/failure.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { FailedResult, Result } from "../../core/operations.ts";
 import type { Prng } from "../../core/prng.ts";
-import type { Millis } from "../../core/time.ts";
+import type { Millis, WallMillis } from "../../core/time.ts";
 import type { Coordinator, Outbox } from "../../replica/coordination.ts";
 import type { Knowledge } from "./knowledge.ts";
 
@@ -21,6 +21,8 @@ export interface TaskStart<R> {
 /** What works in the background needs of the node around it. */
 export interface TaskHost {
   readonly knowledge: Knowledge;
+  /** What the wall clock shows at this step: for what is stored or said, never for how long. */
+  wall(): WallMillis;
   /** Runs a coordinator whose calls go out under the trace of this step. */
   run<R>(start: TaskStart<R>, now: Millis): void;
 }

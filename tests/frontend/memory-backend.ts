@@ -26,7 +26,7 @@ import {
 } from "../../core/operations.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";
-import { HybridClock, type Millis } from "../../core/time.ts";
+import { HybridClock, type WallMillis } from "../../core/time.ts";
 import type { Ring } from "../../ring/ring.ts";
 import type { Backend, ClusterView } from "../../src/frontend/backend.ts";
 
@@ -39,7 +39,7 @@ const ACTOR = "memory00";
 
 export class MemoryBackend implements Backend {
   /** Moved by hand; starts at a whole second. */
-  nowMs: Millis = Date.UTC(2026, 0, 1);
+  nowMs: WallMillis = Date.UTC(2026, 0, 1);
   /** The next operations end so, before anything is done. */
   failure: Failure | Error | null = null;
   failureContext: CausalContext | null = null;
@@ -55,7 +55,7 @@ export class MemoryBackend implements Backend {
     this.#ring = ring;
   }
 
-  now(): Millis {
+  now(): WallMillis {
     return this.nowMs;
   }
 

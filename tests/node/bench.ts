@@ -4,6 +4,7 @@ import { KeyedHash } from "../../core/keyed-hash.ts";
 import type { Reply, Request } from "../../core/messages.ts";
 import { defaultSettings } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
+import type { Now } from "../../core/time.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
 import type { Effect, Input } from "../../src/node/boundary.ts";
@@ -21,6 +22,8 @@ export class Bench {
   readonly knowledge: Knowledge;
   readonly node: Node;
   now = START;
+  /** How far the wall clock is ahead of where it began to be set, in ms. */
+  wallOffMs = 0;
   #lastCall = 0;
 
   /** The node of r1, in a ring of five. */
@@ -50,13 +53,19 @@ export class Bench {
     this.node = new Node({ knowledge: this.knowledge, prng: new Prng([1, 2, 3, 4]), replica });
   }
 
+  get clocks(): Now {
+    return { monotonic: this.now, wall: this.now + this.wallOffMs };
+  }
+
   /** Feeds one input; a flush it asks for is durable at once. */
   step(input: Input): readonly Effect[] {
-    const effects = [...this.node.step(input, this.now)];
+    const effects = [...this.node.step(input, this.clocks)];
     for (let i = 0; i < effects.length; i++) {
       const effect = effects[i];
       if (effect?.kind !== "flush") continue;
-      effects.push(...this.node.step({ kind: "flushed", token: effect.token, ok: true }, this.now));
+      effects.push(
+        ...this.node.step({ kind: "flushed", token: effect.token, ok: true }, this.clocks),
+      );
     }
     return effects;
   }

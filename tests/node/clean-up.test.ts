@@ -28,7 +28,7 @@ function repair(bench: Bench, key: string): void {
   const body = { kind: "store", key, entry, hintFor: "", ack: 0 } as const;
   const head = { type: "request", call: 1, budgetMs: 2000, trace: "" } as const;
   const message: Message = { ...head, stamp: bench.knowledge.stamp, body };
-  bench.node.step({ kind: "message", from: "r2#1", message }, bench.now);
+  bench.node.step({ kind: "message", from: "r2#1", message }, bench.clocks);
 }
 
 /** Whether it compares itself with owners, to give up what it holds. */

@@ -49,11 +49,11 @@ describe("a read for a strict quorum", () => {
       const bench = new Bench();
       const entry = encodeEntry(written("new"), null);
       const stored = { kind: "store", key: KEY, entry, hintFor: "", ack: 0 } as const;
-      bench.node.step(requestOf(bench, stored), bench.now);
-      const effects = bench.node.step(requestOf(bench, read), bench.now);
+      bench.node.step(requestOf(bench, stored), bench.clocks);
+      const effects = bench.node.step(requestOf(bench, read), bench.clocks);
       expect(repliesIn(effects)).toEqual([]);
       const [token] = flushesIn(effects);
-      const later = bench.node.step({ kind: "flushed", token: token ?? 0, ok }, bench.now);
+      const later = bench.node.step({ kind: "flushed", token: token ?? 0, ok }, bench.clocks);
       expect(repliesIn(later).map(({ kind }) => kind)).toEqual([ok ? "held" : "refused"]);
     }
   });
@@ -67,13 +67,13 @@ describe("a tombstone that is not on stable storage", () => {
   it("is agreed on when it is, and never when it cannot be", () => {
     for (const ok of [true, false]) {
       const bench = new Bench();
-      bench.node.step(requestOf(bench, stored), bench.now);
+      bench.node.step(requestOf(bench, stored), bench.clocks);
       const digest = bench.store.summary(KEY)?.digest ?? 0;
       const confirm = { kind: "confirm", keys: [KEY, digest] } as const;
-      const effects = bench.node.step(requestOf(bench, confirm), bench.now);
+      const effects = bench.node.step(requestOf(bench, confirm), bench.clocks);
       expect(repliesIn(effects)).toEqual([]);
       const [token = 0] = flushesIn(effects);
-      const later = bench.node.step({ kind: "flushed", token, ok }, bench.now);
+      const later = bench.node.step({ kind: "flushed", token, ok }, bench.clocks);
       expect(repliesIn(later)).toEqual([{ kind: "confirmed", keys: ok ? [KEY] : [] }]);
     }
   });
@@ -82,12 +82,12 @@ describe("a tombstone that is not on stable storage", () => {
     for (const ok of [true, false]) {
       const bench = new Bench();
       const key = firstOf(bench);
-      bench.node.step(requestOf(bench, { ...stored, key }), bench.now);
+      bench.node.step(requestOf(bench, { ...stored, key }), bench.clocks);
       bench.now = START + 100_000;
-      const effects = bench.node.step({ kind: "job", name: "collect" }, bench.now);
+      const effects = bench.node.step({ kind: "job", name: "collect" }, bench.clocks);
       expect(requestsIn(effects)).toEqual([]);
       const [token = 0] = flushesIn(effects);
-      const later = bench.node.step({ kind: "flushed", token, ok }, bench.now);
+      const later = bench.node.step({ kind: "flushed", token, ok }, bench.clocks);
       expect(requestsIn(later)).toEqual(ok ? ["confirm", "confirm", "confirm", "confirm"] : []);
     }
   });
@@ -104,7 +104,7 @@ describe("a purge of which the sweep is not on stable storage", () => {
       hlcFromMillis(bench.now),
     );
     bench.knowledge.learn({ ...document, purges });
-    bench.node.step({ kind: "job", name: "sweep" }, bench.now);
+    bench.node.step({ kind: "job", name: "sweep" }, bench.clocks);
     return bench;
   }
 
@@ -112,10 +112,10 @@ describe("a purge of which the sweep is not on stable storage", () => {
     for (const ok of [true, false]) {
       const bench = swept();
       const through = hlcFromMillis(bench.now);
-      const effects = bench.node.step(requestOf(bench, { kind: "swept", through }), bench.now);
+      const effects = bench.node.step(requestOf(bench, { kind: "swept", through }), bench.clocks);
       expect(repliesIn(effects)).toEqual([]);
       const [token = 0] = flushesIn(effects);
-      const later = bench.node.step({ kind: "flushed", token, ok }, bench.now);
+      const later = bench.node.step({ kind: "flushed", token, ok }, bench.clocks);
       expect(repliesIn(later)).toEqual([{ kind: "swept", done: ok }]);
     }
   });
@@ -124,10 +124,10 @@ describe("a purge of which the sweep is not on stable storage", () => {
     for (const ok of [true, false]) {
       const bench = swept();
       bench.now += 20 * 60_000;
-      const effects = bench.node.step({ kind: "job", name: "sweep" }, bench.now);
+      const effects = bench.node.step({ kind: "job", name: "sweep" }, bench.clocks);
       expect(requestsIn(effects)).toEqual([]);
       const [token = 0] = flushesIn(effects);
-      const later = bench.node.step({ kind: "flushed", token, ok }, bench.now);
+      const later = bench.node.step({ kind: "flushed", token, ok }, bench.clocks);
       expect(requestsIn(later)).toEqual(ok ? ["swept", "swept", "swept", "swept"] : []);
     }
   });

@@ -248,7 +248,7 @@ export class Group {
   #take(to: ReplicaId, input: Input): void {
     this.#inputs.push({ to, input });
     for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
-      const effects = this.node(next.to).step(next.input, this.now);
+      const effects = this.node(next.to).step(next.input, { monotonic: this.now, wall: this.now });
       for (const effect of effects) this.#carryOut(next.to, effect);
     }
   }

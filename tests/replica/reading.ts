@@ -24,6 +24,7 @@ export function read(options: Options, changes: Partial<GetPlan> = {}) {
       isEveryone: true,
       hedgeMs: HEDGE,
       hash,
+      wall: () => START,
       ...changes,
     },
     probe,

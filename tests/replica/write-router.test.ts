@@ -43,6 +43,7 @@ function route(changes: Partial<WritePlan> = {}) {
       candidates: candidates("r1 r2 f3"),
       timeoutMs: TIMEOUT,
       hedgeMs: HEDGE,
+      wall: () => START,
       ...changes,
     },
     probe,
@@ -236,10 +237,13 @@ describe("a write without a context", () => {
   };
 
   it("may be minted until a second coordinator is asked", () => {
-    const { probe, router } = route({ request: plain });
-    expect(lastOf(probe)).toMatchObject({ to: "r1", freshUntil: START + HEDGE });
+    // What another node is told is told by the wall clock, wherever that stands.
+    let wall = START + 3_600_000;
+    const { probe, router } = route({ request: plain, wall: () => wall });
+    expect(lastOf(probe)).toMatchObject({ to: "r1", freshUntil: wall + HEDGE });
+    wall += HEDGE;
     router.wake(START + HEDGE);
-    expect(lastOf(probe)).toMatchObject({ to: "r2", freshUntil: START + 2 * HEDGE });
+    expect(lastOf(probe)).toMatchObject({ to: "r2", freshUntil: wall + HEDGE });
   });
 
   it("is asked for again with what the coordinator told, once", () => {

@@ -111,7 +111,7 @@ export class Client {
     operation: Parameters<World["submit"]>[1],
     done: (result: Result | null) => void,
   ): void {
-    const { world, counts } = this.#parts;
+    const { world, judge, counts } = this.#parts;
     let isOpen = true;
     counts.open++;
     const once = (result: Result | null): void => {
@@ -121,8 +121,15 @@ export class Client {
       done(result);
       this.#rest();
     };
+    const begunAt = world.events.now;
     world.submit(machine, operation, once);
-    if (isOpen) world.events.after(PATIENCE_MS, () => once(null));
+    if (!isOpen) return;
+    world.events.after(PATIENCE_MS, () => {
+      if (isOpen && machine.wasAwakeSince(begunAt)) {
+        judge.accuse("deadline", `${machine.id} has not answered after ${PATIENCE_MS} ms`);
+      }
+      once(null);
+    });
   }
 
   #read({ name: key, kind }: PlannedKey, machine: Machine): void {

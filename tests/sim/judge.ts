@@ -14,6 +14,7 @@ export const ORACLES: Readonly<Record<string, string>> = {
   "strict-read": "a strict read sees every strict write that finished before it (promise 4)",
   session: "who reads with a context never sees what it has replaced, or less (promise 5)",
   refusal: "a write refused with a 4xx never surfaces (promise 6)",
+  deadline: "a process that runs answers a request when its time is over, whatever the clock does",
   ttl: "a value is not served after its time, within the bounds of the clocks",
   invention: "nothing is served that nobody wrote to that key",
   growth: "deleted keys leave nothing behind on any disk",

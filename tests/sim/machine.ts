@@ -5,6 +5,7 @@
  */
 import type { NamespaceSettings } from "../../core/operations.ts";
 import type { Prng } from "../../core/prng.ts";
+import type { Millis, WallMillis } from "../../core/time.ts";
 import { DiskFailure, LogFolderError } from "../../replica/log-disk.ts";
 import { type LogJob, LogStore } from "../../replica/log-store.ts";
 import type { Ring, RingDocument } from "../../ring/ring.ts";
@@ -41,6 +42,8 @@ export interface MachineParts {
 
 /** Virtual time 0, in ms since 1970. */
 export const EPOCH_MS = 1_700_000_000_000;
+/** The same by a process's own time: far from the wall clock's, so that to mix them up shows. */
+const BEGINNING_MS = 1_000_000_000;
 const RETRY_MS = 1000;
 const BACKGROUND_MS = 400;
 
@@ -74,6 +77,8 @@ export class Machine {
   isPaused = false;
   /** Its own, while somebody has given it a copy of another's. */
   #ownDisk: MemoryDisk | null = null;
+  /** Since when its process runs without a break, in virtual time. */
+  #awakeSince = 0;
   /** Keys that its processes chose to evict. */
   #evictionCount = 0;
   readonly #backlog: Input[] = [];
@@ -90,8 +95,19 @@ export class Machine {
     this.#armDisk();
   }
 
-  get clock(): number {
+  /** The wall clock of the machine. */
+  get clock(): WallMillis {
     return Math.floor(EPOCH_MS + this.#parts.events.now + this.skewMs);
+  }
+
+  /** The time that its process counts by. */
+  get #monotonic(): Millis {
+    return Math.floor(BEGINNING_MS + this.#parts.events.now);
+  }
+
+  /** Whether its process has run without a break since then, in virtual time. */
+  wasAwakeSince(at: number): boolean {
+    return this.node !== null && !this.isPaused && this.#awakeSince <= at;
   }
 
   /** Starts the process, if it does not run; again a while later when the disk does not let it. */
@@ -102,6 +118,7 @@ export class Machine {
     if (store === null) return this.#later(500, () => this.boot());
     this.store = store;
     this.isPaused = false;
+    this.#awakeSince = this.#parts.events.now;
     this.#backlog.length = 0;
     this.#timerAt = Infinity;
     const { ring, timing, namespace } = this.#parts;
@@ -208,6 +225,7 @@ export class Machine {
   pause(isPaused: boolean): void {
     if (this.node === null || this.isPaused === isPaused) return;
     this.isPaused = isPaused;
+    this.#awakeSince = this.#parts.events.now;
     this.#parts.trace(`${isPaused ? "pause" : "resume"} ${this.id}`);
     if (!isPaused) for (const input of this.#backlog.splice(0)) this.#step(input);
   }
@@ -228,7 +246,7 @@ export class Machine {
     const { life } = this;
     const { knowledge } = this.node;
     const { ring } = knowledge;
-    const effects = this.node.step(input, this.clock);
+    const effects = this.node.step(input, { monotonic: this.#monotonic, wall: this.clock });
     if (knowledge.ring !== ring) this.#noteRing(knowledge.ring);
     for (const effect of effects) {
       // An answer may be what a power cut waited for.
@@ -255,8 +273,8 @@ export class Machine {
     if (wakeAt >= this.#timerAt) return;
     this.#timerAt = wakeAt;
     const { life } = this;
-    // The clock counts whole milliseconds, as a host's does: in the middle of one it is not time yet.
-    this.#parts.events.after(Math.max(0, Math.ceil(wakeAt) - this.clock), () => {
+    // A host's timers count whole milliseconds: in the middle of one it is not time yet.
+    this.#parts.events.after(Math.max(0, Math.ceil(wakeAt) - this.#monotonic), () => {
       if (this.life !== life || this.#timerAt !== wakeAt) return;
       this.#timerAt = Infinity;
       this.#take({ kind: "tick" });

@@ -17,7 +17,7 @@ export interface Sabotage {
 /** A replica drops by itself, asking nobody, the keys of which all siblings are such. */
 const collectingAlone = (before: string, isSuch: string) => ({
   file: "src/node/collector.ts",
-  was: ".collectable(now - this.#graceMs, countMax, mayBeAsked)",
+  was: ".collectable(this.#host.wall() - this.#graceMs, countMax, mayBeAsked)",
   is: `.collectable(${before}, countMax)
       .filter(([key, digest]) => {
         const { siblings } = this.#service.keeper.hold(key).entry;
@@ -55,7 +55,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "collect-tombstone-early",
     oracle: "resurrection",
-    ...collectingAlone("now - this.#graceMs", "content === null"),
+    ...collectingAlone("this.#host.wall() - this.#graceMs", "content === null"),
   },
   {
     name: "reuse-actor-after-unclean-stop",
@@ -135,6 +135,16 @@ export const sabotages: readonly Sabotage[] = [
     is: `if (verdict.isBroken) respond(failed("precondition-failed", verdict.why, null));`,
   },
   {
+    name: "deadlines-by-the-wall-clock",
+    oracle: "deadline",
+    file: "src/node/node.ts",
+    was: `    assert(now.monotonic >= this.#now, "a node's own time never runs backwards");
+    this.#now = now.monotonic;`,
+    is: `    const self = this as unknown as { zero?: number };
+    self.zero ??= now.wall - now.monotonic;
+    this.#now = Math.max(this.#now, now.monotonic, now.wall - self.zero);`,
+  },
+  {
     name: "keep-delivered-hints",
     oracle: "hints",
     file: "antientropy/handoff.ts",
@@ -152,7 +162,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "forget-cover-of-expired",
     oracle: "resurrection",
-    ...collectingAlone("now", "content !== null"),
+    ...collectingAlone("this.#host.wall()", "content !== null"),
   },
   {
     name: "evict-without-a-tombstone",

@@ -23,6 +23,8 @@ interface Strike {
 /** Most faults are over in less than the shorter time; some are there to stay a while. */
 const LASTS_MS_MAX = 3000;
 export const LONG_MS_MAX = 8000;
+/** How far ahead a clock is set that is set back again. */
+const FAR_MS_MAX = 12_000;
 
 /** Ends a process and starts it again when the fault is over. */
 function fell({ world }: Strike, machine: Machine, by: { how: () => void; lastsMs: number }): void {
@@ -85,8 +87,16 @@ function flipBit(strike: Strike): void {
   }
 }
 
-function jumpClock({ world, machine, prng }: Strike): void {
-  const byMs = prng.below(8000) - 4000;
+/** Somebody sets a clock: a little either way, for good, or far ahead, and back a while later. */
+function jumpClock(strike: Strike): void {
+  const { machine, prng } = strike;
+  const isForGood = prng.chance(1, 2);
+  const byMs = isForGood ? prng.below(8000) - 4000 : 4000 + prng.below(FAR_MS_MAX);
+  setClock(strike, machine, byMs);
+  if (!isForGood) later(strike, () => setClock(strike, machine, -byMs));
+}
+
+function setClock({ world }: Strike, machine: Machine, byMs: number): void {
   machine.skewMs += byMs;
   world.noteSkew(machine.skewMs);
   world.trace.add(`clock of ${machine.id} jumps by ${byMs} ms`);

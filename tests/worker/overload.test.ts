@@ -37,7 +37,7 @@ describe("a frontend with an overloaded replica", () => {
       const calls: Promise<void>[] = [];
       const node = new Node({ knowledge: known, prng: platformPrng(), replica: null });
       const driver: Driver = new Driver(node, {
-        now: () => now,
+        now: () => ({ monotonic: now, wall: now }),
         send: (to, message) => {
           if (message.type !== "request") return;
           calls.push(callReplica({ env: faulty, knowledge: known, driver }, to, message));
