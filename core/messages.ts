@@ -32,6 +32,7 @@ type Fields = Readonly<Record<string, FieldKind>>;
  * `coordinate` carries the write and the numbers to reach; its quorum is a list because the rules
  * are all numbers and flags (see `rulesToList`). `freshUntil` is 0 when the client gave a context;
  * else the time, by the callee's clock, after which it must not mint: it says `overdue` instead.
+ * `unmodifiedSince` is 0 where there is no such condition.
  */
 const REQUESTS = {
   ping: {},
@@ -47,6 +48,7 @@ const REQUESTS = {
     freshUntil: "count",
     ifMatch: "list",
     ifNoneMatch: "list",
+    unmodifiedSince: "count",
     rules: "list",
     zone: "text",
   },

@@ -17,10 +17,13 @@ export interface GetOperation {
   readonly session: CausalContext | null;
 }
 
-/** `If-Match` and `If-None-Match` of a write: entity tags with their quotes, or `*`. */
+/** What a write depends on (RFC 9110, 13.1). */
 export interface Precondition {
+  /** Entity tags with their quotes, or `*`. */
   readonly ifMatch: readonly string[];
   readonly ifNoneMatch: readonly string[];
+  /** `If-Unmodified-Since`, above 0 and of whole seconds; absent: no such condition. */
+  readonly unmodifiedSince?: WallMillis;
 }
 
 export interface WriteOperation {

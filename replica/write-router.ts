@@ -51,8 +51,8 @@ export const mayBeHere = (request: Coordinate, now: WallMillis): boolean =>
   isOverdue(request, now) || (request.freshUntil > 0 && request.covers !== null);
 
 /** No context says what it covers, nor does a condition guard it. */
-const isPlain = ({ covers, ifMatch, ifNoneMatch }: Coordinate): boolean =>
-  covers === null && ifMatch.length === 0 && ifNoneMatch.length === 0;
+const isPlain = ({ covers, ifMatch, ifNoneMatch, unmodifiedSince }: Coordinate): boolean =>
+  covers === null && ifMatch.length + ifNoneMatch.length + unmodifiedSince === 0;
 
 /** The failures that HTTP tells as a 4xx: a promise that the write was applied nowhere. */
 const APPLIED_NOWHERE: ReadonlySet<FailureCode> = new Set<FailureCode>([

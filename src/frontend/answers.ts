@@ -79,11 +79,16 @@ function versionTag(sibling: Sibling, hash: KeyedHash): string {
   return etag;
 }
 
+/** A clock that runs ahead elsewhere does not make it later than `Date` (RFC 9110, 8.8.2.1). */
+export const lastModified = (modified: WallMillis, now: WallMillis): string =>
+  httpDate(Math.min(modified, now));
+
 /** What describes a version, whether its bytes are sent along or not. */
 export function addVersion(headers: HeaderFields, sibling: Sibling, setting: Setting): Validators {
-  const shown = { etag: versionTag(sibling, setting.hash), modifiedMs: modifiedMs(sibling) };
+  const { hash, now } = setting;
+  const shown = { etag: versionTag(sibling, hash), modifiedMs: modifiedMs(sibling), now };
   headers["ETag"] = shown.etag;
-  headers["Last-Modified"] = httpDate(shown.modifiedMs);
+  headers["Last-Modified"] = lastModified(shown.modifiedMs, now);
   if (sibling.expiresAt !== 0) {
     const age = Math.max(0, Math.floor((setting.now - shown.modifiedMs) / 1000));
     const left = Math.max(0, Math.floor((sibling.expiresAt - setting.now) / 1000));

@@ -1,10 +1,14 @@
 /** Conditional requests (RFC 9110, 13) and ranges (14). */
 import type { Precondition } from "../../core/operations.ts";
+import type { WallMillis } from "../../core/time.ts";
 import type { RequestHeaders } from "./exchange.ts";
+import { parseHttpDate } from "./http-date.ts";
 import { Problem } from "./problems.ts";
 
-const TAG_LIST = /^\s*(?:(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(?:,\s*|$))+$/;
-const TAGS = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
+const TAG = '(?:W/)?"[\\x21\\x23-\\x7e\\x80-\\xff]*"';
+/** A list may have empty members, which count for nothing (RFC 9110, 5.6.1.2). */
+const TAG_LIST = new RegExp(`^(?:[ \\t]*,)*[ \\t]*${TAG}[ \\t]*(?:,[ \\t]*(?:${TAG}[ \\t]*)?)*$`);
+const TAGS = new RegExp(TAG, "g");
 
 /** The entity tags of a header, or `*`. @throws Problem `invalid-request` */
 export function readTagList(headers: RequestHeaders, name: string): readonly string[] {
@@ -17,12 +21,21 @@ export function readTagList(headers: RequestHeaders, name: string): readonly str
   return value.match(TAGS) ?? [];
 }
 
-/** What a write depends on; null when on nothing. */
-export function readPrecondition(headers: RequestHeaders): Precondition | null {
+/**
+ * What a write depends on; null when on nothing.
+ *
+ * @param now decides the century of dates with two digits
+ * @throws Problem `invalid-request`
+ */
+export function readPrecondition(headers: RequestHeaders, now: WallMillis): Precondition | null {
   const ifMatch = readTagList(headers, "If-Match");
   // Weak comparison (RFC 9110, 13.1.2); If-Match compares strongly, so there a W/ matches nothing.
   const ifNoneMatch = readTagList(headers, "If-None-Match").map(withoutWeakness);
-  return ifMatch.length + ifNoneMatch.length === 0 ? null : { ifMatch, ifNoneMatch };
+  const since = parseHttpDate(headers.get("If-Unmodified-Since"), now);
+  // All that is stored came later than 1970.
+  const dated = Number.isNaN(since) ? {} : { unmodifiedSince: Math.max(1, since) };
+  const isNone = ifMatch.length + ifNoneMatch.length === 0 && Number.isNaN(since);
+  return isNone ? null : { ifMatch, ifNoneMatch, ...dated };
 }
 
 const withoutWeakness = (tag: string): string => (tag.startsWith("W/") ? tag.slice(2) : tag);
@@ -31,6 +44,8 @@ export interface Validators {
   readonly etag: string;
   /** NaN when no date says whether it changed. */
   readonly modifiedMs: number;
+  /** Of the answer. */
+  readonly now: WallMillis;
 }
 
 /**
@@ -46,7 +61,7 @@ export function checkReadConditions(
   if (ifMatch.length > 0 && !ifMatch.includes("*") && !ifMatch.includes(shown.etag)) {
     throw new Problem("precondition-failed", "If-Match names no version that is stored now.");
   }
-  const since = Date.parse(headers.get("If-Unmodified-Since") ?? "");
+  const since = parseHttpDate(headers.get("If-Unmodified-Since"), shown.now);
   if (ifMatch.length === 0 && seconds(shown.modifiedMs) > seconds(since)) {
     throw new Problem("precondition-failed", "The value was modified since.");
   }
@@ -54,7 +69,7 @@ export function checkReadConditions(
   if (ifNoneMatch.length > 0) {
     return ifNoneMatch.includes("*") || ifNoneMatch.includes(shown.etag) ? "not-modified" : "send";
   }
-  const modifiedSince = Date.parse(headers.get("If-Modified-Since") ?? "");
+  const modifiedSince = parseHttpDate(headers.get("If-Modified-Since"), shown.now);
   return seconds(shown.modifiedMs) <= seconds(modifiedSince) ? "not-modified" : "send";
 }
 
@@ -93,7 +108,9 @@ export function readRange(
   });
 }
 
-function holdsIfRange(header: string | null, shown: Validators): boolean {
-  if (header === null || header === shown.etag) return true;
-  return seconds(Date.parse(header)) === seconds(shown.modifiedMs);
-}
+/**
+ * A date is never enough: two versions of one second have the same, and their parts would be joined
+ * to something that never was (RFC 9110, 13.1.5, asks for a strong validator; 8.8.2.2).
+ */
+const holdsIfRange = (header: string | null, shown: Validators): boolean =>
+  header === null || header.trim() === shown.etag;

@@ -14,7 +14,7 @@ import { readPrecondition } from "./conditions.ts";
 import { contextToToken, tokenToContext } from "./context-token.ts";
 import type { Answer, PlainRequest, RequestHeaders } from "./exchange.ts";
 import { noOptions, type RequestOptions, readOptions, ttlFromCacheControl } from "./options.ts";
-import { problemOf } from "./problems.ts";
+import { Problem, problemOf } from "./problems.ts";
 import { answerRead } from "./read-answers.ts";
 import { traceOf } from "./trace.ts";
 
@@ -91,8 +91,9 @@ export class DataPlane {
 
   async #write(call: Call): Promise<Answer> {
     const { request, key, options, context, settings } = call;
-    const precondition = readPrecondition(request.headers);
+    const precondition = readPrecondition(request.headers, this.#backend.now());
     const isPut = request.method === "PUT";
+    if (isPut) refusePart(request.headers);
     const content = isPut ? await readContent(request, settings) : null;
     const ttlMs = isPut ? ttlOf(options, request.headers, settings) : 0;
     const { quorum } = options;
@@ -112,6 +113,13 @@ export class DataPlane {
     const { trustedContent } = settings;
     return { hash: this.#hash, key, now: this.#backend.now(), startedAt, trustedContent };
   }
+}
+
+/** What is stored is always the whole value (RFC 9110, 14.5). @throws Problem `invalid-request` */
+function refusePart(headers: RequestHeaders): void {
+  if (headers.get("Content-Range") === null) return;
+  const detail = "A PUT with Content-Range would store a part: send the whole value without it.";
+  throw new Problem("invalid-request", detail);
 }
 
 /** Headers first: a body is not read for a request that is refused anyway. */

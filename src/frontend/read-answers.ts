@@ -5,7 +5,7 @@ import {
   addVersion,
   baseHeaders,
   contentHeaders,
-  httpDate,
+  lastModified,
   modifiedMs,
   readTally,
   type Setting,
@@ -87,9 +87,13 @@ function answerAll(live: readonly LiveSibling[], reading: Reading): Answer {
   const { request, setting } = reading;
   const headers = headersShowing(reading, live);
   // The newest one's time is no validator of the set: an older sibling may have come to it since.
-  const shown: Validators = { etag: etagOf(live, setting.hash), modifiedMs: Number.NaN };
+  const shown: Validators = {
+    etag: etagOf(live, setting.hash),
+    modifiedMs: Number.NaN,
+    now: setting.now,
+  };
   headers["ETag"] = shown.etag;
-  headers["Last-Modified"] = httpDate(Math.max(...live.map(modifiedMs)));
+  headers["Last-Modified"] = lastModified(Math.max(...live.map(modifiedMs)), setting.now);
   headers["Starling-Siblings"] = String(live.length);
   headers["Vary"] = "Accept";
   if (checkReadConditions(request.headers, shown) === "not-modified") {

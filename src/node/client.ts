@@ -132,6 +132,7 @@ export class ClientDesk {
       freshUntil: 0,
       ifMatch: precondition?.ifMatch ?? [],
       ifNoneMatch: precondition?.ifNoneMatch ?? [],
+      unmodifiedSince: precondition?.unmodifiedSince ?? 0,
       rules: rulesToList(rules),
       zone: knowledge.zone,
     } as const;

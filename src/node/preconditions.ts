@@ -17,16 +17,22 @@ import {
 } from "../../core/entry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import type { RequestOf } from "../../core/messages.ts";
-import type { WallMillis } from "../../core/time.ts";
+import { millisOfHlc, type WallMillis } from "../../core/time.ts";
 
-type Conditions = Pick<RequestOf<"coordinate">, "ifMatch" | "ifNoneMatch" | "covers">;
+type Conditions = Pick<
+  RequestOf<"coordinate">,
+  "ifMatch" | "ifNoneMatch" | "unmodifiedSince" | "covers"
+>;
 
 export type Verdict =
   | { readonly isBroken: true; readonly why: string }
   | { readonly isBroken: false; readonly covers: CausalContext };
 
-export const hasConditions = ({ ifMatch, ifNoneMatch }: Omit<Conditions, "covers">): boolean =>
-  ifMatch.length > 0 || ifNoneMatch.length > 0;
+export const hasConditions = (of: Omit<Conditions, "covers">): boolean =>
+  of.ifMatch.length + of.ifNoneMatch.length + of.unmodifiedSince > 0;
+
+/** Dates have whole seconds, and so has the one that the client was told. */
+const secondOf = (ms: WallMillis): number => Math.floor(ms / 1000);
 
 /**
  * The live values that entity tags name: the newest by the tag of a plain answer, all of them by
@@ -44,9 +50,19 @@ function namedBy(
   return tags.includes(etagOf(newest, hash)) ? newest : [];
 }
 
+/**
+ * The value that `If-Unmodified-Since` names: the newest, whose date its client was told; null when
+ * that is a later one. Where there is none there is no date, and so no such condition (13.1.4).
+ */
+function unmodified(since: WallMillis, live: readonly Sibling[]): readonly Sibling[] | null {
+  const [newest] = live;
+  if (newest === undefined) return live;
+  return secondOf(millisOfHlc(newest.time)) > secondOf(since) ? null : [newest];
+}
+
 /** @param entry all that a read quorum holds of the key, joined */
 export function judgeConditions(
-  { ifMatch, ifNoneMatch, covers }: Conditions,
+  { ifMatch, ifNoneMatch, unmodifiedSince, covers }: Conditions,
   entry: Entry,
   { now, hash }: { readonly now: WallMillis; readonly hash: KeyedHash },
 ): Verdict {
@@ -56,10 +72,17 @@ export function judgeConditions(
     const why = "If-Match names no version that is stored now. Read the key again.";
     return { isBroken: true, why };
   }
+  // A date says less than a tag, and counts only where there is none (13.2.2).
+  const dated =
+    ifMatch.length > 0 || unmodifiedSince === 0 ? live : unmodified(unmodifiedSince, live);
+  if (dated === null) {
+    const why = "The value was modified since the date of If-Unmodified-Since. Read the key again.";
+    return { isBroken: true, why };
+  }
   if (namedBy(ifNoneMatch, live, hash).length > 0) {
     return { isBroken: true, why: "If-None-Match names a version that is stored now." };
   }
   // If-None-Match says what is not there: the write replaces whatever its read has found.
-  const shown = ifMatch.length > 0 ? named : live;
+  const shown = ifMatch.length > 0 ? named : dated;
   return { isBroken: false, covers: covers ?? contextShowing(entry, shown, now) };
 }

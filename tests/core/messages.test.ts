@@ -32,6 +32,7 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
     freshUntil: 2 ** 52,
     ifMatch: ['"tag"'],
     ifNoneMatch: ["*"],
+    unmodifiedSince: 1_767_225_600_000,
     rules: list,
     zone: "z1",
   },

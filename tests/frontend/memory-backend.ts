@@ -8,7 +8,6 @@ import {
   contextShowing,
   type Entry,
   emptyEntry,
-  etagOf,
   liveSiblings,
   type Sibling,
 } from "../../core/entry.ts";
@@ -29,6 +28,7 @@ import type { Tally } from "../../core/tally.ts";
 import { HybridClock, type WallMillis } from "../../core/time.ts";
 import type { Ring } from "../../ring/ring.ts";
 import type { Backend, ClusterView } from "../../src/frontend/backend.ts";
+import { judgeConditions } from "../../src/node/preconditions.ts";
 
 export const testHash = new KeyedHash(new Uint8Array(16).fill(7));
 
@@ -121,12 +121,11 @@ export class MemoryBackend implements Backend {
   #write({ key, content, ttlMs, context, precondition }: WriteOperation): Result {
     const before = this.#held(key);
     const live = liveSiblings(before, this.nowMs);
-    const tags = live.slice(0, 1).map((sibling) => etagOf([sibling], testHash));
-    const names = (list: readonly string[]): boolean =>
-      tags.length > 0 && list.some((tag) => tag === "*" || tags.includes(tag));
-    const { ifMatch = [], ifNoneMatch = [] } = precondition ?? {};
-    if ((ifMatch.length > 0 && !names(ifMatch)) || names(ifNoneMatch)) {
-      const failure: Failure = { code: "precondition-failed", detail: "It does not hold." };
+    const { ifMatch = [], ifNoneMatch = [], unmodifiedSince = 0 } = precondition ?? {};
+    const conditions = { ifMatch, ifNoneMatch, unmodifiedSince, covers: context };
+    const verdict = judgeConditions(conditions, before, { now: this.nowMs, hash: testHash });
+    if (verdict.isBroken) {
+      const failure: Failure = { code: "precondition-failed", detail: verdict.why };
       return { kind: "failed", failure, context: null };
     }
     const counter = before.context.latest(ACTOR) + 1;
@@ -137,7 +136,7 @@ export class MemoryBackend implements Backend {
       expiresAt: ttlMs === 0 ? 0 : this.nowMs + ttlMs,
       content,
     };
-    const covers = context ?? before.context;
+    const covers = precondition === null ? (context ?? before.context) : verdict.covers;
     const entry = applyMint(before, { sibling, covers, isRetry: false });
     this.#entries.set(key, entry);
     return {

@@ -111,3 +111,32 @@ describe("a write with If-None-Match and no context", () => {
     expect(lengthsIn(group)).toEqual([30]);
   });
 });
+
+describe("a write with If-Unmodified-Since and no context", () => {
+  const since = (ms: number): Precondition => ({
+    ifMatch: [],
+    ifNoneMatch: [],
+    unmodifiedSince: ms,
+  });
+
+  it("replaces the newest version where that is no newer, and leaves its sibling", () => {
+    const group = withTwo();
+    expect(outcome(group.execute("r2", conditional(since(START), 30)))).toBe("written");
+    expect(lengthsIn(group)).toEqual([30, 10]);
+  });
+
+  it("is refused where the newest is newer, a delete too", () => {
+    const group = withTwo();
+    const earlier = since(START - 1000);
+    for (const byteCount of [30, null]) {
+      const told = outcome(group.execute("r2", conditional(earlier, byteCount)));
+      expect(told).toBe("precondition-failed");
+    }
+    expect(lengthsIn(group)).toEqual([20, 10]);
+  });
+
+  it("asks nothing where there is nothing", () => {
+    const group = new Group({ count: 3 });
+    expect(outcome(group.execute("r1", conditional(since(1), 10)))).toBe("written");
+  });
+});

@@ -12,6 +12,7 @@ export const conditionalWrite = {
   freshUntil: 0,
   ifMatch: [],
   ifNoneMatch: ["*"],
+  unmodifiedSince: 0,
   rules: [
     [3, 2, 2, 0, 0, 2, 0, 2000],
     [true, true, false, false, false, false],

@@ -19,6 +19,7 @@ const request: RequestOf<"coordinate"> = {
   freshUntil: 0,
   ifMatch: [],
   ifNoneMatch: [],
+  unmodifiedSince: 0,
   rules: [],
   zone: "z1",
 };
