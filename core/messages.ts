@@ -28,6 +28,7 @@ type Fields = Readonly<Record<string, FieldKind>>;
  * Requests. `store` with `ack`: 0 answers when received, 1 when durable, 2 both times.
  * `read` with `durably`: answers when what it tells of is on stable storage.
  * `promise` and `accept` are the two rounds by which a change of members is agreed.
+ * `greet` is a heartbeat: the sender, the name of its process's life, and the callee's last mark.
  * `touched` asks which of the keys were read lately, and is told so once.
  * `coordinate` carries the write and the numbers to reach; its quorum is a list because the rules
  * are all numbers and flags (see `rulesToList`). `freshUntil` is 0 when the client gave a context;
@@ -71,11 +72,13 @@ const REQUESTS = {
   promise: { version: "count", ballot: "count" },
   accept: { ballot: "count", document: "bytes" },
   touched: { keys: "list" },
+  greet: { from: "text", run: "text", echo: "text" },
 } as const satisfies Record<string, Fields>;
 
 /**
  * Replies. `held`: the digest is 0 for "nothing"; `isUnknown` says that the replica may have lost
  * what it had. `stale`: the caller's or the callee's cluster document is behind; nothing was done.
+ * `greeted`: the callee's life, a mark, and another life of the caller's that was proven, or "".
  * `overdue`: nor was it here; who still wants the write asks again, with this to cover.
  */
 const REPLIES = {
@@ -110,6 +113,7 @@ const REPLIES = {
   promised: { isGiven: "flag", document: "bytes" },
   touched: { keys: "list" },
   overdue: { context: "context", freshUntil: "count" },
+  greeted: { run: "text", mark: "text", rival: "text" },
 } as const satisfies Record<string, Fields>;
 
 type BodyOf<Table extends Record<string, Fields>> = {

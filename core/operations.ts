@@ -195,6 +195,8 @@ export interface ReplicaStatus {
   readonly lastAntiEntropy: readonly (readonly [peer: string, at: WallMillis])[];
   /** null: no members change, or it has not heard of it. */
   readonly transfer: TransferStatus | null;
+  /** Members of which it noticed lately that two processes run under their id, and when last. */
+  readonly duplicates: readonly (readonly [member: string, at: WallMillis])[];
 }
 
 /** How far a replica is with what it is to get by a change of members. */

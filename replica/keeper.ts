@@ -102,7 +102,7 @@ export class Keeper {
   readonly #onChange: KeeperParts["onChange"];
   readonly #onRecord: NonNullable<KeeperParts["onRecord"]>;
   readonly #lastWritten = new LastWritten();
-  readonly #incarnation: number;
+  #incarnation: number;
   /** Keys whose record was lost to corruption and has not been refilled yet. */
   readonly #lost: Set<StoreKey>;
 
@@ -121,6 +121,11 @@ export class Keeper {
 
   get incarnation(): number {
     return this.#incarnation;
+  }
+
+  /** Goes on under other actors: somebody else has those of until now. */
+  renew(): void {
+    this.#incarnation = this.#beginIncarnation(true);
   }
 
   /** What the replica can say of the key: its own entry, joined with any hints it keeps of it. */

@@ -9,6 +9,7 @@ import type { Message } from "../core/messages.ts";
 import type { Operation, Result } from "../core/operations.ts";
 import type { Millis, Now } from "../core/time.ts";
 import type { Address, Effect, Input } from "./node/boundary.ts";
+import type { Duplicate } from "./node/lives.ts";
 import type { Node } from "./node/node.ts";
 
 export interface DriverHost {
@@ -23,6 +24,8 @@ export interface DriverHost {
    * Resolves when all that the store was given so far is durable; rejects when it will never be.
    */
   flush(): Promise<void>;
+  /** Two processes run under one id; when this is the one that is to end, the host ends it. */
+  duplicate?(duplicate: Duplicate, isToEnd: boolean): void;
 }
 
 type JobName = "handoff" | "exchange" | "sweep" | "plant" | "change" | "evict" | "collect";
@@ -110,6 +113,8 @@ export class Driver {
       }
       case "flush":
         return this.#flush(effect.token);
+      case "duplicate":
+        return this.#host.duplicate?.(effect.duplicate, effect.isToEnd);
     }
   }
 

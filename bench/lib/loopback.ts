@@ -117,7 +117,7 @@ export class Loopback {
       } else if (effect.kind === "answer") {
         this.#waiting.get(effect.token)?.(effect.result);
         this.#waiting.delete(effect.token);
-      } else {
+      } else if (effect.kind === "flush") {
         this.#step({ id, node }, { kind: "flushed", token: effect.token, ok: true });
       }
     }

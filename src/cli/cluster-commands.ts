@@ -18,6 +18,7 @@ interface ClusterBody {
     readonly keys: number | null;
     readonly bytes: number | null;
     readonly hintsHeld: Readonly<Record<string, number>>;
+    readonly duplicateSeenAt: string | null;
   }[];
 }
 
@@ -47,8 +48,14 @@ function statusText({ name, ringVersion, partitions, members }: ClusterBody): st
     "url",
   ];
   const summary = `cluster ${name}, ring version ${ringVersion}, ${partitions} partitions`;
-  return `${summary}\n${table([head, ...rows])}`;
+  const warnings = members.flatMap(({ id, duplicateSeenAt }) =>
+    duplicateSeenAt === null ? [] : [red(twiceAlive(id, duplicateSeenAt))],
+  );
+  return [summary, table([head, ...rows]), ...warnings].join("\n");
 }
+
+const twiceAlive = (id: string, at: string): string =>
+  `two processes run as ${id}, last noticed ${at}: one is on a copy of the other's folder; stop it`;
 
 interface RingBody {
   readonly version: number;

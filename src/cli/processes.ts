@@ -95,8 +95,9 @@ async function runNode(flags: NodeFlags): Promise<void> {
     log,
   });
   process.on("SIGHUP", () => void node.reload());
-  await stopped;
+  const why = await Promise.race([stopped, node.ended]);
   await node.close();
+  if (why !== undefined) throw new CliError(why);
   process.exit(0);
 }
 

@@ -3,6 +3,7 @@ import { etagOf, liveSiblings } from "../../core/entry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { NamespaceSettings, Operation, ReplicaReport, Result } from "../../core/operations.ts";
+import type { WallMillis } from "../../core/time.ts";
 import { checkSettings } from "../../ring/cluster-document.ts";
 import type { Backend } from "./backend.ts";
 import { contextToToken } from "./context-token.ts";
@@ -11,6 +12,18 @@ import { readJson } from "./json-body.ts";
 import { Problem, problemOf } from "./problems.ts";
 
 type ResultOf<Kind extends Result["kind"]> = Extract<Result, { kind: Kind }>;
+
+const isoOrNull = (at: WallMillis | undefined): string | null =>
+  at === undefined ? null : new Date(at).toISOString();
+
+/** By member, when any other last noticed that two processes run under its id. */
+function lastDuplicates({ members }: ResultOf<"status">): ReadonlyMap<string, WallMillis> {
+  const last = new Map<string, WallMillis>();
+  for (const [, status] of members) {
+    for (const [id, at] of status?.duplicates ?? []) last.set(id, Math.max(at, last.get(id) ?? 0));
+  }
+  return last;
+}
 
 export class ClusterPlane {
   readonly #backend: Backend;
@@ -26,6 +39,7 @@ export class ClusterPlane {
     const { ring } = view;
     const result = await this.#run({ kind: "status" }, "status");
     const statuses = new Map(result.members);
+    const duplicates = lastDuplicates(result);
     const members = ring.memberIds.map((id) => {
       const { zone = "", url = "" } = ring.member(id) ?? {};
       const status = statuses.get(id) ?? null;
@@ -44,6 +58,7 @@ export class ClusterPlane {
         bytes: status?.byteCount ?? null,
         hintsHeld: Object.fromEntries(status?.hintsHeld ?? []),
         lastAntiEntropy: Object.fromEntries(lastAntiEntropy),
+        duplicateSeenAt: isoOrNull(duplicates.get(id)),
       };
     });
     const { name, version, partitions } = ring.document;

@@ -29,6 +29,12 @@ export function ringMetrics({ ring, liveness, counters }: Knowledge): readonly M
       values: one(memberIds.filter((id) => liveness.isSuspect(id)).length),
     },
     {
+      name: "starling_duplicate_replicas_total",
+      type: "counter",
+      help: "How often this node found that two processes run under one member's id.",
+      values: one(counters.duplicatesNoticed),
+    },
+    {
       name: "starling_read_repairs_total",
       type: "counter",
       help: "Entries that reads sent to primaries which were behind.",

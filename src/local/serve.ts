@@ -45,6 +45,8 @@ export interface RunningNode {
   readonly url: string;
   /** Reads the tokens and the certificates again; what cannot be read is logged and stays. */
   reload(): Promise<void>;
+  /** Resolves with why, in one line, when the node has to end though nobody stopped it. */
+  readonly ended: Promise<string>;
   /** Stops accepting, finishes what is in flight, flushes. */
   close(): Promise<void>;
 }
@@ -110,6 +112,7 @@ async function readTokens(file: string | undefined): Promise<Auth> {
 }
 
 interface Machine {
+  readonly ended: Promise<string>;
   readonly driver: Driver;
   readonly transport: Transport;
   readonly knowledge: Knowledge;
@@ -139,6 +142,7 @@ function makeMachine(of: MachineParts, hasher: Awaited<ReturnType<typeof xxhash>
   const { store, place } = fileLog;
   const replica = { id, store, place, takesFaults, ...timing };
   const node = new Node({ knowledge, prng: systemPrng(), replica });
+  const ended = Promise.withResolvers<string>();
   const driver: Driver = new Driver(node, {
     now: hostClock(
       () => performance.now(),
@@ -146,6 +150,10 @@ function makeMachine(of: MachineParts, hasher: Awaited<ReturnType<typeof xxhash>
     ),
     send: (to, message) => transport.send(to, message),
     flush: () => fileLog.flush(),
+    duplicate: (duplicate, isToEnd) => {
+      options.log("duplicate-replica", { ...duplicate });
+      if (isToEnd) ended.resolve(twiceAlive(options));
+    },
   });
   const transport: Transport = new Transport({
     self: id,
@@ -166,7 +174,7 @@ function makeMachine(of: MachineParts, hasher: Awaited<ReturnType<typeof xxhash>
     onUnreachable: (to, call) => driver.unreachable(to, call),
     log: options.log,
   });
-  return { driver, transport, knowledge };
+  return { driver, transport, knowledge, ended: ended.promise };
 }
 
 /** @throws ConfigError when the folder is another replica's, or of another secret or partitions */
@@ -184,6 +192,10 @@ async function ownMachine(
     throw new ConfigError(`${parts.options.dataDir}: ${error.message}: ${mend}`);
   }
 }
+
+const twiceAlive = ({ id, dataDir }: NodeOptions): string =>
+  `another process runs as member ${id}, and began before this one: ` +
+  `stop that one first, or give this one an --id and an empty --data of its own, not ${dataDir}`;
 
 function foreignFolder({ dataDir, id }: NodeOptions, { found, message }: ForeignStore): string {
   const mend =
@@ -248,7 +260,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     onFailure: ({ message }) => log("disk-failure", { reason: message }),
   });
   const parts = { options, config, keys, fileLog, tls };
-  const { driver, transport } = await ownMachine(parts, hasher);
+  const { driver, transport, ended } = await ownMachine(parts, hasher);
   const backend = backendOf(driver, () => nodeMetrics({ node: driver.node, fileLog, transport }));
   const app = createApp({
     backend,
@@ -276,6 +288,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   if (tls !== undefined) log("certificates-read", { endsAt: tls.endsAt });
   return {
     url: url.origin,
+    ended,
     reload: async () => {
       await reload(log, "tokens", async () => {
         auth = await readTokens(options.tokensFile);

@@ -1,4 +1,5 @@
 import type { ReplicaId } from "../../core/ids.ts";
+import type { ReplyOf, RequestOf } from "../../core/messages.ts";
 import type { TransferStatus } from "../../core/operations.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Hlc, Millis, Now, WallMillis } from "../../core/time.ts";
@@ -35,6 +36,10 @@ export interface BackgroundWork {
     read(key: StoreKey): void;
     wrote(key: StoreKey, holdsValue: boolean): void;
     takeTouched(keys: readonly unknown[]): readonly StoreKey[];
+  };
+  readonly lives: {
+    duplicates(now: Millis): readonly (readonly [ReplicaId, WallMillis])[];
+    greet(greeting: RequestOf<"greet">, now: Millis): ReplyOf<"greeted">;
   };
   /** null where a replica is never away without knowing. */
   readonly absence: {

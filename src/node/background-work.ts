@@ -12,6 +12,7 @@ import { Evictor } from "./evictor.ts";
 import { Exchanges } from "./exchanges.ts";
 import { Handoff } from "./handoff.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { type Duplicate, Lives } from "./lives.ts";
 import { PurgeSweep } from "./purge-sweep.ts";
 import { Resize } from "./resize.ts";
 import type { Service } from "./service.ts";
@@ -54,6 +55,8 @@ export interface WorkHost extends TaskHost {
   learn(document: ClusterDocument): void;
   /** The cluster document was changed here: it is to be kept. */
   documentChanged(): void;
+  /** Two processes run under one id, this one's perhaps. */
+  noticed(duplicate: Duplicate, isToEnd: boolean): void;
   /** Whether the replica was told to be down. */
   isAway(): boolean;
 }
@@ -78,7 +81,17 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
   const evictor = new Evictor(service, { ...host, ...every });
   const agreement = new Agreement(service, host);
   const collector = new Collector(service, host, every.tombstoneGraceMs);
-  const heartbeat = new Heartbeat(service.id, host, every);
+  const lives = new Lives({
+    self: service.id,
+    prng: host.prng.fork(),
+    wall: host.wall,
+    isMember: (id) => host.knowledge.ring.member(id) !== undefined,
+    notice: (duplicate, isToEnd) => {
+      if (duplicate.replica === service.id) service.keeper.renew();
+      host.noticed(duplicate, isToEnd);
+    },
+  });
+  const heartbeat = new Heartbeat(lives, host, { ...every, id: service.id });
   const flushIf = (hasWritten: boolean): void => {
     if (hasWritten) host.whenDurable(() => {});
   };
@@ -115,7 +128,7 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
   return {
     parts: {
       ...{ handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor, resize },
-      collector,
+      ...{ collector, lives },
     },
     jobs,
   };

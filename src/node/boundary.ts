@@ -5,6 +5,7 @@
  */
 import type { Message } from "../../core/messages.ts";
 import type { Operation, Result } from "../../core/operations.ts";
+import type { Duplicate } from "./lives.ts";
 
 /** Where a message goes or comes from: a replica's id, or the host's name for one caller. */
 export type Address = string;
@@ -30,4 +31,6 @@ export type Input =
 export type Effect =
   | { readonly kind: "send"; readonly to: Address; readonly message: Message }
   | { readonly kind: "answer"; readonly token: number; readonly result: Result }
-  | { readonly kind: "flush"; readonly token: number };
+  | { readonly kind: "flush"; readonly token: number }
+  /** Two processes run under one id. When it is this one's, the younger of them is to end. */
+  | { readonly kind: "duplicate"; readonly duplicate: Duplicate; readonly isToEnd: boolean };

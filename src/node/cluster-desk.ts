@@ -326,10 +326,13 @@ function heldBytes({ entry, hints }: ReplyOf<"inspected">): [Uint8Array | null, 
   return typeof target === "string" && bytes instanceof Uint8Array ? [bytes, target] : [null, null];
 }
 
-/** `report` is `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null]`. */
+/**
+ * `report` is `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null,
+ * [[member, at], …]]`: the last of those that run twice.
+ */
 function statusOf(reply: Reply | undefined): ReplicaStatus | null {
   if (reply?.kind !== "report") return null;
-  const [keyCount, byteCount, hintsHeld, lastAntiEntropy, transfer] = reply.report;
+  const [keyCount, byteCount, hintsHeld, lastAntiEntropy, transfer, duplicates] = reply.report;
   if (typeof keyCount !== "number" || typeof byteCount !== "number") return null;
   return {
     keyCount,
@@ -337,6 +340,7 @@ function statusOf(reply: Reply | undefined): ReplicaStatus | null {
     hintsHeld: pairs(hintsHeld),
     lastAntiEntropy: pairs(lastAntiEntropy),
     transfer: transferOf(transfer),
+    duplicates: pairs(duplicates),
   };
 }
 

@@ -14,6 +14,8 @@ export interface Counters {
   /** Keys that this replica evicted because their namespace was over its bound, and their bytes. */
   evictions: number;
   evictedBytes: number;
+  /** Members, this one perhaps, under whose id two processes were found to run. */
+  duplicatesNoticed: number;
 }
 
 export const newCounters = (): Counters => ({
@@ -24,4 +26,5 @@ export const newCounters = (): Counters => ({
   lateRequests: 0,
   evictions: 0,
   evictedBytes: 0,
+  duplicatesNoticed: 0,
 });

@@ -1,10 +1,12 @@
 /**
- * Heartbeats: every member is pinged, and its answers' rhythm tells when it is missing. A member
+ * Heartbeats: every member is greeted, and its answers' rhythm tells when it is missing. They also
+ * tell whether a member runs twice (lives.ts). A member
  * with another cluster document answers with it, so that documents spread by themselves.
  */
 import type { ReplicaId } from "../../core/ids.ts";
 import type { Millis } from "../../core/time.ts";
-import { askAll } from "./fanout.ts";
+import { askAll, type Replies } from "./fanout.ts";
+import type { Lives } from "./lives.ts";
 import type { TaskHost } from "./tasks.ts";
 
 export interface HeartbeatTiming {
@@ -18,10 +20,12 @@ export class Heartbeat {
   readonly #self: ReplicaId;
   readonly #host: TaskHost;
   readonly #timing: HeartbeatTiming;
+  readonly #lives: Lives;
   #lastAt: Millis | null = null;
 
-  constructor(self: ReplicaId, host: TaskHost, timing: HeartbeatTiming) {
-    this.#self = self;
+  constructor(lives: Lives, host: TaskHost, timing: HeartbeatTiming & { readonly id: ReplicaId }) {
+    this.#self = timing.id;
+    this.#lives = lives;
     this.#host = host;
     this.#timing = timing;
   }
@@ -36,7 +40,15 @@ export class Heartbeat {
     if (!wasAway) liveness.review(suspectAfterMs, now);
     const targets = ring.membersBut(this.#self);
     const timeoutMs = suspectAfterMs / 2;
-    const heard = (from: ReplicaId, at: Millis): void => liveness.beat(from, suspectAfterMs, at);
-    askAll(this.#host, { targets, body: { kind: "ping" }, timeoutMs, heard }, now);
+    for (const to of targets) {
+      const { body, mark } = this.#lives.greeting(to);
+      const done = (replies: Replies, at: Millis): void => {
+        const reply = replies.get(to);
+        if (reply === undefined) return;
+        liveness.beat(to, suspectAfterMs, at);
+        if (reply.kind === "greeted") this.#lives.answered(to, reply, { mark, now: at });
+      };
+      askAll(this.#host, { targets: [to], body, timeoutMs, done }, now);
+    }
   }
 }

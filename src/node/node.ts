@@ -450,6 +450,10 @@ export class Node {
         whenDurable: (callback) => void this.#unflushed.push(callback),
         learn: (document) => void this.#documents.learn(document),
         documentChanged: () => this.#documents.keep(),
+        noticed: (duplicate, isToEnd) => {
+          knowledge.counters.duplicatesNoticed++;
+          this.#effects.push({ kind: "duplicate", duplicate, isToEnd });
+        },
         isAway: () => this.#faults?.isAway(this.#wall) === true,
       },
       every,

@@ -119,6 +119,8 @@ export class Service {
     switch (body.kind) {
       case "ping":
         return respond({ kind: "pong" });
+      case "greet":
+        return respond(this.background?.lives.greet(body, now) ?? refused("overloaded"));
       case "read":
         return this.#read(body, respond);
       case "store":
@@ -453,7 +455,9 @@ export class Service {
     const exchanges = this.background?.exchanges.lastAt ?? new Map<ReplicaId, Millis>();
     const { progress = null } = this.background?.transfer ?? {};
     const transfer = progress === null ? null : Object.values(progress);
-    const report = [keyCount, byteCount, [...store.hintCounts()], [...exchanges], transfer];
+    const duplicates = this.background?.lives.duplicates(this.now) ?? [];
+    const held = [...store.hintCounts()];
+    const report = [keyCount, byteCount, held, [...exchanges], transfer, duplicates];
     return { kind: "report", report };
   }
 

@@ -55,6 +55,7 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
   promise: { kind: "promise", version: 3, ballot: 2 ** 52 },
   accept: { kind: "accept", ballot: 2 ** 52, document: bytes },
   touched: { kind: "touched", keys: [key] },
+  greet: { kind: "greet", from: "r1", run: "0mbx3k2l9-1a2b3c", echo: "0mbx3k2l8-9z.7" },
 };
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
@@ -90,6 +91,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   promised: { kind: "promised", isGiven: true, document: bytes },
   touched: { kind: "touched", keys: [] },
   overdue: { kind: "overdue", context, freshUntil: 7 },
+  greeted: { kind: "greeted", run: "0mbx3k2l9-1a2b3c", mark: "0mbx3k2l9-1a2b3c.8", rival: "" },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

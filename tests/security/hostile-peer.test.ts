@@ -80,6 +80,7 @@ const coordinate = fc.record({
 
 const requests = fc.oneof(
   bodyOf("ping", {}),
+  bodyOf("greet", { from: text, run: text, echo: text }),
   bodyOf("read", { key: text, digestOnly: flag, durably: flag }),
   bodyOf("store", { key: text, entry: bytes, hintFor: text, ack: count }),
   coordinate.map((hostile) => ({ ...conditionalWrite, ...hostile })),
@@ -105,6 +106,7 @@ const requests = fc.oneof(
 
 const replies = fc.oneof(
   bodyOf("pong", {}),
+  bodyOf("greeted", { run: text, mark: text, rival: text }),
   bodyOf("held", { digest: count, entry: orNull(bytes), isUnknown: flag }),
   bodyOf("stored", { durable: flag }),
   bodyOf("coordinated", {

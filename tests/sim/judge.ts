@@ -20,6 +20,7 @@ export const ORACLES: Readonly<Record<string, string>> = {
   growth: "deleted keys leave nothing behind on any disk",
   recovery: "a disk that nobody damaged is never found damaged",
   availability: "after faults end every key can be read and written",
+  identity: "no replica that was started anew is taken for two",
   assertion: "no invariant of the code breaks",
 };
 

@@ -20,6 +20,9 @@ import type { Events } from "./events.ts";
 import type { Timing } from "./plan.ts";
 import { hash, hasher, NAMESPACE, settings } from "./settings.ts";
 
+/** What a node wants of the world beyond its disk. */
+export type Wish = Exclude<Effect, { kind: "flush" }>;
+
 export interface MachineParts {
   readonly id: string;
   readonly ring: RingDocument;
@@ -32,7 +35,7 @@ export interface MachineParts {
   readonly prng: Prng;
   readonly events: Events;
   /** What the node wants of the world; the disk it gets here. */
-  readonly carryOut: (machine: Machine, effect: Exclude<Effect, { kind: "flush" }>) => void;
+  readonly carryOut: (machine: Machine, effect: Wish) => void;
   readonly trace: (line: string) => void;
   /** Something that no fault excuses. */
   readonly accuse: (oracle: string, detail: string) => void;

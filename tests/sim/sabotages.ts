@@ -72,6 +72,13 @@ export const sabotages: readonly Sabotage[] = [
     is: "    store.writeMeta(OWNER, encode([cluster, id, place]));",
   },
   {
+    name: "take-a-restart-for-a-twin",
+    oracle: "identity",
+    file: "src/node/lives.ts",
+    was: "if (life.alive < both || its.alive < both) return;",
+    is: "if (life.alive + its.alive === 0) return;",
+  },
+  {
     name: "context-covers-unseen-siblings",
     oracle: "durability",
     file: "core/entry.ts",

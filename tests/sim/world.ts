@@ -4,9 +4,8 @@ import type { Operation, Result } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
 import type { RingMember } from "../../ring/members.ts";
 import { compareRings, type Ring, type RingDocument } from "../../ring/ring.ts";
-import type { Effect } from "../../src/node/boundary.ts";
 import { Events } from "./events.ts";
-import { Machine } from "./machine.ts";
+import { Machine, type Wish } from "./machine.ts";
 import { Network } from "./network.ts";
 import type { Plan } from "./plan.ts";
 import { NAMESPACE, settings } from "./settings.ts";
@@ -40,11 +39,13 @@ export class World {
   skewMsMax = 0;
   /** Asked at each answer to a client, before the client hears of it. */
   onAnswer: (machine: Machine, result: Result) => void = () => {};
+  readonly #accuse: WorldParts["accuse"];
   #token = 0;
 
   constructor({ plan, print, accuse, onRing }: WorldParts) {
     const prng = Prng.fromSeed(plan.seed).fork();
     const { events } = this;
+    this.#accuse = accuse;
     this.trace = new Trace(events, print);
     const trace = this.trace.add;
     const { noise, sendsBytes } = plan;
@@ -128,8 +129,14 @@ export class World {
     }
   }
 
-  #carryOut(machine: Machine, effect: Exclude<Effect, { kind: "flush" }>): void {
+  #carryOut(machine: Machine, effect: Wish): void {
     if (effect.kind === "send") return this.#send(machine, effect.to, effect.message);
+    if (effect.kind === "duplicate") {
+      // A machine has one process at a time, whatever the network does with what it sent.
+      const { replica, elder, younger } = effect.duplicate;
+      const why = `${machine.id} takes ${replica} for two: ${elder} and ${younger}`;
+      return this.#accuse("identity", why);
+    }
     const name = `${machine.id}/${effect.token}`;
     const done = this.#waiting.get(name);
     this.#waiting.delete(name);

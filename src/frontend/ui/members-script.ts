@@ -11,7 +11,8 @@ export function totals(cluster, now) {
   const times = cluster.members.flatMap(({ lastAntiEntropy }) => Object.values(lastAntiEntropy));
   const oldest = times.length === 0 ? null : now - Math.min(...times.map((at) => Date.parse(at)));
   const records = cluster.members.reduce((sum, { keys }) => sum + (keys ?? 0), 0);
-  return { away, hints, oldest, records };
+  const twice = cluster.members.filter((m) => m.duplicateSeenAt).map(({ id }) => id);
+  return { away, hints, oldest, records, twice };
 }
 
 function shareCell(member, most, slots) {
@@ -25,7 +26,11 @@ function shareCell(member, most, slots) {
     h("span", { class: "share-cell" }, bar, h("span", { class: "number" }, percent)));
 }
 
-function stateCell({ reachable, state }) {
+function stateCell({ reachable, state, duplicateSeenAt }) {
+  if (duplicateSeenAt) {
+    return h("span", { class: "state bad", title: "last noticed " + duplicateSeenAt },
+      "▲ runs twice");
+  }
   if (!reachable) return h("span", { class: "state bad" }, "▲ away");
   return h("span", { class: "state " + (state === "up" ? "good" : "warn") },
     (state === "up" ? "● " : "◆ ") + state);
@@ -114,9 +119,13 @@ export function drawPairs(table, members, { now, ring }) {
 }
 
 /** One sentence about the whole, how bad it is, and what changes too often to be announced. */
-export function verdict({ away, hints }, transfers) {
+export function verdict({ away, hints, twice }, transfers) {
   const more = hints === 0 ? "" : plural(hints, "hint") + " wait" + (hints === 1 ? "s" : "") +
     " to be brought home.";
+  if (twice.length > 0) {
+    const words = "Two processes run as " + twice.join(", ") + ": stop the one on the copy.";
+    return { level: "bad", words, more };
+  }
   if (away.length > 0) {
     const words = away.join(", ") + (away.length === 1 ? " does" : " do") + " not answer.";
     return { level: "bad", words, more };
