@@ -39,13 +39,25 @@ async function startBareWorker(dataDir: string): Promise<Running> {
   const [output] = made.outputFiles;
   if (output === undefined) throw new Error("the bare Worker came out of its bundling empty");
   const miniflare = new Miniflare({
-    name: "bare",
     host: "127.0.0.1",
     port: 0,
-    modules: [{ type: "ESModule", path: "bare-worker.js", contents: output.text }],
-    compatibilityDate: COMPATIBILITY_DATE,
-    durableObjects: { REPLICAS: { className: "BareReplica", useSQLite: true } },
-    durableObjectsPersist: dataDir,
+    workers: [
+      {
+        config: {
+          name: "bare",
+          compatibilityDate: COMPATIBILITY_DATE,
+          manifest: {
+            mainModule: "bare-worker.js",
+            modulesRoot: "/",
+            modules: { "bare-worker.js": { type: "esm", contents: output.text } },
+          },
+          env: { REPLICAS: { type: "durable-object", worker: "bare", exportName: "BareReplica" } },
+          exports: { BareReplica: { type: "durable-object", storage: "sqlite" } },
+        },
+      },
+    ],
+    resourcePersistencePath: dataDir,
+    enableDevRegistry: false,
     cf: false,
   });
   const { origin } = await miniflare.ready;

@@ -112,7 +112,7 @@ export function readerOf(type: string): (value: Uint8Array) => unknown {
  * @throws TypeError when there is none
  */
 export function valueIn(args: readonly unknown[]): string | object {
-  if (args.length < 2) throw wrongType("put", 2, "string or JsObject");
+  if (args.length < 2) throw wrongType("put", 2, "string or Object");
   const [, value] = args;
   const isObject = typeof value === "object" || typeof value === "function";
   return isObject && value !== null ? value : String(value);

@@ -2,13 +2,19 @@
  * `starling dev`: the Worker as it would be deployed, in Miniflare on loopback, with its Durable
  * Objects' storage kept in a folder. The Worker is bundled at every start; that takes a moment.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, stop } from "esbuild";
-import { LogLevel, Miniflare, Log as MiniflareLog, type MiniflareOptions } from "miniflare";
+import {
+  LogLevel,
+  Miniflare,
+  Log as MiniflareLog,
+  type MiniflareOptions,
+  type WorkerOptions,
+} from "miniflare";
 import { lockFolder } from "./log/lock.ts";
 import type { Log } from "./logger.ts";
 
@@ -31,18 +37,18 @@ const GUARD = fileURLToPath(new URL("workerd.sh", import.meta.url));
 const ENTRY = fileURLToPath(new URL("../../worker/index.ts", import.meta.url));
 /** The same as in wrangler.toml. */
 export const COMPATIBILITY_DATE = "2026-07-30";
+const WORKER_NAME = "starling";
+const OBJECT_CLASS = "ReplicaObject";
+/** Where Miniflare keeps the objects of a class, below the folder of the data. */
+const OBJECTS_FOLDER = `${WORKER_NAME}-${OBJECT_CLASS}`;
 const ZONES = ["a", "b", "c"] as const;
 const zoneOf = (index: number): string => ZONES[index % ZONES.length] ?? ZONES[0];
 /** Not a secret: whoever can reach this deployment is on this machine already. */
 const LOCAL_SECRET = "starling dev, reachable on loopback only";
 
-interface Module {
-  readonly type: "ESModule" | "CompiledWasm";
-  readonly path: string;
-  readonly contents: Uint8Array<ArrayBuffer>;
-}
+type Manifest = NonNullable<NonNullable<WorkerOptions["config"]>["manifest"]>;
 
-async function bundle(): Promise<[Module, ...Module[]]> {
+async function bundle(): Promise<Manifest> {
   const { outputFiles } = await build({
     entryPoints: [ENTRY],
     bundle: true,
@@ -58,14 +64,13 @@ async function bundle(): Promise<[Module, ...Module[]]> {
   });
   // Else its process stays for as long as this one.
   await stop();
-  const modules = outputFiles.map(({ path, contents }): Module => {
-    const isWasm = path.endsWith(".wasm");
-    const type = isWasm ? "CompiledWasm" : "ESModule";
-    return { type, path: basename(path), contents: new Uint8Array(contents) };
+  const modules = outputFiles.map(({ path, contents }) => {
+    const type = path.endsWith(".wasm") ? ("wasm" as const) : ("esm" as const);
+    return [basename(path), { type, contents: new Uint8Array(contents) }] as const;
   });
-  const [entry, ...others] = modules.sort((a) => (a.type === "ESModule" ? -1 : 1));
-  if (entry === undefined) throw new Error("the Worker came out of its bundling empty");
-  return [entry, ...others];
+  const mainModule = modules.find(([, { type }]) => type === "esm")?.[0];
+  if (mainModule === undefined) throw new Error("the Worker came out of its bundling empty");
+  return { mainModule, modulesRoot: "/", modules: Object.fromEntries(modules) };
 }
 
 /** Miniflare would take another port in silence where this one is taken. */
@@ -102,6 +107,23 @@ function checkReplicas(dataDir: string, replicas: number): void {
   }
 }
 
+/**
+ * Miniflare 4 kept the objects in the folder itself, Miniflare 5 looks for them under `do/` and
+ * begins with empty ones where there are none.
+ *
+ * @throws Error with one line when both are there: one of them is not to be seen
+ */
+function moveObjects(dataDir: string): void {
+  const old = join(dataDir, OBJECTS_FOLDER);
+  if (!existsSync(old)) return;
+  const moved = join(dataDir, "do", OBJECTS_FOLDER);
+  if (existsSync(moved)) {
+    throw new Error(`${old} and ${moved} both hold replicas: move away the one that is not wanted`);
+  }
+  mkdirSync(join(dataDir, "do"), { recursive: true });
+  renameSync(old, moved);
+}
+
 function bindingsFor({ replicas, takesFaults }: DevOptions): Record<string, string> {
   const members = Array.from({ length: replicas }, (_, i) => `r${i + 1}:${zoneOf(i)}`);
   return {
@@ -132,7 +154,7 @@ function withOwnSignals<T>(make: () => T): T {
   return made;
 }
 
-/** workerd shows the target of a request that it does not understand; a key may be in it. */
+/** workerd may show the target of a request that fails; a key may be in it. */
 const withoutUrls = (text: string): string => text.replaceAll(/\burl = \S+/g, "url = …");
 
 /** Has Miniflare start workerd by a script that ends it with this process, however that ends. */
@@ -148,22 +170,36 @@ function guardWorkerd(): void {
 
 async function startMiniflare(options: DevOptions): Promise<RunningDev> {
   const { port, dataDir, log } = options;
-  const modules = await bundle();
+  const manifest = await bundle();
+  const bindings = Object.entries(bindingsFor(options)).map(
+    ([name, value]) => [name, { type: "text", value }] as const,
+  );
   const settings = {
-    name: "starling",
     host: "127.0.0.1",
     port,
-    modules,
-    compatibilityDate: COMPATIBILITY_DATE,
-    durableObjects: { REPLICAS: { className: "ReplicaObject", useSQLite: true } },
-    durableObjectsPersist: dataDir,
-    bindings: bindingsFor(options),
+    workers: [
+      {
+        config: {
+          name: WORKER_NAME,
+          compatibilityDate: COMPATIBILITY_DATE,
+          manifest,
+          env: {
+            ...Object.fromEntries(bindings),
+            REPLICAS: { type: "durable-object", worker: WORKER_NAME, exportName: OBJECT_CLASS },
+          },
+          exports: { [OBJECT_CLASS]: { type: "durable-object", storage: "sqlite" } },
+        },
+        dev: { rootPath: dataDir, cacheAPI: false },
+      },
+    ],
+    resourcePersistencePath: dataDir,
+    // It would open a port for debuggers and write it down in the user's home.
+    enableDevRegistry: false,
     // Nothing here may depend on the network: no request of a client is described by it.
     cf: false,
     log: new MiniflareLog(LogLevel.ERROR),
-    handleRuntimeStdio: (stdout, stderr) => {
-      stdout.resume();
-      stderr.on("data", (text: Buffer) => log("workerd", { text: withoutUrls(text.toString()) }));
+    handleStructuredLogs: ({ level, message }) => {
+      log("workerd", { level, text: withoutUrls(message) });
     },
   } satisfies MiniflareOptions;
   guardWorkerd();
@@ -184,6 +220,7 @@ export async function startDev(options: DevOptions): Promise<RunningDev> {
   const lock = lockFolder(dataDir);
   try {
     checkReplicas(dataDir, replicas);
+    moveObjects(dataDir);
     await refuseTakenPort(port);
     const dev = await startMiniflare(options);
     const close = (): Promise<void> => dev.close().finally(() => lock.release());

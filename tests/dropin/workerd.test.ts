@@ -149,11 +149,12 @@ describe("env.KV of workerd", () => {
 
   it("says of every call what a namespace of the platform says", async () => {
     const compatibilityDate = "2026-07-30";
+    const modules = { "teller.js": { type: "esm", contents: TELLER } } as const;
+    const manifest = { mainModule: "teller.js", modulesRoot: "/", modules };
+    const env = { KV: { type: "kv", id: "platform" } } as const;
     const platform = new Miniflare({
-      modules: true,
-      script: TELLER,
-      kvNamespaces: ["KV"],
-      compatibilityDate,
+      enableDevRegistry: false,
+      workers: [{ config: { name: "teller", compatibilityDate, manifest, env } }],
     });
     try {
       const real = (await (await platform.dispatchFetch("http://any/")).json()) as Outcomes;

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -70,7 +70,7 @@ describe("starling dev", () => {
     const etag = (await fetch(`${dev.url}/v1/kv/demo/a`)).headers.get("etag");
     await dev.close();
     await allGone(started);
-    expect(readdirSync(join(dir, "kept"))).toContain("starling-ReplicaObject");
+    expect(readdirSync(join(dir, "kept"))).toContain("do");
 
     dev = await start("kept");
     try {
@@ -85,13 +85,41 @@ describe("starling dev", () => {
     }
   });
 
-  it("logs no target, not even one that workerd does not understand", async () => {
+  describe("on a folder of Miniflare 4, which had the objects elsewhere", () => {
+    const golden = join(root, "tests/golden/dev-miniflare-4");
+
+    it("opens it with all that was stored, and again", async () => {
+      cpSync(golden, join(dir, "golden"), { recursive: true });
+      for (const round of ["first", "second"]) {
+        const dev = await start("golden", { replicas: 1 });
+        const values = ["a", "b", "c"].map(async (key) =>
+          (await fetch(`${dev.url}/v1/kv/golden/${key}`)).text(),
+        );
+        expect(await Promise.all(values), round).toEqual(["value a", "value b", "value c"]);
+        await dev.close();
+      }
+    });
+
+    it("refuses one that holds replicas in both places, and names them", async () => {
+      cpSync(golden, join(dir, "twice"), { recursive: true });
+      mkdirSync(join(dir, "twice/do/starling-ReplicaObject"), { recursive: true });
+      const said = await refusal(start("twice", { replicas: 1 }));
+      expect(said).toMatch(/twice\/starling-ReplicaObject and .*\/do\/.* both hold replicas: move/);
+    });
+  });
+
+  it("logs no target, also of requests that workerd does not understand", async () => {
     const logged: string[] = [];
     const log = (_: string, fields: object = {}): void => void logged.push(JSON.stringify(fields));
     const dev = await start("targets", { log });
     try {
-      await rawRequest(dev.url, "GET http://localhost/v1/kv/a/hidden HTTP/1.1\r\nHost: a\r\n\r\n");
-      await expect.poll(() => logged.join()).toContain("url = …");
+      for (const line of ["GET http://[hidden/", "GET /hidden b", "GET ?hidden", "GET *"]) {
+        const answer = await rawRequest(dev.url, `${line} HTTP/1.1\r\nHost: a\r\n\r\n`);
+        expect([400, 404, 500], line).toContain(answer.status);
+      }
+      // It is logged after all of these, and workerd has nothing to hide in it.
+      await rawRequest(dev.url, "CONNECT hidden:80 HTTP/1.1\r\nHost: a\r\n\r\n");
+      await expect.poll(() => logged.join()).toContain("connect()");
       expect(logged.join()).not.toContain("hidden");
     } finally {
       await dev.close();
