@@ -1,4 +1,7 @@
 /** Many gets, puts and deletes in one request, each for itself. */
+
+import { checkKey, checkOptions, checkTextOrBytes } from "./arguments.ts";
+import { decoded } from "./coding.ts";
 import type { Contexts } from "./contexts.ts";
 import { errorOf, StarlingError } from "./error.ts";
 import { fromBase64, toBase64, toBytes, Version } from "./version.ts";
@@ -33,14 +36,16 @@ export const contextFor = (
   contexts: Contexts | null,
 ): string | null => (op.context === undefined ? (contexts?.get(op.key) ?? null) : op.context);
 
-/** The request's body. */
+/** The request's body. @throws TypeError for an op that is none */
 export function batchBody(ops: readonly BatchOp[], contexts: Contexts | null): string {
   const described = ops.map((op) => {
+    checkOptions("batch op", op);
+    checkKey(op.key);
     const context = contextFor(op, contexts);
     const base = { op: op.op, key: op.key, ...(context === null ? {} : { context }) };
     if (op.op !== "put") return base;
     const { ttl, metadata, value } = op;
-    return { ...base, ttl, metadata, value: toBase64(toBytes(value)) };
+    return { ...base, ttl, metadata, value: toBase64(toBytes(checkTextOrBytes(value))) };
   });
   return JSON.stringify({ ops: described });
 }
@@ -49,9 +54,12 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const textOf = (value: unknown): string | null => (typeof value === "string" ? value : null);
 
-function versionOf(fields: Fields): Version {
+async function versionOf(fields: Fields, decompress: boolean): Promise<Version> {
+  const contentEncoding = textOf(fields["contentEncoding"]);
+  const bytes = fromBase64(textOf(fields["value"]) ?? "");
   return new Version({
-    bytes: fromBase64(textOf(fields["value"]) ?? ""),
+    bytes: decompress ? await decoded(bytes, contentEncoding) : bytes,
+    contentEncoding,
     etag: textOf(fields["etag"]) ?? "",
     contentType: textOf(fields["contentType"]) ?? "application/octet-stream",
     metadata: fields["metadata"] ?? null,
@@ -59,13 +67,13 @@ function versionOf(fields: Fields): Version {
   });
 }
 
-function resultOf(op: BatchOp, fields: Fields): BatchResult {
+async function resultOf(op: BatchOp, fields: Fields, decompress: boolean): Promise<BatchResult> {
   const status = typeof fields["status"] === "number" ? fields["status"] : 0;
   const isDone = status >= 200 && status < 300;
   const isMiss = op.op === "get" && status === 404 && fields["code"] === "not-found";
   const context = textOf(fields["context"]);
   const isWrite = op.op !== "get";
-  const version = op.op === "get" && isDone ? versionOf(fields) : null;
+  const version = op.op === "get" && isDone ? await versionOf(fields, decompress) : null;
   const { siblings } = fields;
   return {
     key: op.key,
@@ -79,10 +87,15 @@ function resultOf(op: BatchOp, fields: Fields): BatchResult {
 }
 
 /** The results in the order of the ops. @throws StarlingError when the answer has no such list */
-export function batchResults(ops: readonly BatchOp[], answer: unknown): readonly BatchResult[] {
+export async function batchResults(
+  ops: readonly BatchOp[],
+  answer: unknown,
+  decompress: boolean,
+): Promise<readonly BatchResult[]> {
   const results: unknown = (answer as { results?: unknown } | null)?.results;
   if (Array.isArray(results) && results.length === ops.length) {
-    return ops.map((op, i) => resultOf(op, (results[i] ?? {}) as Fields));
+    const described = ops.map((op, i) => resultOf(op, (results[i] ?? {}) as Fields, decompress));
+    return Promise.all(described);
   }
   const detail = "the answer to a batch has not a result for each op";
   const outcome = ops.some(({ op }) => op !== "get") ? "unknown" : "no";

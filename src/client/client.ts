@@ -1,4 +1,5 @@
 /** The client of a cluster, and its sessions. On `fetch` alone. */
+import { checkNamespace, checkOptions } from "./arguments.ts";
 import { type ConsistencyOptions, consistencyHeader } from "./consistency.ts";
 import { Contexts } from "./contexts.ts";
 import { Operations, type Written } from "./operations.ts";
@@ -6,7 +7,7 @@ import { type Fetch, pause, Transport } from "./transport.ts";
 import { type Decide, type UpdateOptions, update } from "./update.ts";
 
 export interface ClientOptions {
-  /** A frontend, or several of one cluster: when one fails the next is asked. */
+  /** A frontend, or several of one cluster: asked in turn, those that fail are left out. */
   readonly url: string | readonly string[];
   readonly namespace: string;
   readonly token?: string;
@@ -16,6 +17,11 @@ export interface ClientOptions {
   readonly retries?: number;
   /** Silence after which an attempt is given up, in ms. Default 30000. */
   readonly attemptTimeoutMs?: number;
+  /**
+   * Whether `siblings`, `update` and `batch` give values without their content coding, as a `fetch`
+   * gives that of `get`. Default true; false belongs to a `fetch` that decodes nothing.
+   */
+  readonly decompress?: boolean;
   /** Instead of the global one: a service binding's, say. */
   readonly fetch?: Fetch;
   /** A number from 0 to 1, for the jitter of pauses. */
@@ -35,6 +41,9 @@ const KEYS_MAX = 1000;
 const ATTEMPT_TIMEOUT_MS = 30_000;
 
 function urlsOf(url: string | readonly string[]): readonly string[] {
+  if (typeof url !== "string" && !Array.isArray(url)) {
+    throw new TypeError('"url" must be a url, or a list of them');
+  }
   const urls = (typeof url === "string" ? [url] : url).map((text) => text.replace(/\/+$/, ""));
   const bad = urls.find((text) => !/^https?:\/\/[^/?#]/.test(text));
   if (bad !== undefined || urls.length === 0) {
@@ -78,8 +87,11 @@ export class Session extends Updating {
 
 /** One namespace of a cluster. */
 export class StarlingClient extends Updating {
-  /** @throws RangeError when the url is none */
+  /** @throws RangeError when the url is none; TypeError for options that are none */
   constructor(options: ClientOptions) {
+    checkOptions("client", options);
+    checkOptions("defaults", options.defaults ?? {});
+    const namespace = checkNamespace(options.namespace);
     const transport = new Transport({
       urls: urlsOf(options.url),
       token: options.token,
@@ -91,10 +103,13 @@ export class StarlingClient extends Updating {
       wait: options.wait ?? pause,
     });
     const defaults = consistencyHeader(options.defaults ?? {});
-    super({ transport, namespace: options.namespace, defaults, contexts: null });
+    const { decompress = true } = options;
+    super({ transport, namespace, defaults, contexts: null, decompress });
   }
 
-  session({ keysMax = KEYS_MAX, contexts = {} }: SessionOptions = {}): Session {
+  session(options: SessionOptions = {}): Session {
+    checkOptions("session", options);
+    const { keysMax = KEYS_MAX, contexts = {} } = options;
     return new Session({ ...this.parts, contexts: new Contexts(keysMax, contexts) });
   }
 }

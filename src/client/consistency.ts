@@ -42,6 +42,8 @@ const NAMES: Readonly<Record<keyof ConsistencyOptions, string>> = {
   consistency: "consistency",
 };
 
+export const CONSISTENCY_NAMES = Object.keys(NAMES);
+
 type Named = readonly [name: string, value: number | string | boolean];
 
 /** The members that are set, by the contract's names; others of the object are not ours. */

@@ -24,9 +24,11 @@ export function quorumOf(headers: Headers): Quorum {
 
 export const contextOf = (headers: Headers): string => headers.get("Starling-Context") ?? "";
 
-/** When the value expires, to the second: the answer's date and what it says is left. */
+/** When the value expires, by the answer's date and what it says is left. */
 function expiresAtOf(headers: Headers): Date | null {
-  const left = /(?:^|[,\s])max-age=([0-9]+)/.exec(headers.get("Cache-Control") ?? "")?.[1];
+  // What is left for caches is another matter, and all that there was before `Starling-TTL`.
+  const inCacheControl = /(?:^|[,\s])max-age=([0-9]+)/.exec(headers.get("Cache-Control") ?? "");
+  const left = headers.get("Starling-TTL") ?? inCacheControl?.[1];
   if (left === undefined) return null;
   const now = dateOf(headers.get("Date"))?.getTime() ?? Date.now();
   return new Date(now + Number(left) * 1000);
@@ -54,22 +56,89 @@ export async function readWhole<T>(
   }
 }
 
-/** What a read found. The value is read once, by one of `bytes`, `text`, `json`, `stream`. */
-export class Got {
-  /** Whether there is a value; a key that was deleted or has expired has none. */
-  readonly exists: boolean;
-  /** The version is still that of `ifNoneMatch`; it is not sent again. */
-  readonly isUnchanged: boolean;
+interface Read {
   /** To give back with the next write; there also when there is no value. */
   readonly context: string;
+  readonly quorum: Quorum;
+}
+
+/** What describes a version. */
+interface Described extends Read {
+  readonly exists: true;
   /** How many concurrent versions there are; the newest is shown. See `siblings` and `update`. */
   readonly siblings: number;
-  readonly etag: string | null;
+  readonly etag: string;
   readonly contentType: string | null;
+  /** As it is stored; `fetch` decodes what it can by itself. */
+  readonly contentEncoding: string | null;
   /** The JSON value that was stored with it; null when none was. */
   readonly metadata: unknown;
   readonly lastModified: Date | null;
   /** null: it does not expire. */
+  readonly expiresAt: Date | null;
+}
+
+interface WithoutValue {
+  bytes(): Promise<null>;
+  text(): Promise<null>;
+  json(): Promise<null>;
+  stream(): null;
+}
+
+/** A value. It is read once, by one of `bytes`, `text`, `json`, `stream`. */
+export interface Found extends Described {
+  readonly isUnchanged: false;
+  /** @throws StarlingError when the answer broke off */
+  bytes(): Promise<Uint8Array<ArrayBuffer>>;
+  /** As UTF-8. @throws StarlingError when the answer broke off */
+  text(): Promise<string>;
+  /** @throws SyntaxError, StarlingError */
+  json<T = unknown>(): Promise<T>;
+  /** Whoever takes it reads or cancels it. */
+  stream(): ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
+/** The version is still that of `ifNoneMatch`; its value is not sent again. */
+export interface Unchanged extends Described, WithoutValue {
+  readonly isUnchanged: true;
+}
+
+/** What `head` tells: all but the value. */
+export interface Shown extends Described, WithoutValue {
+  readonly isUnchanged: boolean;
+}
+
+/** There is no value: none was written, or it was deleted, or has expired. */
+export interface Missing extends Read, WithoutValue {
+  readonly exists: false;
+  readonly isUnchanged: false;
+  readonly siblings: 0;
+  readonly etag: null;
+  readonly contentType: null;
+  readonly contentEncoding: null;
+  readonly metadata: null;
+  readonly lastModified: null;
+  readonly expiresAt: null;
+}
+
+/** What a read found: `if (got.exists)` tells a value from none. */
+export type Got = Found | Missing;
+/** The same of a read with `ifNoneMatch`: see `isUnchanged` before the value is read. */
+export type Revalidated = Got | Unchanged;
+/** What `head` found. */
+export type Headed = Shown | Missing;
+
+/** All of them, as an answer says them. */
+export class ReadAnswer {
+  readonly exists: boolean;
+  readonly isUnchanged: boolean;
+  readonly context: string;
+  readonly siblings: number;
+  readonly etag: string | null;
+  readonly contentType: string | null;
+  readonly contentEncoding: string | null;
+  readonly metadata: unknown;
+  readonly lastModified: Date | null;
   readonly expiresAt: Date | null;
   readonly quorum: Quorum;
   readonly #response: Response;
@@ -83,33 +152,31 @@ export class Got {
     this.isUnchanged = status === 304;
     this.context = contextOf(headers);
     this.siblings = this.exists ? Number(headers.get("Starling-Siblings") ?? 1) : 0;
-    this.etag = this.exists ? headers.get("ETag") : null;
+    this.etag = this.exists ? (headers.get("ETag") ?? "") : null;
     this.contentType = this.exists ? headers.get("Content-Type") : null;
-    this.metadata = metadataOf(headers);
-    this.lastModified = dateOf(headers.get("Last-Modified"));
+    this.contentEncoding = this.exists ? headers.get("Content-Encoding") : null;
+    this.metadata = this.exists ? metadataOf(headers) : null;
+    this.lastModified = this.exists ? dateOf(headers.get("Last-Modified")) : null;
     this.expiresAt = this.exists ? expiresAtOf(headers) : null;
     this.quorum = quorumOf(headers);
   }
 
-  /** null when there is none. @throws StarlingError when the answer broke off */
   async bytes(): Promise<Uint8Array<ArrayBuffer> | null> {
     if (!this.#hasBody) return null;
     return new Uint8Array(await readWhole(this.#response, (body) => body.arrayBuffer()));
   }
 
-  /** As UTF-8; null when there is none. @throws StarlingError when the answer broke off */
   async text(): Promise<string | null> {
     return this.#hasBody ? readWhole(this.#response, (body) => body.text()) : null;
   }
 
-  /** null when there is none. @throws SyntaxError, StarlingError */
   async json<T = unknown>(): Promise<T | null> {
     const text = await this.text();
     return text === null ? null : (JSON.parse(text) as T);
   }
 
-  /** null when there is none. Whoever takes it reads or cancels it. */
   stream(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
-    return this.#hasBody ? this.#response.body : null;
+    // An empty value may come without any stream.
+    return this.#hasBody ? (this.#response.body ?? new Blob([]).stream()) : null;
   }
 }

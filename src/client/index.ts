@@ -3,7 +3,7 @@ export type { BatchOp, BatchResult } from "./batch.ts";
 export { type ClientOptions, Session, type SessionOptions, StarlingClient } from "./client.ts";
 export type { ConsistencyOptions, QuorumValue } from "./consistency.ts";
 export { type Outcome, StarlingError } from "./error.ts";
-export type { Got, Quorum } from "./got.ts";
+export type { Found, Got, Headed, Missing, Quorum, Revalidated, Unchanged } from "./got.ts";
 export type {
   BatchOptions,
   CallOptions,

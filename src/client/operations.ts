@@ -1,12 +1,24 @@
 /** What a client and a session have in common: the calls, with or without remembered contexts. */
+import { checkKey, checkOptions, sendable } from "./arguments.ts";
 import { type BatchOp, type BatchResult, batchBody, batchResults } from "./batch.ts";
 import { type ConsistencyOptions, consistencyQuery } from "./consistency.ts";
 import type { Contexts } from "./contexts.ts";
 import { StarlingError } from "./error.ts";
-import { contextOf, Got, metadataOf, type Quorum, quorumOf, readWhole } from "./got.ts";
+import {
+  contextOf,
+  type Got,
+  type Headed,
+  metadataOf,
+  type Quorum,
+  quorumOf,
+  ReadAnswer,
+  type Revalidated,
+  readWhole,
+} from "./got.ts";
 import { keyPath } from "./key-path.ts";
+import { versionsOf } from "./sibling-list.ts";
 import type { Body, Call, Transport } from "./transport.ts";
-import { dateOf, fromBase64, headerJson, Version } from "./version.ts";
+import { dateOf, headerJson, Version } from "./version.ts";
 
 export interface CallOptions extends ConsistencyOptions {
   readonly signal?: AbortSignal;
@@ -35,6 +47,8 @@ export interface Stored {
   /** Any JSON value, at most 1,024 bytes. */
   readonly metadata?: unknown;
   readonly contentType?: string;
+  /** How the value is coded that is given: "gzip", say. Whoever reads it gets it decoded. */
+  readonly contentEncoding?: string;
   /** Names to purge by, at most 32. */
   readonly tags?: readonly string[];
 }
@@ -93,6 +107,8 @@ export interface Parts {
   /** The `Starling-Quorum` header of every request. */
   readonly defaults: string | null;
   readonly contexts: Contexts | null;
+  /** Whether values that come within another answer lose their content coding. */
+  readonly decompress: boolean;
 }
 
 const CONTEXT = "Starling-Context";
@@ -123,7 +139,9 @@ function withQuery(
   return text === "" ? path : `${path}?${text}`;
 }
 
-function storedHeaders(headers: Headers, { metadata, contentType, tags }: Stored): void {
+function storedHeaders(headers: Headers, stored: Stored): void {
+  const { metadata, contentType, contentEncoding, tags } = stored;
+  if (contentEncoding !== undefined) headers.set("Content-Encoding", contentEncoding);
   if (contentType !== undefined) headers.set("Content-Type", contentType);
   if (metadata !== undefined) headers.set("Starling-Metadata", headerJson(metadata));
   if (tags !== undefined && tags.length > 0) headers.set("Cache-Tag", tags.join(","));
@@ -147,20 +165,30 @@ export class Operations {
     this.parts = parts;
   }
 
-  /** The newest version. @throws StarlingError */
-  async get(key: string, options: GetOptions = {}): Promise<Got> {
+  /**
+   * The newest version.
+   *
+   * @throws StarlingError; TypeError, as all calls, for options that are none
+   */
+  get(key: string, options?: CallOptions): Promise<Got>;
+  get(key: string, options: GetOptions): Promise<Revalidated>;
+  async get(key: string, options: GetOptions = {}): Promise<Revalidated> {
+    checkOptions("get", options);
     const response = await this.#ofKey({ method: "GET", key, options, isExpected: isRead });
     if (response.status === 404) await drain(response);
-    return new Got(response, true);
+    return new ReadAnswer(response, true) as Revalidated;
   }
 
   /** All that `get` tells, without the value. @throws StarlingError */
-  async head(key: string, options: GetOptions = {}): Promise<Got> {
-    return new Got(await this.#ofKey({ method: "HEAD", key, options, isExpected: isRead }), false);
+  async head(key: string, options: GetOptions = {}): Promise<Headed> {
+    checkOptions("head", options);
+    const response = await this.#ofKey({ method: "HEAD", key, options, isExpected: isRead });
+    return new ReadAnswer(response, false) as Headed;
   }
 
   /** All siblings with their values. @throws StarlingError */
   async siblings(key: string, options: CallOptions = {}): Promise<Siblings> {
+    checkOptions("siblings", options);
     const response = await this.#ofKey({
       method: "GET",
       key,
@@ -177,10 +205,13 @@ export class Operations {
     }
     const etag = headers.get("ETag") ?? "";
     const bytes = new Uint8Array(await readWhole(response, (body) => body.arrayBuffer()));
-    if (status === 300) return { ...shared, etag, versions: versionsOf(bytes) };
+    if (status === 300) {
+      return { ...shared, etag, versions: await versionsOf(bytes, this.parts.decompress) };
+    }
     const only = new Version({
       bytes,
       etag,
+      contentEncoding: headers.get("Content-Encoding"),
       contentType: headers.get("Content-Type") ?? "application/octet-stream",
       metadata: metadataOf(headers),
       lastModified: dateOf(headers.get("Last-Modified")),
@@ -195,19 +226,22 @@ export class Operations {
    * @throws StarlingError whose `outcome` says whether it may have been stored all the same
    */
   async put(key: string, value: Body, options: PutOptions = {}): Promise<Written> {
+    checkOptions("put", options);
     const query: Record<string, string> =
       options.ttl === undefined ? {} : { ttl: String(options.ttl) };
     const call = { method: "PUT", key, options, query, isExpected: isWritten } as const;
-    return this.#write({ ...call, stored: options, body: value });
+    return this.#write({ ...call, stored: options, body: await sendable(value) });
   }
 
   /** Deletes a value; fine also where none is. @throws StarlingError, as `put` */
   async delete(key: string, options: WriteOptions = {}): Promise<Written> {
+    checkOptions("delete", options);
     return this.#write({ method: "DELETE", key, options, isExpected: isWritten });
   }
 
   /** The keys of the namespace in the order of their UTF-8 bytes. @throws StarlingError */
   async *list(options: ListOptions = {}): AsyncGenerator<ListedKey, void, undefined> {
+    checkOptions("list", options);
     const { prefix, limit, signal } = options;
     const more = {
       ...(prefix === undefined ? {} : { prefix }),
@@ -236,7 +270,8 @@ export class Operations {
     ops: readonly BatchOp[],
     options: BatchOptions = {},
   ): Promise<readonly BatchResult[]> {
-    const { contexts, namespace } = this.parts;
+    checkOptions("batch", options);
+    const { contexts, namespace, decompress } = this.parts;
     const isWrite = ops.some(({ op }) => op !== "get");
     const sent = ops.map(({ key }) => contexts?.get(key) ?? null);
     const answer = await this.#json({
@@ -247,7 +282,7 @@ export class Operations {
       isRepeatable: options.repeatable ?? false,
       signal: options.signal,
     });
-    const results = batchResults(ops, answer);
+    const results = await batchResults(ops, answer, decompress);
     for (const [i, { key, context, error }] of results.entries()) {
       if (contexts === null || context === null || error !== null) continue;
       if (ops[i]?.op === "get") contexts.read(key, context, sent[i] ?? null);
@@ -258,6 +293,7 @@ export class Operations {
 
   /** From now on nothing of what it names is served that was written before. */
   async purge(what: PurgeTarget, options: { signal?: AbortSignal } = {}): Promise<Purged> {
+    checkOptions("purge", options);
     const answer = (await this.#json({
       method: "POST",
       target: "/v1/purge",
@@ -299,7 +335,7 @@ export class Operations {
     const isConditional = ifMatch !== undefined || ifNoneMatch !== undefined;
     // Why this and nothing else: see transport.ts.
     const isIdempotent = call.method === "DELETE" && context !== null && !isConditional;
-    const target = withQuery(keyPath(namespace, key), options, call.query ?? {});
+    const target = withQuery(keyPath(namespace, checkKey(key)), options, call.query ?? {});
     const isRepeatable = options.repeatable ?? isIdempotent;
     try {
       const rest = { headers, isWrite, isRepeatable, signal };
@@ -355,22 +391,4 @@ interface ListPage {
   }[];
   readonly list_complete: boolean;
   readonly cursor?: string;
-}
-
-interface SiblingJson {
-  readonly etag: string;
-  readonly lastModified: string;
-  readonly contentType: string;
-  readonly metadata: unknown;
-  readonly value: string;
-}
-
-function versionsOf(bytes: Uint8Array): readonly Version[] {
-  const { siblings } = JSON.parse(new TextDecoder().decode(bytes)) as {
-    siblings: readonly SiblingJson[];
-  };
-  return siblings.map(({ value, lastModified, ...rest }) => {
-    const bytes = fromBase64(value);
-    return new Version({ ...rest, bytes, lastModified: dateOf(lastModified) });
-  });
 }

@@ -13,12 +13,16 @@
  *   repeated.
  * - A PUT or a DELETE without a context replaces what its coordinator holds at that moment: a
  *   second one would also replace what somebody wrote over the first. It is not repeated.
+ * - A request whose connection was refused was not sent: it goes to the next frontend at once,
+ *   whatever it is.
  * - With `If-Match` or `If-None-Match` the second attempt is refused because of the first. It is
  *   not repeated.
  *
  * Where twice is as good as once (to fill a cache, say) the caller says so: `repeatable: true`.
  */
 import { errorFrom, StarlingError } from "./error.ts";
+import { Frontends } from "./frontends.ts";
+import { codeOf, refusedBy } from "./refused.ts";
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
@@ -57,6 +61,19 @@ export interface TransportOptions {
   readonly wait: (ms: number, signal: AbortSignal | undefined) => Promise<void>;
 }
 
+/**
+ * What a read-your-writes or a strict read asks for is never to come from a cache on the way. Some
+ * hosts (older Workers) refuse to be told so.
+ */
+function noStore(): { readonly cache?: "no-store" } {
+  try {
+    new Request("http://localhost/", { cache: "no-store" });
+    return { cache: "no-store" };
+  } catch {
+    return {};
+  }
+}
+
 /** The first pause; each later one is twice as long. */
 const PAUSE_MS = 100;
 /** A server that asks for a longer pause than this is not waited for: its answer goes out. */
@@ -82,18 +99,27 @@ export function pause(ms: number, signal: AbortSignal | undefined): Promise<void
 
 function mayRepeat(call: Call, error: StarlingError): boolean {
   if (!PASSING.has(error.status)) return false;
-  // A stream is gone once it was sent.
-  if (call.body instanceof ReadableStream) return false;
   return !call.isWrite || error.outcome === "no" || call.isRepeatable;
+}
+
+function noAnswer(url: string, cause: unknown, isWrite: boolean): StarlingError {
+  const refused = refusedBy(cause);
+  const code = codeOf(cause);
+  const broken = `the connection to ${url} failed or broke${code === null ? "" : ` (${code})`}`;
+  const detail = refused === null ? broken : `${url} cannot be reached (${refused})`;
+  const outcome = isWrite && refused === null ? "unknown" : "no";
+  return new StarlingError({ code: "no-answer", detail, status: 0, outcome, cause });
 }
 
 export class Transport {
   readonly #options: TransportOptions;
-  /** The frontend that answered last; the next one's turn comes when it fails. */
-  #urlIndex = 0;
+  readonly #frontends: Frontends;
+  readonly #caching = noStore();
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    const now = (): number => performance.now();
+    this.#frontends = new Frontends(options.urls, options.random(), now);
   }
 
   /**
@@ -102,10 +128,19 @@ export class Transport {
    */
   async send(call: Call): Promise<Response> {
     let isInDoubt = false;
+    const tried = new Set<string>();
     for (let attempt = 1; ; attempt++) {
       call.signal?.throwIfAborted();
-      const answer = await this.#attempt(call);
+      const url = this.#frontends.pick(tried);
+      tried.add(url);
+      const answer = await this.#attempt(call, url);
       if (!(answer instanceof StarlingError)) return answer;
+      if (refusedBy(answer.cause) !== null && tried.size < this.#frontends.count) {
+        // It was not sent: that was no attempt.
+        attempt--;
+        continue;
+      }
+      if (tried.size === this.#frontends.count) tried.clear();
       const isRepeated = attempt <= this.#options.retries && mayRepeat(call, answer);
       isInDoubt ||= answer.outcome === "unknown";
       const pauseMs = this.#pauseAfter(attempt, answer.retryAfterMs);
@@ -126,39 +161,40 @@ export class Transport {
     return retryAfterMs > 0 ? retryAfterMs + jittered - whole / 2 : jittered;
   }
 
-  async #attempt(call: Call): Promise<Response | StarlingError> {
-    const { urls, token, fetch, attemptTimeoutMs } = this.#options;
+  async #attempt(call: Call, url: string): Promise<Response | StarlingError> {
+    const { token, fetch, attemptTimeoutMs } = this.#options;
     const { method, target, headers, body, signal, isWrite } = call;
     if (token !== undefined) headers.set("Authorization", `Bearer ${token}`);
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), attemptTimeoutMs);
     const signals = signal === undefined ? [silence.signal] : [silence.signal, signal];
-    const init = { method, headers, signal: AbortSignal.any(signals), redirect: "manual" } as const;
-    const index = this.#urlIndex;
+    const init = {
+      ...this.#caching,
+      method,
+      headers,
+      signal: AbortSignal.any(signals),
+      redirect: "manual",
+      ...(body === undefined ? {} : { body }),
+    } as RequestInit;
     try {
-      // "duplex" is what Node and browsers want of a body that is a stream.
-      const withBody = body === undefined ? init : { ...init, body, duplex: "half" };
-      const response = await fetch(`${urls[index]}${target}`, withBody as RequestInit);
-      if (call.isExpected(response)) return response;
-      return this.#failed(index, await errorFrom(response, isWrite));
+      const response = await fetch(`${url}${target}`, init);
+      if (call.isExpected(response)) {
+        this.#frontends.answered(url);
+        return response;
+      }
+      const error = await errorFrom(response, isWrite);
+      if (error.status === 429) this.#frontends.leave(url, error.retryAfterMs);
+      if (error.status === 502) this.#frontends.leave(url);
+      return error;
     } catch (cause) {
       signal?.throwIfAborted();
-      const silent = `no answer within ${attemptTimeoutMs} ms`;
-      const detail = silence.signal.aborted ? silent : "the connection failed or broke";
+      this.#frontends.leave(url);
+      if (!silence.signal.aborted) return noAnswer(url, cause, isWrite);
+      const detail = `${url} gave no answer within ${attemptTimeoutMs} ms`;
       const outcome = isWrite ? "unknown" : "no";
-      const parts = { code: "no-answer", detail, status: 0, outcome, cause } as const;
-      return this.#failed(index, new StarlingError(parts));
+      return new StarlingError({ code: "no-answer", detail, status: 0, outcome, cause });
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  /** Leaves a frontend that is away or overloaded for the next one. */
-  #failed(index: number, error: StarlingError): StarlingError {
-    const isStill = this.#urlIndex === index;
-    if (isStill && PASSING.has(error.status)) {
-      this.#urlIndex = (index + 1) % this.#options.urls.length;
-    }
-    return error;
   }
 }

@@ -6,6 +6,7 @@
  * writers, but when it fails nothing was written, and the round begins anew with what is there now.
  * A writer that slips through makes a sibling, which the next update is given and resolves.
  */
+import { checkOptions, checkTextOrBytes } from "./arguments.ts";
 import { StarlingError } from "./error.ts";
 import type { Operations, PutOptions, Siblings, WriteOptions, Written } from "./operations.ts";
 import type { Transport } from "./transport.ts";
@@ -15,7 +16,7 @@ import type { Version } from "./version.ts";
 export type Change =
   | string
   | Uint8Array<ArrayBuffer>
-  | (Pick<PutOptions, "ttl" | "metadata" | "contentType" | "tags"> & {
+  | (Pick<PutOptions, "ttl" | "metadata" | "contentType" | "contentEncoding" | "tags"> & {
       readonly value: string | Uint8Array<ArrayBuffer>;
     })
   | null
@@ -47,8 +48,9 @@ function write(
   if (typeof change === "string" || change instanceof Uint8Array) {
     return operations.put(key, change, base);
   }
+  checkOptions("change", change);
   const { value, ...stored } = change;
-  return operations.put(key, value, { ...stored, ...base });
+  return operations.put(key, checkTextOrBytes(value), { ...stored, ...base });
 }
 
 interface WriteParts {
@@ -70,9 +72,11 @@ export async function update(
   on: { readonly operations: Operations; readonly transport: Transport },
   { key, decide, options }: { key: string; decide: Decide; options: UpdateOptions },
 ): Promise<Written | null> {
+  checkOptions("update", options);
   const { roundsMax = ROUNDS_MAX, ...rest } = options;
+  const { repeatable: _, ...reading } = rest;
   for (let round = 1; ; round++) {
-    const seen = await on.operations.siblings(key, rest);
+    const seen = await on.operations.siblings(key, reading);
     const change = await decide(seen.versions);
     if (change === undefined) return null;
     try {

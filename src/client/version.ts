@@ -4,6 +4,7 @@ export interface VersionParts {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly etag: string;
   readonly contentType: string;
+  readonly contentEncoding: string | null;
   readonly metadata: unknown;
   readonly lastModified: Date | null;
 }
@@ -12,6 +13,8 @@ export class Version {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly etag: string;
   readonly contentType: string;
+  /** What was stored with it; `bytes` are decoded all the same, as those of `get` are. */
+  readonly contentEncoding: string | null;
   /** The JSON value that was stored with it; null when none was. */
   readonly metadata: unknown;
   /** When it was written, by its coordinator's clock. For display: no clock decides a winner. */
@@ -21,6 +24,7 @@ export class Version {
     this.bytes = parts.bytes;
     this.etag = parts.etag;
     this.contentType = parts.contentType;
+    this.contentEncoding = parts.contentEncoding;
     this.metadata = parts.metadata;
     this.lastModified = parts.lastModified;
   }

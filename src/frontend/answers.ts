@@ -94,6 +94,8 @@ export function addVersion(headers: HeaderFields, sibling: Sibling, setting: Set
     const left = Math.max(0, Math.floor((sibling.expiresAt - setting.now) / 1000));
     headers["Age"] = String(age);
     headers["Cache-Control"] = `max-age=${left}`;
+    // What is left for caches is not what is left of the value, which clients want to know.
+    headers["Starling-TTL"] = String(Math.max(0, (sibling.expiresAt - setting.now) / 1000));
   }
   return shown;
 }

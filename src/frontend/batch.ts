@@ -35,7 +35,7 @@ import { contextToToken, tokenToContext } from "./context-token.ts";
 import { checkKey } from "./key-path.ts";
 import type { RequestOptions } from "./options.ts";
 import { internalProblem, Problem, problemOf } from "./problems.ts";
-import { toBase64 } from "./sibling-bodies.ts";
+import { encodingOf, toBase64 } from "./sibling-bodies.ts";
 import { traceOf } from "./trace.ts";
 
 /** A whole batch, and its answer: sixteen of the largest values, whatever their number. */
@@ -137,6 +137,7 @@ function describe(sibling: Sibling, batch: Batch): Fields {
   return {
     etag: etagOf([sibling], batch.hash),
     contentType: content?.contentType,
+    ...(content === null ? {} : encodingOf(content)),
     ...(metadata === null ? {} : { metadata: JSON.parse(metadata) as unknown }),
     value: batch.answersBinary ? value : toBase64(value),
   };

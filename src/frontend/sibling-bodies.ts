@@ -33,11 +33,16 @@ export function toBase64(bytes: Uint8Array): string {
   return btoa(binary);
 }
 
+/** Which coding the bytes have, for a form that has no headers: they are given as stored. */
+export const encodingOf = ({ contentEncoding }: Content): { readonly contentEncoding?: string } =>
+  contentEncoding === null ? {} : { contentEncoding };
+
 export function siblingsAsJson(siblings: readonly LiveSibling[], hash: KeyedHash): Uint8Array {
   const described = siblings.map((sibling) => ({
     etag: etagOf([sibling], hash),
     lastModified: httpDate(modifiedMs(sibling)),
     contentType: sibling.content.contentType,
+    ...encodingOf(sibling.content),
     metadata: sibling.content.metadata === null ? null : JSON.parse(sibling.content.metadata),
     value: toBase64(sibling.content.value),
   }));

@@ -90,6 +90,16 @@ describe("an answer", () => {
     ]);
   });
 
+  it("says when it expires to the millisecond, whatever caches on the way may do", async () => {
+    const headers = {
+      "Cache-Control": "no-cache",
+      "Starling-TTL": "10.25",
+      Date: "Thu, 01 Jan 2026 00:00:00 GMT",
+    };
+    const got = await new FakeServer(found("v", headers)).client().get("k");
+    expect(got.expiresAt).toEqual(new Date("2026-01-01T00:00:10.250Z"));
+  });
+
   it("that is unchanged is said to be, without a value", async () => {
     const headers = { "Starling-Context": "c1", ETag: '"e1"' };
     const server = new FakeServer(new Response(null, { status: 304, headers }));

@@ -9,6 +9,10 @@ const silence = new TypeError("fetch failed");
 const timeout = (): Response => problem(504, "quorum-timeout");
 const busy = (): Response => problem(429, "overloaded", { "Retry-After": "1" });
 
+const URLS = ["http://one.example", "http://two.example", "http://three.example"];
+const hostsOf = ({ asked }: FakeServer): (string | undefined)[] =>
+  asked.map(({ url }) => new URL(url).host.split(".")[0]);
+
 /** How often a call is sent when its first answer is that one. */
 async function attempts(use: Use, first: Response | Error): Promise<number> {
   const server = new FakeServer(first, stored());
@@ -75,9 +79,12 @@ describe("a refusal", () => {
     expect(server.waits).toEqual([]);
   });
 
-  it("of a stream is told: a stream cannot be sent twice", async () => {
-    const body = new ReadableStream<Uint8Array>({ start: (stream) => stream.close() });
-    expect(await attempts((cache) => cache.put("k", body), busy())).toBe(1);
+  it("of a stream that passes lets it be sent again: it was gathered", async () => {
+    const server = new FakeServer(busy(), stored());
+    const body = new Blob(["streamed"]).stream() as ReadableStream<Uint8Array>;
+    await server.client().put("k", body);
+    const sent = server.asked.map(({ body: given }) => (given as Blob).text());
+    expect(await Promise.all(sent)).toEqual(["streamed", "streamed"]);
   });
 });
 
@@ -100,12 +107,21 @@ describe("attempts", () => {
     await expect(writing).rejects.toMatchObject({ code: "too-many-siblings", outcome: "unknown" });
   });
 
-  it("go to the next frontend when one is away, and stay there", async () => {
-    const server = new FakeServer(silence, found("v"), found("v"), busy(), found("v"));
-    const cache = server.client({ url: ["http://one.example", "http://two.example"] });
-    for (let i = 0; i < 3; i++) await cache.get("k");
-    const hosts = server.asked.map(({ url }) => new URL(url).host.split(".")[0]);
-    expect(hosts).toEqual(["one", "two", "two", "two", "one"]);
+  it("go to the frontends in turn, and pass by those that are away or busy", async () => {
+    const answers = [found("v"), found("v"), found("v")];
+    const server = new FakeServer(...answers, silence, found("v"), found("v"), busy(), found("v"));
+    const cache = server.client({ url: URLS });
+    for (let i = 0; i < 6; i++) await cache.get("k");
+    expect(hostsOf(server)).toEqual(["one", "two", "three", "one", "two", "three", "two", "three"]);
+  });
+
+  it("begin at a frontend of chance, so that many clients are spread", async () => {
+    const starts = [0, 0.4, 0.9].map(async (start) => {
+      const server = new FakeServer(found("v"));
+      await server.client({ url: URLS, random: () => start }).get("k");
+      return hostsOf(server)[0];
+    });
+    expect(await Promise.all(starts)).toEqual(["one", "two", "three"]);
   });
 
   it("that stay silent are given up", async () => {
@@ -116,9 +132,67 @@ describe("attempts", () => {
     const cache = new FakeServer().client({ fetch: never, attemptTimeoutMs: 1, retries: 1 });
     await expect(cache.put("k", "v")).rejects.toMatchObject({
       code: "no-answer",
-      detail: "no answer within 1 ms",
+      detail: "http://one.example gave no answer within 1 ms",
       outcome: "unknown",
     });
+  });
+});
+
+/** As Node says it. */
+const refusal = (code = "ECONNREFUSED"): TypeError =>
+  new TypeError("fetch failed", { cause: Object.assign(new Error(`connect ${code}`), { code }) });
+
+describe("a connection that was refused", () => {
+  it("sends every call to the next frontend at once: it was not sent", async () => {
+    for (const use of Object.values({ ...reads, ...idempotent, ...others })) {
+      const server = new FakeServer(refusal(), refusal("ENOTFOUND"), stored());
+      await use(server.client({ url: URLS, retries: 0 })).catch(() => {});
+      expect([hostsOf(server), server.waits]).toEqual([["one", "two", "three"], []]);
+    }
+  });
+
+  it("says where and why, and that nothing happened", async () => {
+    const server = new FakeServer(refusal(), refusal(), refusal());
+    const error: unknown = await server
+      .client({ url: URLS, retries: 0 })
+      .put("k", "v")
+      .catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: "no-answer", outcome: "no", status: 0 });
+    const message = "http://three.example cannot be reached (ECONNREFUSED) (no-answer)";
+    expect((error as Error).message).toBe(message);
+  });
+
+  it("is told apart from one that broke, in the words of every host", async () => {
+    const unsent: Error[] = [
+      refusal("EHOSTUNREACH"),
+      refusal("CERT_HAS_EXPIRED"),
+      Object.assign(new Error("Unable to connect"), { code: "ConnectionRefused" }),
+      new TypeError("error sending request: tcp connect error: Connection refused"),
+      new TypeError("fetch failed", {
+        cause: new AggregateError([refusal().cause, refusal().cause], ""),
+      }),
+    ];
+    const sent: Error[] = [
+      refusal("ECONNRESET"),
+      refusal("UND_ERR_SOCKET"),
+      new TypeError("Failed to fetch"),
+      new TypeError("fetch failed", {
+        cause: new AggregateError([refusal().cause, refusal("ECONNRESET").cause], ""),
+      }),
+    ];
+    const outcomeOf = async (error: Error): Promise<unknown> => {
+      const writing = new FakeServer(error).client({ retries: 0 }).put("k", "v");
+      const { outcome } = (await writing.catch((reason: unknown) => reason)) as { outcome: string };
+      return outcome;
+    };
+    expect(await Promise.all(unsent.map(outcomeOf))).toEqual(unsent.map(() => "no"));
+    expect(await Promise.all(sent.map(outcomeOf))).toEqual(sent.map(() => "unknown"));
+  });
+
+  it("is tried again after a pause when there is no other frontend", async () => {
+    const server = new FakeServer(refusal(), stored());
+    await server.client().put("k", "v");
+    expect(server.waits).toEqual([100]);
   });
 });
 

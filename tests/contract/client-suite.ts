@@ -17,6 +17,7 @@ export function clientContract(name: string, start: () => Promise<Deployment>): 
     });
     afterAll(() => deployment.close());
     values(fresh);
+    codings(fresh);
     many(fresh);
     versions(fresh);
   });
@@ -68,6 +69,56 @@ function values(fresh: () => StarlingClient): void {
     const other = cache.put("k", "x", { ifNoneMatch: "*" });
     await expect(other).rejects.toMatchObject({ code: "precondition-failed", status: 412 });
     expect(await (await cache.get("k")).text()).toBe("v");
+  });
+}
+
+const gzip = async (text: string): Promise<Uint8Array<ArrayBuffer>> => {
+  const coded = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  return new Uint8Array(await new Response(coded).arrayBuffer());
+};
+
+/** Values that are coded, and one that only says so. */
+function codings(fresh: () => StarlingClient): void {
+  it("gives coded values decoded, one as well as many", async () => {
+    const cache = fresh();
+    const coding = { contentEncoding: "gzip" };
+    await cache.put("k", await gzip("one"), coding);
+    expect(await (await cache.get("k")).text()).toBe("one");
+    const alone = await cache.siblings("k");
+    expect(alone.versions.map((version) => version.text())).toEqual(["one"]);
+    expect(alone.versions[0]?.contentEncoding).toBe("gzip");
+    const [batched] = await cache.batch([{ op: "get", key: "k" }]);
+    expect(batched?.version?.text()).toBe("one");
+
+    const [ada, grace] = [cache.session(), cache.session()];
+    await Promise.all([ada.get("k"), grace.get("k")]);
+    await ada.put("k", await gzip("ada"), coding);
+    await grace.put("k", "grace");
+    const { versions: both } = await cache.siblings("k");
+    const told = both.map((version) => [version.text(), version.contentEncoding]).sort();
+    expect(told).toEqual([
+      ["ada", "gzip"],
+      ["grace", null],
+    ]);
+    await cache.update("k", (found) =>
+      found
+        .map((version) => version.text())
+        .sort()
+        .join("+"),
+    );
+    expect(await (await cache.get("k")).text()).toBe("ada+grace");
+  });
+
+  it("can resolve a sibling that says that it is coded and is not", async () => {
+    const cache = fresh();
+    const [ada, grace] = [cache.session(), cache.session()];
+    await Promise.all([ada.get("k"), grace.get("k")]);
+    await ada.put("k", "plain", { contentEncoding: "gzip" });
+    await grace.put("k", "grace");
+    const { versions: both } = await cache.siblings("k");
+    expect(both.map((version) => version.text()).sort()).toEqual(["grace", "plain"]);
+    await cache.update("k", () => "resolved");
+    expect(await (await cache.get("k")).text()).toBe("resolved");
   });
 }
 
