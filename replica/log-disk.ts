@@ -40,7 +40,8 @@ export interface LogDisk {
 }
 
 /**
- * - `full`: there was no room. Part of a write may be there; the same step may be tried again.
+ * - `full`: there was no room, or no file could be opened just then. Part of a write may be there;
+ *   the same step may be tried again.
  * - `failed`: anything else. What the disk holds is unknown until it is read after a restart.
  */
 export type DiskFailureKind = "full" | "failed";

@@ -20,7 +20,8 @@ import { Node } from "../node/node.ts";
 import { ForeignStore } from "../node/store-owner.ts";
 import type { TlsFiles } from "./certificates.ts";
 import { ConfigError, readText } from "./config-error.ts";
-import { makeHttpServer } from "./http-server.ts";
+import { CONNECTIONS_MIN, descriptorLimit, type Shares, shareOut } from "./descriptors.ts";
+import { httpLimits, makeHttpServer } from "./http-server.ts";
 import { type FileLog, openLog } from "./log/file-log.ts";
 import type { Log } from "./logger.ts";
 import { nodeMetrics } from "./metrics.ts";
@@ -206,6 +207,22 @@ function foreignFolder({ dataDir, id }: NodeOptions, { found, message }: Foreign
   return `${dataDir}: ${message}: ${mend}`;
 }
 
+/**
+ * What of the process's descriptors is for the log, and what for connections.
+ *
+ * @throws ConfigError when that is too little to work with
+ */
+function descriptorShares({ members }: ClusterConfig): Shares {
+  const limit = descriptorLimit();
+  const wanted = { peers: members.length, connections: httpLimits.connectionCountMax };
+  const shares = shareOut(limit, wanted);
+  if (shares.connections >= CONNECTIONS_MIN) return shares;
+  throw new ConfigError(
+    `this process may open ${limit} files, which is too few for the log and ${CONNECTIONS_MIN} ` +
+      "connections: raise the limit (ulimit -n, LimitNOFILE=) to 1024 or more",
+  );
+}
+
 function listen(server: Server, url: URL, { clusterFile, id }: NodeOptions): Promise<void> {
   const port = Number(url.port === "" ? DEFAULT_PORTS[url.protocol] : url.port);
   const host = url.hostname.replace(/^\[|\]$/g, "");
@@ -254,9 +271,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const url = new URL(config.members.find(({ id }) => id === options.id)?.url ?? "");
   const tls = options.tls === undefined ? undefined : await NodeTls.read(options.tls, url.href);
   const hasher = await xxhash();
+  const { logFiles, connections } = descriptorShares(config);
   const fileLog = await openLog({
     dir: options.dataDir,
     hasher,
+    openFilesMax: logFiles,
     onFailure: ({ message }) => log("disk-failure", { reason: message }),
   });
   const parts = { options, config, keys, fileLog, tls };
@@ -274,6 +293,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     answerKey: app.answerKey,
     internal: transport,
     tls,
+    limits: { connectionCountMax: connections },
   });
   try {
     await listen(server, url, options);

@@ -68,7 +68,7 @@ export async function checkFolder(dir: string, options: CheckOptions): Promise<C
   const restored = options.restored === true;
   // Looking changes nothing: where nobody ever made a lock, none is made.
   const lock = repair || restored || hasLockFile(dir) ? lockFolder(dir) : undefined;
-  const disk = new NodeDisk(dir, repair || restored ? "write" : "read");
+  const disk = new NodeDisk(dir, { access: repair || restored ? "write" : "read" });
   const checksum = (bytes: Uint8Array, seed: number): number => options.hasher.h32Raw(bytes, seed);
   try {
     const found = recoverLog({ disk, checksum, verify: true });

@@ -28,6 +28,8 @@ export interface FileLogOptions {
   readonly recentBytesMax?: number;
   /** How often a full disk is tried again, in ms (default 1000). */
   readonly retryMs?: number;
+  /** How many of its files it may have open at a time (default 512). */
+  readonly openFilesMax?: number;
   /** Where the files are kept; by default the folder itself. */
   readonly disk?: HostDisk;
   /** Told of each failure of the disk, once, in one line. */
@@ -79,7 +81,9 @@ export class FileLog {
     // Values lie there as they came: other users of the machine have no business with them.
     mkdirSync(options.dir, { recursive: true, mode: 0o700 });
     const lock = lockFolder(options.dir);
-    const disk = options.disk ?? new NodeDisk(options.dir);
+    const { openFilesMax } = options;
+    const disk =
+      options.disk ?? new NodeDisk(options.dir, openFilesMax === undefined ? {} : { openFilesMax });
     try {
       const { segmentByteCountMax, recentBytesMax = RECENT_BYTES_MAX } = options;
       const store = LogStore.open({
@@ -189,7 +193,6 @@ export class FileLog {
     await this.#flushing;
     this.#flushing = undefined;
     this.#wake();
-    if (this.store.health() === "full") this.#armRetry();
     // A segment was closed: there may be something to do before the idle background looks again.
     const { segmentsCount } = this.store;
     if (segmentsCount !== this.#segmentsCount) this.#armBackground(this.#pauseMs);
@@ -228,6 +231,7 @@ export class FileLog {
       if (!(error instanceof DiskFailure)) throw error;
       this.#failure = error;
       this.store.finished(job, { doneCount, failure: error });
+      if (error.kind === "full") this.#armRetry();
       this.#options.onFailure?.(error);
     }
   }

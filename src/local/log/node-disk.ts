@@ -8,6 +8,7 @@ import {
   constants,
   fdatasync,
   fdatasyncSync,
+  fsync,
   fsyncSync,
   ftruncateSync,
   openSync,
@@ -19,15 +20,23 @@ import {
   writeSync,
   writev,
 } from "node:fs";
-import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { DiskFailure, type DiskStep, type LogDisk } from "../../../replica/log-disk.ts";
 import { SEGMENT_HEADER_BYTES, segmentOfFile } from "../../../replica/log-format.ts";
 import { Histogram } from "../../frontend/exposition.ts";
+import { isOutOfDescriptors, SpareDescriptors } from "../descriptors.ts";
 import { RoomAhead } from "./room-ahead.ts";
 
-/** Open files are kept for reading; beyond so many the one that was opened first is closed. */
-const OPEN_FILES_COUNT_MAX = 512;
+const OPEN_FILES_MAX = 512;
+
+export interface NodeDiskOptions {
+  /** "read" for a folder that must not be changed. */
+  readonly access?: "write" | "read";
+  /** Open files are kept for reading; beyond so many the one that was opened first is closed. */
+  readonly openFilesMax?: number;
+  /** Descriptors that are kept for when the process has no others; see descriptors.ts. */
+  readonly spareCount?: number;
+}
 
 export type WriteStep = Extract<DiskStep, { do: "write" }>;
 
@@ -39,6 +48,8 @@ const NO_ROOM = new Set(["ENOSPC", "EDQUOT"]);
 
 function failureOf(error: unknown, step: DiskStep["do"] | "read"): DiskFailure {
   const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
+  // No descriptor was to be had: nothing has been done yet, of a sync neither.
+  if (isOutOfDescriptors(error)) return new DiskFailure("full", `${step} failed: ${code}`);
   const isSync = step === "sync" || step === "sync-folder";
   // Told by a sync, even "no space" comes too late: what was not written is already forgotten.
   const kind = NO_ROOM.has(code) && !isSync ? "full" : "failed";
@@ -66,6 +77,8 @@ export class NodeDisk implements LogDisk {
   };
   readonly #dir: string;
   readonly #flags: string;
+  readonly #openFilesMax: number;
+  readonly #spares: SpareDescriptors;
   readonly #files = new Map<string, number>();
   /** The file that was last written durably, opened a second time for that. */
   #durable: { readonly file: string; readonly fd: number } | null = null;
@@ -74,10 +87,11 @@ export class NodeDisk implements LogDisk {
   /** Files that an asynchronous step is using: not to be closed under it. */
   readonly #busy = new Set<string>();
 
-  /** @param access "read" for a folder that must not be changed */
-  constructor(dir: string, access: "write" | "read" = "write") {
+  constructor(dir: string, options: NodeDiskOptions = {}) {
     this.#dir = dir;
-    this.#flags = access === "write" ? "r+" : "r";
+    this.#flags = options.access === "read" ? "r" : "r+";
+    this.#openFilesMax = options.openFilesMax ?? OPEN_FILES_MAX;
+    this.#spares = new SpareDescriptors(options.spareCount);
   }
 
   list(): readonly string[] {
@@ -145,6 +159,7 @@ export class NodeDisk implements LogDisk {
     for (const fd of this.#files.values()) closeSync(fd);
     this.#files.clear();
     this.#closeDurable();
+    this.#spares.close();
     await this.#room?.end();
   }
 
@@ -152,7 +167,7 @@ export class NodeDisk implements LogDisk {
     const path = join(this.#dir, step.file);
     if (step.do === "create") {
       this.#forget(step.file);
-      this.#files.set(step.file, openSync(path, "w+"));
+      this.#files.set(step.file, this.#openPath(path, "w+"));
     } else if (step.do === "truncate") {
       ftruncateSync(this.#open(step.file), step.byteCount);
       if (this.#room?.file === step.file) this.#room.cutTo(step.byteCount);
@@ -169,19 +184,38 @@ export class NodeDisk implements LogDisk {
   #open(file: string): number {
     const known = this.#files.get(file);
     if (known !== undefined) return known;
-    for (const other of this.#files.keys()) {
-      if (this.#files.size < OPEN_FILES_COUNT_MAX) break;
-      if (!this.#busy.has(other)) this.#forget(other);
-    }
-    const fd = openSync(join(this.#dir, file), this.#flags);
+    while (this.#files.size >= this.#openFilesMax && this.#forgetOldest());
+    const fd = this.#openPath(join(this.#dir, file), this.#flags);
     this.#files.set(file, fd);
     return fd;
+  }
+
+  /** The one that was opened first, and that nothing is using; false when there is none. */
+  #forgetOldest(): boolean {
+    for (const file of this.#files.keys()) {
+      if (this.#busy.has(file)) continue;
+      this.#forget(file);
+      return true;
+    }
+    return false;
+  }
+
+  /** Gives up what it can spare when the process has no descriptor left. */
+  #openPath(path: string, flags: string | number): number {
+    for (;;) {
+      try {
+        return openSync(path, flags);
+      } catch (error) {
+        if (!isOutOfDescriptors(error)) throw error;
+        if (!this.#forgetOldest() && !this.#spares.giveUp()) throw error;
+      }
+    }
   }
 
   #openDurably(file: string): number {
     if (this.#durable?.file === file) return this.#durable.fd;
     this.#closeDurable();
-    const fd = openSync(join(this.#dir, file), constants.O_RDWR | constants.O_DSYNC);
+    const fd = this.#openPath(join(this.#dir, file), constants.O_RDWR | constants.O_DSYNC);
     this.#durable = { file, fd };
     return fd;
   }
@@ -249,9 +283,15 @@ export class NodeDisk implements LogDisk {
 
   async #syncFolder(): Promise<void> {
     const start = performance.now();
-    const folder = await open(this.#dir, "r").catch(failAs("sync-folder"));
-    await folder.sync().catch(failAs("sync-folder"));
-    await folder.close();
+    await new Promise<void>((resolve, reject) => {
+      const fd = this.#openPath(this.#dir, "r");
+      fsync(fd, (error) => {
+        closeSync(fd);
+        if (error === null) resolve();
+        else reject(error);
+      });
+    }).catch(failAs("sync-folder"));
+    this.#spares.refill();
     this.#countSync(start);
   }
 
@@ -270,7 +310,7 @@ export class NodeDisk implements LogDisk {
   }
 
   #withFolder(use: (fd: number) => void): void {
-    const fd = openSync(this.#dir, "r");
+    const fd = this.#openPath(this.#dir, "r");
     try {
       use(fd);
     } finally {

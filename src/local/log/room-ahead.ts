@@ -8,6 +8,7 @@
  */
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { isOutOfDescriptors } from "../descriptors.ts";
 
 /** Room is made in the background when half of it is left: at most so many bytes, and at first … */
 const ROOM_BYTES_MAX = 1024 * 1024;
@@ -92,4 +93,4 @@ export class RoomAhead {
 
 /** Too many open files, or no more room, are no reason to distrust the disk. */
 const isFailure = (error: NodeJS.ErrnoException): boolean =>
-  !["ENOSPC", "EDQUOT", "EMFILE", "ENFILE"].includes(error.code ?? "");
+  !isOutOfDescriptors(error) && !["ENOSPC", "EDQUOT"].includes(error.code ?? "");
