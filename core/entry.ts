@@ -11,8 +11,9 @@
  * **Retries.** A frontend that heard nothing from a coordinator asks another one. The first may yet
  * have minted a dot: then one write has two. Left alone, the second dot would come back as a false
  * sibling after a client had overwritten the first. So each sibling carries its write's operation
- * id, a coordinator that mints on a retry notes (operation, dot), and once any dot of an operation
- * is covered, all of its dots are. Merging stays a join: contexts, notes and "covered" only grow.
+ * id, a coordinator that mints on a retry notes (operation, dot), as does one that covers a version
+ * of which a second may be about, and once any dot of an operation is covered, all of its dots are.
+ * Merging stays a join: contexts, notes and "covered" only grow.
  *
  * Limits belong to a client's write, never here: a merge neither refuses nor prunes.
  */
@@ -118,8 +119,14 @@ export function noteAliases(entry: Entry, remembered: readonly Retry[]): Entry {
   const aliases = [...entry.siblings, ...remembered]
     .filter((alias) => isRetried(alias) && entry.context.covers(alias.dot))
     .map(({ op, dot }) => ({ op, dot }));
-  return settleRetries({ ...entry, retries: joinRetries(entry.retries, aliases) });
+  return noteDots(entry, aliases);
 }
+
+/** Notes dots of operations of which a second one may be about. Like the above it only adds. */
+export const noteDots = (entry: Entry, notes: readonly Retry[]): Entry =>
+  notes.length === 0
+    ? entry
+    : settleRetries({ ...entry, retries: joinRetries(entry.retries, notes) });
 
 /** The join of two entries of one key: commutative, associative, idempotent. */
 export function merge(a: Entry, b: Entry): Entry {

@@ -67,3 +67,11 @@ export const FRESH_MS_MAX = 1000;
  * default timeout of a request. Collection waits for longer than that.
  */
 export const SPREAD_MS_MAX = 3000;
+
+/**
+ * How long after a write was begun a message may arrive that asks for it, in ms: a frontend waits
+ * for a minute at most, and the rest is what a frozen replica finds in its sockets.
+ */
+export const REPEAT_MS_MAX = TIMEOUT_MS_MAX + 15_000;
+/** Operations in one generation of what a replica remembers; see replica/done-operations.ts. */
+export const OPERATIONS_COUNT_MAX = 32_768;

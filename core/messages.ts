@@ -31,9 +31,11 @@ type Fields = Readonly<Record<string, FieldKind>>;
  * `greet` is a heartbeat: the sender, the name of its process's life, and the callee's last mark.
  * `touched` asks which of the keys were read lately, and is told so once.
  * `coordinate` carries the write and the numbers to reach; its quorum is a list because the rules
- * are all numbers and flags (see `rulesToList`). `freshUntil` is 0 when the client gave a context;
- * else the time, by the callee's clock, after which it must not mint: it says `overdue` instead.
- * `unmodifiedSince` is 0 where there is no such condition.
+ * are all numbers and flags (see `rulesToList`). `ageMs` is how long ago its client began it.
+ * `freshUntil` is the time, by the callee's clock, after which somebody else may have been asked
+ * too: then it mints only what nobody has stored, and without a context or a condition not before
+ * the caller has heard `overdue`. `unmodifiedSince` is 0 where there is no such condition.
+ * `recall` asks whether a version of an operation was stored; who asks, `by`, is about to mint one.
  */
 const REQUESTS = {
   ping: {},
@@ -43,6 +45,7 @@ const REQUESTS = {
     key: "text",
     op: "text",
     isRetry: "flag",
+    ageMs: "count",
     content: "list",
     ttlMs: "count",
     covers: "contextOrNull",
@@ -73,6 +76,7 @@ const REQUESTS = {
   accept: { ballot: "count", document: "bytes" },
   touched: { keys: "list" },
   greet: { from: "text", run: "text", echo: "text" },
+  recall: { key: "text", op: "text", ageMs: "count", by: "text" },
 } as const satisfies Record<string, Fields>;
 
 /**
@@ -80,6 +84,8 @@ const REQUESTS = {
  * what it had. `stale`: the caller's or the callee's cluster document is behind; nothing was done.
  * `greeted`: the callee's life, a mark, and another life of the caller's that was proven, or "".
  * `overdue`: nor was it here; who still wants the write asks again, with this to cover.
+ * `recalled`: `done` is `[actor, counter, time]` of the version that was stored, with what is held
+ * of the key now; empty when nothing was, or, with `isUnknown`, when that cannot be said.
  */
 const REPLIES = {
   pong: {},
@@ -114,6 +120,7 @@ const REPLIES = {
   touched: { keys: "list" },
   overdue: { context: "context", freshUntil: "count" },
   greeted: { run: "text", mark: "text", rival: "text" },
+  recalled: { done: "list", isUnknown: "flag", entry: "bytesOrNull" },
 } as const satisfies Record<string, Fields>;
 
 type BodyOf<Table extends Record<string, Fields>> = {

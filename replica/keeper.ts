@@ -19,6 +19,8 @@ import {
   keptDigestOf,
   merge,
   noteAliases,
+  noteDots,
+  type Retry,
   type Sibling,
   sameKnowledge,
 } from "../core/entry.ts";
@@ -38,47 +40,12 @@ import type { Prng } from "../core/prng.ts";
 import { type Digest, type Store, StoreCorruption, type StoreKey } from "../core/store.ts";
 import { HybridClock, hlcFromMillis, type WallMillis } from "../core/time.ts";
 import { noPurges, PurgeIndex } from "../ring/purges.ts";
+import { DoneOperations } from "./done-operations.ts";
+import type { Held, KeeperParts, Place } from "./keeper-parts.ts";
 import { KeyOrder } from "./key-order.ts";
 import { LastWritten } from "./last-written.ts";
 import type { Minted, MintRequest } from "./minting.ts";
 import { emptySlot, outlived, type Slot } from "./slot.ts";
-
-export interface KeeperParts {
-  readonly store: Store;
-  readonly hash: KeyedHash;
-  readonly prng: Prng;
-  /**
-   * Where a key belongs, by the current ring and the settings of its namespace. The partition may
-   * be given where it is known, as hashing the key is most of the work.
-   */
-  readonly placeOf: (key: StoreKey, partition?: number) => Place;
-  readonly partitionCount: () => number;
-  /** What was purged, as far as this node knows: everything is seen, and joined, through it. */
-  readonly purges?: () => PurgeIndex;
-  /** Told of every change of what the replica holds as an owner; 0 stands for nothing. */
-  readonly onChange: (place: Place, change: { from: Digest; to: Digest }) => void;
-  /** Told of every record that was written as an owner's, or dropped. */
-  readonly onRecord?: (key: StoreKey, holdsValue: boolean) => void;
-  /** The store is a copy: what it was copied from may have minted more since, and go on. */
-  readonly isCopy?: boolean;
-}
-
-export interface Place {
-  readonly partition: number;
-  /** How many primaries the key has. */
-  readonly n: number;
-  /** The leaf of its Merkle tree. */
-  readonly leaf: number;
-}
-
-export interface Held {
-  readonly entry: Entry;
-  readonly digest: Digest;
-  /** The record as stored, when it is the replica's own and nothing was joined to it. */
-  readonly bytes: Uint8Array | null;
-  /** Something was here and cannot be read: neither "nothing" nor a value may be claimed. */
-  readonly isUnknown: boolean;
-}
 
 const nothingPurged = new PurgeIndex(noPurges);
 const INCARNATION = "incarnation";
@@ -93,6 +60,8 @@ const MINTED_COUNT_MAX = 32;
 export class Keeper {
   readonly store: Store;
   readonly clock = new HybridClock();
+  /** What took effect here, and may be asked for again. */
+  readonly operations = new DoneOperations();
   readonly #hash: KeyedHash;
   readonly #prng: Prng;
   readonly #partitionCount: () => number;
@@ -166,11 +135,14 @@ export class Keeper {
    */
   absorb(key: StoreKey, incoming: Entry, hintFor: ReplicaId | "", now: WallMillis): boolean {
     if (this.store.health() !== "writable") return false;
-    for (const sibling of incoming.siblings) this.clock.observe(sibling.time, now);
+    for (const sibling of incoming.siblings) {
+      this.clock.observe(sibling.time, now);
+      this.operations.note(sibling, now);
+    }
     const slot = this.#readSlot(key, hintFor);
     const unpurged = this.#purges().apply(key, incoming);
     const tenure = outlived(slot, incoming.context) ? null : slot.tenure;
-    const joined = noteAliases(merge(slot.entry, unpurged), slot.tenure?.minted ?? []);
+    const joined = this.#withAliases(merge(slot.entry, unpurged), slot.tenure?.minted ?? []);
     const isFound = hintFor === "" && !incoming.context.isEmpty && this.#lost.has(key);
     // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest.
     if (isFound || !sameKnowledge(joined, slot.entry))
@@ -201,7 +173,8 @@ export class Keeper {
     const minted = [{ op, dot, time }, ...tenure.minted]
       .filter((minting) => time - minting.time < MINTED_TIME_MAX)
       .slice(0, MINTED_COUNT_MAX);
-    const entry = noteAliases(applied, minted);
+    const doubtful = this.operations.doubtfulIn(held.siblings, covers);
+    const entry = this.#withAliases(noteDots(applied, doubtful), minted);
     assert(entry.context.covers(dot), "what was minted has been seen");
     const sharedBytes = encodeEntry(entry, null);
     const next = { ...tenure, minted };
@@ -446,6 +419,11 @@ export class Keeper {
       isUnknown ||= hint.isUnknown;
     }
     return { entry, isUnknown };
+  }
+
+  #withAliases(entry: Entry, minted: readonly Retry[]): Entry {
+    if (entry.retries.length === 0) return entry;
+    return noteAliases(entry, [...minted, ...this.operations.dotsOf(entry.retries)]);
   }
 
   #digest(entry: Entry): Digest {

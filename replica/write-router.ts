@@ -6,11 +6,13 @@
  * have minted already: the next is told that this is a retry, so that its two versions count as
  * one (see core/entry.ts).
  *
+ * **A write takes effect at most once.** A coordinator that is told of a retry, or that hears of a
+ * write so late that a second one may have been asked (`freshUntil`), mints nothing that somebody
+ * has stored already: it asks the key's owners first (src/node/repeats.ts).
+ *
  * **Without a context** a write covers what its coordinator holds when it mints. One that hears of
- * it late would take along what was written after another had answered the client. So a coordinator
- * that is told of a retry, or hears of the write when a second one may have been asked, does not
- * mint but tells what it holds; only who still waits asks again, with that to cover. When it holds
- * the write itself, minted by another, it brings that to its owners and mints nothing.
+ * it late would take along what was written after another had answered the client. So it tells what
+ * it holds instead; only who still waits asks again, with that to cover.
  *
  * A coordinator that refuses for the client's fault (a broken precondition, too many siblings) may
  * have seen what another one has just written for this very request. So that is the answer only
@@ -42,17 +44,17 @@ export type WriteOutcome =
 
 type Coordinate = RequestOf<"coordinate">;
 
-/** Whether what the write covers would be newer than its client can have meant. */
-export const isOverdue = ({ freshUntil, covers, isRetry }: Coordinate, now: WallMillis): boolean =>
-  freshUntil > 0 && (now > freshUntil || (isRetry && covers === null));
-
-/** Whether a second coordinator is asked, or may be: the first may have minted and sent it here. */
-export const mayBeHere = (request: Coordinate, now: WallMillis): boolean =>
-  isOverdue(request, now) || (request.freshUntil > 0 && request.covers !== null);
-
 /** No context says what it covers, nor does a condition guard it. */
 const isPlain = ({ covers, ifMatch, ifNoneMatch, unmodifiedSince }: Coordinate): boolean =>
   covers === null && ifMatch.length + ifNoneMatch.length + unmodifiedSince === 0;
+
+/** Whether another may have been asked before, or since: then a version may be about already. */
+export const mayBeRepeated = ({ isRetry, freshUntil }: Coordinate, now: WallMillis): boolean =>
+  isRetry || (freshUntil > 0 && now > freshUntil);
+
+/** Whether what the write covers would be newer than its client can have meant. */
+export const isOverdue = (request: Coordinate, now: WallMillis): boolean =>
+  isPlain(request) && request.freshUntil > 0 && mayBeRepeated(request, now);
 
 /** The failures that HTTP tells as a 4xx: a promise that the write was applied nowhere. */
 const APPLIED_NOWHERE: ReadonlySet<FailureCode> = new Set<FailureCode>([
@@ -71,6 +73,7 @@ export class WriteRouter implements Coordinator {
   #nextIndex = 0;
   /** Whether some replica may have minted a version of the write without saying so. */
   mayBeMinted = false;
+  #startedAt: Millis = 0;
   #deadline: Millis = Infinity;
   #hedgeAt: Millis = Infinity;
   #isFinished = false;
@@ -96,6 +99,7 @@ export class WriteRouter implements Coordinator {
   }
 
   start(now: Millis): void {
+    this.#startedAt = now;
     this.#deadline = now + this.#plan.timeoutMs;
     this.#tryNext(now);
   }
@@ -103,14 +107,17 @@ export class WriteRouter implements Coordinator {
   reply(from: ReplicaId, body: Reply, now: Millis): void {
     if (this.#isFinished) return;
     if (body.kind === "coordinated") return this.#finish({ ok: true, reply: body });
-    if (body.kind === "overdue") return this.#askAgain(from, body);
+    if (body.kind === "overdue") return this.#askAgain(from, body, now);
     if (body.kind === "failed") {
       const failure = failureOf(body);
       if (!APPLIED_NOWHERE.has(failure.code)) return this.#fail(failure, body.context);
       this.#verdict = { failure, context: body.context };
     }
     this.#refusal = body.kind === "refused" ? body.code : this.#refusal;
-    this.#next(from, now);
+    // It cannot say whether the write was carried out; nor, most likely, could the next one.
+    const isInDark = body.kind === "refused" && body.code === "quorum-unavailable";
+    if (isInDark && this.#waiting.size > 1) this.#waiting.delete(from);
+    else this.#next(from, now);
   }
 
   failed(from: ReplicaId, now: Millis): void {
@@ -146,19 +153,24 @@ export class WriteRouter implements Coordinator {
     this.#waiting.add(candidate.id);
     const patienceMs = candidate.isSuspect ? SUSPECT_PATIENCE_MS : this.#plan.hedgeMs;
     this.#hedgeAt = now + patienceMs;
-    const isRetry = this.mayBeMinted || this.#plan.request.isRetry;
-    const freshUntil = isPlain(this.#plan.request) ? Math.ceil(this.#plan.wall() + patienceMs) : 0;
-    this.#out.ask(candidate.id, { ...this.#plan.request, isRetry, freshUntil });
+    const freshUntil = Math.ceil(this.#plan.wall() + patienceMs);
+    this.#ask(candidate.id, { covers: this.#plan.request.covers, freshUntil }, now);
   }
 
-  /**
-   * Now it knows what it covers. What it had told may be what another one has minted of this write:
-   * taken for a retry, it would count as overwritten by itself. It is a write anew.
-   */
-  #askAgain(from: ReplicaId, { context, freshUntil }: ReplyOf<"overdue">): void {
-    if (!this.#waiting.has(from)) return;
+  #ask(
+    to: ReplicaId,
+    { covers, freshUntil }: Pick<Coordinate, "covers" | "freshUntil">,
+    now: Millis,
+  ): void {
     const { request } = this.#plan;
-    this.#out.ask(from, { ...request, isRetry: false, covers: context, freshUntil });
+    const isRetry = this.mayBeMinted || request.isRetry;
+    const ageMs = request.ageMs + Math.max(0, Math.ceil(now - this.#startedAt));
+    this.#out.ask(to, { ...request, isRetry, ageMs, covers, freshUntil });
+  }
+
+  /** Now it knows what it covers: what was held where it is minted when it was known to be late. */
+  #askAgain(from: ReplicaId, { context, freshUntil }: ReplyOf<"overdue">, now: Millis): void {
+    if (this.#waiting.has(from)) this.#ask(from, { covers: context, freshUntil }, now);
   }
 
   #giveUp(): void {

@@ -85,6 +85,7 @@ export class Absence {
     const wasAway = awayMs > this.#plan.tombstoneGraceMs;
     const sleepMs = Math.max(SLEEP_MS_MIN, 3 * this.#plan.heartbeatMs);
     const slept = this.#steppedAt === 0 || awayMs > sleepMs;
+    if (this.#steppedAt === 0) this.#service.keeper.operations.begin(now);
     this.#aliveAt = wall;
     this.#steppedAt = now;
     if (slept) this.#askDocuments(now);

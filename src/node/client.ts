@@ -37,7 +37,7 @@ export class ClientDesk {
       case "write":
         return this.#write(
           operation,
-          { answer, op: newOpId(this.#host.prng), isRetry: false },
+          { answer, op: newOpId(this.#host.prng), isRetry: false, begunAt: now },
           now,
         );
       case "fault":
@@ -126,6 +126,7 @@ export class ClientDesk {
       key,
       op: state.op,
       isRetry: state.isRetry,
+      ageMs: Math.max(0, Math.ceil(now - state.begunAt)),
       content: contentToList(operation.content),
       ttlMs: operation.ttlMs,
       covers: operation.context,
@@ -197,4 +198,6 @@ interface WriteState {
   readonly answer: Answer;
   readonly op: OpId;
   readonly isRetry: boolean;
+  /** Its first attempt, by whatever cluster document. */
+  readonly begunAt: Millis;
 }

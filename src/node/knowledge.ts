@@ -19,7 +19,7 @@ import {
 import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
 import type { Candidate } from "../../replica/candidate.ts";
-import type { Place } from "../../replica/keeper.ts";
+import type { Place } from "../../replica/keeper-parts.ts";
 import {
   type ClusterDocument,
   changingIn,

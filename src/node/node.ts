@@ -124,6 +124,7 @@ export class Node {
     assert(now.monotonic >= this.#now, "a node's own time never runs backwards");
     this.#now = now.monotonic;
     this.#wall = now.wall;
+    this.service?.keeper.operations.advance(now.monotonic);
     this.#effects = [];
     this.service?.background?.absence?.notice(now);
     this.#take(input);

@@ -17,7 +17,8 @@ import { CodecError, decode, encode } from "../../core/codec.ts";
 import { namespaceOf } from "../../core/keys.ts";
 import { N_MAX } from "../../core/limits.ts";
 import type { Store, StoreKey } from "../../core/store.ts";
-import type { Keeper, Place } from "../../replica/keeper.ts";
+import type { Keeper } from "../../replica/keeper.ts";
+import type { Place } from "../../replica/keeper-parts.ts";
 import type { Knowledge } from "./knowledge.ts";
 
 /** Records that are looked at in one run; a partition, however large, is looked at as a whole. */

@@ -54,7 +54,7 @@ export function toldOf({ entry, sibling }: HeldWrite, withValue: boolean, now: W
   return {
     sibling: siblingToList(withValue ? sibling : withoutValue(sibling)),
     context: contextShowing(all, [sibling], now),
-    siblingCount: liveSiblings(all, now).length,
+    siblingCount: liveSiblings(isThere ? all : entry, now).length,
   };
 }
 

@@ -93,8 +93,21 @@ export function strictOwners(
   { n, strict }: QuorumRules,
 ): StrictOwners {
   if (!strict) return NOT_STRICT;
-  const plain = { n, count: majority(n), primaries: 0, durable: 0, zones: 0, onlyZone: null };
   const pending = knowledge.pending(key, n);
-  const { count } = lifted(raised(plain, pending), knowledge.extraOf(key, n));
+  const { count } = majorityNeed(knowledge, key, { n, primaries: 0 });
   return { pending: pending.map(({ id }) => id), strictCount: count };
 }
+
+/** A majority of a key's owners, by both layouts while members or N change. */
+function majorityNeed(
+  knowledge: Knowledge,
+  key: StoreKey,
+  { n, primaries }: { readonly n: number; readonly primaries: number },
+): QuorumNeed {
+  const plain = { n, count: majority(n), primaries, durable: 0, zones: 0, onlyZone: null };
+  return lifted(raised(plain, knowledge.pending(key, n)), knowledge.extraOf(key, n));
+}
+
+/** How many must say that they have not met a write before it is minted for the second time. */
+export const recallNeed = (knowledge: Knowledge, key: StoreKey, { n, pw }: QuorumRules) =>
+  majorityNeed(knowledge, key, { n, primaries: Math.min(pw, majority(n)) });

@@ -13,45 +13,37 @@ import {
 import type { MerkleForest } from "../../antientropy/merkle-tree.ts";
 import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
-import { dueAt, type Entry, holdsValue, liveSiblings, type Sibling } from "../../core/entry.ts";
+import { dueAt, holdsValue, liveSiblings } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
 import { IdTable } from "../../core/id-table.ts";
-import type { ReplicaId } from "../../core/ids.ts";
+import type { OpId, ReplicaId } from "../../core/ids.ts";
 import { isNamespace, namespaceOf } from "../../core/keys.ts";
-import { FRESH_MS_MAX, LIST_KEYS_MAX, SPREAD_MS_MAX } from "../../core/limits.ts";
+import { FRESH_MS_MAX, LIST_KEYS_MAX } from "../../core/limits.ts";
 import type { Reply, Request, RequestOf } from "../../core/messages.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
-import type { GetOutcome } from "../../replica/get-coordinator.ts";
 import type { Keeper } from "../../replica/keeper.ts";
 import type { HeldWrite, Minted } from "../../replica/minting.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
 import { usedBytes } from "../../replica/usage.ts";
-import { isOverdue, mayBeHere } from "../../replica/write-router.ts";
+import { isOverdue } from "../../replica/write-router.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { CollectionDesk } from "./collection-desk.ts";
 import { exchangeSide } from "./exchange-side.ts";
 import type { Planting } from "./planting.ts";
-import { hasConditions, judgeConditions } from "./preconditions.ts";
 import { RecentOps } from "./recent-ops.ts";
+import { Repeats } from "./repeats.ts";
 import { failed, refused, toldOf, tooManySiblings, withoutValue } from "./replies.ts";
 import { type WriteRoute, writeCandidates } from "./routes.ts";
-import type { TaskHost } from "./tasks.ts";
 import { contentFromList, expectKey, rulesFromList, tallyToList } from "./wire.ts";
+import { WriteGate, type WriteGateHost } from "./write-gate.ts";
 
 export type Respond = (reply: Reply) => void;
 
 /** What the service needs of the node around it. */
-export interface ServiceHost extends TaskHost {
-  now(): Millis;
+export interface ServiceHost extends WriteGateHost {
   /** Calls back when all that was written so far is durable, or the disk failed. */
   whenDurable(callback: (ok: boolean, now: Millis) => void): void;
-  /** Reads with a quorum on behalf of a write's precondition. */
-  readFirst(
-    request: RequestOf<"coordinate">,
-    timeoutMs: number,
-    done: (outcome: GetOutcome) => void,
-  ): void;
 }
 
 /** How long an operation's id is remembered beyond its budget, so that a repeat finds it. */
@@ -65,6 +57,7 @@ const OF_TREES: ReadonlySet<Request["kind"]> = new Set(["roots", "leaves", "leaf
 /** A write on its way to its owners. */
 interface Writing {
   readonly key: StoreKey;
+  readonly op: OpId;
   readonly n: number;
   readonly coordinator: PutCoordinator;
 }
@@ -75,6 +68,8 @@ export class Service {
   readonly planting: Planting;
   readonly #host: ServiceHost;
   readonly #collection: CollectionDesk;
+  readonly #repeats: Repeats;
+  readonly #gate: WriteGate;
   /** Operations that were coordinated here lately. */
   readonly #recentOps = new RecentOps();
   /** Writes that are coordinated here and not answered yet; no Set, for IdTable says why. */
@@ -100,6 +95,8 @@ export class Service {
     this.side = exchangeSide(parts, host);
     this.#host = host;
     this.#collection = new CollectionDesk(this, host);
+    this.#repeats = new Repeats(id, parts.keeper, host);
+    this.#gate = new WriteGate({ id, keeper: parts.keeper, repeats: this.#repeats }, host);
   }
 
   /** The keys of writes that are coordinated here, and on their way. */
@@ -129,6 +126,8 @@ export class Service {
         return this.#deliver(body, respond);
       case "coordinate":
         return this.#coordinateAgreed(body, respond, deadline);
+      case "recall":
+        return respond(this.#repeats.answer(body));
       case "inspect":
         return respond(this.#inspect(body.key));
       case "status":
@@ -278,41 +277,27 @@ export class Service {
     // Chosen by an older ring than the caller has by now: it has others to ask.
     if (!isMine) return respond(refused("overloaded"));
     const wall = this.#host.wall();
-    if (mayBeHere(body, wall)) {
-      const { entry, isUnknown } = this.keeper.hold(body.key);
-      const version = isUnknown ? undefined : entry.siblings.find(({ op }) => op === body.op);
-      if (version !== undefined) return this.#adopt(body, { entry, version, respond, deadline });
-      if (isOverdue(body, wall)) {
-        const freshUntil = Math.ceil(wall) + FRESH_MS_MAX;
-        return respond({ kind: "overdue", context: entry.context, freshUntil });
+    const known = this.#repeats.find(body, wall);
+    if (known !== null) {
+      if (this.#isFirst(body, now) || !this.#isOnItsWay(body)) {
+        this.#adopt(body, known, { respond, deadline });
       }
+      return;
+    }
+    if (isOverdue(body, wall)) {
+      const { context } = this.keeper.hold(body.key).entry;
+      return respond({ kind: "overdue", context, freshUntil: Math.ceil(wall) + FRESH_MS_MAX });
     }
     if (!this.#isFirst(body, now)) return;
-    if (!hasConditions(body)) return this.#mint(body, respond, deadline);
-    const timeoutMs = Math.max(1, deadline - now);
-    const { stamp } = this.#host.knowledge;
-    this.#host.readFirst(body, timeoutMs, (outcome) => {
-      if (!outcome.ok) return respond(failed(outcome.failure.code, outcome.failure.detail, null));
-      // Nobody waits any more, and no version was minted: the write may as well not happen.
-      if (this.now >= deadline) return;
-      // What was read so long ago may have been deleted, and forgotten, since.
-      if (this.now - now > SPREAD_MS_MAX) {
-        const detail = "The read for the precondition took too long to write by it.";
-        return respond(failed("quorum-timeout", detail, null));
-      }
-      // Others may own it by now, and this replica be a stranger.
-      if (this.#host.knowledge.stamp !== stamp) return respond(refused("overloaded"));
-      // The disk may have failed, or filled up, while the quorum was read.
-      const route = { id: this.id, body, now: this.now };
-      const { hintFor } = writeCandidates(this.#host.knowledge, route);
-      if (!this.keeper.absorb(body.key, outcome.entry, hintFor, this.#host.wall())) {
-        return respond(refused("insufficient-storage"));
-      }
-      const at = { now: this.#host.wall(), hash: this.#host.knowledge.hash };
-      const verdict = judgeConditions(body, this.keeper.hold(body.key).entry, at);
-      if (verdict.isBroken) return respond(failed("precondition-failed", verdict.why, null));
-      this.#mint({ ...body, covers: verdict.covers }, respond, deadline);
+    this.#gate.pass(body, {
+      ...{ respond, deadline, begunAt: now - body.ageMs },
+      mint: (covers) => this.#mint({ ...body, covers }, respond, deadline),
+      adopt: (held) => this.#adopt(body, held, { respond, deadline }),
     });
+  }
+
+  #isOnItsWay({ op }: RequestOf<"coordinate">): boolean {
+    return [...this.#writing.values()].some((writing) => writing.op === op);
   }
 
   /** A repeated message is dropped: its first copy is answered, under the same call. */
@@ -327,34 +312,29 @@ export class Service {
     const content = contentFromList(body.content);
     const { op, ttlMs, covers, isRetry } = body;
     const request = { key, op, content, ttlMs, covers, isRetry, hintFor: route.hintFor };
-    const minted = this.keeper.mint(request, this.#host.wall());
+    const wall = this.#host.wall();
+    const minted = this.keeper.mint(request, wall);
     const refusal = tooManySiblings(minted) ?? this.#tooLarge(key, minted);
     if (refusal !== null) return respond(refusal);
     this.keeper.keepMinted(key, route.hintFor, minted);
+    this.keeper.operations.note(minted.sibling, wall);
+    this.keeper.operations.setOpen(op, true);
     this.#spread(body, minted, { route, respond, deadline });
   }
 
   /**
-   * Another coordinator has minted the write, and it has come here: it is brought to its owners and
-   * not minted again. Without a context it would be a write anew, which replaces what came after
-   * the first, and which no context of the first names.
+   * Another coordinator has minted the write, or this one has: it is brought to its owners, with
+   * whatever covers it by now, and not minted again. That would replace what came after the first.
    */
   #adopt(
     body: RequestOf<"coordinate">,
-    of: {
-      readonly entry: Entry;
-      readonly version: Sibling;
-      readonly respond: Respond;
-      readonly deadline: Millis;
-    },
+    held: HeldWrite,
+    { respond, deadline }: { readonly respond: Respond; readonly deadline: Millis },
   ): void {
     const { now } = this;
-    if (!this.#isFirst(body, now)) return;
-    const { entry, version: sibling, ...to } = of;
     const route = writeCandidates(this.#host.knowledge, { id: this.id, body, now });
-    this.keeper.absorb(body.key, entry, route.hintFor, this.#host.wall());
-    const sharedBytes = encodeEntry(entry, null);
-    this.#spread(body, { before: entry, entry, sibling, sharedBytes }, { route, ...to });
+    this.keeper.absorb(body.key, held.entry, route.hintFor, this.#host.wall());
+    this.#spread(body, held, { route, respond, deadline });
   }
 
   /** Sends what is stored here to the other owners, and answers when there are enough. */
@@ -378,6 +358,7 @@ export class Service {
         const numbers = [required ?? null, achieved ?? null, null];
         return respond({ kind: "failed", code, detail, numbers, context: null });
       }
+      this.keeper.operations.setOpen(body.op, false);
       const tally = tallyToList(outcome.tally);
       const told = toldOf(held, returnBody, wall);
       respond({ kind: "coordinated", created, ...told, tally });
@@ -418,7 +399,7 @@ export class Service {
         make: ({ ask, finish }) => {
           const coordinator = new PutCoordinator(plan, { ask, finish, keepHint });
           made.push(coordinator);
-          this.#writing.add(writing, { key: body.key, n, coordinator });
+          this.#writing.add(writing, { key: body.key, op: body.op, n, coordinator });
           return coordinator;
         },
       },

@@ -1,9 +1,11 @@
 /** Lists inside messages: the values whose fields the message table does not spell out. */
 import { CodecError } from "../../core/codec.ts";
 import type { Content } from "../../core/entry.ts";
+import { isActorId } from "../../core/ids.ts";
 import { isStoreKey } from "../../core/keys.ts";
 import type { QuorumRules } from "../../core/quorum-options.ts";
 import type { Tally } from "../../core/tally.ts";
+import type { Done } from "../../replica/done-operations.ts";
 
 /** What a peer sends is input, not our own doing: a breach is its error, not a broken invariant. */
 function expect(condition: boolean, message: string): asserts condition {
@@ -93,6 +95,15 @@ export function contentFromList(list: readonly unknown[]): Content | null {
   expect(Array.isArray(tags) && tags.every((tag) => typeof tag === "string"), "tags are texts");
   const headers = { contentType, contentEncoding, contentLanguage, contentDisposition };
   return { value, ...headers, metadata, tags: tags as string[] };
+}
+
+/** `[actor, counter, time]`. @throws CodecError for anything else */
+export function doneFromList(list: readonly unknown[]): Done {
+  const [actor, counter, time] = list;
+  expect(list.length === 3 && typeof actor === "string" && isActorId(actor), "a dot's actor");
+  expect(Number.isSafeInteger(counter) && (counter as number) >= 1, "a dot's counter");
+  expect(Number.isSafeInteger(time) && (time as number) >= 0, "a version's time");
+  return { dot: { actor, counter: counter as number }, time: time as number };
 }
 
 /** A peer's key that no client could have written is kept nowhere. @throws CodecError */

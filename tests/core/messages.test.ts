@@ -26,6 +26,7 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
     key,
     op: "op00000001",
     isRetry: false,
+    ageMs: 0,
     content: list,
     ttlMs: 1500,
     covers: context,
@@ -56,6 +57,7 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
   accept: { kind: "accept", ballot: 2 ** 52, document: bytes },
   touched: { kind: "touched", keys: [key] },
   greet: { kind: "greet", from: "r1", run: "0mbx3k2l9-1a2b3c", echo: "0mbx3k2l8-9z.7" },
+  recall: { kind: "recall", key, op: "op00000001", ageMs: 300, by: "r1" },
 };
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
@@ -92,6 +94,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   touched: { kind: "touched", keys: [] },
   overdue: { kind: "overdue", context, freshUntil: 7 },
   greeted: { kind: "greeted", run: "0mbx3k2l9-1a2b3c", mark: "0mbx3k2l9-1a2b3c.8", rival: "" },
+  recalled: { kind: "recalled", done: ["actor", 3, 7], isUnknown: false, entry: new Uint8Array(2) },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

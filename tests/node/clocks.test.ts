@@ -50,7 +50,7 @@ describe("a node whose wall clock was set ahead and back", () => {
       const isPing = (effect: Effect): boolean =>
         effect.kind === "send" &&
         effect.message.type === "request" &&
-        effect.message.body.kind === "ping";
+        effect.message.body.kind === "greet";
       return effects.filter(isPing).length;
     };
     expect([pings(), pings()]).toEqual([4, 4]);

@@ -6,6 +6,7 @@ export const conditionalWrite = {
   key: KEY,
   op: "op-1",
   isRetry: false,
+  ageMs: 0,
   content: [],
   ttlMs: 0,
   covers: null,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import type { Store } from "../../core/store.ts";
-import type { Place } from "../../replica/keeper.ts";
+import type { Place } from "../../replica/keeper-parts.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { KEY, keeperOver, mintRequest, START } from "../laws/replica.ts";
 import { held, learn, newKeeper, nextOp, prng, put, RottenStore } from "./keeping.ts";

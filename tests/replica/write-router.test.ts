@@ -13,6 +13,7 @@ const request: RequestOf<"coordinate"> = {
   key: KEY,
   op: "op00000001",
   isRetry: false,
+  ageMs: 0,
   content: [],
   ttlMs: 0,
   covers: CausalContext.empty,
@@ -251,20 +252,49 @@ describe("a write without a context", () => {
     const { probe, router } = route({ request: plain });
     router.wake(START + HEDGE);
     router.reply("r2", overdue, START + HEDGE + 1);
-    const again = { to: "r2", isRetry: false, covers: context, freshUntil: START + 5000 };
+    const again = { to: "r2", isRetry: true, covers: context, freshUntil: START + 5000 };
     expect(lastOf(probe)).toEqual(again);
-    expect(asked(probe)).toBe("r1 r2+ r2");
+    expect(asked(probe)).toBe("r1 r2+ r2+");
     router.reply("f3", overdue, START + HEDGE + 2);
-    expect(asked(probe)).toBe("r1 r2+ r2");
+    expect(asked(probe)).toBe("r1 r2+ r2+");
     router.reply("r2", done, START + HEDGE + 3);
     router.reply("r1", overdue, START + HEDGE + 4);
-    expect(asked(probe)).toBe("r1 r2+ r2");
+    expect(asked(probe)).toBe("r1 r2+ r2+");
+    expect(codeOf(probe)).toBe("ok");
+  });
+});
+
+describe("every write", () => {
+  const lastOf = ({ all }: Probe<WriteOutcome>) => {
+    const [last] = all.slice(-1);
+    if (last?.body.kind !== "coordinate") throw new Error("nobody was asked");
+    return last.body;
+  };
+
+  it("says until when nobody else was asked, and how old it is", () => {
+    let wall = START + 3_600_000;
+    const { probe, router } = route({ request: { ...request, ageMs: 100 }, wall: () => wall });
+    expect(lastOf(probe)).toMatchObject({ freshUntil: wall + HEDGE, ageMs: 100 });
+    wall += 5;
+    router.wake(START + HEDGE);
+    expect(lastOf(probe)).toMatchObject({ freshUntil: wall + HEDGE, ageMs: 100 + HEDGE });
+  });
+
+  it("waits on for the others when one cannot say whether it was carried out", () => {
+    const { probe, router } = route();
+    router.wake(START + HEDGE);
+    router.reply("r2", refused("quorum-unavailable"), START + HEDGE + 1);
+    expect(asked(probe)).toBe("r1 r2+");
+    router.reply("r1", done, START + HEDGE + 2);
     expect(codeOf(probe)).toBe("ok");
   });
 
-  it("with a condition is guarded by that, and may be minted at any time", () => {
-    const { probe } = route({ request: { ...plain, ifNoneMatch: ["*"] } });
-    expect(lastOf(probe).freshUntil).toBe(0);
-    expect(lastOf(route().probe).freshUntil).toBe(0);
+  it("goes on to the next one when that was the last that was asked", () => {
+    const { probe, router } = route();
+    router.failed("r1", START);
+    router.reply("r2", refused("quorum-unavailable"), START + 1);
+    expect(asked(probe)).toBe("r1 r2+ f3+");
+    router.reply("f3", refused("quorum-unavailable"), START + 2);
+    expect(codeOf(probe)).toBe("quorum-unavailable");
   });
 });

@@ -137,7 +137,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "write-what-was-refused",
     oracle: "refusal",
-    file: "src/node/service.ts",
+    file: "src/node/write-gate.ts",
     was: `if (verdict.isBroken) return respond(failed("precondition-failed", verdict.why, null));`,
     is: `if (verdict.isBroken) respond(failed("precondition-failed", verdict.why, null));`,
   },

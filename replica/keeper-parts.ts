@@ -1,0 +1,43 @@
+/** What a keeper is made of, and what it says of a key. */
+import type { Entry } from "../core/entry.ts";
+import type { KeyedHash } from "../core/keyed-hash.ts";
+import type { Prng } from "../core/prng.ts";
+import type { Digest, Store, StoreKey } from "../core/store.ts";
+import type { PurgeIndex } from "../ring/purges.ts";
+
+export interface KeeperParts {
+  readonly store: Store;
+  readonly hash: KeyedHash;
+  readonly prng: Prng;
+  /**
+   * Where a key belongs, by the current ring and the settings of its namespace. The partition may
+   * be given where it is known, as hashing the key is most of the work.
+   */
+  readonly placeOf: (key: StoreKey, partition?: number) => Place;
+  readonly partitionCount: () => number;
+  /** What was purged, as far as this node knows: everything is seen, and joined, through it. */
+  readonly purges?: () => PurgeIndex;
+  /** Told of every change of what the replica holds as an owner; 0 stands for nothing. */
+  readonly onChange: (place: Place, change: { from: Digest; to: Digest }) => void;
+  /** Told of every record that was written as an owner's, or dropped. */
+  readonly onRecord?: (key: StoreKey, holdsValue: boolean) => void;
+  /** The store is a copy: what it was copied from may have minted more since, and go on. */
+  readonly isCopy?: boolean;
+}
+
+export interface Place {
+  readonly partition: number;
+  /** How many primaries the key has. */
+  readonly n: number;
+  /** The leaf of its Merkle tree. */
+  readonly leaf: number;
+}
+
+export interface Held {
+  readonly entry: Entry;
+  readonly digest: Digest;
+  /** The record as stored, when it is the replica's own and nothing was joined to it. */
+  readonly bytes: Uint8Array | null;
+  /** Something was here and cannot be read: neither "nothing" nor a value may be claimed. */
+  readonly isUnknown: boolean;
+}

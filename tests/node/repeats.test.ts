@@ -1,0 +1,151 @@
+/**
+ * A write takes effect at most once. Its coordinator has it brought to its owners, and its answer
+ * is lost; somebody reads it and writes over it; then a second coordinator is asked.
+ */
+import { describe, expect, it } from "vitest";
+import { CausalContext } from "../../core/causal-context.ts";
+import { contextShowing, liveSiblings } from "../../core/entry.ts";
+import type { Message } from "../../core/messages.ts";
+import type { Operation, Precondition, Result } from "../../core/operations.ts";
+import { Group, START, writeOf } from "./group.ts";
+import { nameWhere } from "./keys.ts";
+
+const HEDGE_OVER_MS = 600;
+
+type WriteOperation = Extract<Operation, { kind: "write" }>;
+const write = (
+  key: string,
+  byteCount: number | null,
+  context: CausalContext | null = null,
+  precondition: Precondition | null = null,
+): Operation => ({ ...(writeOf(key, byteCount, context) as WriteOperation), precondition });
+
+/** A key of which r4 is no owner, so that it has others coordinate. */
+const foreignKey = (group: Group): string =>
+  nameWhere(group.node("r4").knowledge.ring, (owners) => !owners.includes("r4"));
+const ownersOf = (group: Group, key: string): readonly string[] => {
+  const { ring } = group.node("r1").knowledge;
+  return ring.primariesOf(ring.partitionOf(`demo\0${key}`), 3);
+};
+
+const lengthsOf = (group: Group, key: string, at = "r4"): readonly number[] =>
+  liveSiblings(group.read(at, key, 3), START).map(({ content }) => content?.value.length ?? 0);
+/** The same at each owner by itself: none must show again what was covered. */
+const lengthsAt = (group: Group, key: string): readonly number[] =>
+  ownersOf(group, key).flatMap((id) => {
+    const { entry } = group.node(id).service?.keeper.hold(`demo\0${key}`) ?? {};
+    const live = entry === undefined ? [] : liveSiblings(entry, START);
+    return live.map(({ content }) => content?.value.length ?? 0);
+  });
+/** What a client may claim to have seen who was shown what there is. */
+function shown(group: Group, key: string, r = 3): CausalContext {
+  const entry = group.read("r4", key, r);
+  return contextShowing(entry, liveSiblings(entry, START), START);
+}
+
+const outcome = (result: Result | undefined): string | undefined =>
+  result?.kind === "failed" ? result.failure.code : result?.kind;
+const isCoordination = ({ type, body }: Message): boolean =>
+  type === "request" && body.kind === "coordinate";
+const isAnswer = ({ body }: Message): boolean => body.kind === "coordinated";
+const isStore = ({ body }: Message): boolean => body.kind === "store";
+
+/**
+ * Begins a write at r4 whose first coordinator's answer is lost.
+ *
+ * @returns the token, and who coordinated it
+ */
+function withLostAnswer(group: Group, operation: Operation): { token: number; first: string } {
+  const coordinators: string[] = [];
+  group.loses = (message, to) => {
+    if (isCoordination(message)) coordinators.push(to);
+    return coordinators.length <= 1 && to === "r4" && isAnswer(message);
+  };
+  const token = group.begin("r4", operation);
+  expect(group.answerOf(token)).toBeUndefined();
+  return { token, first: coordinators[0] ?? "" };
+}
+
+describe.each([
+  ["a write without a context", null],
+  ["a write with a context", CausalContext.empty],
+])("%s that is asked for again after it was overwritten", (_, context) => {
+  it.each([
+    ["by another value", 20, [20]],
+    ["by a delete", null, []],
+  ])("%s stays so, and is answered as done", (__, next, left) => {
+    const group = new Group({ count: 4 });
+    const key = foreignKey(group);
+    const { token } = withLostAnswer(group, write(key, 10, context));
+    expect(outcome(group.execute("r1", write(key, next, shown(group, key))))).toBe("written");
+    group.pass(HEDGE_OVER_MS);
+    expect(outcome(group.answerOf(token))).toBe("written");
+    expect(lengthsAt(group, key)).not.toContain(10);
+    expect(lengthsOf(group, key)).toEqual(left);
+  });
+
+  it("of a coordinator that has met neither the first version nor what covers it", () => {
+    const group = new Group({ count: 4 });
+    const key = foreignKey(group);
+    // Whoever coordinates second: of the two other owners one never hears of the first version.
+    const second: string[] = [];
+    const coordinators: string[] = [];
+    group.loses = (message, to) => {
+      if (isCoordination(message)) coordinators.push(to);
+      if (isStore(message) && second.length === 0) second.push(to);
+      if (isStore(message) && to === second[0]) return true;
+      return to === "r4" && isAnswer(message) && coordinators.length === 1;
+    };
+    const token = group.begin("r4", write(key, 10, context));
+    const next = shown(group, key);
+    const [first] = coordinators;
+    const other = ownersOf(group, key).find((id) => id !== first && id !== second[0]) ?? "";
+    expect(outcome(group.execute(other, write(key, 20, next)))).toBe("written");
+    // The first one and the one that knows are not asked to coordinate: their answers are late.
+    const before = group.loses;
+    group.loses = (message, to) => before(message, to) || (isCoordination(message) && to === other);
+    for (let i = 0; i < 4; i++) group.pass(HEDGE_OVER_MS);
+    expect(lengthsAt(group, key)).not.toContain(10);
+    expect(lengthsOf(group, key)).toEqual([20]);
+    expect(["written", "quorum-timeout"]).toContain(outcome(group.answerOf(token)));
+  });
+
+  it("is not minted either by the first coordinator, when it hears of it last", () => {
+    const group = new Group({ count: 4 });
+    const key = foreignKey(group);
+    const asked: string[] = [];
+    group.holdsBack = (message, to) => isCoordination(message) && asked.push(to) === 1;
+    group.loses = (message, to) => isStore(message) && to === asked[0];
+    const token = group.begin("r4", write(key, 10, context));
+    group.pass(HEDGE_OVER_MS);
+    expect(outcome(group.answerOf(token))).toBe("written");
+    expect(outcome(group.execute("r4", write(key, 20, shown(group, key))))).toBe("written");
+    group.letGo();
+    expect(lengthsAt(group, key)).not.toContain(10);
+    expect(lengthsOf(group, key)).toEqual([20]);
+  });
+});
+
+describe("a conditional write that is asked for again", () => {
+  const ifNew: Precondition = { ifMatch: [], ifNoneMatch: ["*"] };
+
+  it("is not refused for its own first version", () => {
+    const group = new Group({ count: 4 });
+    const key = foreignKey(group);
+    const { token } = withLostAnswer(group, write(key, 10, null, ifNew));
+    group.pass(HEDGE_OVER_MS);
+    const result = group.answerOf(token);
+    expect(result).toMatchObject({ kind: "written", created: true, siblingCount: 1 });
+    expect(lengthsOf(group, key)).toEqual([10]);
+  });
+
+  it("is not refused for what has covered its own first version", () => {
+    const group = new Group({ count: 4 });
+    const key = foreignKey(group);
+    const { token } = withLostAnswer(group, write(key, 10, null, ifNew));
+    group.execute("r1", write(key, 20, shown(group, key)));
+    group.pass(HEDGE_OVER_MS);
+    expect(outcome(group.answerOf(token))).toBe("written");
+    expect(lengthsOf(group, key)).toEqual([20]);
+  });
+});
