@@ -1,32 +1,31 @@
 /** The Worker: a stateless frontend in front of the replicas, over HTTP and as a binding. */
-import { createApp } from "../src/frontend/app.ts";
+import { createApp, type Starling } from "../src/frontend/app.ts";
 import { responseOf } from "../src/frontend/exchange.ts";
 import { Problem, problemAnswer } from "../src/frontend/problems.ts";
 import type { Env } from "./config.ts";
 import { backendFor, type Isolate, isolateOf, startedIsolate } from "./isolate.ts";
 import { logEvent } from "./log.ts";
-import { plainRequest, targetOf } from "./plain-request.ts";
 
 export { KvBinding } from "./kv-binding.ts";
 export { ReplicaObject } from "./replica-object.ts";
 
-function serve(
-  isolate: Isolate,
-  request: Request,
-  { env, ctx }: { readonly env: Env; readonly ctx: ExecutionContext },
-): Promise<Response> {
-  const { knowledge, auth, metrics } = isolate;
-  // An app for every request, because its backend is: it takes some microseconds.
-  const app = createApp({
-    backend: backendFor(isolate, env, ctx),
-    secret: knowledge.hash,
-    auth: () => auth,
-    metrics,
+/** Made with the isolate's first request, for all of them; each brings the store behind it. */
+let made: Starling["app"] | null = null;
+
+function appOf(isolate: Isolate, env: Env): Starling["app"] {
+  made ??= createApp({
+    backend: (call) => {
+      const { backend } = call.env;
+      if (backend === undefined) throw new Error("a request comes with its store");
+      return backend;
+    },
+    secret: isolate.knowledge.hash,
+    auth: () => isolate.auth,
+    metrics: isolate.metrics,
     log: logEvent,
     config: { openOnLoopback: env.STARLING_OPEN_ON_LOOPBACK === "true" },
-  });
-  const answer = app.answerKey(plainRequest(request), targetOf(request.url));
-  return answer === null ? app.fetch(request) : answer.then(responseOf);
+  }).app;
+  return made;
 }
 
 export default {
@@ -39,7 +38,7 @@ export default {
       if (!(error instanceof Problem)) throw error;
       return responseOf(problemAnswer(error, request.method === "HEAD"));
     }
-    return serve(isolate, request, { env, ctx });
+    return appOf(isolate, env).fetch(request, { backend: backendFor(isolate, env, ctx) }, ctx);
   },
 } satisfies ExportedHandler<Env>;
 

@@ -9,7 +9,7 @@ import type { Operation, Result } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
-import { type App, createApp } from "../../src/frontend/app.ts";
+import { createApp, type Starling } from "../../src/frontend/app.ts";
 import { noTokens } from "../../src/frontend/auth.ts";
 import { hostClock } from "../../src/host-clock.ts";
 import { Knowledge } from "../../src/node/knowledge.ts";
@@ -33,7 +33,7 @@ export class Loopback {
     () => performance.now(),
     () => Date.now(),
   );
-  readonly app: App;
+  readonly frontend: Starling;
   readonly nodes: readonly Node[];
   #lastToken = 0;
   #isRunning = false;
@@ -71,10 +71,10 @@ export class Loopback {
       this.#members.set(id, { id, node });
     }
     this.nodes = [...this.#members.values()].map(({ node }) => node);
-    this.app = this.#frontend();
+    this.frontend = this.#makeFrontend();
   }
 
-  #frontend(): App {
+  #makeFrontend(): Starling {
     const [first] = this.#members.values();
     if (first === undefined) throw new Error("a cluster has nodes");
     const { knowledge } = first.node;

@@ -22,8 +22,8 @@ async function ask(cluster: Loopback, key: string, value: Uint8Array | null): Pr
     value === null
       ? { method: "GET", headers, body: null }
       : { method: "PUT", headers, body: { gather: async () => value, discard: async () => {} } };
-  const answer = await cluster.app.answerKey(request, `/v1/kv/bench/${key}`);
-  if (answer === null || answer.status >= 300) throw new Error(`the answer is ${answer?.status}`);
+  const answer = await cluster.frontend.answerKey?.(request, `/v1/kv/bench/${key}`);
+  if (answer == null || answer.status >= 300) throw new Error(`the answer is ${answer?.status}`);
   return {
     messages: cluster.messageCount - messageCount,
     bytes: cluster.byteCount - byteCount,

@@ -1,23 +1,33 @@
 /**
- * The HTTP face: one app on Web standards, the same in a Worker and on Node. It turns requests into
- * operations of the backend and results into answers, and knows nothing of replicas. A Worker makes
- * one for every request, so making one is cheap.
+ * The HTTP face: a hono app on Web standards, the same in a Worker and on Node. It turns requests
+ * into operations of the backend and results into answers, and knows nothing of replicas. It is
+ * made once and serves all requests of a process or isolate; another hono app can mount it.
+ *
+ * Two things go past hono. Keys are data, so routes are matched on the path as it stood on the
+ * request line, and parameters are decoded here, once (`call.ts`). And a host that has less than a
+ * `Request` may take the short way of one key (`short-way.ts`).
  */
+import { Hono, type MiddlewareHandler } from "hono";
+import { methodNotAllowed as refuseMethods } from "hono/method-not-allowed";
+import { routePath } from "hono/route";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { type Access, type Auth, authenticate, type Grant, requireAccess } from "./auth.ts";
 import type { Backend } from "./backend.ts";
-import { bodyRoom } from "./body-room.ts";
-import { type Answer, type PlainRequest, responseOf } from "./exchange.ts";
-import { splitTarget, type Target } from "./key-path.ts";
+import { type Call, guardedBy, isRead, rawPathOf, rawTargetOf, type StarlingEnv } from "./call.ts";
+import { clusterRoutes, hostRoutes, namespaceRoutes } from "./cluster-routes.ts";
+import { dataRoutes } from "./data-routes.ts";
+import { type PlainRequest, responseOf } from "./exchange.ts";
+import { splitTarget } from "./key-path.ts";
 import { kvProblemAnswer } from "./kv-envelope.ts";
-import { isKvApi } from "./kv-routes.ts";
+import { isKvApi, kvApiRoutes } from "./kv-routes.ts";
+import { Ledger, NO_PATTERN } from "./ledger.ts";
 import { refuseStrangers } from "./loopback.ts";
 import { HttpMetrics } from "./metrics.ts";
-import { internalProblem, Problem, type ProblemCode, problemAnswer } from "./problems.ts";
-import type { Found, Route } from "./route.ts";
-import { findRoute, isKeyTarget, makeRoutes } from "./routes.ts";
-import { type EventLog, logTraced } from "./trace.ts";
-import { isWorkerdKv, workerdProblemAnswer } from "./workerd-kv.ts";
+import { internalProblem, methodNotAllowed, Problem, problemAnswer } from "./problems.ts";
+import { type AnswerKey, shortWay } from "./short-way.ts";
+import type { EventLog } from "./trace.ts";
+import { pageRoutes } from "./ui/assets.ts";
+import { isWorkerdKv, workerdKvRoutes, workerdProblemAnswer } from "./workerd-kv.ts";
 
 export interface AppConfig {
   /** The frontend listens on loopback only: without tokens it is open, and Host is checked. */
@@ -25,48 +35,43 @@ export interface AppConfig {
 }
 
 export interface AppParts {
-  readonly backend: Backend;
+  /** The store; or where a request has its own, how it is found. */
+  readonly backend: Backend | ((call: Call) => Backend);
   /** For contexts, cursors and ETags. */
   readonly secret: KeyedHash;
   /** Asked anew for every request, so that tokens can be replaced at run time. */
   readonly auth: () => Auth;
   readonly config: AppConfig;
-  /** Kept by hosts that make an app anew; else the app has its own. */
+  /** Kept by hosts that show them elsewhere too; else the app has its own. */
   readonly metrics?: HttpMetrics;
   /** Told of requests that name a trace. */
   readonly log?: EventLog;
 }
 
-/** For metrics: the request came to no route. */
-const NO_PATTERN = "none";
-const SIBLINGS = "Starling-Siblings";
 const nobody: Grant = { role: "read", namespaces: new Set() };
-const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 
-function refuseMethod({ methods }: Route): never {
-  const allow = methods.join(", ");
-  const headers = { Allow: allow };
-  throw new Problem("method-not-allowed", `This route takes ${allow}.`, { headers });
+const ABSOLUTE_FORM = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i;
+
+/** Whom the request is for: what an absolute target says goes before Host (RFC 9112, 3.2.2). */
+const hostOf = ({ req: { raw }, env }: Call): string =>
+  ABSOLUTE_FORM.exec(env?.rawPath ?? "")?.[1] ?? raw.headers.get("Host") ?? new URL(raw.url).host;
+
+/** Hono's `:name` and `:name{…}` as docs and metrics have it. */
+const patternOf = (call: Call): string => {
+  const path = routePath(call);
+  const isOfRoute = !path.endsWith("*");
+  return isOfRoute ? path.replace(/:([a-z]+)(\{.*?\})?(?=\/|$)/g, "{$1}") : NO_PATTERN;
+};
+
+/** A problem in the shape that the clients of its path read. */
+function refusal(call: Call, problem: Problem): Response {
+  call.set("problem", problem);
+  const path = rawPathOf(call);
+  const isHead = call.req.method === "HEAD";
+  if (isKvApi(path)) return responseOf(kvProblemAnswer(problem, isHead));
+  if (isWorkerdKv(path)) return responseOf(workerdProblemAnswer(problem, isHead));
+  return responseOf(problemAnswer(problem, isHead));
 }
-
-export interface App {
-  /** `rawPath`: the request target as it stood on the request line, where the host knows it. */
-  fetch(request: Request, host?: { readonly rawPath?: string }): Promise<Response>;
-  /**
-   * The short way, of a host that knows the raw target: null when the target is not that of one
-   * key, or the request lacks a Host; then it has to come as a `Request`.
-   */
-  answerKey(request: PlainRequest, rawTarget: string): Promise<Answer> | null;
-}
-
-interface Asked {
-  readonly request: PlainRequest;
-  readonly host: string;
-  readonly rawTarget: string;
-}
-
-const showsSiblings = (answer: Answer | Response): boolean =>
-  !(answer instanceof Response) && SIBLINGS in answer.headers;
 
 /** @throws Problem `unauthorized` or `forbidden` */
 function grantOf(
@@ -80,80 +85,90 @@ function grantOf(
   return grant;
 }
 
-const ABSOLUTE_FORM = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i;
+const noting =
+  (ledger: Ledger): MiddlewareHandler<StarlingEnv> =>
+  async (call, next) => {
+    const startedAt = performance.now();
+    await next();
+    const { headers, status } = call.res;
+    // No body is to be taken for a type that it does not say it has.
+    if (!headers.has("X-Content-Type-Options")) headers.set("X-Content-Type-Options", "nosniff");
+    const problem = call.get("problem") ?? null;
+    const hasSiblings = headers.has("Starling-Siblings");
+    const entry = { startedAt, route: patternOf(call), status, problem, hasSiblings };
+    ledger.close(call.get("plain") ?? call.req.raw, entry);
+  };
 
-/** Whom the request is for: what an absolute target says goes before Host (RFC 9112, 3.2.2). */
-const hostOf = (request: Request, rawTarget: string): string =>
-  ABSOLUTE_FORM.exec(rawTarget)?.[1] ?? request.headers.get("Host") ?? new URL(request.url).host;
+/** Raw, so that the router compares what stood on the request line; malformed ones are refused. */
+function pathToMatch(request: Request, options?: { env?: StarlingEnv["Bindings"] }): string {
+  const raw = options?.env?.rawPath ?? request.url;
+  try {
+    return splitTarget(raw).path;
+  } catch {
+    return "/";
+  }
+}
 
-const bodiless = (answer: Answer): Answer => ({ ...answer, body: null });
+const noRoute = (call: Call): Response =>
+  refusal(
+    call,
+    new Problem("no-such-route", "There is no such route. See docs/ for those that exist."),
+  );
+
+function honoApp(parts: AppParts, ledger: Ledger, metrics: HttpMetrics): Hono<StarlingEnv> {
+  const { backend, secret, config } = parts;
+  const backendOf = typeof backend === "function" ? backend : (): Backend => backend;
+  const guarded = guardedBy((request, access) => grantOf(parts, request, access));
+  const routes = { secret, backendOf, guarded, metrics };
+  const app = new Hono<StarlingEnv>({ getPath: pathToMatch });
+  app.onError((error, call) => {
+    const isWrite = !isRead(call.req.method);
+    return refusal(call, error instanceof Problem ? error : internalProblem(error, isWrite));
+  });
+  app.use(noting(ledger));
+  app.use(async (call, next) => {
+    splitTarget(rawTargetOf(call));
+    if (config.openOnLoopback) refuseStrangers(call.req.raw, hostOf(call));
+    await next();
+  });
+  app.use(
+    refuseMethods({
+      app,
+      onMethodNotAllowed: (call, methods) => refusal(call as Call, methodNotAllowed(methods)),
+    }),
+  );
+  app.route("/", dataRoutes(routes));
+  app.route("/", namespaceRoutes(routes));
+  app.route("/", clusterRoutes(routes));
+  app.route("/", kvApiRoutes(routes));
+  app.route("/", workerdKvRoutes(routes));
+  app.route("/", hostRoutes(routes));
+  app.route("/", pageRoutes());
+  app.all("*", noRoute);
+  return app;
+}
+
+/** The app, and in front of it the short way, on hosts whose requests share one store. */
+export interface Starling {
+  readonly app: Hono<StarlingEnv>;
+  readonly answerKey: AnswerKey | null;
+}
 
 /** The app; it throws nothing: whatever goes wrong is an answer. */
-export function createApp(parts: AppParts): App {
+export function createApp(parts: AppParts): Starling {
   const metrics = parts.metrics ?? new HttpMetrics();
-  const routes = makeRoutes({ ...parts, metrics });
-  const { openOnLoopback } = parts.config;
-  const admit = (request: PlainRequest, access: Access | null): Grant =>
-    grantOf(parts, request, access);
-
-  const respond = async <Out extends Answer | Response>(
-    { request, host, rawTarget }: Asked,
-    carryOut: (found: Found, target: Target) => Out | Promise<Out>,
-  ): Promise<Out | Answer> => {
-    const startedAt = performance.now();
-    let pattern = NO_PATTERN;
-    let refuse = problemAnswer;
-    let answer: Out | Answer;
-    let code: ProblemCode | null = null;
-    try {
-      if (openOnLoopback) refuseStrangers(request, host);
-      const target = splitTarget(rawTarget);
-      if (isKvApi(target.path)) refuse = kvProblemAnswer;
-      if (isWorkerdKv(target.path)) refuse = workerdProblemAnswer;
-      const found = findRoute(routes, target.path);
-      pattern = found.route.pattern;
-      if (!found.route.methods.includes(request.method)) refuseMethod(found.route);
-      answer = await carryOut(found, target);
-    } catch (error) {
-      const isWrite = !SAFE_METHODS.has(request.method);
-      const problem = error instanceof Problem ? error : internalProblem(error, isWrite);
-      code = problem.code;
-      answer = refuse(problem, request.method === "HEAD");
-    }
-    bodyRoom.release(request);
-    const seconds = (performance.now() - startedAt) / 1000;
-    const { method } = request;
-    const hasSiblings = showsSiblings(answer);
-    const answered = { method, route: pattern, status: answer.status, seconds, code, hasSiblings };
-    metrics.observe(answered);
-    if (parts.log !== undefined) logTraced(parts.log, request.headers, answered);
-    return answer;
-  };
-
-  const answerKey: App["answerKey"] = (request, rawTarget) => {
-    const host = request.headers.get("Host");
-    if (host === null || !isKeyTarget(rawTarget)) return null;
-    return respond({ request, host, rawTarget }, ({ rest }, target) => {
-      const plan = routes.kv.oneKey.plan({ request, target, rest });
-      return plan.answer(admit(request, plan.access));
-    });
-  };
-
-  const fetch: App["fetch"] = async (request, { rawPath } = {}) => {
-    const rawTarget = rawPath ?? request.url;
-    const host = hostOf(request, rawPath ?? "");
-    const answer = await respond<Answer | Response>(
-      { request, host, rawTarget },
-      ({ route, rest }, target) => {
-        const plan = route.plan({ request, target, rest });
-        return plan.answer(admit(request, plan.access));
-      },
-    );
-    const isHead = request.method === "HEAD";
-    if (!(answer instanceof Response)) return responseOf(isHead ? bodiless(answer) : answer);
-    // No body is to be taken for a type that it does not say it has.
-    answer.headers.set("X-Content-Type-Options", "nosniff");
-    return isHead ? new Response(null, answer) : answer;
-  };
-  return { fetch, answerKey };
+  const ledger = new Ledger(metrics, parts.log);
+  const app = honoApp(parts, ledger, metrics);
+  const { backend, secret, config } = parts;
+  if (typeof backend === "function") return { app, answerKey: null };
+  const answerKey = shortWay({
+    backend,
+    secret,
+    ledger,
+    admit: (request, host) => {
+      if (config.openOnLoopback) refuseStrangers(request, host);
+    },
+    grantOf: (request, access) => grantOf(parts, request, access),
+  });
+  return { app, answerKey };
 }

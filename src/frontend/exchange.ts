@@ -50,3 +50,41 @@ export function responseOf({ status, statusText, headers, body }: Answer): Respo
   const asIs = { status, ...reason, headers, encodeBody: "manual" };
   return new Response(body as string | Uint8Array<ArrayBuffer> | null, asIs);
 }
+
+/** Longer ones are counted while they stream in. */
+const WHOLE_BYTES_MAX = 65_536;
+
+/** A small body that says how long it is comes whole, not through a stream and its promises. */
+class SmallBody implements WholeBody {
+  readonly #request: Request;
+
+  constructor(request: Request) {
+    this.#request = request;
+  }
+
+  async gather(byteCountMax: number): Promise<Uint8Array | null> {
+    const bytes = new Uint8Array(await this.#request.arrayBuffer());
+    return bytes.length > byteCountMax ? null : bytes;
+  }
+
+  async discard(): Promise<void> {
+    await this.gather(0);
+  }
+}
+
+function bodyOf(request: Request): PlainRequest["body"] {
+  const announced = request.headers.get("Content-Length");
+  const isSmall = announced !== null && Number(announced) <= WHOLE_BYTES_MAX;
+  return isSmall && request.body !== null ? new SmallBody(request) : request.body;
+}
+
+/**
+ * A `Request` as the data plane takes it. What is asked for again and again is read once: on
+ * workerd each look at a `Request` is a call out of JavaScript.
+ */
+export function plainRequestOf(request: Request): PlainRequest {
+  const { method, headers } = request;
+  const isRead = method === "GET" || method === "HEAD";
+  // The bodies of reads are left where they are: nothing asks for them.
+  return { method, headers, body: isRead ? null : bodyOf(request) };
+}

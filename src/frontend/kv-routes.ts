@@ -6,10 +6,18 @@
  *
  * See https://developers.cloudflare.com/api/resources/kv/ for the shapes.
  */
-import type { KeyedHash } from "../../core/keyed-hash.ts";
-import { type Access, OWN_NAMESPACES, type Role } from "./auth.ts";
+import { type Handler, Hono } from "hono";
+import { OWN_NAMESPACES, type Role } from "./auth.ts";
 import type { Backend } from "./backend.ts";
-import { readKey, readNamespace } from "./key-path.ts";
+import {
+  type Call,
+  isRead,
+  type RouteParts,
+  rawPathOf,
+  rawTargetOf,
+  type StarlingEnv,
+} from "./call.ts";
+import { readKey, readNamespace, splitTarget } from "./key-path.ts";
 import { answerKeys, bulkDelete, bulkGet, bulkPut } from "./kv-bulk.ts";
 import {
   createNamespace,
@@ -21,26 +29,20 @@ import {
 import { KvStore } from "./kv-store.ts";
 import { deleteValue, getMetadata, getValue, putValue } from "./kv-values.ts";
 import { readOptions } from "./options.ts";
-import { Problem } from "./problems.ts";
-import type { Call, Found, Plan, Route } from "./route.ts";
 import { traceOf } from "./trace.ts";
 
-export interface KvApiParts {
-  readonly backend: Backend;
-  readonly secret: KeyedHash;
-}
-
 const API = "/client/v4/";
-const BASE = `${API}accounts/{account}/storage/kv/namespaces`;
-/** Behind the account: namespace, then `values` or `metadata` with a key, or one of the rest. */
-const REST = /^(?:\/([^/]+)(?:\/(values|metadata)\/(.*)|\/(keys|bulk|bulk\/get|bulk\/delete))?)?$/;
-const ACCOUNT = /^\/client\/v4\/accounts\/[^/]+\/storage\/kv\/namespaces(?=\/|$)/;
+const BASE = `${API}accounts/:account/storage/kv/namespaces`;
+const ACCOUNT = /^\/client\/v4\/accounts\/[^/]+\/storage\/kv\/namespaces\//;
+/** Behind the account: a raw namespace, then a word, then what is a raw key behind some words. */
+const REST = /^([^/]+)(?:\/[a-z]+(?:\/(.*))?)?$/;
 
 /** Whether problems of this path are told in Cloudflare's shape. */
 export const isKvApi = (path: string): boolean => path.startsWith(API);
 
 /** One call within a namespace, its key still as it stood in the path. */
-interface NamespaceCall extends Call {
+interface NamespaceCall {
+  readonly request: Request;
   readonly backend: Backend;
   readonly namespace: string;
   readonly query: URLSearchParams;
@@ -49,89 +51,98 @@ interface NamespaceCall extends Call {
   store(): KvStore;
 }
 
-interface Method {
-  readonly role: Role;
-  answer(call: NamespaceCall): Response | Promise<Response>;
-}
+type Answerer = (call: NamespaceCall) => Response | Promise<Response>;
 
-const read = (answer: Method["answer"]): Method => ({ role: "read", answer });
-const write = (answer: Method["answer"]): Method => ({ role: "write", answer });
-const admin = (answer: Method["answer"]): Method => ({ role: "admin", answer });
+const queryOf = (call: Call): URLSearchParams =>
+  new URLSearchParams(splitTarget(rawTargetOf(call)).query);
 
-const removeMany = write(({ store, request }) => bulkDelete(store(), request));
+const restOf = (call: Call): RegExpExecArray | null =>
+  REST.exec(rawPathOf(call).replace(ACCOUNT, ""));
 
-/** What can be done within a namespace, by the path after it and the method. */
-const METHODS: Readonly<Record<string, Readonly<Record<string, Method>>>> = {
-  "": {
-    GET: read(({ namespace }) => showNamespace(namespace)),
-    PUT: admin(({ namespace, request }) => renameNamespace(namespace, request)),
-    DELETE: admin(({ backend, namespace }) => deleteNamespace(backend, namespace)),
-  },
-  "/values/{key}": {
-    GET: read(({ store, rawKey }) => getValue(store(), readKey(rawKey))),
-    PUT: write(({ store, rawKey, request, query }) =>
+/** @throws Problem `invalid-key` */
+const namespaceOf = (call: Call): string => readNamespace(restOf(call)?.[1] ?? "");
+
+/** Makes handlers of what is done within a namespace. */
+const within =
+  ({ secret: hash, backendOf, guarded }: RouteParts) =>
+  (role: Role, answer: Answerer): Handler<StarlingEnv> =>
+    guarded(
+      (call) => ({ role, namespace: namespaceOf(call) }),
+      (call) => {
+        const { raw: request } = call.req;
+        const namespace = namespaceOf(call);
+        const backend = backendOf(call);
+        const rawKey = restOf(call)?.[2] ?? "";
+        const store = (): KvStore => {
+          const options = readOptions("", request.headers.get("Starling-Quorum"));
+          return new KvStore({ backend, hash, namespace, options, trace: traceOf(request) });
+        };
+        return answer({ request, backend, namespace, query: queryOf(call), rawKey, store });
+      },
+    );
+
+const removeMany: Answerer = ({ store, request }) => bulkDelete(store(), request);
+
+export function kvApiRoutes(parts: RouteParts): Hono<StarlingEnv> {
+  const { backendOf, guarded } = parts;
+  const can = within(parts);
+  const app = new Hono<StarlingEnv>();
+  const all = guarded(
+    (call) => ({ role: isRead(call.req.method) ? "read" : "admin", namespace: OWN_NAMESPACES }),
+    (call) => {
+      const backend = backendOf(call);
+      const grant = call.get("grant");
+      if (isRead(call.req.method)) return listNamespaces(backend, queryOf(call), grant);
+      return createNamespace(backend, call.req.raw, grant);
+    },
+  );
+  app.on(["GET", "POST"], BASE, all);
+  const one = `${BASE}/:namespace`;
+  app.get(
+    one,
+    can("read", ({ namespace }) => showNamespace(namespace)),
+  );
+  app.put(
+    one,
+    can("admin", ({ namespace, request }) => renameNamespace(namespace, request)),
+  );
+  app.delete(
+    one,
+    can("admin", ({ backend, namespace }) => deleteNamespace(backend, namespace)),
+  );
+  const value = `${one}/values/:key{.*}`;
+  app.get(
+    value,
+    can("read", ({ store, rawKey }) => getValue(store(), readKey(rawKey))),
+  );
+  app.put(
+    value,
+    can("write", ({ store, rawKey, request, query }) =>
       putValue(store(), { request, key: readKey(rawKey), query }),
     ),
-    DELETE: write(({ store, rawKey }) => deleteValue(store(), readKey(rawKey))),
-  },
-  "/metadata/{key}": { GET: read(({ store, rawKey }) => getMetadata(store(), readKey(rawKey))) },
-  "/keys": { GET: read(({ store, query }) => answerKeys(store(), query)) },
-  "/bulk": { PUT: write(({ store, request }) => bulkPut(store(), request)), DELETE: removeMany },
-  "/bulk/get": { POST: read(({ store, request }) => bulkGet(store(), request)) },
-  "/bulk/delete": { POST: removeMany },
-};
-
-const queryOf = ({ target }: Call): URLSearchParams => new URLSearchParams(target.query);
-
-function planWithin(parts: KvApiParts, path: RegExpExecArray, call: Call): Plan {
-  const { backend, secret: hash } = parts;
-  const [, part = "", , rawKey = ""] = path;
-  const { request } = call;
-  const namespace = readNamespace(part);
-  const method = METHODS[suffixOf(path)]?.[request.method] as Method;
-  const store = (): KvStore => {
-    const options = readOptions("", request.headers.get("Starling-Quorum"));
-    return new KvStore({ backend, hash, namespace, options, trace: traceOf(request) });
-  };
-  const within = { ...call, backend, namespace, query: queryOf(call), rawKey, store };
-  return { access: { role: method.role, namespace }, answer: () => method.answer(within) };
-}
-
-/** The path after the namespace, as `METHODS` spells it. */
-function suffixOf([, , kind, , rest]: RegExpExecArray): string {
-  if (kind !== undefined) return `/${kind}/{key}`;
-  return rest === undefined ? "" : `/${rest}`;
-}
-
-function namespacesRoute({ backend }: KvApiParts): Route {
-  const plan = (call: Call): Plan => {
-    const { request } = call;
-    const isCreating = request.method === "POST";
-    const access: Access = { role: isCreating ? "admin" : "read", namespace: OWN_NAMESPACES };
-    return {
-      access,
-      answer: (grant) =>
-        isCreating
-          ? createNamespace(backend, request, grant)
-          : listNamespaces(backend, queryOf(call), grant),
-    };
-  };
-  return { pattern: BASE, methods: ["GET", "POST"], plan };
-}
-
-/** @throws Problem `no-such-route` */
-export function findKvApiRoute(parts: KvApiParts, path: string): Found {
-  const account = ACCOUNT.exec(path)?.[0];
-  const found = account === undefined ? null : REST.exec(path.slice(account.length));
-  if (found === null) {
-    throw new Problem("no-such-route", "Of Cloudflare's API only storage/kv/namespaces is here.");
-  }
-  if (found[1] === undefined) return { route: namespacesRoute(parts), rest: "" };
-  const suffix = suffixOf(found);
-  const route: Route = {
-    pattern: `${BASE}/{namespace}${suffix}`,
-    methods: Object.keys(METHODS[suffix] ?? {}),
-    plan: (call) => planWithin(parts, found, call),
-  };
-  return { route, rest: found[3] ?? "" };
+  );
+  app.delete(
+    value,
+    can("write", ({ store, rawKey }) => deleteValue(store(), readKey(rawKey))),
+  );
+  app.get(
+    `${one}/metadata/:key{.*}`,
+    can("read", ({ store, rawKey }) => getMetadata(store(), readKey(rawKey))),
+  );
+  app.get(
+    `${one}/keys`,
+    can("read", ({ store, query }) => answerKeys(store(), query)),
+  );
+  app.put(
+    `${one}/bulk`,
+    can("write", ({ store, request }) => bulkPut(store(), request)),
+  );
+  // Both forms of a delete are in use.
+  app.delete(`${one}/bulk`, can("write", removeMany));
+  app.post(`${one}/bulk/delete`, can("write", removeMany));
+  app.post(
+    `${one}/bulk/get`,
+    can("read", ({ store, request }) => bulkGet(store(), request)),
+  );
+  return app;
 }

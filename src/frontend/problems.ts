@@ -72,6 +72,13 @@ export class Problem extends Error {
   }
 }
 
+/** @param methods what the route takes */
+export function methodNotAllowed(methods: readonly string[]): Problem {
+  const allow = methods.join(", ");
+  const headers = { Allow: allow };
+  return new Problem("method-not-allowed", `This route takes ${allow}.`, { headers });
+}
+
 const UNKNOWN_OUTCOME = "The outcome is unknown: the write may surface later.";
 
 /** What a failed operation is to the client; a write that may yet surface always says so. */

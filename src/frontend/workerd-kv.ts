@@ -6,11 +6,14 @@
  *
  * See https://github.com/cloudflare/workerd/blob/main/src/workerd/api/kv.c%2B%2B.
  */
+import { Hono } from "hono";
 import type { WallMillis } from "../../core/time.ts";
+import type { Access } from "./auth.ts";
 import { headerText, readBody } from "./body.ts";
+import { type Call, type RouteParts, rawRest, rawTargetOf, type StarlingEnv } from "./call.ts";
 import { type Answer, type HeaderFields, responseOf } from "./exchange.ts";
 import { readJson } from "./json-body.ts";
-import { percentDecode, readNamespace } from "./key-path.ts";
+import { percentDecode, readNamespace, splitTarget } from "./key-path.ts";
 import {
   checkLength,
   expirationOf,
@@ -24,12 +27,10 @@ import {
   typeOf,
 } from "./kv-arguments.ts";
 import { readMany } from "./kv-bulk.ts";
-import type { KvApiParts } from "./kv-routes.ts";
 import { KvStore, secondsOf } from "./kv-store.ts";
 import { contentOf, metadataIn } from "./kv-values.ts";
 import { readOptions } from "./options.ts";
 import { Problem, problemAnswer } from "./problems.ts";
-import type { Call, Plan, Route } from "./route.ts";
 import { traceOf } from "./trace.ts";
 
 export const WORKERD_KV = "/v1/workerd-kv/";
@@ -124,28 +125,42 @@ function answererOf(method: string, rawKey: string): (call: KvCall) => Promise<R
   throw new Problem("no-such-route", "Only bulk/get is posted to.");
 }
 
+interface WorkerdPath {
+  readonly namespace: string;
+  /** As it stands in the path; empty for the list. */
+  readonly rawKey: string;
+}
+
+/** @throws Problem `invalid-key` */
+function pathOf(call: Call): WorkerdPath {
+  const rest = rawRest(call, WORKERD_KV);
+  const slash = rest.indexOf("/");
+  const namespace = readNamespace(slash < 0 ? rest : rest.slice(0, slash));
+  return { namespace, rawKey: slash < 0 ? "" : rest.slice(slash + 1) };
+}
+
 /** `/v1/workerd-kv/{namespace}` with what workerd asks for behind it. */
-export function workerdKvRoute({ backend, secret: hash }: KvApiParts): Route {
-  const plan = ({ request, target, rest }: Call): Plan => {
-    const slash = rest.indexOf("/");
-    const namespace = readNamespace(slash < 0 ? rest : rest.slice(0, slash));
-    const rawKey = slash < 0 ? "" : rest.slice(slash + 1);
-    const { method } = request;
+export function workerdKvRoutes(parts: RouteParts): Hono<StarlingEnv> {
+  const { backendOf, secret: hash, guarded } = parts;
+  const app = new Hono<StarlingEnv>();
+  const accessOf = (call: Call): Access => {
+    const { method } = call.req;
+    const { namespace, rawKey } = pathOf(call);
+    // Whether there is such a route comes before who may use it.
+    answererOf(method, rawKey);
+    return { role: method === "PUT" || method === "DELETE" ? "write" : "read", namespace };
+  };
+  const handler = guarded(accessOf, (call) => {
+    const { raw: request, method } = call.req;
+    const { namespace, rawKey } = pathOf(call);
+    const options = readOptions("", request.headers.get("Starling-Quorum"));
+    const backend = backendOf(call);
+    const store = new KvStore({ backend, hash, namespace, options, trace: traceOf(request) });
+    const query = new URLSearchParams(splitTarget(rawTargetOf(call)).query);
     const answer = answererOf(method, rawKey);
-    return {
-      access: { role: method === "PUT" || method === "DELETE" ? "write" : "read", namespace },
-      answer: () => {
-        const options = readOptions("", request.headers.get("Starling-Quorum"));
-        const trace = traceOf(request);
-        const store = new KvStore({ backend, hash, namespace, options, trace });
-        const query = new URLSearchParams(target.query);
-        return answer({ store, request, query, rawKey, now: backend.now() });
-      },
-    };
-  };
-  return {
-    pattern: `${WORKERD_KV}{namespace}/{key}`,
-    methods: ["GET", "PUT", "DELETE", "POST"],
-    plan,
-  };
+    return answer({ store, request, query, rawKey, now: backend.now() });
+  });
+  app.on(["GET", "PUT", "DELETE", "POST"], `${WORKERD_KV}:namespace/:key{.*}`, handler);
+  app.on(["GET", "PUT", "DELETE", "POST"], `${WORKERD_KV}:namespace`, handler);
+  return app;
 }

@@ -11,7 +11,7 @@ import {
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import type { App } from "../frontend/app.ts";
+import type { AnswerKey } from "../frontend/short-way.ts";
 import { type Begin, Pipelines } from "./pipelines.ts";
 import { AnswerWriter, plainRequest } from "./plain-exchange.ts";
 import {
@@ -30,12 +30,11 @@ export type FetchHandler = (
   request: Request,
   env: { readonly rawPath: string },
 ) => Response | Promise<Response>;
-type AnswerKey = App["answerKey"];
 
 export interface HttpServerParts {
   readonly handler: FetchHandler;
   /** The short way for requests that have one; without it all go through the handler. */
-  readonly answerKey?: AnswerKey;
+  readonly answerKey?: AnswerKey | null;
   readonly internal: InternalCalls;
   /** With it the listener speaks https and nothing else. */
   readonly tls?: NodeTls | undefined;
@@ -176,7 +175,7 @@ function beginner(parts: HttpServerParts): Begin {
     { overrideGlobalObjects: false, hostname: HOST_OF_NOBODY, errorHandler: refuseUnreadable },
   );
   const { answerKey } = parts;
-  const plain = answerKey === undefined ? null : { answerKey, writer: new AnswerWriter() };
+  const plain = answerKey == null ? null : { answerKey, writer: new AnswerWriter() };
   return (incoming, response) => {
     if (incoming.url === "*") return void response.writeHead(204, { Allow: SERVER_METHODS }).end();
     if (plain !== null && answerPlainly(plain, incoming, response)) return;

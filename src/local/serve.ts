@@ -281,7 +281,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const parts = { options, config, keys, fileLog, tls };
   const { driver, transport, ended } = await ownMachine(parts, hasher);
   const backend = backendOf(driver, () => nodeMetrics({ node: driver.node, fileLog, transport }));
-  const app = createApp({
+  const { app, answerKey } = createApp({
     backend,
     secret: keys.hash,
     auth: () => auth,
@@ -290,7 +290,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   const { server, stop } = makeHttpServer({
     handler: (request, env) => app.fetch(request, env),
-    answerKey: app.answerKey,
+    answerKey,
     internal: transport,
     tls,
     limits: { connectionCountMax: connections },

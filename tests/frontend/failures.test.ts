@@ -37,7 +37,7 @@ async function ask(method: string, failure: Failure | Error): Promise<Response> 
   };
   const secret = new KeyedHash(new Uint8Array(16));
   const config = { openOnLoopback: true };
-  const app = createApp({ backend, secret, auth: () => noTokens, config });
+  const { app } = createApp({ backend, secret, auth: () => noTokens, config });
   const body = method === "PUT" ? "v" : null;
   return app.fetch(new Request("http://localhost/v1/kv/n/k", { method, body }));
 }

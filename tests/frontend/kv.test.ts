@@ -294,7 +294,7 @@ describe("who may call the Workers KV façade", () => {
     await expectRefusal(await app.get("/client/v4/user"), 404, 7003);
     await expectRefusal(await app.get(`${NS}/values`), 404, 7003);
     const posted = await app.call("POST", `${NS}/values/k`);
-    expect(posted.headers.get("allow")).toBe("GET, PUT, DELETE");
+    expect(posted.headers.get("allow")).toBe("GET, HEAD, PUT, DELETE");
     await expectRefusal(posted, 405, 405);
     await expectRefusal(await app.get(`${NS}/values/`), 400, 400);
     await expectRefusal(await app.get(`${NS}/values/%ff`), 400, 400);

@@ -2,13 +2,14 @@
 import xxhash from "xxhash-wasm";
 import { parseClusterConfig } from "../../ring/cluster-config.ts";
 import { bootstrapRing, Ring } from "../../ring/ring.ts";
-import { type App, createApp } from "../../src/frontend/app.ts";
+import { createApp, type Starling } from "../../src/frontend/app.ts";
 import { type Auth, noTokens, parseTokens } from "../../src/frontend/auth.ts";
 import type { EventLog } from "../../src/frontend/trace.ts";
 import { MemoryBackend, testHash } from "./memory-backend.ts";
 
 export interface TestApp {
-  readonly app: App;
+  readonly app: Starling["app"];
+  readonly answerKey: Starling["answerKey"];
   readonly backend: MemoryBackend;
   call(method: string, target: string, init?: RequestInit): Promise<Response>;
   /** A PUT of a text. */
@@ -36,13 +37,20 @@ export async function makeApp(options: TestAppOptions = {}): Promise<TestApp> {
   const { auth = noTokens, openOnLoopback = true, log = () => {} } = options;
   const backend = new MemoryBackend(await testRing());
   const config = { openOnLoopback };
-  const app = createApp({ backend, secret: testHash, auth: () => auth, config, log });
+  const { app, answerKey } = createApp({
+    backend,
+    secret: testHash,
+    auth: () => auth,
+    config,
+    log,
+  });
   const call: TestApp["call"] = async (method, target, init = {}) => {
     const request = new Request("http://localhost/", { ...init, method });
     return app.fetch(request, { rawPath: target });
   };
   return {
     app,
+    answerKey,
     backend,
     call,
     put: (target, body, headers = {}) => call("PUT", target, { body, headers }),

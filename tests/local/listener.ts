@@ -15,10 +15,10 @@ export async function listenWithApp(
   options: TestAppOptions & { readonly limits?: Partial<HttpLimits> } = {},
 ): Promise<Listener> {
   const made = await makeApp(options);
-  const { app } = made;
+  const { app, answerKey } = made;
   const { server } = makeHttpServer({
     handler: (request, env) => app.fetch(request, env),
-    answerKey: app.answerKey,
+    answerKey,
     internal: nobody,
     limits: options.limits ?? {},
   });

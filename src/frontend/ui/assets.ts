@@ -3,6 +3,10 @@
  * Worker has no files to read, and it needs no build step. The page holds no data; what it shows it
  * asks of the routes that everybody can ask, with the token that its reader gives it.
  */
+import { Hono } from "hono";
+import { etag } from "hono/etag";
+import { secureHeaders } from "hono/secure-headers";
+import type { StarlingEnv } from "../call.ts";
 import { apiScript } from "./api-script.ts";
 import { appScript } from "./app-script.ts";
 import { domScript } from "./dom-script.ts";
@@ -45,30 +49,30 @@ export const uiAssets: ReadonlyMap<string, Asset> = new Map([
  * Nothing but this origin's own files and answers, no frames either way, no form that is sent, and
  * no text that becomes markup or code.
  */
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self'",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-  "require-trusted-types-for 'script'",
-  "trusted-types 'none'",
-].join("; ");
+const HEADERS = secureHeaders({
+  contentSecurityPolicy: {
+    defaultSrc: ["'none'"],
+    scriptSrc: ["'self'"],
+    styleSrc: ["'self'"],
+    imgSrc: ["'self'"],
+    connectSrc: ["'self'"],
+    baseUri: ["'none'"],
+    formAction: ["'none'"],
+    frameAncestors: ["'none'"],
+    requireTrustedTypesFor: ["'script'"],
+    trustedTypes: ["'none'"],
+  },
+  // The host may serve other things under the same name: transport is its own business.
+  strictTransportSecurity: false,
+});
 
-export function assetResponse({ type, text }: Asset): Response {
-  return new Response(text, {
-    headers: {
-      "Content-Type": type,
-      "Content-Security-Policy": POLICY,
-      "X-Content-Type-Options": "nosniff",
-      "Referrer-Policy": "no-referrer",
-      "Cross-Origin-Opener-Policy": "same-origin",
-      "Cross-Origin-Resource-Policy": "same-origin",
-      // The page and its scripts are of one version: after an upgrade none of them is an old one.
-      "Cache-Control": "no-cache",
-    },
-  });
+/** The page's files, with tags of their bytes: after an upgrade none of them is an old one. */
+export function pageRoutes(): Hono<StarlingEnv> {
+  const app = new Hono<StarlingEnv>();
+  app.use("/ui/*", HEADERS, etag());
+  for (const [path, { type, text }] of uiAssets) {
+    const headers = { "Content-Type": type, "Cache-Control": "no-cache" };
+    app.get(path, (call) => call.body(text, 200, headers));
+  }
+  return app;
 }

@@ -1,0 +1,143 @@
+/** The cluster plane, namespaces, and what a host's own tools ask for. */
+import { Hono } from "hono";
+import { OWN_NAMESPACES } from "./auth.ts";
+import { type Call, isRead, type RouteParts, rawRest, type StarlingEnv } from "./call.ts";
+import { ClusterPlane } from "./cluster-plane.ts";
+import { splitKeyPath } from "./data-routes.ts";
+import { FaultPlane } from "./faults.ts";
+import { readNamespace } from "./key-path.ts";
+import { MembersPlane } from "./members-plane.ts";
+import type { HttpMetrics } from "./metrics.ts";
+import { checkReadiness } from "./readiness.ts";
+
+const NAMESPACES = "/v1/namespaces/";
+const EXPLAIN = "/v1/cluster/explain/";
+const FAULTS = "/v1/cluster/faults/";
+
+const admin = () => ({ role: "admin", namespace: null }) as const;
+const everybody = () => null;
+
+export interface ClusterRouteParts extends RouteParts {
+  readonly metrics: HttpMetrics;
+}
+
+export function clusterRoutes({ secret, backendOf, guarded }: RouteParts): Hono<StarlingEnv> {
+  const cluster = (call: Call): ClusterPlane => new ClusterPlane(backendOf(call), secret);
+  const members = (call: Call): MembersPlane => new MembersPlane(backendOf(call));
+  const faults = (call: Call): FaultPlane => new FaultPlane(backendOf(call));
+  const explained = (call: Call) => splitKeyPath(rawRest(call, EXPLAIN));
+  const app = new Hono<StarlingEnv>();
+  app.get(
+    "/v1/cluster",
+    guarded(admin, (call) => cluster(call).cluster()),
+  );
+  app.get(
+    "/v1/cluster/ring",
+    guarded(admin, (call) => cluster(call).ring()),
+  );
+  app.post(
+    "/v1/cluster/plan",
+    guarded(admin, (call) => members(call).plan(call.req.raw)),
+  );
+  app.post(
+    "/v1/cluster/commit",
+    guarded(admin, (call) => members(call).commit(call.req.raw)),
+  );
+  app.get(
+    "/v1/cluster/transfers",
+    guarded(admin, (call) => members(call).transfers()),
+  );
+  app.post(
+    "/v1/cluster/anti-entropy",
+    guarded(admin, (call) => cluster(call).antiEntropy(call.req.raw)),
+  );
+  app.post(
+    "/v1/cluster/handoff",
+    guarded(admin, (call) => cluster(call).handoff()),
+  );
+  app.get(
+    `${EXPLAIN}:namespace/:key{.*}`,
+    guarded(
+      (call) => ({ role: "admin", namespace: explained(call).namespace }),
+      (call) => {
+        const { namespace, key } = explained(call);
+        return cluster(call).explain(namespace, key());
+      },
+    ),
+  );
+  app.get(
+    "/v1/cluster/faults",
+    guarded(admin, (call) => faults(call).list()),
+  );
+  const replica = (call: Call): string => rawRest(call, FAULTS);
+  app.put(
+    `${FAULTS}:replica`,
+    guarded(admin, (call) => faults(call).set(replica(call), call.req.raw)),
+  );
+  app.delete(
+    `${FAULTS}:replica`,
+    guarded(admin, (call) => faults(call).clear(replica(call))),
+  );
+  return app;
+}
+
+export function namespaceRoutes({ secret, backendOf, guarded }: RouteParts): Hono<StarlingEnv> {
+  const cluster = (call: Call): ClusterPlane => new ClusterPlane(backendOf(call), secret);
+  const namespaceOf = (call: Call): string => readNamespace(rawRest(call, NAMESPACES));
+  const app = new Hono<StarlingEnv>();
+  app.get(
+    "/v1/namespaces",
+    guarded(
+      () => ({ role: "read", namespace: OWN_NAMESPACES }),
+      (call) => cluster(call).namespaces(call.get("grant").namespaces),
+    ),
+  );
+  app.on(
+    ["GET", "PUT"],
+    `${NAMESPACES}:namespace`,
+    guarded(
+      (call) => {
+        const role = isRead(call.req.method) ? "read" : "admin";
+        return { role, namespace: namespaceOf(call) };
+      },
+      (call) => {
+        if (isRead(call.req.method)) return cluster(call).namespace(namespaceOf(call));
+        return cluster(call).configure(namespaceOf(call), call.req.raw);
+      },
+    ),
+  );
+  return app;
+}
+
+/** For whoever comes to the front door: it says where to go, and nothing of the deployment. */
+const SIGNPOST = `Starling, an edge cache.
+Keys are at /v1/kv/{namespace}/{key}, the page for operators is at /ui.
+`;
+
+/** Metrics for scrapers, probes for orchestrators, and a signpost at the root. */
+export function hostRoutes({ backendOf, guarded, metrics }: ClusterRouteParts): Hono<StarlingEnv> {
+  const app = new Hono<StarlingEnv>();
+  app.get(
+    "/metrics",
+    guarded(admin, (call) => {
+      const headers = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" };
+      return call.body(metrics.text() + backendOf(call).metrics(), 200, headers);
+    }),
+  );
+  app.get(
+    "/",
+    guarded(everybody, (call) => call.text(SIGNPOST)),
+  );
+  app.get(
+    "/healthz",
+    guarded(everybody, (call) => call.text("ok\n")),
+  );
+  app.get(
+    "/readyz",
+    guarded(everybody, async (call) => {
+      await checkReadiness(backendOf(call));
+      return call.text("ready\n");
+    }),
+  );
+  return app;
+}

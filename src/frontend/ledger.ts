@@ -1,0 +1,40 @@
+/** What is noted of every request that was answered, whichever way it came in. */
+import { bodyRoom } from "./body-room.ts";
+import type { PlainRequest } from "./exchange.ts";
+import type { HttpMetrics } from "./metrics.ts";
+import type { Problem } from "./problems.ts";
+import { type EventLog, logTraced } from "./trace.ts";
+
+/** For metrics: the request came to no route. */
+export const NO_PATTERN = "none";
+
+export interface Entry {
+  readonly startedAt: number;
+  /** A pattern, never a path. */
+  readonly route: string;
+  readonly status: number;
+  readonly problem: Problem | null;
+  readonly hasSiblings: boolean;
+}
+
+export class Ledger {
+  readonly #metrics: HttpMetrics;
+  readonly #log: EventLog | undefined;
+
+  constructor(metrics: HttpMetrics, log: EventLog | undefined) {
+    this.#metrics = metrics;
+    this.#log = log;
+  }
+
+  /** The request is over: what its body took is given back. */
+  close(request: PlainRequest, entry: Entry): void {
+    bodyRoom.release(request);
+    const { startedAt, route, status, problem, hasSiblings } = entry;
+    const { method, headers } = request;
+    const seconds = (performance.now() - startedAt) / 1000;
+    const code = problem?.code ?? null;
+    const answered = { method, route, status, seconds, code, hasSiblings };
+    this.#metrics.observe(answered);
+    if (this.#log !== undefined) logTraced(this.#log, headers, answered);
+  }
+}
