@@ -10,7 +10,14 @@
 import { assert } from "./assert.ts";
 import { CausalContext, type Dot } from "./causal-context.ts";
 import { CodecError, decode, encode, encodeBriefly } from "./codec.ts";
-import { type Content, compareDots, type Entry, type Retry, type Sibling } from "./entry.ts";
+import {
+  type CacheLife,
+  type Content,
+  compareDots,
+  type Entry,
+  type Retry,
+  type Sibling,
+} from "./entry.ts";
 import { type ActorId, isActorId } from "./ids.ts";
 import type { Hlc } from "./time.ts";
 
@@ -44,9 +51,12 @@ export interface DecodedEntry {
 function encodeContent(content: Content | null): unknown {
   if (content === null) return null;
   const { value, contentType, contentEncoding, contentLanguage } = content;
-  const { contentDisposition, metadata, tags } = content;
+  const { contentDisposition, metadata, tags, cacheLife } = content;
   const headers = [contentType, contentEncoding, contentLanguage, contentDisposition];
-  return [...headers, metadata, tags, value];
+  const fields: unknown[] = [...headers, metadata, tags, value];
+  // Behind the others, and only where there is one: records without it were written before.
+  if (cacheLife !== undefined) fields.push(cacheLife.maxAge, cacheLife.sharedMaxAge);
+  return fields;
 }
 
 /** A sibling as a list of plain values, for entries and for messages. */
@@ -103,7 +113,8 @@ function decodeDot(actor: unknown, counter: unknown): Dot {
 
 function decodeContent(encoded: unknown): Content | null {
   if (encoded === null) return null;
-  assert(Array.isArray(encoded) && encoded.length === 7, "content has seven fields");
+  assert(Array.isArray(encoded), "content is a list");
+  assert(encoded.length === 7 || encoded.length === 9, "content has seven fields, or nine");
   const [contentType, contentEncoding, contentLanguage, contentDisposition] = encoded as unknown[];
   const [metadata, tags, value] = encoded.slice(4) as unknown[];
   assert(typeof contentType === "string", "content has a type");
@@ -112,7 +123,19 @@ function decodeContent(encoded: unknown): Content | null {
   assert(Array.isArray(tags) && tags.every((tag) => typeof tag === "string"), "tags are texts");
   assert(value instanceof Uint8Array, "a value is bytes");
   const headers = { contentType, contentEncoding, contentLanguage, contentDisposition };
-  return { ...headers, metadata, tags: tags as string[], value };
+  const life = cacheLifeFrom(encoded.slice(7));
+  assert(life !== null, "a cache's life is two counts");
+  return { ...headers, metadata, tags: tags as string[], value, ...life };
+}
+
+/** The last fields of a content, as they are spread into it; null when they are none. */
+export function cacheLifeFrom(
+  fields: readonly unknown[],
+): { readonly cacheLife?: CacheLife } | null {
+  if (fields.length === 0) return {};
+  const [maxAge, sharedMaxAge] = fields;
+  if (fields.length !== 2 || !isCount(maxAge) || !isCount(sharedMaxAge)) return null;
+  return { cacheLife: { maxAge, sharedMaxAge } };
 }
 
 function decodeSibling(encoded: unknown): Sibling {

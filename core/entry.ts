@@ -24,6 +24,14 @@ import type { KeyedHash } from "./keyed-hash.ts";
 import type { Digest } from "./store.ts";
 import { type Hlc, millisOfHlc, type WallMillis } from "./time.ts";
 
+/** What the writer of a value allows caches, in whole seconds from the write on; 0: not said. */
+export interface CacheLife {
+  /** `max-age`: any cache. */
+  readonly maxAge: number;
+  /** `s-maxage`: those that answer to several clients. */
+  readonly sharedMaxAge: number;
+}
+
 /** What a client stored; absent (null) in a tombstone. */
 export interface Content {
   readonly value: Uint8Array;
@@ -34,6 +42,8 @@ export interface Content {
   /** JSON text. */
   readonly metadata: string | null;
   readonly tags: readonly string[];
+  /** Absent: the writer said nothing of caches. */
+  readonly cacheLife?: CacheLife;
 }
 
 export interface Sibling {

@@ -5,6 +5,7 @@ import type { KeyedHash } from "../../core/keyed-hash.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";
 import { millisOfHlc, type WallMillis } from "../../core/time.ts";
+import { NO_CACHE, VARY } from "./caching.ts";
 import type { Validators } from "./conditions.ts";
 import { contextToToken } from "./context-token.ts";
 import type { HeaderFields } from "./exchange.ts";
@@ -18,6 +19,8 @@ export interface Setting {
   /** When the request came in, on a clock that only runs forward. */
   readonly startedAt: number;
   readonly trustedContent: boolean;
+  /** Whether a cache may answer such a request, as far as that depends on the request. */
+  readonly mayBeKept: boolean;
 }
 
 /** Dates that were asked for lately, by the last bits of their second. */
@@ -42,6 +45,8 @@ export function baseHeaders(setting: Setting, context: CausalContext): HeaderFie
   const headers: HeaderFields = {
     "Starling-Context": contextToToken(setting.hash, setting.key, context),
     "X-Content-Type-Options": "nosniff",
+    "Cache-Control": NO_CACHE,
+    Vary: VARY,
     Date: httpDate(setting.now),
     "Server-Timing": `quorum;dur=${took.toFixed(1)}`,
   };
@@ -89,13 +94,9 @@ export function addVersion(headers: HeaderFields, sibling: Sibling, setting: Set
   const shown = { etag: versionTag(sibling, hash), modifiedMs: modifiedMs(sibling), now };
   headers["ETag"] = shown.etag;
   headers["Last-Modified"] = lastModified(shown.modifiedMs, now);
+  // What is left of the value is not what is left for caches, so `Expires` does not say it.
   if (sibling.expiresAt !== 0) {
-    const age = Math.max(0, Math.floor((setting.now - shown.modifiedMs) / 1000));
-    const left = Math.max(0, Math.floor((sibling.expiresAt - setting.now) / 1000));
-    headers["Age"] = String(age);
-    headers["Cache-Control"] = `max-age=${left}`;
-    // What is left for caches is not what is left of the value, which clients want to know.
-    headers["Starling-TTL"] = String(Math.max(0, (sibling.expiresAt - setting.now) / 1000));
+    headers["Starling-TTL"] = String(Math.max(0, (sibling.expiresAt - now) / 1000));
   }
   return shown;
 }

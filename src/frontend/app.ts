@@ -93,6 +93,7 @@ const noting =
     const { headers, status } = call.res;
     // No body is to be taken for a type that it does not say it has.
     if (!headers.has("X-Content-Type-Options")) headers.set("X-Content-Type-Options", "nosniff");
+    if (!headers.has("Cache-Control")) headers.set("Cache-Control", "no-store");
     const problem = call.get("problem") ?? null;
     const hasSiblings = headers.has("Starling-Siblings");
     const entry = { startedAt, route: patternOf(call), status, problem, hasSiblings };

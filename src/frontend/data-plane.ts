@@ -4,16 +4,20 @@ import type { Content } from "../../core/entry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { NamespaceSettings, WriteResult } from "../../core/operations.ts";
-import { resolveOptions } from "../../core/quorum-options.ts";
+import {
+  type QuorumDefaults,
+  type QuorumRules,
+  resolveOptions,
+} from "../../core/quorum-options.ts";
 import type { StoreKey } from "../../core/store.ts";
-import type { WallMillis } from "../../core/time.ts";
 import { addVersion, baseHeaders, contentHeaders, type Setting, writeTally } from "./answers.ts";
 import type { Backend, ClusterView } from "./backend.ts";
 import { readBody, readContentHeaders } from "./body.ts";
+import { readWriterControl, type WriterControl } from "./caching.ts";
 import { readPrecondition } from "./conditions.ts";
 import { contextToToken, tokenToContext } from "./context-token.ts";
 import type { Answer, PlainRequest, RequestHeaders } from "./exchange.ts";
-import { noOptions, type RequestOptions, readOptions, ttlFromCacheControl } from "./options.ts";
+import { noOptions, type RequestOptions, readOptions } from "./options.ts";
 import { Problem, problemOf } from "./problems.ts";
 import { answerRead } from "./read-answers.ts";
 import { traceOf } from "./trace.ts";
@@ -33,17 +37,35 @@ export const settingsOf = (view: ClusterView, namespace: string): NamespaceSetti
 /** Stands in for the deployment's timeout, which the node knows: only ranges are checked here. */
 const ANY_TIMEOUT_MS = 1;
 
-/** Bad ranges are refused before a body is read; the node checks again, by its newest document. */
+const defaultsOf = ({ n, r, w, dw }: NamespaceSettings): QuorumDefaults => ({
+  ...{ n, r, w, dw },
+  timeoutMs: ANY_TIMEOUT_MS,
+});
+
+/**
+ * Bad ranges are refused before a body is read; the node checks again, by its newest document.
+ *
+ * @returns the rules; null for those that the namespace has anyway
+ * @throws Problem `invalid-option`
+ */
 export function checkRanges(
   view: ClusterView,
   settings: NamespaceSettings,
   options: RequestOptions,
-): void {
-  if (options === noOptions) return;
-  const { n, r, w, dw } = settings;
-  const defaults = { n, r, w, dw, timeoutMs: ANY_TIMEOUT_MS };
-  const resolution = resolveOptions(options.quorum, defaults, view.ring.zones.length);
+): QuorumRules | null {
+  if (options === noOptions) return null;
+  const zoneCount = view.ring.zones.length;
+  const resolution = resolveOptions(options.quorum, defaultsOf(settings), zoneCount);
   if (!resolution.ok) throw problemOf({ code: "invalid-option", ...resolution.error }, false);
+  return resolution.rules;
+}
+
+/** Whether a read wants more than the namespace gives by itself: a kept answer could be less. */
+function asksForMore(rules: QuorumRules | null, settings: NamespaceSettings): boolean {
+  if (rules === null) return false;
+  const usual = resolveOptions({}, defaultsOf(settings), 0);
+  const isMore = !usual.ok || rules.r > usual.rules.r;
+  return isMore || rules.strict || rules.pr > 0 || rules.zones > 0;
 }
 
 interface Call {
@@ -53,6 +75,8 @@ interface Call {
   readonly context: CausalContext | null;
   readonly settings: NamespaceSettings;
   readonly startedAt: number;
+  /** Whether a cache may answer such a request. */
+  readonly mayBeKept: boolean;
 }
 
 export class DataPlane {
@@ -71,11 +95,12 @@ export class DataPlane {
     const view = this.#backend.view();
     const settings = settingsOf(view, namespace);
     const options = readOptions(data.query, request.headers.get("Starling-Quorum"));
-    checkRanges(view, settings, options);
+    const rules = checkRanges(view, settings, options);
     const key = storeKey(namespace, data.key);
     const token = request.headers.get("Starling-Context");
     const context = token === null ? null : tokenToContext(this.#hash, key, token);
-    const call = { request, key, options, context, settings, startedAt };
+    const mayBeKept = context === null && !asksForMore(rules, settings);
+    const call = { request, key, options, context, settings, startedAt, mayBeKept };
     const isRead = request.method === "GET" || request.method === "HEAD";
     return isRead ? this.#read(call) : this.#write(call);
   }
@@ -94,8 +119,9 @@ export class DataPlane {
     const precondition = readPrecondition(request.headers, this.#backend.now());
     const isPut = request.method === "PUT";
     if (isPut) refusePart(request.headers);
-    const content = isPut ? await readContent(request, settings) : null;
-    const ttlMs = isPut ? ttlOf(options, request.headers, settings) : 0;
+    const control = readWriterControl(isPut ? request.headers.get("Cache-Control") : null);
+    const content = isPut ? await readContent(request, control, settings) : null;
+    const ttlMs = isPut ? ttlOf(options, control, settings) : 0;
     const { quorum } = options;
     const write = { key, options: quorum, content, ttlMs, context, precondition };
     const result = await this.#backend.execute({ kind: "write", ...write }, traceOf(request));
@@ -109,9 +135,10 @@ export class DataPlane {
     return answerWrite(result, this.#setting(call), isPut && quorum.returnBody === true);
   }
 
-  #setting({ key, startedAt, settings }: Call): Setting {
+  #setting({ key, startedAt, settings, mayBeKept }: Call): Setting {
     const { trustedContent } = settings;
-    return { hash: this.#hash, key, now: this.#backend.now(), startedAt, trustedContent };
+    const now = this.#backend.now();
+    return { hash: this.#hash, key, now, startedAt, trustedContent, mayBeKept };
   }
 }
 
@@ -123,18 +150,22 @@ function refusePart(headers: RequestHeaders): void {
 }
 
 /** Headers first: a body is not read for a request that is refused anyway. */
-async function readContent(request: PlainRequest, settings: NamespaceSettings): Promise<Content> {
+async function readContent(
+  request: PlainRequest,
+  { life }: WriterControl,
+  settings: NamespaceSettings,
+): Promise<Content> {
   const described = readContentHeaders(request.headers);
-  return { ...described, value: await readBody(request, settings.maxValueBytes) };
+  const value = await readBody(request, settings.maxValueBytes);
+  return { ...described, value, ...(life === null ? {} : { cacheLife: life }) };
 }
 
 function ttlOf(
   options: RequestOptions,
-  headers: RequestHeaders,
+  { ttlSeconds }: WriterControl,
   settings: NamespaceSettings,
-): WallMillis {
-  const asked = options.ttlMs ?? ttlFromCacheControl(headers.get("Cache-Control"));
-  return asked ?? Math.round((settings.ttl ?? 0) * 1000);
+): number {
+  return options.ttlMs ?? Math.round((ttlSeconds ?? settings.ttl ?? 0) * 1000);
 }
 
 function answerWrite(result: WriteResult, setting: Setting, withBody: boolean): Answer {

@@ -4,6 +4,7 @@ import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { LIST_KEYS_MAX } from "../../core/limits.ts";
 import type { ListResult } from "../../core/operations.ts";
 import type { Backend } from "./backend.ts";
+import { NO_CACHE } from "./caching.ts";
 import { checkRanges, settingsOf } from "./data-plane.ts";
 import { readOptions } from "./options.ts";
 import { Problem, problemOf } from "./problems.ts";
@@ -103,5 +104,6 @@ export async function answerList(
   }));
   const { complete } = page.result;
   const body = { keys, list_complete: complete, ...(complete ? {} : { cursor: page.cursor }) };
-  return Response.json(body, { headers: { "X-Content-Type-Options": "nosniff" } });
+  const headers = { "X-Content-Type-Options": "nosniff", "Cache-Control": NO_CACHE };
+  return Response.json(body, { headers });
 }

@@ -213,20 +213,3 @@ export function readOptions(
     others: values,
   };
 }
-
-/**
- * `s-maxage`, else `max-age`, of a `Cache-Control` header, in ms; undefined when neither says how
- * long. Zero says nothing here: it is what browsers send with a reload, and a store that was asked
- * to keep something cannot mean it.
- */
-export function ttlFromCacheControl(header: string | null): number | undefined {
-  if (header === null) return undefined;
-  const directives = header.toLowerCase().split(",");
-  for (const name of ["s-maxage=", "max-age="]) {
-    const directive = directives.map((text) => text.trim()).find((text) => text.startsWith(name));
-    const text = directive?.slice(name.length).replace(/^"(.*)"$/, "$1") ?? "";
-    const seconds = /^[0-9]+$/.test(text) ? Math.min(Number(text), TTL_SECONDS_MAX) : 0;
-    if (seconds > 0) return seconds * 1000;
-  }
-  return undefined;
-}

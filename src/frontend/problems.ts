@@ -115,7 +115,8 @@ export function problemHeaders(problem: Problem, contentType: string): Record<st
     ...problem.headers,
     "Content-Type": contentType,
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
+    // A 404 of a key carries a context and says itself what caches may do.
+    "Cache-Control": problem.headers["Cache-Control"] ?? "no-store",
   };
   if (problem.code === "unauthorized") headers["WWW-Authenticate"] = "Bearer";
   if (problem.status === 429 || problem.status === 503) headers["Retry-After"] = "1";

@@ -10,6 +10,7 @@ import {
   readTally,
   type Setting,
 } from "./answers.ts";
+import { cacheControlOf } from "./caching.ts";
 import { checkReadConditions, readRange, type Validators } from "./conditions.ts";
 import type { Answer, HeaderFields, PlainRequest } from "./exchange.ts";
 import { Problem, problemAnswer } from "./problems.ts";
@@ -38,13 +39,13 @@ export function answerRead(reading: Reading, allSiblings: boolean): Answer {
   if (newest === undefined) return answerNothing(reading);
   if (live.length === 1) {
     const headers = headersShowing(reading, live);
+    if (setting.mayBeKept) headers["Cache-Control"] = cacheControlOf(newest, now);
     return answerOne(newest, headers, reading);
   }
   const accept = request.headers.get("Accept");
   if (allSiblings || qualityOf(accept, "multipart/mixed") > 0) return answerAll(live, reading);
   const headers = headersShowing(reading, [newest]);
   headers["Starling-Siblings"] = String(live.length);
-  headers["Vary"] = "Accept";
   return answerOne(newest, headers, reading);
 }
 
@@ -95,7 +96,6 @@ function answerAll(live: readonly LiveSibling[], reading: Reading): Answer {
   headers["ETag"] = shown.etag;
   headers["Last-Modified"] = lastModified(Math.max(...live.map(modifiedMs)), setting.now);
   headers["Starling-Siblings"] = String(live.length);
-  headers["Vary"] = "Accept";
   if (checkReadConditions(request.headers, shown) === "not-modified") {
     return { status: 304, headers, body: null };
   }

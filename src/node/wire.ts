@@ -1,6 +1,7 @@
 /** Lists inside messages: the values whose fields the message table does not spell out. */
 import { CodecError } from "../../core/codec.ts";
 import type { Content } from "../../core/entry.ts";
+import { cacheLifeFrom } from "../../core/entry-codec.ts";
 import { isActorId } from "../../core/ids.ts";
 import { isStoreKey } from "../../core/keys.ts";
 import type { QuorumRules } from "../../core/quorum-options.ts";
@@ -75,9 +76,11 @@ export const tallyFromList = (list: readonly unknown[]): Tally =>
 export function contentToList(content: Content | null): readonly unknown[] {
   if (content === null) return [];
   const { value, contentType, contentEncoding, contentLanguage } = content;
-  const { contentDisposition, metadata, tags } = content;
+  const { contentDisposition, metadata, tags, cacheLife } = content;
   const headers = [contentType, contentEncoding, contentLanguage, contentDisposition, metadata];
-  return [value, ...headers, tags];
+  const fields: unknown[] = [value, ...headers, tags];
+  if (cacheLife !== undefined) fields.push(cacheLife.maxAge, cacheLife.sharedMaxAge);
+  return fields;
 }
 
 const isTextOrNull = (value: unknown): value is string | null =>
@@ -86,15 +89,17 @@ const isTextOrNull = (value: unknown): value is string | null =>
 /** @throws CodecError for anything else than `contentToList` gives */
 export function contentFromList(list: readonly unknown[]): Content | null {
   if (list.length === 0) return null;
-  expect(list.length === 7, "content has seven parts");
+  expect(list.length === 7 || list.length === 9, "content has seven parts, or nine");
   const [value, contentType, contentEncoding, contentLanguage] = list;
   const [contentDisposition, metadata, tags] = list.slice(4);
   expect(value instanceof Uint8Array && typeof contentType === "string", "a value and its type");
   expect(isTextOrNull(contentEncoding) && isTextOrNull(contentLanguage), "headers are texts");
   expect(isTextOrNull(contentDisposition) && isTextOrNull(metadata), "headers are texts");
   expect(Array.isArray(tags) && tags.every((tag) => typeof tag === "string"), "tags are texts");
+  const life = cacheLifeFrom(list.slice(7));
+  expect(life !== null, "a cache's life is two counts");
   const headers = { contentType, contentEncoding, contentLanguage, contentDisposition };
-  return { value, ...headers, metadata, tags: tags as string[] };
+  return { value, ...headers, metadata, tags: tags as string[], ...life };
 }
 
 /** `[actor, counter, time]`. @throws CodecError for anything else */

@@ -57,7 +57,7 @@ describe("an answer", () => {
         "Starling-Metadata": '{"by":"\\u00fc"}',
         "Starling-Siblings": "3",
         "Starling-Quorum": "n=3, r=2, answered=2, primaries=1, fallbacks=1",
-        "Cache-Control": "max-age=10",
+        "Starling-TTL": "10",
         Date: "Thu, 01 Jan 2026 00:00:00 GMT",
         "Last-Modified": "Wed, 31 Dec 2025 23:59:00 GMT",
       }),

@@ -47,7 +47,8 @@ export function kvFacade(call: CallIt, freshNamespace: () => string): void {
     expect((await read(`/${namespace}/metadata/k`)).result).toEqual({ a: [1] });
     const bytes = new Uint8Array(await (await call(BASE + path)).arrayBuffer());
     expect([...bytes]).toEqual([255, 0, 13, 10]);
-    await expect.poll(async () => (await call(BASE + path)).status).toBe(404);
+    const status = async (): Promise<number> => (await call(BASE + path)).status;
+    await expect.poll(status, { timeout: 5000 }).toBe(404);
     expect((await read(`/${namespace}/keys`)).result).toEqual([]);
   });
 

@@ -74,12 +74,45 @@ export function writes(): void {
     expect(got.headers.get("starling-siblings")).toBeNull();
   });
 
+  it("lets caches keep what the writer lets them keep, and else only to ask again", async () => {
+    const path = `/v1/kv/${freshNamespace()}/k`;
+    const said = async (query = "", headers = {}): Promise<string | null> => {
+      const answer = await call(path + query, { headers });
+      expect(answer.headers.get("age")).toBeNull();
+      expect(answer.headers.get("vary")).toBe("Accept, Starling-Context, Starling-Quorum");
+      return answer.headers.get("cache-control");
+    };
+    expect(await said()).toBe("no-cache");
+    const written = await put(path, "v", { "Cache-Control": "max-age=500, s-maxage=90" });
+    const context = written.headers.get("starling-context") ?? "";
+    expect(await said()).toMatch(/^max-age=(90|8[0-9]), s-maxage=(90|8[0-9])$/);
+    expect(await said("?consistency=strict")).toBe("no-cache");
+    expect(await said("", { "Starling-Context": context })).toBe("no-cache");
+    expect((await call(`${path}?color=red`)).headers.get("cache-control")).toBe("no-store");
+    expect((await call("/v1/cluster")).headers.get("cache-control")).toBe("no-store");
+    const never = await put(path, "v", { "Cache-Control": "s-maxage=0" });
+    await expectProblem(never, 400, "invalid-option");
+  });
+
+  it("guards a write by the date of what it would replace", async () => {
+    const path = `/v1/kv/${freshNamespace()}/k`;
+    await put(path, "v");
+    const old = { "If-Unmodified-Since": "Thu, 01 Jan 2015 00:00:00 GMT" };
+    await expectProblem(await put(path, "w", old), 412, "precondition-failed");
+    const gone = await call(path, { method: "DELETE", headers: old });
+    await expectProblem(gone, 412, "precondition-failed");
+    const now = { "If-Unmodified-Since": new Date(Date.now() + 60_000).toUTCString() };
+    expect((await put(path, "w", now)).status).toBe(204);
+    const part = await put(path, "w", { "Content-Range": "bytes 0-0/9" });
+    await expectProblem(part, 400, "invalid-request");
+  });
+
   it("forgets a value when its time to live is over", async () => {
     const namespace = freshNamespace();
     await put(`/v1/kv/${namespace}/long?ttl=1000`, "v");
     const long = await call(`/v1/kv/${namespace}/long`);
-    expect(long.headers.get("cache-control")).toMatch(/^max-age=(999|1000)$/);
-    expect(long.headers.get("age")).toMatch(/^[01]$/);
+    expect(long.headers.get("cache-control")).toBe("no-cache");
+    expect(long.headers.get("starling-ttl")).toMatch(/^(1000|99[0-9](\.[0-9]+)?)$/);
     await put(`/v1/kv/${namespace}/short`, "v", { "Cache-Control": "max-age=1" });
     await put(`/v1/kv/${namespace}/shorter?ttl=0.2`, "v", { "Cache-Control": "max-age=1000" });
     const isGone = async (key: string): Promise<number> =>

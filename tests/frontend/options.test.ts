@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readOptions, ttlFromCacheControl } from "../../src/frontend/options.ts";
+import { readOptions } from "../../src/frontend/options.ts";
 import { Problem } from "../../src/frontend/problems.ts";
 
 const quorum = (query: string, header: string | null = null): unknown =>
@@ -110,24 +110,3 @@ function allOf(timeoutMs: number): unknown {
 function strict(timeoutMs: number): unknown {
   return { consistency: "strict", timeoutMs };
 }
-
-describe("Cache-Control of a PUT", () => {
-  const headers: [string | null, number | undefined][] = [
-    [null, undefined],
-    ["max-age=60", 60_000],
-    ["public, MAX-AGE=60", 60_000],
-    ["max-age=60, s-maxage=5", 5000],
-    ['max-age="7"', 7000],
-    ["max-age=0", undefined],
-    ["s-maxage=0, max-age=9", 9000],
-    ["no-store", undefined],
-    ["max-age=-1", undefined],
-    ["max-age=1.5", undefined],
-    ["x-max-age=5", undefined],
-    ["max-age", undefined],
-    ["max-age=99999999999999999999", 315_360_000_000],
-  ];
-  it.each(headers)("%s", (header, ms) => {
-    expect(ttlFromCacheControl(header)).toBe(ms);
-  });
-});
