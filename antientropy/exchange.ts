@@ -55,7 +55,10 @@ export interface ExchangeSide {
   /** Of its own record: a hint for another is no copy, for it goes home and is forgotten. */
   digest(key: StoreKey): Digest | null;
   entryBytes(key: StoreKey): Uint8Array | null;
-  /** By tree, of how many keys it had something that it cannot read. */
+  /**
+   * By tree, of how many keys it had something that it cannot read; 1 more where it lost what it
+   * had of the tree and cannot say what that was.
+   */
   unreadCounts(): (tree: TreeName) => number;
   /** False when the replica takes nothing in: its disk is full or failed. */
   absorb(key: StoreKey, entry: Uint8Array): boolean;
@@ -71,6 +74,8 @@ export interface ExchangeResult {
   readonly keysReceived: number;
   /** Of which the peer has, or had, something that it cannot read: others may have it. */
   readonly keysUnread: number;
+  /** The trees of which the peer said so when it was asked for their roots. */
+  readonly treesUnread: readonly TreeName[];
   /** Bytes of entries, both ways. */
   readonly byteCount: number;
 }
@@ -118,7 +123,8 @@ export class Exchange {
     const keys = { keysSent: 0, keysReceived: 0, keysUnread: 0 };
     const counts = { treesDiffering: 0, ...keys, byteCount: 0 };
     const treesCompared = plan.trees.length;
-    this.#result = { peer: plan.peer, isComplete: false, treesCompared, ...counts };
+    const treesUnread: readonly TreeName[] = [];
+    this.#result = { peer: plan.peer, isComplete: false, treesCompared, treesUnread, ...counts };
   }
 
   get wakeAt(): Millis {
@@ -140,6 +146,9 @@ export class Exchange {
         this.#differing = body.trees.map(asDiffering);
         this.#result.treesDiffering = this.#differing.length;
         this.#result.keysUnread = this.#differing.reduce((sum, { unread }) => sum + unread, 0);
+        this.#result.treesUnread = this.#differing
+          .filter(({ unread }) => unread > 0)
+          .map(({ tree }) => tree);
         return this.#goOn(now);
       case "leafSums":
         return this.#askKeys(body.trees, now);

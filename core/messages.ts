@@ -30,6 +30,9 @@ type Fields = Readonly<Record<string, FieldKind>>;
  * `promise` and `accept` are the two rounds by which a change of members is agreed.
  * `greet` is a heartbeat: the sender, the name of its process's life, and the callee's last mark.
  * `touched` asks which of the keys were read lately, and is told so once.
+ * `homing` asks for the hints that the callee keeps for a replica that is back: they are sent at
+ * once, and the reply says how many are left. `acceptLoss` has a replica stop waiting for those it
+ * cannot reach, and serve what it has.
  * `coordinate` carries the write and the numbers to reach; its quorum is a list because the rules
  * are all numbers and flags (see `rulesToList`). `ageMs` is how long ago its client began it.
  * `freshUntil` is the time, by the callee's clock, after which somebody else may have been asked
@@ -77,6 +80,8 @@ const REQUESTS = {
   touched: { keys: "list" },
   greet: { from: "text", run: "text", echo: "text" },
   recall: { key: "text", op: "text", ageMs: "count", by: "text" },
+  homing: { target: "text" },
+  acceptLoss: {},
 } as const satisfies Record<string, Fields>;
 
 /**
@@ -86,6 +91,8 @@ const REQUESTS = {
  * `overdue`: nor was it here; who still wants the write asks again, with this to cover.
  * `recalled`: `done` is `[actor, counter, time]` of the version that was stored, with what is held
  * of the key now; empty when nothing was, or, with `isUnknown`, when that cannot be said.
+ * `storedBehind` is `stored` by a replica that may lack what it once had of the key.
+ * `accepted`: in how many partitions it waited for these.
  */
 const REPLIES = {
   pong: {},
@@ -121,6 +128,8 @@ const REPLIES = {
   overdue: { context: "context", freshUntil: "count" },
   greeted: { run: "text", mark: "text", rival: "text" },
   recalled: { done: "list", isUnknown: "flag", entry: "bytesOrNull" },
+  storedBehind: { durable: "flag" },
+  accepted: { partitionCount: "count", waitedFor: "list" },
 } as const satisfies Record<string, Fields>;
 
 type BodyOf<Table extends Record<string, Fields>> = {
@@ -133,6 +142,10 @@ export type Request = BodyOf<typeof REQUESTS>;
 export type Reply = BodyOf<typeof REPLIES>;
 export type RequestOf<Kind extends Request["kind"]> = Extract<Request, { kind: Kind }>;
 export type ReplyOf<Kind extends Reply["kind"]> = Extract<Reply, { kind: Kind }>;
+
+/** Whether a replica has stored what it was sent, whatever it says beside that. */
+export const isStored = (body: Reply): body is ReplyOf<"stored" | "storedBehind"> =>
+  body.kind === "stored" || body.kind === "storedBehind";
 
 export interface RequestMessage {
   readonly type: "request";

@@ -87,6 +87,15 @@ export interface HandoffOperation {
   readonly kind: "handoff";
 }
 
+/**
+ * A replica that lost what it had stops waiting for the members that it cannot reach: what only
+ * those could tell it is given up.
+ */
+export interface AcceptLossOperation {
+  readonly kind: "accept-loss";
+  readonly replica: string;
+}
+
 /** Hears the cluster document from a member: for frontends that are told of nothing. */
 export interface RefreshOperation {
   readonly kind: "refresh";
@@ -119,6 +128,7 @@ export type Operation =
   | ListOperation
   | AntiEntropyOperation
   | HandoffOperation
+  | AcceptLossOperation
   | CommitOperation
   | RefreshOperation
   | FaultOperation
@@ -252,6 +262,14 @@ export interface HandoffResult {
   readonly pending: number;
 }
 
+export interface AcceptLossResult {
+  readonly kind: "accepted";
+  /** Of how many partitions it was still to know what it had; 0: it waited for nobody. */
+  readonly partitionCount: number;
+  /** The members that are not waited for any longer. */
+  readonly waitedFor: readonly string[];
+}
+
 export interface RefreshResult {
   readonly kind: "refreshed";
 }
@@ -311,6 +329,7 @@ export type Result =
   | ListResult
   | AntiEntropyResult
   | HandoffResult
+  | AcceptLossResult
   | RefreshResult
   | CommitResult
   | FaultResult

@@ -23,7 +23,7 @@ import type { Failure } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import { SPREAD_MS_MAX } from "../core/limits.ts";
-import type { Reply, ReplyOf } from "../core/messages.ts";
+import { isStored, type Reply, type ReplyOf } from "../core/messages.ts";
 import { majority, type QuorumRules } from "../core/quorum-options.ts";
 import type { Digest, StoreKey } from "../core/store.ts";
 import type { Tally } from "../core/tally.ts";
@@ -121,7 +121,7 @@ export class GetCoordinator implements Coordinator {
   reply(from: ReplicaId, body: Reply, now: Millis): void {
     this.#now = now;
     const answer = this.#answers.get(from);
-    if (body.kind === "stored") {
+    if (isStored(body)) {
       if (body.durable) this.#writeBack?.stored(from);
     } else if (body.kind !== "held") this.#fail(from);
     else if (answer !== undefined) this.#take(answer, body);

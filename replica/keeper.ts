@@ -71,6 +71,8 @@ export class Keeper {
   readonly #onChange: KeeperParts["onChange"];
   readonly #onRecord: NonNullable<KeeperParts["onRecord"]>;
   readonly #lastWritten = new LastWritten();
+  /** No earlier run has left anything in its store. */
+  readonly isNew: boolean;
   #incarnation: number;
   /** Keys whose record was lost to corruption and has not been refilled yet. */
   readonly #lost: Set<StoreKey>;
@@ -85,6 +87,7 @@ export class Keeper {
     this.#partitionCount = parts.partitionCount;
     this.#purges = parts.purges ?? (() => nothingPurged);
     this.#lost = new Set(parts.store.recovery.lostKeys);
+    this.isNew = parts.store.readMeta(INCARNATION) === undefined;
     this.#incarnation = this.#beginIncarnation(parts.isCopy === true);
   }
 

@@ -9,11 +9,15 @@
  * That helps no quorum and is the whole write once more, on the disk and on its way home, so where
  * there are no fallbacks at all mere slowness is given more time (OWN_HINT_MS).
  * The primary's own acknowledgement still counts if it comes after all.
+ *
+ * A primary that came back or lost its disk, and has not caught up, says so. It keeps the write as
+ * well as any other, but another write's quorum may not find in it what it once had: so it counts
+ * like a fallback, and not at all where there are none.
  */
 import { assert } from "../core/assert.ts";
 import type { Failure } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
-import type { Reply } from "../core/messages.ts";
+import { isStored, type Reply } from "../core/messages.ts";
 import type { StoreKey } from "../core/store.ts";
 import type { Tally } from "../core/tally.ts";
 import type { Millis } from "../core/time.ts";
@@ -53,9 +57,18 @@ interface Target {
   readonly candidate: Candidate;
   /** The primary that it stands in for; empty when it gets the entry for itself. */
   readonly hintFor: ReplicaId | "";
-  /** `weak`: it has the write in memory, but its disk has failed since. */
-  state: "asked" | "failed" | "acked" | "weak";
+  /**
+   * `weak`: it has the write in memory, but its disk has failed since. `behind`: it has the write,
+   * and may lack what it had before.
+   */
+  state: "asked" | "failed" | "acked" | "weak" | "behind";
 }
+
+const hasIt = ({ state }: Target): boolean => state === "acked" || state === "behind";
+
+/** As what its acknowledgement counts. */
+const asCounted = ({ candidate, state }: Target): Candidate =>
+  state === "behind" ? { ...candidate, isPrimary: false } : candidate;
 
 /** What the coordinator does for itself beside sending. */
 export interface PutOutbox extends Outbox<PutOutcome> {
@@ -162,9 +175,11 @@ export class PutCoordinator implements Coordinator {
   reply(from: ReplicaId, body: Reply, now: Millis): void {
     const target = this.#targets.get(from);
     if (target === undefined) return;
-    if (body.kind !== "stored") return this.failed(from, now);
-    target.state = "acked";
-    this.#quorum.add(target.candidate, body.durable);
+    if (!isStored(body)) return this.failed(from, now);
+    target.state = body.kind === "storedBehind" ? "behind" : "acked";
+    if (target.state === "acked" || this.#plan.sloppy) {
+      this.#quorum.add(asCounted(target), body.durable);
+    }
     this.#decide(now);
   }
 
@@ -195,7 +210,7 @@ export class PutCoordinator implements Coordinator {
   /** Nobody is waited for any longer: what a primary may have missed is kept for it here. */
   #endWaiting(): void {
     for (const target of this.#unacked()) target.state = "failed";
-    const acked = [...this.#targets.values()].filter(({ state }) => state === "acked");
+    const acked = [...this.#targets.values()].filter(hasIt);
     for (const { id } of this.#primaries) {
       const isCaredFor = acked.some(({ candidate, hintFor }) =>
         [candidate.id, hintFor].includes(id),
@@ -270,8 +285,10 @@ export class PutCoordinator implements Coordinator {
   /** Who may yet add to the quorum: by an acknowledgement, or by a durable one after the first. */
   #open(): Candidate[] {
     const open = this.#isLocallyDurable ? [] : [this.#plan.self];
-    for (const { state, candidate } of this.#targets.values()) {
-      if (state === "asked" || state === "acked") open.push(candidate);
+    for (const target of this.#targets.values()) {
+      const { state } = target;
+      const mayCount = state !== "behind" || this.#plan.sloppy;
+      if (state === "asked" || (hasIt(target) && mayCount)) open.push(asCounted(target));
     }
     return open;
   }

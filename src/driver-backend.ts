@@ -10,6 +10,7 @@ export function backendOf(driver: Driver, metrics: Backend["metrics"]): Backend 
     namespaces: knowledge.namespaces,
     changes: knowledge.changes,
     isReachable: (id) => !knowledge.liveness.isSuspect(id),
+    lacks: service?.background?.absence?.reason ?? null,
   });
   return {
     now: () => Date.now(),

@@ -7,6 +7,7 @@ import xxhash from "xxhash-wasm";
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import {
+  isStored,
   type Message,
   messageFromList,
   type ReplyMessage,
@@ -321,7 +322,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
   #reply(caller: string, message: ReplyMessage): void {
     const waiting = this.#waiting.get(caller);
     if (waiting === undefined) return;
-    const isFirstOfTwo = message.body.kind === "stored" && !message.body.durable;
+    const isFirstOfTwo = isStored(message.body) && !message.body.durable;
     if (waiting.expectsTwo && isFirstOfTwo) return;
     this.#waiting.delete(caller);
     waiting.resolve(message);

@@ -79,7 +79,8 @@ export class Loopback {
     if (first === undefined) throw new Error("a cluster has nodes");
     const { knowledge } = first.node;
     const { ring, defaults, namespaces } = knowledge;
-    const view = { ring, defaults, namespaces, changes: new Map(), isReachable: () => true };
+    const seen = { changes: new Map(), isReachable: () => true, lacks: null };
+    const view = { ring, defaults, namespaces, ...seen };
     return createApp({
       backend: {
         now: () => Date.now(),

@@ -85,7 +85,25 @@ function ringText({ version, partitions, members, assignment }: RingBody): strin
 interface RepairFlags {
   readonly replica?: string;
   readonly hints?: boolean;
+  readonly acceptLoss?: string;
   readonly json?: boolean;
+}
+
+function repairOf({ replica, hints, acceptLoss }: RepairFlags): [path: string, body: object] {
+  if (acceptLoss !== undefined) return ["/v1/cluster/accept-loss", { replica: acceptLoss }];
+  if (hints === true) return ["/v1/cluster/handoff", {}];
+  return ["/v1/cluster/anti-entropy", replica === undefined ? {} : { replica }];
+}
+
+function acceptedText(result: unknown): string {
+  const { replica, partitions, waitedFor } = result as {
+    readonly replica: string;
+    readonly partitions: number;
+    readonly waitedFor: readonly string[];
+  };
+  if (partitions === 0) return `${replica} knows what it owns: it waits for nobody`;
+  const whom = waitedFor.length === 0 ? "nobody who is away" : waitedFor.join(", ");
+  return `${replica} waited with ${partitions} partitions for ${whom}; it does not any more`;
 }
 
 export function addClusterCommands(program: Command, endpoint: () => Endpoint): void {
@@ -113,11 +131,14 @@ export function addClusterCommands(program: Command, endpoint: () => Endpoint): 
     .description("compare the replicas and mend what differs, now")
     .option("--replica <id>", "only this one, with all its peers")
     .option("--hints", "deliver hints instead")
+    .option("--accept-loss <id>", "have this one, whose disk was lost, wait for nobody who is away")
     .option("--json", "as JSON")
-    .action(async ({ replica, hints, json }: RepairFlags) => {
-      const path = hints === true ? "/v1/cluster/handoff" : "/v1/cluster/anti-entropy";
-      const body = JSON.stringify(replica === undefined ? {} : { replica });
+    .action(async (flags: RepairFlags) => {
+      const { acceptLoss, json } = flags;
+      const [path, members] = repairOf(flags);
+      const body = JSON.stringify(members);
       const result = await sendJson(endpoint(), path, { method: "POST", body });
+      if (acceptLoss !== undefined && json !== true) return say(acceptedText(result));
       if (json === true) return printJson(result);
       const counts = Object.entries(result as object).map(([name, count]) => `${name} ${count}`);
       say(counts.join(", "));

@@ -15,6 +15,11 @@ export interface ClusterView {
   readonly changes: ReadonlyMap<string, NamespaceChange>;
   /** Whether the replica answered lately, as far as this node has seen. */
   isReachable(replicaId: string): boolean;
+  /**
+   * What this node's own replica waits for before it knows that it has what it owns, in words; null
+   * when it knows, and where there is none.
+   */
+  readonly lacks: string | null;
 }
 
 export interface Backend {

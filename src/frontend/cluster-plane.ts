@@ -109,6 +109,20 @@ export class ClusterPlane {
     return Response.json({ delivered, pending });
   }
 
+  /** A replica that lost what it had is to serve without those that it waits for in vain. */
+  async acceptLoss(request: Request): Promise<Response> {
+    const body = (await readJson(request)) as { replica?: unknown } | null;
+    const { memberIds } = this.#backend.view().ring;
+    const replica = memberIds.find((id) => id === body?.replica);
+    if (replica === undefined) {
+      const detail = `"replica" must be one of ${memberIds.join(", ")}.`;
+      throw new Problem("invalid-request", detail);
+    }
+    const result = await this.#run({ kind: "accept-loss", replica }, "accepted");
+    const { partitionCount: partitions, waitedFor } = result;
+    return Response.json({ replica, partitions, waitedFor });
+  }
+
   /** @param own the namespaces that the caller may know of; null: all */
   async namespaces(own: ReadonlySet<string> | null): Promise<Response> {
     const view = await this.#backend.freshView();

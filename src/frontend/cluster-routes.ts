@@ -55,6 +55,10 @@ export function clusterRoutes({ secret, backendOf, guarded }: RouteParts): Hono<
     "/v1/cluster/handoff",
     guarded(admin, (call) => cluster(call).handoff()),
   );
+  app.post(
+    "/v1/cluster/accept-loss",
+    guarded(admin, (call) => cluster(call).acceptLoss(call.req.raw)),
+  );
   app.get(
     `${EXPLAIN}:namespace/:key{.*}`,
     guarded(
@@ -135,7 +139,7 @@ export function hostRoutes({ backendOf, guarded, metrics }: ClusterRouteParts): 
   app.get(
     "/readyz",
     guarded(everybody, async (call) => {
-      await checkReadiness(backendOf(call));
+      await checkReadiness(backendOf(call), new URL(call.req.url));
       return call.text("ready\n");
     }),
   );

@@ -1,3 +1,4 @@
+import type { TreeName } from "../../antientropy/merkle-tree.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { ReplyOf, RequestOf } from "../../core/messages.ts";
 import type { TransferStatus } from "../../core/operations.ts";
@@ -8,6 +9,7 @@ import type { Hlc, Millis, Now, WallMillis } from "../../core/time.ts";
 export interface BackgroundWork {
   readonly handoff: {
     start(now: Millis, done: ((deliveredCount: number) => void) | null): void;
+    toward(target: ReplicaId, now: Millis): number;
   };
   readonly exchanges: {
     readonly lastAt: ReadonlyMap<ReplicaId, WallMillis>;
@@ -41,9 +43,21 @@ export interface BackgroundWork {
     duplicates(now: Millis): readonly (readonly [ReplicaId, WallMillis])[];
     greet(greeting: RequestOf<"greet">, now: Millis): ReplyOf<"greeted">;
   };
-  /** null where a replica is never away without knowing. */
+  /** null where a replica is never away without knowing, and loses nothing. */
   readonly absence: {
     readonly isBehind: boolean;
+    readonly reason: string | null;
+    readonly past: {
+      readonly isPending: boolean;
+      lacksTree(tree: TreeName): boolean;
+      run(now: Millis): void;
+      heard(id: ReplicaId, now: Millis): void;
+      accept(now: Millis): {
+        readonly partitionCount: number;
+        readonly waitedFor: readonly ReplicaId[];
+      };
+    };
+    mayLack(key: StoreKey): boolean;
     whenInformed(work: () => void): void;
     notice(now: Now): void;
   } | null;

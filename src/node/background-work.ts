@@ -1,4 +1,5 @@
 /** What a replica does that nobody waits for: the parts, and when each of them is run. */
+import type { ReplicaId } from "../../core/ids.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Millis } from "../../core/time.ts";
 import type { ClusterDocument } from "../../ring/cluster-document.ts";
@@ -91,7 +92,12 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
       host.noticed(duplicate, isToEnd);
     },
   });
-  const heartbeat = new Heartbeat(lives, host, { ...every, id: service.id });
+  // The first sign of life of a member is what its hints, and who waits for it, have waited for.
+  const heard = (from: ReplicaId, now: Millis): void => {
+    handoff.toward(from, now);
+    absence?.past.heard(from, now);
+  };
+  const heartbeat = new Heartbeat(lives, host, { ...every, id: service.id, heard });
   const flushIf = (hasWritten: boolean): void => {
     if (hasWritten) host.whenDurable(() => {});
   };

@@ -49,14 +49,16 @@ export class ClientDesk {
     }
   }
 
-  get(operation: GetOperation, answer: Answer, now: Millis): void {
-    const rules = this.#rules(operation, answer);
-    if (rules === null) return;
+  /** @param begunAt when the client asked: what is begun anew has no more time than that */
+  get(operation: GetOperation, answer: Answer, now: Millis, begunAt = now): void {
+    const asked = this.#rules(operation, answer);
+    if (asked === null) return;
+    const rules = { ...asked, timeoutMs: leftOf(asked.timeoutMs, now - begunAt) };
     const finish = (outcome: GetOutcome): void => {
       if (outcome.ok) answer({ kind: "got", entry: outcome.entry, tally: outcome.tally });
       else answer(fail(outcome.failure));
     };
-    const again = (at: Millis): void => this.get(operation, answer, at);
+    const again = (at: Millis): void => this.get(operation, answer, at, begunAt);
     this.read({ operation, rules, finish, again }, now);
   }
 
@@ -138,7 +140,7 @@ export class ClientDesk {
       zone: knowledge.zone,
     } as const;
     const hedgeMs = Math.min(rules.timeoutMs / 2, 4 * knowledge.liveness.hedgeMs + 100);
-    const { timeoutMs } = rules;
+    const timeoutMs = leftOf(rules.timeoutMs, now - state.begunAt);
     const plan = { request, candidates, timeoutMs, hedgeMs, wall: this.#host.wall };
     let router: WriteRouter | null = null;
     this.#host.run<WriteOutcome>(
@@ -193,6 +195,10 @@ export class ClientDesk {
     return null;
   }
 }
+
+/** What is left of a request's time. */
+const leftOf = (timeoutMs: number, elapsedMs: number): number =>
+  Math.max(1, timeoutMs - Math.max(0, elapsedMs));
 
 interface WriteState {
   readonly answer: Answer;

@@ -9,6 +9,7 @@ import { namespaceOf } from "../../core/keys.ts";
 import { NAMESPACES_COUNT_MAX } from "../../core/limits.ts";
 import type { Reply, ReplyOf, Request } from "../../core/messages.ts";
 import type {
+  AcceptLossOperation,
   AntiEntropyOperation,
   ConfigureOperation,
   ExplainOperation,
@@ -69,6 +70,8 @@ export class ClusterDesk {
         return this.#antiEntropy(operation, answer, now);
       case "handoff":
         return this.#handoff(answer, now);
+      case "accept-loss":
+        return this.#acceptLoss(operation, answer, now);
       case "refresh":
         return this.#refresh(this.#nearest(now), answer, now);
       case "commit":
@@ -267,6 +270,16 @@ export class ClusterDesk {
     };
     const plan = { targets: members, timeoutMs: BACKGROUND_MS_MAX, done };
     askAll(this.#host, { ...plan, body: { kind: "handoff" } }, now);
+  }
+
+  #acceptLoss({ replica }: AcceptLossOperation, answer: Answer, now: Millis): void {
+    const done = (replies: Replies): void => {
+      const reply = replies.get(replica);
+      if (reply?.kind !== "accepted") return answer(fail(noAnswer([replica])));
+      const { partitionCount, waitedFor } = reply;
+      answer({ kind: "accepted", partitionCount, waitedFor: waitedFor.map(String) });
+    };
+    this.#ask([replica], { kind: "acceptLoss" }, { now, done });
   }
 
   #uncoveredPartition(namespace: string, listings: ReadonlyMap<ReplicaId, Listing>): number | null {

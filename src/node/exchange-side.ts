@@ -1,6 +1,6 @@
 /** What exchanges work on, at both ends of one. */
 import type { ExchangeSide } from "../../antientropy/exchange.ts";
-import type { MerkleForest } from "../../antientropy/merkle-tree.ts";
+import type { MerkleForest, TreeName } from "../../antientropy/merkle-tree.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
 import type { WallMillis } from "../../core/time.ts";
 import type { Keeper } from "../../replica/keeper.ts";
@@ -9,6 +9,8 @@ import { expectKey } from "./wire.ts";
 interface Host {
   wall(): WallMillis;
   whenDurable(callback: () => void): void;
+  /** Whether the replica has lost what it had of a tree, and does not know what that was. */
+  lacksTree(tree: TreeName): boolean;
 }
 
 export function exchangeSide(
@@ -20,7 +22,10 @@ export function exchangeSide(
     keysIn: (tree, leaves) => keeper.keysIn(tree, leaves),
     digest: (key) => keeper.ownDigest(key),
     entryBytes: (key) => keeper.own(key).bytes,
-    unreadCounts: () => keeper.lostCounts(),
+    unreadCounts: () => {
+      const lostCountOf = keeper.lostCounts();
+      return (tree) => lostCountOf(tree) + (host.lacksTree(tree) ? 1 : 0);
+    },
     absorb: (key, bytes) => {
       // Nobody waits for it, but what was refilled is not to sit in memory until the next write.
       host.whenDurable(() => {});

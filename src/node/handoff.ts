@@ -61,6 +61,25 @@ export class Handoff {
     for (const target of targets) this.#begin(target, { over, now });
   }
 
+  /**
+   * Begins a round for one target, which has just shown that it lives, whatever was believed of it.
+   *
+   * @returns how many hints it has here
+   */
+  toward(target: ReplicaId, now: Millis): number {
+    const { knowledge } = this.#host;
+    const count = this.#service.keeper.store.hintCounts().get(target) ?? 0;
+    const isMember = knowledge.ring.member(this.#service.id) !== undefined;
+    if (count === 0 || this.#busy.has(target) || !isMember || !this.#isStaying(target))
+      return count;
+    const over = (result: HandoffResult): void => {
+      this.#busy.delete(target);
+      knowledge.counters.hintsDelivered += result.deliveredCount;
+    };
+    this.#begin(target, { over, now });
+    return count;
+  }
+
   #isStaying(id: ReplicaId): boolean {
     const { ring } = this.#host.knowledge;
     const state = ring.stateOf(id);

@@ -14,6 +14,8 @@ export interface HeartbeatTiming {
   readonly heartbeatMs: number;
   /** Silence after which a member is suspected at the latest, in ms. */
   readonly suspectAfterMs: number;
+  /** Told of each answer. */
+  heard(from: ReplicaId, now: Millis): void;
 }
 
 export class Heartbeat {
@@ -46,6 +48,7 @@ export class Heartbeat {
         const reply = replies.get(to);
         if (reply === undefined) return;
         liveness.beat(to, suspectAfterMs, at);
+        this.#timing.heard(to, at);
         if (reply.kind === "greeted") this.#lives.answered(to, reply, { mark, now: at });
       };
       askAll(this.#host, { targets: [to], body, timeoutMs, done }, now);

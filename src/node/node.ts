@@ -14,7 +14,14 @@ import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
 import { IdTable } from "../../core/id-table.ts";
 import type { ReplicaId } from "../../core/ids.ts";
-import type { Message, Reply, Request, RequestMessage, RequestOf } from "../../core/messages.ts";
+import {
+  isStored,
+  type Message,
+  type Reply,
+  type Request,
+  type RequestMessage,
+  type RequestOf,
+} from "../../core/messages.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Millis, Now, WallMillis } from "../../core/time.ts";
 import type { GetOutcome } from "../../replica/get-coordinator.ts";
@@ -287,7 +294,7 @@ export class Node {
   #takeReply(callId: number, from: Address, body: Reply): void {
     // A replica that plays dead is dead to its callers: they learn it as of a refused connection.
     if (body.kind === "refused" && body.code === DOWN) return this.#takeUnreachable(from, callId);
-    const isFirstOfTwo = body.kind === "stored" && !body.durable;
+    const isFirstOfTwo = isStored(body) && !body.durable;
     const open = this.#calls.peek(callId, from);
     if (open === undefined) return;
     const expectsTwo = open.body.kind === "store" && open.body.ack === 2;
@@ -465,6 +472,7 @@ export class Node {
         () => service.planting.run(service.keeper),
         () => parts.transfer.run(this.#now),
         () => parts.resize.run(this.#now),
+        () => parts.absence?.past.run(this.#now),
       );
     };
     this.#membership = new Membership(service, { knowledge, goOn });

@@ -17,8 +17,8 @@ import { dueAt, holdsValue, liveSiblings } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
 import { IdTable } from "../../core/id-table.ts";
 import type { OpId, ReplicaId } from "../../core/ids.ts";
-import { isNamespace, namespaceOf } from "../../core/keys.ts";
-import { FRESH_MS_MAX, LIST_KEYS_MAX } from "../../core/limits.ts";
+import { namespaceOf } from "../../core/keys.ts";
+import { FRESH_MS_MAX } from "../../core/limits.ts";
 import type { Reply, Request, RequestOf } from "../../core/messages.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
@@ -33,7 +33,8 @@ import { exchangeSide } from "./exchange-side.ts";
 import type { Planting } from "./planting.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { Repeats } from "./repeats.ts";
-import { failed, refused, toldOf, tooManySiblings, withoutValue } from "./replies.ts";
+import { failed, refused, toldOf, tooManySiblings } from "./replies.ts";
+import { inspected, listed, reported } from "./reports.ts";
 import { type WriteRoute, writeCandidates } from "./routes.ts";
 import { contentFromList, expectKey, rulesFromList, tallyToList } from "./wire.ts";
 import { WriteGate, type WriteGateHost } from "./write-gate.ts";
@@ -92,7 +93,11 @@ export class Service {
     this.id = id;
     this.keeper = parts.keeper;
     this.planting = parts.planting;
-    this.side = exchangeSide(parts, host);
+    this.side = exchangeSide(parts, {
+      wall: () => host.wall(),
+      whenDurable: (callback) => host.whenDurable(callback),
+      lacksTree: (tree) => this.background?.absence?.past.lacksTree(tree) === true,
+    });
     this.#host = host;
     this.#collection = new CollectionDesk(this, host);
     this.#repeats = new Repeats(id, parts.keeper, host);
@@ -117,6 +122,8 @@ export class Service {
       case "ping":
         return respond({ kind: "pong" });
       case "greet":
+        // A sign of life of the caller's: what waits here for it goes home.
+        this.background?.handoff.toward(body.from, now);
         return respond(this.background?.lives.greet(body, now) ?? refused("overloaded"));
       case "read":
         return this.#read(body, respond);
@@ -129,11 +136,13 @@ export class Service {
       case "recall":
         return respond(this.#repeats.answer(body));
       case "inspect":
-        return respond(this.#inspect(body.key));
+        return respond(inspected(this.keeper, body.key));
       case "status":
-        return respond(this.#status());
+        return respond(reported(this.keeper, this.background, now));
       case "keys":
-        return respond(this.#keys(body));
+        // A list without what it has lost would say that those keys are not there.
+        if (this.background?.absence?.isBehind === true) return respond(refused("overloaded"));
+        return respond(listed(this.keeper, body));
       case "roots":
         return respond(answerRoots(this.side, body));
       case "leaves":
@@ -153,6 +162,15 @@ export class Service {
         return this.#collection.collect(body.keys, respond);
       case "handoff":
         return this.#handoff(respond, now);
+      case "homing": {
+        const pending = this.background?.handoff.toward(body.target, now) ?? 0;
+        return respond({ kind: "handedOff", delivered: 0, pending });
+      }
+      case "acceptLoss": {
+        const none = { partitionCount: 0, waitedFor: [] };
+        const accepted = this.background?.absence?.past.accept(now) ?? none;
+        return respond({ kind: "accepted", ...accepted });
+      }
       case "exchange":
         return this.#exchange(respond, now);
       case "clock":
@@ -189,7 +207,7 @@ export class Service {
   }
 
   #held({ key, digestOnly }: RequestOf<"read">): Reply {
-    if (this.background?.absence?.isBehind === true) return UNKNOWN;
+    if (this.#mayLack(key)) return UNKNOWN;
     if (digestOnly) {
       const digest = this.keeper.digest(key);
       return { kind: "held", digest: digest ?? 0, entry: null, isUnknown: digest === null };
@@ -197,6 +215,11 @@ export class Service {
     const { entry, bytes, digest, isUnknown } = this.keeper.hold(key);
     if (digest === 0 || isUnknown) return { kind: "held", digest, entry: null, isUnknown };
     return { kind: "held", digest, entry: bytes ?? encodeEntry(entry, null), isUnknown };
+  }
+
+  /** Whether the replica came back, or lost its past, and cannot vouch for what it has of a key. */
+  #mayLack(key: StoreKey): boolean {
+    return this.background?.absence?.mayLack(key) === true;
   }
 
   #store(body: RequestOf<"store">, respond: Respond): void {
@@ -210,10 +233,10 @@ export class Service {
     }
     if (target !== "") this.#host.knowledge.counters.hintsStored++;
     this.keeper.absorb(key, entry, target, this.#host.wall());
-    if (ack !== 1) respond({ kind: "stored", durable: false });
+    const kind = this.#mayLack(key) ? "storedBehind" : "stored";
+    if (ack !== 1) respond({ kind, durable: false });
     this.#host.whenDurable((ok) => {
-      if (ack === 0) return;
-      respond(ok ? { kind: "stored", durable: true } : refused("insufficient-storage"));
+      if (ack !== 0) respond(ok ? { kind, durable: true } : refused("insufficient-storage"));
     });
   }
 
@@ -256,14 +279,18 @@ export class Service {
 
   /**
    * A node that is to join has a cluster file in which it is a member already. It mints nothing by
-   * that ring before its peers had the chance to tell of theirs.
+   * that ring before its peers had the chance to tell of theirs; and a replica that came back, or
+   * lost what it had, mints nothing before it has caught up.
    */
   #coordinateAgreed(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {
     const isAgreed = this.#host.knowledge.document.ring.isProvisional !== true;
     const absence = this.background?.absence ?? null;
-    if (isAgreed || absence === null) return this.#coordinate(body, respond, deadline);
+    const mayGoOn = absence === null || (isAgreed && !this.#mayLack(body.key));
+    if (mayGoOn) return this.#coordinate(body, respond, deadline);
     absence.whenInformed(() => {
-      if (this.#host.knowledge.ring.member(this.id) === undefined) respond(refused("overloaded"));
+      const isMember = this.#host.knowledge.ring.member(this.id) !== undefined;
+      // What it covers, and whether a condition holds, it cannot say: the caller has others to ask.
+      if (!isMember || this.#mayLack(body.key)) respond(refused("overloaded"));
       else if (this.now < deadline) this.#coordinate(body, respond, deadline);
     });
   }
@@ -421,38 +448,5 @@ export class Service {
     if (fits || !holdsValue(dueAt(entry))) return null;
     const detail = `The key with all of its values is larger than its namespace's "maxBytes".`;
     return failed("insufficient-storage", detail, null, maxBytes);
-  }
-
-  #inspect(key: string): Reply {
-    const { store } = this.keeper;
-    const hints = store.hintTargets(key).map((target) => [target, store.readHint(target, key)]);
-    const { bytes } = this.keeper.own(key);
-    return { kind: "inspected", entry: bytes, hints };
-  }
-
-  #status(): Reply {
-    const { store } = this.keeper;
-    const { keyCount, byteCount } = store.stats();
-    const exchanges = this.background?.exchanges.lastAt ?? new Map<ReplicaId, Millis>();
-    const { progress = null } = this.background?.transfer ?? {};
-    const transfer = progress === null ? null : Object.values(progress);
-    const duplicates = this.background?.lives.duplicates(this.now) ?? [];
-    const held = [...store.hintCounts()];
-    const report = [keyCount, byteCount, held, [...exchanges], transfer, duplicates];
-    return { kind: "report", report };
-  }
-
-  /** One page of keys with what decides their state, values left out. */
-  #keys({ namespace, prefix, after, limit }: RequestOf<"keys">): Reply {
-    const isPage = isNamespace(namespace) && limit >= 1 && limit <= LIST_KEYS_MAX + 1;
-    if (!isPage) throw new CodecError("a page is of a namespace, and has room");
-    const from = `${namespace}\0`;
-    const page = this.keeper.keysAfter(from + prefix, from + after, limit);
-    const keys = page.map((key) => {
-      const { entry } = this.keeper.hold(key);
-      const bare = { ...entry, siblings: entry.siblings.map(withoutValue) };
-      return [key.slice(from.length), encodeEntry(bare, null)];
-    });
-    return { kind: "listed", keys, complete: page.length < limit };
   }
 }

@@ -58,6 +58,8 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
   touched: { kind: "touched", keys: [key] },
   greet: { kind: "greet", from: "r1", run: "0mbx3k2l9-1a2b3c", echo: "0mbx3k2l8-9z.7" },
   recall: { kind: "recall", key, op: "op00000001", ageMs: 300, by: "r1" },
+  homing: { kind: "homing", target: "r2" },
+  acceptLoss: { kind: "acceptLoss" },
 };
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
@@ -95,6 +97,8 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   overdue: { kind: "overdue", context, freshUntil: 7 },
   greeted: { kind: "greeted", run: "0mbx3k2l9-1a2b3c", mark: "0mbx3k2l9-1a2b3c.8", rival: "" },
   recalled: { kind: "recalled", done: ["actor", 3, 7], isUnknown: false, entry: new Uint8Array(2) },
+  storedBehind: { kind: "storedBehind", durable: true },
+  accepted: { kind: "accepted", partitionCount: 3, waitedFor: ["r1"] },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

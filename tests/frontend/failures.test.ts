@@ -24,6 +24,7 @@ async function ask(method: string, failure: Failure | Error): Promise<Response> 
     namespaces: new Map(),
     changes: new Map(),
     isReachable: () => false,
+    lacks: null,
   };
   const backend: Backend = {
     now: () => Date.now(),

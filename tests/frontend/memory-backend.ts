@@ -44,6 +44,7 @@ export class MemoryBackend implements Backend {
   failure: Failure | Error | null = null;
   failureContext: CausalContext | null = null;
   unreachable = new Set<string>();
+  lacks: string | null = null;
   readonly operations: Operation[] = [];
   readonly traces: string[] = [];
   readonly namespaces = new Map<string, NamespaceSettings>();
@@ -66,6 +67,7 @@ export class MemoryBackend implements Backend {
       namespaces: this.namespaces,
       changes: new Map(),
       isReachable: (id) => !this.unreachable.has(id),
+      lacks: this.lacks,
     };
   }
 

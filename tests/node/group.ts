@@ -40,6 +40,8 @@ export interface GroupOptions {
   readonly demo?: Partial<NamespaceSettings>;
   readonly trackedKeysMax?: number;
   readonly recordsPerRun?: number;
+  /** Above 0 the nodes are always awake, and notice when they were not. */
+  readonly heartbeatMs?: number;
 }
 
 /** A write of a value of this length, or a delete. */
@@ -71,6 +73,7 @@ export class Group {
   readonly #options: GroupOptions;
   readonly #results = new Map<number, Result>();
   readonly #inputs: { readonly to: ReplicaId; readonly input: Input }[] = [];
+  readonly #disks = new Map<ReplicaId, MemoryStore>();
   #lastToken = 0;
 
   constructor(options: GroupOptions) {
@@ -88,10 +91,30 @@ export class Group {
     return member.node;
   }
 
+  /** The process ends; its disk stays. */
+  stop(id: ReplicaId): void {
+    this.#disks.set(id, this.storeOf(id));
+    this.members.delete(id);
+  }
+
+  /** A new, empty disk instead of the one that it had. */
+  wipe(id: ReplicaId): void {
+    this.members.delete(id);
+    this.#disks.set(id, new MemoryStore());
+  }
+
+  /** Of a node that runs, or ran. */
+  storeOf(id: ReplicaId): MemoryStore {
+    const store = this.members.get(id)?.store ?? this.#disks.get(id);
+    if (store === undefined) throw new Error(`no ${id}`);
+    return store;
+  }
+
   /** A node with the store that it had, or an empty one. */
   start(id: ReplicaId): void {
-    const { count, demo = {}, trackedKeysMax, recordsPerRun } = this.#options;
-    const store = this.members.get(id)?.store.crash() ?? new MemoryStore();
+    const { count, demo = {}, trackedKeysMax, recordsPerRun, heartbeatMs = 0 } = this.#options;
+    const before = this.members.get(id)?.store ?? this.#disks.get(id);
+    const store = before?.crash() ?? new MemoryStore();
     const ids = Array.from({ length: count }, (_, i) => `r${i + 1}`);
     const members = ids.map((member) => ({ id: member, zone: "a", url: "", weight: 1 }));
     const ring = bootstrapRing(
@@ -112,7 +135,7 @@ export class Group {
       timeoutMs: 2000,
       zone: "a",
     });
-    const times = { ...quiet, suspectAfterMs: 3000, tombstoneGraceMs: 60_000 };
+    const times = { ...quiet, heartbeatMs, suspectAfterMs: 3000, tombstoneGraceMs: 60_000 };
     const limits = {
       ...(trackedKeysMax === undefined ? {} : { trackedKeysMax }),
       ...(recordsPerRun === undefined ? {} : { recordsPerRun }),
@@ -248,9 +271,18 @@ export class Group {
   #take(to: ReplicaId, input: Input): void {
     this.#inputs.push({ to, input });
     for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
-      const effects = this.node(next.to).step(next.input, { monotonic: this.now, wall: this.now });
+      const node = this.members.get(next.to)?.node;
+      if (node === undefined) this.#refuse(next.to, next.input);
+      const effects = node?.step(next.input, { monotonic: this.now, wall: this.now }) ?? [];
       for (const effect of effects) this.#carryOut(next.to, effect);
     }
+  }
+
+  /** Where no process listens the connection is refused. */
+  #refuse(to: ReplicaId, input: Input): void {
+    if (input.kind !== "message" || input.message.type !== "request") return;
+    const { call } = input.message;
+    this.#inputs.push({ to: input.from, input: { kind: "unreachable", to, call } });
   }
 
   #carryOut(from: ReplicaId, effect: Effect): void {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Message } from "../../core/messages.ts";
+import type { Message, Reply } from "../../core/messages.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { encodeDocument } from "../../ring/cluster-document.ts";
 import { layoutAfter } from "../../ring/plan.ts";
@@ -21,6 +21,14 @@ function filling(bench: Bench): RingDocument {
 
 const settling = (bench: Bench): RingDocument =>
   takersOf(filling(bench), [3]).reduce((ring, id) => acknowledge(ring, id, [3]), filling(bench));
+
+/** Of a replica that ran before, and lost nothing. */
+function usedStore(): MemoryStore {
+  const store = new MemoryStore();
+  new Bench({ store });
+  store.flush();
+  return store.crash();
+}
 
 const documentOf = (ring: RingDocument): Uint8Array =>
   encodeDocument({ ring, namespaces: new Map() });
@@ -85,7 +93,7 @@ const documented = (ring: RingDocument) =>
 describe("a node that starts with a ring of its own file", () => {
   it("mints nothing before its peers have told of theirs", () => {
     for (const isMember of [true, false]) {
-      const bench = new Bench({ heartbeatMs: 1000 });
+      const bench = new Bench({ heartbeatMs: 1000, store: usedStore() });
       const { stamp, document } = bench.knowledge;
       const { ring } = document;
       const write = { ...conditionalWrite, ifNoneMatch: [] };
@@ -101,13 +109,11 @@ describe("a node that starts with a ring of its own file", () => {
       const theirs: RingDocument = { ...agreed, ...layoutAfter(agreed, members, 1) };
       const asked = asksIn(effects, "document");
       expect(asked.map(({ to }) => to)).toEqual(["r2", "r3", "r4", "r5"]);
-      const later = asked.flatMap(({ to, call }) =>
-        bench.step({
-          kind: "message",
-          from: to,
-          message: { type: "reply", call, body: documented(theirs) },
-        }),
-      );
+      const replyTo = ({ to, call }: { to: string; call: number }, body: Reply) =>
+        bench.step({ kind: "message", from: to, message: { type: "reply", call, body } });
+      const none = { kind: "handedOff", delivered: 0, pending: 0 } as const;
+      for (const ask of asksIn(effects, "homing")) replyTo(ask, none);
+      const later = asked.flatMap((ask) => replyTo(ask, documented(theirs)));
       expect(asksIn(later, "store").length > 0).toBe(isMember);
       const answers = repliesIn(later).map(({ kind }) => kind);
       expect(answers).toEqual(isMember ? [] : ["refused"]);

@@ -146,13 +146,23 @@ export class Judge {
   }
 
   strictRead(key: string, { owed, gone }: StrictDebt, of: { seen: IdSet; now: number }): void {
-    // A disk that lost what it had acknowledged may leave a majority without the write.
-    if (this.#lostDisks.size > 0) return;
     const shown = this.#strict.get(key)?.shown ?? new IdSet();
-    this.#checkIncludes(key, owed, { ...of, oracle: "strict-read", shown });
+    this.#checkIncludes(key, this.#stillOwed(key, owed), { ...of, oracle: "strict-read", shown });
     for (const id of of.seen) {
       if (gone.has(id)) this.#accuseReturn(key, this.history(key).writes[id] as Write);
     }
+  }
+
+  /**
+   * What lost disks may have had alone is owed by nobody. One disk never has: whatever was
+   * acknowledged, or shown, with a majority of primaries is on another.
+   */
+  #stillOwed(key: string, owed: IdSet): IdSet {
+    if (this.#lostDisks.size < 2) return owed;
+    const { writes } = this.history(key);
+    const out = new IdSet();
+    for (const id of owed) if (this.history(key).isSure(writes[id] as Write)) out.add(id);
+    return out;
   }
 
   #accuseReturn(key: string, { value }: Write): void {

@@ -1,0 +1,56 @@
+/** What a replica says of itself and of what it holds, for operators and for listings. */
+import { CodecError } from "../../core/codec.ts";
+import { encodeEntry } from "../../core/entry-codec.ts";
+import type { ReplicaId } from "../../core/ids.ts";
+import { isNamespace } from "../../core/keys.ts";
+import { LIST_KEYS_MAX } from "../../core/limits.ts";
+import type { ReplyOf, RequestOf } from "../../core/messages.ts";
+import type { StoreKey } from "../../core/store.ts";
+import type { Millis } from "../../core/time.ts";
+import type { Keeper } from "../../replica/keeper.ts";
+import type { BackgroundWork } from "./background-ports.ts";
+import { withoutValue } from "./replies.ts";
+
+/** Its own record of a key, and each hint of it. */
+export function inspected(keeper: Keeper, key: StoreKey): ReplyOf<"inspected"> {
+  const { store } = keeper;
+  const hints = store.hintTargets(key).map((target) => [target, store.readHint(target, key)]);
+  const { bytes } = keeper.own(key);
+  return { kind: "inspected", entry: bytes, hints };
+}
+
+/** `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null, duplicates]`. */
+export function reported(
+  keeper: Keeper,
+  background: BackgroundWork | null,
+  now: Millis,
+): ReplyOf<"report"> {
+  const { store } = keeper;
+  const { keyCount, byteCount } = store.stats();
+  const exchanges = background?.exchanges.lastAt ?? new Map<ReplicaId, Millis>();
+  const { progress = null } = background?.transfer ?? {};
+  const transfer = progress === null ? null : Object.values(progress);
+  const duplicates = background?.lives.duplicates(now) ?? [];
+  const hints = [...store.hintCounts()];
+  const report = [keyCount, byteCount, hints, [...exchanges], transfer, duplicates];
+  return { kind: "report", report };
+}
+
+/**
+ * One page of keys with what decides their state, values left out.
+ *
+ * @throws CodecError for what is no page
+ */
+export function listed(keeper: Keeper, body: RequestOf<"keys">): ReplyOf<"listed"> {
+  const { namespace, prefix, after, limit } = body;
+  const isPage = isNamespace(namespace) && limit >= 1 && limit <= LIST_KEYS_MAX + 1;
+  if (!isPage) throw new CodecError("a page is of a namespace, and has room");
+  const from = `${namespace}\0`;
+  const page = keeper.keysAfter(from + prefix, from + after, limit);
+  const keys = page.map((key) => {
+    const { entry } = keeper.hold(key);
+    const bare = { ...entry, siblings: entry.siblings.map(withoutValue) };
+    return [key.slice(from.length), encodeEntry(bare, null)];
+  });
+  return { kind: "listed", keys, complete: page.length < limit };
+}
