@@ -2,7 +2,7 @@
 // The way in, in plain JavaScript: an older Node hands over to the Node 24 that npm installed beside
 // us, because the program itself is TypeScript that only a newer one runs as it is.
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
@@ -26,5 +26,10 @@ function handOver() {
   child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 143)));
 }
 
-if (runsTypeScript) await import("../src/cli/main.ts");
+const [, , first] = process.argv;
+if (first === "--version" || first === "-V") {
+  // Asked often, and by scripts: nothing else has to be loaded for it.
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  process.stdout.write(`${JSON.parse(text).version}\n`);
+} else if (runsTypeScript) await import("../src/cli/main.ts");
 else handOver();

@@ -2,71 +2,9 @@
 import type { Command } from "commander";
 import { type Endpoint, sendJson } from "./http.ts";
 import { addMemberCommands } from "./member-commands.ts";
-import { green, printJson, red, say, table } from "./output.ts";
-
-interface ClusterBody {
-  readonly name: string;
-  readonly ringVersion: number;
-  readonly partitions: number;
-  readonly members: readonly {
-    readonly id: string;
-    readonly zone: string;
-    readonly url: string;
-    readonly state: string;
-    readonly reachable: boolean;
-    readonly partitionsOwned: number;
-    readonly keys: number | null;
-    readonly bytes: number | null;
-    readonly hintsHeld: Readonly<Record<string, number>>;
-    readonly duplicateSeenAt: string | null;
-  }[];
-}
-
-function statusText({ name, ringVersion, partitions, members }: ClusterBody): string {
-  const rows = members.map((m) => [
-    m.id,
-    m.zone,
-    m.state,
-    m.reachable ? green("yes") : red("no"),
-    String(m.partitionsOwned),
-    String(m.keys ?? "-"),
-    String(m.bytes ?? "-"),
-    Object.entries(m.hintsHeld)
-      .map(([target, count]) => `${count} for ${target}`)
-      .join(", ") || "-",
-    m.url,
-  ]);
-  const head = [
-    "member",
-    "zone",
-    "state",
-    "reachable",
-    "partitions",
-    "keys",
-    "bytes",
-    "hints",
-    "url",
-  ];
-  const summary = `cluster ${name}, ring version ${ringVersion}, ${partitions} partitions`;
-  const warnings = members.flatMap(({ id, duplicateSeenAt }) =>
-    duplicateSeenAt === null ? [] : [red(twiceAlive(id, duplicateSeenAt))],
-  );
-  return [summary, table([head, ...rows]), ...warnings].join("\n");
-}
-
-const twiceAlive = (id: string, at: string): string =>
-  `two processes run as ${id}, last noticed ${at}: one is on a copy of the other's folder; stop it`;
-
-interface RingBody {
-  readonly version: number;
-  readonly partitions: number;
-  readonly members: readonly {
-    readonly id: string;
-    readonly zone: string;
-    readonly weight: number;
-  }[];
-  readonly assignment: readonly (readonly string[])[];
-}
+import { printJson, say, table } from "./output.ts";
+import { addStatus } from "./status.ts";
+import type { RingBody } from "./verdict.ts";
 
 function ringText({ version, partitions, members, assignment }: RingBody): string {
   const copies = (id: string): number => assignment.filter((list) => list.includes(id)).length;
@@ -107,15 +45,7 @@ function acceptedText(result: unknown): string {
 }
 
 export function addClusterCommands(program: Command, endpoint: () => Endpoint): void {
-  program
-    .command("status")
-    .description("the members and how they are")
-    .option("--json", "as JSON")
-    .action(async (flags: { json?: boolean }) => {
-      const body = await sendJson(endpoint(), "/v1/cluster");
-      if (flags.json === true) printJson(body);
-      else say(statusText(body as ClusterBody));
-    });
+  addStatus(program, endpoint);
   program
     .command("ring")
     .description("who owns how much of the ring")

@@ -4,8 +4,20 @@
 import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import type { Command } from "commander";
-import { type Endpoint, keyPath, problemLine, send, sendJson } from "./http.ts";
-import { CliError, printJson, say, table, warn, writeBytes } from "./output.ts";
+import { StarlingError } from "../client/error.ts";
+import { type Endpoint, failureOf, keyPath, type RequestOptions, send, sendJson } from "./http.ts";
+import {
+  CliError,
+  EXIT,
+  printable,
+  printJson,
+  say,
+  table,
+  UsageError,
+  warn,
+  writeBytes,
+} from "./output.ts";
+import { saySiblings, siblingsOf } from "./siblings.ts";
 
 /** Flags that become query parameters of the same name. */
 const OPTIONS = [
@@ -23,7 +35,6 @@ const OPTIONS = [
   ["consistency", "one, quorum, all, local_quorum or strict"],
   ["return-body", "a put answers with what is stored: true or false"],
   ["ttl", "seconds the value lives, from 0.001"],
-  ["siblings", "all: show every sibling"],
 ] as const;
 
 type Flags = Readonly<Record<string, string | boolean | undefined>>;
@@ -45,6 +56,9 @@ function queryOf(flags: Flags): string {
     const value = flags[camel(name)];
     if (typeof value === "string") query.set(name.replaceAll("-", "_"), value);
   }
+  const { siblings } = flags;
+  // Without a word it is the only one that there is.
+  if (siblings !== undefined) query.set("siblings", siblings === true ? "all" : String(siblings));
   const text = query.toString();
   return text === "" ? "" : `?${text}`;
 }
@@ -63,34 +77,84 @@ function headersOf(flags: Flags): Record<string, string> {
   set("Starling-Metadata", "metadata");
   set("If-Match", "ifMatch");
   set("If-None-Match", "ifNoneMatch");
+  set("If-Unmodified-Since", "ifUnmodifiedSince");
   set("Cache-Tag", "cacheTag");
+  if (flags["siblings"] !== undefined) headers["Accept"] = "application/json";
   return headers;
 }
 
-async function report(response: Response, flags: Flags): Promise<void> {
-  const headers = Object.fromEntries(response.headers);
-  if (flags["verbose"] === true) {
-    warn(`HTTP ${response.status}`);
-    for (const [name, value] of Object.entries(headers)) warn(`${name}: ${value}`);
-  }
-  const isFine = response.status < 400;
-  if (flags["json"] !== true) {
-    if (!isFine) throw new CliError(await problemLine(response));
-    return writeBytes(new Uint8Array(await response.arrayBuffer()));
-  }
-  const { status } = response;
-  const context = headers["starling-context"] ?? null;
-  const body = Buffer.from(await response.arrayBuffer());
-  if (isFine) printJson({ status, context, headers, value: body.toString("base64") });
-  else printJson({ status, context, headers, problem: JSON.parse(body.toString() || "null") });
-  if (!isFine) process.exitCode = 1;
+const isPassing = (response: Response): boolean => [429, 502, 503, 504].includes(response.status);
+
+interface ProblemBody {
+  readonly detail?: string;
+  readonly code?: string;
 }
 
-async function bodyOf(flags: Flags): Promise<Uint8Array> {
-  const { file } = flags;
-  if (typeof file !== "string") return buffer(process.stdin);
+/** @throws CliError in one line, with the exit status that belongs to the problem */
+function fail(status: number, problem: ProblemBody | null): never {
+  const { detail = "no problem document", code = "unexpected-answer" } = problem ?? {};
+  const exit = code === "not-found" ? EXIT.nothing : EXIT.failed;
+  throw new CliError(`${detail} (${code}, HTTP ${status})`, exit);
+}
+
+function parsed(body: Uint8Array): ProblemBody | null {
   try {
-    return await readFile(file);
+    return JSON.parse(Buffer.from(body).toString() || "null") as ProblemBody | null;
+  } catch {
+    return null;
+  }
+}
+
+/** @throws CliError when the answer is a problem */
+async function report(response: Response, flags: Flags): Promise<void> {
+  const { status } = response;
+  const headers = Object.fromEntries(response.headers);
+  if (flags["verbose"] === true) {
+    warn(`HTTP ${status}`);
+    for (const [name, value] of Object.entries(headers)) warn(printable(`${name}: ${value}`));
+  }
+  const body = new Uint8Array(await response.arrayBuffer());
+  const context = headers["starling-context"] ?? null;
+  const isJson = flags["json"] === true;
+  if (status >= 400) {
+    const problem = parsed(body);
+    if (isJson) printJson({ status, context, headers, problem });
+    fail(status, problem);
+  }
+  if (flags["siblings"] !== undefined) {
+    const siblings = siblingsOf(response, body);
+    return isJson ? printJson({ status, context, headers, siblings }) : saySiblings(siblings);
+  }
+  if (!isJson) return writeBytes(body);
+  printJson({ status, context, headers, value: Buffer.from(body).toString("base64") });
+}
+
+/** Sends it, and again where that is safe; `--json` tells of a failure as well. @throws CliError */
+async function ask(endpoint: Endpoint, target: string, flags: Flags, options: RequestOptions) {
+  const isExpected = (response: Response): boolean => !isPassing(response);
+  try {
+    return await send(endpoint, target, { ...options, isExpected });
+  } catch (error) {
+    if (flags["json"] === true && error instanceof StarlingError) {
+      const { status, context, code, detail, required, achieved } = error;
+      printJson({ status, context, problem: { code, detail, required, achieved } });
+    }
+    throw failureOf(endpoint, error);
+  }
+}
+
+async function bodyOf(flags: Flags, value: string | undefined): Promise<Uint8Array<ArrayBuffer>> {
+  const { file } = flags;
+  if (value !== undefined && file !== undefined) {
+    throw new UsageError("give the value as VALUE or with --file, not both");
+  }
+  if (value !== undefined) return new TextEncoder().encode(value);
+  if (typeof file !== "string") {
+    if (process.stdin.isTTY === true) warn("the value, then Ctrl-D:");
+    return new Uint8Array(await buffer(process.stdin));
+  }
+  try {
+    return new Uint8Array(await readFile(file));
   } catch (error) {
     throw new CliError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
@@ -135,21 +199,27 @@ function explainText(body: ExplainBody): string {
 
 export function addDataCommands(program: Command, endpoint: () => Endpoint): void {
   const one = async (
-    method: string,
-    at: readonly [string, string],
+    method: "GET" | "PUT" | "DELETE",
+    at: readonly [namespace: string, key: string, value?: string | undefined],
     flags: Flags,
   ): Promise<void> => {
-    const path = keyPath(...at) + queryOf(flags);
+    const [namespace, key, value] = at;
+    const target = keyPath(namespace, key) + queryOf(flags);
     const headers = headersOf(flags);
-    const body = method === "PUT" ? await bodyOf(flags) : undefined;
+    const body = method === "PUT" ? await bodyOf(flags, value) : undefined;
     const request = { method, headers, ...(body === undefined ? {} : { body }) };
-    await report(await send(endpoint(), path, request), flags);
+    await report(await ask(endpoint(), target, flags, request), flags);
   };
   addOptions(program.command("get <namespace> <key>").description("print a value"))
+    .option("--siblings [all]", "show every sibling")
     .option("--if-none-match <etag>", "print nothing when the value is still that version")
     .action((namespace: string, key: string, flags: Flags) => one("GET", [namespace, key], flags));
-  addOptions(program.command("put <namespace> <key>").description("store stdin, or a file"))
-    .option("--file <path>", "the value; without it stdin is read")
+  addOptions(
+    program
+      .command("put <namespace> <key> [value]")
+      .description("store a value: the one given, a file's, or stdin's"),
+  )
+    .option("--file <path>", "the value; without it, and without VALUE, stdin is read")
     .option("--content-type <type>", "stored with the value")
     .option("--content-encoding <coding>", "stored with the value")
     .option("--content-language <tag>", "stored with the value")
@@ -158,9 +228,13 @@ export function addDataCommands(program: Command, endpoint: () => Endpoint): voi
     .option("--cache-tag <tags>", "tags to purge by, with commas")
     .option("--if-match <etag>", "only over that version")
     .option("--if-none-match <etag>", "*: only when nothing is stored")
-    .action((namespace: string, key: string, flags: Flags) => one("PUT", [namespace, key], flags));
+    .option("--if-unmodified-since <date>", "only over what was not written since")
+    .action((namespace: string, key: string, value: string | undefined, flags: Flags) =>
+      one("PUT", [namespace, key, value], flags),
+    );
   addOptions(program.command("delete <namespace> <key>").description("delete a value"))
     .option("--if-match <etag>", "only that version")
+    .option("--if-unmodified-since <date>", "only what was not written since")
     .action((namespace: string, key: string, flags: Flags) =>
       one("DELETE", [namespace, key], flags),
     );

@@ -1,42 +1,22 @@
 /**
- * `starling export NAMESPACE DIR`: every key of a namespace as a file. A key is foreign text: one
- * that is no plain relative path is reported and never written. Files that are there already and
- * have the digest that the import noted are left as they are.
+ * `starling export NAMESPACE DIR`: each key of a namespace as a file, its bytes as they are stored.
+ * A key is foreign text: one that is no plain relative path is reported and never written. Files
+ * that are there already are left as they are: those with the digest that the import noted, and
+ * those that an export before has noted and that have not changed.
  */
-import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
-import { type Endpoint, keyPath, problemLine, sendJson, sendPatiently } from "./http.ts";
-import { CliError, printable, printJson, say, UsageError, warn } from "./output.ts";
+import type { StarlingClient } from "../client/client.ts";
+import { StarlingError } from "../client/error.ts";
+import type { ListedKey } from "../client/operations.ts";
+import { ExportNotes, NOTES_FILE } from "./export-notes.ts";
+import { clientOf, type Endpoint, failingWell, failureOf } from "./http.ts";
+import { digestOf } from "./import.ts";
+import { CliError, EXIT, printable, printJson, say, warn } from "./output.ts";
 import { inParallel, startProgress } from "./progress.ts";
-
-interface ListBody {
-  readonly keys: readonly { readonly name: string; readonly metadata?: unknown }[];
-  readonly list_complete: boolean;
-  readonly cursor?: string;
-}
-
-interface Item {
-  readonly name: string;
-  readonly sha256: string | null;
-}
-
-async function listAll(endpoint: Endpoint, namespace: string): Promise<readonly Item[]> {
-  const items: Item[] = [];
-  let cursor = "";
-  for (;;) {
-    const query = cursor === "" ? "" : `?cursor=${encodeURIComponent(cursor)}`;
-    const path = `/v1/kv/${encodeURIComponent(namespace)}${query}`;
-    const page = (await sendJson(endpoint, path)) as ListBody;
-    for (const { name, metadata } of page.keys) {
-      const sha256 = (metadata as { sha256?: unknown } | undefined)?.sha256;
-      items.push({ name, sha256: typeof sha256 === "string" ? sha256 : null });
-    }
-    if (page.list_complete || page.cursor === undefined) return items;
-    cursor = page.cursor;
-  }
-}
+import { atOnceOf, RETRIES } from "./transfer.ts";
 
 /** Whether the key can be a path below the folder, and nowhere else. */
 export function isSafePath(key: string): boolean {
@@ -44,41 +24,84 @@ export function isSafePath(key: string): boolean {
   return key.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }
 
-const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+const exists = (file: string): Promise<boolean> =>
+  stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+
+interface At {
+  readonly namespace: string;
+  readonly dir: string;
+  /** A folder for files on their way: so a name may be as long as the disk takes. */
+  readonly aside: string;
+  readonly notes: ExportNotes;
+}
 
 class Export {
   readonly #endpoint: Endpoint;
-  readonly #namespace: string;
-  readonly #dir: string;
+  readonly #client: StarlingClient;
+  readonly #at: At;
   readonly leftOut: { key: string; reason: string }[] = [];
   written = 0;
   unchanged = 0;
   bytes = 0;
+  #asideCount = 0;
 
-  constructor(endpoint: Endpoint, at: { namespace: string; dir: string }) {
+  constructor(endpoint: Endpoint, at: At) {
     this.#endpoint = endpoint;
-    this.#namespace = at.namespace;
-    this.#dir = at.dir;
+    this.#client = clientOf(endpoint, at.namespace, RETRIES);
+    this.#at = at;
   }
 
-  async key({ name, sha256 }: Item): Promise<void> {
+  /** @throws CliError that names the key when it is of no use to go on */
+  async key({ name, metadata }: ListedKey): Promise<void> {
     if (!isSafePath(name)) return this.#leaveOut(name, "no relative path");
-    const file = join(this.#dir, name);
-    if (sha256 !== null && (await this.#has(file, sha256))) {
+    if (name === NOTES_FILE) return this.#leaveOut(name, "the export's own notes are called so");
+    const file = join(this.#at.dir, name);
+    const sha256 = (metadata as { sha256?: unknown } | null)?.sha256;
+    if (typeof sha256 === "string" && (await this.#has(file, sha256))) {
       this.unchanged++;
       return;
     }
-    const response = await sendPatiently(this.#endpoint, keyPath(this.#namespace, name));
-    if (!response.ok) return this.#leaveOut(name, await problemLine(response));
-    const bytes = new Uint8Array(await response.arrayBuffer());
+    try {
+      await this.#fetch(name, file);
+    } catch (error) {
+      this.#settle(name, error);
+    }
+  }
+
+  async #fetch(name: string, file: string): Promise<void> {
+    const noted = this.#at.notes.etagOf(name);
+    const condition = noted !== null && (await exists(file)) ? { ifNoneMatch: noted } : {};
+    const got = await this.#client.get(name, condition);
+    if (got.isUnchanged) {
+      this.unchanged++;
+      return;
+    }
+    // It has gone since it was listed: there is nothing to write.
+    if (!got.exists) return;
+    const bytes = await got.bytes();
     try {
       await this.#write(file, bytes);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       return this.#leaveOut(name, `cannot be written (${code})`);
     }
+    await this.#at.notes.wrote(this.#at.namespace, name, got.etag);
     this.written++;
     this.bytes += bytes.length;
+  }
+
+  #settle(name: string, error: unknown): void {
+    // A key that no URL can carry.
+    if (error instanceof RangeError) return this.#leaveOut(name, error.message);
+    if (!(error instanceof StarlingError)) throw error;
+    const { message, exit } = failureOf(this.#endpoint, error) as CliError;
+    if ([0, 401, 403].includes(error.status)) {
+      throw new CliError(`${printable(name)}: ${message}; run it again to go on`, exit);
+    }
+    this.#leaveOut(name, message);
   }
 
   #leaveOut(key: string, reason: string): void {
@@ -87,13 +110,13 @@ class Export {
 
   async #has(file: string, sha256: string): Promise<boolean> {
     const bytes = await readFile(file).catch(() => null);
-    return bytes !== null && digest(bytes) === sha256;
+    return bytes !== null && digestOf(bytes) === sha256;
   }
 
   /** Aside first, then into place: a stopped export leaves no half file. */
   async #write(file: string, bytes: Uint8Array): Promise<void> {
     await mkdir(dirname(file), { recursive: true });
-    const aside = `${file}.starling-${process.pid}`;
+    const aside = join(this.#at.aside, String(++this.#asideCount));
     try {
       await writeFile(aside, bytes);
       await rename(aside, file);
@@ -104,40 +127,75 @@ class Export {
   }
 }
 
+async function listAll(at: Endpoint, namespace: string): Promise<readonly ListedKey[]> {
+  const items: ListedKey[] = [];
+  await failingWell(at, async () => {
+    for await (const item of clientOf(at, namespace, RETRIES).list()) items.push(item);
+  });
+  return items;
+}
+
+/** A folder of the same disk for files on their way. @throws CliError */
+async function makeFolders(dir: string): Promise<string> {
+  try {
+    await mkdir(dir, { recursive: true });
+    return await mkdtemp(join(dir, ".starling-"));
+  } catch (error) {
+    throw new CliError(`${dir} cannot be written to (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+function summarize(job: Export, isJson: boolean): void {
+  const { written, unchanged, bytes, leftOut } = job;
+  if (isJson) printJson({ written, unchanged, bytes, leftOut });
+  else {
+    for (const { key, reason } of leftOut) warn(`left out: ${printable(key)}: ${reason}`);
+    const counts = `${written} written (${bytes} bytes), ${unchanged} unchanged`;
+    say(`${counts}, ${leftOut.length} left out`);
+  }
+  if (leftOut.length > 0) process.exitCode = 1;
+}
+
+interface ExportFlags {
+  readonly concurrency: string;
+  readonly json?: boolean;
+}
+
+async function run(at: Endpoint, to: { namespace: string; dir: string }, flags: ExportFlags) {
+  const { namespace, dir } = to;
+  const atOnce = atOnceOf(flags.concurrency);
+  const items = await listAll(at, namespace);
+  const aside = await makeFolders(dir);
+  const stop = (): void => {
+    rmSync(aside, { recursive: true, force: true });
+    warn("starling: stopped; run it again to go on");
+    process.exit(EXIT.failed);
+  };
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  const progress = startProgress("exporting", items.length, flags.json === true);
+  try {
+    const notes = await ExportNotes.open(dir, namespace);
+    const job = new Export(at, { namespace, dir, aside, notes });
+    await inParallel(items, atOnce, async (item) => {
+      await job.key(item);
+      progress.step(item.name);
+    });
+    if (job.leftOut.length === 0) await notes.remove();
+    progress.stop();
+    summarize(job, flags.json === true);
+  } finally {
+    progress.stop();
+    await rm(aside, { recursive: true, force: true });
+  }
+}
+
 export function addExport(program: Command, endpoint: () => Endpoint): void {
   program
     .command("export <namespace> <dir>")
     .description("write every key of a namespace to a file; run again to go on")
     .option("--concurrency <count>", "keys at once", "16")
     .option("--json", "print the summary as JSON")
-    .action(
-      async (namespace: string, dir: string, flags: { concurrency: string; json?: boolean }) => {
-        const atOnce = Number(flags.concurrency);
-        if (!(atOnce >= 1 && atOnce <= 256)) throw new UsageError("--concurrency takes 1 to 256");
-        const items = await listAll(endpoint(), namespace);
-        await mkdir(dir, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-          throw new CliError(`${dir} cannot be made (${error.code})`);
-        });
-        const job = new Export(endpoint(), { namespace, dir });
-        const progress = startProgress("exporting", items.length, flags.json === true);
-        try {
-          await inParallel(items, atOnce, async (item) => {
-            await job.key(item);
-            progress.step(item.name);
-          });
-        } finally {
-          progress.stop();
-        }
-        const { written, unchanged, bytes, leftOut } = job;
-        if (flags.json === true) printJson({ written, unchanged, bytes, leftOut });
-        else {
-          for (const { key, reason } of leftOut) warn(`left out: ${printable(key)}: ${reason}`);
-          say(
-            `${written} written (${bytes} bytes), ${unchanged} unchanged, ` +
-              `${leftOut.length} left out`,
-          );
-        }
-        if (leftOut.length > 0) process.exitCode = 1;
-      },
+    .action((namespace: string, dir: string, flags: ExportFlags) =>
+      run(endpoint(), { namespace, dir }, flags),
     );
 }

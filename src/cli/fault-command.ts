@@ -1,8 +1,8 @@
 /** `starling fault`: tells a replica to fail, for drills. */
 import type { Command } from "commander";
 import { FAULT_KINDS } from "../../core/fault.ts";
-import { type Endpoint, problemLine, send, sendJson } from "./http.ts";
-import { CliError, printJson, say, UsageError } from "./output.ts";
+import { type Endpoint, sendJson } from "./http.ts";
+import { printJson, say, UsageError } from "./output.ts";
 
 interface Flags {
   readonly ms?: string;
@@ -31,8 +31,7 @@ async function list(at: Endpoint, isJson: boolean): Promise<void> {
 async function set(at: Endpoint, id: string, kind: string, flags: Flags): Promise<void> {
   const path = `${ROUTE}/${encodeURIComponent(id)}`;
   if (kind === "none") {
-    const answer = await send(at, path, { method: "DELETE" });
-    if (!answer.ok) throw new CliError(await problemLine(answer));
+    await sendJson(at, path, { method: "DELETE" });
     if (flags.json === true) printJson({ faults: {} });
     else say(`${id} has no fault any more`);
     return;

@@ -1,26 +1,55 @@
-/** HTTP to a frontend, for the client commands. */
+/** The client library, as the client commands use it. */
 import { readFileSync } from "node:fs";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { StarlingClient } from "../client/client.ts";
+import { StarlingError } from "../client/error.ts";
 import { keyPath as pathOfKey } from "../client/key-path.ts";
-import { CliError } from "./output.ts";
+import { codeOf } from "../client/refused.ts";
+import { type Call, pause, Transport } from "../client/transport.ts";
+import { CliError, EXIT, UsageError } from "./output.ts";
+import { plainFetch } from "./plain-fetch.ts";
 
 export interface Endpoint {
-  readonly url: string;
+  /** Frontends of one cluster. */
+  readonly urls: readonly string[];
   readonly token: string | undefined;
 }
 
 export interface RequestOptions {
-  readonly method?: string;
+  readonly method?: Call["method"];
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | string;
+  readonly body?: Uint8Array<ArrayBuffer> | string;
+  /** Whether it changes anything; else as the method says. */
+  readonly isWrite?: boolean;
 }
 
-/** One key's path. @throws CliError for a key that no URL can carry */
+/** An exchange with all peers, or a commit, is answered when it is over. */
+const ANSWER_MS_MAX = 300_000;
+const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
+
+/**
+ * The urls of a list with commas; `localhost:8787` will do.
+ *
+ * @throws UsageError
+ */
+export function urlsOf(text: string): readonly string[] {
+  const parts = text.split(",").map((part) => part.trim());
+  const urls = parts.filter((part) => part !== "");
+  if (urls.length === 0) throw new UsageError("--url: give a url, or several with commas");
+  return urls.map((part) => {
+    const url = (SCHEME.test(part) ? part : `http://${part}`).replace(/\/+$/, "");
+    const isHttp = /^https?:\/\/[^/?#]+$/i.test(url);
+    if (isHttp && URL.canParse(url)) return url;
+    throw new UsageError(`--url: "${part}" is no http:// or https:// url of a frontend`);
+  });
+}
+
+/** One key's path. @throws UsageError for a key that no URL can carry */
 export function keyPath(namespace: string, key: string): string {
   try {
     return pathOfKey(namespace, key);
   } catch (error) {
-    throw error instanceof RangeError ? new CliError(error.message) : error;
+    throw error instanceof RangeError ? new UsageError(error.message) : error;
   }
 }
 
@@ -41,86 +70,112 @@ function mendFor(code: string): string {
   if (code === "CERT_HAS_EXPIRED") return "its certificate has expired";
   const isUntrusted = /SELF_SIGNED|UNABLE_TO|SELF-SIGNED/.test(code);
   if (isUntrusted) return "its certificate is not trusted: give its CA with --ca FILE";
-  if (code === "ERR_SSL_WRONG_VERSION_NUMBER") return "it speaks plain http";
-  if (code === "UND_ERR_SOCKET" || code === "ECONNRESET") {
+  if (code === "EPROTO" || code === "ERR_SSL_WRONG_VERSION_NUMBER") return "it speaks plain http";
+  if (code === "ECONNRESET" || code.startsWith("HPE_")) {
     return "it closed the connection; does its url begin with https://?";
   }
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "is the name right?";
   return "is it running?";
 }
 
-/** @throws CliError when nobody answers */
-export async function send(
-  endpoint: Endpoint,
-  path: string,
-  options: RequestOptions = {},
-): Promise<Response> {
-  const headers = new Headers(options.headers);
-  if (endpoint.token !== undefined) headers.set("Authorization", `Bearer ${endpoint.token}`);
-  const { method = "GET", body } = options;
-  const base = endpoint.url.replace(/\/+$/, "");
+function lineOf({ urls }: Endpoint, error: StarlingError): string {
+  const { status, code, detail, outcome } = error;
+  if (status === 0) {
+    const reason = codeOf(error.cause) ?? "no answer";
+    const who =
+      urls.length === 1 ? `${urls[0]} does not answer` : `none of ${urls.join(", ")} answers`;
+    const doubt = outcome === "unknown" ? "; the write may have happened" : "";
+    return `${who} (${reason}); ${mendFor(reason)}${doubt}`;
+  }
+  // Of writes in doubt the problem document says so itself.
+  const doubt = outcome === "unknown" && !/unknown/.test(detail);
+  return `${detail} (${code}, HTTP ${status}${doubt ? "; the write may have happened" : ""})`;
+}
+
+/** The failure in one line, with the exit status that belongs to it. */
+export function failureOf(endpoint: Endpoint, error: unknown): unknown {
+  if (!(error instanceof StarlingError)) return error;
+  const { status, code } = error;
+  const exit = status === 0 ? EXIT.nobody : code === "not-found" ? EXIT.nothing : EXIT.failed;
+  return new CliError(lineOf(endpoint, error), exit);
+}
+
+/** Runs work of the client library. @throws CliError */
+export async function failingWell<Out>(endpoint: Endpoint, work: () => Promise<Out>): Promise<Out> {
   try {
-    return await fetch(base + path, {
-      method,
-      headers,
-      ...(body === undefined ? {} : { body: body as string }),
+    return await work();
+  } catch (error) {
+    throw failureOf(endpoint, error);
+  }
+}
+
+/**
+ * The client library for one namespace. Values come as they are stored.
+ *
+ * @param retries for what may be repeated, while the cluster is busy or short of replicas
+ */
+export function clientOf(endpoint: Endpoint, namespace: string, retries = 2): StarlingClient {
+  const { urls, token } = endpoint;
+  try {
+    return new StarlingClient({
+      url: urls,
+      namespace,
+      retries,
+      fetch: plainFetch,
+      decompress: false,
+      ...(token === undefined ? {} : { token }),
     });
   } catch (error) {
-    const { cause: reason } = error as { cause?: { code?: string; message?: string } };
-    // Browsers and fetch never ask a port that is another protocol's (Fetch Standard, 2.9).
-    if (reason?.message === "bad port") {
-      throw new CliError(`${base} has a port that HTTP clients refuse: use another one`);
-    }
-    const cause = reason?.code ?? "no connection";
-    throw new CliError(`${base} does not answer (${cause}); ${mendFor(cause)}`);
+    // A namespace that is none.
+    throw error instanceof RangeError ? new UsageError(error.message) : error;
   }
 }
 
-interface ProblemBody {
-  readonly title?: string;
-  readonly detail?: string;
-  readonly code?: string;
-}
-
-/** One line from a problem document. */
-export async function problemLine(response: Response): Promise<string> {
-  const text = await response.text();
-  try {
-    const { title, detail, code } = JSON.parse(text) as ProblemBody;
-    return `${title}: ${detail} (${code}, HTTP ${response.status})`;
-  } catch {
-    return `HTTP ${response.status}`;
-  }
+/**
+ * Any request: to the frontends in turn, and again where that is safe.
+ *
+ * @param isExpected which answers are to be handed out; the others are thrown
+ * @throws StarlingError
+ */
+export function send(
+  { urls, token }: Endpoint,
+  target: string,
+  options: RequestOptions & { readonly isExpected: Call["isExpected"] },
+): Promise<Response> {
+  const { method = "GET", body, headers = {}, isExpected } = options;
+  const transport = new Transport({
+    urls,
+    token,
+    fetch: plainFetch,
+    retries: 2,
+    attemptTimeoutMs: ANSWER_MS_MAX,
+    random: Math.random,
+    wait: pause,
+  });
+  const isSafe = method === "GET" || method === "HEAD";
+  const { isWrite = !isSafe } = options;
+  return transport.send({
+    method,
+    target,
+    headers: new Headers(headers),
+    ...(body === undefined ? {} : { body }),
+    isWrite,
+    isRepeatable: false,
+    signal: undefined,
+    isExpected,
+  });
 }
 
 /** @throws CliError for anything but a 2xx */
-export async function sendJson(
+export function sendJson(
   endpoint: Endpoint,
   path: string,
   options: RequestOptions = {},
 ): Promise<unknown> {
-  const response = await send(endpoint, path, options);
-  if (!response.ok) throw new CliError(await problemLine(response));
-  return response.json();
-}
-
-const RETRIES_MAX = 6;
-
-/**
- * For requests that may be repeated: waits and tries again while the cluster is busy or short of
- * replicas, as long as it asks for it.
- */
-export async function sendPatiently(
-  endpoint: Endpoint,
-  path: string,
-  options: RequestOptions = {},
-): Promise<Response> {
-  for (let attempt = 1; ; attempt++) {
-    const response = await send(endpoint, path, options);
-    const isBusy = [429, 503, 504].includes(response.status);
-    if (!isBusy || attempt === RETRIES_MAX) return response;
-    await response.arrayBuffer();
-    const seconds = Number(response.headers.get("Retry-After") ?? 0);
-    const waitMs = Math.min(5000, Math.max(seconds * 1000, 100 * 2 ** attempt));
-    await new Promise((resolve) => setTimeout(resolve, waitMs));
-  }
+  return failingWell(endpoint, async () => {
+    const isExpected = (response: Response): boolean => response.ok;
+    const response = await send(endpoint, path, { ...options, isExpected });
+    const text = await response.text();
+    return text === "" ? null : (JSON.parse(text) as unknown);
+  });
 }

@@ -1,44 +1,57 @@
-/** `starling COMMAND`: exit status 0 done, 1 it failed (one line on stderr), 2 wrong usage. */
+/** `starling COMMAND`: what each exit status means is in `EXIT` (output.ts). */
+import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { addClusterCommands } from "./cluster-commands.ts";
+import { addCompletion } from "./completion.ts";
 import { addDataCommands } from "./data-commands.ts";
 import { endWithParent } from "./end-with-parent.ts";
 import { addExport } from "./export.ts";
 import { addFaultCommand } from "./fault-command.ts";
-import { type Endpoint, trust } from "./http.ts";
+import { type Endpoint, trust, urlsOf } from "./http.ts";
 import { addImport } from "./import.ts";
-import { outliveReaders, UsageError, warn } from "./output.ts";
+import { addListingCommands } from "./listing-commands.ts";
+import { CliError, EXIT, outliveReaders, UsageError, warn } from "./output.ts";
 import { addProcessCommands } from "./processes.ts";
 
 const URL_DEFAULT = "http://127.0.0.1:8787";
+/** These run here and ask no frontend. */
+const LOCAL: ReadonlySet<string> = new Set(["dev", "node", "cluster", "check", "completion"]);
+const STATUSES = `
+Exit status: 0 done, ${EXIT.failed} it failed, ${EXIT.usage} wrong usage,
+${EXIT.nothing} nothing is stored under that key, ${EXIT.nobody} nobody answered.`;
+
+function versionOf(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
 
 function makeProgram(): Command {
   const program = new Command("starling")
     .description("A leaderless, Dynamo-style edge cache.")
+    .version(versionOf(), "-V, --version")
     .showHelpAfterError("(starling --help says more)")
+    .addHelpText("after", STATUSES)
     .exitOverride();
-  const endpoint = (): Endpoint => {
-    const { url, token } = chosen;
-    if (!URL.canParse(url)) throw new UsageError(`--url: "${url}" is no URL`);
-    return { url, token };
-  };
   const env = process.env;
-  const chosen: { url: string; token: string | undefined } = {
-    url: env["STARLING_URL"] ?? URL_DEFAULT,
-    token: env["STARLING_TOKEN"],
+  // An empty variable says nothing.
+  const chosen = {
+    url: env["STARLING_URL"] || URL_DEFAULT,
+    token: env["STARLING_TOKEN"] || undefined,
   };
+  const endpoint = (): Endpoint => ({ urls: urlsOf(chosen.url), token: chosen.token });
   addProcessCommands(program);
   addDataCommands(program, endpoint);
+  addListingCommands(program, endpoint);
   addImport(program, endpoint);
   addExport(program, endpoint);
   addClusterCommands(program, endpoint);
   addFaultCommand(program, endpoint);
-  const local = new Set(["dev", "node", "cluster", "check"]);
+  addCompletion(program);
   for (const command of program.commands) {
     command.exitOverride().showHelpAfterError("(add --help for its options)");
-    if (local.has(command.name())) continue;
+    if (LOCAL.has(command.name())) continue;
     command
-      .option("--url <url>", `a frontend (STARLING_URL, default ${URL_DEFAULT})`)
+      .option("--url <urls>", `frontends, with commas (STARLING_URL, default ${URL_DEFAULT})`)
       .option("--token <token>", "a bearer token (STARLING_TOKEN)")
       .option("--ca <file>", "whom to trust for https besides the usual (STARLING_CA)")
       .hook("preAction", (_, action) => {
@@ -46,10 +59,15 @@ function makeProgram(): Command {
         chosen.url = flags.url ?? chosen.url;
         chosen.token = flags.token ?? chosen.token;
         const ca = flags.ca ?? env["STARLING_CA"];
-        if (ca !== undefined) trust(ca);
+        if (ca !== undefined && ca !== "") trust(ca);
       });
   }
   return program;
+}
+
+function exitOf(error: unknown): number {
+  if (error instanceof UsageError) return EXIT.usage;
+  return error instanceof CliError ? error.exit : EXIT.failed;
 }
 
 endWithParent();
@@ -57,8 +75,8 @@ outliveReaders();
 try {
   await makeProgram().parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : EXIT.usage);
   const text = error instanceof Error ? error.message : String(error);
   warn(`starling: ${text.split("\n", 1)[0]}`);
-  process.exit(error instanceof UsageError ? 2 : 1);
+  process.exit(exitOf(error));
 }

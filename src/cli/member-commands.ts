@@ -146,7 +146,11 @@ export function addMemberCommands(program: Command, endpoint: () => Endpoint): v
     .description("say what a change of members would move")
     .action(async (flags: ChangeFlags) => {
       const body = JSON.stringify(await changeOf(flags));
-      const plan = await sendJson(endpoint(), "/v1/cluster/plan", { method: "POST", body });
+      const plan = await sendJson(endpoint(), "/v1/cluster/plan", {
+        method: "POST",
+        body,
+        isWrite: false,
+      });
       if (flags.json === true) printJson(plan);
       else say(planText(plan as PlanBody));
     });

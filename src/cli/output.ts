@@ -1,15 +1,35 @@
 /** What the commands print: values and JSON on stdout, everything else on stderr. */
 
-/** A failure that is said in one line; the exit status is 1. */
+import { stripVTControlCharacters } from "node:util";
+
+/** What a command ends with; 0 is done. */
+export const EXIT = {
+  failed: 1,
+  /** The command was not given as it should be. */
+  usage: 2,
+  /** Nothing is stored under that key. */
+  nothing: 3,
+  /** No frontend answered. */
+  nobody: 4,
+} as const;
+
+/** A failure that is said in one line. */
 export class CliError extends Error {
   override readonly name = "CliError";
+  readonly exit: number;
+
+  constructor(message: string, exit: number = EXIT.failed) {
+    super(message);
+    this.exit = exit;
+  }
 }
 
-/** The command was not given as it should be; the exit status is 2. */
+/** The command was not given as it should be. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/** Only on a terminal, and not where NO_COLOR is set (https://no-color.org). */
 const useColour = (): boolean =>
   process.stdout.isTTY === true && (process.env["NO_COLOR"] ?? "") === "";
 
@@ -18,6 +38,7 @@ const paint = (code: number, text: string): string =>
 
 export const bold = (text: string): string => paint(1, text);
 export const green = (text: string): string => paint(32, text);
+export const yellow = (text: string): string => paint(33, text);
 export const red = (text: string): string => paint(31, text);
 
 export const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -50,12 +71,13 @@ export function writeBytes(bytes: Uint8Array): Promise<void> {
 /** Columns as wide as their widest cell. The first row is the head. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
+  const widthOf = (cell: string): number => stripVTControlCharacters(cell).length;
   for (const row of rows) {
-    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
+    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, widthOf(cell));
   }
   const line = (row: readonly string[]): string =>
     row
-      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .map((cell, i) => cell + " ".repeat((widths[i] ?? 0) - widthOf(cell)))
       .join("  ")
       .trimEnd();
   return rows.map((row, i) => (i === 0 ? bold(line(row)) : line(row))).join("\n");

@@ -56,7 +56,9 @@ export class StarlingError extends Error {
 
   constructor(parts: ErrorParts) {
     const { code, detail, status, outcome, problem = {} } = parts;
-    const doubt = outcome === "unknown" ? "; the write may have happened" : "";
+    // The problem documents of writes in doubt say so themselves.
+    const isSaid = outcome !== "unknown" || detail.includes("outcome is unknown");
+    const doubt = isSaid ? "" : "; the write may have happened";
     super(`${detail} (${status === 0 ? code : `${code}, HTTP ${status}`}${doubt})`, {
       cause: parts.cause,
     });

@@ -15,10 +15,12 @@ export class Frontends {
    * @param now ms, of any clock
    */
   constructor(urls: readonly string[], start: number, now: () => number) {
-    this.#urls = urls;
+    // One that is named twice is one.
+    this.#urls = [...new Set(urls)];
     this.#now = now;
-    this.#awayUntil = urls.map(() => Number.NEGATIVE_INFINITY);
-    this.#next = Math.floor(start * urls.length) % urls.length;
+    const { length } = this.#urls;
+    this.#awayUntil = new Array<number>(length).fill(Number.NEGATIVE_INFINITY);
+    this.#next = Math.floor(start * length) % length;
   }
 
   get count(): number {

@@ -25,6 +25,7 @@ const WORDS = /tcp connect error|dns error|invalid peer certificate/i;
 
 interface Reason {
   readonly code?: unknown;
+  readonly syscall?: unknown;
   readonly message?: unknown;
   readonly cause?: unknown;
   readonly errors?: unknown;
@@ -40,7 +41,8 @@ function* reasonsOf(error: unknown): Iterable<Reason> {
   }
 }
 
-function isSure({ code, message, errors }: Reason): boolean {
+function isSure({ code, syscall, message, errors }: Reason): boolean {
+  if (code === "ETIMEDOUT" && syscall === "connect") return true;
   if (typeof code === "string" && CODES.has(code)) return true;
   // A host with several addresses: none of them may have taken anything.
   if (Array.isArray(errors) && errors.length > 0) return errors.every(isSure);

@@ -189,6 +189,14 @@ describe("a connection that was refused", () => {
     expect(await Promise.all(sent.map(outcomeOf))).toEqual(sent.map(() => "unknown"));
   });
 
+  it("ends also where a frontend is named twice", async () => {
+    const server = new FakeServer(refusal(), refusal());
+    const url = ["http://one.example", "http://one.example/", "http://one.example"];
+    const writing = server.client({ url, retries: 1 }).put("k", "v");
+    await expect(writing).rejects.toMatchObject({ code: "no-answer", outcome: "no" });
+    expect(server.waits).toEqual([100]);
+  });
+
   it("is tried again after a pause when there is no other frontend", async () => {
     const server = new FakeServer(refusal(), stored());
     await server.client().put("k", "v");

@@ -1,0 +1,68 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { run } from "./run.ts";
+
+const version = (
+  JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  }
+).version;
+
+/** What bash would offer after these words. */
+function offered(script: string, ...words: readonly string[]): readonly string[] {
+  const list = words.map((word) => `'${word}'`).join(" ");
+  const ask = `COMP_WORDS=(starling ${list}); COMP_CWORD=${words.length}; _starling`;
+  const print = `printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const { stdout, stderr } = spawnSync("bash", ["-c", `${script}\n${ask}; ${print}`], {
+    encoding: "utf8",
+  });
+  expect(stderr).toBe("");
+  return stdout.trim().split("\n");
+}
+
+describe("starling", () => {
+  it("says its version", async () => {
+    for (const flag of ["--version", "-V"]) {
+      expect(await run([flag])).toEqual({ code: 0, out: `${version}\n`, err: "" });
+    }
+  });
+
+  it("says in its help what the exit statuses mean", async () => {
+    const { code, out } = await run(["--help"]);
+    expect(code).toBe(0);
+    expect(out).toContain("3 nothing is stored under that key, 4 nobody answered.");
+  });
+
+  it("completes its commands and their flags in bash", async () => {
+    const { out } = await run(["completion", "bash"]);
+    expect(offered(out, "st")).toEqual(["status"]);
+    expect(offered(out, "p")).toEqual(["put", "purge", "plan"]);
+    expect(offered(out, "get", "--cons")).toEqual(["--consistency"]);
+    expect(offered(out, "purge", "ns", "--t")).toEqual(["--tag", "--token"]);
+  });
+
+  it("has a completion for zsh and for fish too, with what each word is for", async () => {
+    const zsh = (await run(["completion", "zsh"])).out;
+    expect(zsh).toMatch(/^#compdef starling\n/);
+    expect(zsh).toContain("'get:print a value'");
+    const fish = (await run(["completion", "fish"])).out;
+    expect(fish).toContain("-a get -d 'print a value'");
+    expect(fish).toContain("-n '__fish_seen_subcommand_from status' -l watch -d ");
+    expect((await run(["completion", "tcsh"])).code).toBe(2);
+  });
+
+  it("has --json on every command that prints a result", async () => {
+    const without = new Set(["dev", "node", "cluster", "completion"]);
+    const names = [...(await run(["--help"])).out.matchAll(/^ {2}([a-z]+) /gm)].map(
+      ([, name]) => name,
+    );
+    for (const name of names) {
+      if (name === undefined || name === "help" || without.has(name)) continue;
+      expect([name, (await run([name, "--help"])).out]).toEqual([
+        name,
+        expect.stringContaining("--json"),
+      ]);
+    }
+  });
+});
