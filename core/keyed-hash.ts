@@ -17,10 +17,13 @@ const hexWord = (word: number): string => word.toString(16).padStart(8, "0");
 
 export class KeyedHash {
   readonly #key: Int32Array;
+  /** For whom the holder of the secret vouches by a tag: the cluster's name. */
+  readonly realm: string;
 
   /** @param key 128 bits */
-  constructor(key: Uint8Array) {
+  constructor(key: Uint8Array, realm = "") {
     assert(key.length === 16, "a SipHash key is 16 bytes");
+    this.realm = realm;
     const view = new DataView(key.buffer, key.byteOffset, 16);
     this.#key = new Int32Array([0, 4, 8, 12].map((at) => view.getInt32(at, true)));
   }

@@ -79,7 +79,8 @@ export type Resolution =
 /** The smallest number that any two of its size out of n share a member: n/2 + 1. */
 export const majority = (n: number): number => Math.floor(n / 2) + 1;
 
-function toNumber(value: QuorumValue, n: number): number {
+/** What a word, or a number, comes to with so many replicas. */
+export function quorumNumber(value: QuorumValue, n: number): number {
   if (value === "one") return Math.min(1, n);
   if (value === "quorum") return majority(n);
   return value === "all" ? n : value;
@@ -116,8 +117,8 @@ interface PickSpec {
 
 /** An explicit number is checked against the bound; a default yields to it. */
 function pick(option: string, explicit: QuorumValue | undefined, spec: PickSpec): number {
-  if (explicit === undefined) return Math.min(toNumber(spec.fallback, spec.n), spec.range.most);
-  return checked(option, toNumber(explicit, spec.n), spec.range);
+  if (explicit === undefined) return Math.min(quorumNumber(spec.fallback, spec.n), spec.range.most);
+  return checked(option, quorumNumber(explicit, spec.n), spec.range);
 }
 
 function resolveN(options: QuorumOptions, most: number): number {

@@ -14,7 +14,7 @@ import { isNamespace } from "../core/keys.ts";
 import { N_MAX, NAMESPACES_COUNT_MAX, TTL_SECONDS_MAX, VALUE_BYTES_MAX } from "../core/limits.ts";
 import { oncePer } from "../core/once-per.ts";
 import type { NamespaceSettings } from "../core/operations.ts";
-import { QUORUM_WORDS } from "../core/quorum-options.ts";
+import { QUORUM_WORDS, quorumNumber } from "../core/quorum-options.ts";
 import {
   acknowledgedRecord,
   advancedRecord,
@@ -255,6 +255,17 @@ export function checkSettings(value: unknown, memberCount: number): NamespaceSet
   }
   if (typeof s["trustedContent"] !== "boolean") return `"trustedContent" must be true or false.`;
   return value as NamespaceSettings;
+}
+
+/**
+ * What checked settings ask for and never can be: one sentence, or null. Apart from the rest,
+ * because documents that were agreed on before may hold it, and requests resolve it somehow.
+ */
+export function impossibleSettings({ n, w, dw }: NamespaceSettings): string | null {
+  const writes = quorumNumber(w, n);
+  // The default yields to a smaller "w".
+  if (dw === "quorum" || quorumNumber(dw, n) <= writes) return null;
+  return `"dw" is a part of "w": it must be at most ${writes}, or "quorum".`;
 }
 
 /**

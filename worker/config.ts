@@ -87,7 +87,7 @@ export function knowledgeOf(
   const seed = new DataView(derive(secret, "ring seed", 8).slice().buffer).getBigUint64(0);
   return new Knowledge({
     document: { ring: bootstrapRing(config, seed.toString()), namespaces: new Map() },
-    hash: new KeyedHash(derive(secret, "digests and contexts", 16)),
+    hash: new KeyedHash(derive(secret, "digests and contexts", 16), config.name),
     keyHasher,
     defaults: defaultSettings(config.n),
     timeoutMs: config.timing.requestTimeoutMs,

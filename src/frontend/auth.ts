@@ -31,6 +31,8 @@ const isNamespaceText = (value: unknown): boolean =>
   typeof value === "string" && isNamespace(value);
 /** What can stand in an Authorization header; a token that cannot be sent would lock out. */
 const SENDABLE = /^[\x21-\x7e]+$/;
+/** Fewer can be tried one after the other. A good token is random and much longer. */
+const TOKEN_CHARS_MIN = 8;
 
 function parseToken(item: unknown, index: number): Token | string {
   const where = `tokens[${index}]`;
@@ -40,6 +42,9 @@ function parseToken(item: unknown, index: number): Token | string {
   if (unknown !== undefined) return `${where} has an unknown member ${JSON.stringify(unknown)}.`;
   if (typeof token !== "string" || !SENDABLE.test(token)) {
     return `${where}.token must be a text of visible ASCII characters, without spaces.`;
+  }
+  if (token.length < TOKEN_CHARS_MIN) {
+    return `${where}.token has fewer than ${TOKEN_CHARS_MIN} characters: take a long random one.`;
   }
   if (!isRole(role)) return `${where}.role must be "read", "write" or "admin".`;
   const digest = sha256(encoder.encode(token));
@@ -69,6 +74,11 @@ export function parseTokens(text: string): Auth | string {
   for (const [i, item] of list.entries()) {
     const token = parseToken(item, i);
     if (typeof token === "string") return token;
+    const other = tokens.findIndex(({ digest }) => sameDigest(digest, token.digest));
+    if (other >= 0) {
+      const mend = "list each once, or it has two roles";
+      return `tokens[${i}].token is the same as tokens[${other}].token: ${mend}.`;
+    }
     tokens.push(token);
   }
   return { tokens };

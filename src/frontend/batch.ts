@@ -30,7 +30,7 @@ import {
   readOps,
   resultsResponse,
 } from "./batch-body.ts";
-import { checkMetadata } from "./body.ts";
+import { checkMetadata, checkTags } from "./body.ts";
 import { contextToToken, tokenToContext } from "./context-token.ts";
 import { checkKey } from "./key-path.ts";
 import type { RequestOptions } from "./options.ts";
@@ -97,8 +97,27 @@ function contentOf(op: Fields, { settings, form }: Batch): Content {
     contentLanguage: null,
     contentDisposition: null,
     metadata: metadataOf(op["metadata"]),
-    tags: [],
+    tags: tagsOf(op["tags"]),
   };
+}
+
+function tagsOf(value: unknown): readonly string[] {
+  if (isAbsent(value)) return [];
+  if (Array.isArray(value) && value.every((tag) => typeof tag === "string")) {
+    return checkTags(value as string[]);
+  }
+  throw new Problem("invalid-tag", `"tags" is a list of texts.`);
+}
+
+const MEMBERS = new Set(["op", "key", "value", "ttl", "metadata", "tags", "context"]);
+
+/** A member that is misspelt must not pass for one that was left out. @throws Problem */
+function refuseUnknown(op: Fields): void {
+  const unknown = Object.keys(op).find((name) => !MEMBERS.has(name));
+  if (unknown === undefined) return;
+  const extras = { option: unknown.slice(0, 40) };
+  const detail = `An op has no such member. It takes ${[...MEMBERS].join(", ")}.`;
+  throw new Problem("invalid-request", detail, { extras });
 }
 
 /** What cannot be read must not pass for none: the write would cover what it never saw. */
@@ -110,6 +129,7 @@ function contextOf(op: Fields, key: StoreKey, { hash }: Batch): CausalContext | 
 }
 
 function operationOf(op: Fields, batch: Batch): OneOperation {
+  refuseUnknown(op);
   if (typeof op["key"] !== "string") throw new Problem("invalid-key", `An op has a "key".`);
   const key = storeKey(batch.namespace, checkKey(op["key"]));
   const context = contextOf(op, key, batch);

@@ -195,7 +195,12 @@ function storedHeader(headers: RequestHeaders, name: string): string | null {
 export function readTags(headers: RequestHeaders): readonly string[] {
   const commas = headers.get("Cache-Tag")?.split(",") ?? [];
   const spaces = headers.get("Surrogate-Key")?.split(" ") ?? [];
-  const tags = [...new Set([...commas, ...spaces].map((tag) => tag.trim()))].filter(Boolean);
+  return checkTags([...commas, ...spaces].map((tag) => tag.trim()).filter(Boolean));
+}
+
+/** Each of them once. @throws Problem `invalid-tag` */
+export function checkTags(given: readonly string[]): readonly string[] {
+  const tags = [...new Set(given)];
   if (tags.length > TAGS_COUNT_MAX) {
     throw new Problem("invalid-tag", `A value has at most ${TAGS_COUNT_MAX} cache tags.`);
   }

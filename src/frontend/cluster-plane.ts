@@ -4,7 +4,7 @@ import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { NamespaceSettings, Operation, ReplicaReport, Result } from "../../core/operations.ts";
 import type { WallMillis } from "../../core/time.ts";
-import { checkSettings } from "../../ring/cluster-document.ts";
+import { checkSettings, impossibleSettings } from "../../ring/cluster-document.ts";
 import type { Backend } from "./backend.ts";
 import { contextToToken } from "./context-token.ts";
 import { settingsOf } from "./data-plane.ts";
@@ -152,7 +152,10 @@ export class ClusterPlane {
       });
     }
     const checked = checkSettings({ ...current, ...body }, view.ring.memberIds.length);
-    if (typeof checked === "string") throw new Problem("invalid-settings", checked);
+    const wrong = typeof checked === "string" ? checked : impossibleSettings(checked);
+    if (typeof checked === "string" || wrong !== null) {
+      throw new Problem("invalid-settings", wrong ?? "");
+    }
     const settings: NamespaceSettings = checked;
     const operation = { kind: "configure", namespace: name, settings } as const;
     const { created } = await this.#run(operation, "configured");

@@ -107,14 +107,26 @@ function textOf(name: string, item: unknown): string {
   throw invalid(name, `${name} has a value of a kind that no option takes.`);
 }
 
-/** A dictionary silently keeps the last of two equal keys, so they are looked for before. */
-function refuseRepeats(header: string): void {
+/** A member of a dictionary, or its value, up to a comma or semicolon that is in no quotes. */
+const MEMBER = /(?:"(?:[^"\\]|\\.)*"|[^",;])+/y;
+const PARAMETERS = /(?:;(?:"(?:[^"\\]|\\.)*"|[^",;])*)*,?/y;
+
+/**
+ * What the parser's result does not tell of a dictionary that is one: of two members of one name it
+ * keeps the last, and `1.0` and `1` are the same number to it. Parameters mean nothing here.
+ */
+function refuseWhatIsLost(header: string): void {
   const seen = new Set<string>();
-  for (const member of header.split(",")) {
-    const name = member.split(/[=;]/, 1)[0]?.trim() ?? "";
+  for (let at = 0; at < header.length; at = PARAMETERS.lastIndex) {
+    MEMBER.lastIndex = at;
+    const [member = ""] = MEMBER.exec(header) ?? [];
+    const [name = "", value = ""] = member.trim().split("=", 2);
     if (seen.has(name))
       throw invalid(name, `The Starling-Quorum header has ${quoted(name)} twice.`);
     seen.add(name);
+    if (/^-?[0-9]+\./.test(value)) throw invalid(name, `${name} must be a whole number.`);
+    PARAMETERS.lastIndex = at + member.length;
+    if (PARAMETERS.exec(header) === null || PARAMETERS.lastIndex === at) return;
   }
 }
 
@@ -127,7 +139,7 @@ function readHeader(header: string): Draft {
       "The Starling-Quorum header is not a structured-field dictionary: r=1, sloppy=?0";
     throw invalid("Starling-Quorum", detail);
   }
-  refuseRepeats(header);
+  refuseWhatIsLost(header);
   const draft: Record<string, unknown> = {};
   for (const [name, [item]] of dictionary) {
     const option = OPTIONS.get(name);

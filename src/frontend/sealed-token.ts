@@ -1,7 +1,7 @@
 /**
  * Opaque texts that clients carry and give back: base64url of a payload with a tag of eight bytes
- * under the cluster's secret. The tag is bound to what the text is for, so that it can neither be
- * made up nor used elsewhere.
+ * under the cluster's secret. The tag is bound to the cluster's name and to what the text is for,
+ * so that it can neither be made up nor used elsewhere, not even where a secret serves two.
  */
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 
@@ -24,7 +24,7 @@ function fromBase64Url(text: string): Uint8Array | null {
 }
 
 function tagOf(hash: KeyedHash, purpose: string, payload: Uint8Array): Uint8Array {
-  const name = encoder.encode(purpose);
+  const name = encoder.encode(`${hash.realm}\0${purpose}`);
   const message = new Uint8Array(2 + name.length + payload.length);
   message[0] = name.length & 255;
   message[1] = name.length >> 8;

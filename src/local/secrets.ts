@@ -19,10 +19,11 @@ function derive(secret: Uint8Array, purpose: string, length: number): Uint8Array
   return new Uint8Array(hkdfSync("sha256", secret, "starling", purpose, length));
 }
 
-export function clusterKeys(secret: Uint8Array): ClusterKeys {
+/** @param cluster its name, to which contexts are bound */
+export function clusterKeys(secret: Uint8Array, cluster: string): ClusterKeys {
   const seed = Buffer.from(derive(secret, "ring seed", 8)).readBigUInt64BE();
   return {
-    hash: new KeyedHash(derive(secret, "digests and contexts", 16)),
+    hash: new KeyedHash(derive(secret, "digests and contexts", 16), cluster),
     ringSeed: seed.toString(),
     transport: derive(secret, "transport", 32),
   };

@@ -266,7 +266,7 @@ async function within(ms: number, promise: Promise<void>): Promise<void> {
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { log } = options;
   const config = await readCluster(options);
-  const keys = clusterKeys(await readSecret(options, config));
+  const keys = clusterKeys(await readSecret(options, config), config.name);
   let auth = await readTokens(options.tokensFile);
   const url = new URL(config.members.find(({ id }) => id === options.id)?.url ?? "");
   const tls = options.tls === undefined ? undefined : await NodeTls.read(options.tls, url.href);

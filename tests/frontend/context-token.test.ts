@@ -30,6 +30,14 @@ describe("context tokens", () => {
     );
   });
 
+  it("are refused by another cluster that has the same secret", () => {
+    const [a, b] = ["a", "b"].map((name) => new KeyedHash(new Uint8Array(16).fill(3), name));
+    const context = contextOf([{ actor: "abcdefgh", counter: 7 }]);
+    const token = contextToToken(a as KeyedHash, "n\0k", context);
+    expect(tokenToContext(a as KeyedHash, "n\0k", token).equals(context)).toBe(true);
+    expect(() => tokenToContext(b as KeyedHash, "n\0k", token)).toThrow(Problem);
+  });
+
   it("are refused when a single character is another", () => {
     const token = contextToToken(hash, "n\0k", contextOf([{ actor: "abcdefgh", counter: 7 }]));
     for (let i = 0; i < token.length; i++) {

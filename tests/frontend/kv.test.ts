@@ -250,9 +250,9 @@ describe("namespaces of the Workers KV façade", () => {
 
 describe("who may call the Workers KV façade", () => {
   const auth = tokensOf([
-    { token: "reader", role: "read", namespaces: ["ns"] },
-    { token: "writer", role: "write", namespaces: ["ns"] },
-    { token: "admin", role: "admin" },
+    { token: "a-reader", role: "read", namespaces: ["ns"] },
+    { token: "a-writer", role: "write", namespaces: ["ns"] },
+    { token: "an-admin", role: "admin" },
   ]);
   const options: TestAppOptions = { auth, openOnLoopback: false };
   const status = async (app: TestApp, token: string, target: string, init: RequestInit) => {
@@ -269,22 +269,22 @@ describe("who may call the Workers KV façade", () => {
     await expectRefusal(answer, 401, 10000);
     const cases: [string, string, RequestInit, number][] = [
       ["wrong", `${NS}/keys`, {}, 401],
-      ["reader", `${NS}/keys`, {}, 200],
-      ["reader", `${NS}/bulk/get`, json("POST", { keys: ["a"] }), 200],
-      ["reader", `${NS}/values/k`, { method: "PUT", body: "v" }, 403],
-      ["reader", `${NS}/bulk`, json("PUT", []), 403],
-      ["reader", `${NS}/bulk`, json("DELETE", []), 403],
-      ["writer", `${NS}/values/k`, { method: "PUT", body: "v" }, 200],
-      ["writer", `${BASE}/other/values/k`, { method: "PUT", body: "v" }, 403],
-      ["writer", NS, { method: "DELETE" }, 403],
-      ["writer", BASE, json("POST", { title: "ns" }), 403],
-      ["admin", BASE, json("POST", { title: "ns" }), 200],
-      ["admin", BASE, json("POST", { title: "hidden" }), 200],
+      ["a-reader", `${NS}/keys`, {}, 200],
+      ["a-reader", `${NS}/bulk/get`, json("POST", { keys: ["a"] }), 200],
+      ["a-reader", `${NS}/values/k`, { method: "PUT", body: "v" }, 403],
+      ["a-reader", `${NS}/bulk`, json("PUT", []), 403],
+      ["a-reader", `${NS}/bulk`, json("DELETE", []), 403],
+      ["a-writer", `${NS}/values/k`, { method: "PUT", body: "v" }, 200],
+      ["a-writer", `${BASE}/other/values/k`, { method: "PUT", body: "v" }, 403],
+      ["a-writer", NS, { method: "DELETE" }, 403],
+      ["a-writer", BASE, json("POST", { title: "ns" }), 403],
+      ["an-admin", BASE, json("POST", { title: "ns" }), 200],
+      ["an-admin", BASE, json("POST", { title: "hidden" }), 200],
     ];
     for (const [token, target, init, expected] of cases) {
       expect([target, await status(app, token, target, init)]).toEqual([target, expected]);
     }
-    const headers = { Authorization: "Bearer reader" };
+    const headers = { Authorization: "Bearer a-reader" };
     const own = await app.get(BASE, headers);
     expect(await resultOf(own)).toEqual([{ id: "ns", title: "ns", supports_url_encoding: true }]);
   });
@@ -329,10 +329,10 @@ describe("workerd's own wire", () => {
   });
 
   it("asks for tokens as everything does", async () => {
-    const auth = tokensOf([{ token: "reader", role: "read", namespaces: ["ns"] }]);
+    const auth = tokensOf([{ token: "a-reader", role: "read", namespaces: ["ns"] }]);
     const app = await makeApp({ auth, openOnLoopback: false });
     expect((await app.get(WIRE)).status).toBe(401);
-    const headers = { Authorization: "Bearer reader" };
+    const headers = { Authorization: "Bearer a-reader" };
     expect((await app.get(WIRE, headers)).status).toBe(200);
     expect((await app.put(`${WIRE}k`, "v", headers)).status).toBe(403);
     expect((await app.get("/v1/workerd-kv/other/", headers)).status).toBe(403);

@@ -73,8 +73,22 @@ describe("options of a request", () => {
     ["", "R=1", "Starling-Quorum"],
     ["", "r=1,", "Starling-Quorum"],
     ["", "r=1; ", "Starling-Quorum"],
+    ["", "r=1.0", "r"],
+    ["", "w=1, r=2.0;a=1", "r"],
+    ["", 'r=1;a="x,y", r=2', "r"],
+    ["", "timeout=250.000", "timeout"],
     ["", "a b", "Starling-Quorum"],
   ];
+  it.each([
+    ['r=1;a="x,r=2"', { r: 1 }],
+    ['r=1;a="\\",r=2.0";b, w=2', { r: 1, w: 2 }],
+    ["r=1;v=1.0,w=all", { r: 1, w: "all" }],
+    ["sloppy;a=(1), r=1", null],
+  ])("take a member with parameters, which mean nothing: %s", (header, expected) => {
+    if (expected === null) expect(refusedOption("", header)).toBe("Starling-Quorum");
+    else expect(quorum("", header)).toEqual(expected);
+  });
+
   it.each(refused)("refuse ?%s with the header %s", (query, header, option) => {
     expect(refusedOption(query, header)).toBe(option);
   });

@@ -60,6 +60,13 @@ describe("a node refuses to start", () => {
     expect(await refusal(good, { clusterFile: join(dir, "nowhere") })).toMatch(/nowhere/);
   });
 
+  it("on a folder that it cannot write to, and says which and what to do", async () => {
+    const below = join(dir, "cluster.json", "data");
+    expect(await refusal(good, { dataDir: below })).toMatch(/cluster\.json\/data: .*give --data/);
+    // Nobody can write here, not even root.
+    expect(await refusal(good, { dataDir: "/proc" })).toMatch(/^\/proc: .*give --data/);
+  });
+
   it("on a port that is taken, and on a folder that is in use", async () => {
     const cluster = await startCluster(1);
     try {

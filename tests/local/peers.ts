@@ -5,7 +5,8 @@ import { type HttpServer, makeHttpServer } from "../../src/local/http-server.ts"
 import { clusterKeys } from "../../src/local/secrets.ts";
 import { Transport, type TransportLimits } from "../../src/local/transport.ts";
 
-export const keyOf = (secret: string): Uint8Array => clusterKeys(Buffer.from(secret)).transport;
+export const keyOf = (secret: string): Uint8Array =>
+  clusterKeys(Buffer.from(secret), "c").transport;
 export const KEY = keyOf("the secret of the tests");
 export const CLUSTER = "test";
 

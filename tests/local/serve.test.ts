@@ -121,7 +121,7 @@ describe("a node that listens", () => {
 describe("the keys of a cluster", () => {
   it("follow from the secret, and each is of its own", () => {
     const [a, same, other] = ["one secret", "one secret", "another"].map((text) =>
-      clusterKeys(Buffer.from(text)),
+      clusterKeys(Buffer.from(text), "c"),
     );
     expect(a?.ringSeed).toBe(same?.ringSeed);
     expect(a?.transport).toEqual(same?.transport);
@@ -129,6 +129,11 @@ describe("the keys of a cluster", () => {
     expect(a?.ringSeed).not.toBe(other?.ringSeed);
     expect(a?.transport).not.toEqual(other?.transport);
     expect(a?.hash.digest("x")).not.toBe(other?.hash.digest("x"));
+    // ETags and contexts are of one hash; contexts are bound to the name beside it.
+    expect([a?.hash.realm, clusterKeys(Buffer.from("one secret"), "d").hash.realm]).toEqual([
+      "c",
+      "d",
+    ]);
     expect(BigInt(a?.ringSeed ?? -1)).toBeLessThan(2n ** 64n);
   });
 

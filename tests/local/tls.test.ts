@@ -111,7 +111,7 @@ describe("a cluster of three with certificates of one CA", () => {
 
   /** What the first node answers to who says, with the secret, that it is r2. */
   async function helloWith(shown: { cert?: Buffer; key?: Buffer }): Promise<string> {
-    const { transport } = clusterKeys(Buffer.from(SECRET));
+    const { transport } = clusterKeys(Buffer.from(SECRET), "c");
     const headers = helloHeaders(transport, { cluster: "trio", from: "r2", to: "r1" }, newNonce());
     const url = new URL(trio.urls[0] as string);
     const options = { host: url.hostname, port: Number(url.port), ca: readFileSync(ca.caFile) };

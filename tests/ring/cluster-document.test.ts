@@ -8,6 +8,7 @@ import {
   checkSettings,
   decodeDocument,
   encodeDocument,
+  impossibleSettings,
   isFullWithout,
   isStill,
   mergeDocuments,
@@ -143,6 +144,21 @@ describe("checkSettings", () => {
 
   it("takes what is right", () => {
     expect(checkSettings({ ...settings, r: 1, w: "all", dw: 0, ttl: 60 }, 3)).toBeTypeOf("object");
+  });
+
+  it.each<[object, boolean]>([
+    [{ w: 1, dw: 2 }, false],
+    [{ w: "one", dw: 2 }, false],
+    [{ w: "quorum", dw: 3 }, false],
+    [{ w: 1, dw: "all" }, false],
+    [{ w: 1, dw: "quorum" }, true],
+    [{ w: 2, dw: 2 }, true],
+    [{ w: "all", dw: "all" }, true],
+    [{ w: 1, dw: 0 }, true],
+  ])("knows what can be met: %j", (change, isPossible) => {
+    const asked = checkSettings({ ...settings, n: 3, ...change }, 3);
+    if (typeof asked === "string") throw new Error(asked);
+    expect(impossibleSettings(asked) === null).toBe(isPossible);
   });
 
   it.each(bad)("refuses %j by name", (change, message) => {

@@ -68,7 +68,7 @@ describe("a token", () => {
   });
 
   it("gives way to the next one without a break: both are valid in between", () => {
-    let auth: Auth = tokensOf([{ token: "old", role: "read" }]);
+    let auth: Auth = tokensOf([{ token: "the-old-one", role: "read" }]);
     const isIn = (token: string): boolean => {
       try {
         return authenticate(auth, `Bearer ${token}`, false).role === "read";
@@ -76,14 +76,14 @@ describe("a token", () => {
         return false;
       }
     };
-    const seen = [[isIn("old"), isIn("new")]];
+    const seen = [[isIn("the-old-one"), isIn("the-new-one")]];
     auth = tokensOf([
-      { token: "old", role: "read" },
-      { token: "new", role: "read" },
+      { token: "the-old-one", role: "read" },
+      { token: "the-new-one", role: "read" },
     ]);
-    seen.push([isIn("old"), isIn("new")]);
-    auth = tokensOf([{ token: "new", role: "read" }]);
-    seen.push([isIn("old"), isIn("new")]);
+    seen.push([isIn("the-old-one"), isIn("the-new-one")]);
+    auth = tokensOf([{ token: "the-new-one", role: "read" }]);
+    seen.push([isIn("the-old-one"), isIn("the-new-one")]);
     expect(seen).toEqual([
       [true, false],
       [true, true],
@@ -124,7 +124,23 @@ describe("a token", () => {
     for (const token of ["", "a b", "é", "x\n", 7, null]) {
       expect(parseTokens(JSON.stringify({ tokens: [{ token, role: "read" }] }))).toMatch(/tokens/);
     }
-    expect(parseTokens('{"tokens":[{"token":"x","role":"root"}]}')).toMatch(/role/);
+    expect(parseTokens('{"tokens":[{"token":"x-long-enough","role":"root"}]}')).toMatch(/role/);
+  });
+
+  it("must not be one that can be guessed, nor have two roles", () => {
+    const parsed = (...tokens: readonly unknown[]): unknown =>
+      parseTokens(JSON.stringify({ tokens }));
+    const token = "a-long-enough-token";
+    expect(parsed({ token: "short", role: "read" })).toMatch(/tokens\[0\].*fewer than 8/);
+    expect(parsed({ token: "7-chars", role: "read" })).toMatch(/fewer than 8/);
+    expect(parsed({ token: "8--chars", role: "read" })).toBeTypeOf("object");
+    const twice = parsed(
+      { token, role: "read" },
+      { token: "other-one", role: "read" },
+      { token, role: "admin" },
+    );
+    expect(twice).toMatch(/tokens\[2\].*tokens\[0\]/);
+    expect(JSON.stringify(twice)).not.toContain(token);
   });
 });
 

@@ -115,6 +115,18 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
     expect(answer.headers.get("Starling-TTL")).toMatch(/^5[0-9][0-9](\.[0-9]+)?$/);
   });
 
+  it("says of a key that no address can carry that it cannot", async () => {
+    const { page } = watched;
+    await page.getByLabel("Namespace").fill("shop");
+    for (const key of ["..", "."]) {
+      await page.getByLabel("Key", { exact: true }).fill(key);
+      await page.keyboard.press("Enter");
+      await expect
+        .poll(() => textOf(page, "#lookup-status"), patience)
+        .toContain(`the key ${key}:`);
+    }
+  });
+
   it("can be used by the keyboard alone, and opens a key from its address", async () => {
     const { page } = await openPage(browser);
     await page.goto(`${url}/ui#key=shop/cart%2F%20%C3%A4`);

@@ -172,6 +172,12 @@ export class Lookup {
     byId("lookup-form").addEventListener("submit", (event) => {
       event.preventDefault();
       const key = { namespace: byId("namespace").value.trim(), key: byId("key").value };
+      if (key.key === "." || key.key === "..") {
+        // A browser takes these for folders, escaped or not: it would ask for something else.
+        say(byId("lookup-status"), "A browser's address cannot carry the key " + key.key +
+          ": ask for it in a batch.");
+        return;
+      }
       history.replaceState(null, "", "#key=" + pathOf(key));
       void this.run(key, "");
     });

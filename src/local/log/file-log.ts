@@ -5,10 +5,15 @@
  * Group commit: the first flush that is asked for waits for the end of the event loop's turn, so
  * that all requests of that turn share it; those that come while the disk is busy share the next.
  */
-import { mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync } from "node:fs";
 import { assert } from "../../../core/assert.ts";
 import { Prng } from "../../../core/prng.ts";
-import { DiskFailure, type DiskStep, type LogDisk } from "../../../replica/log-disk.ts";
+import {
+  DiskFailure,
+  type DiskStep,
+  type LogDisk,
+  LogFolderError,
+} from "../../../replica/log-disk.ts";
 import { type LogJob, type LogMetrics, LogStore } from "../../../replica/log-store.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
 import { type DiskMetrics, NodeDisk, type WriteStep } from "./node-disk.ts";
@@ -57,6 +62,18 @@ const IDLE_MS = 1000;
 const PAUSE_MS = 5;
 const RECENT_BYTES_MAX = 32 * 1024 * 1024;
 
+/** @throws LogFolderError that names the folder and the mend */
+function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    accessSync(dir, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unknown";
+    const mend = "give --data a folder that this user may write to";
+    throw new LogFolderError(`${dir}: the data folder cannot be written to (${code}): ${mend}`);
+  }
+}
+
 export class FileLog {
   readonly store: LogStore;
   readonly #disk: HostDisk;
@@ -79,7 +96,7 @@ export class FileLog {
   /** @throws LogFolderError when the folder is in use, or not fit to be used; DiskFailure */
   static open(options: FileLogOptions): FileLog {
     // Values lie there as they came: other users of the machine have no business with them.
-    mkdirSync(options.dir, { recursive: true, mode: 0o700 });
+    makeFolder(options.dir);
     const lock = lockFolder(options.dir);
     const { openFilesMax } = options;
     const disk =

@@ -17,6 +17,8 @@ import { LogFolderError } from "../../../replica/log-disk.ts";
 
 const LOCK_FILE = "lock";
 const SQLITE_BUSY = 5;
+/** SQLITE_READONLY and SQLITE_CANTOPEN. */
+const NOT_WRITABLE = new Set<unknown>([8, 14]);
 
 export interface FolderLock {
   /** The same as long as the folder is this one, and another in a copy of it. */
@@ -56,5 +58,8 @@ function placeOf(file: string): string {
 function reasonOf(error: unknown): string {
   const code = error instanceof Error && "errcode" in error ? error.errcode : undefined;
   if (code === SQLITE_BUSY) return "the data folder is in use by another process";
+  if (NOT_WRITABLE.has(code)) {
+    return "the data folder cannot be written to: give --data one that this user may write to";
+  }
   return `the data folder cannot be locked: ${error instanceof Error ? error.message : "unknown"}`;
 }

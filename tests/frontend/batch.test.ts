@@ -1,0 +1,54 @@
+import { describe, expect, it } from "vitest";
+import { makeApp, type TestApp } from "./support.ts";
+
+interface OpResult {
+  readonly key: string;
+  readonly status: number;
+  readonly code?: string;
+  readonly option?: string;
+}
+
+async function run(app: TestApp, ops: readonly unknown[]): Promise<readonly OpResult[]> {
+  const answer = await app.call("POST", "/v1/kv/ns:batch", { body: JSON.stringify({ ops }) });
+  expect(answer.status).toBe(207);
+  return ((await answer.json()) as { results: readonly OpResult[] }).results;
+}
+
+const put = (more: object): unknown => ({ op: "put", key: "k", value: "dg==", ...more });
+
+describe("an op of a batch", () => {
+  it("is refused for a member that there is not, and the others are carried out", async () => {
+    const app = await makeApp();
+    const results = await run(app, [
+      put({ tll: 5 }),
+      put({ key: "other" }),
+      { op: "get", key: "k" },
+    ]);
+    expect(results[0]).toMatchObject({ status: 400, code: "invalid-request", option: "tll" });
+    expect(results.slice(1).map(({ status }) => status)).toEqual([201, 404]);
+    for (const op of ["get", "delete"]) {
+      const [result] = await run(app, [{ op, key: "k", contxt: "x" }]);
+      expect(result).toMatchObject({ status: 400, option: "contxt" });
+    }
+  });
+
+  it("stores tags with a value", async () => {
+    const app = await makeApp();
+    expect((await run(app, [put({ tags: ["a", "b", "a"] })]))[0]?.status).toBe(201);
+    expect(app.backend.last).toMatchObject({ content: { tags: ["a", "b"] } });
+    for (const tags of [
+      "a",
+      [1],
+      [""],
+      ["a b"],
+      ["x".repeat(129)],
+      Array.from({ length: 33 }, (_, i) => `${i}`),
+    ]) {
+      expect((await run(app, [put({ tags })]))[0]).toMatchObject({
+        status: 400,
+        code: "invalid-tag",
+      });
+    }
+    expect((await run(app, [put({ tags: null })]))[0]?.status).toBe(204);
+  });
+});
