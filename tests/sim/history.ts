@@ -159,10 +159,19 @@ export class History {
       if (!write.isBlind) continue;
       const until = this.#coversUntil(write, clocks);
       for (const other of this.writes) {
-        if (other !== write && other.begunAt < until) out.add(other.id);
+        // It took effect before somebody was shown it: it is not carried out again, over that.
+        const isBefore = other.begunAt < until && !other.covers.has(write.id);
+        if (other !== write && isBefore) out.add(other.id);
       }
     }
     return out;
+  }
+
+  /** A write without a context that somebody was shown who then wrote this, and that hid it since. */
+  repeatOver(write: Write, clocks: ClockBounds): Write | undefined {
+    return [...write.covers]
+      .map((id) => this.writes[id] as Write)
+      .find((seen) => seen.isBlind && write.begunAt < this.#coversUntil(seen, clocks));
   }
 
   /**
@@ -200,11 +209,13 @@ export class History {
       const mayBeGone = write.isDelete || this.#allowed.evictions || maybeCovered.has(write.id);
       if (mayBeGone || live.includes(write.value)) continue;
       if (this.mayBeExpired(write, now, clocks)) continue;
-      faults.push(["durability", `${write.value}, acknowledged, is lost`]);
+      faults.push(this.whyGone(write, clocks) ?? ["durability", `${write.value} is lost`]);
     }
     for (const value of live) {
       const objection = this.objection(value, now, clocks);
       if (objection !== null) faults.push(objection);
+      const repeated = this.#repeatedBeside(value, sure);
+      if (repeated !== undefined) faults.push(["at-most-once", whyBack(value, repeated)]);
       const killers = this.#killersOf(value, sure);
       const ending = killers.find(isEnding);
       const plain = killers.find((killer) => !isEnding(killer));
@@ -212,6 +223,19 @@ export class History {
       if (plain !== undefined) faults.push(["false-sibling", whyBack(value, plain)]);
     }
     return faults;
+  }
+
+  /** Why an acknowledged write is not there, when one that it had replaced was carried out again. */
+  whyGone(write: Write, clocks: ClockBounds): readonly [string, string] | null {
+    const repeat = this.repeatOver(write, clocks);
+    if (repeat === undefined) return null;
+    return ["at-most-once", `${write.value} is gone, and had replaced ${repeat.value}`];
+  }
+
+  /** What had covered it, when it was minted for a second time since. */
+  #repeatedBeside(value: string, sure: readonly Write[]): Write | undefined {
+    const id = this.#byValue.get(value)?.id ?? -1;
+    return sure.find(({ covers, coversForGood }) => covers.has(id) && !coversForGood.has(id));
   }
 
   #killersOf(value: string, sure: readonly Write[]): readonly Write[] {

@@ -13,6 +13,7 @@ export const ORACLES: Readonly<Record<string, string>> = {
   "false-sibling": "what an acknowledged write covered does not come back (promise 3)",
   "strict-read": "a strict read sees every strict write that finished before it (promise 4)",
   session: "who reads with a context never sees what it has replaced, or less (promise 5)",
+  "at-most-once": "a write takes effect once: never over, or beside, what saw it (promise 6)",
   refusal: "a write refused with a 4xx never surfaces (promise 6)",
   deadline: "a process that runs answers a request when its time is over, whatever the clock does",
   ttl: "a value is not served after its time, within the bounds of the clocks",
@@ -229,6 +230,8 @@ export class Judge {
       const isOwed = history.isSure(write) || of.shown.has(id);
       if (write.isDelete || !isOwed || maybeCovered.has(id)) continue;
       if (history.mayBeExpired(write, of.now, this.#clocks)) continue;
+      const repeated = history.whyGone(write, this.#clocks);
+      if (repeated !== null) this.accuse(repeated[0], `${name(key)}: ${repeated[1]}`);
       this.accuse(of.oracle, `${name(key)}: ${write.value} is not shown`);
     }
   }

@@ -26,6 +26,8 @@ export class Network {
   readonly #cuts = new Map<string, number>();
   /** Told of a write that a coordinator may hear of when its client was answered long ago. */
   onSecondCoordination: (content: readonly unknown[]) => void = () => {};
+  /** Told of every entry that somebody is told to store, whether that arrives or not. */
+  onStore: (key: string, entry: Uint8Array) => void = () => {};
   /** Writes that a coordinator was asked for over a wire and has not answered, by their call. */
   readonly #coordinating = new Map<string, unknown>();
   noise: Noise;
@@ -53,6 +55,7 @@ export class Network {
   }
 
   send(from: Machine, target: Machine, message: Message): void {
+    if (message.body.kind === "store") this.onStore(message.body.key, message.body.entry);
     const bytes = this.#sendsBytes ? encodeMessage(message) : null;
     const wire = `${from.id}>${target.id}`;
     const isLost = (this.#cuts.get(wire) ?? 0) > 0 || this.#roll(this.noise.lossPerMille);

@@ -13,6 +13,7 @@ import { openChange } from "../../ring/ring-change.ts";
 import { Client, type Counts, idOf, outcomeOf } from "./client.ts";
 import { type Failure, Judge, name } from "./judge.ts";
 import type { Machine } from "./machine.ts";
+import { Mintings } from "./mintings.ts";
 import { NO_NOISE, type Plan, planOf } from "./plan.ts";
 import { LONG_MS_MAX, strike } from "./strikes.ts";
 import { World } from "./world.ts";
@@ -61,6 +62,8 @@ class Run {
     this.#world.network.onSecondCoordination = ([value]) => {
       if (value instanceof Uint8Array) this.#judge.wasRetried(idOf(value));
     };
+    const mintings = new Mintings(accuse);
+    this.#world.network.onStore = (key, entry) => mintings.observe(key, entry);
     const shared = { plan, world: this.#world, judge: this.#judge, counts: this.#counts };
     this.#clients = plan.clients.map((planned) => new Client({ ...shared, planned }));
   }

@@ -93,6 +93,20 @@ export const sabotages: readonly Sabotage[] = [
     is: "covers: covers ?? entry.context",
   },
   {
+    name: "forget-what-was-done",
+    oracle: "at-most-once",
+    file: "replica/done-operations.ts",
+    was: "return this.#get(op)?.done ?? null;",
+    is: "return null;",
+  },
+  {
+    name: "repeat-without-asking",
+    oracle: "at-most-once",
+    file: "src/node/write-gate.ts",
+    was: "if (!mayBeRepeated(body, wall)) return",
+    is: "if (wall > 0) return",
+  },
+  {
     name: "merge-without-cloud",
     oracle: "durability",
     file: "core/causal-context.ts",

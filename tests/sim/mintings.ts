@@ -1,0 +1,66 @@
+/**
+ * Watches what coordinators send to a key's owners: the first message with a new version is its
+ * minting. An operation may be minted a second time, by a coordinator that cannot know better. But
+ * who has heard of a write that saw the first version, covered, does know: a dot that is minted
+ * over such a write would take it along, and one minted beside it would stand beside its successor.
+ */
+import type { CausalContext, Dot } from "../../core/causal-context.ts";
+import { decodeEntry } from "../../core/entry-codec.ts";
+import type { OpId } from "../../core/ids.ts";
+import { name } from "./judge.ts";
+
+interface Minting {
+  readonly op: OpId;
+  readonly dot: Dot;
+  /** What its coordinator had heard of, and of that the versions that were alive. */
+  readonly context: CausalContext;
+  readonly alive: ReadonlySet<string>;
+}
+
+const nameOf = ({ actor, counter }: Dot): string => `${actor}.${counter}`;
+
+export class Mintings {
+  readonly #accuse: (oracle: string, detail: string) => void;
+  readonly #byKey = new Map<string, Minting[]>();
+  readonly #known = new Set<string>();
+  readonly #dots = new Map<OpId, Dot[]>();
+  readonly #looked = new WeakSet<Uint8Array>();
+
+  constructor(accuse: (oracle: string, detail: string) => void) {
+    this.#accuse = accuse;
+  }
+
+  /** @param bytes an entry that somebody is told to store */
+  observe(key: string, bytes: Uint8Array): void {
+    if (this.#looked.has(bytes)) return;
+    this.#looked.add(bytes);
+    const { context, siblings } = decodeEntry(bytes).entry;
+    const alive = new Set(siblings.map(({ dot }) => nameOf(dot)));
+    for (const { op, dot } of siblings) {
+      if (this.#known.has(nameOf(dot))) continue;
+      this.#known.add(nameOf(dot));
+      this.#minted(key, { op, dot, context, alive });
+    }
+  }
+
+  #minted(key: string, minting: Minting): void {
+    const { op, dot, context } = minting;
+    const mintings = this.#byKey.get(key) ?? [];
+    for (const first of this.#dots.get(op) ?? []) {
+      const successor = mintings.find(
+        (other) => other.op !== op && sawCovered(other, first) && context.covers(other.dot),
+      );
+      if (successor === undefined) continue;
+      const what = `${name(key)}: ${op} is minted as ${nameOf(dot)} after ${nameOf(first)}`;
+      this.#accuse("at-most-once", `${what}, by who knows of ${nameOf(successor.dot)} over it`);
+    }
+    this.#dots.set(op, [...(this.#dots.get(op) ?? []), dot]);
+    this.#byKey.set(key, [...mintings.slice(-MINTINGS_MAX), minting]);
+  }
+}
+
+/** Of one key; an operation is repeated within moments. */
+const MINTINGS_MAX = 500;
+
+const sawCovered = ({ context, alive }: Minting, dot: Dot): boolean =>
+  context.covers(dot) && !alive.has(nameOf(dot));
