@@ -37,6 +37,8 @@ export interface Env {
   readonly STARLING_SECRET?: string;
   /** A secret: `{"tokens":[…]}`. */
   readonly STARLING_TOKENS?: string;
+  /** Whose pages may read answers: origins with commas, `*` for any. */
+  readonly STARLING_CORS_ORIGINS?: string;
   /** "true" for drills alone: admins may tell replicas to be down, silent, slow or lossy. */
   readonly STARLING_FAULTS?: string;
   /** "true" only where the frontend listens on loopback alone. */

@@ -1,5 +1,6 @@
 /** The Worker: a stateless frontend in front of the replicas, over HTTP and as a binding. */
 import { createApp, type Starling } from "../src/frontend/app.ts";
+import { parseCorsOrigins } from "../src/frontend/cors.ts";
 import { responseOf } from "../src/frontend/exchange.ts";
 import { Problem, problemAnswer } from "../src/frontend/problems.ts";
 import type { Env } from "./config.ts";
@@ -23,22 +24,34 @@ function appOf(isolate: Isolate, env: Env): Starling["app"] {
     auth: () => isolate.auth,
     metrics: isolate.metrics,
     log: logEvent,
-    config: { openOnLoopback: env.STARLING_OPEN_ON_LOOPBACK === "true" },
+    config: {
+      openOnLoopback: env.STARLING_OPEN_ON_LOOPBACK === "true",
+      corsOrigins: corsOriginsOf(env),
+    },
   }).app;
   return made;
+}
+
+/** @throws Problem `not-configured` */
+function corsOriginsOf({ STARLING_CORS_ORIGINS: text = "" }: Env): readonly string[] {
+  const origins = parseCorsOrigins(text);
+  if (typeof origins !== "string") return origins;
+  throw new Problem("not-configured", `STARLING_CORS_ORIGINS: ${origins}`);
 }
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
     let isolate = startedIsolate();
+    let app: Starling["app"];
     try {
       // To ask for `cf` has the platform parse it: only the first request of an isolate does.
       isolate ??= await isolateOf(env, { place: placeOf(request), ctx });
+      app = appOf(isolate, env);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       return responseOf(problemAnswer(error, request.method === "HEAD"));
     }
-    return appOf(isolate, env).fetch(request, { backend: backendFor(isolate, env, ctx) }, ctx);
+    return app.fetch(request, { backend: backendFor(isolate, env, ctx) }, ctx);
   },
 } satisfies ExportedHandler<Env>;
 

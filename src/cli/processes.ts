@@ -77,6 +77,7 @@ interface NodeFlags extends TlsFlags {
   readonly data: string;
   readonly secretFile?: string;
   readonly tokensFile?: string;
+  readonly corsOrigins?: string;
   readonly faults?: boolean;
 }
 
@@ -91,6 +92,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     secretFile: flags.secretFile,
     tokensFile: flags.tokensFile,
     tls: tlsFiles(flags),
+    corsOrigins: flags.corsOrigins,
     takesFaults: flags.faults === true,
     log,
   });
@@ -200,6 +202,7 @@ interface ClusterFlags extends TlsFlags {
   readonly nodes: string;
   readonly basePort: string;
   readonly data: string;
+  readonly corsOrigins?: string;
   readonly faults?: boolean;
 }
 
@@ -215,6 +218,7 @@ async function runCluster(flags: ClusterFlags): Promise<void> {
   try {
     await Promise.race([
       cluster.start(plan, dir, [
+        ...(flags.corsOrigins === undefined ? [] : ["--cors-origins", flags.corsOrigins]),
         ...(flags.faults === true ? ["--faults"] : []),
         ...(tls === undefined ? [] : tlsArgs(tls)),
       ]),
@@ -235,6 +239,7 @@ interface DevFlags {
   readonly port: string;
   readonly replicas: string;
   readonly data: string;
+  readonly corsOrigins?: string;
   readonly faults?: boolean;
 }
 
@@ -245,6 +250,7 @@ async function runDev(flags: DevFlags): Promise<void> {
     port: whole("port", flags.port, [0, 65_535]),
     replicas: whole("replicas", flags.replicas, [1, 64]),
     dataDir: resolve(flags.data),
+    corsOrigins: flags.corsOrigins,
     takesFaults: flags.faults === true,
     log: jsonLog(process.stderr),
   });
@@ -290,6 +296,7 @@ export function addProcessCommands(program: Command): void {
     .option("--port <port>", "where it listens", "8787")
     .option("--replicas <count>", "how many Durable Objects", "5")
     .option("--data <dir>", "kept between runs", ".starling")
+    .option("--cors-origins <origins>", "whose pages may use it: origins with commas, or *")
     .option("--faults", "for drills: let replicas be told to be down, silent, slow or lossy")
     .action(runDev);
   withTlsFlags(program.command("node"))
@@ -299,6 +306,7 @@ export function addProcessCommands(program: Command): void {
     .requiredOption("--data <dir>", "where its log lives")
     .option("--secret-file <file>", "the cluster's secret")
     .option("--tokens-file <file>", "who may call; read again on SIGHUP")
+    .option("--cors-origins <origins>", "whose pages may use it: origins with commas, or *")
     .option("--faults", "for drills: let admins tell it to be down, silent, slow or lossy")
     .action(runNode);
   withTlsFlags(program.command("cluster"))
@@ -306,6 +314,7 @@ export function addProcessCommands(program: Command): void {
     .option("--nodes <count>", "how many", "5")
     .option("--base-port <port>", "the first node listens one above", "7100")
     .option("--data <dir>", "kept between runs", ".starling/cluster")
+    .option("--cors-origins <origins>", "whose pages may use it: origins with commas, or *")
     .option("--faults", "for drills: let them be told to be down, silent, slow or lossy")
     .action(runCluster);
   program

@@ -15,6 +15,7 @@ import { type Access, type Auth, authenticate, type Grant, requireAccess } from 
 import type { Backend } from "./backend.ts";
 import { type Call, guardedBy, isRead, rawPathOf, rawTargetOf, type StarlingEnv } from "./call.ts";
 import { clusterRoutes, hostRoutes, namespaceRoutes } from "./cluster-routes.ts";
+import { corsFor } from "./cors.ts";
 import { dataRoutes } from "./data-routes.ts";
 import { type PlainRequest, responseOf } from "./exchange.ts";
 import { splitTarget } from "./key-path.ts";
@@ -32,6 +33,8 @@ import { isWorkerdKv, workerdKvRoutes, workerdProblemAnswer } from "./workerd-kv
 export interface AppConfig {
   /** The frontend listens on loopback only: without tokens it is open, and Host is checked. */
   readonly openOnLoopback: boolean;
+  /** Whose pages may read answers, see `cors.ts`; absent or empty: nobody's. */
+  readonly corsOrigins?: readonly string[];
 }
 
 export interface AppParts {
@@ -118,6 +121,7 @@ const noRoute = (call: Call): Response =>
 
 function honoApp(parts: AppParts, ledger: Ledger, metrics: HttpMetrics): Hono<StarlingEnv> {
   const { backend, secret, config } = parts;
+  const { corsOrigins = [] } = config;
   const backendOf = typeof backend === "function" ? backend : (): Backend => backend;
   const guarded = guardedBy((request, access) => grantOf(parts, request, access));
   const routes = { secret, backendOf, guarded, metrics };
@@ -129,9 +133,10 @@ function honoApp(parts: AppParts, ledger: Ledger, metrics: HttpMetrics): Hono<St
   app.use(noting(ledger));
   app.use(async (call, next) => {
     splitTarget(rawTargetOf(call));
-    if (config.openOnLoopback) refuseStrangers(call.req.raw, hostOf(call));
+    if (config.openOnLoopback) refuseStrangers(call.req.raw, hostOf(call), corsOrigins);
     await next();
   });
+  if (corsOrigins.length > 0) app.use(corsFor(corsOrigins));
   app.use(
     refuseMethods({
       app,
@@ -161,7 +166,9 @@ export function createApp(parts: AppParts): Starling {
   const ledger = new Ledger(metrics, parts.log);
   const app = honoApp(parts, ledger, metrics);
   const { backend, secret, config } = parts;
-  if (typeof backend === "function") return { app, answerKey: null };
+  // Whether a page may read an answer is said by hono's middleware.
+  const hasReaders = (config.corsOrigins ?? []).length > 0;
+  if (typeof backend === "function" || hasReaders) return { app, answerKey: null };
   const answerKey = shortWay({
     backend,
     secret,

@@ -5,6 +5,7 @@
  * by itself what needs no permission of ours (a form, a `POST` of plain text) and care for nothing
  * but the effect. Browsers say which page asks, and no page can change what they say.
  */
+import { isNamed } from "./cors.ts";
 import type { PlainRequest } from "./exchange.ts";
 import { Problem } from "./problems.ts";
 
@@ -34,9 +35,17 @@ const isLinkFollowed = ({ method, headers }: PlainRequest): boolean =>
   headers.get("Sec-Fetch-Mode") === "navigate" &&
   headers.get("Sec-Fetch-Dest") === "document";
 
-/** @throws Problem `misdirected-request` or `cross-site` */
-export function refuseStrangers(request: PlainRequest, host: string): void {
+/**
+ * @param welcome origins whose pages are served all the same
+ * @throws Problem `misdirected-request` or `cross-site`
+ */
+export function refuseStrangers(
+  request: PlainRequest,
+  host: string,
+  welcome: readonly string[] = [],
+): void {
   refuseStrangeHost(host);
+  if (isNamed(welcome, request.headers.get("Origin"))) return;
   if (!isOfAnotherPage(request, host) || isLinkFollowed(request)) return;
   const detail = "A page of another origin may not use a frontend that serves loopback only.";
   throw new Problem("cross-site", detail);

@@ -23,6 +23,8 @@ export interface DevOptions {
   readonly port: number;
   readonly replicas: number;
   readonly dataDir: string;
+  /** Whose pages may read answers: origins with commas, `*` for any. */
+  readonly corsOrigins?: string | undefined;
   /** For drills: replicas may be told to be down, silent, slow or lossy. */
   readonly takesFaults?: boolean;
   readonly log: Log;
@@ -124,7 +126,7 @@ function moveObjects(dataDir: string): void {
   renameSync(old, moved);
 }
 
-function bindingsFor({ replicas, takesFaults }: DevOptions): Record<string, string> {
+function bindingsFor({ replicas, takesFaults, corsOrigins }: DevOptions): Record<string, string> {
   const members = Array.from({ length: replicas }, (_, i) => `r${i + 1}:${zoneOf(i)}`);
   return {
     STARLING_NAME: "dev",
@@ -134,6 +136,7 @@ function bindingsFor({ replicas, takesFaults }: DevOptions): Record<string, stri
     STARLING_ZONE: zoneOf(0),
     STARLING_SECRET: LOCAL_SECRET,
     STARLING_OPEN_ON_LOOPBACK: "true",
+    ...(corsOrigins === undefined ? {} : { STARLING_CORS_ORIGINS: corsOrigins }),
     ...(takesFaults === true ? { STARLING_FAULTS: "true" } : {}),
   };
 }

@@ -13,6 +13,7 @@ import { Driver } from "../driver.ts";
 import { backendOf } from "../driver-backend.ts";
 import { createApp } from "../frontend/app.ts";
 import { type Auth, noTokens, parseTokens } from "../frontend/auth.ts";
+import { parseCorsOrigins } from "../frontend/cors.ts";
 import { logServed } from "../frontend/trace.ts";
 import { hostClock } from "../host-clock.ts";
 import { Knowledge } from "../node/knowledge.ts";
@@ -37,6 +38,8 @@ export interface NodeOptions {
   readonly tokensFile?: string | undefined;
   /** Serves https, and speaks with peers by mutual TLS; without it everything is plain. */
   readonly tls?: TlsFiles | undefined;
+  /** Whose pages may read answers: origins with commas, `*` for any. */
+  readonly corsOrigins?: string | undefined;
   /** For drills: admins may tell the replica to be down, silent, slow or lossy. */
   readonly takesFaults?: boolean;
   readonly log: Log;
@@ -268,6 +271,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const config = await readCluster(options);
   const keys = clusterKeys(await readSecret(options, config), config.name);
   let auth = await readTokens(options.tokensFile);
+  const corsOrigins = parseCorsOrigins(options.corsOrigins ?? "");
+  if (typeof corsOrigins === "string") throw new ConfigError(`--cors-origins: ${corsOrigins}`);
   const url = new URL(config.members.find(({ id }) => id === options.id)?.url ?? "");
   const tls = options.tls === undefined ? undefined : await NodeTls.read(options.tls, url.href);
   const hasher = await xxhash();
@@ -285,7 +290,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     backend,
     secret: keys.hash,
     auth: () => auth,
-    config: { openOnLoopback: isLoopback(url.href) },
+    config: { openOnLoopback: isLoopback(url.href), corsOrigins },
     log,
   });
   const { server, stop } = makeHttpServer({

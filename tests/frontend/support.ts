@@ -21,6 +21,7 @@ export interface TestAppOptions {
   readonly auth?: Auth;
   readonly openOnLoopback?: boolean;
   readonly log?: EventLog;
+  readonly corsOrigins?: readonly string[];
 }
 
 export async function testRing(): Promise<Ring> {
@@ -34,9 +35,9 @@ export async function testRing(): Promise<Ring> {
 }
 
 export async function makeApp(options: TestAppOptions = {}): Promise<TestApp> {
-  const { auth = noTokens, openOnLoopback = true, log = () => {} } = options;
+  const { auth = noTokens, openOnLoopback = true, log = () => {}, corsOrigins = [] } = options;
   const backend = new MemoryBackend(await testRing());
-  const config = { openOnLoopback };
+  const config = { openOnLoopback, corsOrigins };
   const { app, answerKey } = createApp({
     backend,
     secret: testHash,
