@@ -1,4 +1,5 @@
 /** A driven node as the HTTP face needs it. */
+import type { StoreKey } from "../core/store.ts";
 import type { Driver } from "./driver.ts";
 import type { Backend, ClusterView } from "./frontend/backend.ts";
 
@@ -21,6 +22,9 @@ export function backendOf(driver: Driver, metrics: Backend["metrics"]): Backend 
       return view();
     },
     execute: (operation, trace) => driver.execute(operation, trace),
+    ...(service === null
+      ? {}
+      : { weigh: (key: StoreKey) => service.keeper.store.summary(key)?.byteCount ?? 0 }),
     metrics,
   };
 }

@@ -1,5 +1,6 @@
 /** What the HTTP face needs of whatever node it stands in front of. */
 import type { NamespaceSettings, Operation, Result } from "../../core/operations.ts";
+import type { StoreKey } from "../../core/store.ts";
 import type { WallMillis } from "../../core/time.ts";
 import type { NamespaceChange } from "../../ring/namespace-record.ts";
 import type { Ring } from "../../ring/ring.ts";
@@ -33,6 +34,11 @@ export interface Backend {
    * for a bug. The traceparent (W3C) travels with the messages; empty when there is none.
    */
   execute(operation: Operation, traceparent: string): Promise<Result>;
+  /**
+   * How many bytes a read of the key is going to hold, as far as this process knows without having
+   * read it; 0 when it does not. Absent where there is no store.
+   */
+  weigh?(key: StoreKey): number;
   /** Lines of Prometheus text that the host adds to the frontend's own metrics. */
   metrics(): string;
 }

@@ -1,6 +1,7 @@
 /** The body of a batch: from JSON or MessagePack to its ops, and its results back. */
 import { Decoder, Encoder } from "@msgpack/msgpack";
 import { BATCH_OPS_MAX, METADATA_BYTES_MAX } from "../../core/limits.ts";
+import { fromBase64 } from "./base64.ts";
 import { isJsonBomb, isMsgpackBomb } from "./batch-guard.ts";
 import { readBody } from "./body.ts";
 import { Problem } from "./problems.ts";
@@ -28,7 +29,7 @@ export function bytesOf(value: unknown, { isBinary }: BatchForm): Uint8Array {
   if (typeof value !== "string") throw invalidRequest(`A put has a "value".`);
   if (isBinary) return utf8.encode(value);
   try {
-    return Uint8Array.from(atob(value), (char) => char.charCodeAt(0));
+    return fromBase64(value);
   } catch {
     throw invalidRequest(`"value" must be base64 in a JSON batch.`);
   }

@@ -21,6 +21,7 @@ import { AnswerBudget } from "./answer-budget.ts";
 import { inParallel } from "./at-once.ts";
 import { type Grant, requireAccess } from "./auth.ts";
 import type { Backend } from "./backend.ts";
+import { pause, toBase64 } from "./base64.ts";
 import {
   answersBinary,
   type BatchForm,
@@ -31,11 +32,12 @@ import {
   resultsResponse,
 } from "./batch-body.ts";
 import { checkMetadata, checkTags } from "./body.ts";
+import { bodyRoom, SMALL_BYTES } from "./body-room.ts";
 import { contextToToken, tokenToContext } from "./context-token.ts";
 import { checkKey } from "./key-path.ts";
 import type { RequestOptions } from "./options.ts";
 import { internalProblem, Problem, problemOf } from "./problems.ts";
-import { encodingOf, toBase64 } from "./sibling-bodies.ts";
+import { encodingOf } from "./sibling-bodies.ts";
 import { traceOf } from "./trace.ts";
 
 /** A whole batch, and its answer: sixteen of the largest values, whatever their number. */
@@ -187,6 +189,9 @@ function describeResult(result: Result, key: StoreKey, batch: Batch): Fields {
 async function carryOut(operation: OneOperation, batch: Batch): Promise<Fields> {
   const isWrite = operation.kind === "write";
   try {
+    // Small ones begin at once, in the order of the ops.
+    const byteCount = isWrite ? 0 : (batch.backend.weigh?.(operation.key) ?? 0);
+    if (byteCount > SMALL_BYTES) await roomFor(operation, byteCount);
     const result = await batch.backend.execute(operation, batch.trace);
     if (result.kind !== "failed") return describeResult(result, operation.key, batch);
     const described = describeProblem(problemOf(result.failure, isWrite));
@@ -195,7 +200,15 @@ async function carryOut(operation: OneOperation, batch: Batch): Promise<Fields> 
   } catch (error) {
     // One op's accident is not the others': some of them may be written already.
     return describeProblem(error instanceof Problem ? error : internalProblem(error, isWrite));
+  } finally {
+    bodyRoom.release(operation);
   }
+}
+
+/** Of a large value, and then the others have their turn: base64 of many takes its time. */
+async function roomFor(operation: OneOperation, byteCount: number): Promise<void> {
+  await bodyRoom.reserve(operation, byteCount);
+  await pause();
 }
 
 function describeProblem({ status, code, message, extras }: Problem): Fields {

@@ -1,45 +1,110 @@
 /**
- * The memory that bodies may take, of all requests of this process together. Each body has a bound
- * of its own and the requests at work are counted, but a thousand batches at once, each within its
- * bounds, are more than any machine has. Who comes when it is full is told to come again.
+ * The memory that values may take while requests are at work, reads and writes of this process
+ * together. Each body has a bound of its own and the requests at work are counted, but a thousand
+ * batches at once, or a hundred reads of a key with many large siblings, each within its bounds,
+ * are more than any machine has. Who comes when it is full waits a little, in turn, with its body
+ * unread on the connection; who has waited too long is told to come again.
  *
- * Only who may write gets here, since rights are checked before a body is read: a stranger cannot
- * take room from others. A body that is alone is let in whatever its length.
+ * Only who may read or write gets here, since rights are checked before: a stranger cannot take
+ * room from others. One that is alone is let in whatever its length.
  */
 import { Problem } from "./problems.ts";
 
-/** Some ninety of the largest values, or one batch of the largest; a Worker has 128 MB for all. */
-const BYTES_MAX = 96 * 1024 * 1024;
+/**
+ * A value at work is in memory some eight times over: as a body, encoded, on its way to two or
+ * three peers, and to the disk; 256 MiB then. A Worker, which keeps fewer copies, has 128 MB. It is
+ * also a sixth of what may wait for one peer, so that the frontends of six nodes cannot fill that.
+ */
+const BYTES_MAX = 32 * 1024 * 1024;
+/** Less than a request's own timeout: there must be time left to carry it out. */
+const WAIT_MS_MAX = 1000;
+/** What is no longer than this is not worth counting: 2,048 requests at work make 32 MiB of it. */
+export const SMALL_BYTES = 16_384;
+
+interface Waiter {
+  readonly request: object;
+  readonly byteCount: number;
+  readonly admit: () => void;
+}
 
 export class BodyRoom {
   readonly #byteCountMax: number;
+  readonly #waitMsMax: number;
   readonly #byRequest = new WeakMap<object, number>();
+  #waiting: Waiter[] = [];
   #takenByteCount = 0;
 
-  constructor(byteCountMax: number) {
+  constructor(byteCountMax: number, waitMsMax = WAIT_MS_MAX) {
     this.#byteCountMax = byteCountMax;
+    this.#waitMsMax = waitMsMax;
   }
 
   get takenByteCount(): number {
     return this.#takenByteCount;
   }
 
-  /** Room for that much more of a request's body. @throws Problem `overloaded` */
-  take(request: object, byteCount: number): void {
-    const own = this.#byRequest.get(request) ?? 0;
-    const others = this.#takenByteCount - own;
-    if (others > 0 && this.#takenByteCount + byteCount > this.#byteCountMax) {
-      throw new Problem("overloaded", "Too many large bodies are at work. Try again shortly.");
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+
+  /** Waits for so much more room for a request. @throws Problem `overloaded` after a second */
+  reserve(request: object, byteCount: number): Promise<void> {
+    if (this.#waiting.length === 0 && this.#fits(request, byteCount)) {
+      this.add(request, byteCount);
+      return Promise.resolve();
     }
-    this.#byRequest.set(request, own + byteCount);
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => {
+        this.#waiting = this.#waiting.filter((other) => other !== waiter);
+        reject(new Problem("overloaded", "Too many large values are at work. Try again shortly."));
+        this.#admit();
+      };
+      const timer = setTimeout(giveUp, this.#waitMsMax);
+      const admit = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const waiter: Waiter = { request, byteCount, admit };
+      this.#waiting.push(waiter);
+    });
+  }
+
+  /** Counts what is there already, whether there is room for it or not. */
+  add(request: object, byteCount: number): void {
+    this.#byRequest.set(request, (this.#byRequest.get(request) ?? 0) + byteCount);
     this.#takenByteCount += byteCount;
   }
 
-  /** The request is answered, or its body no longer needed. */
+  /** The request needs no more than this of what it has. */
+  shrinkTo(request: object, byteCount: number): void {
+    const surplus = (this.#byRequest.get(request) ?? 0) - byteCount;
+    if (surplus <= 0) return;
+    this.#byRequest.set(request, byteCount);
+    this.#takenByteCount -= surplus;
+    this.#admit();
+  }
+
+  /** The request is answered, or what it held no longer needed. */
   release(request: object): void {
     if (this.#takenByteCount === 0) return;
     this.#takenByteCount -= this.#byRequest.get(request) ?? 0;
     this.#byRequest.delete(request);
+    this.#admit();
+  }
+
+  #fits(request: object, byteCount: number): boolean {
+    const others = this.#takenByteCount - (this.#byRequest.get(request) ?? 0);
+    return others === 0 || this.#takenByteCount + byteCount <= this.#byteCountMax;
+  }
+
+  #admit(): void {
+    for (;;) {
+      const [first] = this.#waiting;
+      if (first === undefined || !this.#fits(first.request, first.byteCount)) return;
+      this.#waiting.shift();
+      this.add(first.request, first.byteCount);
+      first.admit();
+    }
   }
 }
 

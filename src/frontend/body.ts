@@ -9,14 +9,12 @@ import {
   TAG_CHARS_MAX,
   TAGS_COUNT_MAX,
 } from "../../core/limits.ts";
-import { bodyRoom } from "./body-room.ts";
+import { bodyRoom, SMALL_BYTES } from "./body-room.ts";
 import { isContinueExpected, type PlainRequest, type RequestHeaders } from "./exchange.ts";
 import { Problem } from "./problems.ts";
 
 type BodyOf = Pick<PlainRequest, "headers" | "body">;
 
-/** Bodies that are gathered at once and no longer than this are not worth counting. */
-const SMALL_BYTES = 65_536;
 const TAG = /^[\x21-\x7e]+$/;
 
 function tooLarge(byteCountMax: number): Problem {
@@ -57,7 +55,6 @@ async function discardBody(request: BodyOf): Promise<void> {
 }
 
 async function collect(
-  request: BodyOf,
   body: ReadableStream<Uint8Array>,
   byteCountMax: number,
 ): Promise<readonly Uint8Array[]> {
@@ -68,13 +65,10 @@ async function collect(
     const { done, value } = await reader.read();
     if (done) return chunks;
     byteCount += value.length;
-    try {
-      if (byteCount > byteCountMax) throw tooLarge(byteCountMax);
-      bodyRoom.take(request, value.length);
-    } catch (error) {
+    if (byteCount > byteCountMax) {
       // Without an announced length there may be no end to it.
       reader.cancel().catch(() => {});
-      throw error;
+      throw tooLarge(byteCountMax);
     }
     chunks.push(value);
   }
@@ -95,16 +89,19 @@ function join(chunks: readonly Uint8Array[]): Uint8Array {
 async function wholeOf(request: BodyOf, byteCountMax: number): Promise<Uint8Array> {
   const { body } = request;
   if (body === null) return new Uint8Array(0);
-  if (body instanceof ReadableStream) return join(await collect(request, body, byteCountMax));
-  const announced = announcedLength(request.headers) ?? 0;
+  const most = Math.min(announcedLength(request.headers) ?? byteCountMax, byteCountMax);
+  const isStream = body instanceof ReadableStream;
   try {
-    if (announced > SMALL_BYTES) bodyRoom.take(request, announced);
+    if (isStream || most > SMALL_BYTES) await bodyRoom.reserve(request, most);
   } catch (error) {
-    await body.discard().catch(() => {});
+    if (!isStream) await body.discard().catch(() => {});
     throw error;
   }
-  const bytes = await body.gather(byteCountMax);
+  const bytes = isStream
+    ? join(await collect(body, byteCountMax))
+    : await body.gather(byteCountMax);
   if (bytes === null) throw tooLarge(byteCountMax);
+  bodyRoom.shrinkTo(request, bytes.length);
   return bytes;
 }
 

@@ -1,6 +1,6 @@
 /** GET, HEAD, PUT and DELETE of one key: from a request to an operation and back to an answer. */
 import type { CausalContext } from "../../core/causal-context.ts";
-import type { Content } from "../../core/entry.ts";
+import { type Content, valueBytes } from "../../core/entry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { NamespaceSettings, WriteResult } from "../../core/operations.ts";
@@ -13,6 +13,7 @@ import type { StoreKey } from "../../core/store.ts";
 import { addVersion, baseHeaders, contentHeaders, type Setting, writeTally } from "./answers.ts";
 import type { Backend, ClusterView } from "./backend.ts";
 import { readBody, readContentHeaders } from "./body.ts";
+import { bodyRoom, SMALL_BYTES } from "./body-room.ts";
 import { readWriterControl, type WriterControl } from "./caching.ts";
 import { readPrecondition } from "./conditions.ts";
 import { contextToToken, tokenToContext } from "./context-token.ts";
@@ -108,9 +109,14 @@ export class DataPlane {
   async #read(call: Call): Promise<Answer> {
     const { request, key, options, context } = call;
     const operation = { kind: "get", key, options: options.quorum, session: context } as const;
+    const weight = this.#backend.weigh?.(key) ?? 0;
+    if (weight > SMALL_BYTES) await bodyRoom.reserve(request, weight);
     const result = await this.#backend.execute(operation, traceOf(request));
     if (result.kind === "failed") throw problemOf(result.failure, false);
     if (result.kind !== "got") throw new Error(`a read ended as ${result.kind}`);
+    // What came from elsewhere was not known before; it is there now, and others wait for it.
+    const surplus = valueBytes(result.entry.siblings) - weight;
+    if (surplus > SMALL_BYTES) bodyRoom.add(request, surplus);
     return answerRead({ request, setting: this.#setting(call), result }, options.allSiblings);
   }
 

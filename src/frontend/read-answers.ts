@@ -10,6 +10,7 @@ import {
   readTally,
   type Setting,
 } from "./answers.ts";
+import { SMALL_BYTES } from "./body-room.ts";
 import { cacheControlOf } from "./caching.ts";
 import { checkReadConditions, readRange, type Validators } from "./conditions.ts";
 import type { Answer, HeaderFields, PlainRequest } from "./exchange.ts";
@@ -31,7 +32,7 @@ const isHead = ({ request }: Reading): boolean => request.method === "HEAD";
 const hasContent = (sibling: Sibling): sibling is LiveSibling => sibling.content !== null;
 
 /** @throws Problem `precondition-failed`, `range-not-satisfiable` or `invalid-request` */
-export function answerRead(reading: Reading, allSiblings: boolean): Answer {
+export function answerRead(reading: Reading, allSiblings: boolean): Answer | Promise<Answer> {
   const { request, setting, result } = reading;
   const { now } = setting;
   const live = liveSiblings(result.entry, now).filter(hasContent);
@@ -63,13 +64,17 @@ function answerNothing(reading: Reading): Answer {
   return problemAnswer(problem, isHead(reading));
 }
 
+/** An answer that waits for its reader does not keep the record that it is a small part of. */
+const ownBytes = (value: Uint8Array): Uint8Array =>
+  value.buffer.byteLength > 2 * value.length + SMALL_BYTES ? value.slice() : value;
+
 function answerOne(sibling: LiveSibling, headers: HeaderFields, reading: Reading): Answer {
   const { request, setting } = reading;
   const shown = addVersion(headers, sibling, setting);
   if (checkReadConditions(request.headers, shown) === "not-modified") {
     return { status: 304, headers, body: null };
   }
-  const { value } = sibling.content;
+  const value = ownBytes(sibling.content.value);
   Object.assign(headers, contentHeaders(sibling.content));
   headers["Accept-Ranges"] = "bytes";
   // Ranges are defined for GET alone (RFC 9110, 14.2).
@@ -84,7 +89,7 @@ function answerOne(sibling: LiveSibling, headers: HeaderFields, reading: Reading
   return { status: 206, headers, body: part };
 }
 
-function answerAll(live: readonly LiveSibling[], reading: Reading): Answer {
+async function answerAll(live: readonly LiveSibling[], reading: Reading): Promise<Answer> {
   const { request, setting } = reading;
   const headers = headersShowing(reading, live);
   // The newest one's time is no validator of the set: an older sibling may have come to it since.
@@ -103,7 +108,7 @@ function answerAll(live: readonly LiveSibling[], reading: Reading): Answer {
   const json = qualityOf(accept, "application/json");
   const isJson = json > 0 && json >= qualityOf(accept, "multipart/mixed");
   const { contentType, body } = isJson
-    ? { contentType: "application/json", body: siblingsAsJson(live, setting.hash) }
+    ? { contentType: "application/json", body: await siblingsAsJson(live, setting.hash) }
     : siblingsAsMultipart(live, setting.hash);
   headers["Content-Type"] = contentType;
   headers["Content-Length"] = String(body.length);

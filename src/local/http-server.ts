@@ -11,6 +11,8 @@ import {
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
+import { bodyRoom, SMALL_BYTES } from "../frontend/body-room.ts";
+import type { Answer } from "../frontend/exchange.ts";
 import type { AnswerKey } from "../frontend/short-way.ts";
 import { type Begin, Pipelines } from "./pipelines.ts";
 import { AnswerWriter, plainRequest } from "./plain-exchange.ts";
@@ -93,6 +95,14 @@ export interface HttpServer {
   stop(msMax: number): Promise<void>;
 }
 
+/** A large answer is in memory until its reader has it. */
+function holdUntilSent({ body }: Answer, response: ServerResponse): void {
+  const byteCount = body?.length ?? 0;
+  if (byteCount <= SMALL_BYTES || response.destroyed) return;
+  bodyRoom.add(response, byteCount);
+  response.once("close", () => bodyRoom.release(response));
+}
+
 /** Takes the short way where there is one; else false, and nothing done. */
 function answerPlainly(
   { answerKey, writer }: { readonly answerKey: AnswerKey; readonly writer: AnswerWriter },
@@ -102,7 +112,10 @@ function answerPlainly(
   const request = plainRequest(incoming);
   const answer = request === null ? null : answerKey(request, incoming.url ?? "/");
   if (answer === null) return false;
-  void answer.then((given) => writer.write(response, given));
+  void answer.then((given) => {
+    holdUntilSent(given, response);
+    writer.write(response, given);
+  });
   return true;
 }
 
@@ -191,7 +204,10 @@ const refuseUnreadable = (): Response => problemResponse(malformedTarget);
 
 export function makeHttpServer(parts: HttpServerParts): HttpServer {
   const limits = { ...httpLimits, ...parts.limits };
-  const pipelines = new Pipelines(limits, beginner(parts));
+  const pipelines = new Pipelines(limits, {
+    begin: beginner(parts),
+    forget: (response) => bodyRoom.release(response),
+  });
   const onRequest: Begin = (incoming, response) => {
     const breach = breachOf(incoming);
     if (breach === null) pipelines.take(incoming, response);

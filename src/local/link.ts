@@ -39,7 +39,9 @@ export const linkLimits: LinkLimits = {
   dialMsMax: 1000,
   redialMs: 50,
   silenceMsMax: 6000,
-  backlogBytesMax: 64 * 1024 * 1024,
+  // What is full counts as unreachable, so clients' writes alone must not fill it: each frontend
+  // lets 32 MiB of them in at once, and those of six nodes may all be coordinated by one.
+  backlogBytesMax: 192 * 1024 * 1024,
 };
 
 export interface LinkParts {

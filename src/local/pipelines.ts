@@ -32,6 +32,7 @@ export const turnAway = (response: ServerResponse): void =>
 interface Shared {
   readonly limits: PipelineLimits;
   readonly begin: Begin;
+  readonly forget: (response: ServerResponse) => void;
   atWorkCount: number;
   waitingCount: number;
   isStopping: boolean;
@@ -96,6 +97,8 @@ class Connection {
   /** Whatever has no answer by now gets none. */
   close(): void {
     this.#isEnding = true;
+    // Node tells of none that waited behind another.
+    for (const response of this.#open) this.#shared.forget(response);
     this.#shared.atWorkCount -= this.#open.length;
     this.#shared.waitingCount -= this.#waiting.length;
     this.#open = [];
@@ -176,13 +179,16 @@ export class Pipelines {
   readonly #connections = new Set<Connection>();
   #onIdle: (() => void) | null = null;
 
-  /** @param begin begins a request whose turn it is */
-  constructor(limits: PipelineLimits, begin: Begin) {
+  /**
+   * @param work `begin` begins a request whose turn it is; `forget` is told of the answers that
+   *   were owed when a connection broke
+   */
+  constructor(limits: PipelineLimits, work: Pick<Shared, "begin" | "forget">) {
     const onChange = (): void => {
       if (this.#shared.atWorkCount === 0) this.#onIdle?.();
     };
     const counts = { atWorkCount: 0, waitingCount: 0, isStopping: false };
-    this.#shared = { limits, begin, ...counts, onChange };
+    this.#shared = { limits, ...work, ...counts, onChange };
   }
 
   get atWorkCount(): number {

@@ -77,6 +77,8 @@ class AnnouncedBody implements WholeBody {
       };
       incoming.on("error", cutOff);
       incoming.on("close", cutOff);
+      // While it waited for its turn, its client may have gone.
+      if (incoming.destroyed) cutOff();
     });
   }
 }

@@ -46,6 +46,7 @@ export class MemoryBackend implements Backend {
   unreachable = new Set<string>();
   lacks: string | null = null;
   readonly operations: Operation[] = [];
+  weigh: (key: StoreKey) => number = () => 0;
   readonly traces: string[] = [];
   readonly namespaces = new Map<string, NamespaceSettings>();
   readonly #ring: Ring;

@@ -203,47 +203,91 @@ describe("a client", () => {
 describe("large bodies, all together", () => {
   const MIB = 1024 * 1024;
 
-  it("have so much room; one alone is let in whatever its length", () => {
-    const room = new BodyRoom(100);
+  it("have so much room; one alone is let in whatever its length", async () => {
+    const room = new BodyRoom(100, 20);
     const [a, b] = [{}, {}];
-    room.take(a, 60);
-    room.take(a, 60);
-    expect(() => room.take(b, 1)).toThrow(Problem);
+    await room.reserve(a, 60);
+    await room.reserve(a, 60);
+    await expect(room.reserve(b, 1)).rejects.toThrow(Problem);
     room.release(b);
     expect(room.takenByteCount).toBe(120);
     room.release(a);
-    room.take(b, 40);
-    room.take(a, 60);
-    expect(() => room.take(b, 1)).toThrow(/Try again/);
+    await room.reserve(b, 40);
+    await room.reserve(a, 60);
+    await expect(room.reserve(b, 1)).rejects.toThrow(/Try again/);
     room.release(a);
     room.release(b);
     room.release(b);
-    expect(room.takenByteCount).toBe(0);
+    expect([room.takenByteCount, room.waitingCount]).toEqual([0, 0]);
+  });
+
+  it("wait in turn, and come in when others go or need less", async () => {
+    const room = new BodyRoom(100, 60_000);
+    const order: string[] = [];
+    const holders = { a: {}, b: {}, c: {}, d: {} };
+    await room.reserve(holders.a, 90);
+    const waiting = (["b", "c", "d"] as const).map((name) =>
+      // The last would fit at once, and waits behind the others: else large ones would starve.
+      room.reserve(holders[name], name === "d" ? 5 : 50).then(() => order.push(name)),
+    );
+    expect(room.waitingCount).toBe(3);
+    room.shrinkTo(holders.a, 50);
+    await waiting[0];
+    expect(order).toEqual(["b"]);
+    room.release(holders.a);
+    await Promise.all(waiting.slice(0, 2));
+    expect(order).toEqual(["b", "c"]);
+    room.add(holders.c, 30);
+    room.release(holders.b);
+    await waiting[2];
+    for (const holder of Object.values(holders)) room.release(holder);
+    expect([room.takenByteCount, room.waitingCount]).toEqual([0, 0]);
   });
 
   it("are turned away with 429 while others fill the room, and taken again after", async () => {
     const app = await makeApp();
     const others = {};
-    bodyRoom.take(others, 200 * MIB);
+    bodyRoom.add(others, 200 * MIB);
     const requests: readonly (readonly [string, string, RequestInit])[] = [
       ["PUT", KEY, { body: x(900) }],
       ["PUT", `${KV}/values/k`, { body: x(900) }],
       ["POST", "/v1/kv/ns:batch", { body: '{"ops":[]}' }],
     ];
-    for (const request of requests) {
-      const answer = await app.call(...request);
-      expect([request[1], answer.status]).toEqual([request[1], 429]);
-      expect(answer.headers.get("retry-after")).toBe("1");
-      expect(bodyRoom.takenByteCount).toBe(200 * MIB);
-    }
+    const answers = await Promise.all(requests.map((request) => app.call(...request)));
+    expect(answers.map(({ status }) => status)).toEqual([429, 429, 429]);
+    for (const { headers } of answers) expect(headers.get("retry-after")).toBe("1");
+    expect(bodyRoom.takenByteCount).toBe(200 * MIB);
+    // Who comes a little before there is room again is let in.
+    const early = requests.map((request) => app.call(...request));
+    await expect.poll(() => bodyRoom.waitingCount).toBe(3);
     bodyRoom.release(others);
-    for (const request of requests) {
-      expect((await app.call(...request)).status).toBeLessThan(300);
-      expect(bodyRoom.takenByteCount).toBe(0);
-    }
+    for (const answer of await Promise.all(early)) expect(answer.status).toBeLessThan(300);
+    expect(bodyRoom.takenByteCount).toBe(0);
     // What is refused for its content gives its room back as well.
     await app.call("POST", "/v1/kv/ns:batch", { body: "no JSON" });
     await app.call("PUT", KEY, { body: x(1001) });
+    expect(bodyRoom.takenByteCount).toBe(0);
+  });
+
+  it("of reads take room too, before they are read and until they are sent", async () => {
+    const app = await makeApp();
+    await app.put(KEY, "v");
+    app.backend.weigh = () => 3 * MIB;
+    const others = {};
+    bodyRoom.add(others, 30 * MIB);
+    const count = app.backend.operations.length;
+    const batch = { body: '{"ops":[{"op":"get","key":"k"}]}' };
+    for (const begin of [() => app.get(KEY), () => app.call("POST", "/v1/kv/ns:batch", batch)]) {
+      const call = begin();
+      await expect.poll(() => bodyRoom.waitingCount).toBe(1);
+      expect(app.backend.operations).toHaveLength(count);
+      const answer = await call;
+      const text = await answer.text();
+      expect(text).toContain("overloaded");
+      expect(answer.status === 429 || answer.status === 207).toBe(true);
+    }
+    bodyRoom.release(others);
+    expect((await app.get(KEY)).status).toBe(200);
     expect(bodyRoom.takenByteCount).toBe(0);
   });
 });
