@@ -87,7 +87,8 @@ const REQUESTS = {
 /**
  * Replies. `held`: the digest is 0 for "nothing"; `isUnknown` says that the replica may have lost
  * what it had. `stale`: the caller's or the callee's cluster document is behind; nothing was done.
- * `greeted`: the callee's life, a mark, and another life of the caller's that was proven, or "".
+ * `greeted`: the callee's life, a mark, and another life of the caller's that was proven, or "";
+ * and what the callee's wall clock shows.
  * `overdue`: nor was it here; who still wants the write asks again, with this to cover.
  * `recalled`: `done` is `[actor, counter, time]` of the version that was stored, with what is held
  * of the key now; empty when nothing was, or, with `isUnknown`, when that cannot be said.
@@ -126,7 +127,7 @@ const REPLIES = {
   promised: { isGiven: "flag", document: "bytes" },
   touched: { keys: "list" },
   overdue: { context: "context", freshUntil: "count" },
-  greeted: { run: "text", mark: "text", rival: "text" },
+  greeted: { run: "text", mark: "text", rival: "text", wall: "count" },
   recalled: { done: "list", isUnknown: "flag", entry: "bytesOrNull" },
   storedBehind: { durable: "flag" },
   accepted: { partitionCount: "count", waitedFor: "list" },

@@ -38,6 +38,9 @@ const LOGICAL_STEPS = 1024;
 export const hlcFromMillis = (ms: WallMillis): Hlc => Math.floor(ms) * LOGICAL_STEPS;
 export const millisOfHlc = (time: Hlc): WallMillis => Math.floor(time / LOGICAL_STEPS);
 
+/** The last time that anything may be said to be of, the year 2200: a hybrid clock can go on. */
+export const HLC_MAX: Hlc = hlcFromMillis(7_258_118_400_000);
+
 /** How far a peer's clock may run ahead of ours before it is refused: five minutes. */
 export const CLOCK_SKEW_MS_MAX = 300_000;
 
@@ -50,9 +53,14 @@ export class HybridClock {
     return this.#refusedCount;
   }
 
-  /** A time later than every time given out or observed before. */
-  next(now: WallMillis): Hlc {
-    this.#last = Math.max(this.#last + 1, hlcFromMillis(now));
+  /**
+   * A time later than every one given out or observed before, and than `after`. Only times further
+   * ahead than anybody follows are given up: the wall clock that they came from is right again.
+   */
+  next(now: WallMillis, after: Hlc = 0): Hlc {
+    const base = Math.max(hlcFromMillis(now), after + 1);
+    if (this.#last > base + hlcFromMillis(CLOCK_SKEW_MS_MAX)) this.#last = 0;
+    this.#last = Math.max(this.#last + 1, base);
     assert(Number.isSafeInteger(this.#last), "the clock left the safe integers");
     return this.#last;
   }

@@ -165,7 +165,8 @@ export class Keeper {
     const mayGoOn = request.covers === null || !outlived(slot, request.covers);
     const tenure = (mayGoOn ? this.#tenureOf(slot) : null) ?? this.#takeTenure(slot);
     const dot = { actor: tenure.actor, counter: held.context.latest(tenure.actor) + 1 };
-    const time = this.clock.next(now);
+    // Whatever is written by who knows of a purge is later than what that purge ends.
+    const time = this.clock.next(now, this.#purges().newest);
     const expiresAt = request.ttlMs === 0 || content === null ? 0 : now + request.ttlMs;
     const sibling: Sibling = { dot, time, op, expiresAt, content };
     const covers = request.covers ?? held.context;

@@ -12,7 +12,7 @@ import type { Entry, Sibling } from "../core/entry.ts";
 import { isNamespace, keyOf, namespaceOf } from "../core/keys.ts";
 import { PURGES_COUNT_MAX } from "../core/limits.ts";
 import type { StoreKey } from "../core/store.ts";
-import type { Hlc } from "../core/time.ts";
+import { HLC_MAX, type Hlc } from "../core/time.ts";
 
 export interface Purges {
   /** Epochs at or before it are over. */
@@ -85,6 +85,7 @@ export function parsePurges(value: unknown): Purges {
     assert(Array.isArray(item) && item.length === 2, "an epoch has a name and a time");
     const [name, time] = item as unknown[];
     assert(typeof name === "string" && isTime(time), "an epoch has a name and a time");
+    assert(time <= HLC_MAX, "an epoch leaves times to come");
     assert(isNamespace(namespaceOf(name)), "an epoch belongs to a namespace");
     epochs.set(name, time);
   }
@@ -124,6 +125,12 @@ export class PurgeIndex {
   /** Whether anything of the namespace was purged. */
   concerns(namespace: string): boolean {
     return this.#namespaces.has(namespace);
+  }
+
+  /** Whether a version of the key counts as purged. */
+  isPurged(key: StoreKey, sibling: Sibling): boolean {
+    const of = this.#namespaces.get(namespaceOf(key));
+    return of !== undefined && covers(of, key, sibling);
   }
 
   /**

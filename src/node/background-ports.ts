@@ -41,7 +41,7 @@ export interface BackgroundWork {
   };
   readonly lives: {
     duplicates(now: Millis): readonly (readonly [ReplicaId, WallMillis])[];
-    greet(greeting: RequestOf<"greet">, now: Millis): ReplyOf<"greeted">;
+    greet(greeting: RequestOf<"greet">, now: Millis): Omit<ReplyOf<"greeted">, "wall">;
   };
   /** null where a replica is never away without knowing, and loses nothing. */
   readonly absence: {

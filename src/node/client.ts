@@ -4,10 +4,11 @@
  * else.
  */
 import { siblingFromList } from "../../core/entry-codec.ts";
+import type { Failure } from "../../core/failure.ts";
 import { newOpId, type OpId } from "../../core/ids.ts";
 import type { ReplyOf } from "../../core/messages.ts";
 import type { GetOperation, Operation, Result, WriteOperation } from "../../core/operations.ts";
-import { type QuorumRules, resolveOptions } from "../../core/quorum-options.ts";
+import { majority, type QuorumRules, resolveOptions } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
 import type { Candidate } from "../../replica/candidate.ts";
 import type { Outbox } from "../../replica/coordination.ts";
@@ -19,6 +20,7 @@ import { startFaultOperation } from "./fault-desk.ts";
 import { startPurge } from "./purge-desk.ts";
 import { localNeed, strictOwners } from "./routes.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
+import { askForVouchers } from "./vouching.ts";
 import { contentToList, rulesToList, tallyFromList } from "./wire.ts";
 
 export class ClientDesk {
@@ -59,19 +61,53 @@ export class ClientDesk {
       else answer(fail(outcome.failure));
     };
     const again = (at: Millis): void => this.get(operation, answer, at, begunAt);
+    const { memberIds } = this.#host.knowledge.ring;
+    // Where those who are read from are a majority of all, they vouch for the purges by themselves.
+    if (rules.strict && rules.r < majority(memberIds.length)) {
+      return this.#getVouched({ operation, rules, finish, again }, now);
+    }
     this.read({ operation, rules, finish, again }, now);
   }
 
-  /** Reads by rules that are numbers already; also what a write's precondition stands on. */
-  read(
-    read: {
-      readonly operation: Omit<GetOperation, "kind" | "options">;
-      readonly rules: QuorumRules;
-      readonly finish: (outcome: GetOutcome) => void;
-      readonly again: ((now: Millis) => void) | null;
-    },
+  /** What was found is shown as soon as it is certain that no purge was missed. */
+  #getVouched(
+    { operation, rules, ...get }: ReadStart & { readonly operation: GetOperation },
     now: Millis,
   ): void {
+    const { knowledge } = this.#host;
+    let found: GetOutcome | null = null;
+    let isVouched = false;
+    let isOver = false;
+    const finish = (outcome: GetOutcome): void => {
+      if (!isOver) get.finish(outcome);
+      isOver = true;
+    };
+    const settle = (): void => {
+      if (found === null || (found.ok && !isVouched)) return;
+      if (!found.ok) return finish(found);
+      // It may have been read before the purge was heard of.
+      finish({ ...found, entry: knowledge.purges.apply(operation.key, found.entry) });
+    };
+    const again = (at: Millis): void => {
+      if (!isOver) get.again?.(at);
+      isOver = true;
+    };
+    const done = (count: number): void => {
+      const required = majority(knowledge.ring.memberIds.length);
+      isVouched = count >= required;
+      if (isVouched) settle();
+      else finish({ ok: false, failure: unvouched(required, count) });
+    };
+    const keep = (outcome: GetOutcome): void => {
+      found = outcome;
+      settle();
+    };
+    askForVouchers(this.#host, { timeoutMs: rules.timeoutMs, done }, now);
+    this.read({ operation, rules, finish: keep, again }, now);
+  }
+
+  /** Reads by rules that are numbers already; also what a write's precondition stands on. */
+  read(read: ReadStart, now: Millis): void {
     const { knowledge, selfId } = this.#host;
     const { key, session } = read.operation;
     const partition = knowledge.ring.partitionOf(key);
@@ -199,6 +235,20 @@ export class ClientDesk {
 /** What is left of a request's time. */
 const leftOf = (timeoutMs: number, elapsedMs: number): number =>
   Math.max(1, timeoutMs - Math.max(0, elapsedMs));
+
+interface ReadStart {
+  readonly operation: Omit<GetOperation, "kind" | "options">;
+  readonly rules: QuorumRules;
+  readonly finish: (outcome: GetOutcome) => void;
+  readonly again: ((now: Millis) => void) | null;
+}
+
+const unvouched = (required: number, achieved: number): Failure => ({
+  code: "quorum-unavailable",
+  detail: "Fewer than a majority of the members could say whether the value was purged.",
+  required,
+  achieved,
+});
 
 interface WriteState {
   readonly answer: Answer;

@@ -13,7 +13,7 @@ export interface FanoutPlan {
   readonly body: Request;
   readonly timeoutMs: number;
   /** Told of each reply as it comes. */
-  readonly heard?: (from: ReplicaId, now: Millis) => void;
+  readonly heard?: (from: ReplicaId, body: Reply) => void;
 }
 
 /** The replies that came, by replica. */
@@ -43,9 +43,9 @@ export class Fanout implements Coordinator {
     this.#finishWhenComplete();
   }
 
-  reply(from: ReplicaId, body: Reply, now: Millis): void {
+  reply(from: ReplicaId, body: Reply): void {
     if (!this.#waiting.delete(from)) return;
-    this.#plan.heard?.(from, now);
+    this.#plan.heard?.(from, body);
     this.#replies.set(from, body);
     this.#finishWhenComplete();
   }

@@ -1,7 +1,8 @@
 /**
  * Heartbeats: every member is greeted, and its answers' rhythm tells when it is missing. They also
  * tell whether a member runs twice (lives.ts). A member
- * with another cluster document answers with it, so that documents spread by themselves.
+ * with another cluster document answers with it, so that documents spread by themselves. What its
+ * wall clock shows comes along (see cluster-clock.ts).
  */
 import type { ReplicaId } from "../../core/ids.ts";
 import type { Millis } from "../../core/time.ts";
@@ -34,7 +35,7 @@ export class Heartbeat {
 
   run(now: Millis): void {
     const { heartbeatMs, suspectAfterMs } = this.#timing;
-    const { liveness, ring } = this.#host.knowledge;
+    const { clusterClock, liveness, ring } = this.#host.knowledge;
     const sinceLastMs = this.#lastAt === null ? 0 : now - this.#lastAt;
     this.#lastAt = now;
     // A node that stood still itself has answers waiting unread: others' silence is its own.
@@ -42,6 +43,7 @@ export class Heartbeat {
     if (!wasAway) liveness.review(suspectAfterMs, now);
     const targets = ring.membersBut(this.#self);
     const timeoutMs = suspectAfterMs / 2;
+    clusterClock.settle(ring.memberIds, this.#self);
     for (const to of targets) {
       const { body, mark } = this.#lives.greeting(to);
       const done = (replies: Replies, at: Millis): void => {
@@ -49,7 +51,9 @@ export class Heartbeat {
         if (reply === undefined) return;
         liveness.beat(to, suspectAfterMs, at);
         this.#timing.heard(to, at);
-        if (reply.kind === "greeted") this.#lives.answered(to, reply, { mark, now: at });
+        if (reply.kind !== "greeted") return;
+        clusterClock.heard(to, reply.wall, at);
+        this.#lives.answered(to, reply, { mark, now: at });
       };
       askAll(this.#host, { targets: [to], body, timeoutMs, done }, now);
     }

@@ -36,6 +36,7 @@ import type { NamespaceChange } from "../../ring/namespace-record.ts";
 import type { KeyHasher } from "../../ring/partition.ts";
 import { PurgeIndex } from "../../ring/purges.ts";
 import { Ring, sameCluster } from "../../ring/ring.ts";
+import { ClusterClock } from "./cluster-clock.ts";
 import { newCounters } from "./counters.ts";
 
 /** Apart from the ring's seed, so that a tree's leaves do not follow from the partition. */
@@ -77,6 +78,7 @@ export class Knowledge {
   readonly defaults: NamespaceSettings;
   readonly hash: KeyedHash;
   readonly liveness = new Liveness();
+  readonly clusterClock = new ClusterClock();
   readonly counters = newCounters();
   readonly zone: string;
   /** How long a request lasts unless it says otherwise, in ms. */

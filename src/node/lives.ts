@@ -66,6 +66,8 @@ export interface LivesParts {
   notice(duplicate: Duplicate, isToEnd: boolean): void;
 }
 
+type Greeted = Omit<ReplyOf<"greeted">, "wall">;
+
 export class Lives {
   readonly #parts: LivesParts;
   readonly #lives = new Map<ReplicaId, Map<string, Life>>();
@@ -101,7 +103,7 @@ export class Lives {
   }
 
   /** A peer's heartbeat, and the answer to it. */
-  greet({ from, run, echo }: RequestOf<"greet">, now: Millis): ReplyOf<"greeted"> {
+  greet({ from, run, echo }: RequestOf<"greet">, now: Millis): Greeted {
     const own = this.#ownRun;
     this.#heard(from, { run, alive: this.#markIn(echo), now });
     const life = this.#lives.get(from)?.get(run);
@@ -113,7 +115,7 @@ export class Lives {
   /** The answer to a heartbeat that went out with this mark. */
   answered(
     from: ReplicaId,
-    { run, mark, rival }: ReplyOf<"greeted">,
+    { run, mark, rival }: Greeted,
     at: { readonly mark: number; readonly now: Millis },
   ): void {
     this.#echoes.set(from, mark);

@@ -130,7 +130,7 @@ export class Node {
     assert(this.#later.length === 0, "a step finishes what it began");
     assert(now.monotonic >= this.#now, "a node's own time never runs backwards");
     this.#now = now.monotonic;
-    this.#wall = now.wall;
+    this.#wall = this.knowledge.clusterClock.believed(now);
     this.service?.keeper.operations.advance(now.monotonic);
     this.#effects = [];
     this.service?.background?.absence?.notice(now);
@@ -481,8 +481,6 @@ export class Node {
 
   #documentChanged(): void {
     this.#membership?.documentChanged();
-    // Whatever is written from now on is later than what was purged.
-    this.service?.keeper.clock.observe(this.knowledge.purges.newest, this.#wall);
   }
 
   #readFirst(

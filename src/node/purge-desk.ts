@@ -3,6 +3,9 @@
  * epoch is later than whatever any of them has written so far; the second tells them of it. Done
  * when a majority has it on stable storage. Who was away learns of it before it works with anybody
  * again, because every request carries the stamp of the document that the epochs are in.
+ *
+ * The clock of whoever asks plays no part, and one that is far from a majority's neither. Who knows
+ * of an epoch mints later times, whatever its own clock shows (`Keeper.mint`).
  */
 import type { Failure } from "../../core/failure.ts";
 import { PURGES_COUNT_MAX } from "../../core/limits.ts";
@@ -17,9 +20,16 @@ import {
 } from "../../core/time.ts";
 import { purgesOf } from "../../ring/cluster-document.ts";
 import { purgeName, withPurge } from "../../ring/purges.ts";
+import { agreeing } from "./cluster-clock.ts";
 import { askAll, type Replies } from "./fanout.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
 import { tellDocument } from "./tell-document.ts";
+
+/**
+ * How far the hybrid clocks of members may be apart whose wall clocks are believed: these may be
+ * off by a bound either way, and have followed a peer by another.
+ */
+const CLOCKS_SPAN_MS_MAX = 3 * CLOCK_SKEW_MS_MAX;
 
 export function startPurge(
   host: FrontendHost,
@@ -42,13 +52,13 @@ export function startPurge(
   const done = (replies: Replies, at: Millis): void => {
     const clocks = [...replies.values()].flatMap((r) => (r.kind === "clocked" ? [r.time] : []));
     const of = memberCount();
-    if (clocks.length < majority(of)) return answer(fail(tooFew(of, clocks.length)));
+    if (clocks.length < majority(of)) return answer(fail(tooFewClocks(of, clocks.length)));
     const purges = purgesOf(knowledge.document);
     if (purges.epochs.size + names.length > PURGES_COUNT_MAX) return answer(fail(TOO_MANY));
-    // A clock that runs far ahead is not followed: its replica has refused its own times too.
-    const wall = host.wall();
-    const latest = hlcFromMillis(wall + CLOCK_SKEW_MS_MAX);
-    const time = Math.min(latest, Math.max(hlcFromMillis(wall), purges.floor + 1, ...clocks));
+    const span = hlcFromMillis(CLOCKS_SPAN_MS_MAX);
+    const latest = agreeing(clocks, { needed: majority(of), span }).at(-1);
+    if (latest === undefined) return answer(fail(clocksApart(of)));
+    const time = Math.max(latest, purges.floor + 1);
     knowledge.learn({ ...knowledge.document, purges: withPurge(purges, names, time) });
     tell(time, at);
   };
@@ -62,12 +72,26 @@ function namesOf({ namespace, what }: PurgeOperation): readonly string[] {
   return [purgeName(namespace, "everything", "")];
 }
 
-const tooFew = (memberCount: number, achieved: number): Failure => ({
-  code: "quorum-unavailable",
-  detail: "Fewer than a majority of the members acknowledged the purge.",
-  required: majority(memberCount),
-  achieved,
+const unavailable = (detail: string, memberCount: number, achieved: number): Failure => ({
+  ...{ code: "quorum-unavailable", detail, required: majority(memberCount), achieved },
 });
+
+const tooFew = (memberCount: number, achieved: number): Failure => {
+  const detail =
+    "Fewer than a majority of the members acknowledged the purge; it may still spread.";
+  return unavailable(detail, memberCount, achieved);
+};
+
+const tooFewClocks = (memberCount: number, achieved: number): Failure => {
+  const detail = "Fewer than a majority of the members could be reached: nothing was purged.";
+  return unavailable(detail, memberCount, achieved);
+};
+
+const clocksApart = (memberCount: number): Failure => {
+  const detail =
+    "The clocks of no majority of the members agree: nothing was purged. Set the clocks right.";
+  return unavailable(detail, memberCount, 0);
+};
 
 const TOO_MANY: Failure = {
   code: "overloaded",

@@ -28,6 +28,14 @@ export function failed(
   return { kind: "failed", code, detail, numbers: [null, null, limit ?? null], context };
 }
 
+/** The version is there, and counts as written before a purge that may have ended before it. */
+export const purgedMeanwhile = (): Reply =>
+  failed(
+    "quorum-unavailable",
+    "A purge ended what was written, as it was written. Try again.",
+    null,
+  );
+
 /** The limits of siblings are for clients' writes alone: a merge never asks. */
 export function tooManySiblings({ before, entry }: Minted): Reply | null {
   const { siblings } = entry;

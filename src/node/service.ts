@@ -21,7 +21,7 @@ import { namespaceOf } from "../../core/keys.ts";
 import { FRESH_MS_MAX } from "../../core/limits.ts";
 import type { Reply, Request, RequestOf } from "../../core/messages.ts";
 import type { StoreKey } from "../../core/store.ts";
-import type { Millis } from "../../core/time.ts";
+import type { Hlc, Millis } from "../../core/time.ts";
 import type { Keeper } from "../../replica/keeper.ts";
 import type { HeldWrite, Minted } from "../../replica/minting.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
@@ -33,7 +33,7 @@ import { exchangeSide } from "./exchange-side.ts";
 import type { Planting } from "./planting.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { Repeats } from "./repeats.ts";
-import { failed, refused, toldOf, tooManySiblings } from "./replies.ts";
+import { failed, purgedMeanwhile, refused, toldOf, tooManySiblings } from "./replies.ts";
 import { inspected, listed, reported } from "./reports.ts";
 import { type WriteRoute, writeCandidates } from "./routes.ts";
 import { contentFromList, expectKey, rulesFromList, tallyToList } from "./wire.ts";
@@ -104,6 +104,16 @@ export class Service {
     this.#gate = new WriteGate({ id, keeper: parts.keeper, repeats: this.#repeats }, host);
   }
 
+  #greet(body: RequestOf<"greet">, now: Millis): Reply {
+    const greeted = this.background?.lives.greet(body, now);
+    const wall = Math.floor(this.#host.knowledge.clusterClock.shown);
+    return greeted === undefined ? refused("overloaded") : { ...greeted, wall };
+  }
+
+  #nextTime(): Hlc {
+    return this.keeper.clock.next(this.#host.wall(), this.#host.knowledge.purges.newest);
+  }
+
   /** The keys of writes that are coordinated here, and on their way. */
   get keysOnTheirWay(): ReadonlySet<StoreKey> {
     return new Set([...this.#writing.values()].map(({ key }) => key));
@@ -124,7 +134,7 @@ export class Service {
       case "greet":
         // A sign of life of the caller's: what waits here for it goes home.
         this.background?.handoff.toward(body.from, now);
-        return respond(this.background?.lives.greet(body, now) ?? refused("overloaded"));
+        return respond(this.#greet(body, now));
       case "read":
         return this.#read(body, respond);
       case "store":
@@ -174,7 +184,7 @@ export class Service {
       case "exchange":
         return this.#exchange(respond, now);
       case "clock":
-        return respond({ kind: "clocked", time: this.keeper.clock.next(this.#host.wall()) });
+        return respond({ kind: "clocked", time: this.#nextTime() });
       case "swept":
         return this.#confirmSweep(body, respond);
       case "document":
@@ -386,6 +396,9 @@ export class Service {
         return respond({ kind: "failed", code, detail, numbers, context: null });
       }
       this.keeper.operations.setOpen(body.op, false);
+      // It was minted before this replica knew of a purge, maybe after that had been acknowledged.
+      const { purges } = this.#host.knowledge;
+      if (purges.isPurged(body.key, held.sibling)) return respond(purgedMeanwhile());
       const tally = tallyToList(outcome.tally);
       const told = toldOf(held, returnBody, wall);
       respond({ kind: "coordinated", created, ...told, tally });

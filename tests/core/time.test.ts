@@ -5,8 +5,8 @@ import { CLOCK_SKEW_MS_MAX, HybridClock, hlcFromMillis, millisOfHlc } from "../.
 const NOW = 1_785_369_600_000;
 
 describe("HybridClock", () => {
-  it("never repeats a time nor runs backwards, whatever the wall clock does", () => {
-    const step = fc.integer({ min: -600_000, max: 600_000 });
+  it("never repeats a time nor runs backwards, whatever the wall clock does in five minutes", () => {
+    const step = fc.integer({ min: -6000, max: 6000 });
     const event = fc.record({ step, seen: fc.option(step) });
     fc.assert(
       fc.property(fc.array(event, { maxLength: 50 }), (events) => {
@@ -37,6 +37,24 @@ describe("HybridClock", () => {
     expect(other.observe(latest + 1, NOW)).toBe(false);
     expect(other.next(NOW)).toBe(hlcFromMillis(NOW));
     expect(other.refusedCount).toBe(1);
+  });
+
+  it("gives up times that nobody follows, once the clock that they came from is right", () => {
+    const clock = new HybridClock();
+    const ahead = clock.next(NOW + 3_600_000);
+    const right = clock.next(NOW);
+    expect(right).toBe(hlcFromMillis(NOW));
+    expect(clock.next(NOW)).toBeGreaterThan(right);
+    expect(clock.next(NOW + 3_600_000)).toBeGreaterThanOrEqual(ahead);
+  });
+
+  it("goes on after what it is told, however far behind the wall clock is", () => {
+    const clock = new HybridClock();
+    const after = hlcFromMillis(NOW + 3_600_000);
+    const times = Array.from({ length: 5 }, () => clock.next(NOW, after));
+    expect(times[0]).toBe(after + 1);
+    expect(new Set(times).size).toBe(5);
+    expect([...times].sort((a, b) => a - b)).toEqual(times);
   });
 
   it("gives the milliseconds back", () => {

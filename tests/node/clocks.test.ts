@@ -44,16 +44,16 @@ describe("a node whose wall clock was set ahead and back", () => {
 
   it("does its background work as often as before", () => {
     const bench = afterJump(new Bench({ heartbeatMs: 1000 }));
-    const pings = (): number => {
+    const greetings = (): number => {
       bench.now += 2500;
       const effects = bench.step({ kind: "tick" });
-      const isPing = (effect: Effect): boolean =>
+      const isGreeting = (effect: Effect): boolean =>
         effect.kind === "send" &&
         effect.message.type === "request" &&
         effect.message.body.kind === "greet";
-      return effects.filter(isPing).length;
+      return effects.filter(isGreeting).length;
     };
-    expect([pings(), pings()]).toEqual([4, 4]);
+    expect([greetings(), greetings()]).toEqual([4, 4]);
   });
 
   it("takes no note from the future for a sign that it was not away", () => {

@@ -12,6 +12,7 @@ import { decodeMessage, encodeMessage, type Message } from "../../core/messages.
 import type { NamespaceSettings, Operation, Result } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
 import { StoreCorruption, type StoreKey } from "../../core/store.ts";
+import type { Now } from "../../core/time.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import {
   type ClusterDocument,
@@ -65,11 +66,13 @@ interface Member {
 export class Group {
   readonly members = new Map<ReplicaId, Member>();
   /** Messages for which this is true never arrive. */
-  loses: (message: Message, to: ReplicaId) => boolean = () => false;
+  loses: (message: Message, to: ReplicaId, from: ReplicaId) => boolean = () => false;
   /** Messages for which this is true arrive when `letGo` is called. */
   holdsBack: (message: Message, to: ReplicaId) => boolean = () => false;
   readonly #heldBack: { readonly to: ReplicaId; readonly input: Arrival }[] = [];
   now = START;
+  /** How far the wall clocks of some are off, in ms. */
+  readonly wallOffMs = new Map<ReplicaId, number>();
   readonly #options: GroupOptions;
   readonly #results = new Map<number, Result>();
   readonly #inputs: { readonly to: ReplicaId; readonly input: Input }[] = [];
@@ -268,12 +271,16 @@ export class Group {
     return digests;
   }
 
+  #clocksOf(id: ReplicaId): Now {
+    return { monotonic: this.now, wall: this.now + (this.wallOffMs.get(id) ?? 0) };
+  }
+
   #take(to: ReplicaId, input: Input): void {
     this.#inputs.push({ to, input });
     for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
       const node = this.members.get(next.to)?.node;
       if (node === undefined) this.#refuse(next.to, next.input);
-      const effects = node?.step(next.input, { monotonic: this.now, wall: this.now }) ?? [];
+      const effects = node?.step(next.input, this.#clocksOf(next.to)) ?? [];
       for (const effect of effects) this.#carryOut(next.to, effect);
     }
   }
@@ -291,7 +298,7 @@ export class Group {
       this.members.get(from)?.store.flush();
       this.#inputs.push({ to: from, input: { kind: "flushed", token: effect.token, ok: true } });
     }
-    if (effect.kind === "send" && !this.loses(effect.message, effect.to)) {
+    if (effect.kind === "send" && !this.loses(effect.message, effect.to, from)) {
       const message = decodeMessage(encodeMessage(effect.message));
       const input = { kind: "message", from, message } as const;
       const isHeld = this.holdsBack(message, effect.to);

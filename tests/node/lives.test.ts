@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { ReplyOf } from "../../core/messages.ts";
 import { Prng } from "../../core/prng.ts";
 import { type Duplicate, Lives } from "../../src/node/lives.ts";
 
@@ -40,7 +39,7 @@ function greet(from: Process, to: Process, toId: string): { arrive: () => { answ
   const { body, mark } = from.lives.greeting(toId);
   return {
     arrive: () => {
-      const reply: ReplyOf<"greeted"> = to.lives.greet(body, now);
+      const reply = to.lives.greet(body, now);
       return { answer: () => from.lives.answered(toId, reply, { mark, now }) };
     },
   };

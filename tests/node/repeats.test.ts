@@ -103,7 +103,8 @@ describe.each([
     expect(outcome(group.execute(other, write(key, 20, next)))).toBe("written");
     // The first one and the one that knows are not asked to coordinate: their answers are late.
     const before = group.loses;
-    group.loses = (message, to) => before(message, to) || (isCoordination(message) && to === other);
+    group.loses = (message, to, from) =>
+      before(message, to, from) || (isCoordination(message) && to === other);
     for (let i = 0; i < 4; i++) group.pass(HEDGE_OVER_MS);
     expect(lengthsAt(group, key)).not.toContain(10);
     expect(lengthsOf(group, key)).toEqual([20]);

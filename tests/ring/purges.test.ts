@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { digestOf, type Entry } from "../../core/entry.ts";
+import { HLC_MAX } from "../../core/time.ts";
 import {
   mergePurges,
   noPurges,
@@ -73,6 +74,11 @@ describe("merging purges", () => {
       }),
     );
   });
+});
+
+it("leaves times to come: no epoch is of the year 2200", () => {
+  expect(() => parsePurges([0, [[names[0], HLC_MAX + 1]]])).toThrow("times to come");
+  expect(parsePurges([0, [[names[0], HLC_MAX]]]).epochs.size).toBe(1);
 });
 
 describe("an entry seen through purges", () => {

@@ -106,7 +106,7 @@ const requests = fc.oneof(
 
 const replies = fc.oneof(
   bodyOf("pong", {}),
-  bodyOf("greeted", { run: text, mark: text, rival: text }),
+  bodyOf("greeted", { run: text, mark: text, rival: text, wall: count }),
   bodyOf("held", { digest: count, entry: orNull(bytes), isUnknown: flag }),
   bodyOf("stored", { durable: flag }),
   bodyOf("coordinated", {

@@ -136,7 +136,7 @@ export class Client {
     const { world, judge } = this.#parts;
     const options = resized(this.#parts.plan, kind, this.#pick(READS[kind]));
     const session = this.#prng.chance(1, 2) ? this.#sessions.get(key) : undefined;
-    const debt = kind === "strict" ? judge.strictBegins(key) : null;
+    const debt = kind === "strict" ? judge.strictBegins(key, world.events.now) : null;
     const context = session?.context ?? null;
     const sawAt = world.events.now;
     const what = `client ${this.#parts.planned.index} via ${machine.id}: get ${name(key)}`;
@@ -150,6 +150,7 @@ export class Client {
       if (debt !== null && options.consistency === "strict") {
         judge.strictShowed(key, seen);
         judge.strictMissed(key, debt, { seen, now });
+        judge.strictUnpurged(key, debt, seen);
       }
       this.#sessions.set(key, { ...mine, sawAt });
     });

@@ -65,12 +65,25 @@ const CLOCK_STEP_MS = 1;
 /** How long a frontend waits at most before it asks a second coordinator, in ms. */
 const PATIENCE_MS_MAX = 1000;
 
+/** All keys at once were purged. */
+export interface Purge {
+  readonly begunAt: number;
+  /** When its client had an answer; Infinity before. */
+  endedAt: number;
+  /** Whether it was acknowledged, and whether every member was known to have learnt it. */
+  known: "maybe" | "some" | "all";
+}
+
+/** A purge whose client heard nothing may be made so much later, in ms. */
+const PURGE_MS_MAX = 8000;
+
 /** What a run has beside faults that a key's history must allow for. */
 export interface Allowed {
   /** Any value may be gone at any time. */
   readonly evictions: boolean;
   /** The fewest owners that a key ever has, however many disks a write was on before. */
   readonly ownersMin: number;
+  readonly purges: readonly Purge[];
 }
 
 export class History {
@@ -80,7 +93,7 @@ export class History {
   /** How many disks may have taken with them what they alone had. */
   lostDiskCount = 0;
 
-  constructor(allowed: Allowed = { evictions: false, ownersMin: Infinity }) {
+  constructor(allowed: Allowed = { evictions: false, ownersMin: Infinity, purges: [] }) {
     this.#allowed = allowed;
   }
 
@@ -153,7 +166,9 @@ export class History {
   /** What somebody may have covered by now. */
   maybeCovered(clocks: ClockBounds): IdSet {
     const out = new IdSet();
+    const purgedUntil = this.#purgedUntil(clocks);
     for (const write of this.writes) {
+      if (write.begunAt < purgedUntil) out.add(write.id);
       if (write.fate === "refused") continue;
       out.addAll(write.covers);
       if (!write.isBlind) continue;
@@ -172,6 +187,29 @@ export class History {
     return [...write.covers]
       .map((id) => this.writes[id] as Write)
       .find((seen) => seen.isBlind && write.begunAt < this.#coversUntil(seen, clocks));
+  }
+
+  /**
+   * Until when what was begun a purge may have ended: up to its answer, and where some members may
+   * not have heard of it, as long as their clocks are behind the others'.
+   */
+  #purgedUntil(clocks: ClockBounds): number {
+    const spreadMs = clocks.skewMsMax - clocks.skewMsMin + CLOCK_STEP_MS;
+    const until = this.#allowed.purges.map(({ begunAt, endedAt, known }) => {
+      if (known === "all") return endedAt;
+      return (known === "maybe" ? begunAt + PURGE_MS_MAX : endedAt) + spreadMs;
+    });
+    return Math.max(-Infinity, ...until);
+  }
+
+  /** Why a value may not be seen any more by who began to look then; null when it may. */
+  purgedBefore(value: string, lookedAt: number, clocks: ClockBounds): string | null {
+    const write = this.#byValue.get(value);
+    if (write === undefined) return null;
+    const spreadMs = clocks.skewMsMax - clocks.skewMsMin + CLOCK_STEP_MS;
+    const wasOver = ({ begunAt, endedAt, known }: Purge): boolean =>
+      known !== "maybe" && endedAt <= lookedAt && write.quietAt + spreadMs < begunAt;
+    return this.#allowed.purges.some(wasOver) ? `${value} was purged, and is served` : null;
   }
 
   /**

@@ -1,5 +1,5 @@
 /** Holds what clients are told, and what is left when all faults have ended, against the model. */
-import { type ClockBounds, History, REMINT_MS_MAX, type Write } from "./history.ts";
+import { type ClockBounds, History, type Purge, REMINT_MS_MAX, type Write } from "./history.ts";
 import { IdSet } from "./id-set.ts";
 import { DESTRUCTIVE_KINDS, N_MIN, type Plan } from "./plan.ts";
 
@@ -15,6 +15,7 @@ export const ORACLES: Readonly<Record<string, string>> = {
   session: "who reads with a context never sees what it has replaced, or less (promise 5)",
   "at-most-once": "a write takes effect once: never over, or beside, what saw it (promise 6)",
   refusal: "a write refused with a 4xx never surfaces (promise 6)",
+  purge: "what was purged is shown by no strict read after that, and by nobody in the end",
   deadline: "a process that runs answers a request when its time is over, whatever the clock does",
   ttl: "a value is not served after its time, within the bounds of the clocks",
   invention: "nothing is served that nobody wrote to that key",
@@ -44,6 +45,7 @@ interface Strict {
 export interface StrictDebt {
   readonly owed: IdSet;
   readonly gone: IdSet;
+  readonly begunAt: number;
 }
 
 /** Of one oracle in one run. */
@@ -59,13 +61,17 @@ export class Judge {
   readonly #clocks: ClockBounds;
   readonly #trace: (line: string) => void;
   readonly #evicts: boolean;
+  readonly #purges: Purge[] = [];
 
   constructor(plan: Plan, clocks: ClockBounds, trace: (line: string) => void) {
     const destructive: readonly string[] = DESTRUCTIVE_KINDS;
     this.#clocks = clocks;
     this.#trace = trace;
     this.#evicts = plan.maxBytes !== null;
-    const allowed = { evictions: this.#evicts, ownersMin: plan.isResized ? N_MIN : Infinity };
+    const allowed = {
+      ...{ evictions: this.#evicts, ownersMin: plan.isResized ? N_MIN : Infinity },
+      purges: this.#purges,
+    };
     for (const { name } of plan.keys) {
       this.#histories.set(name, new History(allowed));
       const sets = { acknowledged: new IdSet(), inMemory: new IdSet(), shown: new IdSet() };
@@ -95,6 +101,24 @@ export class Judge {
       if (write === undefined) continue;
       write.wasRetried = true;
       write.quietAt = write.begunAt + REMINT_MS_MAX;
+    }
+  }
+
+  /** All keys are to be purged; `ended` when there is an answer, or will be none. */
+  purgeBegins(begunAt: number): { ended(at: number, known: Purge["known"]): void } {
+    const purge: Purge = { begunAt, endedAt: Infinity, known: "maybe" };
+    this.#purges.push(purge);
+    const ended = (at: number, known: Purge["known"]): void => {
+      purge.endedAt = at;
+      purge.known = known;
+    };
+    return { ended };
+  }
+
+  #checkPurged(key: string, values: Iterable<string>, lookedAt: number): void {
+    for (const value of values) {
+      const why = this.history(key).purgedBefore(value, lookedAt, this.#clocks);
+      if (why !== null) this.accuse("purge", `${name(key)}: ${why}`);
     }
   }
 
@@ -138,12 +162,12 @@ export class Judge {
     this.#checkIncludes(key, saw, { ...of, oracle: "session", shown: new IdSet() });
   }
 
-  strictBegins(key: string): StrictDebt {
+  strictBegins(key: string, begunAt: number): StrictDebt {
     const strict = this.#strict.get(key);
     const owed = strict?.acknowledged.copy() ?? new IdSet();
     if (strict !== undefined) owed.addAll(strict.shown);
     if (strict !== undefined) owed.addAll(strict.inMemory);
-    return { owed, gone: strict?.gone.copy() ?? new IdSet() };
+    return { owed, gone: strict?.gone.copy() ?? new IdSet(), begunAt };
   }
 
   strictRead(key: string, { owed, gone }: StrictDebt, of: { seen: IdSet; now: number }): void {
@@ -181,6 +205,15 @@ export class Judge {
       if (history.mayBeExpired(write, of.now, this.#clocks)) continue;
       this.#strict.get(key)?.gone.add(id);
     }
+  }
+
+  /** The same: nothing of it was purged before it began. */
+  strictUnpurged(key: string, { begunAt }: StrictDebt, seen: IdSet): void {
+    // A disk that was lost has taken along which purges its member had learnt.
+    if (this.#lostDisks.size > 0) return;
+    const { writes } = this.history(key);
+    const values = [...seen].map((id) => (writes[id] as Write).value);
+    this.#checkPurged(key, values, begunAt);
   }
 
   /** What a read with `consistency=strict` showed, later ones must not fall behind. */
@@ -238,6 +271,7 @@ export class Judge {
 
   /** After all faults: these are the live values of the key. */
   final(key: string, live: readonly string[], now: number): void {
+    this.#checkPurged(key, live, now);
     for (const [oracle, why] of this.history(key).judge(live, now, this.#clocks)) {
       this.accuse(oracle, `${name(key)}: ${why}`);
     }

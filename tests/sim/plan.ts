@@ -40,7 +40,8 @@ export type FaultKind =
   | (typeof FAULT_KINDS)[number]
   | (typeof DESTRUCTIVE_KINDS)[number]
   | ChangeKind
-  | "resize";
+  | "resize"
+  | "purge";
 
 export interface PlannedFault {
   readonly index: number;
@@ -210,7 +211,8 @@ export function planOf(seed: number): Plan {
   };
   const whole = { ...plan, ...machineryOf(seed) };
   const changing = prng.chance(1, 2) ? withChanges(whole, prng) : whole;
-  return withNamespace(changing, namespacePrng(seed));
+  const namespaced = withNamespace(changing, namespacePrng(seed));
+  return withPurges(namespaced, namespacePrng(seed).fork());
 }
 
 /** Apart from all other draws of a plan: older seeds keep their runs where it changes nothing. */
@@ -218,6 +220,20 @@ function namespacePrng(seed: number): Prng {
   const prng = Prng.fromSeed(seed);
   prng.u32();
   return prng.fork();
+}
+
+/** In some runs all that was written is purged now and then, mostly by a majority alone. */
+function withPurges(plan: Plan, prng: Prng): Plan {
+  const count = prng.chance(1, 4) ? 2 + prng.below(9) : 0;
+  const from = Math.max(...plan.faults.map(({ index }) => index)) + 1;
+  const purges = Array.from({ length: count }, (_, i) => ({
+    ...{ index: from + i, kind: "purge" as const },
+    ...{ atMs: prng.below(plan.stormMs), prng: words(prng) },
+  }));
+  const isStrict = (): boolean => count > 0 && prng.chance(1, 2);
+  const keys = plan.keys.map((key) => (isStrict() ? { ...key, kind: "strict" as const } : key));
+  const faults = [...plan.faults, ...purges].sort((a, b) => a.atMs - b.atMs);
+  return { ...plan, keys, faults };
 }
 
 /** Repeated where one should be likelier: quorums by the fewest and by the most need not meet. */

@@ -4,7 +4,7 @@
  * left is held against the model; in some runs all keys are deleted then, and must be gone.
  */
 import type { Entry } from "../../core/entry.ts";
-import { contextShowing, liveSiblings } from "../../core/entry.ts";
+import { contextShowing, emptyEntry, liveSiblings } from "../../core/entry.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
 import type { Operation, Result } from "../../core/operations.ts";
 import { StoreCorruption } from "../../core/store.ts";
@@ -258,9 +258,10 @@ class Run {
     const live = values(read.entry);
     this.#world.trace.add(`at the end ${name(key)} is ${live.join(" | ") || "nothing"}`);
     this.#judge.final(key, live, this.#world.events.now);
-    for (const { id, store } of this.#primaries(key)) {
+    for (const { id, store, node } of this.#primaries(key)) {
       const bytes = store?.readEntry(key);
-      const held = bytes === undefined ? [] : values(decodeEntry(bytes).entry);
+      const raw = bytes === undefined ? emptyEntry : decodeEntry(bytes).entry;
+      const held = values(node?.knowledge.purges.apply(key, raw) ?? raw);
       if (held.join() === live.join()) continue;
       this.#judge.accuse("convergence", `${name(key)}: ${id} has [${held}], all say [${live}]`);
     }

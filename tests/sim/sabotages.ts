@@ -166,6 +166,13 @@ export const sabotages: readonly Sabotage[] = [
     this.#now = Math.max(this.#now, now.monotonic, now.wall - self.zero);`,
   },
   {
+    name: "serve-what-was-purged",
+    oracle: "purge",
+    file: "ring/purges.ts",
+    was: "if (!entry.siblings.some(isPurged)) return entry;",
+    is: "if (entry.siblings.length >= 0) return entry;",
+  },
+  {
     name: "keep-delivered-hints",
     oracle: "hints",
     file: "antientropy/handoff.ts",

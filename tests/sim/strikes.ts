@@ -1,5 +1,6 @@
 /** What each kind of fault does, and for how long. */
 import { Prng } from "../../core/prng.ts";
+import { majority } from "../../core/quorum-options.ts";
 import { openChange } from "../../ring/ring-change.ts";
 import { outcomeOf } from "./client.ts";
 import type { Judge } from "./judge.ts";
@@ -23,6 +24,8 @@ interface Strike {
 /** Most faults are over in less than the shorter time; some are there to stay a while. */
 const LASTS_MS_MAX = 3000;
 export const LONG_MS_MAX = 8000;
+/** For so long at most a purge asks around, in ms. */
+const PURGE_MS = 4000;
 /** How far ahead a clock is set that is set back again. */
 const FAR_MS_MAX = 12_000;
 
@@ -111,6 +114,50 @@ function mistakeFolder(strike: Strike): void {
   const lastsMs = 20 + prng.below(500);
   fell(strike, other, { how: () => other.stop(), lastsMs });
   fell(strike, machine, { how: () => machine.mistakeFolder(other), lastsMs });
+}
+
+/**
+ * All that was written is purged, through whichever node comes to mind: often one of a majority that
+ * is cut off from all others, before and for a while after.
+ */
+function purge(strike: Strike): void {
+  const { world, judge, prng, lastsMs } = strike;
+  const ids = strike.machine.node?.knowledge.ring.memberIds ?? [];
+  if (ids.length === 0) return;
+  // Two are enough for a strict quorum of a key; who runs is among those who hear of the purge.
+  const nearCount = Math.max(majority(ids.length), ids.length - 2);
+  const first = prng.below(ids.length);
+  const turned = ids.map((_, i) => ids[(first + i) % ids.length] as string);
+  const isUp = (id: string): boolean => world.machine(id).wasAwakeSince(world.events.now);
+  const near = [...turned.filter(isUp), ...turned.filter((id) => !isUp(id))].slice(0, nearCount);
+  if (prng.chance(2, 3)) {
+    const wires = ids.flatMap((id) => (near.includes(id) ? [] : near.map((other) => [id, other])));
+    world.trace.add(`cut all but ${near.join(" ")}`);
+    const set = (by: 1 | -1): void => {
+      for (const [a = "", b = ""] of wires) {
+        world.network.cut(a, b, by);
+        world.network.cut(b, a, by);
+      }
+    };
+    set(1);
+    world.events.after(PURGE_MS + lastsMs, () => {
+      world.trace.add(`mend all but ${near.join(" ")}`);
+      set(-1);
+    });
+  }
+  const machine = world.machine(near[prng.below(near.length)] as string);
+  const { ended } = judge.purgeBegins(world.events.now);
+  const operation = { kind: "purge", namespace: NAMESPACE, what: { everything: true } } as const;
+  world.trace.add(`purge via ${machine.id}`);
+  world.submit(machine, operation, (result) => {
+    const told = result?.kind === "purged" ? result : null;
+    const learnt = told === null ? "" : ` by ${told.learntCount} of ${told.memberCount}`;
+    world.trace.add(`purge via ${machine.id} -> ${outcomeOf(result)}${learnt}`);
+    ended(
+      world.events.now,
+      told === null ? "maybe" : told.learntCount < told.memberCount ? "some" : "all",
+    );
+  });
 }
 
 /** Waits for the next acknowledged write, and strikes right after its client has heard of it. */
@@ -219,6 +266,7 @@ const STRIKES: Readonly<Record<FaultKind, (strike: Strike) => void>> = {
   replace: change("replace"),
   abort: change("abort"),
   swap: change("swap"),
+  purge,
   resize,
 };
 
