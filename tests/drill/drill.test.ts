@@ -1,12 +1,27 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
-import { runDrill } from "./drill.ts";
+import { CHECKS, type CheckName, runDrill } from "./drill.ts";
 
-it("keeps every acknowledged element of a set while nodes are killed, frozen and restarted", async () => {
+it("keeps what was promised while nodes are killed, frozen, wiped and restarted", async () => {
   const seed = Math.floor(Math.random() * 2 ** 32);
   const lines: string[] = [`seed ${seed}`];
-  const report = await runDrill({ seed, seconds: 8, say: (line) => lines.push(line) });
+  const checks = Object.keys(CHECKS) as CheckName[];
+  const report = await runDrill({ seed, seconds: 8, checks, say: (line) => lines.push(line) });
   expect(report.failures, lines.join("\n")).toEqual([]);
-  const { kill, pause, restart } = report.faults;
-  expect(kill + pause + restart).toBeGreaterThan(0);
-  expect(report.acknowledgedCount).toBeGreaterThan(0);
-}, 120_000);
+  const { kill, freeze, restart, wipe } = report.faults;
+  expect(kill + freeze + restart + wipe).toBeGreaterThan(0);
+  expect(report.summaries).toHaveLength(checks.length);
+}, 180_000);
+
+it.each([
+  [["--check", "nothing"], /--check takes all or one of register, appends, sessions, sets/],
+  [["--seconds", "0"], /--seconds takes a positive number/],
+  [["--nonsense"], /nonsense/],
+])("says how it is used when it is called with %s", (args, why) => {
+  const main = fileURLToPath(new URL("./main.ts", import.meta.url));
+  const node = fileURLToPath(new URL("../../node_modules/.bin/node", import.meta.url));
+  const { status, stderr } = spawnSync(node, [main, ...args], { encoding: "utf8" });
+  expect(status).toBe(2);
+  expect(stderr).toMatch(why);
+});

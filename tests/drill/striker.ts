@@ -1,0 +1,155 @@
+/**
+ * What strikes: nodes are frozen for 150 to 900 ms, killed with -9, stopped and started, and wiped;
+ * one of them loses messages. Two nodes are away at once at most.
+ *
+ * A node that is wiped is a disk lost. What w replicas acknowledged survives the loss of w - 1 of
+ * them, so one good copy of everything is kept: none is wiped before the one that was wiped last
+ * says at `/readyz?owns` that it has what it owns, and before every hint is at home.
+ */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { type Arena, sleep } from "./arena.ts";
+
+export const FAULT_KINDS = ["freeze", "kill", "restart", "wipe", "lossy"] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+const FREEZE_MS_MIN = 150;
+const FREEZE_MS_MAX = 900;
+const DOWN_MS_MAX = 3000;
+const AWAY_COUNT_MAX = 2;
+const LOSSY_SHARE = 0.2;
+const LOSSY_MS = 5000;
+const REQUEST_MS_MAX = 2000;
+const OWNS_MS_MAX = 60_000;
+
+export class Striker {
+  readonly counts: Record<FaultKind, number> = {
+    freeze: 0,
+    kill: 0,
+    restart: 0,
+    wipe: 0,
+    lossy: 0,
+  };
+  /** What a node did not do that it should have done. */
+  readonly failures: string[] = [];
+  readonly #arena: Arena;
+  readonly #away = new Set<string>();
+  readonly #struck = new Set<Promise<void>>();
+  #lossyUntil = 0;
+  #isRefilling = false;
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+  }
+
+  /** Strikes until the drill is over; resolves when every node is back. */
+  async run(): Promise<void> {
+    while (!this.#arena.isOver) {
+      await sleep(50 + this.#arena.prng.below(450));
+      this.#strike();
+    }
+    await Promise.all(this.#struck);
+    // The last fault that was to last: it would make the end wait for messages that are lost.
+    for (const id of this.#arena.cluster.ids) {
+      await this.#until(`${id} to be told to have no fault`, async () => {
+        const answer = await this.#ask(`/v1/cluster/faults/${id}`, "DELETE", id);
+        return answer.status === 204;
+      });
+    }
+  }
+
+  #strike(): void {
+    const { ids } = this.#arena.cluster;
+    const kind = this.#arena.pick<FaultKind>(["freeze", "freeze", "freeze", ...FAULT_KINDS]);
+    const here = ids.filter((id) => !this.#away.has(id));
+    if (this.#away.size >= AWAY_COUNT_MAX) return;
+    if (kind === "wipe" && this.#isRefilling) return;
+    if (kind === "lossy" && this.#arena.now < this.#lossyUntil) return;
+    const id = this.#arena.pick(here);
+    this.counts[kind]++;
+    this.#arena.say(`${kind} ${id}`);
+    this.#away.add(id);
+    const struck = this.#carryOut(kind, id)
+      .catch((error: Error) => void this.failures.push(`${kind} ${id}: ${error.message}`))
+      .finally(() => {
+        this.#away.delete(id);
+        this.#struck.delete(struck);
+      });
+    this.#struck.add(struck);
+  }
+
+  async #carryOut(kind: FaultKind, id: string): Promise<void> {
+    const { cluster, prng } = this.#arena;
+    switch (kind) {
+      case "freeze":
+        cluster.pause(id);
+        await sleep(FREEZE_MS_MIN + prng.below(FREEZE_MS_MAX - FREEZE_MS_MIN));
+        return cluster.resume(id);
+      case "kill":
+        await cluster.kill(id);
+        await sleep(prng.below(DOWN_MS_MAX));
+        return cluster.start(id);
+      case "restart":
+        await cluster.stop(id);
+        return cluster.start(id);
+      case "wipe":
+        return this.#wipe(id);
+      case "lossy":
+        return this.#loseMessages(id);
+    }
+  }
+
+  async #wipe(id: string): Promise<void> {
+    const { cluster } = this.#arena;
+    this.#isRefilling = true;
+    // A hint may be one of the two copies that a write was acknowledged with.
+    await this.#until(`hints to go home before ${id} is wiped`, async () => {
+      const answer = await this.#ask("/v1/cluster/handoff", "POST");
+      return ((await answer.json()) as { pending: number }).pending === 0;
+    });
+    await cluster.kill(id);
+    rmSync(join(cluster.dir, id), { recursive: true, force: true });
+    await cluster.start(id);
+    void this.#untilRefilled(id);
+  }
+
+  async #untilRefilled(id: string): Promise<void> {
+    const startedAt = this.#arena.now;
+    try {
+      await this.#until(`${id} to have what it owns`, async () => {
+        const answer = await this.#ask("/readyz?owns", "GET", id);
+        return answer.status === 200 || answer.status === 404;
+      });
+      this.#arena.say(`${id} has what it owns after ${Math.round(this.#arena.now - startedAt)} ms`);
+    } catch (error) {
+      if (!this.#arena.isOver && error instanceof Error) this.failures.push(error.message);
+    }
+    this.#isRefilling = false;
+  }
+
+  async #loseMessages(id: string): Promise<void> {
+    const body = JSON.stringify({ kind: "lossy", share: LOSSY_SHARE, forMs: LOSSY_MS });
+    this.#lossyUntil = this.#arena.now + LOSSY_MS;
+    await this.#ask(`/v1/cluster/faults/${id}`, "PUT", id, body).catch(() => null);
+  }
+
+  async #until(what: string, isDone: () => Promise<boolean>): Promise<void> {
+    const giveUpAt = this.#arena.now + OWNS_MS_MAX;
+    while (!(await isDone().catch(() => false))) {
+      if (this.#arena.now > giveUpAt) throw new Error(`waited a minute for ${what}`);
+      await sleep(100);
+    }
+  }
+
+  #url(id = this.#arena.pick(this.#arena.cluster.ids)): string {
+    return this.#arena.cluster.urlOf(id);
+  }
+
+  #ask(path: string, method: string, id?: string, body?: string): Promise<Response> {
+    return fetch(`${this.#url(id)}${path}`, {
+      method,
+      signal: AbortSignal.timeout(REQUEST_MS_MAX),
+      ...(body === undefined ? (method === "POST" ? { body: "{}" } : {}) : { body }),
+    });
+  }
+}
