@@ -14,7 +14,7 @@ export function backendOf(driver: Driver, metrics: Backend["metrics"]): Backend 
     lacks: service?.background?.absence?.reason ?? null,
   });
   return {
-    now: () => Date.now(),
+    now: () => driver.wall,
     view,
     freshView: async () => {
       // A replica is told of every change.

@@ -7,7 +7,7 @@ import { assert } from "../core/assert.ts";
 import { IdTable } from "../core/id-table.ts";
 import type { Message } from "../core/messages.ts";
 import type { Operation, Result } from "../core/operations.ts";
-import type { Millis, Now } from "../core/time.ts";
+import type { Millis, Now, WallMillis } from "../core/time.ts";
 import type { Address, Effect, Input } from "./node/boundary.ts";
 import type { Duplicate } from "./node/lives.ts";
 import type { Node } from "./node/node.ts";
@@ -24,12 +24,18 @@ export interface DriverHost {
    * Resolves when all that the store was given so far is durable; rejects when it will never be.
    */
   flush(): Promise<void>;
+  /** Calls back once after that time, in ms; returns what takes it back. Default: `setTimeout`. */
+  setTimer?(callback: () => void, delayMs: number): () => void;
   /** Two processes run under one id; when this is the one that is to end, the host ends it. */
   duplicate?(duplicate: Duplicate, isToEnd: boolean): void;
 }
 
 type JobName = "handoff" | "exchange" | "sweep" | "plant" | "change" | "evict" | "collect";
-type Timer = ReturnType<typeof setTimeout>;
+
+const hostTimer: NonNullable<DriverHost["setTimer"]> = (callback, delayMs) => {
+  const timer = setTimeout(callback, delayMs);
+  return () => clearTimeout(timer);
+};
 
 export class Driver {
   readonly node: Node;
@@ -41,13 +47,18 @@ export class Driver {
     whole: null,
     tokens: [],
   };
-  #timer: Timer | undefined;
+  #takeTimerBack: () => void = () => {};
   #timerAt: Millis = Infinity;
   #isClosed = false;
 
   constructor(node: Node, host: DriverHost) {
     this.node = node;
     this.#host = host;
+  }
+
+  /** The host's wall clock. */
+  get wall(): WallMillis {
+    return this.#host.now().wall;
   }
 
   /** Clients' operations that have no answer yet. */
@@ -90,7 +101,7 @@ export class Driver {
   /** Stops the timer: nothing happens any more by itself. */
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#timer);
+    this.#takeTimerBack();
   }
 
   #step(input: Input): void {
@@ -137,11 +148,12 @@ export class Driver {
   #setTimer(): void {
     const { wakeAt } = this.node;
     if (this.#isClosed || wakeAt >= this.#timerAt) return;
-    clearTimeout(this.#timer);
+    this.#takeTimerBack();
     this.#timerAt = wakeAt;
     // Timers count whole milliseconds, and would cut a part of one off.
     const delayMs = Math.max(0, Math.ceil(wakeAt - this.#host.now().monotonic));
-    this.#timer = setTimeout(() => {
+    const setTimer = this.#host.setTimer ?? hostTimer;
+    this.#takeTimerBack = setTimer(() => {
       this.#timerAt = Infinity;
       this.#step({ kind: "tick" });
     }, delayMs);

@@ -8,7 +8,7 @@ import { backendFor, type Isolate, isolateOf, startedIsolate } from "./isolate.t
 import { logEvent } from "./log.ts";
 
 export { KvBinding } from "./kv-binding.ts";
-export { ReplicaObject } from "./replica-object.ts";
+export { ReplicaObject, ReplicaObject as Replica } from "./replica-object.ts";
 
 /** Made with the isolate's first request, for all of them; each brings the store behind it. */
 let made: Starling["app"] | null = null;

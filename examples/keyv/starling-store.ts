@@ -10,7 +10,7 @@
  * keyv 6 leaves the namespace to its store and says when a value ends; keyv 5 gives keys with their
  * namespace in front and says how long a value lives.
  */
-import { type ClientOptions, type ListedKey, StarlingClient } from "starling/client";
+import { type ClientOptions, type ListedKey, StarlingClient } from "starling-cache/client";
 
 interface Pair {
   readonly key: string;

@@ -1,6 +1,6 @@
 /** `starling COMMAND`: what each exit status means is in `EXIT` (output.ts). */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { programVersion } from "../local/program-files.ts";
 import { addClusterCommands } from "./cluster-commands.ts";
 import { addCompletion } from "./completion.ts";
 import { addDataCommands } from "./data-commands.ts";
@@ -20,15 +20,10 @@ const STATUSES = `
 Exit status: 0 done, ${EXIT.failed} it failed, ${EXIT.usage} wrong usage,
 ${EXIT.nothing} nothing is stored under that key, ${EXIT.nobody} nobody answered.`;
 
-function versionOf(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
-}
-
 function makeProgram(): Command {
   const program = new Command("starling")
     .description("A leaderless, Dynamo-style edge cache.")
-    .version(versionOf(), "-V, --version")
+    .version(programVersion(), "-V, --version")
     .showHelpAfterError("(starling --help says more)")
     .addHelpText("after", STATUSES)
     .exitOverride();

@@ -2,16 +2,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import xxhash from "xxhash-wasm";
 import type { TlsFiles } from "../local/certificates.ts";
 import type { CheckReport } from "../local/log/check.ts";
 import { jsonLog, type Log } from "../local/logger.ts";
+import { BIN } from "../local/program-files.ts";
 import { PARENT } from "./end-with-parent.ts";
 import { CliError, printable, printJson, say, UsageError, warn } from "./output.ts";
 
-const BIN = fileURLToPath(new URL("../../bin/starling.js", import.meta.url));
 /** After this a child that was asked to stop is ended. */
 const STOP_MS_MAX = 10_000;
 const ZONES = ["a", "b", "c"];

@@ -1,4 +1,4 @@
-/** `starling/client`: the client library. Nothing but Web standards: see docs/client.md. */
+/** `starling-cache/client`: the client library. Nothing but Web standards: see docs/client.md. */
 export type { BatchOp, BatchResult } from "./batch.ts";
 export { type ClientOptions, Session, type SessionOptions, StarlingClient } from "./client.ts";
 export type { ConsistencyOptions, QuorumValue } from "./consistency.ts";

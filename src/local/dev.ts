@@ -5,18 +5,12 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
-import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build, stop } from "esbuild";
-import {
-  LogLevel,
-  Miniflare,
-  Log as MiniflareLog,
-  type MiniflareOptions,
-  type WorkerOptions,
-} from "miniflare";
+import { join } from "node:path";
+import type { MiniflareOptions } from "miniflare";
 import { lockFolder } from "./log/lock.ts";
 import type { Log } from "./logger.ts";
+import { WORKERD_GUARD } from "./program-files.ts";
+import { ownWorker } from "./worker-bundle.ts";
 
 export interface DevOptions {
   /** 0 takes a free one. */
@@ -35,10 +29,10 @@ export interface RunningDev {
   close(): Promise<void>;
 }
 
-const GUARD = fileURLToPath(new URL("workerd.sh", import.meta.url));
-const ENTRY = fileURLToPath(new URL("../../worker/index.ts", import.meta.url));
 /** The same as in wrangler.toml. */
 export const COMPATIBILITY_DATE = "2026-07-30";
+/** The same as in package.json. */
+const MINIFLARE = "miniflare@5.20261102.0-beta";
 const WORKER_NAME = "starling";
 const OBJECT_CLASS = "ReplicaObject";
 /** Where Miniflare keeps the objects of a class, below the folder of the data. */
@@ -47,33 +41,6 @@ const ZONES = ["a", "b", "c"] as const;
 const zoneOf = (index: number): string => ZONES[index % ZONES.length] ?? ZONES[0];
 /** Not a secret: whoever can reach this deployment is on this machine already. */
 const LOCAL_SECRET = "starling dev, reachable on loopback only";
-
-type Manifest = NonNullable<NonNullable<WorkerOptions["config"]>["manifest"]>;
-
-async function bundle(): Promise<Manifest> {
-  const { outputFiles } = await build({
-    entryPoints: [ENTRY],
-    bundle: true,
-    write: false,
-    outdir: "out",
-    format: "esm",
-    target: "es2024",
-    conditions: ["workerd", "worker", "browser"],
-    external: ["cloudflare:*"],
-    loader: { ".wasm": "copy" },
-    assetNames: "[name]",
-    logLevel: "silent",
-  });
-  // Else its process stays for as long as this one.
-  await stop();
-  const modules = outputFiles.map(({ path, contents }) => {
-    const type = path.endsWith(".wasm") ? ("wasm" as const) : ("esm" as const);
-    return [basename(path), { type, contents: new Uint8Array(contents) }] as const;
-  });
-  const mainModule = modules.find(([, { type }]) => type === "esm")?.[0];
-  if (mainModule === undefined) throw new Error("the Worker came out of its bundling empty");
-  return { mainModule, modulesRoot: "/", modules: Object.fromEntries(modules) };
-}
 
 /** Miniflare would take another port in silence where this one is taken. */
 function refuseTakenPort(port: number): Promise<void> {
@@ -168,12 +135,23 @@ function guardWorkerd(): void {
   const { default: own } = require("workerd") as { readonly default: string };
   const { env } = process;
   env["STARLING_WORKERD"] ??= env["MINIFLARE_WORKERD_PATH"] ?? own;
-  env["MINIFLARE_WORKERD_PATH"] = GUARD;
+  env["MINIFLARE_WORKERD_PATH"] = WORKERD_GUARD;
+}
+
+/** It is large, and `dev` alone needs it. @throws Error with one line that says how to get it */
+async function importMiniflare(): Promise<typeof import("miniflare")> {
+  try {
+    return await import("miniflare");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw error;
+    throw new Error(`starling dev needs miniflare: npm install ${MINIFLARE}`);
+  }
 }
 
 async function startMiniflare(options: DevOptions): Promise<RunningDev> {
   const { port, dataDir, log } = options;
-  const manifest = await bundle();
+  const { LogLevel, Miniflare, Log: MiniflareLog } = await importMiniflare();
+  const manifest = { ...(await ownWorker()), modulesRoot: "/" };
   const bindings = Object.entries(bindingsFor(options)).map(
     ([name, value]) => [name, { type: "text", value }] as const,
   );

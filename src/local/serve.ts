@@ -11,7 +11,7 @@ import {
 import { bootstrapRing } from "../../ring/ring.ts";
 import { Driver } from "../driver.ts";
 import { backendOf } from "../driver-backend.ts";
-import { createApp } from "../frontend/app.ts";
+import { createApp, type Starling } from "../frontend/app.ts";
 import { type Auth, noTokens, parseTokens } from "../frontend/auth.ts";
 import { parseCorsOrigins } from "../frontend/cors.ts";
 import { logServed } from "../frontend/trace.ts";
@@ -47,6 +47,8 @@ export interface NodeOptions {
 
 export interface RunningNode {
   readonly url: string;
+  /** Its frontend, to be mounted in a hono app of one's own: it needs no second listener. */
+  readonly app: Starling["app"];
   /** Reads the tokens and the certificates again; what cannot be read is logged and stays. */
   reload(): Promise<void>;
   /** Resolves with why, in one line, when the node has to end though nobody stopped it. */
@@ -261,6 +263,20 @@ async function within(ms: number, promise: Promise<void>): Promise<void> {
   clearTimeout(timer);
 }
 
+/** What goes on after the last answer comes to its end, or is cut short. */
+async function settleAndEnd(of: {
+  readonly driver: Driver;
+  readonly transport: Transport;
+  readonly server: Server;
+  readonly fileLog: FileLog;
+}): Promise<void> {
+  await within(SETTLE_MS_MAX, of.driver.whenIdle());
+  of.driver.close();
+  of.transport.close();
+  of.server.closeAllConnections();
+  await of.fileLog.close();
+}
+
 /**
  * Starts a node; resolves when it listens.
  *
@@ -300,19 +316,18 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     tls,
     limits: { connectionCountMax: connections },
   });
-  try {
-    await listen(server, url, options);
-  } catch (error) {
+  await listen(server, url, options).catch(async (error: unknown) => {
     driver.close();
     await fileLog.close();
     throw error;
-  }
+  });
   server.on("error", ({ message }) => log("listener-error", { reason: message }));
   driver.wake();
   log("listening", { url: url.origin, id: options.id });
   if (tls !== undefined) log("certificates-read", { endsAt: tls.endsAt });
   return {
     url: url.origin,
+    app,
     ended,
     reload: async () => {
       await reload(log, "tokens", async () => {
@@ -327,11 +342,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     },
     close: async () => {
       await stop(DRAIN_MS_MAX);
-      await within(SETTLE_MS_MAX, driver.whenIdle());
-      driver.close();
-      transport.close();
-      server.closeAllConnections();
-      await fileLog.close();
+      await settleAndEnd({ driver, transport, server, fileLog });
       log("stopped");
     },
   };

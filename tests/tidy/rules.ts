@@ -179,7 +179,7 @@ export function cycles(sources: readonly Source[]): readonly string[] {
 }
 
 const ENTRIES =
-  /^(src\/cli\/main|src\/client\/index|worker\/index|globals\.d|.*\.d)\.ts$|^(tests|bench|examples)\//;
+  /^(src\/index|src\/(cli\/main|client\/index|testing\/index)|worker\/index|globals\.d|.*\.d)\.ts$|^(tests|bench|examples|scripts)\//;
 
 /** Production files that nobody imports. */
 export function deadFiles(sources: readonly Source[]): readonly string[] {

@@ -1,0 +1,33 @@
+/**
+ * Where the program's own files lie. A checkout has the sources; an installed package has what was
+ * built of them (`scripts/build-package.ts`), in fewer files at other places.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/** The folder of the program's own package.json, above this file wherever it was bundled to. */
+function findRoot(): URL {
+  for (let dir = new URL(".", import.meta.url); ; dir = new URL("..", dir)) {
+    if (existsSync(new URL("package.json", dir))) return dir;
+    if (dir.pathname === "/") throw new Error("the program stands outside of its package");
+  }
+}
+
+const root = findRoot();
+const inRoot = (path: string): string => fileURLToPath(new URL(path, root));
+
+/** Whether this is a checkout: then the sources are run, whatever was built of them before. */
+const hasSources = existsSync(new URL("worker/index.ts", root));
+
+/** What starts a command of its own. */
+export const BIN = inRoot("bin/starling.js");
+/** Starts workerd such that it ends with this process. */
+export const WORKERD_GUARD = inRoot(hasSources ? "src/local/workerd.sh" : "dist/dev/workerd.sh");
+/** The Worker's source, to be bundled; null where `WORKER_BUNDLE` stands in its place. */
+export const WORKER_SOURCE = hasSources ? inRoot("worker/index.ts") : null;
+/** The folder of the Worker as it was bundled for an installed package. */
+export const WORKER_BUNDLE = inRoot("dist/dev/worker");
+
+/** The program's version, as its package says it. */
+export const programVersion = (): string =>
+  (JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as { version: string }).version;
