@@ -145,6 +145,8 @@ export interface NamespaceSettings {
   readonly maxValueBytes: number;
   readonly maxBytes: number | null;
   readonly trustedContent: boolean;
+  /** What people call it, where that is not its name. */
+  readonly title?: string;
 }
 
 /** What a namespace has that nobody created, and every setting that its creator did not name. */

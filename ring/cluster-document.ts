@@ -11,7 +11,13 @@ import { CodecError, decode, encode } from "../core/codec.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import { isNamespace } from "../core/keys.ts";
-import { N_MAX, NAMESPACES_COUNT_MAX, TTL_SECONDS_MAX, VALUE_BYTES_MAX } from "../core/limits.ts";
+import {
+  N_MAX,
+  NAMESPACES_COUNT_MAX,
+  TITLE_CHARS_MAX,
+  TTL_SECONDS_MAX,
+  VALUE_BYTES_MAX,
+} from "../core/limits.ts";
 import { oncePer } from "../core/once-per.ts";
 import type { NamespaceSettings } from "../core/operations.ts";
 import { QUORUM_WORDS, quorumNumber } from "../core/quorum-options.ts";
@@ -227,6 +233,9 @@ const isCountUpTo = (value: unknown, least: number, most: number): boolean =>
 
 const isText = (value: unknown): value is string => typeof value === "string";
 
+const isTitle = (value: unknown): boolean =>
+  isText(value) && value.isWellFormed() && value.trim() !== "" && value.length <= TITLE_CHARS_MAX;
+
 /**
  * Checks settings that came from outside.
  *
@@ -254,6 +263,10 @@ export function checkSettings(value: unknown, memberCount: number): NamespaceSet
     return `"maxBytes" must be null or a positive whole number.`;
   }
   if (typeof s["trustedContent"] !== "boolean") return `"trustedContent" must be true or false.`;
+  const { title } = s as { title?: unknown };
+  if (title !== undefined && !isTitle(title)) {
+    return `"title" must be a text of 1 to ${TITLE_CHARS_MAX} characters.`;
+  }
   return value as NamespaceSettings;
 }
 

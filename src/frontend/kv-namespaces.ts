@@ -1,12 +1,14 @@
 /**
- * Namespaces as the Workers KV façade shows them: title and id are both the namespace's name. One
- * that nobody created takes keys all the same, with the deployment's settings; it is not listed.
+ * Namespaces as the Workers KV façade shows them: the id is the namespace's name, and so is the
+ * title as long as it has no other. One that nobody created takes keys all the same, with the
+ * deployment's settings; it is not listed.
  */
-import { isNamespace } from "../../core/keys.ts";
+import { compareUtf8, isNamespace } from "../../core/keys.ts";
+import { TITLE_CHARS_MAX } from "../../core/limits.ts";
 import type { Operation } from "../../core/operations.ts";
 import { openChange } from "../../ring/ring-change.ts";
 import { type Grant, requireAccess } from "./auth.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend, ClusterView } from "./backend.ts";
 import { settingsOf } from "./data-plane.ts";
 import { readJson } from "./json-body.ts";
 import { envelope } from "./kv-envelope.ts";
@@ -15,9 +17,12 @@ import { Problem, problemOf } from "./problems.ts";
 const PER_PAGE_DEFAULT = 20;
 const PER_PAGE_MAX = 1000;
 
-const describe = (name: string): Readonly<Record<string, unknown>> => ({
+const titleOf = (name: string, { namespaces }: ClusterView): string =>
+  namespaces.get(name)?.title ?? name;
+
+const describe = (name: string, title: string): Readonly<Record<string, unknown>> => ({
   id: name,
-  title: name,
+  title,
   supports_url_encoding: true,
 });
 
@@ -38,56 +43,92 @@ export async function listNamespaces(
 ): Promise<Response> {
   const page = wholeNumber(query, "page", 1);
   const perPage = Math.min(PER_PAGE_MAX, wholeNumber(query, "per_page", PER_PAGE_DEFAULT));
-  const { namespaces } = await backend.freshView();
-  const names = [...namespaces.keys()]
+  const view = await backend.freshView();
+  const names = [...view.namespaces.keys()]
     .filter((name) => grant.namespaces === null || grant.namespaces.has(name))
     .sort();
+  if (query.get("order") === "title") {
+    names.sort((a, b) => compareUtf8(titleOf(a, view), titleOf(b, view)));
+  }
   if (query.get("direction") === "desc") names.reverse();
   const shown = names.slice((page - 1) * perPage, page * perPage);
-  return envelope(shown.map(describe), {
-    page,
-    per_page: perPage,
-    count: shown.length,
-    total_count: names.length,
-    total_pages: Math.ceil(names.length / perPage),
-  });
+  return envelope(
+    shown.map((name) => describe(name, titleOf(name, view))),
+    {
+      page,
+      per_page: perPage,
+      count: shown.length,
+      total_count: names.length,
+      total_pages: Math.ceil(names.length / perPage),
+    },
+  );
 }
 
+/** @throws Problem `invalid-request` */
 async function readTitle(request: Request): Promise<string> {
   const { title } = ((await readJson(request)) ?? {}) as { title?: unknown };
-  if (typeof title === "string" && isNamespace(title)) return title;
-  const letters = "1 to 64 of A-Z a-z 0-9 _ - ., the first a letter or a digit";
-  throw new Problem("invalid-key", `The title is the namespace's name here: ${letters}.`);
+  if (typeof title === "string" && title.trim() !== "" && title.length <= TITLE_CHARS_MAX) {
+    if (title.isWellFormed()) return title;
+  }
+  const detail = `"title" must be a text of 1 to ${TITLE_CHARS_MAX} characters.`;
+  throw new Problem("invalid-request", detail);
 }
+
+/** @throws Problem `namespace-exists` when another one is called so */
+function refuseTaken(title: string, view: ClusterView, own: string | null): void {
+  const isTaken = [...view.namespaces.keys()].some(
+    (name) => name !== own && titleOf(name, view) === title,
+  );
+  if (isTaken) throw new Problem("namespace-exists", "A namespace with this title already exists.");
+}
+
+/** As Cloudflare's: for a title that cannot be the name itself. */
+const freshId = (): string => crypto.randomUUID().replaceAll("-", "");
 
 async function run(backend: Backend, operation: Operation): Promise<void> {
   const result = await backend.execute(operation, "");
   if (result.kind === "failed") throw problemOf(result.failure, true);
 }
 
-/** With the deployment's settings. @throws Problem `namespace-exists` among others */
+/**
+ * With the deployment's settings. A title that can be a namespace's name is its name; any other
+ * gets an id.
+ *
+ * @throws Problem `namespace-exists` among others
+ */
 export async function createNamespace(
   backend: Backend,
   request: Request,
   grant: Grant,
 ): Promise<Response> {
-  const namespace = await readTitle(request);
-  requireAccess(grant, { role: "admin", namespace });
+  const title = await readTitle(request);
   const view = await backend.freshView();
-  if (view.namespaces.has(namespace)) {
-    throw new Problem("namespace-exists", "A namespace with this title already exists.");
-  }
-  const settings = settingsOf(view, namespace);
+  const isName = isNamespace(title) && !view.namespaces.has(title);
+  const namespace = isName ? title : freshId();
+  requireAccess(grant, { role: "admin", namespace });
+  refuseTaken(title, view, null);
+  const settings = { ...settingsOf(view, namespace), ...(isName ? {} : { title }) };
   await run(backend, { kind: "configure", namespace, settings });
-  return envelope(describe(namespace));
+  return envelope(describe(namespace, title));
 }
 
-export const showNamespace = (namespace: string): Response => envelope(describe(namespace));
+export async function showNamespace(backend: Backend, namespace: string): Promise<Response> {
+  return envelope(describe(namespace, titleOf(namespace, await backend.freshView())));
+}
 
-/** There is nothing to rename: only the title that it has is taken. @throws Problem */
-export async function renameNamespace(namespace: string, request: Request): Promise<Response> {
-  if ((await readTitle(request)) === namespace) return showNamespace(namespace);
-  throw new Problem("invalid-request", "A namespace is its title: it cannot be renamed.");
+/** Its id stays. @throws Problem `namespace-exists` among others */
+export async function renameNamespace(
+  backend: Backend,
+  namespace: string,
+  request: Request,
+): Promise<Response> {
+  const title = await readTitle(request);
+  const view = await backend.freshView();
+  refuseTaken(title, view, namespace);
+  const { title: _, ...settings } = settingsOf(view, namespace);
+  const named = title === namespace ? settings : { ...settings, title };
+  await run(backend, { kind: "configure", namespace, settings: named });
+  return envelope(describe(namespace, title));
 }
 
 /** Purges all that is in it, and forgets its settings. @throws Problem */

@@ -100,11 +100,11 @@ export function kvApiRoutes(parts: RouteParts): Hono<StarlingEnv> {
   const one = `${BASE}/:namespace`;
   app.get(
     one,
-    can("read", ({ namespace }) => showNamespace(namespace)),
+    can("read", ({ backend, namespace }) => showNamespace(backend, namespace)),
   );
   app.put(
     one,
-    can("admin", ({ namespace, request }) => renameNamespace(namespace, request)),
+    can("admin", ({ backend, namespace, request }) => renameNamespace(backend, namespace, request)),
   );
   app.delete(
     one,

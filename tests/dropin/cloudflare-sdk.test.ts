@@ -97,4 +97,12 @@ describe("the cloudflare SDK", () => {
     for await (const { id } of kv.list({ account_id })) left.push(id);
     expect(left.sort()).toEqual(["one", "three"]);
   });
+
+  it("creates a namespace with a title of its own, and renames it", async () => {
+    const { id } = await kv.create({ account_id, title: "Sessions of my Worker" });
+    await kv.values.update("k", { account_id, namespace_id: id, value: "v" });
+    await kv.update(id, { account_id, title: "Sessions, renamed" });
+    expect(await kv.get(id, { account_id })).toMatchObject({ id, title: "Sessions, renamed" });
+    expect(await (await kv.values.get("k", { account_id, namespace_id: id })).text()).toBe("v");
+  });
 });

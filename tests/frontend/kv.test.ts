@@ -229,7 +229,7 @@ describe("namespaces of the Workers KV façade", () => {
       expect(created).toEqual({ id: title, title, supports_url_encoding: true });
     }
     await expectRefusal(await send(app, BASE, json("POST", { title: "a" })), 409, 10014);
-    for (const title of ["no spaces", "", 5]) {
+    for (const title of ["", " ", "t".repeat(513), "\ud800", 5, null]) {
       await expectRefusal(await send(app, BASE, json("POST", { title })), 400, 400);
     }
     const page = async (query: string): Promise<string[]> => {
@@ -244,7 +244,54 @@ describe("namespaces of the Workers KV façade", () => {
     await expectRefusal(await app.get(`${BASE}?page=0`), 400, 400);
     expect(await resultOf(await app.get(`${BASE}/a`))).toMatchObject({ id: "a" });
     await resultOf(await send(app, `${BASE}/a`, json("PUT", { title: "a" })));
-    await expectRefusal(await send(app, `${BASE}/a`, json("PUT", { title: "z" })), 400, 400);
+  });
+
+  it("have titles of their own, and ids for those that can be no name", async () => {
+    const app = await makeApp();
+    const create = async (title: string): Promise<{ id: string; title: string }> =>
+      (await resultOf(await send(app, BASE, json("POST", { title })))) as never;
+    const titled = await create("My Worker: sessions (ü)");
+    expect(titled).toMatchObject({ title: "My Worker: sessions (ü)" });
+    expect(titled.id).toMatch(/^[0-9a-f]{32}$/);
+    await app.put(`${BASE}/${titled.id}/values/k`, "v");
+    expect(await (await app.get(`${BASE}/${titled.id}/values/k`)).text()).toBe("v");
+    const again = await send(app, BASE, json("POST", { title: titled.title }));
+    await expectRefusal(again, 409, 10014);
+    expect(await resultOf(await app.get(`${BASE}/${titled.id}`))).toMatchObject(titled);
+  });
+
+  it("are renamed, and keep their id, what is in them and their settings", async () => {
+    const app = await makeApp();
+    const settings = { method: "PUT", body: '{"ttl":60}' };
+    await app.call("PUT", "/v1/namespaces/a", settings);
+    await app.put(`${BASE}/a/values/k`, "v");
+    const rename = (id: string, title: string): Promise<Response> =>
+      send(app, `${BASE}/${id}`, json("PUT", { title }));
+    expect(await resultOf(await rename("a", "A new name"))).toMatchObject({
+      id: "a",
+      title: "A new name",
+    });
+    expect(await (await app.get(`${BASE}/a/values/k`)).text()).toBe("v");
+    expect(await (await app.get("/v1/namespaces/a")).json()).toMatchObject({
+      ttl: 60,
+      title: "A new name",
+    });
+    // Its name is free as a title now, and taken as an id.
+    const other = (await resultOf(await send(app, BASE, json("POST", { title: "a" })))) as {
+      id: string;
+    };
+    expect(other).toMatchObject({ id: expect.stringMatching(/^[0-9a-f]{32}$/), title: "a" });
+    await expectRefusal(await rename(other.id, "A new name"), 409, 10014);
+    const titles = (
+      (await resultOf(await app.get(`${BASE}?order=title`))) as { title: string }[]
+    ).map(({ title }) => title);
+    expect(titles).toEqual(["A new name", "a"]);
+    await resultOf(await rename(other.id, "b"));
+    await resultOf(await rename("a", "a"));
+    expect(await (await app.get("/v1/namespaces/a")).json()).not.toHaveProperty("title");
+    // Settings that are put keep the title.
+    await app.call("PUT", `/v1/namespaces/${other.id}`, { body: '{"w":"all"}' });
+    expect(await resultOf(await app.get(`${BASE}/${other.id}`))).toMatchObject({ title: "b" });
   });
 });
 

@@ -144,6 +144,8 @@ describe("checkSettings", () => {
 
   it("takes what is right", () => {
     expect(checkSettings({ ...settings, r: 1, w: "all", dw: 0, ttl: 60 }, 3)).toBeTypeOf("object");
+    expect(checkSettings({ ...settings, title: "My sessions" }, 3)).toBeTypeOf("object");
+    expect(checkSettings({ ...settings, title: "" }, 3)).toContain('"title" must be');
   });
 
   it.each<[object, boolean]>([
