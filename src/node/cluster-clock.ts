@@ -47,7 +47,8 @@ export class ClusterClock {
     this.#ownOffset = wall - monotonic;
     if (this.#agreed === null) return wall;
     const isOff = Math.abs(this.#ownOffset - this.#agreed) > CLOCK_SKEW_MS_MAX;
-    return isOff ? monotonic + this.#agreed : wall;
+    // What is stored counts whole milliseconds.
+    return isOff ? Math.floor(monotonic + this.#agreed) : wall;
   }
 
   /** A member's wall clock, just now. */

@@ -36,6 +36,11 @@ describe("the clock that a majority agrees on", () => {
     expect(at(clock, 6000, 7)).toBe(7);
   });
 
+  it("counts whole milliseconds, as what is stored does, though a node's own time does not", () => {
+    const clock = clockOf(HOUR_MS, { r2: 0.25, r3: 20.5, r4: -20 });
+    expect(clock.believed({ monotonic: 1010.7, wall: NOW + HOUR_MS }) % 1).toBe(0);
+  });
+
   it("is nobody's while no majority agrees", () => {
     expect(at(clockOf(HOUR_MS, { r2: 0, r3: 0 }), 0, HOUR_MS)).toBe(HOUR_MS);
     expect(at(clockOf(HOUR_MS, { r2: 0, r3: -HOUR_MS, r4: 2 * HOUR_MS }), 0, HOUR_MS)).toBe(
