@@ -11,10 +11,13 @@
  * has arrived, is covered where the tombstone is, and is an objection where it is not.
  *
  * Each drops the key only if it has learnt nothing new meanwhile. A member that cannot be reached
- * stops collection, not service. Who missed the last message collects by itself later, or gets the
- * key back by an exchange and all begin again: dropping is safe, not final.
+ * stops this, not service: it may hold what was covered. (What covers nothing goes all the same,
+ * see core/expiry.ts.) Who missed the last message collects by itself later, or gets the key back
+ * by an exchange and all begin again: dropping is safe, not final.
  *
- * The grace period only keeps young tombstones from being asked about again and again.
+ * The grace period only keeps young tombstones from being asked about again and again. A question
+ * is about many keys, and many are asked at a time; the answer names only those that are objected
+ * to, of which there are few.
  */
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
@@ -24,7 +27,7 @@ import type { Digest, StoreKey } from "../core/store.ts";
 import type { Millis } from "../core/time.ts";
 
 /** Keys asked about in one round. */
-export const COLLECTION_COUNT_MAX = 256;
+export const COLLECTION_COUNT_MAX = 1024;
 const STEP_MS_MAX = 2000;
 /** Between the two times that all are asked: what was sent before has arrived meanwhile, in ms. */
 export const SETTLE_MS = SPREAD_MS_MAX + 2000;
@@ -47,8 +50,8 @@ export class CollectionRound {
   readonly #plan: CollectionPlan;
   readonly #out: CollectionOutbox;
   readonly #waiting: Set<ReplicaId>;
-  /** Keys that everybody who answered agrees on. */
-  #agreed: ReadonlySet<string>;
+  /** The places of the keys that somebody does not agree on. */
+  readonly #objections = new Set<unknown>();
   #deadline: Millis = Infinity;
   isOver = false;
 
@@ -57,7 +60,6 @@ export class CollectionRound {
     this.#plan = plan;
     this.#out = out;
     this.#waiting = new Set(plan.others);
-    this.#agreed = new Set(plan.keys.map(([key]) => key));
   }
 
   get wakeAt(): Millis {
@@ -74,8 +76,7 @@ export class CollectionRound {
   reply(from: ReplicaId, body: Reply): void {
     if (this.isOver || !this.#waiting.has(from)) return;
     if (body.kind !== "confirmed") return this.failed();
-    const theirs = new Set(body.keys);
-    this.#agreed = new Set([...this.#agreed].filter((key) => theirs.has(key)));
+    for (const place of body.objections) this.#objections.add(place);
     this.#waiting.delete(from);
     this.#finishWhenAllAgree();
   }
@@ -94,7 +95,7 @@ export class CollectionRound {
   #finishWhenAllAgree(): void {
     if (this.#waiting.size > 0) return;
     this.isOver = true;
-    const agreed = this.#plan.keys.filter(([key]) => this.#agreed.has(key));
+    const agreed = this.#plan.keys.filter((_, place) => !this.#objections.has(place));
     const keys = agreed.flat();
     if (keys.length > 0 && this.#plan.isSecond) {
       for (const id of this.#plan.others) this.#out.ask(id, { kind: "collect", keys });

@@ -6,7 +6,7 @@
  * is all a merge needs: a sibling survives if both sides have it, or if the other side has not seen
  * its dot (the ORSWOT of Riak, dotted version vector sets of Preguiça et al., 2012). A delete is a
  * sibling without content, an expired value one whose time has passed: both go on covering what
- * they replaced until collection has made sure that every primary knows.
+ * they replaced until collection has made sure that every member knows (core/expiry.ts).
  *
  * **Retries.** A frontend that heard nothing from a coordinator asks another one. The first may yet
  * have minted a dot: then one write has two. Left alone, the second dot would come back as a false
@@ -22,7 +22,7 @@ import { CausalContext, type Dot } from "./causal-context.ts";
 import type { OpId } from "./ids.ts";
 import type { KeyedHash } from "./keyed-hash.ts";
 import type { Digest } from "./store.ts";
-import { type Hlc, millisOfHlc, type WallMillis } from "./time.ts";
+import type { Hlc, WallMillis } from "./time.ts";
 
 /** What the writer of a value allows caches, in whole seconds from the write on; 0: not said. */
 export interface CacheLife {
@@ -32,7 +32,7 @@ export interface CacheLife {
   readonly sharedMaxAge: number;
 }
 
-/** What a client stored; absent (null) in a tombstone. */
+/** What a client stored. */
 export interface Content {
   readonly value: Uint8Array;
   readonly contentType: string;
@@ -50,8 +50,9 @@ export interface Sibling {
   readonly dot: Dot;
   readonly time: Hlc;
   readonly op: OpId;
-  /** Never served from this instant on; 0 for never. */
+  /** Never served from this instant on; 0 for never, `EVICTED` for what had to make room. */
   readonly expiresAt: WallMillis;
+  /** null in a tombstone, and where an expired value's body was given up. */
   readonly content: Content | null;
 }
 
@@ -138,13 +139,25 @@ export const noteDots = (entry: Entry, notes: readonly Retry[]): Entry =>
     ? entry
     : settleRetries({ ...entry, retries: joinRetries(entry.retries, notes) });
 
+/**
+ * One version in two copies. One of them may have given up its body by a clock that was ahead: what
+ * is over is for who serves it to say. A purged value, which has no end, stays purged.
+ */
+function richer(mine: Sibling, theirs: Sibling | undefined): Sibling {
+  const hasMore = mine.content === null && mine.expiresAt > 0 && theirs !== undefined;
+  return hasMore && theirs.content !== null ? theirs : mine;
+}
+
 /** The join of two entries of one key: commutative, associative, idempotent. */
 export function merge(a: Entry, b: Entry): Entry {
   // What a quorum's first reply is joined into, and a replica's first write.
   if (a === emptyEntry) return settleRetries(b);
-  const kept = a.siblings.filter(
-    (sibling) => hasDot(b.siblings, sibling.dot) || !b.context.covers(sibling.dot),
-  );
+  const kept: Sibling[] = [];
+  for (const sibling of a.siblings) {
+    const theirs = b.siblings.find(({ dot }) => sameDot(dot, sibling.dot));
+    if (theirs === undefined && b.context.covers(sibling.dot)) continue;
+    kept.push(richer(sibling, theirs));
+  }
   const gained = b.siblings.filter((sibling) => !a.context.covers(sibling.dot));
   const siblings = gained.length === 0 ? kept : [...kept, ...gained];
   if (gained.length > 0) siblings.sort((x, y) => compareDots(x.dot, y.dot));
@@ -221,29 +234,6 @@ export function contextShowing(
   }
   return context;
 }
-
-/** What is added to the `dueAt` of an entry without any value, in ms. */
-const BARE_MS = 0.5;
-
-/**
- * From when on nothing of the entry is live, so that collection may look at it; 0 for never: one
- * value without an end keeps the entry, and with it whatever else is in it. These are whole
- * milliseconds; where no value is left, half of one is added, so that an index, which keeps this
- * and no entry, can tell tombstones from values.
- */
-export function dueAt(entry: Entry): WallMillis {
-  let due = 0;
-  let isBare = true;
-  for (const { content, expiresAt, time } of entry.siblings) {
-    if (content !== null && expiresAt === 0) return 0;
-    isBare &&= content === null;
-    due = Math.max(due, Math.floor(content === null ? millisOfHlc(time) : expiresAt));
-  }
-  return isBare && due > 0 ? due + BARE_MS : due;
-}
-
-/** Whether an entry with this `dueAt` has a value, be it an expired one. */
-export const holdsValue = (due: WallMillis): boolean => due % 1 === 0;
 
 const dotText = (dot: Dot): string => `${dot.actor}.${dot.counter}`;
 

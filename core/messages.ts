@@ -89,6 +89,7 @@ const REQUESTS = {
  * what it had. `stale`: the caller's or the callee's cluster document is behind; nothing was done.
  * `greeted`: the callee's life, a mark, and another life of the caller's that was proven, or "";
  * and what the callee's wall clock shows.
+ * `confirmed`: the places, in the list that was asked about, of the keys that are not agreed on.
  * `overdue`: nor was it here; who still wants the write asks again, with this to cover.
  * `recalled`: `done` is `[actor, counter, time]` of the version that was stored, with what is held
  * of the key now; empty when nothing was, or, with `isUnknown`, when that cannot be said.
@@ -117,7 +118,7 @@ const REPLIES = {
   keyDigests: { leaves: "list" },
   fetched: { items: "list" },
   exchanged: { totals: "list" },
-  confirmed: { keys: "list" },
+  confirmed: { objections: "list" },
   collected: {},
   handedOff: { delivered: "count", pending: "count" },
   refused: { code: "text" },

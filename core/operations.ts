@@ -203,6 +203,9 @@ export interface ExplainResult {
 export interface ReplicaStatus {
   readonly keyCount: number;
   readonly byteCount: number;
+  /** Of these, what has no body: tombstones, and what is left of expired values. */
+  readonly deadKeyCount: number;
+  readonly deadByteCount: number;
   readonly hintsHeld: readonly (readonly [target: string, count: number])[];
   readonly lastAntiEntropy: readonly (readonly [peer: string, at: WallMillis])[];
   /** null: no members change, or it has not heard of it. */

@@ -28,8 +28,8 @@ export interface EntryRecord {
   readonly partition: number;
   readonly digest: Digest;
   /**
-   * When expiry or collection should next look at the entry, in ms since 1970; 0 for never. It is
-   * whole exactly when the entry has a value (`holdsValue` in `core/entry.ts`).
+   * When expiry or collection should next look at the entry, in ms since 1970; 0 for never. Its
+   * fraction says what there is to do then (core/expiry.ts).
    */
   readonly dueAt: number;
 }
@@ -41,6 +41,13 @@ export interface Usage {
   readonly byteCount: number;
 }
 
+/** All entries, and the bytes of their records. */
+export interface StoreStats extends Usage {
+  /** Of these, the entries without a body: tombstones, and what is left of expired values. */
+  readonly deadKeyCount: number;
+  readonly deadByteCount: number;
+}
+
 /** What the index knows of an entry without reading it. */
 export interface EntrySummary {
   readonly key: StoreKey;
@@ -48,7 +55,9 @@ export interface EntrySummary {
   readonly digest: Digest;
   /** Length of the stored record's `bytes`. */
   readonly byteCount: number;
-  /** Whether there is a value in it, live or expired. */
+  /** As it was written, or put off to. */
+  readonly dueAt: number;
+  /** Whether there is the body of a value in it, live or expired. */
   readonly holdsValue: boolean;
 }
 
@@ -101,6 +110,8 @@ export interface Store {
   entriesOf(partition: number): Iterable<EntrySummary>;
   /** Keys whose `dueAt` is at or before the instant (ms since 1970), earliest first. */
   due(before: number, countMax: number): readonly StoreKey[];
+  /** Puts off when the entry is due, until it is written again or the store is opened anew. */
+  postpone(key: StoreKey, until: number): void;
 
   /**
    * Keys that start with the prefix and come after the given one, in the order of their UTF-8
@@ -126,8 +137,8 @@ export interface Store {
    */
   writeMeta(name: string, bytes: Uint8Array): void;
 
-  /** Live entries and the bytes of their records. */
-  stats(): { readonly keyCount: number; readonly byteCount: number };
+  /** What is stored, and how much of it is dead. */
+  stats(): StoreStats;
   /** By namespace, for those that have any values; kept up to date, and over a restart. */
   usage(): ReadonlyMap<string, Usage>;
 }

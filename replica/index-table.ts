@@ -8,6 +8,7 @@
  * touching any other, in the order in which its keys came.
  */
 import { assert } from "../core/assert.ts";
+import { postponed } from "../core/expiry.ts";
 import { DueHeap } from "./due-heap.ts";
 import { KeyMap, NO_SLOT } from "./key-map.ts";
 import type { UsageTable } from "./usage.ts";
@@ -183,6 +184,12 @@ export class IndexTable {
   /** Keys due at or before an instant, earliest first. */
   due(before: number, countMax: number): string[] {
     return this.#due.first(before, countMax).map((slot) => this.keyOf(slot));
+  }
+
+  /** Looks at a slot later than it was to be looked at, until it is written again. */
+  postpone(slot: number, until: number): void {
+    const due = this.#due.dueAt(slot);
+    if (due > 0) this.#due.set(slot, postponed(due, until));
   }
 
   /** Every live slot. For rare work: it walks the whole table. */

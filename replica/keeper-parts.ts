@@ -1,5 +1,6 @@
 /** What a keeper is made of, and what it says of a key. */
 import type { Entry } from "../core/entry.ts";
+import type { Graces } from "../core/expiry.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import type { Prng } from "../core/prng.ts";
 import type { Digest, Store, StoreKey } from "../core/store.ts";
@@ -15,6 +16,8 @@ export interface KeeperParts {
    */
   readonly placeOf: (key: StoreKey, partition?: number) => Place;
   readonly partitionCount: () => number;
+  /** How long what is dead is left alone; not at all unless it is said. */
+  readonly graces?: Graces;
   /** What was purged, as far as this node knows: everything is seen, and joined, through it. */
   readonly purges?: () => PurgeIndex;
   /** Told of every change of what the replica holds as an owner; 0 stands for nothing. */

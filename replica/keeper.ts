@@ -7,14 +7,11 @@
  * record may be older than what was minted and sent out under it.
  */
 import { assert } from "../core/assert.ts";
-import { decode, encode } from "../core/codec.ts";
 import {
   applyMint,
   digestOf,
-  dueAt,
   type Entry,
   emptyEntry,
-  holdsValue,
   isLive,
   keptDigestOf,
   merge,
@@ -32,23 +29,33 @@ import {
   type Tenure,
   withTenure,
 } from "../core/entry-codec.ts";
+import {
+  dueAt,
+  EVICTED,
+  type Graces,
+  gaveUpEarly,
+  holdsValue,
+  isLoose,
+  isSpent,
+  NO_GRACES,
+  withoutEnded,
+} from "../core/expiry.ts";
 import { newActorId, newOpId, type ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
-import { namespaceOf } from "../core/keys.ts";
 import { TIMEOUT_MS_MAX } from "../core/limits.ts";
 import type { Prng } from "../core/prng.ts";
 import { type Digest, type Store, StoreCorruption, type StoreKey } from "../core/store.ts";
 import { HybridClock, hlcFromMillis, type WallMillis } from "../core/time.ts";
 import { noPurges, PurgeIndex } from "../ring/purges.ts";
 import { DoneOperations } from "./done-operations.ts";
+import { beginIncarnation, isFirstLife } from "./incarnation.ts";
 import type { Held, KeeperParts, Place } from "./keeper-parts.ts";
-import { KeyOrder } from "./key-order.ts";
+import { KeyOrders } from "./key-orders.ts";
 import { LastWritten } from "./last-written.ts";
 import type { Minted, MintRequest } from "./minting.ts";
 import { emptySlot, outlived, type Slot } from "./slot.ts";
 
 const nothingPurged = new PurgeIndex(noPurges);
-const INCARNATION = "incarnation";
 
 /**
  * How long, and how many, of its own mintings a replica remembers with the key: a frontend gives up
@@ -65,8 +72,9 @@ export class Keeper {
   readonly #hash: KeyedHash;
   readonly #prng: Prng;
   readonly #partitionCount: () => number;
+  readonly graces: Graces;
   readonly #purges: () => PurgeIndex;
-  readonly #orders = new Map<string, KeyOrder>();
+  readonly #orders: KeyOrders;
   readonly #placeOf: KeeperParts["placeOf"];
   readonly #onChange: KeeperParts["onChange"];
   readonly #onRecord: NonNullable<KeeperParts["onRecord"]>;
@@ -85,10 +93,12 @@ export class Keeper {
     this.#onChange = parts.onChange;
     this.#onRecord = parts.onRecord ?? (() => {});
     this.#partitionCount = parts.partitionCount;
+    this.graces = parts.graces ?? NO_GRACES;
     this.#purges = parts.purges ?? (() => nothingPurged);
+    this.#orders = new KeyOrders(parts.store, parts.partitionCount);
     this.#lost = new Set(parts.store.recovery.lostKeys);
-    this.isNew = parts.store.readMeta(INCARNATION) === undefined;
-    this.#incarnation = this.#beginIncarnation(parts.isCopy === true);
+    this.isNew = isFirstLife(parts.store);
+    this.#incarnation = beginIncarnation(parts);
   }
 
   get incarnation(): number {
@@ -97,7 +107,7 @@ export class Keeper {
 
   /** Goes on under other actors: somebody else has those of until now. */
   renew(): void {
-    this.#incarnation = this.#beginIncarnation(true);
+    this.#incarnation = beginIncarnation({ store: this.store, prng: this.#prng, isCopy: true });
   }
 
   /** What the replica can say of the key: its own entry, joined with any hints it keeps of it. */
@@ -147,16 +157,18 @@ export class Keeper {
     const tenure = outlived(slot, incoming.context) ? null : slot.tenure;
     const joined = this.#withAliases(merge(slot.entry, unpurged), slot.tenure?.minted ?? []);
     const isFound = hintFor === "" && !incoming.context.isEmpty && this.#lost.has(key);
-    // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest.
-    if (isFound || !sameKnowledge(joined, slot.entry))
-      this.#writeSlot(key, hintFor, joined, tenure);
+    // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest, or of
+    // what was forgotten here because its time has passed.
+    const isNews =
+      !sameKnowledge(joined, slot.entry) && !(slot === emptySlot && isSpent(joined, now));
+    if (isFound || isNews) this.#writeSlot(key, hintFor, withoutEnded(joined, now), tenure);
     if (isFound) this.#find(key);
     return true;
   }
 
   /** What the entry would be after the write, and its bytes; nothing is stored yet. */
   mint(request: MintRequest, now: WallMillis): Minted {
-    const { key, hintFor, op, content } = request;
+    const { key, hintFor, op, content, isEviction = false } = request;
     const slot = this.#readSlot(key, hintFor);
     const own = hintFor === "" ? slot : this.#readSlot(key, "");
     const joined = this.#withHints(key, own).entry;
@@ -167,7 +179,8 @@ export class Keeper {
     const dot = { actor: tenure.actor, counter: held.context.latest(tenure.actor) + 1 };
     // Whatever is written by who knows of a purge is later than what that purge ends.
     const time = this.clock.next(now, this.#purges().newest);
-    const expiresAt = request.ttlMs === 0 || content === null ? 0 : now + request.ttlMs;
+    const endsAt = request.ttlMs === 0 || content === null ? 0 : now + request.ttlMs;
+    const expiresAt = isEviction ? EVICTED : endsAt;
     const sibling: Sibling = { dot, time, op, expiresAt, content };
     const covers = request.covers ?? held.context;
     // Without a context the write covers what is held here, and that may be its own first version:
@@ -178,7 +191,8 @@ export class Keeper {
       .filter((minting) => time - minting.time < MINTED_TIME_MAX)
       .slice(0, MINTED_COUNT_MAX);
     const doubtful = this.operations.doubtfulIn(held.siblings, covers);
-    const entry = this.#withAliases(noteDots(applied, doubtful), minted);
+    const all = this.#withAliases(noteDots(applied, doubtful), minted);
+    const entry = withoutEnded(all, now);
     assert(entry.context.covers(dot), "what was minted has been seen");
     const sharedBytes = encodeEntry(entry, null);
     const next = { ...tenure, minted };
@@ -201,71 +215,77 @@ export class Keeper {
   evict(key: StoreKey, digest: Digest, now: WallMillis): Uint8Array | null {
     if (this.store.health() !== "writable" || this.digest(key) !== digest) return null;
     const write = { content: null, ttlMs: 0, covers: null, isRetry: false, hintFor: "" } as const;
-    const minted = this.mint({ key, op: newOpId(this.#prng), ...write }, now);
+    const op = newOpId(this.#prng);
+    const minted = this.mint({ key, op, ...write, isEviction: true }, now);
     this.keepMinted(key, "", minted);
     return minted.sharedBytes;
   }
 
   /**
-   * Rewrites a record, or a hint, without what was purged of it.
+   * Rewrites a record, or a hint, without what was purged of it, and without the bodies whose time
+   * has passed. A hint with nothing left to tell is forgotten.
    *
    * @returns whether there was anything to rewrite
    */
-  sweep(key: StoreKey, hintFor: ReplicaId | ""): boolean {
+  sweep(key: StoreKey, hintFor: ReplicaId | "", now: WallMillis): boolean {
     if (this.store.health() !== "writable") return false;
     const { entry, tenure, bytes, isPurged } = this.#readSlot(key, hintFor);
-    if (isPurged !== true || bytes === null) return false;
-    this.#writeBytes(key, hintFor, { entry, tenure }, bytes);
-    return true;
+    if (bytes === null) return false;
+    const isOver = hintFor !== "" && isSpent(entry, now);
+    const left = withoutEnded(entry, now);
+    if (isOver) this.store.dropHint(hintFor, key);
+    else if (isPurged === true || left !== entry) this.#writeSlot(key, hintFor, left, tenure);
+    return isOver || isPurged === true || left !== entry;
   }
 
   /**
-   * Keys with nothing left to serve, that have been so since before the instant; none of which a
-   * hint is here, which may be older.
-   *
-   * @param countMax how many are looked at
-   * @param isWanted what is not is not read
+   * Whether this replica holds exactly that of the key, with nothing to serve by this clock, or
+   * nothing at all.
    */
-  collectable(
-    before: WallMillis,
-    countMax: number,
-    isWanted: (key: StoreKey) => boolean = () => true,
-  ): readonly (readonly [StoreKey, Digest])[] {
-    const out: (readonly [StoreKey, Digest])[] = [];
-    for (const key of this.store.due(before, countMax)) {
-      if (!isWanted(key)) continue;
-      const { entry, isUnknown } = this.#readSlot(key, "");
-      if (isUnknown || entry.siblings.some((sibling) => isLive(sibling, before))) continue;
-      if (this.store.hintTargets(key).length > 0) continue;
-      out.push([key, this.#digest(entry)]);
-    }
-    return out;
-  }
-
-  /** Whether this replica holds exactly that, or nothing at all, of the key. */
-  agreesOn(key: StoreKey, digest: Digest): boolean {
+  agreesOn(key: StoreKey, digest: Digest, now: WallMillis): boolean {
     if (this.#lost.has(key) || this.store.hintTargets(key).length > 0) return false;
-    const mine = this.store.summary(key)?.digest ?? 0;
-    return mine === 0 || mine === digest;
+    const mine = this.store.summary(key);
+    if (mine === undefined) return true;
+    if (mine.digest !== digest || mine.dueAt === 0) return false;
+    if (!mine.holdsValue) return true;
+    const { entry, isUnknown } = this.#readSlot(key, "");
+    return !isUnknown && !entry.siblings.some((sibling) => isLive(sibling, now));
   }
 
   /** Forgets a key that all members agree on, unless something new was learnt of it. */
-  collect(key: StoreKey, digest: Digest): boolean {
-    if (!this.agreesOn(key, digest) || this.store.summary(key) === undefined) return false;
+  collect(key: StoreKey, digest: Digest, now: WallMillis): boolean {
+    if (!this.agreesOn(key, digest, now) || this.store.summary(key) === undefined) return false;
     this.#drop(key, this.#placeOf(key));
     return true;
   }
 
+  /**
+   * Forgets a key whose entry guards nothing, and whose time has passed: nobody is asked. It need
+   * not be readable, unless there may have been a later record.
+   *
+   * @returns false when it does guard something, or has time left
+   */
+  release(key: StoreKey, now: WallMillis): boolean {
+    const { dueAt: due = 0 } = this.store.summary(key) ?? {};
+    if (!isLoose(due) || Math.floor(due) > now || this.#isOutdated(key)) return false;
+    this.#drop(key, this.#placeOf(key));
+    return true;
+  }
+
+  /** Whether its newest record was found damaged at the start, and nobody has brought it since. */
+  #isOutdated(key: StoreKey): boolean {
+    return this.#lost.has(key) && this.store.recovery.lostKeys.includes(key);
+  }
+
+  /** A body was given up by a clock that was ahead: it is to be fetched from the others again. */
+  mistrust(key: StoreKey, now: WallMillis): void {
+    const { entry, isUnknown } = this.#readSlot(key, "");
+    if (!isUnknown && gaveUpEarly(entry, now)) this.#lose(key);
+  }
+
   /** Keys of a namespace in UTF-8 order, whatever their state; both ends are store keys. */
   keysAfter(prefix: StoreKey, after: StoreKey, countMax: number): readonly StoreKey[] {
-    if (this.store.keysAfter !== undefined) return this.store.keysAfter(prefix, after, countMax);
-    const namespace = namespaceOf(prefix);
-    let order = this.#orders.get(namespace);
-    if (order === undefined) {
-      order = new KeyOrder(this.#keysOf(namespace));
-      this.#orders.set(namespace, order);
-    }
-    return order.page(prefix, after, countMax);
+    return this.#orders.page(prefix, after, countMax);
   }
 
   /** Keys with digests in these leaves of a partition, of namespaces with this N. */
@@ -333,7 +353,7 @@ export class Keeper {
     const from = this.#shown(key);
     this.store.dropEntry(key);
     this.#lost.delete(key);
-    this.#orders.get(namespaceOf(key))?.drop(key);
+    this.#orders.drop(key);
     this.#onChange(place, { from, to: 0 });
     this.#onRecord(key, false);
   }
@@ -381,27 +401,6 @@ export class Keeper {
         this.#onChange(this.#placeOf(key, partition), { from: 0, to });
       }
     }
-  }
-
-  *#keysOf(namespace: string): Iterable<StoreKey> {
-    for (let partition = 0; partition < this.#partitionCount(); partition++) {
-      for (const { key } of this.store.entriesOf(partition)) {
-        if (namespaceOf(key) === namespace) yield key;
-      }
-    }
-  }
-
-  #beginIncarnation(isCopy: boolean): number {
-    const { recovery } = this.store;
-    const stored = this.store.readMeta(INCARNATION);
-    const previous = stored === undefined ? 0 : Number(decode(stored));
-    if (recovery.clean && !isCopy && previous > 0) return previous;
-    // Where records are missing, the last run's own number may be one of them: a hole in its first
-    // flush. It is not to be given again, to go on with what that run had minted.
-    const next = recovery.corruptCount > 0 ? 2 ** 32 + this.#prng.u32() : previous + 1;
-    assert(Number.isSafeInteger(next), "an incarnation is a count");
-    this.store.writeMeta(INCARNATION, encode(next));
-    return next;
   }
 
   #tenureOf(slot: Slot): Tenure | null {
@@ -467,11 +466,11 @@ export class Keeper {
     if (hintFor !== "") return this.store.writeHint(hintFor, key, bytes);
     const { entry } = decoded;
     const from = this.#shown(key);
-    if (this.store.summary(key) === undefined) this.#orders.get(namespaceOf(key))?.add(key);
+    if (this.store.summary(key) === undefined) this.#orders.add(key);
     const place = this.#placeOf(key);
     const digest = this.#digest(entry);
     const { partition } = place;
-    const due = dueAt(entry);
+    const due = dueAt(entry, this.graces);
     this.store.writeEntry(key, { bytes, partition, digest, dueAt: due });
     this.#onChange(place, { from, to: this.#shown(key) });
     this.#onRecord(key, holdsValue(due));

@@ -18,7 +18,7 @@
  * as a clean start.
  */
 import { assert } from "../core/assert.ts";
-import { holdsValue } from "../core/entry.ts";
+import { holdsValue } from "../core/expiry.ts";
 import {
   type EntryRecord,
   type EntrySummary,
@@ -27,6 +27,7 @@ import {
   StoreCorruption,
   type StoreHealth,
   type StoreKey,
+  type StoreStats,
   type Usage,
 } from "../core/store.ts";
 import type { IndexTable } from "./index-table.ts";
@@ -262,8 +263,14 @@ export class LogStore implements Store {
     return this.#entries.due(before, countMax);
   }
 
-  stats(): { readonly keyCount: number; readonly byteCount: number } {
-    return { keyCount: this.#entries.count, byteCount: this.#entries.bodyByteCount };
+  postpone(key: StoreKey, until: number): void {
+    const slot = this.#entries.find(key);
+    if (slot !== NO_SLOT) this.#entries.postpone(slot, until);
+  }
+
+  stats(): StoreStats {
+    const { count: keyCount, bodyByteCount: byteCount } = this.#entries;
+    return { keyCount, byteCount, ...this.#state.index.usage.dead };
   }
 
   usage(): ReadonlyMap<string, Usage> {
@@ -338,7 +345,7 @@ export class LogStore implements Store {
 
   #summaryOf(slot: number, key = this.#entries.keyOf(slot)): EntrySummary {
     const { list: partition, digest, bodyByteCount: byteCount, dueAt } = this.#entries.row(slot);
-    return { key, partition, digest, byteCount, holdsValue: holdsValue(dueAt) };
+    return { key, partition, digest, byteCount, dueAt, holdsValue: holdsValue(dueAt) };
   }
 
   #appendPlain(space: Space, key: string, bytes: Uint8Array): void {

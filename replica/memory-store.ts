@@ -6,7 +6,7 @@
  * more: a real disk may have kept some that nobody had synced).
  */
 import { assert } from "../core/assert.ts";
-import { holdsValue } from "../core/entry.ts";
+import { holdsValue, postponed } from "../core/expiry.ts";
 import type {
   EntryRecord,
   EntrySummary,
@@ -14,6 +14,7 @@ import type {
   Store,
   StoreHealth,
   StoreKey,
+  StoreStats,
   Usage,
 } from "../core/store.ts";
 import { UsageTable } from "./usage.ts";
@@ -26,6 +27,8 @@ class Contents {
   readonly hints = new Map<string, Map<StoreKey, Uint8Array>>();
   readonly meta = new Map<string, Uint8Array>();
   readonly usage = new UsageTable();
+  /** Of entries that are due some day; put off ones by when that is now. */
+  readonly due = new Map<StoreKey, number>();
   byteCount = 0;
 
   putEntry(key: StoreKey, record: EntryRecord): void {
@@ -35,12 +38,14 @@ class Contents {
     this.partitions.set(record.partition, keys.add(key));
     this.byteCount += record.bytes.length;
     this.usage.add(key, record.bytes.length, record.dueAt);
+    if (record.dueAt > 0) this.due.set(key, record.dueAt);
   }
 
   removeEntry(key: StoreKey): void {
     const record = this.entries.get(key);
     if (record === undefined) return;
     this.entries.delete(key);
+    this.due.delete(key);
     this.partitions.get(record.partition)?.delete(key);
     this.byteCount -= record.bytes.length;
     this.usage.remove(key, record.bytes.length, record.dueAt);
@@ -128,8 +133,10 @@ export class MemoryStore implements Store {
   summary(key: StoreKey): EntrySummary | undefined {
     const record = this.#live.entries.get(key);
     if (record === undefined) return undefined;
-    const { partition, digest, bytes, dueAt } = record;
-    return { key, partition, digest, byteCount: bytes.length, holdsValue: holdsValue(dueAt) };
+    const { partition, digest, bytes } = record;
+    const dueAt = this.#live.due.get(key) ?? 0;
+    const flags = { dueAt, holdsValue: holdsValue(dueAt) };
+    return { key, partition, digest, byteCount: bytes.length, ...flags };
   }
 
   writeEntry(key: StoreKey, record: EntryRecord): void {
@@ -151,11 +158,17 @@ export class MemoryStore implements Store {
   }
 
   due(before: number, countMax: number): readonly StoreKey[] {
-    return [...this.#live.entries]
-      .filter(([, record]) => record.dueAt !== 0 && record.dueAt <= before)
-      .sort(([, a], [, b]) => a.dueAt - b.dueAt)
+    return [...this.#live.due]
+      .filter(([, dueAt]) => dueAt <= before)
+      .sort(([, a], [, b]) => a - b)
       .slice(0, countMax)
       .map(([key]) => key);
+  }
+
+  postpone(key: StoreKey, until: number): void {
+    const { due } = this.#live;
+    const dueAt = due.get(key);
+    if (dueAt !== undefined) due.set(key, postponed(dueAt, until));
   }
 
   readHint(target: string, key: StoreKey): Uint8Array | undefined {
@@ -193,8 +206,9 @@ export class MemoryStore implements Store {
     this.#write((contents) => contents.meta.set(name, bytes));
   }
 
-  stats(): { readonly keyCount: number; readonly byteCount: number } {
-    return { keyCount: this.#live.entries.size, byteCount: this.#live.byteCount };
+  stats(): StoreStats {
+    const { entries, byteCount, usage } = this.#live;
+    return { keyCount: entries.size, byteCount, ...usage.dead };
   }
 
   usage(): ReadonlyMap<string, Usage> {

@@ -13,6 +13,8 @@ export interface MintRequest {
   /** What it replaces; null for all that is held. */
   readonly covers: CausalContext | null;
   readonly isRetry: boolean;
+  /** It makes room: what is left of the key is dead at once. */
+  readonly isEviction?: boolean;
   /** The primary that the coordinator stands in for; empty when it is one itself. */
   readonly hintFor: ReplicaId | "";
 }

@@ -20,8 +20,10 @@ export interface ClusterTiming {
   readonly antiEntropyMs: number;
   /** How long a request may take that names no timeout; at most 60,000. */
   readonly requestTimeoutMs: number;
-  /** How long a tombstone is kept at least, also once every primary has it. */
+  /** How long the tombstone of a delete is kept at least, also once every primary has it. */
   readonly tombstoneGraceMs: number;
+  /** The same of what has expired or was evicted; `tombstoneGraceMs` where that is less. */
+  readonly expiryGraceMs: number;
 }
 
 export interface ClusterConfig extends RingConfig {
@@ -40,6 +42,7 @@ export const timingDefaults: ClusterTiming = {
   antiEntropyMs: 10_000,
   requestTimeoutMs: 2000,
   tombstoneGraceMs: 3_600_000,
+  expiryGraceMs: 5000,
 };
 
 export interface ClusterConfigOptions {

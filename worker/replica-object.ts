@@ -229,7 +229,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     const work = service?.background ?? null;
     const isAtWork = work?.sweep.isPending === true || work?.evictor.isPending === true;
     const hintCount = [...(store?.hintCounts().values() ?? [])].reduce((sum, n) => sum + n, 0);
-    const dueAt = (store?.earliestDue() ?? Infinity) + TOMBSTONE_GRACE_MS;
+    const dueAt = store?.earliestDue() ?? Infinity;
     return {
       hintCount,
       dueAt: isAtWork ? Date.now() : dueAt,

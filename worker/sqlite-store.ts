@@ -9,7 +9,7 @@
  * each index that changes (the partition's for a new key, the due time's when there is one);
  * tests/worker counts them.
  */
-import { holdsValue } from "../core/entry.ts";
+import { holdsValue } from "../core/expiry.ts";
 import type {
   EntryRecord,
   EntrySummary,
@@ -17,6 +17,7 @@ import type {
   Store,
   StoreHealth,
   StoreKey,
+  StoreStats,
   Usage,
 } from "../core/store.ts";
 import { SqliteHints } from "./sqlite-hints.ts";
@@ -69,6 +70,8 @@ export class SqliteStore implements Store {
   readonly #byteCountMax: number;
   readonly #usage: SqliteUsage;
   readonly #recent = new SqliteRecent();
+  /** Until when; in memory alone, for a write would be billed. */
+  readonly #postponed = new Map<StoreKey, number>();
   #unmeasuredBytes = 0;
   #isFull: boolean;
 
@@ -113,6 +116,7 @@ export class SqliteStore implements Store {
 
   writeEntry(key: StoreKey, record: EntryRecord): void {
     const { bytes, partition, digest, dueAt } = record;
+    this.#postponed.delete(key);
     const before = this.#placed(key);
     const first = this.#overflow.write(ownerOf(key), bytes, before?.byteCount ?? 0);
     const values = [digest, bytes.length, first, partition, dueAt] as const;
@@ -135,6 +139,7 @@ export class SqliteStore implements Store {
   }
 
   dropEntry(key: StoreKey): void {
+    this.#postponed.delete(key);
     const before = this.#placed(key);
     if (before === null) return;
     this.#overflow.drop(ownerOf(key), before.byteCount);
@@ -158,9 +163,15 @@ export class SqliteStore implements Store {
   }
 
   due(before: number, countMax: number): readonly StoreKey[] {
+    for (const [key, until] of this.#postponed) if (until <= before) this.#postponed.delete(key);
     const query =
       "SELECT key FROM entries WHERE due_at > 0 AND due_at <= ? ORDER BY due_at LIMIT ?";
-    return rowsOf(this.#sql, query, before, countMax).map(keyIn);
+    const keys = rowsOf(this.#sql, query, before, countMax + this.#postponed.size).map(keyIn);
+    return keys.filter((key) => !this.#postponed.has(key)).slice(0, countMax);
+  }
+
+  postpone(key: StoreKey, until: number): void {
+    this.#postponed.set(key, until);
   }
 
   /** The earliest `dueAt` of all entries, in ms since 1970; Infinity when none is ever due. */
@@ -213,7 +224,7 @@ export class SqliteStore implements Store {
     this.#sql.exec(upsert, name, blobOf(bytes));
   }
 
-  stats(): { readonly keyCount: number; readonly byteCount: number } {
+  stats(): StoreStats {
     return this.#usage.totals;
   }
 
@@ -261,5 +272,5 @@ const unplacedIn = (row: Row): Omit<Placed, "partition"> => ({
 const placedIn = (row: Row): Placed => ({ partition: numberIn(row, "part"), ...unplacedIn(row) });
 
 function summaryOf(key: StoreKey, { partition, digest, byteCount, dueAt }: Placed): EntrySummary {
-  return { key, partition, digest, byteCount, holdsValue: holdsValue(dueAt) };
+  return { key, partition, digest, byteCount, dueAt, holdsValue: holdsValue(dueAt) };
 }

@@ -51,6 +51,7 @@ function membersTable(members: readonly MemberBody[], now: number): string {
     ["version", ({ version = null }) => version ?? "-"],
     ["partitions", ({ partitionsOwned }) => String(partitionsOwned)],
     ["keys", ({ keys }) => String(keys ?? "-")],
+    ["dead", ({ deadKeys = null }) => String(deadKeys ?? "-")],
     ["bytes", ({ bytes }) => String(bytes ?? "-")],
     ["hints", hintsOf],
     ["oldest hint", ({ oldestHintAt }) => ago(oldestHintAt, now)],

@@ -25,6 +25,7 @@ export interface MemberBody {
   readonly partitionsOwned: number;
   readonly keys: number | null;
   readonly bytes: number | null;
+  readonly deadKeys?: number | null;
   readonly hintsHeld: Readonly<Record<string, number>>;
   readonly duplicateSeenAt?: string | null;
   readonly version?: string | null;

@@ -56,6 +56,8 @@ export class ClusterPlane {
         partitionsOwned: this.#partitionsOwned(id),
         keys: status?.keyCount ?? null,
         bytes: status?.byteCount ?? null,
+        deadKeys: status?.deadKeyCount ?? null,
+        deadBytes: status?.deadByteCount ?? null,
         hintsHeld: Object.fromEntries(status?.hintsHeld ?? []),
         lastAntiEntropy: Object.fromEntries(lastAntiEntropy),
         duplicateSeenAt: isoOrNull(duplicates.get(id)),

@@ -56,7 +56,7 @@ export function replicaMetrics(of: {
   readonly now: WallMillis;
 }): readonly Metric[] {
   const { store } = of.service.keeper;
-  const { keyCount, byteCount } = store.stats();
+  const { keyCount, byteCount, deadKeyCount, deadByteCount } = store.stats();
   return [
     { name: "starling_keys", type: "gauge", help: "Keys held as an owner.", values: one(keyCount) },
     {
@@ -65,6 +65,19 @@ export function replicaMetrics(of: {
       help: "Bytes of the records held as an owner.",
       values: one(byteCount),
     },
+    {
+      name: "starling_dead_keys",
+      type: "gauge",
+      help: "Of the keys, those without a value: deleted, evicted or expired.",
+      values: one(deadKeyCount),
+    },
+    {
+      name: "starling_dead_bytes",
+      type: "gauge",
+      help: "Of the stored bytes, those of dead keys.",
+      values: one(deadByteCount),
+    },
+    ...collectionMetrics(of.service),
     {
       name: "starling_store_writable",
       type: "gauge",
@@ -78,6 +91,24 @@ export function replicaMetrics(of: {
 }
 
 type ReplicaParts = Parameters<typeof replicaMetrics>[0];
+
+function collectionMetrics({ background }: Service): readonly Metric[] {
+  const { expiredCount = 0, collectedCount = 0 } = background?.collector ?? {};
+  return [
+    {
+      name: "starling_expired_values_total",
+      type: "counter",
+      help: "Values that gave up their body because their time had passed, hints included.",
+      values: one(expiredCount),
+    },
+    {
+      name: "starling_collected_keys_total",
+      type: "counter",
+      help: "Dead keys that this replica forgot for good.",
+      values: one(collectedCount),
+    },
+  ];
+}
 
 /** Of namespaces with a bound alone: they are few, and an operator has named them. */
 function boundMetrics({ service, knowledge }: ReplicaParts): readonly Metric[] {

@@ -26,7 +26,12 @@ export interface BackgroundWork {
   };
   readonly cleanUp: { readonly isPending: boolean; notice(): void };
   readonly resize: { readonly isPending: boolean; run(now: Millis): void };
-  readonly collector: { readonly settledAt: Millis };
+  readonly collector: {
+    readonly settledAt: Millis;
+    /** Keys that are gone, and values that gave up their body, since the start. */
+    readonly collectedCount: number;
+    readonly expiredCount: number;
+  };
   readonly agreement: { readonly isPending: boolean };
   readonly sweep: {
     readonly isPending: boolean;

@@ -1,4 +1,5 @@
 /** What a replica does that nobody waits for: the parts, and when each of them is run. */
+import type { Graces } from "../../core/expiry.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Millis } from "../../core/time.ts";
@@ -20,8 +21,8 @@ import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
 import { Transfer } from "./transfer.ts";
 
-/** Collection looks at what is due at least this often, in ms. */
-const COLLECT_MS_MAX = 5000;
+/** Between two looks at what is due, in ms: one look is at a thousand keys at most. */
+const COLLECT_MS = 50;
 /** Between two parts of a sweep for what was purged, in ms. */
 const SWEEP_MS = 1000;
 /** Between two looks at what a change of members leaves to do, in ms. */
@@ -35,10 +36,12 @@ export interface Intervals {
   /** How often it compares itself with one of its peers, in ms; 0 for never by itself. */
   readonly antiEntropyMs: number;
   /**
-   * How long a tombstone is left alone before it may be collected, in ms. Hints wait for their
-   * owner for half as long.
+   * How long the tombstone of a delete is left alone before it may be collected, in ms. Hints wait
+   * for their owner for half as long.
    */
   readonly tombstoneGraceMs: number;
+  /** The same of what has expired or was evicted; never longer than the other. Default 5 s. */
+  readonly expiryGraceMs?: number;
   /** How often it looks for what may be collected, in ms; 0 for nothing at all by itself. */
   readonly collectMs?: number;
   /** How often it pings every peer, in ms; 0 where only requests observe. */
@@ -48,6 +51,13 @@ export interface Intervals {
   /** Keys of bounded namespaces whose use is remembered; a million unless memory is short. */
   readonly trackedKeysMax?: number;
 }
+
+const EXPIRY_GRACE_MS = 5000;
+
+export const gracesOf = ({ tombstoneGraceMs, expiryGraceMs }: Intervals): Graces => ({
+  deletedMs: tombstoneGraceMs,
+  endedMs: Math.min(expiryGraceMs ?? EXPIRY_GRACE_MS, tombstoneGraceMs),
+});
 
 export interface WorkHost extends TaskHost {
   readonly prng: Prng;
@@ -81,7 +91,9 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
   const resize = new Resize(service, host);
   const evictor = new Evictor(service, { ...host, ...every });
   const agreement = new Agreement(service, host);
-  const collector = new Collector(service, host, every.tombstoneGraceMs);
+  // Where a node has no timers, its alarm runs it.
+  const isByAlarm = every.collectMs === 0;
+  const collector = new Collector(service, { ...host, sparesWrites: isByAlarm });
   const lives = new Lives({
     self: service.id,
     prng: host.prng.fork(),
@@ -109,9 +121,7 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
     resize.run(now);
     flushIf(cleanUp.run(now));
   };
-  // Where a node has no timers, its alarm runs it.
-  const unlessByAlarm = (ms: number): number => (every.collectMs === 0 ? 0 : ms);
-  const often = Math.min(COLLECT_MS_MAX, Math.max(1000, every.tombstoneGraceMs / 4));
+  const unlessByAlarm = (ms: number): number => (isByAlarm ? 0 : ms);
   const table: readonly Job[] = [
     ["handoff", every.handoffMs, (now) => handoff.start(now, null)],
     ["exchange", every.antiEntropyMs, (now) => exchanges.next(now)],
@@ -121,7 +131,7 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
     ["change", unlessByAlarm(CHANGE_MS), change],
     ["evict", unlessByAlarm(EVICT_MS), (now) => evictor.run(now)],
     ["alive", absence?.noteMs ?? 0, () => flushIf(absence?.note() === true)],
-    ["collect", every.collectMs ?? often, (now) => collector.start(now)],
+    ["collect", every.collectMs ?? COLLECT_MS, (now) => collector.start(now)],
     ["heartbeat", every.heartbeatMs, (now) => heartbeat.run(now)],
   ];
   const jobs = new Background(host.prng);

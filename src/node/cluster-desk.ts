@@ -341,15 +341,19 @@ function heldBytes({ entry, hints }: ReplyOf<"inspected">): [Uint8Array | null, 
 
 /**
  * `report` is `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null,
- * [[member, at], …]]`: the last of those that run twice.
+ * [[member, at], …], dead keys, dead bytes]`: the members are those that run twice.
  */
 function statusOf(reply: Reply | undefined): ReplicaStatus | null {
   if (reply?.kind !== "report") return null;
-  const [keyCount, byteCount, hintsHeld, lastAntiEntropy, transfer, duplicates] = reply.report;
+  const [keyCount, byteCount, hintsHeld, lastAntiEntropy, transfer, ...more] = reply.report;
+  const [duplicates, deadKeyCount = 0, deadByteCount = 0] = more;
   if (typeof keyCount !== "number" || typeof byteCount !== "number") return null;
+  if (typeof deadKeyCount !== "number" || typeof deadByteCount !== "number") return null;
   return {
     keyCount,
     byteCount,
+    deadKeyCount,
+    deadByteCount,
     hintsHeld: pairs(hintsHeld),
     lastAntiEntropy: pairs(lastAntiEntropy),
     transfer: transferOf(transfer),

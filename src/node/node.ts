@@ -29,7 +29,7 @@ import { Keeper } from "../../replica/keeper.ts";
 import { encodeDocument } from "../../ring/cluster-document.ts";
 import { Alarms } from "./alarms.ts";
 import type { Background } from "./background.ts";
-import { backgroundWork, type Intervals } from "./background-work.ts";
+import { backgroundWork, gracesOf, type Intervals } from "./background-work.ts";
 import type { Address, Effect, Input } from "./boundary.ts";
 import { type Call, Calls, isTooLate, type Task, type Waker } from "./calls.ts";
 import { ClientDesk } from "./client.ts";
@@ -422,6 +422,7 @@ export class Node {
       isCopy: replica.isCopy,
       placeOf: planting.placeOf,
       partitionCount: () => knowledge.ring.partitionCount,
+      graces: gracesOf(replica),
       purges: () => knowledge.purges,
       onChange: (place, change) => {
         forest.update(place, place.leaf, change);

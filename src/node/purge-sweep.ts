@@ -102,7 +102,7 @@ export class PurgeSweep {
       isOver = next.done === true;
       if (next.done === true) continue;
       const [key, hintFor] = next.value;
-      if (keeper.sweep(key, hintFor)) this.reclaimedCount++;
+      if (keeper.sweep(key, hintFor, this.#host.wall())) this.reclaimedCount++;
     }
     if (isOver) this.#over();
     return isOver || this.reclaimedCount > before;

@@ -19,20 +19,24 @@ export function inspected(keeper: Keeper, key: StoreKey): ReplyOf<"inspected"> {
   return { kind: "inspected", entry: bytes, hints };
 }
 
-/** `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null, duplicates]`. */
+/**
+ * `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null, duplicates, dead keys,
+ * dead bytes]`.
+ */
 export function reported(
   keeper: Keeper,
   background: BackgroundWork | null,
   now: Millis,
 ): ReplyOf<"report"> {
   const { store } = keeper;
-  const { keyCount, byteCount } = store.stats();
+  const { keyCount, byteCount, deadKeyCount, deadByteCount } = store.stats();
   const exchanges = background?.exchanges.lastAt ?? new Map<ReplicaId, Millis>();
   const { progress = null } = background?.transfer ?? {};
   const transfer = progress === null ? null : Object.values(progress);
   const duplicates = background?.lives.duplicates(now) ?? [];
   const hints = [...store.hintCounts()];
-  const report = [keyCount, byteCount, hints, [...exchanges], transfer, duplicates];
+  const dead = [deadKeyCount, deadByteCount];
+  const report = [keyCount, byteCount, hints, [...exchanges], transfer, duplicates, ...dead];
   return { kind: "report", report };
 }
 

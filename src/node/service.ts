@@ -13,8 +13,9 @@ import {
 import type { MerkleForest } from "../../antientropy/merkle-tree.ts";
 import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
-import { dueAt, holdsValue, liveSiblings } from "../../core/entry.ts";
+import { liveSiblings } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
+import { dueAt, gaveUpEarly, holdsValue } from "../../core/expiry.ts";
 import { IdTable } from "../../core/id-table.ts";
 import type { OpId, ReplicaId } from "../../core/ids.ts";
 import { namespaceOf } from "../../core/keys.ts";
@@ -223,6 +224,10 @@ export class Service {
       return { kind: "held", digest: digest ?? 0, entry: null, isUnknown: digest === null };
     }
     const { entry, bytes, digest, isUnknown } = this.keeper.hold(key);
+    if (gaveUpEarly(entry, this.#host.wall())) {
+      this.keeper.mistrust(key, this.#host.wall());
+      return UNKNOWN;
+    }
     if (digest === 0 || isUnknown) return { kind: "held", digest, entry: null, isUnknown };
     return { kind: "held", digest, entry: bytes ?? encodeEntry(entry, null), isUnknown };
   }

@@ -21,7 +21,7 @@ const collects = (asked: readonly (readonly [string, Request])[]) =>
   asked.filter(([, body]) => body.kind === "collect");
 
 describe("a collection round", () => {
-  it("collects only the keys that every member agrees on", () => {
+  it("collects only the keys that nobody objects to", () => {
     const { round, asked, finished } = roundOf(
       ["r2", "r3"],
       [
@@ -29,9 +29,9 @@ describe("a collection round", () => {
         ["b", 2],
       ],
     );
-    round.reply("r2", { kind: "confirmed", keys: ["a", "b"] });
+    round.reply("r2", { kind: "confirmed", objections: [] });
     expect(finished).toEqual([]);
-    round.reply("r3", { kind: "confirmed", keys: ["b"] });
+    round.reply("r3", { kind: "confirmed", objections: [0] });
     expect(finished).toEqual([[["b", 2]]]);
     expect(collects(asked)).toEqual([
       ["r2", { kind: "collect", keys: ["b", 2] }],
@@ -41,14 +41,14 @@ describe("a collection round", () => {
 
   it("tells nobody to drop what all agree on for the first time", () => {
     const { round, asked, finished } = roundOf(["r2"], [["a", 1]], false);
-    round.reply("r2", { kind: "confirmed", keys: ["a"] });
+    round.reply("r2", { kind: "confirmed", objections: [] });
     expect(finished).toEqual([[["a", 1]]]);
     expect(collects(asked)).toEqual([]);
   });
 
   it("collects nothing when a member cannot be reached", () => {
     const { round, asked, finished } = roundOf(["r2", "r3"], [["a", 1]]);
-    round.reply("r2", { kind: "confirmed", keys: ["a"] });
+    round.reply("r2", { kind: "confirmed", objections: [] });
     round.failed();
     expect(finished).toEqual([[]]);
     expect(collects(asked)).toEqual([]);
@@ -59,14 +59,14 @@ describe("a collection round", () => {
     round.wake(round.wakeAt);
     expect(finished).toEqual([[]]);
     expect(collects(asked)).toEqual([]);
-    round.reply("r2", { kind: "confirmed", keys: ["a"] });
+    round.reply("r2", { kind: "confirmed", objections: [] });
     expect(finished).toHaveLength(1);
   });
 
   it("counts a repeated reply once", () => {
     const { round, finished } = roundOf(["r2", "r3"], [["a", 1]]);
-    round.reply("r2", { kind: "confirmed", keys: ["a"] });
-    round.reply("r2", { kind: "confirmed", keys: ["a"] });
+    round.reply("r2", { kind: "confirmed", objections: [] });
+    round.reply("r2", { kind: "confirmed", objections: [] });
     expect(finished).toEqual([]);
   });
 });

@@ -126,6 +126,10 @@ export function clusterPlane(): void {
       members: { id: string; reachable: boolean; partitionsOwned: number }[];
     };
     expect(cluster.members.every(({ reachable }) => reachable)).toBe(true);
+    const numbers = Object.fromEntries(
+      ["keys", "bytes", "deadKeys", "deadBytes"].map((name) => [name, expect.any(Number)]),
+    );
+    for (const member of cluster.members) expect(member).toMatchObject(numbers);
     const ring = (await (await call("/v1/cluster/ring")).json()) as {
       partitions: number;
       assignment: string[][];

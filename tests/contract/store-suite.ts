@@ -26,6 +26,10 @@ const entry = (text: string, more: Partial<EntryRecord> = {}): EntryRecord => ({
   ...more,
 });
 
+/** What an index says of a value without an end. */
+const live = { dueAt: 0, holdsValue: true };
+const nothingDead = { deadKeyCount: 0, deadByteCount: 0 };
+
 /** Plain numbers: a store may hand out a view of something larger. */
 const plain = (bytes: Uint8Array | undefined): number[] | undefined =>
   bytes === undefined ? undefined : [...bytes];
@@ -56,7 +60,7 @@ function entriesContract(make: StoreMaker): void {
       expect(store.readEntry("demo\0a")).toBeUndefined();
       expect(store.summary("demo\0a")).toBeUndefined();
       expect(keysOf(store, 3)).toEqual([]);
-      expect(store.stats()).toEqual({ keyCount: 0, byteCount: 0 });
+      expect(store.stats()).toEqual({ ...nothingDead, keyCount: 0, byteCount: 0 });
       expect(store.recovery).toMatchObject({ tornByteCount: 0, corruptCount: 0, lostKeys: [] });
     }));
 
@@ -65,10 +69,10 @@ function entriesContract(make: StoreMaker): void {
       store.writeEntry("demo\0a", entry("one"));
       expect(readText(store, "demo\0a")).toBe("one");
       const digest = 2 ** 52 + 3;
-      const summary = { key: "demo\0a", partition: 3, digest, byteCount: 3, holdsValue: true };
+      const summary = { key: "demo\0a", partition: 3, digest, byteCount: 3, ...live };
       expect(store.summary("demo\0a")).toEqual(summary);
       expect([...store.entriesOf(3)]).toEqual([summary]);
-      expect(store.stats()).toEqual({ keyCount: 1, byteCount: 3 });
+      expect(store.stats()).toEqual({ ...nothingDead, keyCount: 1, byteCount: 3 });
     }));
 
   it("replaces a record, its digest and its partition", () =>
@@ -79,7 +83,7 @@ function entriesContract(make: StoreMaker): void {
       expect(store.summary("demo\0a")).toMatchObject({ partition: 65_535, digest: 7 });
       expect(keysOf(store, 3)).toEqual([]);
       expect(keysOf(store, 65_535)).toEqual(["demo\0a"]);
-      expect(store.stats()).toEqual({ keyCount: 1, byteCount: 5 });
+      expect(store.stats()).toEqual({ ...nothingDead, keyCount: 1, byteCount: 5 });
     }));
 
   it("forgets a dropped entry, and only that", () =>
@@ -90,7 +94,7 @@ function entriesContract(make: StoreMaker): void {
       store.dropEntry("demo\0never");
       expect(store.readEntry("demo\0a")).toBeUndefined();
       expect(keysOf(store, 3)).toEqual(["demo\0b"]);
-      expect(store.stats()).toEqual({ keyCount: 1, byteCount: 3 });
+      expect(store.stats()).toEqual({ ...nothingDead, keyCount: 1, byteCount: 3 });
     }));
 
   it("keeps every odd key apart", () =>
@@ -154,6 +158,39 @@ function orderContract(make: StoreMaker): void {
       expectDue(store);
       expectDue(await reopen());
     }));
+
+  it("lists what was put off later, until it is written again", () =>
+    make(({ store }) => {
+      store.writeEntry("demo\0a", entry("x", { dueAt: 1_900_000_000_100.75 }));
+      store.writeEntry("demo\0b", entry("x", { dueAt: 1_900_000_000_200 }));
+      store.postpone("demo\0a", 1_900_000_000_300);
+      store.postpone("demo\0nothing", 1_900_000_000_300);
+      expect(store.due(1_900_000_000_200, 1)).toEqual(["demo\0b"]);
+      expect(store.summary("demo\0a")).toMatchObject({ holdsValue: false });
+      expect(store.due(1_900_000_000_301, 10).toSorted()).toEqual(["demo\0a", "demo\0b"]);
+      store.postpone("demo\0a", 1_900_000_000_900);
+      store.writeEntry("demo\0a", entry("y", { dueAt: 1_900_000_000_150 }));
+      expect(store.due(1_900_000_000_160, 10)).toEqual(["demo\0a"]);
+      store.postpone("demo\0a", 1_900_000_000_900);
+      store.dropEntry("demo\0a");
+      store.writeEntry("demo\0a", entry("z", { dueAt: 1_900_000_000_150 }));
+      expect(store.due(1_900_000_000_160, 10)).toEqual(["demo\0a"]);
+    }));
+
+  it("tells the dead, and their bytes, from what has a body", () =>
+    make(async ({ store, reopen }) => {
+      store.writeEntry("a\0value", entry("12345"));
+      store.writeEntry("a\0ends", entry("123", { dueAt: 7000.25 }));
+      store.writeEntry("b\0gone", entry("1234567", { dueAt: 7000.5 }));
+      store.writeEntry("b\0loose", entry("12", { dueAt: 7000.75 }));
+      const stats = { keyCount: 4, byteCount: 17, deadKeyCount: 2, deadByteCount: 9 };
+      expect(store.stats()).toEqual(stats);
+      const again = await reopen();
+      expect(again.stats()).toEqual(stats);
+      again.writeEntry("b\0loose", entry("back"));
+      again.dropEntry("b\0gone");
+      expect(again.stats()).toEqual({ ...nothingDead, keyCount: 3, byteCount: 12 });
+    }));
 }
 
 function hintsContract(make: StoreMaker): void {
@@ -166,7 +203,7 @@ function hintsContract(make: StoreMaker): void {
       expect(plain(store.readHint("r3", "demo\0a"))).toEqual(plain(bytesOf("for r3")));
       expect(store.readHint("r4", "demo\0a")).toBeUndefined();
       expect(store.hintTargets("demo\0a").toSorted()).toEqual(["r2", "r3"]);
-      expect(store.stats()).toEqual({ keyCount: 1, byteCount: 5 });
+      expect(store.stats()).toEqual({ ...nothingDead, keyCount: 1, byteCount: 5 });
       store.dropHint("r2", "demo\0a");
       store.dropHint("r9", "demo\0a");
       expect(store.readHint("r2", "demo\0a")).toBeUndefined();
@@ -229,7 +266,7 @@ function reopenContract(make: StoreMaker): void {
       const all = Array.from({ length: 8 }, (_, partition) => keysOf(store, partition)).flat();
       expect(all.sort()).toEqual([...model.keys()].sort());
       const byteCount = [...model.values()].reduce((sum, text) => sum + text.length, 0);
-      expect(store.stats()).toEqual({ keyCount: model.size, byteCount });
+      expect(store.stats()).toEqual({ ...nothingDead, keyCount: model.size, byteCount });
     }));
 
   it("counts by namespace what values take up, tombstones left out", () =>
@@ -256,7 +293,7 @@ function reopenContract(make: StoreMaker): void {
       again.dropEntry("a\0two");
       again.dropEntry("b\0gone");
       expect(usage(again)).toEqual({});
-      expect(again.stats()).toEqual({ keyCount: 0, byteCount: 0 });
+      expect(again.stats()).toEqual({ ...nothingDead, keyCount: 0, byteCount: 0 });
     }));
 }
 

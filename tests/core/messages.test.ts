@@ -85,7 +85,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   keyDigests: { kind: "keyDigests", leaves: list },
   fetched: { kind: "fetched", items: list },
   exchanged: { kind: "exchanged", totals: [1, 2] },
-  confirmed: { kind: "confirmed", keys: [] },
+  confirmed: { kind: "confirmed", objections: [0, 7] },
   collected: { kind: "collected" },
   handedOff: { kind: "handedOff", delivered: 3, pending: 0 },
   refused: { kind: "refused", code: "insufficient-storage" },

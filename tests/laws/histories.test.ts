@@ -74,6 +74,7 @@ class World {
     else if (kind === "crash") replica.crash(b);
     else if (kind === "wipe") this.#frail().wipe();
     else if (kind === "wait") this.now += 10 * (a + 1);
+    else if (kind === "release") this.#release(replica);
     else throw new Error(`nothing happens by the name of ${kind}`);
   }
 
@@ -138,7 +139,15 @@ class World {
   #receive(replica: Replica, index: number, hintFor: string): void {
     if (this.flights.length === 0) return;
     const { entry, known } = at(this.flights, index);
-    replica.absorb(entry, known, { hintFor, now: this.now });
+    replica.absorb(entry, known, this.#at(hintFor, known));
+  }
+
+  #at(hintFor: string, known: Known) {
+    return { hintFor, now: this.now, isSpent: this.history.isSpent(known, this.now) };
+  }
+
+  #release(replica: Replica): void {
+    replica.release(this.now, (known) => this.history.isSpent(known, this.now));
   }
 
   #handoff(replica: Replica, index: number): void {
@@ -147,7 +156,7 @@ class World {
     const target = at(targets, index);
     const owner = this.replicas.find(({ id }) => id === target) as Replica;
     const { entry, known } = replica.hint(target);
-    owner.absorb(entry, known, { hintFor: "", now: this.now });
+    owner.absorb(entry, known, this.#at("", known));
     this.#flush(owner);
     // The holder must not forget first what only a frail disk has.
     if (target !== FRAIL) replica.dropHint(target);
@@ -181,11 +190,12 @@ class World {
 
   /** Everybody hears of everything; two rounds, as the first ones heard too early. */
   heal(): Entry {
+    for (const replica of this.replicas) this.#release(replica);
     for (let round = 0; round < 2; round++) {
       for (const from of this.replicas) {
         for (const to of this.replicas) {
           const { entry, known } = from;
-          to.absorb(entry, known, { hintFor: "", now: this.now });
+          to.absorb(entry, known, this.#at("", known));
         }
       }
     }
@@ -196,7 +206,7 @@ class World {
 
   judge(): void {
     const siblings = opsOf(this.heal().siblings);
-    const must = this.history.must();
+    const must = this.history.must(this.now);
     const may = this.history.may();
     expect([...must.difference(siblings)], "lost writes").toEqual([]);
     expect([...siblings.difference(must.union(may))], "false siblings").toEqual([]);
@@ -205,7 +215,7 @@ class World {
 
 const CALM = ["read", "read", "write", "write", "put", "send", "receive", "receive", "flush"];
 const HINTS = [...CALM, "receive-hint", "handoff"];
-const FAULTS = [...HINTS, "crash", "wipe", "wait"];
+const FAULTS = [...HINTS, "crash", "wipe", "wait", "release"];
 
 function property(
   kinds: readonly string[],

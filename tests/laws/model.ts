@@ -49,9 +49,21 @@ export class History {
     );
   }
 
+  /** Whether who knows just that may forget it: one value whose time has passed, and no other. */
+  isSpent(known: Known, now: number): boolean {
+    return known.size === 1 && [...known].every((id) => this.#isLoose(id, now));
+  }
+
+  #isLoose(id: string, now: number): boolean {
+    const { expiresAt = 0, covers = new Set() } = this.writes.get(id) ?? {};
+    return expiresAt > 0 && expiresAt <= now && covers.size === 0;
+  }
+
   /** What the siblings of the healed key must include. */
-  must(): Known {
-    const acknowledged = [...this.writes].filter(([, facts]) => facts.isAcknowledged);
+  must(now: number): Known {
+    const acknowledged = [...this.writes].filter(
+      ([id, facts]) => facts.isAcknowledged && !this.#isLoose(id, now),
+    );
     return new Set(acknowledged.map(([id]) => id)).difference(this.#coveredBy(() => true));
   }
 

@@ -1,4 +1,5 @@
 /** One replica of a random history: a real keeper over a store that can crash, and its model. */
+import { expect } from "vitest";
 import { type Entry, emptyEntry } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
@@ -88,9 +89,15 @@ export class Replica {
     return minted;
   }
 
-  absorb(entry: Entry, known: Known, at: { hintFor: string; now: number }): void {
+  /** @param isSpent whether that is nothing to who has nothing */
+  absorb(
+    entry: Entry,
+    known: Known,
+    at: { readonly hintFor: string; readonly now: number; readonly isSpent: boolean },
+  ): void {
     this.keeper.absorb(KEY, sent(entry), at.hintFor, at.now);
-    if (known.size > 0) this.#learn(at.hintFor, known);
+    const isNothing = at.isSpent && (this.slots.get(at.hintFor)?.size ?? 0) === 0;
+    if (known.size > 0 && !isNothing) this.#learn(at.hintFor, known);
     else this.#note();
   }
 
@@ -105,6 +112,23 @@ export class Replica {
     this.store.dropHint(target, KEY);
     this.slots = new Map([...this.slots].filter(([at]) => at !== target));
     this.#note();
+  }
+
+  /** Forgets by its clock alone what it may. */
+  release(now: number, isSpent: (known: Known) => boolean): void {
+    for (const [hintFor, known] of this.slots) {
+      const isForgotten =
+        hintFor === "" ? this.keeper.release(KEY, now) : this.#forgetsHint(hintFor, now);
+      expect(isForgotten).toBe(isSpent(known));
+      if (isForgotten) this.slots = new Map([...this.slots].filter(([at]) => at !== hintFor));
+      // A hint that stays may have given up bodies: that is a write, and nothing less is known.
+      this.#note();
+    }
+  }
+
+  #forgetsHint(target: string, now: number): boolean {
+    this.keeper.sweep(KEY, target, now);
+    return this.store.readHint(target, KEY) === undefined;
   }
 
   flush(): void {

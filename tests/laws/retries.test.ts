@@ -99,7 +99,7 @@ class RetryWorld {
 
   /** What a reader must be shown when all have heard of all. */
   #expected(): Known {
-    const alive = this.#history.must();
+    const alive = this.#history.must(START);
     const live = this.#operations.filter(({ request, versions }) => {
       const ids = [...versions.values()];
       return request.covers === null

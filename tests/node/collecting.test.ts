@@ -1,8 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { SETTLE_MS } from "../../antientropy/collection.ts";
+import { CausalContext } from "../../core/causal-context.ts";
+import type { Entry } from "../../core/entry.ts";
 import { storeKey } from "../../core/keys.ts";
+import type { Operation } from "../../core/operations.ts";
+import { hlcFromMillis } from "../../core/time.ts";
 import { Bench } from "./bench.ts";
-import { Group } from "./group.ts";
+import { Group, START, writeOf } from "./group.ts";
 import { conditionalWrite } from "./writes.ts";
 
 const KEY = storeKey("demo", "k");
@@ -78,10 +82,160 @@ describe("a tombstone", () => {
     bench.ask({ ...conditionalWrite, key, ifNoneMatch: [] });
     const digest = bench.store.summary(key)?.digest ?? 0;
     const confirm = { kind: "confirm", keys: [key, digest] } as const;
-    expect(bench.ask(confirm)).toEqual([{ kind: "confirmed", keys: [] }]);
+    expect(bench.ask(confirm)).toEqual([{ kind: "confirmed", objections: [0] }]);
     bench.now += 2000;
     bench.step({ kind: "tick" });
     for (const target of bench.store.hintTargets(key)) bench.store.dropHint(target, key);
-    expect(bench.ask(confirm)).toEqual([{ kind: "confirmed", keys: [key] }]);
+    expect(bench.ask(confirm)).toEqual([{ kind: "confirmed", objections: [] }]);
   });
 });
+
+const SECONDS = 1000;
+
+/** A group with a value that was replaced by one with a TTL of a second. */
+function groupWithEnding() {
+  const group = new Group({ count: 4 });
+  const { ring } = group.node("r1").knowledge;
+  const owners = ring.preferenceList(ring.partitionOf(KEY)).slice(0, 3);
+  const [first = ""] = owners;
+  group.put(first, "k", 5000);
+  group.execute(first, { ...writeOf("k", 5000), ttlMs: SECONDS } as Operation);
+  const bytes = () => owners.map((id) => group.members.get(id)?.store.stats().byteCount ?? 0);
+  return { group, owners, first, bytes };
+}
+
+describe("the space of a value whose time has passed", () => {
+  it("is given back at once, wherever it is kept", () => {
+    const { group, bytes, owners } = groupWithEnding();
+    const digests = owners.map((id) => group.digests(id).get(KEY));
+    for (const count of bytes()) expect(count).toBeGreaterThan(5000);
+    group.pass(SECONDS);
+    group.runAll("collect");
+    for (const count of bytes()) expect(count).toBeLessThan(500);
+    expect(owners.map((id) => group.digests(id).get(KEY))).toEqual(digests);
+  });
+
+  it("is given back in a hint too", () => {
+    const group = new Group({ count: 4 });
+    const { ring } = group.node("r1").knowledge;
+    const [first = "", second = ""] = ring.preferenceList(ring.partitionOf(KEY));
+    group.loses = (_, to) => to === second;
+    for (const ttlMs of [60 * SECONDS, 1 * SECONDS]) {
+      group.execute(first, { ...writeOf("k", 5000), ttlMs } as Operation);
+      group.pass(600);
+    }
+    group.execute(first, { ...writeOf("other", 5000), ttlMs: SECONDS } as Operation);
+    const hints = () =>
+      group.ids.flatMap((id) => {
+        const { store } = group.members.get(id) ?? {};
+        return (store?.hintedKeys(second, 9) ?? []).map((key) => store?.readHint(second, key));
+      });
+    expect(hints().length).toBeGreaterThan(0);
+    group.pass(2 * SECONDS);
+    group.runAll("collect");
+    for (const hint of hints()) expect(hint?.length).toBeLessThan(500);
+  });
+
+  it("is wholly given back by each alone when the value had replaced nothing", () => {
+    const group = new Group({ count: 4 });
+    group.execute("r1", { ...writeOf("k", 5000), ttlMs: SECONDS } as Operation);
+    group.pass(2 * SECONDS);
+    const asked: string[] = [];
+    group.loses = ({ type, body }) => type === "request" && asked.push(body.kind) > 0;
+    group.runAll("collect");
+    expect(group.ids.filter((id) => group.digests(id).size > 0)).toEqual([]);
+    expect(asked).toEqual([]);
+  });
+
+  it("is not taken again by who has given it back, whoever still has it", () => {
+    const group = new Group({ count: 3 });
+    group.execute("r1", { ...writeOf("k", 5000), ttlMs: SECONDS } as Operation);
+    group.pass(2 * SECONDS);
+    group.run("r1", "collect");
+    group.run("r2", "collect");
+    for (const id of group.ids) for (let i = 0; i < 3; i++) group.run(id, "exchange");
+    expect(group.ids.filter((id) => group.digests(id).size > 0)).toEqual(["r3"]);
+  });
+
+  it("waits, but for its body, for a member that cannot be asked: it may hold what was replaced", () => {
+    const { group, owners, bytes } = groupWithEnding();
+    const away = group.ids.find((id) => !owners.includes(id)) ?? "";
+    group.put("r1", "other", 10);
+    group.execute("r1", { ...writeOf("once", 5000), ttlMs: SECONDS } as Operation);
+    group.loses = (_, to) => to === away;
+    for (let i = 0; i < 6; i++) {
+      group.pass(SETTLE_MS);
+      for (const id of group.ids) if (id !== away) group.run(id, "collect");
+    }
+    for (const count of bytes()) expect(count).toBeLessThan(1000);
+    expect(owners.filter((id) => group.digests(id).has(KEY))).toEqual(owners);
+    const held = group.ids.filter((id) => group.digests(id).has(storeKey("demo", "once")));
+    expect(held.filter((id) => id !== away)).toEqual([]);
+    group.loses = () => false;
+    for (let i = 0; i < 12; i++) {
+      group.pass(SETTLE_MS);
+      group.runAll("heartbeat");
+      group.runAll("collect");
+    }
+    expect(group.ids.filter((id) => group.digests(id).has(KEY))).toEqual([]);
+  });
+
+  it("goes after the short grace, when a delete still waits for its long one", () => {
+    const { group, first, owners } = groupWithEnding();
+    group.put(first, "deleted", 10);
+    group.remove(first, "deleted");
+    group.pass(SECONDS);
+    for (let i = 0; i < 4; i++) {
+      group.runAll("collect");
+      group.pass(SETTLE_MS);
+    }
+    expect(owners.filter((id) => group.digests(id).has(KEY))).toEqual([]);
+    const deleted = storeKey("demo", "deleted");
+    expect(group.ids.filter((id) => group.digests(id).has(deleted))).toHaveLength(3);
+  });
+
+  it("is not given back by all for the clock of one that is ahead", () => {
+    const { group, first, owners } = groupWithEnding();
+    group.execute(first, { ...writeOf("k", 5000), ttlMs: 600 * SECONDS } as Operation);
+    const { digest = 0 } = group.members.get(first)?.store.summary(KEY) ?? {};
+    for (const id of owners) {
+      const { keeper } = group.node(id).service ?? {};
+      expect(keeper?.agreesOn(KEY, digest, group.now)).toBe(false);
+      expect(keeper?.agreesOn(KEY, digest, group.now + 600 * SECONDS)).toBe(true);
+    }
+  });
+});
+
+describe("collection", () => {
+  // A stream of short TTLs outran one round of 256 keys after the other for ever.
+  it("keeps up with 5,000 keys a second", () => {
+    const group = new Group({ count: 3 });
+    const keyCount = 20_000;
+    for (const id of group.ids) {
+      const { keeper } = group.node(id).service ?? {};
+      for (let i = 0; i < keyCount; i++)
+        keeper?.absorb(storeKey("demo", `k${i}`), ended(i), "", START);
+    }
+    // Four seconds' worth, in as many seconds, and then the time in which all settle.
+    for (let ms = 0; ms < 4 * SECONDS; ms += 50) {
+      group.pass(50);
+      group.runAll("collect");
+    }
+    group.pass(SETTLE_MS);
+    for (let ms = 0; ms < 4 * SECONDS; ms += 50) {
+      group.pass(50);
+      group.runAll("collect");
+    }
+    expect(group.ids.map((id) => group.digests(id).size)).toEqual([0, 0, 0]);
+  });
+});
+
+/** A value that is over, and covered another. */
+function ended(i: number): Entry {
+  const actor = i.toString(36).padStart(8, "0");
+  const dot = { actor, counter: 2 };
+  const time = hlcFromMillis(START - 90 * SECONDS);
+  const sibling = { dot, time, op: `op${i}`, expiresAt: START - 60 * SECONDS, content: null };
+  const context = CausalContext.empty.with({ actor, counter: 1 }).with(dot);
+  return { context, siblings: [sibling], retries: [] };
+}

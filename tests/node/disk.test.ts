@@ -74,7 +74,7 @@ describe("a tombstone that is not on stable storage", () => {
       expect(repliesIn(effects)).toEqual([]);
       const [token = 0] = flushesIn(effects);
       const later = bench.node.step({ kind: "flushed", token, ok }, bench.clocks);
-      expect(repliesIn(later)).toEqual([{ kind: "confirmed", keys: ok ? [KEY] : [] }]);
+      expect(repliesIn(later)).toEqual([{ kind: "confirmed", objections: ok ? [] : [0] }]);
     }
   });
 

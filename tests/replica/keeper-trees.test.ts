@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { CausalContext } from "../../core/causal-context.ts";
 import type { Store } from "../../core/store.ts";
 import type { Place } from "../../replica/keeper-parts.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
@@ -7,44 +6,20 @@ import { KEY, keeperOver, mintRequest, START } from "../laws/replica.ts";
 import { held, learn, newKeeper, nextOp, prng, put, RottenStore } from "./keeping.ts";
 
 describe("collection", () => {
-  it("names what has been dead since before the instant, and only that", () => {
-    const keeper = newKeeper();
-    put(keeper, { ttlMs: 1000 });
-    const [key, digest] = keeper.collectable(START + 1000, 10)[0] ?? [];
-    expect([key, digest]).toEqual([KEY, keeper.digest(KEY)]);
-    expect(keeper.collectable(START + 999, 10)).toEqual([]);
-    put(keeper);
-    expect(keeper.collectable(START + 10_000, 10)).toEqual([]);
-  });
-
-  it("is not held up by tombstones that have a live sibling", () => {
-    const keeper = newKeeper();
-    const covers = CausalContext.empty;
-    for (const key of ["demo\0a", "demo\0b"]) {
-      for (const content of [null, mintRequest("x").content]) {
-        const request = { ...mintRequest(nextOp(), { covers, content }), key };
-        keeper.keepMinted(key, "", keeper.mint(request, START));
-      }
-    }
-    put(keeper, { content: null }, START + 1000);
-    expect(keeper.collectable(START + 5000, 2).map(([key]) => key)).toEqual([KEY]);
-  });
-
   it("drops a key only if nothing was learnt of it and no hint of it is here", () => {
     const keeper = newKeeper();
     put(keeper, { content: null });
     const digest = keeper.digest(KEY) as number;
-    expect(keeper.collect(KEY, digest + 1)).toBe(false);
+    expect(keeper.collect(KEY, digest + 1, START)).toBe(false);
     learn(keeper, held(keeper), "r9");
-    expect(keeper.agreesOn(KEY, digest)).toBe(false);
-    expect(keeper.collectable(START + 5000, 2)).toEqual([]);
-    expect(keeper.collect(KEY, digest)).toBe(false);
+    expect(keeper.agreesOn(KEY, digest, START)).toBe(false);
+    expect(keeper.collect(KEY, digest, START)).toBe(false);
     keeper.store.dropHint("r9", KEY);
-    expect(keeper.agreesOn(KEY, digest)).toBe(true);
-    expect(keeper.collect(KEY, digest)).toBe(true);
+    expect(keeper.agreesOn(KEY, digest, START)).toBe(true);
+    expect(keeper.collect(KEY, digest, START)).toBe(true);
     expect(keeper.digest(KEY)).toBe(0);
-    expect(keeper.agreesOn(KEY, digest)).toBe(true);
-    expect(keeper.collect(KEY, digest)).toBe(false);
+    expect(keeper.agreesOn(KEY, digest, START)).toBe(true);
+    expect(keeper.collect(KEY, digest, START)).toBe(false);
   });
 });
 
@@ -63,7 +38,7 @@ describe("the keys of a namespace", () => {
     expect(page("", "ab", 2)).toEqual(["b", "\uff5e"]);
     expect(page("a", "", 10)).toEqual(["a", "ab"]);
     add("demo\0aa");
-    keeper.collect("demo\0ab", keeper.digest("demo\0ab") ?? 0);
+    keeper.collect("demo\0ab", keeper.digest("demo\0ab") ?? 0, START);
     expect(page("a", "", 10)).toEqual(["a", "aa"]);
   });
 });
@@ -89,7 +64,7 @@ describe("changes of what is held", () => {
     keeper.store.dropHint("r9", KEY);
     expect(changed.sum).toBe(keeper.digest(KEY));
     put(keeper, { content: null });
-    keeper.collect(KEY, keeper.digest(KEY) as number);
+    keeper.collect(KEY, keeper.digest(KEY) as number, START);
     expect(changed.sum).toBe(0);
     put(keeper);
     const before = changed.sum;

@@ -94,7 +94,7 @@ describe("a keeper's tenure of a key", () => {
   it("ends with the record: collected, or never there on an empty disk", () => {
     const keeper = newKeeper();
     const { sibling } = put(keeper, { content: null });
-    expect(keeper.collect(KEY, keeper.digest(KEY) ?? 0)).toBe(true);
+    expect(keeper.collect(KEY, keeper.digest(KEY) ?? 0, START)).toBe(true);
     expect(put(keeper).sibling.dot.actor).not.toBe(sibling.dot.actor);
     expect(put(newKeeper()).sibling.dot.actor).not.toBe(sibling.dot.actor);
   });
@@ -293,7 +293,7 @@ describe("what a keeper says that it holds", () => {
     store.isRotten = true;
     expect(keeper.hold(KEY).isUnknown).toBe(true);
     expect(keeper.digest(KEY)).toBeNull();
-    expect(keeper.agreesOn(KEY, 5)).toBe(false);
+    expect(keeper.agreesOn(KEY, 5, START)).toBe(false);
     store.isRotten = false;
     learn(keeper, copy);
     expect(keeper.hold(KEY)).toMatchObject({ isUnknown: false });
@@ -309,7 +309,7 @@ describe("what a keeper says that it holds", () => {
     expect(keeper.forget({ partition: 0, n: 3 }, 10)).toBe(1);
     store.isRotten = false;
     expect(keeper.hold(KEY)).toMatchObject({ isUnknown: false, digest: 0 });
-    expect([keeper.digest(KEY), keeper.agreesOn(KEY, 5)]).toEqual([0, true]);
+    expect([keeper.digest(KEY), keeper.agreesOn(KEY, 5, START)]).toEqual([0, true]);
   });
 
   it("is unknown while its newest record is lost, and then the older one joined with a peer's", () => {

@@ -127,7 +127,7 @@ const replies = fc.oneof(
   bodyOf("keyDigests", { leaves: list }),
   bodyOf("fetched", { items: list }),
   bodyOf("exchanged", { totals: list }),
-  bodyOf("confirmed", { keys: list }),
+  bodyOf("confirmed", { objections: list }),
   bodyOf("handedOff", { delivered: count, pending: count }),
   bodyOf("refused", { code: text }),
   bodyOf("faulted", { fault: list }),

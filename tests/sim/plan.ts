@@ -11,6 +11,7 @@ import type { RingMember } from "../../ring/members.ts";
 import type { RingDocument } from "../../ring/ring.ts";
 import { CHANGE_KINDS, type ChangeKind } from "./operator.ts";
 import { NAMESPACE } from "./settings.ts";
+import type { PlannedStream } from "./stream.ts";
 
 /**
  * How each fault is named in plans, traces and totals. Those of the second group destroy data that
@@ -82,6 +83,8 @@ export interface Timing {
   readonly handoffMs: number;
   readonly antiEntropyMs: number;
   readonly tombstoneGraceMs: number;
+  readonly expiryGraceMs: number;
+  readonly collectMs: number;
   readonly heartbeatMs: number;
   readonly suspectAfterMs: number;
 }
@@ -115,6 +118,8 @@ export interface Plan {
   readonly faults: readonly PlannedFault[];
   /** The id of the one replica that may lose durable data. */
   readonly victim: string;
+  /** Of values with short TTLs; null in most runs. */
+  readonly stream: PlannedStream | null;
   /** Whether all keys are deleted at the end, and must be gone from every disk. */
   readonly isCleared: boolean;
 }
@@ -158,10 +163,13 @@ function keysOf(prng: Prng, stormMs: number): readonly PlannedKey[] {
 
 function timingOf(prng: Prng): Timing {
   const pick = (...times: readonly number[]): number => times[prng.below(times.length)] as number;
+  const rhythm = { handoffMs: pick(500, 2000), antiEntropyMs: pick(800, 3000, 20_000) };
+  const tombstoneGraceMs = pick(500, 1000, 2500);
   return {
-    handoffMs: pick(500, 2000),
-    antiEntropyMs: pick(800, 3000, 20_000),
-    tombstoneGraceMs: pick(500, 1000, 2500),
+    ...rhythm,
+    tombstoneGraceMs,
+    expiryGraceMs: tombstoneGraceMs / 2,
+    collectMs: 250,
     heartbeatMs: 1000,
     suspectAfterMs: 3000,
   };
@@ -206,13 +214,25 @@ export function planOf(seed: number): Plan {
     victim: `r${1 + prng.below(ring.members.length)}`,
     isCleared: prng.chance(1, 3),
     maxBytes: null,
+    stream: null,
     n: ring.n,
     isResized: false,
   };
   const whole = { ...plan, ...machineryOf(seed) };
   const changing = prng.chance(1, 2) ? withChanges(whole, prng) : whole;
   const namespaced = withNamespace(changing, namespacePrng(seed));
-  return withPurges(namespaced, namespacePrng(seed).fork());
+  const purging = withPurges(namespaced, namespacePrng(seed).fork());
+  return withStream(purging, seed);
+}
+
+/** Where nothing is evicted, as what is evicted is gone anyhow. */
+function withStream(plan: Plan, seed: number): Plan {
+  const prng = Prng.fromSeed(seed);
+  for (let i = 0; i < 3; i++) prng.u32();
+  const own = prng.fork();
+  if (plan.maxBytes !== null || !own.chance(1, 4)) return plan;
+  const stream = { everyMs: 30 + own.below(70), ttlMs: 100 + own.below(1500), prng: words(own) };
+  return { ...plan, stream };
 }
 
 /** Apart from all other draws of a plan: older seeds keep their runs where it changes nothing. */

@@ -15,6 +15,7 @@ import { type Failure, Judge, name } from "./judge.ts";
 import type { Machine } from "./machine.ts";
 import { Mintings } from "./mintings.ts";
 import { NO_NOISE, type Plan, planOf } from "./plan.ts";
+import { Stream } from "./stream.ts";
 import { LONG_MS_MAX, strike } from "./strikes.ts";
 import { World } from "./world.ts";
 
@@ -48,6 +49,7 @@ class Run {
   readonly #world: World;
   readonly #judge: Judge;
   readonly #clients: readonly Client[];
+  readonly #stream: Stream | null;
   readonly #counts: Counts = { operations: 0, acknowledged: 0, open: 0 };
   readonly #struck: Record<string, number> = {};
 
@@ -64,6 +66,7 @@ class Run {
     };
     const mintings = new Mintings(accuse);
     this.#world.network.onStore = (key, entry) => mintings.observe(key, entry);
+    this.#stream = plan.stream && new Stream(plan, plan.stream, this.#world);
     const shared = { plan, world: this.#world, judge: this.#judge, counts: this.#counts };
     this.#clients = plan.clients.map((planned) => new Client({ ...shared, planned }));
   }
@@ -76,6 +79,7 @@ class Run {
       const live = this.#plan.keys.map(({ name: key }) => this.#checkKey(key));
       if (this.#plan.maxBytes !== null) this.#checkAgain(live);
       for (const machine of this.#world.machines) machine.checkReads();
+      this.#stream?.check(this.#judge, () => this.#step());
       if (this.#plan.isCleared && this.#judge.failures.length === 0) this.#clear();
     } catch (error) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -101,6 +105,7 @@ class Run {
     const { events } = this.#world;
     const on = { world: this.#world, judge: this.#judge, plan: this.#plan };
     for (const client of this.#clients) client.start();
+    this.#stream?.start();
     for (const fault of this.#plan.faults) {
       events.after(fault.atMs, () => {
         this.#struck[fault.kind] = (this.#struck[fault.kind] ?? 0) + 1;
@@ -258,11 +263,20 @@ class Run {
     const live = values(read.entry);
     this.#world.trace.add(`at the end ${name(key)} is ${live.join(" | ") || "nothing"}`);
     this.#judge.final(key, live, this.#world.events.now);
+    // Whose clock says that a value is over has given its body up, or all of it.
+    const history = this.#judge.history(key);
+    const isSurelyLive = (value: string): boolean => {
+      const write = history.byValue(value);
+      return (
+        write === undefined || !history.mayBeExpired(write, this.#world.events.now, this.#world)
+      );
+    };
+    const expected = live.filter(isSurelyLive).join();
     for (const { id, store, node } of this.#primaries(key)) {
       const bytes = store?.readEntry(key);
       const raw = bytes === undefined ? emptyEntry : decodeEntry(bytes).entry;
       const held = values(node?.knowledge.purges.apply(key, raw) ?? raw);
-      if (held.join() === live.join()) continue;
+      if (held.filter(isSurelyLive).join() === expected) continue;
       this.#judge.accuse("convergence", `${name(key)}: ${id} has [${held}], all say [${live}]`);
     }
     return live;

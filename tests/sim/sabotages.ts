@@ -15,18 +15,16 @@ export interface Sabotage {
 }
 
 /** A replica drops by itself, asking nobody, the keys of which all siblings are such. */
-const collectingAlone = (before: string, isSuch: string) => ({
+const collectingAlone = (isSuch: string) => ({
   file: "src/node/collector.ts",
-  was: ".collectable(this.#host.wall() - this.#graceMs, countMax, mayBeAsked)",
-  is: `.collectable(${before}, countMax)
-      .filter(([key, digest]) => {
-        const { siblings } = this.#service.keeper.hold(key).entry;
-        if (siblings.every(({ content }) => ${isSuch})) {
-          this.#service.keeper.collect(key, digest);
-          return false;
-        }
-        return mayBeAsked(key);
-      })`,
+  was: "if (summary === undefined || this.#release(summary, now)) continue;",
+  is: `if (summary === undefined || this.#release(summary, now)) continue;
+      const { siblings } = keeper.hold(key).entry;
+      if (siblings.every(({ expiresAt }) => ${isSuch})) {
+        keeper.sweep(key, "", now);
+        keeper.collect(key, summary.digest, now);
+        continue;
+      }`,
 });
 
 export const sabotages: readonly Sabotage[] = [
@@ -55,12 +53,12 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "collect-tombstone-early",
     oracle: "resurrection",
-    ...collectingAlone("this.#host.wall() - this.#graceMs", "content === null"),
+    ...collectingAlone("expiresAt === 0"),
   },
   {
     name: "reuse-actor-after-unclean-stop",
     oracle: "convergence",
-    file: "replica/keeper.ts",
+    file: "replica/incarnation.ts",
     was: "if (recovery.clean && !isCopy && previous > 0) return previous;",
     is: "if (previous > 0) return previous;",
   },
@@ -190,7 +188,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "forget-cover-of-expired",
     oracle: "resurrection",
-    ...collectingAlone("this.#host.wall()", "content !== null"),
+    ...collectingAlone("expiresAt > 0"),
   },
   {
     name: "evict-without-a-tombstone",
@@ -212,7 +210,21 @@ export const sabotages: readonly Sabotage[] = [
     name: "never-collect",
     oracle: "growth",
     file: "src/node/collector.ts",
-    was: "if (keys.length === 0) return;",
-    is: "if (keys.length >= 0) return;",
+    was: "if (keys.length > 0) this.#begin({ keys, isSecond: false });",
+    is: "if (keys.length < 0) this.#begin({ keys, isSecond: false });",
+  },
+  {
+    name: "keep-the-bodies-of-the-expired",
+    oracle: "growth",
+    file: "replica/keeper.ts",
+    was: "else if (isPurged === true || left !== entry) this.#writeSlot(key, hintFor, left, tenure);",
+    is: "else if (isPurged === true) this.#writeSlot(key, hintFor, left, tenure);",
+  },
+  {
+    name: "collect-in-one-small-round",
+    oracle: "growth",
+    file: "src/node/collector.ts",
+    was: "for (const key of store.due(now, COLLECTION_COUNT_MAX)) {",
+    is: "for (const key of this.#openCount > 0 ? [] : store.due(now, 1)) {",
   },
 ];

@@ -67,6 +67,8 @@ function row(member, parts) {
     h("td", { "data-label": "State" }, stateCell(member)),
     shareCell(member, most, slots),
     h("td", { "data-label": "Keys", class: "number" }, count(member.keys)),
+    h("td", { "data-label": "Dead", class: "number", title: bytes(member.deadBytes) },
+      count(member.deadKeys)),
     h("td", { "data-label": "Stored", class: "number" }, bytes(member.bytes)),
     h("td", { "data-label": "Hints held", class: "number" }, hintsCell(member)),
     h("td", { "data-label": "Last exchange", class: "number" }, lastCell(member, now)));

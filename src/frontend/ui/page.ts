@@ -45,6 +45,8 @@ export const page = `<!doctype html>
     <thead><tr>
       <th scope="col">Member</th><th scope="col">Zone</th><th scope="col">State</th>
       <th scope="col">Share</th><th scope="col" class="number">Keys</th>
+      <th scope="col" class="number"><abbr
+        title="Deleted, evicted or expired, and kept until every member knows">Dead</abbr></th>
       <th scope="col" class="number">Stored</th><th scope="col" class="number">Hints held</th>
       <th scope="col" class="number">Last exchange</th>
     </tr></thead>
