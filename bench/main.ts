@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Figure, Suite } from "./lib/figures.ts";
 import { exchangeSuite } from "./suites/exchange.ts";
+import { loadSuite } from "./suites/load.ts";
 import { logSuite } from "./suites/log.ts";
 import { messagesSuite } from "./suites/messages.ts";
 import { microSuite } from "./suites/micro.ts";
@@ -20,6 +21,7 @@ const SUITES: readonly Suite[] = [
   nodeSuite,
   ycsbSuite,
   pauseSuite,
+  loadSuite,
   logSuite,
   microSuite,
   messagesSuite,
