@@ -4,27 +4,33 @@
  */
 import { assert } from "./assert.ts";
 import { KEY_BYTES_MAX, NAMESPACE_CHARS_MAX } from "./limits.ts";
+import { isSiteName, isSiteNamespace, siteOf } from "./site.ts";
 import type { StoreKey } from "./store.ts";
 
 const NAMESPACE = new RegExp(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,${NAMESPACE_CHARS_MAX - 1}}$`);
 const encoder = new TextEncoder();
 
+/** What a client may name. */
 export const isNamespace = (text: string): boolean => NAMESPACE.test(text);
+
+/** That, or where a site's responses are: only the cache door names those. */
+export const isAnyNamespace = (text: string): boolean =>
+  isNamespace(text) || (isSiteNamespace(text) && isSiteName(siteOf(text)));
 
 /** The length of a text in UTF-8. */
 export const utf8Length = (text: string): number => encoder.encode(text).length;
 
 /** @throws AssertionFailure when the parts were not checked before */
 export function storeKey(namespace: string, key: string): StoreKey {
-  assert(isNamespace(namespace), "the namespace was checked before");
+  assert(isAnyNamespace(namespace), "the namespace was checked before");
   assert(key.length > 0 && key.length <= KEY_BYTES_MAX, "the key was checked before");
   return `${namespace}\0${key}`;
 }
 
-/** Whether a text from outside is a key that a client could have written. */
+/** Whether a text from outside is a key that a frontend could have written. */
 export function isStoreKey(text: string): boolean {
   const end = text.indexOf("\0");
-  if (end < 1 || !isNamespace(text.slice(0, end))) return false;
+  if (end < 1 || !isAnyNamespace(text.slice(0, end))) return false;
   const charCount = text.length - end - 1;
   // UTF-8 takes three bytes a UTF-16 unit at most: most keys need no counting.
   if (charCount * 3 <= KEY_BYTES_MAX) return charCount > 0;

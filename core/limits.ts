@@ -77,3 +77,16 @@ export const SPREAD_MS_MAX = 3000;
 export const REPEAT_MS_MAX = TIMEOUT_MS_MAX + 15_000;
 /** Operations in one generation of what a replica remembers; see replica/done-operations.ts. */
 export const OPERATIONS_COUNT_MAX = 32_768;
+
+/** Of a site's name: its namespace, `_site.` before it, is one of 64 characters at most. */
+export const SITE_NAME_CHARS_MAX = 48;
+/** Of a site's settings as JSON: they travel in the cluster document. */
+export const SITE_BYTES_MAX = 8 * KIB;
+/** Stored responses of one URL that differ by what `Vary` names. */
+export const VARIANTS_COUNT_MAX = 64;
+/** A body up to this is stored beside its head: one look-up gives both. */
+export const INLINE_BYTES_MAX = 64 * KIB;
+/** All bodies beside the heads of one URL; beyond it the oldest variants go. */
+export const INLINE_SUM_BYTES_MAX = MIB;
+/** The piece of a longer body: two in memory for each fetch that is stored. */
+export const PIECE_BYTES = 512 * KIB;

@@ -147,6 +147,8 @@ export interface NamespaceSettings {
   readonly trustedContent: boolean;
   /** What people call it, where that is not its name. */
   readonly title?: string;
+  /** The settings of a site as JSON, where its responses are stored (see core/site.ts). */
+  readonly site?: string;
 }
 
 /** What a namespace has that nobody created, and every setting that its creator did not name. */

@@ -10,7 +10,7 @@ import { assert } from "../core/assert.ts";
 import { CodecError, decode, encode } from "../core/codec.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
-import { isNamespace } from "../core/keys.ts";
+import { isAnyNamespace } from "../core/keys.ts";
 import {
   N_MAX,
   NAMESPACES_COUNT_MAX,
@@ -21,6 +21,7 @@ import {
 import { oncePer } from "../core/once-per.ts";
 import type { NamespaceSettings } from "../core/operations.ts";
 import { QUORUM_WORDS, quorumNumber } from "../core/quorum-options.ts";
+import { parseSite } from "../core/site.ts";
 import {
   acknowledgedRecord,
   advancedRecord,
@@ -182,7 +183,7 @@ export function withNamespace(
   settings: NamespaceSettings | null,
   isEmpty = true,
 ): ClusterDocument {
-  assert(isNamespace(name), "the namespace was checked before");
+  assert(isAnyNamespace(name), "the namespace was checked before");
   const namespaces = new Map(document.namespaces);
   const record = namespaces.get(name);
   namespaces.set(name, changedRecord(record, { settings, isEmpty }, document.ring));
@@ -267,6 +268,9 @@ export function checkSettings(value: unknown, memberCount: number): NamespaceSet
   if (title !== undefined && !isTitle(title)) {
     return `"title" must be a text of 1 to ${TITLE_CHARS_MAX} characters.`;
   }
+  const site = s["site"];
+  const isSite = site === undefined || (isText(site) && parseSite(site) !== null);
+  if (!isSite) return `"site" must be the settings of a site, as JSON.`;
   return value as NamespaceSettings;
 }
 
@@ -310,7 +314,7 @@ function parseDocument(text: unknown): ClusterDocument {
   for (const item of namespaces as unknown[]) {
     assert(Array.isArray(item) && item.length === 2, "a namespace has a name and a record");
     const [name, record] = item as [unknown, NamespaceRecord];
-    assert(typeof name === "string" && isNamespace(name), "a namespace's name");
+    assert(typeof name === "string" && isAnyNamespace(name), "a namespace's name");
     assert(isCountUpTo(record.revision, 1, Number.MAX_SAFE_INTEGER), "a namespace's revision");
     const { revision, settings } = record;
     const isFine = settings === null || !isText(checkSettings(settings, N_MAX));

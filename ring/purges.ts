@@ -8,11 +8,12 @@
  * when every member has rewritten what the epochs up to it cover (see src/node/purge-sweep.ts).
  */
 import { assert } from "../core/assert.ts";
-import type { Entry, Sibling } from "../core/entry.ts";
-import { isNamespace, keyOf, namespaceOf } from "../core/keys.ts";
+import type { Content, Entry, Sibling } from "../core/entry.ts";
+import { isAnyNamespace, keyOf, namespaceOf } from "../core/keys.ts";
 import { PURGES_COUNT_MAX } from "../core/limits.ts";
+import { isSiteNamespace } from "../core/site.ts";
 import type { StoreKey } from "../core/store.ts";
-import { HLC_MAX, type Hlc } from "../core/time.ts";
+import { HLC_MAX, type Hlc, hlcFromMillis, type WallMillis } from "../core/time.ts";
 
 export interface Purges {
   /** Epochs at or before it are over. */
@@ -86,7 +87,7 @@ export function parsePurges(value: unknown): Purges {
     const [name, time] = item as unknown[];
     assert(typeof name === "string" && isTime(time), "an epoch has a name and a time");
     assert(time <= HLC_MAX, "an epoch leaves times to come");
-    assert(isNamespace(namespaceOf(name)), "an epoch belongs to a namespace");
+    assert(isAnyNamespace(namespaceOf(name)), "an epoch belongs to a namespace");
     epochs.set(name, time);
   }
   return withoutEnded(floor, epochs);
@@ -103,8 +104,11 @@ export class PurgeIndex {
   readonly #namespaces = new Map<string, NamespacePurges>();
   /** The latest epoch; 0 for none. */
   readonly newest: Hlc;
+  /** Up to when purges are over, and not known any more. */
+  readonly #floor: Hlc;
 
-  constructor({ epochs }: Purges) {
+  constructor({ floor, epochs }: Purges) {
+    this.#floor = floor;
     this.newest = Math.max(0, ...epochs.values());
     for (const [name, time] of epochs) {
       const namespace = namespaceOf(name);
@@ -133,6 +137,24 @@ export class PurgeIndex {
     return of !== undefined && covers(of, key, sibling);
   }
 
+  /** Whether all purges since then are known still: else who began then may have missed one. */
+  knowsSince(at: WallMillis): boolean {
+    return hlcFromMillis(at) > this.#floor;
+  }
+
+  /** Whether a purge covers what was asked for then; `name` is what prefixes are compared with. */
+  coversName(
+    namespace: string,
+    what: { name: string; tags: readonly string[]; at: WallMillis },
+  ): boolean {
+    const of = this.#namespaces.get(namespace);
+    if (of === undefined) return false;
+    const time = hlcFromMillis(what.at);
+    if (time <= of.everything) return true;
+    if (what.tags.some((tag) => time <= (of.tags.get(tag) ?? 0))) return true;
+    return of.prefixes.some(([prefix, until]) => time <= until && what.name.startsWith(prefix));
+  }
+
   /**
    * The entry as who knows the purges sees it: a value that was purged is a tombstone under the
    * same dot. So nothing about the entry's versions changes, and neither does its digest. The entry
@@ -150,11 +172,17 @@ export class PurgeIndex {
   }
 }
 
+/** What a prefix is compared with: a site's keys are hashes, and their URLs are beside them. */
+function nameOf(key: StoreKey, { metadata }: Content): string {
+  if (!isSiteNamespace(namespaceOf(key)) || metadata === null) return keyOf(key);
+  return JSON.parse(metadata) as string;
+}
+
 function covers(of: NamespacePurges, key: StoreKey, { content, time }: Sibling): boolean {
   if (content === null) return false;
   if (time <= of.everything) return true;
   if (content.tags.some((tag) => time <= (of.tags.get(tag) ?? 0))) return true;
   if (of.prefixes.length === 0) return false;
-  const name = keyOf(key);
+  const name = nameOf(key, content);
   return of.prefixes.some(([prefix, until]) => time <= until && name.startsWith(prefix));
 }

@@ -2,13 +2,15 @@
 import type { StoreKey } from "../core/store.ts";
 import type { Driver } from "./driver.ts";
 import type { Backend, ClusterView } from "./frontend/backend.ts";
+import { apart } from "./frontend/site-view.ts";
 
 export function backendOf(driver: Driver, metrics: Backend["metrics"]): Backend {
   const { knowledge, service } = driver.node;
   const view = (): ClusterView => ({
     ring: knowledge.ring,
     defaults: knowledge.defaults,
-    namespaces: knowledge.namespaces,
+    ...apart(knowledge.namespaces),
+    purges: knowledge.purges,
     changes: knowledge.changes,
     isReachable: (id) => !knowledge.liveness.isSuspect(id),
     lacks: service?.background?.absence?.reason ?? null,

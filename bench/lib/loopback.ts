@@ -2,12 +2,14 @@
  * A whole cluster in one process and without a network: the frontend, the nodes and their codec as
  * they are, stores in memory, messages as bytes in a queue. What it costs is our own work alone.
  */
+
 import xxhash from "xxhash-wasm";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { decodeMessage, encodeMessage } from "../../core/messages.ts";
 import type { Operation, Result } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
+import { noPurges, PurgeIndex } from "../../ring/purges.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
 import { createApp, type Starling } from "../../src/frontend/app.ts";
 import { noTokens } from "../../src/frontend/auth.ts";
@@ -80,7 +82,8 @@ export class Loopback {
     const { knowledge } = first.node;
     const { ring, defaults, namespaces } = knowledge;
     const seen = { changes: new Map(), isReachable: () => true, lacks: null };
-    const view = { ring, defaults, namespaces, ...seen };
+    const cached = { sites: new Map(), purges: new PurgeIndex(noPurges) };
+    const view = { ring, defaults, namespaces, ...seen, ...cached };
     return createApp({
       backend: {
         now: () => Date.now(),

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import xxhash from "xxhash-wasm";
+import type { DoorOptions } from "../local/cache/start-door.ts";
 import type { TlsFiles } from "../local/certificates.ts";
 import type { CheckReport } from "../local/log/check.ts";
 import { jsonLog, type Log } from "../local/logger.ts";
@@ -78,6 +79,19 @@ interface NodeFlags extends TlsFlags {
   readonly tokensFile?: string;
   readonly corsOrigins?: string;
   readonly faults?: boolean;
+  readonly cacheListen?: string;
+  readonly origin?: string;
+}
+
+/** The cache door of a node. @throws UsageError */
+function doorOptions({ cacheListen, origin }: NodeFlags): DoorOptions | undefined {
+  if (cacheListen === undefined) {
+    if (origin === undefined) return undefined;
+    throw new UsageError("--origin goes with --cache-listen");
+  }
+  const isUrl = URL.canParse(cacheListen) && /^https?:$/.test(new URL(cacheListen).protocol);
+  if (!isUrl) throw new UsageError(`--cache-listen: "${cacheListen}" is no URL of http`);
+  return { url: new URL(cacheListen), origin };
 }
 
 async function runNode(flags: NodeFlags): Promise<void> {
@@ -93,6 +107,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     tls: tlsFiles(flags),
     corsOrigins: flags.corsOrigins,
     takesFaults: flags.faults === true,
+    cache: doorOptions(flags),
     log,
   });
   process.on("SIGHUP", () => void node.reload());
@@ -153,12 +168,13 @@ class Cluster {
   readonly allEnded = this.#allEnded.promise;
   #isStopping = false;
 
-  start(plan: Plan, dir: string, more: readonly string[]): Promise<void> {
+  /** @param more further flags of the node with this index */
+  start(plan: Plan, dir: string, more: (index: number) => readonly string[]): Promise<void> {
     return new Promise((done, fail) => {
       let listening = 0;
-      for (const { id } of plan.members) {
+      for (const [i, { id }] of plan.members.entries()) {
         const place = ["--cluster", plan.file, "--id", id, "--data", join(dir, id)];
-        const args = [BIN, "node", ...place, ...more];
+        const args = [BIN, "node", ...place, ...more(i)];
         const child = spawn(process.execPath, args, {
           stdio: ["ignore", "ignore", "pipe"],
           // Ctrl-C reaches the whole group; the children are told by this process alone.
@@ -203,6 +219,19 @@ interface ClusterFlags extends TlsFlags {
   readonly data: string;
   readonly corsOrigins?: string;
   readonly faults?: boolean;
+  readonly cacheBasePort?: string;
+  readonly origin?: string;
+}
+
+/** Of each node's cache door; none without `--cache-base-port`. @throws UsageError */
+function doorUrls(flags: ClusterFlags, count: number, scheme: string): readonly string[] {
+  const { cacheBasePort, origin } = flags;
+  if (cacheBasePort === undefined) {
+    if (origin === undefined) return [];
+    throw new UsageError("--origin goes with --cache-base-port");
+  }
+  const base = whole("cache-base-port", cacheBasePort, [1, 65_535 - count]);
+  return Array.from({ length: count }, (_, i) => `${scheme}://127.0.0.1:${base + i + 1}`);
 }
 
 async function runCluster(flags: ClusterFlags): Promise<void> {
@@ -212,18 +241,23 @@ async function runCluster(flags: ClusterFlags): Promise<void> {
   const tls = tlsFiles(flags);
   const scheme = tls === undefined ? "http" : "https";
   const plan = writeClusterFile(dir, count, `${scheme}://127.0.0.1`, basePort);
+  const doors = doorUrls(flags, count, scheme);
   const cluster = new Cluster();
   const stopped = untilStopped();
   try {
     await Promise.race([
-      cluster.start(plan, dir, [
+      cluster.start(plan, dir, (i) => [
         ...(flags.corsOrigins === undefined ? [] : ["--cors-origins", flags.corsOrigins]),
         ...(flags.faults === true ? ["--faults"] : []),
         ...(tls === undefined ? [] : tlsArgs(tls)),
+        ...(doors[i] === undefined ? [] : ["--cache-listen", doors[i]]),
+        ...(flags.origin === undefined ? [] : ["--origin", flags.origin]),
       ]),
       stopped,
     ]);
-    for (const { id, url } of plan.members) say(`${id}  ${url}`);
+    for (const [i, { id, url }] of plan.members.entries()) {
+      say(`${id}  ${url}${doors[i] === undefined ? "" : `  cache door ${doors[i]}`}`);
+    }
     sayHowToTry(plan.members[0]?.url ?? "", tls?.caFile);
     if ((await Promise.race([stopped, cluster.allEnded])) === "all ended") {
       throw new CliError(`no node is left: start it again, their data is in ${dir}`);
@@ -306,6 +340,8 @@ export function addProcessCommands(program: Command): void {
     .option("--secret-file <file>", "the cluster's secret")
     .option("--tokens-file <file>", "who may call; read again on SIGHUP")
     .option("--cors-origins <origins>", "whose pages may use it: origins with commas, or *")
+    .option("--cache-listen <url>", "also a cache door, the listener that sites are served on")
+    .option("--origin <url>", 'make the site "default", for all hosts, in front of this origin')
     .option("--faults", "for drills: let admins tell it to be down, silent, slow or lossy")
     .action(runNode);
   withTlsFlags(program.command("cluster"))
@@ -314,6 +350,8 @@ export function addProcessCommands(program: Command): void {
     .option("--base-port <port>", "the first node listens one above", "7100")
     .option("--data <dir>", "kept between runs", ".starling/cluster")
     .option("--cors-origins <origins>", "whose pages may use it: origins with commas, or *")
+    .option("--cache-base-port <port>", "the first node's cache door listens one above")
+    .option("--origin <url>", 'make the site "default", for all hosts, in front of this origin')
     .option("--faults", "for drills: let them be told to be down, silent, slow or lossy")
     .action(runCluster);
   program

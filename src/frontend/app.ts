@@ -26,6 +26,7 @@ import { refuseStrangers } from "./loopback.ts";
 import { HttpMetrics } from "./metrics.ts";
 import { internalProblem, methodNotAllowed, Problem, problemAnswer } from "./problems.ts";
 import { type AnswerKey, shortWay } from "./short-way.ts";
+import { siteRoutes } from "./sites-plane.ts";
 import type { EventLog } from "./trace.ts";
 import { pageRoutes } from "./ui/assets.ts";
 import { isWorkerdKv, workerdKvRoutes, workerdProblemAnswer } from "./workerd-kv.ts";
@@ -146,6 +147,7 @@ function honoApp(parts: AppParts, ledger: Ledger, metrics: HttpMetrics): Hono<St
   app.route("/", dataRoutes(routes));
   app.route("/", namespaceRoutes(routes));
   app.route("/", clusterRoutes(routes));
+  app.route("/", siteRoutes(routes));
   app.route("/", kvApiRoutes(routes));
   app.route("/", workerdKvRoutes(routes));
   app.route("/", hostRoutes(routes));

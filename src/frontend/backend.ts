@@ -1,9 +1,18 @@
 /** What the HTTP face needs of whatever node it stands in front of. */
 import type { NamespaceSettings, Operation, Result } from "../../core/operations.ts";
+import type { SiteSettings } from "../../core/site.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { WallMillis } from "../../core/time.ts";
 import type { NamespaceChange } from "../../ring/namespace-record.ts";
+import type { PurgeIndex } from "../../ring/purges.ts";
 import type { Ring } from "../../ring/ring.ts";
+
+/** A site, and how many replicas are asked for what it stores. */
+export interface Site {
+  readonly name: string;
+  readonly settings: SiteSettings;
+  readonly stored: NamespaceSettings;
+}
 
 /** What this node believes of the cluster just now: plain values, safe to read at any time. */
 export interface ClusterView {
@@ -12,6 +21,10 @@ export interface ClusterView {
   readonly defaults: NamespaceSettings;
   /** Only the namespaces that somebody created. */
   readonly namespaces: ReadonlyMap<string, NamespaceSettings>;
+  /** By name: what the cache door answers for. Their namespaces are not among those above. */
+  readonly sites: ReadonlyMap<string, Site>;
+  /** What was purged; another object as soon as that is something else. */
+  readonly purges: PurgeIndex;
   /** Of the namespaces whose N changes just now. */
   readonly changes: ReadonlyMap<string, NamespaceChange>;
   /** Whether the replica answered lately, as far as this node has seen. */

@@ -5,6 +5,7 @@
  */
 import { isNamespace, utf8Length } from "../../core/keys.ts";
 import { KEY_BYTES_MAX } from "../../core/limits.ts";
+import { isSiteNamespace } from "../../core/site.ts";
 import { Problem } from "./problems.ts";
 
 /** The target of a request: path and query as they stood on the request line. */
@@ -56,10 +57,20 @@ export function percentDecode(part: string, refuse: () => Problem): string {
 const undecodable = (what: string): Problem =>
   new Problem("invalid-key", `The ${what} is not UTF-8 in percent-encoding (%25 stands for "%").`);
 
-/** @throws Problem `invalid-key` */
+/**
+ * What sites store is theirs alone: to a client it is not there.
+ *
+ * @throws Problem `not-found`
+ */
+export function refuseSites(namespace: string): void {
+  if (isSiteNamespace(namespace)) throw new Problem("not-found", "There is no such namespace.");
+}
+
+/** @throws Problem `invalid-key`, `not-found` */
 export function readNamespace(part: string): string {
   const text = percentDecode(part, () => undecodable("namespace"));
   if (isNamespace(text)) return text;
+  refuseSites(text);
   throw new Problem(
     "invalid-key",
     "A namespace has 1 to 64 of A-Z a-z 0-9 _ - . and begins with a letter or a digit.",

@@ -31,13 +31,20 @@ const CATALOGUE = {
   "value-too-large": [413, "The value is too large"],
   "range-not-satisfiable": [416, "The range is not satisfiable"],
   "misdirected-request": [421, "The host is not served here"],
+  "no-such-site": [421, "No site answers for this host"],
   overloaded: [429, "The node is overloaded"],
   "internal-error": [500, "An internal error"],
+  "not-implemented": [501, "This is not done here"],
+  "origin-unreachable": [502, "The origin cannot be reached"],
+  "origin-invalid": [502, "The origin's answer is not HTTP"],
   "quorum-unavailable": [503, "Too few replicas can be reached"],
   "context-not-reached": [503, "No reachable replica has what the context names"],
   "not-configured": [503, "The deployment is not configured"],
   "quorum-timeout": [504, "Too few replicas answered in time"],
+  "origin-timeout": [504, "The origin did not answer in time"],
+  "only-if-cached": [504, "Nothing that may be used is stored"],
   "insufficient-storage": [507, "The replica's storage is full or failing"],
+  "loop-detected": [508, "The request has been here before"],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type ProblemCode = keyof typeof CATALOGUE;

@@ -6,6 +6,7 @@ import type { PurgeOperation } from "../../core/operations.ts";
 import { type Grant, requireAccess } from "./auth.ts";
 import type { Backend } from "./backend.ts";
 import { readJson } from "./json-body.ts";
+import { refuseSites } from "./key-path.ts";
 import { Problem, problemOf } from "./problems.ts";
 import { traceOf } from "./trace.ts";
 
@@ -50,6 +51,7 @@ export async function answerPurge(
     throw invalid("Unknown member. A purge has namespace, and tags, prefix or everything.");
   }
   const { namespace, ...rest } = body as Record<string, unknown>;
+  if (typeof namespace === "string") refuseSites(namespace);
   if (typeof namespace !== "string" || !isNamespace(namespace)) {
     throw invalid(`"namespace" must name a namespace.`);
   }

@@ -37,6 +37,8 @@ export interface HttpServerParts {
   readonly handler: FetchHandler;
   /** The short way for requests that have one; without it all go through the handler. */
   readonly answerKey?: AnswerKey | null;
+  /** Takes every request as Node has it, in the place of those two. */
+  readonly raw?: Begin;
   readonly internal: InternalCalls;
   /** With it the listener speaks https and nothing else. */
   readonly tls?: NodeTls | undefined;
@@ -191,6 +193,7 @@ function beginner(parts: HttpServerParts): Begin {
   const plain = answerKey == null ? null : { answerKey, writer: new AnswerWriter() };
   return (incoming, response) => {
     if (incoming.url === "*") return void response.writeHead(204, { Allow: SERVER_METHODS }).end();
+    if (parts.raw !== undefined) return parts.raw(incoming, response);
     if (plain !== null && answerPlainly(plain, incoming, response)) return;
     void listener(incoming, response);
   };

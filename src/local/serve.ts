@@ -19,6 +19,7 @@ import { hostClock } from "../host-clock.ts";
 import { Knowledge } from "../node/knowledge.ts";
 import { Node } from "../node/node.ts";
 import { ForeignStore } from "../node/store-owner.ts";
+import { CacheDoor, type DoorOptions, portOf } from "./cache/start-door.ts";
 import type { TlsFiles } from "./certificates.ts";
 import { ConfigError, readText } from "./config-error.ts";
 import { CONNECTIONS_MIN, descriptorLimit, type Shares, shareOut } from "./descriptors.ts";
@@ -40,6 +41,8 @@ export interface NodeOptions {
   readonly tls?: TlsFiles | undefined;
   /** Whose pages may read answers: origins with commas, `*` for any. */
   readonly corsOrigins?: string | undefined;
+  /** With it the node has a cache door, a second listener. */
+  readonly cache?: DoorOptions | undefined;
   /** For drills: admins may tell the replica to be down, silent, slow or lossy. */
   readonly takesFaults?: boolean;
   readonly log: Log;
@@ -49,6 +52,8 @@ export interface RunningNode {
   readonly url: string;
   /** Its frontend, to be mounted in a hono app of one's own: it needs no second listener. */
   readonly app: Starling["app"];
+  /** Of the cache door; null: there is none. */
+  readonly cacheUrl: string | null;
   /** Reads the tokens and the certificates again; what cannot be read is logged and stays. */
   reload(): Promise<void>;
   /** Resolves with why, in one line, when the node has to end though nobody stopped it. */
@@ -61,7 +66,6 @@ export interface RunningNode {
 const DRAIN_MS_MAX = 7000;
 /** The same for what goes on after the answers: copies to the slower replicas, hints. */
 const SETTLE_MS_MAX = 1000;
-const DEFAULT_PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
 const isLoopback = (url: string): boolean => LOOPBACK.has(new URL(url).hostname);
 
@@ -229,7 +233,7 @@ function descriptorShares({ members }: ClusterConfig): Shares {
 }
 
 function listen(server: Server, url: URL, { clusterFile, id }: NodeOptions): Promise<void> {
-  const port = Number(url.port === "" ? DEFAULT_PORTS[url.protocol] : url.port);
+  const port = portOf(url);
   const host = url.hostname.replace(/^\[|\]$/g, "");
   return new Promise((resolve, reject) => {
     const refuse = (error: NodeJS.ErrnoException): void => {
@@ -301,14 +305,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   const parts = { options, config, keys, fileLog, tls };
   const { driver, transport, ended } = await ownMachine(parts, hasher);
-  const backend = backendOf(driver, () => nodeMetrics({ node: driver.node, fileLog, transport }));
-  const { app, answerKey } = createApp({
-    backend,
-    secret: keys.hash,
-    auth: () => auth,
-    config: { openOnLoopback: isLoopback(url.href), corsOrigins },
-    log,
-  });
+  const door = new CacheDoor(options.cache);
+  const metrics = (): string => nodeMetrics({ node: driver.node, fileLog, transport });
+  const backend = backendOf(driver, () => metrics() + door.metrics());
+  const openOnLoopback = isLoopback(url.href);
+  const asked = { backend, secret: keys.hash, auth: () => auth, log };
+  const { app, answerKey } = createApp({ ...asked, config: { openOnLoopback, corsOrigins } });
   const { server, stop } = makeHttpServer({
     handler: (request, env) => app.fetch(request, env),
     answerKey,
@@ -316,7 +318,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     tls,
     limits: { connectionCountMax: connections },
   });
-  await listen(server, url, options).catch(async (error: unknown) => {
+  const doorStart = { ...asked, tls, isOpen: openOnLoopback, apiPort: portOf(url) };
+  const listening = listen(server, url, options).then(() => door.start(doorStart));
+  await listening.catch(async (error: unknown) => {
+    server.close();
     driver.close();
     await fileLog.close();
     throw error;
@@ -329,6 +334,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     url: url.origin,
     app,
     ended,
+    cacheUrl: door.url,
     reload: async () => {
       await reload(log, "tokens", async () => {
         auth = await readTokens(options.tokensFile);
@@ -337,11 +343,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       if (tls === undefined) return;
       await reload(log, "certificates", async () => {
         await tls.reload(server);
+        door.renewTls(tls);
         return { endsAt: tls.endsAt };
       });
     },
     close: async () => {
-      await stop(DRAIN_MS_MAX);
+      await Promise.all([stop(DRAIN_MS_MAX), door.close(DRAIN_MS_MAX)]);
       await settleAndEnd({ driver, transport, server, fileLog });
       log("stopped");
     },

@@ -70,6 +70,11 @@ export class NodeTls implements PeerTls {
    */
   async reload(server: PlainServer | TlsServer): Promise<void> {
     this.#now = await readCertificates(this.#files, this.#host, Date.now());
+    this.renew(server);
+  }
+
+  /** Has a server take over the certificates that were read last. */
+  renew(server: PlainServer | TlsServer): void {
     assert(server instanceof TlsServer, "who has certificates listens with TLS");
     server.setSecureContext(this.contextOptions());
   }

@@ -2,7 +2,7 @@
 import { CodecError } from "../../core/codec.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
 import type { ReplicaId } from "../../core/ids.ts";
-import { isNamespace } from "../../core/keys.ts";
+import { isAnyNamespace } from "../../core/keys.ts";
 import { LIST_KEYS_MAX } from "../../core/limits.ts";
 import type { ReplyOf, RequestOf } from "../../core/messages.ts";
 import type { StoreKey } from "../../core/store.ts";
@@ -47,7 +47,7 @@ export function reported(
  */
 export function listed(keeper: Keeper, body: RequestOf<"keys">): ReplyOf<"listed"> {
   const { namespace, prefix, after, limit } = body;
-  const isPage = isNamespace(namespace) && limit >= 1 && limit <= LIST_KEYS_MAX + 1;
+  const isPage = isAnyNamespace(namespace) && limit >= 1 && limit <= LIST_KEYS_MAX + 1;
   if (!isPage) throw new CodecError("a page is of a namespace, and has room");
   const from = `${namespace}\0`;
   const page = keeper.keysAfter(from + prefix, from + after, limit);

@@ -3,6 +3,7 @@ import xxhash from "xxhash-wasm";
 import type { Failure, FailureCode } from "../../core/failure.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { parseClusterConfig } from "../../ring/cluster-config.ts";
+import { noPurges, PurgeIndex } from "../../ring/purges.ts";
 import { bootstrapRing, Ring } from "../../ring/ring.ts";
 import { createApp } from "../../src/frontend/app.ts";
 import { noTokens } from "../../src/frontend/auth.ts";
@@ -23,6 +24,8 @@ async function ask(method: string, failure: Failure | Error): Promise<Response> 
     defaults: testDefaults,
     namespaces: new Map(),
     changes: new Map(),
+    sites: new Map(),
+    purges: new PurgeIndex(noPurges),
     isReachable: () => false,
     lacks: null,
   };

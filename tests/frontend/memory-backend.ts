@@ -26,8 +26,10 @@ import {
 import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";
 import { HybridClock, type WallMillis } from "../../core/time.ts";
+import { noPurges, PurgeIndex } from "../../ring/purges.ts";
 import type { Ring } from "../../ring/ring.ts";
 import type { Backend, ClusterView } from "../../src/frontend/backend.ts";
+import { apart } from "../../src/frontend/site-view.ts";
 import { judgeConditions } from "../../src/node/preconditions.ts";
 
 export const testHash = new KeyedHash(new Uint8Array(16).fill(7));
@@ -65,7 +67,8 @@ export class MemoryBackend implements Backend {
     return {
       ring: this.#ring,
       defaults: testDefaults,
-      namespaces: this.namespaces,
+      ...apart(new Map(this.namespaces)),
+      purges: new PurgeIndex(noPurges),
       changes: new Map(),
       isReachable: (id) => !this.unreachable.has(id),
       lacks: this.lacks,
@@ -106,6 +109,11 @@ export class MemoryBackend implements Backend {
       default:
         throw new Error(`${operation.kind} is nothing for a Map`);
     }
+  }
+
+  /** Loses the values of these keys. */
+  forget(isLost: (key: StoreKey) => boolean): void {
+    for (const key of this.#entries.keys()) if (isLost(key)) this.#entries.delete(key);
   }
 
   /** The last operation that came in. */

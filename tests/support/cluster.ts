@@ -9,6 +9,8 @@ export interface TestCluster {
   readonly dir: string;
   readonly clusterFile: string;
   readonly urls: readonly string[];
+  /** Of the cache doors, where the nodes have some. */
+  readonly cacheUrls: readonly string[];
   start(id: string): Promise<void>;
   stop(id: string): Promise<void>;
   close(): Promise<void>;
@@ -18,6 +20,8 @@ export interface TestClusterOptions {
   readonly tokensFile?: string;
   readonly timing?: Readonly<Record<string, number>>;
   readonly takesFaults?: boolean;
+  /** Each node has a cache door, in front of this origin where one is named. */
+  readonly cache?: { readonly origin?: string };
 }
 
 /**
@@ -71,21 +75,26 @@ export async function startCluster(
   options: TestClusterOptions = {},
 ): Promise<TestCluster> {
   const dir = mkdtempSync(join(tmpdir(), "starling-test-"));
-  const ports = await freePorts(count);
+  const all = await freePorts(2 * count);
+  const ports = all.slice(0, count);
+  const doorUrls = all.slice(count).map((port) => `http://127.0.0.1:${port}`);
   const members = ports.map((port, i) => ({
     id: `r${i + 1}`,
     zone: ["a", "b", "c"][i % 3],
     url: `http://127.0.0.1:${port}`,
   }));
   const clusterFile = join(dir, "cluster.json");
-  const { timing = {}, tokensFile, takesFaults = false } = options;
+  const { timing = {}, tokensFile, takesFaults = false, cache } = options;
   const config = { name: "test", partitions: 64, n: Math.min(3, count), members, timing };
   writeFileSync(clusterFile, JSON.stringify(config));
   const running = new Map<string, RunningNode>();
   const start = async (id: string): Promise<void> => {
     const log = (): void => {};
     const dataDir = join(dir, id);
-    running.set(id, await startNode({ clusterFile, id, dataDir, tokensFile, takesFaults, log }));
+    const url = new URL(doorUrls[Number(id.slice(1)) - 1] ?? "");
+    const door = cache === undefined ? undefined : { url, origin: cache.origin };
+    const node = { clusterFile, id, dataDir, tokensFile, takesFaults, cache: door, log };
+    running.set(id, await startNode(node));
   };
   const stop = async (id: string): Promise<void> => {
     const node = running.get(id);
@@ -98,6 +107,7 @@ export async function startCluster(
     dir,
     clusterFile,
     urls: members.map(({ url }) => url),
+    cacheUrls: cache === undefined ? [] : doorUrls,
     start,
     stop,
     close: async () => {

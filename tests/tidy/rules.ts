@@ -20,10 +20,11 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
 
 /** Where a seed alone decides a run. */
 const isDeterministic = (path: string): boolean =>
-  /^(core|ring|replica|antientropy|src\/node)\//.test(path);
+  /^(core|ring|replica|antientropy|src\/node|src\/cache)\//.test(path);
 /** Where only Web standards are at hand. */
 const isPortable = (path: string): boolean =>
-  isDeterministic(path) || /^(src\/frontend\/|src\/client\/|src\/driver\.ts|worker\/)/.test(path);
+  isDeterministic(path) ||
+  /^(src\/frontend\/|src\/door\/|src\/client\/|src\/driver\.ts|worker\/)/.test(path);
 
 const BANS: readonly (readonly [RegExp, string])[] = [
   [/\bDate\b/, "time is an argument: take `now`"],

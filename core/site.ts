@@ -1,0 +1,170 @@
+/**
+ * A site: an origin, and how what it answers is cached. What a client of the API may set, with
+ * defaults, is checked here; the settings travel with the cluster document as those of the
+ * namespace that the site's responses live in.
+ */
+import { SITE_BYTES_MAX, SITE_NAME_CHARS_MAX } from "./limits.ts";
+
+export interface CacheKeyRule {
+  /** What of the query is part of the key, and sent to the origin. */
+  readonly query: "all" | "sorted" | "none" | readonly string[];
+  /** Request fields that are part of the key. */
+  readonly headers: readonly string[];
+}
+
+export interface SiteSettings {
+  /** A base URL, http or https, without a slash at its end. */
+  readonly origin: string;
+  readonly hosts: readonly string[];
+  readonly originHost: "origin" | "client";
+  readonly targets: readonly string[];
+  readonly maxObjectBytes: number;
+  readonly connectTimeoutMs: number;
+  readonly originTimeoutMs: number;
+  readonly collapse: boolean;
+  readonly leaseMs: number;
+  readonly cacheKey: CacheKeyRule;
+  /** Seconds, where the response says nothing; null: not at all. */
+  readonly staleWhileRevalidate: number | null;
+  readonly staleIfError: number | null;
+  readonly defaultTtl: number | null;
+  /** Seconds that a stale response with a validator stays. */
+  readonly keep: number;
+  readonly purgeMethod: boolean;
+  readonly trustedProxies: readonly string[];
+  /** Whether `Cache-Tag` and `Surrogate-Key` are passed on to clients. */
+  readonly passTags: boolean;
+}
+
+/** Where a site's stored responses live: a namespace that no client can name. */
+export const SITE_NAMESPACE = "_site.";
+export const siteNamespace = (name: string): string => `${SITE_NAMESPACE}${name}`;
+export const isSiteNamespace = (namespace: string): boolean => namespace.startsWith(SITE_NAMESPACE);
+export const siteOf = (namespace: string): string => namespace.slice(SITE_NAMESPACE.length);
+
+const NAME = new RegExp(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,${SITE_NAME_CHARS_MAX - 1}}$`);
+export const isSiteName = (text: string): boolean => NAME.test(text);
+
+export const siteDefaults: Omit<SiteSettings, "origin"> = {
+  hosts: ["*"],
+  originHost: "origin",
+  targets: ["Starling-Cache-Control", "CDN-Cache-Control"],
+  maxObjectBytes: 64 * 1024 * 1024,
+  connectTimeoutMs: 5000,
+  originTimeoutMs: 30_000,
+  collapse: true,
+  leaseMs: 3000,
+  cacheKey: { query: "all", headers: [] },
+  staleWhileRevalidate: null,
+  staleIfError: null,
+  defaultTtl: null,
+  keep: 86_400,
+  purgeMethod: false,
+  trustedProxies: [],
+  passTags: false,
+};
+
+const PORT = "(?::\\d{1,5})?";
+const LABELS = "(?:[A-Za-z0-9_-]+\\.)*[A-Za-z0-9_-]+";
+const HOST = new RegExp(`^(?:\\*|(?:\\*\\.)?${LABELS}${PORT}|\\[[0-9A-Fa-f:.]+\\]${PORT})$`);
+const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+const ORIGIN = /^https?:\/\/[^\s/?#@]+(?:\/[^\s?#]*)?$/i;
+const IPV4 = "[0-9.]{7,15}(?:/(?:[0-9]|[12][0-9]|3[0-2]))?";
+const IPV6 = "[0-9A-Fa-f:.]{2,45}(?:/(?:[0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))?";
+const CIDR = new RegExp(`^(?:${IPV4}|${IPV6})$`);
+const LIST_COUNT_MAX = 64;
+const SECONDS_MAX = 315_360_000;
+
+type Check = (value: unknown) => boolean;
+
+const isCount =
+  (least: number, most: number): Check =>
+  (value) =>
+    Number.isInteger(value) && Number(value) >= least && Number(value) <= most;
+const orNull =
+  (check: Check): Check =>
+  (value) =>
+    value === null || check(value);
+const isListOf =
+  (pattern: RegExp): Check =>
+  (value) =>
+    Array.isArray(value) &&
+    value.length <= LIST_COUNT_MAX &&
+    value.every((item) => typeof item === "string" && item.length <= 256 && pattern.test(item));
+const isBoolean: Check = (value) => typeof value === "boolean";
+
+const isCacheKey: Check = (value) => {
+  if (typeof value !== "object" || value === null) return false;
+  const { query, headers, ...others } = value as Record<string, unknown>;
+  if (Object.keys(others).length > 0) return false;
+  const isWord = query === "all" || query === "sorted" || query === "none";
+  return (isWord || isListOf(/^[^\s&=#]+$/)(query)) && isListOf(TOKEN)(headers);
+};
+
+const isSeconds = isCount(0, SECONDS_MAX);
+
+/** Of each member: what it takes, in words and as a check. */
+const RULES: Readonly<Record<keyof SiteSettings, readonly [words: string, check: Check]>> = {
+  origin: [
+    "a base URL, http or https, without user, query and fragment",
+    (value) => typeof value === "string" && value.length <= 1024 && ORIGIN.test(value),
+  ],
+  hosts: [
+    "a list of host names, *.suffix or *",
+    (value) => isListOf(HOST)(value) && (value as unknown[]).length > 0,
+  ],
+  originHost: ['"origin" or "client"', (value) => value === "origin" || value === "client"],
+  targets: ["a list of field names", isListOf(TOKEN)],
+  maxObjectBytes: ["a whole number of bytes", isCount(0, Number.MAX_SAFE_INTEGER)],
+  connectTimeoutMs: ["a whole number from 1 to 60000", isCount(1, 60_000)],
+  originTimeoutMs: ["a whole number from 1 to 600000", isCount(1, 600_000)],
+  collapse: ["true or false", isBoolean],
+  leaseMs: ["a whole number from 100 to 60000", isCount(100, 60_000)],
+  cacheKey: ['{"query":"all"|"sorted"|"none"|[names],"headers":[names]}', isCacheKey],
+  staleWhileRevalidate: ["null or seconds", orNull(isSeconds)],
+  staleIfError: ["null or seconds", orNull(isSeconds)],
+  defaultTtl: ["null or seconds", orNull(isSeconds)],
+  keep: ["seconds", isSeconds],
+  purgeMethod: ["true or false", isBoolean],
+  trustedProxies: ["a list of addresses or CIDRs", isListOf(CIDR)],
+  passTags: ["true or false", isBoolean],
+};
+
+/**
+ * Fills in what is not said and checks all of it.
+ *
+ * @returns the site, or one sentence that names the member and the mend
+ */
+export function checkSite(value: unknown): SiteSettings | string {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return "A site is a JSON object.";
+  }
+  const given = value as Record<string, unknown>;
+  const stranger = Object.keys(given).find((name) => !(name in RULES));
+  if (stranger !== undefined) return `A site has no member ${JSON.stringify(stranger)}.`;
+  const { cacheKey } = given;
+  const isObject = typeof cacheKey === "object" && cacheKey !== null;
+  const site = {
+    ...siteDefaults,
+    ...given,
+    ...(isObject ? { cacheKey: { ...siteDefaults.cacheKey, ...cacheKey } } : {}),
+  } as SiteSettings;
+  for (const [name, [words, check]] of Object.entries(RULES)) {
+    const member = (site as unknown as Record<string, unknown>)[name];
+    if (!check(member)) return `"${name}" must be ${words}.`;
+  }
+  const origin = site.origin.replace(/\/+$/, "");
+  return JSON.stringify(site).length > SITE_BYTES_MAX
+    ? `A site has at most ${SITE_BYTES_MAX} bytes as JSON.`
+    : { ...site, origin };
+}
+
+/** A site's settings as the document keeps them: texts that came from here. */
+export function parseSite(text: string): SiteSettings | null {
+  try {
+    const site = checkSite(JSON.parse(text));
+    return typeof site === "string" ? null : site;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,102 @@
+/** One request at the door: where it belongs, what its key is, and how its answers are made. */
+import { cacheKey, keptQuery, type Located, normalHost, urlOf } from "../cache/cache-key.ts";
+import { type Fields, fieldOf, type RequestHead } from "../cache/fields.ts";
+import { type Client, forwardedFields, hostFor } from "../cache/forwarding.ts";
+import type { Site } from "../frontend/backend.ts";
+import type { DoorRequest, OriginRequest } from "./ports.ts";
+
+export interface Call {
+  readonly request: DoorRequest;
+  readonly head: RequestHead;
+  readonly site: Site;
+  readonly located: Located;
+  readonly key: string;
+  readonly client: Client;
+  readonly publicHost: string;
+  readonly clusterId: string;
+}
+
+export interface Addressed {
+  readonly scheme: Located["scheme"];
+  /** Without the door's own port: all doors of a site share what is stored. */
+  readonly host: string;
+  /** As the client named it. */
+  readonly publicHost: string;
+  readonly path: string;
+  readonly query: string | null;
+}
+
+const ABSOLUTE = /^https?:\/\/([^/?#]*)([^#]*)$/i;
+/** What a request line may hold: an origin takes it as it stands (RFC 9112, 3.2). */
+const TARGET = /^\/[\x21-\x7e\x80-\xff]*$/;
+
+const withoutOwnPort = (host: string, port: number | null): string =>
+  port !== null && host.endsWith(`:${port}`) ? host.slice(0, -`:${port}`.length) : host;
+
+/** Where a request wants to go; null when its target or its host is none. */
+export function addressOf({ target, fields, scheme, port }: DoorRequest): Addressed | null {
+  const absolute = ABSOLUTE.exec(target);
+  const host = (absolute === null ? fieldOf(fields, "host") : absolute[1]) ?? "";
+  const rest = absolute === null ? target : absolute[2] || "/";
+  const origin = rest.startsWith("/") ? rest : `/${rest}`;
+  if (!TARGET.test(origin) || origin.includes("#")) return null;
+  if (!/^(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/.test(host)) return null;
+  const mark = origin.indexOf("?");
+  return {
+    scheme,
+    host: withoutOwnPort(normalHost(host, scheme), port),
+    publicHost: normalHost(host, scheme),
+    path: mark < 0 ? origin : origin.slice(0, mark),
+    query: mark < 0 ? null : origin.slice(mark + 1),
+  };
+}
+
+export function makeCall(
+  request: DoorRequest,
+  { site, clusterId, addressed }: { site: Site; clusterId: string; addressed: Addressed },
+): Call {
+  const { settings } = site;
+  const isTrusted = settings.trustedProxies.length > 0 && request.isFrom(settings.trustedProxies);
+  const proto = isTrusted ? fieldOf(request.fields, "x-forwarded-proto") : null;
+  const scheme = proto === "https" || proto === "http" ? proto : addressed.scheme;
+  const { publicHost, path, query } = addressed;
+  // An origin that is asked for the client's own host may answer with its port too.
+  const host = settings.originHost === "client" ? publicHost : addressed.host;
+  const located = { scheme, host, path, query };
+  return {
+    request,
+    head: { method: request.method, fields: request.fields },
+    site,
+    located,
+    key: cacheKey(located, request.fields, settings.cacheKey),
+    client: { address: request.address, isTrusted },
+    publicHost,
+    clusterId,
+  };
+}
+
+/** The request to the origin. @param more fields that replace the client's, such as conditions */
+export function toOrigin(
+  call: Call,
+  { method, fields, more = [] }: { method: string; fields: Fields; more?: Fields },
+): OriginRequest {
+  const { request, site, located, client, publicHost, clusterId } = call;
+  const parts = { site: site.settings, client, located, publicHost, clusterId };
+  const path = urlOf({
+    ...located,
+    query: keptQuery(located.query, site.settings.cacheKey),
+  }).slice(`${located.scheme}://${located.host}`.length);
+  return {
+    site: site.settings,
+    method,
+    target: path,
+    host: hostFor(parts),
+    fields: [...forwardedFields(fields, parts), ...more],
+    body: request.body,
+    bodyLength: fieldOf(request.fields, "content-length"),
+    onInterim: request.onInterim,
+  };
+}
+
+/** The public URL. */
+export const urlOfCall = ({ located }: Call): string => urlOf(located);

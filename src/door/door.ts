@@ -1,0 +1,419 @@
+/**
+ * The cache door: a request for a site becomes an answer, from what is stored on the ring or from
+ * the site's origin. It throws nothing: whatever goes wrong is an answer.
+ */
+
+import type { KeyedHash } from "../../core/keyed-hash.ts";
+import { siteNamespace } from "../../core/site.ts";
+import { type CacheStatus, passedFields, withCacheStatus } from "../cache/answering.ts";
+import { alsoInvalid, cacheKey, parseAbsolute } from "../cache/cache-key.ts";
+import { isForOrigin, isStillOf, updatedFields, withoutConditions } from "../cache/conditional.ts";
+import { askedBy } from "../cache/directives.ts";
+import { type Fields, fieldOf, has, without } from "../cache/fields.ts";
+import { isLoop } from "../cache/forwarding.ts";
+import {
+  askedRange,
+  canValidate,
+  type Forwarded,
+  lookUp,
+  select,
+  ttlOf,
+} from "../cache/look-up.ts";
+import { emptyStored, type Variant, withVariant } from "../cache/stored.ts";
+import { judge, storedFields, tagsOf } from "../cache/storing.ts";
+import { matches } from "../cache/vary.ts";
+import type { Backend } from "../frontend/backend.ts";
+import { answerStored, type BodySource } from "./answer-stored.ts";
+import { addressOf, type Call, makeCall, toOrigin, urlOfCall } from "./call.ts";
+import type { CacheResult, DoorMetrics } from "./door-metrics.ts";
+import { Fetcher, type Landing, type Want } from "./fetching.ts";
+import { Flights } from "./flights.ts";
+import {
+  type DoorAnswer,
+  type DoorHost,
+  type DoorRequest,
+  type Origin,
+  OriginError,
+} from "./ports.ts";
+import { refuse } from "./problems.ts";
+import { type Found, ResponseStore, StoreError } from "./response-store.ts";
+import { siteFor } from "./sites.ts";
+
+export interface DoorParts {
+  readonly backend: Backend;
+  readonly secret: KeyedHash;
+  readonly origin: Origin;
+  readonly host: DoorHost;
+  readonly metrics: DoorMetrics;
+  /** Whether a PURGE may be done: by its `Authorization`, for the site's namespace. */
+  readonly mayPurge: (request: DoorRequest, namespace: string) => boolean;
+  /** Kept by hosts that make a door anew for each request. */
+  readonly flights?: Flights;
+}
+
+type Fresh = Extract<Landing, { kind: "fresh" }>;
+
+const SAFE = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"]);
+const METHOD = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
+
+interface Ask {
+  readonly call: Call;
+  readonly found: Found | null;
+  readonly variant: Variant | null;
+  readonly why: Forwarded;
+}
+
+export class Door {
+  readonly #parts: DoorParts;
+  readonly #store: ResponseStore;
+  readonly #fetcher: Fetcher;
+  readonly #flights: Flights;
+
+  constructor(parts: DoorParts) {
+    const { backend, origin, host, metrics } = parts;
+    this.#parts = parts;
+    this.#store = new ResponseStore(backend);
+    this.#fetcher = new Fetcher({ origin, store: this.#store, host, metrics });
+    this.#flights = parts.flights ?? new Flights();
+  }
+
+  async handle(request: DoorRequest): Promise<DoorAnswer> {
+    const call = this.#callOf(request);
+    if (!("site" in call)) return call;
+    try {
+      return await this.#answer(call);
+    } catch (error) {
+      this.#parts.metrics.answered(call.site.name, "error");
+      const isHead = request.method === "HEAD";
+      if (error instanceof OriginError) return refuse(error.code, error.message, { isHead });
+      console.error(error instanceof Error ? error.stack : String(error));
+      return refuse("internal-error", "Something went wrong on our side. It was logged.", {
+        isHead,
+      });
+    }
+  }
+
+  /** The request with its site, or why it has none. */
+  #callOf(request: DoorRequest): Call | DoorAnswer {
+    const isHead = request.method === "HEAD";
+    const { backend, secret } = this.#parts;
+    const addressed = METHOD.test(request.method) ? addressOf(request) : null;
+    if (addressed === null) {
+      return refuse("invalid-request", "The target or the Host of the request is none.", {
+        isHead,
+      });
+    }
+    const { sites, ring } = backend.view();
+    const site = siteFor(sites, addressed.host);
+    if (site === null) {
+      return refuse("no-such-site", "No site answers for this host.", { isHead });
+    }
+    const clusterId = secret.digest(`cdn-loop ${ring.document.name}`).toString(36);
+    if (isLoop(request.fields, clusterId)) {
+      return refuse("loop-detected", "The request has been here before.", { isHead });
+    }
+    if (has(request.fields, "upgrade") || request.method === "CONNECT") {
+      return refuse("not-implemented", "Upgrades, WebSocket among them, are not passed on.", {
+        isHead,
+      });
+    }
+    return makeCall(request, { site, clusterId, addressed });
+  }
+
+  async #answer(call: Call): Promise<DoorAnswer> {
+    const { method, body, fields } = call.request;
+    if (method === "PURGE") return this.#purge(call);
+    const isLookedUp = (method === "GET" || method === "HEAD") && body === null;
+    if (!isLookedUp) return this.#passOn(call, method === "GET" ? "bypass" : "method");
+    if (isForOrigin(fields)) return this.#passOn(call, "bypass");
+    const found = await this.#find(call);
+    const now = this.#parts.host.now();
+    const verdict = lookUp(found?.stored ?? null, call.head, now);
+    if (verdict.kind === "refuse") {
+      this.#count(call, "miss");
+      const isHead = method === "HEAD";
+      const status = { fwd: verdict.why, detail: "only-if-cached" };
+      return refuse("only-if-cached", "Nothing that may be used is stored.", { isHead, status });
+    }
+    if (verdict.kind === "serve") {
+      if (verdict.refresh) this.#refresh({ call, found, variant: verdict.variant, why: "stale" });
+      const ttl = ttlOf(verdict.variant, found?.stored ?? emptyStored(call.key), now);
+      this.#count(call, ttl > 0 ? "hit" : "stale");
+      return this.#give(call, verdict.variant, { hit: true, ttl: ttl / 1000 });
+    }
+    const ask: Ask = { call, found, variant: verdict.variant, why: verdict.why };
+    return method === "HEAD" ? this.#head(ask) : this.#get(ask);
+  }
+
+  /** What is stored; a look-up that fails is a miss to the client. */
+  async #find({ site, key }: Call): Promise<Found | null> {
+    try {
+      return await this.#store.read(site.name, key);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#parts.metrics.storeFailed();
+      return null;
+    }
+  }
+
+  /** A stored variant to a client, with its bytes from the ring. */
+  #give(call: Call, variant: Variant, status: CacheStatus, body?: BodySource): DoorAnswer {
+    const { body: stored } = variant;
+    const { name } = call.site;
+    const source: BodySource = body ?? {
+      length: stored.length,
+      whole: () => stored.bytes ?? this.#store.bytes(name, stored, { from: 0, to: stored.length }),
+      part: (range) =>
+        stored.bytes?.subarray(range.from, range.to) ?? this.#store.bytes(name, stored, range),
+    };
+    const answer = answerStored({ call, variant, source, now: this.#parts.host.now() }, status);
+    return { ...answer, from: body === undefined ? "cache" : "origin" };
+  }
+
+  #count({ site }: Call, result: CacheResult): void {
+    this.#parts.metrics.answered(site.name, result);
+  }
+
+  /** One refresh in the background, if none is under way. */
+  #refresh(ask: Ask): void {
+    const id = flightId(ask.call);
+    if (this.#flights.has(id)) return;
+    const landing = this.#launch(id, this.#wantOf(ask, true));
+    // A stale answer has been given already: whoever comes next is told of a failure.
+    const done = landing.then(release).catch(() => undefined);
+    this.#parts.host.background(done);
+  }
+
+  #wantOf({ call, found, variant }: Ask, mayStore: boolean): Want {
+    const usable = canValidate(variant) ? variant : null;
+    const fields = mayStore ? withoutConditions(call.head.fields) : call.head.fields;
+    return { call, found, variant: usable ?? variant, mayStore, fields, method: "GET" };
+  }
+
+  #launch(id: string | null, want: Want): Promise<Landing> {
+    if (id === null) return this.#fetcher.fetch(want, () => undefined);
+    return this.#flights.launch(id, (over) => this.#fetcher.fetch(want, over));
+  }
+
+  async #get(ask: Ask): Promise<DoorAnswer> {
+    const { call, variant } = ask;
+    const { fields } = call.head;
+    // A range of something that is not here is the origin's to answer.
+    const isPartial = askedRange(call.head) !== null && !canValidate(variant);
+    const asked = askedBy(fields);
+    const id = flightId(call);
+    const isAlone = isPartial || asked.has("no-store") || !call.site.settings.collapse;
+    if (isAlone || this.#flights.isUnshared(id, this.#parts.host.now())) {
+      const mayStore = !isPartial && !asked.has("no-store");
+      const landing = await this.#launch(null, this.#wantOf(ask, mayStore));
+      return this.#landed(ask, landing);
+    }
+    const flight = asked.has("no-cache") ? undefined : this.#flights.get(id);
+    if (flight !== undefined) {
+      const shared = this.#shared(ask, await flight);
+      if (shared !== null) return shared;
+      return this.#landed(ask, await this.#launch(null, this.#wantOf(ask, true)));
+    }
+    const landing = await this.#launch(id, this.#wantOf(ask, true));
+    if (landing.kind === "fresh" && landing.variant === null) {
+      this.#flights.noteUnshared(id, this.#parts.host.now());
+    }
+    return this.#landed(ask, landing);
+  }
+
+  /** What another request's fetch brought, if it is an answer to this one too. */
+  #shared(ask: Ask, landing: Landing): DoorAnswer | null {
+    const { call, why } = ask;
+    const { variant } = landing;
+    if (variant === null) return null;
+    if (!matches(variant.selection, variant.fields, call.head.fields)) return null;
+    if (landing.kind === "fresh" && !landing.flow.isOpen) return null;
+    this.#parts.metrics.collapsed();
+    this.#count(call, "miss");
+    const status = { fwd: why, collapsed: true };
+    if (landing.kind !== "fresh") return this.#give(call, variant, status);
+    return this.#give(call, variant, status, flowing(landing, landing.flow.read()));
+  }
+
+  #landed(ask: Ask, landing: Landing): DoorAnswer {
+    const { call, why } = ask;
+    if (landing.kind === "validated") {
+      this.#count(call, "revalidated");
+      return this.#give(call, landing.variant, { fwd: why, fwdStatus: 304, stored: true });
+    }
+    if (landing.kind === "stale") {
+      this.#count(call, "stale");
+      const stored = ask.found?.stored ?? emptyStored(call.key);
+      const ttl = ttlOf(landing.variant, stored, this.#parts.host.now()) / 1000;
+      return this.#give(call, landing.variant, { hit: true, ttl, detail: landing.detail });
+    }
+    const { head, variant, detail } = landing;
+    this.#count(call, why === "bypass" ? "bypass" : "miss");
+    const status: CacheStatus = {
+      fwd: why,
+      fwdStatus: head.status,
+      ...(variant === null ? {} : { stored: true }),
+      ...(detail === null ? {} : { detail }),
+    };
+    if (variant === null) return this.#passedOn(call, landing, status);
+    // Who asked gets all fields, those too that are kept from others (RFC 9111, 5.2.2.4, 5.2.2.7).
+    const own = { ...variant, fields: head.fields };
+    const answer = this.#give(call, own, status, flowing(landing, landing.body));
+    // The client has it already, and it is stored all the same.
+    if (answer.body !== landing.body) release(landing);
+    return answer;
+  }
+
+  /** An answer as it came, for this client alone. */
+  #passedOn(call: Call, landing: Fresh, status: CacheStatus): DoorAnswer {
+    const { head, body } = landing;
+    const length = fieldOf(head.fields, "content-length");
+    const isEmpty = head.status === 204 || head.status === 304 || call.head.method === "HEAD";
+    if (isEmpty) release(landing);
+    const fields = passedFields(head.fields, call.site.settings);
+    return {
+      status: head.status,
+      fields: withCacheStatus(isEmpty ? fields : without(fields, LENGTH), status),
+      body: isEmpty ? null : body,
+      length: length === null || isEmpty ? null : Number(length),
+      from: "origin",
+    };
+  }
+
+  /** HEAD goes to the origin as HEAD; what it says freshens what is stored (RFC 9111, 4.3.5). */
+  async #head(ask: Ask): Promise<DoorAnswer> {
+    const { call, found, why } = ask;
+    const { fields } = call.head;
+    const variant = ask.variant ?? (found === null ? null : select(found.stored, call.head));
+    const { host, origin } = this.#parts;
+    const requestedAt = host.now();
+    const response = await origin.fetch(toOrigin(call, { method: "HEAD", fields }));
+    const respondedAt = host.now();
+    await response.body[Symbol.asyncIterator]().return?.();
+    this.#count(call, "miss");
+    const { settings } = call.site;
+    if (variant !== null && found !== null && response.status === variant.status) {
+      const isSame = isStillOf(variant.fields, variant.body.length, response.fields);
+      const updated = updatedFields(variant.fields, response.fields);
+      const times = { requestedAt, respondedAt };
+      const head = { status: variant.status, fields: updated };
+      const request = { method: "GET", fields };
+      const exchange = { request, response: head, site: settings, ...times, isOwnLocation: false };
+      const { said, freshness } = judge(exchange);
+      const news = { ...variant, ...times, fields: storedFields(updated, said), freshness };
+      const stale = { ...freshness, lifetimeMs: -1, staleWhileRevalidateMs: 0 };
+      const kept = isSame ? { ...news, tags: tagsOf(updated) } : { ...variant, freshness: stale };
+      host.background(this.#keep(call, found, kept));
+    }
+    const status = { fwd: why, fwdStatus: response.status };
+    return {
+      status: response.status,
+      fields: withCacheStatus(passedFields(response.fields, settings), status),
+      body: null,
+      length: null,
+    };
+  }
+
+  async #keep({ site }: Call, found: Found, variant: Variant): Promise<void> {
+    try {
+      const stored = withVariant({ ...found.stored, variants: [] }, variant);
+      const others = found.stored.variants.filter(({ body }) => body !== variant.body);
+      await this.#store.write(
+        site.name,
+        others.reduce((all, other) => withVariant(all, other), stored),
+        found.context,
+      );
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#parts.metrics.storeFailed();
+    }
+  }
+
+  /** To the origin and back, nothing looked up; what an unsafe method made invalid goes first. */
+  async #passOn(call: Call, why: Forwarded): Promise<DoorAnswer> {
+    const { method } = call.request;
+    const { host, metrics } = this.#parts;
+    const want: Want = {
+      ...{ call, found: null, variant: null, method, fields: call.head.fields },
+      // RFC 9111, 4: a POST's answer may be that of a GET; `judge` says when.
+      mayStore: method === "POST",
+    };
+    const requestedAt = host.now();
+    const landing = await this.#fetcher.fetch(want, () => undefined);
+    if (landing.kind !== "fresh") throw new Error("a request that is passed on has no variant");
+    metrics.answered(call.site.name, "bypass");
+    const { status, fields } = landing.head;
+    if (!SAFE.has(method) && status >= 200 && status < 400) {
+      await this.#invalidate(call, fields, landing.variant === null ? host.now() : requestedAt - 1);
+    }
+    return this.#passedOn(call, landing, {
+      fwd: why,
+      fwdStatus: status,
+      ...(landing.variant === null ? {} : { stored: true }),
+    });
+  }
+
+  /** RFC 9111, 4.4: done before the answer, at all owners of each URL. */
+  async #invalidate(call: Call, response: Fields, at: number): Promise<void> {
+    const { site, located, request } = call;
+    const names = [
+      parseAbsolute(site.settings.origin) ?? located,
+      { scheme: located.scheme, host: call.publicHost },
+    ];
+    const others = alsoInvalid(located, response, names);
+    const keys = [located, ...others].map((target) =>
+      cacheKey(target, request.fields, site.settings.cacheKey),
+    );
+    for (const key of new Set(keys)) {
+      try {
+        await this.#store.purge(site.name, key, { isSoft: false, at });
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        this.#parts.metrics.storeFailed();
+      }
+    }
+  }
+
+  /** `PURGE /path`, where the site allows it; never the origin's business. */
+  async #purge(call: Call): Promise<DoorAnswer> {
+    const { site, request, key } = call;
+    if (!site.settings.purgeMethod) {
+      const fields: Fields = [["Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]];
+      return refuse("method-not-allowed", "The site does not take PURGE.", { fields });
+    }
+    if (!this.#parts.mayPurge(request, siteNamespace(site.name))) {
+      return refuse("unauthorized", "PURGE takes a token that may write: Authorization: Bearer.", {
+        fields: [["WWW-Authenticate", "Bearer"]],
+      });
+    }
+    try {
+      await this.#store.purge(site.name, key, { isSoft: false, at: this.#parts.host.now() });
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      return refuse("quorum-unavailable", "Too few owners of the URL can be reached.");
+    }
+    const text = `${JSON.stringify({ purged: urlOfCall(call) })}\n`;
+    const body = new TextEncoder().encode(text);
+    const fields: Fields = [
+      ["Content-Type", "application/json"],
+      ["Cache-Control", "no-store"],
+    ];
+    return { status: 200, fields, body, length: body.length };
+  }
+}
+
+/** A flight is of one key, and of what most responses vary by. */
+const flightId = ({ site, key, request }: Call): string =>
+  `${site.name}\n${fieldOf(request.fields, "accept-encoding") ?? ""}\n${key}`;
+
+const LENGTH = new Set(["content-length"]);
+
+/** Tells the flow that this body is not read. */
+function release(landing: Landing): void {
+  if (landing.kind === "fresh") void landing.body.return?.();
+}
+
+function flowing({ head }: Fresh, body: AsyncIterableIterator<Uint8Array>): BodySource {
+  const length = fieldOf(head.fields, "content-length");
+  return { length: length === null ? null : Number(length), whole: () => body, part: null };
+}

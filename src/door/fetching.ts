@@ -1,0 +1,271 @@
+/**
+ * Fetches from an origin, one at a time for each key: whoever comes while one is under way waits
+ * for its head, and has its body too if that may be stored and answers his request.
+ */
+
+import { PIECE_BYTES } from "../../core/limits.ts";
+import type { WallMillis } from "../../core/time.ts";
+import { resolveReference, urlOf } from "../cache/cache-key.ts";
+import {
+  isFreshenedBy,
+  updatedFields,
+  validating,
+  withoutConditions,
+} from "../cache/conditional.ts";
+import { type Fields, fieldOf, type ResponseHead, withField } from "../cache/fields.ts";
+import { doesOnError } from "../cache/look-up.ts";
+import { type StoredBody, type Variant, withVariant } from "../cache/stored.ts";
+import { type Exchange, judge, type Storing, storedFields, tagsOf } from "../cache/storing.ts";
+import { selectionOf } from "../cache/vary.ts";
+import { Abandoned, BodyFlow, type FlowEnd } from "./body-flow.ts";
+import { type Call, toOrigin } from "./call.ts";
+import type { DoorMetrics } from "./door-metrics.ts";
+import { type DoorHost, type Origin, OriginError, type OriginResponse } from "./ports.ts";
+import { type Found, type ResponseStore, StoreError } from "./response-store.ts";
+
+/** What came of a fetch. */
+export type Landing =
+  /** An answer; with a variant when it is being stored. */
+  | {
+      readonly kind: "fresh";
+      readonly head: ResponseHead;
+      readonly variant: Variant | null;
+      readonly flow: BodyFlow;
+      /** The body for who asked; it has to be read, or ended. */
+      readonly body: AsyncIterableIterator<Uint8Array>;
+      /** Why it is not stored. */
+      readonly detail: string | null;
+    }
+  /** What was stored is what the origin has. */
+  | { readonly kind: "validated"; readonly variant: Variant }
+  /** The origin failed, and the stale response may do. */
+  | { readonly kind: "stale"; readonly variant: Variant; readonly detail: string };
+
+export interface Want {
+  readonly call: Call;
+  readonly found: Found | null;
+  /** What may be validated, or has to do if the origin fails. */
+  readonly variant: Variant | null;
+  /** Whether the answer may be stored: not when the client's own conditions or range go along. */
+  readonly mayStore: boolean;
+  /** The request's fields, where the client's conditions are left out. */
+  readonly fields: Fields;
+  readonly method: string;
+}
+
+/** Statuses that stale-if-error is for (RFC 5861, 4). */
+const FAILURES = new Set([500, 502, 503, 504]);
+
+export interface FetchParts {
+  readonly origin: Origin;
+  readonly store: ResponseStore;
+  readonly host: DoorHost;
+  readonly metrics: DoorMetrics;
+}
+
+export class Fetcher {
+  readonly #parts: FetchParts;
+
+  constructor(parts: FetchParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Resolves with the head of the answer; the body flows from then on.
+   *
+   * @param over called when all is done, the store included
+   * @throws OriginError
+   */
+  async fetch(want: Want, over: () => void): Promise<Landing> {
+    const { host, metrics } = this.#parts;
+    const { call, variant } = want;
+    const requestedAt = host.now();
+    const startedAt = performance.now();
+    const conditions = variant === null || !want.mayStore ? [] : validating(variant.fields);
+    const fields = conditions.length === 0 ? want.fields : withoutConditions(want.fields);
+    let response: OriginResponse;
+    try {
+      const asked = toOrigin(call, { method: want.method, fields, more: conditions });
+      response = await this.#parts.origin.fetch(asked);
+    } catch (error) {
+      over();
+      if (!(error instanceof OriginError)) throw error;
+      const stale = this.#staleFor(want);
+      if (stale === null) throw error;
+      return { kind: "stale", variant: stale, detail: error.code };
+    } finally {
+      metrics.fetched(call.site.name, (performance.now() - startedAt) / 1000);
+    }
+    const respondedAt = host.now();
+    const times = { requestedAt, respondedAt };
+    return this.#landed(want, { response, conditions, ...times }, over);
+  }
+
+  async #landed(
+    want: Want,
+    came: {
+      response: OriginResponse;
+      conditions: Fields;
+      requestedAt: WallMillis;
+      respondedAt: WallMillis;
+    },
+    over: () => void,
+  ): Promise<Landing> {
+    const { response, conditions } = came;
+    const { variant } = want;
+    const stale = FAILURES.has(response.status) ? this.#staleFor(want) : null;
+    if (stale !== null) {
+      await drop(response);
+      over();
+      return { kind: "stale", variant: stale, detail: `origin-${response.status}` };
+    }
+    const isAnswer304 = response.status === 304 && variant !== null && conditions.length > 0;
+    if (isAnswer304 && isFreshenedBy(variant.fields, response.fields)) {
+      await drop(response);
+      const freshened = this.#freshened(want, variant, came);
+      this.#parts.host.background(this.#storeHead(want, freshened).finally(over));
+      return { kind: "validated", variant: freshened };
+    }
+    return this.#flowing(want, came, over);
+  }
+
+  #staleFor({ variant, found, call }: Want): Variant | null {
+    if (variant === null || found === null) return null;
+    const now = this.#parts.host.now();
+    return doesOnError(variant, found.stored, call.head, now) ? variant : null;
+  }
+
+  /** RFC 9111, 4.3.4: the stored response with what the 304 says, its times those of the 304. */
+  #freshened(
+    want: Want,
+    variant: Variant,
+    came: { response: OriginResponse; requestedAt: WallMillis; respondedAt: WallMillis },
+  ): Variant {
+    const { requestedAt, respondedAt } = came;
+    const fields = updatedFields(variant.fields, came.response.fields);
+    const head = { status: variant.status, fields: withAge(fields, came.response.fields) };
+    const { said, freshness } = this.#judged(want, head, came);
+    return {
+      ...variant,
+      fields: storedFields(fields, said),
+      freshness,
+      requestedAt,
+      respondedAt,
+      tags: tagsOf(fields),
+    };
+  }
+
+  #judged(
+    { call }: Want,
+    response: ResponseHead,
+    times: { requestedAt: WallMillis; respondedAt: WallMillis },
+  ): Storing {
+    const { head, site, located } = call;
+    const own = fieldOf(response.fields, "content-location");
+    const named = own === null ? null : resolveReference(located, own);
+    const exchange: Exchange = {
+      request: head,
+      response,
+      site: site.settings,
+      ...times,
+      isOwnLocation: named !== null && urlOf(named) === urlOf(located),
+    };
+    return judge(exchange);
+  }
+
+  /** The head is given on at once; the body flows, and is stored if it may be. */
+  #flowing(
+    want: Want,
+    came: { response: OriginResponse; requestedAt: WallMillis; respondedAt: WallMillis },
+    over: () => void,
+  ): Landing {
+    const { response, requestedAt, respondedAt } = came;
+    const { call } = want;
+    const fields = dated(response.fields, respondedAt);
+    const head = { status: response.status, fields };
+    const judged = this.#judged(want, head, came);
+    const bytesMax = call.site.settings.maxObjectBytes;
+    const length = Number(fieldOf(fields, "content-length") ?? 0);
+    const detail = want.mayStore
+      ? (judged.refusal ?? (length > bytesMax ? "too-large" : null))
+      : null;
+    const isStoring = want.mayStore && detail === null;
+    const version = isStoring ? this.#parts.host.uniqueName() : "";
+    const variant: Variant | null = !isStoring
+      ? null
+      : {
+          status: head.status,
+          fields: storedFields(fields, judged.said),
+          selection: selectionOf(fields, call.head.fields),
+          requestedAt,
+          respondedAt,
+          freshness: judged.freshness,
+          tags: tagsOf(fields),
+          body: { length: -1, bytes: null, version, pieceBytes: PIECE_BYTES },
+        };
+    const pieces =
+      variant === null
+        ? null
+        : this.#parts.store.pieces(call.site.name, version, {
+            key: call.key,
+            tags: variant.tags,
+            ttlMs: judged.freshness.retentionMs,
+          });
+    const flow = new BodyFlow(response.body, pieces, { bytesMax });
+    const body = flow.read();
+    const stored = flow
+      .run()
+      .then((end) => (variant === null ? undefined : this.#storeAll(want, variant, end)))
+      .catch((error: unknown) => this.#bodyFailed(error))
+      .finally(over);
+    this.#parts.host.background(stored);
+    return { kind: "fresh", head, variant, flow, body, detail };
+  }
+
+  /** A body that broke off is stored by nobody; its readers have been told. */
+  #bodyFailed(error: unknown): void {
+    if (error instanceof OriginError || error instanceof Abandoned) return;
+    throw error;
+  }
+
+  async #storeAll(want: Want, variant: Variant, end: FlowEnd): Promise<void> {
+    if (!end.isStored) return;
+    const body: StoredBody = {
+      length: end.length,
+      bytes: end.bytes,
+      version: variant.body.version,
+      pieceBytes: variant.body.pieceBytes,
+    };
+    await this.#storeHead(want, { ...variant, body });
+  }
+
+  /** Beside the other variants that were found. A failure is counted, and told to nobody. */
+  async #storeHead({ call, found }: Want, variant: Variant): Promise<void> {
+    const { store, metrics } = this.#parts;
+    const { site, key } = call;
+    try {
+      const before: Found = found ?? (await store.read(site.name, key));
+      const stored = withVariant(before.stored, variant);
+      const { context } = before;
+      await store.writeSince(variant.requestedAt, site.name, { stored, context });
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      metrics.storeFailed();
+    }
+  }
+}
+
+/** Ends a body that nobody wants. */
+async function drop({ body }: OriginResponse): Promise<void> {
+  await body[Symbol.asyncIterator]().return?.();
+}
+
+/** The `Age` of the new head, which stored fields are without. */
+function withAge(fields: Fields, told: Fields): Fields {
+  const age = fieldOf(told, "age");
+  return age === null ? fields : withField(fields, "Age", age);
+}
+
+/** Who passes a response on dates one that is not (RFC 9110, 6.6.1). */
+const dated = (fields: Fields, now: WallMillis): Fields =>
+  fieldOf(fields, "date") === null ? [...fields, ["Date", new Date(now).toUTCString()]] : fields;

@@ -1,0 +1,244 @@
+/**
+ * Origins on Node: requests by Node's own client, which passes bytes on as they are, follows no
+ * redirect and tells of interim responses. Connections are kept and used again.
+ */
+import {
+  type ClientRequest,
+  type IncomingMessage,
+  Agent as PlainAgent,
+  request as plainRequest,
+  type RequestOptions,
+} from "node:http";
+import { Agent as TlsAgent, request as tlsRequest } from "node:https";
+import { connect, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { connect as tlsConnect } from "node:tls";
+import type { Fields } from "../../cache/fields.ts";
+import {
+  type Bytes,
+  type Origin,
+  OriginError,
+  type OriginRequest,
+  type OriginResponse,
+} from "../../door/ports.ts";
+import { addressesOf, isOurs, type Ours } from "./own-addresses.ts";
+
+/** Idle connections that are kept to one origin. */
+const IDLE_COUNT_MAX = 64;
+const IDLE_MS = 15_000;
+const HEADER_BYTES_MAX = 65_536;
+
+type Made = (error: Error | null, socket?: Duplex) => void;
+type Options = RequestOptions & { host: string; port: number; servername?: string };
+
+/** Where to connect: what the name resolves to now, less ourselves. @throws OriginError */
+async function targetOf(options: Options, ours: Ours): Promise<string> {
+  const addresses = await addressesOf(options.host);
+  for (const address of addresses) {
+    if (!(await isOurs(address, Number(options.port), ours))) return address;
+  }
+  throw new OriginError(
+    "origin-unreachable",
+    "The origin is a member of this cluster, or this process itself.",
+  );
+}
+
+const makeAgents = (ours: Ours): { http: PlainAgent; https: TlsAgent } => {
+  const settings = { keepAlive: true, maxFreeSockets: IDLE_COUNT_MAX, timeout: IDLE_MS };
+  const http = new PlainAgent(settings);
+  const https = new TlsAgent(settings);
+  const through =
+    (open: (options: Options, address: string) => Socket) =>
+    (options: Options, made: Made): undefined => {
+      targetOf(options, ours).then(
+        (address) => made(null, open(options, address)),
+        (error: Error) => made(error),
+      );
+      return undefined;
+    };
+  const plain = through(({ port }, host) => connect({ host, port, noDelay: true }));
+  const secure = through((options, host) => {
+    const { port, host: name } = options;
+    const servername = options.servername ?? name;
+    return tlsConnect({ host, port: Number(port), servername, ALPNProtocols: ["http/1.1"] });
+  });
+  Object.assign(http, { createConnection: plain });
+  Object.assign(https, { createConnection: secure });
+  return { http, https };
+};
+
+/** Codes of Node's parser: what came is not HTTP. */
+const isMalformed = ({ code = "" }: NodeJS.ErrnoException): boolean => code.startsWith("HPE_");
+
+function faultOf(error: Error): OriginError {
+  if (error instanceof OriginError) return error;
+  const { code } = error as NodeJS.ErrnoException;
+  if (isMalformed(error)) return new OriginError("origin-invalid", `It is not HTTP (${code}).`);
+  return new OriginError(
+    "origin-unreachable",
+    `The origin cannot be reached (${code ?? "closed"}).`,
+  );
+}
+
+function fieldsOf(raw: readonly string[]): Fields {
+  const fields: [string, string][] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) fields.push([raw[i] ?? "", raw[i + 1] ?? ""]);
+  return fields;
+}
+
+/** Rejects when the promise takes longer. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new OriginError("origin-timeout", `No byte came for ${ms} ms.`);
+    timer = setTimeout(() => reject(error), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The body; a wait for its next bytes is bounded, the wait for whoever reads it is not. */
+async function* bodyOf(incoming: IncomingMessage, timeoutMs: number): Bytes {
+  const chunks = incoming[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+  let isWhole = false;
+  try {
+    for (;;) {
+      const next = await within(chunks.next(), timeoutMs);
+      if (next.done === true) break;
+      yield next.value;
+    }
+    isWhole = incoming.complete;
+    if (!isWhole) throw new OriginError("origin-invalid", "The body broke off.");
+  } catch (error) {
+    throw error instanceof Error ? faultOf(error) : error;
+  } finally {
+    // What is not read to its end leaves a connection that is good for nothing.
+    if (!isWhole) incoming.destroy();
+  }
+}
+
+/** Writes the client's body as it comes. */
+async function send(request: ClientRequest, body: Bytes | null): Promise<void> {
+  if (body !== null) {
+    for await (const bytes of body) {
+      if (request.destroyed) return;
+      if (!request.write(bytes)) await drained(request);
+    }
+  }
+  request.end();
+}
+
+const drained = (request: ClientRequest): Promise<void> =>
+  new Promise((resolve) => {
+    const go = (): void => {
+      request.off("drain", go).off("close", go);
+      resolve();
+    };
+    request.on("drain", go).on("close", go);
+  });
+
+/** Framing is made anew (RFC 9112, 6): by the length that the client announced, or in chunks. */
+function framed(asked: OriginRequest): string[][] {
+  const { method, body, bodyLength, fields, host } = asked;
+  const headers = [["Host", host], ...fields.map(([name, value]) => [name, value])];
+  if (body !== null) {
+    headers.push(
+      bodyLength === null ? ["Transfer-Encoding", "chunked"] : ["Content-Length", bodyLength],
+    );
+  } else if (method === "POST" || method === "PUT" || method === "PATCH") {
+    headers.push(["Content-Length", "0"]);
+  }
+  return headers;
+}
+
+export class NodeOrigin implements Origin {
+  readonly #agents: ReturnType<typeof makeAgents>;
+
+  constructor(ours: Ours) {
+    this.#agents = makeAgents(ours);
+  }
+
+  async fetch(asked: OriginRequest): Promise<OriginResponse> {
+    for (let attempt = 0; ; attempt++) {
+      const request = this.#open(asked);
+      try {
+        return await this.#respond(request, asked);
+      } catch (error) {
+        request.destroy();
+        // A kept connection may have ended before the request came; then nobody has seen it.
+        const isStale = request.reusedSocket && attempt === 0 && isRepeatable(asked);
+        const { code } = error as NodeJS.ErrnoException;
+        if (isStale && (code === "ECONNRESET" || code === "EPIPE")) continue;
+        throw error instanceof Error ? faultOf(error) : error;
+      }
+    }
+  }
+
+  close(): void {
+    this.#agents.http.destroy();
+    this.#agents.https.destroy();
+  }
+
+  #open(asked: OriginRequest): ClientRequest {
+    const base = new URL(asked.site.origin);
+    const isTls = base.protocol === "https:";
+    const path = base.pathname === "/" ? asked.target : `${base.pathname}${asked.target}`;
+    const options = {
+      host: base.hostname.replace(/^\[|\]$/g, ""),
+      port: base.port === "" ? (isTls ? 443 : 80) : Number(base.port),
+      method: asked.method,
+      path,
+      headers: framed(asked) as unknown as RequestOptions["headers"],
+      setHost: false,
+      maxHeaderSize: HEADER_BYTES_MAX,
+      agent: isTls ? this.#agents.https : this.#agents.http,
+    };
+    return isTls ? tlsRequest(options) : plainRequest(options);
+  }
+
+  #respond(request: ClientRequest, asked: OriginRequest): Promise<OriginResponse> {
+    const { connectTimeoutMs, originTimeoutMs } = asked.site;
+    return new Promise((resolve, reject) => {
+      const late = (error: OriginError) => () => request.destroy(error);
+      const silent = new OriginError("origin-timeout", `No byte came for ${originTimeoutMs} ms.`);
+      const slow = `No connection came about within ${connectTimeoutMs} ms.`;
+      const unconnected = late(new OriginError("origin-unreachable", slow));
+      let timer = setTimeout(unconnected, connectTimeoutMs);
+      const rearm = (): void => {
+        clearTimeout(timer);
+        timer = setTimeout(late(silent), originTimeoutMs);
+      };
+      request.on("socket", (socket) => {
+        if (!socket.connecting) rearm();
+        else
+          socket.once(asked.site.origin.startsWith("https") ? "secureConnect" : "connect", rearm);
+      });
+      request.on("error", (error) => {
+        clearTimeout(timer);
+        reject(error);
+      });
+      request.on("upgrade", () => {
+        request.destroy(new OriginError("origin-invalid", "It upgrades, unasked."));
+      });
+      request.on("information", ({ statusCode, rawHeaders }) => {
+        rearm();
+        asked.onInterim?.(statusCode, fieldsOf(rawHeaders));
+      });
+      request.on("response", (incoming) => {
+        clearTimeout(timer);
+        // Errors of the body are its reader's.
+        incoming.on("error", () => undefined);
+        const fields = fieldsOf(incoming.rawHeaders);
+        const body = bodyOf(incoming, originTimeoutMs);
+        resolve({ status: incoming.statusCode ?? 0, fields, body });
+      });
+      send(request, asked.body).catch((error: Error) => request.destroy(error));
+    });
+  }
+}
+
+const isRepeatable = ({ method, body }: OriginRequest): boolean =>
+  body === null && (method === "GET" || method === "HEAD" || method === "OPTIONS");

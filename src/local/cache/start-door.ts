@@ -1,0 +1,192 @@
+/** The cache door of a node: its listener, its origins, the site that `--origin` names. */
+import { randomUUID } from "node:crypto";
+import type { KeyedHash } from "../../../core/keyed-hash.ts";
+import { fieldOf } from "../../cache/fields.ts";
+import { Door } from "../../door/door.ts";
+import { DoorMetrics } from "../../door/door-metrics.ts";
+import type { DoorRequest } from "../../door/ports.ts";
+import { type Auth, authenticate, requireAccess } from "../../frontend/auth.ts";
+import type { Backend } from "../../frontend/backend.ts";
+import { Problem } from "../../frontend/problems.ts";
+import { keepSite, siteSettings } from "../../frontend/sites-plane.ts";
+import { ConfigError } from "../config-error.ts";
+import { type HttpServer, makeHttpServer } from "../http-server.ts";
+import type { Log } from "../logger.ts";
+import type { NodeTls } from "../tls.ts";
+import { doorListener } from "./door-server.ts";
+import { NodeOrigin } from "./origin.ts";
+import type { Listener } from "./own-addresses.ts";
+
+export interface DoorOptions {
+  readonly url: URL;
+  /** Makes the site `default` for all hosts. */
+  readonly origin?: string | undefined;
+}
+
+export interface DoorStart {
+  readonly backend: Backend;
+  readonly secret: KeyedHash;
+  readonly auth: () => Auth;
+  /** Whether everybody may do all without tokens. */
+  readonly isOpen: boolean;
+  /** Of this process's other listener. */
+  readonly apiPort: number;
+  readonly tls: NodeTls | undefined;
+  readonly log: Log;
+}
+
+export const DEFAULT_PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
+export const portOf = (url: URL): number =>
+  Number(url.port === "" ? DEFAULT_PORTS[url.protocol] : url.port);
+
+const listenerOf = (text: string): Listener => {
+  const url = new URL(text);
+  return { host: url.hostname, port: portOf(url) };
+};
+
+/** Whether a PURGE's token may write. */
+const mayPurge =
+  ({ auth, isOpen }: Pick<DoorStart, "auth" | "isOpen">) =>
+  ({ fields }: DoorRequest, namespace: string): boolean => {
+    try {
+      const grant = authenticate(auth(), fieldOf(fields, "authorization"), isOpen);
+      requireAccess(grant, { role: "write", namespace });
+      return true;
+    } catch (error) {
+      if (error instanceof Problem) return false;
+      throw error;
+    }
+  };
+
+const RETRY_MS = 500;
+
+/** Once a majority of the members can be reached: at a start they come one by one. */
+async function makeDefaultSite(
+  { backend, log }: DoorStart,
+  origin: string,
+  isClosed: () => boolean,
+): Promise<void> {
+  const settings = siteSettings({ origin }, backend.view());
+  while (!isClosed()) {
+    const known = backend.view().sites.get("default");
+    if (known?.stored.site === settings.site) return;
+    try {
+      await keepSite(backend, "default", settings);
+      return log("site-made", { site: "default", origin });
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
+/** @throws ConfigError for what no site's origin can be */
+function checkOrigin(origin: string, backend: Backend): void {
+  try {
+    siteSettings({ origin }, backend.view());
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    throw new ConfigError(`--origin ${origin}: ${error.message}`);
+  }
+}
+
+function listen(server: ReturnType<typeof makeHttpServer>["server"], url: URL): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const refuse = (error: NodeJS.ErrnoException): void => {
+      const reason = error.code === "EADDRINUSE" ? "the port is taken" : String(error.code);
+      reject(new ConfigError(`--cache-listen ${url.origin}: ${reason}; choose another url`));
+    };
+    server.once("error", refuse);
+    server.listen({ port: portOf(url), host: url.hostname.replace(/^\[|\]$/g, "") }, () => {
+      server.removeListener("error", refuse);
+      resolve();
+    });
+  });
+}
+
+/** The door of a node, if it has one. */
+export class CacheDoor {
+  readonly #options: DoorOptions | undefined;
+  readonly #metrics = new DoorMetrics();
+  #http: HttpServer | null = null;
+  #origin: NodeOrigin | null = null;
+  #url: string | null = null;
+  #port = 0;
+  #isClosed = false;
+
+  constructor(options: DoorOptions | undefined) {
+    this.#options = options;
+  }
+
+  /** Where it listens; null: nowhere. */
+  get url(): string | null {
+    return this.#url;
+  }
+
+  metrics(): string {
+    return this.#options === undefined ? "" : this.#metrics.text();
+  }
+
+  /** Resolves when it listens. @throws ConfigError with one line */
+  async start(start: DoorStart): Promise<void> {
+    if (this.#options === undefined) return;
+    const { url, origin } = this.#options;
+    const { backend, tls, log } = start;
+    if (origin !== undefined) checkOrigin(origin, backend);
+    const door = this.#makeDoor(start);
+    this.#http = makeHttpServer({
+      handler: () => new Response(null, { status: 404 }),
+      raw: doorListener(door, this.#metrics, tls === undefined ? "http" : "https"),
+      internal: { recognises: () => false, accept: () => false },
+      tls,
+    });
+    const { server } = this.#http;
+    await listen(server, url);
+    server.on("error", ({ message }) => log("listener-error", { reason: message }));
+    const address = server.address();
+    this.#port = typeof address === "object" && address !== null ? address.port : portOf(url);
+    const bound = new URL(url);
+    // Of port 0 the system makes a free one.
+    if (url.port === "0") bound.port = String(this.#port);
+    this.#url = bound.origin;
+    log("cache-door-listening", { url: this.#url });
+    if (origin === undefined) return;
+    void makeDefaultSite(start, origin, () => this.#isClosed).catch(failureLog(log));
+  }
+
+  /** Takes renewed certificates over. */
+  renewTls(tls: NodeTls): void {
+    if (this.#http !== null) tls.renew(this.#http.server);
+  }
+
+  async close(drainMs: number): Promise<void> {
+    this.#isClosed = true;
+    await this.#http?.stop(drainMs);
+    this.#origin?.close();
+    this.#http?.server.closeAllConnections();
+  }
+
+  #makeDoor(start: DoorStart): Door {
+    const { backend, secret, apiPort, log } = start;
+    this.#origin = new NodeOrigin({
+      ownPorts: () => [apiPort, this.#port],
+      members: () => backend.view().ring.document.members.map(({ url }) => listenerOf(url)),
+    });
+    const failed = failureLog(log);
+    return new Door({
+      ...{ backend, secret, origin: this.#origin, metrics: this.#metrics },
+      mayPurge: mayPurge(start),
+      host: {
+        now: () => backend.now(),
+        uniqueName: randomUUID,
+        background: (work) => void work.catch(failed),
+      },
+    });
+  }
+}
+
+const failureLog =
+  (log: Log) =>
+  (error: unknown): void => {
+    log("cache-door-error", { reason: error instanceof Error ? error.message : "unknown" });
+  };

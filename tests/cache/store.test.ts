@@ -1,0 +1,49 @@
+/** Stored responses on the ring. */
+import { describe, expect, it } from "vitest";
+import { fieldIn, makeRig } from "./door-rig.ts";
+
+describe("the store of responses", () => {
+  it("gives nothing for a key that only has the same hash", async () => {
+    const rig = await makeRig();
+    await rig.get("/a");
+    // The value of one key under the name of the other: what a collision would look like.
+    const writes = rig.backend.operations.filter(({ kind }) => kind === "write");
+    const [of] = writes;
+    await rig.get("/b");
+    const other = rig.backend.operations.filter(({ kind }) => kind === "write").at(-1);
+    if (of?.kind !== "write" || other?.kind !== "write") throw new Error("both were stored");
+    await rig.backend.execute({ ...of, key: other.key, context: null }, "");
+    const answer = await rig.get("/b");
+    expect(answer.get("Cache-Status")).toMatch(/fwd=uri-miss/);
+    expect(answer.text).toBe("answer 3");
+  });
+
+  it("keeps the URL and the tags beside a value, for purges that read no value", async () => {
+    const rig = await makeRig();
+    rig.reply = () => ({
+      headers: {
+        "Cache-Control": "max-age=60",
+        "Cache-Tag": "red, blue",
+        "Surrogate-Key": "green",
+      },
+    });
+    await rig.get("/a?b");
+    const write = rig.backend.operations.find(({ kind }) => kind === "write");
+    if (write?.kind !== "write") throw new Error("it was stored");
+    expect(write.content?.tags).toEqual(["red", "blue", "green"]);
+    expect(write.content?.metadata).toBe('"http://example.com/a?b"');
+    expect(write.ttlMs).toBe(60_000);
+  });
+
+  it("keeps a stale response with a validator for as long as the site says", async () => {
+    const rig = await makeRig({ keep: 100 });
+    rig.reply = () => ({ headers: { "Cache-Control": "max-age=10", ETag: '"a"' } });
+    await rig.get("/a");
+    rig.pass(109_000);
+    await rig.get("/a");
+    rig.pass(111_000);
+    await rig.get("/a");
+    const asked = rig.asked.map(({ fields }) => fieldIn(fields, "if-none-match"));
+    expect(asked).toEqual([null, '"a"', null]);
+  });
+});

@@ -1,0 +1,81 @@
+/**
+ * `npm run conformance -- [--suite DIR]… [--stale-if-error SECONDS] [--failed] [--write]`: the public
+ * suite of HTTP caches (https://cache-tests.fyi) against a cache door on this machine, with the
+ * suite's own origin. Without `--suite` it is the one from npm; its repository is further than that.
+ *
+ * `--write` puts the figures into docs/conformance.md. Exit 1 when a suite could not be run.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { runSuite, type SuiteRun } from "./run.ts";
+import { type Score, scoreOf, tableOf } from "./score.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const FROM_NPM = join(ROOT, "node_modules/http-cache-tests");
+const PAGE = join(ROOT, "docs/conformance.md");
+/** Figures go between these two lines of the page. */
+const BEGIN = "<!-- figures: npm run conformance -- --write -->";
+const END = "<!-- end of figures -->";
+
+const { values } = parseArgs({
+  options: {
+    suite: { type: "string", multiple: true },
+    "stale-if-error": { type: "string" },
+    failed: { type: "boolean", default: false },
+    write: { type: "boolean", default: false },
+  },
+});
+
+function versionOf(dir: string): string {
+  const file = readFileSync(join(dir, "package.json"), "utf8");
+  const { version } = JSON.parse(file) as { readonly version: string };
+  if (dir === FROM_NPM) return `http-cache-tests ${version} from npm`;
+  const head = spawnSync("git", ["-C", dir, "log", "-1", "--format=%h of %cs"], {
+    encoding: "utf8",
+  });
+  const commit = head.status === 0 ? `, commit ${head.stdout.trim()}` : "";
+  return `http-tests/cache-tests ${version}${commit}`;
+}
+
+function summary({ required, optimal, check }: Score["totals"]): string {
+  const part = ({ passed, of }: { passed: number; of: number }): string => `${passed} of ${of}`;
+  return `required ${part(required)}, optimal ${part(optimal)}, checks ${part(check)}`;
+}
+
+const site =
+  values["stale-if-error"] === undefined ? {} : { staleIfError: Number(values["stale-if-error"]) };
+const sections: string[] = [];
+for (const dir of values.suite?.map((path) => resolve(path)) ?? [FROM_NPM]) {
+  if (!existsSync(join(dir, "tests/index.mjs"))) {
+    console.error(`conformance: ${dir}: no suite is there; see docs/conformance.md`);
+    process.exit(1);
+  }
+  const run: SuiteRun = await runSuite(dir, site);
+  const score = scoreOf(run);
+  console.log(`${versionOf(dir)}: ${summary(score.totals)}`);
+  console.log(tableOf(score));
+  if (values.failed) {
+    for (const { id, kind, why } of score.failed) console.log(`${kind.padEnd(8)} ${id}: ${why}`);
+  }
+  const lost = score.failed.filter(({ kind }) => kind !== "check");
+  sections.push(
+    [
+      `### ${versionOf(dir)}`,
+      `${summary(score.totals)}.`,
+      tableOf(score),
+      `Not passed: ${lost.map(({ id, why }) => `\`${id}\` (${why})`).join(", ") || "none"}.`,
+    ].join("\n\n"),
+  );
+}
+if (values.write) {
+  const page = readFileSync(PAGE, "utf8");
+  const [before = "", rest = ""] = page.split(BEGIN);
+  const [, after = ""] = rest.split(END);
+  const measured = `Measured on ${new Date().toISOString().slice(0, 10)}.`;
+  const figures = [BEGIN, measured, ...sections, END].join("\n\n");
+  writeFileSync(PAGE, `${before}${figures}${after}`);
+}
+process.exit(0);
