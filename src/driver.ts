@@ -56,9 +56,9 @@ export class Driver {
     this.#host = host;
   }
 
-  /** The host's wall clock. */
+  /** What the wall clock shows, or ought to (see cluster-clock.ts). */
   get wall(): WallMillis {
-    return this.#host.now().wall;
+    return this.node.knowledge.clusterClock.believed(this.#host.now());
   }
 
   /** Clients' operations that have no answer yet. */

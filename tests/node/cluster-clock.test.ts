@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { Driver } from "../../src/driver.ts";
+import { backendOf } from "../../src/driver-backend.ts";
 import { agreeing, ClusterClock } from "../../src/node/cluster-clock.ts";
+import { Bench, START } from "./bench.ts";
 
 const NOW = 1_785_369_600_000;
 const HOUR_MS = 3_600_000;
@@ -57,6 +60,17 @@ describe("the clock that a majority agrees on", () => {
     clock.settle(MEMBERS, "r1");
     expect(at(clock, 0, HOUR_MS)).toBe(HOUR_MS);
   });
+});
+
+it("is what the frontend tells the time by", () => {
+  const { node, knowledge } = new Bench();
+  const now = { monotonic: START, wall: START + HOUR_MS };
+  const host = { now: () => now, send: () => {}, flush: () => Promise.resolve() };
+  const backend = backendOf(new Driver(node, host), () => "");
+  expect(backend.now()).toBe(now.wall);
+  for (const id of ["r2", "r3", "r4"]) knowledge.clusterClock.heard(id, START, START);
+  knowledge.clusterClock.settle(MEMBERS, "r1");
+  expect(backend.now()).toBe(START);
 });
 
 describe("agreeing", () => {
