@@ -205,8 +205,10 @@ export function applyMint(entry: Entry, mint: Mint): Entry {
 export const isLive = (sibling: Sibling, now: WallMillis): boolean =>
   sibling.content !== null && (sibling.expiresAt === 0 || now < sibling.expiresAt);
 
+type Timed = Pick<Sibling, "dot" | "time">;
+
 /** Newest first by the write's time, ties broken by the dot: the same order on every frontend. */
-export function newestFirst(a: Sibling, b: Sibling): number {
+export function newestFirst(a: Timed, b: Timed): number {
   return b.time - a.time || compareDots(b.dot, a.dot);
 }
 

@@ -43,7 +43,7 @@ type Fields = Readonly<Record<string, FieldKind>>;
 const REQUESTS = {
   ping: {},
   read: { key: "text", digestOnly: "flag", durably: "flag" },
-  store: { key: "text", entry: "bytes", hintFor: "text", ack: "count" },
+  store: { key: "text", entry: "bytes", hintFor: "text", ack: "count", tells: "flag" },
   coordinate: {
     key: "text",
     op: "text",
@@ -93,7 +93,9 @@ const REQUESTS = {
  * `overdue`: nor was it here; who still wants the write asks again, with this to cover.
  * `recalled`: `done` is `[actor, counter, time]` of the version that was stored, with what is held
  * of the key now; empty when nothing was, or, with `isUnknown`, when that cannot be said.
- * `storedBehind` is `stored` by a replica that may lack what it once had of the key.
+ * `storedWith` is `stored` where there is more to say: that the replica may lack what it once had
+ * of the key, or, when the write asked for that (`tells`), what it holds beside it, as
+ * `[[actor, counter, time], …]`.
  * `accepted`: in how many partitions it waited for these.
  */
 const REPLIES = {
@@ -130,7 +132,7 @@ const REPLIES = {
   overdue: { context: "context", freshUntil: "count" },
   greeted: { run: "text", mark: "text", rival: "text", wall: "count" },
   recalled: { done: "list", isUnknown: "flag", entry: "bytesOrNull" },
-  storedBehind: { durable: "flag" },
+  storedWith: { durable: "flag", isBehind: "flag", beside: "list" },
   accepted: { partitionCount: "count", waitedFor: "list" },
 } as const satisfies Record<string, Fields>;
 
@@ -146,8 +148,8 @@ export type RequestOf<Kind extends Request["kind"]> = Extract<Request, { kind: K
 export type ReplyOf<Kind extends Reply["kind"]> = Extract<Reply, { kind: Kind }>;
 
 /** Whether a replica has stored what it was sent, whatever it says beside that. */
-export const isStored = (body: Reply): body is ReplyOf<"stored" | "storedBehind"> =>
-  body.kind === "stored" || body.kind === "storedBehind";
+export const isStored = (body: Reply): body is ReplyOf<"stored" | "storedWith"> =>
+  body.kind === "stored" || body.kind === "storedWith";
 
 export interface RequestMessage {
   readonly type: "request";

@@ -358,7 +358,14 @@ export class GetCoordinator implements Coordinator {
   #send(to: ReplicaId, entry: Uint8Array, ack: number): void {
     if (this.#now - this.#startedAt > SPREAD_MS_MAX) return;
     this.repairCount++;
-    this.#out.ask(to, { kind: "store", key: this.#plan.key, entry, hintFor: "", ack });
+    this.#out.ask(to, {
+      kind: "store",
+      key: this.#plan.key,
+      entry,
+      hintFor: "",
+      ack,
+      tells: false,
+    });
   }
 
   #askAsManyAsNeeded(): void {

@@ -40,20 +40,21 @@ import {
   NO_GRACES,
   withoutEnded,
 } from "../core/expiry.ts";
-import { newActorId, newOpId, type ReplicaId } from "../core/ids.ts";
+import { newActorId, newOpId, type OpId, type ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import { TIMEOUT_MS_MAX } from "../core/limits.ts";
 import type { Prng } from "../core/prng.ts";
 import { type Digest, type Store, StoreCorruption, type StoreKey } from "../core/store.ts";
 import { HybridClock, hlcFromMillis, type WallMillis } from "../core/time.ts";
 import { noPurges, PurgeIndex } from "../ring/purges.ts";
+import { type Beside, besideOf } from "./beside.ts";
 import { DoneOperations } from "./done-operations.ts";
 import { beginIncarnation, isFirstLife } from "./incarnation.ts";
 import type { Held, KeeperParts, Place } from "./keeper-parts.ts";
 import { KeyOrders } from "./key-orders.ts";
 import { LastWritten } from "./last-written.ts";
 import type { Minted, MintRequest } from "./minting.ts";
-import { emptySlot, outlived, type Slot } from "./slot.ts";
+import { emptySlot, type Joined, outlived, type Slot } from "./slot.ts";
 
 const nothingPurged = new PurgeIndex(noPurges);
 
@@ -147,7 +148,12 @@ export class Keeper {
    * @returns false when the store takes no writes: nothing was joined
    */
   absorb(key: StoreKey, incoming: Entry, hintFor: ReplicaId | "", now: WallMillis): boolean {
-    if (this.store.health() !== "writable") return false;
+    return this.join(key, incoming, hintFor, now) !== null;
+  }
+
+  /** The same; what the record, or the hint, holds then, or null when nothing was joined. */
+  join(key: StoreKey, incoming: Entry, hintFor: ReplicaId | "", now: WallMillis): Joined | null {
+    if (this.store.health() !== "writable") return null;
     for (const sibling of incoming.siblings) {
       this.clock.observe(sibling.time, now);
       this.operations.note(sibling, now);
@@ -163,7 +169,13 @@ export class Keeper {
       !sameKnowledge(joined, slot.entry) && !(slot === emptySlot && isSpent(joined, now));
     if (isFound || isNews) this.#writeSlot(key, hintFor, withoutEnded(joined, now), tenure);
     if (isFound) this.#find(key);
-    return true;
+    return { entry: joined, wasUnknown: slot.isUnknown };
+  }
+
+  /** What is held of the key beside an entry that was joined into one of its places. */
+  besides(key: StoreKey, incoming: Entry, joined: Entry): readonly Beside[] {
+    const isAll = this.store.hintTargets(key).length === 0;
+    return besideOf(isAll ? joined : this.hold(key).entry, incoming);
   }
 
   /** What the entry would be after the write, and its bytes; nothing is stored yet. */
@@ -200,6 +212,11 @@ export class Keeper {
     return { before: held, entry, sibling, tenure: next, bytes, sharedBytes };
   }
 
+  /** The name of an operation of the replica's own. */
+  newOp(): OpId {
+    return newOpId(this.#prng);
+  }
+
   /** Stores what was minted. What a sole owner has lost nobody brings: it goes on from here. */
   keepMinted(key: StoreKey, hintFor: ReplicaId | "", minted: Minted): void {
     const { entry, tenure, bytes } = minted;
@@ -215,8 +232,7 @@ export class Keeper {
   evict(key: StoreKey, digest: Digest, now: WallMillis): Uint8Array | null {
     if (this.store.health() !== "writable" || this.digest(key) !== digest) return null;
     const write = { content: null, ttlMs: 0, covers: null, isRetry: false, hintFor: "" } as const;
-    const op = newOpId(this.#prng);
-    const minted = this.mint({ key, op, ...write, isEviction: true }, now);
+    const minted = this.mint({ key, op: this.newOp(), ...write, isEviction: true }, now);
     this.keepMinted(key, "", minted);
     return minted.sharedBytes;
   }

@@ -45,6 +45,8 @@ export interface PutPlan {
   /** Stand-ins in the order in which to ask; empty when the write is strict. */
   readonly fallbacks: readonly Candidate[];
   readonly sloppy: boolean;
+  /** It has no context: it is to be told of what the others hold beside it. */
+  readonly isBlind: boolean;
   readonly timeoutMs: number;
   readonly hedgeMs: number;
 }
@@ -62,6 +64,7 @@ interface Target {
    * and may lack what it had before.
    */
   state: "asked" | "failed" | "acked" | "weak" | "behind";
+  isDurable: boolean;
 }
 
 const hasIt = ({ state }: Target): boolean => state === "acked" || state === "behind";
@@ -74,6 +77,8 @@ const asCounted = ({ candidate, state }: Target): Candidate =>
 export interface PutOutbox extends Outbox<PutOutcome> {
   /** Keeps the entry as a hint in the coordinator's own store. */
   keepHint(target: ReplicaId): void;
+  /** Told of what each that acknowledges holds beside the write, before that counts. */
+  found?(from: ReplicaId, beside: readonly unknown[]): void;
 }
 
 export class PutCoordinator implements Coordinator {
@@ -87,6 +92,8 @@ export class PutCoordinator implements Coordinator {
   /** Primaries whose hint is kept here. */
   readonly #keptFor = new Set<ReplicaId>();
   #fallbacksUsed = 0;
+  /** Acknowledgements of those that may lack what they had. */
+  #behindCount = 0;
   #isLocallyDurable = false;
   #isLocallyFailed = false;
   #deadline: Millis = Infinity;
@@ -176,10 +183,12 @@ export class PutCoordinator implements Coordinator {
     const target = this.#targets.get(from);
     if (target === undefined) return;
     if (!isStored(body)) return this.failed(from, now);
-    target.state = body.kind === "storedBehind" ? "behind" : "acked";
-    if (target.state === "acked" || this.#plan.sloppy) {
-      this.#quorum.add(asCounted(target), body.durable);
-    }
+    const isBehind = body.kind === "storedWith" && body.isBehind;
+    target.state = isBehind ? "behind" : "acked";
+    if (isBehind) this.#behindCount++;
+    target.isDurable ||= body.durable;
+    this.#out.found?.(from, body.kind === "storedWith" ? body.beside : []);
+    if (!isBehind) this.#quorum.add(target.candidate, body.durable);
     this.#decide(now);
   }
 
@@ -224,11 +233,11 @@ export class PutCoordinator implements Coordinator {
   }
 
   #send(candidate: Candidate, hintFor: ReplicaId | ""): void {
-    this.#targets.set(candidate.id, { candidate, hintFor, state: "asked" });
+    this.#targets.set(candidate.id, { candidate, hintFor, state: "asked", isDurable: false });
     const { durable, count } = this.#quorum.need;
     const ack = durable === 0 ? 0 : durable >= count ? 1 : 2;
-    const { key, entry } = this.#plan;
-    this.#out.ask(candidate.id, { kind: "store", key, entry, hintFor, ack });
+    const { key, entry, isBlind: tells } = this.#plan;
+    this.#out.ask(candidate.id, { kind: "store", key, entry, hintFor, ack, tells });
   }
 
   /** Makes sure that somebody keeps the entry for the primary. */
@@ -265,8 +274,26 @@ export class PutCoordinator implements Coordinator {
     this.#out.keepHint(primary);
   }
 
+  /**
+   * Primaries that may lack what they had stand in as fallbacks do. A write without a context turns
+   * to them when the others do not answer: what it is to cover, those others know.
+   */
+  #countThoseBehind(): void {
+    const { sloppy, isBlind } = this.#plan;
+    if (this.#behindCount === 0 || !sloppy) return;
+    if (isBlind && this.#hedgeAt !== Infinity && this.#hasPrimariesToCome()) return;
+    for (const target of this.#targets.values()) {
+      if (target.state === "behind") this.#quorum.add(asCounted(target), target.isDurable);
+    }
+  }
+
+  #hasPrimariesToCome(): boolean {
+    return this.#unacked().some(({ candidate, hintFor }) => hintFor === "" && !candidate.isSuspect);
+  }
+
   #decide(now: Millis): void {
     if (this.#isFinished) return;
+    this.#countThoseBehind();
     if (this.#quorum.isMet) {
       this.#finish({ ok: true, tally: this.#quorum.tally() });
       return;

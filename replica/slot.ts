@@ -3,6 +3,13 @@ import type { CausalContext } from "../core/causal-context.ts";
 import { type Entry, emptyEntry } from "../core/entry.ts";
 import type { Tenure } from "../core/entry-codec.ts";
 
+/** What a place holds when an entry was joined into it. */
+export interface Joined {
+  readonly entry: Entry;
+  /** What it had held before could not be read. */
+  readonly wasUnknown: boolean;
+}
+
 export interface Slot {
   readonly entry: Entry;
   readonly tenure: Tenure | null;

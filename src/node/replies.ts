@@ -8,11 +8,15 @@ import {
   valueBytes,
 } from "../../core/entry.ts";
 import { siblingToList } from "../../core/entry-codec.ts";
+import { dueAt, holdsValue } from "../../core/expiry.ts";
 import type { FailureCode } from "../../core/failure.ts";
 import { SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
 import type { Reply } from "../../core/messages.ts";
+import type { NamespaceSettings } from "../../core/operations.ts";
+import type { StoreKey } from "../../core/store.ts";
 import type { WallMillis } from "../../core/time.ts";
 import type { HeldWrite, Minted } from "../../replica/minting.ts";
+import { usedBytes } from "../../replica/usage.ts";
 
 /** Nothing was done: the caller may ask another. */
 export const refused = (code: FailureCode): Reply => ({ kind: "refused", code });
@@ -50,6 +54,18 @@ export function tooManySiblings({ before, entry }: Minted): Reply | null {
     return failed("too-many-siblings", detail, before, SIBLINGS_BYTES_MAX);
   }
   return null;
+}
+
+/** Nothing that could be evicted makes room for it. A merge never asks: only a client's write. */
+export function tooLarge(
+  key: StoreKey,
+  { entry, bytes }: Minted,
+  { maxBytes }: Pick<NamespaceSettings, "maxBytes">,
+): Reply | null {
+  const fits = maxBytes === null || usedBytes(key, bytes.length) <= maxBytes;
+  if (fits || !holdsValue(dueAt(entry))) return null;
+  const detail = `The key with all of its values is larger than its namespace's "maxBytes".`;
+  return failed("insufficient-storage", detail, null, maxBytes);
 }
 
 /**

@@ -15,7 +15,7 @@ import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
 import { liveSiblings } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
-import { dueAt, gaveUpEarly, holdsValue } from "../../core/expiry.ts";
+import { gaveUpEarly } from "../../core/expiry.ts";
 import { IdTable } from "../../core/id-table.ts";
 import type { OpId, ReplicaId } from "../../core/ids.ts";
 import { namespaceOf } from "../../core/keys.ts";
@@ -23,21 +23,29 @@ import { FRESH_MS_MAX } from "../../core/limits.ts";
 import type { Reply, Request, RequestOf } from "../../core/messages.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Hlc, Millis } from "../../core/time.ts";
+import { NOTHING_BESIDE } from "../../replica/beside.ts";
 import type { Keeper } from "../../replica/keeper.ts";
-import type { HeldWrite, Minted } from "../../replica/minting.ts";
+import type { HeldWrite } from "../../replica/minting.ts";
 import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
-import { usedBytes } from "../../replica/usage.ts";
 import { isOverdue } from "../../replica/write-router.ts";
 import type { BackgroundWork } from "./background-ports.ts";
+import { BlindWrite, isBlind } from "./blind-write.ts";
 import { CollectionDesk } from "./collection-desk.ts";
 import { exchangeSide } from "./exchange-side.ts";
 import type { Planting } from "./planting.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { Repeats } from "./repeats.ts";
-import { failed, purgedMeanwhile, refused, toldOf, tooManySiblings } from "./replies.ts";
+import { failed, purgedMeanwhile, refused, toldOf, tooLarge, tooManySiblings } from "./replies.ts";
 import { inspected, listed, reported } from "./reports.ts";
 import { type WriteRoute, writeCandidates } from "./routes.ts";
-import { contentFromList, expectKey, rulesFromList, tallyToList } from "./wire.ts";
+import {
+  besideFromList,
+  besideToList,
+  contentFromList,
+  expectKey,
+  rulesFromList,
+  tallyToList,
+} from "./wire.ts";
 import { WriteGate, type WriteGateHost } from "./write-gate.ts";
 
 export type Respond = (reply: Reply) => void;
@@ -247,11 +255,17 @@ export class Service {
       throw new CodecError("a hint is for a member");
     }
     if (target !== "") this.#host.knowledge.counters.hintsStored++;
-    this.keeper.absorb(key, entry, target, this.#host.wall());
-    const kind = this.#mayLack(key) ? "storedBehind" : "stored";
-    if (ack !== 1) respond({ kind, durable: false });
+    const joined = this.keeper.join(key, entry, target, this.#host.wall());
+    if (joined === null) return respond(refused("insufficient-storage"));
+    const isBehind = joined.wasUnknown || this.#mayLack(key);
+    const beside = body.tells ? this.keeper.besides(key, entry, joined.entry) : NOTHING_BESIDE;
+    const stored = (durable: boolean): Reply =>
+      isBehind || beside.length > 0
+        ? { kind: "storedWith", durable, isBehind, beside: besideToList(beside) }
+        : { kind: "stored", durable };
+    if (ack !== 1) respond(stored(false));
     this.#host.whenDurable((ok) => {
-      if (ack !== 0) respond(ok ? { kind, durable: true } : refused("insufficient-storage"));
+      if (ack !== 0) respond(ok ? stored(true) : refused("insufficient-storage"));
     });
   }
 
@@ -356,12 +370,18 @@ export class Service {
     const request = { key, op, content, ttlMs, covers, isRetry, hintFor: route.hintFor };
     const wall = this.#host.wall();
     const minted = this.keeper.mint(request, wall);
-    const refusal = tooManySiblings(minted) ?? this.#tooLarge(key, minted);
+    const refusal =
+      tooManySiblings(minted) ??
+      tooLarge(key, minted, this.#host.knowledge.settingsOf(namespaceOf(key)));
     if (refusal !== null) return respond(refusal);
     this.keeper.keepMinted(key, route.hintFor, minted);
     this.keeper.operations.note(minted.sibling, wall);
     this.keeper.operations.setOpen(op, true);
-    this.#spread(body, minted, { route, respond, deadline });
+    const { keeper } = this;
+    const { hintFor } = route;
+    const parts = { keeper, body, hintFor, held: minted, wall: () => this.#host.wall() };
+    const blind = isBlind(body) ? new BlindWrite(parts) : null;
+    this.#spread(body, minted, { route, respond, deadline, blind });
   }
 
   /**
@@ -376,7 +396,7 @@ export class Service {
     const { now } = this;
     const route = writeCandidates(this.#host.knowledge, { id: this.id, body, now });
     this.keeper.absorb(body.key, held.entry, route.hintFor, this.#host.wall());
-    this.#spread(body, held, { route, respond, deadline });
+    this.#spread(body, held, { route, respond, deadline, blind: null });
   }
 
   /** Sends what is stored here to the other owners, and answers when there are enough. */
@@ -387,10 +407,11 @@ export class Service {
       readonly route: WriteRoute;
       readonly respond: Respond;
       readonly deadline: Millis;
+      readonly blind: BlindWrite | null;
     },
   ): void {
     const wall = this.#host.wall();
-    const { route, respond, deadline } = to;
+    const { route, respond, deadline, blind } = to;
     if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
     const { returnBody } = rulesFromList(body.rules);
     const created = liveSiblings(held.before, wall).length === 0;
@@ -400,15 +421,23 @@ export class Service {
         const numbers = [required ?? null, achieved ?? null, null];
         return respond({ kind: "failed", code, detail, numbers, context: null });
       }
+      if (blind?.cover() === true) {
+        if (this.keeper.store.health() !== "writable") {
+          const detail = "The coordinator's disk took no more while the write was on its way.";
+          return respond(failed("insufficient-storage", detail, null));
+        }
+        return this.#replicate(body, blind.held, { finish, route, deadline, blind });
+      }
       this.keeper.operations.setOpen(body.op, false);
       // It was minted before this replica knew of a purge, maybe after that had been acknowledged.
       const { purges } = this.#host.knowledge;
-      if (purges.isPurged(body.key, held.sibling)) return respond(purgedMeanwhile());
+      const stored = blind?.held ?? held;
+      if (purges.isPurged(body.key, stored.sibling)) return respond(purgedMeanwhile());
       const tally = tallyToList(outcome.tally);
-      const told = toldOf(held, returnBody, wall);
+      const told = toldOf(stored, returnBody, wall);
       respond({ kind: "coordinated", created, ...told, tally });
     };
-    this.#replicate(body, held, { finish, route, deadline });
+    this.#replicate(body, held, { finish, route, deadline, blind });
   }
 
   #replicate(
@@ -418,16 +447,21 @@ export class Service {
       readonly finish: (outcome: PutOutcome) => void;
       readonly route: WriteRoute;
       readonly deadline: Millis;
+      readonly blind: BlindWrite | null;
     },
   ): void {
     const { knowledge } = this.#host;
+    const { blind } = to;
     const { sloppy, n } = rulesFromList(body.rules);
     const timeoutMs = Math.max(1, to.deadline - this.now);
     const { self, primaries, fallbacks, need } = to.route;
     const plan = {
       ...{ key: body.key, entry: held.sharedBytes, need, self, standsInFor: to.route.hintFor },
       ...{ primaries, fallbacks, sloppy, timeoutMs, hedgeMs: knowledge.liveness.hedgeMs },
+      isBlind: blind !== null,
     };
+    const found = (from: ReplicaId, beside: readonly unknown[]): void =>
+      blind?.learn(from, besideFromList(beside));
     const keepHint = (target: ReplicaId): void => {
       if (target === this.id) return;
       const isKept = this.keeper.absorb(body.key, held.entry, target, this.#host.wall());
@@ -442,7 +476,7 @@ export class Service {
         finish: to.finish,
         over: () => void this.#writing.delete(writing),
         make: ({ ask, finish }) => {
-          const coordinator = new PutCoordinator(plan, { ask, finish, keepHint });
+          const coordinator = new PutCoordinator(plan, { ask, finish, keepHint, found });
           made.push(coordinator);
           this.#writing.add(writing, { key: body.key, op: body.op, n, coordinator });
           return coordinator;
@@ -457,14 +491,5 @@ export class Service {
       // The last that was awaited was no reply: the node sees it at the deadline only.
       if (coordinator?.isOver === true) this.#writing.delete(writing);
     });
-  }
-
-  /** Nothing that could be evicted makes room for it. A merge never asks: only a client's write. */
-  #tooLarge(key: StoreKey, { entry, bytes }: Minted): Reply | null {
-    const { maxBytes } = this.#host.knowledge.settingsOf(namespaceOf(key));
-    const fits = maxBytes === null || usedBytes(key, bytes.length) <= maxBytes;
-    if (fits || !holdsValue(dueAt(entry))) return null;
-    const detail = `The key with all of its values is larger than its namespace's "maxBytes".`;
-    return failed("insufficient-storage", detail, null, maxBytes);
   }
 }

@@ -6,6 +6,7 @@ import { isActorId } from "../../core/ids.ts";
 import { isStoreKey } from "../../core/keys.ts";
 import type { QuorumRules } from "../../core/quorum-options.ts";
 import type { Tally } from "../../core/tally.ts";
+import type { Beside } from "../../replica/beside.ts";
 import type { Done } from "../../replica/done-operations.ts";
 
 /** What a peer sends is input, not our own doing: a breach is its error, not a broken invariant. */
@@ -110,6 +111,16 @@ export function doneFromList(list: readonly unknown[]): Done {
   expect(Number.isSafeInteger(time) && (time as number) >= 0, "a version's time");
   return { dot: { actor, counter: counter as number }, time: time as number };
 }
+
+/** `[[actor, counter, time], …]`. @throws CodecError for anything else */
+export const besideFromList = (list: readonly unknown[]): readonly Beside[] =>
+  list.map((item) => {
+    expect(Array.isArray(item), "a version and its time");
+    return doneFromList(item as unknown[]);
+  });
+
+export const besideToList = (beside: readonly Beside[]): readonly unknown[] =>
+  beside.map(({ dot, time }) => [dot.actor, dot.counter, time]);
 
 /** A peer's key that no client could have written is kept nowhere. @throws CodecError */
 export function expectKey(key: string): void {

@@ -134,7 +134,14 @@ const message = encodeMessage({
   stamp: 77,
   budgetMs: 2000,
   trace: "00-ab-cd-01",
-  body: { kind: "store", key: "demo\0k", entry: encodeEntry(entry, tenure), hintFor: "r2", ack: 2 },
+  body: {
+    kind: "store",
+    key: "demo\0k",
+    entry: encodeEntry(entry, tenure),
+    hintFor: "r2",
+    ack: 2,
+    tells: false,
+  },
 });
 
 describe("hostile bytes", () => {

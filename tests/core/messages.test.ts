@@ -20,7 +20,7 @@ const key = "demo\0é😀\0";
 const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
   ping: { kind: "ping" },
   read: { kind: "read", key, digestOnly: true, durably: false },
-  store: { kind: "store", key, entry: bytes, hintFor: "", ack: 2 },
+  store: { kind: "store", key, entry: bytes, hintFor: "", ack: 2, tells: false },
   coordinate: {
     kind: "coordinate",
     key,
@@ -103,7 +103,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
     wall: 7,
   },
   recalled: { kind: "recalled", done: ["actor", 3, 7], isUnknown: false, entry: new Uint8Array(2) },
-  storedBehind: { kind: "storedBehind", durable: true },
+  storedWith: { kind: "storedWith", durable: true, isBehind: true, beside: [["actor", 3, 7]] },
   accepted: { kind: "accepted", partitionCount: 3, waitedFor: ["r1"] },
 };
 

@@ -122,7 +122,14 @@ export const ping = (call: number): RequestMessage => ({
 /** A request of at least so many bytes. */
 export const bulky = (call: number, byteCount: number): RequestMessage => ({
   ...ping(call),
-  body: { kind: "store", key: "n\0k", entry: new Uint8Array(byteCount), hintFor: "", ack: 1 },
+  body: {
+    kind: "store",
+    key: "n\0k",
+    entry: new Uint8Array(byteCount),
+    hintFor: "",
+    ack: 1,
+    tells: false,
+  },
 });
 
 export const pong = (call: number): Message => ({ type: "reply", call, body: { kind: "pong" } });

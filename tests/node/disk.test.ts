@@ -48,7 +48,7 @@ describe("a read for a strict quorum", () => {
     for (const ok of [true, false]) {
       const bench = new Bench();
       const entry = encodeEntry(written("new"), null);
-      const stored = { kind: "store", key: KEY, entry, hintFor: "", ack: 0 } as const;
+      const stored = { kind: "store", key: KEY, entry, hintFor: "", ack: 0, tells: false } as const;
       bench.node.step(requestOf(bench, stored), bench.clocks);
       const effects = bench.node.step(requestOf(bench, read), bench.clocks);
       expect(repliesIn(effects)).toEqual([]);
@@ -61,7 +61,14 @@ describe("a read for a strict quorum", () => {
 
 describe("a tombstone that is not on stable storage", () => {
   const tombstone = encodeEntry(deleted(), null);
-  const stored = { kind: "store", key: KEY, entry: tombstone, hintFor: "", ack: 0 } as const;
+  const stored = {
+    kind: "store",
+    key: KEY,
+    entry: tombstone,
+    hintFor: "",
+    ack: 0,
+    tells: false,
+  } as const;
 
   // A crash would bring back what it covers, and nobody else would have a tombstone any more.
   it("is agreed on when it is, and never when it cannot be", () => {
@@ -182,7 +189,7 @@ describe("a cluster document that is learnt while the disk is full", () => {
     bench.store.setHealth("full");
     learn(bench, withNamespace(document, "demo", defaultSettings(2)));
     bench.store.setHealth("writable");
-    const stored = { kind: "store", key: KEY, hintFor: "", ack: 2 } as const;
+    const stored = { kind: "store", key: KEY, hintFor: "", ack: 2, tells: false } as const;
     bench.ask({ ...stored, entry: encodeEntry(written("new"), null) });
     for (let count = 0; count <= bench.store.writtenCount; count++) {
       const after = new Bench({ store: bench.store.crash(count) });
@@ -194,7 +201,7 @@ describe("a cluster document that is learnt while the disk is full", () => {
 
   it("has a replica that is a member again forget its former life before it takes anything", () => {
     const bench = new Bench();
-    const stored = { kind: "store", hintFor: "", ack: 2 } as const;
+    const stored = { kind: "store", hintFor: "", ack: 2, tells: false } as const;
     const entry = encodeEntry(written("new"), null);
     bench.ask({ ...stored, key: KEY, entry });
     const { document } = bench.knowledge;

@@ -33,6 +33,7 @@ function write(wishes: Wishes = {}, changes: Partial<PutPlan> = {}) {
       primaries: candidates("r2 r3"),
       fallbacks: candidates("f4 f5"),
       sloppy: true,
+      isBlind: false,
       timeoutMs: TIMEOUT,
       hedgeMs: HEDGE,
       ...changes,

@@ -79,7 +79,7 @@ const message: Message = {
   stamp: 2,
   budgetMs: 3,
   trace: "",
-  body: { kind: "store", key: "a\0k", entry, hintFor: "", ack: 1 },
+  body: { kind: "store", key: "a\0k", entry, hintFor: "", ack: 1, tells: false },
 };
 
 /** Good bytes with some of them altered, taken out, doubled or put in. */

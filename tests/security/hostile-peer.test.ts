@@ -82,7 +82,7 @@ const requests = fc.oneof(
   bodyOf("ping", {}),
   bodyOf("greet", { from: text, run: text, echo: text }),
   bodyOf("read", { key: text, digestOnly: flag, durably: flag }),
-  bodyOf("store", { key: text, entry: bytes, hintFor: text, ack: count }),
+  bodyOf("store", { key: text, entry: bytes, hintFor: text, ack: count, tells: flag }),
   coordinate.map((hostile) => ({ ...conditionalWrite, ...hostile })),
   bodyOf("inspect", { key: text }),
   bodyOf("status", {}),
@@ -220,7 +220,14 @@ describe("an entry from a peer", () => {
       expect(() => decodeEntry(entryOf(siblings))).toThrow(/siblings ascend/);
       const bench = new Bench();
       const entry = entryOf(siblings);
-      const answer = bench.ask({ kind: "store", key: KEY, entry, hintFor: "", ack: 1 });
+      const answer = bench.ask({
+        kind: "store",
+        key: KEY,
+        entry,
+        hintFor: "",
+        ack: 1,
+        tells: false,
+      });
       expect(answer).toEqual([{ kind: "refused", code: "malformed" }]);
       expect(bench.store.readEntry(KEY)).toBeUndefined();
     }
@@ -287,8 +294,8 @@ describe("a key from a peer", () => {
     const entry = encodeEntry(written("v"), null);
     for (const key of ["", "no-nul", "\0k", "ns\0", "-\0k", "a/b\0k", `ns\0${"x".repeat(513)}`]) {
       const bench = new Bench();
-      bench.ask({ kind: "store", key, entry, hintFor: "", ack: 1 });
-      bench.ask({ kind: "store", key, entry, hintFor: "r3", ack: 1 });
+      bench.ask({ kind: "store", key, entry, hintFor: "", ack: 1, tells: false });
+      bench.ask({ kind: "store", key, entry, hintFor: "r3", ack: 1, tells: false });
       bench.ask({ kind: "deliver", items: [[key, entry]] });
       bench.ask({ ...conditionalWrite, key });
       expect([key, bench.store.stats().keyCount, bench.store.hintCounts().size]).toEqual([
@@ -298,7 +305,14 @@ describe("a key from a peer", () => {
       ]);
     }
     const bench = new Bench();
-    bench.ask({ kind: "store", key: `ns\0${"x".repeat(512)}`, entry, hintFor: "", ack: 1 });
+    bench.ask({
+      kind: "store",
+      key: `ns\0${"x".repeat(512)}`,
+      entry,
+      hintFor: "",
+      ack: 1,
+      tells: false,
+    });
     expect(bench.store.stats().keyCount).toBe(1);
   });
 });

@@ -239,7 +239,8 @@ export class Client {
         judge.wasRetried(write.value);
       }
       const durableCount = Math.max(asked.durableCount, result.tally.durable);
-      judge.acknowledged(key, write, { ...asked, durableCount, at: world.events.now });
+      const { tally } = result;
+      judge.acknowledged(key, write, { ...asked, durableCount, at: world.events.now, tally });
       const { context, sibling } = result;
       const etag = write.isDelete ? null : etagOf([sibling], hash);
       this.#sessions.set(key, { context, etag, saw: IdSet.of(write.id), sawAt: world.events.now });

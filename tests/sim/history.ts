@@ -38,6 +38,8 @@ export interface Write {
   quietAt: number;
   /** How many replicas had it on stable storage when it was acknowledged. */
   durableCount: number;
+  /** The same of the key's primaries that know what they have. */
+  primaryCount: number;
   fate: Fate;
 }
 
@@ -106,7 +108,13 @@ export class History {
     const coversForGood = write.isBlind ? new IdSet() : this.#closureForGood(saw, sawAt);
     const id = this.writes.length;
     const quietAt = write.begunAt + REMINT_MS_MAX;
-    const rest = { endedAt: Infinity, quietAt, wasRetried: false, durableCount: 0 };
+    const rest = {
+      endedAt: Infinity,
+      quietAt,
+      wasRetried: false,
+      durableCount: 0,
+      primaryCount: 0,
+    };
     const begun: Write = { ...write, ...rest, fate: "pending", id, covers, coversForGood };
     this.writes.push(begun);
     this.#byValue.set(write.value, begun);
@@ -116,6 +124,34 @@ export class History {
   isSure({ fate, durableCount }: Write): boolean {
     const copyCount = Math.min(durableCount, this.#allowed.ownersMin);
     return fate === "acknowledged" && copyCount > this.lostDiskCount;
+  }
+
+  /**
+   * A blind write was answered, acknowledged by so many primaries of n: it has covered every write
+   * that was answered before it began by so many that the two must share one.
+   */
+  coverAnswered(blind: Write, { primaries, n }: { primaries: number; n: number }): void {
+    for (const write of this.writes) {
+      const isBefore = write.endedAt < blind.begunAt && write.quietAt < blind.begunAt;
+      if (!isBefore || write.wasRetried || !this.isSure(write)) continue;
+      if (write.primaryCount + primaries <= n) continue;
+      blind.covers.add(write.id);
+      blind.coversForGood.add(write.id);
+    }
+  }
+
+  /**
+   * Whether something must be there: a value was acknowledged, and nobody can have deleted it or
+   * what replaced it. Writes may cover each other in any order, but the last one stands.
+   */
+  mustHaveValue(): boolean {
+    const { evictions, purges } = this.#allowed;
+    const mayEnd = evictions || purges.length > 0 || this.writes.some(({ ttlMs }) => ttlMs > 0);
+    if (mayEnd) return false;
+    const deletes = this.writes.filter(({ isDelete, fate }) => isDelete && fate !== "refused");
+    const isAfterAll = ({ begunAt }: Write): boolean =>
+      deletes.every(({ quietAt }) => quietAt < begunAt);
+    return this.writes.some((w) => !w.isDelete && this.isSure(w) && isAfterAll(w));
   }
 
   byValue(value: string): Write | undefined {
@@ -241,6 +277,12 @@ export class History {
   /** After all faults: what is wrong with these being the live values of the key. */
   judge(live: readonly string[], now: number, clocks: ClockBounds): (readonly [string, string])[] {
     const faults: (readonly [string, string])[] = [];
+    if (live.length === 0 && this.mustHaveValue()) {
+      faults.push([
+        "durability",
+        "values were acknowledged, nobody deleted them, and none is left",
+      ]);
+    }
     const sure = this.writes.filter((write) => this.isSure(write));
     const maybeCovered = this.maybeCovered(clocks);
     for (const write of sure) {
@@ -254,13 +296,24 @@ export class History {
       if (objection !== null) faults.push(objection);
       const repeated = this.#repeatedBeside(value, sure);
       if (repeated !== undefined) faults.push(["at-most-once", whyBack(value, repeated)]);
-      const killers = this.#killersOf(value, sure);
-      const ending = killers.find(isEnding);
-      const plain = killers.find((killer) => !isEnding(killer));
-      if (ending !== undefined) faults.push(["resurrection", whyBack(value, ending)]);
-      if (plain !== undefined) faults.push(["false-sibling", whyBack(value, plain)]);
+      faults.push(...this.#returns(value, sure));
     }
     return faults;
+  }
+
+  /** A value that is there, and was covered for good. */
+  #returns(value: string, sure: readonly Write[]): (readonly [string, string])[] {
+    const killers = this.#killersOf(value, sure);
+    const isPlain = (killer: Write): boolean => !isEnding(killer);
+    const kinds = [
+      ["blind-write", ({ isBlind }: Write) => isBlind],
+      ["resurrection", isEnding],
+      ["false-sibling", isPlain],
+    ] as const;
+    return kinds.flatMap(([oracle, isSuch]) => {
+      const killer = killers.find(isSuch);
+      return killer === undefined ? [] : [[oracle, whyBack(value, killer)] as const];
+    });
   }
 
   /** Why an acknowledged write is not there, when one that it had replaced was carried out again. */

@@ -1,4 +1,5 @@
 /** Holds what clients are told, and what is left when all faults have ended, against the model. */
+import type { Tally } from "../../core/tally.ts";
 import { type ClockBounds, History, type Purge, REMINT_MS_MAX, type Write } from "./history.ts";
 import { IdSet } from "./id-set.ts";
 import { DESTRUCTIVE_KINDS, N_MIN, type Plan } from "./plan.ts";
@@ -11,6 +12,8 @@ export const ORACLES: Readonly<Record<string, string>> = {
   hints: "after faults end every hint goes home (promise 2)",
   resurrection: "what a delete or an expired value covered does not come back (promise 3)",
   "false-sibling": "what an acknowledged write covered does not come back (promise 3)",
+  "blind-write":
+    "a write without a context covers what was answered before it began, where primaries meet",
   "strict-read": "a strict read sees every strict write that finished before it (promise 4)",
   session: "who reads with a context never sees what it has replaced, or less (promise 5)",
   "at-most-once": "a write takes effect once: never over, or beside, what saw it (promise 6)",
@@ -62,12 +65,14 @@ export class Judge {
   readonly #trace: (line: string) => void;
   readonly #evicts: boolean;
   readonly #purges: Purge[] = [];
+  readonly #ownersStay: boolean;
 
   constructor(plan: Plan, clocks: ClockBounds, trace: (line: string) => void) {
     const destructive: readonly string[] = DESTRUCTIVE_KINDS;
     this.#clocks = clocks;
     this.#trace = trace;
     this.#evicts = plan.maxBytes !== null;
+    this.#ownersStay = plan.spares.length === 0 && !plan.isResized;
     const allowed = {
       ...{ evictions: this.#evicts, ownersMin: plan.isResized ? N_MIN : Infinity },
       purges: this.#purges,
@@ -133,12 +138,24 @@ export class Judge {
   acknowledged(
     key: string,
     write: Write,
-    by: { durableCount: number; at: number; isStrict: boolean; hasPrimaries: boolean },
+    by: {
+      durableCount: number;
+      at: number;
+      isStrict: boolean;
+      hasPrimaries: boolean;
+      tally: Tally;
+    },
   ): void {
     write.durableCount = by.durableCount;
+    const { primaries, fallbacks, durable } = by.tally;
+    write.primaryCount = Math.max(0, Math.min(primaries, durable - fallbacks));
     write.endedAt = by.at;
     if (!write.wasRetried) write.quietAt = Math.min(write.quietAt, by.at);
     write.fate = "acknowledged";
+    // Where owners change, primaries of then and of now need not meet.
+    if (write.isBlind && this.#ownersStay) {
+      this.history(key).coverAnswered(write, { primaries, n: by.tally.n });
+    }
     const strict = this.#strict.get(key);
     if (by.isStrict) strict?.acknowledged.add(write.id);
     else if (by.hasPrimaries && write.begunAt > this.#powerCutAt) strict?.inMemory.add(write.id);

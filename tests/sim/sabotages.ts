@@ -227,4 +227,26 @@ export const sabotages: readonly Sabotage[] = [
     was: "for (const key of store.due(now, COLLECTION_COUNT_MAX)) {",
     is: "for (const key of this.#openCount > 0 ? [] : store.due(now, 1)) {",
   },
+  {
+    name: "cover-without-the-order",
+    oracle: "durability",
+    file: "src/node/blind-write.ts",
+    was: "const higher = news.filter((beside) => isAbove(beside, sibling));",
+    is: "const higher = news.filter((beside) => isAbove(beside, beside));",
+  },
+  {
+    name: "cover-after-the-answer",
+    oracle: "durability",
+    file: "src/node/blind-write.ts",
+    was: "if (this.#isAnswered || this.#told.has(from)) return;",
+    is: `if (this.#isAnswered && beside.length > 0) this.#widen(beside);
+    if (this.#isAnswered || this.#told.has(from)) return;`,
+  },
+  {
+    name: "count-a-replica-that-may-be-behind",
+    oracle: "strict-read",
+    file: "src/node/service.ts",
+    was: "return this.background?.absence?.mayLack(key) === true;",
+    is: `return this.background?.absence?.mayLack(key) === true && key === "";`,
+  },
 ];

@@ -255,8 +255,15 @@ const STRIKES: Readonly<Record<FaultKind, (strike: Strike) => void>> = {
     });
   },
   "disk-lost": (s) => {
-    const lose = (): void =>
-      fell(s, s.victim, { how: () => s.victim.loseDisk(), lastsMs: s.lastsMs });
+    const lose = (): void => {
+      // Where it is back at once, clients come before its peers have told it anything; and one of
+      // those that have what it lost may be down.
+      const isBackAtOnce = s.prng.chance(1, 2);
+      const lastsMs = isBackAtOnce ? 20 : s.lastsMs;
+      fell(s, s.victim, { how: () => s.victim.loseDisk(), lastsMs });
+      if (!isBackAtOnce || s.machine === s.victim) return;
+      fell(s, s.machine, { how: () => s.machine.kill(), lastsMs: s.lastsMs });
+    };
     if (s.prng.chance(1, 2)) lose();
     else atAck(s, lose);
   },

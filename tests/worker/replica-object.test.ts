@@ -35,6 +35,7 @@ const storing = (key: string, more: { ack: number; hintFor?: string }): RequestO
   key: `test\0${key}`,
   entry: anEntry(),
   hintFor: "",
+  tells: false,
   ...more,
 });
 

@@ -1,0 +1,26 @@
+/**
+ * What a replica that is sent a write holds beside it: versions that the write does not cover. A
+ * write without a context covers what its coordinator holds, and the coordinator may have missed
+ * what was answered before. So each acknowledgement tells of it, in the shortest form that the
+ * coordinator can act by: the dot of each version, and its time.
+ */
+import type { Dot } from "../core/causal-context.ts";
+import { type Entry, newestFirst } from "../core/entry.ts";
+import type { Hlc } from "../core/time.ts";
+
+export interface Beside {
+  readonly dot: Dot;
+  readonly time: Hlc;
+}
+
+export const NOTHING_BESIDE: readonly Beside[] = [];
+
+/** The siblings that are held and not among those that came. */
+export function besideOf(held: Entry, incoming: Entry): readonly Beside[] {
+  const isNews = ({ dot }: Beside): boolean =>
+    !incoming.siblings.some((s) => s.dot.counter === dot.counter && s.dot.actor === dot.actor);
+  return held.siblings.some(isNews) ? held.siblings.filter(isNews) : NOTHING_BESIDE;
+}
+
+/** The one order of versions that all replicas agree on: by time, ties broken by the dot. */
+export const isAbove = (a: Beside, b: Beside): boolean => newestFirst(a, b) < 0;

@@ -1,0 +1,125 @@
+/**
+ * A write without a context covers what was answered before it began, also where its coordinator
+ * missed that: the replicas that acknowledge it say what they held.
+ */
+import { describe, expect, it } from "vitest";
+import type { Entry } from "../../core/entry.ts";
+import type { Message } from "../../core/messages.ts";
+import { Group, writeOf } from "./group.ts";
+import { nameWhere } from "./keys.ts";
+
+const AWHILE_MS = 100;
+const isStore = ({ body }: Message): boolean => body.kind === "store";
+
+/** How long the values are that are held of a key, wherever: nothing of it is a read's doing. */
+function lengthsAt(group: Group, id: string, name: string): readonly number[] {
+  const { keeper } = group.node(id).service ?? {};
+  const entry: Entry | undefined = keeper?.hold(`demo\0${name}`).entry;
+  return (entry?.siblings ?? []).flatMap(({ content }) => (content ? [content.value.length] : []));
+}
+const liveAt = (group: Group, name: string): readonly (readonly number[])[] =>
+  group.ids.map((id) => lengthsAt(group, id, name));
+
+/** Three replicas, of which r2 has not heard of what the two others have answered. */
+function apart(): Group {
+  const group = new Group({ count: 3 });
+  group.loses = (message, to) => to === "r2" && isStore(message);
+  group.put("r1", "k", 5);
+  group.loses = () => false;
+  expect(lengthsAt(group, "r2", "k")).toEqual([]);
+  return group;
+}
+
+describe("a write without a context through a replica that missed what was there", () => {
+  it("deletes what the others hold", () => {
+    const group = apart();
+    expect(group.remove("r2", "k").kind).toBe("written");
+    expect(liveAt(group, "k")).toEqual([[], [], []]);
+  });
+
+  it("replaces it, and is the only value", () => {
+    const group = apart();
+    expect(group.put("r2", "k", 7)).toMatchObject({ kind: "written", siblingCount: 1 });
+    expect(liveAt(group, "k")).toEqual([[7], [7], [7]]);
+  });
+
+  it("replaces it as well when that has a later time: by another version, above it", () => {
+    const group = apart();
+    // The clock of r2 is behind, and it has not heard of the other.
+    group.wallOffMs.set("r2", -5000);
+    expect(group.put("r2", "k", 7).kind).toBe("written");
+    expect(liveAt(group, "k")).toEqual([[7], [7], [7]]);
+    expect(group.remove("r3", "k").kind).toBe("written");
+    expect(liveAt(group, "k")).toEqual([[], [], []]);
+  });
+
+  it("is answered when a quorum has the cover, and not before", () => {
+    const group = apart();
+    let stores = 0;
+    group.holdsBack = (message, to) => to !== "r2" && isStore(message) && ++stores > 2;
+    const token = group.begin("r2", writeOf("k", null));
+    expect(stores).toBe(4);
+    expect(group.answerOf(token)).toBeUndefined();
+    group.letGo();
+    expect(group.answerOf(token)?.kind).toBe("written");
+  });
+
+  it("with a context leaves beside it what that does not name", () => {
+    const group = apart();
+    const got = group.read("r1", "other", 1);
+    expect(group.execute("r2", writeOf("k", 7, got.context)).kind).toBe("written");
+    expect(lengthsAt(group, "r1", "k")).toHaveLength(2);
+  });
+});
+
+describe("two writes without a context at the same time", () => {
+  it("never lose both", () => {
+    for (const [first, second] of [
+      ["r1", "r2"],
+      ["r2", "r1"],
+    ] as const) {
+      const group = new Group({ count: 3 });
+      group.holdsBack = isStore;
+      group.begin(first, writeOf("k", 5));
+      group.now += 3;
+      group.begin(second, writeOf("k", 7));
+      group.letGo();
+      group.pass(AWHILE_MS);
+      const [one = [], ...others] = liveAt(group, "k");
+      expect(one).toHaveLength(1);
+      for (const other of others) expect(other).toEqual(one);
+    }
+  });
+});
+
+describe("a write without a context that was answered", () => {
+  it("covers nothing more, whatever a late acknowledgement tells", () => {
+    const group = new Group({ count: 4 });
+    const { ring } = group.node("r1").knowledge;
+    const name = nameWhere(ring, (owners) => ["r1", "r2", "r3"].every((id) => owners.includes(id)));
+    group.holdsBack = (message, to) => to === "r3" && isStore(message);
+    expect(group.put("r1", name, 5).kind).toBe("written");
+    group.holdsBack = (message, to) => to === "r3" && isStore(message);
+    // Somebody writes over it, at r3, with what r1 had shown; then the first write comes there.
+    const { context } = group.read("r2", name, 1);
+    expect(group.execute("r3", writeOf(name, 7, context)).kind).toBe("written");
+    group.letGo();
+    group.pass(AWHILE_MS);
+    for (const id of ["r1", "r2", "r3"]) expect(lengthsAt(group, id, name)).toEqual([7]);
+  });
+});
+
+describe("an acknowledgement", () => {
+  it("says nothing beside where there is nothing to say", () => {
+    const group = new Group({ count: 3 });
+    const kinds = new Set<string>();
+    group.loses = ({ body }) => {
+      kinds.add(body.kind);
+      return false;
+    };
+    for (let i = 0; i < 3; i++) group.put("r1", "k", i + 1);
+    group.remove("r2", "k");
+    expect(kinds.has("stored")).toBe(true);
+    expect(kinds.has("storedWith")).toBe(false);
+  });
+});
