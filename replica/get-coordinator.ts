@@ -182,14 +182,24 @@ export class GetCoordinator implements Coordinator {
 
   /** The replies that count: known contents, and not nothing where nothing does not count. */
   #quorum(): Quorum {
-    const { notfoundOk } = this.#plan.rules;
     const quorum = new Quorum(this.#need);
     for (const answer of this.#answers.values()) {
       if (answer.state !== "answered" || !this.#entries.has(answer.digest)) continue;
-      if (answer.digest === 0 && !notfoundOk) continue;
+      if (answer.digest === 0 && !this.#countsNothingOf(answer)) continue;
       quorum.add(answer.candidate, false);
     }
     return quorum;
+  }
+
+  /**
+   * A fallback that has nothing says only that nobody has brought it anything: it counts beside the
+   * word of a primary, and never in the place of all of them.
+   */
+  #countsNothingOf({ candidate }: Answer): boolean {
+    if (!this.#plan.rules.notfoundOk) return false;
+    if (candidate.isPrimary) return true;
+    // One that has sent a digest and is asked for the entry has spoken.
+    return this.#primariesThat((a) => a.state === "answered" || a.digest !== 0).length > 0;
   }
 
   #outstanding(): readonly Candidate[] {

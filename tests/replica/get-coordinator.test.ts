@@ -112,6 +112,28 @@ describe("a read answers", () => {
     expect(outcome(probe)).toBeUndefined();
   });
 
+  it("with nothing by a fallback's word beside a primary's, and never by fallbacks alone", () => {
+    const { probe, coordinator } = read({});
+    coordinator.reply("r1", nothing, START);
+    coordinator.failed("r2", START);
+    coordinator.failed("r3", START);
+    coordinator.reply("f4", nothing, START);
+    expect(outcome(probe)).toEqual([]);
+
+    const alone = read({});
+    for (const id of ["r1", "r2", "r3"]) alone.coordinator.failed(id, START);
+    for (const id of ["f4", "f5"]) alone.coordinator.reply(id, nothing, START);
+    expect(outcome(alone.probe)).toBe("quorum-unavailable");
+  });
+
+  it("with what fallbacks hold, where no primary can be reached", () => {
+    const { probe, coordinator } = read({});
+    for (const id of ["r1", "r2", "r3"]) coordinator.failed(id, START);
+    coordinator.reply("f4", held(old), START);
+    coordinator.reply("f5", held(old), START);
+    expect(outcome(probe)).toEqual(["old"]);
+  });
+
   it("with fallbacks among the replies, unless primaries were asked for", () => {
     for (const [pr, expected] of [
       [0, ["old"]],
