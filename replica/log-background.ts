@@ -3,11 +3,12 @@
  * thing at a time, a bounded stretch a step; nothing here is ever waited for by a write.
  */
 import { assert } from "../core/assert.ts";
-import { Compaction, chooseRun } from "./log-compaction.ts";
+import { Compaction } from "./log-compaction.ts";
 import { DiskFailure, type DiskStep } from "./log-disk.ts";
 import { outlineFile, segmentFile } from "./log-format.ts";
 import type { SegmentState } from "./log-index.ts";
 import { Outliner } from "./log-outliner.ts";
+import { chooseRun } from "./log-runs.ts";
 import type { LogState } from "./log-state.ts";
 
 type Work =

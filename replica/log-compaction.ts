@@ -32,50 +32,6 @@ import { SegmentScan } from "./segment-scan.ts";
 
 /** How much of a segment one step reads, in bytes: about a millisecond's work. */
 const STEP_BYTES = 256 * 1024;
-/** So many small neighbours are worth being joined: each restart leaves one. */
-const SMALL_COUNT_MIN = 8;
-
-/** Bytes of a segment that copying it would save. */
-function garbageByteCount(segment: SegmentState, isDropNeeded: boolean): number {
-  const drops = isDropNeeded ? segment.dropByteCount : 0;
-  return segment.byteCount - SEGMENT_HEADER_BYTES - segment.liveByteCount - drops;
-}
-
-/**
- * The run of segments that is most worth copying, or an empty one. Worth it are segments of which
- * half is garbage, those that are worn, and many small ones side by side.
- */
-export function chooseRun(
-  segments: readonly SegmentState[],
-  options: { byteCountMax: number; isEligible: (segment: SegmentState) => boolean },
-): readonly SegmentState[] {
-  let cleanSequence = Number.POSITIVE_INFINITY;
-  let run: SegmentState[] = [];
-  let best: { run: SegmentState[]; worth: number } = { run: [], worth: 0 };
-  let keptByteCount = 0;
-  let worth = 0;
-  for (const segment of segments) {
-    const isDropNeeded = segment.lastDropSequence >= cleanSequence;
-    cleanSequence = Math.min(cleanSequence, segment.cleanSequence);
-    const garbage = garbageByteCount(segment, isDropNeeded);
-    const kept = segment.byteCount - garbage;
-    const isWorth = segment.worn || segment.damaged || garbage * 2 > segment.byteCount;
-    const isSmall = segment.byteCount * SMALL_COUNT_MIN <= options.byteCountMax;
-    const fits = run.length === 0 || keptByteCount + kept <= options.byteCountMax;
-    if (!fits || !options.isEligible(segment) || !(isWorth || isSmall)) {
-      run = [];
-      keptByteCount = 0;
-      worth = 0;
-    }
-    if (!options.isEligible(segment) || !(isWorth || isSmall)) continue;
-    run = [...run, segment];
-    keptByteCount += kept;
-    // A segment that pays by itself counts as much as a whole crowd of small ones.
-    worth += isWorth ? SMALL_COUNT_MIN : 1;
-    if (worth >= SMALL_COUNT_MIN && worth > best.worth) best = { run, worth };
-  }
-  return best.run;
-}
 
 /** One copied record: where the index should point once the copy counts. */
 interface Move {
