@@ -1,12 +1,15 @@
 /**
  * `npm run bench [-- --quick] [-- --only NAME]`: measures, prints a table, writes results.json.
  * `npm run bench:check` does the same and fails when a ratio is more than 20 % worse than that in
- * bench/recorded.json; `--record` writes that file. README.md beside this explains each figure.
+ * bench/recorded.json; `--record` writes that file. `--against REF [--rounds 9]` runs the working
+ * tree and another commit of it side by side instead. README.md beside this explains each figure.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Figure, Suite } from "./lib/figures.ts";
+import { NoSuchCommit } from "./lib/worktree.ts";
+import { runAgainst } from "./suites/against.ts";
 import { exchangeSuite } from "./suites/exchange.ts";
 import { loadSuite } from "./suites/load.ts";
 import { logSuite } from "./suites/log.ts";
@@ -96,6 +99,27 @@ function record(figures: readonly Figure[]): void {
   writeFileSync(RECORDED, `${JSON.stringify(all, null, 2)}\n`);
 }
 
+async function compareWith(
+  ref: string,
+  { quick, rounds }: { readonly quick: boolean; readonly rounds: number },
+): Promise<void> {
+  if (!Number.isInteger(rounds) || rounds < 1) {
+    say("--rounds takes a whole number of at least 1");
+    process.exit(2);
+  }
+  const size = quick ? { rounds: Math.min(rounds, 3), seconds: 1 } : { rounds, seconds: 2 };
+  const figures = await runAgainst({ ref, ...size, say }).catch((error: unknown) => {
+    if (!(error instanceof NoSuchCommit)) throw error;
+    say(error.message);
+    process.exit(2);
+  });
+  printTable(figures);
+  writeFileSync(
+    RESULTS,
+    `${JSON.stringify({ commit: commit(), against: ref, figures }, null, 2)}\n`,
+  );
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -103,9 +127,12 @@ async function main(): Promise<void> {
       only: { type: "string", multiple: true, default: [] },
       check: { type: "boolean", default: false },
       record: { type: "boolean", default: false },
+      against: { type: "string" },
+      rounds: { type: "string", default: "9" },
     },
   });
-  const { quick, only } = values;
+  const { quick, only, against } = values;
+  if (against !== undefined) return compareWith(against, { quick, rounds: Number(values.rounds) });
   const unknown = only.find((name) => SUITES.every((suite) => suite.name !== name));
   if (unknown !== undefined) {
     say(`no suite "${unknown}"; there are:`);

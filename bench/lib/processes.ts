@@ -128,7 +128,7 @@ export function childPids(): readonly number[] {
   }
 }
 
-const BIN = fileURLToPath(new URL("../../bin/starling.js", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const BARE_NODE = fileURLToPath(new URL("../servers/bare-node.ts", import.meta.url));
 const ZONES = ["a", "b", "c"];
 
@@ -142,9 +142,14 @@ export interface RunningCluster {
 const nodeOptions = (): readonly string[] =>
   (process.env["BENCH_NODE_OPTIONS"] ?? "").split(" ").filter((option) => option !== "");
 
-/** A cluster of real processes on loopback, N = 3, with its data in a folder that goes with it. */
-export async function startCluster(nodeCount: number): Promise<RunningCluster> {
+/**
+ * A cluster of real processes on loopback, N = 3, with its data in a folder that goes with it.
+ *
+ * @param root of the tree whose code they run; by default this one
+ */
+export async function startCluster(nodeCount: number, root = ROOT): Promise<RunningCluster> {
   const dir = makeDir();
+  const bin = join(root, "bin/starling.js");
   const ports = await freePorts(nodeCount);
   const members = ports.map((port, i) => ({
     id: `r${i + 1}`,
@@ -159,7 +164,7 @@ export async function startCluster(nodeCount: number): Promise<RunningCluster> {
         program: process.execPath,
         args: [
           ...nodeOptions(),
-          ...[BIN, "node", "--cluster", file, "--id", id, "--data", join(dir, id)],
+          ...[bin, "node", "--cluster", file, "--id", id, "--data", join(dir, id)],
         ],
         readyText: '"event":"listening"',
       }),
