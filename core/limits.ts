@@ -55,6 +55,10 @@ export const NAMESPACES_COUNT_MAX = 10_000;
  * under a megabyte. Each is over when all members have rewritten what it covers.
  */
 export const PURGES_COUNT_MAX = 5000;
+/** Soft ones, beside those. */
+export const SOFT_PURGES_COUNT_MAX = 1000;
+/** URLs of one purge of a site. */
+export const URLS_COUNT_MAX = 100;
 /** Tags of one purge. */
 export const PURGE_TAGS_MAX = 256;
 

@@ -113,6 +113,8 @@ export interface FaultOperation {
 export interface PurgeOperation {
   readonly kind: "purge";
   readonly namespace: string;
+  /** What a site stored becomes stale, and is not gone. */
+  readonly soft?: true;
   readonly what:
     | { readonly tags: readonly string[] }
     | { readonly prefix: string }

@@ -10,7 +10,7 @@
 import { assert } from "../core/assert.ts";
 import type { Content, Entry, Sibling } from "../core/entry.ts";
 import { isAnyNamespace, keyOf, namespaceOf } from "../core/keys.ts";
-import { PURGES_COUNT_MAX } from "../core/limits.ts";
+import { PURGES_COUNT_MAX, SOFT_PURGES_COUNT_MAX } from "../core/limits.ts";
 import { isSiteNamespace } from "../core/site.ts";
 import type { StoreKey } from "../core/store.ts";
 import { HLC_MAX, type Hlc, hlcFromMillis, type WallMillis } from "../core/time.ts";
@@ -31,13 +31,26 @@ const LETTERS: Readonly<Record<PurgeKind, string>> = { everything: "e", prefix: 
 export const purgeName = (namespace: string, kind: PurgeKind, text: string): string =>
   `${namespace}\0${LETTERS[kind]}${text}`;
 
+/**
+ * A soft purge makes what a site stored stale, and hides nothing: only the cache door looks at it,
+ * no replica rewrites anything, and so no floor ends it. It counts until a later one of the whole
+ * site swallows it: where there are too many, they become that.
+ */
+export const softName = (namespace: string, kind: PurgeKind, text: string): string =>
+  `${namespace}\0${LETTERS[kind].toUpperCase()}${text}`;
+
+const letterOf = (name: string): string => keyOf(name).charAt(0);
+export const isSoft = (name: string): boolean => "EPT".includes(letterOf(name));
+
 /** What is over, by the floor or by a later purge of the whole namespace, is not kept. */
 function withoutEnded(floor: Hlc, epochs: ReadonlyMap<string, Hlc>): Purges {
   const kept = new Map<string, Hlc>();
   for (const [name, time] of epochs) {
-    const whole = purgeName(namespaceOf(name), "everything", "");
-    const isSwallowed = name !== whole && time <= (epochs.get(whole) ?? 0);
-    if (time > floor && !isSwallowed) kept.set(name, time);
+    const namespace = namespaceOf(name);
+    const wholes = [purgeName(namespace, "everything", "")];
+    if (isSoft(name)) wholes.push(softName(namespace, "everything", ""));
+    const isBy = (whole: string): boolean => name !== whole && time <= (epochs.get(whole) ?? 0);
+    if ((time > floor || isSoft(name)) && !wholes.some(isBy)) kept.set(name, time);
   }
   return { floor, epochs: kept };
 }
@@ -49,7 +62,7 @@ const isIn = (time: Hlc | undefined, name: string, { epochs }: Purges): boolean 
 export function mergePurges(a: Purges, b: Purges): Purges {
   if (a === b) return a;
   const isOld = ([name, time]: readonly [string, Hlc]): boolean =>
-    time <= a.floor || isIn(time, name, a);
+    (time <= a.floor && !isSoft(name)) || isIn(time, name, a);
   if (b.floor <= a.floor && [...b.epochs].every(isOld)) return a;
   const epochs = new Map(a.epochs);
   for (const [name, time] of b.epochs) epochs.set(name, Math.max(time, epochs.get(name) ?? 0));
@@ -60,6 +73,14 @@ export function mergePurges(a: Purges, b: Purges): Purges {
 export function withPurge(purges: Purges, names: readonly string[], time: Hlc): Purges {
   assert(names.length > 0 && time > purges.floor, "a purge is of something, and of today");
   return mergePurges(purges, { floor: 0, epochs: new Map(names.map((name) => [name, time])) });
+}
+
+/** The same, softly; where there are too many, all of the site's become one of the whole site. */
+export function withSoftPurge(purges: Purges, names: readonly string[], time: Hlc): Purges {
+  const softCount = [...purges.epochs.keys()].filter(isSoft).length;
+  const isFull = softCount + names.length > SOFT_PURGES_COUNT_MAX;
+  const wholes = names.map((name) => softName(namespaceOf(name), "everything", ""));
+  return withPurge(purges, isFull ? wholes : names, Math.max(time, purges.floor + 1));
 }
 
 /** Without the epochs up to an instant. */
@@ -80,7 +101,10 @@ export function parsePurges(value: unknown): Purges {
   assert(Array.isArray(value) && value.length === 2, "purges are a floor and a list");
   const [floor, list] = value as unknown[];
   assert(isTime(floor) && Array.isArray(list), "purges are a floor and a list");
-  assert(list.length <= 2 * PURGES_COUNT_MAX, "the number of purges is bounded");
+  assert(
+    list.length <= 2 * (PURGES_COUNT_MAX + SOFT_PURGES_COUNT_MAX),
+    "the number of purges is bounded",
+  );
   const epochs = new Map<string, Hlc>();
   for (const item of list as unknown[]) {
     assert(Array.isArray(item) && item.length === 2, "an epoch has a name and a time");
@@ -102,6 +126,7 @@ interface NamespacePurges {
 /** Purges arranged so that a sibling is judged in the time that its tags and the prefixes take. */
 export class PurgeIndex {
   readonly #namespaces = new Map<string, NamespacePurges>();
+  readonly #soft = new Map<string, NamespacePurges>();
   /** The latest epoch; 0 for none. */
   readonly newest: Hlc;
   /** Up to when purges are over, and not known any more. */
@@ -109,13 +134,15 @@ export class PurgeIndex {
 
   constructor({ floor, epochs }: Purges) {
     this.#floor = floor;
-    this.newest = Math.max(0, ...epochs.values());
+    const hard = [...epochs].filter(([name]) => !isSoft(name)).map(([, time]) => time);
+    this.newest = Math.max(0, ...hard);
     for (const [name, time] of epochs) {
       const namespace = namespaceOf(name);
-      const known = this.#namespaces.get(namespace);
+      const kind = isSoft(name) ? this.#soft : this.#namespaces;
+      const known = kind.get(namespace);
       const of: NamespacePurges = known ?? { everything: 0, prefixes: [], tags: new Map() };
-      this.#namespaces.set(namespace, of);
-      const [letter, text] = [keyOf(name).charAt(0), keyOf(name).slice(1)];
+      kind.set(namespace, of);
+      const [letter, text] = [letterOf(name).toLowerCase(), keyOf(name).slice(1)];
       if (letter === LETTERS.everything) of.everything = time;
       else if (letter === LETTERS.prefix) of.prefixes.push([text, time]);
       else if (letter === LETTERS.tag) of.tags.set(text, time);
@@ -142,17 +169,10 @@ export class PurgeIndex {
     return hlcFromMillis(at) > this.#floor;
   }
 
-  /** Whether a purge covers what was asked for then; `name` is what prefixes are compared with. */
-  coversName(
-    namespace: string,
-    what: { name: string; tags: readonly string[]; at: WallMillis },
-  ): boolean {
-    const of = this.#namespaces.get(namespace);
-    if (of === undefined) return false;
-    const time = hlcFromMillis(what.at);
-    if (time <= of.everything) return true;
-    if (what.tags.some((tag) => time <= (of.tags.get(tag) ?? 0))) return true;
-    return of.prefixes.some(([prefix, until]) => time <= until && what.name.startsWith(prefix));
+  /** What purges say of what a site's origin was asked for. */
+  ofAnswer(namespace: string, answer: PurgedAnswer): "gone" | "stale" | "valid" {
+    if (coversAnswer(this.#namespaces.get(namespace), answer)) return "gone";
+    return coversAnswer(this.#soft.get(namespace), answer) ? "stale" : "valid";
   }
 
   /**
@@ -172,9 +192,36 @@ export class PurgeIndex {
   }
 }
 
-/** What a prefix is compared with: a site's keys are hashes, and their URLs are beside them. */
-function nameOf(key: StoreKey, { metadata }: Content): string {
-  if (!isSiteNamespace(namespaceOf(key)) || metadata === null) return keyOf(key);
+/** What a site stored, as purges judge it. */
+export interface PurgedAnswer {
+  /** What prefixes are compared with. */
+  readonly name: string;
+  readonly tags: readonly string[];
+  /** When it was asked for. */
+  readonly at: WallMillis;
+}
+
+function coversAnswer(of: NamespacePurges | undefined, answer: PurgedAnswer): boolean {
+  if (of === undefined) return false;
+  const time = hlcFromMillis(answer.at);
+  if (time <= of.everything) return true;
+  if (answer.tags.some((tag) => time <= (of.tags.get(tag) ?? 0))) return true;
+  return of.prefixes.some(([prefix, until]) => time <= until && begins(answer.name, prefix));
+}
+
+/**
+ * Whether a site's key begins so. Keys are absolute URLs: a prefix that begins with a slash is
+ * about the path on every host. A line break ends a URL, and so does the end of the key.
+ */
+function begins(key: string, prefix: string): boolean {
+  const whole = `${key}\n`;
+  if (!prefix.startsWith("/")) return whole.startsWith(prefix);
+  return whole.startsWith(prefix, whole.indexOf("/", whole.indexOf("://") + 3));
+}
+
+/** A site's keys are hashes, and their URLs beside them; null for any other key. */
+function urlOf(key: StoreKey, { metadata }: Content): string | null {
+  if (!isSiteNamespace(namespaceOf(key)) || metadata === null) return null;
   return JSON.parse(metadata) as string;
 }
 
@@ -183,6 +230,8 @@ function covers(of: NamespacePurges, key: StoreKey, { content, time }: Sibling):
   if (time <= of.everything) return true;
   if (content.tags.some((tag) => time <= (of.tags.get(tag) ?? 0))) return true;
   if (of.prefixes.length === 0) return false;
-  const name = nameOf(key, content);
-  return of.prefixes.some(([prefix, until]) => time <= until && name.startsWith(prefix));
+  const url = urlOf(key, content);
+  const isBegun = (prefix: string): boolean =>
+    url === null ? keyOf(key).startsWith(prefix) : begins(url, prefix);
+  return of.prefixes.some(([prefix, until]) => time <= until && isBegun(prefix));
 }

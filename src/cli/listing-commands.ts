@@ -70,6 +70,9 @@ function namespacesText({ namespaces }: NamespacesBody): string {
 }
 
 interface PurgeFlags {
+  readonly site?: string;
+  readonly soft?: boolean;
+  readonly page: readonly string[];
   readonly tag: readonly string[];
   readonly prefix?: string;
   readonly everything?: boolean;
@@ -81,6 +84,33 @@ function targetOf({ tag, prefix, everything }: PurgeFlags): PurgeTarget {
   if (given.length !== 1) throw new UsageError("give --tag, --prefix or --everything, one of them");
   if (tag.length > 0) return { tags: tag };
   return prefix === undefined ? { everything: true } : { prefix };
+}
+
+/** Of what a site stored, in the words of the API. @throws UsageError */
+function sitePurgeOf(flags: PurgeFlags): object {
+  const { site, soft, page: urls } = flags;
+  const softly = soft === true ? { soft: true } : {};
+  if (urls.length === 0) return { site, ...targetOf(flags), ...softly };
+  if (flags.tag.length > 0 || flags.prefix !== undefined || flags.everything === true) {
+    throw new UsageError("--page goes with none of --tag, --prefix and --everything");
+  }
+  return { site, urls, ...softly };
+}
+
+interface PurgedBody {
+  readonly until: string;
+  readonly replicas: { readonly learnt: number; readonly of: number };
+}
+
+async function purgeSite(at: Endpoint, flags: PurgeFlags): Promise<void> {
+  const body = JSON.stringify(sitePurgeOf(flags));
+  const answer = await sendJson(at, "/v1/purge", { method: "POST", body });
+  if (flags.json === true) return printJson(answer);
+  const { until, replicas } = answer as PurgedBody;
+  const verb = flags.soft === true ? "is stale" : "is purged";
+  say(
+    `what was asked for until ${until} ${verb}; ${replicas.learnt} of ${replicas.of} members know`,
+  );
 }
 
 const append = (value: string, all: readonly string[]): readonly string[] => [...all, value];
@@ -104,14 +134,29 @@ export function addListingCommands(program: Command, endpoint: () => Endpoint): 
       else say(namespacesText(body));
     });
   program
-    .command("purge <namespace>")
+    .command("purge [namespace]")
     .description("what was written up to now is served no more")
     .option("--tag <tag>", "what has that tag; may be repeated", append, [])
     .option("--prefix <prefix>", "keys that begin so")
     .option("--everything", "all of the namespace")
+    .option("--site <site>", "what this site of the cache door has stored, and no namespace")
+    .option(
+      "--page <url>",
+      "with --site: a URL, or a path on all hosts; may be repeated",
+      append,
+      [],
+    )
+    .option("--soft", "with --site: make it stale, and not gone")
     .option("--json", "as JSON")
-    .action(async (namespace: string, flags: PurgeFlags) => {
+    .action(async (namespace: string | undefined, flags: PurgeFlags) => {
       const at = endpoint();
+      if ((namespace === undefined) === (flags.site === undefined)) {
+        throw new UsageError("purge takes a namespace, or --site");
+      }
+      if (namespace === undefined) return purgeSite(at, flags);
+      if (flags.page.length > 0 || flags.soft === true) {
+        throw new UsageError("--page and --soft go with --site");
+      }
       const target = targetOf(flags);
       const { until, learnt, of } = await failingWell(at, () =>
         clientOf(at, namespace).purge(target),

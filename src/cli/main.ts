@@ -12,6 +12,7 @@ import { addImport } from "./import.ts";
 import { addListingCommands } from "./listing-commands.ts";
 import { CliError, EXIT, outliveReaders, UsageError, warn } from "./output.ts";
 import { addProcessCommands } from "./processes.ts";
+import { addSiteCommands } from "./site-commands.ts";
 
 const URL_DEFAULT = "http://127.0.0.1:8787";
 /** These run here and ask no frontend. */
@@ -40,6 +41,7 @@ function makeProgram(): Command {
   addImport(program, endpoint);
   addExport(program, endpoint);
   addClusterCommands(program, endpoint);
+  addSiteCommands(program, endpoint);
   addFaultCommand(program, endpoint);
   addCompletion(program);
   for (const command of program.commands) {

@@ -13,6 +13,7 @@ import type { Operation, Result } from "../../core/operations.ts";
 import type { QuorumOptions } from "../../core/quorum-options.ts";
 import { siteNamespace } from "../../core/site.ts";
 import type { Millis, WallMillis } from "../../core/time.ts";
+import { ageOf } from "../cache/look-up.ts";
 import {
   decodeStored,
   emptyStored,
@@ -181,14 +182,18 @@ export class ResponseStore {
     throw new MissingPiece("a piece of the stored body is gone");
   }
 
-  /** Without what a purge of a tag, a prefix or all of the site covers. */
+  /** As purges of tags, prefixes and of all of the site leave it. */
   #withoutPurged(site: string, stored: Stored): Stored {
     const { purges } = this.#backend.view();
     const namespace = siteNamespace(site);
-    if (!purges.concerns(namespace)) return stored;
-    const isLive = ({ tags, requestedAt }: Variant): boolean =>
-      !purges.coversName(namespace, { name: stored.key, tags, at: requestedAt });
-    return { ...stored, variants: stored.variants.filter(isLive) };
+    const now = this.#backend.now();
+    const variants = stored.variants.flatMap((variant) => {
+      const { tags, requestedAt } = variant;
+      const judged = purges.ofAnswer(namespace, { name: stored.key, tags, at: requestedAt });
+      if (judged === "gone") return [];
+      return [judged === "valid" ? variant : madeStale(variant, now)];
+    });
+    return { ...stored, variants };
   }
 
   async #put(
@@ -207,6 +212,13 @@ export class ResponseStore {
       throw new StoreError(error instanceof Error ? error.message : "the ring failed");
     }
   }
+}
+
+/** The variant from now on stale: it may be validated, and do when the origin fails. */
+function madeStale(variant: Variant, now: WallMillis): Variant {
+  const lifetimeMs = Math.min(variant.freshness.lifetimeMs, ageOf(variant, now));
+  const freshness = { ...variant.freshness, lifetimeMs, staleWhileRevalidateMs: 0 };
+  return { ...variant, freshness };
 }
 
 /** What a sibling holds; nothing where it is of another key with this hash, or cannot be read. */

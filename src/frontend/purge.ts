@@ -7,7 +7,8 @@ import { type Grant, requireAccess } from "./auth.ts";
 import type { Backend } from "./backend.ts";
 import { readJson } from "./json-body.ts";
 import { refuseSites } from "./key-path.ts";
-import { Problem, problemOf } from "./problems.ts";
+import { Problem } from "./problems.ts";
+import { answerSitePurge, purgedAnswer, runPurge } from "./site-purge.ts";
 import { traceOf } from "./trace.ts";
 
 const TAG = /^[\x21-\x7e]+$/;
@@ -37,6 +38,7 @@ function whatOf({ tags, prefix, everything }: Record<string, unknown>): PurgeOpe
 }
 
 const MEMBERS = new Set(["namespace", "tags", "prefix", "everything"]);
+const OF_A_SITE = new Set(["site", "tags", "prefix", "everything", "urls", "soft"]);
 
 /** @throws Problem; `forbidden` when the token does not write to the namespace */
 export async function answerPurge(
@@ -46,9 +48,19 @@ export async function answerPurge(
 ): Promise<Response> {
   const body = await readJson(request);
   if (typeof body !== "object" || body === null) throw invalid("The body must be a JSON object.");
-  const stranger = Object.keys(body).find((name) => !MEMBERS.has(name));
+  const trace = traceOf(request);
+  const isOfSite = "site" in body;
+  const stranger = Object.keys(body).find((name) => !(isOfSite ? OF_A_SITE : MEMBERS).has(name));
   if (stranger !== undefined) {
-    throw invalid("Unknown member. A purge has namespace, and tags, prefix or everything.");
+    throw invalid(
+      isOfSite
+        ? "Unknown member. A purge of a site has tags, prefix, everything or urls, and soft."
+        : "Unknown member. A purge has namespace, and tags, prefix or everything.",
+    );
+  }
+  if (isOfSite) {
+    const parts = { backend, grant, trace, whatOf };
+    return answerSitePurge(parts, body as Record<string, unknown>);
   }
   const { namespace, ...rest } = body as Record<string, unknown>;
   if (typeof namespace === "string") refuseSites(namespace);
@@ -56,13 +68,5 @@ export async function answerPurge(
     throw invalid(`"namespace" must name a namespace.`);
   }
   requireAccess(grant, { role: "write", namespace });
-  const operation = { kind: "purge", namespace, what: whatOf(rest) } as const;
-  const result = await backend.execute(operation, traceOf(request));
-  if (result.kind === "failed") throw problemOf(result.failure, true);
-  if (result.kind !== "purged") throw new Error(`a purge ended as ${result.kind}`);
-  const { until, learntCount, memberCount } = result;
-  return Response.json({
-    until: new Date(until).toISOString(),
-    replicas: { learnt: learntCount, of: memberCount },
-  });
+  return purgedAnswer(await runPurge({ backend, trace }, { namespace, what: whatOf(rest) }));
 }

@@ -11,6 +11,7 @@ import type { Failure } from "../../core/failure.ts";
 import { PURGES_COUNT_MAX } from "../../core/limits.ts";
 import type { PurgeOperation } from "../../core/operations.ts";
 import { majority } from "../../core/quorum-options.ts";
+import { isSiteNamespace } from "../../core/site.ts";
 import {
   CLOCK_SKEW_MS_MAX,
   type Hlc,
@@ -19,7 +20,7 @@ import {
   millisOfHlc,
 } from "../../core/time.ts";
 import { purgesOf } from "../../ring/cluster-document.ts";
-import { purgeName, withPurge } from "../../ring/purges.ts";
+import { isSoft, purgeName, softName, withPurge, withSoftPurge } from "../../ring/purges.ts";
 import { agreeing } from "./cluster-clock.ts";
 import { askAll, type Replies } from "./fanout.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
@@ -54,22 +55,31 @@ export function startPurge(
     const of = memberCount();
     if (clocks.length < majority(of)) return answer(fail(tooFewClocks(of, clocks.length)));
     const purges = purgesOf(knowledge.document);
-    if (purges.epochs.size + names.length > PURGES_COUNT_MAX) return answer(fail(TOO_MANY));
+    const hardCount = [...purges.epochs.keys()].filter((name) => !isSoft(name)).length;
+    const isFull = hardCount + names.length > PURGES_COUNT_MAX;
+    if (isFull && !isSiteNamespace(operation.namespace)) return answer(fail(TOO_MANY));
     const span = hlcFromMillis(CLOCKS_SPAN_MS_MAX);
     const latest = agreeing(clocks, { needed: majority(of), span }).at(-1);
     if (latest === undefined) return answer(fail(clocksApart(of)));
     const time = Math.max(latest, purges.floor + 1);
-    knowledge.learn({ ...knowledge.document, purges: withPurge(purges, names, time) });
+    // A site is never refused: where there is no room, all that it has becomes stale instead.
+    const isSoftly = operation.soft === true || isFull;
+    const ended = isFull ? namesOf({ ...operation, soft: true, what: WHOLE }) : names;
+    const put = isSoftly ? withSoftPurge : withPurge;
+    knowledge.learn({ ...knowledge.document, purges: put(purges, ended, time) });
     tell(time, at);
   };
   const targets = knowledge.ring.memberIds;
   askAll(host, { targets, body: { kind: "clock" }, timeoutMs, done }, now);
 }
 
-function namesOf({ namespace, what }: PurgeOperation): readonly string[] {
-  if ("tags" in what) return what.tags.map((tag) => purgeName(namespace, "tag", tag));
-  if ("prefix" in what) return [purgeName(namespace, "prefix", what.prefix)];
-  return [purgeName(namespace, "everything", "")];
+const WHOLE = { everything: true } as const;
+
+function namesOf({ namespace, what, soft }: PurgeOperation): readonly string[] {
+  const name = soft === true ? softName : purgeName;
+  if ("tags" in what) return what.tags.map((tag) => name(namespace, "tag", tag));
+  if ("prefix" in what) return [name(namespace, "prefix", what.prefix)];
+  return [name(namespace, "everything", "")];
 }
 
 const unavailable = (detail: string, memberCount: number, achieved: number): Failure => ({

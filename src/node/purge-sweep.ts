@@ -16,7 +16,7 @@ import { TIMEOUT_MS_MAX } from "../../core/limits.ts";
 import type { StoreKey } from "../../core/store.ts";
 import { type Hlc, hlcFromMillis, type Millis } from "../../core/time.ts";
 import { purgesOf } from "../../ring/cluster-document.ts";
-import { type PurgeIndex, plainPurges, withFloor } from "../../ring/purges.ts";
+import { isSoft, type PurgeIndex, plainPurges, withFloor } from "../../ring/purges.ts";
 import { askAll, type Replies } from "./fanout.ts";
 import { keepNumber, keptNumber } from "./kept-number.ts";
 import type { Service } from "./service.ts";
@@ -134,7 +134,7 @@ export class PurgeSweep {
 
   #epochsUpTo(through: Hlc): readonly Hlc[] {
     const { epochs } = purgesOf(this.#host.knowledge.document);
-    return [...epochs.values()].filter((time) => time <= through);
+    return [...epochs].flatMap(([name, time]) => (time > through || isSoft(name) ? [] : [time]));
   }
 
   /** The first member of the ring does it, so that not all ask the same question. */

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { digestOf, type Entry } from "../../core/entry.ts";
-import { HLC_MAX } from "../../core/time.ts";
+import { SOFT_PURGES_COUNT_MAX } from "../../core/limits.ts";
+import { HLC_MAX, hlcFromMillis } from "../../core/time.ts";
 import {
   mergePurges,
   noPurges,
@@ -11,8 +12,10 @@ import {
   parsePurges,
   plainPurges,
   purgeName,
+  softName,
   withFloor,
   withPurge,
+  withSoftPurge,
 } from "../../ring/purges.ts";
 import { hash, mintRequest } from "../laws/replica.ts";
 
@@ -98,5 +101,39 @@ describe("an entry seen through purges", () => {
     ["a later write", "a\0img/1", entryOf(11, ["red"])],
   ])("is left as it is: %s", (_, key, entry) => {
     expect(index.apply(key, entry)).toBe(entry);
+  });
+});
+
+describe("soft purges", () => {
+  const site = "_site.a";
+  const answer = (at: number, tags: string[] = [], name = "http://h/p") => ({ name, tags, at });
+
+  it("make stale what was asked for before, hide nothing, and no floor ends them", () => {
+    let purges = withSoftPurge(noPurges, [softName(site, "tag", "red")], hlcFromMillis(100));
+    purges = withFloor(
+      withPurge(purges, [purgeName("b", "everything", "")], hlcFromMillis(150)),
+      hlcFromMillis(200),
+    );
+    const index = new PurgeIndex(parsePurges(plainPurges(purges)));
+    expect(index.isEmpty).toBe(true);
+    expect(index.concerns(site)).toBe(false);
+    expect(index.ofAnswer(site, answer(100, ["red"]))).toBe("stale");
+    expect(index.ofAnswer(site, answer(101, ["red"]))).toBe("valid");
+    expect(index.ofAnswer(site, answer(100, ["blue"]))).toBe("valid");
+    const hard = withPurge(purges, [purgeName(site, "prefix", "/p\n")], hlcFromMillis(300));
+    const both = new PurgeIndex(hard);
+    expect(both.ofAnswer(site, answer(300))).toBe("gone");
+    expect(both.ofAnswer(site, answer(300, [], "http://h/pq"))).toBe("valid");
+    expect(both.ofAnswer(site, answer(300, [], "http://h/p\nx-device:=tv"))).toBe("gone");
+  });
+
+  it("become one of the whole site where there are too many", () => {
+    let purges = noPurges;
+    for (let i = 0; i <= SOFT_PURGES_COUNT_MAX; i++) {
+      purges = withSoftPurge(purges, [softName(site, "tag", `t${i}`)], hlcFromMillis(i + 1));
+    }
+    expect([...purges.epochs.keys()]).toEqual([softName(site, "everything", "")]);
+    const index = new PurgeIndex(purges);
+    expect(index.ofAnswer(site, answer(SOFT_PURGES_COUNT_MAX, ["other"]))).toBe("stale");
   });
 });

@@ -1,0 +1,122 @@
+/** `starling sites`: the origins that the cache door stands in front of. */
+import { type Command, Option } from "commander";
+import { type Endpoint, sendJson } from "./http.ts";
+import { printable, printJson, say, table, UsageError } from "./output.ts";
+
+interface Site {
+  readonly name: string;
+  readonly origin: string;
+  readonly hosts: readonly string[];
+  readonly staleWhileRevalidate: number | null;
+  readonly staleIfError: number | null;
+  readonly maxBytes: number | null;
+}
+
+interface Flags {
+  readonly origin?: string;
+  readonly host: readonly string[];
+  readonly staleWhileRevalidate?: string;
+  readonly staleIfError?: string;
+  readonly defaultTtl?: string;
+  readonly maxBytes?: string;
+  readonly maxObjectBytes?: string;
+  readonly purgeMethod?: boolean;
+  readonly with?: string;
+  readonly json?: boolean;
+}
+
+const NUMBERS = [
+  ["staleWhileRevalidate", "--stale-while-revalidate"],
+  ["staleIfError", "--stale-if-error"],
+  ["defaultTtl", "--default-ttl"],
+  ["maxBytes", "--max-bytes"],
+  ["maxObjectBytes", "--max-object-bytes"],
+] as const;
+
+function sitesText(sites: readonly Site[]): string {
+  if (sites.length === 0) return "there is no site: starling sites set NAME --origin URL makes one";
+  const shown = (value: number | null): string => (value === null ? "-" : String(value));
+  const rows = sites.map((site) => [
+    site.name,
+    printable(site.origin),
+    site.hosts.map(printable).join(" "),
+    shown(site.staleWhileRevalidate),
+    shown(site.staleIfError),
+    shown(site.maxBytes),
+  ]);
+  const head = ["site", "origin", "hosts", "stale-while-revalidate", "stale-if-error", "maxBytes"];
+  return table([head, ...rows]);
+}
+
+/** What the flags say, in the words of the API. @throws UsageError */
+function membersOf(flags: Flags): Record<string, unknown> {
+  const members: Record<string, unknown> = {};
+  if (flags.with !== undefined) {
+    try {
+      Object.assign(members, JSON.parse(flags.with));
+    } catch {
+      throw new UsageError("--with takes a JSON object of a site's members");
+    }
+  }
+  if (flags.origin !== undefined) members["origin"] = flags.origin;
+  if (flags.host.length > 0) members["hosts"] = flags.host;
+  for (const [name, flag] of NUMBERS) {
+    const text = flags[name];
+    if (text === undefined) continue;
+    if (!/^(?:\d{1,15}|none)$/.test(text)) throw new UsageError(`${flag} takes a number, or none`);
+    members[name] = text === "none" ? null : Number(text);
+  }
+  if (flags.purgeMethod === true) members["purgeMethod"] = true;
+  return members;
+}
+
+async function sitesOf(at: Endpoint): Promise<readonly Site[]> {
+  return ((await sendJson(at, "/v1/sites")) as { readonly sites: readonly Site[] }).sites;
+}
+
+/** What is not named stays as it is. */
+async function set(at: Endpoint, name: string, flags: Flags): Promise<void> {
+  const known = (await sitesOf(at)).find((site) => site.name === name);
+  const body = JSON.stringify({ ...known, ...membersOf(flags) });
+  if (known === undefined && flags.origin === undefined && flags.with === undefined) {
+    throw new UsageError("a new site needs --origin");
+  }
+  const path = `/v1/sites/${encodeURIComponent(name)}`;
+  const made = await sendJson(at, path, { method: "PUT", body });
+  if (flags.json === true) printJson(made);
+  else say(`${name} stands in front of ${printable((made as Site).origin)}`);
+}
+
+async function remove(at: Endpoint, name: string): Promise<void> {
+  await sendJson(at, `/v1/sites/${encodeURIComponent(name)}`, { method: "DELETE" });
+  say(`${name} is no site any more, and what it stored is gone`);
+}
+
+const append = (value: string, all: readonly string[]): readonly string[] => [...all, value];
+
+export function addSiteCommands(program: Command, endpoint: () => Endpoint): void {
+  program
+    .command("sites [action] [name]")
+    .description("the cache door's sites: list (the default), set NAME, remove NAME")
+    .option("--origin <url>", "set: where answers are fetched")
+    .option("--host <host>", "set: a host name, *.suffix or *; may be repeated", append, [])
+    .option("--stale-while-revalidate <seconds>", "set: where the response says nothing, or none")
+    .option("--stale-if-error <seconds>", "set: the same")
+    .option("--default-ttl <seconds>", "set: lifetime where none is said, or none to guess it")
+    .option("--max-bytes <bytes>", "set: bound for all that is stored, or none")
+    .option("--max-object-bytes <bytes>", "set: a longer response is passed on, not stored")
+    .option("--purge-method", "set: take PURGE /path with a write token")
+    .addOption(new Option("--with <json>", "set: any members of the API, as a JSON object"))
+    .option("--json", "as JSON")
+    .action(async (action = "list", name: string | undefined, flags: Flags) => {
+      const at = endpoint();
+      if (action === "list") {
+        const sites = await sitesOf(at);
+        return flags.json === true ? printJson(sites) : say(sitesText(sites));
+      }
+      if (name === undefined) throw new UsageError(`sites ${action} takes the name of a site`);
+      if (action === "set") return set(at, name, flags);
+      if (action === "remove") return remove(at, name);
+      throw new UsageError(`sites takes list, set or remove, and not ${printable(action)}`);
+    });
+}

@@ -1,0 +1,69 @@
+/**
+ * Purges of what a site stored, by URL and by prefix. Absolute ones name a scheme and a host; a
+ * bare path is about all hosts of the site.
+ */
+import { utf8Length } from "../../core/keys.ts";
+import { KEY_BYTES_MAX } from "../../core/limits.ts";
+import type { PurgeOperation } from "../../core/operations.ts";
+import type { WallMillis } from "../../core/time.ts";
+import { keptQuery, keyedUrl, type Located, parseAbsolute } from "../cache/cache-key.ts";
+import type { Backend, Site } from "../frontend/backend.ts";
+import { ResponseStore } from "./response-store.ts";
+
+/** What ends a key in `ring/purges.ts`: a prefix with it names this key and no longer one. */
+const END = "\n";
+
+/** A host without its port: where doors listen says nothing of what they serve. */
+const withoutPort = (located: Located): Located => ({
+  ...located,
+  host: located.host.replace(/:\d+$/, ""),
+});
+
+/** A prefix of an absolute URL in all spellings that a key may have; null when it is none. */
+export function prefixesOf(prefix: string): readonly string[] | null {
+  if (prefix.startsWith("/") && !prefix.startsWith("//")) return [prefix];
+  const located = parseAbsolute(prefix);
+  if (located === null) return null;
+  // What is behind the host stays as it is: it is a beginning, and no URL.
+  const rest = prefix.slice(/^[^/]*\/\/[^/]*/.exec(prefix)?.[0].length ?? 0) || "/";
+  const hosts = new Set([located.host, withoutPort(located).host]);
+  return [...hosts].map((host) => `${located.scheme}://${host}${rest}`);
+}
+
+export interface UrlPurge {
+  /** Keys whose records are written: done at all their owners when the answer comes. */
+  readonly keys: readonly string[];
+  /** Where keys cannot be told from the URL: by host, or by a field that is part of the key. */
+  readonly epochs: readonly PurgeOperation["what"][];
+}
+
+/** @returns null when the text is neither an absolute URL nor a path */
+export function urlPurge(text: string, { settings }: Site): UrlPurge | null {
+  const rule = settings.cacheKey;
+  if (text.startsWith("/") && !text.startsWith("//")) {
+    if (/[\s#]/.test(text)) return null;
+    const mark = text.indexOf("?");
+    const path = mark < 0 ? text : text.slice(0, mark);
+    const query = keptQuery(mark < 0 ? null : text.slice(mark + 1), rule);
+    const whole = `${path}${query === null ? "" : `?${query}`}`;
+    return { keys: [], epochs: [{ prefix: `${whole}${END}` }] };
+  }
+  const located = parseAbsolute(text);
+  if (located === null) return null;
+  const urls = new Set([located, withoutPort(located)].map((one) => keyedUrl(one, rule)));
+  if (rule.headers.length === 0) return { keys: [...urls], epochs: [] };
+  return { keys: [], epochs: [...urls].map((url) => ({ prefix: `${url}${END}` })) };
+}
+
+export const isTooLong = ({ epochs }: UrlPurge): boolean =>
+  epochs.some((what) => "prefix" in what && utf8Length(what.prefix) > KEY_BYTES_MAX);
+
+/** @throws StoreError when too few owners can be reached */
+export async function purgeKeys(
+  backend: Backend,
+  { name }: Site,
+  { keys, isSoft, at }: { keys: readonly string[]; isSoft: boolean; at: WallMillis },
+): Promise<void> {
+  const store = new ResponseStore(backend);
+  await Promise.all(keys.map((key) => store.purge(name, key, { isSoft, at })));
+}

@@ -1,0 +1,56 @@
+/** `starling sites` and `starling purge --site`. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startCluster, type TestCluster } from "../support/cluster.ts";
+import { run } from "./run.ts";
+
+let cluster: TestCluster;
+beforeAll(async () => {
+  cluster = await startCluster(1, { cache: {} });
+});
+afterAll(() => cluster.close());
+
+const starling = (...args: string[]) => run([...args, "--url", cluster.urls[0] ?? ""]);
+
+describe("starling sites", () => {
+  it("makes, changes, lists and removes sites", async () => {
+    expect((await starling("sites")).out).toContain("there is no site");
+    const made = await starling("sites", "set", "blog", "--origin", "http://origin.test");
+    expect([made.code, made.out]).toEqual([0, "blog stands in front of http://origin.test\n"]);
+    await starling("sites", "set", "blog", "--host", "blog.test", "--stale-if-error", "60");
+    await starling("sites", "set", "blog", "--with", '{"keep":10}', "--purge-method");
+    const listed = await starling("sites", "list", "--json");
+    expect(JSON.parse(listed.out)).toMatchObject([
+      {
+        name: "blog",
+        origin: "http://origin.test",
+        hosts: ["blog.test"],
+        staleIfError: 60,
+        keep: 10,
+        purgeMethod: true,
+      },
+    ]);
+    expect((await starling("sites")).out).toMatch(/blog +http:\/\/origin\.test +blog\.test/);
+    expect((await starling("purge", "--site", "blog", "--everything")).out).toMatch(/1 of 1/);
+    const soft = await starling("purge", "--site", "blog", "--page", "/a", "--soft");
+    expect(soft.out).toMatch(/is stale; 1 of 1 members know/);
+    expect((await starling("sites", "remove", "blog")).code).toBe(0);
+    expect((await starling("sites", "remove", "blog")).code).toBe(3);
+  });
+
+  it("says in one line what it does not take", async () => {
+    for (const args of [
+      ["sites", "show"],
+      ["sites", "show", "x"],
+      ["sites", "set", "x"],
+      ["sites", "set", "x", "--with", "no"],
+      ["sites", "set", "x", "--origin", "http://y", "--stale-if-error", "soon"],
+      ["purge"],
+      ["purge", "shop", "--site", "blog", "--everything"],
+      ["purge", "shop", "--everything", "--soft"],
+      ["purge", "--site", "blog", "--page", "/a", "--everything"],
+    ]) {
+      const { code, err } = await starling(...args);
+      expect([args, code, err.trim().split("\n").length]).toEqual([args, 2, 1]);
+    }
+  });
+});

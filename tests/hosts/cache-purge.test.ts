@@ -1,0 +1,138 @@
+/** Purges of what sites stored, from every side. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { startCluster, type TestCluster } from "../support/cluster.ts";
+import { startOrigin, type TestOrigin } from "../support/origin.ts";
+
+let origin: TestOrigin;
+let cluster: TestCluster;
+beforeEach(async () => {
+  origin = await startOrigin();
+  cluster = await startCluster(3, { cache: { origin: origin.url } });
+  for (const url of cluster.cacheUrls) {
+    await expect.poll(async () => (await fetch(`${url}/up`)).status, { timeout: 10_000 }).toBe(200);
+  }
+  origin.answer = (request, response) => {
+    response.setHeader("Cache-Control", "max-age=600, stale-if-error=600");
+    const tag = new URL(request.url ?? "", "http://x").searchParams.get("tag");
+    if (tag !== null) response.setHeader("Cache-Tag", tag);
+    response.end(`${request.url} ${origin.asked.length}`);
+  };
+});
+afterEach(async () => {
+  await cluster.close();
+  await origin.close();
+});
+
+const get = (target: string, i = 0): Promise<Response> => fetch(`${cluster.cacheUrls[i]}${target}`);
+const status = async (target: string, i = 0): Promise<string> =>
+  /;(hit|fwd=[a-z-]+)/.exec((await get(target, i)).headers.get("Cache-Status") ?? "")?.[1] ?? "";
+
+async function fill(...targets: string[]): Promise<void> {
+  for (const target of targets) await (await get(target)).text();
+  for (const target of targets) await expect.poll(() => status(target)).toBe("hit");
+}
+
+async function purge(
+  body: object,
+  i = 0,
+): Promise<{ status: number; body: Record<string, unknown> }> {
+  const init = { method: "POST", body: JSON.stringify({ site: "default", ...body }) };
+  const answer = await fetch(`${cluster.urls[i]}/v1/purge`, init);
+  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+}
+
+describe("a purge of a site", () => {
+  it("by tag, prefix or everything ends what was stored, on all frontends, and nothing else", async () => {
+    await fill("/a?tag=red,blue", "/b?tag=green", "/img/1", "/img/2", "/image");
+    const done = await purge({ tags: ["red"] }, 1);
+    expect(done).toMatchObject({ status: 200, body: { replicas: { learnt: 3, of: 3 } } });
+    expect(await status("/a?tag=red,blue", 2)).toBe("fwd=uri-miss");
+    for (const target of ["/b?tag=green", "/img/1"])
+      expect([target, await status(target, 2)]).toEqual([target, "hit"]);
+    const door = new URL(cluster.cacheUrls[0] ?? "").host;
+    await purge({ prefix: `http://${door}/img/` });
+    expect([
+      await status("/img/1", 1),
+      await status("/img/2", 2),
+      await status("/image", 1),
+    ]).toEqual(["fwd=uri-miss", "fwd=uri-miss", "hit"]);
+    await purge({ prefix: "/b" });
+    expect([await status("/b?tag=green", 1), await status("/image", 1)]).toEqual([
+      "fwd=uri-miss",
+      "hit",
+    ]);
+    await purge({ everything: true });
+    expect(await status("/image", 1)).toBe("fwd=uri-miss");
+  });
+
+  it("by URL ends all variants of just these, before the answer", async () => {
+    await fill("/a", "/ab", "/c?x=1");
+    const answer = await purge({ urls: [`${cluster.cacheUrls[1]}/a`] });
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { urls: 1, replicas: { learnt: 3, of: 3 } },
+    });
+    for (const i of [0, 1, 2]) expect([i, await status("/ab", i)]).toEqual([i, "hit"]);
+    expect(await status("/a", 2)).toBe("fwd=uri-miss");
+    await purge({ urls: ["/c?x=1", "/a"] });
+    expect([await status("/c?x=1"), await status("/a"), await status("/ab")]).toEqual([
+      "fwd=uri-miss",
+      "fwd=uri-miss",
+      "hit",
+    ]);
+  });
+
+  it("softly makes stale: the origin is asked, and the stale answer does while it is away", async () => {
+    await fill("/a?tag=red", "/b", "/c");
+    await purge({ tags: ["red"], soft: true });
+    await purge({ urls: ["/b"], soft: true });
+    await purge({ urls: [`${cluster.cacheUrls[0]}/c`], soft: true });
+    const asked = origin.asked.length;
+    const working = origin.answer;
+    origin.answer = (_, response) => void response.writeHead(503).end();
+    for (const target of ["/a?tag=red", "/b", "/c"]) {
+      const answer = await get(target, 1);
+      expect([target, answer.status]).toEqual([target, 200]);
+    }
+    expect(origin.asked.length).toBe(asked + 3);
+    origin.answer = working;
+    for (const target of ["/a?tag=red", "/b", "/c"]) {
+      expect([target, await status(target, 2)]).toEqual([target, "fwd=stale"]);
+      await expect.poll(() => status(target, 2)).toBe("hit");
+    }
+  });
+
+  it("covers a fetch that is under way: it is not stored as new", async () => {
+    const gate = Promise.withResolvers<void>();
+    origin.answer = (_, response) => {
+      response.setHeader("Cache-Control", "max-age=600");
+      response.setHeader("Cache-Tag", "red");
+      void gate.promise.then(() => response.end("old"));
+    };
+    const slow = get("/slow");
+    await expect.poll(() => origin.asked.at(-1)).toBe("GET /slow");
+    await purge({ tags: ["red"] }, 1);
+    gate.resolve();
+    expect(await (await slow).text()).toBe("old");
+    origin.answer = (_, response) => void response.end("new");
+    for (const i of [0, 1, 2])
+      expect([i, await (await get("/slow", i)).text()]).toEqual([i, "new"]);
+  });
+
+  it("is refused with the mend where it makes no sense", async () => {
+    for (const [body, code, at] of [
+      [{ site: "none", everything: true }, "not-found", 404],
+      [{ site: "_x", everything: true }, "invalid-request", 400],
+      [{ tags: [] }, "invalid-request", 400],
+      [{ urls: [] }, "invalid-request", 400],
+      [{ urls: ["a"] }, "invalid-request", 400],
+      [{ urls: ["/a"], tags: ["b"] }, "invalid-request", 400],
+      [{ prefix: "a" }, "invalid-request", 400],
+      [{ everything: true, soft: 1 }, "invalid-request", 400],
+      [{ everything: true, colour: "red" }, "invalid-request", 400],
+    ] as const) {
+      const answer = await purge(body);
+      expect([body, answer.status, answer.body["code"]]).toEqual([body, at, code]);
+    }
+  });
+});
