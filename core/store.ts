@@ -59,6 +59,20 @@ export interface EntrySummary {
   readonly dueAt: number;
   /** Whether there is the body of a value in it, live or expired. */
   readonly holdsValue: boolean;
+  /** See `Arrival`. */
+  readonly position: number;
+}
+
+/**
+ * A place in the order in which entries of this store last changed. Every write of an entry takes
+ * a number above all before it, whoever wrote it; a key has one position, its latest, and a dropped
+ * key none. Numbers have gaps, outlive a restart, and one that was on stable storage is never given
+ * out again.
+ */
+export interface Arrival {
+  readonly key: StoreKey;
+  readonly partition: number;
+  readonly position: number;
 }
 
 /** What opening the store found; the replica decides its incarnation by it. */
@@ -74,6 +88,8 @@ export interface Recovery {
    * gives an older record, if there is any: no answer before it was joined with what a peer has.
    */
   readonly lostKeys: readonly StoreKey[];
+  /** The store may be what it was some time ago: positions may be given out a second time. */
+  readonly wentBack?: boolean;
 }
 
 export type StoreHealth =
@@ -110,6 +126,16 @@ export interface Store {
   entriesOf(partition: number): Iterable<EntrySummary>;
   /** Keys whose `dueAt` is at or before the instant (ms since 1970), earliest first. */
   due(before: number, countMax: number): readonly StoreKey[];
+  /**
+   * No entry's position is above this one. Like all that is read here it may be in memory alone:
+   * whoever gives a position out waits until what was written up to it is durable.
+   */
+  readonly arrivedThrough: number;
+  /**
+   * The entries whose last change came after a position, in order: from the index alone. As many as
+   * `countMax` unless there are fewer; of those at one position all are listed, or none.
+   */
+  arrivals(after: number, countMax: number): readonly Arrival[];
   /** Puts off when the entry is due, until it is written again or the store is opened anew. */
   postpone(key: StoreKey, until: number): void;
 

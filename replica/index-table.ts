@@ -9,6 +9,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { postponed } from "../core/expiry.ts";
+import type { ArrivalOrder } from "./arrival-order.ts";
 import { DueHeap } from "./due-heap.ts";
 import { KeyMap, NO_SLOT } from "./key-map.ts";
 import type { UsageTable } from "./usage.ts";
@@ -23,6 +24,15 @@ export interface IndexRow {
   readonly list: number;
   readonly digest: number;
   readonly dueAt: number;
+  /** Of its last change; see `Arrival` in core/store.ts. */
+  readonly position: number;
+}
+
+/** What is kept of a table's keys beside their rows, where somebody asks for it. */
+export interface TableExtras {
+  /** Where keys are counted by namespace, of a table whose keys have one. */
+  readonly usage?: UsageTable;
+  readonly arrivals?: ArrivalOrder;
 }
 
 const ROWS_COUNT_FIRST = 256;
@@ -55,15 +65,14 @@ export class IndexTable {
   #free = NO_SLOT;
   #count = 0;
   #bodyByteCountTotal = 0;
-  readonly #usage: UsageTable | null;
+  readonly #usage: UsageTable | undefined;
+  readonly #arrivals: ArrivalOrder | undefined;
 
-  /**
-   * @param seed 32 random bits
-   * @param usage where keys are counted by namespace, of a table whose keys have one
-   */
-  constructor(seed: number, usage: UsageTable | null = null) {
+  /** @param seed 32 random bits */
+  constructor(seed: number, { usage, arrivals }: TableExtras = {}) {
     this.#keys = new KeyMap(seed);
     this.#usage = usage;
+    this.#arrivals = arrivals;
   }
 
   get count(): number {
@@ -116,6 +125,7 @@ export class IndexTable {
     this.#keys.remove(slot);
     this.#unlink(slot);
     this.#due.remove(slot);
+    this.#arrivals?.remove(slot);
     this.#bodyByteCountTotal -= this.#bodyByteCounts[slot] ?? 0;
     this.#nexts[slot] = this.#free;
     this.#free = slot;
@@ -162,6 +172,7 @@ export class IndexTable {
       list: this.#lists[slot] ?? 0,
       digest: this.#digests[slot] ?? 0,
       dueAt: this.#due.dueAt(slot),
+      position: this.#arrivals?.positionOf(slot) ?? 0,
     };
   }
 
@@ -204,6 +215,7 @@ export class IndexTable {
     this.#bodyByteCounts[slot] = row.bodyByteCount;
     this.#digests[slot] = row.digest;
     this.#bodyByteCountTotal += row.bodyByteCount;
+    if (row.position > 0) this.#arrivals?.set(slot, row.position);
     if (row.dueAt > 0) this.#due.set(slot, row.dueAt);
     else this.#due.remove(slot);
   }

@@ -3,6 +3,7 @@
  * is still needed. Replaying the records oldest first, or the writes as they come, gives the same.
  */
 import { assert } from "../core/assert.ts";
+import { ArrivalOrder } from "./arrival-order.ts";
 import { IndexTable } from "./index-table.ts";
 import { NO_SLOT } from "./key-map.ts";
 import {
@@ -65,6 +66,8 @@ export const hintKey = (target: string, key: string): string => `${target}\0${ke
 
 export class LogIndex {
   readonly usage = new UsageTable();
+  /** The order of the entries' last changes, whose positions are the numbers of their records. */
+  readonly arrivals = new ArrivalOrder();
   readonly #entries: IndexTable;
   readonly #hints: IndexTable;
   readonly #meta: IndexTable;
@@ -74,7 +77,7 @@ export class LogIndex {
 
   /** @param seed 32 random bits, for the hash tables */
   constructor(seed: number) {
-    this.#entries = new IndexTable(seed, this.usage);
+    this.#entries = new IndexTable(seed, { usage: this.usage, arrivals: this.arrivals });
     this.#hints = new IndexTable(seed);
     this.#meta = new IndexTable(seed);
   }
@@ -139,6 +142,7 @@ export class LogIndex {
       list: this.#listOf(header),
       digest: header.digest,
       dueAt: header.dueAt,
+      position: header.sequence,
     };
     if (slot === NO_SLOT) table.insert(header.key, row);
     else table.replace(slot, row);

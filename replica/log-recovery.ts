@@ -115,6 +115,13 @@ function emptyLog({ disk, hashSeed = 0 }: RecoveryOptions, files: readonly strin
   };
 }
 
+/**
+ * What an unclean stop skips of the sequence. A record that was durable and is damaged at the very
+ * end of the open segment looks like a torn one; whoever was told its number must not take what is
+ * written next for it.
+ */
+const SKIPPED_COUNT = 2 ** 20;
+
 /** What follows the last record is looked at in pieces of this size. */
 const PIECE_BYTES = 64 * 1024;
 
@@ -172,7 +179,7 @@ class Recoverer {
       segments: this.#segments.filter((segment) => segment.recordCount > 0),
       index: this.#index,
       nextSegment,
-      nextSequence: this.#lastSequence + 1,
+      nextSequence: this.#lastSequence + 1 + (stopped ? 0 : SKIPPED_COUNT),
       recovery: { clean, tornByteCount: this.#tornByteCount, corruptCount, lostKeys },
       bad: this.#bad,
       fixes: this.#fixes,

@@ -20,6 +20,7 @@
 import { assert } from "../core/assert.ts";
 import { holdsValue } from "../core/expiry.ts";
 import {
+  type Arrival,
   type EntryRecord,
   type EntrySummary,
   type Recovery,
@@ -32,6 +33,7 @@ import {
 } from "../core/store.ts";
 import type { IndexTable } from "./index-table.ts";
 import { NO_SLOT } from "./key-map.ts";
+import { arrivalsIn } from "./log-arrivals.ts";
 import { LogBackground } from "./log-background.ts";
 import { DiskFailure, type DiskStep } from "./log-disk.ts";
 import {
@@ -268,6 +270,14 @@ export class LogStore implements Store {
     if (slot !== NO_SLOT) this.#entries.postpone(slot, until);
   }
 
+  get arrivedThrough(): number {
+    return this.writtenSequence;
+  }
+
+  arrivals(after: number, countMax: number): readonly Arrival[] {
+    return arrivalsIn(this.#state.index, after, countMax);
+  }
+
   stats(): StoreStats {
     const { count: keyCount, bodyByteCount: byteCount } = this.#entries;
     return { keyCount, byteCount, ...this.#state.index.usage.dead };
@@ -344,8 +354,9 @@ export class LogStore implements Store {
   }
 
   #summaryOf(slot: number, key = this.#entries.keyOf(slot)): EntrySummary {
-    const { list: partition, digest, bodyByteCount: byteCount, dueAt } = this.#entries.row(slot);
-    return { key, partition, digest, byteCount, dueAt, holdsValue: holdsValue(dueAt) };
+    const { list: partition, digest, bodyByteCount, dueAt, position } = this.#entries.row(slot);
+    const flags = { dueAt, holdsValue: holdsValue(dueAt), position };
+    return { key, partition, digest, byteCount: bodyByteCount, ...flags };
   }
 
   #appendPlain(space: Space, key: string, bytes: Uint8Array): void {

@@ -8,6 +8,7 @@
 import { assert } from "../core/assert.ts";
 import { holdsValue, postponed } from "../core/expiry.ts";
 import type {
+  Arrival,
   EntryRecord,
   EntrySummary,
   Recovery,
@@ -21,8 +22,14 @@ import { UsageTable } from "./usage.ts";
 
 type Operation = (contents: Contents) => void;
 
+interface Placed extends EntryRecord {
+  readonly position: number;
+}
+
 class Contents {
-  readonly entries = new Map<StoreKey, EntryRecord>();
+  /** In the order of their last changes. */
+  readonly entries = new Map<StoreKey, Placed>();
+  lastPosition = 0;
   readonly partitions = new Map<number, Set<StoreKey>>();
   readonly hints = new Map<string, Map<StoreKey, Uint8Array>>();
   readonly meta = new Map<string, Uint8Array>();
@@ -31,8 +38,9 @@ class Contents {
   readonly due = new Map<StoreKey, number>();
   byteCount = 0;
 
-  putEntry(key: StoreKey, record: EntryRecord): void {
+  putEntry(key: StoreKey, record: Placed): void {
     this.removeEntry(key);
+    this.lastPosition = Math.max(this.lastPosition, record.position);
     this.entries.set(key, record);
     const keys = this.partitions.get(record.partition) ?? new Set();
     this.partitions.set(record.partition, keys.add(key));
@@ -103,6 +111,10 @@ export class MemoryStore implements Store {
   crash(survivorCount = 0): MemoryStore {
     const next = new MemoryStore({ ...CLEAN, clean: this.#pending.length === 0 });
     const copy = (operation: Operation): void => next.#write(operation);
+    const { lastPosition } = this.#durable;
+    copy((c) => {
+      c.lastPosition = lastPosition;
+    });
     for (const [key, record] of this.#durable.entries) copy((c) => c.putEntry(key, record));
     for (const [target, hints] of this.#durable.hints) {
       for (const [key, bytes] of hints) copy((c) => c.putHint(target, key, bytes));
@@ -133,16 +145,17 @@ export class MemoryStore implements Store {
   summary(key: StoreKey): EntrySummary | undefined {
     const record = this.#live.entries.get(key);
     if (record === undefined) return undefined;
-    const { partition, digest, bytes } = record;
+    const { partition, digest, bytes, position } = record;
     const dueAt = this.#live.due.get(key) ?? 0;
-    const flags = { dueAt, holdsValue: holdsValue(dueAt) };
+    const flags = { dueAt, holdsValue: holdsValue(dueAt), position };
     return { key, partition, digest, byteCount: bytes.length, ...flags };
   }
 
   writeEntry(key: StoreKey, record: EntryRecord): void {
     assert(this.#health === "writable", "a store that takes no writes was written to");
     assert(key.length > 0 && record.digest !== 0, "an entry has a key and a digest");
-    this.#write((contents) => contents.putEntry(key, record));
+    const position = this.arrivedThrough + 1;
+    this.#write((contents) => contents.putEntry(key, { ...record, position }));
   }
 
   dropEntry(key: StoreKey): void {
@@ -169,6 +182,19 @@ export class MemoryStore implements Store {
     const { due } = this.#live;
     const dueAt = due.get(key);
     if (dueAt !== undefined) due.set(key, postponed(dueAt, until));
+  }
+
+  get arrivedThrough(): number {
+    return this.#live.lastPosition;
+  }
+
+  arrivals(after: number, countMax: number): readonly Arrival[] {
+    const found: Arrival[] = [];
+    for (const [key, { partition, position }] of this.#live.entries) {
+      if (found.length === countMax) break;
+      if (position > after) found.push({ key, partition, position });
+    }
+    return found;
   }
 
   readHint(target: string, key: StoreKey): Uint8Array | undefined {

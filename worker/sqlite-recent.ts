@@ -13,6 +13,7 @@ export interface Placed {
   readonly digest: Digest;
   readonly byteCount: number;
   readonly dueAt: number;
+  readonly position: number;
 }
 
 interface Whole {

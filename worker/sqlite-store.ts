@@ -6,11 +6,12 @@
  * The index lives in SQL and not in a Map, because an object has 128 MB of memory and up to 10 GB
  * of storage; only records of lately stay (sqlite-recent.ts). What is billed is rows: a read costs
  * one; a write costs one for the record, one for its namespace's totals when they change, one for
- * each index that changes (the partition's for a new key, the due time's when there is one);
- * tests/worker counts them.
+ * each index that changes (that of arrivals always, the partition's for a new key, the due time's
+ * when there is one); tests/worker counts them.
  */
 import { holdsValue } from "../core/expiry.ts";
 import type {
+  Arrival,
   EntryRecord,
   EntrySummary,
   Recovery,
@@ -21,6 +22,7 @@ import type {
   Usage,
 } from "../core/store.ts";
 import { SqliteHints } from "./sqlite-hints.ts";
+import { SqlitePositions } from "./sqlite-positions.ts";
 import { type Placed, SqliteRecent } from "./sqlite-recent.ts";
 import {
   blobIn,
@@ -54,7 +56,8 @@ const FORMAT_VERSION = 1;
 const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS entries (
      key BLOB PRIMARY KEY, part INTEGER NOT NULL, digest INTEGER NOT NULL,
-     due_at INTEGER NOT NULL, byte_count INTEGER NOT NULL, bytes BLOB NOT NULL) WITHOUT ROWID`,
+     due_at INTEGER NOT NULL, byte_count INTEGER NOT NULL, bytes BLOB NOT NULL,
+     position INTEGER NOT NULL) WITHOUT ROWID`,
   "CREATE INDEX IF NOT EXISTS entries_part ON entries (part)",
   "CREATE INDEX IF NOT EXISTS entries_due ON entries (due_at) WHERE due_at > 0",
   "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID",
@@ -70,6 +73,7 @@ export class SqliteStore implements Store {
   readonly #byteCountMax: number;
   readonly #usage: SqliteUsage;
   readonly #recent = new SqliteRecent();
+  readonly #positions: SqlitePositions;
   /** Until when; in memory alone, for a write would be billed. */
   readonly #postponed = new Map<StoreKey, number>();
   #unmeasuredBytes = 0;
@@ -83,8 +87,11 @@ export class SqliteStore implements Store {
     for (const statement of SCHEMA) sql.exec(statement);
     this.#overflow = new Overflow(sql);
     this.#hints = new SqliteHints(sql, this.#overflow);
+    this.#positions = new SqlitePositions(sql);
+    const isNew = this.readMeta(FORMAT) === undefined;
     const clean = this.#checkFormat(generation);
-    this.recovery = { clean, tornByteCount: 0, corruptCount: 0, lostKeys: [] };
+    const nothingLost = { tornByteCount: 0, corruptCount: 0, lostKeys: [] };
+    this.recovery = { clean, ...nothingLost, wentBack: !clean && !isNew };
     this.#usage = new SqliteUsage(sql);
     this.#isFull = sql.databaseSize >= byteCountMax;
   }
@@ -102,7 +109,7 @@ export class SqliteStore implements Store {
     const recent = this.#recent.bytes(key);
     if (recent !== undefined) return recent;
     if (this.#recent.placed(key) === null) return undefined;
-    const row = this.#find(key, "part, digest, byte_count, due_at, bytes");
+    const row = this.#find(key, "part, digest, byte_count, due_at, position, bytes");
     if (row === undefined) return undefined;
     const bytes = this.#overflow.whole(ownerOf(key), row);
     this.#recent.stands(key, placedIn(row), bytes);
@@ -119,23 +126,25 @@ export class SqliteStore implements Store {
     this.#postponed.delete(key);
     const before = this.#placed(key);
     const first = this.#overflow.write(ownerOf(key), bytes, before?.byteCount ?? 0);
-    const values = [digest, bytes.length, first, partition, dueAt] as const;
+    const position = this.#positions.next();
+    const values = [digest, bytes.length, first, position, partition, dueAt] as const;
     if (before === null) {
-      const insert = `INSERT INTO entries (digest, byte_count, bytes, part, due_at, key)
-                      VALUES (?, ?, ?, ?, ?, ?)`;
+      const insert = `INSERT INTO entries (digest, byte_count, bytes, position, part, due_at, key)
+                      VALUES (?, ?, ?, ?, ?, ?, ?)`;
       this.#sql.exec(insert, ...values, keyBlob(key));
     } else {
       // A column that is named is a row of its index, changed or not: name only those that are.
       const isSame = before.partition === partition && before.dueAt === dueAt;
       const moved = isSame ? "" : ", part = ?, due_at = ?";
-      const update = `UPDATE entries SET digest = ?, byte_count = ?, bytes = ?${moved}
+      const update = `UPDATE entries SET digest = ?, byte_count = ?, bytes = ?, position = ?${moved}
                       WHERE key = ?`;
-      const named = moved === "" ? values.slice(0, 3) : values;
+      const named = moved === "" ? values.slice(0, 4) : values;
       this.#sql.exec(update, ...named, keyBlob(key));
     }
     this.#usage.change(key, before, { byteCount: bytes.length, dueAt });
     this.#unmeasuredBytes += bytes.length;
-    this.#recent.stands(key, { partition, digest, byteCount: bytes.length, dueAt }, bytes);
+    const placed = { partition, digest, byteCount: bytes.length, dueAt, position };
+    this.#recent.stands(key, placed, bytes);
   }
 
   dropEntry(key: StoreKey): void {
@@ -145,12 +154,14 @@ export class SqliteStore implements Store {
     this.#overflow.drop(ownerOf(key), before.byteCount);
     this.#sql.exec("DELETE FROM entries WHERE key = ?", keyBlob(key));
     this.#usage.change(key, before, null);
+    this.#positions.dropped(before.position);
     this.#recent.dropped(key);
   }
 
   /** By pages, so that a large partition is never in memory at once. */
   *entriesOf(partition: number): Iterable<EntrySummary> {
-    const query = `SELECT key, digest, byte_count, due_at FROM entries INDEXED BY entries_part
+    const query = `SELECT key, digest, byte_count, due_at, position
+                   FROM entries INDEXED BY entries_part
                    WHERE part = ? AND key > ? ORDER BY key LIMIT ?`;
     let after = keyBlob("");
     for (;;) {
@@ -168,6 +179,14 @@ export class SqliteStore implements Store {
       "SELECT key FROM entries WHERE due_at > 0 AND due_at <= ? ORDER BY due_at LIMIT ?";
     const keys = rowsOf(this.#sql, query, before, countMax + this.#postponed.size).map(keyIn);
     return keys.filter((key) => !this.#postponed.has(key)).slice(0, countMax);
+  }
+
+  get arrivedThrough(): number {
+    return this.#positions.last;
+  }
+
+  arrivals(after: number, countMax: number): readonly Arrival[] {
+    return this.#positions.after(after, countMax);
   }
 
   postpone(key: StoreKey, until: number): void {
@@ -243,7 +262,7 @@ export class SqliteStore implements Store {
   #placed(key: StoreKey): Placed | null {
     const known = this.#recent.placed(key);
     if (known !== undefined) return known;
-    const row = this.#find(key, "part, digest, byte_count, due_at");
+    const row = this.#find(key, "part, digest, byte_count, due_at, position");
     return row === undefined ? null : placedIn(row);
   }
 
@@ -266,11 +285,12 @@ export class SqliteStore implements Store {
 
 const unplacedIn = (row: Row): Omit<Placed, "partition"> => ({
   digest: numberIn(row, "digest"),
+  position: numberIn(row, "position"),
   ...sizeIn(row),
 });
 
 const placedIn = (row: Row): Placed => ({ partition: numberIn(row, "part"), ...unplacedIn(row) });
 
-function summaryOf(key: StoreKey, { partition, digest, byteCount, dueAt }: Placed): EntrySummary {
-  return { key, partition, digest, byteCount, dueAt, holdsValue: holdsValue(dueAt) };
+function summaryOf(key: StoreKey, placed: Placed): EntrySummary {
+  return { key, ...placed, holdsValue: holdsValue(placed.dueAt) };
 }

@@ -69,7 +69,8 @@ function entriesContract(make: StoreMaker): void {
       store.writeEntry("demo\0a", entry("one"));
       expect(readText(store, "demo\0a")).toBe("one");
       const digest = 2 ** 52 + 3;
-      const summary = { key: "demo\0a", partition: 3, digest, byteCount: 3, ...live };
+      const position = store.arrivedThrough;
+      const summary = { key: "demo\0a", partition: 3, digest, byteCount: 3, ...live, position };
       expect(store.summary("demo\0a")).toEqual(summary);
       expect([...store.entriesOf(3)]).toEqual([summary]);
       expect(store.stats()).toEqual({ ...nothingDead, keyCount: 1, byteCount: 3 });
@@ -193,6 +194,75 @@ function orderContract(make: StoreMaker): void {
     }));
 }
 
+function arrivalsContract(make: StoreMaker): void {
+  const namesAfter = (store: Store, after: number, countMax = 100): string[] =>
+    store.arrivals(after, countMax).map(({ key }) => key.slice(5));
+
+  it("lists entries in the order in which they last changed, one place a key", () =>
+    make(async ({ store, reopen }) => {
+      for (const name of ["a", "b", "c"]) store.writeEntry(`demo\0${name}`, entry("x"));
+      const before = store.arrivedThrough;
+      store.writeHint("r2", "demo\0hint", bytesOf("no entry"));
+      store.writeMeta("meta", bytesOf("no entry"));
+      store.writeEntry("demo\0a", entry("y", { partition: 4 }));
+      store.dropEntry("demo\0b");
+      const expectOrder = (of: Store): void => {
+        expect(namesAfter(of, 0)).toEqual(["c", "a"]);
+        expect(namesAfter(of, 0, 1)).toEqual(["c"]);
+        expect(namesAfter(of, before)).toEqual(["a"]);
+        expect(namesAfter(of, of.arrivedThrough)).toEqual([]);
+        const [c, a] = of.arrivals(0, 9);
+        expect([c?.partition, a?.partition]).toEqual([3, 4]);
+        expect(namesAfter(of, c?.position ?? 0)).toEqual(["a"]);
+        expect(of.summary("demo\0a")?.position).toBe(a?.position);
+      };
+      expectOrder(store);
+      expectOrder(await reopen());
+    }));
+
+  it("gives out no position twice, not even of what was dropped", () =>
+    make(async ({ store, reopen }) => {
+      store.writeEntry("demo\0a", entry("x"));
+      store.writeEntry("demo\0b", entry("x"));
+      const given = store.arrivedThrough;
+      store.dropEntry("demo\0b");
+      const again = await reopen();
+      expect(again.arrivedThrough).toBeGreaterThanOrEqual(given);
+      again.writeEntry("demo\0c", entry("x"));
+      expect(namesAfter(again, given)).toEqual(["c"]);
+    }));
+
+  it("keeps the order over many changes, drops and restarts", () =>
+    make(async (fixture) => {
+      let { store } = fixture;
+      const model = new Map<string, string>();
+      let state = 99;
+      const below = (bound: number): number => {
+        state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+        return (state >>> 8) % bound;
+      };
+      for (let step = 0; step < 1500; step++) {
+        const name = `${below(80)}`;
+        model.delete(name);
+        if (below(5) === 0) store.dropEntry(`demo\0${name}`);
+        else {
+          store.writeEntry(`demo\0${name}`, entry("x".repeat(below(60))));
+          model.set(name, name);
+        }
+        if (step % 500 === 250) store = await fixture.reopen();
+        if (step % 100 === 0) expect(namesAfter(store, 0)).toEqual([...model.keys()]);
+      }
+      const walked: string[] = [];
+      for (let after = 0; ; ) {
+        const page = store.arrivals(after, 7);
+        walked.push(...page.map(({ key }) => key.slice(5)));
+        after = page.at(-1)?.position ?? 0;
+        if (page.length < 7) break;
+      }
+      expect(walked).toEqual([...model.keys()]);
+    }));
+}
+
 function hintsContract(make: StoreMaker): void {
   it("keeps hints apart from entries and from each other's targets", () =>
     make(({ store }) => {
@@ -302,6 +372,7 @@ export function storeContract(name: string, make: StoreMaker): void {
   describe(`store contract: ${name}`, () => {
     entriesContract(make);
     orderContract(make);
+    arrivalsContract(make);
     hintsContract(make);
     reopenContract(make);
   });

@@ -55,6 +55,9 @@ function filled(records: readonly (readonly [key: string, text: string])[]) {
   return { disk, file, ends, whole: disk.bytesOf(file) };
 }
 
+/** An unclean stop skips numbers: somebody may have been told of those that were cut. */
+const SKIPPED = 2 ** 20;
+
 describe("the log cut at every byte", () => {
   it("recovers exactly the whole records before the cut", () => {
     const values = Array.from({ length: 300 }, (_, i) => [`d\0${i % 40}`, `${i}`] as const);
@@ -94,10 +97,10 @@ describe("the log cut at every byte", () => {
       const part = whole.subarray(ends[count] ?? 0, length);
       const torn = part.findLastIndex((byte) => byte !== 0) + 1;
       // A value of zeros that was cut off is there all the same.
-      const isWhole = again.stats().keyCount > 0 && again.writtenSequence > count;
+      const isWhole = again.stats().keyCount > 0 && again.writtenSequence > count + SKIPPED;
       if (!isWhole) {
         expect(again.recovery).toMatchObject({ tornByteCount: torn, corruptCount: 0 });
-        expect(again.writtenSequence).toBe(count);
+        expect(again.writtenSequence).toBe(count + SKIPPED);
       }
       expect(again.recovery.clean).toBe(false);
       const end = isWhole ? ends[count + 1] : ends[count];

@@ -12,6 +12,7 @@ const row = (list: number, dueAt: number, bodyByteCount: number) => ({
   list,
   digest: 2 ** 53 - 1,
   dueAt,
+  position: 0,
 });
 
 interface Step {
