@@ -1,4 +1,4 @@
-// The only globals beyond ECMAScript that the deterministic floors may use. Both are pure and exist
+// The only globals beyond ECMAScript that the deterministic floors may use. All are pure and exist
 // on every WinterTC runtime. Anything else (clocks, timers, chance, network) is left undeclared on
 // purpose, so that the compiler refuses it here.
 declare class TextEncoder {
@@ -9,3 +9,4 @@ declare class TextDecoder {
   constructor(label?: string, options?: { fatal?: boolean; ignoreBOM?: boolean });
   decode(input?: Uint8Array): string;
 }
+declare const URL: { canParse(url: string): boolean };

@@ -92,7 +92,9 @@ export function checkMember(
   const problem = weightProblem(weight);
   if (problem !== null) return `${place} (${id}): "weight" ${problem}`;
   const bare = typeof url === "string" ? url.replace(/\/$/, "") : "?";
-  if (bare !== "" && !isUrl(bare)) {
+  // A document is not refused for a host that is none: people have put such into rings before.
+  const isNone = !isUrl(bare) || (source === "person" && !URL.canParse(bare));
+  if (bare !== "" && isNone) {
     const form = "http://host:port or https://host:port without a path";
     return `${place} (${id}): "url" must be ${form}; it is ${quoted(url)}`;
   }

@@ -49,6 +49,22 @@ function reweigh(members: Map<ReplicaId, RingMember>, reweight: unknown): string
 }
 
 /**
+ * What is wrong with the url of a member that is to join: where the members are found by their
+ * urls (as on Node), one without would be reached by nobody, and nodes with TLS refuse plain ones.
+ */
+function urlProblem({ id, url }: RingMember, members: readonly RingMember[]): string | null {
+  const urls = members.map((member) => member.url).filter((text) => text !== "");
+  if (urls.length === 0) return null;
+  const schemes = new Set(urls.map((text) => text.slice(0, text.indexOf("//") + 2)));
+  const [scheme = ""] = schemes;
+  if (url === "") {
+    return `(${id}): "url" is missing: say where it listens, like "${scheme}${id}:7100"`;
+  }
+  if (schemes.size > 1 || url.startsWith(scheme)) return null;
+  return `(${id}): "url" must begin with ${scheme} as those of the members do; it is "${url}"`;
+}
+
+/**
  * The members after an operator's change, `{"add":[…],"remove":[…],"reweight":{…}}`, each optional.
  * An id may be removed and added at once: that replaces its address, zone and weight.
  *
@@ -74,6 +90,8 @@ export function changedMembers(
     if (members.has(member.id)) {
       return `add[${i}] (${member.id}) is a member already: use another id, or remove it as well`;
     }
+    const wrong = urlProblem(member, document.members);
+    if (wrong !== null) return `add[${i}] ${wrong}`;
     members.set(member.id, member);
   }
   const checked = checkMembers([...members.values()], "document");

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { type Endpoint, sendJson } from "./http.ts";
 import { CliError, printJson, say, table, UsageError } from "./output.ts";
 import { startMeter } from "./progress.ts";
+import type { RingBody } from "./verdict.ts";
 
 type Change = { add: unknown[]; remove: string[]; reweight: Record<string, number> };
 
@@ -128,6 +129,32 @@ async function waitForEnd(endpoint: Endpoint, isQuiet: boolean): Promise<void> {
   }
 }
 
+/** Whether a ring has the members that a change was to lead to. */
+function isAsWanted({ members }: RingBody, change: Partial<Change>): boolean {
+  const weights = new Map(members.map(({ id, weight }) => [id, weight]));
+  const added = (change.add ?? []) as readonly { readonly id: string; readonly weight?: number }[];
+  return (
+    added.every(({ id, weight = 1 }) => weights.get(id) === weight) &&
+    (change.remove ?? []).every((id) => !weights.has(id) || added.some((one) => one.id === id)) &&
+    Object.entries(change.reweight ?? {}).every(([id, weight]) => weights.get(id) === weight)
+  );
+}
+
+/**
+ * A change that is called off leaves the ring that it began with, and the next version may then be
+ * another operator's.
+ *
+ * @param version that the change was to lead to
+ * @throws CliError when it led to nothing
+ */
+async function checkOutcome(endpoint: Endpoint, change: unknown, version: number): Promise<void> {
+  const ring = (await sendJson(endpoint, "/v1/cluster/ring")) as RingBody;
+  if (ring.version > version) return;
+  if (ring.version === version && isAsWanted(ring, change as Partial<Change>)) return;
+  const kept = `the members are those of ring version ${ring.version}`;
+  throw new CliError(`the change was called off: ${kept}`);
+}
+
 interface CommitFlags extends ChangeFlags {
   readonly abort?: boolean;
   readonly wait?: boolean;
@@ -162,7 +189,10 @@ export function addMemberCommands(program: Command, endpoint: () => Endpoint): v
       const change = flags.abort === true ? { abort: true } : await changeOf(flags);
       const body = JSON.stringify(change);
       const plan = await sendJson(endpoint(), "/v1/cluster/commit", { method: "POST", body });
-      if (flags.wait === true) await waitForEnd(endpoint(), flags.json === true);
+      if (flags.wait === true) {
+        await waitForEnd(endpoint(), flags.json === true);
+        if (flags.abort !== true) await checkOutcome(endpoint(), change, (plan as PlanBody).to);
+      }
       if (flags.json === true) printJson(plan);
       else if (flags.abort === true) say("called off");
       else say(planText(plan as PlanBody));

@@ -70,16 +70,10 @@ const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
 const isLoopback = (url: string): boolean => LOOPBACK.has(new URL(url).hostname);
 
 /** What only this host asks of the members. @throws ClusterConfigError */
-function checkUrls({ members }: ClusterConfig, id: string): void {
-  const bad = members.find(({ url }) => !URL.canParse(url));
-  if (bad !== undefined) {
-    throw new ClusterConfigError(`member ${bad.id}: "${bad.url}" is no url: mend its host`);
-  }
-  const self = members.find((member) => member.id === id);
-  if (self === undefined) {
-    const known = members.map((member) => member.id).join(", ");
-    throw new ClusterConfigError(`no member has the id "${id}"; choose one of ${known}`);
-  }
+function checkSelf({ members }: ClusterConfig, id: string): void {
+  if (members.some((member) => member.id === id)) return;
+  const known = members.map((member) => member.id).join(", ");
+  throw new ClusterConfigError(`no member has the id "${id}"; choose one of ${known}`);
 }
 
 async function readCluster(options: NodeOptions): Promise<ClusterConfig> {
@@ -87,7 +81,7 @@ async function readCluster(options: NodeOptions): Promise<ClusterConfig> {
   const text = await readText(file, "cluster file");
   try {
     const config = parseClusterConfig(text);
-    checkUrls(config, id);
+    checkSelf(config, id);
     checkSchemes(file, config.members, tls !== undefined);
     return config;
   } catch (error) {

@@ -23,8 +23,18 @@ export interface PeerTls {
   isPeer(socket: Socket, url: string | null): boolean;
 }
 
-/** The host of a url as certificates name it. */
+/** The host of a url as certificates name it. @throws TypeError when the url is none */
 const hostOf = (url: string): string => new URL(url).hostname.replace(/^\[|\]$/g, "");
+
+/** Whether a peer's certificate is of the host of that url. */
+function isOfHost(socket: TLSSocket, url: string): boolean {
+  try {
+    return checkServerIdentity(hostOf(url), socket.getPeerCertificate()) === undefined;
+  } catch {
+    // A ring may name urls that are none, and Node throws for names that no certificate may have.
+    return false;
+  }
+}
 
 export class NodeTls implements PeerTls {
   readonly #files: TlsFiles;
@@ -59,8 +69,7 @@ export class NodeTls implements PeerTls {
 
   isPeer(socket: Socket, url: string | null): boolean {
     if (!(socket instanceof TLSSocket) || !socket.authorized) return false;
-    if (url === null) return true;
-    return checkServerIdentity(hostOf(url), socket.getPeerCertificate()) === undefined;
+    return url === null || isOfHost(socket, url);
   }
 
   /**

@@ -40,6 +40,34 @@ describe("the command line", () => {
     expect([idle.code, idle.err]).toEqual([1, expect.stringContaining("nothing to call off")]);
   });
 
+  it("ends with status 1 when the change that it waits for is called off", async () => {
+    const [port] = await freePorts(1);
+    const newcomer = `r4,zone=a,url=http://127.0.0.1:${port}`;
+    const waiting = run(["commit", "--add", newcomer, "--wait", ...at]);
+    await expect
+      .poll(async () => (await run(["transfers", ...at])).out, { timeout: 10_000 })
+      .toMatch(/^filling, waiting for .*r4/);
+    expect((await run(["commit", "--abort", "--wait", ...at])).code).toBe(0);
+    const { code, out, err } = await waiting;
+    expect([code, out]).toEqual([1, ""]);
+    expect(err).toMatch(/the change was called off: the members are those of ring version \d+/);
+  });
+
+  it("does not take another operator's change for the one that was called off", async () => {
+    const [port] = await freePorts(1);
+    const newcomer = `r4,zone=a,url=http://127.0.0.1:${port}`;
+    const waiting = run(["commit", "--add", newcomer, "--wait", ...at]);
+    await expect
+      .poll(async () => (await run(["transfers", ...at])).out, { timeout: 10_000 })
+      .toMatch(/^filling, waiting for .*r4/);
+    const post = (body: unknown): Promise<Response> =>
+      fetch(`${at[1]}/v1/cluster/commit`, { method: "POST", body: JSON.stringify(body) });
+    expect((await post({ abort: true })).status).toBe(202);
+    await expect.poll(async () => (await post({ reweight: { r1: 3 } })).status).toBe(202);
+    const { code, err } = await waiting;
+    expect([code, err]).toEqual([1, expect.stringContaining("the change was called off")]);
+  });
+
   it("puts, gets, explains and deletes", async () => {
     const put = await run(["put", "cli", "a/b", "--w", "all", "--json", ...at], {
       input: "bytes\u0000",
@@ -139,7 +167,7 @@ describe("the command line", () => {
 
   it("shows the cluster", async () => {
     const status = await run(["status", ...at]);
-    expect(status.out).toMatch(/cluster test, ring version [12], 64 partitions/);
+    expect(status.out).toMatch(/cluster test, ring version \d+, 64 partitions/);
     expect(status.out).not.toContain("\u001b");
     const ring = JSON.parse((await run(["ring", "--json", ...at])).out) as { partitions: number };
     expect(ring.partitions).toBe(64);

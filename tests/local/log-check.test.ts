@@ -2,6 +2,7 @@ import {
   appendFileSync,
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -124,5 +125,17 @@ describe("checkFolder", () => {
     const report = await checkFolder(dir, { hasher });
     expect(report.refusal).toBe("the segment 0000000001.wal is missing");
     await expect(checkFolder(join(dir, "no"), { hasher })).rejects.toThrow(/no such folder/);
+  });
+
+  it("refuses a folder without a manifest, and makes nothing there", async () => {
+    const above = join(dir, "above");
+    mkdirSync(above);
+    for (const more of [{}, { repair: true }, { restored: true }]) {
+      const checked = checkFolder(above, { hasher, ...more });
+      await expect(checked).rejects.toThrow(
+        /above: it has no manifest, so it is no replica's data/,
+      );
+    }
+    expect(readdirSync(above)).toEqual([]);
   });
 });

@@ -39,7 +39,9 @@ describe("a node that cannot listen", () => {
     expect(await refusal("https://127.0.0.1:7101")).toMatch(
       /\.json: member r1 .*--tls-cert.*http:\/\//,
     );
-    expect(await refusal("http://127.0.0.999:7101")).toMatch(/\.json: member r1: .*mend its host/);
+    expect(await refusal("http://127.0.0.999:7101")).toMatch(
+      /\.json: members\[0\] \(r1\): "url" must be .*127\.0\.0\.999/,
+    );
   });
 
   it("has let go of its folder", async () => {

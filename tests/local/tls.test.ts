@@ -3,13 +3,14 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type RequestOptions, request } from "node:https";
 import { connect as connectPlain } from "node:net";
 import { join } from "node:path";
-import { connect, type TLSSocket } from "node:tls";
+import { connect, TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TlsFiles } from "../../src/local/certificates.ts";
 import { ConfigError } from "../../src/local/config-error.ts";
 import { helloHeaders, newNonce } from "../../src/local/handshake.ts";
 import { clusterKeys } from "../../src/local/secrets.ts";
 import { type RunningNode, startNode } from "../../src/local/serve.ts";
+import { NodeTls } from "../../src/local/tls.ts";
 import { type Authority, TestCertificates } from "../support/certificates.ts";
 import { freePorts } from "../support/cluster.ts";
 
@@ -161,6 +162,24 @@ describe("a cluster of three with certificates of one CA", () => {
     await node.reload();
     expect(await serial()).not.toBe(before);
     expect((await call(`${trio.urls[0]}/v1/kv/a/k?r=3`, { method: "PUT" }, "w")).status).toBe(204);
+  });
+});
+
+describe("what a ring document says of a peer", () => {
+  it("throws nothing, whatever the url", async () => {
+    const files = await ca.issue("r1");
+    const tls = await NodeTls.read(files, "https://127.0.0.1:7101");
+    const shown = { subject: { CN: "x" }, subjectaltname: "IP Address:127.0.0.1" };
+    const socket = Object.assign(Object.create(TLSSocket.prototype) as TLSSocket, {
+      authorized: true,
+      getPeerCertificate: () => shown,
+    });
+    expect(tls.isPeer(socket, "https://127.0.0.1:7102")).toBe(true);
+    for (const url of ["", "https://", "https://[::1", "https://256.1.1.1", "no url", "x:"]) {
+      expect(tls.isPeer(socket, url)).toBe(false);
+    }
+    shown.subjectaltname = `DNS:"unclosed`;
+    expect(tls.isPeer(socket, "https://127.0.0.1:7102")).toBe(false);
   });
 });
 

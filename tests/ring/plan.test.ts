@@ -9,6 +9,11 @@ const member = (id: string, zone: string, weight = 1): RingMember => ({
   weight,
 });
 
+const overTls = (one: RingMember): RingMember => ({
+  ...one,
+  url: one.url.replace("http:", "https:"),
+});
+
 const document = bootstrapRing(
   {
     name: "local",
@@ -62,7 +67,7 @@ describe("changedMembers", () => {
     [{ add: {} }, `"add" must be a list`],
     [{ add: [{ id: "r 5" }] }, `add[0]: "id" must be`],
     [{ add: [{ id: "r2" }] }, "add[0] (r2) is a member already"],
-    [{ add: [{ id: "r5" }, { id: "r5" }] }, "add[1] (r5) is a member already"],
+    [{ add: [member("r5", "a"), { id: "r5" }] }, "add[1] (r5) is a member already"],
     [{ add: [{ ...member("r5", "a"), url: "http://127.0.0.1:7101" }] }, "two at url"],
     [{ add: [{ id: "r5", color: "red" }] }, `add[0] (r5): "color" is not known here`],
     [{ reweight: [] }, `"reweight" must be an object`],
@@ -76,6 +81,32 @@ describe("changedMembers", () => {
     const problem = changedMembers(document, change);
     expect(problem).toContain(message);
     expect(problem).not.toContain("\n");
+  });
+
+  it("wants of who joins a url that the others can reach", () => {
+    const secure = { ...document, members: document.members.map(overTls) };
+    const open = { ...document, members: document.members.map((one) => ({ ...one, url: "" })) };
+    const joining = (url?: string): unknown => ({ add: [{ id: "r5", zone: "b", url }] });
+    const http = "http://127.0.0.1:7105";
+    const missing = `add[0] (r5): "url" is missing: say where it listens, like "http://r5:7100"`;
+    expect(changedMembers(document, joining())).toBe(missing);
+    expect(changedMembers(document, joining(""))).toBe(missing);
+    expect(changedMembers(secure, joining(http))).toContain("must begin with https:// as those");
+    expect(changedMembers(document, joining("https://127.0.0.1:7105"))).toContain(
+      "with http:// as",
+    );
+    expect(changedMembers(secure, joining("https://127.0.0.1:7105"))).toHaveLength(5);
+    expect(changedMembers(open, joining())).toHaveLength(5);
+    for (const url of ["http://1.2.3.4.5:7105", "http://256.1.1.1:7105", "http://[::1::]:7105"]) {
+      expect(changedMembers(document, joining(url))).toContain(`"url" must be http://host:port`);
+    }
+  });
+
+  it("takes out what an older version let in without a url", () => {
+    const [first, ...rest] = document.members as [RingMember, ...RingMember[]];
+    const mixed = { ...document, members: [{ ...first, url: "" }, ...rest] };
+    expect(changedMembers(mixed, { remove: ["r1"] })).toHaveLength(3);
+    expect(changedMembers(mixed, { remove: ["r1"], add: [first] })).toHaveLength(4);
   });
 
   it("keeps a hostile id out of the line it answers with", () => {

@@ -8,11 +8,19 @@
  * the same reason the marker is taken away from a copy that is put back: the replica would mint
  * versions anew that it had given to other values since.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { StoreKey } from "../../../core/store.ts";
 import { DiskFailure, LogFolderError } from "../../../replica/log-disk.ts";
-import { segmentFile } from "../../../replica/log-format.ts";
+import { MANIFEST_FILE, segmentFile } from "../../../replica/log-format.ts";
 import { type BadRange, type RecoveredLog, recoverLog } from "../../../replica/log-recovery.ts";
 import { type LogJob, LogStore } from "../../../replica/log-store.ts";
 import { systemPrng } from "./file-log.ts";
@@ -63,6 +71,10 @@ const COPY_BYTES = 1024 * 1024;
 export async function checkFolder(dir: string, options: CheckOptions): Promise<CheckReport> {
   if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw new LogFolderError(`${dir}: there is no such folder`);
+  }
+  if (!existsSync(join(dir, MANIFEST_FILE))) {
+    const mend = "name the folder that --data names";
+    throw new LogFolderError(`${dir}: it has no manifest, so it is no replica's data: ${mend}`);
   }
   const repair = options.repair === true;
   const restored = options.restored === true;
