@@ -23,6 +23,7 @@ export function backendOf(driver: Driver, metrics: Backend["metrics"]): Backend 
       if (service === null) await driver.execute({ kind: "refresh" }, "");
       return view();
     },
+    roundTrips: () => knowledge.latencies.recent(driver.monotonic),
     execute: (operation, trace) => driver.execute(operation, trace),
     ...(service === null
       ? {}

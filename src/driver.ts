@@ -61,6 +61,11 @@ export class Driver {
     return this.node.knowledge.clusterClock.believed(this.#host.now());
   }
 
+  /** The host's time that only goes on. */
+  get monotonic(): Millis {
+    return this.#host.now().monotonic;
+  }
+
   /** Clients' operations that have no answer yet. */
   get waitingCount(): number {
     return this.#waiting.size;

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { type Endpoint, sendJson } from "./http.ts";
 import { addMemberCommands } from "./member-commands.ts";
 import { printJson, say, table } from "./output.ts";
+import { addStaleness } from "./staleness.ts";
 import { addStatus } from "./status.ts";
 import type { RingBody } from "./verdict.ts";
 
@@ -56,6 +57,7 @@ export function addClusterCommands(program: Command, endpoint: () => Endpoint): 
       else say(ringText(body as RingBody));
     });
   addMemberCommands(program, endpoint);
+  addStaleness(program, endpoint);
   program
     .command("repair")
     .description("compare the replicas and mend what differs, now")

@@ -6,6 +6,7 @@ import type { WallMillis } from "../../core/time.ts";
 import type { NamespaceChange } from "../../ring/namespace-record.ts";
 import type { PurgeIndex } from "../../ring/purges.ts";
 import type { Ring } from "../../ring/ring.ts";
+import type { RoundTrips } from "../node/latencies.ts";
 
 /** A site, and how many replicas are asked for what it stores. */
 export interface Site {
@@ -52,6 +53,8 @@ export interface Backend {
    * read it; 0 when it does not. Absent where there is no store.
    */
   weigh?(key: StoreKey): number;
+  /** How long peers took lately to answer, as this frontend has seen it. */
+  roundTrips(): RoundTrips;
   /** Lines of Prometheus text that the host adds to the frontend's own metrics. */
   metrics(): string;
 }

@@ -8,6 +8,7 @@ import type { KeyedHash } from "../../core/keyed-hash.ts";
 import type { Access, Grant } from "./auth.ts";
 import type { Backend } from "./backend.ts";
 import { type Answer, type PlainRequest, responseOf } from "./exchange.ts";
+import { splitTarget } from "./key-path.ts";
 import type { Problem } from "./problems.ts";
 
 export interface StarlingEnv {
@@ -69,5 +70,8 @@ export const rawRest = (call: Call, prefix: string): string => rawPathOf(call).s
 
 /** The target of the request line, or as much of it as the host knows. */
 export const rawTargetOf = ({ env, req }: Call): string => env?.rawPath ?? req.raw.url;
+
+/** The query of the target, raw; empty when there is none. @throws Problem `invalid-key` */
+export const queryOf = (call: Call): string => splitTarget(rawTargetOf(call)).query;
 
 export const isRead = (method: string): boolean => method === "GET" || method === "HEAD";

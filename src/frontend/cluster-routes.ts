@@ -1,7 +1,7 @@
 /** The cluster plane, namespaces, and what a host's own tools ask for. */
 import { Hono } from "hono";
 import { OWN_NAMESPACES } from "./auth.ts";
-import { type Call, isRead, type RouteParts, rawRest, type StarlingEnv } from "./call.ts";
+import { type Call, isRead, queryOf, type RouteParts, rawRest, type StarlingEnv } from "./call.ts";
 import { ClusterPlane } from "./cluster-plane.ts";
 import { splitKeyPath } from "./data-routes.ts";
 import { FaultPlane } from "./faults.ts";
@@ -9,6 +9,7 @@ import { readNamespace } from "./key-path.ts";
 import { MembersPlane } from "./members-plane.ts";
 import type { HttpMetrics } from "./metrics.ts";
 import { checkReadiness } from "./readiness.ts";
+import { answerStaleness } from "./staleness-plane.ts";
 
 const NAMESPACES = "/v1/namespaces/";
 const EXPLAIN = "/v1/cluster/explain/";
@@ -42,6 +43,10 @@ export function clusterRoutes({ secret, backendOf, guarded }: RouteParts): Hono<
   app.post(
     "/v1/cluster/commit",
     guarded(admin, (call) => members(call).commit(call.req.raw)),
+  );
+  app.get(
+    "/v1/cluster/staleness",
+    guarded(admin, (call) => answerStaleness(backendOf(call), queryOf(call))),
   );
   app.get(
     "/v1/cluster/transfers",

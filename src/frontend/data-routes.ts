@@ -2,17 +2,10 @@
 import { Hono } from "hono";
 import { type Access, OWN_NAMESPACES } from "./auth.ts";
 import { answerBatch } from "./batch.ts";
-import {
-  type Call,
-  isRead,
-  type RouteParts,
-  rawRest,
-  rawTargetOf,
-  type StarlingEnv,
-} from "./call.ts";
+import { type Call, isRead, queryOf, type RouteParts, rawRest, type StarlingEnv } from "./call.ts";
 import { checkRanges, DataPlane, settingsOf } from "./data-plane.ts";
 import { plainRequestOf } from "./exchange.ts";
-import { readKey, readNamespace, splitTarget } from "./key-path.ts";
+import { readKey, readNamespace } from "./key-path.ts";
 import { answerList } from "./listing.ts";
 import { readOptions } from "./options.ts";
 import { Problem } from "./problems.ts";
@@ -39,7 +32,6 @@ export const keyAccess = (method: string, namespace: string): Access => ({
   namespace,
 });
 
-const queryOf = (call: Call): string => splitTarget(rawTargetOf(call)).query;
 const namespaceOf = (call: Call): string => readNamespace(rawRest(call, KV));
 const batchNamespaceOf = (call: Call): string =>
   readNamespace(rawRest(call, KV).slice(0, -BATCH.length));

@@ -11,6 +11,7 @@ import type { Millis } from "../../core/time.ts";
 import type { Coordinator } from "../../replica/coordination.ts";
 import type { Liveness } from "../../ring/liveness.ts";
 import { Alarms } from "./alarms.ts";
+import type { Latencies } from "./latencies.ts";
 
 export interface Task {
   readonly coordinator: Coordinator;
@@ -72,10 +73,12 @@ export class Calls {
   readonly #calls = new IdTable<Call>();
   readonly #alarms = new Alarms<Waker>();
   readonly #liveness: Liveness;
+  readonly #latencies: Latencies;
   #lastCall = 0;
 
-  constructor(liveness: Liveness) {
+  constructor(liveness: Liveness, latencies: Latencies) {
     this.#liveness = liveness;
+    this.#latencies = latencies;
   }
 
   get wakeAt(): Millis {
@@ -98,7 +101,10 @@ export class Calls {
   /** The open call that a reply belongs to; it is closed by this. */
   answered(id: number, from: ReplicaId, now: Millis): Call | undefined {
     const call = this.#close(id, from);
-    if (call !== undefined) this.#liveness.answered(from, now - call.sentAt, now);
+    if (call === undefined) return undefined;
+    const latencyMs = now - call.sentAt;
+    this.#liveness.answered(from, latencyMs, now);
+    this.#latencies.note(call.body.kind, latencyMs, now);
     return call;
   }
 

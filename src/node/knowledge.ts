@@ -38,6 +38,7 @@ import { PurgeIndex } from "../../ring/purges.ts";
 import { Ring, sameCluster } from "../../ring/ring.ts";
 import { ClusterClock } from "./cluster-clock.ts";
 import { newCounters } from "./counters.ts";
+import { Latencies } from "./latencies.ts";
 
 /** Apart from the ring's seed, so that a tree's leaves do not follow from the partition. */
 const LEAF_SEED = 0x5eafn;
@@ -78,6 +79,7 @@ export class Knowledge {
   readonly defaults: NamespaceSettings;
   readonly hash: KeyedHash;
   readonly liveness = new Liveness();
+  readonly latencies = new Latencies();
   readonly clusterClock = new ClusterClock();
   readonly counters = newCounters();
   readonly zone: string;

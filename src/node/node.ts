@@ -93,7 +93,7 @@ export class Node {
     const { knowledge, prng, replica } = parts;
     this.knowledge = knowledge;
     const isCopy = replica !== null && claimStore(replica, knowledge.ring.document.name);
-    this.#calls = new Calls(knowledge.liveness);
+    this.#calls = new Calls(knowledge.liveness, knowledge.latencies);
     const run = <R>(start: TaskStart<R>, now: Millis): void => this.#run(start, now);
     const selfId = replica?.id ?? "";
     this.#desk = new ClientDesk({ knowledge, prng, selfId, run, wall: this.#readWall });

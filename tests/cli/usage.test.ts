@@ -36,7 +36,7 @@ describe("starling", () => {
 
   it("completes its commands and their flags in bash", async () => {
     const { out } = await run(["completion", "bash"]);
-    expect(offered(out, "st")).toEqual(["status"]);
+    expect(offered(out, "st")).toEqual(["status", "staleness"]);
     expect(offered(out, "p")).toEqual(["put", "purge", "plan"]);
     expect(offered(out, "get", "--cons")).toEqual(["--consistency"]);
     expect(offered(out, "purge", "ns", "--t")).toEqual(["--tag", "--token"]);

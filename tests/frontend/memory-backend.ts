@@ -30,6 +30,7 @@ import { noPurges, PurgeIndex } from "../../ring/purges.ts";
 import type { Ring } from "../../ring/ring.ts";
 import type { Backend, ClusterView } from "../../src/frontend/backend.ts";
 import { apart } from "../../src/frontend/site-view.ts";
+import type { RoundTrips } from "../../src/node/latencies.ts";
 import { judgeConditions } from "../../src/node/preconditions.ts";
 
 export const testHash = new KeyedHash(new Uint8Array(16).fill(7));
@@ -77,6 +78,13 @@ export class MemoryBackend implements Backend {
 
   freshView(): Promise<ClusterView> {
     return Promise.resolve(this.view());
+  }
+
+  /** What peers seem to have taken, for predictions. */
+  measured: RoundTrips = { reads: [], stores: [], windowMs: 0 };
+
+  roundTrips(): RoundTrips {
+    return this.measured;
   }
 
   metrics(): string {

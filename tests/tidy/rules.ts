@@ -20,7 +20,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
 
 /** Where a seed alone decides a run. */
 const isDeterministic = (path: string): boolean =>
-  /^(core|ring|replica|antientropy|src\/node|src\/cache)\//.test(path);
+  /^(core|ring|replica|antientropy|src\/node|src\/cache|src\/staleness)\//.test(path);
 /** Where only Web standards are at hand. */
 const isPortable = (path: string): boolean =>
   isDeterministic(path) ||
