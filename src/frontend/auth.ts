@@ -6,7 +6,8 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { isNamespace } from "../../core/keys.ts";
 import { Problem } from "./problems.ts";
 
-export type Role = "read" | "write" | "admin";
+/** A `monitor` sees how the cluster is, and nothing of what is stored. */
+export type Role = "read" | "write" | "monitor" | "admin";
 
 interface Token {
   readonly digest: Uint8Array;
@@ -22,10 +23,16 @@ export interface Auth {
 /** A deployment without any token. */
 export const noTokens: Auth = { tokens: [] };
 
-const RANK: Readonly<Record<Role, number>> = { read: 1, write: 2, admin: 3 };
+/** What each role may do: its own part, and those of others that are in it. */
+const PARTS: Readonly<Record<Role, readonly Role[]>> = {
+  read: ["read"],
+  write: ["read", "write"],
+  monitor: ["monitor"],
+  admin: ["read", "write", "monitor", "admin"],
+};
 const encoder = new TextEncoder();
 const isRole = (value: unknown): value is Role =>
-  value === "read" || value === "write" || value === "admin";
+  typeof value === "string" && Object.hasOwn(PARTS, value);
 
 const isNamespaceText = (value: unknown): boolean =>
   typeof value === "string" && isNamespace(value);
@@ -46,9 +53,12 @@ function parseToken(item: unknown, index: number): Token | string {
   if (token.length < TOKEN_CHARS_MIN) {
     return `${where}.token has fewer than ${TOKEN_CHARS_MIN} characters: take a long random one.`;
   }
-  if (!isRole(role)) return `${where}.role must be "read", "write" or "admin".`;
+  if (!isRole(role)) return `${where}.role must be "read", "write", "monitor" or "admin".`;
   const digest = sha256(encoder.encode(token));
   if (namespaces === undefined || namespaces === null) return { digest, role, namespaces: null };
+  if (role === "monitor") {
+    return `${where} is a monitor's, which sees all and no value: leave namespaces out.`;
+  }
   const isList = Array.isArray(namespaces) && namespaces.every(isNamespaceText);
   if (!isList) return `${where}.namespaces must be a list of namespaces.`;
   return { digest, role, namespaces: new Set(namespaces.map(String)) };
@@ -125,16 +135,20 @@ export interface Access {
   readonly role: Role;
   /** null: something that belongs to no namespace. */
   readonly namespace: string | null;
+  /** Nothing of it is a value or a key: monitors may see it as well. */
+  readonly showsNoData?: boolean;
 }
 
 /** @throws Problem `forbidden` */
-export function requireAccess(grant: Grant, { role, namespace }: Access): void {
+export function requireAccess(grant: Grant, access: Access): void {
+  const { role, namespace, showsNoData = false } = access;
   const { namespaces } = grant;
   const isHere =
     namespaces === null ||
     namespace === OWN_NAMESPACES ||
     (namespace !== null && namespaces.has(namespace));
-  if (RANK[grant.role] >= RANK[role] && isHere) return;
+  const parts = PARTS[grant.role];
+  if ((parts.includes(role) || (showsNoData && parts.includes("monitor"))) && isHere) return;
   const place = namespace === null ? "the cluster" : "this namespace";
   throw new Problem("forbidden", `The token does not give the right to ${role} on ${place}.`);
 }

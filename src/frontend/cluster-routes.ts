@@ -16,6 +16,7 @@ const EXPLAIN = "/v1/cluster/explain/";
 const FAULTS = "/v1/cluster/faults/";
 
 const admin = () => ({ role: "admin", namespace: null }) as const;
+const monitor = () => ({ role: "monitor", namespace: null }) as const;
 const everybody = () => null;
 
 export interface ClusterRouteParts extends RouteParts {
@@ -30,11 +31,11 @@ export function clusterRoutes({ secret, backendOf, guarded }: RouteParts): Hono<
   const app = new Hono<StarlingEnv>();
   app.get(
     "/v1/cluster",
-    guarded(admin, (call) => cluster(call).cluster()),
+    guarded(monitor, (call) => cluster(call).cluster()),
   );
   app.get(
     "/v1/cluster/ring",
-    guarded(admin, (call) => cluster(call).ring()),
+    guarded(monitor, (call) => cluster(call).ring()),
   );
   app.post(
     "/v1/cluster/plan",
@@ -50,7 +51,7 @@ export function clusterRoutes({ secret, backendOf, guarded }: RouteParts): Hono<
   );
   app.get(
     "/v1/cluster/transfers",
-    guarded(admin, (call) => members(call).transfers()),
+    guarded(monitor, (call) => members(call).transfers()),
   );
   app.post(
     "/v1/cluster/anti-entropy",
@@ -97,7 +98,7 @@ export function namespaceRoutes({ secret, backendOf, guarded }: RouteParts): Hon
   app.get(
     "/v1/namespaces",
     guarded(
-      () => ({ role: "read", namespace: OWN_NAMESPACES }),
+      () => ({ role: "read", namespace: OWN_NAMESPACES, showsNoData: true }),
       (call) => cluster(call).namespaces(call.get("grant").namespaces),
     ),
   );
@@ -106,8 +107,9 @@ export function namespaceRoutes({ secret, backendOf, guarded }: RouteParts): Hon
     `${NAMESPACES}:namespace`,
     guarded(
       (call) => {
-        const role = isRead(call.req.method) ? "read" : "admin";
-        return { role, namespace: namespaceOf(call) };
+        const showsNoData = isRead(call.req.method);
+        const role = showsNoData ? "read" : "admin";
+        return { role, namespace: namespaceOf(call), showsNoData };
       },
       (call) => {
         if (isRead(call.req.method)) return cluster(call).namespace(namespaceOf(call));
@@ -128,7 +130,7 @@ export function hostRoutes({ backendOf, guarded, metrics }: ClusterRouteParts): 
   const app = new Hono<StarlingEnv>();
   app.get(
     "/metrics",
-    guarded(admin, (call) => {
+    guarded(monitor, (call) => {
       const headers = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" };
       return call.body(metrics.text() + backendOf(call).metrics(), 200, headers);
     }),

@@ -10,6 +10,7 @@ const tokens = {
     { token: "reader-token", role: "read", namespaces: ["open"] },
     { token: "writer-token", role: "write", namespaces: ["open"] },
     { token: "admin-token", role: "admin" },
+    { token: "monitor-token", role: "monitor" },
   ],
 };
 
@@ -65,6 +66,35 @@ describe("tokens and roles", () => {
       expect(await call("GET", "/v1/kv/other/k", token)).toEqual([403, "forbidden"]);
     }
     expect((await call("GET", "/v1/cluster", "admin-token"))[0]).toBe(200);
+  });
+
+  it("shows a monitor the state of the cluster, and nothing of what is stored", async () => {
+    const as = "monitor-token";
+    await call("PUT", "/v1/kv/open/k", "admin-token");
+    const state = ["/v1/cluster", "/v1/cluster/ring", "/v1/cluster/transfers", "/metrics"];
+    for (const path of [...state, "/v1/namespaces", "/v1/namespaces/open"]) {
+      expect([path, ...(await call("GET", path, as))]).toEqual([path, 200, ""]);
+    }
+    const refused = [
+      ["GET", "/v1/kv/open/k"],
+      ["PUT", "/v1/kv/open/k"],
+      ["DELETE", "/v1/kv/open/k"],
+      ["GET", "/v1/kv/open"],
+      ["POST", "/v1/kv/open:batch"],
+      ["POST", "/v1/purge"],
+      ["PUT", "/v1/namespaces/open"],
+      ["GET", "/v1/cluster/explain/open/k"],
+      ["GET", "/v1/cluster/faults"],
+      ["GET", "/v1/sites"],
+      ...["plan", "commit", "anti-entropy", "handoff", "accept-loss"].map((name) => [
+        "POST",
+        `/v1/cluster/${name}`,
+      ]),
+    ] as [string, string][];
+    for (const [method, path] of refused) {
+      expect([path, ...(await call(method, path, as))]).toEqual([path, 403, "forbidden"]);
+    }
+    expect(await call("GET", "/metrics", "reader-token")).toEqual([403, "forbidden"]);
   });
 
   it("asks nobody who only wants to know whether it lives", async () => {

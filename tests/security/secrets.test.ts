@@ -125,6 +125,8 @@ describe("a token", () => {
       expect(parseTokens(JSON.stringify({ tokens: [{ token, role: "read" }] }))).toMatch(/tokens/);
     }
     expect(parseTokens('{"tokens":[{"token":"x-long-enough","role":"root"}]}')).toMatch(/role/);
+    const bound = { token: "x-long-enough", role: "monitor", namespaces: ["a"] };
+    expect(parseTokens(JSON.stringify({ tokens: [bound] }))).toMatch(/monitor.*leave namespaces/);
   });
 
   it("must not be one that can be guessed, nor have two roles", () => {
