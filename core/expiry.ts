@@ -54,6 +54,13 @@ export function withoutEnded(entry: Entry, now: WallMillis): Entry {
   return { ...entry, siblings };
 }
 
+/**
+ * From when on none of these need be anywhere; 0 for never, when one has no end. Without any that
+ * is `EVICTED`, which is long past.
+ */
+export const endOf = (siblings: readonly Sibling[]): WallMillis =>
+  siblings.every(hasEnd) ? Math.max(EVICTED, ...siblings.map(({ expiresAt }) => expiresAt)) : 0;
+
 /** Whether a body is gone that, by this clock, has time left: another clock was ahead. */
 export const gaveUpEarly = (entry: Entry, now: WallMillis): boolean =>
   entry.siblings.some((sibling) => sibling.content === null && sibling.expiresAt > now);

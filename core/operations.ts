@@ -15,6 +15,8 @@ export interface GetOperation {
   readonly options: QuorumOptions;
   /** A session read: the answer must include all that this names. */
   readonly session: CausalContext | null;
+  /** From when on all that was shown with it has ended, and need not be anywhere; 0 for never. */
+  readonly sessionEndsAt?: WallMillis;
 }
 
 /** What a write depends on (RFC 9110, 13.1). */

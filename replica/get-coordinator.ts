@@ -44,6 +44,8 @@ export interface GetPlan {
   /** For `local_quorum`: the zone whose replicas count. */
   readonly onlyZone: string | null;
   readonly session: CausalContext | null;
+  /** From when on all that was shown with the session has ended; 0 for never. */
+  readonly sessionEndsAt?: WallMillis;
   /** While owners change: those by the other layout, to whom writes go as well. */
   readonly pending: readonly ReplicaId[];
   /** How many owners must hold what a strict read shows. */
@@ -287,7 +289,17 @@ export class GetCoordinator implements Coordinator {
 
   #reachesSession(): boolean {
     const { session } = this.#plan;
-    return session === null || this.#merged.context.includes(session);
+    if (session === null || this.#merged.context.includes(session)) return true;
+    // What has ended was forgotten, and nobody need have it.
+    const { sessionEndsAt = 0 } = this.#plan;
+    return sessionEndsAt > 0 && sessionEndsAt <= this.#plan.wall() && !this.#showsReplaced(session);
+  }
+
+  /** Whether there is a value to show that the session has seen replaced: that hides a loss. */
+  #showsReplaced(session: CausalContext): boolean {
+    const now = this.#plan.wall();
+    const { siblings } = this.#merged;
+    return siblings.some((sibling) => isLive(sibling, now) && session.covers(sibling.dot));
   }
 
   /**
@@ -297,11 +309,9 @@ export class GetCoordinator implements Coordinator {
    */
   #isSessionForgotten(): boolean {
     const { session, isEveryone, candidates } = this.#plan;
-    const now = this.#plan.wall();
     const answered = ({ id }: Candidate): boolean => this.#answers.get(id)?.state === "answered";
     if (session === null || !isEveryone || !candidates.every(answered)) return false;
-    const { siblings } = this.#merged;
-    return !siblings.some((sibling) => isLive(sibling, now) && session.covers(sibling.dot));
+    return !this.#showsReplaced(session);
   }
 
   /** A hint may have gone home between two answers, so that neither told of it. */
@@ -421,7 +431,8 @@ export class GetCoordinator implements Coordinator {
     const found = this.#writeBack?.entry ?? this.#merged;
     const { session } = this.#plan;
     // Contexts only grow, also where what the session named was collected.
-    const context = this.#isSecondLook && session !== null ? found.context.join(session) : null;
+    const isWhole = session === null || found.context.includes(session);
+    const context = isWhole ? null : found.context.join(session);
     const entry = context === null ? found : { ...found, context };
     this.#out.finish({ ok: true, entry, tally: quorum.tally() });
     if (this.#outstanding().length === 0) this.#repair();

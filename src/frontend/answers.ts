@@ -1,6 +1,7 @@
 /** What every answer of the data plane carries, and how one or several siblings are shown. */
 import type { CausalContext } from "../../core/causal-context.ts";
 import { type Content, etagOf, type Sibling } from "../../core/entry.ts";
+import { endOf } from "../../core/expiry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";
@@ -40,10 +41,15 @@ export function httpDate(ms: WallMillis): string {
 }
 
 /** Headers that do not depend on what was found. */
-export function baseHeaders(setting: Setting, context: CausalContext): HeaderFields {
+export function baseHeaders(
+  setting: Setting,
+  context: CausalContext,
+  /** What it stands for: when all of it has ended, nobody need have it. */
+  known: readonly Sibling[],
+): HeaderFields {
   const took = Math.max(0, performance.now() - setting.startedAt);
   const headers: HeaderFields = {
-    "Starling-Context": contextToToken(setting.hash, setting.key, context),
+    "Starling-Context": contextToToken(setting, context, endOf(known)),
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": NO_CACHE,
     Vary: VARY,

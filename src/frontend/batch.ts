@@ -1,5 +1,4 @@
 /** `POST /v1/kv/{namespace}:batch`: many gets, puts and deletes in one request, each for itself. */
-import type { CausalContext } from "../../core/causal-context.ts";
 import {
   type Content,
   contextShowing,
@@ -7,6 +6,7 @@ import {
   liveSiblings,
   type Sibling,
 } from "../../core/entry.ts";
+import { endOf } from "../../core/expiry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { storeKey } from "../../core/keys.ts";
 import { TTL_SECONDS_MAX, TTL_SECONDS_MIN } from "../../core/limits.ts";
@@ -33,7 +33,7 @@ import {
 } from "./batch-body.ts";
 import { checkMetadata, checkTags } from "./body.ts";
 import { bodyRoom, SMALL_BYTES } from "./body-room.ts";
-import { contextToToken, tokenToContext } from "./context-token.ts";
+import { contextToToken, type Session, tokenToSession } from "./context-token.ts";
 import { checkKey } from "./key-path.ts";
 import type { RequestOptions } from "./options.ts";
 import { internalProblem, Problem, problemOf } from "./problems.ts";
@@ -123,10 +123,10 @@ function refuseUnknown(op: Fields): void {
 }
 
 /** What cannot be read must not pass for none: the write would cover what it never saw. */
-function contextOf(op: Fields, key: StoreKey, { hash }: Batch): CausalContext | null {
+function sessionOf(op: Fields, key: StoreKey, { hash }: Batch): Session | null {
   const token = op["context"];
   if (isAbsent(token)) return null;
-  if (typeof token === "string") return tokenToContext(hash, key, token);
+  if (typeof token === "string") return tokenToSession({ hash, key }, token);
   throw new Problem("invalid-context", `"context" is a text, as it was given.`);
 }
 
@@ -134,12 +134,13 @@ function operationOf(op: Fields, batch: Batch): OneOperation {
   refuseUnknown(op);
   if (typeof op["key"] !== "string") throw new Problem("invalid-key", `An op has a "key".`);
   const key = storeKey(batch.namespace, checkKey(op["key"]));
-  const context = contextOf(op, key, batch);
+  const session = sessionOf(op, key, batch);
+  const context = session?.context ?? null;
   const options = batch.options.quorum;
   const write = { kind: "write", key, options, context, precondition: null } as const;
   switch (op["op"]) {
     case "get":
-      return { kind: "get", key, options, session: context };
+      return { kind: "get", key, options, session: context, sessionEndsAt: session?.endsAt ?? 0 };
     case "put": {
       const ttlMs = ttlOf(op["ttl"], batch.settings);
       return { ...write, content: contentOf(op, batch), ttlMs };
@@ -171,7 +172,9 @@ function describeResult(result: Result, key: StoreKey, batch: Batch): Fields {
     const now = backend.now();
     const live = liveSiblings(result.entry, now);
     const shown = live.slice(0, 1);
-    const context = contextToToken(hash, key, contextShowing(result.entry, shown, now));
+    const of = { hash, key };
+    const { siblings } = result.entry;
+    const context = contextToToken(of, contextShowing(result.entry, shown, now), endOf(siblings));
     const [newest] = shown;
     if (newest === undefined) return { status: 404, code: "not-found", context };
     const more = live.length > 1 ? { siblings: live.length } : {};
@@ -182,7 +185,7 @@ function describeResult(result: Result, key: StoreKey, batch: Batch): Fields {
   return {
     status: isCreated ? 201 : 204,
     etag: etagOf([result.sibling], hash),
-    context: contextToToken(hash, key, result.context),
+    context: contextToToken({ hash, key }, result.context, endOf([result.sibling])),
   };
 }
 
@@ -196,7 +199,8 @@ async function carryOut(operation: OneOperation, batch: Batch): Promise<Fields> 
     if (result.kind !== "failed") return describeResult(result, operation.key, batch);
     const described = describeProblem(problemOf(result.failure, isWrite));
     if (result.context === null) return described;
-    return { ...described, context: contextToToken(batch.hash, operation.key, result.context) };
+    const of = { hash: batch.hash, key: operation.key };
+    return { ...described, context: contextToToken(of, result.context) };
   } catch (error) {
     // One op's accident is not the others': some of them may be written already.
     return describeProblem(error instanceof Problem ? error : internalProblem(error, isWrite));

@@ -183,7 +183,7 @@ export class ClusterPlane {
       reachable,
       entry: {
         etag: etagOf(entry.siblings, this.#hash),
-        context: contextToToken(this.#hash, key, entry.context),
+        context: contextToToken({ hash: this.#hash, key }, entry.context),
         siblings: live.length,
         tombstone: entry.siblings.some((sibling) => sibling.content === null),
         expiresAt: expiresAt === 0 ? null : new Date(expiresAt).toISOString(),

@@ -8,33 +8,56 @@ import { decode, encode } from "../../core/codec.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { CONTEXT_TOKEN_BYTES_MAX } from "../../core/limits.ts";
 import type { StoreKey } from "../../core/store.ts";
+import type { WallMillis } from "../../core/time.ts";
 import { Problem } from "./problems.ts";
 import { seal, unseal } from "./sealed-token.ts";
 
 const VERSION = 1;
 
-interface Sealed {
+/** Whose context it is. */
+interface Of {
   readonly hash: KeyedHash;
   readonly key: StoreKey;
+}
+
+interface Sealed extends Of {
+  readonly endsAt: WallMillis;
   readonly token: string;
+}
+
+/** What a client sends back. */
+export interface Session {
+  readonly context: CausalContext;
+  /** From when on all that was shown with it has ended; 0 for never. */
+  readonly endsAt: WallMillis;
 }
 
 /** What was sealed last of a context: a hot key's is asked for again and again. */
 const sealed = new WeakMap<CausalContext, Sealed>();
 
-/** The token of a context; longer than 4 KiB only for a key that some 250 tenures have written. */
-export function contextToToken(hash: KeyedHash, key: StoreKey, context: CausalContext): string {
+/**
+ * The token of a context; longer than 4 KiB only for a key that some 250 tenures have written.
+ *
+ * @param endsAt from when on all that is shown with it has ended; 0 for never
+ */
+export function contextToToken(
+  { hash, key }: Of,
+  context: CausalContext,
+  endsAt: WallMillis = 0,
+): string {
   const known = sealed.get(context);
-  if (known !== undefined && known.key === key && known.hash === hash) return known.token;
-  const token = seal(hash, `context ${key}`, encode([VERSION, context.encode()]));
-  sealed.set(context, { hash, key, token });
+  const isSame = known?.key === key && known.hash === hash && known.endsAt === endsAt;
+  if (isSame) return known.token;
+  const fields = [VERSION, context.encode(), ...(endsAt === 0 ? [] : [endsAt])];
+  const token = seal(hash, `context ${key}`, encode(fields));
+  sealed.set(context, { hash, key, endsAt, token });
   return token;
 }
 
 const invalid = (detail: string): Problem => new Problem("invalid-context", detail);
 
 /** @throws Problem `invalid-context` for anything that was not handed out for this very key */
-export function tokenToContext(hash: KeyedHash, key: StoreKey, token: string): CausalContext {
+export function tokenToSession({ hash, key }: Of, token: string): Session {
   if (token.length > CONTEXT_TOKEN_BYTES_MAX) throw invalid("The context is longer than 4 KiB.");
   const payload = unseal(hash, `context ${key}`, token);
   if (payload === null) {
@@ -45,7 +68,9 @@ export function tokenToContext(hash: KeyedHash, key: StoreKey, token: string): C
   try {
     const decoded = decode(payload);
     assert(Array.isArray(decoded) && decoded[0] === VERSION, "a known version");
-    return CausalContext.decode(decoded[1]);
+    const endsAt: unknown = decoded[2] ?? 0;
+    assert(Number.isSafeInteger(endsAt), "an end is a time");
+    return { context: CausalContext.decode(decoded[1]), endsAt: endsAt as number };
   } catch {
     throw invalid("The context is of a version that this node does not know.");
   }

@@ -16,7 +16,7 @@ import { readBody, readContentHeaders } from "./body.ts";
 import { bodyRoom, SMALL_BYTES } from "./body-room.ts";
 import { readWriterControl, type WriterControl } from "./caching.ts";
 import { readPrecondition } from "./conditions.ts";
-import { contextToToken, tokenToContext } from "./context-token.ts";
+import { contextToToken, type Session, tokenToSession } from "./context-token.ts";
 import type { Answer, PlainRequest, RequestHeaders } from "./exchange.ts";
 import { noOptions, type RequestOptions, readOptions } from "./options.ts";
 import { Problem, problemOf } from "./problems.ts";
@@ -73,6 +73,7 @@ interface Call {
   readonly request: PlainRequest;
   readonly key: StoreKey;
   readonly options: RequestOptions;
+  readonly session: Session | null;
   readonly context: CausalContext | null;
   readonly settings: NamespaceSettings;
   readonly startedAt: number;
@@ -99,16 +100,23 @@ export class DataPlane {
     const rules = checkRanges(view, settings, options);
     const key = storeKey(namespace, data.key);
     const token = request.headers.get("Starling-Context");
-    const context = token === null ? null : tokenToContext(this.#hash, key, token);
+    const session = token === null ? null : tokenToSession({ hash: this.#hash, key }, token);
+    const context = session?.context ?? null;
     const mayBeKept = context === null && !asksForMore(rules, settings);
-    const call = { request, key, options, context, settings, startedAt, mayBeKept };
+    const call = { request, key, options, session, context, settings, startedAt, mayBeKept };
     const isRead = request.method === "GET" || request.method === "HEAD";
     return isRead ? this.#read(call) : this.#write(call);
   }
 
   async #read(call: Call): Promise<Answer> {
-    const { request, key, options, context } = call;
-    const operation = { kind: "get", key, options: options.quorum, session: context } as const;
+    const { request, key, options, session } = call;
+    const operation = {
+      kind: "get",
+      key,
+      options: options.quorum,
+      session: session?.context ?? null,
+      sessionEndsAt: session?.endsAt ?? 0,
+    } as const;
     const weight = this.#backend.weigh?.(key) ?? 0;
     if (weight > SMALL_BYTES) await bodyRoom.reserve(request, weight);
     const result = await this.#backend.execute(operation, traceOf(request));
@@ -134,7 +142,7 @@ export class DataPlane {
     if (result.kind === "failed") {
       const { failure, context: resolving } = result;
       if (resolving === null) throw problemOf(failure, true);
-      const headers = { "Starling-Context": contextToToken(this.#hash, key, resolving) };
+      const headers = { "Starling-Context": contextToToken({ hash: this.#hash, key }, resolving) };
       throw problemOf(failure, true, headers);
     }
     if (result.kind !== "written") throw new Error(`a write ended as ${result.kind}`);
@@ -176,7 +184,7 @@ function ttlOf(
 
 function answerWrite(result: WriteResult, setting: Setting, withBody: boolean): Answer {
   const { sibling, created, siblingCount } = result;
-  const headers = baseHeaders(setting, result.context);
+  const headers = baseHeaders(setting, result.context, [sibling]);
   headers["Starling-Quorum"] = writeTally(result.tally);
   addVersion(headers, sibling, setting);
   if (siblingCount > 1) headers["Starling-Siblings"] = String(siblingCount);

@@ -52,7 +52,9 @@ export function answerRead(reading: Reading, allSiblings: boolean): Answer | Pro
 
 function headersShowing(reading: Reading, shown: readonly Sibling[]): HeaderFields {
   const { setting, result } = reading;
-  const headers = baseHeaders(setting, contextShowing(result.entry, shown, setting.now));
+  const { entry } = result;
+  const context = contextShowing(entry, shown, setting.now);
+  const headers = baseHeaders(setting, context, entry.siblings);
   headers["Starling-Quorum"] = readTally(result.tally);
   return headers;
 }

@@ -109,7 +109,7 @@ export class ClientDesk {
   /** Reads by rules that are numbers already; also what a write's precondition stands on. */
   read(read: ReadStart, now: Millis): void {
     const { knowledge, selfId } = this.#host;
-    const { key, session } = read.operation;
+    const { key, session, sessionEndsAt = 0 } = read.operation;
     const partition = knowledge.ring.partitionOf(key);
     const candidates = knowledge.candidates(partition, read.rules, { self: selfId, now });
     this.#probe(candidates, now);
@@ -126,6 +126,7 @@ export class ClientDesk {
       candidates,
       onlyZone,
       session,
+      sessionEndsAt,
       isEveryone,
       hedgeMs,
       hash,

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
-import { contextToToken, tokenToContext } from "../../src/frontend/context-token.ts";
+import { contextToToken, tokenToSession } from "../../src/frontend/context-token.ts";
 import { Problem } from "../../src/frontend/problems.ts";
 
 const hash = new KeyedHash(new Uint8Array(16).fill(3));
@@ -19,32 +19,48 @@ describe("context tokens", () => {
     fc.assert(
       fc.property(dots, fc.string(), fc.string(), (list, key, other) => {
         const context = contextOf(list);
-        const token = contextToToken(hash, `n\0${key}`, context);
+        const token = contextToToken({ hash, key: `n\0${key}` }, context);
         expect(token).toMatch(/^[A-Za-z0-9_-]+$/);
-        expect(tokenToContext(hash, `n\0${key}`, token).equals(context)).toBe(true);
-        expect(() => tokenToContext(otherHash, `n\0${key}`, token)).toThrow(Problem);
+        expect(tokenToSession({ hash, key: `n\0${key}` }, token).context.equals(context)).toBe(
+          true,
+        );
+        expect(() => tokenToSession({ hash: otherHash, key: `n\0${key}` }, token)).toThrow(Problem);
         if (other !== key) {
-          expect(() => tokenToContext(hash, `n\0${other}`, token)).toThrow(Problem);
+          expect(() => tokenToSession({ hash, key: `n\0${other}` }, token)).toThrow(Problem);
         }
       }),
     );
   });
 
+  it("tell when all that was shown with them has ended", () => {
+    const of = { hash, key: "n\0k" };
+    const context = contextOf([{ actor: "abcdefgh", counter: 7 }]);
+    const ends = [0, 1, 1_785_369_600_000, 0];
+    const tokens = ends.map((endsAt) => contextToToken(of, context, endsAt));
+    expect(tokens.map((token) => tokenToSession(of, token).endsAt)).toEqual(ends);
+    expect(tokens[0]).toBe(tokens[3]);
+  });
+
   it("are refused by another cluster that has the same secret", () => {
     const [a, b] = ["a", "b"].map((name) => new KeyedHash(new Uint8Array(16).fill(3), name));
     const context = contextOf([{ actor: "abcdefgh", counter: 7 }]);
-    const token = contextToToken(a as KeyedHash, "n\0k", context);
-    expect(tokenToContext(a as KeyedHash, "n\0k", token).equals(context)).toBe(true);
-    expect(() => tokenToContext(b as KeyedHash, "n\0k", token)).toThrow(Problem);
+    const token = contextToToken({ hash: a as KeyedHash, key: "n\0k" }, context);
+    expect(
+      tokenToSession({ hash: a as KeyedHash, key: "n\0k" }, token).context.equals(context),
+    ).toBe(true);
+    expect(() => tokenToSession({ hash: b as KeyedHash, key: "n\0k" }, token)).toThrow(Problem);
   });
 
   it("are refused when a single character is another", () => {
-    const token = contextToToken(hash, "n\0k", contextOf([{ actor: "abcdefgh", counter: 7 }]));
+    const token = contextToToken(
+      { hash, key: "n\0k" },
+      contextOf([{ actor: "abcdefgh", counter: 7 }]),
+    );
     for (let i = 0; i < token.length; i++) {
       for (const char of "AZaz09-_") {
         if (token[i] === char) continue;
         const forged = token.slice(0, i) + char + token.slice(i + 1);
-        expect(() => tokenToContext(hash, "n\0k", forged)).toThrow(Problem);
+        expect(() => tokenToSession({ hash, key: "n\0k" }, forged)).toThrow(Problem);
       }
     }
   });

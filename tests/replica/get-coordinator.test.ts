@@ -321,6 +321,28 @@ describe("a session read", () => {
     expect(outcome(other.probe)).toBe("context-not-reached");
   });
 
+  // Each replica forgets by itself what ended and had replaced nothing.
+  it("need not find what has ended, though not all can be asked, unless an older value shows", () => {
+    const list = candidates("r1 r2");
+    const of = (sessionEndsAt: number) =>
+      session(next.context, { candidates: list, isEveryone: false, sessionEndsAt });
+    const ended = of(START);
+    ended.coordinator.reply("r1", nothing, START);
+    expect(outcome(ended.probe)).toEqual([]);
+    const entry = ended.probe.result?.ok === true ? ended.probe.result.entry : emptyEntry;
+    expect(entry.context.includes(next.context)).toBe(true);
+    for (const [end, reply] of [
+      [START + 1000, nothing],
+      [0, nothing],
+      [START, held(old)],
+    ] as const) {
+      const { probe, coordinator } = of(end);
+      coordinator.reply("r1", reply, START);
+      coordinator.failed("r2", START);
+      expect(outcome(probe)).toBe("context-not-reached");
+    }
+  });
+
   describe("of what no member has any more", () => {
     const forgotten = (reply: ReturnType<typeof held>, more: Partial<GetPlan> = {}) => {
       const list = candidates("r1 r2");
