@@ -38,6 +38,7 @@ type Fields = Readonly<Record<string, FieldKind>>;
  * `freshUntil` is the time, by the callee's clock, after which somebody else may have been asked
  * too: then it mints only what nobody has stored, and without a context or a condition not before
  * the caller has heard `overdue`. `unmodifiedSince` is 0 where there is no such condition.
+ * `lease` asks for the right to fetch a key from its origin, or gives it back (src/node/leases.ts).
  * `recall` asks whether a version of an operation was stored; who asks, `by`, is about to mint one.
  */
 const REQUESTS = {
@@ -82,6 +83,7 @@ const REQUESTS = {
   recall: { key: "text", op: "text", ageMs: "count", by: "text" },
   homing: { target: "text" },
   acceptLoss: {},
+  lease: { key: "text", holder: "text", ms: "count", act: "count" },
 } as const satisfies Record<string, Fields>;
 
 /**
@@ -134,6 +136,7 @@ const REPLIES = {
   recalled: { done: "list", isUnknown: "flag", entry: "bytesOrNull" },
   storedWith: { durable: "flag", isBehind: "flag", beside: "list" },
   accepted: { partitionCount: "count", waitedFor: "list" },
+  leased: { state: "count", time: "count" },
 } as const satisfies Record<string, Fields>;
 
 type BodyOf<Table extends Record<string, Fields>> = {

@@ -7,7 +7,7 @@ import { VALUE_BYTES_DEFAULT } from "./limits.ts";
 import type { QuorumOptions } from "./quorum-options.ts";
 import type { StoreKey } from "./store.ts";
 import type { Tally } from "./tally.ts";
-import type { WallMillis } from "./time.ts";
+import type { Hlc, WallMillis } from "./time.ts";
 
 export interface GetOperation {
   readonly kind: "get";
@@ -123,8 +123,31 @@ export interface PurgeOperation {
     | { readonly everything: true };
 }
 
+/** Asks for, renews or gives back the right to fetch a key from its origin. */
+export interface LeaseOperation {
+  readonly kind: "lease";
+  readonly key: StoreKey;
+  /** How many primaries the key has. */
+  readonly n: number;
+  /** Names who asks, and who renews. */
+  readonly holder: string;
+  /** After this without a renewal somebody else gets it. */
+  readonly leaseMs: number;
+  /** `unshare`: the answer was nobody else's, and for a while nobody waits for another. */
+  readonly act: "ask" | "release" | "unshare";
+}
+
+export interface LeaseResult {
+  readonly kind: "leased";
+  /** `again`: granted, and given back by another one just before: look first. */
+  readonly state: "granted" | "again" | "wait" | "unshared";
+  /** The primary's hybrid time. */
+  readonly time: Hlc;
+}
+
 export type Operation =
   | GetOperation
+  | LeaseOperation
   | WriteOperation
   | ExplainOperation
   | StatusOperation
@@ -333,6 +356,7 @@ export interface FailedResult {
 
 export type Result =
   | GetResult
+  | LeaseResult
   | WriteResult
   | ExplainResult
   | StatusResult

@@ -28,6 +28,7 @@ import { addressOf, type Call, makeCall, toOrigin, urlOfCall } from "./call.ts";
 import type { CacheResult, DoorMetrics } from "./door-metrics.ts";
 import { Fetcher, type Landing, type Want } from "./fetching.ts";
 import { Flights } from "./flights.ts";
+import { LeaseHolder } from "./leases.ts";
 import {
   type DoorAnswer,
   type DoorHost,
@@ -68,6 +69,7 @@ export class Door {
   readonly #store: ResponseStore;
   readonly #fetcher: Fetcher;
   readonly #flights: Flights;
+  readonly #leases: LeaseHolder;
 
   constructor(parts: DoorParts) {
     const { backend, origin, host, metrics } = parts;
@@ -75,6 +77,7 @@ export class Door {
     this.#store = new ResponseStore(backend);
     this.#fetcher = new Fetcher({ origin, store: this.#store, host, metrics });
     this.#flights = parts.flights ?? new Flights();
+    this.#leases = new LeaseHolder(this.#store, host);
   }
 
   async handle(request: DoorRequest): Promise<DoorAnswer> {
@@ -190,9 +193,36 @@ export class Door {
     return { call, found, variant: usable ?? variant, mayStore, fields, method: "GET" };
   }
 
-  #launch(id: string | null, want: Want): Promise<Landing> {
-    if (id === null) return this.#fetcher.fetch(want, () => undefined);
-    return this.#flights.launch(id, (over) => this.#fetcher.fetch(want, over));
+  #alone(want: Want): Promise<Landing> {
+    return this.#fetcher.fetch(want, () => undefined);
+  }
+
+  /** One fetch for all who come to this frontend meanwhile, and by a lease for all others. */
+  #launch(id: string, want: Want): Promise<Landing> {
+    return this.#flights.launch(id, async (over) => {
+      const right = await this.#leases.acquire(want.call);
+      if (right.kind === "found") {
+        over();
+        return right;
+      }
+      if (right.kind === "alone") {
+        if (right.isUnshared) this.#flights.noteUnshared(id, this.#parts.host.now());
+        return this.#fetcher.fetch(want, over);
+      }
+      let isUnshared = false;
+      const end = (): void => {
+        over();
+        right.end(isUnshared);
+      };
+      const landing = await this.#fetcher.fetch({ ...want, leasedAt: right.at }, end);
+      if (landing.kind === "fresh" && landing.variant === null) {
+        isUnshared = true;
+        // Nobody is to wait until the body is through: it is not theirs.
+        right.end(true);
+        this.#flights.noteUnshared(id, this.#parts.host.now());
+      }
+      return landing;
+    });
   }
 
   async #get(ask: Ask): Promise<DoorAnswer> {
@@ -205,20 +235,17 @@ export class Door {
     const isAlone = isPartial || asked.has("no-store") || !call.site.settings.collapse;
     if (isAlone || this.#flights.isUnshared(id, this.#parts.host.now())) {
       const mayStore = !isPartial && !asked.has("no-store");
-      const landing = await this.#launch(null, this.#wantOf(ask, mayStore));
-      return this.#landed(ask, landing);
+      return this.#landed(ask, await this.#alone(this.#wantOf(ask, mayStore)));
     }
-    const flight = asked.has("no-cache") ? undefined : this.#flights.get(id);
+    // Who asks for a validation gets one that began after that.
+    if (asked.has("no-cache")) return this.#landed(ask, await this.#alone(this.#wantOf(ask, true)));
+    const flight = this.#flights.get(id);
     if (flight !== undefined) {
       const shared = this.#shared(ask, await flight);
       if (shared !== null) return shared;
-      return this.#landed(ask, await this.#launch(null, this.#wantOf(ask, true)));
+      return this.#landed(ask, await this.#alone(this.#wantOf(ask, true)));
     }
-    const landing = await this.#launch(id, this.#wantOf(ask, true));
-    if (landing.kind === "fresh" && landing.variant === null) {
-      this.#flights.noteUnshared(id, this.#parts.host.now());
-    }
-    return this.#landed(ask, landing);
+    return this.#landed(ask, await this.#launch(id, this.#wantOf(ask, true)));
   }
 
   /** What another request's fetch brought, if it is an answer to this one too. */
@@ -237,6 +264,11 @@ export class Door {
 
   #landed(ask: Ask, landing: Landing): DoorAnswer {
     const { call, why } = ask;
+    if (landing.kind === "found") {
+      this.#parts.metrics.collapsed();
+      this.#count(call, "miss");
+      return this.#give(call, landing.variant, { fwd: why, collapsed: true });
+    }
     if (landing.kind === "validated") {
       this.#count(call, "revalidated");
       return this.#give(call, landing.variant, { fwd: why, fwdStatus: 304, stored: true });

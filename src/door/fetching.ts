@@ -36,6 +36,8 @@ export type Landing =
       /** Why it is not stored. */
       readonly detail: string | null;
     }
+  /** Another frontend has fetched it meanwhile. */
+  | { readonly kind: "found"; readonly variant: Variant }
   /** What was stored is what the origin has. */
   | { readonly kind: "validated"; readonly variant: Variant }
   /** The origin failed, and the stale response may do. */
@@ -51,6 +53,8 @@ export interface Want {
   /** The request's fields, where the client's conditions are left out. */
   readonly fields: Fields;
   readonly method: string;
+  /** When the right to fetch was given, by its giver's clock: purges are compared with that. */
+  readonly leasedAt?: WallMillis;
 }
 
 /** Statuses that stale-if-error is for (RFC 5861, 4). */
@@ -240,7 +244,10 @@ export class Fetcher {
   }
 
   /** Beside the other variants that were found. A failure is counted, and told to nobody. */
-  async #storeHead({ call, found }: Want, variant: Variant): Promise<void> {
+  async #storeHead({ call, found, leasedAt }: Want, fetched: Variant): Promise<void> {
+    // The frontend's own clock may be ahead of those that purges go by.
+    const requestedAt = Math.min(fetched.requestedAt, leasedAt ?? fetched.requestedAt);
+    const variant = { ...fetched, requestedAt };
     const { store, metrics } = this.#parts;
     const { site, key } = call;
     try {

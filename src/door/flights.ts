@@ -26,7 +26,10 @@ export class Flights {
     const over = (): void => {
       if (this.#underWay.get(id) === flight) this.#underWay.delete(id);
     };
-    const flight = fetch(over);
+    const flight = fetch(over).catch((error: unknown) => {
+      over();
+      throw error;
+    });
     this.#underWay.set(id, flight);
     return flight;
   }

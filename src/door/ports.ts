@@ -77,4 +77,6 @@ export interface DoorHost {
   uniqueName(): string;
   /** Keeps work going that outlives its answer. */
   background(work: Promise<unknown>): void;
+  /** Resolves after this many ms. */
+  wait(ms: number): Promise<void>;
 }

@@ -9,10 +9,10 @@ import { CodecError } from "../../core/codec.ts";
 import { type Content, contextShowing, liveSiblings, type Sibling } from "../../core/entry.ts";
 import { storeKey } from "../../core/keys.ts";
 import { KEY_BYTES_MAX, TAG_CHARS_MAX, TAGS_COUNT_MAX } from "../../core/limits.ts";
-import type { Operation, Result } from "../../core/operations.ts";
+import type { LeaseOperation, LeaseResult, Operation, Result } from "../../core/operations.ts";
 import type { QuorumOptions } from "../../core/quorum-options.ts";
 import { siteNamespace } from "../../core/site.ts";
-import type { Millis, WallMillis } from "../../core/time.ts";
+import { type Millis, millisOfHlc, type WallMillis } from "../../core/time.ts";
 import { ageOf } from "../cache/look-up.ts";
 import {
   decodeStored,
@@ -24,7 +24,7 @@ import {
   usefulFor,
   type Variant,
 } from "../cache/stored.ts";
-import type { Backend } from "../frontend/backend.ts";
+import type { Backend, Site } from "../frontend/backend.ts";
 import type { PieceStore } from "./body-flow.ts";
 
 /** A look-up or a store that did not come about; the client is answered all the same. */
@@ -36,6 +36,9 @@ export class StoreError extends Error {
 export class MissingPiece extends Error {
   override readonly name = "MissingPiece";
 }
+
+/** What was said to who asked for the right to fetch. */
+export type Leased = { readonly state: LeaseResult["state"]; readonly at: WallMillis };
 
 /** What is stored for a key, and what a write that replaces it has seen, and covers. */
 export interface Found {
@@ -136,6 +139,23 @@ export class ResponseStore {
     const content = contentOf(encodeStored(purged), { key, tags: labelTags(stored.variants) });
     const name = storeKey(siteNamespace(site), nameOf(key));
     await this.#put({ key: name, content, ttlMs, context }, { w: "all", dw: 0 });
+  }
+
+  /**
+   * The right to fetch a key from its origin, of all frontends together; null where nobody can be
+   * asked for it, and each fetches for itself.
+   */
+  async lease(
+    site: Site,
+    key: string,
+    ask: Pick<LeaseOperation, "act" | "holder">,
+  ): Promise<Leased | null> {
+    const { leaseMs } = site.settings;
+    const name = storeKey(siteNamespace(site.name), nameOf(key));
+    const operation = { kind: "lease", key: name, n: site.stored.n, leaseMs, ...ask } as const;
+    const result = await this.#run(operation).catch(() => null);
+    if (result?.kind !== "leased") return null;
+    return { state: result.state, at: millisOfHlc(result.time) };
   }
 
   /** Where the pieces of one version go. @param ttlMs how long its head is of use */

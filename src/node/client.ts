@@ -17,6 +17,7 @@ import { type WriteOutcome, WriteRouter } from "../../replica/write-router.ts";
 import { ClusterDesk } from "./cluster-desk.ts";
 import { askAll } from "./fanout.ts";
 import { startFaultOperation } from "./fault-desk.ts";
+import { startLease } from "./leases.ts";
 import { startPurge } from "./purge-desk.ts";
 import { localNeed, strictOwners } from "./routes.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
@@ -44,6 +45,8 @@ export class ClientDesk {
         );
       case "fault":
         return startFaultOperation(this.#host, { operation, answer }, now);
+      case "lease":
+        return startLease(this.#host, { operation, answer }, now);
       case "purge":
         return startPurge(this.#host, { operation, answer }, now);
       default:

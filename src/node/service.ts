@@ -32,6 +32,7 @@ import type { BackgroundWork } from "./background-ports.ts";
 import { BlindWrite, isBlind } from "./blind-write.ts";
 import { CollectionDesk } from "./collection-desk.ts";
 import { exchangeSide } from "./exchange-side.ts";
+import { Leases } from "./leases.ts";
 import type { Planting } from "./planting.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { Repeats } from "./repeats.ts";
@@ -72,6 +73,8 @@ interface Writing {
   readonly coordinator: PutCoordinator;
 }
 
+const NOTHING_WAITED_FOR = { partitionCount: 0, waitedFor: [] };
+
 export class Service {
   readonly id: ReplicaId;
   readonly keeper: Keeper;
@@ -79,6 +82,7 @@ export class Service {
   readonly #host: ServiceHost;
   readonly #collection: CollectionDesk;
   readonly #repeats: Repeats;
+  readonly #leases = new Leases();
   readonly #gate: WriteGate;
   /** Operations that were coordinated here lately. */
   readonly #recentOps = new RecentOps();
@@ -186,12 +190,13 @@ export class Service {
         return respond({ kind: "handedOff", delivered: 0, pending });
       }
       case "acceptLoss": {
-        const none = { partitionCount: 0, waitedFor: [] };
-        const accepted = this.background?.absence?.past.accept(now) ?? none;
+        const accepted = this.background?.absence?.past.accept(now) ?? NOTHING_WAITED_FOR;
         return respond({ kind: "accepted", ...accepted });
       }
       case "exchange":
         return this.#exchange(respond, now);
+      case "lease":
+        return respond(this.#leases.answer(body, now, this.#nextTime()));
       case "clock":
         return respond({ kind: "clocked", time: this.#nextTime() });
       case "swept":

@@ -68,14 +68,19 @@ export const fieldIn = (fields: Fields, name: string): string | null => {
   return lines.length === 0 ? null : lines.map(([, value]) => value).join(", ");
 };
 
-export async function makeRig(site: Record<string, unknown> = {}): Promise<DoorRig> {
-  const backend = new MemoryBackend(await testRing());
+/** @param on another rig's backend, to be a second frontend on the same ring, and its name */
+export async function makeRig(
+  site: Record<string, unknown> = {},
+  on: { readonly backend?: MemoryBackend; readonly holder?: string } = {},
+): Promise<DoorRig> {
+  const backend = on.backend ?? new MemoryBackend(await testRing());
   const settings = siteSettings({ origin: "http://origin.test", ...site }, backend.view());
   backend.namespaces.set("_site.default", settings);
   const asked: OriginRequest[] = [];
   const work: Promise<unknown>[] = [];
   const metrics = new DoorMetrics();
   let names = 0;
+  const name = (): string => (names++ === 0 ? (on.holder ?? "first") : `version${names}`);
   const origin: Origin = {
     fetch: async (request) => {
       asked.push(request);
@@ -94,8 +99,13 @@ export async function makeRig(site: Record<string, unknown> = {}): Promise<DoorR
     mayPurge: ({ fields }) => fieldIn(fields, "authorization") === "Bearer write",
     host: {
       now: () => backend.nowMs,
-      uniqueName: () => `version${++names}`,
-      background: (promise) => work.push(promise),
+      uniqueName: name,
+      background: (promise) => {
+        // Whoever waits for it is told; a test that does not is not ended by it.
+        promise.catch(() => undefined);
+        work.push(promise);
+      },
+      wait: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 5))),
     },
   });
   const raw: DoorRig["raw"] = (request) =>

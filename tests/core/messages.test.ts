@@ -60,6 +60,7 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
   recall: { kind: "recall", key, op: "op00000001", ageMs: 300, by: "r1" },
   homing: { kind: "homing", target: "r2" },
   acceptLoss: { kind: "acceptLoss" },
+  lease: { kind: "lease", key, holder: "f1", ms: 3000, act: 0 },
 };
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
@@ -105,6 +106,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   recalled: { kind: "recalled", done: ["actor", 3, 7], isUnknown: false, entry: new Uint8Array(2) },
   storedWith: { kind: "storedWith", durable: true, isBehind: true, beside: [["actor", 3, 7]] },
   accepted: { kind: "accepted", partitionCount: 3, waitedFor: ["r1"] },
+  leased: { kind: "leased", state: 1, time: 7 },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

@@ -17,6 +17,8 @@ import { compareUtf8, keyOf, namespaceOf } from "../../core/keys.ts";
 import {
   defaultSettings,
   type GetOperation,
+  type LeaseOperation,
+  type LeaseResult,
   type ListOperation,
   type NamespaceSettings,
   type Operation,
@@ -25,7 +27,7 @@ import {
 } from "../../core/operations.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";
-import { HybridClock, type WallMillis } from "../../core/time.ts";
+import { HybridClock, hlcFromMillis, type WallMillis } from "../../core/time.ts";
 import { noPurges, PurgeIndex } from "../../ring/purges.ts";
 import type { Ring } from "../../ring/ring.ts";
 import type { Backend, ClusterView } from "../../src/frontend/backend.ts";
@@ -112,12 +114,20 @@ export class MemoryBackend implements Backend {
         else this.namespaces.set(namespace, settings);
         return { kind: "configured", created };
       }
+      case "lease":
+        return { kind: "leased", ...this.lease(operation) };
       case "status":
         return { kind: "status", members: this.#ring.memberIds.map((id) => [id, null]) };
       default:
         throw new Error(`${operation.kind} is nothing for a Map`);
     }
   }
+
+  /** How leases are answered; by default there is nobody else. */
+  lease: (operation: LeaseOperation) => Omit<LeaseResult, "kind"> = () => ({
+    state: "granted",
+    time: hlcFromMillis(this.nowMs),
+  });
 
   /** Loses the values of these keys. */
   forget(isLost: (key: StoreKey) => boolean): void {

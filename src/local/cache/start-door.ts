@@ -179,6 +179,7 @@ export class CacheDoor {
       host: {
         now: () => backend.now(),
         uniqueName: randomUUID,
+        wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
         background: (work) => void work.catch(failed),
       },
     });

@@ -1,0 +1,102 @@
+/**
+ * One fetch for the whole cluster: a frontend that misses asks the key's first reachable primary
+ * for the right to fetch. While another one has it, it looks again and again, until what that one
+ * fetched is there, or the right is its own: a holder that died loses it by itself.
+ */
+import type { WallMillis } from "../../core/time.ts";
+import { lookUp, select } from "../cache/look-up.ts";
+import type { Variant } from "../cache/stored.ts";
+import type { Call } from "./call.ts";
+import type { DoorHost } from "./ports.ts";
+import type { Leased, ResponseStore } from "./response-store.ts";
+
+/** How long it is waited between two looks, in ms: at first, and at most. */
+const LOOK_AGAIN_MS = 10;
+const LOOK_AGAIN_MS_MAX = 100;
+/** A holder says this often that it still fetches, or three times within its lease. */
+const RENEW_MS = 1000;
+
+export type Right =
+  /** To fetch, for all; `end` gives it back. */
+  | { readonly kind: "fetch"; readonly at: WallMillis; end(isUnshared: boolean): void }
+  /** Another frontend has fetched it meanwhile. */
+  | { readonly kind: "found"; readonly variant: Variant }
+  /** To fetch for oneself: the answer is nobody else's, or nobody could be asked. */
+  | { readonly kind: "alone"; readonly isUnshared: boolean };
+
+export class LeaseHolder {
+  readonly #store: ResponseStore;
+  readonly #host: DoorHost;
+  readonly #holder: string;
+
+  constructor(store: ResponseStore, host: DoorHost) {
+    this.#store = store;
+    this.#host = host;
+    this.#holder = host.uniqueName();
+  }
+
+  /** Resolves when this frontend is to fetch, or another one has. */
+  async acquire(call: Call): Promise<Right> {
+    const { leaseMs, originTimeoutMs } = call.site.settings;
+    const beganAt = this.#host.now();
+    const until = beganAt + leaseMs + originTimeoutMs;
+    let pauseMs = LOOK_AGAIN_MS;
+    for (;;) {
+      const leased = await this.#ask(call);
+      if (leased === null || this.#host.now() > until) return { kind: "alone", isUnshared: false };
+      if (leased.state === "unshared") return { kind: "alone", isUnshared: true };
+      const isGiven = leased.state !== "wait";
+      const found = leased.state === "granted" ? null : await this.#look(call, beganAt, isGiven);
+      if (found !== null) {
+        if (isGiven) this.#end(call, false);
+        return { kind: "found", variant: found };
+      }
+      if (isGiven) return this.#held(call, leased);
+      await this.#host.wait(pauseMs);
+      pauseMs = Math.min(2 * pauseMs, LOOK_AGAIN_MS_MAX);
+    }
+  }
+
+  #ask({ site, key }: Call): Promise<Leased | null> {
+    return this.#store.lease(site, key, { act: "ask", holder: this.#holder });
+  }
+
+  /**
+   * What another frontend stored since: fresh, or asked for later than this request.
+   *
+   * @param isThorough all owners are asked: what was stored just now is not at each of them yet
+   */
+  async #look(call: Call, since: WallMillis, isThorough: boolean): Promise<Variant | null> {
+    const { site, key } = call;
+    const read = (r: "one" | "all") => this.#store.read(site.name, key, { r }).catch(() => null);
+    const found = (isThorough ? await read("all") : null) ?? (await read("one"));
+    if (found === null) return null;
+    const verdict = lookUp(found.stored, call.head, this.#host.now());
+    if (verdict.kind === "serve" && !verdict.refresh) return verdict.variant;
+    const variant = select(found.stored, call.head);
+    return variant !== null && variant.respondedAt >= since ? variant : null;
+  }
+
+  #held(call: Call, { at }: Leased): Right {
+    let isOver = false;
+    const renewMs = Math.min(RENEW_MS, call.site.settings.leaseMs / 3);
+    const renew = async (): Promise<void> => {
+      for (;;) {
+        await this.#host.wait(renewMs);
+        if (isOver) return;
+        await this.#ask(call);
+      }
+    };
+    this.#host.background(renew());
+    const end = (isUnshared: boolean): void => {
+      if (!isOver) this.#end(call, isUnshared);
+      isOver = true;
+    };
+    return { kind: "fetch", at, end };
+  }
+
+  #end({ site, key }: Call, isUnshared: boolean): void {
+    const act = isUnshared ? "unshare" : "release";
+    this.#host.background(this.#store.lease(site, key, { act, holder: this.#holder }));
+  }
+}

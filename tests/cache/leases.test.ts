@@ -1,0 +1,86 @@
+/** One fetch for the whole cluster: the right to it, and who waits for what. */
+import { describe, expect, it } from "vitest";
+import { Leases } from "../../src/node/leases.ts";
+import { makeRig } from "./door-rig.ts";
+
+const ask = (holder: string, act = 0, key = "k") =>
+  ({ kind: "lease", key, holder, ms: 3000, act }) as const;
+const WAIT = 0;
+const GRANTED = 1;
+const UNSHARED = 2;
+const AGAIN = 3;
+
+describe("a primary's leases", () => {
+  it("are one holder's at a time, until he gives one back or falls silent", () => {
+    const leases = new Leases();
+    const state = (holder: string, now: number, act = 0): number =>
+      leases.answer(ask(holder, act), now, 7).state;
+    expect([state("a", 0), state("b", 1), state("a", 2000), state("b", 4999)]).toEqual([
+      GRANTED,
+      WAIT,
+      GRANTED,
+      WAIT,
+    ]);
+    // Renewed at 2000: it ends at 5000 by itself.
+    expect(state("b", 5000)).toBe(GRANTED);
+    state("a", 5001, 1);
+    expect(state("a", 5002)).toBe(WAIT);
+    state("b", 5003, 1);
+    expect(state("a", 5004)).toBe(AGAIN);
+    state("a", 5005, 1);
+    expect(state("b", 9000)).toBe(GRANTED);
+  });
+
+  it("are not given for a while for a key whose answer was nobody else's", () => {
+    const leases = new Leases();
+    leases.answer(ask("a"), 0, 7);
+    leases.answer(ask("a", 2), 1, 7);
+    expect(leases.answer(ask("b"), 2, 7).state).toBe(UNSHARED);
+    expect(leases.answer(ask("b"), 10_001, 7).state).toBe(GRANTED);
+  });
+});
+
+describe("a frontend that may not fetch", () => {
+  it("gives what another one stored, as soon as it is there", async () => {
+    const rig = await makeRig();
+    rig.backend.lease = () => ({ state: "wait", time: 1 });
+    const waiting = rig.get("/a");
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(rig.asked).toHaveLength(0);
+    // Another frontend on the same ring, which has the right to it.
+    rig.backend.lease = ({ holder }) => ({
+      state: holder === "other" ? "granted" : "wait",
+      time: rig.backend.nowMs * 1024,
+    });
+    const other = await makeRig({}, { backend: rig.backend, holder: "other" });
+    expect((await other.get("/a")).text).toBe("answer 1");
+    const answer = await waiting;
+    expect([answer.text, rig.asked.length]).toEqual(["answer 1", 0]);
+    expect(answer.get("Cache-Status")).toMatch(/collapsed/);
+  });
+
+  it("fetches for itself where the answer is not for sharing, or nobody can be asked", async () => {
+    const rig = await makeRig();
+    rig.backend.lease = () => ({ state: "unshared", time: 1 });
+    await Promise.all([rig.get("/a"), rig.get("/a")]);
+    rig.backend.lease = () => {
+      throw new Error("nobody is there");
+    };
+    expect((await rig.get("/b")).status).toBe(200);
+  });
+});
+
+describe("a response that was fetched by a lease", () => {
+  it("is as old as its lease, so that a purge that came meanwhile covers it", async () => {
+    const rig = await makeRig();
+    const leasedAt = rig.backend.nowMs - 5000;
+    rig.backend.lease = () => ({ state: "granted", time: leasedAt * 1024 });
+    await rig.get("/a");
+    rig.backend.lease = () => ({ state: "granted", time: (rig.backend.nowMs - 1000) * 1024 });
+    expect((await rig.get("/a")).get("Cache-Status")).toMatch(/;hit/);
+    const [write] = rig.backend.operations.filter(({ kind }) => kind === "write");
+    if (write?.kind !== "write" || write.content === null) throw new Error("it was stored");
+    const { decodeStored } = await import("../../src/cache/stored.ts");
+    expect(decodeStored(write.content.value).variants[0]?.requestedAt).toBe(leasedAt);
+  });
+});
