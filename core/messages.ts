@@ -3,7 +3,8 @@
  *
  * The table below gives each message its fields and their kinds; types, encoder and decoder follow
  * from it. On the wire a body is an array, the number of its kind first, so a new kind is appended
- * and never inserted. Every message is idempotent: it may be lost, repeated, delayed, reordered.
+ * and never inserted; so is a new field, and a newer one is not looked at (see version.ts). Every
+ * message is idempotent: it may be lost, repeated, delayed, reordered.
  */
 import { assert } from "./assert.ts";
 import { CausalContext } from "./causal-context.ts";
@@ -234,7 +235,8 @@ function decodeBody(layouts: readonly Layout[], encoded: unknown): unknown {
   assert(Array.isArray(encoded) && typeof encoded[0] === "number", "a body names its kind");
   const layout = layouts[encoded[0]];
   assert(layout !== undefined, "a known kind of message");
-  assert(encoded.length === layout.names.length + 1, `${layout.kind} has all of its fields`);
+  // A neighbour of a newer version may say more: that stands behind what is known here.
+  assert(encoded.length > layout.names.length, `${layout.kind} has all of its fields`);
   const body: Record<string, unknown> = { kind: layout.kind };
   for (const [i, name] of layout.names.entries()) {
     body[name] = decodeField(layout.kinds[i] as FieldKind, encoded[i + 1]);

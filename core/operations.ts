@@ -241,6 +241,12 @@ export interface ReplicaStatus {
   readonly transfer: TransferStatus | null;
   /** Members of which it noticed lately that two processes run under their id, and when last. */
   readonly duplicates: readonly (readonly [member: string, at: WallMillis])[];
+  /** The program's version; null where the replica is of one that does not say. */
+  readonly version: string | null;
+  /** When its process began, by its own clock. */
+  readonly startedAt: WallMillis | null;
+  /** When what the oldest hint that it holds is about was written; null without hints. */
+  readonly oldestHintAt: WallMillis | null;
 }
 
 /** How far a replica is with what it is to get by a change of members. */
@@ -256,6 +262,8 @@ export interface StatusResult {
   readonly kind: "status";
   /** null: the member did not answer. */
   readonly members: readonly (readonly [id: string, status: ReplicaStatus | null])[];
+  /** Since when members do not answer, as far as this node has seen. */
+  readonly awaySince?: ReadonlyMap<string, WallMillis>;
 }
 
 export interface ConfigureResult {

@@ -82,7 +82,18 @@ export function decodeManifest(bytes: Uint8Array, checksum: Checksum): Manifest 
     const manifest = decodeHalf(part, checksum);
     if (manifest !== undefined) return manifest;
   }
+  // A newer format may have its checksum elsewhere: it is not damaged, and must not be thought so.
+  const version = magicVersion(bytes, MAGIC) ?? 0;
+  if (version > FORMAT_VERSION) throw otherFormat(version);
   throw new LogFolderError("both copies in the manifest are damaged: restore it or start anew");
+}
+
+function otherFormat(version: number): LogFolderError {
+  const mend =
+    version > FORMAT_VERSION ? "start the newer program again" : "start the older program again";
+  return new LogFolderError(
+    `the log has format version ${version}; this program reads version ${FORMAT_VERSION}: ${mend}`,
+  );
 }
 
 function decodeHalf(bytes: Uint8Array, checksum: Checksum): Manifest | undefined {
@@ -92,11 +103,7 @@ function decodeHalf(bytes: Uint8Array, checksum: Checksum): Manifest | undefined
   if (checksum(bytes.subarray(0, end), 0) !== view.getUint32(end, true)) return undefined;
   const version = magicVersion(bytes, MAGIC);
   if (version === undefined) return undefined;
-  if (version !== FORMAT_VERSION) {
-    throw new LogFolderError(
-      `the log has format version ${version}; this program reads version ${FORMAT_VERSION}`,
-    );
-  }
+  if (version !== FORMAT_VERSION) throw otherFormat(version);
   const count = view.getUint32(28, true);
   if (bytes.length !== HEAD_BYTES + ROW_BYTES * count + CHECKSUM_BYTES) return undefined;
   return {

@@ -163,6 +163,13 @@ export class Liveness {
     return (this.#health.get(id)?.suspectedAt ?? 0) !== 0;
   }
 
+  /** Since when a suspected replica says nothing; null when it is not suspected. */
+  silentSince(id: ReplicaId): Millis | null {
+    const { suspectedAt = 0, heartbeats } = this.#health.get(id) ?? {};
+    if (suspectedAt === 0) return null;
+    return Math.min(suspectedAt, heartbeats?.lastAt ?? suspectedAt);
+  }
+
   /** Whether a suspected replica is due to be tried again; saying yes uses the turn up. */
   takeProbe(id: ReplicaId, now: Millis): boolean {
     const health = this.#of(id);

@@ -12,6 +12,8 @@ export function backendOf(driver: Driver, metrics: Backend["metrics"]): Backend 
     ...apart(knowledge.namespaces),
     purges: knowledge.purges,
     changes: knowledge.changes,
+    version: knowledge.about.version,
+    refusedVersions: new Map([...knowledge.refusedVersions].map(([id, of]) => [id, of.version])),
     isReachable: (id) => !knowledge.liveness.isSuspect(id),
     lacks: service?.background?.absence?.reason ?? null,
   });

@@ -81,8 +81,12 @@ export class Loopback {
     if (first === undefined) throw new Error("a cluster has nodes");
     const { knowledge } = first.node;
     const { ring, defaults, namespaces } = knowledge;
-    const seen = { changes: new Map(), isReachable: () => true, lacks: null };
-    const cached = { sites: new Map(), purges: new PurgeIndex(noPurges) };
+    const seen = { changes: new Map(), isReachable: () => true, lacks: null, version: "" };
+    const cached = {
+      sites: new Map(),
+      purges: new PurgeIndex(noPurges),
+      refusedVersions: new Map(),
+    };
     const view = { ring, defaults, namespaces, ...seen, ...cached };
     return createApp({
       backend: {

@@ -1,6 +1,6 @@
 /** `starling COMMAND`: what each exit status means is in `EXIT` (output.ts). */
 import { Command, CommanderError } from "commander";
-import { programVersion } from "../local/program-files.ts";
+import { PROGRAM_VERSION } from "../../core/version.ts";
 import { addClusterCommands } from "./cluster-commands.ts";
 import { addCompletion } from "./completion.ts";
 import { addDataCommands } from "./data-commands.ts";
@@ -24,7 +24,7 @@ ${EXIT.nothing} nothing is stored under that key, ${EXIT.nobody} nobody answered
 function makeProgram(): Command {
   const program = new Command("starling")
     .description("A leaderless, Dynamo-style edge cache.")
-    .version(programVersion(), "-V, --version")
+    .version(PROGRAM_VERSION, "-V, --version")
     .showHelpAfterError("(starling --help says more)")
     .addHelpText("after", STATUSES)
     .exitOverride();

@@ -29,6 +29,8 @@ export interface MemberBody {
   readonly hintsHeld: Readonly<Record<string, number>>;
   readonly duplicateSeenAt?: string | null;
   readonly version?: string | null;
+  /** The frontend that was asked and it refuse each other, for their versions. */
+  readonly incompatible?: boolean;
   /** When its process began. */
   readonly startedAt?: string | null;
   /** Since when it does not answer. */
@@ -85,6 +87,15 @@ const fewest = ({ assignment }: RingBody, away: ReadonlySet<string>): number =>
 const sinceOf = ({ id, unreachableSince = null }: MemberBody): string =>
   unreachableSince === null ? id : `${id} (since ${unreachableSince})`;
 
+/** Whose versions keep members apart, in a sentence; empty when nobody's do. */
+function apartOf({ members, version = "unknown" }: ClusterBody): string {
+  const apart = members.filter(({ incompatible = false }) => incompatible);
+  if (apart.length === 0) return "";
+  const names = list(apart.map((one) => `${one.id} (starling ${one.version ?? "unknown"})`));
+  const mend = "upgrade or roll back node by node, to versions next to each other";
+  return ` The frontend asked (starling ${version}) and ${names} refuse each other: ${mend}.`;
+}
+
 /** One sentence on what is, one on what it means, one on what to do. */
 export function verdictOf(cluster: ClusterBody, ring: RingBody): Verdict {
   const { members, defaults } = cluster;
@@ -113,7 +124,12 @@ export function verdictOf(cluster: ClusterBody, ring: RingBody): Verdict {
   const { n } = defaults;
   const left = fewest(ring, away);
   const wanted = Math.max(needed(defaults.r, n), needed(defaults.w, n));
-  const mend = `Start ${list([...away])} again, or replace what does not come back.`;
+  const stopped = members.filter(({ reachable, incompatible }) => !reachable && !incompatible);
+  const mend =
+    (stopped.length === 0
+      ? ""
+      : `Start ${list(stopped.map(({ id }) => id))} again, or replace what does not come back.`) +
+    apartOf(cluster);
   if (left >= wanted) {
     const spare = left - wanted;
     const room =

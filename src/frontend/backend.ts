@@ -28,6 +28,10 @@ export interface ClusterView {
   readonly purges: PurgeIndex;
   /** Of the namespaces whose N changes just now. */
   readonly changes: ReadonlyMap<string, NamespaceChange>;
+  /** What this node's own process speaks. */
+  readonly version: string;
+  /** Members that this node and they refuse for the versions of their protocols: what they say. */
+  readonly refusedVersions: ReadonlyMap<string, string>;
   /** Whether the replica answered lately, as far as this node has seen. */
   isReachable(replicaId: string): boolean;
   /**

@@ -13,8 +13,8 @@ import { Problem, problemOf } from "./problems.ts";
 
 type ResultOf<Kind extends Result["kind"]> = Extract<Result, { kind: Kind }>;
 
-const isoOrNull = (at: WallMillis | undefined): string | null =>
-  at === undefined ? null : new Date(at).toISOString();
+const isoOrNull = (at: WallMillis | null = null): string | null =>
+  at === null ? null : new Date(at).toISOString();
 
 /** By member, when any other last noticed that two processes run under its id. */
 function lastDuplicates({ members }: ResultOf<"status">): ReadonlyMap<string, WallMillis> {
@@ -51,14 +51,19 @@ export class ClusterPlane {
         id,
         zone,
         url,
+        version: view.refusedVersions.get(id) ?? status?.version ?? null,
+        incompatible: view.refusedVersions.has(id),
         state: ring.stateOf(id),
         reachable: status !== null,
+        startedAt: isoOrNull(status?.startedAt),
+        unreachableSince: status === null ? isoOrNull(result.awaySince?.get(id)) : null,
         partitionsOwned: this.#partitionsOwned(id),
         keys: status?.keyCount ?? null,
         bytes: status?.byteCount ?? null,
         deadKeys: status?.deadKeyCount ?? null,
         deadBytes: status?.deadByteCount ?? null,
         hintsHeld: Object.fromEntries(status?.hintsHeld ?? []),
+        oldestHintAt: isoOrNull(status?.oldestHintAt),
         lastAntiEntropy: Object.fromEntries(lastAntiEntropy),
         duplicateSeenAt: isoOrNull(duplicates.get(id)),
       };
@@ -68,6 +73,7 @@ export class ClusterPlane {
       name,
       ringVersion: version,
       partitions,
+      version: view.version,
       defaults: view.defaults,
       members,
     });

@@ -1,7 +1,6 @@
 /** What a node knows of itself and of the ring, as metrics: the same on every host. */
-import { StoreCorruption } from "../../core/store.ts";
 import type { WallMillis } from "../../core/time.ts";
-import { oldestHintAt } from "../node/hint-age.ts";
+import { readableHintAt } from "../node/hint-age.ts";
 import type { Knowledge } from "../node/knowledge.ts";
 import type { Service } from "../node/service.ts";
 import { type Metric, one, type Sample } from "./exposition.ts";
@@ -180,14 +179,8 @@ function hintMetrics({ service, knowledge, now }: ReplicaParts): readonly Metric
 }
 
 function hintAgeSeconds({ keeper }: Service, now: WallMillis): number {
-  try {
-    const at = oldestHintAt(keeper.store);
-    return at === null ? 0 : Math.max(0, now - at) / 1000;
-  } catch (error) {
-    // A rotten record must not take the other metrics with it; the log counts it.
-    if (error instanceof StoreCorruption) return 0;
-    throw error;
-  }
+  const at = readableHintAt(keeper.store);
+  return at === null ? 0 : Math.max(0, now - at) / 1000;
 }
 
 function exchangeMetrics({ background }: Service): readonly Metric[] {

@@ -2,7 +2,18 @@
 import { type IncomingMessage, request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
 import type { Duplex } from "node:stream";
-import { type Ends, helloHeaders, isProof, newNonce, PATH, proof, readProof } from "./handshake.ts";
+import { type Speech, speakTogether } from "../../core/version.ts";
+import {
+  type Ends,
+  helloHeaders,
+  isProof,
+  newNonce,
+  PATH,
+  proof,
+  readProof,
+  readSpeech,
+  VERSION_REFUSED,
+} from "./handshake.ts";
 import type { PeerTls } from "./tls.ts";
 
 export interface DialPlan {
@@ -10,6 +21,8 @@ export interface DialPlan {
   readonly url: string;
   readonly ends: Ends;
   readonly key: Uint8Array;
+  /** What this node speaks. */
+  readonly speech: Speech;
   /** With it only https will do, and both ends show their certificates. */
   readonly tls?: PeerTls | undefined;
   /** For all of it, in ms: a black hole must not keep the calls that wait. */
@@ -22,14 +35,22 @@ export interface Dialled {
   readonly head: Buffer;
   /** The proof that the peer waits for, to be sent as the first frame. */
   readonly first: Uint8Array;
+  readonly speech: Speech;
 }
 
+/** The peer is there, and speaks another protocol than this node or a neighbour of it. */
+export interface OtherVersion {
+  readonly refused: Speech;
+}
+
+export type DialOutcome = Dialled | OtherVersion | string;
+
 /** Calls back once, later, with the connection or with the reason why there is none. */
-export function dial(plan: DialPlan, done: (outcome: Dialled | string) => void): void {
+export function dial(plan: DialPlan, done: (outcome: DialOutcome) => void): void {
   const nonce = newNonce();
   const { ends, key } = plan;
   let isOver = false;
-  const finish = (outcome: Dialled | string): void => {
+  const finish = (outcome: DialOutcome): void => {
     if (isOver) return;
     isOver = true;
     clearTimeout(timer);
@@ -41,18 +62,21 @@ export function dial(plan: DialPlan, done: (outcome: Dialled | string) => void):
   if (plan.url.startsWith("https:") !== (plan.tls !== undefined)) {
     return void setImmediate(() => finish("one of the two has TLS and the other has not"));
   }
-  const headers = helloHeaders(key, ends, nonce);
+  const headers = helloHeaders(key, ends, { nonce, speech: plan.speech });
   const target = `${plan.url}${PATH}`;
   const dialling =
     plan.tls === undefined
       ? plainRequest(target, { headers, agent: false })
       : tlsRequest(target, { headers, agent: false, ...plan.tls.dialOptions() });
-  const fail = (reason: string): void => {
+  const fail = (reason: OtherVersion | string): void => {
     dialling.destroy();
     finish(reason);
   };
   dialling.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? "broken"));
-  dialling.on("response", (answer) => fail(`refused with status ${answer.statusCode}`));
+  dialling.on("response", ({ statusCode, headers: given }) => {
+    if (statusCode === VERSION_REFUSED) fail({ refused: readSpeech(given) });
+    else fail(`refused with status ${statusCode}`);
+  });
   dialling.on("upgrade", (answer: IncomingMessage, socket: Duplex, head: Buffer) => {
     const nonces = { client: nonce, server: String(answer.headers["starling-nonce"] ?? "") };
     const given = readProof(answer.headers["starling-proof"]);
@@ -60,7 +84,12 @@ export function dial(plan: DialPlan, done: (outcome: Dialled | string) => void):
       socket.destroy();
       return finish("it does not know the cluster's secret");
     }
-    finish({ socket, head, first: proof(key, "client", { ends, nonces }) });
+    const speech = readSpeech(answer.headers);
+    if (!speakTogether(plan.speech, speech)) {
+      socket.destroy();
+      return finish({ refused: speech });
+    }
+    finish({ socket, head, speech, first: proof(key, "client", { ends, nonces }) });
   });
   dialling.end();
 }

@@ -7,11 +7,18 @@
  *     ← 101, nonce B, proof(server, A, B)
  *     → first frame: proof(client, A, B)
  *
+ * The hello and its answer also name the protocol that each speaks and the program's version (see
+ * core/version.ts). Who speaks another one than a neighbour's gets a 426 with the callee's own, in
+ * place of the 101; only who has proven the hello gets it. The proofs do not cover the versions:
+ * where nobody can change a header on its way there is TLS, and where there is none, nor are frames
+ * protected.
+ *
  * The hello's proof trusts nobody, since it can be sent again by whoever has seen it. It only hides
  * the protocol: to everybody who does not know the secret, the route does not exist.
  */
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import type { IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { isVersionText, type Speech, unnamedSpeech } from "../../core/version.ts";
 import { hmac } from "./secrets.ts";
 
 export const PROTOCOL = "starling-internal/1";
@@ -34,6 +41,7 @@ export interface Hello {
   readonly ends: Ends;
   readonly nonce: string;
   readonly given: Uint8Array;
+  readonly speech: Speech;
 }
 
 export const newNonce = (): string => randomBytes(24).toString("base64url");
@@ -57,6 +65,21 @@ const text = (value: string | string[] | undefined): string =>
 export const readProof = (value: string | string[] | undefined): Uint8Array =>
   Buffer.from(text(value), "base64url");
 
+const PROTOCOL_TEXT = /^[1-9][0-9]{0,5}$/;
+
+/** What the other side says that it speaks; the unnamed one when it says nothing of the kind. */
+export function readSpeech(headers: IncomingHttpHeaders): Speech {
+  const protocol = text(headers["starling-protocol"]);
+  const version = text(headers["starling-version"]);
+  if (!PROTOCOL_TEXT.test(protocol) || !isVersionText(version)) return unnamedSpeech;
+  return { protocol: Number(protocol), version };
+}
+
+const speechHeaders = ({ protocol, version }: Speech): Record<string, string> => ({
+  "Starling-Protocol": String(protocol),
+  "Starling-Version": version,
+});
+
 /** What the caller says of itself, or null when it does not speak this protocol. */
 export function readHello({ method, url, headers }: IncomingMessage): Hello | null {
   if (method !== "GET" || url !== PATH) return null;
@@ -68,7 +91,8 @@ export function readHello({ method, url, headers }: IncomingMessage): Hello | nu
   };
   const nonce = text(headers["starling-nonce"]);
   if (nonce.length < 16 || nonce.length > 64) return null;
-  return { ends, nonce, given: readProof(headers["starling-proof"]) };
+  const given = readProof(headers["starling-proof"]);
+  return { ends, nonce, given, speech: readSpeech(headers) };
 }
 
 /** Whether a hello comes from somebody who knows the secret, or has recorded one who does. */
@@ -78,27 +102,49 @@ export const isProvenHello = (key: Uint8Array, { ends, nonce, given }: Hello): b
 export const helloHeaders = (
   key: Uint8Array,
   ends: Ends,
-  nonce: string,
+  { nonce, speech }: { readonly nonce: string; readonly speech: Speech },
 ): Record<string, string> => ({
   Connection: "Upgrade",
   Upgrade: PROTOCOL,
   "Starling-Cluster": ends.cluster,
   "Starling-From": ends.from,
   "Starling-To": ends.to,
+  ...speechHeaders(speech),
   "Starling-Nonce": nonce,
   "Starling-Proof": proof(key, "hello", { ends, nonces: { client: nonce, server: "" } }).toString(
     "base64url",
   ),
 });
 
+const headText = (status: string, headers: Readonly<Record<string, string>>): string =>
+  [`HTTP/1.1 ${status}`, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)]
+    .map((line) => `${line}\r\n`)
+    .join("")
+    .concat("\r\n");
+
 /** The answer to a proven hello, as it goes out on the socket. */
-export function helloAnswer(key: Uint8Array, ends: Ends, nonces: Nonces): string {
-  const lines = [
-    "HTTP/1.1 101 Switching Protocols",
-    "Connection: Upgrade",
-    `Upgrade: ${PROTOCOL}`,
-    `Starling-Nonce: ${nonces.server}`,
-    `Starling-Proof: ${proof(key, "server", { ends, nonces }).toString("base64url")}`,
-  ];
-  return `${lines.join("\r\n")}\r\n\r\n`;
+export function helloAnswer(
+  key: Uint8Array,
+  of: { readonly ends: Ends; readonly nonces: Nonces },
+  speech: Speech,
+): string {
+  return headText("101 Switching Protocols", {
+    Connection: "Upgrade",
+    Upgrade: PROTOCOL,
+    ...speechHeaders(speech),
+    "Starling-Nonce": of.nonces.server,
+    "Starling-Proof": proof(key, "server", of).toString("base64url"),
+  });
 }
+
+/** The answer to a proven hello of a node that speaks too old or too new a protocol. */
+export const versionRefusal = (speech: Speech): string =>
+  headText("426 Upgrade Required", {
+    Connection: "close",
+    Upgrade: PROTOCOL,
+    ...speechHeaders(speech),
+    "Content-Length": "0",
+  });
+
+/** Its status: of a hello and of nothing else. */
+export const VERSION_REFUSED = 426;

@@ -19,6 +19,7 @@ import {
   type ReplyMessage,
   type RequestMessage,
 } from "../../core/messages.ts";
+import type { Speech } from "../../core/version.ts";
 import { type Dialled, dial } from "./dial.ts";
 import { FrameError, FrameWriter, readFrames } from "./frames.ts";
 import type { Ends } from "./handshake.ts";
@@ -48,6 +49,7 @@ export interface LinkParts {
   readonly peer: ReplicaId;
   readonly ends: Ends;
   readonly key: Uint8Array;
+  readonly speech: Speech;
   readonly tls: PeerTls | undefined;
   readonly limits: LinkLimits;
   /** By the current ring; undefined when the peer is no member. */
@@ -55,6 +57,8 @@ export interface LinkParts {
   onReply(message: ReplyMessage): void;
   onUnreachable(call: number): void;
   onMalformed(reason: string): void;
+  /** What the peer speaks, each time that it says so. */
+  onSpeech(speech: Speech): void;
   readonly log: Log;
 }
 
@@ -119,23 +123,30 @@ export class Link {
   }
 
   #dial(): void {
-    const { ends, key, tls, limits } = this.#parts;
+    const { ends, key, speech, tls, limits } = this.#parts;
     const url = this.#parts.url();
     // Later for the same reason: the step that sends must end first.
     if (url === undefined) return void setImmediate(() => this.#fail("it is no member"));
     this.#isDialling = true;
-    dial({ url, ends, key, tls, msMax: limits.dialMsMax }, (outcome) => {
+    dial({ url, ends, key, speech, tls, msMax: limits.dialMsMax }, (outcome) => {
       this.#isDialling = false;
       if (typeof outcome === "string") this.#fail(outcome);
+      else if ("refused" in outcome) this.#refused(outcome.refused);
       else if (this.#isClosed) outcome.socket.destroy();
       else this.#connected(outcome);
     });
   }
 
-  #connected({ socket, head, first }: Dialled): void {
+  #refused(speech: Speech): void {
+    if (!this.#isClosed) this.#parts.onSpeech(speech);
+    this.#fail("it speaks another version of the protocol");
+  }
+
+  #connected({ socket, head, first, speech }: Dialled): void {
     assert(this.#writer === null, "there is one connection to a peer");
     if (this.#isMissing) this.#parts.log("peer-connected", { peer: this.#parts.peer });
     this.#isMissing = false;
+    this.#parts.onSpeech(speech);
     this.#failedAt = Number.NEGATIVE_INFINITY;
     const writer = new FrameWriter(socket);
     this.#writer = writer;

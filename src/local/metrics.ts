@@ -13,6 +13,12 @@ const peerMetrics = (transport: Transport): readonly Metric[] => [
     values: one(transport.connectedCount),
   },
   {
+    name: "starling_peers_incompatible",
+    type: "gauge",
+    help: "Members that this node and they refuse, for the versions of their protocols.",
+    values: one(transport.refusedVersionCount),
+  },
+  {
     name: "starling_dropped_replies_total",
     type: "counter",
     help: "Replies to peers that did not read them.",

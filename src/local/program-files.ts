@@ -2,7 +2,7 @@
  * Where the program's own files lie. A checkout has the sources; an installed package has what was
  * built of them (`scripts/build-package.ts`), in fewer files at other places.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /** The folder of the program's own package.json, above this file wherever it was bundled to. */
@@ -27,7 +27,3 @@ export const WORKERD_GUARD = inRoot(hasSources ? "src/local/workerd.sh" : "dist/
 export const WORKER_SOURCE = hasSources ? inRoot("worker/index.ts") : null;
 /** The folder of the Worker as it was bundled for an installed package. */
 export const WORKER_BUNDLE = inRoot("dist/dev/worker");
-
-/** The program's version, as its package says it. */
-export const programVersion = (): string =>
-  (JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as { version: string }).version;

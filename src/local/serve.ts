@@ -3,6 +3,7 @@ import type { Server } from "node:http";
 import xxhash from "xxhash-wasm";
 import { CodecError } from "../../core/codec.ts";
 import { defaultSettings } from "../../core/operations.ts";
+import { ownSpeech, type Speech } from "../../core/version.ts";
 import {
   type ClusterConfig,
   ClusterConfigError,
@@ -45,6 +46,8 @@ export interface NodeOptions {
   readonly cache?: DoorOptions | undefined;
   /** For drills: admins may tell the replica to be down, silent, slow or lossy. */
   readonly takesFaults?: boolean;
+  /** For tests: to speak as another version of this program does. */
+  readonly speech?: Speech | undefined;
   readonly log: Log;
 }
 
@@ -122,6 +125,9 @@ interface Machine {
   readonly knowledge: Knowledge;
 }
 
+/** When this process began, in ms since 1970. */
+const startedAt = (): number => Math.round(Date.now() - process.uptime() * 1000);
+
 interface MachineParts {
   readonly options: NodeOptions;
   readonly config: ClusterConfig;
@@ -133,7 +139,7 @@ interface MachineParts {
 function makeMachine(of: MachineParts, hasher: Awaited<ReturnType<typeof xxhash>>): Machine {
   const { options, config, keys, fileLog, tls } = of;
   const { timing } = config;
-  const { id } = options;
+  const { id, speech = ownSpeech } = options;
   const knowledge = new Knowledge({
     document: { ring: bootstrapRing(config, keys.ringSeed), namespaces: new Map() },
     hash: keys.hash,
@@ -141,6 +147,7 @@ function makeMachine(of: MachineParts, hasher: Awaited<ReturnType<typeof xxhash>
     defaults: defaultSettings(config.n),
     timeoutMs: timing.requestTimeoutMs,
     zone: config.members.find((member) => member.id === id)?.zone ?? "",
+    about: { version: speech.version, startedAt: startedAt() },
   });
   const takesFaults = options.takesFaults === true;
   const { store, place } = fileLog;
@@ -166,6 +173,11 @@ function makeMachine(of: MachineParts, hasher: Awaited<ReturnType<typeof xxhash>
     tls,
     // A peer that lives is heard several times within this: it answers every heartbeat.
     limits: { silenceMsMax: 2 * timing.suspectAfterMs },
+    speech,
+    onRefusedVersion: (peer, speech) => {
+      if (speech === null) knowledge.refusedVersions.delete(peer);
+      else knowledge.refusedVersions.set(peer, speech);
+    },
     urlOf: (peer) => knowledge.ring.member(peer)?.url,
     onMessage: (from, message) => {
       if (message.type === "request" && message.trace !== "") {

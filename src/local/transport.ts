@@ -14,6 +14,7 @@ import { assert } from "../../core/assert.ts";
 import { isReplicaId, type ReplicaId } from "../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../core/limits.ts";
 import { decodeMessage, encodeMessageBriefly, type Message } from "../../core/messages.ts";
+import { ownSpeech, type Speech, speakTogether } from "../../core/version.ts";
 import type { Address } from "../node/boundary.ts";
 import { FrameError, FrameWriter, readFrames, readStamped, STAMP_BYTES } from "./frames.ts";
 import {
@@ -25,6 +26,7 @@ import {
   PROOF_BYTES,
   proof,
   readHello,
+  versionRefusal,
 } from "./handshake.ts";
 import { Link, type LinkLimits, linkLimits } from "./link.ts";
 import type { Log } from "./logger.ts";
@@ -43,6 +45,10 @@ export interface TransportParts {
   /** With it a peer must also show a certificate for its host; without it nodes speak plainly. */
   readonly tls?: PeerTls | undefined;
   readonly limits?: Partial<TransportLimits>;
+  /** What this node speaks; default: what this program does. */
+  readonly speech?: Speech | undefined;
+  /** Told what a peer speaks when it is refused for that, and null when it no longer is. */
+  onRefusedVersion?(peer: ReplicaId, speech: Speech | null): void;
   /** The member's URL by the current ring; undefined when it is no member. */
   urlOf(id: ReplicaId): string | undefined;
   /** A request comes from `peer#connection`, a reply from the peer that was asked. */
@@ -60,6 +66,9 @@ export class Transport {
   /** The proven connections of others, by the address that their requests come from. */
   readonly #callers = new Map<Address, FrameWriter>();
   readonly #accepted = new Set<Duplex>();
+  readonly #speech: Speech;
+  /** Peers that speak a protocol too far from this node's, and what. */
+  readonly #refused = new Map<ReplicaId, Speech>();
   #connectionCount = 0;
   #isClosed = false;
   malformedCount = 0;
@@ -67,12 +76,18 @@ export class Transport {
 
   constructor(parts: TransportParts) {
     this.#parts = parts;
+    this.#speech = parts.speech ?? ownSpeech;
     this.#limits = { ...linkLimits, proofMsMax: PROOF_MS_MAX, ...parts.limits };
   }
 
   /** How many peers this node is connected to. */
   get connectedCount(): number {
     return [...this.#links.values()].filter((link) => link.isConnected).length;
+  }
+
+  /** How many members this node and they refuse for their versions. */
+  get refusedVersionCount(): number {
+    return [...this.#refused.keys()].filter((id) => this.#parts.urlOf(id) !== undefined).length;
   }
 
   send(to: Address, message: Message): void {
@@ -92,9 +107,14 @@ export class Transport {
   accept(incoming: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     const hello = this.#readHello(incoming);
     if (hello === null) return false;
-    const { ends } = hello;
+    const { ends, speech } = hello;
+    this.#heardSpeech(ends.from, speech);
+    if (!speakTogether(this.#speech, speech)) {
+      socket.end(versionRefusal(this.#speech));
+      return true;
+    }
     const nonces = { client: hello.nonce, server: newNonce() };
-    socket.write(helloAnswer(this.#parts.key, ends, nonces));
+    socket.write(helloAnswer(this.#parts.key, { ends, nonces }, this.#speech));
     const expected = proof(this.#parts.key, "client", { ends, nonces });
     this.#serve(socket, head, { peer: ends.from, expected });
     return true;
@@ -105,6 +125,22 @@ export class Transport {
     this.#isClosed = true;
     for (const link of this.#links.values()) link.close();
     for (const socket of this.#accepted) socket.destroy();
+  }
+
+  /** One line when a peer turns out to be of a version that is refused, and one when no more. */
+  #heardSpeech(peer: ReplicaId, speech: Speech): void {
+    const known = this.#refused.get(peer);
+    const { protocol, version } = speech;
+    if (speakTogether(this.#speech, speech)) {
+      if (!this.#refused.delete(peer)) return;
+      this.#parts.log("peer-compatible", { peer, version, protocol });
+      this.#parts.onRefusedVersion?.(peer, null);
+    } else if (known?.protocol !== protocol || known.version !== version) {
+      this.#refused.set(peer, speech);
+      const { protocol: ownProtocol, version: ownVersion } = this.#speech;
+      this.#parts.log("peer-incompatible", { peer, version, protocol, ownVersion, ownProtocol });
+      this.#parts.onRefusedVersion?.(peer, speech);
+    }
   }
 
   #readHello(incoming: IncomingMessage): Hello | null {
@@ -176,6 +212,7 @@ export class Transport {
       peer,
       ends: { cluster, from: self, to: peer },
       key,
+      speech: this.#speech,
       tls,
       limits: this.#limits,
       log,
@@ -183,6 +220,7 @@ export class Transport {
       onReply: (message) => this.#parts.onMessage(peer, message),
       onUnreachable: (call) => this.#parts.onUnreachable(peer, call),
       onMalformed: (reason) => this.#malformed(peer, reason),
+      onSpeech: (speech) => this.#heardSpeech(peer, speech),
     });
     this.#links.set(peer, link);
     return link;

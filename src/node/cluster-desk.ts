@@ -16,17 +16,16 @@ import type {
   ListOperation,
   Operation,
   ReplicaReport,
-  ReplicaStatus,
-  TransferStatus,
 } from "../../core/operations.ts";
 import { majority } from "../../core/quorum-options.ts";
-import type { Millis } from "../../core/time.ts";
+import type { Millis, WallMillis } from "../../core/time.ts";
 import { isFullWithout, withNamespace } from "../../ring/cluster-document.ts";
 import { openChange } from "../../ring/ring-change.ts";
 import { CommitDesk } from "./commit-desk.ts";
 import { askAll, type Replies } from "./fanout.ts";
 import { type Listing, listingsOf, pageOf } from "./listing.ts";
 import { Pause } from "./pause.ts";
+import { statusOf } from "./status-report.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
 import { tellDocument } from "./tell-document.ts";
 import { orNull } from "./wire.ts";
@@ -101,9 +100,18 @@ export class ClusterDesk {
   }
 
   #status(answer: Answer, now: Millis): void {
-    const members = this.#host.knowledge.ring.memberIds;
-    const done = (replies: Replies): void =>
-      answer({ kind: "status", members: members.map((id) => [id, statusOf(replies.get(id))]) });
+    const { liveness, ring } = this.#host.knowledge;
+    const members = ring.memberIds;
+    const done = (replies: Replies, at: Millis): void => {
+      const wall = this.#host.wall();
+      const awaySince = new Map<string, WallMillis>();
+      for (const id of members) {
+        const since = replies.has(id) ? null : liveness.silentSince(id);
+        if (since !== null) awaySince.set(id, wall - Math.max(0, at - since));
+      }
+      const statuses = members.map((id) => [id, statusOf(replies.get(id))] as const);
+      answer({ kind: "status", members: statuses, awaySince });
+    };
     this.#ask(members, { kind: "status" }, { now, done });
   }
 
@@ -337,41 +345,4 @@ function heldBytes({ entry, hints }: ReplyOf<"inspected">): [Uint8Array | null, 
   if (!Array.isArray(first)) return [null, null];
   const [target, bytes] = first as unknown[];
   return typeof target === "string" && bytes instanceof Uint8Array ? [bytes, target] : [null, null];
-}
-
-/**
- * `report` is `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null,
- * [[member, at], …], dead keys, dead bytes]`: the members are those that run twice.
- */
-function statusOf(reply: Reply | undefined): ReplicaStatus | null {
-  if (reply?.kind !== "report") return null;
-  const [keyCount, byteCount, hintsHeld, lastAntiEntropy, transfer, ...more] = reply.report;
-  const [duplicates, deadKeyCount = 0, deadByteCount = 0] = more;
-  if (typeof keyCount !== "number" || typeof byteCount !== "number") return null;
-  if (typeof deadKeyCount !== "number" || typeof deadByteCount !== "number") return null;
-  return {
-    keyCount,
-    byteCount,
-    deadKeyCount,
-    deadByteCount,
-    hintsHeld: pairs(hintsHeld),
-    lastAntiEntropy: pairs(lastAntiEntropy),
-    transfer: transferOf(transfer),
-    duplicates: pairs(duplicates),
-  };
-}
-
-/** `[partitions, of them done, keys, bytes]`. */
-function transferOf(list: unknown): TransferStatus | null {
-  if (!Array.isArray(list) || !list.every((item) => typeof item === "number")) return null;
-  const [partitionsTotal = 0, partitionsDone = 0, keyCount = 0, byteCount = 0] = list as number[];
-  return { partitionsTotal, partitionsDone, keyCount, byteCount };
-}
-
-function pairs(list: unknown): readonly (readonly [string, number])[] {
-  if (!Array.isArray(list)) return [];
-  return list.filter(
-    (item): item is [string, number] =>
-      Array.isArray(item) && typeof item[0] === "string" && typeof item[1] === "number",
-  );
 }

@@ -1,6 +1,6 @@
 /** How long the longest-waiting hint has been waiting. */
 import { decodeEntry } from "../../core/entry-codec.ts";
-import type { Store } from "../../core/store.ts";
+import { type Store, StoreCorruption } from "../../core/store.ts";
 import { millisOfHlc, type WallMillis } from "../../core/time.ts";
 
 /**
@@ -20,4 +20,15 @@ export function oldestHintAt(store: Store): WallMillis | null {
     if (Number.isFinite(at) && (oldest === null || at < oldest)) oldest = at;
   }
   return oldest;
+}
+
+/** The same; null also where a record is rotten: that one must not take all else with it. */
+export function readableHintAt(store: Store): WallMillis | null {
+  try {
+    return oldestHintAt(store);
+  } catch (error) {
+    // The log counts it.
+    if (error instanceof StoreCorruption) return null;
+    throw error;
+  }
 }

@@ -17,7 +17,8 @@ import {
   type QuorumRules,
 } from "../../core/quorum-options.ts";
 import type { StoreKey } from "../../core/store.ts";
-import type { Millis } from "../../core/time.ts";
+import type { Millis, WallMillis } from "../../core/time.ts";
+import { PROGRAM_VERSION, type Speech } from "../../core/version.ts";
 import type { Candidate } from "../../replica/candidate.ts";
 import type { Place } from "../../replica/keeper-parts.ts";
 import {
@@ -51,6 +52,15 @@ export interface KnowledgeParts {
   readonly timeoutMs: number;
   /** Where this node stands: `local_quorum` counts the replicas of this zone. */
   readonly zone: string;
+  readonly about?: About;
+}
+
+/** What this node's process says of itself. */
+export interface About {
+  /** The program's version. */
+  readonly version: string;
+  /** By its own clock; null where it has no process of its own. */
+  readonly startedAt: WallMillis | null;
 }
 
 /** From where candidates are looked at. */
@@ -83,6 +93,9 @@ export class Knowledge {
   readonly clusterClock = new ClusterClock();
   readonly counters = newCounters();
   readonly zone: string;
+  readonly about: About;
+  /** Members that speak too old or too new a protocol, and what they say of themselves. */
+  readonly refusedVersions = new Map<ReplicaId, Speech>();
   /** How long a request lasts unless it says otherwise, in ms. */
   readonly timeoutMs: number;
   readonly #keyHasher: KeyHasher;
@@ -102,6 +115,7 @@ export class Knowledge {
     this.hash = parts.hash;
     this.defaults = parts.defaults;
     this.zone = parts.zone;
+    this.about = parts.about ?? { version: PROGRAM_VERSION, startedAt: null };
     this.timeoutMs = parts.timeoutMs;
     this.#keyHasher = parts.keyHasher;
     this.#document = parts.document;

@@ -9,6 +9,8 @@ import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
 import type { Keeper } from "../../replica/keeper.ts";
 import type { BackgroundWork } from "./background-ports.ts";
+import { readableHintAt } from "./hint-age.ts";
+import type { About } from "./knowledge.ts";
 import { withoutValue } from "./replies.ts";
 
 /** Its own record of a key, and each hint of it. */
@@ -21,11 +23,12 @@ export function inspected(keeper: Keeper, key: StoreKey): ReplyOf<"inspected"> {
 
 /**
  * `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null, duplicates, dead keys,
- * dead bytes]`.
+ * dead bytes, version, when its process began, when the oldest hint was written]`; of the last two,
+ * 0 is never.
  */
 export function reported(
-  keeper: Keeper,
-  background: BackgroundWork | null,
+  { keeper, background }: { readonly keeper: Keeper; readonly background: BackgroundWork | null },
+  about: About,
   now: Millis,
 ): ReplyOf<"report"> {
   const { store } = keeper;
@@ -36,7 +39,9 @@ export function reported(
   const duplicates = background?.lives.duplicates(now) ?? [];
   const hints = [...store.hintCounts()];
   const dead = [deadKeyCount, deadByteCount];
-  const report = [keyCount, byteCount, hints, [...exchanges], transfer, duplicates, ...dead];
+  const life = [about.version, about.startedAt ?? 0, readableHintAt(store) ?? 0];
+  const held = [keyCount, byteCount, hints, [...exchanges]];
+  const report = [...held, transfer, duplicates, ...dead, ...life];
   return { kind: "report", report };
 }
 

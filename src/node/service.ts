@@ -161,7 +161,7 @@ export class Service {
       case "inspect":
         return respond(inspected(this.keeper, body.key));
       case "status":
-        return respond(reported(this.keeper, this.background, now));
+        return respond(reported(this, this.#host.knowledge.about, now));
       case "keys":
         // A list without what it has lost would say that those keys are not there.
         if (this.background?.absence?.isBehind === true) return respond(refused("overloaded"));

@@ -5,6 +5,8 @@ import {
   decodeMessage,
   encodeMessage,
   type Message,
+  messageFromList,
+  messageToList,
   type Reply,
   type ReplyOf,
   type Request,
@@ -129,6 +131,15 @@ describe("messages", () => {
       request({ ...requests.coordinate, covers: null }),
     ];
     for (const body of bodies) expect(decodeMessage(encodeMessage(body))).toEqual(body);
+  });
+
+  it("may carry fields of a newer version behind those that are known, and no fewer", () => {
+    const bodies = [request(requests.read), reply(replies.held)];
+    for (const message of bodies) {
+      const [call, body, ...rest] = messageToList(message) as [number, unknown[], ...unknown[]];
+      expect(messageFromList([call, [...body, "new", 7], ...rest])).toEqual(message);
+      expect(() => messageFromList([call, body.slice(0, -1), ...rest])).toThrow(/not a message/);
+    }
   });
 
   it("number their kinds in the order in which they came to be: new ones only at the end", () => {

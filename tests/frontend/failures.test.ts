@@ -26,6 +26,8 @@ async function ask(method: string, failure: Failure | Error): Promise<Response> 
     changes: new Map(),
     sites: new Map(),
     purges: new PurgeIndex(noPurges),
+    version: "0.0.0",
+    refusedVersions: new Map(),
     isReachable: () => false,
     lacks: null,
   };

@@ -73,6 +73,8 @@ export class MemoryBackend implements Backend {
       ...apart(new Map(this.namespaces)),
       purges: new PurgeIndex(noPurges),
       changes: new Map(),
+      version: "0.0.0",
+      refusedVersions: new Map(),
       isReachable: (id) => !this.unreachable.has(id),
       lacks: this.lacks,
     };

@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { MESSAGE_BYTES_MAX } from "../../core/limits.ts";
 import { encodeMessage, type Message } from "../../core/messages.ts";
+import { ownSpeech } from "../../core/version.ts";
 import { type Dialled, dial } from "../../src/local/dial.ts";
 import { STAMP_BYTES } from "../../src/local/frames.ts";
 import { type Ends, helloHeaders, newNonce } from "../../src/local/handshake.ts";
@@ -20,8 +21,8 @@ const ends: Ends = { cluster: CLUSTER, from: "a", to: "b" };
 /** A handshake done by hand, up to the proof that goes first. */
 function dialled(to: Peer): Promise<Dialled> {
   return new Promise((resolve, reject) => {
-    dial({ url: to.url, ends, key: KEY, msMax: 1000 }, (outcome) => {
-      if (typeof outcome === "string") reject(new Error(outcome));
+    dial({ url: to.url, ends, key: KEY, speech: ownSpeech, msMax: 1000 }, (outcome) => {
+      if (typeof outcome === "string" || "refused" in outcome) reject(new Error(String(outcome)));
       else resolve(outcome);
     });
   });
@@ -59,7 +60,13 @@ describe("a handshake", () => {
   it("is refused to who asks for another node, or names none", async () => {
     const b = await net.peer("b");
     const from = (id: string, to: string): string =>
-      upgradeText(helloHeaders(KEY, { cluster: CLUSTER, from: id, to }, newNonce()));
+      upgradeText(
+        helloHeaders(
+          KEY,
+          { cluster: CLUSTER, from: id, to },
+          { nonce: newNonce(), speech: ownSpeech },
+        ),
+      );
     net.urls.set("a", "http://127.0.0.1:1");
     for (const [id, to] of [
       ["no id!", "b"],
@@ -79,7 +86,7 @@ describe("a handshake", () => {
   it("shows those without the secret what any unknown route shows", async () => {
     net.urls.set("a", "http://127.0.0.1:1");
     const b = await net.peer("b");
-    const right = helloHeaders(KEY, ends, newNonce());
+    const right = helloHeaders(KEY, ends, { nonce: newNonce(), speech: ownSpeech });
     const bare = (text: string): string => text.replace(/date: [^\r]*/i, "");
     const unknown = await rawRequest(b.url, upgradeText({}, "/internal-not"));
     for (const headers of [
@@ -88,7 +95,7 @@ describe("a handshake", () => {
       { ...right, "Starling-Proof": "A".repeat(43) },
       { ...right, "Starling-Nonce": newNonce() },
       { ...right, "Starling-Nonce": "" },
-      helloHeaders(keyOf("a guessed secret"), ends, newNonce()),
+      helloHeaders(keyOf("a guessed secret"), ends, { nonce: newNonce(), speech: ownSpeech }),
     ]) {
       const answer = await rawRequest(b.url, upgradeText(headers));
       expect(bare(answer.head)).toBe(bare(unknown.head));

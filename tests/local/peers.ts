@@ -1,6 +1,7 @@
 /** Transports on real listeners, for tests: each says what it heard and whom it could not reach. */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Message, RequestMessage } from "../../core/messages.ts";
+import type { Speech } from "../../core/version.ts";
 import { type HttpServer, makeHttpServer } from "../../src/local/http-server.ts";
 import { clusterKeys } from "../../src/local/secrets.ts";
 import { Transport, type TransportLimits } from "../../src/local/transport.ts";
@@ -22,6 +23,8 @@ export interface Peer {
   readonly heard: Heard[];
   readonly unreachable: number[];
   readonly logged: string[];
+  /** Peers that were refused for their versions, or are not any more. */
+  readonly refused: [string, string | null][];
   close(): Promise<void>;
 }
 
@@ -29,6 +32,7 @@ export interface PeerOptions {
   readonly key?: Uint8Array;
   readonly cluster?: string;
   readonly limits?: Partial<TransportLimits>;
+  readonly speech?: Speech;
 }
 
 async function listen(server: Server): Promise<string> {
@@ -48,11 +52,14 @@ export class Net {
     const heard: Heard[] = [];
     const unreachable: number[] = [];
     const logged: string[] = [];
+    const refused: [string, string | null][] = [];
     const transport = new Transport({
       self: id,
       cluster: options.cluster ?? CLUSTER,
       key: options.key ?? KEY,
       limits: options.limits ?? {},
+      speech: options.speech,
+      onRefusedVersion: (peer, speech) => void refused.push([peer, speech?.version ?? null]),
       urlOf: (peer) => this.urls.get(peer),
       onMessage: (from, message) => void heard.push({ from, message }),
       onUnreachable: (_, call) => void unreachable.push(call),
@@ -70,7 +77,7 @@ export class Net {
       await new Promise((resolve) => http.server.close(resolve));
     };
     this.#closing.push(close);
-    return { id, url, transport, heard, unreachable, logged, close };
+    return { id, url, transport, heard, unreachable, logged, refused, close };
   }
 
   /** A listener that does with a connection what it likes. */

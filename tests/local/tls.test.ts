@@ -5,6 +5,7 @@ import { connect as connectPlain } from "node:net";
 import { join } from "node:path";
 import { connect, TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ownSpeech } from "../../core/version.ts";
 import type { TlsFiles } from "../../src/local/certificates.ts";
 import { ConfigError } from "../../src/local/config-error.ts";
 import { helloHeaders, newNonce } from "../../src/local/handshake.ts";
@@ -113,7 +114,11 @@ describe("a cluster of three with certificates of one CA", () => {
   /** What the first node answers to who says, with the secret, that it is r2. */
   async function helloWith(shown: { cert?: Buffer; key?: Buffer }): Promise<string> {
     const { transport } = clusterKeys(Buffer.from(SECRET), "c");
-    const headers = helloHeaders(transport, { cluster: "trio", from: "r2", to: "r1" }, newNonce());
+    const headers = helloHeaders(
+      transport,
+      { cluster: "trio", from: "r2", to: "r1" },
+      { nonce: newNonce(), speech: ownSpeech },
+    );
     const url = new URL(trio.urls[0] as string);
     const options = { host: url.hostname, port: Number(url.port), ca: readFileSync(ca.caFile) };
     const socket: TLSSocket = connect({ ...options, ...shown });

@@ -5,9 +5,10 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { decodeManifest } from "../../replica/log-manifest.ts";
 import type { LogStore } from "../../replica/log-store.ts";
 import { MemoryDisk } from "./log-memory-disk.ts";
-import { flush, openStore, readText, settle, stop } from "./log-run.ts";
+import { checksum, flush, openStore, readText, settle, stop } from "./log-run.ts";
 
 const GOLDEN = join(import.meta.dirname, "../golden/wal-v1");
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -101,6 +102,28 @@ describe("golden files of format version 1", () => {
     expect(outlines.length).toBeGreaterThan(1);
     for (const file of outlines) disk.run({ do: "remove", file });
     expectContents(openStore(disk, { seed: 8 }));
+  });
+
+  it("of a newer version are refused, wherever that has its checksum", () => {
+    const disk = golden("stopped");
+    const bytes = Uint8Array.from(disk.bytesOf("manifest"));
+    const half = bytes.length / 2;
+    const newer = /format version 2; this program reads version 1: start the newer program again$/;
+    bytes[7] = 2;
+    bytes[half + 7] = 2;
+    expect(() => decodeManifest(bytes, checksum)).toThrow(newer);
+    for (const at of [0, half]) {
+      const end = at + half - 4;
+      const sum = checksum(bytes.subarray(at, end), 0);
+      new DataView(bytes.buffer).setUint32(end, sum, true);
+    }
+    expect(() => decodeManifest(bytes, checksum)).toThrow(newer);
+    // One rotten byte is no newer version while the other half is whole.
+    const rotten = Uint8Array.from(disk.bytesOf("manifest"));
+    rotten[7] = 2;
+    expect(decodeManifest(rotten, checksum)).toEqual(
+      decodeManifest(disk.bytesOf("manifest"), checksum),
+    );
   });
 
   it("are read back after a kill, the torn tail cut", () => {
