@@ -4,12 +4,10 @@
  */
 
 import type { KeyedHash } from "../../core/keyed-hash.ts";
-import { siteNamespace } from "../../core/site.ts";
 import { type CacheStatus, passedFields, withCacheStatus } from "../cache/answering.ts";
-import { alsoInvalid, cacheKey, parseAbsolute } from "../cache/cache-key.ts";
 import { isForOrigin, isStillOf, updatedFields, withoutConditions } from "../cache/conditional.ts";
 import { askedBy } from "../cache/directives.ts";
-import { type Fields, fieldOf, has, without } from "../cache/fields.ts";
+import { fieldOf, has, without } from "../cache/fields.ts";
 import { isLoop } from "../cache/forwarding.ts";
 import {
   askedRange,
@@ -24,10 +22,12 @@ import { judge, storedFields, tagsOf } from "../cache/storing.ts";
 import { matches } from "../cache/vary.ts";
 import type { Backend } from "../frontend/backend.ts";
 import { answerStored, type BodySource } from "./answer-stored.ts";
-import { addressOf, type Call, makeCall, toOrigin, urlOfCall } from "./call.ts";
+import { addressOf, type Call, makeCall, toOrigin } from "./call.ts";
 import type { CacheResult, DoorMetrics } from "./door-metrics.ts";
 import { Fetcher, type Landing, type Want } from "./fetching.ts";
 import { Flights } from "./flights.ts";
+import { Invalidator, type MayPurge } from "./invalidator.ts";
+import { type Fresh, flowing, LENGTH, release } from "./landing.ts";
 import { LeaseHolder } from "./leases.ts";
 import {
   type DoorAnswer,
@@ -39,6 +39,7 @@ import {
 import { refuse } from "./problems.ts";
 import { type Found, ResponseStore, StoreError } from "./response-store.ts";
 import { siteFor } from "./sites.ts";
+import { storedBytes } from "./stored-bytes.ts";
 
 export interface DoorParts {
   readonly backend: Backend;
@@ -46,13 +47,10 @@ export interface DoorParts {
   readonly origin: Origin;
   readonly host: DoorHost;
   readonly metrics: DoorMetrics;
-  /** Whether a PURGE may be done: by its `Authorization`, for the site's namespace. */
-  readonly mayPurge: (request: DoorRequest, namespace: string) => boolean;
+  readonly mayPurge: MayPurge;
   /** Kept by hosts that make a door anew for each request. */
   readonly flights?: Flights;
 }
-
-type Fresh = Extract<Landing, { kind: "fresh" }>;
 
 const SAFE = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"]);
 const METHOD = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
@@ -70,6 +68,7 @@ export class Door {
   readonly #fetcher: Fetcher;
   readonly #flights: Flights;
   readonly #leases: LeaseHolder;
+  readonly #invalidator: Invalidator;
 
   constructor(parts: DoorParts) {
     const { backend, origin, host, metrics } = parts;
@@ -78,6 +77,8 @@ export class Door {
     this.#fetcher = new Fetcher({ origin, store: this.#store, host, metrics });
     this.#flights = parts.flights ?? new Flights();
     this.#leases = new LeaseHolder(this.#store, host);
+    const { mayPurge } = parts;
+    this.#invalidator = new Invalidator({ store: this.#store, host, metrics, mayPurge });
   }
 
   async handle(request: DoorRequest): Promise<DoorAnswer> {
@@ -125,7 +126,7 @@ export class Door {
 
   async #answer(call: Call): Promise<DoorAnswer> {
     const { method, body, fields } = call.request;
-    if (method === "PURGE") return this.#purge(call);
+    if (method === "PURGE") return this.#invalidator.purge(call);
     const isLookedUp = (method === "GET" || method === "HEAD") && body === null;
     if (!isLookedUp) return this.#passOn(call, method === "GET" ? "bypass" : "method");
     if (isForOrigin(fields)) return this.#passOn(call, "bypass");
@@ -162,12 +163,14 @@ export class Door {
   /** A stored variant to a client, with its bytes from the ring. */
   #give(call: Call, variant: Variant, status: CacheStatus, body?: BodySource): DoorAnswer {
     const { body: stored } = variant;
-    const { name } = call.site;
+    const parts = { store: this.#store, origin: this.#parts.origin };
     const source: BodySource = body ?? {
       length: stored.length,
-      whole: () => stored.bytes ?? this.#store.bytes(name, stored, { from: 0, to: stored.length }),
+      whole: () =>
+        stored.bytes ?? storedBytes(parts, { call, variant }, { from: 0, to: stored.length }),
       part: (range) =>
-        stored.bytes?.subarray(range.from, range.to) ?? this.#store.bytes(name, stored, range),
+        stored.bytes?.subarray(range.from, range.to) ??
+        storedBytes(parts, { call, variant }, range),
     };
     const answer = answerStored({ call, variant, source, now: this.#parts.host.now() }, status);
     return { ...answer, from: body === undefined ? "cache" : "origin" };
@@ -376,7 +379,11 @@ export class Door {
     metrics.answered(call.site.name, "bypass");
     const { status, fields } = landing.head;
     if (!SAFE.has(method) && status >= 200 && status < 400) {
-      await this.#invalidate(call, fields, landing.variant === null ? host.now() : requestedAt - 1);
+      await this.#invalidator.invalidate(
+        call,
+        fields,
+        landing.variant === null ? host.now() : requestedAt - 1,
+      );
     }
     return this.#passedOn(call, landing, {
       fwd: why,
@@ -384,68 +391,8 @@ export class Door {
       ...(landing.variant === null ? {} : { stored: true }),
     });
   }
-
-  /** RFC 9111, 4.4: done before the answer, at all owners of each URL. */
-  async #invalidate(call: Call, response: Fields, at: number): Promise<void> {
-    const { site, located, request } = call;
-    const names = [
-      parseAbsolute(site.settings.origin) ?? located,
-      { scheme: located.scheme, host: call.publicHost },
-    ];
-    const others = alsoInvalid(located, response, names);
-    const keys = [located, ...others].map((target) =>
-      cacheKey(target, request.fields, site.settings.cacheKey),
-    );
-    for (const key of new Set(keys)) {
-      try {
-        await this.#store.purge(site.name, key, { isSoft: false, at });
-      } catch (error) {
-        if (!(error instanceof StoreError)) throw error;
-        this.#parts.metrics.storeFailed();
-      }
-    }
-  }
-
-  /** `PURGE /path`, where the site allows it; never the origin's business. */
-  async #purge(call: Call): Promise<DoorAnswer> {
-    const { site, request, key } = call;
-    if (!site.settings.purgeMethod) {
-      const fields: Fields = [["Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]];
-      return refuse("method-not-allowed", "The site does not take PURGE.", { fields });
-    }
-    if (!this.#parts.mayPurge(request, siteNamespace(site.name))) {
-      return refuse("unauthorized", "PURGE takes a token that may write: Authorization: Bearer.", {
-        fields: [["WWW-Authenticate", "Bearer"]],
-      });
-    }
-    try {
-      await this.#store.purge(site.name, key, { isSoft: false, at: this.#parts.host.now() });
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      return refuse("quorum-unavailable", "Too few owners of the URL can be reached.");
-    }
-    const text = `${JSON.stringify({ purged: urlOfCall(call) })}\n`;
-    const body = new TextEncoder().encode(text);
-    const fields: Fields = [
-      ["Content-Type", "application/json"],
-      ["Cache-Control", "no-store"],
-    ];
-    return { status: 200, fields, body, length: body.length };
-  }
 }
 
 /** A flight is of one key, and of what most responses vary by. */
 const flightId = ({ site, key, request }: Call): string =>
   `${site.name}\n${fieldOf(request.fields, "accept-encoding") ?? ""}\n${key}`;
-
-const LENGTH = new Set(["content-length"]);
-
-/** Tells the flow that this body is not read. */
-function release(landing: Landing): void {
-  if (landing.kind === "fresh") void landing.body.return?.();
-}
-
-function flowing({ head }: Fresh, body: AsyncIterableIterator<Uint8Array>): BodySource {
-  const length = fieldOf(head.fields, "content-length");
-  return { length: length === null ? null : Number(length), whole: () => body, part: null };
-}

@@ -62,6 +62,29 @@ describe("a long body", () => {
     await expect(readAll(answer.body)).rejects.toThrow("piece");
   });
 
+  it("has a piece that is gone from the origin, if that has the same version still", async () => {
+    const rig = await makeRig();
+    const body = bodyOf(1);
+    let etag = '"1"';
+    rig.reply = ({ fields }) => {
+      const range = /bytes=(\d+)-(\d+)/.exec(fieldIn(fields, "range") ?? "");
+      const headers = { "Cache-Control": "max-age=60", ETag: etag };
+      if (range === null || fieldIn(fields, "if-range") !== etag) return { headers, body };
+      const [from = 0, to = 0] = range.slice(1).map(Number);
+      const told = { ...headers, "Content-Range": `bytes ${from}-${to}/${SIZE}` };
+      return { status: 206, headers: told, body: body.slice(from, to + 1) };
+    };
+    await rig.get("/big");
+    rig.backend.forget((key) => key.endsWith("/2"));
+    expect((await rig.get("/big")).text).toBe(body);
+    expect(fieldIn(rig.asked[1]?.fields ?? [], "range")).toBe(
+      `bytes=${2 * PIECE_BYTES}-${SIZE - 1}`,
+    );
+    etag = '"2"';
+    const changed = await rig.raw({ target: "/big", fields: host });
+    await expect(readAll(changed.body)).rejects.toThrow("another version");
+  });
+
   it("longer than the site stores is passed on", async () => {
     const rig = await makeRig({ maxObjectBytes: 10 });
     rig.reply = () => ({ headers: { "Cache-Control": "max-age=60" }, body: "x".repeat(11) });

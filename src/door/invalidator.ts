@@ -1,0 +1,75 @@
+/** What ends stored responses from the door's side: unsafe methods that succeed, and PURGE. */
+import { siteNamespace } from "../../core/site.ts";
+import { alsoInvalid, cacheKey, parseAbsolute } from "../cache/cache-key.ts";
+import type { Fields } from "../cache/fields.ts";
+import { type Call, urlOfCall } from "./call.ts";
+import type { DoorMetrics } from "./door-metrics.ts";
+import type { DoorAnswer, DoorHost, DoorRequest } from "./ports.ts";
+import { refuse } from "./problems.ts";
+import { type ResponseStore, StoreError } from "./response-store.ts";
+
+/** Whether a PURGE may be done: by its `Authorization`, for the site's namespace. */
+export type MayPurge = (request: DoorRequest, namespace: string) => boolean;
+
+export interface InvalidatorParts {
+  readonly store: ResponseStore;
+  readonly host: DoorHost;
+  readonly metrics: DoorMetrics;
+  readonly mayPurge: MayPurge;
+}
+
+export class Invalidator {
+  readonly #parts: InvalidatorParts;
+
+  constructor(parts: InvalidatorParts) {
+    this.#parts = parts;
+  }
+
+  /** RFC 9111, 4.4: done before the answer, at all owners of each URL. */
+  async invalidate(call: Call, response: Fields, at: number): Promise<void> {
+    const { site, located, request } = call;
+    const names = [
+      parseAbsolute(site.settings.origin) ?? located,
+      { scheme: located.scheme, host: call.publicHost },
+    ];
+    const others = alsoInvalid(located, response, names);
+    const keys = [located, ...others].map((target) =>
+      cacheKey(target, request.fields, site.settings.cacheKey),
+    );
+    for (const key of new Set(keys)) {
+      try {
+        await this.#parts.store.purge(site.name, key, { isSoft: false, at });
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        this.#parts.metrics.storeFailed();
+      }
+    }
+  }
+
+  /** `PURGE /path`, where the site allows it; never the origin's business. */
+  async purge(call: Call): Promise<DoorAnswer> {
+    const { site, request, key } = call;
+    if (!site.settings.purgeMethod) {
+      const fields: Fields = [["Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]];
+      return refuse("method-not-allowed", "The site does not take PURGE.", { fields });
+    }
+    if (!this.#parts.mayPurge(request, siteNamespace(site.name))) {
+      return refuse("unauthorized", "PURGE takes a token that may write: Authorization: Bearer.", {
+        fields: [["WWW-Authenticate", "Bearer"]],
+      });
+    }
+    try {
+      await this.#parts.store.purge(site.name, key, { isSoft: false, at: this.#parts.host.now() });
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      return refuse("quorum-unavailable", "Too few owners of the URL can be reached.");
+    }
+    const text = `${JSON.stringify({ purged: urlOfCall(call) })}\n`;
+    const body = new TextEncoder().encode(text);
+    const fields: Fields = [
+      ["Content-Type", "application/json"],
+      ["Cache-Control", "no-store"],
+    ];
+    return { status: 200, fields, body, length: body.length };
+  }
+}

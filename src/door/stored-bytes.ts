@@ -1,0 +1,63 @@
+/**
+ * The bytes of a stored body. A piece that no owner has any more is asked of the origin, and taken
+ * only if it is of the very version that is stored: by `If-Range` with a strong validator. Else the
+ * connection breaks: never a wrong byte.
+ */
+import { withoutConditions } from "../cache/conditional.ts";
+import { type Fields, fieldOf } from "../cache/fields.ts";
+import { type ByteRange, contentRange } from "../cache/range.ts";
+import type { Variant } from "../cache/stored.ts";
+import { type Call, toOrigin } from "./call.ts";
+import type { Bytes, Origin } from "./ports.ts";
+import { MissingPiece, type ResponseStore, StoreError } from "./response-store.ts";
+
+export interface StoredBytesParts {
+  readonly store: ResponseStore;
+  readonly origin: Origin;
+}
+
+export async function* storedBytes(
+  { store, origin }: StoredBytesParts,
+  { call, variant }: { readonly call: Call; readonly variant: Variant },
+  range: ByteRange,
+): Bytes {
+  let { from } = range;
+  try {
+    for await (const bytes of store.bytes(call.site.name, variant.body, range)) {
+      yield bytes;
+      from += bytes.length;
+    }
+  } catch (error) {
+    if (!(error instanceof MissingPiece) && !(error instanceof StoreError)) throw error;
+    yield* fromOrigin(origin, { call, variant }, { from, to: range.to });
+  }
+}
+
+/** @throws MissingPiece when the origin has another version by now, or cannot tell */
+async function* fromOrigin(
+  origin: Origin,
+  { call, variant }: { readonly call: Call; readonly variant: Variant },
+  range: ByteRange,
+): Bytes {
+  const etag = fieldOf(variant.fields, "etag");
+  if (etag === null || !etag.startsWith('"')) throw new MissingPiece("a piece is gone");
+  const more: Fields = [
+    ["Range", `bytes=${range.from}-${range.to - 1}`],
+    ["If-Range", etag],
+  ];
+  const fields = withoutConditions(call.head.fields);
+  const response = await origin.fetch(toOrigin(call, { method: "GET", fields, more }));
+  const told = fieldOf(response.fields, "content-range");
+  const isIt = response.status === 206 && told === contentRange(range, variant.body.length);
+  if (!isIt || fieldOf(response.fields, "etag") !== etag) {
+    await response.body[Symbol.asyncIterator]().return?.();
+    throw new MissingPiece("a piece is gone, and the origin has another version");
+  }
+  let left = range.to - range.from;
+  for await (const bytes of response.body) {
+    left -= bytes.length;
+    if (left < 0) break;
+    yield bytes;
+  }
+  if (left !== 0) throw new MissingPiece("the origin sent another part");
+}
