@@ -17,6 +17,8 @@ export const TTL_SECONDS_MAX = 315_360_000;
 export const TIMEOUT_MS_MAX = 60_000;
 export const BATCH_OPS_MAX = 1000;
 export const LIST_KEYS_MAX = 1000;
+/** Of the names of namespaces in one reply: 64 KB of them. */
+export const LIST_NAMESPACES_MAX = 1000;
 /** Of what people call a namespace, as Cloudflare allows. */
 export const TITLE_CHARS_MAX = 512;
 

@@ -40,6 +40,7 @@ type Fields = Readonly<Record<string, FieldKind>>;
  * too: then it mints only what nobody has stored, and without a context or a condition not before
  * the caller has heard `overdue`. `unmodifiedSince` is 0 where there is no such condition.
  * `lease` asks for the right to fetch a key from its origin, or gives it back (src/node/leases.ts).
+ * `namespaces` asks of which namespaces the callee holds a value, in order, after that one.
  * `recall` asks whether a version of an operation was stored; who asks, `by`, is about to mint one.
  */
 const REQUESTS = {
@@ -85,6 +86,7 @@ const REQUESTS = {
   homing: { target: "text" },
   acceptLoss: {},
   lease: { key: "text", holder: "text", ms: "count", act: "count" },
+  namespaces: { after: "text", limit: "count" },
 } as const satisfies Record<string, Fields>;
 
 /**
@@ -138,6 +140,7 @@ const REPLIES = {
   storedWith: { durable: "flag", isBehind: "flag", beside: "list" },
   accepted: { partitionCount: "count", waitedFor: "list" },
   leased: { state: "count", time: "count" },
+  named: { names: "list", complete: "flag" },
 } as const satisfies Record<string, Fields>;
 
 type BodyOf<Table extends Record<string, Fields>> = {

@@ -77,6 +77,14 @@ export interface ListOperation {
   readonly limit: number;
 }
 
+/** Of which namespaces there is a value, whoever created them, in order. */
+export interface NamespacesOperation {
+  readonly kind: "namespaces";
+  /** Exclusive; empty from the start. */
+  readonly after: string;
+  readonly limit: number;
+}
+
 /** An exchange of one replica with all its peers, or of every replica, now. */
 export interface AntiEntropyOperation {
   readonly kind: "anti-entropy";
@@ -153,6 +161,7 @@ export type Operation =
   | StatusOperation
   | ConfigureOperation
   | ListOperation
+  | NamespacesOperation
   | AntiEntropyOperation
   | HandoffOperation
   | AcceptLossOperation
@@ -286,6 +295,13 @@ export interface ListResult {
   readonly cursor: string;
 }
 
+export interface NamespacesResult {
+  readonly kind: "named";
+  readonly names: readonly string[];
+  /** Whether there are none after them. */
+  readonly complete: boolean;
+}
+
 export interface AntiEntropyResult {
   readonly kind: "compared";
   readonly exchanges: number;
@@ -370,6 +386,7 @@ export type Result =
   | StatusResult
   | ConfigureResult
   | ListResult
+  | NamespacesResult
   | AntiEntropyResult
   | HandoffResult
   | AcceptLossResult

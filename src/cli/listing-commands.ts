@@ -60,13 +60,14 @@ interface NamespacesBody {
 }
 
 function namespacesText({ namespaces }: NamespacesBody): string {
-  if (namespaces.length === 0) return "no namespace has settings of its own";
+  if (namespaces.length === 0) return "no namespace was created, and none holds a key";
   const columns = ["n", "r", "w", "dw", "ttl", "maxValueBytes", "maxBytes"] as const;
   const rows = namespaces.map((namespace) => [
     namespace.name,
     ...columns.map((column) => String(namespace[column] ?? "-")),
+    namespace["created"] === false ? "no" : "yes",
   ]);
-  return table([["namespace", ...columns], ...rows]);
+  return table([["namespace", ...columns, "created"], ...rows]);
 }
 
 interface PurgeFlags {
@@ -126,7 +127,7 @@ export function addListingCommands(program: Command, endpoint: () => Endpoint): 
     .action((namespace: string, flags: ListFlags) => list(endpoint(), namespace, flags));
   program
     .command("namespaces")
-    .description("the namespaces and their settings")
+    .description("those that were created or hold a key, and their settings")
     .option("--json", "as JSON")
     .action(async ({ json }: { json?: boolean }) => {
       const body = (await sendJson(endpoint(), "/v1/namespaces")) as NamespacesBody;

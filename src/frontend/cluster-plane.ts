@@ -1,7 +1,8 @@
 /** What operators ask: members, ring, one key's replicas, namespaces, background work now. */
 import { etagOf, liveSiblings } from "../../core/entry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
-import { storeKey } from "../../core/keys.ts";
+import { compareUtf8, storeKey } from "../../core/keys.ts";
+import { LIST_NAMESPACES_MAX } from "../../core/limits.ts";
 import type { NamespaceSettings, Operation, ReplicaReport, Result } from "../../core/operations.ts";
 import type { WallMillis } from "../../core/time.ts";
 import { checkSettings, impossibleSettings } from "../../ring/cluster-document.ts";
@@ -131,13 +132,32 @@ export class ClusterPlane {
     return Response.json({ replica, partitions, waitedFor });
   }
 
-  /** @param own the namespaces that the caller may know of; null: all */
+  /**
+   * Those that somebody created, and every other that holds a value, by name.
+   *
+   * @param own the namespaces that the caller may know of; null: all
+   */
   async namespaces(own: ReadonlySet<string> | null): Promise<Response> {
     const view = await this.#backend.freshView();
-    const namespaces = [...view.namespaces]
-      .filter(([name]) => own === null || own.has(name))
-      .map(([name, settings]) => ({ name, ...settings }));
+    const names = new Set([...view.namespaces.keys(), ...(await this.#namesWithKeys())]);
+    const namespaces = [...names]
+      .filter((name) => own === null || own.has(name))
+      .sort(compareUtf8)
+      .map((name) => {
+        const created = view.namespaces.has(name);
+        return { name, ...settingsOf(view, name), created };
+      });
     return Response.json({ namespaces });
+  }
+
+  async #namesWithKeys(): Promise<readonly string[]> {
+    const all: string[] = [];
+    for (let after = ""; ; after = all.at(-1) ?? "") {
+      const page = { kind: "namespaces", after, limit: LIST_NAMESPACES_MAX } as const;
+      const { names, complete } = await this.#run(page, "named");
+      all.push(...names);
+      if (complete || names.length === 0) return all;
+    }
   }
 
   async namespace(name: string): Promise<Response> {

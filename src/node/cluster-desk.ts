@@ -14,8 +14,10 @@ import type {
   ConfigureOperation,
   ExplainOperation,
   ListOperation,
+  NamespacesOperation,
   Operation,
   ReplicaReport,
+  Result,
 } from "../../core/operations.ts";
 import { majority } from "../../core/quorum-options.ts";
 import type { Millis, WallMillis } from "../../core/time.ts";
@@ -23,7 +25,7 @@ import { isFullWithout, withNamespace } from "../../ring/cluster-document.ts";
 import { openChange } from "../../ring/ring-change.ts";
 import { CommitDesk } from "./commit-desk.ts";
 import { askAll, type Replies } from "./fanout.ts";
-import { type Listing, listingsOf, pageOf } from "./listing.ts";
+import { listingsOf, namesOf, pageOf } from "./listing.ts";
 import { Pause } from "./pause.ts";
 import { statusOf } from "./status-report.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
@@ -65,6 +67,8 @@ export class ClusterDesk {
         return this.#configure(operation, answer, now);
       case "list":
         return this.#list(operation, answer, now);
+      case "namespaces":
+        return this.#namespaces(operation, answer, now);
       case "anti-entropy":
         return this.#antiEntropy(operation, answer, now);
       case "handoff":
@@ -230,14 +234,21 @@ export class ClusterDesk {
     const { namespace, prefix, after, limit } = operation;
     const done = (replies: Replies): void => {
       const listings = listingsOf(replies);
-      const uncovered = this.#uncoveredPartition(namespace, listings);
-      if (uncovered === null)
-        return answer(pageOf(operation, listings.values(), this.#host.wall()));
-      const detail = `None of the primaries of partition ${uncovered} answered.`;
-      answer(fail({ code: "quorum-unavailable", detail, required: 1, achieved: 0 }));
+      const gap = this.#gapIn(listings, this.#host.knowledge.countedOf(namespace));
+      answer(gap ?? pageOf(operation, listings.values(), this.#host.wall()));
     };
     const body: Request = { kind: "keys", namespace, prefix, after, limit };
     this.#ask(this.#host.knowledge.ring.memberIds, body, { now, done });
+  }
+
+  /** Those that nobody created have the ring's own N: that is what must be covered. */
+  #namespaces({ after, limit }: NamespacesOperation, answer: Answer, now: Millis): void {
+    const { ring } = this.#host.knowledge;
+    const done = (replies: Replies): void => {
+      const { names, complete, from } = namesOf(replies, limit);
+      answer(this.#gapIn(from, ring.document.n) ?? { kind: "named", names, complete });
+    };
+    this.#ask(ring.memberIds, { kind: "namespaces", after, limit }, { now, done });
   }
 
   #antiEntropy({ replica }: AntiEntropyOperation, answer: Answer, now: Millis): void {
@@ -290,13 +301,14 @@ export class ClusterDesk {
     this.#ask([replica], { kind: "acceptLoss" }, { now, done });
   }
 
-  #uncoveredPartition(namespace: string, listings: ReadonlyMap<ReplicaId, Listing>): number | null {
-    const { knowledge } = this.#host;
-    const { ring } = knowledge;
-    const n = knowledge.countedOf(namespace);
+  /** A failure when there is a partition of which no primary is among those that answered. */
+  #gapIn(from: ReadonlyMap<ReplicaId, unknown>, n: number): Result | null {
+    const { ring } = this.#host.knowledge;
     for (let partition = 0; partition < ring.partitionCount; partition++) {
       const primaries = ring.preferenceList(partition).slice(0, n);
-      if (!primaries.some((id) => listings.has(id))) return partition;
+      if (primaries.some((id) => from.has(id))) continue;
+      const detail = `None of the primaries of partition ${partition} answered.`;
+      return fail({ code: "quorum-unavailable", detail, required: 1, achieved: 0 });
     }
     return null;
   }

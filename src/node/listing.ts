@@ -11,7 +11,7 @@ import { CodecError } from "../../core/codec.ts";
 import { type Entry, liveSiblings, merge } from "../../core/entry.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
 import type { ReplicaId } from "../../core/ids.ts";
-import { compareUtf8 } from "../../core/keys.ts";
+import { compareUtf8, isNamespace } from "../../core/keys.ts";
 import type { ListedKey, ListOperation, ListResult } from "../../core/operations.ts";
 import type { WallMillis } from "../../core/time.ts";
 import type { Replies } from "./fanout.ts";
@@ -42,6 +42,27 @@ function listedEntry(item: unknown): readonly [string, Entry] {
   }
   return [name, decodeEntry(bytes).entry];
 }
+
+/** What all members that answered named, up to where the first of them stopped. */
+export function namesOf(replies: Replies, limit: number) {
+  const from = new Map<ReplicaId, readonly string[]>();
+  let horizon: string | null = null;
+  for (const [id, reply] of replies) {
+    if (reply.kind !== "named" || !reply.names.every(isName)) continue;
+    const { names, complete } = reply as { names: readonly string[]; complete: boolean };
+    from.set(id, names);
+    const last = names.at(-1) ?? null;
+    const isEarlier = last !== null && (horizon === null || compareUtf8(last, horizon) < 0);
+    if (!complete && isEarlier) horizon = last;
+  }
+  const all = [...new Set([...from.values()].flat())].sort(compareUtf8);
+  const until = horizon;
+  const known = until === null ? all : all.filter((name) => compareUtf8(name, until) <= 0);
+  const complete = horizon === null && known.length <= limit;
+  return { names: known.slice(0, limit), complete, from };
+}
+
+const isName = (name: unknown): name is string => typeof name === "string" && isNamespace(name);
 
 interface Joined {
   readonly entries: Map<string, Entry>;

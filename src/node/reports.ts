@@ -2,8 +2,8 @@
 import { CodecError } from "../../core/codec.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
 import type { ReplicaId } from "../../core/ids.ts";
-import { isAnyNamespace } from "../../core/keys.ts";
-import { LIST_KEYS_MAX } from "../../core/limits.ts";
+import { compareUtf8, isAnyNamespace, isNamespace } from "../../core/keys.ts";
+import { LIST_KEYS_MAX, LIST_NAMESPACES_MAX } from "../../core/limits.ts";
 import type { ReplyOf, RequestOf } from "../../core/messages.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
@@ -43,6 +43,19 @@ export function reported(
   const held = [keyCount, byteCount, hints, [...exchanges]];
   const report = [...held, transfer, duplicates, ...dead, ...life];
   return { kind: "report", report };
+}
+
+/**
+ * The namespaces of which it holds a value, live or not swept yet; those of clients alone.
+ *
+ * @throws CodecError for what is no page
+ */
+export function named(keeper: Keeper, body: RequestOf<"namespaces">): ReplyOf<"named"> {
+  const { after, limit } = body;
+  if (limit < 1 || limit > LIST_NAMESPACES_MAX) throw new CodecError("a page has room");
+  const isNext = (name: string): boolean => isNamespace(name) && compareUtf8(name, after) > 0;
+  const all = [...keeper.store.usage().keys()].filter(isNext).sort(compareUtf8);
+  return { kind: "named", names: all.slice(0, limit), complete: all.length <= limit };
 }
 
 /**

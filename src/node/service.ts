@@ -16,8 +16,7 @@ import { CodecError } from "../../core/codec.ts";
 import { liveSiblings } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
 import { gaveUpEarly } from "../../core/expiry.ts";
-import { IdTable } from "../../core/id-table.ts";
-import type { OpId, ReplicaId } from "../../core/ids.ts";
+import type { ReplicaId } from "../../core/ids.ts";
 import { namespaceOf } from "../../core/keys.ts";
 import { FRESH_MS_MAX } from "../../core/limits.ts";
 import type { Reply, Request, RequestOf } from "../../core/messages.ts";
@@ -26,7 +25,7 @@ import type { Hlc, Millis } from "../../core/time.ts";
 import { NOTHING_BESIDE } from "../../replica/beside.ts";
 import type { Keeper } from "../../replica/keeper.ts";
 import type { HeldWrite } from "../../replica/minting.ts";
-import { PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
+import type { PutOutcome } from "../../replica/put-coordinator.ts";
 import { isOverdue } from "../../replica/write-router.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { BlindWrite, isBlind } from "./blind-write.ts";
@@ -37,16 +36,10 @@ import type { Planting } from "./planting.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { Repeats } from "./repeats.ts";
 import { failed, purgedMeanwhile, refused, toldOf, tooLarge, tooManySiblings } from "./replies.ts";
-import { inspected, listed, reported } from "./reports.ts";
+import { inspected, listed, named, reported } from "./reports.ts";
 import { type WriteRoute, writeCandidates } from "./routes.ts";
-import {
-  besideFromList,
-  besideToList,
-  contentFromList,
-  expectKey,
-  rulesFromList,
-  tallyToList,
-} from "./wire.ts";
+import { Spreading } from "./spreading.ts";
+import { besideToList, contentFromList, expectKey, rulesFromList, tallyToList } from "./wire.ts";
 import { WriteGate, type WriteGateHost } from "./write-gate.ts";
 
 export type Respond = (reply: Reply) => void;
@@ -63,15 +56,24 @@ const REPEAT_MS = 5000;
 /** "I don't know": neither a value nor nothing. */
 const UNKNOWN: Reply = { kind: "held", digest: 0, entry: null, isUnknown: true };
 
-const OF_TREES: ReadonlySet<Request["kind"]> = new Set(["roots", "leaves", "leafKeys"]);
+type DataKind =
+  | "ping"
+  | "greet"
+  | "read"
+  | "store"
+  | "deliver"
+  | "coordinate"
+  | "recall"
+  | "inspect"
+  | "status"
+  | "keys"
+  | "namespaces"
+  | "roots"
+  | "leaves"
+  | "leafKeys"
+  | "fetch";
 
-/** A write on its way to its owners. */
-interface Writing {
-  readonly key: StoreKey;
-  readonly op: OpId;
-  readonly n: number;
-  readonly coordinator: PutCoordinator;
-}
+const OF_TREES: ReadonlySet<Request["kind"]> = new Set(["roots", "leaves", "leafKeys"]);
 
 const NOTHING_WAITED_FOR = { partitionCount: 0, waitedFor: [] };
 
@@ -86,9 +88,7 @@ export class Service {
   readonly #gate: WriteGate;
   /** Operations that were coordinated here lately. */
   readonly #recentOps = new RecentOps();
-  /** Writes that are coordinated here and not answered yet; no Set, for IdTable says why. */
-  readonly #writing = new IdTable<Writing>();
-  #lastWriting = 0;
+  readonly #spreading: Spreading;
   /** What exchanges work on, for both ends of one. */
   readonly side: ExchangeSide;
   /** Set once by the node; absent work cannot be asked for. */
@@ -112,6 +112,7 @@ export class Service {
       lacksTree: (tree) => this.background?.absence?.past.lacksTree(tree) === true,
     });
     this.#host = host;
+    this.#spreading = new Spreading(id, parts.keeper, host);
     this.#collection = new CollectionDesk(this, host);
     this.#repeats = new Repeats(id, parts.keeper, host);
     this.#gate = new WriteGate({ id, keeper: parts.keeper, repeats: this.#repeats }, host);
@@ -129,7 +130,7 @@ export class Service {
 
   /** The keys of writes that are coordinated here, and on their way. */
   get keysOnTheirWay(): ReadonlySet<StoreKey> {
-    return new Set([...this.#writing.values()].map(({ key }) => key));
+    return this.#spreading.keys;
   }
 
   /** The node's own time at this very step. */
@@ -166,6 +167,9 @@ export class Service {
         // A list without what it has lost would say that those keys are not there.
         if (this.background?.absence?.isBehind === true) return respond(refused("overloaded"));
         return respond(listed(this.keeper, body));
+      case "namespaces":
+        if (this.background?.absence?.isBehind === true) return respond(refused("overloaded"));
+        return respond(named(this.keeper, body));
       case "roots":
         return respond(answerRoots(this.side, body));
       case "leaves":
@@ -174,6 +178,14 @@ export class Service {
         return respond(answerLeafKeys(this.side, body));
       case "fetch":
         return respond(answerFetch(this.side, body, exchangeLimits));
+      default:
+        return this.#tend(body, respond, now);
+    }
+  }
+
+  /** What is asked by who works in the background, or for an operator. */
+  #tend(body: Exclude<Request, { kind: DataKind }>, respond: Respond, now: Millis): void {
+    switch (body.kind) {
       case "confirm":
         return this.#collection.confirm(body.keys, respond);
       case "touched":
@@ -211,10 +223,7 @@ export class Service {
 
   /** The ring is another one now: writes on their way go to its owners too. */
   ringChanged(): void {
-    const { knowledge } = this.#host;
-    for (const { key, n, coordinator } of [...this.#writing.values()]) {
-      coordinator.widen(knowledge.owners(key, n), this.now);
-    }
+    this.#spreading.ringChanged();
   }
 
   #read(body: RequestOf<"read">, respond: Respond): void {
@@ -340,7 +349,7 @@ export class Service {
     const wall = this.#host.wall();
     const known = this.#repeats.find(body, wall);
     if (known !== null) {
-      if (this.#isFirst(body, now) || !this.#isOnItsWay(body)) {
+      if (this.#isFirst(body, now) || !this.#spreading.isOnItsWay(body.op)) {
         this.#adopt(body, known, { respond, deadline });
       }
       return;
@@ -357,11 +366,6 @@ export class Service {
     });
   }
 
-  #isOnItsWay({ op }: RequestOf<"coordinate">): boolean {
-    return [...this.#writing.values()].some((writing) => writing.op === op);
-  }
-
-  /** A repeated message is dropped: its first copy is answered, under the same call. */
   #isFirst({ op, rules }: RequestOf<"coordinate">, now: Millis): boolean {
     return this.#recentOps.see(op, now + rulesFromList(rules).timeoutMs + REPEAT_MS, now);
   }
@@ -431,7 +435,7 @@ export class Service {
           const detail = "The coordinator's disk took no more while the write was on its way.";
           return respond(failed("insufficient-storage", detail, null));
         }
-        return this.#replicate(body, blind.held, { finish, route, deadline, blind });
+        return this.#spreading.start(body, blind.held, { finish, route, deadline, blind });
       }
       this.keeper.operations.setOpen(body.op, false);
       // It was minted before this replica knew of a purge, maybe after that had been acknowledged.
@@ -442,59 +446,6 @@ export class Service {
       const told = toldOf(stored, returnBody, wall);
       respond({ kind: "coordinated", created, ...told, tally });
     };
-    this.#replicate(body, held, { finish, route, deadline, blind });
-  }
-
-  #replicate(
-    body: RequestOf<"coordinate">,
-    held: HeldWrite,
-    to: {
-      readonly finish: (outcome: PutOutcome) => void;
-      readonly route: WriteRoute;
-      readonly deadline: Millis;
-      readonly blind: BlindWrite | null;
-    },
-  ): void {
-    const { knowledge } = this.#host;
-    const { blind } = to;
-    const { sloppy, n } = rulesFromList(body.rules);
-    const timeoutMs = Math.max(1, to.deadline - this.now);
-    const { self, primaries, fallbacks, need } = to.route;
-    const plan = {
-      ...{ key: body.key, entry: held.sharedBytes, need, self, standsInFor: to.route.hintFor },
-      ...{ primaries, fallbacks, sloppy, timeoutMs, hedgeMs: knowledge.liveness.hedgeMs },
-      isBlind: blind !== null,
-    };
-    const found = (from: ReplicaId, beside: readonly unknown[]): void =>
-      blind?.learn(from, besideFromList(beside));
-    const keepHint = (target: ReplicaId): void => {
-      if (target === this.id) return;
-      const isKept = this.keeper.absorb(body.key, held.entry, target, this.#host.wall());
-      if (isKept) knowledge.counters.hintsStored++;
-    };
-    const writing = ++this.#lastWriting;
-    const made: PutCoordinator[] = [];
-    this.#host.run<PutOutcome>(
-      {
-        timeoutMs,
-        again: null,
-        finish: to.finish,
-        over: () => void this.#writing.delete(writing),
-        make: ({ ask, finish }) => {
-          const coordinator = new PutCoordinator(plan, { ask, finish, keepHint, found });
-          made.push(coordinator);
-          this.#writing.add(writing, { key: body.key, op: body.op, n, coordinator });
-          return coordinator;
-        },
-      },
-      this.now,
-    );
-    const [coordinator] = made;
-    this.#host.whenDurable((ok, now) => {
-      if (ok) coordinator?.locallyDurable(now);
-      else coordinator?.locallyFailed(now);
-      // The last that was awaited was no reply: the node sees it at the deadline only.
-      if (coordinator?.isOver === true) this.#writing.delete(writing);
-    });
+    this.#spreading.start(body, held, { finish, route, deadline, blind });
   }
 }

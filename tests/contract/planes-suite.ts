@@ -2,6 +2,16 @@
 import { expect, it } from "vitest";
 import { call, expectProblem, freshNamespace, put, urls } from "./frontends.ts";
 
+interface Named {
+  readonly name: string;
+  readonly created: boolean;
+}
+
+async function namespacesNow(): Promise<readonly Named[]> {
+  const body = (await (await call("/v1/namespaces")).json()) as { namespaces: Named[] };
+  return body.namespaces;
+}
+
 export function listings(): void {
   it("lists keys in the order of their bytes, page by page", async () => {
     const namespace = freshNamespace();
@@ -105,10 +115,20 @@ export function clusterPlane(): void {
     for (const bad of [{ n: 0 }, { n: 99 }, { r: 4 }, { colour: 1 }, [], { ttl: -1 }]) {
       expect((await settings(bad)).status).toBe(400);
     }
-    const { namespaces } = (await (await call("/v1/namespaces")).json()) as {
-      namespaces: { name: string }[];
-    };
-    expect(namespaces.map(({ name }) => name)).toContain(namespace);
+    const named = (await namespacesNow()).find(({ name }) => name === namespace);
+    expect(named).toMatchObject({ n: 2, created: true });
+  });
+
+  it("lists namespaces that nobody created while they hold a key", async () => {
+    const namespace = freshNamespace();
+    const isListed = async () =>
+      (await namespacesNow()).find(({ name }) => name === namespace) !== undefined;
+    expect(await isListed()).toBe(false);
+    await put(`/v1/kv/${namespace}/k?w=all`, "v");
+    const listed = (await namespacesNow()).find(({ name }) => name === namespace);
+    expect(listed).toMatchObject({ n: 3, r: "quorum", created: false });
+    await call(`/v1/kv/${namespace}/k?w=all`, { method: "DELETE" });
+    expect(await isListed()).toBe(false);
   });
 
   it("explains what each replica holds, and describes cluster and ring", async () => {

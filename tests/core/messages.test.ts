@@ -63,6 +63,7 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
   homing: { kind: "homing", target: "r2" },
   acceptLoss: { kind: "acceptLoss" },
   lease: { kind: "lease", key, holder: "f1", ms: 3000, act: 0 },
+  namespaces: { kind: "namespaces", after: "demo", limit: 1000 },
 };
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
@@ -109,6 +110,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   storedWith: { kind: "storedWith", durable: true, isBehind: true, beside: [["actor", 3, 7]] },
   accepted: { kind: "accepted", partitionCount: 3, waitedFor: ["r1"] },
   leased: { kind: "leased", state: 1, time: 7 },
+  named: { kind: "named", names: ["demo"], complete: true },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

@@ -109,6 +109,11 @@ export class MemoryBackend implements Backend {
         return this.#write(operation);
       case "list":
         return this.#list(operation);
+      case "namespaces": {
+        const live = (entry: Entry) => liveSiblings(entry, this.nowMs).length > 0;
+        const keys = [...this.#entries].filter(([, entry]) => live(entry));
+        return { kind: "named", names: keys.map(([key]) => namespaceOf(key)), complete: true };
+      }
       case "configure": {
         const created = !this.namespaces.has(operation.namespace);
         const { namespace, settings } = operation;
