@@ -28,6 +28,8 @@ export class Network {
   onSecondCoordination: (content: readonly unknown[]) => void = () => {};
   /** Told of every entry that somebody is told to store, whether that arrives or not. */
   onStore: (key: string, entry: Uint8Array) => void = () => {};
+  /** The same of every entry that is sent, by whatever way. */
+  onEntry: (key: string, entry: Uint8Array) => void = () => {};
   /** Writes that a coordinator was asked for over a wire and has not answered, by their call. */
   readonly #coordinating = new Map<string, unknown>();
   noise: Noise;
@@ -55,7 +57,12 @@ export class Network {
   }
 
   send(from: Machine, target: Machine, message: Message): void {
-    if (message.body.kind === "store") this.onStore(message.body.key, message.body.entry);
+    const { body } = message;
+    if (body.kind === "store") this.onStore(body.key, body.entry);
+    if (body.kind === "store") this.onEntry(body.key, body.entry);
+    else if (body.kind === "deliver" || body.kind === "fetched") {
+      for (const item of body.items) this.onEntry(...(item as [string, Uint8Array]));
+    }
     const bytes = this.#sendsBytes ? encodeMessage(message) : null;
     const wire = `${from.id}>${target.id}`;
     const isLost = (this.#cuts.get(wire) ?? 0) > 0 || this.#roll(this.noise.lossPerMille);
@@ -70,7 +77,6 @@ export class Network {
     deliver();
     this.#noteCoordination(from, message);
     const isRepeated = this.#roll(this.noise.repeatPerMille);
-    const { body } = message;
     if (body.kind === "coordinate" && (body.isRetry || isRepeated)) {
       this.onSecondCoordination(body.content);
     }

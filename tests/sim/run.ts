@@ -10,6 +10,7 @@ import type { Operation, Result } from "../../core/operations.ts";
 import { StoreCorruption } from "../../core/store.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { openChange } from "../../ring/ring-change.ts";
+import { Annihilation } from "./annihilation.ts";
 import { Client, type Counts, idOf, outcomeOf } from "./client.ts";
 import { type Failure, Judge, name } from "./judge.ts";
 import type { Machine } from "./machine.ts";
@@ -65,7 +66,9 @@ class Run {
       if (value instanceof Uint8Array) this.#judge.wasRetried(idOf(value));
     };
     const mintings = new Mintings(accuse);
+    const annihilation = new Annihilation(accuse);
     this.#world.network.onStore = (key, entry) => mintings.observe(key, entry);
+    this.#world.network.onEntry = (key, entry) => annihilation.observe(key, entry);
     this.#stream = plan.stream && new Stream(plan, plan.stream, this.#world);
     const shared = { plan, world: this.#world, judge: this.#judge, counts: this.#counts };
     this.#clients = plan.clients.map((planned) => new Client({ ...shared, planned }));

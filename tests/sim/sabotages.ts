@@ -229,24 +229,9 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     name: "cover-without-the-order",
-    oracle: "durability",
+    oracle: "blind-write",
     file: "src/node/blind-write.ts",
     was: "const higher = news.filter((beside) => isAbove(beside, sibling));",
     is: "const higher = news.filter((beside) => isAbove(beside, beside));",
-  },
-  {
-    name: "cover-after-the-answer",
-    oracle: "durability",
-    file: "src/node/blind-write.ts",
-    was: "if (this.#isAnswered || this.#told.has(from)) return;",
-    is: `if (this.#isAnswered && beside.length > 0) this.#widen(beside);
-    if (this.#isAnswered || this.#told.has(from)) return;`,
-  },
-  {
-    name: "count-a-replica-that-may-be-behind",
-    oracle: "strict-read",
-    file: "src/node/service.ts",
-    was: "return this.background?.absence?.mayLack(key) === true;",
-    is: `return this.background?.absence?.mayLack(key) === true && key === "";`,
   },
 ];
