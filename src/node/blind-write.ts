@@ -82,7 +82,8 @@ export class BlindWrite {
    */
   cover(): boolean {
     const { context } = this.#held.entry;
-    const news = this.#found.splice(0).filter(({ dot }) => !context.covers(dot));
+    const found = this.#found.splice(0).filter(({ dot }) => !context.covers(dot));
+    const news = found.length > 0 && this.#isHere() ? found : [];
     const { sibling } = this.#held;
     const higher = news.filter((beside) => isAbove(beside, sibling));
     const covered = this.#mayRise(higher) ? news : news.filter((b) => !higher.includes(b));
@@ -96,6 +97,16 @@ export class BlindWrite {
     if (covered.some((beside) => higher.includes(beside))) this.#mintAbove();
     else this.#widen(covered);
     return true;
+  }
+
+  /**
+   * Whether the version, or what replaced it, is held at all. One whose time is over already is
+   * forgotten where it covers nothing; a cover without it would end other writes for nothing, and
+   * stay for ever.
+   */
+  #isHere(): boolean {
+    const { keeper, body } = this.#parts;
+    return keeper.hold(body.key).entry.context.covers(this.#held.sibling.dot);
   }
 
   #mayRise(higher: readonly Beside[]): boolean {

@@ -91,8 +91,9 @@ export class Stream {
 
   #left(isSuch: (store: Store, key: StoreKey) => boolean): readonly (readonly [string, number])[] {
     const keys = Array.from({ length: this.#count }, (_, i) => `${PREFIX}${i}`);
-    return this.#world.members.flatMap(({ id, store }) => {
-      if (store === null) return [];
+    return this.#world.members.flatMap(({ id, store, isDamaged }) => {
+      // What rotted at rest can be given up by nobody until somebody reads it, and nobody does.
+      if (store === null || isDamaged) return [];
       const has = (key: StoreKey): boolean =>
         store.summary(key) !== undefined && isSuch(store, key);
       const count = keys.filter(has).length;
