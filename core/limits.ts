@@ -19,6 +19,12 @@ export const BATCH_OPS_MAX = 1000;
 export const LIST_KEYS_MAX = 1000;
 /** Of the names of namespaces in one reply: 64 KB of them. */
 export const LIST_NAMESPACES_MAX = 1000;
+/** Of a change feed: changes in one answer, how long a poll is held in ms, a token's length. */
+export const CHANGES_COUNT_MAX = 10_000;
+export const CHANGES_WAIT_MS_MAX = 60_000;
+export const FEED_TOKEN_CHARS_MAX = 2 * KIB;
+/** An answer of a feed ends here, in bytes of entries: as base64 they are 4 MiB. */
+export const BYTES_OF_CHANGES_MAX = 3 * MIB;
 /** Of what people call a namespace, as Cloudflare allows. */
 export const TITLE_CHARS_MAX = 512;
 

@@ -41,6 +41,9 @@ type Fields = Readonly<Record<string, FieldKind>>;
  * the caller has heard `overdue`. `unmodifiedSince` is 0 where there is no such condition.
  * `lease` asks for the right to fetch a key from its origin, or gives it back (src/node/leases.ts).
  * `namespaces` asks of which namespaces the callee holds a value, in order, after that one.
+ * `changes` asks a feed's source for what arrived there after a position, of the partitions that
+ * are its own by the list of sources; `start` is 0 to go on, 1 to learn the position of now, 2 to
+ * begin with what lives. With `holdMs` it is answered when there is something, or after that time.
  * `recall` asks whether a version of an operation was stored; who asks, `by`, is about to mint one.
  */
 const REQUESTS = {
@@ -87,6 +90,22 @@ const REQUESTS = {
   acceptLoss: {},
   lease: { key: "text", holder: "text", ms: "count", act: "count" },
   namespaces: { after: "text", limit: "count" },
+  changes: {
+    namespace: "text",
+    prefix: "text",
+    layout: "count",
+    sources: "list",
+    start: "count",
+    run: "count",
+    after: "count",
+    ended: "count",
+    until: "count",
+    values: "flag",
+    limit: "count",
+    byteCountMax: "count",
+    holdMs: "count",
+    feed: "text",
+  },
 } as const satisfies Record<string, Fields>;
 
 /**
@@ -101,6 +120,8 @@ const REQUESTS = {
  * `storedWith` is `stored` where there is more to say: that the replica may lack what it once had
  * of the key, or, when the write asked for that (`tells`), what it holds beside it, as
  * `[[actor, counter, time], …]`.
+ * `changed`: how far the feed is with its source now, in which order; `isGone` when the place that
+ * it asked for is none any more, and it has to begin anew; items are `[key, partition, entry]`.
  * `accepted`: in how many partitions it waited for these.
  */
 const REPLIES = {
@@ -141,6 +162,15 @@ const REPLIES = {
   accepted: { partitionCount: "count", waitedFor: "list" },
   leased: { state: "count", time: "count" },
   named: { names: "list", complete: "flag" },
+  changed: {
+    run: "count",
+    after: "count",
+    ended: "count",
+    until: "count",
+    isGone: "flag",
+    isAtEnd: "flag",
+    items: "list",
+  },
 } as const satisfies Record<string, Fields>;
 
 type BodyOf<Table extends Record<string, Fields>> = {

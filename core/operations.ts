@@ -3,6 +3,7 @@ import type { CausalContext } from "./causal-context.ts";
 import type { Content, Entry, Sibling } from "./entry.ts";
 import type { Failure } from "./failure.ts";
 import type { Fault } from "./fault.ts";
+import type { ChangesOperation, ChangesResult } from "./feed.ts";
 import { VALUE_BYTES_DEFAULT } from "./limits.ts";
 import type { QuorumOptions } from "./quorum-options.ts";
 import type { StoreKey } from "./store.ts";
@@ -167,6 +168,7 @@ export type Operation =
   | AcceptLossOperation
   | CommitOperation
   | RefreshOperation
+  | ChangesOperation
   | FaultOperation
   | PurgeOperation;
 
@@ -391,6 +393,7 @@ export type Result =
   | HandoffResult
   | AcceptLossResult
   | RefreshResult
+  | ChangesResult
   | CommitResult
   | FaultResult
   | PurgeResult

@@ -42,34 +42,28 @@ import {
 } from "../core/expiry.ts";
 import { newActorId, newOpId, type OpId, type ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
-import { TIMEOUT_MS_MAX } from "../core/limits.ts";
 import type { Prng } from "../core/prng.ts";
 import { type Digest, type Store, StoreCorruption, type StoreKey } from "../core/store.ts";
-import { HybridClock, hlcFromMillis, type WallMillis } from "../core/time.ts";
+import { HybridClock, type WallMillis } from "../core/time.ts";
 import { noPurges, PurgeIndex } from "../ring/purges.ts";
+import { Arrivals } from "./arrivals.ts";
 import { type Beside, besideOf } from "./beside.ts";
 import { DoneOperations } from "./done-operations.ts";
 import { beginIncarnation, isFirstLife } from "./incarnation.ts";
 import type { Held, KeeperParts, Place } from "./keeper-parts.ts";
 import { KeyOrders } from "./key-orders.ts";
 import { LastWritten } from "./last-written.ts";
-import type { Minted, MintRequest } from "./minting.ts";
+import { MINTED_COUNT_MAX, MINTED_TIME_MAX, type Minted, type MintRequest } from "./minting.ts";
 import { emptySlot, type Joined, outlived, type Slot } from "./slot.ts";
 
 const nothingPurged = new PurgeIndex(noPurges);
-
-/**
- * How long, and how many, of its own mintings a replica remembers with the key: a frontend gives up
- * after a minute at most, and ten times that leaves room for what was on its way.
- */
-const MINTED_TIME_MAX = hlcFromMillis(10 * TIMEOUT_MS_MAX);
-const MINTED_COUNT_MAX = 32;
 
 export class Keeper {
   readonly store: Store;
   readonly clock = new HybridClock();
   /** What took effect here, and may be asked for again. */
   readonly operations = new DoneOperations();
+  readonly arrivals: Arrivals;
   readonly #hash: KeyedHash;
   readonly #prng: Prng;
   readonly #partitionCount: () => number;
@@ -100,6 +94,12 @@ export class Keeper {
     this.#lost = new Set(parts.store.recovery.lostKeys);
     this.isNew = isFirstLife(parts.store);
     this.#incarnation = beginIncarnation(parts);
+    this.arrivals = new Arrivals(parts.store, parts.prng, parts);
+  }
+
+  /** Of how many keys the record cannot be read and was not refilled yet. */
+  get lostCount(): number {
+    return this.#lost.size;
   }
 
   get incarnation(): number {
@@ -109,6 +109,7 @@ export class Keeper {
   /** Goes on under other actors: somebody else has those of until now. */
   renew(): void {
     this.#incarnation = beginIncarnation({ store: this.store, prng: this.#prng, isCopy: true });
+    this.arrivals.renew();
   }
 
   /** What the replica can say of the key: its own entry, joined with any hints it keeps of it. */
@@ -271,6 +272,7 @@ export class Keeper {
   /** Forgets a key that all members agree on, unless something new was learnt of it. */
   collect(key: StoreKey, digest: Digest, now: WallMillis): boolean {
     if (!this.agreesOn(key, digest, now) || this.store.summary(key) === undefined) return false;
+    this.arrivals.collecting(key);
     this.#drop(key, this.#placeOf(key));
     return true;
   }
@@ -284,6 +286,7 @@ export class Keeper {
   release(key: StoreKey, now: WallMillis): boolean {
     const { dueAt: due = 0 } = this.store.summary(key) ?? {};
     if (!isLoose(due) || Math.floor(due) > now || this.#isOutdated(key)) return false;
+    this.arrivals.releasing(key);
     this.#drop(key, this.#placeOf(key));
     return true;
   }
@@ -356,6 +359,7 @@ export class Keeper {
       for (const key of this.store.hintedKeys(target, count)) this.store.dropHint(target, key);
     }
     this.#lost.clear();
+    this.arrivals.renew();
   }
 
   /** The keys of a partition, with what the trees have of each. */
@@ -468,6 +472,7 @@ export class Keeper {
       return { entry: seen, tenure, bytes: rewritten, isUnknown, isPurged: true };
     } catch (error) {
       if (!(error instanceof StoreCorruption)) throw error;
+      if (hintFor === "" && !this.#lost.has(key)) this.arrivals.renew();
       if (hintFor === "") this.#lose(key);
       return { ...emptySlot, isUnknown: true };
     }

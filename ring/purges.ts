@@ -9,6 +9,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { Content, Entry, Sibling } from "../core/entry.ts";
+import type { PurgeChange } from "../core/feed.ts";
 import { isAnyNamespace, keyOf, namespaceOf } from "../core/keys.ts";
 import { PURGES_COUNT_MAX, SOFT_PURGES_COUNT_MAX } from "../core/limits.ts";
 import { isSiteNamespace } from "../core/site.ts";
@@ -93,6 +94,29 @@ export const plainPurges = ({ floor, epochs }: Purges): unknown => [
   [...epochs].sort(([a], [b]) => (a < b ? -1 : 1)),
 ];
 
+/**
+ * The purges of a namespace that came after a time, in order, in the words in which they were asked
+ * for; those that hide nothing are left out.
+ */
+export function purgesSince(
+  { epochs }: Purges,
+  namespace: string,
+  since: Hlc,
+): readonly PurgeChange[] {
+  const rules = new Map<Hlc, { everything?: true; prefix?: string; tags?: string[] }>();
+  for (const [name, time] of epochs) {
+    if (time <= since || isSoft(name) || namespaceOf(name) !== namespace) continue;
+    const rule = rules.get(time) ?? {};
+    const text = keyOf(name).slice(1);
+    if (letterOf(name) === LETTERS.everything) rule.everything = true;
+    else if (letterOf(name) === LETTERS.prefix) rule.prefix = text;
+    else rule.tags = [...(rule.tags ?? []), text];
+    rules.set(time, rule);
+  }
+  const inOrder = [...rules].sort(([a], [b]) => a - b);
+  return inOrder.map(([until, rule]) => ({ what: "purge", rule, until }));
+}
+
 const isTime = (value: unknown): value is Hlc => Number.isSafeInteger(value) && Number(value) >= 0;
 
 /** @throws AssertionFailure for anything but what `plainPurges` gives */
@@ -162,6 +186,18 @@ export class PurgeIndex {
   isPurged(key: StoreKey, sibling: Sibling): boolean {
     const of = this.#namespaces.get(namespaceOf(key));
     return of !== undefined && covers(of, key, sibling);
+  }
+
+  /**
+   * Whether a purge that is known may be why nothing is left of a version: its tags went with it.
+   */
+  mayHavePurged(key: StoreKey, { time, content }: Sibling): boolean {
+    const of = this.#namespaces.get(namespaceOf(key));
+    if (of === undefined || content !== null) return false;
+    const isIn = (until: Hlc): boolean => time <= until;
+    const prefixes = of.prefixes.filter(([prefix]) => keyOf(key).startsWith(prefix));
+    const epochs = [of.everything, ...prefixes.map(([, until]) => until), ...of.tags.values()];
+    return epochs.some(isIn);
   }
 
   /** Whether all purges since then are known still: else who began then may have missed one. */

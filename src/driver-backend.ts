@@ -26,6 +26,7 @@ export function backendOf(driver: Driver, metrics: Backend["metrics"]): Backend 
       return view();
     },
     roundTrips: () => knowledge.latencies.recent(driver.monotonic),
+    isEnding: () => driver.isEnding,
     execute: (operation, trace) => driver.execute(operation, trace),
     ...(service === null
       ? {}

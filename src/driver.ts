@@ -42,6 +42,8 @@ export class Driver {
   readonly #host: DriverHost;
   readonly #waiting = new IdTable<(result: Result) => void>();
   readonly #idle: (() => void)[] = [];
+  /** Set by the host before it stops. */
+  isEnding = false;
   #lastToken = 0;
   #lastFlush: { readonly whole: Promise<void> | null; readonly tokens: number[] } = {
     whole: null,

@@ -14,6 +14,7 @@ import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { type Access, type Auth, authenticate, type Grant, requireAccess } from "./auth.ts";
 import type { Backend } from "./backend.ts";
 import { type Call, guardedBy, isRead, rawPathOf, rawTargetOf, type StarlingEnv } from "./call.ts";
+import { changesRoutes } from "./changes-routes.ts";
 import { clusterRoutes, hostRoutes, namespaceRoutes } from "./cluster-routes.ts";
 import { corsFor } from "./cors.ts";
 import { dataRoutes } from "./data-routes.ts";
@@ -145,6 +146,7 @@ function honoApp(parts: AppParts, ledger: Ledger, metrics: HttpMetrics): Hono<St
     }),
   );
   app.route("/", dataRoutes(routes));
+  app.route("/", changesRoutes(routes));
   app.route("/", namespaceRoutes(routes));
   app.route("/", clusterRoutes(routes));
   app.route("/", siteRoutes(routes));

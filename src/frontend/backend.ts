@@ -59,6 +59,8 @@ export interface Backend {
   weigh?(key: StoreKey): number;
   /** How long peers took lately to answer, as this frontend has seen it. */
   roundTrips(): RoundTrips;
+  /** Whether the host is about to stop: answers without end are to end. */
+  isEnding?(): boolean;
   /** Lines of Prometheus text that the host adds to the frontend's own metrics. */
   metrics(): string;
 }

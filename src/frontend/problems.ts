@@ -16,6 +16,7 @@ const CATALOGUE = {
   "invalid-request": [400, "The request is not valid"],
   "incomplete-body": [400, "The body is incomplete"],
   "invalid-cursor": [400, "The cursor is not valid"],
+  "invalid-token": [400, "The token is not valid"],
   "invalid-settings": [400, "The settings are not valid"],
   unauthorized: [401, "A token is required"],
   forbidden: [403, "The token does not allow this"],

@@ -354,6 +354,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       });
     },
     close: async () => {
+      driver.isEnding = true;
       await Promise.all([stop(DRAIN_MS_MAX), door.close(DRAIN_MS_MAX)]);
       await settleAndEnd({ driver, transport, server, fileLog });
       log("stopped");

@@ -12,6 +12,7 @@ import type { Coordinator } from "../../replica/coordination.ts";
 import type { Liveness } from "../../ring/liveness.ts";
 import { Alarms } from "./alarms.ts";
 import type { Latencies } from "./latencies.ts";
+import { isHeld } from "./request-kinds.ts";
 
 export interface Task {
   readonly coordinator: Coordinator;
@@ -94,14 +95,14 @@ export class Calls {
     const id = ++this.#lastCall;
     this.#calls.add(id, call);
     call.task.open.add(id);
-    this.#liveness.asked(call.to, call.sentAt);
+    if (!isHeld(call.body)) this.#liveness.asked(call.to, call.sentAt);
     return id;
   }
 
   /** The open call that a reply belongs to; it is closed by this. */
   answered(id: number, from: ReplicaId, now: Millis): Call | undefined {
     const call = this.#close(id, from);
-    if (call === undefined) return undefined;
+    if (call === undefined || isHeld(call.body)) return call;
     const latencyMs = now - call.sentAt;
     this.#liveness.answered(from, latencyMs, now);
     this.#latencies.note(call.body.kind, latencyMs, now);
@@ -135,6 +136,7 @@ export class Calls {
       const call = this.#calls.get(id);
       assert(call !== undefined, "a task's open calls are known");
       this.#calls.delete(id);
+      if (isHeld(call.body)) continue;
       this.#liveness.ended(call.to);
       if (now >= task.deadline) this.#liveness.silent(call.to, now);
     }
@@ -148,7 +150,7 @@ export class Calls {
       const call = this.#calls.get(id);
       assert(call !== undefined, "a task's open calls are known");
       this.#calls.delete(id);
-      this.#liveness.ended(call.to);
+      if (!isHeld(call.body)) this.#liveness.ended(call.to);
     }
     task.open.clear();
     task.waker.task = null;
@@ -180,7 +182,7 @@ export class Calls {
     if (call === undefined) return undefined;
     this.#calls.delete(id);
     call.task.open.delete(id);
-    this.#liveness.ended(peer);
+    if (!isHeld(call.body)) this.#liveness.ended(peer);
     return call;
   }
 }

@@ -17,6 +17,7 @@ import { type WriteOutcome, WriteRouter } from "../../replica/write-router.ts";
 import { ClusterDesk } from "./cluster-desk.ts";
 import { askAll } from "./fanout.ts";
 import { startFaultOperation } from "./fault-desk.ts";
+import { FeedDesk } from "./feed-desk.ts";
 import { startLease } from "./leases.ts";
 import { startPurge } from "./purge-desk.ts";
 import { localNeed, strictOwners } from "./routes.ts";
@@ -27,10 +28,12 @@ import { contentToList, rulesToList, tallyFromList } from "./wire.ts";
 export class ClientDesk {
   readonly #host: FrontendHost;
   readonly #cluster: ClusterDesk;
+  readonly #feeds: FeedDesk;
 
   constructor(host: FrontendHost) {
     this.#host = host;
     this.#cluster = new ClusterDesk(host);
+    this.#feeds = new FeedDesk(host);
   }
 
   start(operation: Operation, answer: Answer, now: Millis): void {
@@ -47,6 +50,8 @@ export class ClientDesk {
         return startFaultOperation(this.#host, { operation, answer }, now);
       case "lease":
         return startLease(this.#host, { operation, answer }, now);
+      case "changes":
+        return this.#feeds.start(operation, answer, now);
       case "purge":
         return startPurge(this.#host, { operation, answer }, now);
       default:

@@ -92,6 +92,8 @@ export class Knowledge {
   readonly latencies = new Latencies();
   readonly clusterClock = new ClusterClock();
   readonly counters = newCounters();
+  /** Since when a replica that change feeds read has not answered any of them. */
+  readonly feedSilence = new Map<ReplicaId, Millis>();
   readonly zone: string;
   readonly about: About;
   /** Members that speak too old or too new a protocol, and what they say of themselves. */

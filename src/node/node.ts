@@ -39,6 +39,7 @@ import type { Knowledge } from "./knowledge.ts";
 import { Membership } from "./membership.ts";
 import type { NodeParts, ReplicaParts } from "./node-parts.ts";
 import { Planting } from "./planting.ts";
+import { DOWN, FREE, isForItsAnswer } from "./request-kinds.ts";
 import { Service } from "./service.ts";
 import { claimStore } from "./store-owner.ts";
 import type { TaskStart } from "./tasks.ts";
@@ -50,19 +51,6 @@ import { rulesFromList } from "./wire.ts";
  * there for two versions of this program that would never agree.
  */
 const ATTEMPTS_MAX = 16;
-/** The reply of a replica that was told to be down. */
-const DOWN = "down";
-/** Whether a request is worth nothing once nobody waits for its reply. */
-const isForItsAnswer = ({ kind }: Request): boolean => !FOR_ITSELF.has(kind);
-const FOR_ITSELF: ReadonlySet<Request["kind"]> = new Set([
-  ...(["store", "deliver", "collect", "document", "accept"] as const),
-]);
-
-/** What nodes may ask each other whatever cluster document they have. */
-const FREE: ReadonlySet<Request["kind"]> = new Set([
-  ...(["document", "status", "fault", "promise", "accept"] as const),
-]);
-
 type DurableCallback = (ok: boolean, now: Millis) => void;
 
 export class Node {
@@ -74,7 +62,7 @@ export class Node {
   readonly #faults: Faults | null = null;
   readonly #documents: Documents;
   #membership: Membership | null = null;
-  /** Requests that a slow replica has not looked at yet. */
+  /** Requests that a slow replica has not looked at yet, and feeds that wait for news. */
   readonly #delayed = new Alarms<() => void>();
   /**
    * What this node asks itself, and other work of this step that must not run inside other work.
@@ -404,6 +392,7 @@ export class Node {
   }
 
   #flush(): void {
+    this.service?.keeper.arrivals.settle();
     const token = ++this.#lastFlush;
     this.#flushing.add(token, this.#unflushed);
     this.#unflushed = [];
@@ -430,7 +419,10 @@ export class Node {
         // A hint or a repair may come to who is no owner any more, or an exchange end too late.
         if (change.to !== 0 && !isMine) this.service?.background?.cleanUp.notice();
       },
-      onRecord: (key, hasValue) => this.service?.background?.evictor.wrote(key, hasValue),
+      onRecord: (key, hasValue) => {
+        this.service?.background?.evictor.wrote(key, hasValue);
+        this.service?.feeds.wrote(key);
+      },
     });
     if (!isKept) keeper.recount();
     return new Service(
@@ -442,6 +434,7 @@ export class Node {
         wall: this.#readWall,
         run: (start, now) => this.#run(start, now),
         whenDurable: (callback) => this.#unflushed.push(callback),
+        setAlarm: (at, work) => this.#delayed.set(at, work),
         readFirst: (request, timeoutMs, done) => this.#readFirst(request, timeoutMs, done),
       },
     );

@@ -31,6 +31,7 @@ import type { BackgroundWork } from "./background-ports.ts";
 import { BlindWrite, isBlind } from "./blind-write.ts";
 import { CollectionDesk } from "./collection-desk.ts";
 import { exchangeSide } from "./exchange-side.ts";
+import { FeedSource, type FeedSourceHost } from "./feed-source.ts";
 import { Leases } from "./leases.ts";
 import type { Planting } from "./planting.ts";
 import { RecentOps } from "./recent-ops.ts";
@@ -39,13 +40,20 @@ import { failed, purgedMeanwhile, refused, toldOf, tooLarge, tooManySiblings } f
 import { inspected, listed, named, reported } from "./reports.ts";
 import { type WriteRoute, writeCandidates } from "./routes.ts";
 import { Spreading } from "./spreading.ts";
-import { besideToList, contentFromList, expectKey, rulesFromList, tallyToList } from "./wire.ts";
+import {
+  besideToList,
+  contentFromList,
+  entriesFromList,
+  expectKey,
+  rulesFromList,
+  tallyToList,
+} from "./wire.ts";
 import { WriteGate, type WriteGateHost } from "./write-gate.ts";
 
 export type Respond = (reply: Reply) => void;
 
 /** What the service needs of the node around it. */
-export interface ServiceHost extends WriteGateHost {
+export interface ServiceHost extends WriteGateHost, FeedSourceHost {
   /** Calls back when all that was written so far is durable, or the disk failed. */
   whenDurable(callback: (ok: boolean, now: Millis) => void): void;
 }
@@ -89,6 +97,7 @@ export class Service {
   /** Operations that were coordinated here lately. */
   readonly #recentOps = new RecentOps();
   readonly #spreading: Spreading;
+  readonly feeds: FeedSource;
   /** What exchanges work on, for both ends of one. */
   readonly side: ExchangeSide;
   /** Set once by the node; absent work cannot be asked for. */
@@ -114,6 +123,7 @@ export class Service {
     this.#host = host;
     this.#spreading = new Spreading(id, parts.keeper, host);
     this.#collection = new CollectionDesk(this, host);
+    this.feeds = new FeedSource(this, host);
     this.#repeats = new Repeats(id, parts.keeper, host);
     this.#gate = new WriteGate({ id, keeper: parts.keeper, repeats: this.#repeats }, host);
   }
@@ -188,11 +198,10 @@ export class Service {
     switch (body.kind) {
       case "confirm":
         return this.#collection.confirm(body.keys, respond);
-      case "touched":
-        return respond({
-          kind: "touched",
-          keys: this.background?.evictor.takeTouched(body.keys) ?? [],
-        });
+      case "touched": {
+        const keys = this.background?.evictor.takeTouched(body.keys) ?? [];
+        return respond({ kind: "touched", keys });
+      }
       case "collect":
         return this.#collection.collect(body.keys, respond);
       case "handoff":
@@ -209,6 +218,8 @@ export class Service {
         return this.#exchange(respond, now);
       case "lease":
         return respond(this.#leases.answer(body, now, this.#nextTime()));
+      case "changes":
+        return this.feeds.answer(body, respond);
       case "clock":
         return respond({ kind: "clocked", time: this.#nextTime() });
       case "swept":
@@ -285,13 +296,7 @@ export class Service {
 
   #deliver({ items }: RequestOf<"deliver">, respond: Respond): void {
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
-    for (const item of items) {
-      if (!Array.isArray(item)) throw new CodecError("a delivery lists pairs");
-      const [key, bytes] = item as unknown[];
-      if (typeof key !== "string" || !(bytes instanceof Uint8Array)) {
-        throw new CodecError("a delivery's pair is a key and an entry");
-      }
-      expectKey(key);
+    for (const [key, bytes] of entriesFromList(items)) {
       this.keeper.absorb(key, decodeEntry(bytes).entry, "", this.#host.wall());
     }
     this.#host.whenDurable((ok) => {

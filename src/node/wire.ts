@@ -2,6 +2,7 @@
 import { CodecError } from "../../core/codec.ts";
 import type { Content } from "../../core/entry.ts";
 import { cacheLifeFrom } from "../../core/entry-codec.ts";
+import type { KeyChange } from "../../core/feed.ts";
 import { isActorId } from "../../core/ids.ts";
 import { isStoreKey } from "../../core/keys.ts";
 import type { QuorumRules } from "../../core/quorum-options.ts";
@@ -121,6 +122,39 @@ export const besideFromList = (list: readonly unknown[]): readonly Beside[] =>
 
 export const besideToList = (beside: readonly Beside[]): readonly unknown[] =>
   beside.map(({ dot, time }) => [dot.actor, dot.counter, time]);
+
+/** `[[key, entry], …]`, keys that a client could have written. @throws CodecError */
+export function entriesFromList(
+  list: readonly unknown[],
+): readonly (readonly [string, Uint8Array])[] {
+  return list.map((item) => {
+    const [key, bytes] = Array.isArray(item) ? (item as unknown[]) : [];
+    expect(typeof key === "string" && isStoreKey(key), "no key");
+    expect(bytes instanceof Uint8Array, "a key's entry is bytes");
+    return [key, bytes];
+  });
+}
+
+/** A list of texts. @throws CodecError for anything else */
+export function textsFromList(list: readonly unknown[]): readonly string[] {
+  expect(
+    list.every((item) => typeof item === "string"),
+    "a list of texts",
+  );
+  return list as readonly string[];
+}
+
+/** `[[key, partition, entry or null], …]`. @throws CodecError for anything else */
+export function changesFromList(list: readonly unknown[], run: number): readonly KeyChange[] {
+  return list.map((item) => {
+    expect(Array.isArray(item) && item.length === 3, "a change has three parts");
+    const [key, partition, entry] = item as unknown[];
+    expect(typeof key === "string" && isStoreKey(key), "a change is of a key");
+    expect(Number.isSafeInteger(partition), "a change is in a partition");
+    expect(entry === null || entry instanceof Uint8Array, "a change has an entry, or none");
+    return { what: "key", key, partition: partition as number, run, entry };
+  });
+}
 
 /** A peer's key that no client could have written is kept nowhere. @throws CodecError */
 export function expectKey(key: string): void {

@@ -3,6 +3,7 @@
  * so the deployment may be shared.
  */
 import { afterAll, beforeAll, describe } from "vitest";
+import { changeFeed } from "./changes-suite.ts";
 import { call, type Deployment, freshNamespace, urls } from "./frontends.ts";
 import { kvFacade } from "./kv-suite.ts";
 import { clusterPlane, listings } from "./planes-suite.ts";
@@ -31,6 +32,7 @@ export function httpContract(
     if (facts.parsesHttp) describe("malformed HTTP", malformedHttp);
     describe("listings and batches", listings);
     describe("Workers KV façade", () => kvFacade(call, freshNamespace));
+    describe("change feed", changeFeed);
     describe("cluster plane", clusterPlane);
   });
 }

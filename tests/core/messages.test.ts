@@ -64,6 +64,11 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
   acceptLoss: { kind: "acceptLoss" },
   lease: { kind: "lease", key, holder: "f1", ms: 3000, act: 0 },
   namespaces: { kind: "namespaces", after: "demo", limit: 1000 },
+  changes: {
+    ...{ kind: "changes", namespace: "n", prefix: "p/", layout: 2 ** 52, sources: ["r1", "r2"] },
+    ...{ start: 0, run: 7, after: 2 ** 40, ended: 3, until: 0, values: true },
+    ...{ limit: 1000, byteCountMax: 1e6, holdMs: 2000, feed: "f" },
+  },
 };
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
@@ -111,6 +116,10 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   accepted: { kind: "accepted", partitionCount: 3, waitedFor: ["r1"] },
   leased: { kind: "leased", state: 1, time: 7 },
   named: { kind: "named", names: ["demo"], complete: true },
+  changed: {
+    ...{ kind: "changed", run: 7, after: 2 ** 40, ended: 3, until: 0, isGone: false },
+    ...{ isAtEnd: true, items: [["n\0k", 3, new Uint8Array([1])]] },
+  },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

@@ -1,0 +1,84 @@
+/**
+ * The change feed between its ends: what a subscriber's token says, what one look for changes asks
+ * for, and what it finds. There is no log of all changes. Each replica knows the order in which its
+ * own entries last changed; a feed reads one replica for each partition, its **source**, and a
+ * token says how far it has come at each of them.
+ */
+import type { ReplicaId } from "./ids.ts";
+import type { StoreKey } from "./store.ts";
+import type { Hlc } from "./time.ts";
+
+/** How far a feed has come at one replica. */
+export interface SourcePosition {
+  readonly id: ReplicaId;
+  /** Names the replica's order, a number of 32 bits; 0 while it has not answered yet. */
+  readonly run: number;
+  /** Everything that arrived there up to this position was told. */
+  readonly after: number;
+  /** How many of the keys that it forgot by itself, as their time was over, were told. */
+  readonly ended: number;
+  /** Up to here only what lives is told: the feed began anew there; 0 when it is past that. */
+  readonly until: number;
+  /** It began anew in the midst of a feed, whose reader is told so. */
+  readonly isResync: boolean;
+}
+
+/** How far a feed has come. */
+export interface FeedPosition {
+  /** Of the owners by which partitions were given to sources. */
+  readonly layout: number;
+  /** Purges up to this time were told. */
+  readonly purgedThrough: Hlc;
+  /** A partition's source is the first of these that is one of its owners. */
+  readonly sources: readonly SourcePosition[];
+}
+
+/** One look for changes. */
+export interface ChangesOperation {
+  readonly kind: "changes";
+  readonly namespace: string;
+  readonly prefix: string;
+  readonly from: FeedPosition | "now" | "beginning";
+  /** Whether the values are wanted too. */
+  readonly values: boolean;
+  /** Changes at most, and bytes of their entries, roughly. */
+  readonly limit: number;
+  readonly byteCountMax: number;
+  /** Where nothing is new, it waits for that, in ms; 0 not at all. */
+  readonly holdMs: number;
+  /** Names the subscriber, so that a source lets go of what it asked before. */
+  readonly feed: string;
+}
+
+export interface KeyChange {
+  readonly what: "key";
+  readonly key: StoreKey;
+  readonly partition: number;
+  readonly run: number;
+  /** As encoded; null where the key was forgotten because its time was over. */
+  readonly entry: Uint8Array | null;
+}
+
+/** `switch`: from here on another replica tells of these partitions. */
+export interface FeedMark {
+  readonly what: "switch" | "resync" | "resync-end";
+  readonly run: number;
+  readonly partitions: readonly number[];
+}
+
+/** What was purged of the namespace, in the words of a purge. */
+export interface PurgeChange {
+  readonly what: "purge";
+  readonly rule: Readonly<Record<string, unknown>>;
+  readonly until: Hlc;
+}
+
+export type FeedChange = KeyChange | FeedMark | PurgeChange;
+
+export interface ChangesResult {
+  readonly kind: "changes";
+  readonly changes: readonly FeedChange[];
+  readonly position: FeedPosition;
+  /** Every source was asked and has told all that it had. */
+  readonly isCaughtUp: boolean;
+}

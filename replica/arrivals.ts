@@ -1,0 +1,117 @@
+/**
+ * What a replica can say about the order in which its entries last changed, beyond the order
+ * itself (`Store.arrivals`): its name, and what is missing in it.
+ *
+ * - The **name** stands for the order. Whoever goes on at a position of it relies on every change
+ *   since then having a higher one. It is another one once that does not hold any more: the store
+ *   went back in time, is a copy, or has lost a record that was told of.
+ * - A dropped key has no position. Up to the **floor** deletes may be missing, because they were
+ *   collected; whoever has come less far begins anew.
+ * - Keys that are forgotten when their time is over, with nobody being asked, are counted, and the
+ *   last ones are remembered. Whoever has heard of fewer than those begins anew as well.
+ */
+import { assert } from "../core/assert.ts";
+import { decode, encode } from "../core/codec.ts";
+import type { Prng } from "../core/prng.ts";
+import type { Store, StoreKey } from "../core/store.ts";
+
+const NAME = "arrivals";
+/** The floor is raised ahead, so that it is written once in a while and not for every key. */
+const FLOOR_STEP = 1024;
+/** Keys that were forgotten last, some 100 bytes each. */
+const ENDED_COUNT_MAX = 32_768;
+
+interface Kept {
+  readonly run: number;
+  readonly floor: number;
+  readonly ended: number;
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value);
+
+function keptIn(store: Store): Kept | null {
+  const bytes = store.readMeta(NAME);
+  const list = bytes === undefined ? null : decode(bytes);
+  if (!Array.isArray(list)) return null;
+  const [run, floor, ended] = list as unknown[];
+  return isCount(run) && isCount(floor) && isCount(ended) ? { run, floor, ended } : null;
+}
+
+export class Arrivals {
+  readonly #store: Store;
+  readonly #prng: Prng;
+  #run: number;
+  #floor: number;
+  /** Keys with numbers up to `#endedCount`, the last of them last. */
+  #endedKeys: StoreKey[] = [];
+  #endedCount: number;
+  #hasEnded = false;
+
+  constructor(store: Store, prng: Prng, { isCopy = false } = {}) {
+    this.#store = store;
+    this.#prng = prng;
+    const kept = keptIn(store);
+    const { recovery } = store;
+    const isBroken = isCopy || recovery.wentBack === true || recovery.corruptCount > 0;
+    this.#run = kept?.run ?? 0;
+    this.#floor = kept?.floor ?? 0;
+    this.#endedCount = kept?.ended ?? 0;
+    if (kept === null || isBroken) this.renew();
+  }
+
+  /** The name of the order: a number of 32 bits, above 0. */
+  get run(): number {
+    return this.#run;
+  }
+
+  get floor(): number {
+    return this.#floor;
+  }
+
+  get endedCount(): number {
+    return this.#endedCount;
+  }
+
+  /** From now on it is another order: a version that was told of may be followed by older ones. */
+  renew(): void {
+    this.#run = this.#prng.below(2 ** 31) + 1;
+    this.#floor = 0;
+    this.#keep();
+  }
+
+  /** A key is about to be forgotten that all members agree on. */
+  collecting(key: StoreKey): void {
+    const position = this.#store.summary(key)?.position ?? 0;
+    if (position <= this.#floor) return;
+    this.#floor = Math.min(position + FLOOR_STEP, this.#store.arrivedThrough);
+    this.#keep();
+  }
+
+  /** A key is about to be forgotten because its time is over. */
+  releasing(key: StoreKey): void {
+    this.#endedKeys.push(key);
+    this.#endedCount++;
+    this.#hasEnded = true;
+    if (this.#endedKeys.length >= 2 * ENDED_COUNT_MAX) {
+      this.#endedKeys = this.#endedKeys.slice(-ENDED_COUNT_MAX);
+    }
+  }
+
+  /** To be called at the end of a step: what it released is counted for good. */
+  settle(): void {
+    if (this.#hasEnded) this.#keep();
+    this.#hasEnded = false;
+  }
+
+  /** The keys that were released after so many; null when some are not known any more. */
+  endedAfter(count: number): readonly StoreKey[] | null {
+    const newCount = this.#endedCount - count;
+    if (newCount < 0 || newCount > this.#endedKeys.length) return null;
+    return newCount === 0 ? [] : this.#endedKeys.slice(-newCount);
+  }
+
+  #keep(): void {
+    assert(this.#run > 0, "an order has a name");
+    this.#store.writeMeta(NAME, encode([this.#run, this.#floor, this.#endedCount]));
+  }
+}
