@@ -1,11 +1,11 @@
 /** `starling status / ring / repair`: the cluster plane. */
 import type { Command } from "commander";
+import type { RingBody } from "../frontend/verdict.ts";
 import { type Endpoint, sendJson } from "./http.ts";
 import { addMemberCommands } from "./member-commands.ts";
 import { printJson, say, table } from "./output.ts";
 import { addStaleness } from "./staleness.ts";
 import { addStatus } from "./status.ts";
-import type { RingBody } from "./verdict.ts";
 
 function ringText({ version, partitions, members, assignment }: RingBody): string {
   const copies = (id: string): number => assignment.filter((list) => list.includes(id)).length;

@@ -1,10 +1,10 @@
 /** `starling plan / commit / transfers`: who is a member. */
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
+import type { RingBody } from "../frontend/verdict.ts";
 import { type Endpoint, sendJson } from "./http.ts";
 import { CliError, printJson, say, table, UsageError } from "./output.ts";
 import { startMeter } from "./progress.ts";
-import type { RingBody } from "./verdict.ts";
 
 type Change = { add: unknown[]; remove: string[]; reweight: Record<string, number> };
 

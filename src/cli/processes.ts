@@ -1,6 +1,5 @@
 /** `starling dev / node / cluster / check`: what runs, and what looks at a folder that does not. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import xxhash from "xxhash-wasm";
@@ -9,12 +8,12 @@ import type { TlsFiles } from "../local/certificates.ts";
 import type { CheckReport } from "../local/log/check.ts";
 import { jsonLog, type Log } from "../local/logger.ts";
 import { BIN } from "../local/program-files.ts";
+import { type Plan, writeClusterFile } from "./cluster-file.ts";
 import { PARENT } from "./end-with-parent.ts";
 import { CliError, printable, printJson, say, UsageError, warn } from "./output.ts";
 
 /** After this a child that was asked to stop is ended. */
 const STOP_MS_MAX = 10_000;
-const ZONES = ["a", "b", "c"];
 
 function whole(name: string, text: string, range: readonly [number, number]): number {
   const value = Number(text);
@@ -132,35 +131,6 @@ function nodeLog(id: string): Log {
   };
 }
 
-interface Plan {
-  readonly file: string;
-  readonly members: readonly { readonly id: string; readonly url: string }[];
-}
-
-/** The generated cluster file; one that is there already must say the same. */
-function writeClusterFile(dir: string, count: number, baseUrl: string, basePort: number): Plan {
-  const members = Array.from({ length: count }, (_, i) => ({
-    id: `r${i + 1}`,
-    zone: ZONES[i % ZONES.length] as string,
-    url: `${baseUrl}:${basePort + i + 1}`,
-  }));
-  const n = Math.min(3, count);
-  const text = `${JSON.stringify({ name: "local", partitions: 256, n, members }, null, 2)}\n`;
-  const file = join(dir, "cluster.json");
-  mkdirSync(dir, { recursive: true });
-  try {
-    writeFileSync(file, text, { flag: "wx" });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    if (readFileSync(file, "utf8") !== text) {
-      throw new CliError(
-        `${file} describes another cluster: use its nodes and ports, or another --data`,
-      );
-    }
-  }
-  return { file, members };
-}
-
 class Cluster {
   readonly #children = new Map<string, ChildProcess>();
   readonly #allEnded = Promise.withResolvers<"all ended">();
@@ -240,7 +210,7 @@ async function runCluster(flags: ClusterFlags): Promise<void> {
   const dir = resolve(flags.data);
   const tls = tlsFiles(flags);
   const scheme = tls === undefined ? "http" : "https";
-  const plan = writeClusterFile(dir, count, `${scheme}://127.0.0.1`, basePort);
+  const plan = writeClusterFile(dir, { count, baseUrl: `${scheme}://127.0.0.1`, basePort });
   const doors = doorUrls(flags, count, scheme);
   const cluster = new Cluster();
   const stopped = untilStopped();

@@ -1,8 +1,13 @@
 /** `starling status`: the members, how they are, and what that means. */
 import type { Command } from "commander";
+import {
+  type ClusterBody,
+  type MemberBody,
+  type RingBody,
+  verdictOf,
+} from "../frontend/verdict.ts";
 import { type Endpoint, sendJson } from "./http.ts";
 import { bold, CliError, green, printJson, red, say, table, UsageError, yellow } from "./output.ts";
-import { type ClusterBody, type MemberBody, type RingBody, verdictOf } from "./verdict.ts";
 
 /** Seconds between two looks. */
 const WATCH_SECONDS = 2;

@@ -65,6 +65,10 @@ export function rawPathOf(call: Call): string {
   return mount === "/" ? call.req.path : call.req.path.slice(mount.length);
 }
 
+/** A path of the app's, from wherever it is mounted: for a `Location`. */
+export const pathIn = (call: Call, path: string): string =>
+  basePath(call).replace(/\/$/, "") + path;
+
 /** The raw path behind what the route's pattern begins with. */
 export const rawRest = (call: Call, prefix: string): string => rawPathOf(call).slice(prefix.length);
 

@@ -6,11 +6,13 @@ import { LIST_NAMESPACES_MAX } from "../../core/limits.ts";
 import type { NamespaceSettings, Operation, ReplicaReport, Result } from "../../core/operations.ts";
 import type { WallMillis } from "../../core/time.ts";
 import { checkSettings, impossibleSettings } from "../../ring/cluster-document.ts";
+import type { RingDocument } from "../../ring/ring-document.ts";
 import type { Backend } from "./backend.ts";
 import { contextToToken } from "./context-token.ts";
 import { settingsOf } from "./data-plane.ts";
 import { readJson } from "./json-body.ts";
 import { Problem, problemOf } from "./problems.ts";
+import { type RingBody, verdictOf } from "./verdict.ts";
 
 type ResultOf<Kind extends Result["kind"]> = Extract<Result, { kind: Kind }>;
 
@@ -25,6 +27,13 @@ function lastDuplicates({ members }: ResultOf<"status">): ReadonlyMap<string, Wa
   }
   return last;
 }
+
+const ringBody = ({ version, partitions, members, assignment }: RingDocument): RingBody => ({
+  version,
+  partitions,
+  members: members.map(({ id, zone, weight }) => ({ id, zone, weight })),
+  assignment,
+});
 
 export class ClusterPlane {
   readonly #backend: Backend;
@@ -69,26 +78,15 @@ export class ClusterPlane {
         duplicateSeenAt: isoOrNull(duplicates.get(id)),
       };
     });
-    const { name, version, partitions } = ring.document;
-    return Response.json({
-      name,
-      ringVersion: version,
-      partitions,
-      version: view.version,
-      defaults: view.defaults,
-      members,
-    });
+    const { name, version: ringVersion, partitions } = ring.document;
+    const { version, defaults } = view;
+    const body = { name, ringVersion, partitions, version, defaults, members };
+    return Response.json({ ...body, verdict: verdictOf(body, ringBody(ring.document)) });
   }
 
   async ring(): Promise<Response> {
     const { ring } = await this.#backend.freshView();
-    const { version, partitions, members, assignment } = ring.document;
-    return Response.json({
-      version,
-      partitions,
-      members: members.map(({ id, zone, weight }) => ({ id, zone, weight })),
-      assignment,
-    });
+    return Response.json(ringBody(ring.document));
   }
 
   async explain(namespace: string, key: string): Promise<Response> {

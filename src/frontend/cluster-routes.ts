@@ -1,7 +1,16 @@
 /** The cluster plane, namespaces, and what a host's own tools ask for. */
 import { Hono } from "hono";
+import { accepts } from "hono/accepts";
 import { OWN_NAMESPACES } from "./auth.ts";
-import { type Call, isRead, queryOf, type RouteParts, rawRest, type StarlingEnv } from "./call.ts";
+import {
+  type Call,
+  isRead,
+  pathIn,
+  queryOf,
+  type RouteParts,
+  rawRest,
+  type StarlingEnv,
+} from "./call.ts";
 import { ClusterPlane } from "./cluster-plane.ts";
 import { splitKeyPath } from "./data-routes.ts";
 import { FaultPlane } from "./faults.ts";
@@ -120,10 +129,17 @@ export function namespaceRoutes({ secret, backendOf, guarded }: RouteParts): Hon
   return app;
 }
 
-/** For whoever comes to the front door: it says where to go, and nothing of the deployment. */
+/** For programs that come to the front door: where to go, and nothing of the deployment. */
 const SIGNPOST = `Starling, an edge cache.
 Keys are at /v1/kv/{namespace}/{key}, the page for operators is at /ui.
 `;
+
+/** A browser names HTML and is led to the page; curl and programs take anything. */
+const FRONT_DOOR: Parameters<typeof accepts>[1] = {
+  header: "Accept",
+  supports: ["text/plain", "text/html"],
+  default: "text/plain",
+};
 
 /** Metrics for scrapers, probes for orchestrators, and a signpost at the root. */
 export function hostRoutes({ backendOf, guarded, metrics }: ClusterRouteParts): Hono<StarlingEnv> {
@@ -137,7 +153,12 @@ export function hostRoutes({ backendOf, guarded, metrics }: ClusterRouteParts): 
   );
   app.get(
     "/",
-    guarded(everybody, (call) => call.text(SIGNPOST)),
+    guarded(everybody, (call) => {
+      const isBrowser = accepts(call, FRONT_DOOR) === "text/html";
+      const answer = isBrowser ? call.redirect(pathIn(call, "/ui")) : call.text(SIGNPOST);
+      answer.headers.set("Vary", "Accept");
+      return answer;
+    }),
   );
   app.get(
     "/healthz",

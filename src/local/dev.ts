@@ -11,6 +11,7 @@ import { lockFolder } from "./log/lock.ts";
 import type { Log } from "./logger.ts";
 import { WORKERD_GUARD } from "./program-files.ts";
 import { ownWorker } from "./worker-bundle.ts";
+import { evenZones, threeZones } from "./zones.ts";
 
 export interface DevOptions {
   /** 0 takes a free one. */
@@ -37,8 +38,6 @@ const WORKER_NAME = "starling";
 const OBJECT_CLASS = "ReplicaObject";
 /** Where Miniflare keeps the objects of a class, below the folder of the data. */
 const OBJECTS_FOLDER = `${WORKER_NAME}-${OBJECT_CLASS}`;
-const ZONES = ["a", "b", "c"] as const;
-const zoneOf = (index: number): string => ZONES[index % ZONES.length] ?? ZONES[0];
 /** Not a secret: whoever can reach this deployment is on this machine already. */
 const LOCAL_SECRET = "starling dev, reachable on loopback only";
 
@@ -58,22 +57,47 @@ function refuseTakenPort(port: number): Promise<void> {
  * The replicas are part of the first ring, and the data lies where that ring put it. Members come
  * and go by a commit; another number at the start would only seem to do the same.
  *
+ * @returns the zone of each
  * @throws Error with one line when the folder was made with another number
  */
-function checkReplicas(dataDir: string, replicas: number): void {
+function zonesOf(dataDir: string, replicas: number): readonly string[] {
   const file = join(dataDir, "dev.json");
-  const text = `${JSON.stringify({ replicas })}\n`;
+  const zones = evenZones(replicas);
   try {
-    writeFileSync(file, text, { flag: "wx" });
+    writeFileSync(file, `${JSON.stringify({ replicas, zones })}\n`, { flag: "wx" });
+    return zones;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    const found = /^\{"replicas":([0-9]+)\}\n$/.exec(readFileSync(file, "utf8"))?.[1];
-    if (found === String(replicas)) return;
-    const mend = found === undefined ? "" : `--replicas ${found} and "starling commit", or `;
-    throw new Error(
-      `${file}: this folder began with another number of replicas: use ${mend}another --data`,
-    );
   }
+  const found = readBeginning(readFileSync(file, "utf8"));
+  if (found?.replicas === replicas) return found.zones;
+  const mend = found === null ? "" : `--replicas ${found.replicas} and "starling commit", or `;
+  throw new Error(
+    `${file}: this folder began with another number of replicas: use ${mend}another --data`,
+  );
+}
+
+interface Beginning {
+  readonly replicas: number;
+  readonly zones: readonly string[];
+}
+
+const ZONE_TEXT = /^[a-z][0-9]*$/;
+
+/** What a folder says that it began with; null where it says nothing that can be understood. */
+function readBeginning(text: string): Beginning | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const { replicas, zones } = (value ?? {}) as { replicas?: unknown; zones?: unknown };
+  if (typeof replicas !== "number" || !Number.isSafeInteger(replicas) || replicas < 1) return null;
+  if (zones === undefined) return { replicas, zones: threeZones(replicas) };
+  if (!Array.isArray(zones) || zones.length !== replicas) return null;
+  const names = zones.map(String);
+  return names.every((name) => ZONE_TEXT.test(name)) ? { replicas, zones: names } : null;
 }
 
 /**
@@ -93,14 +117,17 @@ function moveObjects(dataDir: string): void {
   renameSync(old, moved);
 }
 
-function bindingsFor({ replicas, takesFaults, corsOrigins }: DevOptions): Record<string, string> {
-  const members = Array.from({ length: replicas }, (_, i) => `r${i + 1}:${zoneOf(i)}`);
+function bindingsFor(
+  { replicas, takesFaults, corsOrigins }: DevOptions,
+  zones: readonly string[],
+): Record<string, string> {
+  const members = zones.map((zone, i) => `r${i + 1}:${zone}`);
   return {
     STARLING_NAME: "dev",
     STARLING_REPLICAS: members.join(","),
     STARLING_N: String(Math.min(3, replicas)),
     STARLING_PARTITIONS: "256",
-    STARLING_ZONE: zoneOf(0),
+    STARLING_ZONE: zones[0] ?? "",
     STARLING_SECRET: LOCAL_SECRET,
     STARLING_OPEN_ON_LOOPBACK: "true",
     ...(corsOrigins === undefined ? {} : { STARLING_CORS_ORIGINS: corsOrigins }),
@@ -148,11 +175,11 @@ async function importMiniflare(): Promise<typeof import("miniflare")> {
   }
 }
 
-async function startMiniflare(options: DevOptions): Promise<RunningDev> {
+async function startMiniflare(options: DevOptions, zones: readonly string[]): Promise<RunningDev> {
   const { port, dataDir, log } = options;
   const { LogLevel, Miniflare, Log: MiniflareLog } = await importMiniflare();
   const manifest = { ...(await ownWorker()), modulesRoot: "/" };
-  const bindings = Object.entries(bindingsFor(options)).map(
+  const bindings = Object.entries(bindingsFor(options, zones)).map(
     ([name, value]) => [name, { type: "text", value }] as const,
   );
   const settings = {
@@ -200,10 +227,10 @@ export async function startDev(options: DevOptions): Promise<RunningDev> {
   mkdirSync(dataDir, { recursive: true });
   const lock = lockFolder(dataDir);
   try {
-    checkReplicas(dataDir, replicas);
+    const zones = zonesOf(dataDir, replicas);
     moveObjects(dataDir);
     await refuseTakenPort(port);
-    const dev = await startMiniflare(options);
+    const dev = await startMiniflare(options, zones);
     const close = (): Promise<void> => dev.close().finally(() => lock.release());
     return { url: dev.url, close };
   } catch (error) {

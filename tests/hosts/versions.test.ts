@@ -1,7 +1,7 @@
 /** A cluster in which one node is of a version too far from the others'. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PROGRAM_VERSION, PROTOCOL_VERSION } from "../../core/version.ts";
-import { type ClusterBody, type RingBody, verdictOf } from "../../src/cli/verdict.ts";
+import { type ClusterBody, type RingBody, verdictOf } from "../../src/frontend/verdict.ts";
 import { startCluster, type TestCluster } from "../support/cluster.ts";
 
 describe("a cluster with a node of another version", () => {

@@ -1,6 +1,14 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -147,6 +155,20 @@ describe("starling dev", () => {
     } finally {
       await dev.close();
     }
+  });
+
+  it("keeps the zones that a folder began with", async () => {
+    mkdirSync(join(dir, "zones"));
+    writeFileSync(join(dir, "zones", "dev.json"), '{"replicas":5}\n');
+    const zonesOf = async (dev: RunningDev): Promise<string> => {
+      const cluster = await (await fetch(`${dev.url}/v1/cluster`)).json();
+      const { members } = cluster as { members: readonly { zone: string }[] };
+      await dev.close();
+      return members.map(({ zone }) => zone).join("");
+    };
+    expect(await zonesOf(await start("zones", {}))).toBe("abcab");
+    expect(await zonesOf(await start("even", {}))).toBe("abcde");
+    expect(await zonesOf(await start("even", {}))).toBe("abcde");
   });
 
   it("refuses a folder in use, another number of replicas, and a port that is taken", async () => {

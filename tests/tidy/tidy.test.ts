@@ -27,9 +27,13 @@ const FOLDERS = [
   "examples",
 ];
 
+/** The page's scripts are the only ones that are no TypeScript. */
+const isSource = (folder: string, name: string): boolean =>
+  name.endsWith(".ts") || (name.endsWith(".js") && folder.endsWith("/ui/page"));
+
 const sources: readonly Source[] = FOLDERS.flatMap((folder) =>
   readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
-    .filter((item) => item.isFile() && item.name.endsWith(".ts"))
+    .filter((item) => item.isFile() && isSource(item.parentPath, item.name))
     // What wrangler leaves beside a configuration is no source of ours.
     .filter((item) => !item.parentPath.includes("/.wrangler/"))
     .map((item) => {

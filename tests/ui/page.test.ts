@@ -30,6 +30,16 @@ async function makeSiblings(url: string, values: readonly string[]): Promise<voi
   }
 }
 
+/** A browser tells of each answer that is 404, and a key that is not there is one. */
+const isNoAnswer = (text: string): boolean => !text.includes("status of 404");
+const SAFE = "All 64 partitions have all their copies within reach; reads and writes are safe.";
+
+async function chooseNamespace(page: Page, name: string): Promise<void> {
+  await page.getByLabel("Another namespace").fill(name);
+  await page.keyboard.press("Enter");
+  await page.locator(`#namespaces [aria-current="true"]`).getByText(name).waitFor();
+}
+
 const textOf = async (page: Page, selector: string): Promise<string> =>
   (await page.locator(selector).textContent()) ?? "";
 
@@ -40,7 +50,7 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
   let url: string;
   const state = (id: string): Promise<string> =>
     textOf(watched.page, `tr[data-member="${id}"] td[data-label="State"]`);
-  const verdict = (): Promise<string> => textOf(watched.page, "#verdict");
+  const verdict = (): Promise<string> => textOf(watched.page, "#verdict-text");
 
   beforeAll(async () => {
     [cluster, browser] = await Promise.all([startProcesses(5, { timing }), launch()]);
@@ -55,7 +65,8 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
 
   it("shows the ring, its members and their shares", async () => {
     const { page } = watched;
-    await expect.poll(verdict, patience).toBe("All members answer and no hint waits.");
+    await expect.poll(verdict, patience).toBe(SAFE);
+    expect(await textOf(page, "#verdict-word")).toBe("SAFE");
     expect(await page.locator("#ring path.slice").count()).toBe(5);
     expect(await page.locator("#ring").getAttribute("aria-label")).toContain("64 partitions");
     const shares = await page.locator('td[data-label="Share"]').allTextContents();
@@ -63,6 +74,63 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
     expect(sum).toBeCloseTo(100, 0);
     await page.getByRole("button", { name: "r2" }).click();
     expect(await page.locator("#ring path.is-highlight").getAttribute("data-member")).toBe("r2");
+  });
+
+  it("teaches the first step while nothing is stored, and takes it", async () => {
+    const { page, complaints } = await openPage(browser);
+    await page.goto(url);
+    expect(page.url()).toBe(`${url}/ui`);
+    await page.getByRole("heading", { name: "Nothing is stored yet" }).waitFor();
+    expect(await textOf(page, "#steps")).toContain(`curl '${url}/v1/kv/demo/hello'`);
+    await page.getByRole("button", { name: "Write one here" }).click();
+    await page.getByLabel("New value").fill("Hello, ring");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("Saved. All 3 primaries hold the same.").waitFor();
+    expect(await (await fetch(`${url}/v1/kv/demo/hello`)).text()).toBe("Hello, ring");
+    expect(await page.locator("#namespaces button").allTextContents()).toContain("demo1 key");
+    expect(complaints.filter(isNoAnswer)).toEqual([]);
+    await page.context().close();
+  });
+
+  it("lists keys by prefix, and changes, uploads, expires and deletes them", async () => {
+    const { page, complaints } = await openPage(browser);
+    for (const name of ["tea/1", "tea/2", "mug"]) {
+      const headers = { "Content-Type": "text/plain", "Starling-Metadata": metadata };
+      await fetch(`${url}/v1/kv/stock/${encodeURIComponent(name)}?w=all`, {
+        ...{ method: "PUT", headers, body: name },
+      });
+    }
+    await page.goto(`${url}/ui/`);
+    await chooseNamespace(page, "stock");
+    const listed = (): Promise<string[]> => page.locator("#keys .name").allTextContents();
+    await expect.poll(listed, patience).toEqual(["mug", "tea/1", "tea/2"]);
+    await page.getByLabel("Prefix or key").fill("tea");
+    await expect.poll(listed, patience).toEqual(["tea/1", "tea/2"]);
+    await page.getByRole("button", { name: "tea/1" }).click();
+    await expect.poll(() => page.locator("#value").inputValue(), patience).toBe("tea/1");
+    await page.locator("#value").fill("green");
+    await page.getByLabel("Expires in seconds").fill("600");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText(/^Saved\. /).waitFor();
+    const saved = await fetch(`${url}/v1/kv/stock/tea%2F1?r=all`);
+    expect([await saved.text(), saved.headers.get("Content-Type")]).toEqual([
+      "green",
+      "text/plain",
+    ]);
+    expect(saved.headers.get("Starling-TTL")).toMatch(/^5[0-9][0-9]/);
+    expect(saved.headers.get("Starling-Metadata")).toContain("phone");
+    const file = { name: "logo", mimeType: "image/png", buffer: Buffer.from([0, 1, 2, 255]) };
+    await page.locator("#upload").setInputFiles(file);
+    await page.getByText("1 file stored.").waitFor();
+    const uploaded = await fetch(`${url}/v1/kv/stock/tealogo?r=all`);
+    expect(uploaded.headers.get("Content-Type")).toBe("image/png");
+    await page.getByRole("button", { name: "Delete …" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByText(/^Deleted\. There is no value\. /).waitFor();
+    expect((await fetch(`${url}/v1/kv/stock/tea%2F1?r=all`)).status).toBe(404);
+    await expect.poll(listed, patience).toEqual(["tea/2", "tealogo"]);
+    expect(complaints.filter(isNoAnswer)).toEqual([]);
+    await page.context().close();
   });
 
   it("shows live what this frontend answers", async () => {
@@ -76,17 +144,20 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
 
   it("shows that a node is killed, the hints for it, and that it comes back", async () => {
     await cluster.kill("r3");
-    await expect.poll(verdict, patience).toBe("r3 does not answer.");
+    await expect
+      .poll(verdict, patience)
+      .toMatch(/^r3 .*away; .* down to 2 of 3 copies\. Reads and /);
+    expect(await textOf(watched.page, "#verdict-word")).toBe("DEGRADED");
     expect(await state("r3")).toContain("away");
     expect(await state("r2")).toContain("up");
-    expect(await textOf(watched.page, "#ring .ring-count")).toBe("4/5");
+    expect(await textOf(watched.page, "#members-summary")).toMatch(/^5, 4 reachable/);
     expect(await watched.page.locator("#ring path.away").getAttribute("data-member")).toBe("r3");
     for (let i = 0; i < 20; i++)
       await fetch(`${url}/v1/kv/away/k${i}`, { method: "PUT", body: "x" });
-    const hints = async (): Promise<number> => Number(await textOf(watched.page, "#figure-hints"));
-    await expect.poll(hints, patience).toBeGreaterThan(0);
+    const hints = (): Promise<string> => textOf(watched.page, "#verdict-more");
+    await expect.poll(hints, patience).toMatch(/^\d+ hints? waiting for their owners$/);
     await cluster.start("r3");
-    await expect.poll(verdict, patience).toBe("All members answer and no hint waits.");
+    await expect.poll(verdict, patience).toMatch(/^All 64 partitions have all their copies/);
     expect(await state("r3")).toContain("up");
   });
 
@@ -94,19 +165,20 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
     const { page } = watched;
     const key = `${url}/v1/kv/shop/cart%2F%20%C3%A4`;
     await makeSiblings(key, [hostile, "tea, lemon"]);
-    await page.getByLabel("Namespace").fill("shop");
-    await page.getByLabel("Key", { exact: true }).fill("cart/ ä");
+    await chooseNamespace(page, "shop");
+    await page.getByLabel("Prefix or key").fill("cart/ ä");
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "2 siblings side by side" }).waitFor();
-    expect(await textOf(page, "#lookup-status")).toBe("All 3 primaries hold the same.");
+    expect(await textOf(page, "#entry-status")).toBe("All 3 primaries hold the same.");
     expect(await page.locator("#replicas tr.primary").count()).toBe(3);
     expect(await page.locator("#replicas tr.fallback").count()).toBe(2);
     const values = await page.locator(".sibling pre").allTextContents();
     expect(values.toSorted()).toEqual([hostile, "tea, lemon"]);
     const card = page.locator(".sibling").filter({ hasText: "onerror" });
     await card.getByRole("button", { name: "Keep this one" }).click();
-    await expect.poll(() => textOf(page, "#lookup-status"), patience).toMatch(/^Resolved/);
-    expect(await page.locator(".sibling pre").allTextContents()).toEqual([hostile]);
+    await expect.poll(() => textOf(page, "#entry-status"), patience).toMatch(/^Resolved/);
+    await page.getByRole("heading", { name: "Value" }).waitFor();
+    expect(await page.locator("#value").inputValue()).toBe(hostile);
     const answer = await fetch(`${key}?siblings=all&r=all`);
     expect([answer.status, await answer.text()]).toEqual([200, hostile]);
     expect(answer.headers.get("Content-Type")).toBe("text/html");
@@ -117,13 +189,11 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
 
   it("says of a key that no address can carry that it cannot", async () => {
     const { page } = watched;
-    await page.getByLabel("Namespace").fill("shop");
+    await chooseNamespace(page, "shop");
     for (const key of ["..", "."]) {
-      await page.getByLabel("Key", { exact: true }).fill(key);
+      await page.getByLabel("Prefix or key").fill(key);
       await page.keyboard.press("Enter");
-      await expect
-        .poll(() => textOf(page, "#lookup-status"), patience)
-        .toContain(`the key ${key}:`);
+      await expect.poll(() => textOf(page, "#entry-status"), patience).toContain(`the key ${key}:`);
     }
   });
 
@@ -134,7 +204,14 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
     await page.evaluate("document.activeElement.blur()");
     await page.keyboard.press("Tab");
     expect(await page.evaluate("document.activeElement.className")).toBe("skip");
+    await page.keyboard.press("Enter");
     await page.keyboard.press("Tab");
+    expect(await page.evaluate("document.activeElement.id")).toBe("refresh");
+    const tabsMax = 60;
+    for (let i = 0; i < tabsMax; i++) {
+      if ((await page.evaluate("document.activeElement.id")) === "member-r1") break;
+      await page.keyboard.press("Tab");
+    }
     expect(await page.evaluate("document.activeElement.id")).toBe("member-r1");
     await page.keyboard.press("Enter");
     expect(await page.getByRole("button", { name: "r1" }).getAttribute("aria-pressed")).toBe(
@@ -169,6 +246,7 @@ describe.skipIf(!hasBrowser)("the page of a deployment with tokens", () => {
     const tokens = [
       { token: "reader-token", role: "read" },
       { token: "admin-token", role: "admin" },
+      { token: "monitor-token", role: "monitor" },
     ];
     writeFileSync(tokensFile, JSON.stringify({ tokens }));
     [cluster, browser] = await Promise.all([startCluster(1, { tokensFile }), launch()]);
@@ -177,6 +255,32 @@ describe.skipIf(!hasBrowser)("the page of a deployment with tokens", () => {
     await browser.close();
     await cluster.close();
     rmSync(dir, { recursive: true, force: true });
+  });
+
+  it("shows a reader the keys and a monitor the cluster, and says what each may not see", async () => {
+    const { page } = await openPage(browser);
+    const url = cluster.urls[0] ?? "";
+    const headers = { Authorization: "Bearer admin-token" };
+    await fetch(`${url}/v1/kv/shop/tea`, { method: "PUT", body: "green", headers });
+    await page.goto(`${url}/ui`);
+    const dialog = page.getByRole("dialog", { name: "Token" });
+    const use = async (token: string): Promise<void> => {
+      await dialog.getByLabel("Bearer token").fill(token);
+      await dialog.getByRole("button", { name: "Use it" }).click();
+    };
+    await use("reader-token");
+    await dialog.getByText("needs the token of an admin or a monitor").waitFor();
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("button", { name: "tea" }).click();
+    await expect.poll(() => page.locator("#value").inputValue(), patience).toBe("green");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("The token does not give the right to write").waitFor();
+    await page.getByText("The cluster's part is closed: 403.").waitFor();
+    await page.getByRole("button", { name: "Forget token" }).click();
+    await use("monitor-token");
+    await page.getByText("reads and writes are safe").waitFor();
+    await page.getByText("The token does not give the right to read").first().waitFor();
+    await page.context().close();
   });
 
   it("asks for an admin's, keeps it for the tab, and forgets it", async () => {
@@ -188,11 +292,11 @@ describe.skipIf(!hasBrowser)("the page of a deployment with tokens", () => {
       await dialog.getByRole("button", { name: "Use it" }).click();
     };
     await use("reader-token");
-    await dialog.getByText("needs an admin token").waitFor();
+    await dialog.getByText("needs the token of an admin or a monitor").waitFor();
     await use("admin-token");
-    await page.getByText("All members answer and no hint waits.").waitFor();
+    await page.getByText("reads and writes are safe").waitFor();
     await page.reload();
-    await page.getByText("All members answer and no hint waits.").waitFor();
+    await page.getByText("reads and writes are safe").waitFor();
     expect(await page.evaluate("Object.keys(localStorage).length + document.cookie")).toBe("0");
     await page.getByRole("button", { name: "Forget token" }).click();
     await dialog.getByRole("button", { name: "Cancel" }).click();

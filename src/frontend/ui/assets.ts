@@ -1,48 +1,41 @@
 /**
- * The page at `/ui`: texts, served as they stand by every host. It is made of modules because a
- * Worker has no files to read, and it needs no build step. The page holds no data; what it shows it
- * asks of the routes that everybody can ask, with the token that its reader gives it.
+ * The page at `/ui`: files of `page/`, served as they stand by every host. A Worker has no files to
+ * read, so they come as texts of one generated module (`files.ts`). The page holds no data; what it
+ * shows it asks of the routes that everybody can ask, with the token that its reader gives it.
  */
 import { Hono } from "hono";
 import { etag } from "hono/etag";
 import { secureHeaders } from "hono/secure-headers";
-import type { StarlingEnv } from "../call.ts";
-import { apiScript } from "./api-script.ts";
-import { appScript } from "./app-script.ts";
-import { domScript } from "./dom-script.ts";
-import { lookupScript } from "./lookup-script.ts";
-import { membersScript } from "./members-script.ts";
-import { icon, page } from "./page.ts";
-import { partsStyle } from "./parts-style.ts";
-import { ringScript } from "./ring-script.ts";
-import { style } from "./style.ts";
-import { trafficScript } from "./traffic-script.ts";
-import { transfersScript } from "./transfers-script.ts";
+import { pathIn, type StarlingEnv } from "../call.ts";
+import { files } from "./files.ts";
 
 interface Asset {
   readonly type: string;
   readonly text: string;
 }
 
-const script = (text: string): Asset => ({ type: "text/javascript; charset=utf-8", text });
-const css = (text: string): Asset => ({ type: "text/css; charset=utf-8", text });
-const html: Asset = { type: "text/html; charset=utf-8", text: page };
+const TYPES: Readonly<Record<string, string>> = {
+  css: "text/css; charset=utf-8",
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  svg: "image/svg+xml",
+};
+
+const FRONT = "index.html";
+
+function assetOf(name: string): Asset {
+  const type = TYPES[name.split(".").at(-1) ?? ""];
+  const text = files[name];
+  if (type === undefined || text === undefined) throw new Error(`${name} is no file of the page`);
+  return { type, text };
+}
 
 /** By the whole path. */
 export const uiAssets: ReadonlyMap<string, Asset> = new Map([
-  ["/ui", html],
-  ["/ui/", html],
-  ["/ui/icon.svg", { type: "image/svg+xml", text: icon }],
-  ["/ui/app.css", css(style)],
-  ["/ui/parts.css", css(partsStyle)],
-  ["/ui/app.js", script(appScript)],
-  ["/ui/api.js", script(apiScript)],
-  ["/ui/dom.js", script(domScript)],
-  ["/ui/lookup.js", script(lookupScript)],
-  ["/ui/members.js", script(membersScript)],
-  ["/ui/ring.js", script(ringScript)],
-  ["/ui/traffic.js", script(trafficScript)],
-  ["/ui/transfers.js", script(transfersScript)],
+  ["/ui", assetOf(FRONT)],
+  ...Object.keys(files)
+    .filter((name) => name !== FRONT)
+    .map((name) => [`/ui/${name}`, assetOf(name)] as const),
 ]);
 
 /**
@@ -74,5 +67,7 @@ export function pageRoutes(): Hono<StarlingEnv> {
     const headers = { "Content-Type": type, "Cache-Control": "no-cache" };
     app.get(path, (call) => call.body(text, 200, headers));
   }
+  // The page's addresses are relative, so that it works wherever the app is mounted.
+  app.get("/ui/", (call) => call.redirect(pathIn(call, "/ui"), 308));
   return app;
 }
