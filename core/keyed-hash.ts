@@ -20,12 +20,28 @@ export class KeyedHash {
   /** For whom the holder of the secret vouches by a tag: the cluster's name. */
   readonly realm: string;
 
+  #sealers: readonly KeyedHash[] = [this];
+
   /** @param key 128 bits */
   constructor(key: Uint8Array, realm = "") {
     assert(key.length === 16, "a SipHash key is 16 bytes");
     this.realm = realm;
     const view = new DataView(key.buffer, key.byteOffset, 16);
     this.#key = new Int32Array([0, 4, 8, 12].map((at) => view.getInt32(at, true)));
+  }
+
+  /**
+   * What seals the texts that clients carry: the first seals, all of them open. These change with
+   * the cluster's secret; this hash itself, and so digests and ETags, stays what it is.
+   */
+  get sealers(): readonly KeyedHash[] {
+    return this.#sealers;
+  }
+
+  /** @param sealers at least one */
+  sealBy(sealers: readonly KeyedHash[]): void {
+    assert(sealers.length > 0, "somebody seals");
+    this.#sealers = sealers;
   }
 
   /** 53 bits of the hash as a safe integer, never 0. */

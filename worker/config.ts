@@ -33,8 +33,12 @@ export interface Env {
   readonly STARLING_ZONE?: string;
   /** To be changed after a point-in-time restore: replicas then mint under a new incarnation. */
   readonly STARLING_GENERATION?: string;
-  /** A secret: contexts, digests, the ring's seed. */
+  /** A secret: contexts and cursors; digests and the ring's seed where the third says nothing. */
   readonly STARLING_SECRET?: string;
+  /** A secret: contexts and cursors of it are taken too, while one gives way to the other. */
+  readonly STARLING_SECRET_OLD?: string;
+  /** A secret: the first one that there was, once STARLING_SECRET is another. */
+  readonly STARLING_DATA_SECRET?: string;
   /** A secret: `{"tokens":[…]}`. */
   readonly STARLING_TOKENS?: string;
   /** Whose pages may read answers: origins with commas, `*` for any. */
@@ -50,6 +54,17 @@ export const SECRET_CHARS_MIN = 16;
 function derive(secret: Uint8Array, purpose: string, length: number): Uint8Array {
   const encoder = new TextEncoder();
   return hkdf(sha256, secret, encoder.encode("starling"), encoder.encode(purpose), length);
+}
+
+/** @returns null when it is not set @throws ClusterConfigError when it is too short */
+function secretIn(
+  env: Env,
+  name: "STARLING_SECRET" | "STARLING_SECRET_OLD" | "STARLING_DATA_SECRET",
+): Uint8Array | null {
+  const text = env[name] ?? "";
+  if (text === "") return null;
+  if (text.length >= SECRET_CHARS_MIN) return new TextEncoder().encode(text);
+  throw new ClusterConfigError(`${name} has fewer than ${SECRET_CHARS_MIN} characters`);
 }
 
 const numberOf = (text: string | undefined, otherwise: number | undefined): number | undefined =>
@@ -84,12 +99,18 @@ export function knowledgeOf(
   zoneIn: (zones: readonly string[]) => string,
 ): Knowledge {
   const config = configOf(env);
-  const secret = new TextEncoder().encode(env.STARLING_SECRET ?? "");
-  if (secret.length < SECRET_CHARS_MIN) throw new ClusterConfigError("STARLING_SECRET is not set");
-  const seed = new DataView(derive(secret, "ring seed", 8).slice().buffer).getBigUint64(0);
+  const secret = secretIn(env, "STARLING_SECRET");
+  if (secret === null) throw new ClusterConfigError("STARLING_SECRET is not set");
+  const data = secretIn(env, "STARLING_DATA_SECRET") ?? secret;
+  const seed = new DataView(derive(data, "ring seed", 8).slice().buffer).getBigUint64(0);
+  const hashOf = (of: Uint8Array): KeyedHash =>
+    new KeyedHash(derive(of, "digests and contexts", 16), config.name);
+  const hash = hashOf(data);
+  const old = secretIn(env, "STARLING_SECRET_OLD");
+  hash.sealBy([secret, ...(old === null ? [] : [old])].map(hashOf));
   return new Knowledge({
     document: { ring: bootstrapRing(config, seed.toString()), namespaces: new Map() },
-    hash: new KeyedHash(derive(secret, "digests and contexts", 16), config.name),
+    hash,
     keyHasher,
     defaults: defaultSettings(config.n),
     timeoutMs: config.timing.requestTimeoutMs,

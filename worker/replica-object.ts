@@ -79,7 +79,8 @@ function keepOrigin(kv: SyncKvStorage, id: ReplicaId, ring: RingDocument): void 
   if (known === origin) return;
   if (known !== undefined) {
     throw new Error(
-      "STARLING_NAME, _N, _PARTITIONS or _SECRET is not what this replica began with: put it back",
+      "STARLING_NAME, _N, _PARTITIONS or the secret is not what this replica began with: put it " +
+        "back; the first secret may stay as STARLING_DATA_SECRET beside another STARLING_SECRET",
     );
   }
   kv.put(ID, id);

@@ -75,6 +75,7 @@ interface NodeFlags extends TlsFlags {
   readonly id: string;
   readonly data: string;
   readonly secretFile?: string;
+  readonly dataSecretFile?: string;
   readonly tokensFile?: string;
   readonly corsOrigins?: string;
   readonly faults?: boolean;
@@ -102,6 +103,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     id: flags.id,
     dataDir: flags.data,
     secretFile: flags.secretFile,
+    dataSecretFile: flags.dataSecretFile,
     tokensFile: flags.tokensFile,
     tls: tlsFiles(flags),
     corsOrigins: flags.corsOrigins,
@@ -307,7 +309,8 @@ export function addProcessCommands(program: Command): void {
     .requiredOption("--cluster <file>", "the cluster file, the same on every node")
     .requiredOption("--id <id>", "which of its members this is")
     .requiredOption("--data <dir>", "where its log lives")
-    .option("--secret-file <file>", "the cluster's secret")
+    .option("--secret-file <file>", "the cluster's secret, or two, one a line; read on SIGHUP")
+    .option("--data-secret-file <file>", "the secret the cluster began with, once it has another")
     .option("--tokens-file <file>", "who may call; read again on SIGHUP")
     .option("--cors-origins <origins>", "whose pages may use it: origins with commas, or *")
     .option("--cache-listen <url>", "also a cache door, the listener that sites are served on")

@@ -20,7 +20,10 @@ interface Of {
   readonly key: StoreKey;
 }
 
-interface Sealed extends Of {
+interface Sealed {
+  readonly key: StoreKey;
+  /** The secret in use then. */
+  readonly sealer: KeyedHash | undefined;
   readonly endsAt: WallMillis;
   readonly token: string;
 }
@@ -46,11 +49,12 @@ export function contextToToken(
   endsAt: WallMillis = 0,
 ): string {
   const known = sealed.get(context);
-  const isSame = known?.key === key && known.hash === hash && known.endsAt === endsAt;
+  const [sealer] = hash.sealers;
+  const isSame = known?.key === key && known.sealer === sealer && known.endsAt === endsAt;
   if (isSame) return known.token;
   const fields = [VERSION, context.encode(), ...(endsAt === 0 ? [] : [endsAt])];
   const token = seal(hash, `context ${key}`, encode(fields));
-  sealed.set(context, { hash, key, endsAt, token });
+  sealed.set(context, { sealer, key, endsAt, token });
   return token;
 }
 

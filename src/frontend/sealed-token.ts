@@ -1,7 +1,8 @@
 /**
  * Opaque texts that clients carry and give back: base64url of a payload with a tag of eight bytes
- * under the cluster's secret. The tag is bound to the cluster's name and to what the text is for,
- * so that it can neither be made up nor used elsewhere, not even where a secret serves two.
+ * under the cluster's secret, or for a while the one before or after it. The tag is bound to the
+ * cluster's name and to what the text is for, so that it can neither be made up nor used elsewhere,
+ * not even where a secret serves two.
  */
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 
@@ -44,8 +45,9 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 /** @param purpose what the text is for; only the same one opens it */
 export function seal(hash: KeyedHash, purpose: string, payload: Uint8Array): string {
   const token = new Uint8Array(payload.length + TAG_BYTES);
+  const [sealer = hash] = hash.sealers;
   token.set(payload);
-  token.set(tagOf(hash, purpose, payload), payload.length);
+  token.set(tagOf(sealer, purpose, payload), payload.length);
   return toBase64Url(token);
 }
 
@@ -54,5 +56,7 @@ export function unseal(hash: KeyedHash, purpose: string, token: string): Uint8Ar
   const bytes = fromBase64Url(token);
   if (bytes === null || bytes.length <= TAG_BYTES) return null;
   const payload = bytes.subarray(0, bytes.length - TAG_BYTES);
-  return sameBytes(bytes.subarray(payload.length), tagOf(hash, purpose, payload)) ? payload : null;
+  const given = bytes.subarray(payload.length);
+  const isOurs = hash.sealers.some((sealer) => sameBytes(given, tagOf(sealer, purpose, payload)));
+  return isOurs ? payload : null;
 }

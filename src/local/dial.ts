@@ -20,7 +20,7 @@ export interface DialPlan {
   /** The peer's url by the ring. */
   readonly url: string;
   readonly ends: Ends;
-  readonly key: Uint8Array;
+  readonly keys: readonly Uint8Array[];
   /** What this node speaks. */
   readonly speech: Speech;
   /** With it only https will do, and both ends show their certificates. */
@@ -48,7 +48,7 @@ export type DialOutcome = Dialled | OtherVersion | string;
 /** Calls back once, later, with the connection or with the reason why there is none. */
 export function dial(plan: DialPlan, done: (outcome: DialOutcome) => void): void {
   const nonce = newNonce();
-  const { ends, key } = plan;
+  const { ends, keys } = plan;
   let isOver = false;
   const finish = (outcome: DialOutcome): void => {
     if (isOver) return;
@@ -62,7 +62,7 @@ export function dial(plan: DialPlan, done: (outcome: DialOutcome) => void): void
   if (plan.url.startsWith("https:") !== (plan.tls !== undefined)) {
     return void setImmediate(() => finish("one of the two has TLS and the other has not"));
   }
-  const headers = helloHeaders(key, ends, { nonce, speech: plan.speech });
+  const headers = helloHeaders(keys, ends, { nonce, speech: plan.speech });
   const target = `${plan.url}${PATH}`;
   const dialling =
     plan.tls === undefined
@@ -80,7 +80,8 @@ export function dial(plan: DialPlan, done: (outcome: DialOutcome) => void): void
   dialling.on("upgrade", (answer: IncomingMessage, socket: Duplex, head: Buffer) => {
     const nonces = { client: nonce, server: String(answer.headers["starling-nonce"] ?? "") };
     const given = readProof(answer.headers["starling-proof"]);
-    if (isOver || !isProof(given, proof(key, "server", { ends, nonces }))) {
+    const key = keys.find((one) => isProof(given, proof(one, "server", { ends, nonces })));
+    if (isOver || key === undefined) {
       socket.destroy();
       return finish("it does not know the cluster's secret");
     }

@@ -13,6 +13,9 @@
  * where nobody can change a header on its way there is TLS, and where there is none, nor are frames
  * protected.
  *
+ * While one secret gives way to another, the hello has a proof for each that the caller takes. The
+ * callee picks one that it takes too, and both go on with that.
+ *
  * The hello's proof trusts nobody, since it can be sent again by whoever has seen it. It only hides
  * the protocol: to everybody who does not know the secret, the route does not exist.
  */
@@ -24,6 +27,8 @@ import { hmac } from "./secrets.ts";
 export const PROTOCOL = "starling-internal/1";
 export const PATH = "/internal";
 export const PROOF_BYTES = 32;
+/** How many secrets may be valid at once: one, or it and the one that it gives way to. */
+export const SECRETS_COUNT_MAX = 2;
 
 export interface Ends {
   readonly cluster: string;
@@ -40,7 +45,8 @@ export interface Nonces {
 export interface Hello {
   readonly ends: Ends;
   readonly nonce: string;
-  readonly given: Uint8Array;
+  /** A proof for each secret that the caller takes: two, while one gives way to the other. */
+  readonly given: readonly Uint8Array[];
   readonly speech: Speech;
 }
 
@@ -91,16 +97,29 @@ export function readHello({ method, url, headers }: IncomingMessage): Hello | nu
   };
   const nonce = text(headers["starling-nonce"]);
   if (nonce.length < 16 || nonce.length > 64) return null;
-  const given = readProof(headers["starling-proof"]);
+  const given = text(headers["starling-proof"]).split(",", SECRETS_COUNT_MAX).map(readProof);
   return { ends, nonce, given, speech: readSpeech(headers) };
 }
 
-/** Whether a hello comes from somebody who knows the secret, or has recorded one who does. */
-export const isProvenHello = (key: Uint8Array, { ends, nonce, given }: Hello): boolean =>
-  isProof(given, proof(key, "hello", { ends, nonces: { client: nonce, server: "" } }));
+const helloProof = (key: Uint8Array, ends: Ends, nonce: string): Buffer =>
+  proof(key, "hello", { ends, nonces: { client: nonce, server: "" } });
+
+/**
+ * The key that a hello's caller knows, or has recorded one who does; null when it is none of these.
+ */
+export function provenKey(
+  keys: readonly Uint8Array[],
+  { ends, nonce, given }: Hello,
+): Uint8Array | null {
+  const isProven = (key: Uint8Array): boolean => {
+    const expected = helloProof(key, ends, nonce);
+    return given.some((one) => isProof(one, expected));
+  };
+  return keys.find(isProven) ?? null;
+}
 
 export const helloHeaders = (
-  key: Uint8Array,
+  keys: readonly Uint8Array[],
   ends: Ends,
   { nonce, speech }: { readonly nonce: string; readonly speech: Speech },
 ): Record<string, string> => ({
@@ -111,9 +130,7 @@ export const helloHeaders = (
   "Starling-To": ends.to,
   ...speechHeaders(speech),
   "Starling-Nonce": nonce,
-  "Starling-Proof": proof(key, "hello", { ends, nonces: { client: nonce, server: "" } }).toString(
-    "base64url",
-  ),
+  "Starling-Proof": keys.map((key) => helloProof(key, ends, nonce).toString("base64url")).join(","),
 });
 
 const headText = (status: string, headers: Readonly<Record<string, string>>): string =>

@@ -48,7 +48,8 @@ export const linkLimits: LinkLimits = {
 export interface LinkParts {
   readonly peer: ReplicaId;
   readonly ends: Ends;
-  readonly key: Uint8Array;
+  /** Asked anew for each connection, so that the secret can be replaced at run time. */
+  keys(): readonly Uint8Array[];
   readonly speech: Speech;
   readonly tls: PeerTls | undefined;
   readonly limits: LinkLimits;
@@ -123,12 +124,13 @@ export class Link {
   }
 
   #dial(): void {
-    const { ends, key, speech, tls, limits } = this.#parts;
+    const { ends, speech, tls, limits } = this.#parts;
     const url = this.#parts.url();
     // Later for the same reason: the step that sends must end first.
     if (url === undefined) return void setImmediate(() => this.#fail("it is no member"));
     this.#isDialling = true;
-    dial({ url, ends, key, speech, tls, msMax: limits.dialMsMax }, (outcome) => {
+    const keys = this.#parts.keys();
+    dial({ url, ends, keys, speech, tls, msMax: limits.dialMsMax }, (outcome) => {
       this.#isDialling = false;
       if (typeof outcome === "string") this.#fail(outcome);
       else if ("refused" in outcome) this.#refused(outcome.refused);

@@ -22,13 +22,14 @@ import { Node } from "../node/node.ts";
 import { ForeignStore } from "../node/store-owner.ts";
 import { CacheDoor, type DoorOptions, portOf } from "./cache/start-door.ts";
 import type { TlsFiles } from "./certificates.ts";
+import { ClusterSecret, isLoopback } from "./cluster-secret.ts";
 import { ConfigError, readText } from "./config-error.ts";
 import { CONNECTIONS_MIN, descriptorLimit, type Shares, shareOut } from "./descriptors.ts";
 import { httpLimits, makeHttpServer } from "./http-server.ts";
 import { type FileLog, openLog } from "./log/file-log.ts";
 import type { Log } from "./logger.ts";
 import { nodeMetrics } from "./metrics.ts";
-import { type ClusterKeys, clusterKeys, systemPrng } from "./secrets.ts";
+import { systemPrng } from "./secrets.ts";
 import { checkSchemes, NodeTls } from "./tls.ts";
 import { Transport } from "./transport.ts";
 
@@ -36,7 +37,10 @@ export interface NodeOptions {
   readonly clusterFile: string;
   readonly id: string;
   readonly dataDir: string;
+  /** One secret a line: one, or two while one gives way to the other. */
   readonly secretFile?: string | undefined;
+  /** The secret that the cluster began with, once --secret-file holds others. */
+  readonly dataSecretFile?: string | undefined;
   readonly tokensFile?: string | undefined;
   /** Serves https, and speaks with peers by mutual TLS; without it everything is plain. */
   readonly tls?: TlsFiles | undefined;
@@ -57,7 +61,7 @@ export interface RunningNode {
   readonly app: Starling["app"];
   /** Of the cache door; null: there is none. */
   readonly cacheUrl: string | null;
-  /** Reads the tokens and the certificates again; what cannot be read is logged and stays. */
+  /** Reads tokens, secrets and certificates again; what cannot be read is logged and stays. */
   reload(): Promise<void>;
   /** Resolves with why, in one line, when the node has to end though nobody stopped it. */
   readonly ended: Promise<string>;
@@ -69,8 +73,6 @@ export interface RunningNode {
 const DRAIN_MS_MAX = 7000;
 /** The same for what goes on after the answers: copies to the slower replicas, hints. */
 const SETTLE_MS_MAX = 1000;
-const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
-const isLoopback = (url: string): boolean => LOOPBACK.has(new URL(url).hostname);
 
 /** What only this host asks of the members. @throws ClusterConfigError */
 function checkSelf({ members }: ClusterConfig, id: string): void {
@@ -93,24 +95,6 @@ async function readCluster(options: NodeOptions): Promise<ClusterConfig> {
   }
 }
 
-/** The secret from its file, or on loopback one that follows from the cluster's name. */
-async function readSecret(options: NodeOptions, config: ClusterConfig): Promise<Uint8Array> {
-  if (options.secretFile !== undefined) {
-    const text = (await readText(options.secretFile, "secret file")).trim();
-    if (text.length >= 16) return Buffer.from(text);
-    throw new ConfigError(`${options.secretFile}: a secret has at least 16 characters`);
-  }
-  const outside = config.members.find((member) => !isLoopback(member.url));
-  if (outside !== undefined) {
-    throw new ConfigError(
-      `${options.clusterFile}: member ${outside.id} is not on loopback (${outside.url}), ` +
-        "so the cluster needs a secret: give --secret-file",
-    );
-  }
-  options.log("derived-secret", { reason: "no --secret-file; every member is on loopback" });
-  return Buffer.from(`starling loopback cluster ${config.name}`);
-}
-
 async function readTokens(file: string | undefined): Promise<Auth> {
   if (file === undefined) return noTokens;
   const parsed = parseTokens(await readText(file, "tokens file"));
@@ -131,15 +115,16 @@ const startedAt = (): number => Math.round(Date.now() - process.uptime() * 1000)
 interface MachineParts {
   readonly options: NodeOptions;
   readonly config: ClusterConfig;
-  readonly keys: ClusterKeys;
+  readonly secret: ClusterSecret;
   readonly fileLog: FileLog;
   readonly tls: NodeTls | undefined;
 }
 
 function makeMachine(of: MachineParts, hasher: Awaited<ReturnType<typeof xxhash>>): Machine {
-  const { options, config, keys, fileLog, tls } = of;
+  const { options, config, secret, fileLog, tls } = of;
   const { timing } = config;
   const { id, speech = ownSpeech } = options;
+  const keys = secret.dataKeys(fileLog.store);
   const knowledge = new Knowledge({
     document: { ring: bootstrapRing(config, keys.ringSeed), namespaces: new Map() },
     hash: keys.hash,
@@ -169,7 +154,7 @@ function makeMachine(of: MachineParts, hasher: Awaited<ReturnType<typeof xxhash>
   const transport: Transport = new Transport({
     self: id,
     cluster: config.name,
-    key: keys.transport,
+    keys: secret.transportKeys,
     tls,
     // A peer that lives is heard several times within this: it answers every heartbeat.
     limits: { silenceMsMax: 2 * timing.suspectAfterMs },
@@ -202,6 +187,7 @@ async function ownMachine(
     return makeMachine(parts, hasher);
   } catch (error) {
     await parts.fileLog.close();
+    if (error instanceof ConfigError) throw error;
     if (error instanceof ForeignStore) throw new ConfigError(foreignFolder(parts.options, error));
     if (!(error instanceof CodecError)) throw error;
     const mend = "start with the name, secret and partitions it began with, or another --data";
@@ -265,6 +251,12 @@ async function reload(log: Log, what: string, read: () => Promise<object>): Prom
   }
 }
 
+async function renew(tls: NodeTls, server: Server, door: CacheDoor): Promise<object> {
+  await tls.reload(server);
+  door.renewTls(tls);
+  return { endsAt: tls.endsAt };
+}
+
 /** Resolves with the promise, or when the time is up. */
 async function within(ms: number, promise: Promise<void>): Promise<void> {
   const timeout = Promise.withResolvers<void>();
@@ -295,7 +287,7 @@ async function settleAndEnd(of: {
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { log } = options;
   const config = await readCluster(options);
-  const keys = clusterKeys(await readSecret(options, config), config.name);
+  const secret = await ClusterSecret.read(options, config);
   let auth = await readTokens(options.tokensFile);
   const corsOrigins = parseCorsOrigins(options.corsOrigins ?? "");
   if (typeof corsOrigins === "string") throw new ConfigError(`--cors-origins: ${corsOrigins}`);
@@ -303,19 +295,16 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const tls = options.tls === undefined ? undefined : await NodeTls.read(options.tls, url.href);
   const hasher = await xxhash();
   const { logFiles, connections } = descriptorShares(config);
-  const fileLog = await openLog({
-    dir: options.dataDir,
-    hasher,
-    openFilesMax: logFiles,
-    onFailure: ({ message }) => log("disk-failure", { reason: message }),
-  });
-  const parts = { options, config, keys, fileLog, tls };
-  const { driver, transport, ended } = await ownMachine(parts, hasher);
+  const onFailure = ({ message }: Error): void => log("disk-failure", { reason: message });
+  const dir = options.dataDir;
+  const fileLog = await openLog({ dir, hasher, openFilesMax: logFiles, onFailure });
+  const parts = { options, config, secret, fileLog, tls };
+  const { driver, transport, ended, knowledge } = await ownMachine(parts, hasher);
   const door = new CacheDoor(options.cache);
   const metrics = (): string => nodeMetrics({ node: driver.node, fileLog, transport });
   const backend = backendOf(driver, () => metrics() + door.metrics());
   const openOnLoopback = isLoopback(url.href);
-  const asked = { backend, secret: keys.hash, auth: () => auth, log };
+  const asked = { backend, secret: knowledge.hash, auth: () => auth, log };
   const { app, answerKey } = createApp({ ...asked, config: { openOnLoopback, corsOrigins } });
   const { server, stop } = makeHttpServer({
     handler: (request, env) => app.fetch(request, env),
@@ -334,6 +323,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   server.on("error", ({ message }) => log("listener-error", { reason: message }));
   driver.wake();
+  const keepKeys = (): void => secret.keep(fileLog.store, knowledge.ring.document);
+  keepKeys();
   log("listening", { url: url.origin, id: options.id });
   if (tls !== undefined) log("certificates-read", { endsAt: tls.endsAt });
   return {
@@ -346,16 +337,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         auth = await readTokens(options.tokensFile);
         return { count: auth.tokens.length };
       });
-      if (tls === undefined) return;
-      await reload(log, "certificates", async () => {
-        await tls.reload(server);
-        door.renewTls(tls);
-        return { endsAt: tls.endsAt };
-      });
+      keepKeys();
+      if (secret.isFromFile) await reload(log, "secret", () => secret.reload());
+      if (tls !== undefined) await reload(log, "certificates", () => renew(tls, server, door));
     },
     close: async () => {
       driver.isEnding = true;
       await Promise.all([stop(DRAIN_MS_MAX), door.close(DRAIN_MS_MAX)]);
+      keepKeys();
       await settleAndEnd({ driver, transport, server, fileLog });
       log("stopped");
     },

@@ -21,10 +21,10 @@ import {
   type Hello,
   helloAnswer,
   isProof,
-  isProvenHello,
   newNonce,
   PROOF_BYTES,
   proof,
+  provenKey,
   readHello,
   versionRefusal,
 } from "./handshake.ts";
@@ -41,7 +41,8 @@ export interface TransportLimits extends LinkLimits {
 export interface TransportParts {
   readonly self: ReplicaId;
   readonly cluster: string;
-  readonly key: Uint8Array;
+  /** Of each secret that is valid; asked anew for each connection. */
+  keys(): readonly Uint8Array[];
   /** With it a peer must also show a certificate for its host; without it nodes speak plainly. */
   readonly tls?: PeerTls | undefined;
   readonly limits?: Partial<TransportLimits>;
@@ -107,15 +108,15 @@ export class Transport {
   accept(incoming: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     const hello = this.#readHello(incoming);
     if (hello === null) return false;
-    const { ends, speech } = hello;
+    const { ends, speech, key } = hello;
     this.#heardSpeech(ends.from, speech);
     if (!speakTogether(this.#speech, speech)) {
       socket.end(versionRefusal(this.#speech));
       return true;
     }
     const nonces = { client: hello.nonce, server: newNonce() };
-    socket.write(helloAnswer(this.#parts.key, { ends, nonces }, this.#speech));
-    const expected = proof(this.#parts.key, "client", { ends, nonces });
+    socket.write(helloAnswer(key, { ends, nonces }, this.#speech));
+    const expected = proof(key, "client", { ends, nonces });
     this.#serve(socket, head, { peer: ends.from, expected });
     return true;
   }
@@ -143,7 +144,7 @@ export class Transport {
     }
   }
 
-  #readHello(incoming: IncomingMessage): Hello | null {
+  #readHello(incoming: IncomingMessage): (Hello & { readonly key: Uint8Array }) | null {
     const hello = readHello(incoming);
     if (hello === null || this.#isClosed) return null;
     const { cluster, from, to } = hello.ends;
@@ -154,7 +155,8 @@ export class Transport {
     if (!isReplicaId(from)) return null;
     const url = this.#parts.urlOf(from) ?? null;
     if (this.#parts.tls?.isPeer(incoming.socket, url) === false) return null;
-    return isProvenHello(this.#parts.key, hello) ? hello : null;
+    const key = provenKey(this.#parts.keys(), hello);
+    return key === null ? null : { ...hello, key };
   }
 
   #serve(socket: Duplex, head: Buffer, of: { peer: ReplicaId; expected: Uint8Array }): void {
@@ -207,11 +209,11 @@ export class Transport {
     const known = this.#links.get(peer);
     if (known !== undefined) return known;
     assert(!peer.includes("#"), "a request goes to a replica, not to a connection");
-    const { self, cluster, key, tls, log } = this.#parts;
+    const { self, cluster, tls, log } = this.#parts;
     const link = new Link({
       peer,
       ends: { cluster, from: self, to: peer },
-      key,
+      keys: () => this.#parts.keys(),
       speech: this.#speech,
       tls,
       limits: this.#limits,

@@ -21,7 +21,7 @@ const ends: Ends = { cluster: CLUSTER, from: "a", to: "b" };
 /** A handshake done by hand, up to the proof that goes first. */
 function dialled(to: Peer): Promise<Dialled> {
   return new Promise((resolve, reject) => {
-    dial({ url: to.url, ends, key: KEY, speech: ownSpeech, msMax: 1000 }, (outcome) => {
+    dial({ url: to.url, ends, keys: [KEY], speech: ownSpeech, msMax: 1000 }, (outcome) => {
       if (typeof outcome === "string" || "refused" in outcome) reject(new Error(String(outcome)));
       else resolve(outcome);
     });
@@ -45,7 +45,7 @@ const upgradeText = (headers: Record<string, string>, path = "/internal"): strin
 
 describe("a handshake", () => {
   it.each([
-    ["another secret", { key: keyOf("some other secret") }, "refused with status 404"],
+    ["another secret", { keys: [keyOf("some other secret")] }, "refused with status 404"],
     ["another cluster", { cluster: "other" }, "refused with status 404"],
   ])("is refused to %s", async (_, options, reason) => {
     net.urls.set("a", "http://127.0.0.1:1");
@@ -57,12 +57,35 @@ describe("a handshake", () => {
     expect(b.heard).toEqual([]);
   });
 
+  it.each([
+    ["the callee takes the caller's first", ["new", "old"], ["new"]],
+    ["the callee takes the caller's second", ["new", "old"], ["old"]],
+    ["the callee has learnt of another one", ["old"], ["new", "old"]],
+    ["the callee puts the other one first", ["old", "new"], ["new", "old"]],
+  ])("is done while one secret gives way to another: %s", async (_, calling, called) => {
+    const [a, b] = [
+      await net.peer("a", { keys: calling.map(keyOf) }),
+      await net.peer("b", { keys: called.map(keyOf) }),
+    ];
+    a.transport.send("b", ping(1));
+    await expect.poll(() => b.heard.length).toBe(1);
+    expect([a.logged, b.logged]).toEqual([[], []]);
+  });
+
+  it("looks at two proofs and no more", async () => {
+    const keys = ["one", "two", "three"].map(keyOf);
+    const a = await net.peer("a", { keys });
+    await net.peer("b", { keys: keys.slice(2) });
+    a.transport.send("b", ping(1));
+    await expect.poll(() => a.unreachable).toEqual([1]);
+  });
+
   it("is refused to who asks for another node, or names none", async () => {
     const b = await net.peer("b");
     const from = (id: string, to: string): string =>
       upgradeText(
         helloHeaders(
-          KEY,
+          [KEY],
           { cluster: CLUSTER, from: id, to },
           { nonce: newNonce(), speech: ownSpeech },
         ),
@@ -86,7 +109,7 @@ describe("a handshake", () => {
   it("shows those without the secret what any unknown route shows", async () => {
     net.urls.set("a", "http://127.0.0.1:1");
     const b = await net.peer("b");
-    const right = helloHeaders(KEY, ends, { nonce: newNonce(), speech: ownSpeech });
+    const right = helloHeaders([KEY], ends, { nonce: newNonce(), speech: ownSpeech });
     const bare = (text: string): string => text.replace(/date: [^\r]*/i, "");
     const unknown = await rawRequest(b.url, upgradeText({}, "/internal-not"));
     for (const headers of [
@@ -95,7 +118,7 @@ describe("a handshake", () => {
       { ...right, "Starling-Proof": "A".repeat(43) },
       { ...right, "Starling-Nonce": newNonce() },
       { ...right, "Starling-Nonce": "" },
-      helloHeaders(keyOf("a guessed secret"), ends, { nonce: newNonce(), speech: ownSpeech }),
+      helloHeaders([keyOf("a guessed secret")], ends, { nonce: newNonce(), speech: ownSpeech }),
     ]) {
       const answer = await rawRequest(b.url, upgradeText(headers));
       expect(bare(answer.head)).toBe(bare(unknown.head));

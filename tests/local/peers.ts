@@ -29,7 +29,7 @@ export interface Peer {
 }
 
 export interface PeerOptions {
-  readonly key?: Uint8Array;
+  readonly keys?: readonly Uint8Array[];
   readonly cluster?: string;
   readonly limits?: Partial<TransportLimits>;
   readonly speech?: Speech;
@@ -56,7 +56,7 @@ export class Net {
     const transport = new Transport({
       self: id,
       cluster: options.cluster ?? CLUSTER,
-      key: options.key ?? KEY,
+      keys: () => options.keys ?? [KEY],
       limits: options.limits ?? {},
       speech: options.speech,
       onRefusedVersion: (peer, speech) => void refused.push([peer, speech?.version ?? null]),

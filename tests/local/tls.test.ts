@@ -115,7 +115,7 @@ describe("a cluster of three with certificates of one CA", () => {
   async function helloWith(shown: { cert?: Buffer; key?: Buffer }): Promise<string> {
     const { transport } = clusterKeys(Buffer.from(SECRET), "c");
     const headers = helloHeaders(
-      transport,
+      [transport],
       { cluster: "trio", from: "r2", to: "r1" },
       { nonce: newNonce(), speech: ownSpeech },
     );

@@ -178,7 +178,7 @@ describe("a transport that is closed", () => {
     const transport = new Transport({
       self: "a",
       cluster: CLUSTER,
-      key: KEY,
+      keys: () => [KEY],
       urlOf: () => "http://127.0.0.1:1",
       onMessage: () => {},
       onUnreachable: (_, call) => void told.push(call),

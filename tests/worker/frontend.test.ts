@@ -75,6 +75,36 @@ describe("a deployed Worker", () => {
     }
   });
 
+  it("takes contexts of two secrets while one gives way to the other, and keeps ETags", async () => {
+    const first = env.STARLING_SECRET as string;
+    const next = { STARLING_SECRET: "the secret that comes next", STARLING_DATA_SECRET: first };
+    const path = "/v1/kv/worker/rotated";
+    const ask = await freshWorker({});
+    expect((await ask(path, { method: "PUT", body: "v" })).status).toBe(201);
+    const put = async (by: typeof ask, context: string): Promise<[number, string]> => {
+      const headers = { "Starling-Context": context };
+      const answer = await by(path, { method: "PUT", body: "v", headers });
+      return [answer.status, answer.headers.get("starling-context") ?? ""];
+    };
+    const seen = await ask(path);
+    const [etag, old] = ["etag", "starling-context"].map((name) => seen.headers.get(name) ?? "");
+    const between = await freshWorker({ ...next, STARLING_SECRET_OLD: first });
+    const again = await between(path);
+    expect([again.status, again.headers.get("etag")]).toEqual([200, etag]);
+    const [status, renewed] = await put(between, old as string);
+    expect(status).toBe(204);
+    const after = await freshWorker(next);
+    expect((await put(after, old as string))[0]).toBe(400);
+    expect((await put(after, renewed))[0]).toBe(204);
+  });
+
+  it("refuses a second secret that is too short", async () => {
+    const ask = await freshWorker({ STARLING_SECRET_OLD: "short" });
+    const [status, name, detail] = await code(await ask("/v1/kv/worker/a"));
+    expect([status, name]).toEqual([503, "not-configured"]);
+    expect(detail).toContain("STARLING_SECRET_OLD has fewer than 16 characters");
+  });
+
   it("answers 401 to data and cluster routes until tokens are set", async () => {
     const ask = await freshWorker({ STARLING_OPEN_ON_LOOPBACK: undefined });
     for (const path of ["/v1/kv/worker/a", "/v1/cluster", "/v1/cluster/ring", "/metrics"]) {
