@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { startCluster, type TestCluster } from "../support/cluster.ts";
 import { type Family, parseExposition } from "../support/exposition.ts";
@@ -20,6 +22,7 @@ const familyOf = (name: string): string => name.replace(/_(bucket|sum|count)$/, 
 
 describe("/metrics of a cluster that was asked this and that", () => {
   let cluster: TestCluster;
+  let origin: Server;
   let families: ReadonlyMap<string, Family>;
   const sum = (name: string, where: Readonly<Record<string, string>> = {}): number =>
     (families.get(name)?.samples ?? [])
@@ -27,7 +30,12 @@ describe("/metrics of a cluster that was asked this and that", () => {
       .reduce((total, { value }) => total + value, 0);
 
   beforeAll(async () => {
-    cluster = await startCluster(3, { timing: { antiEntropyMs: 50, heartbeatMs: 100 } });
+    origin = createServer((_, response) => response.end("from the origin"));
+    await new Promise<void>((resolve) => origin.listen(0, "127.0.0.1", resolve));
+    const { port } = origin.address() as AddressInfo;
+    const cache = { origin: `http://127.0.0.1:${port}` };
+    cluster = await startCluster(3, { timing: { antiEntropyMs: 50, heartbeatMs: 100 }, cache });
+    await (await fetch(`${cluster.cacheUrls[0]}/page`)).text();
     const url = `${cluster.urls[0]}/v1/kv/metrics`;
     for (let i = 0; i < 5; i++) await fetch(`${url}/k${i}`, { method: "PUT", body: `v${i}` });
     const absent = await fetch(`${url}/two`);
@@ -44,7 +52,10 @@ describe("/metrics of a cluster that was asked this and that", () => {
     };
     await vi.waitUntil(async () => (await untilExchanged()) > 0, { timeout: 20_000 });
   });
-  afterAll(() => cluster.close());
+  afterAll(async () => {
+    await cluster.close();
+    origin.close();
+  });
 
   it("counts requests by operation and outcome", () => {
     expect(sum("starling_requests_total", { op: "put", outcome: "done" })).toBe(7);
