@@ -25,6 +25,12 @@ export const CHANGES_WAIT_MS_MAX = 60_000;
 export const FEED_TOKEN_CHARS_MAX = 2 * KIB;
 /** An answer of a feed ends here, in bytes of entries: as base64 they are 4 MiB. */
 export const BYTES_OF_CHANGES_MAX = 3 * MIB;
+/** Entries in one page out of a cluster, or in one request into it. */
+export const ENTRIES_COUNT_MAX = 1000;
+/** A page ends where it has passed this; one entry alone may be longer. */
+export const ENTRIES_BYTES = 4 * MIB;
+/** A request with entries: one key with all siblings that it may have, and some room. */
+export const ENTRIES_BYTES_MAX = 48 * MIB;
 /** Of what people call a namespace, as Cloudflare allows. */
 export const TITLE_CHARS_MAX = 512;
 

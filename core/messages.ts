@@ -44,6 +44,7 @@ type Fields = Readonly<Record<string, FieldKind>>;
  * `changes` asks a feed's source for what arrived there after a position, of the partitions that
  * are its own by the list of sources; `start` is 0 to go on, 1 to learn the position of now, 2 to
  * begin with what lives. With `holdMs` it is answered when there is something, or after that time.
+ * `merge` has the callee join an entry into its own and bring it to the other owners.
  * `recall` asks whether a version of an operation was stored; who asks, `by`, is about to mint one.
  */
 const REQUESTS = {
@@ -106,6 +107,7 @@ const REQUESTS = {
     holdMs: "count",
     feed: "text",
   },
+  merge: { key: "text", entry: "bytes", rules: "list", zone: "text" },
 } as const satisfies Record<string, Fields>;
 
 /**
@@ -171,6 +173,7 @@ const REPLIES = {
     isAtEnd: "flag",
     items: "list",
   },
+  merged: { wasKnown: "flag" },
 } as const satisfies Record<string, Fields>;
 
 type BodyOf<Table extends Record<string, Fields>> = {

@@ -76,6 +76,17 @@ export interface ListOperation {
   /** Exclusive; empty from the start. */
   readonly after: string;
   readonly limit: number;
+  /** With the keys that have no value to serve, but a version that is remembered. */
+  readonly withDead?: boolean;
+}
+
+/** Joins an entry into what the owners of its key hold, as anti-entropy would. */
+export interface MergeOperation {
+  readonly kind: "merge";
+  readonly key: StoreKey;
+  readonly options: QuorumOptions;
+  /** Encoded, without a tenure (see core/entry-codec.ts). */
+  readonly entry: Uint8Array;
 }
 
 /** Of which namespaces there is a value, whoever created them, in order. */
@@ -163,6 +174,7 @@ export type Operation =
   | ConfigureOperation
   | ListOperation
   | NamespacesOperation
+  | MergeOperation
   | AntiEntropyOperation
   | HandoffOperation
   | AcceptLossOperation
@@ -297,6 +309,12 @@ export interface ListResult {
   readonly cursor: string;
 }
 
+export interface MergeResult {
+  readonly kind: "merged";
+  /** Whether the replica that took it in held anything of the key before. */
+  readonly wasKnown: boolean;
+}
+
 export interface NamespacesResult {
   readonly kind: "named";
   readonly names: readonly string[];
@@ -389,6 +407,7 @@ export type Result =
   | ConfigureResult
   | ListResult
   | NamespacesResult
+  | MergeResult
   | AntiEntropyResult
   | HandoffResult
   | AcceptLossResult

@@ -202,7 +202,7 @@ export class WriteRouter implements Coordinator {
 }
 
 /** `numbers` is `[required, achieved, limit]`, each null when it does not apply. */
-function failureOf(body: Extract<Reply, { kind: "failed" }>): Failure {
+export function failureOf(body: Extract<Reply, { kind: "failed" }>): Failure {
   const [required, achieved, limit] = body.numbers;
   return {
     code: body.code as FailureCode,

@@ -19,6 +19,10 @@ export interface RequestOptions {
   readonly method?: Call["method"];
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer> | string;
+  /** Whether it may be sent again when nobody knows what came of it; else no write is. */
+  readonly isRepeatable?: boolean;
+  /** Attempts after the first, of what may be repeated; default 2. */
+  readonly retries?: number;
   /** Whether it changes anything; else as the method says. */
   readonly isWrite?: boolean;
 }
@@ -147,7 +151,7 @@ export function send(
     urls,
     token,
     fetch: plainFetch,
-    retries: 2,
+    retries: options.retries ?? 2,
     attemptTimeoutMs: ANSWER_MS_MAX,
     random: Math.random,
     wait: pause,
@@ -160,7 +164,7 @@ export function send(
     headers: new Headers(headers),
     ...(body === undefined ? {} : { body }),
     isWrite,
-    isRepeatable: false,
+    isRepeatable: options.isRepeatable ?? false,
     signal: undefined,
     isExpected,
   });

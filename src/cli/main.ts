@@ -1,6 +1,7 @@
 /** `starling COMMAND`: what each exit status means is in `EXIT` (output.ts). */
 import { Command, CommanderError } from "commander";
 import { PROGRAM_VERSION } from "../../core/version.ts";
+import { addBackup } from "./backup.ts";
 import { addClusterCommands } from "./cluster-commands.ts";
 import { addCompletion } from "./completion.ts";
 import { addDataCommands } from "./data-commands.ts";
@@ -12,6 +13,7 @@ import { addImport } from "./import.ts";
 import { addListingCommands } from "./listing-commands.ts";
 import { CliError, EXIT, outliveReaders, UsageError, warn } from "./output.ts";
 import { addProcessCommands } from "./processes.ts";
+import { addRestore } from "./restore.ts";
 import { addSiteCommands } from "./site-commands.ts";
 
 const URL_DEFAULT = "http://127.0.0.1:8787";
@@ -40,6 +42,8 @@ function makeProgram(): Command {
   addListingCommands(program, endpoint);
   addImport(program, endpoint);
   addExport(program, endpoint);
+  addBackup(program, endpoint);
+  addRestore(program, endpoint);
   addClusterCommands(program, endpoint);
   addSiteCommands(program, endpoint);
   addFaultCommand(program, endpoint);

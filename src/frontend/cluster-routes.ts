@@ -13,6 +13,7 @@ import {
 } from "./call.ts";
 import { ClusterPlane } from "./cluster-plane.ts";
 import { splitKeyPath } from "./data-routes.ts";
+import { answerEntries, takeEntries } from "./entries-plane.ts";
 import { FaultPlane } from "./faults.ts";
 import { readNamespace } from "./key-path.ts";
 import { MembersPlane } from "./members-plane.ts";
@@ -23,6 +24,7 @@ import { answerStaleness } from "./staleness-plane.ts";
 const NAMESPACES = "/v1/namespaces/";
 const EXPLAIN = "/v1/cluster/explain/";
 const FAULTS = "/v1/cluster/faults/";
+const ENTRIES = "/v1/cluster/entries";
 
 const admin = () => ({ role: "admin", namespace: null }) as const;
 const monitor = () => ({ role: "monitor", namespace: null }) as const;
@@ -32,7 +34,35 @@ export interface ClusterRouteParts extends RouteParts {
   readonly metrics: HttpMetrics;
 }
 
-export function clusterRoutes({ secret, backendOf, guarded }: RouteParts): Hono<StarlingEnv> {
+/** What operators have done to what is stored. */
+function upkeepRoutes({ secret, backendOf, guarded }: RouteParts): Hono<StarlingEnv> {
+  const cluster = (call: Call): ClusterPlane => new ClusterPlane(backendOf(call), secret);
+  const app = new Hono<StarlingEnv>();
+  app.post(
+    "/v1/cluster/anti-entropy",
+    guarded(admin, (call) => cluster(call).antiEntropy(call.req.raw)),
+  );
+  app.post(
+    "/v1/cluster/handoff",
+    guarded(admin, (call) => cluster(call).handoff()),
+  );
+  app.post(
+    "/v1/cluster/accept-loss",
+    guarded(admin, (call) => cluster(call).acceptLoss(call.req.raw)),
+  );
+  app.get(
+    ENTRIES,
+    guarded(admin, (call) => answerEntries(backendOf(call), secret, queryOf(call))),
+  );
+  app.post(
+    ENTRIES,
+    guarded(admin, (call) => takeEntries(backendOf(call), call.req.raw)),
+  );
+  return app;
+}
+
+export function clusterRoutes(parts: RouteParts): Hono<StarlingEnv> {
+  const { secret, backendOf, guarded } = parts;
   const cluster = (call: Call): ClusterPlane => new ClusterPlane(backendOf(call), secret);
   const members = (call: Call): MembersPlane => new MembersPlane(backendOf(call));
   const faults = (call: Call): FaultPlane => new FaultPlane(backendOf(call));
@@ -62,18 +92,7 @@ export function clusterRoutes({ secret, backendOf, guarded }: RouteParts): Hono<
     "/v1/cluster/transfers",
     guarded(monitor, (call) => members(call).transfers()),
   );
-  app.post(
-    "/v1/cluster/anti-entropy",
-    guarded(admin, (call) => cluster(call).antiEntropy(call.req.raw)),
-  );
-  app.post(
-    "/v1/cluster/handoff",
-    guarded(admin, (call) => cluster(call).handoff()),
-  );
-  app.post(
-    "/v1/cluster/accept-loss",
-    guarded(admin, (call) => cluster(call).acceptLoss(call.req.raw)),
-  );
+  app.route("/", upkeepRoutes(parts));
   app.get(
     `${EXPLAIN}:namespace/:key{.*}`,
     guarded(

@@ -7,12 +7,19 @@ import { siblingFromList } from "../../core/entry-codec.ts";
 import type { Failure } from "../../core/failure.ts";
 import { newOpId, type OpId } from "../../core/ids.ts";
 import type { ReplyOf } from "../../core/messages.ts";
-import type { GetOperation, Operation, Result, WriteOperation } from "../../core/operations.ts";
+import type {
+  GetOperation,
+  MergeOperation,
+  Operation,
+  Result,
+  WriteOperation,
+} from "../../core/operations.ts";
 import { majority, type QuorumRules, resolveOptions } from "../../core/quorum-options.ts";
 import type { Millis } from "../../core/time.ts";
 import type { Candidate } from "../../replica/candidate.ts";
 import type { Outbox } from "../../replica/coordination.ts";
 import { GetCoordinator, type GetOutcome } from "../../replica/get-coordinator.ts";
+import { type MergeOutcome, MergeRouter } from "../../replica/merge-router.ts";
 import { type WriteOutcome, WriteRouter } from "../../replica/write-router.ts";
 import { ClusterDesk } from "./cluster-desk.ts";
 import { askAll } from "./fanout.ts";
@@ -54,6 +61,8 @@ export class ClientDesk {
         return this.#feeds.start(operation, answer, now);
       case "purge":
         return startPurge(this.#host, { operation, answer }, now);
+      case "merge":
+        return this.#merge(operation, answer, now);
       default:
         return this.#cluster.start(operation, answer, now);
     }
@@ -208,6 +217,34 @@ export class ClientDesk {
     );
   }
 
+  /** Begun anew by a newer document: to join the same once more changes nothing. */
+  #merge(operation: MergeOperation, answer: Answer, now: Millis): void {
+    const rules = this.#rules(operation, answer);
+    if (rules === null) return;
+    const { knowledge, selfId } = this.#host;
+    const { key, entry } = operation;
+    const partition = knowledge.ring.partitionOf(key);
+    const candidates = knowledge.candidates(partition, rules, { self: selfId, now });
+    this.#probe(candidates, now);
+    const { zone, liveness } = knowledge;
+    const request = { kind: "merge", key, entry, rules: rulesToList(rules), zone } as const;
+    const { timeoutMs } = rules;
+    const hedgeMs = Math.min(timeoutMs / 2, 4 * liveness.hedgeMs + 100);
+    const plan = { request, candidates, timeoutMs, hedgeMs };
+    this.#host.run<MergeOutcome>(
+      {
+        timeoutMs,
+        make: (out) => new MergeRouter(plan, out),
+        finish: (outcome) => {
+          if (outcome.ok) answer({ kind: "merged", wasKnown: outcome.wasKnown });
+          else answer(fail(outcome.failure));
+        },
+        again: (at) => this.#merge(operation, answer, at),
+      },
+      now,
+    );
+  }
+
   /**
    * A node without heartbeats hears of a suspected replica only by asking it, and it asks it last:
    * so now and then one that the request could have used is asked whether it lives, beside the
@@ -231,7 +268,7 @@ export class ClientDesk {
   }
 
   /** Every option is checked on every method; the first bad one is the answer. */
-  #rules(operation: GetOperation | WriteOperation, answer: Answer): QuorumRules | null {
+  #rules(operation: Pick<GetOperation, "key" | "options">, answer: Answer): QuorumRules | null {
     const { knowledge } = this.#host;
     const defaults = knowledge.quorumDefaults(operation.key, operation.options);
     const resolution = resolveOptions(operation.options, defaults, knowledge.ring.zones.length);

@@ -32,7 +32,7 @@ import { type Answer, type FrontendHost, fail } from "./tasks.ts";
 import { tellDocument } from "./tell-document.ts";
 import { orNull } from "./wire.ts";
 
-type ClusterOperation = Exclude<Operation, { kind: "get" | "write" | "fault" | "purge" }>;
+type ClusterOperation = Exclude<Operation, { kind: "get" | "write" | "merge" | "fault" | "purge" }>;
 
 const EXPLAIN_TARGETS_MAX = 64;
 /** Members that are asked for the cluster document, one after the other until one answers. */

@@ -99,8 +99,9 @@ export function pageOf(
     if (keys.length === operation.limit) return { kind: "listed", keys, complete: false, cursor };
     cursor = name;
     const [newest] = liveSiblings(entries.get(name) as Entry, now);
-    if (newest === undefined) continue;
-    keys.push({ name, expiresAt: newest.expiresAt, metadata: newest.content?.metadata ?? null });
+    if (newest === undefined && operation.withDead !== true) continue;
+    const { expiresAt = 0, content = null } = newest ?? {};
+    keys.push({ name, expiresAt, metadata: content?.metadata ?? null });
   }
   return { kind: "listed", keys, complete: horizon === null, cursor };
 }

@@ -40,7 +40,7 @@ export function writeCandidates(
   knowledge: Knowledge,
   at: {
     readonly id: ReplicaId;
-    readonly body: RequestOf<"coordinate">;
+    readonly body: Pick<RequestOf<"coordinate">, "key" | "rules" | "zone">;
     readonly now: Millis;
   },
 ): WriteRoute {

@@ -71,6 +71,7 @@ type DataKind =
   | "store"
   | "deliver"
   | "coordinate"
+  | "merge"
   | "recall"
   | "inspect"
   | "status"
@@ -166,6 +167,7 @@ export class Service {
       case "deliver":
         return this.#deliver(body, respond);
       case "coordinate":
+      case "merge":
         return this.#coordinateAgreed(body, respond, deadline);
       case "recall":
         return respond(this.#repeats.answer(body));
@@ -330,27 +332,68 @@ export class Service {
    * that ring before its peers had the chance to tell of theirs; and a replica that came back, or
    * lost what it had, mints nothing before it has caught up.
    */
-  #coordinateAgreed(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {
+  #coordinateAgreed(
+    body: RequestOf<"coordinate" | "merge">,
+    respond: Respond,
+    deadline: Millis,
+  ): void {
+    const goOn = (): void =>
+      body.kind === "merge"
+        ? this.#merge(body, respond, deadline)
+        : this.#coordinate(body, respond, deadline);
     const isAgreed = this.#host.knowledge.document.ring.isProvisional !== true;
     const absence = this.background?.absence ?? null;
     const mayGoOn = absence === null || (isAgreed && !this.#mayLack(body.key));
-    if (mayGoOn) return this.#coordinate(body, respond, deadline);
+    if (mayGoOn) return goOn();
     absence.whenInformed(() => {
       const isMember = this.#host.knowledge.ring.member(this.id) !== undefined;
       // What it covers, and whether a condition holds, it cannot say: the caller has others to ask.
       if (!isMember || this.#mayLack(body.key)) respond(refused("overloaded"));
-      else if (this.now < deadline) this.#coordinate(body, respond, deadline);
+      else if (this.now < deadline) goOn();
     });
+  }
+
+  #isMine(key: StoreKey): boolean {
+    const { ring } = this.#host.knowledge;
+    return ring.preferenceList(ring.partitionOf(key)).includes(this.id);
+  }
+
+  /**
+   * An entry that somebody brings is joined into what is held here, and what that gives is brought
+   * to the other owners. Who has lost its record of the key does not begin: it would take what is
+   * brought for what it lost.
+   */
+  #merge(body: RequestOf<"merge">, respond: Respond, deadline: Millis): void {
+    const { now, keeper } = this;
+    const { key, rules } = body;
+    expectKey(key);
+    if (keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
+    const before = keeper.hold(key);
+    if (!this.#isMine(key) || before.isUnknown) return respond(refused("overloaded"));
+    const incoming = decodeEntry(body.entry).entry;
+    const route = writeCandidates(this.#host.knowledge, { id: this.id, body, now });
+    if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
+    keeper.absorb(key, incoming, route.hintFor, this.#host.wall());
+    const wasKnown = !before.entry.context.isEmpty;
+    const { entry } = keeper.hold(key);
+    // Its time has passed and it guards nothing: nobody keeps it.
+    if (entry.context.isEmpty) return respond({ kind: "merged", wasKnown });
+    const finish = (outcome: PutOutcome): void => {
+      if (outcome.ok) return respond({ kind: "merged", wasKnown });
+      const { code, detail, required = null, achieved = null } = outcome.failure;
+      respond({ kind: "failed", code, detail, numbers: [required, achieved, null], context: null });
+    };
+    const held = { entry, sharedBytes: encodeEntry(entry, null) };
+    const to = { finish, route, deadline, blind: null };
+    this.#spreading.start({ key, op: "", rules }, held, to);
   }
 
   #coordinate(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {
     const { now } = this;
     expectKey(body.key);
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
-    const { ring } = this.#host.knowledge;
-    const isMine = ring.preferenceList(ring.partitionOf(body.key)).includes(this.id);
     // Chosen by an older ring than the caller has by now: it has others to ask.
-    if (!isMine) return respond(refused("overloaded"));
+    if (!this.#isMine(body.key)) return respond(refused("overloaded"));
     const wall = this.#host.wall();
     const known = this.#repeats.find(body, wall);
     if (known !== null) {

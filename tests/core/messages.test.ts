@@ -69,6 +69,7 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
     ...{ start: 0, run: 7, after: 2 ** 40, ended: 3, until: 0, values: true },
     ...{ limit: 1000, byteCountMax: 1e6, holdMs: 2000, feed: "f" },
   },
+  merge: { kind: "merge", key, entry: new Uint8Array(2), rules: [[3], [true]], zone: "a" },
 };
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
@@ -120,6 +121,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
     ...{ kind: "changed", run: 7, after: 2 ** 40, ended: 3, until: 0, isGone: false },
     ...{ isAtEnd: true, items: [["n\0k", 3, new Uint8Array([1])]] },
   },
+  merged: { kind: "merged", wasKnown: true },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

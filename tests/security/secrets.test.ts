@@ -41,6 +41,8 @@ const RIGHTS: readonly (readonly [string, string, string | null, string])[] = [
   ["POST", "/v1/cluster/commit", "{}", "---- +"],
   ["POST", "/v1/cluster/handoff", "{}", "---- +"],
   ["GET", "/v1/cluster/faults", null, "---- +"],
+  ["GET", "/v1/cluster/entries?namespace=a", null, "---- +"],
+  ["POST", "/v1/cluster/entries", "", "---- +"],
   ["PUT", "/v1/cluster/faults/r1", "{}", "---- +"],
   ["GET", "/v1/cluster/explain/b/k", null, "---- +"],
   ["GET", "/metrics", null, "---- +"],

@@ -18,6 +18,8 @@ export interface TestCluster {
 }
 
 export interface TestClusterOptions {
+  /** Its secret is another one then, too. */
+  readonly name?: string;
   readonly tokensFile?: string;
   readonly timing?: Readonly<Record<string, number>>;
   readonly takesFaults?: boolean;
@@ -87,8 +89,15 @@ export async function startCluster(
     url: `http://127.0.0.1:${port}`,
   }));
   const clusterFile = join(dir, "cluster.json");
-  const { timing = {}, tokensFile, takesFaults = false, cache, speech = {} } = options;
-  const config = { name: "test", partitions: 64, n: Math.min(3, count), members, timing };
+  const {
+    name = "test",
+    timing = {},
+    tokensFile,
+    takesFaults = false,
+    cache,
+    speech = {},
+  } = options;
+  const config = { name, partitions: 64, n: Math.min(3, count), members, timing };
   writeFileSync(clusterFile, JSON.stringify(config));
   const running = new Map<string, RunningNode>();
   const start = async (id: string): Promise<void> => {
