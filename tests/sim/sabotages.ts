@@ -53,7 +53,15 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "collect-tombstone-early",
     oracle: "resurrection",
-    ...collectingAlone("expiresAt === 0"),
+    file: "src/node/collector.ts",
+    was: "for (const key of store.due(now, COLLECTION_COUNT_MAX)) {",
+    is: `for (const key of store.due(now + keeper.graces.deletedMs, COLLECTION_COUNT_MAX)) {
+      const { siblings } = keeper.hold(key).entry;
+      if (siblings.every(({ content, expiresAt }) => content === null && expiresAt === 0)) {
+        keeper.collect(key, keeper.digest(key) ?? 0, now);
+        continue;
+      }
+      if ((store.summary(key)?.dueAt ?? 0) > now) continue;`,
   },
   {
     name: "reuse-actor-after-unclean-stop",
