@@ -129,9 +129,9 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "acknowledge-before-fsync",
     oracle: "durability",
-    file: "src/node/service.ts",
+    file: "src/node/spreading.ts",
     was: "    const [coordinator] = made;",
-    is: "    const [coordinator] = made;\n    coordinator?.locallyDurable(this.now);",
+    is: "    const [coordinator] = made;\n    coordinator?.locallyDurable(this.#host.now());",
   },
   {
     name: "ignore-torn-tail",
@@ -144,8 +144,8 @@ export const sabotages: readonly Sabotage[] = [
     name: "forget-the-session",
     oracle: "session",
     file: "replica/get-coordinator.ts",
-    was: "return session === null || this.#merged.context.includes(session);",
-    is: "return session === null || this.#merged.context.includes(this.#merged.context);",
+    was: "if (session === null || this.#merged.context.includes(session)) return true;",
+    is: "if (session === null || this.#merged.context.includes(this.#merged.context)) return true;",
   },
   {
     name: "serve-expired",
