@@ -45,6 +45,7 @@ type Fields = Readonly<Record<string, FieldKind>>;
  * are its own by the list of sources; `start` is 0 to go on, 1 to learn the position of now, 2 to
  * begin with what lives. With `holdMs` it is answered when there is something, or after that time.
  * `merge` has the callee join an entry into its own and bring it to the other owners.
+ * `scrub` has all records read; where the platform does that itself, `checks` is false.
  * `recall` asks whether a version of an operation was stored; who asks, `by`, is about to mint one.
  */
 const REQUESTS = {
@@ -108,6 +109,7 @@ const REQUESTS = {
     feed: "text",
   },
   merge: { key: "text", entry: "bytes", rules: "list", zone: "text" },
+  scrub: {},
 } as const satisfies Record<string, Fields>;
 
 /**
@@ -174,6 +176,7 @@ const REPLIES = {
     items: "list",
   },
   merged: { wasKnown: "flag" },
+  scrubbed: { checks: "flag", records: "count", damaged: "count", mended: "count" },
 } as const satisfies Record<string, Fields>;
 
 type BodyOf<Table extends Record<string, Fields>> = {

@@ -118,6 +118,13 @@ export interface AcceptLossOperation {
   readonly replica: string;
 }
 
+/** Reads all records of one replica, or of every one, now. */
+export interface ScrubOperation {
+  readonly kind: "scrub";
+  /** null: every member. */
+  readonly replica: string | null;
+}
+
 /** Hears the cluster document from a member: for frontends that are told of nothing. */
 export interface RefreshOperation {
   readonly kind: "refresh";
@@ -177,6 +184,7 @@ export type Operation =
   | MergeOperation
   | AntiEntropyOperation
   | HandoffOperation
+  | ScrubOperation
   | AcceptLossOperation
   | CommitOperation
   | RefreshOperation
@@ -270,6 +278,24 @@ export interface ReplicaStatus {
   readonly startedAt: WallMillis | null;
   /** When what the oldest hint that it holds is about was written; null without hints. */
   readonly oldestHintAt: WallMillis | null;
+  /** null where the platform checks its own storage. */
+  readonly scrub: ScrubStatus | null;
+}
+
+/** Of a read of all records: how many, and of how many the checksum did not hold. */
+export interface ScrubPass {
+  /** When it ended, or began where it is not over yet. */
+  readonly at: WallMillis;
+  readonly records: number;
+  readonly damaged: number;
+  /** Of those, what the peers have brought. */
+  readonly mended: number;
+}
+
+export interface ScrubStatus {
+  /** null: none has ended yet. */
+  readonly last: ScrubPass | null;
+  readonly running: ScrubPass | null;
 }
 
 /** How far a replica is with what it is to get by a change of members. */
@@ -338,6 +364,16 @@ export interface HandoffResult {
   readonly delivered: number;
   /** Hints that are still held somewhere. */
   readonly pending: number;
+}
+
+export interface ScrubResult {
+  readonly kind: "scrubbed";
+  readonly replicas: readonly {
+    readonly id: string;
+    /** `platform`: nothing is read, it checks its own storage. */
+    readonly state: "done" | "no answer" | "platform";
+    readonly pass: Omit<ScrubPass, "at"> | null;
+  }[];
 }
 
 export interface AcceptLossResult {
@@ -410,6 +446,7 @@ export type Result =
   | MergeResult
   | AntiEntropyResult
   | HandoffResult
+  | ScrubResult
   | AcceptLossResult
   | RefreshResult
   | ChangesResult

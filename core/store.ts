@@ -116,6 +116,11 @@ export interface Store {
 
   /** The newest record's bytes (do not modify). @throws StoreCorruption */
   readEntry(key: StoreKey): Uint8Array | undefined;
+  /**
+   * Whether the newest record of a key, or the hint for that target, can still be read from where
+   * it is stored, whatever is in memory of it. Absent where the platform checks its own storage.
+   */
+  isSound?(key: StoreKey, hintFor?: string): boolean;
   /** From the index, without touching the value. */
   summary(key: StoreKey): EntrySummary | undefined;
   /** Replaces the key's record. Only called while `health()` is "writable". */

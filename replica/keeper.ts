@@ -53,6 +53,7 @@ import { beginIncarnation, isFirstLife } from "./incarnation.ts";
 import type { Held, KeeperParts, Place } from "./keeper-parts.ts";
 import { KeyOrders } from "./key-orders.ts";
 import { LastWritten } from "./last-written.ts";
+import { countsByTree, type TreeOfKeys } from "./lost-counts.ts";
 import { MINTED_COUNT_MAX, MINTED_TIME_MAX, type Minted, type MintRequest } from "./minting.ts";
 import { emptySlot, type Joined, outlived, type Slot } from "./slot.ts";
 
@@ -302,6 +303,13 @@ export class Keeper {
     if (!isUnknown && gaveUpEarly(entry, now)) this.#lose(key);
   }
 
+  /** Whether the stored record can be read; one that cannot counts as lost from now on. */
+  check(key: StoreKey): boolean {
+    if (this.store.isSound?.(key) !== false) return true;
+    this.#lose(key);
+    return false;
+  }
+
   /** Keys of a namespace in UTF-8 order, whatever their state; both ends are store keys. */
   keysAfter(prefix: StoreKey, after: StoreKey, countMax: number): readonly StoreKey[] {
     return this.#orders.page(prefix, after, countMax);
@@ -322,15 +330,8 @@ export class Keeper {
   }
 
   /** By tree, of how many keys the record cannot be read and was not refilled yet. */
-  lostCounts(): (tree: { readonly partition: number; readonly n: number }) => number {
-    const counts = new Map<string, number>();
-    const nameOf = ({ partition, n }: Omit<Place, "leaf">): string => `${partition}/${n}`;
-    const countOf = (tree: Omit<Place, "leaf">): number => counts.get(nameOf(tree)) ?? 0;
-    for (const key of this.#lost) {
-      const place = this.#placeOf(key);
-      counts.set(nameOf(place), countOf(place) + 1);
-    }
-    return countOf;
+  lostCounts(): (tree: TreeOfKeys) => number {
+    return countsByTree(this.#lost, this.#placeOf);
   }
 
   /**

@@ -235,6 +235,17 @@ export class LogStore implements Store {
     return bytes;
   }
 
+  /** What is in memory of a damaged record goes too: it is to be brought anew, and written. */
+  isSound(key: StoreKey, hintFor = ""): boolean {
+    const name = hintFor === "" ? key : hintKey(hintFor, key);
+    const table = hintFor === "" ? this.#entries : this.#hints;
+    const slot = table.find(name);
+    if (slot === NO_SLOT || this.#readRecord(table, slot, name) !== undefined) return true;
+    this.#corruptReadsCount++;
+    this.#recent.drop(hintFor === "" ? key : recentHint(name));
+    return false;
+  }
+
   summary(key: StoreKey): EntrySummary | undefined {
     const slot = this.#entries.find(key);
     return slot === NO_SLOT ? undefined : this.#summaryOf(slot, key);

@@ -24,6 +24,8 @@ export interface ClusterTiming {
   readonly tombstoneGraceMs: number;
   /** The same of what has expired or was evicted; `tombstoneGraceMs` where that is less. */
   readonly expiryGraceMs: number;
+  /** How long a replica takes to read all of its records once, to find what has rotted. */
+  readonly scrubMs: number;
 }
 
 export interface ClusterConfig extends RingConfig {
@@ -43,6 +45,7 @@ export const timingDefaults: ClusterTiming = {
   requestTimeoutMs: 2000,
   tombstoneGraceMs: 3_600_000,
   expiryGraceMs: 5000,
+  scrubMs: 604_800_000,
 };
 
 export interface ClusterConfigOptions {

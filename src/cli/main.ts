@@ -14,6 +14,7 @@ import { addListingCommands } from "./listing-commands.ts";
 import { CliError, EXIT, outliveReaders, UsageError, warn } from "./output.ts";
 import { addProcessCommands } from "./processes.ts";
 import { addRestore } from "./restore.ts";
+import { addScrub } from "./scrub.ts";
 import { addSiteCommands } from "./site-commands.ts";
 
 const URL_DEFAULT = "http://127.0.0.1:8787";
@@ -46,6 +47,7 @@ function makeProgram(): Command {
   addRestore(program, endpoint);
   addClusterCommands(program, endpoint);
   addSiteCommands(program, endpoint);
+  addScrub(program, endpoint);
   addFaultCommand(program, endpoint);
   addCompletion(program);
   for (const command of program.commands) {

@@ -12,6 +12,7 @@ import { contextToToken } from "./context-token.ts";
 import { settingsOf } from "./data-plane.ts";
 import { readJson } from "./json-body.ts";
 import { Problem, problemOf } from "./problems.ts";
+import { shownScrub } from "./scrub-plane.ts";
 import { type RingBody, verdictOf } from "./verdict.ts";
 
 type ResultOf<Kind extends Result["kind"]> = Extract<Result, { kind: Kind }>;
@@ -76,6 +77,7 @@ export class ClusterPlane {
         oldestHintAt: isoOrNull(status?.oldestHintAt),
         lastAntiEntropy: Object.fromEntries(lastAntiEntropy),
         duplicateSeenAt: isoOrNull(duplicates.get(id)),
+        scrub: shownScrub(status?.scrub),
       };
     });
     const { name, version: ringVersion, partitions } = ring.document;

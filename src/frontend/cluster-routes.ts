@@ -19,6 +19,7 @@ import { readNamespace } from "./key-path.ts";
 import { MembersPlane } from "./members-plane.ts";
 import type { HttpMetrics } from "./metrics.ts";
 import { checkReadiness } from "./readiness.ts";
+import { scrubNow } from "./scrub-plane.ts";
 import { answerStaleness } from "./staleness-plane.ts";
 
 const NAMESPACES = "/v1/namespaces/";
@@ -49,6 +50,10 @@ function upkeepRoutes({ secret, backendOf, guarded }: RouteParts): Hono<Starling
   app.post(
     "/v1/cluster/accept-loss",
     guarded(admin, (call) => cluster(call).acceptLoss(call.req.raw)),
+  );
+  app.post(
+    "/v1/cluster/scrub",
+    guarded(admin, (call) => scrubNow(backendOf(call), call.req.raw)),
   );
   app.get(
     ENTRIES,

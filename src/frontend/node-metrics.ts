@@ -77,6 +77,7 @@ export function replicaMetrics(of: {
       values: one(deadByteCount),
     },
     ...collectionMetrics(of.service),
+    ...scrubMetrics(of.service),
     {
       name: "starling_store_writable",
       type: "gauge",
@@ -90,6 +91,38 @@ export function replicaMetrics(of: {
 }
 
 type ReplicaParts = Parameters<typeof replicaMetrics>[0];
+
+/** Nothing where the platform checks its own storage. */
+function scrubMetrics({ background }: Service): readonly Metric[] {
+  const { checks = false, totals, status = null } = background?.scrub ?? {};
+  if (!checks) return [];
+  return [
+    {
+      name: "starling_scrubbed_records_total",
+      type: "counter",
+      help: "Records that a scrub has read.",
+      values: one(totals?.records ?? 0),
+    },
+    {
+      name: "starling_scrub_damaged_records_total",
+      type: "counter",
+      help: "Of those, the ones whose checksum did not hold.",
+      values: one(totals?.damaged ?? 0),
+    },
+    {
+      name: "starling_scrub_mended_records_total",
+      type: "counter",
+      help: "Of the damaged ones, those that other replicas have brought again.",
+      values: one(totals?.mended ?? 0),
+    },
+    {
+      name: "starling_scrub_last_timestamp_seconds",
+      type: "gauge",
+      help: "When all records had been read for the last time; 0 for never.",
+      values: one((status?.last?.at ?? 0) / 1000),
+    },
+  ];
+}
 
 function collectionMetrics({ background }: Service): readonly Metric[] {
   const { expiredCount = 0, collectedCount = 0 } = background?.collector ?? {};

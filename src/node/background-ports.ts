@@ -1,7 +1,7 @@
 import type { TreeName } from "../../antientropy/merkle-tree.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { ReplyOf, RequestOf } from "../../core/messages.ts";
-import type { TransferStatus } from "../../core/operations.ts";
+import type { ScrubPass, ScrubStatus, TransferStatus } from "../../core/operations.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Hlc, Millis, Now, WallMillis } from "../../core/time.ts";
 
@@ -31,6 +31,14 @@ export interface BackgroundWork {
     /** Keys that are gone, and values that gave up their body, since the start. */
     readonly collectedCount: number;
     readonly expiredCount: number;
+  };
+  readonly scrub: {
+    /** false where the platform checks its own storage. */
+    readonly checks: boolean;
+    readonly status: ScrubStatus | null;
+    /** Since this process began. */
+    readonly totals: Omit<ScrubPass, "at">;
+    start(now: Millis, done: (pass: ScrubPass) => void): void;
   };
   readonly agreement: { readonly isPending: boolean };
   readonly sweep: {

@@ -17,6 +17,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import { type Duplicate, Lives } from "./lives.ts";
 import { PurgeSweep } from "./purge-sweep.ts";
 import { Resize } from "./resize.ts";
+import { Scrub } from "./scrub.ts";
 import type { Service } from "./service.ts";
 import type { TaskHost } from "./tasks.ts";
 import { Transfer } from "./transfer.ts";
@@ -27,6 +28,8 @@ const COLLECT_MS = 50;
 const SWEEP_MS = 1000;
 /** Between two looks at what a change of members leaves to do, in ms. */
 const CHANGE_MS = 500;
+/** Between two parts of a scrub, in ms. */
+const SCRUB_MS = 1000;
 /** Between two looks at whether a namespace is over its bound, in ms. */
 const EVICT_MS = 200;
 
@@ -44,6 +47,8 @@ export interface Intervals {
   readonly expiryGraceMs?: number;
   /** How often it looks for what may be collected, in ms; 0 for nothing at all by itself. */
   readonly collectMs?: number;
+  /** How long it takes to read all records once, in ms; 0 or absent: only when asked. */
+  readonly scrubMs?: number;
   /** How often it pings every peer, in ms; 0 where only requests observe. */
   readonly heartbeatMs: number;
   /** Silence after which a peer is suspected. */
@@ -79,22 +84,8 @@ export interface Work {
 
 type Job = readonly [name: string, everyMs: number, run: (now: Millis) => void];
 
-export function backgroundWork(service: Service, host: WorkHost, every: Intervals): Work {
-  const handoff = new Handoff(service, host, every.tombstoneGraceMs / 2);
-  const exchanges = new Exchanges(service, host);
-  // Without heartbeats nobody wakes the node, and a gap between two steps says nothing.
-  const absence =
-    every.heartbeatMs > 0 ? new Absence(service, exchanges, { host, ...every }) : null;
-  const sweep = new PurgeSweep(service, host);
-  const transfer = new Transfer(service, host);
-  const cleanUp = new CleanUp(service, host);
-  const resize = new Resize(service, host);
-  const evictor = new Evictor(service, { ...host, ...every });
-  const agreement = new Agreement(service, host);
-  // Where a node has no timers, its alarm runs it.
-  const isByAlarm = every.collectMs === 0;
-  const collector = new Collector(service, { ...host, sparesWrites: isByAlarm });
-  const lives = new Lives({
+function livesOf(service: Service, host: WorkHost): Lives {
+  return new Lives({
     self: service.id,
     prng: host.prng.fork(),
     wall: host.wall,
@@ -104,6 +95,25 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
       host.noticed(duplicate, isToEnd);
     },
   });
+}
+
+export function backgroundWork(service: Service, host: WorkHost, every: Intervals): Work {
+  const handoff = new Handoff(service, host, every.tombstoneGraceMs / 2);
+  const exchanges = new Exchanges(service, host);
+  // Without heartbeats nobody wakes the node, and a gap between two steps says nothing.
+  const absence =
+    every.heartbeatMs > 0 ? new Absence(service, exchanges, { host, ...every }) : null;
+  const scrub = new Scrub(service, host, { exchanges, everyMs: every.scrubMs ?? 0 });
+  const sweep = new PurgeSweep(service, host);
+  const transfer = new Transfer(service, host);
+  const cleanUp = new CleanUp(service, host);
+  const resize = new Resize(service, host);
+  const evictor = new Evictor(service, { ...host, ...every });
+  const agreement = new Agreement(service, host);
+  // Where a node has no timers, its alarm runs it.
+  const isByAlarm = every.collectMs === 0;
+  const collector = new Collector(service, { ...host, sparesWrites: isByAlarm });
+  const lives = livesOf(service, host);
   // The first sign of life of a member is what its hints, and who waits for it, have waited for.
   const heard = (from: ReplicaId, now: Millis): void => {
     handoff.toward(from, now);
@@ -129,6 +139,7 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
     // By itself only for hosts that have many steps of it in a row.
     ["plant", 0, plant],
     ["change", unlessByAlarm(CHANGE_MS), change],
+    ["scrub", (every.scrubMs ?? 0) > 0 ? SCRUB_MS : 0, (now) => flushIf(scrub.run(now))],
     ["evict", unlessByAlarm(EVICT_MS), (now) => evictor.run(now)],
     ["alive", absence?.noteMs ?? 0, () => flushIf(absence?.note() === true)],
     ["collect", every.collectMs ?? COLLECT_MS, (now) => collector.start(now)],
@@ -144,7 +155,7 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
   return {
     parts: {
       ...{ handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor, resize },
-      ...{ collector, lives },
+      ...{ collector, lives, scrub },
     },
     jobs,
   };

@@ -18,6 +18,7 @@ import type {
   Operation,
   ReplicaReport,
   Result,
+  ScrubOperation,
 } from "../../core/operations.ts";
 import { majority } from "../../core/quorum-options.ts";
 import type { Millis, WallMillis } from "../../core/time.ts";
@@ -73,6 +74,8 @@ export class ClusterDesk {
         return this.#antiEntropy(operation, answer, now);
       case "handoff":
         return this.#handoff(answer, now);
+      case "scrub":
+        return this.#scrub(operation, answer, now);
       case "accept-loss":
         return this.#acceptLoss(operation, answer, now);
       case "refresh":
@@ -289,6 +292,22 @@ export class ClusterDesk {
     };
     const plan = { targets: members, timeoutMs: BACKGROUND_MS_MAX, done };
     askAll(this.#host, { ...plan, body: { kind: "handoff" } }, now);
+  }
+
+  #scrub({ replica }: ScrubOperation, answer: Answer, now: Millis): void {
+    const targets = replica === null ? this.#host.knowledge.ring.memberIds : [replica];
+    const done = (replies: Replies): void => {
+      const replicas = targets.map((id) => {
+        const reply = replies.get(id);
+        if (reply?.kind !== "scrubbed") return { id, state: "no answer", pass: null } as const;
+        const { records, damaged, mended } = reply;
+        if (!reply.checks) return { id, state: "platform", pass: null } as const;
+        return { id, state: "done", pass: { records, damaged, mended } } as const;
+      });
+      answer({ kind: "scrubbed", replicas });
+    };
+    const plan = { targets, timeoutMs: BACKGROUND_MS_MAX, done };
+    askAll(this.#host, { ...plan, body: { kind: "scrub" } }, now);
   }
 
   #acceptLoss({ replica }: AcceptLossOperation, answer: Answer, now: Millis): void {

@@ -5,6 +5,7 @@ import type { ReplicaId } from "../../core/ids.ts";
 import { compareUtf8, isAnyNamespace, isNamespace } from "../../core/keys.ts";
 import { LIST_KEYS_MAX, LIST_NAMESPACES_MAX } from "../../core/limits.ts";
 import type { ReplyOf, RequestOf } from "../../core/messages.ts";
+import type { ScrubPass, ScrubStatus } from "../../core/operations.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Millis } from "../../core/time.ts";
 import type { Keeper } from "../../replica/keeper.ts";
@@ -23,8 +24,9 @@ export function inspected(keeper: Keeper, key: StoreKey): ReplyOf<"inspected"> {
 
 /**
  * `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null, duplicates, dead keys,
- * dead bytes, version, when its process began, when the oldest hint was written]`; of the last two,
- * 0 is never.
+ * dead bytes, version, when its process began, when the oldest hint was written, scrub]`; of
+ * the last two times, 0 is never. A scrub is null, or its last pass and the running one, each of
+ * them null or `[at, records, damaged, mended]`.
  */
 export function reported(
   { keeper, background }: { readonly keeper: Keeper; readonly background: BackgroundWork | null },
@@ -41,8 +43,34 @@ export function reported(
   const dead = [deadKeyCount, deadByteCount];
   const life = [about.version, about.startedAt ?? 0, readableHintAt(store) ?? 0];
   const held = [keyCount, byteCount, hints, [...exchanges]];
-  const report = [...held, transfer, duplicates, ...dead, ...life];
+  const scrub = scrubToList(background?.scrub.status ?? null);
+  const report = [...held, transfer, duplicates, ...dead, ...life, scrub];
   return { kind: "report", report };
+}
+
+const passToList = (pass: ScrubPass | null): unknown =>
+  pass === null ? null : [pass.at, pass.records, pass.damaged, pass.mended];
+
+const scrubToList = (status: ScrubStatus | null): unknown =>
+  status === null ? null : [passToList(status.last), passToList(status.running)];
+
+/** Stops waiting for those whom it cannot reach, and tells for whom it had waited. */
+export function acceptedLoss(background: BackgroundWork | null, now: Millis): ReplyOf<"accepted"> {
+  const { partitionCount = 0, waitedFor = [] } = background?.absence?.past.accept(now) ?? {};
+  return { kind: "accepted", partitionCount, waitedFor };
+}
+
+/** Reads all records, and tells when that is over. */
+export function scrubbed(
+  background: BackgroundWork | null,
+  respond: (reply: ReplyOf<"scrubbed">) => void,
+  now: Millis,
+): void {
+  const none = { kind: "scrubbed", checks: false, records: 0, damaged: 0, mended: 0 } as const;
+  if (background?.scrub.checks !== true) return respond(none);
+  background.scrub.start(now, ({ records, damaged, mended }) =>
+    respond({ kind: "scrubbed", checks: true, records, damaged, mended }),
+  );
 }
 
 /**

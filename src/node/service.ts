@@ -37,7 +37,7 @@ import type { Planting } from "./planting.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { Repeats } from "./repeats.ts";
 import { failed, purgedMeanwhile, refused, toldOf, tooLarge, tooManySiblings } from "./replies.ts";
-import { inspected, listed, named, reported } from "./reports.ts";
+import { acceptedLoss, inspected, listed, named, reported, scrubbed } from "./reports.ts";
 import { type WriteRoute, writeCandidates } from "./routes.ts";
 import { Spreading } from "./spreading.ts";
 import {
@@ -83,8 +83,6 @@ type DataKind =
   | "fetch";
 
 const OF_TREES: ReadonlySet<Request["kind"]> = new Set(["roots", "leaves", "leafKeys"]);
-
-const NOTHING_WAITED_FOR = { partitionCount: 0, waitedFor: [] };
 
 export class Service {
   readonly id: ReplicaId;
@@ -212,10 +210,10 @@ export class Service {
         const pending = this.background?.handoff.toward(body.target, now) ?? 0;
         return respond({ kind: "handedOff", delivered: 0, pending });
       }
-      case "acceptLoss": {
-        const accepted = this.background?.absence?.past.accept(now) ?? NOTHING_WAITED_FOR;
-        return respond({ kind: "accepted", ...accepted });
-      }
+      case "acceptLoss":
+        return respond(acceptedLoss(this.background, now));
+      case "scrub":
+        return scrubbed(this.background, respond, now);
       case "exchange":
         return this.#exchange(respond, now);
       case "lease":

@@ -70,6 +70,7 @@ const requests: { readonly [Kind in Request["kind"]]: RequestOf<Kind> } = {
     ...{ limit: 1000, byteCountMax: 1e6, holdMs: 2000, feed: "f" },
   },
   merge: { kind: "merge", key, entry: new Uint8Array(2), rules: [[3], [true]], zone: "a" },
+  scrub: { kind: "scrub" },
 };
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
@@ -122,6 +123,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
     ...{ isAtEnd: true, items: [["n\0k", 3, new Uint8Array([1])]] },
   },
   merged: { kind: "merged", wasKnown: true },
+  scrubbed: { kind: "scrubbed", checks: true, records: 9, damaged: 2, mended: 1 },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

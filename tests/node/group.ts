@@ -41,6 +41,8 @@ export interface GroupOptions {
   readonly demo?: Partial<NamespaceSettings>;
   readonly trackedKeysMax?: number;
   readonly recordsPerRun?: number;
+  /** How long a replica takes to read all that it has; 0, the default: only when asked. */
+  readonly scrubMs?: number;
   /** Above 0 the nodes are always awake, and notice when they were not. */
   readonly heartbeatMs?: number;
 }
@@ -116,6 +118,7 @@ export class Group {
   /** A node with the store that it had, or an empty one. */
   start(id: ReplicaId): void {
     const { count, demo = {}, trackedKeysMax, recordsPerRun, heartbeatMs = 0 } = this.#options;
+    const { scrubMs = 0 } = this.#options;
     const before = this.members.get(id)?.store ?? this.#disks.get(id);
     const store = before?.crash() ?? new MemoryStore();
     const ids = Array.from({ length: count }, (_, i) => `r${i + 1}`);
@@ -138,7 +141,13 @@ export class Group {
       timeoutMs: 2000,
       zone: "a",
     });
-    const times = { ...quiet, heartbeatMs, suspectAfterMs: 3000, tombstoneGraceMs: 60_000 };
+    const times = {
+      ...quiet,
+      scrubMs,
+      heartbeatMs,
+      suspectAfterMs: 3000,
+      tombstoneGraceMs: 60_000,
+    };
     const limits = {
       ...(trackedKeysMax === undefined ? {} : { trackedKeysMax }),
       ...(recordsPerRun === undefined ? {} : { recordsPerRun }),
@@ -245,6 +254,7 @@ export class Group {
     const { store } = this.node(id).service?.keeper ?? {};
     if (store === undefined) return;
     const { readEntry, writeEntry } = store;
+    store.isSound = (key) => !keys.has(key);
     store.readEntry = (key) => {
       if (keys.has(key)) throw new StoreCorruption("a bad checksum");
       return readEntry.call(store, key);

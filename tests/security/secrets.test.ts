@@ -43,6 +43,7 @@ const RIGHTS: readonly (readonly [string, string, string | null, string])[] = [
   ["GET", "/v1/cluster/faults", null, "---- +"],
   ["GET", "/v1/cluster/entries?namespace=a", null, "---- +"],
   ["POST", "/v1/cluster/entries", "", "---- +"],
+  ["POST", "/v1/cluster/scrub", "{}", "---- +"],
   ["PUT", "/v1/cluster/faults/r1", "{}", "---- +"],
   ["GET", "/v1/cluster/explain/b/k", null, "---- +"],
   ["GET", "/metrics", null, "---- +"],
