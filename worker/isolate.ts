@@ -36,7 +36,9 @@ const notConfigured = (detail: string): Problem => new Problem("not-configured",
 
 async function start(env: Env, place: IncomingRequestCfProperties | undefined): Promise<Isolate> {
   if ((env.STARLING_SECRET ?? "").length < SECRET_CHARS_MIN) {
-    const how = "npx wrangler secret put STARLING_SECRET";
+    const how =
+      "npx wrangler secret put STARLING_SECRET; for wrangler dev a line " +
+      'STARLING_SECRET="any text of that length" in .dev.vars, beside the configuration';
     throw notConfigured(`Set a secret of at least ${SECRET_CHARS_MIN} characters: ${how}.`);
   }
   const auth = env.STARLING_TOKENS === undefined ? noTokens : parseTokens(env.STARLING_TOKENS);

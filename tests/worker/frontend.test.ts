@@ -72,6 +72,7 @@ describe("a deployed Worker", () => {
       const [status, name, detail] = await code(await ask("/v1/kv/worker/a"));
       expect([status, name]).toEqual([503, "not-configured"]);
       expect(detail).toContain("wrangler secret put STARLING_SECRET");
+      expect(detail).toContain("for wrangler dev a line STARLING_SECRET=");
     }
   });
 
