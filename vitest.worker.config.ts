@@ -1,6 +1,7 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { kCurrentWorker } from "miniflare";
 import { defineConfig } from "vitest/config";
+import { outside } from "./tests/worker/outside.ts";
 
 const reportDir = process.env["STARLING_TEST_REPORT"];
 
@@ -15,6 +16,7 @@ export default defineConfig({
           STARLING_SECRET: "a secret for tests alone",
           STARLING_OPEN_ON_LOOPBACK: "true",
         },
+        outboundService: outside,
         // As another Worker would bind it.
         serviceBindings: {
           CACHE: {
@@ -22,6 +24,7 @@ export default defineConfig({
             entrypoint: "KvBinding",
             props: { namespace: "kv-binding" },
           },
+          DOOR: { name: kCurrentWorker, entrypoint: "CacheDoor" },
           NOWHERE: { name: kCurrentWorker, entrypoint: "KvBinding" },
         },
       },

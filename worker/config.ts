@@ -27,6 +27,8 @@ export interface Env {
   readonly STARLING_NAME?: string;
   readonly STARLING_N?: string;
   readonly STARLING_PARTITIONS?: string;
+  /** The API's host, exactly; every other one is the cache door's. Without it there is none. */
+  readonly STARLING_API_HOST?: string;
   /** How long a request may take that names no timeout, in ms. */
   readonly STARLING_TIMEOUT_MS?: string;
   /** The zone of every frontend; without it, the one nearest to whom it serves. */

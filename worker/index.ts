@@ -3,10 +3,12 @@ import { createApp, type Starling } from "../src/frontend/app.ts";
 import { parseCorsOrigins } from "../src/frontend/cors.ts";
 import { responseOf } from "../src/frontend/exchange.ts";
 import { Problem, problemAnswer } from "../src/frontend/problems.ts";
+import { answerAtDoor, apiHostOf, isOwnFetch } from "./cache-door.ts";
 import type { Env } from "./config.ts";
 import { backendFor, type Isolate, isolateOf, startedIsolate } from "./isolate.ts";
 import { logEvent } from "./log.ts";
 
+export { CacheDoor } from "./cache-door.ts";
 export { KvBinding } from "./kv-binding.ts";
 export { ReplicaObject, ReplicaObject as Replica } from "./replica-object.ts";
 
@@ -39,13 +41,20 @@ function corsOriginsOf({ STARLING_CORS_ORIGINS: text = "" }: Env): readonly stri
   throw new Problem("not-configured", `STARLING_CORS_ORIGINS: ${origins}`);
 }
 
+const OWN_ORIGIN = "A site's origin is this deployment's own API.";
+
 export default {
   async fetch(request, env, ctx): Promise<Response> {
     let isolate = startedIsolate();
     let app: Starling["app"];
     try {
+      const apiHost = apiHostOf(env);
       // To ask for `cf` has the platform parse it: only the first request of an isolate does.
       isolate ??= await isolateOf(env, { place: placeOf(request), ctx });
+      if (apiHost !== null && new URL(request.url).host !== apiHost) {
+        return await answerAtDoor(isolate, request, { env, ctx });
+      }
+      if (isOwnFetch(request, isolate)) throw new Problem("loop-detected", OWN_ORIGIN);
       app = appOf(isolate, env);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;

@@ -5,7 +5,10 @@
  */
 import xxhash from "xxhash-wasm";
 import type { Prng } from "../core/prng.ts";
+import type { WallMillis } from "../core/time.ts";
 import { ClusterConfigError } from "../ring/cluster-config.ts";
+import { DoorMetrics } from "../src/door/door-metrics.ts";
+import { DoorMemory } from "../src/door/flights.ts";
 import { Driver } from "../src/driver.ts";
 import { backendOf } from "../src/driver-backend.ts";
 import { type Auth, noTokens, parseTokens } from "../src/frontend/auth.ts";
@@ -21,10 +24,19 @@ import { platformNow } from "./clock.ts";
 import { type Env, knowledgeOf, platformPrng, SECRET_CHARS_MIN } from "./config.ts";
 import { nearestZone } from "./zones.ts";
 
+/** What the cache doors of an isolate's requests have in common: values, and no promises. */
+export interface SharedByDoors {
+  readonly metrics: DoorMetrics;
+  readonly memory: DoorMemory;
+  /** From when on the members may be asked again for a site that is not known. */
+  askAgainAt: WallMillis;
+}
+
 export interface Isolate {
   readonly metrics: HttpMetrics;
   readonly knowledge: Knowledge;
   readonly auth: Auth;
+  readonly cache: SharedByDoors;
   /** Of all requests: to ask the platform for randomness costs more than most of them need. */
   readonly prng: Prng;
 }
@@ -47,7 +59,8 @@ async function start(env: Env, place: IncomingRequestCfProperties | undefined): 
     env.STARLING_ZONE ?? nearestZone(zones, place);
   try {
     const knowledge = knowledgeOf(env, await xxhash(), zoneIn);
-    return { knowledge, auth, metrics: new HttpMetrics(), prng: platformPrng() };
+    const cache = { metrics: new DoorMetrics(), memory: new DoorMemory(), askAgainAt: 0 };
+    return { knowledge, auth, cache, metrics: new HttpMetrics(), prng: platformPrng() };
   } catch (error) {
     if (!(error instanceof ClusterConfigError)) throw error;
     throw notConfigured(`The vars STARLING_… of the deployment: ${error.message}.`);
@@ -90,5 +103,5 @@ export function backendFor(of: Isolate, env: Env, ctx: ExecutionContext): Backen
     },
     flush: () => Promise.resolve(),
   });
-  return backendOf(driver, () => render(ringMetrics(knowledge)));
+  return backendOf(driver, () => render(ringMetrics(knowledge)) + of.cache.metrics.text());
 }

@@ -31,6 +31,12 @@ function sayHowToTry(url: string, caFile?: string): void {
   say(`  or open ${url}/ui`);
 }
 
+function sayHowToTryTheCache(url: string, origin: string | undefined): void {
+  const where = origin === undefined ? 'of what "starling sites set" names' : `of ${origin}`;
+  say(`The cache ${where} is at ${url}`);
+  say(`  curl -i ${url}/`);
+}
+
 /**
  * One Ctrl-C may come twice: from the terminal, which tells the whole group, and from npx or
  * bin/starling.js, which passes on what it was told.
@@ -246,13 +252,21 @@ interface DevFlags {
   readonly data: string;
   readonly corsOrigins?: string;
   readonly faults?: boolean;
+  readonly cachePort?: string;
+  readonly origin?: string;
 }
+
+/** An origin alone is a cache in front of it, too. */
+const CACHE_PORT = "8788";
 
 async function runDev(flags: DevFlags): Promise<void> {
   const { startDev } = await import("../local/dev.ts");
   const stopped = untilStopped();
+  const { origin, cachePort = origin === undefined ? undefined : CACHE_PORT } = flags;
   const dev = await startDev({
     port: whole("port", flags.port, [0, 65_535]),
+    ...(cachePort === undefined ? {} : { cachePort: whole("cache-port", cachePort, [0, 65_535]) }),
+    origin,
     replicas: whole("replicas", flags.replicas, [1, 64]),
     dataDir: resolve(flags.data),
     corsOrigins: flags.corsOrigins,
@@ -261,6 +275,7 @@ async function runDev(flags: DevFlags): Promise<void> {
   });
   say(`Starling answers at ${dev.url}`);
   sayHowToTry(dev.url);
+  if (dev.cacheUrl !== null) sayHowToTryTheCache(dev.cacheUrl, origin);
   await stopped;
   await dev.close();
   process.exit(0);
@@ -300,6 +315,8 @@ export function addProcessCommands(program: Command): void {
     .description("the whole system on Miniflare, one Durable Object a replica, on loopback")
     .option("--port <port>", "where it listens", "8787")
     .option("--replicas <count>", "how many Durable Objects", "5")
+    .option("--cache-port <port>", `the cache door's, for sites (with --origin: ${CACHE_PORT})`)
+    .option("--origin <url>", 'make the site "default", for all hosts, in front of this origin')
     .option("--data <dir>", "kept between runs", ".starling")
     .option("--cors-origins <origins>", "whose pages may use it: origins with commas, or *")
     .option("--faults", "for drills: let replicas be told to be down, silent, slow or lossy")

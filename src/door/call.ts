@@ -1,4 +1,6 @@
 /** One request at the door: where it belongs, what its key is, and how its answers are made. */
+
+import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { cacheKey, keptQuery, type Located, normalHost, urlOf } from "../cache/cache-key.ts";
 import { type Fields, fieldOf, type RequestHead } from "../cache/fields.ts";
 import { type Client, forwardedFields, hostFor } from "../cache/forwarding.ts";
@@ -50,6 +52,10 @@ export function addressOf({ target, fields, scheme, port }: DoorRequest): Addres
     query: mark < 0 ? null : origin.slice(mark + 1),
   };
 }
+
+/** What this cluster calls itself in `CDN-Loop`: nothing that another one could be called. */
+export const clusterIdOf = (secret: KeyedHash, name: string): string =>
+  secret.digest(`cdn-loop ${name}`).toString(36);
 
 export function makeCall(
   request: DoorRequest,

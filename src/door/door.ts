@@ -22,10 +22,10 @@ import { judge, storedFields, tagsOf } from "../cache/storing.ts";
 import { matches } from "../cache/vary.ts";
 import type { Backend } from "../frontend/backend.ts";
 import { answerStored, type BodySource } from "./answer-stored.ts";
-import { addressOf, type Call, makeCall, toOrigin } from "./call.ts";
+import { addressOf, type Call, clusterIdOf, makeCall, toOrigin } from "./call.ts";
 import type { CacheResult, DoorMetrics } from "./door-metrics.ts";
 import { Fetcher, type Landing, type Want } from "./fetching.ts";
-import { Flights } from "./flights.ts";
+import { type DoorMemory, Flights } from "./flights.ts";
 import { Invalidator, type MayPurge } from "./invalidator.ts";
 import { type Fresh, flowing, LENGTH, release } from "./landing.ts";
 import { LeaseHolder } from "./leases.ts";
@@ -49,7 +49,7 @@ export interface DoorParts {
   readonly metrics: DoorMetrics;
   readonly mayPurge: MayPurge;
   /** Kept by hosts that make a door anew for each request. */
-  readonly flights?: Flights;
+  readonly memory?: DoorMemory;
 }
 
 const SAFE = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"]);
@@ -75,7 +75,7 @@ export class Door {
     this.#parts = parts;
     this.#store = new ResponseStore(backend);
     this.#fetcher = new Fetcher({ origin, store: this.#store, host, metrics });
-    this.#flights = parts.flights ?? new Flights();
+    this.#flights = new Flights(parts.memory);
     this.#leases = new LeaseHolder(this.#store, host);
     const { mayPurge } = parts;
     this.#invalidator = new Invalidator({ store: this.#store, host, metrics, mayPurge });
@@ -112,7 +112,7 @@ export class Door {
     if (site === null) {
       return refuse("no-such-site", "No site answers for this host.", { isHead });
     }
-    const clusterId = secret.digest(`cdn-loop ${ring.document.name}`).toString(36);
+    const clusterId = clusterIdOf(secret, ring.document.name);
     if (isLoop(request.fields, clusterId)) {
       return refuse("loop-detected", "The request has been here before.", { isHead });
     }
@@ -183,11 +183,12 @@ export class Door {
   /** One refresh in the background, if none is under way. */
   #refresh(ask: Ask): void {
     const id = flightId(ask.call);
-    if (this.#flights.has(id)) return;
+    const { leaseMs } = ask.call.site.settings;
+    if (!this.#flights.beginsRefresh(id, this.#parts.host.now(), leaseMs)) return;
     const landing = this.#launch(id, this.#wantOf(ask, true));
     // A stale answer has been given already: whoever comes next is told of a failure.
     const done = landing.then(release).catch(() => undefined);
-    this.#parts.host.background(done);
+    this.#parts.host.background(done.finally(() => this.#flights.endRefresh(id)));
   }
 
   #wantOf({ call, found, variant }: Ask, mayStore: boolean): Want {

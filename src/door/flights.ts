@@ -5,12 +5,49 @@ import type { Landing } from "./fetching.ts";
 /** For how long a key's requests are not made to wait for each other, in ms. */
 const UNSHARED_MS = 10_000;
 /** Keys that are remembered for that; beyond it the oldest are forgotten. */
-const UNSHARED_COUNT_MAX = 10_000;
+const NOTED_COUNT_MAX = 10_000;
+
+/** What is known of keys, each until some instant. */
+class KeyNotes {
+  /** Until when, oldest first. */
+  readonly #until = new Map<string, WallMillis>();
+
+  has(id: string, now: WallMillis): boolean {
+    return (this.#until.get(id) ?? 0) > now;
+  }
+
+  note(id: string, until: WallMillis): void {
+    this.#until.delete(id);
+    this.#until.set(id, until);
+    for (const [oldest] of this.#until) {
+      if (this.#until.size <= NOTED_COUNT_MAX) break;
+      this.#until.delete(oldest);
+    }
+  }
+
+  forget(id: string): void {
+    this.#until.delete(id);
+  }
+}
+
+/**
+ * What doors of one process may know together: values alone. On Workers a promise belongs to the
+ * request that made it, and is not to be waited for by another.
+ */
+export class DoorMemory {
+  /** Keys whose answers are not for sharing. */
+  readonly unshared = new KeyNotes();
+  /** Keys that are made anew behind a stale answer. */
+  readonly refreshing = new KeyNotes();
+}
 
 export class Flights {
   readonly #underWay = new Map<string, Promise<Landing>>();
-  /** Until when, oldest first. */
-  readonly #unshared = new Map<string, Millis>();
+  readonly #memory: DoorMemory;
+
+  constructor(memory: DoorMemory = new DoorMemory()) {
+    this.#memory = memory;
+  }
 
   has(id: string): boolean {
     return this.#underWay.has(id);
@@ -35,16 +72,26 @@ export class Flights {
   }
 
   isUnshared(id: string, now: WallMillis): boolean {
-    return (this.#unshared.get(id) ?? 0) > now;
+    return this.#memory.unshared.has(id, now);
   }
 
   /** The key's answer could not be shared: its requests no longer wait (hit-for-miss). */
   noteUnshared(id: string, now: WallMillis): void {
-    this.#unshared.delete(id);
-    this.#unshared.set(id, now + UNSHARED_MS);
-    for (const [oldest] of this.#unshared) {
-      if (this.#unshared.size <= UNSHARED_COUNT_MAX) break;
-      this.#unshared.delete(oldest);
-    }
+    this.#memory.unshared.note(id, now + UNSHARED_MS);
+  }
+
+  /**
+   * Whether a refresh may begin; from then on no other one does, until it is over.
+   *
+   * @param forMs what a refresh is given that says nothing of its end: its request may have died
+   */
+  beginsRefresh(id: string, now: WallMillis, forMs: Millis): boolean {
+    if (this.has(id) || this.#memory.refreshing.has(id, now)) return false;
+    this.#memory.refreshing.note(id, now + forMs);
+    return true;
+  }
+
+  endRefresh(id: string): void {
+    this.#memory.refreshing.forget(id);
   }
 }

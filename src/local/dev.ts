@@ -16,6 +16,10 @@ import { evenZones, threeZones } from "./zones.ts";
 export interface DevOptions {
   /** 0 takes a free one. */
   readonly port: number;
+  /** Of the cache door, on which every request belongs to a site; 0 takes a free one. */
+  readonly cachePort?: number | undefined;
+  /** Makes the site `default` for all hosts. */
+  readonly origin?: string | undefined;
   readonly replicas: number;
   readonly dataDir: string;
   /** Whose pages may read answers: origins with commas, `*` for any. */
@@ -27,6 +31,8 @@ export interface DevOptions {
 
 export interface RunningDev {
   readonly url: string;
+  /** Of the cache door; null: there is none. */
+  readonly cacheUrl: string | null;
   close(): Promise<void>;
 }
 
@@ -36,18 +42,19 @@ export const COMPATIBILITY_DATE = "2026-07-30";
 const MINIFLARE = "miniflare@5.20261102.0-beta";
 const WORKER_NAME = "starling";
 const OBJECT_CLASS = "ReplicaObject";
+const DOOR_CLASS = "CacheDoor";
 /** Where Miniflare keeps the objects of a class, below the folder of the data. */
 const OBJECTS_FOLDER = `${WORKER_NAME}-${OBJECT_CLASS}`;
 /** Not a secret: whoever can reach this deployment is on this machine already. */
 const LOCAL_SECRET = "starling dev, reachable on loopback only";
 
 /** Miniflare would take another port in silence where this one is taken. */
-function refuseTakenPort(port: number): Promise<void> {
+function refuseTakenPort(port: number, flag: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", (error: NodeJS.ErrnoException) => {
       const reason = error.code === "EADDRINUSE" ? "is taken" : `cannot be used (${error.code})`;
-      reject(new Error(`port ${port} ${reason}; choose another with --port`));
+      reject(new Error(`port ${port} ${reason}; choose another with ${flag}`));
     });
     probe.listen(port, "127.0.0.1", () => probe.close(() => resolve()));
   });
@@ -176,7 +183,7 @@ async function importMiniflare(): Promise<typeof import("miniflare")> {
 }
 
 async function startMiniflare(options: DevOptions, zones: readonly string[]): Promise<RunningDev> {
-  const { port, dataDir, log } = options;
+  const { port, cachePort, dataDir, log } = options;
   const { LogLevel, Miniflare, Log: MiniflareLog } = await importMiniflare();
   const manifest = { ...(await ownWorker()), modulesRoot: "/" };
   const bindings = Object.entries(bindingsFor(options, zones)).map(
@@ -195,9 +202,22 @@ async function startMiniflare(options: DevOptions, zones: readonly string[]): Pr
             ...Object.fromEntries(bindings),
             REPLICAS: { type: "durable-object", worker: WORKER_NAME, exportName: OBJECT_CLASS },
           },
-          exports: { [OBJECT_CLASS]: { type: "durable-object", storage: "sqlite" } },
+          exports: {
+            [OBJECT_CLASS]: { type: "durable-object", storage: "sqlite" },
+            [DOOR_CLASS]: { type: "worker" },
+          },
         },
-        dev: { rootPath: dataDir, cacheAPI: false },
+        dev: {
+          ...{ rootPath: dataDir, cacheAPI: false },
+          // A listener of workerd's own, past Miniflare: the door sees every Host as it came.
+          ...(cachePort === undefined
+            ? {}
+            : {
+                unsafeDirectSockets: [
+                  { host: "127.0.0.1", port: cachePort, entrypoint: DOOR_CLASS },
+                ],
+              }),
+        },
       },
     ],
     resourcePersistencePath: dataDir,
@@ -214,25 +234,52 @@ async function startMiniflare(options: DevOptions, zones: readonly string[]): Pr
   const miniflare = withOwnSignals(() => new Miniflare(settings));
   try {
     const url = await miniflare.ready;
-    return { url: url.origin, close: () => miniflare.dispose() };
+    const cacheUrl =
+      cachePort === undefined
+        ? null
+        : (await miniflare.unsafeGetDirectURL(WORKER_NAME, DOOR_CLASS)).origin;
+    return { url: url.origin, cacheUrl, close: () => miniflare.dispose() };
   } catch (error) {
     await miniflare.dispose();
     throw error;
   }
 }
 
+/**
+ * Every start says anew what `--origin` says.
+ *
+ * @throws Error with one line for what no site's origin can be; the deployment has ended then
+ */
+async function makeDefaultSite({ url, close }: RunningDev, origin: string): Promise<void> {
+  const body = JSON.stringify({ origin });
+  try {
+    const answer = await fetch(`${url}/v1/sites/default`, { method: "PUT", body });
+    if (answer.ok) return;
+    const { detail } = (await answer.json()) as { readonly detail?: string };
+    throw new Error(`--origin ${origin}: ${detail ?? `status ${answer.status}`}`);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
 /** Starts the deployment; resolves when it answers. @throws Error with one line */
 export async function startDev(options: DevOptions): Promise<RunningDev> {
-  const { port, replicas, dataDir } = options;
+  const { port, replicas, dataDir, cachePort, origin } = options;
+  if (cachePort !== undefined && cachePort !== 0 && cachePort === port) {
+    throw new Error(`--cache-port and --port are both ${port}: give the cache door another`);
+  }
   mkdirSync(dataDir, { recursive: true });
   const lock = lockFolder(dataDir);
   try {
     const zones = zonesOf(dataDir, replicas);
     moveObjects(dataDir);
-    await refuseTakenPort(port);
+    await refuseTakenPort(port, "--port");
+    if (cachePort !== undefined) await refuseTakenPort(cachePort, "--cache-port");
     const dev = await startMiniflare(options, zones);
+    if (origin !== undefined) await makeDefaultSite(dev, origin);
     const close = (): Promise<void> => dev.close().finally(() => lock.release());
-    return { url: dev.url, close };
+    return { ...dev, close };
   } catch (error) {
     lock.release();
     throw error;

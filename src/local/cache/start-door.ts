@@ -1,11 +1,10 @@
 /** The cache door of a node: its listener, its origins, the site that `--origin` names. */
 import { randomUUID } from "node:crypto";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
-import { fieldOf } from "../../cache/fields.ts";
 import { Door } from "../../door/door.ts";
 import { DoorMetrics } from "../../door/door-metrics.ts";
-import type { DoorRequest } from "../../door/ports.ts";
-import { type Auth, authenticate, requireAccess } from "../../frontend/auth.ts";
+import { purgeRight } from "../../door/purge-right.ts";
+import type { Auth } from "../../frontend/auth.ts";
 import type { Backend } from "../../frontend/backend.ts";
 import { Problem } from "../../frontend/problems.ts";
 import { keepSite, siteSettings } from "../../frontend/sites-plane.ts";
@@ -43,20 +42,6 @@ const listenerOf = (text: string): Listener => {
   const url = new URL(text);
   return { host: url.hostname, port: portOf(url) };
 };
-
-/** Whether a PURGE's token may write. */
-const mayPurge =
-  ({ auth, isOpen }: Pick<DoorStart, "auth" | "isOpen">) =>
-  ({ fields }: DoorRequest, namespace: string): boolean => {
-    try {
-      const grant = authenticate(auth(), fieldOf(fields, "authorization"), isOpen);
-      requireAccess(grant, { role: "write", namespace });
-      return true;
-    } catch (error) {
-      if (error instanceof Problem) return false;
-      throw error;
-    }
-  };
 
 const RETRY_MS = 500;
 
@@ -175,7 +160,7 @@ export class CacheDoor {
     const failed = failureLog(log);
     return new Door({
       ...{ backend, secret, origin: this.#origin, metrics: this.#metrics },
-      mayPurge: mayPurge(start),
+      mayPurge: purgeRight(start.auth, start.isOpen),
       host: {
         now: () => backend.now(),
         uniqueName: randomUUID,

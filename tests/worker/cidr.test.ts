@@ -1,0 +1,29 @@
+import { describe, expect, it } from "vitest";
+import { isWithin } from "../../worker/cidr.ts";
+
+describe("a block of addresses", () => {
+  it.each([
+    ["192.0.2.7", "192.0.2.0/24"],
+    ["192.0.2.7", "192.0.2.7"],
+    ["192.0.2.7", "0.0.0.0/0"],
+    ["::ffff:192.0.2.7", "192.0.2.0/24"],
+    ["2001:db8::1", "2001:db8::/32"],
+    ["2001:DB8:0:0::1", "2001:db8::1"],
+    ["::1", "::/0"],
+  ])("has %s in %s", (address, block) => {
+    expect(isWithin(address, ["198.51.100.0/24", block])).toBe(true);
+  });
+
+  it.each([
+    ["192.0.3.7", "192.0.2.0/24"],
+    ["192.0.2.8", "192.0.2.7"],
+    ["2001:db9::1", "2001:db8::/32"],
+    ["::1", "0.0.0.0/0"],
+    ["192.0.2.7", "::/0"],
+    ["", "0.0.0.0/0"],
+    ["999.0.2.7", "0.0.0.0/0"],
+    ["192.0.2.7", "not a block"],
+  ])("has not %s in %s", (address, block) => {
+    expect(isWithin(address, [block])).toBe(false);
+  });
+});
