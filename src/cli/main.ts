@@ -4,6 +4,7 @@ import { PROGRAM_VERSION } from "../../core/version.ts";
 import { addBackup } from "./backup.ts";
 import { addClusterCommands } from "./cluster-commands.ts";
 import { addCompletion } from "./completion.ts";
+import { addCopy } from "./copy.ts";
 import { addDataCommands } from "./data-commands.ts";
 import { endWithParent } from "./end-with-parent.ts";
 import { addExport } from "./export.ts";
@@ -16,6 +17,7 @@ import { addProcessCommands } from "./processes.ts";
 import { addRestore } from "./restore.ts";
 import { addScrub } from "./scrub.ts";
 import { addSiteCommands } from "./site-commands.ts";
+import { addWatch } from "./watch.ts";
 
 const URL_DEFAULT = "http://127.0.0.1:8787";
 /** These run here and ask no frontend. */
@@ -41,6 +43,8 @@ function makeProgram(): Command {
   addProcessCommands(program);
   addDataCommands(program, endpoint);
   addListingCommands(program, endpoint);
+  addWatch(program, endpoint);
+  addCopy(program, endpoint);
   addImport(program, endpoint);
   addExport(program, endpoint);
   addBackup(program, endpoint);

@@ -40,6 +40,7 @@ const OPTIONS = {
   list: [...CALL, "prefix", "limit"],
   batch: [...CALL, "repeatable"],
   purge: ["signal"],
+  changes: ["since", "prefix", "values", "signal"],
   session: ["keysMax", "contexts"],
   client: [
     "url",

@@ -1,6 +1,7 @@
 /** What a client and a session have in common: the calls, with or without remembered contexts. */
 import { checkKey, checkOptions, sendable } from "./arguments.ts";
 import { type BatchOp, type BatchResult, batchBody, batchResults } from "./batch.ts";
+import { type ChangesOptions, type FeedChange, followed } from "./changes.ts";
 import { type ConsistencyOptions, consistencyQuery } from "./consistency.ts";
 import type { Contexts } from "./contexts.ts";
 import { StarlingError } from "./error.ts";
@@ -304,6 +305,19 @@ export class Operations {
       signal: options.signal,
     })) as { until: string; replicas: { learnt: number; of: number } };
     return { until: new Date(answer.until), ...answer.replicas };
+  }
+
+  /**
+   * The changes of this namespace, or of the one that is named, for as long as somebody takes them:
+   * through restarts and whatever frontend answers. Each has the token from which to go on.
+   *
+   * @throws StarlingError for what does not pass by itself: `invalid-token`, `forbidden` …
+   */
+  changes(
+    first: string | ChangesOptions = {},
+    second: ChangesOptions = {},
+  ): AsyncGenerator<FeedChange, never, undefined> {
+    return followed(this.parts, first, second);
   }
 
   async #write(call: KeyCall): Promise<Written> {

@@ -16,10 +16,12 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** false as with `| true`: there is no reader from the start. */
   readonly isRead?: boolean;
+  /** Told to end as soon as it has printed this. */
+  readonly until?: RegExp;
 }
 
 export function run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  const { input = "", env = {}, isRead = true } = options;
+  const { input = "", env = {}, isRead = true, until } = options;
   const child = spawn(process.execPath, [BIN, ...args], {
     env: { ...process.env, STARLING_URL: "", NO_COLOR: "1", ...env },
   });
@@ -28,6 +30,7 @@ export function run(args: readonly string[], options: RunOptions = {}): Promise<
   if (!isRead) child.stdout.destroy();
   child.stdout.setEncoding("latin1").on("data", (text: string) => {
     out += text;
+    if (until?.test(out) === true) child.kill("SIGTERM");
   });
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     err += text;

@@ -37,5 +37,5 @@ it("is one small file for a browser", async () => {
     minify: true,
     write: false,
   });
-  expect(outputFiles[0]?.contents.length).toBeLessThan(20_480);
+  expect(outputFiles[0]?.contents.length).toBeLessThan(21_504);
 });

@@ -20,6 +20,37 @@ export function clientContract(name: string, start: () => Promise<Deployment>): 
     codings(fresh);
     many(fresh);
     versions(fresh);
+    feeds(fresh);
+  });
+}
+
+function feeds(fresh: () => StarlingClient): void {
+  it("follows what changes, and goes on from the token of any change", async () => {
+    const cache = fresh();
+    await cache.put("a", "one", { w: "all" });
+    await cache.put("b", "two", { w: "all" });
+    const seen: string[] = [];
+    const tokens: string[] = [];
+    for await (const change of cache.changes({ since: "beginning", values: true })) {
+      if (change.key === undefined || !("etag" in change)) continue;
+      const value = new TextDecoder().decode(change.value);
+      if (change.type !== "delete") seen.push(`${change.key}=${value}`);
+      else seen.push(`-${change.key}`);
+      tokens.push(change.token);
+      if (seen.length === 2) await cache.delete("a", { w: "all" });
+      if (seen.length === 3) break;
+    }
+    expect(seen.slice(0, 2).sort()).toEqual(["a=one", "b=two"]);
+    expect(seen[2]).toBe("-a");
+    await cache.put("c", "three", { w: "all" });
+    for await (const change of cache.changes({ since: tokens[2] ?? "" })) {
+      expect([change.type, change.key]).toEqual(["put", "c"]);
+      break;
+    }
+    const forged = cache.changes({ since: "forged" }).next();
+    await expect(forged).rejects.toMatchObject({ code: "invalid-token" });
+    const signal = AbortSignal.timeout(50);
+    await expect(cache.changes({ signal }).next()).rejects.toThrow();
   });
 }
 

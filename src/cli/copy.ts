@@ -1,0 +1,204 @@
+/**
+ * `starling copy`: a namespace of one cluster kept up to date in another, by its change feed.
+ * Entries go over with their dots and contexts, so that copying twice is harmless, and what both
+ * sides have written stands side by side.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { decode, encode } from "@msgpack/msgpack";
+import type { Command } from "commander";
+import { clientOf, type Endpoint, failingWell, send, sendJson, urlsOf } from "./http.ts";
+import { CliError, printJson, say, UsageError, warn } from "./output.ts";
+
+interface CopyFlags {
+  readonly from?: string;
+  readonly to?: string;
+  readonly fromToken?: string;
+  readonly toToken?: string;
+  readonly since?: string;
+  readonly state?: string;
+  readonly once?: boolean;
+  readonly json?: boolean;
+}
+
+interface Told {
+  readonly type: string;
+  readonly key?: string;
+  readonly entry?: Uint8Array;
+  readonly lastModified?: string | null;
+  readonly partition?: number;
+  readonly partitions?: readonly number[];
+}
+
+interface Entry {
+  readonly key: string;
+  readonly entry: Uint8Array;
+}
+
+interface Page {
+  readonly changes: readonly Told[];
+  readonly next: string;
+  readonly caught_up: boolean;
+}
+
+const MSGPACK = "application/msgpack";
+const WAIT_MS = 20_000;
+const ENTRIES_AT_ONCE = 250;
+
+class Copy {
+  readonly #from: Endpoint;
+  readonly #to: Endpoint;
+  readonly #namespace: string;
+  /** Keys that were told of since a `resync` that is not over; null: there is none. */
+  #told: Set<string> | null = null;
+  readonly #resyncing = new Set<number>();
+  copied = 0;
+  removed = 0;
+
+  constructor(from: Endpoint, to: Endpoint, namespace: string) {
+    this.#from = from;
+    this.#to = to;
+    this.#namespace = namespace;
+  }
+
+  async look(since: string, waitMs: number): Promise<Page> {
+    const query = new URLSearchParams({ since, include: "entry", wait: String(waitMs) });
+    const target = `/v1/changes/${encodeURIComponent(this.#namespace)}?${query}`;
+    return await failingWell(this.#from, async () => {
+      const isExpected = ({ ok }: Response): boolean => ok;
+      const headers = { Accept: MSGPACK };
+      const response = await send(this.#from, target, { headers, isExpected });
+      return decode(new Uint8Array(await response.arrayBuffer())) as Page;
+    });
+  }
+
+  /** In the order in which they were told. */
+  async take({ changes }: Page): Promise<void> {
+    let entries: Entry[] = [];
+    const bring = async (): Promise<void> => {
+      if (entries.length > 0) await this.#merge(entries);
+      entries = [];
+    };
+    for (const change of changes) {
+      const { type, key, entry } = change;
+      if (key === undefined) {
+        await bring();
+        await this.#mark(change);
+      } else if (type === "purged") {
+        await bring();
+        await this.#purge(key, change.lastModified ?? "");
+      } else if (entry !== undefined) {
+        this.#told?.add(key);
+        entries.push({ key, entry });
+        if (entries.length >= ENTRIES_AT_ONCE || sizeOf(entries) > 8 * 1024 * 1024) await bring();
+      }
+    }
+    await bring();
+  }
+
+  async #merge(entries: readonly Entry[]): Promise<void> {
+    const body = encode({ namespace: this.#namespace, entries });
+    const headers = { "Content-Type": MSGPACK };
+    await sendJson(this.#to, "/v1/cluster/entries", { method: "POST", headers, body });
+    this.copied += entries.length;
+  }
+
+  /**
+   * A purged version keeps its dot, so joining does not take the copy's value away; and a purge of
+   * the copy would end what was written since, too. What is not newer than that version goes.
+   */
+  async #purge(key: string, lastModified: string): Promise<void> {
+    const here = clientOf(this.#to, this.#namespace);
+    await failingWell(this.#to, async () => {
+      const head = await here.head(key);
+      const at = head.lastModified?.getTime() ?? Infinity;
+      if (!head.exists || at > Date.parse(lastModified)) return;
+      await here.delete(key, { context: head.context });
+      this.removed++;
+    });
+  }
+
+  async #mark({ type, partitions = [] }: Told): Promise<void> {
+    if (type === "resync") {
+      this.#told ??= new Set();
+      for (const partition of partitions) this.#resyncing.add(partition);
+    } else if (type === "resync-end") {
+      for (const partition of partitions) this.#resyncing.delete(partition);
+      if (this.#resyncing.size === 0) await this.#removeOthers();
+    }
+  }
+
+  /** What the copy has and was not told again: it is gone there, unless there it is found. */
+  async #removeOthers(): Promise<void> {
+    const told = this.#told ?? new Set();
+    this.#told = null;
+    const there = clientOf(this.#from, this.#namespace);
+    const here = clientOf(this.#to, this.#namespace);
+    await failingWell(this.#to, async () => {
+      for await (const { name } of here.list()) {
+        if (told.has(name)) continue;
+        const head = await here.head(name);
+        const isThere = (await there.head(name)).exists;
+        if (isThere || !head.exists) continue;
+        await here.delete(name, { context: head.context });
+        this.removed++;
+      }
+    });
+  }
+}
+
+const sizeOf = (entries: readonly Entry[]): number =>
+  entries.reduce((sum, { entry }) => sum + entry.length, 0);
+
+function sinceOf({ since, state }: CopyFlags): string {
+  if (since !== undefined) return since;
+  if (state === undefined) return "beginning";
+  try {
+    return readFileSync(state, "utf8").trim() || "beginning";
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "beginning";
+    throw new CliError(`${state}: it cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+function endpointOf(name: string, url: string | undefined, token: string | undefined): Endpoint {
+  if (url === undefined) throw new UsageError(`copy takes --${name} URL`);
+  return { urls: urlsOf(url), token };
+}
+
+async function copy(at: Endpoint, namespace: string, flags: CopyFlags): Promise<void> {
+  const from = endpointOf("from", flags.from, flags.fromToken ?? at.token);
+  const to = endpointOf("to", flags.to, flags.toToken ?? at.token);
+  const work = new Copy(from, to, namespace);
+  let token = sinceOf(flags);
+  let isStopping = false;
+  const stop = (): void => {
+    isStopping = true;
+  };
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  for (let isLast = false; !isLast && !isStopping; ) {
+    const page = await work.look(token, flags.once === true ? 0 : WAIT_MS);
+    await work.take(page);
+    token = page.next;
+    if (flags.state !== undefined) writeFileSync(flags.state, `${token}\n`);
+    isLast = flags.once === true && page.caught_up;
+  }
+  const { copied, removed } = work;
+  if (flags.json === true) return printJson({ copied, removed, next: token });
+  say(`copied ${copied} entries, removed ${removed} keys`);
+  warn(`go on with --since ${token}`);
+}
+
+export function addCopy(program: Command, endpoint: () => Endpoint): void {
+  program
+    .command("copy <namespace>")
+    .description("keep a namespace of another cluster up to date with this one's")
+    .option("--from <url>", "frontends of the cluster to read, with commas")
+    .option("--to <url>", "frontends of the cluster to write, with commas")
+    .option("--from-token <token>", "an admin token there, else --token")
+    .option("--to-token <token>", "an admin token there, else --token")
+    .option("--since <token>", "where an earlier copy was")
+    .option("--state <file>", "keep the token in this file, and go on from it")
+    .option("--once", "stop when all is copied that is there now")
+    .option("--json", "say the result as JSON")
+    .action((namespace: string, flags: CopyFlags) => copy(endpoint(), namespace, flags));
+}

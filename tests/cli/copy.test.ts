@@ -1,0 +1,102 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { startCluster, type TestCluster } from "../support/cluster.ts";
+import { run } from "./run.ts";
+
+interface Listed {
+  readonly keys: readonly { readonly name: string }[];
+}
+
+describe("copy", () => {
+  let here: TestCluster;
+  let there: TestCluster;
+  let dir = "";
+  beforeAll(async () => {
+    here = await startCluster(1);
+    there = await startCluster(1);
+    dir = mkdtempSync(join(tmpdir(), "starling-test-"));
+  });
+  afterAll(async () => {
+    await Promise.all([here.close(), there.close()]);
+    rmSync(dir, { recursive: true, force: true });
+  });
+  const at = (cluster: TestCluster, path: string, init: RequestInit = {}): Promise<Response> =>
+    fetch(`${cluster.urls[0]}/v1/kv/demo${path}`, init);
+  const put = (cluster: TestCluster, key: string, body: string, headers = {}) =>
+    at(cluster, `/${key}`, { method: "PUT", body, headers });
+  const copy = async (...more: readonly string[]) => {
+    const between = ["--from", here.urls[0] ?? "", "--to", there.urls[0] ?? ""];
+    const state = ["--state", join(dir, "state"), "--once", "--json"];
+    const { code, out, err } = await run(["copy", "demo", ...between, ...state, ...more]);
+    expect([code, err]).toEqual([0, ""]);
+    return JSON.parse(out) as { copied: number; removed: number };
+  };
+  const contentsOf = async (cluster: TestCluster): Promise<Record<string, string>> => {
+    const { keys } = (await (await at(cluster, "")).json()) as Listed;
+    const contents: Record<string, string> = {};
+    for (const { name } of keys) contents[name] = await (await at(cluster, `/${name}`)).text();
+    return contents;
+  };
+
+  it("makes a second cluster equal, with what lives there kept beside", async () => {
+    for (let i = 0; i < 20; i++) await put(here, `k${i}`, `v${i}`);
+    await put(here, "typed", "{}", { "Content-Type": "application/json", "Cache-Tag": "red" });
+    expect(await copy()).toMatchObject({ copied: 21, removed: 0 });
+    expect(await contentsOf(there)).toEqual(await contentsOf(here));
+    const typed = await at(there, "/typed");
+    expect(typed.headers.get("content-type")).toBe("application/json");
+    await put(here, "k1", "newer");
+    await at(here, "/k2", { method: "DELETE" });
+    expect(await copy()).toMatchObject({ copied: 2 });
+    expect(await contentsOf(there)).toEqual(await contentsOf(here));
+    expect(await copy()).toMatchObject({ copied: 0 });
+    // The whole once more: nothing is doubled.
+    await copy("--since", "beginning");
+    expect(await contentsOf(there)).toEqual(await contentsOf(here));
+    expect((await at(there, "/k1")).headers.get("starling-siblings")).toBeNull();
+  });
+
+  it("takes a purge along, and keeps what was written since", async () => {
+    await put(here, "a/1", "v");
+    await put(here, "b/1", "v");
+    await copy();
+    const body = JSON.stringify({ namespace: "demo", prefix: "a/" });
+    await fetch(`${here.urls[0]}/v1/purge`, { method: "POST", body });
+    await put(here, "a/2", "later");
+    // Each key is told of as it is swept.
+    await vi.waitUntil(
+      async () => {
+        await copy();
+        return (await at(there, "/a/1")).status === 404;
+      },
+      { timeout: 20_000, interval: 300 },
+    );
+    expect(await contentsOf(there)).toEqual(await contentsOf(here));
+  });
+
+  it("asks for both ends", async () => {
+    const { code, err } = await run(["copy", "demo", "--to", there.urls[0] ?? ""]);
+    expect([code, err]).toEqual([2, "starling: copy takes --from URL\n"]);
+  });
+
+  it("is watched from a token on, line by line", async () => {
+    const first = await fetch(`${here.urls[0]}/v1/changes/demo`);
+    const { next } = (await first.json()) as { next: string };
+    await put(here, "seen", "v");
+    const watching = run(["watch", "demo", "--since", next, "--url", here.urls[0] ?? ""], {
+      until: /put\tseen\t"/,
+    });
+    expect((await watching).out).toMatch(/^put\tseen\t"[0-9a-f]+"\n/);
+  });
+
+  it("merges nothing that is no entry", async () => {
+    const url = `${here.urls[0]}/v1/cluster/entries`;
+    const answer = await fetch(url, { method: "POST", body: "no MessagePack" });
+    expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([
+      400,
+      "invalid-request",
+    ]);
+  });
+});
