@@ -29,6 +29,7 @@ function appOf(isolate: Isolate, env: Env): Starling["app"] {
     config: {
       openOnLoopback: env.STARLING_OPEN_ON_LOOPBACK === "true",
       corsOrigins: corsOriginsOf(env),
+      fixesOriginHost: true,
     },
   }).app;
   return made;

@@ -76,11 +76,7 @@ function initOf({ method, fields, body }: OriginRequest, signal: AbortSignal): R
 
 export class WorkerOrigin implements Origin {
   async fetch(asked: OriginRequest): Promise<OriginResponse> {
-    const { originHost, originTimeoutMs } = asked.site;
-    if (originHost === "client") {
-      const detail = 'On Workers an origin sees its own Host: originHost "client" is Node\'s.';
-      throw new OriginError("origin-invalid", detail);
-    }
+    const { originTimeoutMs } = asked.site;
     const controller = new AbortController();
     const url = `${asked.site.origin}${asked.target}`;
     let response: Response;

@@ -37,6 +37,8 @@ export interface AppConfig {
   readonly openOnLoopback: boolean;
   /** Whose pages may read answers, see `cors.ts`; absent or empty: nobody's. */
   readonly corsOrigins?: readonly string[];
+  /** The platform sets `Host` to origins, so that a site cannot (Workers). */
+  readonly fixesOriginHost?: boolean;
 }
 
 export interface AppParts {
@@ -149,7 +151,7 @@ function honoApp(parts: AppParts, ledger: Ledger, metrics: HttpMetrics): Hono<St
   app.route("/", changesRoutes(routes));
   app.route("/", namespaceRoutes(routes));
   app.route("/", clusterRoutes(routes));
-  app.route("/", siteRoutes(routes));
+  app.route("/", siteRoutes({ ...routes, fixesOriginHost: config.fixesOriginHost === true }));
   app.route("/", kvApiRoutes(routes));
   app.route("/", workerdKvRoutes(routes));
   app.route("/", hostRoutes(routes));

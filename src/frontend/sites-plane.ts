@@ -75,8 +75,20 @@ export async function keepSite(
   return result;
 }
 
-async function put(backend: Backend, name: string, request: Request): Promise<Response> {
-  const settings = siteSettings(await readJson(request), backend.view());
+interface SiteRouteParts extends RouteParts {
+  readonly fixesOriginHost: boolean;
+}
+
+async function put(
+  backend: Backend,
+  name: string,
+  { request, fixesOriginHost }: { readonly request: Request; readonly fixesOriginHost: boolean },
+): Promise<Response> {
+  const value = await readJson(request);
+  const settings = siteSettings(value, backend.view());
+  if (fixesOriginHost && (value as { readonly originHost?: unknown }).originHost === "client") {
+    throw invalid('"originHost" is "origin" on Workers: the platform sets Host by the URL.');
+  }
   const known = (await backend.freshView()).sites.has(name);
   await keepSite(backend, name, settings);
   return Response.json(shown(backend, name), { status: known ? 200 : 201 });
@@ -104,7 +116,8 @@ async function remove(backend: Backend, name: string): Promise<Response> {
 const admin = () => ({ role: "admin", namespace: null }) as const;
 const SITES = "/v1/sites/";
 
-export function siteRoutes({ backendOf, guarded }: RouteParts): Hono<StarlingEnv> {
+export function siteRoutes(parts: SiteRouteParts): Hono<StarlingEnv> {
+  const { backendOf, guarded, fixesOriginHost } = parts;
   const nameOf = (call: Call): string => siteName(rawRest(call, SITES));
   const app = new Hono<StarlingEnv>();
   app.get(
@@ -125,7 +138,9 @@ export function siteRoutes({ backendOf, guarded }: RouteParts): Hono<StarlingEnv
   );
   app.put(
     `${SITES}:name`,
-    guarded(admin, (call) => put(backendOf(call), nameOf(call), call.req.raw)),
+    guarded(admin, (call) =>
+      put(backendOf(call), nameOf(call), { request: call.req.raw, fixesOriginHost }),
+    ),
   );
   app.delete(
     `${SITES}:name`,

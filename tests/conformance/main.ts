@@ -20,14 +20,34 @@ const PAGE = join(ROOT, "docs/conformance.md");
 const BEGIN = "<!-- figures: npm run conformance -- --write -->";
 const END = "<!-- end of figures -->";
 
-const { values } = parseArgs({
-  options: {
-    suite: { type: "string", multiple: true },
-    "stale-if-error": { type: "string" },
-    failed: { type: "boolean", default: false },
-    write: { type: "boolean", default: false },
-  },
-});
+const USAGE = `npm run conformance -- [--suite DIR]… [--stale-if-error SECONDS] [--failed] [--write]
+  --suite DIR               a checkout of http-tests/cache-tests (default: the package from npm)
+  --stale-if-error SECONDS  the site's default, for tests of caches that serve what is stale
+  --failed                  also list what did not pass, and why
+  --write                   put the figures into docs/conformance.md`;
+
+function readArguments() {
+  try {
+    return parseArgs({
+      options: {
+        suite: { type: "string", multiple: true },
+        "stale-if-error": { type: "string" },
+        failed: { type: "boolean", default: false },
+        write: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    }).values;
+  } catch (error) {
+    console.error(`conformance: ${(error as Error).message}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+const values = readArguments();
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 
 function versionOf(dir: string): string {
   const file = readFileSync(join(dir, "package.json"), "utf8");

@@ -235,9 +235,11 @@ describe("the cache door on Workers", () => {
     expect(metrics).toMatch(/starling_cache_requests_total\{site="hidden",result="miss"\} 1\n/);
   });
 
-  it("says that an origin cannot see the client's Host here", async () => {
-    const site = await makeSite("client-host", { originHost: "client" });
-    const answer = await DOOR.fetch(`${site}/page/client-host`);
-    expect([answer.status, await answer.json()]).toMatchObject([502, { code: "origin-invalid" }]);
+  it("refuses a site whose origin is to see the client's Host", async () => {
+    const body = JSON.stringify({ origin: "http://origin.test", originHost: "client" });
+    const answer = await SELF.fetch(`${api}/v1/sites/client-host`, { method: "PUT", body });
+    const { code, detail } = (await answer.json()) as Record<string, string>;
+    expect([answer.status, code]).toEqual([400, "invalid-settings"]);
+    expect(detail).toContain('"originHost"');
   });
 });
