@@ -29,7 +29,7 @@ import { startLease } from "./leases.ts";
 import { startPurge } from "./purge-desk.ts";
 import { localNeed, strictOwners } from "./routes.ts";
 import { type Answer, type FrontendHost, fail } from "./tasks.ts";
-import { askForVouchers } from "./vouching.ts";
+import { Vouchers } from "./vouching.ts";
 import { contentToList, rulesToList, tallyFromList } from "./wire.ts";
 
 export class ClientDesk {
@@ -93,33 +93,36 @@ export class ClientDesk {
   ): void {
     const { knowledge } = this.#host;
     let found: GetOutcome | null = null;
-    let isVouched = false;
     let isOver = false;
     const finish = (outcome: GetOutcome): void => {
       if (!isOver) get.finish(outcome);
       isOver = true;
     };
     const settle = (): void => {
-      if (found === null || (found.ok && !isVouched)) return;
+      if (found === null) return;
       if (!found.ok) return finish(found);
+      const count = vouchers.count(found.tally.primaries);
       // It may have been read before the purge was heard of.
-      finish({ ...found, entry: knowledge.purges.apply(operation.key, found.entry) });
+      const shown = { ...found, entry: knowledge.purges.apply(operation.key, found.entry) };
+      if (count >= vouchers.required) finish(shown);
+      else if (vouchers.isOver) finish({ ok: false, failure: unvouched(vouchers.required, count) });
     };
     const again = (at: Millis): void => {
       if (!isOver) get.again?.(at);
       isOver = true;
     };
-    const done = (count: number): void => {
-      const required = majority(knowledge.ring.memberIds.length);
-      isVouched = count >= required;
-      if (isVouched) settle();
-      else finish({ ok: false, failure: unvouched(required, count) });
-    };
+    const { n, r, timeoutMs } = rules;
+    const isChanging = knowledge.pending(operation.key, n).length > 0;
+    const { ring } = knowledge;
+    const owners = isChanging ? [] : ring.primariesOf(ring.partitionOf(operation.key), n);
+    const expectedCount = Math.min(r, owners.length);
+    const plan = { host: this.#host, owners, expectedCount, timeoutMs, changed: settle };
+    const vouchers = new Vouchers(plan);
     const keep = (outcome: GetOutcome): void => {
       found = outcome;
       settle();
     };
-    askForVouchers(this.#host, { timeoutMs: rules.timeoutMs, done }, now);
+    vouchers.start(now);
     this.read({ operation, rules, finish: keep, again }, now);
   }
 
