@@ -234,3 +234,13 @@ function decodeFresh(bytes: Uint8Array): DecodedEntry {
     throw new CodecError(`not an entry: ${error instanceof Error ? error.message : "malformed"}`);
   }
 }
+
+/** What a peer sends may be anything; null when it is no entry. */
+export function decodedOrNull(bytes: Uint8Array): Entry | null {
+  try {
+    return decodeEntry(bytes).entry;
+  } catch (error) {
+    if (error instanceof CodecError) return null;
+    throw error;
+  }
+}

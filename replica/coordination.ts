@@ -30,3 +30,12 @@ export interface Coordinator {
 
 /** How long replicas that are believed dead are waited for when nothing else is left, in ms. */
 export const SUSPECT_PATIENCE_MS = 120;
+
+/**
+ * How long a request waits for replicas that say "I don't know", when too few others are left, in
+ * ms. One that is back, or begins, knows after a moment; one that waits for a member that is away
+ * will not, and the client is told so before its own time is up.
+ */
+export const UNKNOWN_PATIENCE_MS = 1000;
+/** Between two questions to such a replica, in ms. */
+export const ASK_AGAIN_MS = 50;

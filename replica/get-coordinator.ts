@@ -12,55 +12,34 @@
  *
  * Who is asked: as many as the quorum still needs, in the given order; one more for each that
  * fails, answers "I don't know", or is silent for the hedge delay. Fallbacks come last in the
- * order.
+ * order. When too few are left, those that did not know are asked again for a while: right after a
+ * restart they are about to.
  */
 import { assert } from "../core/assert.ts";
 import type { CausalContext } from "../core/causal-context.ts";
-import { CodecError } from "../core/codec.ts";
 import { type Entry, emptyEntry, isLive, keptDigestOf, merge } from "../core/entry.ts";
-import { decodeEntry, encodeEntry } from "../core/entry-codec.ts";
+import { decodedOrNull, encodeEntry } from "../core/entry-codec.ts";
 import type { Failure } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
-import type { KeyedHash } from "../core/keyed-hash.ts";
 import { SPREAD_MS_MAX } from "../core/limits.ts";
 import { isStored, type Reply, type ReplyOf } from "../core/messages.ts";
-import { majority, type QuorumRules } from "../core/quorum-options.ts";
-import type { Digest, StoreKey } from "../core/store.ts";
-import type { Tally } from "../core/tally.ts";
-import type { Millis, WallMillis } from "../core/time.ts";
+import { majority } from "../core/quorum-options.ts";
+import type { Digest } from "../core/store.ts";
+import type { Millis } from "../core/time.ts";
 import type { Candidate } from "./candidate.ts";
-import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
+import {
+  ASK_AGAIN_MS,
+  type Coordinator,
+  type Outbox,
+  SUSPECT_PATIENCE_MS,
+  UNKNOWN_PATIENCE_MS,
+} from "./coordination.ts";
+import type { GetOutcome, GetPlan } from "./get-plan.ts";
 import { Quorum, type QuorumNeed } from "./quorum.ts";
 import { WriteBack } from "./write-back.ts";
 
 /** How long after its start a read that was answered waits for the rest, to mend it, in ms. */
 const REPAIR_WAIT_MS = SPREAD_MS_MAX - 500;
-
-export interface GetPlan {
-  readonly key: StoreKey;
-  readonly rules: QuorumRules;
-  /** In the order in which to ask. */
-  readonly candidates: readonly Candidate[];
-  /** For `local_quorum`: the zone whose replicas count. */
-  readonly onlyZone: string | null;
-  readonly session: CausalContext | null;
-  /** From when on all that was shown with the session has ended; 0 for never. */
-  readonly sessionEndsAt?: WallMillis;
-  /** While owners change: those by the other layout, to whom writes go as well. */
-  readonly pending: readonly ReplicaId[];
-  /** How many owners must hold what a strict read shows. */
-  readonly strictCount: number;
-  /** Whether the candidates are all members that there are. */
-  readonly isEveryone: boolean;
-  readonly hedgeMs: number;
-  readonly hash: KeyedHash;
-  /** The wall clock, by which values expire. */
-  wall(): WallMillis;
-}
-
-export type GetOutcome =
-  | { readonly ok: true; readonly entry: Entry; readonly tally: Tally }
-  | { readonly ok: false; readonly failure: Failure };
 
 interface Answer {
   readonly candidate: Candidate;
@@ -83,6 +62,8 @@ export class GetCoordinator implements Coordinator {
   /** Until when replicas that are believed dead are waited for, while nothing else is left. */
   #patienceAt: Millis = Infinity;
   #hedgeAt: Millis = Infinity;
+  /** When those that did not know are asked once more. */
+  #againAt: Millis = Infinity;
   #isHedged = false;
   #isFinished = false;
   #isRepaired = false;
@@ -104,7 +85,7 @@ export class GetCoordinator implements Coordinator {
   get wakeAt(): Millis {
     if (this.isOver) return Infinity;
     if (this.#isFinished) return Math.min(this.#deadline, this.#startedAt + REPAIR_WAIT_MS);
-    return Math.min(this.#deadline, this.#patienceAt, this.#hedgeAt);
+    return Math.min(this.#deadline, this.#patienceAt, this.#hedgeAt, this.#againAt);
   }
 
   get isOver(): boolean {
@@ -143,6 +124,10 @@ export class GetCoordinator implements Coordinator {
     } else if (now >= Math.min(this.#deadline, this.#patienceAt)) {
       this.#giveUp(true);
       this.#repair();
+    } else if (now >= this.#againAt) {
+      this.#againAt = Infinity;
+      for (const answer of this.#unsure()) this.#askAgain(answer);
+      this.#decide(now);
     } else if (now >= this.#hedgeAt) {
       this.#hedgeAt = now + this.#plan.hedgeMs;
       this.#hedge();
@@ -220,6 +205,17 @@ export class GetCoordinator implements Coordinator {
     );
   }
 
+  /** Those that did not know, and may know by now. */
+  #unsure(): readonly Answer[] {
+    if (this.#now >= this.#startedAt + UNKNOWN_PATIENCE_MS) return [];
+    return [...this.#answers.values()].filter(({ state }) => state === "unknown");
+  }
+
+  #askAgain(answer: Answer): void {
+    answer.state = "asked";
+    this.#ask(answer, !answer.wasAskedForEntry);
+  }
+
   readonly #isRead = (answer: Answer): boolean => this.#entries.has(answer.digest);
 
   #unasked(): readonly Candidate[] {
@@ -237,7 +233,8 @@ export class GetCoordinator implements Coordinator {
     if (quorum.isMet || this.#isNothingForSure()) return this.#decideSession(quorum, now);
     this.#askAsManyAsNeeded();
     const outstanding = this.#outstanding();
-    if (quorum.couldBeMetWith(outstanding)) this.#limitPatience(quorum, now);
+    const unsure = this.#unsure().map(({ candidate }) => candidate);
+    if (quorum.couldBeMetWith([...outstanding, ...unsure])) this.#limitPatience(quorum, now);
     else if (outstanding.length === 0 || this.#plan.rules.notfoundOk) this.#giveUp(false);
   }
 
@@ -279,7 +276,8 @@ export class GetCoordinator implements Coordinator {
     const { rules } = this.#plan;
     if (!this.#reachesSession()) {
       for (const candidate of this.#unasked()) this.#askOne(candidate, false);
-      if (this.#outstanding().length > 0) return this.#limitPatience(quorum, now);
+      const isWaiting = this.#outstanding().length > 0 || this.#unsure().length > 0;
+      if (isWaiting) return this.#limitPatience(quorum, now);
       if (!this.#isSessionForgotten()) return this.#failSession();
       if (!this.#isSecondLook) return this.#lookAgain();
     }
@@ -418,9 +416,15 @@ export class GetCoordinator implements Coordinator {
     this.#out.ask(answer.candidate.id, body);
   }
 
-  /** When only replicas that are believed dead are left, they get a short while and no more. */
+  /**
+   * When only replicas that are believed dead are left, they get a short while and no more; those
+   * that do not know are asked again when too few others are left.
+   */
   #limitPatience(quorum: Quorum, now: Millis): void {
-    const expected = this.#expected();
+    const unsure = this.#unsure().map(({ candidate }) => candidate);
+    const isShort = quorum.isMet || !quorum.couldBeMetWith(this.#expected());
+    if (isShort && unsure.length > 0) this.#againAt = Math.min(this.#againAt, now + ASK_AGAIN_MS);
+    const expected = [...this.#expected(), ...unsure];
     const isWorthIt = quorum.isMet ? expected.length > 0 : quorum.couldBeMetWith(expected);
     const patienceAt = Math.min(this.#patienceAt, now + SUSPECT_PATIENCE_MS);
     this.#patienceAt = isWorthIt ? Infinity : patienceAt;
@@ -483,15 +487,5 @@ export class GetCoordinator implements Coordinator {
     if (behind.length === 0) return;
     const entry = encodeEntry(this.#merged, null);
     for (const id of behind) this.#send(id, entry, 0);
-  }
-}
-
-/** What a peer sends may be anything; null when it is no entry. */
-function decodedOrNull(bytes: Uint8Array): Entry | null {
-  try {
-    return decodeEntry(bytes).entry;
-  } catch (error) {
-    if (error instanceof CodecError) return null;
-    throw error;
   }
 }

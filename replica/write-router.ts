@@ -14,6 +14,9 @@
  * it late would take along what was written after another had answered the client. So it tells what
  * it holds instead; only who still waits asks again, with that to cover.
  *
+ * **When all have refused** because they may lack something, they are asked again for a while:
+ * right after a restart they are about to have it.
+ *
  * A coordinator that refuses for the client's fault (a broken precondition, too many siblings) may
  * have seen what another one has just written for this very request. So that is the answer only
  * when all others that were asked have said that they did nothing.
@@ -25,7 +28,13 @@ import type { ReplicaId } from "../core/ids.ts";
 import type { Reply, ReplyOf, RequestOf } from "../core/messages.ts";
 import type { Millis, WallMillis } from "../core/time.ts";
 import type { Candidate } from "./candidate.ts";
-import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
+import {
+  ASK_AGAIN_MS,
+  type Coordinator,
+  type Outbox,
+  SUSPECT_PATIENCE_MS,
+  UNKNOWN_PATIENCE_MS,
+} from "./coordination.ts";
 
 export interface WritePlan {
   /** Its `freshUntil` is filled in for each candidate. */
@@ -76,6 +85,8 @@ export class WriteRouter implements Coordinator {
   #startedAt: Millis = 0;
   #deadline: Millis = Infinity;
   #hedgeAt: Millis = Infinity;
+  /** When all are asked once more. */
+  #againAt: Millis = Infinity;
   #isFinished = false;
   #refusal: string | null = null;
   /** A candidate's connection broke, or an earlier attempt was left in doubt: for ever unknown. */
@@ -91,7 +102,7 @@ export class WriteRouter implements Coordinator {
   }
 
   get wakeAt(): Millis {
-    return this.#isFinished ? Infinity : Math.min(this.#deadline, this.#hedgeAt);
+    return this.#isFinished ? Infinity : Math.min(this.#deadline, this.#hedgeAt, this.#againAt);
   }
 
   get isOver(): boolean {
@@ -131,7 +142,11 @@ export class WriteRouter implements Coordinator {
   wake(now: Millis): void {
     if (this.#isFinished) return;
     if (now >= this.#deadline) return this.#giveUp();
-    if (now >= this.#hedgeAt) {
+    if (now >= this.#againAt) {
+      this.#againAt = Infinity;
+      this.#nextIndex = 0;
+      this.#tryNext(now);
+    } else if (now >= this.#hedgeAt) {
       this.mayBeMinted = true;
       this.#tryNext(now);
     }
@@ -146,7 +161,9 @@ export class WriteRouter implements Coordinator {
     const candidate = this.#plan.candidates[this.#nextIndex];
     if (candidate === undefined || this.#verdict !== null) {
       this.#hedgeAt = Infinity;
-      if (this.#waiting.size === 0) this.#giveUp();
+      if (this.#waiting.size > 0) return;
+      if (this.#mayCatchUp(now)) this.#againAt = now + ASK_AGAIN_MS;
+      else this.#giveUp();
       return;
     }
     this.#nextIndex++;
@@ -155,6 +172,12 @@ export class WriteRouter implements Coordinator {
     this.#hedgeAt = now + patienceMs;
     const freshUntil = Math.ceil(this.#plan.wall() + patienceMs);
     this.#ask(candidate.id, { covers: this.#plan.request.covers, freshUntil }, now);
+  }
+
+  /** Whether nobody took the write, and one that refused may take it in a moment. */
+  #mayCatchUp(now: Millis): boolean {
+    const isPatient = now < this.#startedAt + UNKNOWN_PATIENCE_MS;
+    return isPatient && this.#verdict === null && this.#refusal === "overloaded";
   }
 
   #ask(

@@ -10,10 +10,15 @@ import { jsonLog, type Log } from "../local/logger.ts";
 import { BIN } from "../local/program-files.ts";
 import { type Plan, writeClusterFile } from "./cluster-file.ts";
 import { PARENT } from "./end-with-parent.ts";
+import { trust } from "./http.ts";
 import { CliError, printable, printJson, say, UsageError, warn } from "./output.ts";
+import { plainFetch } from "./plain-fetch.ts";
+import { untilReady } from "./readiness.ts";
 
 /** After this a child that was asked to stop is ended. */
 const STOP_MS_MAX = 10_000;
+/** How long nodes that listen may take to have what they own before their addresses are said. */
+const READY_MS_MAX = 30_000;
 
 function whole(name: string, text: string, range: readonly [number, number]): number {
   const value = Number(text);
@@ -233,6 +238,14 @@ async function runCluster(flags: ClusterFlags): Promise<void> {
       ]),
       stopped,
     ]);
+    if (tls?.caFile !== undefined) trust(tls.caFile);
+    const patience = { patienceMs: READY_MS_MAX, fetch: plainFetch };
+    const late = await Promise.race([
+      untilReady(plan.members, patience),
+      cluster.allEnded.then((): readonly string[] => []),
+      stopped.then((): readonly string[] => []),
+    ]);
+    for (const line of late) warn(`starling: ${line}`);
     for (const [i, { id, url }] of plan.members.entries()) {
       say(`${id}  ${url}${doors[i] === undefined ? "" : `  cache door ${doors[i]}`}`);
     }

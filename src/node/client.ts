@@ -18,7 +18,8 @@ import { majority, type QuorumRules, resolveOptions } from "../../core/quorum-op
 import type { Millis } from "../../core/time.ts";
 import type { Candidate } from "../../replica/candidate.ts";
 import type { Outbox } from "../../replica/coordination.ts";
-import { GetCoordinator, type GetOutcome } from "../../replica/get-coordinator.ts";
+import { GetCoordinator } from "../../replica/get-coordinator.ts";
+import type { GetOutcome } from "../../replica/get-plan.ts";
 import { type MergeOutcome, MergeRouter } from "../../replica/merge-router.ts";
 import { type WriteOutcome, WriteRouter } from "../../replica/write-router.ts";
 import { ClusterDesk } from "./cluster-desk.ts";

@@ -24,7 +24,7 @@ import {
 } from "../../core/messages.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Millis, Now, WallMillis } from "../../core/time.ts";
-import type { GetOutcome } from "../../replica/get-coordinator.ts";
+import type { GetOutcome } from "../../replica/get-plan.ts";
 import { Keeper } from "../../replica/keeper.ts";
 import { encodeDocument } from "../../ring/cluster-document.ts";
 import { Alarms } from "./alarms.ts";

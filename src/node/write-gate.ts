@@ -9,7 +9,7 @@ import type { ReplicaId } from "../../core/ids.ts";
 import { SPREAD_MS_MAX } from "../../core/limits.ts";
 import type { Reply, RequestOf } from "../../core/messages.ts";
 import type { Millis } from "../../core/time.ts";
-import type { GetOutcome } from "../../replica/get-coordinator.ts";
+import type { GetOutcome } from "../../replica/get-plan.ts";
 import type { Keeper } from "../../replica/keeper.ts";
 import type { HeldWrite } from "../../replica/minting.ts";
 import { mayBeRepeated } from "../../replica/write-router.ts";

@@ -1,8 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { CausalContext } from "../../core/causal-context.ts";
 import { emptyEntry } from "../../core/entry.ts";
-import { SUSPECT_PATIENCE_MS } from "../../replica/coordination.ts";
-import type { GetCoordinator, GetPlan } from "../../replica/get-coordinator.ts";
+import {
+  ASK_AGAIN_MS,
+  SUSPECT_PATIENCE_MS,
+  UNKNOWN_PATIENCE_MS,
+} from "../../replica/coordination.ts";
+import type { GetCoordinator } from "../../replica/get-coordinator.ts";
+import type { GetPlan } from "../../replica/get-plan.ts";
 import { candidates, digest, held, nothing, refused, START, unknown, written } from "./probe.ts";
 import { beside, HEDGE, next, old, outcome, read, tallyOf } from "./reading.ts";
 
@@ -385,5 +390,66 @@ describe("a session read", () => {
       const { probe } = forgotten(nothing, { isEveryone: false });
       expect(outcome(probe)).toBe("context-not-reached");
     });
+  });
+});
+
+describe("replicas that do not know yet", () => {
+  const three = { candidates: candidates("r1 r2 r3") };
+  /** Right after a restart of all: nobody knows. */
+  function nobodyKnows(options: Parameters<typeof read>[0] = {}, changes: Partial<GetPlan> = {}) {
+    const { probe, coordinator } = read(options, { ...three, ...changes });
+    for (const id of ["r1", "r2", "r3"]) coordinator.reply(id, unknown, START);
+    probe.asked();
+    return { probe, coordinator };
+  }
+
+  it("are asked again when too few others are left, and their answer counts", () => {
+    const { probe, coordinator } = nobodyKnows();
+    expect(outcome(probe)).toBeUndefined();
+    expect(coordinator.wakeAt).toBe(START + ASK_AGAIN_MS);
+    coordinator.wake(START + ASK_AGAIN_MS);
+    expect(probe.asked().map((asked) => asked.slice(0, 2))).toEqual(["r1", "r2", "r3"]);
+    coordinator.reply("r1", held(old), START + ASK_AGAIN_MS);
+    coordinator.reply("r2", digest(old), START + ASK_AGAIN_MS);
+    expect(outcome(probe)).toEqual(["old"]);
+  });
+
+  it("are waited for a second and no longer, and never beyond the deadline", () => {
+    for (const [timeoutMs, until] of [
+      [2000, UNKNOWN_PATIENCE_MS],
+      [330, 330],
+    ] as const) {
+      const { probe, coordinator } = nobodyKnows({ timeoutMs });
+      let now = START;
+      while (outcome(probe) === undefined) {
+        expect(coordinator.wakeAt).toBeGreaterThanOrEqual(now);
+        now = coordinator.wakeAt;
+        coordinator.wake(now);
+        for (const asked of probe.asked()) coordinator.reply(asked.slice(0, 2), unknown, now);
+      }
+      expect([outcome(probe), now]).toEqual(["quorum-unavailable", START + until]);
+    }
+  });
+
+  it("are not waited for when they could not make up the quorum", () => {
+    const { probe, coordinator } = read({}, three);
+    coordinator.failed("r1", START);
+    coordinator.reply("r2", unknown, START);
+    expect(outcome(probe)).toBeUndefined();
+    coordinator.failed("r3", START);
+    expect(outcome(probe)).toBe("quorum-unavailable");
+  });
+
+  it("are asked again for what a session has written", () => {
+    const session = next.context;
+    const { probe, coordinator } = read({ r: 1 }, { ...three, session, isEveryone: false });
+    coordinator.reply("r1", held(old), START);
+    coordinator.reply("r2", held(old), START);
+    coordinator.reply("r3", unknown, START);
+    expect(outcome(probe)).toBeUndefined();
+    probe.asked();
+    coordinator.wake(START + ASK_AGAIN_MS);
+    coordinator.reply("r3", held(next), START + ASK_AGAIN_MS);
+    expect(outcome(probe)).toEqual(["next"]);
   });
 });

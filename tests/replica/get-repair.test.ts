@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { merge } from "../../core/entry.ts";
 import { SPREAD_MS_MAX } from "../../core/limits.ts";
-import type { GetCoordinator, GetPlan } from "../../replica/get-coordinator.ts";
+import type { GetCoordinator } from "../../replica/get-coordinator.ts";
+import type { GetPlan } from "../../replica/get-plan.ts";
 import {
   candidates,
   digest,

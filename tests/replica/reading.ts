@@ -1,6 +1,7 @@
 /** What the tests of the GET coordinator share: a read in progress, and some versions of a key. */
 import { decodeEntry } from "../../core/entry-codec.ts";
-import { GetCoordinator, type GetOutcome, type GetPlan } from "../../replica/get-coordinator.ts";
+import { GetCoordinator } from "../../replica/get-coordinator.ts";
+import type { GetOutcome, GetPlan } from "../../replica/get-plan.ts";
 import { candidates, hash, KEY, opsOf, Probe, rulesFor, START, written } from "./probe.ts";
 
 export const HEDGE = 50;

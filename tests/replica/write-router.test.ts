@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import type { Reply, ReplyOf, RequestOf } from "../../core/messages.ts";
-import { SUSPECT_PATIENCE_MS } from "../../replica/coordination.ts";
+import {
+  ASK_AGAIN_MS,
+  SUSPECT_PATIENCE_MS,
+  UNKNOWN_PATIENCE_MS,
+} from "../../replica/coordination.ts";
 import { type WriteOutcome, type WritePlan, WriteRouter } from "../../replica/write-router.ts";
 import { candidates, KEY, Probe, refused, START } from "./probe.ts";
 
@@ -194,11 +198,30 @@ describe("a write gives up", () => {
     });
   });
 
-  it("at once when all refuse", () => {
+  it("when all refuse, again and again, for a second", () => {
+    const { probe, router } = route({ candidates: candidates("r1 r2") });
+    let now = START;
+    while (codeOf(probe) === undefined) {
+      router.reply("r1", refused("overloaded"), now);
+      router.reply("r2", refused("overloaded"), now);
+      if (codeOf(probe) !== undefined) break;
+      expect(router.wakeAt).toBe(now + ASK_AGAIN_MS);
+      now = router.wakeAt;
+      router.wake(now);
+    }
+    expect([codeOf(probe), now]).toEqual(["quorum-unavailable", START + UNKNOWN_PATIENCE_MS]);
+  });
+
+  it("not when one that had refused takes it, right after a restart of all", () => {
     const { probe, router } = route({ candidates: candidates("r1 r2") });
     router.reply("r1", refused("overloaded"), START);
     router.reply("r2", refused("overloaded"), START);
-    expect(codeOf(probe)).toBe("quorum-unavailable");
+    expect(codeOf(probe)).toBeUndefined();
+    router.wake(START + ASK_AGAIN_MS);
+    // As if it were the first: nothing was done anywhere.
+    expect(asked(probe)).toBe("r1 r2 r1");
+    router.reply("r1", done, START + ASK_AGAIN_MS);
+    expect(codeOf(probe)).toBe("ok");
   });
 
   it("for want of room when every disk is full", () => {

@@ -1,0 +1,37 @@
+/** What a read is to do, and what comes of it (see get-coordinator.ts). */
+import type { CausalContext } from "../core/causal-context.ts";
+import type { Entry } from "../core/entry.ts";
+import type { Failure } from "../core/failure.ts";
+import type { ReplicaId } from "../core/ids.ts";
+import type { KeyedHash } from "../core/keyed-hash.ts";
+import type { QuorumRules } from "../core/quorum-options.ts";
+import type { StoreKey } from "../core/store.ts";
+import type { Tally } from "../core/tally.ts";
+import type { WallMillis } from "../core/time.ts";
+import type { Candidate } from "./candidate.ts";
+
+export interface GetPlan {
+  readonly key: StoreKey;
+  readonly rules: QuorumRules;
+  /** In the order in which to ask. */
+  readonly candidates: readonly Candidate[];
+  /** For `local_quorum`: the zone whose replicas count. */
+  readonly onlyZone: string | null;
+  readonly session: CausalContext | null;
+  /** From when on all that was shown with the session has ended; 0 for never. */
+  readonly sessionEndsAt?: WallMillis;
+  /** While owners change: those by the other layout, to whom writes go as well. */
+  readonly pending: readonly ReplicaId[];
+  /** How many owners must hold what a strict read shows. */
+  readonly strictCount: number;
+  /** Whether the candidates are all members that there are. */
+  readonly isEveryone: boolean;
+  readonly hedgeMs: number;
+  readonly hash: KeyedHash;
+  /** The wall clock, by which values expire. */
+  wall(): WallMillis;
+}
+
+export type GetOutcome =
+  | { readonly ok: true; readonly entry: Entry; readonly tally: Tally }
+  | { readonly ok: false; readonly failure: Failure };
