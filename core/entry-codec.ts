@@ -19,7 +19,7 @@ import {
   type Sibling,
 } from "./entry.ts";
 import { type ActorId, isActorId } from "./ids.ts";
-import type { Hlc } from "./time.ts";
+import { type Minting, Mintings } from "./mintings.ts";
 
 /**
  * A replica's right to mint for a key. It ends with the incarnation, and with the record: whoever
@@ -33,11 +33,7 @@ export interface Tenure {
    * The latest writes that this replica minted for the key: only the minter can tell which dot an
    * operation got that a frontend, hearing nothing, then had minted again elsewhere.
    */
-  readonly minted: readonly Minting[];
-}
-
-export interface Minting extends Retry {
-  readonly time: Hlc;
+  readonly minted: Mintings;
 }
 
 /** MessagePack's null. */
@@ -75,10 +71,11 @@ export const siblingToList = ({
   encodeContent(content),
 ];
 
-function tenureToList({ actor, incarnation, minted }: Tenure): readonly unknown[] {
-  const mintings = minted.map(({ op, dot, time }) => [op, dot.actor, dot.counter, time]);
-  return [actor, incarnation, mintings];
-}
+const tenureToList = ({ actor, incarnation, minted }: Tenure): readonly unknown[] => [
+  actor,
+  incarnation,
+  minted.bytes,
+];
 
 export function encodeEntry(entry: Entry, tenure: Tenure | null): Uint8Array {
   const siblings = entry.siblings.map(siblingToList);
@@ -170,14 +167,20 @@ function decodeMinting(encoded: unknown): Minting {
   return { ...decodeRetry(encoded.slice(0, 3)), time };
 }
 
+function decodeMintings(encoded: unknown): Mintings {
+  if (encoded instanceof Uint8Array) return Mintings.fromBytes(encoded);
+  // As records were written before: a list of them.
+  assert(Array.isArray(encoded), "a tenure tells what was minted");
+  return Mintings.of(encoded.map(decodeMinting));
+}
+
 function decodeTenure(encoded: unknown): Tenure | null {
   if (encoded === null) return null;
   assert(Array.isArray(encoded) && encoded.length === 3, "a tenure has three fields");
   const [actor, incarnation, minted] = encoded as unknown[];
   assert(typeof actor === "string" && isActorId(actor), "a tenure names its actor");
   assert(isCount(incarnation), "a tenure names its incarnation");
-  assert(Array.isArray(minted), "a tenure lists what was minted");
-  return { actor, incarnation, minted: minted.map(decodeMinting) };
+  return { actor, incarnation, minted: decodeMintings(minted) };
 }
 
 /** What a replica's own records decoded to, for as long as a store keeps their bytes. */

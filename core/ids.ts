@@ -18,7 +18,7 @@ const REPLICA_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/;
 
 export const isReplicaId = (text: string): boolean => REPLICA_ID.test(text);
 
-const ACTOR_ID_LENGTH = 8;
+export const ACTOR_ID_LENGTH = 8;
 /** By character code: whether it is of the alphabet. */
 const isOfAlphabet = new Uint8Array(128);
 for (let i = 0; i < ALPHABET.length; i++) isOfAlphabet[ALPHABET.charCodeAt(i)] = 1;
@@ -37,6 +37,15 @@ function randomText(prng: Prng, length: number): string {
   for (let i = 0; i < length; i++) text += ALPHABET.charAt(prng.below(64));
   assert(text.length === length, "a character went missing");
   return text;
+}
+
+const OP_ID_LENGTH_MAX = 64;
+
+/** Ours have ten characters of the alphabet; those of peers may be any short ASCII. */
+export function isOpId(text: string): boolean {
+  if (text.length === 0 || text.length > OP_ID_LENGTH_MAX) return false;
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false;
+  return true;
 }
 
 export const newActorId = (prng: Prng): ActorId => randomText(prng, ACTOR_ID_LENGTH);

@@ -17,7 +17,6 @@ import {
   merge,
   noteAliases,
   noteDots,
-  type Retry,
   type Sibling,
   sameKnowledge,
 } from "../core/entry.ts";
@@ -42,6 +41,7 @@ import {
 } from "../core/expiry.ts";
 import { newActorId, newOpId, type OpId, type ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
+import { Mintings } from "../core/mintings.ts";
 import type { Prng } from "../core/prng.ts";
 import { type Digest, type Store, StoreCorruption, type StoreKey } from "../core/store.ts";
 import { HybridClock, type WallMillis } from "../core/time.ts";
@@ -54,7 +54,7 @@ import type { Held, KeeperParts, Place } from "./keeper-parts.ts";
 import { KeyOrders } from "./key-orders.ts";
 import { LastWritten } from "./last-written.ts";
 import { countsByTree, type TreeOfKeys } from "./lost-counts.ts";
-import { MINTED_COUNT_MAX, MINTED_TIME_MAX, type Minted, type MintRequest } from "./minting.ts";
+import { type Minted, type MintRequest, mintedBounds } from "./minting.ts";
 import { emptySlot, type Joined, outlived, type Slot } from "./slot.ts";
 
 const nothingPurged = new PurgeIndex(noPurges);
@@ -163,7 +163,7 @@ export class Keeper {
     const slot = this.#readSlot(key, hintFor);
     const unpurged = this.#purges().apply(key, incoming);
     const tenure = outlived(slot, incoming.context) ? null : slot.tenure;
-    const joined = this.#withAliases(merge(slot.entry, unpurged), slot.tenure?.minted ?? []);
+    const joined = this.#withAliases(merge(slot.entry, unpurged), slot.tenure);
     const isFound = hintFor === "" && !incoming.context.isEmpty && this.#lost.has(key);
     // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest, or of
     // what was forgotten here because its time has passed.
@@ -201,15 +201,13 @@ export class Keeper {
     // taken for a retry it would count as overwritten by itself, and be gone. It is a write anew.
     const isRetry = request.isRetry && request.covers !== null;
     const applied = applyMint(held, { sibling, covers, isRetry });
-    const minted = [{ op, dot, time }, ...tenure.minted]
-      .filter((minting) => time - minting.time < MINTED_TIME_MAX)
-      .slice(0, MINTED_COUNT_MAX);
+    const minted = tenure.minted.with({ op, dot, time }, mintedBounds(time));
+    const next = { ...tenure, minted };
     const doubtful = this.operations.doubtfulIn(held.siblings, covers);
-    const all = this.#withAliases(noteDots(applied, doubtful), minted);
+    const all = this.#withAliases(noteDots(applied, doubtful), next);
     const entry = withoutEnded(all, now);
     assert(entry.context.covers(dot), "what was minted has been seen");
     const sharedBytes = encodeEntry(entry, null);
-    const next = { ...tenure, minted };
     const bytes = withTenure(sharedBytes, next);
     return { before: held, entry, sibling, tenure: next, bytes, sharedBytes };
   }
@@ -431,7 +429,7 @@ export class Keeper {
   }
 
   #takeTenure({ tenure }: Slot): Tenure {
-    const minted = tenure?.minted ?? [];
+    const minted = tenure?.minted ?? Mintings.none;
     return { actor: newActorId(this.#prng), incarnation: this.#incarnation, minted };
   }
 
@@ -445,8 +443,9 @@ export class Keeper {
     return { entry, isUnknown };
   }
 
-  #withAliases(entry: Entry, minted: readonly Retry[]): Entry {
+  #withAliases(entry: Entry, tenure: Tenure | null): Entry {
     if (entry.retries.length === 0) return entry;
+    const minted = tenure?.minted.all() ?? [];
     return noteAliases(entry, [...minted, ...this.operations.dotsOf(entry.retries)]);
   }
 

@@ -5,14 +5,18 @@ import type { Tenure } from "../core/entry-codec.ts";
 import type { OpId, ReplicaId } from "../core/ids.ts";
 import { TIMEOUT_MS_MAX } from "../core/limits.ts";
 import type { StoreKey } from "../core/store.ts";
-import { hlcFromMillis } from "../core/time.ts";
+import { type Hlc, hlcFromMillis } from "../core/time.ts";
 
 /**
  * How long, and how many, of its own mintings a replica remembers with the key: a frontend gives up
  * after a minute at most, and ten times that leaves room for what was on its way.
  */
-export const MINTED_TIME_MAX = hlcFromMillis(10 * TIMEOUT_MS_MAX);
-export const MINTED_COUNT_MAX = 32;
+const MINTED_TIME_MAX = hlcFromMillis(10 * TIMEOUT_MS_MAX);
+const MINTED_COUNT_MAX = 32;
+
+/** Which of them are kept beside one of this time. */
+export const mintedBounds = (time: Hlc) =>
+  ({ before: time - MINTED_TIME_MAX, countMax: MINTED_COUNT_MAX }) as const;
 
 export interface MintRequest {
   readonly key: StoreKey;

@@ -167,7 +167,7 @@ export class Repeats {
   #mintedBefore(key: StoreKey, op: OpId): Done | null {
     const { bytes } = this.#keeper.own(key);
     const { tenure } = bytes === null ? { tenure: null } : decodeEntry(bytes);
-    return tenure?.minted.find((minting) => minting.op === op) ?? null;
+    return tenure?.minted.find(op) ?? null;
   }
 }
 

@@ -45,6 +45,7 @@ import {
   contentFromList,
   entriesFromList,
   expectKey,
+  expectOp,
   rulesFromList,
   tallyToList,
 } from "./wire.ts";
@@ -389,6 +390,7 @@ export class Service {
   #coordinate(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {
     const { now } = this;
     expectKey(body.key);
+    expectOp(body.op);
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
     // Chosen by an older ring than the caller has by now: it has others to ask.
     if (!this.#isMine(body.key)) return respond(refused("overloaded"));

@@ -3,7 +3,7 @@ import { CodecError } from "../../core/codec.ts";
 import type { Content } from "../../core/entry.ts";
 import { cacheLifeFrom } from "../../core/entry-codec.ts";
 import type { KeyChange } from "../../core/feed.ts";
-import { isActorId } from "../../core/ids.ts";
+import { isActorId, isOpId } from "../../core/ids.ts";
 import { isStoreKey } from "../../core/keys.ts";
 import type { QuorumRules } from "../../core/quorum-options.ts";
 import type { Tally } from "../../core/tally.ts";
@@ -159,6 +159,11 @@ export function changesFromList(list: readonly unknown[], run: number): readonly
 /** A peer's key that no client could have written is kept nowhere. @throws CodecError */
 export function expectKey(key: string): void {
   expect(isStoreKey(key), "no key");
+}
+
+/** An operation that no frontend could have named is not minted. @throws CodecError */
+export function expectOp(op: string): void {
+  expect(isOpId(op), "no operation's name");
 }
 
 /** `[key, digest, key, digest, …]` as pairs. @throws CodecError for anything else */

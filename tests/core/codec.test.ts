@@ -6,6 +6,7 @@ import type { Entry } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry, type Tenure, withTenure } from "../../core/entry-codec.ts";
 import { MESSAGE_DEPTH_MAX } from "../../core/limits.ts";
 import { decodeMessage, encodeMessage } from "../../core/messages.ts";
+import { Mintings } from "../../core/mintings.ts";
 
 const context = CausalContext.empty
   .with({ actor: "AAAAAAAA", counter: 1 })
@@ -43,7 +44,7 @@ const entry: Entry = {
 const tenure: Tenure = {
   actor: "AAAAAAAA",
   incarnation: 4,
-  minted: [{ op: "op00000001", dot: { actor: "AAAAAAAA", counter: 3 }, time: 9 }],
+  minted: Mintings.of([{ op: "op00000001", dot: { actor: "AAAAAAAA", counter: 3 }, time: 9 }]),
 };
 
 /** Runs it and gives what it threw; fails on anything but a CodecError. */
@@ -108,6 +109,7 @@ describe("entries as bytes", () => {
     ["an operation that is no text", sibling((fields) => fields.splice(3, 1, 5))],
     ["a sibling that its context has not seen", sibling((fields) => fields.splice(1, 1, 2))],
     ["a tenure with a bad actor", [...parts().slice(0, 3), ["x", 1, []]]],
+    ["mintings that are cut off", [...parts().slice(0, 3), ["AAAAAAAA", 1, new Uint8Array(7)]]],
     ["retries that are no list", [parts()[0], parts()[1], null, null]],
   ])("are refused: %s", (_, encoded) => {
     expect(codecFault(() => decodeEntry(encode(encoded)))).toMatch(/not an entry/);

@@ -38,7 +38,7 @@ describe("a keeper's tenure of a key", () => {
   it("stays at home: the other owners get the entry alone", () => {
     const { entry, bytes, sharedBytes } = put(newKeeper());
     expect(decodeEntry(sharedBytes)).toEqual({ entry, tenure: null });
-    expect(decodeEntry(bytes).tenure?.minted).toHaveLength(1);
+    expect(decodeEntry(bytes).tenure?.minted.all()).toHaveLength(1);
   });
 
   it("ends with an unclean stop: what was minted and lost is never named again", () => {

@@ -1,0 +1,84 @@
+import { describe, expect, it } from "vitest";
+import { encode } from "../../core/codec.ts";
+import { emptyEntry } from "../../core/entry.ts";
+import { decodeEntry } from "../../core/entry-codec.ts";
+import { type Minting, Mintings } from "../../core/mintings.ts";
+
+const minting = (name: string, counter: number, time: number): Minting => ({
+  op: name,
+  dot: { actor: "AAAA-_09", counter },
+  time,
+});
+const three = [
+  minting("op00000003", 2 ** 53 - 1, 2 ** 53 - 1),
+  minting("b", 2, 20),
+  minting("a".repeat(64), 1, 10),
+];
+const ALL = { before: -Infinity, countMax: Infinity };
+
+describe("what a replica minted for a key", () => {
+  it("comes back as it was, newest first", () => {
+    const mintings = Mintings.of(three);
+    expect(mintings.all()).toEqual(three);
+    expect(Mintings.fromBytes(mintings.bytes).all()).toEqual(three);
+    expect(mintings.find("b")).toEqual(three[1]);
+    expect(mintings.find("op")).toBeNull();
+    expect(Mintings.fromBytes(new Uint8Array(0)).all()).toEqual([]);
+  });
+
+  it("is read wherever its bytes lie", () => {
+    const { bytes } = Mintings.of(three);
+    const shifted = new Uint8Array(bytes.length + 3);
+    shifted.set(bytes, 3);
+    expect(Mintings.fromBytes(shifted.subarray(3)).all()).toEqual(three);
+  });
+
+  it("is bounded in number, the new one counted", () => {
+    const next = minting("new", 4, 40);
+    const bounded = Mintings.of(three).with(next, { ...ALL, countMax: 2 });
+    expect(bounded.all()).toEqual([next, three[0]]);
+    expect(
+      Mintings.of(three)
+        .with(next, { ...ALL, countMax: 1 })
+        .all(),
+    ).toEqual([next]);
+  });
+
+  it("is bounded in time", () => {
+    const next = minting("new", 4, 40);
+    const from = (before: number) =>
+      Mintings.of(three)
+        .with(next, { ...ALL, before })
+        .all();
+    expect(from(9)).toEqual([next, ...three]);
+    expect(from(10)).toEqual([next, ...three.slice(0, 2)]);
+    expect(from(2 ** 53 - 1)).toEqual([next]);
+  });
+
+  it("is not changed by what comes after", () => {
+    const before = Mintings.of(three);
+    before.with(minting("new", 4, 40), ALL);
+    expect(before.all()).toEqual(three);
+  });
+
+  it("is refused when bytes are missing, or an operation's name is none", () => {
+    const { bytes } = Mintings.of(three);
+    for (let length = 1; length < bytes.length; length++) {
+      // After the first minting, and after the second.
+      const isWhole = [35, 61].includes(length);
+      const read = () => Mintings.fromBytes(bytes.subarray(0, length));
+      if (isWhole) expect(read).not.toThrow();
+      else expect(read).toThrow();
+    }
+    for (const op of ["", "é", "a".repeat(65)]) {
+      expect(() => Mintings.none.with(minting(op, 1, 1), ALL)).toThrow();
+    }
+  });
+
+  it("is read from records that have it as a list, as they were written before", () => {
+    const list = three.map(({ op, dot, time }) => [op, dot.actor, dot.counter, time]);
+    const bytes = encode([emptyEntry.context.encode(), [], [], ["AAAA-_09", 4, list]]);
+    const { tenure } = decodeEntry(bytes);
+    expect(tenure?.minted.all()).toEqual(three);
+  });
+});
