@@ -14,8 +14,8 @@
  *
  * **Bounds.** A frontend gives up after TIMEOUT_MS_MAX (60 s) at most, and what it sent may be on
  * its way for a while longer: REPEAT_MS_MAX. Two generations, of OPERATIONS_COUNT_MAX each: the
- * older one is dropped when the younger is full, or REPEAT_MS_MAX old. An operation takes some 200
- * bytes, so both take 13 MB at most, and that only under load: 32,768 in the 2 seconds that a
+ * older one is dropped when the younger is full, or REPEAT_MS_MAX old. An operation takes some 100
+ * bytes, so both take 7 MB at most, and that only under load: 32,768 in the 2 seconds that a
  * request has by default are 16,000 versions a second, more than one process stores. With longer
  * timeouts and that much load the table says that it cannot tell.
  */
@@ -31,6 +31,7 @@ import {
   millisOfHlc,
   type WallMillis,
 } from "../core/time.ts";
+import { NO_ROW, OperationTable } from "./operation-table.ts";
 
 /** How long who was told that an operation is not known may take to mint it, in ms. */
 export const GRANT_MS = 1000;
@@ -40,34 +41,61 @@ export interface Done {
   readonly time: Hlc;
 }
 
-interface Known {
-  /** Null while nothing was stored of it, and somebody has asked. */
-  done: Done | null;
-  /** Minted here, and not yet acknowledged by its quorum. */
-  isOpen: boolean;
-  /** Who was told last that it is not known, and when. */
-  grantedTo: ReplicaId | "";
-  grantedAt: Millis;
+/** Who was told last that nothing is known of an operation, and when. */
+interface Grant {
+  readonly by: ReplicaId;
+  readonly at: Millis;
+}
+
+/** What was learnt from one moment on, until there was too much of it or it was too long ago. */
+class Generation {
+  since: Millis = 0;
+  /** What was stored; flagged while it is minted here and its quorum has not acknowledged it. */
+  readonly stored = new OperationTable();
+  readonly grants = new Map<OpId, Grant>();
+
+  get size(): number {
+    return this.stored.size + this.grants.size;
+  }
+
+  find(op: OpId): Done | null {
+    const row = this.stored.rowOf(op);
+    return row === NO_ROW ? null : { dot: this.stored.dotAt(row), time: this.stored.timeAt(row) };
+  }
+
+  setOpen(op: OpId, isOpen: boolean): void {
+    const row = this.stored.rowOf(op);
+    if (row !== NO_ROW) this.stored.setFlag(row, isOpen);
+  }
+
+  isInDoubt(op: OpId): boolean {
+    const row = this.stored.rowOf(op);
+    return (row !== NO_ROW && this.stored.isFlagged(row)) || this.grants.has(op);
+  }
+
+  clear(since: Millis): void {
+    this.since = since;
+    this.stored.clear();
+    this.grants.clear();
+  }
 }
 
 export class DoneOperations {
-  #young = new Map<OpId, Known>();
-  #old = new Map<OpId, Known>();
-  #youngSince: Millis = 0;
-  #oldSince: Millis = 0;
+  #young = new Generation();
+  #old = new Generation();
   #now: Millis = 0;
 
   /** The process has just begun, and may have stored what it has forgotten. */
   begin(now: Millis): void {
-    this.#youngSince = now;
-    this.#oldSince = now;
+    this.#young.since = now;
+    this.#old.since = now;
     this.#now = now;
   }
 
   /** To be called in every step, before anything else. */
   advance(now: Millis): void {
     this.#now = now;
-    if (now - this.#youngSince >= REPEAT_MS_MAX) this.#rotate();
+    if (now - this.#young.since >= REPEAT_MS_MAX) this.#rotate();
   }
 
   get size(): number {
@@ -77,13 +105,13 @@ export class DoneOperations {
   /** Something was stored. A version that is older than any repeat is none that matters here. */
   note({ op, dot, time }: Pick<Sibling, "op" | "dot" | "time">, wall: WallMillis): void {
     if (millisOfHlc(time) < wall - REPEAT_MS_MAX - CLOCK_SKEW_MS_MAX) return;
-    const known = this.#get(op);
-    if (known === undefined) this.#add(op, { dot, time });
-    else known.done ??= { dot, time };
+    if (this.#isKnown(op)) return;
+    this.#makeRoom();
+    this.#young.stored.add(op, dot, time);
   }
 
   find(op: OpId): Done | null {
-    return this.#get(op)?.done ?? null;
+    return this.#young.find(op) ?? this.#old.find(op);
   }
 
   /** The dots that are known here of operations that were minted more than once. */
@@ -98,8 +126,8 @@ export class DoneOperations {
 
   /** A version of it that was stored here waits for its quorum, or waits no more. */
   setOpen(op: OpId, isOpen: boolean): void {
-    const known = this.#get(op);
-    if (known !== undefined) known.isOpen = isOpen;
+    this.#young.setOpen(op, isOpen);
+    this.#old.setOpen(op, isOpen);
   }
 
   /**
@@ -121,36 +149,30 @@ export class DoneOperations {
    */
   grant(op: OpId, to: { readonly by: ReplicaId; readonly begunAt: Millis }): boolean {
     assert(this.find(op) === null, "nothing was stored of it");
-    if (to.begunAt < this.#oldSince) return false;
-    const known = this.#get(op) ?? this.#add(op, null);
-    const isTaken = known.grantedTo !== "" && this.#now - known.grantedAt <= GRANT_MS;
-    if (isTaken && known.grantedTo !== to.by) return false;
-    known.grantedTo = to.by;
-    known.grantedAt = this.#now;
+    if (to.begunAt < this.#old.since) return false;
+    const given = this.#young.grants.get(op) ?? this.#old.grants.get(op);
+    const isTaken = given !== undefined && this.#now - given.at <= GRANT_MS;
+    if (isTaken && given.by !== to.by) return false;
+    if (!this.#young.grants.has(op)) this.#makeRoom();
+    this.#young.grants.set(op, { by: to.by, at: this.#now });
     return true;
   }
 
+  #isKnown(op: OpId): boolean {
+    return this.#young.stored.rowOf(op) !== NO_ROW || this.#old.stored.rowOf(op) !== NO_ROW;
+  }
+
   #isInDoubt(op: OpId): boolean {
-    const known = this.#get(op);
-    return known !== undefined && (known.isOpen || known.grantedTo !== "");
+    return this.#young.isInDoubt(op) || this.#old.isInDoubt(op);
   }
 
-  #get(op: OpId): Known | undefined {
-    return this.#young.get(op) ?? this.#old.get(op);
-  }
-
-  #add(op: OpId, done: Done | null): Known {
+  #makeRoom(): void {
     if (this.#young.size >= OPERATIONS_COUNT_MAX) this.#rotate();
-    const known: Known = { done, isOpen: false, grantedTo: "", grantedAt: 0 };
-    this.#young.set(op, known);
-    return known;
   }
 
   #rotate(): void {
-    this.#old = this.#young;
-    this.#oldSince = this.#youngSince;
-    this.#young = new Map();
-    this.#youngSince = this.#now;
-    assert(this.#oldSince <= this.#now, "a generation began before it ended");
+    [this.#old, this.#young] = [this.#young, this.#old];
+    this.#young.clear(this.#now);
+    assert(this.#old.since <= this.#now, "a generation began before it ended");
   }
 }

@@ -102,7 +102,7 @@ export const sabotages: readonly Sabotage[] = [
     name: "forget-what-was-done",
     oracle: "at-most-once",
     file: "replica/done-operations.ts",
-    was: "return this.#get(op)?.done ?? null;",
+    was: "return this.#young.find(op) ?? this.#old.find(op);",
     is: "return null;",
   },
   {
