@@ -20,6 +20,7 @@ export const ORACLES: Readonly<Record<string, string>> = {
   refusal: "a write refused with a 4xx never surfaces (promise 6)",
   purge: "what was purged is shown by no strict read after that, and by nobody in the end",
   deadline: "a process that runs answers a request when its time is over, whatever the clock does",
+  lease: "the right to fetch ends by itself when its holder falls silent",
   ttl: "a value is not served after its time, within the bounds of the clocks",
   invention: "nothing is served that nobody wrote to that key",
   growth: "deleted keys leave nothing behind on any disk",

@@ -9,6 +9,7 @@ import { N_MAX } from "../../core/limits.ts";
 import { Prng } from "../../core/prng.ts";
 import type { RingMember } from "../../ring/members.ts";
 import type { RingDocument } from "../../ring/ring.ts";
+import type { PlannedLessees } from "./lessees.ts";
 import { CHANGE_KINDS, type ChangeKind } from "./operator.ts";
 import { NAMESPACE } from "./settings.ts";
 import type { PlannedStream } from "./stream.ts";
@@ -120,6 +121,8 @@ export interface Plan {
   readonly victim: string;
   /** Of values with short TTLs; null in most runs. */
   readonly stream: PlannedStream | null;
+  /** Who asks for leases; null in most runs. */
+  readonly lessees: PlannedLessees | null;
   /** Whether all keys are deleted at the end, and must be gone from every disk. */
   readonly isCleared: boolean;
 }
@@ -215,6 +218,7 @@ export function planOf(seed: number): Plan {
     isCleared: prng.chance(1, 3),
     maxBytes: null,
     stream: null,
+    lessees: null,
     n: ring.n,
     isResized: false,
   };
@@ -222,7 +226,16 @@ export function planOf(seed: number): Plan {
   const changing = prng.chance(1, 2) ? withChanges(whole, prng) : whole;
   const namespaced = withNamespace(changing, namespacePrng(seed));
   const purging = withPurges(namespaced, namespacePrng(seed).fork());
-  return withStream(purging, seed);
+  return withLessees(withStream(purging, seed), seed);
+}
+
+function withLessees(plan: Plan, seed: number): Plan {
+  const prng = Prng.fromSeed(seed);
+  for (let i = 0; i < 5; i++) prng.u32();
+  const own = prng.fork();
+  if (!own.chance(1, 4)) return plan;
+  const lessees = { keyCount: 1 + own.below(3), leaseMs: 300 + own.below(2700), prng: words(own) };
+  return { ...plan, lessees };
 }
 
 /** Where nothing is evicted, as what is evicted is gone anyhow. */

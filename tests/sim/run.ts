@@ -13,6 +13,7 @@ import { openChange } from "../../ring/ring-change.ts";
 import { Annihilation } from "./annihilation.ts";
 import { Client, type Counts, idOf, outcomeOf } from "./client.ts";
 import { type Failure, Judge, name } from "./judge.ts";
+import { Lessees } from "./lessees.ts";
 import type { Machine } from "./machine.ts";
 import { Mintings } from "./mintings.ts";
 import { NO_NOISE, type Plan, planOf } from "./plan.ts";
@@ -51,6 +52,7 @@ class Run {
   readonly #judge: Judge;
   readonly #clients: readonly Client[];
   readonly #stream: Stream | null;
+  readonly #lessees: Lessees | null;
   readonly #counts: Counts = { operations: 0, acknowledged: 0, open: 0 };
   readonly #struck: Record<string, number> = {};
 
@@ -70,6 +72,7 @@ class Run {
     this.#world.network.onStore = (key, entry) => mintings.observe(key, entry);
     this.#world.network.onEntry = (key, entry) => annihilation.observe(key, entry);
     this.#stream = plan.stream && new Stream(plan, plan.stream, this.#world);
+    this.#lessees = plan.lessees && new Lessees(plan, plan.lessees, this.#world);
     const shared = { plan, world: this.#world, judge: this.#judge, counts: this.#counts };
     this.#clients = plan.clients.map((planned) => new Client({ ...shared, planned }));
   }
@@ -83,6 +86,7 @@ class Run {
       if (this.#plan.maxBytes !== null) this.#checkAgain(live);
       for (const machine of this.#world.machines) machine.checkReads();
       this.#stream?.check(this.#judge, () => this.#step());
+      this.#lessees?.check(this.#judge, () => this.#step());
       if (this.#plan.isCleared && this.#judge.failures.length === 0) this.#clear();
     } catch (error) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -109,6 +113,7 @@ class Run {
     const on = { world: this.#world, judge: this.#judge, plan: this.#plan };
     for (const client of this.#clients) client.start();
     this.#stream?.start();
+    this.#lessees?.start();
     for (const fault of this.#plan.faults) {
       events.after(fault.atMs, () => {
         this.#struck[fault.kind] = (this.#struck[fault.kind] ?? 0) + 1;

@@ -242,4 +242,11 @@ export const sabotages: readonly Sabotage[] = [
     was: "const higher = news.filter((beside) => isAbove(beside, sibling));",
     is: "const higher = news.filter((beside) => isAbove(beside, beside));",
   },
+  {
+    name: "lease-without-an-end",
+    oracle: "lease",
+    file: "src/node/leases.ts",
+    was: "until: now + Math.min(body.ms, LEASE_MS_MAX) });",
+    is: "until: now + 1000 * LEASE_MS_MAX });",
+  },
 ];
