@@ -12,6 +12,11 @@
  * and of an operation that began before that it says that it cannot tell. Then nobody mints on its
  * word: a repeat that could be a second time ends as "unknown".
  *
+ * **Nor of a key whose versions are known by hearsay.** A write without a context covers what
+ * others held beside it (src/node/blind-write.ts), by their dots: what those had covered, and of
+ * which operations that was, is not said. So of operations of that key that began before then the
+ * table cannot tell either, or one that is done would be minted beside its successor.
+ *
  * **Bounds.** A frontend gives up after TIMEOUT_MS_MAX (60 s) at most, and what it sent may be on
  * its way for a while longer: REPEAT_MS_MAX. Two generations, of OPERATIONS_COUNT_MAX each: the
  * older one is dropped when the younger is full, or REPEAT_MS_MAX old. An operation takes some 100
@@ -24,6 +29,9 @@ import type { CausalContext, Dot } from "../core/causal-context.ts";
 import type { Retry, Sibling } from "../core/entry.ts";
 import type { OpId, ReplicaId } from "../core/ids.ts";
 import { OPERATIONS_COUNT_MAX, REPEAT_MS_MAX } from "../core/limits.ts";
+import { majority } from "../core/quorum-options.ts";
+import type { StoreKey } from "../core/store.ts";
+import type { Tally } from "../core/tally.ts";
 import {
   CLOCK_SKEW_MS_MAX,
   type Hlc,
@@ -53,9 +61,11 @@ class Generation {
   /** What was stored; flagged while it is minted here and its quorum has not acknowledged it. */
   readonly stored = new OperationTable();
   readonly grants = new Map<OpId, Grant>();
+  /** By key, when versions of it were covered here that were never held here. */
+  readonly heard = new Map<StoreKey, Millis>();
 
   get size(): number {
-    return this.stored.size + this.grants.size;
+    return this.stored.size + this.grants.size + this.heard.size;
   }
 
   find(op: OpId): Done | null {
@@ -77,6 +87,7 @@ class Generation {
     this.since = since;
     this.stored.clear();
     this.grants.clear();
+    this.heard.clear();
   }
 }
 
@@ -124,10 +135,30 @@ export class DoneOperations {
     return found;
   }
 
+  /** Versions of the key are covered from now on of which only the dots are known. */
+  hear(key: StoreKey): void {
+    if (!this.#young.heard.has(key)) this.#makeRoom();
+    this.#young.heard.set(key, this.#now);
+  }
+
+  /** Whether versions of the key are known by hearsay that came after this time. */
+  isHearsay(key: StoreKey, begunAt: Millis): boolean {
+    const heardAt = this.#young.heard.get(key) ?? this.#old.heard.get(key);
+    return heardAt !== undefined && heardAt >= begunAt;
+  }
+
   /** A version of it that was stored here waits for its quorum, or waits no more. */
   setOpen(op: OpId, isOpen: boolean): void {
     this.#young.setOpen(op, isOpen);
     this.#old.setOpen(op, isOpen);
+  }
+
+  /**
+   * Its quorum has acknowledged it. It stays in doubt where a hint made that up: about a repeat a
+   * majority of the owners is asked, and the hint is with none of them.
+   */
+  acknowledged(op: OpId, { primaries, fallbacks, n }: Tally): void {
+    this.setOpen(op, fallbacks > 0 && primaries < majority(n));
   }
 
   /**

@@ -60,7 +60,7 @@ export class Repeats {
   answer({ key, op, ageMs, by }: RequestOf<"recall">): Reply {
     const found = this.#find(key, op);
     if (found === null) {
-      const isUnseen = this.#grant(op, by, ageMs);
+      const isUnseen = this.#grant({ key, op }, by, ageMs);
       return { kind: "recalled", done: [], isUnknown: !isUnseen, entry: null };
     }
     const { dot, time, entry } = found;
@@ -99,8 +99,9 @@ export class Repeats {
       const held = this.find(body, this.#host.wall());
       if (held !== null) return to.adopt(held);
       // It may have come here while others said that they had not met it, and be gone again.
-      const isUnseen = outcome.kind === "unseen" && this.#keeper.operations.find(body.op) === null;
-      if (isUnseen) to.mint();
+      const { operations } = this.#keeper;
+      const isMet = operations.find(body.op) !== null || operations.isHearsay(body.key, to.begunAt);
+      if (outcome.kind === "unseen" && !isMet) to.mint();
       else to.respond(refused("quorum-unavailable"));
     });
   }
@@ -119,7 +120,7 @@ export class Repeats {
     const timeoutMs = Math.max(1, Math.min(deadline - now, GRANT_MS));
     const plan = {
       question: { kind: "recall", key, op, ageMs, by: this.#id },
-      self: this.#grant(op, this.#id, ageMs) ? self : null,
+      self: this.#grant({ key, op }, this.#id, ageMs) ? self : null,
       primaries,
       fallbacks: rules.sloppy ? fallbacks.slice(0, rules.n) : [],
       need: recallNeed(knowledge, key, rules),
@@ -143,9 +144,14 @@ export class Repeats {
     if (isKept) this.#keeper.operations.note({ op: body.op, dot, time }, wall);
   }
 
-  #grant(op: OpId, by: ReplicaId, ageMs: number): boolean {
+  #grant(
+    { key, op }: { readonly key: StoreKey; readonly op: OpId },
+    by: ReplicaId,
+    ageMs: number,
+  ): boolean {
     const { operations } = this.#keeper;
     const now = this.#host.now();
+    if (operations.isHearsay(key, now - ageMs)) return false;
     // It was stored here and is not held: given away as a hint, or lost. That says nothing.
     if (operations.find(op) !== null) return false;
     return operations.grant(op, { by, begunAt: now - ageMs });

@@ -485,7 +485,7 @@ export class Service {
         }
         return this.#spreading.start(body, blind.held, { finish, route, deadline, blind });
       }
-      this.keeper.operations.setOpen(body.op, false);
+      this.keeper.operations.acknowledged(body.op, outcome.tally);
       // It was minted before this replica knew of a purge, maybe after that had been acknowledged.
       const { purges } = this.#host.knowledge;
       const stored = blind?.held ?? held;

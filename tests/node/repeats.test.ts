@@ -127,6 +127,60 @@ describe.each([
   });
 });
 
+describe("a write that is asked for again of owners that have met only what replaced it", () => {
+  const quick = (key: string, byteCount: number): Operation => ({
+    ...(write(key, byteCount) as WriteOperation),
+    options: { w: 1, dw: 1 },
+  });
+  const isRecalled = ({ body }: Message): boolean => body.kind === "recalled";
+
+  /** A value of 10 bytes is minted at the first owner, which tells nobody that counts. */
+  function atOneOwner(isLost: (to: string) => boolean) {
+    const group = new Group({ count: 4 });
+    const key = foreignKey(group);
+    const asked: string[] = [];
+    const isOfFirst = (from: string): boolean => from === asked[0];
+    const losesToOthers = (message: Message, to: string, from: string): boolean => {
+      if (isCoordination(message)) asked.push(to);
+      const isTold = to === "r4" && isOfFirst(from) && message.type === "reply";
+      const isAnswered = isTold && (isAnswer(message) || message.body.kind === "failed");
+      return isAnswered || (isOfFirst(from) && (isRecalled(message) || isToldOf(message, to)));
+    };
+    let isToldOf = (message: Message, to: string): boolean => isStore(message) && isLost(to);
+    group.loses = losesToOthers;
+    const token = group.begin("r4", write(key, 10));
+    const [first = ""] = asked;
+    const [second = "", third = ""] = ownersOf(group, key).filter((id) => id !== first);
+    const loseOnly = (isSuch: typeof isToldOf): void => {
+      isToldOf = isSuch;
+    };
+    return { group, key, token, first, second, third, loseOnly };
+  }
+
+  it("is not minted beside what they have covered by hearsay", () => {
+    const { group, key, token, first, second } = atOneOwner(() => true);
+    expect(outcome(group.execute(first, quick(key, 20)))).toBe("written");
+    // It hears of the 20 bytes when the first owner acknowledges, and covers them unseen.
+    expect(outcome(group.execute(second, write(key, 30)))).toBe("written");
+    for (let i = 0; i < 4; i++) group.pass(HEDGE_OVER_MS);
+    expect(lengthsAt(group, key)).not.toContain(10);
+    expect(["quorum-timeout", "quorum-unavailable"]).toContain(outcome(group.answerOf(token)));
+  });
+
+  it("is known to them as done, when a fallback's hint made up its quorum", () => {
+    const { group, key, token, first, second, third, loseOnly } = atOneOwner((to) => to !== "r4");
+    group.pass(HEDGE_OVER_MS / 4);
+    loseOnly((message, to) => isStore(message) && to === third);
+    expect(outcome(group.execute(first, quick(key, 20)))).toBe("written");
+    expect(lengthsAt(group, key)).toEqual([20, 20]);
+    expect(second).not.toBe("");
+    for (let i = 0; i < 4; i++) group.pass(HEDGE_OVER_MS);
+    expect(lengthsAt(group, key)).not.toContain(10);
+    expect(lengthsOf(group, key)).toEqual([20]);
+    expect(["written", "quorum-timeout"]).toContain(outcome(group.answerOf(token)));
+  });
+});
+
 describe("a conditional write that is asked for again", () => {
   const ifNew: Precondition = { ifMatch: [], ifNoneMatch: ["*"] };
 

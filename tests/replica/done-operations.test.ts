@@ -72,6 +72,32 @@ describe("nothing stored of an operation", () => {
   });
 });
 
+describe("versions of a key that are known by hearsay", () => {
+  it("leave open what was stored of operations that began before", () => {
+    const done = new DoneOperations();
+    done.begin(NOW);
+    expect(done.isHearsay("k", NOW)).toBe(false);
+    done.advance(NOW + 10);
+    done.hear("k");
+    expect([done.isHearsay("k", NOW + 10), done.isHearsay("k", NOW + 11)]).toEqual([true, false]);
+    expect(done.isHearsay("other", NOW)).toBe(false);
+  });
+
+  it("are forgotten of many keys only where nothing can be told any more", () => {
+    const done = new DoneOperations();
+    done.begin(NOW);
+    const count = 2 * OPERATIONS_COUNT_MAX + 10;
+    for (let i = 0; i < count; i++) {
+      done.advance(NOW + i / 100);
+      done.hear(`k${i}`);
+    }
+    expect(done.size).toBeLessThanOrEqual(2 * OPERATIONS_COUNT_MAX);
+    expect(done.isHearsay("k0", NOW)).toBe(false);
+    expect(done.grant("a", by("r1", NOW))).toBe(false);
+    expect(done.isHearsay(`k${count - 1}`, NOW)).toBe(true);
+  });
+});
+
 describe("a version of which a second one may be about", () => {
   const covers = CausalContext.empty.with(dot);
   const sibling = { ...version("a"), expiresAt: 0, content: null };
