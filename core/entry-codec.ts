@@ -112,26 +112,29 @@ function decodeContent(encoded: unknown): Content | null {
   if (encoded === null) return null;
   assert(Array.isArray(encoded), "content is a list");
   assert(encoded.length === 7 || encoded.length === 9, "content has seven fields, or nine");
-  const [contentType, contentEncoding, contentLanguage, contentDisposition] = encoded as unknown[];
-  const [metadata, tags, value] = encoded.slice(4) as unknown[];
+  const fields = encoded as unknown[];
+  const [contentType, contentEncoding, contentLanguage, contentDisposition] = fields;
+  const [, , , , metadata, tags, value] = fields;
   assert(typeof contentType === "string", "content has a type");
   assert(isTextOrNull(contentEncoding) && isTextOrNull(contentLanguage), "a header is a text");
   assert(isTextOrNull(contentDisposition) && isTextOrNull(metadata), "a header is a text");
   assert(Array.isArray(tags) && tags.every((tag) => typeof tag === "string"), "tags are texts");
   assert(value instanceof Uint8Array, "a value is bytes");
   const headers = { contentType, contentEncoding, contentLanguage, contentDisposition };
-  const life = cacheLifeFrom(encoded.slice(7));
+  const life = cacheLifeFrom(fields, 7);
   assert(life !== null, "a cache's life is two counts");
   return { ...headers, metadata, tags: tags as string[], value, ...life };
 }
 
-/** The last fields of a content, as they are spread into it; null when they are none. */
+/** A content's fields from the one on, as they are spread into it; null when they are none. */
 export function cacheLifeFrom(
   fields: readonly unknown[],
+  from: number,
 ): { readonly cacheLife?: CacheLife } | null {
-  if (fields.length === 0) return {};
-  const [maxAge, sharedMaxAge] = fields;
-  if (fields.length !== 2 || !isCount(maxAge) || !isCount(sharedMaxAge)) return null;
+  if (fields.length === from) return {};
+  const maxAge = fields[from];
+  const sharedMaxAge = fields[from + 1];
+  if (fields.length !== from + 2 || !isCount(maxAge) || !isCount(sharedMaxAge)) return null;
   return { cacheLife: { maxAge, sharedMaxAge } };
 }
 

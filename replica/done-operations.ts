@@ -73,9 +73,11 @@ class Generation {
     return row === NO_ROW ? null : { dot: this.stored.dotAt(row), time: this.stored.timeAt(row) };
   }
 
-  setOpen(op: OpId, isOpen: boolean): void {
+  /** @returns false when nothing was stored of it */
+  setOpen(op: OpId, isOpen: boolean): boolean {
     const row = this.stored.rowOf(op);
     if (row !== NO_ROW) this.stored.setFlag(row, isOpen);
+    return row !== NO_ROW;
   }
 
   isInDoubt(op: OpId): boolean {
@@ -149,8 +151,7 @@ export class DoneOperations {
 
   /** A version of it that was stored here waits for its quorum, or waits no more. */
   setOpen(op: OpId, isOpen: boolean): void {
-    this.#young.setOpen(op, isOpen);
-    this.#old.setOpen(op, isOpen);
+    if (!this.#young.setOpen(op, isOpen)) this.#old.setOpen(op, isOpen);
   }
 
   /**

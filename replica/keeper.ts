@@ -486,14 +486,14 @@ export class Keeper {
     this.#lastWritten.put(bytes, decoded);
     if (hintFor !== "") return this.store.writeHint(hintFor, key, bytes);
     const { entry } = decoded;
-    const from = this.#shown(key);
-    if (this.store.summary(key) === undefined) this.#orders.add(key);
+    const before = this.store.summary(key);
+    if (before === undefined) this.#orders.add(key);
     const place = this.#placeOf(key);
     const digest = this.#digest(entry);
     const { partition } = place;
     const due = dueAt(entry, this.graces);
     this.store.writeEntry(key, { bytes, partition, digest, dueAt: due });
-    this.#onChange(place, { from, to: this.#shown(key) });
+    if (!this.#lost.has(key)) this.#onChange(place, { from: before?.digest ?? 0, to: digest });
     this.#onRecord(key, holdsValue(due));
   }
 }

@@ -22,13 +22,20 @@ import { UsageTable } from "./usage.ts";
 
 type Operation = (contents: Contents) => void;
 
+/** So many changes that are none any more are kept anyway. */
+const CHANGES_SPARE = 64;
+
 interface Placed extends EntryRecord {
   readonly position: number;
 }
 
 class Contents {
-  /** In the order of their last changes. */
   readonly entries = new Map<StoreKey, Placed>();
+  /**
+   * Keys by position, ascending; a key that has changed since is there once more. To move it to the
+   * end of a Map instead would give that new tables all the time (core/id-table.ts says why not).
+   */
+  changes: { readonly key: StoreKey; readonly position: number }[] = [];
   lastPosition = 0;
   readonly partitions = new Map<number, Set<StoreKey>>();
   readonly hints = new Map<string, Map<StoreKey, Uint8Array>>();
@@ -39,24 +46,41 @@ class Contents {
   byteCount = 0;
 
   putEntry(key: StoreKey, record: Placed): void {
-    this.removeEntry(key);
-    this.lastPosition = Math.max(this.lastPosition, record.position);
+    const { position, partition, bytes, dueAt } = record;
+    assert(position > (this.changes.at(-1)?.position ?? 0), "a position only rises");
+    const before = this.entries.get(key);
+    if (before !== undefined && before.partition !== partition) this.removeEntry(key);
+    else if (before !== undefined) this.#discount(key, before);
+    this.lastPosition = Math.max(this.lastPosition, position);
     this.entries.set(key, record);
-    const keys = this.partitions.get(record.partition) ?? new Set();
-    this.partitions.set(record.partition, keys.add(key));
-    this.byteCount += record.bytes.length;
-    this.usage.add(key, record.bytes.length, record.dueAt);
-    if (record.dueAt > 0) this.due.set(key, record.dueAt);
+    const keys = this.partitions.get(partition) ?? new Set();
+    this.partitions.set(partition, keys.add(key));
+    this.byteCount += bytes.length;
+    this.usage.add(key, bytes.length, dueAt);
+    if (dueAt > 0) this.due.set(key, dueAt);
+    if (this.changes.length > 2 * this.entries.size + CHANGES_SPARE) {
+      this.changes = this.changes.filter((change) => this.isLast(change));
+    }
+    this.changes.push({ key, position });
   }
 
   removeEntry(key: StoreKey): void {
     const record = this.entries.get(key);
     if (record === undefined) return;
     this.entries.delete(key);
-    this.due.delete(key);
     this.partitions.get(record.partition)?.delete(key);
-    this.byteCount -= record.bytes.length;
-    this.usage.remove(key, record.bytes.length, record.dueAt);
+    this.#discount(key, record);
+  }
+
+  /** Whether the key has not changed since, and is there. */
+  isLast({ key, position }: Pick<Arrival, "key" | "position">): boolean {
+    return this.entries.get(key)?.position === position;
+  }
+
+  #discount(key: StoreKey, { bytes, dueAt }: Placed): void {
+    this.due.delete(key);
+    this.byteCount -= bytes.length;
+    this.usage.remove(key, bytes.length, dueAt);
     assert(this.byteCount >= 0, "more bytes were removed than were added");
   }
 
@@ -115,7 +139,8 @@ export class MemoryStore implements Store {
     copy((c) => {
       c.lastPosition = lastPosition;
     });
-    for (const [key, record] of this.#durable.entries) copy((c) => c.putEntry(key, record));
+    const entries = [...this.#durable.entries].sort(([, a], [, b]) => a.position - b.position);
+    for (const [key, record] of entries) copy((c) => c.putEntry(key, record));
     for (const [target, hints] of this.#durable.hints) {
       for (const [key, bytes] of hints) copy((c) => c.putHint(target, key, bytes));
     }
@@ -155,7 +180,8 @@ export class MemoryStore implements Store {
     assert(this.#health === "writable", "a store that takes no writes was written to");
     assert(key.length > 0 && record.digest !== 0, "an entry has a key and a digest");
     const position = this.arrivedThrough + 1;
-    this.#write((contents) => contents.putEntry(key, { ...record, position }));
+    const placed = { ...record, position };
+    this.#write((contents) => contents.putEntry(key, placed));
   }
 
   dropEntry(key: StoreKey): void {
@@ -190,9 +216,11 @@ export class MemoryStore implements Store {
 
   arrivals(after: number, countMax: number): readonly Arrival[] {
     const found: Arrival[] = [];
-    for (const [key, { partition, position }] of this.#live.entries) {
+    for (const change of this.#live.changes) {
       if (found.length === countMax) break;
-      if (position > after) found.push({ key, partition, position });
+      if (change.position <= after || !this.#live.isLast(change)) continue;
+      const { partition } = this.#live.entries.get(change.key) as Placed;
+      found.push({ ...change, partition });
     }
     return found;
   }

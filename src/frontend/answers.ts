@@ -1,14 +1,11 @@
 /** What every answer of the data plane carries, and how one or several siblings are shown. */
-import type { CausalContext } from "../../core/causal-context.ts";
 import { type Content, etagOf, type Sibling } from "../../core/entry.ts";
-import { endOf } from "../../core/expiry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";
 import { millisOfHlc, type WallMillis } from "../../core/time.ts";
 import { NO_CACHE, VARY } from "./caching.ts";
 import type { Validators } from "./conditions.ts";
-import { contextToToken } from "./context-token.ts";
 import type { HeaderFields } from "./exchange.ts";
 
 const SANDBOX = "sandbox; default-src 'none'";
@@ -41,15 +38,10 @@ export function httpDate(ms: WallMillis): string {
 }
 
 /** Headers that do not depend on what was found. */
-export function baseHeaders(
-  setting: Setting,
-  context: CausalContext,
-  /** What it stands for: when all of it has ended, nobody need have it. */
-  known: readonly Sibling[],
-): HeaderFields {
+export function baseHeaders(setting: Setting, contextToken: string): HeaderFields {
   const took = Math.max(0, performance.now() - setting.startedAt);
   const headers: HeaderFields = {
-    "Starling-Context": contextToToken(setting, context, endOf(known)),
+    "Starling-Context": contextToken,
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": NO_CACHE,
     Vary: VARY,
@@ -81,8 +73,8 @@ interface Tagged {
 }
 const tagged = new WeakMap<Sibling, Tagged>();
 
-/** The ETag of one version; that of a hot key is asked for again and again. */
-function versionTag(sibling: Sibling, hash: KeyedHash): string {
+/** The ETag of a version that was read; that of a hot key is asked for again and again. */
+export function keptTag(sibling: Sibling, hash: KeyedHash): string {
   const known = tagged.get(sibling);
   if (known !== undefined && known.hash === hash) return known.etag;
   const etag = etagOf([sibling], hash);
@@ -95,10 +87,13 @@ export const lastModified = (modified: WallMillis, now: WallMillis): string =>
   httpDate(Math.min(modified, now));
 
 /** What describes a version, whether its bytes are sent along or not. */
-export function addVersion(headers: HeaderFields, sibling: Sibling, setting: Setting): Validators {
-  const { hash, now } = setting;
-  const shown = { etag: versionTag(sibling, hash), modifiedMs: modifiedMs(sibling), now };
-  headers["ETag"] = shown.etag;
+export function addVersion(
+  headers: HeaderFields,
+  { sibling, etag }: { readonly sibling: Sibling; readonly etag: string },
+  { now }: Setting,
+): Validators {
+  const shown = { etag, modifiedMs: modifiedMs(sibling), now };
+  headers["ETag"] = etag;
   headers["Last-Modified"] = lastModified(shown.modifiedMs, now);
   // What is left of the value is not what is left for caches, so `Expires` does not say it.
   if (sibling.expiresAt !== 0) {

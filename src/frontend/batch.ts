@@ -33,7 +33,7 @@ import {
 } from "./batch-body.ts";
 import { checkMetadata, checkTags } from "./body.ts";
 import { bodyRoom, SMALL_BYTES } from "./body-room.ts";
-import { contextToToken, type Session, tokenToSession } from "./context-token.ts";
+import { contextToToken, keptToken, type Session, tokenToSession } from "./context-token.ts";
 import { checkKey } from "./key-path.ts";
 import type { RequestOptions } from "./options.ts";
 import { internalProblem, Problem, problemOf } from "./problems.ts";
@@ -174,7 +174,7 @@ function describeResult(result: Result, key: StoreKey, batch: Batch): Fields {
     const shown = live.slice(0, 1);
     const of = { hash, key };
     const { siblings } = result.entry;
-    const context = contextToToken(of, contextShowing(result.entry, shown, now), endOf(siblings));
+    const context = keptToken(of, contextShowing(result.entry, shown, now), endOf(siblings));
     const [newest] = shown;
     if (newest === undefined) return { status: 404, code: "not-found", context };
     const more = live.length > 1 ? { siblings: live.length } : {};

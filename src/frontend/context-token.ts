@@ -35,9 +35,6 @@ export interface Session {
   readonly endsAt: WallMillis;
 }
 
-/** What was sealed last of a context: a hot key's is asked for again and again. */
-const sealed = new WeakMap<CausalContext, Sealed>();
-
 /**
  * The token of a context; longer than 4 KiB only for a key that some 250 tenures have written.
  *
@@ -48,12 +45,25 @@ export function contextToToken(
   context: CausalContext,
   endsAt: WallMillis = 0,
 ): string {
+  const fields: unknown[] = [VERSION, context.encode()];
+  if (endsAt !== 0) fields.push(endsAt);
+  return seal(hash, `context ${key}`, encode(fields));
+}
+
+/** What was sealed last of a context: a hot key's is asked for again and again. */
+const sealed = new WeakMap<CausalContext, Sealed>();
+
+/**
+ * The same for an answer to who reads, and may read again: it is kept beside the context. Not so
+ * for who writes, whose context is a new one each time; that would cost more than it saves.
+ */
+export function keptToken(of: Of, context: CausalContext, endsAt: WallMillis): string {
+  const { hash, key } = of;
   const known = sealed.get(context);
   const [sealer] = hash.sealers;
   const isSame = known?.key === key && known.sealer === sealer && known.endsAt === endsAt;
   if (isSame) return known.token;
-  const fields = [VERSION, context.encode(), ...(endsAt === 0 ? [] : [endsAt])];
-  const token = seal(hash, `context ${key}`, encode(fields));
+  const token = contextToToken(of, context, endsAt);
   sealed.set(context, { sealer, key, endsAt, token });
   return token;
 }

@@ -1,6 +1,7 @@
 /** GET, HEAD, PUT and DELETE of one key: from a request to an operation and back to an answer. */
 import type { CausalContext } from "../../core/causal-context.ts";
-import { type Content, valueBytes } from "../../core/entry.ts";
+import { type Content, etagOf, valueBytes } from "../../core/entry.ts";
+import { endOf } from "../../core/expiry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { NamespaceSettings, WriteResult } from "../../core/operations.ts";
@@ -184,9 +185,9 @@ function ttlOf(
 
 function answerWrite(result: WriteResult, setting: Setting, withBody: boolean): Answer {
   const { sibling, created, siblingCount } = result;
-  const headers = baseHeaders(setting, result.context, [sibling]);
+  const headers = baseHeaders(setting, contextToToken(setting, result.context, endOf([sibling])));
   headers["Starling-Quorum"] = writeTally(result.tally);
-  addVersion(headers, sibling, setting);
+  addVersion(headers, { sibling, etag: etagOf([sibling], setting.hash) }, setting);
   if (siblingCount > 1) headers["Starling-Siblings"] = String(siblingCount);
   if (sibling.content === null || !withBody) {
     const status = created && sibling.content !== null ? 201 : 204;

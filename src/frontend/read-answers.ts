@@ -1,10 +1,12 @@
 /** What a read found, as an answer: nothing, one version, a part of it, or several siblings. */
 import { contextShowing, etagOf, liveSiblings, type Sibling } from "../../core/entry.ts";
+import { endOf } from "../../core/expiry.ts";
 import type { GetResult } from "../../core/operations.ts";
 import {
   addVersion,
   baseHeaders,
   contentHeaders,
+  keptTag,
   lastModified,
   modifiedMs,
   readTally,
@@ -13,6 +15,7 @@ import {
 import { SMALL_BYTES } from "./body-room.ts";
 import { cacheControlOf } from "./caching.ts";
 import { checkReadConditions, readRange, type Validators } from "./conditions.ts";
+import { keptToken } from "./context-token.ts";
 import type { Answer, HeaderFields, PlainRequest } from "./exchange.ts";
 import { Problem, problemAnswer } from "./problems.ts";
 import {
@@ -54,7 +57,7 @@ function headersShowing(reading: Reading, shown: readonly Sibling[]): HeaderFiel
   const { setting, result } = reading;
   const { entry } = result;
   const context = contextShowing(entry, shown, setting.now);
-  const headers = baseHeaders(setting, context, entry.siblings);
+  const headers = baseHeaders(setting, keptToken(setting, context, endOf(entry.siblings)));
   headers["Starling-Quorum"] = readTally(result.tally);
   return headers;
 }
@@ -72,7 +75,7 @@ const ownBytes = (value: Uint8Array): Uint8Array =>
 
 function answerOne(sibling: LiveSibling, headers: HeaderFields, reading: Reading): Answer {
   const { request, setting } = reading;
-  const shown = addVersion(headers, sibling, setting);
+  const shown = addVersion(headers, { sibling, etag: keptTag(sibling, setting.hash) }, setting);
   if (checkReadConditions(request.headers, shown) === "not-modified") {
     return { status: 304, headers, body: null };
   }

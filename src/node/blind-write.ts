@@ -54,7 +54,7 @@ export class BlindWrite {
   #covers: CausalContext;
   #found: Beside[] = [];
   /** Who has said what was there when the write came: what came after it is nobody's business. */
-  readonly #told = new Set<ReplicaId>();
+  readonly #told: ReplicaId[] = [];
   #isAnswered = false;
 
   constructor(parts: BlindWriteParts) {
@@ -70,8 +70,8 @@ export class BlindWrite {
 
   /** An acknowledgement has come, with what was held beside the write. */
   learn(from: ReplicaId, beside: readonly Beside[]): void {
-    if (this.#isAnswered || this.#told.has(from)) return;
-    this.#told.add(from);
+    if (this.#isAnswered || this.#told.includes(from)) return;
+    this.#told.push(from);
     this.#found.push(...beside);
   }
 
@@ -82,15 +82,23 @@ export class BlindWrite {
    */
   cover(): boolean {
     const { context } = this.#held.entry;
-    const found = this.#found.splice(0).filter(({ dot }) => !context.covers(dot));
-    const news = found.length > 0 && this.#isHere() ? found : [];
+    const found = this.#found.filter(({ dot }) => !context.covers(dot));
+    this.#found = [];
+    if (found.length === 0 || !this.#isHere()) return this.#settle();
+    return this.#coverNews(found) || this.#settle();
+  }
+
+  #settle(): false {
+    this.#isAnswered = true;
+    return false;
+  }
+
+  /** @returns false when none of it is to be covered */
+  #coverNews(news: readonly Beside[]): boolean {
     const { sibling } = this.#held;
     const higher = news.filter((beside) => isAbove(beside, sibling));
     const covered = this.#mayRise(higher) ? news : news.filter((b) => !higher.includes(b));
-    if (covered.length === 0) {
-      this.#isAnswered = true;
-      return false;
-    }
+    if (covered.length === 0) return false;
     // A disk that takes nothing covers nothing; the caller sees that, and does not answer.
     if (this.#parts.keeper.store.health() !== "writable") return true;
     for (const { dot } of covered) this.#covers = this.#covers.with(dot);

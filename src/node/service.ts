@@ -24,7 +24,7 @@ import type { StoreKey } from "../../core/store.ts";
 import type { Hlc, Millis } from "../../core/time.ts";
 import { NOTHING_BESIDE } from "../../replica/beside.ts";
 import type { Keeper } from "../../replica/keeper.ts";
-import type { HeldWrite } from "../../replica/minting.ts";
+import type { HeldWrite, MintRequest } from "../../replica/minting.ts";
 import type { PutOutcome } from "../../replica/put-coordinator.ts";
 import { isOverdue } from "../../replica/write-router.ts";
 import type { BackgroundWork } from "./background-ports.ts";
@@ -84,6 +84,8 @@ type DataKind =
   | "fetch";
 
 const OF_TREES: ReadonlySet<Request["kind"]> = new Set(["roots", "leaves", "leafKeys"]);
+
+type ToMint = { readonly body: RequestOf<"coordinate"> } & Pick<MintRequest, "covers">;
 
 export class Service {
   readonly id: ReplicaId;
@@ -409,7 +411,7 @@ export class Service {
     if (!this.#isFirst(body, now)) return;
     this.#gate.pass(body, {
       ...{ respond, deadline, begunAt: now - body.ageMs },
-      mint: (covers) => this.#mint({ ...body, covers }, respond, deadline),
+      mint: (covers) => this.#mint({ body, covers }, respond, deadline),
       adopt: (held) => this.#adopt(body, held, { respond, deadline }),
     });
   }
@@ -418,24 +420,23 @@ export class Service {
     return this.#recentOps.see(op, now + rulesFromList(rules).timeoutMs + REPEAT_MS, now);
   }
 
-  #mint(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {
-    const { key } = body;
-    const { now } = this;
+  /** `covers` is the write's own, or what a condition has found. */
+  #mint({ body, covers }: ToMint, respond: Respond, deadline: Millis): void {
+    const { key, op, ttlMs, isRetry } = body;
+    const { keeper, now } = this;
     const route = writeCandidates(this.#host.knowledge, { id: this.id, body, now });
+    const { hintFor } = route;
     const content = contentFromList(body.content);
-    const { op, ttlMs, covers, isRetry } = body;
-    const request = { key, op, content, ttlMs, covers, isRetry, hintFor: route.hintFor };
+    const request = { key, op, content, ttlMs, covers, isRetry, hintFor };
     const wall = this.#host.wall();
-    const minted = this.keeper.mint(request, wall);
+    const minted = keeper.mint(request, wall);
     const refusal =
       tooManySiblings(minted) ??
       tooLarge(key, minted, this.#host.knowledge.settingsOf(namespaceOf(key)));
     if (refusal !== null) return respond(refusal);
-    this.keeper.keepMinted(key, route.hintFor, minted);
-    this.keeper.operations.note(minted.sibling, wall);
-    this.keeper.operations.setOpen(op, true);
-    const { keeper } = this;
-    const { hintFor } = route;
+    keeper.keepMinted(key, hintFor, minted);
+    keeper.operations.note(minted.sibling, wall);
+    keeper.operations.setOpen(op, true);
     const parts = { keeper, body, hintFor, held: minted, wall: () => this.#host.wall() };
     const blind = isBlind(body) ? new BlindWrite(parts) : null;
     this.#spread(body, minted, { route, respond, deadline, blind });

@@ -92,13 +92,13 @@ const isTextOrNull = (value: unknown): value is string | null =>
 export function contentFromList(list: readonly unknown[]): Content | null {
   if (list.length === 0) return null;
   expect(list.length === 7 || list.length === 9, "content has seven parts, or nine");
-  const [value, contentType, contentEncoding, contentLanguage] = list;
-  const [contentDisposition, metadata, tags] = list.slice(4);
+  const [value, contentType, contentEncoding, contentLanguage, contentDisposition] = list;
+  const [, , , , , metadata, tags] = list;
   expect(value instanceof Uint8Array && typeof contentType === "string", "a value and its type");
   expect(isTextOrNull(contentEncoding) && isTextOrNull(contentLanguage), "headers are texts");
   expect(isTextOrNull(contentDisposition) && isTextOrNull(metadata), "headers are texts");
   expect(Array.isArray(tags) && tags.every((tag) => typeof tag === "string"), "tags are texts");
-  const life = cacheLifeFrom(list.slice(7));
+  const life = cacheLifeFrom(list, 7);
   expect(life !== null, "a cache's life is two counts");
   const headers = { contentType, contentEncoding, contentLanguage, contentDisposition };
   return { value, ...headers, metadata, tags: tags as string[], ...life };

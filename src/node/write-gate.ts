@@ -53,9 +53,10 @@ export class WriteGate {
     this.#host = host;
   }
 
+  /** @param body what has not taken effect here: the caller has looked, in this very step */
   pass(body: Coordinate, to: Caller): void {
     if (hasConditions(body)) this.#readFirst(body, to);
-    else this.#mintOnce(body, to);
+    else this.#mintUnseen(body, to);
   }
 
   #readFirst(body: Coordinate, to: Caller): void {
@@ -87,10 +88,13 @@ export class WriteGate {
 
   /** Nothing that has taken effect already, here or with others, is minted again. */
   #mintOnce(body: Coordinate, to: Caller): void {
-    const wall = this.#host.wall();
-    const held = this.#repeats.find(body, wall);
-    if (held !== null) return to.adopt(held);
-    if (!mayBeRepeated(body, wall)) return this.#mintIfAllowed(body, to);
+    const held = this.#repeats.find(body, this.#host.wall());
+    if (held !== null) to.adopt(held);
+    else this.#mintUnseen(body, to);
+  }
+
+  #mintUnseen(body: Coordinate, to: Caller): void {
+    if (!mayBeRepeated(body, this.#host.wall())) return this.#mintIfAllowed(body, to);
     this.#repeats.settle(body, { ...to, mint: () => this.#mintIfAllowed(body, to) });
   }
 
