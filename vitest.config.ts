@@ -12,6 +12,8 @@ export default defineConfig({
     include: ["tests/**/*.test.ts"],
     exclude: ["tests/worker/**", "node_modules/**"],
     testTimeout: 60_000,
+    // What is awaited comes late on a busy machine; how late says nothing of whether it is right.
+    expect: { poll: { timeout: 20_000 } },
     hookTimeout: 60_000,
     pool: "forks",
     maxWorkers: 2,
