@@ -218,6 +218,8 @@ export function makeHttpServer(parts: HttpServerParts): HttpServer {
   };
   const server = listenerOf(parts, limits, onRequest);
   server.maxConnections = limits.connectionCountMax;
+  // Peers come in by the same door: clients that only keep their connections make room for them.
+  server.on("drop", () => server.closeIdleConnections());
   server.setTimeout(limits.inactiveMsMax);
   server.on("checkContinue", (incoming: IncomingMessage, response: ServerResponse) => {
     holdBack100(incoming, response);

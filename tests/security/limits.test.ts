@@ -1,6 +1,6 @@
 /** Everything that a client sends has an end, and says so before it has cost anything. */
 
-import { connect, type Socket } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { Encoder } from "@msgpack/msgpack";
 import { describe, expect, it } from "vitest";
 import { BodyRoom, bodyRoom } from "../../src/frontend/body-room.ts";
@@ -293,6 +293,40 @@ describe("large bodies, all together", () => {
 });
 
 describe("a listener", () => {
+  it("has idle connections make room when there is none left", async () => {
+    const { server } = makeHttpServer({
+      handler: () => new Response("ok"),
+      internal: { recognises: () => false, accept: () => false },
+      limits: { connectionCountMax: 3 },
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const opened: Socket[] = [];
+    const say = async (text: string): Promise<Socket> => {
+      const socket = connect(port, "127.0.0.1");
+      socket.on("error", () => {}).resume();
+      opened.push(socket);
+      await new Promise((resolve) => socket.once("connect", resolve));
+      socket.write(text);
+      return socket;
+    };
+    try {
+      const request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+      const idle = [await say(request), await say(request)];
+      const busy = await say("GET / HTTP/1.1\r\nHost: a\r\nX-Not-Over");
+      await expect.poll(() => idle.every(({ bytesRead }) => bytesRead > 0)).toBe(true);
+      await say(request);
+      await expect.poll(() => idle.every(({ destroyed }) => destroyed)).toBe(true);
+      expect(busy.destroyed).toBe(false);
+      const answer = await fetch(`http://127.0.0.1:${port}`);
+      expect(answer.status).toBe(200);
+    } finally {
+      for (const socket of opened) socket.destroy();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+
   it("holds so many connections and closes the next one at once", async () => {
     const { server } = makeHttpServer({
       handler: () => new Response("ok"),
@@ -311,7 +345,10 @@ describe("a listener", () => {
       return socket;
     };
     try {
-      const [first, , third] = [await open(), await open(), await open()];
+      // A request has begun on each: they are not idle.
+      const [first, second] = [await open(), await open()];
+      for (const socket of [first, second]) socket.write("GET / HTTP/1.1\r\nHost");
+      const third = await open();
       await expect.poll(() => third.destroyed).toBe(true);
       expect(first.destroyed).toBe(false);
       first.destroy();
