@@ -23,6 +23,8 @@ export const ORACLES: Readonly<Record<string, string>> = {
   lease: "the right to fetch ends by itself when its holder falls silent",
   ttl: "a value is not served after its time, within the bounds of the clocks",
   invention: "nothing is served that nobody wrote to that key",
+  feed: "who obeys a change feed has in the end exactly what lives (its promises 1 and 3)",
+  "feed-order": "within a run of a feed nothing comes after what covers it (its promise 2)",
   growth: "deleted keys leave nothing behind on any disk",
   recovery: "a disk that nobody damaged is never found damaged",
   availability: "after faults end every key can be read and written",

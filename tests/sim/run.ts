@@ -19,6 +19,7 @@ import { Mintings } from "./mintings.ts";
 import { NO_NOISE, type Plan, planOf } from "./plan.ts";
 import { Stream } from "./stream.ts";
 import { LONG_MS_MAX, strike } from "./strikes.ts";
+import { Subscriber } from "./subscriber.ts";
 import { World } from "./world.ts";
 
 export interface SimReport {
@@ -53,6 +54,7 @@ class Run {
   readonly #clients: readonly Client[];
   readonly #stream: Stream | null;
   readonly #lessees: Lessees | null;
+  readonly #subscriber: Subscriber;
   readonly #counts: Counts = { operations: 0, acknowledged: 0, open: 0 };
   readonly #struck: Record<string, number> = {};
 
@@ -73,6 +75,7 @@ class Run {
     this.#world.network.onEntry = (key, entry) => annihilation.observe(key, entry);
     this.#stream = plan.stream && new Stream(plan, plan.stream, this.#world);
     this.#lessees = plan.lessees && new Lessees(plan, plan.lessees, this.#world);
+    this.#subscriber = new Subscriber(plan, this.#world, this.#judge);
     const shared = { plan, world: this.#world, judge: this.#judge, counts: this.#counts };
     this.#clients = plan.clients.map((planned) => new Client({ ...shared, planned }));
   }
@@ -82,6 +85,7 @@ class Run {
     try {
       this.#storm();
       this.#calm();
+      this.#catchUp();
       const live = this.#plan.keys.map(({ name: key }) => this.#checkKey(key));
       if (this.#plan.maxBytes !== null) this.#checkAgain(live);
       for (const machine of this.#world.machines) machine.checkReads();
@@ -114,6 +118,7 @@ class Run {
     for (const client of this.#clients) client.start();
     this.#stream?.start();
     this.#lessees?.start();
+    this.#subscriber.start();
     for (const fault of this.#plan.faults) {
       events.after(fault.atMs, () => {
         this.#struck[fault.kind] = (this.#struck[fault.kind] ?? 0) + 1;
@@ -262,6 +267,11 @@ class Run {
     return null;
   }
 
+  #catchUp(): void {
+    const machine = this.#world.machines[0] as Machine;
+    this.#subscriber.catchUp(machine, () => this.#step());
+  }
+
   /** What is live, as all say. */
   #checkKey(key: string): readonly string[] {
     const read = this.#read(key);
@@ -280,6 +290,9 @@ class Run {
       );
     };
     const expected = live.filter(isSurelyLive).join();
+    const seen = (entry: Entry): string[] =>
+      values(read.machine.node?.knowledge.purges.apply(key, entry) ?? entry).filter(isSurelyLive);
+    this.#subscriber.check(key, seen, live.filter(isSurelyLive));
     for (const { id, store, node } of this.#primaries(key)) {
       const bytes = store?.readEntry(key);
       const raw = bytes === undefined ? emptyEntry : decodeEntry(bytes).entry;

@@ -249,4 +249,25 @@ export const sabotages: readonly Sabotage[] = [
     was: "until: now + Math.min(body.ms, LEASE_MS_MAX) });",
     is: "until: now + 1000 * LEASE_MS_MAX });",
   },
+  {
+    name: "skip-on-switch",
+    oracle: "feed",
+    file: "src/node/feed-desk.ts",
+    was: `from === "now" ? FEED_STARTS.now`,
+    is: `from !== "beginning" ? FEED_STARTS.now`,
+  },
+  {
+    name: "give-out-what-is-not-durable",
+    oracle: "feed",
+    file: "src/node/feed-source.ts",
+    was: `this.#host.whenDurable((ok) => respond(ok ? reply : refused("insufficient-storage")));`,
+    is: "respond(reply);",
+  },
+  {
+    name: "go-on-where-deletes-were-collected",
+    oracle: "feed",
+    file: "src/node/feed-source.ts",
+    was: "const isPast = Math.max(body.after, body.until) < arrivals.floor;",
+    is: "const isPast = body.after < 0;",
+  },
 ];

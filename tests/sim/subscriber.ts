@@ -1,0 +1,154 @@
+/**
+ * A subscriber of the change feed, through any node that comes to mind. It obeys the marks, forgets
+ * what it has heard since an earlier token now and then, as a program that was killed does, and in
+ * the end must have exactly what lives.
+ */
+import type { Dot } from "../../core/causal-context.ts";
+import { type Entry, emptyEntry } from "../../core/entry.ts";
+import { decodeEntry } from "../../core/entry-codec.ts";
+import type { ChangesOperation, ChangesResult, FeedChange, FeedPosition } from "../../core/feed.ts";
+import type { Result } from "../../core/operations.ts";
+import { Prng } from "../../core/prng.ts";
+import type { StoreKey } from "../../core/store.ts";
+import { type Judge, name } from "./judge.ts";
+import type { Machine } from "./machine.ts";
+import type { Plan } from "./plan.ts";
+import { NAMESPACE } from "./settings.ts";
+import type { World } from "./world.ts";
+
+const REST_MS = 150;
+const LIMIT = 4;
+const PATIENCE_MS = 6000;
+/** Looks until it has caught up, when no faults are left. */
+const LOOKS_MAX = 400;
+
+interface Had {
+  readonly entry: Entry;
+  readonly partition: number;
+}
+
+/** What it would find again after a crash: its keys and where it was, written down together. */
+interface Saved {
+  readonly from: FeedPosition | "beginning";
+  readonly keys: ReadonlyMap<StoreKey, Had>;
+}
+
+export class Subscriber {
+  readonly #world: World;
+  readonly #judge: Judge;
+  readonly #prng: Prng;
+  readonly #stormMs: number;
+  #keys = new Map<StoreKey, Had>();
+  #from: FeedPosition | "beginning" = "beginning";
+  #saved: Saved = { from: "beginning", keys: new Map() };
+  /** What was told last of each key, by run. */
+  readonly #told = new Map<string, Entry>();
+  #count = 0;
+
+  constructor(plan: Plan, world: World, judge: Judge) {
+    this.#world = world;
+    this.#judge = judge;
+    // Dice of its own: nobody else's are shifted by it.
+    this.#prng = Prng.fromSeed(plan.seed ^ 0x5eed);
+    this.#stormMs = plan.stormMs;
+  }
+
+  /** Looks, and looks again, until the storm is over. */
+  start(): void {
+    const { events, machines } = this.#world;
+    if (events.now >= this.#stormMs) return;
+    const machine = machines[this.#prng.below(machines.length)] as Machine;
+    this.#look(machine, () => {
+      if (this.#prng.chance(1, 30)) this.#crash();
+      events.after(this.#prng.below(REST_MS), () => this.start());
+    });
+  }
+
+  #crash(): void {
+    this.#from = this.#saved.from;
+    this.#keys = new Map(this.#saved.keys);
+  }
+
+  #operation(): ChangesOperation {
+    const rest = { values: true, byteCountMax: 1e6, feed: "sim" } as const;
+    const holdMs = this.#prng.chance(1, 3) ? 1000 : 0;
+    const from = this.#from;
+    return {
+      kind: "changes",
+      namespace: NAMESPACE,
+      prefix: "",
+      from,
+      limit: LIMIT,
+      holdMs,
+      ...rest,
+    };
+  }
+
+  #look(machine: Machine, done: (isCaughtUp: boolean) => void): void {
+    let isOpen = true;
+    const once = (result: Result | null): void => {
+      if (!isOpen) return;
+      isOpen = false;
+      if (result?.kind === "changes") this.#take(result);
+      done(result?.kind === "changes" && result.isCaughtUp);
+    };
+    this.#world.submit(machine, this.#operation(), once);
+    if (isOpen) this.#world.events.after(PATIENCE_MS, () => once(null));
+  }
+
+  #take({ changes, position }: ChangesResult): void {
+    for (const change of changes) this.#obey(change);
+    this.#from = position;
+    if (++this.#count % 5 === 0) this.#saved = { from: position, keys: new Map(this.#keys) };
+  }
+
+  #obey(change: FeedChange): void {
+    if (change.what === "resync") {
+      for (const [key, { partition }] of this.#keys) {
+        if (change.partitions.includes(partition)) this.#keys.delete(key);
+      }
+    }
+    if (change.what !== "key") return;
+    const { key, run, partition, entry: bytes } = change;
+    const entry = bytes === null ? emptyEntry : decodeEntry(bytes).entry;
+    this.#checkOrder(`${run} ${key}`, entry);
+    if (bytes === null) this.#keys.delete(key);
+    else this.#keys.set(key, { entry, partition });
+  }
+
+  /** Within a run nothing comes after what covers it. */
+  #checkOrder(told: string, entry: Entry): void {
+    const before = this.#told.get(told);
+    this.#told.set(told, entry);
+    if (before === undefined) return;
+    const isIn = (dot: Dot): boolean =>
+      before.siblings.some((s) => s.dot.actor === dot.actor && s.dot.counter === dot.counter);
+    const back = entry.siblings.find(({ dot }) => before.context.covers(dot) && !isIn(dot));
+    if (back === undefined) return;
+    const version = `${back.dot.actor}.${back.dot.counter}`;
+    this.#judge.accuse("feed-order", `${told.split(" ")[0]}: ${version} after what covers it`);
+  }
+
+  /** To be called when all faults have ended, and all replicas agree. */
+  catchUp(machine: Machine, step: () => void): void {
+    let isCaughtUp = false;
+    for (let i = 0; i < LOOKS_MAX && !isCaughtUp; i++) {
+      let isOver = false;
+      this.#look(machine, (isAtEnd) => {
+        isOver = true;
+        isCaughtUp = isAtEnd;
+      });
+      while (!isOver) this.#world.events.runUntil(this.#world.events.now + 20);
+      if (!isCaughtUp && i % 10 === 9) step();
+    }
+    if (!isCaughtUp) this.#judge.accuse("feed", "it never catches up");
+  }
+
+  /** @param values what of an entry lives, @param live what all say of the key */
+  check(key: StoreKey, values: (entry: Entry) => readonly string[], live: readonly string[]): void {
+    const had = values(this.#keys.get(key)?.entry ?? emptyEntry);
+    if ([...had].sort().join() === [...live].sort().join()) return;
+    const detail = `${name(key)}: the subscriber has [${had}], all say [${live}]`;
+    this.#judge.accuse("feed", detail);
+  }
+}
