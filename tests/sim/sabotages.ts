@@ -109,8 +109,8 @@ export const sabotages: readonly Sabotage[] = [
     name: "repeat-without-asking",
     oracle: "at-most-once",
     file: "src/node/write-gate.ts",
-    was: "if (!mayBeRepeated(body, wall)) return",
-    is: "if (wall > 0) return",
+    was: "if (!mayBeRepeated(body, this.#host.wall())) return",
+    is: "if (this.#host.wall() > 0) return",
   },
   {
     name: "merge-without-cloud",
