@@ -113,7 +113,7 @@ describe("npm run sim", () => {
   });
 
   it("ends with 1 and names the oracle and the seed that caught a sabotage", () => {
-    const { stdout, status } = sim("--sabotage", "forget-the-session", "--seeds", "20");
+    const { stdout, status } = sim("--sabotage", "forget-the-session", "--seeds", "40");
     expect(status).toBe(1);
     expect(stdout).toMatch(/caught by oracle session at seed \d+/);
   });

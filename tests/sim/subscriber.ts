@@ -49,7 +49,7 @@ export class Subscriber {
     this.#world = world;
     this.#judge = judge;
     // Dice of its own: nobody else's are shifted by it.
-    this.#prng = Prng.fromSeed(plan.seed ^ 0x5eed);
+    this.#prng = Prng.fromSeed((plan.seed ^ 0x5eed) >>> 0);
     this.#stormMs = plan.stormMs;
   }
 
