@@ -45,25 +45,13 @@ describe("a cluster with a node of another version", () => {
     expect(metrics).toContain("starling_peers_incompatible 1\n");
   });
 
-  it("says when members began, since when one is away, and how old the oldest hint is", async () => {
+  it("says when members began, and since when one is away", async () => {
     const began = Date.now();
-    let count = 0;
-    // A hint whose owner stays away is given up where all others have it: one after the other.
-    await expect
-      .poll(async () => {
-        const url = `${cluster.urls[0]}/v1/kv/a/k${count++}`;
-        expect((await fetch(url, { method: "PUT", body: "v" })).ok).toBe(true);
-        const { members } = (await json("/v1/cluster")) as ClusterBody;
-        return members.some(({ oldestHintAt = null }) => oldestHintAt !== null);
-      })
-      .toBe(true);
     const { members } = (await json("/v1/cluster")) as ClusterBody;
     const [r1, , r3] = members;
     expect(Date.parse(r1?.startedAt ?? "")).toBeLessThan(began);
     expect(r1?.unreachableSince).toBeNull();
     expect(Date.parse(r3?.unreachableSince ?? "")).toBeLessThanOrEqual(Date.now());
     expect(r3?.startedAt).toBeNull();
-    const at = members.map(({ oldestHintAt }) => Date.parse(oldestHintAt ?? ""));
-    expect(Math.max(...at.filter((ms) => !Number.isNaN(ms)))).toBeGreaterThanOrEqual(began - 1);
   });
 });
