@@ -13,6 +13,7 @@ export type FailureCode =
   | "overloaded"
   | "quorum-unavailable"
   | "context-not-reached"
+  | "staleness-unproven"
   | "quorum-timeout"
   | "insufficient-storage"
   | "faults-off";

@@ -226,6 +226,9 @@ export interface GetResult {
   /** The join of what the replicas answered, tombstones and expired values included. */
   readonly entry: Entry;
   readonly tally: Tally;
+  /** Of a read with `maxStaleMs`: it lacks nothing that `staleW` had acknowledged so long ago. */
+  readonly staleBoundMs?: number;
+  readonly staleW?: number;
 }
 
 export interface WriteResult {

@@ -7,7 +7,7 @@
  * default `dw` to 1).
  */
 import { assert } from "./assert.ts";
-import { TIMEOUT_MS_MAX } from "./limits.ts";
+import { STALE_MS_MAX, TIMEOUT_MS_MAX } from "./limits.ts";
 
 export const QUORUM_WORDS = ["one", "quorum", "all"] as const;
 export type QuorumWord = (typeof QUORUM_WORDS)[number];
@@ -31,6 +31,13 @@ export interface QuorumOptions {
   readonly timeoutMs?: number;
   readonly consistency?: ConsistencyWord;
   readonly returnBody?: boolean;
+  /**
+   * A read lacks no write that `staleW` replicas had acknowledged so many ms before it came, whole
+   * ones, 0 … STALE_MS_MAX (docs/consistency.md).
+   */
+  readonly maxStaleMs?: number | undefined;
+  /** 1 … n; absent: the namespace's w. */
+  readonly staleW?: number | undefined;
 }
 
 /** What a namespace or the deployment says where a request does not. */
@@ -63,6 +70,9 @@ export interface QuorumRules {
   readonly strict: boolean;
   /** Only replicas in the frontend's zone count. */
   readonly local: boolean;
+  /** Of a read that is to prove how stale it is at most; absent, like `staleW`, on all others. */
+  readonly maxStaleMs?: number;
+  readonly staleW?: number;
 }
 
 /** An option that cannot be met by any cluster state: the client's mistake. */
@@ -130,6 +140,25 @@ function shorthand(word: ConsistencyWord | undefined): QuorumValue | undefined {
   return word === "strict" || word === "local_quorum" ? "quorum" : word;
 }
 
+/** What is checked even where nothing is bounded: a number out of its range is nobody's wish. */
+function resolveBound(
+  { maxStaleMs, staleW }: QuorumOptions,
+  n: number,
+  w: QuorumValue,
+): Pick<QuorumRules, "maxStaleMs" | "staleW"> {
+  const replicas = pick("stale_w", staleW, {
+    ...{ fallback: w, n },
+    range: { least: 1, most: n, bound: "n" },
+  });
+  if (maxStaleMs === undefined) return {};
+  const isFine = Number.isInteger(maxStaleMs) && maxStaleMs >= 0 && maxStaleMs <= STALE_MS_MAX;
+  if (isFine) return { maxStaleMs, staleW: replicas };
+  const limit = maxStaleMs < 0 ? 0 : STALE_MS_MAX / 1000;
+  const bounds = `between 0 and ${STALE_MS_MAX / 1000} seconds, in whole milliseconds`;
+  const detail = `max_stale=${maxStaleMs / 1000} is out of range: it must be ${bounds}.`;
+  throw new RangeBreach({ option: "max_stale", limit, detail });
+}
+
 function resolveOrThrow(
   options: QuorumOptions,
   defaults: QuorumDefaults,
@@ -161,6 +190,7 @@ function resolveOrThrow(
     returnBody: options.returnBody ?? false,
     strict,
     local: options.consistency === "local_quorum",
+    ...resolveBound(options, n, defaults.w),
   };
 }
 

@@ -33,5 +33,11 @@ export interface GetPlan {
 }
 
 export type GetOutcome =
-  | { readonly ok: true; readonly entry: Entry; readonly tally: Tally }
+  | {
+      readonly ok: true;
+      readonly entry: Entry;
+      readonly tally: Tally;
+      /** See `GetResult`. */
+      readonly staleBoundMs?: number;
+    }
   | { readonly ok: false; readonly failure: Failure };

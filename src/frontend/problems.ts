@@ -39,6 +39,7 @@ const CATALOGUE = {
   "origin-unreachable": [502, "The origin cannot be reached"],
   "origin-invalid": [502, "The origin's answer is not HTTP"],
   "quorum-unavailable": [503, "Too few replicas can be reached"],
+  "staleness-unproven": [503, "No reachable replica can prove how stale it is"],
   "context-not-reached": [503, "No reachable replica has what the context names"],
   "not-configured": [503, "The deployment is not configured"],
   "quorum-timeout": [504, "Too few replicas answered in time"],

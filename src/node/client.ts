@@ -74,10 +74,7 @@ export class ClientDesk {
     const asked = this.#rules(operation, answer);
     if (asked === null) return;
     const rules = { ...asked, timeoutMs: leftOf(asked.timeoutMs, now - begunAt) };
-    const finish = (outcome: GetOutcome): void => {
-      if (outcome.ok) answer({ kind: "got", entry: outcome.entry, tally: outcome.tally });
-      else answer(fail(outcome.failure));
-    };
+    const finish = (outcome: GetOutcome): void => answer(gotOf(outcome, rules));
     const again = (at: Millis): void => this.get(operation, answer, at, begunAt);
     const { memberIds } = this.#host.knowledge.ring;
     // Where those who are read from are a majority of all, they vouch for the purges by themselves.
@@ -280,6 +277,13 @@ export class ClientDesk {
     answer(fail({ code: "invalid-option", ...resolution.error }));
     return null;
   }
+}
+
+function gotOf(outcome: GetOutcome, { staleW }: QuorumRules): Result {
+  if (!outcome.ok) return fail(outcome.failure);
+  const { entry, tally, staleBoundMs } = outcome;
+  if (staleBoundMs === undefined || staleW === undefined) return { kind: "got", entry, tally };
+  return { kind: "got", entry, tally, staleBoundMs, staleW };
 }
 
 /** What is left of a request's time. */

@@ -73,6 +73,12 @@ describe("the range of each option", () => {
     [{ zones: 3 }, { zones: 4 }, "zones", 3],
     [{ timeoutMs: 1 }, { timeoutMs: 0 }, "timeout", 1],
     [{ timeoutMs: 60_000 }, { timeoutMs: 60_001 }, "timeout", 60_000],
+    [{ staleW: 1 }, { staleW: 0 }, "stale_w", 1],
+    [{ staleW: 3 }, { staleW: 4 }, "stale_w", 3],
+    [{ n: 2, staleW: 2 }, { n: 2, staleW: 3 }, "stale_w", 2],
+    [{ maxStaleMs: 0 }, { maxStaleMs: -1 }, "max_stale", 0],
+    [{ maxStaleMs: 86_400_000 }, { maxStaleMs: 86_400_001 }, "max_stale", 86_400],
+    [{ maxStaleMs: 1 }, { maxStaleMs: 0.5 }, "max_stale", 86_400],
     [{ consistency: "one", pr: 1 }, { consistency: "one", pr: 2 }, "pr", 1],
     [{ r: 2 }, { r: 1.5 }, "r", 3],
     [{ r: 2 }, { r: Number.NaN }, "r", 3],
@@ -87,6 +93,21 @@ describe("the range of each option", () => {
     expect(resolution.ok ? "" : resolution.error.detail).toBe(
       "r=3 is out of range: it must be between 1 and n (2).",
     );
+  });
+});
+
+describe("a bound of staleness", () => {
+  it("is of writes with the namespace's w, unless another is named", () => {
+    expect(rules({ maxStaleMs: 5000 })).toMatchObject({ maxStaleMs: 5000, staleW: 2 });
+    expect(rules({ maxStaleMs: 5000, w: 1 }).staleW).toBe(2);
+    expect(rules({ maxStaleMs: 5000, staleW: 3 }).staleW).toBe(3);
+    expect(rules({ maxStaleMs: 5000, n: 1 }).staleW).toBe(1);
+    expect(rules({ staleW: 3 })).not.toHaveProperty("staleW");
+  });
+
+  it("is told in seconds where it is out of range", () => {
+    const resolution = resolveOptions({ maxStaleMs: 90_000_000 }, deployment, ZONES);
+    expect(resolution.ok ? "" : resolution.error.detail).toContain("max_stale=90000 is out of");
   });
 });
 

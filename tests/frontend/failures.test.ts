@@ -53,6 +53,7 @@ describe("failures of the cluster", () => {
   const failures: [FailureCode, number, boolean][] = [
     ["quorum-unavailable", 503, true],
     ["context-not-reached", 503, true],
+    ["staleness-unproven", 503, true],
     ["quorum-timeout", 504, false],
     ["insufficient-storage", 507, false],
     ["overloaded", 429, true],
