@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
 const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-const NAMED = /`([a-z]+)\/([a-z-]+): ([^`]+)`/g;
+const NAMED = /`([a-z]+)\/([a-z/-]+): ([^`]+)`/g;
 
 /** What the HTTP contract's tests are called lies in the suites that every host runs. */
 const SUITES = ["values", "requests", "planes"].map((room) => `contract/${room}-suite.ts`);
