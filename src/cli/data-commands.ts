@@ -32,6 +32,8 @@ const OPTIONS = [
   ["notfound-ok", "whether nothing counts as a reply: true or false"],
   ["basic-quorum", "with notfound-ok false: stop at a majority of nothing: true or false"],
   ["timeout", "milliseconds for the whole request"],
+  ["max-stale", "a read: at most so many seconds behind what was acknowledged, or none"],
+  ["stale-w", "with max-stale: by how many replicas, for it to count; else the namespace's w"],
   ["consistency", "one, quorum, all, local_quorum or strict"],
   ["return-body", "a put answers with what is stored: true or false"],
   ["ttl", "seconds the value lives, from 0.001"],

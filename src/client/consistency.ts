@@ -24,6 +24,13 @@ export interface ConsistencyOptions {
   readonly basicQuorum?: boolean;
   /** For the whole request, at the server: 1 to 60000 ms. */
   readonly timeoutMs?: number;
+  /**
+   * Of a read: at most so many seconds behind the writes that `staleW` replicas have acknowledged,
+   * or an error `staleness-unproven`. 0 to 86400, to the millisecond.
+   */
+  readonly maxStale?: number;
+  /** 1 to n; without it the namespace's W. */
+  readonly staleW?: number;
   readonly consistency?: "one" | "quorum" | "all" | "local_quorum" | "strict";
 }
 
@@ -39,6 +46,8 @@ const NAMES: Readonly<Record<keyof ConsistencyOptions, string>> = {
   notfoundOk: "notfound_ok",
   basicQuorum: "basic_quorum",
   timeoutMs: "timeout",
+  maxStale: "max_stale",
+  staleW: "stale_w",
   consistency: "consistency",
 };
 

@@ -12,12 +12,19 @@ export interface Quorum {
   readonly w?: number;
   readonly acked?: number;
   readonly durable?: number;
+  /** Of a read with `maxStale`: how many seconds behind it is at most, as was proven. */
+  readonly staleBound?: number;
+  /** For writes that so many replicas have acknowledged. */
+  readonly staleW?: number;
 }
 
-/** The `Starling-Quorum` of an answer: a dictionary of integers. */
+const camel = (name: string): string =>
+  name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+/** The `Starling-Quorum` of an answer: a dictionary of numbers. */
 export function quorumOf(headers: Headers): Quorum {
   const members = (headers.get("Starling-Quorum") ?? "").split(",").map((text) => text.split("="));
-  const numbers = members.map(([name = "", value]) => [name.trim(), Number(value)] as const);
+  const numbers = members.map(([name = "", value]) => [camel(name.trim()), Number(value)] as const);
   const known = numbers.filter(([name, value]) => name !== "" && !Number.isNaN(value));
   return { n: 0, primaries: 0, fallbacks: 0, ...Object.fromEntries(known) };
 }

@@ -1,6 +1,7 @@
 /** What every answer of the data plane carries, and how one or several siblings are shown. */
 import { type Content, etagOf, type Sibling } from "../../core/entry.ts";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
+import type { GetResult } from "../../core/operations.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";
 import { millisOfHlc, type WallMillis } from "../../core/time.ts";
@@ -52,11 +53,21 @@ export function baseHeaders(setting: Setting, contextToken: string): HeaderField
   return headers;
 }
 
-/** `Starling-Quorum` of a read: a structured-field dictionary of integers. */
-export function readTally({ n, required, answered, primaries, fallbacks }: Tally): string {
+/**
+ * `Starling-Quorum` of a read: a structured-field dictionary of numbers. Of a read with `max_stale`
+ * also what was proven, in seconds: rounded up, since a bound that is too good is none.
+ */
+export function readTally({ tally, staleBoundMs, staleW }: GetResult): string {
+  const { n, required, answered, primaries, fallbacks } = tally;
   const numbers = `primaries=${primaries}, fallbacks=${fallbacks}`;
-  return `n=${n}, r=${required}, answered=${answered}, ${numbers}`;
+  const counts = `n=${n}, r=${required}, answered=${answered}, ${numbers}`;
+  if (staleBoundMs === undefined) return counts;
+  return `${counts}, stale-bound=${secondsUp(staleBoundMs)}, stale-w=${staleW}`;
 }
+
+/** A decimal of RFC 9651: three places at most, and one at least. */
+const secondsUp = (ms: number): string =>
+  (Math.ceil(ms) / 1000).toFixed(3).replace(/(\.\d+?)0+$/, "$1");
 
 /** `Starling-Quorum` of a write. */
 export function writeTally(tally: Tally): string {

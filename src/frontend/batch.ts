@@ -12,6 +12,7 @@ import { storeKey } from "../../core/keys.ts";
 import { TTL_SECONDS_MAX, TTL_SECONDS_MIN } from "../../core/limits.ts";
 import type {
   GetOperation,
+  GetResult,
   NamespaceSettings,
   Result,
   WriteOperation,
@@ -166,6 +167,10 @@ function describe(sibling: Sibling, batch: Batch): Fields {
   };
 }
 
+/** In seconds, of a read with `max_stale`. */
+const boundOf = ({ staleBoundMs, staleW }: GetResult): Fields =>
+  staleBoundMs === undefined ? {} : { staleBound: Math.ceil(staleBoundMs) / 1000, staleW };
+
 function describeResult(result: Result, key: StoreKey, batch: Batch): Fields {
   const { backend, hash } = batch;
   if (result.kind === "got") {
@@ -176,8 +181,9 @@ function describeResult(result: Result, key: StoreKey, batch: Batch): Fields {
     const { siblings } = result.entry;
     const context = keptToken(of, contextShowing(result.entry, shown, now), endOf(siblings));
     const [newest] = shown;
-    if (newest === undefined) return { status: 404, code: "not-found", context };
-    const more = live.length > 1 ? { siblings: live.length } : {};
+    const bound = boundOf(result);
+    if (newest === undefined) return { status: 404, code: "not-found", context, ...bound };
+    const more = { ...bound, ...(live.length > 1 ? { siblings: live.length } : {}) };
     return { status: 200, context, ...more, ...describe(newest, batch) };
   }
   if (result.kind !== "written") throw new Error(`a batch op ended as ${result.kind}`);

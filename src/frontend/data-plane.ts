@@ -67,6 +67,7 @@ function asksForMore(rules: QuorumRules | null, settings: NamespaceSettings): bo
   if (rules === null) return false;
   const usual = resolveOptions({}, defaultsOf(settings), 0);
   const isMore = !usual.ok || rules.r > usual.rules.r;
+  if (rules.maxStaleMs !== undefined) return true;
   return isMore || rules.strict || rules.pr > 0 || rules.zones > 0;
 }
 

@@ -6,7 +6,7 @@ import type { ListResult } from "../../core/operations.ts";
 import type { Backend } from "./backend.ts";
 import { NO_CACHE } from "./caching.ts";
 import { checkRanges, settingsOf } from "./data-plane.ts";
-import { readOptions } from "./options.ts";
+import { type RequestOptions, readOptions } from "./options.ts";
 import { Problem, problemOf } from "./problems.ts";
 import { seal, unseal } from "./sealed-token.ts";
 import { traceOf } from "./trace.ts";
@@ -72,6 +72,13 @@ function readLimit(text: string | undefined): number {
 /** What a listing takes beside the options of every request. */
 const NAMES: ReadonlySet<string> = new Set(["prefix", "limit", "cursor"]);
 
+/** What nobody proves must not look as if it were. @throws Problem `invalid-option` */
+function refuseBound({ quorum }: RequestOptions): void {
+  if (quorum.maxStaleMs === undefined) return;
+  const detail = "A listing proves no bound: take max_stale away, or read the keys with it.";
+  throw new Problem("invalid-option", detail, { extras: { option: "max_stale" } });
+}
+
 export interface ListCall {
   readonly request: Request;
   readonly namespace: string;
@@ -87,6 +94,7 @@ export async function answerList(
   const view = backend.view();
   const options = readOptions(query, request.headers.get("Starling-Quorum"), NAMES);
   checkRanges(view, settingsOf(view, namespace), options);
+  refuseBound(options);
   const prefix = options.others.get("prefix") ?? "";
   const limit = readLimit(options.others.get("limit"));
   const cursor = options.others.get("cursor") ?? "";

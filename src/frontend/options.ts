@@ -5,7 +5,7 @@
  * there or not; an unknown one and the same one twice are errors.
  */
 import { parseDictionary, Token } from "structured-headers";
-import { TTL_SECONDS_MAX, TTL_SECONDS_MIN } from "../../core/limits.ts";
+import { STALE_MS_MAX, TTL_SECONDS_MAX, TTL_SECONDS_MIN } from "../../core/limits.ts";
 import {
   CONSISTENCY_WORDS,
   QUORUM_WORDS,
@@ -28,7 +28,8 @@ type Draft = { -readonly [K in keyof QuorumOptions]: QuorumOptions[K] };
 type Read = (name: string, text: string) => unknown;
 
 const WHOLE = /^(0|[1-9][0-9]{0,8})$/;
-const TTL = /^[0-9]{1,9}(\.[0-9]{1,3})?$/;
+/** Seconds to the millisecond. */
+const SECONDS = /^[0-9]{1,9}(\.[0-9]{1,3})?$/;
 
 function invalid(option: string, detail: string): Problem {
   // A name may be anything that a client thought of.
@@ -58,6 +59,13 @@ const consistencyWord: Read = (name, text) => {
   throw invalid(name, `${name} must be one of ${CONSISTENCY_WORDS.join(", ")}.`);
 };
 
+const staleMs: Read = (name, text) => {
+  const ms = Math.round(Number(text) * 1000);
+  if (SECONDS.test(text) && ms <= STALE_MS_MAX) return ms;
+  const range = `0 to ${STALE_MS_MAX / 1000}`;
+  throw invalid(name, `${name} must be seconds from ${range}, with at most three decimal places.`);
+};
+
 /** The contract's names, what each is called inside, and how it is read. */
 const OPTIONS: ReadonlyMap<string, readonly [keyof QuorumOptions, Read]> = new Map([
   ["n", ["n", count]],
@@ -73,7 +81,21 @@ const OPTIONS: ReadonlyMap<string, readonly [keyof QuorumOptions, Read]> = new M
   ["timeout", ["timeoutMs", count]],
   ["consistency", ["consistency", consistencyWord]],
   ["return_body", ["returnBody", flag]],
+  ["max_stale", ["maxStaleMs", staleMs]],
+  ["stale_w", ["staleW", count]],
 ]);
+
+/** As structured fields have them: their keys are words with hyphens elsewhere. */
+const HEADER_NAMES: ReadonlyMap<string, string> = new Map([
+  ["max-stale", "max_stale"],
+  ["stale-w", "stale_w"],
+]);
+
+/** A member's own name, whichever way it is spelt. */
+const optionName = (member: string): string => HEADER_NAMES.get(member) ?? member;
+
+/** Those that take a number with decimal places. */
+const DECIMALS: ReadonlySet<string> = new Set(["max_stale"]);
 
 /** What the word `strict` says beside r and w. */
 const STRICT_NAMES = ["pr", "pw", "sloppy"] as const;
@@ -120,11 +142,13 @@ function refuseWhatIsLost(header: string): void {
   for (let at = 0; at < header.length; at = PARAMETERS.lastIndex) {
     MEMBER.lastIndex = at;
     const [member = ""] = MEMBER.exec(header) ?? [];
-    const [name = "", value = ""] = member.trim().split("=", 2);
+    const [spelt = "", value = ""] = member.trim().split("=", 2);
+    const name = optionName(spelt);
     if (seen.has(name))
       throw invalid(name, `The Starling-Quorum header has ${quoted(name)} twice.`);
     seen.add(name);
-    if (/^-?[0-9]+\./.test(value)) throw invalid(name, `${name} must be a whole number.`);
+    const isWhole = DECIMALS.has(name) || !/^-?[0-9]+\./.test(value);
+    if (!isWhole) throw invalid(name, `${name} must be a whole number.`);
     PARAMETERS.lastIndex = at + member.length;
     if (PARAMETERS.exec(header) === null || PARAMETERS.lastIndex === at) return;
   }
@@ -141,7 +165,8 @@ function readHeader(header: string): Draft {
   }
   refuseWhatIsLost(header);
   const draft: Record<string, unknown> = {};
-  for (const [name, [item]] of dictionary) {
+  for (const [spelt, [item]] of dictionary) {
+    const name = optionName(spelt);
     const option = OPTIONS.get(name);
     if (option === undefined)
       throw invalid(name, `${quoted(name)} is no option of Starling-Quorum.`);
@@ -157,7 +182,7 @@ function readHeader(header: string): Draft {
 function readTtl(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const seconds = Number(text);
-  if (TTL.test(text) && seconds >= TTL_SECONDS_MIN && seconds <= TTL_SECONDS_MAX) {
+  if (SECONDS.test(text) && seconds >= TTL_SECONDS_MIN && seconds <= TTL_SECONDS_MAX) {
     return Math.round(seconds * 1000);
   }
   const range = `${TTL_SECONDS_MIN} to ${TTL_SECONDS_MAX}`;

@@ -58,7 +58,7 @@ function headersShowing(reading: Reading, shown: readonly Sibling[]): HeaderFiel
   const { entry } = result;
   const context = contextShowing(entry, shown, setting.now);
   const headers = baseHeaders(setting, keptToken(setting, context, endOf(entry.siblings)));
-  headers["Starling-Quorum"] = readTally(result.tally);
+  headers["Starling-Quorum"] = readTally(result);
   return headers;
 }
 

@@ -279,12 +279,20 @@ export class ClientDesk {
   }
 }
 
-function gotOf(outcome: GetOutcome, { staleW }: QuorumRules): Result {
+function gotOf(outcome: GetOutcome, { maxStaleMs, staleW }: QuorumRules): Result {
   if (!outcome.ok) return fail(outcome.failure);
   const { entry, tally, staleBoundMs } = outcome;
-  if (staleBoundMs === undefined || staleW === undefined) return { kind: "got", entry, tally };
+  if (maxStaleMs === undefined || staleW === undefined) return { kind: "got", entry, tally };
+  if (staleBoundMs === undefined) return fail(UNPROVEN);
   return { kind: "got", entry, tally, staleBoundMs, staleW };
 }
+
+/** Whoever asked for a bound never gets an answer without one. */
+const UNPROVEN: Failure = {
+  code: "staleness-unproven",
+  detail:
+    "No replica could prove a bound: read without max_stale, with r + w above n, or strictly.",
+};
 
 /** What is left of a request's time. */
 const leftOf = (timeoutMs: number, elapsedMs: number): number =>

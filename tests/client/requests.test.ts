@@ -21,6 +21,19 @@ describe("a request of the client", () => {
     expect(server.asked[1]?.url).toBe("http://one.example/v1/kv/demo/a%2F..%2Fb");
   });
 
+  it("asks for a bound of staleness, by each way, and reads what was proven", async () => {
+    const headers = "n=3, r=1, answered=1, primaries=1, fallbacks=0, stale-bound=1.2, stale-w=2";
+    const answer = found("v");
+    answer.headers.set("Starling-Quorum", headers);
+    const server = new FakeServer(answer);
+    const cache = server.client({ defaults: { maxStale: 1.5, staleW: 2 } });
+    const got = await cache.get("k", { maxStale: 0.25 });
+    const [asked] = server.asked;
+    expect(asked?.url).toContain("?max_stale=0.25");
+    expect(asked?.headers.get("starling-quorum")).toBe("max_stale=1.5, stale_w=2");
+    expect(got.quorum).toMatchObject({ staleBound: 1.2, staleW: 2 });
+  });
+
   it("is not sent for a key that no URL can carry, or to what is no url", async () => {
     const server = new FakeServer();
     for (const key of [".", "..", "\ud800"]) {

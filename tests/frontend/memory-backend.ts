@@ -17,6 +17,7 @@ import { compareUtf8, keyOf, namespaceOf } from "../../core/keys.ts";
 import {
   defaultSettings,
   type GetOperation,
+  type GetResult,
   type LeaseOperation,
   type LeaseResult,
   type ListOperation,
@@ -150,8 +151,11 @@ export class MemoryBackend implements Backend {
     return this.#entries.get(key) ?? emptyEntry;
   }
 
+  /** What is proven of every read. */
+  bound: Pick<GetResult, "staleBoundMs" | "staleW"> = {};
+
   #get({ key }: GetOperation): Result {
-    return { kind: "got", entry: this.#held(key), tally };
+    return { kind: "got", entry: this.#held(key), tally, ...this.bound };
   }
 
   #write({ key, content, ttlMs, context, precondition }: WriteOperation): Result {

@@ -24,6 +24,10 @@ describe("options of a request", () => {
       ["notfound_ok=true", "notfound_ok", { notfoundOk: true }],
       ["basic_quorum=true&timeout=5", "basic_quorum=?1,timeout=5;x=1", allOf(5)],
       ["consistency=local_quorum", "consistency=local_quorum", { consistency: "local_quorum" }],
+      ["max_stale=5", "max-stale=5", { maxStaleMs: 5000 }],
+      ["max_stale=0.25&stale_w=1", "max_stale=0.25, stale_w=1", { maxStaleMs: 250, staleW: 1 }],
+      ["max_stale=0", "max-stale=0.0", { maxStaleMs: 0 }],
+      ["max_stale=86400", "max-stale=86400.0", { maxStaleMs: 86_400_000 }],
       ["", "", {}],
     ];
     for (const [query, header, expected] of pairs) {
@@ -78,6 +82,21 @@ describe("options of a request", () => {
     ["", 'r=1;a="x,y", r=2', "r"],
     ["", "timeout=250.000", "timeout"],
     ["", "a b", "Starling-Quorum"],
+    ["max_stale=-1", null, "max_stale"],
+    ["max_stale=1e3", null, "max_stale"],
+    ["max_stale=.5", null, "max_stale"],
+    ["max_stale=0.0001", null, "max_stale"],
+    ["max_stale=86400.001", null, "max_stale"],
+    ["max_stale=", null, "max_stale"],
+    ["max-stale=1", null, "max-stale"],
+    ["stale_w=one", null, "stale_w"],
+    ["stale_w=1.0", null, "stale_w"],
+    ["max_stale=1&max_stale=2", null, "max_stale"],
+    ["", "max-stale=-1", "max_stale"],
+    ["", "max-stale=soon", "max_stale"],
+    ["", "max-stale", "max_stale"],
+    ["", "stale-w=2.0", "stale_w"],
+    ["", "max-stale=1, max_stale=2", "max_stale"],
   ];
   it.each([
     ['r=1;a="x,r=2"', { r: 1 }],
