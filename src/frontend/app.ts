@@ -148,7 +148,7 @@ function honoApp(parts: AppParts, ledger: Ledger, metrics: HttpMetrics): Hono<St
     }),
   );
   app.route("/", dataRoutes(routes));
-  app.route("/", changesRoutes(routes));
+  app.route("/", changesRoutes({ ...routes, isShared: typeof backend !== "function" }));
   app.route("/", namespaceRoutes(routes));
   app.route("/", clusterRoutes(routes));
   app.route("/", siteRoutes({ ...routes, fixesOriginHost: config.fixesOriginHost === true }));

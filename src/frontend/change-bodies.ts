@@ -27,17 +27,22 @@ export interface ChangeSetting {
   readonly values: boolean;
   /** Whether the whole entry goes along, for who copies a namespace. */
   readonly entries: boolean;
+  /** Told of each version's time of writing, where the version is what changed. */
+  readonly written: (at: WallMillis) => void;
   /** Bytes as they stand in the answer's form. */
   readonly bytes: (value: Uint8Array) => unknown;
 }
 
 const runText = (run: number): string => run.toString(16).padStart(8, "0");
 
+/** What nobody wrote at that moment. */
+const ENDINGS: ReadonlySet<string> = new Set(["expire", "purged"]);
+
 /** Why nothing of a key lives any more, as far as what is left of it tells. */
 function endingOf(
   { key, newest }: { readonly key: StoreKey; readonly newest: Sibling | undefined },
   { now, purges }: ChangeSetting,
-): Described {
+): { readonly type: string; readonly reason?: string } {
   if (newest === undefined || purges.mayHavePurged(key, newest)) return { type: "purged" };
   const { content, expiresAt } = newest;
   if (content === null && expiresAt === EVICTED) return { type: "delete", reason: "evicted" };
@@ -55,6 +60,7 @@ function described(change: KeyChange, entry: Entry, setting: ChangeSetting): Des
   const type = isLive
     ? { type: live.length > 1 ? "conflict" : "put" }
     : endingOf({ key, newest }, setting);
+  if (newest !== undefined && !ENDINGS.has(type.type)) setting.written(modifiedMs(newest));
   const shown = isLive ? live : newest === undefined ? [] : [newest];
   const { content = null, expiresAt = 0 } = newest ?? {};
   const value =

@@ -1,15 +1,18 @@
 /** `GET /v1/changes/{namespace}`: what changed, as one answer or as a stream. */
 import { Encoder } from "@msgpack/msgpack";
 import { Hono } from "hono";
-import type { FeedPosition } from "../../core/feed.ts";
 import { CHANGES_COUNT_MAX, CHANGES_WAIT_MS_MAX } from "../../core/limits.ts";
 import type { Access } from "./auth.ts";
+import type { Backend } from "./backend.ts";
 import { toBase64 } from "./base64.ts";
 import { type Call, type RouteParts, rawRest, rawTargetOf, type StarlingEnv } from "./call.ts";
-import { type Batch, FeedReader, type FeedRequest } from "./feed-reader.ts";
+import { FeedLooks } from "./feed-looks.ts";
+import type { FeedForm } from "./feed-metrics.ts";
+import { type Batch, type FeedParts, FeedReader, type FeedRequest } from "./feed-reader.ts";
 import { type StreamForm, streamOf } from "./feed-stream.ts";
 import { tokenToPosition } from "./feed-token.ts";
 import { readNamespace, splitTarget } from "./key-path.ts";
+import type { HttpMetrics } from "./metrics.ts";
 import { readOptions } from "./options.ts";
 import { Problem } from "./problems.ts";
 import { qualityOf } from "./sibling-bodies.ts";
@@ -25,6 +28,10 @@ const NAMES: ReadonlySet<string> = new Set([
   ...["since", "prefix", "include", "limit", "wait", "ticket"],
 ]);
 const INCLUDED: ReadonlySet<string> = new Set(["meta", "value", "entry"]);
+
+/** How long a look is tried again while nobody can be asked, in ms: after a start, a moment. */
+const POLL_PATIENCE_MS = 2000;
+const STREAM_PATIENCE_MS = 10_000;
 
 const encoder = new Encoder();
 type Form = StreamForm | "json" | "msgpack";
@@ -96,26 +103,110 @@ const isWord = (since: string): since is "now" | "beginning" =>
 
 const headers = { "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" };
 
-function answerOf({ changes, token, isCaughtUp }: Batch, form: Form): Response {
+function answerOf({ changes, token, isCaughtUp }: Batch, form: FeedForm): Response {
   const body = { changes, next: token, caught_up: isCaughtUp };
   if (form !== "msgpack") return Response.json(body, { headers });
   return new Response(encoder.encode(body), { headers: { ...headers, "Content-Type": MSGPACK } });
 }
 
 /** Looks until there is something, or the time is up. */
-async function poll(reader: FeedReader, waitMs: number): Promise<Batch> {
+async function poll(reader: FeedReader, { waitMs, isEnding }: Poll): Promise<Batch> {
   const until = performance.now() + waitMs;
-  let batch = await reader.look(0);
+  let batch = await reader.lookPatiently(Math.max(waitMs, POLL_PATIENCE_MS));
   for (;;) {
     const leftMs = until - performance.now();
-    if (batch.changes.length > 0 || leftMs <= 0) return batch;
+    if (batch.changes.length > 0 || leftMs <= 0 || isEnding()) return batch;
     batch = await reader.look(leftMs);
   }
 }
 
-export function changesRoutes({ secret, backendOf, guarded }: RouteParts): Hono<StarlingEnv> {
+interface Poll {
+  readonly waitMs: number;
+  isEnding(): boolean;
+}
+
+/**
+ * The first look of a stream. null: none was made yet. Whoever names a place has it already, and
+ * browsers give a stream of events up for good when its answer is none: for those it is opened.
+ */
+async function firstOf(reader: FeedReader, form: StreamForm, since: string): Promise<Batch | null> {
+  const isOpened = form === "sse" || !isWord(since);
+  try {
+    return await reader.lookPatiently(isOpened ? 0 : STREAM_PATIENCE_MS);
+  } catch (error) {
+    if (isOpened && error instanceof Problem && error.status >= 500) return null;
+    throw error;
+  }
+}
+
+export interface ChangesParts extends RouteParts {
+  readonly metrics: HttpMetrics;
+  /** Whether requests can share promises: on Workers each has its own. */
+  readonly isShared: boolean;
+}
+
+interface Asking {
+  readonly asked: Asked;
+  readonly request: FeedRequest;
+  readonly parts: FeedParts;
+  readonly looks: FeedLooks<Batch>;
+}
+
+async function answerAsPoll({ asked, request, parts }: Asking): Promise<Response> {
+  const { waitMs } = asked;
+  const closed = parts.metrics.opened(request.form);
+  try {
+    const isEnding = (): boolean => parts.backend.isEnding?.() === true;
+    const batch = await poll(new FeedReader(parts, request), { waitMs, isEnding });
+    return answerOf(batch, request.form);
+  } finally {
+    closed();
+  }
+}
+
+async function answerAsStream(
+  { asked, request, parts, looks }: Asking,
+  form: StreamForm,
+): Promise<Response> {
+  const { since } = asked;
+  const reader = new FeedReader(parts, request);
+  const first = await firstOf(reader, form, since);
+  const type = form === "sse" ? "text/event-stream" : "application/x-ndjson";
+  const body = streamOf(reader, first, {
+    ...{ form, looks, since: since === "now" ? "" : since },
+    isEnding: () => parts.backend.isEnding?.() === true,
+    closed: parts.metrics.opened(form),
+  });
+  return new Response(body, { headers: { ...headers, "Content-Type": type } });
+}
+
+/** @throws Problem `invalid-option` or `invalid-token` */
+function requestOf(
+  { secret }: RouteParts,
+  call: Call,
+  { asked, backend }: { readonly asked: Asked; readonly backend: Backend },
+): FeedRequest {
+  const { memberIds } = backend.view().ring;
+  const { since, namespace, prefix, include, limit } = asked;
+  const isTicketed = call.req.query("ticket") !== undefined;
+  if (include === "entry" && isTicketed) throw invalid("include", "A ticket opens no entries.");
+  const form = formOf(call.req.header("Accept") ?? null);
+  return {
+    ...{ namespace, prefix, limit, form, trace: traceOf(call.req.raw) },
+    from: isWord(since)
+      ? since
+      : tokenToPosition(secret, { namespace, prefix }, { token: since, memberIds }),
+    values: include === "value",
+    entries: include === "entry",
+    bytes: (value) => (form === "msgpack" ? value : toBase64(value)),
+  };
+}
+
+export function changesRoutes(of: ChangesParts): Hono<StarlingEnv> {
+  const { secret, backendOf, guarded } = of;
   const app = new Hono<StarlingEnv>();
   const tickets = new Tickets();
+  const shared = new FeedLooks<Batch>();
   const namespaceOf = (call: Call): string => readNamespace(rawRest(call, CHANGES));
   const accessOf = (call: Call): Access | null => {
     const namespace = namespaceOf(call);
@@ -130,28 +221,13 @@ export function changesRoutes({ secret, backendOf, guarded }: RouteParts): Hono<
   const changes = guarded(accessOf, async (call) => {
     const asked = readAsked(call, namespaceOf(call));
     const backend = backendOf(call);
-    const { memberIds } = backend.view().ring;
-    const { since, namespace, prefix, include, limit } = asked;
-    const from: FeedPosition | "now" | "beginning" = isWord(since)
-      ? since
-      : tokenToPosition(secret, { namespace, prefix }, { token: since, memberIds });
-    const form = formOf(call.req.header("Accept") ?? null);
-    const isTicketed = call.req.query("ticket") !== undefined;
-    if (include === "entry" && isTicketed) throw invalid("include", "A ticket opens no entries.");
-    const request: FeedRequest = {
-      ...{ namespace, prefix, from, limit, trace: traceOf(call.req.raw) },
-      values: include === "value",
-      entries: include === "entry",
-      bytes: (value) => (form === "msgpack" ? value : toBase64(value)),
-    };
-    const reader = new FeedReader(backend, secret, request);
-    if (form === "json" || form === "msgpack")
-      return answerOf(await poll(reader, asked.waitMs), form);
-    const first = await reader.look(0);
-    const type = form === "sse" ? "text/event-stream" : "application/x-ndjson";
-    const isEnding = (): boolean => backend.isEnding?.() === true;
-    const body = streamOf(reader, first, { form, since: isWord(since) ? "" : since, isEnding });
-    return new Response(body, { headers: { ...headers, "Content-Type": type } });
+    const request = requestOf(of, call, { asked, backend });
+    const parts: FeedParts = { backend, hash: secret, metrics: of.metrics.feeds };
+    const asking = { asked, request, parts, looks: of.isShared ? shared : new FeedLooks<Batch>() };
+    const { form } = request;
+    return form === "ndjson" || form === "sse"
+      ? answerAsStream(asking, form)
+      : answerAsPoll(asking);
   });
   const ticket = guarded(
     (call) => ({ role: "read", namespace: ticketNamespaceOf(call) }),

@@ -5,6 +5,8 @@
  *
  * It is read by pulling: nothing is looked for before what was found is on its way.
  */
+import { oncePer } from "../../core/once-per.ts";
+import { type FeedLooks, pause } from "./feed-looks.ts";
 import type { Batch, FeedReader } from "./feed-reader.ts";
 import { Problem } from "./problems.ts";
 
@@ -12,80 +14,145 @@ export type StreamForm = "ndjson" | "sse";
 
 /** Without news a token goes out this often, in ms: below the 15 s that are promised. */
 const TOKEN_MS = 10_000;
-/** Between two looks that found something, in ms: one that comes at once finds little. */
-const PAUSE_MS = 8;
 /** After a look that failed, in ms. */
-const RETRY_MS = 500;
+const RETRY_MS = 250;
 const WAIT_MS = 5000;
 
 const encoder = new TextEncoder();
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const tokenLine = (token: string): string => JSON.stringify({ token });
+
+/** The batch for all who get it in this form from this place: encoded once. */
+function bytesOf(batch: Batch, before: string, form: StreamForm): Uint8Array {
+  const known = encodedOf(batch);
+  const name = form === "sse" ? before : "";
+  const bytes = known.get(name) ?? encoder.encode(textOf(batch, before, form));
+  known.set(name, bytes);
+  return bytes;
+}
+
+const encodedOf = oncePer((_: Batch) => new Map<string, Uint8Array>());
 
 function textOf({ changes, token }: Batch, before: string, form: StreamForm): string {
   const lines = changes.map((change) => JSON.stringify(change));
-  const last = JSON.stringify({ token });
-  if (form === "ndjson") return `${[...lines, last].join("\n")}\n`;
+  if (form === "ndjson") return `${[...lines, tokenLine(token)].join("\n")}\n`;
   const events = lines.map((line) => `id: ${before}\ndata: ${line}\n\n`);
-  return `${events.join("")}id: ${token}\ndata: ${last}\n\n`;
+  return `${events.join("")}id: ${token}\ndata: ${tokenLine(token)}\n\n`;
 }
 
-/**
- * @param first what the first look found: it was made before there was an answer
- * @param isEnding whether the host is about to stop
- */
-export function streamOf(
-  reader: FeedReader,
-  first: Batch,
-  of: { readonly form: StreamForm; readonly since: string; isEnding(): boolean },
-): ReadableStream<Uint8Array> {
-  let isOver = false;
-  let token = of.since === "" ? first.token : of.since;
-  let next: Batch | null = first;
-  let waitMs = 0;
-  let sentAt = performance.now();
-  const isDue = (): boolean => performance.now() - sentAt >= TOKEN_MS;
-  /** The next text to send; null when that is all. */
-  const take = async (): Promise<string | null> => {
-    while (!isOver && !of.isEnding()) {
-      const batch = next ?? (await lookOnce(reader, waitMs));
-      next = null;
-      waitMs = batch === null || batch.changes.length > 0 ? 0 : WAIT_MS;
-      if (batch === null) {
-        await pause(RETRY_MS);
-        if (isDue()) return textOf({ changes: [], token, isCaughtUp: false }, token, of.form);
-      } else if (batch.changes.length > 0 || isDue() || batch === first) {
-        const text = textOf(batch, token, of.form);
-        token = batch.token;
-        return text;
+/** That it is still there, and where. Without a place yet, a comment says the first. */
+function signOfLife(place: string, form: StreamForm): Uint8Array {
+  if (form === "ndjson") return encoder.encode(`${tokenLine(place)}\n`);
+  return encoder.encode(place === "" ? ":\n\n" : `id: ${place}\ndata: ${tokenLine(place)}\n\n`);
+}
+
+export interface StreamPlan {
+  readonly form: StreamForm;
+  /** Where it begins: a token, or `beginning`; empty where the first look decides. */
+  readonly since: string;
+  readonly looks: FeedLooks<Batch>;
+  /** Whether the host is about to stop. */
+  isEnding(): boolean;
+  /** Called once, when it is over. */
+  closed(): void;
+}
+
+class Stream {
+  readonly #reader: FeedReader;
+  readonly #plan: StreamPlan;
+  #place: string;
+  #next: Batch | null;
+  #waitMs = 0;
+  /** When something was sent, of the host's own time; null before that. */
+  #sentAt: number | null = null;
+  #hasNews = false;
+  #isOver = false;
+
+  constructor(reader: FeedReader, first: Batch | null, plan: StreamPlan) {
+    this.#reader = reader;
+    this.#next = first;
+    this.#plan = plan;
+    this.#place = plan.since;
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#plan.closed();
+  }
+
+  /** What is to be sent next; null when that was all. */
+  async take(): Promise<Uint8Array | null> {
+    if (this.#hasNews) await this.#plan.looks.nextTurn();
+    const bytes = await this.#find();
+    this.#sentAt = performance.now();
+    if (bytes === null) this.end();
+    return bytes;
+  }
+
+  async #find(): Promise<Uint8Array | null> {
+    const { form } = this.#plan;
+    while (!this.#isOver && !this.#plan.isEnding()) {
+      // Who waits for the first answer is shown that there is one.
+      if (this.#next === null && this.#isDue) return signOfLife(this.#place, form);
+      const batch = this.#next ?? (await this.#look());
+      this.#next = null;
+      this.#hasNews = batch !== null && batch.changes.length > 0;
+      this.#waitMs = batch === null || this.#hasNews ? 0 : WAIT_MS;
+      if (batch === null) await pause(RETRY_MS);
+      else if (this.#hasNews || this.#isDue || this.#place === "") {
+        const before = this.#place === "" ? batch.token : this.#place;
+        this.#place = batch.token;
+        return bytesOf(batch, before, form);
       }
     }
     return null;
-  };
+  }
+
+  get #isDue(): boolean {
+    return this.#sentAt === null || performance.now() - this.#sentAt >= TOKEN_MS;
+  }
+
+  /** null: nobody could be asked just now. */
+  async #look(): Promise<Batch | null> {
+    try {
+      return await this.#reader.lookWith(this.#plan.looks, this.#waitMs);
+    } catch (error) {
+      if (error instanceof Problem) return null;
+      throw error;
+    }
+  }
+}
+
+/**
+ * @param first what the first look found, where there was one: it may be made before there is an
+ *   answer
+ */
+export function streamOf(
+  reader: FeedReader,
+  first: Batch | null,
+  plan: StreamPlan,
+): ReadableStream<Uint8Array> {
+  const stream = new Stream(reader, first, plan);
+  let wasCancelled = false;
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const sinceLastMs = performance.now() - sentAt;
-        if (next === null && sinceLastMs < PAUSE_MS) await pause(PAUSE_MS - sinceLastMs);
-        const text = await take();
-        if (isOver) return;
-        sentAt = performance.now();
-        if (text === null) controller.close();
-        else controller.enqueue(encoder.encode(text));
+        try {
+          const bytes = await stream.take();
+          // Whoever read it may be gone by now.
+          if (wasCancelled) return;
+          if (bytes === null) controller.close();
+          else controller.enqueue(bytes);
+        } catch (error) {
+          stream.end();
+          throw error;
+        }
       },
       cancel() {
-        isOver = true;
+        wasCancelled = true;
+        stream.end();
       },
     },
     { highWaterMark: 0 },
   );
-}
-
-/** null: nobody could be asked just now. */
-async function lookOnce(reader: FeedReader, waitMs: number): Promise<Batch | null> {
-  try {
-    return await reader.look(waitMs);
-  } catch (error) {
-    if (error instanceof Problem) return null;
-    throw error;
-  }
 }

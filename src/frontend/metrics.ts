@@ -1,5 +1,6 @@
 /** What the HTTP face counts of the requests that it answered. */
 import { Histogram, type HistogramMetric, type Metric, render } from "./exposition.ts";
+import { FeedMetrics } from "./feed-metrics.ts";
 
 /** The rest is one series, or a client could make as many as it can think of methods. */
 const METHODS = new Set(["GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS", "PATCH"]);
@@ -43,6 +44,7 @@ interface Series {
 
 /** One text is one series, but no text is made for a request: they are counted by their parts. */
 export class HttpMetrics {
+  readonly feeds = new FeedMetrics();
   readonly #series = new Map<string, Map<string, Map<number, Series>>>();
   readonly #shortfalls = new Map<string, number>(SHORTFALLS.map((code) => [code, 0]));
   #siblingAnswerCount = 0;
@@ -61,7 +63,8 @@ export class HttpMetrics {
   }
 
   text(): string {
-    return render([this.#durations(), this.#requests(), ...this.#rest()]);
+    const requests = [this.#durations(), this.#requests(), ...this.#rest()];
+    return render([...requests, ...this.feeds.metrics()]);
   }
 
   #durations(): HistogramMetric {

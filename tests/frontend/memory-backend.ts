@@ -12,6 +12,7 @@ import {
   type Sibling,
 } from "../../core/entry.ts";
 import type { Failure } from "../../core/failure.ts";
+import type { ChangesOperation } from "../../core/feed.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { compareUtf8, keyOf, namespaceOf } from "../../core/keys.ts";
 import {
@@ -42,6 +43,11 @@ export const testDefaults: NamespaceSettings = { ...defaultSettings(3), maxValue
 
 const tally: Tally = { n: 3, required: 2, answered: 2, primaries: 2, fallbacks: 0, durable: 2 };
 const ACTOR = "memory00";
+
+/** As a cluster says it whose replicas do not know yet what they have. */
+export const noSources: Result = {
+  ...{ kind: "failed", failure: { code: "quorum-unavailable", detail: "nobody" }, context: null },
+};
 
 export class MemoryBackend implements Backend {
   /** Moved by hand; starts at a whole second. */
@@ -93,7 +99,7 @@ export class MemoryBackend implements Backend {
   }
 
   metrics(): string {
-    return "starling_test 1\n";
+    return "# HELP starling_test Nothing.\n# TYPE starling_test gauge\nstarling_test 1\n";
   }
 
   async execute(operation: Operation, trace: string): Promise<Result> {
@@ -124,6 +130,8 @@ export class MemoryBackend implements Backend {
       }
       case "lease":
         return { kind: "leased", ...this.lease(operation) };
+      case "changes":
+        return this.changes(operation);
       case "status":
         return { kind: "status", members: this.#ring.memberIds.map((id) => [id, null]) };
       default:
@@ -136,6 +144,9 @@ export class MemoryBackend implements Backend {
     state: "granted",
     time: hlcFromMillis(this.nowMs),
   });
+
+  /** How looks for changes are answered; by default nothing can be asked. */
+  changes: (operation: ChangesOperation) => Result | Promise<Result> = () => noSources;
 
   /** Loses the values of these keys. */
   forget(isLost: (key: StoreKey) => boolean): void {
