@@ -16,7 +16,7 @@ const isIndex = (value: unknown, below: number): value is number =>
 
 /** `[partition, n, …]`: a tree, and what is said of it. @throws CodecError */
 export function treeOf(item: unknown, partCount: number) {
-  expect(Array.isArray(item) && item.length === 2 + partCount, "a tree and what is said of it");
+  expect(Array.isArray(item) && item.length >= 2 + partCount, "a tree and what is said of it");
   const [partition, n, ...rest] = item as unknown[];
   expect(isIndex(partition, PARTITIONS_COUNT_MAX) && isIndex(n, 8), "a tree's partition and N");
   return { tree: { partition, n } satisfies TreeName, rest };

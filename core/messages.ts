@@ -2,28 +2,27 @@
  * Everything that nodes say to each other: one union, defined once as a table.
  *
  * The table below gives each message its fields and their kinds; types, encoder and decoder follow
- * from it. On the wire a body is an array, the number of its kind first, so a new kind is appended
- * and never inserted; so is a new field, and a newer one is not looked at (see version.ts). Every
- * message is idempotent: it may be lost, repeated, delayed, reordered.
+ * from it (`message-fields.ts` says how they stand on the wire). Every message is idempotent: it
+ * may be lost, repeated, delayed, reordered.
+ *
+ * Versions that live together (see `version.ts`) read each other's messages. What is added to the
+ * table is added behind: a field with `later`, a kind with its protocol in `SINCE`. It goes to
+ * nobody who is known not to know it. Where nobody says who knows what, a request of an unknown
+ * kind comes in as `unknown` and is refused, an answer of one is a refusal, and the connection goes
+ * on.
  */
 import { assert } from "./assert.ts";
-import { CausalContext } from "./causal-context.ts";
 import { CodecError, decode, encode, encodeBriefly } from "./codec.ts";
-
-interface FieldTypes {
-  text: string;
-  /** A non-negative safe integer. */
-  count: number;
-  flag: boolean;
-  bytes: Uint8Array;
-  bytesOrNull: Uint8Array | null;
-  context: CausalContext;
-  contextOrNull: CausalContext | null;
-  /** A list whose items the receiver checks. */
-  list: readonly unknown[];
-}
-type FieldKind = keyof FieldTypes;
-type Fields = Readonly<Record<string, FieldKind>>;
+import {
+  type BodyOf,
+  byKind,
+  decodeBody,
+  encodeBody,
+  type Fields,
+  isCount,
+  layoutsOf,
+} from "./message-fields.ts";
+import { PROTOCOL_FIRST } from "./version.ts";
 
 /**
  * Requests. `store` with `ack`: 0 answers when received, 1 when durable, 2 both times.
@@ -179,14 +178,25 @@ const REPLIES = {
   scrubbed: { checks: "flag", records: "count", damaged: "count", mended: "count" },
 } as const satisfies Record<string, Fields>;
 
-type BodyOf<Table extends Record<string, Fields>> = {
-  [Kind in keyof Table]: { readonly kind: Kind } & {
-    readonly [Name in keyof Table[Kind]]: FieldTypes[Table[Kind][Name]];
-  };
-}[keyof Table];
+/** What a newer peer asked, of a kind that came after this version. It is sent by nobody. */
+export type UnknownRequest = { readonly kind: "unknown" };
 
-export type Request = BodyOf<typeof REQUESTS>;
+type KnownRequest = BodyOf<typeof REQUESTS>;
+export type Request = KnownRequest | UnknownRequest;
 export type Reply = BodyOf<typeof REPLIES>;
+
+/** By kind, the protocol with which it came; all others came with the first. */
+const SINCE: { readonly [Kind in KnownRequest["kind"] | Reply["kind"]]?: number } = {};
+
+/** The least protocol whose nodes know this kind of message. */
+export const protocolOf = ({ kind }: Request | Reply): number =>
+  (SINCE as Readonly<Record<string, number>>)[kind] ?? PROTOCOL_FIRST;
+
+/** The answer to a request of a kind that the callee does not know: nothing was done. */
+export const UNKNOWN_REQUEST: Reply = { kind: "refused", code: "unknown-request" };
+/** What an answer is worth that only a newer version could read. */
+const UNKNOWN_REPLY: Reply = { kind: "refused", code: "unknown-reply" };
+
 export type RequestOf<Kind extends Request["kind"]> = Extract<Request, { kind: Kind }>;
 export type ReplyOf<Kind extends Reply["kind"]> = Extract<Reply, { kind: Kind }>;
 
@@ -215,73 +225,10 @@ export interface ReplyMessage {
 
 export type Message = RequestMessage | ReplyMessage;
 
-interface Layout {
-  readonly kind: string;
-  readonly code: number;
-  readonly names: readonly string[];
-  readonly kinds: readonly FieldKind[];
-}
-
-function layoutsOf(table: Record<string, Fields>): readonly Layout[] {
-  return Object.entries(table).map(([kind, fields], code) => ({
-    kind,
-    code,
-    names: Object.keys(fields),
-    kinds: Object.values(fields),
-  }));
-}
-
 const requestLayouts = layoutsOf(REQUESTS);
 const replyLayouts = layoutsOf(REPLIES);
-const byKind = (layouts: readonly Layout[]): ReadonlyMap<string, Layout> =>
-  new Map(layouts.map((layout) => [layout.kind, layout]));
 const requestByKind = byKind(requestLayouts);
 const replyByKind = byKind(replyLayouts);
-
-function encodeBody(
-  layout: Layout | undefined,
-  body: Readonly<Record<string, unknown>>,
-): unknown[] {
-  assert(layout !== undefined, "a message of the table");
-  const out: unknown[] = [layout.code];
-  for (const name of layout.names) {
-    const value = body[name];
-    out.push(value instanceof CausalContext ? value.encode() : value);
-  }
-  return out;
-}
-
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
-
-function decodeField(kind: FieldKind, value: unknown): unknown {
-  if (kind === "context") return CausalContext.decode(value);
-  if (kind === "contextOrNull") return value === null ? null : CausalContext.decode(value);
-  const isFine =
-    kind === "text"
-      ? typeof value === "string"
-      : kind === "count"
-        ? isCount(value)
-        : kind === "flag"
-          ? typeof value === "boolean"
-          : kind === "list"
-            ? Array.isArray(value)
-            : value instanceof Uint8Array || (kind === "bytesOrNull" && value === null);
-  assert(isFine, `a field is no ${kind}`);
-  return value;
-}
-
-function decodeBody(layouts: readonly Layout[], encoded: unknown): unknown {
-  assert(Array.isArray(encoded) && typeof encoded[0] === "number", "a body names its kind");
-  const layout = layouts[encoded[0]];
-  assert(layout !== undefined, "a known kind of message");
-  // A neighbour of a newer version may say more: that stands behind what is known here.
-  assert(encoded.length > layout.names.length, `${layout.kind} has all of its fields`);
-  const body: Record<string, unknown> = { kind: layout.kind };
-  for (const [i, name] of layout.names.entries()) {
-    body[name] = decodeField(layout.kinds[i] as FieldKind, encoded[i + 1]);
-  }
-  return body;
-}
 
 /** A message as plain values, for hosts that carry these as they are. */
 export function messageToList(message: Message): readonly unknown[] {
@@ -313,9 +260,10 @@ export function messageFromList(encoded: unknown): Message {
     const [call, body, stamp, budgetMs, trace] = encoded as unknown[];
     assert(isCount(call), "a message names its call");
     if (encoded.length === 2) {
-      return { type: "reply", call: call as number, body: decodeBody(replyLayouts, body) as Reply };
+      const reply = decodeBody(replyLayouts, body) as Reply | null;
+      return { type: "reply", call: call as number, body: reply ?? UNKNOWN_REPLY };
     }
-    assert(encoded.length === 5, "a request has five parts");
+    assert(encoded.length >= 5, "a request has five parts");
     assert(isCount(stamp) && isCount(budgetMs) && typeof trace === "string", "a request's parts");
     return {
       type: "request",
@@ -323,7 +271,7 @@ export function messageFromList(encoded: unknown): Message {
       stamp: stamp as number,
       budgetMs: budgetMs as number,
       trace,
-      body: decodeBody(requestLayouts, body) as Request,
+      body: (decodeBody(requestLayouts, body) as Request | null) ?? { kind: "unknown" },
     };
   } catch (error) {
     throw new CodecError(`not a message: ${error instanceof Error ? error.message : "malformed"}`);

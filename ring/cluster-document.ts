@@ -22,6 +22,7 @@ import { oncePer } from "../core/once-per.ts";
 import type { NamespaceSettings } from "../core/operations.ts";
 import { QUORUM_WORDS, quorumNumber } from "../core/quorum-options.ts";
 import { parseSite } from "../core/site.ts";
+import { type Carried, carriedFrom, mergeCarried, noneCarried, plainCarried } from "./carried.ts";
 import {
   acknowledgedRecord,
   advancedRecord,
@@ -44,11 +45,19 @@ export interface ClusterDocument {
   readonly namespaces: ReadonlyMap<string, NamespaceRecord>;
   /** Absent where nothing was ever purged. */
   readonly purges?: Purges;
+  /** Absent where no newer version has said anything that this one does not know. */
+  readonly carried?: Carried;
 }
 
-/** Nothing where nothing was ever purged: stamps of older documents go on being what they were. */
-const ifAny = (purges: Purges): { readonly purges?: Purges } =>
-  purges.floor === 0 && purges.epochs.size === 0 ? {} : { purges };
+type Rest = Pick<ClusterDocument, "purges" | "carried">;
+
+/** What is empty is left out: stamps of older documents go on being what they were. */
+const restOf = (purges: Purges, carried: Carried): Rest => ({
+  ...(purges.floor === 0 && purges.epochs.size === 0 ? {} : { purges }),
+  ...(carried.size === 0 ? {} : { carried }),
+});
+
+const carriedIn = ({ carried }: ClusterDocument): Carried => carried ?? noneCarried;
 
 export const purgesOf = ({ purges }: ClusterDocument): Purges => purges ?? noPurges;
 
@@ -136,12 +145,14 @@ export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterD
   // The ring may be another one since the last acknowledgement, and no other comes.
   const namespaces = new Map(filledBy({ ring: joined, namespaces: merged }, ring));
   for (const [name, record] of namespaces) namespaces.set(name, advancedRecord(record, ring));
-  return { ring, namespaces, ...ifAny(mergePurges(purgesOf(a), purgesOf(b))) };
+  const purges = mergePurges(purgesOf(a), purgesOf(b));
+  return { ring, namespaces, ...restOf(purges, mergeCarried(carriedIn(a), carriedIn(b))) };
 }
 
 /** Whether a join gave back what was there: the very same, part by part. */
 export function isStill(mine: ClusterDocument, merged: ClusterDocument): boolean {
   if (merged.ring !== mine.ring || purgesOf(merged) !== purgesOf(mine)) return false;
+  if (carriedIn(merged) !== carriedIn(mine)) return false;
   if (merged.namespaces.size !== mine.namespaces.size) return false;
   for (const [name, record] of mine.namespaces) {
     if (merged.namespaces.get(name) !== record) return false;
@@ -192,6 +203,7 @@ export function withNamespace(
 }
 
 const plain = (document: ClusterDocument): object => ({
+  ...plainCarried(carriedIn(document)),
   ring: document.ring,
   namespaces: [...document.namespaces].sort(([a], [b]) => (a < b ? -1 : 1)),
   ...(document.purges === undefined ? {} : { purges: plainPurges(document.purges) }),
@@ -307,7 +319,7 @@ function parseDocument(text: unknown): ClusterDocument {
   assert(typeof text === "string", "a cluster document is a text");
   const value: unknown = JSON.parse(text);
   assert(typeof value === "object" && value !== null, "a cluster document is an object");
-  const { ring, namespaces, purges } = value as Record<string, unknown>;
+  const { ring, namespaces, purges, ...unknown } = value as Record<string, unknown>;
   assert(Array.isArray(namespaces), "a cluster document lists its namespaces");
   assert(namespaces.length <= NAMESPACES_COUNT_MAX, "the number of namespaces is bounded");
   const records = new Map<string, NamespaceRecord>();
@@ -322,5 +334,6 @@ function parseDocument(text: unknown): ClusterDocument {
     const change = record.change === undefined ? null : parseNamespaceChange(record.change);
     records.set(name, { revision, settings, ...(change === null ? {} : { change }) });
   }
-  return { ring: parseRingDocument(ring), namespaces: records, ...ifAny(parsePurges(purges)) };
+  const rest = restOf(parsePurges(purges), carriedFrom(unknown, canonical));
+  return { ring: parseRingDocument(ring), namespaces: records, ...rest };
 }

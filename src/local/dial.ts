@@ -2,7 +2,7 @@
 import { type IncomingMessage, request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
 import type { Duplex } from "node:stream";
-import { type Speech, speakTogether } from "../../core/version.ts";
+import { type Speech, spokenBy } from "../../core/version.ts";
 import {
   type Ends,
   helloHeaders,
@@ -36,9 +36,11 @@ export interface Dialled {
   /** The proof that the peer waits for, to be sent as the first frame. */
   readonly first: Uint8Array;
   readonly speech: Speech;
+  /** The protocol that both speak. */
+  readonly spoken: number;
 }
 
-/** The peer is there, and speaks another protocol than this node or a neighbour of it. */
+/** The peer is there, and speaks no protocol that this node does. */
 export interface OtherVersion {
   readonly refused: Speech;
 }
@@ -86,11 +88,12 @@ export function dial(plan: DialPlan, done: (outcome: DialOutcome) => void): void
       return finish("it does not know the cluster's secret");
     }
     const speech = readSpeech(answer.headers);
-    if (!speakTogether(plan.speech, speech)) {
+    const spoken = spokenBy(plan.speech, speech);
+    if (spoken === null) {
       socket.destroy();
       return finish({ refused: speech });
     }
-    finish({ socket, head, speech, first: proof(key, "client", { ends, nonces }) });
+    finish({ socket, head, speech, spoken, first: proof(key, "client", { ends, nonces }) });
   });
   dialling.end();
 }

@@ -7,11 +7,11 @@
  *     ← 101, nonce B, proof(server, A, B)
  *     → first frame: proof(client, A, B)
  *
- * The hello and its answer also name the protocol that each speaks and the program's version (see
- * core/version.ts). Who speaks another one than a neighbour's gets a 426 with the callee's own, in
- * place of the 101; only who has proven the hello gets it. The proofs do not cover the versions:
- * where nobody can change a header on its way there is TLS, and where there is none, nor are frames
- * protected.
+ * The hello and its answer also name the protocols that each speaks, from which to which, and the
+ * program's version (see core/version.ts). Who speaks none that the callee does gets a 426 with the
+ * callee's own, in place of the 101; only who has proven the hello gets it. The proofs do not cover
+ * the versions: where nobody can change a header on its way there is TLS, and where there is none,
+ * nor are frames protected.
  *
  * While one secret gives way to another, the hello has a proof for each that the caller takes. The
  * callee picks one that it takes too, and both go on with that.
@@ -76,13 +76,16 @@ const PROTOCOL_TEXT = /^[1-9][0-9]{0,5}$/;
 /** What the other side says that it speaks; the unnamed one when it says nothing of the kind. */
 export function readSpeech(headers: IncomingHttpHeaders): Speech {
   const protocol = text(headers["starling-protocol"]);
+  const least = text(headers["starling-protocol-least"]);
   const version = text(headers["starling-version"]);
-  if (!PROTOCOL_TEXT.test(protocol) || !isVersionText(version)) return unnamedSpeech;
-  return { protocol: Number(protocol), version };
+  const isNamed = PROTOCOL_TEXT.test(protocol) && PROTOCOL_TEXT.test(least);
+  if (!isNamed || !isVersionText(version)) return unnamedSpeech;
+  return { protocol: Number(protocol), least: Number(least), version };
 }
 
-const speechHeaders = ({ protocol, version }: Speech): Record<string, string> => ({
+const speechHeaders = ({ protocol, least, version }: Speech): Record<string, string> => ({
   "Starling-Protocol": String(protocol),
+  "Starling-Protocol-Least": String(least),
   "Starling-Version": version,
 });
 

@@ -16,8 +16,10 @@ import { MESSAGE_BYTES_MAX } from "../../core/limits.ts";
 import {
   decodeMessage,
   encodeMessageBriefly,
+  protocolOf,
   type ReplyMessage,
   type RequestMessage,
+  UNKNOWN_REQUEST,
 } from "../../core/messages.ts";
 import type { Speech } from "../../core/version.ts";
 import { type Dialled, dial } from "./dial.ts";
@@ -66,13 +68,23 @@ export interface LinkParts {
 /** Calls that a peer never answered are forgotten in the end; their callers gave up long before. */
 const OPEN_CALLS_MAX = 65_536;
 
+interface Waiting {
+  readonly bytes: Uint8Array;
+  readonly sentAt: number;
+  readonly call: number;
+  /** The least protocol whose nodes know such a request. */
+  readonly protocol: number;
+}
+
 export class Link {
   readonly #parts: LinkParts;
   /** Calls that were sent, or wait for the connection, and how many replies each still gets. */
   readonly #open = new Map<number, number>();
   #writer: FrameWriter | null = null;
   #socket: Duplex | null = null;
-  #waiting: { readonly bytes: Uint8Array; readonly sentAt: number }[] = [];
+  /** The protocol that the peer and this node speak on the connection. */
+  #spoken = 0;
+  #waiting: Waiting[] = [];
   #waitingByteCount = 0;
   #isDialling = false;
   #isClosed = false;
@@ -102,9 +114,13 @@ export class Link {
     const expectsTwo = message.body.kind === "store" && message.body.ack === 2;
     this.#open.set(message.call, expectsTwo ? 2 : 1);
     this.#forgetOldest();
+    const protocol = protocolOf(message.body);
     const sentAt = performance.now();
-    if (this.#writer !== null) return this.#write(this.#writer, bytes, sentAt);
-    this.#waiting.push({ bytes: bytes.slice(), sentAt });
+    if (this.#writer !== null) {
+      if (protocol <= this.#spoken) return this.#write(this.#writer, bytes, sentAt);
+      return void setImmediate(() => this.#unknownThere(message.call));
+    }
+    this.#waiting.push({ bytes: bytes.slice(), sentAt, call: message.call, protocol });
     this.#waitingByteCount += bytes.length;
     if (!this.#isDialling) this.#dial();
   }
@@ -144,7 +160,7 @@ export class Link {
     this.#fail("it speaks another version of the protocol");
   }
 
-  #connected({ socket, head, first, speech }: Dialled): void {
+  #connected({ socket, head, first, speech, spoken }: Dialled): void {
     assert(this.#writer === null, "there is one connection to a peer");
     if (this.#isMissing) this.#parts.log("peer-connected", { peer: this.#parts.peer });
     this.#isMissing = false;
@@ -159,9 +175,14 @@ export class Link {
       this.#fail("the connection broke");
     });
     writer.write(first);
-    for (const { bytes, sentAt } of this.#waiting) this.#write(writer, bytes, sentAt);
+    this.#spoken = spoken;
+    const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingByteCount = 0;
+    for (const { bytes, sentAt, call, protocol } of waiting) {
+      if (protocol <= spoken) this.#write(writer, bytes, sentAt);
+      else this.#unknownThere(call);
+    }
     readFrames(socket, {
       head,
       bytesMax: () => MESSAGE_BYTES_MAX,
@@ -178,6 +199,12 @@ export class Link {
     if (left > 0) this.#open.set(message.call, left);
     else this.#open.delete(message.call);
     if (!this.#isClosed) this.#parts.onReply(message);
+  }
+
+  /** The peer is too old for the request: it is answered as the peer would. */
+  #unknownThere(call: number): void {
+    if (this.#isClosed || !this.#open.delete(call)) return;
+    this.#parts.onReply({ type: "reply", call, body: UNKNOWN_REQUEST });
   }
 
   #write(writer: FrameWriter, bytes: Uint8Array, sentAt: number): void {

@@ -14,7 +14,7 @@ import { assert } from "../../core/assert.ts";
 import { isReplicaId, type ReplicaId } from "../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../core/limits.ts";
 import { decodeMessage, encodeMessageBriefly, type Message } from "../../core/messages.ts";
-import { ownSpeech, type Speech, speakTogether } from "../../core/version.ts";
+import { ownSpeech, type Speech, spokenBy } from "../../core/version.ts";
 import type { Address } from "../node/boundary.ts";
 import { FrameError, FrameWriter, readFrames, readStamped, STAMP_BYTES } from "./frames.ts";
 import {
@@ -110,7 +110,7 @@ export class Transport {
     if (hello === null) return false;
     const { ends, speech, key } = hello;
     this.#heardSpeech(ends.from, speech);
-    if (!speakTogether(this.#speech, speech)) {
+    if (spokenBy(this.#speech, speech) === null) {
       socket.end(versionRefusal(this.#speech));
       return true;
     }
@@ -132,7 +132,7 @@ export class Transport {
   #heardSpeech(peer: ReplicaId, speech: Speech): void {
     const known = this.#refused.get(peer);
     const { protocol, version } = speech;
-    if (speakTogether(this.#speech, speech)) {
+    if (spokenBy(this.#speech, speech) !== null) {
       if (!this.#refused.delete(peer)) return;
       this.#parts.log("peer-compatible", { peer, version, protocol });
       this.#parts.onRefusedVersion?.(peer, null);

@@ -21,6 +21,7 @@ import {
   type Request,
   type RequestMessage,
   type RequestOf,
+  UNKNOWN_REQUEST,
 } from "../../core/messages.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Millis, Now, WallMillis } from "../../core/time.ts";
@@ -379,6 +380,7 @@ export class Node {
 
   #carryOut(body: Request, respond: (reply: Reply) => void, deadline: Millis): void {
     try {
+      if (body.kind === "unknown") return respond(UNKNOWN_REQUEST);
       if (body.kind === "document") return this.#documents.take(body, respond);
       if (body.kind === "promise") return this.#documents.takePromise(body, respond);
       if (body.kind === "accept") return this.#documents.takeAccept(body, respond);

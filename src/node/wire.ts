@@ -1,4 +1,7 @@
-/** Lists inside messages: the values whose fields the message table does not spell out. */
+/**
+ * Lists inside messages: the values whose fields the message table does not spell out. As with the
+ * messages, what a newer version adds stands behind, and is skipped here.
+ */
 import { CodecError } from "../../core/codec.ts";
 import type { Content } from "../../core/entry.ts";
 import { cacheLifeFrom } from "../../core/entry-codec.ts";
@@ -27,7 +30,7 @@ const RULE_FLAGS = [
 const TALLY = ["n", "required", "answered", "primaries", "fallbacks", "durable"] as const;
 
 function fromList(names: readonly string[], list: readonly unknown[], type: string): unknown {
-  expect(list.length === names.length, "a list has all of its parts");
+  expect(list.length >= names.length, "a list has all of its parts");
   const out: Record<string, unknown> = {};
   for (const [i, name] of names.entries()) {
     const value = list[i];
@@ -59,7 +62,7 @@ export function rulesToList(rules: QuorumRules): readonly unknown[] {
 export function rulesFromList(list: readonly unknown[]): QuorumRules {
   if (last?.list === list) return last.rules;
   const [numbers, flags] = list;
-  expect(list.length === 2 && Array.isArray(numbers) && Array.isArray(flags), "rules in two lists");
+  expect(Array.isArray(numbers) && Array.isArray(flags), "rules in two lists");
   const rules = {
     ...(fromList(RULE_NUMBERS, numbers, "number") as object),
     ...(fromList(RULE_FLAGS, flags, "boolean") as object),
@@ -107,7 +110,7 @@ export function contentFromList(list: readonly unknown[]): Content | null {
 /** `[actor, counter, time]`. @throws CodecError for anything else */
 export function doneFromList(list: readonly unknown[]): Done {
   const [actor, counter, time] = list;
-  expect(list.length === 3 && typeof actor === "string" && isActorId(actor), "a dot's actor");
+  expect(typeof actor === "string" && isActorId(actor), "a dot's actor");
   expect(Number.isSafeInteger(counter) && (counter as number) >= 1, "a dot's counter");
   expect(Number.isSafeInteger(time) && (time as number) >= 0, "a version's time");
   return { dot: { actor, counter: counter as number }, time: time as number };
@@ -147,7 +150,7 @@ export function textsFromList(list: readonly unknown[]): readonly string[] {
 /** `[[key, partition, entry or null], …]`. @throws CodecError for anything else */
 export function changesFromList(list: readonly unknown[], run: number): readonly KeyChange[] {
   return list.map((item) => {
-    expect(Array.isArray(item) && item.length === 3, "a change has three parts");
+    expect(Array.isArray(item) && item.length >= 3, "a change has three parts");
     const [key, partition, entry] = item as unknown[];
     expect(typeof key === "string" && isStoreKey(key), "a change is of a key");
     expect(Number.isSafeInteger(partition), "a change is in a partition");

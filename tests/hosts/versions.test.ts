@@ -7,8 +7,9 @@ import { startCluster, type TestCluster } from "../support/cluster.ts";
 describe("a cluster with a node of another version", () => {
   let cluster: TestCluster;
   beforeAll(async () => {
-    const far = { protocol: PROTOCOL_VERSION + 2, version: "9.1.0-far" };
-    const near = { protocol: PROTOCOL_VERSION + 1, version: "9.0.0" };
+    const [next, later] = [PROTOCOL_VERSION + 1, PROTOCOL_VERSION + 2];
+    const near = { protocol: next, least: PROTOCOL_VERSION, version: "9.0.0" };
+    const far = { protocol: later, least: next, version: "9.1.0-far" };
     cluster = await startCluster(3, {
       timing: { heartbeatMs: 50, suspectAfterMs: 200 },
       speech: { r2: near, r3: far },

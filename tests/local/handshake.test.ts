@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { encode } from "../../core/codec.ts";
 import { MESSAGE_BYTES_MAX } from "../../core/limits.ts";
 import { encodeMessage, type Message } from "../../core/messages.ts";
 import { ownSpeech } from "../../core/version.ts";
@@ -8,7 +9,7 @@ import { type Dialled, dial } from "../../src/local/dial.ts";
 import { STAMP_BYTES } from "../../src/local/frames.ts";
 import { type Ends, helloHeaders, newNonce } from "../../src/local/handshake.ts";
 import { rawRequest } from "../support/raw-http.ts";
-import { answerAll, CLUSTER, KEY, keyOf, Net, type Peer, ping } from "./peers.ts";
+import { answerAll, CLUSTER, type Heard, KEY, keyOf, Net, type Peer, ping } from "./peers.ts";
 
 let net: Net;
 beforeEach(() => {
@@ -198,6 +199,22 @@ describe("a proven connection", () => {
     await expect.poll(() => b.heard.length).toBe(2);
     answerAll(b);
     await expect.poll(() => a.heard.length).toBe(1);
+  });
+
+  it("goes on for a request of a kind that only a newer version knows", async () => {
+    net.urls.set("a", "http://127.0.0.1:1");
+    const b = await net.peer("b");
+    const { socket, first } = await dialled(b);
+    const newer = frame(
+      Buffer.concat([Buffer.alloc(STAMP_BYTES), encode([7, [999, 1], 1, 9, ""])]),
+    );
+    socket.write(Buffer.concat([frame(first), newer, stamped(ping(8))]));
+    await expect.poll(() => b.heard.length).toBe(2);
+    const { message } = b.heard[0] as Heard;
+    expect([message.call, message.body, b.transport.malformedCount]).toEqual([
+      ...[7, { kind: "unknown" }, 0],
+    ]);
+    socket.destroy();
   });
 
   it("may bring its frames in any pieces", async () => {

@@ -1,7 +1,14 @@
 /** Nodes of different versions: those next to each other work together, others refuse each other. */
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Request } from "../../core/messages.ts";
 import type { Speech } from "../../core/version.ts";
 import { answerAll, Net, type Peer, ping, repliesTo } from "./peers.ts";
+
+/** As if this kind of request had come with protocol 4. */
+vi.mock("../../core/messages.ts", async (importActual) => ({
+  ...(await importActual<object>()),
+  protocolOf: ({ kind }: Request) => (kind === "scrub" ? 4 : 1),
+}));
 
 let net: Net;
 beforeEach(() => {
@@ -9,7 +16,12 @@ beforeEach(() => {
 });
 afterEach(() => net.close());
 
-const speech = (protocol: number): Speech => ({ protocol, version: `${protocol}.0.0` });
+/** Of a version that speaks its own protocol and the one before. */
+const speech = (protocol: number): Speech => ({
+  protocol,
+  least: protocol - 1,
+  version: `${protocol}.0.0`,
+});
 
 /** `b` serves whoever it takes. */
 async function pair(of: { a: number; b: number }): Promise<{ a: Peer; b: Peer }> {
@@ -58,6 +70,26 @@ describe("nodes of two versions", () => {
     }
   });
 
+  it.each([
+    { a: 4, b: 3, isKnown: false },
+    { a: 4, b: 4, isKnown: true },
+    { a: 4, b: 5, isKnown: true },
+  ])("ask each other only what both know: %j", async ({ isKnown, ...of }) => {
+    const { a, b } = await pair(of);
+    const scrub = (call: number) => ({ ...ping(call), body: { kind: "scrub" } as const });
+    // One before there is a connection, and one on it.
+    a.transport.send("b", scrub(1));
+    await expect.poll(() => a.heard.length + b.heard.length).toBe(1);
+    a.transport.send("b", scrub(2));
+    await expect.poll(() => a.heard.length + b.heard.length).toBe(2);
+    const refused = { kind: "refused", code: "unknown-request" };
+    const replies = a.heard.map(({ from, message }) => [from, message.call, message.body]);
+    const own = [1, 2].map((call) => ["b", call, refused]);
+    expect([replies, b.heard.length]).toEqual(isKnown ? [[], 2] : [own, 0]);
+    a.transport.send("b", ping(3));
+    await expect.poll(() => b.heard.at(-1)?.message.call).toBe(3);
+  });
+
   it("find together again when one of them is upgraded", async () => {
     const { a, b } = await pair({ a: 3, b: 5 });
     a.transport.send("b", ping(1));
@@ -73,11 +105,12 @@ describe("nodes of two versions", () => {
 
   it("refuses who names no version, or none that could be shown", async () => {
     for (const [i, wrong] of [
-      { protocol: 0, version: "1.0.0" },
-      { protocol: -1, version: "1.0.0" },
-      { protocol: 1.5, version: "1.0.0" },
-      { protocol: 1, version: "x y" },
-      { protocol: 1, version: "" },
+      { protocol: 0, least: 1, version: "1.0.0" },
+      { protocol: -1, least: 1, version: "1.0.0" },
+      { protocol: 1.5, least: 1, version: "1.0.0" },
+      { protocol: 1, least: 0, version: "1.0.0" },
+      { protocol: 1, least: 1, version: "x y" },
+      { protocol: 1, least: 1, version: "" },
     ].entries()) {
       const a = await net.peer(`a${i}`, { speech: wrong });
       const b = await net.peer(`b${i}`);

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { CodecError, decode, encode } from "../../core/codec.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { NAMESPACES_COUNT_MAX } from "../../core/limits.ts";
 import type { NamespaceSettings } from "../../core/operations.ts";
@@ -42,7 +43,16 @@ const rings: fc.Arbitrary<RingDocument> = fc
     members: members.map((member) => ({ ...member, weight })),
   }));
 
-const documents: fc.Arbitrary<ClusterDocument> = fc.record({
+/** What a newer version says, and this one does not know. */
+const carried = fc
+  .dictionary(fc.constantFrom("newer", "__proto__", "keys"), fc.jsonValue({ maxDepth: 2 }))
+  .map((members) => decodeDocument(withMembers(members)).carried);
+
+function withMembers(members: object): Uint8Array {
+  return encode(JSON.stringify({ ...members, ring, namespaces: [] }));
+}
+
+const plainDocuments = fc.record({
   ring: rings,
   namespaces: fc
     .array(
@@ -57,6 +67,9 @@ const documents: fc.Arbitrary<ClusterDocument> = fc.record({
     )
     .map((entries) => new Map(entries)),
 });
+const documents: fc.Arbitrary<ClusterDocument> = fc
+  .tuple(plainDocuments, carried)
+  .map(([document, more]) => ({ ...document, ...(more === undefined ? {} : { carried: more }) }));
 
 const stamp = (document: ClusterDocument): number => stampOf(document, hash);
 
@@ -121,6 +134,27 @@ describe("a document on its way", () => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  it("carries what a newer version says in it, and stays what that version takes it for", () => {
+    const said = { newer: { b: [1, { c: null }], a: "text" }, revisions: 7 };
+    const there = decodeDocument(withMembers(said));
+    const empty = { ring: there.ring, namespaces: new Map() };
+    for (const merged of [mergeDocuments(there, empty), mergeDocuments(empty, there)]) {
+      const text = decode(encodeDocument(merged)) as string;
+      expect(JSON.parse(text)).toMatchObject(said);
+      expect(stamp(merged)).toBe(stamp(there));
+    }
+    expect(stamp(there)).not.toBe(stamp(empty));
+    expect(isStill(there, mergeDocuments(there, empty))).toBe(true);
+    expect(isStill(empty, mergeDocuments(empty, there))).toBe(false);
+  });
+
+  it("carries a little, and not whatever comes", () => {
+    const many = Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`m${i}`, i]));
+    for (const members of [many, { long: "x".repeat(70_000) }]) {
+      expect(() => decodeDocument(withMembers(members))).toThrow(CodecError);
+    }
   });
 
   it("is refused when its ring is none", () => {

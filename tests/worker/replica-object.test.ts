@@ -8,11 +8,11 @@ import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { applyMint, emptyEntry } from "../../core/entry.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
-import type { RequestOf } from "../../core/messages.ts";
+import { messageFromList, type RequestOf } from "../../core/messages.ts";
 import { hlcFromMillis } from "../../core/time.ts";
 import { ReplicaObject } from "../../worker/replica-object.ts";
 import { messageToWire, type Wire } from "../../worker/wire.ts";
-import { ask, env, stubOf } from "./support.ts";
+import { ask, env, knowledge, stubOf } from "./support.ts";
 
 const base = "http://localhost";
 const READ = { kind: "read", durably: false } as const;
@@ -75,6 +75,13 @@ describe("a replica's RPC", () => {
       "sent requests",
     );
     expect(await ask("r1", { kind: "ping" })).toEqual({ kind: "pong" });
+  });
+
+  it("refuses a request of a kind that only a newer version knows", async () => {
+    const { stamp } = await knowledge();
+    const newer = [7, [999, 1], stamp, 2000, ""] as unknown as Wire;
+    const answer = messageFromList(await stubOf("r1").exchange("r1", newer));
+    expect(answer.body).toEqual({ kind: "refused", code: "unknown-request" });
   });
 
   it("is one replica for ever", async () => {
