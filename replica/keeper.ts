@@ -6,18 +6,14 @@
  * incarnation ends with any stop that was not clean, so a tenure taken before one is void: the
  * record may be older than what was minted and sent out under it.
  */
-import { assert } from "../core/assert.ts";
+import type { CausalContext } from "../core/causal-context.ts";
 import {
-  applyMint,
   digestOf,
   type Entry,
   emptyEntry,
   isLive,
   keptDigestOf,
   merge,
-  noteAliases,
-  noteDots,
-  type Sibling,
   sameKnowledge,
 } from "../core/entry.ts";
 import {
@@ -26,11 +22,9 @@ import {
   decodeKept,
   encodeEntry,
   type Tenure,
-  withTenure,
 } from "../core/entry-codec.ts";
 import {
   dueAt,
-  EVICTED,
   type Graces,
   gaveUpEarly,
   holdsValue,
@@ -54,7 +48,7 @@ import type { Held, KeeperParts, Place } from "./keeper-parts.ts";
 import { KeyOrders } from "./key-orders.ts";
 import { LastWritten } from "./last-written.ts";
 import { countsByTree, type TreeOfKeys } from "./lost-counts.ts";
-import { type Minted, type MintRequest, mintedBounds } from "./minting.ts";
+import { type Minted, type MintRequest, mintOver, withAliases } from "./minting.ts";
 import { emptySlot, type Joined, outlived, type Slot } from "./slot.ts";
 
 const nothingPurged = new PurgeIndex(noPurges);
@@ -163,7 +157,7 @@ export class Keeper {
     const slot = this.#readSlot(key, hintFor);
     const unpurged = this.#purges().apply(key, incoming);
     const tenure = outlived(slot, incoming.context) ? null : slot.tenure;
-    const joined = this.#withAliases(merge(slot.entry, unpurged), slot.tenure);
+    const joined = withAliases(merge(slot.entry, unpurged), slot.tenure, this.operations);
     const isFound = hintFor === "" && !incoming.context.isEmpty && this.#lost.has(key);
     // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest, or of
     // what was forgotten here because its time has passed.
@@ -173,6 +167,10 @@ export class Keeper {
     if (isFound) this.#find(key);
     return { entry: joined, wasUnknown: slot.isUnknown };
   }
+    if (isNews) {
+      const held = (): Entry => this.hold(key).entry;
+      this.operations.follow(key, { before: slot.entry, incoming, joined, held }, now);
+    }
 
   /** What is held of the key beside an entry that was joined into one of its places. */
   besides(key: StoreKey, incoming: Entry, joined: Entry): readonly Beside[] {
@@ -182,34 +180,25 @@ export class Keeper {
 
   /** What the entry would be after the write, and its bytes; nothing is stored yet. */
   mint(request: MintRequest, now: WallMillis): Minted {
-    const { key, hintFor, op, content, isEviction = false } = request;
+    const { key, hintFor } = request;
     const slot = this.#readSlot(key, hintFor);
     const own = hintFor === "" ? slot : this.#readSlot(key, "");
     const joined = this.#withHints(key, own).entry;
     // A failing disk gives a hint once and not the next time: the tenure's own record counts.
     const held = hintFor === "" ? joined : merge(joined, slot.entry);
-    const mayGoOn = request.covers === null || !outlived(slot, request.covers);
-    const tenure = (mayGoOn ? this.#tenureOf(slot) : null) ?? this.#takeTenure(slot);
-    const dot = { actor: tenure.actor, counter: held.context.latest(tenure.actor) + 1 };
+    const tenure = this.#tenureFor(slot, request.covers);
     // Whatever is written by who knows of a purge is later than what that purge ends.
     const time = this.clock.next(now, this.#purges().newest);
-    const endsAt = request.ttlMs === 0 || content === null ? 0 : now + request.ttlMs;
-    const expiresAt = isEviction ? EVICTED : endsAt;
-    const sibling: Sibling = { dot, time, op, expiresAt, content };
-    const covers = request.covers ?? held.context;
-    // Without a context the write covers what is held here, and that may be its own first version:
-    // taken for a retry it would count as overwritten by itself, and be gone. It is a write anew.
-    const isRetry = request.isRetry && request.covers !== null;
-    const applied = applyMint(held, { sibling, covers, isRetry });
-    const minted = tenure.minted.with({ op, dot, time }, mintedBounds(time));
-    const next = { ...tenure, minted };
-    const doubtful = this.operations.doubtfulIn(held.siblings, covers);
-    const all = this.#withAliases(noteDots(applied, doubtful), next);
-    const entry = withoutEnded(all, now);
-    assert(entry.context.covers(dot), "what was minted has been seen");
-    const sharedBytes = encodeEntry(entry, null);
-    const bytes = withTenure(sharedBytes, next);
-    return { before: held, entry, sibling, tenure: next, bytes, sharedBytes };
+    return mintOver(held, { request, tenure, time, operations: this.operations }, now);
+  }
+
+  /** What is sent out before the store has begun its run might be minted again after a crash. */
+  #tenureFor(slot: Slot, covers: CausalContext | null): Tenure {
+    const isHeld = this.store.hasBegun !== false && slot.tenure?.incarnation === this.#incarnation;
+    const mayGoOn = isHeld && (covers === null || !outlived(slot, covers));
+    if (mayGoOn && slot.tenure !== null) return slot.tenure;
+    const minted = slot.tenure?.minted ?? Mintings.none;
+    return { actor: newActorId(this.#prng), incarnation: this.#incarnation, minted };
   }
 
   /** The name of an operation of the replica's own. */
@@ -224,6 +213,7 @@ export class Keeper {
     if (hintFor === "" && this.#lost.has(key) && this.#placeOf(key).n === 1) this.#find(key);
   }
 
+    this.operations.followMint(key, minted);
   /**
    * Deletes what is held of a key, if it is still what this digest names.
    *
@@ -295,7 +285,10 @@ export class Keeper {
     return this.#lost.has(key) && this.store.recovery.lostKeys.includes(key);
   }
 
-  /** A body was given up by a clock that was ahead: it is to be fetched from the others again. */
+  /**
+   * A body was given up by a clock that was ahead: it is to be fetched from the others again, as
+   * long as it has time left. All of them may have given it up.
+   */
   mistrust(key: StoreKey, now: WallMillis): void {
     const { entry, isUnknown } = this.#readSlot(key, "");
     if (!isUnknown && gaveUpEarly(entry, now)) this.#lose(key);
@@ -422,17 +415,6 @@ export class Keeper {
     }
   }
 
-  #tenureOf(slot: Slot): Tenure | null {
-    // What is sent out now and lost in a crash would be minted again under the same counter.
-    if (this.store.hasBegun === false) return null;
-    return slot.tenure?.incarnation === this.#incarnation ? slot.tenure : null;
-  }
-
-  #takeTenure({ tenure }: Slot): Tenure {
-    const minted = tenure?.minted ?? Mintings.none;
-    return { actor: newActorId(this.#prng), incarnation: this.#incarnation, minted };
-  }
-
   #withHints(key: StoreKey, own: Slot): Pick<Slot, "entry" | "isUnknown"> {
     let { entry, isUnknown } = own;
     for (const target of this.store.hintTargets(key)) {
@@ -441,12 +423,6 @@ export class Keeper {
       isUnknown ||= hint.isUnknown;
     }
     return { entry, isUnknown };
-  }
-
-  #withAliases(entry: Entry, tenure: Tenure | null): Entry {
-    if (entry.retries.length === 0) return entry;
-    const minted = tenure?.minted.all() ?? [];
-    return noteAliases(entry, [...minted, ...this.operations.dotsOf(entry.retries)]);
   }
 
   #digest(entry: Entry): Digest {
