@@ -30,6 +30,7 @@ import {
   holdsValue,
   isLoose,
   isSpent,
+  missedUntil,
   NO_GRACES,
   withoutEnded,
 } from "../core/expiry.ts";
@@ -38,11 +39,12 @@ import type { KeyedHash } from "../core/keyed-hash.ts";
 import { Mintings } from "../core/mintings.ts";
 import type { Prng } from "../core/prng.ts";
 import { type Digest, type Store, StoreCorruption, type StoreKey } from "../core/store.ts";
-import { HybridClock, type WallMillis } from "../core/time.ts";
+import { HybridClock, type Now, type WallMillis } from "../core/time.ts";
 import { noPurges, PurgeIndex } from "../ring/purges.ts";
 import { Arrivals } from "./arrivals.ts";
 import { type Beside, besideOf } from "./beside.ts";
 import { DoneOperations } from "./done-operations.ts";
+import { EarlyEnds } from "./early-ends.ts";
 import { beginIncarnation, isFirstLife } from "./incarnation.ts";
 import type { Held, KeeperParts, Place } from "./keeper-parts.ts";
 import { KeyOrders } from "./key-orders.ts";
@@ -74,6 +76,8 @@ export class Keeper {
   #incarnation: number;
   /** Keys whose record was lost to corruption and has not been refilled yet. */
   readonly #lost: Set<StoreKey>;
+  /** Of those, the ones that can be read, without a body that has time left. */
+  readonly #early = new EarlyEnds();
 
   constructor(parts: KeeperParts) {
     this.store = parts.store;
@@ -163,14 +167,14 @@ export class Keeper {
     // what was forgotten here because its time has passed.
     const isNews =
       !sameKnowledge(joined, slot.entry) && !(slot === emptySlot && isSpent(joined, now));
-    if (isFound || isNews) this.#writeSlot(key, hintFor, withoutEnded(joined, now), tenure);
-    if (isFound) this.#find(key);
-    return { entry: joined, wasUnknown: slot.isUnknown };
-  }
     if (isNews) {
       const held = (): Entry => this.hold(key).entry;
       this.operations.follow(key, { before: slot.entry, incoming, joined, held }, now);
     }
+    if (isFound || isNews) this.#writeSlot(key, hintFor, withoutEnded(joined, now), tenure);
+    if (isFound) this.#find(key);
+    return { entry: joined, wasUnknown: slot.isUnknown };
+  }
 
   /** What is held of the key beside an entry that was joined into one of its places. */
   besides(key: StoreKey, incoming: Entry, joined: Entry): readonly Beside[] {
@@ -209,11 +213,11 @@ export class Keeper {
   /** Stores what was minted. What a sole owner has lost nobody brings: it goes on from here. */
   keepMinted(key: StoreKey, hintFor: ReplicaId | "", minted: Minted): void {
     const { entry, tenure, bytes } = minted;
+    this.operations.followMint(key, minted);
     this.#writeBytes(key, hintFor, { entry, tenure }, bytes);
     if (hintFor === "" && this.#lost.has(key) && this.#placeOf(key).n === 1) this.#find(key);
   }
 
-    this.operations.followMint(key, minted);
   /**
    * Deletes what is held of a key, if it is still what this digest names.
    *
@@ -291,7 +295,15 @@ export class Keeper {
    */
   mistrust(key: StoreKey, now: WallMillis): void {
     const { entry, isUnknown } = this.#readSlot(key, "");
-    if (!isUnknown && gaveUpEarly(entry, now)) this.#lose(key);
+    if (isUnknown || !gaveUpEarly(entry, now)) return;
+    this.#lose(key);
+    this.#early.add(key, missedUntil(entry));
+  }
+
+  /** To be called in every step, before anything else. */
+  advance({ monotonic, wall }: Now): void {
+    this.operations.advance(monotonic);
+    for (const key of this.#early.over({ monotonic, wall })) if (this.check(key)) this.#find(key);
   }
 
   /** Whether the stored record can be read; one that cannot counts as lost from now on. */
@@ -365,6 +377,7 @@ export class Keeper {
     const from = this.#shown(key);
     this.store.dropEntry(key);
     this.#lost.delete(key);
+    this.#early.drop(key);
     this.#orders.drop(key);
     this.#onChange(place, { from, to: 0 });
     this.#onRecord(key, false);
@@ -382,6 +395,7 @@ export class Keeper {
   }
 
   #find(key: StoreKey): void {
+    this.#early.drop(key);
     if (!this.#lost.delete(key)) return;
     this.#onChange(this.#placeOf(key), { from: 0, to: this.#shown(key) });
   }
