@@ -9,4 +9,7 @@ declare class TextDecoder {
   constructor(label?: string, options?: { fatal?: boolean; ignoreBOM?: boolean });
   decode(input?: Uint8Array): string;
 }
-declare const URL: { canParse(url: string): boolean };
+declare const URL: {
+  new (url: string): { readonly host: string };
+  canParse(url: string): boolean;
+};

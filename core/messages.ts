@@ -38,7 +38,8 @@ import { PROTOCOL_FIRST } from "./version.ts";
  * `freshUntil` is the time, by the callee's clock, after which somebody else may have been asked
  * too: then it mints only what nobody has stored, and without a context or a condition not before
  * the caller has heard `overdue`. `unmodifiedSince` is 0 where there is no such condition.
- * `lease` asks for the right to fetch a key from its origin, or gives it back (src/node/leases.ts).
+ * `lease` asks for the right to fetch a key from its origin, or gives it back
+ * (src/node/serving/leases.ts).
  * `namespaces` asks of which namespaces the callee holds a value, in order, after that one.
  * `changes` asks a feed's source for what arrived there after a position, of the partitions that
  * are its own by the list of sources; `start` is 0 to go on, 1 to learn the position of now, 2 to

@@ -3,8 +3,8 @@ import type { Entry } from "../core/entry.ts";
 import type { Graces } from "../core/expiry.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import type { Prng } from "../core/prng.ts";
+import type { PurgeIndex } from "../core/purges.ts";
 import type { Digest, Store, StoreKey } from "../core/store.ts";
-import type { PurgeIndex } from "../ring/purges.ts";
 
 export interface KeeperParts {
   readonly store: Store;

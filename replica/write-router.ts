@@ -8,7 +8,7 @@
  *
  * **A write takes effect at most once.** A coordinator that is told of a retry, or that hears of a
  * write so late that a second one may have been asked (`freshUntil`), mints nothing that somebody
- * has stored already: it asks the key's owners first (src/node/repeats.ts).
+ * has stored already: it asks the key's owners first (src/node/serving/repeats.ts).
  *
  * **Without a context** a write covers what its coordinator holds when it mints. One that hears of
  * it late would take along what was written after another had answered the client. So it tells what

@@ -20,6 +20,7 @@ import {
 } from "../core/limits.ts";
 import { oncePer } from "../core/once-per.ts";
 import type { NamespaceSettings } from "../core/operations.ts";
+import { mergePurges, noPurges, type Purges, parsePurges, plainPurges } from "../core/purges.ts";
 import { QUORUM_WORDS, quorumNumber } from "../core/quorum-options.ts";
 import { parseSite } from "../core/site.ts";
 import { type Carried, carriedFrom, mergeCarried, noneCarried, plainCarried } from "./carried.ts";
@@ -34,7 +35,6 @@ import {
   parseNamespaceChange,
   targetOf,
 } from "./namespace-record.ts";
-import { mergePurges, noPurges, type Purges, parsePurges, plainPurges } from "./purges.ts";
 import { advanced, joinedRings } from "./ring-change.ts";
 import { agreedRing, parseRingDocument, type RingDocument } from "./ring-document.ts";
 

@@ -1,7 +1,7 @@
 import type { Now } from "../core/time.ts";
-import type { Effect, Input } from "../src/node/boundary.ts";
 import { Node } from "../src/node/node.ts";
 import type { NodeParts } from "../src/node/node-parts.ts";
+import type { Effect, Input } from "../src/node/peers/boundary.ts";
 
 /**
  * A node whose every step is one transaction: what it wrote is there with all of it or not at all.

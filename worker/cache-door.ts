@@ -12,9 +12,9 @@ import type { Bytes, DoorAnswer, DoorRequest } from "../src/door/ports.ts";
 import { refuse } from "../src/door/problems.ts";
 import { purgeRight } from "../src/door/purge-right.ts";
 import { siteFor } from "../src/door/sites.ts";
-import type { Backend } from "../src/frontend/backend.ts";
-import { responseOf } from "../src/frontend/exchange.ts";
-import { Problem, problemAnswer } from "../src/frontend/problems.ts";
+import type { Backend } from "../src/frontend/backend/backend.ts";
+import { responseOf } from "../src/frontend/http/exchange.ts";
+import { Problem, problemAnswer } from "../src/frontend/http/problems.ts";
 import { isWithin } from "./cidr.ts";
 import type { Env } from "./config.ts";
 import { backendFor, type Isolate, isolateOf } from "./isolate.ts";
@@ -51,8 +51,8 @@ function doorRequest(request: Request, env: Env): DoorRequest {
 }
 
 function responseFor(answer: DoorAnswer, isolate: Isolate, ctx: Context): Response {
-  const { status, fields, body, length } = answer;
-  const sent = (byteCount: number): void => isolate.cache.metrics.sent(answer, byteCount);
+  const { status, fields, body, length, from = "cache" } = answer;
+  const sent = (byteCount: number): void => isolate.cache.metrics.sent(from, byteCount);
   const headers = new Headers();
   for (const [name, value] of fields) headers.append(name, value);
   const asIs = { status, headers, encodeBody: "manual" } as const;

@@ -1,7 +1,7 @@
 /** Calls to other replicas: one RPC to a Durable Object a request, its reply the return value. */
 import { type Message, messageFromList, type RequestMessage } from "../core/messages.ts";
-import type { Driver } from "../src/driver.ts";
-import type { Knowledge } from "../src/node/knowledge.ts";
+import type { Driver } from "../src/driver/driver.ts";
+import type { Knowledge } from "../src/node/knowledge/knowledge.ts";
 import type { Env } from "./config.ts";
 import { messageToWire } from "./wire.ts";
 import { locationHintOf } from "./zones.ts";

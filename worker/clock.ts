@@ -7,7 +7,7 @@
  *
  * One for the whole isolate, because its requests share what they know of who is silent since when.
  */
-import { hostClock } from "../src/host-clock.ts";
+import { hostClock } from "../src/driver/host-clock.ts";
 
 export const platformNow = hostClock(
   () => Date.now(),

@@ -12,7 +12,7 @@ import {
 } from "../ring/cluster-config.ts";
 import type { KeyHasher } from "../ring/partition.ts";
 import { bootstrapRing } from "../ring/ring.ts";
-import { Knowledge } from "../src/node/knowledge.ts";
+import { Knowledge } from "../src/node/knowledge/knowledge.ts";
 import type { Wire } from "./wire.ts";
 
 /** What a replica's object can be asked: one request, its last reply; see wire.ts. */

@@ -1,8 +1,9 @@
 /** The Worker: a stateless frontend in front of the replicas, over HTTP and as a binding. */
+import { purgeSite } from "../src/door/site-purge.ts";
 import { createApp, type Starling } from "../src/frontend/app.ts";
 import { parseCorsOrigins } from "../src/frontend/cors.ts";
-import { responseOf } from "../src/frontend/exchange.ts";
-import { Problem, problemAnswer } from "../src/frontend/problems.ts";
+import { responseOf } from "../src/frontend/http/exchange.ts";
+import { Problem, problemAnswer } from "../src/frontend/http/problems.ts";
 import { answerAtDoor, apiHostOf, isOwnFetch } from "./cache-door.ts";
 import type { Env } from "./config.ts";
 import { backendFor, type Isolate, isolateOf, startedIsolate } from "./isolate.ts";
@@ -26,6 +27,7 @@ function appOf(isolate: Isolate, env: Env): Starling["app"] {
     auth: () => isolate.auth,
     metrics: isolate.metrics,
     log: logEvent,
+    purgeSite,
     config: {
       openOnLoopback: env.STARLING_OPEN_ON_LOOPBACK === "true",
       corsOrigins: corsOriginsOf(env),

@@ -9,15 +9,15 @@ import type { WallMillis } from "../core/time.ts";
 import { ClusterConfigError } from "../ring/cluster-config.ts";
 import { DoorMetrics } from "../src/door/door-metrics.ts";
 import { DoorMemory } from "../src/door/flights.ts";
-import { Driver } from "../src/driver.ts";
-import { backendOf } from "../src/driver-backend.ts";
-import { type Auth, noTokens, parseTokens } from "../src/frontend/auth.ts";
-import type { Backend } from "../src/frontend/backend.ts";
-import { render } from "../src/frontend/exposition.ts";
-import { HttpMetrics } from "../src/frontend/metrics.ts";
-import { ringMetrics } from "../src/frontend/node-metrics.ts";
-import { Problem } from "../src/frontend/problems.ts";
-import type { Knowledge } from "../src/node/knowledge.ts";
+import { Driver } from "../src/driver/driver.ts";
+import { backendOf } from "../src/driver/driver-backend.ts";
+import { ringMetrics } from "../src/driver/node-metrics.ts";
+import type { Backend } from "../src/frontend/backend/backend.ts";
+import { type Auth, noTokens, parseTokens } from "../src/frontend/http/auth.ts";
+import { Problem } from "../src/frontend/http/problems.ts";
+import { render } from "../src/metrics/exposition.ts";
+import { HttpMetrics } from "../src/metrics/http-metrics.ts";
+import type { Knowledge } from "../src/node/knowledge/knowledge.ts";
 import { Node } from "../src/node/node.ts";
 import { callReplica } from "./calls.ts";
 import { platformNow } from "./clock.ts";
@@ -103,8 +103,5 @@ export function backendFor(of: Isolate, env: Env, ctx: ExecutionContext): Backen
     },
     flush: () => Promise.resolve(),
   });
-  return backendOf(driver, {
-    metrics: () => render(ringMetrics(knowledge)) + of.cache.metrics.text(),
-    refreshes: () => of.cache.metrics.underWay,
-  });
+  return backendOf(driver, () => render(ringMetrics(knowledge)) + of.cache.metrics.text());
 }

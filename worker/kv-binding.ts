@@ -21,7 +21,7 @@ import {
   KvNamespace,
   type KvPutArguments,
   type KvResult,
-} from "../src/frontend/kv-namespace.ts";
+} from "../src/frontend/kv/kv-namespace.ts";
 import type { Env } from "./config.ts";
 import { backendFor, isolateOf } from "./isolate.ts";
 

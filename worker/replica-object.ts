@@ -16,8 +16,8 @@ import {
 import type { WallMillis } from "../core/time.ts";
 import { timingDefaults } from "../ring/cluster-config.ts";
 import type { RingDocument } from "../ring/ring-document.ts";
-import { Driver } from "../src/driver.ts";
-import { logServed } from "../src/frontend/trace.ts";
+import { Driver } from "../src/driver/driver.ts";
+import { logServed } from "../src/frontend/http/trace.ts";
 import {
   type AlarmPlan,
   type Backlog,

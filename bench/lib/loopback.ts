@@ -8,13 +8,14 @@ import { KeyedHash } from "../../core/keyed-hash.ts";
 import { decodeMessage, encodeMessage } from "../../core/messages.ts";
 import type { Operation, Result } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
+import { noPurges, PurgeIndex } from "../../core/purges.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
-import { noPurges, PurgeIndex } from "../../ring/purges.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
+import { purgeSite } from "../../src/door/site-purge.ts";
+import { hostClock } from "../../src/driver/host-clock.ts";
 import { createApp, type Starling } from "../../src/frontend/app.ts";
-import { noTokens } from "../../src/frontend/auth.ts";
-import { hostClock } from "../../src/host-clock.ts";
-import { Knowledge } from "../../src/node/knowledge.ts";
+import { noTokens } from "../../src/frontend/http/auth.ts";
+import { Knowledge } from "../../src/node/knowledge/knowledge.ts";
 import { Node } from "../../src/node/node.ts";
 import { benchDefaults } from "./sample-entries.ts";
 
@@ -100,6 +101,7 @@ export class Loopback {
       secret: knowledge.hash,
       auth: () => noTokens,
       config: { openOnLoopback: true },
+      purgeSite,
     });
   }
 

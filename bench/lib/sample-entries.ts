@@ -5,7 +5,7 @@ import type { Entry } from "../../core/entry.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import type { NamespaceSettings } from "../../core/operations.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
-import { Knowledge } from "../../src/node/knowledge.ts";
+import { Knowledge } from "../../src/node/knowledge/knowledge.ts";
 
 export const benchDefaults: NamespaceSettings = {
   ...({ n: 3, r: "quorum", w: "quorum", dw: "quorum" } as const),

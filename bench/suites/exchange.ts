@@ -13,9 +13,9 @@ import { Prng } from "../../core/prng.ts";
 import { hlcFromMillis } from "../../core/time.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
-import type { Effect, Input } from "../../src/node/boundary.ts";
-import { Knowledge } from "../../src/node/knowledge.ts";
+import { Knowledge } from "../../src/node/knowledge/knowledge.ts";
 import { Node } from "../../src/node/node.ts";
+import type { Effect, Input } from "../../src/node/peers/boundary.ts";
 import type { BenchOptions, Figure, Suite } from "../lib/figures.ts";
 import { benchDefaults } from "../lib/sample-entries.ts";
 

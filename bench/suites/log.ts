@@ -1,6 +1,6 @@
 /** The log by itself: appends beside the least that group commit can cost, memory, restarts. */
 import type { BenchOptions, Figure, Suite } from "../lib/figures.ts";
-import { compareAppends, type KindOfRestart, type Restart, restarts } from "../log.ts";
+import { compareAppends, type KindOfRestart, type Restart, restarts } from "../lib/log.ts";
 
 /** At 1,000,000 records: hint files make a restart twice as fast. */
 const RESTART_SECONDS = { withOutlines: 1.5, without: 3 };

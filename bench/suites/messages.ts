@@ -2,7 +2,7 @@
  * What a request costs the network, counted in one process: messages and bytes between a frontend
  * that stores nothing and rings of three to nine nodes, and what of a large value crosses.
  */
-import type { PlainRequest } from "../../src/frontend/exchange.ts";
+import type { PlainRequest } from "../../src/frontend/http/exchange.ts";
 import { type BenchOptions, type Figure, median, type Suite } from "../lib/figures.ts";
 import { Loopback } from "../lib/loopback.ts";
 

@@ -1,6 +1,6 @@
 /** `starling status / ring / repair`: the cluster plane. */
 import type { Command } from "commander";
-import type { RingBody } from "../frontend/verdict.ts";
+import type { RingBody } from "../frontend/admin/verdict.ts";
 import { type Endpoint, sendJson } from "./http.ts";
 import { addMemberCommands } from "./member-commands.ts";
 import { printJson, say, table } from "./output.ts";

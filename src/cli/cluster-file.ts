@@ -1,7 +1,7 @@
 /** The cluster file that `starling cluster` makes for nodes that are all on this machine. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { evenZones } from "../local/zones.ts";
+import { evenZones } from "../local/process/zones.ts";
 import { CliError } from "./output.ts";
 
 export interface Plan {

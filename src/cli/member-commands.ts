@@ -1,7 +1,7 @@
 /** `starling plan / commit / transfers`: who is a member. */
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import type { RingBody } from "../frontend/verdict.ts";
+import type { RingBody } from "../frontend/admin/verdict.ts";
 import { type Endpoint, sendJson } from "./http.ts";
 import { CliError, printJson, say, table, UsageError } from "./output.ts";
 import { startMeter } from "./progress.ts";

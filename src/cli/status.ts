@@ -5,7 +5,7 @@ import {
   type MemberBody,
   type RingBody,
   verdictOf,
-} from "../frontend/verdict.ts";
+} from "../frontend/admin/verdict.ts";
 import { type Endpoint, sendJson } from "./http.ts";
 import { bold, CliError, green, printJson, red, say, table, UsageError, yellow } from "./output.ts";
 

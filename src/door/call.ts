@@ -4,7 +4,7 @@ import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { cacheKey, keptQuery, type Located, normalHost, urlOf } from "../cache/cache-key.ts";
 import { type Fields, fieldOf, type RequestHead } from "../cache/fields.ts";
 import { type Client, forwardedFields, hostFor } from "../cache/forwarding.ts";
-import type { Site } from "../frontend/backend.ts";
+import type { Site } from "../frontend/backend/backend.ts";
 import type { DoorRequest, OriginRequest } from "./ports.ts";
 
 export interface Call {

@@ -2,7 +2,7 @@
 import type { CacheStatus } from "../cache/answering.ts";
 import { cacheStatus } from "../cache/answering.ts";
 import type { Fields } from "../cache/fields.ts";
-import { Problem, type ProblemCode, problemAnswer } from "../frontend/problems.ts";
+import { Problem, type ProblemCode, problemAnswer } from "../frontend/http/problems.ts";
 import type { DoorAnswer } from "./ports.ts";
 
 const encoder = new TextEncoder();

@@ -1,7 +1,7 @@
 /** Who may send `PURGE`: whoever has a token that may write. */
 import { fieldOf } from "../cache/fields.ts";
-import { type Auth, authenticate, requireAccess } from "../frontend/auth.ts";
-import { Problem } from "../frontend/problems.ts";
+import { type Auth, authenticate, requireAccess } from "../frontend/http/auth.ts";
+import { Problem } from "../frontend/http/problems.ts";
 import type { MayPurge } from "./invalidator.ts";
 
 /** @param isOpen whether everybody may do all where there are no tokens */

@@ -7,10 +7,10 @@ import { KEY_BYTES_MAX } from "../../core/limits.ts";
 import type { PurgeOperation } from "../../core/operations.ts";
 import type { WallMillis } from "../../core/time.ts";
 import { keptQuery, keyedUrl, type Located, parseAbsolute } from "../cache/cache-key.ts";
-import type { Backend, Site } from "../frontend/backend.ts";
+import type { Backend, Site } from "../frontend/backend/backend.ts";
 import { ResponseStore } from "./response-store.ts";
 
-/** What ends a key in `ring/purges.ts`: a prefix with it names this key and no longer one. */
+/** What ends a key in `core/purges.ts`: a prefix with it names this key and no longer one. */
 const END = "\n";
 
 /** A host without its port: where doors listen says nothing of what they serve. */

@@ -24,7 +24,7 @@ import {
   usefulFor,
   type Variant,
 } from "../cache/stored.ts";
-import type { Backend, Site } from "../frontend/backend.ts";
+import type { Backend, Site } from "../frontend/backend/backend.ts";
 import type { PieceStore } from "./body-flow.ts";
 
 /** A look-up or a store that did not come about; the client is answered all the same. */

@@ -1,6 +1,6 @@
 /** Which site a request belongs to: its host decides, exact before `*.suffix` before `*`. */
 import { oncePer } from "../../core/once-per.ts";
-import type { Site } from "../frontend/backend.ts";
+import type { Site } from "../frontend/backend/backend.ts";
 
 interface Table {
   readonly exact: ReadonlyMap<string, Site>;

@@ -11,26 +11,34 @@ import { Hono, type MiddlewareHandler } from "hono";
 import { methodNotAllowed as refuseMethods } from "hono/method-not-allowed";
 import { routePath } from "hono/route";
 import type { KeyedHash } from "../../core/keyed-hash.ts";
-import { type Access, type Auth, authenticate, type Grant, requireAccess } from "./auth.ts";
-import type { Backend } from "./backend.ts";
-import { type Call, guardedBy, isRead, rawPathOf, rawTargetOf, type StarlingEnv } from "./call.ts";
-import { changesRoutes } from "./changes-routes.ts";
-import { clusterRoutes, hostRoutes, namespaceRoutes } from "./cluster-routes.ts";
+import { HttpMetrics } from "../metrics/http-metrics.ts";
+import { clusterRoutes, hostRoutes, namespaceRoutes } from "./admin/cluster-routes.ts";
+import { siteRoutes } from "./admin/sites-plane.ts";
+import type { Backend } from "./backend/backend.ts";
+import {
+  type Call,
+  guardedBy,
+  isRead,
+  rawPathOf,
+  rawTargetOf,
+  type StarlingEnv,
+} from "./backend/call.ts";
 import { corsFor } from "./cors.ts";
-import { dataRoutes } from "./data-routes.ts";
-import { type PlainRequest, responseOf } from "./exchange.ts";
-import { splitTarget } from "./key-path.ts";
-import { kvProblemAnswer } from "./kv-envelope.ts";
-import { isKvApi, kvApiRoutes } from "./kv-routes.ts";
+import { dataRoutes } from "./data/data-routes.ts";
+import type { PurgeSite } from "./data/run-purge.ts";
+import { changesRoutes } from "./feed/changes-routes.ts";
+import { type Access, type Auth, authenticate, type Grant, requireAccess } from "./http/auth.ts";
+import { type PlainRequest, responseOf } from "./http/exchange.ts";
+import { splitTarget } from "./http/key-path.ts";
+import { internalProblem, methodNotAllowed, Problem, problemAnswer } from "./http/problems.ts";
+import type { EventLog } from "./http/trace.ts";
+import { kvProblemAnswer } from "./kv/kv-envelope.ts";
+import { isKvApi, kvApiRoutes } from "./kv/kv-routes.ts";
+import { isWorkerdKv, workerdKvRoutes, workerdProblemAnswer } from "./kv/workerd-kv.ts";
 import { Ledger, NO_PATTERN } from "./ledger.ts";
 import { refuseStrangers } from "./loopback.ts";
-import { HttpMetrics } from "./metrics.ts";
-import { internalProblem, methodNotAllowed, Problem, problemAnswer } from "./problems.ts";
 import { type AnswerKey, shortWay } from "./short-way.ts";
-import { siteRoutes } from "./sites-plane.ts";
-import type { EventLog } from "./trace.ts";
 import { pageRoutes } from "./ui/assets.ts";
-import { isWorkerdKv, workerdKvRoutes, workerdProblemAnswer } from "./workerd-kv.ts";
 
 export interface AppConfig {
   /** The frontend listens on loopback only: without tokens it is open, and Host is checked. */
@@ -49,6 +57,8 @@ export interface AppParts {
   /** Asked anew for every request, so that tokens can be replaced at run time. */
   readonly auth: () => Auth;
   readonly config: AppConfig;
+  /** What `POST /v1/purge` does to a site: `src/door/site-purge.ts`. */
+  readonly purgeSite: PurgeSite;
   /** Kept by hosts that show them elsewhere too; else the app has its own. */
   readonly metrics?: HttpMetrics;
   /** Told of requests that name a trace. */
@@ -124,7 +134,7 @@ const noRoute = (call: Call): Response =>
   );
 
 function honoApp(parts: AppParts, ledger: Ledger, metrics: HttpMetrics): Hono<StarlingEnv> {
-  const { backend, secret, config } = parts;
+  const { backend, secret, config, purgeSite } = parts;
   const { corsOrigins = [] } = config;
   const backendOf = typeof backend === "function" ? backend : (): Backend => backend;
   const guarded = guardedBy((request, access) => grantOf(parts, request, access));
@@ -147,7 +157,7 @@ function honoApp(parts: AppParts, ledger: Ledger, metrics: HttpMetrics): Hono<St
       onMethodNotAllowed: (call, methods) => refusal(call as Call, methodNotAllowed(methods)),
     }),
   );
-  app.route("/", dataRoutes(routes));
+  app.route("/", dataRoutes({ ...routes, purgeSite }));
   app.route("/", changesRoutes({ ...routes, isShared: typeof backend !== "function" }));
   app.route("/", namespaceRoutes(routes));
   app.route("/", clusterRoutes(routes));

@@ -4,7 +4,7 @@
  */
 import type { MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
-import type { StarlingEnv } from "./call.ts";
+import type { StarlingEnv } from "./backend/call.ts";
 
 /** How long a browser need not ask again, in seconds. */
 const PREFLIGHT_SECONDS = 600;

@@ -1,9 +1,10 @@
 /** What is noted of every request that was answered, whichever way it came in. */
-import { bodyRoom } from "./body-room.ts";
-import type { PlainRequest } from "./exchange.ts";
-import type { HttpMetrics } from "./metrics.ts";
-import type { Problem } from "./problems.ts";
-import { type EventLog, logTraced } from "./trace.ts";
+
+import type { HttpMetrics } from "../metrics/http-metrics.ts";
+import { bodyRoom } from "./http/body-room.ts";
+import type { PlainRequest } from "./http/exchange.ts";
+import type { Problem } from "./http/problems.ts";
+import { type EventLog, logTraced } from "./http/trace.ts";
 
 /** For metrics: the request came to no route. */
 export const NO_PATTERN = "none";

@@ -6,8 +6,8 @@
  * but the effect. Browsers say which page asks, and no page can change what they say.
  */
 import { isNamed } from "./cors.ts";
-import type { PlainRequest } from "./exchange.ts";
-import { Problem } from "./problems.ts";
+import type { PlainRequest } from "./http/exchange.ts";
+import { Problem } from "./http/problems.ts";
 
 const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?$/i;
 const SAFE_METHODS = new Set(["GET", "HEAD"]);

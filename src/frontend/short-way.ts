@@ -4,15 +4,15 @@
  * gives a plain answer; the route, its rights and its words are those of `data-routes.ts`.
  */
 import type { KeyedHash } from "../../core/keyed-hash.ts";
-import type { Access, Grant } from "./auth.ts";
-import type { Backend } from "./backend.ts";
-import { isRead } from "./call.ts";
-import { DATA_METHODS, DataPlane } from "./data-plane.ts";
-import { KV, keyAccess, splitKeyPath } from "./data-routes.ts";
-import type { Answer, PlainRequest } from "./exchange.ts";
-import { splitTarget } from "./key-path.ts";
+import type { Backend } from "./backend/backend.ts";
+import { isRead } from "./backend/call.ts";
+import { DATA_METHODS, DataPlane } from "./data/data-plane.ts";
+import { KV, keyAccess, splitKeyPath } from "./data/data-routes.ts";
+import type { Access, Grant } from "./http/auth.ts";
+import type { Answer, PlainRequest } from "./http/exchange.ts";
+import { splitTarget } from "./http/key-path.ts";
+import { internalProblem, methodNotAllowed, Problem, problemAnswer } from "./http/problems.ts";
 import type { Ledger } from "./ledger.ts";
-import { internalProblem, methodNotAllowed, Problem, problemAnswer } from "./problems.ts";
 
 export interface ShortWayParts {
   readonly backend: Backend;

@@ -8,10 +8,10 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import type { MiniflareOptions } from "miniflare";
 import { lockFolder } from "./log/lock.ts";
-import type { Log } from "./logger.ts";
-import { WORKERD_GUARD } from "./program-files.ts";
+import type { Log } from "./process/logger.ts";
+import { WORKERD_GUARD } from "./process/program-files.ts";
+import { evenZones, threeZones } from "./process/zones.ts";
 import { ownWorker } from "./worker-bundle.ts";
-import { evenZones, threeZones } from "./zones.ts";
 
 export interface DevOptions {
   /** 0 takes a free one. */

@@ -1,9 +1,10 @@
 /** What the Node host adds to `/metrics`: its node, its log, its peers, its process. */
-import { type HistogramMetric, type Metric, one, render } from "../frontend/exposition.ts";
-import { replicaMetrics, ringMetrics } from "../frontend/node-metrics.ts";
+
+import { replicaMetrics, ringMetrics } from "../driver/node-metrics.ts";
+import { type HistogramMetric, type Metric, one, render } from "../metrics/exposition.ts";
 import type { Node } from "../node/node.ts";
 import type { FileLog } from "./log/file-log.ts";
-import type { Transport } from "./transport.ts";
+import type { Transport } from "./peers/transport.ts";
 
 const peerMetrics = (transport: Transport): readonly Metric[] => [
   {

@@ -1,4 +1,5 @@
 /** `starling node`: one replica with its frontend in one process, its log in one folder. */
+
 import type { Server } from "node:http";
 import xxhash from "xxhash-wasm";
 import { CodecError } from "../../core/codec.ts";
@@ -10,28 +11,29 @@ import {
   parseClusterConfig,
 } from "../../ring/cluster-config.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
-import { Driver } from "../driver.ts";
-import { backendOf } from "../driver-backend.ts";
+import { purgeSite } from "../door/site-purge.ts";
+import { Driver } from "../driver/driver.ts";
+import { backendOf } from "../driver/driver-backend.ts";
+import { hostClock } from "../driver/host-clock.ts";
 import { createApp, type Starling } from "../frontend/app.ts";
-import { type Auth, noTokens, parseTokens } from "../frontend/auth.ts";
 import { parseCorsOrigins } from "../frontend/cors.ts";
-import { logServed } from "../frontend/trace.ts";
-import { hostClock } from "../host-clock.ts";
-import { Knowledge } from "../node/knowledge.ts";
+import { type Auth, noTokens, parseTokens } from "../frontend/http/auth.ts";
+import { logServed } from "../frontend/http/trace.ts";
+import { Knowledge } from "../node/knowledge/knowledge.ts";
+import { ForeignStore } from "../node/knowledge/store-owner.ts";
 import { Node } from "../node/node.ts";
-import { ForeignStore } from "../node/store-owner.ts";
 import { CacheDoor, type DoorOptions, portOf } from "./cache/start-door.ts";
-import type { TlsFiles } from "./certificates.ts";
-import { ClusterSecret, isLoopback } from "./cluster-secret.ts";
-import { ConfigError, readText } from "./config-error.ts";
-import { CONNECTIONS_MIN, descriptorLimit, type Shares, shareOut } from "./descriptors.ts";
-import { httpLimits, makeHttpServer } from "./http-server.ts";
+import { httpLimits, makeHttpServer } from "./http/http-server.ts";
+import type { TlsFiles } from "./identity/certificates.ts";
+import { ClusterSecret, isLoopback } from "./identity/cluster-secret.ts";
+import { systemPrng } from "./identity/secrets.ts";
+import { checkSchemes, NodeTls } from "./identity/tls.ts";
 import { type FileLog, openLog } from "./log/file-log.ts";
-import type { Log } from "./logger.ts";
 import { nodeMetrics } from "./metrics.ts";
-import { systemPrng } from "./secrets.ts";
-import { checkSchemes, NodeTls } from "./tls.ts";
-import { Transport } from "./transport.ts";
+import { Transport } from "./peers/transport.ts";
+import { ConfigError, readText } from "./process/config-error.ts";
+import { CONNECTIONS_MIN, descriptorLimit, type Shares, shareOut } from "./process/descriptors.ts";
+import type { Log } from "./process/logger.ts";
 
 export interface NodeOptions {
   readonly clusterFile: string;
@@ -302,13 +304,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { driver, transport, ended, knowledge } = await ownMachine(parts, hasher);
   const door = new CacheDoor(options.cache);
   const metrics = (): string => nodeMetrics({ node: driver.node, fileLog, transport });
-  const backend = backendOf(driver, {
-    metrics: () => metrics() + door.metrics(),
-    refreshes: () => door.refreshes,
-  });
+  const backend = backendOf(driver, () => metrics() + door.metrics());
   const openOnLoopback = isLoopback(url.href);
   const asked = { backend, secret: knowledge.hash, auth: () => auth, log };
-  const { app, answerKey } = createApp({ ...asked, config: { openOnLoopback, corsOrigins } });
+  const { app, answerKey } = createApp({
+    ...asked,
+    config: { openOnLoopback, corsOrigins },
+    purgeSite,
+  });
   const { server, stop } = makeHttpServer({
     handler: (request, env) => app.fetch(request, env),
     answerKey,

@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { WORKER_BUNDLE, WORKER_SOURCE } from "./program-files.ts";
+import { WORKER_BUNDLE, WORKER_SOURCE } from "./process/program-files.ts";
 
 interface Module {
   readonly type: "esm" | "wasm";

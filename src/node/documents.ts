@@ -11,9 +11,9 @@ import {
   encodeDocument,
   stampOf,
 } from "../../ring/cluster-document.ts";
-import type { Knowledge } from "./knowledge.ts";
+import type { Knowledge } from "./knowledge/knowledge.ts";
 import { Promises } from "./promises.ts";
-import type { Respond } from "./service.ts";
+import type { Respond } from "./serving/service.ts";
 
 const DOCUMENT = "document";
 

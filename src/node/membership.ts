@@ -3,9 +3,9 @@
  * before it joined, begins to put keys into other trees when their N is another, and tells those of
  * its own works that depend on who owns what.
  */
-import { keepNumber, keptNumber } from "./kept-number.ts";
-import type { Knowledge } from "./knowledge.ts";
-import type { Service } from "./service.ts";
+import { keepNumber, keptNumber } from "./knowledge/kept-number.ts";
+import type { Knowledge } from "./knowledge/knowledge.ts";
+import type { Service } from "./serving/service.ts";
 
 /** In the store: by which change this replica joined the ring that its records belong to. */
 const JOINED = "joined";

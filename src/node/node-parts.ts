@@ -3,8 +3,8 @@ import type { LeafSums } from "../../antientropy/merkle-tree.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Store } from "../../core/store.ts";
-import type { Intervals } from "./background-work.ts";
-import type { Knowledge } from "./knowledge.ts";
+import type { Intervals } from "./jobs/background-work.ts";
+import type { Knowledge } from "./knowledge/knowledge.ts";
 
 export interface ReplicaParts extends Intervals {
   readonly id: ReplicaId;

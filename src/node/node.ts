@@ -28,23 +28,23 @@ import type { Millis, Now, WallMillis } from "../../core/time.ts";
 import type { GetOutcome } from "../../replica/get-plan.ts";
 import { Keeper } from "../../replica/keeper.ts";
 import { encodeDocument } from "../../ring/cluster-document.ts";
-import { Alarms } from "./alarms.ts";
-import type { Background } from "./background.ts";
-import { backgroundWork, gracesOf, type Intervals } from "./background-work.ts";
-import type { Address, Effect, Input } from "./boundary.ts";
-import { type Call, Calls, isTooLate, type Task, type Waker } from "./calls.ts";
-import { ClientDesk } from "./client.ts";
 import { Documents } from "./documents.ts";
-import { Faults, faultFromList, faultToList } from "./faults.ts";
-import type { Knowledge } from "./knowledge.ts";
+import type { Background } from "./jobs/background.ts";
+import { backgroundWork, gracesOf, type Intervals } from "./jobs/background-work.ts";
+import type { Knowledge } from "./knowledge/knowledge.ts";
+import { claimStore } from "./knowledge/store-owner.ts";
 import { Membership } from "./membership.ts";
 import type { NodeParts, ReplicaParts } from "./node-parts.ts";
-import { Planting } from "./planting.ts";
-import { DOWN, FREE, isForItsAnswer } from "./request-kinds.ts";
-import { Service } from "./service.ts";
-import { claimStore } from "./store-owner.ts";
-import type { TaskStart } from "./tasks.ts";
-import { rulesFromList } from "./wire.ts";
+import { ClientDesk } from "./operations/client.ts";
+import { Alarms } from "./peers/alarms.ts";
+import type { Address, Effect, Input } from "./peers/boundary.ts";
+import { type Call, Calls, isTooLate, type Task, type Waker } from "./peers/calls.ts";
+import { Faults, faultFromList, faultToList } from "./peers/faults.ts";
+import { DOWN, FREE, isForItsAnswer } from "./peers/request-kinds.ts";
+import type { TaskStart } from "./peers/tasks.ts";
+import { rulesFromList } from "./peers/wire.ts";
+import { Planting } from "./serving/planting.ts";
+import { Service } from "./serving/service.ts";
 
 /**
  * How often one call is made anew because of cluster documents that differ. Every time one side has
@@ -120,7 +120,7 @@ export class Node {
     assert(now.monotonic >= this.#now, "a node's own time never runs backwards");
     this.#now = now.monotonic;
     this.#wall = this.knowledge.clusterClock.believed(now);
-    this.service?.keeper.advance({ monotonic: this.#now, wall: this.#wall });
+    this.service?.keeper.operations.advance(now.monotonic);
     this.#effects = [];
     this.service?.background?.absence?.notice(now);
     this.#take(input);

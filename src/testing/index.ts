@@ -4,6 +4,7 @@
  * With virtual time a test says how time goes on: a TTL of an hour, or the time-out of a dead node,
  * takes no time at all.
  */
+
 import type { Hono } from "hono";
 import xxhash from "xxhash-wasm";
 import { KeyedHash } from "../../core/keyed-hash.ts";
@@ -15,12 +16,13 @@ import { timingDefaults } from "../../ring/cluster-config.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
 import type { RingDocument } from "../../ring/ring-document.ts";
 import { type ClientOptions, StarlingClient } from "../client/index.ts";
-import { Driver } from "../driver.ts";
-import { backendOf } from "../driver-backend.ts";
+import { purgeSite } from "../door/site-purge.ts";
+import { Driver } from "../driver/driver.ts";
+import { backendOf } from "../driver/driver-backend.ts";
 import { createApp } from "../frontend/app.ts";
-import { noTokens } from "../frontend/auth.ts";
-import type { StarlingEnv } from "../frontend/call.ts";
-import { Knowledge } from "../node/knowledge.ts";
+import type { StarlingEnv } from "../frontend/backend/call.ts";
+import { noTokens } from "../frontend/http/auth.ts";
+import { Knowledge } from "../node/knowledge/knowledge.ts";
 import { Node } from "../node/node.ts";
 import { realTime, type TestTime, VirtualTime } from "./time.ts";
 
@@ -162,10 +164,11 @@ export class TestCluster {
       flush: () => Promise.resolve(),
     });
     const { app } = createApp({
-      backend: backendOf(driver, { metrics: () => "" }),
+      backend: backendOf(driver, () => ""),
       secret: hash,
       auth: () => noTokens,
       config: { openOnLoopback: true },
+      purgeSite,
     });
     return { driver, app, isUp: true };
   }

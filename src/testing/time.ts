@@ -1,6 +1,6 @@
 /** Time for a cluster in a test: the host's own, or one that the test sets forward. */
 import type { Now } from "../../core/time.ts";
-import { hostClock } from "../host-clock.ts";
+import { hostClock } from "../driver/host-clock.ts";
 
 export interface TestTime {
   now(): Now;

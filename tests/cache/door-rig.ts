@@ -9,7 +9,7 @@ import type {
   Origin,
   OriginRequest,
 } from "../../src/door/ports.ts";
-import { siteSettings } from "../../src/frontend/sites-plane.ts";
+import { siteSettings } from "../../src/frontend/admin/sites-plane.ts";
 import { MemoryBackend, testHash } from "../frontend/memory-backend.ts";
 import { testRing } from "../frontend/support.ts";
 

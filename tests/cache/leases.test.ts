@@ -1,6 +1,6 @@
 /** One fetch for the whole cluster: the right to it, and who waits for what. */
 import { describe, expect, it } from "vitest";
-import { Leases } from "../../src/node/leases.ts";
+import { Leases } from "../../src/node/serving/leases.ts";
 import { makeRig } from "./door-rig.ts";
 
 const ask = (holder: string, act = 0, key = "k") =>

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ago, statusText } from "../../src/cli/status.ts";
-import { type ClusterBody, type RingBody, verdictOf } from "../../src/frontend/verdict.ts";
+import { type ClusterBody, type RingBody, verdictOf } from "../../src/frontend/admin/verdict.ts";
 import { startCluster, type TestCluster } from "../support/cluster.ts";
 import { BIN, run } from "./run.ts";
 

@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { base64Length, fromBase64, joinAsBase64, toBase64 } from "../../src/frontend/base64.ts";
+import {
+  base64Length,
+  fromBase64,
+  joinAsBase64,
+  toBase64,
+} from "../../src/frontend/http/base64.ts";
 
 const bytesOf = (length: number): Uint8Array =>
   Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 255);

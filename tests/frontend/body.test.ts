@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { checkMetadata, readBody, readContentHeaders, readTags } from "../../src/frontend/body.ts";
-import { Problem } from "../../src/frontend/problems.ts";
+import {
+  checkMetadata,
+  readBody,
+  readContentHeaders,
+  readTags,
+} from "../../src/frontend/http/body.ts";
+import { Problem } from "../../src/frontend/http/problems.ts";
 
 interface Source {
   readonly stream: ReadableStream<Uint8Array>;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
-import { readWriterControl } from "../../src/frontend/caching.ts";
-import { contentFromList, contentToList } from "../../src/node/wire.ts";
+import { readWriterControl } from "../../src/frontend/http/caching.ts";
+import { contentFromList, contentToList } from "../../src/node/peers/wire.ts";
 import { plainContent } from "../support/content.ts";
 import { makeApp, problemOf, type TestApp } from "./support.ts";
 

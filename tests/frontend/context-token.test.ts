@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
-import { contextToToken, tokenToSession } from "../../src/frontend/context-token.ts";
-import { Problem } from "../../src/frontend/problems.ts";
+import { contextToToken, tokenToSession } from "../../src/frontend/http/context-token.ts";
+import { Problem } from "../../src/frontend/http/problems.ts";
 
 const hash = new KeyedHash(new Uint8Array(16).fill(3));
 const otherHash = new KeyedHash(new Uint8Array(16).fill(4));

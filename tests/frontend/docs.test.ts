@@ -32,10 +32,12 @@ describe("the docs", () => {
 
 describe("docs/operations.md", () => {
   it("says of every error code, and of no other, what it asks of the operator", () => {
-    const catalogue = /const CATALOGUE = \{(.*?)\n\}/s.exec(read("src/frontend/problems.ts"))?.[1];
+    const catalogue = /const CATALOGUE = \{(.*?)\n\}/s.exec(
+      read("src/frontend/http/problems.ts"),
+    )?.[1];
     const inCatalogue = [...(catalogue ?? "").matchAll(/^ {2}"?([a-z-]+)"?: \[(\d{3}),/gm)];
     // What the Node host answers before there is a request.
-    const onWire = read("src/local/refusals.ts").matchAll(/= refusal\(\s*(\d{3}),\s*"(.*?)"/g);
+    const onWire = read("src/local/http/refusals.ts").matchAll(/= refusal\(\s*(\d{3}),\s*"(.*?)"/g);
     const codes = new Map([
       ...[...onWire].map(([, status = "", code = ""]) => [code, status] as const),
       ...inCatalogue.map(([, code = "", status = ""]) => [code, status] as const),

@@ -2,12 +2,13 @@ import { beforeAll, describe, expect, it } from "vitest";
 import xxhash from "xxhash-wasm";
 import type { Failure, FailureCode } from "../../core/failure.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
+import { noPurges, PurgeIndex } from "../../core/purges.ts";
 import { parseClusterConfig } from "../../ring/cluster-config.ts";
-import { noPurges, PurgeIndex } from "../../ring/purges.ts";
 import { bootstrapRing, Ring } from "../../ring/ring.ts";
+import { purgeSite } from "../../src/door/site-purge.ts";
 import { createApp } from "../../src/frontend/app.ts";
-import { noTokens } from "../../src/frontend/auth.ts";
-import type { Backend } from "../../src/frontend/backend.ts";
+import type { Backend } from "../../src/frontend/backend/backend.ts";
+import { noTokens } from "../../src/frontend/http/auth.ts";
 import { testDefaults } from "./memory-backend.ts";
 
 let ring: Ring;
@@ -44,7 +45,7 @@ async function ask(method: string, failure: Failure | Error): Promise<Response> 
   };
   const secret = new KeyedHash(new Uint8Array(16));
   const config = { openOnLoopback: true };
-  const { app } = createApp({ backend, secret, auth: () => noTokens, config });
+  const { app } = createApp({ backend, secret, auth: () => noTokens, config, purgeSite });
   const body = method === "PUT" ? "v" : null;
   return app.fetch(new Request("http://localhost/v1/kv/n/k", { method, body }));
 }

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { utf8Length } from "../../core/keys.ts";
-import { checkKey, readKey, readNamespace, splitTarget } from "../../src/frontend/key-path.ts";
-import { Problem } from "../../src/frontend/problems.ts";
+import { checkKey, readKey, readNamespace, splitTarget } from "../../src/frontend/http/key-path.ts";
+import { Problem } from "../../src/frontend/http/problems.ts";
 
 const hex = (byte: number): string => `%${byte.toString(16).padStart(2, "0")}`;
 const escapeAll = (text: string): string => [...new TextEncoder().encode(text)].map(hex).join("");

@@ -1,6 +1,6 @@
 /** The binding's class by itself; tests/worker has it as other Workers see it. */
 import { describe, expect, it } from "vitest";
-import { KvNamespace } from "../../src/frontend/kv-namespace.ts";
+import { KvNamespace } from "../../src/frontend/kv/kv-namespace.ts";
 import { MemoryBackend, testDefaults, testHash } from "./memory-backend.ts";
 import { testRing } from "./support.ts";
 

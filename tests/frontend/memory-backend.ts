@@ -27,15 +27,15 @@ import {
   type Result,
   type WriteOperation,
 } from "../../core/operations.ts";
+import { noPurges, PurgeIndex } from "../../core/purges.ts";
+import type { RoundTrips } from "../../core/round-trips.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";
 import { HybridClock, hlcFromMillis, type WallMillis } from "../../core/time.ts";
-import { noPurges, PurgeIndex } from "../../ring/purges.ts";
 import type { Ring } from "../../ring/ring.ts";
-import type { Backend, ClusterView } from "../../src/frontend/backend.ts";
-import { apart } from "../../src/frontend/site-view.ts";
-import type { RoundTrips } from "../../src/node/latencies.ts";
-import { judgeConditions } from "../../src/node/preconditions.ts";
+import type { Backend, ClusterView } from "../../src/frontend/backend/backend.ts";
+import { apart } from "../../src/frontend/backend/site-view.ts";
+import { judgeConditions } from "../../src/node/serving/preconditions.ts";
 
 export const testHash = new KeyedHash(new Uint8Array(16).fill(7));
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { readOptions } from "../../src/frontend/options.ts";
-import { Problem } from "../../src/frontend/problems.ts";
+import { readOptions } from "../../src/frontend/http/options.ts";
+import { Problem } from "../../src/frontend/http/problems.ts";
 
 const quorum = (query: string, header: string | null = null): unknown =>
   readOptions(query, header).quorum;

@@ -1,10 +1,12 @@
 /** An app in front of a Map, and requests to it with the raw target as a host would hand it in. */
+
 import xxhash from "xxhash-wasm";
 import { parseClusterConfig } from "../../ring/cluster-config.ts";
 import { bootstrapRing, Ring } from "../../ring/ring.ts";
+import { purgeSite } from "../../src/door/site-purge.ts";
 import { createApp, type Starling } from "../../src/frontend/app.ts";
-import { type Auth, noTokens, parseTokens } from "../../src/frontend/auth.ts";
-import type { EventLog } from "../../src/frontend/trace.ts";
+import { type Auth, noTokens, parseTokens } from "../../src/frontend/http/auth.ts";
+import type { EventLog } from "../../src/frontend/http/trace.ts";
 import { MemoryBackend, testHash } from "./memory-backend.ts";
 
 export interface TestApp {
@@ -43,6 +45,7 @@ export async function makeApp(options: TestAppOptions = {}): Promise<TestApp> {
     secret: testHash,
     auth: () => auth,
     config,
+    purgeSite,
     log,
   });
   const call: TestApp["call"] = async (method, target, init = {}) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readTraceparent, readTracestate } from "../../src/frontend/trace.ts";
+import { readTraceparent, readTracestate } from "../../src/frontend/http/trace.ts";
 import { makeApp, tokensOf } from "./support.ts";
 
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";

@@ -1,6 +1,6 @@
 import { createServer, get, type ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
-import { AnswerWriter } from "../../src/local/plain-exchange.ts";
+import { AnswerWriter } from "../../src/local/http/plain-exchange.ts";
 
 const answer = (headers: Record<string, string>) => ({ status: 200, headers, body: null });
 

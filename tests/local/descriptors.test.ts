@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
-import { descriptorLimit, shareOut } from "../../src/local/descriptors.ts";
+import { descriptorLimit, shareOut } from "../../src/local/process/descriptors.ts";
 import { freePorts } from "../support/cluster.ts";
 
 const fileOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url));

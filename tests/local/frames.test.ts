@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { FrameError, FrameReader, FrameWriter, readStamped } from "../../src/local/frames.ts";
+import { FrameError, FrameReader, FrameWriter, readStamped } from "../../src/local/peers/frames.ts";
 
 /** The bytes that a writer puts on the wire. */
 async function written(frames: readonly Uint8Array[]): Promise<Buffer> {

@@ -5,9 +5,9 @@ import { encode } from "../../core/codec.ts";
 import { MESSAGE_BYTES_MAX } from "../../core/limits.ts";
 import { encodeMessage, type Message } from "../../core/messages.ts";
 import { ownSpeech } from "../../core/version.ts";
-import { type Dialled, dial } from "../../src/local/dial.ts";
-import { STAMP_BYTES } from "../../src/local/frames.ts";
-import { type Ends, helloHeaders, newNonce } from "../../src/local/handshake.ts";
+import { type Ends, helloHeaders, newNonce } from "../../src/local/identity/handshake.ts";
+import { type Dialled, dial } from "../../src/local/peers/dial.ts";
+import { STAMP_BYTES } from "../../src/local/peers/frames.ts";
 import { rawRequest } from "../support/raw-http.ts";
 import { answerAll, CLUSTER, type Heard, KEY, keyOf, Net, type Peer, ping } from "./peers.ts";
 

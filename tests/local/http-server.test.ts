@@ -5,7 +5,7 @@ import {
   type HttpLimits,
   type HttpServer,
   makeHttpServer,
-} from "../../src/local/http-server.ts";
+} from "../../src/local/http/http-server.ts";
 import { rawRequest } from "../support/raw-http.ts";
 
 let running: HttpServer | null = null;

@@ -1,6 +1,6 @@
 /** The Node host's listener in front of an app that keeps everything in a Map. */
 import { type AddressInfo, connect, type Socket } from "node:net";
-import { type HttpLimits, makeHttpServer } from "../../src/local/http-server.ts";
+import { type HttpLimits, makeHttpServer } from "../../src/local/http/http-server.ts";
 import { makeApp, type TestApp, type TestAppOptions } from "../frontend/support.ts";
 
 export interface Listener extends TestApp {

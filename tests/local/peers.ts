@@ -2,9 +2,9 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Message, RequestMessage } from "../../core/messages.ts";
 import type { Speech } from "../../core/version.ts";
-import { type HttpServer, makeHttpServer } from "../../src/local/http-server.ts";
-import { clusterKeys } from "../../src/local/secrets.ts";
-import { Transport, type TransportLimits } from "../../src/local/transport.ts";
+import { type HttpServer, makeHttpServer } from "../../src/local/http/http-server.ts";
+import { clusterKeys } from "../../src/local/identity/secrets.ts";
+import { Transport, type TransportLimits } from "../../src/local/peers/transport.ts";
 
 export const keyOf = (secret: string): Uint8Array =>
   clusterKeys(Buffer.from(secret), "c").transport;

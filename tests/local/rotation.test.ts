@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ConfigError } from "../../src/local/config-error.ts";
+import { ConfigError } from "../../src/local/process/config-error.ts";
 import { type RunningNode, startNode } from "../../src/local/serve.ts";
 import { freePorts } from "../support/cluster.ts";
 

@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { connect, TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ownSpeech } from "../../core/version.ts";
-import type { TlsFiles } from "../../src/local/certificates.ts";
-import { ConfigError } from "../../src/local/config-error.ts";
-import { helloHeaders, newNonce } from "../../src/local/handshake.ts";
-import { clusterKeys } from "../../src/local/secrets.ts";
+import type { TlsFiles } from "../../src/local/identity/certificates.ts";
+import { helloHeaders, newNonce } from "../../src/local/identity/handshake.ts";
+import { clusterKeys } from "../../src/local/identity/secrets.ts";
+import { NodeTls } from "../../src/local/identity/tls.ts";
+import { ConfigError } from "../../src/local/process/config-error.ts";
 import { type RunningNode, startNode } from "../../src/local/serve.ts";
-import { NodeTls } from "../../src/local/tls.ts";
 import { type Authority, TestCertificates } from "../support/certificates.ts";
 import { freePorts } from "../support/cluster.ts";
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Transport } from "../../src/local/transport.ts";
+import { Transport } from "../../src/local/peers/transport.ts";
 import { answerAll, bulky, CLUSTER, KEY, Net, type Peer, ping, pong, repliesTo } from "./peers.ts";
 
 let net: Net;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Waited } from "../../src/local/waited.ts";
+import { Waited } from "../../src/local/process/waited.ts";
 
 describe("what a message waited", () => {
   it("is what it took beyond the fastest one, whatever the two clocks say", () => {

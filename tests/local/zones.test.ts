@@ -6,7 +6,7 @@ import xxhash from "xxhash-wasm";
 import { parseClusterConfig } from "../../ring/cluster-config.ts";
 import { bootstrapRing, Ring } from "../../ring/ring.ts";
 import { writeClusterFile } from "../../src/cli/cluster-file.ts";
-import { evenZones } from "../../src/local/zones.ts";
+import { evenZones } from "../../src/local/process/zones.ts";
 
 describe("the zones of members on one machine", () => {
   it("hold equally many members each, three zones or more", () => {

@@ -7,9 +7,9 @@ import { Prng } from "../../core/prng.ts";
 import type { Now } from "../../core/time.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
-import type { Effect, Input } from "../../src/node/boundary.ts";
-import { Knowledge } from "../../src/node/knowledge.ts";
+import { Knowledge } from "../../src/node/knowledge/knowledge.ts";
 import { Node } from "../../src/node/node.ts";
+import type { Effect, Input } from "../../src/node/peers/boundary.ts";
 
 const hasher = await xxhash();
 export const MEMBERS = ["r1", "r2", "r3", "r4", "r5"] as const;

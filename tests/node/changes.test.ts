@@ -10,8 +10,8 @@ import {
 import { layoutAfter } from "../../ring/plan.ts";
 import { beginChange, callOff } from "../../ring/ring-change.ts";
 import { agreedRing } from "../../ring/ring-document.ts";
-import type { Effect } from "../../src/node/boundary.ts";
-import { writeCandidates } from "../../src/node/routes.ts";
+import type { Effect } from "../../src/node/peers/boundary.ts";
+import { writeCandidates } from "../../src/node/peers/routes.ts";
 import { KEY, START as WRITTEN_AT, written } from "../replica/probe.ts";
 import { Bench, repliesIn } from "./bench.ts";
 import { Group } from "./group.ts";

@@ -1,9 +1,9 @@
 /** A wall clock that is set ahead, and back again: a node's own time goes on all the while. */
 import { describe, expect, it } from "vitest";
 import { storeKey } from "../../core/keys.ts";
-import { hostClock } from "../../src/host-clock.ts";
-import type { Effect } from "../../src/node/boundary.ts";
-import { contentToList } from "../../src/node/wire.ts";
+import { hostClock } from "../../src/driver/host-clock.ts";
+import type { Effect } from "../../src/node/peers/boundary.ts";
+import { contentToList } from "../../src/node/peers/wire.ts";
 import { plainContent } from "../support/content.ts";
 import { Bench, START } from "./bench.ts";
 import { conditionalWrite } from "./writes.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { Driver } from "../../src/driver.ts";
-import { backendOf } from "../../src/driver-backend.ts";
-import { agreeing, ClusterClock } from "../../src/node/cluster-clock.ts";
+import { Driver } from "../../src/driver/driver.ts";
+import { backendOf } from "../../src/driver/driver-backend.ts";
+import { agreeing, ClusterClock } from "../../src/node/knowledge/cluster-clock.ts";
 import { Bench, START } from "./bench.ts";
 
 const NOW = 1_785_369_600_000;
@@ -66,7 +66,7 @@ it("is what the frontend tells the time by", () => {
   const { node, knowledge } = new Bench();
   const now = { monotonic: START, wall: START + HOUR_MS };
   const host = { now: () => now, send: () => {}, flush: () => Promise.resolve() };
-  const backend = backendOf(new Driver(node, host), { metrics: () => "" });
+  const backend = backendOf(new Driver(node, host), () => "");
   expect(backend.now()).toBe(now.wall);
   for (const id of ["r2", "r3", "r4"]) knowledge.clusterClock.heard(id, START, START);
   knowledge.clusterClock.settle(MEMBERS, "r1");

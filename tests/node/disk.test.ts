@@ -3,6 +3,7 @@ import type { Entry } from "../../core/entry.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
 import type { Message, Request } from "../../core/messages.ts";
 import { defaultSettings } from "../../core/operations.ts";
+import { noPurges, purgeName, withPurge } from "../../core/purges.ts";
 import { hlcFromMillis } from "../../core/time.ts";
 import {
   type ClusterDocument,
@@ -10,10 +11,9 @@ import {
   withNamespace,
 } from "../../ring/cluster-document.ts";
 import { layoutAfter } from "../../ring/plan.ts";
-import { noPurges, purgeName, withPurge } from "../../ring/purges.ts";
 import { acknowledge, beginChange } from "../../ring/ring-change.ts";
 import { agreedRing } from "../../ring/ring-document.ts";
-import type { Effect, Input } from "../../src/node/boundary.ts";
+import type { Effect, Input } from "../../src/node/peers/boundary.ts";
 import { KEY, START, written } from "../replica/probe.ts";
 import { Bench, repliesIn } from "./bench.ts";
 import { keyWhere } from "./keys.ts";

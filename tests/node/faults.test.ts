@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Fault, FaultKind } from "../../core/fault.ts";
-import { faultFromList, faultToList } from "../../src/node/faults.ts";
+import { faultFromList, faultToList } from "../../src/node/peers/faults.ts";
 import { KEY } from "../replica/probe.ts";
 import { Bench, repliesIn, START } from "./bench.ts";
 

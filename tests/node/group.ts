@@ -20,9 +20,9 @@ import {
   withNamespace,
 } from "../../ring/cluster-document.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
-import type { Effect, Input } from "../../src/node/boundary.ts";
-import { Knowledge } from "../../src/node/knowledge.ts";
+import { Knowledge } from "../../src/node/knowledge/knowledge.ts";
 import { Node } from "../../src/node/node.ts";
+import type { Effect, Input } from "../../src/node/peers/boundary.ts";
 import { plainContent } from "../support/content.ts";
 
 const hasher = await xxhash();

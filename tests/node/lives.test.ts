@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { Prng } from "../../core/prng.ts";
-import { type Duplicate, Lives } from "../../src/node/lives.ts";
+import { type Duplicate, Lives } from "../../src/node/knowledge/lives.ts";
 
 interface Process {
   readonly lives: Lives;

@@ -5,7 +5,7 @@ import { encodeDocument } from "../../ring/cluster-document.ts";
 import { layoutAfter } from "../../ring/plan.ts";
 import { acknowledge, beginChange, callOff, takersOf } from "../../ring/ring-change.ts";
 import { agreedRing, type RingDocument } from "../../ring/ring-document.ts";
-import type { Effect } from "../../src/node/boundary.ts";
+import type { Effect } from "../../src/node/peers/boundary.ts";
 import { Bench, repliesIn } from "./bench.ts";
 import { conditionalWrite } from "./writes.ts";
 

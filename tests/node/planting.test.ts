@@ -11,7 +11,7 @@ import { storeKey } from "../../core/keys.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { withNamespace } from "../../ring/cluster-document.ts";
 import { agreedRing } from "../../ring/ring-document.ts";
-import { Planting } from "../../src/node/planting.ts";
+import { Planting } from "../../src/node/serving/planting.ts";
 import { Group } from "./group.ts";
 
 const PARTITIONS = 64;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { RecentOps } from "../../src/node/recent-ops.ts";
+import { RecentOps } from "../../src/node/serving/recent-ops.ts";
 
 describe("RecentOps", () => {
   it("knows an operation again until its time is over", () => {

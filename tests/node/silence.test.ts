@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Operation } from "../../core/operations.ts";
-import type { Effect } from "../../src/node/boundary.ts";
+import type { Effect } from "../../src/node/peers/boundary.ts";
 import { Bench } from "./bench.ts";
 import { keyWhere } from "./keys.ts";
 

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { MemoryStore } from "../../replica/memory-store.ts";
-import { claimStore, ForeignStore, readOwner } from "../../src/node/store-owner.ts";
+import { claimStore, ForeignStore, readOwner } from "../../src/node/knowledge/store-owner.ts";
 
 const claim = (store: MemoryStore, id: string, more: { place?: string; cluster?: string } = {}) => {
   const { place = "here", cluster = "c" } = more;

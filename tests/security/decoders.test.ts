@@ -16,20 +16,20 @@ import { parseClusterConfig } from "../../ring/cluster-config.ts";
 import { decodeDocument, encodeDocument, stampOf } from "../../ring/cluster-document.ts";
 import { agreedRing, bootstrapRing, parseRingDocument, RingError } from "../../ring/ring.ts";
 import { beginChange } from "../../ring/ring-change.ts";
-import { parseTokens } from "../../src/frontend/auth.ts";
-import { contextToToken, tokenToSession } from "../../src/frontend/context-token.ts";
-import { readParts } from "../../src/frontend/multipart.ts";
-import { readOptions } from "../../src/frontend/options.ts";
-import { Problem } from "../../src/frontend/problems.ts";
-import { readTraceparent, readTracestate } from "../../src/frontend/trace.ts";
-import { FrameError, FrameReader } from "../../src/local/frames.ts";
-import { faultFromList } from "../../src/node/faults.ts";
+import { parseTokens } from "../../src/frontend/http/auth.ts";
+import { contextToToken, tokenToSession } from "../../src/frontend/http/context-token.ts";
+import { readOptions } from "../../src/frontend/http/options.ts";
+import { Problem } from "../../src/frontend/http/problems.ts";
+import { readTraceparent, readTracestate } from "../../src/frontend/http/trace.ts";
+import { readParts } from "../../src/frontend/kv/multipart.ts";
+import { FrameError, FrameReader } from "../../src/local/peers/frames.ts";
+import { faultFromList } from "../../src/node/peers/faults.ts";
 import {
   contentFromList,
   digestsFromList,
   rulesFromList,
   tallyFromList,
-} from "../../src/node/wire.ts";
+} from "../../src/node/peers/wire.ts";
 import { makeApp } from "../frontend/support.ts";
 import { written } from "../replica/probe.ts";
 

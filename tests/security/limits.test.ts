@@ -3,9 +3,9 @@
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { Encoder } from "@msgpack/msgpack";
 import { describe, expect, it } from "vitest";
-import { BodyRoom, bodyRoom } from "../../src/frontend/body-room.ts";
-import { Problem } from "../../src/frontend/problems.ts";
-import { makeHttpServer } from "../../src/local/http-server.ts";
+import { BodyRoom, bodyRoom } from "../../src/frontend/http/body-room.ts";
+import { Problem } from "../../src/frontend/http/problems.ts";
+import { makeHttpServer } from "../../src/local/http/http-server.ts";
 import { makeApp, type ProblemBody } from "../frontend/support.ts";
 
 const KV = "/client/v4/accounts/a/storage/kv/namespaces/ns";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Auth, authenticate, parseTokens } from "../../src/frontend/auth.ts";
+import { type Auth, authenticate, parseTokens } from "../../src/frontend/http/auth.ts";
 import { type RunningNode, startNode } from "../../src/local/serve.ts";
 import { makeApp, tokensOf } from "../frontend/support.ts";
 import { freePorts } from "../support/cluster.ts";

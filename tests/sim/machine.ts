@@ -1,7 +1,7 @@
 /**
  * One member of the cluster: a process with a real node and a real log engine, on a machine with a
  * clock that is off and a disk that fails. It is what `src/local/log/file-log.ts` and
- * `src/driver.ts` are on a real host, on virtual time.
+ * `src/driver/driver.ts` are on a real host, on virtual time.
  */
 import type { NamespaceSettings } from "../../core/operations.ts";
 import type { Prng } from "../../core/prng.ts";
@@ -9,11 +9,11 @@ import type { Millis, WallMillis } from "../../core/time.ts";
 import { DiskFailure, LogFolderError } from "../../replica/log-disk.ts";
 import { type LogJob, LogStore } from "../../replica/log-store.ts";
 import type { Ring, RingDocument } from "../../ring/ring.ts";
-import type { Effect, Input } from "../../src/node/boundary.ts";
-import { Knowledge } from "../../src/node/knowledge.ts";
+import { Knowledge } from "../../src/node/knowledge/knowledge.ts";
+import { ForeignStore } from "../../src/node/knowledge/store-owner.ts";
 import { Node } from "../../src/node/node.ts";
 import type { NodeParts } from "../../src/node/node-parts.ts";
-import { ForeignStore } from "../../src/node/store-owner.ts";
+import type { Effect, Input } from "../../src/node/peers/boundary.ts";
 import { type Fault, MemoryDisk } from "../replica/log-memory-disk.ts";
 import { stop } from "../replica/log-run.ts";
 import type { Events } from "./events.ts";

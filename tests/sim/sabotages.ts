@@ -16,7 +16,7 @@ export interface Sabotage {
 
 /** A replica drops by itself, asking nobody, the keys of which all siblings are such. */
 const collectingAlone = (isSuch: string) => ({
-  file: "src/node/collector.ts",
+  file: "src/node/jobs/collector.ts",
   was: "if (summary === undefined || this.#release(summary, now)) continue;",
   is: `if (summary === undefined || this.#release(summary, now)) continue;
       const { siblings } = keeper.hold(key).entry;
@@ -53,7 +53,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "collect-tombstone-early",
     oracle: "resurrection",
-    file: "src/node/collector.ts",
+    file: "src/node/jobs/collector.ts",
     was: "for (const key of store.due(now, COLLECTION_COUNT_MAX)) {",
     is: `for (const key of store.due(now + keeper.graces.deletedMs, COLLECTION_COUNT_MAX)) {
       const { siblings } = keeper.hold(key).entry;
@@ -73,14 +73,14 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "mint-under-copied-actors",
     oracle: "durability",
-    file: "src/node/store-owner.ts",
+    file: "src/node/knowledge/store-owner.ts",
     was: "    throw new ForeignStore(found, { cluster, replica: id });",
     is: "    store.writeMeta(OWNER, encode([cluster, id, place]));",
   },
   {
     name: "take-a-restart-for-a-twin",
     oracle: "identity",
-    file: "src/node/lives.ts",
+    file: "src/node/knowledge/lives.ts",
     was: "if (life.alive < both || its.alive < both) return;",
     is: "if (life.alive + its.alive === 0) return;",
   },
@@ -94,7 +94,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "condition-covers-all-held",
     oracle: "durability",
-    file: "src/node/preconditions.ts",
+    file: "src/node/serving/preconditions.ts",
     was: "covers: covers ?? contextShowing(entry, shown, now)",
     is: "covers: covers ?? entry.context",
   },
@@ -108,7 +108,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "repeat-without-asking",
     oracle: "at-most-once",
-    file: "src/node/write-gate.ts",
+    file: "src/node/serving/write-gate.ts",
     was: "if (!mayBeRepeated(body, this.#host.wall())) return",
     is: "if (this.#host.wall() > 0) return",
   },
@@ -129,7 +129,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "acknowledge-before-fsync",
     oracle: "durability",
-    file: "src/node/spreading.ts",
+    file: "src/node/serving/spreading.ts",
     was: "    const [coordinator] = made;",
     is: "    const [coordinator] = made;\n    coordinator?.locallyDurable(this.#host.now());",
   },
@@ -157,7 +157,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "write-what-was-refused",
     oracle: "refusal",
-    file: "src/node/write-gate.ts",
+    file: "src/node/serving/write-gate.ts",
     was: `if (verdict.isBroken) return respond(failed("precondition-failed", verdict.why, null));`,
     is: `if (verdict.isBroken) respond(failed("precondition-failed", verdict.why, null));`,
   },
@@ -174,7 +174,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "serve-what-was-purged",
     oracle: "purge",
-    file: "ring/purges.ts",
+    file: "core/purges.ts",
     was: "if (!entry.siblings.some(isPurged)) return entry;",
     is: "if (entry.siblings.length >= 0) return entry;",
   },
@@ -189,7 +189,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "read-from-next-owners-early",
     oracle: "strict-read",
-    file: "src/node/transfer.ts",
+    file: "src/node/jobs/transfer.ts",
     was: "const unfilled = this.#fillings.filter((filling) => !isFilled(filling, change));",
     is: "const unfilled = this.#fillings.slice(0, 0);",
   },
@@ -217,7 +217,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "never-collect",
     oracle: "growth",
-    file: "src/node/collector.ts",
+    file: "src/node/jobs/collector.ts",
     was: "if (keys.length > 0) this.#begin({ keys, isSecond: false });",
     is: "if (keys.length < 0) this.#begin({ keys, isSecond: false });",
   },
@@ -231,42 +231,42 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "collect-in-one-small-round",
     oracle: "growth",
-    file: "src/node/collector.ts",
+    file: "src/node/jobs/collector.ts",
     was: "for (const key of store.due(now, COLLECTION_COUNT_MAX)) {",
     is: "for (const key of this.#openCount > 0 ? [] : store.due(now, 1)) {",
   },
   {
     name: "cover-without-the-order",
     oracle: "blind-write",
-    file: "src/node/blind-write.ts",
+    file: "src/node/serving/blind-write.ts",
     was: "const higher = news.filter((beside) => isAbove(beside, sibling));",
     is: "const higher = news.filter((beside) => isAbove(beside, beside));",
   },
   {
     name: "lease-without-an-end",
     oracle: "lease",
-    file: "src/node/leases.ts",
+    file: "src/node/serving/leases.ts",
     was: "until: now + Math.min(body.ms, LEASE_MS_MAX) });",
     is: "until: now + 1000 * LEASE_MS_MAX });",
   },
   {
     name: "skip-on-switch",
     oracle: "feed",
-    file: "src/node/feed-desk.ts",
+    file: "src/node/operations/feed-desk.ts",
     was: `from === "now" ? FEED_STARTS.now`,
     is: `from !== "beginning" ? FEED_STARTS.now`,
   },
   {
     name: "give-out-what-is-not-durable",
     oracle: "feed",
-    file: "src/node/feed-source.ts",
+    file: "src/node/serving/feed-source.ts",
     was: `this.#host.whenDurable((ok) => respond(ok ? reply : refused("insufficient-storage")));`,
     is: "respond(reply);",
   },
   {
     name: "go-on-where-deletes-were-collected",
     oracle: "feed",
-    file: "src/node/feed-source.ts",
+    file: "src/node/serving/feed-source.ts",
     was: "const isPast = Math.max(body.after, body.until) < arrivals.floor;",
     is: "const isPast = body.after < 0;",
   },

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generate } from "selfsigned";
-import type { TlsFiles } from "../../src/local/certificates.ts";
+import type { TlsFiles } from "../../src/local/identity/certificates.ts";
 
 export interface Authority {
   readonly caFile: string;

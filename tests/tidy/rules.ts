@@ -1,5 +1,7 @@
 /** What a compiler cannot see, as functions from a source to what is wrong with it. */
+import { posix } from "node:path";
 import { parseSync } from "vite";
+import { type Project, projectOf } from "./projects.ts";
 
 export interface Source {
   /** Relative to the project's root, with slashes. */
@@ -7,24 +9,12 @@ export interface Source {
   readonly text: string;
 }
 
-const FLOORS = ["core", "ring", "replica", "antientropy", "src", "worker", "tests"] as const;
-/** Which floors a floor may import from, beside itself. */
-const BELOW: Readonly<Record<string, readonly string[]>> = {
-  core: [],
-  ring: ["core"],
-  replica: ["core", "ring"],
-  antientropy: ["core", "ring"],
-  src: ["core", "ring", "replica", "antientropy"],
-  worker: ["core", "ring", "replica", "antientropy", "src"],
-};
-
 /** Where a seed alone decides a run. */
 const isDeterministic = (path: string): boolean =>
-  /^(core|ring|replica|antientropy|src\/node|src\/cache|src\/staleness)\//.test(path);
+  /^(core|ring|replica|antientropy|src\/(node|cache|staleness|metrics))\//.test(path);
 /** Where only Web standards are at hand. */
 const isPortable = (path: string): boolean =>
-  isDeterministic(path) ||
-  /^(src\/frontend\/|src\/door\/|src\/client\/|src\/driver\.ts|worker\/)/.test(path);
+  isDeterministic(path) || /^(src\/(frontend|door|client|driver|testing)|worker)\//.test(path);
 
 const BANS: readonly (readonly [RegExp, string])[] = [
   [/\bDate\b/, "time is an argument: take `now`"],
@@ -50,14 +40,8 @@ export function importsOf({ text }: Source): readonly string[] {
 }
 
 /** The path that a relative import means. */
-export function resolveImport(from: string, to: string): string {
-  const parts = from.split("/").slice(0, -1);
-  for (const part of to.split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== ".") parts.push(part);
-  }
-  return parts.join("/");
-}
+export const resolveImport = (from: string, to: string): string =>
+  posix.join(posix.dirname(from), to);
 
 /** Comments, texts and regular expressions are not code. Lines stay where they are. */
 export function codeOnly(text: string): string {
@@ -72,21 +56,24 @@ export function codeOnly(text: string): string {
 /** Scripts that browsers load as they stand. */
 const isOfPage = (path: string): boolean => path.startsWith("src/frontend/ui/page/");
 
-export function layering(source: Source): readonly string[] {
-  const floor = source.path.split("/")[0] ?? "";
-  const allowed = BELOW[floor];
-  if (allowed === undefined) return [];
+/** Tests, benches and scripts are on top of everything. */
+const isProduction = (path: string): boolean => !/^(tests|bench|scripts|examples)\//.test(path);
+
+export function layering(projects: readonly Project[], source: Source): readonly string[] {
+  const own = projectOf(projects, source.path);
+  if (own === null || !isProduction(source.path)) return [];
   const faults: string[] = [];
   for (const target of importsOf(source)) {
     if (target.startsWith("node:") && isPortable(source.path)) {
       faults.push(`${source.path}: imports ${target}, which not every host has`);
     }
-    if (!target.startsWith(".") || isOfPage(source.path)) continue;
-    if (!target.endsWith(".ts")) faults.push(`${source.path}: ${target} has no extension`);
-    const other = resolveImport(source.path, target).split("/")[0] ?? "";
-    const isFloor = FLOORS.some((name) => name === other);
-    if (isFloor && other !== floor && !allowed.includes(other)) {
-      faults.push(`${source.path}: imports ${target}, which is on a floor above or beside`);
+    if (!target.startsWith(".")) continue;
+    if (!isOfPage(source.path) && !target.endsWith(".ts")) {
+      faults.push(`${source.path}: ${target} has no extension`);
+    }
+    const other = projectOf(projects, resolveImport(source.path, target))?.path;
+    if (other !== own.path && !own.references.some((path) => path === other)) {
+      faults.push(`${source.path}: imports ${target}, and ${own.path} does not refer to it`);
     }
   }
   return faults;
@@ -159,9 +146,9 @@ const mayExportDefault = (path: string): boolean =>
   path.endsWith(".config.ts") ||
   path.endsWith(".d.ts");
 
-/** Import cycles, types included, each as the path that comes back to its beginning. */
-export function cycles(sources: readonly Source[]): readonly string[] {
-  const graph = new Map(
+/** What each file imports. */
+const importGraph = (sources: readonly Source[]): ReadonlyMap<string, readonly string[]> =>
+  new Map(
     sources.map((source) => [
       source.path,
       importsOf(source)
@@ -169,6 +156,9 @@ export function cycles(sources: readonly Source[]): readonly string[] {
         .map((target) => resolveImport(source.path, target)),
     ]),
   );
+
+/** The ways that come back to their beginning. */
+function circlesIn(graph: ReadonlyMap<string, Iterable<string>>): readonly string[] {
   const faults: string[] = [];
   const done = new Set<string>();
   const visit = (path: string, trail: readonly string[]): void => {
@@ -180,6 +170,30 @@ export function cycles(sources: readonly Source[]): readonly string[] {
   };
   for (const path of graph.keys()) visit(path, []);
   return faults;
+}
+
+/** Import cycles, types included, each as the path that comes back to its beginning. */
+export const cycles = (sources: readonly Source[]): readonly string[] =>
+  circlesIn(importGraph(sources));
+
+/** As deep as folders go. */
+const LEVELS = [1, 2, 3, 4];
+
+/** The same between folders: at each level, a folder stands for all that is in it. */
+export function folderCycles(sources: readonly Source[]): readonly string[] {
+  const files = importGraph(sources);
+  return LEVELS.flatMap((level) => {
+    const folders = new Map<string, Set<string>>();
+    const folderOf = (path: string): string =>
+      path.split("/").slice(0, -1).slice(0, level).join("/");
+    for (const [path, targets] of files) {
+      const folder = folderOf(path);
+      const others = folders.get(folder) ?? new Set();
+      for (const target of targets) if (folderOf(target) !== folder) others.add(folderOf(target));
+      folders.set(folder, others);
+    }
+    return circlesIn(folders);
+  });
 }
 
 const ENTRIES =

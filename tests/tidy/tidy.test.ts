@@ -2,12 +2,14 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { readProjects } from "./projects.ts";
 import {
   bans,
   cycles,
   deadFiles,
   FILE_LINES_MAX,
   FUNCTION_LINES_MAX,
+  folderCycles,
   functions,
   layering,
   type Source,
@@ -41,6 +43,7 @@ const sources: readonly Source[] = FOLDERS.flatMap((folder) =>
       return { path: relative(ROOT, file).replaceAll("\\", "/"), text: readFileSync(file, "utf8") };
     }),
 );
+const projects = readProjects(ROOT);
 const production = sources.filter(({ path }) => !path.startsWith("tests/"));
 /** The in-memory store is what tests and the simulator stand on; it is no part of the program. */
 const FOR_TESTS = ["replica/memory-store.ts"];
@@ -50,8 +53,8 @@ describe("the tree is tidy", () => {
     expect(sources.length).toBeGreaterThan(100);
   });
 
-  it("imports downwards only, with extensions, and only what every host has", () => {
-    expect(sources.flatMap(layering)).toEqual([]);
+  it("imports only what its project refers to, with extensions, and only what every host has", () => {
+    expect(sources.flatMap((source) => layering(projects, source))).toEqual([]);
   });
 
   it("takes no time, chance or promise in the deterministic floors", () => {
@@ -68,6 +71,10 @@ describe("the tree is tidy", () => {
 
   it("has no import cycle, types included", () => {
     expect(cycles(production)).toEqual([]);
+  });
+
+  it("has no cycle between folders, at any level", () => {
+    expect(folderCycles(sources)).toEqual([]);
   });
 
   it("has no file that nobody uses", () => {
@@ -103,10 +110,12 @@ describe("the canary", () => {
       ["replica/x.ts", "../antientropy/exchange.ts"],
       ["ring/x.ts", "./ring"],
       ["src/frontend/x.ts", "node:fs"],
+      ["src/frontend/data/x.ts", "../kv/kv-store.ts"],
+      ["src/node/x.ts", "../local/serve.ts"],
       ["src/x.ts", "../tests/sim/run.ts"],
     ];
     for (const [path = "", target] of imports) {
-      expect(layering(at(path, `import { a } from "${target}";`))).toHaveLength(1);
+      expect(layering(projects, at(path, `import { a } from "${target}";`))).toHaveLength(1);
     }
   });
 
@@ -123,6 +132,13 @@ describe("the canary", () => {
       at("core/b.ts", 'import type { A } from "./a.ts";'),
     ];
     expect(cycles(circle)).toHaveLength(1);
+    const folders = [
+      at("src/a/a.ts", 'import type { B } from "../b/b.ts";'),
+      at("src/a/c.ts", ""),
+      at("src/b/b.ts", 'import type { C } from "../a/c.ts";'),
+    ];
+    expect(cycles(folders)).toEqual([]);
+    expect(new Set(folderCycles(folders))).toEqual(new Set(["src/a → src/b → src/a"]));
     expect(deadFiles([at("core/a.ts", "")])).toEqual(["core/a.ts"]);
   });
 });

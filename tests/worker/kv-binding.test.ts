@@ -1,7 +1,7 @@
 import { SELF } from "cloudflare:test";
 import { env as anyEnv } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import type { KvGetOptions, KvPutOptions } from "../../src/frontend/kv-namespace.ts";
+import type { KvGetOptions, KvPutOptions } from "../../src/frontend/kv/kv-namespace.ts";
 
 /** Typed as a KV namespace: what compiles against one is what runs here. */
 interface Bound {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { storeKey } from "../../core/keys.ts";
 import type { Operation, Result } from "../../core/operations.ts";
 import { livenessDefaults } from "../../ring/liveness.ts";
-import { Driver } from "../../src/driver.ts";
+import { Driver } from "../../src/driver/driver.ts";
 import { Node } from "../../src/node/node.ts";
 import { callReplica } from "../../worker/calls.ts";
 import { type Env, platformPrng } from "../../worker/config.ts";

@@ -3,7 +3,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env as anyEnv } from "cloudflare:workers";
 import xxhash from "xxhash-wasm";
 import { messageFromList, type Reply, type Request } from "../../core/messages.ts";
-import type { Knowledge } from "../../src/node/knowledge.ts";
+import type { Knowledge } from "../../src/node/knowledge/knowledge.ts";
 import { type Env, knowledgeOf } from "../../worker/config.ts";
 import type { ReplicaObject } from "../../worker/replica-object.ts";
 import type { Sql } from "../../worker/sqlite-rows.ts";

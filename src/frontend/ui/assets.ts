@@ -6,7 +6,7 @@
 import { Hono } from "hono";
 import { etag } from "hono/etag";
 import { secureHeaders } from "hono/secure-headers";
-import { pathIn, type StarlingEnv } from "../call.ts";
+import { pathIn, type StarlingEnv } from "../backend/call.ts";
 import { files } from "./files.ts";
 
 interface Asset {

@@ -94,11 +94,10 @@ async function stream(response: ServerResponse, body: Bytes, sent: (n: number) =
 
 async function write(
   response: ServerResponse,
-  answer: DoorAnswer,
+  { status, fields, body, length, from }: DoorAnswer,
   metrics: DoorMetrics,
 ): Promise<void> {
-  const { status, fields, body, length } = answer;
-  const sent = (byteCount: number): void => metrics.sent(answer, byteCount);
+  const sent = (byteCount: number): void => metrics.sent(from ?? "cache", byteCount);
   if (response.destroyed) {
     if (body !== null && !(body instanceof Uint8Array)) await end(body);
     return;

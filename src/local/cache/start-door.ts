@@ -4,14 +4,14 @@ import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { Door } from "../../door/door.ts";
 import { DoorMetrics } from "../../door/door-metrics.ts";
 import { purgeRight } from "../../door/purge-right.ts";
-import type { Auth } from "../../frontend/auth.ts";
-import type { Backend, Refresh } from "../../frontend/backend.ts";
-import { Problem } from "../../frontend/problems.ts";
-import { keepSite, siteSettings } from "../../frontend/sites-plane.ts";
-import { ConfigError } from "../config-error.ts";
-import { type HttpServer, makeHttpServer } from "../http-server.ts";
-import type { Log } from "../logger.ts";
-import type { NodeTls } from "../tls.ts";
+import { keepSite, siteSettings } from "../../frontend/admin/sites-plane.ts";
+import type { Backend } from "../../frontend/backend/backend.ts";
+import type { Auth } from "../../frontend/http/auth.ts";
+import { Problem } from "../../frontend/http/problems.ts";
+import { type HttpServer, makeHttpServer } from "../http/http-server.ts";
+import type { NodeTls } from "../identity/tls.ts";
+import { ConfigError } from "../process/config-error.ts";
+import type { Log } from "../process/logger.ts";
 import { doorListener } from "./door-server.ts";
 import { NodeOrigin } from "./origin.ts";
 import type { Listener } from "./own-addresses.ts";
@@ -110,10 +110,6 @@ export class CacheDoor {
 
   metrics(): string {
     return this.#options === undefined ? "" : this.#metrics.text();
-  }
-
-  get refreshes(): readonly Refresh[] {
-    return this.#metrics.underWay;
   }
 
   /** Resolves when it listens. @throws ConfigError with one line */

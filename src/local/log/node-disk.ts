@@ -23,8 +23,8 @@ import {
 import { join } from "node:path";
 import { DiskFailure, type DiskStep, type LogDisk } from "../../../replica/log-disk.ts";
 import { SEGMENT_HEADER_BYTES, segmentOfFile } from "../../../replica/log-format.ts";
-import { Histogram } from "../../frontend/exposition.ts";
-import { isOutOfDescriptors, SpareDescriptors } from "../descriptors.ts";
+import { Histogram } from "../../metrics/exposition.ts";
+import { isOutOfDescriptors, SpareDescriptors } from "../process/descriptors.ts";
 import { RoomAhead } from "./room-ahead.ts";
 
 const OPEN_FILES_MAX = 512;

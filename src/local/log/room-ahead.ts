@@ -8,7 +8,7 @@
  */
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { isOutOfDescriptors } from "../descriptors.ts";
+import { isOutOfDescriptors } from "../process/descriptors.ts";
 
 /** Room is made in the background when half of it is left: at most so many bytes, and at first … */
 const ROOM_BYTES_MAX = 1024 * 1024;

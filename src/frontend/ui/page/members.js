@@ -4,7 +4,7 @@ import { ago, bytes, count, h, s, show } from "./dom.js";
 /** So many are seen at a glance. */
 const FEW_MEMBERS = 12;
 
-/** @import { MemberBody } from "../../verdict.ts" */
+/** @import { MemberBody } from "../../admin/verdict.ts" */
 /**
  * A member as `GET /v1/cluster` has it.
  *

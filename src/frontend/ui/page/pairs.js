@@ -1,7 +1,7 @@
 /** How lately each pair of members compared all that it shares. */
 import { ago, h, plural, s, show } from "./dom.js";
 
-/** @import { RingBody } from "../../verdict.ts" */
+/** @import { RingBody } from "../../admin/verdict.ts" */
 /** @import { Painted } from "./members.js" */
 /** @typedef {"self" | "apart" | "never" | "fresh" | "recent" | "old"} Level */
 /** @typedef {{ a: Painted, b: Painted, age: number | null, level: Level }} Pair */

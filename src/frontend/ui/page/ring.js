@@ -5,7 +5,7 @@
  */
 import { count, h, plural, s, show } from "./dom.js";
 
-/** @import { RingBody } from "../../verdict.ts" */
+/** @import { RingBody } from "../../admin/verdict.ts" */
 /** @import { Member, Painted } from "./members.js" */
 
 const CENTRE = 200;

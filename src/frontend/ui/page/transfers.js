@@ -2,7 +2,7 @@
 import { ask } from "./api.js";
 import { bytes, count, h, show } from "./dom.js";
 
-/** @import { ClusterBody } from "../../verdict.ts" */
+/** @import { ClusterBody } from "../../admin/verdict.ts" */
 
 /**
  * @typedef {object} TransferBody

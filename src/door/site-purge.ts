@@ -1,0 +1,91 @@
+/** `POST /v1/purge` with `"site"`: what a site stored is gone, or stale. */
+import { URLS_COUNT_MAX } from "../../core/limits.ts";
+import type { PurgeOperation } from "../../core/operations.ts";
+import { isSiteName, siteNamespace } from "../../core/site.ts";
+import type { Site } from "../frontend/backend/backend.ts";
+import {
+  type Purged,
+  type PurgeSite,
+  purgedAnswer,
+  runPurge,
+  type SitePurge,
+} from "../frontend/data/run-purge.ts";
+import { requireAccess } from "../frontend/http/auth.ts";
+import { Problem } from "../frontend/http/problems.ts";
+import { isTooLong, prefixesOf, purgeKeys, urlPurge } from "./purging.ts";
+import { StoreError } from "./response-store.ts";
+
+const invalid = (detail: string): Problem => new Problem("invalid-request", detail);
+
+/** For a frontend, see `PurgeSite`. */
+export const purgeSite: PurgeSite = async (parts, { site: name, soft, urls, ...rest }) => {
+  if (typeof name !== "string" || !isSiteName(name)) throw invalid(`"site" must name a site.`);
+  if (soft !== undefined && typeof soft !== "boolean") {
+    throw invalid(`"soft" must be true or false.`);
+  }
+  const { backend, grant } = parts;
+  const namespace = siteNamespace(name);
+  requireAccess(grant, { role: "write", namespace });
+  const site = backend.view().sites.get(name) ?? (await backend.freshView()).sites.get(name);
+  if (site === undefined) throw new Problem("not-found", "There is no such site.");
+  const softly = soft === true ? ({ soft: true } as const) : {};
+  if (urls !== undefined) {
+    if (Object.keys(rest).length > 0) throw invalid(`Name one thing: "urls", or something else.`);
+    return purgeUrls(parts, { site, urls, softly });
+  }
+  const what = parts.whatOf(rest);
+  if (!("prefix" in what))
+    return purgedAnswer(await runPurge(parts, { namespace, what, ...softly }));
+  const prefixes = prefixesOf(what.prefix);
+  if (prefixes === null) throw invalid(`"prefix" must begin with http://, https:// or /.`);
+  const all = prefixes.map((prefix) => ({ namespace, what: { prefix }, ...softly }));
+  return purgedAnswer(await runPurges(parts, all));
+};
+
+/** Of several the answer is the last one's, and how many know the least known one. */
+async function runPurges(
+  parts: SitePurge,
+  operations: readonly Omit<PurgeOperation, "kind">[],
+): Promise<Purged> {
+  let last: Purged | null = null;
+  for (const operation of operations) {
+    const one = await runPurge(parts, operation);
+    const learntCount = Math.min(one.learntCount, last?.learntCount ?? one.learntCount);
+    last = { ...one, learntCount };
+  }
+  if (last === null) throw invalid(`"urls" must name something.`);
+  return last;
+}
+
+/** @throws Problem */
+async function purgeUrls(
+  parts: SitePurge,
+  of: { readonly site: Site; readonly urls: unknown; readonly softly: { readonly soft?: true } },
+): Promise<Response> {
+  const { site, urls, softly } = of;
+  const isList = Array.isArray(urls) && urls.length > 0 && urls.length <= URLS_COUNT_MAX;
+  const purges = isList
+    ? urls.map((url) => (typeof url === "string" ? urlPurge(url, site) : null))
+    : [];
+  if (!isList || purges.some((purge) => purge === null || isTooLong(purge))) {
+    const each = "an absolute URL, or a path that begins with /";
+    throw invalid(`"urls" must be a list of 1 to ${URLS_COUNT_MAX}, each ${each}.`);
+  }
+  const { backend } = parts;
+  const at = backend.now();
+  const keys = [...new Set(purges.flatMap((purge) => purge?.keys ?? []))];
+  try {
+    await purgeKeys(backend, site, { keys, isSoft: softly.soft === true, at });
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    const detail = "Too few owners of a URL can be reached: it may not be purged everywhere.";
+    throw new Problem("quorum-unavailable", detail);
+  }
+  const namespace = siteNamespace(site.name);
+  const epochs = purges.flatMap((purge) => purge?.epochs ?? []);
+  const operations = epochs.map((what) => ({ namespace, what, ...softly }));
+  const { n } = site.stored;
+  const byKeys: Purged = { kind: "purged", until: at, learntCount: n, memberCount: n };
+  const done = operations.length === 0 ? byKeys : await runPurges(parts, operations);
+  return purgedAnswer(done, { urls: purges.length });
+}

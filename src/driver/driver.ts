@@ -1,0 +1,168 @@
+/**
+ * The only interpreter of a node's effects on a real host: small enough to be read whole, because
+ * the simulator has one of its own and does not test it. A host supplies clock, timer, network and
+ * disk; the driver keeps nothing but who is waiting for which answer.
+ */
+import { assert } from "../../core/assert.ts";
+import { IdTable } from "../../core/id-table.ts";
+import type { Message } from "../../core/messages.ts";
+import type { Operation, Result } from "../../core/operations.ts";
+import type { Millis, Now, WallMillis } from "../../core/time.ts";
+import type { Duplicate } from "../node/knowledge/lives.ts";
+import type { Node } from "../node/node.ts";
+import type { Address, Effect, Input } from "../node/peers/boundary.ts";
+
+export interface DriverHost {
+  /** Both clocks, as they are now; see `hostClock`. */
+  now(): Now;
+  /**
+   * Sends, or finds out that it cannot: then it calls `unreachable` of the driver, at once or
+   * later. It never throws and never waits.
+   */
+  send(to: Address, message: Message): void;
+  /**
+   * Resolves when all that the store was given so far is durable; rejects when it will never be.
+   */
+  flush(): Promise<void>;
+  /** Calls back once after that time, in ms; returns what takes it back. Default: `setTimeout`. */
+  setTimer?(callback: () => void, delayMs: number): () => void;
+  /** Two processes run under one id; when this is the one that is to end, the host ends it. */
+  duplicate?(duplicate: Duplicate, isToEnd: boolean): void;
+}
+
+type JobName = "handoff" | "exchange" | "sweep" | "plant" | "change" | "evict" | "collect";
+
+const hostTimer: NonNullable<DriverHost["setTimer"]> = (callback, delayMs) => {
+  const timer = setTimeout(callback, delayMs);
+  return () => clearTimeout(timer);
+};
+
+export class Driver {
+  readonly node: Node;
+  readonly #host: DriverHost;
+  readonly #waiting = new IdTable<(result: Result) => void>();
+  readonly #idle: (() => void)[] = [];
+  /** Set by the host before it stops. */
+  isEnding = false;
+  #lastToken = 0;
+  #lastFlush: { readonly whole: Promise<void> | null; readonly tokens: number[] } = {
+    whole: null,
+    tokens: [],
+  };
+  #takeTimerBack: () => void = () => {};
+  #timerAt: Millis = Infinity;
+  #isClosed = false;
+
+  constructor(node: Node, host: DriverHost) {
+    this.node = node;
+    this.#host = host;
+  }
+
+  /** What the wall clock shows, or ought to (see cluster-clock.ts). */
+  get wall(): WallMillis {
+    return this.node.knowledge.clusterClock.believed(this.#host.now());
+  }
+
+  /** The host's time that only goes on. */
+  get monotonic(): Millis {
+    return this.#host.now().monotonic;
+  }
+
+  /** Clients' operations that have no answer yet. */
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  execute(operation: Operation, trace: string): Promise<Result> {
+    const token = ++this.#lastToken;
+    return new Promise((resolve) => {
+      this.#waiting.add(token, resolve);
+      this.#step({ kind: "client", token, operation, trace });
+    });
+  }
+
+  receive(from: Address, message: Message): void {
+    this.#step({ kind: "message", from, message });
+  }
+
+  unreachable(to: Address, call: number): void {
+    this.#step({ kind: "unreachable", to, call });
+  }
+
+  /** Runs one of the node's background jobs now. */
+  runJob(name: JobName): void {
+    this.#step({ kind: "job", name });
+  }
+
+  /** Resolves when the node waits for nobody's reply any more. */
+  whenIdle(): Promise<void> {
+    if (this.node.openCallCount === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Sets the first timer, for work that the node does by itself. */
+  wake(): void {
+    this.#setTimer();
+  }
+
+  /** Stops the timer: nothing happens any more by itself. */
+  close(): void {
+    this.#isClosed = true;
+    this.#takeTimerBack();
+  }
+
+  #step(input: Input): void {
+    for (const effect of this.node.step(input, this.#host.now())) this.#carryOut(effect);
+    this.#setTimer();
+    if (this.#idle.length > 0 && this.node.openCallCount === 0) {
+      for (const resolve of this.#idle.splice(0)) resolve();
+    }
+  }
+
+  #carryOut(effect: Effect): void {
+    switch (effect.kind) {
+      case "send":
+        return this.#host.send(effect.to, effect.message);
+      case "answer": {
+        const resolve = this.#waiting.get(effect.token);
+        assert(resolve !== undefined, "an answer has somebody waiting for it");
+        this.#waiting.delete(effect.token);
+        return resolve(effect.result);
+      }
+      case "flush":
+        return this.#flush(effect.token);
+      case "duplicate":
+        return this.#host.duplicate?.(effect.duplicate, effect.isToEnd);
+    }
+  }
+
+  /** Flushes that end together are told of together: a host's group has one promise. */
+  #flush(token: number): void {
+    const whole = this.#host.flush();
+    if (whole === this.#lastFlush.whole) return void this.#lastFlush.tokens.push(token);
+    const tokens = [token];
+    this.#lastFlush = { whole, tokens };
+    const tell = (ok: boolean): void => {
+      if (this.#lastFlush.tokens === tokens) this.#lastFlush = { whole: null, tokens: [] };
+      for (const ended of tokens) this.#step({ kind: "flushed", token: ended, ok });
+    };
+    whole.then(
+      () => tell(true),
+      () => tell(false),
+    );
+  }
+
+  #setTimer(): void {
+    const { wakeAt } = this.node;
+    if (this.#isClosed || wakeAt >= this.#timerAt) return;
+    this.#takeTimerBack();
+    this.#timerAt = wakeAt;
+    // Timers count whole milliseconds, and would cut a part of one off.
+    const delayMs = Math.max(0, Math.ceil(wakeAt - this.#host.now().monotonic));
+    const setTimer = this.#host.setTimer ?? hostTimer;
+    this.#takeTimerBack = setTimer(() => {
+      this.#timerAt = Infinity;
+      this.#step({ kind: "tick" });
+    }, delayMs);
+  }
+}

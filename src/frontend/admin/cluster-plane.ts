@@ -1,0 +1,236 @@
+/** What operators ask: members, ring, one key's replicas, namespaces, background work now. */
+import { etagOf, liveSiblings } from "../../../core/entry.ts";
+import type { KeyedHash } from "../../../core/keyed-hash.ts";
+import { compareUtf8, storeKey } from "../../../core/keys.ts";
+import { LIST_NAMESPACES_MAX } from "../../../core/limits.ts";
+import type {
+  NamespaceSettings,
+  Operation,
+  ReplicaReport,
+  Result,
+} from "../../../core/operations.ts";
+import type { WallMillis } from "../../../core/time.ts";
+import { checkSettings, impossibleSettings } from "../../../ring/cluster-document.ts";
+import type { RingDocument } from "../../../ring/ring-document.ts";
+import type { Backend } from "../backend/backend.ts";
+import { settingsOf } from "../data/data-plane.ts";
+import { contextToToken } from "../http/context-token.ts";
+import { readJson } from "../http/json-body.ts";
+import { Problem, problemOf } from "../http/problems.ts";
+import { shownScrub } from "./scrub-plane.ts";
+import { type RingBody, verdictOf } from "./verdict.ts";
+
+type ResultOf<Kind extends Result["kind"]> = Extract<Result, { kind: Kind }>;
+
+const isoOrNull = (at: WallMillis | null = null): string | null =>
+  at === null ? null : new Date(at).toISOString();
+
+/** By member, when any other last noticed that two processes run under its id. */
+function lastDuplicates({ members }: ResultOf<"status">): ReadonlyMap<string, WallMillis> {
+  const last = new Map<string, WallMillis>();
+  for (const [, status] of members) {
+    for (const [id, at] of status?.duplicates ?? []) last.set(id, Math.max(at, last.get(id) ?? 0));
+  }
+  return last;
+}
+
+const ringBody = ({ version, partitions, members, assignment }: RingDocument): RingBody => ({
+  version,
+  partitions,
+  members: members.map(({ id, zone, weight }) => ({ id, zone, weight })),
+  assignment,
+});
+
+export class ClusterPlane {
+  readonly #backend: Backend;
+  readonly #hash: KeyedHash;
+
+  constructor(backend: Backend, hash: KeyedHash) {
+    this.#backend = backend;
+    this.#hash = hash;
+  }
+
+  async cluster(): Promise<Response> {
+    const view = await this.#backend.freshView();
+    const { ring } = view;
+    const result = await this.#run({ kind: "status" }, "status");
+    const statuses = new Map(result.members);
+    const duplicates = lastDuplicates(result);
+    const members = ring.memberIds.map((id) => {
+      const { zone = "", url = "" } = ring.member(id) ?? {};
+      const status = statuses.get(id) ?? null;
+      const lastAntiEntropy = (status?.lastAntiEntropy ?? []).map(([peer, at]) => [
+        peer,
+        new Date(at).toISOString(),
+      ]);
+      return {
+        id,
+        zone,
+        url,
+        version: view.refusedVersions.get(id) ?? status?.version ?? null,
+        incompatible: view.refusedVersions.has(id),
+        state: ring.stateOf(id),
+        reachable: status !== null,
+        startedAt: isoOrNull(status?.startedAt),
+        unreachableSince: status === null ? isoOrNull(result.awaySince?.get(id)) : null,
+        partitionsOwned: this.#partitionsOwned(id),
+        keys: status?.keyCount ?? null,
+        bytes: status?.byteCount ?? null,
+        deadKeys: status?.deadKeyCount ?? null,
+        deadBytes: status?.deadByteCount ?? null,
+        hintsHeld: Object.fromEntries(status?.hintsHeld ?? []),
+        oldestHintAt: isoOrNull(status?.oldestHintAt),
+        lastAntiEntropy: Object.fromEntries(lastAntiEntropy),
+        duplicateSeenAt: isoOrNull(duplicates.get(id)),
+        scrub: shownScrub(status?.scrub),
+      };
+    });
+    const { name, version: ringVersion, partitions } = ring.document;
+    const { version, defaults } = view;
+    const body = { name, ringVersion, partitions, version, defaults, members };
+    return Response.json({ ...body, verdict: verdictOf(body, ringBody(ring.document)) });
+  }
+
+  async ring(): Promise<Response> {
+    const { ring } = await this.#backend.freshView();
+    return Response.json(ringBody(ring.document));
+  }
+
+  async explain(namespace: string, key: string): Promise<Response> {
+    const name = storeKey(namespace, key);
+    const result = await this.#run({ kind: "explain", key: name }, "explained");
+    const replicas = result.replicas.map((report) => this.#replica(report, name));
+    const { partition, preferenceList, n } = result;
+    return Response.json({ partition, preferenceList, n, replicas });
+  }
+
+  async antiEntropy(request: Request): Promise<Response> {
+    const body = (await readJson(request)) as { replica?: unknown } | null;
+    const replica = body?.replica ?? null;
+    const { memberIds } = this.#backend.view().ring;
+    if (replica !== null && !memberIds.some((id) => id === replica)) {
+      const detail = `"replica" must be one of ${memberIds.join(", ")}.`;
+      throw new Problem("invalid-request", detail);
+    }
+    const startedAt = performance.now();
+    const operation = { kind: "anti-entropy", replica: replica as string | null } as const;
+    const { kind: _, ...totals } = await this.#run(operation, "compared");
+    return Response.json({ ...totals, ms: Math.round(performance.now() - startedAt) });
+  }
+
+  async handoff(): Promise<Response> {
+    const { delivered, pending } = await this.#run({ kind: "handoff" }, "handed-off");
+    return Response.json({ delivered, pending });
+  }
+
+  /** A replica that lost what it had is to serve without those that it waits for in vain. */
+  async acceptLoss(request: Request): Promise<Response> {
+    const body = (await readJson(request)) as { replica?: unknown } | null;
+    const { memberIds } = this.#backend.view().ring;
+    const replica = memberIds.find((id) => id === body?.replica);
+    if (replica === undefined) {
+      const detail = `"replica" must be one of ${memberIds.join(", ")}.`;
+      throw new Problem("invalid-request", detail);
+    }
+    const result = await this.#run({ kind: "accept-loss", replica }, "accepted");
+    const { partitionCount: partitions, waitedFor } = result;
+    return Response.json({ replica, partitions, waitedFor });
+  }
+
+  /**
+   * Those that somebody created, and every other that holds a value, by name.
+   *
+   * @param own the namespaces that the caller may know of; null: all
+   */
+  async namespaces(own: ReadonlySet<string> | null): Promise<Response> {
+    const view = await this.#backend.freshView();
+    const names = new Set([...view.namespaces.keys(), ...(await this.#namesWithKeys())]);
+    const namespaces = [...names]
+      .filter((name) => own === null || own.has(name))
+      .sort(compareUtf8)
+      .map((name) => {
+        const created = view.namespaces.has(name);
+        return { name, ...settingsOf(view, name), created };
+      });
+    return Response.json({ namespaces });
+  }
+
+  async #namesWithKeys(): Promise<readonly string[]> {
+    const all: string[] = [];
+    for (let after = ""; ; after = all.at(-1) ?? "") {
+      const page = { kind: "namespaces", after, limit: LIST_NAMESPACES_MAX } as const;
+      const { names, complete } = await this.#run(page, "named");
+      all.push(...names);
+      if (complete || names.length === 0) return all;
+    }
+  }
+
+  async namespace(name: string): Promise<Response> {
+    return Response.json(settingsOf(await this.#backend.freshView(), name));
+  }
+
+  /** Members that the body leaves out keep what they are. */
+  async configure(name: string, request: Request): Promise<Response> {
+    const view = this.#backend.view();
+    const body = await readJson(request);
+    const current = settingsOf(view, name);
+    if (typeof body !== "object" || body === null || Array.isArray(body)) {
+      throw new Problem("invalid-settings", "Settings are a JSON object.");
+    }
+    const unknown = Object.keys(body).find((member) => !Object.hasOwn(current, member));
+    if (unknown !== undefined) {
+      const known = Object.keys(current).join(", ");
+      throw new Problem("invalid-settings", `Unknown member. Settings have ${known}.`, {
+        extras: { option: unknown.slice(0, 40) },
+      });
+    }
+    const checked = checkSettings({ ...current, ...body }, view.ring.memberIds.length);
+    const wrong = typeof checked === "string" ? checked : impossibleSettings(checked);
+    if (typeof checked === "string" || wrong !== null) {
+      throw new Problem("invalid-settings", wrong ?? "");
+    }
+    const settings: NamespaceSettings = checked;
+    const operation = { kind: "configure", namespace: name, settings } as const;
+    const { created } = await this.#run(operation, "configured");
+    return Response.json(settings, { status: created ? 201 : 200 });
+  }
+
+  #partitionsOwned(id: string): number {
+    const { assignment } = this.#backend.view().ring.document;
+    return assignment.filter((primaries) => primaries.includes(id)).length;
+  }
+
+  #replica(
+    { id, role, reachable, entry, hintFor, byteCount }: ReplicaReport,
+    key: string,
+  ): unknown {
+    if (entry === null) return { id, role, reachable, entry: null };
+    const now = this.#backend.now();
+    const live = liveSiblings(entry, now);
+    const expiresAt = live[0]?.expiresAt ?? 0;
+    return {
+      id,
+      role,
+      reachable,
+      entry: {
+        etag: etagOf(entry.siblings, this.#hash),
+        context: contextToToken({ hash: this.#hash, key }, entry.context),
+        siblings: live.length,
+        tombstone: entry.siblings.some((sibling) => sibling.content === null),
+        expiresAt: expiresAt === 0 ? null : new Date(expiresAt).toISOString(),
+        bytes: byteCount,
+        hintFor,
+      },
+    };
+  }
+
+  async #run<Kind extends Result["kind"]>(
+    operation: Operation,
+    kind: Kind,
+  ): Promise<ResultOf<Kind>> {
+    const result = await this.#backend.execute(operation, "");
+    if (result.kind === "failed") throw problemOf(result.failure, operation.kind === "configure");
+    if (result.kind !== kind) throw new Error(`${operation.kind} ended as ${result.kind}`);
+    return result as ResultOf<Kind>;
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * `/readyz`: whether a default read could be served just now, by other members too. `/readyz?owns`:
+ * and whether this node's own replica knows that it has what it owns. A rolling restart waits for
+ * the second one, or the next node would be stopped while this one still lacks something.
+ */
+import { storeKey } from "../../../core/keys.ts";
+import { resolveOptions } from "../../../core/quorum-options.ts";
+import type { Backend } from "../backend/backend.ts";
+import { Problem, problemOf } from "../http/problems.ts";
+
+/** How long the probe may take, in ms: an orchestrator asks every few seconds. */
+const PROBE_MS = 1000;
+/** Of no meaning; nobody has to have written it. */
+const PROBE_KEY = storeKey("starling", "readyz");
+
+/** As a query's name alone, or with a value that is true. */
+const asksWhatIsOwned = ({ searchParams }: URL): boolean =>
+  searchParams.has("owns") && !["false", "0"].includes(searchParams.get("owns") ?? "");
+
+/**
+ * Counts first: fallbacks stand in, so for every partition a default read needs that many members
+ * and any will do. Then it reads for once, because a frontend that has only just started suspects
+ * nobody.
+ *
+ * @throws Problem `quorum-unavailable` or `quorum-timeout`
+ */
+export async function checkReadiness(backend: Backend, url: URL): Promise<void> {
+  const { ring, defaults, isReachable, lacks } = backend.view();
+  if (lacks !== null && asksWhatIsOwned(url)) throw new Problem("quorum-unavailable", lacks);
+  const { n, r, w, dw } = defaults;
+  const resolution = resolveOptions({}, { n, r, w, dw, timeoutMs: PROBE_MS }, ring.zones.length);
+  const required = resolution.ok ? Math.min(resolution.rules.r, ring.memberIds.length) : 1;
+  const achieved = ring.memberIds.filter((id) => isReachable(id)).length;
+  if (achieved < required) {
+    const detail = `${achieved} replicas can be reached; a default read needs ${required}.`;
+    throw new Problem("quorum-unavailable", detail, { extras: { required, achieved } });
+  }
+  const read = { kind: "get", key: PROBE_KEY, session: null } as const;
+  const result = await backend.execute({ ...read, options: { timeoutMs: PROBE_MS } }, "");
+  if (result.kind === "failed") throw problemOf(result.failure, false);
+}

@@ -1,0 +1,44 @@
+/** `POST /v1/cluster/scrub`: every record is read now, and what is damaged fetched from peers. */
+import type { ScrubPass, ScrubStatus } from "../../../core/operations.ts";
+import type { Backend } from "../backend/backend.ts";
+import { readJson } from "../http/json-body.ts";
+import { Problem, problemOf } from "../http/problems.ts";
+
+const shownPass = (word: "startedAt" | "finishedAt", pass: ScrubPass | null): unknown => {
+  if (pass === null) return null;
+  const { at, records, damaged, mended } = pass;
+  return { [word]: new Date(at).toISOString(), records, damaged, mended };
+};
+
+/** As a member of `GET /v1/cluster` shows it; null where the platform checks its own storage. */
+export const shownScrub = (status: ScrubStatus | null | undefined): unknown =>
+  status === null || status === undefined
+    ? null
+    : {
+        last: shownPass("finishedAt", status.last),
+        running: shownPass("startedAt", status.running),
+      };
+
+/**
+ * Answers when it is over, or after two minutes with what is still `running`.
+ *
+ * @throws Problem
+ */
+export async function scrubNow(backend: Backend, request: Request): Promise<Response> {
+  const body = (await readJson(request)) as { replica?: unknown } | null;
+  const replica = body?.replica ?? null;
+  const { memberIds } = backend.view().ring;
+  if (replica !== null && !memberIds.some((id) => id === replica)) {
+    throw new Problem("invalid-request", `"replica" must be one of ${memberIds.join(", ")}.`);
+  }
+  const startedAt = performance.now();
+  const operation = { kind: "scrub", replica: replica as string | null } as const;
+  const result = await backend.execute(operation, "");
+  if (result.kind === "failed") throw problemOf(result.failure, false);
+  if (result.kind !== "scrubbed") throw new Error(`a scrub ended as ${result.kind}`);
+  const replicas = result.replicas.map(({ id, state, pass }) => {
+    const { records = null, damaged = null, mended = null } = pass ?? {};
+    return { id, state, records, damaged, mended };
+  });
+  return Response.json({ replicas, ms: Math.round(performance.now() - startedAt) });
+}

@@ -1,0 +1,101 @@
+/** `GET /v1/cluster/staleness`: what a choice of n, r and w costs and risks, here and now. */
+import { isNamespace } from "../../../core/keys.ts";
+import type { NamespaceSettings } from "../../../core/operations.ts";
+import {
+  type QuorumOptions,
+  type QuorumRules,
+  resolveOptions,
+} from "../../../core/quorum-options.ts";
+import { ASSUMED, forecast } from "../../staleness/forecast.ts";
+import type { Backend } from "../backend/backend.ts";
+import { Problem, problemOf } from "../http/problems.ts";
+
+const TIMES_DEFAULT = "0,1,5,10,50,100";
+const TIMES_COUNT_MAX = 50;
+/** A day: what is not seen by then is not a matter of delays. */
+const TIME_MS_MAX = 86_400_000;
+const NAMES = ["namespace", "n", "r", "w", "dw", "t", "from"];
+const WORDS: ReadonlySet<string> = new Set(["one", "quorum", "all"]);
+
+const invalid = (option: string, detail: string): Problem =>
+  new Problem("invalid-option", detail, { extras: { option } });
+
+/** @throws Problem `invalid-option` */
+function readQuery(text: string): ReadonlyMap<string, string> {
+  const query = new Map<string, string>();
+  for (const [name, value] of new URLSearchParams(text)) {
+    if (!NAMES.includes(name)) throw invalid(name, `"${name}" is none of ${NAMES.join(", ")}.`);
+    if (query.has(name)) throw invalid(name, `${name} is given twice.`);
+    query.set(name, value);
+  }
+  return query;
+}
+
+function timesOf(text: string): readonly number[] {
+  const times = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  const isFine = times.every((t) => t >= 0 && t <= TIME_MS_MAX);
+  if (isFine && times.length <= TIMES_COUNT_MAX) return times;
+  const range = `from 0 to ${TIME_MS_MAX}, separated by commas`;
+  throw invalid("t", `t takes at most ${TIMES_COUNT_MAX} times in ms ${range}.`);
+}
+
+/** A count, or a word for one. @throws Problem `invalid-option` */
+function countOf(query: ReadonlyMap<string, string>, name: string): number | string | undefined {
+  const text = query.get(name);
+  if (text === undefined) return undefined;
+  if (WORDS.has(text)) return text;
+  if (/^[0-9]{1,4}$/.test(text)) return Number(text);
+  throw invalid(name, `${name} takes a whole number, or one of ${[...WORDS].join(", ")}.`);
+}
+
+interface Asked {
+  readonly namespace: string | null;
+  readonly rules: QuorumRules;
+  readonly isOne: (choice: { readonly r: number; readonly w: number }) => boolean;
+}
+
+function askedOf(backend: Backend, query: ReadonlyMap<string, string>): Asked {
+  const namespace = query.get("namespace") ?? null;
+  if (namespace !== null && !isNamespace(namespace)) {
+    throw invalid("namespace", "namespace must name a namespace.");
+  }
+  const view = backend.view();
+  const settings: NamespaceSettings =
+    (namespace === null ? undefined : view.namespaces.get(namespace)) ?? view.defaults;
+  const names = ["n", "r", "w", "dw"] as const;
+  const given = names.map((name) => [name, countOf(query, name)] as const);
+  const options = Object.fromEntries(
+    given.filter(([, value]) => value !== undefined),
+  ) as QuorumOptions;
+  const defaults = { ...settings, timeoutMs: 1 };
+  const resolution = resolveOptions(options, defaults, view.ring.zones.length);
+  if (!resolution.ok) throw problemOf({ code: "invalid-option", ...resolution.error }, false);
+  const { rules } = resolution;
+  const isOne: Asked["isOne"] = ({ r, w }) =>
+    (!query.has("r") || r === rules.r) && (!query.has("w") || w === rules.w);
+  return { namespace, rules, isOne };
+}
+
+/** @throws Problem `invalid-option` */
+export function answerStaleness(backend: Backend, text: string): Response {
+  const query = readQuery(text);
+  const { namespace, rules, isOne } = askedOf(backend, query);
+  const from = query.get("from") ?? "other";
+  if (from !== "same" && from !== "other") throw invalid("from", "from is same or other.");
+  const times = timesOf(query.get("t") ?? TIMES_DEFAULT);
+  const roundTrips = backend.roundTrips();
+  const { n, dw } = rules;
+  const { choices, delays } = forecast(roundTrips, { n, dw, from, times });
+  const samples = { reads: roundTrips.reads.length, stores: roundTrips.stores.length };
+  return Response.json(
+    {
+      namespace,
+      model: { samples, window: roundTrips.windowMs / 1000, ...delays, assumed: ASSUMED },
+      choices: choices
+        .filter(isOne)
+        .map(({ r, w, ...choice }) => ({ n, r, w, dw, ...choice, measured: [] })),
+      rmse: null,
+    },
+    { headers: { "Cache-Control": "no-store" } },
+  );
+}

@@ -1,0 +1,66 @@
+/** What the HTTP face needs of whatever node it stands in front of. */
+import type { NamespaceSettings, Operation, Result } from "../../../core/operations.ts";
+import type { PurgeIndex } from "../../../core/purges.ts";
+import type { RoundTrips } from "../../../core/round-trips.ts";
+import type { SiteSettings } from "../../../core/site.ts";
+import type { StoreKey } from "../../../core/store.ts";
+import type { WallMillis } from "../../../core/time.ts";
+import type { NamespaceChange } from "../../../ring/namespace-record.ts";
+import type { Ring } from "../../../ring/ring.ts";
+
+/** A site, and how many replicas are asked for what it stores. */
+export interface Site {
+  readonly name: string;
+  readonly settings: SiteSettings;
+  readonly stored: NamespaceSettings;
+}
+
+/** What this node believes of the cluster just now: plain values, safe to read at any time. */
+export interface ClusterView {
+  readonly ring: Ring;
+  /** The deployment's defaults, for namespaces that nobody created. */
+  readonly defaults: NamespaceSettings;
+  /** Only the namespaces that somebody created. */
+  readonly namespaces: ReadonlyMap<string, NamespaceSettings>;
+  /** By name: what the cache door answers for. Their namespaces are not among those above. */
+  readonly sites: ReadonlyMap<string, Site>;
+  /** What was purged; another object as soon as that is something else. */
+  readonly purges: PurgeIndex;
+  /** Of the namespaces whose N changes just now. */
+  readonly changes: ReadonlyMap<string, NamespaceChange>;
+  /** What this node's own process speaks. */
+  readonly version: string;
+  /** Members that this node and they refuse for the versions of their protocols: what they say. */
+  readonly refusedVersions: ReadonlyMap<string, string>;
+  /** Whether the replica answered lately, as far as this node has seen. */
+  isReachable(replicaId: string): boolean;
+  /**
+   * What this node's own replica waits for before it knows that it has what it owns, in words; null
+   * when it knows, and where there is none.
+   */
+  readonly lacks: string | null;
+}
+
+export interface Backend {
+  /** The host's wall clock. */
+  now(): WallMillis;
+  view(): ClusterView;
+  /** The view with what the members know by now: a frontend of its own is told of nothing. */
+  freshView(): Promise<ClusterView>;
+  /**
+   * Runs one operation. Resolves with a `failed` result for every expected failure and rejects only
+   * for a bug. The traceparent (W3C) travels with the messages; empty when there is none.
+   */
+  execute(operation: Operation, traceparent: string): Promise<Result>;
+  /**
+   * How many bytes a read of the key is going to hold, as far as this process knows without having
+   * read it; 0 when it does not. Absent where there is no store.
+   */
+  weigh?(key: StoreKey): number;
+  /** How long peers took lately to answer, as this frontend has seen it. */
+  roundTrips(): RoundTrips;
+  /** Whether the host is about to stop: answers without end are to end. */
+  isEnding?(): boolean;
+  /** Lines of Prometheus text that the host adds to the frontend's own metrics. */
+  metrics(): string;
+}

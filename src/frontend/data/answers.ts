@@ -1,0 +1,125 @@
+/** What every answer of the data plane carries, and how one or several siblings are shown. */
+import { type Content, etagOf, type Sibling } from "../../../core/entry.ts";
+import type { KeyedHash } from "../../../core/keyed-hash.ts";
+import type { GetResult } from "../../../core/operations.ts";
+import type { StoreKey } from "../../../core/store.ts";
+import type { Tally } from "../../../core/tally.ts";
+import { millisOfHlc, type WallMillis } from "../../../core/time.ts";
+import { NO_CACHE, VARY } from "../http/caching.ts";
+import type { Validators } from "../http/conditions.ts";
+import type { HeaderFields } from "../http/exchange.ts";
+
+const SANDBOX = "sandbox; default-src 'none'";
+
+export interface Setting {
+  readonly hash: KeyedHash;
+  readonly key: StoreKey;
+  readonly now: WallMillis;
+  /** When the request came in, on a clock that only runs forward. */
+  readonly startedAt: number;
+  readonly trustedContent: boolean;
+  /** Whether a cache may answer such a request, as far as that depends on the request. */
+  readonly mayBeKept: boolean;
+}
+
+/** Dates that were asked for lately, by the last bits of their second. */
+const DATES_COUNT = 1024;
+const seconds = new Float64Array(DATES_COUNT).fill(-1);
+const dates = new Array<string>(DATES_COUNT).fill("");
+
+/** The date of an HTTP header, which has whole seconds: many answers have the same. */
+export function httpDate(ms: WallMillis): string {
+  const second = Math.floor(ms / 1000);
+  const at = second % DATES_COUNT;
+  if (seconds[at] !== second) {
+    seconds[at] = second;
+    dates[at] = new Date(ms).toUTCString();
+  }
+  return dates[at] as string;
+}
+
+/** Headers that do not depend on what was found. */
+export function baseHeaders(setting: Setting, contextToken: string): HeaderFields {
+  const took = Math.max(0, performance.now() - setting.startedAt);
+  const headers: HeaderFields = {
+    "Starling-Context": contextToken,
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": NO_CACHE,
+    Vary: VARY,
+    Date: httpDate(setting.now),
+    "Server-Timing": `quorum;dur=${took.toFixed(1)}`,
+  };
+  if (!setting.trustedContent) headers["Content-Security-Policy"] = SANDBOX;
+  return headers;
+}
+
+/**
+ * `Starling-Quorum` of a read: a structured-field dictionary of numbers. Of a read with `max_stale`
+ * also what was proven, in seconds: rounded up, since a bound that is too good is none.
+ */
+export function readTally({ tally, staleBoundMs, staleW }: GetResult): string {
+  const { n, required, answered, primaries, fallbacks } = tally;
+  const numbers = `primaries=${primaries}, fallbacks=${fallbacks}`;
+  const counts = `n=${n}, r=${required}, answered=${answered}, ${numbers}`;
+  if (staleBoundMs === undefined) return counts;
+  return `${counts}, stale-bound=${secondsUp(staleBoundMs)}, stale-w=${staleW}`;
+}
+
+/** A decimal of RFC 9651: three places at most, and one at least. */
+const secondsUp = (ms: number): string =>
+  (Math.ceil(ms) / 1000).toFixed(3).replace(/(\.\d+?)0+$/, "$1");
+
+/** `Starling-Quorum` of a write. */
+export function writeTally(tally: Tally): string {
+  const { n, required, answered, primaries, fallbacks, durable } = tally;
+  const numbers = `primaries=${primaries}, fallbacks=${fallbacks}, durable=${durable}`;
+  return `n=${n}, w=${required}, acked=${answered}, ${numbers}`;
+}
+
+export const modifiedMs = (sibling: Sibling): WallMillis => millisOfHlc(sibling.time);
+
+interface Tagged {
+  readonly hash: KeyedHash;
+  readonly etag: string;
+}
+const tagged = new WeakMap<Sibling, Tagged>();
+
+/** The ETag of a version that was read; that of a hot key is asked for again and again. */
+export function keptTag(sibling: Sibling, hash: KeyedHash): string {
+  const known = tagged.get(sibling);
+  if (known !== undefined && known.hash === hash) return known.etag;
+  const etag = etagOf([sibling], hash);
+  tagged.set(sibling, { hash, etag });
+  return etag;
+}
+
+/** A clock that runs ahead elsewhere does not make it later than `Date` (RFC 9110, 8.8.2.1). */
+export const lastModified = (modified: WallMillis, now: WallMillis): string =>
+  httpDate(Math.min(modified, now));
+
+/** What describes a version, whether its bytes are sent along or not. */
+export function addVersion(
+  headers: HeaderFields,
+  { sibling, etag }: { readonly sibling: Sibling; readonly etag: string },
+  { now }: Setting,
+): Validators {
+  const shown = { etag, modifiedMs: modifiedMs(sibling), now };
+  headers["ETag"] = etag;
+  headers["Last-Modified"] = lastModified(shown.modifiedMs, now);
+  // What is left of the value is not what is left for caches, so `Expires` does not say it.
+  if (sibling.expiresAt !== 0) {
+    headers["Starling-TTL"] = String(Math.max(0, (sibling.expiresAt - now) / 1000));
+  }
+  return shown;
+}
+
+/** The headers that were stored with the value. */
+export function contentHeaders(content: Content): HeaderFields {
+  const headers: HeaderFields = { "Content-Type": content.contentType };
+  const { contentEncoding, contentLanguage, contentDisposition, metadata } = content;
+  if (contentEncoding !== null) headers["Content-Encoding"] = contentEncoding;
+  if (contentLanguage !== null) headers["Content-Language"] = contentLanguage;
+  if (contentDisposition !== null) headers["Content-Disposition"] = contentDisposition;
+  if (metadata !== null) headers["Starling-Metadata"] = metadata;
+  return headers;
+}

@@ -1,0 +1,203 @@
+/** GET, HEAD, PUT and DELETE of one key: from a request to an operation and back to an answer. */
+import type { CausalContext } from "../../../core/causal-context.ts";
+import { type Content, etagOf, valueBytes } from "../../../core/entry.ts";
+import { endOf } from "../../../core/expiry.ts";
+import type { KeyedHash } from "../../../core/keyed-hash.ts";
+import { storeKey } from "../../../core/keys.ts";
+import type { NamespaceSettings, WriteResult } from "../../../core/operations.ts";
+import {
+  type QuorumDefaults,
+  type QuorumRules,
+  resolveOptions,
+} from "../../../core/quorum-options.ts";
+import type { StoreKey } from "../../../core/store.ts";
+import type { Backend, ClusterView } from "../backend/backend.ts";
+import { readBody, readContentHeaders } from "../http/body.ts";
+import { bodyRoom, SMALL_BYTES } from "../http/body-room.ts";
+import { readWriterControl, type WriterControl } from "../http/caching.ts";
+import { readPrecondition } from "../http/conditions.ts";
+import { contextToToken, type Session, tokenToSession } from "../http/context-token.ts";
+import type { Answer, PlainRequest, RequestHeaders } from "../http/exchange.ts";
+import { noOptions, type RequestOptions, readOptions } from "../http/options.ts";
+import { Problem, problemOf } from "../http/problems.ts";
+import { traceOf } from "../http/trace.ts";
+import { addVersion, baseHeaders, contentHeaders, type Setting, writeTally } from "./answers.ts";
+import { answerRead } from "./read-answers.ts";
+
+export interface DataRequest {
+  readonly request: PlainRequest;
+  readonly namespace: string;
+  readonly key: string;
+  readonly query: string;
+}
+
+export const DATA_METHODS = ["GET", "HEAD", "PUT", "DELETE"] as const;
+
+export const settingsOf = (view: ClusterView, namespace: string): NamespaceSettings =>
+  view.namespaces.get(namespace) ?? view.defaults;
+
+/** Stands in for the deployment's timeout, which the node knows: only ranges are checked here. */
+const ANY_TIMEOUT_MS = 1;
+
+const defaultsOf = ({ n, r, w, dw }: NamespaceSettings): QuorumDefaults => ({
+  ...{ n, r, w, dw },
+  timeoutMs: ANY_TIMEOUT_MS,
+});
+
+/**
+ * Bad ranges are refused before a body is read; the node checks again, by its newest document.
+ *
+ * @returns the rules; null for those that the namespace has anyway
+ * @throws Problem `invalid-option`
+ */
+export function checkRanges(
+  view: ClusterView,
+  settings: NamespaceSettings,
+  options: RequestOptions,
+): QuorumRules | null {
+  if (options === noOptions) return null;
+  const zoneCount = view.ring.zones.length;
+  const resolution = resolveOptions(options.quorum, defaultsOf(settings), zoneCount);
+  if (!resolution.ok) throw problemOf({ code: "invalid-option", ...resolution.error }, false);
+  return resolution.rules;
+}
+
+/** Whether a read wants more than the namespace gives by itself: a kept answer could be less. */
+function asksForMore(rules: QuorumRules | null, settings: NamespaceSettings): boolean {
+  if (rules === null) return false;
+  const usual = resolveOptions({}, defaultsOf(settings), 0);
+  const isMore = !usual.ok || rules.r > usual.rules.r;
+  if (rules.maxStaleMs !== undefined) return true;
+  return isMore || rules.strict || rules.pr > 0 || rules.zones > 0;
+}
+
+interface Call {
+  readonly request: PlainRequest;
+  readonly key: StoreKey;
+  readonly options: RequestOptions;
+  readonly session: Session | null;
+  readonly context: CausalContext | null;
+  readonly settings: NamespaceSettings;
+  readonly startedAt: number;
+  /** Whether a cache may answer such a request. */
+  readonly mayBeKept: boolean;
+}
+
+export class DataPlane {
+  readonly #backend: Backend;
+  readonly #hash: KeyedHash;
+
+  constructor(backend: Backend, hash: KeyedHash) {
+    this.#backend = backend;
+    this.#hash = hash;
+  }
+
+  /** @throws Problem */
+  handle(data: DataRequest): Promise<Answer> {
+    const startedAt = performance.now();
+    const { request, namespace } = data;
+    const view = this.#backend.view();
+    const settings = settingsOf(view, namespace);
+    const options = readOptions(data.query, request.headers.get("Starling-Quorum"));
+    const rules = checkRanges(view, settings, options);
+    const key = storeKey(namespace, data.key);
+    const token = request.headers.get("Starling-Context");
+    const session = token === null ? null : tokenToSession({ hash: this.#hash, key }, token);
+    const context = session?.context ?? null;
+    const mayBeKept = context === null && !asksForMore(rules, settings);
+    const call = { request, key, options, session, context, settings, startedAt, mayBeKept };
+    const isRead = request.method === "GET" || request.method === "HEAD";
+    return isRead ? this.#read(call) : this.#write(call);
+  }
+
+  async #read(call: Call): Promise<Answer> {
+    const { request, key, options, session } = call;
+    const operation = {
+      kind: "get",
+      key,
+      options: options.quorum,
+      session: session?.context ?? null,
+      sessionEndsAt: session?.endsAt ?? 0,
+    } as const;
+    const weight = this.#backend.weigh?.(key) ?? 0;
+    if (weight > SMALL_BYTES) await bodyRoom.reserve(request, weight);
+    const result = await this.#backend.execute(operation, traceOf(request));
+    if (result.kind === "failed") throw problemOf(result.failure, false);
+    if (result.kind !== "got") throw new Error(`a read ended as ${result.kind}`);
+    // What came from elsewhere was not known before; it is there now, and others wait for it.
+    const surplus = valueBytes(result.entry.siblings) - weight;
+    if (surplus > SMALL_BYTES) bodyRoom.add(request, surplus);
+    return answerRead({ request, setting: this.#setting(call), result }, options.allSiblings);
+  }
+
+  async #write(call: Call): Promise<Answer> {
+    const { request, key, options, context, settings } = call;
+    const precondition = readPrecondition(request.headers, this.#backend.now());
+    const isPut = request.method === "PUT";
+    if (isPut) refusePart(request.headers);
+    const control = readWriterControl(isPut ? request.headers.get("Cache-Control") : null);
+    const content = isPut ? await readContent(request, control, settings) : null;
+    const ttlMs = isPut ? ttlOf(options, control, settings) : 0;
+    const { quorum } = options;
+    const write = { key, options: quorum, content, ttlMs, context, precondition };
+    const result = await this.#backend.execute({ kind: "write", ...write }, traceOf(request));
+    if (result.kind === "failed") {
+      const { failure, context: resolving } = result;
+      if (resolving === null) throw problemOf(failure, true);
+      const headers = { "Starling-Context": contextToToken({ hash: this.#hash, key }, resolving) };
+      throw problemOf(failure, true, headers);
+    }
+    if (result.kind !== "written") throw new Error(`a write ended as ${result.kind}`);
+    return answerWrite(result, this.#setting(call), isPut && quorum.returnBody === true);
+  }
+
+  #setting({ key, startedAt, settings, mayBeKept }: Call): Setting {
+    const { trustedContent } = settings;
+    const now = this.#backend.now();
+    return { hash: this.#hash, key, now, startedAt, trustedContent, mayBeKept };
+  }
+}
+
+/** What is stored is always the whole value (RFC 9110, 14.5). @throws Problem `invalid-request` */
+function refusePart(headers: RequestHeaders): void {
+  if (headers.get("Content-Range") === null) return;
+  const detail = "A PUT with Content-Range would store a part: send the whole value without it.";
+  throw new Problem("invalid-request", detail);
+}
+
+/** Headers first: a body is not read for a request that is refused anyway. */
+async function readContent(
+  request: PlainRequest,
+  { life }: WriterControl,
+  settings: NamespaceSettings,
+): Promise<Content> {
+  const described = readContentHeaders(request.headers);
+  const value = await readBody(request, settings.maxValueBytes);
+  return { ...described, value, ...(life === null ? {} : { cacheLife: life }) };
+}
+
+function ttlOf(
+  options: RequestOptions,
+  { ttlSeconds }: WriterControl,
+  settings: NamespaceSettings,
+): number {
+  return options.ttlMs ?? Math.round((ttlSeconds ?? settings.ttl ?? 0) * 1000);
+}
+
+function answerWrite(result: WriteResult, setting: Setting, withBody: boolean): Answer {
+  const { sibling, created, siblingCount } = result;
+  const headers = baseHeaders(setting, contextToToken(setting, result.context, endOf([sibling])));
+  headers["Starling-Quorum"] = writeTally(result.tally);
+  addVersion(headers, { sibling, etag: etagOf([sibling], setting.hash) }, setting);
+  if (siblingCount > 1) headers["Starling-Siblings"] = String(siblingCount);
+  if (sibling.content === null || !withBody) {
+    const status = created && sibling.content !== null ? 201 : 204;
+    // A 204 has no content, and so no length of it (RFC 9110, 8.6).
+    if (status === 201) headers["Content-Length"] = "0";
+    return { status, headers, body: null };
+  }
+  const { value } = sibling.content;
+  Object.assign(headers, contentHeaders(sibling.content));
+  headers["Content-Length"] = String(value.length);
+  return { status: 200, headers, body: value };
+}

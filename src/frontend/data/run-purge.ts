@@ -1,0 +1,44 @@
+/** What purges of namespaces and of sites have in common, and what is handed in for sites. */
+import type { PurgeOperation, Result } from "../../../core/operations.ts";
+import type { Backend } from "../backend/backend.ts";
+import type { Grant } from "../http/auth.ts";
+import { problemOf } from "../http/problems.ts";
+
+export interface SitePurge {
+  readonly backend: Backend;
+  readonly grant: Grant;
+  readonly trace: string;
+  /** Reads what a purge of a namespace is about. @throws Problem */
+  readonly whatOf: (body: Record<string, unknown>) => PurgeOperation["what"];
+}
+
+/**
+ * Purges what a site stored. How a site stores it is the cache door's own matter, and the door
+ * stands above the frontend: the host hands this in.
+ *
+ * @throws Problem; `forbidden` when the token may not write to the site
+ */
+export type PurgeSite = (parts: SitePurge, body: Record<string, unknown>) => Promise<Response>;
+
+export type Purged = Extract<Result, { kind: "purged" }>;
+
+/** @throws Problem */
+export async function runPurge(
+  { backend, trace }: Pick<SitePurge, "backend" | "trace">,
+  operation: Omit<PurgeOperation, "kind">,
+): Promise<Purged> {
+  const result = await backend.execute({ kind: "purge", ...operation }, trace);
+  if (result.kind === "failed") throw problemOf(result.failure, true);
+  if (result.kind !== "purged") throw new Error(`a purge ended as ${result.kind}`);
+  return result;
+}
+
+export const purgedAnswer = (
+  { until, learntCount, memberCount }: Purged,
+  more: Record<string, unknown> = {},
+): Response =>
+  Response.json({
+    until: new Date(until).toISOString(),
+    replicas: { learnt: learntCount, of: memberCount },
+    ...more,
+  });

@@ -1,0 +1,146 @@
+/**
+ * A subscriber's feed at a frontend: one look after the other, each only when what the last one
+ * found was taken. So a slow reader costs the memory of one answer, here and at every replica.
+ */
+
+import type { FeedChange, FeedPosition } from "../../../core/feed.ts";
+import type { KeyedHash } from "../../../core/keyed-hash.ts";
+import { BYTES_OF_CHANGES_MAX } from "../../../core/limits.ts";
+import type { FeedForm, FeedMetrics } from "../../metrics/feed-metrics.ts";
+import type { Backend } from "../backend/backend.ts";
+import { Problem, problemOf } from "../http/problems.ts";
+import { type ChangeSetting, type Described, describe } from "./change-bodies.ts";
+import { type FeedLooks, pause } from "./feed-looks.ts";
+import { type FeedName, positionToToken } from "./feed-token.ts";
+
+/** A look for news is held back at the sources for so long, in ms, and then made anew. */
+const HOLD_MS = 2000;
+/** After a look that could ask nobody, in ms. */
+const RETRY_MS = 250;
+
+export interface FeedRequest extends FeedName, Pick<ChangeSetting, "values" | "entries" | "bytes"> {
+  readonly from: FeedPosition | "now" | "beginning";
+  readonly limit: number;
+  readonly trace: string;
+  readonly form: FeedForm;
+}
+
+export interface Batch {
+  readonly changes: readonly Described[];
+  readonly position: FeedPosition;
+  readonly token: string;
+  readonly isCaughtUp: boolean;
+  readonly resyncsCount: number;
+}
+
+/** What a feed is read by. */
+export interface FeedParts {
+  readonly backend: Backend;
+  readonly hash: KeyedHash;
+  readonly metrics: FeedMetrics;
+}
+
+/** Whether all that is told from there happened since. */
+const isLive = (from: FeedRequest["from"]): boolean =>
+  typeof from !== "string" && from.sources.every(({ until, run }) => until === 0 && run > 0);
+
+const isResync = (change: FeedChange): boolean => change.what === "resync";
+
+export class FeedReader {
+  readonly #parts: FeedParts;
+  readonly #request: FeedRequest;
+  readonly #feed = crypto.randomUUID();
+  #from: FeedPosition | "now" | "beginning";
+  /** Where it stands, in one word. */
+  #place: string;
+
+  constructor(parts: FeedParts, request: FeedRequest) {
+    this.#parts = parts;
+    this.#request = request;
+    this.#from = request.from;
+    this.#place =
+      typeof request.from === "string"
+        ? request.from
+        : positionToToken(parts.hash, request, request.from);
+  }
+
+  /**
+   * What is new since the last look.
+   *
+   * @param waitMs how long it may wait for something; 0 not at all
+   * @throws Problem when of some keys nobody can be asked: the feed stays where it is
+   */
+  async look(waitMs: number): Promise<Batch> {
+    return this.#taken(await this.#find(Math.min(Math.ceil(waitMs), HOLD_MS)));
+  }
+
+  /** The same, shared with whoever stands at the same place. */
+  async lookWith(looks: FeedLooks<Batch>, waitMs: number): Promise<Batch> {
+    const holdMs = Math.min(Math.ceil(waitMs), HOLD_MS);
+    const { namespace, prefix, values, entries, limit, trace } = this.#request;
+    // JSON, so that no part of one name can be taken for a part of another's.
+    const asked = [namespace, prefix, values, entries, limit, trace, holdMs];
+    const name = JSON.stringify([...asked, this.#place]);
+    return this.#taken(await looks.join(name, () => this.#find(holdMs)));
+  }
+
+  /**
+   * A first look, at a time when the replicas may not know yet what they have: right after a start
+   * that is a moment, and a subscriber waits for it.
+   *
+   * @throws Problem when nobody can be asked for so long
+   */
+  async lookPatiently(patienceMs: number): Promise<Batch> {
+    const until = performance.now() + patienceMs;
+    for (;;) {
+      try {
+        return await this.look(0);
+      } catch (error) {
+        const mayPass = error instanceof Problem && error.status >= 500;
+        const isOver = performance.now() + RETRY_MS > until;
+        if (!mayPass || isOver || this.#parts.backend.isEnding?.() === true) throw error;
+      }
+      await pause(RETRY_MS);
+    }
+  }
+
+  #taken(batch: Batch): Batch {
+    this.#from = batch.position;
+    this.#place = batch.token;
+    const { changes, resyncsCount } = batch;
+    this.#parts.metrics.sent({ changesCount: changes.length, resyncsCount });
+    return batch;
+  }
+
+  async #find(holdMs: number): Promise<Batch> {
+    const { backend, hash, metrics } = this.#parts;
+    const { namespace, prefix, values, entries, limit, trace } = this.#request;
+    const from = this.#from;
+    const bounds = { limit, byteCountMax: BYTES_OF_CHANGES_MAX, holdMs };
+    const result = await backend.execute(
+      {
+        kind: "changes",
+        ...{ namespace, prefix, from, ...bounds },
+        values: values || entries,
+        feed: this.#feed,
+      },
+      trace,
+    );
+    if (result.kind === "failed") throw problemOf(result.failure, false);
+    if (result.kind !== "changes") throw new Error(`a look for changes ended as ${result.kind}`);
+    const now = backend.now();
+    const isNews = isLive(from) && isLive(result.position);
+    const setting = {
+      ...this.#request,
+      ...{ hash, now, purges: backend.view().purges },
+      written: (at: number) => isNews && metrics.found(now - at),
+    };
+    return {
+      changes: result.changes.map((change) => describe(change, setting)),
+      position: result.position,
+      token: positionToToken(hash, this.#request, result.position),
+      isCaughtUp: result.isCaughtUp,
+      resyncsCount: result.changes.filter(isResync).length,
+    };
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * A feed without end, as lines of JSON (NDJSON) or as Server-Sent Events (HTML, 9.2): the changes
+ * of a look, then where the feed is now. Every event carries as its `id` a token from which nothing
+ * is missed, so that a browser that reconnects may have the last few again.
+ *
+ * It is read by pulling: nothing is looked for before what was found is on its way.
+ */
+import { oncePer } from "../../../core/once-per.ts";
+import { Problem } from "../http/problems.ts";
+import { type FeedLooks, pause } from "./feed-looks.ts";
+import type { Batch, FeedReader } from "./feed-reader.ts";
+
+export type StreamForm = "ndjson" | "sse";
+
+/** Without news a token goes out this often, in ms: below the 15 s that are promised. */
+const TOKEN_MS = 10_000;
+/** After a look that failed, in ms. */
+const RETRY_MS = 250;
+const WAIT_MS = 5000;
+
+const encoder = new TextEncoder();
+const tokenLine = (token: string): string => JSON.stringify({ token });
+
+/** The batch for all who get it in this form from this place: encoded once. */
+function bytesOf(batch: Batch, before: string, form: StreamForm): Uint8Array {
+  const known = encodedOf(batch);
+  const name = form === "sse" ? before : "";
+  const bytes = known.get(name) ?? encoder.encode(textOf(batch, before, form));
+  known.set(name, bytes);
+  return bytes;
+}
+
+const encodedOf = oncePer((_: Batch) => new Map<string, Uint8Array>());
+
+function textOf({ changes, token }: Batch, before: string, form: StreamForm): string {
+  const lines = changes.map((change) => JSON.stringify(change));
+  if (form === "ndjson") return `${[...lines, tokenLine(token)].join("\n")}\n`;
+  const events = lines.map((line) => `id: ${before}\ndata: ${line}\n\n`);
+  return `${events.join("")}id: ${token}\ndata: ${tokenLine(token)}\n\n`;
+}
+
+/** That it is still there, and where. Without a place yet, a comment says the first. */
+function signOfLife(place: string, form: StreamForm): Uint8Array {
+  if (form === "ndjson") return encoder.encode(`${tokenLine(place)}\n`);
+  return encoder.encode(place === "" ? ":\n\n" : `id: ${place}\ndata: ${tokenLine(place)}\n\n`);
+}
+
+export interface StreamPlan {
+  readonly form: StreamForm;
+  /** Where it begins: a token, or `beginning`; empty where the first look decides. */
+  readonly since: string;
+  readonly looks: FeedLooks<Batch>;
+  /** Whether the host is about to stop. */
+  isEnding(): boolean;
+  /** Called once, when it is over. */
+  closed(): void;
+}
+
+class Stream {
+  readonly #reader: FeedReader;
+  readonly #plan: StreamPlan;
+  #place: string;
+  #next: Batch | null;
+  #waitMs = 0;
+  /** When something was sent, of the host's own time; null before that. */
+  #sentAt: number | null = null;
+  #hasNews = false;
+  #isOver = false;
+
+  constructor(reader: FeedReader, first: Batch | null, plan: StreamPlan) {
+    this.#reader = reader;
+    this.#next = first;
+    this.#plan = plan;
+    this.#place = plan.since;
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#plan.closed();
+  }
+
+  /** What is to be sent next; null when that was all. */
+  async take(): Promise<Uint8Array | null> {
+    if (this.#hasNews) await this.#plan.looks.nextTurn();
+    const bytes = await this.#find();
+    this.#sentAt = performance.now();
+    if (bytes === null) this.end();
+    return bytes;
+  }
+
+  async #find(): Promise<Uint8Array | null> {
+    const { form } = this.#plan;
+    while (!this.#isOver && !this.#plan.isEnding()) {
+      // Who waits for the first answer is shown that there is one.
+      if (this.#next === null && this.#isDue) return signOfLife(this.#place, form);
+      const batch = this.#next ?? (await this.#look());
+      this.#next = null;
+      this.#hasNews = batch !== null && batch.changes.length > 0;
+      this.#waitMs = batch === null || this.#hasNews ? 0 : WAIT_MS;
+      if (batch === null) await pause(RETRY_MS);
+      else if (this.#hasNews || this.#isDue || this.#place === "") {
+        const before = this.#place === "" ? batch.token : this.#place;
+        this.#place = batch.token;
+        return bytesOf(batch, before, form);
+      }
+    }
+    return null;
+  }
+
+  get #isDue(): boolean {
+    return this.#sentAt === null || performance.now() - this.#sentAt >= TOKEN_MS;
+  }
+
+  /** null: nobody could be asked just now. */
+  async #look(): Promise<Batch | null> {
+    try {
+      return await this.#reader.lookWith(this.#plan.looks, this.#waitMs);
+    } catch (error) {
+      if (error instanceof Problem) return null;
+      throw error;
+    }
+  }
+}
+
+/**
+ * @param first what the first look found, where there was one: it may be made before there is an
+ *   answer
+ */
+export function streamOf(
+  reader: FeedReader,
+  first: Batch | null,
+  plan: StreamPlan,
+): ReadableStream<Uint8Array> {
+  const stream = new Stream(reader, first, plan);
+  let wasCancelled = false;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const bytes = await stream.take();
+          // Whoever read it may be gone by now.
+          if (wasCancelled) return;
+          if (bytes === null) controller.close();
+          else controller.enqueue(bytes);
+        } catch (error) {
+          stream.end();
+          throw error;
+        }
+      },
+      cancel() {
+        wasCancelled = true;
+        stream.end();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}

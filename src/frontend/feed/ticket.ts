@@ -1,0 +1,39 @@
+/**
+ * Tickets for readers that can send no `Authorization`, which are browsers' `EventSource`s. One is
+ * good for a namespace, for a minute, and opens one stream: each frontend remembers those that it
+ * has seen until they are over.
+ */
+import { decode, encode } from "../../../core/codec.ts";
+import type { KeyedHash } from "../../../core/keyed-hash.ts";
+import type { WallMillis } from "../../../core/time.ts";
+import { seal, unseal } from "../http/sealed-token.ts";
+
+const TICKET_MS = 60_000;
+const USED_COUNT_MAX = 10_000;
+
+const purposeOf = (namespace: string): string => `ticket ${namespace}`;
+
+export function makeTicket(hash: KeyedHash, namespace: string, now: WallMillis): string {
+  const id = crypto.getRandomValues(new Uint8Array(9));
+  return seal(hash, purposeOf(namespace), encode([Math.floor(now) + TICKET_MS, id]));
+}
+
+export class Tickets {
+  /** Until when each of those that were used would be good. */
+  readonly #used = new Map<string, WallMillis>();
+
+  /** Whether the ticket opens a stream of the namespace now; it does so once. */
+  use(hash: KeyedHash, namespace: string, { ticket, now }: { ticket: string; now: WallMillis }) {
+    const payload = unseal(hash, purposeOf(namespace), ticket);
+    const list = payload === null ? null : decode(payload);
+    const until = Array.isArray(list) ? Number((list as unknown[])[0]) : 0;
+    if (!(until > now) || this.#used.has(ticket) || this.#isCrowded(now)) return false;
+    this.#used.set(ticket, until);
+    return true;
+  }
+
+  #isCrowded(now: WallMillis): boolean {
+    for (const [ticket, until] of this.#used) if (until <= now) this.#used.delete(ticket);
+    return this.#used.size >= USED_COUNT_MAX;
+  }
+}

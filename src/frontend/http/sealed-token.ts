@@ -1,0 +1,62 @@
+/**
+ * Opaque texts that clients carry and give back: base64url of a payload with a tag of eight bytes
+ * under the cluster's secret, or for a while the one before or after it. The tag is bound to the
+ * cluster's name and to what the text is for, so that it can neither be made up nor used elsewhere,
+ * not even where a secret serves two.
+ */
+import type { KeyedHash } from "../../../core/keyed-hash.ts";
+
+const TAG_BYTES = 8;
+const ALPHABET = /^[A-Za-z0-9_-]+$/;
+const encoder = new TextEncoder();
+
+function toBase64Url(bytes: Uint8Array): string {
+  let binary = "";
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+function fromBase64Url(text: string): Uint8Array | null {
+  if (!ALPHABET.test(text) || text.length % 4 === 1) return null;
+  const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+  const bytes = Uint8Array.from(binary, (char) => char.charCodeAt(0));
+  // Other texts stand for the same bytes when unused bits are set; only one is ours.
+  return toBase64Url(bytes) === text ? bytes : null;
+}
+
+function tagOf(hash: KeyedHash, purpose: string, payload: Uint8Array): Uint8Array {
+  const name = encoder.encode(`${hash.realm}\0${purpose}`);
+  const message = new Uint8Array(2 + name.length + payload.length);
+  message[0] = name.length & 255;
+  message[1] = name.length >> 8;
+  message.set(name, 2);
+  message.set(payload, 2 + name.length);
+  return hash.tag(message);
+}
+
+/** Compares without ending early at the first difference. */
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (const [i, byte] of a.entries()) difference |= byte ^ (b[i] ?? 0);
+  return difference === 0;
+}
+
+/** @param purpose what the text is for; only the same one opens it */
+export function seal(hash: KeyedHash, purpose: string, payload: Uint8Array): string {
+  const token = new Uint8Array(payload.length + TAG_BYTES);
+  const [sealer = hash] = hash.sealers;
+  token.set(payload);
+  token.set(tagOf(sealer, purpose, payload), payload.length);
+  return toBase64Url(token);
+}
+
+/** The payload; null when the text was not sealed here for this purpose. */
+export function unseal(hash: KeyedHash, purpose: string, token: string): Uint8Array | null {
+  const bytes = fromBase64Url(token);
+  if (bytes === null || bytes.length <= TAG_BYTES) return null;
+  const payload = bytes.subarray(0, bytes.length - TAG_BYTES);
+  const given = bytes.subarray(payload.length);
+  const isOurs = hash.sealers.some((sealer) => sameBytes(given, tagOf(sealer, purpose, payload)));
+  return isOurs ? payload : null;
+}

@@ -1,0 +1,180 @@
+/**
+ * The arguments of a `KVNamespace`'s methods as workerd takes them: what is no text becomes one as
+ * JavaScript makes it, what cannot be meant is refused in workerd's own words, since code in the
+ * world looks at those.
+ *
+ * See https://github.com/cloudflare/workerd/blob/main/src/workerd/api/kv.c%2B%2B;
+ * tests/contract/kv-calls.ts asks both the same.
+ */
+import { utf8Length } from "../../../core/keys.ts";
+import { KEY_BYTES_MAX, LIST_KEYS_MAX, METADATA_BYTES_MAX } from "../../../core/limits.ts";
+import { checkMetadata } from "../http/body.ts";
+import { Problem, type ProblemCode } from "../http/problems.ts";
+import { kvText } from "./kv-values.ts";
+
+/** Options as they came, whatever is in them. */
+export type Given = Readonly<Record<string, unknown>>;
+
+/** A problem that Workers KV has words for: they are said as they are. */
+export class KvRefusal extends Problem {}
+
+/** As Workers KV allows. */
+const KEYS_AT_ONCE_MAX = 100;
+
+const isAbsent = (value: unknown): value is undefined | null =>
+  value === undefined || value === null;
+
+function wrongType(method: string, position: number, type: string): TypeError {
+  const what = `Failed to execute '${method}' on 'KvNamespace'`;
+  return new TypeError(`${what}: parameter ${position} is not of type '${type}'.`);
+}
+
+/** As ECMAScript's ToInt32 takes a number, but for its range. */
+const wholeOf = (value: unknown): number => Math.trunc(Number(value)) || 0;
+
+const refused = (code: ProblemCode, text: string): KvRefusal => new KvRefusal(code, text);
+
+/** A key, or a prefix of keys. @throws KvRefusal `key-too-long` */
+export function checkLength(key: string): string {
+  const length = utf8Length(key);
+  if (length <= KEY_BYTES_MAX) return key;
+  const text = `UTF-8 encoded length of ${length} exceeds key length limit of ${KEY_BYTES_MAX}.`;
+  throw refused("key-too-long", text);
+}
+
+/**
+ * The key of a call.
+ *
+ * @param args all arguments: one that is missing is another thing than `undefined`
+ * @throws TypeError for none and for the empty one; KvRefusal
+ */
+export function keyOf(method: string, args: readonly unknown[], type = "string"): string {
+  if (args.length === 0) throw wrongType(method, 1, type);
+  const key = String(args[0]);
+  if (key === "") throw new TypeError("Key name cannot be empty.");
+  return checkLength(key);
+}
+
+/** The list of keys that `get` takes too. @throws KvRefusal */
+export function keysOf(list: unknown): readonly string[] {
+  if (!Array.isArray(list) || list.length === 0) {
+    throw refused("invalid-request", "You must request a minimum of 1 key");
+  }
+  if (list.length > KEYS_AT_ONCE_MAX) {
+    const text = `You can request a maximum of ${KEYS_AT_ONCE_MAX} keys`;
+    throw refused("invalid-request", text);
+  }
+  const keys = list.map(String);
+  if (keys.includes("")) throw refused("invalid-key", "Key names must not be empty");
+  return keys.map(checkLength);
+}
+
+/** An options object. @throws TypeError for something else */
+export function optionsAt(
+  args: readonly unknown[],
+  at: { readonly index: number; readonly method: string; readonly type: string },
+): Given {
+  const value = args[at.index];
+  if (isAbsent(value)) return {};
+  if (typeof value === "object") return value as Given;
+  throw wrongType(at.method, at.index + 1, at.type);
+}
+
+/** Options of a read, in which a type alone is one as well. */
+export function readOptionsAt(args: readonly unknown[]): Given {
+  const [, value] = args;
+  if (isAbsent(value)) return {};
+  return typeof value === "object" ? (value as Given) : { type: String(value) };
+}
+
+/** @param type as it was given */
+export const typeOf = (type: unknown): string => (type === undefined ? "text" : String(type));
+
+/** How each of many values is shown: as text or as JSON. @throws KvRefusal for another type */
+export function readerOf(type: string): (value: Uint8Array) => unknown {
+  if (type === "text") return kvText;
+  if (type === "json") {
+    return (value) => {
+      try {
+        return JSON.parse(kvText(value)) as unknown;
+      } catch {
+        const text = "At least one of the requested keys corresponds to a non-json value";
+        throw refused("invalid-request", text);
+      }
+    };
+  }
+  throw refused("invalid-request", `"${type}" is not a valid type. Use "json" or "text"`);
+}
+
+/**
+ * The value of a `put`, one that is no object as a text.
+ *
+ * @throws TypeError when there is none
+ */
+export function valueIn(args: readonly unknown[]): string | object {
+  if (args.length < 2) throw wrongType("put", 2, "string or Object");
+  const [, value] = args;
+  const isObject = typeof value === "object" || typeof value === "function";
+  return isObject && value !== null ? value : String(value);
+}
+
+/** What is to be stored of `metadata`; null for none. @throws KvRefusal; Problem */
+export function metadataOf(metadata: unknown): string | null {
+  if (isAbsent(metadata)) return null;
+  const text: string | undefined = JSON.stringify(metadata);
+  if (text === undefined) {
+    const detail = "The metadata must be a JSON value.";
+    throw new Problem("invalid-metadata", detail);
+  }
+  return metadataFrom(text);
+}
+
+/** The same from its JSON. @throws KvRefusal; Problem */
+export function metadataFrom(json: string): string {
+  const length = utf8Length(json);
+  if (length <= METADATA_BYTES_MAX) return checkMetadata(json);
+  const text = `Metadata length of ${length} exceeds limit of ${METADATA_BYTES_MAX}.`;
+  throw refused("value-too-large", text);
+}
+
+/** Seconds from now on. Fractions count: a life may be shorter than a second here. */
+export function ttlOf(value: unknown): number | null {
+  if (value === undefined) return null;
+  const seconds = Number(value);
+  if (seconds > 0) return seconds;
+  const what = `Invalid expiration_ttl of ${wholeOf(value)}`;
+  throw refused("invalid-option", `${what}. Please specify integer greater than 0.`);
+}
+
+/** Whole seconds since 1970. @param now in ms @throws KvRefusal */
+export function expirationOf(value: unknown, now: number): number | null {
+  if (value === undefined) return null;
+  const seconds = wholeOf(value);
+  if (seconds > now / 1000) return seconds;
+  const mend =
+    "Please specify integer greater than the current number of seconds since the UNIX epoch.";
+  throw refused("invalid-option", `Invalid expiration of ${seconds}. ${mend}`);
+}
+
+export interface ListArguments {
+  readonly prefix: string;
+  readonly limit: number;
+  readonly cursor: string;
+}
+
+/** How many keys at most; nothing, and what is no count, stand for all. @throws KvRefusal */
+export function limitOf(limit: unknown): number {
+  const count = wholeOf(limit);
+  if (count <= 0) return LIST_KEYS_MAX;
+  if (count <= LIST_KEYS_MAX) return count;
+  throw refused(
+    "invalid-option",
+    `Invalid key_count_limit of ${count}. Please specify an integer less than ${LIST_KEYS_MAX}.`,
+  );
+}
+
+/** The options of `list`. @throws KvRefusal */
+export function listOf({ prefix, limit, cursor }: Given): ListArguments {
+  const textOf = (value: unknown): string => (isAbsent(value) ? "" : String(value));
+  return { prefix: checkLength(textOf(prefix)), limit: limitOf(limit), cursor: textOf(cursor) };
+}

@@ -1,0 +1,168 @@
+/**
+ * Workers KV in the words of this store: one namespace, with the options of one request. The REST
+ * façade, the binding for other Workers and workerd's own wire are thin coats over it.
+ *
+ * A key with siblings reads as its newest one, and a write replaces what its coordinator holds: KV
+ * has no words for causality. Whoever needs them takes the contract's own routes for the same key.
+ */
+import { type Content, liveSiblings } from "../../../core/entry.ts";
+import type { KeyedHash } from "../../../core/keyed-hash.ts";
+import { storeKey } from "../../../core/keys.ts";
+import { LIST_KEYS_MAX, TTL_SECONDS_MAX, TTL_SECONDS_MIN } from "../../../core/limits.ts";
+import type { ListedKey, NamespaceSettings, Operation, Result } from "../../../core/operations.ts";
+import type { WallMillis } from "../../../core/time.ts";
+import type { Backend } from "../backend/backend.ts";
+import { checkRanges, settingsOf } from "../data/data-plane.ts";
+import { cursorAfter, listKeys } from "../data/listing.ts";
+import { checkKey } from "../http/key-path.ts";
+import type { RequestOptions } from "../http/options.ts";
+import { Problem, problemOf } from "../http/problems.ts";
+
+/** What is at hand for a call of KV, whichever coat it came through. */
+export interface KvParts {
+  readonly backend: Backend;
+  readonly hash: KeyedHash;
+  readonly namespace: string;
+  readonly options: RequestOptions;
+  readonly trace: string;
+}
+
+export interface KvValue {
+  readonly content: Content;
+  /** 0: never. */
+  readonly expiresAt: WallMillis;
+}
+
+export interface KvList {
+  readonly prefix: string;
+  readonly limit: number;
+  readonly cursor: string;
+}
+
+export interface KvPage {
+  readonly keys: readonly ListedKey[];
+  /** Empty when the list is complete. */
+  readonly cursor: string;
+}
+
+/** When a value is to expire, in seconds: from now on, or since 1970. The first one wins. */
+export interface KvExpiry {
+  readonly ttl: number | null;
+  readonly at: number | null;
+}
+
+export const neverExpires: KvExpiry = { ttl: null, at: null };
+
+/** Keys asked for at least: deleted ones take room in a page until they are collected. */
+const SCANNED_MIN = 250;
+/** Pages that a short one is put together from, and an empty one. */
+const PAGES_MAX = 64;
+const EMPTY_PAGES_MAX = 10_000;
+
+/** Whole seconds since 1970, as KV tells them. */
+export const secondsOf = (expiresAt: WallMillis): number => Math.round(expiresAt / 1000);
+
+export class KvStore {
+  readonly settings: NamespaceSettings;
+  readonly #parts: KvParts;
+
+  /** @throws Problem `invalid-option` */
+  constructor(parts: KvParts) {
+    const view = parts.backend.view();
+    this.settings = settingsOf(view, parts.namespace);
+    checkRanges(view, this.settings, parts.options);
+    this.#parts = parts;
+  }
+
+  /** @throws Problem */
+  async get(key: string): Promise<KvValue | null> {
+    const { namespace, options, backend } = this.#parts;
+    const name = storeKey(namespace, checkKey(key));
+    const operation = { kind: "get", key: name, options: options.quorum, session: null } as const;
+    const result = await this.#run(operation, "got");
+    const [newest] = liveSiblings(result.entry, backend.now());
+    const content = newest?.content ?? null;
+    return content === null ? null : { content, expiresAt: newest?.expiresAt ?? 0 };
+  }
+
+  /** @throws Problem */
+  async put(key: string, content: Content, ttlMs: WallMillis): Promise<void> {
+    const { maxValueBytes } = this.settings;
+    if (content.value.length > maxValueBytes) {
+      const detail = `The value is larger than the ${maxValueBytes} bytes of this namespace.`;
+      throw new Problem("value-too-large", detail, { extras: { limit: maxValueBytes } });
+    }
+    await this.#write(key, content, ttlMs);
+  }
+
+  /** @throws Problem */
+  async delete(key: string): Promise<void> {
+    await this.#write(key, null, 0);
+  }
+
+  /**
+   * A full page, or the last one: clients of KV take an empty page for the end. Only behind tens of
+   * thousands of deleted keys it may be short.
+   *
+   * @throws Problem
+   */
+  async list({ prefix, limit, cursor }: KvList): Promise<KvPage> {
+    if (!Number.isInteger(limit) || limit < 1 || limit > LIST_KEYS_MAX) {
+      const extras = { option: "limit", limit: LIST_KEYS_MAX };
+      throw new Problem("invalid-option", `limit must be 1 to ${LIST_KEYS_MAX}.`, { extras });
+    }
+    const { backend, hash, namespace, trace } = this.#parts;
+    const keys: ListedKey[] = [];
+    let from = cursor;
+    let scanned = Math.max(limit + 1, SCANNED_MIN);
+    for (let i = 1; ; i++) {
+      const wanted = { namespace, prefix, limit: Math.min(scanned, LIST_KEYS_MAX), cursor: from };
+      const page = await listKeys(backend, hash, { ...wanted, trace });
+      keys.push(...page.result.keys);
+      from = page.cursor;
+      // One more than wanted was seen: only so is it known that the page is not the last.
+      const last = keys.length > limit ? keys[limit - 1] : undefined;
+      if (last !== undefined) {
+        const rest = cursorAfter(hash, { namespace, prefix }, last.name);
+        return { keys: keys.slice(0, limit), cursor: rest };
+      }
+      const isEnough = i >= (keys.length === 0 ? EMPTY_PAGES_MAX : PAGES_MAX);
+      if (from === "" || isEnough) return { keys, cursor: from };
+      // Full already: one key is all that there is to learn of. Else the deleted ones are many.
+      scanned = keys.length === limit ? SCANNED_MIN : LIST_KEYS_MAX;
+    }
+  }
+
+  /** How long a value is to live; 0 for ever. @throws Problem `invalid-option` */
+  ttlMsOf({ ttl, at }: KvExpiry): WallMillis {
+    if (ttl !== null) return ttlMs("expiration_ttl", ttl);
+    if (at !== null) return ttlMs("expiration", at - this.#parts.backend.now() / 1000);
+    return Math.round((this.settings.ttl ?? 0) * 1000);
+  }
+
+  async #write(key: string, content: Content | null, ttlMs: WallMillis): Promise<void> {
+    const { namespace, options } = this.#parts;
+    const name = storeKey(namespace, checkKey(key));
+    const write = { key: name, options: options.quorum, content, ttlMs } as const;
+    await this.#run({ kind: "write", ...write, context: null, precondition: null }, "written");
+  }
+
+  async #run<Kind extends Result["kind"]>(
+    operation: Operation,
+    kind: Kind,
+  ): Promise<Extract<Result, { kind: Kind }>> {
+    const result = await this.#parts.backend.execute(operation, this.#parts.trace);
+    if (result.kind === "failed") throw problemOf(result.failure, operation.kind === "write");
+    if (result.kind !== kind) throw new Error(`${operation.kind} ended as ${result.kind}`);
+    return result as Extract<Result, { kind: Kind }>;
+  }
+}
+
+/** Any time to come is taken: there is no least of 60 seconds here. */
+function ttlMs(option: string, seconds: number): WallMillis {
+  if (seconds >= TTL_SECONDS_MIN && seconds <= TTL_SECONDS_MAX) return Math.round(seconds * 1000);
+  const range = `${TTL_SECONDS_MIN} to ${TTL_SECONDS_MAX} seconds from now`;
+  const what = option === "expiration" ? "a time in seconds since 1970" : "a time";
+  const detail = `${option} must be ${what}, ${range}.`;
+  throw new Problem("invalid-option", detail, { extras: { option } });
+}

@@ -1,0 +1,251 @@
+/**
+ * The HTTP listener of the Node host. Node's own strict parser is the only one; what it refuses is
+ * answered here, in the same words as everything else, and the connection is closed.
+ */
+import {
+  createServer,
+  type IncomingMessage,
+  type Server as PlainServer,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { Duplex } from "node:stream";
+import { getRequestListener } from "@hono/node-server";
+import { bodyRoom, SMALL_BYTES } from "../../frontend/http/body-room.ts";
+import type { Answer } from "../../frontend/http/exchange.ts";
+import type { AnswerKey } from "../../frontend/short-way.ts";
+import type { NodeTls } from "../identity/tls.ts";
+import { type Begin, Pipelines } from "./pipelines.ts";
+import { AnswerWriter, plainRequest } from "./plain-exchange.ts";
+import {
+  expectationFailed,
+  malformedTarget,
+  noSuchRoute,
+  problemResponse,
+  refusalOf,
+  refuseRaw,
+  unknownMethod,
+} from "./refusals.ts";
+import { breachOf } from "./request-rules.ts";
+
+export type FetchHandler = (
+  request: Request,
+  env: { readonly rawPath: string },
+) => Response | Promise<Response>;
+
+export interface HttpServerParts {
+  readonly handler: FetchHandler;
+  /** The short way for requests that have one; without it all go through the handler. */
+  readonly answerKey?: AnswerKey | null;
+  /** Takes every request as Node has it, in the place of those two. */
+  readonly raw?: Begin;
+  readonly internal: InternalCalls;
+  /** With it the listener speaks https and nothing else. */
+  readonly tls?: NodeTls | undefined;
+  readonly limits?: Partial<HttpLimits>;
+}
+
+/** The cluster's own connections, which are upgraded on the same port. */
+export interface InternalCalls {
+  /** Whether this request asks for one, and may. All others are served as if there were none. */
+  recognises(incoming: IncomingMessage): boolean;
+  /** Takes the connection over; false, and nothing done, when it is not recognised. */
+  accept(incoming: IncomingMessage, socket: Duplex, head: Buffer): boolean;
+}
+
+export interface HttpLimits {
+  /** Until the headers are in, in ms. */
+  readonly headersMsMax: number;
+  /** Until the whole request is in, in ms. */
+  readonly requestMsMax: number;
+  /** Without a byte in either direction, in ms: a client that does not read its answer. */
+  readonly inactiveMsMax: number;
+  readonly headerBytesMax: number;
+  /** Until the two sides have agreed on keys, in ms. */
+  readonly tlsHandshakeMsMax: number;
+  /** Open connections, those between nodes included; one more is closed at once. */
+  readonly connectionCountMax: number;
+  /** Requests at work at once; one more is turned away with 429. */
+  readonly inFlightCountMax: number;
+  /** Of those, how many of one connection. */
+  readonly atOnceCountMax: number;
+  /** Pipelined requests that wait for their turn, on all connections together. */
+  readonly waitingCountMax: number;
+}
+
+export const httpLimits: HttpLimits = {
+  headersMsMax: 10_000,
+  requestMsMax: 60_000,
+  // The slowest answer, an exchange that an operator asks for, may take two minutes.
+  inactiveMsMax: 150_000,
+  headerBytesMax: 16_384,
+  tlsHandshakeMsMax: 10_000,
+  // At some 20 KiB each while idle, 200 MB.
+  connectionCountMax: 10_000,
+  inFlightCountMax: 2048,
+  atOnceCountMax: 32,
+  // At some 3 KiB each, 50 MB.
+  waitingCountMax: 16_384,
+};
+
+export type Server = PlainServer | TlsServer;
+
+export interface HttpServer {
+  /** Not listening yet; the caller does that when the log is replayed. */
+  readonly server: Server;
+  /** Takes no new connection and resolves when no request is at work, or the time is up. */
+  stop(msMax: number): Promise<void>;
+}
+
+/** A large answer is in memory until its reader has it. */
+function holdUntilSent({ body }: Answer, response: ServerResponse): void {
+  const byteCount = body?.length ?? 0;
+  if (byteCount <= SMALL_BYTES || response.destroyed) return;
+  bodyRoom.add(response, byteCount);
+  response.once("close", () => bodyRoom.release(response));
+}
+
+/** Takes the short way where there is one; else false, and nothing done. */
+function answerPlainly(
+  { answerKey, writer }: { readonly answerKey: AnswerKey; readonly writer: AnswerWriter },
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): boolean {
+  const request = plainRequest(incoming);
+  const answer = request === null ? null : answerKey(request, incoming.url ?? "/");
+  if (answer === null) return false;
+  void answer.then((given) => {
+    holdUntilSent(given, response);
+    writer.write(response, given);
+  });
+  return true;
+}
+
+/**
+ * Who has sent all that it will may still want its answers. Node ends such connections at once
+ * unless it is told otherwise, by a member that its types do not have.
+ */
+function halfOpen<Kind extends Server>(server: Kind): Kind {
+  return Object.assign(server, { httpAllowHalfOpen: true });
+}
+
+function listenerOf(
+  { tls, internal }: HttpServerParts,
+  limits: HttpLimits,
+  onRequest: Begin,
+): Server {
+  const options = {
+    headersTimeout: limits.headersMsMax,
+    requestTimeout: limits.requestMsMax,
+    keepAliveTimeout: 30_000,
+    connectionsCheckingInterval: 1000,
+    maxHeaderSize: limits.headerBytesMax,
+    insecureHTTPParser: false,
+    noDelay: true,
+    // Looked for with all else that is asked of a request: what Node says itself is no problem.
+    requireHostHeader: false,
+    // An upgrade to anything else is declined as RFC 9110, 7.8, has it: by a plain answer.
+    shouldUpgradeCallback: (incoming: IncomingMessage) => internal.recognises(incoming),
+  };
+  if (tls === undefined) return halfOpen(createServer(options, onRequest));
+  // Who shows no certificate, or a wrong one, is a client: the tokens decide about those.
+  const asking = { requestCert: true, rejectUnauthorized: false };
+  const handshakeTimeout = limits.tlsHandshakeMsMax;
+  const server = createTlsServer(
+    { ...options, ...tls.contextOptions(), ...asking, handshakeTimeout, allowHalfOpen: true },
+    onRequest,
+  );
+  halfOpen(server);
+  // First of all listeners: on a connection without keys there is nothing to say and no way to.
+  return server.prependListener("tlsClientError", (_, socket) => void socket.destroy());
+}
+
+/**
+ * Says 100 when the body is wanted, and not before: a request that its headers already refuse is
+ * answered with that (RFC 9110, 10.1.1). Its client may then send the body or not, so nobody knows
+ * where the next request begins: the connection ends with such an answer.
+ */
+function holdBack100(incoming: IncomingMessage, response: ServerResponse): void {
+  const keepsAlive = response.shouldKeepAlive;
+  response.shouldKeepAlive = false;
+  incoming.once("resume", () => {
+    if (response.headersSent) return;
+    response.shouldKeepAlive = keepsAlive;
+    response.writeContinue();
+  });
+}
+
+/** What the server as a whole can do (RFC 9110, 9.3.7). */
+const SERVER_METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
+
+/** How a request is carried out once its turn has come. */
+function beginner(parts: HttpServerParts): Begin {
+  const listener = getRequestListener(
+    async (request, { incoming, outgoing }) => {
+      const answer = await parts.handler(request, { rawPath: incoming.url ?? "/" });
+      // The adapter hands on the status alone; workerd shows its users the words beside it.
+      outgoing.statusMessage = answer.statusText;
+      return answer;
+    },
+    { overrideGlobalObjects: false, hostname: HOST_OF_NOBODY, errorHandler: refuseUnreadable },
+  );
+  const { answerKey } = parts;
+  const plain = answerKey == null ? null : { answerKey, writer: new AnswerWriter() };
+  return (incoming, response) => {
+    if (incoming.url === "*") return void response.writeHead(204, { Allow: SERVER_METHODS }).end();
+    if (parts.raw !== undefined) return parts.raw(incoming, response);
+    if (plain !== null && answerPlainly(plain, incoming, response)) return;
+    void listener(incoming, response);
+  };
+}
+
+/** Whoever speaks HTTP/1.0 without a Host is no browser that was led here. */
+const HOST_OF_NOBODY = "localhost";
+
+/** Of a request that is well-formed as HTTP and makes no URL. The app itself throws nothing. */
+const refuseUnreadable = (): Response => problemResponse(malformedTarget);
+
+export function makeHttpServer(parts: HttpServerParts): HttpServer {
+  const limits = { ...httpLimits, ...parts.limits };
+  const pipelines = new Pipelines(limits, {
+    begin: beginner(parts),
+    forget: (response) => bodyRoom.release(response),
+  });
+  const onRequest: Begin = (incoming, response) => {
+    const breach = breachOf(incoming);
+    if (breach === null) pipelines.take(incoming, response);
+    else pipelines.refuseRequest(incoming, response, breach);
+  };
+  const server = listenerOf(parts, limits, onRequest);
+  server.maxConnections = limits.connectionCountMax;
+  // Peers come in by the same door: clients that only keep their connections make room for them.
+  server.on("drop", () => server.closeIdleConnections());
+  server.setTimeout(limits.inactiveMsMax);
+  server.on("checkContinue", (incoming: IncomingMessage, response: ServerResponse) => {
+    holdBack100(incoming, response);
+    onRequest(incoming, response);
+  });
+  server.on("checkExpectation", (incoming: IncomingMessage, response: ServerResponse) =>
+    pipelines.refuseRequest(incoming, response, expectationFailed),
+  );
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    if (error.code === "ECONNRESET") return void socket.destroy();
+    pipelines.refuseBytes(socket, refusalOf(error));
+  });
+  // Node hands the bare connection over: this is no proxy (RFC 9110, 9.3.6).
+  server.on("connect", (_, socket: Duplex) => {
+    socket.on("error", () => socket.destroy());
+    pipelines.refuseBytes(socket, unknownMethod);
+  });
+  server.on("upgrade", (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on("error", () => socket.destroy());
+    // Before Node 24.9 every upgrade comes here, whether it is recognised or not.
+    if (!parts.internal.accept(incoming, socket, head)) refuseRaw(socket, noSuchRoute);
+  });
+  const stop = async (msMax: number): Promise<void> => {
+    server.close();
+    server.closeIdleConnections();
+    await pipelines.finish(msMax);
+  };
+  return { server, stop };
+}

@@ -1,0 +1,143 @@
+/**
+ * The short way of a request for one key through the Node host: what the data plane needs of
+ * Node's own request, without a `Request` around it, and its answer put straight onto the
+ * connection. All else goes through @hono/node-server.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import {
+  type Answer,
+  isContinueExpected,
+  type PlainRequest,
+  type RequestHeaders,
+  type WholeBody,
+} from "../../frontend/http/exchange.ts";
+import { refuse, unsendable } from "./refusals.ts";
+
+/** Longer bodies take the way on which they can be refused while they stream in. */
+const BODY_BYTES_MAX = 1024 * 1024;
+
+class Headers implements RequestHeaders {
+  readonly #raw: readonly string[];
+
+  constructor(raw: readonly string[]) {
+    this.#raw = raw;
+  }
+
+  /** A walk over a dozen names is shorter than making a map of them. */
+  get(name: string): string | null {
+    const raw = this.#raw;
+    let found: string | null = null;
+    let lower = "";
+    for (let i = 0; i < raw.length; i += 2) {
+      const other = raw[i] as string;
+      if (other.length !== name.length) continue;
+      if (other !== name) {
+        if (lower === "") lower = name.toLowerCase();
+        if (other.toLowerCase() !== lower) continue;
+      }
+      const value = raw[i + 1] as string;
+      found = found === null ? value : `${found}, ${value}`;
+    }
+    return found;
+  }
+}
+
+/** A body whose length was announced, and is not too much to wait for. */
+class AnnouncedBody implements WholeBody {
+  readonly #incoming: IncomingMessage;
+  readonly #isHeldBack: boolean;
+
+  /** @param isHeldBack the client sends it when it is read, and not before */
+  constructor(incoming: IncomingMessage, isHeldBack: boolean) {
+    this.#incoming = incoming;
+    this.#isHeldBack = isHeldBack;
+  }
+
+  async discard(): Promise<void> {
+    if (!this.#isHeldBack) await this.gather(0);
+  }
+
+  gather(byteCountMax: number): Promise<Uint8Array | null> {
+    return new Promise((resolve, reject) => {
+      const incoming = this.#incoming;
+      const chunks: Buffer[] = [];
+      let byteCount = 0;
+      incoming.on("data", (chunk: Buffer) => {
+        byteCount += chunk.length;
+        if (byteCount <= byteCountMax) chunks.push(chunk);
+      });
+      incoming.on("end", () => {
+        const [only] = chunks;
+        if (byteCount > byteCountMax) resolve(null);
+        else resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks));
+      });
+      // Both may come after the end as well, and an error is expensive to make.
+      const cutOff = (): void => {
+        if (!incoming.readableEnded) reject(new Error("the body was cut off"));
+      };
+      incoming.on("error", cutOff);
+      incoming.on("close", cutOff);
+      // While it waited for its turn, its client may have gone.
+      if (incoming.destroyed) cutOff();
+    });
+  }
+}
+
+/** The request in its plain form; null when it has a body that should be read as it streams in. */
+export function plainRequest(incoming: IncomingMessage): PlainRequest | null {
+  const { method = "", rawHeaders } = incoming;
+  const headers = new Headers(rawHeaders);
+  if (headers.get("Transfer-Encoding") !== null) return null;
+  const announced = headers.get("Content-Length");
+  if (announced === null || method === "GET" || method === "HEAD") {
+    return announced === null ? { method, headers, body: null } : null;
+  }
+  if (!/^[0-9]{1,7}$/.test(announced) || Number(announced) > BODY_BYTES_MAX) return null;
+  const isHeldBack = isContinueExpected(headers);
+  const body = announced === "0" ? null : new AnnouncedBody(incoming, isHeldBack);
+  return { method, headers, body };
+}
+
+interface Unwritten {
+  readonly response: ServerResponse;
+  readonly answer: Answer;
+}
+
+/**
+ * Writes the answers of one turn of the event loop together, when all that had come in by then was
+ * read. One that is written by itself wakes whoever waits for it, a thread that had gone to sleep,
+ * and under load that costs more than all the rest of a read (see bench/README.md). An answer waits
+ * for the requests that are read in the same turn and for nothing else.
+ */
+export class AnswerWriter {
+  #unwritten: Unwritten[] = [];
+
+  write(response: ServerResponse, answer: Answer): void {
+    if (this.#unwritten.push({ response, answer }) === 1) setImmediate(this.#writeAll);
+  }
+
+  readonly #writeAll = (): void => {
+    const all = this.#unwritten;
+    this.#unwritten = [];
+    for (const { response, answer } of all) writeAnswer(response, answer);
+  };
+}
+
+/**
+ * Puts an answer onto the connection, if there still is one. One that waits behind the answers to
+ * earlier requests has none yet: Node keeps it until its turn has come.
+ */
+function writeAnswer(response: ServerResponse, answer: Answer): void {
+  if (response.destroyed || response.req.socket.writable === false) return;
+  const { status, headers, body } = answer;
+  const fields: string[] = [];
+  for (const name in headers) fields.push(name, headers[name] as string);
+  try {
+    response.writeHead(status, fields);
+  } catch {
+    // What is stored came from elsewhere: a header that cannot be sent costs its own answer alone.
+    return refuse(response, unsendable);
+  }
+  if (body === null) response.end();
+  else response.end(body);
+}

@@ -1,0 +1,176 @@
+/**
+ * The cluster's secrets on a Node host, and how one gives way to another without a restart.
+ *
+ * What is stored depends on the secret that the cluster began with: digests, ETags, the places of
+ * keys. So that one's data keys stay for ever, and each folder keeps them. What is proven and
+ * sealed with changes: a file of two lines has two valid secrets. The first one seals, both open;
+ * nodes prove whichever the other side takes too.
+ */
+import { assert } from "../../../core/assert.ts";
+import type { Store } from "../../../core/store.ts";
+import type { ClusterConfig } from "../../../ring/cluster-config.ts";
+import type { RingDocument } from "../../../ring/ring-document.ts";
+import { ConfigError, readText } from "../process/config-error.ts";
+import type { Log } from "../process/logger.ts";
+import { SECRETS_COUNT_MAX } from "./handshake.ts";
+import {
+  type ClusterKeys,
+  clusterKeys,
+  DATA_KEYS_BYTES,
+  type DataKeys,
+  dataKeyBytes,
+  dataKeysFrom,
+} from "./secrets.ts";
+
+export interface SecretFiles {
+  readonly clusterFile: string;
+  readonly dataDir: string;
+  /** One line, or two while one secret gives way to the other. */
+  readonly secretFile?: string | undefined;
+  /** The secret that the cluster began with. */
+  readonly dataSecretFile?: string | undefined;
+  readonly log: Log;
+}
+
+const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
+export const isLoopback = (url: string): boolean => LOOPBACK.has(new URL(url).hostname);
+
+const SECRET_CHARS_MIN = 16;
+/** Where a folder keeps the data keys. */
+const KEPT = "data keys";
+
+/** @throws ConfigError */
+async function readSecrets(file: string, countMax: number): Promise<readonly Uint8Array[]> {
+  const text = (await readText(file, "secret file")).trim();
+  const lines = text.split(/\r?\n/).map((line) => line.trim());
+  const secrets = lines.filter((line) => line !== "");
+  if (secrets.length > countMax) {
+    const what = countMax === 1 ? "one secret" : "at most two secrets, one a line";
+    throw new ConfigError(`${file}: it has ${secrets.length} lines: it may hold ${what}`);
+  }
+  if (secrets.length === 0 || secrets.some((secret) => secret.length < SECRET_CHARS_MIN)) {
+    throw new ConfigError(`${file}: a secret has at least ${SECRET_CHARS_MIN} characters`);
+  }
+  if (new Set(secrets).size < secrets.length) {
+    throw new ConfigError(`${file}: both lines are the same secret: take one of them out`);
+  }
+  return secrets.map((secret) => Buffer.from(secret));
+}
+
+/** On loopback one that follows from the cluster's name will do. @throws ConfigError */
+function derivedSecret({ clusterFile, log }: SecretFiles, config: ClusterConfig): Uint8Array {
+  const outside = config.members.find((member) => !isLoopback(member.url));
+  if (outside !== undefined) {
+    throw new ConfigError(
+      `${clusterFile}: member ${outside.id} is not on loopback (${outside.url}), ` +
+        "so the cluster needs a secret: give --secret-file",
+    );
+  }
+  log("derived-secret", { reason: "no --secret-file; every member is on loopback" });
+  return Buffer.from(`starling loopback cluster ${config.name}`);
+}
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.from(a).equals(b);
+
+export class ClusterSecret {
+  readonly #files: SecretFiles;
+  readonly #cluster: string;
+  /** From --data-secret-file. */
+  readonly #founding: Uint8Array | null;
+  #secrets: readonly Uint8Array[];
+  #keys: readonly ClusterKeys[];
+  #data: { readonly bytes: Uint8Array; readonly keys: DataKeys } | null = null;
+
+  private constructor(
+    files: SecretFiles,
+    cluster: string,
+    of: { readonly secrets: readonly Uint8Array[]; readonly founding: Uint8Array | null },
+  ) {
+    this.#files = files;
+    this.#cluster = cluster;
+    this.#founding = of.founding;
+    this.#secrets = of.secrets;
+    this.#keys = this.#keysOf(of.secrets);
+  }
+
+  /** @throws ConfigError with one line */
+  static async read(files: SecretFiles, config: ClusterConfig): Promise<ClusterSecret> {
+    const { secretFile, dataSecretFile } = files;
+    const secrets =
+      secretFile === undefined
+        ? [derivedSecret(files, config)]
+        : await readSecrets(secretFile, SECRETS_COUNT_MAX);
+    const [founding = null] =
+      dataSecretFile === undefined ? [] : await readSecrets(dataSecretFile, 1);
+    return new ClusterSecret(files, config.name, { secrets, founding });
+  }
+
+  /** What nodes prove to each other with, by each valid secret. */
+  readonly transportKeys = (): readonly Uint8Array[] =>
+    this.#keys.map(({ transport }) => transport);
+
+  /**
+   * The keys of what a folder holds: those that it keeps, or by the secret that the cluster began
+   * with. What clients carry is sealed by the secrets that are valid.
+   *
+   * @throws ConfigError when it is not known which secret that is, or the folder says another one
+   */
+  dataKeys(store: Store): DataKeys {
+    const { secretFile, dataSecretFile, dataDir } = this.#files;
+    const kept = store.readMeta(KEPT)?.slice();
+    const named = this.#founding === null ? null : dataKeyBytes(this.#founding);
+    if (kept !== undefined && named !== null && !sameBytes(kept, named)) {
+      const mend = "give the one it began with, or leave --data-secret-file out";
+      throw new ConfigError(`${dataSecretFile}: ${dataDir} began with another secret: ${mend}`);
+    }
+    const [only, other] = this.#secrets;
+    const single = only === undefined || other !== undefined ? null : dataKeyBytes(only);
+    const bytes = kept?.length === DATA_KEYS_BYTES ? kept : (named ?? single);
+    if (bytes === null) {
+      const mend = "give that one's file as --data-secret-file";
+      const lack = `${dataDir} does not know yet which secret the cluster began with`;
+      throw new ConfigError(`${secretFile}: it has two secrets, and ${lack}: ${mend}`);
+    }
+    const keys = dataKeysFrom(bytes, this.#cluster);
+    this.#data = { bytes, keys };
+    this.#seal();
+    return keys;
+  }
+
+  /**
+   * Has the folder keep the data keys. Not before it is known that they are the cluster's: a node
+   * that was started with a wrong secret must not hold fast to that.
+   */
+  keep(store: Store, ring: RingDocument): void {
+    if (ring.isProvisional === true) return;
+    if (this.#data === null || store.readMeta(KEPT) !== undefined) return;
+    if (store.health() === "writable") store.writeMeta(KEPT, this.#data.bytes);
+  }
+
+  /** Whether there is something to read again. */
+  get isFromFile(): boolean {
+    return this.#files.secretFile !== undefined;
+  }
+
+  /**
+   * Reads the file again. @returns how many secrets are valid
+   *
+   * @throws ConfigError when it makes no sense; the old ones then go on
+   */
+  async reload(): Promise<{ readonly count: number }> {
+    const { secretFile } = this.#files;
+    assert(secretFile !== undefined, "there is a file to read again");
+    this.#secrets = await readSecrets(secretFile, SECRETS_COUNT_MAX);
+    this.#keys = this.#keysOf(this.#secrets);
+    this.#seal();
+    return { count: this.#secrets.length };
+  }
+
+  #keysOf(secrets: readonly Uint8Array[]): readonly ClusterKeys[] {
+    return secrets.map((secret) => clusterKeys(secret, this.#cluster));
+  }
+
+  #seal(): void {
+    this.#data?.keys.hash.sealBy(this.#keys.map(({ hash }) => hash));
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * Frames on a stream: a length of four bytes, then as many bytes. The length is checked before
+ * anything is kept.
+ */
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { assert } from "../../../core/assert.ts";
+import { CodecError } from "../../../core/codec.ts";
+
+const HEADER_BYTES = 4;
+/** What a stamped frame is longer by. */
+export const STAMP_BYTES = 8;
+/** An idle connection is looked after this often. */
+const KEEP_ALIVE_MS = 10_000;
+
+export class FrameError extends Error {
+  override readonly name = "FrameError";
+}
+
+/** Cuts a stream of chunks into frames; the bound may change once the other side is trusted. */
+export class FrameReader {
+  readonly #bytesMax: () => number;
+  readonly #onFrame: (frame: Uint8Array) => void;
+  #chunks: Buffer[] = [];
+  /** How much of the first chunk has been taken. */
+  #taken = 0;
+  /** Bytes that have not been taken yet. */
+  #byteCount = 0;
+
+  constructor(bytesMax: () => number, onFrame: (frame: Uint8Array) => void) {
+    this.#bytesMax = bytesMax;
+    this.#onFrame = onFrame;
+  }
+
+  /** @throws FrameError when a frame is announced that is longer than allowed */
+  push(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#byteCount += chunk.length;
+    while (this.#byteCount >= HEADER_BYTES) {
+      const length = this.#firstWith(HEADER_BYTES).readUInt32BE(this.#taken);
+      if (length > this.#bytesMax()) throw new FrameError(`a frame of ${length} bytes`);
+      if (this.#byteCount < HEADER_BYTES + length) return;
+      const first = this.#firstWith(HEADER_BYTES + length);
+      const start = this.#taken + HEADER_BYTES;
+      this.#taken = start + length;
+      this.#byteCount -= HEADER_BYTES + length;
+      assert(this.#byteCount >= first.length - this.#taken, "the rest is still to be taken");
+      this.#onFrame(first.subarray(start, start + length));
+    }
+    if (this.#byteCount > 0) return;
+    this.#chunks = [];
+    this.#taken = 0;
+  }
+
+  /** The first chunk, joined with the others only when too little of it is left. */
+  #firstWith(length: number): Buffer {
+    const [first] = this.#chunks;
+    if (first !== undefined && first.length >= this.#taken + length) return first;
+    const joined = Buffer.concat(this.#chunks).subarray(this.#taken);
+    this.#chunks = [joined];
+    this.#taken = 0;
+    return joined;
+  }
+}
+
+/**
+ * A frame that says first when it was sent, in ms of the sender's own clock.
+ *
+ * @throws FrameError when it does not
+ */
+export function readStamped(frame: Uint8Array): { sentAt: number; body: Uint8Array } {
+  if (frame.length < STAMP_BYTES) throw new FrameError("a frame without its time");
+  const sentAt = new DataView(frame.buffer, frame.byteOffset).getFloat64(0);
+  if (!Number.isFinite(sentAt)) throw new FrameError("a frame with a time that is none");
+  return { sentAt, body: frame.subarray(STAMP_BYTES) };
+}
+
+/** Frames are put together in stretches of this many bytes; a longer one gets its own. */
+const STRETCH_BYTES = 64 * 1024;
+
+/**
+ * Gathers what one turn of the event loop sends and hands it to the socket in one go. What is given
+ * to it is copied, so that a batch of small frames is one buffer to the socket, not two for each.
+ */
+export class FrameWriter {
+  readonly #socket: Duplex;
+  /** Stretches that are full, and the one that is being filled, from here to there. */
+  #full: Buffer[] = [];
+  #open: Buffer = Buffer.alloc(0);
+  #from = 0;
+  #to = 0;
+  #queuedByteCount = 0;
+  #isScheduled = false;
+
+  constructor(socket: Duplex) {
+    this.#socket = socket;
+  }
+
+  /** Bytes that were given to this writer and have not left the process yet. */
+  get waitingByteCount(): number {
+    return this.#queuedByteCount + this.#socket.writableLength;
+  }
+
+  write(frame: Uint8Array): void {
+    const at = this.#reserve(HEADER_BYTES + frame.length);
+    this.#open.writeUInt32BE(frame.length, at);
+    this.#add(frame, at + HEADER_BYTES);
+  }
+
+  /** Writes a frame that `readStamped` takes apart again. */
+  writeStamped(frame: Uint8Array, sentAt: number): void {
+    const at = this.#reserve(HEADER_BYTES + STAMP_BYTES + frame.length);
+    this.#open.writeUInt32BE(STAMP_BYTES + frame.length, at);
+    this.#open.writeDoubleBE(sentAt, at + HEADER_BYTES);
+    this.#add(frame, at + HEADER_BYTES + STAMP_BYTES);
+  }
+
+  /** Where in the open stretch there is room. */
+  #reserve(byteCount: number): number {
+    if (this.#to + byteCount > this.#open.length) {
+      this.#endStretch();
+      this.#open = Buffer.allocUnsafeSlow(Math.max(STRETCH_BYTES, byteCount));
+      this.#from = 0;
+      this.#to = 0;
+    }
+    const at = this.#to;
+    this.#to += byteCount;
+    return at;
+  }
+
+  #endStretch(): void {
+    if (this.#to > this.#from) this.#full.push(this.#open.subarray(this.#from, this.#to));
+    this.#from = this.#to;
+  }
+
+  #add(frame: Uint8Array, at: number): void {
+    this.#open.set(frame, at);
+    this.#queuedByteCount += frame.length;
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#isScheduled = false;
+    this.#endStretch();
+    const stretches = this.#full;
+    this.#full = [];
+    this.#queuedByteCount = 0;
+    if (this.#socket.destroyed) return;
+    this.#socket.cork();
+    for (const stretch of stretches) this.#socket.write(stretch);
+    this.#socket.uncork();
+  }
+}
+
+export interface FrameStream {
+  /** What had come on the socket before it was handed over. */
+  readonly head: Buffer;
+  bytesMax(): number;
+  /** Called for every frame. A FrameError or CodecError out of it closes the socket. */
+  onFrame(frame: Uint8Array): void;
+  onMalformed(reason: string): void;
+}
+
+/** Reads frames from a socket for as long as it lives; what is none closes it. */
+export function readFrames(socket: Duplex, stream: FrameStream): void {
+  settle(socket);
+  const reader = new FrameReader(stream.bytesMax, stream.onFrame);
+  const take = (chunk: Buffer): void => {
+    try {
+      reader.push(chunk);
+    } catch (error) {
+      if (!(error instanceof FrameError) && !(error instanceof CodecError)) throw error;
+      stream.onMalformed(error.message);
+      socket.destroy();
+    }
+  };
+  socket.on("data", take);
+  socket.on("error", () => socket.destroy());
+  if (stream.head.length > 0) take(stream.head);
+}
+
+/** Node hands sockets of upgraded requests over as streams, and they still are sockets. */
+function settle(socket: Duplex): void {
+  if (!(socket instanceof Socket)) return;
+  socket.setNoDelay(true);
+  socket.setTimeout(0);
+  // Finds out in the end that the other machine is gone without having said so.
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+}

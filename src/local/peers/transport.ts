@@ -1,0 +1,235 @@
+/**
+ * Messages between Node processes: one persistent connection from each node to each other, many
+ * calls at a time on each. Requests go out on the own connection (link.ts); replies go back on the
+ * very connection that brought the request, and nowhere else. A caller that died and came back
+ * numbers its calls from one again, so a late reply to its former life would be taken for the
+ * answer to another call: for a write that was never stored, say.
+ *
+ * Therefore a request's sender is known to the node above as `peer#connection`, and a reply to a
+ * connection that is gone is dropped: nobody waits for it any more.
+ */
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { assert } from "../../../core/assert.ts";
+import { isReplicaId, type ReplicaId } from "../../../core/ids.ts";
+import { MESSAGE_BYTES_MAX } from "../../../core/limits.ts";
+import { decodeMessage, encodeMessageBriefly, type Message } from "../../../core/messages.ts";
+import { ownSpeech, type Speech, spokenBy } from "../../../core/version.ts";
+import type { Address } from "../../node/peers/boundary.ts";
+import {
+  type Hello,
+  helloAnswer,
+  isProof,
+  newNonce,
+  PROOF_BYTES,
+  proof,
+  provenKey,
+  readHello,
+  versionRefusal,
+} from "../identity/handshake.ts";
+import type { PeerTls } from "../identity/tls.ts";
+import type { Log } from "../process/logger.ts";
+import { Waited } from "../process/waited.ts";
+import { FrameError, FrameWriter, readFrames, readStamped, STAMP_BYTES } from "./frames.ts";
+import { Link, type LinkLimits, linkLimits } from "./link.ts";
+
+export interface TransportLimits extends LinkLimits {
+  /** Until a caller has proven that it knows the secret, in ms. */
+  readonly proofMsMax: number;
+}
+
+export interface TransportParts {
+  readonly self: ReplicaId;
+  readonly cluster: string;
+  /** Of each secret that is valid; asked anew for each connection. */
+  keys(): readonly Uint8Array[];
+  /** With it a peer must also show a certificate for its host; without it nodes speak plainly. */
+  readonly tls?: PeerTls | undefined;
+  readonly limits?: Partial<TransportLimits>;
+  /** What this node speaks; default: what this program does. */
+  readonly speech?: Speech | undefined;
+  /** Told what a peer speaks when it is refused for that, and null when it no longer is. */
+  onRefusedVersion?(peer: ReplicaId, speech: Speech | null): void;
+  /** The member's URL by the current ring; undefined when it is no member. */
+  urlOf(id: ReplicaId): string | undefined;
+  /** A request comes from `peer#connection`, a reply from the peer that was asked. */
+  onMessage(from: Address, message: Message): void;
+  onUnreachable(to: ReplicaId, call: number): void;
+  readonly log: Log;
+}
+
+const PROOF_MS_MAX = 2000;
+
+export class Transport {
+  readonly #parts: TransportParts;
+  readonly #limits: TransportLimits;
+  readonly #links = new Map<ReplicaId, Link>();
+  /** The proven connections of others, by the address that their requests come from. */
+  readonly #callers = new Map<Address, FrameWriter>();
+  readonly #accepted = new Set<Duplex>();
+  readonly #speech: Speech;
+  /** Peers that speak a protocol too far from this node's, and what. */
+  readonly #refused = new Map<ReplicaId, Speech>();
+  #connectionCount = 0;
+  #isClosed = false;
+  malformedCount = 0;
+  droppedCount = 0;
+
+  constructor(parts: TransportParts) {
+    this.#parts = parts;
+    this.#speech = parts.speech ?? ownSpeech;
+    this.#limits = { ...linkLimits, proofMsMax: PROOF_MS_MAX, ...parts.limits };
+  }
+
+  /** How many peers this node is connected to. */
+  get connectedCount(): number {
+    return [...this.#links.values()].filter((link) => link.isConnected).length;
+  }
+
+  /** How many members this node and they refuse for their versions. */
+  get refusedVersionCount(): number {
+    return [...this.#refused.keys()].filter((id) => this.#parts.urlOf(id) !== undefined).length;
+  }
+
+  send(to: Address, message: Message): void {
+    if (message.type === "reply") this.#reply(to, encodeMessageBriefly(message));
+    else this.#linkTo(to).send(message);
+  }
+
+  /**
+   * Whether an HTTP request is a peer's that wants to connect. To everybody else the route does not
+   * exist: the request then is one as any other, for a route that nobody knows.
+   */
+  recognises(incoming: IncomingMessage): boolean {
+    return this.#readHello(incoming) !== null;
+  }
+
+  /** Takes a connection over; false, and nothing done, when the request is not recognised. */
+  accept(incoming: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+    const hello = this.#readHello(incoming);
+    if (hello === null) return false;
+    const { ends, speech, key } = hello;
+    this.#heardSpeech(ends.from, speech);
+    if (spokenBy(this.#speech, speech) === null) {
+      socket.end(versionRefusal(this.#speech));
+      return true;
+    }
+    const nonces = { client: hello.nonce, server: newNonce() };
+    socket.write(helloAnswer(key, { ends, nonces }, this.#speech));
+    const expected = proof(key, "client", { ends, nonces });
+    this.#serve(socket, head, { peer: ends.from, expected });
+    return true;
+  }
+
+  /** Breaks all connections; from then on nobody is told of anything. */
+  close(): void {
+    this.#isClosed = true;
+    for (const link of this.#links.values()) link.close();
+    for (const socket of this.#accepted) socket.destroy();
+  }
+
+  /** One line when a peer turns out to be of a version that is refused, and one when no more. */
+  #heardSpeech(peer: ReplicaId, speech: Speech): void {
+    const known = this.#refused.get(peer);
+    const { protocol, version } = speech;
+    if (spokenBy(this.#speech, speech) !== null) {
+      if (!this.#refused.delete(peer)) return;
+      this.#parts.log("peer-compatible", { peer, version, protocol });
+      this.#parts.onRefusedVersion?.(peer, null);
+    } else if (known?.protocol !== protocol || known.version !== version) {
+      this.#refused.set(peer, speech);
+      const { protocol: ownProtocol, version: ownVersion } = this.#speech;
+      this.#parts.log("peer-incompatible", { peer, version, protocol, ownVersion, ownProtocol });
+      this.#parts.onRefusedVersion?.(peer, speech);
+    }
+  }
+
+  #readHello(incoming: IncomingMessage): (Hello & { readonly key: Uint8Array }) | null {
+    const hello = readHello(incoming);
+    if (hello === null || this.#isClosed) return null;
+    const { cluster, from, to } = hello.ends;
+    const { self } = this.#parts;
+    if (cluster !== this.#parts.cluster || to !== self || from === self) return null;
+    // Who is no member may be about to join, or have left: it proves the secret like the others,
+    // and its certificate, whose host nobody can know, must be of the cluster's authority.
+    if (!isReplicaId(from)) return null;
+    const url = this.#parts.urlOf(from) ?? null;
+    if (this.#parts.tls?.isPeer(incoming.socket, url) === false) return null;
+    const key = provenKey(this.#parts.keys(), hello);
+    return key === null ? null : { ...hello, key };
+  }
+
+  #serve(socket: Duplex, head: Buffer, of: { peer: ReplicaId; expected: Uint8Array }): void {
+    const { peer, expected } = of;
+    const address = `${peer}#${++this.#connectionCount}`;
+    const patience = setTimeout(() => socket.destroy(), this.#limits.proofMsMax).unref();
+    this.#accepted.add(socket);
+    socket.on("close", () => {
+      clearTimeout(patience);
+      this.#accepted.delete(socket);
+      this.#callers.delete(address);
+    });
+    const waited = new Waited();
+    const isProven = (): boolean => this.#callers.has(address);
+    const onFrame = (frame: Uint8Array): void => {
+      if (isProven()) return this.#takeRequest(address, frame, waited);
+      if (!isProof(frame, expected)) throw new FrameError("the proof is wrong");
+      clearTimeout(patience);
+      this.#callers.set(address, new FrameWriter(socket));
+    };
+    readFrames(socket, {
+      head,
+      bytesMax: () => (isProven() ? STAMP_BYTES + MESSAGE_BYTES_MAX : PROOF_BYTES),
+      onFrame,
+      onMalformed: (reason) => this.#malformed(peer, reason),
+    });
+  }
+
+  /** What the request waited on its way is no longer in its budget. */
+  #takeRequest(address: Address, frame: Uint8Array, waited: Waited): void {
+    const { sentAt, body } = readStamped(frame);
+    const message = decodeMessage(body);
+    if (message.type !== "request") throw new FrameError("a reply on the wrong connection");
+    const waitedMs = Math.floor(waited.of(sentAt, performance.now()));
+    const budgetMs = Math.max(0, message.budgetMs - waitedMs);
+    if (!this.#isClosed) this.#parts.onMessage(address, { ...message, budgetMs });
+  }
+
+  #reply(to: Address, bytes: Uint8Array): void {
+    const writer = this.#callers.get(to);
+    if (writer === undefined) return;
+    const waiting = writer.waitingByteCount;
+    const isTooMuch = waiting > 0 && waiting + bytes.length > this.#limits.backlogBytesMax;
+    // A caller that does not read is silent to itself: it gives up, and memory stays bounded.
+    if (isTooMuch || bytes.length > MESSAGE_BYTES_MAX) this.droppedCount++;
+    else writer.write(bytes);
+  }
+
+  #linkTo(peer: ReplicaId): Link {
+    const known = this.#links.get(peer);
+    if (known !== undefined) return known;
+    assert(!peer.includes("#"), "a request goes to a replica, not to a connection");
+    const { self, cluster, tls, log } = this.#parts;
+    const link = new Link({
+      peer,
+      ends: { cluster, from: self, to: peer },
+      keys: () => this.#parts.keys(),
+      speech: this.#speech,
+      tls,
+      limits: this.#limits,
+      log,
+      url: () => (this.#isClosed ? undefined : this.#parts.urlOf(peer)),
+      onReply: (message) => this.#parts.onMessage(peer, message),
+      onUnreachable: (call) => this.#parts.onUnreachable(peer, call),
+      onMalformed: (reason) => this.#malformed(peer, reason),
+      onSpeech: (speech) => this.#heardSpeech(peer, speech),
+    });
+    this.#links.set(peer, link);
+    return link;
+  }
+
+  #malformed(peer: ReplicaId, reason: string): void {
+    this.malformedCount++;
+    this.#parts.log("malformed-frame", { peer, reason });
+  }
+}

@@ -1,0 +1,162 @@
+/** What a replica does that nobody waits for: the parts, and when each of them is run. */
+import type { Graces } from "../../../core/expiry.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import type { Prng } from "../../../core/prng.ts";
+import type { Millis } from "../../../core/time.ts";
+import type { ClusterDocument } from "../../../ring/cluster-document.ts";
+import { type Duplicate, Lives } from "../knowledge/lives.ts";
+import type { TaskHost } from "../peers/tasks.ts";
+import type { BackgroundWork } from "../serving/background-ports.ts";
+import type { Service } from "../serving/service.ts";
+import { Absence } from "./absence.ts";
+import { Agreement } from "./agreement.ts";
+import { Background } from "./background.ts";
+import { CleanUp } from "./clean-up.ts";
+import { Collector } from "./collector.ts";
+import { Evictor } from "./evictor.ts";
+import { Exchanges } from "./exchanges.ts";
+import { Handoff } from "./handoff.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { PurgeSweep } from "./purge-sweep.ts";
+import { Resize } from "./resize.ts";
+import { Scrub } from "./scrub.ts";
+import { Transfer } from "./transfer.ts";
+
+/** Between two looks at what is due, in ms: one look is at a thousand keys at most. */
+const COLLECT_MS = 50;
+/** Between two parts of a sweep for what was purged, in ms. */
+const SWEEP_MS = 1000;
+/** Between two looks at what a change of members leaves to do, in ms. */
+const CHANGE_MS = 500;
+/** Between two parts of a scrub, in ms. */
+const SCRUB_MS = 1000;
+/** Between two looks at whether a namespace is over its bound, in ms. */
+const EVICT_MS = 200;
+
+export interface Intervals {
+  /** How often hints are tried to be delivered, in ms; 0 for never by itself. */
+  readonly handoffMs: number;
+  /** How often it compares itself with one of its peers, in ms; 0 for never by itself. */
+  readonly antiEntropyMs: number;
+  /**
+   * How long the tombstone of a delete is left alone before it may be collected, in ms. Hints wait
+   * for their owner for half as long.
+   */
+  readonly tombstoneGraceMs: number;
+  /** The same of what has expired or was evicted; never longer than the other. Default 5 s. */
+  readonly expiryGraceMs?: number;
+  /** How often it looks for what may be collected, in ms; 0 for nothing at all by itself. */
+  readonly collectMs?: number;
+  /** How long it takes to read all records once, in ms; 0 or absent: only when asked. */
+  readonly scrubMs?: number;
+  /** How often it pings every peer, in ms; 0 where only requests observe. */
+  readonly heartbeatMs: number;
+  /** Silence after which a peer is suspected. */
+  readonly suspectAfterMs: number;
+  /** Keys of bounded namespaces whose use is remembered; a million unless memory is short. */
+  readonly trackedKeysMax?: number;
+}
+
+const EXPIRY_GRACE_MS = 5000;
+
+export const gracesOf = ({ tombstoneGraceMs, expiryGraceMs }: Intervals): Graces => ({
+  deletedMs: tombstoneGraceMs,
+  endedMs: Math.min(expiryGraceMs ?? EXPIRY_GRACE_MS, tombstoneGraceMs),
+});
+
+export interface WorkHost extends TaskHost {
+  readonly prng: Prng;
+  whenDurable(callback: (ok: boolean, now: Millis) => void): void;
+  /** Joins a document into the node's own and keeps it. */
+  learn(document: ClusterDocument): void;
+  /** The cluster document was changed here: it is to be kept. */
+  documentChanged(): void;
+  /** Two processes run under one id, this one's perhaps. */
+  noticed(duplicate: Duplicate, isToEnd: boolean): void;
+  /** Whether the replica was told to be down. */
+  isAway(): boolean;
+}
+
+export interface Work {
+  readonly parts: BackgroundWork;
+  readonly jobs: Background;
+}
+
+type Job = readonly [name: string, everyMs: number, run: (now: Millis) => void];
+
+function livesOf(service: Service, host: WorkHost): Lives {
+  return new Lives({
+    self: service.id,
+    prng: host.prng.fork(),
+    wall: host.wall,
+    isMember: (id) => host.knowledge.ring.member(id) !== undefined,
+    notice: (duplicate, isToEnd) => {
+      if (duplicate.replica === service.id) service.keeper.renew();
+      host.noticed(duplicate, isToEnd);
+    },
+  });
+}
+
+export function backgroundWork(service: Service, host: WorkHost, every: Intervals): Work {
+  const handoff = new Handoff(service, host, every.tombstoneGraceMs / 2);
+  const exchanges = new Exchanges(service, host);
+  // Without heartbeats nobody wakes the node, and a gap between two steps says nothing.
+  const absence =
+    every.heartbeatMs > 0 ? new Absence(service, exchanges, { host, ...every }) : null;
+  const scrub = new Scrub(service, host, { exchanges, everyMs: every.scrubMs ?? 0 });
+  const sweep = new PurgeSweep(service, host);
+  const transfer = new Transfer(service, host);
+  const cleanUp = new CleanUp(service, host);
+  const resize = new Resize(service, host);
+  const evictor = new Evictor(service, { ...host, ...every });
+  const agreement = new Agreement(service, host);
+  // Where a node has no timers, its alarm runs it.
+  const isByAlarm = every.collectMs === 0;
+  const collector = new Collector(service, { ...host, sparesWrites: isByAlarm });
+  const lives = livesOf(service, host);
+  // The first sign of life of a member is what its hints, and who waits for it, have waited for.
+  const heard = (from: ReplicaId, now: Millis): void => {
+    handoff.toward(from, now);
+    absence?.past.heard(from, now);
+  };
+  const heartbeat = new Heartbeat(lives, host, { ...every, id: service.id, heard });
+  const flushIf = (hasWritten: boolean): void => {
+    if (hasWritten) host.whenDurable(() => {});
+  };
+  const plant = (): void => service.planting.run(service.keeper);
+  const change = (now: Millis): void => {
+    agreement.run(now);
+    plant();
+    transfer.run(now);
+    resize.run(now);
+    flushIf(cleanUp.run(now));
+  };
+  const unlessByAlarm = (ms: number): number => (isByAlarm ? 0 : ms);
+  const table: readonly Job[] = [
+    ["handoff", every.handoffMs, (now) => handoff.start(now, null)],
+    ["exchange", every.antiEntropyMs, (now) => exchanges.next(now)],
+    ["sweep", unlessByAlarm(SWEEP_MS), (now) => flushIf(sweep.run(now))],
+    // By itself only for hosts that have many steps of it in a row.
+    ["plant", 0, plant],
+    ["change", unlessByAlarm(CHANGE_MS), change],
+    ["scrub", (every.scrubMs ?? 0) > 0 ? SCRUB_MS : 0, (now) => flushIf(scrub.run(now))],
+    ["evict", unlessByAlarm(EVICT_MS), (now) => evictor.run(now)],
+    ["alive", absence?.noteMs ?? 0, () => flushIf(absence?.note() === true)],
+    ["collect", every.collectMs ?? COLLECT_MS, (now) => collector.start(now)],
+    ["heartbeat", every.heartbeatMs, (now) => heartbeat.run(now)],
+  ];
+  const jobs = new Background(host.prng);
+  for (const [name, everyMs, work] of table) {
+    const run = (now: Millis): void => {
+      if (!host.isAway()) work(now);
+    };
+    jobs.add({ name, everyMs, run }, 0);
+  }
+  return {
+    parts: {
+      ...{ handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor, resize },
+      ...{ collector, lives, scrub },
+    },
+    jobs,
+  };
+}

@@ -1,0 +1,100 @@
+/** Starts exchanges: with one peer after the other, in turn, and with all of them when asked. */
+import { Exchange, type ExchangeResult, exchangeLimits } from "../../../antientropy/exchange.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import type { Millis, WallMillis } from "../../../core/time.ts";
+import type { TaskHost } from "../peers/tasks.ts";
+import type { Service } from "../serving/service.ts";
+
+/** All messages of one exchange together; each has a shorter time of its own. */
+const EXCHANGE_MS_MAX = 600_000;
+
+export class Exchanges {
+  readonly #service: Service;
+  readonly #host: TaskHost;
+  readonly #busy = new Set<ReplicaId>();
+  /** When an exchange with a peer last went through to its end. */
+  readonly lastAt = new Map<ReplicaId, WallMillis>();
+  /** Exchanges that went through to their end. */
+  completeCount = 0;
+  keysSent = 0;
+  keysReceived = 0;
+  byteCount = 0;
+  #turn = 0;
+
+  constructor(service: Service, host: TaskHost) {
+    this.#service = service;
+    this.#host = host;
+  }
+
+  /** How many peers have something in common with this replica. */
+  get peerCount(): number {
+    const { knowledge } = this.#host;
+    const self = this.#service.id;
+    const peers = knowledge.ring.membersBut(self);
+    return peers.filter((id) => knowledge.sharedTrees(self, id).length > 0).length;
+  }
+
+  /** Compares with the peer whose turn it is, unless that one seems to be away. */
+  next(now: Millis): void {
+    const { knowledge } = this.#host;
+    const peers = knowledge.ring.membersBut(this.#service.id);
+    const peer = peers[this.#turn++ % Math.max(1, peers.length)];
+    if (peer === undefined || !knowledge.liveness.isWorthTrying(peer, now)) return;
+    this.#begin(peer, now, () => {});
+  }
+
+  /**
+   * Compares with every peer, one after the other; `done` gets
+   * `[exchanges, compared, differing, sent, received, bytes]`.
+   */
+  withAll(now: Millis, done: (totals: readonly number[], now: Millis) => void): void {
+    const peers = this.#host.knowledge.ring.membersBut(this.#service.id);
+    const totals = [0, 0, 0, 0, 0, 0];
+    const goOn = (at: Millis): void => {
+      const peer = peers.shift();
+      if (peer === undefined) return done(totals, at);
+      this.#begin(peer, at, (result, later) => {
+        if (result !== null) addTo(totals, result);
+        goOn(later);
+      });
+    };
+    goOn(now);
+  }
+
+  #begin(
+    peer: ReplicaId,
+    now: Millis,
+    over: (result: ExchangeResult | null, now: Millis) => void,
+  ): void {
+    const trees = this.#host.knowledge.sharedTrees(this.#service.id, peer);
+    const cannot = this.#busy.has(peer) || this.#service.planting.isPending;
+    if (trees.length === 0 || cannot) return over(null, now);
+    this.#busy.add(peer);
+    const { side } = this.#service;
+    this.#host.run<ExchangeResult>(
+      {
+        timeoutMs: EXCHANGE_MS_MAX,
+        again: null,
+        make: (out) => new Exchange({ peer, trees, side, limits: exchangeLimits }, out),
+        finish: (result, at) => {
+          this.#busy.delete(peer);
+          if (result.isComplete) {
+            this.lastAt.set(peer, this.#host.wall());
+            this.completeCount++;
+          }
+          this.keysSent += result.keysSent;
+          this.keysReceived += result.keysReceived;
+          this.byteCount += result.byteCount;
+          over(result, at);
+        },
+      },
+      now,
+    );
+  }
+}
+
+function addTo(totals: number[], result: ExchangeResult): void {
+  const { treesCompared, treesDiffering, keysSent, keysReceived, byteCount } = result;
+  const counts = [1, treesCompared, treesDiffering, keysSent, keysReceived, byteCount];
+  for (const [i, count] of counts.entries()) totals[i] = (totals[i] ?? 0) + count;
+}

@@ -1,0 +1,107 @@
+/**
+ * A replica's own part when the N of a namespace changes (see `ring/namespace-record`). What it is
+ * to own by the new N it compares, by exchanges, with old owners: so many that together with itself
+ * they are a majority, and every write that a majority acknowledged is there. Then it says so, in
+ * the cluster document. It begins at once, and waits for no interval.
+ *
+ * All of it is forgotten in a crash and begun anew: trees that are equal are found so at once.
+ */
+import { majority } from "../../../core/quorum-options.ts";
+import type { Millis } from "../../../core/time.ts";
+import { acknowledgeNamespace, changingIn } from "../../../ring/cluster-document.ts";
+import { isTaker, type NamespaceRecord, targetOf } from "../../../ring/namespace-record.ts";
+import { openChange } from "../../../ring/ring-change.ts";
+import { tellOthers } from "../peers/tell-document.ts";
+import type { Service } from "../serving/service.ts";
+import { Filler, type Filling, isCompared, newFilling } from "./filler.ts";
+import type { TransferHost } from "./transfer.ts";
+
+interface NewTree extends Filling {
+  /** With how many of its old owners it has to be compared. */
+  readonly needed: number;
+}
+
+const isFilled = (tree: NewTree): boolean => isCompared(tree, tree.needed, tree.from);
+
+export class Resize {
+  readonly #service: Service;
+  readonly #host: TransferHost;
+  readonly #filler: Filler;
+  /** Names the change that `#fillings` are about. */
+  #mark = "";
+  #fillings: readonly NewTree[] = [];
+  #isSaying = false;
+
+  constructor(service: Service, host: TransferHost) {
+    this.#service = service;
+    this.#host = host;
+    this.#filler = new Filler(service, host);
+  }
+
+  /** Whether the N of some namespace changes. */
+  get isPending(): boolean {
+    return changingIn(this.#host.knowledge.document).length > 0;
+  }
+
+  /** To be called now and then, and whenever the document has changed. */
+  run(now: Millis): void {
+    const { knowledge } = this.#host;
+    const { document } = knowledge;
+    if (openChange(document.ring) !== null || this.#service.background?.absence?.isBehind) return;
+    const changing = changingIn(document);
+    if (changing.length === 0 || knowledge.ring.member(this.#service.id) === undefined) return;
+    const open = changing.find(([, record]) => this.#hasWork(record));
+    if (open === undefined) return this.#tell(now);
+    const [name, record] = open;
+    if (record.change?.phase === "settling") return this.#say(name, record);
+    this.#begin(name, record);
+    const unfilled = this.#fillings.filter((filling) => !isFilled(filling));
+    if (unfilled.length === 0) this.#say(name, record);
+    else this.#filler.fetch(unfilled, now, (at) => this.run(at));
+  }
+
+  #hasWork(record: NamespaceRecord): boolean {
+    const { id } = this.#service;
+    const { ring } = this.#host.knowledge.document;
+    if (record.change?.acks.includes(id) !== false) return false;
+    return record.change.phase === "settling" || isTaker(id, record, ring);
+  }
+
+  #begin(name: string, record: NamespaceRecord): void {
+    const { ring, document } = this.#host.knowledge;
+    // Members may have changed meanwhile: others are the owners then.
+    const mark = `${name} ${record.revision} ${document.ring.version}`;
+    if (this.#mark === mark || record.change === undefined) return;
+    this.#mark = mark;
+    const { id } = this.#service;
+    const n = targetOf(record, document.ring);
+    const fillings: NewTree[] = [];
+    for (let partition = 0; partition < ring.partitionCount; partition++) {
+      if (!ring.primariesOf(partition, n).includes(id)) continue;
+      const owners = ring.primariesOf(partition, record.change.from);
+      const from = owners.filter((owner) => owner !== id);
+      const needed = majority(owners.length) - (owners.length - from.length);
+      fillings.push({ ...newFilling({ partition, n }, from), needed });
+    }
+    this.#fillings = fillings;
+  }
+
+  /** What was fetched, and the document, must outlive a crash before it counts. */
+  #say(name: string, { revision, change }: NamespaceRecord): void {
+    if (this.#isSaying) return;
+    this.#isSaying = true;
+    this.#host.whenDurable((ok, now) => {
+      this.#isSaying = false;
+      const { document } = this.#host.knowledge;
+      const record = document.namespaces.get(name);
+      const isSame = record?.revision === revision && record.change?.phase === change?.phase;
+      if (!ok || !isSame || record.change === undefined) return;
+      this.#host.learn(acknowledgeNamespace(document, name, this.#service.id));
+      this.#tell(now);
+    });
+  }
+
+  #tell(now: Millis): void {
+    tellOthers(this.#host, { self: this.#service.id }, now);
+  }
+}

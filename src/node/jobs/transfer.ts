@@ -1,0 +1,134 @@
+/**
+ * A replica's own part in a change of members (see `ring/ring-change`). What it is to own it
+ * fetches by exchanges from the present owners, some trees of one owner at a time; there is no
+ * other mechanism. Then it says so, in the cluster document, and everybody hears of it.
+ *
+ * A tree is filled when the exchange has gone through with a majority of its owners, so that
+ * every write which a majority acknowledged is there, and with every owner that leaves, so that
+ * nothing is lost which one of those alone acknowledged. Both sides of an exchange have the
+ * document with the change, and since then writes come here too: nothing slips in between.
+ *
+ * All of it is forgotten in a crash and begun anew: trees that are filled are found equal at once.
+ */
+import type { TransferStatus } from "../../../core/operations.ts";
+import { majority } from "../../../core/quorum-options.ts";
+import type { Millis } from "../../../core/time.ts";
+import type { ClusterDocument } from "../../../ring/cluster-document.ts";
+import { acknowledge, gainsOf, type OpenChange, openChange } from "../../../ring/ring-change.ts";
+import type { Knowledge } from "../knowledge/knowledge.ts";
+import type { TaskHost } from "../peers/tasks.ts";
+import { tellOthers } from "../peers/tell-document.ts";
+import type { Service } from "../serving/service.ts";
+import { Filler, type Filling, isCompared, newFilling } from "./filler.ts";
+
+export interface TransferHost extends TaskHost {
+  /** Calls back when all that was written so far is durable, or the disk failed. */
+  whenDurable(callback: (ok: boolean, now: Millis) => void): void;
+  /** Joins a document into the node's own and keeps it. */
+  learn(document: ClusterDocument): void;
+}
+
+export class Transfer {
+  readonly #service: Service;
+  readonly #host: TransferHost;
+  readonly #filler: Filler;
+  /** Of the change that `#fillings` are about; 0 for none. */
+  #ballot = 0;
+  /** By what requests counted then, and in which trees the keys were. */
+  #trees: Trees = new Map();
+  #fillings: readonly Filling[] = [];
+  /** What the filler had fetched when the change began. */
+  #fetchedBefore = { keyCount: 0, byteCount: 0 };
+  #isSaying = false;
+
+  constructor(service: Service, host: TransferHost) {
+    this.#service = service;
+    this.#host = host;
+    this.#filler = new Filler(service, host);
+  }
+
+  /** How far this replica is with what it is to get; null when no members change. */
+  get progress(): TransferStatus | null {
+    const change = openChange(this.#host.knowledge.document.ring);
+    if (change === null || change.ballot !== this.#ballot) return null;
+    const isSettling = change.phase === "settling";
+    const done = this.#fillings.filter((filling) => isSettling || isFilled(filling, change));
+    return {
+      partitionsTotal: this.#fillings.length,
+      partitionsDone: done.length,
+      keyCount: this.#filler.keyCount - this.#fetchedBefore.keyCount,
+      byteCount: this.#filler.byteCount - this.#fetchedBefore.byteCount,
+    };
+  }
+
+  /** Whether there is a change that this replica has to go on with. */
+  get isPending(): boolean {
+    return openChange(this.#host.knowledge.document.ring) !== null;
+  }
+
+  /** To be called now and then, and whenever the document has changed. */
+  run(now: Millis): void {
+    const { knowledge } = this.#host;
+    const change = openChange(knowledge.document.ring);
+    if (change === null || knowledge.ring.member(this.#service.id) === undefined) return;
+    const isSame = change.ballot === this.#ballot && areEqual(knowledge.treesByCount, this.#trees);
+    if (!isSame) this.#begin(change);
+    if (change.acks.includes(this.#service.id)) return this.#tell(now);
+    if (change.phase === "settling") return this.#settle(change, now);
+    if (this.#fillings.length === 0) return;
+    const unfilled = this.#fillings.filter((filling) => !isFilled(filling, change));
+    if (unfilled.length === 0) this.#say(change);
+    else this.#filler.fetch(unfilled, now, (at) => this.run(at));
+  }
+
+  /** Who leaves hands over what it holds for others first: it may be stopped when this is over. */
+  #settle(change: OpenChange, now: Millis): void {
+    const { keeper, background, id } = this.#service;
+    const isLeaving = this.#host.knowledge.ring.stateOf(id) === "leaving";
+    if (isLeaving && keeper.store.hintCounts().size > 0) background?.handoff.start(now, null);
+    else this.#say(change);
+  }
+
+  #begin({ ballot }: OpenChange): void {
+    const { document, treesByCount } = this.#host.knowledge;
+    this.#ballot = ballot;
+    this.#trees = treesByCount;
+    const gains = gainsOf(document.ring, this.#service.id, [...treesByCount.keys()]);
+    this.#fillings = gains.flatMap(({ partition, n: counted, from }) =>
+      (treesByCount.get(counted) ?? []).map((n) => newFilling({ partition, n }, from)),
+    );
+    const { keyCount, byteCount } = this.#filler;
+    this.#fetchedBefore = { keyCount, byteCount };
+  }
+
+  /** What was fetched, and the document, must outlive a crash before it counts. */
+  #say({ ballot, phase }: OpenChange): void {
+    if (this.#isSaying) return;
+    this.#isSaying = true;
+    this.#host.whenDurable((ok, now) => {
+      this.#isSaying = false;
+      const { document, treesByCount } = this.#host.knowledge;
+      const change = openChange(document.ring);
+      if (!ok || change?.ballot !== ballot || change.phase !== phase) return;
+      const ring = acknowledge(document.ring, this.#service.id, [...treesByCount.keys()]);
+      this.#host.learn({ ...document, ring });
+      this.#tell(now);
+    });
+  }
+
+  #tell(now: Millis): void {
+    tellOthers(this.#host, { self: this.#service.id }, now);
+  }
+}
+
+type Trees = Knowledge["treesByCount"];
+
+const areEqual = (a: Trees, b: Trees): boolean => JSON.stringify([...a]) === JSON.stringify([...b]);
+
+function isFilled(filling: Filling, { to, forced }: OpenChange): boolean {
+  const { from, synced } = filling;
+  const alive = from.filter((id) => !forced.includes(id));
+  const leaving = alive.filter((id) => !to.members.some((member) => member.id === id));
+  const needed = Math.min(majority(from.length), alive.length);
+  return isCompared(filling, needed, alive) && leaving.every((id) => synced.has(id));
+}

@@ -1,0 +1,379 @@
+/**
+ * Operations that ask many members at once: what each holds of a key, what each says of itself,
+ * namespaces' settings, listings.
+ */
+import { decodeEntry } from "../../../core/entry-codec.ts";
+import type { Failure } from "../../../core/failure.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import { namespaceOf } from "../../../core/keys.ts";
+import { NAMESPACES_COUNT_MAX } from "../../../core/limits.ts";
+import type { Reply, ReplyOf, Request } from "../../../core/messages.ts";
+import type {
+  AcceptLossOperation,
+  AntiEntropyOperation,
+  ConfigureOperation,
+  ExplainOperation,
+  ListOperation,
+  NamespacesOperation,
+  Operation,
+  ReplicaReport,
+  Result,
+  ScrubOperation,
+} from "../../../core/operations.ts";
+import { majority } from "../../../core/quorum-options.ts";
+import type { Millis, WallMillis } from "../../../core/time.ts";
+import { isFullWithout, withNamespace } from "../../../ring/cluster-document.ts";
+import { openChange } from "../../../ring/ring-change.ts";
+import { askAll, type Replies } from "../peers/fanout.ts";
+import { Pause } from "../peers/pause.ts";
+import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
+import { tellDocument } from "../peers/tell-document.ts";
+import { orNull } from "../peers/wire.ts";
+import { CommitDesk } from "./commit-desk.ts";
+import { listingsOf, namesOf, pageOf } from "./listing.ts";
+import { statusOf } from "./status-report.ts";
+
+type ClusterOperation = Exclude<Operation, { kind: "get" | "write" | "merge" | "fault" | "purge" }>;
+
+const EXPLAIN_TARGETS_MAX = 64;
+/** Members that are asked for the cluster document, one after the other until one answers. */
+const REFRESH_TARGETS_MAX = 3;
+const REFRESH_MS_MAX = 1000;
+/** How long background work that an operator asked for may take before the answer, in ms. */
+const BACKGROUND_MS_MAX = 120_000;
+
+/** How long a change of N is waited for before the answer, and how often it is looked at, in ms. */
+const SETTLE_MS_MAX = 3000;
+const SETTLE_POLL_MS = 100;
+
+interface Then {
+  readonly now: Millis;
+  readonly done: (replies: Replies, now: Millis) => void;
+}
+
+export class ClusterDesk {
+  readonly #host: FrontendHost;
+
+  constructor(host: FrontendHost) {
+    this.#host = host;
+  }
+
+  start(operation: ClusterOperation, answer: Answer, now: Millis): void {
+    switch (operation.kind) {
+      case "explain":
+        return this.#explain(operation, answer, now);
+      case "status":
+        return this.#status(answer, now);
+      case "configure":
+        return this.#configure(operation, answer, now);
+      case "list":
+        return this.#list(operation, answer, now);
+      case "namespaces":
+        return this.#namespaces(operation, answer, now);
+      case "anti-entropy":
+        return this.#antiEntropy(operation, answer, now);
+      case "handoff":
+        return this.#handoff(answer, now);
+      case "scrub":
+        return this.#scrub(operation, answer, now);
+      case "accept-loss":
+        return this.#acceptLoss(operation, answer, now);
+      case "refresh":
+        return this.#refresh(this.#nearest(now), answer, now);
+      case "commit":
+        return new CommitDesk(this.#host).start(operation, answer, now);
+    }
+  }
+
+  #ask(targets: readonly ReplicaId[], body: Request, { now, done }: Then): void {
+    const { timeoutMs } = this.#host.knowledge;
+    askAll(this.#host, { targets, body, timeoutMs, done }, now);
+  }
+
+  #explain({ key }: ExplainOperation, answer: Answer, now: Millis): void {
+    const { ring, settingsOf } = this.#host.knowledge;
+    const partition = ring.partitionOf(key);
+    const preferenceList = ring.preferenceList(partition);
+    const { n } = settingsOf(namespaceOf(key));
+    const targets = preferenceList.slice(0, EXPLAIN_TARGETS_MAX);
+    const done = (replies: Replies): void => {
+      const replicas = targets.map((id, i): ReplicaReport => {
+        const role = i < n ? "primary" : "fallback";
+        return { id, role, ...reportOf(replies.get(id)) };
+      });
+      answer({ kind: "explained", partition, preferenceList, n, replicas });
+    };
+    this.#ask(targets, { kind: "inspect", key }, { now, done });
+  }
+
+  #status(answer: Answer, now: Millis): void {
+    const { liveness, ring } = this.#host.knowledge;
+    const members = ring.memberIds;
+    const done = (replies: Replies, at: Millis): void => {
+      const wall = this.#host.wall();
+      const awaySince = new Map<string, WallMillis>();
+      for (const id of members) {
+        const since = replies.has(id) ? null : liveness.silentSince(id);
+        if (since !== null) awaySince.set(id, wall - Math.max(0, at - since));
+      }
+      const statuses = members.map((id) => [id, statusOf(replies.get(id))] as const);
+      answer({ kind: "status", members: statuses, awaySince });
+    };
+    this.#ask(members, { kind: "status" }, { now, done });
+  }
+
+  #nearest(now: Millis): readonly ReplicaId[] {
+    const { ring, liveness } = this.#host.knowledge;
+    const sorted = [...ring.memberIds].sort((a, b) => liveness.compare(a, b, now));
+    return sorted.slice(0, REFRESH_TARGETS_MAX);
+  }
+
+  /** What is heard is learnt as any reply with a document; nobody's silence is a failure here. */
+  #refresh([target, ...others]: readonly ReplicaId[], answer: Answer, now: Millis): void {
+    if (target === undefined) return answer({ kind: "refreshed" });
+    const done = (replies: Replies, at: Millis): void => {
+      if (replies.size > 0) answer({ kind: "refreshed" });
+      else this.#refresh(others, answer, at);
+    };
+    tellDocument(this.#host, { targets: [target], timeoutMs: REFRESH_MS_MAX, done }, now);
+  }
+
+  /**
+   * Two rounds: first learn what the members know, so that the revision is above any of theirs,
+   * then tell them. Done when a majority has it on stable storage; whoever was away learns by the
+   * stamp.
+   */
+  #configure(operation: ConfigureOperation, answer: Answer, now: Millis): void {
+    const { knowledge } = this.#host;
+    const { namespace, settings } = operation;
+    this.#tellAll(now, (learnt, at) => {
+      if (!learnt) return answer(fail(this.#tooFewMembers()));
+      const refusal = this.#refusalOf(operation);
+      if (refusal !== null) return answer(fail(refusal));
+      this.#whetherEmpty(operation, at, (isEmpty, later) => {
+        const created = !knowledge.namespaces.has(namespace);
+        knowledge.learn(withNamespace(knowledge.document, namespace, settings, isEmpty));
+        this.#tellAll(later, (told, toldAt) => {
+          if (!told) return answer(fail(this.#tooFewMembers()));
+          const done = (): void => answer({ kind: "configured", created });
+          this.#awaitChange(namespace, { now: toldAt, until: toldAt + SETTLE_MS_MAX, done });
+        });
+      });
+    });
+  }
+
+  /** By what the members know: a frontend's own view may be older. */
+  #refusalOf({ namespace, settings }: ConfigureOperation): Failure | null {
+    const { knowledge } = this.#host;
+    const { document, defaults, ring } = knowledge;
+    if (isFullWithout(document, namespace)) return tooManyNamespaces;
+    const n = settings?.n ?? defaults.n;
+    // What it is, or was: a change of N may always be called back.
+    if ([knowledge.settingsOf(namespace).n, knowledge.countedOf(namespace)].includes(n))
+      return null;
+    if (openChange(document.ring) !== null) return membersChange;
+    return n > ring.memberIds.length ? tooLargeN(ring.memberIds.length) : null;
+  }
+
+  /** Another N of what is small counts within moments: then the answer may as well wait for it. */
+  #awaitChange(
+    namespace: string,
+    of: { readonly now: Millis; readonly until: Millis; readonly done: () => void },
+  ): void {
+    const { knowledge } = this.#host;
+    if (!knowledge.changes.has(namespace) || of.now >= of.until) return of.done();
+    const again = (now: Millis): void => this.#awaitChange(namespace, { ...of, now });
+    this.#host.run<null>(
+      {
+        timeoutMs: SETTLE_MS_MAX,
+        again: null,
+        make: (out) => new Pause(SETTLE_POLL_MS, out),
+        finish: (_, now) => this.#tellAll(now, (__, at) => again(at)),
+      },
+      of.now,
+    );
+  }
+
+  /** Whether every member says that it has nothing of the namespace; not asked unless N changes. */
+  #whetherEmpty(
+    { namespace, settings }: ConfigureOperation,
+    now: Millis,
+    done: (isEmpty: boolean, now: Millis) => void,
+  ): void {
+    const { knowledge } = this.#host;
+    const members = knowledge.ring.memberIds;
+    const n = settings?.n ?? knowledge.defaults.n;
+    if (n === knowledge.countedOf(namespace)) return done(false, now);
+    const hasNone = (reply: Reply | undefined): boolean =>
+      reply?.kind === "listed" && reply.keys.length === 0;
+    const tell = (replies: Replies, at: Millis): void =>
+      done(
+        members.every((id) => hasNone(replies.get(id))),
+        at,
+      );
+    const body = { kind: "keys", namespace, prefix: "", after: "", limit: 1 } as const;
+    this.#ask(members, body, { now, done: tell });
+  }
+
+  #tooFewMembers(): Failure {
+    return {
+      code: "quorum-unavailable",
+      detail: "Fewer than a majority of the members acknowledged the cluster document.",
+      required: majority(this.#host.knowledge.ring.memberIds.length),
+    };
+  }
+
+  #tellAll(now: Millis, done: (isMajority: boolean, now: Millis) => void): void {
+    const { ring, timeoutMs } = this.#host.knowledge;
+    const targets = ring.memberIds;
+    const count = (replies: Replies, at: Millis): void => {
+      const told = [...replies.values()].filter((reply) => reply.kind === "documented");
+      done(told.length >= majority(targets.length), at);
+    };
+    tellDocument(this.#host, { targets, timeoutMs, done: count }, now);
+  }
+
+  #list(operation: ListOperation, answer: Answer, now: Millis): void {
+    const { namespace, prefix, after, limit } = operation;
+    const done = (replies: Replies): void => {
+      const listings = listingsOf(replies);
+      const gap = this.#gapIn(listings, this.#host.knowledge.countedOf(namespace));
+      answer(gap ?? pageOf(operation, listings.values(), this.#host.wall()));
+    };
+    const body: Request = { kind: "keys", namespace, prefix, after, limit };
+    this.#ask(this.#host.knowledge.ring.memberIds, body, { now, done });
+  }
+
+  /** Those that nobody created have the ring's own N: that is what must be covered. */
+  #namespaces({ after, limit }: NamespacesOperation, answer: Answer, now: Millis): void {
+    const { ring } = this.#host.knowledge;
+    const done = (replies: Replies): void => {
+      const { names, complete, from } = namesOf(replies, limit);
+      answer(this.#gapIn(from, ring.document.n) ?? { kind: "named", names, complete });
+    };
+    this.#ask(ring.memberIds, { kind: "namespaces", after, limit }, { now, done });
+  }
+
+  #antiEntropy({ replica }: AntiEntropyOperation, answer: Answer, now: Millis): void {
+    const members = replica === null ? this.#host.knowledge.ring.memberIds : [replica];
+    const done = (replies: Replies): void => {
+      if (replies.size === 0) return answer(fail(noAnswer(members)));
+      const totals = [...replies.values()].map((reply) =>
+        reply.kind === "exchanged" ? reply.totals : [],
+      );
+      const sum = (i: number): number =>
+        totals.reduce((all, list) => all + Number(list[i] ?? 0), 0);
+      answer({
+        kind: "compared",
+        exchanges: sum(0),
+        partitionsCompared: sum(1),
+        partitionsDiffering: sum(2),
+        keysSent: sum(3),
+        keysReceived: sum(4),
+        bytes: sum(5),
+      });
+    };
+    const plan = { targets: members, timeoutMs: BACKGROUND_MS_MAX, done };
+    askAll(this.#host, { ...plan, body: { kind: "exchange" } }, now);
+  }
+
+  #handoff(answer: Answer, now: Millis): void {
+    const members = this.#host.knowledge.ring.memberIds;
+    const done = (replies: Replies): void => {
+      if (replies.size === 0) return answer(fail(noAnswer(members)));
+      let delivered = 0;
+      let pending = 0;
+      for (const reply of replies.values()) {
+        if (reply.kind !== "handedOff") continue;
+        delivered += reply.delivered;
+        pending += reply.pending;
+      }
+      answer({ kind: "handed-off", delivered, pending });
+    };
+    const plan = { targets: members, timeoutMs: BACKGROUND_MS_MAX, done };
+    askAll(this.#host, { ...plan, body: { kind: "handoff" } }, now);
+  }
+
+  #scrub({ replica }: ScrubOperation, answer: Answer, now: Millis): void {
+    const targets = replica === null ? this.#host.knowledge.ring.memberIds : [replica];
+    const done = (replies: Replies): void => {
+      const replicas = targets.map((id) => {
+        const reply = replies.get(id);
+        if (reply?.kind !== "scrubbed") return { id, state: "no answer", pass: null } as const;
+        const { records, damaged, mended } = reply;
+        if (!reply.checks) return { id, state: "platform", pass: null } as const;
+        return { id, state: "done", pass: { records, damaged, mended } } as const;
+      });
+      answer({ kind: "scrubbed", replicas });
+    };
+    const plan = { targets, timeoutMs: BACKGROUND_MS_MAX, done };
+    askAll(this.#host, { ...plan, body: { kind: "scrub" } }, now);
+  }
+
+  #acceptLoss({ replica }: AcceptLossOperation, answer: Answer, now: Millis): void {
+    const done = (replies: Replies): void => {
+      const reply = replies.get(replica);
+      if (reply?.kind !== "accepted") return answer(fail(noAnswer([replica])));
+      const { partitionCount, waitedFor } = reply;
+      answer({ kind: "accepted", partitionCount, waitedFor: waitedFor.map(String) });
+    };
+    this.#ask([replica], { kind: "acceptLoss" }, { now, done });
+  }
+
+  /** A failure when there is a partition of which no primary is among those that answered. */
+  #gapIn(from: ReadonlyMap<ReplicaId, unknown>, n: number): Result | null {
+    const { ring } = this.#host.knowledge;
+    for (let partition = 0; partition < ring.partitionCount; partition++) {
+      const primaries = ring.preferenceList(partition).slice(0, n);
+      if (primaries.some((id) => from.has(id))) continue;
+      const detail = `None of the primaries of partition ${partition} answered.`;
+      return fail({ code: "quorum-unavailable", detail, required: 1, achieved: 0 });
+    }
+    return null;
+  }
+}
+
+const tooManyNamespaces: Failure = {
+  code: "invalid-request",
+  detail: `A cluster remembers ${NAMESPACES_COUNT_MAX} namespaces, deleted ones among them.`,
+  limit: NAMESPACES_COUNT_MAX,
+};
+
+const membersChange: Failure = {
+  code: "ring-conflict",
+  detail: "Members are changing. Change n when GET /v1/cluster/transfers is empty.",
+};
+
+const tooLargeN = (limit: number): Failure => ({
+  code: "invalid-request",
+  detail: `"n" must be at most ${limit}: there are no more members. Add members first.`,
+  limit,
+});
+
+const noAnswer = (asked: readonly ReplicaId[]): Failure => ({
+  code: "quorum-unavailable",
+  detail: `None of ${asked.join(", ")} answered.`,
+  required: 1,
+  achieved: 0,
+});
+
+type Holding = Pick<ReplicaReport, "reachable" | "entry" | "hintFor" | "byteCount">;
+
+function reportOf(reply: Reply | undefined): Holding {
+  const nothing = { entry: null, hintFor: null, byteCount: 0 };
+  if (reply?.kind !== "inspected") return { ...nothing, reachable: false };
+  const [bytes, hintFor] = heldBytes(reply);
+  if (bytes === null) return { ...nothing, reachable: true };
+  const entry = orNull(() => decodeEntry(bytes).entry);
+  if (entry === null) return { ...nothing, reachable: false };
+  return { entry, hintFor, byteCount: bytes.length, reachable: true };
+}
+
+/** Its own record, or else the first hint that it keeps. */
+function heldBytes({ entry, hints }: ReplyOf<"inspected">): [Uint8Array | null, string | null] {
+  if (entry !== null) return [entry, null];
+  const [first] = hints;
+  if (!Array.isArray(first)) return [null, null];
+  const [target, bytes] = first as unknown[];
+  return typeof target === "string" && bytes instanceof Uint8Array ? [bytes, target] : [null, null];
+}

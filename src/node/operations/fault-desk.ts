@@ -1,0 +1,51 @@
+/** Operations on faults: tells one replica to have one, or asks all which they have. */
+import { CodecError } from "../../../core/codec.ts";
+import type { Fault } from "../../../core/fault.ts";
+import type { Reply, RequestOf } from "../../../core/messages.ts";
+import type { FaultOperation } from "../../../core/operations.ts";
+import type { Millis } from "../../../core/time.ts";
+import { askAll, type Replies } from "../peers/fanout.ts";
+import { faultFromList, faultToList } from "../peers/faults.ts";
+import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
+
+export function startFaultOperation(
+  host: FrontendHost,
+  { operation, answer }: { readonly operation: FaultOperation; readonly answer: Answer },
+  now: Millis,
+): void {
+  const { replica, change } = operation;
+  const { knowledge } = host;
+  const { timeoutMs } = knowledge;
+  const targets = replica === null ? knowledge.ring.memberIds : [replica];
+  const isChange = change !== undefined;
+  const body: RequestOf<"fault"> = { kind: "fault", isChange, fault: faultToList(change ?? null) };
+  const done = (replies: Replies): void => {
+    if (replies.size === 0) return answer(fail(noAnswer(targets.length)));
+    const refusal = [...replies.values()].some(({ kind }) => kind === "refused");
+    if (refusal) return answer(fail({ code: "faults-off", detail: HOW_TO_TURN_ON }));
+    const faults = targets.map((id) => [id, faultIn(replies.get(id))] as const);
+    answer({ kind: "faulted", faults });
+  };
+  askAll(host, { targets, body, timeoutMs, done }, now);
+}
+
+const HOW_TO_TURN_ON =
+  "This deployment does not take faults. Start its nodes with --faults, or set STARLING_FAULTS.";
+
+const noAnswer = (count: number) =>
+  ({
+    code: "quorum-unavailable",
+    detail: "The replica did not answer.",
+    required: count,
+    achieved: 0,
+  }) as const;
+
+function faultIn(reply: Reply | undefined): Fault | null {
+  if (reply?.kind !== "faulted") return null;
+  try {
+    return faultFromList(reply.fault);
+  } catch (error) {
+    if (error instanceof CodecError) return null;
+    throw error;
+  }
+}

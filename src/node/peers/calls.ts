@@ -1,0 +1,188 @@
+/**
+ * The node's open tasks and calls. A task is one coordinator at work; a call is one request that it
+ * has sent. Every call ends once: by its reply, by the news that there will be none, or with its
+ * task. From each the node learns how the other side is doing.
+ */
+import { assert } from "../../../core/assert.ts";
+import { IdTable } from "../../../core/id-table.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import type { Request } from "../../../core/messages.ts";
+import type { Millis } from "../../../core/time.ts";
+import type { Coordinator } from "../../../replica/coordination.ts";
+import type { Liveness } from "../../../ring/liveness.ts";
+import type { Latencies } from "../knowledge/latencies.ts";
+import { Alarms } from "./alarms.ts";
+import { isHeld } from "./request-kinds.ts";
+
+export interface Task {
+  readonly coordinator: Coordinator;
+  readonly trace: string;
+  /** Until when its calls are worth answering. */
+  readonly deadline: Millis;
+  /** By which its coordinator chose whom to ask, and how many (`Knowledge.routeStamp`). */
+  readonly routeStamp: number;
+  /** By which commit this node was a member when it was begun; -1 when it was none. */
+  readonly joined: number;
+  /** Starts it anew with a newer cluster document; null: only the one call is asked again. */
+  readonly again: ((now: Millis) => void) | null;
+  readonly open: Set<number>;
+  /** See `TaskStart.over`. */
+  readonly over: (() => void) | null;
+  /** Its result is out, or was left to another task: it is not begun anew, and nobody waits. */
+  isAnswered: boolean;
+  /** The earliest alarm set for it; Infinity for none. */
+  alarmAt: Millis;
+  readonly waker: Waker;
+}
+
+/**
+ * What an alarm holds. A task that is over lets go of it: else everything that the task refers to,
+ * the client's connection included, would be kept until the alarm rings.
+ */
+export interface Waker {
+  task: Task | null;
+}
+
+export interface Call {
+  readonly task: Task;
+  readonly to: ReplicaId;
+  readonly body: Request;
+  readonly sentAt: Millis;
+  /** Of the cluster document that it was sent with. */
+  readonly stamp: number;
+  /** How often it was sent anew because the other side had an older cluster document. */
+  readonly attempt: number;
+}
+
+/** What all members are asked before something is forgotten for good. */
+const ASKED_OF_ALL: ReadonlySet<Request["kind"]> = new Set(["confirm", "swept"]);
+
+/** Whether a request is not to be sent any more, by what was learnt since the task began. */
+export function isTooLate(
+  { kind }: Request,
+  { routeStamp, joined }: Task,
+  now: Pick<Task, "routeStamp" | "joined">,
+): boolean {
+  // Who was removed while it was away hears of it as it hands over hints, or exchanges: what it
+  // holds may have been deleted since, without it. That ends, even if it is a member again.
+  if (kind === "deliver") return joined !== now.joined;
+  // There may be members now that the task does not ask, and they may hold something.
+  return ASKED_OF_ALL.has(kind) && routeStamp !== now.routeStamp;
+}
+
+export class Calls {
+  readonly #calls = new IdTable<Call>();
+  readonly #alarms = new Alarms<Waker>();
+  readonly #liveness: Liveness;
+  readonly #latencies: Latencies;
+  #lastCall = 0;
+
+  constructor(liveness: Liveness, latencies: Latencies) {
+    this.#liveness = liveness;
+    this.#latencies = latencies;
+  }
+
+  get wakeAt(): Millis {
+    while (this.#alarms.next?.task === null) this.#alarms.take(Infinity);
+    return this.#alarms.nextAt;
+  }
+
+  get openCount(): number {
+    return this.#calls.size;
+  }
+
+  open(call: Call): number {
+    const id = ++this.#lastCall;
+    this.#calls.add(id, call);
+    call.task.open.add(id);
+    if (!isHeld(call.body)) this.#liveness.asked(call.to, call.sentAt);
+    return id;
+  }
+
+  /** The open call that a reply belongs to; it is closed by this. */
+  answered(id: number, from: ReplicaId, now: Millis): Call | undefined {
+    const call = this.#close(id, from);
+    if (call === undefined || isHeld(call.body)) return call;
+    const latencyMs = now - call.sentAt;
+    this.#liveness.answered(from, latencyMs, now);
+    this.#latencies.note(call.body.kind, latencyMs, now);
+    return call;
+  }
+
+  /** The same for a call that will get no reply. */
+  refused(id: number, to: ReplicaId, now: Millis): Call | undefined {
+    const call = this.#close(id, to);
+    if (call !== undefined) this.#liveness.refused(to, now);
+    return call;
+  }
+
+  /** The open call that a reply from there may belong to. */
+  peek(id: number, from: ReplicaId): Call | undefined {
+    const call = this.#calls.get(id);
+    return call?.to === from ? call : undefined;
+  }
+
+  /** The call's reply was only the first of two. */
+  halfAnswered(call: Call): Call {
+    this.#liveness.heard(call.to);
+    return call;
+  }
+
+  /** To be called after every event of a task: sets its alarm, closes what it left behind. */
+  settle(task: Task, now: Millis): void {
+    if (!task.coordinator.isOver) return this.#arm(task);
+    task.over?.();
+    for (const id of task.open) {
+      const call = this.#calls.get(id);
+      assert(call !== undefined, "a task's open calls are known");
+      this.#calls.delete(id);
+      if (isHeld(call.body)) continue;
+      this.#liveness.ended(call.to);
+      if (now >= task.deadline) this.#liveness.silent(call.to, now);
+    }
+    task.open.clear();
+    task.waker.task = null;
+  }
+
+  /** Forgets a task that is begun anew elsewhere; replies to its calls are ignored. */
+  abandon(task: Task): void {
+    for (const id of task.open) {
+      const call = this.#calls.get(id);
+      assert(call !== undefined, "a task's open calls are known");
+      this.#calls.delete(id);
+      if (!isHeld(call.body)) this.#liveness.ended(call.to);
+    }
+    task.open.clear();
+    task.waker.task = null;
+  }
+
+  /** A task whose alarm is due and that wants to be woken. */
+  takeDue(now: Millis): Task | undefined {
+    for (;;) {
+      const waker = this.#alarms.take(now);
+      if (waker === undefined) return undefined;
+      const { task } = waker;
+      if (task === null) continue;
+      task.alarmAt = Infinity;
+      if (task.coordinator.isOver) this.settle(task, now);
+      else if (task.coordinator.wakeAt <= now) return task;
+      else this.#arm(task);
+    }
+  }
+
+  #arm(task: Task): void {
+    const { wakeAt } = task.coordinator;
+    if (wakeAt >= task.alarmAt) return;
+    task.alarmAt = wakeAt;
+    this.#alarms.set(wakeAt, task.waker);
+  }
+
+  #close(id: number, peer: ReplicaId): Call | undefined {
+    const call = this.peek(id, peer);
+    if (call === undefined) return undefined;
+    this.#calls.delete(id);
+    call.task.open.delete(id);
+    if (!isHeld(call.body)) this.#liveness.ended(peer);
+    return call;
+  }
+}

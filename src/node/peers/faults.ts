@@ -1,0 +1,101 @@
+/**
+ * Faults on demand, for tests and drills: a replica that is told to be down, silent, slow or lossy
+ * behaves so towards everybody who asks it, its own frontend included. On Workers this is the only
+ * way to see a replica fail, because nobody can kill a Durable Object by hand.
+ *
+ * Off unless the deployment turns it on, and every fault ends by itself: a drill that is forgotten
+ * must not become an outage. A fault is kept with the replica, so that an object which sleeps or a
+ * process which restarts goes on where it was.
+ */
+import { assert } from "../../../core/assert.ts";
+import { CodecError, decode, encode } from "../../../core/codec.ts";
+import { FAULT_KINDS, type Fault } from "../../../core/fault.ts";
+import type { Prng } from "../../../core/prng.ts";
+import type { Store } from "../../../core/store.ts";
+import type { WallMillis } from "../../../core/time.ts";
+
+/** What becomes of one request: served (later), refused at once, or never heard of. */
+export type Fate =
+  | { readonly kind: "serve"; readonly delayMs: number }
+  | { readonly kind: "refuse" }
+  | { readonly kind: "drop" };
+
+const FAULT = "fault";
+const PER_MILLE = 1000;
+const serve: Fate = { kind: "serve", delayMs: 0 };
+
+export class Faults {
+  readonly #prng: Prng;
+  readonly #store: Store;
+  #fault: Fault | null = null;
+
+  constructor(prng: Prng, store: Store) {
+    this.#prng = prng;
+    this.#store = store;
+    const kept = store.readMeta(FAULT);
+    if (kept !== undefined) this.#fault = faultFromList(decode(kept) as readonly unknown[]);
+  }
+
+  /** The fault in force; null: none. */
+  current(now: WallMillis): Fault | null {
+    if (this.#fault !== null && this.#fault.until <= now) this.#fault = null;
+    return this.#fault;
+  }
+
+  set(fault: Fault | null): void {
+    this.#fault = fault;
+    if (this.#store.health() !== "writable") return;
+    this.#store.writeMeta(FAULT, encode(faultToList(fault)));
+  }
+
+  /** A replica that is away does nothing by itself either. */
+  isAway(now: WallMillis): boolean {
+    const kind = this.current(now)?.kind;
+    return kind === "down" || kind === "silent";
+  }
+
+  fateOfRequest(now: WallMillis): Fate {
+    const fault = this.current(now);
+    switch (fault?.kind) {
+      case undefined:
+        return serve;
+      case "down":
+        return { kind: "refuse" };
+      case "silent":
+        return { kind: "drop" };
+      case "slow":
+        return { kind: "serve", delayMs: fault.delayMs };
+      case "lossy":
+        return this.#strikes(fault) ? { kind: "drop" } : serve;
+    }
+  }
+
+  /** Whether a reply is lost: of a lossy replica as many as of the requests. */
+  losesReply(now: WallMillis): boolean {
+    const fault = this.current(now);
+    return fault?.kind === "lossy" && this.#strikes(fault);
+  }
+
+  #strikes({ sharePerMille }: Fault): boolean {
+    assert(sharePerMille >= 0 && sharePerMille <= PER_MILLE, "a share is within the whole");
+    return this.#prng.chance(sharePerMille, PER_MILLE);
+  }
+}
+
+/** An empty list: no fault. */
+export const faultToList = (fault: Fault | null): readonly unknown[] =>
+  fault === null ? [] : [fault.kind, fault.delayMs, fault.sharePerMille, fault.until];
+
+/** @throws CodecError for anything else than `faultToList` gives */
+export function faultFromList(list: readonly unknown[]): Fault | null {
+  if (list.length === 0) return null;
+  const [name, ...numbers] = list;
+  const kind = FAULT_KINDS.find((known) => known === name);
+  const [delayMs, sharePerMille, until] = numbers as number[];
+  const areNumbers = numbers.length === 3 && numbers.every((n) => Number.isSafeInteger(n));
+  const isFine = areNumbers && numbers.every((n) => (n as number) >= 0);
+  if (kind === undefined || !isFine || (sharePerMille as number) > PER_MILLE) {
+    throw new CodecError("a fault has its kind, delay, share and end");
+  }
+  return { kind, delayMs, sharePerMille, until } as Fault;
+}

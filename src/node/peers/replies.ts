@@ -1,0 +1,89 @@
+/** A replica's replies to who writes: that say no, one of the reasons, and what it is told. */
+
+import {
+  contextShowing,
+  type Entry,
+  liveSiblings,
+  type Sibling,
+  valueBytes,
+} from "../../../core/entry.ts";
+import { siblingToList } from "../../../core/entry-codec.ts";
+import { dueAt, holdsValue } from "../../../core/expiry.ts";
+import type { FailureCode } from "../../../core/failure.ts";
+import { SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../../core/limits.ts";
+import type { Reply } from "../../../core/messages.ts";
+import type { NamespaceSettings } from "../../../core/operations.ts";
+import type { StoreKey } from "../../../core/store.ts";
+import type { WallMillis } from "../../../core/time.ts";
+import type { HeldWrite, Minted } from "../../../replica/minting.ts";
+import { usedBytes } from "../../../replica/usage.ts";
+
+/** Nothing was done: the caller may ask another. */
+export const refused = (code: FailureCode): Reply => ({ kind: "refused", code });
+
+/** What the client is to be told, with the context of what is held, or the limit passed. */
+export function failed(
+  code: FailureCode,
+  detail: string,
+  entry: Entry | null,
+  limit?: number,
+): Reply {
+  const context = entry?.context ?? null;
+  return { kind: "failed", code, detail, numbers: [null, null, limit ?? null], context };
+}
+
+/** The version is there, and counts as written before a purge that may have ended before it. */
+export const purgedMeanwhile = (): Reply =>
+  failed(
+    "quorum-unavailable",
+    "A purge ended what was written, as it was written. Try again.",
+    null,
+  );
+
+/** The limits of siblings are for clients' writes alone: a merge never asks. */
+export function tooManySiblings({ before, entry }: Minted): Reply | null {
+  const { siblings } = entry;
+  if (siblings.length <= before.siblings.length) return null;
+  if (siblings.length > SIBLINGS_COUNT_DEFAULT) {
+    const count = before.siblings.length;
+    const detail = `The key has ${count} siblings. Write with the context given here.`;
+    return failed("too-many-siblings", detail, before, SIBLINGS_COUNT_DEFAULT);
+  }
+  if (siblings.length > 1 && valueBytes(siblings) > SIBLINGS_BYTES_MAX) {
+    const detail = "The key's siblings are too large together. Write with the context given here.";
+    return failed("too-many-siblings", detail, before, SIBLINGS_BYTES_MAX);
+  }
+  return null;
+}
+
+/** Nothing that could be evicted makes room for it. A merge never asks: only a client's write. */
+export function tooLarge(
+  key: StoreKey,
+  { entry, bytes }: Minted,
+  { maxBytes }: Pick<NamespaceSettings, "maxBytes">,
+): Reply | null {
+  const fits = maxBytes === null || usedBytes(key, bytes.length) <= maxBytes;
+  if (fits || !holdsValue(dueAt(entry))) return null;
+  const detail = `The key with all of its values is larger than its namespace's "maxBytes".`;
+  return failed("insufficient-storage", detail, null, maxBytes);
+}
+
+/**
+ * What the writer is told of the entry. Its own version counts even when it is none of the siblings
+ * any more: of a retried operation another version may have been overwritten already.
+ */
+export function toldOf({ entry, sibling }: HeldWrite, withValue: boolean, now: WallMillis) {
+  const isThere = entry.siblings.includes(sibling);
+  const all = isThere ? entry : { ...entry, siblings: [...entry.siblings, sibling] };
+  return {
+    sibling: siblingToList(withValue ? sibling : withoutValue(sibling)),
+    context: contextShowing(all, [sibling], now),
+    siblingCount: liveSiblings(isThere ? all : entry, now).length,
+  };
+}
+
+const noValue = new Uint8Array(0);
+export const withoutValue = (sibling: Sibling): Sibling =>
+  sibling.content === null
+    ? sibling
+    : { ...sibling, content: { ...sibling.content, value: noValue } };

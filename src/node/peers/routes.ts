@@ -1,0 +1,113 @@
+/** From a key and a request's rules to who takes part: the one place that asks the ring. */
+import { assert } from "../../../core/assert.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import type { RequestOf } from "../../../core/messages.ts";
+import { majority, type QuorumRules } from "../../../core/quorum-options.ts";
+import type { StoreKey } from "../../../core/store.ts";
+import type { Millis } from "../../../core/time.ts";
+import type { Candidate } from "../../../replica/candidate.ts";
+import { lifted, type QuorumNeed, raised } from "../../../replica/quorum.ts";
+import type { Knowledge } from "../knowledge/knowledge.ts";
+import { rulesFromList } from "./wire.ts";
+
+export interface WriteRoute {
+  readonly self: Candidate;
+  readonly primaries: readonly Candidate[];
+  readonly fallbacks: readonly Candidate[];
+  readonly need: QuorumNeed;
+  /** The primary that the coordinator stands in for; empty when it is one itself. */
+  readonly hintFor: ReplicaId | "";
+}
+
+/**
+ * For `local_quorum`: a majority of those primaries that lie in the frontend's zone, and only they
+ * count. Where none lies there the rules hold as they are, over all zones: no weaker promise is
+ * made in silence.
+ */
+export function localNeed(
+  candidates: readonly Candidate[],
+  rules: QuorumRules,
+  zone: string,
+): { readonly onlyZone: string | null; readonly count: number | null } {
+  if (!rules.local) return { onlyZone: null, count: null };
+  const primaries = candidates.filter((c) => c.isPrimary && c.zone === zone).length;
+  if (primaries === 0) return { onlyZone: null, count: null };
+  return { onlyZone: zone, count: majority(primaries) };
+}
+
+/** Who gets a write that this replica coordinates. */
+export function writeCandidates(
+  knowledge: Knowledge,
+  at: {
+    readonly id: ReplicaId;
+    readonly body: Pick<RequestOf<"coordinate">, "key" | "rules" | "zone">;
+    readonly now: Millis;
+  },
+): WriteRoute {
+  const { ring } = knowledge;
+  const rules = rulesFromList(at.body.rules);
+  const partition = ring.partitionOf(at.body.key);
+  const all = knowledge.candidates(
+    partition,
+    { ...rules, sloppy: true },
+    { self: at.id, now: at.now },
+  );
+  const pending = knowledge.pending(at.body.key, rules.n);
+  // While members or N change, a coordinator may be an owner by the other layout.
+  const self = [...pending, ...all].find((candidate) => candidate.id === at.id);
+  assert(self !== undefined, "a coordinator is a member of the ring");
+  const primaries = [...all.filter((c) => c.isPrimary), ...pending].filter((c) => c.id !== at.id);
+  const isOwner = ({ id }: Candidate): boolean => primaries.some((owner) => owner.id === id);
+  const fallbacks = all.filter((c) => !c.isPrimary && c.id !== at.id && !isOwner(c));
+  const local = localNeed(all, rules, at.body.zone);
+  const count = local.count ?? rules.w;
+  const plain: QuorumNeed = {
+    n: rules.n,
+    count,
+    primaries: local.onlyZone === null ? rules.pw : Math.min(rules.pw, count),
+    durable: Math.min(rules.dw, count),
+    zones: rules.zones,
+    onlyZone: local.onlyZone,
+  };
+  const need = lifted(raised(plain, pending), knowledge.extraOf(at.body.key, rules.n));
+  const away = primaries.find((c) => c.isSuspect) ?? primaries[0];
+  const hintFor = self.isPrimary ? "" : (away?.id ?? "");
+  return { self, primaries, fallbacks, need, hintFor };
+}
+
+interface StrictOwners {
+  readonly pending: readonly ReplicaId[];
+  readonly strictCount: number;
+}
+
+/** Most reads are not strict, and make sure of nobody. */
+const NOT_STRICT: StrictOwners = { pending: [], strictCount: 0 };
+
+/**
+ * Whom a strict read makes sure of before it answers: by the count of a write that waits for a
+ * majority, so that later ones find it whatever layout they read by.
+ */
+export function strictOwners(
+  knowledge: Knowledge,
+  key: StoreKey,
+  { n, strict }: QuorumRules,
+): StrictOwners {
+  if (!strict) return NOT_STRICT;
+  const pending = knowledge.pending(key, n);
+  const { count } = majorityNeed(knowledge, key, { n, primaries: 0 });
+  return { pending: pending.map(({ id }) => id), strictCount: count };
+}
+
+/** A majority of a key's owners, by both layouts while members or N change. */
+function majorityNeed(
+  knowledge: Knowledge,
+  key: StoreKey,
+  { n, primaries }: { readonly n: number; readonly primaries: number },
+): QuorumNeed {
+  const plain = { n, count: majority(n), primaries, durable: 0, zones: 0, onlyZone: null };
+  return lifted(raised(plain, knowledge.pending(key, n)), knowledge.extraOf(key, n));
+}
+
+/** How many must say that they have not met a write before it is minted for the second time. */
+export const recallNeed = (knowledge: Knowledge, key: StoreKey, { n, pw }: QuorumRules) =>
+  majorityNeed(knowledge, key, { n, primaries: Math.min(pw, majority(n)) });

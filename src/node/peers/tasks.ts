@@ -1,0 +1,43 @@
+/** What a part of the node hands to the node to have a coordinator run: the task and its end. */
+
+import type { Failure } from "../../../core/failure.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import type { FailedResult, Result } from "../../../core/operations.ts";
+import type { Prng } from "../../../core/prng.ts";
+import type { Millis, WallMillis } from "../../../core/time.ts";
+import type { Coordinator, Outbox } from "../../../replica/coordination.ts";
+import type { Knowledge } from "../knowledge/knowledge.ts";
+
+export interface TaskStart<R> {
+  readonly timeoutMs: number;
+  make(out: Outbox<R>): Coordinator;
+  finish(result: R, now: Millis): void;
+  /** Nothing more will come of it: it goes on after its result until the last reply is in. */
+  over?(): void;
+  /** Starts it anew with a newer cluster document; null: only the one call is asked again. */
+  readonly again: ((now: Millis) => void) | null;
+}
+
+/** What works in the background needs of the node around it. */
+export interface TaskHost {
+  readonly knowledge: Knowledge;
+  /** What the wall clock shows at this step: for what is stored or said, never for how long. */
+  wall(): WallMillis;
+  /** Runs a coordinator whose calls go out under the trace of this step. */
+  run<R>(start: TaskStart<R>, now: Millis): void;
+}
+
+/** What the frontend half needs of the node around it. */
+export interface FrontendHost extends TaskHost {
+  readonly prng: Prng;
+  /** The replica in the same process, if there is one: the nearest of all. */
+  readonly selfId: ReplicaId | "";
+}
+
+export type Answer = (result: Result) => void;
+
+export const fail = (failure: Failure): FailedResult => ({
+  kind: "failed",
+  failure,
+  context: null,
+});

@@ -1,0 +1,36 @@
+/** What exchanges work on, at both ends of one. */
+import type { ExchangeSide } from "../../../antientropy/exchange.ts";
+import type { MerkleForest, TreeName } from "../../../antientropy/merkle-tree.ts";
+import { decodeEntry } from "../../../core/entry-codec.ts";
+import type { WallMillis } from "../../../core/time.ts";
+import type { Keeper } from "../../../replica/keeper.ts";
+import { expectKey } from "../peers/wire.ts";
+
+interface Host {
+  wall(): WallMillis;
+  whenDurable(callback: () => void): void;
+  /** Whether the replica has lost what it had of a tree, and does not know what that was. */
+  lacksTree(tree: TreeName): boolean;
+}
+
+export function exchangeSide(
+  { keeper, forest }: { readonly keeper: Keeper; readonly forest: MerkleForest },
+  host: Host,
+): ExchangeSide {
+  return {
+    forest,
+    keysIn: (tree, leaves) => keeper.keysIn(tree, leaves),
+    digest: (key) => keeper.ownDigest(key),
+    entryBytes: (key) => keeper.own(key).bytes,
+    unreadCounts: () => {
+      const lostCountOf = keeper.lostCounts();
+      return (tree) => lostCountOf(tree) + (host.lacksTree(tree) ? 1 : 0);
+    },
+    absorb: (key, bytes) => {
+      // Nobody waits for it, but what was refilled is not to sit in memory until the next write.
+      host.whenDurable(() => {});
+      expectKey(key);
+      return keeper.absorb(key, decodeEntry(bytes).entry, "", host.wall());
+    },
+  };
+}

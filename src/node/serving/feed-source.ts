@@ -1,0 +1,291 @@
+/**
+ * A replica as the source of change feeds: it tells what arrived here after a position, and holds a
+ * question back until something does. What it reads may be in memory alone, so the answer waits for
+ * the next flush: no position is given out that a crash could take back, and no version is passed
+ * over because a later one, which the crash took, stood in its place.
+ *
+ * Other namespaces' changes are passed over in the index. Where nothing is new nothing is read.
+ */
+import { liveSiblings } from "../../../core/entry.ts";
+import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import { namespaceOf } from "../../../core/keys.ts";
+import type { Reply, RequestOf } from "../../../core/messages.ts";
+import type { StoreKey } from "../../../core/store.ts";
+import type { Millis, WallMillis } from "../../../core/time.ts";
+import type { Keeper } from "../../../replica/keeper.ts";
+import type { Knowledge } from "../knowledge/knowledge.ts";
+import { refused, withoutValue } from "../peers/replies.ts";
+import { textsFromList } from "../peers/wire.ts";
+import type { BackgroundWork } from "./background-ports.ts";
+import { layoutOf, sharesOf } from "./feed-layout.ts";
+
+/** Rows of the index that one answer looks at, at most: some milliseconds' work. */
+const SCANNED_COUNT_MAX = 20_000;
+const SCAN_COUNT = 500;
+/** A question is held back no longer than this, in ms, whatever it asks for. */
+export const HOLD_MS_MAX = 5000;
+/** Feeds that wait here at once; another one is answered at once, and asks again. */
+const WAITERS_COUNT_MAX = 10_000;
+
+type Asked = RequestOf<"changes">;
+type Respond = (reply: Reply) => void;
+
+export const FEED_STARTS = { goOn: 0, now: 1, beginning: 2 } as const;
+
+interface Waiter {
+  readonly body: Asked;
+  readonly respond: Respond;
+  readonly until: Millis;
+  readonly isMine: (partition: number) => boolean;
+}
+
+interface Self {
+  readonly id: ReplicaId;
+  readonly keeper: Keeper;
+  readonly background: BackgroundWork | null;
+}
+
+/** What it needs of the node around it. */
+export interface FeedSourceHost {
+  readonly knowledge: Knowledge;
+  now(): Millis;
+  wall(): WallMillis;
+  whenDurable(callback: (ok: boolean, now: Millis) => void): void;
+  /** Has some work done at a time of the node's own. */
+  setAlarm(at: Millis, work: () => void): void;
+}
+
+interface Page {
+  readonly items: unknown[];
+  after: number;
+  byteCount: number;
+}
+
+/** Nothing is new, and the feed is not in the midst of beginning anew. */
+const isToHold = ({ holdMs, start, until }: Asked, reply: Reply): boolean =>
+  holdMs > 0 &&
+  start === FEED_STARTS.goOn &&
+  until === 0 &&
+  reply.kind === "changed" &&
+  reply.isAtEnd &&
+  !reply.isGone &&
+  reply.items.length === 0;
+
+export class FeedSource {
+  readonly #self: Self;
+  readonly #host: FeedSourceHost;
+  /** By namespace, and there by the feed that asked. */
+  readonly #waiting = new Map<string, Map<string, Waiter>>();
+  #waitingCount = 0;
+  #alarmAt: Millis = Infinity;
+  #lastShares: { readonly name: string; readonly isMine: (partition: number) => boolean } | null =
+    null;
+  /** Entries that were read for feeds. */
+  readCount = 0;
+
+  constructor(self: Self, host: FeedSourceHost) {
+    this.#self = self;
+    this.#host = host;
+  }
+
+  get waitingCount(): number {
+    return this.#waitingCount;
+  }
+
+  /** @throws CodecError */
+  answer(body: Asked, respond: Respond): void {
+    this.#drop(body.namespace, body.feed);
+    const isMine = this.#sharesOf(body);
+    if (isMine === null || !this.#canTell(body, isMine)) return respond(refused("overloaded"));
+    const reply = this.#look(body, isMine);
+    if (isToHold(body, reply) && this.#waitingCount < WAITERS_COUNT_MAX) {
+      return this.#hold(body, respond, isMine);
+    }
+    this.#respond(reply, respond);
+  }
+
+  /** An entry was written, or dropped: whoever waits for it is told. */
+  wrote(key: StoreKey): void {
+    const waiting = this.#waiting.get(namespaceOf(key));
+    if (waiting === undefined) return;
+    const partition = this.#host.knowledge.ring.partitionOf(key);
+    for (const [feed, { body, respond, isMine }] of [...waiting]) {
+      if (!key.startsWith(`${body.namespace}\0${body.prefix}`) || !isMine(partition)) continue;
+      this.#drop(body.namespace, feed);
+      this.#respond(this.#lookAgain(body, isMine), respond);
+    }
+  }
+
+  #respond(reply: Reply, respond: Respond): void {
+    this.#host.whenDurable((ok) => respond(ok ? reply : refused("insufficient-storage")));
+  }
+
+  #hold(body: Asked, respond: Respond, isMine: (partition: number) => boolean): void {
+    const until = this.#host.now() + Math.min(body.holdMs, HOLD_MS_MAX);
+    const waiting = this.#waiting.get(body.namespace) ?? new Map<string, Waiter>();
+    this.#waiting.set(body.namespace, waiting.set(body.feed, { body, respond, until, isMine }));
+    this.#waitingCount++;
+    this.#setAlarm(until);
+  }
+
+  #drop(namespace: string, feed: string): void {
+    const waiting = this.#waiting.get(namespace);
+    if (waiting?.delete(feed) !== true) return;
+    this.#waitingCount--;
+    if (waiting.size === 0) this.#waiting.delete(namespace);
+  }
+
+  #setAlarm(at: Millis): void {
+    if (at >= this.#alarmAt) return;
+    this.#alarmAt = at;
+    this.#host.setAlarm(at, () => this.#endHolding());
+  }
+
+  /** Answers those whose time is up. */
+  #endHolding(): void {
+    this.#alarmAt = Infinity;
+    const now = this.#host.now();
+    let nextAt = Infinity;
+    for (const waiting of [...this.#waiting.values()]) {
+      for (const [feed, { body, respond, until, isMine }] of [...waiting]) {
+        if (until > now) nextAt = Math.min(nextAt, until);
+        else {
+          this.#drop(body.namespace, feed);
+          this.#respond(this.#lookAgain(body, isMine), respond);
+        }
+      }
+    }
+    if (nextAt < Infinity) this.#setAlarm(nextAt);
+  }
+
+  /** Meanwhile the ring may be another one, or the replica not be sure any more of what it has. */
+  #lookAgain(body: Asked, isMine: (partition: number) => boolean): Reply {
+    const isSure = this.#isOfThisRing(body) && this.#canTell(body, isMine);
+    return isSure ? this.#look(body, isMine) : refused("overloaded");
+  }
+
+  #isOfThisRing({ layout, namespace }: Asked): boolean {
+    const { ring, hash } = this.#host.knowledge;
+    return layout === layoutOf(ring, this.#host.knowledge.countedOf(namespace), hash);
+  }
+
+  /** null: who asks has another ring in mind. */
+  #sharesOf(body: Asked): ((partition: number) => boolean) | null {
+    if (!this.#isOfThisRing(body)) return null;
+    const { ring } = this.#host.knowledge;
+    const n = this.#host.knowledge.countedOf(body.namespace);
+    const sources = textsFromList(body.sources);
+    const name = `${body.layout} ${sources.join(" ")}`;
+    if (this.#lastShares?.name === name) return this.#lastShares.isMine;
+    const self = sources.indexOf(this.#self.id);
+    const shares = sharesOf(ring, n, sources);
+    const isMine = (partition: number): boolean => self >= 0 && shares[partition] === self;
+    this.#lastShares = { name, isMine };
+    return isMine;
+  }
+
+  /** A replica that may lack something would say, of what it lacks, that it is not there. */
+  #canTell({ namespace }: Asked, isMine: (partition: number) => boolean): boolean {
+    const { keeper, background } = this.#self;
+    if (background?.absence?.isBehind === true) return false;
+    if (keeper.lostCount === 0) return true;
+    const { n } = this.#host.knowledge.settingsOf(namespace);
+    const lostCountOf = keeper.lostCounts();
+    const { partitionCount } = this.#host.knowledge.ring;
+    for (let partition = 0; partition < partitionCount; partition++) {
+      if (isMine(partition) && lostCountOf({ partition, n }) > 0) return false;
+    }
+    return true;
+  }
+
+  #look(asked: Asked, isMine: (partition: number) => boolean): Reply {
+    const { arrivals, store } = this.#self.keeper;
+    const head = store.arrivedThrough;
+    const { run, endedCount } = arrivals;
+    const here = { kind: "changed", run, isGone: false, isAtEnd: true, items: [] } as const;
+    if (asked.start === FEED_STARTS.now) {
+      return { ...here, after: head, ended: endedCount, until: 0 };
+    }
+    const isBeginning = asked.start === FEED_STARTS.beginning;
+    const body = isBeginning ? { ...asked, run, after: 0, ended: endedCount, until: head } : asked;
+    const endedKeys = arrivals.endedAfter(body.ended);
+    // A feed that begins anew is told what lives up to there, and after that whatever changes.
+    const isPast = Math.max(body.after, body.until) < arrivals.floor;
+    const isGone = body.run !== run || body.after > head || endedKeys === null || isPast;
+    if (isGone) return { ...here, isGone, after: 0, ended: endedCount, until: head };
+    const page: Page = { items: [], after: body.after, byteCount: 0 };
+    const ended = body.ended + this.#fillEnded(page, { keys: endedKeys, body, isMine });
+    if (!this.#fill(page, body, isMine)) return refused("overloaded");
+    const { items, after } = page;
+    const isAtEnd = after >= head && ended === endedCount;
+    return { ...here, after, ended, until: body.until, items, isAtEnd };
+  }
+
+  /** @returns how many of the keys are told of, or are none of the feed's */
+  #fillEnded(
+    page: Page,
+    of: {
+      readonly keys: readonly StoreKey[];
+      readonly body: Asked;
+      isMine(partition: number): boolean;
+    },
+  ): number {
+    const { keys, body } = of;
+    const prefix = `${body.namespace}\0${body.prefix}`;
+    for (const [i, key] of keys.entries()) {
+      if (page.items.length >= body.limit) return i;
+      if (!key.startsWith(prefix)) continue;
+      const partition = this.#host.knowledge.ring.partitionOf(key);
+      // One that is there again has a change of its own.
+      const isGone = this.#self.keeper.store.summary(key) === undefined;
+      if (isGone && of.isMine(partition)) page.items.push([key, partition, null]);
+    }
+    return keys.length;
+  }
+
+  /** @returns false when something cannot be read */
+  #fill(page: Page, body: Asked, isMine: (partition: number) => boolean): boolean {
+    const { store } = this.#self.keeper;
+    const prefix = `${body.namespace}\0${body.prefix}`;
+    for (let scanned = 0; scanned < SCANNED_COUNT_MAX; scanned += SCAN_COUNT) {
+      const rows = store.arrivals(page.after, SCAN_COUNT);
+      for (const { key, partition, position } of rows) {
+        const isFull = page.items.length >= body.limit || page.byteCount >= body.byteCountMax;
+        // What stands at one position stays together.
+        if (isFull && position > page.after) return true;
+        const isWanted = key.startsWith(prefix) && isMine(partition);
+        if (isWanted && !this.#add(page, { key, partition, position, body })) return false;
+        page.after = position;
+      }
+      if (rows.length < SCAN_COUNT) {
+        page.after = store.arrivedThrough;
+        return true;
+      }
+    }
+    return true;
+  }
+
+  #add(
+    page: Page,
+    of: {
+      readonly key: StoreKey;
+      readonly partition: number;
+      readonly position: number;
+      readonly body: Asked;
+    },
+  ): boolean {
+    const { key, partition, position, body } = of;
+    this.readCount++;
+    const { bytes, isUnknown } = this.#self.keeper.own(key);
+    if (isUnknown || bytes === null) return false;
+    const { entry } = decodeEntry(bytes);
+    const isLive = liveSiblings(entry, this.#host.wall()).length > 0;
+    if (!isLive && position <= body.until) return true;
+    const siblings = body.values ? entry.siblings : entry.siblings.map(withoutValue);
+    const told = encodeEntry({ ...entry, siblings }, null);
+    page.items.push([key, partition, told]);
+    page.byteCount += told.length;
+    return true;
+  }
+}

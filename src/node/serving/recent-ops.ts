@@ -1,0 +1,43 @@
+/**
+ * The operations that were seen lately. They are kept in the order in which they came beside the
+ * Map: a Map whose first entries were deleted walks over the holes that these left each time it is
+ * asked for its first entry, and under load there are tens of thousands.
+ */
+import { assert } from "../../../core/assert.ts";
+import type { OpId } from "../../../core/ids.ts";
+import type { Millis } from "../../../core/time.ts";
+
+/** The queue is made shorter once so many of its first places, and half of all, are empty. */
+const EMPTY_COUNT_MIN = 1024;
+
+export class RecentOps {
+  readonly #until = new Map<OpId, Millis>();
+  #queue: OpId[] = [];
+  #head = 0;
+
+  get size(): number {
+    return this.#until.size;
+  }
+
+  /** Remembers the operation; false when it was seen already. One is forgotten after its elders. */
+  see(op: OpId, until: Millis, now: Millis): boolean {
+    this.#forget(now);
+    if (this.#until.has(op)) return false;
+    this.#until.set(op, until);
+    this.#queue.push(op);
+    assert(this.#queue.length - this.#head === this.#until.size, "each waits in line once");
+    return true;
+  }
+
+  #forget(now: Millis): void {
+    for (;;) {
+      const oldest = this.#queue[this.#head];
+      if (oldest === undefined || (this.#until.get(oldest) ?? 0) > now) break;
+      this.#until.delete(oldest);
+      this.#head++;
+    }
+    if (this.#head < EMPTY_COUNT_MIN || this.#head * 2 < this.#queue.length) return;
+    this.#queue = this.#queue.slice(this.#head);
+    this.#head = 0;
+  }
+}

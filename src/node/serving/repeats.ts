@@ -1,0 +1,191 @@
+/**
+ * An operation takes effect at most once. What a replica does with a write that may have been asked
+ * for before: it looks whether a version of it was stored here (replica/done-operations.ts), asks
+ * the key's other owners the same, and has it minted only when enough of them say that they have
+ * not met it. A write that is found done is brought to its owners as it is, with whatever covers it
+ * by now, and answered as done.
+ */
+import { CodecError } from "../../../core/codec.ts";
+import type { Entry, Sibling } from "../../../core/entry.ts";
+import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
+import type { OpId, ReplicaId } from "../../../core/ids.ts";
+import type { Reply, ReplyOf, RequestOf } from "../../../core/messages.ts";
+import type { StoreKey } from "../../../core/store.ts";
+import { type Millis, millisOfHlc, type WallMillis } from "../../../core/time.ts";
+import { type Done, GRANT_MS } from "../../../replica/done-operations.ts";
+import type { Keeper } from "../../../replica/keeper.ts";
+import type { HeldWrite } from "../../../replica/minting.ts";
+import { RecallCoordinator, type RecallOutcome } from "../../../replica/recall-coordinator.ts";
+import { mayBeRepeated } from "../../../replica/write-router.ts";
+import { refused } from "../peers/replies.ts";
+import { recallNeed, writeCandidates } from "../peers/routes.ts";
+import type { TaskHost } from "../peers/tasks.ts";
+import { contentFromList, doneFromList, rulesFromList } from "../peers/wire.ts";
+
+type Coordinate = RequestOf<"coordinate">;
+
+export interface RepeatsHost extends TaskHost {
+  now(): Millis;
+}
+
+/** A version of an operation that was stored here, with what is held of the key. */
+interface Found extends Done {
+  readonly entry: Entry;
+}
+
+export class Repeats {
+  readonly #id: ReplicaId;
+  readonly #keeper: Keeper;
+  readonly #host: RepeatsHost;
+
+  constructor(id: ReplicaId, keeper: Keeper, host: RepeatsHost) {
+    this.#id = id;
+    this.#keeper = keeper;
+    this.#host = host;
+  }
+
+  /** The write as it is held here already; null when it is not. */
+  find(body: Coordinate, now: WallMillis): HeldWrite | null {
+    const { operations } = this.#keeper;
+    if (operations.find(body.op) === null && !mayBeRepeated(body, now)) return null;
+    const found = this.#find(body.key, body.op);
+    if (found === null) return null;
+    const { entry } = found;
+    const others = entry.siblings.filter(({ op }) => op !== body.op);
+    const before = others.length === entry.siblings.length ? entry : { ...entry, siblings: others };
+    const sibling = entry.siblings.find(({ op }) => op === body.op) ?? versionOf(body, found);
+    return { before, entry, sibling, sharedBytes: encodeEntry(entry, null) };
+  }
+
+  answer({ key, op, ageMs, by }: RequestOf<"recall">): Reply {
+    const found = this.#find(key, op);
+    if (found === null) {
+      const isUnseen = this.#grant({ key, op }, by, ageMs);
+      return { kind: "recalled", done: [], isUnknown: !isUnseen, entry: null };
+    }
+    const { dot, time, entry } = found;
+    const done = [dot.actor, dot.counter, time];
+    return { kind: "recalled", done, isUnknown: false, entry: encodeEntry(entry, null) };
+  }
+
+  /**
+   * Asks the other owners, and does one of three things: `mint` when enough have not met the write,
+   * `adopt` when one has, and what it holds is here now; else it refuses: nothing was done here,
+   * and nobody can say whether it was elsewhere.
+   */
+  settle(
+    body: Coordinate,
+    to: {
+      readonly begunAt: Millis;
+      readonly deadline: Millis;
+      respond(reply: Reply): void;
+      mint(): void;
+      adopt(held: HeldWrite): void;
+    },
+  ): void {
+    const { knowledge } = this.#host;
+    const { stamp } = knowledge;
+    this.#ask(body, to, (outcome) => {
+      const now = this.#host.now();
+      // Nobody waits any more, and no version was minted: the write may as well not happen.
+      if (now >= to.deadline) return;
+      // Others may own it by now, and this replica be a stranger.
+      if (knowledge.stamp !== stamp) return to.respond(refused("overloaded"));
+      if (outcome.kind === "done") this.#take(body, outcome.reply);
+      // The disk may have failed, or filled up, meanwhile.
+      if (this.#keeper.store.health() !== "writable") {
+        return to.respond(refused("insufficient-storage"));
+      }
+      const held = this.find(body, this.#host.wall());
+      if (held !== null) return to.adopt(held);
+      // It may have come here while others said that they had not met it, and be gone again.
+      const { operations } = this.#keeper;
+      const isMet = operations.find(body.op) !== null || operations.isHearsay(body.key, to.begunAt);
+      if (outcome.kind === "unseen" && !isMet) to.mint();
+      else to.respond(refused("quorum-unavailable"));
+    });
+  }
+
+  #ask(
+    body: Coordinate,
+    { begunAt, deadline }: { readonly begunAt: Millis; readonly deadline: Millis },
+    finish: (outcome: RecallOutcome) => void,
+  ): void {
+    const { knowledge } = this.#host;
+    const { key, op } = body;
+    const now = this.#host.now();
+    const ageMs = Math.max(0, Math.ceil(now - begunAt));
+    const { self, primaries, fallbacks } = writeCandidates(knowledge, { id: this.#id, body, now });
+    const rules = rulesFromList(body.rules);
+    const timeoutMs = Math.max(1, Math.min(deadline - now, GRANT_MS));
+    const plan = {
+      question: { kind: "recall", key, op, ageMs, by: this.#id },
+      self: this.#grant({ key, op }, this.#id, ageMs) ? self : null,
+      primaries,
+      fallbacks: rules.sloppy ? fallbacks.slice(0, rules.n) : [],
+      need: recallNeed(knowledge, key, rules),
+      timeoutMs,
+      hedgeMs: knowledge.liveness.hedgeMs,
+    } as const;
+    this.#host.run<RecallOutcome>(
+      { timeoutMs, again: null, finish, make: (out) => new RecallCoordinator(plan, out) },
+      now,
+    );
+  }
+
+  /** What another has of a write that was done, and what covers it. */
+  #take(body: Coordinate, { done, entry }: ReplyOf<"recalled">): void {
+    if (entry === null) throw new CodecError("what was done is held");
+    const { dot, time } = doneFromList(done);
+    const now = this.#host.now();
+    const wall = this.#host.wall();
+    const { hintFor } = writeCandidates(this.#host.knowledge, { id: this.#id, body, now });
+    const isKept = this.#keeper.absorb(body.key, decodeEntry(entry).entry, hintFor, wall);
+    if (isKept) this.#keeper.operations.note({ op: body.op, dot, time }, wall);
+  }
+
+  #grant(
+    { key, op }: { readonly key: StoreKey; readonly op: OpId },
+    by: ReplicaId,
+    ageMs: number,
+  ): boolean {
+    const { operations } = this.#keeper;
+    const now = this.#host.now();
+    if (operations.isHearsay(key, now - ageMs)) return false;
+    // It was stored here and is not held: given away as a hint, or lost. That says nothing.
+    if (operations.find(op) !== null) return false;
+    return operations.grant(op, { by, begunAt: now - ageMs });
+  }
+
+  /** What was stored of an operation, as long as that, or what covers it, is held here. */
+  #find(key: StoreKey, op: OpId): Found | null {
+    const { entry, isUnknown } = this.#keeper.hold(key);
+    if (isUnknown) return null;
+    const done =
+      entry.siblings.find((sibling) => sibling.op === op) ??
+      this.#keeper.operations.find(op) ??
+      this.#mintedBefore(key, op) ??
+      noted(entry, op);
+    return done !== null && entry.context.covers(done.dot) ? { ...done, entry } : null;
+  }
+
+  /** A restart forgets what was stored, but for what this replica itself has minted. */
+  #mintedBefore(key: StoreKey, op: OpId): Done | null {
+    const { bytes } = this.#keeper.own(key);
+    const { tenure } = bytes === null ? { tenure: null } : decodeEntry(bytes);
+    return tenure?.minted.find(op) ?? null;
+  }
+}
+
+/** That it was minted is told by the entry itself, where somebody was in doubt about it. */
+function noted({ retries }: Entry, op: OpId): Done | null {
+  const retry = retries.find((other) => other.op === op);
+  return retry === undefined ? null : { dot: retry.dot, time: 0 };
+}
+
+/** What its client is told of a version that is not held any more. */
+function versionOf({ op, content, ttlMs }: Coordinate, { dot, time }: Done): Sibling {
+  const stored = contentFromList(content);
+  const expiresAt = ttlMs === 0 || stored === null ? 0 : millisOfHlc(time) + ttlMs;
+  return { dot, time, op, expiresAt, content: stored };
+}

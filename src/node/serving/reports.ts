@@ -1,0 +1,106 @@
+/** What a replica says of itself and of what it holds, for operators and for listings. */
+import { CodecError } from "../../../core/codec.ts";
+import { encodeEntry } from "../../../core/entry-codec.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import { compareUtf8, isAnyNamespace, isNamespace } from "../../../core/keys.ts";
+import { LIST_KEYS_MAX, LIST_NAMESPACES_MAX } from "../../../core/limits.ts";
+import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
+import type { ScrubPass, ScrubStatus } from "../../../core/operations.ts";
+import type { StoreKey } from "../../../core/store.ts";
+import type { Millis } from "../../../core/time.ts";
+import type { Keeper } from "../../../replica/keeper.ts";
+import { readableHintAt } from "../knowledge/hint-age.ts";
+import type { About } from "../knowledge/knowledge.ts";
+import { withoutValue } from "../peers/replies.ts";
+import type { BackgroundWork } from "./background-ports.ts";
+
+/** Its own record of a key, and each hint of it. */
+export function inspected(keeper: Keeper, key: StoreKey): ReplyOf<"inspected"> {
+  const { store } = keeper;
+  const hints = store.hintTargets(key).map((target) => [target, store.readHint(target, key)]);
+  const { bytes } = keeper.own(key);
+  return { kind: "inspected", entry: bytes, hints };
+}
+
+/**
+ * `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null, duplicates, dead keys,
+ * dead bytes, version, when its process began, when the oldest hint was written, scrub]`; of
+ * the last two times, 0 is never. A scrub is null, or its last pass and the running one, each of
+ * them null or `[at, records, damaged, mended]`.
+ */
+export function reported(
+  { keeper, background }: { readonly keeper: Keeper; readonly background: BackgroundWork | null },
+  about: About,
+  now: Millis,
+): ReplyOf<"report"> {
+  const { store } = keeper;
+  const { keyCount, byteCount, deadKeyCount, deadByteCount } = store.stats();
+  const exchanges = background?.exchanges.lastAt ?? new Map<ReplicaId, Millis>();
+  const { progress = null } = background?.transfer ?? {};
+  const transfer = progress === null ? null : Object.values(progress);
+  const duplicates = background?.lives.duplicates(now) ?? [];
+  const hints = [...store.hintCounts()];
+  const dead = [deadKeyCount, deadByteCount];
+  const life = [about.version, about.startedAt ?? 0, readableHintAt(store) ?? 0];
+  const held = [keyCount, byteCount, hints, [...exchanges]];
+  const scrub = scrubToList(background?.scrub.status ?? null);
+  const report = [...held, transfer, duplicates, ...dead, ...life, scrub];
+  return { kind: "report", report };
+}
+
+const passToList = (pass: ScrubPass | null): unknown =>
+  pass === null ? null : [pass.at, pass.records, pass.damaged, pass.mended];
+
+const scrubToList = (status: ScrubStatus | null): unknown =>
+  status === null ? null : [passToList(status.last), passToList(status.running)];
+
+/** Stops waiting for those whom it cannot reach, and tells for whom it had waited. */
+export function acceptedLoss(background: BackgroundWork | null, now: Millis): ReplyOf<"accepted"> {
+  const { partitionCount = 0, waitedFor = [] } = background?.absence?.past.accept(now) ?? {};
+  return { kind: "accepted", partitionCount, waitedFor };
+}
+
+/** Reads all records, and tells when that is over. */
+export function scrubbed(
+  background: BackgroundWork | null,
+  respond: (reply: ReplyOf<"scrubbed">) => void,
+  now: Millis,
+): void {
+  const none = { kind: "scrubbed", checks: false, records: 0, damaged: 0, mended: 0 } as const;
+  if (background?.scrub.checks !== true) return respond(none);
+  background.scrub.start(now, ({ records, damaged, mended }) =>
+    respond({ kind: "scrubbed", checks: true, records, damaged, mended }),
+  );
+}
+
+/**
+ * The namespaces of which it holds a value, live or not swept yet; those of clients alone.
+ *
+ * @throws CodecError for what is no page
+ */
+export function named(keeper: Keeper, body: RequestOf<"namespaces">): ReplyOf<"named"> {
+  const { after, limit } = body;
+  if (limit < 1 || limit > LIST_NAMESPACES_MAX) throw new CodecError("a page has room");
+  const isNext = (name: string): boolean => isNamespace(name) && compareUtf8(name, after) > 0;
+  const all = [...keeper.store.usage().keys()].filter(isNext).sort(compareUtf8);
+  return { kind: "named", names: all.slice(0, limit), complete: all.length <= limit };
+}
+
+/**
+ * One page of keys with what decides their state, values left out.
+ *
+ * @throws CodecError for what is no page
+ */
+export function listed(keeper: Keeper, body: RequestOf<"keys">): ReplyOf<"listed"> {
+  const { namespace, prefix, after, limit } = body;
+  const isPage = isAnyNamespace(namespace) && limit >= 1 && limit <= LIST_KEYS_MAX + 1;
+  if (!isPage) throw new CodecError("a page is of a namespace, and has room");
+  const from = `${namespace}\0`;
+  const page = keeper.keysAfter(from + prefix, from + after, limit);
+  const keys = page.map((key) => {
+    const { entry } = keeper.hold(key);
+    const bare = { ...entry, siblings: entry.siblings.map(withoutValue) };
+    return [key.slice(from.length), encodeEntry(bare, null)];
+  });
+  return { kind: "listed", keys, complete: page.length < limit };
+}

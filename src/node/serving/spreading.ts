@@ -1,0 +1,120 @@
+/**
+ * What is coordinated here and on its way to its other owners: a write that was minted, or an entry
+ * that somebody brought. It goes to all of them at once, with hints for those who cannot be reached
+ * (replica/put-coordinator.ts), and to those who become owners meanwhile.
+ */
+import { IdTable } from "../../../core/id-table.ts";
+import type { OpId, ReplicaId } from "../../../core/ids.ts";
+import type { RequestOf } from "../../../core/messages.ts";
+import type { StoreKey } from "../../../core/store.ts";
+import type { Millis } from "../../../core/time.ts";
+import type { Keeper } from "../../../replica/keeper.ts";
+import type { HeldWrite } from "../../../replica/minting.ts";
+import { PutCoordinator, type PutOutcome } from "../../../replica/put-coordinator.ts";
+import type { WriteRoute } from "../peers/routes.ts";
+import type { TaskHost } from "../peers/tasks.ts";
+import { besideFromList, rulesFromList } from "../peers/wire.ts";
+import type { BlindWrite } from "./blind-write.ts";
+
+/** What it needs of the node around it. */
+interface SpreadHost extends TaskHost {
+  now(): Millis;
+  whenDurable(callback: (ok: boolean, now: Millis) => void): void;
+}
+
+interface OnItsWay {
+  readonly key: StoreKey;
+  /** Empty for what is no client's write. */
+  readonly op: OpId;
+  readonly n: number;
+  readonly coordinator: PutCoordinator;
+}
+
+/** How it goes out, and who is told when enough have it. */
+export interface SpreadTo {
+  readonly finish: (outcome: PutOutcome) => void;
+  readonly route: WriteRoute;
+  readonly deadline: Millis;
+  readonly blind: BlindWrite | null;
+}
+
+export class Spreading {
+  readonly #id: ReplicaId;
+  readonly #keeper: Keeper;
+  readonly #host: SpreadHost;
+  /** Not answered yet, or waited for still; no Set, for IdTable says why. */
+  readonly #open = new IdTable<OnItsWay>();
+  #last = 0;
+
+  constructor(id: ReplicaId, keeper: Keeper, host: SpreadHost) {
+    this.#id = id;
+    this.#keeper = keeper;
+    this.#host = host;
+  }
+
+  get keys(): ReadonlySet<StoreKey> {
+    return new Set([...this.#open.values()].map(({ key }) => key));
+  }
+
+  isOnItsWay(op: OpId): boolean {
+    return [...this.#open.values()].some((open) => open.op === op);
+  }
+
+  /** The ring is another one now: what is on its way goes to its owners too. */
+  ringChanged(): void {
+    const { knowledge } = this.#host;
+    for (const { key, n, coordinator } of [...this.#open.values()]) {
+      coordinator.widen(knowledge.owners(key, n), this.#host.now());
+    }
+  }
+
+  /** Sends what this replica has stored to the other owners, and tells when there are enough. */
+  start(
+    body: Pick<RequestOf<"coordinate">, "key" | "op" | "rules">,
+    held: Pick<HeldWrite, "entry" | "sharedBytes">,
+    to: SpreadTo,
+  ): void {
+    const { knowledge } = this.#host;
+    const { blind } = to;
+    const { sloppy, n } = rulesFromList(body.rules);
+    const now = this.#host.now();
+    const timeoutMs = Math.max(1, to.deadline - now);
+    const { self, primaries, fallbacks, need } = to.route;
+    const plan = {
+      ...{ key: body.key, entry: held.sharedBytes, need, self, standsInFor: to.route.hintFor },
+      ...{ primaries, fallbacks, sloppy, timeoutMs, hedgeMs: knowledge.liveness.hedgeMs },
+      isBlind: blind !== null,
+    };
+    const found = (from: ReplicaId, beside: readonly unknown[]): void =>
+      blind?.learn(from, besideFromList(beside));
+    const keepHint = (target: ReplicaId): void => {
+      if (target === this.#id) return;
+      const isKept = this.#keeper.absorb(body.key, held.entry, target, this.#host.wall());
+      if (isKept) knowledge.counters.hintsStored++;
+    };
+    const id = ++this.#last;
+    const made: PutCoordinator[] = [];
+    this.#host.run<PutOutcome>(
+      {
+        timeoutMs,
+        again: null,
+        finish: to.finish,
+        over: () => void this.#open.delete(id),
+        make: ({ ask, finish }) => {
+          const coordinator = new PutCoordinator(plan, { ask, finish, keepHint, found });
+          made.push(coordinator);
+          this.#open.add(id, { key: body.key, op: body.op, n, coordinator });
+          return coordinator;
+        },
+      },
+      now,
+    );
+    const [coordinator] = made;
+    this.#host.whenDurable((ok, at) => {
+      if (ok) coordinator?.locallyDurable(at);
+      else coordinator?.locallyFailed(at);
+      // The last that was awaited was no reply: the node sees it at the deadline only.
+      if (coordinator?.isOver === true) this.#open.delete(id);
+    });
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * What stands between a coordinator and the minting of a version: the read for the write's
+ * conditions, the question whether the write has taken effect before (see repeats.ts), and the
+ * conditions themselves, in this order. What a write's own first version looks like to its
+ * conditions is then nothing to be refused for.
+ */
+import type { CausalContext } from "../../../core/causal-context.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import { SPREAD_MS_MAX } from "../../../core/limits.ts";
+import type { Reply, RequestOf } from "../../../core/messages.ts";
+import type { Millis } from "../../../core/time.ts";
+import type { GetOutcome } from "../../../replica/get-plan.ts";
+import type { Keeper } from "../../../replica/keeper.ts";
+import type { HeldWrite } from "../../../replica/minting.ts";
+import { mayBeRepeated } from "../../../replica/write-router.ts";
+import { failed, refused } from "../peers/replies.ts";
+import { writeCandidates } from "../peers/routes.ts";
+import { hasConditions, judgeConditions } from "./preconditions.ts";
+import type { Repeats, RepeatsHost } from "./repeats.ts";
+
+type Coordinate = RequestOf<"coordinate">;
+
+export interface WriteGateHost extends RepeatsHost {
+  /** Reads with a quorum on behalf of a write's precondition. */
+  readFirst(request: Coordinate, timeoutMs: number, done: (outcome: GetOutcome) => void): void;
+}
+
+/** Who waits for a write, and what becomes of it. */
+export interface Caller {
+  /** When its client began it. */
+  readonly begunAt: Millis;
+  readonly deadline: Millis;
+  respond(reply: Reply): void;
+  /** @param covers what it replaces; null for all that is held */
+  mint(covers: CausalContext | null): void;
+  /** It has taken effect already. */
+  adopt(held: HeldWrite): void;
+}
+
+export class WriteGate {
+  readonly #id: ReplicaId;
+  readonly #keeper: Keeper;
+  readonly #repeats: Repeats;
+  readonly #host: WriteGateHost;
+
+  constructor(
+    parts: { readonly id: ReplicaId; readonly keeper: Keeper; readonly repeats: Repeats },
+    host: WriteGateHost,
+  ) {
+    this.#id = parts.id;
+    this.#keeper = parts.keeper;
+    this.#repeats = parts.repeats;
+    this.#host = host;
+  }
+
+  /** @param body what has not taken effect here: the caller has looked, in this very step */
+  pass(body: Coordinate, to: Caller): void {
+    if (hasConditions(body)) this.#readFirst(body, to);
+    else this.#mintUnseen(body, to);
+  }
+
+  #readFirst(body: Coordinate, to: Caller): void {
+    const { knowledge } = this.#host;
+    const { stamp } = knowledge;
+    const begunAt = this.#host.now();
+    this.#host.readFirst(body, Math.max(1, to.deadline - begunAt), (outcome) => {
+      const now = this.#host.now();
+      if (!outcome.ok) {
+        return to.respond(failed(outcome.failure.code, outcome.failure.detail, null));
+      }
+      // Nobody waits any more, and no version was minted: the write may as well not happen.
+      if (now >= to.deadline) return;
+      // What was read so long ago may have been deleted, and forgotten, since.
+      if (now - begunAt > SPREAD_MS_MAX) {
+        const detail = "The read for the precondition took too long to write by it.";
+        return to.respond(failed("quorum-timeout", detail, null));
+      }
+      // Others may own it by now, and this replica be a stranger.
+      if (knowledge.stamp !== stamp) return to.respond(refused("overloaded"));
+      // The disk may have failed, or filled up, while the quorum was read.
+      const { hintFor } = writeCandidates(knowledge, { id: this.#id, body, now });
+      if (!this.#keeper.absorb(body.key, outcome.entry, hintFor, this.#host.wall())) {
+        return to.respond(refused("insufficient-storage"));
+      }
+      this.#mintOnce(body, to);
+    });
+  }
+
+  /** Nothing that has taken effect already, here or with others, is minted again. */
+  #mintOnce(body: Coordinate, to: Caller): void {
+    const held = this.#repeats.find(body, this.#host.wall());
+    if (held !== null) to.adopt(held);
+    else this.#mintUnseen(body, to);
+  }
+
+  #mintUnseen(body: Coordinate, to: Caller): void {
+    if (!mayBeRepeated(body, this.#host.wall())) return this.#mintIfAllowed(body, to);
+    this.#repeats.settle(body, { ...to, mint: () => this.#mintIfAllowed(body, to) });
+  }
+
+  #mintIfAllowed(body: Coordinate, { respond, mint }: Caller): void {
+    if (!hasConditions(body)) return mint(body.covers);
+    const at = { now: this.#host.wall(), hash: this.#host.knowledge.hash };
+    const verdict = judgeConditions(body, this.#keeper.hold(body.key).entry, at);
+    if (verdict.isBroken) return respond(failed("precondition-failed", verdict.why, null));
+    mint(verdict.covers);
+  }
+}
