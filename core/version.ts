@@ -15,7 +15,7 @@
  */
 
 /** As package.json has it; a test keeps the two equal. */
-export const PROGRAM_VERSION = "0.2.0";
+export const PROGRAM_VERSION = "0.3.0-dev";
 
 /** The first that there was. Programs from before it say none. */
 export const PROTOCOL_FIRST = 1;

@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePorts, untilAllAnswer } from "./cluster.ts";
 
-const BIN = fileURLToPath(new URL("../../bin/starling.js", import.meta.url));
+/** What a node of this tree is started with. */
+export const THIS_PROGRAM = fileURLToPath(new URL("../../bin/starling.js", import.meta.url));
 
 export interface ProcessCluster {
   readonly dir: string;
@@ -49,6 +50,8 @@ export interface ProcessOptions {
   readonly partitions?: number;
   /** More flags for every node, like `--secret-file`. */
   readonly flags?: readonly string[];
+  /** The program that a node is started with the next time; default: this tree's. */
+  readonly programOf?: (id: string) => string;
 }
 
 interface Life {
@@ -57,6 +60,7 @@ interface Life {
 }
 
 class Processes {
+  /** The program and what it is called with. */
   readonly #args: (id: string) => readonly string[];
   readonly #lives = new Map<string, Life>();
   readonly #logs = new Map<string, string>();
@@ -72,7 +76,7 @@ class Processes {
   };
 
   start(id: string): Promise<void> {
-    const child = spawn(process.execPath, [BIN, ...this.#args(id)], {
+    const child = spawn(process.execPath, this.#args(id), {
       stdio: ["ignore", "ignore", "pipe"],
     });
     const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
@@ -117,7 +121,7 @@ export async function startProcesses(
   count: number,
   options: ProcessOptions = {},
 ): Promise<ProcessCluster> {
-  const { timing = {}, partitions = 64, flags = [] } = options;
+  const { timing = {}, partitions = 64, flags = [], programOf = () => THIS_PROGRAM } = options;
   const dir = mkdtempSync(join(tmpdir(), "starling-test-"));
   const members = (await freePorts(count)).map((port, i): Member => {
     const zone = ["a", "b", "c"][i % 3] ?? "";
@@ -129,7 +133,8 @@ export async function startProcesses(
   const ownFiles = new Map<string, string>();
   const processes = new Processes((id) => {
     const file = ownFiles.get(id) ?? clusterFile;
-    return ["node", "--cluster", file, "--id", id, "--data", join(dir, id), ...flags];
+    const command = [programOf(id), "node", "--cluster", file, "--id", id];
+    return [...command, "--data", join(dir, id), ...flags];
   });
   const startNewcomer = async (id: string, zone: string): Promise<Member> => {
     const [port = 0] = await freePorts(1);
