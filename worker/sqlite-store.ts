@@ -53,6 +53,8 @@ const PAGE_COUNT = 500;
 const FORMAT = "format";
 const FORMAT_VERSION = 1;
 
+const SCHEMA_OF_META =
+  "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID";
 const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS entries (
      key BLOB PRIMARY KEY, part INTEGER NOT NULL, digest INTEGER NOT NULL,
@@ -60,7 +62,6 @@ const SCHEMA = [
      position INTEGER NOT NULL) WITHOUT ROWID`,
   "CREATE INDEX IF NOT EXISTS entries_part ON entries (part)",
   "CREATE INDEX IF NOT EXISTS entries_due ON entries (due_at) WHERE due_at > 0",
-  "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID",
 ];
 
 const ownerOf = (key: StoreKey): string => `\0${key}`;
@@ -84,12 +85,15 @@ export class SqliteStore implements Store {
     const { byteCountMax = BYTE_COUNT_MAX, generation = "" } = options;
     this.#sql = sql;
     this.#byteCountMax = byteCountMax;
+    // What another version left is not to be touched, not even by a table more.
+    sql.exec(SCHEMA_OF_META);
+    const found = this.#readFormat();
     for (const statement of SCHEMA) sql.exec(statement);
     this.#overflow = new Overflow(sql);
     this.#hints = new SqliteHints(sql, this.#overflow);
     this.#positions = new SqlitePositions(sql);
-    const isNew = this.readMeta(FORMAT) === undefined;
-    const clean = this.#checkFormat(generation);
+    const isNew = found === "";
+    const clean = this.#takeFor(generation, found);
     const nothingLost = { tornByteCount: 0, corruptCount: 0, lostKeys: [] };
     this.recovery = { clean, ...nothingLost, wentBack: !clean && !isNew };
     this.#usage = new SqliteUsage(sql);
@@ -266,18 +270,26 @@ export class SqliteStore implements Store {
     return row === undefined ? null : placedIn(row);
   }
 
+  /** The mark of whoever had the storage last; empty when it is new. @throws Error */
+  #readFormat(): string {
+    const stored = this.readMeta(FORMAT);
+    if (stored === undefined) return "";
+    const found = new TextDecoder().decode(stored);
+    const [version] = found.split(" ");
+    if (version === String(FORMAT_VERSION)) return found;
+    const which = Number(version) > FORMAT_VERSION ? "newer" : "older";
+    const mend = `deploy the ${which} version of the Worker again`;
+    const has = `the storage has format ${version}; this version reads format ${FORMAT_VERSION}`;
+    throw new Error(`${has}: ${mend}`);
+  }
+
   /**
    * True when the storage is the one that this replica left: what was confirmed here is never lost,
    * so whoever finds its own mark goes on as it was. A point-in-time restore takes the mark back
    * with all the rest, and nothing inside can tell: the operator says so by another generation.
    */
-  #checkFormat(generation: string): boolean {
+  #takeFor(generation: string, found: string): boolean {
     const mark = `${FORMAT_VERSION} ${generation}`;
-    const stored = this.readMeta(FORMAT);
-    const found = stored === undefined ? "" : new TextDecoder().decode(stored);
-    if (stored !== undefined && !found.startsWith(`${FORMAT_VERSION} `)) {
-      throw new Error(`the storage has format ${found.split(" ")[0]}, not ${FORMAT_VERSION}`);
-    }
     if (found !== mark) this.writeMeta(FORMAT, new TextEncoder().encode(mark));
     return found === mark;
   }

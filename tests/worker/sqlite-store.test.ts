@@ -137,6 +137,20 @@ describe("the SQLite store", () => {
       expect(take().read).toBeLessThanOrEqual(1);
     }));
 
+  it("refuses a newer version's storage by a line, and leaves it as it is", () =>
+    inObject((sql) => {
+      sql.exec("CREATE TABLE meta (name TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID");
+      const mark = new TextEncoder().encode("2 g").buffer;
+      sql.exec("INSERT INTO meta (name, bytes) VALUES ('format', ?)", mark);
+      const tables = (): unknown => sql.exec("SELECT name, sql FROM sqlite_master").toArray();
+      const before = tables();
+      const mend = "deploy the newer version of the Worker again";
+      expect(() => new SqliteStore(sql)).toThrow(
+        `the storage has format 2; this version reads format 1: ${mend}`,
+      );
+      expect(tables()).toEqual(before);
+    }));
+
   it("is full above its size, and takes writes again when there is room", () =>
     inObject((sql) => {
       const byteCountMax = sql.databaseSize + 3_000_000;
