@@ -125,6 +125,18 @@ export class CausalContext {
     return this.#pairs.length >> 1;
   }
 
+  /** How many dots have been seen. */
+  get dotCount(): number {
+    let count = 0;
+    for (let i = 1; i < this.#pairs.length; i += 2) {
+      const ranges = this.#pairs[i] as Ranges;
+      for (let j = 0; j < ranges.length; j += 2) {
+        count += (ranges[j + 1] as number) - (ranges[j] as number) + 1;
+      }
+    }
+    return count;
+  }
+
   /** Whether the dot has been seen. */
   covers(dot: Dot): boolean {
     const ranges = this.#rangesOf(dot.actor);

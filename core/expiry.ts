@@ -65,6 +65,10 @@ export const endOf = (siblings: readonly Sibling[]): WallMillis =>
 export const gaveUpEarly = (entry: Entry, now: WallMillis): boolean =>
   entry.siblings.some((sibling) => sibling.content === null && sibling.expiresAt > now);
 
+/** Until when a body that is gone would be served; 0 when none is gone that had an end. */
+export const missedUntil = ({ siblings }: Entry): WallMillis =>
+  Math.max(0, ...siblings.map(({ content, expiresAt }) => (content === null ? expiresAt : 0)));
+
 function goneFrom({ expiresAt, time }: Sibling, { deletedMs, endedMs }: Graces): WallMillis {
   if (expiresAt > EVICTED) return expiresAt + endedMs;
   return millisOfHlc(time) + (expiresAt === EVICTED ? endedMs : deletedMs);

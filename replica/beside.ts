@@ -4,7 +4,7 @@
  * what was answered before. So each acknowledgement tells of it, in the shortest form that the
  * coordinator can act by: the dot of each version, and its time.
  */
-import type { Dot } from "../core/causal-context.ts";
+import type { CausalContext, Dot } from "../core/causal-context.ts";
 import { type Entry, newestFirst } from "../core/entry.ts";
 import type { Hlc } from "../core/time.ts";
 
@@ -20,6 +20,22 @@ export function besideOf(held: Entry, incoming: Entry): readonly Beside[] {
   const isNews = ({ dot }: Beside): boolean =>
     !incoming.siblings.some((s) => s.dot.counter === dot.counter && s.dot.actor === dot.actor);
   return held.siblings.some(isNews) ? held.siblings.filter(isNews) : NOTHING_BESIDE;
+}
+
+/**
+ * Whether a context has grown by more than these versions: what else it names now was never held
+ * here, and is known by its dots alone. (They are counted, for a key that is written often has
+ * many.)
+ *
+ * @param after what was known `before`, and more
+ */
+export function namesUnseen(
+  before: CausalContext,
+  siblings: readonly Pick<Beside, "dot">[],
+  after: CausalContext,
+): boolean {
+  const newCount = after.dotCount - before.dotCount;
+  return newCount > 0 && newCount > siblings.filter(({ dot }) => !before.covers(dot)).length;
 }
 
 /** The one order of versions that all replicas agree on: by time, ties broken by the dot. */

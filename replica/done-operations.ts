@@ -12,10 +12,12 @@
  * and of an operation that began before that it says that it cannot tell. Then nobody mints on its
  * word: a repeat that could be a second time ends as "unknown".
  *
- * **Nor of a key whose versions are known by hearsay.** A write without a context covers what
- * others held beside it (src/node/serving/blind-write.ts), by their dots: what those had covered,
- * and of which operations that was, is not said. So of operations of that key that began before
- * then the table cannot tell either, or one that is done would be minted beside its successor.
+ * **Nor of a key whose versions are known by hearsay.** A context names versions by their dots, and
+ * whoever missed one of those learns nothing of its operation from what covers it, be that an entry
+ * that came, or a client's write that had seen more. (So it is with what a write without a context
+ * covers because others hold it; see src/node/serving/blind-write.ts.) Then of operations of that
+ * key that began before the table cannot tell either, or one that is done would be minted beside,
+ * or over, its successor.
  *
  * **Bounds.** A frontend gives up after TIMEOUT_MS_MAX (60 s) at most, and what it sent may be on
  * its way for a while longer: REPEAT_MS_MAX. Two generations, of OPERATIONS_COUNT_MAX each: the
@@ -26,7 +28,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { CausalContext, Dot } from "../core/causal-context.ts";
-import type { Retry, Sibling } from "../core/entry.ts";
+import type { Entry, Retry, Sibling } from "../core/entry.ts";
 import type { OpId, ReplicaId } from "../core/ids.ts";
 import { OPERATIONS_COUNT_MAX, REPEAT_MS_MAX } from "../core/limits.ts";
 import { majority } from "../core/quorum-options.ts";
@@ -39,6 +41,7 @@ import {
   millisOfHlc,
   type WallMillis,
 } from "../core/time.ts";
+import { namesUnseen } from "./beside.ts";
 import { NO_ROW, OperationTable } from "./operation-table.ts";
 
 /** How long who was told that an operation is not known may take to mint it, in ms. */
@@ -93,6 +96,9 @@ class Generation {
   }
 }
 
+const isPastRepeats = (time: Hlc, wall: WallMillis): boolean =>
+  millisOfHlc(time) < wall - REPEAT_MS_MAX - CLOCK_SKEW_MS_MAX;
+
 export class DoneOperations {
   #young = new Generation();
   #old = new Generation();
@@ -117,7 +123,7 @@ export class DoneOperations {
 
   /** Something was stored. A version that is older than any repeat is none that matters here. */
   note({ op, dot, time }: Pick<Sibling, "op" | "dot" | "time">, wall: WallMillis): void {
-    if (millisOfHlc(time) < wall - REPEAT_MS_MAX - CLOCK_SKEW_MS_MAX) return;
+    if (isPastRepeats(time, wall)) return;
     if (this.#isKnown(op)) return;
     this.#makeRoom();
     this.#young.stored.add(op, dot, time);
@@ -135,6 +141,36 @@ export class DoneOperations {
       if (done !== null) found.push({ op, dot: done.dot });
     }
     return found;
+  }
+
+  /**
+   * An entry is about to be joined into one of a key's places, which held `before`; `held` is what
+   * all of them hold. What covers others there came with the entry's siblings, if with any: where
+   * all of these are older than any repeat, so is what they cover.
+   */
+  follow(
+    key: StoreKey,
+    of: {
+      readonly before: Entry;
+      readonly incoming: Entry;
+      readonly joined: Entry;
+      held(): Entry;
+    },
+    wall: WallMillis,
+  ): void {
+    const { context, siblings } = of.incoming;
+    if (!namesUnseen(of.before.context, siblings, of.joined.context)) return;
+    if (siblings.length > 0 && siblings.every(({ time }) => isPastRepeats(time, wall))) return;
+    const held = of.held().context;
+    if (namesUnseen(held, siblings, held.join(context))) this.hear(key);
+  }
+
+  /** A write is stored that was minted here; its client may have seen what never came here. */
+  followMint(
+    key: StoreKey,
+    of: { readonly before: Entry; readonly sibling: Sibling; readonly entry: Entry },
+  ): void {
+    if (namesUnseen(of.before.context, [of.sibling], of.entry.context)) this.hear(key);
   }
 
   /** Versions of the key are covered from now on of which only the dots are known. */

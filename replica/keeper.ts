@@ -6,18 +6,14 @@
  * incarnation ends with any stop that was not clean, so a tenure taken before one is void: the
  * record may be older than what was minted and sent out under it.
  */
-import { assert } from "../core/assert.ts";
+import type { CausalContext } from "../core/causal-context.ts";
 import {
-  applyMint,
   digestOf,
   type Entry,
   emptyEntry,
   isLive,
   keptDigestOf,
   merge,
-  noteAliases,
-  noteDots,
-  type Sibling,
   sameKnowledge,
 } from "../core/entry.ts";
 import {
@@ -26,16 +22,15 @@ import {
   decodeKept,
   encodeEntry,
   type Tenure,
-  withTenure,
 } from "../core/entry-codec.ts";
 import {
   dueAt,
-  EVICTED,
   type Graces,
   gaveUpEarly,
   holdsValue,
   isLoose,
   isSpent,
+  missedUntil,
   NO_GRACES,
   withoutEnded,
 } from "../core/expiry.ts";
@@ -45,16 +40,17 @@ import { Mintings } from "../core/mintings.ts";
 import type { Prng } from "../core/prng.ts";
 import { noPurges, PurgeIndex } from "../core/purges.ts";
 import { type Digest, type Store, StoreCorruption, type StoreKey } from "../core/store.ts";
-import { HybridClock, type WallMillis } from "../core/time.ts";
+import { HybridClock, type Now, type WallMillis } from "../core/time.ts";
 import { Arrivals } from "./arrivals.ts";
 import { type Beside, besideOf } from "./beside.ts";
 import { DoneOperations } from "./done-operations.ts";
+import { EarlyEnds } from "./early-ends.ts";
 import { beginIncarnation, isFirstLife } from "./incarnation.ts";
 import type { Held, KeeperParts, Place } from "./keeper-parts.ts";
 import { KeyOrders } from "./key-orders.ts";
 import { LastWritten } from "./last-written.ts";
 import { countsByTree, type TreeOfKeys } from "./lost-counts.ts";
-import { type Minted, type MintRequest, mintedBounds } from "./minting.ts";
+import { type Minted, type MintRequest, mintOver, withAliases } from "./minting.ts";
 import { emptySlot, type Joined, outlived, type Slot } from "./slot.ts";
 
 const nothingPurged = new PurgeIndex(noPurges);
@@ -80,6 +76,8 @@ export class Keeper {
   #incarnation: number;
   /** Keys whose record was lost to corruption and has not been refilled yet. */
   readonly #lost: Set<StoreKey>;
+  /** Of those, the ones that can be read, without a body that has time left. */
+  readonly #early = new EarlyEnds();
 
   constructor(parts: KeeperParts) {
     this.store = parts.store;
@@ -163,12 +161,16 @@ export class Keeper {
     const slot = this.#readSlot(key, hintFor);
     const unpurged = this.#purges().apply(key, incoming);
     const tenure = outlived(slot, incoming.context) ? null : slot.tenure;
-    const joined = this.#withAliases(merge(slot.entry, unpurged), slot.tenure);
+    const joined = withAliases(merge(slot.entry, unpurged), slot.tenure, this.operations);
     const isFound = hintFor === "" && !incoming.context.isEmpty && this.#lost.has(key);
     // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest, or of
     // what was forgotten here because its time has passed.
     const isNews =
       !sameKnowledge(joined, slot.entry) && !(slot === emptySlot && isSpent(joined, now));
+    if (isNews) {
+      const held = (): Entry => this.hold(key).entry;
+      this.operations.follow(key, { before: slot.entry, incoming, joined, held }, now);
+    }
     if (isFound || isNews) this.#writeSlot(key, hintFor, withoutEnded(joined, now), tenure);
     if (isFound) this.#find(key);
     return { entry: joined, wasUnknown: slot.isUnknown };
@@ -182,34 +184,25 @@ export class Keeper {
 
   /** What the entry would be after the write, and its bytes; nothing is stored yet. */
   mint(request: MintRequest, now: WallMillis): Minted {
-    const { key, hintFor, op, content, isEviction = false } = request;
+    const { key, hintFor } = request;
     const slot = this.#readSlot(key, hintFor);
     const own = hintFor === "" ? slot : this.#readSlot(key, "");
     const joined = this.#withHints(key, own).entry;
     // A failing disk gives a hint once and not the next time: the tenure's own record counts.
     const held = hintFor === "" ? joined : merge(joined, slot.entry);
-    const mayGoOn = request.covers === null || !outlived(slot, request.covers);
-    const tenure = (mayGoOn ? this.#tenureOf(slot) : null) ?? this.#takeTenure(slot);
-    const dot = { actor: tenure.actor, counter: held.context.latest(tenure.actor) + 1 };
+    const tenure = this.#tenureFor(slot, request.covers);
     // Whatever is written by who knows of a purge is later than what that purge ends.
     const time = this.clock.next(now, this.#purges().newest);
-    const endsAt = request.ttlMs === 0 || content === null ? 0 : now + request.ttlMs;
-    const expiresAt = isEviction ? EVICTED : endsAt;
-    const sibling: Sibling = { dot, time, op, expiresAt, content };
-    const covers = request.covers ?? held.context;
-    // Without a context the write covers what is held here, and that may be its own first version:
-    // taken for a retry it would count as overwritten by itself, and be gone. It is a write anew.
-    const isRetry = request.isRetry && request.covers !== null;
-    const applied = applyMint(held, { sibling, covers, isRetry });
-    const minted = tenure.minted.with({ op, dot, time }, mintedBounds(time));
-    const next = { ...tenure, minted };
-    const doubtful = this.operations.doubtfulIn(held.siblings, covers);
-    const all = this.#withAliases(noteDots(applied, doubtful), next);
-    const entry = withoutEnded(all, now);
-    assert(entry.context.covers(dot), "what was minted has been seen");
-    const sharedBytes = encodeEntry(entry, null);
-    const bytes = withTenure(sharedBytes, next);
-    return { before: held, entry, sibling, tenure: next, bytes, sharedBytes };
+    return mintOver(held, { request, tenure, time, operations: this.operations }, now);
+  }
+
+  /** What is sent out before the store has begun its run might be minted again after a crash. */
+  #tenureFor(slot: Slot, covers: CausalContext | null): Tenure {
+    const isHeld = this.store.hasBegun !== false && slot.tenure?.incarnation === this.#incarnation;
+    const mayGoOn = isHeld && (covers === null || !outlived(slot, covers));
+    if (mayGoOn && slot.tenure !== null) return slot.tenure;
+    const minted = slot.tenure?.minted ?? Mintings.none;
+    return { actor: newActorId(this.#prng), incarnation: this.#incarnation, minted };
   }
 
   /** The name of an operation of the replica's own. */
@@ -220,6 +213,7 @@ export class Keeper {
   /** Stores what was minted. What a sole owner has lost nobody brings: it goes on from here. */
   keepMinted(key: StoreKey, hintFor: ReplicaId | "", minted: Minted): void {
     const { entry, tenure, bytes } = minted;
+    this.operations.followMint(key, minted);
     this.#writeBytes(key, hintFor, { entry, tenure }, bytes);
     if (hintFor === "" && this.#lost.has(key) && this.#placeOf(key).n === 1) this.#find(key);
   }
@@ -295,10 +289,21 @@ export class Keeper {
     return this.#lost.has(key) && this.store.recovery.lostKeys.includes(key);
   }
 
-  /** A body was given up by a clock that was ahead: it is to be fetched from the others again. */
+  /**
+   * A body was given up by a clock that was ahead: it is to be fetched from the others again, as
+   * long as it has time left. All of them may have given it up.
+   */
   mistrust(key: StoreKey, now: WallMillis): void {
     const { entry, isUnknown } = this.#readSlot(key, "");
-    if (!isUnknown && gaveUpEarly(entry, now)) this.#lose(key);
+    if (isUnknown || !gaveUpEarly(entry, now)) return;
+    this.#lose(key);
+    this.#early.add(key, missedUntil(entry));
+  }
+
+  /** To be called in every step, before anything else. */
+  advance({ monotonic, wall }: Now): void {
+    this.operations.advance(monotonic);
+    for (const key of this.#early.over({ monotonic, wall })) if (this.check(key)) this.#find(key);
   }
 
   /** Whether the stored record can be read; one that cannot counts as lost from now on. */
@@ -372,6 +377,7 @@ export class Keeper {
     const from = this.#shown(key);
     this.store.dropEntry(key);
     this.#lost.delete(key);
+    this.#early.drop(key);
     this.#orders.drop(key);
     this.#onChange(place, { from, to: 0 });
     this.#onRecord(key, false);
@@ -389,6 +395,7 @@ export class Keeper {
   }
 
   #find(key: StoreKey): void {
+    this.#early.drop(key);
     if (!this.#lost.delete(key)) return;
     this.#onChange(this.#placeOf(key), { from: 0, to: this.#shown(key) });
   }
@@ -422,17 +429,6 @@ export class Keeper {
     }
   }
 
-  #tenureOf(slot: Slot): Tenure | null {
-    // What is sent out now and lost in a crash would be minted again under the same counter.
-    if (this.store.hasBegun === false) return null;
-    return slot.tenure?.incarnation === this.#incarnation ? slot.tenure : null;
-  }
-
-  #takeTenure({ tenure }: Slot): Tenure {
-    const minted = tenure?.minted ?? Mintings.none;
-    return { actor: newActorId(this.#prng), incarnation: this.#incarnation, minted };
-  }
-
   #withHints(key: StoreKey, own: Slot): Pick<Slot, "entry" | "isUnknown"> {
     let { entry, isUnknown } = own;
     for (const target of this.store.hintTargets(key)) {
@@ -441,12 +437,6 @@ export class Keeper {
       isUnknown ||= hint.isUnknown;
     }
     return { entry, isUnknown };
-  }
-
-  #withAliases(entry: Entry, tenure: Tenure | null): Entry {
-    if (entry.retries.length === 0) return entry;
-    const minted = tenure?.minted.all() ?? [];
-    return noteAliases(entry, [...minted, ...this.operations.dotsOf(entry.retries)]);
   }
 
   #digest(entry: Entry): Digest {

@@ -1,11 +1,21 @@
 /** What a replica is asked to mint, and what comes of it. */
+import { assert } from "../core/assert.ts";
 import type { CausalContext } from "../core/causal-context.ts";
-import type { Content, Entry, Sibling } from "../core/entry.ts";
-import type { Tenure } from "../core/entry-codec.ts";
+import {
+  applyMint,
+  type Content,
+  type Entry,
+  noteAliases,
+  noteDots,
+  type Sibling,
+} from "../core/entry.ts";
+import { encodeEntry, type Tenure, withTenure } from "../core/entry-codec.ts";
+import { EVICTED, withoutEnded } from "../core/expiry.ts";
 import type { OpId, ReplicaId } from "../core/ids.ts";
 import { TIMEOUT_MS_MAX } from "../core/limits.ts";
 import type { StoreKey } from "../core/store.ts";
-import { type Hlc, hlcFromMillis } from "../core/time.ts";
+import { type Hlc, hlcFromMillis, type WallMillis } from "../core/time.ts";
+import type { DoneOperations } from "./done-operations.ts";
 
 /**
  * How long, and how many, of its own mintings a replica remembers with the key: a frontend gives up
@@ -15,7 +25,7 @@ const MINTED_TIME_MAX = hlcFromMillis(10 * TIMEOUT_MS_MAX);
 const MINTED_COUNT_MAX = 32;
 
 /** Which of them are kept beside one of this time. */
-export const mintedBounds = (time: Hlc) =>
+const mintedBounds = (time: Hlc) =>
   ({ before: time - MINTED_TIME_MAX, countMax: MINTED_COUNT_MAX }) as const;
 
 export interface MintRequest {
@@ -46,4 +56,49 @@ export interface Minted extends HeldWrite {
   readonly tenure: Tenure;
   /** As the record is to be stored. */
   readonly bytes: Uint8Array;
+}
+
+/** With the further dots that this replica knows of operations that were minted twice. */
+export function withAliases(
+  entry: Entry,
+  tenure: Tenure | null,
+  operations: DoneOperations,
+): Entry {
+  if (entry.retries.length === 0) return entry;
+  const minted = tenure?.minted.all() ?? [];
+  return noteAliases(entry, [...minted, ...operations.dotsOf(entry.retries)]);
+}
+
+/** What the entry that is held would be after the write, and its bytes; nothing is stored yet. */
+export function mintOver(
+  held: Entry,
+  by: {
+    readonly request: MintRequest;
+    /** Under which the version gets its dot. */
+    readonly tenure: Tenure;
+    readonly time: Hlc;
+    readonly operations: DoneOperations;
+  },
+  now: WallMillis,
+): Minted {
+  const { request, tenure, time, operations } = by;
+  const { op, content, ttlMs, isEviction = false } = request;
+  const dot = { actor: tenure.actor, counter: held.context.latest(tenure.actor) + 1 };
+  const endsAt = ttlMs === 0 || content === null ? 0 : now + ttlMs;
+  const expiresAt = isEviction ? EVICTED : endsAt;
+  const sibling: Sibling = { dot, time, op, expiresAt, content };
+  const covers = request.covers ?? held.context;
+  // Without a context the write covers what is held here, and that may be its own first version:
+  // taken for a retry it would count as overwritten by itself, and be gone. It is a write anew.
+  const isRetry = request.isRetry && request.covers !== null;
+  const applied = applyMint(held, { sibling, covers, isRetry });
+  const minted = tenure.minted.with({ op, dot, time }, mintedBounds(time));
+  const next = { ...tenure, minted };
+  const doubtful = operations.doubtfulIn(held.siblings, covers);
+  const all = withAliases(noteDots(applied, doubtful), next, operations);
+  const entry = withoutEnded(all, now);
+  assert(entry.context.covers(dot), "what was minted has been seen");
+  const sharedBytes = encodeEntry(entry, null);
+  const bytes = withTenure(sharedBytes, next);
+  return { before: held, entry, sibling, tenure: next, bytes, sharedBytes };
 }

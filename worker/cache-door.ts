@@ -51,8 +51,8 @@ function doorRequest(request: Request, env: Env): DoorRequest {
 }
 
 function responseFor(answer: DoorAnswer, isolate: Isolate, ctx: Context): Response {
-  const { status, fields, body, length, from = "cache" } = answer;
-  const sent = (byteCount: number): void => isolate.cache.metrics.sent(from, byteCount);
+  const { status, fields, body, length } = answer;
+  const sent = (byteCount: number): void => isolate.cache.metrics.sent(answer, byteCount);
   const headers = new Headers();
   for (const [name, value] of fields) headers.append(name, value);
   const asIs = { status, headers, encodeBody: "manual" } as const;

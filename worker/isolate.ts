@@ -103,5 +103,8 @@ export function backendFor(of: Isolate, env: Env, ctx: ExecutionContext): Backen
     },
     flush: () => Promise.resolve(),
   });
-  return backendOf(driver, () => render(ringMetrics(knowledge)) + of.cache.metrics.text());
+  return backendOf(driver, {
+    metrics: () => render(ringMetrics(knowledge)) + of.cache.metrics.text(),
+    refreshes: () => of.cache.metrics.underWay,
+  });
 }

@@ -1,14 +1,17 @@
 /** What the cache door counts. */
-import { Histogram, type HistogramMetric, type Metric, render } from "../metrics/exposition.ts";
+import type { Refresh } from "../frontend/backend/backend.ts";
+import {
+  Histogram,
+  type HistogramMetric,
+  type Metric,
+  render,
+  type Sample,
+} from "../metrics/exposition.ts";
+import type { DoorAnswer } from "./ports.ts";
 
 /** How a request was answered, by the door's own `Cache-Status`. */
 export type CacheResult = "hit" | "stale" | "revalidated" | "miss" | "bypass" | "error";
 export type BytesFrom = "cache" | "origin";
-
-export interface SiteCounts {
-  readonly results: ReadonlyMap<string, number>;
-  readonly bytes: ReadonlyMap<BytesFrom, number>;
-}
 
 export class DoorMetrics {
   readonly #requests = new Map<string, Map<CacheResult, number>>();
@@ -17,6 +20,8 @@ export class DoorMetrics {
     ["cache", 0],
     ["origin", 0],
   ]);
+  readonly #siteBytes = new Map<string, Map<BytesFrom, number>>();
+  readonly #underWay = new Set<Refresh>();
   #collapsedCount = 0;
   #storeFailureCount = 0;
 
@@ -33,8 +38,26 @@ export class DoorMetrics {
     this.#origin.set(site, histogram);
   }
 
-  sent(from: BytesFrom, byteCount: number): void {
+  /** Bytes of a body went to a client; those of the door's own answers are not counted. */
+  sent({ from, site }: Pick<DoorAnswer, "from" | "site">, byteCount: number): void {
+    if (from === undefined) return;
     this.#bytes.set(from, (this.#bytes.get(from) ?? 0) + byteCount);
+    if (site === undefined) return;
+    const ofSite = this.#siteBytes.get(site) ?? new Map<BytesFrom, number>();
+    this.#siteBytes.set(site, ofSite.set(from, (ofSite.get(from) ?? 0) + byteCount));
+  }
+
+  /** A refresh begins. @returns to be called when it is over, however it ended */
+  refreshes(refresh: Refresh): () => void {
+    this.#underWay.add(refresh);
+    return () => {
+      this.#underWay.delete(refresh);
+    };
+  }
+
+  /** What is being refreshed now, the oldest first. */
+  get underWay(): readonly Refresh[] {
+    return [...this.#underWay];
   }
 
   collapsed(): void {
@@ -74,6 +97,20 @@ export class DoorMetrics {
         values: [...this.#bytes].map(([from, count]) => [{ from }, count] as const),
       },
       {
+        name: "starling_cache_site_bytes_total",
+        type: "counter",
+        help: "The same by site.",
+        values: [...this.#siteBytes].flatMap(([site, counts]) =>
+          [...counts].map(([from, count]) => [{ site, from }, count] as const),
+        ),
+      },
+      {
+        name: "starling_cache_refreshes",
+        type: "gauge",
+        help: "Stale responses that are being made anew behind an answer, by site.",
+        values: this.#refreshCounts(),
+      },
+      {
         name: "starling_cache_store_failures_total",
         type: "counter",
         help: "Look-ups and stores of responses that failed; the clients were answered.",
@@ -81,5 +118,12 @@ export class DoorMetrics {
       },
     ];
     return render(metrics);
+  }
+
+  /** Of every site that was ever asked for: 0 is an answer too. */
+  #refreshCounts(): readonly Sample[] {
+    const counts = new Map([...this.#requests.keys()].map((site) => [site, 0]));
+    for (const { site } of this.#underWay) counts.set(site, (counts.get(site) ?? 0) + 1);
+    return [...counts].map(([site, count]) => [{ site }, count]);
   }
 }

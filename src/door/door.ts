@@ -4,30 +4,21 @@
  */
 
 import type { KeyedHash } from "../../core/keyed-hash.ts";
-import { type CacheStatus, passedFields, withCacheStatus } from "../cache/answering.ts";
-import { isForOrigin, isStillOf, updatedFields, withoutConditions } from "../cache/conditional.ts";
+import { isForOrigin, withoutConditions } from "../cache/conditional.ts";
 import { askedBy } from "../cache/directives.ts";
-import { fieldOf, has, without } from "../cache/fields.ts";
+import { fieldOf, has } from "../cache/fields.ts";
 import { isLoop } from "../cache/forwarding.ts";
-import {
-  askedRange,
-  canValidate,
-  type Forwarded,
-  lookUp,
-  select,
-  ttlOf,
-} from "../cache/look-up.ts";
-import { emptyStored, type Variant, withVariant } from "../cache/stored.ts";
-import { judge, storedFields, tagsOf } from "../cache/storing.ts";
-import { matches } from "../cache/vary.ts";
+import { askedRange, canValidate, type Forwarded, lookUp, ttlOf } from "../cache/look-up.ts";
+import { emptyStored } from "../cache/stored.ts";
 import type { Backend } from "../frontend/backend/backend.ts";
-import { answerStored, type BodySource } from "./answer-stored.ts";
-import { addressOf, type Call, clusterIdOf, makeCall, toOrigin } from "./call.ts";
-import type { CacheResult, DoorMetrics } from "./door-metrics.ts";
+import { Answers, type Ask } from "./answers.ts";
+import { addressOf, type Call, clusterIdOf, makeCall, urlOfCall } from "./call.ts";
+import type { DoorMetrics } from "./door-metrics.ts";
 import { Fetcher, type Landing, type Want } from "./fetching.ts";
 import { type DoorMemory, Flights } from "./flights.ts";
+import { Heads } from "./heads.ts";
 import { Invalidator, type MayPurge } from "./invalidator.ts";
-import { type Fresh, flowing, LENGTH, release } from "./landing.ts";
+import { release } from "./landing.ts";
 import { LeaseHolder } from "./leases.ts";
 import {
   type DoorAnswer,
@@ -39,7 +30,6 @@ import {
 import { refuse } from "./problems.ts";
 import { type Found, ResponseStore, StoreError } from "./response-store.ts";
 import { siteFor } from "./sites.ts";
-import { storedBytes } from "./stored-bytes.ts";
 
 export interface DoorParts {
   readonly backend: Backend;
@@ -55,13 +45,6 @@ export interface DoorParts {
 const SAFE = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"]);
 const METHOD = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
 
-interface Ask {
-  readonly call: Call;
-  readonly found: Found | null;
-  readonly variant: Variant | null;
-  readonly why: Forwarded;
-}
-
 export class Door {
   readonly #parts: DoorParts;
   readonly #store: ResponseStore;
@@ -69,6 +52,8 @@ export class Door {
   readonly #flights: Flights;
   readonly #leases: LeaseHolder;
   readonly #invalidator: Invalidator;
+  readonly #answers: Answers;
+  readonly #heads: Heads;
 
   constructor(parts: DoorParts) {
     const { backend, origin, host, metrics } = parts;
@@ -77,15 +62,19 @@ export class Door {
     this.#fetcher = new Fetcher({ origin, store: this.#store, host, metrics });
     this.#flights = new Flights(parts.memory);
     this.#leases = new LeaseHolder(this.#store, host);
+    const answered = { store: this.#store, origin, host, metrics };
+    this.#answers = new Answers(answered);
+    this.#heads = new Heads(answered);
     const { mayPurge } = parts;
     this.#invalidator = new Invalidator({ store: this.#store, host, metrics, mayPurge });
   }
 
   async handle(request: DoorRequest): Promise<DoorAnswer> {
     const call = this.#callOf(request);
-    if (!("site" in call)) return call;
+    if (!("located" in call)) return call;
     try {
-      return await this.#answer(call);
+      const answer = await this.#answer(call);
+      return { ...answer, site: call.site.name };
     } catch (error) {
       this.#parts.metrics.answered(call.site.name, "error");
       const isHead = request.method === "HEAD";
@@ -134,7 +123,7 @@ export class Door {
     const now = this.#parts.host.now();
     const verdict = lookUp(found?.stored ?? null, call.head, now);
     if (verdict.kind === "refuse") {
-      this.#count(call, "miss");
+      this.#answers.count(call, "miss");
       const isHead = method === "HEAD";
       const status = { fwd: verdict.why, detail: "only-if-cached" };
       return refuse("only-if-cached", "Nothing that may be used is stored.", { isHead, status });
@@ -142,11 +131,11 @@ export class Door {
     if (verdict.kind === "serve") {
       if (verdict.refresh) this.#refresh({ call, found, variant: verdict.variant, why: "stale" });
       const ttl = ttlOf(verdict.variant, found?.stored ?? emptyStored(call.key), now);
-      this.#count(call, ttl > 0 ? "hit" : "stale");
-      return this.#give(call, verdict.variant, { hit: true, ttl: ttl / 1000 });
+      this.#answers.count(call, ttl > 0 ? "hit" : "stale");
+      return this.#answers.give(call, verdict.variant, { hit: true, ttl: ttl / 1000 });
     }
     const ask: Ask = { call, found, variant: verdict.variant, why: verdict.why };
-    return method === "HEAD" ? this.#head(ask) : this.#get(ask);
+    return method === "HEAD" ? this.#heads.answer(ask) : this.#get(ask);
   }
 
   /** What is stored; a look-up that fails is a miss to the client. */
@@ -160,35 +149,23 @@ export class Door {
     }
   }
 
-  /** A stored variant to a client, with its bytes from the ring. */
-  #give(call: Call, variant: Variant, status: CacheStatus, body?: BodySource): DoorAnswer {
-    const { body: stored } = variant;
-    const parts = { store: this.#store, origin: this.#parts.origin };
-    const source: BodySource = body ?? {
-      length: stored.length,
-      whole: () =>
-        stored.bytes ?? storedBytes(parts, { call, variant }, { from: 0, to: stored.length }),
-      part: (range) =>
-        stored.bytes?.subarray(range.from, range.to) ??
-        storedBytes(parts, { call, variant }, range),
-    };
-    const answer = answerStored({ call, variant, source, now: this.#parts.host.now() }, status);
-    return { ...answer, from: body === undefined ? "cache" : "origin" };
-  }
-
-  #count({ site }: Call, result: CacheResult): void {
-    this.#parts.metrics.answered(site.name, result);
-  }
-
   /** One refresh in the background, if none is under way. */
   #refresh(ask: Ask): void {
     const id = flightId(ask.call);
     const { leaseMs } = ask.call.site.settings;
     if (!this.#flights.beginsRefresh(id, this.#parts.host.now(), leaseMs)) return;
+    const { host, metrics } = this.#parts;
+    const { site } = ask.call;
+    const refresh = { site: site.name, url: urlOfCall(ask.call), since: host.now() };
+    const over = metrics.refreshes(refresh);
     const landing = this.#launch(id, this.#wantOf(ask, true));
     // A stale answer has been given already: whoever comes next is told of a failure.
     const done = landing.then(release).catch(() => undefined);
-    this.#parts.host.background(done.finally(() => this.#flights.endRefresh(id)));
+    const ended = done.finally(() => {
+      over();
+      this.#flights.endRefresh(id);
+    });
+    this.#parts.host.background(ended);
   }
 
   #wantOf({ call, found, variant }: Ask, mayStore: boolean): Want {
@@ -239,130 +216,18 @@ export class Door {
     const isAlone = isPartial || asked.has("no-store") || !call.site.settings.collapse;
     if (isAlone || this.#flights.isUnshared(id, this.#parts.host.now())) {
       const mayStore = !isPartial && !asked.has("no-store");
-      return this.#landed(ask, await this.#alone(this.#wantOf(ask, mayStore)));
+      return this.#answers.landed(ask, await this.#alone(this.#wantOf(ask, mayStore)));
     }
     // Who asks for a validation gets one that began after that.
-    if (asked.has("no-cache")) return this.#landed(ask, await this.#alone(this.#wantOf(ask, true)));
+    if (asked.has("no-cache"))
+      return this.#answers.landed(ask, await this.#alone(this.#wantOf(ask, true)));
     const flight = this.#flights.get(id);
     if (flight !== undefined) {
-      const shared = this.#shared(ask, await flight);
+      const shared = this.#answers.shared(ask, await flight);
       if (shared !== null) return shared;
-      return this.#landed(ask, await this.#alone(this.#wantOf(ask, true)));
+      return this.#answers.landed(ask, await this.#alone(this.#wantOf(ask, true)));
     }
-    return this.#landed(ask, await this.#launch(id, this.#wantOf(ask, true)));
-  }
-
-  /** What another request's fetch brought, if it is an answer to this one too. */
-  #shared(ask: Ask, landing: Landing): DoorAnswer | null {
-    const { call, why } = ask;
-    const { variant } = landing;
-    if (variant === null) return null;
-    if (!matches(variant.selection, variant.fields, call.head.fields)) return null;
-    if (landing.kind === "fresh" && !landing.flow.isOpen) return null;
-    this.#parts.metrics.collapsed();
-    this.#count(call, "miss");
-    const status = { fwd: why, collapsed: true };
-    if (landing.kind !== "fresh") return this.#give(call, variant, status);
-    return this.#give(call, variant, status, flowing(landing, landing.flow.read()));
-  }
-
-  #landed(ask: Ask, landing: Landing): DoorAnswer {
-    const { call, why } = ask;
-    if (landing.kind === "found") {
-      this.#parts.metrics.collapsed();
-      this.#count(call, "miss");
-      return this.#give(call, landing.variant, { fwd: why, collapsed: true });
-    }
-    if (landing.kind === "validated") {
-      this.#count(call, "revalidated");
-      return this.#give(call, landing.variant, { fwd: why, fwdStatus: 304, stored: true });
-    }
-    if (landing.kind === "stale") {
-      this.#count(call, "stale");
-      const stored = ask.found?.stored ?? emptyStored(call.key);
-      const ttl = ttlOf(landing.variant, stored, this.#parts.host.now()) / 1000;
-      return this.#give(call, landing.variant, { hit: true, ttl, detail: landing.detail });
-    }
-    const { head, variant, detail } = landing;
-    this.#count(call, why === "bypass" ? "bypass" : "miss");
-    const status: CacheStatus = {
-      fwd: why,
-      fwdStatus: head.status,
-      ...(variant === null ? {} : { stored: true }),
-      ...(detail === null ? {} : { detail }),
-    };
-    if (variant === null) return this.#passedOn(call, landing, status);
-    // Who asked gets all fields, those too that are kept from others (RFC 9111, 5.2.2.4, 5.2.2.7).
-    const own = { ...variant, fields: head.fields };
-    const answer = this.#give(call, own, status, flowing(landing, landing.body));
-    // The client has it already, and it is stored all the same.
-    if (answer.body !== landing.body) release(landing);
-    return answer;
-  }
-
-  /** An answer as it came, for this client alone. */
-  #passedOn(call: Call, landing: Fresh, status: CacheStatus): DoorAnswer {
-    const { head, body } = landing;
-    const length = fieldOf(head.fields, "content-length");
-    const isEmpty = head.status === 204 || head.status === 304 || call.head.method === "HEAD";
-    if (isEmpty) release(landing);
-    const fields = passedFields(head.fields, call.site.settings);
-    return {
-      status: head.status,
-      fields: withCacheStatus(isEmpty ? fields : without(fields, LENGTH), status),
-      body: isEmpty ? null : body,
-      length: length === null || isEmpty ? null : Number(length),
-      from: "origin",
-    };
-  }
-
-  /** HEAD goes to the origin as HEAD; what it says freshens what is stored (RFC 9111, 4.3.5). */
-  async #head(ask: Ask): Promise<DoorAnswer> {
-    const { call, found, why } = ask;
-    const { fields } = call.head;
-    const variant = ask.variant ?? (found === null ? null : select(found.stored, call.head));
-    const { host, origin } = this.#parts;
-    const requestedAt = host.now();
-    const response = await origin.fetch(toOrigin(call, { method: "HEAD", fields }));
-    const respondedAt = host.now();
-    await response.body[Symbol.asyncIterator]().return?.();
-    this.#count(call, "miss");
-    const { settings } = call.site;
-    if (variant !== null && found !== null && response.status === variant.status) {
-      const isSame = isStillOf(variant.fields, variant.body.length, response.fields);
-      const updated = updatedFields(variant.fields, response.fields);
-      const times = { requestedAt, respondedAt };
-      const head = { status: variant.status, fields: updated };
-      const request = { method: "GET", fields };
-      const exchange = { request, response: head, site: settings, ...times, isOwnLocation: false };
-      const { said, freshness } = judge(exchange);
-      const news = { ...variant, ...times, fields: storedFields(updated, said), freshness };
-      const stale = { ...freshness, lifetimeMs: -1, staleWhileRevalidateMs: 0 };
-      const kept = isSame ? { ...news, tags: tagsOf(updated) } : { ...variant, freshness: stale };
-      host.background(this.#keep(call, found, kept));
-    }
-    const status = { fwd: why, fwdStatus: response.status };
-    return {
-      status: response.status,
-      fields: withCacheStatus(passedFields(response.fields, settings), status),
-      body: null,
-      length: null,
-    };
-  }
-
-  async #keep({ site }: Call, found: Found, variant: Variant): Promise<void> {
-    try {
-      const stored = withVariant({ ...found.stored, variants: [] }, variant);
-      const others = found.stored.variants.filter(({ body }) => body !== variant.body);
-      await this.#store.write(
-        site.name,
-        others.reduce((all, other) => withVariant(all, other), stored),
-        found.context,
-      );
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      this.#parts.metrics.storeFailed();
-    }
+    return this.#answers.landed(ask, await this.#launch(id, this.#wantOf(ask, true)));
   }
 
   /** To the origin and back, nothing looked up; what an unsafe method made invalid goes first. */
@@ -386,7 +251,7 @@ export class Door {
         landing.variant === null ? host.now() : requestedAt - 1,
       );
     }
-    return this.#passedOn(call, landing, {
+    return this.#answers.passedOn(call, landing, {
       fwd: why,
       fwdStatus: status,
       ...(landing.variant === null ? {} : { stored: true }),

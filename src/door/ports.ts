@@ -29,8 +29,10 @@ export interface DoorAnswer {
   readonly body: Uint8Array | Bytes | null;
   /** Of `body`; null: it is not known before its end. */
   readonly length: number | null;
-  /** Where the body's bytes come from, for the metrics. */
+  /** Where the body's bytes come from, for the metrics; absent: they are the door's own. */
   readonly from?: "cache" | "origin";
+  /** The site that the request belongs to; absent: to none. */
+  readonly site?: string;
 }
 
 export interface OriginRequest {

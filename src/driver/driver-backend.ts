@@ -4,7 +4,8 @@ import type { Backend, ClusterView } from "../frontend/backend/backend.ts";
 import { apart } from "../frontend/backend/site-view.ts";
 import type { Driver } from "./driver.ts";
 
-export function backendOf(driver: Driver, metrics: Backend["metrics"]): Backend {
+/** @param of what the host says beside the node, of itself and of its cache door */
+export function backendOf(driver: Driver, of: Pick<Backend, "metrics" | "refreshes">): Backend {
   const { knowledge, service } = driver.node;
   const view = (): ClusterView => ({
     ring: knowledge.ring,
@@ -31,6 +32,6 @@ export function backendOf(driver: Driver, metrics: Backend["metrics"]): Backend 
     ...(service === null
       ? {}
       : { weigh: (key: StoreKey) => service.keeper.store.summary(key)?.byteCount ?? 0 }),
-    metrics,
+    ...of,
   };
 }

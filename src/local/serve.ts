@@ -304,14 +304,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { driver, transport, ended, knowledge } = await ownMachine(parts, hasher);
   const door = new CacheDoor(options.cache);
   const metrics = (): string => nodeMetrics({ node: driver.node, fileLog, transport });
-  const backend = backendOf(driver, () => metrics() + door.metrics());
-  const openOnLoopback = isLoopback(url.href);
-  const asked = { backend, secret: knowledge.hash, auth: () => auth, log };
-  const { app, answerKey } = createApp({
-    ...asked,
-    config: { openOnLoopback, corsOrigins },
-    purgeSite,
+  const backend = backendOf(driver, {
+    metrics: () => metrics() + door.metrics(),
+    refreshes: () => door.refreshes,
   });
+  const openOnLoopback = isLoopback(url.href);
+  const asked = { backend, secret: knowledge.hash, auth: () => auth, log, purgeSite };
+  const { app, answerKey } = createApp({ ...asked, config: { openOnLoopback, corsOrigins } });
   const { server, stop } = makeHttpServer({
     handler: (request, env) => app.fetch(request, env),
     answerKey,

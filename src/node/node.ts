@@ -120,7 +120,7 @@ export class Node {
     assert(now.monotonic >= this.#now, "a node's own time never runs backwards");
     this.#now = now.monotonic;
     this.#wall = this.knowledge.clusterClock.believed(now);
-    this.service?.keeper.operations.advance(now.monotonic);
+    this.service?.keeper.advance({ monotonic: this.#now, wall: this.#wall });
     this.#effects = [];
     this.service?.background?.absence?.notice(now);
     this.#take(input);

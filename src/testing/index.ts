@@ -164,7 +164,7 @@ export class TestCluster {
       flush: () => Promise.resolve(),
     });
     const { app } = createApp({
-      backend: backendOf(driver, () => ""),
+      backend: backendOf(driver, { metrics: () => "" }),
       secret: hash,
       auth: () => noTokens,
       config: { openOnLoopback: true },

@@ -55,4 +55,20 @@ describe("a cluster with a node of another version", () => {
     expect(Date.parse(r3?.unreachableSince ?? "")).toBeLessThanOrEqual(Date.now());
     expect(r3?.startedAt).toBeNull();
   });
+
+  it("says since when the oldest hint waits for the one that is away", async () => {
+    const began = Date.now();
+    const [url = ""] = cluster.urls;
+    const body = JSON.stringify({ replica: "r1" });
+    // It waits for nobody that it cannot reach, and then coordinates what it is asked itself.
+    expect((await fetch(`${url}/v1/cluster/accept-loss`, { method: "POST", body })).ok).toBe(true);
+    await expect.poll(async () => (await fetch(`${url}/readyz?owns`)).status).toBe(200);
+    expect((await fetch(`${url}/v1/kv/a/k`, { method: "PUT", body: "v" })).ok).toBe(true);
+    const hintedAt = async (): Promise<string> => {
+      const { members } = (await json("/v1/cluster")) as ClusterBody;
+      return members.find(({ id }) => id === "r1")?.oldestHintAt ?? "";
+    };
+    await expect.poll(hintedAt).not.toBe("");
+    expect(Date.parse(await hintedAt())).toBeGreaterThanOrEqual(began - 1);
+  });
 });

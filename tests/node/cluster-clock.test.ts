@@ -66,7 +66,7 @@ it("is what the frontend tells the time by", () => {
   const { node, knowledge } = new Bench();
   const now = { monotonic: START, wall: START + HOUR_MS };
   const host = { now: () => now, send: () => {}, flush: () => Promise.resolve() };
-  const backend = backendOf(new Driver(node, host), () => "");
+  const backend = backendOf(new Driver(node, host), { metrics: () => "" });
   expect(backend.now()).toBe(now.wall);
   for (const id of ["r2", "r3", "r4"]) knowledge.clusterClock.heard(id, START, START);
   knowledge.clusterClock.settle(MEMBERS, "r1");

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { SETTLE_MS } from "../../antientropy/collection.ts";
 import { CausalContext } from "../../core/causal-context.ts";
-import type { Entry } from "../../core/entry.ts";
+import { type Entry, liveSiblings } from "../../core/entry.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { Operation } from "../../core/operations.ts";
 import { hlcFromMillis } from "../../core/time.ts";
@@ -203,6 +203,23 @@ describe("the space of a value whose time has passed", () => {
       expect(keeper?.agreesOn(KEY, digest, group.now)).toBe(false);
       expect(keeper?.agreesOn(KEY, digest, group.now + 600 * SECONDS)).toBe(true);
     }
+  });
+});
+
+describe("a body that all owners gave up, because their clocks were ahead", () => {
+  it("keeps the key from being read no longer than it had to live", () => {
+    const group = new Group({ count: 3 });
+    const write = { ...writeOf("k", 5000), ttlMs: 60 * SECONDS } as Operation;
+    const beside = writeOf("k", 30, CausalContext.empty);
+    for (const operation of [write, beside]) group.execute("r1", operation);
+    for (const id of group.ids) group.wallOffMs.set(id, 70 * SECONDS);
+    group.runAll("collect");
+    group.wallOffMs.clear();
+    const get = { kind: "get", key: KEY, options: { r: 3 }, session: null } as const;
+    expect(group.execute("r1", get)).toMatchObject({ failure: { code: "quorum-unavailable" } });
+    group.pass(60 * SECONDS);
+    expect(liveSiblings(group.read("r1", "k", 3), group.now)).toHaveLength(1);
+    expect(group.ids.map((id) => group.node(id).service?.keeper.lostCount)).toEqual([0, 0, 0]);
   });
 });
 

@@ -167,6 +167,28 @@ describe("a write that is asked for again of owners that have met only what repl
     expect(["quorum-timeout", "quorum-unavailable"]).toContain(outcome(group.answerOf(token)));
   });
 
+  it("is not minted beside what came with its successor, by who had missed it", () => {
+    const missed: string[] = [];
+    // One owner has it from the first, the other misses it, and so does the fallback.
+    const isMissed = (to: string): boolean => {
+      if (to !== "r4" && missed.length === 0) missed.push(to);
+      return to === "r4" || missed.includes(to);
+    };
+    const { group, key, token, first } = atOneOwner(isMissed);
+    const knowing = ownersOf(group, key).find((id) => ![first, missed[0]].includes(id)) ?? "";
+    expect(outcome(group.execute(knowing, write(key, 20)))).toBe("written");
+    expect(lengthsAt(group, key)).toEqual([20, 20, 20]);
+    // Those who know fall silent; who has met the successor alone is asked, with the fallback.
+    const before = group.loses;
+    group.loses = (message, to, from) =>
+      before(message, to, from) ||
+      (from === knowing && isRecalled(message)) ||
+      (to === knowing && isCoordination(message));
+    for (let i = 0; i < 4; i++) group.pass(HEDGE_OVER_MS);
+    expect(lengthsAt(group, key)).toEqual([20, 20, 20]);
+    expect(["quorum-timeout", "quorum-unavailable"]).toContain(outcome(group.answerOf(token)));
+  });
+
   it("is known to them as done, when a fallback's hint made up its quorum", () => {
     const { group, key, token, first, second, third, loseOnly } = atOneOwner((to) => to !== "r4");
     group.pass(HEDGE_OVER_MS / 4);

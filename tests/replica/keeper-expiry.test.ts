@@ -3,7 +3,7 @@ import { CausalContext } from "../../core/causal-context.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
 import type { Keeper } from "../../replica/keeper.ts";
 import { KEY, mintRequest, START } from "../laws/replica.ts";
-import { held, learn, newKeeper, nextOp, put } from "./keeping.ts";
+import { held, learn, newKeeper, nextOp, put, RottenStore } from "./keeping.ts";
 
 const ENDS = START + 1000;
 const bodyBytes = (keeper: Keeper): number => keeper.store.readEntry(KEY)?.length ?? 0;
@@ -120,6 +120,59 @@ describe("a body that was given up by a clock ahead", () => {
     learn(early, held(whole), "", ENDS - 1);
     expect(early.digest(KEY)).toBe(whole.digest(KEY));
     expect(held(early).siblings[0]?.content).not.toBe(null);
+  });
+});
+
+describe("a body that every owner gave up by a clock ahead", () => {
+  const shownOf = (keeper: Keeper): readonly (readonly [string, number])[] =>
+    Array.from({ length: 16 }, (_, partition) => [...keeper.shownIn(partition)]).flat();
+
+  /** Mistrusted a while before it ends. */
+  function early(): Keeper {
+    const keeper = newKeeper();
+    put(keeper, { covers: CausalContext.empty, ...large, ttlMs: 1000 });
+    put(keeper, { covers: CausalContext.empty });
+    keeper.sweep(KEY, "", ENDS);
+    keeper.mistrust(KEY, ENDS - 600);
+    return keeper;
+  }
+
+  it("is lost no longer than it had to live", () => {
+    const keeper = early();
+    keeper.advance({ monotonic: 1000, wall: ENDS - 1 });
+    expect([keeper.digest(KEY), keeper.lostCount]).toEqual([null, 1]);
+    expect(shownOf(keeper)).toEqual([[KEY, 0]]);
+    keeper.advance({ monotonic: 2000, wall: ENDS });
+    expect(held(keeper).siblings).toHaveLength(2);
+    expect([keeper.hold(KEY).isUnknown, keeper.lostCount]).toEqual([false, 0]);
+    expect(shownOf(keeper)).toEqual([[KEY, keeper.digest(KEY)]]);
+  });
+
+  it("stays lost where its record cannot be read either", () => {
+    const store = new RottenStore();
+    const keeper = newKeeper(store);
+    put(keeper, { ...large, ttlMs: 1000 });
+    keeper.sweep(KEY, "", ENDS);
+    keeper.mistrust(KEY, ENDS - 600);
+    store.isRotten = true;
+    keeper.advance({ monotonic: 1000, wall: ENDS });
+    expect([keeper.hold(KEY).isUnknown, keeper.lostCount]).toEqual([true, 1]);
+  });
+
+  it("is not found again where it was lost in another way since", () => {
+    const store = new RottenStore();
+    const keeper = newKeeper(store);
+    put(keeper, { ...large, ttlMs: 1000 });
+    const whole = held(keeper);
+    keeper.sweep(KEY, "", ENDS);
+    keeper.mistrust(KEY, ENDS - 600);
+    learn(keeper, whole, "", ENDS - 600);
+    expect(keeper.lostCount).toBe(0);
+    store.isRotten = true;
+    expect(keeper.hold(KEY).isUnknown).toBe(true);
+    store.isRotten = false;
+    keeper.advance({ monotonic: 1000, wall: ENDS });
+    expect(keeper.lostCount).toBe(1);
   });
 });
 

@@ -10,8 +10,7 @@ import { sabotages } from "./sabotages.ts";
 
 // CI's share of the seeds; `npm run sim -- --seeds N --from K` runs more.
 const SEED_COUNT = 300;
-/** Of those before it one fails on the code as it is: docs/simulator.md names it, and what it says. */
-const FIRST_SEED = 301;
+const FIRST_SEED = 1;
 
 const told = ({ seed, failures }: SimReport): string[] =>
   failures.map(({ oracle, detail }) => `seed ${seed}: ${oracle}: ${detail}`);

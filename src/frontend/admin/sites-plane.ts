@@ -113,6 +113,14 @@ async function remove(backend: Backend, name: string): Promise<Response> {
   return new Response(null, { status: 204 });
 }
 
+/** What the cache door of the process that is asked makes anew behind its answers. */
+function shownRefreshes({ refreshes }: Backend): Record<string, unknown> {
+  const shown = (refreshes?.() ?? []).map(({ site, url, since }) => {
+    return { site, url, since: new Date(since).toISOString() };
+  });
+  return { refreshes: shown };
+}
+
 const admin = () => ({ role: "admin", namespace: null }) as const;
 const SITES = "/v1/sites/";
 
@@ -127,6 +135,10 @@ export function siteRoutes(parts: SiteRouteParts): Hono<StarlingEnv> {
       const sorted = [...sites.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
       return Response.json({ sites: sorted.map(shownSite) });
     }),
+  );
+  app.get(
+    "/v1/cluster/refreshes",
+    guarded(admin, (call) => Response.json(shownRefreshes(backendOf(call)))),
   );
   app.get(
     `${SITES}:name`,

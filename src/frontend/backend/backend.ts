@@ -41,6 +41,13 @@ export interface ClusterView {
   readonly lacks: string | null;
 }
 
+/** A response that is made anew behind a stale answer. */
+export interface Refresh {
+  readonly site: string;
+  readonly url: string;
+  readonly since: WallMillis;
+}
+
 export interface Backend {
   /** The host's wall clock. */
   now(): WallMillis;
@@ -61,6 +68,8 @@ export interface Backend {
   roundTrips(): RoundTrips;
   /** Whether the host is about to stop: answers without end are to end. */
   isEnding?(): boolean;
+  /** What the cache door of this process makes anew just now; absent where there is none. */
+  refreshes?(): readonly Refresh[];
   /** Lines of Prometheus text that the host adds to the frontend's own metrics. */
   metrics(): string;
 }

@@ -94,10 +94,11 @@ async function stream(response: ServerResponse, body: Bytes, sent: (n: number) =
 
 async function write(
   response: ServerResponse,
-  { status, fields, body, length, from }: DoorAnswer,
+  answer: DoorAnswer,
   metrics: DoorMetrics,
 ): Promise<void> {
-  const sent = (byteCount: number): void => metrics.sent(from ?? "cache", byteCount);
+  const { status, fields, body, length } = answer;
+  const sent = (byteCount: number): void => metrics.sent(answer, byteCount);
   if (response.destroyed) {
     if (body !== null && !(body instanceof Uint8Array)) await end(body);
     return;

@@ -5,7 +5,7 @@ import { Door } from "../../door/door.ts";
 import { DoorMetrics } from "../../door/door-metrics.ts";
 import { purgeRight } from "../../door/purge-right.ts";
 import { keepSite, siteSettings } from "../../frontend/admin/sites-plane.ts";
-import type { Backend } from "../../frontend/backend/backend.ts";
+import type { Backend, Refresh } from "../../frontend/backend/backend.ts";
 import type { Auth } from "../../frontend/http/auth.ts";
 import { Problem } from "../../frontend/http/problems.ts";
 import { type HttpServer, makeHttpServer } from "../http/http-server.ts";
@@ -110,6 +110,10 @@ export class CacheDoor {
 
   metrics(): string {
     return this.#options === undefined ? "" : this.#metrics.text();
+  }
+
+  get refreshes(): readonly Refresh[] {
+    return this.#metrics.underWay;
   }
 
   /** Resolves when it listens. @throws ConfigError with one line */

@@ -102,8 +102,6 @@ export class BlindWrite {
     // A disk that takes nothing covers nothing; the caller sees that, and does not answer.
     if (this.#parts.keeper.store.health() !== "writable") return true;
     for (const { dot } of covered) this.#covers = this.#covers.with(dot);
-    // Of what those had covered themselves nothing is known here.
-    this.#parts.keeper.operations.hear(this.#parts.body.key);
     if (covered.some((beside) => higher.includes(beside))) this.#mintAbove();
     else this.#widen(covered);
     return true;

@@ -6,6 +6,7 @@ import { Keys } from "./keys.js";
 import { drawMembers, hintsWaiting, membersSummary } from "./members.js";
 import { drawPairs } from "./pairs.js";
 import { drawLegend, drawRing, highlight, paintMembers } from "./ring.js";
+import { Sites } from "./sites.js";
 import { firstSteps } from "./steps.js";
 import { Traffic } from "./traffic.js";
 import { drawTransfers, isOver, readTransfers } from "./transfers.js";
@@ -41,6 +42,7 @@ class State {
 
 const state = new State();
 const traffic = new Traffic();
+const sites = new Sites();
 const picture = find("ring", SVGSVGElement);
 
 const entry = new Entry(
@@ -129,9 +131,12 @@ async function poll() {
   }
   state.cluster = cluster;
   state.transfers = await readTransfers(cluster);
-  traffic.take(await text("/metrics"), performance.now());
+  const metrics = await text("/metrics");
+  traffic.take(metrics, performance.now());
   traffic.draw();
   draw();
+  await sites.look(metrics, performance.now());
+  sites.draw(now());
   state.updatedAt = performance.now();
   byId("cluster").classList.remove("is-unknown");
 }

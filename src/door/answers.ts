@@ -1,0 +1,120 @@
+/** What a look-up or a fetch brought, as the answer to one request; and what is counted of it. */
+import { type CacheStatus, passedFields, withCacheStatus } from "../cache/answering.ts";
+import { fieldOf, without } from "../cache/fields.ts";
+import { type Forwarded, ttlOf } from "../cache/look-up.ts";
+import { emptyStored, type Variant } from "../cache/stored.ts";
+import { matches } from "../cache/vary.ts";
+import { answerStored, type BodySource } from "./answer-stored.ts";
+import type { Call } from "./call.ts";
+import type { CacheResult, DoorMetrics } from "./door-metrics.ts";
+import type { Landing } from "./fetching.ts";
+import { type Fresh, flowing, LENGTH, release } from "./landing.ts";
+import type { DoorAnswer, DoorHost, Origin } from "./ports.ts";
+import type { Found, ResponseStore } from "./response-store.ts";
+import { storedBytes } from "./stored-bytes.ts";
+
+/** A request that goes to the origin, with what is stored for it. */
+export interface Ask {
+  readonly call: Call;
+  readonly found: Found | null;
+  readonly variant: Variant | null;
+  readonly why: Forwarded;
+}
+
+export interface AnswerParts {
+  readonly store: ResponseStore;
+  readonly origin: Origin;
+  readonly host: DoorHost;
+  readonly metrics: DoorMetrics;
+}
+
+export class Answers {
+  readonly #parts: AnswerParts;
+
+  constructor(parts: AnswerParts) {
+    this.#parts = parts;
+  }
+
+  count({ site }: Call, result: CacheResult): void {
+    this.#parts.metrics.answered(site.name, result);
+  }
+
+  /** A stored variant to a client, with its bytes from the ring. */
+  give(call: Call, variant: Variant, status: CacheStatus, body?: BodySource): DoorAnswer {
+    const { body: stored } = variant;
+    const source: BodySource = body ?? {
+      length: stored.length,
+      whole: () =>
+        stored.bytes ?? storedBytes(this.#parts, { call, variant }, { from: 0, to: stored.length }),
+      part: (range) =>
+        stored.bytes?.subarray(range.from, range.to) ??
+        storedBytes(this.#parts, { call, variant }, range),
+    };
+    const answer = answerStored({ call, variant, source, now: this.#parts.host.now() }, status);
+    return { ...answer, from: body === undefined ? "cache" : "origin" };
+  }
+
+  /** What another request's fetch brought, if it is an answer to this one too. */
+  shared(ask: Ask, landing: Landing): DoorAnswer | null {
+    const { call, why } = ask;
+    const { variant } = landing;
+    if (variant === null) return null;
+    if (!matches(variant.selection, variant.fields, call.head.fields)) return null;
+    if (landing.kind === "fresh" && !landing.flow.isOpen) return null;
+    this.#parts.metrics.collapsed();
+    this.count(call, "miss");
+    const status = { fwd: why, collapsed: true };
+    if (landing.kind !== "fresh") return this.give(call, variant, status);
+    return this.give(call, variant, status, flowing(landing, landing.flow.read()));
+  }
+
+  landed(ask: Ask, landing: Landing): DoorAnswer {
+    const { call, why } = ask;
+    if (landing.kind === "found") {
+      this.#parts.metrics.collapsed();
+      this.count(call, "miss");
+      return this.give(call, landing.variant, { fwd: why, collapsed: true });
+    }
+    if (landing.kind === "validated") {
+      this.count(call, "revalidated");
+      return this.give(call, landing.variant, { fwd: why, fwdStatus: 304, stored: true });
+    }
+    if (landing.kind === "stale") {
+      this.count(call, "stale");
+      const stored = ask.found?.stored ?? emptyStored(call.key);
+      const ttl = ttlOf(landing.variant, stored, this.#parts.host.now()) / 1000;
+      return this.give(call, landing.variant, { hit: true, ttl, detail: landing.detail });
+    }
+    const { head, variant, detail } = landing;
+    this.count(call, why === "bypass" ? "bypass" : "miss");
+    const status: CacheStatus = {
+      fwd: why,
+      fwdStatus: head.status,
+      ...(variant === null ? {} : { stored: true }),
+      ...(detail === null ? {} : { detail }),
+    };
+    if (variant === null) return this.passedOn(call, landing, status);
+    // Who asked gets all fields, those too that are kept from others (RFC 9111, 5.2.2.4, 5.2.2.7).
+    const own = { ...variant, fields: head.fields };
+    const answer = this.give(call, own, status, flowing(landing, landing.body));
+    // The client has it already, and it is stored all the same.
+    if (answer.body !== landing.body) release(landing);
+    return answer;
+  }
+
+  /** An answer as it came, for this client alone. */
+  passedOn(call: Call, landing: Fresh, status: CacheStatus): DoorAnswer {
+    const { head, body } = landing;
+    const length = fieldOf(head.fields, "content-length");
+    const isEmpty = head.status === 204 || head.status === 304 || call.head.method === "HEAD";
+    if (isEmpty) release(landing);
+    const fields = passedFields(head.fields, call.site.settings);
+    return {
+      status: head.status,
+      fields: withCacheStatus(isEmpty ? fields : without(fields, LENGTH), status),
+      body: isEmpty ? null : body,
+      length: length === null || isEmpty ? null : Number(length),
+      from: "origin",
+    };
+  }
+}
