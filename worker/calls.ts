@@ -2,7 +2,7 @@
 import { type Message, messageFromList, type RequestMessage } from "../core/messages.ts";
 import type { Driver } from "../src/driver/driver.ts";
 import type { Knowledge } from "../src/node/knowledge/knowledge.ts";
-import type { Env } from "./config.ts";
+import type { Env, ReplicaRpc } from "./config.ts";
 import { messageToWire } from "./wire.ts";
 import { locationHintOf } from "./zones.ts";
 
@@ -19,20 +19,26 @@ export async function callReplica(
   to: string,
   message: RequestMessage,
 ): Promise<void> {
-  const { REPLICAS } = at.env;
-  const hint = locationHintOf(at.knowledge.ring.zoneOf(to));
-  // The hint counts only for the very first call: an object stays where it was made.
-  const options = hint === undefined ? {} : { locationHint: hint };
   let reply: Message;
   try {
-    const stub = REPLICAS.get(idOf(REPLICAS, to), options);
-    reply = messageFromList(await stub.exchange(to, messageToWire(message)));
+    reply = messageFromList(await stubOf(at, to).exchange(to, messageToWire(message)));
   } catch (error) {
     // What an object throws is a fault to be looked at; what the platform throws is weather.
     if (isRemote(error)) console.error(`replica ${to} failed: ${JSON.stringify(error.message)}`);
     return at.driver.unreachable(to, message.call);
   }
   at.driver.receive(to, reply);
+}
+
+export function stubOf(
+  { env, knowledge }: { readonly env: Env; readonly knowledge: Knowledge },
+  replicaId: string,
+): DurableObjectStub<ReplicaRpc> {
+  const { REPLICAS } = env;
+  const hint = locationHintOf(knowledge.ring.zoneOf(replicaId));
+  // The hint counts only for the very first call: an object stays where it was made.
+  const options = hint === undefined ? {} : { locationHint: hint };
+  return REPLICAS.get(idOf(REPLICAS, replicaId), options);
 }
 
 /** An object's id is a keyed hash of its name: it is worth remembering. */

@@ -19,9 +19,10 @@ import { render } from "../src/metrics/exposition.ts";
 import { HttpMetrics } from "../src/metrics/http-metrics.ts";
 import type { Knowledge } from "../src/node/knowledge/knowledge.ts";
 import { Node } from "../src/node/node.ts";
-import { callReplica } from "./calls.ts";
+import { callReplica, stubOf } from "./calls.ts";
 import { platformNow } from "./clock.ts";
 import { type Env, knowledgeOf, platformPrng, SECRET_CHARS_MIN } from "./config.ts";
+import { FeedBells } from "./feed-bells.ts";
 import { nearestZone } from "./zones.ts";
 
 /** What the cache doors of an isolate's requests have in common: values, and no promises. */
@@ -40,6 +41,12 @@ export interface Isolate {
   /** Of all requests: to ask the platform for randomness costs more than most of them need. */
   readonly prng: Prng;
 }
+
+/**
+ * Of the thousand calls that the platform grants a request. A stream that made so many ends, and
+ * whoever reads it goes on by its token with another request.
+ */
+const CALLS_COUNT_MAX = 900;
 
 /** A value and not a promise: one that another request began might die with that request. */
 let isolate: Isolate | null = null;
@@ -94,17 +101,24 @@ export async function isolateOf(
 export function backendFor(of: Isolate, env: Env, ctx: ExecutionContext): Backend {
   const { knowledge, prng } = of;
   const node = new Node({ knowledge, prng, replica: null });
+  let callsCount = 0;
   const driver: Driver = new Driver(node, {
     now: platformNow,
     send: (to, message) => {
       if (message.type === "request") {
+        callsCount++;
         ctx.waitUntil(callReplica({ env, knowledge, driver }, to, message));
       }
     },
     flush: () => Promise.resolve(),
   });
-  return backendOf(driver, {
+  const backend = backendOf(driver, {
     metrics: () => render(ringMetrics(knowledge)) + of.cache.metrics.text(),
     refreshes: () => of.cache.metrics.underWay,
   });
+  return {
+    ...backend,
+    isEnding: () => callsCount >= CALLS_COUNT_MAX,
+    openBell: (namespace) => new FeedBells(namespace, (id) => stubOf({ env, knowledge }, id)),
+  };
 }

@@ -13,6 +13,9 @@
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { isNamespace } from "../core/keys.ts";
+import type { Backend } from "../src/frontend/backend/backend.ts";
+import { type ChangesArguments, changesOf } from "../src/frontend/feed/feed-binding.ts";
+import { Problem } from "../src/frontend/http/problems.ts";
 import {
   type KvDeleteArguments,
   type KvGetArguments,
@@ -23,13 +26,13 @@ import {
   type KvResult,
 } from "../src/frontend/kv/kv-namespace.ts";
 import type { Env } from "./config.ts";
-import { backendFor, isolateOf } from "./isolate.ts";
+import { backendFor, type Isolate, isolateOf } from "./isolate.ts";
 
 export interface KvBindingProps {
   readonly namespace?: string;
 }
 
-/** The methods of a `KVNamespace`; each says in `KvNamespace` what it does. */
+/** The methods of a `KVNamespace`, as `KvNamespace` says what they do; and `changes`. */
 export class KvBinding extends WorkerEntrypoint<Env, KvBindingProps> {
   async get(...args: KvGetArguments): Promise<unknown> {
     return (await this.#open()).get(...args);
@@ -51,14 +54,34 @@ export class KvBinding extends WorkerEntrypoint<Env, KvBindingProps> {
     return (await this.#open()).list(...args);
   }
 
-  /** @throws Error that says what the binding or the deployment lacks */
+  /**
+   * What changes in the namespace, as lines of JSON without end: see `ChangesArguments`, and
+   * `changesIn` of the client library for who wants them as values.
+   */
+  async changes(given: ChangesArguments = {}): Promise<ReadableStream> {
+    const { backend, isolate, namespace } = await this.#at();
+    const parts = { backend, hash: isolate.knowledge.hash, metrics: isolate.metrics.feeds };
+    try {
+      return changesOf(parts, namespace, given);
+    } catch (error) {
+      // A Problem would lose its code on the way to the other Worker.
+      if (error instanceof Problem) throw new Error(`${error.code}: ${error.message}`);
+      throw error;
+    }
+  }
+
   async #open(): Promise<KvNamespace> {
+    const { backend, isolate, namespace } = await this.#at();
+    return new KvNamespace({ backend, hash: isolate.knowledge.hash, namespace });
+  }
+
+  /** @throws Error that says what the binding or the deployment lacks */
+  async #at(): Promise<{ backend: Backend; isolate: Isolate; namespace: string }> {
     const { namespace } = this.ctx.props;
     if (namespace === undefined || !isNamespace(namespace)) {
       throw new Error(`Give the service binding props = { namespace = "…" }: it opens that one.`);
     }
     const isolate = await isolateOf(this.env, { place: undefined, ctx: this.ctx });
-    const backend = backendFor(isolate, this.env, this.ctx);
-    return new KvNamespace({ backend, hash: isolate.knowledge.hash, namespace });
+    return { backend: backendFor(isolate, this.env, this.ctx), isolate, namespace };
   }
 }

@@ -1,6 +1,7 @@
 /**
  * A replica: one Durable Object with its node, its SQLite and an alarm for what nobody waits for.
- * It is reached by RPC from this deployment's own Workers, never from outside: it has no `fetch`.
+ * It is reached from this deployment's own Workers, never from outside: by RPC, and by `fetch` for
+ * the bells of feeds alone.
  */
 import { DurableObject } from "cloudflare:workers";
 import xxhash from "xxhash-wasm";
@@ -30,6 +31,7 @@ import { AtomicNode } from "./atomic-node.ts";
 import { callReplica } from "./calls.ts";
 import { platformNow } from "./clock.ts";
 import { type Env, knowledgeOf, platformPrng, type ReplicaRpc } from "./config.ts";
+import { BellTower } from "./feed-bells.ts";
 import { logEvent } from "./log.ts";
 import { SqliteLeafSums } from "./sqlite-leaf-sums.ts";
 import { SqliteStore } from "./sqlite-store.ts";
@@ -91,6 +93,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
   #replica: Replica | null = null;
   #hasher: Awaited<ReturnType<typeof xxhash>> | null = null;
   readonly #waiting = new Map<string, Waiting>();
+  readonly #tower: BellTower;
   #lastCaller = 0;
   #plan: AlarmPlan = idlePlan;
   /** The plan as it is stored: a write is billed, so an equal one is not written. */
@@ -102,6 +105,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
+    this.#tower = new BellTower(ctx);
     void ctx.blockConcurrencyWhile(async () => {
       this.#hasher = await xxhash();
       this.#alarmAt = (await ctx.storage.getAlarm()) ?? Infinity;
@@ -125,14 +129,28 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     const { driver } = this.#start(self);
     if (isProvisional(driver) && !OF_DOCUMENTS.has(body.kind)) await this.#agree(driver);
     if (WRITES.has(body.kind) && !this.#hasPlannedComparisons) await this.#planComparisons();
+    if (body.kind === "changes") this.#tower.looked(body.namespace);
     const { knowledge } = driver.node;
     const { stamp } = knowledge;
     const reply = await this.#ask(driver, message);
     // A purge may have come, and what it covers is to be rewritten; or a change of members.
-    if (stamp !== knowledge.stamp) await this.#planComparisons();
+    if (stamp !== knowledge.stamp) {
+      this.#tower.ringAll();
+      await this.#planComparisons();
+    }
     if (stamp !== knowledge.stamp && this.#isChanging) await this.#ringIn(CHANGE_MS);
     if (driver.node.service?.background?.evictor.isPending === true) driver.runJob("evict");
     return messageToWire(reply);
+  }
+
+  /** Hangs a bell: see feed-bells.ts. */
+  override fetch(request: globalThis.Request): Response {
+    return this.#tower.hang(request);
+  }
+
+  /** Its reader is gone. */
+  override webSocketClose(bell: WebSocket): void {
+    bell.close();
   }
 
   /**
@@ -309,6 +327,8 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
       // write here is ever made with `allowUnconfirmed`.
       flush: () => Promise.resolve(),
     });
+    const { feeds = null } = node.service ?? {};
+    if (feeds !== null) feeds.onNews = (namespace) => this.#tower.ring(namespace);
     return { id, driver, store };
   }
 

@@ -134,3 +134,45 @@ export function followed(
   const namespace = typeof first === "string" ? checkNamespace(first) : parts.namespace;
   return follow({ transport: parts.transport, namespace }, options);
 }
+
+/** The lines of a stream, as they become whole. */
+async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, void> {
+  const reader = stream.getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+  } finally {
+    // Whoever stops reading wants no more: the other end lets go of what it holds for the stream.
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+/**
+ * The changes of a stream of lines: what `env.CACHE.changes()` of a service binding gives, or the
+ * body of an answer as `application/x-ndjson`. It ends when the stream does; then `since` with the
+ * token of the last change goes on. To leave the loop cancels the stream.
+ *
+ * @param since where the stream begins: the token of changes before the first that it brings
+ */
+export async function* changesIn(
+  stream: ReadableStream<Uint8Array>,
+  since = "now",
+): AsyncGenerator<FeedChange, void> {
+  let token = since;
+  /** Held until it is known whether it is its batch's last, from behind which to go on. */
+  let told: Readonly<Record<string, unknown>> | null = null;
+  for await (const line of linesOf(stream)) {
+    const next = JSON.parse(line) as Readonly<Record<string, unknown>>;
+    const isToken = typeof next["token"] === "string" && next["type"] === undefined;
+    if (isToken) token = next["token"] as string;
+    if (told !== null) yield changeOf(told, token);
+    told = isToken ? null : next;
+  }
+}

@@ -1,6 +1,13 @@
 /** `starling-cache/client`: the client library. Nothing but Web standards: see docs/client.md. */
 export type { BatchOp, BatchResult } from "./batch.ts";
-export type { ChangesOptions, FeedChange, FeedMark, KeyChange, PurgeChange } from "./changes.ts";
+export {
+  type ChangesOptions,
+  changesIn,
+  type FeedChange,
+  type FeedMark,
+  type KeyChange,
+  type PurgeChange,
+} from "./changes.ts";
 export { type ClientOptions, Session, type SessionOptions, StarlingClient } from "./client.ts";
 export type { ConsistencyOptions, QuorumValue } from "./consistency.ts";
 export { type Outcome, StarlingError } from "./error.ts";

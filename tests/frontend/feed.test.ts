@@ -1,5 +1,5 @@
 /** What a frontend makes of looks for changes: polls, streams, and what streams share. */
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { applyMint, emptyEntry } from "../../core/entry.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
 import type { ChangesOperation, ChangesResult, FeedPosition } from "../../core/feed.ts";
@@ -227,6 +227,91 @@ describe("streams of one frontend", () => {
     source.write();
     expect(keyIn(await waiting)).toBe("k1");
     await two.close();
+  });
+});
+
+describe("where a bell rings", () => {
+  /** It rings when it is told to; time passes as fast as it is waited for. */
+  class Bell {
+    readonly hung: string[] = [];
+    waits = 0;
+    isClosed = false;
+    isHung = false;
+    isRung = false;
+    canHang = true;
+    #wake = (): void => {};
+
+    async hang(ids: readonly string[]): Promise<"hung" | "hangs" | "none"> {
+      if (!this.canHang) return "none";
+      const state = this.isHung ? "hangs" : "hung";
+      this.isHung = true;
+      this.hung.push(...ids);
+      return state;
+    }
+
+    silence(): void {
+      this.isRung = false;
+    }
+
+    async rings(): Promise<boolean> {
+      this.waits++;
+      if (!this.isRung && this.waits % 5 === 0) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+      return this.isRung;
+    }
+
+    ring(): void {
+      this.isRung = true;
+      this.#wake();
+    }
+
+    close(): void {
+      this.isClosed = true;
+      this.ring();
+    }
+  }
+
+  function bellOf(): Bell {
+    const bell = new Bell();
+    app.backend.openBell = () => bell;
+    return bell;
+  }
+
+  it("nobody is asked until it does, and what came before it hung is seen", async () => {
+    const source = sourceOf();
+    const bell = bellOf();
+    const lines = await streamOf("/v1/changes/demo", ndjson);
+    await lines.next();
+    const first = lines.next();
+    await vi.waitUntil(() => bell.waits === 5);
+    // Nothing is held, and of the waits that passed in vain none led to a look.
+    expect(source.looks.map(({ holdMs }) => holdMs)).toEqual([0, 0, 0]);
+    source.write();
+    bell.ring();
+    expect(keyIn(await first)).toBe("k1");
+    await lines.next();
+    const second = lines.next();
+    await vi.waitUntil(() => bell.waits === 10);
+    source.write();
+    bell.ring();
+    expect(keyIn(await second)).toBe("k2");
+    await lines.close();
+    expect(bell.isClosed).toBe(true);
+  });
+
+  it("questions are held where not all sources can have one", async () => {
+    const source = sourceOf();
+    const bell = bellOf();
+    bell.canHang = false;
+    const held = app.get("/v1/changes/demo?wait=30000");
+    await vi.waitUntil(() => source.heldCount === 1);
+    source.write();
+    const { changes } = (await (await held).json()) as { changes: { key: string }[] };
+    expect(changes.map(({ key }) => key)).toEqual(["k1"]);
+    expect(bell.isClosed).toBe(true);
   });
 });
 

@@ -33,7 +33,7 @@ import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";
 import { HybridClock, hlcFromMillis, type WallMillis } from "../../core/time.ts";
 import type { Ring } from "../../ring/ring.ts";
-import type { Backend, ClusterView } from "../../src/frontend/backend/backend.ts";
+import type { Backend, ClusterView, FeedBell } from "../../src/frontend/backend/backend.ts";
 import { apart } from "../../src/frontend/backend/site-view.ts";
 import { judgeConditions } from "../../src/node/serving/preconditions.ts";
 
@@ -147,6 +147,8 @@ export class MemoryBackend implements Backend {
 
   /** How looks for changes are answered; by default nothing can be asked. */
   changes: (operation: ChangesOperation) => Result | Promise<Result> = () => noSources;
+
+  openBell?: (namespace: string) => FeedBell;
 
   /** Loses the values of these keys. */
   forget(isLost: (key: StoreKey) => boolean): void {

@@ -10,7 +10,7 @@ import { applyMint, emptyEntry } from "../../core/entry.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
 import { messageFromList, type RequestOf } from "../../core/messages.ts";
 import { hlcFromMillis } from "../../core/time.ts";
-import { ReplicaObject } from "../../worker/replica-object.ts";
+import type { ReplicaObject } from "../../worker/replica-object.ts";
 import { messageToWire, type Wire } from "../../worker/wire.ts";
 import { ask, env, knowledge, stubOf } from "./support.ts";
 
@@ -91,8 +91,18 @@ describe("a replica's RPC", () => {
     expect(await refusal("r1", wire, "r2")).toContain("one replica for ever");
   });
 
-  it("has no route from outside", () => {
-    expect("fetch" in ReplicaObject.prototype).toBe(false);
+  it("takes nothing by fetch but the socket of a feed's bell", async () => {
+    const stub = stubOf("r1");
+    const url = "https://replica/v1/kv/demo/kept";
+    for (const method of ["GET", "PUT", "POST", "DELETE"]) {
+      expect((await stub.fetch(url, { method })).status, method).toBe(426);
+    }
+    const headers = { Upgrade: "websocket" };
+    expect((await stub.fetch(url, { headers })).status).toBe(426);
+    const bell = await stub.fetch("https://replica/bell?namespace=demo", { headers });
+    expect(bell.status).toBe(101);
+    bell.webSocket?.accept();
+    bell.webSocket?.close(1000);
   });
 });
 

@@ -1,4 +1,5 @@
 /** What the HTTP face needs of whatever node it stands in front of. */
+import type { ReplicaId } from "../../../core/ids.ts";
 import type { NamespaceSettings, Operation, Result } from "../../../core/operations.ts";
 import type { PurgeIndex } from "../../../core/purges.ts";
 import type { RoundTrips } from "../../../core/round-trips.ts";
@@ -48,6 +49,21 @@ export interface Refresh {
   readonly since: WallMillis;
 }
 
+/** What replicas ring when something was written, so that nobody has to ask again and again. */
+export interface FeedBell {
+  /**
+   * Hangs a bell at each of the replicas. What was written before it hangs may not ring it.
+   *
+   * @returns `hung` when some of them had none before; `none` when not all can have one
+   */
+  hang(replicaIds: readonly ReplicaId[]): Promise<"hung" | "hangs" | "none">;
+  /** What has rung until now is forgotten: whoever is about to look will see it. */
+  silence(): void;
+  /** Whether it rings within that time, in ms, or has since the silence. A bell that fell rings. */
+  rings(withinMs: number): Promise<boolean>;
+  close(): void;
+}
+
 export interface Backend {
   /** The host's wall clock. */
   now(): WallMillis;
@@ -70,6 +86,11 @@ export interface Backend {
   isEnding?(): boolean;
   /** What the cache door of this process makes anew just now; absent where there is none. */
   refreshes?(): readonly Refresh[];
+  /**
+   * For a feed of the namespace, on hosts where a question that is held would keep replicas awake.
+   * Absent where it may be held.
+   */
+  openBell?(namespace: string): FeedBell;
   /** Lines of Prometheus text that the host adds to the frontend's own metrics. */
   metrics(): string;
 }

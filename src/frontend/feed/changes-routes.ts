@@ -21,14 +21,19 @@ import { Problem } from "../http/problems.ts";
 import { traceOf } from "../http/trace.ts";
 import { FeedLooks } from "./feed-looks.ts";
 import { type Batch, type FeedParts, FeedReader, type FeedRequest } from "./feed-reader.ts";
-import { type StreamForm, streamOf } from "./feed-stream.ts";
+import {
+  CHANGES_COUNT_DEFAULT,
+  looksAlone,
+  openPlan,
+  type StreamForm,
+  streamOf,
+} from "./feed-stream.ts";
 import { tokenToPosition } from "./feed-token.ts";
 import { makeTicket, Tickets } from "./ticket.ts";
 
 const CHANGES = "/v1/changes/";
 const TICKET = ":ticket";
 const MSGPACK = "application/msgpack";
-const CHANGES_COUNT_DEFAULT = 1000;
 
 const NAMES: ReadonlySet<string> = new Set([
   ...["since", "prefix", "include", "limit", "wait", "ticket"],
@@ -38,6 +43,8 @@ const INCLUDED: ReadonlySet<string> = new Set(["meta", "value", "entry"]);
 /** How long a look is tried again while nobody can be asked, in ms: after a start, a moment. */
 const POLL_PATIENCE_MS = 2000;
 const STREAM_PATIENCE_MS = 10_000;
+/** Between two looks of streams that found something, in ms. */
+const PAUSE_MS = 8;
 
 const encoder = new Encoder();
 type Form = StreamForm | "json" | "msgpack";
@@ -161,11 +168,12 @@ interface Asking {
 async function answerAsPoll({ asked, request, parts }: Asking): Promise<Response> {
   const { waitMs } = asked;
   const closed = parts.metrics.opened(request.form);
+  const reader = new FeedReader(parts, request);
   try {
     const isEnding = (): boolean => parts.backend.isEnding?.() === true;
-    const batch = await poll(new FeedReader(parts, request), { waitMs, isEnding });
-    return answerOf(batch, request.form);
+    return answerOf(await poll(reader, { waitMs, isEnding }), request.form);
   } finally {
+    reader.close();
     closed();
   }
 }
@@ -178,11 +186,8 @@ async function answerAsStream(
   const reader = new FeedReader(parts, request);
   const first = await firstOf(reader, form, since);
   const type = form === "sse" ? "text/event-stream" : "application/x-ndjson";
-  const body = streamOf(reader, first, {
-    ...{ form, looks, since: since === "now" ? "" : since },
-    isEnding: () => parts.backend.isEnding?.() === true,
-    closed: parts.metrics.opened(form),
-  });
+  const place = since === "now" ? "" : since;
+  const body = streamOf(reader, first, openPlan(parts, { form, looks, since: place }));
   return new Response(body, { headers: { ...headers, "Content-Type": type } });
 }
 
@@ -212,7 +217,7 @@ export function changesRoutes(of: ChangesParts): Hono<StarlingEnv> {
   const { secret, backendOf, guarded } = of;
   const app = new Hono<StarlingEnv>();
   const tickets = new Tickets();
-  const shared = new FeedLooks<Batch>();
+  const shared = new FeedLooks<Batch>(PAUSE_MS);
   const namespaceOf = (call: Call): string => readNamespace(rawRest(call, CHANGES));
   const accessOf = (call: Call): Access | null => {
     const namespace = namespaceOf(call);
@@ -229,7 +234,7 @@ export function changesRoutes(of: ChangesParts): Hono<StarlingEnv> {
     const backend = backendOf(call);
     const request = requestOf(of, call, { asked, backend });
     const parts: FeedParts = { backend, hash: secret, metrics: of.metrics.feeds };
-    const asking = { asked, request, parts, looks: of.isShared ? shared : new FeedLooks<Batch>() };
+    const asking = { asked, request, parts, looks: of.isShared ? shared : looksAlone() };
     const { form } = request;
     return form === "ndjson" || form === "sse"
       ? answerAsStream(asking, form)

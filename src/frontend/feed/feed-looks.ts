@@ -6,16 +6,19 @@
  * Streams come to stand at the same place because they pause together: those that have just been
  * told something look again in the same turn, and the sources answer them all in one.
  */
-/** Between two looks that found something, in ms: one that comes at once finds little. */
-const PAUSE_MS = 8;
-
 export const pause = (ms: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @typeParam Found what a look finds */
 export class FeedLooks<Found> {
+  readonly #pauseMs: number;
   readonly #open = new Map<string, Promise<Found>>();
   #turn: Promise<void> | null = null;
+
+  /** @param pauseMs between two looks that found something: one that comes at once finds little */
+  constructor(pauseMs: number) {
+    this.#pauseMs = pauseMs;
+  }
 
   /**
    * What the look of that name finds: the one that is under way, or a new one.
@@ -32,7 +35,7 @@ export class FeedLooks<Found> {
 
   /** Resolves for all who wait at once, when it is worth to look again. */
   nextTurn(): Promise<void> {
-    this.#turn ??= pause(PAUSE_MS).finally(() => {
+    this.#turn ??= pause(this.#pauseMs).finally(() => {
       this.#turn = null;
     });
     return this.#turn;

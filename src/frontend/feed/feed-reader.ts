@@ -7,7 +7,7 @@ import type { FeedChange, FeedPosition } from "../../../core/feed.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { BYTES_OF_CHANGES_MAX } from "../../../core/limits.ts";
 import type { FeedForm, FeedMetrics } from "../../metrics/feed-metrics.ts";
-import type { Backend } from "../backend/backend.ts";
+import type { Backend, FeedBell } from "../backend/backend.ts";
 import { Problem, problemOf } from "../http/problems.ts";
 import { type ChangeSetting, type Described, describe } from "./change-bodies.ts";
 import { type FeedLooks, pause } from "./feed-looks.ts";
@@ -53,11 +53,15 @@ export class FeedReader {
   #from: FeedPosition | "now" | "beginning";
   /** Where it stands, in one word. */
   #place: string;
+  readonly #bell: FeedBell | null;
+  /** What it found last, when the bells hung already, and which was nothing; null otherwise. */
+  #quiet: Batch | null = null;
 
   constructor(parts: FeedParts, request: FeedRequest) {
     this.#parts = parts;
     this.#request = request;
     this.#from = request.from;
+    this.#bell = parts.backend.openBell?.(request.namespace) ?? null;
     this.#place =
       typeof request.from === "string"
         ? request.from
@@ -71,11 +75,36 @@ export class FeedReader {
    * @throws Problem when of some keys nobody can be asked: the feed stays where it is
    */
   async look(waitMs: number): Promise<Batch> {
+    if (this.#bell !== null && waitMs > 0) return this.#listen(this.#bell, waitMs);
     return this.#taken(await this.#find(Math.min(Math.ceil(waitMs), HOLD_MS)));
+  }
+
+  /** Nobody is told of by it any more. */
+  close(): void {
+    this.#bell?.close();
+  }
+
+  /** Looks only when a bell has rung since it found nothing. */
+  async #listen(bell: FeedBell, waitMs: number): Promise<Batch> {
+    if (this.#quiet === null) {
+      bell.silence();
+      const batch = this.#taken(await this.#find(0));
+      if (batch.changes.length > 0 || !batch.isCaughtUp) return batch;
+      const state = await bell.hang(batch.position.sources.map(({ id }) => id));
+      if (state === "none") return this.#taken(await this.#find(Math.min(waitMs, HOLD_MS)));
+      // What was written until they hung is looked for once more.
+      if (state === "hung") return batch;
+      this.#quiet = batch;
+    }
+    if (!(await bell.rings(waitMs))) return this.#quiet;
+    this.#quiet = null;
+    bell.silence();
+    return this.#taken(await this.#find(0));
   }
 
   /** The same, shared with whoever stands at the same place. */
   async lookWith(looks: FeedLooks<Batch>, waitMs: number): Promise<Batch> {
+    if (this.#bell !== null) return this.look(waitMs);
     const holdMs = Math.min(Math.ceil(waitMs), HOLD_MS);
     const { namespace, prefix, values, entries, limit, trace } = this.#request;
     // JSON, so that no part of one name can be taken for a part of another's.

@@ -6,17 +6,21 @@
  * It is read by pulling: nothing is looked for before what was found is on its way.
  */
 import { oncePer } from "../../../core/once-per.ts";
+import type { FeedForm } from "../../metrics/feed-metrics.ts";
 import { Problem } from "../http/problems.ts";
-import { type FeedLooks, pause } from "./feed-looks.ts";
-import type { Batch, FeedReader } from "./feed-reader.ts";
+import { FeedLooks, pause } from "./feed-looks.ts";
+import type { Batch, FeedParts, FeedReader } from "./feed-reader.ts";
 
 export type StreamForm = "ndjson" | "sse";
 
+/** Changes of one look, where nobody says. */
+export const CHANGES_COUNT_DEFAULT = 1000;
 /** Without news a token goes out this often, in ms: below the 15 s that are promised. */
 const TOKEN_MS = 10_000;
 /** After a look that failed, in ms. */
 const RETRY_MS = 250;
 const WAIT_MS = 5000;
+const ALONE_PAUSE_MS = 250;
 
 const encoder = new TextEncoder();
 const tokenLine = (token: string): string => JSON.stringify({ token });
@@ -56,6 +60,23 @@ export interface StreamPlan {
   closed(): void;
 }
 
+/** A stream that is counted from now on. */
+export const openPlan = (
+  { backend, metrics }: FeedParts,
+  of: Pick<StreamPlan, "form" | "since" | "looks">,
+  countedAs: FeedForm = of.form,
+): StreamPlan => ({
+  ...of,
+  isEnding: () => backend.isEnding?.() === true,
+  closed: metrics.opened(countedAs),
+});
+
+/**
+ * For a stream that shares nothing with others, where each look is billed: what was written in a
+ * quarter of a second is looked for at once.
+ */
+export const looksAlone = (): FeedLooks<Batch> => new FeedLooks<Batch>(ALONE_PAUSE_MS);
+
 class Stream {
   readonly #reader: FeedReader;
   readonly #plan: StreamPlan;
@@ -77,6 +98,7 @@ class Stream {
   end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#reader.close();
     this.#plan.closed();
   }
 
@@ -93,7 +115,8 @@ class Stream {
     const { form } = this.#plan;
     while (!this.#isOver && !this.#plan.isEnding()) {
       // Who waits for the first answer is shown that there is one.
-      if (this.#next === null && this.#isDue) return signOfLife(this.#place, form);
+      const hasSign = form === "sse" || this.#place !== "";
+      if (this.#next === null && this.#isDue && hasSign) return signOfLife(this.#place, form);
       const batch = this.#next ?? (await this.#look());
       this.#next = null;
       this.#hasNews = batch !== null && batch.changes.length > 0;

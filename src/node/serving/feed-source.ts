@@ -81,6 +81,8 @@ export class FeedSource {
   #alarmAt: Millis = Infinity;
   #lastShares: { readonly name: string; readonly isMine: (partition: number) => boolean } | null =
     null;
+  /** Told of every entry that is written or dropped here, for hosts that call readers back. */
+  onNews: ((namespace: string) => void) | null = null;
   /** Entries that were read for feeds. */
   readCount = 0;
 
@@ -107,7 +109,9 @@ export class FeedSource {
 
   /** An entry was written, or dropped: whoever waits for it is told. */
   wrote(key: StoreKey): void {
-    const waiting = this.#waiting.get(namespaceOf(key));
+    const namespace = namespaceOf(key);
+    this.onNews?.(namespace);
+    const waiting = this.#waiting.get(namespace);
     if (waiting === undefined) return;
     const partition = this.#host.knowledge.ring.partitionOf(key);
     for (const [feed, { body, respond, isMine }] of [...waiting]) {
