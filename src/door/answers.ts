@@ -8,9 +8,10 @@ import { answerStored, type BodySource } from "./answer-stored.ts";
 import type { Call } from "./call.ts";
 import type { CacheResult, DoorMetrics } from "./door-metrics.ts";
 import type { Landing } from "./fetching.ts";
+import type { Found } from "./kept.ts";
 import { type Fresh, flowing, LENGTH, release } from "./landing.ts";
 import type { DoorAnswer, DoorHost, Origin } from "./ports.ts";
-import type { Found, ResponseStore } from "./response-store.ts";
+import type { ResponseStore } from "./response-store.ts";
 import { storedBytes } from "./stored-bytes.ts";
 
 /** A request that goes to the origin, with what is stored for it. */

@@ -18,6 +18,7 @@ import { Fetcher, type Landing, type Want } from "./fetching.ts";
 import { type DoorMemory, Flights } from "./flights.ts";
 import { Heads } from "./heads.ts";
 import { Invalidator, type MayPurge } from "./invalidator.ts";
+import type { Found } from "./kept.ts";
 import { release } from "./landing.ts";
 import { LeaseHolder } from "./leases.ts";
 import {
@@ -28,7 +29,7 @@ import {
   OriginError,
 } from "./ports.ts";
 import { refuse } from "./problems.ts";
-import { type Found, ResponseStore, StoreError } from "./response-store.ts";
+import { ResponseStore, StoreError } from "./response-store.ts";
 import { siteFor } from "./sites.ts";
 
 export interface DoorParts {
@@ -64,7 +65,7 @@ export class Door {
     this.#leases = new LeaseHolder(this.#store, host);
     const answered = { store: this.#store, origin, host, metrics };
     this.#answers = new Answers(answered);
-    this.#heads = new Heads(answered);
+    this.#heads = new Heads(answered, this.#answers);
     const { mayPurge } = parts;
     this.#invalidator = new Invalidator({ store: this.#store, host, metrics, mayPurge });
   }
@@ -174,8 +175,11 @@ export class Door {
     return { call, found, variant: usable ?? variant, mayStore, fields, method: "GET" };
   }
 
-  #alone(want: Want): Promise<Landing> {
-    return this.#fetcher.fetch(want, () => undefined);
+  /** Without a lease; but what may be stored is to be as old as if there had been one. */
+  async #alone(want: Want): Promise<Landing> {
+    const { call, mayStore } = want;
+    const leasedAt = mayStore ? await this.#store.timeFor(call.site, call.key) : null;
+    return this.#fetcher.fetch({ ...want, leasedAt }, () => undefined);
   }
 
   /** One fetch for all who come to this frontend meanwhile, and by a lease for all others. */
@@ -188,7 +192,7 @@ export class Door {
       }
       if (right.kind === "alone") {
         if (right.isUnshared) this.#flights.noteUnshared(id, this.#parts.host.now());
-        return this.#fetcher.fetch(want, over);
+        return this.#fetcher.fetch({ ...want, leasedAt: right.at }, over);
       }
       let isUnshared = false;
       const end = (): void => {
@@ -233,23 +237,19 @@ export class Door {
   /** To the origin and back, nothing looked up; what an unsafe method made invalid goes first. */
   async #passOn(call: Call, why: Forwarded): Promise<DoorAnswer> {
     const { method } = call.request;
-    const { host, metrics } = this.#parts;
+    const { metrics } = this.#parts;
     const want: Want = {
       ...{ call, found: null, variant: null, method, fields: call.head.fields },
       // RFC 9111, 4: a POST's answer may be that of a GET; `judge` says when.
       mayStore: method === "POST",
     };
-    const requestedAt = host.now();
-    const landing = await this.#fetcher.fetch(want, () => undefined);
+    const landing = await this.#alone(want);
     if (landing.kind !== "fresh") throw new Error("a request that is passed on has no variant");
     metrics.answered(call.site.name, "bypass");
     const { status, fields } = landing.head;
     if (!SAFE.has(method) && status >= 200 && status < 400) {
-      await this.#invalidator.invalidate(
-        call,
-        fields,
-        landing.variant === null ? host.now() : requestedAt - 1,
-      );
+      const isStored = landing.variant !== null;
+      await this.#invalidator.invalidate(call, fields, isStored ? landing.askedAt - 1 : null);
     }
     return this.#answers.passedOn(call, landing, {
       fwd: why,

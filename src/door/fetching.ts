@@ -20,8 +20,9 @@ import { selectionOf } from "../cache/vary.ts";
 import { Abandoned, BodyFlow, type FlowEnd } from "./body-flow.ts";
 import { type Call, toOrigin } from "./call.ts";
 import type { DoorMetrics } from "./door-metrics.ts";
+import { asMinted, type Found } from "./kept.ts";
 import { type DoorHost, type Origin, OriginError, type OriginResponse } from "./ports.ts";
-import { type Found, type ResponseStore, StoreError } from "./response-store.ts";
+import { type ResponseStore, StoreError } from "./response-store.ts";
 
 /** What came of a fetch. */
 export type Landing =
@@ -29,6 +30,8 @@ export type Landing =
   | {
       readonly kind: "fresh";
       readonly head: ResponseHead;
+      /** When it was asked for, as it is stored. */
+      readonly askedAt: WallMillis;
       readonly variant: Variant | null;
       readonly flow: BodyFlow;
       /** The body for who asked; it has to be read, or ended. */
@@ -53,12 +56,12 @@ export interface Want {
   /** The request's fields, where the client's conditions are left out. */
   readonly fields: Fields;
   readonly method: string;
-  /** When the right to fetch was given, by its giver's clock: purges are compared with that. */
-  readonly leasedAt?: WallMillis;
+  /** When the fetch was to begin, by the clock of an owner: purges are compared with that. */
+  readonly leasedAt?: WallMillis | null;
 }
 
 /** Statuses that stale-if-error is for (RFC 5861, 4). */
-const FAILURES = new Set([500, 502, 503, 504]);
+export const FAILURES = new Set([500, 502, 503, 504]);
 
 export interface FetchParts {
   readonly origin: Origin;
@@ -223,7 +226,8 @@ export class Fetcher {
       .catch((error: unknown) => this.#bodyFailed(error))
       .finally(over);
     this.#parts.host.background(stored);
-    return { kind: "fresh", head, variant, flow, body, detail };
+    const askedAt = Math.min(requestedAt, want.leasedAt ?? requestedAt);
+    return { kind: "fresh", head, askedAt, variant, flow, body, detail };
   }
 
   /** A body that broke off is stored by nobody; its readers have been told. */
@@ -245,9 +249,7 @@ export class Fetcher {
 
   /** Beside the other variants that were found. A failure is counted, and told to nobody. */
   async #storeHead({ call, found, leasedAt }: Want, fetched: Variant): Promise<void> {
-    // The frontend's own clock may be ahead of those that purges go by.
-    const requestedAt = Math.min(fetched.requestedAt, leasedAt ?? fetched.requestedAt);
-    const variant = { ...fetched, requestedAt };
+    const variant = asMinted(fetched, leasedAt ?? null);
     const { store, metrics } = this.#parts;
     const { site, key } = call;
     try {

@@ -1,67 +1,108 @@
 /** HEAD at the door: asked of the origin as HEAD, and what it says freshens what is stored. */
+import type { WallMillis } from "../../core/time.ts";
 import { passedFields, withCacheStatus } from "../cache/answering.ts";
 import { isStillOf, updatedFields } from "../cache/conditional.ts";
-import { select } from "../cache/look-up.ts";
+import type { Fields } from "../cache/fields.ts";
+import { doesOnError, select } from "../cache/look-up.ts";
 import { type Variant, withVariant } from "../cache/stored.ts";
 import { judge, storedFields, tagsOf } from "../cache/storing.ts";
-import type { AnswerParts, Ask } from "./answers.ts";
+import type { AnswerParts, Answers, Ask } from "./answers.ts";
 import { type Call, toOrigin } from "./call.ts";
-import type { DoorAnswer } from "./ports.ts";
-import { type Found, StoreError } from "./response-store.ts";
+import { FAILURES } from "./fetching.ts";
+import { asMinted, type Found } from "./kept.ts";
+import { type DoorAnswer, OriginError, type OriginResponse } from "./ports.ts";
+import { StoreError } from "./response-store.ts";
 
 export class Heads {
   readonly #parts: AnswerParts;
+  readonly #answers: Answers;
 
-  constructor(parts: AnswerParts) {
+  constructor(parts: AnswerParts, answers: Answers) {
     this.#parts = parts;
+    this.#answers = answers;
   }
 
-  /** RFC 9111, 4.3.5: a stored response is as what HEAD says, or stale. @throws OriginError */
+  /** @throws OriginError where nothing that is stored may do instead */
   async answer(ask: Ask): Promise<DoorAnswer> {
     const { call, found, why } = ask;
     const { fields } = call.head;
     const variant = ask.variant ?? (found === null ? null : select(found.stored, call.head));
-    const { host, origin } = this.#parts;
+    const { host, metrics, origin, store } = this.#parts;
+    const mayFreshen = variant !== null && found !== null;
+    const leasedAt = mayFreshen ? await store.timeFor(call.site, call.key) : null;
     const requestedAt = host.now();
-    const response = await origin.fetch(toOrigin(call, { method: "HEAD", fields }));
-    const respondedAt = host.now();
-    await response.body[Symbol.asyncIterator]().return?.();
-    this.#parts.metrics.answered(call.site.name, "miss");
-    const { settings } = call.site;
-    if (variant !== null && found !== null && response.status === variant.status) {
-      const isSame = isStillOf(variant.fields, variant.body.length, response.fields);
-      const updated = updatedFields(variant.fields, response.fields);
-      const times = { requestedAt, respondedAt };
-      const head = { status: variant.status, fields: updated };
-      const request = { method: "GET", fields };
-      const exchange = { request, response: head, site: settings, ...times, isOwnLocation: false };
-      const { said, freshness } = judge(exchange);
-      const news = { ...variant, ...times, fields: storedFields(updated, said), freshness };
-      const stale = { ...freshness, lifetimeMs: -1, staleWhileRevalidateMs: 0 };
-      const kept = isSame ? { ...news, tags: tagsOf(updated) } : { ...variant, freshness: stale };
-      host.background(this.#keep(call, found, kept));
+    const response = await this.#fetched(origin.fetch(toOrigin(call, { method: "HEAD", fields })));
+    const isFailure = response instanceof OriginError || FAILURES.has(response.status);
+    if (isFailure && mayFreshen && doesOnError(variant, found.stored, call.head, host.now())) {
+      const detail = response instanceof OriginError ? response.code : `origin-${response.status}`;
+      return this.#answers.landed(ask, { kind: "stale", variant, detail });
+    }
+    if (response instanceof OriginError) throw response;
+    metrics.answered(call.site.name, "miss");
+    if (mayFreshen && response.status === variant.status) {
+      const times = { requestedAt, respondedAt: host.now() };
+      const kept = freshenedByHead({ call, variant, told: response.fields, times });
+      const since = leasedAt ?? requestedAt;
+      host.background(this.#keep({ call, found, since }, asMinted(kept, leasedAt)));
     }
     const status = { fwd: why, fwdStatus: response.status };
     return {
       status: response.status,
-      fields: withCacheStatus(passedFields(response.fields, settings), status),
+      fields: withCacheStatus(passedFields(response.fields, call.site.settings), status),
       body: null,
       length: null,
     };
   }
 
-  async #keep({ site }: Call, found: Found, variant: Variant): Promise<void> {
+  /** The head that came, whose body nobody wants; or the origin's fault. */
+  async #fetched(coming: Promise<OriginResponse>): Promise<OriginResponse | OriginError> {
+    try {
+      const response = await coming;
+      await response.body[Symbol.asyncIterator]().return?.();
+      return response;
+    } catch (error) {
+      if (error instanceof OriginError) return error;
+      throw error;
+    }
+  }
+
+  async #keep(
+    { call, found, since }: { call: Call; found: Found; since: WallMillis },
+    variant: Variant,
+  ): Promise<void> {
     try {
       const stored = withVariant({ ...found.stored, variants: [] }, variant);
       const others = found.stored.variants.filter(({ body }) => body !== variant.body);
-      await this.#parts.store.write(
-        site.name,
-        others.reduce((all, other) => withVariant(all, other), stored),
-        found.context,
-      );
+      await this.#parts.store.writeSince(since, call.site.name, {
+        stored: others.reduce((all, other) => withVariant(all, other), stored),
+        context: found.context,
+      });
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       this.#parts.metrics.storeFailed();
     }
   }
+}
+
+/** RFC 9111, 4.3.5: the stored response is as what HEAD says of it, or stale from now on. */
+function freshenedByHead(of: {
+  readonly call: Call;
+  readonly variant: Variant;
+  readonly told: Fields;
+  readonly times: { readonly requestedAt: WallMillis; readonly respondedAt: WallMillis };
+}): Variant {
+  const { call, variant, told, times } = of;
+  const fields = updatedFields(variant.fields, told);
+  const { said, freshness } = judge({
+    request: { method: "GET", fields: call.head.fields },
+    response: { status: variant.status, fields },
+    site: call.site.settings,
+    ...times,
+    isOwnLocation: false,
+  });
+  if (!isStillOf(variant.fields, variant.body.length, told)) {
+    return { ...variant, freshness: { ...freshness, lifetimeMs: -1, staleWhileRevalidateMs: 0 } };
+  }
+  const tags = tagsOf(fields);
+  return { ...variant, ...times, fields: storedFields(fields, said), freshness, tags };
 }

@@ -1,5 +1,6 @@
 /** What ends stored responses from the door's side: unsafe methods that succeed, and PURGE. */
 import { siteNamespace } from "../../core/site.ts";
+import type { WallMillis } from "../../core/time.ts";
 import { alsoInvalid, cacheKey, parseAbsolute } from "../cache/cache-key.ts";
 import type { Fields } from "../cache/fields.ts";
 import { type Call, urlOfCall } from "./call.ts";
@@ -25,8 +26,12 @@ export class Invalidator {
     this.#parts = parts;
   }
 
-  /** RFC 9111, 4.4: done before the answer, at all owners of each URL. */
-  async invalidate(call: Call, response: Fields, at: number): Promise<void> {
+  /**
+   * RFC 9111, 4.4: done before the answer, at all owners of each URL.
+   *
+   * @param at until when; null: until now
+   */
+  async invalidate(call: Call, response: Fields, at: WallMillis | null): Promise<void> {
     const { site, located, request } = call;
     const names = [
       parseAbsolute(site.settings.origin) ?? located,
@@ -38,7 +43,7 @@ export class Invalidator {
     );
     for (const key of new Set(keys)) {
       try {
-        await this.#parts.store.purge(site.name, key, { isSoft: false, at });
+        await this.#parts.store.purge(site, key, { isSoft: false, at });
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         this.#parts.metrics.storeFailed();
@@ -59,7 +64,7 @@ export class Invalidator {
       });
     }
     try {
-      await this.#parts.store.purge(site.name, key, { isSoft: false, at: this.#parts.host.now() });
+      await this.#parts.store.purge(site, key, { isSoft: false, at: null });
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       return refuse("quorum-unavailable", "Too few owners of the URL can be reached.");

@@ -21,8 +21,8 @@ export type Right =
   | { readonly kind: "fetch"; readonly at: WallMillis; end(isUnshared: boolean): void }
   /** Another frontend has fetched it meanwhile. */
   | { readonly kind: "found"; readonly variant: Variant }
-  /** To fetch for oneself: the answer is nobody else's, or nobody could be asked. */
-  | { readonly kind: "alone"; readonly isUnshared: boolean };
+  /** To fetch for oneself: the answer is nobody else's, or nobody could be asked (`at`: null). */
+  | { readonly kind: "alone"; readonly isUnshared: boolean; readonly at: WallMillis | null };
 
 export class LeaseHolder {
   readonly #store: ResponseStore;
@@ -43,8 +43,11 @@ export class LeaseHolder {
     let pauseMs = LOOK_AGAIN_MS;
     for (;;) {
       const leased = await this.#ask(call);
-      if (leased === null || this.#host.now() > until) return { kind: "alone", isUnshared: false };
-      if (leased.state === "unshared") return { kind: "alone", isUnshared: true };
+      const at = leased?.at ?? null;
+      if (leased === null || this.#host.now() > until) {
+        return { kind: "alone", isUnshared: false, at };
+      }
+      if (leased.state === "unshared") return { kind: "alone", isUnshared: true, at };
       const isGiven = leased.state !== "wait";
       const found = leased.state === "granted" ? null : await this.#look(call, beganAt, isGiven);
       if (found !== null) {

@@ -58,12 +58,13 @@ export function urlPurge(text: string, { settings }: Site): UrlPurge | null {
 export const isTooLong = ({ epochs }: UrlPurge): boolean =>
   epochs.some((what) => "prefix" in what && utf8Length(what.prefix) > KEY_BYTES_MAX);
 
-/** @throws StoreError when too few owners can be reached */
+/** @returns until when; @throws StoreError when too few owners can be reached */
 export async function purgeKeys(
   backend: Backend,
-  { name }: Site,
-  { keys, isSoft, at }: { keys: readonly string[]; isSoft: boolean; at: WallMillis },
-): Promise<void> {
+  site: Site,
+  { keys, isSoft }: { keys: readonly string[]; isSoft: boolean },
+): Promise<WallMillis> {
   const store = new ResponseStore(backend);
-  await Promise.all(keys.map((key) => store.purge(name, key, { isSoft, at })));
+  const purge = (key: string) => store.purge(site, key, { isSoft, at: null });
+  return Math.max(backend.now(), ...(await Promise.all(keys.map(purge))));
 }

@@ -2,30 +2,30 @@
  * Stored responses on the ring: one value a cache key, and one a piece of a long body, under names
  * that are hashes, in the namespace of their site.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
-import type { CausalContext } from "../../core/causal-context.ts";
-import { CodecError } from "../../core/codec.ts";
-import { type Content, contextShowing, liveSiblings, type Sibling } from "../../core/entry.ts";
+import { liveSiblings } from "../../core/entry.ts";
 import { storeKey } from "../../core/keys.ts";
-import { KEY_BYTES_MAX, TAG_CHARS_MAX, TAGS_COUNT_MAX } from "../../core/limits.ts";
-import type { LeaseOperation, LeaseResult, Operation, Result } from "../../core/operations.ts";
+import type {
+  LeaseOperation,
+  LeaseResult,
+  Operation,
+  Result,
+  WriteOperation,
+} from "../../core/operations.ts";
 import type { QuorumOptions } from "../../core/quorum-options.ts";
 import { siteNamespace } from "../../core/site.ts";
 import { type Millis, millisOfHlc, type WallMillis } from "../../core/time.ts";
-import { ageOf } from "../cache/look-up.ts";
-import {
-  decodeStored,
-  emptyStored,
-  encodeStored,
-  joinStored,
-  type Stored,
-  type StoredBody,
-  usefulFor,
-  type Variant,
-} from "../cache/stored.ts";
+import { emptyStored, type StoredBody } from "../cache/stored.ts";
 import type { Backend, Site } from "../frontend/backend/backend.ts";
 import type { PieceStore } from "./body-flow.ts";
+import {
+  contentOf,
+  type Found,
+  foundIn,
+  type Known,
+  type Label,
+  recordOf,
+  responseKey,
+} from "./kept.ts";
 
 /** A look-up or a store that did not come about; the client is answered all the same. */
 export class StoreError extends Error {
@@ -40,44 +40,10 @@ export class MissingPiece extends Error {
 /** What was said to who asked for the right to fetch. */
 export type Leased = { readonly state: LeaseResult["state"]; readonly at: WallMillis };
 
-/** What is stored for a key, and what a write that replaces it has seen, and covers. */
-export interface Found {
-  readonly stored: Stored;
-  readonly context: CausalContext;
-}
-
-/** How long a purge of a URL is remembered, in ms: no fetch that began before it takes longer. */
-export const PURGE_MEMORY_MS = 15 * 60_000;
 /** For how long a piece outlives its head, in ms: who began to read it may finish. */
 const PIECE_GRACE_MS = 10 * 60_000;
-const TAG = /^[\x21-\x7e]+$/;
-const encoder = new TextEncoder();
-
-const nameOf = (key: string): string => `h/${bytesToHex(sha256(encoder.encode(key)))}`;
-
-/** For purges: what replicas know of a value without reading it. */
-interface Label {
-  readonly key: string;
-  readonly tags: readonly string[];
-}
-
-/** No prefix that is purged is longer: more of a key need not be known to judge it. */
-const labelName = (key: string): string => key.slice(0, KEY_BYTES_MAX);
-
-const contentOf = (value: Uint8Array, { key, tags }: Label): Content => ({
-  value,
-  contentType: "application/octet-stream",
-  contentEncoding: null,
-  contentLanguage: null,
-  contentDisposition: null,
-  metadata: JSON.stringify(labelName(key)),
-  tags,
-});
-
-const labelTags = (variants: readonly Variant[]): readonly string[] =>
-  [...new Set(variants.flatMap(({ tags }) => tags))]
-    .filter((tag) => tag.length <= TAG_CHARS_MAX && TAG.test(tag))
-    .slice(0, TAGS_COUNT_MAX);
+/** Asks an owner of a key for its time and for nothing else: nobody holds a lease by this name. */
+const TIME_ONLY = { act: "release", holder: "" } as const;
 
 export class ResponseStore {
   readonly #backend: Backend;
@@ -88,18 +54,14 @@ export class ResponseStore {
 
   /** @throws StoreError */
   async read(site: string, key: string, options: QuorumOptions = {}): Promise<Found> {
-    const name = storeKey(siteNamespace(site), nameOf(key));
+    const name = responseKey(site, key);
     const result = await this.#run({ kind: "get", key: name, options, session: null });
     if (result.kind !== "got") throw new StoreError("the look-up failed");
-    const now = this.#backend.now();
-    const shown = liveSiblings(result.entry, now);
-    const stored = shown
-      .map((sibling) => storedIn(sibling, key))
-      .reduce((a, b) => joinStored(a, b), emptyStored(key));
-    return {
-      stored: this.#withoutPurged(site, stored),
-      context: contextShowing(result.entry, shown, now),
-    };
+    return foundIn(result.entry, { site, key }, this.#known);
+  }
+
+  get #known(): Known {
+    return { purges: this.#backend.view().purges, now: this.#backend.now() };
   }
 
   /**
@@ -108,37 +70,39 @@ export class ResponseStore {
    *
    * @throws StoreError
    */
-  async writeSince(at: WallMillis, site: string, to: Found): Promise<void> {
-    if (this.#backend.view().purges.knowsSince(at)) await this.write(site, to.stored, to.context);
-  }
-
-  /** Replaces what was found. @throws StoreError */
-  async write(site: string, stored: Stored, context: CausalContext): Promise<void> {
-    const label = { key: stored.key, tags: labelTags(stored.variants) };
-    const ttlMs = Math.ceil(usefulFor(stored, this.#backend.now(), PURGE_MEMORY_MS));
-    if (ttlMs <= 0) return;
-    const key = storeKey(siteNamespace(site), nameOf(stored.key));
-    await this.#put({ key, content: contentOf(encodeStored(stored), label), ttlMs, context }, {});
+  async writeSince(at: WallMillis, site: string, { stored, context }: Found): Promise<void> {
+    const { purges, now } = this.#known;
+    const record = purges.knowsSince(at) ? recordOf(site, stored, { now }) : null;
+    if (record !== null) await this.#put({ ...record, context }, {});
   }
 
   /**
-   * Purges one key at all its owners: nothing that was asked for until now is used any more, or is
+   * Purges one key at all its owners: nothing that was asked for until then is used any more, or is
    * stale from now on.
    *
+   * @param how `at`: until when; null: until now, by the clock of an owner, which leases go by too
+   * @returns until when
    * @throws StoreError
    */
-  async purge(site: string, key: string, how: { isSoft: boolean; at: WallMillis }): Promise<void> {
-    const now = this.#backend.now();
-    const { isSoft, at } = how;
-    const times = isSoft ? { stalesAt: at } : { purgedAt: at };
-    const { stored, context } = isSoft
-      ? await this.read(site, key, { r: "quorum" })
+  async purge(
+    site: Site,
+    key: string,
+    how: { readonly isSoft: boolean; readonly at: WallMillis | null },
+  ): Promise<WallMillis> {
+    const { now } = this.#known;
+    const at = how.at ?? Math.max(now, (await this.timeFor(site, key)) ?? now);
+    const { stored, context } = how.isSoft
+      ? await this.read(site.name, key, { r: "quorum" })
       : { stored: emptyStored(key), context: null };
-    const purged = { ...stored, ...times };
-    const ttlMs = Math.ceil(usefulFor(purged, now, PURGE_MEMORY_MS));
-    const content = contentOf(encodeStored(purged), { key, tags: labelTags(stored.variants) });
-    const name = storeKey(siteNamespace(site), nameOf(key));
-    await this.#put({ key: name, content, ttlMs, context }, { w: "all", dw: 0 });
+    const purged = { ...stored, ...(how.isSoft ? { stalesAt: at } : { purgedAt: at }) };
+    const record = recordOf(site.name, purged, { now });
+    if (record !== null) await this.#put({ ...record, context }, { w: "all", dw: 0 });
+    return at;
+  }
+
+  /** What time it is for who owns the key; null where no owner can be asked. */
+  async timeFor(site: Site, key: string): Promise<WallMillis | null> {
+    return (await this.lease(site, key, TIME_ONLY))?.at ?? null;
   }
 
   /**
@@ -151,7 +115,7 @@ export class ResponseStore {
     ask: Pick<LeaseOperation, "act" | "holder">,
   ): Promise<Leased | null> {
     const { leaseMs } = site.settings;
-    const name = storeKey(siteNamespace(site.name), nameOf(key));
+    const name = responseKey(site.name, key);
     const operation = { kind: "lease", key: name, n: site.stored.n, leaseMs, ...ask } as const;
     const result = await this.#run(operation).catch(() => null);
     if (result?.kind !== "leased") return null;
@@ -202,22 +166,8 @@ export class ResponseStore {
     throw new MissingPiece("a piece of the stored body is gone");
   }
 
-  /** As purges of tags, prefixes and of all of the site leave it. */
-  #withoutPurged(site: string, stored: Stored): Stored {
-    const { purges } = this.#backend.view();
-    const namespace = siteNamespace(site);
-    const now = this.#backend.now();
-    const variants = stored.variants.flatMap((variant) => {
-      const { tags, requestedAt } = variant;
-      const judged = purges.ofAnswer(namespace, { name: stored.key, tags, at: requestedAt });
-      if (judged === "gone") return [];
-      return [judged === "valid" ? variant : madeStale(variant, now)];
-    });
-    return { ...stored, variants };
-  }
-
   async #put(
-    write: Pick<Extract<Operation, { kind: "write" }>, "key" | "content" | "ttlMs" | "context">,
+    write: Pick<WriteOperation, "key" | "content" | "ttlMs" | "context">,
     options: QuorumOptions,
   ): Promise<void> {
     const result = await this.#run({ kind: "write", ...write, options, precondition: null });
@@ -231,24 +181,5 @@ export class ResponseStore {
     } catch (error) {
       throw new StoreError(error instanceof Error ? error.message : "the ring failed");
     }
-  }
-}
-
-/** The variant from now on stale: it may be validated, and do when the origin fails. */
-function madeStale(variant: Variant, now: WallMillis): Variant {
-  const lifetimeMs = Math.min(variant.freshness.lifetimeMs, ageOf(variant, now));
-  const freshness = { ...variant.freshness, lifetimeMs, staleWhileRevalidateMs: 0 };
-  return { ...variant, freshness };
-}
-
-/** What a sibling holds; nothing where it is of another key with this hash, or cannot be read. */
-function storedIn({ content }: Sibling, key: string): Stored {
-  if (content === null) return emptyStored(key);
-  try {
-    const stored = decodeStored(content.value);
-    return stored.key === key ? stored : emptyStored(key);
-  } catch (error) {
-    if (error instanceof CodecError) return emptyStored(key);
-    throw error;
   }
 }

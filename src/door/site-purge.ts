@@ -2,6 +2,7 @@
 import { URLS_COUNT_MAX } from "../../core/limits.ts";
 import type { PurgeOperation } from "../../core/operations.ts";
 import { isSiteName, siteNamespace } from "../../core/site.ts";
+import type { WallMillis } from "../../core/time.ts";
 import type { Site } from "../frontend/backend/backend.ts";
 import {
   type Purged,
@@ -72,10 +73,10 @@ async function purgeUrls(
     throw invalid(`"urls" must be a list of 1 to ${URLS_COUNT_MAX}, each ${each}.`);
   }
   const { backend } = parts;
-  const at = backend.now();
   const keys = [...new Set(purges.flatMap((purge) => purge?.keys ?? []))];
+  let until: WallMillis;
   try {
-    await purgeKeys(backend, site, { keys, isSoft: softly.soft === true, at });
+    until = await purgeKeys(backend, site, { keys, isSoft: softly.soft === true });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     const detail = "Too few owners of a URL can be reached: it may not be purged everywhere.";
@@ -85,7 +86,7 @@ async function purgeUrls(
   const epochs = purges.flatMap((purge) => purge?.epochs ?? []);
   const operations = epochs.map((what) => ({ namespace, what, ...softly }));
   const { n } = site.stored;
-  const byKeys: Purged = { kind: "purged", until: at, learntCount: n, memberCount: n };
+  const byKeys: Purged = { kind: "purged", until, learntCount: n, memberCount: n };
   const done = operations.length === 0 ? byKeys : await runPurges(parts, operations);
   return purgedAnswer(done, { urls: purges.length });
 }
