@@ -45,18 +45,26 @@ export interface ClusterDocument {
   readonly namespaces: ReadonlyMap<string, NamespaceRecord>;
   /** Absent where nothing was ever purged. */
   readonly purges?: Purges;
+  /**
+   * The key of digests and ETags, 128 bits in hexadecimal. It stays when the cluster's secret gives
+   * way to another: so who comes with an empty folder learns it here. Absent on Workers, whose
+   * frontends have it from a secret, and where no node has told yet.
+   */
+  readonly dataKey?: string;
   /** Absent where no newer version has said anything that this one does not know. */
   readonly carried?: Carried;
 }
 
-type Rest = Pick<ClusterDocument, "purges" | "carried">;
+type Rest = Pick<ClusterDocument, "purges" | "dataKey" | "carried">;
 
 /** What is empty is left out: stamps of older documents go on being what they were. */
-const restOf = (purges: Purges, carried: Carried): Rest => ({
+const restOf = (purges: Purges, dataKey: string, carried: Carried): Rest => ({
   ...(purges.floor === 0 && purges.epochs.size === 0 ? {} : { purges }),
+  ...(dataKey === "" ? {} : { dataKey }),
   ...(carried.size === 0 ? {} : { carried }),
 });
 
+const dataKeyIn = ({ dataKey }: ClusterDocument): string => dataKey ?? "";
 const carriedIn = ({ carried }: ClusterDocument): Carried => carried ?? noneCarried;
 
 export const purgesOf = ({ purges }: ClusterDocument): Purges => purges ?? noPurges;
@@ -146,12 +154,16 @@ export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterD
   const namespaces = new Map(filledBy({ ring: joined, namespaces: merged }, ring));
   for (const [name, record] of namespaces) namespaces.set(name, advancedRecord(record, ring));
   const purges = mergePurges(purgesOf(a), purgesOf(b));
-  return { ring, namespaces, ...restOf(purges, mergeCarried(carriedIn(a), carriedIn(b))) };
+  // Those of one cluster have one; all the same a join must not depend on the order.
+  const [, dataKey = ""] = [dataKeyIn(a), dataKeyIn(b)].sort();
+  const carried = mergeCarried(carriedIn(a), carriedIn(b));
+  return { ring, namespaces, ...restOf(purges, dataKey, carried) };
 }
 
 /** Whether a join gave back what was there: the very same, part by part. */
 export function isStill(mine: ClusterDocument, merged: ClusterDocument): boolean {
   if (merged.ring !== mine.ring || purgesOf(merged) !== purgesOf(mine)) return false;
+  if (dataKeyIn(merged) !== dataKeyIn(mine)) return false;
   if (carriedIn(merged) !== carriedIn(mine)) return false;
   if (merged.namespaces.size !== mine.namespaces.size) return false;
   for (const [name, record] of mine.namespaces) {
@@ -207,6 +219,7 @@ const plain = (document: ClusterDocument): object => ({
   ring: document.ring,
   namespaces: [...document.namespaces].sort(([a], [b]) => (a < b ? -1 : 1)),
   ...(document.purges === undefined ? {} : { purges: plainPurges(document.purges) }),
+  ...(document.dataKey === undefined ? {} : { dataKey: document.dataKey }),
 });
 
 /**
@@ -315,11 +328,14 @@ export function decodeDocument(bytes: Uint8Array): ClusterDocument {
 /** Settings may have members that this version does not know, but none that nest. */
 const areScalars = (settings: object): boolean => Object.values(settings).every(isScalar);
 
+const DATA_KEY = /^(?:[0-9a-f]{32})?$/;
+
 function parseDocument(text: unknown): ClusterDocument {
   assert(typeof text === "string", "a cluster document is a text");
   const value: unknown = JSON.parse(text);
   assert(typeof value === "object" && value !== null, "a cluster document is an object");
-  const { ring, namespaces, purges, ...unknown } = value as Record<string, unknown>;
+  const { ring, namespaces, purges, dataKey = "", ...unknown } = value as Record<string, unknown>;
+  assert(isText(dataKey) && DATA_KEY.test(dataKey), "the data key is 128 bits in hexadecimal");
   assert(Array.isArray(namespaces), "a cluster document lists its namespaces");
   assert(namespaces.length <= NAMESPACES_COUNT_MAX, "the number of namespaces is bounded");
   const records = new Map<string, NamespaceRecord>();
@@ -334,6 +350,6 @@ function parseDocument(text: unknown): ClusterDocument {
     const change = record.change === undefined ? null : parseNamespaceChange(record.change);
     records.set(name, { revision, settings, ...(change === null ? {} : { change }) });
   }
-  const rest = restOf(parsePurges(purges), carriedFrom(unknown, canonical));
+  const rest = restOf(parsePurges(purges), dataKey, carriedFrom(unknown, canonical));
   return { ring: parseRingDocument(ring), namespaces: records, ...rest };
 }

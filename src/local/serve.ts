@@ -26,10 +26,11 @@ import { CacheDoor, type DoorOptions, portOf } from "./cache/start-door.ts";
 import { httpLimits, makeHttpServer } from "./http/http-server.ts";
 import type { TlsFiles } from "./identity/certificates.ts";
 import { ClusterSecret, isLoopback } from "./identity/cluster-secret.ts";
-import { systemPrng } from "./identity/secrets.ts";
+import { type DataKeys, systemPrng } from "./identity/secrets.ts";
 import { checkSchemes, NodeTls } from "./identity/tls.ts";
 import { type FileLog, openLog } from "./log/file-log.ts";
 import { nodeMetrics } from "./metrics.ts";
+import { askDataKeys } from "./peers/founding.ts";
 import { Transport } from "./peers/transport.ts";
 import { ConfigError, readText } from "./process/config-error.ts";
 import { CONNECTIONS_MIN, descriptorLimit, type Shares, shareOut } from "./process/descriptors.ts";
@@ -122,13 +123,17 @@ interface MachineParts {
   readonly tls: NodeTls | undefined;
 }
 
-function makeMachine(of: MachineParts, hasher: Awaited<ReturnType<typeof xxhash>>): Machine {
+function makeMachine(
+  of: MachineParts,
+  keys: DataKeys,
+  hasher: Awaited<ReturnType<typeof xxhash>>,
+): Machine {
   const { options, config, secret, fileLog, tls } = of;
   const { timing } = config;
   const { id, speech = ownSpeech } = options;
-  const keys = secret.dataKeys(fileLog.store);
+  const ring = bootstrapRing(config, keys.ringSeed);
   const knowledge = new Knowledge({
-    document: { ring: bootstrapRing(config, keys.ringSeed), namespaces: new Map() },
+    document: { ring, namespaces: new Map(), dataKey: keys.hashKey },
     hash: keys.hash,
     keyHasher: hasher,
     defaults: defaultSettings(config.n),
@@ -180,13 +185,26 @@ function makeMachine(of: MachineParts, hasher: Awaited<ReturnType<typeof xxhash>
   return { driver, transport, knowledge, ended: ended.promise };
 }
 
+/** @throws ConfigError when nobody can tell which they are, or the folder says others */
+async function dataKeysOf(of: MachineParts): Promise<DataKeys> {
+  const { options, config, secret, fileLog, tls } = of;
+  const { store } = fileLog;
+  if (!secret.isToBeTold(store)) return secret.dataKeys(store, null);
+  const { name: cluster, members } = config;
+  const keys = secret.transportKeys();
+  return secret.dataKeys(
+    store,
+    await askDataKeys({ cluster, self: options.id, members, keys, tls }),
+  );
+}
+
 /** @throws ConfigError when the folder is another replica's, or of another secret or partitions */
 async function ownMachine(
   parts: MachineParts,
   hasher: Awaited<ReturnType<typeof xxhash>>,
 ): Promise<Machine> {
   try {
-    return makeMachine(parts, hasher);
+    return makeMachine(parts, await dataKeysOf(parts), hasher);
   } catch (error) {
     await parts.fileLog.close();
     if (error instanceof ConfigError) throw error;

@@ -122,8 +122,8 @@ function areEqual(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-/** What the store has kept of it. */
-function storedDocument(store: Store): ClusterDocument | null {
+/** What a store has kept of it. @throws CodecError */
+export function storedDocument(store: Store): ClusterDocument | null {
   const bytes = store.readMeta(DOCUMENT);
   return bytes === undefined ? null : decodeDocument(bytes);
 }

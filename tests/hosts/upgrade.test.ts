@@ -15,7 +15,11 @@ import { type ProcessCluster, startProcesses, THIS_PROGRAM } from "../support/pr
 
 const RELEASE = "0.2.0";
 const GOLDEN = new URL(`../golden/release-${RELEASE}/starling.mjs.gz`, import.meta.url);
-const TIMING = { heartbeatMs: 200, suspectAfterMs: 1000, antiEntropyMs: 2000, handoffMs: 500 };
+/** A busy machine is no fault of either version: requests have much time. */
+const TIMING = {
+  ...{ heartbeatMs: 200, suspectAfterMs: 1000, requestTimeoutMs: 15_000 },
+  ...{ antiEntropyMs: 2000, handoffMs: 500 },
+};
 const SETS = ["set-0", "set-1"];
 /** A set that is longer is left alone, and read in the end. */
 const ELEMENTS_MAX = 100;
@@ -209,7 +213,7 @@ describe("a rolling upgrade from the release before, and back", () => {
     let mixed = 0;
     const between = async (): Promise<void> => {
       const before = clients.readCount;
-      await expect.poll(() => clients.readCount).toBeGreaterThan(before + 30);
+      await expect.poll(() => clients.readCount).toBeGreaterThan(before + 10);
       const expected = cluster.ids.map((id) => versions.get(programs.get(id) ?? release));
       await expect.poll(shown).toEqual(expected.map((version) => [version, false]));
       if (new Set(expected).size > 1) await changeSettings(`mixed-${mixed++}`);
@@ -232,7 +236,7 @@ describe("a rolling upgrade from the release before, and back", () => {
       const families = parseExposition(await (await fetch(`${cluster.urlOf(id)}/metrics`)).text());
       expect(families.get("starling_peers_incompatible")?.samples[0]?.value).toBe(0);
     }
-  }, 120_000);
+  }, 300_000);
 
   it("refuses a folder of a newer format by one line, and leaves it as it is", async () => {
     expect(await cluster.stop("r3")).toBe(0);

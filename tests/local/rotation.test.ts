@@ -148,8 +148,27 @@ describe("a secret that is replaced", () => {
     expect([read.status, await read.text()]).toEqual([200, "b"]);
   });
 
-  it("fills an empty folder that is given the first", async () => {
+  it.each([
+    ["the present one alone", [NEXT]],
+    ["both, while one gives way to the other", [NEXT, FIRST]],
+  ])("fills an empty folder of a node that knows %s", async (_, secrets) => {
+    const readAt = async (i: number): Promise<readonly [number, string | null]> => {
+      const answer = await fetch(`${urls[i]}/v1/kv/rotated/b?r=3&pr=3&sloppy=false`);
+      return [answer.status, answer.headers.get("etag")];
+    };
+    await expect.poll(async () => (await readAt(0))[0]).toBe(200);
+    const before = await readAt(0);
     await stop("r3");
+    rmSync(join(dir, "r3"), { recursive: true });
+    mkdirSync(join(dir, "r3"));
+    write("r3", ...secrets);
+    await start("r3");
+    await allKnow();
+    expect(await readAt(2)).toEqual(before);
+  });
+
+  it("has to be named to an empty folder when no member answers", async () => {
+    for (const id of ids) await stop(id);
     rmSync(join(dir, "r3"), { recursive: true });
     mkdirSync(join(dir, "r3"));
     writeFileSync(join(dir, "first"), FIRST);
@@ -157,7 +176,8 @@ describe("a secret that is replaced", () => {
     expect(await refusal("r3")).toMatch(/r3\.secret: it has two secrets, .*--data-secret-file/);
     write("r3", NEXT);
     await start("r3", { dataSecretFile: join(dir, "first") });
-    await expect.poll(async () => (await put(2, ""))[0]).toBe(204);
+    for (const id of ["r1", "r2"]) await start(id);
+    await allKnow();
   });
 
   it("refuses files that make no sense, and goes on with what it has", async () => {

@@ -2,7 +2,8 @@
  * The cluster's secrets on a Node host, and how one gives way to another without a restart.
  *
  * What is stored depends on the secret that the cluster began with: digests, ETags, the places of
- * keys. So that one's data keys stay for ever, and each folder keeps them. What is proven and
+ * keys. So that one's data keys stay for ever: the cluster document says them, for who comes with
+ * an empty folder, and each folder keeps them, to read its own document by. What is proven and
  * sealed with changes: a file of two lines has two valid secrets. The first one seals, both open;
  * nodes prove whichever the other side takes too.
  */
@@ -10,6 +11,7 @@ import { assert } from "../../../core/assert.ts";
 import type { Store } from "../../../core/store.ts";
 import type { ClusterConfig } from "../../../ring/cluster-config.ts";
 import type { RingDocument } from "../../../ring/ring-document.ts";
+import { storedDocument } from "../../node/documents.ts";
 import { ConfigError, readText } from "../process/config-error.ts";
 import type { Log } from "../process/logger.ts";
 import { SECRETS_COUNT_MAX } from "./handshake.ts";
@@ -19,6 +21,7 @@ import {
   DATA_KEYS_BYTES,
   type DataKeys,
   dataKeyBytes,
+  dataKeyBytesIn,
   dataKeysFrom,
 } from "./secrets.ts";
 
@@ -70,6 +73,15 @@ function derivedSecret({ clusterFile, log }: SecretFiles, config: ClusterConfig)
   return Buffer.from(`starling loopback cluster ${config.name}`);
 }
 
+/** A folder of before has them, or a document that says them; one that is new has neither. */
+function keptIn(store: Store): Uint8Array | undefined {
+  const kept = store.readMeta(KEPT)?.slice();
+  if (kept !== undefined) return kept;
+  const document = storedDocument(store);
+  if (document === null || document.ring.isProvisional === true) return undefined;
+  return dataKeyBytesIn(document) ?? undefined;
+}
+
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.from(a).equals(b);
 
 export class ClusterSecret {
@@ -109,15 +121,22 @@ export class ClusterSecret {
   readonly transportKeys = (): readonly Uint8Array[] =>
     this.#keys.map(({ transport }) => transport);
 
+  /** Whether neither the folder nor the command line says the data keys: the members may. */
+  isToBeTold(store: Store): boolean {
+    return this.#founding === null && keptIn(store) === undefined;
+  }
+
   /**
-   * The keys of what a folder holds: those that it keeps, or by the secret that the cluster began
-   * with. What clients carry is sealed by the secrets that are valid.
+   * The keys of what a folder holds: those that it keeps, or of the secret that the cluster began
+   * with, or those that its members say. What clients carry is sealed by the secrets that are
+   * valid.
    *
-   * @throws ConfigError when it is not known which secret that is, or the folder says another one
+   * @param told what other members say, where `isToBeTold`; null when none of them does
+   * @throws ConfigError when nobody knows which they are, or the folder says others
    */
-  dataKeys(store: Store): DataKeys {
+  dataKeys(store: Store, told: Uint8Array | null): DataKeys {
     const { secretFile, dataSecretFile, dataDir } = this.#files;
-    const kept = store.readMeta(KEPT)?.slice();
+    const kept = keptIn(store);
     const named = this.#founding === null ? null : dataKeyBytes(this.#founding);
     if (kept !== undefined && named !== null && !sameBytes(kept, named)) {
       const mend = "give the one it began with, or leave --data-secret-file out";
@@ -125,10 +144,10 @@ export class ClusterSecret {
     }
     const [only, other] = this.#secrets;
     const single = only === undefined || other !== undefined ? null : dataKeyBytes(only);
-    const bytes = kept?.length === DATA_KEYS_BYTES ? kept : (named ?? single);
+    const bytes = kept?.length === DATA_KEYS_BYTES ? kept : (named ?? told ?? single);
     if (bytes === null) {
-      const mend = "give that one's file as --data-secret-file";
-      const lack = `${dataDir} does not know yet which secret the cluster began with`;
+      const mend = "start it while others run, or give that one's file as --data-secret-file";
+      const lack = `neither ${dataDir} nor another member says which the cluster began with`;
       throw new ConfigError(`${secretFile}: it has two secrets, and ${lack}: ${mend}`);
     }
     const keys = dataKeysFrom(bytes, this.#cluster);

@@ -6,11 +6,14 @@ import { createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { assert } from "../../../core/assert.ts";
 import { KeyedHash } from "../../../core/keyed-hash.ts";
 import { Prng } from "../../../core/prng.ts";
+import type { ClusterDocument } from "../../../ring/cluster-document.ts";
 
 /** Of the secret that the cluster began with: what is stored depends on them, so they stay. */
 export interface DataKeys {
   /** Digests and ETags. With the present secret's in its place: the tags of context tokens. */
   readonly hash: KeyedHash;
+  /** The key of that hash, in hexadecimal: what the cluster document keeps. */
+  readonly hashKey: string;
   /** Places keys: unsigned 64 bits in decimal. */
   readonly ringSeed: string;
 }
@@ -34,12 +37,22 @@ export const dataKeyBytes = (secret: Uint8Array): Uint8Array =>
     ...derive(secret, "ring seed", DATA_KEYS_BYTES - HASH_BYTES),
   ]);
 
+/** The same bytes out of what a cluster document says; null when it does not say the key. */
+export function dataKeyBytesIn({ dataKey, ring }: ClusterDocument): Uint8Array | null {
+  if (dataKey === undefined) return null;
+  const bytes = Buffer.alloc(DATA_KEYS_BYTES);
+  bytes.write(dataKey, "hex");
+  bytes.writeBigUInt64BE(BigInt(ring.seed), HASH_BYTES);
+  return new Uint8Array(bytes);
+}
+
 /** @param bytes as `dataKeyBytes` gives them */
 export function dataKeysFrom(bytes: Uint8Array, cluster: string): DataKeys {
   assert(bytes.length === DATA_KEYS_BYTES, "the data keys have one length");
   const seed = Buffer.from(bytes.subarray(HASH_BYTES)).readBigUInt64BE();
   return {
     hash: new KeyedHash(bytes.slice(0, HASH_BYTES), cluster),
+    hashKey: Buffer.from(bytes.subarray(0, HASH_BYTES)).toString("hex"),
     ringSeed: seed.toString(),
   };
 }

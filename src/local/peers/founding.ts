@@ -1,0 +1,92 @@
+/**
+ * What a node with an empty folder asks the others before it can be one of them: by which keys the
+ * cluster's digests are made and its keys placed. They follow from the secret that the cluster
+ * began with, which the present one may have replaced long ago.
+ *
+ * It asks on a connection as any other, for which the present secret is enough, with a question
+ * that every version answers to who has another cluster document: by its own.
+ */
+import type { ReplicaId } from "../../../core/ids.ts";
+import { MESSAGE_BYTES_MAX } from "../../../core/limits.ts";
+import { decodeMessage, encodeMessage, type RequestMessage } from "../../../core/messages.ts";
+import { ownSpeech } from "../../../core/version.ts";
+import { type ClusterDocument, decodeDocument } from "../../../ring/cluster-document.ts";
+import { dataKeyBytesIn } from "../identity/secrets.ts";
+import type { PeerTls } from "../identity/tls.ts";
+import { type Dialled, dial } from "./dial.ts";
+import { FrameWriter, readFrames } from "./frames.ts";
+
+export interface FoundingParts {
+  readonly cluster: string;
+  readonly self: ReplicaId;
+  readonly members: readonly { readonly id: ReplicaId; readonly url: string }[];
+  /** What the node proves that it belongs there with. */
+  readonly keys: readonly Uint8Array[];
+  readonly tls?: PeerTls | undefined;
+}
+
+/** For all of it: who begins a cluster waits this long for members that take no connection. */
+const MS_MAX = 1000;
+/** No document's: a node that has just this stamp would answer, and say nothing. */
+const NO_STAMP = 0;
+
+const question: RequestMessage = {
+  type: "request",
+  call: 1,
+  stamp: NO_STAMP,
+  budgetMs: MS_MAX,
+  trace: "",
+  body: { kind: "ping" },
+};
+
+/**
+ * The data keys that a member says whose ring a majority has agreed to; null when none does. What a
+ * member says that has only just begun follows from its secret alone, as the asker's own would.
+ */
+export async function askDataKeys(parts: FoundingParts): Promise<Uint8Array | null> {
+  const others = parts.members.filter(({ id }) => id !== parts.self);
+  const asked = others.map(async (member) => {
+    const document = await documentOf(member, parts);
+    const bytes = document === null ? null : dataKeyBytesIn(document);
+    if (bytes === null || document?.ring.isProvisional === true) throw new Error("it cannot say");
+    return bytes;
+  });
+  return Promise.any(asked).catch(() => null);
+}
+
+function documentOf(
+  { id, url }: FoundingParts["members"][number],
+  { cluster, self, keys, tls }: FoundingParts,
+): Promise<ClusterDocument | null> {
+  const { promise, resolve } = Promise.withResolvers<ClusterDocument | null>();
+  const ends = { cluster, from: self, to: id };
+  dial({ url, ends, keys, speech: ownSpeech, tls, msMax: MS_MAX }, (outcome) => {
+    if (typeof outcome === "string" || "refused" in outcome) resolve(null);
+    else converse(outcome, resolve);
+  });
+  return promise;
+}
+
+function converse(
+  { socket, head, first }: Dialled,
+  done: (document: ClusterDocument | null) => void,
+): void {
+  const timer = setTimeout(() => socket.destroy(), MS_MAX);
+  socket.on("close", () => {
+    clearTimeout(timer);
+    done(null);
+  });
+  const writer = new FrameWriter(socket);
+  writer.write(first);
+  writer.writeStamped(encodeMessage(question), performance.now());
+  readFrames(socket, {
+    head,
+    bytesMax: () => MESSAGE_BYTES_MAX,
+    onFrame: (frame) => {
+      const { body } = decodeMessage(frame);
+      if (body.kind === "stale") done(decodeDocument(body.document));
+      socket.destroy();
+    },
+    onMalformed: () => {},
+  });
+}
