@@ -133,6 +133,44 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
     await page.context().close();
   });
 
+  it("follows the key that is open, and keeps what its reader is typing", async () => {
+    const { page, complaints } = await openPage(browser);
+    const key = `${url}/v1/kv/follow/k`;
+    const put = (body: string): Promise<Response> =>
+      fetch(`${cluster.urlOf("r3")}/v1/kv/follow/k?w=all`, { method: "PUT", body });
+    await put("one");
+    await page.goto(`${url}/ui#key=follow/k`);
+    const shown = (): Promise<string> => page.locator("#value").inputValue();
+    await expect.poll(shown, patience).toBe("one");
+    for (const body of ["two", "three"]) {
+      await put(body);
+      await expect.poll(shown, patience).toBe(body);
+      expect(await textOf(page, "#entry-status")).toMatch(/^Just changed\. /);
+    }
+    await fetch(`${url}/v1/kv/follow/k-longer`, { method: "PUT", body: "another key" });
+    await page.locator("#value").fill("mine");
+    await put("theirs");
+    await page.getByText("It has changed meanwhile.").waitFor();
+    expect(await shown()).toBe("mine");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("heading", { name: "2 siblings side by side" }).waitFor();
+    await put("settled");
+    await page.getByText(/^Just changed\. /).waitFor();
+    await expect.poll(shown, patience).toBe("settled");
+    await fetch(`${key}?w=all`, { method: "DELETE" });
+    await page.getByText(/^Just changed\. There is no value\. /).waitFor();
+    await page.locator("#value").fill("back");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText(/^Saved\. All 3/).waitFor();
+    await page.locator("#value").fill("unsaved");
+    await put("other");
+    await page.getByRole("button", { name: "Show it" }).click();
+    await expect.poll(shown, patience).toBe("other");
+    expect(await textOf(page, "#entry-news")).toBe("");
+    expect(complaints.filter(isNoAnswer)).toEqual([]);
+    await page.context().close();
+  });
+
   it("shows live what this frontend answers", async () => {
     const reads = async (): Promise<number> => {
       for (let i = 0; i < 20; i++) await fetch(`${url}/v1/kv/live/k`);

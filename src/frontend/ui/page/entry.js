@@ -2,6 +2,7 @@
 import { json } from "./api.js";
 import { byId, find, h, readable, say, show, wordsOf } from "./dom.js";
 import { editor, siblingCards } from "./editor.js";
+import { Follower, placeOf } from "./follow.js";
 import { agreement, replicaTable } from "./replicas.js";
 import { pathOf, readHeld, remove, secondsLeft, write } from "./values.js";
 
@@ -35,12 +36,28 @@ const explain = (key) =>
     () => null,
   );
 
+/** @param {Held} held */
+const versionsIn = ({ siblings }) => siblings.map(({ etag }) => etag).join(" ");
+
+/**
+ * Whether two looks have found the same versions.
+ *
+ * @param {Held} a
+ * @param {Held | null} b
+ */
+const isSame = (a, b) => b !== null && versionsIn(a) === versionsIn(b);
+
 export class Entry {
   /** @type {ReadonlyMap<string, string>} */
   #paintOf = new Map();
   #turn = 0;
   #onPartition;
   #onWrite;
+  #follower = new Follower();
+  /** Whether something was typed that is not saved. */
+  #isTouched = false;
+  /** @type {Held | null} what is shown */
+  #held = null;
 
   /**
    * @param {(partition: number | null) => void} onPartition the partition of the key that is shown
@@ -49,6 +66,9 @@ export class Entry {
   constructor(onPartition, onWrite) {
     this.#onPartition = onPartition;
     this.#onWrite = onWrite;
+    byId("entry-value").addEventListener("input", () => {
+      this.#isTouched = true;
+    });
   }
 
   /** @param {readonly Painted[]} members */
@@ -58,17 +78,22 @@ export class Entry {
 
   close() {
     this.#turn++;
+    this.#follower.stop();
     this.#onPartition(null);
     byId("entry").hidden = true;
     byId("entry-hint").hidden = false;
   }
 
   /**
+   * Shows the key, and what becomes of it.
+   *
    * @param {Key} key
    * @param {string} note said before what is found
    */
   async open(key, note = "") {
     const turn = ++this.#turn;
+    this.#follower.stop();
+    show(byId("entry-news"));
     const name = readable(key.key);
     byId("entry").hidden = false;
     byId("entry-hint").hidden = true;
@@ -81,15 +106,48 @@ export class Entry {
       return;
     }
     try {
+      // First the place, or a change between the two would be missed.
+      const place = await placeOf(key);
       const [held, explained] = await Promise.all([readHeld(key), explain(key)]);
-      if (turn === this.#turn) this.#draw(key, { held, explained, note });
+      if (turn !== this.#turn) return;
+      this.#draw(key, { held, explained, note });
+      if (place === null) return;
+      this.#follower.follow(key, place, () => this.#follow(key, turn));
     } catch (error) {
       if (turn === this.#turn) this.#fail(wordsOf(error));
     }
   }
 
+  /**
+   * The feed has told of a change, which may be the reader's own.
+   *
+   * @param {Key} key
+   * @param {number} turn
+   */
+  async #follow(key, turn) {
+    try {
+      const [held, explained] = await Promise.all([readHeld(key), explain(key)]);
+      if (turn !== this.#turn) return;
+      if (isSame(held, this.#held)) {
+        this.#drawReplicas(explained);
+        return;
+      }
+      if (!this.#isTouched) {
+        this.#draw(key, { held, explained, note: "Just changed. " });
+        return;
+      }
+      const button = h("button", { type: "button", class: "small" }, "Show it");
+      button.addEventListener("click", () => void this.open(key));
+      const words = "It has changed meanwhile. What you have typed is saved beside it. ";
+      show(byId("entry-news"), words, button);
+    } catch {
+      // The next change, or the reader, asks again.
+    }
+  }
+
   /** @param {string} words */
   #fail(words) {
+    this.#held = null;
     this.#onPartition(null);
     show(byId("entry-value"));
     show(byId("entry-replicas"));
@@ -102,6 +160,8 @@ export class Entry {
    */
   #draw(key, { held, explained, note }) {
     const { siblings, context } = held;
+    this.#held = held;
+    this.#isTouched = false;
     const [value = null] = siblings;
     const what = value === null ? "There is no value. " : "";
     const where = explained === null ? "" : agreement(explained);
@@ -122,6 +182,11 @@ export class Entry {
       byId("entry-value"),
       isOne ? editor(key.key, value, actions) : siblingCards(siblings, keep),
     );
+    this.#drawReplicas(explained);
+  }
+
+  /** @param {Explained | null} explained */
+  #drawReplicas(explained) {
     this.#onPartition(explained?.partition ?? null);
     const table = explained === null ? [] : replicaTable(explained, this.#paintOf);
     const title = explained === null ? null : h("h3", {}, "Where it lives");

@@ -6,6 +6,7 @@ import { ask, failureOf } from "./api.js";
  * @typedef {object} Value
  * @property {Uint8Array<ArrayBuffer>} bytes
  * @property {Readonly<Record<string, string>>} stored headers that are kept with it
+ * @property {string} etag names the version
  * @property {string | null} lastModified
  * @property {string | null} expires
  */
@@ -55,6 +56,7 @@ function storedValue(headers, bytes) {
   return {
     bytes,
     stored: Object.fromEntries(stored),
+    etag: headers.get("ETag") ?? "",
     lastModified: headers.get("Last-Modified"),
     expires: headers.get("Expires"),
   };
