@@ -4,14 +4,9 @@
  * what covered it, or what covered that; so two such entries mean that of two writes each covers
  * the other. It is the one thing that writes without a context must not do.
  */
-import type { CausalContext, Dot } from "../../core/causal-context.ts";
-import { decodeEntry } from "../../core/entry-codec.ts";
+import type { Dot } from "../../core/causal-context.ts";
+import type { Entry } from "../../core/entry.ts";
 import { name } from "./judge.ts";
-
-interface Seen {
-  readonly context: CausalContext;
-  readonly alive: readonly Dot[];
-}
 
 /** Of one key: writes that meet are sent within moments. */
 const SEEN_MAX = 24;
@@ -19,33 +14,39 @@ const SEEN_MAX = 24;
 const isSame = (a: Dot, b: Dot): boolean => a.counter === b.counter && a.actor === b.actor;
 
 /** Whether one says of every version of the other that it is over. */
-const ends = ({ context, alive }: Seen, other: Seen): boolean =>
-  other.alive.every((dot) => context.covers(dot) && !alive.some((own) => isSame(own, dot)));
+function ends({ context, siblings }: Entry, other: Entry): boolean {
+  for (const { dot } of other.siblings) {
+    if (!context.covers(dot)) return false;
+    for (const own of siblings) if (isSame(own.dot, dot)) return false;
+  }
+  return true;
+}
 
 export class Annihilation {
   readonly #accuse: (oracle: string, detail: string) => void;
-  readonly #byKey = new Map<string, Seen[]>();
-  readonly #looked = new WeakSet<Uint8Array>();
+  readonly #byKey = new Map<string, Entry[]>();
+  readonly #looked = new WeakSet<Entry>();
 
   constructor(accuse: (oracle: string, detail: string) => void) {
     this.#accuse = accuse;
   }
 
-  /** @param bytes an entry that somebody is sent */
-  observe(key: string, bytes: Uint8Array): void {
-    if (this.#looked.has(bytes)) return;
-    this.#looked.add(bytes);
-    const { context, siblings } = decodeEntry(bytes).entry;
-    const entry = { context, alive: siblings.map(({ dot }) => dot) };
-    if (entry.alive.length === 0) return;
+  /** @param entry that somebody is sent */
+  observe(key: string, entry: Entry): void {
+    if (this.#looked.has(entry)) return;
+    this.#looked.add(entry);
+    if (entry.siblings.length === 0) return;
     const seen = this.#byKey.get(key) ?? [];
-    const other = seen.find((earlier) => ends(entry, earlier) && ends(earlier, entry));
-    if (other !== undefined) {
-      const [a, b] = [entry, other].map(({ alive }) => alive.map(textOf).join(" "));
-      this.#accuse("blind-write", `${name(key)}: ${a} and ${b} cover each other`);
+    for (const earlier of seen) {
+      if (!ends(entry, earlier) || !ends(earlier, entry)) continue;
+      const both = `${textOf(entry)} and ${textOf(earlier)}`;
+      this.#accuse("blind-write", `${name(key)}: ${both} cover each other`);
+      break;
     }
-    this.#byKey.set(key, [...seen.slice(-SEEN_MAX), entry]);
+    if (seen.push(entry) > SEEN_MAX) seen.shift();
+    else if (seen.length === 1) this.#byKey.set(key, seen);
   }
 }
 
-const textOf = ({ actor, counter }: Dot): string => `${actor}.${counter}`;
+const textOf = ({ siblings }: Entry): string =>
+  siblings.map(({ dot }) => `${dot.actor}.${dot.counter}`).join(" ");

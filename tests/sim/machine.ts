@@ -64,6 +64,8 @@ export class Machine {
   node: Node | null = null;
   /** Distinguishes the lives of a process: what was meant for an earlier one is dropped. */
   life = 0;
+  /** Of a connection that this life of the process began. */
+  address = "";
   skewMs: number;
   /** Added to the handling of every input, in ms. */
   slowMs = 0;
@@ -116,7 +118,7 @@ export class Machine {
   /** Starts the process, if it does not run; again a while later when the disk does not let it. */
   boot(): void {
     if (this.node !== null) return;
-    this.life++;
+    this.#beginLife();
     const store = this.#openStore();
     if (store === null) return this.#later(500, () => this.boot());
     this.store = store;
@@ -142,6 +144,11 @@ export class Machine {
     this.#parts.trace(`boot ${this.id} clean=${clean} torn=${tornByteCount} bad=${corruptCount}`);
     this.#setTimer();
     this.#armBackground();
+  }
+
+  #beginLife(): void {
+    this.life++;
+    this.address = `${this.id}#${this.life}`;
   }
 
   /** What a process on the wrong folder says, and what its operator does then. */
@@ -307,7 +314,7 @@ export class Machine {
     this.checkReads();
     this.#evictionCount = this.evictionCount;
     this.#tearRunningJobs();
-    this.life++;
+    this.#beginLife();
     this.node = null;
     this.store = null;
     this.#waiters = [];

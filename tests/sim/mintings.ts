@@ -5,7 +5,7 @@
  * over such a write would take it along, and one minted beside it would stand beside its successor.
  */
 import type { CausalContext, Dot } from "../../core/causal-context.ts";
-import { decodeEntry } from "../../core/entry-codec.ts";
+import type { Entry } from "../../core/entry.ts";
 import type { OpId } from "../../core/ids.ts";
 import { name } from "./judge.ts";
 
@@ -24,17 +24,17 @@ export class Mintings {
   readonly #byKey = new Map<string, Minting[]>();
   readonly #known = new Set<string>();
   readonly #dots = new Map<OpId, Dot[]>();
-  readonly #looked = new WeakSet<Uint8Array>();
+  readonly #looked = new WeakSet<Entry>();
 
   constructor(accuse: (oracle: string, detail: string) => void) {
     this.#accuse = accuse;
   }
 
-  /** @param bytes an entry that somebody is told to store */
-  observe(key: string, bytes: Uint8Array): void {
-    if (this.#looked.has(bytes)) return;
-    this.#looked.add(bytes);
-    const { context, siblings } = decodeEntry(bytes).entry;
+  /** @param entry that somebody is told to store */
+  observe(key: string, entry: Entry): void {
+    if (this.#looked.has(entry)) return;
+    this.#looked.add(entry);
+    const { context, siblings } = entry;
     const alive = new Set(siblings.map(({ dot }) => nameOf(dot)));
     for (const { op, dot } of siblings) {
       if (this.#known.has(nameOf(dot))) continue;

@@ -2,16 +2,24 @@
  * The wires between machines: they lose, repeat, delay, reorder, and can be cut one way. In some
  * runs messages travel as bytes, in the others as they are: the codec is a tenth of a run's time.
  */
+import type { Entry } from "../../core/entry.ts";
+import { decodeKept } from "../../core/entry-codec.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../core/messages.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Events } from "./events.ts";
 import type { Machine } from "./machine.ts";
 import type { Noise } from "./plan.ts";
+import type { Trace } from "./trace.ts";
 
 export interface NetworkFaults {
   lost: number;
   repeated: number;
   delayed: number;
+}
+
+interface Wire {
+  readonly name: string;
+  cutCount: number;
 }
 
 /** How long a message may be late, in ms. */
@@ -21,17 +29,17 @@ export class Network {
   readonly faults: NetworkFaults = { lost: 0, repeated: 0, delayed: 0 };
   readonly #events: Events;
   readonly #prng: Prng;
-  readonly #trace: (line: string) => void;
-  /** How many cuts lie on a wire. */
-  readonly #cuts = new Map<string, number>();
+  readonly #trace: Trace;
+  /** By who sends and who is to get it. */
+  readonly #wires = new Map<string, Map<string, Wire>>();
   /** Told of a write that a coordinator may hear of when its client was answered long ago. */
   onSecondCoordination: (content: readonly unknown[]) => void = () => {};
   /** Told of every entry that somebody is told to store, whether that arrives or not. */
-  onStore: (key: string, entry: Uint8Array) => void = () => {};
+  onStore: (key: string, entry: Entry) => void = () => {};
   /** The same of every entry that is sent, by whatever way. */
-  onEntry: (key: string, entry: Uint8Array) => void = () => {};
-  /** Writes that a coordinator was asked for over a wire and has not answered, by their call. */
-  readonly #coordinating = new Map<string, unknown>();
+  onEntry: (key: string, entry: Entry) => void = () => {};
+  /** Writes that a coordinator was asked for over a wire and has not answered: by caller and call. */
+  readonly #coordinating = new Map<string, Map<number, unknown>>();
   noise: Noise;
   readonly #sendsBytes: boolean;
 
@@ -41,7 +49,7 @@ export class Network {
     readonly noise: Noise;
     /** Whether messages go through their codec; nothing else may come of it. */
     readonly sendsBytes: boolean;
-    readonly trace: (line: string) => void;
+    readonly trace: Trace;
   }) {
     this.#events = parts.events;
     this.#prng = parts.prng;
@@ -52,29 +60,29 @@ export class Network {
 
   /** @param by 1 for one more cut, -1 for one fewer */
   cut(from: string, to: string, by: 1 | -1): void {
-    const wire = `${from}>${to}`;
-    this.#cuts.set(wire, (this.#cuts.get(wire) ?? 0) + by);
+    this.#wire(from, to).cutCount += by;
+  }
+
+  #wire(from: string, to: string): Wire {
+    const known = this.#wires.get(from)?.get(to);
+    if (known !== undefined) return known;
+    const wire = { name: `${from}>${to}`, cutCount: 0 };
+    this.#wires.set(from, (this.#wires.get(from) ?? new Map<string, Wire>()).set(to, wire));
+    return wire;
   }
 
   send(from: Machine, target: Machine, message: Message): void {
     const { body } = message;
-    if (body.kind === "store") this.onStore(body.key, body.entry);
-    if (body.kind === "store") this.onEntry(body.key, body.entry);
-    else if (body.kind === "deliver" || body.kind === "fetched") {
-      for (const item of body.items) this.onEntry(...(item as [string, Uint8Array]));
-    }
+    this.#show(message);
     const bytes = this.#sendsBytes ? encodeMessage(message) : null;
-    const wire = `${from.id}>${target.id}`;
-    const isLost = (this.#cuts.get(wire) ?? 0) > 0 || this.#roll(this.noise.lossPerMille);
-    const what = `${wire} ${message.type} ${message.body.kind} #${message.call}`;
-    this.#trace(isLost ? `${what} LOST` : what);
+    const wire = this.#wire(from.id, target.id);
+    const isLost = wire.cutCount > 0 || this.#roll(this.noise.lossPerMille);
+    this.#trace.sent(wire.name, message, isLost);
     if (isLost) {
       this.faults.lost++;
       return;
     }
-    const deliver = (): void =>
-      this.#deliver(from, target, () => (bytes === null ? message : decodeMessage(bytes)));
-    deliver();
+    this.#deliver(from, target, bytes ?? message);
     this.#noteCoordination(from, message);
     const isRepeated = this.#roll(this.noise.repeatPerMille);
     if (body.kind === "coordinate" && (body.isRetry || isRepeated)) {
@@ -82,7 +90,24 @@ export class Network {
     }
     if (isRepeated) {
       this.faults.repeated++;
-      deliver();
+      this.#deliver(from, target, bytes ?? message);
+    }
+  }
+
+  /**
+   * An entry is decoded once, for all who look at it: for those who get it too, where messages
+   * travel as they are.
+   */
+  #show({ body }: Message): void {
+    if (body.kind === "store") {
+      const { entry } = decodeKept(body.entry);
+      this.onStore(body.key, entry);
+      this.onEntry(body.key, entry);
+    } else if (body.kind === "deliver" || body.kind === "fetched") {
+      for (const item of body.items) {
+        const [key, bytes] = item as [string, Uint8Array];
+        this.onEntry(key, decodeKept(bytes).entry);
+      }
     }
   }
 
@@ -91,34 +116,35 @@ export class Network {
    * answered by another: by the node it talks to, for one, which asks itself over no wire.
    */
   mayBeMintedYet(isIt: (value: Uint8Array) => boolean): boolean {
-    for (const value of this.#coordinating.values()) {
-      if (value instanceof Uint8Array && isIt(value)) return true;
+    for (const values of this.#coordinating.values()) {
+      for (const value of values.values()) {
+        if (value instanceof Uint8Array && isIt(value)) return true;
+      }
     }
     return false;
   }
 
-  #noteCoordination(from: Machine, { type, call, body }: Message): void {
-    if (type === "request" && body.kind === "coordinate") {
-      this.#coordinating.set(`${from.id}#${from.life}/${call}`, body.content[0]);
-    }
+  #noteCoordination({ address }: Machine, { type, call, body }: Message): void {
+    if (type !== "request" || body.kind !== "coordinate") return;
+    const values = this.#coordinating.get(address) ?? new Map<number, unknown>();
+    this.#coordinating.set(address, values.set(call, body.content[0]));
   }
 
-  #deliver(from: Machine, target: Machine, read: () => Message): void {
+  #deliver(from: Machine, target: Machine, sent: Message | Uint8Array): void {
     const isDelayed = this.#roll(this.noise.delayPerMille);
     if (isDelayed) this.faults.delayed++;
     const delayMs = 0.2 + this.#prng.below(isDelayed ? DELAY_MS_MAX : 4);
-    const { life } = from;
+    // A request comes by a connection of this life, and its reply goes back by no other.
+    const { life, address } = from;
     const { life: targetLife } = target;
     this.#events.after(delayMs, () => {
-      const message = read();
-      // A request comes by a connection of this life, and its reply goes back by no other.
-      const address = message.type === "request" ? `${from.id}#${life}` : from.id;
-      if (message.type === "reply" && target.life !== targetLife) return;
+      const message = sent instanceof Uint8Array ? decodeMessage(sent) : sent;
       if (message.type === "reply") {
-        this.#coordinating.delete(`${target.id}#${target.life}/${message.call}`);
+        if (target.life !== targetLife) return;
+        this.#coordinating.get(target.address)?.delete(message.call);
+        return target.input({ kind: "message", from: from.id, message });
       }
       if (target.node !== null) return target.input({ kind: "message", from: address, message });
-      if (message.type !== "request") return;
       this.#events.after(0.2, () => {
         if (from.life !== life) return;
         from.input({ kind: "unreachable", to: target.id, call: message.call });

@@ -20,6 +20,11 @@ function ringFor({ ring, spares }: Plan, member: RingMember): RingDocument {
 /** A client's operation at a node; null when the node was down or died under it. */
 export type Done = (result: Result | null) => void;
 
+interface Waiting {
+  readonly machine: Machine;
+  readonly done: Done;
+}
+
 export interface WorldParts {
   readonly plan: Plan;
   readonly print: ((line: string) => void) | null;
@@ -33,7 +38,7 @@ export class World {
   readonly network: Network;
   readonly machines: readonly Machine[];
   readonly #byId: ReadonlyMap<string, Machine>;
-  readonly #waiting = new Map<string, Done>();
+  readonly #waiting = new Map<number, Waiting>();
   /** How far any clock was ever behind and ahead, in ms: what a TTL may be off by. */
   skewMsMin = 0;
   skewMsMax = 0;
@@ -49,7 +54,7 @@ export class World {
     this.trace = new Trace(events, print);
     const trace = this.trace.add;
     const { noise, sendsBytes } = plan;
-    this.network = new Network({ events, prng: prng.fork(), noise, sendsBytes, trace });
+    this.network = new Network({ events, prng: prng.fork(), noise, sendsBytes, trace: this.trace });
     const { timing, segmentByteCountMax, recentBytesMax, maxBytes, n } = plan;
     const namespace = { ...settings, maxBytes, n };
     this.machines = [...plan.ring.members, ...plan.spares].map(
@@ -116,15 +121,15 @@ export class World {
   submit(machine: Machine, operation: Operation, done: Done): void {
     if (machine.node === null) return done(null);
     const token = ++this.#token;
-    this.#waiting.set(`${machine.id}/${token}`, done);
+    this.#waiting.set(token, { machine, done });
     machine.input({ kind: "client", token, operation, trace: "" });
   }
 
   /** To be called when a process has ended: nobody who waits for it gets an answer. */
   forsake(machine: Machine): void {
-    for (const [name, done] of [...this.#waiting]) {
-      if (!name.startsWith(`${machine.id}/`)) continue;
-      this.#waiting.delete(name);
+    for (const [token, { machine: other, done }] of [...this.#waiting]) {
+      if (other !== machine) continue;
+      this.#waiting.delete(token);
       done(null);
     }
   }
@@ -137,19 +142,21 @@ export class World {
       const why = `${machine.id} takes ${replica} for two: ${elder} and ${younger}`;
       return this.#accuse("identity", why);
     }
-    const name = `${machine.id}/${effect.token}`;
-    const done = this.#waiting.get(name);
-    this.#waiting.delete(name);
-    if (done === undefined) return;
-    done(effect.result);
+    const waiting = this.#waiting.get(effect.token);
+    if (waiting === undefined) return;
+    this.#waiting.delete(effect.token);
+    waiting.done(effect.result);
     this.onAnswer(machine, effect.result);
   }
 
   #send(from: Machine, to: string, message: Message): void {
-    const at = to.indexOf("#");
-    const target = this.#byId.get(at < 0 ? to : to.slice(0, at));
-    // Connections end with the process: what was asked by an earlier one is answered to nobody.
-    if (target === undefined || (at >= 0 && Number(to.slice(at + 1)) !== target.life)) return;
-    this.network.send(from, target, message);
+    const target = this.#byId.get(to) ?? this.#atConnection(to);
+    if (target !== undefined) this.network.send(from, target, message);
+  }
+
+  /** Connections end with the process: what was asked by an earlier one is answered to nobody. */
+  #atConnection(address: string): Machine | undefined {
+    const machine = this.#byId.get(address.slice(0, address.indexOf("#")));
+    return machine?.address === address ? machine : undefined;
   }
 }
