@@ -18,8 +18,8 @@ import {
   TTL_SECONDS_MAX,
   VALUE_BYTES_MAX,
 } from "../core/limits.ts";
+import type { NamespaceSettings } from "../core/namespace-settings.ts";
 import { oncePer } from "../core/once-per.ts";
-import type { NamespaceSettings } from "../core/operations.ts";
 import { mergePurges, noPurges, type Purges, parsePurges, plainPurges } from "../core/purges.ts";
 import { QUORUM_WORDS, quorumNumber } from "../core/quorum-options.ts";
 import { parseSite } from "../core/site.ts";

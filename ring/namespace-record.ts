@@ -18,7 +18,7 @@
 import { assert } from "../core/assert.ts";
 import { isReplicaId, type ReplicaId } from "../core/ids.ts";
 import { MEMBERS_COUNT_MAX, N_MAX } from "../core/limits.ts";
-import type { NamespaceSettings } from "../core/operations.ts";
+import type { NamespaceSettings } from "../core/namespace-settings.ts";
 import { majority } from "../core/quorum-options.ts";
 import { listsOf } from "./preference-list.ts";
 import { openChange } from "./ring-change.ts";

@@ -8,7 +8,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
-import type { Move, RingPlan } from "../core/operations.ts";
+import type { Move, RingPlan } from "../core/results.ts";
 import { type Assignment, assign, layOut } from "./assignment.ts";
 import { asObject, quoted, strangerIn } from "./foreign-json.ts";
 import {

@@ -3,7 +3,7 @@ import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import type { ReplicaId } from "../core/ids.ts";
 import { KeyedHash } from "../core/keyed-hash.ts";
-import { defaultSettings } from "../core/operations.ts";
+import { defaultSettings } from "../core/namespace-settings.ts";
 import { Prng } from "../core/prng.ts";
 import {
   type ClusterConfig,

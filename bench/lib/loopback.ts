@@ -6,9 +6,10 @@
 import xxhash from "xxhash-wasm";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { decodeMessage, encodeMessage } from "../../core/messages.ts";
-import type { Operation, Result } from "../../core/operations.ts";
+import type { Operation } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
 import { noPurges, PurgeIndex } from "../../core/purges.ts";
+import type { Result } from "../../core/results.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
 import { purgeSite } from "../../src/door/site-purge.ts";

@@ -3,7 +3,7 @@ import xxhash from "xxhash-wasm";
 import { CausalContext } from "../../core/causal-context.ts";
 import type { Entry } from "../../core/entry.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
-import type { NamespaceSettings } from "../../core/operations.ts";
+import type { NamespaceSettings } from "../../core/namespace-settings.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
 import { Knowledge } from "../../src/node/knowledge/knowledge.ts";
 

@@ -1,6 +1,6 @@
 /** `starling list / namespaces / purge`: what is there, and how it goes away at once. */
 import type { Command } from "commander";
-import type { ListedKey, PurgeTarget } from "../client/operations.ts";
+import type { ListedKey, PurgeTarget } from "../client/call-types.ts";
 import { clientOf, type Endpoint, failingWell, sendJson } from "./http.ts";
 import { printable, printJson, say, table, UsageError } from "./output.ts";
 

@@ -1,8 +1,9 @@
 /** The client of a cluster, and its sessions. On `fetch` alone. */
 import { checkNamespace, checkOptions } from "./arguments.ts";
+import type { Written } from "./call-types.ts";
 import { type ConsistencyOptions, consistencyHeader } from "./consistency.ts";
 import { Contexts } from "./contexts.ts";
-import { Operations, type Written } from "./operations.ts";
+import { Operations } from "./operations.ts";
 import { type Fetch, pause, Transport } from "./transport.ts";
 import { type Decide, type UpdateOptions, update } from "./update.ts";
 

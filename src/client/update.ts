@@ -7,8 +7,9 @@
  * A writer that slips through makes a sibling, which the next update is given and resolves.
  */
 import { checkOptions, checkTextOrBytes } from "./arguments.ts";
+import type { PutOptions, Siblings, WriteOptions, Written } from "./call-types.ts";
 import { StarlingError } from "./error.ts";
-import type { Operations, PutOptions, Siblings, WriteOptions, Written } from "./operations.ts";
+import type { Operations } from "./operations.ts";
 import type { Transport } from "./transport.ts";
 import type { Version } from "./version.ts";
 

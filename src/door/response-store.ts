@@ -4,14 +4,9 @@
  */
 import { liveSiblings } from "../../core/entry.ts";
 import { storeKey } from "../../core/keys.ts";
-import type {
-  LeaseOperation,
-  LeaseResult,
-  Operation,
-  Result,
-  WriteOperation,
-} from "../../core/operations.ts";
+import type { LeaseOperation, Operation, WriteOperation } from "../../core/operations.ts";
 import type { QuorumOptions } from "../../core/quorum-options.ts";
+import type { LeaseResult, Result } from "../../core/results.ts";
 import { siteNamespace } from "../../core/site.ts";
 import { type Millis, millisOfHlc, type WallMillis } from "../../core/time.ts";
 import { emptyStored, type StoredBody } from "../cache/stored.ts";

@@ -6,7 +6,8 @@
 import { assert } from "../../core/assert.ts";
 import { IdTable } from "../../core/id-table.ts";
 import type { Message } from "../../core/messages.ts";
-import type { Operation, Result } from "../../core/operations.ts";
+import type { Operation } from "../../core/operations.ts";
+import type { Result } from "../../core/results.ts";
 import type { Millis, Now, WallMillis } from "../../core/time.ts";
 import type { Duplicate } from "../node/knowledge/lives.ts";
 import type { Node } from "../node/node.ts";

@@ -3,7 +3,7 @@
 import type { Server } from "node:http";
 import xxhash from "xxhash-wasm";
 import { CodecError } from "../../core/codec.ts";
-import { defaultSettings } from "../../core/operations.ts";
+import { defaultSettings } from "../../core/namespace-settings.ts";
 import { ownSpeech, type Speech } from "../../core/version.ts";
 import {
   type ClusterConfig,

@@ -9,7 +9,7 @@ import type { Hono } from "hono";
 import xxhash from "xxhash-wasm";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../core/messages.ts";
-import { defaultSettings } from "../../core/operations.ts";
+import { defaultSettings } from "../../core/namespace-settings.ts";
 import { Prng } from "../../core/prng.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { timingDefaults } from "../../ring/cluster-config.ts";

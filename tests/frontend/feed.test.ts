@@ -4,7 +4,7 @@ import { applyMint, emptyEntry } from "../../core/entry.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
 import type { ChangesOperation, ChangesResult, FeedPosition } from "../../core/feed.ts";
 import { storeKey } from "../../core/keys.ts";
-import type { Result } from "../../core/operations.ts";
+import type { Result } from "../../core/results.ts";
 import { hlcFromMillis } from "../../core/time.ts";
 import { parseExposition } from "../support/exposition.ts";
 import { noSources } from "./memory-backend.ts";

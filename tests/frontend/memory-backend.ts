@@ -15,19 +15,16 @@ import type { Failure } from "../../core/failure.ts";
 import type { ChangesOperation } from "../../core/feed.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { compareUtf8, keyOf, namespaceOf } from "../../core/keys.ts";
-import {
-  defaultSettings,
-  type GetOperation,
-  type GetResult,
-  type LeaseOperation,
-  type LeaseResult,
-  type ListOperation,
-  type NamespaceSettings,
-  type Operation,
-  type Result,
-  type WriteOperation,
+import { defaultSettings, type NamespaceSettings } from "../../core/namespace-settings.ts";
+import type {
+  GetOperation,
+  LeaseOperation,
+  ListOperation,
+  Operation,
+  WriteOperation,
 } from "../../core/operations.ts";
 import { noPurges, PurgeIndex } from "../../core/purges.ts";
+import type { GetResult, LeaseResult, Result } from "../../core/results.ts";
 import type { RoundTrips } from "../../core/round-trips.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";

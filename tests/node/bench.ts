@@ -2,7 +2,7 @@
 import xxhash from "xxhash-wasm";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import type { Reply, Request } from "../../core/messages.ts";
-import { defaultSettings } from "../../core/operations.ts";
+import { defaultSettings } from "../../core/namespace-settings.ts";
 import { Prng } from "../../core/prng.ts";
 import type { Now } from "../../core/time.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";

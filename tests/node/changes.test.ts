@@ -1,7 +1,7 @@
 /** What a node does when the cluster document changes while something is on its way. */
 import { describe, expect, it } from "vitest";
 import { encodeEntry } from "../../core/entry-codec.ts";
-import { defaultSettings } from "../../core/operations.ts";
+import { defaultSettings } from "../../core/namespace-settings.ts";
 import {
   type ClusterDocument,
   encodeDocument,

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Entry } from "../../core/entry.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
 import type { Message, Request } from "../../core/messages.ts";
-import { defaultSettings } from "../../core/operations.ts";
+import { defaultSettings } from "../../core/namespace-settings.ts";
 import { noPurges, purgeName, withPurge } from "../../core/purges.ts";
 import { hlcFromMillis } from "../../core/time.ts";
 import {

@@ -1,7 +1,8 @@
 /** A replica that lost its disk says so until it knows what it may have acknowledged. */
 import { describe, expect, it } from "vitest";
 import { storeKey } from "../../core/keys.ts";
-import type { Operation, Result } from "../../core/operations.ts";
+import type { Operation } from "../../core/operations.ts";
+import type { Result } from "../../core/results.ts";
 import { Group, writeOf } from "./group.ts";
 
 const strict = { consistency: "strict" } as const;

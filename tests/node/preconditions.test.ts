@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { etagOf, liveSiblings, type Sibling } from "../../core/entry.ts";
 import type { Message } from "../../core/messages.ts";
-import type { Operation, Precondition, Result } from "../../core/operations.ts";
+import type { Operation, Precondition } from "../../core/operations.ts";
+import type { Result } from "../../core/results.ts";
 import { Group, START, writeOf } from "./group.ts";
 
 const KEY = "list";

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
-import type { PurgeResult, Result } from "../../core/operations.ts";
+import type { PurgeResult, Result } from "../../core/results.ts";
 import { Group } from "./group.ts";
 
 const HOUR_MS = 3_600_000;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
-import type { ScrubStatus } from "../../core/operations.ts";
+import type { ScrubStatus } from "../../core/results.ts";
 import { Group } from "./group.ts";
 
 const KEY = storeKey("demo", "k");

@@ -6,8 +6,9 @@ import { describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { Request } from "../../core/messages.ts";
-import type { Operation, Result } from "../../core/operations.ts";
+import type { Operation } from "../../core/operations.ts";
 import { majority } from "../../core/quorum-options.ts";
+import type { Result } from "../../core/results.ts";
 import { opsOf, written } from "../replica/probe.ts";
 import { Group } from "./group.ts";
 

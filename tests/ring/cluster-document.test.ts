@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { CodecError, decode, encode } from "../../core/codec.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { NAMESPACES_COUNT_MAX } from "../../core/limits.ts";
-import type { NamespaceSettings } from "../../core/operations.ts";
+import type { NamespaceSettings } from "../../core/namespace-settings.ts";
 import {
   type ClusterDocument,
   checkSettings,

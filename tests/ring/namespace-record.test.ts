@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { NamespaceSettings } from "../../core/operations.ts";
+import type { NamespaceSettings } from "../../core/namespace-settings.ts";
 import {
   acknowledgeNamespace,
   type ClusterDocument,

@@ -11,7 +11,7 @@ import { CodecError, decode, encode } from "../../core/codec.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../core/messages.ts";
-import type { NamespaceSettings } from "../../core/operations.ts";
+import type { NamespaceSettings } from "../../core/namespace-settings.ts";
 import { parseClusterConfig } from "../../ring/cluster-config.ts";
 import { decodeDocument, encodeDocument, stampOf } from "../../ring/cluster-document.ts";
 import { agreedRing, bootstrapRing, parseRingDocument, RingError } from "../../ring/ring.ts";

@@ -1,9 +1,10 @@
 /** A simulated client: reads and writes, through any node, with whatever options come to mind. */
 import { CausalContext } from "../../core/causal-context.ts";
 import { contextShowing, etagOf, liveSiblings } from "../../core/entry.ts";
-import type { GetResult, Precondition, Result } from "../../core/operations.ts";
+import type { Precondition } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
 import type { QuorumOptions } from "../../core/quorum-options.ts";
+import type { GetResult, Result } from "../../core/results.ts";
 import { plainContent } from "../support/content.ts";
 import type { Write } from "./history.ts";
 import { IdSet } from "./id-set.ts";

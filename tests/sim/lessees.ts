@@ -5,8 +5,9 @@
  * have one while faults strike. What must hold is that none outlives its time.
  */
 import { storeKey } from "../../core/keys.ts";
-import type { LeaseOperation, Result } from "../../core/operations.ts";
+import type { LeaseOperation } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
+import type { Result } from "../../core/results.ts";
 import type { StoreKey } from "../../core/store.ts";
 import { outcomeOf } from "./client.ts";
 import { type Judge, name } from "./judge.ts";

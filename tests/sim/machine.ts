@@ -3,7 +3,7 @@
  * clock that is off and a disk that fails. It is what `src/local/log/file-log.ts` and
  * `src/driver/driver.ts` are on a real host, on virtual time.
  */
-import type { NamespaceSettings } from "../../core/operations.ts";
+import type { NamespaceSettings } from "../../core/namespace-settings.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Millis, WallMillis } from "../../core/time.ts";
 import { DiskFailure, LogFolderError } from "../../replica/log-disk.ts";

@@ -3,10 +3,10 @@
  * and within a budget every hint must be home and every primary of every key must agree. What is
  * left is held against the model; in some runs all keys are deleted then, and must be gone.
  */
-import type { Entry } from "../../core/entry.ts";
-import { contextShowing, emptyEntry, liveSiblings } from "../../core/entry.ts";
+import { contextShowing, type Entry, emptyEntry, liveSiblings } from "../../core/entry.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
-import type { Operation, Result } from "../../core/operations.ts";
+import type { Operation } from "../../core/operations.ts";
+import type { Result } from "../../core/results.ts";
 import { StoreCorruption } from "../../core/store.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { openChange } from "../../ring/ring-change.ts";

@@ -1,7 +1,7 @@
 /** What every node of a simulated cluster shares. */
 import xxhash from "xxhash-wasm";
 import { KeyedHash } from "../../core/keyed-hash.ts";
-import type { NamespaceSettings } from "../../core/operations.ts";
+import type { NamespaceSettings } from "../../core/namespace-settings.ts";
 
 export const hasher = await xxhash();
 

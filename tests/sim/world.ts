@@ -1,7 +1,8 @@
 /** A cluster on virtual time: machines with real nodes and logs, wires between them, clients. */
 import type { Message } from "../../core/messages.ts";
-import type { Operation, Result } from "../../core/operations.ts";
+import type { Operation } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
+import type { Result } from "../../core/results.ts";
 import type { RingMember } from "../../ring/members.ts";
 import { compareRings, type Ring, type RingDocument } from "../../ring/ring.ts";
 import { Events } from "./events.ts";

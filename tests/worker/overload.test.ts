@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { storeKey } from "../../core/keys.ts";
-import type { Operation, Result } from "../../core/operations.ts";
+import type { Operation } from "../../core/operations.ts";
+import type { Result } from "../../core/results.ts";
 import { livenessDefaults } from "../../ring/liveness.ts";
 import { Driver } from "../../src/driver/driver.ts";
 import { Node } from "../../src/node/node.ts";

@@ -3,12 +3,9 @@ import { etagOf, liveSiblings } from "../../../core/entry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { compareUtf8, storeKey } from "../../../core/keys.ts";
 import { LIST_NAMESPACES_MAX } from "../../../core/limits.ts";
-import type {
-  NamespaceSettings,
-  Operation,
-  ReplicaReport,
-  Result,
-} from "../../../core/operations.ts";
+import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
+import type { Operation } from "../../../core/operations.ts";
+import type { ReplicaReport, Result } from "../../../core/results.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import { checkSettings, impossibleSettings } from "../../../ring/cluster-document.ts";
 import type { RingDocument } from "../../../ring/ring-document.ts";

@@ -1,5 +1,5 @@
 /** What operators ask about members: what a change would move, to start one, how far it is. */
-import type { Result, TransferStatus } from "../../../core/operations.ts";
+import type { Result, TransferStatus } from "../../../core/results.ts";
 import { changedMembers, planChange } from "../../../ring/plan.ts";
 import { openChange, takersOf } from "../../../ring/ring-change.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";

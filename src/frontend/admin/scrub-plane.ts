@@ -1,5 +1,5 @@
 /** `POST /v1/cluster/scrub`: every record is read now, and what is damaged fetched from peers. */
-import type { ScrubPass, ScrubStatus } from "../../../core/operations.ts";
+import type { ScrubPass, ScrubStatus } from "../../../core/results.ts";
 import type { Backend } from "../backend/backend.ts";
 import { readJson } from "../http/json-body.ts";
 import { Problem, problemOf } from "../http/problems.ts";

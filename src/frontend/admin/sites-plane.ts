@@ -2,7 +2,7 @@
 
 import { Hono } from "hono";
 import { VALUE_BYTES_MAX } from "../../../core/limits.ts";
-import type { NamespaceSettings } from "../../../core/operations.ts";
+import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import { checkSite, isSiteName, siteNamespace } from "../../../core/site.ts";
 import { checkSettings } from "../../../ring/cluster-document.ts";
 import type { Backend, ClusterView, Site } from "../backend/backend.ts";

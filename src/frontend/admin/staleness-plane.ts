@@ -1,6 +1,6 @@
 /** `GET /v1/cluster/staleness`: what a choice of n, r and w costs and risks, here and now. */
 import { isNamespace } from "../../../core/keys.ts";
-import type { NamespaceSettings } from "../../../core/operations.ts";
+import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import {
   type QuorumOptions,
   type QuorumRules,

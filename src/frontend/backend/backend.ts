@@ -1,7 +1,9 @@
 /** What the HTTP face needs of whatever node it stands in front of. */
 import type { ReplicaId } from "../../../core/ids.ts";
-import type { NamespaceSettings, Operation, Result } from "../../../core/operations.ts";
+import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
+import type { Operation } from "../../../core/operations.ts";
 import type { PurgeIndex } from "../../../core/purges.ts";
+import type { Result } from "../../../core/results.ts";
 import type { RoundTrips } from "../../../core/round-trips.ts";
 import type { SiteSettings } from "../../../core/site.ts";
 import type { StoreKey } from "../../../core/store.ts";

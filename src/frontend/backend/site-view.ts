@@ -1,6 +1,7 @@
 /** Namespaces that clients see, and the sites, whose namespaces they do not. */
+
+import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import { oncePer } from "../../../core/once-per.ts";
-import type { NamespaceSettings } from "../../../core/operations.ts";
 import { isSiteNamespace, parseSite, siteOf } from "../../../core/site.ts";
 import type { ClusterView, Site } from "./backend.ts";
 

@@ -1,7 +1,7 @@
 /** What every answer of the data plane carries, and how one or several siblings are shown. */
 import { type Content, etagOf, type Sibling } from "../../../core/entry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
-import type { GetResult } from "../../../core/operations.ts";
+import type { GetResult } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Tally } from "../../../core/tally.ts";
 import { millisOfHlc, type WallMillis } from "../../../core/time.ts";

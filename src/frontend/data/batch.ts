@@ -10,13 +10,9 @@ import { endOf } from "../../../core/expiry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { storeKey } from "../../../core/keys.ts";
 import { TTL_SECONDS_MAX, TTL_SECONDS_MIN } from "../../../core/limits.ts";
-import type {
-  GetOperation,
-  GetResult,
-  NamespaceSettings,
-  Result,
-  WriteOperation,
-} from "../../../core/operations.ts";
+import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
+import type { GetOperation, WriteOperation } from "../../../core/operations.ts";
+import type { GetResult, Result } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Backend } from "../backend/backend.ts";
 import { AnswerBudget } from "../http/answer-budget.ts";

@@ -4,12 +4,13 @@ import { type Content, etagOf, valueBytes } from "../../../core/entry.ts";
 import { endOf } from "../../../core/expiry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { storeKey } from "../../../core/keys.ts";
-import type { NamespaceSettings, WriteResult } from "../../../core/operations.ts";
+import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import {
   type QuorumDefaults,
   type QuorumRules,
   resolveOptions,
 } from "../../../core/quorum-options.ts";
+import type { WriteResult } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";
 import { readBody, readContentHeaders } from "../http/body.ts";

@@ -2,7 +2,7 @@
 import { decode, encode } from "../../../core/codec.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { LIST_KEYS_MAX } from "../../../core/limits.ts";
-import type { ListResult } from "../../../core/operations.ts";
+import type { ListResult } from "../../../core/results.ts";
 import type { Backend } from "../backend/backend.ts";
 import { NO_CACHE } from "../http/caching.ts";
 import { type RequestOptions, readOptions } from "../http/options.ts";

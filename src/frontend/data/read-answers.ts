@@ -1,7 +1,7 @@
 /** What a read found, as an answer: nothing, one version, a part of it, or several siblings. */
 import { contextShowing, etagOf, liveSiblings, type Sibling } from "../../../core/entry.ts";
 import { endOf } from "../../../core/expiry.ts";
-import type { GetResult } from "../../../core/operations.ts";
+import type { GetResult } from "../../../core/results.ts";
 import { SMALL_BYTES } from "../http/body-room.ts";
 import { cacheControlOf } from "../http/caching.ts";
 import { checkReadConditions, readRange, type Validators } from "../http/conditions.ts";

@@ -1,5 +1,6 @@
 /** What purges of namespaces and of sites have in common, and what is handed in for sites. */
-import type { PurgeOperation, Result } from "../../../core/operations.ts";
+import type { PurgeOperation } from "../../../core/operations.ts";
+import type { Result } from "../../../core/results.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { Grant } from "../http/auth.ts";
 import { problemOf } from "../http/problems.ts";

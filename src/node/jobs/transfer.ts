@@ -10,8 +10,9 @@
  *
  * All of it is forgotten in a crash and begun anew: trees that are filled are found equal at once.
  */
-import type { TransferStatus } from "../../../core/operations.ts";
+
 import { majority } from "../../../core/quorum-options.ts";
+import type { TransferStatus } from "../../../core/results.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { ClusterDocument } from "../../../ring/cluster-document.ts";
 import { acknowledge, gainsOf, type OpenChange, openChange } from "../../../ring/ring-change.ts";

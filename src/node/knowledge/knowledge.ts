@@ -9,7 +9,7 @@ import { CodecError } from "../../../core/codec.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { namespaceOf } from "../../../core/keys.ts";
-import type { NamespaceSettings } from "../../../core/operations.ts";
+import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import { PurgeIndex } from "../../../core/purges.ts";
 import {
   majority,

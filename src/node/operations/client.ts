@@ -11,10 +11,10 @@ import type {
   GetOperation,
   MergeOperation,
   Operation,
-  Result,
   WriteOperation,
 } from "../../../core/operations.ts";
 import { majority, type QuorumRules, resolveOptions } from "../../../core/quorum-options.ts";
+import type { Result } from "../../../core/results.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Candidate } from "../../../replica/candidate.ts";
 import type { Outbox } from "../../../replica/coordination.ts";

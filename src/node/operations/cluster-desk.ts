@@ -16,11 +16,10 @@ import type {
   ListOperation,
   NamespacesOperation,
   Operation,
-  ReplicaReport,
-  Result,
   ScrubOperation,
 } from "../../../core/operations.ts";
 import { majority } from "../../../core/quorum-options.ts";
+import type { ReplicaReport, Result } from "../../../core/results.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
 import { isFullWithout, withNamespace } from "../../../ring/cluster-document.ts";
 import { openChange } from "../../../ring/ring-change.ts";

@@ -11,8 +11,9 @@
 import type { Failure } from "../../../core/failure.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { Request } from "../../../core/messages.ts";
-import type { CommitOperation, RingPlan } from "../../../core/operations.ts";
+import type { CommitOperation } from "../../../core/operations.ts";
 import { majority } from "../../../core/quorum-options.ts";
+import type { RingPlan } from "../../../core/results.ts";
 import type { Millis } from "../../../core/time.ts";
 import {
   type ClusterDocument,

@@ -5,7 +5,7 @@ import type {
   ScrubPass,
   ScrubStatus,
   TransferStatus,
-} from "../../../core/operations.ts";
+} from "../../../core/results.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import { isVersionText } from "../../../core/version.ts";
 

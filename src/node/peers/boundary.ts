@@ -4,7 +4,8 @@
  * input. One driver a host interprets the effects (see src/driver/driver.ts).
  */
 import type { Message } from "../../../core/messages.ts";
-import type { Operation, Result } from "../../../core/operations.ts";
+import type { Operation } from "../../../core/operations.ts";
+import type { Result } from "../../../core/results.ts";
 import type { Duplicate } from "../knowledge/lives.ts";
 
 /** Where a message goes or comes from: a replica's id, or the host's name for one caller. */

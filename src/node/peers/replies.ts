@@ -12,7 +12,7 @@ import { dueAt, holdsValue } from "../../../core/expiry.ts";
 import type { FailureCode } from "../../../core/failure.ts";
 import { SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../../core/limits.ts";
 import type { Reply } from "../../../core/messages.ts";
-import type { NamespaceSettings } from "../../../core/operations.ts";
+import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import type { HeldWrite, Minted } from "../../../replica/minting.ts";

@@ -2,8 +2,8 @@
 
 import type { Failure } from "../../../core/failure.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
-import type { FailedResult, Result } from "../../../core/operations.ts";
 import type { Prng } from "../../../core/prng.ts";
+import type { FailedResult, Result } from "../../../core/results.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
 import type { Coordinator, Outbox } from "../../../replica/coordination.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";

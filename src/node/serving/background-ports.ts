@@ -1,7 +1,7 @@
 import type { TreeName } from "../../../antientropy/merkle-tree.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
-import type { ScrubPass, ScrubStatus, TransferStatus } from "../../../core/operations.ts";
+import type { ScrubPass, ScrubStatus, TransferStatus } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Hlc, Millis, Now, WallMillis } from "../../../core/time.ts";
 

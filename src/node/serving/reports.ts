@@ -5,7 +5,7 @@ import type { ReplicaId } from "../../../core/ids.ts";
 import { compareUtf8, isAnyNamespace, isNamespace } from "../../../core/keys.ts";
 import { LIST_KEYS_MAX, LIST_NAMESPACES_MAX } from "../../../core/limits.ts";
 import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
-import type { ScrubPass, ScrubStatus } from "../../../core/operations.ts";
+import type { ScrubPass, ScrubStatus } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
