@@ -37,6 +37,20 @@ export interface HandoffResult {
   readonly deliveredCount: number;
 }
 
+/** Told of hints for a target before they are dropped: who has them all, durably, instead. */
+export type HintsMoving = (
+  target: ReplicaId,
+  keys: readonly StoreKey[],
+  to: readonly ReplicaId[],
+) => void;
+
+export interface HandoffPlan {
+  readonly target: ReplicaId;
+  readonly store: Store;
+  readonly limits: HandoffLimits;
+  readonly moving: HintsMoving;
+}
+
 export interface HandoffOutbox {
   ask(to: ReplicaId, body: RequestOf<"deliver">): void;
   finish(result: HandoffResult): void;
@@ -52,6 +66,7 @@ export class HandoffRound {
   readonly #store: Store;
   readonly #limits: HandoffLimits;
   readonly #out: HandoffOutbox;
+  readonly #moving: HintsMoving;
   #sent: readonly Sent[] = [];
   #deliveredCount = 0;
   #deadline: Millis = Infinity;
@@ -60,15 +75,13 @@ export class HandoffRound {
   #isPausing = false;
   isOver = false;
 
-  constructor(
-    plan: { readonly target: ReplicaId; readonly store: Store; readonly limits: HandoffLimits },
-    out: HandoffOutbox,
-  ) {
+  constructor(plan: HandoffPlan, out: HandoffOutbox) {
     assert(plan.limits.batchCountMax > 0, "a batch has room");
     this.#target = plan.target;
     this.#store = plan.store;
     this.#limits = plan.limits;
     this.#out = out;
+    this.#moving = plan.moving;
   }
 
   get wakeAt(): Millis {
@@ -86,6 +99,8 @@ export class HandoffRound {
     if (body.kind !== "stored" || !body.durable) return this.#finish();
     // A disk that failed drops nothing: the same batch would go out for ever.
     if (this.#store.health() === "failed") return this.#finish();
+    const keys = this.#sent.map(({ key }) => key);
+    this.#moving(this.#target, keys, [this.#target]);
     for (const { key, bytes } of this.#sent) this.#dropIfSame(key, bytes);
     this.#sendBatch(now);
   }

@@ -12,14 +12,11 @@ import type { Entry } from "../core/entry.ts";
 import { decodeEntry } from "../core/entry-codec.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { Reply } from "../core/messages.ts";
-import type { Store, StoreKey } from "../core/store.ts";
+import type { StoreKey } from "../core/store.ts";
 import { type Millis, millisOfHlc, type WallMillis } from "../core/time.ts";
-import { type HandoffLimits, type HandoffOutbox, sameBytes } from "./handoff.ts";
+import { type HandoffOutbox, type HandoffPlan, sameBytes } from "./handoff.ts";
 
-export interface RetirementPlan {
-  readonly target: ReplicaId;
-  readonly store: Store;
-  readonly limits: HandoffLimits;
+export interface RetirementPlan extends HandoffPlan {
   /** Hints whose newest version is older than this instant have outlived the window. */
   readonly olderThan: WallMillis;
   /**
@@ -33,6 +30,7 @@ export interface RetirementPlan {
 interface Retiring {
   readonly key: StoreKey;
   readonly bytes: Uint8Array;
+  readonly keepers: readonly ReplicaId[];
   readonly missing: Set<ReplicaId>;
 }
 
@@ -98,18 +96,19 @@ export class HintRetirement {
       byteCount += bytes.length;
       if (this.#retiring.length > 0 && byteCount > limits.batchBytesMax) return;
       assert(!keepers.includes(target), "the owner is who is away");
-      this.#retiring.push({ key, bytes, missing: new Set(keepers) });
+      this.#retiring.push({ key, bytes, keepers, missing: new Set(keepers) });
     }
   }
 
   #finishWhenComplete(): void {
     if (this.isOver || this.#asked.size > 0) return;
     this.isOver = true;
-    const { store, target } = this.#plan;
+    const { store, target, moving } = this.#plan;
     let count = 0;
-    for (const { key, bytes, missing } of this.#retiring) {
+    for (const { key, bytes, keepers, missing } of this.#retiring) {
       const held = store.readHint(target, key);
       if (missing.size > 0 || held === undefined || !sameBytes(held, bytes)) continue;
+      moving(target, [key], keepers);
       store.dropHint(target, key);
       count++;
     }

@@ -75,6 +75,25 @@ export interface Arrival {
   readonly position: number;
 }
 
+/** Where a hint stands in the same order; it has one position too, that of its last write. */
+export interface HintArrival {
+  readonly target: string;
+  readonly key: StoreKey;
+  readonly position: number;
+}
+
+/** The order of hints, in one sequence of positions with that of entries. */
+export interface HintOrder {
+  /** The position of the last write of a hint that is known; 0 for none. */
+  readonly last: number;
+  /** Hints that were last written after a position, in order, from the index alone. */
+  after(position: number, countMax: number): readonly HintArrival[];
+  /** 0 when there is no such hint. */
+  positionOf(target: string, key: StoreKey): number;
+  /** How many could not be read, and were forgotten, since the store was opened. */
+  readonly lostCount: number;
+}
+
 /** What opening the store found; the replica decides its incarnation by it. */
 export interface Recovery {
   /** The last run said goodbye and everything it had acknowledged was found. */
@@ -141,6 +160,10 @@ export interface Store {
    * `countMax` unless there are fewer; of those at one position all are listed, or none.
    */
   arrivals(after: number, countMax: number): readonly Arrival[];
+  /** The position of the entry that changed last, as far as is known; 0 for none. */
+  readonly lastArrival: number;
+  /** Absent where nobody follows what arrives here: in a Durable Object, which sleeps. */
+  readonly hintOrder?: HintOrder;
   /** Puts off when the entry is due, until it is written again or the store is opened anew. */
   postpone(key: StoreKey, until: number): void;
 

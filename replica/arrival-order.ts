@@ -43,6 +43,11 @@ export class ArrivalOrder {
     return blocks + this.#places.byteLength;
   }
 
+  /** The highest position that was ever set; 0 for none. */
+  get last(): number {
+    return this.#last;
+  }
+
   /** 0 for a slot without a position. */
   positionOf(slot: number): number {
     const place = this.#places[slot] ?? NOWHERE;

@@ -45,6 +45,7 @@ import { Arrivals } from "./arrivals.ts";
 import { type Beside, besideOf } from "./beside.ts";
 import { DoneOperations } from "./done-operations.ts";
 import { EarlyEnds } from "./early-ends.ts";
+import { HintMoves } from "./hint-moves.ts";
 import { beginIncarnation, isFirstLife } from "./incarnation.ts";
 import type { Held, KeeperParts, Place } from "./keeper-parts.ts";
 import { KeyOrders } from "./key-orders.ts";
@@ -61,6 +62,7 @@ export class Keeper {
   /** What took effect here, and may be asked for again. */
   readonly operations = new DoneOperations();
   readonly arrivals: Arrivals;
+  readonly hintMoves: HintMoves;
   readonly #hash: KeyedHash;
   readonly #prng: Prng;
   readonly #partitionCount: () => number;
@@ -94,6 +96,7 @@ export class Keeper {
     this.isNew = isFirstLife(parts.store);
     this.#incarnation = beginIncarnation(parts);
     this.arrivals = new Arrivals(parts.store, parts.prng, parts);
+    this.hintMoves = new HintMoves(parts.store);
   }
 
   /** Of how many keys the record cannot be read and was not refilled yet. */
@@ -330,6 +333,12 @@ export class Keeper {
       out.push([key, digest]);
     }
     return out;
+  }
+
+  /** Whether there is such a key whose record cannot be read and was not refilled yet. */
+  hasLost(isSuch: (key: StoreKey) => boolean): boolean {
+    for (const key of this.#lost) if (isSuch(key)) return true;
+    return false;
   }
 
   /** By tree, of how many keys the record cannot be read and was not refilled yet. */

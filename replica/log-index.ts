@@ -68,6 +68,8 @@ export class LogIndex {
   readonly usage = new UsageTable();
   /** The order of the entries' last changes, whose positions are the numbers of their records. */
   readonly arrivals = new ArrivalOrder();
+  /** The same of hints: the records of both are numbered in one sequence. */
+  readonly hintArrivals = new ArrivalOrder();
   readonly #entries: IndexTable;
   readonly #hints: IndexTable;
   readonly #meta: IndexTable;
@@ -78,7 +80,7 @@ export class LogIndex {
   /** @param seed 32 random bits, for the hash tables */
   constructor(seed: number) {
     this.#entries = new IndexTable(seed, { usage: this.usage, arrivals: this.arrivals });
-    this.#hints = new IndexTable(seed);
+    this.#hints = new IndexTable(seed, { arrivals: this.hintArrivals });
     this.#meta = new IndexTable(seed);
   }
 

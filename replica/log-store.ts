@@ -33,7 +33,7 @@ import {
 } from "../core/store.ts";
 import type { IndexTable } from "./index-table.ts";
 import { NO_SLOT } from "./key-map.ts";
-import { arrivalsIn } from "./log-arrivals.ts";
+import { arrivalsIn, LogHintOrder } from "./log-arrivals.ts";
 import { LogBackground } from "./log-background.ts";
 import { DiskFailure, type DiskStep } from "./log-disk.ts";
 import {
@@ -85,6 +85,7 @@ const ANY_SEQUENCE = { above: 0, atMost: Number.POSITIVE_INFINITY };
 
 export class LogStore implements Store {
   readonly recovery: Recovery;
+  readonly hintOrder: LogHintOrder;
   readonly #state: LogState;
   readonly #writer: LogWriter;
   readonly #background: LogBackground;
@@ -112,6 +113,7 @@ export class LogStore implements Store {
     this.#isStopped = recovered.stopped;
     this.#startSequence = recovered.nextSequence - 1;
     this.#state = new LogState(options, recovered);
+    this.hintOrder = new LogHintOrder(this.#state.index);
     this.#writer = new LogWriter(this.#state);
     this.#background = new LogBackground(this.#state);
     this.#recent = new RecentRecords(options.recentBytesMax ?? 0);
@@ -285,6 +287,10 @@ export class LogStore implements Store {
     return this.writtenSequence;
   }
 
+  get lastArrival(): number {
+    return this.#state.index.arrivals.last;
+  }
+
   arrivals(after: number, countMax: number): readonly Arrival[] {
     return arrivalsIn(this.#state.index, after, countMax);
   }
@@ -420,6 +426,7 @@ export class LogStore implements Store {
       return this.#read(space, key);
     } catch (error) {
       if (!(error instanceof StoreCorruption)) throw error;
+      if (space === SPACES.hint) this.hintOrder.lostCount++;
       this.#drop(space, key);
       return undefined;
     }

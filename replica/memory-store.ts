@@ -11,6 +11,8 @@ import type {
   Arrival,
   EntryRecord,
   EntrySummary,
+  HintArrival,
+  HintOrder,
   Recovery,
   Store,
   StoreHealth,
@@ -29,6 +31,11 @@ interface Placed extends EntryRecord {
   readonly position: number;
 }
 
+interface PlacedHint {
+  readonly bytes: Uint8Array;
+  readonly position: number;
+}
+
 class Contents {
   readonly entries = new Map<StoreKey, Placed>();
   /**
@@ -38,7 +45,8 @@ class Contents {
   changes: { readonly key: StoreKey; readonly position: number }[] = [];
   lastPosition = 0;
   readonly partitions = new Map<number, Set<StoreKey>>();
-  readonly hints = new Map<string, Map<StoreKey, Uint8Array>>();
+  readonly hints = new Map<string, Map<StoreKey, PlacedHint>>();
+  lastHint = 0;
   readonly meta = new Map<string, Uint8Array>();
   readonly usage = new UsageTable();
   /** Of entries that are due some day; put off ones by when that is now. */
@@ -84,9 +92,18 @@ class Contents {
     assert(this.byteCount >= 0, "more bytes were removed than were added");
   }
 
-  putHint(target: string, key: StoreKey, bytes: Uint8Array): void {
-    const hints = this.hints.get(target) ?? new Map();
-    this.hints.set(target, hints.set(key, bytes));
+  putHint(target: string, key: StoreKey, hint: PlacedHint): void {
+    const hints = this.hints.get(target) ?? new Map<StoreKey, PlacedHint>();
+    this.hints.set(target, hints.set(key, hint));
+    this.lastHint = Math.max(this.lastHint, hint.position);
+    this.lastPosition = Math.max(this.lastPosition, hint.position);
+  }
+
+  hintsAfter(position: number): HintArrival[] {
+    const all = [...this.hints].flatMap(([target, hints]) =>
+      [...hints].map(([key, hint]) => ({ target, key, position: hint.position })),
+    );
+    return all.filter((hint) => hint.position > position).sort((a, b) => a.position - b.position);
   }
 
   removeHint(target: string, key: StoreKey): void {
@@ -100,6 +117,7 @@ const CLEAN: Recovery = { clean: true, tornByteCount: 0, corruptCount: 0, lostKe
 
 export class MemoryStore implements Store {
   readonly recovery: Recovery;
+  readonly hintOrder: HintOrder;
   readonly #live = new Contents();
   readonly #durable = new Contents();
   #pending: Operation[] = [];
@@ -108,6 +126,15 @@ export class MemoryStore implements Store {
 
   constructor(recovery: Recovery = CLEAN) {
     this.recovery = recovery;
+    const live = this.#live;
+    this.hintOrder = {
+      get last() {
+        return live.lastHint;
+      },
+      after: (position, countMax) => live.hintsAfter(position).slice(0, countMax),
+      positionOf: (target, key) => live.hints.get(target)?.get(key)?.position ?? 0,
+      lostCount: 0,
+    };
   }
 
   /** How many writes there were since the store was made. */
@@ -142,7 +169,7 @@ export class MemoryStore implements Store {
     const entries = [...this.#durable.entries].sort(([, a], [, b]) => a.position - b.position);
     for (const [key, record] of entries) copy((c) => c.putEntry(key, record));
     for (const [target, hints] of this.#durable.hints) {
-      for (const [key, bytes] of hints) copy((c) => c.putHint(target, key, bytes));
+      for (const [key, hint] of hints) copy((c) => c.putHint(target, key, hint));
     }
     for (const [name, bytes] of this.#durable.meta) copy((c) => c.meta.set(name, bytes));
     for (const operation of this.#pending.slice(0, survivorCount)) copy(operation);
@@ -214,6 +241,10 @@ export class MemoryStore implements Store {
     return this.#live.lastPosition;
   }
 
+  get lastArrival(): number {
+    return this.#live.changes.at(-1)?.position ?? 0;
+  }
+
   arrivals(after: number, countMax: number): readonly Arrival[] {
     const found: Arrival[] = [];
     for (const change of this.#live.changes) {
@@ -226,12 +257,13 @@ export class MemoryStore implements Store {
   }
 
   readHint(target: string, key: StoreKey): Uint8Array | undefined {
-    return this.#live.hints.get(target)?.get(key);
+    return this.#live.hints.get(target)?.get(key)?.bytes;
   }
 
   writeHint(target: string, key: StoreKey, bytes: Uint8Array): void {
     assert(this.#health === "writable", "a store that takes no writes was written to");
-    this.#write((contents) => contents.putHint(target, key, bytes));
+    const position = this.arrivedThrough + 1;
+    this.#write((contents) => contents.putHint(target, key, { bytes, position }));
   }
 
   dropHint(target: string, key: StoreKey): void {

@@ -189,6 +189,10 @@ export class SqliteStore implements Store {
     return this.#positions.last;
   }
 
+  get lastArrival(): number {
+    return this.#positions.last;
+  }
+
   arrivals(after: number, countMax: number): readonly Arrival[] {
     return this.#positions.after(after, countMax);
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { HandoffRound } from "../../antientropy/handoff.ts";
+import { HandoffRound, type HintsMoving } from "../../antientropy/handoff.ts";
 import type { RequestOf } from "../../core/messages.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 
@@ -11,11 +11,11 @@ const limits = {
 };
 const stored = { kind: "stored", durable: true } as const;
 
-function roundOver(store: MemoryStore, given = limits) {
+function roundOver(store: MemoryStore, given = limits, moving: HintsMoving = () => {}) {
   const sent: RequestOf<"deliver">[] = [];
   const finished: number[] = [];
   const round = new HandoffRound(
-    { target: "r9", store, limits: given },
+    { target: "r9", store, limits: given, moving },
     { ask: (_, body) => sent.push(body), finish: (r) => finished.push(r.deliveredCount) },
   );
   round.start(0);
@@ -39,6 +39,16 @@ describe("a handoff round", () => {
     round.reply("r9", stored, 2);
     expect(store.hintCounts().size).toBe(0);
     expect(finished).toEqual([3]);
+  });
+
+  it("says where a batch went before it drops the first of it", () => {
+    const store = storeWith(["n\0a", "n\0b", "n\0c"]);
+    const told: unknown[] = [];
+    const { round } = roundOver(store, limits, (...moving) => {
+      told.push([...moving, store.hintCounts().get("r9")]);
+    });
+    round.reply("r9", stored, 1);
+    expect(told).toEqual([["r9", ["n\0a", "n\0b"], ["r9"], 3]]);
   });
 
   it("keeps every hint when the target refuses, fails or is silent", () => {

@@ -17,7 +17,10 @@ function retire(changes: Partial<RetirementPlan> = {}, keys: readonly string[] =
   for (const key of keys) store.writeHint("r9", key, bytes);
   const sent: { to: string; body: RequestOf<"deliver"> }[] = [];
   const finished: number[] = [];
-  const plan = { target: "r9", store, limits: handoffLimits, olderThan: writtenAt + 1 };
+  const limits = handoffLimits;
+  const moves: unknown[] = [];
+  const moving: RetirementPlan["moving"] = (...move) => moves.push(move);
+  const plan = { target: "r9", store, limits, moving, olderThan: writtenAt + 1 };
   const round = new HintRetirement(
     { ...plan, keepersOf: () => ["r1", "r2"], ...changes },
     {
@@ -26,19 +29,23 @@ function retire(changes: Partial<RetirementPlan> = {}, keys: readonly string[] =
     },
   );
   round.start(0);
-  return { store, sent, finished, round, held: () => store.hintCounts().get("r9") ?? 0 };
+  return { store, sent, finished, round, moves, held: () => store.hintCounts().get("r9") ?? 0 };
 }
 
 describe("the retirement of hints", () => {
   it("drops a hint when every other primary has it on stable storage, not before", () => {
-    const { sent, finished, round, held } = retire();
+    const { sent, finished, round, moves, held } = retire();
     expect(sent.map(({ to, body }) => [to, body.items.length])).toEqual([
       ["r1", 2],
       ["r2", 2],
     ]);
     round.reply("r1", stored);
-    expect([held(), finished]).toEqual([2, []]);
+    expect([held(), finished, moves]).toEqual([2, [], []]);
     round.reply("r2", stored);
+    expect(moves).toEqual([
+      ["r9", ["n\0a"], ["r1", "r2"]],
+      ["r9", ["n\0b"], ["r1", "r2"]],
+    ]);
     expect([held(), finished]).toEqual([0, [2]]);
   });
 

@@ -296,6 +296,41 @@ function hintsContract(make: StoreMaker): void {
     }));
 }
 
+function hintOrderContract(make: StoreMaker): void {
+  it("has hints in one order with entries, a place each, where anybody follows it", () =>
+    make(async ({ store, reopen }) => {
+      if (store.hintOrder === undefined) return expect(store.lastArrival).toBe(0);
+      expect([store.lastArrival, store.hintOrder.last]).toEqual([0, 0]);
+      store.writeHint("r2", "demo\0a", bytesOf("1"));
+      store.writeHint("r3", "demo\0a", bytesOf("2"));
+      store.writeEntry("demo\0a", entry("3"));
+      store.writeHint("r2", "demo\0b", bytesOf("4"));
+      store.writeHint("r2", "demo\0a", bytesOf("5"));
+      store.writeHint("r4", "demo\0a", bytesOf("6"));
+      store.dropHint("r4", "demo\0a");
+      const expectOrder = (of: Store): void => {
+        const order = of.hintOrder;
+        const all = order?.after(0, 9) ?? [];
+        const names = all.map(({ target, key }) => [target, key.slice(5)]);
+        expect(names).toEqual([
+          ["r3", "a"],
+          ["r2", "b"],
+          ["r2", "a"],
+        ]);
+        const [r3, , r2] = all.map(({ position }) => position);
+        expect(of.summary("demo\0a")?.position).toBe(of.lastArrival);
+        expect(r3).toBeLessThan(of.lastArrival);
+        expect(order?.after(of.lastArrival, 1)).toEqual([all[1]]);
+        expect(order?.positionOf("r2", "demo\0a")).toBe(r2);
+        expect(order?.positionOf("r4", "demo\0a")).toBe(0);
+        expect(order?.last).toBeGreaterThanOrEqual(r2 ?? Infinity);
+        expect(of.arrivedThrough).toBeGreaterThanOrEqual(order?.last ?? Infinity);
+      };
+      expectOrder(store);
+      expectOrder(await reopen());
+    }));
+}
+
 function reopenContract(make: StoreMaker): void {
   it("keeps and replaces meta documents", () =>
     make(async ({ store, reopen }) => {
@@ -374,6 +409,7 @@ export function storeContract(name: string, make: StoreMaker): void {
     orderContract(make);
     arrivalsContract(make);
     hintsContract(make);
+    hintOrderContract(make);
     reopenContract(make);
   });
 }

@@ -6,7 +6,13 @@
  * Who was removed while it was away hands over nothing: what it holds may have been deleted since,
  * and nobody waited for it before the tombstone was collected.
  */
-import { type HandoffResult, HandoffRound, handoffLimits } from "../../../antientropy/handoff.ts";
+import {
+  type HandoffPlan,
+  type HandoffResult,
+  HandoffRound,
+  type HintsMoving,
+  handoffLimits,
+} from "../../../antientropy/handoff.ts";
 import { HintRetirement } from "../../../antientropy/hint-retirement.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import { namespaceOf } from "../../../core/keys.ts";
@@ -91,9 +97,8 @@ export class Handoff {
     const isWaiting = this.#isStaying(this.#service.id);
     const windowMs = isWaiting ? this.#windowMs : Math.min(this.#windowMs, LEAVING_WINDOW_MS);
     const olderThan = this.#isStaying(target) ? this.#host.wall() - windowMs : Infinity;
-    const { store } = this.#service.keeper;
     const keepersOf = (key: StoreKey): readonly ReplicaId[] | null => this.#keepersOf(key, target);
-    const plan = { target, store, limits: handoffLimits, olderThan, keepersOf };
+    const plan = { ...this.#planFor(target), olderThan, keepersOf };
     this.#busy.add(target);
     this.#host.run<HandoffResult>(
       {
@@ -123,14 +128,19 @@ export class Handoff {
     return primaries.some(isAway) ? null : primaries;
   }
 
+  #planFor(target: ReplicaId): HandoffPlan {
+    const { store, hintMoves } = this.#service.keeper;
+    const moving: HintsMoving = (of, keys, to) => hintMoves.moving(of, keys, to);
+    return { target, store, limits: handoffLimits, moving };
+  }
+
   #begin(target: ReplicaId, of: { over: (result: HandoffResult) => void; now: Millis }): void {
     this.#busy.add(target);
-    const { store } = this.#service.keeper;
     this.#host.run<HandoffResult>(
       {
         timeoutMs: ROUND_MS_MAX,
         again: null,
-        make: (out) => new HandoffRound({ target, store, limits: handoffLimits }, out),
+        make: (out) => new HandoffRound(this.#planFor(target), out),
         finish: of.over,
       },
       of.now,

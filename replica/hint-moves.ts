@@ -1,0 +1,55 @@
+/**
+ * Whom hints went to that are no longer here. Who follows this replica, and had not come as far as
+ * such a hint, cannot find it here any more; it has to look where it went (antientropy/claims.ts).
+ * One number a replica is enough: the highest position of the hints that it was given.
+ *
+ * It is written down before the first of the hints is dropped: after a crash either the hint is
+ * still here or it is known where it went.
+ */
+import { decode, encode } from "../core/codec.ts";
+import type { ReplicaId } from "../core/ids.ts";
+import type { Store, StoreKey } from "../core/store.ts";
+
+const NAME = "hint-moves";
+
+function keptIn(store: Store): Map<ReplicaId, number> {
+  const bytes = store.readMeta(NAME);
+  const list = bytes === undefined ? null : decode(bytes);
+  const kept = new Map<ReplicaId, number>();
+  if (!Array.isArray(list)) return kept;
+  for (const row of list) {
+    const [id, position] = Array.isArray(row) ? (row as unknown[]) : [];
+    if (typeof id === "string" && Number.isSafeInteger(position)) kept.set(id, Number(position));
+  }
+  return kept;
+}
+
+export class HintMoves {
+  readonly #store: Store;
+  readonly #through: Map<ReplicaId, number>;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#through = keptIn(store);
+  }
+
+  /**
+   * Hints for `target` are about to be dropped.
+   *
+   * @param to who has them all on stable storage instead
+   */
+  moving(target: ReplicaId, keys: readonly StoreKey[], to: readonly ReplicaId[]): void {
+    const { hintOrder } = this.#store;
+    if (hintOrder === undefined) return;
+    const last = keys.reduce((max, key) => Math.max(max, hintOrder.positionOf(target, key)), 0);
+    const news = to.filter((id) => (this.#through.get(id) ?? 0) < last);
+    if (news.length === 0) return;
+    for (const id of news) this.#through.set(id, last);
+    this.#store.writeMeta(NAME, encode([...this.#through]));
+  }
+
+  /** Who may have been given a hint that stood here after a position. */
+  since(position: number): readonly ReplicaId[] {
+    return [...this.#through].filter(([, last]) => last > position).map(([id]) => id);
+  }
+}
