@@ -55,6 +55,10 @@ export interface ExchangeSide {
   /** Of its own record: a hint for another is no copy, for it goes home and is forgotten. */
   digest(key: StoreKey): Digest | null;
   entryBytes(key: StoreKey): Uint8Array | null;
+  /** The entry with what it keeps of it for others; null for nothing, or what cannot be read. */
+  joinedBytes(key: StoreKey): Uint8Array | null;
+  /** Who may have been given a hint that stood here after a position. */
+  movedSince(position: number): readonly ReplicaId[];
   /**
    * By tree, of how many keys it had something that it cannot read; 1 more where it lost what it
    * had of the tree and cannot say what that was.
@@ -238,7 +242,7 @@ export class Exchange {
     // Looked at a second time: what a write brought meanwhile is no difference any more.
     this.#fetching = new Map(batch.filter(([key, d]) => this.#plan.side.digest(key) !== d));
     if (this.#fetching.size === 0) return this.#goOn(now);
-    this.#ask({ kind: "fetch", keys: [...this.#fetching.keys()] }, now);
+    this.#ask({ kind: "fetch", keys: [...this.#fetching.keys()], isJoined: false, after: 0 }, now);
   }
 
   /** The peer may send fewer than were asked for; the rest is asked for again. */

@@ -20,6 +20,7 @@ import {
   encodeBody,
   type Fields,
   isCount,
+  later,
   layoutsOf,
 } from "./message-fields.ts";
 import { PROTOCOL_FIRST } from "./version.ts";
@@ -46,6 +47,10 @@ import { PROTOCOL_FIRST } from "./version.ts";
  * begin with what lives. With `holdMs` it is answered when there is something, or after that time.
  * `merge` has the callee join an entry into its own and bring it to the other owners.
  * `scrub` has all records read; where the platform does that itself, `checks` is false.
+ * `arrivals` asks a replica that is followed what arrived there after a position and concerns who
+ * asks, `from`; with `isAnchor` only what an exchange does not bring. `fetch` with `isJoined` asks
+ * for entries with what the callee keeps of them for others, and whom it gave hints to that stood
+ * after a position.
  * `recall` asks whether a version of an operation was stored; who asks, `by`, is about to mint one.
  */
 const REQUESTS = {
@@ -74,7 +79,7 @@ const REQUESTS = {
   roots: { trees: "list" },
   leaves: { trees: "list" },
   leafKeys: { leaves: "list" },
-  fetch: { keys: "list" },
+  fetch: { keys: "list", isJoined: later("flag", false), after: later("count", 0) },
   exchange: {},
   handoff: {},
   confirm: { keys: "list" },
@@ -110,13 +115,15 @@ const REQUESTS = {
   },
   merge: { key: "text", entry: "bytes", rules: "list", zone: "text" },
   scrub: {},
+  arrivals: { from: "text", run: "count", after: "count", isAnchor: "flag" },
 } as const satisfies Record<string, Fields>;
 
 /**
  * Replies. `held`: the digest is 0 for "nothing"; `isUnknown` says that the replica may have lost
  * what it had. `stale`: the caller's or the callee's cluster document is behind; nothing was done.
  * `greeted`: the callee's life, a mark, and another life of the caller's that was proven, or "";
- * and what the callee's wall clock shows.
+ * and what the callee's wall clock shows. `arrived` is how far its order of arrival has come (see
+ * `arrivedToList`); empty where nobody can follow it.
  * `confirmed`: the places, in the list that was asked about, of the keys that are not agreed on.
  * `overdue`: nor was it here; who still wants the write asks again, with this to cover.
  * `recalled`: `done` is `[actor, counter, time]` of the version that was stored, with what is held
@@ -126,6 +133,8 @@ const REQUESTS = {
  * `[[actor, counter, time], …]`.
  * `changed`: how far the feed is with its source now, in which order; `isGone` when the place that
  * it asked for is none any more, and it has to begin anew; items are `[key, partition, entry]`.
+ * `arrived`: up to where all is listed, as `[key, digest, …]`, and whether there was more. Hints
+ * that stood after the position and are gone were given to `moved`; so it is in `fetched`.
  * `accepted`: in how many partitions it waited for these.
  */
 const REPLIES = {
@@ -148,7 +157,7 @@ const REPLIES = {
   rootsDiffer: { trees: "list" },
   leafSums: { trees: "list" },
   keyDigests: { leaves: "list" },
-  fetched: { items: "list" },
+  fetched: { items: "list", moved: later("list", []) },
   exchanged: { totals: "list" },
   confirmed: { objections: "list" },
   collected: {},
@@ -160,7 +169,13 @@ const REPLIES = {
   promised: { isGiven: "flag", document: "bytes" },
   touched: { keys: "list" },
   overdue: { context: "context", freshUntil: "count" },
-  greeted: { run: "text", mark: "text", rival: "text", wall: "count" },
+  greeted: {
+    run: "text",
+    mark: "text",
+    rival: "text",
+    wall: "count",
+    arrived: later("list", []),
+  },
   recalled: { done: "list", isUnknown: "flag", entry: "bytesOrNull" },
   storedWith: { durable: "flag", isBehind: "flag", beside: "list" },
   accepted: { partitionCount: "count", waitedFor: "list" },
@@ -177,6 +192,13 @@ const REPLIES = {
   },
   merged: { wasKnown: "flag" },
   scrubbed: { checks: "flag", records: "count", damaged: "count", mended: "count" },
+  arrived: {
+    run: "count",
+    through: "count",
+    isAtEnd: "flag",
+    keys: "list",
+    moved: "list",
+  },
 } as const satisfies Record<string, Fields>;
 
 /** What a newer peer asked, of a kind that came after this version. It is sent by nobody. */
@@ -187,7 +209,10 @@ export type Request = KnownRequest | UnknownRequest;
 export type Reply = BodyOf<typeof REPLIES>;
 
 /** By kind, the protocol with which it came; all others came with the first. */
-const SINCE: { readonly [Kind in KnownRequest["kind"] | Reply["kind"]]?: number } = {};
+const SINCE: { readonly [Kind in KnownRequest["kind"] | Reply["kind"]]?: number } = {
+  arrivals: 2,
+  arrived: 2,
+};
 
 /** The least protocol whose nodes know this kind of message. */
 export const protocolOf = ({ kind }: Request | Reply): number =>

@@ -20,7 +20,7 @@ export const PROGRAM_VERSION = "0.3.0-dev";
 /** The first that there was. Programs from before it say none. */
 export const PROTOCOL_FIRST = 1;
 /** Grows by one; see above. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 /** The oldest that is still spoken: that of the release before this one, at the least. */
 export const PROTOCOL_LEAST = 1;
 

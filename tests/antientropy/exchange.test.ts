@@ -39,6 +39,9 @@ class Side implements ExchangeSide {
     return this.entries.get(key) ?? null;
   };
 
+  readonly joinedBytes = (key: string): Uint8Array | null => this.entryBytes(key);
+  readonly movedSince = (): readonly string[] => [];
+
   readonly unreadCounts: ExchangeSide["unreadCounts"] =
     () =>
     ({ partition }) =>

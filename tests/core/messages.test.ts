@@ -46,7 +46,7 @@ const requests: { readonly [Kind in Exclude<Request["kind"], "unknown">]: Reques
   roots: { kind: "roots", trees: list },
   leaves: { kind: "leaves", trees: list },
   leafKeys: { kind: "leafKeys", leaves: list },
-  fetch: { kind: "fetch", keys: [key] },
+  fetch: { kind: "fetch", keys: [key], isJoined: true, after: 7 },
   exchange: { kind: "exchange" },
   handoff: { kind: "handoff" },
   confirm: { kind: "confirm", keys: [key, 9] },
@@ -71,6 +71,7 @@ const requests: { readonly [Kind in Exclude<Request["kind"], "unknown">]: Reques
   },
   merge: { kind: "merge", key, entry: new Uint8Array(2), rules: [[3], [true]], zone: "a" },
   scrub: { kind: "scrub" },
+  arrivals: { kind: "arrivals", from: "r1", run: 7, after: 3, isAnchor: false },
 };
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
@@ -94,7 +95,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   rootsDiffer: { kind: "rootsDiffer", trees: list },
   leafSums: { kind: "leafSums", trees: list },
   keyDigests: { kind: "keyDigests", leaves: list },
-  fetched: { kind: "fetched", items: list },
+  fetched: { kind: "fetched", items: list, moved: ["r2"] },
   exchanged: { kind: "exchanged", totals: [1, 2] },
   confirmed: { kind: "confirmed", objections: [0, 7] },
   collected: { kind: "collected" },
@@ -112,6 +113,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
     mark: "0mbx3k2l9-1a2b3c.8",
     rival: "",
     wall: 7,
+    arrived: [3, 7, null],
   },
   recalled: { kind: "recalled", done: ["actor", 3, 7], isUnknown: false, entry: new Uint8Array(2) },
   storedWith: { kind: "storedWith", durable: true, isBehind: true, beside: [["actor", 3, 7]] },
@@ -124,6 +126,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   },
   merged: { kind: "merged", wasKnown: true },
   scrubbed: { kind: "scrubbed", checks: true, records: 9, damaged: 2, mended: 1 },
+  arrived: { kind: "arrived", run: 7, through: 9, isAtEnd: true, keys: [key, 1], moved: ["r2"] },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

@@ -20,6 +20,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import { PurgeSweep } from "./purge-sweep.ts";
 import { Resize } from "./resize.ts";
 import { Scrub } from "./scrub.ts";
+import { Tails } from "./tails.ts";
 import { Transfer } from "./transfer.ts";
 
 /** Between two looks at what is due, in ms: one look is at a thousand keys at most. */
@@ -119,7 +120,8 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
     handoff.toward(from, now);
     absence?.past.heard(from, now);
   };
-  const heartbeat = new Heartbeat(lives, host, { ...every, id: service.id, heard });
+  const tails = every.heartbeatMs > 0 ? new Tails(service, exchanges, host) : null;
+  const heartbeat = new Heartbeat(lives, host, { ...every, id: service.id, heard, tails });
   const flushIf = (hasWritten: boolean): void => {
     if (hasWritten) host.whenDurable(() => {});
   };
@@ -155,7 +157,7 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
   return {
     parts: {
       ...{ handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor, resize },
-      ...{ collector, lives, scrub },
+      ...{ collector, lives, scrub, tails },
     },
     jobs,
   };

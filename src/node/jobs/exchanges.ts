@@ -40,7 +40,7 @@ export class Exchanges {
     const peers = knowledge.ring.membersBut(this.#service.id);
     const peer = peers[this.#turn++ % Math.max(1, peers.length)];
     if (peer === undefined || !knowledge.liveness.isWorthTrying(peer, now)) return;
-    this.#begin(peer, now, () => {});
+    this.withOne(peer, now, () => {});
   }
 
   /**
@@ -53,7 +53,7 @@ export class Exchanges {
     const goOn = (at: Millis): void => {
       const peer = peers.shift();
       if (peer === undefined) return done(totals, at);
-      this.#begin(peer, at, (result, later) => {
+      this.withOne(peer, at, (result, later) => {
         if (result !== null) addTo(totals, result);
         goOn(later);
       });
@@ -61,7 +61,8 @@ export class Exchanges {
     goOn(now);
   }
 
-  #begin(
+  /** Compares with one peer; `over` gets null where that cannot be done just now. */
+  withOne(
     peer: ReplicaId,
     now: Millis,
     over: (result: ExchangeResult | null, now: Millis) => void,

@@ -9,6 +9,7 @@ import type { Millis } from "../../../core/time.ts";
 import type { Lives } from "../knowledge/lives.ts";
 import { askAll, type Replies } from "../peers/fanout.ts";
 import type { TaskHost } from "../peers/tasks.ts";
+import type { Tails } from "./tails.ts";
 
 export interface HeartbeatTiming {
   /** How often, in ms. */
@@ -17,6 +18,8 @@ export interface HeartbeatTiming {
   readonly suspectAfterMs: number;
   /** Told of each answer. */
   heard(from: ReplicaId, now: Millis): void;
+  /** Follows the members by what they say of how far they have come. */
+  readonly tails: Pick<Tails, "elapsed" | "heard" | "keep"> | null;
 }
 
 export class Heartbeat {
@@ -34,7 +37,7 @@ export class Heartbeat {
   }
 
   run(now: Millis): void {
-    const { heartbeatMs, suspectAfterMs } = this.#timing;
+    const { heartbeatMs, suspectAfterMs, tails } = this.#timing;
     const { clusterClock, liveness, ring } = this.#host.knowledge;
     const sinceLastMs = this.#lastAt === null ? 0 : now - this.#lastAt;
     this.#lastAt = now;
@@ -44,6 +47,8 @@ export class Heartbeat {
     const targets = ring.membersBut(this.#self);
     const timeoutMs = suspectAfterMs / 2;
     clusterClock.settle(ring.memberIds, this.#self);
+    tails?.keep(now);
+    const askedAt = tails?.elapsed ?? 0;
     for (const to of targets) {
       const { body, mark } = this.#lives.greeting(to);
       const done = (replies: Replies, at: Millis): void => {
@@ -54,6 +59,7 @@ export class Heartbeat {
         if (reply.kind !== "greeted") return;
         clusterClock.heard(to, reply.wall, at);
         this.#lives.answered(to, reply, { mark, now: at });
+        tails?.heard(to, reply.arrived, { askedAt, now: at });
       };
       askAll(this.#host, { targets: [to], body, timeoutMs, done }, now);
     }

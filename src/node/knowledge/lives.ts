@@ -66,7 +66,7 @@ export interface LivesParts {
   notice(duplicate: Duplicate, isToEnd: boolean): void;
 }
 
-type Greeted = Omit<ReplyOf<"greeted">, "wall">;
+type Greeted = Omit<ReplyOf<"greeted">, "wall" | "arrived">;
 
 export class Lives {
   readonly #parts: LivesParts;

@@ -54,8 +54,16 @@ export interface BackgroundWork {
   };
   readonly lives: {
     duplicates(now: Millis): readonly (readonly [ReplicaId, WallMillis])[];
-    greet(greeting: RequestOf<"greet">, now: Millis): Omit<ReplyOf<"greeted">, "wall">;
+    greet(greeting: RequestOf<"greet">, now: Millis): Omit<ReplyOf<"greeted">, "wall" | "arrived">;
   };
+  /** null where a replica sleeps: it follows nobody. */
+  readonly tails: {
+    readonly keysReceived: number;
+    readonly byteCount: number;
+    notice(now: Now): void;
+    /** By peer, how old what this replica knows of it is, in ms; Infinity: it knows nothing. */
+    lagMs(): ReadonlyMap<ReplicaId, number>;
+  } | null;
   /** null where a replica is never away without knowing, and loses nothing. */
   readonly absence: {
     readonly isBehind: boolean;

@@ -1,7 +1,7 @@
 /** What exchanges work on, at both ends of one. */
 import type { ExchangeSide } from "../../../antientropy/exchange.ts";
 import type { MerkleForest, TreeName } from "../../../antientropy/merkle-tree.ts";
-import { decodeEntry } from "../../../core/entry-codec.ts";
+import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { expectKey } from "../peers/wire.ts";
@@ -22,6 +22,12 @@ export function exchangeSide(
     keysIn: (tree, leaves) => keeper.keysIn(tree, leaves),
     digest: (key) => keeper.ownDigest(key),
     entryBytes: (key) => keeper.own(key).bytes,
+    joinedBytes: (key) => {
+      const { entry, bytes, isUnknown } = keeper.hold(key);
+      if (isUnknown || entry.context.isEmpty) return null;
+      return bytes ?? encodeEntry(entry, null);
+    },
+    movedSince: (position) => keeper.hintMoves.since(position),
     unreadCounts: () => {
       const lostCountOf = keeper.lostCounts();
       return (tree) => lostCountOf(tree) + (host.lacksTree(tree) ? 1 : 0);

@@ -60,6 +60,31 @@ export function acceptedLoss(background: BackgroundWork | null, now: Millis): Re
   return { kind: "accepted", partitionCount, waitedFor };
 }
 
+/** Tries to deliver all hints, and tells when that is over. */
+export function handedOff(
+  { keeper, background }: { readonly keeper: Keeper; readonly background: BackgroundWork | null },
+  respond: (reply: ReplyOf<"handedOff">) => void,
+  now: Millis,
+): void {
+  const pending = (): number =>
+    [...keeper.store.hintCounts().values()].reduce((sum, count) => sum + count, 0);
+  const done = (delivered: number): void =>
+    respond({ kind: "handedOff", delivered, pending: pending() });
+  if (background === null) return done(0);
+  background.handoff.start(now, done);
+}
+
+/** Compares with every peer, and tells when that is over. */
+export function exchanged(
+  background: BackgroundWork | null,
+  respond: (reply: ReplyOf<"exchanged">) => void,
+  now: Millis,
+): void {
+  const done = (totals: readonly number[]): void => respond({ kind: "exchanged", totals });
+  if (background === null) return done([0, 0, 0, 0, 0, 0]);
+  background.exchanges.withAll(now, done);
+}
+
 /** Reads all records, and tells when that is over. */
 export function scrubbed(
   background: BackgroundWork | null,

@@ -50,11 +50,21 @@ import { BlindWrite, isBlind } from "./blind-write.ts";
 import { CollectionDesk } from "./collection-desk.ts";
 import { exchangeSide } from "./exchange-side.ts";
 import { FeedSource, type FeedSourceHost } from "./feed-source.ts";
+import { Followed } from "./followed.ts";
 import { Leases } from "./leases.ts";
 import type { Planting } from "./planting.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { Repeats } from "./repeats.ts";
-import { acceptedLoss, inspected, listed, named, reported, scrubbed } from "./reports.ts";
+import {
+  acceptedLoss,
+  exchanged,
+  handedOff,
+  inspected,
+  listed,
+  named,
+  reported,
+  scrubbed,
+} from "./reports.ts";
 import type { DataKind } from "./service-kinds.ts";
 import { Spreading } from "./spreading.ts";
 import { WriteGate, type WriteGateHost } from "./write-gate.ts";
@@ -90,6 +100,7 @@ export class Service {
   readonly #recentOps = new RecentOps();
   readonly #spreading: Spreading;
   readonly feeds: FeedSource;
+  readonly followed: Followed;
   /** What exchanges work on, for both ends of one. */
   readonly side: ExchangeSide;
   /** Set once by the node; absent work cannot be asked for. */
@@ -116,6 +127,7 @@ export class Service {
     this.#spreading = new Spreading(id, parts.keeper, host);
     this.#collection = new CollectionDesk(this, host);
     this.feeds = new FeedSource(this, host);
+    this.followed = new Followed(this, host);
     this.#repeats = new Repeats(id, parts.keeper, host);
     this.#gate = new WriteGate({ id, keeper: parts.keeper, repeats: this.#repeats }, host);
   }
@@ -123,7 +135,8 @@ export class Service {
   #greet(body: RequestOf<"greet">, now: Millis): Reply {
     const greeted = this.background?.lives.greet(body, now);
     const wall = Math.floor(this.#host.knowledge.clusterClock.shown);
-    return greeted === undefined ? refused("overloaded") : { ...greeted, wall };
+    if (greeted === undefined) return refused("overloaded");
+    return { ...greeted, wall, arrived: this.followed.arrived };
   }
 
   #nextTime(): Hlc {
@@ -198,7 +211,7 @@ export class Service {
       case "collect":
         return this.#collection.collect(body.keys, respond);
       case "handoff":
-        return this.#handoff(respond, now);
+        return handedOff(this, respond, now);
       case "homing": {
         const pending = this.background?.handoff.toward(body.target, now) ?? 0;
         return respond({ kind: "handedOff", delivered: 0, pending });
@@ -208,11 +221,13 @@ export class Service {
       case "scrub":
         return scrubbed(this.background, respond, now);
       case "exchange":
-        return this.#exchange(respond, now);
+        return exchanged(this.background, respond, now);
       case "lease":
         return respond(this.#leases.answer(body, now, this.#nextTime()));
       case "changes":
         return this.feeds.answer(body, respond);
+      case "arrivals":
+        return this.followed.answer(body, respond);
       case "clock":
         return respond({ kind: "clocked", time: this.#nextTime() });
       case "swept":
@@ -301,21 +316,6 @@ export class Service {
   #confirmSweep({ through }: RequestOf<"swept">, respond: Respond): void {
     const done = this.background?.sweep.hasSwept(through) === true;
     this.#host.whenDurable((ok) => respond({ kind: "swept", done: ok && done }));
-  }
-
-  #handoff(respond: Respond, now: Millis): void {
-    const pending = (): number =>
-      [...this.keeper.store.hintCounts().values()].reduce((sum, count) => sum + count, 0);
-    const done = (delivered: number): void =>
-      respond({ kind: "handedOff", delivered, pending: pending() });
-    if (this.background === null) return done(0);
-    this.background.handoff.start(now, done);
-  }
-
-  #exchange(respond: Respond, now: Millis): void {
-    const done = (totals: readonly number[]): void => respond({ kind: "exchanged", totals });
-    if (this.background === null) return done([0, 0, 0, 0, 0, 0]);
-    this.background.exchanges.withAll(now, done);
   }
 
   /**

@@ -1,0 +1,247 @@
+/**
+ * A replica as the one that follows the others, with each heartbeat: where a peer's order of
+ * arrival has come further than the mark, what arrived there since is asked for, and what is lacked
+ * of it fetched (antientropy/tail.ts). Where nothing is new nothing is asked.
+ *
+ * Without a mark, at first or because it became void, what the peer has is compared by an exchange
+ * that began after a question for its place: what it held then is here when that is over, and that
+ * place is the mark. So a cluster of a million keys that agrees costs one message a pair, not a
+ * walk over all keys.
+ *
+ * Marks are kept over restarts, now and then: a mark that is too low is as true as a higher one.
+ */
+import { Claims, type Instant } from "../../../antientropy/claims.ts";
+import type { ExchangeResult } from "../../../antientropy/exchange.ts";
+import { type Mark, Marks } from "../../../antientropy/marks.ts";
+import {
+  Tail,
+  type TailOutbox,
+  type TailResult,
+  type TailSide,
+  tailLimits,
+} from "../../../antientropy/tail.ts";
+import { decode, encode } from "../../../core/codec.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import type { Millis, Now } from "../../../core/time.ts";
+import { layoutName } from "../knowledge/layout-name.ts";
+import type { TaskHost } from "../peers/tasks.ts";
+import { arrivedFromList } from "../serving/followed.ts";
+import type { Service } from "../serving/service.ts";
+import type { Exchanges } from "./exchanges.ts";
+
+const KEPT = "marks";
+/** Between two times that marks are written down, in ms. */
+const KEEP_MS = 10_000;
+/** Of one peer in one turn: what is left waits for the next heartbeat. */
+const PAGES_MAX = 32;
+/** All messages of one page together; each has a shorter time of its own. */
+const PAGE_MS_MAX = 60_000;
+
+export interface TailsHost extends TaskHost {
+  whenDurable(callback: (ok: boolean, now: Millis) => void): void;
+}
+
+/** What is known of a peer's order before there is a mark of it. */
+interface Anchoring {
+  readonly run: number;
+  readonly after: number;
+}
+
+interface Step {
+  readonly peer: ReplicaId;
+  readonly run: number;
+  readonly after: number;
+  readonly isAnchor: boolean;
+  readonly pagesLeft: number;
+}
+
+export class Tails {
+  readonly claims: Claims;
+  readonly #service: Service;
+  readonly #exchanges: Exchanges;
+  readonly #host: TailsHost;
+  readonly #marks: Marks;
+  readonly #anchoring = new Map<ReplicaId, Anchoring>();
+  /** Peers whose hints went where it was not followed yet: a restart must not forget that. */
+  readonly #keptMarks = new Map<ReplicaId, Mark>();
+  readonly #busy = new Set<ReplicaId>();
+  readonly #side: TailSide;
+  #elapsed: Instant = 0;
+  #steppedAt: Now | null = null;
+  #keepAt: Millis = 0;
+  #kept = "";
+  /** Since the start. */
+  keysReceived = 0;
+  byteCount = 0;
+
+  constructor(service: Service, exchanges: Exchanges, host: TailsHost) {
+    this.#service = service;
+    this.#exchanges = exchanges;
+    this.#host = host;
+    this.claims = new Claims(service.id);
+    this.claims.begin(host.knowledge.ring.memberIds);
+    const layout = layoutName(host.knowledge.document);
+    this.#marks = new Marks(layout);
+    this.#load(layout);
+    const { side } = service;
+    this.#side = {
+      digest: side.digest,
+      absorb: side.absorb,
+      whenDurable: (callback) => host.whenDurable(callback),
+    };
+  }
+
+  /** The mark of a peer, whatever its order is called by now; null where there is none. */
+  markOf(peer: ReplicaId): Mark | null {
+    this.#settle();
+    return this.#marks.last(peer);
+  }
+
+  /**
+   * The replica's own time, on which claims stand. It goes on with the faster one of both clocks:
+   * a machine that sleeps takes one of them along, and who sets the other back takes back nothing.
+   * To be called before anything is done in a step.
+   */
+  notice(now: Now): void {
+    const last = this.#steppedAt ?? now;
+    this.#elapsed += Math.max(0, now.monotonic - last.monotonic, now.wall - last.wall);
+    this.#steppedAt = now;
+  }
+
+  get elapsed(): Instant {
+    return this.#elapsed;
+  }
+
+  /** By peer, how old what this replica knows of it is, in ms; Infinity where it knows nothing. */
+  lagMs(): ReadonlyMap<ReplicaId, number> {
+    this.#settle();
+    const { ring } = this.#host.knowledge;
+    const peers = ring.membersBut(this.#service.id);
+    return new Map(peers.map((id) => [id, this.claims.ageOf(id, this.#elapsed)]));
+  }
+
+  /** A heartbeat's answer says how far the peer's order has come; it was asked then. */
+  heard(peer: ReplicaId, told: readonly unknown[], { askedAt, now }: HeardAt): void {
+    this.#settle();
+    const arrived = arrivedFromList(told);
+    const isMember = this.#host.knowledge.ring.member(this.#service.id) !== undefined;
+    if (arrived === null || !isMember || this.#busy.has(peer)) return;
+    const { run, last } = arrived;
+    const mark = this.#marks.of(peer, run);
+    if (mark !== null && last <= mark.through) return this.claims.reached(peer, askedAt);
+    if (mark !== null) {
+      const from = { run, after: mark.through, isAnchor: false };
+      return this.#follow({ peer, ...from, pagesLeft: PAGES_MAX }, now);
+    }
+    const known = this.#anchoring.get(peer);
+    const after = known?.run === run ? known.after : 0;
+    this.#follow({ peer, run, after, isAnchor: true, pagesLeft: PAGES_MAX }, now);
+  }
+
+  /** Writes marks down that have risen, with whatever is written next. */
+  keep(now: Millis): void {
+    const { store, arrivals } = this.#service.keeper;
+    if (now < this.#keepAt || store.health() !== "writable") return;
+    this.#settle();
+    this.#keepAt = now + KEEP_MS;
+    const rows = [...this.#keptMarks].map(([id, { run, through }]) => [id, run, through]);
+    const list = [layoutName(this.#host.knowledge.document), arrivals.run, rows];
+    const text = JSON.stringify(list);
+    if (text === this.#kept) return;
+    this.#kept = text;
+    store.writeMeta(KEPT, encode(list));
+  }
+
+  #load(layout: string): void {
+    const { store, arrivals } = this.#service.keeper;
+    const bytes = store.readMeta(KEPT);
+    const [of, ownRun, rows] = bytes === undefined ? [] : (decode(bytes) as unknown[]);
+    // A replica whose own order has another name since may lack what it had.
+    if (of !== layout || ownRun !== arrivals.run || !Array.isArray(rows)) return;
+    for (const [id, run, through] of rows as [string, number, number][]) {
+      this.#marks.raise(id, { run, through });
+      this.#keptMarks.set(id, { run, through });
+    }
+  }
+
+  #settle(): void {
+    const { document, ring } = this.#host.knowledge;
+    if (!this.#marks.settle(layoutName(document))) return;
+    this.#anchoring.clear();
+    this.#keptMarks.clear();
+    this.claims.begin(ring.memberIds);
+  }
+
+  #follow(step: Step, now: Millis): void {
+    const { peer, run, after, isAnchor } = step;
+    const askedAt = this.#elapsed;
+    const layout = layoutName(this.#host.knowledge.document);
+    const plan = {
+      ...{ self: this.#service.id, peer, run, after, isAnchor },
+      ...{ side: this.#side, limits: tailLimits },
+    };
+    this.#busy.add(peer);
+    this.#host.run<TailResult>(
+      {
+        timeoutMs: PAGE_MS_MAX,
+        again: null,
+        make: (out: TailOutbox) => new Tail(plan, out),
+        finish: (result, at) => {
+          this.#busy.delete(peer);
+          this.keysReceived += result.keysReceived;
+          this.byteCount += result.byteCount;
+          this.#settle();
+          if (layout !== layoutName(this.#host.knowledge.document)) return;
+          this.#took(step, result, { askedAt, now: at });
+        },
+      },
+      now,
+    );
+  }
+
+  #took(step: Step, { through, isAtEnd, moved }: TailResult, of: HeardAt): void {
+    if (through === null) return;
+    const { peer, run, isAnchor } = step;
+    this.claims.moved(peer, moved, this.#elapsed);
+    if (isAnchor) this.#anchoring.set(peer, { run, after: through });
+    else this.#raise(peer, { run, through });
+    const pagesLeft = step.pagesLeft - 1;
+    if (!isAtEnd && pagesLeft > 0) this.#follow({ ...step, after: through, pagesLeft }, of.now);
+    else if (isAtEnd && isAnchor) this.#compare(peer, { run, through }, of);
+    else if (isAtEnd) this.claims.reached(peer, of.askedAt);
+  }
+
+  #raise(peer: ReplicaId, mark: Mark): void {
+    this.#marks.raise(peer, mark);
+    if (this.claims.isSettled(peer)) this.#keptMarks.set(peer, mark);
+  }
+
+  /** All that the peer held up to there is here when both are found to agree. */
+  #compare(peer: ReplicaId, mark: Mark, { askedAt, now }: HeardAt): void {
+    const { knowledge } = this.#host;
+    const layout = layoutName(knowledge.document);
+    const done = (): void => {
+      this.#busy.delete(peer);
+      this.#settle();
+      if (layout !== layoutName(knowledge.document)) return;
+      this.#anchoring.delete(peer);
+      this.#raise(peer, mark);
+      this.claims.reached(peer, askedAt);
+    };
+    this.#busy.add(peer);
+    if (knowledge.sharedTrees(this.#service.id, peer).length === 0) return done();
+    this.#exchanges.withOne(peer, now, (result) => {
+      if (!isWhole(result)) return void this.#busy.delete(peer);
+      this.#host.whenDurable((ok) => (ok ? done() : void this.#busy.delete(peer)));
+    });
+  }
+}
+
+interface HeardAt {
+  readonly askedAt: Instant;
+  readonly now: Millis;
+}
+
+/** It went through, and the peer could read all that it ever had of what both own. */
+const isWhole = (result: ExchangeResult | null): boolean =>
+  result?.isComplete === true && result.keysUnread === 0 && result.treesUnread.length === 0;

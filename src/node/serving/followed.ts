@@ -1,0 +1,121 @@
+/**
+ * A replica as the one that is followed: how far its order of arrival has come, which it says with
+ * each heartbeat, and pages of it (see antientropy/tail-replies.ts).
+ *
+ * Whoever follows takes the word of it for all that this replica has ever acknowledged. So while it
+ * may have lost something it gives none, and when a hint turns out to be unreadable its order gets
+ * another name: then everybody begins anew with it.
+ */
+import { pageLimits, pageOf, type TailedSide } from "../../../antientropy/tail-replies.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import { namespaceOf } from "../../../core/keys.ts";
+import type { Reply, RequestOf } from "../../../core/messages.ts";
+import type { HintOrder, StoreKey } from "../../../core/store.ts";
+import type { Keeper } from "../../../replica/keeper.ts";
+import type { Knowledge } from "../knowledge/knowledge.ts";
+import { refused } from "../peers/replies.ts";
+import type { BackgroundWork } from "./background-ports.ts";
+
+/** What a heartbeat says of its replica's order; see `arrivedFromList`. */
+export interface Arrived {
+  /** The name of its order. */
+  readonly run: number;
+  /** Nothing stands behind this position. */
+  readonly last: number;
+  /** How long ago it lost what it had, in ms of its own; null: it has not, or all have moved on. */
+  readonly lostAgoMs: number | null;
+}
+
+const arrivedToList = ({ run, last, lostAgoMs }: Arrived): readonly unknown[] => [
+  run,
+  last,
+  lostAgoMs,
+];
+
+/** null: nobody can follow it, for now or because it is of an older version. */
+export function arrivedFromList(list: readonly unknown[]): Arrived | null {
+  const [run, last, lost] = list;
+  if (!Number.isSafeInteger(run) || !Number.isSafeInteger(last)) return null;
+  const lostAgoMs = typeof lost === "number" && lost >= 0 ? lost : null;
+  return { run: run as number, last: last as number, lostAgoMs };
+}
+
+interface Self {
+  readonly id: ReplicaId;
+  readonly keeper: Keeper;
+  readonly background: BackgroundWork | null;
+}
+
+interface FollowedHost {
+  readonly knowledge: Knowledge;
+  whenDurable(callback: (ok: boolean) => void): void;
+}
+
+export class Followed {
+  readonly #self: Self;
+  readonly #host: FollowedHost;
+  #lostHintCount = 0;
+
+  constructor(self: Self, host: FollowedHost) {
+    this.#self = self;
+    this.#host = host;
+  }
+
+  /** What a heartbeat says of it: nothing while nobody may rely on it. */
+  get arrived(): readonly unknown[] {
+    const { store, arrivals } = this.#self.keeper;
+    const { hintOrder } = store;
+    if (hintOrder === undefined || this.#mayLack) return [];
+    this.#noteLostHints(hintOrder);
+    const last = Math.max(store.lastArrival, hintOrder.last);
+    return arrivedToList({ run: arrivals.run, last, lostAgoMs: null });
+  }
+
+  /** Whether it may have lost something, and has not found out by the others what that was. */
+  get #mayLack(): boolean {
+    return this.#self.background?.absence?.past.isPending === true;
+  }
+
+  /** @param respond gets the page when all that it tells of is on stable storage */
+  answer(body: RequestOf<"arrivals">, respond: (reply: Reply) => void): void {
+    const { keeper } = this.#self;
+    const { hintOrder } = keeper.store;
+    const cannot = hintOrder === undefined || this.#mayLack;
+    if (cannot || body.run !== keeper.arrivals.run) return respond(refused("overloaded"));
+    const page = pageOf(this.#sideFor(body.from, hintOrder), body, pageLimits);
+    // To list a hint it is read.
+    if (this.#noteLostHints(hintOrder) || page === null) return respond(refused("overloaded"));
+    this.#host.whenDurable((ok) => respond(ok ? page : refused("insufficient-storage")));
+  }
+
+  /**
+   * What was acknowledged for somebody else may be nowhere else: that is as bad as a lost record.
+   */
+  #noteLostHints({ lostCount }: HintOrder): boolean {
+    if (lostCount === this.#lostHintCount) return false;
+    this.#lostHintCount = lostCount;
+    this.#self.keeper.arrivals.renew();
+    return true;
+  }
+
+  #sideFor(from: ReplicaId, hintOrder: HintOrder): TailedSide {
+    const { id, keeper } = this.#self;
+    const { knowledge } = this.#host;
+    const { store, arrivals } = keeper;
+    const isOwner = (who: ReplicaId, key: StoreKey, partition: number): boolean =>
+      knowledge.ring.isOwner(who, partition, knowledge.widestOf(namespaceOf(key)));
+    const concerns = (key: StoreKey, partition = knowledge.ring.partitionOf(key)): boolean =>
+      isOwner(from, key, partition);
+    return {
+      run: arrivals.run,
+      head: store.arrivedThrough,
+      arrivals: (after, countMax) => store.arrivals(after, countMax),
+      hints: (after, countMax) => hintOrder.after(after, countMax),
+      digest: (key) => keeper.digest(key),
+      concerns,
+      isShared: (key, partition) => isOwner(id, key, partition),
+      hasLost: () => keeper.hasLost(concerns),
+      movedSince: (position) => keeper.hintMoves.since(position),
+    };
+  }
+}
