@@ -5,7 +5,7 @@
  * coordinator can act by: the dot of each version, and its time.
  */
 import type { CausalContext, Dot } from "../core/causal-context.ts";
-import { type Entry, newestFirst } from "../core/entry.ts";
+import { type Entry, newestFirst, type Sibling } from "../core/entry.ts";
 import type { Hlc } from "../core/time.ts";
 
 export interface Beside {
@@ -15,10 +15,12 @@ export interface Beside {
 
 export const NOTHING_BESIDE: readonly Beside[] = [];
 
-/** The siblings that are held and not among those that came. */
+/**
+ * The siblings that are held and not among those that came, nor another version of what came: an
+ * operation that was minted twice would be over by what it had covered itself.
+ */
 export function besideOf(held: Entry, incoming: Entry): readonly Beside[] {
-  const isNews = ({ dot }: Beside): boolean =>
-    !incoming.siblings.some((s) => s.dot.counter === dot.counter && s.dot.actor === dot.actor);
+  const isNews = ({ op }: Sibling): boolean => !incoming.siblings.some((came) => came.op === op);
   return held.siblings.some(isNews) ? held.siblings.filter(isNews) : NOTHING_BESIDE;
 }
 

@@ -204,6 +204,28 @@ describe("a write that is asked for again of owners that have met only what repl
   });
 });
 
+describe("a write without a context that two coordinators have minted", () => {
+  it("does not cover the other version of itself: it would be gone", () => {
+    const group = new Group({ count: 4 });
+    const key = foreignKey(group);
+    const asked: string[] = [];
+    group.loses = (message, to, from) => {
+      if (isCoordination(message)) asked.push(to);
+      // By the clock of the second one the first version is the later one.
+      if (asked.length === 2) group.wallOffMs.set(asked[1] ?? "", -5000);
+      return message.body.kind === "recalled" && from === asked[0];
+    };
+    group.holdsBack = (message) => isStore(message) && asked.length === 1;
+    const token = group.begin("r4", write(key, 10));
+    for (let i = 0; i < 2; i++) group.pass(HEDGE_OVER_MS);
+    expect(outcome(group.answerOf(token))).toBe("written");
+    group.letGo();
+    group.pass(HEDGE_OVER_MS);
+    expect(lengthsAt(group, key)).toEqual([10, 10, 10]);
+    expect(lengthsOf(group, key)).toEqual([10]);
+  });
+});
+
 describe("a conditional write that is asked for again", () => {
   const ifNew: Precondition = { ifMatch: [], ifNoneMatch: ["*"] };
 
