@@ -13,9 +13,17 @@ const encoder = new TextEncoder();
 /** What a client may name. */
 export const isNamespace = (text: string): boolean => NAMESPACE.test(text);
 
+/**
+ * Where members write to themselves, to measure how stale reads are (src/node/canaries.ts). No
+ * client can name it.
+ */
+export const CANARY_NAMESPACE = "_starling.canary";
+
 /** That, or where a site's responses are: only the cache door names those. */
 export const isAnyNamespace = (text: string): boolean =>
-  isNamespace(text) || (isSiteNamespace(text) && isSiteName(siteOf(text)));
+  isNamespace(text) ||
+  (isSiteNamespace(text) && isSiteName(siteOf(text))) ||
+  text === CANARY_NAMESPACE;
 
 /** The length of a text in UTF-8. */
 export const utf8Length = (text: string): number => encoder.encode(text).length;

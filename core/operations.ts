@@ -123,6 +123,11 @@ export interface ScrubOperation {
   readonly replica: string | null;
 }
 
+/** How long every member's peers took lately, and what canaries have found. */
+export interface StalenessOperation {
+  readonly kind: "staleness";
+}
+
 /** Hears the cluster document from a member: for frontends that are told of nothing. */
 export interface RefreshOperation {
   readonly kind: "refresh";
@@ -168,6 +173,7 @@ export type Operation =
   | WriteOperation
   | ExplainOperation
   | StatusOperation
+  | StalenessOperation
   | ConfigureOperation
   | ListOperation
   | NamespacesOperation

@@ -1,5 +1,7 @@
 /** What a node tells the client of an operation. */
+
 import type { CausalContext } from "./causal-context.ts";
+import type { DelayReport } from "./delay-report.ts";
 import type { Entry, Sibling } from "./entry.ts";
 import type { Failure } from "./failure.ts";
 import type { Fault } from "./fault.ts";
@@ -110,6 +112,16 @@ export interface StatusResult {
   readonly members: readonly (readonly [id: string, status: ReplicaStatus | null])[];
   /** Since when members do not answer, as far as this node has seen. */
   readonly awaySince?: ReadonlyMap<string, WallMillis>;
+}
+
+export interface StalenessResult {
+  readonly kind: "staleness";
+  /** The member that was asked; empty for a frontend without a replica. */
+  readonly selfId: string;
+  /** What this very frontend has seen of its peers; without canaries. */
+  readonly own: DelayReport;
+  /** Of every member that answered. */
+  readonly reports: ReadonlyMap<string, DelayReport>;
 }
 
 export interface ConfigureResult {
@@ -237,6 +249,7 @@ export type Result =
   | WriteResult
   | ExplainResult
   | StatusResult
+  | StalenessResult
   | ConfigureResult
   | ListResult
   | NamespacesResult

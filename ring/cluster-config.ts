@@ -8,7 +8,7 @@ import { asObject, quoted, strangerIn } from "./foreign-json.ts";
 import { checkMembers, checkShape } from "./members.ts";
 import { isRingName, type RingConfig } from "./ring.ts";
 
-/** All in milliseconds, whole and positive. */
+/** All in milliseconds, whole, and positive but for `canaryMs`. */
 export interface ClusterTiming {
   /** Between two signs of life to each peer. */
   readonly heartbeatMs: number;
@@ -26,6 +26,8 @@ export interface ClusterTiming {
   readonly expiryGraceMs: number;
   /** How long a replica takes to read all of its records once, to find what has rotted. */
   readonly scrubMs: number;
+  /** Between two canaries of a member, at least; 0: none, and staleness is not measured. */
+  readonly canaryMs: number;
 }
 
 export interface ClusterConfig extends RingConfig {
@@ -46,6 +48,7 @@ export const timingDefaults: ClusterTiming = {
   tombstoneGraceMs: 3_600_000,
   expiryGraceMs: 5000,
   scrubMs: 604_800_000,
+  canaryMs: 1000,
 };
 
 export interface ClusterConfigOptions {
@@ -71,9 +74,10 @@ function checkTiming(value: unknown): ClusterTiming | string {
   for (const name of names) {
     const ms = object[name] ?? timingDefaults[name];
     const most = name === "requestTimeoutMs" ? TIMEOUT_MS_MAX : TIMER_MS_MAX;
-    const isFine = Number.isInteger(ms) && (ms as number) >= 1 && (ms as number) <= most;
+    const least = name === "canaryMs" ? 0 : 1;
+    const isFine = Number.isInteger(ms) && (ms as number) >= least && (ms as number) <= most;
     if (object[name] === null || !isFine) {
-      const range = `a whole number of milliseconds from 1 to ${most}`;
+      const range = `a whole number of milliseconds from ${least} to ${most}`;
       return `"timing.${name}" must be ${range}; it is ${quoted(object[name])}`;
     }
   }

@@ -96,7 +96,6 @@ export class Loopback {
         view: () => view,
         freshView: () => Promise.resolve(view),
         execute: (operation) => this.execute(operation),
-        roundTrips: () => knowledge.latencies.recent(this.#now().monotonic),
         metrics: () => "",
       },
       secret: knowledge.hash,

@@ -26,7 +26,6 @@ export function backendOf(driver: Driver, of: Pick<Backend, "metrics" | "refresh
       if (service === null) await driver.execute({ kind: "refresh" }, "");
       return view();
     },
-    roundTrips: () => knowledge.latencies.recent(driver.monotonic),
     isEnding: () => driver.isEnding,
     execute: (operation, trace) => driver.execute(operation, trace),
     ...(service === null

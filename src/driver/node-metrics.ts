@@ -3,6 +3,7 @@ import type { WallMillis } from "../../core/time.ts";
 import { type Metric, one, type Sample } from "../metrics/exposition.ts";
 import { readableHintAt } from "../node/knowledge/hint-age.ts";
 import type { Knowledge } from "../node/knowledge/knowledge.ts";
+import { countedKeys } from "../node/serving/reports.ts";
 import type { Service } from "../node/serving/service.ts";
 
 /** Of the ring as this node sees it, and what it did for others' requests. */
@@ -55,7 +56,8 @@ export function replicaMetrics(of: {
   readonly now: WallMillis;
 }): readonly Metric[] {
   const { store } = of.service.keeper;
-  const { keyCount, byteCount, deadKeyCount, deadByteCount } = store.stats();
+  const { byteCount, deadKeyCount, deadByteCount } = store.stats();
+  const keyCount = countedKeys(of.service.keeper);
   return [
     { name: "starling_keys", type: "gauge", help: "Keys held as an owner.", values: one(keyCount) },
     {

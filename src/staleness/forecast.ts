@@ -1,41 +1,14 @@
-/**
- * What Starling itself would do, in the terms of the model (see wars.ts): delays from what was
- * measured, and the differences between a textbook Dynamo and this one that matter.
- *
- * - The coordinator is one of the replicas and holds the write at once: its W is 0.
- * - A replica shows a write as soon as it has it in memory, while its acknowledgement may wait for
- *   the disk: what a store takes longer than a read is the disk's, and part of A.
- * - A read asks r replicas and waits for these: the nearest ones where the reader uses the writer's
- *   frontend, any of them where it uses another one, which has its own neighbours.
- *
- * Hedges, fallbacks and read repair are left out. Each of them lets a read see more, never less.
- */
+/** What a deployment's delays come to for each choice of r and w, and what canaries have found. */
+import type { CanaryCount } from "../../core/delay-report.ts";
 import { Prng } from "../../core/prng.ts";
-import { constant, measured } from "./delays.ts";
-import {
-  type Delay,
-  type ModelPlan,
-  type Prediction,
-  predict,
-  quantile,
-  visibility,
-  type Wars,
-} from "./wars.ts";
+import { Fleet, type FleetPlan } from "./fleet.ts";
+import { type Prediction, quantile, simulate, visibility } from "./wars.ts";
 
-/** Round trips to peers, in ms. */
-export interface Measured {
-  readonly reads: readonly number[];
-  readonly stores: readonly number[];
-}
-
-export interface ForecastPlan {
-  readonly n: number;
-  /** How many of the acknowledgements are durable; 0: no write waits for a disk. */
-  readonly dw: number;
-  /** Whether the reader uses the frontend that the write went through. */
-  readonly from: "same" | "other";
+export interface ForecastPlan extends Omit<FleetPlan, "trials"> {
   /** After which times, in ms. */
   readonly times: readonly number[];
+  /** Whether canaries are written with this n and dw. */
+  readonly isMeasured: boolean;
 }
 
 export interface Percentiles {
@@ -44,88 +17,156 @@ export interface Percentiles {
   readonly p999: number;
 }
 
+export interface Point {
+  readonly t: number;
+  readonly p: number;
+}
+
+export interface MeasuredPoint extends Point {
+  readonly count: number;
+}
+
 export interface Choice {
   readonly r: number;
   readonly w: number;
-  readonly predicted: readonly { readonly t: number; readonly p: number }[];
+  readonly predicted: readonly Point[];
+  readonly measured: readonly MeasuredPoint[];
   readonly latency: { readonly read: Percentiles; readonly write: Percentiles };
 }
 
 export interface Forecast {
-  /** All pairs of r and w from 1 to n; empty where nothing was measured. */
+  /** How many round trips the delays are drawn from. */
+  readonly samples: { readonly reads: number; readonly stores: number };
+  /** All pairs of r and w from 1 to n; empty where too little was measured. */
   readonly choices: readonly Choice[];
   readonly delays: Readonly<Record<"W" | "A" | "R" | "S", Percentiles>> | null;
+  /** What is taken for granted, in words for whoever reads it. */
+  readonly assumed: readonly string[];
 }
 
-/** What the forecast takes for granted, in words for whoever reads it. */
-export const ASSUMED: readonly string[] = [
+const ASSUMED: readonly string[] = [
   "a read's round trip is halved: W, R and S are one of its two ways",
   "what a store takes longer than a read is spent on the disk, after the write can be read",
-  "every peer is as far away as the others",
-  "no hedges, fallbacks or read repair: they only let a read see more",
+  "delays do not depend on each other, and keys and frontends are used alike",
+  "no replica is away: no fallbacks, and no read repair",
 ];
+const ELSEWHERE =
+  "frontends elsewhere are as far from the replicas as this one, and ask them in any order";
 
 const TRIALS = 10_000;
+const DELAY_TRIALS = 4000;
 /** Of so few, a tail is not known. */
 export const SAMPLES_MIN = 50;
-
-const byValue = (a: number, b: number): number => a - b;
 
 function percentilesOf(sorted: Float64Array): Percentiles {
   const at = (share: number): number => Math.round(quantile(sorted, share) * 1000) / 1000;
   return { p50: at(0.5), p99: at(0.99), p999: at(0.999) };
 }
 
-/** The part of a store's time that is the disk's, as samples: ranks are compared with ranks. */
-function diskTimes({ reads, stores }: Measured): readonly number[] {
-  const fast = Float64Array.from(reads).sort();
-  const slow = Float64Array.from(stores).sort();
-  return Array.from(slow, (ms, i) => {
-    const share = (i + 1) / slow.length;
-    return Math.max(0, ms - quantile(fast, share));
+function samplesOf({ reports }: ForecastPlan): Forecast["samples"] {
+  let [reads, stores] = [0, 0];
+  for (const { peers } of reports.values()) {
+    for (const trips of peers.values()) {
+      reads += trips.reads.length;
+      stores += trips.stores.length;
+    }
+  }
+  return { reads, stores };
+}
+
+/** Pairs of a frontend or coordinator and a replica of which nobody measured a round trip. */
+function unmeasured({ writers, partitions, delays }: Fleet): string[] {
+  const ids = [...new Set([...writers, ...partitions.flat()])];
+  const pairs = ids.flatMap((from, i) => ids.slice(i + 1).map((to) => [from, to] as const));
+  const unknown = pairs.filter(([from, to]) => !delays.knows(from, to)).length;
+  if (unknown === 0) return [];
+  return [`${unknown} of ${pairs.length} pairs were not measured: they are as the others`];
+}
+
+/** One way, and what comes to it on an acknowledgement's way back: over all that is drawn. */
+function delaysOf({ writers, partitions, delays, dw }: Fleet): Forecast["delays"] {
+  const prng = Prng.fromSeed(2);
+  const ways = new Float64Array(DELAY_TRIALS);
+  const back = new Float64Array(DELAY_TRIALS);
+  for (let i = 0; i < DELAY_TRIALS; i++) {
+    const from = writers[prng.below(writers.length)] as number;
+    const primaries = partitions[prng.below(partitions.length)] as readonly number[];
+    const others = primaries.filter((id) => id !== from);
+    const to = others.length === 0 ? from : (others[prng.below(others.length)] as number);
+    ways[i] = delays.way(from, to, prng);
+    back[i] = (ways[i] as number) + (dw > 0 ? delays.sync(to, prng) : 0);
+  }
+  const way = percentilesOf(ways.sort());
+  return { W: way, A: percentilesOf(back.sort()), R: way, S: way };
+}
+
+/** What canaries of one w have found for one r: each pair of frontends counts alike. */
+function measuredOf(
+  cells: readonly CanaryCount[],
+  { r, w }: Pick<Prediction, "r" | "w">,
+): readonly MeasuredPoint[] {
+  const points = new Map<number, { shares: number; pairs: number; count: number }>();
+  for (const cell of cells) {
+    const count = cell.counts[r - 1] ?? 0;
+    if (cell.w !== w || count === 0) continue;
+    const point = points.get(cell.t) ?? { shares: 0, pairs: 0, count: 0 };
+    points.set(cell.t, point);
+    point.shares += (cell.seen[r - 1] ?? 0) / count;
+    point.pairs++;
+    point.count += count;
+  }
+  return [...points]
+    .sort(([a], [b]) => a - b)
+    .map(([t, { shares, pairs, count }]) => ({ t, p: shares / pairs, count }));
+}
+
+function cellsOf({ reports, writers, from, isMeasured }: ForecastPlan): readonly CanaryCount[] {
+  if (!isMeasured) return [];
+  return writers.flatMap((writer) => {
+    const cells = reports.get(writer)?.canaries ?? [];
+    return cells.filter(({ reader }) => (reader === writer) === (from === "same"));
   });
 }
 
-function delaysOf(measuredTimes: Measured, dw: number) {
-  const ways = measuredTimes.reads.map((ms) => ms / 2);
-  const way = measured(ways);
-  const disk = dw > 0 ? diskTimes(measuredTimes) : [0];
-  const sync = measured(disk);
-  const A: Delay = (prng) => way(prng) + sync(prng);
-  const back = ways.map((ms, i) => ms + (disk[i % disk.length] as number));
-  return { W: way, A, R: way, S: way, sync, samples: { ways, back } };
+/** Root mean square of predicted less measured, over the points that have both; null: none. */
+export function rmseOf(choices: readonly Choice[]): number | null {
+  const errors = choices.flatMap(({ predicted, measured }) =>
+    predicted.flatMap(({ t, p }) =>
+      measured.filter((point) => point.t === t).map((point) => (point.p - p) ** 2),
+    ),
+  );
+  if (errors.length === 0) return null;
+  return Math.sqrt(errors.reduce((sum, error) => sum + error, 0) / errors.length);
 }
 
 /**
  * @returns a forecast without choices where fewer than `SAMPLES_MIN` round trips of a kind were
  *   measured
  */
-export function forecast(known: Measured, { n, dw, from, times }: ForecastPlan): Forecast {
-  if (Math.min(known.reads.length, known.stores.length) < SAMPLES_MIN) {
-    return { choices: [], delays: null };
+export function forecast(plan: ForecastPlan): Forecast {
+  const samples = samplesOf(plan);
+  const isElsewhere = plan.from === "other" && plan.readers.length < 2;
+  const assumed = isElsewhere ? [...ASSUMED, ELSEWHERE] : ASSUMED;
+  if (Math.min(samples.reads, samples.stores) < SAMPLES_MIN) {
+    return { samples, choices: [], delays: null, assumed };
   }
-  const { W, A, R, S, sync, samples } = delaysOf(known, dw);
-  const peer: Wars = { W, A, R, S };
-  const coordinator: Wars = { W: constant(0), A: sync, R, S };
-  const replicas = [coordinator, ...Array.from({ length: n - 1 }, () => peer)];
-  const readOrder = from === "same" ? "nearest" : "any";
-  const plan: ModelPlan = { replicas, readOrder, trials: TRIALS };
+  const fleet = new Fleet({ ...plan, trials: TRIALS });
+  const cells = cellsOf(plan);
   // Of one seed: the same question about the same measurements has the same answer.
-  const predictions = predict(plan, Prng.fromSeed(1));
-  const ofWays = percentilesOf(Float64Array.from(samples.ways).sort(byValue));
-  const ofBack = percentilesOf(Float64Array.from(samples.back).sort(byValue));
+  const choices = simulate(fleet, Prng.fromSeed(1)).map((prediction): Choice => {
+    const { r, w, readMs, writeMs } = prediction;
+    return {
+      r,
+      w,
+      predicted: plan.times.map((t) => ({ t, p: visibility(prediction, t) })),
+      measured: measuredOf(cells, prediction),
+      latency: { read: percentilesOf(readMs), write: percentilesOf(writeMs) },
+    };
+  });
   return {
-    choices: predictions.map((prediction) => choiceOf(prediction, times)),
-    delays: { W: ofWays, A: ofBack, R: ofWays, S: ofWays },
-  };
-}
-
-function choiceOf(prediction: Prediction, times: readonly number[]): Choice {
-  const { r, w, readMs, writeMs } = prediction;
-  return {
-    r,
-    w,
-    predicted: times.map((t) => ({ t, p: visibility(prediction, t) })),
-    latency: { read: percentilesOf(readMs), write: percentilesOf(writeMs) },
+    samples,
+    choices,
+    delays: delaysOf(fleet),
+    assumed: [...assumed, ...unmeasured(fleet)],
   };
 }

@@ -41,6 +41,17 @@ export interface ModelPlan {
   readonly trials: number;
 }
 
+/**
+ * What draws trials. `dw`: how many of the acknowledgements are durable; `draw` fills all of a
+ * trial's lists.
+ */
+export interface Scenario {
+  readonly replicaCount: number;
+  readonly trials: number;
+  readonly dw: number;
+  draw(trial: Trial, prng: Prng): void;
+}
+
 /** What came out for one pair of r and w, sorted, in ms. */
 export interface Prediction {
   readonly r: number;
@@ -77,43 +88,52 @@ function countUpTo(sorted: Float64Array, limit: number): number {
   return low;
 }
 
-/** Four delays a replica, of one trial. */
-class Trial {
+/** One write and one read: when what happened at each replica, in ms from the start of either. */
+export class Trial {
+  /** Of the write: when it came to the replica, and when its acknowledgement was back. */
   readonly arrival: Float64Array;
   readonly acknowledged: Float64Array;
+  /** When the acknowledgement was back that it is on stable storage. */
+  readonly durable: Float64Array;
+  /** Of the read: when it came to the replica, and when the reply was back. */
   readonly asked: Float64Array;
   readonly replied: Float64Array;
-  /** Replicas in the order in which their replies count. */
+  /** Replicas in the order in which the reader asks them. */
   readonly order: number[];
+  /** How long the reader waits before it asks one more than r; Infinity: it never does. */
+  hedgeMs = Infinity;
 
   constructor(n: number) {
     this.arrival = new Float64Array(n);
     this.acknowledged = new Float64Array(n);
+    this.durable = new Float64Array(n);
     this.asked = new Float64Array(n);
     this.replied = new Float64Array(n);
     this.order = Array.from({ length: n }, (_, i) => i);
   }
+}
 
-  draw({ replicas, readOrder }: ModelPlan, prng: Prng): void {
+function plainScenario({ replicas, readOrder, trials }: ModelPlan): Scenario {
+  const draw = (trial: Trial, prng: Prng): void => {
     for (const [i, { W, A, R, S }] of replicas.entries()) {
       const arrival = W(prng);
       const asked = R(prng);
-      this.arrival[i] = arrival;
-      this.acknowledged[i] = arrival + A(prng);
-      this.asked[i] = asked;
-      this.replied[i] = asked + S(prng);
-      this.order[i] = i;
+      trial.arrival[i] = arrival;
+      trial.acknowledged[i] = arrival + A(prng);
+      trial.asked[i] = asked;
+      trial.replied[i] = asked + S(prng);
+      trial.order[i] = i;
     }
-    this.acknowledged.sort();
-    const { order, replied } = this;
+    const { order, replied } = trial;
     if (readOrder === "fastest") {
       order.sort((a, b) => (replied[a] as number) - (replied[b] as number));
     } else if (readOrder === "any") shuffle(order, prng);
-  }
+  };
+  return { replicaCount: replicas.length, trials, dw: 0, draw };
 }
 
 /** Fisher and Yates. */
-function shuffle(order: number[], prng: Prng): void {
+export function shuffle(order: number[], prng: Prng): void {
   for (let i = order.length - 1; i > 0; i--) {
     const j = prng.below(i + 1);
     const swapped = order[i] as number;
@@ -122,33 +142,90 @@ function shuffle(order: number[], prng: Prng): void {
   }
 }
 
+/** What a read with some r makes of a trial. */
+class Reading {
+  /** How long after the read's start the write may come to be seen; less than 0: before it. */
+  leadMs = 0;
+  /** When the last of the r replies is there. */
+  endMs = 0;
+  readonly #at: Float64Array;
+  readonly #places: number[];
+
+  constructor(n: number) {
+    this.#at = new Float64Array(n);
+    this.#places = Array.from({ length: n }, (_, i) => i);
+  }
+
+  /** The first r replies count; whoever is beyond the first r in order is asked as a hedge. */
+  take(trial: Trial, r: number): void {
+    const { order, replied, asked, arrival, hedgeMs } = trial;
+    const at = this.#at;
+    const askedAt = (place: number): number => (place < r ? 0 : (place - r + 1) * hedgeMs);
+    for (let place = 0; place < order.length; place++) {
+      at[place] = askedAt(place) + (replied[order[place] as number] as number);
+    }
+    this.#sortPlaces();
+    this.leadMs = Infinity;
+    for (let i = 0; i < r; i++) {
+      const place = this.#places[i] as number;
+      const replica = order[place] as number;
+      const lead = (arrival[replica] as number) - (asked[replica] as number) - askedAt(place);
+      if (lead < this.leadMs) this.leadMs = lead;
+    }
+    this.endMs = at[this.#places[r - 1] as number] as number;
+  }
+
+  /** By insertion: they are few. */
+  #sortPlaces(): void {
+    const [at, places] = [this.#at, this.#places];
+    for (let i = 0; i < places.length; i++) places[i] = i;
+    for (let i = 1; i < places.length; i++) {
+      const moving = places[i] as number;
+      let to = i;
+      while (to > 0 && (at[places[to - 1] as number] as number) > (at[moving] as number)) {
+        places[to] = places[to - 1] as number;
+        to--;
+      }
+      places[to] = moving;
+    }
+  }
+}
+
+/** Runs the trials of a textbook Dynamo. @returns see `simulate` */
+export function predict(plan: ModelPlan, prng: Prng): readonly Prediction[] {
+  return simulate(plainScenario(plan), prng);
+}
+
 /**
  * Runs the trials for all pairs of r and w from 1 to n.
  *
  * @returns n times n predictions, those of r = 1 first
  */
-export function predict(plan: ModelPlan, prng: Prng): readonly Prediction[] {
-  const { replicas, trials } = plan;
-  const n = replicas.length;
+export function simulate(scenario: Scenario, prng: Prng): readonly Prediction[] {
+  const { replicaCount: n, trials, dw } = scenario;
   assert(n > 0 && trials > 0 && trials <= TRIALS_MAX, "a model has replicas and trials");
+  assert(dw >= 0 && dw <= n, "of n acknowledgements some are durable");
   const trial = new Trial(n);
+  const reading = new Reading(n);
   const writeMs = Array.from({ length: n }, () => new Float64Array(trials));
   const readMs = Array.from({ length: n }, () => new Float64Array(trials));
   const visibleFrom = Array.from({ length: n * n }, () => new Float64Array(trials));
   for (let k = 0; k < trials; k++) {
-    trial.draw(plan, prng);
-    let needed = Infinity;
-    let slowest = 0;
-    for (let r = 0; r < n; r++) {
-      const replica = trial.order[r] as number;
-      const lead = (trial.arrival[replica] as number) - (trial.asked[replica] as number);
-      needed = Math.min(needed, lead);
-      slowest = Math.max(slowest, trial.replied[replica] as number);
-      (readMs[r] as Float64Array)[k] = slowest;
-      for (let w = 0; w < n; w++) {
-        const answeredAt = trial.acknowledged[w] as number;
-        (visibleFrom[r * n + w] as Float64Array)[k] = needed - answeredAt;
-        if (r === 0) (writeMs[w] as Float64Array)[k] = answeredAt;
+    scenario.draw(trial, prng);
+    trial.acknowledged.sort();
+    trial.durable.sort();
+    for (let w = 1; w <= n; w++) {
+      const durables = Math.min(dw, w);
+      const syncedAt = durables === 0 ? 0 : (trial.durable[durables - 1] as number);
+      const answeredAt = Math.max(trial.acknowledged[w - 1] as number, syncedAt);
+      (writeMs[w - 1] as Float64Array)[k] = answeredAt;
+    }
+    for (let r = 1; r <= n; r++) {
+      reading.take(trial, r);
+      (readMs[r - 1] as Float64Array)[k] = reading.endMs;
+      for (let w = 1; w <= n; w++) {
+        const answeredAt = (writeMs[w - 1] as Float64Array)[k] as number;
+        (visibleFrom[(r - 1) * n + w - 1] as Float64Array)[k] = reading.leadMs - answeredAt;
       }
     }
   }

@@ -72,6 +72,8 @@ const requests: { readonly [Kind in Exclude<Request["kind"], "unknown">]: Reques
   merge: { kind: "merge", key, entry: new Uint8Array(2), rules: [[3], [true]], zone: "a" },
   scrub: { kind: "scrub" },
   arrivals: { kind: "arrivals", from: "r1", run: 7, after: 3, isAnchor: false },
+  probe: { kind: "probe", key: "n\0k", seen: context, at: 12 },
+  delays: { kind: "delays" },
 };
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
@@ -127,6 +129,8 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   merged: { kind: "merged", wasKnown: true },
   scrubbed: { kind: "scrubbed", checks: true, records: 9, damaged: 2, mended: 1 },
   arrived: { kind: "arrived", run: 7, through: 9, isAtEnd: true, keys: [key, 1], moved: ["r2"] },
+  probed: { kind: "probed", results: [true, false], cameAt: 5, leftAt: 9 },
+  delayed: { kind: "delayed", report: [1, [["r1", [2], [3]]], []] },
 };
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;

@@ -40,7 +40,6 @@ async function ask(method: string, failure: Failure | Error): Promise<Response> 
       failure instanceof Error
         ? Promise.reject(failure)
         : Promise.resolve({ kind: "failed", failure, context: null }),
-    roundTrips: () => ({ reads: [], stores: [], windowMs: 0 }),
     metrics: () => "",
   };
   const secret = new KeyedHash(new Uint8Array(16));

@@ -3,6 +3,7 @@
  * the same entries and contexts as the real one and none of its distances.
  */
 import type { CausalContext } from "../../core/causal-context.ts";
+import type { DelayReport } from "../../core/delay-report.ts";
 import {
   applyMint,
   contextShowing,
@@ -25,7 +26,6 @@ import type {
 } from "../../core/operations.ts";
 import { noPurges, PurgeIndex } from "../../core/purges.ts";
 import type { GetResult, LeaseResult, Result } from "../../core/results.ts";
-import type { RoundTrips } from "../../core/round-trips.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";
 import { HybridClock, hlcFromMillis, type WallMillis } from "../../core/time.ts";
@@ -89,11 +89,7 @@ export class MemoryBackend implements Backend {
   }
 
   /** What peers seem to have taken, for predictions. */
-  measured: RoundTrips = { reads: [], stores: [], windowMs: 0 };
-
-  roundTrips(): RoundTrips {
-    return this.measured;
-  }
+  readonly delays = new Map<string, DelayReport>();
 
   metrics(): string {
     return "# HELP starling_test Nothing.\n# TYPE starling_test gauge\nstarling_test 1\n";
@@ -129,6 +125,10 @@ export class MemoryBackend implements Backend {
         return { kind: "leased", ...this.lease(operation) };
       case "changes":
         return this.changes(operation);
+      case "staleness": {
+        const own = { hedgeMs: 0, peers: new Map(), canaries: [] };
+        return { kind: "staleness", selfId: "r1", own, reports: this.delays };
+      }
       case "status":
         return { kind: "status", members: this.#ring.memberIds.map((id) => [id, null]) };
       default:

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { forecast } from "../../src/staleness/forecast.ts";
+import { reportsOf } from "../staleness/reports.ts";
 import { makeApp, type TestApp, tokensOf } from "./support.ts";
 
 interface Report {
+  readonly rmse: number | null;
   readonly model: { readonly samples: object; readonly assumed: readonly string[] };
   readonly choices: readonly {
     readonly n: number;
@@ -10,7 +11,7 @@ interface Report {
     readonly w: number;
     readonly dw: number;
     readonly predicted: readonly { readonly t: number; readonly p: number }[];
-    readonly measured: readonly unknown[];
+    readonly measured: readonly { readonly t: number; readonly p: number }[];
     readonly latency: object;
   }[];
 }
@@ -20,7 +21,10 @@ const stores = reads.map((ms) => ms + 1);
 
 async function measuredApp(): Promise<TestApp> {
   const made = await makeApp();
-  made.backend.measured = { reads, stores, windowMs: 600_000 };
+  const canariesOf = (id: string) =>
+    id === "r1" ? [{ reader: "r2", w: 1, t: 1, counts: [8, 8, 8], seen: [6, 8, 8] }] : [];
+  const told = reportsOf(["r1", "r2", "r3"], () => ({ reads, stores }), canariesOf);
+  for (const [id, report] of told) made.backend.delays.set(id, report);
   return made;
 }
 
@@ -38,18 +42,36 @@ describe("GET /v1/cluster/staleness", () => {
       "11 12 13 21 22 23 31 32 33".split(" "),
     );
     expect(report.model).toMatchObject({
-      samples: { reads: 200, stores: 200 },
+      samples: { reads: 1200, stores: 1200 },
       window: 600,
       W: { p50: 1.25 },
-      S: { p99: 20 },
+      S: { p999: 20 },
     });
     for (const { n, r, w, dw, predicted, measured } of report.choices) {
-      expect([n, dw, measured]).toEqual([3, 2, []]);
+      expect([n, dw]).toEqual([3, Math.min(2, w)]);
+      const p = r === 1 ? 0.75 : 1;
+      expect(measured).toEqual(w === 1 ? [{ t: 1, p, count: 8 }] : []);
       expect(predicted.map(({ t }) => t)).toEqual([0, 1, 100]);
       expect(predicted.at(-1)?.p).toBe(1);
       if (r + w > n) expect(predicted[0]?.p).toBe(1);
     }
     expect(report.choices[0]?.predicted[0]?.p).toBeLessThan(1);
+    const errors = report.choices
+      .slice(0, 1)
+      .concat(report.choices[3] ?? [], report.choices[6] ?? []);
+    const p = errors.map(({ predicted, measured }) => [predicted[1]?.p ?? 0, measured[0]?.p ?? 0]);
+    const squares = p.map(([a = 0, b = 0]) => (a - b) ** 2);
+    const mean = squares.reduce((sum, square) => sum + square, 0) / squares.length;
+    expect(report.rmse).toBeCloseTo(Math.sqrt(mean), 9);
+  });
+
+  it("has nothing measured of a choice that canaries do not make", async () => {
+    const app = await measuredApp();
+    for (const query of ["?n=2", "?dw=0", "?from=same", "?w=2"]) {
+      const { choices, rmse } = await asked(app, query);
+      expect(choices.flatMap(({ measured }) => measured)).toEqual([]);
+      expect(rmse).toBeNull();
+    }
   });
 
   it("keeps to the pair that is asked for, also by a word", async () => {
@@ -88,21 +110,5 @@ describe("GET /v1/cluster/staleness", () => {
     const app = await makeApp({ auth, openOnLoopback: false });
     const headers = { Authorization: "Bearer reader-reader" };
     expect((await app.get("/v1/cluster/staleness", headers)).status).toBe(403);
-  });
-});
-
-describe("the forecast", () => {
-  const plan = { n: 3, dw: 2, from: "other", times: [0] } as const;
-  const atOnce = (dw: number, r = 1, w = 1): number => {
-    const { choices } = forecast({ reads, stores }, { ...plan, dw });
-    return choices.find((choice) => choice.r === r && choice.w === w)?.predicted[0]?.p ?? -1;
-  };
-
-  it("knows that a write that waits for a disk is seen by more when it is answered", () => {
-    expect(atOnce(1)).toBeGreaterThan(atOnce(0));
-  });
-
-  it("says the same of the same measurements", () => {
-    expect(forecast({ reads, stores }, plan)).toEqual(forecast({ reads, stores }, plan));
   });
 });

@@ -45,6 +45,8 @@ export interface GroupOptions {
   readonly recordsPerRun?: number;
   /** How long a replica takes to read all that it has; 0, the default: only when asked. */
   readonly scrubMs?: number;
+  /** Between two canaries of a node; 0, the default: only when one is asked for. */
+  readonly canaryMs?: number;
   /** Above 0 the nodes are always awake, and notice when they were not. */
   readonly heartbeatMs?: number;
 }
@@ -120,7 +122,7 @@ export class Group {
   /** A node with the store that it had, or an empty one. */
   start(id: ReplicaId): void {
     const { count, demo = {}, trackedKeysMax, recordsPerRun, heartbeatMs = 0 } = this.#options;
-    const { scrubMs = 0 } = this.#options;
+    const { scrubMs = 0, canaryMs = 0 } = this.#options;
     const before = this.members.get(id)?.store ?? this.#disks.get(id);
     const store = before?.crash() ?? new MemoryStore();
     const ids = Array.from({ length: count }, (_, i) => `r${i + 1}`);
@@ -146,6 +148,7 @@ export class Group {
     const times = {
       ...quiet,
       scrubMs,
+      canaryMs,
       heartbeatMs,
       suspectAfterMs: 3000,
       tombstoneGraceMs: 60_000,

@@ -88,6 +88,8 @@ export interface Timing {
   readonly collectMs: number;
   readonly heartbeatMs: number;
   readonly suspectAfterMs: number;
+  /** Between two canaries of a member; 0 in most runs: they are writes as any other. */
+  readonly canaryMs: number;
 }
 
 export interface Plan {
@@ -175,6 +177,7 @@ function timingOf(prng: Prng): Timing {
     collectMs: 250,
     heartbeatMs: 1000,
     suspectAfterMs: 3000,
+    canaryMs: 0,
   };
 }
 
@@ -226,8 +229,13 @@ export function planOf(seed: number): Plan {
   const changing = prng.chance(1, 2) ? withChanges(whole, prng) : whole;
   const namespaced = withNamespace(changing, namespacePrng(seed));
   const purging = withPurges(namespaced, namespacePrng(seed).fork());
-  return withLessees(withStream(purging, seed), seed);
+  return withCanaries(withLessees(withStream(purging, seed), seed));
 }
+
+/** Far more often than anybody would have them. */
+const CANARY_MS = 250;
+const withCanaries = (plan: Plan): Plan =>
+  plan.seed % 8 === 7 ? { ...plan, timing: { ...plan.timing, canaryMs: CANARY_MS } } : plan;
 
 function withLessees(plan: Plan, seed: number): Plan {
   const prng = Prng.fromSeed(seed);

@@ -10,6 +10,7 @@ import type { Result } from "../../core/results.ts";
 import { StoreCorruption } from "../../core/store.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { openChange } from "../../ring/ring-change.ts";
+import { countedKeys } from "../../src/node/serving/reports.ts";
 import { Annihilation } from "./annihilation.ts";
 import { Client, type Counts, idOf, outcomeOf } from "./client.ts";
 import { type Failure, Judge, name } from "./judge.ts";
@@ -340,8 +341,9 @@ class Run {
     }
     const left = (): string[] =>
       this.#world.members
-        .filter(({ store }) => (store?.stats().keyCount ?? 0) > 0)
-        .map(({ id, store }) => `${id} holds ${store?.stats().keyCount} keys`);
+        .map(({ id, store }) => [id, store === null ? 0 : countedKeys({ store })] as const)
+        .filter(([, count]) => count > 0)
+        .map(([id, count]) => `${id} holds ${count} keys`);
     const until = events.now + CLEAR_MS_MAX;
     while (left().length > 0 && events.now < until) this.#step();
     for (const line of left()) this.#judge.accuse("growth", `${line} after all were deleted`);

@@ -5,7 +5,6 @@
  */
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../core/prng.ts";
-import { constant, exponential, measured, mixture, pareto } from "../../src/staleness/delays.ts";
 import {
   type Delay,
   type Prediction,
@@ -15,6 +14,7 @@ import {
   visibility,
   type Wars,
 } from "../../src/staleness/wars.ts";
+import { constant, exponential, measured, mixture, pareto } from "./delays.ts";
 
 const SSD = mixture(0.9122, pareto(0.235, 10), exponential(1.66));
 const DISK_WRITES = mixture(0.38, pareto(1.05, 1.51), exponential(0.183));

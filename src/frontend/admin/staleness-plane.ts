@@ -1,4 +1,5 @@
 /** `GET /v1/cluster/staleness`: what a choice of n, r and w costs and risks, here and now. */
+import { DELAYS_WINDOW_MS } from "../../../core/delay-report.ts";
 import { isNamespace } from "../../../core/keys.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import {
@@ -6,8 +7,9 @@ import {
   type QuorumRules,
   resolveOptions,
 } from "../../../core/quorum-options.ts";
-import { ASSUMED, forecast } from "../../staleness/forecast.ts";
-import type { Backend } from "../backend/backend.ts";
+import { forecast, rmseOf } from "../../staleness/forecast.ts";
+import type { Backend, ClusterView } from "../backend/backend.ts";
+import { planOf, toldDelays } from "../backend/fleet-view.ts";
 import { Problem, problemOf } from "../http/problems.ts";
 
 const TIMES_DEFAULT = "0,1,5,10,50,100";
@@ -54,12 +56,11 @@ interface Asked {
   readonly isOne: (choice: { readonly r: number; readonly w: number }) => boolean;
 }
 
-function askedOf(backend: Backend, query: ReadonlyMap<string, string>): Asked {
+function askedOf(view: ClusterView, query: ReadonlyMap<string, string>): Asked {
   const namespace = query.get("namespace") ?? null;
   if (namespace !== null && !isNamespace(namespace)) {
     throw invalid("namespace", "namespace must name a namespace.");
   }
-  const view = backend.view();
   const settings: NamespaceSettings =
     (namespace === null ? undefined : view.namespaces.get(namespace)) ?? view.defaults;
   const names = ["n", "r", "w", "dw"] as const;
@@ -77,24 +78,25 @@ function askedOf(backend: Backend, query: ReadonlyMap<string, string>): Asked {
 }
 
 /** @throws Problem `invalid-option` */
-export function answerStaleness(backend: Backend, text: string): Response {
+export async function answerStaleness(backend: Backend, text: string): Promise<Response> {
   const query = readQuery(text);
-  const { namespace, rules, isOne } = askedOf(backend, query);
+  const view = backend.view();
+  const { namespace, rules, isOne } = askedOf(view, query);
   const from = query.get("from") ?? "other";
   if (from !== "same" && from !== "other") throw invalid("from", "from is same or other.");
   const times = timesOf(query.get("t") ?? TIMES_DEFAULT);
-  const roundTrips = backend.roundTrips();
   const { n, dw } = rules;
-  const { choices, delays } = forecast(roundTrips, { n, dw, from, times });
-  const samples = { reads: roundTrips.reads.length, stores: roundTrips.stores.length };
+  const told = await toldDelays(backend, "");
+  const predicted = forecast({ ...planOf(view, told, { n, dw }), from, times });
+  const { samples, delays, assumed } = predicted;
+  const choices = predicted.choices.filter(isOne);
+  const window = DELAYS_WINDOW_MS / 1000;
   return Response.json(
     {
       namespace,
-      model: { samples, window: roundTrips.windowMs / 1000, ...delays, assumed: ASSUMED },
-      choices: choices
-        .filter(isOne)
-        .map(({ r, w, ...choice }) => ({ n, r, w, dw, ...choice, measured: [] })),
-      rmse: null,
+      model: { samples, window, ...delays, assumed },
+      choices: choices.map(({ r, w, ...choice }) => ({ n, r, w, dw: Math.min(dw, w), ...choice })),
+      rmse: rmseOf(choices),
     },
     { headers: { "Cache-Control": "no-store" } },
   );

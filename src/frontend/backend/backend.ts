@@ -4,7 +4,6 @@ import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import type { Operation } from "../../../core/operations.ts";
 import type { PurgeIndex } from "../../../core/purges.ts";
 import type { Result } from "../../../core/results.ts";
-import type { RoundTrips } from "../../../core/round-trips.ts";
 import type { SiteSettings } from "../../../core/site.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
@@ -82,8 +81,6 @@ export interface Backend {
    * read it; 0 when it does not. Absent where there is no store.
    */
   weigh?(key: StoreKey): number;
-  /** How long peers took lately to answer, as this frontend has seen it. */
-  roundTrips(): RoundTrips;
   /** Whether the host is about to stop: answers without end are to end. */
   isEnding?(): boolean;
   /** What the cache door of this process makes anew just now; absent where there is none. */

@@ -3,7 +3,7 @@
  * nothing in it is resolved. `new URL` would resolve `..`; a host that has the raw target of the
  * request line hands it in.
  */
-import { isNamespace, utf8Length } from "../../../core/keys.ts";
+import { CANARY_NAMESPACE, isNamespace, utf8Length } from "../../../core/keys.ts";
 import { KEY_BYTES_MAX } from "../../../core/limits.ts";
 import { isSiteNamespace } from "../../../core/site.ts";
 import { Problem } from "./problems.ts";
@@ -58,12 +58,13 @@ const undecodable = (what: string): Problem =>
   new Problem("invalid-key", `The ${what} is not UTF-8 in percent-encoding (%25 stands for "%").`);
 
 /**
- * What sites store is theirs alone: to a client it is not there.
+ * What sites store is theirs alone, and so are canaries: to a client they are not there.
  *
  * @throws Problem `not-found`
  */
 export function refuseSites(namespace: string): void {
-  if (isSiteNamespace(namespace)) throw new Problem("not-found", "There is no such namespace.");
+  const isOwn = isSiteNamespace(namespace) || namespace === CANARY_NAMESPACE;
+  if (isOwn) throw new Problem("not-found", "There is no such namespace.");
 }
 
 /** @throws Problem `invalid-key`, `not-found` */

@@ -1,16 +1,15 @@
 /** What a replica does that nobody waits for: the parts, and when each of them is run. */
 import type { Graces } from "../../../core/expiry.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
-import type { Prng } from "../../../core/prng.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { ClusterDocument } from "../../../ring/cluster-document.ts";
 import { type Duplicate, Lives } from "../knowledge/lives.ts";
-import type { TaskHost } from "../peers/tasks.ts";
 import type { BackgroundWork } from "../serving/background-ports.ts";
 import type { Service } from "../serving/service.ts";
 import { Absence } from "./absence.ts";
 import { Agreement } from "./agreement.ts";
 import { Background } from "./background.ts";
+import { Canaries, type CanaryHost } from "./canaries.ts";
 import { CleanUp } from "./clean-up.ts";
 import { Collector } from "./collector.ts";
 import { Evictor } from "./evictor.ts";
@@ -54,6 +53,11 @@ export interface Intervals {
   readonly heartbeatMs: number;
   /** Silence after which a peer is suspected. */
   readonly suspectAfterMs: number;
+  /**
+   * How much time is between two canaries at least, in ms; 0 or absent: there are none, and how
+   * stale reads are is not measured.
+   */
+  readonly canaryMs?: number;
   /** Keys of bounded namespaces whose use is remembered; a million unless memory is short. */
   readonly trackedKeysMax?: number;
 }
@@ -65,8 +69,7 @@ export const gracesOf = ({ tombstoneGraceMs, expiryGraceMs }: Intervals): Graces
   endedMs: Math.min(expiryGraceMs ?? EXPIRY_GRACE_MS, tombstoneGraceMs),
 });
 
-export interface WorkHost extends TaskHost {
-  readonly prng: Prng;
+export interface WorkHost extends Omit<CanaryHost, "isReady"> {
   whenDurable(callback: (ok: boolean, now: Millis) => void): void;
   /** Joins a document into the node's own and keeps it. */
   learn(document: ClusterDocument): void;
@@ -114,6 +117,9 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
   // Where a node has no timers, its alarm runs it.
   const isByAlarm = every.collectMs === 0;
   const collector = new Collector(service, { ...host, sparesWrites: isByAlarm });
+  const isReady = (): boolean =>
+    host.knowledge.ring.member(service.id) !== undefined && absence?.isBehind !== true;
+  const canaries = new Canaries(service.id, { ...host, isReady });
   const lives = livesOf(service, host);
   // The first sign of life of a member is what its hints, and who waits for it, have waited for.
   const heard = (from: ReplicaId, now: Millis): void => {
@@ -145,6 +151,8 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
     ["evict", unlessByAlarm(EVICT_MS), (now) => evictor.run(now)],
     ["alive", absence?.noteMs ?? 0, () => flushIf(absence?.note() === true)],
     ["collect", every.collectMs ?? COLLECT_MS, (now) => collector.start(now)],
+    // Intervals vary by a quarter: this one is the shortest.
+    ["canary", (every.canaryMs ?? 0) / 0.75, () => canaries.run()],
     ["heartbeat", every.heartbeatMs, (now) => heartbeat.run(now)],
   ];
   const jobs = new Background(host.prng);
@@ -157,7 +165,7 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
   return {
     parts: {
       ...{ handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor, resize },
-      ...{ collector, lives, scrub, tails },
+      ...{ collector, lives, scrub, tails, canaries },
     },
     jobs,
   };

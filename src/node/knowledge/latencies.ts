@@ -1,17 +1,19 @@
 /**
- * How long peers took lately to answer reads and to store writes: predictions are drawn from that
- * (src/staleness). The last samples are kept as they are: a Monte Carlo draws from what was
- * measured, with its tail, and a sketch of so few would only lose some of it. One frontend's are
- * not joined with another's, because what they measure is where they stand.
+ * How long each peer took lately to answer reads and to store writes: predictions are drawn from
+ * that (src/staleness). The last samples are kept as they are: a Monte Carlo draws from what was
+ * measured, with its tail, and a sketch of so few would only lose some of it. Those of several
+ * members are joined by putting them side by side, since each is of a pair of its own.
  */
+import { DELAYS_WINDOW_MS, type RoundTrips } from "../../../core/delay-report.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
 import type { Request } from "../../../core/messages.ts";
-import type { RoundTrips } from "../../../core/round-trips.ts";
 import type { Millis } from "../../../core/time.ts";
 
-/** Of each kind: at 8 bytes twice, 32 KiB a node. */
-const SAMPLES_MAX = 1024;
-/** What is older says nothing of now, in ms. */
-const WINDOW_MS = 600_000;
+/** Of each kind and peer: at 8 bytes twice, 16 KiB a peer. */
+const SAMPLES_MAX = 512;
+/** Samples of one kind that are told, all peers together, and of one peer at least. */
+const TOLD_MAX = 4096;
+const TOLD_MIN = 32;
 
 class Window {
   readonly #ms = new Float64Array(SAMPLES_MAX);
@@ -24,28 +26,50 @@ class Window {
     this.#at[place] = now;
   }
 
-  /** Those of the last ten minutes, in no order. */
-  recent(now: Millis): readonly number[] {
-    const kept = Math.min(this.#count, SAMPLES_MAX);
+  /** Those of the last ten minutes, the newest first; not more than so many. */
+  recent(now: Millis, most: number): readonly number[] {
     const recent: number[] = [];
-    for (let i = 0; i < kept; i++) {
-      if ((this.#at[i] as number) >= now - WINDOW_MS) recent.push(this.#ms[i] as number);
+    const kept = Math.min(this.#count, SAMPLES_MAX, most);
+    for (let back = 1; back <= kept; back++) {
+      const place = (this.#count - back) % SAMPLES_MAX;
+      if ((this.#at[place] as number) < now - DELAYS_WINDOW_MS) break;
+      recent.push(this.#ms[place] as number);
     }
     return recent;
   }
 }
 
-export class Latencies {
-  readonly #reads = new Window();
-  readonly #stores = new Window();
+interface Windows {
+  readonly reads: Window;
+  readonly stores: Window;
+}
 
-  note(kind: Request["kind"], ms: number, now: Millis): void {
-    if (kind === "read") this.#reads.add(ms, now);
-    else if (kind === "store") this.#stores.add(ms, now);
+export class Latencies {
+  readonly #peers = new Map<ReplicaId, Windows>();
+
+  note(peer: ReplicaId, kind: Request["kind"], ms: number, now: Millis): void {
+    if (kind === "read") this.#of(peer).reads.add(ms, now);
+    else if (kind === "store") this.#of(peer).stores.add(ms, now);
   }
 
-  recent(now: Millis): RoundTrips {
-    const [reads, stores] = [this.#reads.recent(now), this.#stores.recent(now)];
-    return { reads, stores, windowMs: WINDOW_MS };
+  /** Of these peers alone: a node may have known others once. */
+  recent(peers: readonly ReplicaId[], now: Millis): ReadonlyMap<ReplicaId, RoundTrips> {
+    const most = Math.max(TOLD_MIN, Math.floor(TOLD_MAX / Math.max(1, peers.length)));
+    const recent = new Map<ReplicaId, RoundTrips>();
+    for (const peer of peers) {
+      const windows = this.#peers.get(peer);
+      if (windows === undefined) continue;
+      const { reads, stores } = windows;
+      recent.set(peer, { reads: reads.recent(now, most), stores: stores.recent(now, most) });
+    }
+    return recent;
+  }
+
+  #of(peer: ReplicaId): Windows {
+    const known = this.#peers.get(peer);
+    if (known !== undefined) return known;
+    const windows = { reads: new Window(), stores: new Window() };
+    this.#peers.set(peer, windows);
+    return windows;
   }
 }

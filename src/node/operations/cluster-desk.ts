@@ -2,6 +2,7 @@
  * Operations that ask many members at once: what each holds of a key, what each says of itself,
  * namespaces' settings, listings.
  */
+import { type DelayReport, reportFromList } from "../../../core/delay-report.ts";
 import { decodeEntry } from "../../../core/entry-codec.ts";
 import type { Failure } from "../../../core/failure.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
@@ -63,6 +64,8 @@ export class ClusterDesk {
         return this.#explain(operation, answer, now);
       case "status":
         return this.#status(answer, now);
+      case "staleness":
+        return this.#staleness(answer, now);
       case "configure":
         return this.#configure(operation, answer, now);
       case "list":
@@ -103,6 +106,24 @@ export class ClusterDesk {
       answer({ kind: "explained", partition, preferenceList, n, replicas });
     };
     this.#ask(targets, { kind: "inspect", key }, { now, done });
+  }
+
+  /** Who is suspected is not waited for. */
+  #staleness(answer: Answer, now: Millis): void {
+    const { selfId, knowledge } = this.#host;
+    const { ring, liveness, latencies } = knowledge;
+    const peers = latencies.recent(ring.memberIds, now);
+    const own = { hedgeMs: liveness.hedgeMs, peers, canaries: [] };
+    const done = (replies: Replies): void => {
+      const reports = new Map<ReplicaId, DelayReport>();
+      for (const [id, reply] of replies) {
+        const report = reply.kind === "delayed" && orNull(() => reportFromList(reply.report));
+        if (report) reports.set(id, report);
+      }
+      answer({ kind: "staleness", selfId, own, reports });
+    };
+    const targets = ring.memberIds.filter((id) => id === selfId || !liveness.isSuspect(id));
+    this.#ask(targets, { kind: "delays" }, { now, done });
   }
 
   #status(answer: Answer, now: Millis): void {

@@ -105,7 +105,7 @@ export class Calls {
     if (call === undefined || isHeld(call.body)) return call;
     const latencyMs = now - call.sentAt;
     this.#liveness.answered(from, latencyMs, now);
-    this.#latencies.note(call.body.kind, latencyMs, now);
+    this.#latencies.note(from, call.body.kind, latencyMs, now);
     return call;
   }
 

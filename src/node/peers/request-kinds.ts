@@ -12,8 +12,9 @@ const FOR_ITSELF: ReadonlySet<Request["kind"]> = new Set([
 
 /** What nodes may ask each other whatever cluster document they have. */
 export const FREE: ReadonlySet<Request["kind"]> = new Set([
-  ...(["document", "status", "fault", "promise", "accept"] as const),
+  ...(["document", "status", "delays", "fault", "promise", "accept"] as const),
 ]);
 
 /** Whether the callee may take its time: how long says nothing about how it is doing. */
-export const isHeld = (body: Request): boolean => body.kind === "changes" && body.holdMs > 0;
+export const isHeld = (body: Request): boolean =>
+  (body.kind === "changes" && body.holdMs > 0) || body.kind === "probe";

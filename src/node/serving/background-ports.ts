@@ -1,6 +1,7 @@
 import type { TreeName } from "../../../antientropy/merkle-tree.ts";
+import type { DelayReport } from "../../../core/delay-report.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
-import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
+import type { Reply, ReplyOf, RequestOf } from "../../../core/messages.ts";
 import type { ScrubPass, ScrubStatus, TransferStatus } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Hlc, Millis, Now, WallMillis } from "../../../core/time.ts";
@@ -45,6 +46,11 @@ export interface BackgroundWork {
     readonly isPending: boolean;
     readonly reclaimedCount: number;
     hasSwept(through: Hlc): boolean;
+  };
+  readonly canaries: {
+    readonly probeCount: number;
+    report(now: Millis): DelayReport;
+    probe(body: RequestOf<"probe">, respond: (reply: Reply) => void): void;
   };
   readonly evictor: {
     readonly isPending: boolean;

@@ -1,8 +1,9 @@
 /** What a replica says of itself and of what it holds, for operators and for listings. */
 import { CodecError } from "../../../core/codec.ts";
+import { type DelayReport, reportToList } from "../../../core/delay-report.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
-import { compareUtf8, isAnyNamespace, isNamespace } from "../../../core/keys.ts";
+import { CANARY_NAMESPACE, compareUtf8, isAnyNamespace, isNamespace } from "../../../core/keys.ts";
 import { LIST_KEYS_MAX, LIST_NAMESPACES_MAX } from "../../../core/limits.ts";
 import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
 import type { ScrubPass, ScrubStatus } from "../../../core/results.ts";
@@ -23,6 +24,12 @@ export function inspected(keeper: Keeper, key: StoreKey): ReplyOf<"inspected"> {
 }
 
 /**
+ * How many keys it holds as an owner, as people count them: without its canaries.
+ */
+export const countedKeys = ({ store }: Pick<Keeper, "store">): number =>
+  store.stats().keyCount - (store.usage().get(CANARY_NAMESPACE)?.keyCount ?? 0);
+
+/**
  * `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null, duplicates, dead keys,
  * dead bytes, version, when its process began, when the oldest hint was written, scrub]`; of
  * the last two times, 0 is never. A scrub is null, or its last pass and the running one, each of
@@ -34,7 +41,7 @@ export function reported(
   now: Millis,
 ): ReplyOf<"report"> {
   const { store } = keeper;
-  const { keyCount, byteCount, deadKeyCount, deadByteCount } = store.stats();
+  const { byteCount, deadKeyCount, deadByteCount } = store.stats();
   const exchanges = background?.exchanges.lastAt ?? new Map<ReplicaId, Millis>();
   const { progress = null } = background?.transfer ?? {};
   const transfer = progress === null ? null : Object.values(progress);
@@ -42,7 +49,7 @@ export function reported(
   const hints = [...store.hintCounts()];
   const dead = [deadKeyCount, deadByteCount];
   const life = [about.version, about.startedAt ?? 0, readableHintAt(store) ?? 0];
-  const held = [keyCount, byteCount, hints, [...exchanges]];
+  const held = [countedKeys(keeper), byteCount, hints, [...exchanges]];
   const scrub = scrubToList(background?.scrub.status ?? null);
   const report = [...held, transfer, duplicates, ...dead, ...life, scrub];
   return { kind: "report", report };
@@ -84,6 +91,17 @@ export function exchanged(
   if (background === null) return done([0, 0, 0, 0, 0, 0]);
   background.exchanges.withAll(now, done);
 }
+
+/** How long its peers took, and what its canaries have found. */
+export function delayed(
+  { background }: { readonly background: BackgroundWork | null },
+  now: Millis,
+): ReplyOf<"delayed"> {
+  if (background === null) return { kind: "delayed", report: reportToList(NO_DELAYS) };
+  return { kind: "delayed", report: reportToList(background.canaries.report(now)) };
+}
+
+const NO_DELAYS: DelayReport = { hedgeMs: 0, peers: new Map(), canaries: [] };
 
 /** Reads all records, and tells when that is over. */
 export function scrubbed(

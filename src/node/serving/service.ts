@@ -57,6 +57,7 @@ import { RecentOps } from "./recent-ops.ts";
 import { Repeats } from "./repeats.ts";
 import {
   acceptedLoss,
+  delayed,
   exchanged,
   handedOff,
   inspected,
@@ -218,6 +219,11 @@ export class Service {
       }
       case "acceptLoss":
         return respond(acceptedLoss(this.background, now));
+      case "probe":
+        if (this.background === null) return respond(refused("overloaded"));
+        return this.background.canaries.probe(body, respond);
+      case "delays":
+        return respond(delayed(this, now));
       case "scrub":
         return scrubbed(this.background, respond, now);
       case "exchange":

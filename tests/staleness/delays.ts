@@ -1,7 +1,7 @@
 /** Delays to draw from: fitted distributions, and what was measured. */
 import { assert } from "../../core/assert.ts";
 import type { Prng } from "../../core/prng.ts";
-import type { Delay } from "./wars.ts";
+import type { Delay } from "../../src/staleness/wars.ts";
 
 /** Uniform in (0, 1]. */
 const uniform = (prng: Prng): number => (prng.u32() + 1) / 2 ** 32;

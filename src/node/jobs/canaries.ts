@@ -1,0 +1,268 @@
+/**
+ * Canaries: writes that a member makes to itself and its peers, and reads that look for them, to
+ * measure what src/staleness predicts (the t-visibility of Bailis et al., VLDB 2012).
+ *
+ * **A canary** is one write in a namespace of its own, with a w by chance, and one read that begins
+ * a time t after it was acknowledged, t by chance out of a fixed list. The read begins at the
+ * frontend that wrote, or at another member's.
+ *
+ * **The read** asks all n replicas at once, without hedge and repair. What a read with each r would
+ * have shown follows from the replies and their order: r of them are asked first, in the frontend's
+ * own order, the others one by one after the hedge delay, and the first r replies count.
+ *
+ * **At another member** it begins at a time that is told as one of the peer's own clock. Who is
+ * told too late does not read: a t shorter than the way there cannot be measured.
+ *
+ * **It costs** one write and n reads each time, `everyMs` apart at least. Keys are few and written
+ * again and again; they expire when canaries stop. While a primary of a key is suspected the key is
+ * left alone: its write would only become one hint more.
+ */
+import type { CausalContext } from "../../../core/causal-context.ts";
+import { CodecError } from "../../../core/codec.ts";
+import type { DelayReport } from "../../../core/delay-report.ts";
+import type { Content } from "../../../core/entry.ts";
+import { decodedOrNull } from "../../../core/entry-codec.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import { CANARY_NAMESPACE, namespaceOf, storeKey } from "../../../core/keys.ts";
+import type { Reply, RequestOf } from "../../../core/messages.ts";
+import type { Operation } from "../../../core/operations.ts";
+import type { Prng } from "../../../core/prng.ts";
+import { resolveOptions } from "../../../core/quorum-options.ts";
+import type { Result } from "../../../core/results.ts";
+import type { StoreKey } from "../../../core/store.ts";
+import type { Millis } from "../../../core/time.ts";
+import { askAll, type Replies } from "../peers/fanout.ts";
+import type { TaskHost } from "../peers/tasks.ts";
+import { CanaryTally } from "./canary-tally.ts";
+import { PeerClocks } from "./peer-clocks.ts";
+
+/** After which times a canary is looked for, in ms. */
+export const CANARY_TIMES: readonly number[] = [0, 1, 2, 5, 10, 20, 40, 50, 60, 80, 100];
+/** Keys of one member: so many canaries are on their way at once at most. */
+const KEYS_COUNT = 64;
+/** Far more than the time between two writes of a key. */
+const TTL_MS = 3_600_000;
+/** Other members at which its canaries are looked for: those after it in the ring's list. */
+const READERS_MAX = 8;
+const TIMEOUT_MS = 2000;
+/** How far from its time a read may begin, in ms. */
+const OFF_MS_MAX = 0.75;
+/** How late a timer rings by habit, in ms, and how fast that is learnt. */
+const LATENESS_MS_START = 0.5;
+const LATENESS_WEIGHT = 0.05;
+/** The farthest that a probe is put off: the longest time, and clocks that are somewhat apart. */
+const AHEAD_MS_MAX = 10_000;
+const MICROS = 1000;
+
+const content: Content = {
+  value: new Uint8Array(8),
+  contentType: "application/octet-stream",
+  contentEncoding: null,
+  contentLanguage: null,
+  contentDisposition: null,
+  metadata: null,
+  tags: [],
+};
+
+export interface CanaryHost extends TaskHost {
+  readonly prng: Prng;
+  /** The node's own time at this very step. */
+  now(): Millis;
+  setAlarm(at: Millis, work: () => void): void;
+  /** Carries a client's operation out. */
+  operate(operation: Operation, answer: (result: Result) => void): void;
+  /** Whether its own replica knows what it has. */
+  isReady(): boolean;
+}
+
+/** A reply to the read: its place in the frontend's order, when it came, what it showed. */
+export interface ProbeReply {
+  readonly place: number;
+  readonly ms: number;
+  readonly sees: boolean;
+}
+
+/**
+ * Whether a read with r = 1, 2, … would have seen the write, as far as there are replies.
+ *
+ * @param hedgeMs after which each replica beyond the first r is asked
+ */
+export function visibleByCount(replies: readonly ProbeReply[], hedgeMs: number): boolean[] {
+  return replies.map((_, i) => {
+    const r = i + 1;
+    const at = ({ place, ms }: ProbeReply): number => ms + Math.max(0, place - i) * hedgeMs;
+    const inTime = [...replies].sort((a, b) => at(a) - at(b)).slice(0, r);
+    return inTime.some(({ sees }) => sees);
+  });
+}
+
+interface Canary {
+  readonly key: StoreKey;
+  readonly reader: ReplicaId;
+  readonly w: number;
+  readonly t: number;
+}
+
+export class Canaries {
+  readonly #id: ReplicaId;
+  readonly #host: CanaryHost;
+  readonly #tally = new CanaryTally();
+  readonly #clocks = new PeerClocks();
+  readonly #free: StoreKey[];
+  #latenessMs = LATENESS_MS_START;
+
+  constructor(id: ReplicaId, host: CanaryHost) {
+    this.#id = id;
+    this.#host = host;
+    this.#free = Array.from({ length: KEYS_COUNT }, (_, i) =>
+      storeKey(CANARY_NAMESPACE, `${id}/${i}`),
+    );
+  }
+
+  /** Reads that were looked at, since the start. */
+  get probeCount(): number {
+    return this.#tally.probeCount;
+  }
+
+  /** What this member tells of its delays and canaries. */
+  report(now: Millis): DelayReport {
+    const { knowledge } = this.#host;
+    return {
+      hedgeMs: knowledge.liveness.hedgeMs,
+      peers: knowledge.latencies.recent(knowledge.ring.membersBut(this.#id), now),
+      canaries: this.#tally.recent(now),
+    };
+  }
+
+  /** One canary, unless too many are on their way, or the replica has other worries. */
+  run(): void {
+    const { prng, knowledge } = this.#host;
+    if (!this.#host.isReady()) return;
+    const key = this.#takeKey();
+    if (key === undefined) return;
+    const { n } = knowledge.settingsOf(CANARY_NAMESPACE);
+    const readers = this.#readers();
+    const isOther = readers.length > 0 && prng.chance(1, 2);
+    const reader = isOther ? (readers[prng.below(readers.length)] as ReplicaId) : this.#id;
+    const t = CANARY_TIMES[prng.below(CANARY_TIMES.length)] as number;
+    const canary = { key, reader, w: 1 + prng.below(n), t };
+    const options = { w: canary.w, sloppy: false, timeoutMs: TIMEOUT_MS };
+    const about = { content, ttlMs: TTL_MS, context: null, precondition: null };
+    this.#host.operate({ kind: "write", key, options, ...about }, (result) => {
+      if (result.kind === "written") this.#look(canary, result.context);
+      else this.#free.push(key);
+    });
+  }
+
+  /** A peer's canary is to be read here. @throws CodecError for a key that is none */
+  probe({ key, seen, at }: RequestOf<"probe">, respond: (reply: Reply) => void): void {
+    if (namespaceOf(key) !== CANARY_NAMESPACE) throw new CodecError("a probe is of a canary");
+    const cameAt = this.#host.now();
+    const answer = (results: readonly boolean[]): void => {
+      const [came, left] = [cameAt, this.#host.now()].map((ms) => Math.round(ms * MICROS));
+      respond({ kind: "probed", results, cameAt: came as number, leftAt: left as number });
+    };
+    const due = at / MICROS;
+    if (due < cameAt - OFF_MS_MAX || due > cameAt + AHEAD_MS_MAX) return answer([]);
+    this.#atTime(due, (isInTime) => {
+      if (isInTime) this.#read(key, seen, answer);
+      else answer([]);
+    });
+  }
+
+  /** The key that was left alone for longest, of those that have all of their primaries. */
+  #takeKey(): StoreKey | undefined {
+    const { liveness } = this.#host.knowledge;
+    const now = this.#host.now();
+    const isWhole = (key: StoreKey): boolean =>
+      this.#replicasOf(key, now).every((id) => id === this.#id || !liveness.isSuspect(id));
+    const at = this.#free.findIndex(isWhole);
+    return at < 0 ? undefined : this.#free.splice(at, 1)[0];
+  }
+
+  /** Members that canaries are looked for at, beside this one. */
+  #readers(): readonly ReplicaId[] {
+    const { memberIds } = this.#host.knowledge.ring;
+    const own = memberIds.indexOf(this.#id);
+    const after = [...memberIds.slice(own + 1), ...memberIds.slice(0, Math.max(0, own))];
+    return after.slice(0, READERS_MAX);
+  }
+
+  #look(canary: Canary, seen: CausalContext): void {
+    const ackedAt = this.#host.now();
+    const { key, reader, t } = canary;
+    const over = (results: readonly boolean[]): void => {
+      if (results.length > 0) this.#tally.add(canary, results, this.#host.now());
+      this.#free.push(key);
+    };
+    if (reader !== this.#id) return this.#lookElsewhere(canary, seen, over);
+    this.#atTime(ackedAt + t, (isInTime) => {
+      if (isInTime) this.#read(key, seen, over);
+      else over([]);
+    });
+  }
+
+  #lookElsewhere(
+    { key, reader, t }: Canary,
+    seen: CausalContext,
+    over: (results: readonly boolean[]) => void,
+  ): void {
+    const sentAt = this.#host.now();
+    const aheadMs = this.#clocks.aheadMs(reader, sentAt);
+    // Without a notion of its clock it is asked too late, and tells what the clock shows.
+    const due = aheadMs === null ? 0 : sentAt + t + aheadMs;
+    const at = Math.max(0, Math.round(due * MICROS));
+    const done = (replies: Replies, gotAt: Millis): void => {
+      const reply = replies.get(reader);
+      if (reply?.kind !== "probed") return over([]);
+      const [cameAt, leftAt] = [reply.cameAt / MICROS, reply.leftAt / MICROS];
+      this.#clocks.note(reader, { sentAt, cameAt, leftAt, gotAt });
+      over(reply.results.map((sees) => sees === true));
+    };
+    const timeoutMs = t + 2 * TIMEOUT_MS;
+    const body = { kind: "probe", key, seen, at } as const;
+    askAll(this.#host, { targets: [reader], body, timeoutMs, done }, sentAt);
+  }
+
+  /** Calls back at that time, or near it: timers ring late, and mostly by as much. */
+  #atTime(due: Millis, work: (isInTime: boolean) => void): void {
+    const isNear = (at: Millis): boolean => Math.abs(at - due) <= OFF_MS_MAX;
+    const alarmAt = due - this.#latenessMs;
+    if (alarmAt <= this.#host.now()) return work(isNear(this.#host.now()));
+    this.#host.setAlarm(alarmAt, () => {
+      const now = this.#host.now();
+      this.#latenessMs += LATENESS_WEIGHT * (now - alarmAt - this.#latenessMs);
+      work(isNear(now));
+    });
+  }
+
+  #read(key: StoreKey, seen: CausalContext, done: (results: readonly boolean[]) => void): void {
+    const { knowledge, now: clock } = this.#host;
+    const startedAt = clock();
+    const order = this.#replicasOf(key, startedAt);
+    const replies: ProbeReply[] = [];
+    const heard = (from: ReplicaId, body: Reply): void => {
+      if (body.kind !== "held" || body.isUnknown) return;
+      const entry = body.entry === null ? null : decodedOrNull(body.entry);
+      const sees = entry?.context.includes(seen) === true;
+      replies.push({ place: order.indexOf(from), ms: clock() - startedAt, sees });
+    };
+    const body = { kind: "read", key, digestOnly: false, durably: false } as const;
+    const over = (): void => done(visibleByCount(replies, knowledge.liveness.hedgeMs));
+    askAll(
+      this.#host,
+      { targets: order, body, timeoutMs: TIMEOUT_MS, heard, done: over },
+      startedAt,
+    );
+  }
+
+  /** In the order in which a read from here asks them. */
+  #replicasOf(key: StoreKey, now: Millis): readonly ReplicaId[] {
+    const { knowledge } = this.#host;
+    const resolution = resolveOptions({ sloppy: false }, knowledge.quorumDefaults(key), 0);
+    if (!resolution.ok) return [];
+    const from = { self: this.#id, now };
+    const partition = knowledge.ring.partitionOf(key);
+    return knowledge.candidates(partition, resolution.rules, from).map(({ id }) => id);
+  }
+}
