@@ -13,7 +13,9 @@ export const QUORUM_WORDS = ["one", "quorum", "all"] as const;
 export type QuorumWord = (typeof QUORUM_WORDS)[number];
 export type QuorumValue = number | QuorumWord;
 
-export const CONSISTENCY_WORDS = ["one", "quorum", "all", "local_quorum", "strict"] as const;
+export const CONSISTENCY_WORDS = [
+  ...(["one", "quorum", "all", "local_quorum", "strict", "auto"] as const),
+] as const;
 export type ConsistencyWord = (typeof CONSISTENCY_WORDS)[number];
 
 /** What a request names; a missing member was not named. Types are checked, ranges are not yet. */
@@ -29,7 +31,10 @@ export interface QuorumOptions {
   readonly notfoundOk?: boolean;
   readonly basicQuorum?: boolean;
   readonly timeoutMs?: number;
+  /** `auto`: a read's r is the least that meets `minP` where somebody can tell, else a safe one. */
   readonly consistency?: ConsistencyWord;
+  /** With `auto`: the chance, 0 … 1, that a read sees a write that is `maxStaleMs` old. */
+  readonly minP?: number;
   readonly returnBody?: boolean;
   /**
    * A read lacks no write that `staleW` replicas had acknowledged so many ms before it came, whole
@@ -137,6 +142,7 @@ function resolveN(options: QuorumOptions, most: number): number {
 }
 
 function shorthand(word: ConsistencyWord | undefined): QuorumValue | undefined {
+  if (word === "auto") return undefined;
   return word === "strict" || word === "local_quorum" ? "quorum" : word;
 }
 
@@ -168,10 +174,12 @@ function resolveOrThrow(
   const word = shorthand(options.consistency);
   const strict = options.consistency === "strict";
   const replies = { least: 1, most: n, bound: "n" };
-  const r = pick("r", options.r ?? word, { fallback: defaults.r, n, range: replies });
   const w = pick("w", options.w ?? word, { fallback: defaults.w, n, range: replies });
+  // The least that meets every write: what is certain where nothing is known of delays.
+  const ofReads = options.consistency === "auto" ? n - w + 1 : defaults.r;
+  const r = pick("r", options.r ?? word, { fallback: ofReads, n, range: replies });
   const fallback = strict ? "quorum" : 0;
-  const ofReads: PickSpec = { fallback, n, range: { least: 0, most: r, bound: "r" } };
+  const ofReplies: PickSpec = { fallback, n, range: { least: 0, most: r, bound: "r" } };
   const ofWrites: PickSpec = { fallback, n, range: { least: 0, most: w, bound: "w" } };
   const zoneRange = { least: 0, most: zoneCount, bound: "the number of zones" };
   const timeRange = { least: 1, most: TIMEOUT_MS_MAX, bound: `${TIMEOUT_MS_MAX}` };
@@ -179,7 +187,7 @@ function resolveOrThrow(
     n,
     r,
     w,
-    pr: pick("pr", options.pr, ofReads),
+    pr: pick("pr", options.pr, ofReplies),
     pw: pick("pw", options.pw, ofWrites),
     dw: pick("dw", options.dw, { ...ofWrites, fallback: defaults.dw }),
     zones: checked("zones", options.zones ?? 0, zoneRange),

@@ -25,6 +25,8 @@ export interface GetResult {
   /** Of a read with `maxStaleMs`: it lacks nothing that `staleW` had acknowledged so long ago. */
   readonly staleBoundMs?: number;
   readonly staleW?: number;
+  /** Of a read whose r was chosen: the chance, 0 … 1, that it sees what was asked for. */
+  readonly predictedP?: number;
 }
 
 export interface WriteResult {

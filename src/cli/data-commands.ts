@@ -34,7 +34,8 @@ const OPTIONS = [
   ["timeout", "milliseconds for the whole request"],
   ["max-stale", "a read: at most so many seconds behind what was acknowledged, or none"],
   ["stale-w", "with max-stale: by how many replicas, for it to count; else the namespace's w"],
-  ["consistency", "one, quorum, all, local_quorum or strict"],
+  ["consistency", "one, quorum, all, local_quorum, strict or auto"],
+  ["min-p", "with auto, a read: how likely it has to see what was written, such as 0.999"],
   ["return-body", "a put answers with what is stored: true or false"],
   ["ttl", "seconds the value lives, from 0.001"],
 ] as const;

@@ -31,7 +31,10 @@ export interface ConsistencyOptions {
   readonly maxStale?: number;
   /** 1 to n; without it the namespace's W. */
   readonly staleW?: number;
-  readonly consistency?: "one" | "quorum" | "all" | "local_quorum" | "strict";
+  /** With `auto` a read has the least r that meets `minP`, by the deployment's own delays. */
+  readonly consistency?: "one" | "quorum" | "all" | "local_quorum" | "strict" | "auto";
+  /** With `auto`: how likely the read sees a write that was answered `maxStale` ago. */
+  readonly minP?: number;
 }
 
 const NAMES: Readonly<Record<keyof ConsistencyOptions, string>> = {
@@ -49,6 +52,7 @@ const NAMES: Readonly<Record<keyof ConsistencyOptions, string>> = {
   maxStale: "max_stale",
   staleW: "stale_w",
   consistency: "consistency",
+  minP: "min_p",
 };
 
 export const CONSISTENCY_NAMES = Object.keys(NAMES);

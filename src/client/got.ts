@@ -16,6 +16,8 @@ export interface Quorum {
   readonly staleBound?: number;
   /** For writes that so many replicas have acknowledged. */
   readonly staleW?: number;
+  /** Of a read with `consistency: "auto"`: how likely it sees what was asked for. */
+  readonly predicted?: number;
 }
 
 const camel = (name: string): string =>

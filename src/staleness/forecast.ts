@@ -1,4 +1,5 @@
 /** What a deployment's delays come to for each choice of r and w, and what canaries have found. */
+import { assert } from "../../core/assert.ts";
 import type { CanaryCount } from "../../core/delay-report.ts";
 import { Prng } from "../../core/prng.ts";
 import { Fleet, type FleetPlan } from "./fleet.ts";
@@ -63,7 +64,7 @@ function percentilesOf(sorted: Float64Array): Percentiles {
   return { p50: at(0.5), p99: at(0.99), p999: at(0.999) };
 }
 
-function samplesOf({ reports }: ForecastPlan): Forecast["samples"] {
+function samplesOf({ reports }: Pick<ForecastPlan, "reports">): Forecast["samples"] {
   let [reads, stores] = [0, 0];
   for (const { peers } of reports.values()) {
     for (const trips of peers.values()) {
@@ -137,6 +138,22 @@ export function rmseOf(choices: readonly Choice[]): number | null {
   );
   if (errors.length === 0) return null;
   return Math.sqrt(errors.reduce((sum, error) => sum + error, 0) / errors.length);
+}
+
+/** How likely a read with r sees a write with w that was answered t ms before. */
+export type Chances = (r: number, w: number, t: number) => number;
+
+/** @returns null where too little was measured */
+export function chancesOf(plan: Omit<ForecastPlan, "times" | "isMeasured">): Chances | null {
+  const { reads, stores } = samplesOf(plan);
+  if (Math.min(reads, stores) < SAMPLES_MIN) return null;
+  const fleet = new Fleet({ ...plan, trials: TRIALS });
+  const predictions = simulate(fleet, Prng.fromSeed(1));
+  return (r, w, t) => {
+    const found = predictions.find((prediction) => prediction.r === r && prediction.w === w);
+    assert(found !== undefined, "r and w are within n");
+    return visibility(found, t);
+  };
 }
 
 /**

@@ -96,6 +96,16 @@ describe("the range of each option", () => {
   });
 });
 
+describe("a choice that is left to the cluster", () => {
+  it("reads from as many as meet every write, until somebody can tell a smaller number", () => {
+    const auto = { consistency: "auto", minP: 0.9 } as const;
+    expect(rules(auto)).toMatchObject({ r: 2, w: 2 });
+    expect(rules({ ...auto, w: 1 })).toMatchObject({ r: 3, w: 1 });
+    expect(rules({ ...auto, w: 3 })).toMatchObject({ r: 1, w: 3 });
+    expect(rules({ ...auto, w: 1, r: 1 }).r).toBe(1);
+  });
+});
+
 describe("a bound of staleness", () => {
   it("is of writes with the namespace's w, unless another is named", () => {
     expect(rules({ maxStaleMs: 5000 })).toMatchObject({ maxStaleMs: 5000, staleW: 2 });

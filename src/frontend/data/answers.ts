@@ -57,17 +57,20 @@ export function baseHeaders(setting: Setting, contextToken: string): HeaderField
  * `Starling-Quorum` of a read: a structured-field dictionary of numbers. Of a read with `max_stale`
  * also what was proven, in seconds: rounded up, since a bound that is too good is none.
  */
-export function readTally({ tally, staleBoundMs, staleW }: GetResult): string {
+export function readTally({ tally, staleBoundMs, staleW, predictedP }: GetResult): string {
   const { n, required, answered, primaries, fallbacks } = tally;
   const numbers = `primaries=${primaries}, fallbacks=${fallbacks}`;
-  const counts = `n=${n}, r=${required}, answered=${answered}, ${numbers}`;
+  const predicted = predictedP === undefined ? "" : `, predicted=${sharesDown(predictedP)}`;
+  const counts = `n=${n}, r=${required}, answered=${answered}, ${numbers}${predicted}`;
   if (staleBoundMs === undefined) return counts;
   return `${counts}, stale-bound=${secondsUp(staleBoundMs)}, stale-w=${staleW}`;
 }
 
-/** A decimal of RFC 9651: three places at most, and one at least. */
-const secondsUp = (ms: number): string =>
-  (Math.ceil(ms) / 1000).toFixed(3).replace(/(\.\d+?)0+$/, "$1");
+/** A decimal of RFC 9651, of thousandths: three places at most, and one at least. */
+const decimal = (thousandths: number): string =>
+  (thousandths / 1000).toFixed(3).replace(/(\.\d+?)0+$/, "$1");
+const secondsUp = (ms: number): string => decimal(Math.ceil(ms));
+const sharesDown = (p: number): string => decimal(Math.floor(p * 1000));
 
 /** `Starling-Quorum` of a write. */
 export function writeTally(tally: Tally): string {

@@ -14,6 +14,7 @@ import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import type { GetOperation, WriteOperation } from "../../../core/operations.ts";
 import type { GetResult, Result } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
+import { executeRead } from "../backend/auto-choice.ts";
 import type { Backend } from "../backend/backend.ts";
 import { AnswerBudget } from "../http/answer-budget.ts";
 import { inParallel } from "../http/at-once.ts";
@@ -197,7 +198,11 @@ async function carryOut(operation: OneOperation, batch: Batch): Promise<Fields> 
     // Small ones begin at once, in the order of the ops.
     const byteCount = isWrite ? 0 : (batch.backend.weigh?.(operation.key) ?? 0);
     if (byteCount > SMALL_BYTES) await roomFor(operation, byteCount);
-    const result = await batch.backend.execute(operation, batch.trace);
+    const { backend, trace } = batch;
+    const result =
+      operation.kind === "get"
+        ? await executeRead(backend, operation, trace)
+        : await backend.execute(operation, trace);
     if (result.kind !== "failed") return describeResult(result, operation.key, batch);
     const described = describeProblem(problemOf(result.failure, isWrite));
     if (result.context === null) return described;

@@ -12,6 +12,7 @@ import {
 } from "../../../core/quorum-options.ts";
 import type { WriteResult } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
+import { executeRead } from "../backend/auto-choice.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";
 import { readBody, readContentHeaders } from "../http/body.ts";
 import { bodyRoom, SMALL_BYTES } from "../http/body-room.ts";
@@ -64,11 +65,15 @@ export function checkRanges(
 }
 
 /** Whether a read wants more than the namespace gives by itself: a kept answer could be less. */
-function asksForMore(rules: QuorumRules | null, settings: NamespaceSettings): boolean {
+function asksForMore(
+  { quorum }: RequestOptions,
+  rules: QuorumRules | null,
+  settings: NamespaceSettings,
+): boolean {
   if (rules === null) return false;
   const usual = resolveOptions({}, defaultsOf(settings), 0);
   const isMore = !usual.ok || rules.r > usual.rules.r;
-  if (rules.maxStaleMs !== undefined) return true;
+  if (rules.maxStaleMs !== undefined || quorum.consistency === "auto") return true;
   return isMore || rules.strict || rules.pr > 0 || rules.zones > 0;
 }
 
@@ -105,7 +110,7 @@ export class DataPlane {
     const token = request.headers.get("Starling-Context");
     const session = token === null ? null : tokenToSession({ hash: this.#hash, key }, token);
     const context = session?.context ?? null;
-    const mayBeKept = context === null && !asksForMore(rules, settings);
+    const mayBeKept = context === null && !asksForMore(options, rules, settings);
     const call = { request, key, options, session, context, settings, startedAt, mayBeKept };
     const isRead = request.method === "GET" || request.method === "HEAD";
     return isRead ? this.#read(call) : this.#write(call);
@@ -122,7 +127,7 @@ export class DataPlane {
     } as const;
     const weight = this.#backend.weigh?.(key) ?? 0;
     if (weight > SMALL_BYTES) await bodyRoom.reserve(request, weight);
-    const result = await this.#backend.execute(operation, traceOf(request));
+    const result = await executeRead(this.#backend, operation, traceOf(request));
     if (result.kind === "failed") throw problemOf(result.failure, false);
     if (result.kind !== "got") throw new Error(`a read ended as ${result.kind}`);
     // What came from elsewhere was not known before; it is there now, and others wait for it.

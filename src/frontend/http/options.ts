@@ -66,6 +66,12 @@ const staleMs: Read = (name, text) => {
   throw invalid(name, `${name} must be seconds from ${range}, with at most three decimal places.`);
 };
 
+const probability: Read = (name, text) => {
+  const p = Number(text);
+  if (/^[01](\.[0-9]{1,9})?$/.test(text) && p > 0 && p <= 1) return p;
+  throw invalid(name, `${name} must be a probability above 0, such as 0.999.`);
+};
+
 /** The contract's names, what each is called inside, and how it is read. */
 const OPTIONS: ReadonlyMap<string, readonly [keyof QuorumOptions, Read]> = new Map([
   ["n", ["n", count]],
@@ -83,19 +89,21 @@ const OPTIONS: ReadonlyMap<string, readonly [keyof QuorumOptions, Read]> = new M
   ["return_body", ["returnBody", flag]],
   ["max_stale", ["maxStaleMs", staleMs]],
   ["stale_w", ["staleW", count]],
+  ["min_p", ["minP", probability]],
 ]);
 
 /** As structured fields have them: their keys are words with hyphens elsewhere. */
 const HEADER_NAMES: ReadonlyMap<string, string> = new Map([
   ["max-stale", "max_stale"],
   ["stale-w", "stale_w"],
+  ["min-p", "min_p"],
 ]);
 
 /** A member's own name, whichever way it is spelt. */
 const optionName = (member: string): string => HEADER_NAMES.get(member) ?? member;
 
 /** Those that take a number with decimal places. */
-const DECIMALS: ReadonlySet<string> = new Set(["max_stale"]);
+const DECIMALS: ReadonlySet<string> = new Set(["max_stale", "min_p"]);
 
 /** What the word `strict` says beside r and w. */
 const STRICT_NAMES = ["pr", "pw", "sloppy"] as const;
@@ -223,10 +231,22 @@ function joinDrafts(header: Draft, query: Draft): QuorumOptions {
   const kept = { ...header };
   if (query.consistency !== undefined) {
     delete kept.r;
-    delete kept.w;
+    // That word is about reads.
+    if (query.consistency !== "auto") delete kept.w;
     if (query.consistency === "strict") for (const name of STRICT_NAMES) delete kept[name];
   }
   return { ...kept, ...query };
+}
+
+/** @throws Problem where there is nothing to choose by, or nobody chooses */
+function checkChoice(quorum: QuorumOptions): QuorumOptions {
+  const { consistency, maxStaleMs, minP } = quorum;
+  if (consistency === "auto" && maxStaleMs === undefined && minP === undefined) {
+    const detail = "consistency=auto needs max_stale or min_p: what the answer has to meet.";
+    throw invalid("consistency", detail);
+  }
+  if (consistency === "auto" || minP === undefined) return quorum;
+  throw invalid("min_p", "min_p is for consistency=auto: name both, or r itself.");
 }
 
 /**
@@ -244,7 +264,7 @@ export function readOptions(
   const values = readQuery(query);
   const fromQuery = readQuorum(values, others);
   return {
-    quorum: header === null ? fromQuery : joinDrafts(readHeader(header), fromQuery),
+    quorum: checkChoice(header === null ? fromQuery : joinDrafts(readHeader(header), fromQuery)),
     ttlMs: readTtl(values.get("ttl")),
     allSiblings: readSiblings(values.get("siblings")),
     others: values,

@@ -13,6 +13,7 @@ import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import type { Operation } from "../../../core/operations.ts";
 import type { ListedKey, Result } from "../../../core/results.ts";
 import type { WallMillis } from "../../../core/time.ts";
+import { executeRead } from "../backend/auto-choice.ts";
 import type { Backend } from "../backend/backend.ts";
 import { checkRanges, settingsOf } from "../data/data-plane.ts";
 import { cursorAfter, listKeys } from "../data/listing.ts";
@@ -153,7 +154,11 @@ export class KvStore {
     operation: Operation,
     kind: Kind,
   ): Promise<Extract<Result, { kind: Kind }>> {
-    const result = await this.#parts.backend.execute(operation, this.#parts.trace);
+    const { backend, trace } = this.#parts;
+    const result =
+      operation.kind === "get"
+        ? await executeRead(backend, operation, trace)
+        : await backend.execute(operation, trace);
     if (result.kind === "failed") throw problemOf(result.failure, operation.kind === "write");
     if (result.kind !== kind) throw new Error(`${operation.kind} ended as ${result.kind}`);
     return result as Extract<Result, { kind: Kind }>;
