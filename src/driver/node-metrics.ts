@@ -41,6 +41,12 @@ export function ringMetrics({ ring, liveness, counters }: Knowledge): readonly M
       values: one(counters.readRepairs),
     },
     {
+      name: "starling_reads_stale_total",
+      type: "counter",
+      help: "Reads that were answered before a reply came which held something newer.",
+      values: one(counters.staleReads),
+    },
+    {
       name: "starling_late_requests_total",
       type: "counter",
       help: "Requests of peers that were dropped because nobody waited any more.",
@@ -89,6 +95,7 @@ export function replicaMetrics(of: {
     ...boundMetrics(of),
     ...hintMetrics(of),
     ...exchangeMetrics(of.service),
+    ...lagMetrics(of.service),
   ];
 }
 
@@ -209,6 +216,20 @@ function hintMetrics({ service, knowledge, now }: ReplicaParts): readonly Metric
       type: "counter",
       help: "Hints given to the other primaries because their owner stayed away.",
       values: one(hintsRetired),
+    },
+  ];
+}
+
+/** Nothing where replicas do not follow each other. */
+function lagMetrics({ background }: Service): readonly Metric[] {
+  const lags = background?.tails?.lagMs();
+  if (lags === undefined) return [];
+  return [
+    {
+      name: "starling_replica_lag_seconds",
+      type: "gauge",
+      help: "Age of what this replica knows of all that a peer holds; +Inf while it knows nothing.",
+      values: [...lags].map(([peer, ms]): Sample => [{ peer }, ms / 1000]),
     },
   ];
 }

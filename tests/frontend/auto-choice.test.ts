@@ -20,6 +20,26 @@ const askedR = (app: TestApp): unknown => {
   return last?.kind === "get" ? last.options.r : "no read";
 };
 
+describe("starling_staleness_probability", () => {
+  const linesOf = async (app: TestApp): Promise<readonly string[]> =>
+    (await (await app.get("/metrics")).text())
+      .split("\n")
+      .filter((line) => line.startsWith("starling_staleness_probability{"));
+
+  it("says what the model does, for each r and w of the deployment's n", async () => {
+    const app = await apart(40);
+    const lines = await linesOf(app);
+    expect(lines).toHaveLength(27);
+    expect(lines).toContain('starling_staleness_probability{r="1",w="1",t="0"} 0');
+    expect(lines).toContain('starling_staleness_probability{r="1",w="1",t="100"} 1');
+    expect(lines).toContain('starling_staleness_probability{r="2",w="2",t="0"} 1');
+  });
+
+  it("has no series while nothing is known", async () => {
+    expect(await linesOf(await makeApp())).toEqual([]);
+  });
+});
+
 describe("consistency=auto", () => {
   it("takes the least r that the model is sure enough of", async () => {
     const app = await apart(40);

@@ -20,6 +20,7 @@ import { FaultPlane } from "./faults.ts";
 import { MembersPlane } from "./members-plane.ts";
 import { checkReadiness } from "./readiness.ts";
 import { scrubNow } from "./scrub-plane.ts";
+import { stalenessMetrics } from "./staleness-metrics.ts";
 import { answerStaleness } from "./staleness-plane.ts";
 
 const NAMESPACES = "/v1/namespaces/";
@@ -170,9 +171,11 @@ export function hostRoutes({ backendOf, guarded, metrics }: ClusterRouteParts): 
   const app = new Hono<StarlingEnv>();
   app.get(
     "/metrics",
-    guarded(monitor, (call) => {
+    guarded(monitor, async (call) => {
       const headers = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" };
-      return call.body(metrics.text() + backendOf(call).metrics(), 200, headers);
+      const backend = backendOf(call);
+      const staleness = await stalenessMetrics(backend);
+      return call.body(metrics.text() + backend.metrics() + staleness, 200, headers);
     }),
   );
   app.get(

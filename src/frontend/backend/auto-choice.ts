@@ -22,12 +22,8 @@ const ASKING_MS = 5000;
 /** What `max_stale` alone asks for. */
 const MIN_P_DEFAULT = 0.999;
 
-interface Chosen {
-  readonly r: number;
-  readonly p: number;
-}
-
-class AutoChoice {
+/** What members told of their delays, and what the model makes of it. */
+class FleetWatch {
   readonly #backend: Backend;
   #told: StalenessResult | null = null;
   #toldAt = -Infinity;
@@ -39,37 +35,26 @@ class AutoChoice {
     this.#backend = backend;
   }
 
-  /** null: nothing is known. */
-  async choose({ key, options }: GetOperation): Promise<Chosen | null> {
-    const view = this.#backend.view();
-    const settings = view.namespaces.get(namespaceOf(key)) ?? view.defaults;
-    const resolution = resolveOptions(
-      options,
-      { ...settings, timeoutMs: 1 },
-      view.ring.zones.length,
-    );
-    if (!resolution.ok) return null;
-    const { rules } = resolution;
-    await this.#refresh();
-    const chances = this.#chancesOf(rules);
-    if (chances === null) return null;
-    const w = options.staleW ?? rules.w;
-    const t = options.maxStaleMs ?? 0;
-    const enough = options.minP ?? MIN_P_DEFAULT;
-    for (let r = 1; r < rules.n; r++) {
-      const p = chances(r, w, t);
-      if (p >= enough) return { r, p };
-    }
-    return { r: rules.n, p: 1 };
-  }
-
-  async #refresh(): Promise<void> {
+  /** Has members asked when that is due; waits for them where nothing is known. */
+  async refresh(): Promise<void> {
     const now = performance.now();
     const age = now - this.#toldAt;
     if (age < FRESH_MS || now - this.#askedAt < ASKING_MS) return;
     this.#askedAt = now;
     const asking = this.#ask();
     if (age > USED_MS) await asking;
+  }
+
+  /** null: nothing is known, or too little. */
+  chances({ n, dw }: Pick<QuorumRules, "n" | "dw">): Chances | null {
+    if (this.#told === null || performance.now() - this.#toldAt > USED_MS) return null;
+    const name = `${n} ${dw}`;
+    const known = this.#chances.get(name);
+    if (known !== undefined) return known;
+    const plan = planOf(this.#backend.view(), this.#told, { n, dw });
+    const chances = chancesOf({ ...plan, from: "other" });
+    this.#chances.set(name, chances);
+    return chances;
   }
 
   async #ask(): Promise<void> {
@@ -81,20 +66,40 @@ class AutoChoice {
       // Nobody answers: requests go by what is known, and the next one asks again.
     }
   }
-
-  #chancesOf({ n, dw }: QuorumRules): Chances | null {
-    if (this.#told === null || performance.now() - this.#toldAt > USED_MS) return null;
-    const name = `${n} ${dw}`;
-    const known = this.#chances.get(name);
-    if (known !== undefined) return known;
-    const plan = planOf(this.#backend.view(), this.#told, { n, dw });
-    const chances = chancesOf({ ...plan, from: "other" });
-    this.#chances.set(name, chances);
-    return chances;
-  }
 }
 
-const choices = new WeakMap<Backend, AutoChoice>();
+const watches = new WeakMap<Backend, FleetWatch>();
+
+/** One for each backend: what is known is known to all of its requests. */
+export function watchOf(backend: Backend): FleetWatch {
+  const watch = watches.get(backend) ?? new FleetWatch(backend);
+  watches.set(backend, watch);
+  return watch;
+}
+
+/** @returns null where nothing is known */
+async function choose(
+  backend: Backend,
+  { key, options }: GetOperation,
+): Promise<{ readonly r: number; readonly p: number } | null> {
+  const view = backend.view();
+  const settings = view.namespaces.get(namespaceOf(key)) ?? view.defaults;
+  const defaults = { ...settings, timeoutMs: 1 };
+  const resolution = resolveOptions(options, defaults, view.ring.zones.length);
+  if (!resolution.ok) return null;
+  const { rules } = resolution;
+  const watch = watchOf(backend);
+  await watch.refresh();
+  const chances = watch.chances(rules);
+  if (chances === null) return null;
+  const w = options.staleW ?? rules.w;
+  const enough = options.minP ?? MIN_P_DEFAULT;
+  for (let r = 1; r < rules.n; r++) {
+    const p = chances(r, w, options.maxStaleMs ?? 0);
+    if (p >= enough) return { r, p };
+  }
+  return { r: rules.n, p: 1 };
+}
 
 /** Runs a read; one with `auto` says in its result what was expected of it. */
 export async function executeRead(
@@ -104,9 +109,7 @@ export async function executeRead(
 ): Promise<Result> {
   const { consistency, r } = operation.options;
   if (consistency !== "auto" || r !== undefined) return backend.execute(operation, trace);
-  const choice = choices.get(backend) ?? new AutoChoice(backend);
-  choices.set(backend, choice);
-  const chosen = await choice.choose(operation);
+  const chosen = await choose(backend, operation);
   if (chosen === null) return backend.execute(operation, trace);
   const options = { ...operation.options, r: chosen.r };
   const result = await backend.execute({ ...operation, options }, trace);

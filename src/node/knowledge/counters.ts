@@ -5,6 +5,8 @@
 export interface Counters {
   /** Entries that reads sent to primaries which were behind. */
   readRepairs: number;
+  /** Reads whose answer lacked what a reply after it brought. */
+  staleReads: number;
   /** Hints that this replica took in, delivered to their owner, or gave up after their window. */
   hintsStored: number;
   hintsDelivered: number;
@@ -20,6 +22,7 @@ export interface Counters {
 
 export const newCounters = (): Counters => ({
   readRepairs: 0,
+  staleReads: 0,
   hintsStored: 0,
   hintsDelivered: 0,
   hintsRetired: 0,

@@ -158,10 +158,17 @@ export class ClientDesk {
       },
       finish: out.finish,
     });
+    let coordinator: GetCoordinator | null = null;
     this.#host.run<GetOutcome>(
       {
         timeoutMs: rules.timeoutMs,
-        make: (out) => new GetCoordinator(plan, counted(out)),
+        make: (out) => {
+          coordinator = new GetCoordinator(plan, counted(out));
+          return coordinator;
+        },
+        over: () => {
+          if (coordinator?.wasStale === true) counters.staleReads++;
+        },
         finish: read.finish,
         again: read.again,
       },

@@ -1,0 +1,38 @@
+/** The model's own metric: how likely a read sees a write, for each r and w, soon and later. */
+
+import { quorumNumber } from "../../../core/quorum-options.ts";
+import { type Labels, render, type Sample } from "../../metrics/exposition.ts";
+import { watchOf } from "../backend/auto-choice.ts";
+import type { Backend } from "../backend/backend.ts";
+
+/** After which times, in ms. */
+const TIMES = [0, 10, 100];
+
+/**
+ * Of the deployment's own n and dw; no series while too little was measured. A frontend without a
+ * replica has none either: a scraper would wake replicas that sleep.
+ */
+export async function stalenessMetrics(backend: Backend): Promise<string> {
+  if (backend.weigh === undefined) return "";
+  const { n, dw } = backend.view().defaults;
+  const watch = watchOf(backend);
+  await watch.refresh();
+  const chances = watch.chances({ n, dw: quorumNumber(dw, n) });
+  const counts = Array.from({ length: n }, (_, i) => i + 1);
+  const values = counts.flatMap((r) =>
+    counts.flatMap((w) =>
+      TIMES.map((t): Sample => {
+        const labels: Labels = { r: String(r), w: String(w), t: String(t) };
+        return [labels, chances?.(r, w, t) ?? 0];
+      }),
+    ),
+  );
+  return render([
+    {
+      name: "starling_staleness_probability",
+      type: "gauge",
+      help: "Predicted chance that a read with r sees a write with w, answered t ms before.",
+      values: chances === null ? [] : values,
+    },
+  ]);
+}

@@ -1,0 +1,26 @@
+/** A late reply tells whether the answer was stale: `starling_reads_stale_total`. */
+import { describe, expect, it } from "vitest";
+import { candidates, held, nothing, START } from "./probe.ts";
+import { HEDGE, next, old, outcome, read } from "./reading.ts";
+
+/** r1 is silent, so r2 is asked beside it and answers first. */
+function hedged(late: typeof old | null) {
+  const run = read({ r: 1 }, { candidates: candidates("r1 r2 r3") });
+  run.coordinator.wake(START + HEDGE);
+  run.coordinator.reply("r2", held(old), START + HEDGE + 1);
+  expect(outcome(run.probe)).toEqual(["old"]);
+  expect(run.coordinator.wasStale).toBe(false);
+  run.coordinator.reply("r1", late === null ? nothing : held(late), START + HEDGE + 2);
+  return run.coordinator;
+}
+
+describe("a reply after the answer", () => {
+  it("tells of an answer that lacked what it holds", () => {
+    expect(hedged(next).wasStale).toBe(true);
+  });
+
+  it("tells of none where it holds as much or less", () => {
+    expect(hedged(old).wasStale).toBe(false);
+    expect(hedged(null).wasStale).toBe(false);
+  });
+});
