@@ -21,6 +21,9 @@ export const ORACLES: Readonly<Record<string, string>> = {
   purge: "what was purged is shown by no strict read after that, and by nobody in the end",
   deadline: "a process that runs answers a request when its time is over, whatever the clock does",
   lease: "the right to fetch ends by itself when its holder falls silent",
+  "cache-purge":
+    "what an origin was asked for before a purge is not served after it, in the end by nobody",
+  variant: "nobody gets the variant of a stored response that was made for another",
   ttl: "a value is not served after its time, within the bounds of the clocks",
   invention: "nothing is served that nobody wrote to that key",
   feed: "who obeys a change feed has in the end exactly what lives (its promises 1 and 3)",
@@ -100,6 +103,11 @@ export class Judge {
     this.#lostDisks.add(id);
     this.#trace(`the disk of ${id} does not count`);
     for (const history of this.#histories.values()) history.lostDiskCount = this.#lostDisks.size;
+  }
+
+  /** Members whose disks do not count any more. */
+  get lostDiskCount(): number {
+    return this.#lostDisks.size;
   }
 
   /** A write may be minted after its client's answer: by a coordinator that hears of it late. */

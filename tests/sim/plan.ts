@@ -9,6 +9,7 @@ import { N_MAX } from "../../core/limits.ts";
 import { Prng } from "../../core/prng.ts";
 import type { RingMember } from "../../ring/members.ts";
 import type { RingDocument } from "../../ring/ring.ts";
+import type { PlannedDoors } from "./doors.ts";
 import type { PlannedLessees } from "./lessees.ts";
 import { CHANGE_KINDS, type ChangeKind } from "./operator.ts";
 import { NAMESPACE } from "./settings.ts";
@@ -125,6 +126,8 @@ export interface Plan {
   readonly stream: PlannedStream | null;
   /** Who asks for leases; null in most runs. */
   readonly lessees: PlannedLessees | null;
+  /** Of a site behind cache doors; null in most runs. */
+  readonly doors: PlannedDoors | null;
   /** Whether all keys are deleted at the end, and must be gone from every disk. */
   readonly isCleared: boolean;
 }
@@ -222,6 +225,7 @@ export function planOf(seed: number): Plan {
     maxBytes: null,
     stream: null,
     lessees: null,
+    doors: null,
     n: ring.n,
     isResized: false,
   };
@@ -229,7 +233,8 @@ export function planOf(seed: number): Plan {
   const changing = prng.chance(1, 2) ? withChanges(whole, prng) : whole;
   const namespaced = withNamespace(changing, namespacePrng(seed));
   const purging = withPurges(namespaced, namespacePrng(seed).fork());
-  return withCanaries(withLessees(withStream(purging, seed), seed));
+  const asked = withLessees(withStream(purging, seed), seed);
+  return withCanaries(withDoors(asked, seed));
 }
 
 /** Far more often than anybody would have them. */
@@ -244,6 +249,15 @@ function withLessees(plan: Plan, seed: number): Plan {
   if (!own.chance(1, 4)) return plan;
   const lessees = { keyCount: 1 + own.below(3), leaseMs: 300 + own.below(2700), prng: words(own) };
   return { ...plan, lessees };
+}
+
+function withDoors(plan: Plan, seed: number): Plan {
+  const prng = Prng.fromSeed(seed);
+  for (let i = 0; i < 7; i++) prng.u32();
+  const own = prng.fork();
+  if (!own.chance(1, 4)) return plan;
+  const counts = { keyCount: 1 + own.below(4), visitorCount: 2 + own.below(6) };
+  return { ...plan, doors: { ...counts, leaseMs: 300 + own.below(2700), prng: words(own) } };
 }
 
 /** Where nothing is evicted, as what is evicted is gone anyhow. */

@@ -13,6 +13,7 @@ import { openChange } from "../../ring/ring-change.ts";
 import { countedKeys } from "../../src/node/serving/reports.ts";
 import { Annihilation } from "./annihilation.ts";
 import { Client, type Counts, idOf, outcomeOf } from "./client.ts";
+import { Doors } from "./doors.ts";
 import { type Failure, Judge, name } from "./judge.ts";
 import { Lessees } from "./lessees.ts";
 import type { Machine } from "./machine.ts";
@@ -55,6 +56,7 @@ class Run {
   readonly #clients: readonly Client[];
   readonly #stream: Stream | null;
   readonly #lessees: Lessees | null;
+  readonly #doors: Doors | null;
   readonly #subscriber: Subscriber;
   readonly #counts: Counts = { operations: 0, acknowledged: 0, open: 0 };
   readonly #struck: Record<string, number> = {};
@@ -76,6 +78,8 @@ class Run {
     this.#world.network.onEntry = (key, entry) => annihilation.observe(key, entry);
     this.#stream = plan.stream && new Stream(plan, plan.stream, this.#world);
     this.#lessees = plan.lessees && new Lessees(plan, plan.lessees, this.#world);
+    const on = { world: this.#world, judge: this.#judge };
+    this.#doors = plan.doors && new Doors(plan, plan.doors, on);
     this.#subscriber = new Subscriber(plan, this.#world, this.#judge);
     const shared = { plan, world: this.#world, judge: this.#judge, counts: this.#counts };
     this.#clients = plan.clients.map((planned) => new Client({ ...shared, planned }));
@@ -92,6 +96,7 @@ class Run {
       for (const machine of this.#world.machines) machine.checkReads();
       this.#stream?.check(this.#judge, () => this.#step());
       this.#lessees?.check(this.#judge, () => this.#step());
+      this.#doors?.check(() => this.#step());
       if (this.#plan.isCleared && this.#judge.failures.length === 0) this.#clear();
     } catch (error) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -119,6 +124,7 @@ class Run {
     for (const client of this.#clients) client.start();
     this.#stream?.start();
     this.#lessees?.start();
+    this.#doors?.start();
     this.#subscriber.start();
     for (const fault of this.#plan.faults) {
       events.after(fault.atMs, () => {
@@ -339,6 +345,7 @@ class Run {
       if (result?.kind === "written") continue;
       this.#judge.accuse("availability", `deleting ${name(key)}: ${outcomeOf(result)}`);
     }
+    this.#doors?.clear(() => this.#step());
     const left = (): string[] =>
       this.#world.members
         .map(({ id, store }) => [id, store === null ? 0 : countedKeys({ store })] as const)

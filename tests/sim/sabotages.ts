@@ -250,6 +250,20 @@ export const sabotages: readonly Sabotage[] = [
     is: "until: now + 1000 * LEASE_MS_MAX });",
   },
   {
+    name: "store-as-of-the-answer",
+    oracle: "cache-purge",
+    file: "src/door/kept.ts",
+    was: "const requestedAt = Math.min(fetched.requestedAt, ownersTime ?? fetched.requestedAt);",
+    is: "const requestedAt = Math.max(fetched.respondedAt, ownersTime ?? 0);",
+  },
+  {
+    name: "serve-any-variant",
+    oracle: "variant",
+    file: "src/cache/vary.ts",
+    was: "if (normalised(request, name) === selection.values[i]) return true;",
+    is: "if (selection.values[i] !== undefined) return true;",
+  },
+  {
     name: "skip-on-switch",
     oracle: "feed",
     file: "src/node/operations/feed-desk.ts",
