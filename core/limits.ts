@@ -35,6 +35,8 @@ export const ENTRIES_BYTES = 4 * MIB;
 export const ENTRIES_BYTES_MAX = 48 * MIB;
 /** Of what people call a namespace, as Cloudflare allows. */
 export const TITLE_CHARS_MAX = 512;
+/** Of the origins whose pages a namespace names, together: some thirty. */
+export const ORIGINS_CHARS_MAX = 2048;
 
 /** The default of `maxValueBytes`. */
 export const VALUE_BYTES_DEFAULT = MIB;

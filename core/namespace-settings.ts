@@ -14,6 +14,8 @@ export interface NamespaceSettings {
   readonly trustedContent: boolean;
   /** What people call it, where that is not its name. */
   readonly title?: string;
+  /** Whose pages may read what is answered of it: origins with a blank between them. */
+  readonly corsOrigins?: string;
   /** The settings of a site as JSON, where its responses are stored (see core/site.ts). */
   readonly site?: string;
 }

@@ -14,6 +14,7 @@ import { isAnyNamespace } from "../core/keys.ts";
 import {
   N_MAX,
   NAMESPACES_COUNT_MAX,
+  ORIGINS_CHARS_MAX,
   TITLE_CHARS_MAX,
   TTL_SECONDS_MAX,
   VALUE_BYTES_MAX,
@@ -262,6 +263,19 @@ const isText = (value: unknown): value is string => typeof value === "string";
 const isTitle = (value: unknown): boolean =>
   isText(value) && value.isWellFormed() && value.trim() !== "" && value.length <= TITLE_CHARS_MAX;
 
+/** What is wrong with the settings that are texts, and may be absent; null for nothing. */
+function checkTexts({ title, corsOrigins, site }: Readonly<Record<string, unknown>>) {
+  if (title !== undefined && !isTitle(title)) {
+    return `"title" must be a text of 1 to ${TITLE_CHARS_MAX} characters.`;
+  }
+  const areOrigins = isText(corsOrigins) && corsOrigins !== "";
+  if (corsOrigins !== undefined && !(areOrigins && corsOrigins.length <= ORIGINS_CHARS_MAX)) {
+    return `"corsOrigins" must be origins, of ${ORIGINS_CHARS_MAX} characters at most.`;
+  }
+  const isSite = site === undefined || (isText(site) && parseSite(site) !== null);
+  return isSite ? null : `"site" must be the settings of a site, as JSON.`;
+}
+
 /**
  * Checks settings that came from outside.
  *
@@ -289,14 +303,7 @@ export function checkSettings(value: unknown, memberCount: number): NamespaceSet
     return `"maxBytes" must be null or a positive whole number.`;
   }
   if (typeof s["trustedContent"] !== "boolean") return `"trustedContent" must be true or false.`;
-  const { title } = s as { title?: unknown };
-  if (title !== undefined && !isTitle(title)) {
-    return `"title" must be a text of 1 to ${TITLE_CHARS_MAX} characters.`;
-  }
-  const site = s["site"];
-  const isSite = site === undefined || (isText(site) && parseSite(site) !== null);
-  if (!isSite) return `"site" must be the settings of a site, as JSON.`;
-  return value as NamespaceSettings;
+  return checkTexts(s) ?? (value as NamespaceSettings);
 }
 
 /**

@@ -1,8 +1,8 @@
 /** The Worker: a stateless frontend in front of the replicas, over HTTP and as a binding. */
 import { purgeSite } from "../src/door/site-purge.ts";
 import { createApp, type Starling } from "../src/frontend/app.ts";
-import { parseCorsOrigins } from "../src/frontend/cors.ts";
 import { responseOf } from "../src/frontend/http/exchange.ts";
+import { parseCorsOrigins } from "../src/frontend/http/origins.ts";
 import { Problem, problemAnswer } from "../src/frontend/http/problems.ts";
 import { answerAtDoor, apiHostOf, isOwnFetch } from "./cache-door.ts";
 import type { Env } from "./config.ts";

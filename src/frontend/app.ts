@@ -23,7 +23,7 @@ import {
   rawTargetOf,
   type StarlingEnv,
 } from "./backend/call.ts";
-import { corsFor } from "./cors.ts";
+import { corsFor, originsOf } from "./cors.ts";
 import { dataRoutes } from "./data/data-routes.ts";
 import type { PurgeSite } from "./data/run-purge.ts";
 import { changesRoutes } from "./feed/changes-routes.ts";
@@ -147,10 +147,13 @@ function honoApp(parts: AppParts, ledger: Ledger, metrics: HttpMetrics): Hono<St
   app.use(noting(ledger));
   app.use(async (call, next) => {
     splitTarget(rawTargetOf(call));
-    if (config.openOnLoopback) refuseStrangers(call.req.raw, hostOf(call), corsOrigins);
+    if (config.openOnLoopback) {
+      const welcome = [...corsOrigins, ...originsOf(backendOf(call).view(), rawPathOf(call))];
+      refuseStrangers(call.req.raw, hostOf(call), welcome);
+    }
     await next();
   });
-  if (corsOrigins.length > 0) app.use(corsFor(corsOrigins));
+  app.use(corsFor({ origins: corsOrigins, backendOf }));
   app.use(
     refuseMethods({
       app,
@@ -194,5 +197,7 @@ export function createApp(parts: AppParts): Starling {
     },
     grantOf: (request, access) => grantOf(parts, request, access),
   });
-  return { app, answerKey };
+  // Nor is that of a namespace which names readers.
+  const isForReaders = (target: string): boolean => originsOf(backend.view(), target).length > 0;
+  return { app, answerKey: (of, target) => (isForReaders(target) ? null : answerKey(of, target)) };
 }

@@ -1,10 +1,13 @@
 /**
  * Pages of other origins (Fetch Standard, CORS): those that the deployment names may read answers,
- * no others. Who they speak for is said by tokens alone: no cookie counts for anything here.
+ * those that a namespace names may read what is answered of it, and no others. Who they speak for
+ * is said by tokens alone: no cookie counts for anything here.
  */
 import type { MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
-import type { StarlingEnv } from "./backend/call.ts";
+import type { Backend, ClusterView } from "./backend/backend.ts";
+import { type Call, rawPathOf, type StarlingEnv } from "./backend/call.ts";
+import { mayRead } from "./http/origins.ts";
 
 /** How long a browser need not ask again, in seconds. */
 const PREFLIGHT_SECONDS = 600;
@@ -25,50 +28,60 @@ const EXPOSED = [
   "Vary",
   "WWW-Authenticate",
 ].join(", ");
-const ANY = "*";
 
-/**
- * Origins from a text, between commas or blanks; `*` stands for any.
- *
- * @returns the origins, or one sentence that says what to mend
- */
-export function parseCorsOrigins(text: string): readonly string[] | string {
-  const parts = text.split(/[\s,]+/).filter((part) => part !== "");
-  const bad = parts.find((part) => part !== ANY && !isOrigin(part));
-  if (bad === undefined) return parts.map((part) => part.toLowerCase());
-  return `"${bad}" is no origin: write https://HOST or http://HOST:PORT, without a path.`;
+/** Where in a path the routes of one namespace have its name. */
+const OF_NAMESPACE =
+  /^\/(?:v1\/(?:kv|changes)|client\/v4\/accounts\/[^/]+\/storage\/kv\/namespaces)\/([^/?:]+)/;
+
+/** The namespace that a request is for, by its raw path; null when it is for none, or malformed. */
+function namespaceIn(path: string): string | null {
+  try {
+    return decodeURIComponent(OF_NAMESPACE.exec(path)?.[1] ?? "") || null;
+  } catch {
+    return null;
+  }
 }
 
-function isOrigin(text: string): boolean {
-  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return false;
-  return new URL(text).origin === text.toLowerCase();
-}
+const listed = (text: string | undefined): readonly string[] => text?.split(" ") ?? [];
 
-/** Whether pages of that origin are named; `*` names nobody on an open frontend. */
-export function isNamed(origins: readonly string[], origin: string | null | undefined): boolean {
-  return typeof origin === "string" && origins.includes(origin.toLowerCase());
+/** Whose pages a namespace names beside those of the deployment; usually nobody's. */
+export const originsOf = (view: ClusterView, path: string): readonly string[] =>
+  listed(view.namespaces.get(namespaceIn(path) ?? "")?.corsOrigins);
+
+export interface CorsParts {
+  /** Whose pages the deployment names. */
+  readonly origins: readonly string[];
+  readonly backendOf: (call: Call) => Backend;
 }
 
 /** Answers preflights, and says in each answer who may read it. */
-export function corsFor(origins: readonly string[]): MiddlewareHandler<StarlingEnv> {
-  const isAny = origins.includes(ANY);
-  const mayRead = (origin: string): boolean => isAny || isNamed(origins, origin);
+export function corsFor({ origins, backendOf }: CorsParts): MiddlewareHandler<StarlingEnv> {
   const preflight = cors({
     origin: (origin) => origin,
     allowMethods: METHODS,
     maxAge: PREFLIGHT_SECONDS,
   });
+  const own = (view: ClusterView, call: Call): readonly string[] =>
+    originsOf(view, rawPathOf(call));
   return async (call, next) => {
     const origin = call.req.header("Origin");
-    const isAllowed = origin !== undefined && mayRead(origin);
     const { method } = call.req;
     const isAsking = method === "OPTIONS" && call.req.header("Access-Control-Request-Method");
-    if (isAllowed && isAsking) return preflight(call, next);
+    if (origin !== undefined && isAsking) {
+      const isOfNamespace = namespaceIn(rawPathOf(call)) !== null;
+      // A frontend that stores nothing may not have heard of the namespace yet.
+      const isAllowed =
+        mayRead(origins, origin) ||
+        (isOfNamespace && mayRead(own(await backendOf(call).freshView(), call), origin));
+      if (isAllowed) return preflight(call, next);
+    }
     // Not before: hono would make the answer anew, and a Worker would encode it once more.
     await next();
+    const all = [...origins, ...own(backendOf(call).view(), call)];
+    if (all.length === 0) return;
     const { headers } = call.res;
     headers.append("Vary", "Origin");
-    if (!isAllowed) return;
+    if (origin === undefined || !mayRead(all, origin)) return;
     headers.set("Access-Control-Allow-Origin", origin);
     headers.set("Access-Control-Expose-Headers", EXPOSED);
   };

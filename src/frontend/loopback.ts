@@ -5,8 +5,8 @@
  * by itself what needs no permission of ours (a form, a `POST` of plain text) and care for nothing
  * but the effect. Browsers say which page asks, and no page can change what they say.
  */
-import { isNamed } from "./cors.ts";
 import type { PlainRequest } from "./http/exchange.ts";
+import { isNamed } from "./http/origins.ts";
 import { Problem } from "./http/problems.ts";
 
 const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?$/i;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { parseCorsOrigins } from "../../src/frontend/cors.ts";
-import { makeApp, type TestApp, tokensOf } from "./support.ts";
+import { parseCorsOrigins } from "../../src/frontend/http/origins.ts";
+import { makeApp, problemOf, type TestApp, tokensOf } from "./support.ts";
 
 const PAGE = "https://app.example";
 const OTHER = "https://evil.example";
@@ -92,6 +92,101 @@ describe("a page of another origin", () => {
     expect((await preflight(app, PAGE)).status).toBe(405);
     const got = await app.get(KEY, { Origin: PAGE, Authorization: "Bearer a-token-to-write" });
     expect([varies(got).includes("Origin"), ...headersOf(got, ALLOW)]).toEqual([false, null]);
+  });
+});
+
+describe("a page that only a namespace names", () => {
+  const namesPage = async (app: TestApp, corsOrigins: unknown = [PAGE]): Promise<Response> =>
+    app.call("PUT", "/v1/namespaces/ns", {
+      body: JSON.stringify({ corsOrigins }),
+      headers: { Authorization: "Bearer an-admins-token" },
+    });
+  const withAdmin = tokensOf([
+    { token: "a-token-to-write", role: "write" },
+    { token: "an-admins-token", role: "admin" },
+  ]);
+  const make = (): Promise<TestApp> => makeApp({ auth: withAdmin, openOnLoopback: false });
+  const from = (origin: string) => ({ Origin: origin, Authorization: "Bearer a-token-to-write" });
+
+  it("may use that namespace, by every route that is of one", async () => {
+    const app = await make();
+    expect((await preflight(app, PAGE)).headers.get(ALLOW)).toBeNull();
+    await namesPage(app);
+    const account = "/client/v4/accounts/a/storage/kv/namespaces";
+    for (const target of [KEY, "/v1/kv/ns", "/v1/kv/ns:batch", "/v1/changes/ns", "/v1/kv/%6Es/k"]) {
+      const answer = await preflight(app, PAGE, target);
+      expect([target, answer.status, ...headersOf(answer, ALLOW)]).toEqual([target, 204, PAGE]);
+    }
+    const values = await app.get(`${account}/ns/values/k`, from(PAGE));
+    expect(headersOf(values, ALLOW)).toEqual([PAGE]);
+    for (const answer of [await app.put(KEY, "v", from(PAGE)), await app.get(KEY, from(PAGE))]) {
+      expect([answer.ok, ...headersOf(answer, ALLOW)]).toEqual([true, PAGE]);
+    }
+  });
+
+  it("may use no other, nor what is of none, and other pages may not use that", async () => {
+    const app = await make();
+    await namesPage(app);
+    for (const target of ["/v1/kv/nsx/k", "/v1/kv/%ff/k", "/v1/purge", "/v1/cluster", "/v1/kv/"]) {
+      expect([target, ...headersOf(await preflight(app, PAGE, target), ALLOW)]).toEqual([
+        ...[target, null],
+      ]);
+      expect(headersOf(await app.get(target, from(PAGE)), ALLOW)).toEqual([null]);
+    }
+    expect((await preflight(app, OTHER)).headers.get(ALLOW)).toBeNull();
+    const answer = await app.get(KEY, from(OTHER));
+    expect([...headersOf(answer, ALLOW), varies(answer).includes("Origin")]).toEqual([null, true]);
+  });
+
+  it("is welcome on a frontend of loopback for that namespace alone", async () => {
+    const app = await makeApp();
+    expect((await app.call("GET", KEY, { headers: { Origin: PAGE } })).status).toBe(403);
+    await namesPage(app);
+    expect((await app.call("GET", KEY, { headers: { Origin: PAGE } })).status).toBe(404);
+    const other = await app.call("GET", "/v1/kv/other/k", { headers: { Origin: PAGE } });
+    expect(other.status).toBe(403);
+  });
+
+  it("is told the same of answers that were made the short way before", async () => {
+    const app = await make();
+    const request = { method: "GET", headers: new Headers({ Host: "a" }), signal: null } as never;
+    expect(app.answerKey?.(request, KEY)).not.toBeNull();
+    await namesPage(app);
+    expect(app.answerKey?.(request, `${KEY}?r=1`)).toBeNull();
+    expect(app.answerKey?.(request, "/v1/kv/other/k")).not.toBeNull();
+  });
+
+  it("is named by a list, or a text, which is shown as a list and can be taken out", async () => {
+    const app = await make();
+    const shown = async (): Promise<unknown> => {
+      const headers = { Authorization: "Bearer an-admins-token" };
+      const body = (await (await app.get("/v1/namespaces/ns", headers)).json()) as object;
+      return "corsOrigins" in body ? body.corsOrigins : "absent";
+    };
+    expect(await shown()).toBe("absent");
+    for (const [given, is] of [
+      [
+        [PAGE, "http://LOCALHOST:5173"],
+        [PAGE, "http://localhost:5173"],
+      ],
+      ["https://a.example, https://b.example", ["https://a.example", "https://b.example"]],
+      [["*"], ["*"]],
+      [[], "absent"],
+      [[PAGE], [PAGE]],
+      [null, "absent"],
+    ]) {
+      expect((await namesPage(app, given)).ok).toBe(true);
+      expect(await shown()).toEqual(is);
+    }
+    for (const bad of [
+      7,
+      [7],
+      ["https://a.example/path"],
+      [`https://${"a".repeat(2100)}.example`],
+    ]) {
+      const answer = await namesPage(app, bad);
+      expect([answer.status, (await problemOf(answer)).code]).toEqual([400, "invalid-settings"]);
+    }
   });
 });
 

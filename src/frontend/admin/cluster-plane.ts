@@ -15,6 +15,7 @@ import { contextToToken } from "../http/context-token.ts";
 import { readJson } from "../http/json-body.ts";
 import { Problem, problemOf } from "../http/problems.ts";
 import { shownScrub } from "./scrub-plane.ts";
+import { shownSettings, withOrigins } from "./shown-settings.ts";
 import { type RingBody, verdictOf } from "./verdict.ts";
 
 type ResultOf<Kind extends Result["kind"]> = Extract<Result, { kind: Kind }>;
@@ -147,7 +148,7 @@ export class ClusterPlane {
       .sort(compareUtf8)
       .map((name) => {
         const created = view.namespaces.has(name);
-        return { name, ...settingsOf(view, name), created };
+        return { name, ...shownSettings(settingsOf(view, name)), created };
       });
     return Response.json({ namespaces });
   }
@@ -163,7 +164,7 @@ export class ClusterPlane {
   }
 
   async namespace(name: string): Promise<Response> {
-    return Response.json(settingsOf(await this.#backend.freshView(), name));
+    return Response.json(shownSettings(settingsOf(await this.#backend.freshView(), name)));
   }
 
   /** Members that the body leaves out keep what they are. */
@@ -174,14 +175,16 @@ export class ClusterPlane {
     if (typeof body !== "object" || body === null || Array.isArray(body)) {
       throw new Problem("invalid-settings", "Settings are a JSON object.");
     }
-    const unknown = Object.keys(body).find((member) => !Object.hasOwn(current, member));
+    const names = new Set([...Object.keys(current), "corsOrigins"]);
+    const unknown = Object.keys(body).find((member) => !names.has(member));
     if (unknown !== undefined) {
-      const known = Object.keys(current).join(", ");
+      const known = [...names].join(", ");
       throw new Problem("invalid-settings", `Unknown member. Settings have ${known}.`, {
         extras: { option: unknown.slice(0, 40) },
       });
     }
-    const checked = checkSettings({ ...current, ...body }, view.ring.memberIds.length);
+    const merged = withOrigins({ ...current, ...body });
+    const checked = checkSettings(merged, view.ring.memberIds.length);
     const wrong = typeof checked === "string" ? checked : impossibleSettings(checked);
     if (typeof checked === "string" || wrong !== null) {
       throw new Problem("invalid-settings", wrong ?? "");
@@ -189,7 +192,7 @@ export class ClusterPlane {
     const settings: NamespaceSettings = checked;
     const operation = { kind: "configure", namespace: name, settings } as const;
     const { created } = await this.#run(operation, "configured");
-    return Response.json(settings, { status: created ? 201 : 200 });
+    return Response.json(shownSettings(settings), { status: created ? 201 : 200 });
   }
 
   #partitionsOwned(id: string): number {
