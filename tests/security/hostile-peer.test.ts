@@ -91,7 +91,8 @@ const requests = fc.oneof(
   bodyOf("roots", { trees: list }),
   bodyOf("leaves", { trees: list }),
   bodyOf("leafKeys", { leaves: list }),
-  bodyOf("fetch", { keys: list }),
+  bodyOf("fetch", { keys: list, isJoined: flag, after: count }),
+  bodyOf("arrivals", { from: text, run: count, after: count, isAnchor: flag }),
   bodyOf("exchange", {}),
   bodyOf("handoff", {}),
   bodyOf("confirm", { keys: list }),
@@ -106,7 +107,7 @@ const requests = fc.oneof(
 
 const replies = fc.oneof(
   bodyOf("pong", {}),
-  bodyOf("greeted", { run: text, mark: text, rival: text, wall: count }),
+  bodyOf("greeted", { run: text, mark: text, rival: text, wall: count, arrived: list }),
   bodyOf("held", { digest: count, entry: orNull(bytes), isUnknown: flag }),
   bodyOf("stored", { durable: flag }),
   bodyOf("coordinated", {
@@ -125,7 +126,8 @@ const replies = fc.oneof(
   bodyOf("rootsDiffer", { trees: list }),
   bodyOf("leafSums", { trees: list }),
   bodyOf("keyDigests", { leaves: list }),
-  bodyOf("fetched", { items: list }),
+  bodyOf("fetched", { items: list, moved: list }),
+  bodyOf("arrived", { run: count, through: count, isAtEnd: flag, keys: list, moved: list }),
   bodyOf("exchanged", { totals: list }),
   bodyOf("confirmed", { objections: list }),
   bodyOf("handedOff", { delivered: count, pending: count }),
