@@ -4,7 +4,7 @@
  */
 import { assert } from "./assert.ts";
 import { KEY_BYTES_MAX, NAMESPACE_CHARS_MAX } from "./limits.ts";
-import { isSiteName, isSiteNamespace, siteOf } from "./site.ts";
+import { CANARY_SITE, isSiteName, isSiteNamespace, siteNamespace, siteOf } from "./site.ts";
 import type { StoreKey } from "./store.ts";
 
 const NAMESPACE = new RegExp(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,${NAMESPACE_CHARS_MAX - 1}}$`);
@@ -15,9 +15,10 @@ export const isNamespace = (text: string): boolean => NAMESPACE.test(text);
 
 /**
  * Where members write to themselves, to measure how stale reads are (src/node/canaries.ts). No
- * client can name it.
+ * client can name it. It is formed as a site's, because a version that knows no canaries keeps what
+ * is there, hints of it, and compares it, and refuses any other name that clients cannot write.
  */
-export const CANARY_NAMESPACE = "_starling.canary";
+export const CANARY_NAMESPACE = siteNamespace(CANARY_SITE);
 
 /** That, or where a site's responses are: only the cache door names those. */
 export const isAnyNamespace = (text: string): boolean =>

@@ -221,6 +221,10 @@ export type Reply = BodyOf<typeof REPLIES>;
 const SINCE: { readonly [Kind in KnownRequest["kind"] | Reply["kind"]]?: number } = {
   arrivals: 2,
   arrived: 2,
+  probe: 2,
+  probed: 2,
+  delays: 2,
+  delayed: 2,
 };
 
 /** The least protocol whose nodes know this kind of message. */

@@ -43,7 +43,9 @@ export const isSiteNamespace = (namespace: string): boolean => namespace.startsW
 export const siteOf = (namespace: string): string => namespace.slice(SITE_NAMESPACE.length);
 
 const NAME = new RegExp(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,${SITE_NAME_CHARS_MAX - 1}}$`);
-export const isSiteName = (text: string): boolean => NAME.test(text);
+/** No site's: members keep what is their own there (see keys.ts). */
+export const CANARY_SITE = "starling.canary";
+export const isSiteName = (text: string): boolean => NAME.test(text) && text !== CANARY_SITE;
 
 export const siteDefaults: Omit<SiteSettings, "origin"> = {
   hosts: ["*"],

@@ -7,11 +7,13 @@ import {
   type Message,
   messageFromList,
   messageToList,
+  protocolOf,
   type Reply,
   type ReplyOf,
   type Request,
   type RequestOf,
 } from "../../core/messages.ts";
+import { PROTOCOL_VERSION } from "../../core/version.ts";
 
 const context = CausalContext.empty.with({ actor: "AAAAAAAA", counter: 7 });
 const bytes = new Uint8Array([1, 2, 3]);
@@ -171,6 +173,19 @@ describe("messages", () => {
     const refusal = reply({ kind: "refused", code: "unknown-reply" });
     expect(messageFromList([2 ** 40, [99, 7]])).toEqual(refusal);
     expect(() => encodeMessage(unknown)).toThrow();
+  });
+
+  it("are known of by protocol 1 up to those that 0.2.0 had, and name theirs behind", () => {
+    const laterThan = (bodies: readonly (Request | Reply)[], count: number): readonly number[] =>
+      bodies.slice(count).map(protocolOf);
+    const [asked, answered] = [Object.values(requests), Object.values(replies)];
+    for (const body of [...asked.slice(0, 32), ...answered.slice(0, 34)]) {
+      expect([body.kind, protocolOf(body)]).toEqual([body.kind, 1]);
+    }
+    for (const protocol of [...laterThan(asked, 32), ...laterThan(answered, 34)]) {
+      expect(protocol).toBeGreaterThan(1);
+      expect(protocol).toBeLessThanOrEqual(PROTOCOL_VERSION);
+    }
   });
 
   it("number their kinds in the order in which they came to be: new ones only at the end", () => {

@@ -152,14 +152,15 @@ async function settled(id: string): Promise<void> {
   const ready = async (): Promise<number> =>
     (await fetch(`${cluster.urlOf(id)}/readyz?owns`).catch(() => null))?.status ?? 0;
   await expect.poll(ready).toBe(200);
-  const isWell = async (): Promise<boolean> => {
+  const away = async (): Promise<readonly unknown[]> => {
     const answer = await fetch(`${cluster.urlOf(id)}/v1/cluster`);
     const { members } = (await answer.json()) as ClusterBody;
-    return members.every(
-      ({ reachable, hintsHeld }) => reachable && Object.values(hintsHeld).every((n) => n === 0),
-    );
+    return members.flatMap(({ id: of, reachable, hintsHeld }) => {
+      const hints = Object.entries(hintsHeld).filter(([, count]) => count > 0);
+      return reachable && hints.length === 0 ? [] : [{ of, reachable, hints }];
+    });
   };
-  await expect.poll(isWell).toBe(true);
+  await expect.poll(away).toEqual([]);
 }
 
 /** One node after the other, as docs/operations.md says. */

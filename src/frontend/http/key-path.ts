@@ -3,7 +3,7 @@
  * nothing in it is resolved. `new URL` would resolve `..`; a host that has the raw target of the
  * request line hands it in.
  */
-import { CANARY_NAMESPACE, isNamespace, utf8Length } from "../../../core/keys.ts";
+import { isNamespace, utf8Length } from "../../../core/keys.ts";
 import { KEY_BYTES_MAX } from "../../../core/limits.ts";
 import { isSiteNamespace } from "../../../core/site.ts";
 import { Problem } from "./problems.ts";
@@ -63,8 +63,7 @@ const undecodable = (what: string): Problem =>
  * @throws Problem `not-found`
  */
 export function refuseSites(namespace: string): void {
-  const isOwn = isSiteNamespace(namespace) || namespace === CANARY_NAMESPACE;
-  if (isOwn) throw new Problem("not-found", "There is no such namespace.");
+  if (isSiteNamespace(namespace)) throw new Problem("not-found", "There is no such namespace.");
 }
 
 /** @throws Problem `invalid-key`, `not-found` */
