@@ -72,8 +72,6 @@ export class GetCoordinator implements Coordinator {
   /** Of a strict read that found replicas apart. */
   #writeBack: WriteBack | null = null;
   repairCount = 0;
-  /** What the answer rested on; null: there was none. */
-  #answered: Entry | null = null;
 
   constructor(plan: GetPlan, out: Outbox<GetOutcome>) {
     assert(plan.candidates.length > 0, "a read has somebody to ask");
@@ -90,10 +88,9 @@ export class GetCoordinator implements Coordinator {
     return Math.min(this.#deadline, this.#patienceAt, this.#hedgeAt, this.#againAt);
   }
 
-  /** Whether a reply that came after the answer held something that the answer lacks. */
-  get wasStale(): boolean {
-    const { context } = this.#answered ?? this.#merged;
-    return !context.includes(this.#merged.context);
+  /** Of all replies, those after the answer too. */
+  get merged(): Entry {
+    return this.#merged;
   }
 
   get isOver(): boolean {
@@ -441,7 +438,6 @@ export class GetCoordinator implements Coordinator {
   #finish(quorum: Quorum): void {
     this.#isFinished = true;
     const found = this.#writeBack?.entry ?? this.#merged;
-    this.#answered = found;
     const { session } = this.#plan;
     // Contexts only grow, also where what the session named was collected.
     const isWhole = session === null || found.context.includes(session);

@@ -3,6 +3,8 @@
  * the outcome into the client's result. It needs no store; a Worker's frontend is this and nothing
  * else.
  */
+
+import type { Entry } from "../../../core/entry.ts";
 import { siblingFromList } from "../../../core/entry-codec.ts";
 import type { Failure } from "../../../core/failure.ts";
 import { newOpId, type OpId } from "../../../core/ids.ts";
@@ -151,12 +153,16 @@ export class ClientDesk {
       wall: this.#host.wall,
       ...owners,
     };
+    let answered: Entry | null = null;
     const counted = (out: Outbox<GetOutcome>): Outbox<GetOutcome> => ({
       ask: (to, body) => {
         if (body.kind === "store") counters.readRepairs++;
         out.ask(to, body);
       },
-      finish: out.finish,
+      finish: (outcome) => {
+        if (outcome.ok) answered = outcome.entry;
+        out.finish(outcome);
+      },
     });
     let coordinator: GetCoordinator | null = null;
     this.#host.run<GetOutcome>(
@@ -167,7 +173,7 @@ export class ClientDesk {
           return coordinator;
         },
         over: () => {
-          if (coordinator?.wasStale === true) counters.staleReads++;
+          if (coordinator !== null && isStale(answered, coordinator.merged)) counters.staleReads++;
         },
         finish: read.finish,
         again: read.again,
@@ -300,6 +306,10 @@ const UNPROVEN: Failure = {
   detail:
     "No replica could prove a bound: read without max_stale, with r + w above n, or strictly.",
 };
+
+/** Whether replies that came after the answer held something that it lacks. */
+export const isStale = (answered: Entry | null, merged: Entry): boolean =>
+  answered !== null && !answered.context.includes(merged.context);
 
 /** What is left of a request's time. */
 const leftOf = (timeoutMs: number, elapsedMs: number): number =>
