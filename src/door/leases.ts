@@ -3,6 +3,7 @@
  * for the right to fetch. While another one has it, it looks again and again, until what that one
  * fetched is there, or the right is its own: a holder that died loses it by itself.
  */
+import type { QuorumOptions } from "../../core/quorum-options.ts";
 import type { WallMillis } from "../../core/time.ts";
 import { lookUp, select } from "../cache/look-up.ts";
 import type { Variant } from "../cache/stored.ts";
@@ -13,6 +14,8 @@ import type { Leased, ResponseStore } from "./response-store.ts";
 /** How long it is waited between two looks, in ms: at first, and at most. */
 const LOOK_AGAIN_MS = 10;
 const LOOK_AGAIN_MS_MAX = 100;
+/** What a miss waits for owners that say nothing, and are not suspected yet, in ms. */
+const LOOK_MS_MAX = 250;
 /** A holder says this often that it still fetches, or three times within its lease. */
 const RENEW_MS = 1000;
 
@@ -49,7 +52,7 @@ export class LeaseHolder {
       }
       if (leased.state === "unshared") return { kind: "alone", isUnshared: true, at };
       const isGiven = leased.state !== "wait";
-      const found = leased.state === "granted" ? null : await this.#look(call, beganAt, isGiven);
+      const found = await this.#look(call, beganAt, isGiven);
       if (found !== null) {
         if (isGiven) this.#end(call, false);
         return { kind: "found", variant: found };
@@ -67,17 +70,20 @@ export class LeaseHolder {
   /**
    * What another frontend stored since: fresh, or asked for later than this request.
    *
-   * @param isThorough all owners are asked: what was stored just now is not at each of them yet
+   * @param isThorough all owners are asked: one that was away, or lost what it had, is no reason to
+   *   ask the origin, and what was stored just now is not at each of them yet
    */
   async #look(call: Call, since: WallMillis, isThorough: boolean): Promise<Variant | null> {
     const { site, key } = call;
-    const read = (r: "one" | "all") => this.#store.read(site.name, key, { r }).catch(() => null);
-    const found = (isThorough ? await read("all") : null) ?? (await read("one"));
+    const read = (options: QuorumOptions) =>
+      this.#store.read(site.name, key, options).catch(() => null);
+    const all = isThorough ? await read({ r: "all", timeoutMs: LOOK_MS_MAX }) : null;
+    const found = all ?? (await read({ r: "one" }));
     if (found === null) return null;
     const verdict = lookUp(found.stored, call.head, this.#host.now());
     if (verdict.kind === "serve" && !verdict.refresh) return verdict.variant;
     const variant = select(found.stored, call.head);
-    return variant !== null && variant.respondedAt >= since ? variant : null;
+    return variant !== null && variant.respondedAt > since ? variant : null;
   }
 
   #held(call: Call, { at }: Leased): Right {

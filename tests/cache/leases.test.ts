@@ -59,6 +59,21 @@ describe("a frontend that may not fetch", () => {
     expect(answer.get("Cache-Status")).toMatch(/collapsed/);
   });
 
+  it("looks at all owners before it fetches: one that lacks it is no reason to ask the origin", async () => {
+    const rig = await makeRig();
+    await rig.get("/a");
+    const execute = rig.backend.execute.bind(rig.backend);
+    rig.backend.execute = (operation, trace) => {
+      if (operation.kind !== "get" || operation.options.r === "all") {
+        return execute(operation, trace);
+      }
+      return execute({ ...operation, key: `${operation.key} at who lacks it` }, trace);
+    };
+    const answer = await rig.get("/a");
+    expect([answer.text, rig.asked.length]).toEqual(["answer 1", 1]);
+    expect(answer.get("Cache-Status")).toMatch(/fwd=uri-miss;collapsed/);
+  });
+
   it("fetches for itself where the answer is not for sharing, or nobody can be asked", async () => {
     const rig = await makeRig();
     rig.backend.lease = () => ({ state: "unshared", time: 1 });
