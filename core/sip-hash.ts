@@ -50,19 +50,16 @@ export function sipHash(key: Int32Array, bytes: Uint8Array, length: number): voi
   let ch = (key[1] as number) ^ 0x6c796765;
   let dl = (key[2] as number) ^ 0x79746573;
   let dh = (key[3] as number) ^ 0x74656462;
-  const blockCount = length >>> 3;
-  for (let block = 0; block <= blockCount + 1; block++) {
+  for (let block = 0, blockCount = length >>> 3; block <= blockCount + 1; block++) {
     const isEnd = block > blockCount;
     const at = block << 3;
     let low = 0;
     let high = 0;
     if (isEnd) cl ^= 0xff;
-    else if (block < blockCount) {
-      low = words(bytes, at);
-      high = words(bytes, at + 4);
-    } else {
-      low = wordAt(bytes, at, length);
-      high = wordAt(bytes, at + 4, length) | (length << 24);
+    else {
+      const isWhole = block < blockCount;
+      low = isWhole ? words(bytes, at) : wordAt(bytes, at, length);
+      high = isWhole ? words(bytes, at + 4) : wordAt(bytes, at + 4, length) | (length << 24);
     }
     dl ^= low;
     dh ^= high;

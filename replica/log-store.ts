@@ -35,59 +35,25 @@ import type { IndexTable } from "./index-table.ts";
 import { NO_SLOT } from "./key-map.ts";
 import { arrivalsIn, LogHintOrder } from "./log-arrivals.ts";
 import { LogBackground } from "./log-background.ts";
-import { DiskFailure, type DiskStep } from "./log-disk.ts";
-import {
-  decodeRecordHeader,
-  isBody,
-  isRecordHeaderAt,
-  OPERATIONS,
-  type Operation,
-  pageOf,
-  RECORD_HEADER_BYTES,
-  recordByteCount,
-  SPACES,
-  type Space,
-  segmentFile,
-} from "./log-format.ts";
+import { OPERATIONS, SPACES, type Space } from "./log-format.ts";
 import { hintKey } from "./log-index.ts";
+import type { JobEnd, LogJob, LogMetrics } from "./log-jobs.ts";
+import { LogReader } from "./log-reader.ts";
 import { type RecoveredLog, recoverLog } from "./log-recovery.ts";
 import { type LogOptions, LogState } from "./log-state.ts";
 import { LogWriter } from "./log-writer.ts";
 import { RecentRecords } from "./recent-records.ts";
 
-/** Steps to be carried out in order, up to the first that fails. */
-export interface LogJob {
-  readonly lane: "flush" | "background" | "stop";
-  readonly steps: readonly DiskStep[];
-}
-
-/** How a job ended. */
-export interface JobEnd {
-  /** How many of its steps were done. */
-  readonly doneCount: number;
-  readonly failure?: DiskFailure;
-}
-
-export interface LogMetrics {
-  readonly segmentsCount: number;
-  /** Bytes of all segments, garbage included. */
-  readonly byteCount: number;
-  readonly liveByteCount: number;
-  readonly stagedByteCount: number;
-  readonly compactionsCount: number;
-  readonly corruptReadsCount: number;
-}
-
 const NOTHING = new Uint8Array(0);
 /** Where a hint is kept among the records of lately; no entry's key begins so. */
 const recentHint = (name: string): string => `\0${name}`;
-const ANY_SEQUENCE = { above: 0, atMost: Number.POSITIVE_INFINITY };
 
 export class LogStore implements Store {
   readonly recovery: Recovery;
   readonly hintOrder: LogHintOrder;
   readonly #state: LogState;
   readonly #writer: LogWriter;
+  readonly #reader: LogReader;
   readonly #background: LogBackground;
   readonly #recent: RecentRecords;
   #corruptReadsCount = 0;
@@ -115,6 +81,7 @@ export class LogStore implements Store {
     this.#state = new LogState(options, recovered);
     this.hintOrder = new LogHintOrder(this.#state.index);
     this.#writer = new LogWriter(this.#state);
+    this.#reader = new LogReader(this.#state, this.#writer);
     this.#background = new LogBackground(this.#state);
     this.#recent = new RecentRecords(options.recentBytesMax ?? 0);
     for (const key of this.recovery.lostKeys) this.#keepOlder(key);
@@ -242,7 +209,7 @@ export class LogStore implements Store {
     const name = hintFor === "" ? key : hintKey(hintFor, key);
     const table = hintFor === "" ? this.#entries : this.#hints;
     const slot = table.find(name);
-    if (slot === NO_SLOT || this.#readRecord(table, slot, name) !== undefined) return true;
+    if (slot === NO_SLOT || this.#reader.record(table, slot, name) !== undefined) return true;
     this.#corruptReadsCount++;
     this.#recent.drop(hintFor === "" ? key : recentHint(name));
     return false;
@@ -257,7 +224,7 @@ export class LogStore implements Store {
     assert(key.length > 0 && digest !== 0, "an entry has a key and a digest");
     assert(this.health() === "writable", "a store that takes no writes was written to");
     const fields = { space: SPACES.entry, operation: OPERATIONS.write, key };
-    this.#append({ ...fields, partition, digest, dueAt }, bytes);
+    this.#writer.append({ ...fields, partition, digest, dueAt }, bytes);
     this.#recent.put(key, bytes);
   }
 
@@ -378,17 +345,17 @@ export class LogStore implements Store {
 
   #appendPlain(space: Space, key: string, bytes: Uint8Array): void {
     const operation = OPERATIONS.write;
-    this.#append({ space, operation, key, partition: 0, digest: 0, dueAt: 0 }, bytes);
+    this.#writer.append({ space, operation, key, partition: 0, digest: 0, dueAt: 0 }, bytes);
   }
 
   /** Damaged segments are compacted: what is left of a key is marked as such in a new record. */
   #keepOlder(key: StoreKey): void {
     const slot = this.#entries.find(key);
-    const older = slot === NO_SLOT ? undefined : this.#readRecord(this.#entries, slot, key);
+    const older = slot === NO_SLOT ? undefined : this.#reader.record(this.#entries, slot, key);
     if (older === undefined) return;
     const { list: partition, digest, dueAt } = this.#entries.row(slot);
     const fields = { space: SPACES.entry, operation: OPERATIONS.lost, key };
-    this.#append({ ...fields, partition, digest, dueAt }, older);
+    this.#writer.append({ ...fields, partition, digest, dueAt }, older);
   }
 
   /** On a full disk a drop waits in memory for room; on a failed one it is not worth anything. */
@@ -396,29 +363,7 @@ export class LogStore implements Store {
     if (this.health() === "failed") return;
     if (this.#state.index.table(space).find(key) === NO_SLOT) return;
     const operation = OPERATIONS.drop;
-    this.#append({ space, operation, key, partition: 0, digest: 0, dueAt: 0 }, NOTHING);
-  }
-
-  #append(
-    of: {
-      space: Space;
-      operation: Operation;
-      key: string;
-      partition: number;
-      digest: number;
-      dueAt: number;
-    },
-    body: Uint8Array,
-  ): void {
-    const { space, operation, key, partition, digest, dueAt } = of;
-    const sequence = this.#state.nextSequence;
-    const fields = { space, operation, key, partition, digest, dueAt, sequence };
-    const { segment, offset } = this.#writer.append(fields, body);
-    this.#state.nextSequence++;
-    const byteCount = segment.byteCount - offset;
-    const keyByteCount = byteCount - RECORD_HEADER_BYTES - body.length;
-    const header = { ...fields, keyByteCount, bodyByteCount: body.length, bodyChecksum: 0 };
-    this.#state.index.apply(header, segment, offset);
+    this.#writer.append({ space, operation, key, partition: 0, digest: 0, dueAt: 0 }, NOTHING);
   }
 
   #readOrForget(space: Space, key: string): Uint8Array | undefined {
@@ -437,40 +382,9 @@ export class LogStore implements Store {
     const table = this.#state.index.table(space);
     const slot = table.find(key);
     if (slot === NO_SLOT) return undefined;
-    const body = this.#readRecord(table, slot, key);
+    const body = this.#reader.record(table, slot, key);
     if (body !== undefined) return body;
     this.#corruptReadsCount++;
     throw new StoreCorruption("a record's checksum does not hold");
-  }
-
-  /** Nothing of a record is believed that does not verify, and it must be the one looked for. */
-  #readRecord(table: IndexTable, slot: number, key: string): Uint8Array | undefined {
-    const row = table.row(slot);
-    const bytes = this.#readBytes(row.segment, row.offset, recordByteCount(row));
-    const salt = this.#state.index.segment(row.segment).salt;
-    const expected = { salt, checksum: this.#state.checksum, bounds: ANY_SEQUENCE };
-    if (bytes === undefined) return undefined;
-    const page = pageOf(bytes);
-    if (!isRecordHeaderAt(page, 0, expected)) return undefined;
-    const header = decodeRecordHeader(page, 0);
-    const isEmptied = header.operation === OPERATIONS.lost && header.bodyByteCount === 0;
-    if (header.key !== key || header.operation === OPERATIONS.drop || isEmptied) return undefined;
-    const body = bytes.subarray(RECORD_HEADER_BYTES + header.keyByteCount);
-    const isWhole = body.length === header.bodyByteCount && isBody(body, header, expected);
-    return isWhole ? body : undefined;
-  }
-
-  /** `undefined` when the disk does not give them back: as bad as a checksum that fails. */
-  #readBytes(segment: number, offset: number, byteCount: number): Uint8Array | undefined {
-    const staged = this.#writer.readStaged(segment, offset, byteCount);
-    if (staged !== undefined) return staged;
-    const bytes = new Uint8Array(byteCount);
-    try {
-      const readCount = this.#state.disk.read(segmentFile(segment), offset, bytes);
-      return readCount === byteCount ? bytes : undefined;
-    } catch (error) {
-      if (error instanceof DiskFailure) return undefined;
-      throw error;
-    }
   }
 }

@@ -16,6 +16,7 @@ import type { StoreHealth } from "../core/store.ts";
 import type { Compaction } from "./log-compaction.ts";
 import type { DiskFailure, DiskStep } from "./log-disk.ts";
 import {
+  RECORD_HEADER_BYTES,
   type RecordFields,
   recordByteCountMax,
   SEGMENT_HEADER_BYTES,
@@ -60,14 +61,19 @@ export class LogWriter {
   }
 
   /** Adds a record. It can be read at once; it is durable when a later flush is done. */
-  append(fields: RecordFields, body: Uint8Array): { segment: SegmentState; offset: number } {
-    const segment = this.#segmentFor(recordByteCountMax(fields.key, body));
+  append(of: Omit<RecordFields, "sequence">, body: Uint8Array): void {
+    const fields = { ...of, sequence: this.#state.nextSequence };
+    const segment = this.#segmentFor(recordByteCountMax(of.key, body));
     const offset = segment.byteCount;
     const { salt } = segment;
     const { checksum } = this.#state;
     const at = { segment: segment.id, offset };
-    segment.byteCount += this.#staging.add(at, { fields, body, salt, checksum });
-    return { segment, offset };
+    const byteCount = this.#staging.add(at, { fields, body, salt, checksum });
+    segment.byteCount += byteCount;
+    this.#state.nextSequence++;
+    const keyByteCount = byteCount - RECORD_HEADER_BYTES - body.length;
+    const header = { ...fields, keyByteCount, bodyByteCount: body.length, bodyChecksum: 0 };
+    this.#state.index.apply(header, segment, offset);
   }
 
   /** A copy of bytes that are not on the disk yet. */

@@ -182,44 +182,42 @@ async function importMiniflare(): Promise<typeof import("miniflare")> {
   }
 }
 
-async function startMiniflare(options: DevOptions, zones: readonly string[]): Promise<RunningDev> {
-  const { port, cachePort, dataDir, log } = options;
-  const { LogLevel, Miniflare, Log: MiniflareLog } = await importMiniflare();
-  const manifest = { ...(await ownWorker()), modulesRoot: "/" };
+/** The Worker of this program as Miniflare takes it: its modules, bindings and classes. */
+async function workerSettings(options: DevOptions, zones: readonly string[]) {
+  const { cachePort, dataDir } = options;
   const bindings = Object.entries(bindingsFor(options, zones)).map(
     ([name, value]) => [name, { type: "text", value }] as const,
   );
+  // A listener of workerd's own, past Miniflare: the door sees every Host as it came.
+  const sockets = [{ host: "127.0.0.1", port: cachePort ?? 0, entrypoint: DOOR_CLASS }];
+  return {
+    config: {
+      name: WORKER_NAME,
+      compatibilityDate: COMPATIBILITY_DATE,
+      manifest: { ...(await ownWorker()), modulesRoot: "/" },
+      env: {
+        ...Object.fromEntries(bindings),
+        REPLICAS: { type: "durable-object", worker: WORKER_NAME, exportName: OBJECT_CLASS },
+      },
+      exports: {
+        [OBJECT_CLASS]: { type: "durable-object", storage: "sqlite" },
+        [DOOR_CLASS]: { type: "worker" },
+      },
+    },
+    dev: {
+      ...{ rootPath: dataDir, cacheAPI: false },
+      ...(cachePort === undefined ? {} : { unsafeDirectSockets: sockets }),
+    },
+  } satisfies NonNullable<MiniflareOptions["workers"]>[number];
+}
+
+async function startMiniflare(options: DevOptions, zones: readonly string[]): Promise<RunningDev> {
+  const { port, cachePort, dataDir, log } = options;
+  const { LogLevel, Miniflare, Log: MiniflareLog } = await importMiniflare();
   const settings = {
     host: "127.0.0.1",
     port,
-    workers: [
-      {
-        config: {
-          name: WORKER_NAME,
-          compatibilityDate: COMPATIBILITY_DATE,
-          manifest,
-          env: {
-            ...Object.fromEntries(bindings),
-            REPLICAS: { type: "durable-object", worker: WORKER_NAME, exportName: OBJECT_CLASS },
-          },
-          exports: {
-            [OBJECT_CLASS]: { type: "durable-object", storage: "sqlite" },
-            [DOOR_CLASS]: { type: "worker" },
-          },
-        },
-        dev: {
-          ...{ rootPath: dataDir, cacheAPI: false },
-          // A listener of workerd's own, past Miniflare: the door sees every Host as it came.
-          ...(cachePort === undefined
-            ? {}
-            : {
-                unsafeDirectSockets: [
-                  { host: "127.0.0.1", port: cachePort, entrypoint: DOOR_CLASS },
-                ],
-              }),
-        },
-      },
-    ],
+    workers: [await workerSettings(options, zones)],
     resourcePersistencePath: dataDir,
     // It would open a port for debuggers and write it down in the user's home.
     enableDevRegistry: false,

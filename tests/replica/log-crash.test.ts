@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../core/prng.ts";
 import { segmentFile } from "../../replica/log-format.ts";
-import type { LogJob, LogStore } from "../../replica/log-store.ts";
+import type { LogJob } from "../../replica/log-jobs.ts";
+import type { LogStore } from "../../replica/log-store.ts";
 import { type CrashMode, MemoryDisk } from "./log-memory-disk.ts";
 import {
   flush,

@@ -4,7 +4,8 @@ import { Prng } from "../../core/prng.ts";
 import { StoreCorruption } from "../../core/store.ts";
 import { DiskFailure } from "../../replica/log-disk.ts";
 import type { Checksum } from "../../replica/log-format.ts";
-import { type LogJob, LogStore } from "../../replica/log-store.ts";
+import type { LogJob } from "../../replica/log-jobs.ts";
+import { LogStore } from "../../replica/log-store.ts";
 import type { MemoryDisk } from "./log-memory-disk.ts";
 
 const { h32Raw } = await xxhash();

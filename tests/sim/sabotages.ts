@@ -225,8 +225,8 @@ export const sabotages: readonly Sabotage[] = [
     name: "keep-the-bodies-of-the-expired",
     oracle: "growth",
     file: "replica/keeper.ts",
-    was: "else if (isPurged === true || left !== entry) this.#writeSlot(key, hintFor, left, tenure);",
-    is: "else if (isPurged === true) this.#writeSlot(key, hintFor, left, tenure);",
+    was: "else if (isPurged === true || left !== entry)\n      this.#records.write(",
+    is: "else if (isPurged === true)\n      this.#records.write(",
   },
   {
     name: "collect-in-one-small-round",

@@ -110,6 +110,15 @@ export function kvApiRoutes(parts: RouteParts): Hono<StarlingEnv> {
     one,
     can("admin", ({ backend, namespace }) => deleteNamespace(backend, namespace)),
   );
+  app.route("/", valueRoutes(parts));
+  return app;
+}
+
+/** Of the keys of one namespace. */
+function valueRoutes(parts: RouteParts): Hono<StarlingEnv> {
+  const can = within(parts);
+  const app = new Hono<StarlingEnv>();
+  const one = `${BASE}/:namespace`;
   const value = `${one}/values/:key{.*}`;
   app.get(
     value,

@@ -14,7 +14,8 @@ import {
   type LogDisk,
   LogFolderError,
 } from "../../../replica/log-disk.ts";
-import { type LogJob, type LogMetrics, LogStore } from "../../../replica/log-store.ts";
+import type { LogJob, LogMetrics } from "../../../replica/log-jobs.ts";
+import { LogStore } from "../../../replica/log-store.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
 import { type DiskMetrics, NodeDisk, type WriteStep } from "./node-disk.ts";
 

@@ -1,0 +1,58 @@
+/** Reads records of the log: what is staged from memory, and all else from the disk. */
+import type { IndexTable } from "./index-table.ts";
+import { DiskFailure } from "./log-disk.ts";
+import {
+  decodeRecordHeader,
+  isBody,
+  isRecordHeaderAt,
+  OPERATIONS,
+  pageOf,
+  RECORD_HEADER_BYTES,
+  recordByteCount,
+  segmentFile,
+} from "./log-format.ts";
+import type { LogState } from "./log-state.ts";
+import type { LogWriter } from "./log-writer.ts";
+
+const ANY_SEQUENCE = { above: 0, atMost: Number.POSITIVE_INFINITY };
+
+export class LogReader {
+  readonly #state: LogState;
+  readonly #writer: LogWriter;
+
+  constructor(state: LogState, writer: LogWriter) {
+    this.#state = state;
+    this.#writer = writer;
+  }
+
+  /** Nothing of a record is believed that does not verify, and it must be the one looked for. */
+  record(table: IndexTable, slot: number, key: string): Uint8Array | undefined {
+    const row = table.row(slot);
+    const bytes = this.#bytes(row.segment, row.offset, recordByteCount(row));
+    const salt = this.#state.index.segment(row.segment).salt;
+    const expected = { salt, checksum: this.#state.checksum, bounds: ANY_SEQUENCE };
+    if (bytes === undefined) return undefined;
+    const page = pageOf(bytes);
+    if (!isRecordHeaderAt(page, 0, expected)) return undefined;
+    const header = decodeRecordHeader(page, 0);
+    const isEmptied = header.operation === OPERATIONS.lost && header.bodyByteCount === 0;
+    if (header.key !== key || header.operation === OPERATIONS.drop || isEmptied) return undefined;
+    const body = bytes.subarray(RECORD_HEADER_BYTES + header.keyByteCount);
+    const isWhole = body.length === header.bodyByteCount && isBody(body, header, expected);
+    return isWhole ? body : undefined;
+  }
+
+  /** `undefined` when the disk does not give them back: as bad as a checksum that fails. */
+  #bytes(segment: number, offset: number, byteCount: number): Uint8Array | undefined {
+    const staged = this.#writer.readStaged(segment, offset, byteCount);
+    if (staged !== undefined) return staged;
+    const bytes = new Uint8Array(byteCount);
+    try {
+      const readCount = this.#state.disk.read(segmentFile(segment), offset, bytes);
+      return readCount === byteCount ? bytes : undefined;
+    } catch (error) {
+      if (error instanceof DiskFailure) return undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * A replica's records, as its keeper reads and writes them: through what was purged, and with which
+ * of them are lost. Whoever has to hear of a change is told here: the trees, the listings in order,
+ * and those who count values.
+ *
+ * A record is lost when it cannot be read, or when its body was given up too early, until somebody
+ * has brought it anew. The trees show nothing of what is lost, so that an exchange brings it.
+ */
+import { digestOf, emptyEntry } from "../core/entry.ts";
+import { type DecodedEntry, decodeEntry, encodeEntry } from "../core/entry-codec.ts";
+import { dueAt, type Graces, holdsValue, NO_GRACES } from "../core/expiry.ts";
+import type { ReplicaId } from "../core/ids.ts";
+import type { KeyedHash } from "../core/keyed-hash.ts";
+import { noPurges, PurgeIndex } from "../core/purges.ts";
+import { type Digest, type Store, StoreCorruption, type StoreKey } from "../core/store.ts";
+import type { Now, WallMillis } from "../core/time.ts";
+import { EarlyEnds } from "./early-ends.ts";
+import type { KeeperParts, Place } from "./keeper-parts.ts";
+import { KeyOrders } from "./key-orders.ts";
+import { LastWritten } from "./last-written.ts";
+import { countsByTree, type TreeOfKeys } from "./lost-counts.ts";
+import { emptySlot, type Slot } from "./slot.ts";
+
+const nothingPurged = new PurgeIndex(noPurges);
+
+export class Records {
+  readonly store: Store;
+  readonly graces: Graces;
+  /** What was purged, as far as this node knows just now. */
+  readonly purges: () => PurgeIndex;
+  readonly placeOf: KeeperParts["placeOf"];
+  readonly #hash: KeyedHash;
+  readonly #partitionCount: () => number;
+  readonly #orders: KeyOrders;
+  readonly #onChange: KeeperParts["onChange"];
+  readonly #onRecord: NonNullable<KeeperParts["onRecord"]>;
+  readonly #onDamage: () => void;
+  readonly #lastWritten = new LastWritten();
+  /** Keys whose record was lost to corruption and has not been refilled yet. */
+  readonly #lost: Set<StoreKey>;
+  /** Of those, the ones that can be read, without a body that has time left. */
+  readonly #early = new EarlyEnds();
+
+  /** @param onDamage a record turned out to be damaged, and has not been lost before */
+  constructor(parts: KeeperParts, onDamage: () => void) {
+    this.store = parts.store;
+    this.graces = parts.graces ?? NO_GRACES;
+    this.purges = parts.purges ?? (() => nothingPurged);
+    this.placeOf = parts.placeOf;
+    this.#hash = parts.hash;
+    this.#partitionCount = parts.partitionCount;
+    this.#orders = new KeyOrders(parts.store, parts.partitionCount);
+    this.#onChange = parts.onChange;
+    this.#onRecord = parts.onRecord ?? (() => {});
+    this.#onDamage = onDamage;
+    this.#lost = new Set(parts.store.recovery.lostKeys);
+  }
+
+  // One record.
+
+  readonly #decode = (bytes: Uint8Array): DecodedEntry =>
+    this.#lastWritten.get(bytes) ?? decodeEntry(bytes);
+
+  /** What stands in the key's own place, or in the hint for a member. */
+  read(key: StoreKey, hintFor: ReplicaId | "", decodeBytes = this.#decode): Slot {
+    try {
+      const bytes = hintFor === "" ? this.store.readEntry(key) : this.store.readHint(hintFor, key);
+      const isUnknown = hintFor === "" && this.#lost.has(key);
+      if (bytes === undefined) return isUnknown ? { ...emptySlot, isUnknown } : emptySlot;
+      const { entry, tenure } = decodeBytes(bytes);
+      const seen = this.purges().apply(key, entry);
+      if (seen === entry) return { entry, tenure, bytes, isUnknown };
+      const rewritten = encodeEntry(seen, tenure);
+      return { entry: seen, tenure, bytes: rewritten, isUnknown, isPurged: true };
+    } catch (error) {
+      if (!(error instanceof StoreCorruption)) throw error;
+      if (hintFor === "" && !this.#lost.has(key)) this.#onDamage();
+      if (hintFor === "") this.lose(key);
+      return { ...emptySlot, isUnknown: true };
+    }
+  }
+
+  write(key: StoreKey, hintFor: string, { entry, tenure }: DecodedEntry): void {
+    this.writeBytes(key, hintFor, { entry, tenure, bytes: encodeEntry(entry, tenure) });
+  }
+
+  /** The same, where the bytes are there already. */
+  writeBytes(
+    key: StoreKey,
+    hintFor: string,
+    { entry, tenure, bytes }: DecodedEntry & { readonly bytes: Uint8Array },
+  ): void {
+    this.#lastWritten.put(bytes, { entry, tenure });
+    if (hintFor !== "") return this.store.writeHint(hintFor, key, bytes);
+    const before = this.store.summary(key);
+    if (before === undefined) this.#orders.add(key);
+    const place = this.placeOf(key);
+    const digest = entry === emptyEntry ? 0 : digestOf(entry, this.#hash);
+    const { partition } = place;
+    const due = dueAt(entry, this.graces);
+    this.store.writeEntry(key, { bytes, partition, digest, dueAt: due });
+    if (!this.#lost.has(key)) this.#onChange(place, { from: before?.digest ?? 0, to: digest });
+    this.#onRecord(key, holdsValue(due));
+  }
+
+  drop(key: StoreKey, place: Place = this.placeOf(key)): void {
+    const from = this.#shown(key);
+    this.store.dropEntry(key);
+    this.#lost.delete(key);
+    this.#early.drop(key);
+    this.#orders.drop(key);
+    this.#onChange(place, { from, to: 0 });
+    this.#onRecord(key, false);
+  }
+
+  // What is lost.
+
+  get lostCount(): number {
+    return this.#lost.size;
+  }
+
+  isLost(key: StoreKey): boolean {
+    return this.#lost.has(key);
+  }
+
+  hasLost(isSuch: (key: StoreKey) => boolean): boolean {
+    for (const key of this.#lost) if (isSuch(key)) return true;
+    return false;
+  }
+
+  /** By tree, how many are lost. */
+  lostCounts(): (tree: TreeOfKeys) => number {
+    return countsByTree(this.#lost, this.placeOf);
+  }
+
+  lose(key: StoreKey): void {
+    const from = this.#shown(key);
+    this.#lost.add(key);
+    if (from !== 0) this.#onChange(this.placeOf(key), { from, to: 0 });
+  }
+
+  /** The same, and at the latest it is found again when the time of its body is over. */
+  loseUntil(key: StoreKey, endsAt: WallMillis): void {
+    this.lose(key);
+    this.#early.add(key, endsAt);
+  }
+
+  /** Somebody has brought it, or it can be read after all. */
+  find(key: StoreKey): void {
+    this.#early.drop(key);
+    if (!this.#lost.delete(key)) return;
+    this.#onChange(this.placeOf(key), { from: 0, to: this.#shown(key) });
+  }
+
+  /** To be called in every step. */
+  advance(now: Now): void {
+    for (const key of this.#early.over(now)) if (this.check(key)) this.find(key);
+  }
+
+  /** Whether the stored record can be read; one that cannot counts as lost from now on. */
+  check(key: StoreKey): boolean {
+    if (this.store.isSound?.(key) !== false) return true;
+    this.lose(key);
+    return false;
+  }
+
+  /**
+   * Looks at what was lost where this replica is no owner: what can be read after all is there
+   * again, to be given to the owners, and the rest is forgotten. Nobody would bring it.
+   *
+   * @returns whether anything was forgotten
+   */
+  settleLost(isMine: (place: Place) => boolean): boolean {
+    let hasDropped = false;
+    for (const key of [...this.#lost]) {
+      const place = this.placeOf(key);
+      if (isMine(place)) continue;
+      const isBack = this.read(key, "").bytes !== null;
+      if (isBack) this.find(key);
+      else this.drop(key, place);
+      hasDropped ||= !isBack;
+    }
+    return hasDropped;
+  }
+
+  // Many at once.
+
+  /** Keys of a namespace in UTF-8 order, whatever their state; both ends are store keys. */
+  keysAfter(prefix: StoreKey, after: StoreKey, countMax: number): readonly StoreKey[] {
+    return this.#orders.page(prefix, after, countMax);
+  }
+
+  /** Keys with digests in these leaves of a tree, without those that are lost. */
+  keysIn(tree: TreeOfKeys, leaves: ReadonlySet<number>): readonly (readonly [StoreKey, Digest])[] {
+    const out: (readonly [StoreKey, Digest])[] = [];
+    for (const { key, digest } of this.store.entriesOf(tree.partition)) {
+      const place = this.placeOf(key);
+      if (place.n !== tree.n || !leaves.has(place.leaf) || this.#lost.has(key)) continue;
+      out.push([key, digest]);
+    }
+    return out;
+  }
+
+  /** The keys of a partition, with what the trees have of each. */
+  *shownIn(partition: number): Iterable<readonly [StoreKey, Digest]> {
+    for (const { key, digest } of this.store.entriesOf(partition)) {
+      yield [key, this.#shown(key, digest)];
+    }
+  }
+
+  /** @returns how many were dropped: fewer than `countMax` when nothing is left in the tree */
+  dropSome(tree: TreeOfKeys, countMax: number): number {
+    let count = 0;
+    for (const { key } of this.store.entriesOf(tree.partition)) {
+      const place = this.placeOf(key);
+      if (place.n !== tree.n) continue;
+      if (count === countMax) break;
+      this.drop(key, place);
+      count++;
+    }
+    return count;
+  }
+
+  /** Drops everything, hints too. */
+  wipe(): void {
+    for (let partition = 0; partition < this.#partitionCount(); partition++) {
+      for (const { key } of this.store.entriesOf(partition)) this.drop(key);
+    }
+    for (const [target, count] of this.store.hintCounts()) {
+      for (const key of this.store.hintedKeys(target, count)) this.store.dropHint(target, key);
+    }
+    this.#lost.clear();
+  }
+
+  /** Tells of everything that is held, for trees that do not survive a restart. */
+  recount(): void {
+    for (let partition = 0; partition < this.#partitionCount(); partition++) {
+      for (const { key, digest } of this.store.entriesOf(partition)) {
+        const to = this.#shown(key, digest);
+        this.#onChange(this.placeOf(key, partition), { from: 0, to });
+      }
+    }
+  }
+
+  #shown(key: StoreKey, digest = this.store.summary(key)?.digest): Digest {
+    return this.#lost.has(key) ? 0 : (digest ?? 0);
+  }
+}
