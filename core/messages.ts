@@ -142,6 +142,7 @@ const REQUESTS = {
  * that stood after the position and are gone were given to `moved`; so it is in `fetched`.
  * `probed`: for r = 1, 2, …, whether it was seen; nothing where it came too late to be asked in
  * time; when the question came and the reply went, in microseconds of the callee's own time.
+ * `named`: of each, in order, what the records with a value take up at the callee, in bytes.
  * `accepted`: in how many partitions it waited for these.
  */
 const REPLIES = {
@@ -187,7 +188,7 @@ const REPLIES = {
   storedWith: { durable: "flag", isBehind: "flag", beside: "list" },
   accepted: { partitionCount: "count", waitedFor: "list" },
   leased: { state: "count", time: "count" },
-  named: { names: "list", complete: "flag" },
+  named: { names: "list", complete: "flag", byteCounts: later("list", []) },
   changed: {
     run: "count",
     after: "count",

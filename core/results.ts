@@ -155,6 +155,8 @@ export interface MergeResult {
 export interface NamespacesResult {
   readonly kind: "named";
   readonly names: readonly string[];
+  /** Of each what its values take up, in bytes: all copies at the members that say it. */
+  readonly byteCounts: ReadonlyMap<string, number>;
   /** Whether there are none after them. */
   readonly complete: boolean;
 }

@@ -57,17 +57,20 @@ function list(at: Endpoint, namespace: string, flags: ListFlags): Promise<void> 
 
 interface NamespacesBody {
   readonly namespaces: readonly (Readonly<Record<string, unknown>> & { readonly name: string })[];
+  /** What the values of each take up, all copies together; null where nobody says it. */
+  readonly bytes?: Readonly<Record<string, number | null>>;
 }
 
-function namespacesText({ namespaces }: NamespacesBody): string {
+function namespacesText({ namespaces, bytes = {} }: NamespacesBody): string {
   if (namespaces.length === 0) return "no namespace was created, and none holds a key";
   const columns = ["n", "r", "w", "dw", "ttl", "maxValueBytes", "maxBytes"] as const;
   const rows = namespaces.map((namespace) => [
     namespace.name,
     ...columns.map((column) => String(namespace[column] ?? "-")),
     namespace["created"] === false ? "no" : "yes",
+    String(bytes[namespace.name] ?? "-"),
   ]);
-  return table([["namespace", ...columns, "created"], ...rows]);
+  return table([["namespace", ...columns, "created", "bytes"], ...rows]);
 }
 
 interface PurgeFlags {

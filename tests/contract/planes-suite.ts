@@ -40,6 +40,19 @@ export function listings(): void {
     expect(m.keys[0]?.expiration).toBeGreaterThan(Date.now() / 1000);
   });
 
+  it("tells what each namespace takes up, all copies of its values together", async () => {
+    const [full, empty] = [freshNamespace(), freshNamespace()];
+    const stored = async (): Promise<Readonly<Record<string, number>>> =>
+      ((await (await call("/v1/namespaces")).json()) as { bytes: Record<string, number> }).bytes;
+    await put(`/v1/namespaces/${empty}`, "{}");
+    await put(`/v1/kv/${full}/k?w=all`, "v".repeat(10_000));
+    await expect.poll(async () => (await stored())[full]).toBeGreaterThan(30_000);
+    const now = await stored();
+    expect([Number(now[full]) < 33_000, now[empty]]).toEqual([true, 0]);
+    await call(`/v1/kv/${full}/k?w=all`, { method: "DELETE" });
+    await expect.poll(async () => (await stored())[full] ?? 0).toBe(0);
+  });
+
   it("refuses cursors of other lists and bad limits", async () => {
     const namespace = freshNamespace();
     for (const key of ["a", "b", "c"]) await put(`/v1/kv/${namespace}/${key}`, "v");

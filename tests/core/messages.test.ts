@@ -123,7 +123,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   storedWith: { kind: "storedWith", durable: true, isBehind: true, beside: [["actor", 3, 7]] },
   accepted: { kind: "accepted", partitionCount: 3, waitedFor: ["r1"] },
   leased: { kind: "leased", state: 1, time: 7 },
-  named: { kind: "named", names: ["demo"], complete: true },
+  named: { kind: "named", names: ["demo"], complete: true, byteCounts: [7] },
   changed: {
     ...{ kind: "changed", run: 7, after: 2 ** 40, ended: 3, until: 0, isGone: false },
     ...{ isAtEnd: true, items: [["n\0k", 3, new Uint8Array([1])]] },

@@ -112,7 +112,12 @@ export class MemoryBackend implements Backend {
       case "namespaces": {
         const live = (entry: Entry) => liveSiblings(entry, this.nowMs).length > 0;
         const keys = [...this.#entries].filter(([, entry]) => live(entry));
-        return { kind: "named", names: keys.map(([key]) => namespaceOf(key)), complete: true };
+        return {
+          kind: "named",
+          names: keys.map(([key]) => namespaceOf(key)),
+          byteCounts: new Map(keys.map(([key]) => [namespaceOf(key), 7])),
+          complete: true,
+        };
       }
       case "configure": {
         const created = !this.namespaces.has(operation.namespace);

@@ -104,6 +104,9 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
     await chooseNamespace(page, "stock");
     const listed = (): Promise<string[]> => page.locator("#keys .name").allTextContents();
     await expect.poll(listed, patience).toEqual(["mug", "tea/1", "tea/2"]);
+    await page.getByRole("button", { name: "Refresh" }).click();
+    const size = (): Promise<string> => textOf(page, `#namespaces [aria-current="true"] .muted`);
+    await expect.poll(size, patience).toMatch(/^3 keys · [0-9.]+ K?i?B$/);
     await page.getByLabel("Prefix or key").fill("tea");
     await expect.poll(listed, patience).toEqual(["tea/1", "tea/2"]);
     await page.getByRole("button", { name: "tea/1" }).click();
@@ -169,6 +172,29 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
     expect(await textOf(page, "#entry-news")).toBe("");
     expect(complaints.filter(isNoAnswer)).toEqual([]);
     await page.context().close();
+  });
+
+  it("says when all records were last read for rot, and names who found some", async () => {
+    const said = (): Promise<string> => textOf(watched.page, "#scrubs");
+    await expect.poll(said, patience).toBe("Scrub: 5 have not yet.");
+    const path = "/v1/cluster/scrub";
+    expect((await fetch(url + path, { method: "POST", body: "{}" })).ok).toBe(true);
+    await expect
+      .poll(said, patience)
+      .toMatch(/^Scrub: 5 members read all records for rot, the earliest \d+ s ago\.$/);
+    const scrub = { last: { finishedAt: new Date().toISOString(), damaged: 2, mended: 1 } };
+    const page = await browser.newPage();
+    await page.route("**/v1/cluster", async (route) => {
+      const body = (await (await route.fetch()).json()) as { members: object[] };
+      body.members[1] = { ...body.members[1], scrub };
+      await route.fulfill({ json: body });
+    });
+    await page.goto(`${url}/ui/`);
+    await expect
+      .poll(() => textOf(page, "#scrubs"), patience)
+      .toContain("r2 found 2 damaged and mended 1");
+    expect(await page.locator("#scrubs").getAttribute("class")).toContain("warn");
+    await page.close();
   });
 
   it("shows live what this frontend answers", async () => {

@@ -142,7 +142,8 @@ export class ClusterPlane {
    */
   async namespaces(own: ReadonlySet<string> | null): Promise<Response> {
     const view = await this.#backend.freshView();
-    const names = new Set([...view.namespaces.keys(), ...(await this.#namesWithKeys())]);
+    const byteCounts = await this.#namesWithKeys();
+    const names = new Set([...view.namespaces.keys(), ...byteCounts.keys()]);
     const namespaces = [...names]
       .filter((name) => own === null || own.has(name))
       .sort(compareUtf8)
@@ -150,16 +151,23 @@ export class ClusterPlane {
         const created = view.namespaces.has(name);
         return { name, ...shownSettings(settingsOf(view, name)), created };
       });
-    return Response.json({ namespaces });
+    // Apart from the settings, which clients give back as they got them.
+    const bytes = Object.fromEntries(
+      namespaces.map(({ name }) => [name, byteCounts.has(name) ? byteCounts.get(name) : 0]),
+    );
+    return Response.json({ namespaces, bytes });
   }
 
-  async #namesWithKeys(): Promise<readonly string[]> {
-    const all: string[] = [];
-    for (let after = ""; ; after = all.at(-1) ?? "") {
+  /** What the values of each take up, all copies together; null where no member says it. */
+  async #namesWithKeys(): Promise<ReadonlyMap<string, number | null>> {
+    const all = new Map<string, number | null>();
+    for (let after = ""; ; ) {
       const page = { kind: "namespaces", after, limit: LIST_NAMESPACES_MAX } as const;
-      const { names, complete } = await this.#run(page, "named");
-      all.push(...names);
-      if (complete || names.length === 0) return all;
+      const { names, byteCounts, complete } = await this.#run(page, "named");
+      for (const name of names) all.set(name, byteCounts.get(name) ?? null);
+      const last = names.at(-1);
+      if (complete || last === undefined) return all;
+      after = last;
     }
   }
 

@@ -268,8 +268,8 @@ export class ClusterDesk {
   #namespaces({ after, limit }: NamespacesOperation, answer: Answer, now: Millis): void {
     const { ring } = this.#host.knowledge;
     const done = (replies: Replies): void => {
-      const { names, complete, from } = namesOf(replies, limit);
-      answer(this.#gapIn(from, ring.document.n) ?? { kind: "named", names, complete });
+      const { from, ...named } = namesOf(replies, limit);
+      answer(this.#gapIn(from, ring.document.n) ?? { kind: "named", ...named });
     };
     this.#ask(ring.memberIds, { kind: "namespaces", after, limit }, { now, done });
   }

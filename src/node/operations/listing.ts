@@ -47,11 +47,18 @@ function listedEntry(item: unknown): readonly [string, Entry] {
 /** What all members that answered named, up to where the first of them stopped. */
 export function namesOf(replies: Replies, limit: number) {
   const from = new Map<ReplicaId, readonly string[]>();
+  const byteCounts = new Map<string, number>();
   let horizon: string | null = null;
   for (const [id, reply] of replies) {
     if (reply.kind !== "named" || !reply.names.every(isName)) continue;
     const { names, complete } = reply as { names: readonly string[]; complete: boolean };
     from.set(id, names);
+    for (const [i, name] of names.entries()) {
+      const byteCount = reply.byteCounts[i];
+      // A member of before does not say it.
+      if (!isByteCount(byteCount)) continue;
+      byteCounts.set(name, (byteCounts.get(name) ?? 0) + byteCount);
+    }
     const last = names.at(-1) ?? null;
     const isEarlier = last !== null && (horizon === null || compareUtf8(last, horizon) < 0);
     if (!complete && isEarlier) horizon = last;
@@ -60,8 +67,11 @@ export function namesOf(replies: Replies, limit: number) {
   const until = horizon;
   const known = until === null ? all : all.filter((name) => compareUtf8(name, until) <= 0);
   const complete = horizon === null && known.length <= limit;
-  return { names: known.slice(0, limit), complete, from };
+  return { names: known.slice(0, limit), byteCounts, complete, from };
 }
+
+const isByteCount = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0;
 
 const isName = (name: unknown): name is string => typeof name === "string" && isNamespace(name);
 

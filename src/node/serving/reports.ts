@@ -125,8 +125,11 @@ export function named(keeper: Keeper, body: RequestOf<"namespaces">): ReplyOf<"n
   const { after, limit } = body;
   if (limit < 1 || limit > LIST_NAMESPACES_MAX) throw new CodecError("a page has room");
   const isNext = (name: string): boolean => isNamespace(name) && compareUtf8(name, after) > 0;
-  const all = [...keeper.store.usage().keys()].filter(isNext).sort(compareUtf8);
-  return { kind: "named", names: all.slice(0, limit), complete: all.length <= limit };
+  const usages = keeper.store.usage();
+  const all = [...usages.keys()].filter(isNext).sort(compareUtf8);
+  const names = all.slice(0, limit);
+  const byteCounts = names.map((name) => usages.get(name)?.byteCount ?? 0);
+  return { kind: "named", names, complete: all.length <= limit, byteCounts };
 }
 
 /**

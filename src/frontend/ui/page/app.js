@@ -3,7 +3,7 @@ import { ask, BASE, forgetToken, giveToken, hasToken, json, text, usesTokens } f
 import { ago, byId, count, find, plural, say, show, wordsOf } from "./dom.js";
 import { Entry } from "./entry.js";
 import { Keys } from "./keys.js";
-import { drawMembers, hintsWaiting, membersSummary } from "./members.js";
+import { drawMembers, hintsWaiting, membersSummary, scrubSummary } from "./members.js";
 import { drawPairs } from "./pairs.js";
 import { drawLegend, drawRing, highlight, paintMembers } from "./ring.js";
 import { Sites } from "./sites.js";
@@ -108,6 +108,9 @@ function draw() {
   drawVerdict(cluster);
   say(byId("version"), cluster.version === undefined ? "" : `Starling ${cluster.version}`);
   say(byId("members-summary"), membersSummary(members));
+  const { words, isBad } = scrubSummary(members, now());
+  say(byId("scrubs"), words);
+  byId("scrubs").classList.toggle("warn", isBad);
   say(byId("ring-summary"), `version ${count(cluster.ringVersion)}`);
   const { selected } = state;
   drawMembers(byId("members-body"), members, { now: now(), selected, choose, hover });

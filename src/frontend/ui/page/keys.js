@@ -1,6 +1,18 @@
 /** What is stored: the namespaces, and the keys of the one that is chosen. */
 import { json } from "./api.js";
-import { ago, byId, count, h, inputOf, plural, readable, say, show, wordsOf } from "./dom.js";
+import {
+  ago,
+  byId,
+  bytes,
+  count,
+  h,
+  inputOf,
+  plural,
+  readable,
+  say,
+  show,
+  wordsOf,
+} from "./dom.js";
 import { write } from "./values.js";
 
 /** @import { Key } from "./values.js" */
@@ -12,6 +24,11 @@ import { write } from "./values.js";
  * @property {string} [cursor]
  */
 /** @typedef {{ keys: number, isMore: boolean }} Size */
+/**
+ * @typedef {object} Namespaces
+ * @property {readonly { readonly name: string }[]} namespaces
+ * @property {Readonly<Record<string, number | null>>} [bytes]
+ */
 
 const PAGE_KEYS = 100;
 /** As many keys as one listing gives; a namespace with more is said to have more. */
@@ -59,6 +76,8 @@ export class Keys {
   #namespaces = [];
   /** @type {Map<string, Size>} */
   #sizes = new Map();
+  /** @type {Map<string, number | null>} in bytes, all copies */
+  #stored = new Map();
   /** @type {string | null} */
   #chosen = null;
   /** @type {ListedKey[]} */
@@ -106,8 +125,9 @@ export class Keys {
   async load() {
     try {
       const body = await json("/v1/namespaces");
-      const { namespaces } = /** @type {{ namespaces: readonly { name: string }[] }} */ (body);
+      const { namespaces, bytes: stored = {} } = /** @type {Namespaces} */ (body);
       this.#namespaces = namespaces.map(({ name }) => name).sort();
+      this.#stored = new Map(Object.entries(stored));
       say(byId("namespaces-status"), "");
       const [first] = this.#namespaces;
       if (this.#chosen === null && first !== undefined) await this.choose(first);
@@ -240,7 +260,11 @@ export class Keys {
         "aria-current": name === this.#chosen ? "true" : null,
         onclick: () => void this.choose(name),
       };
-      const label = size === "" ? null : h("span", { class: "muted" }, size);
+      const stored = this.#stored.get(name) ?? null;
+      const words = [size, stored === null ? "" : bytes(stored)].filter((word) => word !== "");
+      const title = "the bytes of all copies";
+      const label =
+        words.length === 0 ? null : h("span", { class: "muted", title }, words.join(" · "));
       return h("li", {}, h("button", attributes, h("span", { class: "name" }, name), label));
     });
     show(byId("namespaces"), items);

@@ -5,12 +5,14 @@ import { ago, bytes, count, h, s, show } from "./dom.js";
 const FEW_MEMBERS = 12;
 
 /** @import { MemberBody } from "../../admin/verdict.ts" */
+/** @typedef {{ finishedAt: string, damaged: number, mended: number }} ScrubPass */
 /**
  * A member as `GET /v1/cluster` has it.
  *
  * @typedef {MemberBody & {
  *   readonly lastAntiEntropy: Readonly<Record<string, string>>,
  *   readonly deadBytes?: number | null,
+ *   readonly scrub?: { readonly last: ScrubPass | null } | null,
  * }} Member
  */
 /**
@@ -42,6 +44,31 @@ export function membersSummary(members) {
   const who = there === members.length ? "all reachable" : `${there} reachable`;
   const held = `${count(copies)} ${copies === 1 ? "copy" : "copies"} of keys, ${bytes(stored)}`;
   return `${members.length}, ${who} · ${held}`;
+}
+
+/**
+ * When all records were last read to look for rot, and what was found, in words.
+ *
+ * @param {readonly Member[]} members
+ * @param {number} now
+ */
+export function scrubSummary(members, now) {
+  const checked = members.filter(({ reachable, scrub }) => reachable && scrub);
+  if (checked.length === 0) return { words: "", isBad: false };
+  const passes = checked.flatMap(({ id, scrub }) => (scrub?.last ? [{ id, ...scrub.last }] : []));
+  const never = checked.length - passes.length;
+  const found = passes.filter(({ damaged }) => damaged > 0);
+  const words = [];
+  if (passes.length > 0) {
+    const first = Math.min(...passes.map(({ finishedAt }) => Date.parse(finishedAt)));
+    const who = passes.length === 1 ? "one member" : `${passes.length} members`;
+    words.push(`${who} read all records for rot, the earliest ${ago(now - first)} ago`);
+  }
+  if (never > 0) words.push(`${never} ${never === 1 ? "has" : "have"} not yet`);
+  for (const { id, damaged, mended } of found) {
+    words.push(`${id} found ${count(damaged)} damaged and mended ${count(mended)}`);
+  }
+  return { words: `Scrub: ${words.join("; ")}.`, isBad: found.length > 0 };
 }
 
 /**
