@@ -35,7 +35,7 @@ export class Annihilation {
   observe(key: string, entry: Entry): void {
     if (this.#looked.has(entry)) return;
     this.#looked.add(entry);
-    if (entry.siblings.length === 0) return;
+    if (entry.siblings.length === 0) return this.#lookAtNothing(key, entry);
     const seen = this.#byKey.get(key) ?? [];
     for (const earlier of seen) {
       if (!ends(entry, earlier) || !ends(earlier, entry)) continue;
@@ -45,6 +45,12 @@ export class Annihilation {
     }
     if (seen.push(entry) > SEEN_MAX) seen.shift();
     else if (seen.length === 1) this.#byKey.set(key, seen);
+  }
+
+  /** What two such writes come to. */
+  #lookAtNothing(key: string, { context }: Entry): void {
+    if (context.isEmpty) return;
+    this.#accuse("blind-write", `${name(key)}: nothing is left of ${context}, and no delete`);
   }
 }
 

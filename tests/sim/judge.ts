@@ -2,7 +2,7 @@
 import type { Tally } from "../../core/tally.ts";
 import { type ClockBounds, History, type Purge, REMINT_MS_MAX, type Write } from "./history.ts";
 import { IdSet } from "./id-set.ts";
-import { DESTRUCTIVE_KINDS, N_MIN, type Plan } from "./plan.ts";
+import { isDestructive, N_MIN, type Plan } from "./plan.ts";
 
 /** What each oracle watches over; a failure and a sabotage name one of these. */
 export const ORACLES: Readonly<Record<string, string>> = {
@@ -74,7 +74,6 @@ export class Judge {
   readonly #ownersStay: boolean;
 
   constructor(plan: Plan, clocks: ClockBounds, trace: (line: string) => void) {
-    const destructive: readonly string[] = DESTRUCTIVE_KINDS;
     this.#clocks = clocks;
     this.#trace = trace;
     this.#evicts = plan.maxBytes !== null;
@@ -88,7 +87,7 @@ export class Judge {
       const sets = { acknowledged: new IdSet(), inMemory: new IdSet(), shown: new IdSet() };
       this.#strict.set(name, { ...sets, gone: new IdSet() });
     }
-    if (plan.faults.some(({ kind }) => destructive.includes(kind))) this.diskIsLost(plan.victim);
+    if (plan.faults.some(({ kind }) => isDestructive(kind))) this.diskIsLost(plan.victim);
   }
 
   readonly accuse = (oracle: string, detail: string): void => {

@@ -68,7 +68,8 @@ function chosen<T extends { readonly index: number }>(
 
 async function runOne(seed: number): Promise<number> {
   if (values.sabotage !== "") applySabotage(values.sabotage);
-  const { NO_NOISE, planOf } = await import("./plan.ts");
+  const { NO_NOISE } = await import("./plan.ts");
+  const { planOf } = await import("./planning.ts");
   const { simulatePlan } = await import("./run.ts");
   const whole = planOf(seed);
   const plan: Plan = {
@@ -87,7 +88,7 @@ async function runOne(seed: number): Promise<number> {
 }
 
 async function runMany(seeds: { from: number; count: number }): Promise<number> {
-  const { planOf } = await import("./plan.ts");
+  const { planOf } = await import("./planning.ts");
   const totals = new Totals();
   const failed: SimReport[] = [];
   const take = (report: SimReport): boolean => {

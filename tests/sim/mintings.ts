@@ -5,7 +5,7 @@
  * over such a write would take it along, and one minted beside it would stand beside its successor.
  */
 import type { CausalContext, Dot } from "../../core/causal-context.ts";
-import type { Entry } from "../../core/entry.ts";
+import type { Entry, Sibling } from "../../core/entry.ts";
 import type { OpId } from "../../core/ids.ts";
 import { name } from "./judge.ts";
 
@@ -30,15 +30,22 @@ export class Mintings {
     this.#accuse = accuse;
   }
 
-  /** @param entry that somebody is told to store */
-  observe(key: string, entry: Entry): void {
+  /**
+   * @param entry that somebody is told to store
+   * @param isPurged whether a version is over, by the purges that who tells so knows
+   */
+  observe(key: string, entry: Entry, isPurged: (sibling: Sibling) => boolean): void {
     if (this.#looked.has(entry)) return;
     this.#looked.add(entry);
     const { context, siblings } = entry;
     const alive = new Set(siblings.map(({ dot }) => nameOf(dot)));
-    for (const { op, dot } of siblings) {
+    for (const sibling of siblings) {
+      const { op, dot } = sibling;
       if (this.#known.has(nameOf(dot))) continue;
       this.#known.add(nameOf(dot));
+      if (isPurged(sibling)) {
+        this.#accuse("purge", `${name(key)}: ${nameOf(dot)} is minted below a purge that is known`);
+      }
       this.#minted(key, { op, dot, context, alive });
     }
   }

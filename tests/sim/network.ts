@@ -2,9 +2,9 @@
  * The wires between machines: they lose, repeat, delay, reorder, and can be cut one way. In some
  * runs messages travel as bytes, in the others as they are: the codec is a tenth of a run's time.
  */
-import type { Entry } from "../../core/entry.ts";
-import { decodeKept } from "../../core/entry-codec.ts";
-import { decodeMessage, encodeMessage, type Message } from "../../core/messages.ts";
+import type { Entry, Sibling } from "../../core/entry.ts";
+import { decodeKept, siblingFromList } from "../../core/entry-codec.ts";
+import { decodeMessage, encodeMessage, type Message, type RequestOf } from "../../core/messages.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Events } from "./events.ts";
 import type { Machine } from "./machine.ts";
@@ -35,11 +35,13 @@ export class Network {
   /** Told of a write that a coordinator may hear of when its client was answered long ago. */
   onSecondCoordination: (content: readonly unknown[]) => void = () => {};
   /** Told of every entry that somebody is told to store, whether that arrives or not. */
-  onStore: (key: string, entry: Entry) => void = () => {};
+  onStore: (from: Machine, key: string, entry: Entry) => void = () => {};
+  /** Told of every write of which a coordinator says over a wire that it is done. */
+  onCoordinated: (from: Machine, key: string, sibling: Sibling) => void = () => {};
   /** The same of every entry that is sent, by whatever way. */
   onEntry: (key: string, entry: Entry) => void = () => {};
   /** Writes that a coordinator was asked for over a wire and has not answered: by caller and call. */
-  readonly #coordinating = new Map<string, Map<number, unknown>>();
+  readonly #coordinating = new Map<string, Map<number, RequestOf<"coordinate">>>();
   noise: Noise;
   readonly #sendsBytes: boolean;
 
@@ -73,7 +75,8 @@ export class Network {
 
   send(from: Machine, target: Machine, message: Message): void {
     const { body } = message;
-    this.#show(message);
+    this.#show(from, message);
+    this.#showDone(from, target, message);
     const bytes = this.#sendsBytes ? encodeMessage(message) : null;
     const wire = this.#wire(from.id, target.id);
     const isLost = wire.cutCount > 0 || this.#roll(this.noise.lossPerMille);
@@ -98,10 +101,10 @@ export class Network {
    * An entry is decoded once, for all who look at it: for those who get it too, where messages
    * travel as they are.
    */
-  #show({ body }: Message): void {
+  #show(from: Machine, { body }: Message): void {
     if (body.kind === "store") {
       const { entry } = decodeKept(body.entry);
-      this.onStore(body.key, entry);
+      this.onStore(from, body.key, entry);
       this.onEntry(body.key, entry);
     } else if (body.kind === "deliver" || body.kind === "fetched") {
       for (const item of body.items) {
@@ -117,7 +120,8 @@ export class Network {
    */
   mayBeMintedYet(isIt: (value: Uint8Array) => boolean): boolean {
     for (const values of this.#coordinating.values()) {
-      for (const value of values.values()) {
+      for (const { content } of values.values()) {
+        const [value] = content;
         if (value instanceof Uint8Array && isIt(value)) return true;
       }
     }
@@ -126,8 +130,16 @@ export class Network {
 
   #noteCoordination({ address }: Machine, { type, call, body }: Message): void {
     if (type !== "request" || body.kind !== "coordinate") return;
-    const values = this.#coordinating.get(address) ?? new Map<number, unknown>();
-    this.#coordinating.set(address, values.set(call, body.content[0]));
+    const values = this.#coordinating.get(address) ?? new Map<number, RequestOf<"coordinate">>();
+    this.#coordinating.set(address, values.set(call, body));
+  }
+
+  #showDone(from: Machine, { address }: Machine, { call, body }: Message): void {
+    if (body.kind !== "coordinated") return;
+    const request = this.#coordinating.get(address)?.get(call);
+    if (request !== undefined) {
+      this.onCoordinated(from, request.key, siblingFromList(body.sibling));
+    }
   }
 
   #deliver(from: Machine, target: Machine, sent: Message | Uint8Array): void {

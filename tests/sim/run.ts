@@ -3,7 +3,13 @@
  * and within a budget every hint must be home and every primary of every key must agree. What is
  * left is held against the model; in some runs all keys are deleted then, and must be gone.
  */
-import { contextShowing, type Entry, emptyEntry, liveSiblings } from "../../core/entry.ts";
+import {
+  contextShowing,
+  type Entry,
+  emptyEntry,
+  liveSiblings,
+  type Sibling,
+} from "../../core/entry.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
 import type { Operation } from "../../core/operations.ts";
 import type { Result } from "../../core/results.ts";
@@ -18,7 +24,8 @@ import { type Failure, Judge, name } from "./judge.ts";
 import { Lessees } from "./lessees.ts";
 import type { Machine } from "./machine.ts";
 import { Mintings } from "./mintings.ts";
-import { NO_NOISE, type Plan, planOf } from "./plan.ts";
+import { NO_NOISE, type Plan } from "./plan.ts";
+import { planOf } from "./planning.ts";
 import { Stream } from "./stream.ts";
 import { LONG_MS_MAX, strike } from "./strikes.ts";
 import { Subscriber } from "./subscriber.ts";
@@ -74,7 +81,14 @@ class Run {
     };
     const mintings = new Mintings(accuse);
     const annihilation = new Annihilation(accuse);
-    this.#world.network.onStore = (key, entry) => mintings.observe(key, entry);
+    const isPurged = ({ node }: Machine, key: string, sibling: Sibling): boolean =>
+      node?.knowledge.purges.isPurged(key, sibling) === true;
+    this.#world.network.onStore = (by, key, entry) =>
+      mintings.observe(key, entry, (sibling) => isPurged(by, key, sibling));
+    this.#world.network.onCoordinated = (by, key, sibling) => {
+      if (!isPurged(by, key, sibling)) return;
+      accuse("purge", `${name(key)}: ${by.id} says that a write is done that a purge has ended`);
+    };
     this.#world.network.onEntry = (key, entry) => annihilation.observe(key, entry);
     this.#stream = plan.stream && new Stream(plan, plan.stream, this.#world);
     this.#lessees = plan.lessees && new Lessees(plan, plan.lessees, this.#world);

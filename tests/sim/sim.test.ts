@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { runSeeds } from "./fleet.ts";
 import { ORACLES } from "./judge.ts";
-import { planOf } from "./plan.ts";
+import { planOf } from "./planning.ts";
 import { type SimReport, simulate, simulatePlan } from "./run.ts";
 import { sabotaged } from "./sabotage-hook.ts";
 import { sabotages } from "./sabotages.ts";
@@ -112,7 +112,7 @@ describe("npm run sim", () => {
   });
 
   it("ends with 1 and names the oracle and the seed that caught a sabotage", () => {
-    const { stdout, status } = sim("--sabotage", "forget-the-session", "--seeds", "40");
+    const { stdout, status } = sim("--sabotage", "forget-the-session", "--seeds", "20");
     expect(status).toBe(1);
     expect(stdout).toMatch(/caught by oracle session at seed \d+/);
   });

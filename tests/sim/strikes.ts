@@ -116,6 +116,25 @@ function mistakeFolder(strike: Strike): void {
   fell(strike, machine, { how: () => machine.mistakeFolder(other), lastsMs });
 }
 
+/** Cuts some machines off from all others, members or not, for so many ms. */
+function rift(world: World, far: readonly string[], lastsMs: number): void {
+  const near = world.machines.map(({ id }) => id).filter((id) => !far.includes(id));
+  const set = (by: 1 | -1): void => {
+    for (const a of far) {
+      for (const b of near) {
+        world.network.cut(a, b, by);
+        world.network.cut(b, a, by);
+      }
+    }
+  };
+  world.trace.add(`cut all but ${near.join(" ")}`);
+  set(1);
+  world.events.after(lastsMs, () => {
+    world.trace.add(`mend all but ${near.join(" ")}`);
+    set(-1);
+  });
+}
+
 /**
  * All that was written is purged, through whichever node comes to mind: often one of a majority that
  * is cut off from all others, before and for a while after.
@@ -130,22 +149,13 @@ function purge(strike: Strike): void {
   const turned = ids.map((_, i) => ids[(first + i) % ids.length] as string);
   const isUp = (id: string): boolean => world.machine(id).wasAwakeSince(world.events.now);
   const near = [...turned.filter(isUp), ...turned.filter((id) => !isUp(id))].slice(0, nearCount);
-  if (prng.chance(2, 3)) {
-    const wires = ids.flatMap((id) => (near.includes(id) ? [] : near.map((other) => [id, other])));
-    world.trace.add(`cut all but ${near.join(" ")}`);
-    const set = (by: 1 | -1): void => {
-      for (const [a = "", b = ""] of wires) {
-        world.network.cut(a, b, by);
-        world.network.cut(b, a, by);
-      }
-    };
-    set(1);
-    world.events.after(PURGE_MS + lastsMs, () => {
-      world.trace.add(`mend all but ${near.join(" ")}`);
-      set(-1);
-    });
-  }
-  const machine = world.machine(near[prng.below(near.length)] as string);
+  const far = ids.filter((id) => !near.includes(id));
+  const isCut = prng.chance(2, 3);
+  // Who asks for it may also be one of those that are too few.
+  const isByFew = isCut && far.some(isUp) && prng.chance(1, 3);
+  if (isCut) rift(world, far, PURGE_MS + (isByFew ? PURGE_MS : lastsMs));
+  const askable = isByFew ? far.filter(isUp) : near;
+  const machine = world.machine(askable[prng.below(askable.length)] as string);
   const { ended } = judge.purgeBegins(world.events.now);
   const operation = { kind: "purge", namespace: NAMESPACE, what: { everything: true } } as const;
   world.trace.add(`purge via ${machine.id}`);
@@ -157,6 +167,24 @@ function purge(strike: Strike): void {
       world.events.now,
       told === null ? "maybe" : told.learntCount < told.memberCount ? "some" : "all",
     );
+  });
+}
+
+/**
+ * One of the others is down for a while; when it is back the victim has an empty disk, and all that
+ * met what was written meanwhile are down. Of three owners it and the victim are a majority.
+ */
+function wipeAmongStale(strike: Strike): void {
+  const { world, victim, prng, lastsMs } = strike;
+  const others = world.machines.filter((machine) => machine !== victim);
+  const stale = others[prng.below(others.length)] as Machine;
+  const missesMs = 300 + prng.below(1500);
+  fell(strike, stale, { how: () => stale.kill(), lastsMs: missesMs });
+  world.events.after(missesMs, () => {
+    fell(strike, victim, { how: () => victim.loseDisk(), lastsMs: 20 });
+    for (const machine of others) {
+      if (machine !== stale) fell(strike, machine, { how: () => machine.kill(), lastsMs });
+    }
   });
 }
 
@@ -267,6 +295,7 @@ const STRIKES: Readonly<Record<FaultKind, (strike: Strike) => void>> = {
     if (s.prng.chance(1, 2)) lose();
     else atAck(s, lose);
   },
+  "wipe-among-stale": wipeAmongStale,
   join: change("join"),
   leave: change("leave"),
   reweight: change("reweight"),

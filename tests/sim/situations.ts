@@ -1,0 +1,68 @@
+/**
+ * Kinds of plans that meet what dice alone would meet in one run of thousands: a purge that some of
+ * the members miss, and an emptied disk among replicas that are behind.
+ */
+import type { Prng } from "../../core/prng.ts";
+import { type FaultKind, isDestructive, type Plan, type PlannedFault, words } from "./plan.ts";
+
+/** Indexes name faults on the command line, whatever order their times give them. */
+function withFaults(plan: Plan, kinds: readonly FaultKind[], prng: Prng): readonly PlannedFault[] {
+  const from = Math.max(-1, ...plan.faults.map(({ index }) => index)) + 1;
+  const more = kinds.map((kind, i) => ({
+    ...{ index: from + i, kind },
+    ...{ atMs: prng.below(plan.stormMs), prng: words(prng) },
+  }));
+  return [...plan.faults, ...more].sort((a, b) => a.atMs - b.atMs);
+}
+
+/** In some runs all that was written is purged now and then, mostly by a majority alone. */
+export function withPurges(plan: Plan, prng: Prng): Plan {
+  const count = prng.chance(1, 4) ? 2 + prng.below(9) : 0;
+  const kinds = Array.from({ length: count }, () => "purge" as const);
+  const faults = withFaults(plan, kinds, prng);
+  const isStrict = (): boolean => count > 0 && prng.chance(1, 2);
+  const keys = plan.keys.map((key) => (isStrict() ? { ...key, kind: "strict" as const } : key));
+  const purging = { ...plan, keys, faults };
+  return count > 0 && prng.chance(1, 2) ? withCertainPurge(purging, prng) : purging;
+}
+
+/** Within it, clocks say of a write and a purge which was first, in ms. */
+const CLOSE_MS = 40;
+
+/**
+ * What a purge has ended can be told of a value that was written before by every clock, and is read
+ * strictly when the purge is over, while some have not heard of it. So clocks agree, no disk is
+ * lost, there is one purge, and by then most keys are quiet.
+ */
+function withCertainPurge(plan: Plan, prng: Prng): Plan {
+  const atMs = Math.round(plan.stormMs / 4) + prng.below(Math.round(plan.stormMs / 4));
+  const purge = plan.faults.find(({ kind }) => kind === "purge");
+  const isKept = ({ kind }: PlannedFault): boolean =>
+    kind !== "purge" && kind !== "clock-jump" && !isDestructive(kind) && prng.chance(1, 3);
+  const others = plan.faults.filter(isKept);
+  const all = purge === undefined ? others : [...others, { ...purge, atMs }];
+  const keys = plan.keys.map((key) => {
+    const quietAtMs = prng.below(atMs);
+    // Those that are not quiet have writes on their way.
+    return prng.chance(2, 3) ? { name: key.name, kind: "strict" as const, quietAtMs } : key;
+  });
+  const skewsMs = plan.skewsMs.map((ms) => ms % CLOSE_MS);
+  return { ...plan, keys, skewsMs, faults: all.sort((x, y) => x.atMs - y.atMs) };
+}
+
+/**
+ * In some runs the victim's disk is emptied when of the others the one that is left has missed
+ * some: those two are a majority of a key's owners, and know less than one of them did. Fewer other
+ * faults leave room for that, and all keys are strict.
+ */
+export function withWipes(plan: Plan, prng: Prng): Plan {
+  const ownersChange = plan.spares.length > 0 || plan.isResized;
+  if (ownersChange || plan.maxBytes !== null || !prng.chance(1, 3)) return plan;
+  const isKept = ({ kind }: PlannedFault): boolean =>
+    !isDestructive(kind) && !kind.startsWith("power-cut") && prng.chance(1, 4);
+  const left = { ...plan, faults: plan.faults.filter(isKept) };
+  const kinds = Array.from({ length: 2 + prng.below(3) }, () => "wipe-among-stale" as const);
+  const faults = withFaults(left, kinds, prng);
+  const keys = plan.keys.map((key) => ({ ...key, kind: "strict" as const }));
+  return { ...plan, keys, faults };
+}
