@@ -11,6 +11,7 @@ import type { Figure, Suite } from "./lib/figures.ts";
 import { NoSuchCommit } from "./lib/worktree.ts";
 import { runAgainst } from "./suites/against.ts";
 import { exchangeSuite } from "./suites/exchange.ts";
+import { feedSuite } from "./suites/feed.ts";
 import { loadSuite } from "./suites/load.ts";
 import { logSuite } from "./suites/log.ts";
 import { messagesSuite } from "./suites/messages.ts";
@@ -25,6 +26,7 @@ const SUITES: readonly Suite[] = [
   ycsbSuite,
   pauseSuite,
   loadSuite,
+  feedSuite,
   logSuite,
   microSuite,
   messagesSuite,

@@ -2,21 +2,14 @@
  * Bursts of large values at one node of three: what they are answered, how much memory the node
  * takes, and how long another client waits for a small read meanwhile.
  */
-import { readFileSync, writeFileSync } from "node:fs";
 import { startBystander } from "../lib/bystander.ts";
 import type { BenchOptions, Figure, Suite } from "../lib/figures.ts";
+import { forgetPeak, peakMb } from "../lib/memory.ts";
 import { startCluster } from "../lib/processes.ts";
 
 const MIB = 1024 * 1024;
 const SIBLINGS = 26;
 const VALUE = new Uint8Array(MIB).fill(118);
-
-/** The most memory that the process has had since it was asked to forget, in MB. */
-function peakMb(pid: number): number {
-  const kib = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  return Number(kib) / 1024;
-}
-const forgetPeak = (pid: number): void => writeFileSync(`/proc/${pid}/clear_refs`, "5");
 
 interface Case {
   readonly name: string;

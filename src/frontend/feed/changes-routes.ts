@@ -44,7 +44,7 @@ const INCLUDED: ReadonlySet<string> = new Set(["meta", "value", "entry"]);
 const POLL_PATIENCE_MS = 2000;
 const STREAM_PATIENCE_MS = 10_000;
 /** Between two looks of streams that found something, in ms. */
-const PAUSE_MS = 8;
+const PAUSE_MS = 20;
 
 const encoder = new Encoder();
 type Form = StreamForm | "json" | "msgpack";
