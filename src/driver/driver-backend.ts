@@ -2,22 +2,54 @@
 import type { StoreKey } from "../../core/store.ts";
 import type { Backend, ClusterView } from "../frontend/backend/backend.ts";
 import { apart } from "../frontend/backend/site-view.ts";
+import type { Node } from "../node/node.ts";
 import type { Driver } from "./driver.ts";
+
+/** As of now. Made for every request: what few ask for is put together when they do. */
+class NodeView implements ClusterView {
+  readonly ring: ClusterView["ring"];
+  readonly namespaces: ClusterView["namespaces"];
+  readonly sites: ClusterView["sites"];
+  readonly purges: ClusterView["purges"];
+  readonly changes: ClusterView["changes"];
+  readonly isReachable: ClusterView["isReachable"];
+  readonly #node: Node;
+
+  constructor(node: Node) {
+    const { ring, namespaces, purges, changes, liveness } = node.knowledge;
+    const parts = apart(namespaces);
+    this.#node = node;
+    this.ring = ring;
+    this.namespaces = parts.namespaces;
+    this.sites = parts.sites;
+    this.purges = purges;
+    this.changes = changes;
+    this.isReachable = (id) => !liveness.isSuspect(id);
+  }
+
+  get defaults(): ClusterView["defaults"] {
+    return this.#node.knowledge.defaults;
+  }
+
+  get version(): string {
+    return this.#node.knowledge.about.version;
+  }
+
+  get refusedVersions(): ClusterView["refusedVersions"] {
+    const refused = [...this.#node.knowledge.refusedVersions];
+    return new Map(refused.map(([id, { version }]) => [id, version]));
+  }
+
+  get lacks(): string | null {
+    return this.#node.service?.background?.absence?.reason ?? null;
+  }
+}
 
 /** @param of what the host says beside the node, of itself and of its cache door */
 export function backendOf(driver: Driver, of: Pick<Backend, "metrics" | "refreshes">): Backend {
-  const { knowledge, service } = driver.node;
-  const view = (): ClusterView => ({
-    ring: knowledge.ring,
-    defaults: knowledge.defaults,
-    ...apart(knowledge.namespaces),
-    purges: knowledge.purges,
-    changes: knowledge.changes,
-    version: knowledge.about.version,
-    refusedVersions: new Map([...knowledge.refusedVersions].map(([id, of]) => [id, of.version])),
-    isReachable: (id) => !knowledge.liveness.isSuspect(id),
-    lacks: service?.background?.absence?.reason ?? null,
-  });
+  const { node } = driver;
+  const { service } = node;
+  const view = (): ClusterView => new NodeView(node);
   return {
     now: () => driver.wall,
     view,
