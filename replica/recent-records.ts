@@ -8,6 +8,11 @@ import type { StoreKey } from "../core/store.ts";
 
 /** What a record takes beside its bytes and its key, roughly: the map's and the objects' own. */
 const OVERHEAD_BYTES = 200;
+/**
+ * A larger record is not kept: a long response that comes by in pieces would push out all small
+ * ones, and reading so much at once costs little more than what is done with it.
+ */
+const RECORD_BYTES_MAX = 256 * 1024;
 
 /** A record's bytes, or what holds them: its length is theirs. */
 interface Sized {
@@ -49,10 +54,10 @@ export class RecentRecords<Body extends Sized = Uint8Array> {
     return kept.body;
   }
 
-  /** Takes the place of what was kept for the key. A body that is a fair part of it all is not. */
+  /** Takes the place of what was kept for the key. A large body, or a fair part of all, is not. */
   put(key: StoreKey, body: Body): void {
     const size = sizeOf(key, body);
-    if (size > this.#byteCountMax / 8) return this.drop(key);
+    if (size > Math.min(RECORD_BYTES_MAX, this.#byteCountMax / 8)) return this.drop(key);
     const kept = this.#kept.get(key);
     if (kept === undefined) this.#kept.set(key, { body, isUsed: false });
     else {

@@ -40,6 +40,12 @@ describe("RecentRecords", () => {
     some.put("n\0large", body(5000));
     expect(some.get("n\0large")).toBeUndefined();
     expect(some.get("n\0small")).toBeDefined();
+    const roomy = new RecentRecords(32 * 1024 * 1024);
+    roomy.put("n\0small", body(64 * 1024));
+    // A response of any length in pieces of half a MiB.
+    for (let i = 0; i < 100; i++) roomy.put(`n\0piece${i}`, body(512 * 1024));
+    expect(roomy.get("n\0piece99")).toBeUndefined();
+    expect(roomy.get("n\0small")).toBeDefined();
   });
 });
 
