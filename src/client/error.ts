@@ -78,7 +78,9 @@ export class StarlingError extends Error {
   /** The same after an attempt in doubt: a later refusal says nothing of the earlier one. */
   inDoubt(): StarlingError {
     if (this.outcome === "unknown") return this;
-    return new StarlingError({ ...this.#parts, outcome: "unknown" });
+    // A class that names itself gets another name from bundlers, which then stands in stacks.
+    const Same = this.constructor as typeof StarlingError;
+    return new Same({ ...this.#parts, outcome: "unknown" });
   }
 }
 

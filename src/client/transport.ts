@@ -102,11 +102,19 @@ function mayRepeat(call: Call, error: StarlingError): boolean {
   return !call.isWrite || error.outcome === "no" || call.isRepeatable;
 }
 
-function noAnswer(url: string, cause: unknown, isWrite: boolean): StarlingError {
+/** @param refusing frontends that refused a connection since one last took it; kept up to date */
+function noAnswer(
+  url: string,
+  cause: unknown,
+  { isWrite, refusing }: { readonly isWrite: boolean; readonly refusing: Set<string> },
+): StarlingError {
   const refused = refusedBy(cause);
+  if (refused === null) refusing.clear();
+  else refusing.add(url);
   const code = codeOf(cause);
   const broken = `the connection to ${url} failed or broke${code === null ? "" : ` (${code})`}`;
-  const detail = refused === null ? broken : `${url} cannot be reached (${refused})`;
+  const who = refusing.size > 1 ? `none of ${[...refusing].join(", ")} can` : `${url} cannot`;
+  const detail = refused === null ? broken : `${who} be reached (${refused})`;
   const outcome = isWrite && refused === null ? "unknown" : "no";
   return new StarlingError({ code: "no-answer", detail, status: 0, outcome, cause });
 }
@@ -129,11 +137,12 @@ export class Transport {
   async send(call: Call): Promise<Response> {
     let isInDoubt = false;
     const tried = new Set<string>();
+    const refusing = new Set<string>();
     for (let attempt = 1; ; attempt++) {
       call.signal?.throwIfAborted();
       const url = this.#frontends.pick(tried);
       tried.add(url);
-      const answer = await this.#attempt(call, url);
+      const answer = await this.#attempt(call, url, refusing);
       if (!(answer instanceof StarlingError)) return answer;
       if (refusedBy(answer.cause) !== null && tried.size < this.#frontends.count) {
         // It was not sent: that was no attempt.
@@ -161,7 +170,11 @@ export class Transport {
     return retryAfterMs > 0 ? retryAfterMs + jittered - whole / 2 : jittered;
   }
 
-  async #attempt(call: Call, url: string): Promise<Response | StarlingError> {
+  async #attempt(
+    call: Call,
+    url: string,
+    refusing: Set<string>,
+  ): Promise<Response | StarlingError> {
     const { token, fetch, attemptTimeoutMs } = this.#options;
     const { method, target, headers, body, signal, isWrite } = call;
     if (token !== undefined) headers.set("Authorization", `Bearer ${token}`);
@@ -189,7 +202,7 @@ export class Transport {
     } catch (cause) {
       signal?.throwIfAborted();
       this.#frontends.leave(url);
-      if (!silence.signal.aborted) return noAnswer(url, cause, isWrite);
+      if (!silence.signal.aborted) return noAnswer(url, cause, { isWrite, refusing });
       const detail = `${url} gave no answer within ${attemptTimeoutMs} ms`;
       const outcome = isWrite ? "unknown" : "no";
       return new StarlingError({ code: "no-answer", detail, status: 0, outcome, cause });

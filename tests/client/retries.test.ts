@@ -158,7 +158,8 @@ describe("a connection that was refused", () => {
       .put("k", "v")
       .catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: "no-answer", outcome: "no", status: 0 });
-    const message = "http://three.example cannot be reached (ECONNREFUSED) (no-answer)";
+    const all = ["http://one.example", "http://two.example", "http://three.example"];
+    const message = `none of ${all.join(", ")} can be reached (ECONNREFUSED) (no-answer)`;
     expect((error as Error).message).toBe(message);
   });
 
