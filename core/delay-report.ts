@@ -33,20 +33,28 @@ export interface DelayReport {
   readonly hedgeMs: number;
   readonly peers: ReadonlyMap<ReplicaId, RoundTrips>;
   readonly canaries: readonly CanaryCount[];
+  /** How old what it knows of all that a peer holds is, in ms; of whom it knows nothing: absent. */
+  readonly lagsMs: ReadonlyMap<ReplicaId, number>;
 }
 
 /** On the wire times are whole microseconds. */
 const MICROS = 1000;
 const toMicros = (ms: number): number => Math.max(0, Math.round(ms * MICROS));
 
-export function reportToList({ hedgeMs, peers, canaries }: DelayReport): readonly unknown[] {
+export function reportToList({
+  hedgeMs,
+  peers,
+  canaries,
+  lagsMs,
+}: DelayReport): readonly unknown[] {
   const times = [...peers].map(([peer, { reads, stores }]) => [
     peer,
     reads.map(toMicros),
     stores.map(toMicros),
   ]);
   const found = canaries.map(({ reader, w, t, counts, seen }) => [reader, w, t, counts, seen]);
-  return [toMicros(hedgeMs), times, found];
+  const lags = [...lagsMs].map(([peer, ms]) => [peer, toMicros(ms)]);
+  return [toMicros(hedgeMs), times, found, lags];
 }
 
 function list(value: unknown): readonly unknown[] {
@@ -69,7 +77,7 @@ const times = (value: unknown): readonly number[] =>
 
 /** @throws CodecError for anything else than `reportToList` gives */
 export function reportFromList(value: readonly unknown[]): DelayReport {
-  const [hedge, peers, canaries] = value;
+  const [hedge, peers, canaries, lags] = value;
   return {
     hedgeMs: count(hedge) / MICROS,
     peers: new Map(
@@ -83,5 +91,11 @@ export function reportFromList(value: readonly unknown[]): DelayReport {
       const of = { reader: member(reader), w: count(w), t: count(t) };
       return { ...of, counts: list(counts).map(count), seen: list(seen).map(count) };
     }),
+    lagsMs: new Map(
+      list(lags).map((item) => {
+        const [peer, micros] = list(item);
+        return [member(peer), count(micros) / MICROS] as const;
+      }),
+    ),
   };
 }

@@ -51,9 +51,9 @@ import { PROTOCOL_FIRST } from "./version.ts";
  * asks, `from`; with `isAnchor` only what an exchange does not bring. `fetch` with `isJoined` asks
  * for entries with what the callee keeps of them for others, and whom it gave hints to that stood
  * after a position.
- * `probe` has a frontend read a canary at that microsecond of its own time, and tell for each r
- * whether a read with it sees the version; `delays` asks how long its peers took, and what canaries
- * have found (src/node/canaries.ts).
+ * `probe` has a frontend read a canary at that microsecond of its own time, or later, and tell for
+ * each r whether a read with it sees the version; `delays` asks how long its peers took, and what
+ * canaries have found (src/node/jobs/canaries.ts).
  * `recall` asks whether a version of an operation was stored; who asks, `by`, is about to mint one.
  */
 const REQUESTS = {
@@ -140,8 +140,8 @@ const REQUESTS = {
  * it asked for is none any more, and it has to begin anew; items are `[key, partition, entry]`.
  * `arrived`: up to where all is listed, as `[key, digest, …]`, and whether there was more. Hints
  * that stood after the position and are gone were given to `moved`; so it is in `fetched`.
- * `probed`: for r = 1, 2, …, whether it was seen; nothing where it came too late to be asked in
- * time; when the question came and the reply went, in microseconds of the callee's own time.
+ * `probed`: for r = 1, 2, …, whether it was seen; when the question came, the read began and the
+ * reply went, in microseconds of the callee's own time.
  * `named`: of each, in order, what the records with a value take up at the callee, in bytes.
  * `accepted`: in how many partitions it waited for these.
  */
@@ -207,7 +207,7 @@ const REPLIES = {
     keys: "list",
     moved: "list",
   },
-  probed: { results: "list", cameAt: "count", leftAt: "count" },
+  probed: { results: "list", cameAt: "count", readAt: "count", leftAt: "count" },
   delayed: { report: "list" },
 } as const satisfies Record<string, Fields>;
 

@@ -131,7 +131,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   merged: { kind: "merged", wasKnown: true },
   scrubbed: { kind: "scrubbed", checks: true, records: 9, damaged: 2, mended: 1 },
   arrived: { kind: "arrived", run: 7, through: 9, isAtEnd: true, keys: [key, 1], moved: ["r2"] },
-  probed: { kind: "probed", results: [true, false], cameAt: 5, leftAt: 9 },
+  probed: { kind: "probed", results: [true, false], cameAt: 5, readAt: 7, leftAt: 9 },
   delayed: { kind: "delayed", report: [1, [["r1", [2], [3]]], []] },
 };
 

@@ -131,7 +131,7 @@ export class MemoryBackend implements Backend {
       case "changes":
         return this.changes(operation);
       case "staleness": {
-        const own = { hedgeMs: 0, peers: new Map(), canaries: [] };
+        const own = { hedgeMs: 0, peers: new Map(), canaries: [], lagsMs: new Map() };
         return { kind: "staleness", selfId: "r1", own, reports: this.delays };
       }
       case "status":

@@ -3,7 +3,7 @@ import { CausalContext } from "../../core/causal-context.ts";
 import type { CanaryCount } from "../../core/delay-report.ts";
 import { CANARY_NAMESPACE, namespaceOf, storeKey } from "../../core/keys.ts";
 import type { StalenessResult } from "../../core/results.ts";
-import { visibleByCount } from "../../src/node/jobs/canaries.ts";
+import { timeNear, visibleByCount } from "../../src/node/jobs/canaries.ts";
 import { Group } from "./group.ts";
 
 const MINUTE_MS = 60_000;
@@ -44,6 +44,14 @@ describe("a read with r, by the replies of all", () => {
   it("is known for as many as replied", () => {
     expect(visibleByCount([], 10)).toEqual([]);
     expect(visibleByCount([reply(1, 5, false)], 10)).toEqual([false]);
+  });
+});
+
+describe("when a read began", () => {
+  it("counts for the time that it is near to, and for none between two", () => {
+    expect([0, 0.4, 0.6, 1.4, 20.9, 21.1, 50, 100, 105.1].map(timeNear)).toEqual([
+      ...[0, 0, 1, 1, 20, null, 50, 100, null],
+    ]);
   });
 });
 

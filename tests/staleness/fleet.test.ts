@@ -85,7 +85,7 @@ describe("the deployment in the model", () => {
 
   it("has a frontend without a replica, whose readers are anywhere", () => {
     const peers = new Map(IDS.map((id) => [id, tripsOf("a", id)] as const));
-    const own: DelayReport = { hedgeMs: 100, peers, canaries: [] };
+    const own: DelayReport = { hedgeMs: 100, peers, canaries: [], lagsMs: new Map() };
     const reports = new Map([["", own], ...reportsOf(IDS, tripsOf)]);
     const made = plan({ reports, writers: [""], readers: [] });
     const [atOnce = -1] = p(made, 1, 1);
@@ -106,6 +106,7 @@ describe("a hedge in the model", () => {
           ["c", tripsFor(30)],
         ]),
         canaries: [],
+        lagsMs: new Map<string, number>(),
       },
     ],
   ] as const);

@@ -14,7 +14,8 @@ export function reportsOf(
         const trips = from === to ? null : tripsOf(from, to);
         if (trips !== null) peers.set(to, trips);
       }
-      return [from, { hedgeMs: 250, peers, canaries: canariesOf(from) }] as const;
+      const lagsMs = new Map([[from === "r1" ? "r2" : "r1", 900]]);
+      return [from, { hedgeMs: 250, peers, canaries: canariesOf(from), lagsMs }] as const;
     }),
   );
 }

@@ -9,7 +9,7 @@ import { hasBrowser, launch, openPage, type Watched } from "./browser.ts";
 
 const timing = {
   ...{ handoffMs: 200, heartbeatMs: 100, suspectAfterMs: 600 },
-  ...{ antiEntropyMs: 500 },
+  ...{ antiEntropyMs: 500, canaryMs: 50 },
 };
 const patience = { timeout: 30_000, interval: 100 };
 const hostile = "<img src=x onerror=alert(1)><script>alert(2)</script>";
@@ -74,6 +74,27 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
     expect(sum).toBeCloseTo(100, 0);
     await page.getByRole("button", { name: "r2" }).click();
     expect(await page.locator("#ring path.is-highlight").getAttribute("data-member")).toBe("r2");
+  });
+
+  it("draws what the model predicts and what canaries measure, for the chosen r and w", async () => {
+    const { page } = watched;
+    for (let i = 0; i < 20; i++) {
+      await fetch(`${url}/v1/kv/staleness/k${i}`, { method: "PUT", body: "v" });
+    }
+    await page.locator("#staleness-figures").waitFor({ state: "visible", timeout: 60_000 });
+    const label = () => page.locator("#staleness-chart").getAttribute("aria-label");
+    expect(await label()).toMatch(/^r=1, w=1: [\d.]+ % of reads/);
+    expect(await page.locator("#staleness-chart path.line").count()).toBe(1);
+    const dots = () => page.locator("#staleness-chart circle").count();
+    await page.getByLabel("The reader uses").selectOption("same");
+    await expect.poll(dots, patience).toBeGreaterThan(0);
+    await page.getByRole("slider", { name: /^r/ }).fill("2");
+    await page.getByRole("slider", { name: /^w/ }).fill("2");
+    expect(await label()).toBe("r=2, w=2: 100 % of reads see a write that was just answered");
+    expect(await page.locator("#staleness-points tr").count()).toBe(11);
+    const lags = () => page.locator("#lag td.pair").allTextContents();
+    await expect.poll(async () => (await lags()).length, patience).toBe(20);
+    await expect.poll(async () => (await lags()).includes("?"), patience).toBe(false);
   });
 
   it("teaches the first step while nothing is stored, and takes it", async () => {

@@ -7,6 +7,7 @@ import {
   type QuorumRules,
   resolveOptions,
 } from "../../../core/quorum-options.ts";
+import type { StalenessResult } from "../../../core/results.ts";
 import { forecast, rmseOf } from "../../staleness/forecast.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";
 import { planOf, toldDelays } from "../backend/fleet-view.ts";
@@ -77,6 +78,19 @@ function askedOf(view: ClusterView, query: ReadonlyMap<string, string>): Asked {
   return { namespace, rules, isOne };
 }
 
+/** How old what each member knows of each other is, in seconds; null: it knows nothing. */
+function lagsOf({ reports }: StalenessResult) {
+  const members = [...reports];
+  return Object.fromEntries(
+    members.map(([id, { lagsMs }]) => {
+      const lags = members
+        .filter(([peer]) => peer !== id)
+        .map(([peer]) => [peer, lagsMs.has(peer) ? (lagsMs.get(peer) ?? 0) / 1000 : null]);
+      return [id, Object.fromEntries(lags)];
+    }),
+  );
+}
+
 /** @throws Problem `invalid-option` */
 export async function answerStaleness(backend: Backend, text: string): Promise<Response> {
   const query = readQuery(text);
@@ -97,6 +111,7 @@ export async function answerStaleness(backend: Backend, text: string): Promise<R
       model: { samples, window, ...delays, assumed },
       choices: choices.map(({ r, w, ...choice }) => ({ n, r, w, dw: Math.min(dw, w), ...choice })),
       rmse: rmseOf(choices),
+      lag: lagsOf(told),
     },
     { headers: { "Cache-Control": "no-store" } },
   );

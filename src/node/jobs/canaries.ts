@@ -11,7 +11,10 @@
  * own order, the others one by one after the hedge delay, and the first r replies count.
  *
  * **At another member** it begins at a time that is told as one of the peer's own clock. Who is
- * told too late does not read: a t shorter than the way there cannot be measured.
+ * told too late reads at once: so no t is measured that is shorter than the way there.
+ *
+ * **A read counts** for the time of the list that it began near to, whatever it was meant for:
+ * timers ring late. One that began between two counts for none.
  *
  * **It costs** one write and n reads each time, `everyMs` apart at least. Keys are few and written
  * again and again; they expire when canaries stop. While a primary of a key is suspected the key is
@@ -45,14 +48,17 @@ const TTL_MS = 3_600_000;
 /** Other members at which its canaries are looked for: those after it in the ring's list. */
 const READERS_MAX = 8;
 const TIMEOUT_MS = 2000;
-/** How far from its time a read may begin, in ms. */
-const OFF_MS_MAX = 0.75;
+/** How far from a time a read may begin to count for it: in ms, or as a part of the time. */
+const OFF_MS_MAX = 0.5;
+const OFF_SHARE_MAX = 0.05;
 /** How late a timer rings by habit, in ms, and how fast that is learnt. */
 const LATENESS_MS_START = 0.5;
 const LATENESS_WEIGHT = 0.05;
+const LATENESS_MS_MAX = 5;
 /** The farthest that a probe is put off: the longest time, and clocks that are somewhat apart. */
 const AHEAD_MS_MAX = 10_000;
 const MICROS = 1000;
+const toMicros = (ms: Millis): number => Math.round(ms * MICROS);
 
 const content: Content = {
   value: new Uint8Array(8),
@@ -96,6 +102,15 @@ export function visibleByCount(replies: readonly ProbeReply[], hedgeMs: number):
   });
 }
 
+/** The time of the list that is meant by an elapsed time; null: that is near to none. */
+export function timeNear(elapsedMs: number): number | null {
+  const isNear = (t: number): boolean =>
+    Math.abs(elapsedMs - t) <= Math.max(OFF_MS_MAX, t * OFF_SHARE_MAX);
+  return CANARY_TIMES.find(isNear) ?? null;
+}
+
+type Over = (results: readonly boolean[], readAt: Millis) => void;
+
 interface Canary {
   readonly key: StoreKey;
   readonly reader: ReplicaId;
@@ -125,7 +140,7 @@ export class Canaries {
   }
 
   /** What this member tells of its delays and canaries. */
-  report(now: Millis): DelayReport {
+  report(now: Millis): Omit<DelayReport, "lagsMs"> {
     const { knowledge } = this.#host;
     return {
       hedgeMs: knowledge.liveness.hedgeMs,
@@ -158,15 +173,13 @@ export class Canaries {
   probe({ key, seen, at }: RequestOf<"probe">, respond: (reply: Reply) => void): void {
     if (namespaceOf(key) !== CANARY_NAMESPACE) throw new CodecError("a probe is of a canary");
     const cameAt = this.#host.now();
-    const answer = (results: readonly boolean[]): void => {
-      const [came, left] = [cameAt, this.#host.now()].map((ms) => Math.round(ms * MICROS));
-      respond({ kind: "probed", results, cameAt: came as number, leftAt: left as number });
-    };
-    const due = at / MICROS;
-    if (due < cameAt - OFF_MS_MAX || due > cameAt + AHEAD_MS_MAX) return answer([]);
-    this.#atTime(due, (isInTime) => {
-      if (isInTime) this.#read(key, seen, answer);
-      else answer([]);
+    const due = Math.min(at / MICROS, cameAt + AHEAD_MS_MAX);
+    this.#atTime(due, () => {
+      const readAt = this.#host.now();
+      this.#read(key, seen, (results) => {
+        const times = { cameAt: toMicros(cameAt), readAt: toMicros(readAt) };
+        respond({ kind: "probed", results, ...times, leftAt: toMicros(this.#host.now()) });
+      });
     });
   }
 
@@ -191,33 +204,34 @@ export class Canaries {
   #look(canary: Canary, seen: CausalContext): void {
     const ackedAt = this.#host.now();
     const { key, reader, t } = canary;
-    const over = (results: readonly boolean[]): void => {
-      if (results.length > 0) this.#tally.add(canary, results, this.#host.now());
+    const over: Over = (results, readAt) => {
+      const near = timeNear(readAt - ackedAt);
+      const of = { ...canary, t: near ?? t };
+      if (near !== null && results.length > 0) this.#tally.add(of, results, this.#host.now());
       this.#free.push(key);
     };
     if (reader !== this.#id) return this.#lookElsewhere(canary, seen, over);
-    this.#atTime(ackedAt + t, (isInTime) => {
-      if (isInTime) this.#read(key, seen, over);
-      else over([]);
+    this.#atTime(ackedAt + t, () => {
+      const readAt = this.#host.now();
+      this.#read(key, seen, (results) => over(results, readAt));
     });
   }
 
-  #lookElsewhere(
-    { key, reader, t }: Canary,
-    seen: CausalContext,
-    over: (results: readonly boolean[]) => void,
-  ): void {
+  #lookElsewhere({ key, reader, t }: Canary, seen: CausalContext, over: Over): void {
     const sentAt = this.#host.now();
     const aheadMs = this.#clocks.aheadMs(reader, sentAt);
-    // Without a notion of its clock it is asked too late, and tells what the clock shows.
-    const due = aheadMs === null ? 0 : sentAt + t + aheadMs;
-    const at = Math.max(0, Math.round(due * MICROS));
+    // Without a notion of its clock it reads as soon as it can, and tells what the clock shows.
+    const at = aheadMs === null ? 0 : toMicros(Math.max(0, sentAt + t + aheadMs));
     const done = (replies: Replies, gotAt: Millis): void => {
       const reply = replies.get(reader);
-      if (reply?.kind !== "probed") return over([]);
+      if (reply?.kind !== "probed") return over([], sentAt);
       const [cameAt, leftAt] = [reply.cameAt / MICROS, reply.leftAt / MICROS];
       this.#clocks.note(reader, { sentAt, cameAt, leftAt, gotAt });
-      over(reply.results.map((sees) => sees === true));
+      const readAt = reply.readAt / MICROS - (this.#clocks.aheadMs(reader, gotAt) ?? 0);
+      over(
+        reply.results.map((sees) => sees === true),
+        readAt,
+      );
     };
     const timeoutMs = t + 2 * TIMEOUT_MS;
     const body = { kind: "probe", key, seen, at } as const;
@@ -225,14 +239,13 @@ export class Canaries {
   }
 
   /** Calls back at that time, or near it: timers ring late, and mostly by as much. */
-  #atTime(due: Millis, work: (isInTime: boolean) => void): void {
-    const isNear = (at: Millis): boolean => Math.abs(at - due) <= OFF_MS_MAX;
+  #atTime(due: Millis, work: () => void): void {
     const alarmAt = due - this.#latenessMs;
-    if (alarmAt <= this.#host.now()) return work(isNear(this.#host.now()));
+    if (alarmAt <= this.#host.now()) return work();
     this.#host.setAlarm(alarmAt, () => {
-      const now = this.#host.now();
-      this.#latenessMs += LATENESS_WEIGHT * (now - alarmAt - this.#latenessMs);
-      work(isNear(now));
+      const lateMs = this.#host.now() - alarmAt;
+      this.#latenessMs += LATENESS_WEIGHT * (Math.min(lateMs, LATENESS_MS_MAX) - this.#latenessMs);
+      work();
     });
   }
 

@@ -113,7 +113,7 @@ export class ClusterDesk {
     const { selfId, knowledge } = this.#host;
     const { ring, liveness, latencies } = knowledge;
     const peers = latencies.recent(ring.memberIds, now);
-    const own = { hedgeMs: liveness.hedgeMs, peers, canaries: [] };
+    const own = { hedgeMs: liveness.hedgeMs, peers, canaries: [], lagsMs: new Map() };
     const done = (replies: Replies): void => {
       const reports = new Map<ReplicaId, DelayReport>();
       for (const [id, reply] of replies) {

@@ -49,7 +49,7 @@ export interface BackgroundWork {
   };
   readonly canaries: {
     readonly probeCount: number;
-    report(now: Millis): DelayReport;
+    report(now: Millis): Omit<DelayReport, "lagsMs">;
     probe(body: RequestOf<"probe">, respond: (reply: Reply) => void): void;
   };
   readonly evictor: {

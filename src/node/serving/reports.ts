@@ -98,10 +98,19 @@ export function delayed(
   now: Millis,
 ): ReplyOf<"delayed"> {
   if (background === null) return { kind: "delayed", report: reportToList(NO_DELAYS) };
-  return { kind: "delayed", report: reportToList(background.canaries.report(now)) };
+  const lagsMs = new Map(
+    [...(background.tails?.lagMs() ?? [])].filter(([, ms]) => Number.isFinite(ms)),
+  );
+  const report = { ...background.canaries.report(now), lagsMs };
+  return { kind: "delayed", report: reportToList(report) };
 }
 
-const NO_DELAYS: DelayReport = { hedgeMs: 0, peers: new Map(), canaries: [] };
+const NO_DELAYS: DelayReport = {
+  hedgeMs: 0,
+  peers: new Map(),
+  canaries: [],
+  lagsMs: new Map(),
+};
 
 /** Reads all records, and tells when that is over. */
 export function scrubbed(

@@ -7,6 +7,7 @@ import { drawMembers, hintsWaiting, membersSummary, scrubSummary } from "./membe
 import { drawPairs } from "./pairs.js";
 import { drawLegend, drawRing, highlight, paintMembers } from "./ring.js";
 import { Sites } from "./sites.js";
+import { Staleness } from "./staleness.js";
 import { firstSteps } from "./steps.js";
 import { Traffic } from "./traffic.js";
 import { drawTransfers, isOver, readTransfers } from "./transfers.js";
@@ -43,6 +44,7 @@ class State {
 const state = new State();
 const traffic = new Traffic();
 const sites = new Sites();
+const staleness = new Staleness();
 const picture = find("ring", SVGSVGElement);
 
 const entry = new Entry(
@@ -140,6 +142,7 @@ async function poll() {
   draw();
   await sites.look(metrics, performance.now());
   sites.draw(now());
+  await staleness.look(cluster.members.length);
   state.updatedAt = performance.now();
   byId("cluster").classList.remove("is-unknown");
 }
