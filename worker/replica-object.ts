@@ -139,7 +139,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
       await this.#planComparisons();
     }
     if (stamp !== knowledge.stamp && this.#isChanging) await this.#ringIn(CHANGE_MS);
-    if (driver.node.service?.background?.evictor.isPending === true) driver.runJob("evict");
+    if (driver.node.service?.background.evictor.isPending === true) driver.runJob("evict");
     return messageToWire(reply);
   }
 
@@ -196,7 +196,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     for (let looks = 0; looks < COLLECT_LOOKS_MAX; looks++) {
       driver.runJob("collect");
       await driver.whenIdle();
-      const settledAt = driver.node.service?.background?.collector.settledAt ?? Infinity;
+      const settledAt = driver.node.service?.background.collector.settledAt ?? Infinity;
       if (settledAt === Infinity) return;
       await scheduler.wait(Math.max(0, settledAt - platformNow().monotonic));
     }
@@ -204,7 +204,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
 
   /** A walk over all keys goes by small steps, and lets requests in between them. */
   async #plant(driver: Driver): Promise<void> {
-    const planting = driver.node.service?.planting;
+    const planting = driver.node.replica?.planting;
     for (let i = 0; i < PLANT_STEPS_MAX && planting?.isPending === true; i++) {
       driver.runJob("plant");
       await scheduler.wait(0);
@@ -244,7 +244,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
 
   #backlog(): Backlog {
     const store = this.#replica?.store;
-    const service = this.#replica?.driver.node.service;
+    const { service, replica } = this.#replica?.driver.node ?? {};
     const work = service?.background ?? null;
     const isAtWork = work?.sweep.isPending === true || work?.evictor.isPending === true;
     const hintCount = [...(store?.hintCounts().values() ?? [])].reduce((sum, n) => sum + n, 0);
@@ -253,14 +253,14 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
       hintCount,
       dueAt: isAtWork ? Date.now() : dueAt,
       isChanging: this.#isChanging,
-      step: (this.#replica?.driver.node.knowledge.stamp ?? 0) + (service?.planting.leftCount ?? 0),
+      step: (this.#replica?.driver.node.knowledge.stamp ?? 0) + (replica?.planting.leftCount ?? 0),
     };
   }
 
   get #isChanging(): boolean {
     const work = this.#replica?.driver.node.service?.background ?? null;
     if (work === null) return false;
-    if (this.#replica?.driver.node.service?.planting.isPending === true) return true;
+    if (this.#replica?.driver.node.replica?.planting.isPending === true) return true;
     return work.transfer.isPending || work.resize.isPending || work.cleanUp.isPending;
   }
 

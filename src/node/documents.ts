@@ -12,8 +12,8 @@ import {
   stampOf,
 } from "../../ring/cluster-document.ts";
 import type { Knowledge } from "./knowledge/knowledge.ts";
+import type { Respond } from "./peers/replies.ts";
 import { Promises } from "./promises.ts";
-import type { Respond } from "./serving/service.ts";
 
 const DOCUMENT = "document";
 

@@ -5,6 +5,7 @@
  */
 import { keepNumber, keptNumber } from "./knowledge/kept-number.ts";
 import type { Knowledge } from "./knowledge/knowledge.ts";
+import type { Replica } from "./replica/replica.ts";
 import type { Service } from "./serving/service.ts";
 
 /** In the store: by which change this replica joined the ring that its records belong to. */
@@ -17,10 +18,12 @@ export interface MembershipHost {
 }
 
 export class Membership {
+  readonly #replica: Replica;
   readonly #service: Service;
   readonly #host: MembershipHost;
 
-  constructor(service: Service, host: MembershipHost) {
+  constructor(replica: Replica, service: Service, host: MembershipHost) {
+    this.#replica = replica;
     this.#service = service;
     this.#host = host;
     this.#forgetFormerLife();
@@ -29,10 +32,10 @@ export class Membership {
   /** Whatever state the disk is in: who owns what does not wait for it. */
   documentChanged(): void {
     // First of all: whatever is dropped or written from here on is in the trees that it was in.
-    const haveOtherSizes = this.#service.planting.noticeSizes();
+    const haveOtherSizes = this.#replica.planting.noticeSizes();
     this.#forgetFormerLife();
     // With a smaller N some keys are no longer at home here.
-    if (haveOtherSizes) this.#service.background?.cleanUp.notice();
+    if (haveOtherSizes) this.#service.background.cleanUp.notice();
     this.#service.ringChanged();
     this.#host.goOn();
   }
@@ -42,7 +45,7 @@ export class Membership {
    * held then may have been deleted. It begins again with nothing, and fetches what it is to own.
    */
   #forgetFormerLife(): void {
-    const { keeper, id } = this.#service;
+    const { keeper, id } = this.#replica;
     // A failed disk forgets nothing: that is left to the next start.
     if (keeper.store.health() === "failed") return;
     const member = this.#host.knowledge.ring.member(id);

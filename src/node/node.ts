@@ -9,13 +9,10 @@
  * another stamp (`stale`), both join their documents, and the request is made anew.
  */
 
-import { MemoryLeafSums, MerkleForest } from "../../antientropy/merkle-tree.ts";
 import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/codec.ts";
 import { IdTable } from "../../core/id-table.ts";
-import type { ReplicaId } from "../../core/ids.ts";
 import {
-  isStored,
   type Message,
   type Reply,
   type Request,
@@ -26,43 +23,32 @@ import {
 import type { Prng } from "../../core/prng.ts";
 import type { Millis, Now, WallMillis } from "../../core/time.ts";
 import type { GetOutcome } from "../../replica/get-plan.ts";
-import { Keeper } from "../../replica/keeper.ts";
 import { encodeDocument } from "../../ring/cluster-document.ts";
+import { Asking } from "./asking.ts";
 import { Documents } from "./documents.ts";
-import type { Background } from "./jobs/background.ts";
-import { backgroundWork, gracesOf, type Intervals } from "./jobs/background-work.ts";
 import type { Knowledge } from "./knowledge/knowledge.ts";
 import { claimStore } from "./knowledge/store-owner.ts";
-import { Membership } from "./membership.ts";
-import type { NodeParts, ReplicaParts } from "./node-parts.ts";
+import type { NodeParts } from "./node-parts.ts";
 import { ClientDesk } from "./operations/client.ts";
+import { OwnReplica, type OwnReplicaHost } from "./own-replica.ts";
 import { Alarms } from "./peers/alarms.ts";
 import type { Address, Effect, Input } from "./peers/boundary.ts";
-import { type Call, Calls, isTooLate, type Task, type Waker } from "./peers/calls.ts";
 import { Faults, faultFromList, faultToList } from "./peers/faults.ts";
 import { DOWN, FREE, isForItsAnswer } from "./peers/request-kinds.ts";
 import type { TaskStart } from "./peers/tasks.ts";
 import { rulesFromList } from "./peers/wire.ts";
-import { Planting } from "./serving/planting.ts";
-import { Service } from "./serving/service.ts";
+import type { Replica } from "./replica/replica.ts";
+import type { Service } from "./serving/service.ts";
 
-/**
- * How often one call is made anew because of cluster documents that differ. Every time one side has
- * learnt something, and a change of members has many steps that may come at once; the bound is
- * there for two versions of this program that would never agree.
- */
-const ATTEMPTS_MAX = 16;
 type DurableCallback = (ok: boolean, now: Millis) => void;
 
 export class Node {
   readonly knowledge: Knowledge;
-  readonly service: Service | null;
   readonly #desk: ClientDesk;
-  readonly #calls: Calls;
-  readonly #jobs: Background | null = null;
+  readonly #asking: Asking;
+  readonly #own: OwnReplica | null;
   readonly #faults: Faults | null = null;
   readonly #documents: Documents;
-  #membership: Membership | null = null;
   /** Requests that a slow replica has not looked at yet, and feeds that wait for news. */
   readonly #delayed = new Alarms<() => void>();
   /**
@@ -73,7 +59,6 @@ export class Node {
   #unflushed: DurableCallback[] = [];
   #lastFlush = 0;
   #effects: Effect[] = [];
-  #trace = "";
   #now: Millis = 0;
   #wall: WallMillis = 0;
 
@@ -82,34 +67,49 @@ export class Node {
     const { knowledge, prng, replica } = parts;
     this.knowledge = knowledge;
     const isCopy = replica !== null && claimStore(replica, knowledge.ring.document.name);
-    this.#calls = new Calls(knowledge.liveness, knowledge.latencies);
-    const run = <R>(start: TaskStart<R>, now: Millis): void => this.#run(start, now);
+    this.#asking = new Asking({
+      knowledge,
+      selfId: replica?.id ?? null,
+      now: () => this.#now,
+      effect: (effect) => this.#effects.push(effect),
+      later: (work) => this.#later.push(work),
+      learnBytes: (document) => this.#documents.learnBytes(document),
+      answer: (body, respond, deadline) => this.#answer(body, respond, deadline),
+    });
+    const run = <R>(start: TaskStart<R>, now: Millis): void => this.#asking.run(start, now);
     const selfId = replica?.id ?? "";
     this.#desk = new ClientDesk({ knowledge, prng, selfId, run, wall: this.#readWall });
     this.#documents = new Documents({
       knowledge,
       store: replica?.store ?? null,
       whenDurable: (callback) => this.#unflushed.push(callback),
-      changed: () => this.#documentChanged(),
+      changed: () => this.#own?.documentChanged(),
     });
-    const jobsPrng = prng.fork();
-    this.service =
-      replica === null ? null : this.#makeService({ ...replica, isCopy, prng: prng.fork() });
+    const host = this.#hostOf(prng.fork(), run);
+    this.#own =
+      replica === null ? null : new OwnReplica({ ...replica, isCopy, mintsBy: prng.fork() }, host);
     if (replica?.takesFaults === true) this.#faults = new Faults(prng.fork(), replica.store);
-    if (this.service !== null && replica !== null) {
-      this.#jobs = this.#startWork(this.service, { ...replica, prng: jobsPrng });
-    }
+  }
+
+  /** null on a frontend that stores nothing. */
+  get replica(): Replica | null {
+    return this.#own?.replica ?? null;
+  }
+
+  /** The replica's side of the protocol; null on a frontend that stores nothing. */
+  get service(): Service | null {
+    return this.#own?.service ?? null;
   }
 
   /** When the node wants a `tick`; Infinity for not at all. */
   get wakeAt(): Millis {
-    const jobsAt = this.#jobs?.wakeAt ?? Infinity;
-    return Math.min(this.#calls.wakeAt, jobsAt, this.#delayed.nextAt);
+    const jobsAt = this.#own?.jobs.wakeAt ?? Infinity;
+    return Math.min(this.#asking.wakeAt, jobsAt, this.#delayed.nextAt);
   }
 
   /** How many requests of its own are without an answer yet. */
   get openCallCount(): number {
-    return this.#calls.openCount;
+    return this.#asking.openCount;
   }
 
   /**
@@ -122,8 +122,8 @@ export class Node {
     this.#wall = this.knowledge.clusterClock.believed(now);
     this.service?.keeper.advance({ monotonic: this.#now, wall: this.#wall });
     this.#effects = [];
-    this.service?.background?.tails?.notice(now);
-    this.service?.background?.absence?.notice(now);
+    this.service?.background.tails?.notice(now);
+    this.service?.background.absence?.notice(now);
     this.#take(input);
     for (let work = this.#later.shift(); work !== undefined; work = this.#later.shift()) work();
     if (this.#unflushed.length > 0) this.#flush();
@@ -140,18 +140,18 @@ export class Node {
       case "message":
         return this.#takeMessage(input.from, input.message);
       case "unreachable":
-        return this.#takeUnreachable(input.to, input.call);
+        return this.#asking.unreachable(input.to, input.call);
       case "flushed":
         return this.#takeFlushed(input.token, input.ok);
       case "job":
-        return this.#jobs?.runNow(input.name, this.#now);
+        return this.#own?.jobs.runNow(input.name, this.#now);
       case "tick":
         return this.#takeTick();
     }
   }
 
   #takeClient({ token, operation, trace }: Extract<Input, { kind: "client" }>): void {
-    this.#trace = trace;
+    this.#asking.trace = trace;
     let isAnswered = false;
     this.#desk.start(
       operation,
@@ -165,13 +165,8 @@ export class Node {
   }
 
   #takeMessage(from: Address, message: Message): void {
-    if (message.type === "reply") this.#takeReply(message.call, from, message.body);
+    if (message.type === "reply") this.#asking.takeReply(message.call, from, message.body);
     else this.#serve(from, message);
-  }
-
-  #takeUnreachable(to: Address, callId: number): void {
-    const call = this.#calls.refused(callId, to, this.#now);
-    if (call !== undefined) this.#giveUp(call.task, to);
   }
 
   #takeFlushed(token: number, ok: boolean): void {
@@ -181,164 +176,18 @@ export class Node {
   }
 
   #takeTick(): void {
-    this.#trace = "";
-    this.#jobs?.run(this.#now);
+    this.#asking.trace = "";
+    this.#own?.jobs.run(this.#now);
     for (let work = this.#delayed.take(this.#now); work !== undefined; ) {
       work();
       work = this.#delayed.take(this.#now);
     }
-    for (;;) {
-      const task = this.#calls.takeDue(this.#now);
-      if (task === undefined) return;
-      this.#trace = task.trace;
-      task.coordinator.wake(this.#now);
-      this.#calls.settle(task, this.#now);
-    }
-  }
-
-  #run<R>(start: TaskStart<R>, now: Millis): void {
-    const trace = this.#trace;
-    // The coordinator and its task refer to each other: calls made while it starts find the task.
-    const tasks: Task[] = [];
-    const ask = (to: ReplicaId, body: Request): void => {
-      const [task] = tasks;
-      assert(task !== undefined, "a coordinator asks nobody before it is started");
-      this.#ask({ task, to, body, attempt: 1 });
-    };
-    const finish = (result: R): void => {
-      for (const task of tasks) task.isAnswered = true;
-      start.finish(result, this.#now);
-    };
-    const coordinator = start.make({ ask, finish });
-    const deadline = now + start.timeoutMs;
-    const open = new Set<number>();
-    const waker: Waker = { task: null };
-    const task: Task = {
-      coordinator,
-      trace,
-      deadline,
-      routeStamp: this.knowledge.routeStamp,
-      joined: this.#joined,
-      again: start.again,
-      open,
-      over: start.over ?? null,
-      isAnswered: false,
-      alarmAt: Infinity,
-      waker,
-    };
-    waker.task = task;
-    tasks.push(task);
-    coordinator.start(now);
-    this.#calls.settle(task, now);
-  }
-
-  #ask(ask: { task: Task; to: ReplicaId; body: Request; attempt: number }): void {
-    const { task, to, body } = ask;
-    if (this.#isOutdated(task)) return void this.#later.push(() => this.#beginAnew(task));
-    const { stamp, routeStamp } = this.knowledge;
-    if (isTooLate(body, task, { routeStamp, joined: this.#joined })) {
-      return void this.#later.push(() => this.#giveUp(task, to));
-    }
-    const call = this.#calls.open({ ...ask, sentAt: this.#now, stamp });
-    if (to === this.service?.id) {
-      this.#later.push(() => this.#askSelf(call, body, task.deadline));
-      return;
-    }
-    const budgetMs = Math.max(0, Math.ceil(task.deadline - this.#now));
-    const message = { type: "request", call, stamp, budgetMs, trace: task.trace, body } as const;
-    this.#effects.push({ kind: "send", to, message });
-  }
-
-  /**
-   * Whether an operation's coordinator chose by an older document whom to ask, and how many. To ask
-   * those with the stamp of now would be to count owners of once as owners.
-   */
-  #isOutdated({ routeStamp, again, isAnswered }: Task): boolean {
-    return again !== null && !isAnswered && routeStamp !== this.knowledge.routeStamp;
-  }
-
-  get #joined(): number {
-    const member = this.knowledge.ring.member(this.service?.id ?? "");
-    return member === undefined ? -1 : (member.joined ?? 0);
-  }
-
-  #giveUp(task: Task, to: ReplicaId): void {
-    task.coordinator.failed(to, this.#now);
-    this.#calls.settle(task, this.#now);
-  }
-
-  #beginAnew(task: Task): void {
-    if (task.again === null || task.isAnswered) return;
-    task.isAnswered = true;
-    this.#calls.abandon(task);
-    task.again(this.#now);
-  }
-
-  #askSelf(call: number, body: Request, deadline: Millis): void {
-    const self = this.service?.id ?? "";
-    const respond = (reply: Reply): void =>
-      void this.#later.push(() => this.#takeReply(call, self, reply));
-    this.#answer(body, respond, deadline);
-  }
-
-  #takeReply(callId: number, from: Address, body: Reply): void {
-    // A replica that plays dead is dead to its callers: they learn it as of a refused connection.
-    if (body.kind === "refused" && body.code === DOWN) return this.#takeUnreachable(from, callId);
-    const isFirstOfTwo = isStored(body) && !body.durable;
-    const open = this.#calls.peek(callId, from);
-    if (open === undefined) return;
-    const expectsTwo = open.body.kind === "store" && open.body.ack === 2;
-    const call =
-      isFirstOfTwo && expectsTwo
-        ? this.#calls.halfAnswered(open)
-        : this.#calls.answered(callId, from, this.#now);
-    if (call === undefined) return;
-    this.#trace = call.task.trace;
-    try {
-      this.#takeAnswer(call, from, body);
-    } catch (error) {
-      // A peer that answers nonsense is one that does not answer.
-      if (!(error instanceof CodecError)) throw error;
-      this.#giveUp(call.task, from);
-    }
-  }
-
-  #takeAnswer(call: Call, from: Address, body: Reply): void {
-    if (body.kind === "stale") return this.#takeStale(call, body.document);
-    if (body.kind === "documented" || body.kind === "promised") {
-      this.#documents.learnBytes(body.document);
-    }
-    call.task.coordinator.reply(from, body, this.#now);
-    this.#calls.settle(call.task, this.#now);
-  }
-
-  /** The other side has another document: nothing was done there. Join, and ask anew. */
-  #takeStale(call: Call, bytes: Uint8Array): void {
-    const { task, to, body, attempt } = call;
-    this.#documents.learnBytes(bytes);
-    // What this node has learnt since, maybe for another task: it ends, since documents only grow.
-    if (this.#isOutdated(task)) return this.#beginAnew(task);
-    const isBehind = call.stamp !== this.knowledge.stamp;
-    if (attempt >= ATTEMPTS_MAX) return this.#giveUp(task, to);
-    const document = encodeDocument(this.knowledge.document);
-    this.#effects.push({
-      kind: "send",
-      to,
-      message: {
-        type: "request",
-        call: 0,
-        stamp: this.knowledge.stamp,
-        budgetMs: 0,
-        trace: task.trace,
-        body: { kind: "document", document },
-      },
-    });
-    this.#ask({ task, to, body, attempt: isBehind ? attempt : attempt + 1 });
+    this.#asking.wakeDue();
   }
 
   #serve(from: Address, message: RequestMessage): void {
     const { call, stamp, body, trace, budgetMs } = message;
-    this.#trace = trace;
+    this.#asking.trace = trace;
     if (budgetMs === 0 && isForItsAnswer(body)) {
       this.knowledge.counters.lateRequests++;
       return;
@@ -402,85 +251,28 @@ export class Node {
     this.#effects.push({ kind: "flush", token });
   }
 
-  #makeService(replica: ReplicaParts & { prng: Prng; isCopy: boolean }): Service {
+  /** What the replica needs of the node around it. */
+  #hostOf(prng: Prng, run: OwnReplicaHost["run"]): OwnReplicaHost {
     const { knowledge } = this;
-    const forest = new MerkleForest(replica.leafSums ?? new MemoryLeafSums());
-    const isKept = replica.leafSums !== undefined;
-    const planting = new Planting({ ...replica, knowledge, forest, isKept });
-    const keeper = new Keeper({
-      store: replica.store,
-      hash: knowledge.hash,
-      prng: replica.prng,
-      isCopy: replica.isCopy,
-      placeOf: planting.placeOf,
-      partitionCount: () => knowledge.ring.partitionCount,
-      graces: gracesOf(replica),
-      purges: () => knowledge.purges,
-      onChange: (place, change) => {
-        forest.update(place, place.leaf, change);
-        const isMine = knowledge.ring.isOwner(replica.id, place.partition, place.n);
-        // A hint or a repair may come to who is no owner any more, or an exchange end too late.
-        if (change.to !== 0 && !isMine) this.service?.background?.cleanUp.notice();
+    return {
+      knowledge,
+      prng,
+      run,
+      now: () => this.#now,
+      wall: this.#readWall,
+      later: (...works) => void this.#later.push(...works),
+      whenDurable: (callback) => void this.#unflushed.push(callback),
+      setAlarm: (at, work) => this.#delayed.set(at, work),
+      readFirst: (request, timeoutMs, done) => this.#readFirst(request, timeoutMs, done),
+      operate: (operation, answer) => this.#desk.start(operation, answer, this.#now),
+      learn: (document) => void this.#documents.learn(document),
+      documentChanged: () => this.#documents.keep(),
+      noticed: (duplicate, isToEnd) => {
+        knowledge.counters.duplicatesNoticed++;
+        this.#effects.push({ kind: "duplicate", duplicate, isToEnd });
       },
-      onRecord: (key, hasValue) => {
-        this.service?.background?.evictor.wrote(key, hasValue);
-        this.service?.feeds.wrote(key);
-      },
-    });
-    if (!isKept) keeper.recount();
-    return new Service(
-      replica.id,
-      { keeper, forest, planting },
-      {
-        knowledge,
-        now: () => this.#now,
-        wall: this.#readWall,
-        run: (start, now) => this.#run(start, now),
-        whenDurable: (callback) => this.#unflushed.push(callback),
-        setAlarm: (at, work) => this.#delayed.set(at, work),
-        readFirst: (request, timeoutMs, done) => this.#readFirst(request, timeoutMs, done),
-      },
-    );
-  }
-
-  #startWork(service: Service, every: Intervals & { prng: Prng }): Background {
-    const { knowledge } = this;
-    const { parts, jobs } = backgroundWork(
-      service,
-      {
-        knowledge,
-        prng: every.prng,
-        wall: this.#readWall,
-        run: (start, now) => this.#run(start, now),
-        now: () => this.#now,
-        setAlarm: (at, work) => this.#delayed.set(at, work),
-        operate: (operation, answer) => this.#desk.start(operation, answer, this.#now),
-        whenDurable: (callback) => void this.#unflushed.push(callback),
-        learn: (document) => void this.#documents.learn(document),
-        documentChanged: () => this.#documents.keep(),
-        noticed: (duplicate, isToEnd) => {
-          knowledge.counters.duplicatesNoticed++;
-          this.#effects.push({ kind: "duplicate", duplicate, isToEnd });
-        },
-        isAway: () => this.#faults?.isAway(this.#wall) === true,
-      },
-      every,
-    );
-    service.background = parts;
-    const goOn = (): void => {
-      this.#later.push(
-        () => service.planting.run(service.keeper),
-        () => parts.transfer.run(this.#now),
-        () => parts.resize.run(this.#now),
-        () => parts.absence?.past.run(this.#now),
-      );
+      isAway: () => this.#faults?.isAway(this.#wall) === true,
     };
-    this.#membership = new Membership(service, { knowledge, goOn });
-    return jobs;
-  }
-
-  #documentChanged(): void {
-    this.#membership?.documentChanged();
   }
 
   #readFirst(

@@ -31,7 +31,7 @@ const startedOf = (count: number): Group => {
   return group;
 };
 const reasonOf = (group: Group, id: string): string | null =>
-  group.node(id).service?.background?.absence?.reason ?? null;
+  group.node(id).service?.background.absence?.reason ?? null;
 const names = Array.from({ length: 20 }, (_, i) => `k${i}`);
 
 describe("of three replicas one that was wiped, while one that has the writes is down", () => {

@@ -11,7 +11,7 @@ import { storeKey } from "../../core/keys.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { withNamespace } from "../../ring/cluster-document.ts";
 import { agreedRing } from "../../ring/ring-document.ts";
-import { Planting } from "../../src/node/serving/planting.ts";
+import { Planting } from "../../src/node/replica/planting.ts";
 import { Group } from "./group.ts";
 
 const PARTITIONS = 64;
@@ -120,7 +120,7 @@ describe("the trees of keys whose N changes", () => {
 
 /** The roots of all trees of a replica that are not empty, by what it says and by what it stores. */
 function rootsOf(group: Group, id: string): readonly [string[], string[]] {
-  const { knowledge, service } = group.node(id);
+  const { knowledge, replica } = group.node(id);
   const counted = new MerkleForest(new MemoryLeafSums());
   for (const [key, digest] of group.digests(id)) {
     const place = knowledge.placeOf(key);
@@ -136,7 +136,7 @@ function rootsOf(group: Group, id: string): readonly [string[], string[]] {
     }
     return roots;
   };
-  return [list(service?.side.forest), list(counted)];
+  return [list(replica?.side.forest), list(counted)];
 }
 
 describe("a replica whose disk takes nothing while N changes", () => {

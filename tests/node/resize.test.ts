@@ -105,7 +105,7 @@ describe("another N of a namespace", () => {
       };
       group.resize("r2", to);
       const left = (): number =>
-        Math.max(...group.ids.map((id) => group.node(id).service?.planting.leftCount ?? 0));
+        Math.max(...group.ids.map((id) => group.node(id).replica?.planting.leftCount ?? 0));
       let runs = 0;
       for (; left() > 0; runs++) {
         expect(rootsCount).toBe(0);

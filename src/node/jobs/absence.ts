@@ -28,7 +28,7 @@ import { askAll, type Replies } from "../peers/fanout.ts";
 import { Pause } from "../peers/pause.ts";
 import type { TaskHost } from "../peers/tasks.ts";
 import { tellOthers } from "../peers/tell-document.ts";
-import type { Service } from "../serving/service.ts";
+import type { Replica } from "../replica/replica.ts";
 import type { Exchanges } from "./exchanges.ts";
 import { LostPast } from "./lost-past.ts";
 
@@ -59,7 +59,7 @@ export interface AbsencePlan {
 
 export class Absence {
   readonly past: LostPast;
-  readonly #service: Service;
+  readonly #replica: Replica;
   readonly #exchanges: Exchanges;
   readonly #plan: AbsencePlan;
   /** The last sign of life, over restarts; 0 for none. */
@@ -75,13 +75,13 @@ export class Absence {
   #waiting: (() => void)[] = [];
   #attemptAt: Millis = Infinity;
 
-  constructor(service: Service, exchanges: Exchanges, plan: AbsencePlan) {
+  constructor(replica: Replica, exchanges: Exchanges, plan: AbsencePlan) {
     assert(plan.tombstoneGraceMs > 0 && plan.heartbeatMs > 0, "an absence is a time");
-    this.#service = service;
+    this.#replica = replica;
     this.#exchanges = exchanges;
     this.#plan = plan;
-    this.#aliveAt = keptNumber(service.keeper.store, ALIVE) ?? 0;
-    this.past = new LostPast(service, { ...plan.host, progressed: () => this.#release() });
+    this.#aliveAt = keptNumber(replica.keeper.store, ALIVE) ?? 0;
+    this.past = new LostPast(replica, { ...plan.host, progressed: () => this.#release() });
   }
 
   /** Whether anything of what it owns may be missing here. */
@@ -98,7 +98,7 @@ export class Absence {
   get reason(): string | null {
     if (this.past.isPending) return this.past.reason;
     if (!this.#isCatchingUp) return null;
-    const { id } = this.#service;
+    const { id } = this.#replica;
     if (this.#askingCount > 0) return `${id} is back and asks the others for what it missed.`;
     const holders = [...this.#homing].sort().join(", ");
     if (holders !== "") return `${id} is back and waits for the hints that ${holders} kept for it.`;
@@ -131,7 +131,7 @@ export class Absence {
     const sleepMs = Math.max(SLEEP_MS_MIN, 3 * heartbeatMs);
     const hasStarted = this.#steppedAt === 0;
     const slept = hasStarted || awayMs > sleepMs;
-    if (hasStarted) this.#service.keeper.operations.begin(now);
+    if (hasStarted) this.#replica.keeper.operations.begin(now);
     this.#aliveAt = wall;
     this.#steppedAt = now;
     if (slept) this.#comeBack(now);
@@ -159,14 +159,14 @@ export class Absence {
   /** Writes down that the replica is alive; true when there is something to flush. */
   note(): boolean {
     // While it is behind, the old note stays: a crash now must not make it forget.
-    if (this.isBehind || this.#service.keeper.store.health() !== "writable") return false;
-    keepNumber(this.#service.keeper.store, ALIVE, this.#plan.host.wall());
+    if (this.isBehind || this.#replica.keeper.store.health() !== "writable") return false;
+    keepNumber(this.#replica.keeper.store, ALIVE, this.#plan.host.wall());
     return true;
   }
 
   #comeBack(now: Millis): void {
     const { host } = this.#plan;
-    const self = this.#service.id;
+    const self = this.#replica.id;
     this.#askingCount++;
     const done = (): void => {
       this.#askingCount--;
@@ -203,7 +203,7 @@ export class Absence {
         new Pause(HOMING_MS, out);
       host.run<null>({ timeoutMs: 2 * HOMING_MS, again: null, make, finish }, at);
     };
-    const body = { kind: "homing", target: this.#service.id } as const;
+    const body = { kind: "homing", target: this.#replica.id } as const;
     askAll(host, { targets: [id], body, timeoutMs: DOCUMENT_MS_MAX, done }, now);
   }
 

@@ -10,7 +10,7 @@ import { agreedRing } from "../../../ring/ring-document.ts";
 import type { Replies } from "../peers/fanout.ts";
 import type { TaskHost } from "../peers/tasks.ts";
 import { tellOthers } from "../peers/tell-document.ts";
-import type { Service } from "../serving/service.ts";
+import type { Replica } from "../replica/replica.ts";
 
 export interface AgreementHost extends TaskHost {
   /** Joins a document into the node's own and keeps it. */
@@ -18,12 +18,12 @@ export interface AgreementHost extends TaskHost {
 }
 
 export class Agreement {
-  readonly #service: Service;
+  readonly #replica: Replica;
   readonly #host: AgreementHost;
   #isAsking = false;
 
-  constructor(service: Service, host: AgreementHost) {
-    this.#service = service;
+  constructor(replica: Replica, host: AgreementHost) {
+    this.#replica = replica;
     this.#host = host;
   }
 
@@ -46,6 +46,6 @@ export class Agreement {
       const { document } = knowledge;
       this.#host.learn({ ...document, ring: agreedRing(document.ring) });
     };
-    tellOthers(this.#host, { self: this.#service.id, done }, now);
+    tellOthers(this.#host, { self: this.#replica.id, done }, now);
   }
 }

@@ -1,11 +1,12 @@
 /** What a replica does that nobody waits for: the parts, and when each of them is run. */
 import type { Graces } from "../../../core/expiry.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
+import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { ClusterDocument } from "../../../ring/cluster-document.ts";
 import { type Duplicate, Lives } from "../knowledge/lives.ts";
+import type { Replica } from "../replica/replica.ts";
 import type { BackgroundWork } from "../serving/background-ports.ts";
-import type { Service } from "../serving/service.ts";
 import { Absence } from "./absence.ts";
 import { Agreement } from "./agreement.ts";
 import { Background } from "./background.ts";
@@ -79,6 +80,8 @@ export interface WorkHost extends Omit<CanaryHost, "isReady"> {
   noticed(duplicate: Duplicate, isToEnd: boolean): void;
   /** Whether the replica was told to be down. */
   isAway(): boolean;
+  /** The keys of writes that are coordinated here, and not over yet. */
+  keysOnTheirWay(): ReadonlySet<StoreKey>;
 }
 
 export interface Work {
@@ -86,52 +89,84 @@ export interface Work {
   readonly jobs: Background;
 }
 
+/** Where a node has no timers, its alarm runs it. */
+const isByAlarm = ({ collectMs }: Intervals): boolean => collectMs === 0;
+
 type Job = readonly [name: string, everyMs: number, run: (now: Millis) => void];
 
-function livesOf(service: Service, host: WorkHost): Lives {
+function livesOf(replica: Replica, host: WorkHost): Lives {
   return new Lives({
-    self: service.id,
+    self: replica.id,
     prng: host.prng.fork(),
     wall: host.wall,
     isMember: (id) => host.knowledge.ring.member(id) !== undefined,
     notice: (duplicate, isToEnd) => {
-      if (duplicate.replica === service.id) service.keeper.renew();
+      if (duplicate.replica === replica.id) replica.keeper.renew();
       host.noticed(duplicate, isToEnd);
     },
   });
 }
 
-export function backgroundWork(service: Service, host: WorkHost, every: Intervals): Work {
-  const handoff = new Handoff(service, host, every.tombstoneGraceMs / 2);
-  const exchanges = new Exchanges(service, host);
+export function backgroundWork(replica: Replica, host: WorkHost, every: Intervals): Work {
+  const handoff = new Handoff(replica, host, every.tombstoneGraceMs / 2);
+  const exchanges = new Exchanges(replica, host);
   // Without heartbeats nobody wakes the node, and a gap between two steps says nothing.
   const absence =
-    every.heartbeatMs > 0 ? new Absence(service, exchanges, { host, ...every }) : null;
-  const scrub = new Scrub(service, host, { exchanges, everyMs: every.scrubMs ?? 0 });
-  const sweep = new PurgeSweep(service, host);
-  const transfer = new Transfer(service, host);
-  const cleanUp = new CleanUp(service, host);
-  const resize = new Resize(service, host);
-  const evictor = new Evictor(service, { ...host, ...every });
-  const agreement = new Agreement(service, host);
-  // Where a node has no timers, its alarm runs it.
-  const isByAlarm = every.collectMs === 0;
-  const collector = new Collector(service, { ...host, sparesWrites: isByAlarm });
+    every.heartbeatMs > 0 ? new Absence(replica, exchanges, { host, ...every }) : null;
+  const scrub = new Scrub(replica, host, { exchanges, everyMs: every.scrubMs ?? 0 });
+  const sweep = new PurgeSweep(replica, host);
+  const handOff = (now: Millis): void => handoff.start(now, null);
+  const transfer = new Transfer(replica, { ...host, handOff });
+  const isBehind = (): boolean => absence?.isBehind === true;
+  const cleanUp = new CleanUp(replica, { ...host, isBehind });
+  const resize = new Resize(replica, { ...host, isBehind });
+  const evictor = new Evictor(replica, { ...host, ...every, isBehind });
+  const agreement = new Agreement(replica, host);
+  const sparesWrites = isByAlarm(every);
+  const collector = new Collector(replica, { ...host, sparesWrites });
   const isReady = (): boolean =>
-    host.knowledge.ring.member(service.id) !== undefined && absence?.isBehind !== true;
-  const canaries = new Canaries(service.id, { ...host, isReady });
-  const lives = livesOf(service, host);
+    host.knowledge.ring.member(replica.id) !== undefined && !isBehind();
+  const canaries = new Canaries(replica.id, { ...host, isReady });
+  const lives = livesOf(replica, host);
   // The first sign of life of a member is what its hints, and who waits for it, have waited for.
   const heard = (from: ReplicaId, now: Millis): void => {
     handoff.toward(from, now);
     absence?.past.heard(from, now);
   };
-  const tails = every.heartbeatMs > 0 ? new Tails(service, exchanges, host) : null;
-  const heartbeat = new Heartbeat(lives, host, { ...every, id: service.id, heard, tails });
+  const tails = every.heartbeatMs > 0 ? new Tails(replica, exchanges, host) : null;
+  const heartbeat = new Heartbeat(lives, host, { ...every, id: replica.id, heard, tails });
+  const parts = {
+    ...{ handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor, resize },
+    ...{ collector, lives, scrub, tails, canaries },
+  };
+  return { parts, jobs: jobsOf({ ...parts, replica, heartbeat }, host, every) };
+}
+
+interface Worked {
+  readonly replica: Replica;
+  readonly handoff: Handoff;
+  readonly exchanges: Exchanges;
+  readonly absence: Absence | null;
+  readonly sweep: PurgeSweep;
+  readonly transfer: Transfer;
+  readonly cleanUp: CleanUp;
+  readonly agreement: Agreement;
+  readonly evictor: Evictor;
+  readonly resize: Resize;
+  readonly collector: Collector;
+  readonly scrub: Scrub;
+  readonly canaries: Canaries;
+  readonly heartbeat: Heartbeat;
+}
+
+/** When each part runs. */
+function jobsOf(of: Worked, host: WorkHost, every: Intervals): Background {
+  const { replica, handoff, exchanges, absence, sweep, transfer, cleanUp, agreement } = of;
+  const { evictor, resize, collector, scrub, canaries, heartbeat } = of;
   const flushIf = (hasWritten: boolean): void => {
     if (hasWritten) host.whenDurable(() => {});
   };
-  const plant = (): void => service.planting.run(service.keeper);
+  const plant = (): void => replica.planting.run(replica.keeper);
   const change = (now: Millis): void => {
     agreement.run(now);
     plant();
@@ -139,7 +174,7 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
     resize.run(now);
     flushIf(cleanUp.run(now));
   };
-  const unlessByAlarm = (ms: number): number => (isByAlarm ? 0 : ms);
+  const unlessByAlarm = (ms: number): number => (isByAlarm(every) ? 0 : ms);
   const table: readonly Job[] = [
     ["handoff", every.handoffMs, (now) => handoff.start(now, null)],
     ["exchange", every.antiEntropyMs, (now) => exchanges.next(now)],
@@ -162,11 +197,5 @@ export function backgroundWork(service: Service, host: WorkHost, every: Interval
     };
     jobs.add({ name, everyMs, run }, 0);
   }
-  return {
-    parts: {
-      ...{ handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor, resize },
-      ...{ collector, lives, scrub, tails, canaries },
-    },
-    jobs,
-  };
+  return jobs;
 }

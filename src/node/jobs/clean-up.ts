@@ -17,7 +17,7 @@ import { openChange } from "../../../ring/ring-change.ts";
 import type { RingDocument } from "../../../ring/ring-document.ts";
 import { keepNumber, keptNumber } from "../knowledge/kept-number.ts";
 import type { TaskHost } from "../peers/tasks.ts";
-import type { Service } from "../serving/service.ts";
+import type { Replica } from "../replica/replica.ts";
 
 /** In the store: the layout for which nothing was left over. */
 const CLEAN = "clean";
@@ -41,9 +41,14 @@ interface Stray {
   readonly root: number;
 }
 
+export interface CleanUpHost extends TaskHost {
+  /** Whether the replica may lack what others have of its keys. */
+  isBehind(): boolean;
+}
+
 export class CleanUp {
-  readonly #service: Service;
-  readonly #host: TaskHost;
+  readonly #replica: Replica;
+  readonly #host: CleanUpHost;
   /** The layout for which nothing was left over; it outlives a restart. */
   #cleanLayout: number;
   #notBefore: Millis = 0;
@@ -51,10 +56,10 @@ export class CleanUp {
   /** Trees that all their owners have, as they were then. */
   #agreed: Stray[] = [];
 
-  constructor(service: Service, host: TaskHost) {
-    this.#service = service;
+  constructor(replica: Replica, host: CleanUpHost) {
+    this.#replica = replica;
     this.#host = host;
-    const { store } = service.keeper;
+    const { store } = replica.keeper;
     this.#cleanLayout = keptNumber(store, CLEAN) ?? 0;
     // Whatever cut a run off may have left what was stored and taken the word of it, or left an
     // older word: it is to be looked for again. A clean stop before that does not change it.
@@ -89,36 +94,36 @@ export class CleanUp {
 
   #settleLost(): boolean {
     const { ring } = this.#host.knowledge;
-    const { id, keeper } = this.#service;
+    const { id, keeper } = this.#replica;
     return keeper.settleLost(({ partition, n }) => ring.isOwner(id, partition, n));
   }
 
   #keep(layout: number): void {
     if (layout === this.#cleanLayout) return;
     this.#cleanLayout = layout;
-    keepNumber(this.#service.keeper.store, CLEAN, layout);
+    keepNumber(this.#replica.keeper.store, CLEAN, layout);
   }
 
   #mayRun(): boolean {
     const { ring, document } = this.#host.knowledge;
-    const { keeper, planting } = this.#service;
+    const { keeper, planting } = this.#replica;
     if (keeper.store.health() !== "writable" || planting.isPending) return false;
     if (document.ring.isProvisional === true) return false;
-    if (openChange(document.ring) !== null || this.#service.background?.absence?.isBehind) {
+    if (openChange(document.ring) !== null || this.#host.isBehind()) {
       return false;
     }
     // Until another N counts, who is to be no owner any more may be all that a read asks.
     if (changingIn(document).length > 0) return false;
-    return ring.member(this.#service.id) !== undefined;
+    return ring.member(this.#replica.id) !== undefined;
   }
 
   #strays(): readonly Stray[] {
     const { ring } = this.#host.knowledge;
-    const { forest } = this.#service.side;
+    const { forest } = this.#replica.side;
     const strays: Stray[] = [];
     for (let partition = 0; partition < ring.partitionCount; partition++) {
       for (let n = 1; n <= N_MAX; n++) {
-        if (ring.isOwner(this.#service.id, partition, n)) continue;
+        if (ring.isOwner(this.#replica.id, partition, n)) continue;
         const root = forest.root({ partition, n });
         if (root === 0) continue;
         strays.push({ tree: { partition, n }, owners: ring.primariesOf(partition, n), root });
@@ -138,7 +143,7 @@ export class CleanUp {
     }
     // It gives and does not take: what clients write meanwhile would come here, strays as well, and
     // while they go on writing there would be no end to it.
-    const side = { ...this.#service.side, absorb: () => true };
+    const side = { ...this.#replica.side, absorb: () => true };
     const trees = strays.filter(({ owners }) => owners.includes(peer)).map(({ tree }) => tree);
     if (trees.length === 0) return this.#compare(strays, others, now);
     this.#host.run<ExchangeResult>(
@@ -157,14 +162,14 @@ export class CleanUp {
   }
 
   #forgetSome(): boolean {
-    const { keeper } = this.#service;
+    const { keeper } = this.#replica;
     let left = KEYS_PER_RUN;
     while (left > 0) {
       const stray = this.#agreed.pop();
       if (stray === undefined) break;
       if (this.#isAsBefore(stray)) left -= keeper.forget(stray.tree, left);
       if (left === 0)
-        this.#agreed.push({ ...stray, root: this.#service.side.forest.root(stray.tree) });
+        this.#agreed.push({ ...stray, root: this.#replica.side.forest.root(stray.tree) });
     }
     return left < KEYS_PER_RUN;
   }
@@ -172,7 +177,7 @@ export class CleanUp {
   /** The members may have changed since, or an owner knew more: then it is looked at again. */
   #isAsBefore({ tree, root }: Stray): boolean {
     const { ring } = this.#host.knowledge;
-    if (ring.isOwner(this.#service.id, tree.partition, tree.n)) return false;
-    return this.#service.side.forest.root(tree) === root;
+    if (ring.isOwner(this.#replica.id, tree.partition, tree.n)) return false;
+    return this.#replica.side.forest.root(tree) === root;
   }
 }

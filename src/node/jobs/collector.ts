@@ -18,7 +18,7 @@ import type { ReplicaId } from "../../../core/ids.ts";
 import type { Digest, EntrySummary, StoreKey } from "../../../core/store.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
 import type { TaskHost } from "../peers/tasks.ts";
-import type { Service } from "../serving/service.ts";
+import type { Replica } from "../replica/replica.ts";
 import { HintSweep } from "./hint-sweep.ts";
 
 type Collected = readonly (readonly [StoreKey, Digest])[];
@@ -44,11 +44,13 @@ interface Settling {
 export interface CollectorHost extends TaskHost {
   /** Whether a value that may be collected keeps its body until it is. */
   readonly sparesWrites?: boolean;
+  /** The keys of writes that are coordinated here, and not over yet. */
+  keysOnTheirWay(): ReadonlySet<StoreKey>;
   whenDurable(callback: (ok: boolean, now: Millis) => void): void;
 }
 
 export class Collector {
-  readonly #service: Service;
+  readonly #replica: Replica;
   readonly #host: CollectorHost;
   readonly #hints: HintSweep;
   /** In the order in which to ask again. */
@@ -58,10 +60,10 @@ export class Collector {
   collectedCount = 0;
   expiredCount = 0;
 
-  constructor(service: Service, host: CollectorHost) {
-    this.#service = service;
+  constructor(replica: Replica, host: CollectorHost) {
+    this.#replica = replica;
     this.#host = host;
-    this.#hints = new HintSweep(service.keeper);
+    this.#hints = new HintSweep(replica.keeper);
   }
 
   /** When what all agreed on is to be asked about once more; Infinity when there is nothing. */
@@ -71,7 +73,7 @@ export class Collector {
 
   /** One bounded unit: to be called often. */
   start(now: Millis): void {
-    if (this.#service.keeper.store.health() !== "writable") return;
+    if (this.#replica.keeper.store.health() !== "writable") return;
     const isComplete = this.#isComplete(now);
     for (const keys of this.#takeSettled(now)) {
       if (isComplete) this.#begin({ keys, isSecond: true });
@@ -88,13 +90,14 @@ export class Collector {
   }
 
   get #others(): readonly ReplicaId[] {
-    return this.#host.knowledge.ring.membersBut(this.#service.id);
+    return this.#host.knowledge.ring.membersBut(this.#replica.id);
   }
 
   /** @returns what all members are to be asked about */
   #sweep(mayAsk: boolean): Collected {
     const now = this.#host.wall();
-    const { keeper, keysOnTheirWay } = this.#service;
+    const { keeper } = this.#replica;
+    const keysOnTheirWay = this.#host.keysOnTheirWay();
     const { store } = keeper;
     const asked: (readonly [StoreKey, Digest])[] = [];
     const before = this.collectedCount + this.expiredCount;
@@ -122,7 +125,7 @@ export class Collector {
   }
 
   #release({ key, dueAt }: EntrySummary, now: WallMillis): boolean {
-    if (!isLoose(dueAt) || !this.#service.keeper.release(key, now)) return false;
+    if (!isLoose(dueAt) || !this.#replica.keeper.release(key, now)) return false;
     this.collectedCount++;
     return true;
   }
@@ -133,7 +136,7 @@ export class Collector {
    */
   #isToAsk({ key, partition, digest, dueAt, holdsValue }: EntrySummary, now: WallMillis): boolean {
     const { ring, liveness } = this.#host.knowledge;
-    const { id, keeper } = this.#service;
+    const { id, keeper } = this.#replica;
     const { sparesWrites = false } = this.#host;
     if (holdsValue && (!sparesWrites || dueAt + keeper.graces.endedMs > now)) return false;
     const first = ring
@@ -182,14 +185,15 @@ export class Collector {
 
   #settle(keys: Collected, now: Millis): void {
     const askAt = now + SETTLE_MS;
-    const { store } = this.#service.keeper;
+    const { store } = this.#replica.keeper;
     const until = this.#host.wall() + SETTLE_MS + RETRY_MS;
     for (const [key] of keys) store.postpone(key, until);
     this.#settling.push({ keys, routeStamp: this.#host.knowledge.routeStamp, askAt });
   }
 
   #collect(keys: Collected): void {
-    const { keeper, keysOnTheirWay } = this.#service;
+    const { keeper } = this.#replica;
+    const keysOnTheirWay = this.#host.keysOnTheirWay();
     const now = this.#host.wall();
     if (keeper.store.health() !== "writable") return;
     for (const [key, digest] of keys) {

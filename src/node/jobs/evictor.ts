@@ -27,7 +27,7 @@ import type { Millis } from "../../../core/time.ts";
 import { usedBytes } from "../../../replica/usage.ts";
 import { askAll, type Replies } from "../peers/fanout.ts";
 import type { TaskHost } from "../peers/tasks.ts";
-import type { Service } from "../serving/service.ts";
+import type { Replica } from "../replica/replica.ts";
 import { EvictionCandidates } from "./eviction-candidates.ts";
 
 /** Keys of one round. */
@@ -41,6 +41,8 @@ export interface EvictorHost extends TaskHost {
   whenDurable(callback: (ok: boolean, now: Millis) => void): void;
   /** Instead of `TRACKED_KEYS_MAX`, where memory is short. */
   readonly trackedKeysMax?: number;
+  /** Whether the replica may lack what others have of its keys. */
+  isBehind(): boolean;
 }
 
 interface Bounded {
@@ -59,7 +61,7 @@ interface Victim {
 }
 
 export class Evictor {
-  readonly #service: Service;
+  readonly #replica: Replica;
   readonly #host: EvictorHost;
   /** The document that `#bounded` was made from. */
   #stamp = 0;
@@ -67,8 +69,8 @@ export class Evictor {
   readonly #bounded = new Map<string, Bounded>();
   #isBusy = false;
 
-  constructor(service: Service, host: EvictorHost) {
-    this.#service = service;
+  constructor(replica: Replica, host: EvictorHost) {
+    this.#replica = replica;
     this.#host = host;
     this.#refresh();
   }
@@ -76,7 +78,7 @@ export class Evictor {
   /** Whether there is anything that this replica might do now. */
   get isPending(): boolean {
     this.#refresh();
-    const usages = this.#service.keeper.store.usage();
+    const usages = this.#replica.keeper.store.usage();
     return [...this.#bounded.values()].some(
       (bounded) =>
         this.#excessOf(bounded) > 0 && usages.get(bounded.namespace)?.byteCount !== bounded.stuckAt,
@@ -92,7 +94,7 @@ export class Evictor {
   read(key: StoreKey): void {
     const candidates = this.#candidatesOf(key);
     if (candidates === undefined || candidates.touch(key)) return;
-    if (this.#service.keeper.store.summary(key)?.holdsValue !== true) return;
+    if (this.#replica.keeper.store.summary(key)?.holdsValue !== true) return;
     candidates.keep(key);
     candidates.touch(key);
   }
@@ -108,8 +110,8 @@ export class Evictor {
   /** Begins a round if one is due: to be called now and then, and after writes. */
   run(now: Millis): void {
     this.#refresh();
-    if (this.#isBusy || this.#service.keeper.store.health() !== "writable") return;
-    if (this.#service.background?.absence?.isBehind === true) return;
+    if (this.#isBusy || this.#replica.keeper.store.health() !== "writable") return;
+    if (this.#host.isBehind()) return;
     for (const bounded of [...this.#bounded.values()]) {
       if (this.#excessOf(bounded) <= 0) continue;
       this.#bounded.delete(bounded.namespace);
@@ -132,7 +134,7 @@ export class Evictor {
     const before = new Map(this.#bounded);
     const named = [...knowledge.namespaces].filter(([, { maxBytes }]) => maxBytes !== null);
     this.#bounded.clear();
-    const { store } = this.#service.keeper;
+    const { store } = this.#replica.keeper;
     const of = { store, partitionCount: knowledge.ring.partitionCount };
     const countMax = Math.ceil(trackedKeysMax / Math.max(1, named.length));
     for (const [namespace, { maxBytes, n }] of named) {
@@ -146,10 +148,10 @@ export class Evictor {
 
   /** Bytes beyond this replica's share. The last value stays, though it be more than that. */
   #excessOf({ namespace, maxBytes, n }: Bounded): number {
-    const usage = this.#service.keeper.store.usage().get(namespace);
+    const usage = this.#replica.keeper.store.usage().get(namespace);
     if (usage === undefined || (usage.keyCount === 1 && usage.byteCount <= maxBytes)) return 0;
     const { ring } = this.#host.knowledge;
-    const owned = ring.partitionsOwnedCount(this.#service.id, n);
+    const owned = ring.partitionsOwnedCount(this.#replica.id, n);
     return usage.byteCount - (maxBytes * owned) / ring.partitionCount;
   }
 
@@ -176,9 +178,9 @@ export class Evictor {
   /** This replica's part of what is too much: to the byte on average, with a chance of one. */
   #choose(bounded: Bounded): readonly Victim[] {
     const { ring } = this.#host.knowledge;
-    const { store } = this.#service.keeper;
+    const { store } = this.#replica.keeper;
     const leads = this.#leads(bounded);
-    const owned = ring.partitionsOwnedCount(this.#service.id, bounded.n);
+    const owned = ring.partitionsOwnedCount(this.#replica.id, bounded.n);
     const part = leads.size / Math.max(1, owned, leads.size);
     const share = this.#excessOf(bounded) * part;
     if (share === 0) this.#isStuck(bounded);
@@ -210,7 +212,7 @@ export class Evictor {
   }
 
   #isStuck(bounded: Bounded): void {
-    bounded.stuckAt = this.#service.keeper.store.usage().get(bounded.namespace)?.byteCount ?? 0;
+    bounded.stuckAt = this.#replica.keeper.store.usage().get(bounded.namespace)?.byteCount ?? 0;
   }
 
   #isLucky(probability: number): boolean {
@@ -220,7 +222,7 @@ export class Evictor {
   /** The partitions of whose keys this replica decides. */
   #leads({ namespace, n }: Bounded): ReadonlySet<number> {
     const { ring, liveness, hash } = this.#host.knowledge;
-    const { id } = this.#service;
+    const { id } = this.#replica;
     const rankOf = (member: ReplicaId): number => hash.digest(`${namespace}\0${member}`);
     const myRank = rankOf(id);
     const isBefore = (member: ReplicaId): boolean =>
@@ -239,12 +241,12 @@ export class Evictor {
     const { ring, liveness } = knowledge;
     const widest = knowledge.widestOf(namespace);
     const owners = [...ring.primariesOf(partition, widest), ...ring.pendingOf(partition, widest)];
-    return owners.filter((id) => id !== this.#service.id && !liveness.isSuspect(id));
+    return owners.filter((id) => id !== this.#replica.id && !liveness.isSuspect(id));
   }
 
   #evict(victims: readonly Victim[], now: Millis, over: (now: Millis) => void): void {
     const { counters } = this.#host.knowledge;
-    const { keeper } = this.#service;
+    const { keeper } = this.#replica;
     const tombstones = new Map<StoreKey, Uint8Array>();
     for (const { key, digest } of victims) {
       const byteCount = keeper.store.summary(key)?.byteCount ?? 0;

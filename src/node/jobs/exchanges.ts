@@ -3,13 +3,13 @@ import { Exchange, type ExchangeResult, exchangeLimits } from "../../../antientr
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
 import type { TaskHost } from "../peers/tasks.ts";
-import type { Service } from "../serving/service.ts";
+import type { Replica } from "../replica/replica.ts";
 
 /** All messages of one exchange together; each has a shorter time of its own. */
 const EXCHANGE_MS_MAX = 600_000;
 
 export class Exchanges {
-  readonly #service: Service;
+  readonly #replica: Replica;
   readonly #host: TaskHost;
   readonly #busy = new Set<ReplicaId>();
   /** When an exchange with a peer last went through to its end. */
@@ -21,15 +21,15 @@ export class Exchanges {
   byteCount = 0;
   #turn = 0;
 
-  constructor(service: Service, host: TaskHost) {
-    this.#service = service;
+  constructor(replica: Replica, host: TaskHost) {
+    this.#replica = replica;
     this.#host = host;
   }
 
   /** How many peers have something in common with this replica. */
   get peerCount(): number {
     const { knowledge } = this.#host;
-    const self = this.#service.id;
+    const self = this.#replica.id;
     const peers = knowledge.ring.membersBut(self);
     return peers.filter((id) => knowledge.sharedTrees(self, id).length > 0).length;
   }
@@ -37,7 +37,7 @@ export class Exchanges {
   /** Compares with the peer whose turn it is, unless that one seems to be away. */
   next(now: Millis): void {
     const { knowledge } = this.#host;
-    const peers = knowledge.ring.membersBut(this.#service.id);
+    const peers = knowledge.ring.membersBut(this.#replica.id);
     const peer = peers[this.#turn++ % Math.max(1, peers.length)];
     if (peer === undefined || !knowledge.liveness.isWorthTrying(peer, now)) return;
     this.withOne(peer, now, () => {});
@@ -48,7 +48,7 @@ export class Exchanges {
    * `[exchanges, compared, differing, sent, received, bytes]`.
    */
   withAll(now: Millis, done: (totals: readonly number[], now: Millis) => void): void {
-    const peers = this.#host.knowledge.ring.membersBut(this.#service.id);
+    const peers = this.#host.knowledge.ring.membersBut(this.#replica.id);
     const totals = [0, 0, 0, 0, 0, 0];
     const goOn = (at: Millis): void => {
       const peer = peers.shift();
@@ -67,11 +67,11 @@ export class Exchanges {
     now: Millis,
     over: (result: ExchangeResult | null, now: Millis) => void,
   ): void {
-    const trees = this.#host.knowledge.sharedTrees(this.#service.id, peer);
-    const cannot = this.#busy.has(peer) || this.#service.planting.isPending;
+    const trees = this.#host.knowledge.sharedTrees(this.#replica.id, peer);
+    const cannot = this.#busy.has(peer) || this.#replica.planting.isPending;
     if (trees.length === 0 || cannot) return over(null, now);
     this.#busy.add(peer);
-    const { side } = this.#service;
+    const { side } = this.#replica;
     this.#host.run<ExchangeResult>(
       {
         timeoutMs: EXCHANGE_MS_MAX,

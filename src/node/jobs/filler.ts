@@ -8,7 +8,7 @@ import type { TreeName } from "../../../antientropy/merkle-tree.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { TaskHost } from "../peers/tasks.ts";
-import type { Service } from "../serving/service.ts";
+import type { Replica } from "../replica/replica.ts";
 
 /** Trees of one exchange: what was done of a longer one would be unknown when it breaks. */
 const TREES_PER_EXCHANGE = 16;
@@ -43,7 +43,7 @@ export function isCompared(
 }
 
 export class Filler {
-  readonly #service: Service;
+  readonly #replica: Replica;
   readonly #host: TaskHost;
   /** What came, since the filler was made. */
   keyCount = 0;
@@ -51,14 +51,14 @@ export class Filler {
   #isFetching = false;
   #turn = 0;
 
-  constructor(service: Service, host: TaskHost) {
-    this.#service = service;
+  constructor(replica: Replica, host: TaskHost) {
+    this.#replica = replica;
     this.#host = host;
   }
 
   /** Begins with the next source in turn that can be asked; `done` when some trees are compared. */
   fetch(unfilled: readonly Filling[], now: Millis, done: (now: Millis) => void): void {
-    if (this.#isFetching || this.#service.planting.isPending) return;
+    if (this.#isFetching || this.#replica.planting.isPending) return;
     const { liveness } = this.#host.knowledge;
     const sources = [...new Set(unfilled.flatMap(sourcesLeft))];
     const source = sources
@@ -79,7 +79,7 @@ export class Filler {
     },
     now: Millis,
   ): void {
-    const { side } = this.#service;
+    const { side } = this.#replica;
     const { peer } = of;
     const trees = of.chunk.map(({ tree }) => tree);
     const finish = (result: ExchangeResult, at: Millis): void => {

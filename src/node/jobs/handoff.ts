@@ -19,7 +19,7 @@ import { namespaceOf } from "../../../core/keys.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { TaskHost } from "../peers/tasks.ts";
-import type { Service } from "../serving/service.ts";
+import type { Replica } from "../replica/replica.ts";
 
 /** All of a round's batches together; a batch has a shorter time of its own. */
 const ROUND_MS_MAX = 600_000;
@@ -29,14 +29,14 @@ const LEAVING_WINDOW_MS = 10_000;
 const COPIES_MIN = 2;
 
 export class Handoff {
-  readonly #service: Service;
+  readonly #replica: Replica;
   readonly #host: TaskHost;
   readonly #windowMs: number;
   readonly #busy = new Set<ReplicaId>();
 
   /** @param windowMs how long hints wait for an owner that is away */
-  constructor(service: Service, host: TaskHost, windowMs: number) {
-    this.#service = service;
+  constructor(replica: Replica, host: TaskHost, windowMs: number) {
+    this.#replica = replica;
     this.#host = host;
     this.#windowMs = windowMs;
   }
@@ -47,8 +47,8 @@ export class Handoff {
    */
   start(now: Millis, done: ((deliveredCount: number) => void) | null): void {
     const { liveness, counters, ring } = this.#host.knowledge;
-    if (ring.member(this.#service.id) === undefined) return done?.(0);
-    const idle = [...this.#service.keeper.store.hintCounts().keys()].filter(
+    if (ring.member(this.#replica.id) === undefined) return done?.(0);
+    const idle = [...this.#replica.keeper.store.hintCounts().keys()].filter(
       (id) => !this.#busy.has(id),
     );
     const isWorthTrying = (id: ReplicaId): boolean =>
@@ -74,8 +74,8 @@ export class Handoff {
    */
   toward(target: ReplicaId, now: Millis): number {
     const { knowledge } = this.#host;
-    const count = this.#service.keeper.store.hintCounts().get(target) ?? 0;
-    const isMember = knowledge.ring.member(this.#service.id) !== undefined;
+    const count = this.#replica.keeper.store.hintCounts().get(target) ?? 0;
+    const isMember = knowledge.ring.member(this.#replica.id) !== undefined;
     if (count === 0 || this.#busy.has(target) || !isMember || !this.#isStaying(target))
       return count;
     const over = (result: HandoffResult): void => {
@@ -94,7 +94,7 @@ export class Handoff {
 
   #retire(target: ReplicaId, now: Millis): void {
     const { knowledge } = this.#host;
-    const isWaiting = this.#isStaying(this.#service.id);
+    const isWaiting = this.#isStaying(this.#replica.id);
     const windowMs = isWaiting ? this.#windowMs : Math.min(this.#windowMs, LEAVING_WINDOW_MS);
     const olderThan = this.#isStaying(target) ? this.#host.wall() - windowMs : Infinity;
     const keepersOf = (key: StoreKey): readonly ReplicaId[] | null => this.#keepersOf(key, target);
@@ -122,14 +122,14 @@ export class Handoff {
       .slice(0, knowledge.widestOf(namespaceOf(key)))
       .filter((id) => id !== target);
     // Whoever leaves cannot keep it, and for one that has left nobody needs to.
-    const mayStay = this.#isStaying(this.#service.id) && ring.member(target) !== undefined;
+    const mayStay = this.#isStaying(this.#replica.id) && ring.member(target) !== undefined;
     if (mayStay && primaries.length < COPIES_MIN) return null;
-    const isAway = (id: ReplicaId): boolean => id !== this.#service.id && liveness.isSuspect(id);
+    const isAway = (id: ReplicaId): boolean => id !== this.#replica.id && liveness.isSuspect(id);
     return primaries.some(isAway) ? null : primaries;
   }
 
   #planFor(target: ReplicaId): HandoffPlan {
-    const { store, hintMoves } = this.#service.keeper;
+    const { store, hintMoves } = this.#replica.keeper;
     const moving: HintsMoving = (of, keys, to) => hintMoves.moving(of, keys, to);
     return { target, store, limits: handoffLimits, moving };
   }

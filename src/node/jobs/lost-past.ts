@@ -35,7 +35,7 @@ import { keepNumber, keptNumber } from "../knowledge/kept-number.ts";
 import { Pause } from "../peers/pause.ts";
 import type { TaskHost } from "../peers/tasks.ts";
 import { expectKey } from "../peers/wire.ts";
-import type { Service } from "../serving/service.ts";
+import type { Replica } from "../replica/replica.ts";
 
 /** In the store, until it knows: that the folder was new, or that records were gone. */
 const LOST = "lost-past";
@@ -80,7 +80,7 @@ interface Peer {
 const nameOf = ({ partition, n }: TreeName): string => `${partition}/${n}`;
 
 export class LostPast {
-  readonly #service: Service;
+  readonly #replica: Replica;
   readonly #host: LostPastHost;
   readonly #compared = new Map<string, Comparison>();
   readonly #known = new Set<string>();
@@ -90,10 +90,10 @@ export class LostPast {
   #hasMetOneThatKnows = false;
   #isAccepted = false;
 
-  constructor(service: Service, host: LostPastHost) {
-    this.#service = service;
+  constructor(replica: Replica, host: LostPastHost) {
+    this.#replica = replica;
     this.#host = host;
-    const { keeper } = service;
+    const { keeper } = replica;
     const isDamaged = keeper.store.recovery.corruptCount > 0;
     const isNoted = (keptNumber(keeper.store, LOST) ?? 0) !== 0;
     this.#isPending = isDamaged || keeper.isNew || isNoted;
@@ -124,7 +124,7 @@ export class LostPast {
     const { knowledge } = this.#host;
     const { partition, n } = knowledge.placeOf(key);
     if (this.#known.has(nameOf({ partition, n }))) return false;
-    return !knowledge.ring.pendingOf(partition, n).includes(this.#service.id);
+    return !knowledge.ring.pendingOf(partition, n).includes(this.#replica.id);
   }
 
   /** Whether it is no source for a tree that it owns. */
@@ -135,7 +135,7 @@ export class LostPast {
   /** What it waits for, in words; null for nothing. */
   get reason(): string | null {
     if (!this.#isPending) return null;
-    const { id } = this.#service;
+    const { id } = this.#replica;
     const missing = this.#missing();
     const peers = this.#waitedFor(missing).join(", ");
     const what = `${missing.length} of ${this.#owned().length} partitions`;
@@ -189,7 +189,7 @@ export class LostPast {
     const trees: TreeName[] = [];
     for (let partition = 0; partition < ring.partitionCount; partition++) {
       for (const n of sizes) {
-        if (!ring.primariesOf(partition, n).includes(this.#service.id)) continue;
+        if (!ring.primariesOf(partition, n).includes(this.#replica.id)) continue;
         trees.push({ partition, n });
       }
     }
@@ -204,7 +204,7 @@ export class LostPast {
     const { ring } = this.#host.knowledge;
     const forced = openChange(ring.document)?.forced ?? [];
     const owners = new Set([...ring.primariesOf(partition, n), ...ring.pendingOf(partition, n)]);
-    return [...owners].filter((id) => id !== this.#service.id && !forced.includes(id));
+    return [...owners].filter((id) => id !== this.#replica.id && !forced.includes(id));
   }
 
   /**
@@ -221,12 +221,12 @@ export class LostPast {
     const blank = [...others].filter(isBlank);
     const isAsked = (id: ReplicaId): boolean =>
       blank.includes(id) || this.#peers.get(id)?.isAway === true;
-    const members = ring.memberIds.filter((id) => id === this.#service.id || others.has(id));
+    const members = ring.memberIds.filter((id) => id === this.#replica.id || others.has(id));
     return [...others].every(isAsked) && blank.length + 1 >= majority(members.length);
   }
 
   get #isEmpty(): boolean {
-    const { store } = this.#service.keeper;
+    const { store } = this.#replica.keeper;
     const isDamaged = keptNumber(store, LOST) === DAMAGED;
     return !isDamaged && store.stats().keyCount === 0 && store.hintCounts().size === 0;
   }
@@ -279,7 +279,7 @@ export class LostPast {
     if (!isWhole || !isSure) return;
     this.#isPending = false;
     this.#host.progressed();
-    const { store } = this.#service.keeper;
+    const { store } = this.#replica.keeper;
     // On a failed disk the next start asks once more.
     if (store.health() === "failed") return;
     keepNumber(store, LOST, 0);
@@ -294,7 +294,7 @@ export class LostPast {
     const trees = fresh.length > 0 ? fresh.slice(0, TREES_PER_EXCHANGE) : wanted;
     if (trees.length === 0) return;
     // Its own sums are not counted yet.
-    if (this.#service.planting.isPending) return this.#leaveAlone(id, now);
+    if (this.#replica.planting.isPending) return this.#leaveAlone(id, now);
     this.#compare(id, { trees, isFresh: fresh.length > 0 }, now);
   }
 
@@ -304,7 +304,7 @@ export class LostPast {
     now: Millis,
   ): void {
     const peer = this.#peerOf(id);
-    const { side } = this.#service;
+    const { side } = this.#replica;
     const limits = { ...exchangeLimits, stepTimeoutMs: STEP_MS_MAX };
     peer.isBusy = true;
     this.#host.run<ExchangeResult>(

@@ -20,7 +20,7 @@ import { purgesOf } from "../../../ring/cluster-document.ts";
 import { keepNumber, keptNumber } from "../knowledge/kept-number.ts";
 import { askAll, type Replies } from "../peers/fanout.ts";
 import type { TaskHost } from "../peers/tasks.ts";
-import type { Service } from "../serving/service.ts";
+import type { Replica } from "../replica/replica.ts";
 
 /** In the store: which purges this replica has swept for. */
 const SWEPT = "swept-purges";
@@ -41,7 +41,7 @@ export interface PurgeSweepHost extends TaskHost {
 }
 
 export class PurgeSweep {
-  readonly #service: Service;
+  readonly #replica: Replica;
   readonly #host: PurgeSweepHost;
   /** What was known when the last sweep that went through to its end began. */
   #swept: PurgeIndex | null = null;
@@ -52,10 +52,10 @@ export class PurgeSweep {
   /** Records that were rewritten since the start. */
   reclaimedCount = 0;
 
-  constructor(service: Service, host: PurgeSweepHost) {
-    this.#service = service;
+  constructor(replica: Replica, host: PurgeSweepHost) {
+    this.#replica = replica;
     this.#host = host;
-    const kept = keptNumber(service.keeper.store, SWEPT);
+    const kept = keptNumber(replica.keeper.store, SWEPT);
     if (kept === this.#mark()) this.#swept = host.knowledge.purges;
   }
 
@@ -93,7 +93,7 @@ export class PurgeSweep {
   }
 
   #sweepSome(held: Iterator<Held>): boolean {
-    const { keeper } = this.#service;
+    const { keeper } = this.#replica;
     const before = this.reclaimedCount;
     let isOver = false;
     if (keeper.store.health() !== "writable") return false;
@@ -113,11 +113,11 @@ export class PurgeSweep {
     this.#swept = this.#sweeping;
     this.#held = null;
     // Later in the log than all that was rewritten: it is durable only with them.
-    keepNumber(this.#service.keeper.store, SWEPT, this.#mark());
+    keepNumber(this.#replica.keeper.store, SWEPT, this.#mark());
   }
 
   *#everythingHeld(purges: PurgeIndex): Generator<Held, undefined> {
-    const { store } = this.#service.keeper;
+    const { store } = this.#replica.keeper;
     const { partitionCount } = this.#host.knowledge.ring;
     for (let partition = 0; partition < partitionCount; partition++) {
       for (const { key } of store.entriesOf(partition)) {
@@ -141,7 +141,7 @@ export class PurgeSweep {
   #askWhetherAllHaveSwept(now: Millis): void {
     const { knowledge } = this.#host;
     const { memberIds } = knowledge.ring;
-    if (this.#isAsking || now < this.#askAt || memberIds[0] !== this.#service.id) return;
+    if (this.#isAsking || now < this.#askAt || memberIds[0] !== this.#replica.id) return;
     const old = this.#epochsUpTo(hlcFromMillis(this.#host.wall() - EPOCH_MS_MIN));
     if (old.length === 0) return;
     const through = Math.max(...old);
@@ -156,7 +156,7 @@ export class PurgeSweep {
   }
 
   #ask(through: Hlc, now: Millis): void {
-    const targets = this.#host.knowledge.ring.membersBut(this.#service.id);
+    const targets = this.#host.knowledge.ring.membersBut(this.#replica.id);
     const body = { kind: "swept", through } as const;
     const done = (replies: Replies): void => {
       this.#isAsking = false;
@@ -175,7 +175,7 @@ export class PurgeSweep {
     if (!knowledge.learn({ ...knowledge.document, purges })) return;
     // What is left was swept before, and an index without the rest needs no other sweep.
     this.#swept = knowledge.purges;
-    keepNumber(this.#service.keeper.store, SWEPT, this.#mark());
+    keepNumber(this.#replica.keeper.store, SWEPT, this.#mark());
     this.#host.documentChanged();
   }
 }

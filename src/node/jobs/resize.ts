@@ -12,7 +12,7 @@ import { acknowledgeNamespace, changingIn } from "../../../ring/cluster-document
 import { isTaker, type NamespaceRecord, targetOf } from "../../../ring/namespace-record.ts";
 import { openChange } from "../../../ring/ring-change.ts";
 import { tellOthers } from "../peers/tell-document.ts";
-import type { Service } from "../serving/service.ts";
+import type { Replica } from "../replica/replica.ts";
 import { Filler, type Filling, isCompared, newFilling } from "./filler.ts";
 import type { TransferHost } from "./transfer.ts";
 
@@ -23,19 +23,24 @@ interface NewTree extends Filling {
 
 const isFilled = (tree: NewTree): boolean => isCompared(tree, tree.needed, tree.from);
 
+export interface ResizeHost extends TransferHost {
+  /** Whether the replica may lack what others have of its keys. */
+  isBehind(): boolean;
+}
+
 export class Resize {
-  readonly #service: Service;
-  readonly #host: TransferHost;
+  readonly #replica: Replica;
+  readonly #host: ResizeHost;
   readonly #filler: Filler;
   /** Names the change that `#fillings` are about. */
   #mark = "";
   #fillings: readonly NewTree[] = [];
   #isSaying = false;
 
-  constructor(service: Service, host: TransferHost) {
-    this.#service = service;
+  constructor(replica: Replica, host: ResizeHost) {
+    this.#replica = replica;
     this.#host = host;
-    this.#filler = new Filler(service, host);
+    this.#filler = new Filler(replica, host);
   }
 
   /** Whether the N of some namespace changes. */
@@ -47,9 +52,9 @@ export class Resize {
   run(now: Millis): void {
     const { knowledge } = this.#host;
     const { document } = knowledge;
-    if (openChange(document.ring) !== null || this.#service.background?.absence?.isBehind) return;
+    if (openChange(document.ring) !== null || this.#host.isBehind()) return;
     const changing = changingIn(document);
-    if (changing.length === 0 || knowledge.ring.member(this.#service.id) === undefined) return;
+    if (changing.length === 0 || knowledge.ring.member(this.#replica.id) === undefined) return;
     const open = changing.find(([, record]) => this.#hasWork(record));
     if (open === undefined) return this.#tell(now);
     const [name, record] = open;
@@ -61,7 +66,7 @@ export class Resize {
   }
 
   #hasWork(record: NamespaceRecord): boolean {
-    const { id } = this.#service;
+    const { id } = this.#replica;
     const { ring } = this.#host.knowledge.document;
     if (record.change?.acks.includes(id) !== false) return false;
     return record.change.phase === "settling" || isTaker(id, record, ring);
@@ -73,7 +78,7 @@ export class Resize {
     const mark = `${name} ${record.revision} ${document.ring.version}`;
     if (this.#mark === mark || record.change === undefined) return;
     this.#mark = mark;
-    const { id } = this.#service;
+    const { id } = this.#replica;
     const n = targetOf(record, document.ring);
     const fillings: NewTree[] = [];
     for (let partition = 0; partition < ring.partitionCount; partition++) {
@@ -96,12 +101,12 @@ export class Resize {
       const record = document.namespaces.get(name);
       const isSame = record?.revision === revision && record.change?.phase === change?.phase;
       if (!ok || !isSame || record.change === undefined) return;
-      this.#host.learn(acknowledgeNamespace(document, name, this.#service.id));
+      this.#host.learn(acknowledgeNamespace(document, name, this.#replica.id));
       this.#tell(now);
     });
   }
 
   #tell(now: Millis): void {
-    tellOthers(this.#host, { self: this.#service.id }, now);
+    tellOthers(this.#host, { self: this.#replica.id }, now);
   }
 }

@@ -14,7 +14,7 @@ import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
 import { Pause } from "../peers/pause.ts";
 import type { TaskHost } from "../peers/tasks.ts";
-import type { Service } from "../serving/service.ts";
+import type { Replica } from "../replica/replica.ts";
 import type { Exchanges } from "./exchanges.ts";
 
 /** A record costs more than its bytes: it has a header, and is a read of its own. */
@@ -45,7 +45,7 @@ interface Pass {
 }
 
 export class Scrub {
-  readonly #service: Service;
+  readonly #replica: Replica;
   readonly #host: ScrubHost;
   readonly #exchanges: Exchanges;
   readonly #everyMs: number;
@@ -62,8 +62,8 @@ export class Scrub {
   readonly totals = { records: 0, damaged: 0, mended: 0 };
 
   /** @param everyMs how long a pass is to take; 0: only when somebody asks */
-  constructor(service: Service, host: ScrubHost, of: { exchanges: Exchanges; everyMs: number }) {
-    this.#service = service;
+  constructor(replica: Replica, host: ScrubHost, of: { exchanges: Exchanges; everyMs: number }) {
+    this.#replica = replica;
     this.#host = host;
     this.#exchanges = of.exchanges;
     this.#everyMs = of.everyMs;
@@ -72,7 +72,7 @@ export class Scrub {
 
   /** Whether records are read here at all. */
   get checks(): boolean {
-    return this.#service.keeper.store.isSound !== undefined;
+    return this.#replica.keeper.store.isSound !== undefined;
   }
 
   /** null where the platform checks its own storage. */
@@ -92,7 +92,7 @@ export class Scrub {
     if (!this.checks || this.#everyMs === 0 || this.#waiting.length > 0) return false;
     const elapsed = Math.min(CATCH_UP_MS, now - (this.#lastRunAt ?? now));
     this.#lastRunAt = now;
-    const { byteCount, keyCount } = this.#service.keeper.store.stats();
+    const { byteCount, keyCount } = this.#replica.keeper.store.stats();
     const all = byteCount + keyCount * RECORD_BYTES;
     this.#credit = Math.min(SLICE_BYTES, this.#credit + (all * elapsed) / this.#everyMs);
     this.#pass ??= this.#begin();
@@ -145,7 +145,7 @@ export class Scrub {
 
   /** Reads as much as there is credit for. @returns whether everything was read */
   #read(): boolean {
-    const { keeper } = this.#service;
+    const { keeper } = this.#replica;
     const { store } = keeper;
     const pass = this.#pass;
     if (pass === null) return true;
@@ -179,7 +179,7 @@ export class Scrub {
 
   /** A hint that cannot be read is forgotten: an exchange makes up for it. */
   #readHints(): true {
-    const { store } = this.#service.keeper;
+    const { store } = this.#replica.keeper;
     for (const [target, count] of store.hintCounts()) {
       for (const key of store.hintedKeys(target, Math.min(count, UNMENDED_COUNT_MAX))) {
         if (store.isSound?.(key, target) === false) store.dropHint(target, key);
@@ -191,7 +191,7 @@ export class Scrub {
   /** Which of those that were damaged somebody has brought by now. */
   #settle(): void {
     for (const key of this.#unmended) {
-      if (this.#service.keeper.ownDigest(key) === null) continue;
+      if (this.#replica.keeper.ownDigest(key) === null) continue;
       this.#unmended.delete(key);
       this.totals.mended++;
       if (this.#pass !== null) this.#pass.mended++;
@@ -212,12 +212,12 @@ export class Scrub {
     const last = this.#last ?? { at: 0, ...NOTHING };
     const now = [startedAt, partition, records, damaged, mended];
     const before = [last.at, last.records, last.damaged, last.mended];
-    this.#service.keeper.store.writeMeta(NAME, encode([...now, ...before]));
+    this.#replica.keeper.store.writeMeta(NAME, encode([...now, ...before]));
   }
 
   /** Of an earlier run; nonsense is as good as nothing. */
   #remember(): void {
-    const bytes = this.#service.keeper.store.readMeta(NAME);
+    const bytes = this.#replica.keeper.store.readMeta(NAME);
     if (bytes === undefined) return;
     let list: unknown;
     try {

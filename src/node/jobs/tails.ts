@@ -25,8 +25,8 @@ import type { ReplicaId } from "../../../core/ids.ts";
 import type { Millis, Now } from "../../../core/time.ts";
 import { layoutName } from "../knowledge/layout-name.ts";
 import type { TaskHost } from "../peers/tasks.ts";
+import type { Replica } from "../replica/replica.ts";
 import { arrivedFromList } from "../serving/followed.ts";
-import type { Service } from "../serving/service.ts";
 import type { Exchanges } from "./exchanges.ts";
 
 const KEPT = "marks";
@@ -57,7 +57,7 @@ interface Step {
 
 export class Tails {
   readonly claims: Claims;
-  readonly #service: Service;
+  readonly #replica: Replica;
   readonly #exchanges: Exchanges;
   readonly #host: TailsHost;
   readonly #marks: Marks;
@@ -74,16 +74,16 @@ export class Tails {
   keysReceived = 0;
   byteCount = 0;
 
-  constructor(service: Service, exchanges: Exchanges, host: TailsHost) {
-    this.#service = service;
+  constructor(replica: Replica, exchanges: Exchanges, host: TailsHost) {
+    this.#replica = replica;
     this.#exchanges = exchanges;
     this.#host = host;
-    this.claims = new Claims(service.id);
+    this.claims = new Claims(replica.id);
     this.claims.begin(host.knowledge.ring.memberIds);
     const layout = layoutName(host.knowledge.document);
     this.#marks = new Marks(layout);
     this.#load(layout);
-    const { side } = service;
+    const { side } = replica;
     this.#side = {
       digest: side.digest,
       absorb: side.absorb,
@@ -116,7 +116,7 @@ export class Tails {
   lagMs(): ReadonlyMap<ReplicaId, number> {
     this.#settle();
     const { ring } = this.#host.knowledge;
-    const peers = ring.membersBut(this.#service.id);
+    const peers = ring.membersBut(this.#replica.id);
     return new Map(peers.map((id) => [id, this.claims.ageOf(id, this.#elapsed)]));
   }
 
@@ -124,7 +124,7 @@ export class Tails {
   heard(peer: ReplicaId, told: readonly unknown[], { askedAt, now }: HeardAt): void {
     this.#settle();
     const arrived = arrivedFromList(told);
-    const isMember = this.#host.knowledge.ring.member(this.#service.id) !== undefined;
+    const isMember = this.#host.knowledge.ring.member(this.#replica.id) !== undefined;
     if (arrived === null || !isMember || this.#busy.has(peer)) return;
     const { run, last } = arrived;
     const mark = this.#marks.of(peer, run);
@@ -140,7 +140,7 @@ export class Tails {
 
   /** Writes marks down that have risen, with whatever is written next. */
   keep(now: Millis): void {
-    const { store, arrivals } = this.#service.keeper;
+    const { store, arrivals } = this.#replica.keeper;
     if (now < this.#keepAt || store.health() !== "writable") return;
     this.#settle();
     this.#keepAt = now + KEEP_MS;
@@ -153,7 +153,7 @@ export class Tails {
   }
 
   #load(layout: string): void {
-    const { store, arrivals } = this.#service.keeper;
+    const { store, arrivals } = this.#replica.keeper;
     const bytes = store.readMeta(KEPT);
     const [of, ownRun, rows] = bytes === undefined ? [] : (decode(bytes) as unknown[]);
     // A replica whose own order has another name since may lack what it had.
@@ -177,7 +177,7 @@ export class Tails {
     const askedAt = this.#elapsed;
     const layout = layoutName(this.#host.knowledge.document);
     const plan = {
-      ...{ self: this.#service.id, peer, run, after, isAnchor },
+      ...{ self: this.#replica.id, peer, run, after, isAnchor },
       ...{ side: this.#side, limits: tailLimits },
     };
     this.#busy.add(peer);
@@ -229,7 +229,7 @@ export class Tails {
       this.claims.reached(peer, askedAt);
     };
     this.#busy.add(peer);
-    if (knowledge.sharedTrees(this.#service.id, peer).length === 0) return done();
+    if (knowledge.sharedTrees(this.#replica.id, peer).length === 0) return done();
     this.#exchanges.withOne(peer, now, (result) => {
       if (!isWhole(result)) return void this.#busy.delete(peer);
       this.#host.whenDurable((ok) => (ok ? done() : void this.#busy.delete(peer)));

@@ -19,7 +19,7 @@ import { acknowledge, gainsOf, type OpenChange, openChange } from "../../../ring
 import type { Knowledge } from "../knowledge/knowledge.ts";
 import type { TaskHost } from "../peers/tasks.ts";
 import { tellOthers } from "../peers/tell-document.ts";
-import type { Service } from "../serving/service.ts";
+import type { Replica } from "../replica/replica.ts";
 import { Filler, type Filling, isCompared, newFilling } from "./filler.ts";
 
 export interface TransferHost extends TaskHost {
@@ -29,9 +29,15 @@ export interface TransferHost extends TaskHost {
   learn(document: ClusterDocument): void;
 }
 
+/** What a change of members needs beside that. */
+export interface MoveHost extends TransferHost {
+  /** Tries to bring all hints home, now. */
+  handOff(now: Millis): void;
+}
+
 export class Transfer {
-  readonly #service: Service;
-  readonly #host: TransferHost;
+  readonly #replica: Replica;
+  readonly #host: MoveHost;
   readonly #filler: Filler;
   /** Of the change that `#fillings` are about; 0 for none. */
   #ballot = 0;
@@ -42,10 +48,10 @@ export class Transfer {
   #fetchedBefore = { keyCount: 0, byteCount: 0 };
   #isSaying = false;
 
-  constructor(service: Service, host: TransferHost) {
-    this.#service = service;
+  constructor(replica: Replica, host: MoveHost) {
+    this.#replica = replica;
     this.#host = host;
-    this.#filler = new Filler(service, host);
+    this.#filler = new Filler(replica, host);
   }
 
   /** How far this replica is with what it is to get; null when no members change. */
@@ -71,10 +77,10 @@ export class Transfer {
   run(now: Millis): void {
     const { knowledge } = this.#host;
     const change = openChange(knowledge.document.ring);
-    if (change === null || knowledge.ring.member(this.#service.id) === undefined) return;
+    if (change === null || knowledge.ring.member(this.#replica.id) === undefined) return;
     const isSame = change.ballot === this.#ballot && areEqual(knowledge.treesByCount, this.#trees);
     if (!isSame) this.#begin(change);
-    if (change.acks.includes(this.#service.id)) return this.#tell(now);
+    if (change.acks.includes(this.#replica.id)) return this.#tell(now);
     if (change.phase === "settling") return this.#settle(change, now);
     if (this.#fillings.length === 0) return;
     const unfilled = this.#fillings.filter((filling) => !isFilled(filling, change));
@@ -84,9 +90,9 @@ export class Transfer {
 
   /** Who leaves hands over what it holds for others first: it may be stopped when this is over. */
   #settle(change: OpenChange, now: Millis): void {
-    const { keeper, background, id } = this.#service;
+    const { keeper, id } = this.#replica;
     const isLeaving = this.#host.knowledge.ring.stateOf(id) === "leaving";
-    if (isLeaving && keeper.store.hintCounts().size > 0) background?.handoff.start(now, null);
+    if (isLeaving && keeper.store.hintCounts().size > 0) this.#host.handOff(now);
     else this.#say(change);
   }
 
@@ -94,7 +100,7 @@ export class Transfer {
     const { document, treesByCount } = this.#host.knowledge;
     this.#ballot = ballot;
     this.#trees = treesByCount;
-    const gains = gainsOf(document.ring, this.#service.id, [...treesByCount.keys()]);
+    const gains = gainsOf(document.ring, this.#replica.id, [...treesByCount.keys()]);
     this.#fillings = gains.flatMap(({ partition, n: counted, from }) =>
       (treesByCount.get(counted) ?? []).map((n) => newFilling({ partition, n }, from)),
     );
@@ -111,14 +117,14 @@ export class Transfer {
       const { document, treesByCount } = this.#host.knowledge;
       const change = openChange(document.ring);
       if (!ok || change?.ballot !== ballot || change.phase !== phase) return;
-      const ring = acknowledge(document.ring, this.#service.id, [...treesByCount.keys()]);
+      const ring = acknowledge(document.ring, this.#replica.id, [...treesByCount.keys()]);
       this.#host.learn({ ...document, ring });
       this.#tell(now);
     });
   }
 
   #tell(now: Millis): void {
-    tellOthers(this.#host, { self: this.#service.id }, now);
+    tellOthers(this.#host, { self: this.#replica.id }, now);
   }
 }
 

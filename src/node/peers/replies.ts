@@ -18,6 +18,8 @@ import type { WallMillis } from "../../../core/time.ts";
 import type { HeldWrite, Minted } from "../../../replica/minting.ts";
 import { usedBytes } from "../../../replica/usage.ts";
 
+export type Respond = (reply: Reply) => void;
+
 /** Nothing was done: the caller may ask another. */
 export const refused = (code: FailureCode): Reply => ({ kind: "refused", code });
 

@@ -10,13 +10,11 @@
  * coordinated here: as long as somebody has not answered it may still become a hint, and a hint of
  * what the tombstone covers.
  */
-import type { Reply } from "../../../core/messages.ts";
 import type { Digest, StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
+import type { Respond } from "../peers/replies.ts";
 import { digestsFromList } from "../peers/wire.ts";
-
-type Respond = (reply: Reply) => void;
 
 interface Replica {
   readonly keeper: Keeper;

@@ -15,7 +15,7 @@ import type { StoreKey } from "../../../core/store.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
-import { refused, withoutValue } from "../peers/replies.ts";
+import { type Respond, refused, withoutValue } from "../peers/replies.ts";
 import { textsFromList } from "../peers/wire.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { layoutOf, sharesOf } from "./feed-layout.ts";
@@ -29,8 +29,6 @@ export const HOLD_MS_MAX = 5000;
 const WAITERS_COUNT_MAX = 10_000;
 
 type Asked = RequestOf<"changes">;
-type Respond = (reply: Reply) => void;
-
 export const FEED_STARTS = { goOn: 0, now: 1, beginning: 2 } as const;
 
 interface Waiter {
@@ -43,7 +41,7 @@ interface Waiter {
 interface Self {
   readonly id: ReplicaId;
   readonly keeper: Keeper;
-  readonly background: BackgroundWork | null;
+  readonly background: BackgroundWork;
 }
 
 /** What it needs of the node around it. */
@@ -192,7 +190,7 @@ export class FeedSource {
   /** A replica that may lack something would say, of what it lacks, that it is not there. */
   #canTell({ namespace }: Asked, isMine: (partition: number) => boolean): boolean {
     const { keeper, background } = this.#self;
-    if (background?.absence?.isBehind === true) return false;
+    if (background.absence?.isBehind === true) return false;
     if (keeper.lostCount === 0) return true;
     const { n } = this.#host.knowledge.settingsOf(namespace);
     const lostCountOf = keeper.lostCounts();

@@ -43,7 +43,7 @@ export function arrivedFromList(list: readonly unknown[]): Arrived | null {
 interface Self {
   readonly id: ReplicaId;
   readonly keeper: Keeper;
-  readonly background: BackgroundWork | null;
+  readonly background: BackgroundWork;
 }
 
 interface FollowedHost {
@@ -73,7 +73,7 @@ export class Followed {
 
   /** Whether it may have lost something, and has not found out by the others what that was. */
   get #mayLack(): boolean {
-    return this.#self.background?.absence?.past.isPending === true;
+    return this.#self.background.absence?.past.isPending === true;
   }
 
   /** @param respond gets the page when all that it tells of is on stable storage */

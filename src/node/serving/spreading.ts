@@ -17,7 +17,7 @@ import { besideFromList, rulesFromList } from "../peers/wire.ts";
 import type { BlindWrite } from "./blind-write.ts";
 
 /** What it needs of the node around it. */
-interface SpreadHost extends TaskHost {
+export interface SpreadHost extends TaskHost {
   now(): Millis;
   whenDurable(callback: (ok: boolean, now: Millis) => void): void;
 }

@@ -1,0 +1,221 @@
+/**
+ * What a node asks of others, and of itself: tasks with their coordinators, the calls they make,
+ * and what becomes of the answers. Before two nodes work together their cluster documents must be
+ * equal: the callee refuses a request with another stamp (`stale`), both join their documents, and
+ * the request is made anew.
+ */
+import { assert } from "../../core/assert.ts";
+import { CodecError } from "../../core/codec.ts";
+import type { ReplicaId } from "../../core/ids.ts";
+import { isStored, type Reply, type Request } from "../../core/messages.ts";
+import type { Millis } from "../../core/time.ts";
+import { encodeDocument } from "../../ring/cluster-document.ts";
+import type { Knowledge } from "./knowledge/knowledge.ts";
+import type { Address, Effect } from "./peers/boundary.ts";
+import { type Call, Calls, isTooLate, type Task, type Waker } from "./peers/calls.ts";
+import { DOWN } from "./peers/request-kinds.ts";
+import type { TaskStart } from "./peers/tasks.ts";
+
+/**
+ * How often one call is made anew because of cluster documents that differ. Every time one side has
+ * learnt something, and a change of members has many steps that may come at once; the bound is
+ * there for two versions of this program that would never agree.
+ */
+const ATTEMPTS_MAX = 16;
+
+export interface AskingHost {
+  readonly knowledge: Knowledge;
+  /** The replica of this very node; null: it has none. */
+  readonly selfId: ReplicaId | null;
+  /** The node's own time at this very step. */
+  now(): Millis;
+  effect(effect: Effect): void;
+  /** Work of this step that must not run inside other work. */
+  later(work: () => void): void;
+  learnBytes(document: Uint8Array): void;
+  /** Asks the node's own replica. */
+  answer(body: Request, respond: (reply: Reply) => void, deadline: Millis): void;
+}
+
+export class Asking {
+  readonly #host: AskingHost;
+  readonly #calls: Calls;
+  /** The trace of whatever is worked on. */
+  trace = "";
+
+  constructor(host: AskingHost) {
+    this.#host = host;
+    this.#calls = new Calls(host.knowledge.liveness, host.knowledge.latencies);
+  }
+
+  get wakeAt(): Millis {
+    return this.#calls.wakeAt;
+  }
+
+  /** How many requests are without an answer yet. */
+  get openCount(): number {
+    return this.#calls.openCount;
+  }
+
+  get #now(): Millis {
+    return this.#host.now();
+  }
+
+  /** Nobody takes connections there. */
+  unreachable(to: Address, callId: number): void {
+    const call = this.#calls.refused(callId, to, this.#now);
+    if (call !== undefined) this.#giveUp(call.task, to);
+  }
+
+  /** Wakes the coordinators whose time has come. */
+  wakeDue(): void {
+    for (;;) {
+      const task = this.#calls.takeDue(this.#now);
+      if (task === undefined) return;
+      this.trace = task.trace;
+      task.coordinator.wake(this.#now);
+      this.#calls.settle(task, this.#now);
+    }
+  }
+
+  /** Starts a coordinator, with the calls that it makes. */
+  run<R>(start: TaskStart<R>, now: Millis): void {
+    const trace = this.trace;
+    // The coordinator and its task refer to each other: calls made while it starts find the task.
+    const tasks: Task[] = [];
+    const ask = (to: ReplicaId, body: Request): void => {
+      const [task] = tasks;
+      assert(task !== undefined, "a coordinator asks nobody before it is started");
+      this.#ask({ task, to, body, attempt: 1 });
+    };
+    const finish = (result: R): void => {
+      for (const task of tasks) task.isAnswered = true;
+      start.finish(result, this.#now);
+    };
+    const coordinator = start.make({ ask, finish });
+    const deadline = now + start.timeoutMs;
+    const open = new Set<number>();
+    const waker: Waker = { task: null };
+    const task: Task = {
+      coordinator,
+      trace,
+      deadline,
+      routeStamp: this.#host.knowledge.routeStamp,
+      joined: this.#joined,
+      again: start.again,
+      open,
+      over: start.over ?? null,
+      isAnswered: false,
+      alarmAt: Infinity,
+      waker,
+    };
+    waker.task = task;
+    tasks.push(task);
+    coordinator.start(now);
+    this.#calls.settle(task, now);
+  }
+
+  #ask(ask: { task: Task; to: ReplicaId; body: Request; attempt: number }): void {
+    const { task, to, body } = ask;
+    if (this.#isOutdated(task)) return this.#host.later(() => this.#beginAnew(task));
+    const { stamp, routeStamp } = this.#host.knowledge;
+    if (isTooLate(body, task, { routeStamp, joined: this.#joined })) {
+      return this.#host.later(() => this.#giveUp(task, to));
+    }
+    const call = this.#calls.open({ ...ask, sentAt: this.#now, stamp });
+    if (to === this.#host.selfId) {
+      this.#host.later(() => this.#askSelf(call, body, task.deadline));
+      return;
+    }
+    const budgetMs = Math.max(0, Math.ceil(task.deadline - this.#now));
+    const message = { type: "request", call, stamp, budgetMs, trace: task.trace, body } as const;
+    this.#host.effect({ kind: "send", to, message });
+  }
+
+  /**
+   * Whether an operation's coordinator chose by an older document whom to ask, and how many. To ask
+   * those with the stamp of now would be to count owners of once as owners.
+   */
+  #isOutdated({ routeStamp, again, isAnswered }: Task): boolean {
+    return again !== null && !isAnswered && routeStamp !== this.#host.knowledge.routeStamp;
+  }
+
+  get #joined(): number {
+    const member = this.#host.knowledge.ring.member(this.#host.selfId ?? "");
+    return member === undefined ? -1 : (member.joined ?? 0);
+  }
+
+  #giveUp(task: Task, to: ReplicaId): void {
+    task.coordinator.failed(to, this.#now);
+    this.#calls.settle(task, this.#now);
+  }
+
+  #beginAnew(task: Task): void {
+    if (task.again === null || task.isAnswered) return;
+    task.isAnswered = true;
+    this.#calls.abandon(task);
+    task.again(this.#now);
+  }
+
+  #askSelf(call: number, body: Request, deadline: Millis): void {
+    const self = this.#host.selfId ?? "";
+    const respond = (reply: Reply): void =>
+      this.#host.later(() => this.takeReply(call, self, reply));
+    this.#host.answer(body, respond, deadline);
+  }
+
+  takeReply(callId: number, from: Address, body: Reply): void {
+    // A replica that plays dead is dead to its callers: they learn it as of a refused connection.
+    if (body.kind === "refused" && body.code === DOWN) return this.unreachable(from, callId);
+    const isFirstOfTwo = isStored(body) && !body.durable;
+    const open = this.#calls.peek(callId, from);
+    if (open === undefined) return;
+    const expectsTwo = open.body.kind === "store" && open.body.ack === 2;
+    const call =
+      isFirstOfTwo && expectsTwo
+        ? this.#calls.halfAnswered(open)
+        : this.#calls.answered(callId, from, this.#now);
+    if (call === undefined) return;
+    this.trace = call.task.trace;
+    try {
+      this.#takeAnswer(call, from, body);
+    } catch (error) {
+      // A peer that answers nonsense is one that does not answer.
+      if (!(error instanceof CodecError)) throw error;
+      this.#giveUp(call.task, from);
+    }
+  }
+
+  #takeAnswer(call: Call, from: Address, body: Reply): void {
+    if (body.kind === "stale") return this.#takeStale(call, body.document);
+    if (body.kind === "documented" || body.kind === "promised") {
+      this.#host.learnBytes(body.document);
+    }
+    call.task.coordinator.reply(from, body, this.#now);
+    this.#calls.settle(call.task, this.#now);
+  }
+
+  /** The other side has another document: nothing was done there. Join, and ask anew. */
+  #takeStale(call: Call, bytes: Uint8Array): void {
+    const { task, to, body, attempt } = call;
+    this.#host.learnBytes(bytes);
+    // What this node has learnt since, maybe for another task: it ends, since documents only grow.
+    if (this.#isOutdated(task)) return this.#beginAnew(task);
+    const isBehind = call.stamp !== this.#host.knowledge.stamp;
+    if (attempt >= ATTEMPTS_MAX) return this.#giveUp(task, to);
+    const document = encodeDocument(this.#host.knowledge.document);
+    this.#host.effect({
+      kind: "send",
+      to,
+      message: {
+        type: "request",
+        call: 0,
+        stamp: this.#host.knowledge.stamp,
+        budgetMs: 0,
+        trace: task.trace,
+        body: { kind: "document", document },
+      },
+    });
+    this.#ask({ task, to, body, attempt: isBehind ? attempt : attempt + 1 });
+  }
+}

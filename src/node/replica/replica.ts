@@ -1,0 +1,15 @@
+/** A node's own replica, as what serves requests and what works in the background share it. */
+import type { ExchangeSide } from "../../../antientropy/exchange.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import type { Keeper } from "../../../replica/keeper.ts";
+import type { Planting } from "./planting.ts";
+
+export interface Replica {
+  readonly id: ReplicaId;
+  /** Its records and the rules of a key. */
+  readonly keeper: Keeper;
+  /** In which trees its keys are. */
+  readonly planting: Planting;
+  /** What exchanges work on, for both ends of one. */
+  readonly side: ExchangeSide;
+}

@@ -1,0 +1,253 @@
+/**
+ * Writes that this replica coordinates: it mints, or brings what has been minted, sends that to the
+ * other owners and answers when enough of them have it.
+ */
+import { liveSiblings } from "../../../core/entry.ts";
+import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
+import { namespaceOf } from "../../../core/keys.ts";
+import { FRESH_MS_MAX } from "../../../core/limits.ts";
+import type { Reply, RequestOf } from "../../../core/messages.ts";
+import type { StoreKey } from "../../../core/store.ts";
+import type { Millis } from "../../../core/time.ts";
+import type { Keeper } from "../../../replica/keeper.ts";
+import type { HeldWrite, MintRequest } from "../../../replica/minting.ts";
+import type { PutOutcome } from "../../../replica/put-coordinator.ts";
+import { isOverdue } from "../../../replica/write-router.ts";
+import {
+  failed,
+  purgedMeanwhile,
+  type Respond,
+  refused,
+  toldOf,
+  tooLarge,
+  tooManySiblings,
+} from "../peers/replies.ts";
+import { type WriteRoute, writeCandidates } from "../peers/routes.ts";
+import { contentFromList, expectKey, expectOp, rulesFromList, tallyToList } from "../peers/wire.ts";
+import type { Replica } from "../replica/replica.ts";
+import type { BackgroundWork } from "./background-ports.ts";
+import { BlindWrite, isBlind } from "./blind-write.ts";
+import { RecentOps } from "./recent-ops.ts";
+import { Repeats } from "./repeats.ts";
+import { type SpreadHost, Spreading } from "./spreading.ts";
+import { WriteGate, type WriteGateHost } from "./write-gate.ts";
+
+/** How long an operation's id is remembered beyond its budget, so that a repeat finds it. */
+const REPEAT_MS = 5000;
+
+export interface CoordinationHost extends WriteGateHost, SpreadHost {}
+
+type ToMint = { readonly body: RequestOf<"coordinate"> } & Pick<MintRequest, "covers">;
+
+export class Coordination {
+  readonly #replica: Replica;
+  readonly #background: BackgroundWork;
+  readonly #host: CoordinationHost;
+  readonly #repeats: Repeats;
+  readonly #gate: WriteGate;
+  readonly #spreading: Spreading;
+  /** Operations that were coordinated here lately. */
+  readonly #recentOps = new RecentOps();
+
+  constructor(replica: Replica, background: BackgroundWork, host: CoordinationHost) {
+    const { id, keeper } = replica;
+    this.#replica = replica;
+    this.#background = background;
+    this.#host = host;
+    this.#spreading = new Spreading(id, keeper, host);
+    this.#repeats = new Repeats(id, keeper, host);
+    this.#gate = new WriteGate({ id, keeper, repeats: this.#repeats }, host);
+  }
+
+  /** The keys of writes that are coordinated here, and on their way. */
+  get keysOnTheirWay(): ReadonlySet<StoreKey> {
+    return this.#spreading.keys;
+  }
+
+  /** The ring is another one now: writes on their way go to its owners too. */
+  ringChanged(): void {
+    this.#spreading.ringChanged();
+  }
+
+  /** Whether an operation has taken effect here, as far as this replica can tell. */
+  recall(body: RequestOf<"recall">): Reply {
+    return this.#repeats.answer(body);
+  }
+
+  get #keeper(): Keeper {
+    return this.#replica.keeper;
+  }
+
+  /**
+   * A node that is to join has a cluster file in which it is a member already. It mints nothing by
+   * that ring before its peers had the chance to tell of theirs; and a replica that came back, or
+   * lost what it had, mints nothing before it has caught up.
+   */
+  begin(body: RequestOf<"coordinate" | "merge">, respond: Respond, deadline: Millis): void {
+    const goOn = (): void =>
+      body.kind === "merge"
+        ? this.#merge(body, respond, deadline)
+        : this.#coordinate(body, respond, deadline);
+    const isAgreed = this.#host.knowledge.document.ring.isProvisional !== true;
+    const { absence } = this.#background;
+    const mayGoOn = absence === null || (isAgreed && !this.#mayLack(body.key));
+    if (mayGoOn) return goOn();
+    absence.whenInformed(() => {
+      const isMember = this.#host.knowledge.ring.member(this.#replica.id) !== undefined;
+      // What it covers, and whether a condition holds, it cannot say: the caller has others to ask.
+      if (!isMember || this.#mayLack(body.key)) respond(refused("overloaded"));
+      else if (this.#host.now() < deadline) goOn();
+    });
+  }
+
+  /** Whether the replica came back, or lost its past, and cannot vouch for what it has of a key. */
+  #mayLack(key: StoreKey): boolean {
+    return this.#background.absence?.mayLack(key) === true;
+  }
+
+  #isMine(key: StoreKey): boolean {
+    const { ring } = this.#host.knowledge;
+    return ring.preferenceList(ring.partitionOf(key)).includes(this.#replica.id);
+  }
+
+  /**
+   * An entry that somebody brings is joined into what is held here, and what that gives is brought
+   * to the other owners. Who has lost its record of the key does not begin: it would take what is
+   * brought for what it lost.
+   */
+  #merge(body: RequestOf<"merge">, respond: Respond, deadline: Millis): void {
+    const now = this.#host.now();
+    const keeper = this.#keeper;
+    const { key, rules } = body;
+    expectKey(key);
+    if (keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
+    const before = keeper.hold(key);
+    if (!this.#isMine(key) || before.isUnknown) return respond(refused("overloaded"));
+    const incoming = decodeEntry(body.entry).entry;
+    const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
+    if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
+    keeper.absorb(key, incoming, route.hintFor, this.#host.wall());
+    const wasKnown = !before.entry.context.isEmpty;
+    const { entry } = keeper.hold(key);
+    // Its time has passed and it guards nothing: nobody keeps it.
+    if (entry.context.isEmpty) return respond({ kind: "merged", wasKnown });
+    const finish = (outcome: PutOutcome): void => {
+      if (outcome.ok) return respond({ kind: "merged", wasKnown });
+      const { code, detail, required = null, achieved = null } = outcome.failure;
+      respond({ kind: "failed", code, detail, numbers: [required, achieved, null], context: null });
+    };
+    const held = { entry, sharedBytes: encodeEntry(entry, null) };
+    const to = { finish, route, deadline, blind: null };
+    this.#spreading.start({ key, op: "", rules }, held, to);
+  }
+
+  #coordinate(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {
+    const now = this.#host.now();
+    expectKey(body.key);
+    expectOp(body.op);
+    if (this.#keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
+    // Chosen by an older ring than the caller has by now: it has others to ask.
+    if (!this.#isMine(body.key)) return respond(refused("overloaded"));
+    const wall = this.#host.wall();
+    const known = this.#repeats.find(body, wall);
+    if (known !== null) {
+      if (this.#isFirst(body, now) || !this.#spreading.isOnItsWay(body.op)) {
+        this.#adopt(body, known, { respond, deadline });
+      }
+      return;
+    }
+    if (isOverdue(body, wall)) {
+      const { context } = this.#keeper.hold(body.key).entry;
+      return respond({ kind: "overdue", context, freshUntil: Math.ceil(wall) + FRESH_MS_MAX });
+    }
+    if (!this.#isFirst(body, now)) return;
+    this.#gate.pass(body, {
+      ...{ respond, deadline, begunAt: now - body.ageMs },
+      mint: (covers) => this.#mint({ body, covers }, respond, deadline),
+      adopt: (held) => this.#adopt(body, held, { respond, deadline }),
+    });
+  }
+
+  #isFirst({ op, rules }: RequestOf<"coordinate">, now: Millis): boolean {
+    return this.#recentOps.see(op, now + rulesFromList(rules).timeoutMs + REPEAT_MS, now);
+  }
+
+  /** `covers` is the write's own, or what a condition has found. */
+  #mint({ body, covers }: ToMint, respond: Respond, deadline: Millis): void {
+    const { key, op, ttlMs, isRetry } = body;
+    const now = this.#host.now();
+    const keeper = this.#keeper;
+    const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
+    const { hintFor } = route;
+    const content = contentFromList(body.content);
+    const request = { key, op, content, ttlMs, covers, isRetry, hintFor };
+    const wall = this.#host.wall();
+    const minted = keeper.mint(request, wall);
+    const refusal =
+      tooManySiblings(minted) ??
+      tooLarge(key, minted, this.#host.knowledge.settingsOf(namespaceOf(key)));
+    if (refusal !== null) return respond(refusal);
+    keeper.keepMinted(key, hintFor, minted);
+    keeper.operations.note(minted.sibling, wall);
+    keeper.operations.setOpen(op, true);
+    const parts = { keeper, body, hintFor, held: minted, wall: () => this.#host.wall() };
+    const blind = isBlind(body) ? new BlindWrite(parts) : null;
+    this.#spread(body, minted, { route, respond, deadline, blind });
+  }
+
+  /**
+   * Another coordinator has minted the write, or this one has: it is brought to its owners, with
+   * whatever covers it by now, and not minted again. That would replace what came after the first.
+   */
+  #adopt(
+    body: RequestOf<"coordinate">,
+    held: HeldWrite,
+    { respond, deadline }: { readonly respond: Respond; readonly deadline: Millis },
+  ): void {
+    const now = this.#host.now();
+    const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
+    this.#keeper.absorb(body.key, held.entry, route.hintFor, this.#host.wall());
+    this.#spread(body, held, { route, respond, deadline, blind: null });
+  }
+
+  /** Sends what is stored here to the other owners, and answers when there are enough. */
+  #spread(
+    body: RequestOf<"coordinate">,
+    held: HeldWrite,
+    to: {
+      readonly route: WriteRoute;
+      readonly respond: Respond;
+      readonly deadline: Millis;
+      readonly blind: BlindWrite | null;
+    },
+  ): void {
+    const wall = this.#host.wall();
+    const { route, respond, deadline, blind } = to;
+    if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
+    const { returnBody } = rulesFromList(body.rules);
+    const created = liveSiblings(held.before, wall).length === 0;
+    const finish = (outcome: PutOutcome): void => {
+      if (!outcome.ok) {
+        const { code, detail, required, achieved } = outcome.failure;
+        const numbers = [required ?? null, achieved ?? null, null];
+        return respond({ kind: "failed", code, detail, numbers, context: null });
+      }
+      if (blind?.cover() === true) {
+        if (this.#keeper.store.health() !== "writable") {
+          const detail = "The coordinator's disk took no more while the write was on its way.";
+          return respond(failed("insufficient-storage", detail, null));
+        }
+        return this.#spreading.start(body, blind.held, { finish, route, deadline, blind });
+      }
+      this.#keeper.operations.acknowledged(body.op, outcome.tally);
+      // It was minted before this replica knew of a purge, maybe after that had been acknowledged.
+      const { purges } = this.#host.knowledge;
+      const stored = blind?.held ?? held;
+      if (purges.isPurged(body.key, stored.sibling)) return respond(purgedMeanwhile());
+      const tally = tallyToList(outcome.tally);
+      const told = toldOf(stored, returnBody, wall);
+      respond({ kind: "coordinated", created, ...told, tally });
+    };
+    this.#spreading.start(body, held, { finish, route, deadline, blind });
+  }
+}
