@@ -35,6 +35,10 @@ export class Arena {
   readonly prng: Prng;
   readonly say: (line: string) => void;
   isOver = false;
+  /** Some member that was wiped has not got back what it owns. */
+  isRefilling = false;
+  /** Members are joining or leaving. */
+  isMoving = false;
 
   constructor(cluster: ProcessCluster, prng: Prng, say: (line: string) => void) {
     this.cluster = cluster;

@@ -2,12 +2,14 @@
  * A drill on real processes: clients work through whatever frontend they please while nodes are
  * frozen, killed, wiped and restarted, and what they were told is held against what is promised:
  * strict registers are linearizable, conditional appends and elements of sets are never lost,
- * sessions never see an older value. In the end the primaries agree and no hint is left.
+ * sessions never see an older value, a subscriber of the change feed has in the end what lives, also
+ * while members join and leave. In the end the primaries agree and no hint is left.
  */
 import { Prng } from "../../core/prng.ts";
 import { startProcesses } from "../support/process-cluster.ts";
 import { Appends } from "./appends.ts";
 import { Arena, type Check, sleep } from "./arena.ts";
+import { Feed } from "./feed.ts";
 import { Registers } from "./registers.ts";
 import { Sessions } from "./sessions.ts";
 import { Sets } from "./sets.ts";
@@ -18,6 +20,7 @@ export const CHECKS = {
   appends: (arena: Arena): Check => new Appends(arena),
   sessions: (arena: Arena): Check => new Sessions(arena),
   sets: (arena: Arena): Check => new Sets(arena),
+  feed: (arena: Arena): Check => new Feed(arena),
 } as const;
 export type CheckName = keyof typeof CHECKS;
 

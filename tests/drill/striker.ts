@@ -36,7 +36,6 @@ export class Striker {
   readonly #away = new Set<string>();
   readonly #struck = new Set<Promise<void>>();
   #lossyUntil = 0;
-  #isRefilling = false;
 
   constructor(arena: Arena) {
     this.#arena = arena;
@@ -63,7 +62,7 @@ export class Striker {
     const kind = this.#arena.pick<FaultKind>(["freeze", "freeze", "freeze", ...FAULT_KINDS]);
     const here = ids.filter((id) => !this.#away.has(id));
     if (this.#away.size >= AWAY_COUNT_MAX) return;
-    if (kind === "wipe" && this.#isRefilling) return;
+    if (kind === "wipe" && (this.#arena.isRefilling || this.#arena.isMoving)) return;
     if (kind === "lossy" && this.#arena.now < this.#lossyUntil) return;
     const id = this.#arena.pick(here);
     this.counts[kind]++;
@@ -101,7 +100,7 @@ export class Striker {
 
   async #wipe(id: string): Promise<void> {
     const { cluster } = this.#arena;
-    this.#isRefilling = true;
+    this.#arena.isRefilling = true;
     // A hint may be one of the two copies that a write was acknowledged with.
     await this.#until(`hints to go home before ${id} is wiped`, async () => {
       const answer = await this.#ask("/v1/cluster/handoff", "POST");
@@ -124,7 +123,7 @@ export class Striker {
     } catch (error) {
       if (!this.#arena.isOver && error instanceof Error) this.failures.push(error.message);
     }
-    this.#isRefilling = false;
+    this.#arena.isRefilling = false;
   }
 
   async #loseMessages(id: string): Promise<void> {
