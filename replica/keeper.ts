@@ -128,6 +128,20 @@ export class Keeper {
 
   /** The same; what the record, or the hint, holds then, or null when nothing was joined. */
   join(key: StoreKey, incoming: Entry, hintFor: ReplicaId | "", now: WallMillis): Joined | null {
+    return this.#join(key, incoming, { hintFor, isBrought: true }, now);
+  }
+
+  /** The same of what this replica has made of an entry by itself: nothing lost is found by it. */
+  amend(key: StoreKey, entry: Entry, hintFor: ReplicaId | "", now: WallMillis): Entry {
+    return this.#join(key, entry, { hintFor, isBrought: false }, now)?.entry ?? entry;
+  }
+
+  #join(
+    key: StoreKey,
+    incoming: Entry,
+    { hintFor, isBrought }: { readonly hintFor: ReplicaId | ""; readonly isBrought: boolean },
+    now: WallMillis,
+  ): Joined | null {
     if (this.store.health() !== "writable") return null;
     for (const sibling of incoming.siblings) {
       this.clock.observe(sibling.time, now);
@@ -137,7 +151,8 @@ export class Keeper {
     const unpurged = this.#records.purges().apply(key, incoming);
     const tenure = outlived(slot, incoming.context) ? null : slot.tenure;
     const joined = withAliases(merge(slot.entry, unpurged), slot.tenure, this.operations);
-    const isFound = hintFor === "" && !incoming.context.isEmpty && this.#records.isLost(key);
+    const isFound =
+      isBrought && hintFor === "" && !incoming.context.isEmpty && this.#records.isLost(key);
     // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest, or of
     // what was forgotten here because its time has passed.
     const isNews =

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import type { Entry } from "../../core/entry.ts";
+import { storeKey } from "../../core/keys.ts";
 import type { Message } from "../../core/messages.ts";
 import { Group, writeOf } from "./group.ts";
 import { nameWhere } from "./keys.ts";
@@ -106,6 +107,25 @@ describe("a write without a context that was answered", () => {
     group.letGo();
     group.pass(AWHILE_MS);
     for (const id of ["r1", "r2", "r3"]) expect(lengthsAt(group, id, name)).toEqual([7]);
+  });
+});
+
+describe("a write without a context by a coordinator that cannot read its record", () => {
+  it("is kept with what it covers, and finds nothing of what was lost", () => {
+    const group = new Group({ count: 3 });
+    group.put("r2", "k", 5);
+    const keys = new Set([storeKey("demo", "k")]);
+    group.rot("r1", keys);
+    // Nor can it when it learns what the others hold beside the write.
+    group.loses = ({ body }) => {
+      if (body.kind === "store") keys.add(storeKey("demo", "k"));
+      return false;
+    };
+    expect(group.put("r1", "k", 7)).toMatchObject({ kind: "written" });
+    keys.clear();
+    const { keeper } = group.node("r1").service ?? {};
+    expect([keeper?.lostCount, keeper?.hold(storeKey("demo", "k")).isUnknown]).toEqual([1, true]);
+    for (const id of ["r1", "r2", "r3"]) expect(lengthsAt(group, id, "k")).toEqual([7]);
   });
 });
 

@@ -23,7 +23,7 @@
  * The second version is an operation of its own: every replica that knows the first takes a second
  * dot of that operation for a repeat, and drops it with the first.
  */
-import { CausalContext } from "../../../core/causal-context.ts";
+import type { CausalContext } from "../../../core/causal-context.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { RequestOf } from "../../../core/messages.ts";
@@ -114,7 +114,8 @@ export class BlindWrite {
    */
   #isHere(): boolean {
     const { keeper, body } = this.#parts;
-    return keeper.hold(body.key).entry.context.covers(this.#held.sibling.dot);
+    const { entry, isUnknown } = keeper.hold(body.key);
+    return isUnknown || entry.context.covers(this.#held.sibling.dot);
   }
 
   #mayRise(higher: readonly Beside[]): boolean {
@@ -150,11 +151,11 @@ export class BlindWrite {
   /** The same version, over more. */
   #widen(covered: readonly Beside[]): void {
     const { keeper, body, hintFor, wall } = this.#parts;
-    const { before, sibling } = this.#held;
-    let context = CausalContext.empty;
+    const { before, entry: was, sibling } = this.#held;
+    let { context } = was;
     for (const { dot } of covered) context = context.with(dot);
-    keeper.absorb(body.key, { context, siblings: [], retries: [] }, hintFor, wall());
-    const { entry } = keeper.hold(body.key);
+    // With the version: where the record cannot be read, this is what will be there instead.
+    const entry = keeper.amend(body.key, { ...was, context }, hintFor, wall());
     const { dot } = sibling;
     const own = entry.siblings.find(
       (s) => s.dot.counter === dot.counter && s.dot.actor === dot.actor,
