@@ -32,7 +32,7 @@ interface Followed {
   settled: Instant;
   claimed: Instant;
   /** Whom B must have followed to a question of then, before what was asked here is settled. */
-  readonly needs: Map<ReplicaId, Instant>;
+  needs: ReadonlyMap<ReplicaId, Instant>;
   /** Until when what it sent may have arrived anywhere, before it lost its past. */
   lostUntil: Instant;
 }
@@ -48,7 +48,9 @@ export class Claims {
 
   /** Everything that was claimed is void; from now on these are the members. */
   begin(members: readonly ReplicaId[]): void {
+    const lost = members.map((id) => [id, this.#followed.get(id)?.lostUntil ?? NEVER] as const);
     this.#followed.clear();
+    for (const [id, until] of lost) if (until > NEVER) this.lost(id, until);
     this.#others = members.filter((id) => id !== this.#self);
   }
 
@@ -61,9 +63,11 @@ export class Claims {
 
   /** Hints that B had not seen at the peer were given to these; B heard of it now. */
   moved(peer: ReplicaId, to: readonly ReplicaId[], now: Instant): void {
-    const { needs } = this.#of(peer);
+    const followed = this.#of(peer);
+    const needs = new Map(followed.needs);
     // Who is no member any more has handed over what it had, or is given up.
     for (const id of to) if (id !== peer && this.#others.includes(id)) needs.set(id, now);
+    followed.needs = needs;
   }
 
   /** The member, B itself perhaps, has lost its past; nothing of then is under way after that. */
@@ -77,23 +81,50 @@ export class Claims {
     return this.#of(peer).needs.size === 0;
   }
 
+  /** B has lost nothing after all. */
+  found(): void {
+    this.#of(this.#self).lostUntil = NEVER;
+  }
+
   /** How old a claim is, in ms: 0 of the replica itself; Infinity where there is none. */
   ageOf(member: ReplicaId, now: Instant): number {
-    if (member === this.#self) return this.#isWhole(member) ? 0 : Infinity;
+    if (member === this.#self) return this.isWhole(member) ? 0 : Infinity;
     const claimed = this.#followed.get(member)?.claimed ?? NEVER;
     assert(claimed <= now, "nothing was asked in times to come");
     return now - claimed;
   }
 
-  /** Whether B, having lost its past, has followed all others to questions of after that. */
-  get isWhole(): boolean {
-    return this.#isWhole(this.#self);
+  /**
+   * What is left of what one needs. Who was followed in time passes on what it needs itself: what
+   * had gone there may have gone on.
+   */
+  #outstanding({ needs }: Followed): Followed["needs"] {
+    const left = new Map<ReplicaId, Instant>();
+    const passed = new Set<ReplicaId>();
+    const open = [...needs];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      const [id, at] = next;
+      const other = this.#of(id);
+      if (other.asked < at) left.set(id, Math.max(at, left.get(id) ?? NEVER));
+      else if (!passed.has(id)) {
+        passed.add(id);
+        open.push(...other.needs);
+      }
+    }
+    return left;
+  }
+
+  /** Whether one that lost its past, if it has, is followed on with all others since then. */
+  isWhole(member: ReplicaId): boolean {
+    const lostUntil = this.#followed.get(member)?.lostUntil ?? NEVER;
+    if (lostUntil === NEVER) return true;
+    return this.#others.every((id) => id === member || this.#of(id).settled >= lostUntil);
   }
 
   #of(id: ReplicaId): Followed {
     const known = this.#followed.get(id);
     if (known !== undefined) return known;
-    const needs = new Map<ReplicaId, Instant>();
+    const needs: Followed["needs"] = new Map();
     const fresh = { asked: NEVER, settled: NEVER, claimed: NEVER, needs, lostUntil: NEVER };
     this.#followed.set(id, fresh);
     return fresh;
@@ -102,20 +133,12 @@ export class Claims {
   #settle(): void {
     for (const id of this.#others) {
       const followed = this.#of(id);
-      for (const [other, at] of followed.needs) {
-        if (this.#of(other).asked >= at) followed.needs.delete(other);
-      }
+      if (followed.needs.size > 0) followed.needs = this.#outstanding(followed);
       if (followed.needs.size === 0) followed.settled = followed.asked;
     }
     for (const id of this.#others) {
       const followed = this.#of(id);
-      if (this.#isWhole(id)) followed.claimed = followed.settled;
+      if (this.isWhole(id)) followed.claimed = followed.settled;
     }
-  }
-
-  #isWhole(member: ReplicaId): boolean {
-    const lostUntil = this.#followed.get(member)?.lostUntil ?? NEVER;
-    if (lostUntil === NEVER) return true;
-    return this.#others.every((id) => id === member || this.#of(id).settled >= lostUntil);
   }
 }

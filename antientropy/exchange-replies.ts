@@ -52,12 +52,12 @@ export function answerFetch(
   let byteCount = 0;
   for (const key of body.keys) {
     expect(typeof key === "string", "a key is a text");
-    const bytes = body.isJoined ? side.joinedBytes(key) : side.entryBytes(key);
+    const bytes = body.isJoined === true ? side.joinedBytes(key) : side.entryBytes(key);
     if (bytes === null) continue;
     byteCount += bytes.length;
     if (items.length > 0 && byteCount > limits.batchBytesMax) break;
     items.push([key, bytes]);
   }
-  const moved = body.isJoined ? side.movedSince(body.after) : [];
-  return { kind: "fetched", items, moved };
+  if (body.isJoined !== true) return { kind: "fetched", items };
+  return { kind: "fetched", items, moved: side.movedSince(body.after ?? 0) };
 }

@@ -242,7 +242,7 @@ export class Exchange {
     // Looked at a second time: what a write brought meanwhile is no difference any more.
     this.#fetching = new Map(batch.filter(([key, d]) => this.#plan.side.digest(key) !== d));
     if (this.#fetching.size === 0) return this.#goOn(now);
-    this.#ask({ kind: "fetch", keys: [...this.#fetching.keys()], isJoined: false, after: 0 }, now);
+    this.#ask({ kind: "fetch", keys: [...this.#fetching.keys()] }, now);
   }
 
   /** The peer may send fewer than were asked for; the rest is asked for again. */

@@ -128,7 +128,7 @@ export class Tail {
   }
 
   /** The peer may send fewer than were asked for; the rest is asked for again. */
-  #takeFetched({ items, moved }: ReplyOf<"fetched">, now: Millis): void {
+  #takeFetched({ items, moved = [] }: ReplyOf<"fetched">, now: Millis): void {
     this.#noteMoved(moved);
     const askedCount = this.#asked.size;
     for (const item of items) {

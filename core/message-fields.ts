@@ -39,10 +39,16 @@ export const later = <Kind extends FieldKind>(
 
 type TypeOf<F extends Field> = FieldTypes[F extends Later<infer Kind> ? Kind : Extract<F, string>];
 
-/** The union of all bodies of a table. */
+type NamesOf<Of extends Fields, Which> = {
+  [Name in keyof Of]: Of[Name] extends Which ? Name : never;
+}[keyof Of];
+
+/** The union of all bodies of a table. What came later may be left out: it is as it was before. */
 export type BodyOf<Table extends Record<string, Fields>> = {
   [Kind in keyof Table]: { readonly kind: Kind } & {
-    readonly [Name in keyof Table[Kind]]: TypeOf<Table[Kind][Name]>;
+    readonly [Name in NamesOf<Table[Kind], FieldKind>]: TypeOf<Table[Kind][Name]>;
+  } & {
+    readonly [Name in NamesOf<Table[Kind], Later>]?: TypeOf<Table[Kind][Name]>;
   };
 }[keyof Table];
 
@@ -76,9 +82,15 @@ export function encodeBody(
 ): unknown[] {
   assert(layout !== undefined, "a message of the table");
   const out: unknown[] = [layout.code];
-  for (const name of layout.names) {
-    const value = body[name];
-    out.push(value instanceof CausalContext ? value.encode() : value);
+  const { names, fields, leastCount } = layout;
+  let count = names.length;
+  while (count > leastCount && body[names[count - 1] ?? ""] === undefined) count--;
+  for (let i = 0; i < count; i++) {
+    const field = fields[i];
+    const value = body[names[i] ?? ""];
+    if (value instanceof CausalContext) out.push(value.encode());
+    else if (value === undefined && typeof field === "object") out.push(field.otherwise);
+    else out.push(value);
   }
   return out;
 }

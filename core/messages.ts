@@ -27,7 +27,8 @@ import { PROTOCOL_FIRST } from "./version.ts";
 
 /**
  * Requests. `store` with `ack`: 0 answers when received, 1 when durable, 2 both times.
- * `read` with `durably`: answers when what it tells of is on stable storage.
+ * `read` with `durably`: answers when what it tells of is on stable storage. With `isBounded` it
+ * says how old what it knows of the members is.
  * `promise` and `accept` are the two rounds by which a change of members is agreed.
  * `greet` is a heartbeat: the sender, the name of its process's life, and the callee's last mark.
  * `touched` asks which of the keys were read lately, and is told so once.
@@ -58,7 +59,7 @@ import { PROTOCOL_FIRST } from "./version.ts";
  */
 const REQUESTS = {
   ping: {},
-  read: { key: "text", digestOnly: "flag", durably: "flag" },
+  read: { key: "text", digestOnly: "flag", durably: "flag", isBounded: later("flag", false) },
   store: { key: "text", entry: "bytes", hintFor: "text", ack: "count", tells: "flag" },
   coordinate: {
     key: "text",
@@ -125,10 +126,12 @@ const REQUESTS = {
 
 /**
  * Replies. `held`: the digest is 0 for "nothing"; `isUnknown` says that the replica may have lost
- * what it had. `stale`: the caller's or the callee's cluster document is behind; nothing was done.
+ * what it had; `ages`, where they were asked for, are a stamp of the cluster document and, for each
+ * member in order, how many ms ago it had nothing acknowledged that the callee does not know, or
+ * null. `stale`: the caller's or the callee's cluster document is behind; nothing was done.
  * `greeted`: the callee's life, a mark, and another life of the caller's that was proven, or "";
- * and what the callee's wall clock shows. `arrived` is how far its order of arrival has come (see
- * `arrivedToList`); empty where nobody can follow it.
+ * and what the callee's wall clock shows. `arrived` is how far its order of arrival has come, as
+ * `[its name, position]`; empty where nobody can follow it.
  * `confirmed`: the places, in the list that was asked about, of the keys that are not agreed on.
  * `overdue`: nor was it here; who still wants the write asks again, with this to cover.
  * `recalled`: `done` is `[actor, counter, time]` of the version that was stored, with what is held
@@ -147,7 +150,12 @@ const REQUESTS = {
  */
 const REPLIES = {
   pong: {},
-  held: { digest: "count", entry: "bytesOrNull", isUnknown: "flag" },
+  held: {
+    digest: "count",
+    entry: "bytesOrNull",
+    isUnknown: "flag",
+    ages: later("list", []),
+  },
   stored: { durable: "flag" },
   coordinated: {
     created: "flag",

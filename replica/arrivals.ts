@@ -46,6 +46,8 @@ export class Arrivals {
   #endedKeys: StoreKey[] = [];
   #endedCount: number;
   #hasEnded = false;
+  /** It has another name than the last run left: whatever stood in it before may be lost. */
+  readonly isFresh: boolean;
 
   constructor(store: Store, prng: Prng, { isCopy = false } = {}) {
     this.#store = store;
@@ -56,7 +58,8 @@ export class Arrivals {
     this.#run = kept?.run ?? 0;
     this.#floor = kept?.floor ?? 0;
     this.#endedCount = kept?.ended ?? 0;
-    if (kept === null || isBroken) this.renew();
+    this.isFresh = kept === null || isBroken;
+    if (this.isFresh) this.renew();
   }
 
   /** The name of the order: a number of 32 bits, above 0. */

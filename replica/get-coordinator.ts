@@ -16,8 +16,7 @@
  * restart they are about to.
  */
 import { assert } from "../core/assert.ts";
-import type { CausalContext } from "../core/causal-context.ts";
-import { type Entry, emptyEntry, isLive, keptDigestOf, merge } from "../core/entry.ts";
+import { type Entry, emptyEntry, keptDigestOf, merge } from "../core/entry.ts";
 import { decodedOrNull, encodeEntry } from "../core/entry-codec.ts";
 import type { Failure } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
@@ -36,10 +35,17 @@ import {
 } from "./coordination.ts";
 import type { GetOutcome, GetPlan } from "./get-plan.ts";
 import { Quorum, type QuorumNeed } from "./quorum.ts";
+import { reachesSession, showsReplaced } from "./session-debt.ts";
+import { nothingToProve, type Proof, proofOf } from "./stale-bound.ts";
 import { WriteBack } from "./write-back.ts";
 
 /** How long after its start a read that was answered waits for the rest, to mend it, in ms. */
 const REPAIR_WAIT_MS = SPREAD_MS_MAX - 500;
+
+const NOT_REACHED: Failure = {
+  code: "context-not-reached",
+  detail: "No replica that can be reached holds what the context names. Try again shortly.",
+};
 
 interface Answer {
   readonly candidate: Candidate;
@@ -47,6 +53,8 @@ interface Answer {
   state: "asked" | "failed" | "unknown" | "answered";
   digest: Digest;
   wasAskedForEntry: boolean;
+  /** What it says that it knows of the members; see `held` in core/messages.ts. */
+  ages?: readonly unknown[] | undefined;
 }
 
 export class GetCoordinator implements Coordinator {
@@ -69,6 +77,8 @@ export class GetCoordinator implements Coordinator {
   #isRepaired = false;
   /** Everybody is asked a second time, because the session's writes are nowhere. */
   #isSecondLook = false;
+  /** One more was asked, for what it knows of the members. */
+  #isProving = false;
   /** Of a strict read that found replicas apart. */
   #writeBack: WriteBack | null = null;
   repairCount = 0;
@@ -155,6 +165,7 @@ export class GetCoordinator implements Coordinator {
 
   #take(answer: Answer, held: ReplyOf<"held">): void {
     answer.state = held.isUnknown ? "unknown" : "answered";
+    answer.ages = held.ages;
     answer.digest = held.digest;
     if (held.isUnknown || held.digest === 0) return;
     // A digest is enough only where no more was asked for: else it would be asked for ever.
@@ -279,30 +290,36 @@ export class GetCoordinator implements Coordinator {
 
   #decideSession(quorum: Quorum, now: Millis): void {
     const { rules } = this.#plan;
-    if (!this.#reachesSession()) {
+    if (!reachesSession(this.#plan, this.#merged)) {
       for (const candidate of this.#unasked()) this.#askOne(candidate, false);
       const isWaiting = this.#outstanding().length > 0 || this.#unsure().length > 0;
       if (isWaiting) return this.#limitPatience(quorum, now);
-      if (!this.#isSessionForgotten()) return this.#failSession();
+      if (!this.#isSessionForgotten()) return this.#end(NOT_REACHED);
       if (!this.#isSecondLook) return this.#lookAgain();
     }
+    if (!this.#proof.isEnough) return this.#prove(quorum, now);
     if (rules.strict && this.#mustWriteBack()) return this.#startWriteBack();
     this.#finish(quorum);
   }
 
-  #reachesSession(): boolean {
-    const { session } = this.#plan;
-    if (session === null || this.#merged.context.includes(session)) return true;
-    // What has ended was forgotten, and nobody need have it.
-    const { sessionEndsAt = 0 } = this.#plan;
-    return sessionEndsAt > 0 && sessionEndsAt <= this.#plan.wall() && !this.#showsReplaced(session);
+  get #proof(): Proof {
+    const { bound = null } = this.#plan;
+    if (bound === null) return nothingToProve;
+    const isIn = (answer: Answer): boolean => answer.state === "answered" && this.#isRead(answer);
+    const told = [...this.#answers.values()].filter(isIn).map(({ ages = [] }) => ages);
+    return proofOf(bound, told);
   }
 
-  /** Whether there is a value to show that the session has seen replaced: that hides a loss. */
-  #showsReplaced(session: CausalContext): boolean {
-    const now = this.#plan.wall();
-    const { siblings } = this.#merged;
-    return siblings.some((sibling) => isLive(sibling, now) && session.covers(sibling.dot));
+  /** Another replica may know more of the members, and each of them knows all of itself. */
+  #prove(quorum: Quorum, now: Millis): void {
+    if (this.#expected().length === 0) {
+      const next = this.#isProving ? this.#unasked() : this.#unasked().slice(0, 1);
+      this.#isProving = true;
+      for (const candidate of next) this.#askOne(candidate, this.#entries.size > 1);
+    }
+    const isWaiting = this.#outstanding().length > 0 || this.#unsure().length > 0;
+    if (isWaiting) this.#limitPatience(quorum, now);
+    else this.#end(this.#proof.failure());
   }
 
   /**
@@ -314,7 +331,7 @@ export class GetCoordinator implements Coordinator {
     const { session, isEveryone, candidates } = this.#plan;
     const answered = ({ id }: Candidate): boolean => this.#answers.get(id)?.state === "answered";
     if (session === null || !isEveryone || !candidates.every(answered)) return false;
-    return !this.#showsReplaced(session);
+    return !showsReplaced(this.#plan, session, this.#merged);
   }
 
   /** A hint may have gone home between two answers, so that neither told of it. */
@@ -381,14 +398,8 @@ export class GetCoordinator implements Coordinator {
   #send(to: ReplicaId, entry: Uint8Array, ack: number): void {
     if (this.#now - this.#startedAt > SPREAD_MS_MAX) return;
     this.repairCount++;
-    this.#out.ask(to, {
-      kind: "store",
-      key: this.#plan.key,
-      entry,
-      hintFor: "",
-      ack,
-      tells: false,
-    });
+    const { key } = this.#plan;
+    this.#out.ask(to, { kind: "store", key, entry, hintFor: "", ack, tells: false });
   }
 
   #askAsManyAsNeeded(): void {
@@ -415,10 +426,10 @@ export class GetCoordinator implements Coordinator {
 
   #ask(answer: Answer, digestOnly: boolean): void {
     if (!digestOnly) answer.wasAskedForEntry = true;
-    const { key, rules } = this.#plan;
+    const { key, rules, bound = null } = this.#plan;
     // What a strict read has shown must be there for the next one, whatever crashes in between.
     const body = { kind: "read", key, digestOnly, durably: rules.strict } as const;
-    this.#out.ask(answer.candidate.id, body);
+    this.#out.ask(answer.candidate.id, bound === null ? body : { ...body, isBounded: true });
   }
 
   /**
@@ -443,18 +454,23 @@ export class GetCoordinator implements Coordinator {
     const isWhole = session === null || found.context.includes(session);
     const context = isWhole ? null : found.context.join(session);
     const entry = context === null ? found : { ...found, context };
-    this.#out.finish({ ok: true, entry, tally: quorum.tally() });
+    this.#out.finish({ ok: true, entry, tally: quorum.tally(), ...this.#proof.shown });
     if (this.#outstanding().length === 0) this.#repair();
   }
 
   #giveUp(isLate: boolean): void {
     const quorum = this.#quorum();
-    if (quorum.isMet && !this.#reachesSession()) return this.#failSession();
+    if (quorum.isMet && !reachesSession(this.#plan, this.#merged)) return this.#end(NOT_REACHED);
+    if (quorum.isMet && !this.#proof.isEnough) return this.#end(this.#proof.failure());
     const wereSilent = this.#expected().length > 0;
-    this.#isFinished = true;
     const isTimeout = isLate && (wereSilent || this.#writeBack !== null);
     const code = isTimeout ? "quorum-timeout" : "quorum-unavailable";
-    this.#out.finish({ ok: false, failure: { code, ...this.#shortfall(quorum) } });
+    this.#end({ code, ...this.#shortfall(quorum) });
+  }
+
+  #end(failure: Failure): void {
+    this.#isFinished = true;
+    this.#out.finish({ ok: false, failure });
     if (this.#outstanding().length === 0) this.#repair();
   }
 
@@ -467,18 +483,6 @@ export class GetCoordinator implements Coordinator {
     const numbers = `${holdingCount} of ${required} required primaries hold it`;
     const detail = `Too few replicas took what the strict read found: ${numbers}.`;
     return { detail, required, achieved: holdingCount };
-  }
-
-  #failSession(): void {
-    this.#isFinished = true;
-    this.#out.finish({
-      ok: false,
-      failure: {
-        code: "context-not-reached",
-        detail: "No replica that can be reached holds what the context names. Try again shortly.",
-      },
-    });
-    if (this.#outstanding().length === 0) this.#repair();
   }
 
   /** Brings primaries that were seen to be behind up to date; never those that were not asked. */

@@ -9,6 +9,7 @@ import type { StoreKey } from "../core/store.ts";
 import type { Tally } from "../core/tally.ts";
 import type { WallMillis } from "../core/time.ts";
 import type { Candidate } from "./candidate.ts";
+import type { BoundNeed } from "./stale-bound.ts";
 
 export interface GetPlan {
   readonly key: StoreKey;
@@ -26,6 +27,8 @@ export interface GetPlan {
   readonly strictCount: number;
   /** Whether the candidates are all members that there are. */
   readonly isEveryone: boolean;
+  /** For a read that is to show how stale it is at most. */
+  readonly bound?: BoundNeed | null;
   readonly hedgeMs: number;
   readonly hash: KeyedHash;
   /** The wall clock, by which values expire. */

@@ -36,6 +36,20 @@ describe("a claim", () => {
     expect([claims.ageOf("c", 30), claims.isSettled("c")]).toEqual([5, true]);
   });
 
+  it("follows what went on from where it had gone, also in a circle", () => {
+    const claims = claimsOf();
+    for (const id of ["c", "d", "e"]) claims.reached(id, 10);
+    claims.moved("c", ["d"], 20);
+    claims.reached("c", 18);
+    claims.moved("d", ["e"], 30);
+    claims.reached("d", 25);
+    claims.moved("e", ["c"], 40);
+    claims.reached("e", 35);
+    expect(["c", "d", "e"].map((id) => claims.ageOf(id, 50))).toEqual([40, 40, 40]);
+    claims.reached("c", 45);
+    expect(["c", "d", "e"].map((id) => claims.ageOf(id, 50))).toEqual([5, 25, 15]);
+  });
+
   it("about one that lost its past waits until all others were asked after that", () => {
     const claims = claimsOf();
     for (const id of ["c", "d", "e"]) claims.reached(id, 10);
@@ -52,11 +66,11 @@ describe("a claim", () => {
   it("of a replica about itself is worth nothing while it may lack what it had", () => {
     const claims = claimsOf();
     claims.lost("b", 20);
-    expect([claims.ageOf("b", 40), claims.isWhole]).toEqual([Infinity, false]);
+    expect([claims.ageOf("b", 40), claims.isWhole("b")]).toEqual([Infinity, false]);
     for (const id of ["c", "d"]) claims.reached(id, 20);
     expect(claims.ageOf("b", 40)).toBe(Infinity);
     claims.reached("e", 21);
-    expect([claims.ageOf("b", 40), claims.isWhole]).toEqual([0, true]);
+    expect([claims.ageOf("b", 40), claims.isWhole("b")]).toEqual([0, true]);
   });
 });
 

@@ -82,7 +82,7 @@ class Peer implements TailedSide {
     });
     // Fewer than were asked for: the rest is asked for again.
     const items = known.slice(0, 2).map((key) => [key, Uint8Array.from(this.#joined(key))]);
-    return { kind: "fetched", items, moved: this.movedSince(body.after) };
+    return { kind: "fetched", items, moved: this.movedSince(body.after ?? 0) };
   }
 }
 

@@ -23,7 +23,7 @@ const key = "demo\0é😀\0";
 /** The compiler sees to it that no kind of request is left out. */
 const requests: { readonly [Kind in Exclude<Request["kind"], "unknown">]: RequestOf<Kind> } = {
   ping: { kind: "ping" },
-  read: { kind: "read", key, digestOnly: true, durably: false },
+  read: { kind: "read", key, digestOnly: true, durably: false, isBounded: true },
   store: { kind: "store", key, entry: bytes, hintFor: "", ack: 2, tells: false },
   coordinate: {
     kind: "coordinate",
@@ -80,7 +80,7 @@ const requests: { readonly [Kind in Exclude<Request["kind"], "unknown">]: Reques
 
 const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   pong: { kind: "pong" },
-  held: { kind: "held", digest: 2 ** 53 - 1, entry: bytes, isUnknown: false },
+  held: { kind: "held", digest: 2 ** 53 - 1, entry: bytes, isUnknown: false, ages: [7, 0, null] },
   stored: { kind: "stored", durable: true },
   coordinated: {
     kind: "coordinated",
@@ -117,7 +117,7 @@ const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
     mark: "0mbx3k2l9-1a2b3c.8",
     rival: "",
     wall: 7,
-    arrived: [3, 7, null],
+    arrived: [3, 7],
   },
   recalled: { kind: "recalled", done: ["actor", 3, 7], isUnknown: false, entry: new Uint8Array(2) },
   storedWith: { kind: "storedWith", durable: true, isBehind: true, beside: [["actor", 3, 7]] },
@@ -158,7 +158,7 @@ describe("messages", () => {
   });
 
   it("may carry fields of a newer version behind those that are known, and no fewer", () => {
-    const bodies = [request(requests.read), reply(replies.held)];
+    const bodies = [request(requests.store), reply(replies.stored)];
     for (const message of bodies) {
       const [call, body, ...rest] = messageToList(message) as [number, unknown[], ...unknown[]];
       expect(messageFromList([call, [...body, "new", 7], ...rest])).toEqual(message);

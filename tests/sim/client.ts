@@ -66,6 +66,9 @@ const WRITES: Readonly<Record<KeyKind, readonly QuorumOptions[]>> = {
   strict: [{ consistency: "strict" }, { consistency: "strict" }, { w: 2, pw: 2 }],
 };
 
+/** In ms; 0 for no bound. */
+const BOUNDS_MS: readonly number[] = [0, 0, 300, 1200, 2500, 6000];
+
 /** Where N changes no number of replicas is a majority of all primaries for long. */
 const resized = ({ isResized }: Plan, kind: KeyKind, options: QuorumOptions): QuorumOptions =>
   isResized && kind === "strict" ? { consistency: "strict" } : options;
@@ -73,6 +76,8 @@ const resized = ({ isResized }: Plan, kind: KeyKind, options: QuorumOptions): Qu
 export class Client {
   readonly #parts: ClientParts;
   readonly #prng: Prng;
+  /** Apart from the others, which it does not shift. */
+  readonly #boundPrng: Prng;
   readonly #sessions = new Map<string, Session>();
   #count = 0;
   isOver = false;
@@ -80,6 +85,7 @@ export class Client {
   constructor(parts: ClientParts) {
     this.#parts = parts;
     this.#prng = new Prng(parts.planned.prng);
+    this.#boundPrng = Prng.fromSeed(((parts.plan.seed ^ 0xb0d) >>> 0) * 64 + parts.planned.index);
   }
 
   start(): void {
@@ -135,7 +141,8 @@ export class Client {
 
   #read({ name: key, kind }: PlannedKey, machine: Machine): void {
     const { world, judge } = this.#parts;
-    const options = resized(this.#parts.plan, kind, this.#pick(READS[kind]));
+    const plain = resized(this.#parts.plan, kind, this.#pick(READS[kind]));
+    const options = { ...plain, ...this.#bound(kind) };
     const session = this.#prng.chance(1, 2) ? this.#sessions.get(key) : undefined;
     const debt = kind === "strict" ? judge.strictBegins(key, world.events.now) : null;
     const context = session?.context ?? null;
@@ -148,6 +155,13 @@ export class Client {
       const { now } = world.events;
       if (session !== undefined) judge.sessionRead(key, session.saw, { seen, now });
       if (debt !== null) judge.strictRead(key, debt, { seen, now });
+      const { maxStaleMs, staleW } = options;
+      if (maxStaleMs !== undefined) {
+        const bound = result.staleBoundMs ?? Infinity;
+        if (bound > maxStaleMs)
+          judge.accuse("staleness", `${bound} ms are shown for ${maxStaleMs}`);
+        judge.boundedRead(key, { olderThan: sawAt - bound, staleW }, { seen, now });
+      }
       if (debt !== null && options.consistency === "strict") {
         judge.strictShowed(key, seen);
         judge.strictMissed(key, debt, { seen, now });
@@ -155,6 +169,13 @@ export class Client {
       }
       this.#sessions.set(key, { ...mine, sawAt });
     });
+  }
+
+  /** Many reads of a replica or two are to show how stale they are. */
+  #bound(kind: KeyKind): { readonly maxStaleMs?: number; readonly staleW: number } {
+    const staleW = 1 + this.#boundPrng.below(2);
+    const maxStaleMs = BOUNDS_MS[this.#boundPrng.below(BOUNDS_MS.length)] ?? 0;
+    return kind === "strict" || maxStaleMs === 0 ? { staleW } : { maxStaleMs, staleW };
   }
 
   /** Either the newest alone or all siblings: the two contexts that the HTTP face hands out. */

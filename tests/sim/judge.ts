@@ -24,6 +24,7 @@ export const ORACLES: Readonly<Record<string, string>> = {
   "cache-purge":
     "what an origin was asked for before a purge is not served after it, in the end by nobody",
   variant: "nobody gets the variant of a stored response that was made for another",
+  staleness: "a bounded read lacks no write that so many had acknowledged so long before it",
   ttl: "a value is not served after its time, within the bounds of the clocks",
   invention: "nothing is served that nobody wrote to that key",
   feed: "who obeys a change feed has in the end exactly what lives (its promises 1 and 3)",
@@ -187,6 +188,24 @@ export class Judge {
   /** A read with a context: `saw` is what that context had shown. */
   sessionRead(key: string, saw: IdSet, of: { seen: IdSet; now: number }): void {
     this.#checkIncludes(key, saw, { ...of, oracle: "session", shown: new IdSet() });
+  }
+
+  /**
+   * A read with a bound: it shows what `staleW` had acknowledged, on stable storage, before then. An
+   * acknowledgement from memory counts no longer than that lasts.
+   */
+  boundedRead(
+    key: string,
+    { olderThan, staleW }: { readonly olderThan: number; readonly staleW: number },
+    of: { seen: IdSet; now: number },
+  ): void {
+    const history = this.history(key);
+    const owed = new IdSet();
+    for (const write of history.writes) {
+      const isOld = write.endedAt < olderThan && write.durableCount >= staleW;
+      if (isOld && history.isSure(write)) owed.add(write.id);
+    }
+    this.#checkIncludes(key, owed, { ...of, oracle: "staleness", shown: new IdSet() });
   }
 
   strictBegins(key: string, begunAt: number): StrictDebt {

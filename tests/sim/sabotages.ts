@@ -143,9 +143,9 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "forget-the-session",
     oracle: "session",
-    file: "replica/get-coordinator.ts",
-    was: "if (session === null || this.#merged.context.includes(session)) return true;",
-    is: "if (session === null || this.#merged.context.includes(this.#merged.context)) return true;",
+    file: "replica/session-debt.ts",
+    was: "if (session === null || found.context.includes(session)) return true;",
+    is: "if (session === null || found.context.includes(found.context)) return true;",
   },
   {
     name: "serve-expired",
@@ -305,6 +305,35 @@ export const sabotages: readonly Sabotage[] = [
     file: "src/cache/vary.ts",
     was: "if (normalised(request, name) === selection.values[i]) return true;",
     is: "if (selection.values[i] !== undefined) return true;",
+  },
+  {
+    name: "keep-claims-over-a-restart",
+    oracle: "staleness",
+    file: "src/node/jobs/tails.ts",
+    was: "      this.#keptMarks.set(id, { run, through });",
+    is: `      this.#keptMarks.set(id, { run, through });
+      this.claims.reached(id, this.#elapsed);`,
+  },
+  {
+    name: "date-claims-by-the-answer",
+    oracle: "staleness",
+    file: "src/node/jobs/tails.ts",
+    was: "return this.claims.reached(peer, askedAt);",
+    is: "return this.claims.reached(peer, this.#elapsed);",
+  },
+  {
+    name: "claim-without-hints",
+    oracle: "staleness",
+    file: "antientropy/tail-replies.ts",
+    was: "  const hints = side.hints(after, countMax);",
+    is: "  const hints = side.hints(head, countMax);",
+  },
+  {
+    name: "follow-past-what-was-not-sent",
+    oracle: "staleness",
+    file: "antientropy/tail.ts",
+    was: "    else this.#isWhole = false;",
+    is: "",
   },
   {
     name: "skip-on-switch",

@@ -133,7 +133,8 @@ export function backgroundWork(replica: Replica, host: WorkHost, every: Interval
     handoff.toward(from, now);
     absence?.past.heard(from, now);
   };
-  const tails = every.heartbeatMs > 0 ? new Tails(replica, exchanges, host) : null;
+  const tails =
+    absence === null ? null : new Tails(replica, exchanges, { ...host, past: absence.past });
   const heartbeat = new Heartbeat(lives, host, { ...every, id: replica.id, heard, tails });
   const parts = {
     ...{ handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor, resize },

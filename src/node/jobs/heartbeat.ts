@@ -59,7 +59,7 @@ export class Heartbeat {
         if (reply.kind !== "greeted") return;
         clusterClock.heard(to, reply.wall, at);
         this.#lives.answered(to, reply, { mark, now: at });
-        tails?.heard(to, reply.arrived, { askedAt, now: at });
+        tails?.heard(to, reply.arrived ?? [], { askedAt, now: at });
       };
       askAll(this.#host, { targets: [to], body, timeoutMs, done }, now);
     }

@@ -89,6 +89,8 @@ export class LostPast {
   #isBeginning = false;
   #hasMetOneThatKnows = false;
   #isAccepted = false;
+  /** It began with a cluster that had no past: nothing was lost. */
+  wasFounded = false;
 
   constructor(replica: Replica, host: LostPastHost) {
     this.#replica = replica;
@@ -278,6 +280,7 @@ export class LostPast {
     const isSure = owned.length > 0 || knowledge.document.ring.isProvisional !== true;
     if (!isWhole || !isSure) return;
     this.#isPending = false;
+    this.wasFounded = isFounded;
     this.#host.progressed();
     const { store } = this.#replica.keeper;
     // On a failed disk the next start asks once more.

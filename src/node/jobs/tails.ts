@@ -22,11 +22,14 @@ import {
 } from "../../../antientropy/tail.ts";
 import { decode, encode } from "../../../core/codec.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
+import { namespaceOf } from "../../../core/keys.ts";
+import type { StoreKey } from "../../../core/store.ts";
 import type { Millis, Now } from "../../../core/time.ts";
 import { layoutName } from "../knowledge/layout-name.ts";
 import type { TaskHost } from "../peers/tasks.ts";
 import type { Replica } from "../replica/replica.ts";
 import { arrivedFromList } from "../serving/followed.ts";
+import { Doubts, type DoubtsParts } from "./doubts.ts";
 import type { Exchanges } from "./exchanges.ts";
 
 const KEPT = "marks";
@@ -66,6 +69,7 @@ export class Tails {
   readonly #keptMarks = new Map<ReplicaId, Mark>();
   readonly #busy = new Set<ReplicaId>();
   readonly #side: TailSide;
+  readonly #doubts: Doubts;
   #elapsed: Instant = 0;
   #steppedAt: Now | null = null;
   #keepAt: Millis = 0;
@@ -74,7 +78,11 @@ export class Tails {
   keysReceived = 0;
   byteCount = 0;
 
-  constructor(replica: Replica, exchanges: Exchanges, host: TailsHost) {
+  constructor(
+    replica: Replica,
+    exchanges: Exchanges,
+    { past, ...host }: TailsHost & Pick<DoubtsParts, "past">,
+  ) {
     this.#replica = replica;
     this.#exchanges = exchanges;
     this.#host = host;
@@ -83,7 +91,9 @@ export class Tails {
     const layout = layoutName(host.knowledge.document);
     this.#marks = new Marks(layout);
     this.#load(layout);
-    const { side } = replica;
+    const { side, keeper } = replica;
+    const elapsed = (): Instant => this.#elapsed;
+    this.#doubts = new Doubts({ keeper, claims: this.claims, self: replica.id, elapsed, past });
     this.#side = {
       digest: side.digest,
       absorb: side.absorb,
@@ -120,6 +130,25 @@ export class Tails {
     return new Map(peers.map((id) => [id, this.claims.ageOf(id, this.#elapsed)]));
   }
 
+  /**
+   * How old what is known of each member is, in ms, of a key that this replica owns or not: the
+   * stamp of the cluster document that it is by, then one number a member, null for nothing.
+   */
+  agesFor(key: StoreKey): readonly unknown[] {
+    this.#settle();
+    this.#doubts.review();
+    const { knowledge } = this.#host;
+    const { ring, routeStamp } = knowledge;
+    const self = this.#replica.id;
+    const n = knowledge.widestOf(namespaceOf(key));
+    const isOwner = ring.isOwner(self, ring.partitionOf(key), n);
+    const ages = ring.memberIds.map((id) => {
+      const age = isOwner || id === self ? this.claims.ageOf(id, this.#elapsed) : Infinity;
+      return age === Infinity ? null : Math.ceil(age);
+    });
+    return [routeStamp, ...ages];
+  }
+
   /** A heartbeat's answer says how far the peer's order has come; it was asked then. */
   heard(peer: ReplicaId, told: readonly unknown[], { askedAt, now }: HeardAt): void {
     this.#settle();
@@ -127,6 +156,7 @@ export class Tails {
     const isMember = this.#host.knowledge.ring.member(this.#replica.id) !== undefined;
     if (arrived === null || !isMember || this.#busy.has(peer)) return;
     const { run, last } = arrived;
+    this.#doubts.met(peer, run);
     const mark = this.#marks.of(peer, run);
     if (mark !== null && last <= mark.through) return this.claims.reached(peer, askedAt);
     if (mark !== null) {
@@ -143,6 +173,7 @@ export class Tails {
     const { store, arrivals } = this.#replica.keeper;
     if (now < this.#keepAt || store.health() !== "writable") return;
     this.#settle();
+    this.#doubts.review();
     this.#keepAt = now + KEEP_MS;
     const rows = [...this.#keptMarks].map(([id, { run, through }]) => [id, run, through]);
     const list = [layoutName(this.#host.knowledge.document), arrivals.run, rows];

@@ -23,7 +23,9 @@ import type { Outbox } from "../../../replica/coordination.ts";
 import { GetCoordinator } from "../../../replica/get-coordinator.ts";
 import type { GetOutcome } from "../../../replica/get-plan.ts";
 import { type MergeOutcome, MergeRouter } from "../../../replica/merge-router.ts";
+import type { BoundNeed } from "../../../replica/stale-bound.ts";
 import { type WriteOutcome, WriteRouter } from "../../../replica/write-router.ts";
+import type { Knowledge } from "../knowledge/knowledge.ts";
 import { askAll } from "../peers/fanout.ts";
 import { localNeed, strictOwners } from "../peers/routes.ts";
 import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
@@ -140,6 +142,7 @@ export class ClientDesk {
     const { onlyZone } = local;
     const isEveryone = candidates.length === knowledge.ring.memberIds.length;
     const owners = strictOwners(knowledge, key, rules);
+    const bound = boundNeed(knowledge, rules);
     const plan = {
       key,
       rules,
@@ -148,6 +151,7 @@ export class ClientDesk {
       session,
       sessionEndsAt,
       isEveryone,
+      bound,
       hedgeMs,
       hash,
       wall: this.#host.wall,
@@ -310,6 +314,14 @@ const UNPROVEN: Failure = {
 /** Whether replies that came after the answer held something that it lacks. */
 export const isStale = (answered: Entry | null, merged: Entry): boolean =>
   answered !== null && !answered.context.includes(merged.context);
+
+function boundNeed(
+  { ring, routeStamp: stamp }: Knowledge,
+  { maxStaleMs, staleW = 1 }: QuorumRules,
+): BoundNeed | null {
+  if (maxStaleMs === undefined) return null;
+  return { stamp, memberCount: ring.memberIds.length, maxStaleMs, staleW };
+}
 
 /** What is left of a request's time. */
 const leftOf = (timeoutMs: number, elapsedMs: number): number =>

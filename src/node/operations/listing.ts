@@ -54,7 +54,7 @@ export function namesOf(replies: Replies, limit: number) {
     const { names, complete } = reply as { names: readonly string[]; complete: boolean };
     from.set(id, names);
     for (const [i, name] of names.entries()) {
-      const byteCount = reply.byteCounts[i];
+      const byteCount = reply.byteCounts?.[i];
       // A member of before does not say it.
       if (!isByteCount(byteCount)) continue;
       byteCounts.set(name, (byteCounts.get(name) ?? 0) + byteCount);

@@ -69,6 +69,8 @@ export interface BackgroundWork {
     notice(now: Now): void;
     /** By peer, how old what this replica knows of it is, in ms; Infinity: it knows nothing. */
     lagMs(): ReadonlyMap<ReplicaId, number>;
+    /** See `held` in core/messages.ts. */
+    agesFor(key: StoreKey): readonly unknown[];
   } | null;
   /** null where a replica is never away without knowing, and loses nothing. */
   readonly absence: {

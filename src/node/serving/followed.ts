@@ -16,28 +16,19 @@ import type { Knowledge } from "../knowledge/knowledge.ts";
 import { refused } from "../peers/replies.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 
-/** What a heartbeat says of its replica's order; see `arrivedFromList`. */
+/** What a heartbeat says of its replica's order, as `[run, last]`. */
 export interface Arrived {
   /** The name of its order. */
   readonly run: number;
   /** Nothing stands behind this position. */
   readonly last: number;
-  /** How long ago it lost what it had, in ms of its own; null: it has not, or all have moved on. */
-  readonly lostAgoMs: number | null;
 }
-
-const arrivedToList = ({ run, last, lostAgoMs }: Arrived): readonly unknown[] => [
-  run,
-  last,
-  lostAgoMs,
-];
 
 /** null: nobody can follow it, for now or because it is of an older version. */
 export function arrivedFromList(list: readonly unknown[]): Arrived | null {
-  const [run, last, lost] = list;
+  const [run, last] = list;
   if (!Number.isSafeInteger(run) || !Number.isSafeInteger(last)) return null;
-  const lostAgoMs = typeof lost === "number" && lost >= 0 ? lost : null;
-  return { run: run as number, last: last as number, lostAgoMs };
+  return { run: run as number, last: last as number };
 }
 
 interface Self {
@@ -67,8 +58,15 @@ export class Followed {
     const { hintOrder } = store;
     if (hintOrder === undefined || this.#mayLack) return [];
     this.#noteLostHints(hintOrder);
-    const last = Math.max(store.lastArrival, hintOrder.last);
-    return arrivedToList({ run: arrivals.run, last, lostAgoMs: null });
+    return [arrivals.run, Math.max(store.lastArrival, hintOrder.last)];
+  }
+
+  /** As `ages` in core/messages.ts; a replica that follows nobody knows of itself. */
+  agesFor(key: StoreKey): readonly unknown[] {
+    const { id: self, background } = this.#self;
+    const { ring, routeStamp } = this.#host.knowledge;
+    const ofItself = (): unknown[] => ring.memberIds.map((id) => (id === self ? 0 : null));
+    return background.tails?.agesFor(key) ?? [routeStamp, ...ofItself()];
   }
 
   /** Whether it may have lost something, and has not found out by the others what that was. */

@@ -14,7 +14,7 @@ import { CodecError } from "../../../core/codec.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import { gaveUpEarly } from "../../../core/expiry.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
-import type { Reply, Request, RequestOf } from "../../../core/messages.ts";
+import type { Reply, ReplyOf, Request, RequestOf } from "../../../core/messages.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Hlc, Millis } from "../../../core/time.ts";
 import { NOTHING_BESIDE } from "../../../replica/beside.ts";
@@ -48,7 +48,7 @@ export interface ServiceHost extends CoordinationHost, FeedSourceHost {
 }
 
 /** "I don't know": neither a value nor nothing. */
-const UNKNOWN: Reply = { kind: "held", digest: 0, entry: null, isUnknown: true };
+const UNKNOWN: ReplyOf<"held"> = { kind: "held", digest: 0, entry: null, isUnknown: true };
 
 const OF_TREES: ReadonlySet<Request["kind"]> = new Set(["roots", "leaves", "leafKeys"]);
 
@@ -200,13 +200,15 @@ export class Service {
   }
 
   #readNow(body: RequestOf<"read">, respond: Respond): void {
-    const held = this.#held(body);
-    if (held.kind === "held" && held.digest !== 0) this.background.evictor.read(body.key);
+    const known = this.#held(body);
+    const held =
+      body.isBounded === true ? { ...known, ages: this.followed.agesFor(body.key) } : known;
+    if (held.digest !== 0) this.background.evictor.read(body.key);
     if (!body.durably) return respond(held);
     this.#host.whenDurable((ok) => respond(ok ? held : refused("insufficient-storage")));
   }
 
-  #held({ key, digestOnly }: RequestOf<"read">): Reply {
+  #held({ key, digestOnly }: RequestOf<"read">): ReplyOf<"held"> {
     if (this.#mayLack(key)) return UNKNOWN;
     if (digestOnly) {
       const digest = this.keeper.digest(key);

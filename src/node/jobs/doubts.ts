@@ -1,0 +1,84 @@
+/**
+ * Who may have lost what it had acknowledged, with a disk or a record: this replica itself, and
+ * peers whose order of arrival has another name than the one by which they were known. What such a
+ * one sent before may be under way yet, or have reached somebody alone; what follows from that for
+ * claims is in antientropy/claims.ts.
+ *
+ * A crash alone loses no more than what was acknowledged from memory (`dw=0`), and such an
+ * acknowledgement counts for as long as the memory does.
+ */
+import type { Claims, Instant } from "../../../antientropy/claims.ts";
+import { decode, encode } from "../../../core/codec.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import type { Keeper } from "../../../replica/keeper.ts";
+
+const NAME = "doubts";
+/** How long what a process sent before it ended may be under way, in ms. */
+export const UNDER_WAY_MS = 5000;
+
+export interface DoubtsParts {
+  readonly keeper: Keeper;
+  readonly claims: Claims;
+  readonly self: ReplicaId;
+  elapsed(): Instant;
+  /** Whether it may lack what it had, and whether it began with a cluster that had no past. */
+  readonly past: { readonly isPending: boolean; readonly wasFounded: boolean } | null;
+}
+
+export class Doubts {
+  readonly #parts: DoubtsParts;
+  /** The names by which nobody is doubted. */
+  readonly #known = new Map<ReplicaId, number>();
+  readonly #met = new Map<ReplicaId, number>();
+  #ownRun: number;
+  #doubtsItself: boolean;
+
+  constructor(parts: DoubtsParts) {
+    this.#parts = parts;
+    const { keeper, past } = parts;
+    const bytes = keeper.store.readMeta(NAME);
+    const [wasInDoubt, rows] = bytes === undefined ? [0, []] : (decode(bytes) as unknown[]);
+    for (const [id, run] of rows as [string, number][]) this.#known.set(id, run);
+    this.#ownRun = keeper.arrivals.run;
+    this.#doubtsItself = wasInDoubt === 1 || keeper.arrivals.isFresh || past?.isPending === true;
+    if (this.#doubtsItself) this.#begin();
+  }
+
+  /** To be called before anything is claimed of the replica itself. */
+  review(): void {
+    const { keeper, claims, self, past } = this.#parts;
+    const { run } = keeper.arrivals;
+    if (run !== this.#ownRun) {
+      this.#ownRun = run;
+      this.#doubtsItself = true;
+      this.#begin();
+    }
+    if (!this.#doubtsItself || past?.isPending === true) return;
+    if (past?.wasFounded === true) claims.found();
+    if (!claims.isWhole(self)) return;
+    this.#doubtsItself = false;
+    this.#keep();
+  }
+
+  /** A peer has said what its order is called. */
+  met(peer: ReplicaId, run: number): void {
+    const { claims, elapsed } = this.#parts;
+    const before = this.#met.get(peer) ?? this.#known.get(peer);
+    this.#met.set(peer, run);
+    if (before !== undefined && before !== run) claims.lost(peer, elapsed() + UNDER_WAY_MS);
+    if (this.#known.get(peer) === run || !claims.isWhole(peer)) return;
+    this.#known.set(peer, run);
+    this.#keep();
+  }
+
+  #begin(): void {
+    const { claims, self, elapsed } = this.#parts;
+    claims.lost(self, elapsed() + UNDER_WAY_MS);
+    this.#keep();
+  }
+
+  #keep(): void {
+    const { store } = this.#parts.keeper;
+    store.writeMeta(NAME, encode([this.#doubtsItself ? 1 : 0, [...this.#known]]));
+  }
+}

@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import { nothingToProve, proofOf } from "../../replica/stale-bound.ts";
+
+const need = { stamp: 7, memberCount: 4, maxStaleMs: 1000, staleW: 1 };
+const boundOf = (more: Partial<typeof need>, ...told: (readonly unknown[])[]) =>
+  proofOf({ ...need, ...more }, told).shown.staleBoundMs;
+
+describe("how stale an answer is at most", () => {
+  it("is as much as the member of which least is known, by the replica that knows it best", () => {
+    expect(boundOf({}, [7, 0, 300, 900, 20])).toBe(900);
+    expect(boundOf({}, [7, 0, 300, 900, null], [7, 400, 0, 800, 1200])).toBe(1200);
+    expect(boundOf({}, [7, 0, 300, null, 20])).toBe(Infinity);
+    expect(boundOf({})).toBe(Infinity);
+  });
+
+  it("leaves out one member for each acknowledgement beyond the first", () => {
+    const told = [7, 0, 300, null, 900];
+    expect(boundOf({ staleW: 2 }, told)).toBe(900);
+    expect(boundOf({ staleW: 3 }, told)).toBe(300);
+    expect(boundOf({ staleW: 4 }, told)).toBe(0);
+    expect(boundOf({ staleW: 5 }, told)).toBe(0);
+  });
+
+  it("takes nothing that is by another document, or is no age", () => {
+    expect(boundOf({}, [8, 0, 0, 0, 0])).toBe(Infinity);
+    expect(boundOf({}, [7, 0, 0, 0])).toBe(Infinity);
+    expect(boundOf({}, [7, 0, 0, 0, 0, 0])).toBe(Infinity);
+    for (const odd of [-1, "0", Number.NaN, {}, true]) {
+      expect(boundOf({}, [7, 0, 0, 0, odd])).toBe(Infinity);
+    }
+  });
+
+  it("is enough or says in numbers what is lacking", () => {
+    expect(proofOf(need, [[7, 0, 0, 0, 1000]]).isEnough).toBe(true);
+    const proof = proofOf({ ...need, staleW: 2 }, [[7, 0, 1001, null, 0]]);
+    expect(proof.isEnough).toBe(false);
+    expect(proof.failure()).toMatchObject({ code: "staleness-unproven", required: 3, achieved: 2 });
+    expect(proof.failure().detail).toContain("2 of 3 required members are known to within 1 s");
+    expect([nothingToProve.isEnough, nothingToProve.shown]).toEqual([true, {}]);
+    expect(() => nothingToProve.failure()).toThrow();
+  });
+});
