@@ -144,6 +144,42 @@ describe("backup and restore", () => {
     expect(await textOf(from, "plain/gone")).toBe("nothing");
   }, 60_000);
 
+  it("have a merge make the settings that are lacking, and an overwrite all of them", async () => {
+    const set = async (cluster: TestCluster, settings: object): Promise<void> => {
+      const put = { method: "PUT", body: JSON.stringify(settings) };
+      expect((await request(cluster, "/v1/namespaces/set", put)).ok).toBe(true);
+    };
+    const shown = async (cluster: TestCluster): Promise<unknown> =>
+      (await request(cluster, "/v1/namespaces/set")).json();
+    const file = path("set.jsonl");
+    await set(from, { ttl: 60, corsOrigins: ["https://app.example"] });
+    await run(["backup", file, ...atOf(from)]);
+    const restore = (...flags: readonly string[]) => run(["restore", file, ...flags, ...atOf(to)]);
+    expect((await restore()).code).toBe(0);
+    expect(await shown(to)).toMatchObject({ ttl: 60, corsOrigins: ["https://app.example"] });
+    await set(to, { ttl: 7, corsOrigins: null });
+    expect((await restore("--merge")).code).toBe(0);
+    expect(await shown(to)).toMatchObject({ ttl: 7 });
+    expect(await shown(to)).not.toHaveProperty("corsOrigins");
+    expect((await restore("--overwrite")).code).toBe(0);
+    expect(await shown(to)).toMatchObject({ ttl: 60, corsOrigins: ["https://app.example"] });
+  }, 60_000);
+
+  it("bring nothing back that was purged, neither then nor since", async () => {
+    const file = path("purged.jsonl");
+    const old = path("before-the-purge.jsonl");
+    for (const key of ["purged/a", "purged/b"]) await put(from, key, "v");
+    await run(["backup", old, ...atOf(from)]);
+    const body = JSON.stringify({ namespace: "purged", everything: true });
+    expect((await request(from, "/v1/purge", { method: "POST", body })).status).toBe(200);
+    await run(["backup", file, ...atOf(from)]);
+    expect((await run(["restore", file, ...atOf(to)])).code).toBe(0);
+    expect(await textOf(to, "purged/a")).toBe("nothing");
+    // What the purged one knows already stays gone, whatever a backup of before brings.
+    expect((await run(["restore", old, ...atOf(from)])).code).toBe(0);
+    expect(await textOf(from, "purged/a")).toBe("nothing");
+  }, 60_000);
+
   it.each(["stopped.jsonl", "stopped.jsonl.gz"])(
     "go on where they were stopped: %s",
     async (name) => {
