@@ -3,9 +3,11 @@
  * Entries go over with their dots and contexts, so that copying twice is harmless, and what both
  * sides have written stands side by side.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { decode, encode } from "@msgpack/msgpack";
 import type { Command } from "commander";
+import { StarlingError } from "../client/error.ts";
+import { pause } from "../client/transport.ts";
 import { clientOf, type Endpoint, failingWell, send, sendJson, urlsOf } from "./http.ts";
 import { CliError, printJson, say, UsageError, warn } from "./output.ts";
 
@@ -42,6 +44,9 @@ interface Page {
 
 const MSGPACK = "application/msgpack";
 const WAIT_MS = 20_000;
+/** After a failure that may pass, in ms; then twice as long, up to the other. */
+const RETRY_MS = 250;
+const RETRY_MS_MAX = 10_000;
 const ENTRIES_AT_ONCE = 250;
 
 class Copy {
@@ -165,27 +170,78 @@ function endpointOf(name: string, url: string | undefined, token: string | undef
   return { urls: urlsOf(url), token };
 }
 
+/** Kept whole, whenever this process ends: a part of a token is none. */
+function keep(file: string, token: string): void {
+  const aside = `${file}.new`;
+  writeFileSync(aside, `${token}\n`);
+  renameSync(aside, file);
+}
+
+/** Whether one of the two clusters is only away, or busy. */
+function mayPass(error: unknown): error is CliError {
+  const cause = error instanceof CliError ? error.cause : null;
+  if (!(cause instanceof StarlingError)) return false;
+  return cause.status === 0 || cause.status === 429 || cause.status >= 500;
+}
+
+const STOPPED: unique symbol = Symbol("stopped");
+
+class Patience {
+  #failures = 0;
+
+  /** One look and what comes of it; null when that is to be done again. @throws CliError */
+  async try(step: () => Promise<Page>, isOnce: boolean): Promise<Page | null> {
+    try {
+      const page = await step();
+      this.#failures = 0;
+      return page;
+    } catch (error) {
+      if (isOnce || !mayPass(error)) throw error;
+      if (this.#failures === 0) warn(`${error.message}; trying again`);
+      await pause(Math.min(RETRY_MS * 2 ** this.#failures++, RETRY_MS_MAX), undefined);
+      return null;
+    }
+  }
+}
+
+/** Until it is told to stop, or all is copied where that is wanted. */
+async function run(work: Copy, since: string, flags: CopyFlags): Promise<string> {
+  const isOnce = flags.once === true;
+  const patience = new Patience();
+  let token = since;
+  const step = async (): Promise<Page> => {
+    const page = await work.look(token, isOnce ? 0 : WAIT_MS);
+    await work.take(page);
+    return page;
+  };
+  const stopping = new Promise<typeof STOPPED>((resolve) => {
+    const stop = (): void => resolve(STOPPED);
+    process.once("SIGINT", stop).once("SIGTERM", stop);
+  });
+  for (;;) {
+    // What is under way when it is told to stop may be half done: copied again it does no harm.
+    const page = await Promise.race([patience.try(step, isOnce), stopping]);
+    if (page === STOPPED) return token;
+    if (page === null) continue;
+    token = page.next;
+    if (flags.state !== undefined) keep(flags.state, token);
+    if (isOnce && page.caught_up) return token;
+  }
+}
+
 async function copy(at: Endpoint, namespace: string, flags: CopyFlags): Promise<void> {
   const from = endpointOf("from", flags.from, flags.fromToken ?? at.token);
   const to = endpointOf("to", flags.to, flags.toToken ?? at.token);
   const work = new Copy(from, to, namespace);
-  let token = sinceOf(flags);
-  let isStopping = false;
-  const stop = (): void => {
-    isStopping = true;
-  };
-  process.once("SIGINT", stop).once("SIGTERM", stop);
-  for (let isLast = false; !isLast && !isStopping; ) {
-    const page = await work.look(token, flags.once === true ? 0 : WAIT_MS);
-    await work.take(page);
-    token = page.next;
-    if (flags.state !== undefined) writeFileSync(flags.state, `${token}\n`);
-    isLast = flags.once === true && page.caught_up;
-  }
+  const token = await run(work, sinceOf(flags), flags);
   const { copied, removed } = work;
-  if (flags.json === true) return printJson({ copied, removed, next: token });
-  say(`copied ${copied} entries, removed ${removed} keys`);
-  warn(`go on with --since ${token}`);
+  if (flags.json === true) printJson({ copied, removed, next: token });
+  else {
+    say(`copied ${copied} entries, removed ${removed} keys`);
+    warn(`go on with --since ${token}`);
+  }
+  // A question that is held would keep the process.
+  if (flags.once !== true) process.exit(0);
 }
 
 export function addCopy(program: Command, endpoint: () => Endpoint): void {

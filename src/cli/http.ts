@@ -101,7 +101,7 @@ export function failureOf(endpoint: Endpoint, error: unknown): unknown {
   if (!(error instanceof StarlingError)) return error;
   const { status, code } = error;
   const exit = status === 0 ? EXIT.nobody : code === "not-found" ? EXIT.nothing : EXIT.failed;
-  return new CliError(lineOf(endpoint, error), exit);
+  return new CliError(lineOf(endpoint, error), exit, error);
 }
 
 /** Runs work of the client library. @throws CliError */

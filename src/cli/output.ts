@@ -18,8 +18,9 @@ export class CliError extends Error {
   override readonly name = "CliError";
   readonly exit: number;
 
-  constructor(message: string, exit: number = EXIT.failed) {
-    super(message);
+  /** @param cause what it was, for whoever can do something about it */
+  constructor(message: string, exit: number = EXIT.failed, cause: unknown = undefined) {
+    super(message, { cause });
     this.exit = exit;
   }
 }

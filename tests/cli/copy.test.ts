@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { startCluster, type TestCluster } from "../support/cluster.ts";
-import { run } from "./run.ts";
+import { BIN, run } from "./run.ts";
 
 interface Listed {
   readonly keys: readonly { readonly name: string }[];
@@ -74,6 +75,71 @@ describe("copy", () => {
       { timeout: 20_000, interval: 300 },
     );
     expect(await contentsOf(there)).toEqual(await contentsOf(here));
+  });
+
+  it("follows writes that go on, and ends equal, whoever is killed meanwhile", async () => {
+    const namespace = "moving";
+    const state = join(dir, "moving.state");
+    const between = ["--from", here.urls[0] ?? "", "--to", there.urls[0] ?? ""];
+    const args = [BIN, "copy", namespace, ...between, "--state", state];
+    const start = () => spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
+    const url = `${here.urls[0]}/v1/kv/${namespace}`;
+    const copied = async (key: string): Promise<boolean> => {
+      const answer = await fetch(`${there.urls[0]}/v1/kv/${namespace}/${key}`).catch(() => null);
+      return answer?.status === 200;
+    };
+    const soon = { timeout: 30_000, interval: 100 };
+    let isOver = false;
+    let number = 0;
+    const write = async (): Promise<void> => {
+      while (!isOver) {
+        const key = `k${number++ % 150}`;
+        const isDelete = number % 7 === 0;
+        const init = isDelete ? { method: "DELETE" } : { method: "PUT", body: `v${number}` };
+        await fetch(`${url}/${key}`, init).catch(() => null);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    };
+    const mark = async (key: string): Promise<void> => {
+      await fetch(`${url}/${key}`, { method: "PUT", body: key });
+      await vi.waitUntil(() => copied(key), soon);
+    };
+    const writing = write();
+    let copying = start();
+    await mark("mark-1");
+    copying.kill("SIGKILL");
+    await new Promise((resolve) => copying.once("exit", resolve));
+    copying = start();
+    await mark("mark-2");
+    for (const end of [there, here]) {
+      await end.stop("r1");
+      await end.start("r1");
+    }
+    await mark("mark-3");
+    isOver = true;
+    await writing;
+    await mark("mark-4");
+    let told = "";
+    copying.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      told += text;
+    });
+    copying.kill("SIGTERM");
+    const code = await new Promise((resolve) => copying.once("close", resolve));
+    expect([code, told]).toEqual([0, expect.stringMatching(/go on with --since \S+\n$/)]);
+    await run(["copy", namespace, ...between, "--state", state, "--once"]);
+    for (const [name, cluster] of [["a", here] as const, ["b", there] as const]) {
+      const ended = await run([
+        "export",
+        namespace,
+        join(dir, name),
+        "--url",
+        cluster.urls[0] ?? "",
+      ]);
+      expect([ended.code, ended.err]).toEqual([0, ""]);
+    }
+    const { status, stdout } = spawnSync("diff", ["-r", join(dir, "a"), join(dir, "b")]);
+    expect([status, stdout.toString()]).toEqual([0, ""]);
+    expect(readdirSync(join(dir, "a")).length).toBeGreaterThan(4);
   });
 
   it("asks for both ends", async () => {
