@@ -3,6 +3,8 @@
  * and what Starling does that a textbook Dynamo does not.
  *
  * - Delays are of pairs of members, as each has measured them to its peers.
+ * - The shortest round trip of a pair is halved; what another takes longer falls to either way, in
+ *   parts by chance. For delays with an exponential part that is exact.
  * - A trial is about a partition by chance. Its write goes from a frontend by chance to the nearest
  *   of the partition's primaries, which holds it at once and sends it to the others.
  * - A replica shows a write as soon as it has it in memory. Its durable acknowledgement waits for
@@ -50,6 +52,7 @@ export class Delays {
   /** By `from * count + to`; each pair has some. */
   readonly #trips: Samples[] = [];
   readonly #medians: number[] = [];
+  readonly #shortest: number[] = [];
   readonly #syncs: Samples[];
   readonly #isMeasured: boolean[] = [];
 
@@ -63,6 +66,7 @@ export class Delays {
     );
     assert(all.length > 0, "some pair was measured");
     const typical = quantile(sorted(all), 0.5);
+    const shortest = quantile(sorted(all), 0);
     for (const from of names) {
       for (const to of names) {
         const there = of(from, to);
@@ -70,6 +74,7 @@ export class Delays {
         this.#isMeasured.push(trips.length > 0);
         this.#trips.push(trips.length > 0 ? trips : all);
         this.#medians.push(trips.length > 0 ? quantile(sorted(trips), 0.5) : typical);
+        this.#shortest.push(trips.length > 0 ? quantile(sorted(trips), 0) : shortest);
       }
     }
     const syncs = names.map((name) =>
@@ -91,10 +96,20 @@ export class Delays {
     return from === to || this.#isMeasured[from * this.#numbers.size + to] === true;
   }
 
-  /** One way, in ms: half a round trip. */
+  /** One way of a round trip, in ms. */
   way(from: number, to: number, prng: Prng): number {
     if (from === to) return 0;
-    return draw(this.#trips[from * this.#numbers.size + to] as Samples, prng) / 2;
+    const pair = from * this.#numbers.size + to;
+    const shortest = this.#shortest[pair] as number;
+    const longer = draw(this.#trips[pair] as Samples, prng) - shortest;
+    return shortest / 2 + (longer * prng.u32()) / 2 ** 32;
+  }
+
+  /** Whether who is told at `from` can mostly do something at `to` so many ms later. */
+  reaches(from: number, to: number, ms: number): boolean {
+    if (from === to) return true;
+    const trips = this.#trips[from * this.#numbers.size + to] as Samples;
+    return quantile(sorted(trips), 0.25) / 2 <= ms;
   }
 
   /** How long a replica's disk takes for a write. */

@@ -46,7 +46,7 @@ export interface Forecast {
 }
 
 const ASSUMED: readonly string[] = [
-  "a read's round trip is halved: W, R and S are one of its two ways",
+  "a read's shortest round trip is halved; what one takes longer falls to either way by chance",
   "what a store takes longer than a read is spent on the disk, after the write can be read",
   "delays do not depend on each other, and keys and frontends are used alike",
   "no replica is away: no fallbacks, and no read repair",
@@ -121,12 +121,36 @@ function measuredOf(
     .map(([t, { shares, pairs, count }]) => ({ t, p: shares / pairs, count }));
 }
 
-function cellsOf({ reports, writers, from, isMeasured }: ForecastPlan): readonly CanaryCount[] {
+/**
+ * A time within which not every frontend can be told of a write says something of the near ones
+ * alone, and counts for nothing.
+ */
+function cellsOf(
+  { reports, writers, readers, from, isMeasured }: ForecastPlan,
+  { delays }: Fleet,
+): readonly CanaryCount[] {
   if (!isMeasured) return [];
+  const isOther = from === "other";
+  const reaches = remembered((t: number): boolean =>
+    writers.every((a) =>
+      readers.every((b) => delays.reaches(delays.number(a), delays.number(b), t)),
+    ),
+  );
   return writers.flatMap((writer) => {
     const cells = reports.get(writer)?.canaries ?? [];
-    return cells.filter(({ reader }) => (reader === writer) === (from === "same"));
+    return cells.filter(
+      ({ reader, t }) => (reader !== writer) === isOther && (!isOther || reaches(t)),
+    );
   });
+}
+
+function remembered(answer: (t: number) => boolean): (t: number) => boolean {
+  const known = new Map<number, boolean>();
+  return (t) => {
+    const is = known.get(t) ?? answer(t);
+    known.set(t, is);
+    return is;
+  };
 }
 
 /** Root mean square of predicted less measured, over the points that have both; null: none. */
@@ -168,7 +192,7 @@ export function forecast(plan: ForecastPlan): Forecast {
     return { samples, choices: [], delays: null, assumed };
   }
   const fleet = new Fleet({ ...plan, trials: TRIALS });
-  const cells = cellsOf(plan);
+  const cells = cellsOf(plan, fleet);
   // Of one seed: the same question about the same measurements has the same answer.
   const choices = simulate(fleet, Prng.fromSeed(1)).map((prediction): Choice => {
     const { r, w, readMs, writeMs } = prediction;

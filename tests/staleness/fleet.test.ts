@@ -57,6 +57,19 @@ describe("the deployment in the model", () => {
     expect(p(plan({ from: "same" }), 1, 1)).toEqual([1, 1, 1]);
   });
 
+  it("halves the shortest trip of a pair, and gives the rest of one to either way by chance", () => {
+    const reads = Array.from({ length: 100 }, (_, i) => 80 + (i % 2) * 20);
+    const reports = reportsOf(IDS, () => ({ reads, stores: reads }));
+    const delays = new Delays(IDS, reports);
+    const prng = Prng.fromSeed(1);
+    const ways = Array.from({ length: 2000 }, () => delays.way(0, 1, prng));
+    expect(Math.min(...ways)).toBe(40);
+    expect(Math.max(...ways)).toBeGreaterThan(59);
+    expect(Math.max(...ways)).toBeLessThanOrEqual(60);
+    const mean = ways.reduce((sum, ms) => sum + ms, 0) / ways.length;
+    expect(mean).toBeCloseTo(45, 0);
+  });
+
   it("has the write go by the nearest primary where the frontend has none", () => {
     const made = plan({ partitions: [["a2", "b1"]], writers: ["a1"] });
     // To a2 and back.
@@ -146,13 +159,16 @@ describe("what canaries have found", () => {
     seen: [seen, count, count],
   });
   const canariesOf = (id: string) =>
-    id === "a1" ? [cell("a2", 5, 1, 1), cell("b1", 5, 0, 9), cell("a1", 5, 4, 5)] : [];
+    id === "a1"
+      ? [cell("a2", 50, 1, 1), cell("b1", 50, 0, 9), cell("a1", 50, 4, 5), cell("a2", 5, 1, 1)]
+      : [];
   const made = plan({ reports: reportsOf(IDS, tripsOf, canariesOf) });
 
-  it("counts every pair of frontends alike, and the writer's own apart", () => {
-    expect(choiceOf(made, 1, 1).measured).toEqual([{ t: 5, p: 0.5, count: 10 }]);
+  it("counts every pair of frontends alike, the writer's own apart, and no time for some", () => {
+    // After 5 ms only a2 can have been told.
+    expect(choiceOf(made, 1, 1).measured).toEqual([{ t: 50, p: 0.5, count: 10 }]);
     const same = choiceOf({ ...made, from: "same" }, 1, 1);
-    expect(same.measured).toEqual([{ t: 5, p: 0.8, count: 5 }]);
+    expect(same.measured).toEqual([{ t: 50, p: 0.8, count: 5 }]);
     expect(choiceOf(made, 1, 2).measured).toEqual([]);
     expect(choiceOf({ ...made, isMeasured: false }, 1, 1).measured).toEqual([]);
   });
