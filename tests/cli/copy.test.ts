@@ -111,18 +111,19 @@ describe("copy", () => {
     await new Promise((resolve) => copying.once("exit", resolve));
     copying = start();
     await mark("mark-2");
-    for (const end of [there, here]) {
-      await end.stop("r1");
-      await end.start("r1");
-    }
-    await mark("mark-3");
-    isOver = true;
-    await writing;
-    await mark("mark-4");
     let told = "";
     copying.stderr?.setEncoding("utf8").on("data", (text: string) => {
       told += text;
     });
+    for (const [end, count] of [[there, 1] as const, [here, 2] as const]) {
+      await end.stop("r1");
+      await vi.waitUntil(() => told.split("trying again").length > count, soon);
+      await end.start("r1");
+      await mark(`mark-back-${count}`);
+    }
+    isOver = true;
+    await writing;
+    await mark("mark-4");
     copying.kill("SIGTERM");
     const code = await new Promise((resolve) => copying.once("close", resolve));
     expect([code, told]).toEqual([0, expect.stringMatching(/go on with --since \S+\n$/)]);
