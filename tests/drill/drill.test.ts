@@ -15,7 +15,7 @@ it("keeps what was promised while nodes are killed, frozen, wiped and restarted"
 }, 180_000);
 
 it.each([
-  [["--check", "nothing"], /--check takes all or one of register, appends, sessions, sets, feed/],
+  [["--check", "nothing"], /--check takes all or one of register, appends, sessions, sets, /],
   [["--seconds", "0"], /--seconds takes a positive number/],
   [["--nonsense"], /nonsense/],
 ])("says how it is used when it is called with %s", (args, why) => {

@@ -9,6 +9,7 @@ import { Prng } from "../../core/prng.ts";
 import { startProcesses } from "../support/process-cluster.ts";
 import { Appends } from "./appends.ts";
 import { Arena, type Check, sleep } from "./arena.ts";
+import { Bounded } from "./bounded.ts";
 import { Feed } from "./feed.ts";
 import { Registers } from "./registers.ts";
 import { Sessions } from "./sessions.ts";
@@ -20,6 +21,7 @@ export const CHECKS = {
   appends: (arena: Arena): Check => new Appends(arena),
   sessions: (arena: Arena): Check => new Sessions(arena),
   sets: (arena: Arena): Check => new Sets(arena),
+  bounded: (arena: Arena): Check => new Bounded(arena),
   feed: (arena: Arena): Check => new Feed(arena),
 } as const;
 export type CheckName = keyof typeof CHECKS;

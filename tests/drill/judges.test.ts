@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { judgeCollected, judgeSession, type SessionEvent } from "./judges.ts";
+import { judgeBounded, judgeCollected, judgeSession, type SessionEvent } from "./judges.ts";
 import {
   describeHistory,
   isLinearizable,
@@ -162,5 +162,29 @@ describe("a session", () => {
     ["it reads what it never wrote", [wrote(1), saw(2)], /had not written/],
   ])("is broken when %s", (_, events, why) => {
     expect(judgeSession("s", events)).toMatch(why);
+  });
+});
+
+describe("a bounded read", () => {
+  const log = [
+    { value: 1, at: 100, acked: 2 },
+    { value: 2, at: 200, acked: 3 },
+    { value: 3, at: 300, acked: 1 },
+  ];
+  const read = (at: number, values: readonly number[], ackedMin = 2): string | null =>
+    judgeBounded({ key: "k", at, values, via: "r1" }, log, { maxStaleMs: 1000, ackedMin });
+
+  it("may lack what is younger than its bound, or was acknowledged by too few", () => {
+    expect(read(1100, [])).toBeNull();
+    expect(read(1200, [1])).toBeNull();
+    expect(read(1201, [2])).toBeNull();
+    expect(read(5000, [2])).toBeNull();
+    expect(read(5000, [3, 1])).toBeNull();
+  });
+
+  it("must have what is older", () => {
+    expect(read(1101, [])).toBe("k read 0 via r1 1001 ms after 1 was acknowledged by 2");
+    expect(read(1201, [1])).toContain("after 2 was acknowledged by 3");
+    expect(read(1301, [2], 1)).toContain("after 3 was acknowledged by 1");
   });
 });

@@ -50,3 +50,40 @@ export function judgeSession(name: string, events: readonly SessionEvent[]): str
   }
   return null;
 }
+
+/** What a client was told of a write of its own key; values are counted up. */
+export interface BoundedWrite {
+  readonly value: number;
+  /** When the answer was there, in ms. */
+  readonly at: number;
+  /** How many replicas had acknowledged it. */
+  readonly acked: number;
+}
+
+/** One read with `max_stale`. */
+export interface BoundedRead {
+  readonly key: string;
+  /** When it was asked, in ms by the same clock. */
+  readonly at: number;
+  /** All siblings. */
+  readonly values: readonly number[];
+  readonly via: string;
+}
+
+/**
+ * Nothing is missing that so many replicas had acknowledged so long before the read was asked; null
+ * when that holds, else what broke it.
+ */
+export function judgeBounded(
+  { key, at, values, via }: BoundedRead,
+  log: readonly BoundedWrite[],
+  { maxStaleMs, ackedMin }: { readonly maxStaleMs: number; readonly ackedMin: number },
+): string | null {
+  const due = log.filter((write) => write.acked >= ackedMin && write.at < at - maxStaleMs);
+  const newest = due.at(-1);
+  if (newest === undefined) return null;
+  const seen = Math.max(0, ...values);
+  if (seen >= newest.value) return null;
+  const age = Math.round(at - newest.at);
+  return `${key} read ${seen} via ${via} ${age} ms after ${newest.value} was acknowledged by ${newest.acked}`;
+}
