@@ -123,24 +123,28 @@ interface MachineParts {
   readonly tls: NodeTls | undefined;
 }
 
-function makeMachine(
-  of: MachineParts,
-  keys: DataKeys,
-  hasher: Awaited<ReturnType<typeof xxhash>>,
-): Machine {
-  const { options, config, secret, fileLog, tls } = of;
-  const { timing } = config;
+type Hasher = Awaited<ReturnType<typeof xxhash>>;
+
+/** What the node knows before it has heard of anybody. */
+function knowledgeOf({ options, config }: MachineParts, keys: DataKeys, hasher: Hasher): Knowledge {
   const { id, speech = ownSpeech } = options;
   const ring = bootstrapRing(config, keys.ringSeed);
-  const knowledge = new Knowledge({
+  return new Knowledge({
     document: { ring, namespaces: new Map(), dataKey: keys.hashKey },
     hash: keys.hash,
     keyHasher: hasher,
     defaults: defaultSettings(config.n),
-    timeoutMs: timing.requestTimeoutMs,
+    timeoutMs: config.timing.requestTimeoutMs,
     zone: config.members.find((member) => member.id === id)?.zone ?? "",
     about: { version: speech.version, startedAt: startedAt() },
   });
+}
+
+function makeMachine(of: MachineParts, keys: DataKeys, hasher: Hasher): Machine {
+  const { options, config, secret, fileLog, tls } = of;
+  const { timing } = config;
+  const { id, speech = ownSpeech } = options;
+  const knowledge = knowledgeOf(of, keys, hasher);
   const takesFaults = options.takesFaults === true;
   const { store, place } = fileLog;
   const replica = { id, store, place, takesFaults, ...timing };
@@ -277,6 +281,27 @@ async function renew(tls: NodeTls, server: Server, door: CacheDoor): Promise<obj
   return { endsAt: tls.endsAt };
 }
 
+/** Whatever can be replaced while the node runs: tokens, the secret, certificates. */
+async function reloadAll(of: {
+  readonly options: NodeOptions;
+  readonly tokens: { auth: Auth };
+  readonly keepKeys: () => void;
+  readonly secret: ClusterSecret;
+  readonly tls: NodeTls | undefined;
+  readonly server: Server;
+  readonly door: CacheDoor;
+}): Promise<void> {
+  const { options, tokens, secret, tls } = of;
+  await reload(options.log, "tokens", async () => {
+    tokens.auth = await readTokens(options.tokensFile);
+    return { count: tokens.auth.tokens.length };
+  });
+  of.keepKeys();
+  if (secret.isFromFile) await reload(options.log, "secret", () => secret.reload());
+  if (tls === undefined) return;
+  await reload(options.log, "certificates", () => renew(tls, of.server, of.door));
+}
+
 /** Resolves with the promise, or when the time is up. */
 async function within(ms: number, promise: Promise<void>): Promise<void> {
   const timeout = Promise.withResolvers<void>();
@@ -308,16 +333,15 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { log } = options;
   const config = await readCluster(options);
   const secret = await ClusterSecret.read(options, config);
-  let auth = await readTokens(options.tokensFile);
+  const tokens = { auth: await readTokens(options.tokensFile) };
   const corsOrigins = parseCorsOrigins(options.corsOrigins ?? "");
   if (typeof corsOrigins === "string") throw new ConfigError(`--cors-origins: ${corsOrigins}`);
   const url = new URL(config.members.find(({ id }) => id === options.id)?.url ?? "");
   const tls = options.tls === undefined ? undefined : await NodeTls.read(options.tls, url.href);
   const hasher = await xxhash();
-  const { logFiles, connections } = descriptorShares(config);
+  const { logFiles: openFilesMax, connections } = descriptorShares(config);
   const onFailure = ({ message }: Error): void => log("disk-failure", { reason: message });
-  const dir = options.dataDir;
-  const fileLog = await openLog({ dir, hasher, openFilesMax: logFiles, onFailure });
+  const fileLog = await openLog({ dir: options.dataDir, hasher, openFilesMax, onFailure });
   const parts = { options, config, secret, fileLog, tls };
   const { driver, transport, ended, knowledge } = await ownMachine(parts, hasher);
   const door = new CacheDoor(options.cache);
@@ -327,7 +351,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     refreshes: () => door.refreshes,
   });
   const openOnLoopback = isLoopback(url.href);
-  const asked = { backend, secret: knowledge.hash, auth: () => auth, log, purgeSite };
+  const asked = { backend, secret: knowledge.hash, auth: () => tokens.auth, log, purgeSite };
   const { app, answerKey } = createApp({ ...asked, config: { openOnLoopback, corsOrigins } });
   const { server, stop } = makeHttpServer({
     handler: (request, env) => app.fetch(request, env),
@@ -355,15 +379,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     app,
     ended,
     cacheUrl: door.url,
-    reload: async () => {
-      await reload(log, "tokens", async () => {
-        auth = await readTokens(options.tokensFile);
-        return { count: auth.tokens.length };
-      });
-      keepKeys();
-      if (secret.isFromFile) await reload(log, "secret", () => secret.reload());
-      if (tls !== undefined) await reload(log, "certificates", () => renew(tls, server, door));
-    },
+    reload: () => reloadAll({ options, tokens, keepKeys, secret, tls, server, door }),
     close: async () => {
       driver.isEnding = true;
       await Promise.all([stop(DRAIN_MS_MAX), door.close(DRAIN_MS_MAX)]);

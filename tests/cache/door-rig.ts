@@ -136,3 +136,11 @@ export async function makeRig(
   };
   return rig;
 }
+
+/** What the door says of how it answered. */
+export const status = (answer: Answered): string | null => answer.get("Cache-Status");
+/** An origin's reply with these caching rules. */
+export const cached = (value: string, more: Record<string, string> = {}): Reply => ({
+  headers: { "Cache-Control": value, ...more },
+  body: "body",
+});

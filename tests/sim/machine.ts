@@ -7,7 +7,6 @@ import type { NamespaceSettings } from "../../core/namespace-settings.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Millis, WallMillis } from "../../core/time.ts";
 import { DiskFailure, LogFolderError } from "../../replica/log-disk.ts";
-import type { LogJob } from "../../replica/log-jobs.ts";
 import { LogStore } from "../../replica/log-store.ts";
 import type { Ring, RingDocument } from "../../ring/ring.ts";
 import { Knowledge } from "../../src/node/knowledge/knowledge.ts";
@@ -17,6 +16,7 @@ import type { NodeParts } from "../../src/node/node-parts.ts";
 import type { Effect, Input } from "../../src/node/peers/boundary.ts";
 import { type Fault, MemoryDisk } from "../replica/log-memory-disk.ts";
 import { stop } from "../replica/log-run.ts";
+import { DiskLanes } from "./disk-lanes.ts";
 import type { Events } from "./events.ts";
 import type { Timing } from "./plan.ts";
 import { hash, hasher, NAMESPACE, settings } from "./settings.ts";
@@ -48,13 +48,6 @@ export interface MachineParts {
 export const EPOCH_MS = 1_700_000_000_000;
 /** The same by a process's own time: far from the wall clock's, so that to mix them up shows. */
 const BEGINNING_MS = 1_000_000_000;
-const RETRY_MS = 1000;
-const BACKGROUND_MS = 400;
-
-interface Waiter {
-  readonly token: number;
-  readonly sequence: number;
-}
 
 export class Machine {
   readonly id: string;
@@ -89,15 +82,19 @@ export class Machine {
   #evictionCount = 0;
   readonly #backlog: Input[] = [];
   #timerAt = Infinity;
-  #waiters: Waiter[] = [];
-  #flushing: LogJob | null = null;
-  #working: LogJob | null = null;
+  readonly #lanes: DiskLanes;
 
   constructor(parts: MachineParts) {
     this.#parts = parts;
     this.id = parts.id;
     this.skewMs = parts.skewMs;
     this.#prng = parts.prng;
+    this.#lanes = new DiskLanes({
+      machine: this,
+      prng: parts.prng,
+      later: (delayMs, work) => this.#later(delayMs, work),
+      flushed: (token, ok) => this.#take({ kind: "flushed", token, ok }),
+    });
     this.#armDisk();
   }
 
@@ -144,7 +141,7 @@ export class Machine {
     const { clean, tornByteCount, corruptCount } = store.recovery;
     this.#parts.trace(`boot ${this.id} clean=${clean} torn=${tornByteCount} bad=${corruptCount}`);
     this.#setTimer();
-    this.#armBackground();
+    this.#lanes.arm();
   }
 
   #beginLife(): void {
@@ -204,7 +201,7 @@ export class Machine {
   /** A stop in order: what was written is synced, and the log says goodbye. */
   stop(): void {
     // A job that is on its way is waited for by a real host; here it is cut short by a kill.
-    const isIdle = this.#flushing === null && this.#working === null;
+    const isIdle = this.#lanes.isIdle;
     if (this.store === null || this.isPaused || !isIdle) return this.kill();
     if (this.store.health() === "writable") stop(this.store, this.disk);
     this.#end();
@@ -262,7 +259,7 @@ export class Machine {
     for (const effect of effects) {
       // An answer may be what a power cut waited for.
       if (this.life !== life) return;
-      if (effect.kind === "flush") this.#flush(effect.token);
+      if (effect.kind === "flush") this.#lanes.flush(effect.token);
       else this.#parts.carryOut(this, effect);
     }
     this.#setTimer();
@@ -314,26 +311,12 @@ export class Machine {
   #end(): void {
     this.checkReads();
     this.#evictionCount = this.evictionCount;
-    this.#tearRunningJobs();
+    this.#lanes.tear();
     this.#beginLife();
     this.node = null;
     this.store = null;
-    this.#waiters = [];
-    this.#flushing = null;
-    this.#working = null;
+    this.#lanes.clear();
     this.slowMs = 0;
-  }
-
-  /** A crash comes between any two steps of what the disk was at. */
-  #tearRunningJobs(): void {
-    for (const job of [this.#flushing, this.#working]) {
-      const count = job === null ? 0 : this.#prng.below(job.steps.length + 1);
-      try {
-        for (const step of job?.steps.slice(0, count) ?? []) this.disk.run(step);
-      } catch (error) {
-        if (!(error instanceof DiskFailure)) throw error;
-      }
-    }
   }
 
   #openStore(): LogStore | null {
@@ -375,89 +358,5 @@ export class Machine {
   #failOnce(): Fault {
     this.failNext = null;
     return { kind: "failed", partial: this.#prng.chance(1, 2) };
-  }
-
-  #flush(token: number): void {
-    const { store } = this;
-    if (store === null) return;
-    const sequence = store.writtenSequence;
-    if (store.durableSequence >= sequence) return this.#later(0, () => this.#flushed(token, true));
-    if (store.health() !== "writable") return this.#later(0, () => this.#flushed(token, false));
-    this.#waiters.push({ token, sequence });
-    this.#pump(false);
-  }
-
-  #flushed(token: number, ok: boolean): void {
-    this.#take({ kind: "flushed", token, ok });
-  }
-
-  #pump(retry: boolean): void {
-    if (this.#flushing !== null) return;
-    const job = this.store?.nextFlush({ retry });
-    if (job === undefined) return;
-    this.#flushing = job;
-    this.#later(this.#diskMs(), () => {
-      this.#flushing = null;
-      this.#run(job);
-      this.#wakeWaiters();
-    });
-  }
-
-  #wakeWaiters(): void {
-    const { store } = this;
-    if (store === null) return;
-    const isWritable = store.health() === "writable";
-    const isDone = ({ sequence }: Waiter): boolean =>
-      !isWritable || sequence <= store.durableSequence;
-    const done = this.#waiters.filter(isDone);
-    this.#waiters = this.#waiters.filter((waiter) => !isDone(waiter));
-    if (this.#waiters.length > 0) this.#pump(false);
-    if (store.health() === "full") this.#later(RETRY_MS, () => this.#retry());
-    const { life } = this;
-    for (const { token, sequence } of done) {
-      if (this.life === life) this.#flushed(token, sequence <= store.durableSequence);
-    }
-  }
-
-  #retry(): void {
-    this.store?.retryBackground();
-    this.#pump(true);
-  }
-
-  #armBackground(): void {
-    this.#later(BACKGROUND_MS, () => {
-      if (this.#working === null) this.#work();
-      this.#armBackground();
-    });
-  }
-
-  #work(): void {
-    const job = this.store?.nextBackground();
-    if (job === undefined) return this.#pump(false);
-    this.#working = job;
-    this.#later(this.#diskMs(), () => {
-      this.#working = null;
-      this.#run(job);
-    });
-  }
-
-  #diskMs(): number {
-    return (0.3 + this.#prng.below(40) / 10) * this.diskSlowness;
-  }
-
-  #run(job: LogJob): void {
-    const { store } = this;
-    if (store === null) return;
-    let doneCount = 0;
-    try {
-      for (const step of job.steps) {
-        this.disk.run(step);
-        doneCount++;
-      }
-    } catch (error) {
-      if (!(error instanceof DiskFailure)) throw error;
-      return store.finished(job, { doneCount, failure: error });
-    }
-    store.finished(job, { doneCount });
   }
 }

@@ -8,7 +8,8 @@ import type { Place } from "../../replica/keeper-parts.ts";
 import { SqliteLeafSums } from "../../worker/sqlite-leaf-sums.ts";
 import type { Sql } from "../../worker/sqlite-rows.ts";
 import { SqliteStore } from "../../worker/sqlite-store.ts";
-import { type StoreFixture, storeContract } from "../contract/store-suite.ts";
+import type { StoreFixture } from "../contract/store-fixture.ts";
+import { storeContract } from "../contract/store-suite.ts";
 import { inObject, metered } from "./support.ts";
 
 storeContract("SQLite in a Durable Object", (use) =>

@@ -1,0 +1,142 @@
+/** What the door tells: origins of clients, and clients of origins; and what may be purged. */
+import { describe, expect, it } from "vitest";
+import type { Fields } from "../../src/cache/fields.ts";
+import { fieldIn, makeRig, status } from "./door-rig.ts";
+
+describe("what the origin is told", () => {
+  const sent = async (headers: Fields | Record<string, string>, site = {}, more = {}) => {
+    const rig = await makeRig(site);
+    const given = Array.isArray(headers) ? headers : Object.entries(headers);
+    await rig.raw({
+      target: "/p?q=1",
+      fields: [["Host", "example.com"], ...(given as Fields)],
+      ...more,
+    });
+    const [asked] = rig.asked;
+    return { asked, get: (name: string) => fieldIn(asked?.fields ?? [], name) };
+  };
+
+  it("is where the request came from, made anew for strangers", async () => {
+    const forged = {
+      "X-Forwarded-For": "10.0.0.1",
+      "X-Forwarded-Host": "evil.test",
+      "X-Forwarded-Proto": "https",
+      Forwarded: "for=evil",
+      "X-Original-URL": "/admin",
+      "X-Rewrite-URL": "/admin",
+      "X-Host": "evil.test",
+      "X-HTTP-Method-Override": "DELETE",
+      "Starling-Context": "x",
+      Connection: "close, X-Secret",
+      "X-Secret": "1",
+      "Proxy-Authorization": "x",
+    };
+    const { asked, get } = await sent(forged);
+    expect(get("X-Forwarded-For")).toBe("192.0.2.1");
+    expect(get("X-Forwarded-Host")).toBe("example.com");
+    expect(get("X-Forwarded-Proto")).toBe("http");
+    const gone = [
+      "Forwarded",
+      "X-Original-URL",
+      "X-Rewrite-URL",
+      "X-Host",
+      "X-HTTP-Method-Override",
+    ];
+    const hop = ["Starling-Context", "X-Secret", "Proxy-Authorization", "Connection"];
+    for (const name of [...gone, ...hop]) expect([name, get(name)]).toEqual([name, null]);
+    expect(get("Via")).toBe("1.1 starling");
+    expect(get("CDN-Loop")).toMatch(/^starling-/);
+    expect([asked?.host, asked?.target]).toEqual(["origin.test", "/p?q=1"]);
+  });
+
+  it("is believed of the site's own proxies", async () => {
+    const headers = { "X-Forwarded-For": "10.0.0.1", "X-Forwarded-Proto": "https" };
+    const site = { trustedProxies: ["192.0.2.0/24"] };
+    const { get } = await sent(headers, site, { isFrom: () => true });
+    expect(get("X-Forwarded-For")).toBe("10.0.0.1, 192.0.2.1");
+    expect(get("X-Forwarded-Proto")).toBe("https");
+  });
+
+  it("is the client's host where the site says so, and no more of the query than its key", async () => {
+    const { asked } = await sent({}, { originHost: "client", cacheKey: { query: "none" } });
+    expect([asked?.host, asked?.target]).toEqual(["example.com", "/p"]);
+  });
+
+  it("is which encodings matter, in one spelling", async () => {
+    const { get } = await sent({ "Accept-Encoding": "gzip, deflate, br, zstd" });
+    expect(get("Accept-Encoding")).toBe("br, gzip");
+  });
+
+  it("is nothing when the request has been through this cluster", async () => {
+    const rig = await makeRig();
+    await rig.get("/");
+    const loop = fieldIn(rig.asked[0]?.fields ?? [], "cdn-loop") ?? "";
+    const again = await rig.get("/other", { "CDN-Loop": `x, ${loop}; v=1` });
+    expect([again.status, JSON.parse(again.text).code]).toEqual([508, "loop-detected"]);
+    expect((await rig.get("/other", { "CDN-Loop": "starling-other" })).status).toBe(200);
+    expect(rig.asked).toHaveLength(2);
+  });
+});
+
+describe("what clients are told", () => {
+  it("leaves out tags and what only this system says, and appends to Cache-Status", async () => {
+    const rig = await makeRig();
+    const headers = {
+      "Cache-Control": "max-age=60",
+      "Cache-Tag": "a",
+      "Surrogate-Key": "b",
+      "Starling-Cache-Control": "max-age=60",
+      "Cache-Status": "inner; hit",
+      "Keep-Alive": "timeout=5",
+    };
+    rig.reply = () => ({ headers, body: "x" });
+    for (const answer of [await rig.get("/"), await rig.get("/")]) {
+      const names = answer.fields.map(([name]) => name.toLowerCase());
+      expect(names.filter((name) => /^(cache-tag|surrogate-key|starling|keep)/.test(name))).toEqual(
+        [],
+      );
+      expect(status(answer)).toMatch(/^inner; hit, starling;/);
+    }
+  });
+
+  it("is a problem where no site answers, an upgrade is asked for, or PURGE is off", async () => {
+    const rig = await makeRig({ hosts: ["a.test", "*.b.test"] });
+    const code = async (method: string, headers: Record<string, string>): Promise<unknown> => {
+      const answer = await rig.send(method, "/", headers);
+      return [answer.status, JSON.parse(answer.text).code, answer.get("Cache-Control")];
+    };
+    expect(await code("GET", { Host: "c.test" })).toEqual([421, "no-such-site", "no-store"]);
+    expect((await rig.get("/", { Host: "x.b.test:99" })).status).toBe(200);
+    const upgrade = { Host: "a.test", Upgrade: "websocket", Connection: "upgrade" };
+    expect(await code("GET", upgrade)).toEqual([501, "not-implemented", "no-store"]);
+    expect(await code("PURGE", { Host: "a.test" })).toEqual([
+      405,
+      "method-not-allowed",
+      "no-store",
+    ]);
+    expect(rig.asked).toHaveLength(1);
+  });
+
+  it("is the origin's answer when look-ups or stores fail", async () => {
+    const rig = await makeRig();
+    rig.backend.failure = { code: "quorum-unavailable", detail: "none" };
+    expect((await rig.get("/")).text).toBe("answer 1");
+    expect((await rig.get("/")).text).toBe("answer 2");
+    expect(rig.metrics.text()).toMatch(/starling_cache_store_failures_total [1-9]/);
+  });
+});
+
+describe("PURGE", () => {
+  it("ends all variants of a URL, for who may write", async () => {
+    const rig = await makeRig({ purgeMethod: true });
+    await rig.get("/a");
+    rig.pass(1);
+    expect((await rig.send("PURGE", "/a")).status).toBe(401);
+    expect(status(await rig.get("/a"))).toMatch(/;hit/);
+    const done = await rig.send("PURGE", "/a", { Authorization: "Bearer write" });
+    expect([done.status, JSON.parse(done.text)]).toEqual([200, { purged: "http://example.com/a" }]);
+    rig.pass(1);
+    expect(status(await rig.get("/a"))).toMatch(/fwd=uri-miss/);
+    expect(rig.asked.every(({ method }) => method === "GET")).toBe(true);
+  });
+});
