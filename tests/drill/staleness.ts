@@ -5,16 +5,9 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { reportText, type StalenessReport } from "../../src/cli/staleness.ts";
 import { startProcesses } from "../support/process-cluster.ts";
 import { sleep } from "./arena.ts";
-
-interface Choice {
-  readonly n: number;
-  readonly r: number;
-  readonly w: number;
-  readonly predicted: readonly { readonly t: number; readonly p: number }[];
-  readonly measured: readonly { readonly t: number; readonly p: number; readonly count: number }[];
-}
 
 const { values } = parseArgs({
   options: {
@@ -34,11 +27,9 @@ try {
   await sleep(seconds * 1000);
   const query = new URLSearchParams({ from: values.from, t: values.times });
   const url = `${cluster.urlOf("r1")}/v1/cluster/staleness?${query}`;
-  const { choices, model } = (await (await fetch(url)).json()) as {
-    readonly choices: readonly Choice[];
-    readonly model: object;
-  };
-  console.log(JSON.stringify(model));
+  const report = (await (await fetch(url)).json()) as StalenessReport;
+  const { choices } = report;
+  console.log(reportText(report, {}));
   const points = choices
     .filter(({ n, r, w }) => r + w <= n)
     .flatMap(({ r, w, predicted, measured }) =>
