@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
+import type { Message } from "../../core/messages.ts";
 import type { QuorumOptions } from "../../core/quorum-options.ts";
 import type { GetResult, Result } from "../../core/results.ts";
 import { Group, writeOf } from "./group.ts";
@@ -110,6 +111,8 @@ describe("a bounded read", () => {
 
   it("claims nothing after a restart until it has asked again", () => {
     const [at] = owners("k") as [ReplicaId];
+    // By now it has written down how far it has followed each.
+    beat(12);
     group.loses = ({ body }) => body.kind === "greet";
     group.start(at);
     group.pass(1);
@@ -118,6 +121,33 @@ describe("a bounded read", () => {
     group.loses = () => false;
     beat();
     expect(got(read(at, { r: 1, maxStaleMs: 5000, staleW: 1 })).tally.answered).toBe(1);
+  });
+
+  it("claims what was so when it asked, not when the answer came", () => {
+    const [at, peer] = owners("k") as [ReplicaId, ReplicaId];
+    const lag = (): number | undefined =>
+      group.node(at).service?.background.tails?.lagMs().get(peer);
+    const isAnswer = ({ body }: Message, to: ReplicaId): boolean =>
+      to === at && (body.kind === "greeted" || body.kind === "arrived");
+    for (const isNews of [false, true]) {
+      beat();
+      group.loses = ({ body }, _, from) => body.kind === "greet" && from !== at;
+      group.pass(300);
+      if (isNews) group.put("r1", "k", 20);
+      group.holdsBack = isAnswer;
+      group.run(at, "heartbeat");
+      group.pass(200);
+      group.letGo();
+      // Where there is news it was asked for just now, and that is answered at once.
+      expect(lag()).toBe(isNews ? 0 : 200);
+      if (!isNews) continue;
+      group.put("r1", "k", 30);
+      group.holdsBack = ({ body }, to) => to === at && body.kind === "arrived";
+      group.run(at, "heartbeat");
+      group.pass(200);
+      group.letGo();
+      expect(lag()).toBe(200);
+    }
   });
 
   it("counts the time that a machine slept, though its own clock stood still", () => {

@@ -307,35 +307,6 @@ export const sabotages: readonly Sabotage[] = [
     is: "if (selection.values[i] !== undefined) return true;",
   },
   {
-    name: "keep-claims-over-a-restart",
-    oracle: "staleness",
-    file: "src/node/jobs/tails.ts",
-    was: "      this.#keptMarks.set(id, { run, through });",
-    is: `      this.#keptMarks.set(id, { run, through });
-      this.claims.reached(id, this.#elapsed);`,
-  },
-  {
-    name: "date-claims-by-the-answer",
-    oracle: "staleness",
-    file: "src/node/jobs/tails.ts",
-    was: "return this.claims.reached(peer, askedAt);",
-    is: "return this.claims.reached(peer, this.#elapsed);",
-  },
-  {
-    name: "claim-without-hints",
-    oracle: "staleness",
-    file: "antientropy/tail-replies.ts",
-    was: "  const hints = side.hints(after, countMax);",
-    is: "  const hints = side.hints(head, countMax);",
-  },
-  {
-    name: "follow-past-what-was-not-sent",
-    oracle: "staleness",
-    file: "antientropy/tail.ts",
-    was: "    else this.#isWhole = false;",
-    is: "",
-  },
-  {
     name: "skip-on-switch",
     oracle: "feed",
     file: "src/node/operations/feed-desk.ts",
