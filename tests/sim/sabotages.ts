@@ -253,9 +253,9 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "count-a-replica-that-may-be-behind",
     oracle: "strict-read",
-    file: "src/node/serving/service.ts",
-    was: "return this.background?.absence?.mayLack(key) === true;",
-    is: `return this.background?.absence?.mayLack(key) === true && key === "";`,
+    file: "src/node/jobs/absence.ts",
+    was: "return this.#isCatchingUp || this.past.lacks(key);",
+    is: `return (this.#isCatchingUp || this.past.lacks(key)) && key === "";`,
   },
   {
     name: "read-strictly-in-a-minority",
@@ -275,13 +275,13 @@ export const sabotages: readonly Sabotage[] = [
     name: "mint-below-a-known-purge",
     oracle: "purge",
     file: "replica/keeper.ts",
-    was: "const time = this.clock.next(now, this.#purges().newest);",
+    was: "const time = this.clock.next(now, this.#records.purges().newest);",
     is: "const time = this.clock.next(now);",
   },
   {
     name: "acknowledge-what-a-purge-ended",
     oracle: "purge",
-    file: "src/node/serving/service.ts",
+    file: "src/node/serving/coordination.ts",
     was: "if (purges.isPurged(body.key, stored.sibling)) return respond(purgedMeanwhile());",
     is: `if (purges.isPurged("", stored.sibling)) return respond(purgedMeanwhile());`,
   },
