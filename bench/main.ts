@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import type { Figure, Suite } from "./lib/figures.ts";
 import { NoSuchCommit } from "./lib/worktree.ts";
 import { runAgainst } from "./suites/against.ts";
+import { doorSuite } from "./suites/door.ts";
 import { exchangeSuite } from "./suites/exchange.ts";
 import { feedSuite } from "./suites/feed.ts";
 import { loadSuite } from "./suites/load.ts";
@@ -32,6 +33,7 @@ const SUITES: readonly Suite[] = [
   messagesSuite,
   exchangeSuite,
   workerSuite,
+  doorSuite,
 ];
 const RESULTS = new URL("results.json", import.meta.url);
 const RECORDED = new URL("recorded.json", import.meta.url);

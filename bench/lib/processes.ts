@@ -143,11 +143,17 @@ const nodeOptions = (): readonly string[] =>
   (process.env["BENCH_NODE_OPTIONS"] ?? "").split(" ").filter((option) => option !== "");
 
 /**
- * A cluster of real processes on loopback, N = 3, with its data in a folder that goes with it.
+ * A cluster of real processes on loopback, N = 3 where there are as many nodes, with its data in a
+ * folder that goes with it.
  *
  * @param root of the tree whose code they run; by default this one
+ * @param flagsOf more flags for a node, by its place from 0 on
  */
-export async function startCluster(nodeCount: number, root = ROOT): Promise<RunningCluster> {
+export async function startCluster(
+  nodeCount: number,
+  root = ROOT,
+  flagsOf: (i: number) => readonly string[] = () => [],
+): Promise<RunningCluster> {
   const dir = makeDir();
   const bin = join(root, "bin/starling.js");
   const ports = await freePorts(nodeCount);
@@ -157,14 +163,18 @@ export async function startCluster(nodeCount: number, root = ROOT): Promise<Runn
     url: `http://127.0.0.1:${port}`,
   }));
   const file = join(dir, "cluster.json");
-  writeFileSync(file, JSON.stringify({ name: "bench", partitions: 256, n: 3, members }));
+  writeFileSync(
+    file,
+    JSON.stringify({ name: "bench", partitions: 256, n: Math.min(3, nodeCount), members }),
+  );
   const servers = await Promise.all(
-    members.map(({ id }) =>
+    members.map(({ id }, i) =>
       Server.start({
         program: process.execPath,
         args: [
           ...nodeOptions(),
           ...[bin, "node", "--cluster", file, "--id", id, "--data", join(dir, id)],
+          ...flagsOf(i),
         ],
         readyText: '"event":"listening"',
       }),

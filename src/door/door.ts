@@ -55,6 +55,7 @@ export class Door {
   readonly #invalidator: Invalidator;
   readonly #answers: Answers;
   readonly #heads: Heads;
+  #clusterId: { readonly name: string; readonly id: string } | null = null;
 
   constructor(parts: DoorParts) {
     const { backend, origin, host, metrics } = parts;
@@ -87,10 +88,18 @@ export class Door {
     }
   }
 
+  /** Made out once: a cluster is hardly ever renamed. */
+  #clusterIdOf(name: string): string {
+    if (this.#clusterId?.name !== name) {
+      this.#clusterId = { name, id: clusterIdOf(this.#parts.secret, name) };
+    }
+    return this.#clusterId.id;
+  }
+
   /** The request with its site, or why it has none. */
   #callOf(request: DoorRequest): Call | DoorAnswer {
     const isHead = request.method === "HEAD";
-    const { backend, secret } = this.#parts;
+    const { backend } = this.#parts;
     const addressed = METHOD.test(request.method) ? addressOf(request) : null;
     if (addressed === null) {
       return refuse("invalid-request", "The target or the Host of the request is none.", {
@@ -102,7 +111,7 @@ export class Door {
     if (site === null) {
       return refuse("no-such-site", "No site answers for this host.", { isHead });
     }
-    const clusterId = clusterIdOf(secret, ring.document.name);
+    const clusterId = this.#clusterIdOf(ring.document.name);
     if (isLoop(request.fields, clusterId)) {
       return refuse("loop-detected", "The request has been here before.", { isHead });
     }

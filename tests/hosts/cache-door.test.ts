@@ -238,6 +238,6 @@ describe("/v1/sites", () => {
     });
     expect(purged.status).toBe(404);
     const listed = await fetch(`${api(0)}/v1/namespaces`);
-    expect(await listed.json()).toEqual({ namespaces: [] });
+    expect(await listed.json()).toEqual({ namespaces: [], bytes: {} });
   });
 });

@@ -92,44 +92,73 @@ async function stream(response: ServerResponse, body: Bytes, sent: (n: number) =
   }
 }
 
-async function write(
-  response: ServerResponse,
-  answer: DoorAnswer,
-  metrics: DoorMetrics,
-): Promise<void> {
-  const { status, fields, body, length } = answer;
-  const sent = (byteCount: number): void => metrics.sent(answer, byteCount);
-  if (response.destroyed) {
-    if (body !== null && !(body instanceof Uint8Array)) await end(body);
-    return;
-  }
+/** @returns false when the answer is over: there is nobody, or a field that cannot be sent */
+function writeHead(response: ServerResponse, { status, fields, body, length }: DoorAnswer) {
+  if (response.destroyed) return false;
   const flat = fields.flat();
   if (length !== null && body !== null) flat.push("Content-Length", String(length));
   response.sendDate = !fields.some(([name]) => name.toLowerCase() === "date");
   try {
     response.writeHead(status, flat);
+    return true;
   } catch {
     // A field that cannot be sent costs its own answer alone.
-    if (body !== null && !(body instanceof Uint8Array)) await end(body);
-    return void response.writeHead(502, { "Content-Length": "0" }).end();
+    response.writeHead(502, { "Content-Length": "0" }).end();
+    return false;
   }
-  if (body === null) return void response.end();
-  if (body instanceof Uint8Array) {
-    sent(body.length);
-    return void response.end(body);
-  }
+}
+
+/** An answer whose body streams. */
+async function writeStream(
+  response: ServerResponse,
+  { answer, body }: { readonly answer: DoorAnswer; readonly body: Bytes },
+  sent: (byteCount: number) => void,
+): Promise<void> {
+  if (!writeHead(response, answer)) return end(body);
   // Headers go out with the first bytes; where these take long, before them.
   response.flushHeaders();
   await stream(response, body, sent);
+}
+
+/**
+ * Answers that are whole go out at the end of the turn of the event loop, together: see AnswerWriter
+ * in ../http/plain-exchange.ts, which does so for the data plane.
+ */
+class WholeAnswers {
+  #unwritten: (() => void)[] = [];
+
+  add(write: () => void): void {
+    if (this.#unwritten.push(write) === 1) setImmediate(this.#writeAll);
+  }
+
+  readonly #writeAll = (): void => {
+    const all = this.#unwritten;
+    this.#unwritten = [];
+    for (const write of all) write();
+  };
 }
 
 const end = async (body: Bytes): Promise<void> => {
   await body[Symbol.asyncIterator]().return?.();
 };
 
-export const doorListener =
-  (door: Door, metrics: DoorMetrics, scheme: DoorRequest["scheme"]) =>
-  (incoming: IncomingMessage, response: ServerResponse): void => {
-    const answered = door.handle(doorRequest(incoming, response, scheme));
-    answered.then((answer) => write(response, answer, metrics)).catch(() => response.destroy());
+export function doorListener(door: Door, metrics: DoorMetrics, scheme: DoorRequest["scheme"]) {
+  const whole = new WholeAnswers();
+  const write = async (response: ServerResponse, answer: DoorAnswer): Promise<void> => {
+    const sent = (byteCount: number): void => metrics.sent(answer, byteCount);
+    const { body } = answer;
+    if (body !== null && !(body instanceof Uint8Array)) {
+      return writeStream(response, { answer, body }, sent);
+    }
+    whole.add(() => {
+      if (!writeHead(response, answer)) return;
+      if (body === null) return void response.end();
+      sent(body.length);
+      response.end(body);
+    });
   };
+  return (incoming: IncomingMessage, response: ServerResponse): void => {
+    const answered = door.handle(doorRequest(incoming, response, scheme));
+    answered.then((answer) => write(response, answer)).catch(() => response.destroy());
+  };
+}
