@@ -19,6 +19,7 @@ import {
 import type { BenchOptions, Contender, Figure, Suite } from "../lib/figures.ts";
 import { interleave, median, medianRatio } from "../lib/figures.ts";
 import type { Server } from "../lib/processes.ts";
+import { collapseFigures } from "./door-collapse.ts";
 import { zipfFigures } from "./door-zipf.ts";
 
 const OBJECT = "/object/%d";
@@ -177,6 +178,7 @@ async function run(options: BenchOptions): Promise<readonly Figure[]> {
     } finally {
       await cluster.stop();
     }
+    add(await collapseFigures());
     add(await memoryFigures(origin.url, options));
     add(await zipfFigures(origin.url, options));
     return figures;

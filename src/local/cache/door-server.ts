@@ -121,8 +121,8 @@ async function writeStream(
 }
 
 /**
- * Answers that are whole go out at the end of the turn of the event loop, together: see AnswerWriter
- * in ../http/plain-exchange.ts, which does so for the data plane.
+ * Answers that are whole go out at the end of the turn of the event loop, together: AnswerWriter of
+ * ../http/plain-exchange.ts does so for the data plane, and says why.
  */
 class WholeAnswers {
   #unwritten: (() => void)[] = [];
