@@ -38,6 +38,8 @@ export class Abandoned extends Error {
 }
 
 const WINDOW_BYTES = 1024 * 1024;
+/** Pieces on their way to the ring: some share a flush of the disk, and all are memory. */
+const WRITES_AT_ONCE = 4;
 
 interface Chunk {
   readonly from: number;
@@ -68,6 +70,8 @@ export class BodyFlow {
   #piece: Uint8Array[] = [];
   #pieceLength = 0;
   #pieceCount = 0;
+  /** Writes of the pieces after those, in order. */
+  readonly #writing: Promise<boolean>[] = [];
   #received = 0;
   #isDone = false;
   #failure: Error | null = null;
@@ -197,13 +201,22 @@ export class BodyFlow {
     const bytes = concatenated(this.#piece, this.#pieceLength);
     this.#piece = [];
     this.#pieceLength = 0;
-    try {
-      await this.#store?.write(this.#pieceCount, bytes);
-      this.#pieceCount++;
-    } catch {
-      // Who waits for the body is not to suffer: it is passed on, and not stored.
-      this.#stopStoring();
-    }
+    const index = this.#pieceCount + this.#writing.length;
+    const written = this.#store?.write(index, bytes).then(
+      () => true,
+      () => false,
+    );
+    if (written !== undefined) this.#writing.push(written);
+    if (this.#writing.length >= WRITES_AT_ONCE) await this.#settleWrite();
+  }
+
+  /** Pieces count in their order, so that what is counted can be read. */
+  async #settleWrite(): Promise<void> {
+    const isWritten = await this.#writing[0];
+    void this.#writing.shift();
+    if (isWritten === true && this.#isStoring) this.#pieceCount++;
+    // Who waits for the body is not to suffer: it is passed on, and not stored.
+    else this.#stopStoring();
   }
 
   /** Pieces that are written stay readable for who is behind; no head will refer to them. */
@@ -215,10 +228,12 @@ export class BodyFlow {
 
   async #finish(): Promise<FlowEnd> {
     const length = this.#received;
-    if (this.#isStoring && this.#pieceCount === 0 && length <= this.#limits.inlineBytesMax) {
+    const pieces = this.#pieceCount + this.#writing.length;
+    if (this.#isStoring && pieces === 0 && length <= this.#limits.inlineBytesMax) {
       return { length, bytes: concatenated(this.#piece, length), isStored: true };
     }
     if (this.#isStoring && this.#pieceLength > 0) await this.#writePiece();
+    while (this.#writing.length > 0) await this.#settleWrite();
     return { length, bytes: null, isStored: this.#isStoring };
   }
 

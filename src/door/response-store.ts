@@ -37,6 +37,8 @@ export type Leased = { readonly state: LeaseResult["state"]; readonly at: WallMi
 
 /** For how long a piece outlives its head, in ms: who began to read it may finish. */
 const PIECE_GRACE_MS = 10 * 60_000;
+/** No faster than a disk takes them: what waits for it is memory, and grows with the body. */
+const ON_A_DISK: QuorumOptions = { dw: 1 };
 /** Asks an owner of a key for its time and for nothing else: nobody holds a lease by this name. */
 const TIME_ONLY = { act: "release", holder: "" } as const;
 
@@ -124,7 +126,7 @@ export class ResponseStore {
     return {
       write: (index, bytes) => {
         const content = contentOf(bytes, label);
-        return this.#put({ key: keyOf(index), content, ttlMs, context: null }, {});
+        return this.#put({ key: keyOf(index), content, ttlMs, context: null }, ON_A_DISK);
       },
       read: (index) => this.#piece(keyOf(index)),
     };

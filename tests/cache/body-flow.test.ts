@@ -145,4 +145,30 @@ describe("a body on its way", () => {
     await expect(run).rejects.toThrow("cut off");
     expect(flow.isOpen).toBe(false);
   });
+
+  it("goes on while some pieces are on their way to the ring, and no more than four", async () => {
+    const pieces = new Pieces();
+    const gates: (() => void)[] = [];
+    const slow: PieceStore = {
+      write: async (index, bytes) => {
+        await new Promise<void>((resolve) => gates.push(resolve));
+        await pieces.write(index, bytes);
+      },
+      read: (index) => pieces.read(index),
+    };
+    const flow = new BodyFlow(source(Array.from({ length: 16 }, () => 64)).bytes, slow, limits);
+    const end = flow.run();
+    await expect.poll(() => gates.length).toBe(4);
+    for (let i = 0; i < 10; i++) await turn();
+    expect(gates).toHaveLength(4);
+    // The last of them is through first: who reads then still gets all of it.
+    for (const open of gates.splice(0).reverse()) open();
+    const opening = setInterval(() => {
+      for (const open of gates.splice(0)) open();
+    }, 1);
+    expect(await gather(flow.read())).toEqual(Buffer.from(numbered(1024)));
+    expect(await end).toEqual({ length: 1024, bytes: null, isStored: true });
+    clearInterval(opening);
+    expect(Buffer.concat(pieces.written)).toEqual(Buffer.from(numbered(1024)));
+  });
 });

@@ -22,6 +22,7 @@ import {
   type OriginResponse,
 } from "../../door/ports.ts";
 import { addressesOf, isOurs, type Ours } from "./own-addresses.ts";
+import { passedBy } from "./young-garbage.ts";
 
 /** Idle connections that are kept to one origin. */
 const IDLE_COUNT_MAX = 64;
@@ -108,6 +109,7 @@ async function* bodyOf(incoming: IncomingMessage, timeoutMs: number): Bytes {
     for (;;) {
       const next = await within(chunks.next(), timeoutMs);
       if (next.done === true) break;
+      passedBy(next.value.length);
       yield next.value;
     }
     isWhole = incoming.complete;
