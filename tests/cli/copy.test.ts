@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { startCluster, type TestCluster } from "../support/cluster.ts";
 import { BIN, run } from "./run.ts";
 
@@ -106,6 +106,10 @@ describe("copy", () => {
     };
     const writing = write();
     let copying = start();
+    onTestFinished(() => {
+      isOver = true;
+      copying.kill("SIGKILL");
+    });
     await mark("mark-1");
     copying.kill("SIGKILL");
     await new Promise((resolve) => copying.once("exit", resolve));
