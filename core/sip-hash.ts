@@ -28,8 +28,9 @@ export function sipHashText(key: Int32Array, text: string): void {
   sipHash(key, scratch, length);
 }
 
-/** The word of four bytes, least significant first, of which the last `count` may be missing. */
+/** The word of four bytes, least significant first, of which those from `end` on are missing. */
 function wordAt(bytes: Uint8Array, at: number, end: number): number {
+  if (at + 4 <= end) return words(bytes, at);
   let word = 0;
   for (let i = Math.min(end, at + 4) - 1; i >= at; i--) word = (word << 8) | (bytes[i] as number);
   return word;
@@ -53,14 +54,10 @@ export function sipHash(key: Int32Array, bytes: Uint8Array, length: number): voi
   for (let block = 0, blockCount = length >>> 3; block <= blockCount + 1; block++) {
     const isEnd = block > blockCount;
     const at = block << 3;
-    let low = 0;
-    let high = 0;
+    const last = block === blockCount ? length << 24 : 0;
+    const low = isEnd ? 0 : wordAt(bytes, at, length);
+    const high = isEnd ? 0 : wordAt(bytes, at + 4, length) | last;
     if (isEnd) cl ^= 0xff;
-    else {
-      const isWhole = block < blockCount;
-      low = isWhole ? words(bytes, at) : wordAt(bytes, at, length);
-      high = isWhole ? words(bytes, at + 4) : wordAt(bytes, at + 4, length) | (length << 24);
-    }
     dl ^= low;
     dh ^= high;
     for (let round = isEnd ? 4 : 2; round > 0; round--) {

@@ -30,11 +30,6 @@ const BANS: readonly (readonly [RegExp, string])[] = [
 
 export const FILE_LINES_MAX = 400;
 export const FUNCTION_LINES_MAX = 60;
-/** Longer still than that: to be split, and then to be taken out here. */
-const STILL_LONGER: ReadonlySet<string> = new Set([
-  "replica/get-coordinator.ts",
-  "core/sip-hash.ts",
-]);
 export const LINE_CHARS_MAX = 100;
 export const PARAMETERS_MAX = 3;
 
@@ -100,7 +95,7 @@ const isGenerated = ({ text }: Source): boolean => text.startsWith("// Generated
 
 /** A file that is too long, in lines. */
 export function lengths(source: Source): readonly string[] {
-  if (isGenerated(source) || STILL_LONGER.has(source.path)) return [];
+  if (isGenerated(source)) return [];
   const count = source.text.trimEnd().split("\n").length;
   return count > FILE_LINES_MAX ? [`${source.path}: ${count} lines`] : [];
 }
@@ -141,8 +136,7 @@ export function functions(source: Source): readonly string[] {
     }
     if (!FUNCTIONS.has(node.type)) continue;
     const lineCount = source.text.slice(node.start, node.end).split("\n").length;
-    const isTooLong = lineCount > FUNCTION_LINES_MAX && !STILL_LONGER.has(source.path);
-    if (isTooLong) faults.push(`${at}: a function of ${lineCount} lines`);
+    if (lineCount > FUNCTION_LINES_MAX) faults.push(`${at}: a function of ${lineCount} lines`);
     const count = node.params?.length ?? 0;
     if (count > PARAMETERS_MAX + 1) faults.push(`${at}: ${count} positional parameters`);
   }

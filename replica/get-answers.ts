@@ -1,0 +1,167 @@
+/** What the replicas of one read have answered, and what that comes to. */
+import { type Entry, emptyEntry, keptDigestOf, merge } from "../core/entry.ts";
+import { decodedOrNull } from "../core/entry-codec.ts";
+import type { ReplicaId } from "../core/ids.ts";
+import type { ReplyOf } from "../core/messages.ts";
+import { majority } from "../core/quorum-options.ts";
+import type { Digest } from "../core/store.ts";
+import type { Candidate } from "./candidate.ts";
+import type { GetPlan } from "./get-plan.ts";
+import { Quorum, type QuorumNeed } from "./quorum.ts";
+
+export interface Answer {
+  readonly candidate: Candidate;
+  /** `unknown`: the replica answered that it may have lost what it had. */
+  state: "asked" | "failed" | "unknown" | "answered";
+  digest: Digest;
+  wasAskedForEntry: boolean;
+  /** What it says that it knows of the members; see `held` in core/messages.ts. */
+  ages?: readonly unknown[] | undefined;
+}
+
+export class GetAnswers {
+  readonly #plan: Pick<GetPlan, "rules" | "candidates" | "hash">;
+  readonly #need: QuorumNeed;
+  readonly #all = new Map<ReplicaId, Answer>();
+  readonly #entries = new Map<Digest, Entry>([[0, emptyEntry]]);
+  /** All entries that came, joined. */
+  merged: Entry = emptyEntry;
+
+  constructor(plan: Pick<GetPlan, "rules" | "candidates" | "hash" | "onlyZone">) {
+    this.#plan = plan;
+    const { rules, onlyZone } = plan;
+    const { n, r, pr, zones } = rules;
+    this.#need = { n, count: r, primaries: pr, durable: 0, zones, onlyZone };
+  }
+
+  get(id: ReplicaId): Answer | undefined {
+    return this.#all.get(id);
+  }
+
+  all(): Iterable<Answer> {
+    return this.#all.values();
+  }
+
+  /** Somebody is asked, and has not answered. */
+  add(candidate: Candidate): Answer {
+    const answer: Answer = { candidate, state: "asked", digest: 0, wasAskedForEntry: false };
+    this.#all.set(candidate.id, answer);
+    return answer;
+  }
+
+  /** All of them are to be asked anew; what they have sent stays. */
+  clear(): void {
+    this.#all.clear();
+  }
+
+  /** Whether an entry has come, a value or what is left of one. */
+  get hasEntry(): boolean {
+    return this.#entries.size > 1;
+  }
+
+  take(answer: Answer, held: ReplyOf<"held">): void {
+    answer.state = held.isUnknown ? "unknown" : "answered";
+    answer.ages = held.ages;
+    answer.digest = held.digest;
+    if (held.isUnknown || held.digest === 0) return;
+    // A digest is enough only where no more was asked for: else it would be asked for ever.
+    if (held.entry === null && !answer.wasAskedForEntry) return;
+    const entry = held.entry === null ? null : decodedOrNull(held.entry);
+    if (entry === null) {
+      answer.state = "failed";
+      return;
+    }
+    // Computed here, not believed: a reply's digest and entry must belong together.
+    answer.digest = keptDigestOf(entry, this.#plan.hash);
+    if (!this.#entries.has(answer.digest)) {
+      this.#entries.set(answer.digest, entry);
+      this.merged = merge(this.merged, entry);
+    }
+  }
+
+  /** The replies that count: known contents, and not nothing where nothing does not count. */
+  quorum(): Quorum {
+    const quorum = new Quorum(this.#need);
+    for (const answer of this.#all.values()) {
+      if (answer.state !== "answered" || !this.#entries.has(answer.digest)) continue;
+      if (answer.digest === 0 && !this.#countsNothingOf(answer)) continue;
+      quorum.add(answer.candidate, false);
+    }
+    return quorum;
+  }
+
+  /**
+   * A fallback that has nothing says only that nobody has brought it anything: it counts beside the
+   * word of a primary, and never in the place of all of them.
+   */
+  #countsNothingOf({ candidate }: Answer): boolean {
+    if (!this.#plan.rules.notfoundOk) return false;
+    if (candidate.isPrimary) return true;
+    // One that has sent a digest and is asked for the entry has spoken.
+    return this.#primariesThat((a) => a.state === "answered" || a.digest !== 0).length > 0;
+  }
+
+  outstanding(): readonly Candidate[] {
+    const outstanding: Candidate[] = [];
+    for (const answer of this.#all.values()) {
+      const isUnread = answer.state === "answered" && !this.isRead(answer);
+      if (answer.state === "asked" || isUnread) outstanding.push(answer.candidate);
+    }
+    return outstanding;
+  }
+
+  /** Of those, the ones to wait for: a suspect that has sent a digest has shown that it lives. */
+  expected(): readonly Candidate[] {
+    return this.outstanding().filter(
+      ({ id, isSuspect }) => !isSuspect || this.#all.get(id)?.digest !== 0,
+    );
+  }
+
+  readonly isRead = (answer: Answer): boolean => this.#entries.has(answer.digest);
+
+  /** The digests whose entries somebody has been asked for and may yet send. */
+  digestsOnTheirWay(): Set<Digest> {
+    const digests = new Set<Digest>();
+    for (const { state, wasAskedForEntry, digest } of this.#all.values()) {
+      if (state === "asked" && wasAskedForEntry) digests.add(digest);
+    }
+    return digests;
+  }
+
+  /** All the primaries there are, or with `basic_quorum` a majority of them, hold nothing. */
+  isNothingForSure(): boolean {
+    const { rules, candidates } = this.#plan;
+    if (rules.notfoundOk) return false;
+    const primaries = candidates.filter((candidate) => candidate.isPrimary).length;
+    let nothing = 0;
+    for (const { state, digest, candidate } of this.#all.values()) {
+      if (candidate.isPrimary && state === "answered" && digest === 0) nothing++;
+    }
+    return nothing >= (rules.basicQuorum ? Math.min(majority(rules.n), primaries) : primaries);
+  }
+
+  /** Primaries that answered with less than what all of them hold together, or have lost it. */
+  behind(): readonly ReplicaId[] {
+    const digest = this.#digest();
+    return this.#primariesThat(
+      ({ state, ...a }) => state === "unknown" || (state === "answered" && a.digest !== digest),
+    );
+  }
+
+  /** Primaries that answered with all that anybody holds. */
+  current(): readonly ReplicaId[] {
+    const digest = this.#digest();
+    return this.#primariesThat(({ state, ...a }) => state === "answered" && a.digest === digest);
+  }
+
+  #primariesThat(isSuch: (answer: Answer) => boolean): readonly ReplicaId[] {
+    return [...this.#all.values()]
+      .filter(isSuch)
+      .filter(({ candidate }) => candidate.isPrimary)
+      .map(({ candidate }) => candidate.id);
+  }
+
+  #digest(): Digest {
+    return this.merged === emptyEntry ? 0 : keptDigestOf(this.merged, this.#plan.hash);
+  }
+}
