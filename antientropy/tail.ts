@@ -99,7 +99,8 @@ export class Tail {
     this.#isAtEnd = body.isAtEnd;
     this.#noteMoved(body.moved);
     for (let i = 0; i + 1 < body.keys.length; i += 2) {
-      const [key, digest] = body.keys.slice(i, i + 2);
+      const key = body.keys[i];
+      const digest = body.keys[i + 1];
       expect(typeof key === "string" && typeof digest === "number", "keys with their digests");
       if (this.#plan.side.digest(key) !== digest) this.#lacking.push(key);
     }

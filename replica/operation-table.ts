@@ -15,13 +15,20 @@ import type { Hlc } from "../core/time.ts";
 const ROWS_START = 256;
 export const NO_ROW = -1;
 
+/** A write looks its operation up several times in a row. */
+let lastText: OpId | null = null;
+let lastHash = 0;
+
 /** FNV-1a of its characters. */
-function hashOf(text: string): number {
+function hashOf(text: OpId): number {
+  if (text === lastText) return lastHash;
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) {
     hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   }
-  return hash ^ (hash >>> 15);
+  lastText = text;
+  lastHash = hash ^ (hash >>> 15);
+  return lastHash;
 }
 
 export class OperationTable {
