@@ -36,6 +36,7 @@ describe("the verdict of status", () => {
       "SAFE: all 4 partitions have all their copies within reach; 8 hints are on their way home. " +
         "Nothing to do.",
     );
+    expect(wordsOf([], { r1: { hintsHeld: { r2: 1 } } })).toContain("; 1 hint is on its way home.");
   });
 
   it("says of how many partitions how many copies are left, and what to do", () => {

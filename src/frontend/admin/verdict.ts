@@ -111,7 +111,8 @@ export function verdictOf(cluster: ClusterBody, ring: RingBody): Verdict {
   if (away.size === 0) {
     const all = `SAFE: all ${ring.partitions} partitions have all their copies within reach`;
     if (waiting === 0) return { level: "safe", text: `${all}; reads and writes are safe.` };
-    const text = `${all}; ${waiting} hints are on their way home. Nothing to do.`;
+    const hints = waiting === 1 ? "1 hint is on its way" : `${waiting} hints are on their way`;
+    const text = `${all}; ${hints} home. Nothing to do.`;
     return { level: "safe", text };
   }
   const gone = list(members.filter(({ id }) => away.has(id)).map(sinceOf));
