@@ -76,6 +76,22 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
     expect(await page.locator("#ring path.is-highlight").getAttribute("data-member")).toBe("r2");
   });
 
+  it("teaches the first step while nothing is stored, and takes it", async () => {
+    const { page, complaints } = await openPage(browser);
+    await page.goto(url);
+    expect(page.url()).toBe(`${url}/ui`);
+    await page.getByRole("heading", { name: "Nothing is stored yet" }).waitFor();
+    expect(await textOf(page, "#steps")).toContain(`curl '${url}/v1/kv/demo/hello'`);
+    await page.getByRole("button", { name: "Write one here" }).click();
+    await page.getByLabel("New value").fill("Hello, ring");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("Saved. All 3 primaries hold the same.").waitFor();
+    expect(await (await fetch(`${url}/v1/kv/demo/hello`)).text()).toBe("Hello, ring");
+    expect(await page.locator("#namespaces button").allTextContents()).toContain("demo1 key");
+    expect(complaints.filter(isNoAnswer)).toEqual([]);
+    await page.context().close();
+  });
+
   it("draws what the model predicts and what canaries measure, for the chosen r and w", async () => {
     const { page } = watched;
     for (let i = 0; i < 20; i++) {
@@ -95,22 +111,6 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
     const lags = () => page.locator("#lag td.pair").allTextContents();
     await expect.poll(async () => (await lags()).length, patience).toBe(20);
     await expect.poll(async () => (await lags()).includes("?"), patience).toBe(false);
-  });
-
-  it("teaches the first step while nothing is stored, and takes it", async () => {
-    const { page, complaints } = await openPage(browser);
-    await page.goto(url);
-    expect(page.url()).toBe(`${url}/ui`);
-    await page.getByRole("heading", { name: "Nothing is stored yet" }).waitFor();
-    expect(await textOf(page, "#steps")).toContain(`curl '${url}/v1/kv/demo/hello'`);
-    await page.getByRole("button", { name: "Write one here" }).click();
-    await page.getByLabel("New value").fill("Hello, ring");
-    await page.getByRole("button", { name: "Save" }).click();
-    await page.getByText("Saved. All 3 primaries hold the same.").waitFor();
-    expect(await (await fetch(`${url}/v1/kv/demo/hello`)).text()).toBe("Hello, ring");
-    expect(await page.locator("#namespaces button").allTextContents()).toContain("demo1 key");
-    expect(complaints.filter(isNoAnswer)).toEqual([]);
-    await page.context().close();
   });
 
   it("lists keys by prefix, and changes, uploads, expires and deletes them", async () => {

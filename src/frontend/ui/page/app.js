@@ -190,7 +190,8 @@ async function forever() {
     byId("token-button").hidden = !usesTokens();
     say(byId("token-button"), hasToken() ? "Forget token" : "Token …");
     show(byId("steps"), firstSteps(BASE, usesTokens()));
-    if (isFirst) void openFromAddress().then(() => keys.load());
+    if (isFirst) await openFromAddress();
+    if (keys.isToLoad) void keys.load();
     isFirst = false;
     await new Promise((go) => setTimeout(go, POLL_MS));
   }

@@ -1,5 +1,5 @@
 /** What is stored: the namespaces, and the keys of the one that is chosen. */
-import { json } from "./api.js";
+import { ApiError, json } from "./api.js";
 import {
   ago,
   byId,
@@ -121,8 +121,12 @@ export class Keys {
     });
   }
 
+  /** Whether what is stored is still to be asked for: a cluster that has just begun cannot say. */
+  isToLoad = true;
+
   /** All namespaces anew, and the keys of the one that is chosen. */
   async load() {
+    this.isToLoad = false;
     try {
       const body = await json("/v1/namespaces");
       const { namespaces, bytes: stored = {} } = /** @type {Namespaces} */ (body);
@@ -134,6 +138,7 @@ export class Keys {
       else await this.#list();
       await this.#count();
     } catch (error) {
+      this.isToLoad = !(error instanceof ApiError) || error.status >= 500;
       say(byId("namespaces-status"), wordsOf(error));
     }
   }
