@@ -14,7 +14,7 @@ const encoder = new TextEncoder();
 export const isNamespace = (text: string): boolean => NAMESPACE.test(text);
 
 /**
- * Where members write to themselves, to measure how stale reads are (src/node/canaries.ts). No
+ * Where members write to themselves, to measure how stale reads are (src/node/jobs/canaries.ts). No
  * client can name it. It is formed as a site's, because a version that knows no canaries keeps what
  * is there, hints of it, and compares it, and refuses any other name that clients cannot write.
  */

@@ -201,7 +201,7 @@ export class Keeper {
     return newOpId(this.#prng);
   }
 
-  /** Stores what was minted. What a sole owner has lost nobody brings: it goes on from here. */
+  /** Stores what was minted. Nobody else can bring what a sole owner lost: it goes on from here. */
   keepMinted(key: StoreKey, hintFor: ReplicaId | "", minted: Minted): void {
     this.operations.followMint(key, minted);
     this.#records.writeBytes(key, hintFor, minted);
