@@ -103,26 +103,26 @@ type ReplicaParts = Parameters<typeof replicaMetrics>[0];
 
 /** Nothing where the platform checks its own storage. */
 function scrubMetrics({ background }: Service): readonly Metric[] {
-  const { checks = false, totals, status = null } = background?.scrub ?? {};
+  const { checks, totals, status } = background.scrub;
   if (!checks) return [];
   return [
     {
       name: "starling_scrubbed_records_total",
       type: "counter",
       help: "Records that a scrub has read.",
-      values: one(totals?.records ?? 0),
+      values: one(totals.records),
     },
     {
       name: "starling_scrub_damaged_records_total",
       type: "counter",
       help: "Of those, the ones whose checksum did not hold.",
-      values: one(totals?.damaged ?? 0),
+      values: one(totals.damaged),
     },
     {
       name: "starling_scrub_mended_records_total",
       type: "counter",
       help: "Of the damaged ones, those that other replicas have brought again.",
-      values: one(totals?.mended ?? 0),
+      values: one(totals.mended),
     },
     {
       name: "starling_scrub_last_timestamp_seconds",
@@ -134,7 +134,7 @@ function scrubMetrics({ background }: Service): readonly Metric[] {
 }
 
 function collectionMetrics({ background }: Service): readonly Metric[] {
-  const { expiredCount = 0, collectedCount = 0 } = background?.collector ?? {};
+  const { expiredCount, collectedCount } = background.collector;
   return [
     {
       name: "starling_expired_values_total",
@@ -222,7 +222,7 @@ function hintMetrics({ service, knowledge, now }: ReplicaParts): readonly Metric
 
 /** Nothing where replicas do not follow each other. */
 function lagMetrics({ background }: Service): readonly Metric[] {
-  const lags = background?.tails?.lagMs();
+  const lags = background.tails?.lagMs();
   if (lags === undefined) return [];
   return [
     {
@@ -240,7 +240,6 @@ function hintAgeSeconds({ keeper }: Service, now: WallMillis): number {
 }
 
 function exchangeMetrics({ background }: Service): readonly Metric[] {
-  if (background === null) return [];
   const { lastAt, completeCount, keysSent, keysReceived, byteCount } = background.exchanges;
   return [
     {

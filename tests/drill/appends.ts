@@ -5,61 +5,40 @@
  * go on from the one that they are shown.
  */
 import { type Arena, type Check, elementsIn, sleep } from "./arena.ts";
-import { judgeCollected } from "./judges.ts";
+import { Collections, type Notes } from "./collections.ts";
 
 const CLIENT_COUNT = 6;
 const LIST_COUNT = 2;
 const ELEMENTS_MAX = 200;
 
-interface Notes {
-  readonly name: string;
-  readonly attempted: Set<string>;
-  readonly acknowledged: Set<string>;
-}
-
 export class Appends implements Check {
   readonly name = "appends";
   readonly #arena: Arena;
-  readonly #all: Notes[] = [];
-  readonly #open: Notes[] = [];
+  readonly #lists: Collections;
   #refusedCount = 0;
 
   constructor(arena: Arena) {
     this.#arena = arena;
-    for (let i = 0; i < LIST_COUNT; i++) this.#open.push(this.#next());
+    const shape = { prefix: "list", openCount: LIST_COUNT, elementsMax: ELEMENTS_MAX };
+    this.#lists = new Collections(arena, shape);
   }
 
   start(): readonly Promise<void>[] {
     return Array.from({ length: CLIENT_COUNT }, (_, i) => this.#client(i));
   }
 
-  async finish(): Promise<readonly string[]> {
-    const failures: string[] = [];
-    for (const { name, attempted, acknowledged } of this.#all) {
-      const found = new Set(elementsIn(await this.#arena.readInTheEnd(name)));
-      failures.push(...judgeCollected(name, { attempted, acknowledged, found }));
-    }
-    return failures;
+  finish(): Promise<readonly string[]> {
+    return this.#lists.judge();
   }
 
   summary(): string {
-    const acknowledged = this.#all.reduce((sum, notes) => sum + notes.acknowledged.size, 0);
-    return `${acknowledged} appends acknowledged to ${this.#all.length} lists, ${this.#refusedCount} refused`;
-  }
-
-  #next(): Notes {
-    const name = `list-${this.#all.length}`;
-    const notes = { name, attempted: new Set<string>(), acknowledged: new Set<string>() };
-    this.#all.push(notes);
-    return notes;
+    const { acknowledgedCount, count } = this.#lists;
+    return `${acknowledgedCount} appends acknowledged to ${count} lists, ${this.#refusedCount} refused`;
   }
 
   async #client(index: number): Promise<void> {
     for (let i = 0; !this.#arena.isOver; i++) {
-      const at = this.#arena.prng.below(LIST_COUNT);
-      const notes = this.#open[at] as Notes;
-      if (notes.attempted.size >= ELEMENTS_MAX) this.#open[at] = this.#next();
-      await this.#append(notes, `${index}-${i}`).catch(() => sleep(20));
+      await this.#append(this.#lists.pick(), `${index}-${i}`).catch(() => sleep(20));
     }
   }
 

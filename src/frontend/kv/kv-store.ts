@@ -54,8 +54,6 @@ export interface KvExpiry {
   readonly at: number | null;
 }
 
-export const neverExpires: KvExpiry = { ttl: null, at: null };
-
 /** Keys asked for at least: deleted ones take room in a page until they are collected. */
 const SCANNED_MIN = 250;
 /** Pages that a short one is put together from, and an empty one. */

@@ -1,8 +1,7 @@
 /** What a replica says of itself and of what it holds, for operators and for listings. */
 import { CodecError } from "../../../core/codec.ts";
-import { type DelayReport, reportToList } from "../../../core/delay-report.ts";
+import { reportToList } from "../../../core/delay-report.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
-import type { ReplicaId } from "../../../core/ids.ts";
 import { CANARY_NAMESPACE, compareUtf8, isAnyNamespace, isNamespace } from "../../../core/keys.ts";
 import { LIST_KEYS_MAX, LIST_NAMESPACES_MAX } from "../../../core/limits.ts";
 import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
@@ -36,21 +35,21 @@ export const countedKeys = ({ store }: Pick<Keeper, "store">): number =>
  * them null or `[at, records, damaged, mended]`.
  */
 export function reported(
-  { keeper, background }: { readonly keeper: Keeper; readonly background: BackgroundWork | null },
+  { keeper, background }: { readonly keeper: Keeper; readonly background: BackgroundWork },
   about: About,
   now: Millis,
 ): ReplyOf<"report"> {
   const { store } = keeper;
   const { byteCount, deadKeyCount, deadByteCount } = store.stats();
-  const exchanges = background?.exchanges.lastAt ?? new Map<ReplicaId, Millis>();
-  const { progress = null } = background?.transfer ?? {};
+  const exchanges = background.exchanges.lastAt;
+  const { progress } = background.transfer;
   const transfer = progress === null ? null : Object.values(progress);
-  const duplicates = background?.lives.duplicates(now) ?? [];
+  const duplicates = background.lives.duplicates(now);
   const hints = [...store.hintCounts()];
   const dead = [deadKeyCount, deadByteCount];
   const life = [about.version, about.startedAt ?? 0, readableHintAt(store) ?? 0];
   const held = [countedKeys(keeper), byteCount, hints, [...exchanges]];
-  const scrub = scrubToList(background?.scrub.status ?? null);
+  const scrub = scrubToList(background.scrub.status);
   const report = [...held, transfer, duplicates, ...dead, ...life, scrub];
   return { kind: "report", report };
 }
@@ -62,14 +61,14 @@ const scrubToList = (status: ScrubStatus | null): unknown =>
   status === null ? null : [passToList(status.last), passToList(status.running)];
 
 /** Stops waiting for those whom it cannot reach, and tells for whom it had waited. */
-export function acceptedLoss(background: BackgroundWork | null, now: Millis): ReplyOf<"accepted"> {
-  const { partitionCount = 0, waitedFor = [] } = background?.absence?.past.accept(now) ?? {};
+export function acceptedLoss(background: BackgroundWork, now: Millis): ReplyOf<"accepted"> {
+  const { partitionCount = 0, waitedFor = [] } = background.absence?.past.accept(now) ?? {};
   return { kind: "accepted", partitionCount, waitedFor };
 }
 
 /** Tries to deliver all hints, and tells when that is over. */
 export function handedOff(
-  { keeper, background }: { readonly keeper: Keeper; readonly background: BackgroundWork | null },
+  { keeper, background }: { readonly keeper: Keeper; readonly background: BackgroundWork },
   respond: (reply: ReplyOf<"handedOff">) => void,
   now: Millis,
 ): void {
@@ -77,27 +76,24 @@ export function handedOff(
     [...keeper.store.hintCounts().values()].reduce((sum, count) => sum + count, 0);
   const done = (delivered: number): void =>
     respond({ kind: "handedOff", delivered, pending: pending() });
-  if (background === null) return done(0);
   background.handoff.start(now, done);
 }
 
 /** Compares with every peer, and tells when that is over. */
 export function exchanged(
-  background: BackgroundWork | null,
+  background: BackgroundWork,
   respond: (reply: ReplyOf<"exchanged">) => void,
   now: Millis,
 ): void {
   const done = (totals: readonly number[]): void => respond({ kind: "exchanged", totals });
-  if (background === null) return done([0, 0, 0, 0, 0, 0]);
   background.exchanges.withAll(now, done);
 }
 
 /** How long its peers took, and what its canaries have found. */
 export function delayed(
-  { background }: { readonly background: BackgroundWork | null },
+  { background }: { readonly background: BackgroundWork },
   now: Millis,
 ): ReplyOf<"delayed"> {
-  if (background === null) return { kind: "delayed", report: reportToList(NO_DELAYS) };
   const lagsMs = new Map(
     [...(background.tails?.lagMs() ?? [])].filter(([, ms]) => Number.isFinite(ms)),
   );
@@ -105,21 +101,14 @@ export function delayed(
   return { kind: "delayed", report: reportToList(report) };
 }
 
-const NO_DELAYS: DelayReport = {
-  hedgeMs: 0,
-  peers: new Map(),
-  canaries: [],
-  lagsMs: new Map(),
-};
-
 /** Reads all records, and tells when that is over. */
 export function scrubbed(
-  background: BackgroundWork | null,
+  background: BackgroundWork,
   respond: (reply: ReplyOf<"scrubbed">) => void,
   now: Millis,
 ): void {
   const none = { kind: "scrubbed", checks: false, records: 0, damaged: 0, mended: 0 } as const;
-  if (background?.scrub.checks !== true) return respond(none);
+  if (!background.scrub.checks) return respond(none);
   background.scrub.start(now, ({ records, damaged, mended }) =>
     respond({ kind: "scrubbed", checks: true, records, damaged, mended }),
   );

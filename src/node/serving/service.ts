@@ -149,7 +149,7 @@ export class Service {
       case "confirm":
         return this.#collection.confirm(body.keys, respond);
       case "touched": {
-        const keys = this.background.evictor.takeTouched(body.keys) ?? [];
+        const keys = this.background.evictor.takeTouched(body.keys);
         return respond({ kind: "touched", keys });
       }
       case "collect":
@@ -157,7 +157,7 @@ export class Service {
       case "handoff":
         return handedOff(this, respond, now);
       case "homing": {
-        const pending = this.background.handoff.toward(body.target, now) ?? 0;
+        const pending = this.background.handoff.toward(body.target, now);
         return respond({ kind: "handedOff", delivered: 0, pending });
       }
       case "acceptLoss":
@@ -264,7 +264,7 @@ export class Service {
 
   /** The epoch is forgotten for it: what would be back after a crash has not been swept. */
   #confirmSweep({ through }: RequestOf<"swept">, respond: Respond): void {
-    const done = this.background.sweep.hasSwept(through) === true;
+    const done = this.background.sweep.hasSwept(through);
     this.#host.whenDurable((ok) => respond({ kind: "swept", done: ok && done }));
   }
 }
