@@ -8,6 +8,7 @@ import type { Fault } from "./fault.ts";
 import type { ChangesResult } from "./feed.ts";
 import type { Tally } from "./tally.ts";
 import type { Hlc, WallMillis } from "./time.ts";
+import type { TrafficTotals } from "./traffic.ts";
 
 export interface LeaseResult {
   readonly kind: "leased";
@@ -81,6 +82,8 @@ export interface ReplicaStatus {
   readonly oldestHintAt: WallMillis | null;
   /** null where the platform checks its own storage. */
   readonly scrub: ScrubStatus | null;
+  /** What its process answered to clients; null where the replica is of one that does not say. */
+  readonly traffic: TrafficTotals | null;
 }
 
 /** Of a read of all records: how many, and of how many the checksum did not hold. */

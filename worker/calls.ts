@@ -1,5 +1,6 @@
 /** Calls to other replicas: one RPC to a Durable Object a request, its reply the return value. */
 import { type Message, messageFromList, type RequestMessage } from "../core/messages.ts";
+import type { Traffic } from "../core/traffic.ts";
 import type { Driver } from "../src/driver/driver.ts";
 import type { Knowledge } from "../src/node/knowledge/knowledge.ts";
 import type { Env, ReplicaRpc } from "./config.ts";
@@ -15,14 +16,23 @@ import { locationHintOf } from "./zones.ts";
  * next requests elsewhere, and one of them back as a probe after a pause.
  */
 export async function callReplica(
-  at: { readonly env: Env; readonly knowledge: Knowledge; readonly driver: Driver },
+  at: {
+    readonly env: Env;
+    readonly knowledge: Knowledge;
+    readonly driver: Driver;
+    /** Of a frontend: what it answered goes along, to whichever replica it asks anyway. */
+    readonly traffic?: Traffic;
+  },
   to: string,
   message: RequestMessage,
 ): Promise<void> {
   let reply: Message;
+  const answered = at.traffic?.takeUnsaid(at.knowledge.counters.readRepairs) ?? null;
   try {
-    reply = messageFromList(await stubOf(at, to).exchange(to, messageToWire(message)));
+    const wire = messageToWire(message);
+    reply = messageFromList(await stubOf(at, to).exchange(to, wire, answered));
   } catch (error) {
+    if (answered !== null) at.traffic?.giveBack(answered);
     // What an object throws is a fault to be looked at; what the platform throws is weather.
     if (isRemote(error)) console.error(`replica ${to} failed: ${JSON.stringify(error.message)}`);
     return at.driver.unreachable(to, message.call);

@@ -17,7 +17,7 @@ import type { Wire } from "./wire.ts";
 
 /** What a replica's object can be asked: one request, its last reply; see wire.ts. */
 export interface ReplicaRpc extends Rpc.DurableObjectBranded {
-  exchange(self: ReplicaId, request: Wire): Promise<Wire>;
+  exchange(self: ReplicaId, request: Wire, answered?: number[] | null): Promise<Wire>;
 }
 
 export interface Env {

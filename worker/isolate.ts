@@ -67,7 +67,13 @@ async function start(env: Env, place: IncomingRequestCfProperties | undefined): 
   try {
     const knowledge = knowledgeOf(env, await xxhash(), zoneIn);
     const cache = { metrics: new DoorMetrics(), memory: new DoorMemory(), askAgainAt: 0 };
-    return { knowledge, auth, cache, metrics: new HttpMetrics(), prng: platformPrng() };
+    return {
+      knowledge,
+      auth,
+      cache,
+      metrics: new HttpMetrics(knowledge.traffic),
+      prng: platformPrng(),
+    };
   } catch (error) {
     if (!(error instanceof ClusterConfigError)) throw error;
     throw notConfigured(`The vars STARLING_… of the deployment: ${error.message}.`);
@@ -100,6 +106,7 @@ export async function isolateOf(
 /** A node and a driver for one request; its calls outlive the answer until they are over. */
 export function backendFor(of: Isolate, env: Env, ctx: ExecutionContext): Backend {
   const { knowledge, prng } = of;
+  const { traffic } = knowledge;
   const node = new Node({ knowledge, prng, replica: null });
   let callsCount = 0;
   const driver: Driver = new Driver(node, {
@@ -107,7 +114,7 @@ export function backendFor(of: Isolate, env: Env, ctx: ExecutionContext): Backen
     send: (to, message) => {
       if (message.type === "request") {
         callsCount++;
-        ctx.waitUntil(callReplica({ env, knowledge, driver }, to, message));
+        ctx.waitUntil(callReplica({ env, knowledge, driver, traffic }, to, message));
       }
     },
     flush: () => Promise.resolve(),

@@ -119,14 +119,16 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
    * One request in, its last reply out.
    *
    * @param self the replica that the caller takes this object for: it learns its name that way
+   * @param answered what a frontend's isolate answered since it last said so: nobody can ask it
    * @throws CodecError for anything but a request
    */
-  async exchange(self: ReplicaId, request: Wire): Promise<Wire> {
+  async exchange(self: ReplicaId, request: Wire, answered?: number[] | null): Promise<Wire> {
     const message = messageFromList(request);
     assert(message.type === "request", "a replica is sent requests");
     const { trace, body } = message;
     if (trace !== "") logServed(logEvent, trace, { kind: body.kind, id: self });
     const { driver } = this.#start(self);
+    if (answered) driver.node.knowledge.traffic.add(answered);
     if (isProvisional(driver) && !OF_DOCUMENTS.has(body.kind)) await this.#agree(driver);
     if (WRITES.has(body.kind) && !this.#hasPlannedComparisons) await this.#planComparisons();
     if (body.kind === "changes") this.#tower.looked(body.namespace);

@@ -53,6 +53,7 @@ export function backendOf(driver: Driver, of: Pick<Backend, "metrics" | "refresh
   return {
     now: () => driver.wall,
     view,
+    traffic: node.knowledge.traffic,
     freshView: async () => {
       // A replica is told of every change.
       if (service === null) await driver.execute({ kind: "refresh" }, "");

@@ -181,10 +181,11 @@ export interface Starling {
 
 /** The app; it throws nothing: whatever goes wrong is an answer. */
 export function createApp(parts: AppParts): Starling {
-  const metrics = parts.metrics ?? new HttpMetrics();
+  const { backend, secret, config } = parts;
+  const traffic = typeof backend === "function" ? undefined : backend.traffic;
+  const metrics = parts.metrics ?? new HttpMetrics(traffic);
   const ledger = new Ledger(metrics, parts.log);
   const app = honoApp(parts, ledger, metrics);
-  const { backend, secret, config } = parts;
   // Whether a page may read an answer is said by hono's middleware.
   const hasReaders = (config.corsOrigins ?? []).length > 0;
   if (typeof backend === "function" || hasReaders) return { app, answerKey: null };

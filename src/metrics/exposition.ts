@@ -2,6 +2,8 @@
  * The Prometheus text format, version 0.0.4: one place that knows how names, labels and numbers are
  * spelled there, so that no host writes lines of its own.
  */
+import { SECONDS_BOUNDS } from "../../core/traffic.ts";
+
 export type Labels = Readonly<Record<string, string>>;
 export type Sample = readonly [labels: Labels, value: number];
 
@@ -19,11 +21,6 @@ export interface HistogramMetric {
   readonly help: string;
   readonly values: readonly (readonly [labels: Labels, histogram: Histogram])[];
 }
-
-/** Upper bounds in seconds: from a read out of memory to a request that ran out of time. */
-export const SECONDS_BOUNDS: readonly number[] = [
-  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
-];
 
 /** How often a duration fell into each class. */
 export class Histogram {

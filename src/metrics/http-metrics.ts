@@ -1,5 +1,6 @@
 /** What the HTTP face counts of the requests that it answered. */
 
+import { Traffic } from "../../core/traffic.ts";
 import { Histogram, type HistogramMetric, type Metric, render } from "./exposition.ts";
 import { FeedMetrics } from "./feed-metrics.ts";
 
@@ -21,6 +22,12 @@ const KV_OPS: readonly (readonly [suffix: string, op: string])[] = [
 ];
 const KEY_ROUTE = "/v1/kv/{namespace}/{key}";
 const KV_KEY_ROUTE = "/values/{key}";
+/** Requests about keys, in this API or in that of Workers KV. */
+const isOfKeys = (route: string): boolean =>
+  route.startsWith("/v1/kv/") || route.startsWith("/client/");
+const READS = new Set(["GET", "HEAD"]);
+const WRITES = new Set(["PUT", "DELETE", "POST"]);
+
 /** Every way to miss a quorum has its series from the start: 0 is an answer too. */
 const SHORTFALLS = ["quorum-unavailable", "quorum-timeout", "context-not-reached"] as const;
 
@@ -48,7 +55,13 @@ export class HttpMetrics {
   readonly feeds = new FeedMetrics();
   readonly #series = new Map<string, Map<string, Map<number, Series>>>();
   readonly #shortfalls = new Map<string, number>(SHORTFALLS.map((code) => [code, 0]));
+  readonly #traffic: Traffic;
   #siblingAnswerCount = 0;
+
+  /** @param traffic where requests about keys are counted for the whole cluster's totals */
+  constructor(traffic = new Traffic()) {
+    this.#traffic = traffic;
+  }
 
   /** One request is over. */
   observe({ method: asked, route, status, seconds, code, hasSiblings }: Answered): void {
@@ -57,6 +70,10 @@ export class HttpMetrics {
     const series = known ?? this.#add(route, method, status);
     series.histogram.observe(seconds);
     if (hasSiblings) this.#siblingAnswerCount++;
+    const isWrite = WRITES.has(method);
+    if (isOfKeys(route) && (isWrite || READS.has(method))) {
+      this.#traffic.observe({ isWrite, isFailed: status >= 500, seconds });
+    }
     const shortfallCount = code === null ? undefined : this.#shortfalls.get(code);
     if (code !== null && shortfallCount !== undefined) {
       this.#shortfalls.set(code, shortfallCount + 1);

@@ -70,6 +70,33 @@ describe("/metrics of a cluster that was asked this and that", () => {
     expect(methods).not.toContain("BREW");
   });
 
+  it("are of one process; what each of the members answered is in the cluster's state", async () => {
+    await fetch(`${cluster.urls[1]}/v1/kv/metrics/k2`);
+    interface Told {
+      readonly id: string;
+      readonly traffic: {
+        readonly reads: number;
+        readonly writes: number;
+        readonly failed: number;
+        readonly within: Readonly<Record<string, number>>;
+      } | null;
+    }
+    const answer = await fetch(`${cluster.urls[1]}/v1/cluster`);
+    const { members } = (await answer.json()) as { members: readonly Told[] };
+    expect(members.map(({ id, traffic }) => [id, traffic === null])).toEqual([
+      ...[
+        ["r1", false],
+        ["r2", false],
+        ["r3", true],
+      ],
+    ]);
+    const [first, second] = members;
+    expect(first?.traffic).toMatchObject({ writes: 7, failed: 1 });
+    expect(second?.traffic).toMatchObject({ reads: 1, writes: 0, failed: 0 });
+    const { reads = 0, writes = 0, within = {} } = first?.traffic ?? {};
+    expect(within["+Inf"]).toBe(reads + writes);
+  });
+
   it("says what the replica holds and what its log did", () => {
     expect(sum("starling_keys")).toBe(6);
     expect(sum("starling_log_bytes")).toBeGreaterThan(0);

@@ -218,13 +218,14 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
     await page.close();
   });
 
-  it("shows live what this frontend answers", async () => {
+  it("shows live what all members answer, whichever a client asks", async () => {
     const reads = async (): Promise<number> => {
-      for (let i = 0; i < 20; i++) await fetch(`${url}/v1/kv/live/k`);
+      for (let i = 0; i < 20; i++) await fetch(`${cluster.urlOf("r4")}/v1/kv/live/k`);
       return Number.parseFloat(await textOf(watched.page, "#reads-now"));
     };
     await expect.poll(reads, patience).toBeGreaterThan(0);
     expect(await textOf(watched.page, "#p99-now")).toMatch(/^[0-9.]+ m?s$/);
+    expect(await textOf(watched.page, "#traffic-members")).toBe("of 5 members");
   });
 
   it("shows that a node is killed, the hints for it, and that it comes back", async () => {
@@ -235,6 +236,8 @@ describe.skipIf(!hasBrowser)("the page in a browser", () => {
     expect(await textOf(watched.page, "#verdict-word")).toBe("DEGRADED");
     expect(await state("r3")).toContain("away");
     expect(await state("r2")).toContain("up");
+    const counted = (): Promise<string> => textOf(watched.page, "#traffic-members");
+    await expect.poll(counted, patience).toBe("of 5 members, 1 silent");
     expect(await textOf(watched.page, "#members-summary")).toMatch(/^5, 4 reachable/);
     expect(await watched.page.locator("#ring path.away").getAttribute("data-member")).toBe("r3");
     for (let i = 0; i < 20; i++)

@@ -53,6 +53,27 @@ describe("the Worker", () => {
     expect(got.every((byte) => byte === 7)).toBe(true);
   });
 
+  it("tells with its calls what it answered, and any frontend says it of all", async () => {
+    interface Told {
+      readonly traffic: { readonly reads: number; readonly writes: number } | null;
+    }
+    const total = async (): Promise<{ readonly reads: number; readonly writes: number }> => {
+      const answer = await SELF.fetch(`${base}/v1/cluster`);
+      const { members } = (await answer.json()) as { members: readonly Told[] };
+      const sum = (kind: "reads" | "writes"): number =>
+        members.reduce((all, { traffic }) => all + (traffic?.[kind] ?? 0), 0);
+      return { reads: sum("reads"), writes: sum("writes") };
+    };
+    // What the isolate has answered by now comes with this call, and is seen by the next.
+    await total();
+    const before = await total();
+    for (let i = 0; i < 7; i++) await (await SELF.fetch(`${base}/v1/kv/worker/told`)).text();
+    await SELF.fetch(`${base}/v1/kv/worker/told`, { method: "PUT", body: "v" });
+    await total();
+    const after = await total();
+    expect(after).toEqual({ reads: before.reads + 7, writes: before.writes + 1 });
+  });
+
   it("refuses a strange Host on loopback", async () => {
     const answer = await SELF.fetch("http://evil.example/v1/kv/worker/a");
     expect(answer.status).toBe(421);

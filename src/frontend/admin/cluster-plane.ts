@@ -16,6 +16,7 @@ import { readJson } from "../http/json-body.ts";
 import { Problem, problemOf } from "../http/problems.ts";
 import { shownScrub } from "./scrub-plane.ts";
 import { shownSettings, withOrigins } from "./shown-settings.ts";
+import { shownTraffic } from "./shown-traffic.ts";
 import { type RingBody, verdictOf } from "./verdict.ts";
 
 type ResultOf<Kind extends Result["kind"]> = Extract<Result, { kind: Kind }>;
@@ -81,6 +82,7 @@ export class ClusterPlane {
         lastAntiEntropy: Object.fromEntries(lastAntiEntropy),
         duplicateSeenAt: isoOrNull(duplicates.get(id)),
         scrub: shownScrub(status?.scrub),
+        traffic: shownTraffic(status?.traffic),
       };
     });
     const { name, version: ringVersion, partitions } = ring.document;

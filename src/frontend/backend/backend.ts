@@ -7,6 +7,7 @@ import type { Result } from "../../../core/results.ts";
 import type { SiteSettings } from "../../../core/site.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
+import type { Traffic } from "../../../core/traffic.ts";
 import type { NamespaceChange } from "../../../ring/namespace-record.ts";
 import type { Ring } from "../../../ring/ring.ts";
 
@@ -81,6 +82,8 @@ export interface Backend {
    * read it; 0 when it does not. Absent where there is no store.
    */
   weigh?(key: StoreKey): number;
+  /** Where requests about keys are counted for the cluster's totals; absent: nowhere. */
+  readonly traffic?: Traffic;
   /** Whether the host is about to stop: answers without end are to end. */
   isEnding?(): boolean;
   /** What the cache door of this process makes anew just now; absent where there is none. */

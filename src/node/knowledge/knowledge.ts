@@ -19,6 +19,7 @@ import {
 } from "../../../core/quorum-options.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
+import { Traffic } from "../../../core/traffic.ts";
 import { PROGRAM_VERSION, type Speech } from "../../../core/version.ts";
 import type { Candidate } from "../../../replica/candidate.ts";
 import type { Place } from "../../../replica/keeper-parts.ts";
@@ -92,6 +93,8 @@ export class Knowledge {
   readonly latencies = new Latencies();
   readonly clusterClock = new ClusterClock();
   readonly counters = newCounters();
+  /** What this node's process answered to clients. */
+  readonly traffic = new Traffic();
   /** Since when a replica that change feeds read has not answered any of them. */
   readonly feedSilence = new Map<ReplicaId, Millis>();
   readonly zone: string;

@@ -7,18 +7,20 @@ import type {
   TransferStatus,
 } from "../../../core/results.ts";
 import type { WallMillis } from "../../../core/time.ts";
+import { trafficFromList } from "../../../core/traffic.ts";
 import { isVersionText } from "../../../core/version.ts";
 
 /**
  * `report` is `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null,
  * [[member, at], …], dead keys, dead bytes, version, when its process began, when the oldest hint
- * was written, scrub]`: the members are those that run twice; of the last two times, 0 is never.
+ * was written, scrub, traffic]`: the members are those that run twice; of the last two times, 0 is
+ * never.
  */
 export function statusOf(reply: Reply | undefined): ReplicaStatus | null {
   if (reply?.kind !== "report") return null;
   const [keyCount, byteCount, hintsHeld, lastAntiEntropy, transfer, ...more] = reply.report;
   const [duplicates, deadKeyCount = 0, deadByteCount = 0, ...latest] = more;
-  const [version, startedAt, oldestHint, scrub] = latest;
+  const [version, startedAt, oldestHint, scrub, traffic] = latest;
   if (typeof keyCount !== "number" || typeof byteCount !== "number") return null;
   if (typeof deadKeyCount !== "number" || typeof deadByteCount !== "number") return null;
   return {
@@ -34,6 +36,7 @@ export function statusOf(reply: Reply | undefined): ReplicaStatus | null {
     startedAt: timeOf(startedAt),
     oldestHintAt: timeOf(oldestHint),
     scrub: scrubOf(scrub),
+    traffic: trafficFromList(traffic),
   };
 }
 

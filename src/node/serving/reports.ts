@@ -10,7 +10,7 @@ import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { readableHintAt } from "../knowledge/hint-age.ts";
-import type { About } from "../knowledge/knowledge.ts";
+import type { Knowledge } from "../knowledge/knowledge.ts";
 import { withoutValue } from "../peers/replies.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 
@@ -30,13 +30,13 @@ export const countedKeys = ({ store }: Pick<Keeper, "store">): number =>
 
 /**
  * `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null, duplicates, dead keys,
- * dead bytes, version, when its process began, when the oldest hint was written, scrub]`; of
- * the last two times, 0 is never. A scrub is null, or its last pass and the running one, each of
+ * dead bytes, version, when its process began, when the oldest hint was written, scrub, traffic]`;
+ * of the last two times, 0 is never. A scrub is null, or its last pass and the running one, each of
  * them null or `[at, records, damaged, mended]`.
  */
 export function reported(
   { keeper, background }: { readonly keeper: Keeper; readonly background: BackgroundWork },
-  about: About,
+  { about, traffic, counters }: Knowledge,
   now: Millis,
 ): ReplyOf<"report"> {
   const { store } = keeper;
@@ -50,7 +50,8 @@ export function reported(
   const life = [about.version, about.startedAt ?? 0, readableHintAt(store) ?? 0];
   const held = [countedKeys(keeper), byteCount, hints, [...exchanges]];
   const scrub = scrubToList(background.scrub.status);
-  const report = [...held, transfer, duplicates, ...dead, ...life, scrub];
+  const answered = traffic.toList(counters.readRepairs);
+  const report = [...held, transfer, duplicates, ...dead, ...life, scrub, answered];
   return { kind: "report", report };
 }
 

@@ -122,7 +122,7 @@ export class Service {
       case "inspect":
         return respond(inspected(this.keeper, body.key));
       case "status":
-        return respond(reported(this, this.#host.knowledge.about, now));
+        return respond(reported(this, this.#host.knowledge, now));
       case "keys":
         // A list without what it has lost would say that those keys are not there.
         if (this.background.absence?.isBehind === true) return respond(refused("overloaded"));

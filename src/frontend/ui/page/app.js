@@ -136,9 +136,9 @@ async function poll() {
   }
   state.cluster = cluster;
   state.transfers = await readTransfers(cluster);
-  const metrics = await text("/metrics");
-  traffic.take(metrics, performance.now());
+  traffic.take(cluster.members, performance.now());
   traffic.draw();
+  const metrics = await text("/metrics");
   draw();
   await sites.look(metrics, performance.now());
   sites.draw(now());
@@ -238,6 +238,5 @@ byId("token-cancel").addEventListener("click", () =>
 );
 window.addEventListener("hashchange", () => void openFromAddress());
 setInterval(tellAge, 1000);
-say(byId("frontend-host"), location.host);
 
 void forever();

@@ -2,16 +2,17 @@
  * What `/metrics` says of the sites of this frontend's cache door: totals since its process began,
  * and what came lately, as differences between two readings.
  */
-import { parseMetrics } from "./traffic.js";
-
 const REQUESTS = "starling_cache_requests_total";
 const BYTES = "starling_cache_site_bytes_total";
 const REFRESHES = "starling_cache_refreshes";
 const ORIGIN = "starling_cache_origin_seconds";
 const LATELY_MS = 120_000;
+const LINE = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/;
+const LABEL = /([a-z_]+)="((?:[^"\\]|\\.)*)"/g;
 /** Answers that needed no body of the origin: as they were stored, stale ones too, or by a 304. */
 const HITS = new Set(["hit", "stale", "revalidated"]);
 
+/** @typedef {{ name: string, labels: Record<string, string>, value: number }} Metric */
 /**
  * @typedef {object} Counts
  * @property {number} hits
@@ -26,6 +27,27 @@ const HITS = new Set(["hit", "stale", "revalidated"]);
  * @property {number | null} hitRatio null: nothing was asked for
  * @property {number | null} originMs the median; null: the origin was not asked
  */
+
+/**
+ * All samples of an exposition whose names are asked for.
+ *
+ * @param {string} text
+ * @param {(name: string) => boolean} isWanted
+ * @returns {Metric[]}
+ */
+function parseMetrics(text, isWanted) {
+  const samples = [];
+  for (const line of text.split("\n")) {
+    const [, name = "", labels = "", value = ""] = LINE.exec(line) ?? [];
+    if (!isWanted(name)) continue;
+    const pairs = [...labels.matchAll(LABEL)].map(([, label, content]) => [label, content]);
+    samples.push({ name, labels: Object.fromEntries(pairs), value: numberOf(value) });
+  }
+  return samples;
+}
+
+/** @param {string} text */
+const numberOf = (text) => (text === "+Inf" ? Number.POSITIVE_INFINITY : Number(text));
 
 /** @returns {Counts} */
 const nothing = () => ({ hits: 0, requests: 0, savedBytes: 0, refreshes: 0, origin: new Map() });

@@ -1,28 +1,17 @@
 /**
- * What this frontend answered lately. `/metrics` is read every few seconds and the differences are
- * drawn: rates, and latencies by interpolating within a histogram's classes, as Prometheus'
- * histogram_quantile does.
+ * What all members answered lately. Each tells its totals with its status, every few seconds, and
+ * the differences are drawn: rates, and latencies by interpolating within a histogram's classes, as
+ * Prometheus' histogram_quantile does.
  */
-import { byId, duration, find, rate, s, say, show } from "./dom.js";
+import { byId, duration, find, plural, rate, s, say, show } from "./dom.js";
 
-const NAME = "http_server_request_duration_seconds";
-const REPAIRS = "starling_read_repairs_total";
 const SAMPLES_MAX = 60;
 const WIDTH = 300;
 const HEIGHT = 72;
-const LINE = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/;
-const LABEL = /([a-z_]+)="((?:[^"\\]|\\.)*)"/g;
 
-/** @typedef {"reads" | "writes"} Kind */
-/** @typedef {{ name: string, labels: Record<string, string>, value: number }} Metric */
-/**
- * @typedef {object} Totals
- * @property {number} reads
- * @property {number} writes
- * @property {number} failed
- * @property {number} repairs
- * @property {Map<number, number>} buckets requests that took so many seconds at most
- */
+/** @import { TrafficBody } from "../../admin/shown-traffic.ts" */
+/** @typedef {"reads" | "writes" | "failed" | "repairs"} Kind */
+/** @typedef {{ id: string, reachable: boolean, traffic?: TrafficBody | null }} Teller */
 /**
  * @typedef {object} Sample
  * @property {number} reads
@@ -34,72 +23,38 @@ const LABEL = /([a-z_]+)="((?:[^"\\]|\\.)*)"/g;
  */
 /** @typedef {"reads" | "writes" | "p50" | "p99"} Line */
 
-/** @param {string} text */
-const numberOf = (text) => (text === "+Inf" ? Number.POSITIVE_INFINITY : Number(text));
+/** @type {readonly Kind[]} */
+const KINDS = ["reads", "writes", "failed", "repairs"];
+
+/** @param {string} le */
+const secondsOf = (le) => (le === "+Inf" ? Number.POSITIVE_INFINITY : Number(le));
 
 /**
- * All samples of an exposition whose names are asked for.
+ * What came between two answers of a member; all of it where the totals fell, for then they began
+ * anew.
  *
- * @param {string} text
- * @param {(name: string) => boolean} isWanted
- * @returns {Metric[]}
+ * @param {TrafficBody} before
+ * @param {TrafficBody} after
  */
-export function parseMetrics(text, isWanted) {
-  const samples = [];
-  for (const line of text.split("\n")) {
-    const [, name = "", labels = "", value = ""] = LINE.exec(line) ?? [];
-    if (!isWanted(name)) continue;
-    const pairs = [...labels.matchAll(LABEL)].map(([, label, content]) => [label, content]);
-    samples.push({ name, labels: Object.fromEntries(pairs), value: numberOf(value) });
-  }
-  return samples;
+function difference(before, after) {
+  const isNew = KINDS.some((kind) => after[kind] < before[kind]);
+  /** @type {(kind: Kind) => number} */
+  const more = (kind) => after[kind] - (isNew ? 0 : before[kind]);
+  const within = Object.entries(after.within).map(
+    ([le, value]) =>
+      /** @type {const} */ ([secondsOf(le), value - (isNew ? 0 : (before.within[le] ?? 0))]),
+  );
+  return { more, within };
 }
 
 /**
- * @param {Record<string, string>} labels
- * @returns {Kind | null}
- */
-function kindOf({ http_route: route = "", http_request_method: method }) {
-  if (!route.startsWith("/v1/kv") && !route.startsWith("/client/")) return null;
-  return method === "GET" || method === "HEAD" ? "reads" : "writes";
-}
-
-/**
- * Totals since the process started: requests by kind, failures, the latency's classes.
- *
- * @param {string} text
- * @returns {Totals}
- */
-function totalsOf(text) {
-  const totals = { reads: 0, writes: 0, failed: 0, buckets: new Map(), repairs: 0 };
-  const isWanted = (/** @type {string} */ name) => name.startsWith(NAME) || name === REPAIRS;
-  for (const { name, labels, value } of parseMetrics(text, isWanted)) {
-    if (name === REPAIRS) totals.repairs = value;
-    const kind = kindOf(labels);
-    if (kind === null) continue;
-    if (name === `${NAME}_count`) {
-      totals[kind] += value;
-      if (Number(labels["http_response_status_code"]) >= 500) totals.failed += value;
-    }
-    if (name === `${NAME}_bucket`) {
-      const le = numberOf(labels["le"] ?? "");
-      totals.buckets.set(le, (totals.buckets.get(le) ?? 0) + value);
-    }
-  }
-  return totals;
-}
-
-/**
- * In ms; null when nothing was answered between the two.
+ * In ms; null when nothing was answered.
  *
  * @param {number} share
- * @param {Totals} before
- * @param {Totals} after
+ * @param {ReadonlyMap<number, number>} within how many took so many seconds at most
  */
-function quantile(share, before, after) {
-  const classes = [...after.buckets]
-    .map(([le, value]) => /** @type {const} */ ([le, value - (before.buckets.get(le) ?? 0)]))
-    .sort(([a], [b]) => a - b);
+function quantile(share, within) {
+  const classes = [...within].sort(([a], [b]) => a - b);
   const all = classes.at(-1)?.[1] ?? 0;
   if (all <= 0) return null;
   let [low, below] = [0, 0];
@@ -120,41 +75,65 @@ function quantile(share, before, after) {
 const shown = (value, format) =>
   value !== null && Number.isFinite(value) ? format(Number(value)) : "–";
 
+/**
+ * Whose traffic is in the figures, in words.
+ *
+ * @param {readonly Teller[]} members
+ */
+function tellers(members) {
+  const silent = members.filter(({ reachable }) => !reachable).length;
+  const mute = members.filter(({ reachable, traffic }) => reachable && !traffic).length;
+  const parts = [`of ${plural(members.length, "member")}`];
+  if (silent > 0) parts.push(`${silent} silent`);
+  if (mute > 0) parts.push(`${mute} of a version that does not count`);
+  return { words: parts.join(", "), isWhole: parts.length === 1 };
+}
+
 export class Traffic {
-  /** @type {{ totals: Totals, at: number } | null} */
-  #before = null;
+  /** By member, what it said last. @type {ReadonlyMap<string, TrafficBody>} */
+  #before = new Map();
+  #at = Number.NaN;
   /** @type {Sample[]} */
   #samples = [];
+  #tellers = { words: "", isWhole: true };
 
   /**
-   * @param {string} text what /metrics says now
+   * @param {readonly Teller[]} members what /v1/cluster says of them now
    * @param {number} at the page's own time, in ms
    */
-  take(text, at) {
-    const totals = totalsOf(text);
-    const before = this.#before;
-    this.#before = { totals, at };
-    if (before === null || at <= before.at) return;
-    // A counter that fell belongs to a new process.
-    const restarted = totals.reads < before.totals.reads || totals.writes < before.totals.writes;
-    if (restarted) return;
-    const seconds = (at - before.at) / 1000;
-    /** @param {Kind | "failed" | "repairs"} name */
-    const per = (name) => (totals[name] - before.totals[name]) / seconds;
+  take(members, at) {
+    const told = new Map(members.flatMap(({ id, traffic }) => (traffic ? [[id, traffic]] : [])));
+    const seconds = (at - this.#at) / 1000;
+    // Of whom nothing was known before, nothing can be said yet.
+    const differences = [...told].flatMap(([id, after]) => {
+      const before = this.#before.get(id);
+      return before === undefined ? [] : [difference(before, after)];
+    });
+    this.#before = told;
+    this.#at = at;
+    this.#tellers = tellers(members);
+    if (!(seconds > 0) || differences.length === 0) return;
+    /** @param {Kind} kind */
+    const per = (kind) => differences.reduce((sum, { more }) => sum + more(kind), 0) / seconds;
+    /** @type {Map<number, number>} */
+    const within = new Map();
+    for (const [le, value] of differences.flatMap((one) => one.within)) {
+      within.set(le, (within.get(le) ?? 0) + value);
+    }
     this.#samples.push({
       reads: per("reads"),
       writes: per("writes"),
       failed: per("failed"),
       repairs: per("repairs"),
-      p50: quantile(0.5, before.totals, totals),
-      p99: quantile(0.99, before.totals, totals),
+      p50: quantile(0.5, within),
+      p99: quantile(0.99, within),
     });
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
   }
 
   /** A gap in what is known must not be drawn as if it were. */
   forget() {
-    this.#before = null;
+    this.#before = new Map();
   }
 
   draw() {
@@ -170,6 +149,8 @@ export class Traffic {
     say(byId("rate-scale"), `0 to ${rate(most)} a second`);
     const slowest = chart("latency-chart", this.#samples, ["p50", "p99"]);
     say(byId("latency-scale"), `0 to ${duration(slowest)}`);
+    say(byId("traffic-members"), this.#tellers.words);
+    byId("traffic-members").classList.toggle("warn", !this.#tellers.isWhole);
   }
 }
 
