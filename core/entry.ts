@@ -77,7 +77,7 @@ export function compareDots(a: Dot, b: Dot): number {
   return a.counter - b.counter;
 }
 
-const sameDot = (a: Dot, b: Dot): boolean => a.counter === b.counter && a.actor === b.actor;
+export const sameDot = (a: Dot, b: Dot): boolean => a.counter === b.counter && a.actor === b.actor;
 
 const hasDot = (siblings: readonly Sibling[], dot: Dot): boolean =>
   siblings.some((sibling) => sameDot(sibling.dot, dot));

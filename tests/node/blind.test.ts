@@ -110,6 +110,38 @@ describe("a write without a context that was answered", () => {
   });
 });
 
+describe("a write without a context that somebody has read, and replaced, before its answer", () => {
+  const isAck = ({ body }: Message): boolean =>
+    body.kind === "stored" || body.kind === "storedWith";
+
+  /** r1 mints; r2 has it, and shows it; who writes over it does that at r3, which has not met it. */
+  function replacedEarly(of: { offMs: number; reachesR1: boolean }): Group {
+    const group = new Group({ count: 3 });
+    group.wallOffMs.set("r3", of.offMs);
+    group.holdsBack = (message, to) =>
+      (to === "r3" && isStore(message)) || (to === "r1" && isAck(message));
+    const first = group.begin("r1", writeOf("k", 5));
+    const { context } = group.read("r2", "k", 1);
+    group.now += 2;
+    group.holdsBack = (message, to) => to === "r1" && isStore(message) && !of.reachesR1;
+    const second = group.begin("r3", writeOf("k", 7, context));
+    group.letOneGo((message) => isStore(message));
+    group.letGo();
+    group.pass(AWHILE_MS);
+    for (const token of [first, second]) expect(group.answerOf(token)?.kind).toBe("written");
+    return group;
+  }
+
+  it.each([
+    { clocks: "agree", offMs: 0, reachesR1: false },
+    { clocks: "agree", offMs: 0, reachesR1: true },
+    { clocks: "are 50 ms apart", offMs: -50, reachesR1: false },
+    { clocks: "are 50 ms apart", offMs: -50, reachesR1: true },
+  ])("does not cover that: clocks $clocks, known to its coordinator: $reachesR1", (of) => {
+    expect(liveAt(replacedEarly(of), "k")).toEqual([[7], [7], [7]]);
+  });
+});
+
 describe("a write without a context by a coordinator that cannot read its record", () => {
   it("is kept with what it covers, and finds nothing of what was lost", () => {
     const group = new Group({ count: 3 });

@@ -15,6 +15,9 @@
  * another one that was on its way at the same time and had come to a replica before it is what
  * "held when it reached them" says, and what any order of the two would lead to.)
  *
+ * **Never what has seen it.** A version may be read, and replaced, before its answer. Whoever holds
+ * what replaced it takes the version for over when it comes, and tells of nothing beside it.
+ *
  * **Never after the answer.** What comes later may have been written by somebody who knew of the
  * answer. A second coordinator may have answered in this one's place, which happens after
  * `freshUntil` at the earliest; so from then on nothing above the write's own time is covered, and
