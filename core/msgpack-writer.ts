@@ -1,0 +1,156 @@
+/**
+ * Writes MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md): numbers, texts,
+ * bytes, booleans, nil and lists of these, each in the fewest bytes that the format has for it.
+ * What is written depends on the value alone, so equal values are equal bytes on every host.
+ */
+import { assert } from "./assert.ts";
+
+/** Lists inside one another. */
+const DEPTH_MAX = 64;
+const FIRST_BYTES = 64 * 1024;
+/** A buffer that one long value made is not kept. */
+const KEPT_BYTES_MAX = 4 * 1024 * 1024;
+/** Texts up to this long are written here while they are ASCII: the host's encoder costs more. */
+const SHORT_CHARS = 40;
+
+const utf8 = new TextEncoder();
+
+/** One value is written at a time: nothing in it can wait. */
+let buffer = new Uint8Array(FIRST_BYTES);
+let view = new DataView(buffer.buffer);
+let at = 0;
+
+/** The bytes of a value; the writer's own, which hold until it is next used. */
+export function writeBriefly(value: unknown): Uint8Array {
+  if (buffer.length > KEPT_BYTES_MAX) renew(FIRST_BYTES);
+  at = 0;
+  write(value, 0);
+  return buffer.subarray(0, at);
+}
+
+function write(value: unknown, depth: number): void {
+  if (typeof value === "number") return writeNumber(value);
+  if (typeof value === "string") return writeText(value);
+  if (value === null || value === undefined) return writeByte(0xc0);
+  if (typeof value === "boolean") return writeByte(value ? 0xc3 : 0xc2);
+  if (Array.isArray(value)) return writeList(value, depth);
+  assert(value instanceof Uint8Array, "numbers, texts, bytes, booleans, null and lists of these");
+  writeBytes(value);
+}
+
+function writeList(list: readonly unknown[], depth: number): void {
+  assert(depth < DEPTH_MAX, "a list of lists has an end");
+  const { length } = list;
+  if (length < 16) writeByte(0x90 + length);
+  else if (length < 0x10000) writeHead(0xdc, 2, length);
+  else writeHead(0xdd, 4, length);
+  for (let i = 0; i < length; i++) write(list[i], depth + 1);
+}
+
+function writeBytes(bytes: Uint8Array): void {
+  const { length } = bytes;
+  if (length < 0x100) writeHead(0xc4, 1, length);
+  else if (length < 0x10000) writeHead(0xc5, 2, length);
+  else writeHead(0xc6, 4, length);
+  const from = reserve(length);
+  buffer.set(bytes, from);
+}
+
+function writeText(text: string): void {
+  const { length } = text;
+  if (length > SHORT_CHARS || !writeShortAscii(text)) writeUtf8(text);
+}
+
+/** @returns false, with nothing written, when the text is more than that */
+function writeShortAscii(text: string): boolean {
+  const { length } = text;
+  const start = at;
+  if (length < 32) writeByte(0xa0 + length);
+  else writeHead(0xd9, 1, length);
+  const from = reserve(length);
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 127) {
+      at = start;
+      return false;
+    }
+    buffer[from + i] = code;
+  }
+  return true;
+}
+
+function writeUtf8(text: string): void {
+  const bytes = utf8.encode(text);
+  const { length } = bytes;
+  if (length < 32) writeByte(0xa0 + length);
+  else if (length < 0x100) writeHead(0xd9, 1, length);
+  else if (length < 0x10000) writeHead(0xda, 2, length);
+  else writeHead(0xdb, 4, length);
+  const from = reserve(length);
+  buffer.set(bytes, from);
+}
+
+function writeNumber(value: number): void {
+  if (!Number.isSafeInteger(value)) return writeFloat(value);
+  if (value < 0) return writeNegative(value);
+  if (value < 0x80) writeByte(value);
+  else if (value < 0x100) writeHead(0xcc, 1, value);
+  else if (value < 0x10000) writeHead(0xcd, 2, value);
+  else if (value < 2 ** 32) writeHead(0xce, 4, value);
+  else writeLong(0xcf, value);
+}
+
+function writeNegative(value: number): void {
+  if (value >= -0x20) writeByte(value);
+  else if (value >= -0x80) writeHead(0xd0, 1, value);
+  else if (value >= -0x8000) writeHead(0xd1, 2, value);
+  else if (value >= -(2 ** 31)) writeHead(0xd2, 4, value);
+  else writeLong(0xd3, value);
+}
+
+function writeFloat(value: number): void {
+  const from = reserve(9);
+  buffer[from] = 0xcb;
+  view.setFloat64(from + 1, value);
+}
+
+/** A whole number of more than 32 bits. */
+function writeLong(head: number, value: number): void {
+  const from = reserve(9);
+  buffer[from] = head;
+  view.setInt32(from + 1, Math.floor(value / 2 ** 32));
+  view.setInt32(from + 5, value);
+}
+
+function writeByte(byte: number): void {
+  const from = reserve(1);
+  buffer[from] = byte;
+}
+
+/** A head byte, and a number of 1, 2 or 4 bytes after it, the most significant first. */
+function writeHead(head: number, byteCount: number, value: number): void {
+  const from = reserve(1 + byteCount);
+  buffer[from] = head;
+  if (byteCount === 1) buffer[from + 1] = value;
+  else if (byteCount === 2) view.setInt16(from + 1, value);
+  else view.setInt32(from + 1, value);
+}
+
+/** Makes room for so many bytes more; returns where they begin. */
+function reserve(byteCount: number): number {
+  const from = at;
+  at = from + byteCount;
+  if (at > buffer.length) grow();
+  return from;
+}
+
+function grow(): void {
+  const written = buffer;
+  renew(Math.max(at, 2 * written.length));
+  buffer.set(written);
+}
+
+function renew(byteCount: number): void {
+  buffer = new Uint8Array(byteCount);
+  view = new DataView(buffer.buffer);
+}

@@ -1,0 +1,66 @@
+import { Encoder } from "@msgpack/msgpack";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { writeBriefly } from "../../core/msgpack-writer.ts";
+
+const written = (value: unknown): Uint8Array => writeBriefly(value).slice();
+const reference = (value: unknown): Uint8Array => new Encoder().encode(value);
+
+const integer = fc.oneof(
+  fc.maxSafeInteger(),
+  // On both sides of where a number needs more bytes.
+  fc
+    .tuple(fc.constantFrom(5, 7, 8, 15, 16, 31, 32, 52), fc.integer({ min: -2, max: 2 }))
+    .chain(([bits, near]) => fc.constantFrom(2 ** bits + near, -(2 ** bits) + near)),
+);
+
+const { value: arbitraryValue } = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 5 },
+    integer,
+    fc.double(),
+    fc.string({ unit: "binary" }),
+    fc.uint8Array({ maxLength: 300 }),
+    fc.constantFrom(null, undefined, true, false, -0),
+    fc.array(tie("value"), { maxLength: 20 }),
+  ),
+}));
+
+describe("the writer", () => {
+  it("writes what the reference implementation writes", () => {
+    fc.assert(
+      fc.property(arbitraryValue, (value) => {
+        expect(written(value)).toEqual(reference(value));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("has the form of the format for every length", () => {
+    for (const length of [0, 1, 15, 16, 31, 32, 40, 41, 255, 256, 65_535, 65_536, 200_000]) {
+      const text = "a".repeat(length);
+      for (const value of [text, `${text}é`, new Uint8Array(length), new Array(length).fill(7)]) {
+        expect(written([value, 1])).toEqual(reference([value, 1]));
+      }
+    }
+  });
+
+  it("gives bytes that hold until it is next used", () => {
+    const first = writeBriefly(["a", 1]);
+    expect(first).toEqual(reference(["a", 1]));
+    writeBriefly(["b", 2]);
+    expect(first).toEqual(reference(["b", 2]));
+  });
+
+  it("writes after a value that was long, and after one that it does not take", () => {
+    expect(written(new Uint8Array(5_000_000)).length).toBe(5_000_005);
+    expect(written([1, "a"])).toEqual(reference([1, "a"]));
+    for (const value of [{ a: 1 }, new Map(), 1n, Symbol("a"), [[() => 1]]]) {
+      expect(() => writeBriefly(value)).toThrow(/numbers, texts/);
+    }
+    const endless: unknown[] = [];
+    endless.push(endless);
+    expect(() => writeBriefly(endless)).toThrow(/has an end/);
+    expect(written([1, "a"])).toEqual(reference([1, "a"]));
+  });
+});
