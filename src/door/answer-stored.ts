@@ -1,4 +1,5 @@
 /** A stored response as the answer to one request: its conditions, its range, its age. */
+import type { SiteSettings } from "../../core/site.ts";
 import type { WallMillis } from "../../core/time.ts";
 import { ageField, type CacheStatus, passedFields, withCacheStatus } from "../cache/answering.ts";
 import { isNotModified, notModifiedFields, rangeApplies } from "../cache/conditional.ts";
@@ -24,19 +25,45 @@ export interface Given {
   readonly now: WallMillis;
 }
 
-const LENGTH = new Set(["content-length"]);
+const MADE_ANEW = new Set(["content-length"]);
+const AGE = new Set(["age"]);
 const isBodiless = (status: number): boolean => status === 204 || status === 304;
+
+/** What everybody is told of a variant. */
+interface Told {
+  readonly site: SiteSettings;
+  readonly fields: Fields;
+  /** The same without `Age`, which most origins do not say. */
+  readonly ageless: Fields;
+}
+
+const known = new WeakMap<Variant, Told>();
+
+/** Found out once for as long as a variant is in memory: a hot one is given again and again. */
+function toldOf(variant: Variant, site: SiteSettings): Told {
+  const kept = known.get(variant);
+  if (kept !== undefined && kept.site === site) return kept;
+  const fields = without(passedFields(variant.fields, site), MADE_ANEW);
+  const told = { site, fields, ageless: without(fields, AGE) };
+  known.set(variant, told);
+  return told;
+}
+
+/** The URL: what else is in the key are the client's own fields. */
+function urlIn(key: string): string {
+  const end = key.indexOf("\n");
+  return end < 0 ? key : key.slice(0, end);
+}
 
 export function answerStored(given: Given, status: CacheStatus): DoorAnswer {
   const { call, variant, source, now } = given;
   const { fields: asked, method } = call.head;
   const age = ageField(ageOf(variant, now));
-  const told = passedFields(variant.fields, call.site.settings);
-  const key = { ...status, key: call.key.split("\n", 1)[0] ?? "" };
-  const bare = without(told, LENGTH);
+  const told = toldOf(variant, call.site.settings);
   // What has just come from the origin has no age that it does not say itself (RFC 9111, 5.1).
   const isAged = status.hit === true || age !== "0";
-  const fields = withCacheStatus(isAged ? withField(bare, "Age", age) : bare, key);
+  const aged: Fields = isAged ? [...told.ageless, ["Age", age]] : told.fields;
+  const fields = withCacheStatus(aged, { ...status, key: urlIn(call.key) });
   if (variant.status === 200 && isNotModified(asked, variant)) {
     return { status: 304, fields: notModifiedFields(fields), body: null, length: null };
   }

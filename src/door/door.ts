@@ -60,7 +60,7 @@ export class Door {
   constructor(parts: DoorParts) {
     const { backend, origin, host, metrics } = parts;
     this.#parts = parts;
-    this.#store = new ResponseStore(backend);
+    this.#store = new ResponseStore(backend, host.digest);
     this.#fetcher = new Fetcher({ origin, store: this.#store, host, metrics });
     this.#flights = new Flights(parts.memory);
     this.#leases = new LeaseHolder(this.#store, host);

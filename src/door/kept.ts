@@ -15,6 +15,7 @@ import {
 } from "../../core/entry.ts";
 import { storeKey } from "../../core/keys.ts";
 import { KEY_BYTES_MAX, TAG_CHARS_MAX, TAGS_COUNT_MAX } from "../../core/limits.ts";
+import { oncePer } from "../../core/once-per.ts";
 import type { WriteOperation } from "../../core/operations.ts";
 import type { PurgeIndex } from "../../core/purges.ts";
 import { siteNamespace } from "../../core/site.ts";
@@ -42,6 +43,25 @@ export interface Found {
   readonly context: CausalContext;
 }
 
+/** In an entry; a hit writes nothing, and so its context is made out for who does. */
+class FoundInEntry implements Found {
+  readonly stored: Stored;
+  readonly #entry: Entry;
+  readonly #shown: readonly Sibling[];
+  readonly #now: WallMillis;
+
+  constructor(stored: Stored, read: { entry: Entry; shown: readonly Sibling[]; now: WallMillis }) {
+    this.stored = stored;
+    this.#entry = read.entry;
+    this.#shown = read.shown;
+    this.#now = read.now;
+  }
+
+  get context(): CausalContext {
+    return contextShowing(this.#entry, this.#shown, this.#now);
+  }
+}
+
 /** Which purges are known, and what time it is. */
 export interface Known {
   readonly purges: PurgeIndex;
@@ -54,9 +74,13 @@ export interface Label {
   readonly tags: readonly string[];
 }
 
+/** SHA-256 of a text in UTF-8, in hexadecimal digits. A host may have a quicker one. */
+export type Digest = (text: string) => string;
+export const portableDigest: Digest = (text) => bytesToHex(sha256(encoder.encode(text)));
+
 /** Under which name the ring has what a site stores for a cache key. */
-export const responseKey = (site: string, key: string): StoreKey =>
-  storeKey(siteNamespace(site), `h/${bytesToHex(sha256(encoder.encode(key)))}`);
+export const responseKey = (site: string, key: string, digest = portableDigest): StoreKey =>
+  storeKey(siteNamespace(site), `h/${digest(key)}`);
 
 /** No prefix that is purged is longer: more of a key need not be known to judge it. */
 const labelName = (key: string): string => key.slice(0, KEY_BYTES_MAX);
@@ -79,21 +103,23 @@ const labelTags = (variants: readonly Variant[]): readonly string[] =>
 /** What an entry holds for a cache key, without what was purged. */
 export function foundIn(entry: Entry, of: { site: string; key: string }, known: Known): Found {
   const shown = liveSiblings(entry, known.now);
-  const stored = shown
-    .map((sibling) => storedIn(sibling, of.key))
-    .reduce((a, b) => joinStored(a, b), emptyStored(of.key));
-  return {
-    stored: withoutPurged(of.site, stored, known),
-    context: contextShowing(entry, shown, known.now),
-  };
+  const stored = withoutPurged(of.site, storedOf(shown, of.key), known);
+  return new FoundInEntry(stored, { entry, shown, now: known.now });
+}
+
+function storedOf([first, ...others]: readonly Sibling[], key: string): Stored {
+  const stored = first === undefined ? emptyStored(key) : storedIn(first, key);
+  return others.reduce((joined, sibling) => joinStored(joined, storedIn(sibling, key)), stored);
 }
 
 /** As purges of tags, prefixes and of all of the site leave it. */
 function withoutPurged(site: string, stored: Stored, { purges, now }: Known): Stored {
   const namespace = siteNamespace(site);
+  const judge = ({ tags, requestedAt: at }: Variant) =>
+    purges.ofAnswer(namespace, { name: stored.key, tags, at });
+  if (stored.variants.every((variant) => judge(variant) === "valid")) return stored;
   const variants = stored.variants.flatMap((variant) => {
-    const { tags, requestedAt } = variant;
-    const judged = purges.ofAnswer(namespace, { name: stored.key, tags, at: requestedAt });
+    const judged = judge(variant);
     if (judged === "gone") return [];
     return [judged === "valid" ? variant : madeStale(variant, now)];
   });
@@ -107,16 +133,27 @@ function madeStale(variant: Variant, now: WallMillis): Variant {
   return { ...variant, freshness };
 }
 
-/** What a sibling holds; nothing where it is of another key with this hash, or cannot be read. */
-function storedIn({ content }: Sibling, key: string): Stored {
-  if (content === null) return emptyStored(key);
+/** What cannot be read is of no key. */
+const UNREADABLE = emptyStored("");
+
+/**
+ * Decoded once for as long as a replica keeps the record in memory: that of a hot key is asked for
+ * again and again.
+ */
+const storedBy = oncePer(({ value }: Content): Stored => {
   try {
-    const stored = decodeStored(content.value);
-    return stored.key === key ? stored : emptyStored(key);
+    const stored = decodeStored(value);
+    return joinStored(emptyStored(stored.key), stored);
   } catch (error) {
-    if (error instanceof CodecError) return emptyStored(key);
+    if (error instanceof CodecError) return UNREADABLE;
     throw error;
   }
+});
+
+/** What a sibling holds; nothing where it is of another key with this hash, or cannot be read. */
+function storedIn({ content }: Sibling, key: string): Stored {
+  const stored = content === null ? UNREADABLE : storedBy(content);
+  return stored.key === key ? stored : emptyStored(key);
 }
 
 /**

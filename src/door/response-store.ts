@@ -14,10 +14,12 @@ import type { Backend, Site } from "../frontend/backend/backend.ts";
 import type { PieceStore } from "./body-flow.ts";
 import {
   contentOf,
+  type Digest,
   type Found,
   foundIn,
   type Known,
   type Label,
+  portableDigest,
   recordOf,
   responseKey,
 } from "./kept.ts";
@@ -44,14 +46,16 @@ const TIME_ONLY = { act: "release", holder: "" } as const;
 
 export class ResponseStore {
   readonly #backend: Backend;
+  readonly #digest: Digest;
 
-  constructor(backend: Backend) {
+  constructor(backend: Backend, digest: Digest = portableDigest) {
     this.#backend = backend;
+    this.#digest = digest;
   }
 
   /** @throws StoreError */
   async read(site: string, key: string, options: QuorumOptions = {}): Promise<Found> {
-    const name = responseKey(site, key);
+    const name = responseKey(site, key, this.#digest);
     const result = await this.#run({ kind: "get", key: name, options, session: null });
     if (result.kind !== "got") throw new StoreError("the look-up failed");
     return foundIn(result.entry, { site, key }, this.#known);
@@ -112,7 +116,7 @@ export class ResponseStore {
     ask: Pick<LeaseOperation, "act" | "holder">,
   ): Promise<Leased | null> {
     const { leaseMs } = site.settings;
-    const name = responseKey(site.name, key);
+    const name = responseKey(site.name, key, this.#digest);
     const operation = { kind: "lease", key: name, n: site.stored.n, leaseMs, ...ask } as const;
     const result = await this.#run(operation).catch(() => null);
     if (result?.kind !== "leased") return null;

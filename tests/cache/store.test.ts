@@ -1,5 +1,6 @@
 /** Stored responses on the ring. */
 import { describe, expect, it } from "vitest";
+import { siteSettings } from "../../src/frontend/admin/sites-plane.ts";
 import { fieldIn, makeRig } from "./door-rig.ts";
 
 describe("the store of responses", () => {
@@ -45,5 +46,35 @@ describe("the store of responses", () => {
     await rig.get("/a");
     const asked = rig.asked.map(({ fields }) => fieldIn(fields, "if-none-match"));
     expect(asked).toEqual([null, '"a"', null]);
+  });
+
+  it("tells a hit what the site says of fields now, and not when the last hit was", async () => {
+    const rig = await makeRig();
+    rig.reply = () => ({ headers: { "Cache-Control": "max-age=60", "Cache-Tag": "red" } });
+    await rig.get("/a");
+    const before = await rig.get("/a");
+    const settings = { origin: "http://origin.test", passTags: true };
+    rig.backend.namespaces.set("_site.default", siteSettings(settings, rig.backend.view()));
+    const after = await rig.get("/a");
+    const seen = [before, after].map(({ get }) => [
+      get("Cache-Status")?.slice(0, 12),
+      get("Cache-Tag"),
+    ]);
+    expect(seen).toEqual([
+      ["starling;hit", null],
+      ["starling;hit", "red"],
+    ]);
+  });
+
+  it("ages a response anew for each hit", async () => {
+    const rig = await makeRig();
+    rig.reply = () => ({ headers: { "Cache-Control": "max-age=60", Age: "5" } });
+    await rig.get("/a");
+    const ages: (string | null)[] = [];
+    for (let i = 0; i < 3; i++) {
+      rig.pass(10_000);
+      ages.push((await rig.get("/a")).get("Age"));
+    }
+    expect(ages).toEqual(["15", "25", "35"]);
   });
 });

@@ -1,11 +1,12 @@
 /** The door's listener on Node: requests with their raw fields, answers as they stream. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { BlockList, isIP } from "node:net";
+import { BlockList, isIP, type Socket } from "node:net";
 import { oncePer } from "../../../core/once-per.ts";
-import type { Field, Fields } from "../../cache/fields.ts";
+import { type Field, type Fields, fieldOf, has } from "../../cache/fields.ts";
 import type { Door } from "../../door/door.ts";
 import type { DoorMetrics } from "../../door/door-metrics.ts";
 import type { Bytes, DoorAnswer, DoorRequest } from "../../door/ports.ts";
+import { EndOfTurn } from "../http/end-of-turn.ts";
 import { plainAddress } from "./own-addresses.ts";
 
 const listOf = oncePer((cidrs: readonly string[]): BlockList => {
@@ -26,27 +27,46 @@ function fieldsOf(raw: readonly string[]): Fields {
   return fields;
 }
 
-function doorRequest(
-  incoming: IncomingMessage,
-  response: ServerResponse,
-  scheme: DoorRequest["scheme"],
-): DoorRequest {
-  const { headers } = incoming;
-  const announced = headers["content-length"];
-  const hasBody = headers["transfer-encoding"] !== undefined || Number(announced ?? 0) > 0;
-  const address = plainAddress(incoming.socket.remoteAddress ?? "");
-  return {
-    method: incoming.method ?? "GET",
-    target: incoming.url ?? "/",
-    scheme,
-    fields: fieldsOf(incoming.rawHeaders),
-    body: hasBody ? (incoming as Bytes) : null,
-    address,
-    port: incoming.socket.localPort ?? null,
-    isFrom: (cidrs) =>
-      isIP(address) !== 0 && listOf(cidrs).check(address, isIP(address) === 6 ? "ipv6" : "ipv4"),
-    onInterim: (status, fields) => passInterim(response, status, fields),
-  };
+const addressOf = oncePer(({ remoteAddress = "" }: Socket): string => plainAddress(remoteAddress));
+
+/** A request as Node has it: what few ask for is put together when they do. */
+class NodeRequest implements DoorRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly scheme: DoorRequest["scheme"];
+  readonly fields: Fields;
+  readonly body: Bytes | null;
+  readonly #response: ServerResponse;
+
+  constructor(response: ServerResponse, scheme: DoorRequest["scheme"]) {
+    const incoming = response.req;
+    this.#response = response;
+    this.method = incoming.method ?? "GET";
+    this.target = incoming.url ?? "/";
+    this.scheme = scheme;
+    this.fields = fieldsOf(incoming.rawHeaders);
+    const announced = Number(fieldOf(this.fields, "content-length") ?? 0);
+    const hasBody = announced > 0 || has(this.fields, "transfer-encoding");
+    this.body = hasBody ? (incoming as Bytes) : null;
+  }
+
+  get address(): string {
+    return addressOf(this.#response.req.socket);
+  }
+
+  get port(): number | null {
+    return this.#response.req.socket.localPort ?? null;
+  }
+
+  isFrom(cidrs: readonly string[]): boolean {
+    const { address } = this;
+    if (isIP(address) === 0) return false;
+    return listOf(cidrs).check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+  }
+
+  get onInterim(): NonNullable<DoorRequest["onInterim"]> {
+    return (status, fields) => passInterim(this.#response, status, fields);
+  }
 }
 
 /** 102 and 103 are what Node can send (RFC 9110, 15.2; RFC 8297). */
@@ -95,9 +115,14 @@ async function stream(response: ServerResponse, body: Bytes, sent: (n: number) =
 /** @returns false when the answer is over: there is nobody, or a field that cannot be sent */
 function writeHead(response: ServerResponse, { status, fields, body, length }: DoorAnswer) {
   if (response.destroyed) return false;
-  const flat = fields.flat();
+  const flat: string[] = [];
+  let isDated = false;
+  for (const [name, value] of fields) {
+    isDated ||= name.length === 4 && name.toLowerCase() === "date";
+    flat.push(name, value);
+  }
   if (length !== null && body !== null) flat.push("Content-Length", String(length));
-  response.sendDate = !fields.some(([name]) => name.toLowerCase() === "date");
+  response.sendDate = !isDated;
   try {
     response.writeHead(status, flat);
     return true;
@@ -120,45 +145,30 @@ async function writeStream(
   await stream(response, body, sent);
 }
 
-/**
- * Answers that are whole go out at the end of the turn of the event loop, together: AnswerWriter of
- * ../http/plain-exchange.ts does so for the data plane, and says why.
- */
-class WholeAnswers {
-  #unwritten: (() => void)[] = [];
-
-  add(write: () => void): void {
-    if (this.#unwritten.push(write) === 1) setImmediate(this.#writeAll);
-  }
-
-  readonly #writeAll = (): void => {
-    const all = this.#unwritten;
-    this.#unwritten = [];
-    for (const write of all) write();
-  };
-}
-
 const end = async (body: Bytes): Promise<void> => {
   await body[Symbol.asyncIterator]().return?.();
 };
 
+interface Whole {
+  readonly response: ServerResponse;
+  readonly answer: DoorAnswer;
+  readonly body: Uint8Array | null;
+}
+
 export function doorListener(door: Door, metrics: DoorMetrics, scheme: DoorRequest["scheme"]) {
-  const whole = new WholeAnswers();
-  const write = async (response: ServerResponse, answer: DoorAnswer): Promise<void> => {
-    const sent = (byteCount: number): void => metrics.sent(answer, byteCount);
-    const { body } = answer;
-    if (body !== null && !(body instanceof Uint8Array)) {
-      return writeStream(response, { answer, body }, sent);
-    }
-    whole.add(() => {
-      if (!writeHead(response, answer)) return;
-      if (body === null) return void response.end();
-      sent(body.length);
-      response.end(body);
-    });
-  };
-  return (incoming: IncomingMessage, response: ServerResponse): void => {
-    const answered = door.handle(doorRequest(incoming, response, scheme));
-    answered.then((answer) => write(response, answer)).catch(() => response.destroy());
+  const whole = new EndOfTurn<Whole>(({ response, answer, body }) => {
+    if (!writeHead(response, answer)) return;
+    if (body === null) return void response.end();
+    metrics.sent(answer, body.length);
+    response.end(body);
+  });
+  return (_: IncomingMessage, response: ServerResponse): void => {
+    const write = (answer: DoorAnswer): void => {
+      const { body } = answer;
+      if (body === null || body instanceof Uint8Array) return whole.add({ response, answer, body });
+      const sent = (byteCount: number): void => metrics.sent(answer, byteCount);
+      writeStream(response, { answer, body }, sent).catch(() => response.destroy());
+    };
+    door.handle(new NodeRequest(response, scheme)).then(write, () => response.destroy());
   };
 }

@@ -1,8 +1,9 @@
 /** The cache door of a node: its listener, its origins, the site that `--origin` names. */
-import { randomUUID } from "node:crypto";
+import { hash, randomUUID } from "node:crypto";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { Door } from "../../door/door.ts";
 import { DoorMetrics } from "../../door/door-metrics.ts";
+import type { Digest } from "../../door/kept.ts";
 import { purgeRight } from "../../door/purge-right.ts";
 import { keepSite, siteSettings } from "../../frontend/admin/sites-plane.ts";
 import type { Backend, Refresh } from "../../frontend/backend/backend.ts";
@@ -167,6 +168,7 @@ export class CacheDoor {
       mayPurge: purgeRight(start.auth, start.isOpen),
       host: {
         now: () => backend.now(),
+        digest: nodeDigest,
         uniqueName: randomUUID,
         wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
         background: (work) => void work.catch(failed),
@@ -174,6 +176,8 @@ export class CacheDoor {
     });
   }
 }
+
+export const nodeDigest: Digest = (text) => hash("sha256", text);
 
 const failureLog =
   (log: Log) =>

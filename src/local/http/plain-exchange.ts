@@ -11,6 +11,7 @@ import {
   type RequestHeaders,
   type WholeBody,
 } from "../../frontend/http/exchange.ts";
+import { EndOfTurn } from "./end-of-turn.ts";
 import { refuse, unsendable } from "./refusals.ts";
 
 /** Longer bodies take the way on which they can be refused while they stream in. */
@@ -103,24 +104,15 @@ interface Unwritten {
   readonly answer: Answer;
 }
 
-/**
- * Writes the answers of one turn of the event loop together, when all that had come in by then was
- * read. One that is written by itself wakes whoever waits for it, a thread that had gone to sleep,
- * and under load that costs more than all the rest of a read (see bench/README.md). An answer waits
- * for the requests that are read in the same turn and for nothing else.
- */
+/** Writes answers at the end of the turn of the event loop, together. */
 export class AnswerWriter {
-  #unwritten: Unwritten[] = [];
+  readonly #whole = new EndOfTurn<Unwritten>(({ response, answer }) =>
+    writeAnswer(response, answer),
+  );
 
   write(response: ServerResponse, answer: Answer): void {
-    if (this.#unwritten.push({ response, answer }) === 1) setImmediate(this.#writeAll);
+    this.#whole.add({ response, answer });
   }
-
-  readonly #writeAll = (): void => {
-    const all = this.#unwritten;
-    this.#unwritten = [];
-    for (const { response, answer } of all) writeAnswer(response, answer);
-  };
 }
 
 /**
