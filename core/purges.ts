@@ -10,7 +10,7 @@
 import { assert } from "../core/assert.ts";
 import type { Content, Entry, Sibling } from "../core/entry.ts";
 import type { PurgeChange } from "../core/feed.ts";
-import { isAnyNamespace, keyOf, namespaceOf } from "../core/keys.ts";
+import { isAnyNamespace, isNamespace, keyOf, namespaceOf } from "../core/keys.ts";
 import { PURGES_COUNT_MAX, SOFT_PURGES_COUNT_MAX } from "../core/limits.ts";
 import { isSiteNamespace } from "../core/site.ts";
 import type { StoreKey } from "../core/store.ts";
@@ -141,6 +141,24 @@ export function parsePurges(value: unknown): Purges {
   return withoutEnded(floor, epochs);
 }
 
+/** One epoch, in words. */
+export type KnownPurge = { readonly namespace: string; readonly until: Hlc } & (
+  | { readonly everything: true }
+  | { readonly prefix: string }
+  | { readonly tag: string }
+);
+
+/** @throws AssertionFailure for anything but what `PurgeIndex.known` gives */
+export function purgesFrom(list: readonly KnownPurge[]): Purges {
+  const epochs = list.map((purge): [string, Hlc] => {
+    const { namespace, until } = purge;
+    if ("everything" in purge) return [purgeName(namespace, "everything", ""), until];
+    if ("prefix" in purge) return [purgeName(namespace, "prefix", purge.prefix), until];
+    return [purgeName(namespace, "tag", purge.tag), until];
+  });
+  return parsePurges([0, epochs]);
+}
+
 interface NamespacePurges {
   everything: Hlc;
   readonly prefixes: (readonly [string, Hlc])[];
@@ -175,6 +193,16 @@ export class PurgeIndex {
 
   get isEmpty(): boolean {
     return this.newest === 0;
+  }
+
+  /** The epochs of clients' namespaces that are known still, but for the soft ones. */
+  *known(): Generator<KnownPurge> {
+    for (const [namespace, { everything, prefixes, tags }] of this.#namespaces) {
+      if (!isNamespace(namespace)) continue;
+      if (everything > 0) yield { namespace, everything: true, until: everything };
+      for (const [prefix, until] of prefixes) yield { namespace, prefix, until };
+      for (const [tag, until] of tags) yield { namespace, tag, until };
+    }
   }
 
   /** Whether anything of the namespace was purged. */

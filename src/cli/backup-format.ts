@@ -6,11 +6,14 @@
  *     {"site":{…},"crc32":"…"}
  *     {"namespace":"demo","created":true,"settings":{…},"crc32":"…"}
  *     {"namespace":"demo","key":"a","context":[…],"versions":[{…}],"retries":[…],"crc32":"…"}
+ *     {"purge":{"namespace":"demo","tag":"old","until":123},"crc32":"…"}
  *     {"end":true,"namespaces":1,"keys":1,"sha256":"…","crc32":"…"}
  */
 import { crc32 } from "node:zlib";
 import { decode, encode } from "../../core/codec.ts";
-import { decodeEntry } from "../../core/entry-codec.ts";
+import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
+import { storeKey } from "../../core/keys.ts";
+import type { KnownPurge, PurgeIndex } from "../../core/purges.ts";
 import { millisOfHlc } from "../../core/time.ts";
 import { CliError } from "./output.ts";
 
@@ -34,6 +37,11 @@ export interface NamespaceLine {
   /** Whether somebody created it: else it has whatever the deployment's defaults are. */
   readonly created: boolean;
   readonly settings: Readonly<Record<string, unknown>>;
+}
+
+/** It is about every line of its namespace, before it and behind it. */
+export interface PurgeLine {
+  readonly purge: KnownPurge;
 }
 
 interface Version {
@@ -74,7 +82,7 @@ export interface EndLine {
   readonly sha256: string;
 }
 
-export type Line = HeadLine | SiteLine | NamespaceLine | KeyLine | EndLine;
+export type Line = HeadLine | SiteLine | NamespaceLine | KeyLine | PurgeLine | EndLine;
 
 const SUM = /^(.*),"crc32":"([0-9a-f]{8})"\}$/s;
 const sumOf = (text: string): string => crc32(text).toString(16).padStart(8, "0");
@@ -138,12 +146,26 @@ export function keyLine(namespace: string, key: string, bytes: Uint8Array): KeyL
   return { namespace, key, context, versions, ...(retries.length === 0 ? {} : { retries }) };
 }
 
-/** The entry as the cluster takes it. @throws CliError when the line describes none */
-export function entryOf({ key, context, versions, retries = [] }: KeyLine): Uint8Array {
+export interface BackedUp {
+  /** As the cluster takes it. */
+  readonly entry: Uint8Array;
+  /** Whether a purge ended anything of it. */
+  readonly isPurged: boolean;
+}
+
+/**
+ * The entry, as whoever knows the purges sees it.
+ *
+ * @throws CliError when the line describes none
+ */
+export function entryOf(line: KeyLine, purges: PurgeIndex): BackedUp {
+  const { namespace, key, context, versions, retries = [] } = line;
   try {
     const bytes = encode([context, versions.map(versionToList), retries, null]);
-    decodeEntry(bytes);
-    return new Uint8Array(bytes);
+    const { entry } = decodeEntry(bytes);
+    const left = purges.apply(storeKey(namespace, key), entry);
+    if (left === entry) return { entry: new Uint8Array(bytes), isPurged: false };
+    return { entry: encodeEntry(left, null), isPurged: true };
   } catch (error) {
     const reason = error instanceof Error ? error.message : "malformed";
     throw new CliError(`${JSON.stringify(key)} is no key of a backup: ${reason}`);

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
+import { type KnownPurge, noPurges, PurgeIndex, purgesFrom } from "../../core/purges.ts";
 import { FORMAT, type Line, lineFrom } from "./backup-format.ts";
 import { CliError } from "./output.ts";
 
@@ -93,6 +94,34 @@ export async function* linesIn(file: string): AsyncGenerator<NumberedLine> {
   if (isWhole) return;
   if (number === 0) throw new CliError(`${file} is empty: it is no backup`);
   throw new CliError(`${file} was cut off behind line ${number}: its end is missing`);
+}
+
+/**
+ * What a backup says was purged, wherever in the file it stands. Of stdin, which is read once,
+ * nothing can be known ahead. A file that is damaged is for its next reader to complain of.
+ *
+ * @throws CliError for purges that are none
+ */
+export async function purgesIn(file: string): Promise<PurgeIndex> {
+  if (file === "-") return new PurgeIndex(noPurges);
+  const purges: KnownPurge[] = [];
+  try {
+    for await (const { line } of linesIn(file)) {
+      if (line !== null && "purge" in line) purges.push(line.purge);
+    }
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+  }
+  return purgeIndexOf(purges, file);
+}
+
+/** @throws CliError */
+export function purgeIndexOf(purges: readonly KnownPurge[], file: string): PurgeIndex {
+  try {
+    return new PurgeIndex(purgesFrom(purges));
+  } catch (error) {
+    throw new CliError(`${file} names a purge that is none: ${(error as Error).message}`);
+  }
 }
 
 function expectHead(line: Line | null, file: string): void {

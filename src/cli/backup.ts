@@ -1,6 +1,7 @@
 /** `starling backup FILE`: all namespaces, with their settings and versions, in one file. */
 import { decode } from "@msgpack/msgpack";
 import type { Command } from "commander";
+import type { KnownPurge } from "../../core/purges.ts";
 import { PROGRAM_VERSION } from "../../core/version.ts";
 import { FileSink, type Sink, stdoutSink } from "./backup-file.ts";
 import {
@@ -26,6 +27,10 @@ interface Notes {
   /** Where in it the next page begins; empty for its beginning. */
   readonly cursor: string;
   readonly keyCount: number;
+  /** What was purged, as the file has it; absent in notes of a program that did not ask. */
+  readonly purges?: readonly KnownPurge[];
+  /** When that was asked for last, in ms since 1970. */
+  readonly askedAt?: number;
 }
 
 interface Page {
@@ -59,7 +64,22 @@ function pageAt(at: Endpoint, namespace: string, cursor: string): Promise<Page> 
   });
 }
 
+/** A cluster remembers a purge for ten minutes at least. */
+const ASK_PURGES_MS = 60_000;
+
 const linesOf = (lines: readonly Line[]): string => lines.map(textOf).join("");
+
+/** Writes down what was purged, as far as that is not in the file already. */
+async function askPurges(at: Endpoint, sink: Sink, notes: Notes): Promise<Notes> {
+  const told = (await sendJson(at, "/v1/cluster/purges")) as {
+    readonly purges: readonly KnownPurge[];
+  };
+  const { purges: known = [] } = notes;
+  const texts = new Set(known.map((purge) => JSON.stringify(purge)));
+  const purges = told.purges.filter((purge) => !texts.has(JSON.stringify(purge)));
+  if (purges.length > 0) await sink.write(linesOf(purges.map((purge) => ({ purge }))));
+  return { ...notes, purges: [...known, ...purges], askedAt: Date.now() };
+}
 
 /** The head, and what belongs to no namespace. */
 async function begin(at: Endpoint, sink: Sink): Promise<Notes> {
@@ -70,7 +90,8 @@ async function begin(at: Endpoint, sink: Sink): Promise<Notes> {
   const head = { starling: "backup", format: FORMAT, cluster, at: now } as const;
   const all = [{ ...head, program: PROGRAM_VERSION }, ...sites.map((site) => ({ site }))];
   await sink.write(linesOf(all));
-  const notes = { cluster, at: now, namespaces, index: 0, cursor: "", keyCount: 0 };
+  const begun = { cluster, at: now, namespaces, index: 0, cursor: "", keyCount: 0 };
+  const notes = await askPurges(at, sink, begun);
   await sink.keep(notes);
   return notes;
 }
@@ -107,11 +128,15 @@ async function writeAll(at: Endpoint, to: Writing): Promise<Notes> {
         cursor: cursor ?? "",
         keyCount: notes.keyCount + lines.length,
       };
+      if (Date.now() - (notes.askedAt ?? 0) >= ASK_PURGES_MS) {
+        notes = await askPurges(at, sink, notes);
+      }
       await sink.keep(notes);
       told(notes);
     }
   }
-  return notes;
+  // Of what was purged meanwhile, the values may have been read before.
+  return askPurges(at, sink, notes);
 }
 
 async function run(at: Endpoint, file: string, isJson: boolean): Promise<void> {

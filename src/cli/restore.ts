@@ -1,14 +1,16 @@
 /** `starling restore FILE`: what a backup holds, joined into a cluster or written over it. */
 import { encode } from "@msgpack/msgpack";
 import type { Command } from "commander";
+import { type KnownPurge, noPurges, PurgeIndex } from "../../core/purges.ts";
 import {
   entryOf,
   type KeyLine,
   type Line,
   type NamespaceLine,
+  type PurgeLine,
   type SiteLine,
 } from "./backup-format.ts";
-import { linesIn } from "./backup-lines.ts";
+import { linesIn, purgeIndexOf, purgesIn } from "./backup-lines.ts";
 import { type Endpoint, failingWell, send, sendJson } from "./http.ts";
 import { CliError, printJson, say, UsageError, warn } from "./output.ts";
 import { inParallel, startMeter } from "./progress.ts";
@@ -34,6 +36,8 @@ interface Counts {
   known: number;
   /** Of these, that had a value to write. */
   written: number;
+  /** Of these, of which a purge that the backup names ended something. */
+  purged: number;
   damaged: number;
 }
 
@@ -44,16 +48,23 @@ interface Plan {
   readonly from: number;
 }
 
+/** Whether a key of that namespace goes into another request. */
+const isFull = (batch: Batch, namespace: string, byteCount: number): boolean =>
+  batch.namespace !== namespace || batch.entries.length >= BATCH_COUNT || byteCount > BATCH_BYTES;
+
 const put = (at: Endpoint, path: string, body: object): Promise<unknown> =>
   sendJson(at, path, { method: "PUT", body: JSON.stringify(body), isRepeatable: true });
 
 class Restore {
-  readonly counts: Counts = { namespaces: 0, keys: 0, known: 0, written: 0, damaged: 0 };
+  readonly counts: Counts = { namespaces: 0, keys: 0, known: 0, written: 0, purged: 0, damaged: 0 };
   readonly #at: Endpoint;
   readonly #plan: Plan;
   readonly #created = new Set<string>();
   readonly #sites = new Set<string>();
   #memberCount = 0;
+  /** With --merge: an overwrite brings back what was there. */
+  #purges = new PurgeIndex(noPurges);
+  readonly #purgesBefore: KnownPurge[] = [];
   /** By the number of their first line: batches that are on their way. */
   readonly #open = new Set<number>();
   #lastLine = 0;
@@ -75,6 +86,7 @@ class Restore {
       { namespaces: readonly { name: string; created: boolean }[] },
       { sites: readonly { name: string }[] },
     ];
+    if (this.#plan.mode === "merge") this.#purges = await purgesIn(this.#plan.file);
     this.#memberCount = cluster.members.length;
     for (const { name, created } of named.namespaces) if (created) this.#created.add(name);
     for (const { name } of sites.sites) this.#sites.add(name);
@@ -94,13 +106,8 @@ class Restore {
       const isKey = line !== null && "key" in line;
       if (line !== null && !isKey) await this.#take(line);
       if (isKey && number >= this.#plan.from) {
-        const entry = entryOf(line);
-        const isFull =
-          batch !== null &&
-          (batch.namespace !== line.namespace ||
-            batch.entries.length >= BATCH_COUNT ||
-            byteCount + entry.length > BATCH_BYTES);
-        if (batch !== null && isFull) {
+        const entry = this.#entryOf(line);
+        if (batch !== null && isFull(batch, line.namespace, byteCount + entry.length)) {
           yield batch;
           batch = null;
         }
@@ -111,6 +118,12 @@ class Restore {
       this.#lastLine = number;
     }
     if (batch !== null) yield batch;
+  }
+
+  #entryOf(line: KeyLine): Uint8Array {
+    const { entry, isPurged } = entryOf(line, this.#purges);
+    if (isPurged) this.counts.purged++;
+    return entry;
   }
 
   #begin({ namespace }: KeyLine, firstLine: number): Batch {
@@ -155,6 +168,15 @@ class Restore {
       this.counts.namespaces++;
       await this.#configure(line);
     } else if ("site" in line) await this.#keepSite(line);
+    else if ("purge" in line) this.#purge(line);
+  }
+
+  /** In a pipe, those that come ahead of the keys are all that can be known in time. */
+  #purge({ purge }: PurgeLine): void {
+    const { mode, file } = this.#plan;
+    if (mode !== "merge" || file !== "-") return;
+    this.#purgesBefore.push(purge);
+    this.#purges = purgeIndexOf(this.#purgesBefore, file);
   }
 
   /** A merge leaves what there is; nothing can have more copies than there are members. */
@@ -208,11 +230,12 @@ function planOf(file: string, flags: RestoreFlags): Plan {
   return { mode: modes[0] ?? "merge", file, from: Number(from) };
 }
 
-function summaryOf(mode: Mode, { keys, known, written, namespaces }: Counts): string {
+function summaryOf(mode: Mode, { keys, known, written, purged, namespaces }: Counts): string {
   const what = `${keys} keys of ${namespaces} namespaces`;
   if (mode === "check") return `${what}: all of it can be read`;
   if (mode === "overwrite") return `${what}: ${written} written, the others had no value to write`;
-  return `${what} merged: ${known} were known here, ${keys - known} were not`;
+  const ended = purged === 0 ? "" : `; of ${purged} a purge had ended something`;
+  return `${what} merged: ${known} were known here, ${keys - known} were not${ended}`;
 }
 
 async function run(at: Endpoint, plan: Plan, isJson: boolean): Promise<void> {

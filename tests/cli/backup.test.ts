@@ -42,6 +42,7 @@ interface Line {
   readonly versions?: readonly { readonly value?: string }[];
   readonly end?: boolean;
   readonly sha256?: string;
+  readonly purge?: { readonly namespace: string };
 }
 const linesOf = (text: string): readonly Line[] =>
   text
@@ -224,5 +225,49 @@ describe("backup and restore", () => {
     expect((await run(["restore", path("nowhere"), ...atOf(to)])).err).toContain("no such file");
     const both = await run(["restore", file, "--merge", "--overwrite", ...atOf(to)]);
     expect(both.code).toBe(2);
+  }, 60_000);
+
+  it("bring nothing back that was purged while they were made, but for an overwrite", async () => {
+    const purge = async (what: object): Promise<void> => {
+      const body = JSON.stringify({ namespace: "first", ...what });
+      expect((await request(from, "/v1/purge", { method: "POST", body })).status).toBe(200);
+    };
+    const file = path("meanwhile.jsonl");
+    for (const key of ["first/tagged", "first/under%2Fit", "first/stays"]) {
+      await put(from, key, "v", key === "first/tagged" ? { "Cache-Tag": "old" } : {});
+    }
+    await purge({ prefix: "long-before" });
+    const flaky = await refusing(from, 3);
+    expect((await run(["backup", file, "--url", flaky.url])).code).toBe(1);
+    flaky.close();
+    await purge({ tags: ["old"] });
+    await purge({ prefix: "under/" });
+    expect((await run(["backup", file, ...atOf(from)])).code).toBe(0);
+    const { purges } = (await (await request(from, "/v1/cluster/purges")).json()) as {
+      readonly purges: readonly { readonly namespace: string }[];
+    };
+    const lines = linesOf(readFileSync(file, "utf8"));
+    expect(lines.flatMap(({ purge }) => (purge?.namespace === "first" ? [purge] : []))).toEqual(
+      purges.filter(({ namespace }) => namespace === "first"),
+    );
+    const restored = await run(["restore", file, "--json", ...atOf(to)]);
+    expect(JSON.parse(restored.out)).toMatchObject({ purged: 2 });
+    expect(await textOf(to, "first/tagged")).toBe("nothing");
+    expect(await textOf(to, "first/under%2Fit")).toBe("nothing");
+    expect(await textOf(to, "first/stays")).toBe("v");
+    expect((await run(["restore", file, "--overwrite", ...atOf(to)])).code).toBe(0);
+    expect(await textOf(to, "first/tagged")).toBe("v");
+  }, 60_000);
+
+  it("have an overwrite bring back what was purged since", async () => {
+    const file = path("overwritten.jsonl");
+    await put(from, "since/a", "v");
+    await run(["backup", file, ...atOf(from)]);
+    const body = JSON.stringify({ namespace: "since", everything: true });
+    expect((await request(from, "/v1/purge", { method: "POST", body })).status).toBe(200);
+    expect((await run(["restore", file, ...atOf(from)])).code).toBe(0);
+    expect(await textOf(from, "since/a")).toBe("nothing");
+    expect((await run(["restore", file, "--overwrite", ...atOf(from)])).code).toBe(0);
+    expect(await textOf(from, "since/a")).toBe("v");
   }, 60_000);
 });

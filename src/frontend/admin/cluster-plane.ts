@@ -96,6 +96,12 @@ export class ClusterPlane {
     return Response.json(ringBody(ring.document));
   }
 
+  /** What was purged, as long as anybody may still bring what a purge covers. */
+  async purges(): Promise<Response> {
+    const { purges } = await this.#backend.freshView();
+    return Response.json({ purges: [...purges.known()] });
+  }
+
   async explain(namespace: string, key: string): Promise<Response> {
     const name = storeKey(namespace, key);
     const result = await this.#run({ kind: "explain", key: name }, "explained");

@@ -57,6 +57,10 @@ function upkeepRoutes({ secret, backendOf, guarded }: RouteParts): Hono<Starling
     guarded(admin, (call) => scrubNow(backendOf(call), call.req.raw)),
   );
   app.get(
+    "/v1/cluster/purges",
+    guarded(admin, (call) => cluster(call).purges()),
+  );
+  app.get(
     ENTRIES,
     guarded(admin, (call) => answerEntries(backendOf(call), secret, queryOf(call))),
   );
