@@ -148,10 +148,24 @@ function richer(mine: Sibling, theirs: Sibling | undefined): Sibling {
   return hasMore && theirs.content !== null ? theirs : mine;
 }
 
-/** The join of two entries of one key: commutative, associative, idempotent. */
+/**
+ * Whether `b` knows all that `a` does, and nothing in `b` is known to `a`: it replaces `a`, as the
+ * usual write does. Where notes of retries are about, only the whole join can tell.
+ */
+const replaces = (b: Entry, a: Entry): boolean =>
+  a.retries.length === 0 &&
+  b.retries.length === 0 &&
+  b.siblings.every(({ dot }) => !a.context.covers(dot)) &&
+  b.context.includes(a.context);
+
+/**
+ * The join of two entries of one key: commutative, associative, idempotent. It is `b` itself where
+ * that replaces `a`, so that who has its bytes need not encode it.
+ */
 export function merge(a: Entry, b: Entry): Entry {
   // What a quorum's first reply is joined into, and a replica's first write.
   if (a === emptyEntry) return settleRetries(b);
+  if (replaces(b, a)) return b;
   const kept: Sibling[] = [];
   for (const sibling of a.siblings) {
     const theirs = b.siblings.find(({ dot }) => sameDot(dot, sibling.dot));

@@ -15,7 +15,7 @@ import {
   merge,
   sameKnowledge,
 } from "../core/entry.ts";
-import { decodeKept, type Tenure } from "../core/entry-codec.ts";
+import { decodeEntry, decodeKept, type Tenure } from "../core/entry-codec.ts";
 import {
   type Graces,
   gaveUpEarly,
@@ -38,8 +38,15 @@ import { beginIncarnation, isFirstLife } from "./incarnation.ts";
 import type { Held, KeeperParts, Place } from "./keeper-parts.ts";
 import type { TreeOfKeys } from "./lost-counts.ts";
 import { type Minted, type MintRequest, mintOver, withAliases } from "./minting.ts";
-import { Records } from "./records.ts";
-import { emptySlot, type Joined, outlived, type Slot } from "./slot.ts";
+import { Records, type Sent } from "./records.ts";
+import { emptySlot, type Joined, outlived, type Slot, type Taken } from "./slot.ts";
+
+interface JoinAs {
+  readonly hintFor: ReplicaId | "";
+  /** Somebody else had it: what was lost is found by it. */
+  readonly isBrought: boolean;
+  readonly sent?: Sent;
+}
 
 export class Keeper {
   readonly store: Store;
@@ -131,6 +138,19 @@ export class Keeper {
     return this.#join(key, incoming, { hintFor, isBrought: true }, now);
   }
 
+  /**
+   * The same of an entry as it came. Its bytes are what is stored where it replaces what is held,
+   * as most writes do: nothing is encoded anew. They are copied, for they are part of a message.
+   *
+   * @throws CodecError when the bytes are not an entry
+   */
+  take(key: StoreKey, bytes: Uint8Array, hintFor: ReplicaId | "", now: WallMillis): Taken | null {
+    const { entry: incoming, tenure } = decodeEntry(bytes);
+    const sent = { entry: incoming, bytes: tenure === null ? bytes : null };
+    const joined = this.#join(key, incoming, { hintFor, isBrought: true, sent }, now);
+    return joined === null ? null : { ...joined, incoming };
+  }
+
   /** The same of what this replica has made of an entry by itself: nothing lost is found by it. */
   amend(key: StoreKey, entry: Entry, hintFor: ReplicaId | "", now: WallMillis): Entry {
     return this.#join(key, entry, { hintFor, isBrought: false }, now)?.entry ?? entry;
@@ -139,7 +159,7 @@ export class Keeper {
   #join(
     key: StoreKey,
     incoming: Entry,
-    { hintFor, isBrought }: { readonly hintFor: ReplicaId | ""; readonly isBrought: boolean },
+    { hintFor, isBrought, sent }: JoinAs,
     now: WallMillis,
   ): Joined | null {
     if (this.store.health() !== "writable") return null;
@@ -162,7 +182,7 @@ export class Keeper {
       this.operations.follow(key, { before: slot.entry, incoming, joined, held }, now);
     }
     if (isFound || isNews)
-      this.#records.write(key, hintFor, { entry: withoutEnded(joined, now), tenure });
+      this.#records.write(key, hintFor, { entry: withoutEnded(joined, now), tenure }, sent);
     if (isFound) this.#records.find(key);
     return { entry: joined, wasUnknown: slot.isUnknown };
   }

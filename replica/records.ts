@@ -6,8 +6,14 @@
  * A record is lost when it cannot be read, or when its body was given up too early, until somebody
  * has brought it anew. The trees show nothing of what is lost, so that an exchange brings it.
  */
-import { digestOf, emptyEntry } from "../core/entry.ts";
-import { type DecodedEntry, decodeEntry, encodeEntry } from "../core/entry-codec.ts";
+import { digestOf, type Entry, emptyEntry } from "../core/entry.ts";
+import {
+  type DecodedEntry,
+  decodeEntry,
+  encodeEntry,
+  type Tenure,
+  withTenure,
+} from "../core/entry-codec.ts";
 import { dueAt, type Graces, holdsValue, NO_GRACES } from "../core/expiry.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
@@ -20,6 +26,16 @@ import { KeyOrders } from "./key-orders.ts";
 import { LastWritten } from "./last-written.ts";
 import { countsByTree, type TreeOfKeys } from "./lost-counts.ts";
 import { emptySlot, type Slot } from "./slot.ts";
+
+/** An entry that came, and the bytes that it came as; null where a tenure is among them. */
+export interface Sent {
+  readonly entry: Entry;
+  readonly bytes: Uint8Array | null;
+}
+
+/** A record of its own, of an encoded entry without a tenure. */
+const stored = (bare: Uint8Array, tenure: Tenure | null): Uint8Array =>
+  tenure === null ? new Uint8Array(bare) : withTenure(bare, tenure);
 
 const nothingPurged = new PurgeIndex(noPurges);
 
@@ -80,8 +96,13 @@ export class Records {
     }
   }
 
-  write(key: StoreKey, hintFor: string, { entry, tenure }: DecodedEntry): void {
-    this.writeBytes(key, hintFor, { entry, tenure, bytes: encodeEntry(entry, tenure) });
+  /** @param sent where the entry may have come from: if it is the same, it is not encoded anew */
+  write(key: StoreKey, hintFor: string, { entry, tenure }: DecodedEntry, sent?: Sent): void {
+    const bytes =
+      sent?.entry === entry && sent.bytes !== null
+        ? stored(sent.bytes, tenure)
+        : encodeEntry(entry, tenure);
+    this.writeBytes(key, hintFor, { entry, tenure, bytes });
   }
 
   /** The same, where the bytes are there already. */

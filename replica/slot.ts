@@ -10,6 +10,11 @@ export interface Joined {
   readonly wasUnknown: boolean;
 }
 
+/** The same, and the entry that came. */
+export interface Taken extends Joined {
+  readonly incoming: Entry;
+}
+
 export interface Slot {
   readonly entry: Entry;
   readonly tenure: Tenure | null;

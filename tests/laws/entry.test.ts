@@ -107,6 +107,19 @@ describe("merge is a join, noted retries included", () => {
     );
   });
 
+  it("gives the very entry that came where that replaces what is held", () => {
+    fc.assert(
+      fc.property(plain, fc.constantFrom(...universe), (held, sibling) => {
+        fc.pre(!held.context.covers(sibling.dot));
+        const came = { ...held, context: held.context.with(sibling.dot), siblings: [sibling] };
+        expect(merge(held, came)).toBe(came);
+        expect(form(merge(came, held))).toEqual(form(came));
+        const noted = { ...came, retries: [{ op: sibling.op, dot: sibling.dot }] };
+        expect(form(merge(held, noted))).toEqual(form(merge(noted, held)));
+      }),
+    );
+  });
+
   it("that leaves both sides as they were", () => {
     fc.assert(
       fc.property(entries, entries, (a, b) => {

@@ -95,7 +95,7 @@ export class Replica {
     known: Known,
     at: { readonly hintFor: string; readonly now: number; readonly isSpent: boolean },
   ): void {
-    this.keeper.absorb(KEY, sent(entry), at.hintFor, at.now);
+    this.keeper.take(KEY, encodeEntry(entry, null), at.hintFor, at.now);
     const isNothing = at.isSpent && (this.slots.get(at.hintFor)?.size ?? 0) === 0;
     if (known.size > 0 && !isNothing) this.#learn(at.hintFor, known);
     else this.#note();

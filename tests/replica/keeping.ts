@@ -2,12 +2,13 @@
 import { expect } from "vitest";
 import type { CausalContext } from "../../core/causal-context.ts";
 import { contextShowing, type Entry } from "../../core/entry.ts";
+import { encodeEntry } from "../../core/entry-codec.ts";
 import { Prng } from "../../core/prng.ts";
 import { type Store, StoreCorruption } from "../../core/store.ts";
 import type { Keeper } from "../../replica/keeper.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import type { Minted, MintRequest } from "../../replica/minting.ts";
-import { KEY, keeperOver, mintRequest, START, sent } from "../laws/replica.ts";
+import { KEY, keeperOver, mintRequest, START } from "../laws/replica.ts";
 
 export const prng = Prng.fromSeed(11);
 export const newKeeper = (store: Store = new MemoryStore()): Keeper =>
@@ -22,7 +23,7 @@ export function put(keeper: Keeper, changes: Partial<MintRequest> = {}, now = ST
 }
 
 export const learn = (keeper: Keeper, entry: Entry, hintFor = "", now = START): void =>
-  void keeper.absorb(KEY, sent(entry), hintFor, now);
+  void keeper.take(KEY, encodeEntry(entry, null), hintFor, now);
 export const held = (keeper: Keeper): Entry => keeper.hold(KEY).entry;
 export const ops = (keeper: Keeper): readonly string[] => held(keeper).siblings.map(({ op }) => op);
 export const dotOf = ({ sibling }: Minted): string => `${sibling.dot.actor}.${sibling.dot.counter}`;

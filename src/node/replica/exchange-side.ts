@@ -1,7 +1,7 @@
 /** What exchanges work on, at both ends of one. */
 import type { ExchangeSide } from "../../../antientropy/exchange.ts";
 import type { MerkleForest, TreeName } from "../../../antientropy/merkle-tree.ts";
-import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
+import { encodeEntry } from "../../../core/entry-codec.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { expectKey } from "../peers/wire.ts";
@@ -36,7 +36,7 @@ export function exchangeSide(
       // Nobody waits for it, but what was refilled is not to sit in memory until the next write.
       host.whenDurable(() => {});
       expectKey(key);
-      return keeper.absorb(key, decodeEntry(bytes).entry, "", host.wall());
+      return keeper.take(key, bytes, "", host.wall()) !== null;
     },
   };
 }

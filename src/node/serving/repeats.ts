@@ -140,7 +140,7 @@ export class Repeats {
     const now = this.#host.now();
     const wall = this.#host.wall();
     const { hintFor } = writeCandidates(this.#host.knowledge, { id: this.#id, body, now });
-    const isKept = this.#keeper.absorb(body.key, decodeEntry(entry).entry, hintFor, wall);
+    const isKept = this.#keeper.take(body.key, entry, hintFor, wall) !== null;
     if (isKept) this.#keeper.operations.note({ op: body.op, dot, time }, wall);
   }
 

@@ -11,7 +11,7 @@ import {
 } from "../../../antientropy/exchange-replies.ts";
 import { assert } from "../../../core/assert.ts";
 import { CodecError } from "../../../core/codec.ts";
-import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
+import { encodeEntry } from "../../../core/entry-codec.ts";
 import { gaveUpEarly } from "../../../core/expiry.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { Reply, ReplyOf, Request, RequestOf } from "../../../core/messages.ts";
@@ -232,16 +232,16 @@ export class Service {
     const { key, hintFor, ack } = body;
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
     expectKey(key);
-    const { entry } = decodeEntry(body.entry);
     const target = hintFor === this.id ? "" : hintFor;
     if (target !== "" && !this.#host.knowledge.ring.memberIds.includes(target)) {
       throw new CodecError("a hint is for a member");
     }
     if (target !== "") this.#host.knowledge.counters.hintsStored++;
-    const joined = this.keeper.join(key, entry, target, this.#host.wall());
+    const joined = this.keeper.take(key, body.entry, target, this.#host.wall());
     if (joined === null) return respond(refused("insufficient-storage"));
-    const isBehind = joined.wasUnknown || this.#mayLack(key);
-    const beside = body.tells ? this.keeper.besides(key, entry, joined.entry) : NOTHING_BESIDE;
+    const { entry, incoming, wasUnknown } = joined;
+    const isBehind = wasUnknown || this.#mayLack(key);
+    const beside = body.tells ? this.keeper.besides(key, incoming, entry) : NOTHING_BESIDE;
     const stored = (durable: boolean): Reply =>
       isBehind || beside.length > 0
         ? { kind: "storedWith", durable, isBehind, beside: besideToList(beside) }
@@ -255,7 +255,7 @@ export class Service {
   #deliver({ items }: RequestOf<"deliver">, respond: Respond): void {
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
     for (const [key, bytes] of entriesFromList(items)) {
-      this.keeper.absorb(key, decodeEntry(bytes).entry, "", this.#host.wall());
+      this.keeper.take(key, bytes, "", this.#host.wall());
     }
     this.#host.whenDurable((ok) => {
       respond(ok ? { kind: "stored", durable: true } : refused("insufficient-storage"));

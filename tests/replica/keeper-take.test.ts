@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+import { CodecError } from "../../core/codec.ts";
+import type { Entry } from "../../core/entry.ts";
+import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
+import { MemoryStore } from "../../replica/memory-store.ts";
+import { KEY, START } from "../laws/replica.ts";
+import { held, newKeeper, ops, put, shown } from "./keeping.ts";
+
+const take = (keeper: ReturnType<typeof newKeeper>, bytes: Uint8Array): Entry | undefined =>
+  keeper.take(KEY, bytes, "", START)?.entry;
+const bare = (entry: Entry): Uint8Array => encodeEntry(entry, null);
+
+describe("an entry that came as bytes", () => {
+  it("is stored as it came where it replaces what is held, in bytes of the store's own", () => {
+    const writer = newKeeper();
+    const store = new MemoryStore();
+    const keeper = newKeeper(store);
+    take(keeper, put(writer).sharedBytes);
+    const message = put(writer).sharedBytes;
+    const came = Uint8Array.from(message);
+    take(keeper, message);
+    message.fill(0);
+    expect(store.readEntry(KEY)).toEqual(came);
+    expect(keeper.digest(KEY)).toBe(writer.digest(KEY));
+  });
+
+  it("gets the replica's own tenure, and never that of who sent it", () => {
+    const [writer, keeper] = [newKeeper(), newKeeper()];
+    const first = put(keeper);
+    take(writer, first.sharedBytes);
+    const { bytes: withTenure } = put(writer);
+    take(keeper, withTenure);
+    const stored = decodeEntry(keeper.own(KEY).bytes ?? new Uint8Array(0));
+    expect(stored.entry).toEqual(held(writer));
+    expect(stored.tenure).toEqual(first.tenure);
+    const next = put(writer).sharedBytes;
+    take(keeper, next);
+    const after = decodeEntry(keeper.own(KEY).bytes ?? new Uint8Array(0));
+    expect([after.entry, after.tenure]).toEqual([held(writer), first.tenure]);
+    expect(put(keeper).sibling.dot).toEqual({ actor: first.sibling.dot.actor, counter: 2 });
+  });
+
+  it("is joined where each side has what the other has not", () => {
+    const [one, other] = [newKeeper(), newKeeper()];
+    const mine = put(one, { op: "mine" });
+    const theirs = put(other, { op: "theirs" });
+    const joined = take(one, theirs.sharedBytes);
+    expect(ops(one).toSorted()).toEqual(["mine", "theirs"]);
+    expect(joined).toEqual(held(one));
+    // What was overwritten meanwhile does not come back with an entry that has it alive.
+    put(one, { op: "over", covers: shown(held(one), "mine") });
+    take(one, mine.sharedBytes);
+    expect(ops(one).toSorted()).toEqual(["over", "theirs"]);
+  });
+
+  it("is kept for somebody else in the same way", () => {
+    const store = new MemoryStore();
+    const keeper = newKeeper(store);
+    const { sharedBytes } = put(newKeeper());
+    keeper.take(KEY, sharedBytes, "r9", START);
+    expect([store.readHint("r9", KEY), store.readEntry(KEY)]).toEqual([sharedBytes, undefined]);
+  });
+
+  it("gives up the bodies whose time has passed, in the bytes too", () => {
+    const { entry } = put(newKeeper(), { ttlMs: 500 });
+    const store = new MemoryStore();
+    const keeper = newKeeper(store);
+    take(keeper, put(newKeeper()).sharedBytes);
+    keeper.take(KEY, bare(entry), "", START + 500);
+    const { siblings } = decodeEntry(store.readEntry(KEY) ?? new Uint8Array(0)).entry;
+    expect(siblings.filter(({ content }) => content === null)).toHaveLength(1);
+  });
+
+  it("is refused where it is none", () => {
+    expect(() => take(newKeeper(), Uint8Array.of(1, 2, 3))).toThrow(CodecError);
+  });
+});
