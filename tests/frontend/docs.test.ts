@@ -28,6 +28,23 @@ describe("the docs", () => {
     expect(links.length).toBeGreaterThan(50);
     expect(broken).toEqual([]);
   });
+
+  it("show of `starling status` the columns that it prints", () => {
+    const table = /\)\[\] = \[(.*?)\n {2}\];/s.exec(read("src/cli/status.ts"))?.[1] ?? "";
+    const columns = [...table.matchAll(/^ {4,6}\[?"([a-z ]+)",/gm)].map(([, name = ""]) => name);
+    expect(columns).toContain("version");
+    // What no member says anything in is left out; on Workers nobody tells since when it runs.
+    const optional = new Set(["since", "oldest hint"]);
+    const heads = pages().flatMap((page) =>
+      [...read(page).matchAll(/^member {2,}zone.*$/gm)].map(([head]) => ({ page, head })),
+    );
+    expect(heads.length).toBeGreaterThan(4);
+    for (const { page, head } of heads) {
+      const shown = head.split(/ {2,}/);
+      const all = columns.filter((name) => !optional.has(name) || shown.includes(name));
+      expect([page, shown]).toEqual([page, all]);
+    }
+  });
 });
 
 describe("docs/operations.md", () => {
