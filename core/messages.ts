@@ -30,16 +30,19 @@ import { PROTOCOL_FIRST } from "./version.ts";
  * `read` with `durably`: answers when what it tells of is on stable storage. With `isBounded` it
  * says how old what it knows of the members is.
  * `promise` and `accept` are the two rounds by which a change of members is agreed.
- * `greet` is a heartbeat: the sender, the name of its process's life, and the callee's last mark.
+ * `greet` is a heartbeat: the sender, the name of its process's life, the callee's last mark, and
+ * the time of that life.
  * `touched` asks which of the keys were read lately, and is told so once.
  * `homing` asks for the hints that the callee keeps for a replica that is back: they are sent at
  * once, and the reply says how many are left. `acceptLoss` has a replica stop waiting for those it
  * cannot reach, and serve what it has.
  * `coordinate` carries the write and the numbers to reach; its quorum is a list because the rules
  * are all numbers and flags (see `rulesToList`). `ageMs` is how long ago its client began it.
- * `freshUntil` is the time, by the callee's clock, after which somebody else may have been asked
- * too: then it mints only what nobody has stored, and without a context or a condition not before
- * the caller has heard `overdue`. `unmodifiedSince` is 0 where there is no such condition.
+ * `askedAt` is the time of the callee's life at which it was asked, or before, and 0 where the
+ * caller has not heard of that; for `freshMs` from then on nobody else is asked. `freshUntil` says
+ * the same by wall clocks. After that it mints only what nobody has stored, and without a context
+ * or a condition not before the caller has heard `overdue` (replica/lateness.ts).
+ * `unmodifiedSince` is 0 where there is no such condition.
  * `lease` asks for the right to fetch a key from its origin, or gives it back
  * (src/node/serving/leases.ts).
  * `namespaces` asks of which namespaces the callee holds a value, in order, after that one.
@@ -75,6 +78,8 @@ const REQUESTS = {
     unmodifiedSince: "count",
     rules: "list",
     zone: "text",
+    askedAt: later("count", 0),
+    freshMs: later("count", 0),
   },
   inspect: { key: "text" },
   status: {},
@@ -95,7 +100,7 @@ const REQUESTS = {
   promise: { version: "count", ballot: "count" },
   accept: { ballot: "count", document: "bytes" },
   touched: { keys: "list" },
-  greet: { from: "text", run: "text", echo: "text" },
+  greet: { from: "text", run: "text", echo: "text", life: later("count", 0) },
   recall: { key: "text", op: "text", ageMs: "count", by: "text" },
   homing: { target: "text" },
   acceptLoss: {},
@@ -131,7 +136,7 @@ const REQUESTS = {
  * null. `stale`: the caller's or the callee's cluster document is behind; nothing was done.
  * `greeted`: the callee's life, a mark, and another life of the caller's that was proven, or "";
  * and what the callee's wall clock shows. `arrived` is how far its order of arrival has come, as
- * `[its name, position]`; empty where nobody can follow it.
+ * `[its name, position]`; empty where nobody can follow it. `life` is the time of its life.
  * `confirmed`: the places, in the list that was asked about, of the keys that are not agreed on.
  * `overdue`: nor was it here; who still wants the write asks again, with this to cover.
  * `recalled`: `done` is `[actor, counter, time]` of the version that was stored, with what is held
@@ -184,13 +189,19 @@ const REPLIES = {
   swept: { done: "flag" },
   promised: { isGiven: "flag", document: "bytes" },
   touched: { keys: "list" },
-  overdue: { context: "context", freshUntil: "count" },
+  overdue: {
+    context: "context",
+    freshUntil: "count",
+    askedAt: later("count", 0),
+    freshMs: later("count", 0),
+  },
   greeted: {
     run: "text",
     mark: "text",
     rival: "text",
     wall: "count",
     arrived: later("list", []),
+    life: later("count", 0),
   },
   recalled: { done: "list", isUnknown: "flag", entry: "bytesOrNull" },
   storedWith: { durable: "flag", isBehind: "flag", beside: "list" },

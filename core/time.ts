@@ -22,6 +22,12 @@ export type WallMillis = number & { readonly clock?: "wall" };
  */
 export type Millis = number & { readonly clock?: "monotonic" };
 
+/**
+ * Milliseconds of a process's life, as it tells others of it: its own time, counted from a moment
+ * that nobody can guess, so that no two lives of a replica share one (src/node/knowledge).
+ */
+export type LifeMillis = number & { readonly clock?: "life" };
+
 /** What the two clocks of a host show at one moment. */
 export interface Now {
   readonly monotonic: Millis;

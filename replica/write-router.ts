@@ -7,7 +7,7 @@
  * one (see core/entry.ts).
  *
  * **A write takes effect at most once.** A coordinator that is told of a retry, or that hears of a
- * write so late that a second one may have been asked (`freshUntil`), mints nothing that somebody
+ * write so late that a second one may have been asked (lateness.ts), mints nothing that somebody
  * has stored already: it asks the key's owners first (src/node/serving/repeats.ts).
  *
  * **Without a context** a write covers what its coordinator holds when it mints. One that hears of
@@ -26,7 +26,7 @@ import type { CausalContext } from "../core/causal-context.ts";
 import type { Failure, FailureCode } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { Reply, ReplyOf, RequestOf } from "../core/messages.ts";
-import type { Millis, WallMillis } from "../core/time.ts";
+import type { LifeMillis, Millis, WallMillis } from "../core/time.ts";
 import type { Candidate } from "./candidate.ts";
 import {
   ASK_AGAIN_MS,
@@ -37,7 +37,7 @@ import {
 } from "./coordination.ts";
 
 export interface WritePlan {
-  /** Its `freshUntil` is filled in for each candidate. */
+  /** Until when nobody else is asked is filled in for each candidate. */
   readonly request: Coordinate;
   readonly candidates: readonly Candidate[];
   readonly timeoutMs: number;
@@ -45,6 +45,8 @@ export interface WritePlan {
   readonly hedgeMs: number;
   /** The wall clock, for what the coordinator is told of the frontend's patience. */
   wall(): WallMillis;
+  /** The same by the life of the replica that is asked: what time it is there at least, or 0. */
+  lifeOf(id: ReplicaId, now: Millis): LifeMillis;
 }
 
 export type WriteOutcome =
@@ -53,17 +55,8 @@ export type WriteOutcome =
 
 type Coordinate = RequestOf<"coordinate">;
 
-/** No context says what it covers, nor does a condition guard it. */
-const isPlain = ({ covers, ifMatch, ifNoneMatch, unmodifiedSince }: Coordinate): boolean =>
-  covers === null && ifMatch.length + ifNoneMatch.length + unmodifiedSince === 0;
-
-/** Whether another may have been asked before, or since: then a version may be about already. */
-export const mayBeRepeated = ({ isRetry, freshUntil }: Coordinate, now: WallMillis): boolean =>
-  isRetry || (freshUntil > 0 && now > freshUntil);
-
-/** Whether what the write covers would be newer than its client can have meant. */
-export const isOverdue = (request: Coordinate, now: WallMillis): boolean =>
-  isPlain(request) && request.freshUntil > 0 && mayBeRepeated(request, now);
+/** What a candidate is told that the others are not. */
+type Told = Pick<Coordinate, "covers" | "freshUntil" | "askedAt" | "freshMs">;
 
 /** The failures that HTTP tells as a 4xx: a promise that the write was applied nowhere. */
 const APPLIED_NOWHERE: ReadonlySet<FailureCode> = new Set<FailureCode>([
@@ -170,8 +163,11 @@ export class WriteRouter implements Coordinator {
     this.#waiting.add(candidate.id);
     const patienceMs = candidate.isSuspect ? SUSPECT_PATIENCE_MS : this.#plan.hedgeMs;
     this.#hedgeAt = now + patienceMs;
-    const freshUntil = Math.ceil(this.#plan.wall() + patienceMs);
-    this.#ask(candidate.id, { covers: this.#plan.request.covers, freshUntil }, now);
+    const { request, wall, lifeOf } = this.#plan;
+    const freshUntil = Math.ceil(wall() + patienceMs);
+    const askedAt = lifeOf(candidate.id, now);
+    const freshMs = Math.ceil(patienceMs);
+    this.#ask(candidate.id, { covers: request.covers, freshUntil, askedAt, freshMs }, now);
   }
 
   /** Whether nobody took the write, and one that refused may take it in a moment. */
@@ -180,20 +176,18 @@ export class WriteRouter implements Coordinator {
     return isPatient && this.#verdict === null && this.#refusal === "overloaded";
   }
 
-  #ask(
-    to: ReplicaId,
-    { covers, freshUntil }: Pick<Coordinate, "covers" | "freshUntil">,
-    now: Millis,
-  ): void {
+  #ask(to: ReplicaId, told: Told, now: Millis): void {
     const { request } = this.#plan;
     const isRetry = this.mayBeMinted || request.isRetry;
     const ageMs = request.ageMs + Math.max(0, Math.ceil(now - this.#startedAt));
-    this.#out.ask(to, { ...request, isRetry, ageMs, covers, freshUntil });
+    this.#out.ask(to, { ...request, isRetry, ageMs, ...told });
   }
 
   /** Now it knows what it covers: what was held where it is minted when it was known to be late. */
-  #askAgain(from: ReplicaId, { context, freshUntil }: ReplyOf<"overdue">, now: Millis): void {
-    if (this.#waiting.has(from)) this.#ask(from, { covers: context, freshUntil }, now);
+  #askAgain(from: ReplicaId, told: ReplyOf<"overdue">, now: Millis): void {
+    if (!this.#waiting.has(from)) return;
+    const { context: covers, freshUntil, askedAt = 0, freshMs = 0 } = told;
+    this.#ask(from, { covers, freshUntil, askedAt, freshMs }, now);
   }
 
   #giveUp(): void {

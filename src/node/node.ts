@@ -122,6 +122,7 @@ export class Node {
     this.#wall = this.knowledge.clusterClock.believed(now);
     this.service?.keeper.advance({ monotonic: this.#now, wall: this.#wall });
     this.#effects = [];
+    this.service?.background.lives.time.notice(now);
     this.service?.background.tails?.notice(now);
     this.service?.background.absence?.notice(now);
     this.#take(input);

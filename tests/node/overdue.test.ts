@@ -5,7 +5,9 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { liveSiblings } from "../../core/entry.ts";
+import type { ReplicaId } from "../../core/ids.ts";
 import type { Message } from "../../core/messages.ts";
+import type { Operation } from "../../core/operations.ts";
 import type { Result } from "../../core/results.ts";
 import { Group, START, writeOf } from "./group.ts";
 import { nameWhere } from "./keys.ts";
@@ -23,8 +25,9 @@ function contextOf(answer: Result | undefined): CausalContext {
 }
 
 /** How long the values are that a client finds. */
-const lengthsOf = (group: Group, key: string): readonly number[] =>
-  liveSiblings(group.read("r4", key), START).map(({ content }) => content?.value.length ?? 0);
+const lengthsOf = (group: Group, key: string): readonly number[] => lengthsAt(group, "r4", key, 2);
+const lengthsAt = (group: Group, at: ReplicaId, key: string, r: number): readonly number[] =>
+  liveSiblings(group.read(at, key, r), START).map(({ content }) => content?.value.length ?? 0);
 
 /** The client writes again, and only then what was held back arrives. */
 function putAndLetGo(group: Group, key: string): void {
@@ -79,6 +82,56 @@ describe("a write without a context that comes late", () => {
     group.pass(TIMEOUT_OVER_MS);
     group.holdsBack = () => false;
     putAndLetGo(group, key);
+  });
+});
+
+describe("a write that comes late to a coordinator whose wall clock is behind", () => {
+  /** r4 asks, all others are five seconds behind it; they have greeted each other. */
+  function apart(): Group {
+    const group = new Group({ count: 4, heartbeatMs: 1000 });
+    for (const id of ["r1", "r2", "r3"]) group.wallOffMs.set(id, -5000);
+    group.pass(5000);
+    group.runAll("heartbeat");
+    group.pass(1000);
+    return group;
+  }
+
+  /**
+   * The message to the first coordinator is held back, the second one answers, and the first misses
+   * what that has minted.
+   */
+  function beginLate(group: Group, operation: Operation): { first: ReplicaId; answer: Result } {
+    let first = "";
+    group.holdsBack = (message, to) => {
+      if (!isCoordination(message)) return false;
+      first = to;
+      return true;
+    };
+    const token = group.begin("r4", operation);
+    group.holdsBack = () => false;
+    group.loses = (message, to) => to === first && isStore(message);
+    group.pass(HEDGE_OVER_MS);
+    group.loses = () => false;
+    const answer = group.answerOf(token);
+    if (answer?.kind !== "written") throw new Error("no answer");
+    return { first, answer };
+  }
+
+  it("replaces nothing that was written after its answer", () => {
+    const group = apart();
+    const key = foreignKey(group);
+    group.put("r4", key, 10);
+    beginLate(group, writeOf(key, null));
+    putAndLetGo(group, key);
+  });
+
+  it("is not minted beside what replaced it", () => {
+    const group = apart();
+    const key = foreignKey(group);
+    const { first, answer } = beginLate(group, writeOf(key, 10, CausalContext.empty));
+    group.execute(first, writeOf(key, 20, contextOf(answer)));
+    group.letGo();
+    expect(lengthsAt(group, first, key, 1)).toEqual([20]);
   });
 });
 

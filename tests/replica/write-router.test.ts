@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
+import type { ReplicaId } from "../../core/ids.ts";
 import type { Reply, ReplyOf, RequestOf } from "../../core/messages.ts";
+import type { Millis } from "../../core/time.ts";
 import {
   ASK_AGAIN_MS,
   SUSPECT_PATIENCE_MS,
@@ -50,6 +52,7 @@ function route(changes: Partial<WritePlan> = {}) {
       timeoutMs: TIMEOUT,
       hedgeMs: HEDGE,
       wall: () => START,
+      lifeOf: () => 0,
       ...changes,
     },
     probe,
@@ -252,13 +255,14 @@ describe("a write gives up", () => {
 describe("a write without a context", () => {
   const plain = { ...request, covers: null };
   const context = CausalContext.empty.with({ actor: "AAAAAAAA", counter: 1 });
-  const overdue: Reply = { kind: "overdue", context, freshUntil: START + 5000 };
+  const fresh = { freshUntil: START + 5000, askedAt: 70_000, freshMs: 900 };
+  const overdue: Reply = { kind: "overdue", context, ...fresh };
   /** What the last one was asked: until when it may mint, and over what. */
   const lastOf = ({ all }: Probe<WriteOutcome>) => {
     const [last] = all.slice(-1);
     if (last?.body.kind !== "coordinate") throw new Error("nobody was asked");
-    const { isRetry, covers, freshUntil } = last.body;
-    return { to: last.to, isRetry, covers, freshUntil };
+    const { isRetry, covers, freshUntil, askedAt, freshMs } = last.body;
+    return { to: last.to, isRetry, covers, freshUntil, askedAt, freshMs };
   };
 
   it("may be minted until a second coordinator is asked", () => {
@@ -275,7 +279,7 @@ describe("a write without a context", () => {
     const { probe, router } = route({ request: plain });
     router.wake(START + HEDGE);
     router.reply("r2", overdue, START + HEDGE + 1);
-    const again = { to: "r2", isRetry: true, covers: context, freshUntil: START + 5000 };
+    const again = { to: "r2", isRetry: true, covers: context, ...fresh };
     expect(lastOf(probe)).toEqual(again);
     expect(asked(probe)).toBe("r1 r2+ r2+");
     router.reply("f3", overdue, START + HEDGE + 2);
@@ -301,6 +305,15 @@ describe("every write", () => {
     wall += 5;
     router.wake(START + HEDGE);
     expect(lastOf(probe)).toMatchObject({ freshUntil: wall + HEDGE, ageMs: 100 + HEDGE });
+  });
+
+  it("tells each candidate when it was asked, in the time of that one's life", () => {
+    const lives: Record<string, number> = { r1: 5000, r2: 0 };
+    const lifeOf = (id: ReplicaId, now: Millis): number => (lives[id] ?? 0) + (now - START);
+    const { probe, router } = route({ lifeOf });
+    expect(lastOf(probe)).toMatchObject({ askedAt: 5000, freshMs: HEDGE });
+    router.wake(START + HEDGE);
+    expect(lastOf(probe)).toMatchObject({ askedAt: HEDGE, freshMs: HEDGE });
   });
 
   it("waits on for the others when one cannot say whether it was carried out", () => {

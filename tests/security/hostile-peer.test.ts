@@ -75,12 +75,14 @@ const coordinate = fc.record({
   rules: fc.oneof(list, fc.constant(conditionalWrite.rules)),
   ifMatch: list,
   ifNoneMatch: list,
+  askedAt: count,
+  freshMs: count,
   key: fc.oneof(text, fc.constant(KEY)),
 });
 
 const requests = fc.oneof(
   bodyOf("ping", {}),
-  bodyOf("greet", { from: text, run: text, echo: text }),
+  bodyOf("greet", { from: text, run: text, echo: text, life: count }),
   bodyOf("read", { key: text, digestOnly: flag, durably: flag }),
   bodyOf("store", { key: text, entry: bytes, hintFor: text, ack: count, tells: flag }),
   coordinate.map((hostile) => ({ ...conditionalWrite, ...hostile })),
@@ -107,7 +109,14 @@ const requests = fc.oneof(
 
 const replies = fc.oneof(
   bodyOf("pong", {}),
-  bodyOf("greeted", { run: text, mark: text, rival: text, wall: count, arrived: list }),
+  bodyOf("greeted", {
+    run: text,
+    mark: text,
+    rival: text,
+    wall: count,
+    arrived: list,
+    life: count,
+  }),
   bodyOf("held", { digest: count, entry: orNull(bytes), isUnknown: flag }),
   bodyOf("stored", { durable: flag }),
   bodyOf("coordinated", {

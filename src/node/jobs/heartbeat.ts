@@ -38,7 +38,7 @@ export class Heartbeat {
 
   run(now: Millis): void {
     const { heartbeatMs, suspectAfterMs, tails } = this.#timing;
-    const { clusterClock, liveness, ring } = this.#host.knowledge;
+    const { clusterClock, liveness, peerTimes, ring } = this.#host.knowledge;
     const sinceLastMs = this.#lastAt === null ? 0 : now - this.#lastAt;
     this.#lastAt = now;
     // A node that stood still itself has answers waiting unread: others' silence is its own.
@@ -58,6 +58,7 @@ export class Heartbeat {
         this.#timing.heard(to, at);
         if (reply.kind !== "greeted") return;
         clusterClock.heard(to, reply.wall, at);
+        peerTimes.heard(to, { run: reply.run, life: reply.life ?? 0 }, at);
         this.#lives.answered(to, reply, { mark, now: at });
         tails?.heard(to, reply.arrived ?? [], { askedAt, now: at });
       };

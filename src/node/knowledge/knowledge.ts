@@ -41,6 +41,7 @@ import { Ring, sameCluster } from "../../../ring/ring.ts";
 import { ClusterClock } from "./cluster-clock.ts";
 import { newCounters } from "./counters.ts";
 import { Latencies } from "./latencies.ts";
+import { PeerTimes } from "./peer-times.ts";
 
 /** Apart from the ring's seed, so that a tree's leaves do not follow from the partition. */
 const LEAF_SEED = 0x5eafn;
@@ -92,6 +93,7 @@ export class Knowledge {
   readonly liveness = new Liveness();
   readonly latencies = new Latencies();
   readonly clusterClock = new ClusterClock();
+  readonly peerTimes = new PeerTimes();
   readonly counters = newCounters();
   /** What this node's process answered to clients. */
   readonly traffic = new Traffic();

@@ -22,6 +22,7 @@ import type { ReplicaId } from "../../../core/ids.ts";
 import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
 import type { Prng } from "../../../core/prng.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
+import { LifeTime } from "./life-time.ts";
 
 /** Two processes that run under one id. */
 export interface Duplicate {
@@ -51,8 +52,8 @@ const TIME_DIGITS = 9;
 const RUN = /^[0-9a-z]{9}-[0-9a-z]{1,16}$/;
 
 /** The name of a life: the order of names is the order of beginnings. */
-const newRun = (prng: Prng, wall: WallMillis): string =>
-  `${Math.floor(wall).toString(36).padStart(TIME_DIGITS, "0")}-${prng.u32().toString(36)}`;
+const newRun = (u32: number, wall: WallMillis): string =>
+  `${Math.floor(wall).toString(36).padStart(TIME_DIGITS, "0")}-${u32.toString(36)}`;
 
 export interface LivesParts {
   readonly self: ReplicaId;
@@ -66,10 +67,13 @@ export interface LivesParts {
   notice(duplicate: Duplicate, isToEnd: boolean): void;
 }
 
-type Greeted = Omit<ReplyOf<"greeted">, "wall" | "arrived">;
+type Greeted = Omit<ReplyOf<"greeted">, "wall" | "arrived" | "life">;
 
 export class Lives {
   readonly #parts: LivesParts;
+  readonly #u32: number;
+  /** What is told to others of the time of this very life. */
+  readonly time: LifeTime;
   readonly #lives = new Map<ReplicaId, Map<string, Life>>();
   /** The last mark of each peer, to be echoed. */
   readonly #echoes = new Map<ReplicaId, string>();
@@ -80,6 +84,8 @@ export class Lives {
 
   constructor(parts: LivesParts) {
     this.#parts = parts;
+    this.#u32 = parts.prng.u32();
+    this.time = new LifeTime(this.#u32);
   }
 
   /** Of which members two lives were proven lately, and when last, by the wall clock. */
@@ -97,7 +103,7 @@ export class Lives {
   greeting(to: ReplicaId): { body: RequestOf<"greet">; mark: number } {
     const echo = this.#echoes.get(to) ?? "";
     return {
-      body: { kind: "greet", from: this.#parts.self, run: this.#ownRun, echo },
+      body: { kind: "greet", from: this.#parts.self, run: this.#ownRun, echo, life: this.time.now },
       mark: this.#mark,
     };
   }
@@ -127,7 +133,7 @@ export class Lives {
   }
 
   get #ownRun(): string {
-    this.#run ??= newRun(this.#parts.prng, this.#parts.wall());
+    this.#run ??= newRun(this.#u32, this.#parts.wall());
     return this.#run;
   }
 

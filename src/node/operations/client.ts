@@ -7,7 +7,7 @@
 import type { Entry } from "../../../core/entry.ts";
 import { siblingFromList } from "../../../core/entry-codec.ts";
 import type { Failure } from "../../../core/failure.ts";
-import { newOpId, type OpId } from "../../../core/ids.ts";
+import { newOpId, type OpId, type ReplicaId } from "../../../core/ids.ts";
 import type { ReplyOf } from "../../../core/messages.ts";
 import type {
   GetOperation,
@@ -213,7 +213,8 @@ export class ClientDesk {
     } as const;
     const hedgeMs = Math.min(rules.timeoutMs / 2, 4 * knowledge.liveness.hedgeMs + 100);
     const timeoutMs = leftOf(rules.timeoutMs, now - state.begunAt);
-    const plan = { request, candidates, timeoutMs, hedgeMs, wall: this.#host.wall };
+    const lifeOf = (id: ReplicaId, at: Millis) => knowledge.peerTimes.of(id, at);
+    const plan = { request, candidates, timeoutMs, hedgeMs, wall: this.#host.wall, lifeOf };
     let router: WriteRouter | null = null;
     this.#host.run<WriteOutcome>(
       {

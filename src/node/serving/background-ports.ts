@@ -4,7 +4,7 @@ import type { ReplicaId } from "../../../core/ids.ts";
 import type { Reply, ReplyOf, RequestOf } from "../../../core/messages.ts";
 import type { ScrubPass, ScrubStatus, TransferStatus } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
-import type { Hlc, Millis, Now, WallMillis } from "../../../core/time.ts";
+import type { Hlc, LifeMillis, Millis, Now, WallMillis } from "../../../core/time.ts";
 
 /** What runs in the background, as far as others may ask for it or about it. */
 export interface BackgroundWork {
@@ -60,7 +60,11 @@ export interface BackgroundWork {
   };
   readonly lives: {
     duplicates(now: Millis): readonly (readonly [ReplicaId, WallMillis])[];
-    greet(greeting: RequestOf<"greet">, now: Millis): Omit<ReplyOf<"greeted">, "wall" | "arrived">;
+    readonly time: { readonly now: LifeMillis; notice(now: Now): void };
+    greet(
+      greeting: RequestOf<"greet">,
+      now: Millis,
+    ): Omit<ReplyOf<"greeted">, "wall" | "arrived" | "life">;
   };
   /** null where a replica sleeps: it follows nobody. */
   readonly tails: {

@@ -19,9 +19,9 @@
  * what replaced it takes the version for over when it comes, and tells of nothing beside it.
  *
  * **Never after the answer.** What comes later may have been written by somebody who knew of the
- * answer. A second coordinator may have answered in this one's place, which happens after
- * `freshUntil` at the earliest; so from then on nothing above the write's own time is covered, and
- * what is below is older, as far as clocks agree.
+ * answer. A second coordinator may have answered in this one's place, at the earliest when the
+ * write is late (replica/lateness.ts); so from then on nothing above the write's own time is
+ * covered, and what is below is older, as far as clocks agree.
  *
  * The second version is an operation of its own: every replica that knows the first takes a second
  * dot of that operation for a repeat, and drops it with the first.
@@ -33,6 +33,7 @@ import type { RequestOf } from "../../../core/messages.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import { type Beside, isAbove } from "../../../replica/beside.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
+import { isLate, type Moment } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
 import { contentFromList } from "../peers/wire.ts";
 
@@ -49,6 +50,7 @@ export interface BlindWriteParts {
   readonly hintFor: ReplicaId | "";
   readonly held: HeldWrite;
   wall(): WallMillis;
+  moment(): Moment;
 }
 
 export class BlindWrite {
@@ -122,8 +124,8 @@ export class BlindWrite {
   }
 
   #mayRise(higher: readonly Beside[]): boolean {
-    const { keeper, body, wall } = this.#parts;
-    if (higher.length === 0 || wall() > body.freshUntil) return false;
+    const { keeper, body, wall, moment } = this.#parts;
+    if (higher.length === 0 || isLate(body, moment())) return false;
     // What a clock far ahead has written nothing here can be above.
     if (!higher.every(({ time }) => keeper.clock.observe(time, wall()))) return false;
     // Somebody who saw it has replaced it already: it is not to come back beside that.

@@ -10,9 +10,9 @@ import type { Reply, RequestOf } from "../../../core/messages.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
+import { ageOf, isOverdue, type Moment } from "../../../replica/lateness.ts";
 import type { HeldWrite, MintRequest } from "../../../replica/minting.ts";
 import type { PutOutcome } from "../../../replica/put-coordinator.ts";
-import { isOverdue } from "../../../replica/write-router.ts";
 import {
   failed,
   purgedMeanwhile,
@@ -35,7 +35,7 @@ import { WriteGate, type WriteGateHost } from "./write-gate.ts";
 /** How long an operation's id is remembered beyond its budget, so that a repeat finds it. */
 const REPEAT_MS = 5000;
 
-export interface CoordinationHost extends WriteGateHost, SpreadHost {}
+export interface CoordinationHost extends Omit<WriteGateHost, "moment">, SpreadHost {}
 
 type ToMint = { readonly body: RequestOf<"coordinate"> } & Pick<MintRequest, "covers">;
 
@@ -55,8 +55,9 @@ export class Coordination {
     this.#background = background;
     this.#host = host;
     this.#spreading = new Spreading(id, keeper, host);
-    this.#repeats = new Repeats(id, keeper, host);
-    this.#gate = new WriteGate({ id, keeper, repeats: this.#repeats }, host);
+    const timely = { ...host, moment: () => this.#moment };
+    this.#repeats = new Repeats(id, keeper, timely);
+    this.#gate = new WriteGate({ id, keeper, repeats: this.#repeats }, timely);
   }
 
   /** The keys of writes that are coordinated here, and on their way. */
@@ -72,6 +73,11 @@ export class Coordination {
   /** Whether an operation has taken effect here, as far as this replica can tell. */
   recall(body: RequestOf<"recall">): Reply {
     return this.#repeats.answer(body);
+  }
+
+  /** What time it is here, as others are told. */
+  get #moment(): Moment {
+    return { wall: this.#host.wall(), life: this.#background.lives.time.now };
   }
 
   get #keeper(): Keeper {
@@ -148,21 +154,23 @@ export class Coordination {
     if (this.#keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
     // Chosen by an older ring than the caller has by now: it has others to ask.
     if (!this.#isMine(body.key)) return respond(refused("overloaded"));
-    const wall = this.#host.wall();
-    const known = this.#repeats.find(body, wall);
+    const known = this.#repeats.find(body);
     if (known !== null) {
       if (this.#isFirst(body, now) || !this.#spreading.isOnItsWay(body.op)) {
         this.#adopt(body, known, { respond, deadline });
       }
       return;
     }
-    if (isOverdue(body, wall)) {
+    const { wall, life } = this.#moment;
+    if (isOverdue(body, { wall, life })) {
       const { context } = this.#keeper.hold(body.key).entry;
-      return respond({ kind: "overdue", context, freshUntil: Math.ceil(wall) + FRESH_MS_MAX });
+      const freshUntil = Math.ceil(wall) + FRESH_MS_MAX;
+      const fresh = { freshUntil, askedAt: life, freshMs: FRESH_MS_MAX };
+      return respond({ kind: "overdue", context, ...fresh });
     }
     if (!this.#isFirst(body, now)) return;
     this.#gate.pass(body, {
-      ...{ respond, deadline, begunAt: now - body.ageMs },
+      ...{ respond, deadline, begunAt: now - ageOf(body, { wall, life }) },
       mint: (covers) => this.#mint({ body, covers }, respond, deadline),
       adopt: (held) => this.#adopt(body, held, { respond, deadline }),
     });
@@ -190,7 +198,8 @@ export class Coordination {
     keeper.keepMinted(key, hintFor, minted);
     keeper.operations.note(minted.sibling, wall);
     keeper.operations.setOpen(op, true);
-    const parts = { keeper, body, hintFor, held: minted, wall: () => this.#host.wall() };
+    const clocks = { wall: () => this.#host.wall(), moment: () => this.#moment };
+    const parts = { keeper, body, hintFor, held: minted, ...clocks };
     const blind = isBlind(body) ? new BlindWrite(parts) : null;
     this.#spread(body, minted, { route, respond, deadline, blind });
   }

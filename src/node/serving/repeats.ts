@@ -11,12 +11,12 @@ import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import type { OpId, ReplicaId } from "../../../core/ids.ts";
 import type { Reply, ReplyOf, RequestOf } from "../../../core/messages.ts";
 import type { StoreKey } from "../../../core/store.ts";
-import { type Millis, millisOfHlc, type WallMillis } from "../../../core/time.ts";
+import { type Millis, millisOfHlc } from "../../../core/time.ts";
 import { type Done, GRANT_MS } from "../../../replica/done-operations.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
+import { type Moment, mayBeRepeated } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
 import { RecallCoordinator, type RecallOutcome } from "../../../replica/recall-coordinator.ts";
-import { mayBeRepeated } from "../../../replica/write-router.ts";
 import { refused } from "../peers/replies.ts";
 import { recallNeed, writeCandidates } from "../peers/routes.ts";
 import type { TaskHost } from "../peers/tasks.ts";
@@ -26,6 +26,8 @@ type Coordinate = RequestOf<"coordinate">;
 
 export interface RepeatsHost extends TaskHost {
   now(): Millis;
+  /** The same moment, as others are told of it. */
+  moment(): Moment;
 }
 
 /** A version of an operation that was stored here, with what is held of the key. */
@@ -45,9 +47,10 @@ export class Repeats {
   }
 
   /** The write as it is held here already; null when it is not. */
-  find(body: Coordinate, now: WallMillis): HeldWrite | null {
+  find(body: Coordinate): HeldWrite | null {
     const { operations } = this.#keeper;
-    if (operations.find(body.op) === null && !mayBeRepeated(body, now)) return null;
+    const isKnown = operations.find(body.op) !== null;
+    if (!isKnown && !mayBeRepeated(body, this.#host.moment())) return null;
     const found = this.#find(body.key, body.op);
     if (found === null) return null;
     const { entry } = found;
@@ -96,7 +99,7 @@ export class Repeats {
       if (this.#keeper.store.health() !== "writable") {
         return to.respond(refused("insufficient-storage"));
       }
-      const held = this.find(body, this.#host.wall());
+      const held = this.find(body);
       if (held !== null) return to.adopt(held);
       // It may have come here while others said that they had not met it, and be gone again.
       const { operations } = this.#keeper;

@@ -77,9 +77,13 @@ export class Service {
   }
 
   #greet(body: RequestOf<"greet">, now: Millis): Reply {
-    const greeted = this.background.lives.greet(body, now);
-    const wall = Math.floor(this.#host.knowledge.clusterClock.shown);
-    return { ...greeted, wall, arrived: this.followed.arrived };
+    const { from, run, life = 0 } = body;
+    const { lives } = this.background;
+    const { clusterClock, peerTimes, ring } = this.#host.knowledge;
+    if (ring.member(from) !== undefined) peerTimes.heard(from, { run, life }, now);
+    const greeted = lives.greet(body, now);
+    const wall = Math.floor(clusterClock.shown);
+    return { ...greeted, wall, arrived: this.followed.arrived, life: lives.time.now };
   }
 
   #nextTime(): Hlc {

@@ -11,8 +11,8 @@ import type { Reply, RequestOf } from "../../../core/messages.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { GetOutcome } from "../../../replica/get-plan.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
+import { mayBeRepeated } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
-import { mayBeRepeated } from "../../../replica/write-router.ts";
 import { failed, refused } from "../peers/replies.ts";
 import { writeCandidates } from "../peers/routes.ts";
 import { hasConditions, judgeConditions } from "./preconditions.ts";
@@ -88,13 +88,13 @@ export class WriteGate {
 
   /** Nothing that has taken effect already, here or with others, is minted again. */
   #mintOnce(body: Coordinate, to: Caller): void {
-    const held = this.#repeats.find(body, this.#host.wall());
+    const held = this.#repeats.find(body);
     if (held !== null) to.adopt(held);
     else this.#mintUnseen(body, to);
   }
 
   #mintUnseen(body: Coordinate, to: Caller): void {
-    if (!mayBeRepeated(body, this.#host.wall())) return this.#mintIfAllowed(body, to);
+    if (!mayBeRepeated(body, this.#host.moment())) return this.#mintIfAllowed(body, to);
     this.#repeats.settle(body, { ...to, mint: () => this.#mintIfAllowed(body, to) });
   }
 

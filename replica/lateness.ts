@@ -1,0 +1,58 @@
+/**
+ * Whether a coordinator hears of a write so late that another one may have been asked for it too.
+ *
+ * The caller waits a while before it asks the next one, and says for how long. But a message may
+ * lie in a socket, or its reader may be frozen, and nobody else can say how long that took. So the
+ * caller tells **when** it asked, in the time of the callee's own life: each says in its heartbeats
+ * what that time is, and whoever got such a word knows that at least so much has passed since
+ * (src/node/knowledge/peer-times.ts). What the caller says is then the true time or an earlier one,
+ * and a write may seem late that is not, never the other way round. Wall clocks have no part in
+ * it: two of them that are a second apart would make a write that is a second late look new, and it
+ * would be carried out over what was written meanwhile.
+ *
+ * Where a caller has heard no heartbeat, wall clocks are all there is: on Workers, where all
+ * machines share one time, and for the first moments of a process.
+ */
+import { REPEAT_MS_MAX } from "../core/limits.ts";
+import type { RequestOf } from "../core/messages.ts";
+import type { LifeMillis, WallMillis } from "../core/time.ts";
+
+type Coordinate = RequestOf<"coordinate">;
+type Asked = Pick<Coordinate, "freshUntil" | "askedAt" | "freshMs">;
+
+/** What time it is at the coordinator. */
+export interface Moment {
+  readonly wall: WallMillis;
+  readonly life: LifeMillis;
+}
+
+/** No context says what it covers, nor does a condition guard it. */
+const isPlain = ({ covers, ifMatch, ifNoneMatch, unmodifiedSince }: Coordinate): boolean =>
+  covers === null && ifMatch.length + ifNoneMatch.length + unmodifiedSince === 0;
+
+/** Whether the caller may have asked somebody else by now. */
+export function isLate({ freshUntil, askedAt = 0, freshMs = 0 }: Asked, now: Moment): boolean {
+  if (askedAt === 0) return freshUntil > 0 && now.wall > freshUntil;
+  // It was asked of an earlier life of this process, or of another one under its name.
+  const isOfThisLife = askedAt <= now.life;
+  return !isOfThisLife || now.life > askedAt + freshMs;
+}
+
+/** Whether another may have been asked before, or since: then a version may be about already. */
+export const mayBeRepeated = (request: Coordinate, now: Moment): boolean =>
+  request.isRetry || isLate(request, now);
+
+/** Whether what the write covers would be newer than its client can have meant. */
+export const isOverdue = (request: Coordinate, now: Moment): boolean =>
+  isPlain(request) &&
+  (request.freshUntil > 0 || (request.askedAt ?? 0) > 0) &&
+  mayBeRepeated(request, now);
+
+/**
+ * How long ago its client began the write at most, in ms, with the time that the message took where
+ * that is known; what was asked of an earlier life of this process may be as old as any.
+ */
+export function ageOf({ ageMs, askedAt = 0 }: Coordinate, { life }: Moment): number {
+  if (askedAt === 0) return ageMs;
+  return askedAt <= life ? Math.min(REPEAT_MS_MAX, ageMs + life - askedAt) : REPEAT_MS_MAX;
+}
