@@ -86,6 +86,11 @@ export class Driver {
     this.#step({ kind: "message", from, message });
   }
 
+  /** What came together is one step. */
+  receiveAll(from: Address, messages: readonly Message[]): void {
+    this.#stepAll(messages.map((message) => ({ kind: "message", from, message })));
+  }
+
   unreachable(to: Address, call: number): void {
     this.#step({ kind: "unreachable", to, call });
   }
@@ -113,7 +118,11 @@ export class Driver {
   }
 
   #step(input: Input): void {
-    for (const effect of this.node.step(input, this.#host.now())) this.#carryOut(effect);
+    this.#stepAll([input]);
+  }
+
+  #stepAll(inputs: readonly Input[]): void {
+    for (const effect of this.node.stepAll(inputs, this.#host.now())) this.#carryOut(effect);
     this.#setTimer();
     if (this.#idle.length > 0 && this.node.openCallCount === 0) {
       for (const resolve of this.#idle.splice(0)) resolve();
@@ -145,7 +154,7 @@ export class Driver {
     this.#lastFlush = { whole, tokens };
     const tell = (ok: boolean): void => {
       if (this.#lastFlush.tokens === tokens) this.#lastFlush = { whole: null, tokens: [] };
-      for (const ended of tokens) this.#step({ kind: "flushed", token: ended, ok });
+      this.#stepAll(tokens.map((ended) => ({ kind: "flushed", token: ended, ok })));
     };
     whole.then(
       () => tell(true),

@@ -175,13 +175,14 @@ function makeMachine(of: MachineParts, keys: DataKeys, hasher: Hasher): Machine 
       else knowledge.refusedVersions.set(peer, speech);
     },
     urlOf: (peer) => knowledge.ring.member(peer)?.url,
-    onMessage: (from, message) => {
-      if (message.type === "request" && message.trace !== "") {
+    onMessages: (from, messages) => {
+      for (const message of messages) {
+        if (message.type !== "request" || message.trace === "") continue;
         // An address is a member and the number of its connection.
         const [peer = from] = from.split("#");
         logServed(options.log, message.trace, { kind: message.body.kind, from: peer });
       }
-      driver.receive(from, message);
+      driver.receiveAll(from, messages);
     },
     onUnreachable: (to, call) => driver.unreachable(to, call),
     log: options.log,

@@ -116,6 +116,14 @@ export class Node {
    * Takes one input; what follows from it is in the effects, in the order in which to carry out.
    */
   step(input: Input, now: Now): readonly Effect[] {
+    return this.stepAll([input], now);
+  }
+
+  /**
+   * The same of several that have come together, one after the other: what a step takes by itself
+   * is taken once, and what they write is flushed in one go.
+   */
+  stepAll(inputs: readonly Input[], now: Now): readonly Effect[] {
     assert(this.#later.length === 0, "a step finishes what it began");
     assert(now.monotonic >= this.#now, "a node's own time never runs backwards");
     this.#now = now.monotonic;
@@ -125,8 +133,10 @@ export class Node {
     this.service?.background.lives.time.notice(now);
     this.service?.background.tails?.notice(now);
     this.service?.background.absence?.notice(now);
-    this.#take(input);
-    for (let work = this.#later.shift(); work !== undefined; work = this.#later.shift()) work();
+    for (const input of inputs) {
+      this.#take(input);
+      for (let work = this.#later.shift(); work !== undefined; work = this.#later.shift()) work();
+    }
     if (this.#unflushed.length > 0) this.#flush();
     return this.#effects;
   }

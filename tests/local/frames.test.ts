@@ -1,7 +1,13 @@
 import { PassThrough } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { FrameError, FrameReader, FrameWriter, readStamped } from "../../src/local/peers/frames.ts";
+import {
+  FrameError,
+  FrameReader,
+  FrameWriter,
+  readFrames,
+  readStamped,
+} from "../../src/local/peers/frames.ts";
 
 /** The bytes that a writer puts on the wire. */
 async function written(frames: readonly Uint8Array[]): Promise<Buffer> {
@@ -38,6 +44,23 @@ describe("frames", () => {
         expect(received).toEqual(sent.map((frame) => Uint8Array.from(frame)));
       }),
     );
+  });
+
+  it("are told of together when they came together, those before a malformed one too", async () => {
+    const heard: string[] = [];
+    const wire = new PassThrough();
+    readFrames(wire, {
+      head: Buffer.of(0, 0, 0, 1, 1),
+      bytesMax: () => 1,
+      onFrame: ([byte]) => void heard.push(`frame ${byte}`),
+      onRead: () => void heard.push("read"),
+      onMalformed: (reason) => void heard.push(reason),
+    });
+    wire.write(Buffer.of(0, 0, 0, 1, 2, 0, 0, 0, 1, 3, 0, 0));
+    wire.write(Buffer.of(0, 1, 4, 0, 0, 0, 9));
+    await expect.poll(() => wire.destroyed).toBe(true);
+    const malformed = ["frame 4", "read", "a frame of 9 bytes"];
+    expect(heard).toEqual(["frame 1", "read", "frame 2", "frame 3", "read", ...malformed]);
   });
 
   it("are refused by their announced length, before anything of them has come", () => {

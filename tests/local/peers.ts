@@ -61,7 +61,7 @@ export class Net {
       speech: options.speech,
       onRefusedVersion: (peer, speech) => void refused.push([peer, speech?.version ?? null]),
       urlOf: (peer) => this.urls.get(peer),
-      onMessage: (from, message) => void heard.push({ from, message }),
+      onMessages: (from, messages) => heard.push(...messages.map((message) => ({ from, message }))),
       onUnreachable: (_, call) => void unreachable.push(call),
       log: (event, fields) => void logged.push(`${event} ${JSON.stringify(fields)}`),
     });

@@ -180,7 +180,7 @@ describe("a transport that is closed", () => {
       cluster: CLUSTER,
       keys: () => [KEY],
       urlOf: () => "http://127.0.0.1:1",
-      onMessage: () => {},
+      onMessages: () => {},
       onUnreachable: (_, call) => void told.push(call),
       log: () => {},
     });

@@ -160,6 +160,8 @@ export interface FrameStream {
   bytesMax(): number;
   /** Called for every frame. A FrameError or CodecError out of it closes the socket. */
   onFrame(frame: Uint8Array): void;
+  /** Called after the frames that one read of the socket has brought, malformed ones included. */
+  onRead?(): void;
   onMalformed(reason: string): void;
 }
 
@@ -168,13 +170,17 @@ export function readFrames(socket: Duplex, stream: FrameStream): void {
   settle(socket);
   const reader = new FrameReader(stream.bytesMax, stream.onFrame);
   const take = (chunk: Buffer): void => {
+    let fault: string | null = null;
     try {
       reader.push(chunk);
     } catch (error) {
       if (!(error instanceof FrameError) && !(error instanceof CodecError)) throw error;
-      stream.onMalformed(error.message);
-      socket.destroy();
+      fault = error.message;
     }
+    stream.onRead?.();
+    if (fault === null) return;
+    stream.onMalformed(fault);
+    socket.destroy();
   };
   socket.on("data", take);
   socket.on("error", () => socket.destroy());

@@ -57,7 +57,8 @@ export interface LinkParts {
   readonly limits: LinkLimits;
   /** By the current ring; undefined when the peer is no member. */
   url(): string | undefined;
-  onReply(message: ReplyMessage): void;
+  /** What one read of the connection has brought, in its order. */
+  onReplies(messages: readonly ReplyMessage[]): void;
   onUnreachable(call: number): void;
   onMalformed(reason: string): void;
   /** What the peer speaks, each time that it says so. */
@@ -183,28 +184,34 @@ export class Link {
       if (protocol <= spoken) this.#write(writer, bytes, sentAt);
       else this.#unknownThere(call);
     }
+    let replies: ReplyMessage[] = [];
     readFrames(socket, {
       head,
       bytesMax: () => MESSAGE_BYTES_MAX,
-      onFrame: (frame) => this.#take(frame),
+      onFrame: (frame) => void replies.push(this.#replyIn(frame)),
+      onRead: () => {
+        const all = replies;
+        replies = [];
+        if (all.length > 0 && !this.#isClosed) this.#parts.onReplies(all);
+      },
       onMalformed: (reason) => this.#parts.onMalformed(reason),
     });
   }
 
-  #take(frame: Uint8Array): void {
+  #replyIn(frame: Uint8Array): ReplyMessage {
     this.#unheardSince = null;
     const message = decodeMessage(frame);
     if (message.type !== "reply") throw new FrameError("a request on the wrong connection");
     const left = (this.#open.get(message.call) ?? 1) - 1;
     if (left > 0) this.#open.set(message.call, left);
     else this.#open.delete(message.call);
-    if (!this.#isClosed) this.#parts.onReply(message);
+    return message;
   }
 
   /** The peer is too old for the request: it is answered as the peer would. */
   #unknownThere(call: number): void {
     if (this.#isClosed || !this.#open.delete(call)) return;
-    this.#parts.onReply({ type: "reply", call, body: UNKNOWN_REQUEST });
+    this.#parts.onReplies([{ type: "reply", call, body: UNKNOWN_REQUEST }]);
   }
 
   #write(writer: FrameWriter, bytes: Uint8Array, sentAt: number): void {

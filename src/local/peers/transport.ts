@@ -13,7 +13,12 @@ import type { Duplex } from "node:stream";
 import { assert } from "../../../core/assert.ts";
 import { isReplicaId, type ReplicaId } from "../../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../../core/limits.ts";
-import { decodeMessage, encodeMessageBriefly, type Message } from "../../../core/messages.ts";
+import {
+  decodeMessage,
+  encodeMessageBriefly,
+  type Message,
+  type RequestMessage,
+} from "../../../core/messages.ts";
 import { ownSpeech, type Speech, spokenBy } from "../../../core/version.ts";
 import type { Address } from "../../node/peers/boundary.ts";
 import {
@@ -52,8 +57,11 @@ export interface TransportParts {
   onRefusedVersion?(peer: ReplicaId, speech: Speech | null): void;
   /** The member's URL by the current ring; undefined when it is no member. */
   urlOf(id: ReplicaId): string | undefined;
-  /** A request comes from `peer#connection`, a reply from the peer that was asked. */
-  onMessage(from: Address, message: Message): void;
+  /**
+   * What one read of a connection has brought, in its order. Requests come from `peer#connection`,
+   * replies from the peer that was asked.
+   */
+  onMessages(from: Address, messages: readonly Message[]): void;
   onUnreachable(to: ReplicaId, call: number): void;
   readonly log: Log;
 }
@@ -170,9 +178,10 @@ export class Transport {
       this.#callers.delete(address);
     });
     const waited = new Waited();
+    let requests: RequestMessage[] = [];
     const isProven = (): boolean => this.#callers.has(address);
     const onFrame = (frame: Uint8Array): void => {
-      if (isProven()) return this.#takeRequest(address, frame, waited);
+      if (isProven()) return void requests.push(requestIn(frame, waited));
       if (!isProof(frame, expected)) throw new FrameError("the proof is wrong");
       clearTimeout(patience);
       this.#callers.set(address, new FrameWriter(socket));
@@ -181,18 +190,13 @@ export class Transport {
       head,
       bytesMax: () => (isProven() ? STAMP_BYTES + MESSAGE_BYTES_MAX : PROOF_BYTES),
       onFrame,
+      onRead: () => {
+        const all = requests;
+        requests = [];
+        if (all.length > 0 && !this.#isClosed) this.#parts.onMessages(address, all);
+      },
       onMalformed: (reason) => this.#malformed(peer, reason),
     });
-  }
-
-  /** What the request waited on its way is no longer in its budget. */
-  #takeRequest(address: Address, frame: Uint8Array, waited: Waited): void {
-    const { sentAt, body } = readStamped(frame);
-    const message = decodeMessage(body);
-    if (message.type !== "request") throw new FrameError("a reply on the wrong connection");
-    const waitedMs = Math.floor(waited.of(sentAt, performance.now()));
-    const budgetMs = Math.max(0, message.budgetMs - waitedMs);
-    if (!this.#isClosed) this.#parts.onMessage(address, { ...message, budgetMs });
   }
 
   #reply(to: Address, bytes: Uint8Array): void {
@@ -219,7 +223,7 @@ export class Transport {
       limits: this.#limits,
       log,
       url: () => (this.#isClosed ? undefined : this.#parts.urlOf(peer)),
-      onReply: (message) => this.#parts.onMessage(peer, message),
+      onReplies: (messages) => this.#parts.onMessages(peer, messages),
       onUnreachable: (call) => this.#parts.onUnreachable(peer, call),
       onMalformed: (reason) => this.#malformed(peer, reason),
       onSpeech: (speech) => this.#heardSpeech(peer, speech),
@@ -232,4 +236,19 @@ export class Transport {
     this.malformedCount++;
     this.#parts.log("malformed-frame", { peer, reason });
   }
+}
+
+/**
+ * What the request waited on its way is no longer in its budget.
+ *
+ * @throws FrameError for what is no request
+ */
+function requestIn(frame: Uint8Array, waited: Waited): RequestMessage {
+  const { sentAt, body } = readStamped(frame);
+  const message = decodeMessage(body);
+  if (message.type !== "request") throw new FrameError("a reply on the wrong connection");
+  const waitedMs = Math.floor(waited.of(sentAt, performance.now()));
+  return waitedMs === 0
+    ? message
+    : { ...message, budgetMs: Math.max(0, message.budgetMs - waitedMs) };
 }
