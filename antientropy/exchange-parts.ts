@@ -2,7 +2,7 @@
  * The lists inside an exchange's messages, checked: a peer may have filled them with anything, and
  * a peer's nonsense is its error, not a broken invariant of ours.
  */
-import { CodecError } from "../core/codec.ts";
+import { CodecError } from "../core/check.ts";
 import { PARTITIONS_COUNT_MAX } from "../core/limits.ts";
 import type { TreeName } from "./merkle-tree.ts";
 

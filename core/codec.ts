@@ -2,14 +2,10 @@
  * The only place that knows MessagePack. Everything that leaves a node's memory (a record, a
  * message) passes here, and everything that comes back is bounded before it is believed.
  */
+import { CodecError } from "./check.ts";
 import { MESSAGE_DEPTH_MAX } from "./limits.ts";
 import { MalformedValue, readValue } from "./msgpack-reader.ts";
 import { writeBriefly } from "./msgpack-writer.ts";
-
-/** Bytes that are not what they claim to be. Normal input: a peer or a disk may send anything. */
-export class CodecError extends Error {
-  override readonly name = "CodecError";
-}
 
 /**
  * Values in one message, lists included. The most that is ever sent are the roots of an exchange:

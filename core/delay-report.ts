@@ -2,7 +2,7 @@
  * What a member tells of its delays: how long its peers took lately, and how often its canaries
  * were seen. Predictions are drawn from the former and held against the latter (src/staleness).
  */
-import { CodecError } from "./codec.ts";
+import { CodecError } from "./check.ts";
 import { isReplicaId, type ReplicaId } from "./ids.ts";
 
 /** What is older says nothing of now, in ms. */

@@ -9,7 +9,8 @@
  */
 import { assert } from "./assert.ts";
 import { CausalContext, type Dot } from "./causal-context.ts";
-import { CodecError, decode, encode, encodeBriefly } from "./codec.ts";
+import { CodecError } from "./check.ts";
+import { decode, encode, encodeBriefly } from "./codec.ts";
 import {
   type CacheLife,
   type Content,

@@ -12,7 +12,8 @@
  * on.
  */
 import { assert } from "./assert.ts";
-import { CodecError, decode, encode, encodeBriefly } from "./codec.ts";
+import { CodecError } from "./check.ts";
+import { decode, encode, encodeBriefly } from "./codec.ts";
 import {
   type BodyOf,
   byKind,

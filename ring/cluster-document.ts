@@ -7,7 +7,8 @@
  * of two settings of a namespace the higher revision (of equal ones the greater text).
  */
 import { assert } from "../core/assert.ts";
-import { CodecError, decode, encode } from "../core/codec.ts";
+import { CodecError } from "../core/check.ts";
+import { decode, encode } from "../core/codec.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import { isAnyNamespace } from "../core/keys.ts";

@@ -8,7 +8,8 @@
  * version: who reads by a head reads the pieces of that head and no others.
  */
 import { assert } from "../../core/assert.ts";
-import { CodecError, decode, encode } from "../../core/codec.ts";
+import { CodecError } from "../../core/check.ts";
+import { decode, encode } from "../../core/codec.ts";
 import { INLINE_SUM_BYTES_MAX, VARIANTS_COUNT_MAX } from "../../core/limits.ts";
 import type { Millis, WallMillis } from "../../core/time.ts";
 import type { Field, Fields } from "./fields.ts";

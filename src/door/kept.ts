@@ -5,7 +5,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import type { CausalContext } from "../../core/causal-context.ts";
-import { CodecError } from "../../core/codec.ts";
+import { CodecError } from "../../core/check.ts";
 import {
   type Content,
   contextShowing,

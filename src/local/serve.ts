@@ -2,7 +2,7 @@
 
 import type { Server } from "node:http";
 import xxhash from "xxhash-wasm";
-import { CodecError } from "../../core/codec.ts";
+import { CodecError } from "../../core/check.ts";
 import { defaultSettings } from "../../core/namespace-settings.ts";
 import { ownSpeech, type Speech } from "../../core/version.ts";
 import {

@@ -5,7 +5,7 @@
  * the request is made anew.
  */
 import { assert } from "../../core/assert.ts";
-import { CodecError } from "../../core/codec.ts";
+import { CodecError } from "../../core/check.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { isStored, type Reply, type Request } from "../../core/messages.ts";
 import type { Millis } from "../../core/time.ts";

@@ -10,7 +10,7 @@
  */
 
 import { assert } from "../../core/assert.ts";
-import { CodecError } from "../../core/codec.ts";
+import { CodecError } from "../../core/check.ts";
 import { IdTable } from "../../core/id-table.ts";
 import {
   type Message,

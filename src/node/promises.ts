@@ -1,5 +1,6 @@
 /** What a member has promised to those who want to change the ring: it outlives a crash. */
-import { CodecError, decode, encode } from "../../core/codec.ts";
+import { CodecError } from "../../core/check.ts";
+import { decode, encode } from "../../core/codec.ts";
 import type { Store } from "../../core/store.ts";
 
 const PROMISE = "ring-promise";

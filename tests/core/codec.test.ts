@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
-import { CodecError, decode, encode } from "../../core/codec.ts";
+import { CodecError } from "../../core/check.ts";
+import { decode, encode } from "../../core/codec.ts";
 import type { Entry } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry, type Tenure, withTenure } from "../../core/entry-codec.ts";
 import { MESSAGE_DEPTH_MAX } from "../../core/limits.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
-import { CodecError, decode, encode } from "../../core/codec.ts";
+import { CodecError } from "../../core/check.ts";
+import { decode, encode } from "../../core/codec.ts";
 import {
   decodeMessage,
   encodeMessage,

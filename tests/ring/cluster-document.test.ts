@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CodecError, decode, encode } from "../../core/codec.ts";
+import { CodecError } from "../../core/check.ts";
+import { decode, encode } from "../../core/codec.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { NAMESPACES_COUNT_MAX } from "../../core/limits.ts";
 import type { NamespaceSettings } from "../../core/namespace-settings.ts";

@@ -7,7 +7,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
-import { CodecError, decode, encode } from "../../core/codec.ts";
+import { CodecError } from "../../core/check.ts";
+import { decode, encode } from "../../core/codec.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../core/messages.ts";

@@ -11,7 +11,8 @@
  */
 import { Decoder, Encoder } from "@msgpack/msgpack";
 import { CausalContext } from "../../../core/causal-context.ts";
-import { CodecError, decode, encode } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
+import { decode, encode } from "../../../core/codec.ts";
 import { type Entry, liveSiblings, type Sibling } from "../../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import { isSpent, withoutEnded } from "../../../core/expiry.ts";

@@ -5,7 +5,7 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { assert } from "../../../core/assert.ts";
-import { CodecError } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
 
 const HEADER_BYTES = 4;
 /** What a stamped frame is longer by. */

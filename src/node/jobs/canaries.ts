@@ -21,7 +21,7 @@
  * left alone: its write would only become one hint more.
  */
 import type { CausalContext } from "../../../core/causal-context.ts";
-import { CodecError } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
 import type { DelayReport } from "../../../core/delay-report.ts";
 import type { Content } from "../../../core/entry.ts";
 import { decodedOrNull } from "../../../core/entry-codec.ts";

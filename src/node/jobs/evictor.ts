@@ -17,7 +17,7 @@
  * the other owners in one message for many keys; who misses it gets it by an exchange. A newer
  * write that this replica has not seen is not covered, and survives.
  */
-import { CodecError } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import { namespaceOf } from "../../../core/keys.ts";
 import type { Reply, Request } from "../../../core/messages.ts";

@@ -8,7 +8,8 @@
  *
  * Where the platform checks its own storage (a store without `isSound`) nothing is read.
  */
-import { CodecError, decode, encode } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
+import { decode, encode } from "../../../core/codec.ts";
 import type { ScrubPass, ScrubStatus } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";

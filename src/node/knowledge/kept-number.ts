@@ -1,5 +1,6 @@
 /** Single numbers that outlive a restart, by name, beside what a store holds. */
-import { CodecError, decode, encode } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
+import { decode, encode } from "../../../core/codec.ts";
 import type { Store } from "../../../core/store.ts";
 
 /** @throws CodecError when something else is kept under that name */

@@ -5,7 +5,7 @@
 
 import type { TreeName } from "../../../antientropy/merkle-tree.ts";
 import { assert } from "../../../core/assert.ts";
-import { CodecError } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { namespaceOf } from "../../../core/keys.ts";

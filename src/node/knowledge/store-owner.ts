@@ -8,7 +8,8 @@
  * told by its content. A host may therefore say where the store is: when it is found elsewhere, the
  * replica goes on from it under new actors, as after a stop that was not clean.
  */
-import { CodecError, decode, encode } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
+import { decode, encode } from "../../../core/codec.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { Store } from "../../../core/store.ts";
 

@@ -1,5 +1,5 @@
 /** Operations on faults: tells one replica to have one, or asks all which they have. */
-import { CodecError } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
 import type { Fault } from "../../../core/fault.ts";
 import type { Reply, RequestOf } from "../../../core/messages.ts";
 import type { FaultOperation } from "../../../core/operations.ts";

@@ -7,7 +7,7 @@
  * take room in a member's list and none in the page, so a page may be short, or empty, before the
  * list is complete.
  */
-import { CodecError } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
 import { type Entry, liveSiblings, merge } from "../../../core/entry.ts";
 import { decodeEntry } from "../../../core/entry-codec.ts";
 import type { ReplicaId } from "../../../core/ids.ts";

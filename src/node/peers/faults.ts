@@ -8,7 +8,8 @@
  * process which restarts goes on where it was.
  */
 import { assert } from "../../../core/assert.ts";
-import { CodecError, decode, encode } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
+import { decode, encode } from "../../../core/codec.ts";
 import { FAULT_KINDS, type Fault } from "../../../core/fault.ts";
 import type { Prng } from "../../../core/prng.ts";
 import type { Store } from "../../../core/store.ts";

@@ -2,7 +2,7 @@
  * Lists inside messages: the values whose fields the message table does not spell out. As with the
  * messages, what a newer version adds stands behind, and is skipped here.
  */
-import { CodecError } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
 import type { Content } from "../../../core/entry.ts";
 import { cacheLifeFrom } from "../../../core/entry-codec.ts";
 import type { KeyChange } from "../../../core/feed.ts";

@@ -13,7 +13,8 @@
  */
 import { addSums, type MerkleForest } from "../../../antientropy/merkle-tree.ts";
 import { assert } from "../../../core/assert.ts";
-import { CodecError, decode, encode } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
+import { decode, encode } from "../../../core/codec.ts";
 import { namespaceOf } from "../../../core/keys.ts";
 import { N_MAX } from "../../../core/limits.ts";
 import type { Store, StoreKey } from "../../../core/store.ts";

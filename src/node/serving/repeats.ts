@@ -5,7 +5,7 @@
  * not met it. A write that is found done is brought to its owners as it is, with whatever covers it
  * by now, and answered as done.
  */
-import { CodecError } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
 import type { Entry, Sibling } from "../../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import type { OpId, ReplicaId } from "../../../core/ids.ts";

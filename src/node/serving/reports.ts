@@ -1,5 +1,5 @@
 /** What a replica says of itself and of what it holds, for operators and for listings. */
-import { CodecError } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
 import { reportToList } from "../../../core/delay-report.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
 import { CANARY_NAMESPACE, compareUtf8, isAnyNamespace, isNamespace } from "../../../core/keys.ts";

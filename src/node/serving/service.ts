@@ -10,7 +10,7 @@ import {
   answerRoots,
 } from "../../../antientropy/exchange-replies.ts";
 import { assert } from "../../../core/assert.ts";
-import { CodecError } from "../../../core/codec.ts";
+import { CodecError } from "../../../core/check.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
 import { gaveUpEarly } from "../../../core/expiry.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
