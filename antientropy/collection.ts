@@ -51,7 +51,7 @@ export class CollectionRound {
   readonly #out: CollectionOutbox;
   readonly #waiting: Set<ReplicaId>;
   /** The places of the keys that somebody does not agree on. */
-  readonly #objections = new Set<unknown>();
+  readonly #objections = new Set<number>();
   #deadline: Millis = Infinity;
   isOver = false;
 
@@ -68,7 +68,7 @@ export class CollectionRound {
 
   start(now: Millis): void {
     this.#deadline = now + STEP_MS_MAX;
-    const keys = this.#plan.keys.flat();
+    const { keys } = this.#plan;
     for (const id of this.#plan.others) this.#out.ask(id, { kind: "confirm", keys });
     this.#finishWhenAllAgree();
   }
@@ -96,9 +96,8 @@ export class CollectionRound {
     if (this.#waiting.size > 0) return;
     this.isOver = true;
     const agreed = this.#plan.keys.filter((_, place) => !this.#objections.has(place));
-    const keys = agreed.flat();
-    if (keys.length > 0 && this.#plan.isSecond) {
-      for (const id of this.#plan.others) this.#out.ask(id, { kind: "collect", keys });
+    if (agreed.length > 0 && this.#plan.isSecond) {
+      for (const id of this.#plan.others) this.#out.ask(id, { kind: "collect", keys: agreed });
     }
     this.#out.finish(agreed);
   }

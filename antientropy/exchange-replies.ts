@@ -1,30 +1,27 @@
 /** The other side of an exchange: it answers each message from what it holds and keeps no state. */
 import type { ReplyOf, RequestOf } from "../core/messages.ts";
+import type { StoreKey } from "../core/store.ts";
 import type { ExchangeLimits, ExchangeSide } from "./exchange.ts";
-import { expect, indices, treeOf } from "./exchange-parts.ts";
-import { INNER_COUNT, LEAF_COUNT } from "./merkle-tree.ts";
 
 /**
  * The trees whose roots differ, with their inner sums; and those of which this replica cannot read
  * all that it had: its sums have nothing of that, and who fills a tree from it is to know.
  */
 export function answerRoots(side: ExchangeSide, body: RequestOf<"roots">): ReplyOf<"rootsDiffer"> {
-  const trees: unknown[] = [];
+  const trees: ReplyOf<"rootsDiffer">["trees"][number][] = [];
   const unreadCount = side.unreadCounts();
-  for (const item of body.trees) {
-    const { tree, rest } = treeOf(item, 1);
+  for (const { root, ...tree } of body.trees) {
     const unread = unreadCount(tree);
-    if (side.forest.root(tree) === rest[0] && unread === 0) continue;
-    trees.push([tree.partition, tree.n, side.forest.inner(tree), unread]);
+    if (side.forest.root(tree) === root && unread === 0) continue;
+    trees.push({ ...tree, inner: side.forest.inner(tree), unread });
   }
   return { kind: "rootsDiffer", trees };
 }
 
 export function answerLeaves(side: ExchangeSide, body: RequestOf<"leaves">): ReplyOf<"leafSums"> {
-  const trees = body.trees.map((item) => {
-    const { tree, rest } = treeOf(item, 1);
-    const nodes = indices(rest[0], INNER_COUNT).map((i) => [i, side.forest.leavesOf(tree, i)]);
-    return [tree.partition, tree.n, nodes];
+  const trees = body.trees.map(({ inner, ...tree }) => {
+    const nodes = inner.map((i) => [i, side.forest.leavesOf(tree, i)] as const);
+    return { ...tree, nodes };
   });
   return { kind: "leafSums", trees };
 }
@@ -33,13 +30,11 @@ export function answerLeafKeys(
   side: ExchangeSide,
   body: RequestOf<"leafKeys">,
 ): ReplyOf<"keyDigests"> {
-  const leaves = body.leaves.map((item) => {
-    const { tree, rest } = treeOf(item, 1);
-    const wanted = indices(rest[0], LEAF_COUNT);
-    const pairs = side.keysIn(tree, new Set(wanted)).flat();
-    return [tree.partition, tree.n, wanted, pairs];
+  const trees = body.trees.map(({ leaves, ...tree }) => {
+    const digests = side.keysIn(tree, new Set(leaves));
+    return { ...tree, leaves, digests };
   });
-  return { kind: "keyDigests", leaves };
+  return { kind: "keyDigests", trees };
 }
 
 /** As many of the entries as fit into one message, at least one. */
@@ -48,10 +43,9 @@ export function answerFetch(
   body: RequestOf<"fetch">,
   limits: ExchangeLimits,
 ): ReplyOf<"fetched"> {
-  const items: unknown[] = [];
+  const items: (readonly [StoreKey, Uint8Array])[] = [];
   let byteCount = 0;
   for (const key of body.keys) {
-    expect(typeof key === "string", "a key is a text");
     const bytes = body.isJoined === true ? side.joinedBytes(key) : side.entryBytes(key);
     if (bytes === null) continue;
     byteCount += bytes.length;

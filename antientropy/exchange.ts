@@ -14,17 +14,11 @@
  */
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
-import type { Reply, Request } from "../core/messages.ts";
+import { INNER_COUNT, LEAVES_PER_INNER } from "../core/limits.ts";
+import type { Reply, ReplyOf, Request, RequestOf } from "../core/messages.ts";
 import type { Digest, StoreKey } from "../core/store.ts";
 import type { Millis } from "../core/time.ts";
-import { expect, indices, list, sums, treeOf } from "./exchange-parts.ts";
-import {
-  INNER_COUNT,
-  LEAF_COUNT,
-  LEAVES_PER_INNER,
-  type MerkleForest,
-  type TreeName,
-} from "./merkle-tree.ts";
+import type { MerkleForest, TreeName } from "./merkle-tree.ts";
 
 export interface ExchangeLimits {
   /** Trees that are descended into at a time. */
@@ -97,11 +91,7 @@ export interface ExchangePlan {
 }
 
 /** A tree that differs, the inner sums that the peer has for it, and what it cannot read of it. */
-interface Differing {
-  readonly tree: TreeName;
-  readonly inner: readonly number[];
-  readonly unread: number;
-}
+type Differing = ReplyOf<"rootsDiffer">["trees"][number];
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -138,7 +128,7 @@ export class Exchange {
 
   start(now: Millis): void {
     const { forest } = this.#plan.side;
-    const trees = this.#plan.trees.map((tree) => [tree.partition, tree.n, forest.root(tree)]);
+    const trees = this.#plan.trees.map((tree) => ({ ...tree, root: forest.root(tree) }));
     this.#ask({ kind: "roots", trees }, now);
   }
 
@@ -147,17 +137,17 @@ export class Exchange {
     if (this.isOver) return;
     switch (body.kind) {
       case "rootsDiffer":
-        this.#differing = body.trees.map(asDiffering);
+        this.#differing = [...body.trees];
         this.#result.treesDiffering = this.#differing.length;
         this.#result.keysUnread = this.#differing.reduce((sum, { unread }) => sum + unread, 0);
         this.#result.treesUnread = this.#differing
           .filter(({ unread }) => unread > 0)
-          .map(({ tree }) => tree);
+          .map(({ partition, n }) => ({ partition, n }));
         return this.#goOn(now);
       case "leafSums":
         return this.#askKeys(body.trees, now);
       case "keyDigests":
-        for (const item of body.leaves) this.#compareKeys(item);
+        for (const tree of body.trees) this.#compareKeys(tree);
         return this.#goOn(now);
       case "fetched":
         return this.#takeFetched(body.items, now);
@@ -191,45 +181,36 @@ export class Exchange {
     if (this.#toFetch.length > 0) return this.#askEntries(now);
     if (this.#toSend.length > 0) return this.#sendEntries(now);
     const { treeCountMax } = this.#plan.limits;
-    const trees: unknown[] = [];
+    const trees: RequestOf<"leaves">["trees"][number][] = [];
     while (trees.length < treeCountMax) {
       const next = this.#differing.shift();
       if (next === undefined) break;
-      const mine = this.#plan.side.forest.inner(next.tree);
+      const { partition, n } = next;
+      const mine = this.#plan.side.forest.inner(next);
       const inner = indicesThatDiffer(mine, next.inner, INNER_COUNT);
-      if (inner.length > 0) trees.push([next.tree.partition, next.tree.n, inner]);
+      if (inner.length > 0) trees.push({ partition, n, inner });
     }
     if (trees.length > 0) this.#ask({ kind: "leaves", trees }, now);
     else this.#finish(true);
   }
 
-  #askKeys(trees: readonly unknown[], now: Millis): void {
-    const leaves: unknown[] = [];
-    for (const item of trees) {
-      const { tree, rest } = treeOf(item, 1);
-      const { partition, n } = tree;
-      const differing: number[] = [];
-      for (const node of list(rest[0])) {
-        const [inner = 0] = indices(list(node).slice(0, 1), INNER_COUNT);
-        const theirs = sums(list(node)[1], LEAVES_PER_INNER);
-        const mine = this.#plan.side.forest.leavesOf(tree, inner);
+  #askKeys(sums: ReplyOf<"leafSums">["trees"], now: Millis): void {
+    const trees: RequestOf<"leafKeys">["trees"][number][] = [];
+    for (const { partition, n, nodes } of sums) {
+      const leaves: number[] = [];
+      for (const [inner, theirs] of nodes) {
+        const mine = this.#plan.side.forest.leavesOf({ partition, n }, inner);
         const below = indicesThatDiffer(mine, theirs, LEAVES_PER_INNER);
-        for (const i of below) differing.push(inner * LEAVES_PER_INNER + i);
+        for (const i of below) leaves.push(inner * LEAVES_PER_INNER + i);
       }
-      if (differing.length > 0) leaves.push([partition, n, differing]);
+      if (leaves.length > 0) trees.push({ partition, n, leaves });
     }
-    if (leaves.length > 0) this.#ask({ kind: "leafKeys", leaves }, now);
+    if (trees.length > 0) this.#ask({ kind: "leafKeys", trees }, now);
     else this.#goOn(now);
   }
 
-  #compareKeys(item: unknown): void {
-    const { tree, rest } = treeOf(item, 2);
-    const leaves = indices(rest[0], LEAF_COUNT);
-    const pairs = list(rest[1]);
-    const theirs = new Map<StoreKey, Digest>();
-    for (let i = 0; i + 1 < pairs.length; i += 2) {
-      theirs.set(String(pairs[i]), Number(pairs[i + 1]));
-    }
+  #compareKeys({ leaves, digests, ...tree }: ReplyOf<"keyDigests">["trees"][number]): void {
+    const theirs = new Map(digests);
     const mine = new Map(this.#plan.side.keysIn(tree, new Set(leaves)));
     for (const [key, digest] of theirs) {
       if (mine.get(key) !== digest) this.#toFetch.push([key, digest]);
@@ -246,11 +227,9 @@ export class Exchange {
   }
 
   /** The peer may send fewer than were asked for; the rest is asked for again. */
-  #takeFetched(items: readonly unknown[], now: Millis): void {
+  #takeFetched(items: ReplyOf<"fetched">["items"], now: Millis): void {
     const askedCount = this.#fetching.size;
-    for (const item of items) {
-      const [key, bytes] = list(item);
-      expect(typeof key === "string" && bytes instanceof Uint8Array, "a key and its entry");
+    for (const [key, bytes] of items) {
       const digest = this.#fetching.get(key);
       if (digest === undefined) continue;
       this.#fetching.delete(key);
@@ -271,7 +250,7 @@ export class Exchange {
 
   #sendEntries(now: Millis): void {
     const { batchCountMax, batchBytesMax } = this.#plan.limits;
-    const items: unknown[] = [];
+    const items: (readonly [StoreKey, Uint8Array])[] = [];
     let byteCount = 0;
     while (items.length < batchCountMax) {
       const key = this.#toSend[0];
@@ -300,12 +279,6 @@ export class Exchange {
     this.#result.isComplete = isComplete;
     this.#out.finish(this.#result);
   }
-}
-
-function asDiffering(item: unknown): Differing {
-  const { tree, rest } = treeOf(item, 2);
-  const [unread = 0] = sums([rest[1]], 1);
-  return { tree, inner: sums(rest[0], INNER_COUNT), unread };
 }
 
 function indicesThatDiffer(a: readonly number[], b: readonly number[], count: number): number[] {

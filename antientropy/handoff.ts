@@ -123,7 +123,7 @@ export class HandoffRound {
     this.#deadline = now + this.#limits.batchTimeoutMs;
     const byteCount = this.#sent.reduce((sum, { bytes }) => sum + bytes.length, 0);
     this.#nextAt = now + (byteCount * 1000) / this.#limits.bytesPerSecondMax;
-    const items = this.#sent.map(({ key, bytes }) => [key, bytes]);
+    const items = this.#sent.map(({ key, bytes }) => [key, bytes] as const);
     this.#out.ask(this.#target, { kind: "deliver", items });
   }
 

@@ -55,7 +55,7 @@ export class HintRetirement {
   start(now: Millis): void {
     this.#deadline = now + this.#plan.limits.batchTimeoutMs;
     this.#take();
-    const items = new Map<ReplicaId, unknown[]>();
+    const items = new Map<ReplicaId, (readonly [StoreKey, Uint8Array])[]>();
     for (const { key, bytes, missing } of this.#retiring) {
       for (const id of missing) items.set(id, [...(items.get(id) ?? []), [key, bytes]]);
     }

@@ -11,12 +11,8 @@
  * replicas compare exactly the trees of which both are primaries.
  */
 import { assert } from "../core/assert.ts";
+import { INNER_COUNT, LEAF_COUNT, LEAVES_PER_INNER } from "../core/limits.ts";
 import type { Digest } from "../core/store.ts";
-
-/** Sixteen inner nodes of sixteen leaves: a single difference costs 2 x 16 sums to find. */
-export const INNER_COUNT = 16;
-export const LEAVES_PER_INNER = 16;
-export const LEAF_COUNT = INNER_COUNT * LEAVES_PER_INNER;
 
 const MODULUS = 2 ** 53;
 

@@ -33,7 +33,7 @@ export interface PageLimits {
 export const pageLimits: PageLimits = { scanCountMax: 2000, anchorCountMax: 10_000 };
 
 /**
- * What arrived after a position, in order, as `[key, digest, …]`; with `isAnchor` only what an
+ * What arrived after a position, in order; with `isAnchor` only what an
  * exchange does not bring: hints, and what is not at home here. null: something cannot be read, so
  * that nobody may believe to have seen it.
  */
@@ -58,12 +58,12 @@ export function pageOf(
   for (const { key, position } of hints) {
     if (position <= through && side.concerns(key)) keys.add(key);
   }
-  const list: (StoreKey | Digest)[] = [];
+  const list: (readonly [StoreKey, Digest])[] = [];
   for (const key of keys) {
     const digest = side.digest(key);
     if (digest === null) return null;
     // Dropped since, as everybody agreed on it or its time was over.
-    if (digest !== 0) list.push(key, digest);
+    if (digest !== 0) list.push([key, digest]);
   }
   const isAtEnd = through === head;
   return { kind: "arrived", run, through, isAtEnd, keys: list, moved: side.movedSince(after) };

@@ -12,7 +12,6 @@ import type { ReplicaId } from "../core/ids.ts";
 import type { Reply, ReplyOf, Request } from "../core/messages.ts";
 import type { Digest, StoreKey } from "../core/store.ts";
 import type { Millis } from "../core/time.ts";
-import { expect, list } from "./exchange-parts.ts";
 
 export interface TailLimits {
   /** Keys whose entries are fetched in one message. */
@@ -98,10 +97,7 @@ export class Tail {
     this.#through = body.through;
     this.#isAtEnd = body.isAtEnd;
     this.#noteMoved(body.moved);
-    for (let i = 0; i + 1 < body.keys.length; i += 2) {
-      const key = body.keys[i];
-      const digest = body.keys[i + 1];
-      expect(typeof key === "string" && typeof digest === "number", "keys with their digests");
+    for (const [key, digest] of body.keys) {
       if (this.#plan.side.digest(key) !== digest) this.#lacking.push(key);
     }
     this.#goOn(now);
@@ -132,9 +128,7 @@ export class Tail {
   #takeFetched({ items, moved = [] }: ReplyOf<"fetched">, now: Millis): void {
     this.#noteMoved(moved);
     const askedCount = this.#asked.size;
-    for (const item of items) {
-      const [key, bytes] = list(item);
-      expect(typeof key === "string" && bytes instanceof Uint8Array, "a key and its entry");
+    for (const [key, bytes] of items) {
       if (!this.#asked.delete(key)) continue;
       if (!this.#plan.side.absorb(key, bytes)) return this.#finish(false);
       this.#keysReceived++;
@@ -147,8 +141,8 @@ export class Tail {
   }
 
   /** A hint may have gone while its key was on the way to being asked for. */
-  #noteMoved(moved: readonly unknown[]): void {
-    for (const id of moved) if (typeof id === "string") this.#moved.add(id);
+  #noteMoved(moved: readonly ReplicaId[]): void {
+    for (const id of moved) this.#moved.add(id);
   }
 
   /** What is here may be in memory alone, whoever brought it. */

@@ -14,6 +14,7 @@
  * changed.
  */
 import { assert } from "./assert.ts";
+import { check } from "./check.ts";
 import { type ActorId, isActorId } from "./ids.ts";
 
 export interface Dot {
@@ -91,15 +92,15 @@ function rangesWithout(ranges: Ranges, counter: number): Ranges {
 const compareActors = (a: unknown, b: unknown): number =>
   a === b ? 0 : (a as ActorId) < (b as ActorId) ? -1 : 1;
 
-function assertRanges(ranges: readonly unknown[]): asserts ranges is number[] {
-  assert(ranges.length > 0 && ranges.length % 2 === 0, "ranges come in pairs");
+function checkRanges(ranges: readonly unknown[]): asserts ranges is number[] {
+  check(ranges.length > 0 && ranges.length % 2 === 0, "ranges come in pairs");
   let previous = -1;
   for (let i = 0; i < ranges.length; i += 2) {
     const lo = ranges[i];
     const hi = ranges[i + 1];
-    assert(Number.isSafeInteger(lo) && Number.isSafeInteger(hi), "a counter is a safe integer");
-    assert((lo as number) >= 1 && (lo as number) <= (hi as number), "a range runs upwards from 1");
-    assert((lo as number) > previous + 1, "ranges ascend with a gap between them");
+    check(Number.isSafeInteger(lo) && Number.isSafeInteger(hi), "a counter is a safe integer");
+    check((lo as number) >= 1 && (lo as number) <= (hi as number), "a range runs upwards from 1");
+    check((lo as number) > previous + 1, "ranges ascend with a gap between them");
     previous = hi as number;
   }
 }
@@ -206,18 +207,18 @@ export class CausalContext {
 
   /**
    * @param encoded becomes the context's own
-   * @throws AssertionFailure when the value is not an encoded context in its canonical form
+   * @throws CodecError when the value is not an encoded context in its canonical form
    */
   static decode(encoded: unknown): CausalContext {
-    assert(Array.isArray(encoded) && encoded.length % 2 === 0, "a context is a list of pairs");
+    check(Array.isArray(encoded) && encoded.length % 2 === 0, "a context is a list of pairs");
     let previous = "";
     for (let i = 0; i < encoded.length; i += 2) {
       const actor: unknown = encoded[i];
       const list: unknown = encoded[i + 1];
-      assert(typeof actor === "string" && isActorId(actor), "an actor is eight characters");
-      assert(actor > previous, "actors ascend");
-      assert(Array.isArray(list), "an actor has a list of ranges");
-      assertRanges(list);
+      check(typeof actor === "string" && isActorId(actor), "an actor is eight characters");
+      check(actor > previous, "actors ascend");
+      check(Array.isArray(list), "an actor has a list of ranges");
+      checkRanges(list);
       previous = actor;
     }
     return new CausalContext(encoded as EncodedContext);

@@ -67,6 +67,13 @@ export const MEMBERS_COUNT_MAX = 1024;
 /** N of 5 at most: a Durable Object has six outgoing connections at once. */
 export const N_MAX = 5;
 export const PARTITIONS_COUNT_MAX = 65_536;
+/**
+ * The shape of a Merkle tree (antientropy/merkle-tree.ts), which all members share. Sixteen inner
+ * nodes of sixteen leaves: a single difference costs 2 x 16 sums to find.
+ */
+export const INNER_COUNT = 16;
+export const LEAVES_PER_INNER = 16;
+export const LEAF_COUNT = INNER_COUNT * LEAVES_PER_INNER;
 export const NAMESPACES_COUNT_MAX = 10_000;
 /**
  * Purges that are remembered at once, some 100 bytes each: the cluster document with them stays

@@ -1,29 +1,64 @@
 /**
  * Everything that nodes say to each other: one union, defined once as a table.
  *
- * The table below gives each message its fields and their kinds; types, encoder and decoder follow
- * from it (`message-fields.ts` says how they stand on the wire). Every message is idempotent: it
+ * The table below gives each message its fields and their kinds, down to the items of lists; types,
+ * encoder and decoder follow from it (`message-fields.ts` says how they stand on the wire,
+ * `message-values.ts` has those with a shape of their own). Every message is idempotent: it
  * may be lost, repeated, delayed, reordered.
  *
  * Versions that live together (see `version.ts`) read each other's messages. What is added to the
  * table is added behind: a field with `later`, a kind with its protocol in `SINCE`. It goes to
  * nobody who is known not to know it. Where nobody says who knows what, a request of an unknown
  * kind comes in as `unknown` and is refused, an answer of one is a refusal, and the connection goes
- * on.
+ * on. A message of which any part is not what the table says is refused as a whole.
  */
-import { assert } from "./assert.ts";
-import { CodecError } from "./check.ts";
+import { check } from "./check.ts";
 import { decode, encode, encodeBriefly } from "./codec.ts";
 import {
   type BodyOf,
   byKind,
+  bytes,
+  context,
+  count,
   decodeBody,
   encodeBody,
   type Fields,
+  flag,
   isCount,
   later,
   layoutsOf,
+  listOf,
+  optional,
+  orEmpty,
+  pair,
+  text,
 } from "./message-fields.ts";
+import {
+  ages,
+  arrived,
+  changes,
+  content,
+  delays,
+  digests,
+  entries,
+  exchangeTotals,
+  failureNumbers,
+  fault,
+  innerNodes,
+  key,
+  leafDigests,
+  leafSums,
+  op,
+  roots,
+  rootsThatDiffer,
+  rules,
+  sibling,
+  status,
+  tally,
+  texts,
+  treeLeaves,
+  version,
+} from "./message-values.ts";
 import { PROTOCOL_FIRST } from "./version.ts";
 
 /**
@@ -37,8 +72,8 @@ import { PROTOCOL_FIRST } from "./version.ts";
  * `homing` asks for the hints that the callee keeps for a replica that is back: they are sent at
  * once, and the reply says how many are left. `acceptLoss` has a replica stop waiting for those it
  * cannot reach, and serve what it has.
- * `coordinate` carries the write and the numbers to reach; its quorum is a list because the rules
- * are all numbers and flags (see `rulesToList`). `ageMs` is how long ago its client began it.
+ * `coordinate` carries the write and the numbers to reach. `ageMs` is how long ago its client
+ * began it.
  * `askedAt` is the time of the callee's life at which it was asked, or before, and 0 where the
  * caller has not heard of that; for `freshMs` from then on nobody else is asked. `freshUntil` says
  * the same by wall clocks. After that it mints only what nobody has stored, and without a context
@@ -63,91 +98,90 @@ import { PROTOCOL_FIRST } from "./version.ts";
  */
 const REQUESTS = {
   ping: {},
-  read: { key: "text", digestOnly: "flag", durably: "flag", isBounded: later("flag", false) },
-  store: { key: "text", entry: "bytes", hintFor: "text", ack: "count", tells: "flag" },
+  read: { key, digestOnly: flag, durably: flag, isBounded: later(flag, false) },
+  store: { key, entry: bytes, hintFor: text, ack: count, tells: flag },
   coordinate: {
-    key: "text",
-    op: "text",
-    isRetry: "flag",
-    ageMs: "count",
-    content: "list",
-    ttlMs: "count",
-    covers: "contextOrNull",
-    freshUntil: "count",
-    ifMatch: "list",
-    ifNoneMatch: "list",
-    unmodifiedSince: "count",
-    rules: "list",
-    zone: "text",
-    askedAt: later("count", 0),
-    freshMs: later("count", 0),
+    key,
+    op,
+    isRetry: flag,
+    ageMs: count,
+    content,
+    ttlMs: count,
+    covers: optional(context),
+    freshUntil: count,
+    ifMatch: texts,
+    ifNoneMatch: texts,
+    unmodifiedSince: count,
+    rules,
+    zone: text,
+    askedAt: later(count, 0),
+    freshMs: later(count, 0),
   },
-  inspect: { key: "text" },
+  inspect: { key },
   status: {},
-  document: { document: "bytes" },
-  deliver: { items: "list" },
-  roots: { trees: "list" },
-  leaves: { trees: "list" },
-  leafKeys: { leaves: "list" },
-  fetch: { keys: "list", isJoined: later("flag", false), after: later("count", 0) },
+  document: { document: bytes },
+  deliver: { items: entries },
+  roots: { trees: roots },
+  leaves: { trees: innerNodes },
+  leafKeys: { trees: treeLeaves },
+  fetch: { keys: listOf(key), isJoined: later(flag, false), after: later(count, 0) },
   exchange: {},
   handoff: {},
-  confirm: { keys: "list" },
-  collect: { keys: "list" },
-  keys: { namespace: "text", prefix: "text", after: "text", limit: "count" },
-  fault: { isChange: "flag", fault: "list" },
+  confirm: { keys: digests },
+  collect: { keys: digests },
+  keys: { namespace: text, prefix: text, after: text, limit: count },
+  fault: { isChange: flag, fault },
   clock: {},
-  swept: { through: "count" },
-  promise: { version: "count", ballot: "count" },
-  accept: { ballot: "count", document: "bytes" },
-  touched: { keys: "list" },
-  greet: { from: "text", run: "text", echo: "text", life: later("count", 0) },
-  recall: { key: "text", op: "text", ageMs: "count", by: "text" },
-  homing: { target: "text" },
+  swept: { through: count },
+  promise: { version: count, ballot: count },
+  accept: { ballot: count, document: bytes },
+  touched: { keys: listOf(key) },
+  greet: { from: text, run: text, echo: text, life: later(count, 0) },
+  recall: { key, op, ageMs: count, by: text },
+  homing: { target: text },
   acceptLoss: {},
-  lease: { key: "text", holder: "text", ms: "count", act: "count" },
-  namespaces: { after: "text", limit: "count" },
+  lease: { key, holder: text, ms: count, act: count },
+  namespaces: { after: text, limit: count },
   changes: {
-    namespace: "text",
-    prefix: "text",
-    layout: "count",
-    sources: "list",
-    start: "count",
-    run: "count",
-    after: "count",
-    ended: "count",
-    until: "count",
-    values: "flag",
-    limit: "count",
-    byteCountMax: "count",
-    holdMs: "count",
-    feed: "text",
+    namespace: text,
+    prefix: text,
+    layout: count,
+    sources: texts,
+    start: count,
+    run: count,
+    after: count,
+    ended: count,
+    until: count,
+    values: flag,
+    limit: count,
+    byteCountMax: count,
+    holdMs: count,
+    feed: text,
   },
-  merge: { key: "text", entry: "bytes", rules: "list", zone: "text" },
+  merge: { key, entry: bytes, rules, zone: text },
   scrub: {},
-  arrivals: { from: "text", run: "count", after: "count", isAnchor: "flag" },
-  probe: { key: "text", seen: "context", at: "count" },
+  arrivals: { from: text, run: count, after: count, isAnchor: flag },
+  probe: { key, seen: context, at: count },
   delays: {},
 } as const satisfies Record<string, Fields>;
 
 /**
  * Replies. `held`: the digest is 0 for "nothing"; `isUnknown` says that the replica may have lost
- * what it had; `ages`, where they were asked for, are a stamp of the cluster document and, for each
- * member in order, how many ms ago it had nothing acknowledged that the callee does not know, or
- * null. `stale`: the caller's or the callee's cluster document is behind; nothing was done.
+ * what it had; `ages`, where they were asked for, say of each member how many ms ago it had nothing
+ * acknowledged that the callee does not know. `stale`: the caller's or the callee's cluster
+ * document is behind; nothing was done.
  * `greeted`: the callee's life, a mark, and another life of the caller's that was proven, or "";
- * and what the callee's wall clock shows. `arrived` is how far its order of arrival has come, as
- * `[its name, position]`; empty where nobody can follow it. `life` is the time of its life.
+ * and what the callee's wall clock shows. `arrived` is how far its order of arrival has come; null
+ * where nobody can follow it. `life` is the time of its life.
  * `confirmed`: the places, in the list that was asked about, of the keys that are not agreed on.
  * `overdue`: nor was it here; who still wants the write asks again, with this to cover.
- * `recalled`: `done` is `[actor, counter, time]` of the version that was stored, with what is held
- * of the key now; empty when nothing was, or, with `isUnknown`, when that cannot be said.
+ * `recalled`: `done` is the version that was stored, with what is held of the key now; null when
+ * nothing was, or, with `isUnknown`, when that cannot be said.
  * `storedWith` is `stored` where there is more to say: that the replica may lack what it once had
- * of the key, or, when the write asked for that (`tells`), what it holds beside it, as
- * `[[actor, counter, time], …]`.
+ * of the key, or, when the write asked for that (`tells`), what it holds beside it.
  * `changed`: how far the feed is with its source now, in which order; `isGone` when the place that
- * it asked for is none any more, and it has to begin anew; items are `[key, partition, entry]`.
- * `arrived`: up to where all is listed, as `[key, digest, …]`, and whether there was more. Hints
+ * it asked for is none any more, and it has to begin anew.
+ * `arrived`: up to where all is listed, and whether there was more. Hints
  * that stood after the position and are gone were given to `moved`; so it is in `fetched`.
  * `probed`: for r = 1, 2, …, whether it was seen; when the question came, the read began and the
  * reply went, in microseconds of the callee's own time.
@@ -157,78 +191,72 @@ const REQUESTS = {
 const REPLIES = {
   pong: {},
   held: {
-    digest: "count",
-    entry: "bytesOrNull",
-    isUnknown: "flag",
-    ages: later("list", []),
+    digest: count,
+    entry: optional(bytes),
+    isUnknown: flag,
+    ages: later(ages, null),
   },
-  stored: { durable: "flag" },
-  coordinated: {
-    created: "flag",
-    sibling: "list",
-    context: "context",
-    siblingCount: "count",
-    tally: "list",
-  },
-  failed: { code: "text", detail: "text", numbers: "list", context: "contextOrNull" },
-  inspected: { entry: "bytesOrNull", hints: "list" },
-  report: { report: "list" },
-  documented: { document: "bytes" },
-  listed: { keys: "list", complete: "flag" },
-  stale: { document: "bytes" },
-  rootsDiffer: { trees: "list" },
-  leafSums: { trees: "list" },
-  keyDigests: { leaves: "list" },
-  fetched: { items: "list", moved: later("list", []) },
-  exchanged: { totals: "list" },
-  confirmed: { objections: "list" },
+  stored: { durable: flag },
+  coordinated: { created: flag, sibling, context, siblingCount: count, tally },
+  failed: { code: text, detail: text, numbers: failureNumbers, context: optional(context) },
+  inspected: { entry: optional(bytes), hints: listOf(pair(text, optional(bytes))) },
+  report: { status },
+  documented: { document: bytes },
+  listed: { entries: listOf(pair(text, bytes)), complete: flag },
+  stale: { document: bytes },
+  rootsDiffer: { trees: rootsThatDiffer },
+  leafSums: { trees: leafSums },
+  keyDigests: { trees: leafDigests },
+  fetched: { items: entries, moved: later(texts, []) },
+  exchanged: { totals: exchangeTotals },
+  confirmed: { objections: listOf(count) },
   collected: {},
-  handedOff: { delivered: "count", pending: "count" },
-  refused: { code: "text" },
-  faulted: { fault: "list" },
-  clocked: { time: "count" },
-  swept: { done: "flag" },
-  promised: { isGiven: "flag", document: "bytes" },
-  touched: { keys: "list" },
+  handedOff: { delivered: count, pending: count },
+  refused: { code: text },
+  faulted: { fault },
+  clocked: { time: count },
+  swept: { done: flag },
+  promised: { isGiven: flag, document: bytes },
+  touched: { keys: listOf(key) },
   overdue: {
-    context: "context",
-    freshUntil: "count",
-    askedAt: later("count", 0),
-    freshMs: later("count", 0),
+    context,
+    freshUntil: count,
+    askedAt: later(count, 0),
+    freshMs: later(count, 0),
   },
   greeted: {
-    run: "text",
-    mark: "text",
-    rival: "text",
-    wall: "count",
-    arrived: later("list", []),
-    life: later("count", 0),
+    run: text,
+    mark: text,
+    rival: text,
+    wall: count,
+    arrived: later(arrived, null),
+    life: later(count, 0),
   },
-  recalled: { done: "list", isUnknown: "flag", entry: "bytesOrNull" },
-  storedWith: { durable: "flag", isBehind: "flag", beside: "list" },
-  accepted: { partitionCount: "count", waitedFor: "list" },
-  leased: { state: "count", time: "count" },
-  named: { names: "list", complete: "flag", byteCounts: later("list", []) },
+  recalled: { done: orEmpty(version), isUnknown: flag, entry: optional(bytes) },
+  storedWith: { durable: flag, isBehind: flag, beside: listOf(version) },
+  accepted: { partitionCount: count, waitedFor: texts },
+  leased: { state: count, time: count },
+  named: { names: texts, complete: flag, byteCounts: later(listOf(count), []) },
   changed: {
-    run: "count",
-    after: "count",
-    ended: "count",
-    until: "count",
-    isGone: "flag",
-    isAtEnd: "flag",
-    items: "list",
+    run: count,
+    after: count,
+    ended: count,
+    until: count,
+    isGone: flag,
+    isAtEnd: flag,
+    items: changes,
   },
-  merged: { wasKnown: "flag" },
-  scrubbed: { checks: "flag", records: "count", damaged: "count", mended: "count" },
+  merged: { wasKnown: flag },
+  scrubbed: { checks: flag, records: count, damaged: count, mended: count },
   arrived: {
-    run: "count",
-    through: "count",
-    isAtEnd: "flag",
-    keys: "list",
-    moved: "list",
+    run: count,
+    through: count,
+    isAtEnd: flag,
+    keys: digests,
+    moved: texts,
   },
-  probed: { results: "list", cameAt: "count", readAt: "count", leftAt: "count" },
-  delayed: { report: "list" },
+  probed: { results: listOf(flag), cameAt: count, readAt: count, leftAt: count },
+  delayed: { report: delays },
 } as const satisfies Record<string, Fields>;
 
 /** What a newer peer asked, of a kind that came after this version. It is sent by nobody. */
@@ -315,25 +343,15 @@ export const decodeMessage = (bytes: Uint8Array): Message => messageFromList(dec
 
 /** @throws CodecError for anything else than `messageToList` gives */
 export function messageFromList(encoded: unknown): Message {
-  try {
-    assert(Array.isArray(encoded), "a message is a list");
-    const [call, body, stamp, budgetMs, trace] = encoded as unknown[];
-    assert(isCount(call), "a message names its call");
-    if (encoded.length === 2) {
-      const reply = decodeBody(replyLayouts, body) as Reply | null;
-      return { type: "reply", call: call as number, body: reply ?? UNKNOWN_REPLY };
-    }
-    assert(encoded.length >= 5, "a request has five parts");
-    assert(isCount(stamp) && isCount(budgetMs) && typeof trace === "string", "a request's parts");
-    return {
-      type: "request",
-      call: call as number,
-      stamp: stamp as number,
-      budgetMs: budgetMs as number,
-      trace,
-      body: (decodeBody(requestLayouts, body) as Request | null) ?? { kind: "unknown" },
-    };
-  } catch (error) {
-    throw new CodecError(`not a message: ${error instanceof Error ? error.message : "malformed"}`);
+  check(Array.isArray(encoded), "a message is a list");
+  const [call, body, stamp, budgetMs, trace] = encoded as unknown[];
+  check(isCount(call), "a message names its call");
+  if (encoded.length === 2) {
+    const reply = decodeBody(replyLayouts, body) as Reply | null;
+    return { type: "reply", call, body: reply ?? UNKNOWN_REPLY };
   }
+  check(encoded.length >= 5, "a request has five parts");
+  check(isCount(stamp) && isCount(budgetMs) && typeof trace === "string", "a request's parts");
+  const request = decodeBody(requestLayouts, body) as Request | null;
+  return { type: "request", call, stamp, budgetMs, trace, body: request ?? { kind: "unknown" } };
 }

@@ -28,6 +28,9 @@ export type Millis = number & { readonly clock?: "monotonic" };
  */
 export type LifeMillis = number & { readonly clock?: "life" };
 
+/** The latest time that a date of ECMAScript can show. */
+export const WALL_MILLIS_MAX: WallMillis = 8.64e15;
+
 /** What the two clocks of a host show at one moment. */
 export interface Now {
   readonly monotonic: Millis;

@@ -34,9 +34,19 @@ const isCount = (value: unknown): value is number =>
 /** What `Traffic.toList` gave, read again; null for anything else. */
 export function trafficFromList(list: unknown): TrafficTotals | null {
   if (!Array.isArray(list) || list.length !== NUMBERS_COUNT || !list.every(isCount)) return null;
-  const [reads = 0, writes = 0, failed = 0, repairs = 0, ...counts] = list as number[];
+  return totalsOf(list as number[]);
+}
+
+function totalsOf(list: readonly number[]): TrafficTotals {
+  const [reads = 0, writes = 0, failed = 0, repairs = 0, ...counts] = list;
   return { reads, writes, failed, repairs, counts };
 }
+
+/** As `Traffic.toList` gives it. */
+export const trafficToList = (totals: TrafficTotals): readonly number[] => [
+  ...[totals.reads, totals.writes, totals.failed, totals.repairs],
+  ...totals.counts,
+];
 
 export class Traffic {
   /** As `toList` has them, without the repairs that the process itself counts elsewhere. */
@@ -65,6 +75,11 @@ export class Traffic {
    */
   toList(repairs: number): readonly number[] {
     return this.#numbers.map((value, i) => (i === 3 ? value + repairs : value));
+  }
+
+  /** @param repairs of this process */
+  totals(repairs: number): TrafficTotals {
+    return totalsOf(this.toList(repairs));
   }
 
   /** What was counted since it was last taken, in the same form; null when nothing was. */

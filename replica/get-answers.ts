@@ -2,6 +2,7 @@
 import { type Entry, emptyEntry, keptDigestOf, merge } from "../core/entry.ts";
 import { decodedOrNull } from "../core/entry-codec.ts";
 import type { ReplicaId } from "../core/ids.ts";
+import type { Ages } from "../core/message-values.ts";
 import type { ReplyOf } from "../core/messages.ts";
 import { majority } from "../core/quorum-options.ts";
 import type { Digest } from "../core/store.ts";
@@ -16,7 +17,7 @@ export interface Answer {
   digest: Digest;
   wasAskedForEntry: boolean;
   /** What it says that it knows of the members; see `held` in core/messages.ts. */
-  ages?: readonly unknown[] | undefined;
+  ages?: Ages | null | undefined;
 }
 
 export class GetAnswers {

@@ -222,7 +222,7 @@ export class GetCoordinator implements Coordinator {
     if (bound === null) return nothingToProve;
     const isIn = (answer: Answer): boolean =>
       answer.state === "answered" && this.#answers.isRead(answer);
-    const told = [...this.#answers.all()].filter(isIn).map(({ ages = [] }) => ages);
+    const told = [...this.#answers.all()].filter(isIn).flatMap(({ ages }) => ages ?? []);
     return proofOf(bound, told);
   }
 

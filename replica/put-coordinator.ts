@@ -21,6 +21,7 @@ import { isStored, type Reply } from "../core/messages.ts";
 import type { StoreKey } from "../core/store.ts";
 import type { Tally } from "../core/tally.ts";
 import type { Millis } from "../core/time.ts";
+import { type Beside, NOTHING_BESIDE } from "./beside.ts";
 import type { Candidate } from "./candidate.ts";
 import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
 import { Quorum, type QuorumNeed } from "./quorum.ts";
@@ -78,7 +79,7 @@ export interface PutOutbox extends Outbox<PutOutcome> {
   /** Keeps the entry as a hint in the coordinator's own store. */
   keepHint(target: ReplicaId): void;
   /** Told of what each that acknowledges holds beside the write, before that counts. */
-  found?(from: ReplicaId, beside: readonly unknown[]): void;
+  found?(from: ReplicaId, beside: readonly Beside[]): void;
 }
 
 export class PutCoordinator implements Coordinator {
@@ -187,7 +188,7 @@ export class PutCoordinator implements Coordinator {
     target.state = isBehind ? "behind" : "acked";
     if (isBehind) this.#behindCount++;
     target.isDurable ||= body.durable;
-    this.#out.found?.(from, body.kind === "storedWith" ? body.beside : []);
+    this.#out.found?.(from, body.kind === "storedWith" ? body.beside : NOTHING_BESIDE);
     if (!isBehind) this.#quorum.add(target.candidate, body.durable);
     this.#decide(now);
   }

@@ -72,7 +72,7 @@ export class RecallCoordinator implements Coordinator {
     if (this.isOver || candidate === undefined) return;
     this.#open.delete(from);
     if (body.kind === "recalled") {
-      if (body.done.length > 0) return this.#finish({ kind: "done", reply: body });
+      if (body.done !== null) return this.#finish({ kind: "done", reply: body });
       if (!body.isUnknown) this.#quorum.add(candidate, false);
     }
     this.#decide();

@@ -8,6 +8,7 @@
  * members of which least is known may be left out, and the next one is the bound.
  */
 import type { Failure } from "../core/failure.ts";
+import type { Ages } from "../core/message-values.ts";
 
 export interface BoundNeed {
   /** Of the cluster document by which members are counted. */
@@ -19,17 +20,13 @@ export interface BoundNeed {
   readonly staleW: number;
 }
 
-/** Of one replica: a stamp, and for each member in order an age in ms, or null. */
-type Told = readonly unknown[];
-
 /** Oldest first; Infinity where nobody knows anything. */
-function agesIn({ stamp, memberCount }: BoundNeed, told: readonly Told[]): readonly number[] {
+function agesIn({ stamp, memberCount }: BoundNeed, told: readonly Ages[]): readonly number[] {
   const ages = new Array<number>(memberCount).fill(Infinity);
-  for (const [by, ...given] of told) {
-    if (by !== stamp || given.length !== memberCount) continue;
-    for (const [i, age] of given.entries()) {
-      const isAge = typeof age === "number" && age >= 0;
-      if (isAge && age < (ages[i] ?? 0)) ages[i] = age;
+  for (const { stamp: by, ms } of told) {
+    if (by !== stamp || ms.length !== memberCount) continue;
+    for (const [i, age] of ms.entries()) {
+      if (age !== null && age >= 0 && age < (ages[i] ?? 0)) ages[i] = age;
     }
   }
   return ages.sort((a, b) => b - a);
@@ -45,7 +42,7 @@ export interface Proof {
 }
 
 /** @param told of those replicas alone whose entries are in the answer */
-export function proofOf(need: BoundNeed, told: readonly Told[]): Proof {
+export function proofOf(need: BoundNeed, told: readonly Ages[]): Proof {
   const { memberCount, maxStaleMs, staleW } = need;
   const ages = agesIn(need, told);
   // Where every member may be left out, nothing can have been acknowledged by more.

@@ -218,14 +218,13 @@ export class WriteRouter implements Coordinator {
   }
 }
 
-/** `numbers` is `[required, achieved, limit]`, each null when it does not apply. */
-export function failureOf(body: Extract<Reply, { kind: "failed" }>): Failure {
-  const [required, achieved, limit] = body.numbers;
+export function failureOf({ code, detail, numbers }: ReplyOf<"failed">): Failure {
+  const { required, achieved, limit } = numbers;
   return {
-    code: body.code as FailureCode,
-    detail: body.detail,
-    ...(typeof required === "number" ? { required } : {}),
-    ...(typeof achieved === "number" ? { achieved } : {}),
-    ...(typeof limit === "number" ? { limit } : {}),
+    code: code as FailureCode,
+    detail,
+    ...(required === null ? {} : { required }),
+    ...(achieved === null ? {} : { achieved }),
+    ...(limit === null ? {} : { limit }),
   };
 }

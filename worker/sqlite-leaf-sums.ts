@@ -1,4 +1,5 @@
-import { LEAF_COUNT, type LeafSums, type TreeName } from "../antientropy/merkle-tree.ts";
+import type { LeafSums, TreeName } from "../antientropy/merkle-tree.ts";
+import { LEAF_COUNT } from "../core/limits.ts";
 import { numberIn, rowsOf, type Sql } from "./sqlite-rows.ts";
 
 /**

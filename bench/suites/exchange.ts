@@ -85,7 +85,7 @@ class Pair {
       if (reply === undefined) this.#goOn();
     }
     if (reply.kind !== "exchanged") throw new Error("the exchange did not come to its end");
-    const differing = Number(reply.totals[2]);
+    const differing = reply.totals.treesDiffering;
     return { byteCount: this.#byteCount, differing, ms: this.#now - startedAt };
   }
 

@@ -33,10 +33,9 @@ import { ClientDesk } from "./operations/client.ts";
 import { OwnReplica, type OwnReplicaHost } from "./own-replica.ts";
 import { Alarms } from "./peers/alarms.ts";
 import type { Address, Effect, Input } from "./peers/boundary.ts";
-import { Faults, faultFromList, faultToList } from "./peers/faults.ts";
+import { Faults } from "./peers/faults.ts";
 import { DOWN, FREE, isForItsAnswer } from "./peers/request-kinds.ts";
 import type { TaskStart } from "./peers/tasks.ts";
-import { rulesFromList } from "./peers/wire.ts";
 import type { Replica } from "./replica/replica.ts";
 import type { Service } from "./serving/service.ts";
 
@@ -230,13 +229,8 @@ export class Node {
   #takeFault({ isChange, fault }: RequestOf<"fault">): Reply {
     const faults = this.#faults;
     if (faults === null) return { kind: "refused", code: "faults-off" };
-    try {
-      if (isChange) faults.set(faultFromList(fault));
-    } catch (error) {
-      if (!(error instanceof CodecError)) throw error;
-      return { kind: "refused", code: "malformed" };
-    }
-    return { kind: "faulted", fault: faultToList(faults.current(this.#wall)) };
+    if (isChange) faults.set(fault);
+    return { kind: "faulted", fault: faults.current(this.#wall) };
   }
 
   #carryOut(body: Request, respond: (reply: Reply) => void, deadline: Millis): void {
@@ -291,7 +285,7 @@ export class Node {
     timeoutMs: number,
     done: (outcome: GetOutcome) => void,
   ): void {
-    const rules = { ...rulesFromList(request.rules), timeoutMs };
+    const rules = { ...request.rules, timeoutMs };
     const operation = { key: request.key, session: null };
     this.#desk.read({ operation, rules, finish: done, again: null }, this.#now);
   }

@@ -34,8 +34,8 @@ describe("a collection round", () => {
     round.reply("r3", { kind: "confirmed", objections: [0] });
     expect(finished).toEqual([[["b", 2]]]);
     expect(collects(asked)).toEqual([
-      ["r2", { kind: "collect", keys: ["b", 2] }],
-      ["r3", { kind: "collect", keys: ["b", 2] }],
+      ["r2", { kind: "collect", keys: [["b", 2]] }],
+      ["r3", { kind: "collect", keys: [["b", 2]] }],
     ]);
   });
 

@@ -1,13 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  addSums,
-  INNER_COUNT,
-  LEAF_COUNT,
-  LEAVES_PER_INNER,
-  MemoryLeafSums,
-  MerkleForest,
-} from "../../antientropy/merkle-tree.ts";
+import { addSums, MemoryLeafSums, MerkleForest } from "../../antientropy/merkle-tree.ts";
+import { INNER_COUNT, LEAF_COUNT, LEAVES_PER_INNER } from "../../core/limits.ts";
 
 const digest = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const tree = { partition: 3, n: 3 };

@@ -81,7 +81,9 @@ class Peer implements TailedSide {
       return !this.rotten.has(key) && this.#joined(key).size > 0;
     });
     // Fewer than were asked for: the rest is asked for again.
-    const items = known.slice(0, 2).map((key) => [key, Uint8Array.from(this.#joined(key))]);
+    const items = known
+      .slice(0, 2)
+      .map((key) => [key, Uint8Array.from(this.#joined(key))] as const);
     return { kind: "fetched", items, moved: this.movedSince(body.after ?? 0) };
   }
 }

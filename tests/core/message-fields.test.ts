@@ -2,41 +2,67 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
+import { CodecError } from "../../core/check.ts";
 import { decode, encode } from "../../core/codec.ts";
 import {
   byKind,
+  bytes as bytesCodec,
+  type Codec,
+  context,
+  count,
   decodeBody,
   encodeBody,
   type Fields,
-  type FieldTypes,
+  flag,
+  flatPairsOf,
   type Later,
   later,
   layoutsOf,
+  listOf,
+  optional,
+  orEmpty,
+  struct,
+  text,
 } from "../../core/message-fields.ts";
-
-type FieldKind = keyof FieldTypes;
 
 const contexts = fc
   .integer({ min: 1, max: 99 })
   .map((counter) => CausalContext.empty.with({ actor: "AAAAAAAA", counter }));
 const bytes = fc.uint8Array({ maxLength: 9 });
-const values: { readonly [Kind in FieldKind]: fc.Arbitrary<FieldTypes[Kind]> } = {
-  text: fc.string({ unit: "grapheme", maxLength: 9 }),
-  count: fc.maxSafeNat(),
-  flag: fc.boolean(),
-  bytes,
-  bytesOrNull: fc.option(bytes),
-  context: contexts,
-  contextOrNull: fc.option(contexts),
-  list: fc.array(fc.oneof(fc.string(), fc.integer(), fc.constant(null)), { maxLength: 4 }),
-};
-const kinds = fc.constantFrom(...(Object.keys(values) as FieldKind[]));
-const someLater = kinds.chain((kind) =>
-  values[kind].map((otherwise) => later(kind, otherwise as never) as Later),
+const texts = fc.string({ unit: "grapheme", maxLength: 9 });
+const point = fc.record({ x: fc.maxSafeNat(), y: fc.option(texts) }, { noNullPrototype: true });
+const pointCodec = struct({ x: count, y: optional(text) });
+const kindOf = <T>(codec: Codec<T>, values: fc.Arbitrary<T>) => ({ codec, values });
+type Kind = { readonly codec: Codec<unknown>; readonly values: fc.Arbitrary<unknown> };
+const kinds = fc.constantFrom<Kind>(
+  kindOf(text, texts),
+  kindOf(count, fc.maxSafeNat()),
+  kindOf(flag, fc.boolean()),
+  kindOf(bytesCodec, bytes),
+  kindOf(optional(bytesCodec), fc.option(bytes)),
+  kindOf(context, contexts),
+  kindOf(optional(context), fc.option(contexts)),
+  kindOf(listOf(text), fc.array(texts, { maxLength: 4 })),
+  kindOf(listOf(pointCodec), fc.array(point, { maxLength: 3 })),
+  kindOf(orEmpty(pointCodec), fc.option(point)),
+  kindOf(flatPairsOf(text, count), fc.array(fc.tuple(texts, fc.maxSafeNat()), { maxLength: 3 })),
+);
+/** What values a field has, and what it means where it is missing, if it came later. */
+type Field = Kind & { readonly later?: Later<unknown> };
+const someLater = kinds.chain(({ codec, values }) =>
+  values.map((otherwise): Field => ({ codec, values, later: later(codec, otherwise) })),
 );
 
-const named = (fields: readonly (FieldKind | Later)[]): Fields =>
+type Named = Readonly<Record<string, Field>>;
+const named = (fields: readonly Field[]): Named =>
   Object.fromEntries(fields.map((field, i) => [`f${i}`, field]));
+const fieldsOf = (fields: Named): Fields =>
+  Object.fromEntries(Object.entries(fields).map(([name, of]) => [name, of.later ?? of.codec]));
+type Table = Readonly<Record<string, Named>>;
+const layouts = (table: Table) =>
+  layoutsOf(
+    Object.fromEntries(Object.entries(table).map(([kind, fields]) => [kind, fieldsOf(fields)])),
+  );
 
 /** A kind with what it had from the start, what came by the older version, and by the newer. */
 const kindOfBoth = fc
@@ -56,7 +82,7 @@ const tables = fc
     fc.array(kindOfBoth, { maxLength: 2 }),
   )
   .map(([both, added]) => {
-    const table = (all: readonly Fields[]) =>
+    const table = (all: readonly Named[]): Table =>
       Object.fromEntries(all.map((one, i) => [`k${i}`, one]));
     return {
       older: table(both.map(({ older }) => older)),
@@ -64,25 +90,20 @@ const tables = fc
     };
   });
 
-const bodyOf = (table: Record<string, Fields>): fc.Arbitrary<Record<string, unknown>> =>
+const bodyOf = (table: Table): fc.Arbitrary<Record<string, unknown>> =>
   fc.constantFrom(...Object.keys(table)).chain((kind) => {
-    const fields = Object.entries(table[kind] ?? {}).map(([name, field]) => {
-      const of: FieldKind = typeof field === "string" ? field : field.kind;
-      return [name, values[of] as fc.Arbitrary<unknown>] as const;
-    });
+    const fields = Object.entries(table[kind] ?? {}).map(
+      ([name, { values }]) => [name, values] as const,
+    );
     return fc.record(
       { kind: fc.constant(kind), ...Object.fromEntries(fields) },
       { noNullPrototype: true },
     );
   });
 
-function sent(
-  by: Record<string, Fields>,
-  to: Record<string, Fields>,
-  body: Record<string, unknown>,
-) {
-  const list = encodeBody(byKind(layoutsOf(by)).get(String(body["kind"])), body);
-  return decodeBody(layoutsOf(to), decode(encode(list)));
+function sent(by: Table, to: Table, body: Record<string, unknown>) {
+  const list = encodeBody(byKind(layouts(by)).get(String(body["kind"])), body);
+  return decodeBody(layouts(to), decode(encode(list)));
 }
 
 /** Equal as what they say; contexts are compared as they travel. */
@@ -114,8 +135,7 @@ describe("the messages of two versions", () => {
         const fields = Object.entries(newer[String(body["kind"])] ?? {});
         const whole: Record<string, unknown> = { kind: body["kind"] };
         for (const [name, field] of fields) {
-          const otherwise = typeof field === "string" ? undefined : field.otherwise;
-          whole[name] = name in body ? body[name] : otherwise;
+          whole[name] = name in body ? body[name] : field.later?.otherwise;
         }
         expect(plain(sent(older, newer, body))).toEqual(plain(whole));
       }),
@@ -123,17 +143,17 @@ describe("the messages of two versions", () => {
   });
 
   it("are refused where something is of another type, or was there from the start and is not", () => {
-    const [layout] = layoutsOf({ k: { a: "text", b: later("count", 7) } });
+    const [layout] = layoutsOf({ k: { a: text, b: later(count, 7) } });
     const read = (...fields: readonly unknown[]): unknown =>
       decodeBody(layout === undefined ? [] : [layout], [0, ...fields]);
     expect(read("a")).toEqual({ kind: "k", a: "a", b: 7 });
     expect(read("a", 8, "more")).toEqual({ kind: "k", a: "a", b: 8 });
     for (const wrong of [[], [1], ["a", -1], ["a", null], ["a", undefined]]) {
-      expect(() => read(...wrong)).toThrow();
+      expect(() => read(...wrong)).toThrow(CodecError);
     }
   });
 
   it("have what came later behind", () => {
-    expect(() => layoutsOf({ k: { a: later("count", 7), b: "text" } })).toThrow(/stands behind/);
+    expect(() => layoutsOf({ k: { a: later(count, 7), b: text } })).toThrow(/stands behind/);
   });
 });

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { CausalContext } from "../../core/causal-context.ts";
 import { CodecError } from "../../core/check.ts";
 import { decode, encode } from "../../core/codec.ts";
 import {
@@ -10,134 +9,10 @@ import {
   messageToList,
   protocolOf,
   type Reply,
-  type ReplyOf,
   type Request,
-  type RequestOf,
 } from "../../core/messages.ts";
 import { PROTOCOL_VERSION } from "../../core/version.ts";
-
-const context = CausalContext.empty.with({ actor: "AAAAAAAA", counter: 7 });
-const bytes = new Uint8Array([1, 2, 3]);
-const list = [1, "two", [3, null, true]];
-const key = "demo\0é😀\0";
-
-/** The compiler sees to it that no kind of request is left out. */
-const requests: { readonly [Kind in Exclude<Request["kind"], "unknown">]: RequestOf<Kind> } = {
-  ping: { kind: "ping" },
-  read: { kind: "read", key, digestOnly: true, durably: false, isBounded: true },
-  store: { kind: "store", key, entry: bytes, hintFor: "", ack: 2, tells: false },
-  coordinate: {
-    kind: "coordinate",
-    key,
-    op: "op00000001",
-    isRetry: false,
-    ageMs: 0,
-    content: list,
-    ttlMs: 1500,
-    covers: context,
-    freshUntil: 2 ** 52,
-    ifMatch: ['"tag"'],
-    ifNoneMatch: ["*"],
-    unmodifiedSince: 1_767_225_600_000,
-    rules: list,
-    zone: "z1",
-    askedAt: 2 ** 52,
-    freshMs: 150,
-  },
-  inspect: { kind: "inspect", key },
-  status: { kind: "status" },
-  document: { kind: "document", document: bytes },
-  deliver: { kind: "deliver", items: [[key, bytes]] },
-  roots: { kind: "roots", trees: list },
-  leaves: { kind: "leaves", trees: list },
-  leafKeys: { kind: "leafKeys", leaves: list },
-  fetch: { kind: "fetch", keys: [key], isJoined: true, after: 7 },
-  exchange: { kind: "exchange" },
-  handoff: { kind: "handoff" },
-  confirm: { kind: "confirm", keys: [key, 9] },
-  collect: { kind: "collect", keys: [] },
-  keys: { kind: "keys", namespace: "demo", prefix: "a", after: "", limit: 1000 },
-  fault: { kind: "fault", isChange: true, fault: ["slow", 100, 0, 1] },
-  clock: { kind: "clock" },
-  swept: { kind: "swept", through: 7 },
-  promise: { kind: "promise", version: 3, ballot: 2 ** 52 },
-  accept: { kind: "accept", ballot: 2 ** 52, document: bytes },
-  touched: { kind: "touched", keys: [key] },
-  greet: { kind: "greet", from: "r1", run: "0mbx3k2l9-1a2b3c", echo: "0mbx3k2l8-9z.7", life: 7 },
-  recall: { kind: "recall", key, op: "op00000001", ageMs: 300, by: "r1" },
-  homing: { kind: "homing", target: "r2" },
-  acceptLoss: { kind: "acceptLoss" },
-  lease: { kind: "lease", key, holder: "f1", ms: 3000, act: 0 },
-  namespaces: { kind: "namespaces", after: "demo", limit: 1000 },
-  changes: {
-    ...{ kind: "changes", namespace: "n", prefix: "p/", layout: 2 ** 52, sources: ["r1", "r2"] },
-    ...{ start: 0, run: 7, after: 2 ** 40, ended: 3, until: 0, values: true },
-    ...{ limit: 1000, byteCountMax: 1e6, holdMs: 2000, feed: "f" },
-  },
-  merge: { kind: "merge", key, entry: new Uint8Array(2), rules: [[3], [true]], zone: "a" },
-  scrub: { kind: "scrub" },
-  arrivals: { kind: "arrivals", from: "r1", run: 7, after: 3, isAnchor: false },
-  probe: { kind: "probe", key: "n\0k", seen: context, at: 12 },
-  delays: { kind: "delays" },
-};
-
-const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
-  pong: { kind: "pong" },
-  held: { kind: "held", digest: 2 ** 53 - 1, entry: bytes, isUnknown: false, ages: [7, 0, null] },
-  stored: { kind: "stored", durable: true },
-  coordinated: {
-    kind: "coordinated",
-    created: true,
-    sibling: list,
-    context,
-    siblingCount: 2,
-    tally: list,
-  },
-  failed: { kind: "failed", code: "overloaded", detail: "why", numbers: [1, null], context },
-  inspected: { kind: "inspected", entry: null, hints: list },
-  report: { kind: "report", report: list },
-  documented: { kind: "documented", document: bytes },
-  listed: { kind: "listed", keys: list, complete: false },
-  stale: { kind: "stale", document: bytes },
-  rootsDiffer: { kind: "rootsDiffer", trees: list },
-  leafSums: { kind: "leafSums", trees: list },
-  keyDigests: { kind: "keyDigests", leaves: list },
-  fetched: { kind: "fetched", items: list, moved: ["r2"] },
-  exchanged: { kind: "exchanged", totals: [1, 2] },
-  confirmed: { kind: "confirmed", objections: [0, 7] },
-  collected: { kind: "collected" },
-  handedOff: { kind: "handedOff", delivered: 3, pending: 0 },
-  refused: { kind: "refused", code: "insufficient-storage" },
-  faulted: { kind: "faulted", fault: [] },
-  clocked: { kind: "clocked", time: 7 },
-  swept: { kind: "swept", done: true },
-  promised: { kind: "promised", isGiven: true, document: bytes },
-  touched: { kind: "touched", keys: [] },
-  overdue: { kind: "overdue", context, freshUntil: 7, askedAt: 7, freshMs: 1000 },
-  greeted: {
-    kind: "greeted",
-    run: "0mbx3k2l9-1a2b3c",
-    mark: "0mbx3k2l9-1a2b3c.8",
-    rival: "",
-    wall: 7,
-    arrived: [3, 7],
-    life: 2 ** 52,
-  },
-  recalled: { kind: "recalled", done: ["actor", 3, 7], isUnknown: false, entry: new Uint8Array(2) },
-  storedWith: { kind: "storedWith", durable: true, isBehind: true, beside: [["actor", 3, 7]] },
-  accepted: { kind: "accepted", partitionCount: 3, waitedFor: ["r1"] },
-  leased: { kind: "leased", state: 1, time: 7 },
-  named: { kind: "named", names: ["demo"], complete: true, byteCounts: [7] },
-  changed: {
-    ...{ kind: "changed", run: 7, after: 2 ** 40, ended: 3, until: 0, isGone: false },
-    ...{ isAtEnd: true, items: [["n\0k", 3, new Uint8Array([1])]] },
-  },
-  merged: { kind: "merged", wasKnown: true },
-  scrubbed: { kind: "scrubbed", checks: true, records: 9, damaged: 2, mended: 1 },
-  arrived: { kind: "arrived", run: 7, through: 9, isAtEnd: true, keys: [key, 1], moved: ["r2"] },
-  probed: { kind: "probed", results: [true, false], cameAt: 5, readAt: 7, leftAt: 9 },
-  delayed: { kind: "delayed", report: [1, [["r1", [2], [3]]], []] },
-};
+import { replies, requests } from "./message-samples.ts";
 
 const envelope = { type: "request", call: 1, stamp: 2, budgetMs: 3, trace: "t" } as const;
 const request = (body: Request): Message => ({ ...envelope, body });
@@ -150,6 +25,20 @@ describe("messages", () => {
 
   it.each(Object.values(replies))("a reply of kind $kind comes back equal", (body) => {
     expect(decodeMessage(encodeMessage(reply(body)))).toEqual(reply(body));
+  });
+
+  it("take what is inside by its name, in whatever order that is written", () => {
+    const { status } = replies.report;
+    const reversed = (of: object): object => Object.fromEntries(Object.entries(of).reverse());
+    const transfer = reversed(status.transfer ?? {}) as NonNullable<typeof status.transfer>;
+    const written = { ...(reversed(status) as typeof status), transfer };
+    const again = reply({ kind: "report", status: written });
+    expect(encodeMessage(again)).toEqual(encodeMessage(reply(replies.report)));
+    // @ts-expect-error Numbers without names do not say which is which.
+    const numbers: typeof transfer = [7, 3, 100, 5000];
+    // @ts-expect-error Nor does one name too few.
+    const three: typeof transfer = { partitionsTotal: 7, partitionsDone: 3, keyCount: 100 };
+    expect([numbers, three]).toHaveLength(2);
   });
 
   it("carry null where a context or bytes may be missing", () => {
@@ -166,7 +55,9 @@ describe("messages", () => {
     for (const message of bodies) {
       const [call, body, ...rest] = messageToList(message) as [number, unknown[], ...unknown[]];
       expect(messageFromList([call, [...body, "new", 7], ...rest])).toEqual(message);
-      expect(() => messageFromList([call, body.slice(0, -1), ...rest])).toThrow(/not a message/);
+      expect(() => messageFromList([call, body.slice(0, -1), ...rest])).toThrow(
+        /fields are missing/,
+      );
     }
   });
 
@@ -205,7 +96,10 @@ describe("messages", () => {
 });
 
 describe("what is no message", () => {
-  const store = [2, key, bytes, "", 2];
+  const key = "demo\0k";
+  const bytes = new Uint8Array(3);
+  const store = [2, key, bytes, "", 2, false];
+  const numbers = [null, null, null];
   it.each<[string, unknown]>([
     ["no list", 1],
     ["an empty list", []],
@@ -218,13 +112,20 @@ describe("what is no message", () => {
     ["a negative kind", [1, [-1], 2, 3, ""]],
     ["a kind that is a text", [1, ["length"], 2, 3, ""]],
     ["a body without a kind", [1, [], 2, 3, ""]],
-    ["a field missing", [1, store.slice(0, 4), 2, 3, ""]],
-    ["a field too many", [1, [...store, 0], 2, 3, ""]],
-    ["a key that is a number", [1, [2, 5, bytes, "", 2], 2, 3, ""]],
-    ["an entry that is a text", [1, [2, key, "entry", "", 2], 2, 3, ""]],
-    ["a flag that is a number", [1, [1, key, 1], 2, 3, ""]],
+    ["a field missing", [1, store.slice(0, 5), 2, 3, ""]],
+    ["a key that is a number", [1, [2, 5, bytes, "", 2, false], 2, 3, ""]],
+    ["an entry that is a text", [1, [2, key, "entry", "", 2, false], 2, 3, ""]],
+    ["a flag that is a number", [1, [1, key, 1, false], 2, 3, ""]],
+    ["a key that no client could write", [1, [1, "no-nul", true, false], 2, 3, ""]],
+    ["an item that is half there", [1, [7, [[key]]], 2, 3, ""]],
+    ["a node that a tree does not have", [1, [9, [[3, 2, [16]]]], 2, 3, ""]],
+    ["too few sums", [1, [10, [[3, 2, [1, 2, 3], 0]]]]],
+    ["a key without its digest", [1, [14, [key, 9, "n\0k"]], 2, 3, ""]],
     ["a reply whose count is negative", [1, [1, -1, null, false]]],
-    ["a reply whose context is malformed", [1, [4, "c", "d", [], ["AAAAAAAA", [2, 1]]]]],
+    [
+      "a reply whose context is malformed",
+      [1, [4, "overloaded", "d", numbers, ["AAAAAAAA", [2, 1]]]],
+    ],
   ])("is refused: %s", (_, encoded) => {
     expect(() => decodeMessage(encode(encoded))).toThrow(CodecError);
   });

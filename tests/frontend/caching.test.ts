@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
+import { CodecError } from "../../core/check.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
+import { content as codec } from "../../core/message-values.ts";
 import { readWriterControl } from "../../src/frontend/http/caching.ts";
-import { contentFromList, contentToList } from "../../src/node/peers/wire.ts";
 import { plainContent } from "../support/content.ts";
 import { makeApp, problemOf, type TestApp } from "./support.ts";
 
@@ -188,10 +189,11 @@ describe("what the writer gave", () => {
     const withLife = { ...plain, cacheLife: { maxAge: 60, sharedMaxAge: 0 } };
     for (const content of [plain, withLife]) {
       expect(decodeEntry(encodeEntry(entryOf(content), null)).entry).toEqual(entryOf(content));
-      expect(contentFromList(contentToList(content))).toEqual(content);
+      expect(codec.decode(codec.encode(content))).toEqual(content);
     }
-    expect(contentToList(plain)).toHaveLength(7);
-    expect(() => contentFromList([...contentToList(plain), 1])).toThrow();
-    expect(() => contentFromList([...contentToList(plain), 1, -1])).toThrow();
+    const parts = codec.encode(plain) as readonly unknown[];
+    expect(parts).toHaveLength(7);
+    expect(() => codec.decode([...parts, 1])).toThrow(CodecError);
+    expect(() => codec.decode([...parts, 1, -1])).toThrow(CodecError);
   });
 });

@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import { storeKey } from "../../core/keys.ts";
 import { hostClock } from "../../src/driver/host-clock.ts";
 import type { Effect } from "../../src/node/peers/boundary.ts";
-import { contentToList } from "../../src/node/peers/wire.ts";
 import { plainContent } from "../support/content.ts";
 import { Bench, START } from "./bench.ts";
 import { conditionalWrite } from "./writes.ts";
@@ -35,7 +34,7 @@ describe("a node whose wall clock was set ahead and back", () => {
 
   it("gives a value the time to live that was asked for", () => {
     const bench = afterJump();
-    const content = contentToList(plainContent("v"));
+    const content = plainContent("v");
     const body = { ...conditionalWrite, key: KEY, content, ttlMs: 5000, ifNoneMatch: [] };
     bench.ask(body);
     const { siblings = [] } = bench.node.service?.keeper.hold(KEY).entry ?? {};

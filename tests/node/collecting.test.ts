@@ -81,7 +81,7 @@ describe("a tombstone", () => {
     );
     bench.ask({ ...conditionalWrite, key, ifNoneMatch: [] });
     const digest = bench.store.summary(key)?.digest ?? 0;
-    const confirm = { kind: "confirm", keys: [key, digest] } as const;
+    const confirm = { kind: "confirm", keys: [[key, digest]] } as const;
     expect(bench.ask(confirm)).toEqual([{ kind: "confirmed", objections: [0] }]);
     bench.now += 2000;
     bench.step({ kind: "tick" });

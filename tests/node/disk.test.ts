@@ -76,7 +76,7 @@ describe("a tombstone that is not on stable storage", () => {
       const bench = new Bench();
       bench.node.step(requestOf(bench, stored), bench.clocks);
       const digest = bench.store.summary(KEY)?.digest ?? 0;
-      const confirm = { kind: "confirm", keys: [KEY, digest] } as const;
+      const confirm = { kind: "confirm", keys: [[KEY, digest]] } as const;
       const effects = bench.node.step(requestOf(bench, confirm), bench.clocks);
       expect(repliesIn(effects)).toEqual([]);
       const [token = 0] = flushesIn(effects);

@@ -1,13 +1,9 @@
 /** Keys go to the trees of another N step by step, whatever is written meanwhile. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  LEAF_COUNT,
-  type LeafSums,
-  MemoryLeafSums,
-  MerkleForest,
-} from "../../antientropy/merkle-tree.ts";
+import { type LeafSums, MemoryLeafSums, MerkleForest } from "../../antientropy/merkle-tree.ts";
 import { storeKey } from "../../core/keys.ts";
+import { LEAF_COUNT } from "../../core/limits.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { withNamespace } from "../../ring/cluster-document.ts";
 import { agreedRing } from "../../ring/ring-document.ts";

@@ -133,7 +133,7 @@ describe("a replica that follows the others", () => {
     ask.step = (input, now) => {
       const isGreeted =
         input.kind === "message" && input.from === "r1" && input.message.body.kind === "greeted";
-      if (isGreeted) Object.assign(input.message.body, { arrived: [] });
+      if (isGreeted) Object.assign(input.message.body, { arrived: null });
       return step.call(ask, input, now);
     };
     const before = lagOf("r3", "r1");

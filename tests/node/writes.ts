@@ -1,3 +1,4 @@
+import { RULES } from "../core/message-samples.ts";
 import { KEY } from "../replica/probe.ts";
 
 /** A write as a frontend hands it on: a delete, if nothing is there. */
@@ -7,16 +8,13 @@ export const conditionalWrite = {
   op: "op-1",
   isRetry: false,
   ageMs: 0,
-  content: [],
+  content: null,
   ttlMs: 0,
   covers: null,
   freshUntil: 0,
   ifMatch: [],
   ifNoneMatch: ["*"],
   unmodifiedSince: 0,
-  rules: [
-    [3, 2, 2, 0, 0, 2, 0, 2000],
-    [true, true, false, false, false, false],
-  ],
+  rules: RULES,
   zone: "a",
 } as const;

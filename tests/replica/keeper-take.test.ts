@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CodecError } from "../../core/codec.ts";
+import { CodecError } from "../../core/check.ts";
 import type { Entry } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";

@@ -4,14 +4,15 @@ import { CausalContext } from "../../core/causal-context.ts";
 import { REPEAT_MS_MAX } from "../../core/limits.ts";
 import type { RequestOf } from "../../core/messages.ts";
 import { ageOf, isLate, isOverdue, mayBeRepeated } from "../../replica/lateness.ts";
+import { RULES } from "../core/message-samples.ts";
 import { KEY } from "./probe.ts";
 
 const WALL = 1_750_000_000_000;
 const write: RequestOf<"coordinate"> = {
   kind: "coordinate",
   key: KEY,
-  ...{ op: "op-1", isRetry: false, ageMs: 0, content: [], ttlMs: 0, covers: null, freshUntil: 0 },
-  ...{ ifMatch: [], ifNoneMatch: [], unmodifiedSince: 0, rules: [], zone: "a" },
+  ...{ op: "op-1", isRetry: false, ageMs: 0, content: null, ttlMs: 0, covers: null, freshUntil: 0 },
+  ...{ ifMatch: [], ifNoneMatch: [], unmodifiedSince: 0, rules: RULES, zone: "a" },
 };
 const fresh = { askedAt: 5000, freshMs: 150 };
 const asked = { ...write, freshUntil: WALL + 150, ...fresh };

@@ -13,12 +13,15 @@ const question: RequestOf<"recall"> = { kind: "recall", key: KEY, op: "op1", age
 const need = { n: 3, count: 2, primaries: 0, durable: 0, zones: 0, onlyZone: null };
 
 const answer = (changes: Partial<Extract<Reply, { kind: "recalled" }>> = {}): Reply => ({
-  ...{ kind: "recalled", done: [], isUnknown: false, entry: null },
+  ...{ kind: "recalled", done: null, isUnknown: false, entry: null },
   ...changes,
 });
 const unseen = answer();
 const inDark = answer({ isUnknown: true });
-const done = answer({ done: ["AAAAAAAA", 1, 7], entry: new Uint8Array(1) });
+const done = answer({
+  done: { dot: { actor: "AAAAAAAA", counter: 1 }, time: 7 },
+  entry: new Uint8Array(1),
+});
 
 function recall(changes: Partial<RecallPlan> = {}) {
   const probe = new Probe<RecallOutcome>();

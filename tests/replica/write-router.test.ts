@@ -9,6 +9,7 @@ import {
   UNKNOWN_PATIENCE_MS,
 } from "../../replica/coordination.ts";
 import { type WriteOutcome, type WritePlan, WriteRouter } from "../../replica/write-router.ts";
+import { RULES } from "../core/message-samples.ts";
 import { candidates, KEY, Probe, refused, START } from "./probe.ts";
 
 const HEDGE = 300;
@@ -20,27 +21,34 @@ const request: RequestOf<"coordinate"> = {
   op: "op00000001",
   isRetry: false,
   ageMs: 0,
-  content: [],
+  content: null,
   ttlMs: 0,
   covers: CausalContext.empty,
   freshUntil: 0,
   ifMatch: [],
   ifNoneMatch: [],
   unmodifiedSince: 0,
-  rules: [],
+  rules: RULES,
   zone: "z1",
 };
 
 const done: ReplyOf<"coordinated"> = {
   kind: "coordinated",
   created: true,
-  sibling: [],
+  sibling: {
+    dot: { actor: "AAAAAAAA", counter: 1 },
+    time: 7,
+    op: "op",
+    expiresAt: 0,
+    content: null,
+  },
   context: CausalContext.empty,
   siblingCount: 1,
-  tally: [],
+  tally: { n: 3, required: 2, answered: 2, primaries: 2, fallbacks: 0, durable: 2 },
 };
-const failure = (code: string, numbers: readonly unknown[] = []): Reply => ({
-  ...{ kind: "failed", code, detail: "why", numbers, context: null },
+const failure = (code: string, numbers: Partial<ReplyOf<"failed">["numbers"]> = {}): Reply => ({
+  ...{ kind: "failed", code, detail: "why", context: null },
+  numbers: { required: null, achieved: null, limit: null, ...numbers },
 });
 
 function route(changes: Partial<WritePlan> = {}) {
@@ -139,7 +147,7 @@ describe("what a coordinator found is the answer", () => {
   it("with its numbers, and the context to resolve with", () => {
     const { probe, router } = route();
     const context = CausalContext.empty.with({ actor: "AAAAAAAA", counter: 1 });
-    const numbers = [null, null, 100];
+    const numbers = { limit: 100 };
     router.reply("r1", { ...failure("too-many-siblings", numbers), context } as Reply, START);
     expect(probe.result).toEqual({
       ok: false,
@@ -150,7 +158,7 @@ describe("what a coordinator found is the answer", () => {
 
   it("a quorum that was missed is not tried again elsewhere", () => {
     const { probe, router } = route();
-    router.reply("r1", failure("quorum-unavailable", [2, 1, null]), START);
+    router.reply("r1", failure("quorum-unavailable", { required: 2, achieved: 1 }), START);
     expect(probe.result).toMatchObject({ failure: { required: 2, achieved: 1 } });
     expect(asked(probe)).toBe("r1");
   });

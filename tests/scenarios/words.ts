@@ -3,7 +3,7 @@
  * are too: here they are A, B, … in the order in which they come up, so that a text stays the same.
  */
 import { type Entry, newestFirst, type Sibling } from "../../core/entry.ts";
-import { decodeEntry, siblingFromList } from "../../core/entry-codec.ts";
+import { decodeEntry } from "../../core/entry-codec.ts";
 import { keyOf } from "../../core/keys.ts";
 import type { Reply, Request } from "../../core/messages.ts";
 import type { Result } from "../../core/results.ts";
@@ -84,7 +84,7 @@ export class Words {
       case "storedWith":
         return `stored, ${body.beside.length} beside it${body.isBehind ? ", and may lack some" : ""}`;
       case "coordinated":
-        return `coordinated: ${this.#dot(siblingFromList(body.sibling))}`;
+        return `coordinated: ${this.#dot(body.sibling)}`;
       case "rootsDiffer":
         return body.trees.length === 0 ? "no roots differ" : `roots of ${body.trees.length} differ`;
       case "fetched":

@@ -2,8 +2,8 @@
  * The wires between machines: they lose, repeat, delay, reorder, and can be cut one way. In some
  * runs messages travel as bytes, in the others as they are: the codec is a tenth of a run's time.
  */
-import type { Entry, Sibling } from "../../core/entry.ts";
-import { decodeKept, siblingFromList } from "../../core/entry-codec.ts";
+import type { Content, Entry, Sibling } from "../../core/entry.ts";
+import { decodeKept } from "../../core/entry-codec.ts";
 import { decodeMessage, encodeMessage, type Message, type RequestOf } from "../../core/messages.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Events } from "./events.ts";
@@ -33,7 +33,7 @@ export class Network {
   /** By who sends and who is to get it. */
   readonly #wires = new Map<string, Map<string, Wire>>();
   /** Told of a write that a coordinator may hear of when its client was answered long ago. */
-  onSecondCoordination: (content: readonly unknown[]) => void = () => {};
+  onSecondCoordination: (content: Content | null) => void = () => {};
   /** Told of every entry that somebody is told to store, whether that arrives or not. */
   onStore: (from: Machine, key: string, entry: Entry) => void = () => {};
   /** Told of every write of which a coordinator says over a wire that it is done. */
@@ -107,8 +107,7 @@ export class Network {
       this.onStore(from, body.key, entry);
       this.onEntry(body.key, entry);
     } else if (body.kind === "deliver" || body.kind === "fetched") {
-      for (const item of body.items) {
-        const [key, bytes] = item as [string, Uint8Array];
+      for (const [key, bytes] of body.items) {
         this.onEntry(key, decodeKept(bytes).entry);
       }
     }
@@ -121,8 +120,7 @@ export class Network {
   mayBeMintedYet(isIt: (value: Uint8Array) => boolean): boolean {
     for (const values of this.#coordinating.values()) {
       for (const { content } of values.values()) {
-        const [value] = content;
-        if (value instanceof Uint8Array && isIt(value)) return true;
+        if (content !== null && isIt(content.value)) return true;
       }
     }
     return false;
@@ -138,7 +136,7 @@ export class Network {
     if (body.kind !== "coordinated") return;
     const request = this.#coordinating.get(address)?.get(call);
     if (request !== undefined) {
-      this.onCoordinated(from, request.key, siblingFromList(body.sibling));
+      this.onCoordinated(from, request.key, body.sibling);
     }
   }
 

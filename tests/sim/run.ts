@@ -76,8 +76,8 @@ class Run {
     };
     this.#world = new World({ plan, print, accuse, onRing });
     this.#judge = new Judge(plan, this.#world, this.#world.trace.add);
-    this.#world.network.onSecondCoordination = ([value]) => {
-      if (value instanceof Uint8Array) this.#judge.wasRetried(idOf(value));
+    this.#world.network.onSecondCoordination = (content) => {
+      if (content !== null) this.#judge.wasRetried(idOf(content.value));
     };
     const mintings = new Mintings(accuse);
     const annihilation = new Annihilation(accuse);

@@ -89,7 +89,7 @@ export class Absence {
     return this.#isCatchingUp || this.past.isPending;
   }
 
-  /** Whether something of the key may be missing here. @throws CodecError for what is no key */
+  /** Whether something of the key may be missing here. */
   mayLack(key: StoreKey): boolean {
     return this.#isCatchingUp || this.past.lacks(key);
   }
@@ -215,8 +215,8 @@ export class Absence {
   #catchUp(now: Millis): void {
     this.#attemptAt = Infinity;
     const expected = this.#exchanges.peerCount;
-    this.#exchanges.withAll(now, ([count = 0], at) => {
-      if (count < expected) this.#attemptAt = at + AGAIN_MS;
+    this.#exchanges.withAll(now, ({ exchanges }, at) => {
+      if (exchanges < expected) this.#attemptAt = at + AGAIN_MS;
       else this.#mustCompare = false;
     });
   }

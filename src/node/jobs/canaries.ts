@@ -228,10 +228,7 @@ export class Canaries {
       const [cameAt, leftAt] = [reply.cameAt / MICROS, reply.leftAt / MICROS];
       this.#clocks.note(reader, { sentAt, cameAt, leftAt, gotAt });
       const readAt = reply.readAt / MICROS - (this.#clocks.aheadMs(reader, gotAt) ?? 0);
-      over(
-        reply.results.map((sees) => sees === true),
-        readAt,
-      );
+      over(reply.results, readAt);
     };
     const timeoutMs = t + 2 * TIMEOUT_MS;
     const body = { kind: "probe", key, seen, at } as const;

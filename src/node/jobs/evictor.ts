@@ -17,7 +17,6 @@
  * the other owners in one message for many keys; who misses it gets it by an exchange. A newer
  * write that this replica has not seen is not covered, and survives.
  */
-import { CodecError } from "../../../core/check.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import { namespaceOf } from "../../../core/keys.ts";
 import type { Reply, Request } from "../../../core/messages.ts";
@@ -100,11 +99,8 @@ export class Evictor {
   }
 
   /** Which of these keys were read here since somebody asked; they come from a peer. */
-  takeTouched(keys: readonly unknown[]): readonly StoreKey[] {
-    return keys.filter((key): key is StoreKey => {
-      if (typeof key !== "string") throw new CodecError("keys are texts");
-      return this.#candidatesOf(key)?.takeTouch(key) === true;
-    });
+  takeTouched(keys: readonly StoreKey[]): readonly StoreKey[] {
+    return keys.filter((key) => this.#candidatesOf(key)?.takeTouch(key) === true);
   }
 
   /** Begins a round if one is due: to be called now and then, and after writes. */
@@ -260,7 +256,7 @@ export class Evictor {
     this.#host.whenDurable(() => {});
     const itemsOf = (mine: readonly Victim[]): Request => ({
       kind: "deliver",
-      items: mine.map(({ key }) => [key, tombstones.get(key)]),
+      items: mine.map(({ key }) => [key, tombstones.get(key) as Uint8Array] as const),
     });
     const gone = victims.filter(({ key }) => tombstones.has(key));
     this.#askOwners(gone, itemsOf, now, (_, at) => over(at));

@@ -1,6 +1,7 @@
 /** Starts exchanges: with one peer after the other, in turn, and with all of them when asked. */
 import { Exchange, type ExchangeResult, exchangeLimits } from "../../../antientropy/exchange.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
+import type { ExchangeTotals } from "../../../core/message-values.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
 import type { TaskHost } from "../peers/tasks.ts";
 import type { Replica } from "../replica/replica.ts";
@@ -43,18 +44,15 @@ export class Exchanges {
     this.withOne(peer, now, () => {});
   }
 
-  /**
-   * Compares with every peer, one after the other; `done` gets
-   * `[exchanges, compared, differing, sent, received, bytes]`.
-   */
-  withAll(now: Millis, done: (totals: readonly number[], now: Millis) => void): void {
+  /** Compares with every peer, one after the other. */
+  withAll(now: Millis, done: (totals: ExchangeTotals, now: Millis) => void): void {
     const peers = this.#host.knowledge.ring.membersBut(this.#replica.id);
-    const totals = [0, 0, 0, 0, 0, 0];
+    let totals = NOTHING_COMPARED;
     const goOn = (at: Millis): void => {
       const peer = peers.shift();
       if (peer === undefined) return done(totals, at);
       this.withOne(peer, at, (result, later) => {
-        if (result !== null) addTo(totals, result);
+        if (result !== null) totals = withResult(totals, result);
         goOn(later);
       });
     };
@@ -94,8 +92,16 @@ export class Exchanges {
   }
 }
 
-function addTo(totals: number[], result: ExchangeResult): void {
-  const { treesCompared, treesDiffering, keysSent, keysReceived, byteCount } = result;
-  const counts = [1, treesCompared, treesDiffering, keysSent, keysReceived, byteCount];
-  for (const [i, count] of counts.entries()) totals[i] = (totals[i] ?? 0) + count;
-}
+const NOTHING_COMPARED: ExchangeTotals = {
+  ...{ exchanges: 0, treesCompared: 0, treesDiffering: 0 },
+  ...{ keysSent: 0, keysReceived: 0, byteCount: 0 },
+};
+
+const withResult = (totals: ExchangeTotals, result: ExchangeResult): ExchangeTotals => ({
+  exchanges: totals.exchanges + 1,
+  treesCompared: totals.treesCompared + result.treesCompared,
+  treesDiffering: totals.treesDiffering + result.treesDiffering,
+  keysSent: totals.keysSent + result.keysSent,
+  keysReceived: totals.keysReceived + result.keysReceived,
+  byteCount: totals.byteCount + result.byteCount,
+});

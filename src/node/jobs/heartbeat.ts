@@ -60,7 +60,7 @@ export class Heartbeat {
         clusterClock.heard(to, reply.wall, at);
         peerTimes.heard(to, { run: reply.run, life: reply.life ?? 0 }, at);
         this.#lives.answered(to, reply, { mark, now: at });
-        tails?.heard(to, reply.arrived ?? [], { askedAt, now: at });
+        tails?.heard(to, reply.arrived ?? null, { askedAt, now: at });
       };
       askAll(this.#host, { targets: [to], body, timeoutMs, done }, now);
     }

@@ -34,7 +34,6 @@ import { openChange } from "../../../ring/ring-change.ts";
 import { keepNumber, keptNumber } from "../knowledge/kept-number.ts";
 import { Pause } from "../peers/pause.ts";
 import type { TaskHost } from "../peers/tasks.ts";
-import { expectKey } from "../peers/wire.ts";
 import type { Replica } from "../replica/replica.ts";
 
 /** In the store, until it knows: that the folder was new, or that records were gone. */
@@ -117,12 +116,9 @@ export class LostPast {
    * Whether it may have lost what it had of the key. Of a key that it does not own it may have had
    * hints, so there it depends on all the rest; of one that it is about to own it gets all by the
    * transfer.
-   *
-   * @throws CodecError for what is no key
    */
   lacks(key: StoreKey): boolean {
     if (!this.#isPending) return false;
-    expectKey(key);
     const { knowledge } = this.#host;
     const { partition, n } = knowledge.placeOf(key);
     if (this.#known.has(nameOf({ partition, n }))) return false;

@@ -23,12 +23,12 @@ import {
 import { decode, encode } from "../../../core/codec.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import { namespaceOf } from "../../../core/keys.ts";
+import type { Ages, Arrived } from "../../../core/message-values.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis, Now } from "../../../core/time.ts";
 import { layoutName } from "../knowledge/layout-name.ts";
 import type { TaskHost } from "../peers/tasks.ts";
 import type { Replica } from "../replica/replica.ts";
-import { arrivedFromList } from "../serving/followed.ts";
 import { Doubts, type DoubtsParts } from "./doubts.ts";
 import type { Exchanges } from "./exchanges.ts";
 
@@ -134,7 +134,7 @@ export class Tails {
    * How old what is known of each member is, in ms, of a key that this replica owns or not: the
    * stamp of the cluster document that it is by, then one number a member, null for nothing.
    */
-  agesFor(key: StoreKey): readonly unknown[] {
+  agesFor(key: StoreKey): Ages {
     this.#settle();
     this.#doubts.review();
     const { knowledge } = this.#host;
@@ -142,17 +142,16 @@ export class Tails {
     const self = this.#replica.id;
     const n = knowledge.widestOf(namespaceOf(key));
     const isOwner = ring.isOwner(self, ring.partitionOf(key), n);
-    const ages = ring.memberIds.map((id) => {
+    const ms = ring.memberIds.map((id) => {
       const age = isOwner || id === self ? this.claims.ageOf(id, this.#elapsed) : Infinity;
       return age === Infinity ? null : Math.ceil(age);
     });
-    return [routeStamp, ...ages];
+    return { stamp: routeStamp, ms };
   }
 
   /** A heartbeat's answer says how far the peer's order has come; it was asked then. */
-  heard(peer: ReplicaId, told: readonly unknown[], { askedAt, now }: HeardAt): void {
+  heard(peer: ReplicaId, arrived: Arrived | null, { askedAt, now }: HeardAt): void {
     this.#settle();
-    const arrived = arrivedFromList(told);
     const isMember = this.#host.knowledge.ring.member(this.#replica.id) !== undefined;
     if (arrived === null || !isMember || this.#busy.has(peer)) return;
     const { run, last } = arrived;

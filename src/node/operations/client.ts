@@ -5,9 +5,9 @@
  */
 
 import type { Entry } from "../../../core/entry.ts";
-import { siblingFromList } from "../../../core/entry-codec.ts";
 import type { Failure } from "../../../core/failure.ts";
 import { newOpId, type OpId, type ReplicaId } from "../../../core/ids.ts";
+import type { WriteRules } from "../../../core/message-values.ts";
 import type { ReplyOf } from "../../../core/messages.ts";
 import type {
   GetOperation,
@@ -29,7 +29,6 @@ import type { Knowledge } from "../knowledge/knowledge.ts";
 import { askAll } from "../peers/fanout.ts";
 import { localNeed, strictOwners } from "../peers/routes.ts";
 import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
-import { contentToList, rulesToList, tallyFromList } from "../peers/wire.ts";
 import { startLease } from "../serving/leases.ts";
 import { ClusterDesk } from "./cluster-desk.ts";
 import { startFaultOperation } from "./fault-desk.ts";
@@ -201,14 +200,14 @@ export class ClientDesk {
       op: state.op,
       isRetry: state.isRetry,
       ageMs: Math.max(0, Math.ceil(now - state.begunAt)),
-      content: contentToList(operation.content),
+      content: operation.content,
       ttlMs: operation.ttlMs,
       covers: operation.context,
       freshUntil: 0,
       ifMatch: precondition?.ifMatch ?? [],
       ifNoneMatch: precondition?.ifNoneMatch ?? [],
       unmodifiedSince: precondition?.unmodifiedSince ?? 0,
-      rules: rulesToList(rules),
+      rules: writeRules(rules),
       zone: knowledge.zone,
     } as const;
     const hedgeMs = Math.min(rules.timeoutMs / 2, 4 * knowledge.liveness.hedgeMs + 100);
@@ -246,7 +245,7 @@ export class ClientDesk {
     const candidates = knowledge.candidates(partition, rules, { self: selfId, now });
     this.#probe(candidates, now);
     const { zone, liveness } = knowledge;
-    const request = { kind: "merge", key, entry, rules: rulesToList(rules), zone } as const;
+    const request = { kind: "merge", key, entry, rules: writeRules(rules), zone } as const;
     const { timeoutMs } = rules;
     const hedgeMs = Math.min(timeoutMs / 2, 4 * liveness.hedgeMs + 100);
     const plan = { request, candidates, timeoutMs, hedgeMs };
@@ -280,9 +279,7 @@ export class ClientDesk {
   }
 
   #written(reply: ReplyOf<"coordinated">): Result {
-    const { created, context, siblingCount } = reply;
-    const sibling = siblingFromList(reply.sibling);
-    const tally = tallyFromList(reply.tally);
+    const { created, sibling, context, siblingCount, tally } = reply;
     return { kind: "written", created, sibling, context, siblingCount, tally };
   }
 
@@ -303,6 +300,12 @@ function gotOf(outcome: GetOutcome, { maxStaleMs, staleW }: QuorumRules): Result
   if (maxStaleMs === undefined || staleW === undefined) return { kind: "got", entry, tally };
   if (staleBoundMs === undefined) return fail(UNPROVEN);
   return { kind: "got", entry, tally, staleBoundMs, staleW };
+}
+
+/** What is said of a read's bound has no place in a write. */
+function writeRules(rules: QuorumRules): WriteRules {
+  const { maxStaleMs, staleW, ...ofWrites } = rules;
+  return maxStaleMs === undefined && staleW === undefined ? rules : ofWrites;
 }
 
 /** Whoever asked for a bound never gets an answer without one. */

@@ -2,12 +2,13 @@
  * Operations that ask many members at once: what each holds of a key, what each says of itself,
  * namespaces' settings, listings.
  */
-import { type DelayReport, reportFromList } from "../../../core/delay-report.ts";
-import { decodeEntry } from "../../../core/entry-codec.ts";
+import type { DelayReport } from "../../../core/delay-report.ts";
+import { decodedOrNull } from "../../../core/entry-codec.ts";
 import type { Failure } from "../../../core/failure.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import { namespaceOf } from "../../../core/keys.ts";
 import { NAMESPACES_COUNT_MAX } from "../../../core/limits.ts";
+import type { ExchangeTotals } from "../../../core/message-values.ts";
 import type { Reply, ReplyOf, Request } from "../../../core/messages.ts";
 import type {
   AcceptLossOperation,
@@ -28,10 +29,8 @@ import { askAll, type Replies } from "../peers/fanout.ts";
 import { Pause } from "../peers/pause.ts";
 import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
 import { tellDocument } from "../peers/tell-document.ts";
-import { orNull } from "../peers/wire.ts";
 import { CommitDesk } from "./commit-desk.ts";
 import { listingsOf, namesOf, pageOf } from "./listing.ts";
-import { statusOf } from "./status-report.ts";
 
 type ClusterOperation = Exclude<Operation, { kind: "get" | "write" | "merge" | "fault" | "purge" }>;
 
@@ -117,8 +116,7 @@ export class ClusterDesk {
     const done = (replies: Replies): void => {
       const reports = new Map<ReplicaId, DelayReport>();
       for (const [id, reply] of replies) {
-        const report = reply.kind === "delayed" && orNull(() => reportFromList(reply.report));
-        if (report) reports.set(id, report);
+        if (reply.kind === "delayed") reports.set(id, reply.report);
       }
       answer({ kind: "staleness", selfId, own, reports });
     };
@@ -136,7 +134,10 @@ export class ClusterDesk {
         const since = replies.has(id) ? null : liveness.silentSince(id);
         if (since !== null) awaySince.set(id, wall - Math.max(0, at - since));
       }
-      const statuses = members.map((id) => [id, statusOf(replies.get(id))] as const);
+      const statuses = members.map((id) => {
+        const reply = replies.get(id);
+        return [id, reply?.kind === "report" ? reply.status : null] as const;
+      });
       answer({ kind: "status", members: statuses, awaySince });
     };
     this.#ask(members, { kind: "status" }, { now, done });
@@ -225,7 +226,7 @@ export class ClusterDesk {
     const n = settings?.n ?? knowledge.defaults.n;
     if (n === knowledge.countedOf(namespace)) return done(false, now);
     const hasNone = (reply: Reply | undefined): boolean =>
-      reply?.kind === "listed" && reply.keys.length === 0;
+      reply?.kind === "listed" && reply.entries.length === 0;
     const tell = (replies: Replies, at: Millis): void =>
       done(
         members.every((id) => hasNone(replies.get(id))),
@@ -278,19 +279,19 @@ export class ClusterDesk {
     const members = replica === null ? this.#host.knowledge.ring.memberIds : [replica];
     const done = (replies: Replies): void => {
       if (replies.size === 0) return answer(fail(noAnswer(members)));
-      const totals = [...replies.values()].map((reply) =>
-        reply.kind === "exchanged" ? reply.totals : [],
+      const all = [...replies.values()].flatMap((reply) =>
+        reply.kind === "exchanged" ? [reply.totals] : [],
       );
-      const sum = (i: number): number =>
-        totals.reduce((all, list) => all + Number(list[i] ?? 0), 0);
+      const sum = (of: keyof ExchangeTotals): number =>
+        all.reduce((total, totals) => total + totals[of], 0);
       answer({
         kind: "compared",
-        exchanges: sum(0),
-        partitionsCompared: sum(1),
-        partitionsDiffering: sum(2),
-        keysSent: sum(3),
-        keysReceived: sum(4),
-        bytes: sum(5),
+        exchanges: sum("exchanges"),
+        partitionsCompared: sum("treesCompared"),
+        partitionsDiffering: sum("treesDiffering"),
+        keysSent: sum("keysSent"),
+        keysReceived: sum("keysReceived"),
+        bytes: sum("byteCount"),
       });
     };
     const plan = { targets: members, timeoutMs: BACKGROUND_MS_MAX, done };
@@ -335,7 +336,7 @@ export class ClusterDesk {
       const reply = replies.get(replica);
       if (reply?.kind !== "accepted") return answer(fail(noAnswer([replica])));
       const { partitionCount, waitedFor } = reply;
-      answer({ kind: "accepted", partitionCount, waitedFor: waitedFor.map(String) });
+      answer({ kind: "accepted", partitionCount, waitedFor });
     };
     this.#ask([replica], { kind: "acceptLoss" }, { now, done });
   }
@@ -384,7 +385,7 @@ function reportOf(reply: Reply | undefined): Holding {
   if (reply?.kind !== "inspected") return { ...nothing, reachable: false };
   const [bytes, hintFor] = heldBytes(reply);
   if (bytes === null) return { ...nothing, reachable: true };
-  const entry = orNull(() => decodeEntry(bytes).entry);
+  const entry = decodedOrNull(bytes);
   if (entry === null) return { ...nothing, reachable: false };
   return { entry, hintFor, byteCount: bytes.length, reachable: true };
 }
@@ -392,8 +393,6 @@ function reportOf(reply: Reply | undefined): Holding {
 /** Its own record, or else the first hint that it keeps. */
 function heldBytes({ entry, hints }: ReplyOf<"inspected">): [Uint8Array | null, string | null] {
   if (entry !== null) return [entry, null];
-  const [first] = hints;
-  if (!Array.isArray(first)) return [null, null];
-  const [target, bytes] = first as unknown[];
-  return typeof target === "string" && bytes instanceof Uint8Array ? [bytes, target] : [null, null];
+  const [target, bytes] = hints[0] ?? [null, null];
+  return bytes === null ? [null, null] : [bytes, target];
 }

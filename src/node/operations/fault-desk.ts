@@ -1,11 +1,9 @@
 /** Operations on faults: tells one replica to have one, or asks all which they have. */
-import { CodecError } from "../../../core/check.ts";
 import type { Fault } from "../../../core/fault.ts";
 import type { Reply, RequestOf } from "../../../core/messages.ts";
 import type { FaultOperation } from "../../../core/operations.ts";
 import type { Millis } from "../../../core/time.ts";
 import { askAll, type Replies } from "../peers/fanout.ts";
-import { faultFromList, faultToList } from "../peers/faults.ts";
 import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
 
 export function startFaultOperation(
@@ -18,7 +16,7 @@ export function startFaultOperation(
   const { timeoutMs } = knowledge;
   const targets = replica === null ? knowledge.ring.memberIds : [replica];
   const isChange = change !== undefined;
-  const body: RequestOf<"fault"> = { kind: "fault", isChange, fault: faultToList(change ?? null) };
+  const body: RequestOf<"fault"> = { kind: "fault", isChange, fault: change ?? null };
   const done = (replies: Replies): void => {
     if (replies.size === 0) return answer(fail(noAnswer(targets.length)));
     const refusal = [...replies.values()].some(({ kind }) => kind === "refused");
@@ -40,12 +38,5 @@ const noAnswer = (count: number) =>
     achieved: 0,
   }) as const;
 
-function faultIn(reply: Reply | undefined): Fault | null {
-  if (reply?.kind !== "faulted") return null;
-  try {
-    return faultFromList(reply.fault);
-  } catch (error) {
-    if (error instanceof CodecError) return null;
-    throw error;
-  }
-}
+const faultIn = (reply: Reply | undefined): Fault | null =>
+  reply?.kind === "faulted" ? reply.fault : null;

@@ -18,7 +18,6 @@ import { purgesSince } from "../../../core/purges.ts";
 import type { Millis } from "../../../core/time.ts";
 import { purgesOf } from "../../../ring/cluster-document.ts";
 import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
-import { changesFromList } from "../peers/wire.ts";
 import { hasNobody, layoutOf, partitionsOf, sharesOf } from "../serving/feed-layout.ts";
 import { FEED_STARTS, HOLD_MS_MAX } from "../serving/feed-source.ts";
 import { FeedRound, type RoundEnd, type Told } from "./feed-round.ts";
@@ -226,7 +225,7 @@ function stepOf(
   }
   const isFirst = source.run === 0;
   const opening = isFirst && source.isResync ? [mark("switch"), mark("resync")] : [];
-  const items = changesFromList(told.items, run);
+  const items = told.items.map((item): FeedChange => ({ what: "key", run, ...item }));
   const isThrough = until === 0 || after >= until;
   const isEnd = source.isResync && isThrough;
   const ending = isEnd ? [mark("resync-end")] : [];

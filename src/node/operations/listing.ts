@@ -7,16 +7,14 @@
  * take room in a member's list and none in the page, so a page may be short, or empty, before the
  * list is complete.
  */
-import { CodecError } from "../../../core/check.ts";
 import { type Entry, liveSiblings, merge } from "../../../core/entry.ts";
-import { decodeEntry } from "../../../core/entry-codec.ts";
+import { decodedOrNull } from "../../../core/entry-codec.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import { compareUtf8, isNamespace } from "../../../core/keys.ts";
 import type { ListOperation } from "../../../core/operations.ts";
 import type { ListedKey, ListResult } from "../../../core/results.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import type { Replies } from "../peers/fanout.ts";
-import { orNull } from "../peers/wire.ts";
 
 /** What one member listed, in order. */
 export interface Listing {
@@ -30,18 +28,15 @@ export function listingsOf(replies: Replies): ReadonlyMap<ReplicaId, Listing> {
   const listings = new Map<ReplicaId, Listing>();
   for (const [id, reply] of replies) {
     if (reply.kind !== "listed") continue;
-    const entries = orNull(() => reply.keys.map(listedEntry));
-    if (entries !== null) listings.set(id, { entries, complete: reply.complete });
+    const entries: (readonly [string, Entry])[] = [];
+    for (const [name, bytes] of reply.entries) {
+      const entry = decodedOrNull(bytes);
+      if (entry !== null) entries.push([name, entry]);
+    }
+    const isWhole = entries.length === reply.entries.length;
+    if (isWhole) listings.set(id, { entries, complete: reply.complete });
   }
   return listings;
-}
-
-function listedEntry(item: unknown): readonly [string, Entry] {
-  const [name, bytes] = Array.isArray(item) ? (item as unknown[]) : [];
-  if (typeof name !== "string" || !(bytes instanceof Uint8Array)) {
-    throw new CodecError("a listed key is a name and an entry");
-  }
-  return [name, decodeEntry(bytes).entry];
 }
 
 /** What all members that answered named, up to where the first of them stopped. */
@@ -50,13 +45,13 @@ export function namesOf(replies: Replies, limit: number) {
   const byteCounts = new Map<string, number>();
   let horizon: string | null = null;
   for (const [id, reply] of replies) {
-    if (reply.kind !== "named" || !reply.names.every(isName)) continue;
-    const { names, complete } = reply as { names: readonly string[]; complete: boolean };
+    if (reply.kind !== "named" || !reply.names.every(isNamespace)) continue;
+    const { names, complete } = reply;
     from.set(id, names);
     for (const [i, name] of names.entries()) {
       const byteCount = reply.byteCounts?.[i];
       // A member of before does not say it.
-      if (!isByteCount(byteCount)) continue;
+      if (byteCount === undefined) continue;
       byteCounts.set(name, (byteCounts.get(name) ?? 0) + byteCount);
     }
     const last = names.at(-1) ?? null;
@@ -69,11 +64,6 @@ export function namesOf(replies: Replies, limit: number) {
   const complete = horizon === null && known.length <= limit;
   return { names: known.slice(0, limit), byteCounts, complete, from };
 }
-
-const isByteCount = (value: unknown): value is number =>
-  Number.isSafeInteger(value) && (value as number) >= 0;
-
-const isName = (name: unknown): name is string => typeof name === "string" && isNamespace(name);
 
 interface Joined {
   readonly entries: Map<string, Entry>;

@@ -8,9 +8,9 @@
  * process which restarts goes on where it was.
  */
 import { assert } from "../../../core/assert.ts";
-import { CodecError } from "../../../core/check.ts";
 import { decode, encode } from "../../../core/codec.ts";
-import { FAULT_KINDS, type Fault } from "../../../core/fault.ts";
+import type { Fault } from "../../../core/fault.ts";
+import { fault as faultCodec } from "../../../core/message-values.ts";
 import type { Prng } from "../../../core/prng.ts";
 import type { Store } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
@@ -34,7 +34,7 @@ export class Faults {
     this.#prng = prng;
     this.#store = store;
     const kept = store.readMeta(FAULT);
-    if (kept !== undefined) this.#fault = faultFromList(decode(kept) as readonly unknown[]);
+    if (kept !== undefined) this.#fault = faultCodec.decode(decode(kept));
   }
 
   /** The fault in force; null: none. */
@@ -46,7 +46,7 @@ export class Faults {
   set(fault: Fault | null): void {
     this.#fault = fault;
     if (this.#store.health() !== "writable") return;
-    this.#store.writeMeta(FAULT, encode(faultToList(fault)));
+    this.#store.writeMeta(FAULT, encode(faultCodec.encode(fault)));
   }
 
   /** A replica that is away does nothing by itself either. */
@@ -81,22 +81,4 @@ export class Faults {
     assert(sharePerMille >= 0 && sharePerMille <= PER_MILLE, "a share is within the whole");
     return this.#prng.chance(sharePerMille, PER_MILLE);
   }
-}
-
-/** An empty list: no fault. */
-export const faultToList = (fault: Fault | null): readonly unknown[] =>
-  fault === null ? [] : [fault.kind, fault.delayMs, fault.sharePerMille, fault.until];
-
-/** @throws CodecError for anything else than `faultToList` gives */
-export function faultFromList(list: readonly unknown[]): Fault | null {
-  if (list.length === 0) return null;
-  const [name, ...numbers] = list;
-  const kind = FAULT_KINDS.find((known) => known === name);
-  const [delayMs, sharePerMille, until] = numbers as number[];
-  const areNumbers = numbers.length === 3 && numbers.every((n) => Number.isSafeInteger(n));
-  const isFine = areNumbers && numbers.every((n) => (n as number) >= 0);
-  if (kind === undefined || !isFine || (sharePerMille as number) > PER_MILLE) {
-    throw new CodecError("a fault has its kind, delay, share and end");
-  }
-  return { kind, delayMs, sharePerMille, until } as Fault;
 }

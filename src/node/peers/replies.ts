@@ -7,9 +7,8 @@ import {
   type Sibling,
   valueBytes,
 } from "../../../core/entry.ts";
-import { siblingToList } from "../../../core/entry-codec.ts";
 import { dueAt, holdsValue } from "../../../core/expiry.ts";
-import type { FailureCode } from "../../../core/failure.ts";
+import type { Failure, FailureCode } from "../../../core/failure.ts";
 import { SIBLINGS_BYTES_MAX, SIBLINGS_COUNT_DEFAULT } from "../../../core/limits.ts";
 import type { Reply } from "../../../core/messages.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
@@ -31,7 +30,14 @@ export function failed(
   limit?: number,
 ): Reply {
   const context = entry?.context ?? null;
-  return { kind: "failed", code, detail, numbers: [null, null, limit ?? null], context };
+  const numbers = { required: null, achieved: null, limit: limit ?? null };
+  return { kind: "failed", code, detail, numbers, context };
+}
+
+/** What a coordinator came to that too few have answered. */
+export function unmet({ code, detail, required, achieved }: Failure): Reply {
+  const numbers = { required: required ?? null, achieved: achieved ?? null, limit: null };
+  return { kind: "failed", code, detail, numbers, context: null };
 }
 
 /** The version is there, and counts as written before a purge that may have ended before it. */
@@ -78,7 +84,7 @@ export function toldOf({ entry, sibling }: HeldWrite, withValue: boolean, now: W
   const isThere = entry.siblings.includes(sibling);
   const all = isThere ? entry : { ...entry, siblings: [...entry.siblings, sibling] };
   return {
-    sibling: siblingToList(withValue ? sibling : withoutValue(sibling)),
+    sibling: withValue ? sibling : withoutValue(sibling),
     context: contextShowing(all, [sibling], now),
     siblingCount: liveSiblings(isThere ? all : entry, now).length,
   };

@@ -8,7 +8,6 @@ import type { Millis } from "../../../core/time.ts";
 import type { Candidate } from "../../../replica/candidate.ts";
 import { lifted, type QuorumNeed, raised } from "../../../replica/quorum.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
-import { rulesFromList } from "./wire.ts";
 
 export interface WriteRoute {
   readonly self: Candidate;
@@ -45,7 +44,7 @@ export function writeCandidates(
   },
 ): WriteRoute {
   const { ring } = knowledge;
-  const rules = rulesFromList(at.body.rules);
+  const { rules } = at.body;
   const partition = ring.partitionOf(at.body.key);
   const all = knowledge.candidates(
     partition,

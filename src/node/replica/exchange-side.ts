@@ -4,7 +4,6 @@ import type { MerkleForest, TreeName } from "../../../antientropy/merkle-tree.ts
 import { encodeEntry } from "../../../core/entry-codec.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
-import { expectKey } from "../peers/wire.ts";
 
 interface Host {
   wall(): WallMillis;
@@ -35,7 +34,6 @@ export function exchangeSide(
     absorb: (key, bytes) => {
       // Nobody waits for it, but what was refilled is not to sit in memory until the next write.
       host.whenDurable(() => {});
-      expectKey(key);
       return keeper.take(key, bytes, "", host.wall()) !== null;
     },
   };

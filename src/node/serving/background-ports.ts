@@ -1,6 +1,7 @@
 import type { TreeName } from "../../../antientropy/merkle-tree.ts";
 import type { DelayReport } from "../../../core/delay-report.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
+import type { Ages, ExchangeTotals } from "../../../core/message-values.ts";
 import type { Reply, ReplyOf, RequestOf } from "../../../core/messages.ts";
 import type { ScrubPass, ScrubStatus, TransferStatus } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
@@ -18,7 +19,7 @@ export interface BackgroundWork {
     readonly keysSent: number;
     readonly keysReceived: number;
     readonly byteCount: number;
-    withAll(now: Millis, done: (totals: readonly number[]) => void): void;
+    withAll(now: Millis, done: (totals: ExchangeTotals) => void): void;
   };
   readonly transfer: {
     readonly isPending: boolean;
@@ -56,7 +57,7 @@ export interface BackgroundWork {
     readonly isPending: boolean;
     read(key: StoreKey): void;
     wrote(key: StoreKey, holdsValue: boolean): void;
-    takeTouched(keys: readonly unknown[]): readonly StoreKey[];
+    takeTouched(keys: readonly StoreKey[]): readonly StoreKey[];
   };
   readonly lives: {
     duplicates(now: Millis): readonly (readonly [ReplicaId, WallMillis])[];
@@ -74,7 +75,7 @@ export interface BackgroundWork {
     /** By peer, how old what this replica knows of it is, in ms; Infinity: it knows nothing. */
     lagMs(): ReadonlyMap<ReplicaId, number>;
     /** See `held` in core/messages.ts. */
-    agesFor(key: StoreKey): readonly unknown[];
+    agesFor(key: StoreKey): Ages;
   } | null;
   /** null where a replica is never away without knowing, and loses nothing. */
   readonly absence: {

@@ -35,7 +35,6 @@ import { type Beside, isAbove } from "../../../replica/beside.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { isLate, type Moment } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
-import { contentFromList } from "../peers/wire.ts";
 
 /** Whether the client gave no context and no condition, so that the write covers what is there. */
 export const isBlind = ({ covers, ifMatch, ifNoneMatch, unmodifiedSince }: Coordinate): boolean =>
@@ -136,9 +135,8 @@ export class BlindWrite {
 
   #mintAbove(): void {
     const { keeper, body, hintFor, wall } = this.#parts;
-    const { key, ttlMs } = body;
+    const { key, ttlMs, content } = body;
     this.#covers = this.#covers.with(this.#held.sibling.dot);
-    const content = contentFromList(body.content);
     const request = {
       key,
       op: keeper.newOp(),

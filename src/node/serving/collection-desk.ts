@@ -14,7 +14,8 @@ import type { Digest, StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import type { Respond } from "../peers/replies.ts";
-import { digestsFromList } from "../peers/wire.ts";
+
+type Digests = readonly (readonly [StoreKey, Digest])[];
 
 interface Replica {
   readonly keeper: Keeper;
@@ -36,12 +37,11 @@ export class CollectionDesk {
   }
 
   /** Answers with the places of those keys on which this replica does not agree. */
-  confirm(list: readonly unknown[], respond: Respond): void {
+  confirm(keys: Digests, respond: Respond): void {
     const { keeper, keysOnTheirWay } = this.#replica;
     const now = this.#host.wall();
     const agrees = ([key, digest]: readonly [StoreKey, Digest]): boolean =>
       !keysOnTheirWay.has(key) && keeper.agreesOn(key, digest, now);
-    const keys = digestsFromList(list);
     const places = [...keys.keys()];
     const objections = places.filter((i) => !agrees(keys[i] as readonly [StoreKey, Digest]));
     this.#host.whenDurable((ok) => {
@@ -50,11 +50,11 @@ export class CollectionDesk {
   }
 
   /** A drop that is lost in a crash brings back a tombstone, and no more: nobody waits for it. */
-  collect(list: readonly unknown[], respond: Respond): void {
+  collect(keys: Digests, respond: Respond): void {
     const { keeper } = this.#replica;
     const now = this.#host.wall();
     if (keeper.store.health() === "writable") {
-      for (const [key, digest] of digestsFromList(list)) keeper.collect(key, digest, now);
+      for (const [key, digest] of keys) keeper.collect(key, digest, now);
       this.#host.whenDurable(() => {});
     }
     respond({ kind: "collected" });

@@ -21,9 +21,9 @@ import {
   toldOf,
   tooLarge,
   tooManySiblings,
+  unmet,
 } from "../peers/replies.ts";
 import { type WriteRoute, writeCandidates } from "../peers/routes.ts";
-import { contentFromList, expectKey, expectOp, rulesFromList, tallyToList } from "../peers/wire.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { BlindWrite, isBlind } from "./blind-write.ts";
@@ -125,7 +125,6 @@ export class Coordination {
     const now = this.#host.now();
     const keeper = this.#keeper;
     const { key, rules } = body;
-    expectKey(key);
     if (keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
     const before = keeper.hold(key);
     if (!this.#isMine(key) || before.isUnknown) return respond(refused("overloaded"));
@@ -139,8 +138,7 @@ export class Coordination {
     if (entry.context.isEmpty) return respond({ kind: "merged", wasKnown });
     const finish = (outcome: PutOutcome): void => {
       if (outcome.ok) return respond({ kind: "merged", wasKnown });
-      const { code, detail, required = null, achieved = null } = outcome.failure;
-      respond({ kind: "failed", code, detail, numbers: [required, achieved, null], context: null });
+      respond(unmet(outcome.failure));
     };
     const held = { entry, sharedBytes: encodeEntry(entry, null) };
     const to = { finish, route, deadline, blind: null };
@@ -149,8 +147,6 @@ export class Coordination {
 
   #coordinate(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {
     const now = this.#host.now();
-    expectKey(body.key);
-    expectOp(body.op);
     if (this.#keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
     // Chosen by an older ring than the caller has by now: it has others to ask.
     if (!this.#isMine(body.key)) return respond(refused("overloaded"));
@@ -177,17 +173,16 @@ export class Coordination {
   }
 
   #isFirst({ op, rules }: RequestOf<"coordinate">, now: Millis): boolean {
-    return this.#recentOps.see(op, now + rulesFromList(rules).timeoutMs + REPEAT_MS, now);
+    return this.#recentOps.see(op, now + rules.timeoutMs + REPEAT_MS, now);
   }
 
   /** `covers` is the write's own, or what a condition has found. */
   #mint({ body, covers }: ToMint, respond: Respond, deadline: Millis): void {
-    const { key, op, ttlMs, isRetry } = body;
+    const { key, op, content, ttlMs, isRetry } = body;
     const now = this.#host.now();
     const keeper = this.#keeper;
     const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
     const { hintFor } = route;
-    const content = contentFromList(body.content);
     const request = { key, op, content, ttlMs, covers, isRetry, hintFor };
     const wall = this.#host.wall();
     const minted = keeper.mint(request, wall);
@@ -233,14 +228,10 @@ export class Coordination {
     const wall = this.#host.wall();
     const { route, respond, deadline, blind } = to;
     if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
-    const { returnBody } = rulesFromList(body.rules);
+    const { returnBody } = body.rules;
     const created = liveSiblings(held.before, wall).length === 0;
     const finish = (outcome: PutOutcome): void => {
-      if (!outcome.ok) {
-        const { code, detail, required, achieved } = outcome.failure;
-        const numbers = [required ?? null, achieved ?? null, null];
-        return respond({ kind: "failed", code, detail, numbers, context: null });
-      }
+      if (!outcome.ok) return respond(unmet(outcome.failure));
       if (blind?.cover() === true) {
         if (this.#keeper.store.health() !== "writable") {
           const detail = "The coordinator's disk took no more while the write was on its way.";
@@ -253,7 +244,7 @@ export class Coordination {
       const { purges } = this.#host.knowledge;
       const stored = blind?.held ?? held;
       if (purges.isPurged(body.key, stored.sibling)) return respond(purgedMeanwhile());
-      const tally = tallyToList(outcome.tally);
+      const { tally } = outcome;
       const told = toldOf(stored, returnBody, wall);
       respond({ kind: "coordinated", created, ...told, tally });
     };

@@ -10,13 +10,12 @@ import { liveSiblings } from "../../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import { namespaceOf } from "../../../core/keys.ts";
-import type { Reply, RequestOf } from "../../../core/messages.ts";
+import type { Reply, ReplyOf, RequestOf } from "../../../core/messages.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
 import { type Respond, refused, withoutValue } from "../peers/replies.ts";
-import { textsFromList } from "../peers/wire.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { layoutOf, sharesOf } from "./feed-layout.ts";
 
@@ -55,7 +54,7 @@ export interface FeedSourceHost {
 }
 
 interface Page {
-  readonly items: unknown[];
+  readonly items: ReplyOf<"changed">["items"][number][];
   after: number;
   byteCount: number;
 }
@@ -93,7 +92,6 @@ export class FeedSource {
     return this.#waitingCount;
   }
 
-  /** @throws CodecError */
   answer(body: Asked, respond: Respond): void {
     this.#drop(body.namespace, body.feed);
     const isMine = this.#sharesOf(body);
@@ -177,7 +175,7 @@ export class FeedSource {
     if (!this.#isOfThisRing(body)) return null;
     const { ring } = this.#host.knowledge;
     const n = this.#host.knowledge.countedOf(body.namespace);
-    const sources = textsFromList(body.sources);
+    const { sources } = body;
     const name = `${body.layout} ${sources.join(" ")}`;
     if (this.#lastShares?.name === name) return this.#lastShares.isMine;
     const self = sources.indexOf(this.#self.id);
@@ -241,7 +239,7 @@ export class FeedSource {
       const partition = this.#host.knowledge.ring.partitionOf(key);
       // One that is there again has a change of its own.
       const isGone = this.#self.keeper.store.summary(key) === undefined;
-      if (isGone && of.isMine(partition)) page.items.push([key, partition, null]);
+      if (isGone && of.isMine(partition)) page.items.push({ key, partition, entry: null });
     }
     return keys.length;
   }
@@ -286,7 +284,7 @@ export class FeedSource {
     if (!isLive && position <= body.until) return true;
     const siblings = body.values ? entry.siblings : entry.siblings.map(withoutValue);
     const told = encodeEntry({ ...entry, siblings }, null);
-    page.items.push([key, partition, told]);
+    page.items.push({ key, partition, entry: told });
     page.byteCount += told.length;
     return true;
   }

@@ -9,27 +9,13 @@
 import { pageLimits, pageOf, type TailedSide } from "../../../antientropy/tail-replies.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import { namespaceOf } from "../../../core/keys.ts";
+import type { Ages, Arrived } from "../../../core/message-values.ts";
 import type { Reply, RequestOf } from "../../../core/messages.ts";
 import type { HintOrder, StoreKey } from "../../../core/store.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
 import { refused } from "../peers/replies.ts";
 import type { BackgroundWork } from "./background-ports.ts";
-
-/** What a heartbeat says of its replica's order, as `[run, last]`. */
-export interface Arrived {
-  /** The name of its order. */
-  readonly run: number;
-  /** Nothing stands behind this position. */
-  readonly last: number;
-}
-
-/** null: nobody can follow it, for now or because it is of an older version. */
-export function arrivedFromList(list: readonly unknown[]): Arrived | null {
-  const [run, last] = list;
-  if (!Number.isSafeInteger(run) || !Number.isSafeInteger(last)) return null;
-  return { run: run as number, last: last as number };
-}
 
 interface Self {
   readonly id: ReplicaId;
@@ -53,20 +39,20 @@ export class Followed {
   }
 
   /** What a heartbeat says of it: nothing while nobody may rely on it. */
-  get arrived(): readonly unknown[] {
+  get arrived(): Arrived | null {
     const { store, arrivals } = this.#self.keeper;
     const { hintOrder } = store;
-    if (hintOrder === undefined || this.#mayLack) return [];
+    if (hintOrder === undefined || this.#mayLack) return null;
     this.#noteLostHints(hintOrder);
-    return [arrivals.run, Math.max(store.lastArrival, hintOrder.last)];
+    return { run: arrivals.run, last: Math.max(store.lastArrival, hintOrder.last) };
   }
 
   /** As `ages` in core/messages.ts; a replica that follows nobody knows of itself. */
-  agesFor(key: StoreKey): readonly unknown[] {
+  agesFor(key: StoreKey): Ages {
     const { id: self, background } = this.#self;
     const { ring, routeStamp } = this.#host.knowledge;
-    const ofItself = (): unknown[] => ring.memberIds.map((id) => (id === self ? 0 : null));
-    return background.tails?.agesFor(key) ?? [routeStamp, ...ofItself()];
+    const ofItself = (): Ages["ms"] => ring.memberIds.map((id) => (id === self ? 0 : null));
+    return background.tails?.agesFor(key) ?? { stamp: routeStamp, ms: ofItself() };
   }
 
   /** Whether it may have lost something, and has not found out by the others what that was. */

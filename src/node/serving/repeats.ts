@@ -5,7 +5,7 @@
  * not met it. A write that is found done is brought to its owners as it is, with whatever covers it
  * by now, and answered as done.
  */
-import { CodecError } from "../../../core/check.ts";
+import { check } from "../../../core/check.ts";
 import type { Entry, Sibling } from "../../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import type { OpId, ReplicaId } from "../../../core/ids.ts";
@@ -20,7 +20,6 @@ import { RecallCoordinator, type RecallOutcome } from "../../../replica/recall-c
 import { refused } from "../peers/replies.ts";
 import { recallNeed, writeCandidates } from "../peers/routes.ts";
 import type { TaskHost } from "../peers/tasks.ts";
-import { contentFromList, doneFromList, rulesFromList } from "../peers/wire.ts";
 
 type Coordinate = RequestOf<"coordinate">;
 
@@ -64,11 +63,15 @@ export class Repeats {
     const found = this.#find(key, op);
     if (found === null) {
       const isUnseen = this.#grant({ key, op }, by, ageMs);
-      return { kind: "recalled", done: [], isUnknown: !isUnseen, entry: null };
+      return { kind: "recalled", done: null, isUnknown: !isUnseen, entry: null };
     }
     const { dot, time, entry } = found;
-    const done = [dot.actor, dot.counter, time];
-    return { kind: "recalled", done, isUnknown: false, entry: encodeEntry(entry, null) };
+    return {
+      kind: "recalled",
+      done: { dot, time },
+      isUnknown: false,
+      entry: encodeEntry(entry, null),
+    };
   }
 
   /**
@@ -119,7 +122,7 @@ export class Repeats {
     const now = this.#host.now();
     const ageMs = Math.max(0, Math.ceil(now - begunAt));
     const { self, primaries, fallbacks } = writeCandidates(knowledge, { id: this.#id, body, now });
-    const rules = rulesFromList(body.rules);
+    const { rules } = body;
     const timeoutMs = Math.max(1, Math.min(deadline - now, GRANT_MS));
     const plan = {
       question: { kind: "recall", key, op, ageMs, by: this.#id },
@@ -138,8 +141,8 @@ export class Repeats {
 
   /** What another has of a write that was done, and what covers it. */
   #take(body: Coordinate, { done, entry }: ReplyOf<"recalled">): void {
-    if (entry === null) throw new CodecError("what was done is held");
-    const { dot, time } = doneFromList(done);
+    check(done !== null && entry !== null, "what was done is held");
+    const { dot, time } = done;
     const now = this.#host.now();
     const wall = this.#host.wall();
     const { hintFor } = writeCandidates(this.#host.knowledge, { id: this.#id, body, now });
@@ -188,7 +191,6 @@ function noted({ retries }: Entry, op: OpId): Done | null {
 
 /** What its client is told of a version that is not held any more. */
 function versionOf({ op, content, ttlMs }: Coordinate, { dot, time }: Done): Sibling {
-  const stored = contentFromList(content);
-  const expiresAt = ttlMs === 0 || stored === null ? 0 : millisOfHlc(time) + ttlMs;
-  return { dot, time, op, expiresAt, content: stored };
+  const expiresAt = ttlMs === 0 || content === null ? 0 : millisOfHlc(time) + ttlMs;
+  return { dot, time, op, expiresAt, content };
 }

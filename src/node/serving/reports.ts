@@ -1,11 +1,10 @@
 /** What a replica says of itself and of what it holds, for operators and for listings. */
 import { CodecError } from "../../../core/check.ts";
-import { reportToList } from "../../../core/delay-report.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
 import { CANARY_NAMESPACE, compareUtf8, isAnyNamespace, isNamespace } from "../../../core/keys.ts";
 import { LIST_KEYS_MAX, LIST_NAMESPACES_MAX } from "../../../core/limits.ts";
+import type { ExchangeTotals } from "../../../core/message-values.ts";
 import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
-import type { ScrubPass, ScrubStatus } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
@@ -17,7 +16,9 @@ import type { BackgroundWork } from "./background-ports.ts";
 /** Its own record of a key, and each hint of it. */
 export function inspected(keeper: Keeper, key: StoreKey): ReplyOf<"inspected"> {
   const { store } = keeper;
-  const hints = store.hintTargets(key).map((target) => [target, store.readHint(target, key)]);
+  const hints = store
+    .hintTargets(key)
+    .map((target) => [target, store.readHint(target, key) ?? null] as const);
   const { bytes } = keeper.own(key);
   return { kind: "inspected", entry: bytes, hints };
 }
@@ -28,12 +29,7 @@ export function inspected(keeper: Keeper, key: StoreKey): ReplyOf<"inspected"> {
 export const countedKeys = ({ store }: Pick<Keeper, "store">): number =>
   store.stats().keyCount - (store.usage().get(CANARY_NAMESPACE)?.keyCount ?? 0);
 
-/**
- * `[keys, bytes, [[target, hints], …], [[peer, at], …], transfer or null, duplicates, dead keys,
- * dead bytes, version, when its process began, when the oldest hint was written, scrub, traffic]`;
- * of the last two times, 0 is never. A scrub is null, or its last pass and the running one, each of
- * them null or `[at, records, damaged, mended]`.
- */
+/** What it says of itself. */
 export function reported(
   { keeper, background }: { readonly keeper: Keeper; readonly background: BackgroundWork },
   { about, traffic, counters }: Knowledge,
@@ -41,25 +37,23 @@ export function reported(
 ): ReplyOf<"report"> {
   const { store } = keeper;
   const { byteCount, deadKeyCount, deadByteCount } = store.stats();
-  const exchanges = background.exchanges.lastAt;
-  const { progress } = background.transfer;
-  const transfer = progress === null ? null : Object.values(progress);
-  const duplicates = background.lives.duplicates(now);
-  const hints = [...store.hintCounts()];
-  const dead = [deadKeyCount, deadByteCount];
-  const life = [about.version, about.startedAt ?? 0, readableHintAt(store) ?? 0];
-  const held = [countedKeys(keeper), byteCount, hints, [...exchanges]];
-  const scrub = scrubToList(background.scrub.status);
-  const answered = traffic.toList(counters.readRepairs);
-  const report = [...held, transfer, duplicates, ...dead, ...life, scrub, answered];
-  return { kind: "report", report };
+  const status = {
+    keyCount: countedKeys(keeper),
+    byteCount,
+    deadKeyCount,
+    deadByteCount,
+    hintsHeld: [...store.hintCounts()],
+    lastAntiEntropy: [...background.exchanges.lastAt],
+    transfer: background.transfer.progress,
+    duplicates: background.lives.duplicates(now),
+    version: about.version,
+    startedAt: about.startedAt ?? null,
+    oldestHintAt: readableHintAt(store),
+    scrub: background.scrub.status,
+    traffic: traffic.totals(counters.readRepairs),
+  };
+  return { kind: "report", status };
 }
-
-const passToList = (pass: ScrubPass | null): unknown =>
-  pass === null ? null : [pass.at, pass.records, pass.damaged, pass.mended];
-
-const scrubToList = (status: ScrubStatus | null): unknown =>
-  status === null ? null : [passToList(status.last), passToList(status.running)];
 
 /** Stops waiting for those whom it cannot reach, and tells for whom it had waited. */
 export function acceptedLoss(background: BackgroundWork, now: Millis): ReplyOf<"accepted"> {
@@ -86,7 +80,7 @@ export function exchanged(
   respond: (reply: ReplyOf<"exchanged">) => void,
   now: Millis,
 ): void {
-  const done = (totals: readonly number[]): void => respond({ kind: "exchanged", totals });
+  const done = (totals: ExchangeTotals): void => respond({ kind: "exchanged", totals });
   background.exchanges.withAll(now, done);
 }
 
@@ -99,7 +93,7 @@ export function delayed(
     [...(background.tails?.lagMs() ?? [])].filter(([, ms]) => Number.isFinite(ms)),
   );
   const report = { ...background.canaries.report(now), lagsMs };
-  return { kind: "delayed", report: reportToList(report) };
+  return { kind: "delayed", report };
 }
 
 /** Reads all records, and tells when that is over. */
@@ -142,10 +136,10 @@ export function listed(keeper: Keeper, body: RequestOf<"keys">): ReplyOf<"listed
   if (!isPage) throw new CodecError("a page is of a namespace, and has room");
   const from = `${namespace}\0`;
   const page = keeper.keysAfter(from + prefix, from + after, limit);
-  const keys = page.map((key) => {
+  const entries = page.map((key) => {
     const { entry } = keeper.hold(key);
     const bare = { ...entry, siblings: entry.siblings.map(withoutValue) };
-    return [key.slice(from.length), encodeEntry(bare, null)];
+    return [key.slice(from.length), encodeEntry(bare, null)] as const;
   });
-  return { kind: "listed", keys, complete: page.length < limit };
+  return { kind: "listed", entries, complete: page.length < limit };
 }

@@ -20,7 +20,6 @@ import type { Hlc, Millis } from "../../../core/time.ts";
 import { NOTHING_BESIDE } from "../../../replica/beside.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { type Respond, refused } from "../peers/replies.ts";
-import { besideToList, entriesFromList, expectKey } from "../peers/wire.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { CollectionDesk } from "./collection-desk.ts";
@@ -235,7 +234,6 @@ export class Service {
   #store(body: RequestOf<"store">, respond: Respond): void {
     const { key, hintFor, ack } = body;
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
-    expectKey(key);
     const target = hintFor === this.id ? "" : hintFor;
     if (target !== "" && !this.#host.knowledge.ring.memberIds.includes(target)) {
       throw new CodecError("a hint is for a member");
@@ -248,7 +246,7 @@ export class Service {
     const beside = body.tells ? this.keeper.besides(key, incoming, entry) : NOTHING_BESIDE;
     const stored = (durable: boolean): Reply =>
       isBehind || beside.length > 0
-        ? { kind: "storedWith", durable, isBehind, beside: besideToList(beside) }
+        ? { kind: "storedWith", durable, isBehind, beside }
         : { kind: "stored", durable };
     if (ack !== 1) respond(stored(false));
     this.#host.whenDurable((ok) => {
@@ -258,7 +256,7 @@ export class Service {
 
   #deliver({ items }: RequestOf<"deliver">, respond: Respond): void {
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
-    for (const [key, bytes] of entriesFromList(items)) {
+    for (const [key, bytes] of items) {
       this.keeper.take(key, bytes, "", this.#host.wall());
     }
     this.#host.whenDurable((ok) => {

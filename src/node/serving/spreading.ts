@@ -8,12 +8,12 @@ import type { OpId, ReplicaId } from "../../../core/ids.ts";
 import type { RequestOf } from "../../../core/messages.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
+import type { Beside } from "../../../replica/beside.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
 import { PutCoordinator, type PutOutcome } from "../../../replica/put-coordinator.ts";
 import type { WriteRoute } from "../peers/routes.ts";
 import type { TaskHost } from "../peers/tasks.ts";
-import { besideFromList, rulesFromList } from "../peers/wire.ts";
 import type { BlindWrite } from "./blind-write.ts";
 
 /** What it needs of the node around it. */
@@ -76,7 +76,7 @@ export class Spreading {
   ): void {
     const { knowledge } = this.#host;
     const { blind } = to;
-    const { sloppy, n } = rulesFromList(body.rules);
+    const { sloppy, n } = body.rules;
     const now = this.#host.now();
     const timeoutMs = Math.max(1, to.deadline - now);
     const { self, primaries, fallbacks, need } = to.route;
@@ -85,8 +85,7 @@ export class Spreading {
       ...{ primaries, fallbacks, sloppy, timeoutMs, hedgeMs: knowledge.liveness.hedgeMs },
       isBlind: blind !== null,
     };
-    const found = (from: ReplicaId, beside: readonly unknown[]): void =>
-      blind?.learn(from, besideFromList(beside));
+    const found = (from: ReplicaId, beside: readonly Beside[]): void => blind?.learn(from, beside);
     const keepHint = (target: ReplicaId): void => {
       if (target === this.#id) return;
       const isKept = this.#keeper.absorb(body.key, held.entry, target, this.#host.wall());
