@@ -1,6 +1,6 @@
 /** One fetch for the whole cluster: the right to it, and who waits for what. */
 import { describe, expect, it } from "vitest";
-import { Leases } from "../../src/node/serving/leases.ts";
+import { heldBy, Leases } from "../../src/node/serving/leases.ts";
 import { makeRig } from "./door-rig.ts";
 
 const ask = (holder: string, act = 0, key = "k") =>
@@ -9,10 +9,11 @@ const WAIT = 0;
 const GRANTED = 1;
 const UNSHARED = 2;
 const AGAIN = 3;
+const allThere = (): boolean => false;
 
 describe("a primary's leases", () => {
   it("are one holder's at a time, until he gives one back or falls silent", () => {
-    const leases = new Leases();
+    const leases = new Leases(allThere);
     const state = (holder: string, now: number, act = 0): number =>
       leases.answer(ask(holder, act), now, 7).state;
     expect([state("a", 0), state("b", 1), state("a", 2000), state("b", 4999)]).toEqual([
@@ -31,8 +32,27 @@ describe("a primary's leases", () => {
     expect(state("b", 9000)).toBe(GRANTED);
   });
 
+  it("are another one's sooner when the holder's member is away and a renewal stayed away", () => {
+    const away = new Set<string>();
+    const leases = new Leases((member) => away.has(member));
+    const [first, second] = [heldBy("r1", "a"), heldBy("r2", "a")];
+    const state = (holder: string, now: number): number => leases.answer(ask(holder), now, 7).state;
+    expect([state(first, 0), state(second, 2999)]).toEqual([GRANTED, WAIT]);
+    away.add("r1");
+    // Who renews is there, whatever it seems.
+    expect([state(first, 3000 - 1), state(second, 4400)]).toEqual([GRANTED, WAIT]);
+    expect([state(second, 4499), state(first, 4500)]).toEqual([GRANTED, WAIT]);
+    // A frontend that is no member's is only known by its silence.
+    const worker = heldBy("", "frontend");
+    expect([state(worker, 8000), state(first, 10_999), state(first, 11_000)]).toEqual([
+      GRANTED,
+      WAIT,
+      GRANTED,
+    ]);
+  });
+
   it("are not given for a while for a key whose answer was nobody else's", () => {
-    const leases = new Leases();
+    const leases = new Leases(allThere);
     leases.answer(ask("a"), 0, 7);
     leases.answer(ask("a", 2), 1, 7);
     expect(leases.answer(ask("b"), 2, 7).state).toBe(UNSHARED);

@@ -289,8 +289,8 @@ export const sabotages: readonly Sabotage[] = [
     name: "lease-without-an-end",
     oracle: "lease",
     file: "src/node/serving/leases.ts",
-    was: "until: now + Math.min(body.ms, LEASE_MS_MAX) });",
-    is: "until: now + 1000 * LEASE_MS_MAX });",
+    was: "ms, until: now + ms });",
+    is: "ms, until: now + 1000 * LEASE_MS_MAX });",
   },
   {
     name: "store-as-of-the-answer",

@@ -1,9 +1,11 @@
 /**
  * Who may fetch a key from its origin just now: one frontend of all, by a lease that the key's
  * first reachable primary keeps in memory. Its holder renews it, and it ends by itself when it does
- * not: after a crash somebody else fetches. It is no lock: two primaries that cannot see each other
- * may both give it, and then the origin is asked twice.
+ * not: after a crash somebody else fetches, sooner where the holder's member is known to be away.
+ * It is no lock: two primaries that cannot see each other may both give it, and then the origin is
+ * asked twice.
  */
+import type { ReplicaId } from "../../../core/ids.ts";
 import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
 import type { LeaseOperation } from "../../../core/operations.ts";
 import type { Hlc, Millis } from "../../../core/time.ts";
@@ -29,12 +31,24 @@ interface Lease {
   /** Somebody has it; it was given back just now; the key's answer is not for sharing. */
   readonly state: "held" | "recent" | "unshared";
   readonly holder: string;
+  /** For how long it was given, and until when. */
+  readonly ms: Millis;
   readonly until: Millis;
 }
+
+/** A holder as primaries know it: behind the member that asked for it, where a member did. */
+export const heldBy = (member: ReplicaId | "", holder: string): string =>
+  member === "" ? holder : `${member} ${holder}`;
 
 /** The leases that one replica has given. */
 export class Leases {
   readonly #given = new Map<string, Lease>();
+  readonly #isAway: (member: ReplicaId) => boolean;
+
+  /** @param isAway whether a member seems to be */
+  constructor(isAway: (member: ReplicaId) => boolean) {
+    this.#isAway = isAway;
+  }
 
   /** @param time the member's hybrid time: a response counts as asked for then */
   answer(body: RequestOf<"lease">, now: Millis, time: Hlc): ReplyOf<"leased"> {
@@ -47,15 +61,29 @@ export class Leases {
     if (ACTS[body.act] !== "ask") {
       const isHis = current?.state === "held" && current.holder === holder;
       if (ACTS[body.act] === "unshare") {
-        this.#put(key, { state: "unshared", holder, until: now + UNSHARED_MS });
-      } else if (isHis) this.#put(key, { state: "recent", holder, until: now + RECENT_MS });
+        this.#put(key, { state: "unshared", holder, ms: UNSHARED_MS, until: now + UNSHARED_MS });
+      } else if (isHis) {
+        this.#put(key, { state: "recent", holder, ms: RECENT_MS, until: now + RECENT_MS });
+      }
       return said("granted");
     }
     if (current?.state === "unshared") return said("unshared");
-    if (current?.state === "held" && current.holder !== holder) return said("wait");
-    this.#put(key, { state: "held", holder, until: now + Math.min(body.ms, LEASE_MS_MAX) });
+    const isOthers = current?.state === "held" && current.holder !== holder;
+    if (isOthers && !this.#isLost(current, now)) return said("wait");
+    const ms = Math.min(body.ms, LEASE_MS_MAX);
+    this.#put(key, { state: "held", holder, ms, until: now + ms });
     // What was stored under the lease before may be on its way to the replicas that are read.
     return said(current?.state === "recent" ? "again" : "granted");
+  }
+
+  /**
+   * The holder has missed a renewal, of which there are three within a lease, and its member seems
+   * to be away. Who is slow, and so seems to be away, renews; and who is only late is not away.
+   */
+  #isLost({ holder, ms, until }: Lease, now: Millis): boolean {
+    if (until - now > ms / 2) return false;
+    const end = holder.indexOf(" ");
+    return end > 0 && this.#isAway(holder.slice(0, end));
   }
 
   /** The oldest go where there are too many: their keys may be fetched twice. */
@@ -76,7 +104,8 @@ export function startLease(
   now: Millis,
 ): void {
   const { knowledge } = host;
-  const { key, holder, leaseMs, act } = operation;
+  const { key, leaseMs, act } = operation;
+  const holder = heldBy(host.selfId, operation.holder);
   // In the ring's order and no other, so that all frontends ask the same one.
   const inOrder = knowledge.owners(key, operation.n);
   const body = { kind: "lease", key, holder, ms: leaseMs, act: ACTS.indexOf(act) } as const;

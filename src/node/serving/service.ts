@@ -59,7 +59,7 @@ export class Service {
   readonly #host: ServiceHost;
   readonly #coordination: Coordination;
   readonly #collection: CollectionDesk;
-  readonly #leases = new Leases();
+  readonly #leases: Leases;
   readonly feeds: FeedSource;
   readonly followed: Followed;
 
@@ -73,6 +73,8 @@ export class Service {
     this.#collection = new CollectionDesk(this, host);
     this.feeds = new FeedSource(this, host);
     this.followed = new Followed(this, host);
+    const { liveness } = host.knowledge;
+    this.#leases = new Leases((member) => member !== this.id && liveness.isSuspect(member));
   }
 
   #greet(body: RequestOf<"greet">, now: Millis): Reply {
