@@ -44,6 +44,8 @@ export class LeaseHolder {
     const beganAt = this.#host.now();
     const until = beganAt + leaseMs + originTimeoutMs;
     let pauseMs = LOOK_AGAIN_MS;
+    // All owners are asked while the lease is: mostly there is nobody else, and nothing there.
+    let meanwhile: Promise<Variant | null> | null = this.#look(call, beganAt, true);
     for (;;) {
       const leased = await this.#ask(call);
       const at = leased?.at ?? null;
@@ -52,7 +54,10 @@ export class LeaseHolder {
       }
       if (leased.state === "unshared") return { kind: "alone", isUnshared: true, at };
       const isGiven = leased.state !== "wait";
-      const found = await this.#look(call, beganAt, isGiven);
+      // Nobody had it in the last seconds: what was there when it was asked for is all that is.
+      const looked = leased.state === "granted" ? meanwhile : null;
+      meanwhile = null;
+      const found = await (looked ?? this.#look(call, beganAt, isGiven));
       if (found !== null) {
         if (isGiven) this.#end(call, false);
         return { kind: "found", variant: found };

@@ -94,6 +94,37 @@ describe("a frontend that may not fetch", () => {
     expect(answer.get("Cache-Status")).toMatch(/fwd=uri-miss;collapsed/);
   });
 
+  it("looks at all owners while it asks for the right: a miss waits for one round of the two", async () => {
+    const rig = await makeRig();
+    const execute = rig.backend.execute.bind(rig.backend);
+    const looked = Promise.withResolvers<void>();
+    rig.backend.execute = async (operation, trace) => {
+      if (operation.kind === "get" && operation.options.r === "all") looked.resolve();
+      if (operation.kind === "lease") await looked.promise;
+      return execute(operation, trace);
+    };
+    expect((await rig.get("/a")).text).toBe("answer 1");
+  });
+
+  it("looks again where the right was given back just now: that may be there since", async () => {
+    const rig = await makeRig();
+    const execute = rig.backend.execute.bind(rig.backend);
+    let isFirst = true;
+    rig.backend.execute = async (operation, trace) => {
+      if (operation.kind === "lease" && operation.act === "ask" && isFirst) {
+        isFirst = false;
+        // Somebody else stores it, after all owners were looked at and before the answer.
+        await (await makeRig({}, { backend: rig.backend, holder: "other" })).get("/a");
+        const time = rig.backend.nowMs * 1024;
+        return { kind: "leased", state: "again", time };
+      }
+      return execute(operation, trace);
+    };
+    const answer = await rig.get("/a");
+    expect([answer.text, rig.asked.length]).toEqual(["answer 1", 0]);
+    expect(answer.get("Cache-Status")).toMatch(/fwd=uri-miss;collapsed/);
+  });
+
   it("fetches for itself where the answer is not for sharing, or nobody can be asked", async () => {
     const rig = await makeRig();
     rig.backend.lease = () => ({ state: "unshared", time: 1 });
