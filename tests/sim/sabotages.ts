@@ -109,7 +109,7 @@ export const sabotages: readonly Sabotage[] = [
     name: "repeat-without-asking",
     oracle: "at-most-once",
     file: "src/node/serving/write-gate.ts",
-    was: "if (!mayBeRepeated(body, this.#host.wall())) return",
+    was: "if (!mayBeRepeated(body, this.#host.moment())) return",
     is: "if (this.#host.wall() > 0) return",
   },
   {
@@ -204,7 +204,7 @@ export const sabotages: readonly Sabotage[] = [
     file: "replica/keeper.ts",
     was: `    this.keepMinted(key, "", minted);
     return minted.sharedBytes;`,
-    is: `    this.collect(key, digest);
+    is: `    this.#records.drop(key);
     return null;`,
   },
   {
