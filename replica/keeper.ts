@@ -61,6 +61,7 @@ export class Keeper {
   /** No earlier run has left anything in its store. */
   readonly isNew: boolean;
   #incarnation: number;
+  #isCompared = false;
 
   constructor(parts: KeeperParts) {
     this.store = parts.store;
@@ -284,7 +285,7 @@ export class Keeper {
 
   /**
    * Forgets a key whose entry guards nothing, and whose time has passed: nobody is asked. It need
-   * not be readable, unless there may have been a later record.
+   * not be readable, unless somebody may have a later one.
    *
    * @returns false when it does guard something, or has time left
    */
@@ -296,9 +297,15 @@ export class Keeper {
     return true;
   }
 
-  /** Whether its newest record was found damaged at the start, and nobody has brought it since. */
+  /** Enough other owners were compared with: what was lost and not brought, nobody has. */
+  compared(): void {
+    this.#isCompared = true;
+  }
+
+  /** Whether its newest record was found damaged at the start, and somebody may yet bring it. */
   #isOutdated(key: StoreKey): boolean {
-    return this.#records.isLost(key) && this.store.recovery.lostKeys.includes(key);
+    const { lostKeys } = this.store.recovery;
+    return !this.#isCompared && this.#records.isLost(key) && lostKeys.includes(key);
   }
 
   /**

@@ -256,3 +256,41 @@ function ended(i: number): Entry {
   const context = CausalContext.empty.with({ actor, counter: 1 }).with(dot);
   return { context, siblings: [sibling], retries: [] };
 }
+
+describe("a value whose time has passed, of which the newest record was found damaged", () => {
+  const END_MS = 1000;
+
+  /** r1 is down while the others forget the key; an older record of it can be read there. */
+  function damaged(): Group {
+    const group = new Group({ count: 3, heartbeatMs: 1000 });
+    group.pass(1000);
+    const write = writeOf("k", 10) as Extract<Operation, { kind: "write" }>;
+    group.execute("r1", { ...write, ttlMs: END_MS });
+    group.damage("r1", [KEY]);
+    group.pass(2 * END_MS);
+    group.runAll("collect");
+    expect(group.ids.filter((id) => group.digests(id).has(KEY))).toEqual([]);
+    return group;
+  }
+
+  it("is forgotten once enough other owners have been compared with", () => {
+    const group = damaged();
+    group.start("r1");
+    expect(group.digests("r1").has(KEY)).toBe(true);
+    group.pass(3000);
+    expect(group.node("r1").service?.background.absence?.reason).toBeNull();
+    group.pass(GRACE_MS);
+    group.run("r1", "collect");
+    expect(group.digests("r1").has(KEY)).toBe(false);
+    expect(group.node("r1").service?.keeper.lostCount).toBe(0);
+  });
+
+  it("is kept as long as one of them may have a later one", () => {
+    const group = damaged();
+    group.stop("r3");
+    group.start("r1");
+    group.pass(GRACE_MS);
+    group.run("r1", "collect");
+    expect(group.digests("r1").has(KEY)).toBe(true);
+  });
+});

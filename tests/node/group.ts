@@ -119,6 +119,15 @@ export class Group {
     return store;
   }
 
+  /** The process ends; its next start finds the newest records of some keys damaged, and no older ones. */
+  damage(id: ReplicaId, lostKeys: readonly StoreKey[]): void {
+    this.stop(id);
+    const store = this.storeOf(id);
+    const { crash } = store;
+    const recovery = { clean: false, tornByteCount: 0, corruptCount: lostKeys.length, lostKeys };
+    store.crash = () => Object.assign(crash.call(store), { recovery });
+  }
+
   /** A node with the store that it had, or an empty one. */
   start(id: ReplicaId): void {
     const { count, demo = {}, trackedKeysMax, recordsPerRun, heartbeatMs = 0 } = this.#options;

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
 import type { Keeper } from "../../replica/keeper.ts";
+import { MemoryStore } from "../../replica/memory-store.ts";
 import { KEY, mintRequest, START } from "../laws/replica.ts";
 import { held, learn, newKeeper, nextOp, put, RottenStore } from "./keeping.ts";
 
@@ -49,6 +50,17 @@ describe("a value whose time has passed", () => {
     const hinted = newKeeper();
     learn(hinted, held(keeperWithCover()), "r9", ENDS);
     expect(hinted.store.readHint("r9", KEY)?.length).toBeLessThan(300);
+  });
+
+  it("is kept, where a later record was damaged, until nobody can have that", () => {
+    const store = new MemoryStore({ ...new MemoryStore().recovery, lostKeys: [KEY] });
+    const keeper = newKeeper(store);
+    put(keeper, { ttlMs: 1000 });
+    expect(keeper.release(KEY, ENDS)).toBe(false);
+    keeper.compared();
+    expect(keeper.release(KEY, ENDS - 1)).toBe(false);
+    expect(keeper.release(KEY, ENDS)).toBe(true);
+    expect([keeper.digest(KEY), keeper.lostCount]).toEqual([0, 0]);
   });
 
   it("is forgotten by this replica alone when nothing was replaced by it", () => {

@@ -277,8 +277,10 @@ export class LostPast {
     if (!isWhole || !isSure) return;
     this.#isPending = false;
     this.wasFounded = isFounded;
+    const { keeper } = this.#replica;
+    keeper.compared();
     this.#host.progressed();
-    const { store } = this.#replica.keeper;
+    const { store } = keeper;
     // On a failed disk the next start asks once more.
     if (store.health() === "failed") return;
     keepNumber(store, LOST, 0);
