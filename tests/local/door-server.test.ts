@@ -1,13 +1,140 @@
-/** What the door's host on Node does in its own way. */
+/** What the door's host on Node does in its own way: names, uploads, and who is late. */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import { Door } from "../../src/door/door.ts";
+import { DoorMetrics } from "../../src/door/door-metrics.ts";
 import { portableDigest } from "../../src/door/kept.ts";
+import { siteSettings } from "../../src/frontend/admin/sites-plane.ts";
+import { doorListener } from "../../src/local/cache/door-server.ts";
+import { NodeOrigin } from "../../src/local/cache/origin.ts";
 import { nodeDigest } from "../../src/local/cache/start-door.ts";
+import { makeHttpServer } from "../../src/local/http/http-server.ts";
+import { MemoryBackend, testHash } from "../frontend/memory-backend.ts";
+import { testRing } from "../frontend/support.ts";
+import { statusesIn, talk } from "./listener.ts";
 
 describe("names of stored responses", () => {
   it("are the same on all hosts", () => {
     expect(portableDigest("abc")).toMatch(/^ba7816bf8f01cfea/);
     const text = fc.string({ unit: "binary", maxLength: 200 });
     fc.assert(fc.property(text, (key) => nodeDigest(key) === portableDigest(key)));
+  });
+});
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+});
+
+async function listen(server: ReturnType<typeof createServer>): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  ends.push(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+interface Limits {
+  readonly originTimeoutMs?: number;
+  readonly bodyIdleMsMax?: number;
+}
+
+/** A door in front of an origin, over real connections. @returns its port */
+async function startDoor(originPort: number, limits: Limits): Promise<number> {
+  const { originTimeoutMs = 5000, bodyIdleMsMax = 5000 } = limits;
+  const backend = new MemoryBackend(await testRing());
+  const site = { origin: `http://127.0.0.1:${originPort}`, originTimeoutMs };
+  backend.namespaces.set("_site.default", siteSettings(site, backend.view()));
+  const origin = new NodeOrigin({ ownPorts: () => [], members: () => [] });
+  ends.push(() => origin.close());
+  const metrics = new DoorMetrics();
+  const host = {
+    now: () => backend.nowMs,
+    uniqueName: () => "name",
+    background: (work: Promise<unknown>) => void work.catch(() => undefined),
+    wait: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
+  };
+  const mayPurge = (): boolean => false;
+  const door = new Door({ backend, secret: testHash, origin, metrics, mayPurge, host });
+  const { server } = makeHttpServer({
+    handler: () => new Response(null, { status: 404 }),
+    raw: doorListener(door, metrics, { scheme: "http", bodyIdleMsMax }),
+    internal: { recognises: () => false, accept: () => false },
+    // What bounds a whole request elsewhere: looked at once a second.
+    limits: { headersMsMax: 50, requestMsMax: 50 },
+  });
+  return listen(server);
+}
+
+/** @returns its port, and all that its last request brought */
+async function startOrigin(answer: (request: IncomingMessage, response: ServerResponse) => void) {
+  const took = { byteCount: 0, isAborted: false };
+  const server = createServer((request, response) => {
+    request.on("error", () => {
+      took.isAborted = true;
+    });
+    answer(request, response);
+  });
+  return { port: await listen(server), took };
+}
+
+const HEAD =
+  "POST /form HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe("an upload through the door", () => {
+  it("takes as long as it takes while bytes come, whatever an origin may take to say something", async () => {
+    const origin = await startOrigin((request, response) => {
+      let text = "";
+      request.setEncoding("utf8").on("data", (part: string) => {
+        text += part;
+      });
+      request.on("end", () => response.end(`took ${text.length}`));
+    });
+    const port = await startDoor(origin.port, { originTimeoutMs: 500 });
+    const { socket, closed } = talk(port, HEAD);
+    for (let i = 0; i < 4; i++) {
+      await pause(600);
+      socket.write("1\r\nx\r\n");
+    }
+    socket.write("0\r\n\r\n");
+    const received = await closed;
+    expect(statusesIn(received)).toEqual([200]);
+    expect(received).toContain("took 4");
+  });
+
+  it("is answered with 408 when its client falls silent, and the origin is told that it broke off", async () => {
+    const origin = await startOrigin((request) => request.resume());
+    const port = await startDoor(origin.port, { bodyIdleMsMax: 100 });
+    const { closed } = talk(port, `${HEAD}1\r\nx\r\n`);
+    const received = await closed;
+    expect(statusesIn(received)).toEqual([408]);
+    expect(received).toMatch(/connection: close/i);
+    expect(received).toContain('"code":"request-timeout"');
+    await expect.poll(() => origin.took.isAborted).toBe(true);
+  });
+
+  it("is answered with 504 when the origin takes no more of it", async () => {
+    const origin = await startOrigin((request) => request.pause());
+    const port = await startDoor(origin.port, { originTimeoutMs: 300 });
+    const { socket, closed } = talk(port, HEAD);
+    const chunk = `10000\r\n${"x".repeat(65_536)}\r\n`;
+    for (let i = 0; i < 400; i++) socket.write(chunk);
+    expect(statusesIn(await closed)).toEqual([504]);
+  });
+
+  it("to an origin that is not there is answered with 502, and not cut off", async () => {
+    const gone = createServer();
+    const dead = await listen(gone);
+    gone.close();
+    const port = await startDoor(dead, {});
+    const { socket, received, closed } = talk(port, `${HEAD}1\r\nx\r\n`);
+    await expect.poll(() => statusesIn(received())).toEqual([502]);
+    socket.write("1\r\nx\r\n0\r\n\r\n");
+    await closed;
+    expect(received()).toContain('"code":"origin-unreachable"');
   });
 });

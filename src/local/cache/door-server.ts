@@ -7,7 +7,9 @@ import type { Door } from "../../door/door.ts";
 import type { DoorMetrics } from "../../door/door-metrics.ts";
 import type { Bytes, DoorAnswer, DoorRequest } from "../../door/ports.ts";
 import { EndOfTurn } from "../http/end-of-turn.ts";
+import { refuse, timedOut } from "../http/refusals.ts";
 import { plainAddress } from "./own-addresses.ts";
+import { bytesOf } from "./reading.ts";
 
 const listOf = oncePer((cidrs: readonly string[]): BlockList => {
   const list = new BlockList();
@@ -29,6 +31,28 @@ function fieldsOf(raw: readonly string[]): Fields {
 
 const addressOf = oncePer(({ remoteAddress = "" }: Socket): string => plainAddress(remoteAddress));
 
+export interface DoorListenerOptions {
+  readonly scheme: DoorRequest["scheme"];
+  /** How long a client's next bytes may take, in ms. Of a whole upload nothing is asked. */
+  readonly bodyIdleMsMax: number;
+}
+
+/** A client's body. One who falls silent is told so, and its connection ends. */
+async function* uploaded(response: ServerResponse, idleMs: number): Bytes {
+  const incoming = response.req;
+  const late = (): Error => {
+    if (response.headersSent) incoming.destroy();
+    else refuse(response, timedOut, { Connection: "close" });
+    return new Error(`no byte of the request came for ${idleMs} ms`);
+  };
+  try {
+    yield* bytesOf(incoming, idleMs, late);
+  } finally {
+    // An answer does not wait for the rest, and the next request comes behind that.
+    if (!incoming.readableEnded) incoming.resume();
+  }
+}
+
 /** A request as Node has it: what few ask for is put together when they do. */
 class NodeRequest implements DoorRequest {
   readonly method: string;
@@ -38,7 +62,7 @@ class NodeRequest implements DoorRequest {
   readonly body: Bytes | null;
   readonly #response: ServerResponse;
 
-  constructor(response: ServerResponse, scheme: DoorRequest["scheme"]) {
+  constructor(response: ServerResponse, { scheme, bodyIdleMsMax }: DoorListenerOptions) {
     const incoming = response.req;
     this.#response = response;
     this.method = incoming.method ?? "GET";
@@ -47,7 +71,7 @@ class NodeRequest implements DoorRequest {
     this.fields = fieldsOf(incoming.rawHeaders);
     const announced = Number(fieldOf(this.fields, "content-length") ?? 0);
     const hasBody = announced > 0 || has(this.fields, "transfer-encoding");
-    this.body = hasBody ? (incoming as Bytes) : null;
+    this.body = hasBody ? uploaded(response, bodyIdleMsMax) : null;
   }
 
   get address(): string {
@@ -114,7 +138,7 @@ async function stream(response: ServerResponse, body: Bytes, sent: (n: number) =
 
 /** @returns false when the answer is over: there is nobody, or a field that cannot be sent */
 function writeHead(response: ServerResponse, { status, fields, body, length }: DoorAnswer) {
-  if (response.destroyed) return false;
+  if (response.destroyed || response.headersSent) return false;
   const flat: string[] = [];
   let isDated = false;
   for (const [name, value] of fields) {
@@ -155,7 +179,7 @@ interface Whole {
   readonly body: Uint8Array | null;
 }
 
-export function doorListener(door: Door, metrics: DoorMetrics, scheme: DoorRequest["scheme"]) {
+export function doorListener(door: Door, metrics: DoorMetrics, options: DoorListenerOptions) {
   const whole = new EndOfTurn<Whole>(({ response, answer, body }) => {
     if (!writeHead(response, answer)) return;
     if (body === null) return void response.end();
@@ -169,6 +193,6 @@ export function doorListener(door: Door, metrics: DoorMetrics, scheme: DoorReque
       const sent = (byteCount: number): void => metrics.sent(answer, byteCount);
       writeStream(response, { answer, body }, sent).catch(() => response.destroy());
     };
-    door.handle(new NodeRequest(response, scheme)).then(write, () => response.destroy());
+    door.handle(new NodeRequest(response, options)).then(write, () => response.destroy());
   };
 }

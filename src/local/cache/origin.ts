@@ -22,6 +22,8 @@ import {
   type OriginResponse,
 } from "../../door/ports.ts";
 import { addressesOf, isOurs, type Ours } from "./own-addresses.ts";
+import { Patience, silentFor } from "./patience.ts";
+import { bytesOf } from "./reading.ts";
 import { passedBy } from "./young-garbage.ts";
 
 /** Idle connections that are kept to one origin. */
@@ -87,33 +89,12 @@ function fieldsOf(raw: readonly string[]): Fields {
   return fields;
 }
 
-/** Made when it happens: one that is made for each wait takes a fourteenth of a fetch. */
-const silentFor = (ms: number): OriginError =>
-  new OriginError("origin-timeout", `No byte came for ${ms} ms.`);
-
-/** Rejects when the promise takes longer. */
-async function within<T>(promise: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(silentFor(ms)), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** The body; a wait for its next bytes is bounded, the wait for whoever reads it is not. */
 async function* bodyOf(incoming: IncomingMessage, timeoutMs: number): Bytes {
-  const chunks = incoming[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   let isWhole = false;
   try {
-    for (;;) {
-      const next = await within(chunks.next(), timeoutMs);
-      if (next.done === true) break;
-      passedBy(next.value.length);
-      yield next.value;
+    for await (const bytes of bytesOf(incoming, timeoutMs, () => silentFor(timeoutMs))) {
+      passedBy(bytes.length);
+      yield bytes;
     }
     isWhole = incoming.complete;
     if (!isWhole) throw new OriginError("origin-invalid", "The body broke off.");
@@ -126,12 +107,16 @@ async function* bodyOf(incoming: IncomingMessage, timeoutMs: number): Bytes {
 }
 
 /** Writes the client's body as it comes. */
-async function send(request: ClientRequest, body: Bytes | null): Promise<void> {
+async function send(request: ClientRequest, body: Bytes | null, patience: Patience): Promise<void> {
   if (body !== null) {
+    patience.waitForClient(true);
     for await (const bytes of body) {
       if (request.destroyed) return;
+      patience.waitForClient(false);
       if (!request.write(bytes)) await drained(request);
+      patience.waitForClient(true);
     }
+    patience.waitForClient(false);
   }
   request.end();
 }
@@ -205,43 +190,33 @@ export class NodeOrigin implements Origin {
   }
 
   #respond(request: ClientRequest, asked: OriginRequest): Promise<OriginResponse> {
-    const { connectTimeoutMs, originTimeoutMs } = asked.site;
     return new Promise((resolve, reject) => {
-      const unconnected = (): void => {
-        const slow = `No connection came about within ${connectTimeoutMs} ms.`;
-        request.destroy(new OriginError("origin-unreachable", slow));
-      };
-      const silent = (): void => void request.destroy(silentFor(originTimeoutMs));
-      let timer = setTimeout(unconnected, connectTimeoutMs);
-      const rearm = (): void => {
-        clearTimeout(timer);
-        timer = setTimeout(silent, originTimeoutMs);
-      };
+      const patience = new Patience(asked.site, (error) => void request.destroy(error));
       request.on("socket", (socket) => {
-        if (!socket.connecting) rearm();
-        else
-          socket.once(asked.site.origin.startsWith("https") ? "secureConnect" : "connect", rearm);
+        if (!socket.connecting) return patience.connected();
+        const isTls = asked.site.origin.startsWith("https");
+        socket.once(isTls ? "secureConnect" : "connect", () => patience.connected());
       });
       request.on("error", (error) => {
-        clearTimeout(timer);
+        patience.end();
         reject(error);
       });
       request.on("upgrade", () => {
         request.destroy(new OriginError("origin-invalid", "It upgrades, unasked."));
       });
       request.on("information", ({ statusCode, rawHeaders }) => {
-        rearm();
+        patience.heard();
         asked.onInterim?.(statusCode, fieldsOf(rawHeaders));
       });
       request.on("response", (incoming) => {
-        clearTimeout(timer);
+        patience.end();
         // Errors of the body are its reader's.
         incoming.on("error", () => undefined);
         const fields = fieldsOf(incoming.rawHeaders);
-        const body = bodyOf(incoming, originTimeoutMs);
+        const body = bodyOf(incoming, asked.site.originTimeoutMs);
         resolve({ status: incoming.statusCode ?? 0, fields, body });
       });
-      send(request, asked.body).catch((error: Error) => request.destroy(error));
+      send(request, asked.body, patience).catch((error: Error) => request.destroy(error));
     });
   }
 }

@@ -9,7 +9,7 @@ import { keepSite, siteSettings } from "../../frontend/admin/sites-plane.ts";
 import type { Backend, Refresh } from "../../frontend/backend/backend.ts";
 import type { Auth } from "../../frontend/http/auth.ts";
 import { Problem } from "../../frontend/http/problems.ts";
-import { type HttpServer, makeHttpServer } from "../http/http-server.ts";
+import { type HttpServer, httpLimits, makeHttpServer } from "../http/http-server.ts";
 import type { NodeTls } from "../identity/tls.ts";
 import { ConfigError } from "../process/config-error.ts";
 import type { Log } from "../process/logger.ts";
@@ -126,7 +126,10 @@ export class CacheDoor {
     const door = this.#makeDoor(start);
     this.#http = makeHttpServer({
       handler: () => new Response(null, { status: 404 }),
-      raw: doorListener(door, this.#metrics, tls === undefined ? "http" : "https"),
+      raw: doorListener(door, this.#metrics, {
+        scheme: tls === undefined ? "http" : "https",
+        bodyIdleMsMax: httpLimits.requestMsMax,
+      }),
       internal: { recognises: () => false, accept: () => false },
       tls,
     });

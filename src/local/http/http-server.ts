@@ -56,7 +56,7 @@ export interface InternalCalls {
 export interface HttpLimits {
   /** Until the headers are in, in ms. */
   readonly headersMsMax: number;
-  /** Until the whole request is in, in ms. */
+  /** Until the whole request is in, in ms; with `raw`, its bodies are the taker's to bound. */
   readonly requestMsMax: number;
   /** Without a byte in either direction, in ms: a client that does not read its answer. */
   readonly inactiveMsMax: number;
@@ -130,13 +130,13 @@ function halfOpen<Kind extends Server>(server: Kind): Kind {
 }
 
 function listenerOf(
-  { tls, internal }: HttpServerParts,
+  { tls, internal, raw }: HttpServerParts,
   limits: HttpLimits,
   onRequest: Begin,
 ): Server {
   const options = {
     headersTimeout: limits.headersMsMax,
-    requestTimeout: limits.requestMsMax,
+    requestTimeout: raw === undefined ? limits.requestMsMax : 0,
     keepAliveTimeout: 30_000,
     connectionsCheckingInterval: 1000,
     maxHeaderSize: limits.headerBytesMax,

@@ -49,7 +49,7 @@ const incompleteBody = refusal(
 
 export const noSuchRoute = refusal(404, "no-such-route", "There is no such route.");
 
-const timedOut = refusal(
+export const timedOut = refusal(
   408,
   "request-timeout",
   "The headers or the body did not arrive in time. The connection is closed.",
