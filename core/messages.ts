@@ -174,7 +174,8 @@ const REQUESTS = {
  * and what the callee's wall clock shows. `arrived` is how far its order of arrival has come; null
  * where nobody can follow it. `life` is the time of its life.
  * `confirmed`: the places, in the list that was asked about, of the keys that are not agreed on.
- * `overdue`: nor was it here; who still wants the write asks again, with this to cover.
+ * `overdue`: the callee does not know whether anybody still wants the write, and will cover nothing
+ * before it does; who does asks again, with this to cover, and may be told so more than once.
  * `recalled`: `done` is the version that was stored, with what is held of the key now; null when
  * nothing was, or, with `isUnknown`, when that cannot be said.
  * `storedWith` is `stored` where there is more to say: that the replica may lack what it once had

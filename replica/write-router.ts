@@ -12,7 +12,8 @@
  *
  * **Without a context** a write covers what its coordinator holds when it mints. One that hears of
  * it late would take along what was written after another had answered the client. So it tells what
- * it holds instead; only who still waits asks again, with that to cover.
+ * it holds instead; only who still waits asks again, with that to cover. So it does once more with
+ * what it learns of from the others that take the write.
  *
  * **When all have refused** because they may lack something, they are asked again for a while:
  * right after a restart they are about to have it.

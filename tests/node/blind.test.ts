@@ -11,6 +11,7 @@ import { nameWhere } from "./keys.ts";
 
 const AWHILE_MS = 100;
 const isStore = ({ body }: Message): boolean => body.kind === "store";
+const isAck = ({ body }: Message): boolean => body.kind === "stored" || body.kind === "storedWith";
 
 /** How long the values are that are held of a key, wherever: nothing of it is a read's doing. */
 function lengthsAt(group: Group, id: string, name: string): readonly number[] {
@@ -73,6 +74,94 @@ describe("a write without a context through a replica that missed what was there
   });
 });
 
+describe("a write without a context that its coordinator takes for late", () => {
+  const isCoordination = ({ type, body }: Message): boolean =>
+    type === "request" && body.kind === "coordinate";
+
+  /**
+   * r4 owns nothing of the key, and its clock is behind that of those that coordinate for it. Who
+   * is the first to do so has missed what the others answered.
+   */
+  function late(): { group: Group; name: string; owners: readonly string[]; first: string } {
+    const group = new Group({ count: 4 });
+    const name = nameWhere(group.node("r4").knowledge.ring, (ids) => !ids.includes("r4"));
+    let first = "";
+    group.loses = (message, to) => {
+      if (isCoordination(message)) first = to;
+      return false;
+    };
+    group.remove("r4", name);
+    const owners = ["r1", "r2", "r3"];
+    const [other = ""] = owners.filter((id) => id !== first);
+    group.loses = (message, to) => to === first && isStore(message);
+    group.put(other, name, 5);
+    group.loses = () => false;
+    expect(lengthsAt(group, first, name)).toEqual([]);
+    group.wallOffMs.set("r4", -2000);
+    return { group, name, owners, first };
+  }
+  const valuesOf = ({ group, name, owners }: ReturnType<typeof late>) =>
+    owners.map((id) => lengthsAt(group, id, name));
+
+  it("deletes what the others hold all the same", () => {
+    const of = late();
+    expect(of.group.remove("r4", of.name).kind).toBe("written");
+    expect(valuesOf(of)).toEqual([[], [], []]);
+  });
+
+  it("replaces it, also when that has a later time", () => {
+    for (const offMs of [0, -5000]) {
+      const of = late();
+      of.group.wallOffMs.set(of.first, offMs);
+      of.group.wallOffMs.set("r4", offMs - 2000);
+      expect(of.group.put("r4", of.name, 7).kind).toBe("written");
+      expect(valuesOf(of)).toEqual([[7], [7], [7]]);
+    }
+  });
+
+  it("replaces what has come to its coordinator since it was asked about", () => {
+    const of = late();
+    const { group, name, first, owners } = of;
+    group.holdsBack = ({ body }) => body.kind === "overdue";
+    const token = group.begin("r4", writeOf(name, 7));
+    const [other = ""] = owners.filter((id) => id !== first);
+    group.read(other, name, 3);
+    expect(lengthsAt(group, first, name)).toEqual([5]);
+    group.letGo();
+    expect(group.answerOf(token)?.kind).toBe("written");
+    expect(valuesOf(of)).toEqual([[7], [7], [7]]);
+  });
+
+  /** Up to where it has learnt what the others hold, and asks whether anybody still waits. */
+  function asking() {
+    const { group, name, first, owners } = late();
+    group.loses = (message, to) => to !== first && isCoordination(message);
+    let asked = 0;
+    group.holdsBack = ({ body }) => body.kind === "overdue" && ++asked > 1;
+    const token = group.begin("r4", writeOf(name, 7));
+    expect([asked, group.answerOf(token)]).toEqual([2, undefined]);
+    const others = owners.filter((id) => id !== first);
+    return { group, token, values: () => others.map((id) => lengthsAt(group, id, name)) };
+  }
+
+  it("covers what others hold when it is known that somebody still waits", () => {
+    const { group, token, values } = asking();
+    for (const lengths of values()) expect(lengths).toContain(5);
+    group.letGo();
+    expect(group.answerOf(token)?.kind).toBe("written");
+    expect(values()).toEqual([[7], [7]]);
+  });
+
+  it("covers nothing of that when nobody does", () => {
+    const { group, token, values } = asking();
+    group.pass(2500);
+    expect(group.answerOf(token)?.kind).toBe("failed");
+    group.letGo();
+    group.pass(AWHILE_MS);
+    for (const lengths of values()) expect(lengths).toContain(5);
+  });
+});
+
 describe("two writes without a context at the same time", () => {
   it("never lose both", () => {
     for (const [first, second] of [
@@ -111,9 +200,6 @@ describe("a write without a context that was answered", () => {
 });
 
 describe("a write without a context that somebody has read, and replaced, before its answer", () => {
-  const isAck = ({ body }: Message): boolean =>
-    body.kind === "stored" || body.kind === "storedWith";
-
   /** r1 mints; r2 has it, and shows it; who writes over it does that at r3, which has not met it. */
   function replacedEarly(of: { offMs: number; reachesR1: boolean }): Group {
     const group = new Group({ count: 3 });

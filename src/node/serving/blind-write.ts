@@ -20,13 +20,14 @@
  *
  * **Never after the answer.** What comes later may have been written by somebody who knew of the
  * answer. A second coordinator may have answered in this one's place, at the earliest when the
- * write is late (replica/lateness.ts); so from then on nothing above the write's own time is
- * covered, and what is below is older, as far as clocks agree.
+ * write is late (replica/lateness.ts). From then on, and for one that was late when it came, the
+ * coordinator asks before it covers: it tells the frontend `overdue`, with what it would cover, and
+ * only a frontend that still waits asks again (see overdue-writes.ts).
  *
  * The second version is an operation of its own: every replica that knows the first takes a second
  * dot of that operation for a repeat, and drops it with the first.
  */
-import type { CausalContext } from "../../../core/causal-context.ts";
+import { CausalContext, type Dot } from "../../../core/causal-context.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { RequestOf } from "../../../core/messages.ts";
@@ -36,7 +37,7 @@ import type { Keeper } from "../../../replica/keeper.ts";
 import { isLate, type Moment } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
 
-/** Whether the client gave no context and no condition, so that the write covers what is there. */
+/** Whether the request gives no context and no condition, so that it covers what is there. */
 export const isBlind = ({ covers, ifMatch, ifNoneMatch, unmodifiedSince }: Coordinate): boolean =>
   covers === null && ifMatch.length === 0 && ifNoneMatch.length === 0 && unmodifiedSince === 0;
 
@@ -52,19 +53,33 @@ export interface BlindWriteParts {
   moment(): Moment;
 }
 
+/**
+ * What is to be done before the answer: nothing, to send the write out once more, since it covers
+ * more, or to ask whether anybody still waits for it.
+ */
+export type CoverStep = "none" | "send" | "ask";
+
+const isSame = (a: Dot, b: Dot): boolean => a.counter === b.counter && a.actor === b.actor;
+
 export class BlindWrite {
   readonly #parts: BlindWriteParts;
   #held: HeldWrite;
   #covers: CausalContext;
-  #found: Beside[] = [];
+  #found: Beside[];
+  /** What was held when somebody still waited for the write. */
+  #confirmed: CausalContext;
   /** Who has said what was there when the write came: what came after it is nobody's business. */
   readonly #told: ReplicaId[] = [];
   #isAnswered = false;
 
   constructor(parts: BlindWriteParts) {
     this.#parts = parts;
-    this.#held = parts.held;
-    this.#covers = parts.held.before.context;
+    const { held, body } = parts;
+    this.#held = held;
+    this.#covers = body.covers ?? held.before.context;
+    this.#confirmed = body.covers ?? CausalContext.empty;
+    // What came here between the question and the minting: of others, each is in the entry as sent.
+    this.#found = held.entry.siblings.filter(({ dot }) => !isSame(dot, held.sibling.dot));
   }
 
   /** The write as it is held now. */
@@ -79,22 +94,41 @@ export class BlindWrite {
     this.#found.push(...beside);
   }
 
-  /**
-   * Covers what was found since the last time.
-   *
-   * @returns false when nothing was: then the write may be answered, and covers nothing more
-   */
-  cover(): boolean {
-    const { context } = this.#held.entry;
-    const found = this.#found.filter(({ dot }) => !context.covers(dot));
-    this.#found = [];
-    if (found.length === 0 || !this.#isHere()) return this.#settle();
-    return this.#coverNews(found) || this.#settle();
+  /** All that is to be covered, whoever has to be asked before. */
+  get wanted(): CausalContext {
+    let context = this.#covers;
+    for (const { dot } of this.#found) context = context.with(dot);
+    return context;
   }
 
-  #settle(): false {
+  /** Somebody still waits for the write, and did when all of that was held already. */
+  confirm(held: CausalContext): void {
+    this.#confirmed = this.#confirmed.join(held);
+  }
+
+  /** Covers what was found since the last time. After "none" it covers nothing more. */
+  cover(): CoverStep {
+    const found = this.#found.filter(({ dot }) => !this.#isOver(dot));
+    if (found.length === 0 || !this.#isHere()) return this.#settle();
+    if (!this.#isFresh && !found.every(({ dot }) => this.#confirmed.covers(dot))) return "ask";
+    this.#found = [];
+    return this.#coverNews(found) ? "send" : this.#settle();
+  }
+
+  #settle(): "none" {
     this.#isAnswered = true;
-    return false;
+    return "none";
+  }
+
+  /** Whether nobody can have answered the write in this coordinator's place. */
+  get #isFresh(): boolean {
+    const { body, moment } = this.#parts;
+    return body.covers === null && !isLate(body, moment());
+  }
+
+  #isOver(dot: Dot): boolean {
+    const { context, siblings } = this.#held.entry;
+    return context.covers(dot) && !siblings.some((sibling) => isSame(sibling.dot, dot));
   }
 
   /** @returns false when none of it is to be covered */
@@ -123,14 +157,13 @@ export class BlindWrite {
   }
 
   #mayRise(higher: readonly Beside[]): boolean {
-    const { keeper, body, wall, moment } = this.#parts;
-    if (higher.length === 0 || isLate(body, moment())) return false;
+    const { keeper, body, wall } = this.#parts;
+    if (higher.length === 0) return false;
     // What a clock far ahead has written nothing here can be above.
     if (!higher.every(({ time }) => keeper.clock.observe(time, wall()))) return false;
     // Somebody who saw it has replaced it already: it is not to come back beside that.
-    const { actor, counter } = this.#held.sibling.dot;
     const { siblings } = keeper.hold(body.key).entry;
-    return siblings.some(({ dot }) => dot.actor === actor && dot.counter === counter);
+    return siblings.some(({ dot }) => isSame(dot, this.#held.sibling.dot));
   }
 
   #mintAbove(): void {
@@ -157,12 +190,10 @@ export class BlindWrite {
     const { before, entry: was, sibling } = this.#held;
     let { context } = was;
     for (const { dot } of covered) context = context.with(dot);
+    const siblings = was.siblings.filter((s) => !covered.some(({ dot }) => isSame(s.dot, dot)));
     // With the version: where the record cannot be read, this is what will be there instead.
-    const entry = keeper.amend(body.key, { ...was, context }, hintFor, wall());
-    const { dot } = sibling;
-    const own = entry.siblings.find(
-      (s) => s.dot.counter === dot.counter && s.dot.actor === dot.actor,
-    );
+    const entry = keeper.amend(body.key, { ...was, context, siblings }, hintFor, wall());
+    const own = entry.siblings.find(({ dot }) => isSame(dot, sibling.dot));
     const sharedBytes = encodeEntry(entry, null);
     this.#held = { before, entry, sibling: own ?? sibling, sharedBytes };
   }

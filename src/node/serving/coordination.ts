@@ -2,6 +2,7 @@
  * Writes that this replica coordinates: it mints, or brings what has been minted, sends that to the
  * other owners and answers when enough of them have it.
  */
+import { CausalContext } from "../../../core/causal-context.ts";
 import { liveSiblings } from "../../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import { namespaceOf } from "../../../core/keys.ts";
@@ -27,6 +28,7 @@ import { type WriteRoute, writeCandidates } from "../peers/routes.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { BlindWrite, isBlind } from "./blind-write.ts";
+import { OverdueWrites } from "./overdue-writes.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { Repeats } from "./repeats.ts";
 import { type SpreadHost, Spreading } from "./spreading.ts";
@@ -37,7 +39,11 @@ const REPEAT_MS = 5000;
 
 export interface CoordinationHost extends Omit<WriteGateHost, "moment">, SpreadHost {}
 
-type ToMint = { readonly body: RequestOf<"coordinate"> } & Pick<MintRequest, "covers">;
+type ToMint = {
+  readonly body: RequestOf<"coordinate">;
+  /** Its client gave no context, whatever it is to cover by now. */
+  readonly isBlind: boolean;
+} & Pick<MintRequest, "covers">;
 
 export class Coordination {
   readonly #replica: Replica;
@@ -48,6 +54,7 @@ export class Coordination {
   readonly #spreading: Spreading;
   /** Operations that were coordinated here lately. */
   readonly #recentOps = new RecentOps();
+  readonly #overdue = new OverdueWrites();
 
   constructor(replica: Replica, background: BackgroundWork, host: CoordinationHost) {
     const { id, keeper } = replica;
@@ -150,6 +157,8 @@ export class Coordination {
     if (this.#keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
     // Chosen by an older ring than the caller has by now: it has others to ask.
     if (!this.#isMine(body.key)) return respond(refused("overloaded"));
+    const asked = body.covers === null ? undefined : this.#overdue.confirmed(body.op);
+    if (asked?.blind) return this.#goOn(body, asked.blind, { respond, deadline });
     const known = this.#repeats.find(body);
     if (known !== null) {
       if (this.#isFirst(body, now) || !this.#spreading.isOnItsWay(body.op)) {
@@ -157,19 +166,47 @@ export class Coordination {
       }
       return;
     }
-    const { wall, life } = this.#moment;
-    if (isOverdue(body, { wall, life })) {
+    const moment = this.#moment;
+    if (isOverdue(body, moment)) {
       const { context } = this.#keeper.hold(body.key).entry;
-      const freshUntil = Math.ceil(wall) + FRESH_MS_MAX;
-      const fresh = { freshUntil, askedAt: life, freshMs: FRESH_MS_MAX };
-      return respond({ kind: "overdue", context, ...fresh });
+      return this.#askAbout(body, { context, blind: null }, { respond, deadline });
     }
     if (!this.#isFirst(body, now)) return;
+    const hasNoContext = asked !== undefined || isBlind(body);
     this.#gate.pass(body, {
-      ...{ respond, deadline, begunAt: now - ageOf(body, { wall, life }) },
-      mint: (covers) => this.#mint({ body, covers }, respond, deadline),
+      ...{ respond, deadline, begunAt: now - ageOf(body, moment) },
+      mint: (covers) => this.#mint({ body, covers, isBlind: hasNoContext }, respond, deadline),
       adopt: (held) => this.#adopt(body, held, { respond, deadline }),
     });
+  }
+
+  /** Whether anybody still waits for a write without a context, which is to cover what is named. */
+  #askAbout(
+    { op }: RequestOf<"coordinate">,
+    { context, blind }: { readonly context: CausalContext; readonly blind: BlindWrite | null },
+    { respond, deadline }: { readonly respond: Respond; readonly deadline: Millis },
+  ): void {
+    this.#overdue.ask(op, { blind, until: deadline }, this.#host.now());
+    const { wall, life } = this.#moment;
+    const freshUntil = Math.ceil(wall) + FRESH_MS_MAX;
+    const fresh = { freshUntil, askedAt: life, freshMs: FRESH_MS_MAX };
+    respond({ kind: "overdue", context, ...fresh });
+  }
+
+  /** Somebody still waits for a write that was minted here, and was to cover more. */
+  #goOn(
+    body: RequestOf<"coordinate">,
+    blind: BlindWrite,
+    { respond, deadline }: { readonly respond: Respond; readonly deadline: Millis },
+  ): void {
+    blind.confirm(body.covers ?? CausalContext.empty);
+    if (blind.cover() === "ask") {
+      return this.#askAbout(body, { context: blind.wanted, blind }, { respond, deadline });
+    }
+    const now = this.#host.now();
+    const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
+    this.#keeper.absorb(body.key, blind.held.entry, route.hintFor, this.#host.wall());
+    this.#spread(body, blind.held, { route, respond, deadline, blind });
   }
 
   #isFirst({ op, rules }: RequestOf<"coordinate">, now: Millis): boolean {
@@ -177,7 +214,7 @@ export class Coordination {
   }
 
   /** `covers` is the write's own, or what a condition has found. */
-  #mint({ body, covers }: ToMint, respond: Respond, deadline: Millis): void {
+  #mint({ body, covers, isBlind }: ToMint, respond: Respond, deadline: Millis): void {
     const { key, op, content, ttlMs, isRetry } = body;
     const now = this.#host.now();
     const keeper = this.#keeper;
@@ -195,7 +232,7 @@ export class Coordination {
     keeper.operations.setOpen(op, true);
     const clocks = { wall: () => this.#host.wall(), moment: () => this.#moment };
     const parts = { keeper, body, hintFor, held: minted, ...clocks };
-    const blind = isBlind(body) ? new BlindWrite(parts) : null;
+    const blind = isBlind ? new BlindWrite(parts) : null;
     this.#spread(body, minted, { route, respond, deadline, blind });
   }
 
@@ -232,7 +269,11 @@ export class Coordination {
     const created = liveSiblings(held.before, wall).length === 0;
     const finish = (outcome: PutOutcome): void => {
       if (!outcome.ok) return respond(unmet(outcome.failure));
-      if (blind?.cover() === true) {
+      const step = blind?.cover() ?? "none";
+      if (blind !== null && step === "ask") {
+        return this.#askAbout(body, { context: blind.wanted, blind }, { respond, deadline });
+      }
+      if (blind !== null && step === "send") {
         if (this.#keeper.store.health() !== "writable") {
           const detail = "The coordinator's disk took no more while the write was on its way.";
           return respond(failed("insufficient-storage", detail, null));

@@ -1,0 +1,32 @@
+/**
+ * Writes without a context of which their coordinator has asked whether anybody still waits: it
+ * told the frontend `overdue`, with a context of what the write is to cover. Only a frontend that
+ * has not answered its client asks again. So whatever that context names was written by nobody who
+ * knew of an answer, however far clocks are apart.
+ */
+import type { OpId } from "../../../core/ids.ts";
+import type { Millis } from "../../../core/time.ts";
+import type { BlindWrite } from "./blind-write.ts";
+
+interface Asked {
+  /** The write as it is held here; null when nothing was minted yet. */
+  readonly blind: BlindWrite | null;
+  readonly until: Millis;
+}
+
+export class OverdueWrites {
+  readonly #asked = new Map<OpId, Asked>();
+
+  /** @param until when nobody waits for the write any more */
+  ask(op: OpId, asked: Asked, now: Millis): void {
+    for (const [other, { until }] of this.#asked) if (until <= now) this.#asked.delete(other);
+    this.#asked.set(op, asked);
+  }
+
+  /** Somebody still waits: what was asked about, once; undefined when nothing was. */
+  confirmed(op: OpId): Pick<Asked, "blind"> | undefined {
+    const asked = this.#asked.get(op);
+    this.#asked.delete(op);
+    return asked;
+  }
+}
