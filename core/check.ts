@@ -1,16 +1,48 @@
-/** The one way to say that foreign input is wrong: what a disk, a peer or a client gave. */
+/**
+ * The one way to say that foreign input is wrong: what a disk, a peer, a client or an operator
+ * gave. Whatever reads such input throws a CodecError, in words that can be shown, and nothing
+ * else; what must hold of our own doing is for `assert` to say, and nobody catches that.
+ */
 
-/** Bytes that are not what they claim to be. Normal input: a peer or a disk may send anything. */
+/** Input that is not what it claims to be. Normal: a peer or a disk may send anything. */
 export class CodecError extends Error {
-  override readonly name = "CodecError";
+  override readonly name: string = "CodecError";
 }
 
 /**
- * States what must hold of input. What must hold of our own doing is for `assert` to say.
+ * States what must hold of input.
  *
  * @param message what is wrong, in words that a log can show
  * @throws CodecError
  */
 export function check(condition: boolean, message: string): asserts condition {
   if (!condition) throw new CodecError(message);
+}
+
+/** The same for what is wrong in words already; null where nothing is. @throws CodecError */
+export function checkNone(problem: string | null): void {
+  if (problem !== null) throw new CodecError(problem);
+}
+
+/** @throws CodecError for a text that is no JSON */
+export function jsonFrom(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new CodecError(error instanceof SyntaxError ? error.message : "malformed");
+  }
+}
+
+/**
+ * What a reader gives.
+ *
+ * @param refuse makes the error of a caller's own of the reader's words, where the input is wrong
+ */
+export function readOr<T>(read: () => T, refuse: (message: string) => Error): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    throw refuse(error.message);
+  }
 }

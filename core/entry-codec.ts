@@ -7,9 +7,10 @@
  * is; a write goes to the others without it, since of a key that is written often it is as long as
  * a small value.
  */
+
 import { assert } from "./assert.ts";
 import { CausalContext, type Dot } from "./causal-context.ts";
-import { CodecError } from "./check.ts";
+import { CodecError, check } from "./check.ts";
 import { decode, encode, encodeBriefly } from "./codec.ts";
 import {
   type CacheLife,
@@ -104,26 +105,26 @@ const isTextOrNull = (value: unknown): value is string | null =>
   value === null || typeof value === "string";
 
 function decodeDot(actor: unknown, counter: unknown): Dot {
-  assert(typeof actor === "string" && isActorId(actor), "a dot has an actor");
-  assert(isCount(counter) && counter >= 1, "a dot has a counter");
+  check(typeof actor === "string" && isActorId(actor), "a dot has an actor");
+  check(isCount(counter) && counter >= 1, "a dot has a counter");
   return { actor, counter };
 }
 
 function decodeContent(encoded: unknown): Content | null {
   if (encoded === null) return null;
-  assert(Array.isArray(encoded), "content is a list");
-  assert(encoded.length === 7 || encoded.length === 9, "content has seven fields, or nine");
+  check(Array.isArray(encoded), "content is a list");
+  check(encoded.length === 7 || encoded.length === 9, "content has seven fields, or nine");
   const fields = encoded as unknown[];
   const [contentType, contentEncoding, contentLanguage, contentDisposition] = fields;
   const [, , , , metadata, tags, value] = fields;
-  assert(typeof contentType === "string", "content has a type");
-  assert(isTextOrNull(contentEncoding) && isTextOrNull(contentLanguage), "a header is a text");
-  assert(isTextOrNull(contentDisposition) && isTextOrNull(metadata), "a header is a text");
-  assert(Array.isArray(tags) && tags.every((tag) => typeof tag === "string"), "tags are texts");
-  assert(value instanceof Uint8Array, "a value is bytes");
+  check(typeof contentType === "string", "content has a type");
+  check(isTextOrNull(contentEncoding) && isTextOrNull(contentLanguage), "a header is a text");
+  check(isTextOrNull(contentDisposition) && isTextOrNull(metadata), "a header is a text");
+  check(Array.isArray(tags) && tags.every((tag) => typeof tag === "string"), "tags are texts");
+  check(value instanceof Uint8Array, "a value is bytes");
   const headers = { contentType, contentEncoding, contentLanguage, contentDisposition };
   const life = cacheLifeFrom(fields, 7);
-  assert(life !== null, "a cache's life is two counts");
+  check(life !== null, "a cache's life is two counts");
   return { ...headers, metadata, tags: tags as string[], value, ...life };
 }
 
@@ -139,51 +140,43 @@ export function cacheLifeFrom(
   return { cacheLife: { maxAge, sharedMaxAge } };
 }
 
-function decodeSibling(encoded: unknown): Sibling {
-  assert(Array.isArray(encoded) && encoded.length === 6, "a sibling has six fields");
+/** @throws CodecError for anything else than `siblingToList` gives */
+export function siblingFrom(encoded: unknown): Sibling {
+  check(Array.isArray(encoded) && encoded.length === 6, "a sibling has six fields");
   const [actor, counter, time, op, expiresAt, content] = encoded as unknown[];
-  assert(isCount(time) && isCount(expiresAt), "times are counts");
-  assert(typeof op === "string", "a sibling names its operation");
+  check(isCount(time) && isCount(expiresAt), "times are counts");
+  check(typeof op === "string", "a sibling names its operation");
   const dot = decodeDot(actor, counter);
   return { dot, time, op, expiresAt, content: decodeContent(content) };
 }
 
-/** @throws CodecError for anything else than `siblingToList` gives */
-export function siblingFromList(list: readonly unknown[]): Sibling {
-  try {
-    return decodeSibling(list);
-  } catch (error) {
-    throw new CodecError(`not a sibling: ${error instanceof Error ? error.message : "malformed"}`);
-  }
-}
-
 function decodeRetry(encoded: unknown): Retry {
-  assert(Array.isArray(encoded) && encoded.length === 3, "a retry has three fields");
+  check(Array.isArray(encoded) && encoded.length === 3, "a retry has three fields");
   const [op, actor, counter] = encoded as unknown[];
-  assert(typeof op === "string", "a retry names its operation");
+  check(typeof op === "string", "a retry names its operation");
   return { op, dot: decodeDot(actor, counter) };
 }
 
 function decodeMinting(encoded: unknown): Minting {
-  assert(Array.isArray(encoded) && encoded.length === 4, "a minting has four fields");
+  check(Array.isArray(encoded) && encoded.length === 4, "a minting has four fields");
   const time: unknown = encoded[3];
-  assert(isCount(time), "a minting has a time");
+  check(isCount(time), "a minting has a time");
   return { ...decodeRetry(encoded.slice(0, 3)), time };
 }
 
 function decodeMintings(encoded: unknown): Mintings {
   if (encoded instanceof Uint8Array) return Mintings.fromBytes(encoded);
   // As records were written before: a list of them.
-  assert(Array.isArray(encoded), "a tenure tells what was minted");
+  check(Array.isArray(encoded), "a tenure tells what was minted");
   return Mintings.of(encoded.map(decodeMinting));
 }
 
 function decodeTenure(encoded: unknown): Tenure | null {
   if (encoded === null) return null;
-  assert(Array.isArray(encoded) && encoded.length === 3, "a tenure has three fields");
+  check(Array.isArray(encoded) && encoded.length === 3, "a tenure has three fields");
   const [actor, incarnation, minted] = encoded as unknown[];
-  assert(typeof actor === "string" && isActorId(actor), "a tenure names its actor");
-  assert(isCount(incarnation), "a tenure names its incarnation");
+  check(typeof actor === "string" && isActorId(actor), "a tenure names its actor");
+  check(isCount(incarnation), "a tenure names its incarnation");
   return { actor, incarnation, minted: decodeMintings(minted) };
 }
 
@@ -212,33 +205,34 @@ export const decodeEntry = (bytes: Uint8Array): DecodedEntry =>
   kept.get(bytes) ?? decodeFresh(bytes);
 
 /** Merges take the order for granted: a dot there twice would stay twice, on every replica. */
-function assertAscending(list: readonly { readonly dot: Dot }[], message: string): void {
+function checkAscending(list: readonly { readonly dot: Dot }[], message: string): void {
   for (let i = 1; i < list.length; i++) {
     const [before, after] = [list[i - 1], list[i]];
     assert(before !== undefined && after !== undefined, "within the list");
-    assert(compareDots(before.dot, after.dot) < 0, message);
+    check(compareDots(before.dot, after.dot) < 0, message);
   }
 }
 
 function decodeFresh(bytes: Uint8Array): DecodedEntry {
   const encoded = decode(bytes);
   try {
-    assert(Array.isArray(encoded) && encoded.length === 4, "an entry has four fields");
+    check(Array.isArray(encoded) && encoded.length === 4, "an entry has four fields");
     const [context, siblings, retries, tenure] = encoded as unknown[];
-    assert(Array.isArray(siblings) && Array.isArray(retries), "an entry has lists");
+    check(Array.isArray(siblings) && Array.isArray(retries), "an entry has lists");
     const entry: Entry = {
       context: CausalContext.decode(context),
-      siblings: siblings.map(decodeSibling),
+      siblings: siblings.map(siblingFrom),
       retries: retries.map(decodeRetry),
     };
     for (const { dot } of entry.siblings) {
-      assert(entry.context.covers(dot), "an entry has seen its own siblings");
+      check(entry.context.covers(dot), "an entry has seen its own siblings");
     }
-    assertAscending(entry.siblings, "siblings ascend by their dots");
-    assertAscending(entry.retries, "retries ascend by their dots");
+    checkAscending(entry.siblings, "siblings ascend by their dots");
+    checkAscending(entry.retries, "retries ascend by their dots");
     return { entry, tenure: decodeTenure(tenure) };
   } catch (error) {
-    throw new CodecError(`not an entry: ${error instanceof Error ? error.message : "malformed"}`);
+    if (!(error instanceof CodecError)) throw error;
+    throw new CodecError(`not an entry: ${error.message}`);
   }
 }
 

@@ -2,11 +2,12 @@
  * The values inside of messages that have a shape of their own, each as it stands on the wire. What
  * is read here is what it says to be: nobody behind has to look again.
  */
+
 import type { Dot } from "./causal-context.ts";
 import { check } from "./check.ts";
 import { type DelayReport, reportFromList, reportToList } from "./delay-report.ts";
 import type { Content, Sibling } from "./entry.ts";
-import { cacheLifeFrom, siblingFromList, siblingToList } from "./entry-codec.ts";
+import { cacheLifeFrom, siblingFrom, siblingToList } from "./entry-codec.ts";
 import { FAULT_KINDS, type Fault } from "./fault.ts";
 import { isActorId, isOpId } from "./ids.ts";
 import { isStoreKey } from "./keys.ts";
@@ -114,10 +115,7 @@ export const texts = listOf(text);
 export const sibling: Codec<Sibling> = {
   isPlain: false,
   encode: siblingToList,
-  decode(wire) {
-    check(Array.isArray(wire), "a sibling is a list");
-    return siblingFromList(wire as unknown[]);
-  },
+  decode: siblingFrom,
 };
 
 /** What a write's coordinator goes by: a read's bound of staleness is none of it. */

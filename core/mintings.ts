@@ -7,7 +7,9 @@
  * One minting: the length of its operation's name (1 byte), the name, the dot's actor, its counter
  * and the time, both as 64-bit floats, most significant byte first.
  */
+
 import { assert } from "./assert.ts";
+import { check } from "./check.ts";
 import type { Retry } from "./entry.ts";
 import { ACTOR_ID_LENGTH, isActorId, isOpId, type OpId } from "./ids.ts";
 import type { Hlc } from "./time.ts";
@@ -44,11 +46,11 @@ export class Mintings {
     this.bytes = bytes;
   }
 
-  /** @param bytes those of others, not copied. Throws when they are not whole. */
+  /** @param bytes those of others, not copied. @throws CodecError when they are not whole */
   static fromBytes(bytes: Uint8Array): Mintings {
     let at = 0;
     while (at < bytes.length) at += 1 + (bytes[at] as number) + REST_BYTES;
-    assert(at === bytes.length, "mintings are whole");
+    check(at === bytes.length, "mintings are whole");
     return bytes.length === 0 ? Mintings.none : new Mintings(bytes);
   }
 

@@ -7,6 +7,7 @@
  * swallows the earlier ones in it, and `floor` ends epochs for good: it is raised to an instant
  * when every member has rewritten what the epochs up to it cover (src/node/jobs/purge-sweep.ts).
  */
+
 import { assert } from "../core/assert.ts";
 import type { Content, Entry, Sibling } from "../core/entry.ts";
 import type { PurgeChange } from "../core/feed.ts";
@@ -15,6 +16,7 @@ import { PURGES_COUNT_MAX, SOFT_PURGES_COUNT_MAX } from "../core/limits.ts";
 import { isSiteNamespace } from "../core/site.ts";
 import type { StoreKey } from "../core/store.ts";
 import { HLC_MAX, type Hlc, hlcFromMillis, type WallMillis } from "../core/time.ts";
+import { check } from "./check.ts";
 
 export interface Purges {
   /** Epochs at or before it are over. */
@@ -119,23 +121,23 @@ export function purgesSince(
 
 const isTime = (value: unknown): value is Hlc => Number.isSafeInteger(value) && Number(value) >= 0;
 
-/** @throws AssertionFailure for anything but what `plainPurges` gives */
+/** @throws CodecError for anything but what `plainPurges` gives */
 export function parsePurges(value: unknown): Purges {
   if (value === undefined) return noPurges;
-  assert(Array.isArray(value) && value.length === 2, "purges are a floor and a list");
+  check(Array.isArray(value) && value.length === 2, "purges are a floor and a list");
   const [floor, list] = value as unknown[];
-  assert(isTime(floor) && Array.isArray(list), "purges are a floor and a list");
-  assert(
+  check(isTime(floor) && Array.isArray(list), "purges are a floor and a list");
+  check(
     list.length <= 2 * (PURGES_COUNT_MAX + SOFT_PURGES_COUNT_MAX),
     "the number of purges is bounded",
   );
   const epochs = new Map<string, Hlc>();
   for (const item of list as unknown[]) {
-    assert(Array.isArray(item) && item.length === 2, "an epoch has a name and a time");
+    check(Array.isArray(item) && item.length === 2, "an epoch has a name and a time");
     const [name, time] = item as unknown[];
-    assert(typeof name === "string" && isTime(time), "an epoch has a name and a time");
-    assert(time <= HLC_MAX, "an epoch leaves times to come");
-    assert(isAnyNamespace(namespaceOf(name)), "an epoch belongs to a namespace");
+    check(typeof name === "string" && isTime(time), "an epoch has a name and a time");
+    check(time <= HLC_MAX, "an epoch leaves times to come");
+    check(isAnyNamespace(namespaceOf(name)), "an epoch belongs to a namespace");
     epochs.set(name, time);
   }
   return withoutEnded(floor, epochs);
@@ -148,7 +150,7 @@ export type KnownPurge = { readonly namespace: string; readonly until: Hlc } & (
   | { readonly tag: string }
 );
 
-/** @throws AssertionFailure for anything but what `PurgeIndex.known` gives */
+/** @throws CodecError for anything but what `PurgeIndex.known` gives */
 export function purgesFrom(list: readonly KnownPurge[]): Purges {
   const epochs = list.map((purge): [string, Hlc] => {
     const { namespace, until } = purge;

@@ -3,6 +3,7 @@
  * defaults, is checked here; the settings travel with the cluster document as those of the
  * namespace that the site's responses live in.
  */
+import { CodecError, jsonFrom } from "./check.ts";
 import { SITE_BYTES_MAX, SITE_NAME_CHARS_MAX } from "./limits.ts";
 
 export interface CacheKeyRule {
@@ -135,15 +136,16 @@ const RULES: Readonly<Record<keyof SiteSettings, readonly [words: string, check:
 /**
  * Fills in what is not said and checks all of it.
  *
- * @returns the site, or one sentence that names the member and the mend
+ * @throws CodecError with one sentence that names the member and the mend
  */
-export function checkSite(value: unknown): SiteSettings | string {
+export function checkSite(value: unknown): SiteSettings {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return "A site is a JSON object.";
+    throw new CodecError("A site is a JSON object.");
   }
   const given = value as Record<string, unknown>;
   const stranger = Object.keys(given).find((name) => !(name in RULES));
-  if (stranger !== undefined) return `A site has no member ${JSON.stringify(stranger)}.`;
+  if (stranger !== undefined)
+    throw new CodecError(`A site has no member ${JSON.stringify(stranger)}.`);
   const { cacheKey } = given;
   const isObject = typeof cacheKey === "object" && cacheKey !== null;
   const site = {
@@ -153,20 +155,20 @@ export function checkSite(value: unknown): SiteSettings | string {
   } as SiteSettings;
   for (const [name, [words, check]] of Object.entries(RULES)) {
     const member = (site as unknown as Record<string, unknown>)[name];
-    if (!check(member)) return `"${name}" must be ${words}.`;
+    if (!check(member)) throw new CodecError(`"${name}" must be ${words}.`);
   }
   const origin = site.origin.replace(/\/+$/, "");
-  return JSON.stringify(site).length > SITE_BYTES_MAX
-    ? `A site has at most ${SITE_BYTES_MAX} bytes as JSON.`
-    : { ...site, origin };
+  const isSmall = JSON.stringify(site).length <= SITE_BYTES_MAX;
+  if (!isSmall) throw new CodecError(`A site has at most ${SITE_BYTES_MAX} bytes as JSON.`);
+  return { ...site, origin };
 }
 
 /** A site's settings as the document keeps them: texts that came from here. */
 export function parseSite(text: string): SiteSettings | null {
   try {
-    const site = checkSite(JSON.parse(text));
-    return typeof site === "string" ? null : site;
-  } catch {
+    return checkSite(jsonFrom(text));
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
     return null;
   }
 }

@@ -7,7 +7,7 @@
  * so a version that adds a member whose value changes begins it with what grows, or has another
  * join only once no older node is left.
  */
-import { assert } from "../core/assert.ts";
+import { check } from "../core/check.ts";
 
 /** By name, the value as text: equal texts, equal values. */
 export type Carried = ReadonlyMap<string, string>;
@@ -27,16 +27,16 @@ export function mergeCarried(a: Carried, b: Carried): Carried {
 /**
  * @param members of a document that came from outside, without those that are known
  * @param textOf the same text for equal values
- * @throws AssertionFailure when it is too much to carry
+ * @throws CodecError when it is too much to carry
  */
 export function carriedFrom(
   members: Readonly<Record<string, unknown>>,
   textOf: (value: unknown) => string,
 ): Carried {
   const names = Object.keys(members).sort();
-  assert(names.length <= MEMBERS_COUNT_MAX, "few members are not known");
+  check(names.length <= MEMBERS_COUNT_MAX, "few members are not known");
   const carried = new Map(names.map((name) => [name, textOf(members[name])]));
-  for (const text of carried.values()) assert(text.length <= TEXT_CHARS_MAX, "they are short");
+  for (const text of carried.values()) check(text.length <= TEXT_CHARS_MAX, "they are short");
   return carried;
 }
 

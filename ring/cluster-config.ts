@@ -3,6 +3,7 @@
  * after that: once the nodes keep a ring of their own, theirs wins.
  */
 import { assert } from "../core/assert.ts";
+import { CodecError, checkNone, readOr } from "../core/check.ts";
 import { TIMEOUT_MS_MAX } from "../core/limits.ts";
 import { asObject, quoted, strangerIn } from "./foreign-json.ts";
 import { checkMembers, checkShape } from "./members.ts";
@@ -35,7 +36,7 @@ export interface ClusterConfig extends RingConfig {
 }
 
 /** A cluster file that is none, in one line that names the member and the mend. */
-export class ClusterConfigError extends Error {
+export class ClusterConfigError extends CodecError {
   override readonly name = "ClusterConfigError";
 }
 
@@ -64,13 +65,14 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 
 const CONFIG_FIELDS = ["name", "partitions", "n", "members", "timing"];
 
-/** The timing with its defaults filled in, or what is wrong with it. */
-function checkTiming(value: unknown): ClusterTiming | string {
+/** The timing with its defaults filled in. @throws CodecError */
+function checkTiming(value: unknown): ClusterTiming {
   const object = asObject(value);
-  if (object === null) return `"timing" must be an object like {"heartbeatMs": 1000}`;
+  if (object === null)
+    throw new CodecError(`"timing" must be an object like {"heartbeatMs": 1000}`);
   const names = Object.keys(timingDefaults) as (keyof ClusterTiming)[];
   const stranger = strangerIn(object, names);
-  if (stranger !== null) return `"timing": ${stranger}`;
+  if (stranger !== null) throw new CodecError(`"timing": ${stranger}`);
   for (const name of names) {
     const ms = object[name] ?? timingDefaults[name];
     const most = name === "requestTimeoutMs" ? TIMEOUT_MS_MAX : TIMER_MS_MAX;
@@ -78,43 +80,46 @@ function checkTiming(value: unknown): ClusterTiming | string {
     const isFine = Number.isInteger(ms) && (ms as number) >= least && (ms as number) <= most;
     if (object[name] === null || !isFine) {
       const range = `a whole number of milliseconds from ${least} to ${most}`;
-      return `"timing.${name}" must be ${range}; it is ${quoted(object[name])}`;
+      throw new CodecError(`"timing.${name}" must be ${range}; it is ${quoted(object[name])}`);
     }
   }
   const timing = { ...timingDefaults, ...object } as ClusterTiming;
   const { heartbeatMs, suspectAfterMs } = timing;
   if (suspectAfterMs <= heartbeatMs) {
     const relation = `"timing.suspectAfterMs" (${suspectAfterMs}) must be more than`;
-    return `${relation} "timing.heartbeatMs" (${heartbeatMs}): raise the first or lower the second`;
+    throw new CodecError(
+      `${relation} "timing.heartbeatMs" (${heartbeatMs}): raise the first or lower the second`,
+    );
   }
   return timing;
 }
 
-/** The config that a JSON value describes, or what is wrong with it. */
-function checkConfig(value: unknown, needsUrls: boolean): ClusterConfig | string {
+/** The config that a JSON value describes. @throws CodecError */
+function checkConfig(value: unknown, needsUrls: boolean): ClusterConfig {
   const object = asObject(value);
-  if (object === null) return `it must be a JSON object with "name" and "members"`;
+  if (object === null) throw new CodecError(`it must be a JSON object with "name" and "members"`);
   const stranger = strangerIn(object, CONFIG_FIELDS);
-  if (stranger !== null) return stranger;
+  checkNone(stranger);
   const { name } = object;
   if (!isRingName(name)) {
     const form = `1 to 64 letters, digits or _ . -, such as "local"`;
-    return `"name" must be ${form}; it is ${quoted(name)}`;
+    throw new CodecError(`"name" must be ${form}; it is ${quoted(name)}`);
   }
   const members = checkMembers(object["members"]);
-  if (typeof members === "string") return members;
   const silent = needsUrls ? members.find(({ url }) => url === "") : undefined;
   if (silent !== undefined) {
     const example = `"http://127.0.0.1:7101"`;
-    return `member ${silent.id}: "url" is missing: say where it listens, like ${example}`;
+    throw new CodecError(
+      `member ${silent.id}: "url" is missing: say where it listens, like ${example}`,
+    );
   }
   const { partitions = PARTITIONS_DEFAULT, n = Math.min(N_DEFAULT, members.length) } = object;
   const shape = { partitions, n } as { partitions: number; n: number };
   const problem = checkShape(shape, members.length);
-  if (problem !== null) return problem;
+  checkNone(problem);
   const { timing: given = {} } = object;
   const timing = checkTiming(given);
-  return typeof timing === "string" ? timing : { name, ...shape, members, timing };
+  return { name, ...shape, members, timing };
 }
 
 /**
@@ -136,8 +141,10 @@ export function parseClusterConfig(
       throw new ClusterConfigError(`it is not JSON: ${reason}`);
     }
   }
-  const config = checkConfig(value, needsUrls);
-  if (typeof config === "string") throw new ClusterConfigError(config);
+  const config = readOr(
+    () => checkConfig(value, needsUrls),
+    (problem) => new ClusterConfigError(problem),
+  );
   assert(config.n <= config.members.length, "a config is a ring that can be laid out");
   assert(config.timing.suspectAfterMs > config.timing.heartbeatMs, "its times fit together");
   return config;

@@ -7,7 +7,7 @@
  * of two settings of a namespace the higher revision (of equal ones the greater text).
  */
 import { assert } from "../core/assert.ts";
-import { CodecError } from "../core/check.ts";
+import { CodecError, check, checkNone, jsonFrom, readOr } from "../core/check.ts";
 import { decode, encode } from "../core/codec.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
@@ -280,31 +280,38 @@ function checkTexts({ title, corsOrigins, site }: Readonly<Record<string, unknow
 /**
  * Checks settings that came from outside.
  *
- * @returns the settings, or one sentence that names the member and the mend
+ * @throws CodecError with one sentence that names the member and the mend
  */
-export function checkSettings(value: unknown, memberCount: number): NamespaceSettings | string {
-  if (typeof value !== "object" || value === null) return "Settings are a JSON object.";
+export function checkSettings(value: unknown, memberCount: number): NamespaceSettings {
+  if (typeof value !== "object" || value === null)
+    throw new CodecError("Settings are a JSON object.");
   const s = value as Record<string, unknown>;
   const nMax = Math.min(N_MAX, memberCount);
-  if (!isCountUpTo(s["n"], 1, nMax)) return `"n" must be a whole number from 1 to ${nMax}.`;
+  if (!isCountUpTo(s["n"], 1, nMax))
+    throw new CodecError(`"n" must be a whole number from 1 to ${nMax}.`);
   const n = s["n"] as number;
   const words = QUORUM_WORDS.join(", ");
   for (const name of ["r", "w"]) {
-    if (!isQuorumValue(s[name], n)) return `"${name}" must be 1 to ${n}, or one of ${words}.`;
+    if (!isQuorumValue(s[name], n))
+      throw new CodecError(`"${name}" must be 1 to ${n}, or one of ${words}.`);
   }
-  if (s["dw"] !== 0 && !isQuorumValue(s["dw"], n)) return `"dw" must be 0 to ${n}, or ${words}.`;
+  if (s["dw"] !== 0 && !isQuorumValue(s["dw"], n))
+    throw new CodecError(`"dw" must be 0 to ${n}, or ${words}.`);
   const ttl = s["ttl"];
   const ttlIsFine =
     ttl === null || (typeof ttl === "number" && ttl >= 0.001 && ttl <= TTL_SECONDS_MAX);
-  if (!ttlIsFine) return `"ttl" must be null or seconds from 0.001 to ${TTL_SECONDS_MAX}.`;
+  if (!ttlIsFine)
+    throw new CodecError(`"ttl" must be null or seconds from 0.001 to ${TTL_SECONDS_MAX}.`);
   if (!isCountUpTo(s["maxValueBytes"], 0, VALUE_BYTES_MAX)) {
-    return `"maxValueBytes" must be a whole number from 0 to ${VALUE_BYTES_MAX}.`;
+    throw new CodecError(`"maxValueBytes" must be a whole number from 0 to ${VALUE_BYTES_MAX}.`);
   }
   if (s["maxBytes"] !== null && !isCountUpTo(s["maxBytes"], 1, Number.MAX_SAFE_INTEGER)) {
-    return `"maxBytes" must be null or a positive whole number.`;
+    throw new CodecError(`"maxBytes" must be null or a positive whole number.`);
   }
-  if (typeof s["trustedContent"] !== "boolean") return `"trustedContent" must be true or false.`;
-  return checkTexts(s) ?? (value as NamespaceSettings);
+  if (typeof s["trustedContent"] !== "boolean")
+    throw new CodecError(`"trustedContent" must be true or false.`);
+  checkNone(checkTexts(s));
+  return value as NamespaceSettings;
 }
 
 /**
@@ -323,15 +330,11 @@ export function impossibleSettings({ n, w, dw }: NamespaceSettings): string | nu
  *
  * @throws CodecError when it is none
  */
-export function decodeDocument(bytes: Uint8Array): ClusterDocument {
-  const text = decode(bytes);
-  try {
-    return parseDocument(text);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : "malformed";
-    throw new CodecError(`not a cluster document: ${reason}`);
-  }
-}
+export const decodeDocument = (bytes: Uint8Array): ClusterDocument =>
+  readOr(
+    () => parseDocument(decode(bytes)),
+    (problem) => new CodecError(`not a cluster document: ${problem}`),
+  );
 
 /** Settings may have members that this version does not know, but none that nest. */
 const areScalars = (settings: object): boolean => Object.values(settings).every(isScalar);
@@ -339,22 +342,24 @@ const areScalars = (settings: object): boolean => Object.values(settings).every(
 const DATA_KEY = /^(?:[0-9a-f]{32})?$/;
 
 function parseDocument(text: unknown): ClusterDocument {
-  assert(typeof text === "string", "a cluster document is a text");
-  const value: unknown = JSON.parse(text);
-  assert(typeof value === "object" && value !== null, "a cluster document is an object");
+  check(typeof text === "string", "a cluster document is a text");
+  const value = jsonFrom(text);
+  check(typeof value === "object" && value !== null, "a cluster document is an object");
   const { ring, namespaces, purges, dataKey = "", ...unknown } = value as Record<string, unknown>;
-  assert(isText(dataKey) && DATA_KEY.test(dataKey), "the data key is 128 bits in hexadecimal");
-  assert(Array.isArray(namespaces), "a cluster document lists its namespaces");
-  assert(namespaces.length <= NAMESPACES_COUNT_MAX, "the number of namespaces is bounded");
+  check(isText(dataKey) && DATA_KEY.test(dataKey), "the data key is 128 bits in hexadecimal");
+  check(Array.isArray(namespaces), "a cluster document lists its namespaces");
+  check(namespaces.length <= NAMESPACES_COUNT_MAX, "the number of namespaces is bounded");
   const records = new Map<string, NamespaceRecord>();
   for (const item of namespaces as unknown[]) {
-    assert(Array.isArray(item) && item.length === 2, "a namespace has a name and a record");
-    const [name, record] = item as [unknown, NamespaceRecord];
-    assert(typeof name === "string" && isAnyNamespace(name), "a namespace's name");
-    assert(isCountUpTo(record.revision, 1, Number.MAX_SAFE_INTEGER), "a namespace's revision");
+    check(Array.isArray(item) && item.length === 2, "a namespace has a name and a record");
+    const [name, given] = item as unknown[];
+    check(typeof given === "object" && given !== null, "a namespace's record is an object");
+    const record = given as NamespaceRecord;
+    check(typeof name === "string" && isAnyNamespace(name), "a namespace's name");
+    check(isCountUpTo(record.revision, 1, Number.MAX_SAFE_INTEGER), "a namespace's revision");
     const { revision, settings } = record;
-    const isFine = settings === null || !isText(checkSettings(settings, N_MAX));
-    assert(isFine && areScalars(settings ?? {}), "a namespace's settings");
+    if (settings !== null) checkSettings(settings, N_MAX);
+    check(areScalars(settings ?? {}), "a namespace's settings do not nest");
     const change = record.change === undefined ? null : parseNamespaceChange(record.change);
     records.set(name, { revision, settings, ...(change === null ? {} : { change }) });
   }

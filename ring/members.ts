@@ -5,6 +5,7 @@
  * What is wrong is an answer and not an exception: one line that names the member and the mend.
  */
 import { assert } from "../core/assert.ts";
+import { CodecError } from "../core/check.ts";
 import { isReplicaId, type ReplicaId } from "../core/ids.ts";
 import { MEMBERS_COUNT_MAX, N_MAX } from "../core/limits.ts";
 import { asObject, quoted, strangerIn } from "./foreign-json.ts";
@@ -65,38 +66,40 @@ export type MemberSource = "person" | "document";
 
 /**
  * @param place what to call it while its id is not known, like `members[2]`
- * @returns the member with its defaults filled in, or what is wrong with it
+ * @returns the member with its defaults filled in
+ * @throws CodecError with what is wrong with it
  */
 export function checkMember(
   value: unknown,
   place: string,
   source: MemberSource = "person",
-): RingMember | string {
+): RingMember {
   const object = asObject(value);
-  if (object === null) return `${place} must be an object like {"id": "r1", "zone": "a"}`;
+  if (object === null)
+    throw new CodecError(`${place} must be an object like {"id": "r1", "zone": "a"}`);
   const { id, zone = ZONE_DEFAULT, url = "", weight = 1, joined } = object;
   if (typeof id !== "string" || !isReplicaId(id)) {
     const form = `1 to 32 letters, digits or _ . -, such as "r1"`;
-    return `${place}: "id" must be ${form}; it is ${quoted(id)}`;
+    throw new CodecError(`${place}: "id" must be ${form}; it is ${quoted(id)}`);
   }
   const known = source === "person" ? MEMBER_FIELDS : [...MEMBER_FIELDS, "joined"];
   const stranger = strangerIn(object, known);
-  if (stranger !== null) return `${place} (${id}): ${stranger}`;
+  if (stranger !== null) throw new CodecError(`${place} (${id}): ${stranger}`);
   if (joined !== undefined && (!Number.isSafeInteger(joined) || (joined as number) < 1)) {
-    return `${place} (${id}): "joined" must be a ballot`;
+    throw new CodecError(`${place} (${id}): "joined" must be a ballot`);
   }
   if (typeof zone !== "string" || !ZONE.test(zone)) {
     const form = "1 to 64 letters, digits or _ . -";
-    return `${place} (${id}): "zone" must be ${form}; it is ${quoted(zone)}`;
+    throw new CodecError(`${place} (${id}): "zone" must be ${form}; it is ${quoted(zone)}`);
   }
   const problem = weightProblem(weight);
-  if (problem !== null) return `${place} (${id}): "weight" ${problem}`;
+  if (problem !== null) throw new CodecError(`${place} (${id}): "weight" ${problem}`);
   const bare = typeof url === "string" ? url.replace(/\/$/, "") : "?";
   // A document is not refused for a host that is none: people have put such into rings before.
   const isNone = !isUrl(bare) || (source === "person" && !URL.canParse(bare));
   if (bare !== "" && isNone) {
     const form = "http://host:port or https://host:port without a path";
-    return `${place} (${id}): "url" must be ${form}; it is ${quoted(url)}`;
+    throw new CodecError(`${place} (${id}): "url" must be ${form}; it is ${quoted(url)}`);
   }
   const member = { id, zone, url: bare, weight: weight as number };
   return joined === undefined ? member : { ...member, joined: joined as number };
@@ -105,28 +108,29 @@ export function checkMember(
 const doublesIn = (texts: readonly string[]): string | undefined =>
   texts.find((text, i) => text !== "" && texts.indexOf(text) !== i);
 
-/** @returns the members in their order, or what is wrong with the first that is not right */
+/** The members in their order. @throws CodecError with what is wrong with the first wrong one */
 export function checkMembers(
   value: unknown,
   source: MemberSource = "person",
-): readonly RingMember[] | string {
+): readonly RingMember[] {
   if (!Array.isArray(value) || value.length === 0) {
-    return `"members" must be a list of at least one member`;
+    throw new CodecError(`"members" must be a list of at least one member`);
   }
   if (value.length > MEMBERS_COUNT_MAX) {
-    return `"members" lists ${value.length}: use at most ${MEMBERS_COUNT_MAX}`;
+    throw new CodecError(`"members" lists ${value.length}: use at most ${MEMBERS_COUNT_MAX}`);
   }
   const members: RingMember[] = [];
   for (const [i, item] of (value as unknown[]).entries()) {
     const member = checkMember(item, `members[${i}]`, source);
-    if (typeof member === "string") return member;
     members.push(member);
   }
   assert(members.length === value.length, "every member was checked");
   const id = doublesIn(members.map((member) => member.id));
-  if (id !== undefined) return `"members" has two of id "${id}": give one of them another id`;
+  if (id !== undefined)
+    throw new CodecError(`"members" has two of id "${id}": give one of them another id`);
   const url = doublesIn(members.map((member) => member.url));
-  if (url !== undefined) return `"members" has two at url "${url}": give one of them another port`;
+  if (url !== undefined)
+    throw new CodecError(`"members" has two at url "${url}": give one of them another port`);
   return members;
 }
 

@@ -15,7 +15,9 @@
  * The keys' trees are those of the new N from the start: so an exchange between owners moves the
  * keys of this namespace and no others.
  */
+
 import { assert } from "../core/assert.ts";
+import { check } from "../core/check.ts";
 import { isReplicaId, type ReplicaId } from "../core/ids.ts";
 import { MEMBERS_COUNT_MAX, N_MAX } from "../core/limits.ts";
 import type { NamespaceSettings } from "../core/namespace-settings.ts";
@@ -135,15 +137,15 @@ export function joinedRecords(
   return advancedRecord({ ...a, change: { ...a.change, acks } }, ring);
 }
 
-/** Checks a change that a peer or the own log handed over. @throws AssertionFailure */
+/** Checks a change that a peer or the own log handed over. @throws CodecError */
 export function parseNamespaceChange(value: unknown): NamespaceChange {
-  assert(typeof value === "object" && value !== null, "a change of N is an object");
+  check(typeof value === "object" && value !== null, "a change of N is an object");
   const { from, phase, acks } = value as Record<string, unknown>;
-  assert(Number.isInteger(from), "a change comes from an N");
-  assert((from as number) >= 1 && (from as number) <= N_MAX, "an N is 1 to 5");
-  assert(phase === "filling" || phase === "settling", "a phase of a change");
-  assert(Array.isArray(acks) && acks.length <= MEMBERS_COUNT_MAX, "acknowledgements are a list");
+  check(Number.isInteger(from), "a change comes from an N");
+  check((from as number) >= 1 && (from as number) <= N_MAX, "an N is 1 to 5");
+  check(phase === "filling" || phase === "settling", "a phase of a change");
+  check(Array.isArray(acks) && acks.length <= MEMBERS_COUNT_MAX, "acknowledgements are a list");
   const isId = (id: unknown): boolean => typeof id === "string" && isReplicaId(id);
-  assert(acks.every(isId), "members acknowledge");
+  check(acks.every(isId), "members acknowledge");
   return { from: from as number, phase, acks: acks as ReplicaId[] };
 }

@@ -7,6 +7,7 @@
  * the two agree only if the plan is in truth the cheapest.
  */
 import { assert } from "../core/assert.ts";
+import { CodecError, checkNone } from "../core/check.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { Move, RingPlan } from "../core/results.ts";
 import { type Assignment, assign, layOut } from "./assignment.ts";
@@ -22,12 +23,13 @@ import type { RingDocument, RingLayout } from "./ring-document.ts";
 
 const CHANGE_FIELDS = ["add", "remove", "reweight"];
 
-/** The members left once `remove` is done, or what is wrong with it. */
+/** The members left once `remove` is done. @throws CodecError */
 function withoutRemoved(members: readonly RingMember[], remove: unknown) {
-  if (!Array.isArray(remove)) return `"remove" must be a list of ids`;
+  if (!Array.isArray(remove)) throw new CodecError(`"remove" must be a list of ids`);
   const left = new Map(members.map((member) => [member.id, member]));
   for (const id of remove as unknown[]) {
-    if (!left.delete(id as ReplicaId)) return `"remove" names ${quoted(id)}: no member has that id`;
+    if (!left.delete(id as ReplicaId))
+      throw new CodecError(`"remove" names ${quoted(id)}: no member has that id`);
   }
   return left;
 }
@@ -68,35 +70,31 @@ function urlProblem({ id, url }: RingMember, members: readonly RingMember[]): st
  * The members after an operator's change, `{"add":[…],"remove":[…],"reweight":{…}}`, each optional.
  * An id may be removed and added at once: that replaces its address, zone and weight.
  *
- * @returns the members, or one line that names what is wrong and the mend
+ * @throws CodecError with one line that names what is wrong and the mend
  */
-export function changedMembers(
-  document: RingDocument,
-  change: unknown,
-): readonly RingMember[] | string {
+export function changedMembers(document: RingDocument, change: unknown): readonly RingMember[] {
   const object = asObject(change);
-  if (object === null) return `a change must be an object like {"remove": ["r2"]}`;
+  if (object === null) throw new CodecError(`a change must be an object like {"remove": ["r2"]}`);
   const stranger = strangerIn(object, CHANGE_FIELDS);
-  if (stranger !== null) return stranger;
+  checkNone(stranger);
   const { add = [], remove = [], reweight = {} } = object;
   const members = withoutRemoved(document.members, remove);
-  if (typeof members === "string") return members;
-  const problem = reweigh(members, reweight);
-  if (problem !== null) return problem;
-  if (!Array.isArray(add)) return `"add" must be a list of members`;
+  checkNone(reweigh(members, reweight));
+  if (!Array.isArray(add)) throw new CodecError(`"add" must be a list of members`);
   for (const [i, item] of (add as unknown[]).entries()) {
     const member = checkMember(item, `add[${i}]`);
-    if (typeof member === "string") return member;
     if (members.has(member.id)) {
-      return `add[${i}] (${member.id}) is a member already: use another id, or remove it as well`;
+      throw new CodecError(
+        `add[${i}] (${member.id}) is a member already: use another id, or remove it as well`,
+      );
     }
     const wrong = urlProblem(member, document.members);
-    if (wrong !== null) return `add[${i}] ${wrong}`;
+    if (wrong !== null) throw new CodecError(`add[${i}] ${wrong}`);
     members.set(member.id, member);
   }
   const checked = checkMembers([...members.values()], "document");
-  if (typeof checked === "string") return checked;
-  return checkShape(document, checked.length) ?? checked;
+  checkNone(checkShape(document, checked.length));
+  return checked;
 }
 
 /** The copies that one layout has and another had not, by partition. */

@@ -6,6 +6,7 @@
  * change, the document says so itself (see `ring-change`).
  */
 import { assert } from "../core/assert.ts";
+import { CodecError, checkNone, readOr } from "../core/check.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import { oncePer } from "../core/once-per.ts";
 import { type Assignment, assign } from "./assignment.ts";
@@ -50,7 +51,7 @@ export interface RingDocument extends RingShape, RingLayout {
 }
 
 /** A ring document that is none, in one line that says what is wrong. */
-export class RingError extends Error {
+export class RingError extends CodecError {
   override readonly name = "RingError";
 }
 
@@ -137,43 +138,43 @@ function checkAssignment(value: unknown, shape: RingShape, ids: ReadonlySet<unkn
   return null;
 }
 
-/** The layout that a part of a document stands for, or what is wrong with it. */
-function checkLayout(value: unknown, shape: RingShape): RingLayout | string {
+/** The layout that a part of a document stands for. @throws CodecError */
+function checkLayout(value: unknown, shape: RingShape): RingLayout {
   const object = asObject(value);
-  if (object === null) return "a layout must be an object";
+  if (object === null) throw new CodecError("a layout must be an object");
   const members = checkMembers(object["members"], "document");
-  if (typeof members === "string") return members;
   const { assignment } = object;
   const ids = new Set(members.map(({ id }) => id));
-  const problem = checkShape(shape, members.length) ?? checkAssignment(assignment, shape, ids);
-  return problem ?? { members, assignment: assignment as Assignment };
+  checkNone(checkShape(shape, members.length) ?? checkAssignment(assignment, shape, ids));
+  return { members, assignment: assignment as Assignment };
 }
 
-function checkIds(value: unknown, name: string): readonly ReplicaId[] | string {
+function checkIds(value: unknown, name: string): readonly ReplicaId[] {
   const isList = Array.isArray(value) && value.every((id) => typeof id === "string");
-  if (!isList) return `change: "${name}" must be a list of ids`;
+  if (!isList) throw new CodecError(`change: "${name}" must be a list of ids`);
   const ids = value as readonly ReplicaId[];
   const isSorted = ids.every((id, i) => i === 0 || (ids[i - 1] ?? "") < id);
-  return isSorted ? ids : `change: "${name}" must be sorted, each id once`;
+  if (!isSorted) throw new CodecError(`change: "${name}" must be sorted, each id once`);
+  return ids;
 }
 
-/** The change that a document says it is in, or what is wrong with it. */
-function checkChange(value: unknown, shape: RingShape): RingChange | string {
+/** The change that a document says it is in. @throws CodecError */
+function checkChange(value: unknown, shape: RingShape): RingChange {
   const object = asObject(value);
-  if (object === null) return `"change" must be an object`;
+  if (object === null) throw new CodecError(`"change" must be an object`);
   const stranger = strangerIn(object, CHANGE_FIELDS);
-  if (stranger !== null) return `change: ${stranger}`;
+  if (stranger !== null) throw new CodecError(`change: ${stranger}`);
   const { ballot, phase } = object;
   if (!Number.isSafeInteger(ballot) || (ballot as number) < 1) {
-    return `change: "ballot" must be a whole number from 1; it is ${quoted(ballot)}`;
+    throw new CodecError(`change: "ballot" must be a whole number from 1; it is ${quoted(ballot)}`);
   }
-  if (phase !== "filling" && phase !== "settling") return `change: "phase" is ${quoted(phase)}`;
-  const to = object["to"] === null ? null : checkLayout(object["to"], shape);
-  if (typeof to === "string") return `change: ${to}`;
+  if (phase !== "filling" && phase !== "settling")
+    throw new CodecError(`change: "phase" is ${quoted(phase)}`);
+  const inChange = (problem: string): Error => new CodecError(`change: ${problem}`);
+  const layout = (): RingLayout => checkLayout(object["to"], shape);
+  const to = object["to"] === null ? null : readOr(layout, inChange);
   const acks = checkIds(object["acks"], "acks");
-  if (typeof acks === "string") return acks;
   const forced = checkIds(object["forced"], "forced");
-  if (typeof forced === "string") return forced;
   return { ballot: ballot as number, to, phase, acks, forced };
 }
 
@@ -182,9 +183,15 @@ function checkChange(value: unknown, shape: RingShape): RingChange | string {
  *
  * @throws RingError
  */
-export function parseRingDocument(value: unknown): RingDocument {
+export const parseRingDocument = (value: unknown): RingDocument =>
+  readOr(
+    () => checkRing(value),
+    (problem) => new RingError(`ring document: ${problem}`),
+  );
+
+function checkRing(value: unknown): RingDocument {
   const refuse = (problem: string): never => {
-    throw new RingError(`ring document: ${problem}`);
+    throw new CodecError(problem);
   };
   const object = asObject(value) ?? refuse("it must be an object");
   const { version, name, seed, isProvisional } = object;
@@ -202,9 +209,7 @@ export function parseRingDocument(value: unknown): RingDocument {
   }
   const shape = { partitions: object["partitions"], n: object["n"] } as RingShape;
   const layout = checkLayout(object, shape);
-  if (typeof layout === "string") return refuse(layout);
   const change = object["change"] === undefined ? null : checkChange(object["change"], shape);
-  if (typeof change === "string") return refuse(change);
   const { partitions, n } = shape;
   const { members, assignment } = layout;
   assert(n <= members.length && assignment.length === partitions, "the checks were passed");

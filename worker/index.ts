@@ -1,4 +1,5 @@
 /** The Worker: a stateless frontend in front of the replicas, over HTTP and as a binding. */
+import { readOr } from "../core/check.ts";
 import { purgeSite } from "../src/door/site-purge.ts";
 import { createApp, type Starling } from "../src/frontend/app.ts";
 import { responseOf } from "../src/frontend/http/exchange.ts";
@@ -39,9 +40,10 @@ function appOf(isolate: Isolate, env: Env): Starling["app"] {
 
 /** @throws Problem `not-configured` */
 function corsOriginsOf({ STARLING_CORS_ORIGINS: text = "" }: Env): readonly string[] {
-  const origins = parseCorsOrigins(text);
-  if (typeof origins !== "string") return origins;
-  throw new Problem("not-configured", `STARLING_CORS_ORIGINS: ${origins}`);
+  return readOr(
+    () => parseCorsOrigins(text),
+    (problem) => new Problem("not-configured", `STARLING_CORS_ORIGINS: ${problem}`),
+  );
 }
 
 const OWN_ORIGIN = "A site's origin is this deployment's own API.";

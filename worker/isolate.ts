@@ -3,7 +3,9 @@
  * cluster is shared; what is in flight belongs to one request, because the platform binds calls and
  * promises to the request that made them.
  */
+
 import xxhash from "xxhash-wasm";
+import { readOr } from "../core/check.ts";
 import type { Prng } from "../core/prng.ts";
 import type { WallMillis } from "../core/time.ts";
 import { ClusterConfigError } from "../ring/cluster-config.ts";
@@ -60,8 +62,11 @@ async function start(env: Env, place: IncomingRequestCfProperties | undefined): 
       'STARLING_SECRET="any text of that length" in .dev.vars, beside the configuration';
     throw notConfigured(`Set a secret of at least ${SECRET_CHARS_MIN} characters: ${how}.`);
   }
-  const auth = env.STARLING_TOKENS === undefined ? noTokens : parseTokens(env.STARLING_TOKENS);
-  if (typeof auth === "string") throw notConfigured(`The secret STARLING_TOKENS: ${auth}`);
+  const { STARLING_TOKENS: tokens } = env;
+  const auth = readOr(
+    () => (tokens === undefined ? noTokens : parseTokens(tokens)),
+    (problem) => notConfigured(`The secret STARLING_TOKENS: ${problem}`),
+  );
   const zoneIn = (zones: readonly string[]): string =>
     env.STARLING_ZONE ?? nearestZone(zones, place);
   try {

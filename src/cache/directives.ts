@@ -2,7 +2,7 @@
  * Cache directives: of `Cache-Control` (RFC 9111, 5.2) and of a field that is targeted at caches
  * of our kind (RFC 9213). Of a directive that is said twice the first counts (RFC 9111, 4.2.1).
  */
-import { parseDictionary } from "structured-headers";
+import { ParseError, parseDictionary } from "structured-headers";
 import { type Fields, fieldOf, tokensOf } from "./fields.ts";
 
 /** By name in lower case; null where there is no argument. */
@@ -83,7 +83,8 @@ export function parseTargeted(text: string): Directives | null {
       } else if (value !== false) directives.set(name, typeof value === "string" ? value : null);
     }
     return directives.size === 0 ? null : directives;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof ParseError)) throw error;
     return null;
   }
 }

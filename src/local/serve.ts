@@ -2,7 +2,7 @@
 
 import type { Server } from "node:http";
 import xxhash from "xxhash-wasm";
-import { CodecError } from "../../core/check.ts";
+import { CodecError, readOr } from "../../core/check.ts";
 import { defaultSettings } from "../../core/namespace-settings.ts";
 import { ownSpeech, type Speech } from "../../core/version.ts";
 import {
@@ -100,10 +100,18 @@ async function readCluster(options: NodeOptions): Promise<ClusterConfig> {
 
 async function readTokens(file: string | undefined): Promise<Auth> {
   if (file === undefined) return noTokens;
-  const parsed = parseTokens(await readText(file, "tokens file"));
-  if (typeof parsed === "string") throw new ConfigError(`${file}: ${parsed}`);
-  return parsed;
+  const text = await readText(file, "tokens file");
+  return readOr(
+    () => parseTokens(text),
+    (problem) => new ConfigError(`${file}: ${problem}`),
+  );
 }
+
+const corsOriginsOf = ({ corsOrigins = "" }: NodeOptions): readonly string[] =>
+  readOr(
+    () => parseCorsOrigins(corsOrigins),
+    (problem) => new ConfigError(`--cors-origins: ${problem}`),
+  );
 
 interface Machine {
   readonly ended: Promise<string>;
@@ -335,8 +343,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const config = await readCluster(options);
   const secret = await ClusterSecret.read(options, config);
   const tokens = { auth: await readTokens(options.tokensFile) };
-  const corsOrigins = parseCorsOrigins(options.corsOrigins ?? "");
-  if (typeof corsOrigins === "string") throw new ConfigError(`--cors-origins: ${corsOrigins}`);
+  const corsOrigins = corsOriginsOf(options);
   const url = new URL(config.members.find(({ id }) => id === options.id)?.url ?? "");
   const tls = options.tls === undefined ? undefined : await NodeTls.read(options.tls, url.href);
   const hasher = await xxhash();

@@ -215,7 +215,7 @@ describe("the origins of a deployment", () => {
       "null",
       "ftp://a",
     ]) {
-      expect(parseCorsOrigins(bad)).toMatch(/is no origin: write https:/);
+      expect(() => parseCorsOrigins(bad)).toThrow(/is no origin: write https:/);
     }
   });
 });

@@ -62,11 +62,8 @@ export async function makeApp(options: TestAppOptions = {}): Promise<TestApp> {
   };
 }
 
-export function tokensOf(tokens: readonly unknown[]): Auth {
-  const auth = parseTokens(JSON.stringify({ tokens }));
-  if (typeof auth === "string") throw new Error(auth);
-  return auth;
-}
+export const tokensOf = (tokens: readonly unknown[]): Auth =>
+  parseTokens(JSON.stringify({ tokens }));
 
 export interface ProblemBody {
   readonly status: number;

@@ -36,7 +36,6 @@ function begun(
   by: { ballot: number; forced?: string[] } = { ballot: 5 },
 ): RingDocument {
   const members = changedMembers(founded, change);
-  if (typeof members === "string") throw new Error(members);
   const to = layoutAfter(founded, members, by.ballot);
   return beginChange(founded, to, { ballot: by.ballot, forced: by.forced ?? [] });
 }

@@ -229,8 +229,8 @@ describe("foreign texts", () => {
         );
         expect(typeof readTraceparent(text)).toBe("string");
         expect(typeof readTracestate(text)).toBe("string");
-        parseTokens(text);
-        parseTokens(JSON.stringify({ tokens: value }));
+        taken(CodecError, () => parseTokens(text));
+        taken(CodecError, () => parseTokens(JSON.stringify({ tokens: value })));
         expect(() => parseClusterConfig(value as object)).toThrow(/^(?!.*\n)/);
       }),
       runs,

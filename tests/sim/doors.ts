@@ -67,11 +67,7 @@ const READS_MAX = 20;
 const FRESH: Fields = [["Cache-Control", "max-age=600"]];
 const SOON_STALE: Fields = [["Cache-Control", "max-age=1, stale-while-revalidate=600"]];
 
-function siteSettings(): SiteSettings {
-  const site = checkSite({ origin: "http://origin.test" });
-  if (typeof site === "string") throw new Error(site);
-  return site;
-}
+const siteSettings = (): SiteSettings => checkSite({ origin: "http://origin.test" });
 
 const headOf = ({ device }: Pick<Visit, "device">): RequestHead => ({
   method: "GET",

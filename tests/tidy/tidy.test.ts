@@ -13,6 +13,7 @@ import {
   functions,
   layering,
   lengths,
+  refusals,
   type Source,
   widths,
 } from "./rules.ts";
@@ -50,6 +51,10 @@ const production = sources.filter(({ path }) => !path.startsWith("tests/"));
 const FOR_TESTS = ["replica/memory-store.ts"];
 
 describe("the tree is tidy", () => {
+  it("says in one way that foreign input is wrong", () => {
+    expect(production.flatMap(refusals)).toEqual([]);
+  });
+
   it("has the files that it should", () => {
     expect(sources.length).toBeGreaterThan(100);
   });
@@ -104,6 +109,24 @@ describe("the canary", () => {
       expect(bans(at("src/local/x.ts", line))).toEqual([]);
     }
     expect(bans(at("core/x.ts", '// Date\nconst a = "Promise";'))).toEqual([]);
+  });
+
+  it("dies of a second way to refuse foreign input", () => {
+    const texts = [
+      "function a(b: unknown): Site | string {",
+      "const c = (d: string): readonly Member[] | string =>",
+      "try {\n  f();\n} catch {\n  return null;\n}",
+      'try {\n  f();\n} catch (error) {\n  const why = error instanceof Error ? "" : "";\n}',
+      "try {\n  f();\n} catch (error) {\n  if (error instanceof AssertionFailure) return;\n}",
+    ];
+    for (const text of texts)
+      expect([text, refusals(at("core/x.ts", text)).length]).toEqual([text, 1]);
+    const fine = [
+      "function a(b: unknown): string | null {",
+      "try {\n  f();\n} catch (error) {\n  if (!(error instanceof CodecError)) throw error;\n}",
+      "// An AssertionFailure is our own mistake.",
+    ];
+    for (const text of fine) expect(refusals(at("core/x.ts", text))).toEqual([]);
   });
 
   it("dies of an import upwards, beside, without extension, or of the host", () => {

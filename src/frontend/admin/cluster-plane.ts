@@ -1,9 +1,9 @@
 /** What operators ask: members, ring, one key's replicas, namespaces, background work now. */
+import { readOr } from "../../../core/check.ts";
 import { etagOf, liveSiblings } from "../../../core/entry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { compareUtf8, storeKey } from "../../../core/keys.ts";
 import { LIST_NAMESPACES_MAX } from "../../../core/limits.ts";
-import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import type { Operation } from "../../../core/operations.ts";
 import type { ReplicaReport, Result } from "../../../core/results.ts";
 import type { WallMillis } from "../../../core/time.ts";
@@ -200,12 +200,10 @@ export class ClusterPlane {
       });
     }
     const merged = withOrigins({ ...current, ...body });
-    const checked = checkSettings(merged, view.ring.memberIds.length);
-    const wrong = typeof checked === "string" ? checked : impossibleSettings(checked);
-    if (typeof checked === "string" || wrong !== null) {
-      throw new Problem("invalid-settings", wrong ?? "");
-    }
-    const settings: NamespaceSettings = checked;
+    const invalid = (problem: string): Problem => new Problem("invalid-settings", problem);
+    const settings = readOr(() => checkSettings(merged, view.ring.memberIds.length), invalid);
+    const wrong = impossibleSettings(settings);
+    if (wrong !== null) throw invalid(wrong);
     const operation = { kind: "configure", namespace: name, settings } as const;
     const { created } = await this.#run(operation, "configured");
     return Response.json(shownSettings(settings), { status: created ? 201 : 200 });

@@ -1,4 +1,5 @@
 /** What operators ask about members: what a change would move, to start one, how far it is. */
+import { readOr } from "../../../core/check.ts";
 import type { Result, TransferStatus } from "../../../core/results.ts";
 import { changedMembers, planChange } from "../../../ring/plan.ts";
 import { openChange, takersOf } from "../../../ring/ring-change.ts";
@@ -19,8 +20,11 @@ export class MembersPlane {
   /** What a change of members would move; changes nothing. */
   async plan(request: Request): Promise<Response> {
     const { document } = (await this.#backend.freshView()).ring;
-    const members = changedMembers(document, await readJson(request));
-    if (typeof members === "string") throw new Problem("invalid-request", members);
+    const change = await readJson(request);
+    const members = readOr(
+      () => changedMembers(document, change),
+      (problem) => new Problem("invalid-request", problem),
+    );
     return Response.json(planChange(document, members));
   }
 

@@ -1,4 +1,5 @@
 /** A namespace's settings as clients have them: lists, which the document keeps as texts. */
+import { readOr } from "../../../core/check.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import { parseCorsOrigins } from "../http/origins.ts";
 import { Problem } from "../http/problems.ts";
@@ -21,9 +22,9 @@ export function withOrigins(settings: Readonly<Record<string, unknown>>): object
   if (!isList && typeof given !== "string") {
     throw new Problem("invalid-settings", `"corsOrigins" must be a list of origins, or null.`);
   }
-  const origins = parseCorsOrigins(isList ? given.join(" ") : String(given));
-  if (typeof origins === "string") {
-    throw new Problem("invalid-settings", `"corsOrigins": ${origins}`);
-  }
+  const origins = readOr(
+    () => parseCorsOrigins(isList ? given.join(" ") : String(given)),
+    (problem) => new Problem("invalid-settings", `"corsOrigins": ${problem}`),
+  );
   return origins.length === 0 ? others : { ...others, corsOrigins: origins.join(" ") };
 }

@@ -1,6 +1,7 @@
 /** `/v1/sites`: the origins that the cache door stands in front of. */
 
 import { Hono } from "hono";
+import { readOr } from "../../../core/check.ts";
 import { VALUE_BYTES_MAX } from "../../../core/limits.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import { checkSite, isSiteName, siteNamespace } from "../../../core/site.ts";
@@ -49,17 +50,14 @@ export function siteSettings(value: unknown, view: ClusterView): NamespaceSettin
   );
   const ofSite = Object.fromEntries(members.filter(([name]) => !isStored(name)));
   const ofRing = Object.fromEntries(members.filter(([name]) => isStored(name)));
-  const site = checkSite(ofSite);
-  if (typeof site === "string") throw invalid(site);
+  const site = readOr(() => checkSite(ofSite), invalid);
   const settings = {
     ...{ n: view.defaults.n, r: 1, w: 1, dw: 0, maxBytes: null },
     ...ofRing,
     ...{ ttl: null, maxValueBytes: VALUE_BYTES_MAX, trustedContent: false },
     site: JSON.stringify(site),
   };
-  const checked = checkSettings(settings, view.ring.memberIds.length);
-  if (typeof checked === "string") throw invalid(checked);
-  return checked;
+  return readOr(() => checkSettings(settings, view.ring.memberIds.length), invalid);
 }
 
 /** @throws Problem when too few members agree */

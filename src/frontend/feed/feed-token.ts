@@ -2,7 +2,7 @@
  * How far a feed has come, as its client carries it: sealed for its namespace and prefix. A replica
  * stands in it as four bytes, so that a token of fifty members is below 2 KiB.
  */
-import { assert } from "../../../core/assert.ts";
+import { CodecError, check } from "../../../core/check.ts";
 import { decode, encode } from "../../../core/codec.ts";
 import type { FeedPosition, SourcePosition } from "../../../core/feed.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
@@ -48,9 +48,9 @@ export function tokenToPosition(
   const ids = new Map(memberIds.map((id) => [markOf(hash, id), id]));
   try {
     const list = decode(payload);
-    assert(Array.isArray(list) && list.length === 4, "a token has four parts");
+    check(Array.isArray(list) && list.length === 4, "a token has four parts");
     const [version, layout, purgedThrough, rows] = list as unknown[];
-    assert(version === VERSION && Array.isArray(rows), "a version that is known");
+    check(version === VERSION && Array.isArray(rows), "a version that is known");
     const sources: SourcePosition[] = [];
     for (let i = 0; i < rows.length; i += 6) {
       const [mark, run, after, ended, until, flag] = rows.slice(i, i + 6) as number[];
@@ -59,7 +59,8 @@ export function tokenToPosition(
       sources.push({ id, ...place, isResync: flag === 1 });
     }
     return { layout: Number(layout), purgedThrough: Number(purgedThrough), sources };
-  } catch {
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
     throw invalid("The token is of a version that this node does not know.");
   }
 }

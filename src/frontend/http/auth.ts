@@ -2,7 +2,9 @@
  * Who may call. Tokens are compared by digest, all of them, without ending early; every 401 has the
  * same body, so that nothing is learnt from it.
  */
+
 import { sha256 } from "@noble/hashes/sha2.js";
+import { CodecError, jsonFrom, readOr } from "../../../core/check.ts";
 import { isNamespace } from "../../../core/keys.ts";
 import { Problem } from "./problems.ts";
 
@@ -41,53 +43,60 @@ const SENDABLE = /^[\x21-\x7e]+$/;
 /** Fewer can be tried one after the other. A good token is random and much longer. */
 const TOKEN_CHARS_MIN = 8;
 
-function parseToken(item: unknown, index: number): Token | string {
+function parseToken(item: unknown, index: number): Token {
   const where = `tokens[${index}]`;
-  if (typeof item !== "object" || item === null) return `${where} must be an object.`;
+  if (typeof item !== "object" || item === null)
+    throw new CodecError(`${where} must be an object.`);
   const { token, role, namespaces, ...rest } = item as Record<string, unknown>;
   const [unknown] = Object.keys(rest);
-  if (unknown !== undefined) return `${where} has an unknown member ${JSON.stringify(unknown)}.`;
+  if (unknown !== undefined)
+    throw new CodecError(`${where} has an unknown member ${JSON.stringify(unknown)}.`);
   if (typeof token !== "string" || !SENDABLE.test(token)) {
-    return `${where}.token must be a text of visible ASCII characters, without spaces.`;
+    throw new CodecError(
+      `${where}.token must be a text of visible ASCII characters, without spaces.`,
+    );
   }
   if (token.length < TOKEN_CHARS_MIN) {
-    return `${where}.token has fewer than ${TOKEN_CHARS_MIN} characters: take a long random one.`;
+    throw new CodecError(
+      `${where}.token has fewer than ${TOKEN_CHARS_MIN} characters: take a long random one.`,
+    );
   }
-  if (!isRole(role)) return `${where}.role must be "read", "write", "monitor" or "admin".`;
+  if (!isRole(role))
+    throw new CodecError(`${where}.role must be "read", "write", "monitor" or "admin".`);
   const digest = sha256(encoder.encode(token));
   if (namespaces === undefined || namespaces === null) return { digest, role, namespaces: null };
   if (role === "monitor") {
-    return `${where} is a monitor's, which sees all and no value: leave namespaces out.`;
+    throw new CodecError(
+      `${where} is a monitor's, which sees all and no value: leave namespaces out.`,
+    );
   }
   const isList = Array.isArray(namespaces) && namespaces.every(isNamespaceText);
-  if (!isList) return `${where}.namespaces must be a list of namespaces.`;
+  if (!isList) throw new CodecError(`${where}.namespaces must be a list of namespaces.`);
   return { digest, role, namespaces: new Set(namespaces.map(String)) };
 }
 
 /**
  * Reads `{"tokens":[{"token","role","namespaces"}]}`.
  *
- * @returns the tokens, or one sentence that says what to mend
+ * @throws CodecError with one sentence that says what to mend
  */
-export function parseTokens(text: string): Auth | string {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return "it is not JSON.";
-  }
+export function parseTokens(text: string): Auth {
+  const value = readOr(
+    () => jsonFrom(text),
+    () => new CodecError("it is not JSON."),
+  );
   const list = (value as { tokens?: unknown } | null)?.tokens;
-  if (!Array.isArray(list)) return `it must be an object with a list "tokens".`;
+  if (!Array.isArray(list)) throw new CodecError(`it must be an object with a list "tokens".`);
   // On loopback a deployment without tokens is open: nobody is to get there by taking the last out.
-  if (list.length === 0) return `"tokens" lists none; to have none at all, give no tokens.`;
+  if (list.length === 0)
+    throw new CodecError(`"tokens" lists none; to have none at all, give no tokens.`);
   const tokens: Token[] = [];
   for (const [i, item] of list.entries()) {
     const token = parseToken(item, i);
-    if (typeof token === "string") return token;
     const other = tokens.findIndex(({ digest }) => sameDigest(digest, token.digest));
     if (other >= 0) {
       const mend = "list each once, or it has two roles";
-      return `tokens[${i}].token is the same as tokens[${other}].token: ${mend}.`;
+      throw new CodecError(`tokens[${i}].token is the same as tokens[${other}].token: ${mend}.`);
     }
     tokens.push(token);
   }

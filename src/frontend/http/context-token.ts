@@ -2,8 +2,9 @@
  * A context as its client carries it, sealed for its namespace and key: a forged one could claim to
  * cover what nobody has seen, or carry a counter that hides every later write.
  */
-import { assert } from "../../../core/assert.ts";
+
 import { CausalContext } from "../../../core/causal-context.ts";
+import { CodecError, check } from "../../../core/check.ts";
 import { decode, encode } from "../../../core/codec.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { CONTEXT_TOKEN_BYTES_MAX } from "../../../core/limits.ts";
@@ -81,11 +82,12 @@ export function tokenToSession({ hash, key }: Of, token: string): Session {
   }
   try {
     const decoded = decode(payload);
-    assert(Array.isArray(decoded) && decoded[0] === VERSION, "a known version");
+    check(Array.isArray(decoded) && decoded[0] === VERSION, "a known version");
     const endsAt: unknown = decoded[2] ?? 0;
-    assert(Number.isSafeInteger(endsAt), "an end is a time");
+    check(Number.isSafeInteger(endsAt), "an end is a time");
     return { context: CausalContext.decode(decoded[1]), endsAt: endsAt as number };
-  } catch {
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
     throw invalid("The context is of a version that this node does not know.");
   }
 }

@@ -1,16 +1,19 @@
 /** Origins of pages (RFC 6454), as a deployment and a namespace name them. */
+import { CodecError } from "../../../core/check.ts";
+
 const ANY = "*";
 
 /**
  * Origins from a text, between commas or blanks; `*` stands for any.
  *
- * @returns the origins, or one sentence that says what to mend
+ * @throws CodecError with one sentence that says what to mend
  */
-export function parseCorsOrigins(text: string): readonly string[] | string {
+export function parseCorsOrigins(text: string): readonly string[] {
   const parts = text.split(/[\s,]+/).filter((part) => part !== "");
   const bad = parts.find((part) => part !== ANY && !isOrigin(part));
-  if (bad === undefined) return parts.map((part) => part.toLowerCase());
-  return `"${bad}" is no origin: write https://HOST or http://HOST:PORT, without a path.`;
+  const how = "write https://HOST or http://HOST:PORT, without a path.";
+  if (bad !== undefined) throw new CodecError(`"${bad}" is no origin: ${how}`);
+  return parts.map((part) => part.toLowerCase());
 }
 
 function isOrigin(text: string): boolean {

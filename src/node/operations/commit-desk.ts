@@ -8,6 +8,7 @@
  * Where a change was accepted already there is nothing to propose any more: the operator is told.
  * From then on it needs nobody: the members carry it out by themselves.
  */
+import { CodecError, check } from "../../../core/check.ts";
 import type { Failure } from "../../../core/failure.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { Request } from "../../../core/messages.ts";
@@ -121,22 +122,32 @@ export class CommitDesk {
   }
 }
 
-function proposalOf(
+const proposalOf = (...of: Parameters<typeof checkedProposal>): Proposal => {
+  try {
+    return checkedProposal(...of);
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    return invalid(error.message);
+  }
+};
+
+/** @throws CodecError with what is wrong with the change */
+function checkedProposal(
   { ring: document, namespaces }: ClusterDocument,
   change: CommitOperation["change"],
   { ballot, away }: { readonly ballot: number; readonly away: readonly ReplicaId[] },
 ): Proposal {
   const ring = agreedRing(document);
   const members = changedMembers(ring, change);
-  if (typeof members === "string") return invalid(members);
   for (const [name, { settings }] of namespaces) {
     if (settings === null || settings.n <= members.length) continue;
-    return invalid(`namespace ${name} has n ${settings.n}: lower it, or keep more members`);
+    const mend = "lower it, or keep more members";
+    throw new CodecError(`namespace ${name} has n ${settings.n}: ${mend}`);
   }
   const plan = planChange(ring, members);
   const removed = ring.members.filter(({ id }) => !members.some((member) => member.id === id));
   const isSame = JSON.stringify(members) === JSON.stringify(ring.members);
-  if (isSame) return invalid("the change changes nothing: name members to add, remove or reweight");
+  check(!isSame, "the change changes nothing: name members to add, remove or reweight");
   const forced = removed.map(({ id }) => id).filter((id) => away.includes(id));
   const to = layoutAfter(ring, members, ballot);
   return { ring: beginChange(ring, to, { ballot, forced }), plan };

@@ -12,8 +12,7 @@
  * Where sums outlive a restart, so does how far this is. Where they do not, they are counted anew.
  */
 import { addSums, type MerkleForest } from "../../../antientropy/merkle-tree.ts";
-import { assert } from "../../../core/assert.ts";
-import { CodecError } from "../../../core/check.ts";
+import { check } from "../../../core/check.ts";
 import { decode, encode } from "../../../core/codec.ts";
 import { namespaceOf } from "../../../core/keys.ts";
 import { N_MAX } from "../../../core/limits.ts";
@@ -173,30 +172,24 @@ function runsOf(planted: Planted): readonly number[] {
 function keptIn(store: Store, partitionCount: number): readonly (readonly [string, Planted])[] {
   const bytes = store.readMeta(PLANTING);
   if (bytes === undefined) return [];
-  try {
-    const list = decode(bytes);
-    assert(Array.isArray(list), "what is planted is a list");
-    return list.map((item: unknown) => {
-      assert(Array.isArray(item) && typeof item[0] === "string", "a namespace has its runs");
-      return [item[0], plantedOf(item[1], partitionCount)] as const;
-    });
-  } catch (error) {
-    throw new CodecError(
-      `what is planted: ${error instanceof Error ? error.message : "malformed"}`,
-    );
-  }
+  const list = decode(bytes);
+  check(Array.isArray(list), "what is planted is a list");
+  return list.map((item: unknown) => {
+    check(Array.isArray(item) && typeof item[0] === "string", "what is planted has its runs");
+    return [item[0], plantedOf(item[1], partitionCount)] as const;
+  });
 }
 
 function plantedOf(runs: unknown, partitionCount: number): Planted {
-  assert(Array.isArray(runs), "runs are a list");
+  check(Array.isArray(runs), "runs are a list");
   const planted = new Uint8Array(partitionCount);
   let at = 0;
   for (let i = 0; i < runs.length; i += 2) {
     const [count, n] = [Number(runs[i]), Number(runs[i + 1])];
-    assert(count > 0 && n >= 1 && n <= N_MAX, "a run has a length and an N");
+    check(count > 0 && n >= 1 && n <= N_MAX, "a run has a length and an N");
     planted.fill(n, at, at + count);
     at += count;
   }
-  assert(at === partitionCount, "runs cover all partitions");
+  check(at === partitionCount, "runs cover all partitions");
   return planted;
 }
