@@ -140,6 +140,8 @@ export interface Store {
    * it is stored, whatever is in memory of it. Absent where the platform checks its own storage.
    */
   isSound?(key: StoreKey, hintFor?: string): boolean;
+  /** Of the newest record, from the index alone; 0 when there is none. */
+  digestOf(key: StoreKey): Digest;
   /** From the index, without touching the value. */
   summary(key: StoreKey): EntrySummary | undefined;
   /** Replaces the key's record. Only called while `health()` is "writable". */

@@ -85,7 +85,12 @@ class Generation {
 
   isInDoubt(op: OpId): boolean {
     const row = this.stored.rowOf(op);
-    return (row !== NO_ROW && this.stored.isFlagged(row)) || this.grants.has(op);
+    return (row !== NO_ROW && this.stored.isFlagged(row)) || this.isGranted(op);
+  }
+
+  /** A new text is hashed for each `Map` that it is looked up in: mostly there is nothing. */
+  isGranted(op: OpId): boolean {
+    return this.grants.size > 0 && this.grants.has(op);
   }
 
   clear(since: Millis): void {

@@ -95,6 +95,12 @@ export class IndexTable {
     return this.#keys.find(key);
   }
 
+  /** 0 for a key that is not there. */
+  digestOf(key: string): number {
+    const slot = this.#keys.find(key);
+    return slot === NO_SLOT ? 0 : (this.#digests[slot] ?? 0);
+  }
+
   /** Adds a key that has no slot yet. */
   insert(key: string, row: IndexRow): number {
     assert(row.list >= 0 && row.list <= 0xffff, "lists are numbered with 16 bits");

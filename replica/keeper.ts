@@ -100,7 +100,7 @@ export class Keeper {
     const { entry, isUnknown } = this.#withHints(key, own);
     const bytes = entry === own.entry ? own.bytes : null;
     const isAsStored = bytes !== null && own.isPurged !== true;
-    const stored = () => (isAsStored ? this.store.summary(key)?.digest : undefined);
+    const stored = () => (isAsStored ? this.store.digestOf(key) || undefined : undefined);
     const digest = entry === emptyEntry ? 0 : keptDigestOf(entry, this.#hash, stored);
     return { entry, bytes, isUnknown, digest };
   }
@@ -112,7 +112,7 @@ export class Keeper {
 
   /** The digest of the replica's own record, hints left aside; null when it cannot be known. */
   ownDigest(key: StoreKey): Digest | null {
-    return this.#records.isLost(key) ? null : (this.store.summary(key)?.digest ?? 0);
+    return this.#records.isLost(key) ? null : this.store.digestOf(key);
   }
 
   /** The digest alone, from the index when no hint is in the way; null when it cannot be known. */

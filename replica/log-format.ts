@@ -99,33 +99,36 @@ export function encodeRecord(
   assert(written <= 0xffff && headerEnd + body.length <= bytes.length, "a record fits its page");
   assert(fields.partition >= 0 && fields.partition <= 0xffff, "a partition has 16 bits");
   bytes.set(body, headerEnd);
-  putHeader(view, at, {
-    ...fields,
-    keyByteCount: written,
-    bodyByteCount: body.length,
-    bodyChecksum: body.length === 0 ? 0 : checksum(body, salt),
-  });
+  putFields(view, at, fields);
+  const bodyChecksum = body.length === 0 ? 0 : checksum(body, salt);
+  putSizes(view, at, { keyByteCount: written, bodyByteCount: body.length, bodyChecksum });
   view.setUint32(at, checksum(bytes.subarray(at + 4, headerEnd), salt), true);
   return headerEnd + body.length - at;
 }
 
-function putHeader(view: DataView, at: number, header: RecordHeader): void {
-  view.setUint32(at + 4, header.bodyChecksum, true);
-  view.setUint32(at + 8, header.bodyByteCount, true);
-  view.setUint16(at + 12, header.keyByteCount, true);
-  view.setUint8(at + 14, header.space | header.operation);
+type Sizes = Pick<RecordHeader, "keyByteCount" | "bodyByteCount" | "bodyChecksum">;
+
+function putSizes(view: DataView, at: number, sizes: Sizes): void {
+  view.setUint32(at + 4, sizes.bodyChecksum, true);
+  view.setUint32(at + 8, sizes.bodyByteCount, true);
+  view.setUint16(at + 12, sizes.keyByteCount, true);
+}
+
+function putFields(view: DataView, at: number, fields: RecordFields): void {
+  view.setUint8(at + 14, fields.space | fields.operation);
   view.setUint8(at + MARK_AT, RECORD_MARK);
-  view.setUint32(at + 16, header.sequence % TWO_32, true);
-  view.setUint16(at + 20, Math.floor(header.sequence / TWO_32), true);
-  view.setUint16(at + 22, header.partition, true);
-  view.setFloat64(at + 24, header.digest, true);
-  view.setFloat64(at + 32, header.dueAt, true);
+  view.setUint32(at + 16, fields.sequence % TWO_32, true);
+  view.setUint16(at + 20, Math.floor(fields.sequence / TWO_32), true);
+  view.setUint16(at + 22, fields.partition, true);
+  view.setFloat64(at + 24, fields.digest, true);
+  view.setFloat64(at + 32, fields.dueAt, true);
 }
 
 /** A header and its key alone, without the checksum of the header, as an outline keeps them. */
 export function encodeRecordHead(header: RecordHeader): Uint8Array {
   const page = pageOf(new Uint8Array(RECORD_HEADER_BYTES + header.keyByteCount));
-  putHeader(page.view, 0, header);
+  putFields(page.view, 0, header);
+  putSizes(page.view, 0, header);
   encoder.encodeInto(header.key, page.bytes.subarray(RECORD_HEADER_BYTES));
   return page.bytes;
 }

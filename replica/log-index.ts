@@ -9,6 +9,7 @@ import { NO_SLOT } from "./key-map.ts";
 import {
   OPERATIONS,
   RECORD_HEADER_BYTES,
+  type RecordFields,
   type RecordHeader,
   recordByteCount,
   SPACES,
@@ -123,9 +124,13 @@ export class LogIndex {
   }
 
   /** Takes account of one record at the end of a segment. */
-  apply(header: RecordHeader, segment: SegmentState, offset: number): void {
+  apply(
+    header: RecordFields,
+    sizes: Pick<RecordHeader, "keyByteCount" | "bodyByteCount">,
+    { segment, offset }: { readonly segment: SegmentState; readonly offset: number },
+  ): void {
     const table = this.table(header.space);
-    const byteCount = recordByteCount(header);
+    const byteCount = recordByteCount(sizes);
     segment.recordCount++;
     segment.lastSequence = header.sequence;
     const slot = table.find(header.key);
@@ -139,8 +144,8 @@ export class LogIndex {
     const row = {
       segment: segment.id,
       offset,
-      keyByteCount: header.keyByteCount,
-      bodyByteCount: header.bodyByteCount,
+      keyByteCount: sizes.keyByteCount,
+      bodyByteCount: sizes.bodyByteCount,
       list: this.#listOf(header),
       digest: header.digest,
       dueAt: header.dueAt,
@@ -183,7 +188,7 @@ export class LogIndex {
     assert(segment.liveByteCount >= 0, "a segment holds what the index points at");
   }
 
-  #listOf(header: RecordHeader): number {
+  #listOf(header: RecordFields): number {
     if (header.space === SPACES.entry) return header.partition;
     if (header.space === SPACES.meta) return 0;
     const target = header.key.slice(0, header.key.indexOf("\0"));

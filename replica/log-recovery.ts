@@ -301,12 +301,12 @@ class Recoverer {
     this.#lost.add(header.key);
     const isFirst = this.#index.entries.find(header.key) === NO_SLOT;
     // Where nothing is left, that is no answer either: reading it says that it is corrupt.
-    if (isFirst) this.#index.apply(header, segment, offset);
+    if (isFirst) this.#index.apply(header, header, { segment, offset });
     return 1;
   }
 
   #apply(header: RecordHeader, segment: SegmentState, offset: number): void {
-    this.#index.apply(header, segment, offset);
+    this.#index.apply(header, header, { segment, offset });
     if (header.space !== SPACES.entry) return;
     if (header.operation === OPERATIONS.lost) {
       this.#lost.add(header.key);

@@ -21,6 +21,7 @@ import { assert } from "../core/assert.ts";
 import { holdsValue } from "../core/expiry.ts";
 import {
   type Arrival,
+  type Digest,
   type EntryRecord,
   type EntrySummary,
   type Recovery,
@@ -215,6 +216,10 @@ export class LogStore implements Store {
     return false;
   }
 
+  digestOf(key: StoreKey): Digest {
+    return this.#entries.digestOf(key);
+  }
+
   summary(key: StoreKey): EntrySummary | undefined {
     const slot = this.#entries.find(key);
     return slot === NO_SLOT ? undefined : this.#summaryOf(slot, key);
@@ -223,8 +228,9 @@ export class LogStore implements Store {
   writeEntry(key: StoreKey, { bytes, partition, digest, dueAt }: EntryRecord): void {
     assert(key.length > 0 && digest !== 0, "an entry has a key and a digest");
     assert(this.health() === "writable", "a store that takes no writes was written to");
-    const fields = { space: SPACES.entry, operation: OPERATIONS.write, key };
-    this.#writer.append({ ...fields, partition, digest, dueAt }, bytes);
+    const { entry: space } = SPACES;
+    const { write: operation } = OPERATIONS;
+    this.#writer.append({ space, operation, key, partition, digest, dueAt }, bytes);
     this.#recent.put(key, bytes);
   }
 
@@ -338,17 +344,9 @@ export class LogStore implements Store {
   }
 
   #summaryOf(slot: number, key = this.#entries.keyOf(slot)): EntrySummary {
-    // No spread: every write asks for one, and a copy of fields costs more than all the rest of it.
-    const { list, digest, bodyByteCount, dueAt, position } = this.#entries.row(slot);
-    return {
-      key,
-      partition: list,
-      digest,
-      byteCount: bodyByteCount,
-      dueAt,
-      holdsValue: holdsValue(dueAt),
-      position,
-    };
+    const { list: partition, bodyByteCount: byteCount, ...row } = this.#entries.row(slot);
+    const { digest, dueAt, position } = row;
+    return { key, partition, digest, byteCount, dueAt, holdsValue: holdsValue(dueAt), position };
   }
 
   #appendPlain(space: Space, key: string, bytes: Uint8Array): void {

@@ -9,6 +9,7 @@ import { assert } from "../core/assert.ts";
 import { holdsValue, postponed } from "../core/expiry.ts";
 import type {
   Arrival,
+  Digest,
   EntryRecord,
   EntrySummary,
   HintArrival,
@@ -201,6 +202,10 @@ export class MemoryStore implements Store {
     const dueAt = this.#live.due.get(key) ?? 0;
     const flags = { dueAt, holdsValue: holdsValue(dueAt), position };
     return { key, partition, digest, byteCount: bytes.length, ...flags };
+  }
+
+  digestOf(key: StoreKey): Digest {
+    return this.#live.entries.get(key)?.digest ?? 0;
   }
 
   writeEntry(key: StoreKey, record: EntryRecord): void {

@@ -37,8 +37,11 @@ export class OperationTable {
   #counters = new Float64Array(ROWS_START);
   #times = new Float64Array(ROWS_START);
   #flags = new Uint8Array(ROWS_START);
-  /** By hash: a row, or `NO_ROW`. */
-  #places = new Int32Array(2 * ROWS_START).fill(NO_ROW);
+  /**
+   * By hash: a row, or `NO_ROW`, and beside it the whole hash. Most that are asked for are not
+   * there, and a text of another operation lies elsewhere in memory: it is hardly ever looked at.
+   */
+  #places = new Int32Array(4 * ROWS_START).fill(NO_ROW);
 
   get size(): number {
     return this.#ops.length;
@@ -57,6 +60,7 @@ export class OperationTable {
     const row = this.#ops.push(op) - 1;
     this.#actors.push(dot.actor);
     this.#places[place] = row;
+    this.#places[place + 1] = hashOf(op);
     this.#counters[row] = dot.counter;
     this.#times[row] = time;
     this.#flags[row] = 0;
@@ -86,10 +90,13 @@ export class OperationTable {
 
   /** Where it stands, or would. */
   #placeOf(op: OpId): number {
-    const mask = this.#places.length - 1;
-    for (let place = hashOf(op) & mask; ; place = (place + 1) & mask) {
-      const row = this.#places[place] as number;
-      if (row === NO_ROW || this.#ops[row] === op) return place;
+    const places = this.#places;
+    const mask = places.length - 1;
+    const hash = hashOf(op);
+    for (let place = (2 * hash) & mask; ; place = (place + 2) & mask) {
+      const row = places[place] as number;
+      if (row === NO_ROW) return place;
+      if (places[place + 1] === hash && this.#ops[row] === op) return place;
     }
   }
 
@@ -102,7 +109,11 @@ export class OperationTable {
     this.#counters = longer(new Float64Array(length), this.#counters);
     this.#times = longer(new Float64Array(length), this.#times);
     this.#flags = longer(new Uint8Array(length), this.#flags);
-    this.#places = new Int32Array(2 * length).fill(NO_ROW);
-    for (const [row, op] of this.#ops.entries()) this.#places[this.#placeOf(op)] = row;
+    this.#places = new Int32Array(4 * length).fill(NO_ROW);
+    for (const [row, op] of this.#ops.entries()) {
+      const place = this.#placeOf(op);
+      this.#places[place] = row;
+      this.#places[place + 1] = hashOf(op);
+    }
   }
 }

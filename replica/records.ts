@@ -113,14 +113,14 @@ export class Records {
   ): void {
     this.#lastWritten.put(bytes, { entry, tenure });
     if (hintFor !== "") return this.store.writeHint(hintFor, key, bytes);
-    const before = this.store.summary(key);
-    if (before === undefined) this.#orders.add(key);
+    const from = this.store.digestOf(key);
+    if (from === 0) this.#orders.add(key);
     const place = this.placeOf(key);
     const digest = entry === emptyEntry ? 0 : digestOf(entry, this.#hash);
     const { partition } = place;
     const due = dueAt(entry, this.graces);
     this.store.writeEntry(key, { bytes, partition, digest, dueAt: due });
-    if (!this.#lost.has(key)) this.#onChange(place, { from: before?.digest ?? 0, to: digest });
+    if (!this.#lost.has(key)) this.#onChange(place, { from, to: digest });
     this.#onRecord(key, holdsValue(due));
   }
 
@@ -263,7 +263,7 @@ export class Records {
     }
   }
 
-  #shown(key: StoreKey, digest = this.store.summary(key)?.digest): Digest {
-    return this.#lost.has(key) ? 0 : (digest ?? 0);
+  #shown(key: StoreKey, digest = this.store.digestOf(key)): Digest {
+    return this.#lost.has(key) ? 0 : digest;
   }
 }

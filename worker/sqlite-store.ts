@@ -12,6 +12,7 @@
 import { holdsValue } from "../core/expiry.ts";
 import type {
   Arrival,
+  Digest,
   EntryRecord,
   EntrySummary,
   Recovery,
@@ -123,6 +124,10 @@ export class SqliteStore implements Store {
   summary(key: StoreKey): EntrySummary | undefined {
     const placed = this.#placed(key);
     return placed === null ? undefined : summaryOf(key, placed);
+  }
+
+  digestOf(key: StoreKey): Digest {
+    return this.#placed(key)?.digest ?? 0;
   }
 
   writeEntry(key: StoreKey, record: EntryRecord): void {

@@ -26,6 +26,15 @@ describe("a table of operations", () => {
     );
   });
 
+  it("tells two apart whose hashes are the same", () => {
+    const [one, other] = ["operation 2ya8", "operation zki6"];
+    const table = new OperationTable();
+    table.add(one, dotOf(1), 1);
+    expect(table.rowOf(other)).toBe(NO_ROW);
+    table.add(other, dotOf(2), 2);
+    expect([one, other].map((op) => table.timeAt(table.rowOf(op)))).toEqual([1, 2]);
+  });
+
   it("has a flag for each, down at first, also in a row that had it up before", () => {
     const table = new OperationTable();
     for (const expected of ["a", "b"]) {
