@@ -2,11 +2,11 @@
  * The change feed between its ends: what a subscriber's token says, what one look for changes asks
  * for, and what it finds. There is no log of all changes. Each replica knows the order in which its
  * own entries last changed; a feed reads one replica for each partition, its **source**, and a
- * token says how far it has come at each of them.
+ * token says how far it has come at each of them, and what follows from that for the others.
  */
 import type { ReplicaId } from "./ids.ts";
 import type { StoreKey } from "./store.ts";
-import type { Hlc } from "./time.ts";
+import type { Hlc, WallMillis } from "./time.ts";
 
 /** How far a feed has come at one replica. */
 export interface SourcePosition {
@@ -15,15 +15,27 @@ export interface SourcePosition {
   readonly run: number;
   /** Everything that arrived there up to this position was told. */
   readonly after: number;
-  /** How many of the keys that it forgot by itself, as their time was over, were told. */
-  readonly ended: number;
+  /**
+   * How many of the keys that it forgot by itself, as their time was over, were told. null: nothing
+   * was told yet. It is about to begin anew, or has taken another one's place; then what ended
+   * since `dueThrough` is to be told.
+   */
+  readonly ended: number | null;
   /** Up to here only what lives is told: the feed began anew there; 0 when it is past that. */
   readonly until: number;
   /** It began anew in the midst of a feed, whose reader is told so. */
   readonly isResync: boolean;
 }
 
-/** How far a feed has come. */
+/** A place in one member's order; what it stands for depends on whose it is. */
+export interface MemberPlace {
+  readonly id: ReplicaId;
+  /** The name of its order. */
+  readonly run: number;
+  readonly through: number;
+}
+
+/** How far a feed has come; the laws of it are in src/node/operations/feed-places.ts. */
 export interface FeedPosition {
   /** Of the owners by which partitions were given to sources. */
   readonly layout: number;
@@ -31,6 +43,15 @@ export interface FeedPosition {
   readonly purgedThrough: Hlc;
   /** A partition's source is the first of these that is one of its owners. */
   readonly sources: readonly SourcePosition[];
+  /** Of members, up to where all that arrived there was told, whoever told it. */
+  readonly proven: readonly MemberPlace[];
+  /**
+   * Sources that were left, until all who tell in their place are known to hold what they told:
+   * nothing of that stands beyond `through`, where that is above 0.
+   */
+  readonly left: readonly MemberPlace[];
+  /** Of the keys that replicas forget by themselves, those that ended by then were told. */
+  readonly dueThrough: WallMillis;
 }
 
 /** One look for changes. */
@@ -81,4 +102,6 @@ export interface ChangesResult {
   readonly position: FeedPosition;
   /** Every source was asked and has told all that it had. */
   readonly isCaughtUp: boolean;
+  /** Its reader is to have the position before it is told anything from there. */
+  readonly isStep?: boolean;
 }

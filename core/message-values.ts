@@ -235,6 +235,9 @@ export type ExchangeTotals = ReturnType<(typeof exchangeTotals)["decode"]>;
 /** Keys that changed, with the entry; null where the key was forgotten as its time was over. */
 export const changes = listOf(struct({ key, partition: integer, entry: optional(bytes) }));
 
+/** Places in the orders of members. */
+export const places = listOf(struct({ id: text, run: count, through: count }));
+
 export const delays: Codec<DelayReport> = {
   isPlain: false,
   encode: reportToList,

@@ -49,6 +49,7 @@ import {
   leafDigests,
   leafSums,
   op,
+  places,
   roots,
   rootsThatDiffer,
   rules,
@@ -84,7 +85,9 @@ import { PROTOCOL_FIRST } from "./version.ts";
  * `namespaces` asks of which namespaces the callee holds a value, in order, after that one.
  * `changes` asks a feed's source for what arrived there after a position, of the partitions that
  * are its own by the list of sources; `start` is 0 to go on, 1 to learn the position of now, 2 to
- * begin with what lives. With `holdMs` it is answered when there is something, or after that time.
+ * begin with what lives, 3 to go on where another source was left: then of the keys that were
+ * forgotten by themselves those count that ended after `dueThrough`. With `holdMs` it is answered
+ * when there is something, or after that time.
  * `merge` has the callee join an entry into its own and bring it to the other owners.
  * `scrub` has all records read; where the platform does that itself, `checks` is false.
  * `arrivals` asks a replica that is followed what arrived there after a position and concerns who
@@ -157,6 +160,7 @@ const REQUESTS = {
     byteCountMax: count,
     holdMs: count,
     feed: text,
+    dueThrough: later(count, 0),
   },
   merge: { key, entry: bytes, rules, zone: text },
   scrub: {},
@@ -181,7 +185,8 @@ const REQUESTS = {
  * `storedWith` is `stored` where there is more to say: that the replica may lack what it once had
  * of the key, or, when the write asked for that (`tells`), what it holds beside it.
  * `changed`: how far the feed is with its source now, in which order; `isGone` when the place that
- * it asked for is none any more, and it has to begin anew.
+ * it asked for is none any more, and it has to begin anew. `marks` are those that the callee has of
+ * others; up to `due` it has forgotten all that is forgotten by itself when its time is over.
  * `arrived`: up to where all is listed, and whether there was more. Hints
  * that stood after the position and are gone were given to `moved`; so it is in `fetched`.
  * `probed`: for r = 1, 2, …, whether it was seen; when the question came, the read began and the
@@ -246,6 +251,8 @@ const REPLIES = {
     isGone: flag,
     isAtEnd: flag,
     items: changes,
+    marks: later(places, []),
+    due: later(count, 0),
   },
   merged: { wasKnown: flag },
   scrubbed: { checks: flag, records: count, damaged: count, mended: count },

@@ -8,12 +8,14 @@
  * - A dropped key has no position. Up to the **floor** deletes may be missing, because they were
  *   collected; whoever has come less far begins anew.
  * - Keys that are forgotten when their time is over, with nobody being asked, are counted, and the
- *   last ones are remembered. Whoever has heard of fewer than those begins anew as well.
+ *   last ones are remembered, with when that was. Whoever has heard of fewer than those begins anew
+ *   as well.
  */
 import { assert } from "../core/assert.ts";
 import { decode, encode } from "../core/codec.ts";
 import type { Prng } from "../core/prng.ts";
 import type { Store, StoreKey } from "../core/store.ts";
+import type { WallMillis } from "../core/time.ts";
 
 const NAME = "arrivals";
 /** The floor is raised ahead, so that it is written once in a while and not for every key. */
@@ -25,6 +27,13 @@ interface Kept {
   readonly run: number;
   readonly floor: number;
   readonly ended: number;
+  /** When the time was over of the last of those; Infinity where that is not known. */
+  readonly endedThrough: WallMillis;
+}
+
+interface Ended {
+  readonly key: StoreKey;
+  readonly endedAt: WallMillis;
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value);
@@ -33,8 +42,10 @@ function keptIn(store: Store): Kept | null {
   const bytes = store.readMeta(NAME);
   const list = bytes === undefined ? null : decode(bytes);
   if (!Array.isArray(list)) return null;
-  const [run, floor, ended] = list as unknown[];
-  return isCount(run) && isCount(floor) && isCount(ended) ? { run, floor, ended } : null;
+  const [run, floor, ended, through] = list as unknown[];
+  if (!(isCount(run) && isCount(floor) && isCount(ended))) return null;
+  const isUnknown = ended > 0 && !isCount(through);
+  return { run, floor, ended, endedThrough: isUnknown ? Infinity : Number(through ?? 0) };
 }
 
 export class Arrivals {
@@ -43,9 +54,15 @@ export class Arrivals {
   #run: number;
   #floor: number;
   /** Keys with numbers up to `#endedCount`, the last of them last. */
-  #endedKeys: StoreKey[] = [];
+  #ended: Ended[] = [];
   #endedCount: number;
+  /** No key that was forgotten ended after that; of those that are remembered none before. */
+  #endedThrough: WallMillis;
+  /** The same of keys that are remembered no more. */
+  #lostThrough: WallMillis;
   #hasEnded = false;
+  /** Up to here every key whose time was over has been forgotten. Since the start; 0 at first. */
+  releasedThrough: WallMillis = 0;
   /** It has another name than the last run left: whatever stood in it before may be lost. */
   readonly isFresh: boolean;
 
@@ -58,6 +75,8 @@ export class Arrivals {
     this.#run = kept?.run ?? 0;
     this.#floor = kept?.floor ?? 0;
     this.#endedCount = kept?.ended ?? 0;
+    this.#endedThrough = kept?.endedThrough ?? 0;
+    this.#lostThrough = this.#endedThrough;
     this.isFresh = kept === null || isBroken;
     if (this.isFresh) this.renew();
   }
@@ -91,13 +110,15 @@ export class Arrivals {
   }
 
   /** A key is about to be forgotten because its time is over. */
-  releasing(key: StoreKey): void {
-    this.#endedKeys.push(key);
+  releasing(key: StoreKey, endedAt: WallMillis): void {
+    this.#ended.push({ key, endedAt });
     this.#endedCount++;
     this.#hasEnded = true;
-    if (this.#endedKeys.length >= 2 * ENDED_COUNT_MAX) {
-      this.#endedKeys = this.#endedKeys.slice(-ENDED_COUNT_MAX);
-    }
+    const isUnknown = this.#endedThrough === Infinity;
+    this.#endedThrough = isUnknown ? endedAt : Math.max(this.#endedThrough, endedAt);
+    if (this.#ended.length < 2 * ENDED_COUNT_MAX) return;
+    const dropped = this.#ended.splice(0, this.#ended.length - ENDED_COUNT_MAX);
+    for (const one of dropped) this.#lostThrough = Math.max(this.#lostThrough, one.endedAt);
   }
 
   /** To be called at the end of a step: what it released is counted for good. */
@@ -109,12 +130,24 @@ export class Arrivals {
   /** The keys that were released after so many; null when some are not known any more. */
   endedAfter(count: number): readonly StoreKey[] | null {
     const newCount = this.#endedCount - count;
-    if (newCount < 0 || newCount > this.#endedKeys.length) return null;
-    return newCount === 0 ? [] : this.#endedKeys.slice(-newCount);
+    if (newCount < 0 || newCount > this.#ended.length) return null;
+    return newCount === 0 ? [] : this.#ended.slice(-newCount).map(({ key }) => key);
+  }
+
+  /**
+   * How many had been released before the first of those whose time was over after that; null when
+   * such a one may not be known any more.
+   */
+  endedCountAt(time: WallMillis): number | null {
+    if (this.#lostThrough > time) return null;
+    const first = this.#ended.findIndex(({ endedAt }) => endedAt > time);
+    return first < 0 ? this.#endedCount : this.#endedCount - this.#ended.length + first;
   }
 
   #keep(): void {
     assert(this.#run > 0, "an order has a name");
-    this.#store.writeMeta(NAME, encode([this.#run, this.#floor, this.#endedCount]));
+    const through = this.#endedThrough === Infinity ? [] : [this.#endedThrough];
+    const kept = [this.#run, this.#floor, this.#endedCount, ...through];
+    this.#store.writeMeta(NAME, encode(kept));
   }
 }

@@ -292,7 +292,7 @@ export class Keeper {
   release(key: StoreKey, now: WallMillis): boolean {
     const { dueAt: due = 0 } = this.store.summary(key) ?? {};
     if (!isLoose(due) || Math.floor(due) > now || this.#isOutdated(key)) return false;
-    this.arrivals.releasing(key);
+    this.arrivals.releasing(key, Math.floor(due));
     this.#records.drop(key);
     return true;
   }

@@ -60,6 +60,20 @@ const coordinate: RequestOf<"coordinate"> = {
 const { askedAt, freshMs, ...coordinateBefore } = coordinate;
 
 /** In the order of the table. The compiler sees to it that no kind is left out. */
+const changesBefore: RequestOf<"changes"> = {
+  ...{ kind: "changes", namespace: "n", prefix: "p/", layout: 2 ** 52, sources: ["r1", "r2"] },
+  ...{ start: 0, run: 7, after: 2 ** 40, ended: 3, until: 0, values: true },
+  ...{ limit: 1000, byteCountMax: 1e6, holdMs: 2000, feed: "f" },
+};
+const changedBefore: ReplyOf<"changed"> = {
+  ...{ kind: "changed", run: 7, after: 2 ** 40, ended: 3, until: 0, isGone: false },
+  isAtEnd: true,
+  items: [
+    { key: "n\0k", partition: 3, entry: bytes },
+    { key: "n\0gone", partition: 4, entry: null },
+  ],
+};
+
 export const requests: {
   readonly [Kind in Exclude<Request["kind"], "unknown">]: RequestOf<Kind>;
 } = {
@@ -120,11 +134,7 @@ export const requests: {
   acceptLoss: { kind: "acceptLoss" },
   lease: { kind: "lease", key, holder: "f1", ms: 3000, act: 0 },
   namespaces: { kind: "namespaces", after: "demo", limit: 1000 },
-  changes: {
-    ...{ kind: "changes", namespace: "n", prefix: "p/", layout: 2 ** 52, sources: ["r1", "r2"] },
-    ...{ start: 0, run: 7, after: 2 ** 40, ended: 3, until: 0, values: true },
-    ...{ limit: 1000, byteCountMax: 1e6, holdMs: 2000, feed: "f" },
-  },
+  changes: { ...changesBefore, dueThrough: 9 },
   merge: {
     ...{ kind: "merge", key, entry: bytes, zone: "a" },
     rules: { ...rules, sloppy: false, strict: true },
@@ -137,6 +147,7 @@ export const requests: {
 
 /** Under the names that their bytes have in tests/golden/messages. */
 export const moreRequests: Readonly<Record<string, Request>> = {
+  "changes as before": changesBefore,
   "read as before": { kind: "read", key, digestOnly: true, durably: false },
   "store for another, once durable": {
     ...{ kind: "store", key, entry: bytes, hintFor: "r2", ack: 1, tells: true },
@@ -258,14 +269,7 @@ export const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
   accepted: { kind: "accepted", partitionCount: 3, waitedFor: ["r1"] },
   leased: { kind: "leased", state: 1, time: 7 },
   named: { kind: "named", names: ["demo"], complete: true, byteCounts: [7] },
-  changed: {
-    ...{ kind: "changed", run: 7, after: 2 ** 40, ended: 3, until: 0, isGone: false },
-    isAtEnd: true,
-    items: [
-      { key: "n\0k", partition: 3, entry: bytes },
-      { key: "n\0gone", partition: 4, entry: null },
-    ],
-  },
+  changed: { ...changedBefore, marks: [{ id: "r2", run: 7, through: 2 ** 40 }], due: 5 },
   merged: { kind: "merged", wasKnown: true },
   scrubbed: { kind: "scrubbed", checks: true, records: 9, damaged: 2, mended: 1 },
   arrived: {
@@ -289,6 +293,7 @@ export const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
 
 /** Under the names that their bytes have in tests/golden/messages. */
 export const moreReplies: Readonly<Record<string, Reply>> = {
+  "changed as before": changedBefore,
   "held as before": { kind: "held", digest: 0, entry: null, isUnknown: true },
   "coordinated, a delete": {
     ...{ kind: "coordinated", created: false, context, siblingCount: 0, tally },

@@ -1,6 +1,7 @@
 /**
  * The bytes of each kind of message: `tests/golden/messages` was written by the code of before the
- * table named what is inside of lists. Nodes of other versions send and expect just these.
+ * table named what is inside of lists, and what came later when it came. Nodes of other versions
+ * send and expect just these.
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";

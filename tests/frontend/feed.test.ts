@@ -76,6 +76,7 @@ function changeOf(number: number): ChangesResult["changes"][number] {
 const positionOf = (after: number): FeedPosition => ({
   ...{ layout: 1, purgedThrough: 0 },
   sources: [{ id: "r1", run: 7, after, ended: 0, until: 0, isResync: false }],
+  ...{ proven: [], left: [], dueThrough: 0 },
 });
 
 function sourceOf(): Source {

@@ -84,6 +84,7 @@ export class Group {
   readonly #inputs: { readonly to: ReplicaId; readonly input: Input }[] = [];
   readonly #disks = new Map<ReplicaId, MemoryStore>();
   #lastToken = 0;
+  #wipeCount = 0;
 
   constructor(options: GroupOptions) {
     this.#options = options;
@@ -108,6 +109,7 @@ export class Group {
 
   /** A new, empty disk instead of the one that it had. */
   wipe(id: ReplicaId): void {
+    this.#wipeCount++;
     this.members.delete(id);
     this.#disks.set(id, new MemoryStore());
   }
@@ -167,7 +169,8 @@ export class Group {
       ...(recordsPerRun === undefined ? {} : { recordsPerRun }),
     };
     const replica = { id, store, ...times, ...limits };
-    const prng = Prng.fromSeed(Number(id.slice(1)));
+    // A node with an empty disk gives itself other names than the one before it.
+    const prng = Prng.fromSeed(Number(id.slice(1)) + 1000 * this.#wipeCount);
     this.members.set(id, { store, node: new Node({ knowledge, prng, replica }) });
   }
 

@@ -10,6 +10,8 @@ export class Totals {
   #simulatedMs = 0;
   #changeCount = 0;
   #evictionCount = 0;
+  #switchCount = 0;
+  #resyncCount = 0;
   readonly #faults = new Map<string, number>();
 
   add(report: SimReport): void {
@@ -20,6 +22,8 @@ export class Totals {
     this.#simulatedMs += report.simulatedMs;
     this.#changeCount += report.ringVersion - 1;
     this.#evictionCount += report.evictionCount;
+    this.#switchCount += report.switchCount;
+    this.#resyncCount += report.resyncCount;
     for (const [kind, times] of Object.entries(report.faults)) {
       this.#faults.set(kind, (this.#faults.get(kind) ?? 0) + times);
     }
@@ -32,6 +36,7 @@ export class Totals {
       `${this.#seedCount} seeds, ${this.#failedCount} failed, ${this.#operationCount} operations ` +
       `(${this.#acknowledgedCount} writes acknowledged), ${hours} simulated hours, ` +
       `${this.#changeCount} changes of members, ${this.#evictionCount} evictions, ` +
+      `${this.#switchCount} switches of the feed without a resync, ${this.#resyncCount} resyncs, ` +
       `faults: ${kinds.join(", ")}`
     );
   }

@@ -37,6 +37,9 @@ export interface SimReport {
   readonly acknowledgedCount: number;
   readonly simulatedMs: number;
   readonly evictionCount: number;
+  /** Of the feed's subscriber: sources changed without a resync, and resyncs. */
+  readonly switchCount: number;
+  readonly resyncCount: number;
   readonly faults: Readonly<Record<string, number>>;
   /** 1 and one more for each change of members that was carried out. */
   readonly ringVersion: number;
@@ -125,6 +128,8 @@ class Run {
         (sum, { evictionCount }) => sum + evictionCount,
         0,
       ),
+      switchCount: this.#subscriber.switchCount,
+      resyncCount: this.#subscriber.resyncCount,
       faults: { ...network.faults, ...this.#struck },
       ringVersion: this.#world.ring.document.version,
       failures: this.#judge.failures,

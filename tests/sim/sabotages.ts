@@ -309,9 +309,9 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "skip-on-switch",
     oracle: "feed",
-    file: "src/node/operations/feed-desk.ts",
-    was: `from === "now" ? FEED_STARTS.now`,
-    is: `from !== "beginning" ? FEED_STARTS.now`,
+    file: "src/node/serving/feed-source.ts",
+    was: "return ended === null ? null : { ...asked, ended };",
+    is: "return ended === null ? null : { ...asked, ended, after: store.arrivedThrough };",
   },
   {
     name: "give-out-what-is-not-durable",
@@ -324,7 +324,7 @@ export const sabotages: readonly Sabotage[] = [
     name: "go-on-where-deletes-were-collected",
     oracle: "feed",
     file: "src/node/serving/feed-source.ts",
-    was: "const isPast = Math.max(body.after, body.until) < arrivals.floor;",
-    is: "const isPast = body.after < 0;",
+    was: "const isPast = isPlace && Math.max(body.after, body.until) < arrivals.floor;",
+    is: "const isPast = isPlace && body.after < 0;",
   },
 ];

@@ -1,7 +1,8 @@
 /**
  * A subscriber of the change feed, through any node that comes to mind. It obeys the marks, forgets
- * what it has heard since an earlier token now and then, as a program that was killed does, and in
- * the end must have exactly what lives.
+ * what it has heard since an earlier token now and then, as a program that was killed does, or has
+ * heard more than its token says, as its connection broke, and in the end must have exactly what
+ * lives.
  */
 import type { Dot } from "../../core/causal-context.ts";
 import { type Entry, emptyEntry } from "../../core/entry.ts";
@@ -10,15 +11,23 @@ import type { ChangesOperation, ChangesResult, FeedChange, FeedPosition } from "
 import { Prng } from "../../core/prng.ts";
 import type { Result } from "../../core/results.ts";
 import type { StoreKey } from "../../core/store.ts";
+import {
+  type FeedName,
+  positionToToken,
+  tokenToPosition,
+} from "../../src/frontend/feed/feed-token.ts";
+import { Problem } from "../../src/frontend/http/problems.ts";
 import { type Judge, name } from "./judge.ts";
 import type { Machine } from "./machine.ts";
 import type { Plan } from "./plan.ts";
-import { NAMESPACE } from "./settings.ts";
+import { hash, NAMESPACE } from "./settings.ts";
 import type { World } from "./world.ts";
 
 const REST_MS = 150;
 const LIMIT = 4;
 const PATIENCE_MS = 6000;
+const ALL: FeedName = { namespace: NAMESPACE, prefix: "" };
+const OTHER: FeedName = { namespace: NAMESPACE, prefix: "k1" };
 /** Looks until it has caught up, when no faults are left. */
 const LOOKS_MAX = 400;
 
@@ -44,6 +53,9 @@ export class Subscriber {
   /** What was told last of each key, by run. */
   readonly #told = new Map<string, Entry>();
   #count = 0;
+  /** Changes of a source that went on where the feed was, and beginnings anew in its midst. */
+  switchCount = 0;
+  resyncCount = 0;
 
   constructor(plan: Plan, world: World, judge: Judge) {
     this.#world = world;
@@ -60,6 +72,7 @@ export class Subscriber {
     const machine = machines[this.#prng.below(machines.length)] as Machine;
     this.#look(machine, () => {
       if (this.#prng.chance(1, 30)) this.#crash();
+      if (this.#prng.chance(1, 60)) this.#mistake(machine);
       events.after(this.#prng.below(REST_MS), () => this.start());
     });
   }
@@ -72,16 +85,30 @@ export class Subscriber {
   #operation(): ChangesOperation {
     const rest = { values: true, byteCountMax: 1e6, feed: "sim" } as const;
     const holdMs = this.#prng.chance(1, 3) ? 1000 : 0;
-    const from = this.#from;
-    return {
-      kind: "changes",
-      namespace: NAMESPACE,
-      prefix: "",
-      from,
-      limit: LIMIT,
-      holdMs,
-      ...rest,
-    };
+    const [from, limit] = [this.#from, LIMIT];
+    return { kind: "changes", ...ALL, from, limit, holdMs, ...rest };
+  }
+
+  /** A place as its token says it, to be read for all keys; null for one that is refused. */
+  #throughToken(name: FeedName, position: FeedPosition): FeedPosition | null {
+    const token = positionToToken(hash, name, position);
+    const memberIds = this.#world.machines.map(({ id }) => id);
+    try {
+      return tokenToPosition(hash, ALL, { token, memberIds });
+    } catch (error) {
+      if (error instanceof Problem && error.code === "invalid-token") return null;
+      throw error;
+    }
+  }
+
+  /** Takes the token of another feed for its own, which is to be refused. */
+  #mistake(machine: Machine): void {
+    const other = { ...this.#operation(), ...OTHER, from: "now", holdMs: 0 } as const;
+    this.#world.submit(machine, other, (result) => {
+      if (result?.kind !== "changes") return;
+      const place = this.#throughToken(OTHER, result.position);
+      if (place !== null) this.#from = place;
+    });
   }
 
   #look(machine: Machine, done: (isCaughtUp: boolean) => void): void {
@@ -89,17 +116,34 @@ export class Subscriber {
     const once = (result: Result | null): void => {
       if (!isOpen) return;
       isOpen = false;
-      if (result?.kind === "changes") this.#take(result);
-      done(result?.kind === "changes" && result.isCaughtUp);
+      const isTaken = result?.kind === "changes" && this.#take(result);
+      done(isTaken && result.isCaughtUp);
     };
     this.#world.submit(machine, this.#operation(), once);
     if (isOpen) this.#world.events.after(PATIENCE_MS, () => once(null));
   }
 
-  #take({ changes, position }: ChangesResult): void {
-    for (const change of changes) this.#obey(change);
-    this.#from = position;
-    if (++this.#count % 5 === 0) this.#saved = { from: position, keys: new Map(this.#keys) };
+  /** @returns whether it has all of it, with the token */
+  #take({ changes, position }: ChangesResult): boolean {
+    // Its connection may break before the token that comes last: it goes on with the one before.
+    const isBroken = this.#from !== "beginning" && this.#prng.chance(1, 20);
+    const gotten = isBroken ? changes.slice(0, this.#prng.below(changes.length + 1)) : changes;
+    this.#obeyAll(gotten);
+    if (isBroken) return false;
+    const from = this.#throughToken(ALL, position);
+    if (from === null) throw new Error("a token of its own is refused");
+    this.#from = from;
+    if (++this.#count % 5 === 0) this.#saved = { from, keys: new Map(this.#keys) };
+    return true;
+  }
+
+  #obeyAll(changes: readonly FeedChange[]): void {
+    for (const [i, change] of changes.entries()) {
+      const isAnew = changes[i + 1]?.what === "resync";
+      if (change.what === "switch" && !isAnew) this.switchCount++;
+      if (change.what === "resync") this.resyncCount++;
+      this.#obey(change);
+    }
   }
 
   #obey(change: FeedChange): void {

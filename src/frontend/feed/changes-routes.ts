@@ -128,7 +128,7 @@ async function poll(reader: FeedReader, { waitMs, isEnding }: Poll): Promise<Bat
   let batch = await reader.lookPatiently(Math.max(waitMs, POLL_PATIENCE_MS));
   for (;;) {
     const leftMs = until - performance.now();
-    if (batch.changes.length > 0 || leftMs <= 0 || isEnding()) return batch;
+    if (batch.isNews || leftMs <= 0 || isEnding()) return batch;
     batch = await reader.look(leftMs);
   }
 }

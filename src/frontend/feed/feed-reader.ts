@@ -30,6 +30,8 @@ export interface Batch {
   readonly position: FeedPosition;
   readonly token: string;
   readonly isCaughtUp: boolean;
+  /** It has changes, or a place that its reader is to have before those that follow. */
+  readonly isNews: boolean;
   readonly resyncsCount: number;
 }
 
@@ -89,7 +91,7 @@ export class FeedReader {
     if (this.#quiet === null) {
       bell.silence();
       const batch = this.#taken(await this.#find(0));
-      if (batch.changes.length > 0 || !batch.isCaughtUp) return batch;
+      if (batch.isNews || !batch.isCaughtUp) return batch;
       const state = await bell.hang(batch.position.sources.map(({ id }) => id));
       if (state === "none") return this.#taken(await this.#find(Math.min(waitMs, HOLD_MS)));
       // What was written until they hung is looked for once more.
@@ -169,6 +171,7 @@ export class FeedReader {
       position: result.position,
       token: positionToToken(hash, this.#request, result.position),
       isCaughtUp: result.isCaughtUp,
+      isNews: result.changes.length > 0 || result.isStep === true,
       resyncsCount: result.changes.filter(isResync).length,
     };
   }

@@ -119,7 +119,7 @@ class Stream {
       if (this.#next === null && this.#isDue && hasSign) return signOfLife(this.#place, form);
       const batch = this.#next ?? (await this.#look());
       this.#next = null;
-      this.#hasNews = batch !== null && batch.changes.length > 0;
+      this.#hasNews = batch?.isNews === true;
       this.#waitMs = batch === null || this.#hasNews ? 0 : WAIT_MS;
       if (batch === null) await pause(RETRY_MS);
       else if (this.#hasNews || this.#isDue || this.#place === "") {

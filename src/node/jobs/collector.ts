@@ -103,12 +103,17 @@ export class Collector {
     const before = this.collectedCount + this.expiredCount;
     this.expiredCount += this.#hints.run(now);
     const rewritesMax = this.expiredCount + REWRITES_COUNT_MAX;
+    let leftCount = COLLECTION_COUNT_MAX;
     for (const key of store.due(now, COLLECTION_COUNT_MAX)) {
+      leftCount--;
       const summary = store.summary(key);
       if (summary === undefined || this.#release(summary, now)) continue;
       const mayGo = mayAsk && !keysOnTheirWay.has(key) && this.#isToAsk(summary, now);
       if (summary.holdsValue && !mayGo) {
-        if (this.expiredCount === rewritesMax) break;
+        if (this.expiredCount === rewritesMax) {
+          leftCount = 0;
+          break;
+        }
         if (keeper.sweep(key, "", now)) {
           this.expiredCount++;
           continue;
@@ -119,6 +124,7 @@ export class Collector {
       const retryMs = Math.max(RETRY_MS, Math.min(now - summary.dueAt, RETRY_MS_MAX));
       store.postpone(key, now + retryMs);
     }
+    if (leftCount > 0) keeper.arrivals.releasedThrough = now;
     // Nobody waits for it, but it is not to sit in memory until the next write.
     if (this.collectedCount + this.expiredCount > before) this.#host.whenDurable(() => {});
     return asked;

@@ -40,6 +40,7 @@ import type { KeyHasher } from "../../../ring/partition.ts";
 import { Ring, sameCluster } from "../../../ring/ring.ts";
 import { ClusterClock } from "./cluster-clock.ts";
 import { newCounters } from "./counters.ts";
+import { FeedSilence } from "./feed-silence.ts";
 import { Latencies } from "./latencies.ts";
 import { PeerTimes } from "./peer-times.ts";
 
@@ -97,8 +98,7 @@ export class Knowledge {
   readonly counters = newCounters();
   /** What this node's process answered to clients. */
   readonly traffic = new Traffic();
-  /** Since when a replica that change feeds read has not answered any of them. */
-  readonly feedSilence = new Map<ReplicaId, Millis>();
+  readonly feedSilence = new FeedSilence();
   readonly zone: string;
   readonly about: About;
   /** Members that speak too old or too new a protocol, and what they say of themselves. */

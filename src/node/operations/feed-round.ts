@@ -13,6 +13,8 @@ export interface RoundPlan {
   readonly questions: ReadonlyMap<ReplicaId, RequestOf<"changes">>;
   readonly timeoutMs: number;
   readonly isHeld: boolean;
+  /** Whose answers are no news, and enough all the same. */
+  readonly eager: ReadonlySet<ReplicaId>;
 }
 
 export interface RoundEnd {
@@ -47,7 +49,8 @@ export class FeedRound implements Coordinator {
   reply(from: ReplicaId, body: Reply): void {
     if (body.kind !== "changed") return this.failed(from);
     this.#told.set(from, body);
-    this.#finishWhen(this.#plan.isHeld && (body.items.length > 0 || body.isGone));
+    const { isHeld, eager } = this.#plan;
+    this.#finishWhen(isHeld && (body.items.length > 0 || body.isGone || eager.has(from)));
   }
 
   failed(from: ReplicaId): void {

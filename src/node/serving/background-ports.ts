@@ -74,6 +74,8 @@ export interface BackgroundWork {
     notice(now: Now): void;
     /** By peer, how old what this replica knows of it is, in ms; Infinity: it knows nothing. */
     lagMs(): ReadonlyMap<ReplicaId, number>;
+    /** Up to where it has what arrived at a peer, in the order of that name; null: unknown. */
+    markOf(peer: ReplicaId): { readonly run: number; readonly through: number } | null;
     /** See `held` in core/messages.ts. */
     agesFor(key: StoreKey): Ages;
   } | null;

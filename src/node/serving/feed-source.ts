@@ -8,6 +8,7 @@
  */
 import { liveSiblings } from "../../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
+import type { MemberPlace } from "../../../core/feed.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import { namespaceOf } from "../../../core/keys.ts";
 import type { Reply, ReplyOf, RequestOf } from "../../../core/messages.ts";
@@ -17,7 +18,7 @@ import type { Keeper } from "../../../replica/keeper.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
 import { type Respond, refused, withoutValue } from "../peers/replies.ts";
 import type { BackgroundWork } from "./background-ports.ts";
-import { layoutOf, sharesOf } from "./feed-layout.ts";
+import { layoutOf, sharingOf } from "./feed-layout.ts";
 
 /** Rows of the index that one answer looks at, at most: some milliseconds' work. */
 const SCANNED_COUNT_MAX = 20_000;
@@ -28,7 +29,7 @@ export const HOLD_MS_MAX = 5000;
 const WAITERS_COUNT_MAX = 10_000;
 
 type Asked = RequestOf<"changes">;
-export const FEED_STARTS = { goOn: 0, now: 1, beginning: 2 } as const;
+export const FEED_STARTS = { goOn: 0, now: 1, beginning: 2, takeOver: 3 } as const;
 
 interface Waiter {
   readonly body: Asked;
@@ -179,7 +180,7 @@ export class FeedSource {
     const name = `${body.layout} ${sources.join(" ")}`;
     if (this.#lastShares?.name === name) return this.#lastShares.isMine;
     const self = sources.indexOf(this.#self.id);
-    const shares = sharesOf(ring, n, sources);
+    const { shares } = sharingOf(ring, n, sources);
     const isMine = (partition: number): boolean => self >= 0 && shares[partition] === self;
     this.#lastShares = { name, isMine };
     return isMine;
@@ -205,21 +206,45 @@ export class FeedSource {
     const { run, endedCount } = arrivals;
     const here = { kind: "changed", run, isGone: false, isAtEnd: true, items: [] } as const;
     if (asked.start === FEED_STARTS.now) {
-      return { ...here, after: head, ended: endedCount, until: 0 };
+      return { ...here, after: head, ended: endedCount, until: 0, ...this.#ofOthers };
     }
-    const isBeginning = asked.start === FEED_STARTS.beginning;
-    const body = isBeginning ? { ...asked, run, after: 0, ended: endedCount, until: head } : asked;
-    const endedKeys = arrivals.endedAfter(body.ended);
+    const body = this.#placed(asked);
+    const endedKeys = body === null ? null : arrivals.endedAfter(body.ended);
     // A feed that begins anew is told what lives up to there, and after that whatever changes.
-    const isPast = Math.max(body.after, body.until) < arrivals.floor;
-    const isGone = body.run !== run || body.after > head || endedKeys === null || isPast;
-    if (isGone) return { ...here, isGone, after: 0, ended: endedCount, until: head };
+    const isPlace = body !== null && body.run === run && body.after <= head;
+    const isPast = isPlace && Math.max(body.after, body.until) < arrivals.floor;
+    if (!isPlace || isPast || endedKeys === null) {
+      return { ...here, isGone: true, after: 0, ended: endedCount, until: head };
+    }
     const page: Page = { items: [], after: body.after, byteCount: 0 };
     const ended = body.ended + this.#fillEnded(page, { keys: endedKeys, body, isMine });
     if (!this.#fill(page, body, isMine)) return refused("overloaded");
     const { items, after } = page;
     const isAtEnd = after >= head && ended === endedCount;
-    return { ...here, after, ended, until: body.until, items, isAtEnd };
+    return { ...here, after, ended, until: body.until, items, isAtEnd, ...this.#ofOthers };
+  }
+
+  /** Where the question is about; null where that place is none any more. */
+  #placed(asked: Asked): Asked | null {
+    const { arrivals, store } = this.#self.keeper;
+    if (asked.start === FEED_STARTS.beginning) {
+      const { run, endedCount } = arrivals;
+      return { ...asked, run, after: 0, ended: endedCount, until: store.arrivedThrough };
+    }
+    if (asked.start !== FEED_STARTS.takeOver) return asked;
+    const ended = arrivals.endedCountAt(asked.dueThrough ?? 0);
+    return ended === null ? null : { ...asked, ended };
+  }
+
+  /** What it has of others: at the end of its order, what was told. */
+  get #ofOthers(): { readonly marks: readonly MemberPlace[]; readonly due: WallMillis } {
+    const { background, keeper, id: self } = this.#self;
+    const marks: MemberPlace[] = [];
+    for (const id of this.#host.knowledge.ring.membersBut(self)) {
+      const mark = background.tails?.markOf(id) ?? null;
+      if (mark !== null) marks.push({ id, run: mark.run, through: mark.through });
+    }
+    return { marks, due: Math.floor(keeper.arrivals.releasedThrough) };
   }
 
   /** @returns how many of the keys are told of, or are none of the feed's */

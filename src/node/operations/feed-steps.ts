@@ -1,0 +1,132 @@
+/** What a feed asks its sources, and what it makes of their answers. */
+import type {
+  ChangesOperation,
+  FeedChange,
+  FeedMark,
+  FeedPosition,
+  SourcePosition,
+} from "../../../core/feed.ts";
+import type { ReplicaId } from "../../../core/ids.ts";
+import type { RequestOf } from "../../../core/messages.ts";
+import type { Answer } from "../peers/tasks.ts";
+import { partitionsOf, type Sharing } from "../serving/feed-layout.ts";
+import { FEED_STARTS } from "../serving/feed-source.ts";
+import {
+  isAboutToBegin,
+  isTakingOver,
+  isUnderWay,
+  type Place,
+  type Said,
+  type Told as ToldAll,
+} from "./feed-places.ts";
+import type { RoundEnd, Told } from "./feed-round.ts";
+
+export interface Look {
+  readonly operation: ChangesOperation;
+  readonly answer: Answer;
+  readonly layout: number;
+  readonly n: number;
+  readonly places: Omit<FeedPosition, "layout" | "purgedThrough">;
+  /** Who was asked in vain already, by a feed that begins. */
+  readonly refusing: ReadonlySet<ReplicaId>;
+  /** Said before anything that the look finds. */
+  readonly switches?: readonly FeedMark[];
+}
+
+const startOf = ({ operation: { from } }: Look, source: SourcePosition): number => {
+  if (source.run === 0) return from === "now" ? FEED_STARTS.now : FEED_STARTS.beginning;
+  if (isTakingOver(source)) return FEED_STARTS.takeOver;
+  return source.ended === null ? FEED_STARTS.beginning : FEED_STARTS.goOn;
+};
+
+export function questionOf(look: Look, source: SourcePosition): RequestOf<"changes"> {
+  const { operation, layout, places } = look;
+  const { namespace, prefix, values, byteCountMax, holdMs, feed } = operation;
+  // Before one that takes over tells anything it says what it has of others.
+  const limit = isTakingOver(source) ? 0 : operation.limit;
+  const sources = places.sources.map(({ id }) => id);
+  const { run, after, ended, until } = source;
+  const share = (whole: number): number => Math.ceil(whole / sources.length);
+  const place = { layout, sources, start: startOf(look, source), run, after, until };
+  const ends = { ended: ended ?? 0, dueThrough: places.dueThrough };
+  const size = { limit: share(limit), byteCountMax: share(byteCountMax), holdMs };
+  return { kind: "changes", namespace, prefix, values, feed, ...place, ...ends, ...size };
+}
+
+/** Whose answers are waited for by a reader that waits for news. */
+export const eagerOf = ({ places }: Look): ReadonlySet<ReplicaId> =>
+  new Set(places.sources.filter((source) => !isUnderWay(source)).map(({ id }) => id));
+
+/** How far its order has come: nothing is told by it. */
+export function questionToLeft(look: Look): RequestOf<"changes"> {
+  const nowhere = { id: "", run: 0, after: 0, ended: 0, until: 0, isResync: false };
+  return { ...questionOf(look, nowhere), start: FEED_STARTS.now };
+}
+
+/**
+ * What the sources told, as far as it fits into one answer: of another one's nothing is taken, and
+ * it is asked for again. They take turns in being the first.
+ */
+export function toldOf(
+  { places, operation }: Look,
+  end: RoundEnd,
+  { sharing, firstTurn }: { readonly sharing: Sharing; readonly firstTurn: number },
+): { readonly changes: readonly FeedChange[]; readonly told: ToldAll } {
+  const sources = [...places.sources];
+  const changes: FeedChange[] = [];
+  const said = new Map<ReplicaId, Said>();
+  let left = operation.limit;
+  for (let turn = 0; turn < sources.length; turn++) {
+    const i = (firstTurn + turn) % sources.length;
+    const source = sources[i] as SourcePosition;
+    const told = end.told.get(source.id);
+    if (told === undefined) continue;
+    const fits = told.items.length <= left;
+    if (!fits && source.run > 0) continue;
+    // Where a feed begins has to be known of all, if nothing more.
+    const taken = fits ? told : { ...told, items: [], after: 0, isAtEnd: false };
+    left -= taken.items.length;
+    const step = stepOf(source, taken, partitionsOf(sharing, i));
+    changes.push(...step.changes);
+    sources[i] = step.next;
+    said.set(source.id, saidBy(taken, step.next));
+  }
+  const returned = new Map<ReplicaId, Place>();
+  for (const { id } of places.left) {
+    const told = end.told.get(id);
+    const isSource = sources.some((source) => source.id === id);
+    if (told !== undefined && !isSource) returned.set(id, { run: told.run, through: told.after });
+  }
+  return { changes, told: { sources, said, returned } };
+}
+
+function saidBy(told: Told, { run, after, until, isResync }: SourcePosition): Said {
+  const isAtEnd = told.isAtEnd && !told.isGone && until === 0 && !isResync;
+  const { marks = [], due: dueThrough = 0 } = told;
+  const end = isAtEnd ? { run, through: after } : null;
+  return { marks: new Map(marks.map((place) => [place.id, place])), end, dueThrough };
+}
+
+/** What a source told, in the feed's words, and where the feed is there now. */
+function stepOf(
+  source: SourcePosition,
+  told: Told,
+  partitions: readonly number[],
+): { readonly changes: readonly FeedChange[]; readonly next: SourcePosition } {
+  const { run, after, ended, until } = told;
+  const mark = (what: FeedMark["what"]): FeedMark => ({ what, run, partitions });
+  const switching = run === source.run ? [] : [mark("switch")];
+  if (told.isGone) {
+    // It begins with the next look: its reader must not forget what its token claims that it has.
+    const next = { ...source, run, after: 0, ended: null, until, isResync: true };
+    return { changes: switching, next };
+  }
+  const opening = isAboutToBegin(source) ? [...switching, mark("resync")] : [];
+  const items = told.items.map((item): FeedChange => ({ what: "key", run, ...item }));
+  const isThrough = until === 0 || after >= until;
+  const isEnd = source.isResync && isThrough;
+  const ending = isEnd ? [mark("resync-end")] : [];
+  const left = isThrough ? { until: 0, isResync: false } : { until };
+  const next = { ...source, run, after, ended, ...left };
+  return { changes: [...opening, ...items, ...ending], next };
+}
