@@ -5,6 +5,7 @@
  */
 import type { MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
+import { oncePer } from "../../core/once-per.ts";
 import type { Backend, ClusterView } from "./backend/backend.ts";
 import { type Call, rawPathOf, type StarlingEnv } from "./backend/call.ts";
 import { mayRead } from "./http/origins.ts";
@@ -42,11 +43,23 @@ function namespaceIn(path: string): string | null {
   }
 }
 
-const listed = (text: string | undefined): readonly string[] => text?.split(" ") ?? [];
+type Origins = readonly string[];
+const NOBODYS: Origins = [];
+
+/** By namespace, of those that name any; once for each document, for every request asks. */
+const namedIn = oncePer((namespaces: ClusterView["namespaces"]): ReadonlyMap<string, Origins> => {
+  const named = new Map<string, Origins>();
+  for (const [namespace, { corsOrigins = "" }] of namespaces) {
+    if (corsOrigins !== "") named.set(namespace, corsOrigins.split(" "));
+  }
+  return named;
+});
 
 /** Whose pages a namespace names beside those of the deployment; usually nobody's. */
-export const originsOf = (view: ClusterView, path: string): readonly string[] =>
-  listed(view.namespaces.get(namespaceIn(path) ?? "")?.corsOrigins);
+export function originsOf(view: ClusterView, path: string): Origins {
+  const named = namedIn(view.namespaces);
+  return named.size === 0 ? NOBODYS : (named.get(namespaceIn(path) ?? "") ?? NOBODYS);
+}
 
 export interface CorsParts {
   /** Whose pages the deployment names. */

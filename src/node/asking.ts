@@ -9,10 +9,17 @@ import { CodecError } from "../../core/check.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { isStored, type Reply, type Request } from "../../core/messages.ts";
 import type { Millis } from "../../core/time.ts";
-import { encodeDocument } from "../../ring/cluster-document.ts";
+import { type ClusterDocument, encodeDocument } from "../../ring/cluster-document.ts";
 import type { Knowledge } from "./knowledge/knowledge.ts";
 import type { Address, Effect } from "./peers/boundary.ts";
-import { type Call, Calls, isTooLate, type Task, type Waker } from "./peers/calls.ts";
+import {
+  type Call,
+  Calls,
+  isTooLate,
+  type Standing,
+  type Task,
+  type Waker,
+} from "./peers/calls.ts";
 import { DOWN } from "./peers/request-kinds.ts";
 import type { TaskStart } from "./peers/tasks.ts";
 
@@ -40,6 +47,7 @@ export interface AskingHost {
 export class Asking {
   readonly #host: AskingHost;
   readonly #calls: Calls;
+  #known: { readonly document: ClusterDocument; readonly standing: Standing } | null = null;
   /** The trace of whatever is worked on. */
   trace = "";
 
@@ -94,16 +102,16 @@ export class Asking {
     };
     const coordinator = start.make({ ask, finish });
     const deadline = now + start.timeoutMs;
-    const open = new Set<number>();
+    const standing = this.#standing;
     const waker: Waker = { task: null };
     const task: Task = {
       coordinator,
       trace,
       deadline,
-      routeStamp: this.#host.knowledge.routeStamp,
-      joined: this.#joined,
+      routeStamp: standing.routeStamp,
+      joined: standing.joined,
       again: start.again,
-      open,
+      open: [],
       over: start.over ?? null,
       isAnswered: false,
       alarmAt: Infinity,
@@ -118,8 +126,8 @@ export class Asking {
   #ask(ask: { task: Task; to: ReplicaId; body: Request; attempt: number }): void {
     const { task, to, body } = ask;
     if (this.#isOutdated(task)) return this.#host.later(() => this.#beginAnew(task));
-    const { stamp, routeStamp } = this.#host.knowledge;
-    if (isTooLate(body, task, { routeStamp, joined: this.#joined })) {
+    const { stamp } = this.#host.knowledge;
+    if (isTooLate(body, task, this.#standing)) {
       return this.#host.later(() => this.#giveUp(task, to));
     }
     const call = this.#calls.open({ ...ask, sentAt: this.#now, stamp });
@@ -140,9 +148,15 @@ export class Asking {
     return again !== null && !isAnswered && routeStamp !== this.#host.knowledge.routeStamp;
   }
 
-  get #joined(): number {
-    const member = this.#host.knowledge.ring.member(this.#host.selfId ?? "");
-    return member === undefined ? -1 : (member.joined ?? 0);
+  /** By what a task begins now: the same until the cluster document changes. */
+  get #standing(): Standing {
+    const { document, ring, routeStamp } = this.#host.knowledge;
+    if (this.#known?.document === document) return this.#known.standing;
+    const member = ring.member(this.#host.selfId ?? "");
+    const joined = member === undefined ? -1 : (member.joined ?? 0);
+    const standing = { routeStamp, joined };
+    this.#known = { document, standing };
+    return standing;
   }
 
   #giveUp(task: Task, to: ReplicaId): void {
@@ -174,8 +188,7 @@ export class Asking {
     const call =
       isFirstOfTwo && expectsTwo
         ? this.#calls.halfAnswered(open)
-        : this.#calls.answered(callId, from, this.#now);
-    if (call === undefined) return;
+        : this.#calls.answered(callId, open, this.#now);
     this.trace = call.task.trace;
     try {
       this.#takeAnswer(call, from, body);

@@ -16,6 +16,7 @@ import { Problem } from "./problems.ts";
 type BodyOf = Pick<PlainRequest, "headers" | "body">;
 
 const TAG = /^[\x21-\x7e]+$/;
+const NO_TAGS: readonly string[] = [];
 
 function tooLarge(byteCountMax: number): Problem {
   const detail = `The body is larger than the ${byteCountMax} bytes that are taken here.`;
@@ -190,9 +191,11 @@ function storedHeader(headers: RequestHeaders, name: string): string | null {
 
 /** The tags of `Cache-Tag` (commas) and `Surrogate-Key` (spaces). @throws Problem `invalid-tag` */
 export function readTags(headers: RequestHeaders): readonly string[] {
-  const commas = headers.get("Cache-Tag")?.split(",") ?? [];
-  const spaces = headers.get("Surrogate-Key")?.split(" ") ?? [];
-  return checkTags([...commas, ...spaces].map((tag) => tag.trim()).filter(Boolean));
+  const commas = headers.get("Cache-Tag");
+  const spaces = headers.get("Surrogate-Key");
+  if (commas === null && spaces === null) return NO_TAGS;
+  const tags = [...(commas?.split(",") ?? []), ...(spaces?.split(" ") ?? [])];
+  return checkTags(tags.map((tag) => tag.trim()).filter(Boolean));
 }
 
 /** Each of them once. @throws Problem `invalid-tag` */

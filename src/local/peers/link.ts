@@ -106,7 +106,8 @@ export class Link {
 
   send(message: RequestMessage): void {
     const bytes = encodeMessageBriefly(message);
-    const isRecent = performance.now() - this.#failedAt < this.#parts.limits.redialMs;
+    const sentAt = performance.now();
+    const isRecent = sentAt - this.#failedAt < this.#parts.limits.redialMs;
     if (this.#isClosed || isRecent || !this.#hasRoomFor(bytes)) {
       // Later, because the node is in the middle of the step that sends.
       setImmediate(() => this.#unreachable(message.call));
@@ -116,7 +117,6 @@ export class Link {
     this.#open.set(message.call, expectsTwo ? 2 : 1);
     this.#forgetOldest();
     const protocol = protocolOf(message.body);
-    const sentAt = performance.now();
     if (this.#writer !== null) {
       if (protocol <= this.#spoken) return this.#write(this.#writer, bytes, sentAt);
       return void setImmediate(() => this.#unknownThere(message.call));

@@ -16,6 +16,8 @@ import {
   type QuorumDefaults,
   type QuorumOptions,
   type QuorumRules,
+  type Resolution,
+  resolveOptions,
 } from "../../../core/quorum-options.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
@@ -88,6 +90,13 @@ function withoutAcks(document: ClusterDocument): ClusterDocument {
 const changesIn = (document: ClusterDocument): ReadonlyMap<string, NamespaceChange> =>
   new Map(changingIn(document).flatMap(([name, { change }]) => (change ? [[name, change]] : [])));
 
+const NOBODY: readonly Candidate[] = [];
+
+function namesNothing(options: QuorumOptions): boolean {
+  for (const _ in options) return false;
+  return true;
+}
+
 export class Knowledge {
   readonly defaults: NamespaceSettings;
   readonly hash: KeyedHash;
@@ -117,6 +126,8 @@ export class Knowledge {
   #changes: ReadonlyMap<string, NamespaceChange>;
   /** By pair of replicas, until the document changes: it takes a walk over all lists to find. */
   readonly #sharedTrees = new Map<string, readonly TreeName[]>();
+  /** Of requests that name no option, by their namespace's settings, until the document changes. */
+  readonly #usualRules = new Map<NamespaceSettings, Resolution>();
 
   constructor(parts: KnowledgeParts) {
     this.hash = parts.hash;
@@ -191,6 +202,7 @@ export class Knowledge {
     this.#namespaces = settingsIn(merged);
     this.#changes = changesIn(merged);
     this.#sharedTrees.clear();
+    this.#usualRules.clear();
     return true;
   }
 
@@ -249,6 +261,19 @@ export class Knowledge {
     return { n, r, w, dw, timeoutMs: this.timeoutMs };
   }
 
+  /** What a request's options come to. Most name none, and those of one namespace are the same. */
+  resolve(key: StoreKey, options: QuorumOptions): Resolution {
+    const namespace = namespaceOf(key);
+    const settings = this.settingsOf(namespace);
+    const isUsual = namesNothing(options) && !this.#changes.has(namespace);
+    const known = isUsual ? this.#usualRules.get(settings) : undefined;
+    if (known !== undefined) return known;
+    const defaults = this.quorumDefaults(key, options);
+    const resolution = resolveOptions(options, defaults, this.#ring.zones.length);
+    if (isUsual) this.#usualRules.set(settings, resolution);
+    return resolution;
+  }
+
   /** The N by which requests count: not the one of the settings while that is being filled. */
   countedOf(namespace: string): number {
     const change = this.#changes.get(namespace);
@@ -266,7 +291,7 @@ export class Knowledge {
    */
   candidates(
     partition: number,
-    rules: QuorumRules,
+    rules: Pick<QuorumRules, "n" | "sloppy" | "local">,
     from: { readonly self: ReplicaId | ""; readonly now: Millis },
   ): readonly Candidate[] {
     const { self, now } = from;
@@ -287,6 +312,7 @@ export class Knowledge {
   pending(key: StoreKey, n: number): readonly Candidate[] {
     const partition = this.#ring.partitionOf(key);
     const more = this.#ring.pendingOf(partition, n);
+    if (more.length === 0 && this.#changes.size === 0) return NOBODY;
     const namespace = namespaceOf(key);
     // A client that named a smaller n of its own wants no more than that.
     const isPartial = n < this.countedOf(namespace);
@@ -313,6 +339,7 @@ export class Knowledge {
    * acknowledgements more it waits, so that it meets every quorum by the shorter one.
    */
   extraOf(key: StoreKey, n: number): number {
+    if (this.#changes.size === 0) return 0;
     const namespace = namespaceOf(key);
     const change = this.#changes.get(namespace);
     const widest = this.widestOf(namespace);

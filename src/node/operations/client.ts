@@ -15,7 +15,7 @@ import type {
   Operation,
   WriteOperation,
 } from "../../../core/operations.ts";
-import { majority, type QuorumRules, resolveOptions } from "../../../core/quorum-options.ts";
+import { majority, type QuorumRules } from "../../../core/quorum-options.ts";
 import type { Result } from "../../../core/results.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Candidate } from "../../../replica/candidate.ts";
@@ -76,7 +76,8 @@ export class ClientDesk {
   get(operation: GetOperation, answer: Answer, now: Millis, begunAt = now): void {
     const asked = this.#rules(operation, answer);
     if (asked === null) return;
-    const rules = { ...asked, timeoutMs: leftOf(asked.timeoutMs, now - begunAt) };
+    const timeoutMs = leftOf(asked.timeoutMs, now - begunAt);
+    const rules = timeoutMs === asked.timeoutMs ? asked : { ...asked, timeoutMs };
     const finish = (outcome: GetOutcome): void => answer(gotOf(outcome, rules));
     const again = (at: Millis): void => this.get(operation, answer, at, begunAt);
     const { memberIds } = this.#host.knowledge.ring;
@@ -285,9 +286,7 @@ export class ClientDesk {
 
   /** Every option is checked on every method; the first bad one is the answer. */
   #rules(operation: Pick<GetOperation, "key" | "options">, answer: Answer): QuorumRules | null {
-    const { knowledge } = this.#host;
-    const defaults = knowledge.quorumDefaults(operation.key, operation.options);
-    const resolution = resolveOptions(operation.options, defaults, knowledge.ring.zones.length);
+    const resolution = this.#host.knowledge.resolve(operation.key, operation.options);
     if (resolution.ok) return resolution.rules;
     answer(fail({ code: "invalid-option", ...resolution.error }));
     return null;

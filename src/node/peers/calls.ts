@@ -14,18 +14,23 @@ import type { Latencies } from "../knowledge/latencies.ts";
 import { Alarms } from "./alarms.ts";
 import { isHeld } from "./request-kinds.ts";
 
-export interface Task {
-  readonly coordinator: Coordinator;
-  readonly trace: string;
-  /** Until when its calls are worth answering. */
-  readonly deadline: Millis;
+/** What of the cluster document a task goes by. */
+export interface Standing {
   /** By which its coordinator chose whom to ask, and how many (`Knowledge.routeStamp`). */
   readonly routeStamp: number;
   /** By which commit this node was a member when it was begun; -1 when it was none. */
   readonly joined: number;
+}
+
+export interface Task extends Standing {
+  readonly coordinator: Coordinator;
+  readonly trace: string;
+  /** Until when its calls are worth answering. */
+  readonly deadline: Millis;
   /** Starts it anew with a newer cluster document; null: only the one call is asked again. */
   readonly again: ((now: Millis) => void) | null;
-  readonly open: Set<number>;
+  /** Its calls without an answer. They are few: a Set costs more than looking through them. */
+  readonly open: number[];
   /** See `TaskStart.over`. */
   readonly over: (() => void) | null;
   /** Its result is out, or was left to another task: it is not begun anew, and nobody waits. */
@@ -60,8 +65,8 @@ const ASKED_OF_ALL: ReadonlySet<Request["kind"]> = new Set(["confirm", "swept"])
 /** Whether a request is not to be sent any more, by what was learnt since the task began. */
 export function isTooLate(
   { kind }: Request,
-  { routeStamp, joined }: Task,
-  now: Pick<Task, "routeStamp" | "joined">,
+  { routeStamp, joined }: Standing,
+  now: Standing,
 ): boolean {
   // Who was removed while it was away hears of it as it hands over hints, or exchanges: what it
   // holds may have been deleted since, without it. That ends, even if it is a member again.
@@ -94,25 +99,27 @@ export class Calls {
   open(call: Call): number {
     const id = ++this.#lastCall;
     this.#calls.add(id, call);
-    call.task.open.add(id);
+    call.task.open.push(id);
     if (!isHeld(call.body)) this.#liveness.asked(call.to, call.sentAt);
     return id;
   }
 
-  /** The open call that a reply belongs to; it is closed by this. */
-  answered(id: number, from: ReplicaId, now: Millis): Call | undefined {
-    const call = this.#close(id, from);
-    if (call === undefined || isHeld(call.body)) return call;
+  /** The open call, by its number, has its reply; it is closed by this. */
+  answered(id: number, call: Call, now: Millis): Call {
+    this.#close(id, call);
+    if (isHeld(call.body)) return call;
     const latencyMs = now - call.sentAt;
-    this.#liveness.answered(from, latencyMs, now);
-    this.#latencies.note(from, call.body.kind, latencyMs, now);
+    this.#liveness.answered(call.to, latencyMs, now);
+    this.#latencies.note(call.to, call.body.kind, latencyMs, now);
     return call;
   }
 
   /** The same for a call that will get no reply. */
   refused(id: number, to: ReplicaId, now: Millis): Call | undefined {
-    const call = this.#close(id, to);
-    if (call !== undefined) this.#liveness.refused(to, now);
+    const call = this.peek(id, to);
+    if (call === undefined) return undefined;
+    this.#close(id, call);
+    this.#liveness.refused(to, now);
     return call;
   }
 
@@ -140,7 +147,7 @@ export class Calls {
       this.#liveness.ended(call.to);
       if (now >= task.deadline) this.#liveness.silent(call.to, now);
     }
-    task.open.clear();
+    task.open.length = 0;
     task.waker.task = null;
   }
 
@@ -152,7 +159,7 @@ export class Calls {
       this.#calls.delete(id);
       if (!isHeld(call.body)) this.#liveness.ended(call.to);
     }
-    task.open.clear();
+    task.open.length = 0;
     task.waker.task = null;
   }
 
@@ -177,12 +184,11 @@ export class Calls {
     this.#alarms.set(wakeAt, task.waker);
   }
 
-  #close(id: number, peer: ReplicaId): Call | undefined {
-    const call = this.peek(id, peer);
-    if (call === undefined) return undefined;
+  #close(id: number, { task, to, body }: Call): void {
     this.#calls.delete(id);
-    call.task.open.delete(id);
-    if (!isHeld(call.body)) this.#liveness.ended(peer);
-    return call;
+    const at = task.open.indexOf(id);
+    const last = task.open.pop();
+    if (last !== undefined && last !== id) task.open[at] = last;
+    if (!isHeld(body)) this.#liveness.ended(to);
   }
 }

@@ -46,18 +46,22 @@ export function writeCandidates(
   const { ring } = knowledge;
   const { rules } = at.body;
   const partition = ring.partitionOf(at.body.key);
-  const all = knowledge.candidates(
-    partition,
-    { ...rules, sloppy: true },
-    { self: at.id, now: at.now },
-  );
+  const { n, local: isLocal } = rules;
+  const near = { self: at.id, now: at.now };
+  const all = knowledge.candidates(partition, { n, local: isLocal, sloppy: true }, near);
   const pending = knowledge.pending(at.body.key, rules.n);
   // While members or N change, a coordinator may be an owner by the other layout.
-  const self = [...pending, ...all].find((candidate) => candidate.id === at.id);
+  let self = pending.find(({ id }) => id === at.id);
+  const primaries: Candidate[] = [];
+  const others: Candidate[] = [];
+  for (const candidate of all) {
+    if (candidate.id === at.id) self ??= candidate;
+    else (candidate.isPrimary ? primaries : others).push(candidate);
+  }
   assert(self !== undefined, "a coordinator is a member of the ring");
-  const primaries = [...all.filter((c) => c.isPrimary), ...pending].filter((c) => c.id !== at.id);
-  const isOwner = ({ id }: Candidate): boolean => primaries.some((owner) => owner.id === id);
-  const fallbacks = all.filter((c) => !c.isPrimary && c.id !== at.id && !isOwner(c));
+  for (const owner of pending) if (owner.id !== at.id) primaries.push(owner);
+  const isPending = ({ id }: Candidate): boolean => pending.some((owner) => owner.id === id);
+  const fallbacks = pending.length === 0 ? others : others.filter((c) => !isPending(c));
   const local = localNeed(all, rules, at.body.zone);
   const count = local.count ?? rules.w;
   const plain: QuorumNeed = {
