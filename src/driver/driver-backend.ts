@@ -60,6 +60,7 @@ export function backendOf(driver: Driver, of: Pick<Backend, "metrics" | "refresh
       return view();
     },
     isEnding: () => driver.isEnding,
+    onEnding: (callback) => driver.onEnding(callback),
     execute: (operation, trace) => driver.execute(operation, trace),
     ...(service === null
       ? {}

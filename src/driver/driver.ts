@@ -43,7 +43,8 @@ export class Driver {
   readonly #host: DriverHost;
   readonly #waiting = new IdTable<(result: Result) => void>();
   readonly #idle: (() => void)[] = [];
-  /** Set by the host before it stops. */
+  readonly #onEnding = new Set<() => void>();
+  /** The host is about to stop: answers without an end are to end. */
   isEnding = false;
   #lastToken = 0;
   #lastFlush: { readonly whole: Promise<void> | null; readonly tokens: number[] } = {
@@ -57,6 +58,18 @@ export class Driver {
   constructor(node: Node, host: DriverHost) {
     this.node = node;
     this.#host = host;
+  }
+
+  /** To be called by the host before it stops. */
+  beginToEnd(): void {
+    this.isEnding = true;
+    for (const callback of [...this.#onEnding]) callback();
+  }
+
+  /** Has it called when the host is about to stop. @returns what takes that back */
+  onEnding(callback: () => void): () => void {
+    this.#onEnding.add(callback);
+    return () => this.#onEnding.delete(callback);
   }
 
   /** What the wall clock shows, or ought to (see cluster-clock.ts). */

@@ -389,7 +389,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     cacheUrl: door.url,
     reload: () => reloadAll({ options, tokens, keepKeys, secret, tls, server, door }),
     close: async () => {
-      driver.isEnding = true;
+      driver.beginToEnd();
       await Promise.all([stop(DRAIN_MS_MAX), door.close(DRAIN_MS_MAX)]);
       keepKeys();
       await settleAndEnd({ driver, transport, server, fileLog });

@@ -231,6 +231,33 @@ describe("streams of one frontend", () => {
   });
 });
 
+describe("when the host is about to stop", () => {
+  it("streams end, though nobody has answered what they asked", async () => {
+    const source = sourceOf();
+    const streams = [
+      await streamOf("/v1/changes/demo", ndjson),
+      await streamOf("/v1/changes/demo", sse),
+    ];
+    const [lines, events] = streams as [Lines, Lines];
+    await lines.next();
+    await events.next("\n\n");
+    const ends = [lines.next(), events.next("\n\n")];
+    await vi.waitUntil(() => source.heldCount > 0);
+    app.backend.beginToEnd();
+    for (const end of ends) await expect(end).rejects.toThrow("it has ended");
+    const refused = await app.get("/v1/changes/demo", ndjson);
+    expect(await refused.text()).not.toContain("key");
+  });
+
+  it("a poll that is held is answered with where it is", async () => {
+    const source = sourceOf();
+    const held = app.get("/v1/changes/demo?wait=60000");
+    await vi.waitUntil(() => source.heldCount > 0);
+    app.backend.beginToEnd();
+    expect(await (await held).json()).toMatchObject({ changes: [], caught_up: true });
+  });
+});
+
 describe("where a bell rings", () => {
   /** It rings when it is told to; time passes as fast as it is waited for. */
   class Bell {

@@ -56,6 +56,8 @@ export class MemoryBackend implements Backend {
   lacks: string | null = null;
   readonly operations: Operation[] = [];
   weigh: (key: StoreKey) => number = () => 0;
+  readonly #onEnding = new Set<() => void>();
+  isStopping = false;
   readonly traces: string[] = [];
   readonly namespaces = new Map<string, NamespaceSettings>();
   readonly #ring: Ring;
@@ -68,6 +70,19 @@ export class MemoryBackend implements Backend {
 
   now(): WallMillis {
     return this.nowMs;
+  }
+
+  readonly isEnding = (): boolean => this.isStopping;
+
+  readonly onEnding = (callback: () => void): (() => void) => {
+    this.#onEnding.add(callback);
+    return () => this.#onEnding.delete(callback);
+  };
+
+  /** As a host does that is told to stop. */
+  beginToEnd(): void {
+    this.isStopping = true;
+    for (const callback of [...this.#onEnding]) callback();
   }
 
   view(): ClusterView {

@@ -115,7 +115,7 @@ describe("a node that is told to stop", () => {
     const head = "PUT /v1/kv/a/k HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n";
     socket.write(`${head}Content-Length: 2\r\n\r\n`);
     await expect.poll(() => heard).toContain("100 Continue");
-    return { ...node, socket };
+    return { ...node, socket, port };
   }
 
   it("takes two signals of one Ctrl-C for one: what is in flight is answered", async () => {
@@ -125,6 +125,21 @@ describe("a node that is told to stop", () => {
     child.kill("SIGTERM");
     await new Promise((resolve) => setImmediate(resolve));
     socket.write("vv");
+    expect(await once(child, "exit")).toEqual([0, null]);
+    expect(said()).toContain('"stopped"');
+  });
+
+  it("ends the streams of its feeds, whose clients go on elsewhere", async () => {
+    const { child, said, socket, port } = await startHeld("feed");
+    socket.destroy();
+    const answer = await fetch(`http://127.0.0.1:${port}/v1/changes/a`, {
+      headers: { Accept: "application/x-ndjson" },
+    });
+    const reader = answer.body?.getReader();
+    expect(new TextDecoder().decode((await reader?.read())?.value)).toContain("token");
+    const end = reader?.read();
+    child.kill("SIGTERM");
+    expect(await end).toEqual({ done: true, value: undefined });
     expect(await once(child, "exit")).toEqual([0, null]);
     expect(said()).toContain('"stopped"');
   });

@@ -84,8 +84,10 @@ export interface Backend {
   weigh?(key: StoreKey): number;
   /** Where requests about keys are counted for the cluster's totals; absent: nowhere. */
   readonly traffic?: Traffic;
-  /** Whether the host is about to stop: answers without end are to end. */
+  /** Whether the host is about to stop: answers without an end are to end. */
   isEnding?(): boolean;
+  /** Has it called when that begins, where it can come at any time. @returns what takes it back */
+  onEnding?(callback: () => void): () => void;
   /** What the cache door of this process makes anew just now; absent where there is none. */
   refreshes?(): readonly Refresh[];
   /**

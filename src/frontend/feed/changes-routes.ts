@@ -20,7 +20,13 @@ import { readOptions } from "../http/options.ts";
 import { Problem } from "../http/problems.ts";
 import { traceOf } from "../http/trace.ts";
 import { FeedLooks } from "./feed-looks.ts";
-import { type Batch, type FeedParts, FeedReader, type FeedRequest } from "./feed-reader.ts";
+import {
+  type Batch,
+  type FeedParts,
+  FeedReader,
+  type FeedRequest,
+  unlessEnding,
+} from "./feed-reader.ts";
 import {
   CHANGES_COUNT_DEFAULT,
   looksAlone,
@@ -123,19 +129,14 @@ function answerOf({ changes, token, isCaughtUp }: Batch, form: FeedForm): Respon
 }
 
 /** Looks until there is something, or the time is up. */
-async function poll(reader: FeedReader, { waitMs, isEnding }: Poll): Promise<Batch> {
+async function poll(reader: FeedReader, waitMs: number, backend: Backend): Promise<Batch> {
   const until = performance.now() + waitMs;
   let batch = await reader.lookPatiently(Math.max(waitMs, POLL_PATIENCE_MS));
   for (;;) {
     const leftMs = until - performance.now();
-    if (batch.isNews || leftMs <= 0 || isEnding()) return batch;
-    batch = await reader.look(leftMs);
+    if (batch.isNews || leftMs <= 0 || backend.isEnding?.() === true) return batch;
+    batch = (await unlessEnding(backend, () => reader.look(leftMs))) ?? batch;
   }
-}
-
-interface Poll {
-  readonly waitMs: number;
-  isEnding(): boolean;
 }
 
 /**
@@ -170,8 +171,7 @@ async function answerAsPoll({ asked, request, parts }: Asking): Promise<Response
   const closed = parts.metrics.opened(request.form);
   const reader = new FeedReader(parts, request);
   try {
-    const isEnding = (): boolean => parts.backend.isEnding?.() === true;
-    return answerOf(await poll(reader, { waitMs, isEnding }), request.form);
+    return answerOf(await poll(reader, waitMs, parts.backend), request.form);
   } finally {
     reader.close();
     closed();

@@ -46,6 +46,19 @@ export interface FeedParts {
 const isLive = (from: FeedRequest["from"]): boolean =>
   typeof from !== "string" && from.sources.every(({ until, run }) => until === 0 && run > 0);
 
+/** What the work gives; null, and at once, when the host is about to stop. */
+export function unlessEnding<T>(
+  { isEnding, onEnding }: Pick<Backend, "isEnding" | "onEnding">,
+  work: () => Promise<T>,
+): Promise<T | null> {
+  if (onEnding === undefined) return work();
+  if (isEnding?.() === true) return Promise.resolve(null);
+  return new Promise((resolve, reject) => {
+    const takeBack = onEnding(() => resolve(null));
+    work().then(resolve, reject).finally(takeBack);
+  });
+}
+
 const isResync = (change: FeedChange): boolean => change.what === "resync";
 
 export class FeedReader {

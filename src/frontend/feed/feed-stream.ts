@@ -7,9 +7,10 @@
  */
 import { oncePer } from "../../../core/once-per.ts";
 import type { FeedForm } from "../../metrics/feed-metrics.ts";
+import type { Backend } from "../backend/backend.ts";
 import { Problem } from "../http/problems.ts";
 import { FeedLooks, pause } from "./feed-looks.ts";
-import type { Batch, FeedParts, FeedReader } from "./feed-reader.ts";
+import { type Batch, type FeedParts, type FeedReader, unlessEnding } from "./feed-reader.ts";
 
 export type StreamForm = "ndjson" | "sse";
 
@@ -54,8 +55,7 @@ export interface StreamPlan {
   /** Where it begins: a token, or `beginning`; empty where the first look decides. */
   readonly since: string;
   readonly looks: FeedLooks<Batch>;
-  /** Whether the host is about to stop. */
-  isEnding(): boolean;
+  readonly backend: Pick<Backend, "isEnding" | "onEnding">;
   /** Called once, when it is over. */
   closed(): void;
 }
@@ -67,7 +67,7 @@ export const openPlan = (
   countedAs: FeedForm = of.form,
 ): StreamPlan => ({
   ...of,
-  isEnding: () => backend.isEnding?.() === true,
+  backend,
   closed: metrics.opened(countedAs),
 });
 
@@ -104,16 +104,20 @@ class Stream {
 
   /** What is to be sent next; null when that was all. */
   async take(): Promise<Uint8Array | null> {
-    if (this.#hasNews) await this.#plan.looks.nextTurn();
-    const bytes = await this.#find();
+    const bytes = await unlessEnding(this.#plan.backend, () => this.#nextBytes());
     this.#sentAt = performance.now();
     if (bytes === null) this.end();
     return bytes;
   }
 
+  async #nextBytes(): Promise<Uint8Array | null> {
+    if (this.#hasNews) await this.#plan.looks.nextTurn();
+    return this.#find();
+  }
+
   async #find(): Promise<Uint8Array | null> {
-    const { form } = this.#plan;
-    while (!this.#isOver && !this.#plan.isEnding()) {
+    const { form, backend } = this.#plan;
+    while (!this.#isOver && backend.isEnding?.() !== true) {
       // Who waits for the first answer is shown that there is one.
       const hasSign = form === "sse" || this.#place !== "";
       if (this.#next === null && this.#isDue && hasSign) return signOfLife(this.#place, form);
