@@ -50,6 +50,27 @@ describe("a tombstone", () => {
     expect(group.has(first, "k")).toBe(true);
   });
 
+  it("is asked about as often as any after a start with a clock that is ahead", () => {
+    const { group, first, last, holders } = groupWithTombstone();
+    const aheadMs = 50_000;
+    group.remove(first, "k");
+    group.pass(GRACE_MS + 1);
+    // One is away, and who asks takes the tombstone for long dead.
+    group.stop(last);
+    group.stop(first);
+    group.wallOffMs.set(first, aheadMs);
+    group.start(first);
+    group.runAll("collect");
+    group.wallOffMs.set(first, 0);
+    group.start(last);
+    group.pass(aheadMs + 10_001);
+    for (let i = 0; i < 2; i++) {
+      group.runAll("collect");
+      group.pass(SETTLE_MS);
+    }
+    expect(holders()).toEqual([]);
+  });
+
   // Else the value would be back: what it found is older than the agreement of who held it.
   it("is not undone by a read that found the value before", () => {
     const { group, first, last, stranger, holders } = groupWithTombstone();

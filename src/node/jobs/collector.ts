@@ -31,7 +31,10 @@ const ROUNDS_COUNT_MAX = 16;
 const REWRITES_COUNT_MAX = 256;
 /** After a round in which not everybody agreed, a key is left alone this long. */
 const RETRY_MS = 10_000;
-/** What has been dead for long, because a member is away, is asked about less and less often. */
+/**
+ * What has been dead for long, because a member is away, is asked about less and less often; not
+ * before this process has seen that itself, for a clock that is ahead takes all for long dead.
+ */
 const RETRY_MS_MAX = 60_000;
 
 /** What all agreed on, and when they are to be asked once more. */
@@ -56,6 +59,8 @@ export class Collector {
   /** In the order in which to ask again. */
   #settling: Settling[] = [];
   #openCount = 0;
+  /** Of the first look. */
+  #begunAt: Millis | null = null;
   /** Keys that are gone, and values that gave up their body, since the start. */
   collectedCount = 0;
   expiredCount = 0;
@@ -74,12 +79,13 @@ export class Collector {
   /** One bounded unit: to be called often. */
   start(now: Millis): void {
     if (this.#replica.keeper.store.health() !== "writable") return;
+    this.#begunAt ??= now;
     const isComplete = this.#isComplete(now);
     for (const keys of this.#takeSettled(now)) {
       if (isComplete) this.#begin({ keys, isSecond: true });
     }
     const mayAsk = isComplete && this.#openCount < ROUNDS_COUNT_MAX;
-    const keys = this.#sweep(mayAsk);
+    const keys = this.#sweep(mayAsk, Math.min(RETRY_MS_MAX, now - this.#begunAt));
     if (keys.length > 0) this.#begin({ keys, isSecond: false });
   }
 
@@ -94,7 +100,7 @@ export class Collector {
   }
 
   /** @returns what all members are to be asked about */
-  #sweep(mayAsk: boolean): Collected {
+  #sweep(mayAsk: boolean, retryMsMax: number): Collected {
     const now = this.#host.wall();
     const { keeper } = this.#replica;
     const keysOnTheirWay = this.#host.keysOnTheirWay();
@@ -121,7 +127,7 @@ export class Collector {
       } else if (mayGo) {
         asked.push([key, summary.digest]);
       }
-      const retryMs = Math.max(RETRY_MS, Math.min(now - summary.dueAt, RETRY_MS_MAX));
+      const retryMs = Math.max(RETRY_MS, Math.min(now - summary.dueAt, retryMsMax));
       store.postpone(key, now + retryMs);
     }
     if (leftCount > 0) keeper.arrivals.releasedThrough = now;
