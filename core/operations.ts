@@ -187,3 +187,6 @@ export type Operation =
   | ChangesOperation
   | FaultOperation
   | PurgeOperation;
+
+/** All but reads: those bring values into memory (src/frontend/backend/read-room.ts). */
+export type OtherOperation = Exclude<Operation, GetOperation>;

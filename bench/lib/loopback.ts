@@ -96,6 +96,7 @@ export class Loopback {
         view: () => view,
         freshView: () => Promise.resolve(view),
         execute: (operation) => this.execute(operation),
+        fetchValues: (operation) => this.execute(operation),
         metrics: () => "",
       },
       secret: knowledge.hash,

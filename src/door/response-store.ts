@@ -4,13 +4,20 @@
  */
 import { liveSiblings } from "../../core/entry.ts";
 import { storeKey } from "../../core/keys.ts";
-import type { LeaseOperation, Operation, WriteOperation } from "../../core/operations.ts";
+import type {
+  GetOperation,
+  LeaseOperation,
+  OtherOperation,
+  WriteOperation,
+} from "../../core/operations.ts";
 import type { QuorumOptions } from "../../core/quorum-options.ts";
 import type { LeaseResult, Result } from "../../core/results.ts";
 import { siteNamespace } from "../../core/site.ts";
 import { type Millis, millisOfHlc, type WallMillis } from "../../core/time.ts";
 import { emptyStored, type StoredBody } from "../cache/stored.ts";
 import type { Backend, Site } from "../frontend/backend/backend.ts";
+import { readInRoom } from "../frontend/backend/read-room.ts";
+import { bodyRoom } from "../frontend/http/body-room.ts";
 import type { PieceStore } from "./body-flow.ts";
 import {
   contentOf,
@@ -56,7 +63,7 @@ export class ResponseStore {
   /** @throws StoreError */
   async read(site: string, key: string, options: QuorumOptions = {}): Promise<Found> {
     const name = responseKey(site, key, this.#digest);
-    const result = await this.#run({ kind: "get", key: name, options, session: null });
+    const result = await this.#get({ key: name, options });
     if (result.kind !== "got") throw new StoreError("the look-up failed");
     return foundIn(result.entry, { site, key }, this.#known);
   }
@@ -159,7 +166,7 @@ export class ResponseStore {
   /** One owner is asked first, and all of them where it has none. @throws MissingPiece */
   async #piece(key: string): Promise<Uint8Array> {
     for (const options of [{}, { r: "all", notfoundOk: false }, { r: "one" }] as const) {
-      const result = await this.#run({ kind: "get", key, options, session: null });
+      const result = await this.#get({ key, options });
       if (result.kind !== "got") continue;
       const [sibling] = liveSiblings(result.entry, this.#backend.now());
       if (sibling?.content) return sibling.content.value;
@@ -175,12 +182,32 @@ export class ResponseStore {
     if (result.kind !== "written") throw new StoreError("the store failed");
   }
 
-  /** A bug of the backend is a failed look-up to the client too. @throws StoreError */
-  async #run(operation: Operation): Promise<Result> {
-    try {
-      return await this.#backend.execute(operation, "");
-    } catch (error) {
-      throw new StoreError(error instanceof Error ? error.message : "the ring failed");
-    }
+  /**
+   * Room is taken for the look-up alone: strangers who read slowly could else take all of it.
+   *
+   * @throws StoreError, when there is no room too
+   */
+  async #get(operation: Pick<GetOperation, "key" | "options">): Promise<Result> {
+    const holder = {};
+    const get = { kind: "get", ...operation, session: null } as const;
+    return failing(
+      readInRoom({ backend: this.#backend, holder, trace: "" }, get).finally(() =>
+        bodyRoom.release(holder),
+      ),
+    );
+  }
+
+  /** @throws StoreError */
+  #run(operation: OtherOperation): Promise<Result> {
+    return failing(this.#backend.execute(operation, ""));
+  }
+}
+
+/** A bug of the backend is a failed look-up to the client too. @throws StoreError */
+async function failing(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    throw new StoreError(error instanceof Error ? error.message : "the ring failed");
   }
 }

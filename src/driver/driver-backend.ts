@@ -62,6 +62,7 @@ export function backendOf(driver: Driver, of: Pick<Backend, "metrics" | "refresh
     isEnding: () => driver.isEnding,
     onEnding: (callback) => driver.onEnding(callback),
     execute: (operation, trace) => driver.execute(operation, trace),
+    fetchValues: (operation, trace) => driver.execute(operation, trace),
     ...(service === null
       ? {}
       : { weigh: (key: StoreKey) => service.keeper.store.summary(key)?.byteCount ?? 0 }),

@@ -28,6 +28,7 @@ import { dataRoutes } from "./data/data-routes.ts";
 import type { PurgeSite } from "./data/run-purge.ts";
 import { changesRoutes } from "./feed/changes-routes.ts";
 import { type Access, type Auth, authenticate, type Grant, requireAccess } from "./http/auth.ts";
+import { bodyRoom } from "./http/body-room.ts";
 import { type PlainRequest, responseOf } from "./http/exchange.ts";
 import { splitTarget } from "./http/key-path.ts";
 import { internalProblem, methodNotAllowed, Problem, problemAnswer } from "./http/problems.ts";
@@ -114,7 +115,11 @@ const noting =
     const problem = call.get("problem") ?? null;
     const hasSiblings = headers.has("Starling-Siblings");
     const entry = { startedAt, route: patternOf(call), status, problem, hasSiblings };
-    ledger.close(call.get("plain") ?? call.req.raw, entry);
+    const request = call.get("plain") ?? call.req.raw;
+    const whenSent = call.env?.whenSent;
+    if (whenSent === undefined) return ledger.close(request, entry);
+    ledger.note(request, entry);
+    whenSent(() => bodyRoom.release(request));
   };
 
 /** Raw, so that the router compares what stood on the request line; malformed ones are refused. */

@@ -27,9 +27,14 @@ export class Ledger {
     this.#log = log;
   }
 
-  /** The request is over: what its body took is given back. */
+  /** The request is over: what it took for values is given back. */
   close(request: PlainRequest, entry: Entry): void {
     bodyRoom.release(request);
+    this.note(request, entry);
+  }
+
+  /** It is answered, and the host will say when the answer is out. */
+  note(request: PlainRequest, entry: Entry): void {
     const { startedAt, route, status, problem, hasSiblings } = entry;
     const { method, headers } = request;
     const seconds = (performance.now() - startedAt) / 1000;

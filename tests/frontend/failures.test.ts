@@ -3,6 +3,7 @@ import xxhash from "xxhash-wasm";
 import type { Failure, FailureCode } from "../../core/failure.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { noPurges, PurgeIndex } from "../../core/purges.ts";
+import type { Result } from "../../core/results.ts";
 import { parseClusterConfig } from "../../ring/cluster-config.ts";
 import { bootstrapRing, Ring } from "../../ring/ring.ts";
 import { purgeSite } from "../../src/door/site-purge.ts";
@@ -32,14 +33,16 @@ async function ask(method: string, failure: Failure | Error): Promise<Response> 
     isReachable: () => false,
     lacks: null,
   };
+  const fail = (): Promise<Result> =>
+    failure instanceof Error
+      ? Promise.reject(failure)
+      : Promise.resolve({ kind: "failed", failure, context: null });
   const backend: Backend = {
     now: () => Date.now(),
     view: () => view,
     freshView: () => Promise.resolve(view),
-    execute: () =>
-      failure instanceof Error
-        ? Promise.reject(failure)
-        : Promise.resolve({ kind: "failed", failure, context: null }),
+    execute: fail,
+    fetchValues: fail,
     metrics: () => "",
   };
   const secret = new KeyedHash(new Uint8Array(16));

@@ -110,6 +110,10 @@ export class MemoryBackend implements Backend {
     return "# HELP starling_test Nothing.\n# TYPE starling_test gauge\nstarling_test 1\n";
   }
 
+  fetchValues(operation: GetOperation, trace: string): Promise<Result> {
+    return this.execute(operation, trace);
+  }
+
   async execute(operation: Operation, trace: string): Promise<Result> {
     this.operations.push(operation);
     this.traces.push(trace);

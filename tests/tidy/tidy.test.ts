@@ -76,6 +76,21 @@ describe("the tree is tidy", () => {
     expect(production.flatMap(functions)).toEqual([]);
   });
 
+  it("reads values by one door, which counts what they hold", () => {
+    const uses = (word: RegExp): readonly string[] =>
+      production
+        .filter(({ path, text }) => !path.startsWith("bench/") && word.test(text))
+        .map(({ path }) => path);
+    const backend = "src/frontend/backend";
+    expect(uses(/\bfetchValues\b/).toSorted()).toEqual([
+      "src/driver/driver-backend.ts",
+      `${backend}/auto-choice.ts`,
+      `${backend}/backend.ts`,
+    ]);
+    const doors = [`${backend}/auto-choice.ts`, `${backend}/read-room.ts`];
+    expect(uses(/\bexecuteRead\b/).toSorted()).toEqual(doors);
+  });
+
   it("has no import cycle, types included", () => {
     expect(cycles(production)).toEqual([]);
   });

@@ -4,7 +4,7 @@ import { etagOf, liveSiblings } from "../../../core/entry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { compareUtf8, storeKey } from "../../../core/keys.ts";
 import { LIST_NAMESPACES_MAX } from "../../../core/limits.ts";
-import type { Operation } from "../../../core/operations.ts";
+import type { OtherOperation } from "../../../core/operations.ts";
 import type { ReplicaReport, Result } from "../../../core/results.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import { checkSettings, impossibleSettings } from "../../../ring/cluster-document.ts";
@@ -239,7 +239,7 @@ export class ClusterPlane {
   }
 
   async #run<Kind extends Result["kind"]>(
-    operation: Operation,
+    operation: OtherOperation,
     kind: Kind,
   ): Promise<ResultOf<Kind>> {
     const result = await this.#backend.execute(operation, "");

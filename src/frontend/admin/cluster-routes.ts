@@ -62,7 +62,10 @@ function upkeepRoutes({ secret, backendOf, guarded }: RouteParts): Hono<Starling
   );
   app.get(
     ENTRIES,
-    guarded(admin, (call) => answerEntries(backendOf(call), secret, queryOf(call))),
+    guarded(admin, (call) => {
+      const reader = { backend: backendOf(call), holder: call.req.raw, trace: "" };
+      return answerEntries(reader, secret, queryOf(call));
+    }),
   );
   app.post(
     ENTRIES,

@@ -19,10 +19,11 @@ import { isSpent, withoutEnded } from "../../../core/expiry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { isStoreKey, storeKey } from "../../../core/keys.ts";
 import { ENTRIES_BYTES, ENTRIES_BYTES_MAX, ENTRIES_COUNT_MAX } from "../../../core/limits.ts";
-import type { Operation } from "../../../core/operations.ts";
+import type { OtherOperation } from "../../../core/operations.ts";
 import type { Result } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Backend } from "../backend/backend.ts";
+import { type Reader, ReadRoom } from "../backend/read-room.ts";
 import { inParallel } from "../http/at-once.ts";
 import { isMsgpackBomb } from "../http/batch-guard.ts";
 import { readBody } from "../http/body.ts";
@@ -73,7 +74,7 @@ function readPage(query: string, hash: KeyedHash): Page {
 
 async function run<Kind extends Result["kind"]>(
   backend: Backend,
-  operation: Operation,
+  operation: OtherOperation,
   kind: Kind,
 ): Promise<Extract<Result, { kind: Kind }>> {
   const result = await backend.execute(operation, "");
@@ -83,9 +84,14 @@ async function run<Kind extends Result["kind"]>(
   return result as Extract<Result, { kind: Kind }>;
 }
 
-async function readEntry(backend: Backend, key: StoreKey): Promise<Uint8Array | null> {
+async function readEntry(
+  { backend, room }: { readonly backend: Backend; readonly room: ReadRoom },
+  key: StoreKey,
+): Promise<Uint8Array | null> {
   const options = { r: "quorum", timeoutMs: KEY_TIMEOUT_MS } as const;
-  const read = await run(backend, { kind: "get", key, options, session: null }, "got");
+  const read = await room.read({ kind: "get", key, options, session: null });
+  if (read.kind === "failed") throw problemOf(read.failure, false);
+  if (read.kind !== "got") throw new Error(`a read ended as ${read.kind}`);
   const now = backend.now();
   if (read.entry.context.isEmpty || isSpent(read.entry, now)) return null;
   return encodeEntry(withoutEnded(read.entry, now), null);
@@ -101,10 +107,11 @@ const answer = (body: unknown): Response =>
  * @throws Problem
  */
 export async function answerEntries(
-  backend: Backend,
+  reader: Reader,
   hash: KeyedHash,
   query: string,
 ): Promise<Response> {
+  const { backend } = reader;
   const { namespace, after, limit } = readPage(query, hash);
   const list = { kind: "list", namespace, prefix: "", after, limit, withDead: true } as const;
   const { keys, complete, cursor: listedUntil } = await run(backend, list, "listed");
@@ -112,7 +119,10 @@ export async function answerEntries(
   let byteCount = 0;
   for (let i = 0; i < keys.length; i += READ_AT_ONCE) {
     const some = keys.slice(i, i + READ_AT_ONCE).map(({ name }) => name);
-    const read = await inParallel(some, (key) => readEntry(backend, storeKey(namespace, key)));
+    const names = some.map((name) => storeKey(namespace, name));
+    const room = new ReadRoom(reader);
+    await room.reserve(names, Number.POSITIVE_INFINITY);
+    const read = await inParallel(names, (key) => readEntry({ backend, room }, key), room.atOnce);
     for (const [j, entry] of read.entries()) {
       if (entry !== null) entries.push({ key: some[j] as string, entry });
       byteCount += entry?.length ?? 0;

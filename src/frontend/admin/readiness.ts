@@ -6,6 +6,7 @@
 import { storeKey } from "../../../core/keys.ts";
 import { resolveOptions } from "../../../core/quorum-options.ts";
 import type { Backend } from "../backend/backend.ts";
+import { readInRoom } from "../backend/read-room.ts";
 import { Problem, problemOf } from "../http/problems.ts";
 
 /** How long the probe may take, in ms: an orchestrator asks every few seconds. */
@@ -36,6 +37,7 @@ export async function checkReadiness(backend: Backend, url: URL): Promise<void> 
     throw new Problem("quorum-unavailable", detail, { extras: { required, achieved } });
   }
   const read = { kind: "get", key: PROBE_KEY, session: null } as const;
-  const result = await backend.execute({ ...read, options: { timeoutMs: PROBE_MS } }, "");
+  const reader = { backend, holder: {}, trace: "" };
+  const result = await readInRoom(reader, { ...read, options: { timeoutMs: PROBE_MS } });
   if (result.kind === "failed") throw problemOf(result.failure, false);
 }

@@ -101,17 +101,20 @@ async function choose(
   return { r: rules.n, p: 1 };
 }
 
-/** Runs a read; one with `auto` says in its result what was expected of it. */
+/**
+ * Runs a read, for `read-room.ts` alone; one with `auto` says in its result what was expected of
+ * it.
+ */
 export async function executeRead(
   backend: Backend,
   operation: GetOperation,
   trace: string,
 ): Promise<Result> {
   const { consistency, r } = operation.options;
-  if (consistency !== "auto" || r !== undefined) return backend.execute(operation, trace);
+  if (consistency !== "auto" || r !== undefined) return backend.fetchValues(operation, trace);
   const chosen = await choose(backend, operation);
-  if (chosen === null) return backend.execute(operation, trace);
+  if (chosen === null) return backend.fetchValues(operation, trace);
   const options = { ...operation.options, r: chosen.r };
-  const result = await backend.execute({ ...operation, options }, trace);
+  const result = await backend.fetchValues({ ...operation, options }, trace);
   return result.kind === "got" ? { ...result, predictedP: chosen.p } : result;
 }

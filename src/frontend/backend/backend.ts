@@ -1,7 +1,7 @@
 /** What the HTTP face needs of whatever node it stands in front of. */
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
-import type { Operation } from "../../../core/operations.ts";
+import type { GetOperation, OtherOperation } from "../../../core/operations.ts";
 import type { PurgeIndex } from "../../../core/purges.ts";
 import type { Result } from "../../../core/results.ts";
 import type { SiteSettings } from "../../../core/site.ts";
@@ -76,7 +76,9 @@ export interface Backend {
    * Runs one operation. Resolves with a `failed` result for every expected failure and rejects only
    * for a bug. The traceparent (W3C) travels with the messages; empty when there is none.
    */
-  execute(operation: Operation, traceparent: string): Promise<Result>;
+  execute(operation: OtherOperation, traceparent: string): Promise<Result>;
+  /** The same of a read. Who wants values takes `read-room.ts`, which counts what they hold. */
+  fetchValues(operation: GetOperation, traceparent: string): Promise<Result>;
   /**
    * How many bytes a read of the key is going to hold, as far as this process knows without having
    * read it; 0 when it does not. Absent where there is no store.

@@ -15,6 +15,11 @@ export interface StarlingEnv {
   Bindings: {
     /** The request target as it stood on the request line, where the host knows it. */
     readonly rawPath?: string;
+    /**
+     * Calls back once the answer is out, or its reader gone: until then it is in memory. Absent on
+     * hosts that do not know.
+     */
+    readonly whenSent?: (done: () => void) => void;
     /** The store behind this very request, on hosts where each request has its own. */
     readonly backend?: Backend;
   };

@@ -5,23 +5,24 @@ import {
   etagOf,
   liveSiblings,
   type Sibling,
+  valueBytes,
 } from "../../../core/entry.ts";
 import { endOf } from "../../../core/expiry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
-import { storeKey } from "../../../core/keys.ts";
+import { isStoreKey, storeKey } from "../../../core/keys.ts";
 import { TTL_SECONDS_MAX, TTL_SECONDS_MIN } from "../../../core/limits.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import type { GetOperation, WriteOperation } from "../../../core/operations.ts";
 import type { GetResult, Result } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
-import { executeRead } from "../backend/auto-choice.ts";
 import type { Backend } from "../backend/backend.ts";
+import { ReadRoom } from "../backend/read-room.ts";
 import { AnswerBudget } from "../http/answer-budget.ts";
 import { inParallel } from "../http/at-once.ts";
 import { type Grant, requireAccess } from "../http/auth.ts";
 import { pause, toBase64 } from "../http/base64.ts";
 import { checkMetadata, checkTags } from "../http/body.ts";
-import { bodyRoom, SMALL_BYTES } from "../http/body-room.ts";
+import { SMALL_BYTES } from "../http/body-room.ts";
 import { contextToToken, keptToken, type Session, tokenToSession } from "../http/context-token.ts";
 import { checkKey } from "../http/key-path.ts";
 import type { RequestOptions } from "../http/options.ts";
@@ -56,6 +57,7 @@ interface Batch extends BatchParts {
   readonly answersBinary: boolean;
   readonly trace: string;
   readonly budget: AnswerBudget;
+  readonly room: ReadRoom;
 }
 
 type OneOperation = GetOperation | WriteOperation;
@@ -195,14 +197,12 @@ function describeResult(result: Result, key: StoreKey, batch: Batch): Fields {
 async function carryOut(operation: OneOperation, batch: Batch): Promise<Fields> {
   const isWrite = operation.kind === "write";
   try {
-    // Small ones begin at once, in the order of the ops.
-    const byteCount = isWrite ? 0 : (batch.backend.weigh?.(operation.key) ?? 0);
-    if (byteCount > SMALL_BYTES) await roomFor(operation, byteCount);
-    const { backend, trace } = batch;
     const result =
       operation.kind === "get"
-        ? await executeRead(backend, operation, trace)
-        : await backend.execute(operation, trace);
+        ? await batch.room.read(operation)
+        : await batch.backend.execute(operation, batch.trace);
+    // Base64 of many large values takes its time: the others have their turn between.
+    if (result.kind === "got" && valueBytes(result.entry.siblings) > SMALL_BYTES) await pause();
     if (result.kind !== "failed") return describeResult(result, operation.key, batch);
     const described = describeProblem(problemOf(result.failure, isWrite));
     if (result.context === null) return described;
@@ -211,20 +211,18 @@ async function carryOut(operation: OneOperation, batch: Batch): Promise<Fields> 
   } catch (error) {
     // One op's accident is not the others': some of them may be written already.
     return describeProblem(error instanceof Problem ? error : internalProblem(error, isWrite));
-  } finally {
-    bodyRoom.release(operation);
   }
-}
-
-/** Of a large value, and then the others have their turn: base64 of many takes its time. */
-async function roomFor(operation: OneOperation, byteCount: number): Promise<void> {
-  await bodyRoom.reserve(operation, byteCount);
-  await pause();
 }
 
 function describeProblem({ status, code, message, extras }: Problem): Fields {
   return { status, code, detail: message, ...extras };
 }
+
+/** Of an op that reads; none of one that is malformed, and will be refused for that. */
+const readKeyOf = ({ op, key }: Fields, namespace: string): readonly StoreKey[] =>
+  op === "get" && typeof key === "string" && isStoreKey(`${namespace}\0${key}`)
+    ? [storeKey(namespace, key)]
+    : [];
 
 async function runOne(op: Fields, batch: Batch): Promise<Fields> {
   const key = typeof op["key"] === "string" ? op["key"] : null;
@@ -245,7 +243,15 @@ export async function answerBatch(request: Request, parts: BatchParts): Promise<
   const { grant, namespace } = parts;
   if (ops.some(({ op }) => op !== "get")) requireAccess(grant, { role: "write", namespace });
   const isBinary = answersBinary(request);
-  const budget = new AnswerBudget(VALUES_PER_BATCH * parts.settings.maxValueBytes);
-  const batch = { ...parts, form, answersBinary: isBinary, trace: traceOf(request), budget };
-  return resultsResponse(await inParallel(ops, (op) => runOne(op, batch)), isBinary);
+  const valuesMax = VALUES_PER_BATCH * parts.settings.maxValueBytes;
+  const budget = new AnswerBudget(valuesMax);
+  const trace = traceOf(request);
+  const room = new ReadRoom({ backend: parts.backend, holder: request, trace });
+  await room.reserve(
+    ops.flatMap((op) => readKeyOf(op, namespace)),
+    valuesMax,
+  );
+  const batch = { ...parts, form, answersBinary: isBinary, trace, budget, room };
+  const results = await inParallel(ops, (op) => runOne(op, batch), room.atOnce);
+  return resultsResponse(results, isBinary);
 }

@@ -1,6 +1,6 @@
 /** GET, HEAD, PUT and DELETE of one key: from a request to an operation and back to an answer. */
 import type { CausalContext } from "../../../core/causal-context.ts";
-import { type Content, etagOf, valueBytes } from "../../../core/entry.ts";
+import { type Content, etagOf } from "../../../core/entry.ts";
 import { endOf } from "../../../core/expiry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { storeKey } from "../../../core/keys.ts";
@@ -12,10 +12,9 @@ import {
 } from "../../../core/quorum-options.ts";
 import type { WriteResult } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
-import { executeRead } from "../backend/auto-choice.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";
+import { readInRoom } from "../backend/read-room.ts";
 import { readBody, readContentHeaders } from "../http/body.ts";
-import { bodyRoom, SMALL_BYTES } from "../http/body-room.ts";
 import { readWriterControl, type WriterControl } from "../http/caching.ts";
 import { readPrecondition } from "../http/conditions.ts";
 import { contextToToken, type Session, tokenToSession } from "../http/context-token.ts";
@@ -125,14 +124,10 @@ export class DataPlane {
       session: session?.context ?? null,
       sessionEndsAt: session?.endsAt ?? 0,
     } as const;
-    const weight = this.#backend.weigh?.(key) ?? 0;
-    if (weight > SMALL_BYTES) await bodyRoom.reserve(request, weight);
-    const result = await executeRead(this.#backend, operation, traceOf(request));
+    const reader = { backend: this.#backend, holder: request, trace: traceOf(request) };
+    const result = await readInRoom(reader, operation);
     if (result.kind === "failed") throw problemOf(result.failure, false);
     if (result.kind !== "got") throw new Error(`a read ended as ${result.kind}`);
-    // What came from elsewhere was not known before; it is there now, and others wait for it.
-    const surplus = valueBytes(result.entry.siblings) - weight;
-    if (surplus > SMALL_BYTES) bodyRoom.add(request, surplus);
     return answerRead({ request, setting: this.#setting(call), result }, options.allSiblings);
   }
 

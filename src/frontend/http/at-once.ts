@@ -1,5 +1,5 @@
 /** Operations of one request that are at work at once. */
-const AT_ONCE_MAX = 32;
+export const AT_ONCE_MAX = 32;
 
 /**
  * Works through a list, some items at a time, and gives the results in the order of the items.
@@ -9,12 +9,13 @@ const AT_ONCE_MAX = 32;
 export async function inParallel<Item, Result>(
   items: readonly Item[],
   work: (item: Item) => Promise<Result>,
+  atOnce = AT_ONCE_MAX,
 ): Promise<readonly Result[]> {
   const results = new Array<Result>(items.length);
   let next = 0;
   const worker = async (): Promise<void> => {
     for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i] as Item);
   };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE_MAX, items.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
   return results;
 }

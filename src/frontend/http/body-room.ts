@@ -84,6 +84,11 @@ export class BodyRoom {
     this.#admit();
   }
 
+  /** The request needs so much less than it has. */
+  giveBack(request: object, byteCount: number): void {
+    this.shrinkTo(request, Math.max(0, (this.#byRequest.get(request) ?? 0) - byteCount));
+  }
+
   /** The request is answered, or what it held no longer needed. */
   release(request: object): void {
     if (this.#takenByteCount === 0) return;

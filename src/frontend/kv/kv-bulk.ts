@@ -139,8 +139,7 @@ export async function readMany<Described>(
 ): Promise<Map<string, Described | null>> {
   const names = [...new Set(keys)];
   const budget = new AnswerBudget(BULK_BYTES_MAX);
-  const results = await inParallel(names, async (name) => {
-    const found = await store.get(name);
+  const results = await store.getMany(names, BULK_BYTES_MAX, (found, name) => {
     if (found === null) return null;
     budget.take(found.content.value.length);
     return describe(found, name);

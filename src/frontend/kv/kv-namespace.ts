@@ -12,7 +12,7 @@ import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { type ConsistencyOptions, consistencyQuery } from "../../client/consistency.ts";
 import type { Backend } from "../backend/backend.ts";
 import { readBody } from "../http/body.ts";
-import { bodyRoom } from "../http/body-room.ts";
+import { bodyRoom, SMALL_BYTES } from "../http/body-room.ts";
 import { readOptions } from "../http/options.ts";
 import { Problem } from "../http/problems.ts";
 import {
@@ -128,14 +128,17 @@ async function bytesOf(body: string | object, byteCountMax: number): Promise<Uin
 }
 
 /** Problems as KV's own errors are worded: a caller far away sees an error's message alone. */
-async function failingAs<Out>(verb: string, work: () => Promise<Out>): Promise<Out> {
+async function failingAs<Out>(verb: string, work: (holder: object) => Promise<Out>): Promise<Out> {
+  const holder = {};
   try {
-    return await work();
+    return await work(holder);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const { status, message, code } = error;
     const words = error instanceof KvRefusal ? message : `${message} (${code})`;
     throw new Error(`KV ${verb} failed: ${status} ${words}`);
+  } finally {
+    bodyRoom.release(holder);
   }
 }
 
@@ -171,36 +174,37 @@ export class KvNamespace {
 
   /** @throws Error whose message begins with `KV PUT failed:` and the status; TypeError */
   async put(...args: KvPutArguments): Promise<void> {
-    await failingAs("PUT", async () => {
+    await failingAs("PUT", async (holder) => {
       const key = keyOf("put", args);
       const value = valueIn(args);
       const at = { index: 2, method: "put", type: "PutOptions" };
       const { expiration, expirationTtl, metadata, ...rest } = optionsAt(args, at);
-      const store = this.#store(rest);
+      const store = this.#store(rest, holder);
       const life = {
         ttl: ttlOf(expirationTtl),
         at: expirationOf(expiration, this.#parts.backend.now()),
       };
       const ttlMs = store.ttlMsOf(life);
       const bytes = await bytesOf(value, store.settings.maxValueBytes);
+      if (bytes.length > SMALL_BYTES) await bodyRoom.reserve(holder, bytes.length);
       await store.put(key, contentOf(bytes, metadataOf(metadata)), ttlMs);
     });
   }
 
   /** Deleting what is not there is no error. @throws Error that begins with `KV DELETE failed:` */
   async delete(...args: KvDeleteArguments): Promise<void> {
-    await failingAs("DELETE", () => {
+    await failingAs("DELETE", (holder) => {
       const key = keyOf("delete", args);
       const at = { index: 1, method: "delete", type: "DeleteOptions" };
-      return this.#store(optionsAt(args, at)).delete(key);
+      return this.#store(optionsAt(args, at), holder).delete(key);
     });
   }
 
   /** @throws Error whose message begins with `KV GET failed:`, as with KV, and the status */
   async list(...args: KvListArguments): Promise<KvListResult> {
-    return failingAs("GET", async () => {
+    return failingAs("GET", async (holder) => {
       const at = { index: 0, method: "list", type: "ListOptions" };
-      const page = await this.#store({}).list(listOf(optionsAt(args, at)));
+      const page = await this.#store({}, holder).list(listOf(optionsAt(args, at)));
       const keys = page.keys.map(({ name, expiresAt, metadata }) => ({
         name,
         ...(expiresAt === 0 ? {} : { expiration: secondsOf(expiresAt) }),
@@ -213,10 +217,10 @@ export class KvNamespace {
   }
 
   async #getOne(args: readonly unknown[]): Promise<KvResult> {
-    return failingAs("GET", async () => {
+    return failingAs("GET", async (holder) => {
       const key = keyOf("get", args, "string or Array");
       const { type, ...rest } = readOptionsAt(args);
-      const found = await this.#store(rest).get(key);
+      const found = await this.#store(rest, holder).get(key);
       if (found === null) return nothing;
       const value = shown(found.content, typeOf(type));
       return { value, metadata: metadataIn(found.content), cacheStatus: null };
@@ -224,20 +228,21 @@ export class KvNamespace {
   }
 
   async #getMany(args: readonly unknown[]): Promise<Map<string, KvResult | null>> {
-    return failingAs("GET_BULK", async () => {
+    return failingAs("GET_BULK", async (holder) => {
       const names = keysOf(args[0]);
       const { type, ...rest } = readOptionsAt(args);
       const shown = readerOf(typeOf(type));
-      return readMany(this.#store(rest), names, ({ content }) => ({
+      return readMany(this.#store(rest, holder), names, ({ content }) => ({
         value: shown(content.value),
         metadata: metadataIn(content),
       }));
     });
   }
 
-  #store(given: Given): KvStore {
+  /** @param holder of this one call: what it reads is its caller's when it returns */
+  #store(given: Given, holder: object): KvStore {
     // Members of other names are not ours: storage layers hand their own options through.
     const options = readOptions(consistencyQuery(given as ConsistencyOptions).toString(), null);
-    return new KvStore({ ...this.#parts, options, trace: NO_TRACE });
+    return new KvStore({ ...this.#parts, options, trace: NO_TRACE, holder });
   }
 }

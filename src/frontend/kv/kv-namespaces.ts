@@ -5,7 +5,7 @@
  */
 import { compareUtf8, isNamespace } from "../../../core/keys.ts";
 import { TITLE_CHARS_MAX } from "../../../core/limits.ts";
-import type { Operation } from "../../../core/operations.ts";
+import type { OtherOperation } from "../../../core/operations.ts";
 import { openChange } from "../../../ring/ring-change.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";
 import { settingsOf } from "../data/data-plane.ts";
@@ -85,7 +85,7 @@ function refuseTaken(title: string, view: ClusterView, own: string | null): void
 /** As Cloudflare's: for a title that cannot be the name itself. */
 const freshId = (): string => crypto.randomUUID().replaceAll("-", "");
 
-async function run(backend: Backend, operation: Operation): Promise<void> {
+async function run(backend: Backend, operation: OtherOperation): Promise<void> {
   const result = await backend.execute(operation, "");
   if (result.kind === "failed") throw problemOf(result.failure, true);
 }

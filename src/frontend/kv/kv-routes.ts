@@ -75,7 +75,8 @@ const within =
         const rawKey = restOf(call)?.[2] ?? "";
         const store = (): KvStore => {
           const options = readOptions("", request.headers.get("Starling-Quorum"));
-          return new KvStore({ backend, hash, namespace, options, trace: traceOf(request) });
+          const trace = traceOf(request);
+          return new KvStore({ backend, hash, namespace, options, trace, holder: request });
         };
         return answer({ request, backend, namespace, query: queryOf(call), rawKey, store });
       },

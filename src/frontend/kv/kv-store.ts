@@ -12,11 +12,13 @@ import { LIST_KEYS_MAX, TTL_SECONDS_MAX, TTL_SECONDS_MIN } from "../../../core/l
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import type { Operation } from "../../../core/operations.ts";
 import type { ListedKey, Result } from "../../../core/results.ts";
+import type { StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
-import { executeRead } from "../backend/auto-choice.ts";
 import type { Backend } from "../backend/backend.ts";
+import { ReadRoom } from "../backend/read-room.ts";
 import { checkRanges, settingsOf } from "../data/data-plane.ts";
 import { cursorAfter, listKeys } from "../data/listing.ts";
+import { inParallel } from "../http/at-once.ts";
 import { checkKey } from "../http/key-path.ts";
 import type { RequestOptions } from "../http/options.ts";
 import { Problem, problemOf } from "../http/problems.ts";
@@ -28,6 +30,8 @@ export interface KvParts {
   readonly namespace: string;
   readonly options: RequestOptions;
   readonly trace: string;
+  /** Under what memory for values is taken; whoever made the store releases it. */
+  readonly holder: object;
 }
 
 export interface KvValue {
@@ -76,14 +80,43 @@ export class KvStore {
   }
 
   /** @throws Problem */
-  async get(key: string): Promise<KvValue | null> {
-    const { namespace, options, backend } = this.#parts;
-    const name = storeKey(namespace, checkKey(key));
+  get(key: string): Promise<KvValue | null> {
+    return this.#read(key, new ReadRoom(this.#parts));
+  }
+
+  /**
+   * Many values, in the order of the keys.
+   *
+   * @param byteCountMax what is kept of them at most
+   * @throws Problem
+   */
+  async getMany<Out>(
+    keys: readonly string[],
+    byteCountMax: number,
+    keep: (found: KvValue | null, key: string) => Out,
+  ): Promise<readonly Out[]> {
+    const room = new ReadRoom(this.#parts);
+    await room.reserve(
+      keys.map((key) => this.#nameOf(key)),
+      byteCountMax,
+    );
+    const read = async (key: string): Promise<Out> => keep(await this.#read(key, room), key);
+    return inParallel(keys, read, room.atOnce);
+  }
+
+  async #read(key: string, room: ReadRoom): Promise<KvValue | null> {
+    const { options, backend } = this.#parts;
+    const name = this.#nameOf(key);
     const operation = { kind: "get", key: name, options: options.quorum, session: null } as const;
-    const result = await this.#run(operation, "got");
+    const result = expectKind(await room.read(operation), operation, "got");
     const [newest] = liveSiblings(result.entry, backend.now());
     const content = newest?.content ?? null;
     return content === null ? null : { content, expiresAt: newest?.expiresAt ?? 0 };
+  }
+
+  /** @throws Problem `invalid-key` */
+  #nameOf(key: string): StoreKey {
+    return storeKey(this.#parts.namespace, checkKey(key));
   }
 
   /** @throws Problem */
@@ -142,25 +175,22 @@ export class KvStore {
   }
 
   async #write(key: string, content: Content | null, ttlMs: WallMillis): Promise<void> {
-    const { namespace, options } = this.#parts;
-    const name = storeKey(namespace, checkKey(key));
-    const write = { key: name, options: options.quorum, content, ttlMs } as const;
-    await this.#run({ kind: "write", ...write, context: null, precondition: null }, "written");
+    const { options, backend, trace } = this.#parts;
+    const write = { key: this.#nameOf(key), options: options.quorum, content, ttlMs } as const;
+    const operation = { kind: "write", ...write, context: null, precondition: null } as const;
+    expectKind(await backend.execute(operation, trace), operation, "written");
   }
+}
 
-  async #run<Kind extends Result["kind"]>(
-    operation: Operation,
-    kind: Kind,
-  ): Promise<Extract<Result, { kind: Kind }>> {
-    const { backend, trace } = this.#parts;
-    const result =
-      operation.kind === "get"
-        ? await executeRead(backend, operation, trace)
-        : await backend.execute(operation, trace);
-    if (result.kind === "failed") throw problemOf(result.failure, operation.kind === "write");
-    if (result.kind !== kind) throw new Error(`${operation.kind} ended as ${result.kind}`);
-    return result as Extract<Result, { kind: Kind }>;
-  }
+/** @throws Problem of one that failed */
+function expectKind<Kind extends Result["kind"]>(
+  result: Result,
+  operation: Operation,
+  kind: Kind,
+): Extract<Result, { kind: Kind }> {
+  if (result.kind === "failed") throw problemOf(result.failure, operation.kind === "write");
+  if (result.kind !== kind) throw new Error(`${operation.kind} ended as ${result.kind}`);
+  return result as Extract<Result, { kind: Kind }>;
 }
 
 /** Any time to come is taken: there is no least of 60 seconds here. */

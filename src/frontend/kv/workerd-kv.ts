@@ -161,7 +161,8 @@ export function workerdKvRoutes(parts: RouteParts): Hono<StarlingEnv> {
     const { namespace, rawKey } = pathOf(call);
     const options = readOptions("", request.headers.get("Starling-Quorum"));
     const backend = backendOf(call);
-    const store = new KvStore({ backend, hash, namespace, options, trace: traceOf(request) });
+    const trace = traceOf(request);
+    const store = new KvStore({ backend, hash, namespace, options, trace, holder: request });
     const query = new URLSearchParams(splitTarget(rawTargetOf(call)).query);
     const answer = answererOf(method, rawKey);
     return answer({ store, request, query, rawKey, now: backend.now() });

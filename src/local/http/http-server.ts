@@ -30,7 +30,7 @@ import { breachOf } from "./request-rules.ts";
 
 export type FetchHandler = (
   request: Request,
-  env: { readonly rawPath: string },
+  env: { readonly rawPath: string; readonly whenSent: (done: () => void) => void },
 ) => Response | Promise<Response>;
 
 export interface HttpServerParts {
@@ -182,7 +182,10 @@ const SERVER_METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
 function beginner(parts: HttpServerParts): Begin {
   const listener = getRequestListener(
     async (request, { incoming, outgoing }) => {
-      const answer = await parts.handler(request, { rawPath: incoming.url ?? "/" });
+      const answer = await parts.handler(request, {
+        rawPath: incoming.url ?? "/",
+        whenSent: (done) => (outgoing.destroyed ? done() : outgoing.once("close", done)),
+      });
       // The adapter hands on the status alone; workerd shows its users the words beside it.
       outgoing.statusMessage = answer.statusText;
       return answer;

@@ -1,0 +1,105 @@
+/**
+ * The one door by which values come out of the store into this process. What they take up is
+ * counted before they are read, so far as that is known, with all other bodies at work; who would
+ * be too much waits, and is told to come again. No route can go past it: a backend reads for
+ * nobody else (the uncounted read of `Backend` and tests/tidy).
+ *
+ * How much a read is going to hold is known of keys that this process owns. Of others it is taken
+ * to be what the largest of its namespace lately was: a hundred reads of large values that came at
+ * once are found out by the first.
+ */
+import { valueBytes } from "../../../core/entry.ts";
+import { namespaceOf } from "../../../core/keys.ts";
+import type { GetOperation } from "../../../core/operations.ts";
+import type { Result } from "../../../core/results.ts";
+import type { StoreKey } from "../../../core/store.ts";
+import { AT_ONCE_MAX } from "../http/at-once.ts";
+import { bodyRoom, SMALL_BYTES } from "../http/body-room.ts";
+import { executeRead } from "./auto-choice.ts";
+import type { Backend } from "./backend.ts";
+
+/** By how much a namespace's largest value counts less with each read that finds a smaller one. */
+const FADING = 0.8;
+const NAMESPACES_MAX = 1024;
+/** What reads of one request may hold beside what they keep. */
+const AT_ONCE_BYTES = 8 * 1024 * 1024;
+
+const lately = new Map<string, number>();
+
+function learn(namespace: string, byteCount: number): void {
+  const faded = (lately.get(namespace) ?? 0) * FADING;
+  if (lately.size >= NAMESPACES_MAX && !lately.has(namespace)) lately.clear();
+  const most = Math.max(byteCount, faded);
+  if (most > SMALL_BYTES) lately.set(namespace, most);
+  else lately.delete(namespace);
+}
+
+const expected = (backend: Backend, key: StoreKey): number =>
+  backend.weigh?.(key) || Math.ceil(lately.get(namespaceOf(key)) ?? 0);
+
+export interface Reader {
+  readonly backend: Backend;
+  /** Under what its room is taken: whoever made it releases it, when the answer is out. */
+  readonly holder: object;
+  readonly trace: string;
+}
+
+/** @param room what was reserved for this read; null: it is still to be */
+async function readWith(
+  { backend, holder, trace }: Reader,
+  operation: GetOperation,
+  room: number | null,
+): Promise<Result> {
+  const weight = room ?? expected(backend, operation.key);
+  if (room === null && weight > SMALL_BYTES) await bodyRoom.reserve(holder, weight);
+  const result = await executeRead(backend, operation, trace);
+  const byteCount = result.kind === "got" ? valueBytes(result.entry.siblings) : 0;
+  learn(namespaceOf(operation.key), byteCount);
+  const surplus = byteCount - weight;
+  // What came from elsewhere was not known before; it is there now, and others wait for it.
+  if (surplus > SMALL_BYTES) bodyRoom.add(holder, surplus);
+  if (surplus < -SMALL_BYTES) bodyRoom.giveBack(holder, -surplus);
+  return result;
+}
+
+/** Reads one key. @throws Problem `overloaded` when there is no room for so long */
+export const readInRoom = (reader: Reader, operation: GetOperation): Promise<Result> =>
+  readWith(reader, operation, null);
+
+/** Many keys for one answer: room is taken once for all, for two halves would wait for ever. */
+export class ReadRoom {
+  readonly #reader: Reader;
+  readonly #room = new Map<StoreKey, number>();
+  #most = 0;
+
+  constructor(reader: Reader) {
+    this.#reader = reader;
+  }
+
+  /**
+   * @param keys all that will be read, each as often as it is
+   * @param byteCountMax what the answer may hold
+   * @throws Problem `overloaded`
+   */
+  async reserve(keys: readonly StoreKey[], byteCountMax: number): Promise<void> {
+    const { backend, holder } = this.#reader;
+    const weights = keys.map((key) => expected(backend, key));
+    const sum = weights.reduce((a, b) => a + b, 0);
+    this.#most = weights.reduce((a, b) => Math.max(a, b), 0);
+    const isCounted = sum > SMALL_BYTES;
+    // Of several siblings one is kept, but each entry is read as a whole.
+    const share = isCounted ? Math.min(1, Math.max(byteCountMax, this.#most) / sum) : 0;
+    for (const [i, key] of keys.entries()) this.#room.set(key, (weights[i] ?? 0) * share);
+    if (isCounted) await bodyRoom.reserve(holder, sum * share);
+  }
+
+  /** How many to read at the same time: an entry may be much more than is kept of it. */
+  get atOnce(): number {
+    const count = this.#most === 0 ? AT_ONCE_MAX : Math.floor(AT_ONCE_BYTES / this.#most);
+    return Math.min(AT_ONCE_MAX, Math.max(1, count));
+  }
+
+  read(operation: GetOperation): Promise<Result> {
+    return readWith(this.#reader, operation, this.#room.get(operation.key) ?? null);
+  }
+}
