@@ -32,6 +32,8 @@ export class Network {
   readonly #trace: Trace;
   /** By who sends and who is to get it. */
   readonly #wires = new Map<string, Map<string, Wire>>();
+  /** What a message takes longer, in ms, by who is to get it. */
+  readonly slowTo = new Map<string, number>();
   /** Told of a write that a coordinator may hear of when its client was answered long ago. */
   onSecondCoordination: (content: Content | null) => void = () => {};
   /** Told of every entry that somebody is told to store, whether that arrives or not. */
@@ -143,7 +145,8 @@ export class Network {
   #deliver(from: Machine, target: Machine, sent: Message | Uint8Array): void {
     const isDelayed = this.#roll(this.noise.delayPerMille);
     if (isDelayed) this.faults.delayed++;
-    const delayMs = 0.2 + this.#prng.below(isDelayed ? DELAY_MS_MAX : 4);
+    const slowMs = this.slowTo.get(target.id) ?? 0;
+    const delayMs = slowMs + 0.2 + this.#prng.below(isDelayed ? DELAY_MS_MAX : 4);
     // A request comes by a connection of this life, and its reply goes back by no other.
     const { life, address } = from;
     const { life: targetLife } = target;

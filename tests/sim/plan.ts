@@ -7,6 +7,7 @@ import { N_MAX } from "../../core/limits.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { RingMember } from "../../ring/members.ts";
 import type { RingDocument } from "../../ring/ring.ts";
+import type { PlannedBounds } from "./bounds.ts";
 import type { PlannedDoors } from "./doors.ts";
 import type { PlannedLessees } from "./lessees.ts";
 import type { ChangeKind } from "./operator.ts";
@@ -128,6 +129,8 @@ export interface Plan {
   readonly stream: PlannedStream | null;
   /** Who asks for leases; null in most runs. */
   readonly lessees: PlannedLessees | null;
+  /** Who writes with one acknowledgement and reads with a bound; null in most runs. */
+  readonly bounds: PlannedBounds | null;
   /** Of a site behind cache doors; null in most runs. */
   readonly doors: PlannedDoors | null;
   /** Whether all keys are deleted at the end, and must be gone from every disk. */

@@ -18,7 +18,7 @@ import {
   words,
 } from "./plan.ts";
 import { NAMESPACE } from "./settings.ts";
-import { withPurges, withWipes } from "./situations.ts";
+import { withBounds, withPurges, withWipes } from "./situations.ts";
 
 const MACHINES_MAX = 10;
 /** All clients of a run together begin about so many operations. */
@@ -104,6 +104,7 @@ export function planOf(seed: number): Plan {
     maxBytes: null,
     stream: null,
     lessees: null,
+    bounds: null,
     doors: null,
     n: ring.n,
     isResized: false,
@@ -113,7 +114,8 @@ export function planOf(seed: number): Plan {
   const namespaced = withNamespace(changing, ownPrng(seed, 1));
   const purging = withPurges(namespaced, ownPrng(seed, 1).fork());
   const asked = withLessees(withStream(purging, seed), seed);
-  return withWipes(withCanaries(withDoors(asked, seed)), ownPrng(seed, 9));
+  const wiped = withWipes(withCanaries(withDoors(asked, seed)), ownPrng(seed, 9));
+  return withBounds(wiped, ownPrng(seed, 11));
 }
 
 /** Far more often than anybody would have them. */

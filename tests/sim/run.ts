@@ -18,6 +18,7 @@ import type { Ring } from "../../ring/ring.ts";
 import { openChange } from "../../ring/ring-change.ts";
 import { countedKeys } from "../../src/node/serving/reports.ts";
 import { Annihilation } from "./annihilation.ts";
+import { Bounds } from "./bounds.ts";
 import { Client, type Counts, idOf, outcomeOf } from "./client.ts";
 import { Doors } from "./doors.ts";
 import { type Failure, Judge, name } from "./judge.ts";
@@ -66,6 +67,7 @@ class Run {
   readonly #clients: readonly Client[];
   readonly #stream: Stream | null;
   readonly #lessees: Lessees | null;
+  readonly #bounds: Bounds | null;
   readonly #doors: Doors | null;
   readonly #subscriber: Subscriber;
   readonly #counts: Counts = { operations: 0, acknowledged: 0, open: 0 };
@@ -94,6 +96,8 @@ class Run {
     };
     this.#world.network.onEntry = (key, entry) => annihilation.observe(key, entry);
     this.#stream = plan.stream && new Stream(plan, plan.stream, this.#world);
+    const seen = { world: this.#world, judge: this.#judge, counts: this.#counts };
+    this.#bounds = plan.bounds && new Bounds(plan, plan.bounds, seen);
     this.#lessees = plan.lessees && new Lessees(plan, plan.lessees, this.#world);
     const on = { world: this.#world, judge: this.#judge };
     this.#doors = plan.doors && new Doors(plan, plan.doors, on);
@@ -143,6 +147,7 @@ class Run {
     for (const client of this.#clients) client.start();
     this.#stream?.start();
     this.#lessees?.start();
+    this.#bounds?.start();
     this.#doors?.start();
     this.#subscriber.start();
     for (const fault of this.#plan.faults) {

@@ -327,4 +327,26 @@ export const sabotages: readonly Sabotage[] = [
     was: "const isPast = isPlace && Math.max(body.after, body.until) < arrivals.floor;",
     is: "const isPast = isPlace && body.after < 0;",
   },
+  {
+    name: "claim-without-following",
+    oracle: "staleness",
+    file: "src/node/jobs/tails.ts",
+    was: "if (mark !== null && last <= mark.through) return this.claims.reached(peer, askedAt);",
+    is: `if (mark !== null) this.claims.reached(peer, askedAt);
+    if (mark !== null && last <= mark.through) return;`,
+  },
+  {
+    name: "claim-for-what-it-does-not-own",
+    oracle: "staleness",
+    file: "src/node/jobs/tails.ts",
+    was: "const age = isOwner || id === self ? this.claims.ageOf(id, this.#elapsed) : Infinity;",
+    is: "const age = this.claims.ageOf(id, this.#elapsed);",
+  },
+  {
+    name: "leave-out-one-member-more",
+    oracle: "staleness",
+    file: "replica/stale-bound.ts",
+    was: "const staleBoundMs = ages[staleW - 1] ?? 0;",
+    is: "const staleBoundMs = ages[staleW] ?? 0;",
+  },
 ];

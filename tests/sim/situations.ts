@@ -66,3 +66,34 @@ export function withWipes(plan: Plan, prng: Prng): Plan {
   const keys = plan.keys.map((key) => ({ ...key, kind: "strict" as const }));
   return { ...plan, keys, faults };
 }
+
+/** What is sent to a slow member takes so long or up to twice that: less than a heartbeat waits. */
+const SLOW_MS_MIN = 600;
+
+/**
+ * In some runs one writes mostly with one acknowledgement, and others ask one replica and for a
+ * bound. What a replica knows of the others it knows for seconds only, so few faults strike at a
+ * time, but many a message is lost or late; and nothing else but a later version may replace one.
+ */
+export function withBounds(plan: Plan, prng: Prng): Plan {
+  const mayVanish = plan.maxBytes !== null || plan.isResized;
+  const hasPurges = plan.faults.some(({ kind }) => kind === "purge" || kind === "wipe-among-stale");
+  if (mayVanish || hasPurges || !prng.chance(1, 2)) return plan;
+  const isKept = ({ kind }: PlannedFault): boolean =>
+    !kind.startsWith("power-cut") && prng.chance(1, 3);
+  const noise = { lossPerMille: prng.below(200), delayPerMille: prng.below(200) };
+  const rates = { restMs: 500 + prng.below(2500), readCount: 4 + prng.below(12) };
+  const own = { keyCount: 10 + prng.below(30), ...rates, prng: words(prng) };
+  const faults = plan.faults.filter(isKept);
+  const index = prng.below(plan.ring.members.length);
+  const slow = prng.chance(1, 3) ? { index, ms: SLOW_MS_MIN + prng.below(SLOW_MS_MIN) } : null;
+  const bounds = { ...own, slow };
+  const quiet = { lossPerMille: prng.below(10), delayPerMille: prng.below(10) };
+  return {
+    ...plan,
+    bounds,
+    faults,
+    noise: { ...plan.noise, ...(slow === null ? noise : quiet) },
+    isCleared: false,
+  };
+}
