@@ -107,7 +107,8 @@ export class Client {
     this.#count++;
     const key = this.#pick(this.#parts.plan.keys);
     const machine = this.#pick(this.#parts.world.machines);
-    const isQuiet = this.#parts.world.events.now >= key.quietAtMs;
+    const { events, hushed } = this.#parts.world;
+    const isQuiet = events.now >= key.quietAtMs || hushed.has(key.name);
     if (this.#prng.chance(1, 2) || isQuiet) this.#read(key, machine);
     else this.#write(key, machine);
   }

@@ -263,8 +263,9 @@ export class History {
     if (write === undefined) return ["invention", `${value} was never written`];
     if (write.isDelete) return ["invention", `${value} is a delete`];
     if (write.fate === "refused") return ["refusal", `${value} was refused, and is there`];
-    const lateMs = clocks.skewMsMax - clocks.skewMsMin + REMINT_MS_MAX;
-    const isOver = write.ttlMs > 0 && now > write.endedAt + write.ttlMs + lateMs;
+    // It is minted by one clock, until nobody mints it any more, and judged by another.
+    const spreadMs = clocks.skewMsMax - clocks.skewMsMin + CLOCK_STEP_MS;
+    const isOver = write.ttlMs > 0 && now > write.quietAt + write.ttlMs + spreadMs;
     return isOver ? ["ttl", `${value} had ${write.ttlMs} ms to live and is served`] : null;
   }
 

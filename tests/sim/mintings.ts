@@ -3,6 +3,8 @@
  * minting. An operation may be minted a second time, by a coordinator that cannot know better. But
  * who has heard of a write that saw the first version, covered, does know: a dot that is minted
  * over such a write would take it along, and one minted beside it would stand beside its successor.
+ *
+ * And a dot names one write for ever: replicas take two of one name for the same, and never agree.
  */
 import type { CausalContext, Dot } from "../../core/causal-context.ts";
 import type { Entry, Sibling } from "../../core/entry.ts";
@@ -22,7 +24,8 @@ const nameOf = ({ actor, counter }: Dot): string => `${actor}.${counter}`;
 export class Mintings {
   readonly #accuse: (oracle: string, detail: string) => void;
   readonly #byKey = new Map<string, Minting[]>();
-  readonly #known = new Set<string>();
+  /** By dot, of which operation it is a version. */
+  readonly #known = new Map<string, OpId>();
   readonly #dots = new Map<OpId, Dot[]>();
   readonly #looked = new WeakSet<Entry>();
 
@@ -41,8 +44,12 @@ export class Mintings {
     const alive = new Set(siblings.map(({ dot }) => nameOf(dot)));
     for (const sibling of siblings) {
       const { op, dot } = sibling;
-      if (this.#known.has(nameOf(dot))) continue;
-      this.#known.add(nameOf(dot));
+      const before = this.#known.get(nameOf(dot));
+      if (before !== undefined && before !== op) {
+        this.#accuse("convergence", `${name(key)}: ${nameOf(dot)} names both ${before} and ${op}`);
+      }
+      if (before !== undefined) continue;
+      this.#known.set(nameOf(dot), op);
       if (isPurged(sibling)) {
         this.#accuse("purge", `${name(key)}: ${nameOf(dot)} is minted below a purge that is known`);
       }

@@ -164,7 +164,7 @@ class Run {
     const world = this.#world;
     world.trace.add("all faults end");
     world.network.noise = NO_NOISE;
-    world.onAnswer = () => {};
+    world.answerWatches.clear();
     for (const client of this.#clients) client.isOver = true;
     // What still lasts ends by itself meanwhile.
     world.events.runUntil(world.events.now + LONG_MS_MAX);

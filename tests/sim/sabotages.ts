@@ -159,7 +159,10 @@ export const sabotages: readonly Sabotage[] = [
     oracle: "refusal",
     file: "src/node/serving/write-gate.ts",
     was: `if (verdict.isBroken) return respond(failed("precondition-failed", verdict.why, null));`,
-    is: `if (verdict.isBroken) respond(failed("precondition-failed", verdict.why, null));`,
+    is: `if (verdict.isBroken) {
+      respond(failed("precondition-failed", verdict.why, null));
+      return mint(body.covers);
+    }`,
   },
   {
     name: "deadlines-by-the-wall-clock",

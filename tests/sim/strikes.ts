@@ -1,14 +1,16 @@
 /** What each kind of fault does, and for how long. */
+import { storeKey } from "../../core/keys.ts";
 import { Prng } from "../../core/prng.ts";
 import { majority } from "../../core/quorum-options.ts";
+import type { Result } from "../../core/results.ts";
 import { openChange } from "../../ring/ring-change.ts";
-import { outcomeOf } from "./client.ts";
+import { contentOf, outcomeOf } from "./client.ts";
 import type { Judge } from "./judge.ts";
 import type { Machine } from "./machine.ts";
 import { type ChangeKind, changeOf } from "./operator.ts";
 import { type FaultKind, N_MIN, type Plan, type PlannedFault, SIZES } from "./plan.ts";
 import { NAMESPACE, settings } from "./settings.ts";
-import type { World } from "./world.ts";
+import type { Answer, World } from "./world.ts";
 
 interface Strike {
   readonly world: World;
@@ -135,6 +137,24 @@ function rift(world: World, far: readonly string[], lastsMs: number): void {
   });
 }
 
+/** Of the writes that are on their way when a purge comes. */
+const MEANWHILE = { count: 24, everyMs: 1, ttlMs: 1000, prefix: storeKey(NAMESPACE, "purged/") };
+
+/**
+ * Values that nobody reads, and that end soon: written while a purge comes to their coordinators. One
+ * that it ends is not to be answered as done.
+ */
+function writeMeanwhile({ world, prng }: Strike, via: readonly string[]): void {
+  const { count, everyMs, ttlMs, prefix } = MEANWHILE;
+  const rest = { options: {}, ttlMs, context: null, precondition: null } as const;
+  for (let i = 0; i < count; i++) {
+    const machine = world.machine(via[prng.below(via.length)] as string);
+    const key = `${prefix}${prng.below(1000)}`;
+    const operation = { kind: "write", key, content: contentOf("purged", 0), ...rest } as const;
+    world.events.after(i * everyMs, () => world.submit(machine, operation, () => {}));
+  }
+}
+
 /**
  * All that was written is purged, through whichever node comes to mind: often one of a majority that
  * is cut off from all others, before and for a while after.
@@ -156,6 +176,7 @@ function purge(strike: Strike): void {
   if (isCut) rift(world, far, PURGE_MS + (isByFew ? PURGE_MS : lastsMs));
   const askable = isByFew ? far.filter(isUp) : near;
   const machine = world.machine(askable[prng.below(askable.length)] as string);
+  writeMeanwhile(strike, near);
   const { ended } = judge.purgeBegins(world.events.now);
   const operation = { kind: "purge", namespace: NAMESPACE, what: { everything: true } } as const;
   world.trace.add(`purge via ${machine.id}`);
@@ -188,15 +209,41 @@ function wipeAmongStale(strike: Strike): void {
   });
 }
 
-/** Waits for the next acknowledged write, and strikes right after its client has heard of it. */
-function atAck({ world }: Strike, work: (coordinator: Machine) => void): void {
-  const before = world.onAnswer;
-  world.onAnswer = (machine, result) => {
-    before(machine, result);
-    if (result.kind !== "written") return;
-    world.onAnswer = before;
-    work(machine);
+type Acknowledged = Answer & { readonly result: Extract<Result, { kind: "written" }> };
+
+/** Waits for the next such write, and strikes right after its client has heard of it. */
+function atAck(
+  { world }: Strike,
+  work: (answer: Acknowledged) => void,
+  isSuch: (answer: Acknowledged) => boolean = () => true,
+): void {
+  const watch = (answer: Answer): void => {
+    const { result } = answer;
+    if (result.kind !== "written" || !isSuch({ ...answer, result })) return;
+    world.answerWatches.delete(watch);
+    work({ ...answer, result });
   };
+  world.answerWatches.add(watch);
+}
+
+/**
+ * Power fails when a client has just been answered: half of the time when one disk is all that the
+ * write is on. That key is written no more.
+ */
+function cutPowerAtAck(strike: Strike): void {
+  const { world, prng, plan } = strike;
+  const isOfKeys = ({ operation }: Answer): boolean =>
+    operation.kind === "write" && plan.keys.some(({ name }) => name === operation.key);
+  const isSole = prng.chance(1, 2);
+  const cut = ({ machine, operation }: Answer): void => {
+    if (isSole && operation.kind === "write") world.hushed.add(operation.key);
+    const isAll = prng.chance(2, 3);
+    for (const other of world.machines) {
+      if (isAll || other === machine || other === strike.machine) cutPower(strike, other);
+    }
+  };
+  if (!isSole) return atAck(strike, cut);
+  atAck(strike, cut, (answer) => isOfKeys(answer) && answer.result.tally.durable === 1);
 }
 
 /** Asks for a change of members through whichever node comes to mind. */
@@ -238,13 +285,7 @@ const STRIKES: Readonly<Record<FaultKind, (strike: Strike) => void>> = {
   "power-cut-all": (s) => {
     for (const machine of s.world.machines) cutPower(s, machine);
   },
-  "power-cut-at-ack": (s) =>
-    atAck(s, (frontend) => {
-      const isAll = s.prng.chance(2, 3);
-      for (const machine of s.world.machines) {
-        if (isAll || machine === frontend || machine === s.machine) cutPower(s, machine);
-      }
-    }),
+  "power-cut-at-ack": cutPowerAtAck,
   stop: (s) => fell(s, s.machine, { how: () => s.machine.stop(), lastsMs: s.lastsMs }),
   pause: (s) => {
     s.machine.pause(true);

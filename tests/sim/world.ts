@@ -23,7 +23,15 @@ export type Done = (result: Result | null) => void;
 
 interface Waiting {
   readonly machine: Machine;
+  readonly operation: Operation;
   readonly done: Done;
+}
+
+/** What a client was told. */
+export interface Answer {
+  readonly machine: Machine;
+  readonly operation: Operation;
+  readonly result: Result;
 }
 
 export interface WorldParts {
@@ -43,8 +51,10 @@ export class World {
   /** How far any clock was ever behind and ahead, in ms: what a TTL may be off by. */
   skewMsMin = 0;
   skewMsMax = 0;
-  /** Asked at each answer to a client, before the client hears of it. */
-  onAnswer: (machine: Machine, result: Result) => void = () => {};
+  /** Told of each answer to a client, right after the client. */
+  readonly answerWatches = new Set<(answer: Answer) => void>();
+  /** Keys that are only read from now on: what became of them is not hidden by a later write. */
+  readonly hushed = new Set<string>();
   readonly #accuse: WorldParts["accuse"];
   #token = 0;
 
@@ -122,7 +132,7 @@ export class World {
   submit(machine: Machine, operation: Operation, done: Done): void {
     if (machine.node === null) return done(null);
     const token = ++this.#token;
-    this.#waiting.set(token, { machine, done });
+    this.#waiting.set(token, { machine, operation, done });
     machine.input({ kind: "client", token, operation, trace: "" });
   }
 
@@ -147,7 +157,8 @@ export class World {
     if (waiting === undefined) return;
     this.#waiting.delete(effect.token);
     waiting.done(effect.result);
-    this.onAnswer(machine, effect.result);
+    const answer = { machine, operation: waiting.operation, result: effect.result };
+    for (const watch of [...this.answerWatches]) watch(answer);
   }
 
   #send(from: Machine, to: string, message: Message): void {
