@@ -18,7 +18,6 @@ import type { DiskStep } from "./log-disk.ts";
 import {
   OPERATIONS,
   type RecordFields,
-  type RecordHeader,
   recordByteCount,
   SEGMENT_HEADER_BYTES,
   SPACES,
@@ -28,7 +27,7 @@ import {
 import type { SegmentState } from "./log-index.ts";
 import { Staging } from "./log-staging.ts";
 import type { LogState } from "./log-state.ts";
-import { SegmentScan } from "./segment-scan.ts";
+import { type ScannedRecord, SegmentScan } from "./segment-scan.ts";
 
 /** How much of a segment one step reads, in bytes: about a millisecond's work. */
 const STEP_BYTES = 256 * 1024;
@@ -159,33 +158,32 @@ export class Compaction {
       lastSequence,
       windowByteCount: STEP_BYTES,
     });
-    const until = this.#scan.offset + STEP_BYTES;
-    while (this.#scan.offset < until) {
-      const item = this.#scan.next();
+    const scan = this.#scan;
+    const until = scan.offset + STEP_BYTES;
+    while (scan.offset < until) {
+      const item = scan.next();
       if (item === undefined) {
         this.#scan = undefined;
         this.#victimAt++;
         return;
       }
-      if (item.found === "record") this.#copyRecord(victim, item, this.#scan.body(item));
+      if (item.found === "record") this.#copyRecord(victim, item, scan);
     }
   }
 
-  #copyRecord(
-    victim: SegmentState,
-    item: { header: RecordHeader; offset: number; intact: boolean },
-    body: Uint8Array,
-  ): void {
+  #copyRecord(victim: SegmentState, item: ScannedRecord, scan: SegmentScan): void {
     const { header, offset } = item;
     const table = this.#state.index.table(header.space);
     const slot = table.find(header.key);
     if (header.operation === OPERATIONS.drop) {
       const isNeeded = slot === NO_SLOT && header.sequence >= this.#dropsNeededFrom;
-      if (isNeeded) this.#append(header, body);
+      if (isNeeded) this.#append(header, new Uint8Array(0));
       return;
     }
+    if (slot === NO_SLOT || !table.isAt(slot, victim.id, offset)) return;
+    const body = scan.intactBody(item);
     // A record that is needed but not intact is found again when all the others are copied.
-    if (slot === NO_SLOT || !item.intact || !table.isAt(slot, victim.id, offset)) return;
+    if (body === null) return;
     const to = this.#append(header, body);
     const { space } = header;
     this.#moves.push({ space, slot, victim: victim.id, from: offset, to, lost: false });

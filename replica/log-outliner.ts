@@ -51,7 +51,7 @@ export class Outliner {
       const item = this.#scan.next();
       isEnd = item === undefined;
       if (item === undefined) break;
-      if (item.found === "gap" || !item.intact) return "damaged";
+      if (item.found === "gap" || !this.#scan.isIntact(item)) return "damaged";
       block.add(item.offset, encodeRecordHead(item.header));
     }
     const chunks: Uint8Array[] = [];

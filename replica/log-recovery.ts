@@ -226,7 +226,7 @@ class Recoverer {
     let knownCount = 0;
     let intactCount = 0;
     for (let item = scan.next(); item !== undefined; item = scan.next()) {
-      if (item.found === "gap" || !item.intact) {
+      if (item.found === "gap" || !scan.isIntact(item)) {
         suspects.push(item);
         continue;
       }

@@ -2,6 +2,7 @@
  * Walks over the records of a segment from first to last, past whatever is damaged.
  *
  * A header that verifies is believed, its length too; a body that does not verify costs one record.
+ * Who needs a body asks whether it is intact: most that a compaction comes by are of no use.
  * Where no header verifies, the walk tries every later offset until one does, and reports the bytes
  * between as a gap. It judges nothing: whether bad bytes at the end are a torn tail or damage is
  * for the caller to say, who knows whether the segment was closed.
@@ -22,14 +23,14 @@ import {
   SEGMENT_HEADER_BYTES,
 } from "./log-format.ts";
 
+export interface ScannedRecord {
+  readonly found: "record";
+  readonly header: RecordHeader;
+  readonly offset: number;
+}
+
 export type ScanItem =
-  | {
-      readonly found: "record";
-      readonly header: RecordHeader;
-      readonly offset: number;
-      /** The body is all there and verifies. */
-      readonly intact: boolean;
-    }
+  | ScannedRecord
   | { readonly found: "gap"; readonly offset: number; readonly byteCount: number };
 
 export interface ScanOptions {
@@ -55,6 +56,8 @@ export class SegmentScan {
   readonly #windowByteCount: number;
   /** The bytes of the file from `#start` on. */
   #page = EMPTY;
+  /** What is read goes here, one window after the other. */
+  #window = EMPTY.bytes;
   #start = 0;
   #offset = SEGMENT_HEADER_BYTES;
   /** The last record that was found: its number, and where it ended. */
@@ -82,24 +85,28 @@ export class SegmentScan {
       return { found: "gap", offset, byteCount: this.#offset - offset };
     }
     const header = decodeRecordHeader(this.#page, offset - this.#start);
-    const byteCount = recordByteCount(header);
-    const isWhole = offset + byteCount <= end && this.#load(offset, byteCount);
-    const intact = isWhole && isBody(this.#bodyAt(offset, header), header, this.#options);
     this.#sequence = header.sequence;
-    this.#offset = Math.min(end, offset + byteCount);
+    this.#offset = Math.min(end, offset + recordByteCount(header));
     this.#end = this.#offset;
     assert(this.#offset > offset, "a walk goes forward");
-    return { found: "record", header, offset, intact };
+    return { found: "record", header, offset };
   }
 
-  /** The body of the record returned last: a view, good until the next call of `next`. */
-  body(record: { header: RecordHeader; offset: number }): Uint8Array {
-    return this.#bodyAt(record.offset, record.header);
-  }
-
-  #bodyAt(offset: number, header: RecordHeader): Uint8Array {
+  /**
+   * The body of the record returned last: a view, good until the next call of `next`; null where it
+   * is not all there, or does not verify.
+   *
+   * @throws DiskFailure when the file cannot be read
+   */
+  intactBody({ header, offset }: ScannedRecord): Uint8Array | null {
+    if (!this.#load(offset, recordByteCount(header))) return null;
     const from = offset - this.#start + RECORD_HEADER_BYTES + header.keyByteCount;
-    return this.#page.bytes.subarray(from, from + header.bodyByteCount);
+    const body = this.#page.bytes.subarray(from, from + header.bodyByteCount);
+    return isBody(body, header, this.#options) ? body : null;
+  }
+
+  isIntact(record: ScannedRecord): boolean {
+    return this.intactBody(record) !== null;
   }
 
   #isHeaderAt(offset: number): boolean {
@@ -127,8 +134,10 @@ export class SegmentScan {
     if (offset + byteCount > this.#options.byteCount) return false;
     const from = offset - this.#start;
     if (from >= 0 && from + byteCount <= this.#page.bytes.length) return true;
-    const wanted = Math.max(byteCount, this.#windowByteCount);
-    const bytes = new Uint8Array(Math.min(wanted, this.#options.byteCount - offset));
+    const left = this.#options.byteCount - offset;
+    const wanted = Math.min(Math.max(byteCount, this.#windowByteCount), left);
+    if (this.#window.length < wanted) this.#window = new Uint8Array(wanted);
+    const bytes = this.#window.subarray(0, wanted);
     const readCount = this.#options.disk.read(this.#options.file, offset, bytes);
     this.#page = pageOf(bytes.subarray(0, readCount));
     this.#start = offset;

@@ -137,7 +137,7 @@ export const sabotages: readonly Sabotage[] = [
     name: "ignore-torn-tail",
     oracle: "recovery",
     file: "replica/log-recovery.ts",
-    was: `if (item.found === "gap" || !item.intact) {`,
+    was: `if (item.found === "gap" || !scan.isIntact(item)) {`,
     is: `if (item.found === "gap") {`,
   },
   {
