@@ -21,7 +21,7 @@ import {
   type Sibling,
 } from "./entry.ts";
 import { type ActorId, isActorId } from "./ids.ts";
-import { type Minting, Mintings } from "./mintings.ts";
+import { type Minting, type MintingBounds, Mintings } from "./mintings.ts";
 
 /**
  * A replica's right to mint for a key. It ends with the incarnation, and with the record: whoever
@@ -97,6 +97,20 @@ export function withTenure(bare: Uint8Array, tenure: Tenure): Uint8Array {
   bytes.set(bare.subarray(0, -1));
   bytes.set(mine, bare.length - 1);
   return bytes;
+}
+
+/**
+ * The same with one more minting, and the tenure that has it. Mintings are longer than most values:
+ * those of a record that is written lie in it, and nowhere else.
+ */
+export function withMinting(
+  bare: Uint8Array,
+  { actor, incarnation, minted }: Tenure,
+  by: { readonly minting: Minting; readonly bounds: MintingBounds },
+): { readonly bytes: Uint8Array; readonly tenure: Tenure } {
+  const briefly = minted.withBriefly(by.minting, by.bounds);
+  const bytes = withTenure(bare, { actor, incarnation, minted: briefly });
+  return { bytes, tenure: { actor, incarnation, minted: briefly.atEndOf(bytes) } };
 }
 
 const isCount = (value: unknown): value is number =>

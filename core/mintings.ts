@@ -23,6 +23,16 @@ const TIME_AT = COUNTER_AT + 8;
 /** What follows the operation's name. */
 const REST_BYTES = TIME_AT + 8;
 
+/** Which ones stay. */
+export interface MintingBounds {
+  /** Of this time, and of any before it, none. */
+  readonly before: Hlc;
+  readonly countMax: number;
+}
+
+/** Where they are put together; grown for more of them. */
+let scratch = new Uint8Array(4096);
+
 /** Operations and actors are ASCII. */
 function textAt(bytes: Uint8Array, from: number, length: number): string {
   let text = "";
@@ -64,12 +74,18 @@ export class Mintings {
    * These with a newer one before them, up to `countMax` in all, and none of which the time is
    * `before` or earlier: from the first such on they are forgotten.
    */
-  with(minting: Minting, { before, countMax }: { before: Hlc; countMax: number }): Mintings {
+  with(minting: Minting, bounds: MintingBounds): Mintings {
+    return new Mintings(this.withBriefly(minting, bounds).bytes.slice());
+  }
+
+  /** The same in bytes that hold until it is next asked for: for what is copied at once. */
+  withBriefly(minting: Minting, { before, countMax }: MintingBounds): Mintings {
     const { op, dot, time } = minting;
     assert(isOpId(op) && isActorId(dot.actor), "names have their lengths");
     const head = 1 + op.length + REST_BYTES;
     const kept = this.#lengthOf(before, countMax - 1);
-    const bytes = new Uint8Array(head + kept);
+    if (head + kept > scratch.length) scratch = new Uint8Array(2 * (head + kept));
+    const bytes = scratch.subarray(0, head + kept);
     bytes[0] = op.length;
     putText(bytes, 1, op);
     putText(bytes, 1 + op.length, dot.actor);
@@ -78,6 +94,11 @@ export class Mintings {
     view.setFloat64(1 + op.length + TIME_AT, time);
     bytes.set(this.bytes.subarray(0, kept), head);
     return new Mintings(bytes);
+  }
+
+  /** The same ones, where they lie at the end of a record: not copied. */
+  atEndOf(record: Uint8Array): Mintings {
+    return new Mintings(record.subarray(record.length - this.bytes.length));
   }
 
   find(op: OpId): Minting | null {

@@ -171,7 +171,11 @@ export class Keeper {
     const slot = this.#records.read(key, hintFor);
     const unpurged = this.#records.purges().apply(key, incoming);
     const tenure = outlived(slot, incoming.context) ? null : slot.tenure;
-    const joined = withAliases(merge(slot.entry, unpurged), slot.tenure, this.operations);
+    const joined = withAliases(
+      merge(slot.entry, unpurged),
+      this.operations,
+      () => slot.tenure?.minted,
+    );
     const isFound =
       isBrought && hintFor === "" && !incoming.context.isEmpty && this.#records.isLost(key);
     // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest, or of

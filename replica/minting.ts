@@ -9,10 +9,11 @@ import {
   noteDots,
   type Sibling,
 } from "../core/entry.ts";
-import { encodeEntry, type Tenure, withTenure } from "../core/entry-codec.ts";
+import { encodeEntry, type Tenure, withMinting } from "../core/entry-codec.ts";
 import { EVICTED, withoutEnded } from "../core/expiry.ts";
 import type { OpId, ReplicaId } from "../core/ids.ts";
 import { TIMEOUT_MS_MAX } from "../core/limits.ts";
+import type { Mintings } from "../core/mintings.ts";
 import type { StoreKey } from "../core/store.ts";
 import { type Hlc, hlcFromMillis, type WallMillis } from "../core/time.ts";
 import type { DoneOperations } from "./done-operations.ts";
@@ -61,11 +62,11 @@ export interface Minted extends HeldWrite {
 /** With the further dots that this replica knows of operations that were minted twice. */
 export function withAliases(
   entry: Entry,
-  tenure: Tenure | null,
   operations: DoneOperations,
+  mintings: () => Mintings | undefined,
 ): Entry {
   if (entry.retries.length === 0) return entry;
-  const minted = tenure?.minted.all() ?? [];
+  const minted = mintings()?.all() ?? [];
   return noteAliases(entry, [...minted, ...operations.dotsOf(entry.retries)]);
 }
 
@@ -92,13 +93,14 @@ export function mintOver(
   // taken for a retry it would count as overwritten by itself, and be gone. It is a write anew.
   const isRetry = request.isRetry && request.covers !== null;
   const applied = applyMint(held, { sibling, covers, isRetry });
-  const minted = tenure.minted.with({ op, dot, time }, mintedBounds(time));
-  const next = { ...tenure, minted };
+  const added = { minting: { op, dot, time }, bounds: mintedBounds(time) };
   const doubtful = operations.doubtfulIn(held.siblings, covers);
-  const all = withAliases(noteDots(applied, doubtful), next, operations);
+  const all = withAliases(noteDots(applied, doubtful), operations, () =>
+    tenure.minted.with(added.minting, added.bounds),
+  );
   const entry = withoutEnded(all, now);
   assert(entry.context.covers(dot), "what was minted has been seen");
   const sharedBytes = encodeEntry(entry, null);
-  const bytes = withTenure(sharedBytes, next);
-  return { before: held, entry, sibling, tenure: next, bytes, sharedBytes };
+  const stored = withMinting(sharedBytes, tenure, added);
+  return { before: held, entry, sibling, sharedBytes, bytes: stored.bytes, tenure: stored.tenure };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { encode } from "../../core/codec.ts";
 import { emptyEntry } from "../../core/entry.ts";
-import { decodeEntry } from "../../core/entry-codec.ts";
+import { decodeEntry, encodeEntry, withMinting } from "../../core/entry-codec.ts";
 import { type Minting, Mintings } from "../../core/mintings.ts";
 
 const minting = (name: string, counter: number, time: number): Minting => ({
@@ -31,6 +31,21 @@ describe("what a replica minted for a key", () => {
     const shifted = new Uint8Array(bytes.length + 3);
     shifted.set(bytes, 3);
     expect(Mintings.fromBytes(shifted.subarray(3)).all()).toEqual(three);
+  });
+
+  it("lies at the end of the record that it is written into, and nowhere else", () => {
+    const bare = encodeEntry(emptyEntry, null);
+    const held = { actor: "AAAAAAAA", incarnation: 3, minted: Mintings.of(three) };
+    const next = minting("new", 4, 40);
+    const added = { minting: next, bounds: { before: -Infinity, countMax: 3 } };
+    const { bytes, tenure } = withMinting(bare, held, added);
+    // What is put together briefly is overwritten by the next.
+    withMinting(bare, held, { ...added, minting: minting("another", 5, 50) });
+    expect(decodeEntry(bytes)).toEqual({ entry: emptyEntry, tenure });
+    expect(tenure.minted.all()).toEqual([next, ...three.slice(0, 2)]);
+    expect([tenure.minted.bytes.buffer, tenure.actor]).toEqual([bytes.buffer, "AAAAAAAA"]);
+    const grown = Mintings.of(Array.from({ length: 200 }, () => minting("o".repeat(64), 1, 9)));
+    expect(grown.with(next, ALL).all()).toHaveLength(201);
   });
 
   it("is bounded in number, the new one counted", () => {
