@@ -86,8 +86,13 @@ export class Asking {
     }
   }
 
+  /** To be called when a coordinator was told of what is no reply: it may be over with that. */
+  settle({ task }: Waker): void {
+    if (task !== null) this.#calls.settle(task, this.#now);
+  }
+
   /** Starts a coordinator, with the calls that it makes. */
-  run<R>(start: TaskStart<R>, now: Millis): void {
+  run<R>(start: TaskStart<R>, now: Millis): Waker {
     const trace = this.trace;
     // The coordinator and its task refer to each other: calls made while it starts find the task.
     const tasks: Task[] = [];
@@ -121,6 +126,7 @@ export class Asking {
     tasks.push(task);
     coordinator.start(now);
     this.#calls.settle(task, now);
+    return waker;
   }
 
   #ask(ask: { task: Task; to: ReplicaId; body: Request; attempt: number }): void {

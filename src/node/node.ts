@@ -33,6 +33,7 @@ import { ClientDesk } from "./operations/client.ts";
 import { OwnReplica, type OwnReplicaHost } from "./own-replica.ts";
 import { Alarms } from "./peers/alarms.ts";
 import type { Address, Effect, Input } from "./peers/boundary.ts";
+import type { Waker } from "./peers/calls.ts";
 import { Faults } from "./peers/faults.ts";
 import { DOWN, FREE, isForItsAnswer } from "./peers/request-kinds.ts";
 import type { TaskStart } from "./peers/tasks.ts";
@@ -75,7 +76,7 @@ export class Node {
       learnBytes: (document) => this.#documents.learnBytes(document),
       answer: (body, respond, deadline) => this.#answer(body, respond, deadline),
     });
-    const run = <R>(start: TaskStart<R>, now: Millis): void => this.#asking.run(start, now);
+    const run = <R>(start: TaskStart<R>, now: Millis): Waker => this.#asking.run(start, now);
     const selfId = replica?.id ?? "";
     this.#desk = new ClientDesk({ knowledge, prng, selfId, run, wall: this.#readWall });
     this.#documents = new Documents({
@@ -263,6 +264,7 @@ export class Node {
       knowledge,
       prng,
       run,
+      settle: (waker) => this.#asking.settle(waker),
       now: () => this.#now,
       wall: this.#readWall,
       later: (...works) => void this.#later.push(...works),

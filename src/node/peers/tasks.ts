@@ -7,6 +7,7 @@ import type { FailedResult, Result } from "../../../core/results.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
 import type { Coordinator, Outbox } from "../../../replica/coordination.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
+import type { Waker } from "./calls.ts";
 
 export interface TaskStart<R> {
   readonly timeoutMs: number;
@@ -23,8 +24,12 @@ export interface TaskHost {
   readonly knowledge: Knowledge;
   /** What the wall clock shows at this step: for what is stored or said, never for how long. */
   wall(): WallMillis;
-  /** Runs a coordinator whose calls go out under the trace of this step. */
-  run<R>(start: TaskStart<R>, now: Millis): void;
+  /**
+   * Runs a coordinator whose calls go out under the trace of this step.
+   *
+   * @returns what names the task where its coordinator is told of more than replies
+   */
+  run<R>(start: TaskStart<R>, now: Millis): Waker;
 }
 
 /** What the frontend half needs of the node around it. */

@@ -12,6 +12,7 @@ import type { Beside } from "../../../replica/beside.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
 import { PutCoordinator, type PutOutcome } from "../../../replica/put-coordinator.ts";
+import type { Waker } from "../peers/calls.ts";
 import type { WriteRoute } from "../peers/routes.ts";
 import type { TaskHost } from "../peers/tasks.ts";
 import type { BlindWrite } from "./blind-write.ts";
@@ -19,6 +20,8 @@ import type { BlindWrite } from "./blind-write.ts";
 /** What it needs of the node around it. */
 export interface SpreadHost extends TaskHost {
   now(): Millis;
+  /** Lets go of a task whose coordinator is over by what is no reply. */
+  settle(waker: Waker): void;
   whenDurable(callback: (ok: boolean, now: Millis) => void): void;
 }
 
@@ -93,7 +96,7 @@ export class Spreading {
     };
     const id = ++this.#last;
     const made: PutCoordinator[] = [];
-    this.#host.run<PutOutcome>(
+    const waker = this.#host.run<PutOutcome>(
       {
         timeoutMs,
         again: null,
@@ -112,8 +115,9 @@ export class Spreading {
     this.#host.whenDurable((ok, at) => {
       if (ok) coordinator?.locallyDurable(at);
       else coordinator?.locallyFailed(at);
-      // The last that was awaited was no reply: the node sees it at the deadline only.
-      if (coordinator?.isOver === true) this.#open.delete(id);
+      // A task that is over would keep the entry and all that is coordinated with it, until its
+      // alarm: half a second's writes, and of long values that is tens of MiB.
+      this.#host.settle(waker);
     });
   }
 }
