@@ -151,6 +151,33 @@ describe("a change feed", () => {
     expect(group.answerOf(idle)).toMatchObject({ kind: "changes", changes: [] });
   });
 
+  it("reads a change once for all feeds that ask for it, and a later one anew", () => {
+    group = new Group({ count: 3 });
+    const { position } = look("r1", {});
+    const source = position.sources[0]?.id as ReplicaId;
+    const readCount = (): number => group.node(source).service?.feeds.readCount ?? 0;
+    const feeds = [{}, { feed: "two" }, { feed: "three", prefix: "a" }];
+    const tell = (): readonly unknown[] =>
+      feeds.map((feed) => look("r2", { ...feed, from: position }).changes);
+    group.put("r1", "a", 10);
+    const before = readCount();
+    const [first, ...others] = tell();
+    for (const other of others) expect(other).toEqual(first);
+    expect(readCount() - before).toBe(1);
+    // Values are told of by another reading.
+    const [whole] = look("r2", { from: position, values: true }).changes;
+    expect(whole).not.toEqual((first as FeedChange[])[0]);
+    expect(readCount() - before).toBe(2);
+    group.put("r1", "a", 20);
+    const [second] = tell();
+    expect(second).not.toEqual(first);
+    expect(readCount() - before).toBe(3);
+    // What was purged is told as such, though the record stands where it was.
+    group.execute("r1", { kind: "purge", namespace: "demo", what: { everything: true } });
+    const [third] = tell();
+    expect((third as FeedChange[]).filter(({ what }) => what === "key")).not.toEqual(second);
+  });
+
   it("moves to another replica when its source dies, and says so", () => {
     for (let i = 0; i < 30; i++) group.put("r1", `k${i}`, 10);
     const first = follow("r1", "beginning");

@@ -6,7 +6,7 @@
  *
  * Other namespaces' changes are passed over in the index. Where nothing is new nothing is read.
  */
-import { liveSiblings } from "../../../core/entry.ts";
+import type { Entry } from "../../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import type { MemberPlace } from "../../../core/feed.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
@@ -19,6 +19,7 @@ import type { Knowledge } from "../knowledge/knowledge.ts";
 import { type Respond, refused, withoutValue } from "../peers/replies.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { layoutOf, sharingOf } from "./feed-layout.ts";
+import { type ToldChange, ToldChanges } from "./told-changes.ts";
 
 /** Rows of the index that one answer looks at, at most: some milliseconds' work. */
 const SCANNED_COUNT_MAX = 20_000;
@@ -75,6 +76,7 @@ export class FeedSource {
   readonly #host: FeedSourceHost;
   /** By namespace, and there by the feed that asked. */
   readonly #waiting = new Map<string, Map<string, Waiter>>();
+  readonly #told = new ToldChanges();
   #waitingCount = 0;
   #alarmAt: Millis = Infinity;
   #lastShares: { readonly name: string; readonly isMine: (partition: number) => boolean } | null =
@@ -216,6 +218,7 @@ export class FeedSource {
     if (!isPlace || isPast || endedKeys === null) {
       return { ...here, isGone: true, after: 0, ended: endedCount, until: head };
     }
+    this.#told.settle([run, this.#host.knowledge.purges]);
     const page: Page = { items: [], after: body.after, byteCount: 0 };
     const ended = body.ended + this.#fillEnded(page, { keys: endedKeys, body, isMine });
     if (!this.#fill(page, body, isMine)) return refused("overloaded");
@@ -301,16 +304,34 @@ export class FeedSource {
     },
   ): boolean {
     const { key, partition, position, body } = of;
-    this.readCount++;
-    const { bytes, isUnknown } = this.#self.keeper.own(key);
-    if (isUnknown || bytes === null) return false;
-    const { entry } = decodeEntry(bytes);
-    const isLive = liveSiblings(entry, this.#host.wall()).length > 0;
+    const change = this.#told.of(key, position, body.values) ?? this.#read(key, position, body);
+    if (change === null) return false;
+    const isLive = this.#host.wall() < change.livesUntil;
     if (!isLive && position <= body.until) return true;
-    const siblings = body.values ? entry.siblings : entry.siblings.map(withoutValue);
-    const told = encodeEntry({ ...entry, siblings }, null);
-    page.items.push({ key, partition, entry: told });
-    page.byteCount += told.length;
+    page.items.push({ key, partition, entry: change.bytes });
+    page.byteCount += change.bytes.length;
     return true;
   }
+
+  /** null: it cannot be read. */
+  #read(key: StoreKey, position: number, { values }: Asked): ToldChange | null {
+    this.readCount++;
+    const { bytes, isUnknown } = this.#self.keeper.own(key);
+    if (isUnknown || bytes === null) return null;
+    const { entry } = decodeEntry(bytes);
+    const siblings = values ? entry.siblings : entry.siblings.map(withoutValue);
+    const told = encodeEntry({ ...entry, siblings }, null);
+    const change = { position, bytes: told, livesUntil: livesUntil(entry) };
+    this.#told.keep(key, change, values);
+    return change;
+  }
+}
+
+/** The instant at which nothing of it lives any more: 0 where nothing does, Infinity for never. */
+function livesUntil({ siblings }: Entry): WallMillis {
+  const ends = siblings.map(({ content, expiresAt }) => {
+    if (content === null) return 0;
+    return expiresAt === 0 ? Infinity : expiresAt;
+  });
+  return Math.max(0, ...ends);
 }
