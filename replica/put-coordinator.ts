@@ -46,8 +46,10 @@ export interface PutPlan {
   /** Stand-ins in the order in which to ask; empty when the write is strict. */
   readonly fallbacks: readonly Candidate[];
   readonly sloppy: boolean;
-  /** It has no context: it is to be told of what the others hold beside it. */
+  /** It has no context. */
   readonly isBlind: boolean;
+  /** It is to be told of what the others hold beside it. */
+  readonly tells: boolean;
   readonly timeoutMs: number;
   readonly hedgeMs: number;
 }
@@ -237,7 +239,7 @@ export class PutCoordinator implements Coordinator {
     this.#targets.set(candidate.id, { candidate, hintFor, state: "asked", isDurable: false });
     const { durable, count } = this.#quorum.need;
     const ack = durable === 0 ? 0 : durable >= count ? 1 : 2;
-    const { key, entry, isBlind: tells } = this.#plan;
+    const { key, entry, tells } = this.#plan;
     this.#out.ask(candidate.id, { kind: "store", key, entry, hintFor, ack, tells });
   }
 

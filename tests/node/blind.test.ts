@@ -226,6 +226,27 @@ describe("a write without a context that somebody has read, and replaced, before
   ])("does not cover that: clocks $clocks, known to its coordinator: $reachesR1", (of) => {
     expect(liveAt(replacedEarly(of), "k")).toEqual([[7], [7], [7]]);
   });
+
+  it("does not cover it either when it is minted again, above what had a later time", () => {
+    const group = new Group({ count: 3 });
+    group.loses = (message, to) => to === "r1" && isStore(message);
+    group.put("r2", "k", 3);
+    // The clock of r1 is behind; r3 never gets the first version, and r1 hears of nothing.
+    group.wallOffMs.set("r1", -5000);
+    group.loses = (message, to) => to === "r3" && isStore(message);
+    group.holdsBack = (message, to) => to === "r1" && isAck(message);
+    const first = group.begin("r1", writeOf("k", 5));
+    group.loses = () => false;
+    const { context } = group.read("r2", "k", 1);
+    group.holdsBack = (message, to) => to === "r1" && isStore(message);
+    const second = group.begin("r3", writeOf("k", 7, context));
+    // What r2 holds is above the first version; r3 hears of the next one alone.
+    group.letOneGo(isAck);
+    group.letGo();
+    group.pass(AWHILE_MS);
+    for (const token of [first, second]) expect(group.answerOf(token)?.kind).toBe("written");
+    for (const lengths of liveAt(group, "k")) expect(lengths).toContain(7);
+  });
 });
 
 describe("a write without a context by a coordinator that cannot read its record", () => {

@@ -34,6 +34,7 @@ function write(wishes: Wishes = {}, changes: Partial<PutPlan> = {}) {
       fallbacks: candidates("f4 f5"),
       sloppy: true,
       isBlind: false,
+      tells: false,
       timeoutMs: TIMEOUT,
       hedgeMs: HEDGE,
       ...changes,

@@ -16,7 +16,9 @@
  * "held when it reached them" says, and what any order of the two would lead to.)
  *
  * **Never what has seen it.** A version may be read, and replaced, before its answer. Whoever holds
- * what replaced it takes the version for over when it comes, and tells of nothing beside it.
+ * what replaced it takes the version for over when it comes, and tells of nothing beside it. Where
+ * only a second version comes, above the first, that cannot be seen: of that nobody is to tell. The
+ * quorum that the first one had has told of all that was answered before.
  *
  * **Never after the answer.** What comes later may have been written by somebody who knew of the
  * answer. A second coordinator may have answered in this one's place, at the earliest when the
@@ -71,6 +73,7 @@ export class BlindWrite {
   /** Who has said what was there when the write came: what came after it is nobody's business. */
   readonly #told: ReplicaId[] = [];
   #isAnswered = false;
+  #hasRisen = false;
 
   constructor(parts: BlindWriteParts) {
     this.#parts = parts;
@@ -79,12 +82,17 @@ export class BlindWrite {
     this.#covers = body.covers ?? held.before.context;
     this.#confirmed = body.covers ?? CausalContext.empty;
     // What came here between the question and the minting: of others, each is in the entry as sent.
-    this.#found = held.entry.siblings.filter(({ dot }) => !isSame(dot, held.sibling.dot));
+    this.#found = held.entry.siblings.filter(({ op }) => op !== held.sibling.op);
   }
 
   /** The write as it is held now. */
   get held(): HeldWrite {
     return this.#held;
+  }
+
+  /** Whether those that get the write as it is held now are to tell what they hold beside it. */
+  get tells(): boolean {
+    return !this.#hasRisen;
   }
 
   /** An acknowledgement has come, with what was held beside the write. */
@@ -168,6 +176,7 @@ export class BlindWrite {
 
   #mintAbove(): void {
     const { keeper, body, hintFor, wall } = this.#parts;
+    this.#hasRisen = true;
     const { key, ttlMs, content } = body;
     this.#covers = this.#covers.with(this.#held.sibling.dot);
     const request = {

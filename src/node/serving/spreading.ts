@@ -87,6 +87,7 @@ export class Spreading {
       ...{ key: body.key, entry: held.sharedBytes, need, self, standsInFor: to.route.hintFor },
       ...{ primaries, fallbacks, sloppy, timeoutMs, hedgeMs: knowledge.liveness.hedgeMs },
       isBlind: blind !== null,
+      tells: blind?.tells === true,
     };
     const found = (from: ReplicaId, beside: readonly Beside[]): void => blind?.learn(from, beside);
     const keepHint = (target: ReplicaId): void => {
