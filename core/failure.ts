@@ -2,21 +2,23 @@
  * Expected failures are values, with the numbers that a person needs to act on them. The codes are
  * the HTTP contract's; the frontend adds status and title.
  */
-export type FailureCode =
-  | "invalid-option"
-  | "invalid-request"
-  | "invalid-context"
-  | "precondition-failed"
-  | "too-many-siblings"
-  | "ring-conflict"
-  | "value-too-large"
-  | "overloaded"
-  | "quorum-unavailable"
-  | "context-not-reached"
-  | "staleness-unproven"
-  | "quorum-timeout"
-  | "insufficient-storage"
-  | "faults-off";
+export const FAILURE_CODES = [
+  "invalid-option",
+  "invalid-request",
+  "invalid-context",
+  "precondition-failed",
+  "too-many-siblings",
+  "ring-conflict",
+  "value-too-large",
+  "overloaded",
+  "quorum-unavailable",
+  "context-not-reached",
+  "staleness-unproven",
+  "quorum-timeout",
+  "insufficient-storage",
+  "faults-off",
+] as const;
+export type FailureCode = (typeof FAILURE_CODES)[number];
 
 export interface Failure {
   readonly code: FailureCode;

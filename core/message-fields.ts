@@ -61,6 +61,17 @@ export const textThat = (what: string, isFine: (text: string) => boolean): Codec
 export const wordOf = <Word extends string>(words: readonly Word[]): Codec<Word> =>
   plain(`one of ${words.join(", ")}`, (wire): wire is Word => words.includes(wire as Word));
 
+/** One of these words, as its place among them. */
+export const placeIn = <Word extends string>(words: readonly Word[]): Codec<Word> => ({
+  isPlain: false,
+  encode: (word) => words.indexOf(word),
+  decode(wire) {
+    const word = words[wire as number];
+    check(typeof wire === "number" && word !== undefined, `not one of ${words.length} words`);
+    return word;
+  },
+});
+
 export const context: Codec<CausalContext> = {
   isPlain: false,
   encode: (value) => value.encode(),

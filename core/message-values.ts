@@ -8,6 +8,7 @@ import { check } from "./check.ts";
 import { type DelayReport, reportFromList, reportToList } from "./delay-report.ts";
 import type { Content, Sibling } from "./entry.ts";
 import { cacheLifeFrom, siblingFrom, siblingToList } from "./entry-codec.ts";
+import { FAILURE_CODES, type FailureCode } from "./failure.ts";
 import { FAULT_KINDS, type Fault } from "./fault.ts";
 import { isActorId, isOpId } from "./ids.ts";
 import { isStoreKey } from "./keys.ts";
@@ -34,6 +35,7 @@ import {
   optional,
   orEmpty,
   pair,
+  placeIn,
   struct,
   text,
   textThat,
@@ -51,6 +53,11 @@ export const key = textThat("a key that a frontend could have written", isStoreK
 /** An operation that a frontend could have named: any other is not minted. */
 export const op = textThat("an operation's name", isOpId);
 export const digest = integer;
+
+/** When a replica acknowledges a write: when it has it, when that is durable, or both times. */
+export const ACKS = ["received", "durable", "both"] as const;
+export type Ack = (typeof ACKS)[number];
+export const ack = placeIn(ACKS);
 
 /** Keys and what is held of them. */
 export const entries = listOf(pair(key, bytes));
@@ -150,6 +157,16 @@ export const tally: Codec<Tally> = struct({
   fallbacks: integer,
   durable: integer,
 });
+
+/** Of a code that came after this version no more is known than that the outcome is unknown. */
+export const failureCode: Codec<FailureCode> = {
+  isPlain: true,
+  encode: (code) => code,
+  decode(wire) {
+    const said = text.decode(wire);
+    return FAILURE_CODES.find((code) => code === said) ?? "quorum-unavailable";
+  },
+};
 
 /** The numbers of a failure; null where one does not apply. */
 export const failureNumbers = struct({

@@ -34,6 +34,7 @@ import {
   text,
 } from "./message-fields.ts";
 import {
+  ack,
   ages,
   arrived,
   changes,
@@ -42,6 +43,7 @@ import {
   digests,
   entries,
   exchangeTotals,
+  failureCode,
   failureNumbers,
   fault,
   innerNodes,
@@ -63,7 +65,7 @@ import {
 import { PROTOCOL_FIRST } from "./version.ts";
 
 /**
- * Requests. `store` with `ack`: 0 answers when received, 1 when durable, 2 both times.
+ * Requests. `store` with `ack` "both" is answered twice.
  * `read` with `durably`: answers when what it tells of is on stable storage. With `isBounded` it
  * says how old what it knows of the members is.
  * `promise` and `accept` are the two rounds by which a change of members is agreed.
@@ -102,7 +104,7 @@ import { PROTOCOL_FIRST } from "./version.ts";
 const REQUESTS = {
   ping: {},
   read: { key, digestOnly: flag, durably: flag, isBounded: later(flag, false) },
-  store: { key, entry: bytes, hintFor: text, ack: count, tells: flag },
+  store: { key, entry: bytes, hintFor: text, ack, tells: flag },
   coordinate: {
     key,
     op,
@@ -204,7 +206,7 @@ const REPLIES = {
   },
   stored: { durable: flag },
   coordinated: { created: flag, sibling, context, siblingCount: count, tally },
-  failed: { code: text, detail: text, numbers: failureNumbers, context: optional(context) },
+  failed: { code: failureCode, detail: text, numbers: failureNumbers, context: optional(context) },
   inspected: { entry: optional(bytes), hints: listOf(pair(text, optional(bytes))) },
   report: { status },
   documented: { document: bytes },

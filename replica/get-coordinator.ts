@@ -15,12 +15,14 @@
  * order. When too few are left, those that did not know are asked again for a while: right after a
  * restart they are about to.
  */
+
 import { assert } from "../core/assert.ts";
 import { type Entry, emptyEntry } from "../core/entry.ts";
 import { encodeEntry } from "../core/entry-codec.ts";
 import type { Failure } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import { SPREAD_MS_MAX } from "../core/limits.ts";
+import type { Ack } from "../core/message-values.ts";
 import { isStored, type Reply } from "../core/messages.ts";
 import { majority } from "../core/quorum-options.ts";
 import type { Digest } from "../core/store.ts";
@@ -277,7 +279,7 @@ export class GetCoordinator implements Coordinator {
       current: this.#answers.current(),
       behind: [...behind, ...this.#plan.pending],
       spare: others.filter((id) => stateOf(id) === undefined || stateOf(id) === "asked"),
-      send: (to, entry) => this.#send(to, encodeEntry(entry, null), 1),
+      send: (to, entry) => this.#send(to, encodeEntry(entry, null), "durable"),
     });
     this.#decideWriteBack(this.#writeBack);
   }
@@ -287,7 +289,7 @@ export class GetCoordinator implements Coordinator {
     else if (writeBack.isImpossible) this.#giveUp(false);
   }
 
-  #send(to: ReplicaId, entry: Uint8Array, ack: number): void {
+  #send(to: ReplicaId, entry: Uint8Array, ack: Ack): void {
     if (this.#now - this.#startedAt > SPREAD_MS_MAX) return;
     this.repairCount++;
     const { key } = this.#plan;
@@ -386,6 +388,6 @@ export class GetCoordinator implements Coordinator {
     const behind = this.#answers.behind().filter((id) => !isSent(id));
     if (behind.length === 0) return;
     const entry = encodeEntry(this.#answers.merged, null);
-    for (const id of behind) this.#send(id, entry, 0);
+    for (const id of behind) this.#send(id, entry, "received");
   }
 }

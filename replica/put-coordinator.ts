@@ -238,7 +238,7 @@ export class PutCoordinator implements Coordinator {
   #send(candidate: Candidate, hintFor: ReplicaId | ""): void {
     this.#targets.set(candidate.id, { candidate, hintFor, state: "asked", isDurable: false });
     const { durable, count } = this.#quorum.need;
-    const ack = durable === 0 ? 0 : durable >= count ? 1 : 2;
+    const ack = durable === 0 ? "received" : durable >= count ? "durable" : "both";
     const { key, entry, tells } = this.#plan;
     this.#out.ask(candidate.id, { kind: "store", key, entry, hintFor, ack, tells });
   }

@@ -222,7 +222,7 @@ export class WriteRouter implements Coordinator {
 export function failureOf({ code, detail, numbers }: ReplyOf<"failed">): Failure {
   const { required, achieved, limit } = numbers;
   return {
-    code: code as FailureCode,
+    code,
     detail,
     ...(required === null ? {} : { required }),
     ...(achieved === null ? {} : { achieved }),

@@ -231,7 +231,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
   /** Hands the node a request as if from a caller of its own, and waits for the last reply. */
   #ask(driver: Driver, message: Extract<Message, { type: "request" }>): Promise<ReplyMessage> {
     const { body } = message;
-    const expectsTwo = body.kind === "store" && body.ack === 2;
+    const expectsTwo = body.kind === "store" && body.ack === "both";
     const caller = `rpc:${++this.#lastCaller}`;
     return new Promise((resolve, reject) => {
       this.#waiting.set(caller, { expectsTwo, resolve });

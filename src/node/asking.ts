@@ -190,7 +190,7 @@ export class Asking {
     const isFirstOfTwo = isStored(body) && !body.durable;
     const open = this.#calls.peek(callId, from);
     if (open === undefined) return;
-    const expectsTwo = open.body.kind === "store" && open.body.ack === 2;
+    const expectsTwo = open.body.kind === "store" && open.body.ack === "both";
     const call =
       isFirstOfTwo && expectsTwo
         ? this.#calls.halfAnswered(open)

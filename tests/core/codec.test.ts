@@ -142,7 +142,7 @@ const message = encodeMessage({
     key: "demo\0k",
     entry: encodeEntry(entry, tenure),
     hintFor: "r2",
-    ack: 2,
+    ack: "both",
     tells: false,
   },
 });

@@ -61,6 +61,12 @@ describe("messages", () => {
     }
   });
 
+  it("tell a failure of a newer code as one of which the outcome is unknown", () => {
+    const failed = [4, "teapot", "why", [null, null, null], null];
+    const read = messageFromList([7, failed]);
+    expect(read.body).toMatchObject({ kind: "failed", code: "quorum-unavailable", detail: "why" });
+  });
+
   it("of a newer kind are known as that, and are refused, not malformed", () => {
     const unknown = request({ kind: "unknown" });
     expect(messageFromList([1, [99, "whatever", [7]], 2, 3, "t"])).toEqual(unknown);

@@ -134,7 +134,7 @@ export const bulky = (call: number, byteCount: number): RequestMessage => ({
     key: "n\0k",
     entry: new Uint8Array(byteCount),
     hintFor: "",
-    ack: 1,
+    ack: "durable",
     tells: false,
   },
 });

@@ -89,7 +89,7 @@ describe("a transport", () => {
   it("counts both replies of a store that answers twice", async () => {
     const [a, b] = [await net.peer("a"), await net.peer("b")];
     const store = bulky(1, 10);
-    a.transport.send("b", { ...store, body: { ...store.body, ack: 2 } as typeof store.body });
+    a.transport.send("b", { ...store, body: { ...store.body, ack: "both" } as typeof store.body });
     await hears(b, 1);
     const from = b.heard[0]?.from ?? "";
     b.transport.send(from, { type: "reply", call: 1, body: { kind: "stored", durable: false } });

@@ -169,7 +169,7 @@ describe("when the cluster document changes, a node", () => {
     const key = keyOf(bench, false);
     bench.step({ kind: "job", name: "change" });
     const entry = encodeEntry(written("moved"), null);
-    bench.ask({ kind: "store", key, entry, hintFor: "", ack: 1, tells: false });
+    bench.ask({ kind: "store", key, entry, hintFor: "", ack: "durable", tells: false });
     const ring = callOff(agreedRing(knowledge.document.ring), 7);
     bench.ask({ kind: "document", document: encodeDocument({ ...knowledge.document, ring }) });
     let sent = sendsIn(bench.step({ kind: "job", name: "change" }));
@@ -196,7 +196,7 @@ describe("when the cluster document changes, a node", () => {
         .map(({ to }) => to);
     expect(peers()).toEqual([]);
     const entry = encodeEntry(written("late"), null);
-    bench.ask({ kind: "store", key, entry, hintFor: "", ack: 0, tells: false });
+    bench.ask({ kind: "store", key, entry, hintFor: "", ack: "received", tells: false });
     const { ring } = knowledge;
     expect(ring.primariesOf(ring.partitionOf(key), 3)).toContain(peers()[0]);
   });
@@ -241,7 +241,7 @@ describe("when the cluster document changes, a node", () => {
     const { siblings, ...rest } = written("gone");
     const tombstone = { ...rest, siblings: siblings.map((s) => ({ ...s, content: null })) };
     const entry = encodeEntry(tombstone, null);
-    bench.ask({ kind: "store", key, entry, hintFor: "", ack: 0, tells: false });
+    bench.ask({ kind: "store", key, entry, hintFor: "", ack: "received", tells: false });
     bench.now = WRITTEN_AT + 100_000;
     const asked = sendsIn(bench.step({ kind: "job", name: "collect" }));
     expect(asked.map(({ body }) => body.kind)).toEqual(Array(4).fill("confirm"));

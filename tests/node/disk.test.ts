@@ -48,7 +48,14 @@ describe("a read for a strict quorum", () => {
     for (const ok of [true, false]) {
       const bench = new Bench();
       const entry = encodeEntry(written("new"), null);
-      const stored = { kind: "store", key: KEY, entry, hintFor: "", ack: 0, tells: false } as const;
+      const stored = {
+        kind: "store",
+        key: KEY,
+        entry,
+        hintFor: "",
+        ack: "received",
+        tells: false,
+      } as const;
       bench.node.step(requestOf(bench, stored), bench.clocks);
       const effects = bench.node.step(requestOf(bench, read), bench.clocks);
       expect(repliesIn(effects)).toEqual([]);
@@ -66,7 +73,7 @@ describe("a tombstone that is not on stable storage", () => {
     key: KEY,
     entry: tombstone,
     hintFor: "",
-    ack: 0,
+    ack: "received",
     tells: false,
   } as const;
 
@@ -189,7 +196,7 @@ describe("a cluster document that is learnt while the disk is full", () => {
     bench.store.setHealth("full");
     learn(bench, withNamespace(document, "demo", defaultSettings(2)));
     bench.store.setHealth("writable");
-    const stored = { kind: "store", key: KEY, hintFor: "", ack: 2, tells: false } as const;
+    const stored = { kind: "store", key: KEY, hintFor: "", ack: "both", tells: false } as const;
     bench.ask({ ...stored, entry: encodeEntry(written("new"), null) });
     for (let count = 0; count <= bench.store.writtenCount; count++) {
       const after = new Bench({ store: bench.store.crash(count) });
@@ -201,7 +208,7 @@ describe("a cluster document that is learnt while the disk is full", () => {
 
   it("has a replica that is a member again forget its former life before it takes anything", () => {
     const bench = new Bench();
-    const stored = { kind: "store", hintFor: "", ack: 2, tells: false } as const;
+    const stored = { kind: "store", hintFor: "", ack: "both", tells: false } as const;
     const entry = encodeEntry(written("new"), null);
     bench.ask({ ...stored, key: KEY, entry });
     const { document } = bench.knowledge;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { encodeEntry } from "../../core/entry-codec.ts";
+import type { Ack } from "../../core/message-values.ts";
 import type { Request } from "../../core/messages.ts";
 import type { Effect, Input } from "../../src/node/peers/boundary.ts";
 import { KEY, written } from "../replica/probe.ts";
@@ -11,14 +12,14 @@ const arrival = ({ knowledge }: Bench, call: number, body: Request): Input => ({
   message: { type: "request", call, stamp: knowledge.stamp, budgetMs: 2000, trace: "", body },
 });
 
-const store = (text: string, ack: number): Request => {
+const store = (text: string, ack: Ack): Request => {
   const entry = encodeEntry(written(text), null);
   return { kind: "store", key: `${KEY}-${text}`, entry, hintFor: "", ack, tells: false };
 };
 const read = (text: string): Request => ({
   ...{ kind: "read", key: `${KEY}-${text}`, digestOnly: true, durably: false },
 });
-const bodies = [store("a", 1), read("a"), store("b", 2), read("b"), read("c")];
+const bodies = [store("a", "durable"), read("a"), store("b", "both"), read("b"), read("c")];
 
 const isFlush = ({ kind }: Effect): boolean => kind === "flush";
 
@@ -40,8 +41,8 @@ describe("inputs that have come together", () => {
 
   it("are flushed in one go, and none is durable before", () => {
     const bench = new Bench();
-    const inputs = [store("a", 1), store("b", 1), store("c", 2)].map((body, i) =>
-      arrival(bench, i, body),
+    const inputs = [store("a", "durable"), store("b", "durable"), store("c", "both")].map(
+      (body, i) => arrival(bench, i, body),
     );
     const effects = bench.node.stepAll(inputs, bench.clocks);
     expect(effects.filter(isFlush)).toHaveLength(1);

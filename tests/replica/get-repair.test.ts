@@ -40,7 +40,7 @@ describe("a strict read", () => {
   it("brings a write quorum up to date, durably, before it answers", () => {
     const { probe, coordinator } = apart();
     expect(outcome(probe)).toBeUndefined();
-    expect(repairs(probe)).toEqual([["r2", "next", 1]]);
+    expect(repairs(probe)).toEqual([["r2", "next", "durable"]]);
     coordinator.reply("r2", stored(), START);
     expect(outcome(probe)).toEqual(["next"]);
     expect(coordinator.isOver).toBe(true);
@@ -52,8 +52,8 @@ describe("a strict read", () => {
     coordinator.reply("r1", held(written("a")), START);
     coordinator.reply("r2", held(written("b")), START);
     expect(repairs(probe)).toEqual([
-      ["r1", "a", "b", 1],
-      ["r2", "a", "b", 1],
+      ["r1", "a", "b", "durable"],
+      ["r2", "a", "b", "durable"],
     ]);
     coordinator.reply("r1", stored(), START);
     expect(outcome(probe)).toBeUndefined();
@@ -81,7 +81,7 @@ describe("a strict read", () => {
   ])("turns to another primary when one that it writes back to %s", (_, happens) => {
     const { probe, coordinator } = apart();
     happens(coordinator);
-    expect(repairs(probe)).toContainEqual(["r3", "next", 1]);
+    expect(repairs(probe)).toContainEqual(["r3", "next", "durable"]);
     expect(outcome(probe)).toBeUndefined();
     coordinator.reply("r3", stored(), START);
     expect(outcome(probe)).toEqual(["next"]);
@@ -112,7 +112,7 @@ describe("after the answer", () => {
     expect(outcome(probe)).toEqual(["old"]);
     expect(coordinator.isOver).toBe(false);
     coordinator.reply("r2", held(next), START + 70);
-    expect(repairs(probe)).toEqual([["r1", "next", 0]]);
+    expect(repairs(probe)).toEqual([["r1", "next", "received"]]);
     expect([coordinator.isOver, coordinator.repairCount]).toEqual([true, 1]);
   });
 
@@ -127,8 +127,8 @@ describe("after the answer", () => {
     expect(probe.asked()).toEqual(["r3 entry"]);
     coordinator.reply("r3", held(next), START + 80);
     expect(repairs(probe)).toEqual([
-      ["r1", "next", 0],
-      ["r2", "next", 0],
+      ["r1", "next", "received"],
+      ["r2", "next", "received"],
     ]);
   });
 
@@ -136,7 +136,7 @@ describe("after the answer", () => {
     const { probe, coordinator } = read({ r: 1, notfoundOk: false });
     coordinator.reply("r1", nothing, START);
     coordinator.reply("r2", held(old), START);
-    expect(repairs(probe)).toEqual([["r1", "old", 0]]);
+    expect(repairs(probe)).toEqual([["r1", "old", "received"]]);
   });
 
   it("a primary that may have lost what it had gets it back", () => {
@@ -145,7 +145,7 @@ describe("after the answer", () => {
     coordinator.reply("r2", unknown, START);
     coordinator.reply("r3", digest(old), START);
     expect(outcome(probe)).toEqual(["old"]);
-    expect(repairs(probe)).toEqual([["r2", "old", 0]]);
+    expect(repairs(probe)).toEqual([["r2", "old", "received"]]);
   });
 
   it("a fallback is never repaired, nor one that was not asked or did not answer", () => {
@@ -167,7 +167,7 @@ describe("after the answer", () => {
     coordinator.reply("r2", held(old), START + 120);
     expect(coordinator.wakeAt).toBe(START + 2000);
     coordinator.wake(START + 2000);
-    expect(repairs(probe)).toEqual([["r1", "old", 0]]);
+    expect(repairs(probe)).toEqual([["r1", "old", "received"]]);
     expect(coordinator.isOver).toBe(true);
   });
 
@@ -177,7 +177,7 @@ describe("after the answer", () => {
     coordinator.reply("r2", held(old), START);
     coordinator.failed("r3", START);
     expect(outcome(probe)).toBe("quorum-unavailable");
-    expect(repairs(probe)).toEqual([["r2", "beside", "next", 0]]);
+    expect(repairs(probe)).toEqual([["r2", "beside", "next", "received"]]);
   });
 
   it("nobody is sent nothing, when a digest was all that came", () => {
@@ -204,7 +204,7 @@ describe("what was read long ago", () => {
     expect(outcome(probe)).toEqual(["next"]);
     expect(coordinator.wakeAt).toBeLessThan(START + SPREAD_MS_MAX);
     coordinator.wake(coordinator.wakeAt);
-    expect(repairs(probe)).toEqual([["r2", "next", 0]]);
+    expect(repairs(probe)).toEqual([["r2", "next", "received"]]);
     expect(coordinator.isOver).toBe(true);
   });
 

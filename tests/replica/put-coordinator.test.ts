@@ -57,10 +57,10 @@ describe("a write is sent", () => {
   });
 
   it.each([
-    [{ w: 2, durable: 0 }, 0, "when it was received"],
-    [{ w: 2, durable: 2 }, 1, "when it is durable"],
-    [{ w: 2, durable: 1 }, 2, "both times"],
-  ])("with %o to be acknowledged in mode %i: %s", (wishes, ack) => {
+    [{ w: 2, durable: 0 }, "received", "when it was received"],
+    [{ w: 2, durable: 2 }, "durable", "when it is durable"],
+    [{ w: 2, durable: 1 }, "both", "both times"],
+  ])("with %o to be acknowledged as %s: %s", (wishes, ack) => {
     expect(
       write(wishes)
         .probe.stores()

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
+import type { FailureCode } from "../../core/failure.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { Reply, ReplyOf, RequestOf } from "../../core/messages.ts";
 import type { Millis } from "../../core/time.ts";
@@ -46,7 +47,10 @@ const done: ReplyOf<"coordinated"> = {
   siblingCount: 1,
   tally: { n: 3, required: 2, answered: 2, primaries: 2, fallbacks: 0, durable: 2 },
 };
-const failure = (code: string, numbers: Partial<ReplyOf<"failed">["numbers"]> = {}): Reply => ({
+const failure = (
+  code: FailureCode,
+  numbers: Partial<ReplyOf<"failed">["numbers"]> = {},
+): Reply => ({
   ...{ kind: "failed", code, detail: "why", context: null },
   numbers: { required: null, achieved: null, limit: null, ...numbers },
 });

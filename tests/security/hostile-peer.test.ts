@@ -79,7 +79,7 @@ const askable: readonly Request[] = [
   ...Object.values({ ...requests, ...moreRequests }),
   ...[conditionalWrite, { ...conditionalWrite, ifNoneMatch: [] }],
   { kind: "read", key: KEY, digestOnly: false, durably: false },
-  { kind: "store", key: KEY, entry: good, hintFor: "", ack: 1, tells: true },
+  { kind: "store", key: KEY, entry: good, hintFor: "", ack: "durable", tells: true },
   { kind: "deliver", items: [[KEY, good]] },
   { ...requests.merge, key: KEY, entry: good },
 ];
@@ -199,7 +199,7 @@ describe("an entry from a peer", () => {
         key: KEY,
         entry,
         hintFor: "",
-        ack: 1,
+        ack: "durable",
         tells: false,
       });
       expect(answer).toEqual([{ kind: "refused", code: "malformed" }]);
@@ -266,7 +266,7 @@ describe("a peer's cluster document", () => {
 describe("a key from a peer", () => {
   const entry = encodeEntry(written("v"), null);
   const store = (key: string, hintFor: string): Request => ({
-    ...{ kind: "store", key, entry, hintFor, ack: 1, tells: false },
+    ...{ kind: "store", key, entry, hintFor, ack: "durable", tells: false },
   });
   const header = { type: "request", call: 1, stamp: 1, budgetMs: 2000, trace: "" } as const;
 

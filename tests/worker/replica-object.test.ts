@@ -8,6 +8,7 @@ import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { applyMint, emptyEntry } from "../../core/entry.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
+import { ACKS, type Ack } from "../../core/message-values.ts";
 import { messageFromList, type RequestOf } from "../../core/messages.ts";
 import { hlcFromMillis } from "../../core/time.ts";
 import type { ReplicaObject } from "../../worker/replica-object.ts";
@@ -30,7 +31,7 @@ function anEntry(): Uint8Array {
   return encodeEntry(applyMint(emptyEntry, mint), null);
 }
 
-const storing = (key: string, more: { ack: number; hintFor?: string }): RequestOf<"store"> => ({
+const storing = (key: string, more: { ack: Ack; hintFor?: string }): RequestOf<"store"> => ({
   kind: "store",
   key: `test\0${key}`,
   entry: anEntry(),
@@ -60,13 +61,10 @@ describe("a replica's RPC", () => {
     expect(held).toMatchObject({ kind: "held", digest: 0, entry: null });
   });
 
-  it.each([0, 1, 2])(
-    "answers a store with ack=%i once, durably where that is asked",
-    async (ack) => {
-      const reply = await ask("r1", storing(`ack-${ack}`, { ack }));
-      expect(reply).toEqual({ kind: "stored", durable: ack !== 0 });
-    },
-  );
+  it.each(ACKS)("answers a store with ack=%s once, durably where that is asked", async (ack) => {
+    const reply = await ask("r1", storing(`ack-${ack}`, { ack }));
+    expect(reply).toEqual({ kind: "stored", durable: ack !== "received" });
+  });
 
   it("refuses what is no request, and goes on", async () => {
     expect(await refusal("r1", [])).toContain("not a message");
@@ -108,8 +106,8 @@ describe("a replica's RPC", () => {
 
 describe("a replica that is evicted", () => {
   it("keeps entries, hints, totals and its incarnation", async () => {
-    await ask("r2", storing("kept", { ack: 1 }));
-    await ask("r2", storing("hinted", { ack: 1, hintFor: "r5" }));
+    await ask("r2", storing("kept", { ack: "durable" }));
+    await ask("r2", storing("hinted", { ack: "durable", hintFor: "r5" }));
     const incarnation = (): Promise<number[]> =>
       runInDurableObject(stubOf("r2"), (_, { storage }) => {
         const query = "SELECT bytes FROM meta WHERE name = 'incarnation'";
@@ -136,10 +134,10 @@ describe("a step that fails", () => {
       storage.sql.exec("DROP TABLE leaf_sums");
     });
     // The record is written, then its leaf's sum cannot be.
-    await expect(ask("r3", storing("torn", { ack: 1 }))).rejects.toThrow();
+    await expect(ask("r3", storing("torn", { ack: "durable" }))).rejects.toThrow();
     expect(await ask("r3", { kind: "ping" })).toEqual({ kind: "pong" });
     expect(await countIn("r3", "entries")).toBe(before);
-    expect(await ask("r3", storing("torn", { ack: 1 }))).toMatchObject({ durable: true });
+    expect(await ask("r3", storing("torn", { ack: "durable" }))).toMatchObject({ durable: true });
     expect(await countIn("r3", "entries")).toBe(before + 1);
     expect(await countIn("r3", "leaf_sums")).toBeGreaterThan(0);
   });
@@ -178,7 +176,7 @@ describe("a replica's alarm", () => {
   it("compares with all peers at once when it was asleep, and then rests", async () => {
     const names = env.STARLING_REPLICAS.split(",").map((item) => item.split(":")[0] ?? "");
     expect(names).toContain("r5");
-    await ask("r5", storing("asleep", { ack: 1 }));
+    await ask("r5", storing("asleep", { ack: "durable" }));
     await evictDurableObject(stubOf("r5"));
     expect(await runDurableObjectAlarm(stubOf("r5"))).toBe(true);
     const plan = await runInDurableObject(stubOf("r5"), (_, { storage }) =>

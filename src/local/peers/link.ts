@@ -113,7 +113,7 @@ export class Link {
       setImmediate(() => this.#unreachable(message.call));
       return;
     }
-    const expectsTwo = message.body.kind === "store" && message.body.ack === 2;
+    const expectsTwo = message.body.kind === "store" && message.body.ack === "both";
     this.#open.set(message.call, expectsTwo ? 2 : 1);
     this.#forgetOldest();
     const protocol = protocolOf(message.body);

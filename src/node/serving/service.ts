@@ -250,9 +250,9 @@ export class Service {
       isBehind || beside.length > 0
         ? { kind: "storedWith", durable, isBehind, beside }
         : { kind: "stored", durable };
-    if (ack !== 1) respond(stored(false));
+    if (ack !== "durable") respond(stored(false));
     this.#host.whenDurable((ok) => {
-      if (ack !== 0) respond(ok ? stored(true) : refused("insufficient-storage"));
+      if (ack !== "received") respond(ok ? stored(true) : refused("insufficient-storage"));
     });
   }
 
