@@ -21,8 +21,7 @@ import { check } from "../core/check.ts";
 import { isReplicaId, type ReplicaId } from "../core/ids.ts";
 import { MEMBERS_COUNT_MAX, N_MAX } from "../core/limits.ts";
 import type { NamespaceSettings } from "../core/namespace-settings.ts";
-import { majority } from "../core/quorum-options.ts";
-import { listsOf } from "./preference-list.ts";
+import { listsOf, mayBeReadBefore } from "./preference-list.ts";
 import { openChange } from "./ring-change.ts";
 import type { RingDocument } from "./ring-document.ts";
 
@@ -81,14 +80,8 @@ export const isTaker = (id: ReplicaId, record: NamespaceRecord, ring: RingDocume
   isOfFirst(id, targetOf(record, ring), ring);
 
 /** Whether a quorum of old owners may be left that answers reads of the first phase. */
-function mayCountByOld({ from, acks }: NamespaceChange, ring: RingDocument): boolean {
-  for (let partition = 0; partition < ring.partitions; partition++) {
-    const owners = listsOf(ring).of(partition).slice(0, from);
-    const needed = owners.length - majority(owners.length) + 1;
-    if (owners.filter((id) => acks.includes(id)).length < needed) return true;
-  }
-  return false;
-}
+const mayCountByOld = ({ from, acks }: NamespaceChange, ring: RingDocument): boolean =>
+  mayBeReadBefore(ring, from, (id) => acks.includes(id));
 
 /** Takes the steps that the acknowledgements allow. */
 export function advancedRecord(record: NamespaceRecord, ring: RingDocument): NamespaceRecord {

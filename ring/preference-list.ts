@@ -9,6 +9,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
+import { majority } from "../core/quorum-options.ts";
 import type { Assignment, AssignmentMember } from "./assignment.ts";
 import { Rendezvous } from "./rendezvous.ts";
 
@@ -66,4 +67,21 @@ export class PreferenceLists {
     this.#lists[partition] = list;
     return list;
   }
+}
+
+/**
+ * Whether in some partition so few of the first n owners have gone past a change that the others
+ * may be a quorum, which answers reads as before it.
+ */
+export function mayBeReadBefore(
+  layout: Layout,
+  n: number,
+  isPast: (id: ReplicaId) => boolean,
+): boolean {
+  const lists = listsOf(layout);
+  return layout.assignment.some((_, partition) => {
+    const owners = lists.of(partition).slice(0, n);
+    const needed = owners.length - majority(owners.length) + 1;
+    return owners.filter(isPast).length < needed;
+  });
 }

@@ -18,8 +18,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
-import { majority } from "../core/quorum-options.ts";
-import { listsOf } from "./preference-list.ts";
+import { listsOf, mayBeReadBefore } from "./preference-list.ts";
 import {
   agreedRing,
   compareRings,
@@ -115,16 +114,8 @@ export function takersOf(ring: RingDocument, sizes: readonly number[]): readonly
 
 /** Whether a quorum of old owners may be left that answers reads of the first phase. */
 function mayReadBefore(ring: RingDocument, change: OpenChange, sizes: readonly number[]): boolean {
-  const lists = listsOf(ring);
   const isPast = (id: ReplicaId): boolean => change.acks.includes(id) || change.forced.includes(id);
-  for (let partition = 0; partition < ring.partitions; partition++) {
-    for (const n of sizes) {
-      const owners = lists.of(partition).slice(0, n);
-      const needed = owners.length - majority(owners.length) + 1;
-      if (owners.filter(isPast).length < needed) return true;
-    }
-  }
-  return false;
+  return sizes.some((n) => mayBeReadBefore(ring, n, isPast));
 }
 
 /** Members that the change removes and that are not given up for dead. */
