@@ -317,6 +317,13 @@ export const sabotages: readonly Sabotage[] = [
     is: "return ended === null ? null : { ...asked, ended, after: store.arrivedThrough };",
   },
   {
+    name: "take-a-token-of-another-prefix",
+    oracle: "feed",
+    file: "src/frontend/feed/feed-token.ts",
+    was: "const purposeOf = ({ namespace, prefix }: FeedName): string =>",
+    is: `const purposeOf = ({ namespace }: FeedName, prefix = ""): string =>`,
+  },
+  {
     name: "give-out-what-is-not-durable",
     oracle: "feed",
     file: "src/node/serving/feed-source.ts",
