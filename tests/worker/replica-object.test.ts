@@ -67,8 +67,8 @@ describe("a replica's RPC", () => {
   });
 
   it("refuses what is no request, and goes on", async () => {
-    expect(await refusal("r1", [])).toContain("not a message");
-    expect(await refusal("r1", [1, null, 2, 3, ""])).toContain("not a message");
+    expect(await refusal("r1", [])).toContain("a message names its call");
+    expect(await refusal("r1", [1, null, 2, 3, ""])).toContain("not a list");
     expect(await refusal("r1", messageToWire({ ...REPLY, body: { kind: "pong" } }))).toContain(
       "sent requests",
     );
