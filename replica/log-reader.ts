@@ -25,10 +25,16 @@ export class LogReader {
     this.#writer = writer;
   }
 
-  /** Nothing of a record is believed that does not verify, and it must be the one looked for. */
+  /**
+   * Nothing of a record that the disk gives back is believed unless it verifies, and it must be the
+   * one looked for. A staged body has not left this memory since it was written: its checksum,
+   * which takes longer than all else of a large one, would find nothing.
+   */
   record(table: IndexTable, slot: number, key: string): Uint8Array | undefined {
     const row = table.row(slot);
-    const bytes = this.#bytes(row.segment, row.offset, recordByteCount(row));
+    const byteCount = recordByteCount(row);
+    const staged = this.#writer.readStaged(row.segment, row.offset, byteCount);
+    const bytes = staged ?? this.#onDisk(row.segment, row.offset, byteCount);
     const salt = this.#state.index.segment(row.segment).salt;
     const expected = { salt, checksum: this.#state.checksum, bounds: ANY_SEQUENCE };
     if (bytes === undefined) return undefined;
@@ -38,14 +44,12 @@ export class LogReader {
     const isEmptied = header.operation === OPERATIONS.lost && header.bodyByteCount === 0;
     if (header.key !== key || header.operation === OPERATIONS.drop || isEmptied) return undefined;
     const body = bytes.subarray(RECORD_HEADER_BYTES + header.keyByteCount);
-    const isWhole = body.length === header.bodyByteCount && isBody(body, header, expected);
-    return isWhole ? body : undefined;
+    if (body.length !== header.bodyByteCount) return undefined;
+    return staged !== undefined || isBody(body, header, expected) ? body : undefined;
   }
 
   /** `undefined` when the disk does not give them back: as bad as a checksum that fails. */
-  #bytes(segment: number, offset: number, byteCount: number): Uint8Array | undefined {
-    const staged = this.#writer.readStaged(segment, offset, byteCount);
-    if (staged !== undefined) return staged;
+  #onDisk(segment: number, offset: number, byteCount: number): Uint8Array | undefined {
     const bytes = new Uint8Array(byteCount);
     try {
       const readCount = this.#state.disk.read(segmentFile(segment), offset, bytes);

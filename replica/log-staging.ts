@@ -75,14 +75,18 @@ export class Staging {
   release(): void {
     for (const staged of this.#pages.splice(0, this.#takenCount)) {
       this.#byteCount -= staged.byteCount;
-      const isUsual = staged.page.bytes.length === this.#pageBytes;
-      if (isUsual && this.#free.length < FREE_PAGES_COUNT_MAX) this.#free.push(staged.page);
+      const mayBeKept = this.#free.length < FREE_PAGES_COUNT_MAX;
+      if (mayBeKept && this.#isUsual(staged)) this.#free.push(staged.page);
     }
     this.#takenCount = 0;
     assert(this.#byteCount >= 0, "no more is released than was staged");
   }
 
-  /** A copy of some bytes of a segment, or `undefined` when they are on the disk. */
+  /**
+   * Some bytes of a segment, or `undefined` when they are on the disk. Out of a page that is used
+   * again they are a copy. A record that is too long for one is given as it lies there, since
+   * nothing of it is ever written over: on a slow disk it may be read often before it is durable.
+   */
   read(segment: number, offset: number, byteCount: number): Uint8Array | undefined {
     let low = 0;
     let high = this.#pages.length;
@@ -98,7 +102,13 @@ export class Staging {
     if (found === undefined || found.segment !== segment) return undefined;
     const from = offset - found.offset;
     if (from + byteCount > found.byteCount) return undefined;
-    return found.page.bytes.slice(from, from + byteCount);
+    const { bytes } = found.page;
+    const end = from + byteCount;
+    return this.#isUsual(found) ? bytes.slice(from, end) : bytes.subarray(from, end);
+  }
+
+  #isUsual({ page }: StagedPage): boolean {
+    return page.bytes.length === this.#pageBytes;
   }
 
   #pageFor(at: { segment: number; offset: number }, room: number): StagedPage {

@@ -79,7 +79,7 @@ export class LogWriter {
     this.#state.index.apply(fields, sizes, { segment, offset });
   }
 
-  /** A copy of bytes that are not on the disk yet. */
+  /** Bytes that are not on the disk yet, to be read only: nobody changes them. */
   readStaged(segment: number, offset: number, byteCount: number): Uint8Array | undefined {
     return this.#staging.read(segment, offset, byteCount);
   }
