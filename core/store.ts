@@ -142,6 +142,8 @@ export interface Store {
   isSound?(key: StoreKey, hintFor?: string): boolean;
   /** Of the newest record, from the index alone; 0 when there is none. */
   digestOf(key: StoreKey): Digest;
+  /** How long that record is, from the index alone; 0 when there is none. */
+  byteCountOf(key: StoreKey): number;
   /** From the index, without touching the value. */
   summary(key: StoreKey): EntrySummary | undefined;
   /** Replaces the key's record. Only called while `health()` is "writable". */

@@ -101,6 +101,12 @@ export class IndexTable {
     return slot === NO_SLOT ? 0 : (this.#digests[slot] ?? 0);
   }
 
+  /** 0 for a key that is not there. */
+  bodyByteCountOf(key: string): number {
+    const slot = this.#keys.find(key);
+    return slot === NO_SLOT ? 0 : (this.#bodyByteCounts[slot] ?? 0);
+  }
+
   /** Adds a key that has no slot yet. */
   insert(key: string, row: IndexRow): number {
     assert(row.list >= 0 && row.list <= 0xffff, "lists are numbered with 16 bits");

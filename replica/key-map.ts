@@ -32,10 +32,13 @@ export class KeyMap {
   readonly #keys: (string | undefined)[] = [];
   #hashes = new Uint32Array(CELLS_COUNT_FIRST);
   readonly #seed: number;
+  #lastKey = "";
+  #lastHash: number;
 
   /** @param seed 32 random bits */
   constructor(seed: number) {
     this.#seed = seed | 0;
+    this.#lastHash = this.#hashOf("");
   }
 
   /** The slot of a key, or `NO_SLOT`. */
@@ -113,8 +116,17 @@ export class KeyMap {
     shard.cells = cells;
   }
 
-  /** Multiplied and folded at every character, so that the seed reaches all bits. */
+  /** A request looks for its key several times. */
   #hash(key: string): number {
+    if (key !== this.#lastKey) {
+      this.#lastHash = this.#hashOf(key);
+      this.#lastKey = key;
+    }
+    return this.#lastHash;
+  }
+
+  /** Multiplied and folded at every character, so that the seed reaches all bits. */
+  #hashOf(key: string): number {
     let hash = this.#seed;
     for (let i = 0; i < key.length; i++) {
       hash = Math.imul(hash ^ key.charCodeAt(i), 0x9e3779b1);

@@ -220,6 +220,10 @@ export class LogStore implements Store {
     return this.#entries.digestOf(key);
   }
 
+  byteCountOf(key: StoreKey): number {
+    return this.#entries.bodyByteCountOf(key);
+  }
+
   summary(key: StoreKey): EntrySummary | undefined {
     const slot = this.#entries.find(key);
     return slot === NO_SLOT ? undefined : this.#summaryOf(slot, key);

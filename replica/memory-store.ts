@@ -208,6 +208,10 @@ export class MemoryStore implements Store {
     return this.#live.entries.get(key)?.digest ?? 0;
   }
 
+  byteCountOf(key: StoreKey): number {
+    return this.#live.entries.get(key)?.bytes.length ?? 0;
+  }
+
   writeEntry(key: StoreKey, record: EntryRecord): void {
     assert(this.#health === "writable", "a store that takes no writes was written to");
     assert(key.length > 0 && record.digest !== 0, "an entry has a key and a digest");

@@ -130,6 +130,10 @@ export class SqliteStore implements Store {
     return this.#placed(key)?.digest ?? 0;
   }
 
+  byteCountOf(key: StoreKey): number {
+    return this.#placed(key)?.byteCount ?? 0;
+  }
+
   writeEntry(key: StoreKey, record: EntryRecord): void {
     const { bytes, partition, digest, dueAt } = record;
     this.#postponed.delete(key);

@@ -65,7 +65,7 @@ export function backendOf(driver: Driver, of: Pick<Backend, "metrics" | "refresh
     fetchValues: (operation, trace) => driver.execute(operation, trace),
     ...(service === null
       ? {}
-      : { weigh: (key: StoreKey) => service.keeper.store.summary(key)?.byteCount ?? 0 }),
+      : { weigh: (key: StoreKey) => service.keeper.store.byteCountOf(key) }),
     ...of,
   };
 }

@@ -26,7 +26,10 @@ const AT_ONCE_BYTES = 8 * 1024 * 1024;
 
 const lately = new Map<string, number>();
 
-function learn(namespace: string, byteCount: number): void {
+function learn(key: StoreKey, byteCount: number): void {
+  // Nothing large was seen, and nothing is: so it is with most reads.
+  if (byteCount <= SMALL_BYTES && lately.size === 0) return;
+  const namespace = namespaceOf(key);
   const faded = (lately.get(namespace) ?? 0) * FADING;
   if (lately.size >= NAMESPACES_MAX && !lately.has(namespace)) lately.clear();
   const most = Math.max(byteCount, faded);
@@ -54,7 +57,7 @@ async function readWith(
   if (room === null && weight > SMALL_BYTES) await bodyRoom.reserve(holder, weight);
   const result = await executeRead(backend, operation, trace);
   const byteCount = result.kind === "got" ? valueBytes(result.entry.siblings) : 0;
-  learn(namespaceOf(operation.key), byteCount);
+  learn(operation.key, byteCount);
   const surplus = byteCount - weight;
   // What came from elsewhere was not known before; it is there now, and others wait for it.
   if (surplus > SMALL_BYTES) bodyRoom.add(holder, surplus);
