@@ -20,6 +20,8 @@ export interface Answer {
   ages?: Ages | null | undefined;
 }
 
+const nobody: readonly Answer[] = [];
+
 export class GetAnswers {
   readonly #plan: Pick<GetPlan, "rules" | "candidates" | "hash">;
   readonly #need: QuorumNeed;
@@ -116,6 +118,17 @@ export class GetAnswers {
     return this.outstanding().filter(
       ({ id, isSuspect }) => !isSuspect || this.#all.get(id)?.digest !== 0,
     );
+  }
+
+  /** Those that answered that they do not know. Mostly all do, and then no list is made. */
+  unknown(): readonly Answer[] {
+    let unknown: Answer[] | null = null;
+    for (const answer of this.#all.values()) {
+      if (answer.state !== "unknown") continue;
+      unknown ??= [];
+      unknown.push(answer);
+    }
+    return unknown ?? nobody;
   }
 
   readonly isRead = (answer: Answer): boolean => this.#entries.has(answer.digest);

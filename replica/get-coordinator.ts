@@ -161,8 +161,7 @@ export class GetCoordinator implements Coordinator {
 
   /** Those that did not know, and may know by now. */
   #unsure(): readonly Answer[] {
-    if (this.#now >= this.#startedAt + UNKNOWN_PATIENCE_MS) return [];
-    return [...this.#answers.all()].filter(({ state }) => state === "unknown");
+    return this.#now >= this.#startedAt + UNKNOWN_PATIENCE_MS ? [] : this.#answers.unknown();
   }
 
   #askAgain(answer: Answer): void {
@@ -306,7 +305,7 @@ export class GetCoordinator implements Coordinator {
   }
 
   #askNext(wantsEntry: boolean): boolean {
-    const [next] = this.#unasked();
+    const next = this.#plan.candidates.find(({ id }) => this.#answers.get(id) === undefined);
     if (next === undefined) return false;
     this.#askOne(next, !wantsEntry);
     return true;

@@ -105,13 +105,23 @@ async function choose(
  * Runs a read, for `read-room.ts` alone; one with `auto` says in its result what was expected of
  * it.
  */
-export async function executeRead(
+export function executeRead(
   backend: Backend,
   operation: GetOperation,
   trace: string,
 ): Promise<Result> {
   const { consistency, r } = operation.options;
-  if (consistency !== "auto" || r !== undefined) return backend.fetchValues(operation, trace);
+  const isChosen = consistency === "auto" && r === undefined;
+  return isChosen
+    ? chooseAndRead(backend, operation, trace)
+    : backend.fetchValues(operation, trace);
+}
+
+async function chooseAndRead(
+  backend: Backend,
+  operation: GetOperation,
+  trace: string,
+): Promise<Result> {
   const chosen = await choose(backend, operation);
   if (chosen === null) return backend.fetchValues(operation, trace);
   const options = { ...operation.options, r: chosen.r };

@@ -5,6 +5,7 @@ import { endOf } from "../../../core/expiry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { storeKey } from "../../../core/keys.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
+import { oncePer } from "../../../core/once-per.ts";
 import {
   type QuorumDefaults,
   type QuorumRules,
@@ -63,6 +64,11 @@ export function checkRanges(
   return resolution.rules;
 }
 
+/** What a request that names no option gets. */
+const usualOf = oncePer((settings: NamespaceSettings) =>
+  resolveOptions({}, defaultsOf(settings), 0),
+);
+
 /** Whether a read wants more than the namespace gives by itself: a kept answer could be less. */
 function asksForMore(
   { quorum }: RequestOptions,
@@ -70,7 +76,7 @@ function asksForMore(
   settings: NamespaceSettings,
 ): boolean {
   if (rules === null) return false;
-  const usual = resolveOptions({}, defaultsOf(settings), 0);
+  const usual = usualOf(settings);
   const isMore = !usual.ok || rules.r > usual.rules.r;
   if (rules.maxStaleMs !== undefined || quorum.consistency === "auto") return true;
   return isMore || rules.strict || rules.pr > 0 || rules.zones > 0;

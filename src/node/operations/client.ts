@@ -316,7 +316,7 @@ const UNPROVEN: Failure = {
 
 /** Whether replies that came after the answer held something that it lacks. */
 export const isStale = (answered: Entry | null, merged: Entry): boolean =>
-  answered !== null && !answered.context.includes(merged.context);
+  answered !== null && answered !== merged && !answered.context.includes(merged.context);
 
 function boundNeed(
   { ring, routeStamp: stamp }: Knowledge,
