@@ -21,9 +21,10 @@ export class AtomicNode extends Node {
     this.#state = state;
   }
 
-  override step(input: Input, now: Now): readonly Effect[] {
+  /** Every step is one of these, that of a single input too. */
+  override stepAll(inputs: readonly Input[], now: Now): readonly Effect[] {
     try {
-      return super.step(input, now);
+      return super.stepAll(inputs, now);
     } catch (error) {
       this.#state.abort(`a step failed: ${error instanceof Error ? error.message : "unknown"}`);
       throw error;
