@@ -238,4 +238,31 @@ describe("a feed whose source goes away", () => {
     reader.follow(at);
     expect(reader.words).toEqual(["switch", "resync", "a", "resync-end"]);
   });
+
+  it("tells nothing of a new beginning before its token, when one that never told is replaced", () => {
+    group = new Group({ count: 7, heartbeatMs: BEAT_MS });
+    for (let i = 0; i < 30; i++) group.put("r1", `k${i}`, 10);
+    const reader = new Reader("beginning");
+    reader.follow("r1");
+    const { sources } = reader.place;
+    let restarts = 0;
+    for (const begun of sources) {
+      for (const never of sources.filter(({ id }) => id !== begun.id)) {
+        // The one is in the midst of its beginning, the other has not been there yet, and is away.
+        const midst = { ...begun, isResync: true, after: begun.after - 1, until: begun.after };
+        const unread = { ...never, run: 0, after: 0, ended: 0 };
+        const places = sources.map((s) => (s === begun ? midst : s === never ? unread : s));
+        const at = group.ids.find((id) => sources.every((source) => source.id !== id)) ?? "";
+        group.stop(never.id);
+        const from = { ...reader.place, proven: [], sources: places };
+        const { changes, position } = look(at, from);
+        group.start(never.id);
+        const again = position.sources.find(({ id }) => id === begun.id);
+        if (again?.run === 0) restarts++;
+        const anew = changes.filter((c) => c.what === "resync" && c.run === begun.run);
+        expect(anew).toEqual([]);
+      }
+    }
+    expect(restarts).toBeGreaterThan(0);
+  });
 });

@@ -22,6 +22,7 @@ import {
   hasStepped,
   isUnderWay,
   NOWHERE,
+  restarts,
 } from "./feed-places.ts";
 import { FeedRound, type RoundEnd } from "./feed-round.ts";
 import { eagerOf, type Look, questionOf, questionToLeft, toldOf } from "./feed-steps.ts";
@@ -94,7 +95,10 @@ export class FeedDesk {
       return isBegun ? this.#ask({ ...look, places: from }, now) : answer(noSources());
     }
     const next = handOver(from, { gone, more }, { ring: knowledge.ring, n });
-    if (refusing.size === 0) return this.#answerStep(look, next, from.purgedThrough);
+    // Who was asked in vain had told nothing, and whoever tells in its place may do so at once; but
+    // the change may have another source begin anew, of which its reader has something.
+    const isStep = refusing.size === 0 || restarts(from.sources, next.places.sources);
+    if (isStep) return this.#answerStep(look, next, from.purgedThrough);
     this.#ask({ ...look, ...next }, now);
   }
 

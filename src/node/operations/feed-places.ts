@@ -78,17 +78,28 @@ export const isTakingOver = ({ ended, isResync }: SourcePosition): boolean =>
 export const isAboutToBegin = ({ run, ended, isResync }: SourcePosition): boolean =>
   isResync && (run === 0 || ended === null);
 
-/** Whether the next look may tell what the token before it knows nothing of. */
-export function hasStepped(
+/** Whether one that has told something already begins anew. */
+export function restarts(
   before: readonly SourcePosition[],
   after: readonly SourcePosition[],
 ): boolean {
   const known = byId(before);
   return after.some((source) => {
     const was = known.get(source.id);
-    if (was === undefined) return true;
-    const hasJoined = isTakingOver(was) && source.ended !== null;
-    return hasJoined || (isAboutToBegin(source) && !isAboutToBegin(was));
+    return was !== undefined && isAboutToBegin(source) && !isAboutToBegin(was);
+  });
+}
+
+/** Whether the next look may tell what the token before it knows nothing of. */
+export function hasStepped(
+  before: readonly SourcePosition[],
+  after: readonly SourcePosition[],
+): boolean {
+  if (restarts(before, after)) return true;
+  const known = byId(before);
+  return after.some((source) => {
+    const was = known.get(source.id);
+    return was === undefined || (isTakingOver(was) && source.ended !== null);
   });
 }
 
