@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { readOptions } from "../../src/frontend/http/options.ts";
 import { Problem } from "../../src/frontend/http/problems.ts";
+import { makeApp } from "./support.ts";
 
 const quorum = (query: string, header: string | null = null): unknown =>
   readOptions(query, header).quorum;
@@ -133,6 +134,35 @@ describe("options of a request", () => {
     expect(options.others.get("prefix")).toBe("a b+");
     expect(options.quorum).toEqual({ r: 1 });
     expect(refusedOption("prefix=a")).toBe("prefix");
+  });
+
+  it("are read once of a query that comes again, but not where a route adds names", () => {
+    const names = new Set(["prefix"]);
+    expect(readOptions("r=2&w=1", null)).toBe(readOptions("r=2&w=1", null));
+    expect(readOptions("r=2&w=1", "dw=1").quorum).toEqual({ r: 2, w: 1, dw: 1 });
+    expect(readOptions("prefix=a", null, names).others.get("prefix")).toBe("a");
+    for (let twice = 0; twice < 2; twice++) {
+      expect(refusedOption("prefix=a")).toBe("prefix");
+      expect(refusedOption("r=x")).toBe("r");
+    }
+  });
+
+  it("stay what they are, however many others are read", () => {
+    for (let r = 0; r < 500; r++) expect(quorum(`r=${r % 150}`)).toEqual({ r: r % 150 });
+  });
+
+  it("are judged by each namespace's own numbers, also when they come again", async () => {
+    const { call } = await makeApp();
+    const settings = { n: 1, r: 1, w: 1, dw: 0 };
+    const status = async (path: string) => (await call("GET", path)).status;
+    await call("PUT", "/v1/namespaces/one", { body: JSON.stringify(settings) });
+    for (let twice = 0; twice < 2; twice++) {
+      expect(await status("/v1/kv/three/k?r=2")).toBe(404);
+      expect(await status("/v1/kv/one/k?r=2")).toBe(400);
+      expect(await status("/v1/kv/one/k?r=1")).toBe(404);
+    }
+    await call("PUT", "/v1/namespaces/one", { body: JSON.stringify({ ...settings, n: 2 }) });
+    expect(await status("/v1/kv/one/k?r=2")).toBe(404);
   });
 });
 

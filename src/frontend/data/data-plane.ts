@@ -46,6 +46,15 @@ const defaultsOf = ({ n, r, w, dw }: NamespaceSettings): QuorumDefaults => ({
   timeoutMs: ANY_TIMEOUT_MS,
 });
 
+interface Ruled {
+  readonly settings: NamespaceSettings;
+  readonly zoneCount: number;
+  readonly rules: QuorumRules;
+}
+
+/** What options came to last: those of a query that comes again are the same object. */
+const ruled = new WeakMap<RequestOptions, Ruled>();
+
 /**
  * Bad ranges are refused before a body is read; the node checks again, by its newest document.
  *
@@ -59,9 +68,13 @@ export function checkRanges(
 ): QuorumRules | null {
   if (options === noOptions) return null;
   const zoneCount = view.ring.zones.length;
+  const known = ruled.get(options);
+  if (known?.settings === settings && known.zoneCount === zoneCount) return known.rules;
   const resolution = resolveOptions(options.quorum, defaultsOf(settings), zoneCount);
   if (!resolution.ok) throw problemOf({ code: "invalid-option", ...resolution.error }, false);
-  return resolution.rules;
+  const { rules } = resolution;
+  ruled.set(options, { settings, zoneCount, rules });
+  return rules;
 }
 
 /** What a request that names no option gets. */

@@ -249,6 +249,19 @@ function checkChoice(quorum: QuorumOptions): QuorumOptions {
   throw invalid("min_p", "min_p is for consistency=auto: name both, or r itself.");
 }
 
+/** Longer queries than this are read each time. */
+const KEPT_LENGTH_MAX = 64;
+const KEPT_COUNT_MAX = 64;
+/** Those of queries that were read lately: requests of one program ask for the same few. */
+const kept = new Map<string, RequestOptions>();
+
+function keep(query: string, options: RequestOptions): RequestOptions {
+  if (query.length > KEPT_LENGTH_MAX) return options;
+  if (kept.size >= KEPT_COUNT_MAX) kept.clear();
+  kept.set(query, options);
+  return options;
+}
+
 /**
  * @param query without the question mark
  * @param header the `Starling-Quorum` header
@@ -261,6 +274,15 @@ export function readOptions(
   others: ReadonlySet<string> = noNames,
 ): RequestOptions {
   if (query === "" && header === null) return noOptions;
+  if (header !== null || others !== noNames) return readAnew(query, header, others);
+  return kept.get(query) ?? keep(query, readAnew(query, null, noNames));
+}
+
+function readAnew(
+  query: string,
+  header: string | null,
+  others: ReadonlySet<string>,
+): RequestOptions {
   const values = readQuery(query);
   const fromQuery = readQuorum(values, others);
   return {
