@@ -19,12 +19,16 @@ const utf8 = new TextEncoder();
 let buffer = new Uint8Array(FIRST_BYTES);
 let view = new DataView(buffer.buffer);
 let at = 0;
+/** What is being written, while nobody has looked yet how long it will be about. */
+let unsized: unknown = null;
 
 /** The bytes of a value; the writer's own, which hold until it is next used. */
 export function writeBriefly(value: unknown): Uint8Array {
   if (buffer.length > KEPT_BYTES_MAX) renew(FIRST_BYTES);
   at = 0;
+  unsized = value;
   write(value, 0);
+  unsized = null;
   return buffer.subarray(0, at);
 }
 
@@ -144,10 +148,25 @@ function reserve(byteCount: number): number {
   return from;
 }
 
+/**
+ * What does not fit is looked at once, as a whole: to double the buffer again and again costs three
+ * times the memory, all of it zeroed, and copies what is there each time.
+ */
 function grow(): void {
   const written = buffer;
-  renew(Math.max(at, 2 * written.length));
+  const expected = unsized === null ? 0 : roughByteCount(unsized, 0) + FIRST_BYTES;
+  unsized = null;
+  renew(Math.max(at, 2 * written.length, expected));
   buffer.set(written);
+}
+
+/** How many bytes a value takes, but for long numbers and texts that are not ASCII. */
+function roughByteCount(value: unknown, depth: number): number {
+  if (typeof value === "string" || value instanceof Uint8Array) return 5 + value.length;
+  if (!Array.isArray(value) || depth >= DEPTH_MAX) return 1;
+  let byteCount = 5;
+  for (const item of value) byteCount += roughByteCount(item, depth + 1);
+  return byteCount;
 }
 
 function renew(byteCount: number): void {

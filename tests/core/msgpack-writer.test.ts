@@ -1,6 +1,6 @@
 import { Encoder } from "@msgpack/msgpack";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { writeBriefly } from "../../core/msgpack-writer.ts";
 
 const written = (value: unknown): Uint8Array => writeBriefly(value).slice();
@@ -26,7 +26,24 @@ const { value: arbitraryValue } = fc.letrec((tie) => ({
   ),
 }));
 
+/** How many bytes of memory are asked for while something is done. */
+function allocatedBy(work: () => void): number {
+  let byteCount = 0;
+  const Counting = new Proxy(Uint8Array, {
+    construct(target, args: readonly unknown[]): Uint8Array {
+      if (typeof args[0] === "number") byteCount += args[0];
+      return Reflect.construct(target, args) as Uint8Array;
+    },
+  });
+  vi.stubGlobal("Uint8Array", Counting);
+  work();
+  vi.unstubAllGlobals();
+  return byteCount;
+}
+
 describe("the writer", () => {
+  afterEach(() => vi.unstubAllGlobals());
+
   it("writes what the reference implementation writes", () => {
     fc.assert(
       fc.property(arbitraryValue, (value) => {
@@ -62,5 +79,24 @@ describe("the writer", () => {
     endless.push(endless);
     expect(() => writeBriefly(endless)).toThrow(/has an end/);
     expect(written([1, "a"])).toEqual(reference([1, "a"]));
+  });
+
+  it("asks once for the memory of what is long", () => {
+    const long = new Uint8Array(1024 * 1024).fill(7);
+    const siblings = ["key", Array.from({ length: 20 }, (_, i) => ["text", i, [null, long]])];
+    const expected = reference(siblings);
+    const allocated = allocatedBy(() => {
+      expect(Buffer.compare(writeBriefly(siblings), expected)).toBe(0);
+    });
+    expect(allocated).toBeGreaterThan(20 * long.length);
+    expect(allocated).toBeLessThan(1.1 * 20 * long.length);
+  });
+
+  it("asks for little where what it writes has many small parts", () => {
+    const counts = Array.from({ length: 300_000 }, (_, i) => i % 100);
+    const allocated = allocatedBy(() => {
+      expect(Buffer.compare(writeBriefly(counts), reference(counts))).toBe(0);
+    });
+    expect(allocated).toBeLessThan(4 * counts.length);
   });
 });
