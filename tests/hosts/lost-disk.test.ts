@@ -30,6 +30,9 @@ const post = (id: string, path: string, body: object): Promise<[number, string]>
 
 describe("a node whose folder was lost, while a peer that has its writes is away", () => {
   beforeEach(async () => {
+    for (const id of ["r1", "r2", "r3"]) {
+      await expect.poll(async () => (await ask(id, "/readyz?owns"))[0]).toBe(200);
+    }
     expect((await put("r1", "consistency=strict"))[0]).toBe(201);
     await cluster.stop("r3");
     expect((await put("r1", "consistency=strict&timeout=3000"))[0]).toBe(204);
