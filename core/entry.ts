@@ -79,7 +79,7 @@ export function compareDots(a: Dot, b: Dot): number {
 
 export const sameDot = (a: Dot, b: Dot): boolean => a.counter === b.counter && a.actor === b.actor;
 
-const hasDot = (siblings: readonly Sibling[], dot: Dot): boolean =>
+export const hasDot = (siblings: readonly Sibling[], dot: Dot): boolean =>
   siblings.some((sibling) => sameDot(sibling.dot, dot));
 
 function joinRetries(a: readonly Retry[], b: readonly Retry[]): readonly Retry[] {

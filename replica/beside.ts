@@ -5,7 +5,7 @@
  * coordinator can act by: the dot of each version, and its time.
  */
 import type { CausalContext, Dot } from "../core/causal-context.ts";
-import { type Entry, newestFirst, type Sibling, sameDot } from "../core/entry.ts";
+import { type Entry, hasDot, newestFirst, type Sibling } from "../core/entry.ts";
 import type { Hlc } from "../core/time.ts";
 
 export interface Beside {
@@ -27,8 +27,7 @@ export const NOTHING_BESIDE: readonly Beside[] = [];
  * @param held all that is held of the key, with what came joined into it
  */
 export function besideOf(held: Entry, incoming: Entry): readonly Beside[] {
-  const isHeld = ({ dot }: Sibling): boolean => held.siblings.some((s) => sameDot(s.dot, dot));
-  if (!incoming.siblings.every(isHeld)) return NOTHING_BESIDE;
+  if (!incoming.siblings.every(({ dot }) => hasDot(held.siblings, dot))) return NOTHING_BESIDE;
   const isNews = ({ op }: Sibling): boolean => !incoming.siblings.some((came) => came.op === op);
   return held.siblings.some(isNews) ? held.siblings.filter(isNews) : NOTHING_BESIDE;
 }

@@ -91,6 +91,16 @@ function losePatience(reader: Reader, at: ReplicaId): void {
   group.pass(PATIENCE_MS);
 }
 
+/** The source goes away, and the reader goes on at another member. */
+function replaceSource(reader: Reader): { readonly dead: ReplicaId; readonly at: ReplicaId } {
+  const dead = reader.source;
+  const at = another(dead);
+  group.stop(dead);
+  losePatience(reader, at);
+  reader.follow(at);
+  return { dead, at };
+}
+
 describe("a feed whose source goes away", () => {
   beforeEach(() => {
     group = new Group({ count: 5, heartbeatMs: BEAT_MS });
@@ -190,11 +200,7 @@ describe("a feed whose source goes away", () => {
     group.put("r1", "a", 10);
     beat();
     reader.follow("r1");
-    const dead = reader.source;
-    const at = another(dead);
-    group.stop(dead);
-    losePatience(reader, at);
-    reader.follow(at);
+    const { dead, at } = replaceSource(reader);
     expect(reader.place.left.map(({ id }) => id)).toEqual([dead]);
     group.start(dead);
     beat(15);
@@ -231,11 +237,7 @@ describe("a feed whose source goes away", () => {
     group.put("r1", "a", 10);
     const reader = new Reader("beginning");
     reader.follow("r1");
-    const dead = reader.source;
-    const at = another(dead);
-    group.stop(dead);
-    losePatience(reader, at);
-    reader.follow(at);
+    replaceSource(reader);
     expect(reader.words).toEqual(["switch", "resync", "a", "resync-end"]);
   });
 

@@ -4,20 +4,17 @@
  * what covered it, or what covered that; so two such entries mean that of two writes each covers
  * the other. It is the one thing that writes without a context must not do.
  */
-import type { Dot } from "../../core/causal-context.ts";
-import type { Entry } from "../../core/entry.ts";
+import { type Entry, hasDot } from "../../core/entry.ts";
 import { name } from "./judge.ts";
 
 /** Of one key: writes that meet are sent within moments. */
 const SEEN_MAX = 24;
 
-const isSame = (a: Dot, b: Dot): boolean => a.counter === b.counter && a.actor === b.actor;
-
 /** Whether one says of every version of the other that it is over. */
 function ends({ context, siblings }: Entry, other: Entry): boolean {
   for (const { dot } of other.siblings) {
     if (!context.covers(dot)) return false;
-    for (const own of siblings) if (isSame(own.dot, dot)) return false;
+    if (hasDot(siblings, dot)) return false;
   }
   return true;
 }

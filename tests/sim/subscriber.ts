@@ -5,7 +5,7 @@
  * lives.
  */
 import type { Dot } from "../../core/causal-context.ts";
-import { type Entry, emptyEntry } from "../../core/entry.ts";
+import { type Entry, emptyEntry, hasDot } from "../../core/entry.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
 import type { ChangesOperation, ChangesResult, FeedChange, FeedPosition } from "../../core/feed.ts";
 import { Prng } from "../../core/prng.ts";
@@ -165,9 +165,9 @@ export class Subscriber {
     const before = this.#told.get(told);
     this.#told.set(told, entry);
     if (before === undefined) return;
-    const isIn = (dot: Dot): boolean =>
-      before.siblings.some((s) => s.dot.actor === dot.actor && s.dot.counter === dot.counter);
-    const back = entry.siblings.find(({ dot }) => before.context.covers(dot) && !isIn(dot));
+    const isBack = (dot: Dot): boolean =>
+      before.context.covers(dot) && !hasDot(before.siblings, dot);
+    const back = entry.siblings.find(({ dot }) => isBack(dot));
     if (back === undefined) return;
     const version = `${back.dot.actor}.${back.dot.counter}`;
     this.#judge.accuse("feed-order", `${told.split(" ")[0]}: ${version} after what covers it`);

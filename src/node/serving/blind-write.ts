@@ -30,6 +30,7 @@
  * dot of that operation for a repeat, and drops it with the first.
  */
 import { CausalContext, type Dot } from "../../../core/causal-context.ts";
+import { hasDot, sameDot } from "../../../core/entry.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { RequestOf } from "../../../core/messages.ts";
@@ -60,8 +61,6 @@ export interface BlindWriteParts {
  * more, or to ask whether anybody still waits for it.
  */
 export type CoverStep = "none" | "send" | "ask";
-
-const isSame = (a: Dot, b: Dot): boolean => a.counter === b.counter && a.actor === b.actor;
 
 export class BlindWrite {
   readonly #parts: BlindWriteParts;
@@ -136,7 +135,7 @@ export class BlindWrite {
 
   #isOver(dot: Dot): boolean {
     const { context, siblings } = this.#held.entry;
-    return context.covers(dot) && !siblings.some((sibling) => isSame(sibling.dot, dot));
+    return context.covers(dot) && !hasDot(siblings, dot);
   }
 
   /** @returns false when none of it is to be covered */
@@ -171,7 +170,7 @@ export class BlindWrite {
     if (!higher.every(({ time }) => keeper.clock.observe(time, wall()))) return false;
     // Somebody who saw it has replaced it already: it is not to come back beside that.
     const { siblings } = keeper.hold(body.key).entry;
-    return siblings.some(({ dot }) => isSame(dot, this.#held.sibling.dot));
+    return hasDot(siblings, this.#held.sibling.dot);
   }
 
   #mintAbove(): void {
@@ -199,10 +198,10 @@ export class BlindWrite {
     const { before, entry: was, sibling } = this.#held;
     let { context } = was;
     for (const { dot } of covered) context = context.with(dot);
-    const siblings = was.siblings.filter((s) => !covered.some(({ dot }) => isSame(s.dot, dot)));
+    const siblings = was.siblings.filter((s) => !covered.some(({ dot }) => sameDot(s.dot, dot)));
     // With the version: where the record cannot be read, this is what will be there instead.
     const entry = keeper.amend(body.key, { ...was, context, siblings }, hintFor, wall());
-    const own = entry.siblings.find(({ dot }) => isSame(dot, sibling.dot));
+    const own = entry.siblings.find(({ dot }) => sameDot(dot, sibling.dot));
     const sharedBytes = encodeEntry(entry, null);
     this.#held = { before, entry, sibling: own ?? sibling, sharedBytes };
   }
