@@ -250,24 +250,33 @@ export interface FailedResult {
   readonly context: CausalContext | null;
 }
 
-export type Result =
-  | GetResult
-  | LeaseResult
-  | WriteResult
-  | ExplainResult
-  | StatusResult
-  | StalenessResult
-  | ConfigureResult
-  | ListResult
-  | NamespacesResult
-  | MergeResult
-  | AntiEntropyResult
-  | HandoffResult
-  | ScrubResult
-  | AcceptLossResult
-  | RefreshResult
-  | ChangesResult
-  | CommitResult
-  | FaultResult
-  | PurgeResult
-  | FailedResult;
+/** By the kind of an operation: what it ends with when it does what was asked. */
+interface DoneByKind {
+  readonly get: GetResult;
+  readonly lease: LeaseResult;
+  readonly write: WriteResult;
+  readonly explain: ExplainResult;
+  readonly status: StatusResult;
+  readonly staleness: StalenessResult;
+  readonly configure: ConfigureResult;
+  readonly list: ListResult;
+  readonly namespaces: NamespacesResult;
+  readonly merge: MergeResult;
+  readonly "anti-entropy": AntiEntropyResult;
+  readonly handoff: HandoffResult;
+  readonly scrub: ScrubResult;
+  readonly "accept-loss": AcceptLossResult;
+  readonly commit: CommitResult;
+  readonly refresh: RefreshResult;
+  readonly changes: ChangesResult;
+  readonly fault: FaultResult;
+  readonly purge: PurgeResult;
+}
+
+/** What an operation of that kind ends with when it does what was asked. */
+export type DoneOf<Kind extends keyof DoneByKind> = DoneByKind[Kind];
+
+/** What an operation of that kind ends with. */
+export type ResultOf<Kind extends keyof DoneByKind> = DoneOf<Kind> | FailedResult;
+
+export type Result = ResultOf<keyof DoneByKind>;

@@ -9,7 +9,7 @@ import { decodeMessage, encodeMessage } from "../../core/messages.ts";
 import type { Operation } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
 import { noPurges, PurgeIndex } from "../../core/purges.ts";
-import type { Result } from "../../core/results.ts";
+import type { Result, ResultOf } from "../../core/results.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
 import { purgeSite } from "../../src/door/site-purge.ts";
@@ -95,8 +95,9 @@ export class Loopback {
         now: () => Date.now(),
         view: () => view,
         freshView: () => Promise.resolve(view),
-        execute: (operation) => this.execute(operation),
-        fetchValues: (operation) => this.execute(operation),
+        execute: <Asked extends Operation>(operation: Asked) =>
+          this.execute(operation) as Promise<ResultOf<Asked["kind"]>>,
+        fetchValues: (operation) => this.execute(operation) as Promise<ResultOf<"get">>,
         metrics: () => "",
       },
       secret: knowledge.hash,

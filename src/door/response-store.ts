@@ -11,7 +11,7 @@ import type {
   WriteOperation,
 } from "../../core/operations.ts";
 import type { QuorumOptions } from "../../core/quorum-options.ts";
-import type { LeaseResult, Result } from "../../core/results.ts";
+import type { LeaseResult, ResultOf } from "../../core/results.ts";
 import { siteNamespace } from "../../core/site.ts";
 import { type Millis, millisOfHlc, type WallMillis } from "../../core/time.ts";
 import { emptyStored, type StoredBody } from "../cache/stored.ts";
@@ -126,7 +126,7 @@ export class ResponseStore {
     const name = responseKey(site.name, key, this.#digest);
     const operation = { kind: "lease", key: name, n: site.stored.n, leaseMs, ...ask } as const;
     const result = await this.#run(operation).catch(() => null);
-    if (result?.kind !== "leased") return null;
+    if (result === null || result.kind === "failed") return null;
     return { state: result.state, at: millisOfHlc(result.time) };
   }
 
@@ -167,7 +167,7 @@ export class ResponseStore {
   async #piece(key: string): Promise<Uint8Array> {
     for (const options of [{}, { r: "all", notfoundOk: false }, { r: "one" }] as const) {
       const result = await this.#get({ key, options });
-      if (result.kind !== "got") continue;
+      if (result.kind === "failed") continue;
       const [sibling] = liveSiblings(result.entry, this.#backend.now());
       if (sibling?.content) return sibling.content.value;
     }
@@ -179,7 +179,7 @@ export class ResponseStore {
     options: QuorumOptions,
   ): Promise<void> {
     const result = await this.#run({ kind: "write", ...write, options, precondition: null });
-    if (result.kind !== "written") throw new StoreError("the store failed");
+    if (result.kind === "failed") throw new StoreError("the store failed");
   }
 
   /**
@@ -187,7 +187,7 @@ export class ResponseStore {
    *
    * @throws StoreError, when there is no room too
    */
-  async #get(operation: Pick<GetOperation, "key" | "options">): Promise<Result> {
+  async #get(operation: Pick<GetOperation, "key" | "options">): Promise<ResultOf<"get">> {
     const holder = {};
     const get = { kind: "get", ...operation, session: null } as const;
     return failing(
@@ -198,13 +198,13 @@ export class ResponseStore {
   }
 
   /** @throws StoreError */
-  #run(operation: OtherOperation): Promise<Result> {
+  #run<Asked extends OtherOperation>(operation: Asked): Promise<ResultOf<Asked["kind"]>> {
     return failing(this.#backend.execute(operation, ""));
   }
 }
 
 /** A bug of the backend is a failed look-up to the client too. @throws StoreError */
-async function failing(work: Promise<Result>): Promise<Result> {
+async function failing<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {

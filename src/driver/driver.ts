@@ -7,7 +7,7 @@ import { assert } from "../../core/assert.ts";
 import { IdTable } from "../../core/id-table.ts";
 import type { Message } from "../../core/messages.ts";
 import type { Operation } from "../../core/operations.ts";
-import type { Result } from "../../core/results.ts";
+import type { Result, ResultOf } from "../../core/results.ts";
 import type { Millis, Now, WallMillis } from "../../core/time.ts";
 import type { Duplicate } from "../node/knowledge/lives.ts";
 import type { Node } from "../node/node.ts";
@@ -87,10 +87,14 @@ export class Driver {
     return this.#waiting.size;
   }
 
-  execute(operation: Operation, trace: string): Promise<Result> {
+  execute<Asked extends Operation>(
+    operation: Asked,
+    trace: string,
+  ): Promise<ResultOf<Asked["kind"]>> {
     const token = ++this.#lastToken;
     return new Promise((resolve) => {
-      this.#waiting.add(token, resolve);
+      // The node's parts are typed by kind (`Answer`); a token alone says nothing of it.
+      this.#waiting.add(token, resolve as (result: Result) => void);
       this.#step({ kind: "client", token, operation, trace });
     });
   }

@@ -82,12 +82,12 @@ describe("a frontend that may not fetch", () => {
   it("looks at all owners before it fetches: one that lacks it is no reason to ask the origin", async () => {
     const rig = await makeRig();
     await rig.get("/a");
-    const execute = rig.backend.execute.bind(rig.backend);
-    rig.backend.execute = (operation, trace) => {
+    const answered = rig.backend.answer.bind(rig.backend);
+    rig.backend.answer = (operation, trace) => {
       if (operation.kind !== "get" || operation.options.r === "all") {
-        return execute(operation, trace);
+        return answered(operation, trace);
       }
-      return execute({ ...operation, key: `${operation.key} at who lacks it` }, trace);
+      return answered({ ...operation, key: `${operation.key} at who lacks it` }, trace);
     };
     const answer = await rig.get("/a");
     expect([answer.text, rig.asked.length]).toEqual(["answer 1", 1]);
@@ -96,21 +96,21 @@ describe("a frontend that may not fetch", () => {
 
   it("looks at all owners while it asks for the right: a miss waits for one round of the two", async () => {
     const rig = await makeRig();
-    const execute = rig.backend.execute.bind(rig.backend);
+    const answered = rig.backend.answer.bind(rig.backend);
     const looked = Promise.withResolvers<void>();
-    rig.backend.execute = async (operation, trace) => {
+    rig.backend.answer = async (operation, trace) => {
       if (operation.kind === "get" && operation.options.r === "all") looked.resolve();
       if (operation.kind === "lease") await looked.promise;
-      return execute(operation, trace);
+      return answered(operation, trace);
     };
     expect((await rig.get("/a")).text).toBe("answer 1");
   });
 
   it("looks again where the right was given back just now: that may be there since", async () => {
     const rig = await makeRig();
-    const execute = rig.backend.execute.bind(rig.backend);
+    const answered = rig.backend.answer.bind(rig.backend);
     let isFirst = true;
-    rig.backend.execute = async (operation, trace) => {
+    rig.backend.answer = async (operation, trace) => {
       if (operation.kind === "lease" && operation.act === "ask" && isFirst) {
         isFirst = false;
         // Somebody else stores it, after all owners were looked at and before the answer.
@@ -118,7 +118,7 @@ describe("a frontend that may not fetch", () => {
         const time = rig.backend.nowMs * 1024;
         return { kind: "leased", state: "again", time };
       }
-      return execute(operation, trace);
+      return answered(operation, trace);
     };
     const answer = await rig.get("/a");
     expect([answer.text, rig.asked.length]).toEqual(["answer 1", 0]);

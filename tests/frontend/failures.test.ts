@@ -3,7 +3,7 @@ import xxhash from "xxhash-wasm";
 import type { Failure, FailureCode } from "../../core/failure.ts";
 import { KeyedHash } from "../../core/keyed-hash.ts";
 import { noPurges, PurgeIndex } from "../../core/purges.ts";
-import type { Result } from "../../core/results.ts";
+import type { FailedResult } from "../../core/results.ts";
 import { parseClusterConfig } from "../../ring/cluster-config.ts";
 import { bootstrapRing, Ring } from "../../ring/ring.ts";
 import { purgeSite } from "../../src/door/site-purge.ts";
@@ -33,7 +33,7 @@ async function ask(method: string, failure: Failure | Error): Promise<Response> 
     isReachable: () => false,
     lacks: null,
   };
-  const fail = (): Promise<Result> =>
+  const fail = (): Promise<FailedResult> =>
     failure instanceof Error
       ? Promise.reject(failure)
       : Promise.resolve({ kind: "failed", failure, context: null });

@@ -25,7 +25,7 @@ import type {
   WriteOperation,
 } from "../../core/operations.ts";
 import { noPurges, PurgeIndex } from "../../core/purges.ts";
-import type { GetResult, LeaseResult, Result } from "../../core/results.ts";
+import type { GetResult, LeaseResult, Result, ResultOf } from "../../core/results.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";
 import { HybridClock, hlcFromMillis, type WallMillis } from "../../core/time.ts";
@@ -110,11 +110,19 @@ export class MemoryBackend implements Backend {
     return "# HELP starling_test Nothing.\n# TYPE starling_test gauge\nstarling_test 1\n";
   }
 
-  fetchValues(operation: GetOperation, trace: string): Promise<Result> {
+  fetchValues(operation: GetOperation, trace: string): Promise<ResultOf<"get">> {
     return this.execute(operation, trace);
   }
 
-  async execute(operation: Operation, trace: string): Promise<Result> {
+  execute<Asked extends Operation>(
+    operation: Asked,
+    trace: string,
+  ): Promise<ResultOf<Asked["kind"]>> {
+    return this.answer(operation, trace) as Promise<ResultOf<Asked["kind"]>>;
+  }
+
+  /** May be replaced by a test: what both of the above answer. */
+  async answer(operation: Operation, trace: string): Promise<Result> {
     this.operations.push(operation);
     this.traces.push(trace);
     if (this.failure instanceof Error) throw this.failure;

@@ -4,28 +4,26 @@ import { etagOf, liveSiblings } from "../../../core/entry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { compareUtf8, storeKey } from "../../../core/keys.ts";
 import { LIST_NAMESPACES_MAX } from "../../../core/limits.ts";
-import type { OtherOperation } from "../../../core/operations.ts";
-import type { ReplicaReport, Result } from "../../../core/results.ts";
+import type { ReplicaReport, StatusResult } from "../../../core/results.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import { checkSettings, impossibleSettings } from "../../../ring/cluster-document.ts";
 import type { RingDocument } from "../../../ring/ring-document.ts";
 import type { Backend } from "../backend/backend.ts";
+import { run } from "../backend/run.ts";
 import { settingsOf } from "../data/data-plane.ts";
 import { contextToToken } from "../http/context-token.ts";
 import { readJson } from "../http/json-body.ts";
-import { Problem, problemOf } from "../http/problems.ts";
+import { Problem } from "../http/problems.ts";
 import { shownScrub } from "./scrub-plane.ts";
 import { shownSettings, withOrigins } from "./shown-settings.ts";
 import { shownTraffic } from "./shown-traffic.ts";
 import { type RingBody, verdictOf } from "./verdict.ts";
 
-type ResultOf<Kind extends Result["kind"]> = Extract<Result, { kind: Kind }>;
-
 const isoOrNull = (at: WallMillis | null = null): string | null =>
   at === null ? null : new Date(at).toISOString();
 
 /** By member, when any other last noticed that two processes run under its id. */
-function lastDuplicates({ members }: ResultOf<"status">): ReadonlyMap<string, WallMillis> {
+function lastDuplicates({ members }: StatusResult): ReadonlyMap<string, WallMillis> {
   const last = new Map<string, WallMillis>();
   for (const [, status] of members) {
     for (const [id, at] of status?.duplicates ?? []) last.set(id, Math.max(at, last.get(id) ?? 0));
@@ -52,7 +50,7 @@ export class ClusterPlane {
   async cluster(): Promise<Response> {
     const view = await this.#backend.freshView();
     const { ring } = view;
-    const result = await this.#run({ kind: "status" }, "status");
+    const result = await run(this.#backend, { kind: "status" });
     const statuses = new Map(result.members);
     const duplicates = lastDuplicates(result);
     const members = ring.memberIds.map((id) => {
@@ -104,7 +102,7 @@ export class ClusterPlane {
 
   async explain(namespace: string, key: string): Promise<Response> {
     const name = storeKey(namespace, key);
-    const result = await this.#run({ kind: "explain", key: name }, "explained");
+    const result = await run(this.#backend, { kind: "explain", key: name });
     const replicas = result.replicas.map((report) => this.#replica(report, name));
     const { partition, preferenceList, n } = result;
     return Response.json({ partition, preferenceList, n, replicas });
@@ -120,12 +118,12 @@ export class ClusterPlane {
     }
     const startedAt = performance.now();
     const operation = { kind: "anti-entropy", replica: replica as string | null } as const;
-    const { kind: _, ...totals } = await this.#run(operation, "compared");
+    const { kind: _, ...totals } = await run(this.#backend, operation);
     return Response.json({ ...totals, ms: Math.round(performance.now() - startedAt) });
   }
 
   async handoff(): Promise<Response> {
-    const { delivered, pending } = await this.#run({ kind: "handoff" }, "handed-off");
+    const { delivered, pending } = await run(this.#backend, { kind: "handoff" });
     return Response.json({ delivered, pending });
   }
 
@@ -138,7 +136,7 @@ export class ClusterPlane {
       const detail = `"replica" must be one of ${memberIds.join(", ")}.`;
       throw new Problem("invalid-request", detail);
     }
-    const result = await this.#run({ kind: "accept-loss", replica }, "accepted");
+    const result = await run(this.#backend, { kind: "accept-loss", replica });
     const { partitionCount: partitions, waitedFor } = result;
     return Response.json({ replica, partitions, waitedFor });
   }
@@ -171,7 +169,7 @@ export class ClusterPlane {
     const all = new Map<string, number | null>();
     for (let after = ""; ; ) {
       const page = { kind: "namespaces", after, limit: LIST_NAMESPACES_MAX } as const;
-      const { names, byteCounts, complete } = await this.#run(page, "named");
+      const { names, byteCounts, complete } = await run(this.#backend, page);
       for (const name of names) all.set(name, byteCounts.get(name) ?? null);
       const last = names.at(-1);
       if (complete || last === undefined) return all;
@@ -205,7 +203,7 @@ export class ClusterPlane {
     const wrong = impossibleSettings(settings);
     if (wrong !== null) throw invalid(wrong);
     const operation = { kind: "configure", namespace: name, settings } as const;
-    const { created } = await this.#run(operation, "configured");
+    const { created } = await run(this.#backend, operation);
     return Response.json(shownSettings(settings), { status: created ? 201 : 200 });
   }
 
@@ -236,15 +234,5 @@ export class ClusterPlane {
         hintFor,
       },
     };
-  }
-
-  async #run<Kind extends Result["kind"]>(
-    operation: OtherOperation,
-    kind: Kind,
-  ): Promise<ResultOf<Kind>> {
-    const result = await this.#backend.execute(operation, "");
-    if (result.kind === "failed") throw problemOf(result.failure, operation.kind === "configure");
-    if (result.kind !== kind) throw new Error(`${operation.kind} ended as ${result.kind}`);
-    return result as ResultOf<Kind>;
   }
 }

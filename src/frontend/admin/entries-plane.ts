@@ -19,11 +19,10 @@ import { isSpent, withoutEnded } from "../../../core/expiry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { isStoreKey, storeKey } from "../../../core/keys.ts";
 import { ENTRIES_BYTES, ENTRIES_BYTES_MAX, ENTRIES_COUNT_MAX } from "../../../core/limits.ts";
-import type { OtherOperation } from "../../../core/operations.ts";
-import type { Result } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Backend } from "../backend/backend.ts";
 import { type Reader, ReadRoom } from "../backend/read-room.ts";
+import { run } from "../backend/run.ts";
 import { inParallel } from "../http/at-once.ts";
 import { isMsgpackBomb } from "../http/batch-guard.ts";
 import { readBody } from "../http/body.ts";
@@ -72,18 +71,6 @@ function readPage(query: string, hash: KeyedHash): Page {
   throw new Problem("invalid-cursor", "The cursor is not one of this namespace's entries.");
 }
 
-async function run<Kind extends Result["kind"]>(
-  backend: Backend,
-  operation: OtherOperation,
-  kind: Kind,
-): Promise<Extract<Result, { kind: Kind }>> {
-  const result = await backend.execute(operation, "");
-  const isWrite = operation.kind === "write" || operation.kind === "merge";
-  if (result.kind === "failed") throw problemOf(result.failure, isWrite);
-  if (result.kind !== kind) throw new Error(`${operation.kind} ended as ${result.kind}`);
-  return result as Extract<Result, { kind: Kind }>;
-}
-
 async function readEntry(
   { backend, room }: { readonly backend: Backend; readonly room: ReadRoom },
   key: StoreKey,
@@ -91,7 +78,6 @@ async function readEntry(
   const options = { r: "quorum", timeoutMs: KEY_TIMEOUT_MS } as const;
   const read = await room.read({ kind: "get", key, options, session: null });
   if (read.kind === "failed") throw problemOf(read.failure, false);
-  if (read.kind !== "got") throw new Error(`a read ended as ${read.kind}`);
   const now = backend.now();
   if (read.entry.context.isEmpty || isSpent(read.entry, now)) return null;
   return encodeEntry(withoutEnded(read.entry, now), null);
@@ -196,7 +182,7 @@ async function overwrite(backend: Backend, { key, entry }: Brought): Promise<boo
     const { content, expiresAt } = sibling;
     const ttlMs = expiresAt === 0 ? 0 : Math.max(1, Math.floor(expiresAt - backend.now()));
     const rest = { options, content, ttlMs, context, precondition: null };
-    return run(backend, { kind: "write", key, ...rest }, "written");
+    return run(backend, { kind: "write", key, ...rest });
   };
   const [first, ...others] = [...liveSiblings(entry, backend.now())].reverse();
   if (first === undefined) return false;
@@ -221,7 +207,7 @@ export async function takeEntries(backend: Backend, request: Request): Promise<R
   }
   const options = { w: "quorum", dw: "quorum", timeoutMs: KEY_TIMEOUT_MS } as const;
   const results = await inParallel(entries, ({ key, bytes }) =>
-    run(backend, { kind: "merge", key, options, entry: bytes }, "merged"),
+    run(backend, { kind: "merge", key, options, entry: bytes }),
   );
   return Response.json({ keys, known: results.filter(({ wasKnown }) => wasKnown).length });
 }

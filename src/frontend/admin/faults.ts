@@ -1,8 +1,9 @@
 /** `/v1/cluster/faults`: what operators and drills tell replicas to suffer. */
 import { FAULT_KINDS, type Fault } from "../../../core/fault.ts";
 import type { Backend } from "../backend/backend.ts";
+import { run } from "../backend/run.ts";
 import { readJson } from "../http/json-body.ts";
-import { Problem, problemOf } from "../http/problems.ts";
+import { Problem } from "../http/problems.ts";
 
 const MEMBERS = ["kind", "ms", "share", "forMs"];
 const DELAY_MS_MAX = 60_000;
@@ -98,9 +99,6 @@ export class FaultPlane {
       replica,
       ...(change === undefined ? {} : { change }),
     } as const;
-    const result = await this.#backend.execute(operation, "");
-    if (result.kind === "failed") throw problemOf(result.failure, false);
-    if (result.kind !== "faulted") throw new Error(`fault ended as ${result.kind}`);
-    return result.faults;
+    return (await run(this.#backend, operation)).faults;
   }
 }

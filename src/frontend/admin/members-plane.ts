@@ -4,8 +4,9 @@ import type { Result, TransferStatus } from "../../../core/results.ts";
 import { changedMembers, planChange } from "../../../ring/plan.ts";
 import { openChange, takersOf } from "../../../ring/ring-change.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";
+import { run } from "../backend/run.ts";
 import { readJson } from "../http/json-body.ts";
-import { Problem, problemOf } from "../http/problems.ts";
+import { Problem } from "../http/problems.ts";
 
 /** Nothing to report of it yet: it does not answer, or has not heard of the change. */
 const SILENT: TransferStatus = { partitionsTotal: 0, partitionsDone: 0, keyCount: 0, byteCount: 0 };
@@ -35,19 +36,15 @@ export class MembersPlane {
       throw new Problem("invalid-request", 'A change is a JSON object like {"remove": ["r2"]}.');
     }
     const operation = { kind: "commit", change: change as Record<string, unknown> } as const;
-    const result = await this.#backend.execute(operation, "");
-    if (result.kind === "failed") throw problemOf(result.failure, true);
-    if (result.kind !== "committed") throw new Error(`a commit ended as ${result.kind}`);
+    const { plan } = await run(this.#backend, operation);
     const headers = { Location: "/v1/cluster/transfers" };
-    return Response.json(result.plan, { status: 202, headers });
+    return Response.json(plan, { status: 202, headers });
   }
 
   /** How far the members are with the change that is going on; an empty list when none is. */
   async transfers(): Promise<Response> {
     const view = await this.#backend.freshView();
-    const result = await this.#backend.execute({ kind: "status" }, "");
-    if (result.kind === "failed") throw problemOf(result.failure, false);
-    if (result.kind !== "status") throw new Error(`a status ended as ${result.kind}`);
+    const result = await run(this.#backend, { kind: "status" });
     const { ring, namespaces, defaults } = view;
     const { document } = ring;
     const { version } = document;

@@ -1,8 +1,9 @@
 /** `POST /v1/cluster/scrub`: every record is read now, and what is damaged fetched from peers. */
 import type { ScrubPass, ScrubStatus } from "../../../core/results.ts";
 import type { Backend } from "../backend/backend.ts";
+import { run } from "../backend/run.ts";
 import { readJson } from "../http/json-body.ts";
-import { Problem, problemOf } from "../http/problems.ts";
+import { Problem } from "../http/problems.ts";
 
 const shownPass = (word: "startedAt" | "finishedAt", pass: ScrubPass | null): unknown => {
   if (pass === null) return null;
@@ -33,9 +34,7 @@ export async function scrubNow(backend: Backend, request: Request): Promise<Resp
   }
   const startedAt = performance.now();
   const operation = { kind: "scrub", replica: replica as string | null } as const;
-  const result = await backend.execute(operation, "");
-  if (result.kind === "failed") throw problemOf(result.failure, false);
-  if (result.kind !== "scrubbed") throw new Error(`a scrub ended as ${result.kind}`);
+  const result = await run(backend, operation);
   const replicas = result.replicas.map(({ id, state, pass }) => {
     const { records = null, damaged = null, mended = null } = pass ?? {};
     return { id, state, records, damaged, mended };

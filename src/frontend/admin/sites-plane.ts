@@ -8,6 +8,7 @@ import { checkSite, isSiteName, siteNamespace } from "../../../core/site.ts";
 import { checkSettings } from "../../../ring/cluster-document.ts";
 import type { Backend, ClusterView, Site } from "../backend/backend.ts";
 import { type Call, type RouteParts, rawRest, type StarlingEnv } from "../backend/call.ts";
+import { run } from "../backend/run.ts";
 import { readJson } from "../http/json-body.ts";
 import { percentDecode } from "../http/key-path.ts";
 import { Problem, problemOf } from "../http/problems.ts";
@@ -67,10 +68,7 @@ export async function keepSite(
   settings: NamespaceSettings | null,
 ): Promise<{ readonly created: boolean }> {
   const namespace = siteNamespace(name);
-  const result = await backend.execute({ kind: "configure", namespace, settings }, "");
-  if (result.kind === "failed") throw problemOf(result.failure, true);
-  if (result.kind !== "configured") throw new Error(`a site ended as ${result.kind}`);
-  return result;
+  return run(backend, { kind: "configure", namespace, settings });
 }
 
 interface SiteRouteParts extends RouteParts {

@@ -8,7 +8,7 @@
 import { namespaceOf } from "../../../core/keys.ts";
 import type { GetOperation } from "../../../core/operations.ts";
 import { type QuorumRules, resolveOptions } from "../../../core/quorum-options.ts";
-import type { Result, StalenessResult } from "../../../core/results.ts";
+import type { ResultOf, StalenessResult } from "../../../core/results.ts";
 import { type Chances, chancesOf } from "../../staleness/forecast.ts";
 import type { Backend } from "./backend.ts";
 import { planOf, toldDelays } from "./fleet-view.ts";
@@ -109,7 +109,7 @@ export function executeRead(
   backend: Backend,
   operation: GetOperation,
   trace: string,
-): Promise<Result> {
+): Promise<ResultOf<"get">> {
   const { consistency, r } = operation.options;
   const isChosen = consistency === "auto" && r === undefined;
   return isChosen
@@ -121,7 +121,7 @@ async function chooseAndRead(
   backend: Backend,
   operation: GetOperation,
   trace: string,
-): Promise<Result> {
+): Promise<ResultOf<"get">> {
   const chosen = await choose(backend, operation);
   if (chosen === null) return backend.fetchValues(operation, trace);
   const options = { ...operation.options, r: chosen.r };

@@ -3,7 +3,7 @@ import type { ReplicaId } from "../../../core/ids.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import type { GetOperation, OtherOperation } from "../../../core/operations.ts";
 import type { PurgeIndex } from "../../../core/purges.ts";
-import type { Result } from "../../../core/results.ts";
+import type { ResultOf } from "../../../core/results.ts";
 import type { SiteSettings } from "../../../core/site.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
@@ -76,9 +76,12 @@ export interface Backend {
    * Runs one operation. Resolves with a `failed` result for every expected failure and rejects only
    * for a bug. The traceparent (W3C) travels with the messages; empty when there is none.
    */
-  execute(operation: OtherOperation, traceparent: string): Promise<Result>;
+  execute<Asked extends OtherOperation>(
+    operation: Asked,
+    traceparent: string,
+  ): Promise<ResultOf<Asked["kind"]>>;
   /** The same of a read. Who wants values takes `read-room.ts`, which counts what they hold. */
-  fetchValues(operation: GetOperation, traceparent: string): Promise<Result>;
+  fetchValues(operation: GetOperation, traceparent: string): Promise<ResultOf<"get">>;
   /**
    * How many bytes a read of the key is going to hold, as far as this process knows without having
    * read it; 0 when it does not. Absent where there is no store.

@@ -3,16 +3,12 @@
 import { quorumNumber } from "../../../core/quorum-options.ts";
 import type { StalenessResult } from "../../../core/results.ts";
 import type { ForecastPlan } from "../../staleness/forecast.ts";
-import { problemOf } from "../http/problems.ts";
 import type { Backend, ClusterView } from "./backend.ts";
+import { run } from "./run.ts";
 
 /** @throws Problem when the question fails as a whole */
-export async function toldDelays(backend: Backend, trace: string): Promise<StalenessResult> {
-  const result = await backend.execute({ kind: "staleness" }, trace);
-  if (result.kind === "failed") throw problemOf(result.failure, false);
-  if (result.kind !== "staleness") throw new Error(`a question of delays ended as ${result.kind}`);
-  return result;
-}
+export const toldDelays = (backend: Backend, trace: string): Promise<StalenessResult> =>
+  run(backend, { kind: "staleness" }, trace);
 
 /**
  * Clients are taken to use the frontends of all members alike; where this one is no member's, as on

@@ -11,7 +11,7 @@
 import { valueBytes } from "../../../core/entry.ts";
 import { namespaceOf } from "../../../core/keys.ts";
 import type { GetOperation } from "../../../core/operations.ts";
-import type { Result } from "../../../core/results.ts";
+import type { ResultOf } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import { AT_ONCE_MAX } from "../http/at-once.ts";
 import { bodyRoom, SMALL_BYTES } from "../http/body-room.ts";
@@ -52,7 +52,7 @@ async function readWith(
   { backend, holder, trace }: Reader,
   operation: GetOperation,
   room: number | null,
-): Promise<Result> {
+): Promise<ResultOf<"get">> {
   const weight = room ?? expected(backend, operation.key);
   if (room === null && weight > SMALL_BYTES) await bodyRoom.reserve(holder, weight);
   const result = await executeRead(backend, operation, trace);
@@ -66,7 +66,7 @@ async function readWith(
 }
 
 /** Reads one key. @throws Problem `overloaded` when there is no room for so long */
-export const readInRoom = (reader: Reader, operation: GetOperation): Promise<Result> =>
+export const readInRoom = (reader: Reader, operation: GetOperation): Promise<ResultOf<"get">> =>
   readWith(reader, operation, null);
 
 /** Many keys for one answer: room is taken once for all, for two halves would wait for ever. */
@@ -102,7 +102,7 @@ export class ReadRoom {
     return Math.min(AT_ONCE_MAX, Math.max(1, count));
   }
 
-  read(operation: GetOperation): Promise<Result> {
+  read(operation: GetOperation): Promise<ResultOf<"get">> {
     return readWith(this.#reader, operation, this.#room.get(operation.key) ?? null);
   }
 }

@@ -13,7 +13,7 @@ import { isStoreKey, storeKey } from "../../../core/keys.ts";
 import { TTL_SECONDS_MAX, TTL_SECONDS_MIN } from "../../../core/limits.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import type { GetOperation, WriteOperation } from "../../../core/operations.ts";
-import type { GetResult, Result } from "../../../core/results.ts";
+import type { DoneOf, GetResult } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Backend } from "../backend/backend.ts";
 import { ReadRoom } from "../backend/read-room.ts";
@@ -170,7 +170,7 @@ function describe(sibling: Sibling, batch: Batch): Fields {
 const boundOf = ({ staleBoundMs, staleW }: GetResult): Fields =>
   staleBoundMs === undefined ? {} : { staleBound: Math.ceil(staleBoundMs) / 1000, staleW };
 
-function describeResult(result: Result, key: StoreKey, batch: Batch): Fields {
+function describeResult(result: DoneOf<"get" | "write">, key: StoreKey, batch: Batch): Fields {
   const { backend, hash } = batch;
   if (result.kind === "got") {
     const now = backend.now();
@@ -185,7 +185,6 @@ function describeResult(result: Result, key: StoreKey, batch: Batch): Fields {
     const more = { ...bound, ...(live.length > 1 ? { siblings: live.length } : {}) };
     return { status: 200, context, ...more, ...describe(newest, batch) };
   }
-  if (result.kind !== "written") throw new Error(`a batch op ended as ${result.kind}`);
   const isCreated = result.created && result.sibling.content !== null;
   return {
     status: isCreated ? 201 : 204,

@@ -4,9 +4,10 @@ import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { LIST_KEYS_MAX } from "../../../core/limits.ts";
 import type { ListResult } from "../../../core/results.ts";
 import type { Backend } from "../backend/backend.ts";
+import { run } from "../backend/run.ts";
 import { NO_CACHE } from "../http/caching.ts";
 import { type RequestOptions, readOptions } from "../http/options.ts";
-import { Problem, problemOf } from "../http/problems.ts";
+import { Problem } from "../http/problems.ts";
 import { seal, unseal } from "../http/sealed-token.ts";
 import { traceOf } from "../http/trace.ts";
 import { checkRanges, settingsOf } from "./data-plane.ts";
@@ -53,9 +54,7 @@ export async function listKeys(
   const { namespace, prefix, limit } = list;
   const after = afterOf(list, hash);
   const operation = { kind: "list", namespace, prefix, after, limit } as const;
-  const result = await backend.execute(operation, list.trace ?? "");
-  if (result.kind === "failed") throw problemOf(result.failure, false);
-  if (result.kind !== "listed") throw new Error(`a listing ended as ${result.kind}`);
+  const result = await run(backend, operation, list.trace);
   if (result.complete) return { result, cursor: "" };
   return { result, cursor: cursorAfter(hash, list, result.cursor) };
 }

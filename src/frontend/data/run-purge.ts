@@ -2,8 +2,8 @@
 import type { PurgeOperation } from "../../../core/operations.ts";
 import type { Result } from "../../../core/results.ts";
 import type { Backend } from "../backend/backend.ts";
+import { run } from "../backend/run.ts";
 import type { Grant } from "../http/auth.ts";
-import { problemOf } from "../http/problems.ts";
 
 export interface SitePurge {
   readonly backend: Backend;
@@ -24,15 +24,10 @@ export type PurgeSite = (parts: SitePurge, body: Record<string, unknown>) => Pro
 export type Purged = Extract<Result, { kind: "purged" }>;
 
 /** @throws Problem */
-export async function runPurge(
+export const runPurge = (
   { backend, trace }: Pick<SitePurge, "backend" | "trace">,
   operation: Omit<PurgeOperation, "kind">,
-): Promise<Purged> {
-  const result = await backend.execute({ kind: "purge", ...operation }, trace);
-  if (result.kind === "failed") throw problemOf(result.failure, true);
-  if (result.kind !== "purged") throw new Error(`a purge ended as ${result.kind}`);
-  return result;
-}
+): Promise<Purged> => run(backend, { kind: "purge", ...operation }, trace);
 
 export const purgedAnswer = (
   { until, learntCount, memberCount }: Purged,

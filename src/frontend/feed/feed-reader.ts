@@ -8,7 +8,8 @@ import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { BYTES_OF_CHANGES_MAX } from "../../../core/limits.ts";
 import type { FeedForm, FeedMetrics } from "../../metrics/feed-metrics.ts";
 import type { Backend, FeedBell } from "../backend/backend.ts";
-import { Problem, problemOf } from "../http/problems.ts";
+import { run } from "../backend/run.ts";
+import { Problem } from "../http/problems.ts";
 import { type ChangeSetting, type Described, describe } from "./change-bodies.ts";
 import { type FeedLooks, pause } from "./feed-looks.ts";
 import { type FeedName, positionToToken } from "./feed-token.ts";
@@ -161,7 +162,8 @@ export class FeedReader {
     const { namespace, prefix, values, entries, limit, trace } = this.#request;
     const from = this.#from;
     const bounds = { limit, byteCountMax: BYTES_OF_CHANGES_MAX, holdMs };
-    const result = await backend.execute(
+    const result = await run(
+      backend,
       {
         kind: "changes",
         ...{ namespace, prefix, from, ...bounds },
@@ -170,8 +172,6 @@ export class FeedReader {
       },
       trace,
     );
-    if (result.kind === "failed") throw problemOf(result.failure, false);
-    if (result.kind !== "changes") throw new Error(`a look for changes ended as ${result.kind}`);
     const now = backend.now();
     const isNews = isLive(from) && isLive(result.position);
     const setting = {

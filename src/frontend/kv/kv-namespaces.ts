@@ -5,13 +5,13 @@
  */
 import { compareUtf8, isNamespace } from "../../../core/keys.ts";
 import { TITLE_CHARS_MAX } from "../../../core/limits.ts";
-import type { OtherOperation } from "../../../core/operations.ts";
 import { openChange } from "../../../ring/ring-change.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";
+import { run } from "../backend/run.ts";
 import { settingsOf } from "../data/data-plane.ts";
 import { type Grant, requireAccess } from "../http/auth.ts";
 import { readJson } from "../http/json-body.ts";
-import { Problem, problemOf } from "../http/problems.ts";
+import { Problem } from "../http/problems.ts";
 import { envelope } from "./kv-envelope.ts";
 
 const PER_PAGE_DEFAULT = 20;
@@ -84,11 +84,6 @@ function refuseTaken(title: string, view: ClusterView, own: string | null): void
 
 /** As Cloudflare's: for a title that cannot be the name itself. */
 const freshId = (): string => crypto.randomUUID().replaceAll("-", "");
-
-async function run(backend: Backend, operation: OtherOperation): Promise<void> {
-  const result = await backend.execute(operation, "");
-  if (result.kind === "failed") throw problemOf(result.failure, true);
-}
 
 /**
  * With the deployment's settings. A title that can be a namespace's name is its name; any other

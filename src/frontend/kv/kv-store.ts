@@ -10,12 +10,12 @@ import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { storeKey } from "../../../core/keys.ts";
 import { LIST_KEYS_MAX, TTL_SECONDS_MAX, TTL_SECONDS_MIN } from "../../../core/limits.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
-import type { Operation } from "../../../core/operations.ts";
-import type { ListedKey, Result } from "../../../core/results.ts";
+import type { ListedKey } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import type { Backend } from "../backend/backend.ts";
 import { ReadRoom } from "../backend/read-room.ts";
+import { run } from "../backend/run.ts";
 import { checkRanges, settingsOf } from "../data/data-plane.ts";
 import { cursorAfter, listKeys } from "../data/listing.ts";
 import { inParallel } from "../http/at-once.ts";
@@ -108,7 +108,8 @@ export class KvStore {
     const { options, backend } = this.#parts;
     const name = this.#nameOf(key);
     const operation = { kind: "get", key: name, options: options.quorum, session: null } as const;
-    const result = expectKind(await room.read(operation), operation, "got");
+    const result = await room.read(operation);
+    if (result.kind === "failed") throw problemOf(result.failure, false);
     const [newest] = liveSiblings(result.entry, backend.now());
     const content = newest?.content ?? null;
     return content === null ? null : { content, expiresAt: newest?.expiresAt ?? 0 };
@@ -177,20 +178,8 @@ export class KvStore {
   async #write(key: string, content: Content | null, ttlMs: WallMillis): Promise<void> {
     const { options, backend, trace } = this.#parts;
     const write = { key: this.#nameOf(key), options: options.quorum, content, ttlMs } as const;
-    const operation = { kind: "write", ...write, context: null, precondition: null } as const;
-    expectKind(await backend.execute(operation, trace), operation, "written");
+    await run(backend, { kind: "write", ...write, context: null, precondition: null }, trace);
   }
-}
-
-/** @throws Problem of one that failed */
-function expectKind<Kind extends Result["kind"]>(
-  result: Result,
-  operation: Operation,
-  kind: Kind,
-): Extract<Result, { kind: Kind }> {
-  if (result.kind === "failed") throw problemOf(result.failure, operation.kind === "write");
-  if (result.kind !== kind) throw new Error(`${operation.kind} ended as ${result.kind}`);
-  return result as Extract<Result, { kind: Kind }>;
 }
 
 /** Any time to come is taken: there is no least of 60 seconds here. */

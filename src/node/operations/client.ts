@@ -16,7 +16,7 @@ import type {
   WriteOperation,
 } from "../../../core/operations.ts";
 import { majority, type QuorumRules } from "../../../core/quorum-options.ts";
-import type { Result } from "../../../core/results.ts";
+import type { FailedResult, ResultOf, WriteResult } from "../../../core/results.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Candidate } from "../../../replica/candidate.ts";
 import type { Outbox } from "../../../replica/coordination.ts";
@@ -73,7 +73,7 @@ export class ClientDesk {
   }
 
   /** @param begunAt when the client asked: what is begun anew has no more time than that */
-  get(operation: GetOperation, answer: Answer, now: Millis, begunAt = now): void {
+  get(operation: GetOperation, answer: Answer<"get">, now: Millis, begunAt = now): void {
     const asked = this.#rules(operation, answer);
     if (asked === null) return;
     const timeoutMs = leftOf(asked.timeoutMs, now - begunAt);
@@ -237,7 +237,7 @@ export class ClientDesk {
   }
 
   /** Begun anew by a newer document: to join the same once more changes nothing. */
-  #merge(operation: MergeOperation, answer: Answer, now: Millis): void {
+  #merge(operation: MergeOperation, answer: Answer<"merge">, now: Millis): void {
     const rules = this.#rules(operation, answer);
     if (rules === null) return;
     const { knowledge, selfId } = this.#host;
@@ -279,13 +279,16 @@ export class ClientDesk {
     askAll(this.#host, { targets: [due.id], body: { kind: "ping" }, timeoutMs }, now);
   }
 
-  #written(reply: ReplyOf<"coordinated">): Result {
+  #written(reply: ReplyOf<"coordinated">): WriteResult {
     const { created, sibling, context, siblingCount, tally } = reply;
     return { kind: "written", created, sibling, context, siblingCount, tally };
   }
 
   /** Every option is checked on every method; the first bad one is the answer. */
-  #rules(operation: Pick<GetOperation, "key" | "options">, answer: Answer): QuorumRules | null {
+  #rules(
+    operation: Pick<GetOperation, "key" | "options">,
+    answer: (failed: FailedResult) => void,
+  ): QuorumRules | null {
     const resolution = this.#host.knowledge.resolve(operation.key, operation.options);
     if (resolution.ok) return resolution.rules;
     answer(fail({ code: "invalid-option", ...resolution.error }));
@@ -293,7 +296,7 @@ export class ClientDesk {
   }
 }
 
-function gotOf(outcome: GetOutcome, { maxStaleMs, staleW }: QuorumRules): Result {
+function gotOf(outcome: GetOutcome, { maxStaleMs, staleW }: QuorumRules): ResultOf<"get"> {
   if (!outcome.ok) return fail(outcome.failure);
   const { entry, tally, staleBoundMs } = outcome;
   if (maxStaleMs === undefined || staleW === undefined) return { kind: "got", entry, tally };
@@ -345,7 +348,7 @@ const unvouched = (required: number, achieved: number): Failure => ({
 });
 
 interface WriteState {
-  readonly answer: Answer;
+  readonly answer: Answer<"write">;
   readonly op: OpId;
   readonly isRetry: boolean;
   /** Its first attempt, by whatever cluster document. */

@@ -1,38 +1,37 @@
 /**
  * Operations that ask many members at once: what each holds of a key, what each says of itself,
- * namespaces' settings, listings.
+ * listings, background work at once.
  */
 import type { DelayReport } from "../../../core/delay-report.ts";
 import { decodedOrNull } from "../../../core/entry-codec.ts";
 import type { Failure } from "../../../core/failure.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import { namespaceOf } from "../../../core/keys.ts";
-import { NAMESPACES_COUNT_MAX } from "../../../core/limits.ts";
 import type { ExchangeTotals } from "../../../core/message-values.ts";
 import type { Reply, ReplyOf, Request } from "../../../core/messages.ts";
 import type {
   AcceptLossOperation,
   AntiEntropyOperation,
-  ConfigureOperation,
   ExplainOperation,
   ListOperation,
   NamespacesOperation,
   Operation,
   ScrubOperation,
 } from "../../../core/operations.ts";
-import { majority } from "../../../core/quorum-options.ts";
-import type { ReplicaReport, Result } from "../../../core/results.ts";
+import type { FailedResult, ReplicaReport } from "../../../core/results.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
-import { isFullWithout, withNamespace } from "../../../ring/cluster-document.ts";
-import { openChange } from "../../../ring/ring-change.ts";
 import { askAll, type Replies } from "../peers/fanout.ts";
-import { Pause } from "../peers/pause.ts";
 import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
 import { tellDocument } from "../peers/tell-document.ts";
 import { CommitDesk } from "./commit-desk.ts";
+import { Configuring } from "./configuring.ts";
 import { listingsOf, namesOf, pageOf } from "./listing.ts";
 
-type ClusterOperation = Exclude<Operation, { kind: "get" | "write" | "merge" | "fault" | "purge" }>;
+/** All that one of the others in this folder does not carry out. */
+type ClusterOperation = Exclude<
+  Operation,
+  { kind: "get" | "write" | "merge" | "lease" | "changes" | "fault" | "purge" }
+>;
 
 const EXPLAIN_TARGETS_MAX = 64;
 /** Members that are asked for the cluster document, one after the other until one answers. */
@@ -40,10 +39,6 @@ const REFRESH_TARGETS_MAX = 3;
 const REFRESH_MS_MAX = 1000;
 /** How long background work that an operator asked for may take before the answer, in ms. */
 const BACKGROUND_MS_MAX = 120_000;
-
-/** How long a change of N is waited for before the answer, and how often it is looked at, in ms. */
-const SETTLE_MS_MAX = 3000;
-const SETTLE_POLL_MS = 100;
 
 interface Then {
   readonly now: Millis;
@@ -57,7 +52,7 @@ export class ClusterDesk {
     this.#host = host;
   }
 
-  start(operation: ClusterOperation, answer: Answer, now: Millis): void {
+  start(operation: ClusterOperation, answer: Answer<ClusterOperation["kind"]>, now: Millis): void {
     switch (operation.kind) {
       case "explain":
         return this.#explain(operation, answer, now);
@@ -66,7 +61,7 @@ export class ClusterDesk {
       case "staleness":
         return this.#staleness(answer, now);
       case "configure":
-        return this.#configure(operation, answer, now);
+        return new Configuring(this.#host).start(operation, answer, now);
       case "list":
         return this.#list(operation, answer, now);
       case "namespaces":
@@ -91,7 +86,7 @@ export class ClusterDesk {
     askAll(this.#host, { targets, body, timeoutMs, done }, now);
   }
 
-  #explain({ key }: ExplainOperation, answer: Answer, now: Millis): void {
+  #explain({ key }: ExplainOperation, answer: Answer<"explain">, now: Millis): void {
     const { ring, settingsOf } = this.#host.knowledge;
     const partition = ring.partitionOf(key);
     const preferenceList = ring.preferenceList(partition);
@@ -108,7 +103,7 @@ export class ClusterDesk {
   }
 
   /** Who is suspected is not waited for. */
-  #staleness(answer: Answer, now: Millis): void {
+  #staleness(answer: Answer<"staleness">, now: Millis): void {
     const { selfId, knowledge } = this.#host;
     const { ring, liveness, latencies } = knowledge;
     const peers = latencies.recent(ring.memberIds, now);
@@ -124,7 +119,7 @@ export class ClusterDesk {
     this.#ask(targets, { kind: "delays" }, { now, done });
   }
 
-  #status(answer: Answer, now: Millis): void {
+  #status(answer: Answer<"status">, now: Millis): void {
     const { liveness, ring } = this.#host.knowledge;
     const members = ring.memberIds;
     const done = (replies: Replies, at: Millis): void => {
@@ -150,7 +145,11 @@ export class ClusterDesk {
   }
 
   /** What is heard is learnt as any reply with a document; nobody's silence is a failure here. */
-  #refresh([target, ...others]: readonly ReplicaId[], answer: Answer, now: Millis): void {
+  #refresh(
+    [target, ...others]: readonly ReplicaId[],
+    answer: Answer<"refresh">,
+    now: Millis,
+  ): void {
     if (target === undefined) return answer({ kind: "refreshed" });
     const done = (replies: Replies, at: Millis): void => {
       if (replies.size > 0) answer({ kind: "refreshed" });
@@ -159,102 +158,7 @@ export class ClusterDesk {
     tellDocument(this.#host, { targets: [target], timeoutMs: REFRESH_MS_MAX, done }, now);
   }
 
-  /**
-   * Two rounds: first learn what the members know, so that the revision is above any of theirs,
-   * then tell them. Done when a majority has it on stable storage; whoever was away learns by the
-   * stamp.
-   */
-  #configure(operation: ConfigureOperation, answer: Answer, now: Millis): void {
-    const { knowledge } = this.#host;
-    const { namespace, settings } = operation;
-    this.#tellAll(now, (learnt, at) => {
-      if (!learnt) return answer(fail(this.#tooFewMembers()));
-      const refusal = this.#refusalOf(operation);
-      if (refusal !== null) return answer(fail(refusal));
-      this.#whetherEmpty(operation, at, (isEmpty, later) => {
-        const created = !knowledge.namespaces.has(namespace);
-        knowledge.learn(withNamespace(knowledge.document, namespace, settings, isEmpty));
-        this.#tellAll(later, (told, toldAt) => {
-          if (!told) return answer(fail(this.#tooFewMembers()));
-          const done = (): void => answer({ kind: "configured", created });
-          this.#awaitChange(namespace, { now: toldAt, until: toldAt + SETTLE_MS_MAX, done });
-        });
-      });
-    });
-  }
-
-  /** By what the members know: a frontend's own view may be older. */
-  #refusalOf({ namespace, settings }: ConfigureOperation): Failure | null {
-    const { knowledge } = this.#host;
-    const { document, defaults, ring } = knowledge;
-    if (isFullWithout(document, namespace)) return tooManyNamespaces;
-    const n = settings?.n ?? defaults.n;
-    // What it is, or was: a change of N may always be called back.
-    if ([knowledge.settingsOf(namespace).n, knowledge.countedOf(namespace)].includes(n))
-      return null;
-    if (openChange(document.ring) !== null) return membersChange;
-    return n > ring.memberIds.length ? tooLargeN(ring.memberIds.length) : null;
-  }
-
-  /** Another N of what is small counts within moments: then the answer may as well wait for it. */
-  #awaitChange(
-    namespace: string,
-    of: { readonly now: Millis; readonly until: Millis; readonly done: () => void },
-  ): void {
-    const { knowledge } = this.#host;
-    if (!knowledge.changes.has(namespace) || of.now >= of.until) return of.done();
-    const again = (now: Millis): void => this.#awaitChange(namespace, { ...of, now });
-    this.#host.run<null>(
-      {
-        timeoutMs: SETTLE_MS_MAX,
-        again: null,
-        make: (out) => new Pause(SETTLE_POLL_MS, out),
-        finish: (_, now) => this.#tellAll(now, (__, at) => again(at)),
-      },
-      of.now,
-    );
-  }
-
-  /** Whether every member says that it has nothing of the namespace; not asked unless N changes. */
-  #whetherEmpty(
-    { namespace, settings }: ConfigureOperation,
-    now: Millis,
-    done: (isEmpty: boolean, now: Millis) => void,
-  ): void {
-    const { knowledge } = this.#host;
-    const members = knowledge.ring.memberIds;
-    const n = settings?.n ?? knowledge.defaults.n;
-    if (n === knowledge.countedOf(namespace)) return done(false, now);
-    const hasNone = (reply: Reply | undefined): boolean =>
-      reply?.kind === "listed" && reply.entries.length === 0;
-    const tell = (replies: Replies, at: Millis): void =>
-      done(
-        members.every((id) => hasNone(replies.get(id))),
-        at,
-      );
-    const body = { kind: "keys", namespace, prefix: "", after: "", limit: 1 } as const;
-    this.#ask(members, body, { now, done: tell });
-  }
-
-  #tooFewMembers(): Failure {
-    return {
-      code: "quorum-unavailable",
-      detail: "Fewer than a majority of the members acknowledged the cluster document.",
-      required: majority(this.#host.knowledge.ring.memberIds.length),
-    };
-  }
-
-  #tellAll(now: Millis, done: (isMajority: boolean, now: Millis) => void): void {
-    const { ring, timeoutMs } = this.#host.knowledge;
-    const targets = ring.memberIds;
-    const count = (replies: Replies, at: Millis): void => {
-      const told = [...replies.values()].filter((reply) => reply.kind === "documented");
-      done(told.length >= majority(targets.length), at);
-    };
-    tellDocument(this.#host, { targets, timeoutMs, done: count }, now);
-  }
-
-  #list(operation: ListOperation, answer: Answer, now: Millis): void {
+  #list(operation: ListOperation, answer: Answer<"list">, now: Millis): void {
     const { namespace, prefix, after, limit } = operation;
     const done = (replies: Replies): void => {
       const listings = listingsOf(replies);
@@ -266,7 +170,11 @@ export class ClusterDesk {
   }
 
   /** Those that nobody created have the ring's own N: that is what must be covered. */
-  #namespaces({ after, limit }: NamespacesOperation, answer: Answer, now: Millis): void {
+  #namespaces(
+    { after, limit }: NamespacesOperation,
+    answer: Answer<"namespaces">,
+    now: Millis,
+  ): void {
     const { ring } = this.#host.knowledge;
     const done = (replies: Replies): void => {
       const { from, ...named } = namesOf(replies, limit);
@@ -275,7 +183,11 @@ export class ClusterDesk {
     this.#ask(ring.memberIds, { kind: "namespaces", after, limit }, { now, done });
   }
 
-  #antiEntropy({ replica }: AntiEntropyOperation, answer: Answer, now: Millis): void {
+  #antiEntropy(
+    { replica }: AntiEntropyOperation,
+    answer: Answer<"anti-entropy">,
+    now: Millis,
+  ): void {
     const members = replica === null ? this.#host.knowledge.ring.memberIds : [replica];
     const done = (replies: Replies): void => {
       if (replies.size === 0) return answer(fail(noAnswer(members)));
@@ -298,7 +210,7 @@ export class ClusterDesk {
     askAll(this.#host, { ...plan, body: { kind: "exchange" } }, now);
   }
 
-  #handoff(answer: Answer, now: Millis): void {
+  #handoff(answer: Answer<"handoff">, now: Millis): void {
     const members = this.#host.knowledge.ring.memberIds;
     const done = (replies: Replies): void => {
       if (replies.size === 0) return answer(fail(noAnswer(members)));
@@ -315,7 +227,7 @@ export class ClusterDesk {
     askAll(this.#host, { ...plan, body: { kind: "handoff" } }, now);
   }
 
-  #scrub({ replica }: ScrubOperation, answer: Answer, now: Millis): void {
+  #scrub({ replica }: ScrubOperation, answer: Answer<"scrub">, now: Millis): void {
     const targets = replica === null ? this.#host.knowledge.ring.memberIds : [replica];
     const done = (replies: Replies): void => {
       const replicas = targets.map((id) => {
@@ -331,7 +243,7 @@ export class ClusterDesk {
     askAll(this.#host, { ...plan, body: { kind: "scrub" } }, now);
   }
 
-  #acceptLoss({ replica }: AcceptLossOperation, answer: Answer, now: Millis): void {
+  #acceptLoss({ replica }: AcceptLossOperation, answer: Answer<"accept-loss">, now: Millis): void {
     const done = (replies: Replies): void => {
       const reply = replies.get(replica);
       if (reply?.kind !== "accepted") return answer(fail(noAnswer([replica])));
@@ -342,7 +254,7 @@ export class ClusterDesk {
   }
 
   /** A failure when there is a partition of which no primary is among those that answered. */
-  #gapIn(from: ReadonlyMap<ReplicaId, unknown>, n: number): Result | null {
+  #gapIn(from: ReadonlyMap<ReplicaId, unknown>, n: number): FailedResult | null {
     const { ring } = this.#host.knowledge;
     for (let partition = 0; partition < ring.partitionCount; partition++) {
       const primaries = ring.preferenceList(partition).slice(0, n);
@@ -353,23 +265,6 @@ export class ClusterDesk {
     return null;
   }
 }
-
-const tooManyNamespaces: Failure = {
-  code: "invalid-request",
-  detail: `A cluster remembers ${NAMESPACES_COUNT_MAX} namespaces, deleted ones among them.`,
-  limit: NAMESPACES_COUNT_MAX,
-};
-
-const membersChange: Failure = {
-  code: "ring-conflict",
-  detail: "Members are changing. Change n when GET /v1/cluster/transfers is empty.",
-};
-
-const tooLargeN = (limit: number): Failure => ({
-  code: "invalid-request",
-  detail: `"n" must be at most ${limit}: there are no more members. Add members first.`,
-  limit,
-});
 
 const noAnswer = (asked: readonly ReplicaId[]): Failure => ({
   code: "quorum-unavailable",

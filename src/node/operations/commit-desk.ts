@@ -43,7 +43,7 @@ export class CommitDesk {
     this.#host = host;
   }
 
-  start(operation: CommitOperation, answer: Answer, now: Millis, attempt = 1): void {
+  start(operation: CommitOperation, answer: Answer<"commit">, now: Millis, attempt = 1): void {
     const { knowledge, prng } = this.#host;
     const ballot = Math.floor(this.#host.wall()) * BALLOTS_PER_MS + prng.below(BALLOTS_PER_MS);
     const { version } = knowledge.document.ring;
@@ -97,7 +97,7 @@ export class CommitDesk {
 
   #propose(
     { ring, plan }: { readonly ring: RingDocument; readonly plan: RingPlan },
-    { ballot, answer }: { readonly ballot: number; readonly answer: Answer },
+    { ballot, answer }: { readonly ballot: number; readonly answer: Answer<"commit"> },
     now: Millis,
   ): void {
     const { knowledge } = this.#host;

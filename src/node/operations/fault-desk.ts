@@ -8,7 +8,7 @@ import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
 
 export function startFaultOperation(
   host: FrontendHost,
-  { operation, answer }: { readonly operation: FaultOperation; readonly answer: Answer },
+  { operation, answer }: { readonly operation: FaultOperation; readonly answer: Answer<"fault"> },
   now: Millis,
 ): void {
   const { replica, change } = operation;

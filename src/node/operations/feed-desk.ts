@@ -45,13 +45,13 @@ export class FeedDesk {
     this.#host = host;
   }
 
-  start(operation: ChangesOperation, answer: Answer, now: Millis): void {
+  start(operation: ChangesOperation, answer: Answer<"changes">, now: Millis): void {
     this.#begin(operation, answer, { now, refusing: new Set() });
   }
 
   #begin(
     operation: ChangesOperation,
-    answer: Answer,
+    answer: Answer<"changes">,
     { now, refusing }: { readonly now: Millis; readonly refusing: ReadonlySet<ReplicaId> },
   ): void {
     const { knowledge } = this.#host;

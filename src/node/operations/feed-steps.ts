@@ -23,7 +23,7 @@ import type { RoundEnd, Told } from "./feed-round.ts";
 
 export interface Look {
   readonly operation: ChangesOperation;
-  readonly answer: Answer;
+  readonly answer: Answer<"changes">;
   readonly layout: number;
   readonly n: number;
   readonly places: Omit<FeedPosition, "layout" | "purgedThrough">;

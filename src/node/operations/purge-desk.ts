@@ -34,7 +34,7 @@ const CLOCKS_SPAN_MS_MAX = 3 * CLOCK_SKEW_MS_MAX;
 
 export function startPurge(
   host: FrontendHost,
-  { operation, answer }: { readonly operation: PurgeOperation; readonly answer: Answer },
+  { operation, answer }: { readonly operation: PurgeOperation; readonly answer: Answer<"purge"> },
   now: Millis,
 ): void {
   const { knowledge } = host;

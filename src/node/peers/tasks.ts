@@ -2,8 +2,9 @@
 
 import type { Failure } from "../../../core/failure.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
+import type { Operation } from "../../../core/operations.ts";
 import type { Prng } from "../../../core/prng.ts";
-import type { FailedResult, Result } from "../../../core/results.ts";
+import type { FailedResult, ResultOf } from "../../../core/results.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
 import type { Coordinator, Outbox } from "../../../replica/coordination.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
@@ -39,7 +40,10 @@ export interface FrontendHost extends TaskHost {
   readonly selfId: ReplicaId | "";
 }
 
-export type Answer = (result: Result) => void;
+/** Takes what an operation of that kind ends with; of one of any kind where none is named. */
+export type Answer<Kind extends Operation["kind"] = Operation["kind"]> = (
+  result: ResultOf<Kind>,
+) => void;
 
 export const fail = (failure: Failure): FailedResult => ({
   kind: "failed",

@@ -100,7 +100,7 @@ export class Leases {
 /** Asks the key's primaries in their order until one says something. */
 export function startLease(
   host: FrontendHost,
-  { operation, answer }: { readonly operation: LeaseOperation; readonly answer: Answer },
+  { operation, answer }: { readonly operation: LeaseOperation; readonly answer: Answer<"lease"> },
   now: Millis,
 ): void {
   const { knowledge } = host;

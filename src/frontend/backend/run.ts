@@ -1,0 +1,21 @@
+/** Runs operations of which every failure is told to the client as a problem. */
+import type { OtherOperation } from "../../../core/operations.ts";
+import type { DoneOf } from "../../../core/results.ts";
+import { problemOf } from "../http/problems.ts";
+import type { Backend } from "./backend.ts";
+
+/** What changes something: it may have, although it failed. */
+const CHANGES: ReadonlySet<OtherOperation["kind"]> = new Set<OtherOperation["kind"]>([
+  ...(["write", "merge", "purge", "configure", "commit"] as const),
+]);
+
+/** @throws Problem for every expected failure */
+export async function run<Asked extends OtherOperation>(
+  backend: Backend,
+  operation: Asked,
+  trace = "",
+): Promise<DoneOf<Asked["kind"]>> {
+  const result = await backend.execute(operation, trace);
+  if (result.kind === "failed") throw problemOf(result.failure, CHANGES.has(operation.kind));
+  return result;
+}
