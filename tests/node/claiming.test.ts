@@ -1,0 +1,158 @@
+/** What a replica may say that it knows of another: each mistake here would be a claim too good. */
+import { beforeEach, describe, expect, it } from "vitest";
+import type { ReplicaId } from "../../core/ids.ts";
+import { storeKey } from "../../core/keys.ts";
+import type { Message, Reply } from "../../core/messages.ts";
+import { Followed } from "../../src/node/serving/followed.ts";
+import { Group, writeOf } from "./group.ts";
+
+const BEAT_MS = 1000;
+/** By then marks have been written down. */
+const KEPT_BEATS = 12;
+let group: Group;
+
+function beat(count = 1): void {
+  for (let i = 0; i < count; i++) {
+    group.pass(BEAT_MS);
+    group.runAll("heartbeat");
+  }
+}
+
+const tailsOf = (id: ReplicaId) => group.node(id).service?.background.tails;
+const lagOf = (id: ReplicaId, peer: ReplicaId): number =>
+  tailsOf(id)?.lagMs().get(peer) ?? Infinity;
+const isReply =
+  (...kinds: readonly Reply["kind"][]) =>
+  (message: Message, to: ReplicaId): boolean =>
+    to === "r3" && message.type === "reply" && kinds.includes(message.body.kind);
+
+beforeEach(() => {
+  group = new Group({ count: 3, heartbeatMs: BEAT_MS });
+});
+
+describe("a claim by a comparison", () => {
+  it("is of when its question was asked, not of when all was compared", () => {
+    group.put("r1", "a", 10);
+    group.holdsBack = isReply("rootsDiffer");
+    beat();
+    group.pass(300);
+    expect(lagOf("r3", "r1")).toBe(Infinity);
+    group.letGo();
+    expect(lagOf("r3", "r1")).toBe(300);
+  });
+});
+
+describe("a claim of another layout", () => {
+  it("is none, though its question was asked by the former one", () => {
+    beat(3);
+    group.put("r1", "a", 10);
+    group.holdsBack = isReply("arrived");
+    group.pass(BEAT_MS);
+    group.run("r3", "heartbeat");
+    group.resize("r1", 2);
+    group.letGo();
+    expect(lagOf("r3", "r1")).toBe(Infinity);
+    beat();
+    expect(lagOf("r3", "r1")).toBe(0);
+  });
+});
+
+describe("an age", () => {
+  it("is rounded up", () => {
+    beat(3);
+    group.loses = ({ body }) => body.kind === "greet";
+    group.pass(300.25);
+    const { ms } = tailsOf("r3")?.agesFor(storeKey("demo", "a")) ?? { ms: [] };
+    expect(ms).toEqual([301, 301, 0]);
+  });
+});
+
+describe("marks that were written down", () => {
+  it("are of no use to one that has lost a record since", () => {
+    group.put("r1", "a", 10);
+    beat(KEPT_BEATS);
+    // They are written with whatever is written next.
+    group.put("r1", "b", 10);
+    group.stop("r3");
+    group.start("r3");
+    expect(tailsOf("r3")?.markOf("r1")).not.toBeNull();
+    group.damage("r3", [storeKey("demo", "a")]);
+    group.start("r3");
+    expect(tailsOf("r3")?.markOf("r1")).toBeNull();
+  });
+
+  it("stand before hints that went where the replica has not followed them", () => {
+    group = new Group({ count: 5, heartbeatMs: BEAT_MS });
+    beat(3);
+    const key = keyOf("r1");
+    const { ring } = group.node("r1").knowledge;
+    const owners = ring.primariesOf(ring.partitionOf(storeKey("demo", key)), 3);
+    const home = owners.find((id) => id !== "r1") as ReplicaId;
+    const fallback = group.ids.find((id) => !owners.includes(id)) as ReplicaId;
+    const isBetween =
+      (one: ReplicaId, other?: ReplicaId) => (_: Message, to: ReplicaId, from: ReplicaId) =>
+        [to, from].includes(one) && (other === undefined || [to, from].includes(other));
+    group.loses = isBetween("r1");
+    group.execute(home, { ...writeOf(key, 10), options: { w: 1, dw: 1 } } as never);
+    const { keeper } = group.node(fallback).service ?? {};
+    const own = group.node(home).service?.keeper.own(storeKey("demo", key)).bytes as Uint8Array;
+    keeper?.store.writeHint(home, storeKey("demo", key), own.slice());
+    beat();
+    expect(keeper?.hintMoves.since(0)).toContain(home);
+    group.loses = isBetween("r1", home);
+    beat(KEPT_BEATS);
+    for (const id of owners) if (id !== home) group.put(id, "other", 10);
+    group.stop("r1");
+    group.start("r1");
+    beat(2);
+    expect(lagOf("r1", fallback)).toBe(Infinity);
+    group.loses = () => false;
+    beat(2);
+    expect(lagOf("r1", fallback)).toBe(0);
+  });
+
+  /** Of a key with this replica among its owners. */
+  function keyOf(id: ReplicaId): string {
+    const { ring } = group.node(id).knowledge;
+    for (let i = 0; ; i++) {
+      const partition = ring.partitionOf(storeKey("demo", `k${i}`));
+      if (ring.isOwner(id, partition, 3)) return `k${i}`;
+    }
+  }
+});
+
+describe("a replica that is followed", () => {
+  const self = () => group.node("r1").service as NonNullable<ReturnType<Group["node"]>["service"]>;
+
+  it("tells of what arrived when that is on its disk, and of nothing when it cannot be", () => {
+    group.put("r1", "a", 10);
+    const { keeper, background } = self();
+    const waiting: ((ok: boolean) => void)[] = [];
+    const followed = new Followed(
+      { id: "r1", keeper, background },
+      {
+        knowledge: group.node("r1").knowledge,
+        whenDurable: (callback) => void waiting.push(callback),
+      },
+    );
+    const told: Reply[] = [];
+    const asked = { from: "r3", run: keeper.arrivals.run, after: 0, isAnchor: false } as const;
+    followed.answer({ kind: "arrivals", ...asked }, (reply) => void told.push(reply));
+    followed.answer({ kind: "arrivals", ...asked }, (reply) => void told.push(reply));
+    expect(told).toEqual([]);
+    waiting[0]?.(true);
+    waiting[1]?.(false);
+    expect(told.map(({ kind }) => kind)).toEqual(["arrived", "refused"]);
+  });
+
+  it("calls its order another one when a hint turns out to be unreadable", () => {
+    beat(8);
+    expect(lagOf("r3", "r1")).toBe(0);
+    const { keeper } = self();
+    const { run } = keeper.arrivals;
+    Object.assign(keeper.store.hintOrder ?? {}, { lostCount: 1 });
+    beat();
+    expect(keeper.arrivals.run).not.toBe(run);
+    expect(lagOf("r3", "r1")).toBe(BEAT_MS);
+  });
+});
