@@ -10,7 +10,7 @@
  */
 import { CausalContext } from "./causal-context.ts";
 import type { Entry, Sibling } from "./entry.ts";
-import { millisOfHlc, type WallMillis } from "./time.ts";
+import { type DueAt, millisOfHlc, type WallMillis } from "./time.ts";
 
 /** The end of a value that was evicted: it has always been past. */
 export const EVICTED: WallMillis = 1;
@@ -24,9 +24,9 @@ export interface Graces {
 
 export const NO_GRACES: Graces = { deletedMs: 0, endedMs: 0 };
 
-/** Added to the `dueAt` of an entry without any body, in ms. */
+/** A flag in the fraction of a `DueAt`: the entry is without any body. */
 const BARE_MS = 0.5;
-/** Added to the `dueAt` of an entry that guards nothing, in ms. */
+/** The other flag there: the entry guards nothing. */
 const LOOSE_MS = 0.25;
 
 const hasEnd = ({ expiresAt }: Sibling): boolean => expiresAt > 0;
@@ -78,11 +78,8 @@ function goneFrom({ expiresAt, time }: Sibling, { deletedMs, endedMs }: Graces):
  * When the entry is next to be looked at; 0 for never. With bodies in it that is when the first of
  * them ends, without any when collection may ask about it: one value without an end keeps the
  * entry, and with it whatever else is in it.
- *
- * These are whole milliseconds and flags in the fraction, so that an index, which keeps this and no
- * entry, can tell what there is to do: see `holdsValue` and `isLoose`.
  */
-export function dueAt(entry: Entry, graces: Graces = NO_GRACES): WallMillis {
+export function dueAt(entry: Entry, graces: Graces = NO_GRACES): DueAt {
   let endsAt = Infinity;
   let goneAt = 0;
   let isBare = true;
@@ -97,11 +94,10 @@ export function dueAt(entry: Entry, graces: Graces = NO_GRACES): WallMillis {
 }
 
 /** Whether an entry with this `dueAt` has a body, be it an expired one. */
-export const holdsValue = (due: WallMillis): boolean => due % 1 < BARE_MS;
+export const holdsValue = (due: DueAt): boolean => due % 1 < BARE_MS;
 
 /** Whether an entry with this `dueAt` guards nothing, and can be forgotten when it is due. */
-export const isLoose = (due: WallMillis): boolean => due % BARE_MS === LOOSE_MS;
+export const isLoose = (due: DueAt): boolean => due % BARE_MS === LOOSE_MS;
 
 /** The same entry's `dueAt` with another time to look at it. */
-export const postponed = (due: WallMillis, until: WallMillis): WallMillis =>
-  Math.floor(until) + (due % 1);
+export const postponed = (due: DueAt, until: WallMillis): DueAt => Math.floor(until) + (due % 1);

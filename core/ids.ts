@@ -1,17 +1,21 @@
+/**
+ * Names of replicas, of their tenures and of writes: flavoured texts, as the clocks of time.ts are
+ * flavoured numbers. A plain text fits each of them, and none of them fits another.
+ */
 import { assert } from "./assert.ts";
 import type { Prng } from "./prng.ts";
 
 /** A replica's name in the ring, as operators write it: `r1`. */
-export type ReplicaId = string;
+export type ReplicaId = string & { readonly flavour?: "replica" };
 
 /**
  * One incarnation of a replica: eight base64url characters, 48 random bits. A replica that may have
  * forgotten any of its past goes on under a new actor, so that no version is ever named twice.
  */
-export type ActorId = string;
+export type ActorId = string & { readonly flavour?: "actor" };
 
 /** Names one client's write for as long as it may be in flight, so that it counts once. */
-export type OpId = string;
+export type OpId = string & { readonly flavour?: "operation" };
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const REPLICA_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/;

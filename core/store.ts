@@ -11,15 +11,17 @@
  * - hints: copies kept for another replica that could not be reached, one record a (target, key);
  * - meta: a few small documents of the replica itself (its incarnation, the cluster document).
  */
+import type { ReplicaId } from "./ids.ts";
+import type { DueAt, WallMillis } from "./time.ts";
 
 /** `namespace 0x00 key`, both in Unicode; never empty, well-formed UTF-16. See `core/keys.ts`. */
-export type StoreKey = string;
+export type StoreKey = string & { readonly flavour?: "key" };
 
 /**
  * A keyed digest of an entry's versions: a safe integer of 53 bits. Equal digests mean equal
  * knowledge of the key. Never 0 for an entry that exists.
  */
-export type Digest = number;
+export type Digest = number & { readonly flavour?: "digest" };
 
 export interface EntryRecord {
   /** The encoded entry: owned by the store from now on, the caller does not touch it again. */
@@ -27,11 +29,8 @@ export interface EntryRecord {
   /** The partition that the key hashes to. */
   readonly partition: number;
   readonly digest: Digest;
-  /**
-   * When expiry or collection should next look at the entry, in ms since 1970; 0 for never. Its
-   * fraction says what there is to do then (core/expiry.ts).
-   */
-  readonly dueAt: number;
+  /** When expiry or collection should next look at the entry. */
+  readonly dueAt: DueAt;
 }
 
 /** What a namespace's values take up, live or expired: tombstones are left out. */
@@ -56,7 +55,7 @@ export interface EntrySummary {
   /** Length of the stored record's `bytes`. */
   readonly byteCount: number;
   /** As it was written, or put off to. */
-  readonly dueAt: number;
+  readonly dueAt: DueAt;
   /** Whether there is the body of a value in it, live or expired. */
   readonly holdsValue: boolean;
   /** See `Arrival`. */
@@ -152,8 +151,8 @@ export interface Store {
   dropEntry(key: StoreKey): void;
   /** Every entry of a partition, in no particular order; may be iterated while writing. */
   entriesOf(partition: number): Iterable<EntrySummary>;
-  /** Keys whose `dueAt` is at or before the instant (ms since 1970), earliest first. */
-  due(before: number, countMax: number): readonly StoreKey[];
+  /** Keys whose `dueAt` is at or before that time, earliest first. */
+  due(before: WallMillis, countMax: number): readonly StoreKey[];
   /**
    * No entry's position is above this one. Like all that is read here it may be in memory alone:
    * whoever gives a position out waits until what was written up to it is durable.
@@ -169,7 +168,7 @@ export interface Store {
   /** Absent where nobody follows what arrives here: in a Durable Object, which sleeps. */
   readonly hintOrder?: HintOrder;
   /** Puts off when the entry is due, until it is written again or the store is opened anew. */
-  postpone(key: StoreKey, until: number): void;
+  postpone(key: StoreKey, until: WallMillis): void;
 
   /**
    * Keys that start with the prefix and come after the given one, in the order of their UTF-8
@@ -181,11 +180,11 @@ export interface Store {
   writeHint(target: string, key: StoreKey, bytes: Uint8Array): void;
   dropHint(target: string, key: StoreKey): void;
   /** The targets with hints, and how many hints each has. */
-  hintCounts(): ReadonlyMap<string, number>;
+  hintCounts(): ReadonlyMap<ReplicaId, number>;
   /** Up to `countMax` keys hinted for a target, oldest first. */
-  hintedKeys(target: string, countMax: number): readonly StoreKey[];
+  hintedKeys(target: ReplicaId, countMax: number): readonly StoreKey[];
   /** The targets that hold a hint of this key. */
-  hintTargets(key: StoreKey): readonly string[];
+  hintTargets(key: StoreKey): readonly ReplicaId[];
 
   readMeta(name: string): Uint8Array | undefined;
   /**

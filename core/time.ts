@@ -5,7 +5,7 @@
  * only goes on, and means nothing to anybody else: deadlines, intervals and how long a peer has
  * been silent are counted by it, so that none of them depends on what the wall clock does.
  *
- * The two types are flavoured: a plain number fits both, one of them does not fit the other.
+ * The types below are flavoured: a plain number fits each of them, and none of them fits another.
  *
  * A hybrid logical clock (Kulkarni et al., 2014) orders siblings for display: the wall clock's
  * milliseconds with a counter below them, never running backwards and never behind a time that was
@@ -14,19 +14,27 @@
 import { assert } from "./assert.ts";
 
 /** Milliseconds since 1970 by the host's wall clock: it may be off, and jump either way. */
-export type WallMillis = number & { readonly clock?: "wall" };
+export type WallMillis = number & { readonly flavour?: "wall" };
 
 /**
  * Milliseconds of the node's own, monotonic time, never less than a moment ago. Its zero is of the
  * host's choosing and long before the node began, so that 0 may stand for "never yet".
  */
-export type Millis = number & { readonly clock?: "monotonic" };
+export type Millis = number & { readonly flavour?: "monotonic" };
 
 /**
  * Milliseconds of a process's life, as it tells others of it: its own time, counted from a moment
  * that nobody can guess, so that no two lives of a replica share one (src/node/knowledge).
  */
-export type LifeMillis = number & { readonly clock?: "life" };
+export type LifeMillis = number & { readonly flavour?: "life" };
+
+/**
+ * When an entry is next to be looked at, by the wall clock; 0 for never. Its fraction is no part of
+ * the time: it has two flags, which `expiry.ts` sets and reads, so that an index that keeps this
+ * number and no entry knows what there is to do then. The format of the log has them there too
+ * (docs/wal-format.md). Compared with a time it is at most a millisecond late.
+ */
+export type DueAt = number & { readonly flavour?: "due" };
 
 /** The latest time that a date of ECMAScript can show. */
 export const WALL_MILLIS_MAX: WallMillis = 8.64e15;
@@ -40,7 +48,7 @@ export interface Now {
 /**
  * Milliseconds since 1970 times 1024, plus a logical counter: one safe integer, good until 2248.
  */
-export type Hlc = number;
+export type Hlc = number & { readonly flavour?: "hybrid" };
 
 const LOGICAL_STEPS = 1024;
 
