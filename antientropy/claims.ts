@@ -76,6 +76,16 @@ export class Claims {
     followed.lostUntil = Math.max(followed.lostUntil, until);
   }
 
+  /**
+   * B's own time went on by so much at once, by a clock that was set or while B slept: what is
+   * under way may still arrive for as long as before.
+   */
+  skipped(ms: number, now: Instant): void {
+    for (const followed of this.#followed.values()) {
+      if (followed.lostUntil > now - ms) followed.lostUntil += ms;
+    }
+  }
+
   /** Whether nothing that B had not seen at the peer went where B has not followed it. */
   isSettled(peer: ReplicaId): boolean {
     return this.#of(peer).needs.size === 0;

@@ -50,6 +50,21 @@ describe("a claim", () => {
     expect(["c", "d", "e"].map((id) => claims.ageOf(id, 50))).toEqual([5, 25, 15]);
   });
 
+  it("about one that lost its past waits for as long though a clock jumps meanwhile", () => {
+    const claims = claimsOf();
+    for (const id of ["c", "d", "e"]) claims.reached(id, 10);
+    claims.lost("c", 20);
+    claims.skipped(1000, 1015);
+    for (const id of ["c", "d", "e"]) claims.reached(id, 1017);
+    expect(claims.ageOf("c", 1018)).toBe(1008);
+    for (const id of ["c", "d", "e"]) claims.reached(id, 1020);
+    expect(claims.ageOf("c", 1030)).toBe(10);
+    // It is over: whatever jumps later changes nothing of it.
+    claims.skipped(1000, 2040);
+    for (const id of ["c", "d", "e"]) claims.reached(id, 2041);
+    expect(claims.ageOf("c", 2041)).toBe(0);
+  });
+
   it("about one that lost its past waits until all others were asked after that", () => {
     const claims = claimsOf();
     for (const id of ["c", "d", "e"]) claims.reached(id, 10);

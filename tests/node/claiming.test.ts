@@ -67,6 +67,21 @@ describe("an age", () => {
   });
 });
 
+describe("a claim of one that lost its disk", () => {
+  it("waits for what may be under way, though the own clock is set ahead", () => {
+    beat(8);
+    group.wipe("r1");
+    group.start("r1");
+    beat();
+    group.wallOffMs.set("r3", 60_000);
+    beat(2);
+    expect(lagOf("r3", "r2")).toBe(0);
+    expect(lagOf("r3", "r1")).toBeGreaterThanOrEqual(60_000);
+    beat(6);
+    expect(lagOf("r3", "r1")).toBe(0);
+  });
+});
+
 describe("marks that were written down", () => {
   it("are of no use to one that has lost a record since", () => {
     group.put("r1", "a", 10);

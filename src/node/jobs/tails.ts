@@ -26,6 +26,7 @@ import { namespaceOf } from "../../../core/keys.ts";
 import type { Ages, Arrived } from "../../../core/message-values.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis, Now } from "../../../core/time.ts";
+import { ElapsedTime } from "../knowledge/elapsed-time.ts";
 import { layoutName } from "../knowledge/layout-name.ts";
 import type { TaskHost } from "../peers/tasks.ts";
 import type { Replica } from "../replica/replica.ts";
@@ -37,6 +38,8 @@ const KEPT = "marks";
 const KEEP_MS = 10_000;
 /** Of one peer in one turn: what is left waits for the next heartbeat. */
 const PAGES_MAX = 32;
+/** A wall clock that goes on by so much more than time passes was set, or the machine slept. */
+const JUMP_MS_MIN = 10;
 /** All messages of one page together; each has a shorter time of its own. */
 const PAGE_MS_MAX = 60_000;
 
@@ -70,8 +73,7 @@ export class Tails {
   readonly #busy = new Set<ReplicaId>();
   readonly #side: TailSide;
   readonly #doubts: Doubts;
-  #elapsed: Instant = 0;
-  #steppedAt: Now | null = null;
+  readonly #time = new ElapsedTime();
   #keepAt: Millis = 0;
   #kept = "";
   /** Since the start. */
@@ -92,7 +94,7 @@ export class Tails {
     this.#marks = new Marks(layout);
     this.#load(layout);
     const { side, keeper } = replica;
-    const elapsed = (): Instant => this.#elapsed;
+    const elapsed = (): Instant => this.elapsed;
     this.#doubts = new Doubts({ keeper, claims: this.claims, self: replica.id, elapsed, past });
     this.#side = {
       digest: side.digest,
@@ -107,19 +109,15 @@ export class Tails {
     return this.#marks.last(peer);
   }
 
-  /**
-   * The replica's own time, on which claims stand. It goes on with the faster one of both clocks:
-   * a machine that sleeps takes one of them along, and who sets the other back takes back nothing.
-   * To be called before anything is done in a step.
-   */
+  /** To be called before anything is done in a step. */
   notice(now: Now): void {
-    const last = this.#steppedAt ?? now;
-    this.#elapsed += Math.max(0, now.monotonic - last.monotonic, now.wall - last.wall);
-    this.#steppedAt = now;
+    const aheadMs = this.#time.notice(now);
+    if (aheadMs > JUMP_MS_MIN) this.claims.skipped(aheadMs, this.elapsed);
   }
 
+  /** The replica's own time, on which claims stand. */
   get elapsed(): Instant {
-    return this.#elapsed;
+    return this.#time.now;
   }
 
   /** By peer, how old what this replica knows of it is, in ms; Infinity where it knows nothing. */
@@ -127,7 +125,7 @@ export class Tails {
     this.#settle();
     const { ring } = this.#host.knowledge;
     const peers = ring.membersBut(this.#replica.id);
-    return new Map(peers.map((id) => [id, this.claims.ageOf(id, this.#elapsed)]));
+    return new Map(peers.map((id) => [id, this.claims.ageOf(id, this.elapsed)]));
   }
 
   /**
@@ -143,7 +141,7 @@ export class Tails {
     const n = knowledge.widestOf(namespaceOf(key));
     const isOwner = ring.isOwner(self, ring.partitionOf(key), n);
     const ms = ring.memberIds.map((id) => {
-      const age = isOwner || id === self ? this.claims.ageOf(id, this.#elapsed) : Infinity;
+      const age = isOwner || id === self ? this.claims.ageOf(id, this.elapsed) : Infinity;
       return age === Infinity ? null : Math.ceil(age);
     });
     return { stamp: routeStamp, ms };
@@ -204,7 +202,7 @@ export class Tails {
 
   #follow(step: Step, now: Millis): void {
     const { peer, run, after, isAnchor } = step;
-    const askedAt = this.#elapsed;
+    const askedAt = this.elapsed;
     const layout = layoutName(this.#host.knowledge.document);
     const plan = {
       ...{ self: this.#replica.id, peer, run, after, isAnchor },
@@ -232,7 +230,7 @@ export class Tails {
   #took(step: Step, { through, isAtEnd, moved }: TailResult, of: HeardAt): void {
     if (through === null) return;
     const { peer, run, isAnchor } = step;
-    this.claims.moved(peer, moved, this.#elapsed);
+    this.claims.moved(peer, moved, this.elapsed);
     if (isAnchor) this.#anchoring.set(peer, { run, after: through });
     else this.#raise(peer, { run, through });
     const pagesLeft = step.pagesLeft - 1;
