@@ -254,6 +254,25 @@ describe("a client that waits with its body (RFC 9110, 10.1.1)", () => {
 });
 
 describe("an answer that came before its request's body", () => {
+  it.each([
+    ["too long a value", KEY, 2000],
+    ["a value longer than any", KEY, 20_000_000],
+    ["one for the KV API", "/client/v4/accounts/a/storage/kv/namespaces/ns/values/k", 20_000_000],
+    ["a batch", "/v1/kv/ns:batch", 200_000_000],
+  ])("does not wait for what it refuses: %s", async (_, target, length) => {
+    const method = target.endsWith(":batch") ? "POST" : "PUT";
+    const head = `${method} ${target} HTTP/1.1\r\n${HOST}Content-Length: ${length}\r\n\r\n`;
+    const { received, socket } = talk(listener.port, `${head}its beginning`);
+    await expect.poll(received).toMatch(/^HTTP\/1\.1 413 /);
+    socket.destroy();
+  });
+
+  it("reaches a client that sends all of it first", async () => {
+    const body = new Uint8Array(8_000_000);
+    const init = { method: "PUT", body, headers: { "Content-Type": "text/plain" } };
+    expect((await fetch(`${listener.url}${KEY}`, init)).status).toBe(413);
+  });
+
   it("is not followed by a second one when the body stays away", async () => {
     const auth = tokensOf([{ token: "a-token-of-some-length", role: "write" }]);
     const guarded = await listenWithApp({ auth, limits: { requestMsMax: 300, headersMsMax: 200 } });

@@ -35,24 +35,38 @@ function announcedLength(headers: RequestHeaders): number | null {
 
 /** A client that is still sending would see its connection break instead of the answer. */
 const DISCARD_BYTES_MAX = 64 * 1024 * 1024;
+const DISCARD_MS_MAX = 3000;
+/** Who has sent nothing for so long is waiting for the answer. */
+const QUIET_MS_MAX = 500;
+
+/** What arrives; null when nothing does for a while. */
+async function beforeQuiet<Arrival>(arrival: Promise<Arrival>): Promise<Arrival | null> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const quiet = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), QUIET_MS_MAX);
+  });
+  return await Promise.race([arrival, quiet]).finally(() => clearTimeout(timer));
+}
 
 /** Reads on without keeping anything, as far as a client may be expected to have gone. */
 async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  const until = Date.now() + DISCARD_MS_MAX;
   let byteCount = 0;
-  while (byteCount < DISCARD_BYTES_MAX) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    byteCount += value.length;
+  while (byteCount < DISCARD_BYTES_MAX && Date.now() < until) {
+    const chunk = await beforeQuiet(reader.read());
+    if (chunk === null) break;
+    if (chunk.done) return;
+    byteCount += chunk.value.length;
   }
   reader.cancel().catch(() => {});
 }
 
-/** A client that is still sending is heard out; one that waits to be told to is not told to. */
+/** A client that is still sending is heard out; one that waits is answered. */
 async function discardBody(request: BodyOf): Promise<void> {
   if (isContinueExpected(request.headers)) return;
   const { body } = request;
   if (body instanceof ReadableStream) await discard(body.getReader());
-  else await body?.discard();
+  else if (body !== null) await beforeQuiet(body.discard());
 }
 
 async function collect(
@@ -95,7 +109,7 @@ async function wholeOf(request: BodyOf, byteCountMax: number): Promise<Uint8Arra
   try {
     if (isStream || most > SMALL_BYTES) await bodyRoom.reserve(request, most);
   } catch (error) {
-    if (!isStream) await body.discard().catch(() => {});
+    if (!isStream) await beforeQuiet(body.discard()).catch(() => {});
     throw error;
   }
   const bytes = isStream
