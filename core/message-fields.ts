@@ -57,6 +57,13 @@ export const below = (bound: number): Codec<number> =>
 export const textThat = (what: string, isFine: (text: string) => boolean): Codec<string> =>
   plain(what, (wire): wire is string => typeof wire === "string" && isFine(wire));
 
+/** A text that is not empty; the empty one stands for none. */
+export const textOrNone: Codec<string | null> = {
+  isPlain: false,
+  encode: (value) => value ?? "",
+  decode: (wire) => text.decode(wire) || null,
+};
+
 /** One of these texts. */
 export const wordOf = <Word extends string>(words: readonly Word[]): Codec<Word> =>
   plain(`one of ${words.join(", ")}`, (wire): wire is Word => words.includes(wire as Word));

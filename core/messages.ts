@@ -32,6 +32,7 @@ import {
   orEmpty,
   pair,
   text,
+  textOrNone,
 } from "./message-fields.ts";
 import {
   ack,
@@ -104,7 +105,7 @@ import { PROTOCOL_FIRST } from "./version.ts";
 const REQUESTS = {
   ping: {},
   read: { key, digestOnly: flag, durably: flag, isBounded: later(flag, false) },
-  store: { key, entry: bytes, hintFor: text, ack, tells: flag },
+  store: { key, entry: bytes, hintFor: textOrNone, ack, tells: flag },
   coordinate: {
     key,
     op,

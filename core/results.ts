@@ -6,6 +6,7 @@ import type { Entry, Sibling } from "./entry.ts";
 import type { Failure } from "./failure.ts";
 import type { Fault } from "./fault.ts";
 import type { ChangesResult } from "./feed.ts";
+import type { ReplicaId } from "./ids.ts";
 import type { Tally } from "./tally.ts";
 import type { Hlc, WallMillis } from "./time.ts";
 import type { TrafficTotals } from "./traffic.ts";
@@ -121,8 +122,8 @@ export interface StatusResult {
 
 export interface StalenessResult {
   readonly kind: "staleness";
-  /** The member that was asked; empty for a frontend without a replica. */
-  readonly selfId: string;
+  /** The member that was asked; null for a frontend without a replica. */
+  readonly selfId: ReplicaId | null;
   /** What this very frontend has seen of its peers; without canaries. */
   readonly own: DelayReport;
   /** Of every member that answered. */

@@ -138,7 +138,7 @@ export interface Store {
    * Whether the newest record of a key, or the hint for that target, can still be read from where
    * it is stored, whatever is in memory of it. Absent where the platform checks its own storage.
    */
-  isSound?(key: StoreKey, hintFor?: string): boolean;
+  isSound?(key: StoreKey, hintFor?: ReplicaId): boolean;
   /** Of the newest record, from the index alone; 0 when there is none. */
   digestOf(key: StoreKey): Digest;
   /** How long that record is, from the index alone; 0 when there is none. */

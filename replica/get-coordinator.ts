@@ -292,7 +292,7 @@ export class GetCoordinator implements Coordinator {
     if (this.#now - this.#startedAt > SPREAD_MS_MAX) return;
     this.repairCount++;
     const { key } = this.#plan;
-    this.#out.ask(to, { kind: "store", key, entry, hintFor: "", ack, tells: false });
+    this.#out.ask(to, { kind: "store", key, entry, hintFor: null, ack, tells: false });
   }
 
   #askAsManyAsNeeded(): void {

@@ -42,7 +42,7 @@ import { Records, type Sent } from "./records.ts";
 import { emptySlot, type Joined, outlived, type Slot, type Taken } from "./slot.ts";
 
 interface JoinAs {
-  readonly hintFor: ReplicaId | "";
+  readonly hintFor: ReplicaId | null;
   /** Somebody else had it: what was lost is found by it. */
   readonly isBrought: boolean;
   readonly sent?: Sent;
@@ -96,7 +96,7 @@ export class Keeper {
   /** What the replica can say of the key: its own entry, joined with any hints it keeps of it. */
   hold(key: StoreKey): Held {
     // Who reads may read again, who writes will not: only here is it kept what bytes decode to.
-    const own = this.#records.read(key, "", decodeKept);
+    const own = this.#records.read(key, null, decodeKept);
     const { entry, isUnknown } = this.#withHints(key, own);
     const bytes = entry === own.entry ? own.bytes : null;
     const isAsStored = bytes !== null && own.isPurged !== true;
@@ -107,7 +107,7 @@ export class Keeper {
 
   /** The replica's own record of the key, hints left aside. */
   own(key: StoreKey): { readonly bytes: Uint8Array | null; readonly isUnknown: boolean } {
-    return this.#records.read(key, "");
+    return this.#records.read(key, null);
   }
 
   /** The digest of the replica's own record, hints left aside; null when it cannot be known. */
@@ -130,12 +130,12 @@ export class Keeper {
    *
    * @returns false when the store takes no writes: nothing was joined
    */
-  absorb(key: StoreKey, incoming: Entry, hintFor: ReplicaId | "", now: WallMillis): boolean {
+  absorb(key: StoreKey, incoming: Entry, hintFor: ReplicaId | null, now: WallMillis): boolean {
     return this.join(key, incoming, hintFor, now) !== null;
   }
 
   /** The same; what the record, or the hint, holds then, or null when nothing was joined. */
-  join(key: StoreKey, incoming: Entry, hintFor: ReplicaId | "", now: WallMillis): Joined | null {
+  join(key: StoreKey, incoming: Entry, hintFor: ReplicaId | null, now: WallMillis): Joined | null {
     return this.#join(key, incoming, { hintFor, isBrought: true }, now);
   }
 
@@ -145,7 +145,7 @@ export class Keeper {
    *
    * @throws CodecError when the bytes are not an entry
    */
-  take(key: StoreKey, bytes: Uint8Array, hintFor: ReplicaId | "", now: WallMillis): Taken | null {
+  take(key: StoreKey, bytes: Uint8Array, hintFor: ReplicaId | null, now: WallMillis): Taken | null {
     const { entry: incoming, tenure } = decodeEntry(bytes);
     const sent = { entry: incoming, bytes: tenure === null ? bytes : null };
     const joined = this.#join(key, incoming, { hintFor, isBrought: true, sent }, now);
@@ -153,7 +153,7 @@ export class Keeper {
   }
 
   /** The same of what this replica has made of an entry by itself: nothing lost is found by it. */
-  amend(key: StoreKey, entry: Entry, hintFor: ReplicaId | "", now: WallMillis): Entry {
+  amend(key: StoreKey, entry: Entry, hintFor: ReplicaId | null, now: WallMillis): Entry {
     return this.#join(key, entry, { hintFor, isBrought: false }, now)?.entry ?? entry;
   }
 
@@ -177,7 +177,7 @@ export class Keeper {
       () => slot.tenure?.minted,
     );
     const isFound =
-      isBrought && hintFor === "" && !incoming.context.isEmpty && this.#records.isLost(key);
+      isBrought && hintFor === null && !incoming.context.isEmpty && this.#records.isLost(key);
     // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest, or of
     // what was forgotten here because its time has passed.
     const isNews =
@@ -202,10 +202,10 @@ export class Keeper {
   mint(request: MintRequest, now: WallMillis): Minted {
     const { key, hintFor } = request;
     const slot = this.#records.read(key, hintFor);
-    const own = hintFor === "" ? slot : this.#records.read(key, "");
+    const own = hintFor === null ? slot : this.#records.read(key, null);
     const joined = this.#withHints(key, own).entry;
     // A failing disk gives a hint once and not the next time: the tenure's own record counts.
-    const held = hintFor === "" ? joined : merge(joined, slot.entry);
+    const held = hintFor === null ? joined : merge(joined, slot.entry);
     const tenure = this.#tenureFor(slot, request.covers);
     // Whatever is written by who knows of a purge is later than what that purge ends.
     const time = this.clock.next(now, this.#records.purges().newest);
@@ -227,10 +227,10 @@ export class Keeper {
   }
 
   /** Stores what was minted. Nobody else can bring what a sole owner lost: it goes on from here. */
-  keepMinted(key: StoreKey, hintFor: ReplicaId | "", minted: Minted): void {
+  keepMinted(key: StoreKey, hintFor: ReplicaId | null, minted: Minted): void {
     this.operations.followMint(key, minted);
     this.#records.writeBytes(key, hintFor, minted);
-    if (hintFor === "" && this.#records.isLost(key) && this.#records.placeOf(key).n === 1)
+    if (hintFor === null && this.#records.isLost(key) && this.#records.placeOf(key).n === 1)
       this.#records.find(key);
   }
 
@@ -241,9 +241,9 @@ export class Keeper {
    */
   evict(key: StoreKey, digest: Digest, now: WallMillis): Uint8Array | null {
     if (this.store.health() !== "writable" || this.digest(key) !== digest) return null;
-    const write = { content: null, ttlMs: 0, covers: null, isRetry: false, hintFor: "" } as const;
+    const write = { content: null, ttlMs: 0, covers: null, isRetry: false, hintFor: null } as const;
     const minted = this.mint({ key, op: this.newOp(), ...write, isEviction: true }, now);
-    this.keepMinted(key, "", minted);
+    this.keepMinted(key, null, minted);
     return minted.sharedBytes;
   }
 
@@ -253,11 +253,11 @@ export class Keeper {
    *
    * @returns whether there was anything to rewrite
    */
-  sweep(key: StoreKey, hintFor: ReplicaId | "", now: WallMillis): boolean {
+  sweep(key: StoreKey, hintFor: ReplicaId | null, now: WallMillis): boolean {
     if (this.store.health() !== "writable") return false;
     const { entry, tenure, bytes, isPurged } = this.#records.read(key, hintFor);
     if (bytes === null) return false;
-    const isOver = hintFor !== "" && isSpent(entry, now);
+    const isOver = hintFor !== null && isSpent(entry, now);
     const left = withoutEnded(entry, now);
     if (isOver) this.store.dropHint(hintFor, key);
     else if (isPurged === true || left !== entry)
@@ -275,7 +275,7 @@ export class Keeper {
     if (mine === undefined) return true;
     if (mine.digest !== digest || mine.dueAt === 0) return false;
     if (!mine.holdsValue) return true;
-    const { entry, isUnknown } = this.#records.read(key, "");
+    const { entry, isUnknown } = this.#records.read(key, null);
     return !isUnknown && !entry.siblings.some((sibling) => isLive(sibling, now));
   }
 
@@ -317,7 +317,7 @@ export class Keeper {
    * long as it has time left. All of them may have given it up.
    */
   mistrust(key: StoreKey, now: WallMillis): void {
-    const { entry, isUnknown } = this.#records.read(key, "");
+    const { entry, isUnknown } = this.#records.read(key, null);
     if (isUnknown || !gaveUpEarly(entry, now)) return;
     this.#records.loseUntil(key, missedUntil(entry));
   }

@@ -206,13 +206,13 @@ export class LogStore implements Store {
   }
 
   /** What is in memory of a damaged record goes too: it is to be brought anew, and written. */
-  isSound(key: StoreKey, hintFor = ""): boolean {
-    const name = hintFor === "" ? key : hintKey(hintFor, key);
-    const table = hintFor === "" ? this.#entries : this.#hints;
+  isSound(key: StoreKey, hintFor?: string): boolean {
+    const name = hintFor === undefined ? key : hintKey(hintFor, key);
+    const table = hintFor === undefined ? this.#entries : this.#hints;
     const slot = table.find(name);
     if (slot === NO_SLOT || this.#reader.record(table, slot, name) !== undefined) return true;
     this.#corruptReadsCount++;
-    this.#recent.drop(hintFor === "" ? key : recentHint(name));
+    this.#recent.drop(hintFor === undefined ? key : recentHint(name));
     return false;
   }
 

@@ -39,8 +39,8 @@ export interface MintRequest {
   readonly isRetry: boolean;
   /** It makes room: what is left of the key is dead at once. */
   readonly isEviction?: boolean;
-  /** The primary that the coordinator stands in for; empty when it is one itself. */
-  readonly hintFor: ReplicaId | "";
+  /** The primary that the coordinator stands in for; null when it is one itself. */
+  readonly hintFor: ReplicaId | null;
 }
 
 /** A write that is held here, and has to be brought to its other owners. */

@@ -39,8 +39,8 @@ export interface PutPlan {
   readonly need: QuorumNeed;
   /** The coordinator itself: it has the write already. */
   readonly self: Candidate;
-  /** The primary whose hint the coordinator keeps, when it is none itself; else empty. */
-  readonly standsInFor: ReplicaId | "";
+  /** The primary whose hint the coordinator keeps, when it is none itself; else null. */
+  readonly standsInFor: ReplicaId | null;
   /** The other primaries, each to get the entry under its own name. */
   readonly primaries: readonly Candidate[];
   /** Stand-ins in the order in which to ask; empty when the write is strict. */
@@ -60,8 +60,8 @@ export type PutOutcome =
 
 interface Target {
   readonly candidate: Candidate;
-  /** The primary that it stands in for; empty when it gets the entry for itself. */
-  readonly hintFor: ReplicaId | "";
+  /** The primary that it stands in for; null when it gets the entry for itself. */
+  readonly hintFor: ReplicaId | null;
   /**
    * `weak`: it has the write in memory, but its disk has failed since. `behind`: it has the write,
    * and may lack what it had before.
@@ -115,7 +115,7 @@ export class PutCoordinator implements Coordinator {
     this.#out = out;
     this.#quorum = new Quorum(plan.need);
     this.#primaries = [...plan.primaries];
-    if (plan.standsInFor !== "") {
+    if (plan.standsInFor !== null) {
       this.#stoodInFor.add(plan.standsInFor);
       this.#keptFor.add(plan.standsInFor);
     }
@@ -138,7 +138,7 @@ export class PutCoordinator implements Coordinator {
     this.#deadline = now + timeoutMs;
     this.#hedgeAt = now + (fallbacks.length > 0 ? hedgeMs : Math.max(hedgeMs, OWN_HINT_MS));
     this.#quorum.add(this.#plan.self, false);
-    for (const primary of this.#primaries) this.#send(primary, "");
+    for (const primary of this.#primaries) this.#send(primary, null);
     for (const primary of this.#primaries) if (primary.isSuspect) this.#standIn(primary.id);
     this.#decide(now);
   }
@@ -156,7 +156,7 @@ export class PutCoordinator implements Coordinator {
     if (!this.#isFinished) this.#quorum.raise(fresh);
     this.#primaries.push(...fresh);
     for (const owner of fresh) {
-      this.#send(owner, "");
+      this.#send(owner, null);
       if (owner.isSuspect) this.#standIn(owner.id);
     }
     this.#decide(now);
@@ -199,7 +199,7 @@ export class PutCoordinator implements Coordinator {
     const target = this.#targets.get(from);
     if (target === undefined || target.state === "failed") return;
     target.state = target.state === "asked" ? "failed" : "weak";
-    this.#standIn(target.hintFor === "" ? from : target.hintFor);
+    this.#standIn(target.hintFor === null ? from : target.hintFor);
     this.#decide(now);
   }
 
@@ -207,8 +207,8 @@ export class PutCoordinator implements Coordinator {
     if (now >= this.#hedgeAt) {
       this.#hedgeAt = Infinity;
       for (const target of this.#unacked()) {
-        const home = target.hintFor === "" ? target.candidate.id : target.hintFor;
-        if (target.hintFor !== "") this.#stoodInFor.delete(home);
+        const home = target.hintFor === null ? target.candidate.id : target.hintFor;
+        if (target.hintFor !== null) this.#stoodInFor.delete(home);
         this.#standIn(home);
       }
     }
@@ -235,7 +235,7 @@ export class PutCoordinator implements Coordinator {
     return [...this.#targets.values()].filter((target) => target.state === "asked");
   }
 
-  #send(candidate: Candidate, hintFor: ReplicaId | ""): void {
+  #send(candidate: Candidate, hintFor: ReplicaId | null): void {
     this.#targets.set(candidate.id, { candidate, hintFor, state: "asked", isDurable: false });
     const { durable, count } = this.#quorum.need;
     const ack = durable === 0 ? "received" : durable >= count ? "durable" : "both";
@@ -291,7 +291,9 @@ export class PutCoordinator implements Coordinator {
   }
 
   #hasPrimariesToCome(): boolean {
-    return this.#unacked().some(({ candidate, hintFor }) => hintFor === "" && !candidate.isSuspect);
+    return this.#unacked().some(
+      ({ candidate, hintFor }) => hintFor === null && !candidate.isSuspect,
+    );
   }
 
   #decide(now: Millis): void {

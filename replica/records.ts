@@ -6,6 +6,7 @@
  * A record is lost when it cannot be read, or when its body was given up too early, until somebody
  * has brought it anew. The trees show nothing of what is lost, so that an exchange brings it.
  */
+import { assert } from "../core/assert.ts";
 import { digestOf, type Entry, emptyEntry } from "../core/entry.ts";
 import {
   type DecodedEntry,
@@ -77,11 +78,13 @@ export class Records {
   readonly #decode = (bytes: Uint8Array): DecodedEntry =>
     this.#lastWritten.get(bytes) ?? decodeEntry(bytes);
 
-  /** What stands in the key's own place, or in the hint for a member. */
-  read(key: StoreKey, hintFor: ReplicaId | "", decodeBytes = this.#decode): Slot {
+  /** What stands in the key's own place, or in the hint for a member (null: its own place). */
+  read(key: StoreKey, hintFor: ReplicaId | null, decodeBytes = this.#decode): Slot {
+    assert(hintFor !== "", "a hint is for a member");
     try {
-      const bytes = hintFor === "" ? this.store.readEntry(key) : this.store.readHint(hintFor, key);
-      const isUnknown = hintFor === "" && this.#lost.has(key);
+      const bytes =
+        hintFor === null ? this.store.readEntry(key) : this.store.readHint(hintFor, key);
+      const isUnknown = hintFor === null && this.#lost.has(key);
       if (bytes === undefined) return isUnknown ? { ...emptySlot, isUnknown } : emptySlot;
       const { entry, tenure } = decodeBytes(bytes);
       const seen = this.purges().apply(key, entry);
@@ -90,14 +93,19 @@ export class Records {
       return { entry: seen, tenure, bytes: rewritten, isUnknown, isPurged: true };
     } catch (error) {
       if (!(error instanceof StoreCorruption)) throw error;
-      if (hintFor === "" && !this.#lost.has(key)) this.#onDamage();
-      if (hintFor === "") this.lose(key);
+      if (hintFor === null && !this.#lost.has(key)) this.#onDamage();
+      if (hintFor === null) this.lose(key);
       return { ...emptySlot, isUnknown: true };
     }
   }
 
   /** @param sent where the entry may have come from: if it is the same, it is not encoded anew */
-  write(key: StoreKey, hintFor: string, { entry, tenure }: DecodedEntry, sent?: Sent): void {
+  write(
+    key: StoreKey,
+    hintFor: ReplicaId | null,
+    { entry, tenure }: DecodedEntry,
+    sent?: Sent,
+  ): void {
     const bytes =
       sent?.entry === entry && sent.bytes !== null
         ? stored(sent.bytes, tenure)
@@ -108,11 +116,12 @@ export class Records {
   /** The same, where the bytes are there already. */
   writeBytes(
     key: StoreKey,
-    hintFor: string,
+    hintFor: ReplicaId | null,
     { entry, tenure, bytes }: DecodedEntry & { readonly bytes: Uint8Array },
   ): void {
+    assert(hintFor !== "", "a hint is for a member");
     this.#lastWritten.put(bytes, { entry, tenure });
-    if (hintFor !== "") return this.store.writeHint(hintFor, key, bytes);
+    if (hintFor !== null) return this.store.writeHint(hintFor, key, bytes);
     const from = this.store.digestOf(key);
     if (from === 0) this.#orders.add(key);
     const place = this.placeOf(key);
@@ -196,7 +205,7 @@ export class Records {
     for (const key of [...this.#lost]) {
       const place = this.placeOf(key);
       if (isMine(place)) continue;
-      const isBack = this.read(key, "").bytes !== null;
+      const isBack = this.read(key, null).bytes !== null;
       if (isBack) this.find(key);
       else this.drop(key, place);
       hasDropped ||= !isBack;

@@ -34,10 +34,10 @@ if (command === "fill") {
   const { keeper } = keeperOn(log.store);
   const { siblings } = entryOf(1, 100);
   const content = siblings[0]?.content ?? null;
-  const rest = { content, ttlMs: 0, covers: null, isRetry: false, hintFor: "" } as const;
+  const rest = { content, ttlMs: 0, covers: null, isRetry: false, hintFor: null } as const;
   for (let i = 0; i < Number(countText); i++) {
     const key = keyOf(i);
-    keeper.keepMinted(key, "", keeper.mint({ key, op: `op${i}`, ...rest }, Date.now()));
+    keeper.keepMinted(key, null, keeper.mint({ key, op: `op${i}`, ...rest }, Date.now()));
     if (i % 10_000 === 0) await log.flush();
   }
 } else {

@@ -68,7 +68,7 @@ class Pair {
 
   give(id: string, index: number, counter: number): void {
     const keeper = this.#nodeOf(id).service?.keeper;
-    keeper?.absorb(`bench\0key-${index}`, entryOf(index, counter), "", this.#now);
+    keeper?.absorb(`bench\0key-${index}`, entryOf(index, counter), null, this.#now);
   }
 
   exchange(): Cost {

@@ -77,7 +77,7 @@ export class Node {
       answer: (body, respond, deadline) => this.#answer(body, respond, deadline),
     });
     const run = <R>(start: TaskStart<R>, now: Millis): Waker => this.#asking.run(start, now);
-    const selfId = replica?.id ?? "";
+    const selfId = replica?.id ?? null;
     this.#desk = new ClientDesk({ knowledge, prng, selfId, run, wall: this.#readWall });
     this.#documents = new Documents({
       knowledge,

@@ -43,7 +43,7 @@ describe("a primary's leases", () => {
     expect([state(first, 3000 - 1), state(second, 4400)]).toEqual([GRANTED, WAIT]);
     expect([state(second, 4499), state(first, 4500)]).toEqual([GRANTED, WAIT]);
     // A frontend that is no member's is only known by its silence.
-    const worker = heldBy("", "frontend");
+    const worker = heldBy(null, "frontend");
     expect([state(worker, 8000), state(first, 10_999), state(first, 11_000)]).toEqual([
       GRANTED,
       WAIT,

@@ -79,7 +79,7 @@ export const requests: {
 } = {
   ping: { kind: "ping" },
   read: { kind: "read", key, digestOnly: true, durably: false, isBounded: true },
-  store: { kind: "store", key, entry: bytes, hintFor: "", ack: "both", tells: false },
+  store: { kind: "store", key, entry: bytes, hintFor: null, ack: "both", tells: false },
   coordinate,
   inspect: { kind: "inspect", key },
   status: { kind: "status" },
@@ -152,7 +152,14 @@ export const moreRequests: Readonly<Record<string, Request>> = {
   "store for another, once durable": {
     ...{ kind: "store", key, entry: bytes, hintFor: "r2", ack: "durable", tells: true },
   },
-  "store at once": { kind: "store", key, entry: bytes, hintFor: "", ack: "received", tells: true },
+  "store at once": {
+    kind: "store",
+    key,
+    entry: bytes,
+    hintFor: null,
+    ack: "received",
+    tells: true,
+  },
   "coordinate as before": coordinateBefore,
   "greet as before": { ...{ kind: "greet", from: "r1", run: "r", echo: "e" } },
   "coordinate a delete": {

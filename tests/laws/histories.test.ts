@@ -67,7 +67,7 @@ class World {
     else if (kind === "write") this.#write(replica, client, { context: "own", variant: c });
     else if (kind === "put") this.#write(replica, client, { context: "none", variant: c });
     else if (kind === "send") this.flights.push({ entry: replica.entry, known: replica.known });
-    else if (kind === "receive") this.#receive(replica, b, "");
+    else if (kind === "receive") this.#receive(replica, b, null);
     else if (kind === "receive-hint") this.#receive(replica, b, at(this.#othersOf(replica), c));
     else if (kind === "handoff") this.#handoff(replica, b);
     else if (kind === "flush") this.#flush(replica);
@@ -115,7 +115,7 @@ class World {
     const covered = carries ? client.observed : replica.known;
     const isDelete = how.variant % 5 === 1;
     const ttlMs = how.variant % 5 === 2 ? 60 : 0;
-    const hintFor = how.variant % 4 === 3 ? at(this.#othersOf(replica), how.variant) : "";
+    const hintFor = how.variant % 4 === 3 ? at(this.#othersOf(replica), how.variant) : null;
     const expiresAt = ttlMs === 0 ? 0 : this.now + ttlMs;
     this.history.add(op, { covers: covered, isDelete, expiresAt, isAcknowledged: false });
     const covers = carries ? client.context : null;
@@ -136,13 +136,13 @@ class World {
     this.#dots.set(name, op);
   }
 
-  #receive(replica: Replica, index: number, hintFor: string): void {
+  #receive(replica: Replica, index: number, hintFor: string | null): void {
     if (this.flights.length === 0) return;
     const { entry, known } = at(this.flights, index);
     replica.absorb(entry, known, this.#at(hintFor, known));
   }
 
-  #at(hintFor: string, known: Known) {
+  #at(hintFor: string | null, known: Known) {
     return { hintFor, now: this.now, isSpent: this.history.isSpent(known, this.now) };
   }
 
@@ -156,7 +156,7 @@ class World {
     const target = at(targets, index);
     const owner = this.replicas.find(({ id }) => id === target) as Replica;
     const { entry, known } = replica.hint(target);
-    owner.absorb(entry, known, this.#at("", known));
+    owner.absorb(entry, known, this.#at(null, known));
     this.#flush(owner);
     // The holder must not forget first what only a frail disk has.
     if (target !== FRAIL) replica.dropHint(target);
@@ -195,7 +195,7 @@ class World {
       for (const from of this.replicas) {
         for (const to of this.replicas) {
           const { entry, known } = from;
-          to.absorb(entry, known, this.#at("", known));
+          to.absorb(entry, known, this.#at(null, known));
         }
       }
     }

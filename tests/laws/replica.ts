@@ -40,7 +40,7 @@ export const mintRequest = (op: string, changes: Partial<MintRequest> = {}): Min
   ttlMs: 0,
   covers: null,
   isRetry: false,
-  hintFor: "",
+  hintFor: null,
   ...changes,
 });
 
@@ -48,7 +48,7 @@ export const mintRequest = (op: string, changes: Partial<MintRequest> = {}): Min
 export const sent = (entry: Entry): Entry => decodeEntry(encodeEntry(entry, null)).entry;
 
 /** What is known in each of a replica's places: its own record, and its hints by their target. */
-type Slots = ReadonlyMap<string, Known>;
+type Slots = ReadonlyMap<string | null, Known>;
 
 export class Replica {
   readonly id: string;
@@ -77,7 +77,7 @@ export class Replica {
   }
 
   hintTargets(): readonly string[] {
-    return [...this.slots.keys()].filter((target) => target !== "");
+    return [...this.slots.keys()].filter((target) => target !== null);
   }
 
   write(request: MintRequest, covered: Known, now: number): Minted {
@@ -93,7 +93,7 @@ export class Replica {
   absorb(
     entry: Entry,
     known: Known,
-    at: { readonly hintFor: string; readonly now: number; readonly isSpent: boolean },
+    at: { readonly hintFor: string | null; readonly now: number; readonly isSpent: boolean },
   ): void {
     this.keeper.take(KEY, encodeEntry(entry, null), at.hintFor, at.now);
     const isNothing = at.isSpent && (this.slots.get(at.hintFor)?.size ?? 0) === 0;
@@ -118,7 +118,7 @@ export class Replica {
   release(now: number, isSpent: (known: Known) => boolean): void {
     for (const [hintFor, known] of this.slots) {
       const isForgotten =
-        hintFor === "" ? this.keeper.release(KEY, now) : this.#forgetsHint(hintFor, now);
+        hintFor === null ? this.keeper.release(KEY, now) : this.#forgetsHint(hintFor, now);
       expect(isForgotten).toBe(isSpent(known));
       if (isForgotten) this.slots = new Map([...this.slots].filter(([at]) => at !== hintFor));
       // A hint that stays may have given up bodies: that is a write, and nothing less is known.
@@ -157,7 +157,7 @@ export class Replica {
     this.#note();
   }
 
-  #learn(at: string, known: Known): void {
+  #learn(at: string | null, known: Known): void {
     const slot = this.slots.get(at) ?? nothing;
     this.slots = new Map([...this.slots, [at, slot.union(known)]]);
     this.#note();

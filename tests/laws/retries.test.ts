@@ -53,7 +53,7 @@ class RetryWorld {
     else if (kind === "put") this.#begin(keeper, null);
     else if (kind === "retry") this.#retry(keeper, c);
     else if (kind === "send") this.#flights.push(sent(keeper.hold(KEY).entry));
-    else if (this.#flights.length > 0) keeper.absorb(KEY, at(this.#flights, b), "", START);
+    else if (this.#flights.length > 0) keeper.absorb(KEY, at(this.#flights, b), null, START);
   }
 
   #read(client: Client, keeper: Keeper, showsAll: boolean): void {
@@ -91,7 +91,7 @@ class RetryWorld {
     const isPlain = request.covers === null;
     const covers = isPlain ? this.#closure(keeper.hold(KEY).entry.siblings) : observed;
     const minted = keeper.mint({ ...request, isRetry: versions.size > 0 }, START);
-    keeper.keepMinted(KEY, "", minted);
+    keeper.keepMinted(KEY, null, minted);
     const id = nameOf(minted.sibling.dot);
     versions.set(keeper, id);
     this.#history.add(id, { covers, isDelete: false, expiresAt: 0, isAcknowledged: true });
@@ -112,7 +112,7 @@ class RetryWorld {
   judge(): void {
     for (let round = 0; round < 4; round++) {
       for (const from of this.#keepers) {
-        for (const to of this.#keepers) to.absorb(KEY, sent(from.hold(KEY).entry), "", START);
+        for (const to of this.#keepers) to.absorb(KEY, sent(from.hold(KEY).entry), null, START);
       }
     }
     const entries = this.#keepers.map((keeper) => keeper.hold(KEY).entry);

@@ -17,7 +17,7 @@ describe("two clients that interleave a thousand times", () => {
     write(keeper: Keeper, op: string): void {
       const request = mintRequest(op, { covers: this.context });
       const minted = keeper.mint(request, START);
-      keeper.keepMinted(KEY, "", minted);
+      keeper.keepMinted(KEY, null, minted);
       // What the answer to a PUT names: what was written, not what lies beside it.
       this.context = contextShowing(minted.entry, [minted.sibling], START);
     }
@@ -58,7 +58,7 @@ describe("two clients that interleave a thousand times", () => {
       reader.write(keeper, `reader${round}`);
       writer.write(keepers[(round * 7) % 3] as Keeper, `writer${round}`);
       for (const from of keepers) {
-        for (const to of keepers) to.absorb(KEY, sent(from.hold(KEY).entry), "", START);
+        for (const to of keepers) to.absorb(KEY, sent(from.hold(KEY).entry), null, START);
       }
       for (const each of keepers) expect(siblingCount(each)).toBeLessThanOrEqual(2);
     }

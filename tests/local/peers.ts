@@ -133,7 +133,7 @@ export const bulky = (call: number, byteCount: number): RequestMessage => ({
     kind: "store",
     key: "n\0k",
     entry: new Uint8Array(byteCount),
-    hintFor: "",
+    hintFor: null,
     ack: "durable",
     tells: false,
   },

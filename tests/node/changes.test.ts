@@ -169,7 +169,7 @@ describe("when the cluster document changes, a node", () => {
     const key = keyOf(bench, false);
     bench.step({ kind: "job", name: "change" });
     const entry = encodeEntry(written("moved"), null);
-    bench.ask({ kind: "store", key, entry, hintFor: "", ack: "durable", tells: false });
+    bench.ask({ kind: "store", key, entry, hintFor: null, ack: "durable", tells: false });
     const ring = callOff(agreedRing(knowledge.document.ring), 7);
     bench.ask({ kind: "document", document: encodeDocument({ ...knowledge.document, ring }) });
     let sent = sendsIn(bench.step({ kind: "job", name: "change" }));
@@ -196,7 +196,7 @@ describe("when the cluster document changes, a node", () => {
         .map(({ to }) => to);
     expect(peers()).toEqual([]);
     const entry = encodeEntry(written("late"), null);
-    bench.ask({ kind: "store", key, entry, hintFor: "", ack: "received", tells: false });
+    bench.ask({ kind: "store", key, entry, hintFor: null, ack: "received", tells: false });
     const { ring } = knowledge;
     expect(ring.primariesOf(ring.partitionOf(key), 3)).toContain(peers()[0]);
   });
@@ -241,7 +241,7 @@ describe("when the cluster document changes, a node", () => {
     const { siblings, ...rest } = written("gone");
     const tombstone = { ...rest, siblings: siblings.map((s) => ({ ...s, content: null })) };
     const entry = encodeEntry(tombstone, null);
-    bench.ask({ kind: "store", key, entry, hintFor: "", ack: "received", tells: false });
+    bench.ask({ kind: "store", key, entry, hintFor: null, ack: "received", tells: false });
     bench.now = WRITTEN_AT + 100_000;
     const asked = sendsIn(bench.step({ kind: "job", name: "collect" }));
     expect(asked.map(({ body }) => body.kind)).toEqual(Array(4).fill("confirm"));
@@ -275,7 +275,7 @@ describe("when the cluster document changes, a node", () => {
     const route = writeCandidates(knowledge, { id: "r1", body, now: bench.now });
     expect(route.primaries.map(({ id }) => id)).not.toContain("r1");
     expect(route.self.isPrimary).toBe(true);
-    expect(route.hintFor).toBe("");
+    expect(route.hintFor).toBe(null);
   });
 });
 

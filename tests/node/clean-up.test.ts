@@ -25,7 +25,7 @@ const strayOf = ({ knowledge }: Bench): string =>
 /** A read repair for an owner of before; what follows from it is not on stable storage. */
 function repair(bench: Bench, key: string): void {
   const entry = encodeEntry(written("late"), null);
-  const body = { kind: "store", key, entry, hintFor: "", ack: "received", tells: false } as const;
+  const body = { kind: "store", key, entry, hintFor: null, ack: "received", tells: false } as const;
   const head = { type: "request", call: 1, budgetMs: 2000, trace: "" } as const;
   const message: Message = { ...head, stamp: bench.knowledge.stamp, body };
   bench.node.step({ kind: "message", from: "r2#1", message }, bench.clocks);

@@ -252,7 +252,7 @@ describe("collection", () => {
     for (const id of group.ids) {
       const { keeper } = group.node(id).service ?? {};
       for (let i = 0; i < keyCount; i++)
-        keeper?.absorb(storeKey("demo", `k${i}`), ended(i), "", START);
+        keeper?.absorb(storeKey("demo", `k${i}`), ended(i), null, START);
     }
     // Four seconds' worth, in as many seconds, and then the time in which all settle.
     for (let ms = 0; ms < 4 * SECONDS; ms += 50) {

@@ -52,7 +52,7 @@ describe("a read for a strict quorum", () => {
         kind: "store",
         key: KEY,
         entry,
-        hintFor: "",
+        hintFor: null,
         ack: "received",
         tells: false,
       } as const;
@@ -72,7 +72,7 @@ describe("a tombstone that is not on stable storage", () => {
     kind: "store",
     key: KEY,
     entry: tombstone,
-    hintFor: "",
+    hintFor: null,
     ack: "received",
     tells: false,
   } as const;
@@ -196,7 +196,7 @@ describe("a cluster document that is learnt while the disk is full", () => {
     bench.store.setHealth("full");
     learn(bench, withNamespace(document, "demo", defaultSettings(2)));
     bench.store.setHealth("writable");
-    const stored = { kind: "store", key: KEY, hintFor: "", ack: "both", tells: false } as const;
+    const stored = { kind: "store", key: KEY, hintFor: null, ack: "both", tells: false } as const;
     bench.ask({ ...stored, entry: encodeEntry(written("new"), null) });
     for (let count = 0; count <= bench.store.writtenCount; count++) {
       const after = new Bench({ store: bench.store.crash(count) });
@@ -208,7 +208,7 @@ describe("a cluster document that is learnt while the disk is full", () => {
 
   it("has a replica that is a member again forget its former life before it takes anything", () => {
     const bench = new Bench();
-    const stored = { kind: "store", hintFor: "", ack: "both", tells: false } as const;
+    const stored = { kind: "store", hintFor: null, ack: "both", tells: false } as const;
     const entry = encodeEntry(written("new"), null);
     bench.ask({ ...stored, key: KEY, entry });
     const { document } = bench.knowledge;

@@ -18,7 +18,7 @@ describe("a request whose caller waits no more", () => {
   it("is carried out all the same when it brings what is to be kept", () => {
     const bench = new Bench();
     const entry = encodeEntry(written("late"), null);
-    bench.ask({ kind: "store", key: KEY, entry, hintFor: "", ack: "received", tells: false }, 0);
+    bench.ask({ kind: "store", key: KEY, entry, hintFor: null, ack: "received", tells: false }, 0);
     expect(bench.store.readEntry(KEY)).toBeDefined();
     expect(bench.knowledge.counters.lateRequests).toBe(0);
   });

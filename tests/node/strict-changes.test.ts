@@ -32,7 +32,7 @@ function halfWritten(
   const silent = new Set<ReplicaId>();
   for (const [i, { id }] of group.node("r1").knowledge.owners(KEY, n).entries()) {
     const { keeper } = group.node(id).service ?? {};
-    if (holders.includes(i)) keeper?.absorb(KEY, written("half"), "", group.now);
+    if (holders.includes(i)) keeper?.absorb(KEY, written("half"), null, group.now);
     else silent.add(id);
   }
   group.loses = ({ type, body }, to) =>

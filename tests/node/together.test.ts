@@ -14,7 +14,7 @@ const arrival = ({ knowledge }: Bench, call: number, body: Request): Input => ({
 
 const store = (text: string, ack: Ack): Request => {
   const entry = encodeEntry(written(text), null);
-  return { kind: "store", key: `${KEY}-${text}`, entry, hintFor: "", ack, tells: false };
+  return { kind: "store", key: `${KEY}-${text}`, entry, hintFor: null, ack, tells: false };
 };
 const read = (text: string): Request => ({
   ...{ kind: "read", key: `${KEY}-${text}`, digestOnly: true, durably: false },

@@ -22,13 +22,13 @@ describe("a value whose time has passed", () => {
   it("gives up its body, and keeps its version and its digest", () => {
     const keeper = keeperWithCover();
     const digest = keeper.digest(KEY);
-    expect(keeper.sweep(KEY, "", ENDS - 1)).toBe(false);
+    expect(keeper.sweep(KEY, null, ENDS - 1)).toBe(false);
     expect(bodyBytes(keeper)).toBeGreaterThan(5000);
-    expect(keeper.sweep(KEY, "", ENDS)).toBe(true);
+    expect(keeper.sweep(KEY, null, ENDS)).toBe(true);
     expect(bodyBytes(keeper)).toBeLessThan(300);
     expect(keeper.digest(KEY)).toBe(digest);
     expect(keeper.store.summary(KEY)).toMatchObject({ digest, holdsValue: false });
-    expect(keeper.sweep(KEY, "", ENDS)).toBe(false);
+    expect(keeper.sweep(KEY, null, ENDS)).toBe(false);
   });
 
   it("gives up its body beside a value that lives on", () => {
@@ -37,7 +37,7 @@ describe("a value whose time has passed", () => {
     put(keeper, { covers, ...large, ttlMs: 1000 });
     put(keeper, { covers });
     expect(keeper.store.due(ENDS, 1)).toEqual([KEY]);
-    expect(keeper.sweep(KEY, "", ENDS)).toBe(true);
+    expect(keeper.sweep(KEY, null, ENDS)).toBe(true);
     expect(bodyBytes(keeper)).toBeLessThan(500);
     expect(held(keeper).siblings).toHaveLength(2);
     expect(keeper.store.due(Number.MAX_SAFE_INTEGER, 1)).toEqual([]);
@@ -45,7 +45,7 @@ describe("a value whose time has passed", () => {
 
   it("is not stored with its body by who hears of it later", () => {
     const late = newKeeper();
-    learn(late, held(keeperWithCover()), "", ENDS);
+    learn(late, held(keeperWithCover()), null, ENDS);
     expect(bodyBytes(late)).toBeLessThan(300);
     const hinted = newKeeper();
     learn(hinted, held(keeperWithCover()), "r9", ENDS);
@@ -71,19 +71,19 @@ describe("a value whose time has passed", () => {
     expect(keeper.release(KEY, ENDS)).toBe(true);
     expect(keeper.digest(KEY)).toBe(0);
     // Nobody brings it back, be it as an owner's or as a hint.
-    for (const hintFor of ["", "r9"]) learn(keeper, copy, hintFor, ENDS);
+    for (const hintFor of [null, "r9"]) learn(keeper, copy, hintFor, ENDS);
     expect([keeper.digest(KEY), keeper.store.hintCounts().size]).toEqual([0, 0]);
-    learn(keeper, copy, "", ENDS - 1);
+    learn(keeper, copy, null, ENDS - 1);
     expect(keeper.digest(KEY)).not.toBe(0);
   });
 
   it("stays while it covers something", () => {
     const keeper = keeperWithCover();
     expect(keeper.release(KEY, ENDS)).toBe(false);
-    keeper.sweep(KEY, "", ENDS);
+    keeper.sweep(KEY, null, ENDS);
     expect(keeper.release(KEY, ENDS + 1_000_000)).toBe(false);
     const late = newKeeper();
-    learn(late, held(keeper), "", ENDS + 1_000_000);
+    learn(late, held(keeper), null, ENDS + 1_000_000);
     expect(late.digest(KEY)).toBe(keeper.digest(KEY));
   });
 
@@ -108,7 +108,7 @@ describe("who is asked whether a key may go", () => {
     expect(keeper.agreesOn(KEY, digest, ENDS - 1)).toBe(false);
     expect(keeper.collect(KEY, digest, ENDS - 1)).toBe(false);
     expect(keeper.agreesOn(KEY, digest, ENDS)).toBe(true);
-    keeper.sweep(KEY, "", ENDS);
+    keeper.sweep(KEY, null, ENDS);
     expect(keeper.collect(KEY, digest, ENDS)).toBe(true);
   });
 
@@ -124,12 +124,12 @@ describe("a body that was given up by a clock ahead", () => {
     const whole = keeperWithCover();
     const early = newKeeper();
     learn(early, held(whole));
-    early.sweep(KEY, "", ENDS);
+    early.sweep(KEY, null, ENDS);
     early.mistrust(KEY, ENDS);
     expect(early.digest(KEY)).toBe(whole.digest(KEY));
     early.mistrust(KEY, ENDS - 1);
     expect(early.digest(KEY)).toBe(null);
-    learn(early, held(whole), "", ENDS - 1);
+    learn(early, held(whole), null, ENDS - 1);
     expect(early.digest(KEY)).toBe(whole.digest(KEY));
     expect(held(early).siblings[0]?.content).not.toBe(null);
   });
@@ -144,7 +144,7 @@ describe("a body that every owner gave up by a clock ahead", () => {
     const keeper = newKeeper();
     put(keeper, { covers: CausalContext.empty, ...large, ttlMs: 1000 });
     put(keeper, { covers: CausalContext.empty });
-    keeper.sweep(KEY, "", ENDS);
+    keeper.sweep(KEY, null, ENDS);
     keeper.mistrust(KEY, ENDS - 600);
     return keeper;
   }
@@ -164,7 +164,7 @@ describe("a body that every owner gave up by a clock ahead", () => {
     const store = new RottenStore();
     const keeper = newKeeper(store);
     put(keeper, { ...large, ttlMs: 1000 });
-    keeper.sweep(KEY, "", ENDS);
+    keeper.sweep(KEY, null, ENDS);
     keeper.mistrust(KEY, ENDS - 600);
     store.isRotten = true;
     keeper.advance({ monotonic: 1000, wall: ENDS });
@@ -176,9 +176,9 @@ describe("a body that every owner gave up by a clock ahead", () => {
     const keeper = newKeeper(store);
     put(keeper, { ...large, ttlMs: 1000 });
     const whole = held(keeper);
-    keeper.sweep(KEY, "", ENDS);
+    keeper.sweep(KEY, null, ENDS);
     keeper.mistrust(KEY, ENDS - 600);
-    learn(keeper, whole, "", ENDS - 600);
+    learn(keeper, whole, null, ENDS - 600);
     expect(keeper.lostCount).toBe(0);
     store.isRotten = true;
     expect(keeper.hold(KEY).isUnknown).toBe(true);

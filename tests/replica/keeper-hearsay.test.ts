@@ -17,7 +17,7 @@ describe("a keeper that learns of versions by their dots alone", () => {
 
   it("notes so, be it an entry that came, as a hint too, or a client's write that says it", () => {
     const { context } = held(peerWithSuccessor());
-    for (const hintFor of ["", "r9"]) {
+    for (const hintFor of [null, "r9"]) {
       const keeper = newKeeper();
       learn(keeper, held(peerWithSuccessor()), hintFor);
       expect(isHearsay(keeper)).toBe(true);
@@ -43,7 +43,12 @@ describe("a keeper that learns of versions by their dots alone", () => {
 
   it("leaves aside what is older than any repeat", () => {
     const keeper = newKeeper();
-    learn(keeper, held(peerWithSuccessor()), "", START + CLOCK_SKEW_MS_MAX + REPEAT_MS_MAX + 1000);
+    learn(
+      keeper,
+      held(peerWithSuccessor()),
+      null,
+      START + CLOCK_SKEW_MS_MAX + REPEAT_MS_MAX + 1000,
+    );
     expect(isHearsay(keeper)).toBe(false);
   });
 });

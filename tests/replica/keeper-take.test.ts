@@ -7,7 +7,7 @@ import { KEY, START } from "../laws/replica.ts";
 import { held, newKeeper, ops, put, shown } from "./keeping.ts";
 
 const take = (keeper: ReturnType<typeof newKeeper>, bytes: Uint8Array): Entry | undefined =>
-  keeper.take(KEY, bytes, "", START)?.entry;
+  keeper.take(KEY, bytes, null, START)?.entry;
 const bare = (entry: Entry): Uint8Array => encodeEntry(entry, null);
 
 describe("an entry that came as bytes", () => {
@@ -66,7 +66,7 @@ describe("an entry that came as bytes", () => {
     const store = new MemoryStore();
     const keeper = newKeeper(store);
     take(keeper, put(newKeeper()).sharedBytes);
-    keeper.take(KEY, bare(entry), "", START + 500);
+    keeper.take(KEY, bare(entry), null, START + 500);
     const { siblings } = decodeEntry(store.readEntry(KEY) ?? new Uint8Array(0)).entry;
     expect(siblings.filter(({ content }) => content === null)).toHaveLength(1);
   });

@@ -28,7 +28,7 @@ describe("the keys of a namespace", () => {
     const keeper = newKeeper();
     const add = (key: string): void => {
       const request = { ...mintRequest(nextOp(), { content: null }), key };
-      keeper.keepMinted(key, "", keeper.mint(request, START));
+      keeper.keepMinted(key, null, keeper.mint(request, START));
     };
     for (const name of ["b", "😀", "\uff5e", "a", "ab"]) add(`demo\0${name}`);
     add("other\0a");

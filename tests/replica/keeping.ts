@@ -18,12 +18,16 @@ let opCount = 0;
 export const nextOp = (): string => `op${++opCount}`;
 export function put(keeper: Keeper, changes: Partial<MintRequest> = {}, now = START): Minted {
   const minted = keeper.mint(mintRequest(changes.op ?? nextOp(), changes), now);
-  keeper.keepMinted(KEY, changes.hintFor ?? "", minted);
+  keeper.keepMinted(KEY, changes.hintFor ?? null, minted);
   return minted;
 }
 
-export const learn = (keeper: Keeper, entry: Entry, hintFor = "", now = START): void =>
-  void keeper.take(KEY, encodeEntry(entry, null), hintFor, now);
+export const learn = (
+  keeper: Keeper,
+  entry: Entry,
+  hintFor: string | null = null,
+  now = START,
+): void => void keeper.take(KEY, encodeEntry(entry, null), hintFor, now);
 export const held = (keeper: Keeper): Entry => keeper.hold(KEY).entry;
 export const ops = (keeper: Keeper): readonly string[] => held(keeper).siblings.map(({ op }) => op);
 export const dotOf = ({ sibling }: Minted): string => `${sibling.dot.actor}.${sibling.dot.counter}`;

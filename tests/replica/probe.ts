@@ -55,7 +55,7 @@ export type AnyOutbox = PutOutbox;
 
 function wordFor(body: Request): string {
   if (body.kind === "read") return body.digestOnly ? "digest" : "entry";
-  if (body.kind === "store") return body.hintFor === "" ? "store" : `store for ${body.hintFor}`;
+  if (body.kind === "store") return body.hintFor === null ? "store" : `store for ${body.hintFor}`;
   return body.kind;
 }
 

@@ -29,7 +29,7 @@ function write(wishes: Wishes = {}, changes: Partial<PutPlan> = {}) {
       entry,
       need: { n: 3, count: w, ...none, ...rest },
       self: candidate("r1"),
-      standsInFor: "",
+      standsInFor: null,
       primaries: candidates("r2 r3"),
       fallbacks: candidates("f4 f5"),
       sloppy: true,

@@ -53,7 +53,7 @@ export class Words {
       case "read":
         return `read ${body.digestOnly ? "the digest of " : ""}${keyOf(body.key)}`;
       case "store": {
-        const hint = body.hintFor === "" ? "" : `, a hint for ${body.hintFor}`;
+        const hint = body.hintFor === null ? "" : `, a hint for ${body.hintFor}`;
         return `store ${keyOf(body.key)}: ${this.bytes(body.entry)}${hint}`;
       }
       case "coordinate":

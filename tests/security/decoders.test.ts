@@ -77,7 +77,7 @@ const message: Message = {
   stamp: 2,
   budgetMs: 3,
   trace: "",
-  body: { kind: "store", key: "a\0k", entry, hintFor: "", ack: "durable", tells: false },
+  body: { kind: "store", key: "a\0k", entry, hintFor: null, ack: "durable", tells: false },
 };
 
 /** Good bytes with some of them altered, taken out, doubled or put in. */

@@ -79,7 +79,7 @@ const askable: readonly Request[] = [
   ...Object.values({ ...requests, ...moreRequests }),
   ...[conditionalWrite, { ...conditionalWrite, ifNoneMatch: [] }],
   { kind: "read", key: KEY, digestOnly: false, durably: false },
-  { kind: "store", key: KEY, entry: good, hintFor: "", ack: "durable", tells: true },
+  { kind: "store", key: KEY, entry: good, hintFor: null, ack: "durable", tells: true },
   { kind: "deliver", items: [[KEY, good]] },
   { ...requests.merge, key: KEY, entry: good },
 ];
@@ -198,7 +198,7 @@ describe("an entry from a peer", () => {
         kind: "store",
         key: KEY,
         entry,
-        hintFor: "",
+        hintFor: null,
         ack: "durable",
         tells: false,
       });

@@ -21,7 +21,7 @@ const collectingAlone = (isSuch: string) => ({
   is: `if (summary === undefined || this.#release(summary, now)) continue;
       const { siblings } = keeper.hold(key).entry;
       if (siblings.every(({ expiresAt }) => ${isSuch})) {
-        keeper.sweep(key, "", now);
+        keeper.sweep(key, null, now);
         keeper.collect(key, summary.digest, now);
         continue;
       }`,
@@ -205,7 +205,7 @@ export const sabotages: readonly Sabotage[] = [
     name: "evict-without-a-tombstone",
     oracle: "convergence",
     file: "replica/keeper.ts",
-    was: `    this.keepMinted(key, "", minted);
+    was: `    this.keepMinted(key, null, minted);
     return minted.sharedBytes;`,
     is: `    this.#records.drop(key);
     return null;`,

@@ -35,7 +35,7 @@ const storing = (key: string, more: { ack: Ack; hintFor?: string }): RequestOf<"
   kind: "store",
   key: `test\0${key}`,
   entry: anEntry(),
-  hintFor: "",
+  hintFor: null,
   tells: false,
   ...more,
 });

@@ -103,7 +103,7 @@ describe("the SQLite store", () => {
     inObject((real) => {
       const { sql, take } = metered(real);
       const keeper = keeperOn(sql, { partition: 1, n: 3, leaf: 2 });
-      const mint = { op: "op", ttlMs: 0, covers: null, isRetry: false, hintFor: "" } as const;
+      const mint = { op: "op", ttlMs: 0, covers: null, isRetry: false, hintFor: null } as const;
       const put = (value: string, more: { ttlMs?: number; hintFor?: string } = {}): void => {
         const request = { ...mint, key: "n\0k", content: contentOf(value), ...more };
         keeper.keepMinted("n\0k", request.hintFor, keeper.mint(request, Date.now()));

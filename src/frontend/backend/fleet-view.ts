@@ -19,11 +19,11 @@ export function planOf(
   { selfId, own, reports }: StalenessResult,
   { n, dw }: { readonly n: number; readonly dw: number },
 ): Omit<ForecastPlan, "from" | "times"> {
-  const members = selfId === "" ? [] : ring.memberIds.filter((id) => reports.has(id));
+  const members = selfId === null ? [] : ring.memberIds.filter((id) => reports.has(id));
   return {
-    reports: selfId === "" ? new Map([["", own], ...reports]) : reports,
+    reports: selfId === null ? new Map([["", own], ...reports]) : reports,
     partitions: Array.from({ length: ring.partitionCount }, (_, p) => ring.primariesOf(p, n)),
-    writers: selfId === "" ? [""] : members,
+    writers: selfId === null ? [""] : members,
     readers: members,
     dw,
     isMeasured: n === defaults.n && dw === quorumNumber(defaults.dw, n),

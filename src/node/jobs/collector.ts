@@ -120,7 +120,7 @@ export class Collector {
           leftCount = 0;
           break;
         }
-        if (keeper.sweep(key, "", now)) {
+        if (keeper.sweep(key, null, now)) {
           this.expiredCount++;
           continue;
         }

@@ -32,7 +32,7 @@ const ASK_MS_MAX = 5000;
 /** After a member was not ready, the others are left alone this long. */
 const ASK_AGAIN_MS = 60_000;
 
-type Held = readonly [key: StoreKey, hintFor: ReplicaId | ""];
+type Held = readonly [key: StoreKey, hintFor: ReplicaId | null];
 
 export interface PurgeSweepHost extends TaskHost {
   whenDurable(callback: (ok: boolean, now: Millis) => void): void;
@@ -121,7 +121,7 @@ export class PurgeSweep {
     const { partitionCount } = this.#host.knowledge.ring;
     for (let partition = 0; partition < partitionCount; partition++) {
       for (const { key } of store.entriesOf(partition)) {
-        if (purges.concerns(namespaceOf(key))) yield [key, ""];
+        if (purges.concerns(namespaceOf(key))) yield [key, null];
       }
     }
     for (const [target, count] of store.hintCounts()) {

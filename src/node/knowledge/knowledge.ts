@@ -70,7 +70,7 @@ export interface About {
 
 /** From where candidates are looked at. */
 interface Near {
-  readonly self: ReplicaId | "";
+  readonly self: ReplicaId | null;
   readonly now: Millis;
   readonly isLocal: boolean;
 }
@@ -292,7 +292,7 @@ export class Knowledge {
   candidates(
     partition: number,
     rules: Pick<QuorumRules, "n" | "sloppy" | "local">,
-    from: { readonly self: ReplicaId | ""; readonly now: Millis },
+    from: { readonly self: ReplicaId | null; readonly now: Millis },
   ): readonly Candidate[] {
     const { self, now } = from;
     const list = this.#ring.preferenceList(partition);

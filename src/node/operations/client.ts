@@ -271,7 +271,7 @@ export class ClientDesk {
    */
   #probe(candidates: readonly Candidate[], now: Millis): void {
     const { knowledge, selfId } = this.#host;
-    if (selfId !== "") return;
+    if (selfId !== null) return;
     const { liveness } = knowledge;
     const due = candidates.find(({ id, isSuspect }) => isSuspect && liveness.takeProbe(id, now));
     if (due === undefined) return;

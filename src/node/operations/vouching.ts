@@ -33,7 +33,7 @@ export class Vouchers {
   constructor(plan: VouchersPlan) {
     this.#plan = plan;
     const { selfId } = plan.host;
-    if (this.#members.includes(selfId)) this.#heard.add(selfId);
+    if (selfId !== null && this.#members.includes(selfId)) this.#heard.add(selfId);
   }
 
   get required(): number {

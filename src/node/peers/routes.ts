@@ -14,8 +14,8 @@ export interface WriteRoute {
   readonly primaries: readonly Candidate[];
   readonly fallbacks: readonly Candidate[];
   readonly need: QuorumNeed;
-  /** The primary that the coordinator stands in for; empty when it is one itself. */
-  readonly hintFor: ReplicaId | "";
+  /** The primary that the coordinator stands in for; null when it is one itself. */
+  readonly hintFor: ReplicaId | null;
 }
 
 /**
@@ -74,7 +74,7 @@ export function writeCandidates(
   };
   const need = lifted(raised(plain, pending), knowledge.extraOf(at.body.key, rules.n));
   const away = primaries.find((c) => c.isSuspect) ?? primaries[0];
-  const hintFor = self.isPrimary ? "" : (away?.id ?? "");
+  const hintFor = self.isPrimary ? null : (away?.id ?? null);
   return { self, primaries, fallbacks, need, hintFor };
 }
 

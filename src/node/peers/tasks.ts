@@ -36,8 +36,8 @@ export interface TaskHost {
 /** What the frontend half needs of the node around it. */
 export interface FrontendHost extends TaskHost {
   readonly prng: Prng;
-  /** The replica in the same process, if there is one: the nearest of all. */
-  readonly selfId: ReplicaId | "";
+  /** The replica in the same process, the nearest of all; null where there is none. */
+  readonly selfId: ReplicaId | null;
 }
 
 /** Takes what an operation of that kind ends with; of one of any kind where none is named. */

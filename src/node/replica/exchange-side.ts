@@ -34,7 +34,7 @@ export function exchangeSide(
     absorb: (key, bytes) => {
       // Nobody waits for it, but what was refilled is not to sit in memory until the next write.
       host.whenDurable(() => {});
-      return keeper.take(key, bytes, "", host.wall()) !== null;
+      return keeper.take(key, bytes, null, host.wall()) !== null;
     },
   };
 }

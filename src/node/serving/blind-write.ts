@@ -49,8 +49,8 @@ type Coordinate = RequestOf<"coordinate">;
 export interface BlindWriteParts {
   readonly keeper: Keeper;
   readonly body: Coordinate;
-  /** The primary that the coordinator stands in for; empty when it is one itself. */
-  readonly hintFor: ReplicaId | "";
+  /** The primary that the coordinator stands in for; null when it is one itself. */
+  readonly hintFor: ReplicaId | null;
   readonly held: HeldWrite;
   wall(): WallMillis;
   moment(): Moment;

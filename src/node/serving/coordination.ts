@@ -137,7 +137,7 @@ export class Coordination {
     if (!this.#isMine(key) || before.isUnknown) return respond(refused("overloaded"));
     const incoming = decodeEntry(body.entry).entry;
     const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
-    if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
+    if (route.hintFor !== null) this.#host.knowledge.counters.hintsStored++;
     keeper.absorb(key, incoming, route.hintFor, this.#host.wall());
     const wasKnown = !before.entry.context.isEmpty;
     const { entry } = keeper.hold(key);
@@ -264,7 +264,7 @@ export class Coordination {
   ): void {
     const wall = this.#host.wall();
     const { route, respond, deadline, blind } = to;
-    if (route.hintFor !== "") this.#host.knowledge.counters.hintsStored++;
+    if (route.hintFor !== null) this.#host.knowledge.counters.hintsStored++;
     const { returnBody } = body.rules;
     const created = liveSiblings(held.before, wall).length === 0;
     const finish = (outcome: PutOutcome): void => {

@@ -37,8 +37,8 @@ interface Lease {
 }
 
 /** A holder as primaries know it: behind the member that asked for it, where a member did. */
-export const heldBy = (member: ReplicaId | "", holder: string): string =>
-  member === "" ? holder : `${member} ${holder}`;
+export const heldBy = (member: ReplicaId | null, holder: string): string =>
+  member === null ? holder : `${member} ${holder}`;
 
 /** The leases that one replica has given. */
 export class Leases {

@@ -236,11 +236,11 @@ export class Service {
   #store(body: RequestOf<"store">, respond: Respond): void {
     const { key, hintFor, ack } = body;
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
-    const target = hintFor === this.id ? "" : hintFor;
-    if (target !== "" && !this.#host.knowledge.ring.memberIds.includes(target)) {
+    const target = hintFor === this.id ? null : hintFor;
+    if (target !== null && !this.#host.knowledge.ring.memberIds.includes(target)) {
       throw new CodecError("a hint is for a member");
     }
-    if (target !== "") this.#host.knowledge.counters.hintsStored++;
+    if (target !== null) this.#host.knowledge.counters.hintsStored++;
     const joined = this.keeper.take(key, body.entry, target, this.#host.wall());
     if (joined === null) return respond(refused("insufficient-storage"));
     const { entry, incoming, wasUnknown } = joined;
@@ -259,7 +259,7 @@ export class Service {
   #deliver({ items }: RequestOf<"deliver">, respond: Respond): void {
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
     for (const [key, bytes] of items) {
-      this.keeper.take(key, bytes, "", this.#host.wall());
+      this.keeper.take(key, bytes, null, this.#host.wall());
     }
     this.#host.whenDurable((ok) => {
       respond(ok ? { kind: "stored", durable: true } : refused("insufficient-storage"));
