@@ -5,7 +5,7 @@
 import { CodecError } from "./check.ts";
 import { MESSAGE_DEPTH_MAX } from "./limits.ts";
 import { MalformedValue, readValue } from "./msgpack-reader.ts";
-import { writeBriefly } from "./msgpack-writer.ts";
+import { writeBriefly, writeOwned } from "./msgpack-writer.ts";
 
 /**
  * Values in one message, lists included. The most that is ever sent are the roots of an exchange:
@@ -16,9 +16,7 @@ const MESSAGE_NODES_MAX = 2 ** 21;
 const limits = { depthMax: MESSAGE_DEPTH_MAX, nodesMax: MESSAGE_NODES_MAX };
 
 /** Encodes numbers, strings, booleans, null, bytes and arrays of these. */
-export function encode(value: unknown): Uint8Array {
-  return writeBriefly(value).slice();
-}
+export const encode = writeOwned;
 
 /**
  * The same into bytes that are the encoder's own and hold until it is next used: for what is copied

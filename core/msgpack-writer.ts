@@ -32,6 +32,14 @@ export function writeBriefly(value: unknown): Uint8Array {
   return buffer.subarray(0, at);
 }
 
+/** The bytes of a value, the caller's own. A buffer that is not kept anyway is not copied. */
+export function writeOwned(value: unknown): Uint8Array {
+  const bytes = writeBriefly(value);
+  if (buffer.length <= KEPT_BYTES_MAX) return bytes.slice();
+  renew(FIRST_BYTES);
+  return bytes;
+}
+
 function write(value: unknown, depth: number): void {
   if (typeof value === "number") return writeNumber(value);
   if (typeof value === "string") return writeText(value);

@@ -7,7 +7,7 @@
  * the next fallback gets the entry with a hint that names the primary. When no fallback is left the
  * coordinator keeps the hint itself, so that the write goes home even in a cluster of N members.
  * That helps no quorum and is the whole write once more, on the disk and on its way home, so where
- * there are no fallbacks at all mere slowness is given more time (OWN_HINT_MS).
+ * there are no fallbacks at all mere slowness is given more time (`ownHintMs`).
  * The primary's own acknowledgement still counts if it comes after all.
  *
  * A primary that came back or lost its disk, and has not caught up, says so. It keeps the write as
@@ -26,11 +26,18 @@ import type { Candidate } from "./candidate.ts";
 import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
 import { Quorum, type QuorumNeed } from "./quorum.ts";
 
+/** Less than a stopping node waits for such answers, in ms. */
+const OWN_HINT_MS = 500;
+/** What a busy peer takes in, and has on its disk, in a millisecond at least. */
+const PEER_BYTES_PER_MS = 4096;
+
 /**
- * How long a primary may be silent before its hint is kept where the write is anyway, in ms: less
- * than a stopping node waits for such answers.
+ * How long a primary may be silent before its hint is kept where the write is anyway, in ms. A
+ * long entry takes its time: to keep it once more for each of the others would be three times the
+ * load, at the very moment at which all are slow from load.
  */
-export const OWN_HINT_MS = 500;
+export const ownHintMs = (entryByteCount: number): Millis =>
+  OWN_HINT_MS + Math.floor(entryByteCount / PEER_BYTES_PER_MS);
 
 export interface PutPlan {
   readonly key: StoreKey;
@@ -134,9 +141,10 @@ export class PutCoordinator implements Coordinator {
   }
 
   start(now: Millis): void {
-    const { timeoutMs, hedgeMs, fallbacks } = this.#plan;
+    const { timeoutMs, hedgeMs, fallbacks, entry } = this.#plan;
     this.#deadline = now + timeoutMs;
-    this.#hedgeAt = now + (fallbacks.length > 0 ? hedgeMs : Math.max(hedgeMs, OWN_HINT_MS));
+    const standInMs = fallbacks.length > 0 ? hedgeMs : Math.max(hedgeMs, ownHintMs(entry.length));
+    this.#hedgeAt = now + standInMs;
     this.#quorum.add(this.#plan.self, false);
     for (const primary of this.#primaries) this.#send(primary, null);
     for (const primary of this.#primaries) if (primary.isSuspect) this.#standIn(primary.id);

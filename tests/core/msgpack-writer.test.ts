@@ -1,7 +1,7 @@
 import { Encoder } from "@msgpack/msgpack";
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { writeBriefly } from "../../core/msgpack-writer.ts";
+import { writeBriefly, writeOwned } from "../../core/msgpack-writer.ts";
 
 const written = (value: unknown): Uint8Array => writeBriefly(value).slice();
 const reference = (value: unknown): Uint8Array => new Encoder().encode(value);
@@ -79,6 +79,21 @@ describe("the writer", () => {
     endless.push(endless);
     expect(() => writeBriefly(endless)).toThrow(/has an end/);
     expect(written([1, "a"])).toEqual(reference([1, "a"]));
+  });
+
+  it("gives bytes that are the caller's own, whatever is written after them", () => {
+    for (const byteCount of [10, 100_000, 6_000_000]) {
+      const written = writeOwned(new Uint8Array(byteCount).fill(7));
+      const before = written.slice();
+      writeBriefly(new Uint8Array(byteCount).fill(8));
+      expect(Buffer.compare(written, before)).toBe(0);
+    }
+  });
+
+  it("copies nothing of what is long, for the caller to own it", () => {
+    const slice = vi.spyOn(Uint8Array.prototype, "slice");
+    expect(writeOwned(new Uint8Array(6_000_000)).length).toBe(6_000_005);
+    expect(slice).not.toHaveBeenCalled();
   });
 
   it("asks once for the memory of what is long", () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { encodeEntry } from "../../core/entry-codec.ts";
 import { SUSPECT_PATIENCE_MS } from "../../replica/coordination.ts";
 import {
-  OWN_HINT_MS,
+  ownHintMs,
   PutCoordinator,
   type PutOutcome,
   type PutPlan,
@@ -220,13 +220,23 @@ describe("a primary is stood in for", () => {
   it("by the coordinator's own hint only when it is silent for long, as that hurries nobody", () => {
     const { probe, coordinator } = write({}, { fallbacks: [] });
     coordinator.reply("r3", stored(), START);
-    expect(coordinator.wakeAt).toBe(START + OWN_HINT_MS);
-    coordinator.wake(START + OWN_HINT_MS);
+    const silentMs = ownHintMs(entry.length);
+    expect(coordinator.wakeAt).toBe(START + silentMs);
+    coordinator.wake(START + silentMs);
     expect(probe.keptHints).toEqual(["r2"]);
     const quick = write({}, { fallbacks: [] });
     for (const id of ["r2", "r3"]) quick.coordinator.reply(id, stored(), START + 2 * HEDGE);
-    quick.coordinator.wake(START + OWN_HINT_MS);
+    quick.coordinator.wake(START + silentMs);
     expect(quick.probe.keptHints).toEqual([]);
+  });
+
+  it("by its own hint of a long entry when a busy peer would have had the time to take that", () => {
+    const long = new Uint8Array(4 * 1024 * 1024);
+    const { probe, coordinator } = write({}, { fallbacks: [], entry: long });
+    coordinator.wake(START + ownHintMs(entry.length));
+    expect(probe.keptHints).toEqual([]);
+    coordinator.wake(START + ownHintMs(long.length));
+    expect(probe.keptHints).toEqual(["r2", "r3"]);
   });
 
   it("by one hint, though both the stand-ins and then the primary itself fail", () => {

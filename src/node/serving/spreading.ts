@@ -92,8 +92,8 @@ export class Spreading {
     const found = (from: ReplicaId, beside: readonly Beside[]): void => blind?.learn(from, beside);
     const keepHint = (target: ReplicaId): void => {
       if (target === this.#id) return;
-      const isKept = this.#keeper.absorb(body.key, held.entry, target, this.#host.wall());
-      if (isKept) knowledge.counters.hintsStored++;
+      const kept = this.#keeper.take(body.key, plan.entry, target, this.#host.wall());
+      if (kept !== null) knowledge.counters.hintsStored++;
     };
     const id = ++this.#last;
     const made: PutCoordinator[] = [];
