@@ -96,7 +96,6 @@ export class Spreading {
       if (kept !== null) knowledge.counters.hintsStored++;
     };
     const id = ++this.#last;
-    const made: PutCoordinator[] = [];
     const waker = this.#host.run<PutOutcome>(
       {
         timeoutMs,
@@ -105,15 +104,22 @@ export class Spreading {
         over: () => void this.#open.delete(id),
         make: ({ ask, finish }) => {
           const coordinator = new PutCoordinator(plan, { ask, finish, keepHint, found });
-          made.push(coordinator);
           this.#open.add(id, { key: body.key, op: body.op, n, coordinator });
           return coordinator;
         },
       },
       now,
     );
-    const [coordinator] = made;
+    this.#tellOfDisk(id, waker);
+  }
+
+  /**
+   * By itself, for a closure keeps all that those beside it need: here the entry and what was held
+   * before, which a slow disk would keep in memory long after all others have them.
+   */
+  #tellOfDisk(id: number, waker: Waker): void {
     this.#host.whenDurable((ok, at) => {
+      const coordinator = this.#open.get(id)?.coordinator;
       if (ok) coordinator?.locallyDurable(at);
       else coordinator?.locallyFailed(at);
       // A task that is over would keep the entry and all that is coordinated with it, until its
