@@ -107,6 +107,13 @@ interface ListBody {
 }
 
 export function clusterPlane(): void {
+  it("calls a malformed namespace what it is in a purge too", async () => {
+    for (const namespace of ["-x", "", "a b", "x".repeat(65)]) {
+      const body = JSON.stringify({ namespace, everything: true });
+      await expectProblem(await call("/v1/purge", { method: "POST", body }), 400, "invalid-key");
+    }
+  });
+
   it("creates and changes a namespace, and every frontend follows it", async () => {
     const namespace = freshNamespace();
     const settings = (body: unknown): Promise<Response> =>
@@ -186,6 +193,8 @@ export function clusterPlane(): void {
       expect((await plan(bad)).status).toBe(400);
     }
     expect(await (await call("/v1/cluster/ring")).text()).toBe(before);
+    const transfers = await (await call("/v1/cluster/transfers")).json();
+    expect(transfers).toMatchObject({ ringVersion: 1, phase: null, pending: 0, transfers: [] });
   });
 
   it("compares replicas and delivers hints when told to", async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Operation } from "../../core/operations.ts";
 import { makeApp, type TestApp } from "./support.ts";
 
 interface OpResult {
@@ -50,5 +51,29 @@ describe("an op of a batch", () => {
       });
     }
     expect((await run(app, [put({ tags: null })]))[0]?.status).toBe(204);
+  });
+
+  it("comes after those before it that have its key, and waits for no others", async () => {
+    const app = await makeApp();
+    const { backend } = app;
+    const execute = backend.execute.bind(backend);
+    const begun: string[] = [];
+    // A write is on its way for longer than a read.
+    backend.execute = (async (operation: Operation, trace: string) => {
+      if ("key" in operation) begun.push(`${operation.kind} ${operation.key.split("\0")[1]}`);
+      if (operation.kind === "write") await new Promise((resolve) => setImmediate(resolve));
+      return execute(operation as never, trace);
+    }) as typeof backend.execute;
+    const results = await run(app, [
+      put({}),
+      { op: "get", key: "k" },
+      put({ key: "other" }),
+      { op: "delete", key: "k" },
+      { op: "get", key: "k" },
+      put({}),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual([201, 200, 201, 204, 404, 201]);
+    expect(results.map(({ key }) => key)).toEqual(["k", "k", "other", "k", "k", "k"]);
+    expect(begun.slice(0, 2)).toEqual(["write k", "write other"]);
   });
 });

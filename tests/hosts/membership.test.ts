@@ -35,6 +35,7 @@ interface Plan {
 
 interface Transfers {
   readonly phase: string | null;
+  readonly pending: number;
   readonly transfers: readonly { readonly to: string; readonly partitionsDone: number }[];
 }
 
@@ -316,14 +317,15 @@ describe("a change of members", () => {
     expect(await refusalOf("r1", { reweight: { r1: 1 } })).toEqual([400, "invalid-request"]);
     expect((await refusalOf("r1", { add: [ghost] }))[0]).toBe(202);
     expect(await refusalOf("r2", { reweight: { r1: 2 } })).toEqual([409, "ring-conflict"]);
-    const { transfers } = await ask<Transfers>("r2", "/transfers");
+    const { transfers, pending } = await ask<Transfers>("r2", "/transfers");
     expect(transfers.map(({ to }) => to)).toEqual(["r9"]);
+    expect(pending).toBe(1);
     const { members } = await ask<{ members: { id: string; state: string }[] }>("r3", "");
     expect(members.map(({ id, state }) => `${id} ${state}`)).toContain("r9 joining");
     const put = await fetch(`${cluster.urlOf("r1")}/v1/kv/a/b`, { method: "PUT", body: "x" });
     expect(put.status).toBe(201);
     expect((await refusalOf("r3", { abort: true }))[0]).toBe(202);
-    expect((await ask<Transfers>("r3", "/transfers")).phase).toBe(null);
+    expect(await ask<Transfers>("r3", "/transfers")).toMatchObject({ phase: null, pending: 0 });
     expect((await ask<RingBody>("r3", "/ring")).version).toBe(1);
     expect((await refusalOf("r2", { reweight: { r1: 2 } }))[0]).toBe(202);
     await untilSettled("r1", 2);

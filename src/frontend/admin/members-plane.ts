@@ -51,7 +51,8 @@ export class MembersPlane {
     const change = openChange(document);
     const resized = resizedIn(view);
     if (change === null) {
-      return Response.json({ ringVersion: version, phase: null, transfers: [], ...resized });
+      const none = { phase: null, pending: 0, transfers: [] };
+      return Response.json({ ringVersion: version, ...none, ...resized });
     }
     const sizes = new Set([defaults, ...namespaces.values()].map(({ n }) => n));
     const transfers = takersOf(document, [...sizes]).map((id) => {
@@ -66,6 +67,7 @@ export class MembersPlane {
       ringVersion: version,
       nextVersion: version + 1,
       phase: change.phase,
+      pending: waitingFor.length,
       waitingFor,
       transfers,
       ...resized,

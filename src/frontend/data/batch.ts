@@ -18,7 +18,7 @@ import type { StoreKey } from "../../../core/store.ts";
 import type { Backend } from "../backend/backend.ts";
 import { ReadRoom } from "../backend/read-room.ts";
 import { AnswerBudget } from "../http/answer-budget.ts";
-import { inParallel } from "../http/at-once.ts";
+import { inLanes } from "../http/at-once.ts";
 import { type Grant, requireAccess } from "../http/auth.ts";
 import { pause, toBase64 } from "../http/base64.ts";
 import { checkMetadata, checkTags } from "../http/body.ts";
@@ -223,8 +223,10 @@ const readKeyOf = ({ op, key }: Fields, namespace: string): readonly StoreKey[] 
     ? [storeKey(namespace, key)]
     : [];
 
+const nameOf = ({ key }: Fields): string | null => (typeof key === "string" ? key : null);
+
 async function runOne(op: Fields, batch: Batch): Promise<Fields> {
-  const key = typeof op["key"] === "string" ? op["key"] : null;
+  const key = nameOf(op);
   let operation: OneOperation;
   try {
     operation = operationOf(op, batch);
@@ -251,6 +253,8 @@ export async function answerBatch(request: Request, parts: BatchParts): Promise<
     valuesMax,
   );
   const batch = { ...parts, form, answersBinary: isBinary, trace, budget, room };
-  const results = await inParallel(ops, (op) => runOne(op, batch), room.atOnce);
+  // Two blind writes at once would become siblings, and a get would not see the put before it.
+  const lanes = { laneOf: nameOf, work: (op: Fields) => runOne(op, batch) };
+  const results = await inLanes(ops, lanes, room.atOnce);
   return resultsResponse(results, isBinary);
 }

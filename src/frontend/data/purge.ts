@@ -1,12 +1,12 @@
 /** `POST /v1/purge`: what was written before is not served any more. */
 
-import { isNamespace, utf8Length } from "../../../core/keys.ts";
+import { utf8Length } from "../../../core/keys.ts";
 import { KEY_BYTES_MAX, PURGE_TAGS_MAX, TAG_CHARS_MAX } from "../../../core/limits.ts";
 import type { PurgeOperation } from "../../../core/operations.ts";
 import type { Backend } from "../backend/backend.ts";
 import { type Grant, requireAccess } from "../http/auth.ts";
 import { readJson } from "../http/json-body.ts";
-import { refuseSites } from "../http/key-path.ts";
+import { checkNamespace } from "../http/key-path.ts";
 import { Problem } from "../http/problems.ts";
 import { traceOf } from "../http/trace.ts";
 import { type PurgeSite, purgedAnswer, runPurge } from "./run-purge.ts";
@@ -63,10 +63,8 @@ export async function answerPurge(
     return purgeSite(parts, body as Record<string, unknown>);
   }
   const { namespace, ...rest } = body as Record<string, unknown>;
-  if (typeof namespace === "string") refuseSites(namespace);
-  if (typeof namespace !== "string" || !isNamespace(namespace)) {
-    throw invalid(`"namespace" must name a namespace.`);
-  }
+  if (typeof namespace !== "string") throw invalid(`"namespace" must name a namespace.`);
+  checkNamespace(namespace);
   requireAccess(grant, { role: "write", namespace });
   return purgedAnswer(await runPurge({ backend, trace }, { namespace, what: whatOf(rest) }));
 }

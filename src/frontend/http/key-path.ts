@@ -62,13 +62,12 @@ const undecodable = (what: string): Problem =>
  *
  * @throws Problem `not-found`
  */
-export function refuseSites(namespace: string): void {
+function refuseSites(namespace: string): void {
   if (isSiteNamespace(namespace)) throw new Problem("not-found", "There is no such namespace.");
 }
 
 /** @throws Problem `invalid-key`, `not-found` */
-export function readNamespace(part: string): string {
-  const text = percentDecode(part, () => undecodable("namespace"));
+export function checkNamespace(text: string): string {
   if (isNamespace(text)) return text;
   refuseSites(text);
   throw new Problem(
@@ -76,6 +75,10 @@ export function readNamespace(part: string): string {
     "A namespace has 1 to 64 of A-Z a-z 0-9 _ - . and begins with a letter or a digit.",
   );
 }
+
+/** @throws Problem `invalid-key`, `not-found` */
+export const readNamespace = (part: string): string =>
+  checkNamespace(percentDecode(part, () => undecodable("namespace")));
 
 /** No code point takes more bytes of UTF-8 than this for each UTF-16 unit. */
 const BYTES_PER_UNIT_MAX = 3;
