@@ -37,6 +37,8 @@ export class Arena {
   isOver = false;
   /** Some member that was wiped has not got back what it owns. */
   isRefilling = false;
+  /** Members are wiped: what one of them alone has is lost then. */
+  losesDisks = true;
   /** Members are joining or leaving. */
   isMoving = false;
 

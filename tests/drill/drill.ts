@@ -3,7 +3,8 @@
  * frozen, killed, wiped and restarted, and what they were told is held against what is promised:
  * strict registers are linearizable, conditional appends and elements of sets are never lost,
  * sessions never see an older value, a subscriber of the change feed has in the end what lives, also
- * while members join and leave. In the end the primaries agree and no hint is left.
+ * while members join and leave, and a read with `max_stale` lacks nothing that is older. In the end the
+ * primaries agree and no hint is left.
  */
 import { Prng } from "../../core/prng.ts";
 import { startProcesses } from "../support/process-cluster.ts";
@@ -14,7 +15,8 @@ import { Feed } from "./feed.ts";
 import { Registers } from "./registers.ts";
 import { Sessions } from "./sessions.ts";
 import { Sets } from "./sets.ts";
-import { type FaultKind, Striker } from "./striker.ts";
+import { type FaultKind, Striker, type Strikes } from "./striker.ts";
+import { ASTRAY_PROGRAM, Wires } from "./wires.ts";
 
 export const CHECKS = {
   register: (arena: Arena): Check => new Registers(arena),
@@ -30,13 +32,15 @@ export interface DrillOptions {
   readonly seed: number;
   readonly seconds: number;
   readonly checks: readonly CheckName[];
+  /** What is at stake; default: the disks. */
+  readonly strikes?: Strikes;
   readonly say: (line: string) => void;
 }
 
 export interface DrillReport {
   /** One line a check. */
   readonly summaries: readonly string[];
-  readonly faults: Readonly<Record<FaultKind, number>>;
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   /** What broke a promise, in words; empty when all was well. */
   readonly failures: readonly string[];
 }
@@ -81,11 +85,16 @@ async function untilConverged(arena: Arena): Promise<string | null> {
 export async function runDrill(options: DrillOptions): Promise<DrillReport> {
   const { seed, say } = options;
   const prng = new Prng([seed >>> 0, Math.floor(seed / 2 ** 32), 0x64, 0x72]);
-  const cluster = await startProcesses(NODE_COUNT, { timing, flags: ["--faults"] });
+  const isAstray = options.strikes === "wires";
+  const program = isAstray ? { programOf: () => ASTRAY_PROGRAM } : {};
+  const cluster = await startProcesses(NODE_COUNT, { timing, flags: ["--faults"], ...program });
+  let wires: Wires | null = null;
   try {
+    wires = isAstray ? await Wires.between(cluster) : null;
     const arena = new Arena(cluster, prng, say);
+    arena.losesDisks = !isAstray;
     const checks = options.checks.map((name) => CHECKS[name](arena));
-    const striker = new Striker(arena);
+    const striker = new Striker(arena, wires);
     const working = [striker.run(), ...checks.flatMap((check) => check.start())];
     await sleep(options.seconds * 1000);
     arena.isOver = true;
@@ -96,6 +105,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillReport> {
     const summaries = checks.map((check) => `${check.name}: ${check.summary()}`);
     return { summaries, faults: striker.counts, failures };
   } finally {
+    wires?.close();
     await cluster.close();
   }
 }

@@ -1,9 +1,10 @@
 /**
- * `npm run drill -- [--check all] [--seconds 60] [--seed N]`: exit 0 when every promise held, 1 when
- * one was broken, 2 when it was called wrongly.
+ * `npm run drill -- [--check all] [--strikes disks] [--seconds 60] [--seed N]`: exit 0 when every
+ * promise held, 1 when one was broken, 2 when it was called wrongly.
  */
 import { parseArgs } from "node:util";
 import { CHECKS, type CheckName, runDrill } from "./drill.ts";
+import { STRIKES, type Strikes } from "./striker.ts";
 
 const SEED_MAX = 2 ** 32;
 const NAMES = Object.keys(CHECKS) as CheckName[];
@@ -18,6 +19,7 @@ function flags() {
     return parseArgs({
       options: {
         check: { type: "string", default: "all" },
+        strikes: { type: "string", default: "disks" },
         seconds: { type: "string", default: "60" },
         seed: { type: "string", default: String(Math.floor(Math.random() * SEED_MAX)) },
       },
@@ -35,13 +37,15 @@ if (!(seconds > 0) || !Number.isSafeInteger(seed) || seed < 0) {
 }
 const checks = NAMES.filter((name) => values.check === "all" || values.check === name);
 if (checks.length === 0) wrong(`--check takes all or one of ${NAMES.join(", ")}`);
+const strikes = (Object.keys(STRIKES) as Strikes[]).find((name) => name === values.strikes);
+if (strikes === undefined) wrong(`--strikes takes one of ${Object.keys(STRIKES).join(", ")}`);
 
 const startedAt = Date.now();
 console.log(`drill: seed ${seed}, ${seconds} s, 5 nodes, checks ${checks.join(", ")}`);
 const say = (line: string): void => {
   console.log(`${((Date.now() - startedAt) / 1000).toFixed(1).padStart(7)} s  ${line}`);
 };
-const { summaries, faults, failures } = await runDrill({ seed, seconds, checks, say });
+const { summaries, faults, failures } = await runDrill({ seed, seconds, checks, strikes, say });
 for (const failure of failures) console.error(`drill: ${failure}`);
 for (const line of summaries) console.log(`drill: ${line}`);
 const struck = Object.entries(faults).map(([kind, count]) => `${kind} ${count}`);

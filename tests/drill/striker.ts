@@ -1,6 +1,9 @@
 /**
- * What strikes: nodes are frozen for 150 to 900 ms, killed with -9, stopped and started, and wiped;
- * one of them loses messages. Two nodes are away at once at most.
+ * What strikes: nodes are frozen for 150 to 900 ms and killed with -9. Either disks are at stake as
+ * well: nodes are stopped and started, and wiped, and one of them loses messages. Or what they know
+ * of each other is: wall clocks are set by seconds to an hour, ahead or back, and put right again,
+ * and all that a node says is lost for a while, or all that it is told. Two nodes are away at once
+ * at most.
  *
  * A node that is wiped is a disk lost. What w replicas acknowledged survives the loss of w - 1 of
  * them, so one good copy of everything is kept: none is wiped before the one that was wiped last
@@ -9,9 +12,14 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Arena, sleep } from "./arena.ts";
+import type { Way, Wires } from "./wires.ts";
 
-export const FAULT_KINDS = ["freeze", "kill", "restart", "wipe", "lossy"] as const;
-export type FaultKind = (typeof FAULT_KINDS)[number];
+export const STRIKES = {
+  disks: ["freeze", "kill", "restart", "wipe", "lossy"],
+  wires: ["freeze", "kill", "clock", "clock", "cut-out", "cut-in"],
+} as const;
+export type Strikes = keyof typeof STRIKES;
+export type FaultKind = (typeof STRIKES)[Strikes][number];
 
 const FREEZE_MS_MIN = 150;
 const FREEZE_MS_MAX = 900;
@@ -19,26 +27,29 @@ const DOWN_MS_MAX = 3000;
 const AWAY_COUNT_MAX = 2;
 const LOSSY_SHARE = 0.2;
 const LOSSY_MS = 5000;
+const ASTRAY_MS_MIN = 300;
+const ASTRAY_MS_MAX = 4000;
+const CLOCK_OFFS_MS = [-3_600_000, -3000, -700, 700, 3000, 3_600_000];
 const REQUEST_MS_MAX = 2000;
 const OWNS_MS_MAX = 60_000;
 
 export class Striker {
-  readonly counts: Record<FaultKind, number> = {
-    freeze: 0,
-    kill: 0,
-    restart: 0,
-    wipe: 0,
-    lossy: 0,
-  };
+  readonly counts: Partial<Record<FaultKind, number>> = {};
   /** What a node did not do that it should have done. */
   readonly failures: string[] = [];
   readonly #arena: Arena;
+  readonly #kinds: readonly FaultKind[];
+  readonly #wires: Wires | null;
   readonly #away = new Set<string>();
   readonly #struck = new Set<Promise<void>>();
   #lossyUntil = 0;
 
-  constructor(arena: Arena) {
+  /** @param wires with them they and the clocks are at stake, else the disks */
+  constructor(arena: Arena, wires: Wires | null) {
     this.#arena = arena;
+    this.#wires = wires;
+    this.#kinds = STRIKES[wires === null ? "disks" : "wires"];
+    for (const kind of this.#kinds) this.counts[kind] = 0;
   }
 
   /** Strikes until the drill is over; resolves when every node is back. */
@@ -59,13 +70,13 @@ export class Striker {
 
   #strike(): void {
     const { ids } = this.#arena.cluster;
-    const kind = this.#arena.pick<FaultKind>(["freeze", "freeze", "freeze", ...FAULT_KINDS]);
+    const kind = this.#arena.pick<FaultKind>(["freeze", "freeze", "freeze", ...this.#kinds]);
     const here = ids.filter((id) => !this.#away.has(id));
     if (this.#away.size >= AWAY_COUNT_MAX) return;
     if (kind === "wipe" && (this.#arena.isRefilling || this.#arena.isMoving)) return;
     if (kind === "lossy" && this.#arena.now < this.#lossyUntil) return;
     const id = this.#arena.pick(here);
-    this.counts[kind]++;
+    this.counts[kind] = (this.counts[kind] ?? 0) + 1;
     this.#arena.say(`${kind} ${id}`);
     this.#away.add(id);
     const struck = this.#carryOut(kind, id)
@@ -95,7 +106,30 @@ export class Striker {
         return this.#wipe(id);
       case "lossy":
         return this.#loseMessages(id);
+      case "clock":
+        return this.#setClock(id);
+      case "cut-out":
+      case "cut-in":
+        return this.#cut(id, kind === "cut-out" ? "out" : "in");
     }
+  }
+
+  async #setClock(id: string): Promise<void> {
+    this.#wires?.setClock(id, this.#arena.pick(CLOCK_OFFS_MS));
+    await this.#astray();
+    this.#wires?.setClock(id, 0);
+  }
+
+  /** Half of the time its clock is set as well: what it knows grows old all the same. */
+  async #cut(id: string, way: Way): Promise<void> {
+    this.#wires?.cut(id, way);
+    if (this.#arena.prng.chance(1, 2)) await this.#setClock(id);
+    else await this.#astray();
+    this.#wires?.mend(id);
+  }
+
+  #astray(): Promise<void> {
+    return sleep(ASTRAY_MS_MIN + this.#arena.prng.below(ASTRAY_MS_MAX - ASTRAY_MS_MIN));
   }
 
   async #wipe(id: string): Promise<void> {
