@@ -8,8 +8,8 @@ import { type Prediction, quantile, simulate, visibility } from "./wars.ts";
 export interface ForecastPlan extends Omit<FleetPlan, "trials"> {
   /** After which times, in ms. */
   readonly times: readonly number[];
-  /** Whether canaries are written with this n and dw. */
-  readonly isMeasured: boolean;
+  /** The dw that canaries are written with; null where they have another n. */
+  readonly canaryDw: number | null;
 }
 
 export interface Percentiles {
@@ -126,10 +126,10 @@ function measuredOf(
  * alone, and counts for nothing.
  */
 function cellsOf(
-  { reports, writers, readers, from, isMeasured }: ForecastPlan,
+  { reports, writers, readers, from, dw, canaryDw }: ForecastPlan,
   { delays }: Fleet,
 ): readonly CanaryCount[] {
-  if (!isMeasured) return [];
+  if (canaryDw === null) return [];
   const isOther = from === "other";
   const reaches = remembered((t: number): boolean =>
     writers.every((a) =>
@@ -139,7 +139,11 @@ function cellsOf(
   return writers.flatMap((writer) => {
     const cells = reports.get(writer)?.canaries ?? [];
     return cells.filter(
-      ({ reader, t }) => (reader !== writer) === isOther && (!isOther || reaches(t)),
+      ({ reader, t, w }) =>
+        // Of w acknowledgements no more than w are durable, whatever dw says.
+        Math.min(dw, w) === Math.min(canaryDw, w) &&
+        (reader !== writer) === isOther &&
+        (!isOther || reaches(t)),
     );
   });
 }
@@ -168,7 +172,7 @@ export function rmseOf(choices: readonly Choice[]): number | null {
 export type Chances = (r: number, w: number, t: number) => number;
 
 /** @returns null where too little was measured */
-export function chancesOf(plan: Omit<ForecastPlan, "times" | "isMeasured">): Chances | null {
+export function chancesOf(plan: Omit<ForecastPlan, "times" | "canaryDw">): Chances | null {
   const { reads, stores } = samplesOf(plan);
   if (Math.min(reads, stores) < SAMPLES_MIN) return null;
   const fleet = new Fleet({ ...plan, trials: TRIALS });

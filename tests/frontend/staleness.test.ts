@@ -73,6 +73,16 @@ describe("GET /v1/cluster/staleness", () => {
     }
   });
 
+  it("measures a pair that is asked for by itself as it does among all pairs", async () => {
+    const app = await measuredApp();
+    const all = await asked(app, "?t=100");
+    for (const query of ["?r=1&w=1&t=100", "?w=1&dw=1&r=1&t=100", "?r=1&dw=1&t=100"]) {
+      const [one] = (await asked(app, query)).choices;
+      expect(one).toEqual(all.choices[0]);
+    }
+    expect((await asked(app, "?r=1&w=1&t=100")).rmse).toBeGreaterThan(0);
+  });
+
   it("keeps to the pair that is asked for, also by a word", async () => {
     const app = await measuredApp();
     const one = await asked(app, "?r=1&w=quorum&from=same");
@@ -102,6 +112,12 @@ describe("GET /v1/cluster/staleness", () => {
     const answer = await (await makeApp()).get(`/v1/cluster/staleness?${query}`);
     expect(answer.status).toBe(400);
     expect(await answer.json()).toMatchObject({ code: "invalid-option" });
+  });
+
+  it("knows no namespace of a site", async () => {
+    const answer = await (await makeApp()).get("/v1/cluster/staleness?namespace=_site.shop");
+    expect(answer.status).toBe(404);
+    expect(await answer.json()).toMatchObject({ code: "not-found" });
   });
 
   it("is for admins", async () => {

@@ -27,7 +27,7 @@ const { ring, ids } = fleet;
 const { choices } = forecast({
   ...{ reports: fleet.told().reports, writers: ids, readers: ids, from: "other", times },
   partitions: Array.from({ length: ring.partitionCount }, (_, p) => ring.primariesOf(p, n)),
-  ...{ dw: majority(n), isMeasured: true },
+  ...{ dw: majority(n), canaryDw: majority(n) },
 });
 const points = choices
   .filter(({ r, w }) => r + w <= n)

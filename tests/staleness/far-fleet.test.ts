@@ -14,7 +14,7 @@ it("predicts what canaries measure, over all r + w of at most n", () => {
   const partitions = Array.from({ length: ring.partitionCount }, (_, p) => ring.primariesOf(p, 3));
   const { choices } = forecast({
     ...{ reports, partitions, writers: ids, readers: ids, from: "other", dw: 2 },
-    ...{ times: [40, 50, 60, 80, 100], isMeasured: true },
+    ...{ times: [40, 50, 60, 80, 100], canaryDw: 2 },
   });
   const some = choices.filter(({ r, w }) => r + w <= 3);
   const probes = some.flatMap(({ measured }) => measured.map(({ count }) => count));

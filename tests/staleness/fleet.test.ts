@@ -23,7 +23,7 @@ const plan = (more: Partial<ForecastPlan> = {}): ForecastPlan => ({
   from: "other",
   dw: 0,
   times: [0, 5, 60],
-  isMeasured: true,
+  canaryDw: 0,
   ...more,
 });
 
@@ -170,7 +170,7 @@ describe("what canaries have found", () => {
     const same = choiceOf({ ...made, from: "same" }, 1, 1);
     expect(same.measured).toEqual([{ t: 50, p: 0.8, count: 5 }]);
     expect(choiceOf(made, 1, 2).measured).toEqual([]);
-    expect(choiceOf({ ...made, isMeasured: false }, 1, 1).measured).toEqual([]);
+    expect(choiceOf({ ...made, canaryDw: null }, 1, 1).measured).toEqual([]);
   });
 
   it("is held against the prediction at the same time", () => {

@@ -11,6 +11,7 @@ import type { StalenessResult } from "../../../core/results.ts";
 import { forecast, rmseOf } from "../../staleness/forecast.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";
 import { planOf, toldDelays } from "../backend/fleet-view.ts";
+import { refuseSites } from "../http/key-path.ts";
 import { Problem, problemOf } from "../http/problems.ts";
 
 const TIMES_DEFAULT = "0,1,5,10,50,100";
@@ -59,6 +60,7 @@ interface Asked {
 
 function askedOf(view: ClusterView, query: ReadonlyMap<string, string>): Asked {
   const namespace = query.get("namespace") ?? null;
+  if (namespace !== null) refuseSites(namespace);
   if (namespace !== null && !isNamespace(namespace)) {
     throw invalid("namespace", "namespace must name a namespace.");
   }
@@ -91,7 +93,7 @@ function lagsOf({ reports }: StalenessResult) {
   );
 }
 
-/** @throws Problem `invalid-option` */
+/** @throws Problem `invalid-option`, `not-found` */
 export async function answerStaleness(backend: Backend, text: string): Promise<Response> {
   const query = readQuery(text);
   const view = backend.view();

@@ -26,6 +26,6 @@ export function planOf(
     writers: selfId === null ? [""] : members,
     readers: members,
     dw,
-    isMeasured: n === defaults.n && dw === quorumNumber(defaults.dw, n),
+    canaryDw: n === defaults.n ? quorumNumber(defaults.dw, n) : null,
   };
 }

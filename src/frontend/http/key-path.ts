@@ -62,7 +62,7 @@ const undecodable = (what: string): Problem =>
  *
  * @throws Problem `not-found`
  */
-function refuseSites(namespace: string): void {
+export function refuseSites(namespace: string): void {
   if (isSiteNamespace(namespace)) throw new Problem("not-found", "There is no such namespace.");
 }
 
