@@ -131,6 +131,8 @@ export interface Store {
    */
   readonly hasBegun?: boolean;
   health(): StoreHealth;
+  /** Bytes that were written and wait for the disk, in memory. Absent where none ever do. */
+  readonly stagedByteCount?: number;
 
   /** The newest record's bytes (do not modify). @throws StoreCorruption */
   readEntry(key: StoreKey): Uint8Array | undefined;

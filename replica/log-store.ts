@@ -7,15 +7,13 @@
  *     write… ──▶ staged ──▶ nextFlush() ──▶ (host: write, fdatasync) ──▶ finished(job, …) ─▶
  * durable                           nextBackground() ──▶ (host, when idle)  ──▶ finished(job, …)
  *
- * The two lanes may run at the same time, each with one job at most: they never touch the same
- * file, and only flushes touch the manifest. `durableSequence` says how far the log is on stable
- * storage; every write has a `writtenSequence` right after it.
+ * The two lanes may run at the same time, one job each: they never touch the same file, and only
+ * flushes touch the manifest. `durableSequence` says how far the log is on stable storage.
  *
  * Limits: the index holds every key in memory (some 100 bytes and the key); the last damaged record
  * of the segment that was open at a crash cannot be told from a torn write and is cut as one; a
  * record whose header is damaged takes the name of its key with it, so an older record of that key
- * may show until the replica has exchanged with its peers, which is why damage is never reported
- * as a clean start.
+ * may show until the replica has exchanged with its peers: such a start is never called clean.
  */
 import { assert } from "../core/assert.ts";
 import { holdsValue } from "../core/expiry.ts";
@@ -95,6 +93,10 @@ export class LogStore implements Store {
   /** The number of the last record that was written. */
   get writtenSequence(): number {
     return this.#state.nextSequence - 1;
+  }
+
+  get stagedByteCount(): number {
+    return this.#writer.stagedByteCount;
   }
 
   get segmentsCount(): number {
@@ -189,7 +191,7 @@ export class LogStore implements Store {
       segmentsCount: this.segmentsCount,
       byteCount: segments.reduce((sum, segment) => sum + segment.byteCount, 0),
       liveByteCount: segments.reduce((sum, segment) => sum + segment.liveByteCount, 0),
-      stagedByteCount: this.#writer.stagedByteCount,
+      stagedByteCount: this.stagedByteCount,
       compactionsCount: this.#background.compactionsCount,
       corruptReadsCount: this.#corruptReadsCount,
     };
@@ -281,7 +283,7 @@ export class LogStore implements Store {
     return this.#state.index.usage.all;
   }
 
-  // Hints.
+  // Hints, and documents of the replica itself.
 
   /** A hint that cannot be read is forgotten: anti-entropy makes up for it. */
   readHint(target: string, key: StoreKey): Uint8Array | undefined {
@@ -327,8 +329,6 @@ export class LogStore implements Store {
     const targets = [...this.#state.index.targets().keys()];
     return targets.filter((target) => this.#hints.find(hintKey(target, key)) !== NO_SLOT);
   }
-
-  // Documents of the replica itself.
 
   /** One that cannot be read is as good as none: an older one must not take its place. */
   readMeta(name: string): Uint8Array | undefined {

@@ -185,7 +185,7 @@ function boundMetrics({ service, knowledge }: ReplicaParts): readonly Metric[] {
 
 function hintMetrics({ service, knowledge, now }: ReplicaParts): readonly Metric[] {
   const { store } = service.keeper;
-  const { hintsStored, hintsDelivered, hintsRetired } = knowledge.counters;
+  const { hintsStored, hintsDelivered, hintsRetired, hintsNotKept } = knowledge.counters;
   return [
     {
       name: "starling_hints",
@@ -216,6 +216,12 @@ function hintMetrics({ service, knowledge, now }: ReplicaParts): readonly Metric
       type: "counter",
       help: "Hints given to the other primaries because their owner stayed away.",
       values: one(hintsRetired),
+    },
+    {
+      name: "starling_hints_not_kept_total",
+      type: "counter",
+      help: "Hints that the disk had no room for, or was too far behind to take.",
+      values: one(hintsNotKept),
     },
   ];
 }

@@ -43,6 +43,12 @@ function logMetrics(fileLog: FileLog): readonly (Metric | HistogramMetric)[] {
       values: one(log.byteCount),
     },
     {
+      name: "starling_log_staged_bytes",
+      type: "gauge",
+      help: "Bytes that were written and are not durable yet.",
+      values: one(log.stagedByteCount),
+    },
+    {
       name: "starling_log_live_bytes",
       type: "gauge",
       help: "Bytes of the log that are still needed.",

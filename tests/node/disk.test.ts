@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { Entry } from "../../core/entry.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
-import type { Message, Request } from "../../core/messages.ts";
+import type { Message, Reply, Request } from "../../core/messages.ts";
 import { defaultSettings } from "../../core/namespace-settings.ts";
 import { noPurges, purgeName, withPurge } from "../../core/purges.ts";
 import { hlcFromMillis } from "../../core/time.ts";
+import { MemoryStore } from "../../replica/memory-store.ts";
 import {
   type ClusterDocument,
   encodeDocument,
@@ -14,6 +15,8 @@ import { layoutAfter } from "../../ring/plan.ts";
 import { acknowledge, beginChange } from "../../ring/ring-change.ts";
 import { agreedRing } from "../../ring/ring-document.ts";
 import type { Effect, Input } from "../../src/node/peers/boundary.ts";
+import { BEGUN_BYTES_MAX, STAGED_BYTES_MAX } from "../../src/node/serving/disk-room.ts";
+import { RULES } from "../core/message-samples.ts";
 import { KEY, START, written } from "../replica/probe.ts";
 import { Bench, repliesIn } from "./bench.ts";
 import { keyWhere } from "./keys.ts";
@@ -226,5 +229,58 @@ describe("a cluster document that is learnt while the disk is full", () => {
     expect(bench.store.summary(`${KEY} later`)).toBeDefined();
     const after = new Bench({ store: bench.store.crash(bench.store.writtenCount) });
     expect(after.store.summary(`${KEY} later`)).toBeDefined();
+  });
+});
+
+describe("a disk that is behind", () => {
+  const MIB = 1024 * 1024;
+  const entry = encodeEntry(written("new"), null);
+  const store = { kind: "store", key: KEY, entry, hintFor: null, ack: "received" } as const;
+  const behindBy = (stagedByteCount: number): Bench =>
+    new Bench({ store: Object.assign(new MemoryStore(), { stagedByteCount }) });
+  const firstReply = (bench: Bench, body: Request): Reply | undefined => bench.ask(body)[0];
+
+  it("has clients' writes told to come again, of which nothing was done", () => {
+    const bench = behindBy(BEGUN_BYTES_MAX + 1);
+    const key = firstOf(bench);
+    const write: Request = { ...conditionalWrite, key, ifNoneMatch: [], rules: { ...RULES, w: 1 } };
+    const merge: Request = { kind: "merge", key, entry, rules: RULES, zone: "a" };
+    for (const body of [write, merge]) {
+      expect(firstReply(bench, body)).toMatchObject({ kind: "failed", code: "overloaded" });
+    }
+    expect(bench.store.stats().keyCount).toBe(0);
+    // It was not taken for done: when there is room it is.
+    Object.assign(bench.store, { stagedByteCount: BEGUN_BYTES_MAX });
+    bench.ask(write);
+    expect(bench.store.stats().keyCount).toBe(1);
+  });
+
+  it("takes what was minted elsewhere until there is three times as much", () => {
+    const deliver = { kind: "deliver", items: [[KEY, entry]] } as const;
+    for (const body of [{ ...store, tells: false }, deliver]) {
+      expect(firstReply(behindBy(STAGED_BYTES_MAX), body)).toMatchObject({ kind: "stored" });
+      const full = behindBy(STAGED_BYTES_MAX + 1);
+      expect(firstReply(full, body)).toEqual({ kind: "refused", code: "overloaded" });
+      expect(full.store.stats().keyCount).toBe(0);
+    }
+  });
+
+  it("keeps no hint of what others did not take, and counts it", () => {
+    for (const [staged, counts] of [
+      [0, { hintsStored: 2, hintsNotKept: 0 }],
+      [200 * MIB, { hintsStored: 0, hintsNotKept: 2 }],
+    ] as const) {
+      const bench = behindBy(0);
+      const key = firstOf(bench);
+      const rules = { ...RULES, w: 1, sloppy: false };
+      const write: Request = { ...conditionalWrite, key, ifNoneMatch: [], rules };
+      const effects = bench.step(requestOf(bench, write));
+      Object.assign(bench.store, { stagedByteCount: staged });
+      for (const effect of effects) {
+        if (effect.kind !== "send" || effect.message.type !== "request") continue;
+        bench.step({ kind: "unreachable", to: effect.to, call: effect.message.call });
+      }
+      expect(bench.knowledge.counters).toMatchObject(counts);
+    }
   });
 });

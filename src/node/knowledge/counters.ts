@@ -11,6 +11,8 @@ export interface Counters {
   hintsStored: number;
   hintsDelivered: number;
   hintsRetired: number;
+  /** Hints that its disk had no room for, or was too far behind to take; left to anti-entropy. */
+  hintsNotKept: number;
   /** Requests of peers that were dropped because nobody waited for the answer any more. */
   lateRequests: number;
   /** Keys that this replica evicted because their namespace was over its bound, and their bytes. */
@@ -26,6 +28,7 @@ export const newCounters = (): Counters => ({
   hintsStored: 0,
   hintsDelivered: 0,
   hintsRetired: 0,
+  hintsNotKept: 0,
   lateRequests: 0,
   evictions: 0,
   evictedBytes: 0,

@@ -28,6 +28,7 @@ import { type WriteRoute, writeCandidates } from "../peers/routes.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { BlindWrite, isBlind } from "./blind-write.ts";
+import { noRoomToBegin } from "./disk-room.ts";
 import { OverdueWrites } from "./overdue-writes.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { Repeats } from "./repeats.ts";
@@ -135,6 +136,8 @@ export class Coordination {
     if (keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
     const before = keeper.hold(key);
     if (!this.#isMine(key) || before.isUnknown) return respond(refused("overloaded"));
+    const noRoom = noRoomToBegin(keeper.store);
+    if (noRoom !== null) return respond(noRoom);
     const incoming = decodeEntry(body.entry).entry;
     const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
     if (route.hintFor !== null) this.#host.knowledge.counters.hintsStored++;
@@ -171,6 +174,8 @@ export class Coordination {
       const { context } = this.#keeper.hold(body.key).entry;
       return this.#askAbout(body, { context, blind: null }, { respond, deadline });
     }
+    const noRoom = noRoomToBegin(this.#keeper.store);
+    if (noRoom !== null) return respond(noRoom);
     if (!this.#isFirst(body, now)) return;
     const hasNoContext = asked !== undefined || isBlind(body);
     this.#gate.pass(body, {

@@ -24,6 +24,7 @@ import type { Replica } from "../replica/replica.ts";
 import type { BackgroundWork } from "./background-ports.ts";
 import { CollectionDesk } from "./collection-desk.ts";
 import { Coordination, type CoordinationHost } from "./coordination.ts";
+import { lacksRoom } from "./disk-room.ts";
 import { FeedSource, type FeedSourceHost } from "./feed-source.ts";
 import { Followed } from "./followed.ts";
 import { Leases } from "./leases.ts";
@@ -236,6 +237,7 @@ export class Service {
   #store(body: RequestOf<"store">, respond: Respond): void {
     const { key, hintFor, ack } = body;
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
+    if (lacksRoom(this.keeper.store)) return respond(refused("overloaded"));
     const target = hintFor === this.id ? null : hintFor;
     if (target !== null && !this.#host.knowledge.ring.memberIds.includes(target)) {
       throw new CodecError("a hint is for a member");
@@ -258,6 +260,7 @@ export class Service {
 
   #deliver({ items }: RequestOf<"deliver">, respond: Respond): void {
     if (this.keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
+    if (lacksRoom(this.keeper.store)) return respond(refused("overloaded"));
     for (const [key, bytes] of items) {
       this.keeper.take(key, bytes, null, this.#host.wall());
     }

@@ -16,6 +16,7 @@ import type { Waker } from "../peers/calls.ts";
 import type { WriteRoute } from "../peers/routes.ts";
 import type { TaskHost } from "../peers/tasks.ts";
 import type { BlindWrite } from "./blind-write.ts";
+import { lacksRoom } from "./disk-room.ts";
 
 /** What it needs of the node around it. */
 export interface SpreadHost extends TaskHost {
@@ -92,8 +93,11 @@ export class Spreading {
     const found = (from: ReplicaId, beside: readonly Beside[]): void => blind?.learn(from, beside);
     const keepHint = (target: ReplicaId): void => {
       if (target === this.#id) return;
-      const kept = this.#keeper.take(body.key, plan.entry, target, this.#host.wall());
-      if (kept !== null) knowledge.counters.hintsStored++;
+      const isKept =
+        !lacksRoom(this.#keeper.store) &&
+        this.#keeper.take(body.key, plan.entry, target, this.#host.wall()) !== null;
+      if (isKept) knowledge.counters.hintsStored++;
+      else knowledge.counters.hintsNotKept++;
     };
     const id = ++this.#last;
     const waker = this.#host.run<PutOutcome>(
