@@ -52,7 +52,7 @@ const COMPARE_ALL_MS_MAX = 120_000;
 const TRACKED_KEYS_MAX = 65_536;
 /** Records of a walk over all keys in one step, and such steps in one alarm. */
 const RECORDS_PER_STEP = 500;
-const PLANT_STEPS_MAX = 200;
+const MIGRATION_STEPS_MAX = 200;
 /** And looks at what is to be collected. */
 const COLLECT_LOOKS_MAX = 16;
 const TOMBSTONE_GRACE_MS = timingDefaults.tombstoneGraceMs;
@@ -141,7 +141,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
       await this.#planComparisons();
     }
     if (stamp !== knowledge.stamp && this.#isChanging) await this.#ringIn(CHANGE_MS);
-    if (driver.node.service?.background.evictor.isPending === true) driver.runJob("evict");
+    if (driver.node.service?.jobs.evictor.isPending === true) driver.runJob("evict");
     return messageToWire(reply);
   }
 
@@ -180,7 +180,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     if (this.#plan.comparisonsLeft > 0) await this.#compare(driver, wasAsleep);
     driver.runJob("evict");
     driver.runJob("sweep");
-    await this.#plant(driver);
+    await this.#migrateTrees(driver);
     driver.runJob("change");
     await this.#collect(driver);
     const { ring, liveness } = driver.node.knowledge;
@@ -198,17 +198,17 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     for (let looks = 0; looks < COLLECT_LOOKS_MAX; looks++) {
       driver.runJob("collect");
       await driver.whenIdle();
-      const settledAt = driver.node.service?.background.collector.settledAt ?? Infinity;
+      const settledAt = driver.node.service?.jobs.collector.settledAt ?? Infinity;
       if (settledAt === Infinity) return;
       await scheduler.wait(Math.max(0, settledAt - platformNow().monotonic));
     }
   }
 
   /** A walk over all keys goes by small steps, and lets requests in between them. */
-  async #plant(driver: Driver): Promise<void> {
-    const planting = driver.node.replica?.planting;
-    for (let i = 0; i < PLANT_STEPS_MAX && planting?.isPending === true; i++) {
-      driver.runJob("plant");
+  async #migrateTrees(driver: Driver): Promise<void> {
+    const migration = driver.node.replica?.migration;
+    for (let i = 0; i < MIGRATION_STEPS_MAX && migration?.isPending === true; i++) {
+      driver.runJob("migrate");
       await scheduler.wait(0);
     }
   }
@@ -247,7 +247,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
   #backlog(): Backlog {
     const store = this.#replica?.store;
     const { service, replica } = this.#replica?.driver.node ?? {};
-    const work = service?.background ?? null;
+    const work = service?.jobs ?? null;
     const isAtWork = work?.sweep.isPending === true || work?.evictor.isPending === true;
     const hintCount = [...(store?.hintCounts().values() ?? [])].reduce((sum, n) => sum + n, 0);
     const dueAt = store?.earliestDue() ?? Infinity;
@@ -255,14 +255,14 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
       hintCount,
       dueAt: isAtWork ? Date.now() : dueAt,
       isChanging: this.#isChanging,
-      step: (this.#replica?.driver.node.knowledge.stamp ?? 0) + (replica?.planting.leftCount ?? 0),
+      step: (this.#replica?.driver.node.knowledge.stamp ?? 0) + (replica?.migration.leftCount ?? 0),
     };
   }
 
   get #isChanging(): boolean {
-    const work = this.#replica?.driver.node.service?.background ?? null;
+    const work = this.#replica?.driver.node.service?.jobs ?? null;
     if (work === null) return false;
-    if (this.#replica?.driver.node.replica?.planting.isPending === true) return true;
+    if (this.#replica?.driver.node.replica?.migration.isPending === true) return true;
     return work.transfer.isPending || work.resize.isPending || work.cleanUp.isPending;
   }
 

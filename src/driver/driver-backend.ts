@@ -41,7 +41,7 @@ class NodeView implements ClusterView {
   }
 
   get lacks(): string | null {
-    return this.#node.service?.background.absence?.reason ?? null;
+    return this.#node.service?.jobs.absence?.reason ?? null;
   }
 }
 

@@ -31,7 +31,7 @@ export interface DriverHost {
   duplicate?(duplicate: Duplicate, isToEnd: boolean): void;
 }
 
-type JobName = "handoff" | "exchange" | "sweep" | "plant" | "change" | "evict" | "collect";
+type JobName = "handoff" | "exchange" | "sweep" | "migrate" | "change" | "evict" | "collect";
 
 const hostTimer: NonNullable<DriverHost["setTimer"]> = (callback, delayMs) => {
   const timer = setTimeout(callback, delayMs);

@@ -102,8 +102,8 @@ export function replicaMetrics(of: {
 type ReplicaParts = Parameters<typeof replicaMetrics>[0];
 
 /** Nothing where the platform checks its own storage. */
-function scrubMetrics({ background }: Service): readonly Metric[] {
-  const { checks, totals, status } = background.scrub;
+function scrubMetrics({ jobs }: Service): readonly Metric[] {
+  const { checks, totals, status } = jobs.scrub;
   if (!checks) return [];
   return [
     {
@@ -133,8 +133,8 @@ function scrubMetrics({ background }: Service): readonly Metric[] {
   ];
 }
 
-function collectionMetrics({ background }: Service): readonly Metric[] {
-  const { expiredCount, collectedCount } = background.collector;
+function collectionMetrics({ jobs }: Service): readonly Metric[] {
+  const { expiredCount, collectedCount } = jobs.collector;
   return [
     {
       name: "starling_expired_values_total",
@@ -227,8 +227,8 @@ function hintMetrics({ service, knowledge, now }: ReplicaParts): readonly Metric
 }
 
 /** Nothing where replicas do not follow each other. */
-function lagMetrics({ background }: Service): readonly Metric[] {
-  const lags = background.tails?.lagMs();
+function lagMetrics({ jobs }: Service): readonly Metric[] {
+  const lags = jobs.tails?.lagMs();
   if (lags === undefined) return [];
   return [
     {
@@ -245,8 +245,8 @@ function hintAgeSeconds({ keeper }: Service, now: WallMillis): number {
   return at === null ? 0 : Math.max(0, now - at) / 1000;
 }
 
-function exchangeMetrics({ background }: Service): readonly Metric[] {
-  const { lastAt, completeCount, keysSent, keysReceived, byteCount } = background.exchanges;
+function exchangeMetrics({ jobs }: Service): readonly Metric[] {
+  const { lastAt, completeCount, keysSent, keysReceived, byteCount } = jobs.exchanges;
   return [
     {
       name: "starling_antientropy_exchanges_total",

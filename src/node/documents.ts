@@ -11,9 +11,9 @@ import {
   encodeDocument,
   stampOf,
 } from "../../ring/cluster-document.ts";
+import { Acceptor } from "./acceptor.ts";
 import type { Knowledge } from "./knowledge/knowledge.ts";
 import type { Respond } from "./peers/replies.ts";
-import { Promises } from "./promises.ts";
 
 const DOCUMENT = "document";
 
@@ -29,7 +29,7 @@ export interface DocumentsHost {
 
 export class Documents {
   readonly #host: DocumentsHost;
-  readonly #promises: Promises | null;
+  readonly #acceptor: Acceptor | null;
   /** Of the document that was last noted here, and written to the store if that takes any. */
   #keptStamp = 0;
   /** What somebody said last that was not news by the document of then. */
@@ -38,7 +38,7 @@ export class Documents {
 
   constructor(host: DocumentsHost) {
     this.#host = host;
-    this.#promises = host.store === null ? null : new Promises(host.store);
+    this.#acceptor = host.store === null ? null : new Acceptor(host.store);
     const stored = host.store === null ? null : storedDocument(host.store);
     if (stored === null) return;
     host.knowledge.learn(stored);
@@ -93,9 +93,9 @@ export class Documents {
 
   takePromise({ version, ballot }: RequestOf<"promise">, respond: Respond): void {
     const { knowledge } = this.#host;
-    if (this.#promises === null) return respond({ kind: "refused", code: "overloaded" });
+    if (this.#acceptor === null) return respond({ kind: "refused", code: "overloaded" });
     const isCurrent = version === knowledge.document.ring.version;
-    const isGiven = isCurrent && this.#promises.give(version, ballot);
+    const isGiven = isCurrent && this.#acceptor.promise(version, ballot);
     const document = encodeDocument(knowledge.document);
     this.#respondWhenDurable({ kind: "promised", isGiven, document }, respond);
   }
@@ -105,7 +105,7 @@ export class Documents {
     // Reads come from the new owners already, and the change may be about to end.
     const isTooLate =
       change?.to === null && this.#host.knowledge.document.ring.change?.phase === "settling";
-    if (isTooLate || this.#promises?.mayAccept(version, ballot) !== true) {
+    if (isTooLate || this.#acceptor?.mayAccept(version, ballot) !== true) {
       return respond({ kind: "refused", code: "ring-conflict" });
     }
     this.take({ kind: "document", document }, respond);

@@ -32,10 +32,10 @@ export class Membership {
   /** Whatever state the disk is in: who owns what does not wait for it. */
   documentChanged(): void {
     // First of all: whatever is dropped or written from here on is in the trees that it was in.
-    const haveOtherSizes = this.#replica.planting.noticeSizes();
+    const haveOtherSizes = this.#replica.migration.noticeSizes();
     this.#forgetFormerLife();
     // With a smaller N some keys are no longer at home here.
-    if (haveOtherSizes) this.#service.background.cleanUp.notice();
+    if (haveOtherSizes) this.#service.jobs.cleanUp.notice();
     this.#service.ringChanged();
     this.#host.goOn();
   }

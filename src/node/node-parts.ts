@@ -3,7 +3,7 @@ import type { LeafSums } from "../../antientropy/merkle-tree.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Store } from "../../core/store.ts";
-import type { Intervals } from "./jobs/background-work.ts";
+import type { Intervals } from "./jobs/replica-jobs.ts";
 import type { Knowledge } from "./knowledge/knowledge.ts";
 
 export interface ReplicaParts extends Intervals {
@@ -16,7 +16,7 @@ export interface ReplicaParts extends Intervals {
   readonly place?: string;
   /** Sums that survive a restart; else they are counted anew from the index. */
   readonly leafSums?: LeafSums;
-  /** How much of a walk over all keys is one step; see planting.ts. */
+  /** How much of a walk over all keys is one step; see tree-migration.ts. */
   readonly recordsPerRun?: number;
   /** Whether it can be told to have faults. */
   readonly takesFaults?: boolean;

@@ -29,7 +29,7 @@ import { Documents } from "./documents.ts";
 import type { Knowledge } from "./knowledge/knowledge.ts";
 import { claimStore } from "./knowledge/store-owner.ts";
 import type { NodeParts } from "./node-parts.ts";
-import { ClientDesk } from "./operations/client.ts";
+import { ClientOperations } from "./operations/client.ts";
 import { OwnReplica, type OwnReplicaHost } from "./own-replica.ts";
 import { Alarms } from "./peers/alarms.ts";
 import type { Address, Effect, Input } from "./peers/boundary.ts";
@@ -44,7 +44,7 @@ type DurableCallback = (ok: boolean, now: Millis) => void;
 
 export class Node {
   readonly knowledge: Knowledge;
-  readonly #desk: ClientDesk;
+  readonly #client: ClientOperations;
   readonly #asking: Asking;
   readonly #own: OwnReplica | null;
   readonly #faults: Faults | null = null;
@@ -78,7 +78,7 @@ export class Node {
     });
     const run = <R>(start: TaskStart<R>, now: Millis): Waker => this.#asking.run(start, now);
     const selfId = replica?.id ?? null;
-    this.#desk = new ClientDesk({ knowledge, prng, selfId, run, wall: this.#readWall });
+    this.#client = new ClientOperations({ knowledge, prng, selfId, run, wall: this.#readWall });
     this.#documents = new Documents({
       knowledge,
       store: replica?.store ?? null,
@@ -103,7 +103,7 @@ export class Node {
 
   /** When the node wants a `tick`; Infinity for not at all. */
   get wakeAt(): Millis {
-    const jobsAt = this.#own?.jobs.wakeAt ?? Infinity;
+    const jobsAt = this.#own?.jobTable.wakeAt ?? Infinity;
     return Math.min(this.#asking.wakeAt, jobsAt, this.#delayed.nextAt);
   }
 
@@ -130,9 +130,9 @@ export class Node {
     this.#wall = this.knowledge.clusterClock.believed(now);
     this.service?.keeper.advance({ monotonic: this.#now, wall: this.#wall });
     this.#effects = [];
-    this.service?.background.lives.time.notice(now);
-    this.service?.background.tails?.notice(now);
-    this.service?.background.absence?.notice(now);
+    this.service?.jobs.lives.time.notice(now);
+    this.service?.jobs.tails?.notice(now);
+    this.service?.jobs.absence?.notice(now);
     for (const input of inputs) {
       this.#take(input);
       for (let work = this.#later.shift(); work !== undefined; work = this.#later.shift()) work();
@@ -155,7 +155,7 @@ export class Node {
       case "flushed":
         return this.#takeFlushed(input.token, input.ok);
       case "job":
-        return this.#own?.jobs.runNow(input.name, this.#now);
+        return this.#own?.jobTable.runNow(input.name, this.#now);
       case "tick":
         return this.#takeTick();
     }
@@ -164,7 +164,7 @@ export class Node {
   #takeClient({ token, operation, trace }: Extract<Input, { kind: "client" }>): void {
     this.#asking.trace = trace;
     let isAnswered = false;
-    this.#desk.start(
+    this.#client.start(
       operation,
       (result) => {
         assert(!isAnswered, "a client is answered once");
@@ -188,7 +188,7 @@ export class Node {
 
   #takeTick(): void {
     this.#asking.trace = "";
-    this.#own?.jobs.run(this.#now);
+    this.#own?.jobTable.run(this.#now);
     for (let work = this.#delayed.take(this.#now); work !== undefined; ) {
       work();
       work = this.#delayed.take(this.#now);
@@ -271,7 +271,7 @@ export class Node {
       whenDurable: (callback) => void this.#unflushed.push(callback),
       setAlarm: (at, work) => this.#delayed.set(at, work),
       readFirst: (request, timeoutMs, done) => this.#readFirst(request, timeoutMs, done),
-      operate: (operation, answer) => this.#desk.start(operation, answer, this.#now),
+      operate: (operation, answer) => this.#client.start(operation, answer, this.#now),
       learn: (document) => void this.#documents.learn(document),
       documentChanged: () => this.#documents.keep(),
       noticed: (duplicate, isToEnd) => {
@@ -289,6 +289,6 @@ export class Node {
   ): void {
     const rules = { ...request.rules, timeoutMs };
     const operation = { key: request.key, session: null };
-    this.#desk.read({ operation, rules, finish: done, again: null }, this.#now);
+    this.#client.read({ operation, rules, finish: done, again: null }, this.#now);
   }
 }

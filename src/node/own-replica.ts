@@ -6,14 +6,14 @@ import { MemoryLeafSums, MerkleForest } from "../../antientropy/merkle-tree.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Millis } from "../../core/time.ts";
 import { Keeper } from "../../replica/keeper.ts";
-import type { Background } from "./jobs/background.ts";
-import { backgroundWork, gracesOf, type WorkHost } from "./jobs/background-work.ts";
+import type { JobTable } from "./jobs/job-table.ts";
+import { gracesOf, replicaJobs, type WorkHost } from "./jobs/replica-jobs.ts";
 import { Membership } from "./membership.ts";
 import type { ReplicaParts } from "./node-parts.ts";
 import { exchangeSide } from "./replica/exchange-side.ts";
-import { Planting } from "./replica/planting.ts";
 import type { Replica } from "./replica/replica.ts";
-import type { BackgroundWork } from "./serving/background-ports.ts";
+import { TreeMigration } from "./replica/tree-migration.ts";
+import type { Jobs } from "./serving/job-ports.ts";
 import { Service, type ServiceHost } from "./serving/service.ts";
 
 export interface OwnReplicaHost extends ServiceHost, Omit<WorkHost, "keysOnTheirWay"> {
@@ -31,17 +31,17 @@ export interface OwnReplicaParts extends ReplicaParts {
 export class OwnReplica {
   readonly replica: Replica;
   readonly service: Service;
-  readonly jobs: Background;
+  readonly jobTable: JobTable;
   readonly #membership: Membership;
   /** null while the parts are made: what is in the store already is told to nobody then. */
-  #work: BackgroundWork | null = null;
+  #work: Jobs | null = null;
   #service: Service | null = null;
 
   constructor(parts: OwnReplicaParts, host: OwnReplicaHost) {
     this.replica = this.#makeReplica(parts, host);
     const keysOnTheirWay = () => this.service.keysOnTheirWay;
-    const work = backgroundWork(this.replica, { ...host, keysOnTheirWay }, parts);
-    this.jobs = work.jobs;
+    const work = replicaJobs(this.replica, { ...host, keysOnTheirWay }, parts);
+    this.jobTable = work.table;
     this.#work = work.parts;
     this.service = new Service(this.replica, work.parts, host);
     this.#service = this.service;
@@ -56,10 +56,10 @@ export class OwnReplica {
   }
 
   /** What a change of members, or of an N, leaves to do. */
-  #goOn({ transfer, resize, absence }: BackgroundWork, host: OwnReplicaHost): void {
+  #goOn({ transfer, resize, absence }: Jobs, host: OwnReplicaHost): void {
     const now = (): Millis => host.now();
     host.later(
-      () => this.replica.planting.run(this.replica.keeper),
+      () => this.replica.migration.run(this.replica.keeper),
       () => transfer.run(now()),
       () => resize.run(now()),
       () => absence?.past.run(now()),
@@ -71,13 +71,13 @@ export class OwnReplica {
     const { knowledge } = host;
     const forest = new MerkleForest(leafSums ?? new MemoryLeafSums());
     const isKept = leafSums !== undefined;
-    const planting = new Planting({ ...parts, knowledge, forest, isKept });
+    const migration = new TreeMigration({ ...parts, knowledge, forest, isKept });
     const keeper = new Keeper({
       store,
       hash: knowledge.hash,
       prng: parts.mintsBy,
       isCopy: parts.isCopy,
-      placeOf: planting.placeOf,
+      placeOf: migration.placeOf,
       partitionCount: () => knowledge.ring.partitionCount,
       graces: gracesOf(parts),
       purges: () => knowledge.purges,
@@ -101,6 +101,6 @@ export class OwnReplica {
         lacksTree: (tree) => this.#work?.absence?.past.lacksTree(tree) === true,
       },
     );
-    return { id, keeper, planting, side };
+    return { id, keeper, migration, side };
   }
 }

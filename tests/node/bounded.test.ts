@@ -125,8 +125,7 @@ describe("a bounded read", () => {
 
   it("claims what was so when it asked, not when the answer came", () => {
     const [at, peer] = owners("k") as [ReplicaId, ReplicaId];
-    const lag = (): number | undefined =>
-      group.node(at).service?.background.tails?.lagMs().get(peer);
+    const lag = (): number | undefined => group.node(at).service?.jobs.tails?.lagMs().get(peer);
     const isAnswer = ({ body }: Message, to: ReplicaId): boolean =>
       to === at && (body.kind === "greeted" || body.kind === "arrived");
     for (const isNews of [false, true]) {
@@ -182,7 +181,7 @@ describe("a bounded read", () => {
     beat(3);
     // What the victim had acknowledged may be with the one that is away, alone.
     const lag = (id: ReplicaId): number =>
-      group.node(at).service?.background?.tails?.lagMs().get(id) ?? Infinity;
+      group.node(at).service?.jobs?.tails?.lagMs().get(id) ?? Infinity;
     expect(lag(victim)).toBeGreaterThanOrEqual(3 * BEAT_MS);
     expect(failureOf(read(at, { r: 1, maxStaleMs: 2000, staleW: 2 }))).toBe("staleness-unproven");
     group.start(third);

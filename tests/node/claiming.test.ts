@@ -18,7 +18,7 @@ function beat(count = 1): void {
   }
 }
 
-const tailsOf = (id: ReplicaId) => group.node(id).service?.background.tails;
+const tailsOf = (id: ReplicaId) => group.node(id).service?.jobs.tails;
 const lagOf = (id: ReplicaId, peer: ReplicaId): number =>
   tailsOf(id)?.lagMs().get(peer) ?? Infinity;
 const isReply =
@@ -141,10 +141,10 @@ describe("a replica that is followed", () => {
 
   it("tells of what arrived when that is on its disk, and of nothing when it cannot be", () => {
     group.put("r1", "a", 10);
-    const { keeper, background } = self();
+    const { keeper, jobs } = self();
     const waiting: ((ok: boolean) => void)[] = [];
     const followed = new Followed(
-      { id: "r1", keeper, background },
+      { id: "r1", keeper, jobs },
       {
         knowledge: group.node("r1").knowledge,
         whenDurable: (callback) => void waiting.push(callback),

@@ -95,6 +95,6 @@ describe("a replica that holds what it does not own", () => {
     first.step({ kind: "job", name: "change" });
     first.store.flush();
     const after = benchWith(first.store.crash());
-    expect(after.node.service?.background.cleanUp.isPending).toBe(false);
+    expect(after.node.service?.jobs.cleanUp.isPending).toBe(false);
   });
 });

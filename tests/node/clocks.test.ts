@@ -65,7 +65,7 @@ describe("a node whose wall clock was set ahead and back", () => {
     const back = new Bench({ heartbeatMs: 1000, store: ahead.store.crash() });
     back.now += 120_000;
     back.step({ kind: "tick" });
-    expect(back.node.service?.background.absence?.isBehind).toBe(true);
+    expect(back.node.service?.jobs.absence?.isBehind).toBe(true);
   });
 
   it("notices that the machine slept, which its own time does not count", () => {
@@ -75,7 +75,7 @@ describe("a node whose wall clock was set ahead and back", () => {
     bench.step({ kind: "tick" });
     bench.wallOffMs = TEN_MINUTES_MS;
     bench.step({ kind: "tick" });
-    expect(bench.node.service?.background.absence?.isBehind).toBe(true);
+    expect(bench.node.service?.jobs.absence?.isBehind).toBe(true);
   });
 });
 

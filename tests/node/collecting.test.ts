@@ -299,7 +299,7 @@ describe("a value whose time has passed, of which the newest record was found da
     group.start("r1");
     expect(group.digests("r1").has(KEY)).toBe(true);
     group.pass(3000);
-    expect(group.node("r1").service?.background.absence?.reason).toBeNull();
+    expect(group.node("r1").service?.jobs.absence?.reason).toBeNull();
     group.pass(GRACE_MS);
     group.run("r1", "collect");
     expect(group.digests("r1").has(KEY)).toBe(false);

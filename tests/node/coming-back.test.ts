@@ -7,7 +7,7 @@ const names = Array.from({ length: 60 }, (_, i) => `k${i}`);
 const HOMING_OVER_MS = 60;
 
 const isBehind = (group: Group, id: string): boolean =>
-  group.node(id).service?.background.absence?.isBehind === true;
+  group.node(id).service?.jobs.absence?.isBehind === true;
 const hintCount = (group: Group): number => {
   const counts = group.ids.flatMap((id) => [...group.storeOf(id).hintCounts().values()]);
   return counts.reduce((sum, count) => sum + count, 0);

@@ -31,7 +31,7 @@ const startedOf = (count: number): Group => {
   return group;
 };
 const reasonOf = (group: Group, id: string): string | null =>
-  group.node(id).service?.background.absence?.reason ?? null;
+  group.node(id).service?.jobs.absence?.reason ?? null;
 const names = Array.from({ length: 20 }, (_, i) => `k${i}`);
 
 describe("of three replicas one that was wiped, while one that has the writes is down", () => {
@@ -148,7 +148,7 @@ describe("of five, a wiped replica", () => {
     group.start("r2");
     group.start("r3");
     group.pass(AWHILE_MS);
-    const { absence } = group.node("r2").service?.background ?? {};
+    const { absence } = group.node("r2").service?.jobs ?? {};
     expect(absence?.mayLack(storeKey("demo", "k1"))).toBe(true);
   });
 });

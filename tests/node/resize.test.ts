@@ -105,7 +105,7 @@ describe("another N of a namespace", () => {
       };
       group.resize("r2", to);
       const left = (): number =>
-        Math.max(...group.ids.map((id) => group.node(id).replica?.planting.leftCount ?? 0));
+        Math.max(...group.ids.map((id) => group.node(id).replica?.migration.leftCount ?? 0));
       let runs = 0;
       for (; left() > 0; runs++) {
         expect(rootsCount).toBe(0);
@@ -113,7 +113,7 @@ describe("another N of a namespace", () => {
         expect(allFound(group, 1)).toEqual([]);
         for (const key of KEYS) group.put("r3", key, 20);
         group.put("r4", `${runs} meanwhile`, 10);
-        group.runAll("plant");
+        group.runAll("migrate");
       }
       expect(runs).toBeGreaterThan(3);
       goOn(group);

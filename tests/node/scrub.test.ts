@@ -99,7 +99,7 @@ describe("a scrub", () => {
     group.rot("r2", new Set([KEY]));
     for (let second = 0; second < 15; second++) group.pass(1000);
     expect(group.node("r2").service?.keeper.ownDigest(KEY)).not.toBeNull();
-    expect(group.node("r2").service?.background.scrub.totals).toMatchObject({
+    expect(group.node("r2").service?.jobs.scrub.totals).toMatchObject({
       damaged: 1,
       mended: 1,
     });

@@ -25,7 +25,7 @@ const isStoreTo =
 const holds = (id: ReplicaId, name: string): boolean =>
   group.node(id).service?.keeper.own(storeKey("demo", name)).bytes !== null;
 const lagOf = (id: ReplicaId, peer: ReplicaId): number =>
-  group.node(id).service?.background.tails?.lagMs().get(peer) ?? Infinity;
+  group.node(id).service?.jobs.tails?.lagMs().get(peer) ?? Infinity;
 
 /** Counts messages by kind from now on. */
 function listen(): void {

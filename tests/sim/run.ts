@@ -239,7 +239,7 @@ class Run {
   /** Until then a replica may have something that no reader is told of. */
   #unfinishedWork(): string | null {
     for (const { id, node } of this.#world.members) {
-      const { cleanUp, absence } = node?.service?.background ?? {};
+      const { cleanUp, absence } = node?.service?.jobs ?? {};
       if (cleanUp?.isPending === true) return `${id} has copies to give up`;
       if (absence?.isBehind === true) return `${id} does not serve what it has`;
     }

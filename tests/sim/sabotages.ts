@@ -270,7 +270,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "purge-by-a-minority",
     oracle: "purge",
-    file: "src/node/operations/purge-desk.ts",
+    file: "src/node/operations/purge-operation.ts",
     was: `import { majority } from "../../../core/quorum-options.ts";`,
     is: "const majority = (count: number): number => Math.min(1, count);",
   },

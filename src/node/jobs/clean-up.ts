@@ -106,8 +106,8 @@ export class CleanUp {
 
   #mayRun(): boolean {
     const { ring, document } = this.#host.knowledge;
-    const { keeper, planting } = this.#replica;
-    if (keeper.store.health() !== "writable" || planting.isPending) return false;
+    const { keeper, migration } = this.#replica;
+    if (keeper.store.health() !== "writable" || migration.isPending) return false;
     if (document.ring.isProvisional === true) return false;
     if (openChange(document.ring) !== null || this.#host.isBehind()) {
       return false;

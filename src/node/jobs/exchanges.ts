@@ -66,7 +66,7 @@ export class Exchanges {
     over: (result: ExchangeResult | null, now: Millis) => void,
   ): void {
     const trees = this.#host.knowledge.sharedTrees(this.#replica.id, peer);
-    const cannot = this.#busy.has(peer) || this.#replica.planting.isPending;
+    const cannot = this.#busy.has(peer) || this.#replica.migration.isPending;
     if (trees.length === 0 || cannot) return over(null, now);
     this.#busy.add(peer);
     const { side } = this.#replica;

@@ -58,7 +58,7 @@ export class Filler {
 
   /** Begins with the next source in turn that can be asked; `done` when some trees are compared. */
   fetch(unfilled: readonly Filling[], now: Millis, done: (now: Millis) => void): void {
-    if (this.#isFetching || this.#replica.planting.isPending) return;
+    if (this.#isFetching || this.#replica.migration.isPending) return;
     const { liveness } = this.#host.knowledge;
     const sources = [...new Set(unfilled.flatMap(sourcesLeft))];
     const source = sources

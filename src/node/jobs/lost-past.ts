@@ -295,7 +295,7 @@ export class LostPast {
     const trees = fresh.length > 0 ? fresh.slice(0, TREES_PER_EXCHANGE) : wanted;
     if (trees.length === 0) return;
     // Its own sums are not counted yet.
-    if (this.#replica.planting.isPending) return this.#leaveAlone(id, now);
+    if (this.#replica.migration.isPending) return this.#leaveAlone(id, now);
     this.#compare(id, { trees, isFresh: fresh.length > 0 }, now);
   }
 

@@ -30,21 +30,21 @@ import { askAll } from "../peers/fanout.ts";
 import { localNeed, strictOwners } from "../peers/routes.ts";
 import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
 import { startLease } from "../serving/leases.ts";
-import { ClusterDesk } from "./cluster-desk.ts";
-import { startFaultOperation } from "./fault-desk.ts";
-import { FeedDesk } from "./feed-desk.ts";
-import { startPurge } from "./purge-desk.ts";
+import { ClusterOperations } from "./cluster-operations.ts";
+import { startFaultOperation } from "./fault-operation.ts";
+import { FeedCoordinator } from "./feed-coordinator.ts";
+import { startPurge } from "./purge-operation.ts";
 import { Vouchers } from "./vouching.ts";
 
-export class ClientDesk {
+export class ClientOperations {
   readonly #host: FrontendHost;
-  readonly #cluster: ClusterDesk;
-  readonly #feeds: FeedDesk;
+  readonly #cluster: ClusterOperations;
+  readonly #feeds: FeedCoordinator;
 
   constructor(host: FrontendHost) {
     this.#host = host;
-    this.#cluster = new ClusterDesk(host);
-    this.#feeds = new FeedDesk(host);
+    this.#cluster = new ClusterOperations(host);
+    this.#feeds = new FeedCoordinator(host);
   }
 
   start(operation: Operation, answer: Answer, now: Millis): void {

@@ -2,14 +2,14 @@
 import type { ExchangeSide } from "../../../antientropy/exchange.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
-import type { Planting } from "./planting.ts";
+import type { TreeMigration } from "./tree-migration.ts";
 
 export interface Replica {
   readonly id: ReplicaId;
   /** Its records and the rules of a key. */
   readonly keeper: Keeper;
   /** In which trees its keys are. */
-  readonly planting: Planting;
+  readonly migration: TreeMigration;
   /** What exchanges work on, for both ends of one. */
   readonly side: ExchangeSide;
 }

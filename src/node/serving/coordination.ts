@@ -26,9 +26,9 @@ import {
 } from "../peers/replies.ts";
 import { type WriteRoute, writeCandidates } from "../peers/routes.ts";
 import type { Replica } from "../replica/replica.ts";
-import type { BackgroundWork } from "./background-ports.ts";
 import { BlindWrite, isBlind } from "./blind-write.ts";
 import { noRoomToBegin } from "./disk-room.ts";
+import type { Jobs } from "./job-ports.ts";
 import { OverdueWrites } from "./overdue-writes.ts";
 import { RecentOps } from "./recent-ops.ts";
 import { Repeats } from "./repeats.ts";
@@ -48,7 +48,7 @@ type ToMint = {
 
 export class Coordination {
   readonly #replica: Replica;
-  readonly #background: BackgroundWork;
+  readonly #jobs: Jobs;
   readonly #host: CoordinationHost;
   readonly #repeats: Repeats;
   readonly #gate: WriteGate;
@@ -57,10 +57,10 @@ export class Coordination {
   readonly #recentOps = new RecentOps();
   readonly #overdue = new OverdueWrites();
 
-  constructor(replica: Replica, background: BackgroundWork, host: CoordinationHost) {
+  constructor(replica: Replica, jobs: Jobs, host: CoordinationHost) {
     const { id, keeper } = replica;
     this.#replica = replica;
-    this.#background = background;
+    this.#jobs = jobs;
     this.#host = host;
     this.#spreading = new Spreading(id, keeper, host);
     const timely = { ...host, moment: () => this.#moment };
@@ -85,7 +85,7 @@ export class Coordination {
 
   /** What time it is here, as others are told. */
   get #moment(): Moment {
-    return { wall: this.#host.wall(), life: this.#background.lives.time.now };
+    return { wall: this.#host.wall(), life: this.#jobs.lives.time.now };
   }
 
   get #keeper(): Keeper {
@@ -103,7 +103,7 @@ export class Coordination {
         ? this.#merge(body, respond, deadline)
         : this.#coordinate(body, respond, deadline);
     const isAgreed = this.#host.knowledge.document.ring.isProvisional !== true;
-    const { absence } = this.#background;
+    const { absence } = this.#jobs;
     const mayGoOn = absence === null || (isAgreed && !this.#mayLack(body.key));
     if (mayGoOn) return goOn();
     absence.whenInformed(() => {
@@ -116,7 +116,7 @@ export class Coordination {
 
   /** Whether the replica came back, or lost its past, and cannot vouch for what it has of a key. */
   #mayLack(key: StoreKey): boolean {
-    return this.#background.absence?.mayLack(key) === true;
+    return this.#jobs.absence?.mayLack(key) === true;
   }
 
   #isMine(key: StoreKey): boolean {

@@ -17,8 +17,8 @@ import type { Millis, WallMillis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
 import { type Respond, refused, withoutValue } from "../peers/replies.ts";
-import type { BackgroundWork } from "./background-ports.ts";
 import { layoutOf, sharingOf } from "./feed-layout.ts";
+import type { Jobs } from "./job-ports.ts";
 import { type ToldChange, ToldChanges } from "./told-changes.ts";
 
 /** Rows of the index that one answer looks at, at most: some milliseconds' work. */
@@ -42,7 +42,7 @@ interface Waiter {
 interface Self {
   readonly id: ReplicaId;
   readonly keeper: Keeper;
-  readonly background: BackgroundWork;
+  readonly jobs: Jobs;
 }
 
 /** What it needs of the node around it. */
@@ -190,8 +190,8 @@ export class FeedSource {
 
   /** A replica that may lack something would say, of what it lacks, that it is not there. */
   #canTell({ namespace }: Asked, isMine: (partition: number) => boolean): boolean {
-    const { keeper, background } = this.#self;
-    if (background.absence?.isBehind === true) return false;
+    const { keeper, jobs } = this.#self;
+    if (jobs.absence?.isBehind === true) return false;
     if (keeper.lostCount === 0) return true;
     const { n } = this.#host.knowledge.settingsOf(namespace);
     const lostCountOf = keeper.lostCounts();
@@ -241,10 +241,10 @@ export class FeedSource {
 
   /** What it has of others: at the end of its order, what was told. */
   get #ofOthers(): { readonly marks: readonly MemberPlace[]; readonly due: WallMillis } {
-    const { background, keeper, id: self } = this.#self;
+    const { jobs, keeper, id: self } = this.#self;
     const marks: MemberPlace[] = [];
     for (const id of this.#host.knowledge.ring.membersBut(self)) {
-      const mark = background.tails?.markOf(id) ?? null;
+      const mark = jobs.tails?.markOf(id) ?? null;
       if (mark !== null) marks.push({ id, run: mark.run, through: mark.through });
     }
     return { marks, due: Math.floor(keeper.arrivals.releasedThrough) };

@@ -15,12 +15,12 @@ import type { HintOrder, StoreKey } from "../../../core/store.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
 import { refused } from "../peers/replies.ts";
-import type { BackgroundWork } from "./background-ports.ts";
+import type { Jobs } from "./job-ports.ts";
 
 interface Self {
   readonly id: ReplicaId;
   readonly keeper: Keeper;
-  readonly background: BackgroundWork;
+  readonly jobs: Jobs;
 }
 
 interface FollowedHost {
@@ -49,15 +49,15 @@ export class Followed {
 
   /** As `ages` in core/messages.ts; a replica that follows nobody knows of itself. */
   agesFor(key: StoreKey): Ages {
-    const { id: self, background } = this.#self;
+    const { id: self, jobs } = this.#self;
     const { ring, routeStamp } = this.#host.knowledge;
     const ofItself = (): Ages["ms"] => ring.memberIds.map((id) => (id === self ? 0 : null));
-    return background.tails?.agesFor(key) ?? { stamp: routeStamp, ms: ofItself() };
+    return jobs.tails?.agesFor(key) ?? { stamp: routeStamp, ms: ofItself() };
   }
 
   /** Whether it may have lost something, and has not found out by the others what that was. */
   get #mayLack(): boolean {
-    return this.#self.background.absence?.past.isPending === true;
+    return this.#self.jobs.absence?.past.isPending === true;
   }
 
   /** @param respond gets the page when all that it tells of is on stable storage */

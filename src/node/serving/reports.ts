@@ -11,7 +11,7 @@ import type { Keeper } from "../../../replica/keeper.ts";
 import { readableHintAt } from "../knowledge/hint-age.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
 import { withoutValue } from "../peers/replies.ts";
-import type { BackgroundWork } from "./background-ports.ts";
+import type { Jobs } from "./job-ports.ts";
 
 /** Its own record of a key, and each hint of it. */
 export function inspected(keeper: Keeper, key: StoreKey): ReplyOf<"inspected"> {
@@ -31,7 +31,7 @@ export const countedKeys = ({ store }: Pick<Keeper, "store">): number =>
 
 /** What it says of itself. */
 export function reported(
-  { keeper, background }: { readonly keeper: Keeper; readonly background: BackgroundWork },
+  { keeper, jobs }: { readonly keeper: Keeper; readonly jobs: Jobs },
   { about, traffic, counters }: Knowledge,
   now: Millis,
 ): ReplyOf<"report"> {
@@ -43,27 +43,27 @@ export function reported(
     deadKeyCount,
     deadByteCount,
     hintsHeld: [...store.hintCounts()],
-    lastAntiEntropy: [...background.exchanges.lastAt],
-    transfer: background.transfer.progress,
-    duplicates: background.lives.duplicates(now),
+    lastAntiEntropy: [...jobs.exchanges.lastAt],
+    transfer: jobs.transfer.progress,
+    duplicates: jobs.lives.duplicates(now),
     version: about.version,
     startedAt: about.startedAt ?? null,
     oldestHintAt: readableHintAt(store),
-    scrub: background.scrub.status,
+    scrub: jobs.scrub.status,
     traffic: traffic.totals(counters.readRepairs),
   };
   return { kind: "report", status };
 }
 
 /** Stops waiting for those whom it cannot reach, and tells for whom it had waited. */
-export function acceptedLoss(background: BackgroundWork, now: Millis): ReplyOf<"accepted"> {
-  const { partitionCount = 0, waitedFor = [] } = background.absence?.past.accept(now) ?? {};
+export function acceptedLoss(jobs: Jobs, now: Millis): ReplyOf<"accepted"> {
+  const { partitionCount = 0, waitedFor = [] } = jobs.absence?.past.accept(now) ?? {};
   return { kind: "accepted", partitionCount, waitedFor };
 }
 
 /** Tries to deliver all hints, and tells when that is over. */
 export function handedOff(
-  { keeper, background }: { readonly keeper: Keeper; readonly background: BackgroundWork },
+  { keeper, jobs }: { readonly keeper: Keeper; readonly jobs: Jobs },
   respond: (reply: ReplyOf<"handedOff">) => void,
   now: Millis,
 ): void {
@@ -71,40 +71,35 @@ export function handedOff(
     [...keeper.store.hintCounts().values()].reduce((sum, count) => sum + count, 0);
   const done = (delivered: number): void =>
     respond({ kind: "handedOff", delivered, pending: pending() });
-  background.handoff.start(now, done);
+  jobs.handoff.start(now, done);
 }
 
 /** Compares with every peer, and tells when that is over. */
 export function exchanged(
-  background: BackgroundWork,
+  jobs: Jobs,
   respond: (reply: ReplyOf<"exchanged">) => void,
   now: Millis,
 ): void {
   const done = (totals: ExchangeTotals): void => respond({ kind: "exchanged", totals });
-  background.exchanges.withAll(now, done);
+  jobs.exchanges.withAll(now, done);
 }
 
 /** How long its peers took, and what its canaries have found. */
-export function delayed(
-  { background }: { readonly background: BackgroundWork },
-  now: Millis,
-): ReplyOf<"delayed"> {
-  const lagsMs = new Map(
-    [...(background.tails?.lagMs() ?? [])].filter(([, ms]) => Number.isFinite(ms)),
-  );
-  const report = { ...background.canaries.report(now), lagsMs };
+export function delayed({ jobs }: { readonly jobs: Jobs }, now: Millis): ReplyOf<"delayed"> {
+  const lagsMs = new Map([...(jobs.tails?.lagMs() ?? [])].filter(([, ms]) => Number.isFinite(ms)));
+  const report = { ...jobs.canaries.report(now), lagsMs };
   return { kind: "delayed", report };
 }
 
 /** Reads all records, and tells when that is over. */
 export function scrubbed(
-  background: BackgroundWork,
+  jobs: Jobs,
   respond: (reply: ReplyOf<"scrubbed">) => void,
   now: Millis,
 ): void {
   const none = { kind: "scrubbed", checks: false, records: 0, damaged: 0, mended: 0 } as const;
-  if (!background.scrub.checks) return respond(none);
-  background.scrub.start(now, ({ records, damaged, mended }) =>
+  if (!jobs.scrub.checks) return respond(none);
+  jobs.scrub.start(now, ({ records, damaged, mended }) =>
     respond({ kind: "scrubbed", checks: true, records, damaged, mended }),
   );
 }

@@ -21,12 +21,12 @@ import { NOTHING_BESIDE } from "../../../replica/beside.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { type Respond, refused } from "../peers/replies.ts";
 import type { Replica } from "../replica/replica.ts";
-import type { BackgroundWork } from "./background-ports.ts";
-import { CollectionDesk } from "./collection-desk.ts";
+import { CollectionVoter } from "./collection-voter.ts";
 import { Coordination, type CoordinationHost } from "./coordination.ts";
 import { lacksRoom } from "./disk-room.ts";
 import { FeedSource, type FeedSourceHost } from "./feed-source.ts";
 import { Followed } from "./followed.ts";
+import type { Jobs } from "./job-ports.ts";
 import { Leases } from "./leases.ts";
 import {
   acceptedLoss,
@@ -55,23 +55,23 @@ const OF_TREES: ReadonlySet<Request["kind"]> = new Set(["roots", "leaves", "leaf
 export class Service {
   readonly id: ReplicaId;
   readonly keeper: Keeper;
-  readonly background: BackgroundWork;
+  readonly jobs: Jobs;
   readonly #replica: Replica;
   readonly #host: ServiceHost;
   readonly #coordination: Coordination;
-  readonly #collection: CollectionDesk;
+  readonly #collection: CollectionVoter;
   readonly #leases: Leases;
   readonly feeds: FeedSource;
   readonly followed: Followed;
 
-  constructor(replica: Replica, background: BackgroundWork, host: ServiceHost) {
+  constructor(replica: Replica, jobs: Jobs, host: ServiceHost) {
     this.id = replica.id;
     this.keeper = replica.keeper;
-    this.background = background;
+    this.jobs = jobs;
     this.#replica = replica;
     this.#host = host;
-    this.#coordination = new Coordination(replica, background, host);
-    this.#collection = new CollectionDesk(this, host);
+    this.#coordination = new Coordination(replica, jobs, host);
+    this.#collection = new CollectionVoter(this, host);
     this.feeds = new FeedSource(this, host);
     this.followed = new Followed(this, host);
     const { liveness } = host.knowledge;
@@ -80,7 +80,7 @@ export class Service {
 
   #greet(body: RequestOf<"greet">, now: Millis): Reply {
     const { from, run, life = 0 } = body;
-    const { lives } = this.background;
+    const { lives } = this.jobs;
     const { clusterClock, peerTimes, ring } = this.#host.knowledge;
     if (ring.member(from) !== undefined) peerTimes.heard(from, { run, life }, now);
     const greeted = lives.greet(body, now);
@@ -105,14 +105,14 @@ export class Service {
   /** @param deadline until when the caller waits for the reply */
   handle(body: Request, respond: Respond, deadline: Millis): void {
     const { now } = this;
-    if (this.#replica.planting.isPending && OF_TREES.has(body.kind))
+    if (this.#replica.migration.isPending && OF_TREES.has(body.kind))
       return respond(refused("overloaded"));
     switch (body.kind) {
       case "ping":
         return respond({ kind: "pong" });
       case "greet":
         // A sign of life of the caller's: what waits here for it goes home.
-        this.background.handoff.toward(body.from, now);
+        this.jobs.handoff.toward(body.from, now);
         return respond(this.#greet(body, now));
       case "read":
         return this.#read(body, respond);
@@ -131,10 +131,10 @@ export class Service {
         return respond(reported(this, this.#host.knowledge, now));
       case "keys":
         // A list without what it has lost would say that those keys are not there.
-        if (this.background.absence?.isBehind === true) return respond(refused("overloaded"));
+        if (this.jobs.absence?.isBehind === true) return respond(refused("overloaded"));
         return respond(listed(this.keeper, body));
       case "namespaces":
-        if (this.background.absence?.isBehind === true) return respond(refused("overloaded"));
+        if (this.jobs.absence?.isBehind === true) return respond(refused("overloaded"));
         return respond(named(this.keeper, body));
       case "roots":
         return respond(answerRoots(this.#replica.side, body));
@@ -155,7 +155,7 @@ export class Service {
       case "confirm":
         return this.#collection.confirm(body.keys, respond);
       case "touched": {
-        const keys = this.background.evictor.takeTouched(body.keys);
+        const keys = this.jobs.evictor.takeTouched(body.keys);
         return respond({ kind: "touched", keys });
       }
       case "collect":
@@ -163,19 +163,19 @@ export class Service {
       case "handoff":
         return handedOff(this, respond, now);
       case "homing": {
-        const pending = this.background.handoff.toward(body.target, now);
+        const pending = this.jobs.handoff.toward(body.target, now);
         return respond({ kind: "handedOff", delivered: 0, pending });
       }
       case "acceptLoss":
-        return respond(acceptedLoss(this.background, now));
+        return respond(acceptedLoss(this.jobs, now));
       case "probe":
-        return this.background.canaries.probe(body, respond);
+        return this.jobs.canaries.probe(body, respond);
       case "delays":
         return respond(delayed(this, now));
       case "scrub":
-        return scrubbed(this.background, respond, now);
+        return scrubbed(this.jobs, respond, now);
       case "exchange":
-        return exchanged(this.background, respond, now);
+        return exchanged(this.jobs, respond, now);
       case "lease":
         return respond(this.#leases.answer(body, now, this.#nextTime()));
       case "changes":
@@ -200,7 +200,7 @@ export class Service {
   }
 
   #read(body: RequestOf<"read">, respond: Respond): void {
-    const { absence } = this.background;
+    const { absence } = this.jobs;
     if (absence === null) return this.#readNow(body, respond);
     absence.whenInformed(() => this.#readNow(body, respond));
   }
@@ -209,7 +209,7 @@ export class Service {
     const known = this.#held(body);
     const held =
       body.isBounded === true ? { ...known, ages: this.followed.agesFor(body.key) } : known;
-    if (held.digest !== 0) this.background.evictor.read(body.key);
+    if (held.digest !== 0) this.jobs.evictor.read(body.key);
     if (!body.durably) return respond(held);
     this.#host.whenDurable((ok) => respond(ok ? held : refused("insufficient-storage")));
   }
@@ -231,7 +231,7 @@ export class Service {
 
   /** Whether the replica came back, or lost its past, and cannot vouch for what it has of a key. */
   #mayLack(key: StoreKey): boolean {
-    return this.background.absence?.mayLack(key) === true;
+    return this.jobs.absence?.mayLack(key) === true;
   }
 
   #store(body: RequestOf<"store">, respond: Respond): void {
@@ -271,7 +271,7 @@ export class Service {
 
   /** The epoch is forgotten for it: what would be back after a crash has not been swept. */
   #confirmSweep({ through }: RequestOf<"swept">, respond: Respond): void {
-    const done = this.background.sweep.hasSwept(through);
+    const done = this.jobs.sweep.hasSwept(through);
     this.#host.whenDurable((ok) => respond({ kind: "swept", done: ok && done }));
   }
 }

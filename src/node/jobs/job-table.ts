@@ -7,7 +7,7 @@ import { assert } from "../../../core/assert.ts";
 import type { Prng } from "../../../core/prng.ts";
 import type { Millis } from "../../../core/time.ts";
 
-export interface BackgroundJob {
+export interface Job {
   readonly name: string;
   /** 0: only when it is asked for. */
   readonly everyMs: number;
@@ -15,11 +15,11 @@ export interface BackgroundJob {
 }
 
 interface Scheduled {
-  readonly job: BackgroundJob;
+  readonly job: Job;
   at: Millis;
 }
 
-export class Background {
+export class JobTable {
   readonly #prng: Prng;
   readonly #jobs: Scheduled[] = [];
 
@@ -33,7 +33,7 @@ export class Background {
     return earliest;
   }
 
-  add(job: BackgroundJob, now: Millis): void {
+  add(job: Job, now: Millis): void {
     assert(job.everyMs >= 0, "an interval is not negative");
     const at = job.everyMs === 0 ? Infinity : now + this.#jittered(job.everyMs);
     this.#jobs.push({ job, at });

@@ -38,7 +38,7 @@ interface Choice {
   readonly now: Millis;
 }
 
-export class FeedDesk {
+export class FeedCoordinator {
   readonly #host: FrontendHost;
 
   constructor(host: FrontendHost) {

@@ -16,7 +16,7 @@ import { tellDocument } from "../peers/tell-document.ts";
 const SETTLE_MS_MAX = 3000;
 const SETTLE_POLL_MS = 100;
 
-export class Configuring {
+export class NamespaceConfigurator {
   readonly #host: FrontendHost;
 
   constructor(host: FrontendHost) {

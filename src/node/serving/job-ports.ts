@@ -8,7 +8,7 @@ import type { StoreKey } from "../../../core/store.ts";
 import type { Hlc, LifeMillis, Millis, Now, WallMillis } from "../../../core/time.ts";
 
 /** What runs in the background, as far as others may ask for it or about it. */
-export interface BackgroundWork {
+export interface Jobs {
   readonly handoff: {
     start(now: Millis, done: ((deliveredCount: number) => void) | null): void;
     toward(target: ReplicaId, now: Millis): number;

@@ -27,7 +27,7 @@ interface Host {
   whenDurable(callback: (ok: boolean) => void): void;
 }
 
-export class CollectionDesk {
+export class CollectionVoter {
   readonly #replica: Replica;
   readonly #host: Host;
 

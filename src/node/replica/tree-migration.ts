@@ -23,15 +23,15 @@ import type { Knowledge } from "../knowledge/knowledge.ts";
 
 /** Records that are looked at in one run; a partition, however large, is looked at as a whole. */
 const RECORDS_PER_RUN = 20_000;
-/** In the store: how far it is. */
-const PLANTING = "planting";
+/** In the store, by the name that folders have it under: how far it is. */
+const MIGRATION = "planting";
 
 type Shown = Pick<Keeper, "shownIn">;
 
 /** By partition the N of the trees that a namespace's keys are in; ascending runs of equal ones. */
-type Planted = Uint8Array;
+type NByPartition = Uint8Array;
 
-export interface PlantingParts {
+export interface TreeMigrationParts {
   readonly knowledge: Knowledge;
   readonly store: Store;
   readonly forest: MerkleForest;
@@ -40,23 +40,23 @@ export interface PlantingParts {
   readonly recordsPerRun?: number;
 }
 
-export class Planting {
-  readonly #parts: PlantingParts;
+export class TreeMigration {
+  readonly #parts: TreeMigrationParts;
   readonly #recordsPerRun: number;
   /** The N that each namespace has, as far as this was told. */
   #sizes: ReadonlyMap<string, number>;
   /** Namespaces whose keys are in trees of two or more sizes. */
-  readonly #moving = new Map<string, Planted>();
+  readonly #moving = new Map<string, NByPartition>();
   /** The partitions below are as they are to be. */
   #next = 0;
 
-  constructor(parts: PlantingParts) {
+  constructor(parts: TreeMigrationParts) {
     this.#parts = parts;
     this.#recordsPerRun = parts.recordsPerRun ?? RECORDS_PER_RUN;
     this.#sizes = this.#sizesOfNow();
     if (!parts.isKept) return;
-    for (const [name, planted] of keptIn(parts.store, this.#partitionCount)) {
-      this.#moving.set(name, planted);
+    for (const [name, current] of keptIn(parts.store, this.#partitionCount)) {
+      this.#moving.set(name, current);
     }
   }
 
@@ -89,8 +89,8 @@ export class Planting {
       const from = this.#sizeIn(before, name);
       if (from === this.#sizeIn(this.#sizes, name) || this.#hasNone(name)) continue;
       hasChanged = true;
-      const planted = this.#moving.get(name) ?? new Uint8Array(this.#partitionCount).fill(from);
-      this.#moving.set(name, planted);
+      const current = this.#moving.get(name) ?? new Uint8Array(this.#partitionCount).fill(from);
+      this.#moving.set(name, current);
       this.#next = 0;
     }
     if (hasChanged) this.#keep();
@@ -101,7 +101,8 @@ export class Planting {
   run(keeper: Shown): void {
     if (!this.isPending) return;
     let left = this.#recordsPerRun;
-    while (left > 0 && this.#next < this.#partitionCount) left -= this.#plant(this.#next++, keeper);
+    while (left > 0 && this.#next < this.#partitionCount)
+      left -= this.#migrate(this.#next++, keeper);
     if (this.#next === this.#partitionCount) this.#moving.clear();
     this.#keep();
   }
@@ -125,9 +126,9 @@ export class Planting {
   }
 
   /** Puts the keys of a partition where they belong; returns how much was looked at. */
-  #plant(partition: number, keeper: Shown): number {
-    const moves = [...this.#moving].map(([name, planted]) => ({
-      ...{ name, planted, from: planted[partition] ?? 0, to: this.#sizeIn(this.#sizes, name) },
+  #migrate(partition: number, keeper: Shown): number {
+    const moves = [...this.#moving].map(([name, current]) => ({
+      ...{ name, current, from: current[partition] ?? 0, to: this.#sizeIn(this.#sizes, name) },
       sums: new Map<number, number>(),
     }));
     const open = new Map(moves.filter(({ from, to }) => from !== to).map((m) => [m.name, m]));
@@ -141,27 +142,27 @@ export class Planting {
         sums.set(leaf, addSums(sums.get(leaf) ?? 0, digest));
       }
     }
-    for (const { from, to, sums, planted } of open.values()) {
+    for (const { from, to, sums, current } of open.values()) {
       for (const [leaf, sum] of sums) {
         this.#parts.forest.update({ partition, n: from }, leaf, { from: sum, to: 0 });
         this.#parts.forest.update({ partition, n: to }, leaf, { from: 0, to: sum });
       }
-      planted[partition] = to;
+      current[partition] = to;
     }
     return count;
   }
 
   #keep(): void {
     if (!this.#parts.isKept) return;
-    const list = [...this.#moving].map(([name, planted]) => [name, runsOf(planted)]);
-    this.#parts.store.writeMeta(PLANTING, encode(list));
+    const list = [...this.#moving].map(([name, current]) => [name, runsOf(current)]);
+    this.#parts.store.writeMeta(MIGRATION, encode(list));
   }
 }
 
-/** `[count, n, count, n, …]`: few, because partitions are planted in order. */
-function runsOf(planted: Planted): readonly number[] {
+/** `[count, n, count, n, …]`: few, because partitions are migrated in order. */
+function runsOf(current: NByPartition): readonly number[] {
   const runs: number[] = [];
-  for (const n of planted) {
+  for (const n of current) {
     if (runs.at(-1) === n) runs[runs.length - 2] = (runs.at(-2) ?? 0) + 1;
     else runs.push(1, n);
   }
@@ -169,27 +170,33 @@ function runsOf(planted: Planted): readonly number[] {
 }
 
 /** @throws CodecError when something else is kept under that name */
-function keptIn(store: Store, partitionCount: number): readonly (readonly [string, Planted])[] {
-  const bytes = store.readMeta(PLANTING);
+function keptIn(
+  store: Store,
+  partitionCount: number,
+): readonly (readonly [string, NByPartition])[] {
+  const bytes = store.readMeta(MIGRATION);
   if (bytes === undefined) return [];
   const list = decode(bytes);
-  check(Array.isArray(list), "what is planted is a list");
+  check(Array.isArray(list), "a migration is a list");
   return list.map((item: unknown) => {
-    check(Array.isArray(item) && typeof item[0] === "string", "what is planted has its runs");
-    return [item[0], plantedOf(item[1], partitionCount)] as const;
+    check(
+      Array.isArray(item) && typeof item[0] === "string",
+      "a namespace that migrates has its runs",
+    );
+    return [item[0], nByPartition(item[1], partitionCount)] as const;
   });
 }
 
-function plantedOf(runs: unknown, partitionCount: number): Planted {
+function nByPartition(runs: unknown, partitionCount: number): NByPartition {
   check(Array.isArray(runs), "runs are a list");
-  const planted = new Uint8Array(partitionCount);
+  const current = new Uint8Array(partitionCount);
   let at = 0;
   for (let i = 0; i < runs.length; i += 2) {
     const [count, n] = [Number(runs[i]), Number(runs[i + 1])];
     check(count > 0 && n >= 1 && n <= N_MAX, "a run has a length and an N");
-    planted.fill(n, at, at + count);
+    current.fill(n, at, at + count);
     at += count;
   }
   check(at === partitionCount, "runs cover all partitions");
-  return planted;
+  return current;
 }

@@ -23,9 +23,9 @@ import type { Millis, WallMillis } from "../../../core/time.ts";
 import { askAll, type Replies } from "../peers/fanout.ts";
 import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
 import { tellDocument } from "../peers/tell-document.ts";
-import { CommitDesk } from "./commit-desk.ts";
-import { Configuring } from "./configuring.ts";
+import { NamespaceConfigurator } from "./configure-operation.ts";
 import { listingsOf, namesOf, pageOf } from "./listing.ts";
+import { Proposer } from "./proposer.ts";
 
 /** All that one of the others in this folder does not carry out. */
 type ClusterOperation = Exclude<
@@ -45,7 +45,7 @@ interface Then {
   readonly done: (replies: Replies, now: Millis) => void;
 }
 
-export class ClusterDesk {
+export class ClusterOperations {
   readonly #host: FrontendHost;
 
   constructor(host: FrontendHost) {
@@ -61,7 +61,7 @@ export class ClusterDesk {
       case "staleness":
         return this.#staleness(answer, now);
       case "configure":
-        return new Configuring(this.#host).start(operation, answer, now);
+        return new NamespaceConfigurator(this.#host).start(operation, answer, now);
       case "list":
         return this.#list(operation, answer, now);
       case "namespaces":
@@ -77,7 +77,7 @@ export class ClusterDesk {
       case "refresh":
         return this.#refresh(this.#nearest(now), answer, now);
       case "commit":
-        return new CommitDesk(this.#host).start(operation, answer, now);
+        return new Proposer(this.#host).start(operation, answer, now);
     }
   }
 

@@ -6,10 +6,9 @@ import type { Millis } from "../../../core/time.ts";
 import type { ClusterDocument } from "../../../ring/cluster-document.ts";
 import { type Duplicate, Lives } from "../knowledge/lives.ts";
 import type { Replica } from "../replica/replica.ts";
-import type { BackgroundWork } from "../serving/background-ports.ts";
+import type { Jobs } from "../serving/job-ports.ts";
 import { Absence } from "./absence.ts";
 import { Agreement } from "./agreement.ts";
-import { Background } from "./background.ts";
 import { Canaries, type CanaryHost } from "./canaries.ts";
 import { CleanUp } from "./clean-up.ts";
 import { Collector } from "./collector.ts";
@@ -17,6 +16,7 @@ import { Evictor } from "./evictor.ts";
 import { Exchanges } from "./exchanges.ts";
 import { Handoff } from "./handoff.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { JobTable } from "./job-table.ts";
 import { PurgeSweep } from "./purge-sweep.ts";
 import { Resize } from "./resize.ts";
 import { Scrub } from "./scrub.ts";
@@ -85,14 +85,14 @@ export interface WorkHost extends Omit<CanaryHost, "isReady"> {
 }
 
 export interface Work {
-  readonly parts: BackgroundWork;
-  readonly jobs: Background;
+  readonly parts: Jobs;
+  readonly table: JobTable;
 }
 
 /** Where a node has no timers, its alarm runs it. */
 const isByAlarm = ({ collectMs }: Intervals): boolean => collectMs === 0;
 
-type Job = readonly [name: string, everyMs: number, run: (now: Millis) => void];
+type Row = readonly [name: string, everyMs: number, run: (now: Millis) => void];
 
 function livesOf(replica: Replica, host: WorkHost): Lives {
   return new Lives({
@@ -107,7 +107,7 @@ function livesOf(replica: Replica, host: WorkHost): Lives {
   });
 }
 
-export function backgroundWork(replica: Replica, host: WorkHost, every: Intervals): Work {
+export function replicaJobs(replica: Replica, host: WorkHost, every: Intervals): Work {
   const handoff = new Handoff(replica, host, every.tombstoneGraceMs / 2);
   const exchanges = new Exchanges(replica, host);
   // Without heartbeats nobody wakes the node, and a gap between two steps says nothing.
@@ -140,7 +140,7 @@ export function backgroundWork(replica: Replica, host: WorkHost, every: Interval
     ...{ handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor, resize },
     ...{ collector, lives, scrub, tails, canaries },
   };
-  return { parts, jobs: jobsOf({ ...parts, replica, heartbeat }, host, every) };
+  return { parts, table: tableOf({ ...parts, replica, heartbeat }, host, every) };
 }
 
 interface Worked {
@@ -161,27 +161,27 @@ interface Worked {
 }
 
 /** When each part runs. */
-function jobsOf(of: Worked, host: WorkHost, every: Intervals): Background {
+function tableOf(of: Worked, host: WorkHost, every: Intervals): JobTable {
   const { replica, handoff, exchanges, absence, sweep, transfer, cleanUp, agreement } = of;
   const { evictor, resize, collector, scrub, canaries, heartbeat } = of;
   const flushIf = (hasWritten: boolean): void => {
     if (hasWritten) host.whenDurable(() => {});
   };
-  const plant = (): void => replica.planting.run(replica.keeper);
+  const migrate = (): void => replica.migration.run(replica.keeper);
   const change = (now: Millis): void => {
     agreement.run(now);
-    plant();
+    migrate();
     transfer.run(now);
     resize.run(now);
     flushIf(cleanUp.run(now));
   };
   const unlessByAlarm = (ms: number): number => (isByAlarm(every) ? 0 : ms);
-  const table: readonly Job[] = [
+  const rows: readonly Row[] = [
     ["handoff", every.handoffMs, (now) => handoff.start(now, null)],
     ["exchange", every.antiEntropyMs, (now) => exchanges.next(now)],
     ["sweep", unlessByAlarm(SWEEP_MS), (now) => flushIf(sweep.run(now))],
     // By itself only for hosts that have many steps of it in a row.
-    ["plant", 0, plant],
+    ["migrate", 0, migrate],
     ["change", unlessByAlarm(CHANGE_MS), change],
     ["scrub", (every.scrubMs ?? 0) > 0 ? SCRUB_MS : 0, (now) => flushIf(scrub.run(now))],
     ["evict", unlessByAlarm(EVICT_MS), (now) => evictor.run(now)],
@@ -191,12 +191,12 @@ function jobsOf(of: Worked, host: WorkHost, every: Intervals): Background {
     ["canary", (every.canaryMs ?? 0) / 0.75, () => canaries.run()],
     ["heartbeat", every.heartbeatMs, (now) => heartbeat.run(now)],
   ];
-  const jobs = new Background(host.prng);
-  for (const [name, everyMs, work] of table) {
+  const table = new JobTable(host.prng);
+  for (const [name, everyMs, work] of rows) {
     const run = (now: Millis): void => {
       if (!host.isAway()) work(now);
     };
-    jobs.add({ name, everyMs, run }, 0);
+    table.add({ name, everyMs, run }, 0);
   }
-  return jobs;
+  return table;
 }

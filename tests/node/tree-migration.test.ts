@@ -7,7 +7,7 @@ import { LEAF_COUNT } from "../../core/limits.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { withNamespace } from "../../ring/cluster-document.ts";
 import { agreedRing } from "../../ring/ring-document.ts";
-import { Planting } from "../../src/node/replica/planting.ts";
+import { TreeMigration } from "../../src/node/replica/tree-migration.ts";
 import { Group } from "./group.ts";
 
 const PARTITIONS = 64;
@@ -24,17 +24,17 @@ class Replica {
   readonly sums: LeafSums = new MemoryLeafSums();
   readonly store = new MemoryStore();
   readonly knowledge = new Group({ count: 5, demo: { n: 3 } }).node("r1").knowledge;
-  planting = this.#plant();
+  migration = this.#open();
 
-  #plant(): Planting {
+  #open(): TreeMigration {
     const { knowledge, store, sums } = this;
     const forest = new MerkleForest(sums);
-    return new Planting({ knowledge, store, forest, isKept: true, recordsPerRun: 10 });
+    return new TreeMigration({ knowledge, store, forest, isKept: true, recordsPerRun: 10 });
   }
 
   write(i: number, digest: number): void {
     const key = storeKey(i % 2 === 0 ? "demo" : "other", `k${i}`);
-    const { partition, n, leaf } = this.planting.placeOf(key);
+    const { partition, n, leaf } = this.migration.placeOf(key);
     const from = this.store.summary(key)?.digest ?? 0;
     this.store.writeEntry(key, { bytes: new Uint8Array([1]), partition, digest, dueAt: 0 });
     new MerkleForest(this.sums).update({ partition, n }, leaf, { from, to: digest });
@@ -43,17 +43,17 @@ class Replica {
   resize(n: number): void {
     const { document, settingsOf } = this.knowledge;
     this.knowledge.learn(withNamespace(document, "demo", { ...settingsOf("demo"), n }));
-    this.planting.noticeSizes();
+    this.migration.noticeSizes();
   }
 
   restart(): void {
-    this.planting = this.#plant();
+    this.migration = this.#open();
   }
 
   run(): void {
     const shownIn = (partition: number) =>
       [...this.store.entriesOf(partition)].map(({ key, digest }) => [key, digest] as const);
-    this.planting.run({ shownIn: (partition) => shownIn(partition).values() });
+    this.migration.run({ shownIn: (partition) => shownIn(partition).values() });
   }
 
   take(step: Step): void {
@@ -103,7 +103,7 @@ describe("the trees of keys whose N changes", () => {
         const replica = new Replica();
         for (let i = 0; i < KEYS; i++) replica.write(i, 1000 + i);
         for (const one of steps) replica.take(one);
-        for (let i = 0; replica.planting.isPending; i++) {
+        for (let i = 0; replica.migration.isPending; i++) {
           expect(i).toBeLessThan(60);
           replica.run();
         }

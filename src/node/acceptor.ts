@@ -1,11 +1,14 @@
-/** What a member has promised to those who want to change the ring: it outlives a crash. */
+/**
+ * A member as an acceptor of the next ring (Lamport, "Paxos made simple", 2001): what it has
+ * promised to proposers outlives a crash. Proposers are `operations/proposer.ts`.
+ */
 import { CodecError } from "../../core/check.ts";
 import { decode, encode } from "../../core/codec.ts";
 import type { Store } from "../../core/store.ts";
 
 const PROMISE = "ring-promise";
 
-export class Promises {
+export class Acceptor {
   readonly #store: Store;
   #version = 0;
   #ballot = 0;
@@ -21,7 +24,7 @@ export class Promises {
   }
 
   /** Promises to accept no proposal for the ring's version that is older. */
-  give(version: number, ballot: number): boolean {
+  promise(version: number, ballot: number): boolean {
     if (!this.mayAccept(version, ballot) || this.#store.health() !== "writable") return false;
     this.#version = version;
     this.#ballot = ballot;

@@ -36,7 +36,7 @@ const ATTEMPTS_MAX = 3;
 /** What is to be accepted, or why not. */
 type Proposal = { readonly ring: RingDocument; readonly plan: RingPlan } | Failure;
 
-export class CommitDesk {
+export class Proposer {
   readonly #host: FrontendHost;
 
   constructor(host: FrontendHost) {
