@@ -3,7 +3,9 @@
  * defaults, is checked here; the settings travel with the cluster document as those of the
  * namespace that the site's responses live in.
  */
+
 import { CodecError, jsonFrom } from "./check.ts";
+import { isCidr } from "./cidr.ts";
 import { SITE_BYTES_MAX, SITE_NAME_CHARS_MAX } from "./limits.ts";
 
 export interface CacheKeyRule {
@@ -72,9 +74,9 @@ const LABELS = "(?:[A-Za-z0-9_-]+\\.)*[A-Za-z0-9_-]+";
 const HOST = new RegExp(`^(?:\\*|(?:\\*\\.)?${LABELS}${PORT}|\\[[0-9A-Fa-f:.]+\\]${PORT})$`);
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 const ORIGIN = /^https?:\/\/[^\s/?#@]+(?:\/[^\s?#]*)?$/i;
-const IPV4 = "[0-9.]{7,15}(?:/(?:[0-9]|[12][0-9]|3[0-2]))?";
-const IPV6 = "[0-9A-Fa-f:.]{2,45}(?:/(?:[0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))?";
-const CIDR = new RegExp(`^(?:${IPV4}|${IPV6})$`);
+const isHost = (item: string): boolean => HOST.test(item);
+const isToken = (item: string): boolean => TOKEN.test(item);
+const isParameter = (item: string): boolean => /^[^\s&=#]+$/.test(item);
 const LIST_COUNT_MAX = 64;
 const SECONDS_MAX = 315_360_000;
 
@@ -89,11 +91,11 @@ const orNull =
   (value) =>
     value === null || check(value);
 const isListOf =
-  (pattern: RegExp): Check =>
+  (matches: (item: string) => boolean): Check =>
   (value) =>
     Array.isArray(value) &&
     value.length <= LIST_COUNT_MAX &&
-    value.every((item) => typeof item === "string" && item.length <= 256 && pattern.test(item));
+    value.every((item) => typeof item === "string" && item.length <= 256 && matches(item));
 const isBoolean: Check = (value) => typeof value === "boolean";
 
 const isCacheKey: Check = (value) => {
@@ -101,7 +103,7 @@ const isCacheKey: Check = (value) => {
   const { query, headers, ...others } = value as Record<string, unknown>;
   if (Object.keys(others).length > 0) return false;
   const isWord = query === "all" || query === "sorted" || query === "none";
-  return (isWord || isListOf(/^[^\s&=#]+$/)(query)) && isListOf(TOKEN)(headers);
+  return (isWord || isListOf(isParameter)(query)) && isListOf(isToken)(headers);
 };
 
 const isSeconds = isCount(0, SECONDS_MAX);
@@ -114,10 +116,10 @@ const RULES: Readonly<Record<keyof SiteSettings, readonly [words: string, check:
   ],
   hosts: [
     "a list of host names, *.suffix or *",
-    (value) => isListOf(HOST)(value) && (value as unknown[]).length > 0,
+    (value) => isListOf(isHost)(value) && (value as unknown[]).length > 0,
   ],
   originHost: ['"origin" or "client"', (value) => value === "origin" || value === "client"],
-  targets: ["a list of field names", isListOf(TOKEN)],
+  targets: ["a list of field names", isListOf(isToken)],
   maxObjectBytes: ["a whole number of bytes", isCount(0, Number.MAX_SAFE_INTEGER)],
   connectTimeoutMs: ["a whole number from 1 to 60000", isCount(1, 60_000)],
   originTimeoutMs: ["a whole number from 1 to 600000", isCount(1, 600_000)],
@@ -129,7 +131,7 @@ const RULES: Readonly<Record<keyof SiteSettings, readonly [words: string, check:
   defaultTtl: ["null or seconds", orNull(isSeconds)],
   keep: ["seconds", isSeconds],
   purgeMethod: ["true or false", isBoolean],
-  trustedProxies: ["a list of addresses or CIDRs", isListOf(CIDR)],
+  trustedProxies: ["a list of addresses or CIDRs", isListOf(isCidr)],
   passTags: ["true or false", isBoolean],
 };
 
@@ -163,10 +165,17 @@ export function checkSite(value: unknown): SiteSettings {
   return { ...site, origin };
 }
 
+/** What was taken once although it is no address: it is nobody's. */
+function withoutStrangeProxies(stored: unknown): unknown {
+  const { trustedProxies } = (stored ?? {}) as { readonly trustedProxies?: unknown };
+  if (!Array.isArray(trustedProxies)) return stored;
+  return { ...(stored as object), trustedProxies: trustedProxies.filter(isCidr) };
+}
+
 /** A site's settings as the document keeps them: texts that came from here. */
 export function parseSite(text: string): SiteSettings | null {
   try {
-    return checkSite(jsonFrom(text));
+    return checkSite(withoutStrangeProxies(jsonFrom(text)));
   } catch (error) {
     if (!(error instanceof CodecError)) throw error;
     return null;

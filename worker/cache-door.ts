@@ -3,7 +3,9 @@
  * to the request that made them. Requests of an isolate share what is only values, and find each
  * other by leases, as frontends on different machines do.
  */
+
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { isWithin } from "../core/cidr.ts";
 import { normalHost } from "../src/cache/cache-key.ts";
 import { isLoop } from "../src/cache/forwarding.ts";
 import { clusterIdOf } from "../src/door/call.ts";
@@ -15,7 +17,6 @@ import { siteFor } from "../src/door/sites.ts";
 import type { Backend } from "../src/frontend/backend/backend.ts";
 import { responseOf } from "../src/frontend/http/exchange.ts";
 import { Problem, problemAnswer } from "../src/frontend/http/problems.ts";
-import { isWithin } from "./cidr.ts";
 import type { Env } from "./config.ts";
 import { backendFor, type Isolate, isolateOf } from "./isolate.ts";
 import { logEvent } from "./log.ts";
@@ -93,7 +94,7 @@ export async function answerAtDoor(
   await learnSites(backend, isolate, request);
   const door = new Door({
     ...{ backend, secret: knowledge.hash, origin, metrics: cache.metrics, memory: cache.memory },
-    mayPurge: purgeRight(() => auth, isOpen(env)),
+    purgeRefusal: purgeRight(() => auth, isOpen(env)),
     host: {
       now: () => backend.now(),
       uniqueName: () => crypto.randomUUID(),

@@ -17,7 +17,7 @@ import type { DoorMetrics } from "./door-metrics.ts";
 import { Fetcher, type Landing, type Want } from "./fetching.ts";
 import { type DoorMemory, Flights } from "./flights.ts";
 import { Heads } from "./heads.ts";
-import { Invalidator, type MayPurge } from "./invalidator.ts";
+import { Invalidator, type PurgeRefusal } from "./invalidator.ts";
 import type { Found } from "./kept.ts";
 import { release } from "./landing.ts";
 import { LeaseHolder } from "./leases.ts";
@@ -38,7 +38,7 @@ export interface DoorParts {
   readonly origin: Origin;
   readonly host: DoorHost;
   readonly metrics: DoorMetrics;
-  readonly mayPurge: MayPurge;
+  readonly purgeRefusal: PurgeRefusal;
   /** Kept by hosts that make a door anew for each request. */
   readonly memory?: DoorMemory;
 }
@@ -67,8 +67,8 @@ export class Door {
     const answered = { store: this.#store, origin, host, metrics };
     this.#answers = new Answers(answered);
     this.#heads = new Heads(answered, this.#answers);
-    const { mayPurge } = parts;
-    this.#invalidator = new Invalidator({ store: this.#store, host, metrics, mayPurge });
+    const { purgeRefusal } = parts;
+    this.#invalidator = new Invalidator({ store: this.#store, host, metrics, purgeRefusal });
   }
 
   async handle(request: DoorRequest): Promise<DoorAnswer> {

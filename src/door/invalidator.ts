@@ -3,20 +3,21 @@ import { siteNamespace } from "../../core/site.ts";
 import type { WallMillis } from "../../core/time.ts";
 import { alsoInvalid, cacheKey, parseAbsolute } from "../cache/cache-key.ts";
 import type { Fields } from "../cache/fields.ts";
+import type { Problem } from "../frontend/http/problems.ts";
 import { type Call, urlOfCall } from "./call.ts";
 import type { DoorMetrics } from "./door-metrics.ts";
 import type { DoorAnswer, DoorHost, DoorRequest } from "./ports.ts";
 import { refuse } from "./problems.ts";
 import { type ResponseStore, StoreError } from "./response-store.ts";
 
-/** Whether a PURGE may be done: by its `Authorization`, for the site's namespace. */
-export type MayPurge = (request: DoorRequest, namespace: string) => boolean;
+/** Why a PURGE may not be done, by its `Authorization`, for the site's namespace; null: it may. */
+export type PurgeRefusal = (request: DoorRequest, namespace: string) => Problem | null;
 
 export interface InvalidatorParts {
   readonly store: ResponseStore;
   readonly host: DoorHost;
   readonly metrics: DoorMetrics;
-  readonly mayPurge: MayPurge;
+  readonly purgeRefusal: PurgeRefusal;
 }
 
 export class Invalidator {
@@ -58,11 +59,8 @@ export class Invalidator {
       const fields: Fields = [["Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]];
       return refuse("method-not-allowed", "The site does not take PURGE.", { fields });
     }
-    if (!this.#parts.mayPurge(request, siteNamespace(site.name))) {
-      return refuse("unauthorized", "PURGE takes a token that may write: Authorization: Bearer.", {
-        fields: [["WWW-Authenticate", "Bearer"]],
-      });
-    }
+    const refusal = this.#parts.purgeRefusal(request, siteNamespace(site.name));
+    if (refusal !== null) return refuse(refusal.code, refusal.message);
     try {
       await this.#parts.store.purge(site, key, { isSoft: false, at: null });
     } catch (error) {

@@ -10,6 +10,7 @@ import type {
   OriginRequest,
 } from "../../src/door/ports.ts";
 import { siteSettings } from "../../src/frontend/admin/sites-plane.ts";
+import { Problem } from "../../src/frontend/http/problems.ts";
 import { MemoryBackend, testHash } from "../frontend/memory-backend.ts";
 import { testRing } from "../frontend/support.ts";
 
@@ -96,7 +97,13 @@ export async function makeRig(
   };
   const door = new Door({
     ...{ backend, secret: testHash, origin, metrics },
-    mayPurge: ({ fields }) => fieldIn(fields, "authorization") === "Bearer write",
+    purgeRefusal: ({ fields }) => {
+      const sent = fieldIn(fields, "authorization");
+      if (sent === "Bearer write") return null;
+      return sent === "Bearer read"
+        ? new Problem("forbidden", "Not with this token.")
+        : new Problem("unauthorized", "Send a token.");
+    },
     host: {
       now: () => backend.nowMs,
       uniqueName: name,

@@ -131,7 +131,13 @@ describe("PURGE", () => {
     const rig = await makeRig({ purgeMethod: true });
     await rig.get("/a");
     rig.pass(1);
-    expect((await rig.send("PURGE", "/a")).status).toBe(401);
+    const unknown = await rig.send("PURGE", "/a");
+    expect([unknown.status, JSON.parse(unknown.text).code]).toEqual([401, "unauthorized"]);
+    // One challenge, not two of the same.
+    expect(unknown.get("WWW-Authenticate")).toBe("Bearer");
+    const reader = await rig.send("PURGE", "/a", { Authorization: "Bearer read" });
+    expect([reader.status, JSON.parse(reader.text).code]).toEqual([403, "forbidden"]);
+    expect(reader.get("WWW-Authenticate")).toBeNull();
     expect(status(await rig.get("/a"))).toMatch(/;hit/);
     const done = await rig.send("PURGE", "/a", { Authorization: "Bearer write" });
     expect([done.status, JSON.parse(done.text)]).toEqual([200, { purged: "http://example.com/a" }]);

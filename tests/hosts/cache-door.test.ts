@@ -197,6 +197,7 @@ describe("/v1/sites", () => {
       [{ origin: "http://x", n: 9 }, "n"],
       [{ origin: "http://x", colour: "red" }, "colour"],
       [{ origin: "http://x", trustedProxies: ["nobody"] }, "trustedProxies"],
+      [{ origin: "http://x", trustedProxies: ["1.2.3.4/99"] }, "trustedProxies"],
     ] as const) {
       const answer = await putSite("bad", site);
       const { code, detail } = (await answer.json()) as { code: string; detail: string };

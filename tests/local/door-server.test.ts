@@ -7,6 +7,7 @@ import { Door } from "../../src/door/door.ts";
 import { DoorMetrics } from "../../src/door/door-metrics.ts";
 import { portableDigest } from "../../src/door/kept.ts";
 import { siteSettings } from "../../src/frontend/admin/sites-plane.ts";
+import { Problem } from "../../src/frontend/http/problems.ts";
 import { doorListener } from "../../src/local/cache/door-server.ts";
 import { NodeOrigin } from "../../src/local/cache/origin.ts";
 import { nodeDigest } from "../../src/local/cache/start-door.ts";
@@ -57,8 +58,8 @@ async function startDoor(originPort: number, limits: Limits): Promise<number> {
     background: (work: Promise<unknown>) => void work.catch(() => undefined),
     wait: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
   };
-  const mayPurge = (): boolean => false;
-  const door = new Door({ backend, secret: testHash, origin, metrics, mayPurge, host });
+  const purgeRefusal = (): Problem => new Problem("forbidden", "Nobody may.");
+  const door = new Door({ backend, secret: testHash, origin, metrics, purgeRefusal, host });
   const { server } = makeHttpServer({
     handler: () => new Response(null, { status: 404 }),
     raw: doorListener(door, metrics, { scheme: "http", bodyIdleMsMax }),

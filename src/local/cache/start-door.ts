@@ -168,7 +168,7 @@ export class CacheDoor {
     const failed = failureLog(log);
     return new Door({
       ...{ backend, secret, origin: this.#origin, metrics: this.#metrics },
-      mayPurge: purgeRight(start.auth, start.isOpen),
+      purgeRefusal: purgeRight(start.auth, start.isOpen),
       host: {
         now: () => backend.now(),
         digest: nodeDigest,

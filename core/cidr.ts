@@ -1,4 +1,4 @@
-/** Whether an address is in a block (RFC 4632, RFC 4291): the platform has no such thing itself. */
+/** Addresses and blocks of them (RFC 4632, RFC 4291): Web platforms have no such thing. */
 
 interface Bits {
   readonly value: bigint;
@@ -14,7 +14,7 @@ function ipv4Of(text: string): bigint | null {
 /** The platform's parser of URLs knows all ways to write an IPv6 address. */
 function ipv6Of(text: string): bigint | null {
   if (!text.includes(":") || !URL.canParse(`http://[${text}]/`)) return null;
-  const [head = "", tail] = new URL(`http://[${text}]/`).hostname.slice(1, -1).split("::");
+  const [head = "", tail] = new URL(`http://[${text}]/`).host.slice(1, -1).split("::");
   const groups = (half: string | undefined): string[] => (half ? half.split(":") : []);
   const [before, after] = [groups(head), groups(tail)];
   const zeros = Array<string>(8 - before.length - after.length).fill("0");
@@ -33,6 +33,16 @@ function bitsOf(text: string): Bits | null {
   return six >> 32n === MAPPED
     ? { value: six & 0xffff_ffffn, size: 32 }
     : { value: six, size: 128 };
+}
+
+const LENGTH = /^(?:0|[1-9]\d{0,2})$/;
+
+/** An address, or a block of them: no longer a prefix than the address has bits. */
+export function isCidr(text: string): boolean {
+  const [address = "", length, ...others] = text.split("/");
+  const isIpv4 = ipv4Of(address) !== null;
+  if (others.length > 0 || (!isIpv4 && ipv6Of(address) === null)) return false;
+  return length === undefined || (LENGTH.test(length) && Number(length) <= (isIpv4 ? 32 : 128));
 }
 
 /** @param cidrs addresses and blocks; what is neither holds nothing */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isWithin } from "../../worker/cidr.ts";
+import { isCidr, isWithin } from "../../core/cidr.ts";
 
 describe("a block of addresses", () => {
   it.each([
@@ -25,5 +25,20 @@ describe("a block of addresses", () => {
     ["192.0.2.7", "not a block"],
   ])("has not %s in %s", (address, block) => {
     expect(isWithin(address, [block])).toBe(false);
+  });
+});
+
+describe("what is an address or a block", () => {
+  it.each([
+    ["1.2.3.4", "0.0.0.0/0", "10.0.0.0/32", "::1", "::/0", "2001:db8::/128", "::ffff:10.0.0.1/128"],
+  ])("is %s, %s …", (...texts) => {
+    expect(texts.filter((text) => !isCidr(text))).toEqual([]);
+  });
+
+  it.each([
+    ["", "nobody", "1.2.3", "256.0.0.1", "1.2.3.4/33", "1.2.3.4/99", "1.2.3.4/", "1.2.3.4/-1"],
+    ["1.2.3.4/8/8", "::1/129", "::1/", "1:2", ":::", "[::1]", "1.2.3.4/08", "1.2.3.4:80", "::1 "],
+  ])("is not %s, %s …", (...texts) => {
+    expect(texts.filter(isCidr)).toEqual([]);
   });
 });
