@@ -110,14 +110,10 @@ export class Arena {
       headers: { Accept: "application/json" },
     });
     const context = answer.headers.get("starling-context");
-    if (answer.status === 404) return { values: [], context };
-    if (answer.status === 200) return { values: [answer.text], context };
-    if (answer.status !== 300) throw new Error(`a read was answered ${answer.status}`);
-    const { siblings } = JSON.parse(answer.text) as { siblings: { value: string }[] };
-    return {
-      values: siblings.map(({ value }) => Buffer.from(value, "base64").toString()),
-      context,
-    };
+    if (![200, 300, 404].includes(answer.status)) {
+      throw new Error(`a read was answered ${answer.status}`);
+    }
+    return { values: valuesIn(answer), context };
   }
 
   /** The same when nothing strikes any more: asked of all owners, until they answer. */
@@ -136,3 +132,11 @@ export class Arena {
 /** Lists of elements, as values. */
 export const elementsIn = (values: readonly string[]): readonly string[] =>
   values.flatMap((text) => JSON.parse(text) as string[]);
+
+/** What an answer to `siblings=all` has: all that stand beside each other. */
+export function valuesIn({ status, text }: Pick<Answer, "status" | "text">): readonly string[] {
+  if (status === 404) return [];
+  if (status === 200) return [text];
+  const { siblings } = JSON.parse(text) as { siblings: readonly { value: string }[] };
+  return siblings.map(({ value }) => Buffer.from(value, "base64").toString());
+}

@@ -5,7 +5,7 @@
  * clock was set, or who was not heard.
  * `staleness-unproven` is an honest answer, and so is any other refusal.
  */
-import { type Arena, type Check, sleep } from "./arena.ts";
+import { type Arena, type Check, sleep, valuesIn } from "./arena.ts";
 import { type BoundedWrite, judgeBounded } from "./judges.ts";
 
 const KEY_COUNT = 6;
@@ -94,7 +94,7 @@ export class Bounded implements Check {
     const numbers = numbersOf(headers.get("starling-quorum"));
     this.#readCount++;
     if (numbers.get("answered") === 1) this.#byOneCount++;
-    const read = { key, at, values: valuesOf(status, text), via };
+    const read = { key, at, values: valuesIn({ status, text }).map(Number), via };
     const ackedMin = this.#arena.losesDisks ? Math.max(staleW, DURABLE_MIN) : staleW;
     const bound = { maxStaleMs: 1000 * maxStaleS, ackedMin };
     const breach = judgeBounded(read, this.#log.get(key) ?? [], bound);
@@ -107,11 +107,4 @@ export class Bounded implements Check {
     this.#failures.push(breach);
     this.#arena.say(breach);
   }
-}
-
-function valuesOf(status: number, text: string): readonly number[] {
-  if (status === 404) return [];
-  if (status === 200) return [Number(text)];
-  const { siblings } = JSON.parse(text) as { siblings: readonly { value: string }[] };
-  return siblings.map(({ value }) => Number(Buffer.from(value, "base64").toString()));
 }
