@@ -8,8 +8,18 @@ import { DiskFailure, type DiskStep } from "./log-disk.ts";
 import { outlineFile, segmentFile } from "./log-format.ts";
 import type { SegmentState } from "./log-index.ts";
 import { Outliner } from "./log-outliner.ts";
-import { chooseRun } from "./log-runs.ts";
+import { chooseRun, dyingSegments } from "./log-runs.ts";
 import type { LogState } from "./log-state.ts";
+
+/** What work is looked for, where none is under way. */
+export interface BackgroundOptions {
+  /** Before a stop only outlines are worth making. */
+  readonly outlinesOnly?: boolean;
+  /** There are writes: segments that are dying are left to die (see log-runs.ts). */
+  readonly leavesDying?: boolean;
+}
+
+const NONE: ReadonlySet<SegmentState> = new Set();
 
 type Work =
   | { readonly kind: "compact"; readonly compaction: Compaction }
@@ -57,10 +67,10 @@ export class LogBackground {
   }
 
   /** The next stretch of work; `undefined` when there is none. May be a stretch without steps. */
-  next(options: { outlinesOnly: boolean }): readonly DiskStep[] | undefined {
+  next(options: BackgroundOptions): readonly DiskStep[] | undefined {
     if (this.#isRunning) return undefined;
-    if (this.exchange !== undefined && !options.outlinesOnly) return undefined;
-    const steps = this.#takeCleanup() ?? this.#step(options.outlinesOnly);
+    if (this.exchange !== undefined && options.outlinesOnly !== true) return undefined;
+    const steps = this.#takeCleanup() ?? this.#step(options);
     this.#isRunning = steps !== undefined;
     return steps;
   }
@@ -115,12 +125,12 @@ export class LogBackground {
     return this.#cleanup.splice(0);
   }
 
-  #step(outlinesOnly: boolean): readonly DiskStep[] | undefined {
-    if (outlinesOnly && this.#work?.kind === "compact") {
+  #step(options: BackgroundOptions): readonly DiskStep[] | undefined {
+    if (options.outlinesOnly === true && this.#work?.kind === "compact") {
       this.abandon();
       return this.#takeCleanup();
     }
-    this.#work ??= this.#choose(outlinesOnly);
+    this.#work ??= this.#choose(options);
     if (this.#work === undefined) return undefined;
     try {
       if (this.#work.kind === "compact") return this.#work.compaction.step();
@@ -135,20 +145,21 @@ export class LogBackground {
     return [];
   }
 
-  #choose(outlinesOnly: boolean): Work | undefined {
+  #choose({ outlinesOnly, leavesDying }: BackgroundOptions): Work | undefined {
     const { segments, segmentByteCountMax } = this.#state;
+    const dying = leavesDying === true ? dyingSegments(segments) : NONE;
     const isEligible = (segment: SegmentState): boolean =>
       segment.closed &&
       this.#state.isOnDisk(segment) &&
       !this.#pinned.has(segment.id) &&
       (!segment.damaged || this.#lossesHealed);
-    const run = outlinesOnly
-      ? []
-      : chooseRun(segments, { byteCountMax: segmentByteCountMax, isEligible });
+    const choice = { byteCountMax: segmentByteCountMax, isEligible, dying };
+    const run = outlinesOnly === true ? [] : chooseRun(segments, choice);
     if (run.length > 0) {
       return { kind: "compact", compaction: new Compaction(this.#state, run) };
     }
-    const bare = segments.find((s) => !s.outlined && !s.damaged && !s.worn && isEligible(s));
+    const isBare = (s: SegmentState): boolean => !s.outlined && !s.damaged && !s.worn;
+    const bare = segments.find((s) => isBare(s) && isEligible(s) && !dying.has(s));
     if (bare === undefined) return undefined;
     return { kind: "outline", outliner: new Outliner(bare, this.#state) };
   }

@@ -82,7 +82,7 @@ export class Compaction {
   /** Copies the next stretch. @throws DiskFailure when a segment cannot be read */
   step(): readonly DiskStep[] {
     assert(!this.#isReady, "what is copied is not copied again");
-    const victim = this.victims[this.#victimAt];
+    const victim = this.#nextVictim();
     if (victim === undefined) {
       this.#replaceUnvisited();
       this.#isReady = true;
@@ -143,6 +143,18 @@ export class Compaction {
 
   #isVictim(id: number): boolean {
     return this.victims.some((victim) => victim.id === id);
+  }
+
+  /** Nothing of a segment has to be read to know that nothing of it is needed. */
+  #nextVictim(): SegmentState | undefined {
+    for (; ; this.#victimAt++) {
+      const victim = this.victims[this.#victimAt];
+      if (victim === undefined || victim.liveByteCount > 0 || this.#hasDrops(victim)) return victim;
+    }
+  }
+
+  #hasDrops({ dropByteCount, lastDropSequence }: SegmentState): boolean {
+    return dropByteCount > 0 && lastDropSequence >= this.#dropsNeededFrom;
   }
 
   #copy(victim: SegmentState): void {

@@ -18,12 +18,37 @@ const DROPS_SHARE_MAX = 0.25;
 interface Choice {
   readonly byteCountMax: number;
   readonly isEligible: (segment: SegmentState) => boolean;
+  /** Eligible, and not worth copying yet, however much of them is garbage. */
+  readonly dying: ReadonlySet<SegmentState>;
 }
 
 /** Bytes of a segment that copying it would save. */
 function garbageByteCount(segment: SegmentState, isDropNeeded: boolean): number {
   const drops = isDropNeeded ? segment.dropByteCount : 0;
   return segment.byteCount - SEGMENT_HEADER_BYTES - segment.liveByteCount - drops;
+}
+
+const isMostlyGarbage = ({ byteCount }: SegmentState, garbage: number): boolean =>
+  garbage * 2 > byteCount;
+
+/**
+ * The segments that are dying: most of one is garbage, and behind it the log has grown by less than
+ * its own length. Keys that are written again and again have not all been written anew since, so
+ * what is copied of it now is garbage soon. Hot segments wait, as in a log-structured file system
+ * that cleans by cost and benefit (Rosenblum and Ousterhout, 1992). Seldom is more than one dying.
+ */
+export function dyingSegments(segments: readonly SegmentState[]): ReadonlySet<SegmentState> {
+  const dying = new Set<SegmentState>();
+  let byteCountBehind = 0;
+  for (const segment of segments.toReversed()) {
+    const isYoung = segment.closed && byteCountBehind < segment.byteCount;
+    const isSound = !segment.worn && !segment.damaged;
+    const garbage = garbageByteCount(segment, true);
+    if (isYoung && isSound && segment.liveByteCount > 0 && isMostlyGarbage(segment, garbage))
+      dying.add(segment);
+    byteCountBehind += segment.byteCount;
+  }
+  return dying;
 }
 
 /**
@@ -53,15 +78,17 @@ function worthwhileRun(
     cleanSequence = Math.min(cleanSequence, segment.cleanSequence);
     const garbage = garbageByteCount(segment, isDropNeeded);
     const kept = segment.byteCount - garbage;
-    const isWorth = segment.worn || segment.damaged || garbage * 2 > segment.byteCount;
+    const isWorth = segment.worn || segment.damaged || isMostlyGarbage(segment, garbage);
     const isSmall = segment.byteCount * SMALL_COUNT_MIN <= options.byteCountMax;
     const fits = run.length === 0 || keptByteCount + kept <= options.byteCountMax;
-    if (!fits || !options.isEligible(segment) || !(isWorth || isSmall)) {
+    const mayBe =
+      options.isEligible(segment) && !options.dying.has(segment) && (isWorth || isSmall);
+    if (!fits || !mayBe) {
       run = [];
       keptByteCount = 0;
       worth = 0;
     }
-    if (!options.isEligible(segment) || !(isWorth || isSmall)) continue;
+    if (!mayBe) continue;
     run = [...run, segment];
     keptByteCount += kept;
     // A segment that pays by itself counts as much as a whole crowd of small ones.

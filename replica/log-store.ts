@@ -33,7 +33,7 @@ import {
 import type { IndexTable } from "./index-table.ts";
 import { NO_SLOT } from "./key-map.ts";
 import { arrivalsIn, LogHintOrder } from "./log-arrivals.ts";
-import { LogBackground } from "./log-background.ts";
+import { type BackgroundOptions, LogBackground } from "./log-background.ts";
 import { OPERATIONS, SPACES, type Space } from "./log-format.ts";
 import { hintKey } from "./log-index.ts";
 import type { JobEnd, LogJob, LogMetrics } from "./log-jobs.ts";
@@ -129,9 +129,9 @@ export class LogStore implements Store {
 
   /**
    * The next stretch of background work, `undefined` when there is none or it must wait for a
-   * flush. Before a stop only outlines are worth making.
+   * flush.
    */
-  nextBackground(options = { outlinesOnly: false }): LogJob | undefined {
+  nextBackground(options: BackgroundOptions = {}): LogJob | undefined {
     if (this.health() !== "writable") return undefined;
     const steps = this.#background.next(options);
     return steps === undefined ? undefined : { lane: "background", steps };

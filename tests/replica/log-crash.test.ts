@@ -298,7 +298,7 @@ class RandomLife {
       this.#history.put(this.#store, key, text);
     } else if (dice < 11) this.#history.drop(this.#store, key);
     else if (dice < 12) this.#begin(this.#store.nextFlush());
-    else if (dice < 13) this.#begin(this.#store.nextBackground());
+    else if (dice < 13) this.#begin(this.#store.nextBackground({ leavesDying: number % 2 === 0 }));
     else if (dice < 18) this.#advance();
     else if (dice === 18) this.#settle();
     else if (this.#prng.chance(1, 3)) this.#crash(number);

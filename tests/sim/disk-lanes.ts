@@ -31,6 +31,7 @@ export class DiskLanes {
   #waiters: Waiter[] = [];
   #flushing: LogJob | null = null;
   #working: LogJob | null = null;
+  #looks = 0;
 
   constructor(host: LanesHost) {
     this.#host = host;
@@ -103,7 +104,9 @@ export class DiskLanes {
   }
 
   #work(): void {
-    const job = this.#host.machine.store?.nextBackground();
+    // As a host does while there are writes, and while there are none.
+    const leavesDying = this.#looks++ % 2 === 0;
+    const job = this.#host.machine.store?.nextBackground({ leavesDying });
     if (job === undefined) return this.#pump(false);
     this.#working = job;
     this.#host.later(this.#diskMs(), () => {

@@ -91,6 +91,8 @@ export class FileLog {
   #retryTimer: NodeJS.Timeout | undefined;
   #isWorking = false;
   #segmentsCount = 0;
+  /** As the background saw it last, and when it saw that first; performance.now(). */
+  #lastWritten = { sequence: -1, seenAt: 0 };
   #isClosing = false;
   #failure: DiskFailure | undefined;
 
@@ -284,12 +286,21 @@ export class FileLog {
 
   async #work(): Promise<void> {
     this.#isWorking = true;
-    const job = this.store.nextBackground();
+    const job = this.store.nextBackground({ leavesDying: !this.#isQuiet() });
     if (job !== undefined) await this.#run(job);
     // A compaction that is done copying waits for a flush, and there may be none to come.
     else await this.#flushOnce(false);
     this.#isWorking = false;
     this.#armBackground(job === undefined ? IDLE_MS : this.#pauseMs);
+  }
+
+  /** Whether nothing was written for a while. */
+  #isQuiet(): boolean {
+    const now = performance.now();
+    if (this.store.writtenSequence !== this.#lastWritten.sequence) {
+      this.#lastWritten = { sequence: this.store.writtenSequence, seenAt: now };
+    }
+    return now - this.#lastWritten.seenAt >= IDLE_MS;
   }
 
   async #runBackgroundToEnd(): Promise<void> {
