@@ -13,8 +13,8 @@ const DELTA_SECONDS_MAX = 2 ** 31;
 
 const DIRECTIVE = /^([^\s="]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^"]*)))?$/;
 
-/** The members of a list, cut at commas that are not in quotes. */
-function membersOf(text: string): readonly string[] {
+/** What a text holds between commas, or semicolons, that are not in quotes. */
+export function membersOf(text: string, separator: "," | ";"): readonly string[] {
   const members: string[] = [];
   let from = 0;
   let isQuoted = false;
@@ -22,7 +22,7 @@ function membersOf(text: string): readonly string[] {
     const char = text[i];
     if (isQuoted && char === "\\") i++;
     else if (char === '"') isQuoted = !isQuoted;
-    else if (char === "," && !isQuoted) {
+    else if (char === separator && !isQuoted) {
       members.push(text.slice(from, i).trim());
       from = i + 1;
     }
@@ -35,7 +35,7 @@ function membersOf(text: string): readonly string[] {
 export function parseDirectives(text: string | null): Directives {
   const found = new Map<string, string | null>();
   if (text === null) return found;
-  for (const member of membersOf(text)) {
+  for (const member of membersOf(text, ",")) {
     const match = DIRECTIVE.exec(member);
     if (match === null) continue;
     const [, name = "", quoted, token] = match;

@@ -1,7 +1,17 @@
 /** What the origin is told (RFC 9110, 7.6; RFC 7239; RFC 8586): fields made anew, or passed on. */
 import type { SiteSettings } from "../../core/site.ts";
 import type { Located } from "./cache-key.ts";
-import { endToEnd, type Field, type Fields, fieldOf, has, without } from "./fields.ts";
+import {
+  endToEnd,
+  type Field,
+  type Fields,
+  fieldOf,
+  has,
+  type RequestHead,
+  withField,
+  without,
+} from "./fields.ts";
+import { type ForwardedHops, hopOf } from "./forwarded.ts";
 import { normalisedEncoding } from "./vary.ts";
 
 export interface Client {
@@ -9,6 +19,8 @@ export interface Client {
   readonly address: string;
   /** It is one of the site's own proxies, and what it forwards is believed. */
   readonly isTrusted: boolean;
+  /** What it says in `Forwarded`; nothing of a stranger. */
+  readonly forwarded: ForwardedHops;
 }
 
 /** Fields by which a stranger could make an origin answer for another URL, host or method. */
@@ -55,10 +67,24 @@ export function isLoop(fields: Fields, clusterId: string): boolean {
   return list.split(",").some((info) => info.split(";", 1)[0]?.trim().toLowerCase() === id);
 }
 
-function forwardedFor(fields: Fields, client: Client): Fields {
-  const chain = client.isTrusted ? fieldOf(fields, "x-forwarded-for") : null;
-  const hops = [chain, client.address].filter((part) => part !== null && part !== "");
-  return hops.length === 0 ? [] : [["X-Forwarded-For", hops.join(", ")]];
+function forwardedFor(fields: Fields, { address, isTrusted, forwarded }: Client): Fields {
+  const chain = isTrusted ? fieldOf(fields, "x-forwarded-for") : null;
+  const hops = [...(chain === null ? forwarded.addresses : [chain]), address];
+  const told = hops.filter((part) => part !== "");
+  return told.length === 0 ? [] : [["X-Forwarded-For", told.join(", ")]];
+}
+
+/** RFC 9110, 7.6.2: how many servers more a request may pass; null where it does not say. */
+export function hopsLeft({ method, fields }: RequestHead): number | null {
+  if (method !== "OPTIONS" && method !== "TRACE") return null;
+  const text = fieldOf(fields, "max-forwards") ?? "";
+  return /^\d{1,9}$/.test(text) ? Number(text) : null;
+}
+
+/** One server less that the request may pass, where it says how many. */
+export function oneHopLess({ method, fields }: RequestHead): Fields {
+  const hops = hopsLeft({ method, fields });
+  return hops === null ? fields : withField(fields, "Max-Forwards", `${Math.max(0, hops - 1)}`);
 }
 
 export interface ForwardParts {
@@ -92,8 +118,12 @@ export function forwardedFields(fields: Fields, parts: ForwardParts): Fields {
     ...(encoding === null ? [] : [["Accept-Encoding", encoding] as const]),
     ...forwardedFor(fields, client),
     ...(isTold("x-forwarded-proto") ? [] : [["X-Forwarded-Proto", located.scheme] as const]),
-    ...(isTold("x-forwarded-host") ? [] : [["X-Forwarded-Host", publicHost] as const]),
+    ...(isTold("x-forwarded-host")
+      ? []
+      : [["X-Forwarded-Host", client.forwarded.host ?? publicHost] as const]),
   ];
-  const told: Fields = [...plain, ...named];
+  const hop = hopOf(client.address);
+  const isLonger = isTold("forwarded") && client.address !== "";
+  const told: Fields = [...(isLonger ? appended(plain, "Forwarded", hop) : plain), ...named];
   return appended(appended(told, "Via", "1.1 starling"), LOOP, loopId(clusterId));
 }

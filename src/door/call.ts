@@ -3,7 +3,8 @@
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { cacheKey, keptQuery, type Located, normalHost, urlOf } from "../cache/cache-key.ts";
 import { type Fields, fieldOf, type RequestHead } from "../cache/fields.ts";
-import { type Client, forwardedFields, hostFor } from "../cache/forwarding.ts";
+import { noHops, parseForwarded } from "../cache/forwarded.ts";
+import { type Client, forwardedFields, hostFor, oneHopLess } from "../cache/forwarding.ts";
 import type { Site } from "../frontend/backend/backend.ts";
 import type { DoorRequest, OriginRequest } from "./ports.ts";
 
@@ -63,7 +64,9 @@ export function makeCall(
 ): Call {
   const { settings } = site;
   const isTrusted = settings.trustedProxies.length > 0 && request.isFrom(settings.trustedProxies);
-  const proto = isTrusted ? fieldOf(request.fields, "x-forwarded-proto") : null;
+  const forwarded = isTrusted ? parseForwarded(fieldOf(request.fields, "forwarded")) : noHops;
+  const told = isTrusted ? fieldOf(request.fields, "x-forwarded-proto") : null;
+  const proto = told ?? forwarded.proto;
   const scheme = proto === "https" || proto === "http" ? proto : addressed.scheme;
   const { publicHost, path, query } = addressed;
   // An origin that is asked for the client's own host may answer with its port too.
@@ -75,7 +78,7 @@ export function makeCall(
     site,
     located,
     key: cacheKey(located, request.fields, settings.cacheKey),
-    client: { address: request.address, isTrusted },
+    client: { address: request.address, isTrusted, forwarded },
     publicHost,
     clusterId,
   };
@@ -97,7 +100,7 @@ export function toOrigin(
     method,
     target: path,
     host: hostFor(parts),
-    fields: [...forwardedFields(fields, parts), ...more],
+    fields: [...forwardedFields(oneHopLess({ method, fields }), parts), ...more],
     body: request.body,
     bodyLength: fieldOf(request.fields, "content-length"),
     onInterim: request.onInterim,

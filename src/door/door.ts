@@ -7,7 +7,7 @@ import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { isForOrigin, withoutConditions } from "../cache/conditional.ts";
 import { askedBy } from "../cache/directives.ts";
 import { fieldOf, has } from "../cache/fields.ts";
-import { isLoop } from "../cache/forwarding.ts";
+import { hopsLeft, isLoop } from "../cache/forwarding.ts";
 import { askedRange, canValidate, type Forwarded, lookUp, ttlOf } from "../cache/look-up.ts";
 import { emptyStored } from "../cache/stored.ts";
 import type { Backend } from "../frontend/backend/backend.ts";
@@ -28,7 +28,7 @@ import {
   type Origin,
   OriginError,
 } from "./ports.ts";
-import { refuse } from "./problems.ts";
+import { answerAsLast, refuse } from "./problems.ts";
 import { ResponseStore, StoreError } from "./response-store.ts";
 import { siteFor } from "./sites.ts";
 
@@ -80,7 +80,6 @@ export class Door {
     } catch (error) {
       this.#parts.metrics.answered(call.site.name, "error");
       const isHead = request.method === "HEAD";
-      if (error instanceof OriginError) return refuse(error.code, error.message, { isHead });
       console.error(error instanceof Error ? error.stack : String(error));
       return refuse("internal-error", "Something went wrong on our side. It was logged.", {
         isHead,
@@ -126,9 +125,12 @@ export class Door {
   async #answer(call: Call): Promise<DoorAnswer> {
     const { method, body, fields } = call.request;
     if (method === "PURGE") return this.#invalidator.purge(call);
+    if (hopsLeft(call.head) === 0) return answerAsLast(method);
     const isLookedUp = (method === "GET" || method === "HEAD") && body === null;
-    if (!isLookedUp) return this.#passOn(call, method === "GET" ? "bypass" : "method");
-    if (isForOrigin(fields)) return this.#passOn(call, "bypass");
+    if (!isLookedUp || isForOrigin(fields)) {
+      const why = isLookedUp || method === "GET" ? "bypass" : "method";
+      return this.#forwarded(call, why, this.#passOn(call, why));
+    }
     const found = await this.#find(call);
     const now = this.#parts.host.now();
     const verdict = lookUp(found?.stored ?? null, call.head, now);
@@ -145,7 +147,21 @@ export class Door {
       return this.#answers.give(call, verdict.variant, { hit: true, ttl: ttl / 1000 });
     }
     const ask: Ask = { call, found, variant: verdict.variant, why: verdict.why };
-    return method === "HEAD" ? this.#heads.answer(ask) : this.#get(ask);
+    const answer = method === "HEAD" ? this.#heads.answer(ask) : this.#get(ask);
+    return this.#forwarded(call, verdict.why, answer);
+  }
+
+  /** What the origin was asked for, or that it failed and why it was asked (RFC 9211, 2.2). */
+  async #forwarded(call: Call, fwd: Forwarded, answer: Promise<DoorAnswer>): Promise<DoorAnswer> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (!(error instanceof OriginError)) throw error;
+      this.#parts.metrics.answered(call.site.name, "error");
+      const isHead = call.request.method === "HEAD";
+      const status = { fwd, detail: error.code };
+      return refuse(error.code, error.message, { isHead, status });
+    }
   }
 
   /** What is stored; a look-up that fails is a miss to the client. */

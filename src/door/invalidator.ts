@@ -7,7 +7,7 @@ import type { Problem } from "../frontend/http/problems.ts";
 import { type Call, urlOfCall } from "./call.ts";
 import type { DoorMetrics } from "./door-metrics.ts";
 import type { DoorAnswer, DoorHost, DoorRequest } from "./ports.ts";
-import { refuse } from "./problems.ts";
+import { DOOR_METHODS, refuse } from "./problems.ts";
 import { type ResponseStore, StoreError } from "./response-store.ts";
 
 /** Why a PURGE may not be done, by its `Authorization`, for the site's namespace; null: it may. */
@@ -56,7 +56,7 @@ export class Invalidator {
   async purge(call: Call): Promise<DoorAnswer> {
     const { site, request, key } = call;
     if (!site.settings.purgeMethod) {
-      const fields: Fields = [["Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]];
+      const fields: Fields = [["Allow", DOOR_METHODS]];
       return refuse("method-not-allowed", "The site does not take PURGE.", { fields });
     }
     const refusal = this.#parts.purgeRefusal(request, siteNamespace(site.name));

@@ -7,6 +7,9 @@ import type { DoorAnswer } from "./ports.ts";
 
 const encoder = new TextEncoder();
 
+/** What an origin may be asked by. Others pass too, but for those that are the door's own. */
+export const DOOR_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 export function refuse(
   code: ProblemCode,
   detail: string,
@@ -25,4 +28,15 @@ export function refuse(
     body: more.isHead === true ? null : body,
     length: body.length,
   };
+}
+
+/** To OPTIONS and TRACE that may go no further: this is the last that they reach. */
+export function answerAsLast(method: string): DoorAnswer {
+  const allow: Fields = [["Allow", DOOR_METHODS]];
+  if (method !== "OPTIONS") {
+    return refuse("method-not-allowed", "The door itself does not take TRACE.", { fields: allow });
+  }
+  const status = cacheStatus({ detail: "max-forwards" });
+  const fields: Fields = [...allow, ["Cache-Control", "no-store"], ["Cache-Status", status]];
+  return { status: 204, fields, body: null, length: null };
 }

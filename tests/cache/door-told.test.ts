@@ -1,6 +1,7 @@
 /** What the door tells: origins of clients, and clients of origins; and what may be purged. */
 import { describe, expect, it } from "vitest";
 import type { Fields } from "../../src/cache/fields.ts";
+import { OriginError } from "../../src/door/ports.ts";
 import { fieldIn, makeRig, status } from "./door-rig.ts";
 
 describe("what the origin is told", () => {
@@ -55,6 +56,61 @@ describe("what the origin is told", () => {
     const { get } = await sent(headers, site, { isFrom: () => true });
     expect(get("X-Forwarded-For")).toBe("10.0.0.1, 192.0.2.1");
     expect(get("X-Forwarded-Proto")).toBe("https");
+  });
+
+  it("is believed of them by Forwarded too, whose last hop is the door's client", async () => {
+    const site = { trustedProxies: ["192.0.2.0/24"] };
+    const more = { isFrom: () => true };
+    const forwarded = 'for="[2001:db8::7]:4711";proto=https;host="shop.test", for=10.0.0.1';
+    const { get } = await sent({ Forwarded: forwarded }, site, more);
+    expect(get("X-Forwarded-For")).toBe("2001:db8::7, 10.0.0.1, 192.0.2.1");
+    expect(get("X-Forwarded-Proto")).toBe("https");
+    expect(get("X-Forwarded-Host")).toBe("shop.test");
+    expect(get("Forwarded")).toBe(`${forwarded}, for=192.0.2.1`);
+    // What both say, the fields of one thing each say more plainly.
+    const both = { Forwarded: "for=1.1.1.1;proto=http;host=a.test", "X-Forwarded-Proto": "https" };
+    const mixed = await sent(both, site, more);
+    expect(mixed.get("X-Forwarded-Proto")).toBe("https");
+    expect(mixed.get("X-Forwarded-Host")).toBe("a.test");
+    expect(mixed.get("X-Forwarded-For")).toBe("1.1.1.1, 192.0.2.1");
+    // What is none of it says nothing.
+    const junk = await sent({ Forwarded: 'for="1.1.1.1;proto=gopher;host=' }, site, more);
+    expect(junk.get("X-Forwarded-Proto")).toBe("http");
+    expect(junk.get("X-Forwarded-Host")).toBe("example.com");
+    expect(junk.get("X-Forwarded-For")).toBe("192.0.2.1");
+  });
+
+  it("keeps what comes by https from what does not, by Forwarded as by X-Forwarded-Proto", async () => {
+    const rig = await makeRig({ trustedProxies: ["192.0.2.0/24"] });
+    const keyOf = async (headers: Fields) => {
+      const fields: Fields = [["Host", "example.com"], ...headers];
+      const answer = await rig.raw({ target: "/k", fields, isFrom: () => true });
+      return /key="(https?):/.exec(fieldIn(answer.fields, "cache-status") ?? "")?.[1];
+    };
+    expect(await keyOf([])).toBe("http");
+    expect(await keyOf([["X-Forwarded-Proto", "https"]])).toBe("https");
+    expect(await keyOf([["Forwarded", "for=1.1.1.1; Proto=HTTPS"]])).toBe("https");
+  });
+
+  it("is one hop less of what OPTIONS and TRACE may take, and nothing when there is none", async () => {
+    const rig = await makeRig();
+    const told = async (method: string, hops: string) => {
+      const answer = await rig.send(method, "/", { "Max-Forwards": hops });
+      return [answer.status, fieldIn(rig.asked.at(-1)?.fields ?? [], "max-forwards")];
+    };
+    const options = await rig.send("OPTIONS", "/", { "Max-Forwards": "0" });
+    expect([options.status, options.get("Allow")]).toEqual([
+      204,
+      "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+    ]);
+    expect(options.get("Cache-Control")).toBe("no-store");
+    expect((await rig.send("TRACE", "/", { "Max-Forwards": "0" })).status).toBe(405);
+    expect(rig.asked).toHaveLength(0);
+    expect(await told("OPTIONS", "3")).toEqual([200, "2"]);
+    expect(await told("TRACE", "1")).toEqual([200, "0"]);
+    expect(await told("OPTIONS", "many")).toEqual([200, "many"]);
+    // Of other methods it is nobody's business.
+    expect(await told("POST", "0")).toEqual([200, "0"]);
   });
 
   it("is the client's host where the site says so, and no more of the query than its key", async () => {
@@ -115,6 +171,22 @@ describe("what clients are told", () => {
       "no-store",
     ]);
     expect(rig.asked).toHaveLength(1);
+  });
+
+  it("is why the origin was asked, where it did not answer", async () => {
+    const rig = await makeRig();
+    rig.reply = () => Promise.reject(new OriginError("origin-timeout", "late"));
+    const failed = [
+      ["GET", "uri-miss"],
+      ["HEAD", "uri-miss"],
+      ["POST", "method"],
+    ] as const;
+    for (const [method, fwd] of failed) {
+      const answer = await rig.send(method, "/");
+      expect(answer.status).toBe(504);
+      expect(status(answer)).toBe(`starling;fwd=${fwd};detail=origin-timeout`);
+    }
+    expect(rig.metrics.text()).toMatch(/starling_cache_requests_total\{.*result="error"\} 3/);
   });
 
   it("is the origin's answer when look-ups or stores fail", async () => {

@@ -107,6 +107,18 @@ describe("an upload through the door", () => {
     expect(received).toContain("took 4");
   });
 
+  it("begins when the client that waits to send it is told to go on", async () => {
+    const origin = await startOrigin((request, response) => request.pipe(response));
+    const port = await startDoor(origin.port, {});
+    const head = HEAD.replace("Connection: close", "Expect: 100-continue");
+    const { socket, received } = talk(port, head);
+    await expect.poll(received).toBe("HTTP/1.1 100 Continue\r\n\r\n");
+    socket.write("4\r\nbody\r\n0\r\n\r\n");
+    await expect.poll(received).toContain("body");
+    expect(statusesIn(received())).toEqual([100, 200]);
+    socket.destroy();
+  });
+
   it("is answered with 408 when its client falls silent, and the origin is told that it broke off", async () => {
     const origin = await startOrigin((request) => request.resume());
     const port = await startDoor(origin.port, { bodyIdleMsMax: 100 });

@@ -168,10 +168,17 @@ function listenerOf(
 function holdBack100(incoming: IncomingMessage, response: ServerResponse): void {
   const keepsAlive = response.shouldKeepAlive;
   response.shouldKeepAlive = false;
-  incoming.once("resume", () => {
-    if (response.headersSent) return;
+  let isWanted = false;
+  const goOn = (): void => {
+    if (isWanted || response.headersSent) return;
+    isWanted = true;
     response.shouldKeepAlive = keepsAlive;
     response.writeContinue();
+  };
+  // Whoever takes the body as it flows resumes it; whoever iterates over it listens to this event.
+  incoming.once("resume", goOn);
+  incoming.on("newListener", (name: unknown) => {
+    if (name === "readable") goOn();
   });
 }
 
