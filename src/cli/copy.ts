@@ -8,7 +8,15 @@ import { decode, encode } from "@msgpack/msgpack";
 import type { Command } from "commander";
 import { StarlingError } from "../client/error.ts";
 import { pause } from "../client/transport.ts";
-import { clientOf, type Endpoint, failingWell, send, sendJson, urlsOf } from "./http.ts";
+import {
+  clientOf,
+  type Endpoint,
+  failingWell,
+  findSomebody,
+  send,
+  sendJson,
+  urlsOf,
+} from "./http.ts";
 import { CliError, printJson, say, UsageError, warn } from "./output.ts";
 
 interface CopyFlags {
@@ -232,6 +240,7 @@ async function run(work: Copy, since: string, flags: CopyFlags): Promise<string>
 async function copy(at: Endpoint, namespace: string, flags: CopyFlags): Promise<void> {
   const from = endpointOf("from", flags.from, flags.fromToken ?? at.token);
   const to = endpointOf("to", flags.to, flags.toToken ?? at.token);
+  for (const side of [from, to]) await findSomebody(side);
   const work = new Copy(from, to, namespace);
   const token = await run(work, sinceOf(flags), flags);
   const { copied, removed } = work;

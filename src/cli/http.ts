@@ -183,3 +183,14 @@ export function sendJson(
     return text === "" ? null : (JSON.parse(text) as unknown);
   });
 }
+
+/**
+ * For commands that go on through outages: at their start somebody has to be there.
+ *
+ * @throws CliError with `EXIT.nobody`
+ */
+export async function findSomebody(endpoint: Endpoint): Promise<void> {
+  const isExpected = (): boolean => true;
+  const answer = await failingWell(endpoint, () => send(endpoint, "/healthz", { isExpected }));
+  await answer.body?.cancel();
+}

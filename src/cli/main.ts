@@ -26,13 +26,27 @@ const STATUSES = `
 Exit status: 0 done, ${EXIT.failed} it failed, ${EXIT.usage} wrong usage,
 ${EXIT.nothing} nothing is stored under that key, ${EXIT.nobody} nobody answered.`;
 
+/** Has a wrong use told in one line, as every failure is. */
+function explain(command: Command, help: string): void {
+  command.configureOutput({
+    outputError: (text) => {
+      const line = text
+        .trim()
+        .replace(/^error: /, "")
+        .replace(/\.$/, "")
+        .replaceAll("\n", " ");
+      warn(`starling: ${line}; ${help} says more`);
+    },
+  });
+}
+
 function makeProgram(): Command {
   const program = new Command("starling")
     .description("A leaderless, Dynamo-style edge cache.")
     .version(PROGRAM_VERSION, "-V, --version")
-    .showHelpAfterError("(starling --help says more)")
     .addHelpText("after", STATUSES)
     .exitOverride();
+  explain(program, "starling --help");
   const env = process.env;
   // An empty variable says nothing.
   const chosen = {
@@ -55,7 +69,7 @@ function makeProgram(): Command {
   addFaultCommand(program, endpoint);
   addCompletion(program);
   for (const command of program.commands) {
-    command.exitOverride().showHelpAfterError("(add --help for its options)");
+    explain(command.exitOverride(), `starling ${command.name()} --help`);
     if (LOCAL.has(command.name())) continue;
     command
       .option("--url <urls>", `frontends, with commas (STARLING_URL, default ${URL_DEFAULT})`)

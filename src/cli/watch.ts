@@ -1,7 +1,7 @@
 /** `starling watch`: what changes in a namespace, a line a change, until it is stopped. */
 import type { Command } from "commander";
 import type { FeedChange } from "../client/changes.ts";
-import { clientOf, type Endpoint, failingWell } from "./http.ts";
+import { clientOf, type Endpoint, failingWell, findSomebody } from "./http.ts";
 import { printable, say, warn } from "./output.ts";
 
 interface WatchFlags {
@@ -31,6 +31,7 @@ async function watch(at: Endpoint, namespace: string, flags: WatchFlags): Promis
     process.exit(0);
   };
   process.once("SIGINT", stop).once("SIGTERM", stop);
+  await findSomebody(at);
   await failingWell(at, async () => {
     for await (const change of clientOf(at, namespace).changes(options)) {
       token = change.token;

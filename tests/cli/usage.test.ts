@@ -65,4 +65,27 @@ describe("starling", () => {
       ]);
     }
   });
+
+  it.each([
+    [["frobnicate"], "starling: unknown command 'frobnicate'; starling --help says more"],
+    [["get", "ns"], "starling: missing required argument 'key'; starling get --help says more"],
+    [
+      ["get", "ns", "k", "--slopy", "true"],
+      "starling: unknown option '--slopy' (Did you mean --sloppy?); starling get --help says more",
+    ],
+  ])("says in one line what is wrong with %j", async (args, line) => {
+    expect(await run(args)).toEqual({ code: 2, out: "", err: `${line}\n` });
+  });
+
+  it("does not wait for ever for whom nobody is there", async () => {
+    const away = "http://127.0.0.1:1";
+    for (const args of [
+      ["watch", "ns", "--url", away],
+      ["copy", "ns", "--from", away, "--to", away],
+    ]) {
+      const { code, err } = await run(args);
+      expect([args[0], code]).toEqual([args[0], 4]);
+      expect(err).toMatch(/^starling: http:.*ECONNREFUSED.*\n$/);
+    }
+  });
 });
