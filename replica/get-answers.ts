@@ -21,12 +21,15 @@ export interface Answer {
 }
 
 const nobody: readonly Answer[] = [];
+const hasSpoken = ({ state, digest }: Answer): boolean => state === "answered" || digest !== 0;
 
+/** Lists and not maps: they hold a handful, and each read makes them anew. */
 export class GetAnswers {
   readonly #plan: Pick<GetPlan, "rules" | "candidates" | "hash">;
   readonly #need: QuorumNeed;
-  readonly #all = new Map<ReplicaId, Answer>();
-  readonly #entries = new Map<Digest, Entry>([[0, emptyEntry]]);
+  readonly #all: Answer[] = [];
+  /** Of the entries that came. */
+  readonly #digests: Digest[] = [];
   /** All entries that came, joined. */
   merged: Entry = emptyEntry;
 
@@ -38,28 +41,29 @@ export class GetAnswers {
   }
 
   get(id: ReplicaId): Answer | undefined {
-    return this.#all.get(id);
+    for (const answer of this.#all) if (answer.candidate.id === id) return answer;
+    return undefined;
   }
 
   all(): Iterable<Answer> {
-    return this.#all.values();
+    return this.#all;
   }
 
   /** Somebody is asked, and has not answered. */
   add(candidate: Candidate): Answer {
     const answer: Answer = { candidate, state: "asked", digest: 0, wasAskedForEntry: false };
-    this.#all.set(candidate.id, answer);
+    this.#all.push(answer);
     return answer;
   }
 
   /** All of them are to be asked anew; what they have sent stays. */
   clear(): void {
-    this.#all.clear();
+    this.#all.length = 0;
   }
 
   /** Whether an entry has come, a value or what is left of one. */
   get hasEntry(): boolean {
-    return this.#entries.size > 1;
+    return this.#digests.length > 0;
   }
 
   take(answer: Answer, held: ReplyOf<"held">): void {
@@ -76,17 +80,16 @@ export class GetAnswers {
     }
     // Computed here, not believed: a reply's digest and entry must belong together.
     answer.digest = keptDigestOf(entry, this.#plan.hash);
-    if (!this.#entries.has(answer.digest)) {
-      this.#entries.set(answer.digest, entry);
-      this.merged = merge(this.merged, entry);
-    }
+    if (this.isRead(answer)) return;
+    this.#digests.push(answer.digest);
+    this.merged = merge(this.merged, entry);
   }
 
   /** The replies that count: known contents, and not nothing where nothing does not count. */
   quorum(): Quorum {
     const quorum = new Quorum(this.#need);
-    for (const answer of this.#all.values()) {
-      if (answer.state !== "answered" || !this.#entries.has(answer.digest)) continue;
+    for (const answer of this.#all) {
+      if (answer.state !== "answered" || !this.isRead(answer)) continue;
       if (answer.digest === 0 && !this.#countsNothingOf(answer)) continue;
       quorum.add(answer.candidate, false);
     }
@@ -101,12 +104,12 @@ export class GetAnswers {
     if (!this.#plan.rules.notfoundOk) return false;
     if (candidate.isPrimary) return true;
     // One that has sent a digest and is asked for the entry has spoken.
-    return this.#primariesThat((a) => a.state === "answered" || a.digest !== 0).length > 0;
+    return this.#primariesThat(hasSpoken).length > 0;
   }
 
   outstanding(): readonly Candidate[] {
     const outstanding: Candidate[] = [];
-    for (const answer of this.#all.values()) {
+    for (const answer of this.#all) {
       const isUnread = answer.state === "answered" && !this.isRead(answer);
       if (answer.state === "asked" || isUnread) outstanding.push(answer.candidate);
     }
@@ -115,15 +118,15 @@ export class GetAnswers {
 
   /** Of those, the ones to wait for: a suspect that has sent a digest has shown that it lives. */
   expected(): readonly Candidate[] {
-    return this.outstanding().filter(
-      ({ id, isSuspect }) => !isSuspect || this.#all.get(id)?.digest !== 0,
-    );
+    const outstanding = this.outstanding();
+    if (!outstanding.some(({ isSuspect }) => isSuspect)) return outstanding;
+    return outstanding.filter(({ id, isSuspect }) => !isSuspect || this.get(id)?.digest !== 0);
   }
 
   /** Those that answered that they do not know. Mostly all do, and then no list is made. */
   unknown(): readonly Answer[] {
     let unknown: Answer[] | null = null;
-    for (const answer of this.#all.values()) {
+    for (const answer of this.#all) {
       if (answer.state !== "unknown") continue;
       unknown ??= [];
       unknown.push(answer);
@@ -131,13 +134,16 @@ export class GetAnswers {
     return unknown ?? nobody;
   }
 
-  readonly isRead = (answer: Answer): boolean => this.#entries.has(answer.digest);
+  /** Whether what the answer's digest stands for has come; of nothing there is nothing to come. */
+  isRead({ digest }: Answer): boolean {
+    return digest === 0 || this.#digests.includes(digest);
+  }
 
   /** The digests whose entries somebody has been asked for and may yet send. */
-  digestsOnTheirWay(): Set<Digest> {
-    const digests = new Set<Digest>();
-    for (const { state, wasAskedForEntry, digest } of this.#all.values()) {
-      if (state === "asked" && wasAskedForEntry) digests.add(digest);
+  digestsOnTheirWay(): Digest[] {
+    const digests: Digest[] = [];
+    for (const { state, wasAskedForEntry, digest } of this.#all) {
+      if (state === "asked" && wasAskedForEntry) digests.push(digest);
     }
     return digests;
   }
@@ -148,7 +154,7 @@ export class GetAnswers {
     if (rules.notfoundOk) return false;
     const primaries = candidates.filter((candidate) => candidate.isPrimary).length;
     let nothing = 0;
-    for (const { state, digest, candidate } of this.#all.values()) {
+    for (const { state, digest, candidate } of this.#all) {
       if (candidate.isPrimary && state === "answered" && digest === 0) nothing++;
     }
     return nothing >= (rules.basicQuorum ? Math.min(majority(rules.n), primaries) : primaries);
@@ -158,21 +164,23 @@ export class GetAnswers {
   behind(): readonly ReplicaId[] {
     const digest = this.#digest();
     return this.#primariesThat(
-      ({ state, ...a }) => state === "unknown" || (state === "answered" && a.digest !== digest),
+      (a) => a.state === "unknown" || (a.state === "answered" && a.digest !== digest),
     );
   }
 
   /** Primaries that answered with all that anybody holds. */
   current(): readonly ReplicaId[] {
     const digest = this.#digest();
-    return this.#primariesThat(({ state, ...a }) => state === "answered" && a.digest === digest);
+    return this.#primariesThat((a) => a.state === "answered" && a.digest === digest);
   }
 
   #primariesThat(isSuch: (answer: Answer) => boolean): readonly ReplicaId[] {
-    return [...this.#all.values()]
-      .filter(isSuch)
-      .filter(({ candidate }) => candidate.isPrimary)
-      .map(({ candidate }) => candidate.id);
+    const ids: ReplicaId[] = [];
+    for (const answer of this.#all) {
+      const { id, isPrimary } = answer.candidate;
+      if (isPrimary && isSuch(answer)) ids.push(id);
+    }
+    return ids;
   }
 
   #digest(): Digest {

@@ -108,7 +108,6 @@ export class GetCoordinator implements Coordinator {
     this.#startedAt = now;
     this.#deadline = now + this.#plan.rules.timeoutMs;
     this.#hedgeAt = now + this.#plan.hedgeMs;
-    this.#askAsManyAsNeeded();
     this.#decide(now);
   }
 
@@ -155,13 +154,19 @@ export class GetCoordinator implements Coordinator {
   #hedge(): void {
     this.#isHedged = true;
     if (this.#writeBack !== null) return this.#writeBack.hedge();
-    this.#fetchUnread(new Set());
+    this.#fetchUnread([]);
     this.#askNext(!this.#answers.hasEntry);
   }
 
   /** Those that did not know, and may know by now. */
   #unsure(): readonly Answer[] {
     return this.#now >= this.#startedAt + UNKNOWN_PATIENCE_MS ? [] : this.#answers.unknown();
+  }
+
+  /** These, and those that did not know: mostly there are none. */
+  #orUnsure(candidates: readonly Candidate[]): readonly Candidate[] {
+    const unsure = this.#unsure();
+    return unsure.length === 0 ? candidates : [...candidates, ...unsure.map((a) => a.candidate)];
   }
 
   #askAgain(answer: Answer): void {
@@ -184,21 +189,21 @@ export class GetCoordinator implements Coordinator {
     if (this.#writeBack !== null) return this.#decideWriteBack(this.#writeBack);
     const quorum = this.#answers.quorum();
     if (quorum.isMet || this.#answers.isNothingForSure()) return this.#decideSession(quorum, now);
-    this.#askAsManyAsNeeded();
+    this.#askAsManyAsNeeded(quorum);
     const outstanding = this.#answers.outstanding();
-    const unsure = this.#unsure().map(({ candidate }) => candidate);
-    if (quorum.couldBeMetWith([...outstanding, ...unsure])) this.#limitPatience(quorum, now);
+    if (quorum.couldBeMetWith(this.#orUnsure(outstanding))) this.#limitPatience(quorum, now);
     else if (outstanding.length === 0 || this.#plan.rules.notfoundOk) this.#giveUp(false);
   }
 
   /** Asks for the entries behind digests that nobody has sent, or is about to send. */
-  #fetchUnread(onTheirWay: Set<Digest>): void {
+  #fetchUnread(onTheirWay: Digest[]): void {
     // The one that was asked for the value may still send what the digests stand for.
-    if (onTheirWay.has(0) && !this.#answers.hasEntry && !this.#isHedged) return;
+    if (onTheirWay.includes(0) && !this.#answers.hasEntry && !this.#isHedged) return;
     for (const answer of this.#answers.all()) {
       const { state, digest } = answer;
-      if (state !== "answered" || this.#answers.isRead(answer) || onTheirWay.has(digest)) continue;
-      onTheirWay.add(digest);
+      if (state !== "answered" || this.#answers.isRead(answer)) continue;
+      if (onTheirWay.includes(digest)) continue;
+      onTheirWay.push(digest);
       answer.state = "asked";
       this.#ask(answer, false);
     }
@@ -295,11 +300,10 @@ export class GetCoordinator implements Coordinator {
     this.#out.ask(to, { kind: "store", key, entry, hintFor: null, ack, tells: false });
   }
 
-  #askAsManyAsNeeded(): void {
-    const quorum = this.#answers.quorum();
+  #askAsManyAsNeeded(quorum: Quorum): void {
     while (!quorum.couldBeMetWith(this.#answers.expected())) {
       // The value once: from the first, or from the next one when that had none to send.
-      const isOnItsWay = this.#answers.hasEntry || this.#answers.digestsOnTheirWay().size > 0;
+      const isOnItsWay = this.#answers.hasEntry || this.#answers.digestsOnTheirWay().length > 0;
       if (!this.#askNext(!isOnItsWay)) return;
     }
   }
@@ -328,11 +332,12 @@ export class GetCoordinator implements Coordinator {
    * that do not know are asked again when too few others are left.
    */
   #limitPatience(quorum: Quorum, now: Millis): void {
-    const unsure = this.#unsure().map(({ candidate }) => candidate);
-    const isShort = quorum.isMet || !quorum.couldBeMetWith(this.#answers.expected());
-    if (isShort && unsure.length > 0) this.#againAt = Math.min(this.#againAt, now + ASK_AGAIN_MS);
-    const expected = [...this.#answers.expected(), ...unsure];
-    const isWorthIt = quorum.isMet ? expected.length > 0 : quorum.couldBeMetWith(expected);
+    const { isMet } = quorum;
+    const surely = this.#answers.expected();
+    const expected = this.#orUnsure(surely);
+    if (expected.length > surely.length && (isMet || !quorum.couldBeMetWith(surely)))
+      this.#againAt = Math.min(this.#againAt, now + ASK_AGAIN_MS);
+    const isWorthIt = isMet ? expected.length > 0 : quorum.couldBeMetWith(expected);
     const patienceAt = Math.min(this.#patienceAt, now + SUSPECT_PATIENCE_MS);
     this.#patienceAt = isWorthIt ? Infinity : patienceAt;
   }

@@ -130,13 +130,13 @@ export class Asking {
   }
 
   #ask(ask: { task: Task; to: ReplicaId; body: Request; attempt: number }): void {
-    const { task, to, body } = ask;
+    const { task, to, body, attempt } = ask;
     if (this.#isOutdated(task)) return this.#host.later(() => this.#beginAnew(task));
     const { stamp } = this.#host.knowledge;
     if (isTooLate(body, task, this.#standing)) {
       return this.#host.later(() => this.#giveUp(task, to));
     }
-    const call = this.#calls.open({ ...ask, sentAt: this.#now, stamp });
+    const call = this.#calls.open({ task, to, body, attempt, sentAt: this.#now, stamp });
     if (to === this.#host.selfId) {
       this.#host.later(() => this.#askSelf(call, body, task.deadline));
       return;

@@ -30,4 +30,20 @@ describe("what a request's options come to", () => {
     expect(rulesOf(bench, "a")).toEqual({ ...changed, r: 3 });
     expect(rulesOf(bench, "b", { w: 1 })).toEqual({ ...usual, w: 1, dw: 1 });
   });
+
+  it("does so for one and the same options object", () => {
+    const bench = new Bench();
+    const { knowledge } = bench;
+    const options: QuorumOptions = { r: 3 };
+    const usual = { n: 3, r: 3, w: 2, dw: 2 };
+    const settings = { ...defaultSettings(3), w: "all" } as const;
+    for (const _ of [1, 2]) expect(rulesOf(bench, "a", options)).toEqual(usual);
+    knowledge.learn(withNamespace(knowledge.document, "a", settings));
+    expect(rulesOf(bench, "a", options)).toEqual({ ...usual, w: 3 });
+    expect(rulesOf(bench, "b", options)).toEqual(usual);
+    const narrow = withNamespace(knowledge.document, "a", { ...settings, n: 1 });
+    knowledge.learn(narrow);
+    const resolution = knowledge.resolve(storeKey("a", "k"), options);
+    expect(resolution).toMatchObject({ ok: false });
+  });
 });

@@ -92,6 +92,12 @@ const changesIn = (document: ClusterDocument): ReadonlyMap<string, NamespaceChan
 
 const NOBODY: readonly Candidate[] = [];
 
+interface LastRules {
+  readonly options: QuorumOptions;
+  readonly settings: NamespaceSettings;
+  readonly resolution: Resolution;
+}
+
 function namesNothing(options: QuorumOptions): boolean {
   for (const _ in options) return false;
   return true;
@@ -128,6 +134,8 @@ export class Knowledge {
   readonly #sharedTrees = new Map<string, readonly TreeName[]>();
   /** Of requests that name no option, by their namespace's settings, until the document changes. */
   readonly #usualRules = new Map<NamespaceSettings, Resolution>();
+  /** Of the last one that named some: a frontend reads equal queries as one object. */
+  #lastRules: LastRules | null = null;
 
   constructor(parts: KnowledgeParts) {
     this.hash = parts.hash;
@@ -203,6 +211,7 @@ export class Knowledge {
     this.#changes = changesIn(merged);
     this.#sharedTrees.clear();
     this.#usualRules.clear();
+    this.#lastRules = null;
     return true;
   }
 
@@ -265,12 +274,17 @@ export class Knowledge {
   resolve(key: StoreKey, options: QuorumOptions): Resolution {
     const namespace = namespaceOf(key);
     const settings = this.settingsOf(namespace);
-    const isUsual = namesNothing(options) && !this.#changes.has(namespace);
+    const isChanging = this.#changes.has(namespace);
+    const last = this.#lastRules;
+    if (!isChanging && last?.options === options && last.settings === settings)
+      return last.resolution;
+    const isUsual = !isChanging && namesNothing(options);
     const known = isUsual ? this.#usualRules.get(settings) : undefined;
     if (known !== undefined) return known;
     const defaults = this.quorumDefaults(key, options);
     const resolution = resolveOptions(options, defaults, this.#ring.zones.length);
     if (isUsual) this.#usualRules.set(settings, resolution);
+    else if (!isChanging) this.#lastRules = { options, settings, resolution };
     return resolution;
   }
 

@@ -19,7 +19,6 @@ import { majority, type QuorumRules } from "../../../core/quorum-options.ts";
 import type { FailedResult, ResultOf, WriteResult } from "../../../core/results.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Candidate } from "../../../replica/candidate.ts";
-import type { Outbox } from "../../../replica/coordination.ts";
 import { GetCoordinator } from "../../../replica/get-coordinator.ts";
 import type { GetOutcome } from "../../../replica/get-plan.ts";
 import { type MergeOutcome, MergeRouter } from "../../../replica/merge-router.ts";
@@ -158,28 +157,23 @@ export class ClientOperations {
       ...owners,
     };
     let answered: Entry | null = null;
-    const counted = (out: Outbox<GetOutcome>): Outbox<GetOutcome> => ({
-      ask: (to, body) => {
-        if (body.kind === "store") counters.readRepairs++;
-        out.ask(to, body);
-      },
-      finish: (outcome) => {
-        if (outcome.ok) answered = outcome.entry;
-        out.finish(outcome);
-      },
-    });
     let coordinator: GetCoordinator | null = null;
     this.#host.run<GetOutcome>(
       {
         timeoutMs: rules.timeoutMs,
         make: (out) => {
-          coordinator = new GetCoordinator(plan, counted(out));
+          coordinator = new GetCoordinator(plan, out);
           return coordinator;
         },
         over: () => {
-          if (coordinator !== null && isStale(answered, coordinator.merged)) counters.staleReads++;
+          if (coordinator === null) return;
+          counters.readRepairs += coordinator.repairCount;
+          if (isStale(answered, coordinator.merged)) counters.staleReads++;
         },
-        finish: read.finish,
+        finish: (outcome) => {
+          if (outcome.ok) answered = outcome.entry;
+          read.finish(outcome);
+        },
         again: read.again,
       },
       now,
