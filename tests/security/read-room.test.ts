@@ -2,6 +2,7 @@
 import { type AddressInfo, connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { bodyRoom } from "../../src/frontend/http/body-room.ts";
+import type { Answer } from "../../src/frontend/http/exchange.ts";
 import { KvNamespace } from "../../src/frontend/kv/kv-namespace.ts";
 import { makeHttpServer } from "../../src/local/http/http-server.ts";
 import { testDefaults, testHash } from "../frontend/memory-backend.ts";
@@ -104,6 +105,110 @@ describe("many reads of large values at once", () => {
     expect(most).toBeGreaterThan(24 * MIB);
     expect(most).toBeLessThanOrEqual(32 * MIB);
     expect(bodyRoom.takenByteCount).toBe(0);
+  });
+});
+
+describe("reads of one large key that wait for room", () => {
+  const get = (app: TestApp, query = "", accept = "*/*"): Promise<Answer> => {
+    const headers = new Headers({ Accept: accept, Host: "localhost" });
+    const request = { method: "GET", headers, body: null };
+    const answer = app.answerKey?.(request, `/v1/kv/ns/k${query}`) ?? null;
+    if (answer === null) throw new Error("it does not take the short way");
+    return Promise.resolve(answer);
+  };
+  const bodiesOf = async (answers: readonly Promise<Answer>[]): Promise<Set<unknown>> =>
+    new Set((await Promise.all(answers)).map(({ body }) => body));
+  const reads = ({ backend }: TestApp): number =>
+    backend.operations.filter(({ kind }) => kind === "get").length;
+
+  async function appWithLarge(): Promise<TestApp> {
+    const app = await makeApp();
+    app.backend.namespaces.set("ns", { ...testDefaults, maxValueBytes: 20 * MIB });
+    const nothing = (await app.get("/v1/kv/ns/k")).headers.get("Starling-Context") ?? "";
+    for (const text of ["a", "b"]) {
+      await app.put("/v1/kv/ns/k", text.repeat(100_000), { "Starling-Context": nothing });
+    }
+    app.backend.operations.length = 0;
+    app.backend.weigh = () => 20 * MIB;
+    return app;
+  }
+
+  it.each([
+    ["a value", "", "*/*"],
+    ["all siblings as JSON", "?siblings=all", "application/json"],
+    ["all siblings in parts", "?siblings=all", "multipart/mixed"],
+  ])("are one read of %s, and share its room and its answer", async (_, query, accept) => {
+    const app = await appWithLarge();
+    bodyRoom.add(others, 30 * MIB);
+    const answers = Array.from({ length: 20 }, () => get(app, query, accept));
+    await expect.poll(() => bodyRoom.waitingCount).toBe(1);
+    bodyRoom.release(others);
+    expect((await bodiesOf(answers)).size).toBe(1);
+    expect(reads(app)).toBe(1);
+    expect(bodyRoom.takenByteCount).toBe(0);
+  });
+
+  it("are told to come again together, and leave nothing behind", async () => {
+    const app = await appWithLarge();
+    bodyRoom.add(others, 30 * MIB);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => get(app)));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([429]));
+    bodyRoom.release(others);
+    expect([(await get(app)).status, reads(app)]).toEqual([200, 1]);
+    expect(bodyRoom.takenByteCount).toBe(0);
+  });
+
+  it("are not given what was read before they came", async () => {
+    const app = await appWithLarge();
+    const goOn = Promise.withResolvers<void>();
+    const read = app.backend.fetchValues.bind(app.backend);
+    app.backend.fetchValues = async (operation, trace) => {
+      const result = await read(operation, trace);
+      await goOn.promise;
+      return result;
+    };
+    const first = get(app);
+    await expect.poll(() => reads(app)).toBe(1);
+    expect((await app.put("/v1/kv/ns/k", "new", { "Content-Length": "3" })).status).toBe(204);
+    const later = Array.from({ length: 5 }, () => get(app));
+    await expect.poll(() => bodyRoom.waitingCount).toBe(1);
+    goOn.resolve();
+    expect((await first).body?.length).toBe(100_000);
+    for (const { body } of await Promise.all(later)) expect(body?.length).toBe(3);
+    expect(reads(app)).toBe(2);
+  });
+
+  it("are each their own where they ask for something else, or saw something before", async () => {
+    const app = await appWithLarge();
+    const seen = (await app.get("/v1/kv/ns/k")).headers.get("Starling-Context") ?? "";
+    app.backend.operations.length = 0;
+    bodyRoom.add(others, 30 * MIB);
+    const answers = [
+      app.get("/v1/kv/ns/k"),
+      app.get("/v1/kv/ns/k?r=1"),
+      app.get("/v1/kv/ns/k", { "Starling-Context": seen }),
+      app.get("/v1/kv/ns/k", { "Starling-Context": seen }),
+    ];
+    await expect.poll(() => bodyRoom.waitingCount).toBe(4);
+    bodyRoom.release(others);
+    await Promise.all(answers);
+    expect(reads(app)).toBe(4);
+  });
+});
+
+describe("bytes that several answers are of", () => {
+  it("are counted once, until the last of them is out", () => {
+    const bytes = new Uint8Array(5 * MIB);
+    const answers = [{}, {}];
+    for (const answer of answers) bodyRoom.hold(answer, bytes);
+    expect(bodyRoom.takenByteCount).toBe(5 * MIB);
+    for (const [i, answer] of answers.entries()) {
+      bodyRoom.release(answer);
+      bodyRoom.release(answer);
+      expect(bodyRoom.takenByteCount).toBe(i === 0 ? 5 * MIB : 0);
+    }
+    bodyRoom.hold(others, bytes);
+    expect(bodyRoom.takenByteCount).toBe(5 * MIB);
   });
 });
 

@@ -7,6 +7,10 @@
  * How much a read is going to hold is known of keys that this process owns. Of others it is taken
  * to be what the largest of its namespace lately was: a hundred reads of large values that came at
  * once are found out by the first.
+ *
+ * Who asks for what another one already waits to read shares that read and its room: it begins
+ * after both have come, so each of them sees whatever was acknowledged before. A hundred reads of
+ * one large key are two then, whoever came first and all who came while that one was at work.
  */
 import { valueBytes } from "../../../core/entry.ts";
 import { namespaceOf } from "../../../core/keys.ts";
@@ -47,6 +51,57 @@ export interface Reader {
   readonly trace: string;
 }
 
+/** A read that waits for its room. */
+interface WaitingRead {
+  readonly backend: Backend;
+  readonly options: GetOperation["options"];
+  /** Its room is taken under this, for all who share it. */
+  readonly holder: object;
+  readonly result: Promise<ResultOf<"get">>;
+}
+
+const waiting = new Map<StoreKey, WaitingRead[]>();
+
+function forget(key: StoreKey, holder: object): void {
+  const left = (waiting.get(key) ?? []).filter((read) => read.holder !== holder);
+  if (left.length > 0) waiting.set(key, left);
+  else waiting.delete(key);
+}
+
+async function readWhenRoom(
+  reader: Reader,
+  operation: GetOperation,
+  weight: number,
+): Promise<ResultOf<"get">> {
+  try {
+    await bodyRoom.reserve(reader.holder, weight);
+  } finally {
+    forget(operation.key, reader.holder);
+  }
+  return readWith(reader, operation, weight);
+}
+
+/** Reads of a session wait for what it has seen, and are its own. */
+function readShared(
+  { backend, holder, trace }: Reader,
+  operation: GetOperation,
+  weight: number,
+): Promise<ResultOf<"get">> {
+  const { key, options } = operation;
+  const all = waiting.get(key) ?? [];
+  const known = all.find((read) => read.backend === backend && read.options === options);
+  if (known !== undefined) {
+    bodyRoom.share(holder, known.holder);
+    return known.result;
+  }
+  const read = { backend, options, holder: {} };
+  bodyRoom.share(holder, read.holder);
+  const result = readWhenRoom({ backend, holder: read.holder, trace }, operation, weight);
+  // Nobody passes by those who wait: if anybody does, so does this one.
+  if (bodyRoom.waitingCount > 0) waiting.set(key, [...all, { ...read, result }]);
+  return result;
+}
+
 /** @param room what was reserved for this read; null: it is still to be */
 async function readWith(
   { backend, holder, trace }: Reader,
@@ -54,7 +109,11 @@ async function readWith(
   room: number | null,
 ): Promise<ResultOf<"get">> {
   const weight = room ?? expected(backend, operation.key);
-  if (room === null && weight > SMALL_BYTES) await bodyRoom.reserve(holder, weight);
+  if (room === null && weight > SMALL_BYTES) {
+    const reader = { backend, holder, trace };
+    if (operation.session === null) return readShared(reader, operation, weight);
+    await bodyRoom.reserve(holder, weight);
+  }
   const result = await executeRead(backend, operation, trace);
   const byteCount = result.kind === "got" ? valueBytes(result.entry.siblings) : 0;
   learn(operation.key, byteCount);

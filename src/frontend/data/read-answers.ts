@@ -1,6 +1,13 @@
 /** What a read found, as an answer: nothing, one version, a part of it, or several siblings. */
-import { contextShowing, etagOf, liveSiblings, type Sibling } from "../../../core/entry.ts";
+import {
+  contextShowing,
+  type Entry,
+  etagOf,
+  liveSiblings,
+  type Sibling,
+} from "../../../core/entry.ts";
 import { endOf } from "../../../core/expiry.ts";
+import { oncePer } from "../../../core/once-per.ts";
 import type { GetResult } from "../../../core/results.ts";
 import { SMALL_BYTES } from "../http/body-room.ts";
 import { cacheControlOf } from "../http/caching.ts";
@@ -21,6 +28,7 @@ import {
 import {
   type LiveSibling,
   qualityOf,
+  type SiblingsBody,
   siblingsAsJson,
   siblingsAsMultipart,
 } from "./sibling-bodies.ts";
@@ -69,9 +77,14 @@ function answerNothing(reading: Reading): Answer {
   return problemAnswer(problem, isHead(reading));
 }
 
+/** Reads that were one give one value, and their answers are one copy of it. */
+const largeCopy = oncePer((value: Uint8Array) => value.slice());
+
 /** An answer that waits for its reader does not keep the record that it is a small part of. */
-const ownBytes = (value: Uint8Array): Uint8Array =>
-  value.buffer.byteLength > 2 * value.length + SMALL_BYTES ? value.slice() : value;
+function ownBytes(value: Uint8Array): Uint8Array {
+  if (value.buffer.byteLength <= 2 * value.length + SMALL_BYTES) return value;
+  return value.length > SMALL_BYTES ? largeCopy(value) : value.slice();
+}
 
 function answerOne(sibling: LiveSibling, headers: HeaderFields, reading: Reading): Answer {
   const { request, setting } = reading;
@@ -94,6 +107,26 @@ function answerOne(sibling: LiveSibling, headers: HeaderFields, reading: Reading
   return { status: 206, headers, body: part };
 }
 
+/** Bodies that are being made of an entry just now, by what they show and how. */
+const making = oncePer((_entry: Entry) => new Map<string, Promise<SiblingsBody>>());
+
+/** Reads that were one have one body: of a hundred MiB of siblings there is no second one. */
+function siblingsBody(
+  live: readonly LiveSibling[],
+  isJson: boolean,
+  { setting: { hash }, result }: Reading,
+): Promise<SiblingsBody> {
+  const bodies = making(result.entry);
+  const name = `${isJson} ${etagOf(live, hash)}`;
+  const known = bodies.get(name);
+  if (known !== undefined) return known;
+  const made = isJson
+    ? siblingsAsJson(live, hash)
+    : Promise.resolve(siblingsAsMultipart(live, hash));
+  bodies.set(name, made);
+  return made.finally(() => bodies.delete(name));
+}
+
 async function answerAll(live: readonly LiveSibling[], reading: Reading): Promise<Answer> {
   const { request, setting } = reading;
   const headers = headersShowing(reading, live);
@@ -112,9 +145,7 @@ async function answerAll(live: readonly LiveSibling[], reading: Reading): Promis
   const accept = request.headers.get("Accept");
   const json = qualityOf(accept, "application/json");
   const isJson = json > 0 && json >= qualityOf(accept, "multipart/mixed");
-  const { contentType, body } = isJson
-    ? { contentType: "application/json", body: await siblingsAsJson(live, setting.hash) }
-    : siblingsAsMultipart(live, setting.hash);
+  const { contentType, body } = await siblingsBody(live, isJson, reading);
   headers["Content-Type"] = contentType;
   headers["Content-Length"] = String(body.length);
   return { status: 300, headers, body: isHead(reading) ? null : body };

@@ -29,11 +29,16 @@ export function qualityOf(accept: string | null, type: string): number {
 export const encodingOf = ({ contentEncoding }: Content): { readonly contentEncoding?: string } =>
   contentEncoding === null ? {} : { contentEncoding };
 
+export interface SiblingsBody {
+  readonly contentType: string;
+  readonly body: Uint8Array;
+}
+
 /** In pieces: base64 of a hundred large siblings takes longer than others should wait. */
-export function siblingsAsJson(
+export async function siblingsAsJson(
   siblings: readonly LiveSibling[],
   hash: KeyedHash,
-): Promise<Uint8Array> {
+): Promise<SiblingsBody> {
   const parts: (string | Uint8Array)[] = [];
   for (const sibling of siblings) {
     const { content } = sibling;
@@ -47,7 +52,7 @@ export function siblingsAsJson(
     const opening = parts.length === 0 ? '{"siblings":[' : ",";
     parts.push(`${opening}${described.slice(0, -1)},"value":"`, content.value, '"}');
   }
-  return joinAsBase64([...parts, "]}"]);
+  return { contentType: "application/json", body: await joinAsBase64([...parts, "]}"]) };
 }
 
 /** Header texts are one char a byte; a host that decoded them as UTF-8 has chars beyond a byte. */
@@ -74,7 +79,7 @@ function partHead(sibling: LiveSibling, hash: KeyedHash): string {
 export function siblingsAsMultipart(
   siblings: readonly LiveSibling[],
   hash: KeyedHash,
-): { readonly contentType: string; readonly body: Uint8Array } {
+): SiblingsBody {
   const boundary = `starling-${etagOf(siblings, hash).replaceAll('"', "")}`;
   const pieces: Uint8Array[] = [];
   for (const sibling of siblings) {

@@ -31,6 +31,9 @@ export class BodyRoom {
   readonly #byteCountMax: number;
   readonly #waitMsMax: number;
   readonly #byRequest = new WeakMap<object, number>();
+  /** What requests use beside their own, and by how many it is used. */
+  readonly #shares = new WeakMap<object, object[]>();
+  readonly #shareCounts = new WeakMap<object, number>();
   #waiting: Waiter[] = [];
   #takenByteCount = 0;
 
@@ -75,6 +78,20 @@ export class BodyRoom {
     this.#takenByteCount += byteCount;
   }
 
+  /** The request uses what is taken under another object: the last who does gives that back. */
+  share(request: object, shared: object): void {
+    this.#shareCounts.set(shared, (this.#shareCounts.get(shared) ?? 0) + 1);
+    const shares = this.#shares.get(request);
+    if (shares === undefined) this.#shares.set(request, [shared]);
+    else shares.push(shared);
+  }
+
+  /** Counts bytes that are there already, once for all requests that use these very ones. */
+  hold(request: object, bytes: Uint8Array): void {
+    if ((this.#shareCounts.get(bytes) ?? 0) === 0) this.add(bytes, bytes.length);
+    this.share(request, bytes);
+  }
+
   /** The request needs no more than this of what it has. */
   shrinkTo(request: object, byteCount: number): void {
     const surplus = (this.#byRequest.get(request) ?? 0) - byteCount;
@@ -94,7 +111,15 @@ export class BodyRoom {
     if (this.#takenByteCount === 0) return;
     this.#takenByteCount -= this.#byRequest.get(request) ?? 0;
     this.#byRequest.delete(request);
+    for (const shared of this.#shares.get(request) ?? []) this.#unshare(shared);
+    this.#shares.delete(request);
     this.#admit();
+  }
+
+  #unshare(shared: object): void {
+    const count = (this.#shareCounts.get(shared) ?? 0) - 1;
+    this.#shareCounts.set(shared, count);
+    if (count === 0) this.release(shared);
   }
 
   #fits(request: object, byteCount: number): boolean {

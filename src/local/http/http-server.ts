@@ -99,9 +99,9 @@ export interface HttpServer {
 
 /** A large answer is in memory until its reader has it. */
 function holdUntilSent({ body }: Answer, response: ServerResponse): void {
-  const byteCount = body?.length ?? 0;
-  if (byteCount <= SMALL_BYTES || response.destroyed) return;
-  bodyRoom.add(response, byteCount);
+  if (body === null || body.length <= SMALL_BYTES || response.destroyed) return;
+  if (typeof body === "string") bodyRoom.add(response, body.length);
+  else bodyRoom.hold(response, body);
   response.once("close", () => bodyRoom.release(response));
 }
 
