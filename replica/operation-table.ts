@@ -15,7 +15,10 @@ import type { Hlc } from "../core/time.ts";
 const ROWS_START = 256;
 export const NO_ROW = -1;
 
-/** A write looks its operation up several times in a row. */
+/**
+ * A write looks its operation up several times in a row, in both generations. All tables share this
+ * memo: it is of a pure function, so no run depends on what was asked before.
+ */
 let lastText: OpId | null = null;
 let lastHash = 0;
 

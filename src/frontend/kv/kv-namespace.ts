@@ -241,7 +241,8 @@ export class KvNamespace {
 
   /** @param holder of this one call: what it reads is its caller's when it returns */
   #store(given: Given, holder: object): KvStore {
-    // Members of other names are not ours: storage layers hand their own options through.
+    // As a query, so that one parser judges options by whichever door they come. Members of other
+    // names are not ours: storage layers hand their own options through.
     const options = readOptions(consistencyQuery(given as ConsistencyOptions).toString(), null);
     return new KvStore({ ...this.#parts, options, trace: NO_TRACE, holder });
   }

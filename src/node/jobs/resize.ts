@@ -11,10 +11,9 @@ import type { Millis } from "../../../core/time.ts";
 import { acknowledgeNamespace, changingIn } from "../../../ring/cluster-document.ts";
 import { isTaker, type NamespaceRecord, targetOf } from "../../../ring/namespace-record.ts";
 import { openChange } from "../../../ring/ring-change.ts";
-import { tellOthers } from "../peers/tell-document.ts";
 import type { Replica } from "../replica/replica.ts";
+import { Acknowledger, type AcknowledgerHost } from "./acknowledger.ts";
 import { Filler, type Filling, isCompared, newFilling } from "./filler.ts";
-import type { TransferHost } from "./transfer.ts";
 
 interface NewTree extends Filling {
   /** With how many of its old owners it has to be compared. */
@@ -23,7 +22,7 @@ interface NewTree extends Filling {
 
 const isFilled = (tree: NewTree): boolean => isCompared(tree, tree.needed, tree.from);
 
-export interface ResizeHost extends TransferHost {
+export interface ResizeHost extends AcknowledgerHost {
   /** Whether the replica may lack what others have of its keys. */
   isBehind(): boolean;
 }
@@ -32,15 +31,16 @@ export class Resize {
   readonly #replica: Replica;
   readonly #host: ResizeHost;
   readonly #filler: Filler;
+  readonly #acknowledger: Acknowledger;
   /** Names the change that `#fillings` are about. */
   #mark = "";
   #fillings: readonly NewTree[] = [];
-  #isSaying = false;
 
   constructor(replica: Replica, host: ResizeHost) {
     this.#replica = replica;
     this.#host = host;
     this.#filler = new Filler(replica, host);
+    this.#acknowledger = new Acknowledger(replica.id, host);
   }
 
   /** Whether the N of some namespace changes. */
@@ -56,7 +56,7 @@ export class Resize {
     const changing = changingIn(document);
     if (changing.length === 0 || knowledge.ring.member(this.#replica.id) === undefined) return;
     const open = changing.find(([, record]) => this.#hasWork(record));
-    if (open === undefined) return this.#tell(now);
+    if (open === undefined) return this.#acknowledger.tell(now);
     const [name, record] = open;
     if (record.change?.phase === "settling") return this.#say(name, record);
     this.#begin(name, record);
@@ -91,22 +91,12 @@ export class Resize {
     this.#fillings = fillings;
   }
 
-  /** What was fetched, and the document, must outlive a crash before it counts. */
   #say(name: string, { revision, change }: NamespaceRecord): void {
-    if (this.#isSaying) return;
-    this.#isSaying = true;
-    this.#host.whenDurable((ok, now) => {
-      this.#isSaying = false;
-      const { document } = this.#host.knowledge;
+    this.#acknowledger.say((document) => {
       const record = document.namespaces.get(name);
       const isSame = record?.revision === revision && record.change?.phase === change?.phase;
-      if (!ok || !isSame || record.change === undefined) return;
-      this.#host.learn(acknowledgeNamespace(document, name, this.#replica.id));
-      this.#tell(now);
+      if (!isSame || record.change === undefined) return null;
+      return acknowledgeNamespace(document, name, this.#replica.id);
     });
-  }
-
-  #tell(now: Millis): void {
-    tellOthers(this.#host, { self: this.#replica.id }, now);
   }
 }

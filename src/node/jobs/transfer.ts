@@ -14,31 +14,22 @@
 import { majority } from "../../../core/quorum-options.ts";
 import type { TransferStatus } from "../../../core/results.ts";
 import type { Millis } from "../../../core/time.ts";
-import type { ClusterDocument } from "../../../ring/cluster-document.ts";
 import { acknowledge, gainsOf, type OpenChange, openChange } from "../../../ring/ring-change.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
-import type { TaskHost } from "../peers/tasks.ts";
-import { tellOthers } from "../peers/tell-document.ts";
 import type { Replica } from "../replica/replica.ts";
+import { Acknowledger, type AcknowledgerHost } from "./acknowledger.ts";
 import { Filler, type Filling, isCompared, newFilling } from "./filler.ts";
 
-export interface TransferHost extends TaskHost {
-  /** Calls back when all that was written so far is durable, or the disk failed. */
-  whenDurable(callback: (ok: boolean, now: Millis) => void): void;
-  /** Joins a document into the node's own and keeps it. */
-  learn(document: ClusterDocument): void;
-}
-
-/** What a change of members needs beside that. */
-export interface MoveHost extends TransferHost {
+export interface TransferHost extends AcknowledgerHost {
   /** Tries to bring all hints home, now. */
   handOff(now: Millis): void;
 }
 
 export class Transfer {
   readonly #replica: Replica;
-  readonly #host: MoveHost;
+  readonly #host: TransferHost;
   readonly #filler: Filler;
+  readonly #acknowledger: Acknowledger;
   /** Of the change that `#fillings` are about; 0 for none. */
   #ballot = 0;
   /** By what requests counted then, and in which trees the keys were. */
@@ -46,12 +37,12 @@ export class Transfer {
   #fillings: readonly Filling[] = [];
   /** What the filler had fetched when the change began. */
   #fetchedBefore = { keyCount: 0, byteCount: 0 };
-  #isSaying = false;
 
-  constructor(replica: Replica, host: MoveHost) {
+  constructor(replica: Replica, host: TransferHost) {
     this.#replica = replica;
     this.#host = host;
     this.#filler = new Filler(replica, host);
+    this.#acknowledger = new Acknowledger(replica.id, host);
   }
 
   /** How far this replica is with what it is to get; null when no members change. */
@@ -80,7 +71,7 @@ export class Transfer {
     if (change === null || knowledge.ring.member(this.#replica.id) === undefined) return;
     const isSame = change.ballot === this.#ballot && areEqual(knowledge.treesByCount, this.#trees);
     if (!isSame) this.#begin(change);
-    if (change.acks.includes(this.#replica.id)) return this.#tell(now);
+    if (change.acks.includes(this.#replica.id)) return this.#acknowledger.tell(now);
     if (change.phase === "settling") return this.#settle(change, now);
     if (this.#fillings.length === 0) return;
     const unfilled = this.#fillings.filter((filling) => !isFilled(filling, change));
@@ -108,23 +99,13 @@ export class Transfer {
     this.#fetchedBefore = { keyCount, byteCount };
   }
 
-  /** What was fetched, and the document, must outlive a crash before it counts. */
   #say({ ballot, phase }: OpenChange): void {
-    if (this.#isSaying) return;
-    this.#isSaying = true;
-    this.#host.whenDurable((ok, now) => {
-      this.#isSaying = false;
-      const { document, treesByCount } = this.#host.knowledge;
+    this.#acknowledger.say((document) => {
       const change = openChange(document.ring);
-      if (!ok || change?.ballot !== ballot || change.phase !== phase) return;
-      const ring = acknowledge(document.ring, this.#replica.id, [...treesByCount.keys()]);
-      this.#host.learn({ ...document, ring });
-      this.#tell(now);
+      if (change?.ballot !== ballot || change.phase !== phase) return null;
+      const sizes = [...this.#host.knowledge.treesByCount.keys()];
+      return { ...document, ring: acknowledge(document.ring, this.#replica.id, sizes) };
     });
-  }
-
-  #tell(now: Millis): void {
-    tellOthers(this.#host, { self: this.#replica.id }, now);
   }
 }
 
