@@ -130,8 +130,8 @@ export const sabotages: readonly Sabotage[] = [
     name: "acknowledge-before-fsync",
     oracle: "durability",
     file: "src/node/serving/spreading.ts",
-    was: "    const [coordinator] = made;",
-    is: "    const [coordinator] = made;\n    coordinator?.locallyDurable(this.#host.now());",
+    was: "    this.#tellOfDisk(id, waker);\n  }",
+    is: "    this.#open.get(id)?.coordinator.locallyDurable(now);\n    this.#tellOfDisk(id, waker);\n  }",
   },
   {
     name: "ignore-torn-tail",
@@ -349,8 +349,8 @@ export const sabotages: readonly Sabotage[] = [
     name: "claim-for-what-it-does-not-own",
     oracle: "staleness",
     file: "src/node/jobs/tails.ts",
-    was: "const age = isOwner || id === self ? this.claims.ageOf(id, this.#elapsed) : Infinity;",
-    is: "const age = this.claims.ageOf(id, this.#elapsed);",
+    was: "const age = isOwner || id === self ? this.claims.ageOf(id, this.elapsed) : Infinity;",
+    is: "const age = this.claims.ageOf(id, this.elapsed);",
   },
   {
     name: "leave-out-one-member-more",

@@ -1,5 +1,4 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { runSeeds } from "./fleet.ts";
 import { ORACLES } from "./judge.ts";
@@ -68,12 +67,8 @@ describe("the simulator", () => {
 });
 
 describe("sabotages", () => {
-  const root = new URL("../../", import.meta.url);
-
-  it.each(sabotages)("$name still finds its place in $file", (sabotage) => {
-    const source = readFileSync(new URL(sabotage.file, root), "utf8");
-    expect(sabotaged(sabotage, source)).not.toBe(source);
-    expect(Object.keys(ORACLES)).toContain(sabotage.oracle);
+  it.each(sabotages)("$name names an oracle", ({ oracle }) => {
+    expect(Object.keys(ORACLES)).toContain(oracle);
   });
 
   it("say so loudly when their place is gone", () => {
