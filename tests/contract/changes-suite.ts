@@ -161,6 +161,15 @@ export function changeFeed(): void {
     const other = await call(`/v1/changes/${freshNamespace()}?ticket=${ticket}`);
     await expectProblem(other, 401, "unauthorized");
   });
+
+  it("opens one stream to a ticket, wherever it is shown again", async () => {
+    const namespace = freshNamespace();
+    const made = await call(`/v1/changes/${namespace}:ticket`, { method: "POST" });
+    const { ticket } = (await made.json()) as { ticket: string };
+    const show = () => call(`/v1/changes/${namespace}?ticket=${ticket}`);
+    expect((await show()).status).toBe(200);
+    for (let i = 0; i < 5; i++) await expectProblem(await show(), 401, "unauthorized");
+  });
 }
 
 async function open(

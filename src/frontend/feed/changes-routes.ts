@@ -35,7 +35,7 @@ import {
   streamOf,
 } from "./feed-stream.ts";
 import { tokenToPosition } from "./feed-token.ts";
-import { makeTicket, Tickets } from "./ticket.ts";
+import { isUnusedElsewhere, makeTicket, Tickets } from "./ticket.ts";
 
 const CHANGES = "/v1/changes/";
 const TICKET = ":ticket";
@@ -213,6 +213,9 @@ function requestOf(
   };
 }
 
+const badTicket = (): Problem =>
+  new Problem("unauthorized", "The ticket is over, was used, or is for something else.");
+
 export function changesRoutes(of: ChangesParts): Hono<StarlingEnv> {
   const { secret, backendOf, guarded } = of;
   const app = new Hono<StarlingEnv>();
@@ -225,13 +228,16 @@ export function changesRoutes(of: ChangesParts): Hono<StarlingEnv> {
     if (ticket !== undefined) {
       const now = backendOf(call).now();
       if (tickets.use(secret, namespace, { ticket, now })) return null;
-      throw new Problem("unauthorized", "The ticket is over, was used, or is for something else.");
+      throw badTicket();
     }
     return { role: include === "entry" ? "admin" : "read", namespace };
   };
   const changes = guarded(accessOf, async (call) => {
     const asked = readAsked(call, namespaceOf(call));
     const backend = backendOf(call);
+    const { ticket } = call.req.query();
+    const isFirst = ticket === undefined || isUnusedElsewhere(backend, asked.namespace, ticket);
+    if (!(await isFirst)) throw badTicket();
     const request = requestOf(of, call, { asked, backend });
     const parts: FeedParts = { backend, hash: secret, metrics: of.metrics.feeds };
     const asking = { asked, request, parts, looks: of.isShared ? shared : looksAlone() };

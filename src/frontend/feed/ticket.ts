@@ -1,11 +1,14 @@
 /**
  * Tickets for readers that can send no `Authorization`, which are browsers' `EventSource`s. One is
- * good for a namespace, for a minute, and opens one stream: each frontend remembers those that it
- * has seen until they are over.
+ * good for a namespace, for a minute, and opens one stream. Each frontend remembers those that it
+ * has seen until they are over; of all frontends the first to use one is whom an owner of its name
+ * gives a lease for as long. Where no owner can be asked, each frontend knows its own.
  */
 import { decode, encode } from "../../../core/codec.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
+import { storeKey } from "../../../core/keys.ts";
 import type { WallMillis } from "../../../core/time.ts";
+import type { Backend } from "../backend/backend.ts";
 import { seal, unseal } from "../http/sealed-token.ts";
 
 const TICKET_MS = 60_000;
@@ -22,7 +25,7 @@ export class Tickets {
   /** Until when each of those that were used would be good. */
   readonly #used = new Map<string, WallMillis>();
 
-  /** Whether the ticket opens a stream of the namespace now; it does so once. */
+  /** Whether the ticket opens a stream of the namespace now, here: it does so once. */
   use(hash: KeyedHash, namespace: string, { ticket, now }: { ticket: string; now: WallMillis }) {
     const payload = unseal(hash, purposeOf(namespace), ticket);
     const list = payload === null ? null : decode(payload);
@@ -36,4 +39,18 @@ export class Tickets {
     for (const [ticket, until] of this.#used) if (until <= now) this.#used.delete(ticket);
     return this.#used.size >= USED_COUNT_MAX;
   }
+}
+
+/** Whether no other frontend has used the ticket; all of the cluster are asked, by a lease. */
+export async function isUnusedElsewhere(
+  backend: Backend,
+  namespace: string,
+  ticket: string,
+): Promise<boolean> {
+  const { namespaces, defaults } = backend.view();
+  const { n } = namespaces.get(namespace) ?? defaults;
+  const key = storeKey(namespace, `ticket ${ticket}`);
+  const lease = { holder: crypto.randomUUID(), leaseMs: TICKET_MS, act: "ask" } as const;
+  const result = await backend.execute({ kind: "lease", key, n, ...lease }, "");
+  return result.kind === "failed" || result.state !== "wait";
 }
