@@ -1,4 +1,5 @@
 /** The change feed from outside: polls, streams, tokens and tickets. */
+import { decode } from "@msgpack/msgpack";
 import { expect, it } from "vitest";
 import { call, expectProblem, freshNamespace, nextUrl, put } from "./frontends.ts";
 
@@ -94,6 +95,21 @@ export function changeFeed(): void {
     await put(`/v1/kv/${namespace}/k?w=all`, "right", context);
     const found = await pollAll(namespace, `?since=${next}`);
     expect(found.changes.at(-1)).toMatchObject({ key: "k", type: "conflict", siblings: 2 });
+  });
+
+  it("answers in MessagePack by each of its names, with values as bytes", async () => {
+    const namespace = freshNamespace();
+    const { next } = await poll(namespace);
+    await put(`/v1/kv/${namespace}/k?w=all`, "v");
+    for (const type of ["msgpack", "vnd.msgpack", "x-msgpack"]) {
+      const headers = { Accept: `application/${type}` };
+      const path = `/v1/changes/${namespace}?since=${next}&include=value&wait=5000`;
+      const answer = await call(path, { headers });
+      expect(answer.headers.get("content-type")).toBe("application/msgpack");
+      const body = decode(new Uint8Array(await answer.arrayBuffer())) as Polled;
+      expect(body.changes).toMatchObject([{ key: "k", value: new Uint8Array([0x76]) }]);
+      expect(Object.keys(body).sort()).toEqual(["caught_up", "changes", "next"]);
+    }
   });
 
   it("holds a poll until there is something", async () => {

@@ -27,10 +27,10 @@ import { inParallel } from "../http/at-once.ts";
 import { isMsgpackBomb } from "../http/batch-guard.ts";
 import { readBody } from "../http/body.ts";
 import { readNamespace } from "../http/key-path.ts";
+import { MSGPACK } from "../http/msgpack-type.ts";
 import { Problem, problemOf } from "../http/problems.ts";
 import { seal, unseal } from "../http/sealed-token.ts";
 
-const MSGPACK = "application/msgpack";
 /** Of one key, in ms: nobody waits for it but a backup. */
 const KEY_TIMEOUT_MS = 10_000;
 /** Entries in one page unless the request says otherwise, and read at once. */

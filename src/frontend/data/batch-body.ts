@@ -4,19 +4,16 @@ import { BATCH_OPS_MAX, METADATA_BYTES_MAX } from "../../../core/limits.ts";
 import { fromBase64 } from "../http/base64.ts";
 import { isJsonBomb, isMsgpackBomb } from "../http/batch-guard.ts";
 import { readBody } from "../http/body.ts";
+import { isMsgpack, MSGPACK } from "../http/msgpack-type.ts";
 import { Problem } from "../http/problems.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-const MSGPACK = "application/msgpack";
 const encoder = new Encoder();
 const utf8 = new TextEncoder();
 const LISTS_MAX = Math.max(BATCH_OPS_MAX + 1, METADATA_BYTES_MAX);
 
 export const invalidRequest = (detail: string): Problem => new Problem("invalid-request", detail);
-
-const isMsgpack = (type: string | null): boolean =>
-  /^application\/(x-|vnd\.)?msgpack\b/i.test(type ?? "");
 
 /** What texts stand for: in JSON bytes are base64, in MessagePack a text is its UTF-8. */
 export interface BatchForm {

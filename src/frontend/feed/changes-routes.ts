@@ -16,6 +16,7 @@ import { qualityOf } from "../data/sibling-bodies.ts";
 import type { Access } from "../http/auth.ts";
 import { toBase64 } from "../http/base64.ts";
 import { readNamespace, splitTarget } from "../http/key-path.ts";
+import { MSGPACK, MSGPACK_TYPES } from "../http/msgpack-type.ts";
 import { readOptions } from "../http/options.ts";
 import { Problem } from "../http/problems.ts";
 import { traceOf } from "../http/trace.ts";
@@ -39,7 +40,6 @@ import { isUnusedElsewhere, makeTicket, Tickets } from "./ticket.ts";
 
 const CHANGES = "/v1/changes/";
 const TICKET = ":ticket";
-const MSGPACK = "application/msgpack";
 
 const NAMES: ReadonlySet<string> = new Set([
   ...["since", "prefix", "include", "limit", "wait", "ticket"],
@@ -61,7 +61,7 @@ function formOf(accept: string | null): Form {
     ["json", "application/json"],
     ["ndjson", "application/x-ndjson"],
     ["sse", "text/event-stream"],
-    ["msgpack", MSGPACK],
+    ...MSGPACK_TYPES.map((type) => ["msgpack", type] as const),
   ];
   let best: readonly [Form, number] = ["json", 0];
   for (const [form, type] of forms) {
