@@ -148,6 +148,16 @@ export class GetAnswers {
     return digests;
   }
 
+  /** What is known of the members by those whose entries are in the answer. */
+  told(): readonly Ages[] {
+    const told: Ages[] = [];
+    for (const answer of this.#all) {
+      const { state, ages } = answer;
+      if (ages && state === "answered" && this.isRead(answer)) told.push(ages);
+    }
+    return told;
+  }
+
   /** All the primaries there are, or with `basic_quorum` a majority of them, hold nothing. */
   isNothingForSure(): boolean {
     const { rules, candidates } = this.#plan;

@@ -38,17 +38,12 @@ import {
 import { type Answer, GetAnswers } from "./get-answers.ts";
 import type { GetOutcome, GetPlan } from "./get-plan.ts";
 import type { Quorum } from "./quorum.ts";
-import { reachesSession, showsReplaced } from "./session-debt.ts";
+import { isSessionForgotten, NOT_REACHED, reachesSession } from "./session-debt.ts";
 import { nothingToProve, type Proof, proofOf } from "./stale-bound.ts";
 import { WriteBack } from "./write-back.ts";
 
 /** How long after its start a read that was answered waits for the rest, to mend it, in ms. */
 const REPAIR_WAIT_MS = SPREAD_MS_MAX - 500;
-
-const NOT_REACHED: Failure = {
-  code: "context-not-reached",
-  detail: "No replica that can be reached holds what the context names. Try again shortly.",
-};
 
 /**
  * `asking again`: everybody is asked a second time, because the session's writes are nowhere.
@@ -71,6 +66,10 @@ export class GetCoordinator implements Coordinator {
   /** When those that did not know are asked once more. */
   #againAt: Millis = Infinity;
   #isHedged = false;
+  /** How often somebody was asked or answered. */
+  #turnCount = 0;
+  /** A hedge found nobody to ask: until so many turns, or for so long, none will. */
+  #idle = { turnCount: -1, until: 0 };
   /** One more was asked, for what it knows of the members. */
   #isProving = false;
   /** Of a strict read that found replicas apart. */
@@ -113,6 +112,7 @@ export class GetCoordinator implements Coordinator {
 
   reply(from: ReplicaId, body: Reply, now: Millis): void {
     this.#now = now;
+    this.#turnCount++;
     const answer = this.#answers.get(from);
     if (isStored(body)) {
       if (body.durable) this.#writeBack?.stored(from);
@@ -123,6 +123,7 @@ export class GetCoordinator implements Coordinator {
 
   failed(from: ReplicaId, now: Millis): void {
     this.#now = now;
+    this.#turnCount++;
     this.#fail(from);
     this.#decide(now);
   }
@@ -141,7 +142,6 @@ export class GetCoordinator implements Coordinator {
     } else if (now >= this.#hedgeAt) {
       this.#hedgeAt = now + this.#plan.hedgeMs;
       this.#hedge();
-      this.#decide(now);
     }
   }
 
@@ -151,16 +151,29 @@ export class GetCoordinator implements Coordinator {
     if (answer?.state === "asked") answer.state = "failed";
   }
 
+  /** Asks one more. Where nobody is left to ask, it looks again when something has come. */
   #hedge(): void {
+    const turnCount = this.#turnCount;
+    if (this.#idle.turnCount === turnCount && this.#now < this.#idle.until) return;
     this.#isHedged = true;
-    if (this.#writeBack !== null) return this.#writeBack.hedge();
-    this.#fetchUnread([]);
-    this.#askNext(!this.#answers.hasEntry);
+    if (this.#writeBack === null) {
+      this.#fetchUnread([]);
+      this.#askNext(!this.#answers.hasEntry);
+    } else this.#writeBack.hedge();
+    this.#decide(this.#now);
+    // A session may be over by the clock alone, and an "I don't know" counts for a while.
+    if (this.#plan.session !== null || this.#writeBack !== null) return;
+    const until = this.#unsure().length > 0 ? this.#unsureUntil : Infinity;
+    this.#idle = { turnCount, until };
+  }
+
+  get #unsureUntil(): Millis {
+    return this.#startedAt + UNKNOWN_PATIENCE_MS;
   }
 
   /** Those that did not know, and may know by now. */
   #unsure(): readonly Answer[] {
-    return this.#now >= this.#startedAt + UNKNOWN_PATIENCE_MS ? [] : this.#answers.unknown();
+    return this.#now >= this.#unsureUntil ? [] : this.#answers.unknown();
   }
 
   /** These, and those that did not know: mostly there are none. */
@@ -215,7 +228,9 @@ export class GetCoordinator implements Coordinator {
       for (const candidate of this.#unasked()) this.#askOne(candidate, false);
       const isWaiting = this.#answers.outstanding().length > 0 || this.#unsure().length > 0;
       if (isWaiting) return this.#limitPatience(quorum, now);
-      if (!this.#isSessionForgotten()) return this.#end(NOT_REACHED);
+      const hasAnswered = (id: ReplicaId) => this.#answers.get(id)?.state === "answered";
+      const isForgotten = isSessionForgotten(this.#plan, hasAnswered, this.#answers.merged);
+      if (!isForgotten) return this.#end(NOT_REACHED);
       if (this.#phase === "asking") return this.#lookAgain();
     }
     if (!this.#proof.isEnough) return this.#prove(quorum, now);
@@ -225,11 +240,7 @@ export class GetCoordinator implements Coordinator {
 
   get #proof(): Proof {
     const { bound = null } = this.#plan;
-    if (bound === null) return nothingToProve;
-    const isIn = (answer: Answer): boolean =>
-      answer.state === "answered" && this.#answers.isRead(answer);
-    const told = [...this.#answers.all()].filter(isIn).flatMap(({ ages }) => ages ?? []);
-    return proofOf(bound, told);
+    return bound === null ? nothingToProve : proofOf(bound, this.#answers.told());
   }
 
   /** Another replica may know more of the members, and each of them knows all of itself. */
@@ -242,18 +253,6 @@ export class GetCoordinator implements Coordinator {
     const isWaiting = this.#answers.outstanding().length > 0 || this.#unsure().length > 0;
     if (isWaiting) this.#limitPatience(quorum, now);
     else this.#end(this.#proof.failure());
-  }
-
-  /**
-   * Whether what the session names was collected: every member answered and none has it. What is
-   * there instead may be shown if the session has not seen it: a value that the session's writes
-   * replaced would be covered by its context, and such a one is a loss that must not be hidden.
-   */
-  #isSessionForgotten(): boolean {
-    const { session, isEveryone, candidates } = this.#plan;
-    const answered = ({ id }: Candidate): boolean => this.#answers.get(id)?.state === "answered";
-    if (session === null || !isEveryone || !candidates.every(answered)) return false;
-    return !showsReplaced(this.#plan, session, this.#answers.merged);
   }
 
   /** A hint may have gone home between two answers, so that neither told of it. */
@@ -320,6 +319,7 @@ export class GetCoordinator implements Coordinator {
   }
 
   #ask(answer: Answer, digestOnly: boolean): void {
+    this.#turnCount++;
     if (!digestOnly) answer.wasAskedForEntry = true;
     const { key, rules, bound = null } = this.#plan;
     // What a strict read has shown must be there for the next one, whatever crashes in between.

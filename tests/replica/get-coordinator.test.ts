@@ -169,6 +169,21 @@ describe("hedging", () => {
     expect(outcome(probe)).toEqual(["old"]);
   });
 
+  it("that found nobody left goes on as soon as somebody has sent something", () => {
+    const { probe, coordinator } = read({ r: 3 }, { candidates: candidates("r1 r2 r3") });
+    coordinator.wake(START + HEDGE);
+    probe.asked();
+    for (const times of [2, 3]) coordinator.wake(START + times * HEDGE);
+    expect(probe.asked()).toEqual([]);
+    coordinator.reply("r2", digest(old), START + 3 * HEDGE + 1);
+    expect(probe.asked()).toEqual(["r2 entry"]);
+    coordinator.wake(START + 4 * HEDGE);
+    coordinator.reply("r3", digest(old), START + 4 * HEDGE + 1);
+    expect(probe.asked()).toEqual([]);
+    coordinator.wake(START + 5 * HEDGE);
+    expect(probe.asked()).toEqual(["r3 entry"]);
+  });
+
   it("fetches from a digest's holder what a silent replica was asked for", () => {
     const { probe, coordinator } = read({}, { candidates: candidates("r1 r2") });
     coordinator.reply("r2", digest(old), START);
