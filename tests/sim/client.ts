@@ -53,6 +53,7 @@ const PATIENCE_MS = 5000;
 /** The codes that HTTP tells as a 4xx: the write was applied nowhere. */
 const REFUSALS = ["invalid-option", "precondition-failed", "too-many-siblings", "overloaded"];
 const decoder = new TextDecoder();
+const encoder = new TextEncoder();
 
 /** Repeated where one should be likelier. */
 const READS: Readonly<Record<KeyKind, readonly QuorumOptions[]>> = {
@@ -258,7 +259,7 @@ export class Client {
     const { world, judge } = this.#parts;
     if (result?.kind === "written") {
       const { network } = world;
-      if (network.mayBeMintedYet((value) => idOf(value) === write.value)) {
+      if (network.mayBeMintedYet(contentStartOf(write.value))) {
         judge.wasRetried(write.value);
       }
       const durableCount = Math.max(asked.durableCount, result.tally.durable);
@@ -286,6 +287,9 @@ export function outcomeOf(result: Result | null): string {
 /** The write's name, and some bytes so that records differ in length. */
 export const contentOf = (value: string, padCount: number) =>
   plainContent(`${value} ${"x".repeat(padCount)}`);
+
+/** What the content of this write begins with, and of no other. */
+const contentStartOf = (value: string): Uint8Array => encoder.encode(`${value} `);
 
 export const idOf = (value: Uint8Array | undefined): string =>
   decoder.decode(value).split(" ", 1)[0] ?? "";

@@ -160,16 +160,33 @@ export class History {
 
   /** The writes, and all that they had covered. */
   closure(ids: IdSet): IdSet {
-    const out = ids.copy();
-    for (const id of ids) out.addAll((this.writes[id] as Write).covers);
+    const out = this.coveredBy(ids);
+    out.addAll(ids);
     return out;
   }
 
   /** What the writes covered, without themselves. */
-  coveredBy(ids: Iterable<number>): IdSet {
+  coveredBy(ids: IdSet): IdSet {
+    const { writes } = this;
     const out = new IdSet();
-    for (const id of ids) out.addAll((this.writes[id] as Write).covers);
+    ids.each((id) => {
+      out.addAll((writes[id] as Write).covers);
+    });
     return out;
+  }
+
+  /** Those of the writes that are neither seen nor covered by others of them. */
+  missing(owed: IdSet, seen: IdSet): readonly number[] {
+    // Mostly one of the last covers all that came before: then the others need no look.
+    const accounted = seen.copy();
+    let isNoneMissing = accounted.includes(owed);
+    if (isNoneMissing) return [];
+    owed.untilDownwards((id) => {
+      accounted.addAll((this.writes[id] as Write).covers);
+      isNoneMissing = accounted.includes(owed);
+      return isNoneMissing;
+    });
+    return isNoneMissing ? [] : [...owed].filter((id) => !accounted.has(id));
   }
 
   /**
@@ -178,19 +195,24 @@ export class History {
    */
   #closureForGood(ids: IdSet, seenAt: number): IdSet {
     const out = new IdSet();
-    for (const id of ids) {
+    ids.each((id) => {
       const write = this.writes[id] as Write;
       if (write.quietAt <= seenAt) out.add(id);
       out.addAll(write.coversForGood);
-    }
+    });
     return out;
   }
 
-  /** What these writes, or what they covered, covered for good. */
-  coveredForGoodBy(ids: IdSet): IdSet {
-    const out = new IdSet();
-    for (const id of this.closure(ids)) out.addAll((this.writes[id] as Write).coversForGood);
-    return out;
+  /** Whether one of these writes, or of what they covered, covered it for good. */
+  isCoveredForGood(id: number, by: IdSet): boolean {
+    // Only what was begun later can have: of what is seen that is little, and mostly nothing.
+    const killers: number[] = [];
+    for (let later = id + 1; later < this.writes.length; later++) {
+      if (this.writes[later]?.coversForGood.has(id)) killers.push(later);
+    }
+    if (killers.length === 0) return false;
+    const closure = this.closure(by);
+    return killers.some((killer) => closure.has(killer));
   }
 
   /** Of what was seen, or covered by that: a delete, or a value with a TTL, that covered a write. */
@@ -210,9 +232,10 @@ export class History {
       if (!write.isBlind) continue;
       const until = this.#coversUntil(write, clocks);
       for (const other of this.writes) {
+        // They stand in the order in which they were begun.
+        if (other.begunAt >= until) break;
         // It took effect before somebody was shown it: it is not carried out again, over that.
-        const isBefore = other.begunAt < until && !other.covers.has(write.id);
-        if (other !== write && isBefore) out.add(other.id);
+        if (other !== write && !other.covers.has(write.id)) out.add(other.id);
       }
     }
     return out;

@@ -289,10 +289,8 @@ export class Judge {
     },
   ): void {
     const history = this.history(key);
-    const past = history.coveredBy(owed);
-    const pastForGood = history.coveredForGoodBy(owed);
     for (const id of of.seen) {
-      if (!pastForGood.has(id)) continue;
+      if (!history.isCoveredForGood(id, owed)) continue;
       const { value } = history.writes[id] as Write;
       this.accuse(of.oracle, `${name(key)}: an older value is shown: ${value}`);
       // It had been covered by something that was to be gone, and it alone.
@@ -301,7 +299,7 @@ export class Judge {
       this.accuse("resurrection", `${name(key)}: ${value} is back, ${killer.value} had covered it`);
     }
     if (this.#evicts) return;
-    const missing = [...owed].filter((id) => !of.seen.has(id) && !past.has(id));
+    const missing = history.missing(owed, of.seen);
     if (missing.length === 0) return;
     const maybeCovered = history.maybeCovered(this.#clocks);
     for (const id of missing) {

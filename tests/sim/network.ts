@@ -118,11 +118,13 @@ export class Network {
   /**
    * Whether somebody who was asked to coordinate the write may yet do so, while its client was
    * answered by another: by the node it talks to, for one, which asks itself over no wire.
+   *
+   * @param start what the write's content begins with, and that of no other
    */
-  mayBeMintedYet(isIt: (value: Uint8Array) => boolean): boolean {
+  mayBeMintedYet(start: Uint8Array): boolean {
     for (const values of this.#coordinating.values()) {
       for (const { content } of values.values()) {
-        if (content !== null && isIt(content.value)) return true;
+        if (content !== null && startsWith(content.value, start)) return true;
       }
     }
     return false;
@@ -169,3 +171,6 @@ export class Network {
     return perMille > 0 && this.#prng.chance(perMille, 1000);
   }
 }
+
+const startsWith = (bytes: Uint8Array, start: Uint8Array): boolean =>
+  bytes.length >= start.length && start.every((byte, i) => bytes[i] === byte);
