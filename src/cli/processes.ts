@@ -309,6 +309,13 @@ function reportLines(report: CheckReport): readonly string[] {
   ];
 }
 
+/** A crash is no damage: the next start knows what to do about what it left. */
+const isSound = ({ refusal, segments, tornByteCount, lostKeys }: CheckReport): boolean =>
+  refusal === undefined &&
+  segments.every(({ state }) => state === "fine") &&
+  tornByteCount === 0 &&
+  lostKeys.length === 0;
+
 function withTlsFlags(command: Command): Command {
   return command
     .option("--tls-cert <file>", "the certificate to serve https with, PEM; read again on SIGHUP")
@@ -372,6 +379,6 @@ export function addProcessCommands(program: Command): void {
       });
       if (flags.json === true) printJson(report);
       else for (const line of reportLines(report)) say(line);
-      if (!report.fine && !report.repaired) process.exitCode = 1;
+      if (!isSound(report) && !report.repaired) process.exitCode = 1;
     });
 }

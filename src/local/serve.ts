@@ -16,7 +16,7 @@ import { Driver } from "../driver/driver.ts";
 import { backendOf } from "../driver/driver-backend.ts";
 import { hostClock } from "../driver/host-clock.ts";
 import { createApp, type Starling } from "../frontend/app.ts";
-import { type Auth, noTokens, parseTokens } from "../frontend/http/auth.ts";
+import type { Auth } from "../frontend/http/auth.ts";
 import { parseCorsOrigins } from "../frontend/http/origins.ts";
 import { logServed } from "../frontend/http/trace.ts";
 import { Knowledge } from "../node/knowledge/knowledge.ts";
@@ -28,6 +28,7 @@ import type { TlsFiles } from "./identity/certificates.ts";
 import { ClusterSecret, isLoopback } from "./identity/cluster-secret.ts";
 import { type DataKeys, systemPrng } from "./identity/secrets.ts";
 import { checkSchemes, NodeTls } from "./identity/tls.ts";
+import { readTokens, withoutTokens } from "./identity/tokens.ts";
 import { type FileLog, openLog } from "./log/file-log.ts";
 import { nodeMetrics } from "./metrics.ts";
 import { askDataKeys } from "./peers/founding.ts";
@@ -96,15 +97,6 @@ async function readCluster(options: NodeOptions): Promise<ClusterConfig> {
     if (error instanceof ClusterConfigError) throw new ConfigError(`${file}: ${error.message}`);
     throw error;
   }
-}
-
-async function readTokens(file: string | undefined): Promise<Auth> {
-  if (file === undefined) return noTokens;
-  const text = await readText(file, "tokens file");
-  return readOr(
-    () => parseTokens(text),
-    (problem) => new ConfigError(`${file}: ${problem}`),
-  );
 }
 
 const corsOriginsOf = ({ corsOrigins = "" }: NodeOptions): readonly string[] =>
@@ -345,6 +337,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const tokens = { auth: await readTokens(options.tokensFile) };
   const corsOrigins = corsOriginsOf(options);
   const url = new URL(config.members.find(({ id }) => id === options.id)?.url ?? "");
+  const openOnLoopback = isLoopback(url.href);
+  if (options.tokensFile === undefined) log("no-tokens", { reason: withoutTokens(openOnLoopback) });
   const tls = options.tls === undefined ? undefined : await NodeTls.read(options.tls, url.href);
   const hasher = await xxhash();
   const { logFiles: openFilesMax, connections } = descriptorShares(config);
@@ -358,7 +352,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     metrics: () => metrics() + door.metrics(),
     refreshes: () => door.refreshes,
   });
-  const openOnLoopback = isLoopback(url.href);
   const asked = { backend, secret: knowledge.hash, auth: () => tokens.auth, log, purgeSite };
   const { app, answerKey } = createApp({ ...asked, config: { openOnLoopback, corsOrigins } });
   const { server, stop } = makeHttpServer({

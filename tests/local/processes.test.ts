@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { run } from "../cli/run.ts";
 import { type ProcessCluster, startProcesses } from "../support/process-cluster.ts";
 
 const timing = { heartbeatMs: 200, suspectAfterMs: 800, handoffMs: 200 };
@@ -50,6 +51,10 @@ describe("four processes", () => {
 
   it("serve on while one is killed, and it has what it acknowledged when it is back", async () => {
     await cluster.kill("r3");
+    const checked = await run(["check", join(cluster.dir, "r3")]);
+    expect(checked.out).toMatch(/not stopped cleanly\n$/);
+    // Killed between two records it is as sound as one that stopped; else its tail is torn.
+    expect(checked.code).toBe(/ 0 bytes torn, 0 corrupt/.test(checked.out) ? 0 : 1);
     await expectService("r1", "r4", "killed");
     expect(await suspected("r1")).toEqual(["r3"]);
     await cluster.start("r3");

@@ -105,7 +105,7 @@ describe("a node that listens", () => {
     expect([internal.status, internal.body]).toEqual([404, unknown.body]);
     expect(internal.body).toContain("no-such-route");
     await node.close();
-    expect(events).toEqual(["derived-secret", "listening", "stopped"]);
+    expect(events).toEqual(["derived-secret", "no-tokens", "listening", "stopped"]);
     await expect(fetch(node.url)).rejects.toThrow();
   });
 
