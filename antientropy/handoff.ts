@@ -59,6 +59,8 @@ export interface HandoffOutbox {
 interface Sent {
   readonly key: StoreKey;
   readonly bytes: Uint8Array;
+  /** Where it stood in the order of the store's writes; null where that has none. */
+  readonly position: number | null;
 }
 
 export class HandoffRound {
@@ -101,7 +103,7 @@ export class HandoffRound {
     if (this.#store.health() === "failed") return this.#finish();
     const keys = this.#sent.map(({ key }) => key);
     this.#moving(this.#target, keys, [this.#target]);
-    for (const { key, bytes } of this.#sent) this.#dropIfSame(key, bytes);
+    for (const hint of this.#sent) this.#dropIfSame(hint);
     this.#sendBatch(now);
   }
 
@@ -135,16 +137,26 @@ export class HandoffRound {
       if (bytes === undefined) continue;
       byteCount += bytes.length;
       if (batch.length > 0 && byteCount > this.#limits.batchBytesMax) break;
-      batch.push({ key, bytes });
+      batch.push({ key, bytes, position: this.#positionOf(key) });
     }
     return batch;
   }
 
-  #dropIfSame(key: StoreKey, sent: Uint8Array): void {
-    const now = this.#store.readHint(this.#target, key);
-    if (now === undefined || !sameBytes(now, sent)) return;
-    this.#store.dropHint(this.#target, key);
+  #positionOf(key: StoreKey): number | null {
+    return this.#store.hintOrder?.positionOf(this.#target, key) ?? null;
+  }
+
+  #dropIfSame(sent: Sent): void {
+    if (!this.#isSame(sent)) return;
+    this.#store.dropHint(this.#target, sent.key);
     this.#deliveredCount++;
+  }
+
+  /** By its position where there is one: a long hint is not read once more to be let go. */
+  #isSame({ key, bytes, position }: Sent): boolean {
+    if (position !== null) return this.#positionOf(key) === position;
+    const now = this.#store.readHint(this.#target, key);
+    return now !== undefined && sameBytes(now, bytes);
   }
 
   #finish(): void {
@@ -153,6 +165,9 @@ export class HandoffRound {
   }
 }
 
+/** A loop, for a function called with each byte takes ten times as long, and these may be many. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

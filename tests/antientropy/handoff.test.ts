@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { HandoffRound, type HintsMoving } from "../../antientropy/handoff.ts";
 import type { RequestOf } from "../../core/messages.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
@@ -39,6 +39,20 @@ describe("a handoff round", () => {
     round.reply("r9", stored, 2);
     expect(store.hintCounts().size).toBe(0);
     expect(finished).toEqual([3]);
+  });
+
+  it("reads no hint once more to let it go, where the store says whether it is the same", () => {
+    const store = storeWith(["n\0a", "n\0b"]);
+    const { round } = roundOver(store, { ...limits, bytesPerSecondMax: 1 });
+    // This store looks for a hint by reading it before it drops it.
+    const dropHint = vi.spyOn(store, "dropHint").mockImplementation(() => {});
+    const readHint = vi.spyOn(store, "readHint");
+    round.reply("r9", stored, 1);
+    expect(dropHint.mock.calls).toEqual([
+      ["r9", "n\0a"],
+      ["r9", "n\0b"],
+    ]);
+    expect(readHint).not.toHaveBeenCalled();
   });
 
   it("says where a batch went before it drops the first of it", () => {

@@ -185,7 +185,7 @@ export const sabotages: readonly Sabotage[] = [
     name: "keep-delivered-hints",
     oracle: "hints",
     file: "antientropy/handoff.ts",
-    was: `    for (const { key, bytes } of this.#sent) this.#dropIfSame(key, bytes);
+    was: `    for (const hint of this.#sent) this.#dropIfSame(hint);
     this.#sendBatch(now);`,
     is: "    this.#finish();",
   },
