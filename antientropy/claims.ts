@@ -41,6 +41,8 @@ export class Claims {
   readonly #self: ReplicaId;
   #others: readonly ReplicaId[] = [];
   readonly #followed = new Map<ReplicaId, Followed>();
+  /** Goes up with whatever may change what is claimed. */
+  revision = 0;
 
   constructor(self: ReplicaId) {
     this.#self = self;
@@ -48,6 +50,7 @@ export class Claims {
 
   /** Everything that was claimed is void; from now on these are the members. */
   begin(members: readonly ReplicaId[]): void {
+    this.revision++;
     const lost = members.map((id) => [id, this.#followed.get(id)?.lostUntil ?? NEVER] as const);
     this.#followed.clear();
     for (const [id, until] of lost) if (until > NEVER) this.lost(id, until);
@@ -72,6 +75,7 @@ export class Claims {
 
   /** The member, B itself perhaps, has lost its past; nothing of then is under way after that. */
   lost(member: ReplicaId, until: Instant): void {
+    this.revision++;
     const followed = this.#of(member);
     followed.lostUntil = Math.max(followed.lostUntil, until);
   }
@@ -81,6 +85,7 @@ export class Claims {
    * under way may still arrive for as long as before.
    */
   skipped(ms: number, now: Instant): void {
+    this.revision++;
     for (const followed of this.#followed.values()) {
       if (followed.lostUntil > now - ms) followed.lostUntil += ms;
     }
@@ -93,6 +98,7 @@ export class Claims {
 
   /** B has lost nothing after all. */
   found(): void {
+    this.revision++;
     this.#of(this.#self).lostUntil = NEVER;
   }
 
@@ -141,6 +147,7 @@ export class Claims {
   }
 
   #settle(): void {
+    this.revision++;
     for (const id of this.#others) {
       const followed = this.#of(id);
       if (followed.needs.size > 0) followed.needs = this.#outstanding(followed);

@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import type { Figure, Suite } from "./lib/figures.ts";
 import { NoSuchCommit } from "./lib/worktree.ts";
 import { runAgainst } from "./suites/against.ts";
+import { boundedSuite } from "./suites/bounded.ts";
 import { doorSuite } from "./suites/door.ts";
 import { exchangeSuite } from "./suites/exchange.ts";
 import { feedSuite } from "./suites/feed.ts";
@@ -28,6 +29,7 @@ const SUITES: readonly Suite[] = [
   pauseSuite,
   loadSuite,
   feedSuite,
+  boundedSuite,
   logSuite,
   microSuite,
   messagesSuite,

@@ -233,9 +233,10 @@ export class GetCoordinator implements Coordinator {
       if (!isForgotten) return this.#end(NOT_REACHED);
       if (this.#phase === "asking") return this.#lookAgain();
     }
-    if (!this.#proof.isEnough) return this.#prove(quorum, now);
+    const proof = this.#proof;
+    if (!proof.isEnough) return this.#prove(quorum, now);
     if (rules.strict && this.#mustWriteBack()) return this.#startWriteBack();
-    this.#finish(quorum);
+    this.#finish(quorum, proof);
   }
 
   get #proof(): Proof {
@@ -288,7 +289,7 @@ export class GetCoordinator implements Coordinator {
   }
 
   #decideWriteBack(writeBack: WriteBack): void {
-    if (writeBack.isMet) this.#finish(this.#answers.quorum());
+    if (writeBack.isMet) this.#finish(this.#answers.quorum(), this.#proof);
     else if (writeBack.isImpossible) this.#giveUp(false);
   }
 
@@ -342,7 +343,7 @@ export class GetCoordinator implements Coordinator {
     this.#patienceAt = isWorthIt ? Infinity : patienceAt;
   }
 
-  #finish(quorum: Quorum): void {
+  #finish(quorum: Quorum, proof: Proof): void {
     this.#phase = "mending";
     const found = this.#writeBack?.entry ?? this.#answers.merged;
     const { session } = this.#plan;
@@ -350,7 +351,7 @@ export class GetCoordinator implements Coordinator {
     const isWhole = session === null || found.context.includes(session);
     const context = isWhole ? null : found.context.join(session);
     const entry = context === null ? found : { ...found, context };
-    this.#out.finish({ ok: true, entry, tally: quorum.tally(), ...this.#proof.shown });
+    this.#out.finish({ ok: true, entry, tally: quorum.tally(), ...proof.shown });
     if (this.#answers.outstanding().length === 0) this.#repair();
   }
 

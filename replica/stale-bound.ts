@@ -9,6 +9,7 @@
  */
 import type { Failure } from "../core/failure.ts";
 import type { Ages } from "../core/message-values.ts";
+import { oncePer } from "../core/once-per.ts";
 
 export interface BoundNeed {
   /** Of the cluster document by which members are counted. */
@@ -20,8 +21,8 @@ export interface BoundNeed {
   readonly staleW: number;
 }
 
-/** Oldest first; Infinity where nobody knows anything. */
-function agesIn({ stamp, memberCount }: BoundNeed, told: readonly Ages[]): readonly number[] {
+/** Of those that count, in any order; Infinity where nobody knows anything. */
+function agesIn({ stamp, memberCount }: BoundNeed, told: readonly Ages[]): number[] {
   const ages = new Array<number>(memberCount).fill(Infinity);
   for (const { stamp: by, ms } of told) {
     if (by !== stamp || ms.length !== memberCount) continue;
@@ -29,7 +30,21 @@ function agesIn({ stamp, memberCount }: BoundNeed, told: readonly Ages[]): reado
       if (age !== null && age >= 0 && age < (ages[i] ?? 0)) ages[i] = age;
     }
   }
-  return ages.sort((a, b) => b - a);
+  return ages;
+}
+
+const oldestFirst = (ages: number[]): readonly number[] => ages.sort((a, b) => b - a);
+
+/** A replica says the same many times within a millisecond, and mostly one replica answers. */
+const sortedOf = oncePer(({ ms }: Ages): readonly number[] =>
+  oldestFirst(ms.map((age) => (age !== null && age >= 0 ? age : Infinity))),
+);
+
+function sortedAges(need: BoundNeed, told: readonly Ages[]): readonly number[] {
+  const [only] = told;
+  const isOne = told.length === 1 && only !== undefined && only.stamp === need.stamp;
+  if (isOne && only.ms.length === need.memberCount) return sortedOf(only);
+  return oldestFirst(agesIn(need, told));
 }
 
 export interface Proof {
@@ -41,23 +56,37 @@ export interface Proof {
   failure(): Failure;
 }
 
-/** @param told of those replicas alone whose entries are in the answer */
-export function proofOf(need: BoundNeed, told: readonly Ages[]): Proof {
-  const { memberCount, maxStaleMs, staleW } = need;
-  const ages = agesIn(need, told);
-  // Where every member may be left out, nothing can have been acknowledged by more.
-  const staleBoundMs = ages[staleW - 1] ?? 0;
-  const failure = (): Failure => {
-    const achieved = ages.filter((age) => age <= maxStaleMs).length;
+class BoundProof implements Proof {
+  readonly #need: BoundNeed;
+  readonly #ages: readonly number[];
+  readonly shown: { readonly staleBoundMs: number };
+
+  constructor(need: BoundNeed, ages: readonly number[]) {
+    this.#need = need;
+    this.#ages = ages;
+    // Where every member may be left out, nothing can have been acknowledged by more.
+    this.shown = { staleBoundMs: ages[need.staleW - 1] ?? 0 };
+  }
+
+  get isEnough(): boolean {
+    return this.shown.staleBoundMs <= this.#need.maxStaleMs;
+  }
+
+  failure(): Failure {
+    const { memberCount, maxStaleMs, staleW } = this.#need;
+    const achieved = this.#ages.filter((age) => age <= maxStaleMs).length;
     const required = Math.max(0, memberCount - staleW + 1);
     const known = `${achieved} of ${required} required members are known to within`;
     const detail =
       `How stale the answer is cannot be shown: ${known} ${maxStaleMs / 1000} s, for writes ` +
       `that ${staleW} acknowledged.`;
     return { code: "staleness-unproven", detail, required, achieved };
-  };
-  return { isEnough: staleBoundMs <= maxStaleMs, shown: { staleBoundMs }, failure };
+  }
 }
+
+/** @param told of those replicas alone whose entries are in the answer */
+export const proofOf = (need: BoundNeed, told: readonly Ages[]): Proof =>
+  new BoundProof(need, sortedAges(need, told));
 
 /** Of a read that has nothing to show. */
 export const nothingToProve: Proof = {

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { Message, Reply } from "../../core/messages.ts";
+import type { Tails } from "../../src/node/jobs/tails.ts";
 import { Followed } from "../../src/node/serving/followed.ts";
 import { Group, writeOf } from "./group.ts";
 
@@ -21,6 +22,8 @@ function beat(count = 1): void {
 const tailsOf = (id: ReplicaId) => group.node(id).service?.jobs.tails;
 const lagOf = (id: ReplicaId, peer: ReplicaId): number =>
   tailsOf(id)?.lagMs().get(peer) ?? Infinity;
+const agesOf = (id: ReplicaId): readonly (number | null)[] =>
+  tailsOf(id)?.agesFor(storeKey("demo", "a")).ms ?? [];
 const isReply =
   (...kinds: readonly Reply["kind"][]) =>
   (message: Message, to: ReplicaId): boolean =>
@@ -62,8 +65,24 @@ describe("an age", () => {
     beat(3);
     group.loses = ({ body }) => body.kind === "greet";
     group.pass(300.25);
-    const { ms } = tailsOf("r3")?.agesFor(storeKey("demo", "a")) ?? { ms: [] };
-    expect(ms).toEqual([301, 301, 0]);
+    expect(agesOf("r3")).toEqual([301, 301, 0]);
+  });
+
+  it("is made once within a millisecond, and anew with the time, a claim or a loss", () => {
+    beat(3);
+    group.loses = ({ body }) => body.kind === "greet";
+    const told = () => tailsOf("r3")?.agesFor(storeKey("demo", "a"));
+    group.pass(300.25);
+    const once = told();
+    group.pass(0.5);
+    expect(told()).toBe(once);
+    group.pass(0.5);
+    expect(agesOf("r3")).toEqual([302, 302, 0]);
+    group.loses = () => false;
+    group.run("r3", "heartbeat");
+    expect(agesOf("r3")).toEqual([0, 0, 0]);
+    (tailsOf("r3") as Tails).claims.lost("r3", Infinity);
+    expect(agesOf("r3")).toEqual([0, 0, null]);
   });
 });
 

@@ -356,7 +356,7 @@ export const sabotages: readonly Sabotage[] = [
     name: "leave-out-one-member-more",
     oracle: "staleness",
     file: "replica/stale-bound.ts",
-    was: "const staleBoundMs = ages[staleW - 1] ?? 0;",
-    is: "const staleBoundMs = ages[staleW] ?? 0;",
+    was: "this.shown = { staleBoundMs: ages[need.staleW - 1] ?? 0 };",
+    is: "this.shown = { staleBoundMs: ages[need.staleW] ?? 0 };",
   },
 ];

@@ -67,8 +67,13 @@ export function readTally({ tally, staleBoundMs, staleW, predictedP }: GetResult
 }
 
 /** A decimal of RFC 9651, of thousandths: three places at most, and one at least. */
-const decimal = (thousandths: number): string =>
-  (thousandths / 1000).toFixed(3).replace(/(\.\d+?)0+$/, "$1");
+function decimal(thousandths: number): string {
+  const whole = Math.floor(thousandths / 1000);
+  const rest = thousandths % 1000;
+  if (rest % 100 === 0) return `${whole}.${rest / 100}`;
+  const digits = rest < 100 ? `0${rest < 10 ? "0" : ""}${rest}` : `${rest}`;
+  return `${whole}.${digits.endsWith("0") ? digits.slice(0, -1) : digits}`;
+}
 const secondsUp = (ms: number): string => decimal(Math.ceil(ms));
 const sharesDown = (p: number): string => decimal(Math.floor(p * 1000));
 

@@ -53,6 +53,15 @@ interface Anchoring {
   readonly after: number;
 }
 
+/** What was said last of a key that the replica owns. */
+interface Told {
+  /** Of the claims that it is by. */
+  readonly revision: number;
+  readonly ages: Ages;
+  /** Until when it is true of the time that passed. */
+  readonly through: Instant;
+}
+
 interface Step {
   readonly peer: ReplicaId;
   readonly run: number;
@@ -76,6 +85,7 @@ export class Tails {
   readonly #time = new ElapsedTime();
   #keepAt: Millis = 0;
   #kept = "";
+  #told: Told = { revision: -1, ages: { stamp: 0, ms: [] }, through: 0 };
   /** Since the start. */
   keysReceived = 0;
   byteCount = 0;
@@ -131,20 +141,36 @@ export class Tails {
   /**
    * How old what is known of each member is, in ms, of a key that this replica owns or not: the
    * stamp of the cluster document that it is by, then one number a member, null for nothing.
+   * Rounded up to the millisecond: reads within one are told the same, which is made once.
    */
   agesFor(key: StoreKey): Ages {
     this.#settle();
     this.#doubts.review();
     const { knowledge } = this.#host;
     const { ring, routeStamp } = knowledge;
-    const self = this.#replica.id;
     const n = knowledge.widestOf(namespaceOf(key));
-    const isOwner = ring.isOwner(self, ring.partitionOf(key), n);
+    const isOwner = ring.isOwner(this.#replica.id, ring.partitionOf(key), n);
+    if (!isOwner) return this.#agesNow(isOwner).ages;
+    const { revision } = this.claims;
+    const known = this.#told;
+    const isSame = known.revision === revision && known.ages.stamp === routeStamp;
+    if (isSame && this.elapsed <= known.through) return known.ages;
+    this.#told = { revision, ...this.#agesNow(isOwner) };
+    return this.#told.ages;
+  }
+
+  #agesNow(isOwner: boolean): Pick<Told, "ages" | "through"> {
+    const { ring, routeStamp } = this.#host.knowledge;
+    const self = this.#replica.id;
+    let through = Infinity;
     const ms = ring.memberIds.map((id) => {
       const age = isOwner || id === self ? this.claims.ageOf(id, this.elapsed) : Infinity;
-      return age === Infinity ? null : Math.ceil(age);
+      if (age === Infinity) return null;
+      // Of the replica itself it does not grow.
+      if (id !== self) through = Math.min(through, this.elapsed + Math.ceil(age) - age);
+      return Math.ceil(age);
     });
-    return { stamp: routeStamp, ms };
+    return { ages: { stamp: routeStamp, ms }, through };
   }
 
   /** A heartbeat's answer says how far the peer's order has come; it was asked then. */
