@@ -2,14 +2,14 @@
  * What a replica can say about the order in which its entries last changed, beyond the order
  * itself (`Store.arrivals`): its name, and what is missing in it.
  *
- * - The **name** stands for the order. Whoever goes on at a position of it relies on every change
- *   since then having a higher one. It is another one once that does not hold any more: the store
- *   went back in time, is a copy, or has lost a record that was told of.
+ * - The **name** stands for the order. A reader that goes on at a position of it relies on this:
+ *   every change since then has a higher one. Where that does not hold any more, the order gets
+ *   another name: the store went back in time, is a copy, or has lost a record that was told of.
  * - A dropped key has no position. Up to the **floor** deletes may be missing, because they were
  *   collected; whoever has come less far begins anew.
  * - Keys that are forgotten when their time is over, with nobody being asked, are counted, and the
- *   last ones are remembered, with when that was. Whoever has heard of fewer than those begins anew
- *   as well.
+ *   last ones are remembered, with when that was. A reader that has heard of fewer begins anew as
+ *   well.
  */
 import { assert } from "../core/assert.ts";
 import { decode, encode } from "../core/codec.ts";

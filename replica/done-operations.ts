@@ -52,7 +52,7 @@ export interface Done {
   readonly time: Hlc;
 }
 
-/** Who was told last that nothing is known of an operation, and when. */
+/** The replica that was told last that nothing is known of an operation, and when. */
 interface Grant {
   readonly by: ReplicaId;
   readonly at: Millis;

@@ -10,7 +10,7 @@ import type { Candidate } from "./candidate.ts";
 import type { GetPlan } from "./get-plan.ts";
 import { Quorum, type QuorumNeed } from "./quorum.ts";
 
-export interface Answer {
+export interface ReplicaAnswer {
   readonly candidate: Candidate;
   /** `unknown`: the replica answered that it may have lost what it had. */
   state: "asked" | "failed" | "unknown" | "answered";
@@ -20,14 +20,15 @@ export interface Answer {
   ages?: Ages | null | undefined;
 }
 
-const nobody: readonly Answer[] = [];
-const hasSpoken = ({ state, digest }: Answer): boolean => state === "answered" || digest !== 0;
+const nobody: readonly ReplicaAnswer[] = [];
+const hasSpoken = ({ state, digest }: ReplicaAnswer): boolean =>
+  state === "answered" || digest !== 0;
 
 /** Lists and not maps: they hold a handful, and each read makes them anew. */
 export class GetAnswers {
   readonly #plan: Pick<GetPlan, "rules" | "candidates" | "hash">;
   readonly #need: QuorumNeed;
-  readonly #all: Answer[] = [];
+  readonly #all: ReplicaAnswer[] = [];
   /** Of the entries that came. */
   readonly #digests: Digest[] = [];
   /** All entries that came, joined. */
@@ -40,18 +41,18 @@ export class GetAnswers {
     this.#need = { n, count: r, primaries: pr, durable: 0, zones, onlyZone };
   }
 
-  get(id: ReplicaId): Answer | undefined {
+  get(id: ReplicaId): ReplicaAnswer | undefined {
     for (const answer of this.#all) if (answer.candidate.id === id) return answer;
     return undefined;
   }
 
-  all(): Iterable<Answer> {
+  all(): Iterable<ReplicaAnswer> {
     return this.#all;
   }
 
   /** Somebody is asked, and has not answered. */
-  add(candidate: Candidate): Answer {
-    const answer: Answer = { candidate, state: "asked", digest: 0, wasAskedForEntry: false };
+  add(candidate: Candidate): ReplicaAnswer {
+    const answer: ReplicaAnswer = { candidate, state: "asked", digest: 0, wasAskedForEntry: false };
     this.#all.push(answer);
     return answer;
   }
@@ -66,7 +67,7 @@ export class GetAnswers {
     return this.#digests.length > 0;
   }
 
-  take(answer: Answer, held: ReplyOf<"held">): void {
+  take(answer: ReplicaAnswer, held: ReplyOf<"held">): void {
     answer.state = held.isUnknown ? "unknown" : "answered";
     answer.ages = held.ages;
     answer.digest = held.digest;
@@ -100,7 +101,7 @@ export class GetAnswers {
    * A fallback that has nothing says only that nobody has brought it anything: it counts beside the
    * word of a primary, and never in the place of all of them.
    */
-  #countsNothingOf({ candidate }: Answer): boolean {
+  #countsNothingOf({ candidate }: ReplicaAnswer): boolean {
     if (!this.#plan.rules.notfoundOk) return false;
     if (candidate.isPrimary) return true;
     // One that has sent a digest and is asked for the entry has spoken.
@@ -124,8 +125,8 @@ export class GetAnswers {
   }
 
   /** Those that answered that they do not know. Mostly all do, and then no list is made. */
-  unknown(): readonly Answer[] {
-    let unknown: Answer[] | null = null;
+  unknown(): readonly ReplicaAnswer[] {
+    let unknown: ReplicaAnswer[] | null = null;
     for (const answer of this.#all) {
       if (answer.state !== "unknown") continue;
       unknown ??= [];
@@ -135,7 +136,7 @@ export class GetAnswers {
   }
 
   /** Whether what the answer's digest stands for has come; of nothing there is nothing to come. */
-  isRead({ digest }: Answer): boolean {
+  isRead({ digest }: ReplicaAnswer): boolean {
     return digest === 0 || this.#digests.includes(digest);
   }
 
@@ -184,7 +185,7 @@ export class GetAnswers {
     return this.#primariesThat((a) => a.state === "answered" && a.digest === digest);
   }
 
-  #primariesThat(isSuch: (answer: Answer) => boolean): readonly ReplicaId[] {
+  #primariesThat(isSuch: (answer: ReplicaAnswer) => boolean): readonly ReplicaId[] {
     const ids: ReplicaId[] = [];
     for (const answer of this.#all) {
       const { id, isPrimary } = answer.candidate;

@@ -10,8 +10,8 @@
  * What was read longer ago than SPREAD_MS_MAX is not sent on: by then it may have been deleted, and
  * its tombstone collected (see antientropy/collection.ts).
  *
- * Who is asked: as many as the quorum still needs, in the given order; one more for each that
- * fails, answers "I don't know", or is silent for the hedge delay. Fallbacks come last in the
+ * It asks as many as the quorum still needs, in the given order, and one more for each that fails,
+ * answers "I don't know", or is silent for the hedge delay. Fallbacks come last in the
  * order. When too few are left, those that did not know are asked again for a while: right after a
  * restart they are about to.
  */
@@ -35,7 +35,7 @@ import {
   SUSPECT_PATIENCE_MS,
   UNKNOWN_PATIENCE_MS,
 } from "./coordination.ts";
-import { type Answer, GetAnswers } from "./get-answers.ts";
+import { GetAnswers, type ReplicaAnswer } from "./get-answers.ts";
 import type { GetOutcome, GetPlan } from "./get-plan.ts";
 import type { Quorum } from "./quorum.ts";
 import { isSessionForgotten, NOT_REACHED, reachesSession } from "./session-debt.ts";
@@ -172,7 +172,7 @@ export class GetCoordinator implements Coordinator {
   }
 
   /** Those that did not know, and may know by now. */
-  #unsure(): readonly Answer[] {
+  #unsure(): readonly ReplicaAnswer[] {
     return this.#now >= this.#unsureUntil ? [] : this.#answers.unknown();
   }
 
@@ -182,7 +182,7 @@ export class GetCoordinator implements Coordinator {
     return unsure.length === 0 ? candidates : [...candidates, ...unsure.map((a) => a.candidate)];
   }
 
-  #askAgain(answer: Answer): void {
+  #askAgain(answer: ReplicaAnswer): void {
     answer.state = "asked";
     this.#ask(answer, !answer.wasAskedForEntry);
   }
@@ -319,7 +319,7 @@ export class GetCoordinator implements Coordinator {
     this.#ask(this.#answers.add(candidate), digestOnly);
   }
 
-  #ask(answer: Answer, digestOnly: boolean): void {
+  #ask(answer: ReplicaAnswer, digestOnly: boolean): void {
     this.#turnCount++;
     if (!digestOnly) answer.wasAskedForEntry = true;
     const { key, rules, bound = null } = this.#plan;

@@ -1,6 +1,7 @@
 /**
- * Whom hints went to that are no longer here. Who follows this replica, and had not come as far as
- * such a hint, cannot find it here any more; it has to look where it went (antientropy/claims.ts).
+ * The replicas that hints went to which are no longer here. A follower of this replica that had not
+ * come as far as such a hint cannot find it here any more: it has to look where the hint went
+ * (antientropy/claims.ts).
  * One number a replica is enough: the highest position of the hints that it was given.
  *
  * It is written down before the first of the hints is dropped: after a crash either the hint is
@@ -48,7 +49,7 @@ export class HintMoves {
     this.#store.writeMeta(NAME, encode([...this.#through]));
   }
 
-  /** Who may have been given a hint that stood here after a position. */
+  /** The replicas that may have got a hint that stood here after a position. */
   since(position: number): readonly ReplicaId[] {
     return [...this.#through].filter(([, last]) => last > position).map(([id]) => id);
   }

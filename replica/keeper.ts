@@ -95,7 +95,7 @@ export class Keeper {
 
   /** What the replica can say of the key: its own entry, joined with any hints it keeps of it. */
   hold(key: StoreKey): Held {
-    // Who reads may read again, who writes will not: only here is it kept what bytes decode to.
+    // A reader may read again, a writer will not: what bytes decode to is kept for readers alone.
     const own = this.#records.read(key, null, decodeKept);
     const { entry, isUnknown } = this.#withHints(key, own);
     const bytes = entry === own.entry ? own.bytes : null;

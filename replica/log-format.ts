@@ -36,11 +36,11 @@ export const OPERATIONS = {
   /** The newest record of this key was found damaged. The body is that of an older one, if any. */
   lost: 0x20,
 } as const;
-export type Operation = (typeof OPERATIONS)[keyof typeof OPERATIONS];
+export type RecordOperation = (typeof OPERATIONS)[keyof typeof OPERATIONS];
 
 export interface RecordHeader {
   readonly space: Space;
-  readonly operation: Operation;
+  readonly operation: RecordOperation;
   readonly key: string;
   readonly keyByteCount: number;
   readonly bodyByteCount: number;
@@ -144,7 +144,7 @@ export function decodeRecordHeader(page: Page, at: number): RecordHeader {
   const keyAt = at + RECORD_HEADER_BYTES;
   return {
     space: (kind & 0x0f) as Space,
-    operation: (kind & 0xf0) as Operation,
+    operation: (kind & 0xf0) as RecordOperation,
     key: decoder.decode(bytes.subarray(keyAt, keyAt + keyByteCount)),
     keyByteCount,
     bodyByteCount: view.getUint32(at + 8, true),

@@ -1,7 +1,7 @@
 /**
  * A store in memory, for tests and the simulator, which says exactly what a crash would leave.
  *
- * Every write is an operation with a number. Reads see all of them; `flush` makes those up to a
+ * Every write is a change with a number. Reads see all of them; `flush` makes those up to a
  * number durable, and `crash` rebuilds a store from the durable ones alone (plus, if asked, a few
  * more: a real disk may have kept some that nobody had synced).
  */
@@ -23,7 +23,7 @@ import type {
 } from "../core/store.ts";
 import { UsageTable } from "./usage.ts";
 
-type Operation = (contents: Contents) => void;
+type Change = (contents: Contents) => void;
 
 /** So many changes that are none any more are kept anyway. */
 const CHANGES_SPARE = 64;
@@ -121,7 +121,7 @@ export class MemoryStore implements Store {
   readonly hintOrder: HintOrder;
   readonly #live = new Contents();
   readonly #durable = new Contents();
-  #pending: Operation[] = [];
+  #pending: Change[] = [];
   #durableCount = 0;
   #health: StoreHealth = "writable";
 
@@ -151,7 +151,7 @@ export class MemoryStore implements Store {
   flush(upTo: number = this.writtenCount): void {
     assert(upTo <= this.writtenCount, "nothing can be durable before it was written");
     const count = Math.max(0, upTo - this.#durableCount);
-    for (const operation of this.#pending.slice(0, count)) operation(this.#durable);
+    for (const change of this.#pending.slice(0, count)) change(this.#durable);
     this.#pending = this.#pending.slice(count);
     this.#durableCount += count;
   }
@@ -162,7 +162,7 @@ export class MemoryStore implements Store {
    */
   crash(survivorCount = 0): MemoryStore {
     const next = new MemoryStore({ ...CLEAN, clean: this.#pending.length === 0 });
-    const copy = (operation: Operation): void => next.#write(operation);
+    const copy = (change: Change): void => next.#write(change);
     const { lastPosition } = this.#durable;
     copy((c) => {
       c.lastPosition = lastPosition;
@@ -173,7 +173,7 @@ export class MemoryStore implements Store {
       for (const [key, hint] of hints) copy((c) => c.putHint(target, key, hint));
     }
     for (const [name, bytes] of this.#durable.meta) copy((c) => c.meta.set(name, bytes));
-    for (const operation of this.#pending.slice(0, survivorCount)) copy(operation);
+    for (const change of this.#pending.slice(0, survivorCount)) copy(change);
     next.flush();
     return next;
   }
@@ -186,9 +186,9 @@ export class MemoryStore implements Store {
     this.#health = health;
   }
 
-  #write(operation: Operation): void {
-    operation(this.#live);
-    this.#pending.push(operation);
+  #write(change: Change): void {
+    change(this.#live);
+    this.#pending.push(change);
   }
 
   readEntry(key: StoreKey): Uint8Array | undefined {

@@ -322,7 +322,7 @@ export class PutCoordinator implements Coordinator {
     this.#patienceAt = isWorthIt ? Infinity : patienceAt;
   }
 
-  /** Who may yet add to the quorum: by an acknowledgement, or by a durable one after the first. */
+  /** Those that may add to the quorum: by an acknowledgement, or a durable one after the first. */
   #open(): Candidate[] {
     const open = this.#isLocallyDurable ? [] : [this.#plan.self];
     for (const target of this.#targets.values()) {

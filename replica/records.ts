@@ -1,7 +1,7 @@
 /**
  * A replica's records, as its keeper reads and writes them: through what was purged, and with which
- * of them are lost. Whoever has to hear of a change is told here: the trees, the listings in order,
- * and those who count values.
+ * of them are lost. All that depends on a change hears of it here: the trees, the listings in
+ * order, the counts of values.
  *
  * A record is lost when it cannot be read, or when its body was given up too early, until somebody
  * has brought it anew. The trees show nothing of what is lost, so that an exchange brings it.

@@ -2,7 +2,7 @@
  * Walks over the records of a segment from first to last, past whatever is damaged.
  *
  * A header that verifies is believed, its length too; a body that does not verify costs one record.
- * Who needs a body asks whether it is intact: most that a compaction comes by are of no use.
+ * A caller that needs a body asks whether it is intact: a compaction has no use for most of them.
  * Where no header verifies, the walk tries every later offset until one does, and reports the bytes
  * between as a gap. It judges nothing: whether bad bytes at the end are a torn tail or damage is
  * for the caller to say, who knows whether the segment was closed.

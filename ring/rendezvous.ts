@@ -11,7 +11,7 @@
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
 
-export interface Candidate {
+export interface Weighted {
   readonly id: ReplicaId;
   /** A positive integer. */
   readonly weight: number;
@@ -57,7 +57,7 @@ export class Rendezvous {
   readonly #weights: readonly number[];
 
   /** @param candidates in an order of their own that every machine agrees on: it breaks ties. */
-  constructor(candidates: readonly Candidate[]) {
+  constructor(candidates: readonly Weighted[]) {
     for (const { weight } of candidates) {
       assert(Number.isSafeInteger(weight) && weight > 0, "a weight is a positive integer");
     }

@@ -70,7 +70,7 @@ const nobody: Grant = { role: "read", namespaces: new Set() };
 
 const ABSOLUTE_FORM = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i;
 
-/** Whom the request is for: what an absolute target says goes before Host (RFC 9112, 3.2.2). */
+/** The host that the request is for: an absolute target goes before Host (RFC 9112, 3.2.2). */
 const hostOf = ({ req: { raw }, env }: Call): string =>
   ABSOLUTE_FORM.exec(env?.rawPath ?? "")?.[1] ?? raw.headers.get("Host") ?? new URL(raw.url).host;
 

@@ -13,9 +13,9 @@ import { type ClusterDocument, encodeDocument } from "../../ring/cluster-documen
 import type { Knowledge } from "./knowledge/knowledge.ts";
 import type { Address, Effect } from "./peers/boundary.ts";
 import {
-  type Call,
   Calls,
   isTooLate,
+  type OpenCall,
   type Standing,
   type Task,
   type Waker,
@@ -205,7 +205,7 @@ export class Asking {
     }
   }
 
-  #takeAnswer(call: Call, from: Address, body: Reply): void {
+  #takeAnswer(call: OpenCall, from: Address, body: Reply): void {
     if (body.kind === "stale") return this.#takeStale(call, body.document);
     if (body.kind === "documented" || body.kind === "promised") {
       this.#host.learnBytes(body.document);
@@ -215,7 +215,7 @@ export class Asking {
   }
 
   /** The other side has another document: nothing was done there. Join, and ask anew. */
-  #takeStale(call: Call, bytes: Uint8Array): void {
+  #takeStale(call: OpenCall, bytes: Uint8Array): void {
     const { task, to, body, attempt } = call;
     this.#host.learnBytes(bytes);
     // What this node has learnt since, maybe for another task: it ends, since documents only grow.

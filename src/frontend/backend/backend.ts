@@ -80,7 +80,7 @@ export interface Backend {
     operation: Asked,
     traceparent: string,
   ): Promise<ResultOf<Asked["kind"]>>;
-  /** The same of a read. Who wants values takes `read-room.ts`, which counts what they hold. */
+  /** The same of a read. Values are read through `read-room.ts`, which counts what they hold. */
   fetchValues(operation: GetOperation, traceparent: string): Promise<ResultOf<"get">>;
   /**
    * How many bytes a read of the key is going to hold, as far as this process knows without having

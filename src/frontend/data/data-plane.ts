@@ -95,7 +95,7 @@ function asksForMore(
   return isMore || rules.strict || rules.pr > 0 || rules.zones > 0;
 }
 
-interface Call {
+interface KeyRequest {
   readonly request: PlainRequest;
   readonly key: StoreKey;
   readonly options: RequestOptions;
@@ -134,7 +134,7 @@ export class DataPlane {
     return isRead ? this.#read(call) : this.#write(call);
   }
 
-  async #read(call: Call): Promise<Answer> {
+  async #read(call: KeyRequest): Promise<Answer> {
     const { request, key, options, session } = call;
     const operation = {
       kind: "get",
@@ -149,7 +149,7 @@ export class DataPlane {
     return answerRead({ request, setting: this.#setting(call), result }, options.allSiblings);
   }
 
-  async #write(call: Call): Promise<Answer> {
+  async #write(call: KeyRequest): Promise<Answer> {
     const { request, key, options, context, settings } = call;
     const precondition = readPrecondition(request.headers, this.#backend.now());
     const isPut = request.method === "PUT";
@@ -169,7 +169,7 @@ export class DataPlane {
     return answerWrite(result, this.#setting(call), isPut && quorum.returnBody === true);
   }
 
-  #setting({ key, startedAt, settings, mayBeKept }: Call): Setting {
+  #setting({ key, startedAt, settings, mayBeKept }: KeyRequest): Setting {
     const { trustedContent } = settings;
     const now = this.#backend.now();
     return { hash: this.#hash, key, now, startedAt, trustedContent, mayBeKept };

@@ -67,7 +67,7 @@ function partHead(sibling: LiveSibling, hash: KeyedHash): string {
     "Content-Length": String(sibling.content.value.length),
     ETag: etagOf([sibling], hash),
     "Last-Modified": httpDate(modifiedMs(sibling)),
-    // Whoever writes one of them back can give it the time that it had left.
+    // A client that writes one of them back can give it the time that it had left.
     ...(sibling.expiresAt === 0 ? {} : { Expires: httpDate(sibling.expiresAt) }),
   };
   return Object.entries(headers)

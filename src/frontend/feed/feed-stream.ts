@@ -118,7 +118,7 @@ class Stream {
   async #find(): Promise<Uint8Array | null> {
     const { form, backend } = this.#plan;
     while (!this.#isOver && backend.isEnding?.() !== true) {
-      // Who waits for the first answer is shown that there is one.
+      // A client that waits for the first answer is shown that there is one.
       const hasSign = form === "sse" || this.#place !== "";
       if (this.#next === null && this.#isDue && hasSign) return signOfLife(this.#place, form);
       const batch = this.#next ?? (await this.#look());
@@ -166,7 +166,7 @@ export function streamOf(
       async pull(controller) {
         try {
           const bytes = await stream.take();
-          // Whoever read it may be gone by now.
+          // Its reader may be gone by now.
           if (wasCancelled) return;
           if (bytes === null) controller.close();
           else controller.enqueue(bytes);

@@ -36,7 +36,7 @@ function announcedLength(headers: RequestHeaders): number | null {
 /** A client that is still sending would see its connection break instead of the answer. */
 const DISCARD_BYTES_MAX = 64 * 1024 * 1024;
 const DISCARD_MS_MAX = 3000;
-/** Who has sent nothing for so long is waiting for the answer. */
+/** A client that has sent nothing for so long is waiting for the answer. */
 const QUIET_MS_MAX = 500;
 
 /** What arrives; null when nothing does for a while. */

@@ -3,7 +3,8 @@
  * façade, the binding for other Workers and workerd's own wire are thin coats over it.
  *
  * A key with siblings reads as its newest one, and a write replaces what its coordinator holds: KV
- * has no words for causality. Whoever needs them takes the contract's own routes for the same key.
+ * has no words for causality. A client that needs them takes the contract's own routes for
+ * the same key.
  */
 import { type Content, liveSiblings } from "../../../core/entry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";

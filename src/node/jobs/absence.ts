@@ -7,9 +7,9 @@
  * **After every absence** it asks all others for two things at once. For their cluster documents:
  * a purge may have been made meanwhile. And for the hints that they keep for it: they send them at
  * once, and it asks again until none are left. Where nothing was missed all of that is one round
- * trip. Who does not answer is not waited for: it is down itself, and the only replica that is left
- * serves what it has. That is enough here, because nothing was lost: what this replica has
- * acknowledged it holds, and quorums meet as before.
+ * trip. A peer that does not answer is not waited for: it is down itself, and the only replica that
+ * is left serves what it has. That is enough here, because nothing was lost: this replica holds all
+ * that it has acknowledged, and quorums meet as before.
  *
  * **After a long one** hints may have been given up for it, and deletes have been made that it has
  * not heard of. Nothing of that can come back for good, since no tombstone is collected before this
@@ -70,7 +70,7 @@ export class Absence {
   #mustCompare = false;
   /** How many questions about what it missed have not been answered, or given up. */
   #askingCount = 0;
-  /** Who is asked for hints, and may have more. */
+  /** Peers that are asked for hints, and may have more. */
   readonly #homing = new Set<ReplicaId>();
   #waiting: (() => void)[] = [];
   #attemptAt: Millis = Infinity;

@@ -39,7 +39,7 @@ export class Agreement {
     const { stamp } = knowledge;
     const done = (replies: Replies): void => {
       this.#isAsking = false;
-      // Who had another ring has told of it, and the better of the two was learnt.
+      // A member with another ring has told of it, and the better of the two was learnt.
       if (!this.isPending || knowledge.stamp !== stamp) return;
       const told = [...replies.values()].filter(({ kind }) => kind === "documented");
       if (told.length + 1 < majority(knowledge.ring.memberIds.length)) return;

@@ -10,8 +10,8 @@
  * have shown follows from the replies and their order: r of them are asked first, in the frontend's
  * own order, the others one by one after the hedge delay, and the first r replies count.
  *
- * **At another member** it begins at a time that is told as one of the peer's own clock. Who is
- * told too late reads at once: so no t is measured that is shorter than the way there.
+ * **At another member** it begins at a time that is told as one of the peer's own clock. A
+ * peer that is told too late reads at once: so no t is measured that is shorter than the way there.
  *
  * **A read counts** for the time of the list that it began near to, whatever it was meant for:
  * timers ring late. One that began between two counts for none.

@@ -4,8 +4,8 @@
  * the tree if nothing was learnt of it since. A late hint may bring some of it back; then it is
  * cleaned up again.
  *
- * Only members do this. Who has left the ring keeps what it has and gives it to nobody: nobody
- * waits for it any more before a tombstone is collected, so it may hold what was deleted since.
+ * Only members do this. A replica that has left the ring keeps what it has and gives it to nobody:
+ * collection of tombstones does not wait for it any more, so it may hold what was deleted since.
  */
 import { Exchange, type ExchangeResult, exchangeLimits } from "../../../antientropy/exchange.ts";
 import type { TreeName } from "../../../antientropy/merkle-tree.ts";

@@ -1,8 +1,8 @@
 /**
- * Who may have lost what it had acknowledged, with a disk or a record: this replica itself, and
- * peers whose order of arrival has another name than the one by which they were known. What such a
- * one sent before may be under way yet, or have reached somebody alone; what follows from that for
- * claims is in antientropy/claims.ts.
+ * The replicas that may have lost what they had acknowledged, with a disk or a record: this one
+ * itself, and peers whose order of arrival has another name than it had. What such a replica sent
+ * before may still be under way, or may have reached one member alone. Claims say what follows from
+ * that (antientropy/claims.ts).
  *
  * A crash alone loses no more than what was acknowledged from memory (`dw=0`), and such an
  * acknowledgement counts for as long as the memory does.

@@ -17,11 +17,11 @@ const EXCHANGE_MS_MAX = 600_000;
 /** A tree that is to be filled. */
 export interface Filling {
   readonly tree: TreeName;
-  /** Who has what is in it, without this replica. */
+  /** The replicas that have what is in it, without this one. */
   readonly from: readonly ReplicaId[];
-  /** With whom it was compared. */
+  /** The sources that it was compared with. */
   readonly synced: Set<ReplicaId>;
-  /** Of those, who could not read all that it had: what it lost, others may have alone. */
+  /** Those of them that could not read all they had: others alone may have what they lost. */
   readonly partial: Set<ReplicaId>;
 }
 

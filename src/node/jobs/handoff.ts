@@ -3,8 +3,8 @@
  * that have outlived their window are retired instead, and for one that leaves or has left the
  * ring, all. A replica that leaves does not wait for long.
  *
- * Who was removed while it was away hands over nothing: what it holds may have been deleted since,
- * and nobody waited for it before the tombstone was collected.
+ * A replica that was removed while it was away hands over nothing: what it holds may have been
+ * deleted since, and its tombstone was collected without waiting for it.
  */
 import {
   type HandoffPlan,
@@ -121,7 +121,7 @@ export class Handoff {
       .preferenceList(ring.partitionOf(key))
       .slice(0, knowledge.widestOf(namespaceOf(key)))
       .filter((id) => id !== target);
-    // Whoever leaves cannot keep it, and for one that has left nobody needs to.
+    // A replica that leaves cannot keep it, and nobody needs a hint for one that has left.
     const mayStay = this.#isStaying(this.#replica.id) && ring.member(target) !== undefined;
     if (mayStay && primaries.length < COPIES_MIN) return null;
     const isAway = (id: ReplicaId): boolean => id !== this.#replica.id && liveness.isSuspect(id);

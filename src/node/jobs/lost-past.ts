@@ -7,9 +7,9 @@
  * replica and at least majority - 1 of the n - 1 others. A set of others that leaves out fewer than
  * that many must meet them: n - majority + 1 others that know themselves. (Of three owners that is
  * both others, of five three of the four.) Comparing a tree with so many brings back all that the
- * replica may have been counted for. Who does not know is no such source, but once all others have
- * been compared with, there is nobody left who could have more. While owners change, all of them
- * by both layouts are asked.
+ * replica may have been counted for. A replica that does not know is no such source. But once
+ * all others have been compared with, nobody is left who could have more. While owners change, all
+ * owners by both layouts are asked.
  *
  * **A cluster that begins** has nobody who knows. When everybody was asked, and as many as a
  * majority of the members, this one included, turn out to have nothing and to know of nothing, then
@@ -167,8 +167,8 @@ export class LostPast {
   }
 
   /**
-   * Who cannot be reached is not waited for any longer, now or later: an operator has given up what
-   * only those had.
+   * Replicas that cannot be reached are not waited for any longer, now or later: an operator has
+   * given up what they alone had.
    *
    * @returns in how many partitions it waited, and for whom; whoever is there still fills it
    */

@@ -79,7 +79,7 @@ export class Transfer {
     else this.#filler.fetch(unfilled, now, (at) => this.run(at));
   }
 
-  /** Who leaves hands over what it holds for others first: it may be stopped when this is over. */
+  /** A leaving replica first hands over its hints: it may be stopped when this is over. */
   #settle(change: OpenChange, now: Millis): void {
     const { keeper, id } = this.#replica;
     const isLeaving = this.#host.knowledge.ring.stateOf(id) === "leaving";

@@ -300,7 +300,7 @@ export class Knowledge {
   }
 
   /**
-   * Whom a request may ask, in the order in which to ask: the healthy before the suspected, then
+   * The replicas that a request may ask, in that order: the healthy before the suspected, then
    * primaries before fallbacks, then the nearest; this node itself counts as nearest of all.
    */
   candidates(

@@ -304,7 +304,7 @@ function writeRules(rules: QuorumRules): WriteRules {
   return maxStaleMs === undefined && staleW === undefined ? rules : ofWrites;
 }
 
-/** Whoever asked for a bound never gets an answer without one. */
+/** A client that asked for a bound never gets an answer without one. */
 const UNPROVEN: Failure = {
   code: "staleness-unproven",
   detail:

@@ -102,7 +102,7 @@ export class ClusterOperations {
     this.#ask(targets, { kind: "inspect", key }, { now, done });
   }
 
-  /** Who is suspected is not waited for. */
+  /** Suspected members are not waited for. */
   #staleness(answer: Answer<"staleness">, now: Millis): void {
     const { selfId, knowledge } = this.#host;
     const { ring, liveness, latencies } = knowledge;

@@ -30,10 +30,10 @@ import { eagerOf, type Look, questionOf, questionToLeft, toldOf } from "./feed-s
 /** How long a look that holds nothing back waits for the slowest source, in ms. */
 const LOOK_MS_MAX = 1500;
 
-/** Who may be read, when. */
+/** Which sources may be read, and when. */
 interface Choice {
   readonly kept: readonly ReplicaId[];
-  /** Who was asked in vain already, by a feed that begins. */
+  /** Sources that a feed which begins has asked in vain already. */
   readonly refusing: ReadonlySet<ReplicaId>;
   readonly now: Millis;
 }
@@ -90,19 +90,19 @@ export class FeedCoordinator {
     const proven = new Set(from.proven.map(({ id }) => id));
     const more = this.#sourcesFor(n, { kept, refusing, now }, { proven, isAway });
     if (more === null) {
-      // Nobody else is there: who has told something may be back by now.
+      // Nobody else is there: a source that has told something may be back by now.
       const isBegun = from.sources.every(({ id }) => !refusing.has(id));
       return isBegun ? this.#ask({ ...look, places: from }, now) : answer(noSources());
     }
     const next = handOver(from, { gone, more }, { ring: knowledge.ring, n });
-    // Who was asked in vain had told nothing, and whoever tells in its place may do so at once; but
-    // the change may have another source begin anew, of which its reader has something.
+    // A source that was asked in vain had told nothing, and the one in its place may tell at once.
+    // But the change may have another source begin anew, of which its reader has something.
     const isStep = refusing.size === 0 || restarts(from.sources, next.places.sources);
     if (isStep) return this.#answerStep(look, next, from.purgedThrough);
     this.#ask({ ...look, ...next }, now);
   }
 
-  /** Who is to be read beside those that are; null when some partition has nobody left. */
+  /** More sources beside those that are read; null when some partition has nobody left. */
   #sourcesFor(
     n: number,
     { kept, refusing, now }: Choice,

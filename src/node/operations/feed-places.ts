@@ -167,7 +167,7 @@ function provenBy(
 const reaches = (mark: Place | undefined, { run, through }: Place): boolean =>
   mark?.run === run && mark.through >= through;
 
-/** Who was left and still matters, and which sources begin anew as one has lost its past. */
+/** The sources that were left and still matter, and those that begin anew as one lost its past. */
 function leftAfter(
   before: readonly MemberPlace[],
   { sources, said, returned }: Told,
@@ -207,7 +207,7 @@ function dueThroughOf(before: WallMillis, { sources, said }: Told): WallMillis {
 
 export interface HandOver {
   readonly places: Places;
-  /** Who tells of what from here on, where that goes on without a new beginning. */
+  /** Which source tells of what from here on, where that goes on without a new beginning. */
   readonly switches: readonly FeedMark[];
 }
 

@@ -19,7 +19,7 @@ export interface RoundPlan {
 
 export interface RoundEnd {
   readonly told: ReadonlyMap<ReplicaId, Told>;
-  /** Who cannot be reached, or says that it cannot tell. */
+  /** Sources that cannot be reached, or say that they cannot tell. */
   readonly failed: ReadonlySet<ReplicaId>;
 }
 

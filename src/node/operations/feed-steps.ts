@@ -27,7 +27,7 @@ export interface Look {
   readonly layout: number;
   readonly n: number;
   readonly places: Omit<FeedPosition, "layout" | "purgedThrough">;
-  /** Who was asked in vain already, by a feed that begins. */
+  /** Sources that a feed which begins has asked in vain already. */
   readonly refusing: ReadonlySet<ReplicaId>;
   /** Said before anything that the look finds. */
   readonly switches?: readonly FeedMark[];

@@ -114,7 +114,7 @@ export class Proposer {
     });
   }
 
-  /** Who is to join was not asked: it may know another ring, and hears of this one here. */
+  /** A newcomer was not asked: it may know another ring, and hears of this one here. */
   #tellNewcomers(now: Millis): void {
     const { ring, timeoutMs } = this.#host.knowledge;
     const targets = ring.memberIds.filter((id) => ring.stateOf(id) === "joining");

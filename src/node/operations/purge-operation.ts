@@ -1,11 +1,11 @@
 /**
  * Carries out a purge. Two rounds over all members: the first asks for their clocks, so that the
  * epoch is later than whatever any of them has written so far; the second tells them of it. Done
- * when a majority has it on stable storage. Who was away learns of it before it works with anybody
- * again, because every request carries the stamp of the document that the epochs are in.
+ * when a majority has it on stable storage. A member that was away learns of it before it
+ * works with anybody again: every request carries the stamp of the document with the epochs.
  *
- * The clock of whoever asks plays no part, and one that is far from a majority's neither. Who knows
- * of an epoch mints later times, whatever its own clock shows (`Keeper.mint`).
+ * The clock of the node that asks plays no part, nor does one that is far from a majority's. A
+ * replica that knows of an epoch mints later times, whatever its clock shows (`Keeper.mint`).
  */
 import type { Failure } from "../../../core/failure.ts";
 import { PURGES_COUNT_MAX } from "../../../core/limits.ts";

@@ -15,7 +15,7 @@ import type { FrontendHost } from "../peers/tasks.ts";
 
 export interface VouchersPlan {
   readonly host: FrontendHost;
-  /** Who may vouch by answering the read; nobody while owners change. */
+  /** Those that may vouch by answering the read; none while owners change. */
   readonly owners: readonly ReplicaId[];
   /** How many of these will answer, if all goes well. */
   readonly expectedCount: number;

@@ -48,7 +48,7 @@ export interface Waker {
   task: Task | null;
 }
 
-export interface Call {
+export interface OpenCall {
   readonly task: Task;
   readonly to: ReplicaId;
   readonly body: Request;
@@ -68,15 +68,15 @@ export function isTooLate(
   { routeStamp, joined }: Standing,
   now: Standing,
 ): boolean {
-  // Who was removed while it was away hears of it as it hands over hints, or exchanges: what it
-  // holds may have been deleted since, without it. That ends, even if it is a member again.
+  // A replica that was removed while it was away hears of it when it hands over hints or exchanges.
+  // What it holds may have been deleted since: that work ends, even if it is a member again.
   if (kind === "deliver") return joined !== now.joined;
   // There may be members now that the task does not ask, and they may hold something.
   return ASKED_OF_ALL.has(kind) && routeStamp !== now.routeStamp;
 }
 
 export class Calls {
-  readonly #calls = new IdTable<Call>();
+  readonly #calls = new IdTable<OpenCall>();
   readonly #alarms = new Alarms<Waker>();
   readonly #liveness: Liveness;
   readonly #latencies: Latencies;
@@ -96,7 +96,7 @@ export class Calls {
     return this.#calls.size;
   }
 
-  open(call: Call): number {
+  open(call: OpenCall): number {
     const id = ++this.#lastCall;
     this.#calls.add(id, call);
     call.task.open.push(id);
@@ -105,7 +105,7 @@ export class Calls {
   }
 
   /** The open call, by its number, has its reply; it is closed by this. */
-  answered(id: number, call: Call, now: Millis): Call {
+  answered(id: number, call: OpenCall, now: Millis): OpenCall {
     this.#close(id, call);
     if (isHeld(call.body)) return call;
     const latencyMs = now - call.sentAt;
@@ -115,7 +115,7 @@ export class Calls {
   }
 
   /** The same for a call that will get no reply. */
-  refused(id: number, to: ReplicaId, now: Millis): Call | undefined {
+  refused(id: number, to: ReplicaId, now: Millis): OpenCall | undefined {
     const call = this.peek(id, to);
     if (call === undefined) return undefined;
     this.#close(id, call);
@@ -124,13 +124,13 @@ export class Calls {
   }
 
   /** The open call that a reply from there may belong to. */
-  peek(id: number, from: ReplicaId): Call | undefined {
+  peek(id: number, from: ReplicaId): OpenCall | undefined {
     const call = this.#calls.get(id);
     return call?.to === from ? call : undefined;
   }
 
   /** The call's reply was only the first of two. */
-  halfAnswered(call: Call): Call {
+  halfAnswered(call: OpenCall): OpenCall {
     this.#liveness.heard(call.to);
     return call;
   }
@@ -184,7 +184,7 @@ export class Calls {
     this.#alarms.set(wakeAt, task.waker);
   }
 
-  #close(id: number, { task, to, body }: Call): void {
+  #close(id: number, { task, to, body }: OpenCall): void {
     this.#calls.delete(id);
     const at = task.open.indexOf(id);
     const last = task.open.pop();

@@ -34,7 +34,7 @@ export function localNeed(
   return { onlyZone: zone, count: majority(primaries) };
 }
 
-/** Who gets a write that this replica coordinates. */
+/** The replicas that get a write which this one coordinates. */
 export function writeCandidates(
   knowledge: Knowledge,
   at: {
@@ -87,8 +87,8 @@ interface StrictOwners {
 const NOT_STRICT: StrictOwners = { pending: [], strictCount: 0 };
 
 /**
- * Whom a strict read makes sure of before it answers: by the count of a write that waits for a
- * majority, so that later ones find it whatever layout they read by.
+ * The owners that a strict read makes sure of before it answers: by the count of a write that waits
+ * for a majority, so that later reads find the value whatever layout they read by.
  */
 export function strictOwners(
   knowledge: Knowledge,

@@ -8,8 +8,9 @@ import type { TaskHost } from "./tasks.ts";
 const TELL_MS_MAX = 2000;
 
 /**
- * Tells the targets what this node knows. Who has joined it into its own on stable storage answers
- * `documented`, with what it knows beside, and the node learns that as of every reply.
+ * Tells the targets what this node knows. A target joins it into its own document, and answers
+ * `documented`, with what it knows beside, once that is on stable storage. The node learns that as
+ * of every reply.
  */
 export function tellDocument(host: TaskHost, to: Omit<Question, "body">, now: Millis): void {
   const document = encodeDocument(host.knowledge.document);

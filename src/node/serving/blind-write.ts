@@ -15,8 +15,8 @@
  * another one that was on its way at the same time and had come to a replica before it is what
  * "held when it reached them" says, and what any order of the two would lead to.)
  *
- * **Never what has seen it.** A version may be read, and replaced, before its answer. Whoever holds
- * what replaced it takes the version for over when it comes, and tells of nothing beside it. Where
+ * **Never what has seen it.** A version may be read, and replaced, before its answer. A replica
+ * that holds what replaced it takes the version for over, and tells of nothing beside it. Where
  * only a second version comes, above the first, that cannot be seen: of that nobody is to tell. The
  * quorum that the first one had has told of all that was answered before.
  *
@@ -69,7 +69,7 @@ export class BlindWrite {
   #found: Beside[];
   /** What was held when somebody still waited for the write. */
   #confirmed: CausalContext;
-  /** Who has said what was there when the write came: what came after it is nobody's business. */
+  /** Replicas that said what was there when the write came: what came after does not matter. */
   readonly #told: ReplicaId[] = [];
   #isAnswered = false;
   #hasRisen = false;

@@ -125,9 +125,9 @@ export class Coordination {
   }
 
   /**
-   * An entry that somebody brings is joined into what is held here, and what that gives is brought
-   * to the other owners. Who has lost its record of the key does not begin: it would take what is
-   * brought for what it lost.
+   * An entry that somebody brings is joined into what is held here. The result is brought to the
+   * other owners. A replica that has lost its record of the key does not begin: it would take what
+   * is brought for what it lost.
    */
   #merge(body: RequestOf<"merge">, respond: Respond, deadline: Millis): void {
     const now = this.#host.now();

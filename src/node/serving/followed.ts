@@ -2,8 +2,8 @@
  * A replica as the one that is followed: how far its order of arrival has come, which it says with
  * each heartbeat, and pages of it (see antientropy/tail-replies.ts).
  *
- * Whoever follows takes the word of it for all that this replica has ever acknowledged. So while it
- * may have lost something it gives none, and when a hint turns out to be unreadable its order gets
+ * A follower takes its word for all that this replica has ever acknowledged. So while the replica
+ * may have lost something it gives none. When a hint turns out to be unreadable, its order gets
  * another name: then everybody begins anew with it.
  */
 import { pageLimits, pageOf, type TailedSide } from "../../../antientropy/tail-replies.ts";

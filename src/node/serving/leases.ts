@@ -1,6 +1,6 @@
 /**
- * Who may fetch a key from its origin just now: one frontend of all, by a lease that the key's
- * first reachable primary keeps in memory. Its holder renews it, and it ends by itself when it does
+ * One frontend of all may fetch a key from its origin at a time, by a lease that the key's first
+ * reachable primary keeps in memory. Its holder renews it, and it ends by itself when it does
  * not: after a crash somebody else fetches, sooner where the holder's member is known to be away.
  * It is no lock: two primaries that cannot see each other may both give it, and then the origin is
  * asked twice.
@@ -78,7 +78,7 @@ export class Leases {
 
   /**
    * The holder has missed a renewal, of which there are three within a lease, and its member seems
-   * to be away. Who is slow, and so seems to be away, renews; and who is only late is not away.
+   * to be away. A slow member, which seems to be away, renews; one that is only late is not away.
    */
   #isLost({ holder, ms, until }: Lease, now: Millis): boolean {
     if (until - now > ms / 2) return false;

@@ -25,7 +25,7 @@ export interface WriteGateHost extends RepeatsHost {
   readFirst(request: Coordinate, timeoutMs: number, done: (outcome: GetOutcome) => void): void;
 }
 
-/** Who waits for a write, and what becomes of it. */
+/** A write that is waited for, and what becomes of it. */
 export interface Caller {
   /** When its client began it. */
   readonly begunAt: Millis;
