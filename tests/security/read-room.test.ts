@@ -169,7 +169,10 @@ describe("reads of one large key that wait for room", () => {
     };
     const first = get(app);
     await expect.poll(() => reads(app)).toBe(1);
+    const { weigh } = app.backend;
+    app.backend.weigh = () => 0;
     expect((await app.put("/v1/kv/ns/k", "new", { "Content-Length": "3" })).status).toBe(204);
+    app.backend.weigh = weigh;
     const later = Array.from({ length: 5 }, () => get(app));
     await expect.poll(() => bodyRoom.waitingCount).toBe(1);
     goOn.resolve();
@@ -193,6 +196,31 @@ describe("reads of one large key that wait for room", () => {
     bodyRoom.release(others);
     await Promise.all(answers);
     expect(reads(app)).toBe(4);
+  });
+});
+
+describe("room for what a write is joined to", () => {
+  it.each([
+    { what: "a PUT", method: "PUT", body: "v" },
+    { what: "a PUT of nothing", method: "PUT", body: "" },
+    { what: "a DELETE", method: "DELETE", body: null },
+  ])("is waited for by $what before it is carried out, and given back", async (row) => {
+    const { method, body } = row;
+    const app = await makeApp();
+    await app.put("/v1/kv/ns/k", "before");
+    const write = (): Promise<Response> => {
+      const headers = { "Content-Length": String(body?.length ?? 0) };
+      return app.call(method, "/v1/kv/ns/k", body === null ? {} : { body, headers });
+    };
+    app.backend.operations.length = 0;
+    app.backend.weigh = () => 26 * MIB;
+    bodyRoom.add(others, 10 * MIB);
+    const refused = await write();
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "1"]);
+    expect(app.backend.operations).toEqual([]);
+    bodyRoom.release(others);
+    expect((await write()).status).toBe(204);
+    expect(bodyRoom.takenByteCount).toBe(0);
   });
 });
 

@@ -16,6 +16,7 @@ import type { StoreKey } from "../../../core/store.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";
 import { readInRoom } from "../backend/read-room.ts";
 import { readBody, readContentHeaders } from "../http/body.ts";
+import { bodyRoom, SMALL_BYTES } from "../http/body-room.ts";
 import { readWriterControl, type WriterControl } from "../http/caching.ts";
 import { readPrecondition } from "../http/conditions.ts";
 import { contextToToken, type Session, tokenToSession } from "../http/context-token.ts";
@@ -155,7 +156,9 @@ export class DataPlane {
     const isPut = request.method === "PUT";
     if (isPut) refusePart(request.headers);
     const control = readWriterControl(isPut ? request.headers.get("Cache-Control") : null);
-    const content = isPut ? await readContent(request, control, settings) : null;
+    const reading = { maxBytes: settings.maxValueBytes, heldBytes: this.#heldBytes(key) };
+    const content = isPut ? await readContent(request, control, reading) : null;
+    if (!isPut && reading.heldBytes > 0) await bodyRoom.reserve(request, reading.heldBytes);
     const ttlMs = isPut ? ttlOf(options, control, settings) : 0;
     const { quorum } = options;
     const write = { key, options: quorum, content, ttlMs, context, precondition };
@@ -167,6 +170,12 @@ export class DataPlane {
       throw problemOf(failure, true, headers);
     }
     return answerWrite(result, this.#setting(call), isPut && quorum.returnBody === true);
+  }
+
+  /** What the write is joined to is at work with it, as often as it is; 0 where that is little. */
+  #heldBytes(key: StoreKey): number {
+    const byteCount = this.#backend.weigh?.(key) ?? 0;
+    return byteCount > SMALL_BYTES ? byteCount : 0;
   }
 
   #setting({ key, startedAt, settings, mayBeKept }: KeyRequest): Setting {
@@ -187,10 +196,10 @@ function refusePart(headers: RequestHeaders): void {
 async function readContent(
   request: PlainRequest,
   { life }: WriterControl,
-  settings: NamespaceSettings,
+  { maxBytes, heldBytes }: { readonly maxBytes: number; readonly heldBytes: number },
 ): Promise<Content> {
   const described = readContentHeaders(request.headers);
-  const value = await readBody(request, settings.maxValueBytes);
+  const value = await readBody(request, maxBytes, heldBytes);
   return { ...described, value, ...(life === null ? {} : { cacheLife: life }) };
 }
 

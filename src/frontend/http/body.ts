@@ -101,10 +101,15 @@ function join(chunks: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-async function wholeOf(request: BodyOf, byteCountMax: number): Promise<Uint8Array> {
+async function wholeOf(
+  request: BodyOf,
+  byteCountMax: number,
+  besideByteCount: number,
+): Promise<Uint8Array> {
   const { body } = request;
   if (body === null) return new Uint8Array(0);
-  const most = Math.min(announcedLength(request.headers) ?? byteCountMax, byteCountMax);
+  const longest = Math.min(announcedLength(request.headers) ?? byteCountMax, byteCountMax);
+  const most = longest + besideByteCount;
   const isStream = body instanceof ReadableStream;
   try {
     if (isStream || most > SMALL_BYTES) await bodyRoom.reserve(request, most);
@@ -116,7 +121,7 @@ async function wholeOf(request: BodyOf, byteCountMax: number): Promise<Uint8Arra
     ? join(await collect(body, byteCountMax))
     : await body.gather(byteCountMax);
   if (bytes === null) throw tooLarge(byteCountMax);
-  bodyRoom.shrinkTo(request, bytes.length);
+  bodyRoom.shrinkTo(request, bytes.length + besideByteCount);
   return bytes;
 }
 
@@ -124,9 +129,15 @@ async function wholeOf(request: BodyOf, byteCountMax: number): Promise<Uint8Arra
  * The whole body, or a problem; more than the limit is never held. What it takes of `bodyRoom` is
  * taken under the request's own object, until that is released.
  *
+ * @param besideByteCount what carrying out the request holds beside the body: room is taken for
+ *   both at once, for two halves would wait for ever
  * @throws Problem `value-too-large`, `incomplete-body` or `overloaded`
  */
-export async function readBody(request: BodyOf, byteCountMax: number): Promise<Uint8Array> {
+export async function readBody(
+  request: BodyOf,
+  byteCountMax: number,
+  besideByteCount = 0,
+): Promise<Uint8Array> {
   const { headers } = request;
   const announced = announcedLength(headers);
   if (announced !== null && announced > byteCountMax) {
@@ -137,11 +148,12 @@ export async function readBody(request: BodyOf, byteCountMax: number): Promise<U
   const { body } = request;
   if (body === null) {
     if (announced !== null && announced > 0) throw incomplete();
+    if (besideByteCount > SMALL_BYTES) await bodyRoom.reserve(request, besideByteCount);
     return new Uint8Array(0);
   }
   let bytes: Uint8Array;
   try {
-    bytes = await wholeOf(request, byteCountMax);
+    bytes = await wholeOf(request, byteCountMax, besideByteCount);
   } catch (error) {
     if (error instanceof Problem) throw error;
     throw incomplete();
