@@ -68,7 +68,13 @@ export class Door {
     this.#answers = new Answers(answered);
     this.#heads = new Heads(answered, this.#answers);
     const { purgeRefusal } = parts;
-    this.#invalidator = new Invalidator({ store: this.#store, host, metrics, purgeRefusal });
+    this.#invalidator = new Invalidator({
+      backend,
+      store: this.#store,
+      host,
+      metrics,
+      purgeRefusal,
+    });
   }
 
   async handle(request: DoorRequest): Promise<DoorAnswer> {

@@ -1,19 +1,22 @@
 /** What ends stored responses from the door's side: unsafe methods that succeed, and PURGE. */
 import { siteNamespace } from "../../core/site.ts";
 import type { WallMillis } from "../../core/time.ts";
-import { alsoInvalid, cacheKey, parseAbsolute } from "../cache/cache-key.ts";
+import { alsoInvalid, keyedUrl, parseAbsolute } from "../cache/cache-key.ts";
 import type { Fields } from "../cache/fields.ts";
+import type { Backend, Site } from "../frontend/backend/backend.ts";
 import type { Problem } from "../frontend/http/problems.ts";
 import { type Call, urlOfCall } from "./call.ts";
 import type { DoorMetrics } from "./door-metrics.ts";
 import type { DoorAnswer, DoorHost, DoorRequest } from "./ports.ts";
 import { DOOR_METHODS, refuse } from "./problems.ts";
+import { purgeAllKeys } from "./purging.ts";
 import { type ResponseStore, StoreError } from "./response-store.ts";
 
 /** Why a PURGE may not be done, by its `Authorization`, for the site's namespace; null: it may. */
 export type PurgeRefusal = (request: DoorRequest, namespace: string) => Problem | null;
 
 export interface InvalidatorParts {
+  readonly backend: Backend;
   readonly store: ResponseStore;
   readonly host: DoorHost;
   readonly metrics: DoorMetrics;
@@ -33,18 +36,16 @@ export class Invalidator {
    * @param at until when; null: until now
    */
   async invalidate(call: Call, response: Fields, at: WallMillis | null): Promise<void> {
-    const { site, located, request } = call;
+    const { site, located } = call;
     const names = [
       parseAbsolute(site.settings.origin) ?? located,
       { scheme: located.scheme, host: call.publicHost },
     ];
     const others = alsoInvalid(located, response, names);
-    const keys = [located, ...others].map((target) =>
-      cacheKey(target, request.fields, site.settings.cacheKey),
-    );
-    for (const key of new Set(keys)) {
+    const urls = [located, ...others].map((one) => keyedUrl(one, site.settings.cacheKey));
+    for (const url of new Set(urls)) {
       try {
-        await this.#parts.store.purge(site, key, { isSoft: false, at });
+        await this.#end(site, url, at);
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         this.#parts.metrics.storeFailed();
@@ -52,9 +53,17 @@ export class Invalidator {
     }
   }
 
+  /** All that is stored of a URL, as keys name it. @throws StoreError */
+  async #end(site: Site, url: string, at: WallMillis | null): Promise<void> {
+    const { store, backend } = this.#parts;
+    const isOneKey = site.settings.cacheKey.headers.length === 0;
+    if (isOneKey) await store.purge(site, url, { isSoft: false, at });
+    else await purgeAllKeys(backend, site, url);
+  }
+
   /** `PURGE /path`, where the site allows it; never the origin's business. */
   async purge(call: Call): Promise<DoorAnswer> {
-    const { site, request, key } = call;
+    const { site, request, located } = call;
     if (!site.settings.purgeMethod) {
       const fields: Fields = [["Allow", DOOR_METHODS]];
       return refuse("method-not-allowed", "The site does not take PURGE.", { fields });
@@ -62,7 +71,7 @@ export class Invalidator {
     const refusal = this.#parts.purgeRefusal(request, siteNamespace(site.name));
     if (refusal !== null) return refuse(refusal.code, refusal.message);
     try {
-      await this.#parts.store.purge(site, key, { isSoft: false, at: null });
+      await this.#end(site, keyedUrl(located, site.settings.cacheKey), null);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       return refuse("quorum-unavailable", "Too few owners of the URL can be reached.");

@@ -5,10 +5,13 @@
 import { utf8Length } from "../../core/keys.ts";
 import { KEY_BYTES_MAX } from "../../core/limits.ts";
 import type { PurgeOperation } from "../../core/operations.ts";
+import { siteNamespace } from "../../core/site.ts";
 import type { WallMillis } from "../../core/time.ts";
 import { keptQuery, keyedUrl, type Located, parseAbsolute } from "../cache/cache-key.ts";
 import type { Backend, Site } from "../frontend/backend/backend.ts";
-import { ResponseStore } from "./response-store.ts";
+import { runPurge } from "../frontend/data/run-purge.ts";
+import { Problem } from "../frontend/http/problems.ts";
+import { ResponseStore, StoreError } from "./response-store.ts";
 
 /** What ends a key in `core/purges.ts`: a prefix with it names this key and no longer one. */
 const END = "\n";
@@ -57,6 +60,25 @@ export function urlPurge(text: string, { settings }: Site): UrlPurge | null {
 
 export const isTooLong = ({ epochs }: UrlPurge): boolean =>
   epochs.some((what) => "prefix" in what && utf8Length(what.prefix) > KEY_BYTES_MAX);
+
+/**
+ * Ends all that is stored of a URL where fields of requests are part of its keys: who owns those
+ * cannot be told, so the members learn of a prefix. What is too long for one takes with it what
+ * begins alike.
+ *
+ * @throws StoreError when too few members can be reached
+ */
+export async function purgeAllKeys(backend: Backend, site: Site, url: string): Promise<void> {
+  let prefix = `${url}${END}`.slice(0, KEY_BYTES_MAX);
+  while (utf8Length(prefix) > KEY_BYTES_MAX) prefix = prefix.slice(0, -1);
+  const operation = { namespace: siteNamespace(site.name), what: { prefix } };
+  try {
+    await runPurge({ backend, trace: "" }, operation);
+  } catch (error) {
+    if (error instanceof Problem) throw new StoreError("the purge failed");
+    throw error;
+  }
+}
 
 /** @returns until when; @throws StoreError when too few owners can be reached */
 export async function purgeKeys(

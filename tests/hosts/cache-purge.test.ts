@@ -82,6 +82,36 @@ describe("a purge of a site", () => {
     ]);
   });
 
+  it("by PURGE and by unsafe methods is of all that a URL has, whatever fields are in its key", async () => {
+    const site = { origin: origin.url, cacheKey: { headers: ["X-Device"] }, purgeMethod: true };
+    const put = { method: "PUT", body: JSON.stringify(site) };
+    expect((await fetch(`${cluster.urls[0]}/v1/sites/default`, put)).status).toBe(200);
+    const ask = (i: number, device: string, path = "/a") =>
+      fetch(`${cluster.cacheUrls[i]}${path}`, { headers: { "X-Device": device } });
+    const stored = async (i: number, device: string, path = "/a") => {
+      const answer = await ask(i, device, path);
+      await answer.text();
+      return /;hit/.test(answer.headers.get("Cache-Status") ?? "");
+    };
+    for (const method of ["PURGE", "POST"]) {
+      for (const device of ["phone", "desk"]) {
+        await (await ask(0, device)).text();
+        await (await ask(0, device, "/ab")).text();
+        await expect.poll(() => stored(1, device)).toBe(true);
+        await expect.poll(() => stored(1, device, "/ab")).toBe(true);
+      }
+      const headers = { "X-Device": "desk" };
+      const done = await fetch(`${cluster.cacheUrls[1]}/a`, { method, headers });
+      expect(done.status).toBe(200);
+      expect([method, await stored(2, "phone"), await stored(0, "desk")]).toEqual([
+        method,
+        false,
+        false,
+      ]);
+      expect(await stored(2, "phone", "/ab")).toBe(true);
+    }
+  });
+
   it("softly makes stale: the origin is asked, and the stale answer does while it is away", async () => {
     await fill("/a?tag=red", "/b", "/c");
     await purge({ tags: ["red"], soft: true });
