@@ -220,6 +220,16 @@ export function clusterPlane(): void {
     await expect.poll(pending, { timeout: 20_000 }).toBe(0);
   });
 
+  it.each(["anti-entropy", "handoff", "scrub"])(
+    "does not guess what %s was meant for",
+    async (job) => {
+      for (const body of ['{"replcia":"r1"}', "[]", "null", '"r1"', '{"replica":"r99"}']) {
+        const answer = await call(`/v1/cluster/${job}`, { method: "POST", body });
+        await expectProblem(answer, 400, "invalid-request");
+      }
+    },
+  );
+
   it("is alive, ready and measured", async () => {
     expect((await call("/healthz")).status).toBe(200);
     expect((await call("/readyz")).status).toBe(200);

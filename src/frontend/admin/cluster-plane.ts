@@ -12,7 +12,7 @@ import type { Backend } from "../backend/backend.ts";
 import { run } from "../backend/run.ts";
 import { settingsOf } from "../data/data-plane.ts";
 import { contextToToken } from "../http/context-token.ts";
-import { readJson } from "../http/json-body.ts";
+import { readFields, readJson } from "../http/json-body.ts";
 import { Problem } from "../http/problems.ts";
 import { shownScrub } from "./scrub-plane.ts";
 import { shownSettings, withOrigins } from "./shown-settings.ts";
@@ -109,8 +109,7 @@ export class ClusterPlane {
   }
 
   async antiEntropy(request: Request): Promise<Response> {
-    const body = (await readJson(request)) as { replica?: unknown } | null;
-    const replica = body?.replica ?? null;
+    const { replica = null } = await readFields(request, ["replica"]);
     const { memberIds } = this.#backend.view().ring;
     if (replica !== null && !memberIds.some((id) => id === replica)) {
       const detail = `"replica" must be one of ${memberIds.join(", ")}.`;
@@ -122,16 +121,17 @@ export class ClusterPlane {
     return Response.json({ ...totals, ms: Math.round(performance.now() - startedAt) });
   }
 
-  async handoff(): Promise<Response> {
+  async handoff(request: Request): Promise<Response> {
+    await readFields(request, []);
     const { delivered, pending } = await run(this.#backend, { kind: "handoff" });
     return Response.json({ delivered, pending });
   }
 
   /** A replica that lost what it had is to serve without those that it waits for in vain. */
   async acceptLoss(request: Request): Promise<Response> {
-    const body = (await readJson(request)) as { replica?: unknown } | null;
+    const body = await readFields(request, ["replica"]);
     const { memberIds } = this.#backend.view().ring;
-    const replica = memberIds.find((id) => id === body?.replica);
+    const replica = memberIds.find((id) => id === body.replica);
     if (replica === undefined) {
       const detail = `"replica" must be one of ${memberIds.join(", ")}.`;
       throw new Problem("invalid-request", detail);

@@ -46,7 +46,7 @@ function upkeepRoutes({ secret, backendOf, guarded }: RouteParts): Hono<Starling
   );
   app.post(
     "/v1/cluster/handoff",
-    guarded(admin, (call) => cluster(call).handoff()),
+    guarded(admin, (call) => cluster(call).handoff(call.req.raw)),
   );
   app.post(
     "/v1/cluster/accept-loss",

@@ -2,7 +2,7 @@
 import type { ScrubPass, ScrubStatus } from "../../../core/results.ts";
 import type { Backend } from "../backend/backend.ts";
 import { run } from "../backend/run.ts";
-import { readJson } from "../http/json-body.ts";
+import { readFields } from "../http/json-body.ts";
 import { Problem } from "../http/problems.ts";
 
 const shownPass = (word: "startedAt" | "finishedAt", pass: ScrubPass | null): unknown => {
@@ -26,8 +26,7 @@ export const shownScrub = (status: ScrubStatus | null | undefined): unknown =>
  * @throws Problem
  */
 export async function scrubNow(backend: Backend, request: Request): Promise<Response> {
-  const body = (await readJson(request)) as { replica?: unknown } | null;
-  const replica = body?.replica ?? null;
+  const { replica = null } = await readFields(request, ["replica"]);
   const { memberIds } = backend.view().ring;
   if (replica !== null && !memberIds.some((id) => id === replica)) {
     throw new Problem("invalid-request", `"replica" must be one of ${memberIds.join(", ")}.`);

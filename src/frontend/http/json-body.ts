@@ -20,3 +20,22 @@ export async function readJson(
     throw new Problem("invalid-request", "The body must be JSON.");
   }
 }
+
+/**
+ * An object with these members alone: what was misspelt must not pass for left out.
+ *
+ * @throws Problem of `readJson`, or `invalid-request`
+ */
+export async function readFields<Name extends string>(
+  request: Request,
+  names: readonly Name[],
+): Promise<{ readonly [N in Name]?: unknown }> {
+  const body = await readJson(request);
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    throw new Problem("invalid-request", "The body must be a JSON object.");
+  }
+  const known: readonly string[] = names;
+  if (Object.keys(body).every((name) => known.includes(name))) return body;
+  const members = names.map((name) => `"${name}"`).join(", ") || "none";
+  throw new Problem("invalid-request", `Unknown member. The body's members here: ${members}.`);
+}
