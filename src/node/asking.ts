@@ -189,7 +189,10 @@ export class Asking {
     if (body.kind === "refused" && body.code === DOWN) return this.unreachable(from, callId);
     const isFirstOfTwo = isStored(body) && !body.durable;
     const open = this.#calls.peek(callId, from);
-    if (open === undefined) return;
+    if (open === undefined) {
+      if (isStored(body) && body.durable) this.#calls.answeredLate(callId, from, this.#now);
+      return;
+    }
     const expectsTwo = open.body.kind === "store" && open.body.ack === "both";
     const call =
       isFirstOfTwo && expectsTwo

@@ -132,7 +132,7 @@ describe("canaries", () => {
     fly(group, 100);
     const { keyCount } = group.storeOf("r1").stats();
     expect(keyCount).toBeGreaterThan(1);
-    expect(keyCount).toBeLessThanOrEqual(1 + 3 * 64);
+    expect(keyCount).toBeLessThanOrEqual(1 + 3 * 512);
     const status = group.execute("r1", { kind: "status" });
     expect(status).toMatchObject({ kind: "status" });
     if (status.kind !== "status") return;

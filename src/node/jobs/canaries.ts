@@ -16,9 +16,9 @@
  * **A read counts** for the time of the list that it began near to, whatever it was meant for:
  * timers ring late. One that began between two counts for none.
  *
- * **It costs** one write and n reads each time, `everyMs` apart at least. Keys are few and written
- * again and again; they expire when canaries stop. While a primary of a key is suspected the key is
- * left alone: its write would only become one hint more.
+ * **It costs** one write and n reads each time, `everyMs` apart at least. Keys are some hundred,
+ * written again and again; they expire when canaries stop. While a primary of a key is suspected
+ * the key is left alone: its write would only become one hint more.
  */
 import type { CausalContext } from "../../../core/causal-context.ts";
 import { CodecError } from "../../../core/check.ts";
@@ -41,8 +41,13 @@ import { PeerClocks } from "./peer-clocks.ts";
 
 /** After which times a canary is looked for, in ms. */
 export const CANARY_TIMES: readonly number[] = [0, 1, 2, 5, 10, 20, 40, 50, 60, 80, 100];
-/** Keys of one member: so many canaries are on their way at once at most. */
-const KEYS_COUNT = 64;
+/**
+ * Keys of one member: enough that they lie on partitions as all keys do, for the distances from
+ * frontends to owners are those of partitions.
+ */
+const KEYS_COUNT = 512;
+/** So many canaries of a member are on their way at once at most. */
+const OPEN_COUNT_MAX = 64;
 /** Far more than the time between two writes of a key. */
 const TTL_MS = 3_600_000;
 /** Other members at which its canaries are looked for: those after it in the ring's list. */
@@ -185,6 +190,7 @@ export class Canaries {
 
   /** The key that was left alone for longest, of those that have all of their primaries. */
   #takeKey(): StoreKey | undefined {
+    if (KEYS_COUNT - this.#free.length >= OPEN_COUNT_MAX) return undefined;
     const { liveness } = this.#host.knowledge;
     const now = this.#host.now();
     const isWhole = (key: StoreKey): boolean =>

@@ -75,11 +75,22 @@ export function isTooLate(
   return ASKED_OF_ALL.has(kind) && routeStamp !== now.routeStamp;
 }
 
+/** A store that nobody waits for any more, and that has not been acknowledged from its disk yet. */
+interface LateStore {
+  readonly to: ReplicaId;
+  readonly sentAt: Millis;
+}
+
+/** So many of these, and so old, in ms. */
+const LATE_COUNT_MAX = 256;
+const LATE_MS_MAX = 2000;
+
 export class Calls {
   readonly #calls = new IdTable<OpenCall>();
   readonly #alarms = new Alarms<Waker>();
   readonly #liveness: Liveness;
   readonly #latencies: Latencies;
+  readonly #late = new Map<number, LateStore>();
   #lastCall = 0;
 
   constructor(liveness: Liveness, latencies: Latencies) {
@@ -129,6 +140,18 @@ export class Calls {
     return call?.to === from ? call : undefined;
   }
 
+  /**
+   * The last reply to a call whose task is over. Of a write the slowest disk is mostly not waited
+   * for: if only those that were counted, disks would seem faster than they are.
+   */
+  answeredLate(id: number, from: ReplicaId, now: Millis): void {
+    const late = this.#late.get(id);
+    if (late?.to !== from) return;
+    this.#late.delete(id);
+    const latencyMs = now - late.sentAt;
+    if (latencyMs <= LATE_MS_MAX) this.#latencies.note(from, "store", latencyMs, now);
+  }
+
   /** The call's reply was only the first of two. */
   halfAnswered(call: OpenCall): OpenCall {
     this.#liveness.heard(call.to);
@@ -143,6 +166,7 @@ export class Calls {
       const call = this.#calls.get(id);
       assert(call !== undefined, "a task's open calls are known");
       this.#calls.delete(id);
+      this.#keepLate(id, call);
       if (isHeld(call.body)) continue;
       this.#liveness.ended(call.to);
       if (now >= task.deadline) this.#liveness.silent(call.to, now);
@@ -175,6 +199,14 @@ export class Calls {
       else if (task.coordinator.wakeAt <= now) return task;
       else this.#arm(task);
     }
+  }
+
+  #keepLate(id: number, { to, body, sentAt }: OpenCall): void {
+    if (body.kind !== "store" || body.ack !== "both") return;
+    this.#late.set(id, { to, sentAt });
+    if (this.#late.size <= LATE_COUNT_MAX) return;
+    const [oldest] = this.#late.keys();
+    if (oldest !== undefined) this.#late.delete(oldest);
   }
 
   #arm(task: Task): void {
