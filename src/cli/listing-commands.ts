@@ -83,9 +83,10 @@ interface PurgeFlags {
   readonly json?: boolean;
 }
 
-function targetOf({ tag, prefix, everything }: PurgeFlags): PurgeTarget {
+function targetOf({ site, tag, prefix, everything }: PurgeFlags): PurgeTarget {
   const given = [tag.length > 0, prefix !== undefined, everything === true].filter(Boolean);
-  if (given.length !== 1) throw new UsageError("give --tag, --prefix or --everything, one of them");
+  const names = site === undefined ? "--tag, --prefix" : "--page, --tag, --prefix";
+  if (given.length !== 1) throw new UsageError(`give ${names} or --everything, one of them`);
   if (tag.length > 0) return { tags: tag };
   return prefix === undefined ? { everything: true } : { prefix };
 }

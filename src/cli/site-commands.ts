@@ -114,9 +114,10 @@ export function addSiteCommands(program: Command, endpoint: () => Endpoint): voi
         const sites = await sitesOf(at);
         return flags.json === true ? printJson(sites) : say(sitesText(sites));
       }
+      if (action !== "set" && action !== "remove") {
+        throw new UsageError(`sites takes list, set or remove, and not ${printable(action)}`);
+      }
       if (name === undefined) throw new UsageError(`sites ${action} takes the name of a site`);
-      if (action === "set") return set(at, name, flags);
-      if (action === "remove") return remove(at, name);
-      throw new UsageError(`sites takes list, set or remove, and not ${printable(action)}`);
+      return action === "set" ? set(at, name, flags) : remove(at, name);
     });
 }

@@ -52,5 +52,9 @@ describe("starling sites", () => {
       const { code, err } = await starling(...args);
       expect([args, code, err.trim().split("\n").length]).toEqual([args, 2, 1]);
     }
+    const unknown = await starling("sites", "show");
+    expect(unknown.err).toContain("sites takes list, set or remove, and not show");
+    const whole = await starling("purge", "--site", "blog");
+    expect(whole.err).toContain("--page");
   });
 });
