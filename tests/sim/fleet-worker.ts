@@ -1,6 +1,5 @@
 /** One thread of a fleet: builds in the mistake it is told to, then runs the seeds it is given. */
 import { parentPort, workerData } from "node:worker_threads";
-import type { Seeds } from "./fleet.ts";
 import { applySabotage } from "./sabotage-hook.ts";
 
 const { sabotage } = workerData as { readonly sabotage: string };
@@ -8,6 +7,4 @@ if (sabotage !== "") applySabotage(sabotage);
 // Only now may what a sabotage changes be loaded.
 const { simulate } = await import("./run.ts");
 
-parentPort?.on("message", ({ from, count }: Seeds) => {
-  parentPort?.postMessage(Array.from({ length: count }, (_, i) => simulate(from + i)));
-});
+parentPort?.on("message", (seed: number) => parentPort?.postMessage(simulate(seed)));

@@ -18,15 +18,18 @@ export interface FleetParts {
   readonly threadCount: number;
   /** Called seed by seed; true when that was enough. */
   readonly take: (report: SimReport) => boolean;
+  /** Ends the run where it is; what was done and not handed out yet is handed out. */
+  readonly stop?: AbortSignal;
 }
 
-/** Enough that the messages cost nothing, few enough that all threads end together. */
-const SEEDS_PER_TURN = 4;
+/** What a thread has: the seed that it runs, and one that it need not ask for then. */
+const SEEDS_AHEAD = 2;
 /** A run makes much that is over at once: with little room for it, it is moved about again and again. */
 const resourceLimits = { maxYoungGenerationSizeMb: 192 };
 
-/** @returns when all seeds were run, or one was enough */
-export function runSeeds({ seeds, sabotage, threadCount, take }: FleetParts): Promise<void> {
+/** @returns when all seeds were run, one was enough, or it was stopped */
+export function runSeeds(parts: FleetParts): Promise<void> {
+  const { seeds, sabotage, threadCount, take, stop } = parts;
   const { from, count } = seeds;
   const reports = new Map<number, SimReport>();
   // Counted, for the number after the last seed may be one that cannot be told from it.
@@ -35,21 +38,15 @@ export function runSeeds({ seeds, sabotage, threadCount, take }: FleetParts): Pr
   const isOver = (): boolean => takenCount >= count;
   return new Promise((resolve, reject) => {
     const url = new URL("./fleet-worker.ts", import.meta.url);
-    const turns = Math.ceil(count / SEEDS_PER_TURN);
     const workers = Array.from(
-      { length: Math.min(threadCount, turns) },
+      { length: Math.min(threadCount, count) },
       () => new Worker(url, { workerData: { sabotage }, resourceLimits }),
     );
     const end = (finish: () => void): void => {
       void Promise.all(workers.map((worker) => worker.terminate())).then(finish);
     };
     const give = (worker: Worker): void => {
-      const turn = {
-        from: from + givenCount,
-        count: Math.min(SEEDS_PER_TURN, count - givenCount),
-      };
-      givenCount += turn.count;
-      if (turn.count > 0) worker.postMessage(turn);
+      if (givenCount < count) worker.postMessage(from + givenCount++);
     };
     const collect = (): void => {
       while (!isOver()) {
@@ -59,12 +56,20 @@ export function runSeeds({ seeds, sabotage, threadCount, take }: FleetParts): Pr
         if (take(report)) takenCount = count;
       }
     };
+    stop?.addEventListener("abort", () => {
+      if (isOver()) return;
+      takenCount = count;
+      for (const seed of [...reports.keys()].sort((a, b) => a - b)) {
+        take(reports.get(seed) as SimReport);
+      }
+      end(resolve);
+    });
     for (const worker of workers) {
-      give(worker);
+      for (let i = 0; i < SEEDS_AHEAD; i++) give(worker);
       worker.on("error", (error) => end(() => reject(error)));
-      worker.on("message", (done: readonly SimReport[]) => {
+      worker.on("message", (report: SimReport) => {
         if (isOver()) return;
-        for (const report of done) reports.set(report.seed, report);
+        reports.set(report.seed, report);
         collect();
         if (isOver()) end(resolve);
         else give(worker);

@@ -1,14 +1,16 @@
 /**
  * `npm run sim`: runs seeds and says what failed; see docs/simulator.md. Exits 0 when all is well,
- * 1 when a seed failed (with a sabotage: when it was caught), 2 for a mistake in the arguments.
+ * 1 when a seed failed (with a sabotage: when it was caught), 2 for a mistake in the arguments,
+ * 130 or 143 when a signal ended it before.
  *
  * What loads the product is imported late, so that a sabotage can be built in before.
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { outliveReaders, say, warn } from "../../src/cli/output.ts";
-import { runSeeds } from "./fleet.ts";
+import { type FleetParts, runSeeds } from "./fleet.ts";
 import type { Plan } from "./plan.ts";
+import { Progress } from "./progress.ts";
 import { reportLines, Totals, told } from "./report.ts";
 import type { SimReport } from "./run.ts";
 import { applySabotage } from "./sabotage-hook.ts";
@@ -87,6 +89,37 @@ async function runOne(seed: number): Promise<number> {
   return report.failures.length === 0 ? 0 : 1;
 }
 
+/** A signal ends a run where it is; a second one ends the process as ever. */
+const ENDINGS = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/**
+ * Runs seeds on all cores and says on stderr how far they are.
+ *
+ * @returns what to exit with when a signal ended it; null when it went on to its end
+ */
+async function runAll(
+  parts: Pick<FleetParts, "seeds" | "sabotage" | "take">,
+): Promise<number | null> {
+  const stopping = new AbortController();
+  let ending: number | null = null;
+  for (const [signal, exit] of Object.entries(ENDINGS)) {
+    process.once(signal, () => {
+      ending ??= exit;
+      stopping.abort();
+    });
+  }
+  const tell = (line: string): void => warn(`sim: ${line}`);
+  const progress = new Progress({ seedCount: parts.seeds.count, now: Date.now, print: tell });
+  const take = (report: SimReport): boolean => {
+    progress.done(report.failures.length > 0);
+    return parts.take(report);
+  };
+  await runSeeds({ ...parts, take, threadCount: availableParallelism(), stop: stopping.signal });
+  for (const signal of Object.keys(ENDINGS)) process.removeAllListeners(signal);
+  if (ending !== null) tell(`interrupted after ${progress.counts}`);
+  return ending;
+}
+
 async function runMany(seeds: { from: number; count: number }): Promise<number> {
   const { planOf } = await import("./planning.ts");
   const totals = new Totals();
@@ -96,13 +129,15 @@ async function runMany(seeds: { from: number; count: number }): Promise<number> 
     if (report.failures.length > 0) failed.push(report);
     return false;
   };
-  await runSeeds({ seeds, sabotage: "", threadCount: availableParallelism(), take });
+  const ending = await runAll({ seeds, sabotage: "", take });
+  // To make a seed smaller takes long: not for somebody who wants it to end.
+  const shrunkCount = ending === null ? SHRUNK_MAX : 0;
   for (const [i, report] of failed.entries()) {
-    const lines = i < SHRUNK_MAX ? await reportLines(planOf(report.seed), report) : told(report);
+    const lines = i < shrunkCount ? await reportLines(planOf(report.seed), report) : told(report);
     for (const line of lines) say(line);
   }
   say(totals.line);
-  return failed.length === 0 ? 0 : 1;
+  return ending ?? (failed.length === 0 ? 0 : 1);
 }
 
 /** Until the oracle that is meant to sees the sabotage; what others saw before is told too. */
@@ -122,10 +157,11 @@ async function hunt(name: string, seeds: { from: number; count: number }): Promi
     say(`  ${first?.detail.split("\n", 1)[0]}`);
     return caughtBy !== "";
   };
-  await runSeeds({ seeds, sabotage: name, threadCount: availableParallelism(), take });
-  if (caughtBy === "") say(`sabotage ${name}: NOT CAUGHT by oracle ${sabotage.oracle}`);
+  const ending = await runAll({ seeds, sabotage: name, take });
+  if (caughtBy === "" && ending === null)
+    say(`sabotage ${name}: NOT CAUGHT by oracle ${sabotage.oracle}`);
   say(totals.line);
-  return caughtBy === "" ? 0 : 1;
+  return ending ?? (caughtBy === "" ? 0 : 1);
 }
 
 async function main(): Promise<number> {

@@ -49,6 +49,24 @@ describe("the simulator", () => {
     expect(simulate(8).traceDigest).not.toBe(first.traceDigest);
   });
 
+  it("ends where it is when it is stopped", async () => {
+    const stop = new AbortController();
+    const seeds: number[] = [];
+    await runSeeds({
+      seeds: { from: 1, count: 100_000 },
+      sabotage: "",
+      threadCount: 2,
+      take: ({ seed }) => {
+        seeds.push(seed);
+        stop.abort();
+        return false;
+      },
+      stop: stop.signal,
+    });
+    expect(seeds).toEqual([...seeds].sort((a, b) => a - b));
+    expect([seeds[0], new Set(seeds).size]).toEqual([1, seeds.length]);
+  });
+
   it("takes seeds up to 2^53", () => {
     expect(planOf(Number.MAX_SAFE_INTEGER)).not.toEqual(planOf(Number.MAX_SAFE_INTEGER - 1));
   });
