@@ -6,7 +6,7 @@
 import type { KeyedHash } from "../../core/keyed-hash.ts";
 import { isForOrigin, withoutConditions } from "../cache/conditional.ts";
 import { askedBy } from "../cache/directives.ts";
-import { fieldOf, has } from "../cache/fields.ts";
+import { type Fields, fieldOf, tokensOf } from "../cache/fields.ts";
 import { hopsLeft, isLoop } from "../cache/forwarding.ts";
 import { askedRange, canValidate, type Forwarded, lookUp, ttlOf } from "../cache/look-up.ts";
 import { emptyStored } from "../cache/stored.ts";
@@ -120,7 +120,7 @@ export class Door {
     if (isLoop(request.fields, clusterId)) {
       return refuse("loop-detected", "The request has been here before.", { isHead });
     }
-    if (has(request.fields, "upgrade") || request.method === "CONNECT") {
+    if (isUpgrade(request.fields) || request.method === "CONNECT") {
       return refuse("not-implemented", "Upgrades, WebSocket among them, are not passed on.", {
         isHead,
       });
@@ -289,6 +289,10 @@ export class Door {
     });
   }
 }
+
+/** An offer of HTTP/2 over the same connection is declined by a plain answer (RFC 9113, 3.1). */
+const isUpgrade = (fields: Fields): boolean =>
+  tokensOf(fieldOf(fields, "upgrade")).some((protocol) => protocol !== "h2c");
 
 /** A flight is of one key, and of what most responses vary by. */
 const flightId = ({ site, key, request }: Call): string =>

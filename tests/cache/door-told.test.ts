@@ -165,12 +165,23 @@ describe("what clients are told", () => {
     expect((await rig.get("/", { Host: "x.b.test:99" })).status).toBe(200);
     const upgrade = { Host: "a.test", Upgrade: "websocket", Connection: "upgrade" };
     expect(await code("GET", upgrade)).toEqual([501, "not-implemented", "no-store"]);
+    const both = { ...upgrade, Upgrade: "h2c, websocket" };
+    expect(await code("GET", both)).toEqual([501, "not-implemented", "no-store"]);
     expect(await code("PURGE", { Host: "a.test" })).toEqual([
       405,
       "method-not-allowed",
       "no-store",
     ]);
     expect(rig.asked).toHaveLength(1);
+  });
+
+  it("is a plain answer where HTTP/2 is offered, as some clients do with each request", async () => {
+    const rig = await makeRig();
+    const offer = { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c", "HTTP2-Settings": "AA" };
+    const answer = await rig.get("/", offer);
+    expect([answer.status, answer.text]).toEqual([200, "answer 1"]);
+    const names = rig.asked[0]?.fields.map(([name]) => name.toLowerCase()) ?? [];
+    expect(names.filter((name) => /upgrade|http2|connection/.test(name))).toEqual([]);
   });
 
   it("is why the origin was asked, where it did not answer", async () => {
