@@ -1,4 +1,4 @@
-/** The map that a newcomer gets names every folder of the program. */
+/** The map that a newcomer gets names every folder of the tree, and every file of the floors. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,6 +14,11 @@ const foldersIn = (path: string): readonly string[] =>
     .filter((item) => item.isDirectory())
     .map(({ name }) => name);
 
+const sourcesIn = (path: string): readonly string[] =>
+  readdirSync(join(ROOT, path), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
+    .map((name) => `${path}/${name}`);
+
 describe("docs/architecture.md", () => {
   it("has a line for every part of the tree", () => {
     const named = parts.filter((path) => !/^(bench|tests)\/|\/page$|^src$/.test(path));
@@ -26,5 +31,26 @@ describe("docs/architecture.md", () => {
     );
     const isNamed = (path: string): boolean => map.includes(`\`${path.split("/").at(-1)}\``);
     expect(inside.filter((path) => !isNamed(path))).toEqual([]);
+  });
+
+  it("names every folder at the top and of tests, and those of bench", () => {
+    const here = new Set([...parts.map((path) => path.split("/")[0]), "src"]);
+    const top = foldersIn(".").filter((name) => !name.startsWith(".") && !here.has(name));
+    const unkept = ["node_modules", "dist", "build", "coverage"];
+    const mirrored = new Set([...parts.map((path) => path.split("/").at(-1)), "testing"]);
+    const rooms = foldersIn("tests").filter((name) => !mirrored.has(name));
+    const names = [
+      ...top.filter((name) => !unkept.includes(name)),
+      ...rooms,
+      ...foldersIn("bench"),
+    ];
+    expect(names.filter((name) => !map.includes(`\`${name}/\``))).toEqual([]);
+  });
+
+  it("names every file of the floors, of a node and of the Workers host", () => {
+    const floors = ["core", "ring", "replica", "antientropy", "worker", "src/node"];
+    const isNamed = (name: string): boolean => new RegExp(`[\`/]${name}\``).test(map);
+    const files = floors.flatMap((path) => sourcesIn(path));
+    expect(files.filter((path) => !isNamed(path.split("/").at(-1) ?? ""))).toEqual([]);
   });
 });
