@@ -89,7 +89,8 @@ export async function* linesIn(file: string): AsyncGenerator<NumberedLine> {
     }
   } catch (error) {
     if (error instanceof CliError) throw error;
-    throw new CliError(`${file}, behind line ${number}: ${reasonOf(error)}`);
+    const where = number === 0 ? file : `${file}, behind line ${number}`;
+    throw new CliError(`${where}: ${reasonOf(error)}`);
   }
   if (isWhole) return;
   if (number === 0) throw new CliError(`${file} is empty: it is no backup`);

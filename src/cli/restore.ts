@@ -250,6 +250,7 @@ async function run(at: Endpoint, plan: Plan, isJson: boolean): Promise<void> {
     });
   } catch (error) {
     if (!(error instanceof CliError) || plan.mode === "check") throw error;
+    if (restore.nextLine === 1) throw error;
     const goOn = `what came before line ${restore.nextLine} is restored`;
     throw new CliError(
       `${error.message}; ${goOn} (--from ${restore.nextLine} goes on)`,
