@@ -86,6 +86,19 @@ describe("an age", () => {
   });
 });
 
+describe("a replica that does not own a key", () => {
+  it("claims nothing of it but what it has itself, however well it follows the others", () => {
+    group = new Group({ count: 5, heartbeatMs: BEAT_MS });
+    beat(8);
+    const { ring } = group.node("r1").knowledge;
+    const owners = ring.primariesOf(ring.partitionOf(storeKey("demo", "a")), 3);
+    for (const id of group.ids) {
+      const known = agesOf(id).filter((age) => age !== null);
+      expect(known).toHaveLength(owners.includes(id) ? 5 : 1);
+    }
+  });
+});
+
 describe("a claim of one that lost its disk", () => {
   it("waits for what may be under way, though the own clock is set ahead", () => {
     beat(8);
