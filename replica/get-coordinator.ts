@@ -11,11 +11,9 @@
  * its tombstone collected (see antientropy/collection.ts).
  *
  * It asks as many as the quorum still needs, in the given order, and one more for each that fails,
- * answers "I don't know", or is silent for the hedge delay. Fallbacks come last in the
- * order. When too few are left, those that did not know are asked again for a while: right after a
- * restart they are about to.
+ * answers "I don't know", or is silent for the hedge delay. Fallbacks come last. When too few are
+ * left, those that did not know are asked again for a while: after a restart they are about to.
  */
-
 import { assert } from "../core/assert.ts";
 import { type Entry, emptyEntry } from "../core/entry.ts";
 import { encodeEntry } from "../core/entry-codec.ts";
@@ -60,7 +58,7 @@ export class GetCoordinator implements Coordinator {
   #startedAt: Millis = 0;
   #now: Millis = 0;
   #deadline: Millis = Infinity;
-  /** Until when replicas that are believed dead are waited for, while nothing else is left. */
+  /** Until when replicas that are believed dead are waited for, or others just to be counted. */
   #patienceAt: Millis = Infinity;
   #hedgeAt: Millis = Infinity;
   /** When those that did not know are asked once more. */
@@ -188,9 +186,7 @@ export class GetCoordinator implements Coordinator {
   }
 
   #unasked(): readonly Candidate[] {
-    return this.#plan.candidates.filter(
-      (candidate) => this.#answers.get(candidate.id) === undefined,
-    );
+    return this.#plan.candidates.filter(({ id }) => this.#answers.get(id) === undefined);
   }
 
   #decide(now: Millis): void {
@@ -203,9 +199,16 @@ export class GetCoordinator implements Coordinator {
     const quorum = this.#answers.quorum();
     if (quorum.isMet || this.#answers.isNothingForSure()) return this.#decideSession(quorum, now);
     this.#askAsManyAsNeeded(quorum);
-    const outstanding = this.#answers.outstanding();
-    if (quorum.couldBeMetWith(this.#orUnsure(outstanding))) this.#limitPatience(quorum, now);
-    else if (outstanding.length === 0 || this.#plan.rules.notfoundOk) this.#giveUp(false);
+    // Where it is over the healthy ones get a moment: the answer says how many have answered.
+    const { notfoundOk } = this.#plan.rules;
+    const left = notfoundOk ? this.#answers.expected() : this.#answers.outstanding();
+    const isHeardOut = notfoundOk && left.length > 0;
+    if (isHeardOut || this.#couldBeMet(quorum)) this.#limitPatience(quorum, now);
+    else if (left.length === 0) this.#giveUp(false);
+  }
+
+  #couldBeMet(quorum: Quorum): boolean {
+    return quorum.couldBeMetWith(this.#orUnsure(this.#answers.outstanding()));
   }
 
   /** Asks for the entries behind digests that nobody has sent, or is about to send. */
@@ -223,19 +226,18 @@ export class GetCoordinator implements Coordinator {
   }
 
   #decideSession(quorum: Quorum, now: Millis): void {
-    const { rules } = this.#plan;
     if (!reachesSession(this.#plan, this.#answers.merged)) {
       for (const candidate of this.#unasked()) this.#askOne(candidate, false);
       const isWaiting = this.#answers.outstanding().length > 0 || this.#unsure().length > 0;
       if (isWaiting) return this.#limitPatience(quorum, now);
       const hasAnswered = (id: ReplicaId) => this.#answers.get(id)?.state === "answered";
       const isForgotten = isSessionForgotten(this.#plan, hasAnswered, this.#answers.merged);
-      if (!isForgotten) return this.#end(NOT_REACHED);
+      if (!isForgotten) return this.#tell({ ok: false, failure: NOT_REACHED });
       if (this.#phase === "asking") return this.#lookAgain();
     }
     const proof = this.#proof;
     if (!proof.isEnough) return this.#prove(quorum, now);
-    if (rules.strict && this.#mustWriteBack()) return this.#startWriteBack();
+    if (this.#plan.rules.strict && this.#mustWriteBack()) return this.#startWriteBack();
     this.#finish(quorum, proof);
   }
 
@@ -253,7 +255,7 @@ export class GetCoordinator implements Coordinator {
     }
     const isWaiting = this.#answers.outstanding().length > 0 || this.#unsure().length > 0;
     if (isWaiting) this.#limitPatience(quorum, now);
-    else this.#end(this.#proof.failure());
+    else this.#tell({ ok: false, failure: this.#proof.failure() });
   }
 
   /** A hint may have gone home between two answers, so that neither told of it. */
@@ -344,31 +346,31 @@ export class GetCoordinator implements Coordinator {
   }
 
   #finish(quorum: Quorum, proof: Proof): void {
-    this.#phase = "mending";
     const found = this.#writeBack?.entry ?? this.#answers.merged;
     const { session } = this.#plan;
     // Contexts only grow, also where what the session named was collected.
     const isWhole = session === null || found.context.includes(session);
     const context = isWhole ? null : found.context.join(session);
     const entry = context === null ? found : { ...found, context };
-    this.#out.finish({ ok: true, entry, tally: quorum.tally(), ...proof.shown });
-    if (this.#answers.outstanding().length === 0) this.#repair();
+    this.#tell({ ok: true, entry, tally: quorum.tally(), ...proof.shown });
   }
 
   #giveUp(isLate: boolean): void {
-    const quorum = this.#answers.quorum();
-    if (quorum.isMet && !reachesSession(this.#plan, this.#answers.merged))
-      return this.#end(NOT_REACHED);
-    if (quorum.isMet && !this.#proof.isEnough) return this.#end(this.#proof.failure());
-    const wereSilent = this.#answers.expected().length > 0;
-    const isTimeout = isLate && (wereSilent || this.#writeBack !== null);
-    const code = isTimeout ? "quorum-timeout" : "quorum-unavailable";
-    this.#end({ code, ...this.#shortfall(quorum) });
+    this.#tell({ ok: false, failure: this.#failureOf(this.#answers.quorum(), isLate) });
   }
 
-  #end(failure: Failure): void {
+  #failureOf(quorum: Quorum, isLate: boolean): Failure {
+    if (quorum.isMet && !reachesSession(this.#plan, this.#answers.merged)) return NOT_REACHED;
+    if (quorum.isMet && !this.#proof.isEnough) return this.#proof.failure();
+    const wereSilent = this.#answers.expected().length > 0 && this.#couldBeMet(quorum);
+    const isTimeout = isLate && (wereSilent || this.#writeBack !== null);
+    const code = isTimeout ? "quorum-timeout" : "quorum-unavailable";
+    return { code, ...this.#shortfall(quorum) };
+  }
+
+  #tell(outcome: GetOutcome): void {
     this.#phase = "mending";
-    this.#out.finish({ ok: false, failure });
+    this.#out.finish(outcome);
     if (this.#answers.outstanding().length === 0) this.#repair();
   }
 

@@ -107,7 +107,7 @@ export class PutCoordinator implements Coordinator {
   #isLocallyDurable = false;
   #isLocallyFailed = false;
   #deadline: Millis = Infinity;
-  /** Until when replicas that are believed dead are waited for, while nothing else is left. */
+  /** Until when replicas that are believed dead are waited for, or others just to be counted. */
   #patienceAt: Millis = Infinity;
   #hedgeAt: Millis = Infinity;
   #isFinished = false;
@@ -311,15 +311,25 @@ export class PutCoordinator implements Coordinator {
       this.#finish({ ok: true, tally: this.#quorum.tally() });
       return;
     }
-    const possible = this.#open();
-    if (this.#plan.sloppy) possible.push(...this.#fallbacksLeft());
-    if (!this.#quorum.couldBeMetWith(possible)) return this.#giveUp(false);
+    const possible = this.#possible();
+    if (!this.#quorum.couldBeMetWith(possible)) return this.#hearOut(now);
     const isExpected = ({ id, isSuspect }: Candidate): boolean =>
       !isSuspect || this.#quorum.has(id);
     const isWorthIt =
       possible.every(isExpected) || this.#quorum.couldBeMetWith(possible.filter(isExpected));
     const patienceAt = Math.min(this.#patienceAt, now + SUSPECT_PATIENCE_MS);
     this.#patienceAt = isWorthIt ? Infinity : patienceAt;
+  }
+
+  /** It is over, but the answer says how many have the write: the healthy ones get a moment. */
+  #hearOut(now: Millis): void {
+    if (!this.#unacked().some(({ candidate }) => !candidate.isSuspect)) return this.#giveUp(false);
+    this.#patienceAt = Math.min(this.#patienceAt, now + SUSPECT_PATIENCE_MS);
+  }
+
+  #possible(): readonly Candidate[] {
+    const open = this.#open();
+    return this.#plan.sloppy ? [...open, ...this.#fallbacksLeft()] : open;
   }
 
   /** Those that may add to the quorum: by an acknowledgement, or a durable one after the first. */
@@ -340,6 +350,7 @@ export class PutCoordinator implements Coordinator {
   }
 
   #giveUp(isLate: boolean): void {
+    const wasPossible = this.#quorum.couldBeMetWith(this.#possible());
     const tally = this.#quorum.tally();
     const lacksDurable = tally.durable < this.#quorum.need.durable;
     const silent = this.#open().some(
@@ -348,7 +359,7 @@ export class PutCoordinator implements Coordinator {
     this.#finish({
       ok: false,
       failure: {
-        code: isLate && silent ? "quorum-timeout" : "quorum-unavailable",
+        code: isLate && wasPossible && silent ? "quorum-timeout" : "quorum-unavailable",
         detail: `The write is short of its quorum: ${this.#quorum.shortfall("acknowledged")}.`,
         ...this.#quorum.missing(),
       },

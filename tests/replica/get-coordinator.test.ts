@@ -217,10 +217,27 @@ describe("a read gives up", () => {
     });
   });
 
-  it("at once when there never were enough", () => {
-    expect(outcome(read({ r: 3 }, { candidates: candidates("r1 r2") }).probe)).toBe(
-      "quorum-unavailable",
-    );
+  it("when there never were enough, with all counted that answer within a moment", () => {
+    for (const last of ["answers", "fails", "is silent"]) {
+      const { probe, coordinator } = read({ r: 3 }, { candidates: candidates("r1 r2") });
+      coordinator.reply("r1", held(old), START);
+      expect(outcome(probe)).toBeUndefined();
+      expect(coordinator.wakeAt).toBeLessThanOrEqual(START + SUSPECT_PATIENCE_MS);
+      if (last === "answers") coordinator.reply("r2", held(old), START + 1);
+      else if (last === "fails") coordinator.failed("r2", START + 1);
+      else coordinator.wake(START + SUSPECT_PATIENCE_MS);
+      const achieved = last === "answers" ? 2 : 1;
+      expect(probe.result).toMatchObject({
+        failure: { code: "quorum-unavailable", required: 3, achieved },
+      });
+    }
+  });
+
+  it("at once when it is over and only the suspected have not answered", () => {
+    const list = candidates("r1 r2", { suspects: ["r2"] });
+    const { probe, coordinator } = read({ r: 3 }, { candidates: list });
+    coordinator.reply("r1", held(old), START);
+    expect(outcome(probe)).toBe("quorum-unavailable");
   });
 
   it("at its deadline when somebody healthy did not answer", () => {

@@ -1,0 +1,43 @@
+/** A write as its tests begin it. */
+import { encodeEntry } from "../../core/entry-codec.ts";
+import { PutCoordinator, type PutOutcome, type PutPlan } from "../../replica/put-coordinator.ts";
+import type { QuorumNeed } from "../../replica/quorum.ts";
+import { candidate, candidates, KEY, Probe, START, written } from "./probe.ts";
+
+export const HEDGE = 50;
+export const TIMEOUT = 2000;
+export const entry = encodeEntry(written("new"), null);
+
+interface Wishes extends Partial<Omit<QuorumNeed, "count">> {
+  readonly w?: number;
+}
+
+/** r1 coordinates; r2 and r3 are the other primaries, f4 and f5 stand in for them. */
+export function write(wishes: Wishes = {}, changes: Partial<PutPlan> = {}) {
+  const { w = 2, ...rest } = wishes;
+  const none = { primaries: 0, zones: 0, onlyZone: null, durable: 0 };
+  const probe = new Probe<PutOutcome>();
+  const coordinator = new PutCoordinator(
+    {
+      key: KEY,
+      entry,
+      need: { n: 3, count: w, ...none, ...rest },
+      self: candidate("r1"),
+      standsInFor: null,
+      primaries: candidates("r2 r3"),
+      fallbacks: candidates("f4 f5"),
+      sloppy: true,
+      isBlind: false,
+      tells: false,
+      timeoutMs: TIMEOUT,
+      hedgeMs: HEDGE,
+      ...changes,
+    },
+    probe,
+  );
+  coordinator.start(START);
+  return { probe, coordinator };
+}
+
+export const codeOf = ({ result }: Probe<PutOutcome>): string | undefined =>
+  result === undefined ? undefined : result.ok ? "ok" : result.failure.code;
