@@ -95,7 +95,7 @@ export class Answers {
       ...(detail === null ? {} : { detail }),
     };
     if (variant === null) return this.passedOn(call, landing, status);
-    // Who asked gets all fields, those too that are kept from others (RFC 9111, 5.2.2.4, 5.2.2.7).
+    // Its asker gets all fields, those too that are kept from others (RFC 9111, 5.2.2.4, 5.2.2.7).
     const own = { ...variant, fields: head.fields };
     const answer = this.give(call, own, status, flowing(landing, landing.body));
     // The client has it already, and it is stored all the same.

@@ -2,8 +2,8 @@
  * A body on its way from the origin: read once, given to everybody who asked for it, and stored in
  * pieces as it comes.
  *
- * What came last is kept in memory, a window of a fixed size. Whoever falls behind it reads what he
- * missed from the pieces that are stored already, so that the slowest client holds up nobody and
+ * What came last is kept in memory, a window of a fixed size. A reader that falls behind it reads
+ * what it missed from the pieces that are stored already: the slowest client holds up nobody, and
  * the memory does not grow with the body. The source is read as fast as the fastest reader takes
  * it; with nobody left it is read to its end if it is being stored, and is given up if not.
  */
@@ -215,7 +215,7 @@ export class BodyFlow {
     const isWritten = await this.#writing[0];
     void this.#writing.shift();
     if (isWritten === true && this.#isStoring) this.#pieceCount++;
-    // Who waits for the body is not to suffer: it is passed on, and not stored.
+    // Readers of the body are not to suffer: it is passed on, and not stored.
     else this.#stopStoring();
   }
 

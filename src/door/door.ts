@@ -253,7 +253,7 @@ export class Door {
       const mayStore = !isPartial && !asked.has("no-store");
       return this.#answers.landed(ask, await this.#alone(this.#wantOf(ask, mayStore)));
     }
-    // Who asks for a validation gets one that began after that.
+    // A client that asks for a validation gets one that began after that.
     if (asked.has("no-cache"))
       return this.#answers.landed(ask, await this.#alone(this.#wantOf(ask, true)));
     const flight = this.#flights.get(id);

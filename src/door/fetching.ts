@@ -275,6 +275,6 @@ function withAge(fields: Fields, told: Fields): Fields {
   return age === null ? fields : withField(fields, "Age", age);
 }
 
-/** Who passes a response on dates one that is not (RFC 9110, 6.6.1). */
+/** A cache that passes on a response without a date dates it (RFC 9110, 6.6.1). */
 const dated = (fields: Fields, now: WallMillis): Fields =>
   fieldOf(fields, "date") === null ? [...fields, ["Date", new Date(now).toUTCString()]] : fields;

@@ -1,6 +1,6 @@
 /**
  * What the ring has of a site's responses, as values: how an entry is read, how it is judged by the
- * purges that are known, and what is written. Who asks and waits is `response-store.ts`.
+ * purges that are known, and what is written. `response-store.ts` asks and waits.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";

@@ -1,4 +1,4 @@
-/** Who may send `PURGE`: whoever has a token that may write. */
+/** The right to send `PURGE`: that of a token that may write. */
 import { fieldOf } from "../cache/fields.ts";
 import { type Auth, authenticate, requireAccess } from "../frontend/http/auth.ts";
 import { Problem } from "../frontend/http/problems.ts";

@@ -1,7 +1,7 @@
 /**
  * Pages of other origins (Fetch Standard, CORS): those that the deployment names may read answers,
- * those that a namespace names may read what is answered of it, and no others. Who they speak for
- * is said by tokens alone: no cookie counts for anything here.
+ * those that a namespace names may read what is answered of it, and no others. Tokens alone
+ * say for whom a page speaks: no cookie counts for anything here.
  */
 import type { MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";

@@ -140,8 +140,9 @@ async function poll(reader: FeedReader, waitMs: number, backend: Backend): Promi
 }
 
 /**
- * The first look of a stream. null: none was made yet. Whoever names a place has it already, and
- * browsers give a stream of events up for good when its answer is none: for those it is opened.
+ * The first look of a stream. null: none was made yet. A reader that names a place has it
+ * already, and browsers give up a stream of events for good when its answer is no stream: for these
+ * two it is opened without one.
  */
 async function firstOf(reader: FeedReader, form: StreamForm, since: string): Promise<Batch | null> {
   const isOpened = form === "sse" || !isWord(since);

@@ -1,6 +1,6 @@
 /**
- * Who may call. Tokens are compared by digest, all of them, without ending early; every 401 has the
- * same body, so that nothing is learnt from it.
+ * The rights of callers. Tokens are compared by digest, all of them, without ending early. Every
+ * 401 has the same body, so that nothing is learnt from it.
  */
 
 import { sha256 } from "@noble/hashes/sha2.js";

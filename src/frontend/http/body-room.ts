@@ -2,11 +2,11 @@
  * The memory that values may take while requests are at work, reads and writes of this process
  * together. Each body has a bound of its own and the requests at work are counted, but a thousand
  * batches at once, or a hundred reads of a key with many large siblings, each within its bounds,
- * are more than any machine has. Who comes when it is full waits a little, in turn, with its body
- * unread on the connection; who has waited too long is told to come again.
+ * are more than any machine has. A request that comes when it is full waits a little, in turn,
+ * with its body unread on the connection; one that has waited too long is told to come again.
  *
- * Only who may read or write gets here, since rights are checked before: a stranger cannot take
- * room from others. One that is alone is let in whatever its length.
+ * Rights are checked before, so a stranger cannot take room from others. A body that is alone is
+ * let in whatever its length.
  */
 import { Problem } from "./problems.ts";
 
