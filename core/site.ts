@@ -50,6 +50,35 @@ const NAME = new RegExp(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,${SITE_NAME_CHARS_MAX - 1}
 export const CANARY_SITE = "starling.canary";
 export const isSiteName = (text: string): boolean => NAME.test(text) && text !== CANARY_SITE;
 
+/** What `--origin` makes. */
+export const DEFAULT_SITE = "default";
+
+/**
+ * In which order sites are asked that name the same host: `default`, then by name. Two members may
+ * each learn of one at the same time, so such a pair cannot be kept out, and has to mean the same
+ * everywhere. A site that names no hosts has all of them: it is not to take those of `--origin`.
+ */
+export function bySiteOrder(a: string, b: string): number {
+  if (a === b) return 0;
+  return a === DEFAULT_SITE || (b !== DEFAULT_SITE && a < b) ? -1 : 1;
+}
+
+interface NamedHosts {
+  readonly name: string;
+  readonly hosts: readonly string[];
+}
+
+/** The first of the sites that name a host, by each host in lower case as it is written there. */
+export function firstByHost(sites: Iterable<NamedHosts>): ReadonlyMap<string, string> {
+  const first = new Map<string, string>();
+  for (const { name, hosts } of [...sites].sort((a, b) => bySiteOrder(a.name, b.name))) {
+    for (const host of hosts.map((text) => text.toLowerCase())) {
+      if (!first.has(host)) first.set(host, name);
+    }
+  }
+  return first;
+}
+
 export const siteDefaults: Omit<SiteSettings, "origin"> = {
   hosts: ["*"],
   originHost: "origin",

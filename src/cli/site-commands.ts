@@ -1,5 +1,6 @@
 /** `starling sites`: the origins that the cache door stands in front of. */
 import { type Command, Option } from "commander";
+import { firstByHost } from "../../core/site.ts";
 import { type Endpoint, sendJson } from "./http.ts";
 import { printable, printJson, say, table, UsageError } from "./output.ts";
 
@@ -45,7 +46,17 @@ function sitesText(sites: readonly Site[]): string {
     shown(site.maxBytes),
   ]);
   const head = ["site", "origin", "hosts", "stale-while-revalidate", "stale-if-error", "maxBytes"];
-  return table([head, ...rows]);
+  return [table([head, ...rows]), ...sites.flatMap((site) => overshadowed(site, sites))].join("\n");
+}
+
+/** Which of a site's hosts another one answers for, that names them too. */
+function overshadowed({ name, hosts }: Site, sites: readonly Site[]): readonly string[] {
+  const first = firstByHost(sites);
+  return [...new Set(hosts)].flatMap((host) => {
+    const answering = first.get(host.toLowerCase()) ?? name;
+    if (answering === name) return [];
+    return [`${answering} answers for ${printable(host)}, and not ${name}: both name it`];
+  });
 }
 
 /** What the flags say, in the words of the API. @throws UsageError */
@@ -76,15 +87,18 @@ async function sitesOf(at: Endpoint): Promise<readonly Site[]> {
 
 /** What is not named stays as it is. */
 async function set(at: Endpoint, name: string, flags: Flags): Promise<void> {
-  const known = (await sitesOf(at)).find((site) => site.name === name);
+  const sites = await sitesOf(at);
+  const known = sites.find((site) => site.name === name);
   const body = JSON.stringify({ ...known, ...membersOf(flags) });
   if (known === undefined && flags.origin === undefined && flags.with === undefined) {
     throw new UsageError("a new site needs --origin");
   }
   const path = `/v1/sites/${encodeURIComponent(name)}`;
   const made = await sendJson(at, path, { method: "PUT", body });
-  if (flags.json === true) printJson(made);
-  else say(`${name} stands in front of ${printable((made as Site).origin)}`);
+  if (flags.json === true) return printJson(made);
+  const others = sites.filter((site) => site.name !== name);
+  const shadows = overshadowed(made as Site, [...others, made as Site]);
+  say([`${name} stands in front of ${printable((made as Site).origin)}`, ...shadows].join("\n"));
 }
 
 async function remove(at: Endpoint, name: string): Promise<void> {

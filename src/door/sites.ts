@@ -1,5 +1,7 @@
 /** Which site a request belongs to: its host decides, exact before `*.suffix` before `*`. */
+import { assert } from "../../core/assert.ts";
 import { oncePer } from "../../core/once-per.ts";
+import { firstByHost } from "../../core/site.ts";
 import type { Site } from "../frontend/backend/backend.ts";
 
 interface Table {
@@ -9,21 +11,21 @@ interface Table {
   readonly any: Site | null;
 }
 
-/** Of two sites with one host the first by name answers: the same on every frontend. */
+/** Of sites with one host the first answers (see `bySiteOrder`): the same on every frontend. */
 const tableOf = oncePer((sites: ReadonlyMap<string, Site>): Table => {
   const exact = new Map<string, Site>();
-  const suffixes = new Map<string, Site>();
+  const suffixes: [suffix: string, site: Site][] = [];
   let any: Site | null = null;
-  for (const [, site] of [...sites].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    for (const host of site.settings.hosts.map((text) => text.toLowerCase())) {
-      if (host === "*") any ??= site;
-      else if (host.startsWith("*.")) {
-        if (!suffixes.has(host.slice(1))) suffixes.set(host.slice(1), site);
-      } else if (!exact.has(host)) exact.set(host, site);
-    }
+  const named = [...sites.values()].map(({ name, settings }) => ({ name, hosts: settings.hosts }));
+  for (const [host, name] of firstByHost(named)) {
+    const site = sites.get(name);
+    assert(site !== undefined, "a site is known by its name");
+    if (host === "*") any = site;
+    else if (host.startsWith("*.")) suffixes.push([host.slice(1), site]);
+    else exact.set(host, site);
   }
-  const longestFirst = [...suffixes].sort(([a], [b]) => b.length - a.length);
-  return { exact, suffixes: longestFirst, any };
+  suffixes.sort(([a], [b]) => b.length - a.length);
+  return { exact, suffixes, any };
 });
 
 const withoutPort = (host: string): string => host.replace(/:\d*$/, "");

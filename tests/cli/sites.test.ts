@@ -37,6 +37,18 @@ describe("starling sites", () => {
     expect((await starling("sites", "remove", "blog")).code).toBe(3);
   });
 
+  it("says which site answers for a host that two of them name", async () => {
+    const origin = ["--origin", "http://origin.test"];
+    await starling("sites", "set", "default", ...origin);
+    const second = await starling("sites", "set", "another", ...origin, "--host", "a.test");
+    expect(second.out).toBe("another stands in front of http://origin.test\n");
+    const both = await starling("sites", "set", "another", "--host", "*", "--host", "a.test");
+    const told = "default answers for *, and not another: both name it";
+    expect(both.out).toBe(`another stands in front of http://origin.test\n${told}\n`);
+    expect((await starling("sites")).out.trim().split("\n").at(-1)).toBe(told);
+    for (const name of ["default", "another"]) await starling("sites", "remove", name);
+  });
+
   it("says in one line what it does not take", async () => {
     for (const args of [
       ["sites", "show"],

@@ -1,6 +1,7 @@
 /** The cache door of a node: its listener, its origins, the site that `--origin` names. */
 import { hash, randomUUID } from "node:crypto";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
+import { DEFAULT_SITE } from "../../../core/site.ts";
 import { Door } from "../../door/door.ts";
 import { DoorMetrics } from "../../door/door-metrics.ts";
 import type { Digest } from "../../door/kept.ts";
@@ -54,11 +55,11 @@ async function makeDefaultSite(
 ): Promise<void> {
   const settings = siteSettings({ origin }, backend.view());
   while (!isClosed()) {
-    const known = backend.view().sites.get("default");
+    const known = backend.view().sites.get(DEFAULT_SITE);
     if (known?.stored.site === settings.site) return;
     try {
-      await keepSite(backend, "default", settings);
-      return log("site-made", { site: "default", origin });
+      await keepSite(backend, DEFAULT_SITE, settings);
+      return log("site-made", { site: DEFAULT_SITE, origin });
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
