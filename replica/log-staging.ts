@@ -23,16 +23,22 @@ export interface StagedPage {
   readonly offset: number;
   /** How much of it is filled. */
   byteCount: number;
+  /** Whether somebody has bytes of it that are no copy: it is not written over then. */
+  isLent: boolean;
 }
 
 const PAGE_BYTES_MAX = 256 * 1024;
 const FREE_PAGES_COUNT_MAX = 8;
+/** Pages of one record each, longer than the usual ones, that are kept to be used again. */
+const FREE_LONG_COUNT_MAX = 4;
+const FREE_LONG_BYTES_MAX = 1024 * 1024;
 
 export class Staging {
   readonly #pageBytes: number;
   /** Oldest first, by segment and offset. */
   readonly #pages: StagedPage[] = [];
   readonly #free: Page[] = [];
+  readonly #freeLong: Page[] = [];
   /** How many of the pages belong to a flush that is under way. */
   #takenCount = 0;
   #byteCount = 0;
@@ -75,17 +81,25 @@ export class Staging {
   release(): void {
     for (const staged of this.#pages.splice(0, this.#takenCount)) {
       this.#byteCount -= staged.byteCount;
-      const mayBeKept = this.#free.length < FREE_PAGES_COUNT_MAX;
-      if (mayBeKept && this.#isUsual(staged)) this.#free.push(staged.page);
+      this.#keepFree(staged);
     }
     this.#takenCount = 0;
     assert(this.#byteCount >= 0, "no more is released than was staged");
   }
 
+  #keepFree({ page, isLent }: StagedPage): void {
+    if (page.bytes.length === this.#pageBytes) {
+      if (this.#free.length < FREE_PAGES_COUNT_MAX) this.#free.push(page);
+    } else if (!isLent && page.bytes.length <= FREE_LONG_BYTES_MAX) {
+      // The newest are of the length that is written now.
+      if (this.#freeLong.unshift(page) > FREE_LONG_COUNT_MAX) this.#freeLong.pop();
+    }
+  }
+
   /**
    * Some bytes of a segment, or `undefined` when they are on the disk. Out of a page that is used
-   * again they are a copy. A record that is too long for one is given as it lies there, since
-   * nothing of it is ever written over: on a slow disk it may be read often before it is durable.
+   * again they are a copy. A record that is too long for one is given as it lies there, and its
+   * page is not used again then: on a slow disk it may be read often before it is durable.
    */
   read(segment: number, offset: number, byteCount: number): Uint8Array | undefined {
     let low = 0;
@@ -104,11 +118,10 @@ export class Staging {
     if (from + byteCount > found.byteCount) return undefined;
     const { bytes } = found.page;
     const end = from + byteCount;
-    return this.#isUsual(found) ? bytes.slice(from, end) : bytes.subarray(from, end);
-  }
+    if (bytes.length === this.#pageBytes) return bytes.slice(from, end);
 
-  #isUsual({ page }: StagedPage): boolean {
-    return page.bytes.length === this.#pageBytes;
+    found.isLent = true;
+    return bytes.subarray(from, end);
   }
 
   #pageFor(at: { segment: number; offset: number }, room: number): StagedPage {
@@ -119,10 +132,18 @@ export class Staging {
     }
     const page =
       room > this.#pageBytes
-        ? pageOf(new Uint8Array(room))
+        ? this.#longPage(room)
         : (this.#free.pop() ?? pageOf(new Uint8Array(this.#pageBytes)));
-    const staged = { page, segment: at.segment, offset: at.offset, byteCount: 0 };
+    const { segment, offset } = at;
+    const staged: StagedPage = { page, segment, offset, byteCount: 0, isLent: false };
     this.#pages.push(staged);
     return staged;
+  }
+
+  #longPage(room: number): Page {
+    const fits = ({ bytes }: Page): boolean => bytes.length >= room && bytes.length <= 2 * room;
+    const at = this.#freeLong.findIndex(fits);
+    const [kept] = at < 0 ? [] : this.#freeLong.splice(at, 1);
+    return kept ?? pageOf(new Uint8Array(room));
   }
 }

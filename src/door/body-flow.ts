@@ -9,7 +9,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import { INLINE_BYTES_MAX, PIECE_BYTES } from "../../core/limits.ts";
-import type { Bytes } from "./ports.ts";
+import type { Bytes, Garbage } from "./ports.ts";
 
 /** Where the pieces go. */
 export interface PieceStore {
@@ -23,6 +23,7 @@ export interface FlowLimits {
   readonly windowBytes?: number;
   readonly pieceBytes?: number;
   readonly inlineBytesMax?: number;
+  readonly garbage?: Garbage | undefined;
 }
 
 export interface FlowEnd {
@@ -40,6 +41,14 @@ export class Abandoned extends Error {
 const WINDOW_BYTES = 1024 * 1024;
 /** Pieces on their way to the ring: some share a flush of the disk, and all are memory. */
 const WRITES_AT_ONCE = 4;
+/**
+ * Bytes that are made for each that comes: as it was received and goes out, and where it is stored
+ * in its piece, in the entry that other owners get, and in the record.
+ */
+const MADE_PASSED = 2;
+const MADE_STORED = 4;
+/** For each that is read of a piece: of the disk or of a message, and as it goes out. */
+export const MADE_READ = 2;
 
 interface Chunk {
   readonly from: number;
@@ -64,7 +73,8 @@ export class BodyFlow {
   readonly #source: Bytes;
   readonly #window: Chunk[] = [];
   readonly #readers = new Set<Reader>();
-  readonly #limits: Required<FlowLimits>;
+  readonly #limits: Required<Omit<FlowLimits, "garbage">>;
+  readonly #garbage: Garbage | undefined;
   readonly #store: PieceStore | null;
   #isStoring: boolean;
   #piece: Uint8Array[] = [];
@@ -82,6 +92,7 @@ export class BodyFlow {
     this.#source = source;
     this.#store = store;
     this.#isStoring = store !== null;
+    this.#garbage = limits.garbage;
     this.#limits = {
       windowBytes: WINDOW_BYTES,
       pieceBytes: PIECE_BYTES,
@@ -112,6 +123,7 @@ export class BodyFlow {
         this.#wake();
         await this.#collect(bytes);
         this.#trim();
+        await this.#tidy(bytes.length);
         await this.#room();
       }
       const end = await this.#finish();
@@ -181,6 +193,7 @@ export class BodyFlow {
       throw new Abandoned("what came before is not kept");
     }
     const bytes = await this.#store.read(index);
+    if (this.#garbage?.made(bytes.length * MADE_READ) === true) this.#garbage.collect();
     return bytes.subarray(at - index * pieceBytes);
   }
 
@@ -208,6 +221,18 @@ export class BodyFlow {
     );
     if (written !== undefined) this.#writing.push(written);
     if (this.#writing.length >= WRITES_AT_ONCE) await this.#settleWrite();
+  }
+
+  /**
+   * Has the host look for garbage in time, with no piece on its way: what is under way at a look is
+   * looked at again by the next one, and then lies for long.
+   */
+  async #tidy(byteCount: number): Promise<void> {
+    const made = byteCount * (this.#isStoring ? MADE_STORED : MADE_PASSED);
+    if (this.#garbage?.made(made) !== true) return;
+    while (this.#writing.length > 0) await this.#settleWrite();
+    this.#trim();
+    this.#garbage.collect();
   }
 
   /** Pieces count in their order, so that what is counted can be read. */

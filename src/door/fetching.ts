@@ -218,7 +218,10 @@ export class Fetcher {
             tags: variant.tags,
             ttlMs: judged.freshness.retentionMs,
           });
-    const flow = new BodyFlow(response.body, pieces, { bytesMax });
+    const flow = new BodyFlow(response.body, pieces, {
+      bytesMax,
+      garbage: this.#parts.host.garbage,
+    });
     const body = flow.read();
     const stored = flow
       .run()

@@ -74,6 +74,14 @@ export interface Origin {
   fetch(request: OriginRequest): Promise<OriginResponse>;
 }
 
+/** A collector that lets bytes lie: told what is made, it is asked to look in time. */
+export interface Garbage {
+  /** Bytes that are of no use as soon as they are sent. @returns whether it is time to look */
+  made(byteCount: number): boolean;
+  /** Best when little of what was made is still in use. */
+  collect(): void;
+}
+
 export interface DoorHost {
   now(): WallMillis;
   /** Where the host has a quicker one than JavaScript's. */
@@ -84,4 +92,6 @@ export interface DoorHost {
   background(work: Promise<unknown>): void;
   /** Resolves after this many ms. */
   wait(ms: number): Promise<void>;
+  /** Where the host's collector has to be told. */
+  readonly garbage?: Garbage;
 }

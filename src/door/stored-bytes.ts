@@ -7,17 +7,19 @@ import { withoutConditions } from "../cache/conditional.ts";
 import { type Fields, fieldOf } from "../cache/fields.ts";
 import { type ByteRange, contentRange } from "../cache/range.ts";
 import type { Variant } from "../cache/stored.ts";
+import { MADE_READ } from "./body-flow.ts";
 import { type Call, toOrigin } from "./call.ts";
-import type { Bytes, Origin } from "./ports.ts";
+import type { Bytes, DoorHost, Origin } from "./ports.ts";
 import { MissingPiece, type ResponseStore, StoreError } from "./response-store.ts";
 
 export interface StoredBytesParts {
   readonly store: ResponseStore;
   readonly origin: Origin;
+  readonly host: Pick<DoorHost, "garbage">;
 }
 
 export async function* storedBytes(
-  { store, origin }: StoredBytesParts,
+  { store, origin, host: { garbage } }: StoredBytesParts,
   { call, variant }: { readonly call: Call; readonly variant: Variant },
   range: ByteRange,
 ): Bytes {
@@ -26,6 +28,7 @@ export async function* storedBytes(
     for await (const bytes of store.bytes(call.site.name, variant.body, range)) {
       yield bytes;
       from += bytes.length;
+      if (garbage?.made(MADE_READ * bytes.length) === true) garbage.collect();
     }
   } catch (error) {
     if (!(error instanceof MissingPiece) && !(error instanceof StoreError)) throw error;

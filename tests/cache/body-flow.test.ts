@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Abandoned, BodyFlow, type PieceStore } from "../../src/door/body-flow.ts";
-import type { Bytes } from "../../src/door/ports.ts";
+import type { Bytes, Garbage } from "../../src/door/ports.ts";
 
 const limits = { bytesMax: 10_000, windowBytes: 100, pieceBytes: 64, inlineBytesMax: 32 };
 
@@ -170,5 +170,47 @@ describe("a body on its way", () => {
     expect(await end).toEqual({ length: 1024, bytes: null, isStored: true });
     clearInterval(opening);
     expect(Buffer.concat(pieces.written)).toEqual(Buffer.from(numbered(1024)));
+  });
+
+  it("has garbage looked for each time that so much was made, with no piece on its way", async () => {
+    const pieces = new Pieces();
+    let underWay = 0;
+    let made = 0;
+    const looks: { readonly made: number; readonly underWay: number }[] = [];
+    const garbage: Garbage = {
+      made: (byteCount) => {
+        made += byteCount;
+        return made >= 2048;
+      },
+      collect: () => {
+        looks.push({ made, underWay });
+        made = 0;
+      },
+    };
+    const slow: PieceStore = {
+      write: async (index, bytes) => {
+        underWay++;
+        await turn();
+        await pieces.write(index, bytes);
+        underWay--;
+      },
+      read: (index) => pieces.read(index),
+    };
+    const chunks = Array.from({ length: 100 }, () => 40);
+    const stored = new BodyFlow(source(chunks).bytes, slow, { ...limits, garbage });
+    const [all] = await Promise.all([gather(stored.read()), stored.run()]);
+    expect(all).toEqual(Buffer.from(numbered(4000)));
+    // Four are made of each byte: 13 chunks of 40 come to 2080.
+    expect(looks).toEqual(Array.from({ length: 7 }, () => ({ made: 2080, underWay: 0 })));
+    looks.length = 0;
+    made = 0;
+    // One who comes after that reads pieces of 64, each of them two: 16 come to 2048.
+    expect(await gather(stored.read())).toEqual(Buffer.from(numbered(4000)));
+    expect(looks).toEqual(Array.from({ length: 3 }, () => ({ made: 2048, underWay: 0 })));
+    looks.length = 0;
+    made = 0;
+    const passed = new BodyFlow(source(chunks).bytes, null, { ...limits, garbage });
+    await Promise.all([gather(passed.read()), passed.run()]);
+    expect(looks).toEqual(Array.from({ length: 3 }, () => ({ made: 2080, underWay: 0 })));
   });
 });

@@ -6,6 +6,7 @@ import type {
   Bytes,
   DoorAnswer,
   DoorRequest,
+  Garbage,
   Origin,
   OriginRequest,
 } from "../../src/door/ports.ts";
@@ -72,7 +73,11 @@ export const fieldIn = (fields: Fields, name: string): string | null => {
 /** @param on another rig's backend, to be a second frontend on the same ring, and its name */
 export async function makeRig(
   site: Record<string, unknown> = {},
-  on: { readonly backend?: MemoryBackend; readonly holder?: string } = {},
+  on: {
+    readonly backend?: MemoryBackend;
+    readonly holder?: string;
+    readonly garbage?: Garbage;
+  } = {},
 ): Promise<DoorRig> {
   const backend = on.backend ?? new MemoryBackend(await testRing());
   const settings = siteSettings({ origin: "http://origin.test", ...site }, backend.view());
@@ -107,6 +112,7 @@ export async function makeRig(
     host: {
       now: () => backend.nowMs,
       uniqueName: name,
+      ...(on.garbage === undefined ? {} : { garbage: on.garbage }),
       background: (promise) => {
         // Whoever waits for it is told; a test that does not is not ended by it.
         promise.catch(() => undefined);

@@ -1,7 +1,7 @@
 /** Bodies in pieces, and requests that share one fetch. */
 import { describe, expect, it } from "vitest";
 import { PIECE_BYTES } from "../../core/limits.ts";
-import type { Bytes } from "../../src/door/ports.ts";
+import type { Bytes, Garbage } from "../../src/door/ports.ts";
 import { fieldIn, makeRig, readAll } from "./door-rig.ts";
 
 const SIZE = 3 * PIECE_BYTES + 1000;
@@ -29,6 +29,29 @@ describe("a long body", () => {
       expect([from, part.status, part.text]).toEqual([from, 206, body.slice(from, to + 1)]);
     }
     expect(rig.asked).toHaveLength(1);
+  });
+
+  it("has garbage looked for while it is given from what is stored", async () => {
+    let made = 0;
+    let most = 0;
+    const garbage: Garbage = {
+      made: (byteCount) => {
+        made += byteCount;
+        most = Math.max(most, made);
+        return made >= PIECE_BYTES;
+      },
+      collect: () => {
+        made = 0;
+      },
+    };
+    const rig = await makeRig({}, { garbage });
+    rig.reply = () => ({ headers: { "Cache-Control": "max-age=60" }, body: bodyOf(1) });
+    await rig.get("/big");
+    [made, most] = [0, 0];
+    expect((await rig.get("/big")).text).toHaveLength(SIZE);
+    expect(rig.asked).toHaveLength(1);
+    // Two are made of each byte.
+    expect(most).toBe(2 * PIECE_BYTES);
   });
 
   it("is never a mixture of two versions, while it is refreshed without pause", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../core/prng.ts";
-import type { Checksum } from "../../replica/log-format.ts";
+import type { Checksum, RecordFields } from "../../replica/log-format.ts";
+import { Staging } from "../../replica/log-staging.ts";
 import { LogStore } from "../../replica/log-store.ts";
 import { MemoryDisk } from "./log-memory-disk.ts";
 import { checksum, flush } from "./log-run.ts";
@@ -64,5 +65,25 @@ describe("a record that is not on the disk yet", () => {
       if (i % 3 === 2) while (flush(store, disk));
     }
     expect(read.filter(([found, bytes]) => !isSame(found, bytes))).toHaveLength(0);
+  });
+
+  it("takes the page of a long one before it, once that is durable and nobody has it", () => {
+    const at = { segment: 1, offset: 0 };
+    const fields = { space: 0, operation: 0, key: "k", sequence: 1, partition: 0, digest: 7 };
+    const staging = new Staging(64 * MIB);
+    const page = (byte: number, isRead: boolean) => {
+      const body = filled(MIB / 2, byte);
+      const of = { ...fields, dueAt: 0 } as RecordFields;
+      const byteCount = staging.add(at, { fields: of, body, salt: 0, checksum });
+      const read = isRead ? staging.read(1, 0, byteCount)?.slice(-10) : undefined;
+      const [staged] = staging.take();
+      staging.release();
+      return { bytes: staged?.page.bytes, read };
+    };
+    const first = page(1, false);
+    const second = page(2, true);
+    expect(second.bytes === first.bytes).toBe(true);
+    expect(second.read).toEqual(filled(10, 2));
+    expect(page(3, false).bytes === second.bytes).toBe(false);
   });
 });

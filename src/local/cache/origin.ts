@@ -24,7 +24,6 @@ import {
 import { addressesOf, isOurs, type Ours } from "./own-addresses.ts";
 import { Patience, silentFor } from "./patience.ts";
 import { bytesOf } from "./reading.ts";
-import { passedBy } from "./young-garbage.ts";
 
 /** Idle connections that are kept to one origin. */
 const IDLE_COUNT_MAX = 64;
@@ -92,10 +91,7 @@ function fieldsOf(raw: readonly string[]): Fields {
 async function* bodyOf(incoming: IncomingMessage, timeoutMs: number): Bytes {
   let isWhole = false;
   try {
-    for await (const bytes of bytesOf(incoming, timeoutMs, () => silentFor(timeoutMs))) {
-      passedBy(bytes.length);
-      yield bytes;
-    }
+    yield* bytesOf(incoming, timeoutMs, () => silentFor(timeoutMs));
     isWhole = incoming.complete;
     if (!isWhole) throw new OriginError("origin-invalid", "The body broke off.");
   } catch (error) {

@@ -17,6 +17,7 @@ import type { Log } from "../process/logger.ts";
 import { doorListener } from "./door-server.ts";
 import { NodeOrigin } from "./origin.ts";
 import type { Listener } from "./own-addresses.ts";
+import { youngGarbage } from "./young-garbage.ts";
 
 export interface DoorOptions {
   readonly url: URL;
@@ -176,6 +177,7 @@ export class CacheDoor {
         uniqueName: randomUUID,
         wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
         background: (work) => void work.catch(failed),
+        garbage: youngGarbage,
       },
     });
   }

@@ -1,18 +1,16 @@
 /**
  * Bytes that stream through a process are garbage as soon as they are sent, and V8 lets 64 MiB and
  * more of them lie before it looks: what JavaScript itself holds of them is small, and only that
- * fills the young generation. So it is told to look, each time that some MiB have come by. What has
- * just died is all young: a look takes a millisecond or two.
+ * fills the young generation. So it is told to look, each time that some MiB were made. What has
+ * just died is all young: a look takes a millisecond or two. What is alive at two looks is young
+ * no more, and then lies until V8 looks at everything.
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import type { Garbage } from "../../door/ports.ts";
 
-/**
- * Bytes that come by between two looks. Where they are stored, three copies are made of each. With
- * twice as many V8 looks before that, and at everything, which costs more and keeps what is under
- * way until its next time.
- */
-const LOOK_BYTES = 4 * 1024 * 1024;
+/** Bytes that are made between two looks. */
+const LOOK_BYTES = 8 * 1024 * 1024;
 
 type Collect = (options: { readonly type: "minor" }) => void;
 
@@ -23,13 +21,17 @@ function collector(): Collect | null {
 }
 
 let collect: Collect | null | undefined;
-let byteCount = 0;
+/** Of all bodies together: there is one heap. */
+let madeByteCount = 0;
 
-/** To be told of bytes that came from an origin. */
-export function passedBy(bytes: number): void {
-  byteCount += bytes;
-  if (byteCount < LOOK_BYTES) return;
-  byteCount = 0;
-  collect ??= collector();
-  collect?.({ type: "minor" });
-}
+export const youngGarbage: Garbage = {
+  made: (byteCount) => {
+    madeByteCount += byteCount;
+    return madeByteCount >= LOOK_BYTES;
+  },
+  collect: () => {
+    madeByteCount = 0;
+    collect ??= collector();
+    collect?.({ type: "minor" });
+  },
+};
