@@ -20,7 +20,7 @@ import { MSGPACK, MSGPACK_TYPES } from "../http/msgpack-type.ts";
 import { readOptions } from "../http/options.ts";
 import { Problem } from "../http/problems.ts";
 import { traceOf } from "../http/trace.ts";
-import { FeedLooks } from "./feed-looks.ts";
+import { FeedLooks, type Pauses } from "./feed-looks.ts";
 import {
   type Batch,
   type FeedParts,
@@ -49,8 +49,12 @@ const INCLUDED: ReadonlySet<string> = new Set(["meta", "value", "entry"]);
 /** How long a look is tried again while nobody can be asked, in ms: after a start, a moment. */
 const POLL_PATIENCE_MS = 2000;
 const STREAM_PATIENCE_MS = 10_000;
-/** Between two looks of streams that found something, in ms. */
-const PAUSE_MS = 20;
+/**
+ * Who writes one thing after the other, a thousand in a second, is followed 13 ms behind in the
+ * middle, and what comes faster 40 ms behind at most. All of that ends with the first look that
+ * finds nothing: the next change is told at once.
+ */
+const PAUSES: Pauses = { leastMs: 20, msPerChange: 0.25, mostMs: 80 };
 
 const encoder = new Encoder();
 type Form = StreamForm | "json" | "msgpack";
@@ -221,7 +225,7 @@ export function changesRoutes(of: ChangesParts): Hono<StarlingEnv> {
   const { secret, backendOf, guarded } = of;
   const app = new Hono<StarlingEnv>();
   const tickets = new Tickets();
-  const shared = new FeedLooks<Batch>(PAUSE_MS);
+  const shared = new FeedLooks<Batch>(PAUSES);
   const namespaceOf = (call: Call): string => readNamespace(rawRest(call, CHANGES));
   const accessOf = (call: Call): Access | null => {
     const namespace = namespaceOf(call);

@@ -3,21 +3,34 @@
  * feed are told the same, so they are looked for once and share what was found, down to the bytes
  * that are sent: what a change costs does not grow with those who are told of it.
  *
- * Streams come to stand at the same place because they pause together: those that have just been
- * told something look again in the same turn, and the sources answer them all in one.
+ * Streams come to stand at the same place because they pause together: those of a namespace that
+ * have just been told something look again in the same turn, and the sources answer them all in
+ * one.
+ *
+ * A look has its cost however little it finds, and so has each stream that is sent a batch. So the
+ * more a look found, the longer the pause after it: where much is written, one batch carries much
+ * of it, and where little is, it is told soon.
  */
 export const pause = (ms: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Between two looks of which the first found something: one at once would find little. */
+export interface Pauses {
+  /** In ms, after a look that found little, or was not told all that there is. */
+  readonly leastMs: number;
+  /** As much longer for each change that was found, in ms. */
+  readonly msPerChange: number;
+  readonly mostMs: number;
+}
+
 /** @typeParam Found what a look finds */
 export class FeedLooks<Found> {
-  readonly #pauseMs: number;
+  readonly #pauses: Pauses;
   readonly #open = new Map<string, Promise<Found>>();
-  #turn: Promise<void> | null = null;
+  readonly #turns = new Map<string, Promise<void>>();
 
-  /** @param pauseMs between two looks that found something: one that comes at once finds little */
-  constructor(pauseMs: number) {
-    this.#pauseMs = pauseMs;
+  constructor(pauses: Pauses) {
+    this.#pauses = pauses;
   }
 
   /**
@@ -33,11 +46,18 @@ export class FeedLooks<Found> {
     return made;
   }
 
-  /** Resolves for all who wait at once, when it is worth to look again. */
-  nextTurn(): Promise<void> {
-    this.#turn ??= pause(this.#pauseMs).finally(() => {
-      this.#turn = null;
-    });
-    return this.#turn;
+  /**
+   * Resolves for all who wait for this namespace at once, when it is worth to look again.
+   *
+   * @param changesCount what the first of them was just told, where that was all there is; else 0
+   */
+  nextTurn(namespace: string, changesCount: number): Promise<void> {
+    const known = this.#turns.get(namespace);
+    if (known !== undefined) return known;
+    const { leastMs, msPerChange, mostMs } = this.#pauses;
+    const turn = pause(Math.min(leastMs + changesCount * msPerChange, mostMs));
+    const made = turn.finally(() => this.#turns.delete(namespace));
+    this.#turns.set(namespace, made);
+    return made;
   }
 }

@@ -84,6 +84,10 @@ export class FeedReader {
         : positionToToken(parts.hash, request, request.from);
   }
 
+  get namespace(): string {
+    return this.#request.namespace;
+  }
+
   /**
    * What is new since the last look.
    *

@@ -9,7 +9,7 @@ import { oncePer } from "../../../core/once-per.ts";
 import type { FeedForm } from "../../metrics/feed-metrics.ts";
 import type { Backend } from "../backend/backend.ts";
 import { Problem } from "../http/problems.ts";
-import { FeedLooks, pause } from "./feed-looks.ts";
+import { FeedLooks, type Pauses, pause } from "./feed-looks.ts";
 import { type Batch, type FeedParts, type FeedReader, unlessEnding } from "./feed-reader.ts";
 
 export type StreamForm = "ndjson" | "sse";
@@ -22,6 +22,7 @@ const TOKEN_MS = 10_000;
 const RETRY_MS = 250;
 const WAIT_MS = 5000;
 const ALONE_PAUSE_MS = 250;
+const ALONE_PAUSES: Pauses = { leastMs: ALONE_PAUSE_MS, msPerChange: 0, mostMs: ALONE_PAUSE_MS };
 
 const encoder = new TextEncoder();
 const tokenLine = (token: string): string => JSON.stringify({ token });
@@ -75,7 +76,7 @@ export const openPlan = (
  * For a stream that shares nothing with others, where each look is billed: what was written in a
  * quarter of a second is looked for at once.
  */
-export const looksAlone = (): FeedLooks<Batch> => new FeedLooks<Batch>(ALONE_PAUSE_MS);
+export const looksAlone = (): FeedLooks<Batch> => new FeedLooks<Batch>(ALONE_PAUSES);
 
 class Stream {
   readonly #reader: FeedReader;
@@ -86,6 +87,8 @@ class Stream {
   /** When something was sent, of the host's own time; null before that. */
   #sentAt: number | null = null;
   #hasNews = false;
+  /** What it was told last, where that was all there was. */
+  #foundCount = 0;
   #isOver = false;
 
   constructor(reader: FeedReader, first: Batch | null, plan: StreamPlan) {
@@ -111,7 +114,8 @@ class Stream {
   }
 
   async #nextBytes(): Promise<Uint8Array | null> {
-    if (this.#hasNews) await this.#plan.looks.nextTurn();
+    const { looks } = this.#plan;
+    if (this.#hasNews) await looks.nextTurn(this.#reader.namespace, this.#foundCount);
     return this.#find();
   }
 
@@ -124,6 +128,7 @@ class Stream {
       const batch = this.#next ?? (await this.#look());
       this.#next = null;
       this.#hasNews = batch?.isNews === true;
+      this.#foundCount = batch?.isCaughtUp === true ? batch.changes.length : 0;
       this.#waitMs = batch === null || this.#hasNews ? 0 : WAIT_MS;
       if (batch === null) await pause(RETRY_MS);
       else if (this.#hasNews || this.#isDue || this.#place === "") {
