@@ -156,6 +156,11 @@ export interface Store {
   /** Keys whose `dueAt` is at or before that time, earliest first. */
   due(before: WallMillis, countMax: number): readonly StoreKey[];
   /**
+   * Nothing is due before that time; Infinity when nothing ever is. It is the time of what is due
+   * first, where what was put off is known by its new time (not in a Durable Object).
+   */
+  earliestDue(): WallMillis;
+  /**
    * No entry's position is above this one. Like all that is read here it may be in memory alone:
    * whoever gives a position out waits until what was written up to it is durable.
    */

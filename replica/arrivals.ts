@@ -61,8 +61,8 @@ export class Arrivals {
   /** The same of keys that are remembered no more. */
   #lostThrough: WallMillis;
   #hasEnded = false;
-  /** Up to here every key whose time was over has been forgotten. Since the start; 0 at first. */
-  releasedThrough: WallMillis = 0;
+  /** All keys that were due by then have been looked at since the start. */
+  #lookedThrough: WallMillis = 0;
   /** It has another name than the last run left: whatever stood in it before may be lost. */
   readonly isFresh: boolean;
 
@@ -119,6 +119,21 @@ export class Arrivals {
     if (this.#ended.length < 2 * ENDED_COUNT_MAX) return;
     const dropped = this.#ended.splice(0, this.#ended.length - ENDED_COUNT_MAX);
     for (const one of dropped) this.#lostThrough = Math.max(this.#lostThrough, one.endedAt);
+  }
+
+  /** Whatever was due by then has been looked at: it is gone, or was put off. */
+  lookedAt(now: WallMillis): void {
+    this.#lookedThrough = now;
+  }
+
+  /**
+   * Up to when every key whose time was over has been forgotten. Where nothing is due that is now:
+   * nobody has to look for that. What is put off is no such key.
+   */
+  releasedThrough(now: WallMillis): WallMillis {
+    const earliest = this.#store.earliestDue();
+    if (earliest > now) return now;
+    return Math.min(now, Math.max(this.#lookedThrough, Math.floor(earliest) - 1));
   }
 
   /** To be called at the end of a step: what it released is counted for good. */

@@ -18,6 +18,11 @@ export class DueHeap {
     return this.#size;
   }
 
+  /** The instant at which the first of all is due; Infinity for never. */
+  get earliest(): number {
+    return this.#size === 0 ? Infinity : this.#due(0);
+  }
+
   /** The instant at which a slot is due, 0 for never. */
   dueAt(slot: number): number {
     const place = this.#places[slot] ?? ABSENT;

@@ -209,9 +209,15 @@ export class IndexTable {
     return this.#due.first(before, countMax).map((slot) => this.keyOf(slot));
   }
 
-  /** Looks at a slot later than it was to be looked at, until it is written again. */
-  postpone(slot: number, until: number): void {
-    const due = this.#due.dueAt(slot);
+  /** When the first of all keys is due; Infinity when none ever is. */
+  get earliestDue(): number {
+    return this.#due.earliest;
+  }
+
+  /** Looks at a key later than it was to be looked at, until it is written again. */
+  postpone(key: string, until: number): void {
+    const slot = this.find(key);
+    const due = slot === NO_SLOT ? 0 : this.#due.dueAt(slot);
     if (due > 0) this.#due.set(slot, postponed(due, until));
   }
 

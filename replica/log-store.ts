@@ -113,8 +113,6 @@ export class LogStore implements Store {
     return this.durableSequence > this.#startSequence;
   }
 
-  // Jobs.
-
   /**
    * What makes everything durable that was written so far; `undefined` while a flush is under way,
    * when there is nothing to do, and when the log has failed. A full disk is only tried again with
@@ -154,8 +152,7 @@ export class LogStore implements Store {
     if (this.health() !== "writable" || this.#isStopped) return undefined;
     if (this.#writer.isRunning || this.#background.isRunning) return undefined;
     if (this.durableSequence < this.writtenSequence) return undefined;
-    const wroteNothing = this.writtenSequence === this.#startSequence;
-    if (!this.recovery.clean && wroteNothing) return undefined;
+    if (!this.recovery.clean && this.writtenSequence === this.#startSequence) return undefined;
     this.#writer.close();
     const { segments } = this.#state;
     return { lane: "stop", steps: this.#state.manifestSteps(segments, { stopped: true }) };
@@ -257,9 +254,12 @@ export class LogStore implements Store {
     return this.#entries.due(before, countMax);
   }
 
+  earliestDue(): number {
+    return this.#entries.earliestDue;
+  }
+
   postpone(key: StoreKey, until: number): void {
-    const slot = this.#entries.find(key);
-    if (slot !== NO_SLOT) this.#entries.postpone(slot, until);
+    this.#entries.postpone(key, until);
   }
 
   get arrivedThrough(): number {
@@ -370,8 +370,7 @@ export class LogStore implements Store {
 
   /** On a full disk a drop waits in memory for room; on a failed one it is not worth anything. */
   #drop(space: Space, key: string): void {
-    if (this.health() === "failed") return;
-    if (this.#state.index.table(space).find(key) === NO_SLOT) return;
+    if (this.health() === "failed" || this.#state.index.table(space).find(key) === NO_SLOT) return;
     const operation = OPERATIONS.drop;
     this.#writer.append({ space, operation, key, partition: 0, digest: 0, dueAt: 0 }, NOTHING);
   }

@@ -51,7 +51,9 @@ class Contents {
   readonly meta = new Map<string, Uint8Array>();
   readonly usage = new UsageTable();
   /** Of entries that are due some day; put off ones by when that is now. */
-  readonly due = new Map<StoreKey, number>();
+  readonly #due = new Map<StoreKey, number>();
+  /** The least of these; null when it is to be looked for. */
+  #earliestDue: number | null = null;
   byteCount = 0;
 
   putEntry(key: StoreKey, record: Placed): void {
@@ -66,7 +68,7 @@ class Contents {
     this.partitions.set(partition, keys.add(key));
     this.byteCount += bytes.length;
     this.usage.add(key, bytes.length, dueAt);
-    if (dueAt > 0) this.due.set(key, dueAt);
+    if (dueAt > 0) this.#setDue(key, dueAt);
     if (this.changes.length > 2 * this.entries.size + CHANGES_SPARE) {
       this.changes = this.changes.filter((change) => this.isLast(change));
     }
@@ -86,8 +88,38 @@ class Contents {
     return this.entries.get(key)?.position === position;
   }
 
+  get due(): ReadonlyMap<StoreKey, number> {
+    return this.#due;
+  }
+
+  get earliestDue(): number {
+    if (this.#earliestDue === null) {
+      let earliest = Infinity;
+      for (const dueAt of this.#due.values()) earliest = Math.min(earliest, dueAt);
+      this.#earliestDue = earliest;
+    }
+    return this.#earliestDue;
+  }
+
+  postpone(key: StoreKey, until: number): void {
+    const dueAt = this.#due.get(key);
+    if (dueAt === undefined) return;
+    this.#unsetDue(key);
+    this.#setDue(key, postponed(dueAt, until));
+  }
+
+  #setDue(key: StoreKey, dueAt: number): void {
+    this.#due.set(key, dueAt);
+    if (this.#earliestDue !== null && dueAt < this.#earliestDue) this.#earliestDue = dueAt;
+  }
+
+  #unsetDue(key: StoreKey): void {
+    if (this.#due.get(key) === this.#earliestDue) this.#earliestDue = null;
+    this.#due.delete(key);
+  }
+
   #discount(key: StoreKey, { bytes, dueAt }: Placed): void {
-    this.due.delete(key);
+    this.#unsetDue(key);
     this.byteCount -= bytes.length;
     this.usage.remove(key, bytes.length, dueAt);
     assert(this.byteCount >= 0, "more bytes were removed than were added");
@@ -240,10 +272,12 @@ export class MemoryStore implements Store {
       .map(([key]) => key);
   }
 
+  earliestDue(): number {
+    return this.#live.earliestDue;
+  }
+
   postpone(key: StoreKey, until: number): void {
-    const { due } = this.#live;
-    const dueAt = due.get(key);
-    if (dueAt !== undefined) due.set(key, postponed(dueAt, until));
+    this.#live.postpone(key, until);
   }
 
   get arrivedThrough(): number {

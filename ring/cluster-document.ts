@@ -179,10 +179,10 @@ export const isFullWithout = ({ namespaces }: ClusterDocument, name: string): bo
   namespaces.size >= NAMESPACES_COUNT_MAX && !namespaces.has(name);
 
 /** The namespaces whose N changes. */
-export const changingIn = ({
-  namespaces,
-}: ClusterDocument): readonly (readonly [string, NamespaceRecord])[] =>
-  [...namespaces].filter(([, { change }]) => change !== undefined);
+export const changingIn = oncePer(
+  ({ namespaces }: ClusterDocument): readonly (readonly [string, NamespaceRecord])[] =>
+    [...namespaces].filter(([, { change }]) => change !== undefined),
+);
 
 /** The document in which a replica has said how far it is with the change of a namespace's N. */
 export function acknowledgeNamespace(

@@ -134,10 +134,28 @@ function orderContract(make: StoreMaker): void {
         expect(store.due(1_900_000_000_200, 10)).toEqual(["demo\0early", "demo\0middle"]);
         expect(store.due(2e12, 2)).toEqual(["demo\0early", "demo\0middle"]);
         expect(store.due(2e12, 10)).toEqual(["demo\0early", "demo\0middle", "demo\0late"]);
+        expect(store.earliestDue()).toBe(1_900_000_000_100);
       };
+      expect(store.earliestDue()).toBe(1_900_000_000_100);
       expectDue(store);
       expectDue(store);
       expectDue(await reopen());
+    }));
+
+  it("says when the first is due, whatever became of those before it", () =>
+    make(({ store }) => {
+      expect(store.earliestDue()).toBe(Infinity);
+      store.writeEntry("demo\0never", entry("x"));
+      expect(store.earliestDue()).toBe(Infinity);
+      store.writeEntry("demo\0a", entry("x", { dueAt: 1000.75 }));
+      store.writeEntry("demo\0b", entry("x", { dueAt: 2000 }));
+      expect(store.earliestDue()).toBe(1000.75);
+      store.dropEntry("demo\0a");
+      expect(store.earliestDue()).toBe(2000);
+      store.writeEntry("demo\0b", entry("y", { dueAt: 3000 }));
+      expect(store.earliestDue()).toBe(3000);
+      store.writeEntry("demo\0b", entry("z"));
+      expect(store.earliestDue()).toBe(Infinity);
     }));
 
   it("lists what was put off later, until it is written again", () =>

@@ -33,6 +33,8 @@ export class Bench {
       readonly takesFaults?: boolean;
       /** Above 0 it is always awake, and notices when it was not. */
       readonly heartbeatMs?: number;
+      /** Above 0 it does by itself all that nobody waits for. */
+      readonly collectMs?: number;
     } = {},
   ) {
     this.store = options.store ?? new MemoryStore();
@@ -48,8 +50,8 @@ export class Bench {
     });
     const times = { ...never, suspectAfterMs: 3000, tombstoneGraceMs: 60_000 };
     const takesFaults = options.takesFaults ?? false;
-    const { heartbeatMs = 0 } = options;
-    const replica = { id: "r1", store: this.store, takesFaults, ...times, heartbeatMs };
+    const { heartbeatMs = 0, collectMs = 0 } = options;
+    const replica = { id: "r1", store: this.store, takesFaults, ...times, heartbeatMs, collectMs };
     this.node = new Node({ knowledge: this.knowledge, prng: new Prng([1, 2, 3, 4]), replica });
   }
 

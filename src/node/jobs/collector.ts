@@ -50,6 +50,8 @@ export interface CollectorHost extends TaskHost {
   /** The keys of writes that are coordinated here, and not over yet. */
   keysOnTheirWay(): ReadonlySet<StoreKey>;
   whenDurable(callback: (ok: boolean, now: Millis) => void): void;
+  /** The node's own time at this very step. */
+  now(): Millis;
 }
 
 export class Collector {
@@ -76,7 +78,18 @@ export class Collector {
     return this.#settling[0]?.askAt ?? Infinity;
   }
 
-  /** One bounded unit: to be called often. */
+  /**
+   * Until when there is nothing to look at, as things are; Infinity for nothing at all. What is
+   * written meanwhile, and what a step of the wall clock ends, is known at once.
+   */
+  get restsUntil(): Millis {
+    if (this.#begunAt === null || this.#hints.isUnderWay) return 0;
+    const { store } = this.#replica.keeper;
+    const dueInMs = store.earliestDue() - this.#host.wall();
+    return Math.min(this.settledAt, this.#host.now() + dueInMs);
+  }
+
+  /** One bounded unit: to be called often, while there is something to look at. */
   start(now: Millis): void {
     if (this.#replica.keeper.store.health() !== "writable") return;
     this.#begunAt ??= now;
@@ -130,7 +143,7 @@ export class Collector {
       const retryMs = Math.max(RETRY_MS, Math.min(now - summary.dueAt, retryMsMax));
       store.postpone(key, now + retryMs);
     }
-    if (leftCount > 0) keeper.arrivals.releasedThrough = now;
+    if (leftCount > 0) keeper.arrivals.lookedAt(now);
     // Nobody waits for it, but it is not to sit in memory until the next write.
     if (this.collectedCount + this.expiredCount > before) this.#host.whenDurable(() => {});
     return asked;

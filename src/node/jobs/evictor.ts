@@ -74,6 +74,12 @@ export class Evictor {
     this.#refresh();
   }
 
+  /** Whether any namespace has a bound. */
+  get hasBounds(): boolean {
+    this.#refresh();
+    return this.#bounded.size > 0;
+  }
+
   /** Whether there is anything that this replica might do now. */
   get isPending(): boolean {
     this.#refresh();

@@ -20,6 +20,11 @@ export class HintSweep {
     this.#keeper = keeper;
   }
 
+  /** Whether a walk has not come to its end. */
+  get isUnderWay(): boolean {
+    return this.#walk !== null;
+  }
+
   /** One bounded unit; returns how many hints were rewritten, or forgotten. */
   run(now: WallMillis): number {
     if (this.#walk === null) {

@@ -1,7 +1,7 @@
 /**
  * Work that nobody waits for, one table: a name, how often, what to do. Each run is one bounded
  * unit; an interval is counted from the end of the last run, with a jitter so that nodes do not
- * fall into step.
+ * fall into step. A job that knows that it has nothing to do rests, and its node with it.
  */
 import { assert } from "../../../core/assert.ts";
 import type { Prng } from "../../../core/prng.ts";
@@ -11,12 +11,28 @@ export interface Job {
   readonly name: string;
   /** 0: only when it is asked for. */
   readonly everyMs: number;
+  /**
+   * Looked at after every step: until when there is nothing to do, as far as is known; Infinity for
+   * nothing at all. So long it is not run, though its time has come, but it rests no longer than
+   * `REST_MS_MAX`. Absent: there is always something.
+   */
+  readonly restsUntil?: (() => Millis) | undefined;
   run(now: Millis): void;
 }
 
+/** Beyond its interval: so long waits what a job should have been woken for, and was not, in ms. */
+export const REST_MS_MAX = 5000;
+
 interface Scheduled {
   readonly job: Job;
+  /** Its interval is over then. */
   at: Millis;
+}
+
+/** When it is to run. */
+function timeOf({ job, at }: Scheduled): Millis {
+  if (job.restsUntil === undefined || at === Infinity) return at;
+  return Math.max(at, Math.min(job.restsUntil(), at + REST_MS_MAX));
 }
 
 export class JobTable {
@@ -29,7 +45,9 @@ export class JobTable {
 
   get wakeAt(): Millis {
     let earliest = Infinity;
-    for (const { at } of this.#jobs) if (at < earliest) earliest = at;
+    for (const scheduled of this.#jobs) {
+      if (scheduled.at < earliest) earliest = Math.min(earliest, timeOf(scheduled));
+    }
     return earliest;
   }
 
@@ -49,7 +67,7 @@ export class JobTable {
   /** Runs whatever is due. */
   run(now: Millis): void {
     for (const scheduled of this.#jobs) {
-      if (scheduled.at > now) continue;
+      if (scheduled.at > now || timeOf(scheduled) > now) continue;
       scheduled.at = now + this.#jittered(scheduled.job.everyMs);
       scheduled.job.run(now);
     }

@@ -94,6 +94,9 @@ const isByAlarm = ({ collectMs }: Intervals): boolean => collectMs === 0;
 
 type Row = readonly [name: string, everyMs: number, run: (now: Millis) => void];
 
+/** Of a job that cannot say when it will have work, only whether it has. */
+const untilThereIs = (hasWork: boolean): Millis => (hasWork ? 0 : Infinity);
+
 function livesOf(replica: Replica, host: WorkHost): Lives {
   return new Lives({
     self: replica.id,
@@ -168,6 +171,7 @@ function tableOf(of: Worked, host: WorkHost, every: Intervals): JobTable {
     if (hasWritten) host.whenDurable(() => {});
   };
   const migrate = (): void => replica.migration.run(replica.keeper);
+  const changing = [agreement, replica.migration, transfer, resize, cleanUp];
   const change = (now: Millis): void => {
     agreement.run(now);
     migrate();
@@ -191,12 +195,18 @@ function tableOf(of: Worked, host: WorkHost, every: Intervals): JobTable {
     ["canary", (every.canaryMs ?? 0) / 0.75, () => canaries.run()],
     ["heartbeat", every.heartbeatMs, (now) => heartbeat.run(now)],
   ];
+  const rests: Readonly<Record<string, () => Millis>> = {
+    collect: () => collector.restsUntil,
+    evict: () => untilThereIs(evictor.hasBounds),
+    sweep: () => untilThereIs(!host.knowledge.purges.isEmpty),
+    change: () => untilThereIs(changing.some(({ isPending }) => isPending)),
+  };
   const table = new JobTable(host.prng);
   for (const [name, everyMs, work] of rows) {
     const run = (now: Millis): void => {
       if (!host.isAway()) work(now);
     };
-    table.add({ name, everyMs, run }, 0);
+    table.add({ name, everyMs, run, restsUntil: rests[name] }, 0);
   }
   return table;
 }

@@ -247,7 +247,7 @@ export class FeedSource {
       const mark = jobs.tails?.markOf(id) ?? null;
       if (mark !== null) marks.push({ id, run: mark.run, through: mark.through });
     }
-    return { marks, due: Math.floor(keeper.arrivals.releasedThrough) };
+    return { marks, due: Math.floor(keeper.arrivals.releasedThrough(this.#host.wall())) };
   }
 
   /** @returns how many of the keys are told of, or are none of the feed's */
