@@ -60,14 +60,11 @@ export class GetCoordinator implements Coordinator {
   #deadline: Millis = Infinity;
   /** Until when replicas that are believed dead are waited for, or others just to be counted. */
   #patienceAt: Millis = Infinity;
+  /** Infinity while nobody is left to ask: whatever is asked, or comes, sets it again. */
   #hedgeAt: Millis = Infinity;
   /** When those that did not know are asked once more. */
   #againAt: Millis = Infinity;
   #isHedged = false;
-  /** How often somebody was asked or answered. */
-  #turnCount = 0;
-  /** A hedge found nobody to ask: until so many turns, or for so long, none will. */
-  #idle = { turnCount: -1, until: 0 };
   /** One more was asked, for what it knows of the members. */
   #isProving = false;
   /** Of a strict read that found replicas apart. */
@@ -104,13 +101,13 @@ export class GetCoordinator implements Coordinator {
     this.#now = now;
     this.#startedAt = now;
     this.#deadline = now + this.#plan.rules.timeoutMs;
-    this.#hedgeAt = now + this.#plan.hedgeMs;
+    this.#setHedge();
     this.#decide(now);
   }
 
   reply(from: ReplicaId, body: Reply, now: Millis): void {
     this.#now = now;
-    this.#turnCount++;
+    this.#setHedge();
     const answer = this.#answers.get(from);
     if (isStored(body)) {
       if (body.durable) this.#writeBack?.stored(from);
@@ -121,7 +118,7 @@ export class GetCoordinator implements Coordinator {
 
   failed(from: ReplicaId, now: Millis): void {
     this.#now = now;
-    this.#turnCount++;
+    this.#setHedge();
     this.#fail(from);
     this.#decide(now);
   }
@@ -137,10 +134,11 @@ export class GetCoordinator implements Coordinator {
       this.#againAt = Infinity;
       for (const answer of this.#unsure()) this.#askAgain(answer);
       this.#decide(now);
-    } else if (now >= this.#hedgeAt) {
-      this.#hedgeAt = now + this.#plan.hedgeMs;
-      this.#hedge();
-    }
+    } else if (now >= this.#hedgeAt) this.#hedge();
+  }
+
+  #setHedge(): void {
+    this.#hedgeAt = Math.min(this.#hedgeAt, this.#now + this.#plan.hedgeMs);
   }
 
   #fail(from: ReplicaId): void {
@@ -149,20 +147,19 @@ export class GetCoordinator implements Coordinator {
     if (answer?.state === "asked") answer.state = "failed";
   }
 
-  /** Asks one more. Where nobody is left to ask, it looks again when something has come. */
+  /** Asks one more. */
   #hedge(): void {
-    const turnCount = this.#turnCount;
-    if (this.#idle.turnCount === turnCount && this.#now < this.#idle.until) return;
     this.#isHedged = true;
+    this.#hedgeAt = Infinity;
     if (this.#writeBack === null) {
       this.#fetchUnread([]);
       this.#askNext(!this.#answers.hasEntry);
     } else this.#writeBack.hedge();
     this.#decide(this.#now);
     // A session may be over by the clock alone, and an "I don't know" counts for a while.
-    if (this.#plan.session !== null || this.#writeBack !== null) return;
-    const until = this.#unsure().length > 0 ? this.#unsureUntil : Infinity;
-    this.#idle = { turnCount, until };
+    const isReached = reachesSession(this.#plan, this.#answers.merged);
+    if (!isReached || this.#writeBack !== null) this.#setHedge();
+    else if (this.#unsure().length > 0) this.#hedgeAt = Math.min(this.#hedgeAt, this.#unsureUntil);
   }
 
   get #unsureUntil(): Millis {
@@ -322,7 +319,7 @@ export class GetCoordinator implements Coordinator {
   }
 
   #ask(answer: ReplicaAnswer, digestOnly: boolean): void {
-    this.#turnCount++;
+    this.#setHedge();
     if (!digestOnly) answer.wasAskedForEntry = true;
     const { key, rules, bound = null } = this.#plan;
     // What a strict read has shown must be there for the next one, whatever crashes in between.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { SUSPECT_PATIENCE_MS } from "../../replica/coordination.ts";
+import { SUSPECT_PATIENCE_MS, UNKNOWN_PATIENCE_MS } from "../../replica/coordination.ts";
 import type { GetCoordinator } from "../../replica/get-coordinator.ts";
 import { candidates, digest, held, nothing, refused, START, unknown } from "./probe.ts";
 import { beside, HEDGE, next, old, outcome, read, tallyOf } from "./reading.ts";
@@ -248,6 +248,31 @@ describe("a read gives up", () => {
     expect(outcome(probe)).toBeUndefined();
     coordinator.wake(START + 100);
     expect(outcome(probe)).toBe("quorum-timeout");
+  });
+
+  it("is not woken for hedges that find nobody to ask, until something has come", () => {
+    const { probe, coordinator } = read({ r: 3 }, { candidates: candidates("r1 r2 r3") });
+    coordinator.reply("r1", held(old), START);
+    probe.asked();
+    coordinator.wake(START + HEDGE);
+    expect(probe.asked()).toEqual([]);
+    expect(coordinator.wakeAt).toBe(START + 2000);
+    coordinator.reply("r2", digest(next), START + 70);
+    expect(probe.asked()).toEqual(["r2 entry"]);
+    expect(coordinator.wakeAt).toBe(START + 70 + HEDGE);
+    coordinator.wake(START + 70 + HEDGE);
+    expect(coordinator.wakeAt).toBe(START + 2000);
+  });
+
+  it("looks once more when an answer that says nothing counts no longer", () => {
+    const { probe, coordinator } = read({}, { candidates: candidates("r1 r2 r3") });
+    coordinator.reply("r1", unknown, START);
+    coordinator.reply("r2", held(old), START);
+    expect(probe.asked()).toEqual(["r1 entry", "r2 digest", "r3 entry"]);
+    coordinator.wake(START + HEDGE);
+    expect(coordinator.wakeAt).toBe(START + UNKNOWN_PATIENCE_MS);
+    coordinator.wake(START + UNKNOWN_PATIENCE_MS);
+    expect(coordinator.wakeAt).toBe(START + 2000);
   });
 
   it("after a short while when only the suspected are left to wait for", () => {
