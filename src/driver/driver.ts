@@ -189,7 +189,9 @@ export class Driver {
     const setTimer = this.#host.setTimer ?? hostTimer;
     this.#takeTimerBack = setTimer(() => {
       this.#timerAt = Infinity;
-      this.#step({ kind: "tick" });
+      // What it was set for may be over by now, and a step is dear to a node that is idle.
+      if (this.node.wakeAt > this.#host.now().monotonic) this.#setTimer();
+      else this.#step({ kind: "tick" });
     }, delayMs);
   }
 }

@@ -285,7 +285,9 @@ export class Machine {
     this.#parts.events.after(Math.max(0, Math.ceil(wakeAt) - this.#monotonic), () => {
       if (this.life !== life || this.#timerAt !== wakeAt) return;
       this.#timerAt = Infinity;
-      this.#take({ kind: "tick" });
+      // As a driver does: what it was set for may be over by now.
+      if ((this.node?.wakeAt ?? Infinity) > this.#monotonic) this.#setTimer();
+      else this.#take({ kind: "tick" });
     });
   }
 
