@@ -47,6 +47,18 @@ const firstOf = ({ knowledge }: Bench): string => keyWhere(knowledge.ring, ([id]
 describe("a read for a strict quorum", () => {
   const read = { kind: "read", key: KEY, digestOnly: false, durably: true } as const;
 
+  it("waits for a flush where something waits for the disk, or the disk has failed", () => {
+    const flushCountOf = (stagedByteCount: number, hasFailed = false): number => {
+      const bench = new Bench({ store: Object.assign(new MemoryStore(), { stagedByteCount }) });
+      if (hasFailed) bench.store.setHealth("failed");
+      const effects = bench.node.step(requestOf(bench, read), bench.clocks);
+      const flushCount = flushesIn(effects).length;
+      expect(repliesIn(effects)).toHaveLength(1 - flushCount);
+      return flushCount;
+    };
+    expect([flushCountOf(0), flushCountOf(1), flushCountOf(0, true)]).toEqual([0, 1, 1]);
+  });
+
   it("is answered when what it tells of is on stable storage, and refused when it never is", () => {
     for (const ok of [true, false]) {
       const bench = new Bench();
