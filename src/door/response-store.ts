@@ -16,6 +16,7 @@ import { siteNamespace } from "../../core/site.ts";
 import { type Millis, millisOfHlc, type WallMillis } from "../../core/time.ts";
 import { emptyStored, type StoredBody } from "../cache/stored.ts";
 import type { Backend, Site } from "../frontend/backend/backend.ts";
+import { execute } from "../frontend/backend/large-work.ts";
 import { readInRoom } from "../frontend/backend/read-room.ts";
 import { bodyRoom } from "../frontend/http/body-room.ts";
 import type { PieceStore } from "./body-flow.ts";
@@ -199,7 +200,7 @@ export class ResponseStore {
 
   /** @throws StoreError */
   #run<Asked extends OtherOperation>(operation: Asked): Promise<ResultOf<Asked["kind"]>> {
-    return failing(this.#backend.execute(operation, ""));
+    return failing(execute(this.#backend, operation, ""));
   }
 }
 

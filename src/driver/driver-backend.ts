@@ -46,7 +46,10 @@ class NodeView implements ClusterView {
 }
 
 /** @param of what the host says beside the node, of itself and of its cache door */
-export function backendOf(driver: Driver, of: Pick<Backend, "metrics" | "refreshes">): Backend {
+export function backendOf(
+  driver: Driver,
+  of: Pick<Backend, "metrics" | "refreshes" | "turns">,
+): Backend {
   const { node } = driver;
   const { service } = node;
   const view = (): ClusterView => new NodeView(node);

@@ -24,6 +24,7 @@ import { ForeignStore } from "../node/knowledge/store-owner.ts";
 import { Node } from "../node/node.ts";
 import { CacheDoor, type DoorOptions, portOf } from "./cache/start-door.ts";
 import { httpLimits, makeHttpServer } from "./http/http-server.ts";
+import { LargeTurns } from "./http/large-turns.ts";
 import type { TlsFiles } from "./identity/certificates.ts";
 import { ClusterSecret, isLoopback } from "./identity/cluster-secret.ts";
 import { type DataKeys, systemPrng } from "./identity/secrets.ts";
@@ -347,10 +348,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const parts = { options, config, secret, fileLog, tls };
   const { driver, transport, ended, knowledge } = await ownMachine(parts, hasher);
   const door = new CacheDoor(options.cache);
-  const metrics = (): string => nodeMetrics({ node: driver.node, fileLog, transport });
   const backend = backendOf(driver, {
-    metrics: () => metrics() + door.metrics(),
+    metrics: () => nodeMetrics({ node: driver.node, fileLog, transport }) + door.metrics(),
     refreshes: () => door.refreshes,
+    turns: new LargeTurns({ waitMsMax: config.timing.requestTimeoutMs / 2 }),
   });
   const asked = { backend, secret: knowledge.hash, auth: () => tokens.auth, log, purgeSite };
   const { app, answerKey } = createApp({ ...asked, config: { openOnLoopback, corsOrigins } });

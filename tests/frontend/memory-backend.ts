@@ -30,7 +30,7 @@ import type { StoreKey } from "../../core/store.ts";
 import type { Tally } from "../../core/tally.ts";
 import { HybridClock, hlcFromMillis, type WallMillis } from "../../core/time.ts";
 import type { Ring } from "../../ring/ring.ts";
-import type { Backend, ClusterView, FeedBell } from "../../src/frontend/backend/backend.ts";
+import type { Backend, ClusterView, FeedBell, Turns } from "../../src/frontend/backend/backend.ts";
 import { apart } from "../../src/frontend/backend/site-view.ts";
 import { judgeConditions } from "../../src/node/serving/preconditions.ts";
 
@@ -56,6 +56,7 @@ export class MemoryBackend implements Backend {
   lacks: string | null = null;
   readonly operations: Operation[] = [];
   weigh: (key: StoreKey) => number = () => 0;
+  turns?: Turns;
   readonly #onEnding = new Set<() => void>();
   isStopping = false;
   readonly traces: string[] = [];

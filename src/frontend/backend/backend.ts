@@ -66,6 +66,17 @@ export interface FeedBell {
   close(): void;
 }
 
+export interface Turns {
+  /**
+   * Does the work when its turn has come, which is over when the work is.
+   *
+   * @param byteCount what the work goes over
+   * @param waitMs how long it may wait, in ms; by default as long as any
+   * @throws Problem `overloaded` when it has waited too long: it is not done then
+   */
+  take<Result>(work: () => Promise<Result>, byteCount: number, waitMs?: number): Promise<Result>;
+}
+
 export interface Backend {
   /** The host's wall clock. */
   now(): WallMillis;
@@ -82,6 +93,11 @@ export interface Backend {
   ): Promise<ResultOf<Asked["kind"]>>;
   /** The same of a read. Values are read through `read-room.ts`, which counts what they hold. */
   fetchValues(operation: GetOperation, traceparent: string): Promise<ResultOf<"get">>;
+  /**
+   * Where what is done with long values waits for its turn; see `large-work.ts`. Absent: it is done
+   * at once.
+   */
+  readonly turns?: Turns;
   /**
    * How many bytes a read of the key is going to hold, as far as this process knows without having
    * read it; 0 when it does not. Absent where there is no store.

@@ -21,6 +21,7 @@ import { AT_ONCE_MAX } from "../http/at-once.ts";
 import { bodyRoom, SMALL_BYTES } from "../http/body-room.ts";
 import { executeRead } from "./auto-choice.ts";
 import type { Backend } from "./backend.ts";
+import { inTurn, LARGE_BYTES } from "./large-work.ts";
 
 /** By how much a namespace's largest value counts less with each read that finds a smaller one. */
 const FADING = 0.8;
@@ -102,6 +103,15 @@ function readShared(
   return result;
 }
 
+const readInTurn = (
+  { backend, trace }: Pick<Reader, "backend" | "trace">,
+  operation: GetOperation,
+  byteCount: number,
+): Promise<ResultOf<"get">> => {
+  const { timeoutMs } = operation.options;
+  return inTurn(backend, { byteCount, timeoutMs }, () => executeRead(backend, operation, trace));
+};
+
 /** @param room what was reserved for this read; null: it is still to be */
 async function readWith(
   { backend, holder, trace }: Reader,
@@ -114,7 +124,10 @@ async function readWith(
     if (operation.session === null) return readShared(reader, operation, weight);
     await bodyRoom.reserve(holder, weight);
   }
-  const result = await executeRead(backend, operation, trace);
+  const result =
+    weight <= LARGE_BYTES
+      ? await executeRead(backend, operation, trace)
+      : await readInTurn({ backend, trace }, operation, weight);
   const byteCount = result.kind === "got" ? valueBytes(result.entry.siblings) : 0;
   learn(operation.key, byteCount);
   const surplus = byteCount - weight;

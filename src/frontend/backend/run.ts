@@ -3,6 +3,7 @@ import type { OtherOperation } from "../../../core/operations.ts";
 import type { DoneOf } from "../../../core/results.ts";
 import { problemOf } from "../http/problems.ts";
 import type { Backend } from "./backend.ts";
+import { execute } from "./large-work.ts";
 
 /** What changes something: it may have, although it failed. */
 const CHANGES: ReadonlySet<OtherOperation["kind"]> = new Set<OtherOperation["kind"]>([
@@ -15,7 +16,7 @@ export async function run<Asked extends OtherOperation>(
   operation: Asked,
   trace = "",
 ): Promise<DoneOf<Asked["kind"]>> {
-  const result = await backend.execute(operation, trace);
+  const result = await execute(backend, operation, trace);
   if (result.kind === "failed") throw problemOf(result.failure, CHANGES.has(operation.kind));
   return result;
 }

@@ -16,6 +16,7 @@ import type { GetOperation, WriteOperation } from "../../../core/operations.ts";
 import type { DoneOf, GetResult } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Backend } from "../backend/backend.ts";
+import { execute } from "../backend/large-work.ts";
 import { ReadRoom } from "../backend/read-room.ts";
 import { AnswerBudget } from "../http/answer-budget.ts";
 import { inLanes } from "../http/at-once.ts";
@@ -199,7 +200,7 @@ async function carryOut(operation: OneOperation, batch: Batch): Promise<Fields> 
     const result =
       operation.kind === "get"
         ? await batch.room.read(operation)
-        : await batch.backend.execute(operation, batch.trace);
+        : await execute(batch.backend, operation, batch.trace);
     // Base64 of many large values takes its time: the others have their turn between.
     if (result.kind === "got" && valueBytes(result.entry.siblings) > SMALL_BYTES) await pause();
     if (result.kind !== "failed") return describeResult(result, operation.key, batch);

@@ -6,14 +6,16 @@ import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { storeKey } from "../../../core/keys.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import { oncePer } from "../../../core/once-per.ts";
+import type { WriteOperation } from "../../../core/operations.ts";
 import {
   type QuorumDefaults,
   type QuorumRules,
   resolveOptions,
 } from "../../../core/quorum-options.ts";
-import type { WriteResult } from "../../../core/results.ts";
+import type { ResultOf, WriteResult } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";
+import { execute, executeJoined } from "../backend/large-work.ts";
 import { readInRoom } from "../backend/read-room.ts";
 import { readBody, readContentHeaders } from "../http/body.ts";
 import { bodyRoom, SMALL_BYTES } from "../http/body-room.ts";
@@ -162,7 +164,7 @@ export class DataPlane {
     const ttlMs = isPut ? ttlOf(options, control, settings) : 0;
     const { quorum } = options;
     const write = { key, options: quorum, content, ttlMs, context, precondition };
-    const result = await this.#backend.execute({ kind: "write", ...write }, traceOf(request));
+    const result = await this.#execute({ kind: "write", ...write }, request, reading.heldBytes);
     if (result.kind === "failed") {
       const { failure, context: resolving } = result;
       if (resolving === null) throw problemOf(failure, true);
@@ -170,6 +172,16 @@ export class DataPlane {
       throw problemOf(failure, true, headers);
     }
     return answerWrite(result, this.#setting(call), isPut && quorum.returnBody === true);
+  }
+
+  #execute(
+    write: WriteOperation,
+    request: PlainRequest,
+    heldByteCount: number,
+  ): Promise<ResultOf<"write">> {
+    const trace = traceOf(request);
+    if (heldByteCount === 0) return execute(this.#backend, write, trace);
+    return executeJoined(this.#backend, write, { trace, heldByteCount });
   }
 
   /** What the write is joined to is at work with it, as often as it is; 0 where that is little. */

@@ -1,0 +1,63 @@
+/**
+ * What goes over all bytes of a long value has its turn, where the host gives turns: the requests
+ * of others pass between. What is small has none, and pays one comparison for that.
+ */
+import type { OtherOperation } from "../../../core/operations.ts";
+import type { ResultOf } from "../../../core/results.ts";
+import type { Backend } from "./backend.ts";
+
+/** A value of so many bytes takes a node a millisecond or two. */
+export const LARGE_BYTES = 128 * 1024;
+
+export interface Weight {
+  readonly byteCount: number;
+  /** The request's own, in ms; undefined: the deployment's. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** @throws Problem `overloaded` when its turn has not come after half of the time that it has */
+export function inTurn<Result>(
+  { turns }: Backend,
+  { byteCount, timeoutMs }: Weight,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  if (byteCount <= LARGE_BYTES || turns === undefined) return work();
+  return turns.take(work, byteCount, timeoutMs === undefined ? undefined : timeoutMs / 2);
+}
+
+function byteCountOf(operation: OtherOperation): number {
+  if (operation.kind === "write") return operation.content?.value.length ?? 0;
+  return operation.kind === "merge" ? operation.entry.length : 0;
+}
+
+/**
+ * Runs an operation that is no read, in its turn when it is of a long value.
+ *
+ * @throws Problem `overloaded` when its turn has not come, and nothing was done
+ */
+export function execute<Asked extends OtherOperation>(
+  backend: Backend,
+  operation: Asked,
+  trace: string,
+): Promise<ResultOf<Asked["kind"]>> {
+  const isLarge = byteCountOf(operation) > LARGE_BYTES;
+  return isLarge
+    ? executeJoined(backend, operation, { trace, heldByteCount: 0 })
+    : backend.execute(operation, trace);
+}
+
+/**
+ * Runs a write of a key that is known to hold much.
+ *
+ * @param heldByteCount what the write is joined to
+ * @throws Problem as `execute`
+ */
+export function executeJoined<Asked extends OtherOperation>(
+  backend: Backend,
+  operation: Asked,
+  { trace, heldByteCount }: { readonly trace: string; readonly heldByteCount: number },
+): Promise<ResultOf<Asked["kind"]>> {
+  const byteCount = heldByteCount + byteCountOf(operation);
+  const timeoutMs = "options" in operation ? operation.options.timeoutMs : undefined;
+  return inTurn(backend, { byteCount, timeoutMs }, () => backend.execute(operation, trace));
+}

@@ -1,0 +1,120 @@
+/**
+ * The turns of large values. One of a mebibyte is gone over a dozen times: joined, encoded, logged,
+ * sent to two peers, which do the same. Thirty at once are a single turn of the event loop, or
+ * thirty in a row with nothing between, at three nodes, and a small read waits for all of them at
+ * two. So a few are carried out at a time, in the order in which they came, and no two of them
+ * begin in one turn of the event loop: what is small passes between.
+ *
+ * A slow client has no part in it: a body is read before its turn is asked for, within what room
+ * there is (body-room.ts), and an answer is sent after the turn is over.
+ */
+import { Problem } from "../../frontend/http/problems.ts";
+
+/** Of values that are carried out at the same time; one alone may be longer. */
+const BYTES_MAX = 4 * 1024 * 1024;
+/** What has not ended by then waits for others, a silent peer or a disk, and is no work here. */
+const TURN_MS_MAX = 250;
+
+export interface LargeTurnsLimits {
+  /** Of values that are carried out at the same time. */
+  readonly byteCountMax?: number;
+  /** How long one waits for its turn, in ms. */
+  readonly waitMsMax: number;
+  /** How long a turn takes at most, whether its work has ended or not, in ms. */
+  readonly turnMsMax?: number;
+}
+
+interface Waiter {
+  readonly byteCount: number;
+  readonly begin: () => void;
+}
+
+export class LargeTurns {
+  readonly #byteCountMax: number;
+  readonly #waitMsMax: number;
+  readonly #turnMsMax: number;
+  #waiting: Waiter[] = [];
+  #byteCount = 0;
+  /** One has begun in this turn of the event loop. */
+  #hasBegun = false;
+
+  constructor(limits: LargeTurnsLimits) {
+    this.#byteCountMax = limits.byteCountMax ?? BYTES_MAX;
+    this.#waitMsMax = limits.waitMsMax;
+    this.#turnMsMax = limits.turnMsMax ?? TURN_MS_MAX;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+
+  /**
+   * Does the work when its turn has come. The turn is over when the work is, or has taken long.
+   *
+   * @param waitMs how long it may wait, where that is less than others may
+   * @throws Problem `overloaded` when it has waited too long, and nothing was done
+   */
+  async take<Result>(
+    work: () => Promise<Result>,
+    byteCount: number,
+    waitMs = this.#waitMsMax,
+  ): Promise<Result> {
+    if (this.#waiting.length > 0 || !this.#mayBegin(byteCount)) {
+      await this.#wait(byteCount, Math.min(waitMs, this.#waitMsMax));
+    } else {
+      this.#begin(byteCount);
+    }
+    let isOver = false;
+    const end = (): void => {
+      if (isOver) return;
+      isOver = true;
+      this.#byteCount -= byteCount;
+      this.#admit();
+    };
+    const timer = setTimeout(end, this.#turnMsMax);
+    try {
+      return await work();
+    } finally {
+      clearTimeout(timer);
+      end();
+    }
+  }
+
+  #mayBegin(byteCount: number): boolean {
+    if (this.#hasBegun) return false;
+    return this.#byteCount === 0 || this.#byteCount + byteCount <= this.#byteCountMax;
+  }
+
+  #begin(byteCount: number): void {
+    this.#byteCount += byteCount;
+    this.#hasBegun = true;
+    setImmediate(() => {
+      this.#hasBegun = false;
+      this.#admit();
+    });
+  }
+
+  #wait(byteCount: number, waitMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting = this.#waiting.filter((other) => other !== waiter);
+        reject(new Problem("overloaded", "Too many large values are at work. Try again shortly."));
+        this.#admit();
+      }, waitMs);
+      const begin = (): void => {
+        clearTimeout(timer);
+        this.#begin(byteCount);
+        resolve();
+      };
+      const waiter: Waiter = { byteCount, begin };
+      this.#waiting.push(waiter);
+    });
+  }
+
+  #admit(): void {
+    const [first] = this.#waiting;
+    if (first === undefined || !this.#mayBegin(first.byteCount)) return;
+    this.#waiting.shift();
+    first.begin();
+  }
+}
