@@ -106,7 +106,7 @@ export class Keeper {
   }
 
   /** The replica's own record of the key, hints left aside. */
-  own(key: StoreKey): { readonly bytes: Uint8Array | null; readonly isUnknown: boolean } {
+  own(key: StoreKey): Pick<Slot, "entry" | "bytes" | "isUnknown"> {
     return this.#records.read(key, null);
   }
 

@@ -86,7 +86,7 @@ export function toldOf(
     // Where a feed begins has to be known of all, if nothing more.
     const taken = fits ? told : { ...told, items: [], after: 0, isAtEnd: false };
     left -= taken.items.length;
-    const step = stepOf(source, taken, partitionsOf(sharing, i));
+    const step = stepOf(source, taken, () => partitionsOf(sharing, i));
     changes.push(...step.changes);
     sources[i] = step.next;
     said.set(source.id, saidBy(taken, step.next));
@@ -111,10 +111,12 @@ function saidBy(told: Told, { run, after, until, isResync }: SourcePosition): Sa
 function stepOf(
   source: SourcePosition,
   told: Told,
-  partitions: readonly number[],
+  partitionsToName: () => readonly number[],
 ): { readonly changes: readonly FeedChange[]; readonly next: SourcePosition } {
   const { run, after, ended, until } = told;
-  const mark = (what: FeedMark["what"]): FeedMark => ({ what, run, partitions });
+  const mark = (what: FeedMark["what"]): FeedMark => ({
+    ...{ what, run, partitions: partitionsToName() },
+  });
   const switching = run === source.run ? [] : [mark("switch")];
   if (told.isGone) {
     // It begins with the next look: its reader must not forget what its token claims that it has.

@@ -7,7 +7,7 @@
  * Other namespaces' changes are passed over in the index. Where nothing is new nothing is read.
  */
 import type { Entry } from "../../../core/entry.ts";
-import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
+import { encodeEntry } from "../../../core/entry-codec.ts";
 import type { MemberPlace } from "../../../core/feed.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import { namespaceOf } from "../../../core/keys.ts";
@@ -316,9 +316,8 @@ export class FeedSource {
   /** null: it cannot be read. */
   #read(key: StoreKey, position: number, { values }: Asked): ToldChange | null {
     this.readCount++;
-    const { bytes, isUnknown } = this.#self.keeper.own(key);
+    const { entry, bytes, isUnknown } = this.#self.keeper.own(key);
     if (isUnknown || bytes === null) return null;
-    const { entry } = decodeEntry(bytes);
     const siblings = values ? entry.siblings : entry.siblings.map(withoutValue);
     const told = encodeEntry({ ...entry, siblings }, null);
     const change = { position, bytes: told, livesUntil: livesUntil(entry) };

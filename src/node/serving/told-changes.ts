@@ -2,12 +2,17 @@
  * Changes as a source tells them, kept for a while: what was read and encoded for one feed is there
  * for the others that ask for it, of whatever prefix and from whichever frontend. Feeds that keep
  * up ask for the same changes within a moment, so few are kept.
+ *
+ * They are kept in two generations: when the younger one is full, the older one goes as a whole.
+ * To let them go one by one, the oldest first, a map would have to walk over the holes that those
+ * before it left.
  */
 import type { StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
 
 /** Some thousands of changes without values, which is seconds of writes. */
 const BYTES_MAX = 1024 * 1024;
+const GENERATION_BYTES_MAX = BYTES_MAX / 2;
 /** A change that is longer is read again. */
 const CHANGE_BYTES_MAX = 64 * 1024;
 /** What an entry of a map takes up beside its bytes, roughly. */
@@ -22,46 +27,44 @@ export interface ToldChange {
   readonly livesUntil: WallMillis;
 }
 
+class Generation {
+  readonly #whole = new Map<StoreKey, ToldChange>();
+  readonly #bare = new Map<StoreKey, ToldChange>();
+  byteCount = 0;
+
+  /** @param values whether of changes with their values, or of those without */
+  of(values: boolean): Map<StoreKey, ToldChange> {
+    return values ? this.#whole : this.#bare;
+  }
+}
+
 export class ToldChanges {
-  /** In the order in which they were made. */
-  readonly #changes = new Map<string, ToldChange>();
-  #byteCount = 0;
+  #young = new Generation();
+  #old = new Generation();
   #basis: readonly unknown[] = [];
 
   /** All is forgotten when what it is made by is not what it was: positions, or purges. */
   settle(basis: readonly unknown[]): void {
     if (basis.every((part, i) => part === this.#basis[i])) return;
     this.#basis = basis;
-    this.#changes.clear();
-    this.#byteCount = 0;
+    this.#young = new Generation();
+    this.#old = new Generation();
   }
 
   of(key: StoreKey, position: number, values: boolean): ToldChange | undefined {
-    const change = this.#changes.get(nameOf(key, values));
+    const change = this.#young.of(values).get(key) ?? this.#old.of(values).get(key);
     return change?.position === position ? change : undefined;
   }
 
   keep(key: StoreKey, change: ToldChange, values: boolean): void {
     if (change.bytes.length > CHANGE_BYTES_MAX) return;
-    const name = nameOf(key, values);
-    this.#drop(name);
-    this.#changes.set(name, change);
-    this.#byteCount += sizeOf(name, change);
-    for (const oldest of this.#changes.keys()) {
-      if (this.#byteCount <= BYTES_MAX) return;
-      this.#drop(oldest);
+    const size = 2 * key.length + change.bytes.length + OVERHEAD_BYTES;
+    if (this.#young.byteCount + size > GENERATION_BYTES_MAX) {
+      this.#old = this.#young;
+      this.#young = new Generation();
     }
-  }
-
-  #drop(name: string): void {
-    const change = this.#changes.get(name);
-    if (change === undefined) return;
-    this.#changes.delete(name);
-    this.#byteCount -= sizeOf(name, change);
+    // One that is kept again counts twice until its generation goes.
+    this.#young.byteCount += size;
+    this.#young.of(values).set(key, change);
   }
 }
-
-const nameOf = (key: StoreKey, values: boolean): string => (values ? "v" : "k") + key;
-
-const sizeOf = (name: string, { bytes }: ToldChange): number =>
-  2 * name.length + bytes.length + OVERHEAD_BYTES;
