@@ -1,7 +1,8 @@
 /**
- * `node tests/staleness/far-figures.ts [--seconds 600] [--n 3] [--seed 1] [--times 40,46,54]`: what
- * is predicted of five nodes in three zones (far-fleet.ts) and what their canaries measure in so
- * many seconds of virtual time, over all r + w of at most n.
+ * `node tests/staleness/far-figures.ts [--seconds 640] [--n 5] [--seed 1] [--times 40,41,43,46,50,55]`:
+ * what is predicted of five nodes in three zones (far-fleet.ts) and what their canaries measure in
+ * so many seconds of virtual time, over all r + w of at most n. Each time is looked at in a fleet of
+ * its own, so that all probes are of it: the last ten minutes count, which are 11,000 and more.
  */
 import { parseArgs } from "node:util";
 import { majority } from "../../core/quorum-options.ts";
@@ -11,36 +12,45 @@ import { FarFleet } from "./far-fleet.ts";
 
 const { values } = parseArgs({
   options: {
-    seconds: { type: "string", default: "600" },
-    n: { type: "string", default: "3" },
+    seconds: { type: "string", default: "640" },
+    n: { type: "string", default: "5" },
     seed: { type: "string", default: "1" },
-    times: { type: "string", default: "40,46,54" },
+    times: { type: "string", default: "40,41,43,46,50,55" },
   },
 });
 const n = Number(values.n);
-const times = values.times.split(",").map(Number);
-// Few times, so that each has many probes.
-(CANARY_TIMES as number[]).splice(0, CANARY_TIMES.length, ...times);
-const fleet = new FarFleet({ seed: Number(values.seed), canaryMs: 15, n });
-fleet.pass(Number(values.seconds) * 1000);
-const { ring, ids } = fleet;
-const { choices } = forecast({
-  ...{ reports: fleet.told().reports, writers: ids, readers: ids, from: "other", times },
-  partitions: Array.from({ length: ring.partitionCount }, (_, p) => ring.primariesOf(p, n)),
-  ...{ dw: majority(n), canaryDw: majority(n) },
-});
-const points = choices
-  .filter(({ r, w }) => r + w <= n)
-  .flatMap(({ r, w, predicted, measured }) =>
-    measured.map(({ t, p, count }) => {
-      const expected = predicted.find((point) => point.t === t)?.p ?? Number.NaN;
-      return { r, w, t, expected, p, count };
-    }),
-  );
-for (const { r, w, t, expected, p, count } of points) {
-  const [a, b] = [expected, p].map((share) => (100 * share).toFixed(2));
-  console.log(`r=${r} w=${w} t=${t} predicted ${a} % measured ${b} % of ${count}`);
+
+interface Point {
+  readonly expected: number;
+  readonly p: number;
+  readonly count: number;
 }
+
+function pointsAt(time: number): readonly Point[] {
+  (CANARY_TIMES as number[]).splice(0, CANARY_TIMES.length, time);
+  const fleet = new FarFleet({ seed: Number(values.seed), canaryMs: 15, n });
+  fleet.pass(Number(values.seconds) * 1000);
+  const { ring, ids } = fleet;
+  const { choices } = forecast({
+    ...{ reports: fleet.told().reports, writers: ids, readers: ids, from: "other", times: [time] },
+    partitions: Array.from({ length: ring.partitionCount }, (_, p) => ring.primariesOf(p, n)),
+    ...{ dw: majority(n), canaryDw: majority(n) },
+  });
+  const points: Point[] = [];
+  for (const { r, w, predicted, measured } of choices.filter(
+    (choice) => choice.r + choice.w <= n,
+  )) {
+    for (const { t, p, count } of measured) {
+      const expected = predicted.find((point) => point.t === t)?.p ?? Number.NaN;
+      const [a, b] = [expected, p].map((share) => (100 * share).toFixed(2));
+      console.log(`r=${r} w=${w} t=${t} predicted ${a} % measured ${b} % of ${count}`);
+      points.push({ expected, p, count });
+    }
+  }
+  return points;
+}
+
+const points = values.times.split(",").flatMap((time) => pointsAt(Number(time)));
 const inRange = points.filter(({ p }) => p >= 0.01 && p <= 0.99);
 const squares = inRange.map(({ expected, p }) => (expected - p) ** 2);
 const rmse = Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / squares.length);
