@@ -46,6 +46,39 @@ describe("frames", () => {
     );
   });
 
+  it("have their place when they are long, and are put there as they come", async () => {
+    const lengths = fc.constantFrom(0, 5, 65_536, 65_537, 200_000);
+    const frames = fc.array(lengths, { maxLength: 4 });
+    const cuts = fc.array(fc.nat(900_000), { maxLength: 12 });
+    await fc.assert(
+      fc.asyncProperty(frames, cuts, async (sizes, places) => {
+        const sent = sizes.map((size, i) => new Uint8Array(size).fill(i + 1));
+        const received: Buffer[] = [];
+        const reader = new FrameReader(
+          () => 200_000,
+          (frame) => received.push(Buffer.from(frame)),
+        );
+        for (const piece of pieces(await written(sent), places)) reader.push(piece);
+        expect(received.map((frame) => frame.length)).toEqual(sizes);
+        for (const [i, frame] of received.entries())
+          expect(frame.equals(sent[i] ?? frame)).toBe(true);
+      }),
+      { numRuns: 50 },
+    );
+    const received: Uint8Array[] = [];
+    const reader = new FrameReader(
+      () => 200_000,
+      (frame) => received.push(frame),
+    );
+    for (const piece of pieces(await written([new Uint8Array(200_000).fill(7)]), [70_000])) {
+      const once = Buffer.from(piece);
+      reader.push(once);
+      // Nothing of what came first is kept until the end.
+      if (received.length === 0) once.fill(0);
+    }
+    expect(received[0]?.every((byte) => byte === 7)).toBe(true);
+  });
+
   it("are told of together when they came together, those before a malformed one too", async () => {
     const heard: string[] = [];
     const wire = new PassThrough();

@@ -17,6 +17,12 @@ export class FrameError extends Error {
   override readonly name = "FrameError";
 }
 
+/**
+ * A longer frame has its place as soon as its length is known, and is put there as it comes: to be
+ * joined at its end it would be gone over in one turn of the event loop, and twice in memory.
+ */
+const SHORT_BYTES = 64 * 1024;
+
 /** Cuts a stream of chunks into frames; the bound may change once the other side is trusted. */
 export class FrameReader {
   readonly #bytesMax: () => number;
@@ -26,6 +32,9 @@ export class FrameReader {
   #taken = 0;
   /** Bytes that have not been taken yet. */
   #byteCount = 0;
+  /** The long frame that is coming, and how much of it has; nothing else is kept meanwhile. */
+  #long: Buffer | null = null;
+  #filledByteCount = 0;
 
   constructor(bytesMax: () => number, onFrame: (frame: Uint8Array) => void) {
     this.#bytesMax = bytesMax;
@@ -34,12 +43,17 @@ export class FrameReader {
 
   /** @throws FrameError when a frame is announced that is longer than allowed */
   push(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#byteCount += chunk.length;
+    const rest = this.#long === null ? chunk : this.#fill(this.#long, chunk);
+    if (rest.length === 0) return;
+    this.#chunks.push(rest);
+    this.#byteCount += rest.length;
     while (this.#byteCount >= HEADER_BYTES) {
       const length = this.#firstWith(HEADER_BYTES).readUInt32BE(this.#taken);
       if (length > this.#bytesMax()) throw new FrameError(`a frame of ${length} bytes`);
-      if (this.#byteCount < HEADER_BYTES + length) return;
+      if (this.#byteCount < HEADER_BYTES + length) {
+        if (length > SHORT_BYTES) this.#beginLong(length);
+        return;
+      }
       const first = this.#firstWith(HEADER_BYTES + length);
       const start = this.#taken + HEADER_BYTES;
       this.#taken = start + length;
@@ -50,6 +64,26 @@ export class FrameReader {
     if (this.#byteCount > 0) return;
     this.#chunks = [];
     this.#taken = 0;
+  }
+
+  #beginLong(length: number): void {
+    const come = this.#firstWith(this.#byteCount).subarray(this.#taken + HEADER_BYTES);
+    this.#chunks = [];
+    this.#taken = 0;
+    this.#byteCount = 0;
+    this.#long = Buffer.allocUnsafeSlow(length);
+    this.#filledByteCount = come.copy(this.#long);
+  }
+
+  /** Returns what of the chunk is behind the frame. */
+  #fill(long: Buffer, chunk: Buffer): Buffer {
+    const count = chunk.copy(long, this.#filledByteCount);
+    this.#filledByteCount += count;
+    if (this.#filledByteCount === long.length) {
+      this.#long = null;
+      this.#onFrame(long);
+    }
+    return chunk.subarray(count);
   }
 
   /** The first chunk, joined with the others only when too little of it is left. */
