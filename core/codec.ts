@@ -5,7 +5,7 @@
 import { CodecError } from "./check.ts";
 import { MESSAGE_DEPTH_MAX } from "./limits.ts";
 import { MalformedValue, readValue } from "./msgpack-reader.ts";
-import { writeBriefly, writeOwned } from "./msgpack-writer.ts";
+import { isOwned, writeBriefly, writeOwned } from "./msgpack-writer.ts";
 
 /**
  * Values in one message, lists included. The most that is ever sent are the roots of an exchange:
@@ -23,6 +23,9 @@ export const encode = writeOwned;
  * at once. A buffer of its own costs more than encoding a small message into it.
  */
 export const encodeBriefly = writeBriefly;
+
+/** Whether bytes that were encoded briefly hold for good: so long a buffer is not used again. */
+export const isLasting = isOwned;
 
 /**
  * Decodes one value with nothing after it. Bytes in it are views of the input, not copies.

@@ -32,6 +32,9 @@ export function writeBriefly(value: unknown): Uint8Array {
   return buffer.subarray(0, at);
 }
 
+/** Whether what `writeBriefly` gave is the caller's own all the same: the buffer is not kept. */
+export const isOwned = (bytes: Uint8Array): boolean => bytes.length > KEPT_BYTES_MAX;
+
 /** The bytes of a value, the caller's own. A buffer that is not kept anyway is not copied. */
 export function writeOwned(value: unknown): Uint8Array {
   const bytes = writeBriefly(value);

@@ -1,7 +1,7 @@
 import { Encoder } from "@msgpack/msgpack";
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { writeBriefly, writeOwned } from "../../core/msgpack-writer.ts";
+import { isOwned, writeBriefly, writeOwned } from "../../core/msgpack-writer.ts";
 
 const written = (value: unknown): Uint8Array => writeBriefly(value).slice();
 const reference = (value: unknown): Uint8Array => new Encoder().encode(value);
@@ -86,6 +86,18 @@ describe("the writer", () => {
       const written = writeOwned(new Uint8Array(byteCount).fill(7));
       const before = written.slice();
       writeBriefly(new Uint8Array(byteCount).fill(8));
+      expect(Buffer.compare(written, before)).toBe(0);
+    }
+  });
+
+  it("says of what it gave briefly whether that holds for good", () => {
+    const brief = writeBriefly(new Uint8Array(100_000).fill(7));
+    expect(isOwned(brief)).toBe(false);
+    for (const byteCount of [4_194_304, 6_000_000]) {
+      const written = writeBriefly(new Uint8Array(byteCount).fill(7));
+      const before = written.slice();
+      expect(isOwned(written)).toBe(true);
+      for (const next of [1, 100_000, byteCount]) writeBriefly(new Uint8Array(next).fill(8));
       expect(Buffer.compare(written, before)).toBe(0);
     }
   });

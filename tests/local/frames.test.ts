@@ -137,6 +137,32 @@ describe("frames", () => {
     expect(received).toEqual(lengths.map((length, i) => [length, length === 0 ? -1 : i]));
   });
 
+  it("are not copied when they are lasting, and come in their order", async () => {
+    const wire = new PassThrough({ highWaterMark: 1e6 });
+    const writer = new FrameWriter(wire);
+    const chunks: Buffer[] = [];
+    wire.on("data", (chunk: Buffer) => chunks.push(chunk));
+    const long = new Uint8Array(100_000).fill(2);
+    writer.write(Uint8Array.of(1));
+    writer.write(long, true);
+    writer.writeStamped(long, 5, true);
+    writer.write(Uint8Array.of(3));
+    expect(writer.waitingByteCount).toBe(200_002);
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => wire.end().once("end", resolve));
+    expect(chunks.filter(({ buffer }) => buffer === long.buffer)).toHaveLength(2);
+    const received: Uint8Array[] = [];
+    const reader = new FrameReader(
+      () => 200_000,
+      (frame) => received.push(Uint8Array.from(frame)),
+    );
+    for (const chunk of chunks) reader.push(chunk);
+    const [first, plain, stamped, last] = received;
+    expect([first, last]).toEqual([Uint8Array.of(1), Uint8Array.of(3)]);
+    expect(plain).toEqual(long);
+    expect(readStamped(stamped ?? long)).toEqual({ sentAt: 5, body: long });
+  });
+
   it("count as waiting until they have left", async () => {
     const wire = new PassThrough({ highWaterMark: 1 });
     const writer = new FrameWriter(wire);

@@ -114,7 +114,8 @@ const STRETCH_BYTES = 64 * 1024;
 
 /**
  * Gathers what one turn of the event loop sends and hands it to the socket in one go. What is given
- * to it is copied, so that a batch of small frames is one buffer to the socket, not two for each.
+ * to it is copied, so that a batch of small frames is one buffer to the socket, not two for each;
+ * but not what is lasting: nobody writes into that any more, and it is sent as it lies.
  */
 export class FrameWriter {
   readonly #socket: Duplex;
@@ -135,18 +136,18 @@ export class FrameWriter {
     return this.#queuedByteCount + this.#socket.writableLength;
   }
 
-  write(frame: Uint8Array): void {
-    const at = this.#reserve(HEADER_BYTES + frame.length);
+  write(frame: Uint8Array, isLasting = false): void {
+    const at = this.#reserve(HEADER_BYTES + (isLasting ? 0 : frame.length));
     this.#open.writeUInt32BE(frame.length, at);
-    this.#add(frame, at + HEADER_BYTES);
+    this.#add(frame, at + HEADER_BYTES, isLasting);
   }
 
   /** Writes a frame that `readStamped` takes apart again. */
-  writeStamped(frame: Uint8Array, sentAt: number): void {
-    const at = this.#reserve(HEADER_BYTES + STAMP_BYTES + frame.length);
+  writeStamped(frame: Uint8Array, sentAt: number, isLasting = false): void {
+    const at = this.#reserve(HEADER_BYTES + STAMP_BYTES + (isLasting ? 0 : frame.length));
     this.#open.writeUInt32BE(STAMP_BYTES + frame.length, at);
     this.#open.writeDoubleBE(sentAt, at + HEADER_BYTES);
-    this.#add(frame, at + HEADER_BYTES + STAMP_BYTES);
+    this.#add(frame, at + HEADER_BYTES + STAMP_BYTES, isLasting);
   }
 
   /** Where in the open stretch there is room. */
@@ -167,8 +168,11 @@ export class FrameWriter {
     this.#from = this.#to;
   }
 
-  #add(frame: Uint8Array, at: number): void {
-    this.#open.set(frame, at);
+  #add(frame: Uint8Array, at: number, isLasting: boolean): void {
+    if (isLasting) {
+      this.#endStretch();
+      this.#full.push(Buffer.from(frame.buffer, frame.byteOffset, frame.length));
+    } else this.#open.set(frame, at);
     this.#queuedByteCount += frame.length;
     if (this.#isScheduled) return;
     this.#isScheduled = true;

@@ -11,6 +11,7 @@
  */
 import type { Duplex } from "node:stream";
 import { assert } from "../../../core/assert.ts";
+import { isLasting } from "../../../core/codec.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../../core/limits.ts";
 import {
@@ -121,7 +122,8 @@ export class Link {
       if (protocol <= this.#spoken) return this.#write(this.#writer, bytes, sentAt);
       return void setImmediate(() => this.#unknownThere(message.call));
     }
-    this.#waiting.push({ bytes: bytes.slice(), sentAt, call: message.call, protocol });
+    const kept = isLasting(bytes) ? bytes : bytes.slice();
+    this.#waiting.push({ bytes: kept, sentAt, call: message.call, protocol });
     this.#waitingByteCount += bytes.length;
     if (!this.#isDialling) this.#dial();
   }
@@ -215,7 +217,7 @@ export class Link {
   }
 
   #write(writer: FrameWriter, bytes: Uint8Array, sentAt: number): void {
-    writer.writeStamped(bytes, sentAt);
+    writer.writeStamped(bytes, sentAt, isLasting(bytes));
     this.#unheardSince ??= performance.now();
     if (this.#watch === undefined) this.#watchFor(this.#parts.limits.silenceMsMax);
   }

@@ -11,6 +11,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { assert } from "../../../core/assert.ts";
+import { isLasting } from "../../../core/codec.ts";
 import { isReplicaId, type ReplicaId } from "../../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../../core/limits.ts";
 import {
@@ -206,7 +207,7 @@ export class Transport {
     const isTooMuch = waiting > 0 && waiting + bytes.length > this.#limits.backlogBytesMax;
     // A caller that does not read is silent to itself: it gives up, and memory stays bounded.
     if (isTooMuch || bytes.length > MESSAGE_BYTES_MAX) this.droppedCount++;
-    else writer.write(bytes);
+    else writer.write(bytes, isLasting(bytes));
   }
 
   #linkTo(peer: ReplicaId): Link {
