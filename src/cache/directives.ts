@@ -8,6 +8,8 @@ import { type Fields, fieldOf, tokensOf } from "./fields.ts";
 /** By name in lower case; null where there is no argument. */
 export type Directives = ReadonlyMap<string, string | null>;
 
+const NO_DIRECTIVES: Directives = new Map();
+
 /** RFC 9111, 1.2.2: larger than any delta that is told from infinity. */
 const DELTA_SECONDS_MAX = 2 ** 31;
 
@@ -110,6 +112,7 @@ export function saidBy(fields: Fields, targets: readonly string[]): Said {
 export function askedBy(fields: Fields): Directives {
   const text = fieldOf(fields, "cache-control");
   if (text !== null) return parseDirectives(text);
-  const pragma = parseDirectives(fieldOf(fields, "pragma"));
-  return pragma.has("no-cache") ? new Map([["no-cache", null]]) : new Map();
+  const pragma = fieldOf(fields, "pragma");
+  if (pragma === null) return NO_DIRECTIVES;
+  return parseDirectives(pragma).has("no-cache") ? new Map([["no-cache", null]]) : NO_DIRECTIVES;
 }

@@ -28,9 +28,11 @@ export function linesOf(fields: Fields, name: string): readonly string[] {
 /** All lines of this name as one list; null when there is none. @param name in lower case */
 export function fieldOf(fields: Fields, name: string): string | null {
   let joined: string | null = null;
-  for (const [key, value] of fields) {
-    if (key.length !== name.length || key.toLowerCase() !== name) continue;
-    joined = joined === null ? value : `${joined}, ${value}`;
+  // By index: a hit asks for a dozen of them, and taking pairs apart is half of what that costs.
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i] as Field;
+    if (field[0].length !== name.length || field[0].toLowerCase() !== name) continue;
+    joined = joined === null ? field[1] : `${joined}, ${field[1]}`;
   }
   return joined;
 }
@@ -47,12 +49,16 @@ export const withField = (fields: Fields, name: string, value: string): Fields =
   [name, value],
 ];
 
+const NO_TOKENS: readonly string[] = [];
+
 /** The members of a list of tokens, in lower case; empty ones are nothing (RFC 9110, 5.6.1). */
-export const tokensOf = (value: string | null): readonly string[] =>
-  (value ?? "")
+export function tokensOf(value: string | null): readonly string[] {
+  if (value === null) return NO_TOKENS;
+  return value
     .split(",")
     .map((part) => part.trim().toLowerCase())
     .filter((part) => part !== "");
+}
 
 /** Fields that end with the connection (RFC 9110, 7.6.1), or that only a proxy's peer may say. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([

@@ -13,6 +13,7 @@ import type {
 import type { QuorumOptions } from "../../core/quorum-options.ts";
 import type { LeaseResult, ResultOf } from "../../core/results.ts";
 import { siteNamespace } from "../../core/site.ts";
+import type { StoreKey } from "../../core/store.ts";
 import { type Millis, millisOfHlc, type WallMillis } from "../../core/time.ts";
 import { emptyStored, type StoredBody } from "../cache/stored.ts";
 import type { Backend, Site } from "../frontend/backend/backend.ts";
@@ -52,9 +53,15 @@ const ON_A_DISK: QuorumOptions = { dw: 1 };
 /** Asks an owner of a key for its time and for nothing else: nobody holds a lease by this name. */
 const TIME_ONLY = { act: "release", holder: "" } as const;
 
+/** Names that are remembered until all are forgotten, of keys up to this long: 3 MB at most. */
+const NAMES_COUNT_MAX = 4096;
+const NAMED_CHARS_MAX = 512;
+
 export class ResponseStore {
   readonly #backend: Backend;
   readonly #digest: Digest;
+  /** Names of keys that were asked for lately, by site and key. */
+  readonly #names = new Map<string, StoreKey>();
 
   constructor(backend: Backend, digest: Digest = portableDigest) {
     this.#backend = backend;
@@ -63,10 +70,21 @@ export class ResponseStore {
 
   /** @throws StoreError */
   async read(site: string, key: string, options: QuorumOptions = {}): Promise<Found> {
-    const name = responseKey(site, key, this.#digest);
+    const name = this.#nameOf(site, key);
     const result = await this.#get({ key: name, options });
     if (result.kind !== "got") throw new StoreError("the look-up failed");
     return foundIn(result.entry, { site, key }, this.#known);
+  }
+
+  /** Under which name it lies. A hash takes a twentieth of a hit, and hot keys are few. */
+  #nameOf(site: string, key: string): StoreKey {
+    const id = `${site}\n${key}`;
+    const known = this.#names.get(id);
+    if (known !== undefined) return known;
+    const name = responseKey(site, key, this.#digest);
+    if (this.#names.size >= NAMES_COUNT_MAX) this.#names.clear();
+    if (key.length <= NAMED_CHARS_MAX) this.#names.set(id, name);
+    return name;
   }
 
   get #known(): Known {
@@ -124,7 +142,7 @@ export class ResponseStore {
     ask: Pick<LeaseOperation, "act" | "holder">,
   ): Promise<Leased | null> {
     const { leaseMs } = site.settings;
-    const name = responseKey(site.name, key, this.#digest);
+    const name = this.#nameOf(site.name, key);
     const operation = { kind: "lease", key: name, n: site.stored.n, leaseMs, ...ask } as const;
     const result = await this.#run(operation).catch(() => null);
     if (result === null || result.kind === "failed") return null;
@@ -189,26 +207,28 @@ export class ResponseStore {
    * @throws StoreError, when there is no room too
    */
   async #get(operation: Pick<GetOperation, "key" | "options">): Promise<ResultOf<"get">> {
+    const { key, options } = operation;
     const holder = {};
-    const get = { kind: "get", ...operation, session: null } as const;
-    return failing(
-      readInRoom({ backend: this.#backend, holder, trace: "" }, get).finally(() =>
-        bodyRoom.release(holder),
-      ),
-    );
+    const get = { kind: "get", key, options, session: null } as const;
+    try {
+      return await readInRoom({ backend: this.#backend, holder, trace: "" }, get);
+    } catch (error) {
+      throw failed(error);
+    } finally {
+      bodyRoom.release(holder);
+    }
   }
 
   /** @throws StoreError */
-  #run<Asked extends OtherOperation>(operation: Asked): Promise<ResultOf<Asked["kind"]>> {
-    return failing(execute(this.#backend, operation, ""));
+  async #run<Asked extends OtherOperation>(operation: Asked): Promise<ResultOf<Asked["kind"]>> {
+    try {
+      return await execute(this.#backend, operation, "");
+    } catch (error) {
+      throw failed(error);
+    }
   }
 }
 
-/** A bug of the backend is a failed look-up to the client too. @throws StoreError */
-async function failing<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw new StoreError(error instanceof Error ? error.message : "the ring failed");
-  }
-}
+/** A bug of the backend is a failed look-up to the client too. */
+const failed = (error: unknown): StoreError =>
+  new StoreError(error instanceof Error ? error.message : "the ring failed");

@@ -1,5 +1,7 @@
 /** Stored responses on the ring. */
 import { describe, expect, it } from "vitest";
+import { portableDigest, responseKey } from "../../src/door/kept.ts";
+import { ResponseStore } from "../../src/door/response-store.ts";
 import { siteSettings } from "../../src/frontend/admin/sites-plane.ts";
 import { fieldIn, makeRig } from "./door-rig.ts";
 
@@ -76,5 +78,26 @@ describe("the store of responses", () => {
       ages.push((await rig.get("/a")).get("Age"));
     }
     expect(ages).toEqual(["15", "25", "35"]);
+  });
+
+  it("looks under one name for a key of a site, and hashes a hot key once", async () => {
+    const { backend } = await makeRig();
+    let hashed = 0;
+    const digest = (text: string): string => {
+      hashed++;
+      return portableDigest(text);
+    };
+    const store = new ResponseStore(backend, digest);
+    const key = "http://example.com/hot";
+    for (let i = 0; i < 3; i++) await store.read("a", key);
+    expect(hashed).toBe(1);
+    await store.read("b", key);
+    for (let i = 0; i < 5000; i++) await store.read("a", `${key}/${i}`);
+    await store.read("a", key);
+    const read = backend.operations.flatMap((of) => (of.kind === "get" ? [of.key] : []));
+    const names = [...read.slice(0, 4), ...read.slice(-1)];
+    const [a, b] = ["a", "b"].map((site) => responseKey(site, key));
+    expect(names).toEqual([a, a, a, b, a]);
+    expect(new Set(read).size).toBe(5002);
   });
 });
