@@ -76,7 +76,7 @@ describe("an answer writer", () => {
     server.close();
     expect(Buffer.compare(received, body)).toBe(0);
     expect(given.flat().reduce((a, b) => a + b, 0)).toBe(body.length);
-    expect(Math.max(...given.map((turn) => turn.reduce((a, b) => a + b, 0)))).toBe(256 * 1024);
+    expect(Math.max(...given.map((turn) => turn.reduce((a, b) => a + b, 0)))).toBe(1024 * 1024);
   });
 
   it("keeps no slice for a reader that is gone, and answers the others", async () => {
