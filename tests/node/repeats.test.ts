@@ -226,6 +226,39 @@ describe("a write without a context that two coordinators have minted", () => {
   });
 });
 
+describe("a write without a context that was minted twice, before and after another one", () => {
+  it.each([
+    ["in time", 0, [10]],
+    ["late", HEDGE_OVER_MS, [10, 20]],
+  ])("leaves something to be read: that one hears of it %s", (_, tellsAfterMs, left) => {
+    const group = new Group({ count: 4 });
+    const key = foreignKey(group);
+    const asked: string[] = [];
+    // The first coordinator mints, and nobody hears of that.
+    group.loses = ({ type, body }, to, from) => {
+      if (type === "request" && body.kind === "coordinate" && from === "r4") asked.push(to);
+      return from === asked[0] && body.kind !== "storedWith";
+    };
+    const twice = group.begin("r4", write(key, 10));
+    // The second one begins another write before it hears that it may mint the first.
+    const isRecalled = ({ body }: Message): boolean => body.kind === "recalled";
+    const isAck = ({ body }: Message): boolean => body.kind.startsWith("stored");
+    group.holdsBack = (message) => isRecalled(message) || isAck(message);
+    for (let i = 0; i < 2; i++) group.pass(HEDGE_OVER_MS);
+    const [, second = ""] = asked;
+    const other = group.begin(second, write(key, 20));
+    group.letOneGo(isRecalled);
+    group.pass(tellsAfterMs);
+    // The other write is told of the first version, and covers it; the second one finds the other.
+    group.letGo();
+    group.loses = () => false;
+    expect(outcome(group.answerOf(twice))).toBe("written");
+    expect(outcome(group.answerOf(other))).toBe("written");
+    expect([...lengthsOf(group, key)].sort()).toEqual(left);
+    expect([...lengthsAt(group, key)].sort()).toEqual(left.flatMap((x) => [x, x, x]));
+  });
+});
+
 describe("a conditional write that is asked for again", () => {
   const ifNew: Precondition = { ifMatch: [], ifNoneMatch: ["*"] };
 

@@ -15,6 +15,12 @@
  * another one that was on its way at the same time and had come to a replica before it is what
  * "held when it reached them" says, and what any order of the two would lead to.)
  *
+ * **Never by one version of several.** An operation that two coordinators have minted is over with
+ * the lower of its versions, and the order is one of versions: another write may stand between the
+ * two. It covers the lower one, and would be covered by the higher one; nothing would be left. So
+ * where there may be a second version, what is found is covered by a write that is minted again,
+ * above it, and so has one version only.
+ *
  * **Never what has seen it.** A version may be read, and replaced, before its answer. A replica
  * that holds what replaced it takes the version for over, and tells of nothing beside it. Where
  * only a second version comes, above the first, that cannot be seen: of that nobody is to tell. The
@@ -37,7 +43,7 @@ import type { RequestOf } from "../../../core/messages.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import { type Beside, isAbove } from "../../../replica/beside.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
-import { isLate, type Moment } from "../../../replica/lateness.ts";
+import { isLate, type Moment, mayBeRepeated } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
 
 /** Whether the request gives no context and no condition, so that it covers what is there. */
@@ -133,6 +139,13 @@ export class BlindWrite {
     return body.covers === null && !isLate(body, moment());
   }
 
+  /** Whether another coordinator may have minted the same operation, under another dot. */
+  get #mayHaveAnother(): boolean {
+    const { body, moment } = this.#parts;
+    if (this.#hasRisen) return false;
+    return body.covers !== null || mayBeRepeated(body, moment());
+  }
+
   #isOver(dot: Dot): boolean {
     const { context, siblings } = this.#held.entry;
     return context.covers(dot) && !hasDot(siblings, dot);
@@ -141,13 +154,17 @@ export class BlindWrite {
   /** @returns false when none of it is to be covered */
   #coverNews(news: readonly Beside[]): boolean {
     const { sibling } = this.#held;
+    const isDouble = this.#mayHaveAnother;
     const higher = news.filter((beside) => isAbove(beside, sibling));
-    const covered = this.#mayRise(higher) ? news : news.filter((b) => !higher.includes(b));
+    const mayRise = (isDouble || higher.length > 0) && this.#isStanding;
+    if (isDouble && !mayRise) return false;
+    const isInReach = mayRise && this.#isInReach(higher);
+    const covered = isInReach ? news : news.filter((b) => !higher.includes(b));
     if (covered.length === 0) return false;
     // A disk that takes nothing covers nothing; the caller sees that, and does not answer.
     if (this.#parts.keeper.store.health() !== "writable") return true;
     for (const { dot } of covered) this.#covers = this.#covers.with(dot);
-    if (covered.some((beside) => higher.includes(beside))) this.#mintAbove();
+    if (isDouble || covered.some((beside) => higher.includes(beside))) this.#mintAbove();
     else this.#widen(covered);
     return true;
   }
@@ -163,14 +180,16 @@ export class BlindWrite {
     return isUnknown || entry.context.covers(this.#held.sibling.dot);
   }
 
-  #mayRise(higher: readonly Beside[]): boolean {
-    const { keeper, body, wall } = this.#parts;
-    if (higher.length === 0) return false;
-    // What a clock far ahead has written nothing here can be above.
-    if (!higher.every(({ time }) => keeper.clock.observe(time, wall()))) return false;
-    // Somebody who saw it has replaced it already: it is not to come back beside that.
-    const { siblings } = keeper.hold(body.key).entry;
-    return hasDot(siblings, this.#held.sibling.dot);
+  /** What a clock far ahead has written nothing here can be above. */
+  #isInReach(higher: readonly Beside[]): boolean {
+    const { keeper, wall } = this.#parts;
+    return higher.every(({ time }) => keeper.clock.observe(time, wall()));
+  }
+
+  /** Somebody who saw the version may have replaced it: it is not to come back beside that. */
+  get #isStanding(): boolean {
+    const { keeper, body } = this.#parts;
+    return hasDot(keeper.hold(body.key).entry.siblings, this.#held.sibling.dot);
   }
 
   #mintAbove(): void {
