@@ -8,7 +8,7 @@
  * Rights are checked before, so a stranger cannot take room from others. A body that is alone is
  * let in whatever its length.
  */
-import { Problem } from "./problems.ts";
+import { WaitingLine } from "./waiting-line.ts";
 
 /**
  * A value at work is in memory some eight times over: as a body, encoded, on its way to two or
@@ -21,12 +21,6 @@ const WAIT_MS_MAX = 1000;
 /** What is no longer than this is not worth counting: 2,048 requests at work make 32 MiB of it. */
 export const SMALL_BYTES = 16_384;
 
-interface Waiter {
-  readonly request: object;
-  readonly byteCount: number;
-  readonly admit: () => void;
-}
-
 export class BodyRoom {
   readonly #byteCountMax: number;
   readonly #waitMsMax: number;
@@ -34,7 +28,7 @@ export class BodyRoom {
   /** What requests use beside their own, and by how many it is used. */
   readonly #shares = new WeakMap<object, object[]>();
   readonly #shareCounts = new WeakMap<object, number>();
-  #waiting: Waiter[] = [];
+  readonly #line = new WaitingLine();
   #takenByteCount = 0;
 
   constructor(byteCountMax: number, waitMsMax = WAIT_MS_MAX) {
@@ -47,29 +41,20 @@ export class BodyRoom {
   }
 
   get waitingCount(): number {
-    return this.#waiting.length;
+    return this.#line.length;
   }
 
   /** Waits for so much more room for a request. @throws Problem `overloaded` after a second */
   reserve(request: object, byteCount: number): Promise<void> {
-    if (this.#waiting.length === 0 && this.#fits(request, byteCount)) {
+    if (this.#line.length === 0 && this.#fits(request, byteCount)) {
       this.add(request, byteCount);
       return Promise.resolve();
     }
-    return new Promise((resolve, reject) => {
-      const giveUp = (): void => {
-        this.#waiting = this.#waiting.filter((other) => other !== waiter);
-        reject(new Problem("overloaded", "Too many large values are at work. Try again shortly."));
-        this.#admit();
-      };
-      const timer = setTimeout(giveUp, this.#waitMsMax);
-      const admit = (): void => {
-        clearTimeout(timer);
-        resolve();
-      };
-      const waiter: Waiter = { request, byteCount, admit };
-      this.#waiting.push(waiter);
-    });
+    const waiter = {
+      mayBegin: () => this.#fits(request, byteCount),
+      begin: () => this.add(request, byteCount),
+    };
+    return this.#line.wait(waiter, this.#waitMsMax);
   }
 
   /** Counts what is there already, whether there is room for it or not. */
@@ -98,7 +83,7 @@ export class BodyRoom {
     if (surplus <= 0) return;
     this.#byRequest.set(request, byteCount);
     this.#takenByteCount -= surplus;
-    this.#admit();
+    this.#line.admit();
   }
 
   /** The request needs so much less than it has. */
@@ -113,7 +98,7 @@ export class BodyRoom {
     this.#byRequest.delete(request);
     for (const shared of this.#shares.get(request) ?? []) this.#unshare(shared);
     this.#shares.delete(request);
-    this.#admit();
+    this.#line.admit();
   }
 
   #unshare(shared: object): void {
@@ -125,16 +110,6 @@ export class BodyRoom {
   #fits(request: object, byteCount: number): boolean {
     const others = this.#takenByteCount - (this.#byRequest.get(request) ?? 0);
     return others === 0 || this.#takenByteCount + byteCount <= this.#byteCountMax;
-  }
-
-  #admit(): void {
-    for (;;) {
-      const [first] = this.#waiting;
-      if (first === undefined || !this.#fits(first.request, first.byteCount)) return;
-      this.#waiting.shift();
-      this.add(first.request, first.byteCount);
-      first.admit();
-    }
   }
 }
 

@@ -8,7 +8,7 @@
  * A slow client has no part in it: a body is read before its turn is asked for, within what room
  * there is (body-room.ts), and an answer is sent after the turn is over.
  */
-import { Problem } from "../../frontend/http/problems.ts";
+import { WaitingLine } from "../../frontend/http/waiting-line.ts";
 
 /** Of values that are carried out at the same time; one alone may be longer. */
 const BYTES_MAX = 4 * 1024 * 1024;
@@ -24,16 +24,11 @@ export interface LargeTurnsLimits {
   readonly turnMsMax?: number;
 }
 
-interface Waiter {
-  readonly byteCount: number;
-  readonly begin: () => void;
-}
-
 export class LargeTurns {
   readonly #byteCountMax: number;
   readonly #waitMsMax: number;
   readonly #turnMsMax: number;
-  #waiting: Waiter[] = [];
+  readonly #line = new WaitingLine();
   #byteCount = 0;
   /** One has begun in this turn of the event loop. */
   #hasBegun = false;
@@ -45,7 +40,7 @@ export class LargeTurns {
   }
 
   get waitingCount(): number {
-    return this.#waiting.length;
+    return this.#line.length;
   }
 
   /**
@@ -59,8 +54,12 @@ export class LargeTurns {
     byteCount: number,
     waitMs = this.#waitMsMax,
   ): Promise<Result> {
-    if (this.#waiting.length > 0 || !this.#mayBegin(byteCount)) {
-      await this.#wait(byteCount, Math.min(waitMs, this.#waitMsMax));
+    if (this.#line.length > 0 || !this.#mayBegin(byteCount)) {
+      const waiter = {
+        mayBegin: () => this.#mayBegin(byteCount),
+        begin: () => this.#begin(byteCount),
+      };
+      await this.#line.wait(waiter, Math.min(waitMs, this.#waitMsMax));
     } else {
       this.#begin(byteCount);
     }
@@ -69,7 +68,7 @@ export class LargeTurns {
       if (isOver) return;
       isOver = true;
       this.#byteCount -= byteCount;
-      this.#admit();
+      this.#line.admit();
     };
     const timer = setTimeout(end, this.#turnMsMax);
     try {
@@ -90,31 +89,7 @@ export class LargeTurns {
     this.#hasBegun = true;
     setImmediate(() => {
       this.#hasBegun = false;
-      this.#admit();
+      this.#line.admit();
     });
-  }
-
-  #wait(byteCount: number, waitMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting = this.#waiting.filter((other) => other !== waiter);
-        reject(new Problem("overloaded", "Too many large values are at work. Try again shortly."));
-        this.#admit();
-      }, waitMs);
-      const begin = (): void => {
-        clearTimeout(timer);
-        this.#begin(byteCount);
-        resolve();
-      };
-      const waiter: Waiter = { byteCount, begin };
-      this.#waiting.push(waiter);
-    });
-  }
-
-  #admit(): void {
-    const [first] = this.#waiting;
-    if (first === undefined || !this.#mayBegin(first.byteCount)) return;
-    this.#waiting.shift();
-    first.begin();
   }
 }

@@ -1,0 +1,46 @@
+/** Requests that wait for room or for a turn: first come first served, and not for ever. */
+import { Problem } from "./problems.ts";
+
+export interface Waiter {
+  mayBegin(): boolean;
+  /** Takes what was waited for. */
+  begin(): void;
+}
+
+export class WaitingLine {
+  #waiting: Waiter[] = [];
+
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  /** Resolves when it has begun. @throws Problem `overloaded` when it has not after `waitMs` */
+  wait(waiter: Waiter, waitMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting = this.#waiting.filter((other) => other !== inLine);
+        reject(new Problem("overloaded", "Too many large values are at work. Try again shortly."));
+        this.admit();
+      }, waitMs);
+      const inLine: Waiter = {
+        mayBegin: () => waiter.mayBegin(),
+        begin: () => {
+          clearTimeout(timer);
+          waiter.begin();
+          resolve();
+        },
+      };
+      this.#waiting.push(inLine);
+    });
+  }
+
+  /** Lets in whoever may begin now; nobody passes by the first. */
+  admit(): void {
+    for (;;) {
+      const [first] = this.#waiting;
+      if (first === undefined || !first.mayBegin()) return;
+      this.#waiting.shift();
+      first.begin();
+    }
+  }
+}
