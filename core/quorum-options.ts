@@ -220,3 +220,44 @@ export function resolveOptions(
     throw error;
   }
 }
+
+function namesNothing(options: QuorumOptions): boolean {
+  for (const _ in options) return false;
+  return true;
+}
+
+/**
+ * Resolves options by the same defaults again and again, and keeps what they came to: of no options
+ * at all, which is what most requests name, and of each object for as long as somebody holds it.
+ * Options must not change once they were given.
+ */
+export class QuorumResolver {
+  readonly #defaults: QuorumDefaults;
+  #zoneCount = -1;
+  #usual: Resolution | null = null;
+  #named = new WeakMap<QuorumOptions, Resolution>();
+
+  constructor(defaults: QuorumDefaults) {
+    this.#defaults = defaults;
+  }
+
+  /** As `resolveOptions` does. What is kept ends when the ring has another number of zones. */
+  resolve(options: QuorumOptions, zoneCount: number): Resolution {
+    if (zoneCount !== this.#zoneCount) this.#forget(zoneCount);
+    if (namesNothing(options)) {
+      this.#usual ??= resolveOptions(options, this.#defaults, zoneCount);
+      return this.#usual;
+    }
+    const known = this.#named.get(options);
+    if (known !== undefined) return known;
+    const resolution = resolveOptions(options, this.#defaults, zoneCount);
+    this.#named.set(options, resolution);
+    return resolution;
+  }
+
+  #forget(zoneCount: number): void {
+    this.#zoneCount = zoneCount;
+    this.#usual = null;
+    this.#named = new WeakMap();
+  }
+}

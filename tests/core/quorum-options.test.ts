@@ -5,6 +5,7 @@ import {
   majority,
   QUORUM_WORDS,
   type QuorumOptions,
+  QuorumResolver,
   type QuorumRules,
   resolveOptions,
 } from "../../core/quorum-options.ts";
@@ -197,3 +198,29 @@ function expectSound(r: QuorumRules, most: number): void {
   expect(r.pr >= 0 && r.pr <= r.r && r.pw >= 0 && r.pw <= r.w).toBe(true);
   expect(r.dw >= 0 && r.dw <= r.w).toBe(true);
 }
+
+describe("a resolver", () => {
+  it("resolves as resolveOptions does", () => {
+    const resolver = new QuorumResolver(deployment);
+    for (const options of [{}, { r: 1 }, { consistency: "all" }, { w: 4 }] as const) {
+      const expected = resolveOptions(options, deployment, ZONES);
+      expect(resolver.resolve(options, ZONES)).toEqual(expected);
+      expect(resolver.resolve(options, ZONES)).toEqual(expected);
+    }
+  });
+
+  it("keeps what the same object came to, and what naming nothing comes to", () => {
+    const resolver = new QuorumResolver(deployment);
+    const options = { r: 1 };
+    expect(resolver.resolve(options, ZONES)).toBe(resolver.resolve(options, ZONES));
+    expect(resolver.resolve({}, ZONES)).toBe(resolver.resolve({}, ZONES));
+  });
+
+  it("resolves again when the ring has another number of zones", () => {
+    const resolver = new QuorumResolver(deployment);
+    const options = { zones: 2 };
+    expect(resolver.resolve(options, 2).ok).toBe(true);
+    expect(resolver.resolve(options, 1).ok).toBe(false);
+    expect(resolver.resolve({}, 1)).toEqual(resolveOptions({}, deployment, 1));
+  });
+});

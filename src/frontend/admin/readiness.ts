@@ -4,9 +4,9 @@
  * the second one, or the next node would be stopped while this one still lacks something.
  */
 import { storeKey } from "../../../core/keys.ts";
-import { resolveOptions } from "../../../core/quorum-options.ts";
 import type { Backend } from "../backend/backend.ts";
 import { readInRoom } from "../backend/read-room.ts";
+import { rulesOf } from "../backend/rules.ts";
 import { Problem, problemOf } from "../http/problems.ts";
 
 /** How long the probe may take, in ms: an orchestrator asks every few seconds. */
@@ -26,11 +26,10 @@ const asksWhatIsOwned = ({ searchParams }: URL): boolean =>
  * @throws Problem `quorum-unavailable` or `quorum-timeout`
  */
 export async function checkReadiness(backend: Backend, url: URL): Promise<void> {
-  const { ring, defaults, isReachable, lacks } = backend.view();
+  const view = backend.view();
+  const { ring, isReachable, lacks } = view;
   if (lacks !== null && asksWhatIsOwned(url)) throw new Problem("quorum-unavailable", lacks);
-  const { n, r, w, dw } = defaults;
-  const resolution = resolveOptions({}, { n, r, w, dw, timeoutMs: PROBE_MS }, ring.zones.length);
-  const required = resolution.ok ? Math.min(resolution.rules.r, ring.memberIds.length) : 1;
+  const required = Math.min(rulesOf(view, view.defaults, {}).r, ring.memberIds.length);
   const achieved = ring.memberIds.filter((id) => isReachable(id)).length;
   if (achieved < required) {
     const detail = `${achieved} replicas can be reached; a default read needs ${required}.`;

@@ -2,17 +2,14 @@
 import { DELAYS_WINDOW_MS } from "../../../core/delay-report.ts";
 import { isNamespace } from "../../../core/keys.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
-import {
-  type QuorumOptions,
-  type QuorumRules,
-  resolveOptions,
-} from "../../../core/quorum-options.ts";
+import type { QuorumOptions, QuorumRules } from "../../../core/quorum-options.ts";
 import type { StalenessResult } from "../../../core/results.ts";
 import { forecast, rmseOf } from "../../staleness/forecast.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";
 import { planOf, toldDelays } from "../backend/fleet-view.ts";
+import { rulesOf } from "../backend/rules.ts";
 import { refuseSites } from "../http/key-path.ts";
-import { Problem, problemOf } from "../http/problems.ts";
+import { Problem } from "../http/problems.ts";
 
 const TIMES_DEFAULT = "0,1,5,10,50,100";
 const TIMES_COUNT_MAX = 50;
@@ -71,10 +68,7 @@ function askedOf(view: ClusterView, query: ReadonlyMap<string, string>): Asked {
   const options = Object.fromEntries(
     given.filter(([, value]) => value !== undefined),
   ) as QuorumOptions;
-  const defaults = { ...settings, timeoutMs: 1 };
-  const resolution = resolveOptions(options, defaults, view.ring.zones.length);
-  if (!resolution.ok) throw problemOf({ code: "invalid-option", ...resolution.error }, false);
-  const { rules } = resolution;
+  const rules = rulesOf(view, settings, options);
   const isOne: Asked["isOne"] = ({ r, w }) =>
     (!query.has("r") || r === rules.r) && (!query.has("w") || w === rules.w);
   return { namespace, rules, isOne };

@@ -7,11 +7,12 @@
 
 import { namespaceOf } from "../../../core/keys.ts";
 import type { GetOperation } from "../../../core/operations.ts";
-import { type QuorumRules, resolveOptions } from "../../../core/quorum-options.ts";
+import type { QuorumRules } from "../../../core/quorum-options.ts";
 import type { ResultOf, StalenessResult } from "../../../core/results.ts";
 import { type Chances, chancesOf } from "../../staleness/forecast.ts";
 import type { Backend } from "./backend.ts";
 import { planOf, toldDelays } from "./fleet-view.ts";
+import { resolutionOf } from "./rules.ts";
 
 /** What is older is asked for anew while requests still go by it, in ms. */
 const FRESH_MS = 30_000;
@@ -84,8 +85,7 @@ async function choose(
 ): Promise<{ readonly r: number; readonly p: number } | null> {
   const view = backend.view();
   const settings = view.namespaces.get(namespaceOf(key)) ?? view.defaults;
-  const defaults = { ...settings, timeoutMs: 1 };
-  const resolution = resolveOptions(options, defaults, view.ring.zones.length);
+  const resolution = resolutionOf(view, settings, options);
   if (!resolution.ok) return null;
   const { rules } = resolution;
   const watch = watchOf(backend);

@@ -5,18 +5,14 @@ import { endOf } from "../../../core/expiry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { storeKey } from "../../../core/keys.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
-import { oncePer } from "../../../core/once-per.ts";
 import type { WriteOperation } from "../../../core/operations.ts";
-import {
-  type QuorumDefaults,
-  type QuorumRules,
-  resolveOptions,
-} from "../../../core/quorum-options.ts";
+import type { QuorumOptions, QuorumRules } from "../../../core/quorum-options.ts";
 import type { ResultOf, WriteResult } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";
 import { execute, executeJoined } from "../backend/large-work.ts";
 import { readInRoom } from "../backend/read-room.ts";
+import { rulesOf } from "../backend/rules.ts";
 import { readBody, readContentHeaders } from "../http/body.ts";
 import { bodyRoom, SMALL_BYTES } from "../http/body-room.ts";
 import { readWriterControl, type WriterControl } from "../http/caching.ts";
@@ -41,61 +37,14 @@ export const DATA_METHODS = ["GET", "HEAD", "PUT", "DELETE"] as const;
 export const settingsOf = (view: ClusterView, namespace: string): NamespaceSettings =>
   view.namespaces.get(namespace) ?? view.defaults;
 
-/** Stands in for the deployment's timeout, which the node knows: only ranges are checked here. */
-const ANY_TIMEOUT_MS = 1;
-
-const defaultsOf = ({ n, r, w, dw }: NamespaceSettings): QuorumDefaults => ({
-  ...{ n, r, w, dw },
-  timeoutMs: ANY_TIMEOUT_MS,
-});
-
-interface Ruled {
-  readonly settings: NamespaceSettings;
-  readonly zoneCount: number;
-  readonly rules: QuorumRules;
-}
-
-/** What options came to last: those of a query that comes again are the same object. */
-const ruled = new WeakMap<RequestOptions, Ruled>();
-
-/**
- * Bad ranges are refused before a body is read; the node checks again, by its newest document.
- *
- * @returns the rules; null for those that the namespace has anyway
- * @throws Problem `invalid-option`
- */
-export function checkRanges(
-  view: ClusterView,
-  settings: NamespaceSettings,
-  options: RequestOptions,
-): QuorumRules | null {
-  if (options === noOptions) return null;
-  const zoneCount = view.ring.zones.length;
-  const known = ruled.get(options);
-  if (known?.settings === settings && known.zoneCount === zoneCount) return known.rules;
-  const resolution = resolveOptions(options.quorum, defaultsOf(settings), zoneCount);
-  if (!resolution.ok) throw problemOf({ code: "invalid-option", ...resolution.error }, false);
-  const { rules } = resolution;
-  ruled.set(options, { settings, zoneCount, rules });
-  return rules;
-}
-
-/** What a request that names no option gets. */
-const usualOf = oncePer((settings: NamespaceSettings) =>
-  resolveOptions({}, defaultsOf(settings), 0),
-);
-
 /** Whether a read wants more than the namespace gives by itself: a kept answer could be less. */
 function asksForMore(
-  { quorum }: RequestOptions,
-  rules: QuorumRules | null,
-  settings: NamespaceSettings,
+  { consistency }: QuorumOptions,
+  rules: QuorumRules,
+  usual: QuorumRules,
 ): boolean {
-  if (rules === null) return false;
-  const usual = usualOf(settings);
-  const isMore = !usual.ok || rules.r > usual.rules.r;
-  if (rules.maxStaleMs !== undefined || quorum.consistency === "auto") return true;
-  return isMore || rules.strict || rules.pr > 0 || rules.zones > 0;
+  if (rules.maxStaleMs !== undefined || consistency === "auto") return true;
+  return rules.r > usual.r || rules.strict || rules.pr > 0 || rules.zones > 0;
 }
 
 interface KeyRequest {
@@ -126,12 +75,13 @@ export class DataPlane {
     const view = this.#backend.view();
     const settings = settingsOf(view, namespace);
     const options = readOptions(data.query, request.headers.get("Starling-Quorum"));
-    const rules = checkRanges(view, settings, options);
+    const rules = rulesOf(view, settings, options.quorum);
+    const usual = rulesOf(view, settings, noOptions.quorum);
     const key = storeKey(namespace, data.key);
     const token = request.headers.get("Starling-Context");
     const session = token === null ? null : tokenToSession({ hash: this.#hash, key }, token);
     const context = session?.context ?? null;
-    const mayBeKept = context === null && !asksForMore(options, rules, settings);
+    const mayBeKept = context === null && !asksForMore(options.quorum, rules, usual);
     const call = { request, key, options, session, context, settings, startedAt, mayBeKept };
     const isRead = request.method === "GET" || request.method === "HEAD";
     return isRead ? this.#read(call) : this.#write(call);

@@ -8,13 +8,14 @@ import {
   rawRest,
   type StarlingEnv,
 } from "../backend/call.ts";
+import { rulesOf } from "../backend/rules.ts";
 import { type Access, OWN_NAMESPACES } from "../http/auth.ts";
 import { plainRequestOf } from "../http/exchange.ts";
 import { readKey, readNamespace } from "../http/key-path.ts";
 import { readOptions } from "../http/options.ts";
 import { Problem } from "../http/problems.ts";
 import { answerBatch } from "./batch.ts";
-import { checkRanges, DataPlane, settingsOf } from "./data-plane.ts";
+import { DataPlane, settingsOf } from "./data-plane.ts";
 import { answerList } from "./listing.ts";
 import { answerPurge } from "./purge.ts";
 import type { PurgeSite } from "./run-purge.ts";
@@ -83,7 +84,7 @@ export function dataRoutes({
       const view = backend.view();
       const settings = settingsOf(view, namespace);
       const options = readOptions(queryOf(call), request.headers.get("Starling-Quorum"));
-      checkRanges(view, settings, options);
+      rulesOf(view, settings, options.quorum);
       const parts = { backend, hash: secret, namespace, settings, options };
       return answerBatch(request, { ...parts, grant: call.get("grant") });
     },

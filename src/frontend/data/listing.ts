@@ -4,13 +4,14 @@ import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { LIST_KEYS_MAX } from "../../../core/limits.ts";
 import type { ListResult } from "../../../core/results.ts";
 import type { Backend } from "../backend/backend.ts";
+import { rulesOf } from "../backend/rules.ts";
 import { run } from "../backend/run.ts";
 import { NO_CACHE } from "../http/caching.ts";
 import { type RequestOptions, readOptions } from "../http/options.ts";
 import { Problem } from "../http/problems.ts";
 import { seal, unseal } from "../http/sealed-token.ts";
 import { traceOf } from "../http/trace.ts";
-import { checkRanges, settingsOf } from "./data-plane.ts";
+import { settingsOf } from "./data-plane.ts";
 
 export interface ListRequest {
   readonly namespace: string;
@@ -92,7 +93,7 @@ export async function answerList(
 ): Promise<Response> {
   const view = backend.view();
   const options = readOptions(query, request.headers.get("Starling-Quorum"), NAMES);
-  checkRanges(view, settingsOf(view, namespace), options);
+  rulesOf(view, settingsOf(view, namespace), options.quorum);
   refuseBound(options);
   const prefix = options.others.get("prefix") ?? "";
   const limit = readLimit(options.others.get("limit"));

@@ -16,8 +16,9 @@ import type { StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import type { Backend } from "../backend/backend.ts";
 import { ReadRoom } from "../backend/read-room.ts";
+import { rulesOf } from "../backend/rules.ts";
 import { run } from "../backend/run.ts";
-import { checkRanges, settingsOf } from "../data/data-plane.ts";
+import { settingsOf } from "../data/data-plane.ts";
 import { cursorAfter, listKeys } from "../data/listing.ts";
 import { inParallel } from "../http/at-once.ts";
 import { checkKey } from "../http/key-path.ts";
@@ -76,7 +77,7 @@ export class KvStore {
   constructor(parts: KvParts) {
     const view = parts.backend.view();
     this.settings = settingsOf(view, parts.namespace);
-    checkRanges(view, this.settings, parts.options);
+    rulesOf(view, this.settings, parts.options.quorum);
     this.#parts = parts;
   }
 

@@ -30,7 +30,7 @@ import { CANARY_NAMESPACE, namespaceOf, storeKey } from "../../../core/keys.ts";
 import type { Reply, RequestOf } from "../../../core/messages.ts";
 import type { Operation } from "../../../core/operations.ts";
 import type { Prng } from "../../../core/prng.ts";
-import { resolveOptions } from "../../../core/quorum-options.ts";
+import type { QuorumOptions } from "../../../core/quorum-options.ts";
 import type { Result } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
@@ -62,6 +62,8 @@ const LATENESS_WEIGHT = 0.05;
 const LATENESS_MS_MAX = 5;
 /** The farthest that a probe is put off: the longest time, and clocks that are somewhat apart. */
 const AHEAD_MS_MAX = 10_000;
+/** Canaries are about owners alone: nobody stands in for one that is away. */
+const PRIMARIES: QuorumOptions = { sloppy: false };
 const MICROS = 1000;
 const toMicros = (ms: Millis): number => Math.round(ms * MICROS);
 
@@ -275,7 +277,7 @@ export class Canaries {
   /** In the order in which a read from here asks them. */
   #replicasOf(key: StoreKey, now: Millis): readonly ReplicaId[] {
     const { knowledge } = this.#host;
-    const resolution = resolveOptions({ sloppy: false }, knowledge.quorumDefaults(key), 0);
+    const resolution = knowledge.resolve(key, PRIMARIES);
     if (!resolution.ok) return [];
     const from = { self: this.#id, now };
     const partition = knowledge.ring.partitionOf(key);

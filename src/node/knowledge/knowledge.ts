@@ -10,11 +10,12 @@ import type { ReplicaId } from "../../../core/ids.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { namespaceOf } from "../../../core/keys.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
+import { oncePer } from "../../../core/once-per.ts";
 import { PurgeIndex } from "../../../core/purges.ts";
 import {
   majority,
-  type QuorumDefaults,
   type QuorumOptions,
+  QuorumResolver,
   type QuorumRules,
   type Resolution,
   resolveOptions,
@@ -92,17 +93,6 @@ const changesIn = (document: ClusterDocument): ReadonlyMap<string, NamespaceChan
 
 const NOBODY: readonly Candidate[] = [];
 
-interface LastRules {
-  readonly options: QuorumOptions;
-  readonly settings: NamespaceSettings;
-  readonly resolution: Resolution;
-}
-
-function namesNothing(options: QuorumOptions): boolean {
-  for (const _ in options) return false;
-  return true;
-}
-
 export class Knowledge {
   readonly defaults: NamespaceSettings;
   readonly hash: KeyedHash;
@@ -132,10 +122,10 @@ export class Knowledge {
   #changes: ReadonlyMap<string, NamespaceChange>;
   /** By pair of replicas, until the document changes: it takes a walk over all lists to find. */
   readonly #sharedTrees = new Map<string, readonly TreeName[]>();
-  /** Of requests that name no option, by their namespace's settings, until the document changes. */
-  readonly #usualRules = new Map<NamespaceSettings, Resolution>();
-  /** Of the last one that named some: a frontend reads equal queries as one object. */
-  #lastRules: LastRules | null = null;
+  readonly #resolverOf = oncePer(({ n, r, w, dw }: NamespaceSettings) => {
+    const { timeoutMs } = this;
+    return new QuorumResolver({ n, r, w, dw, timeoutMs });
+  });
 
   constructor(parts: KnowledgeParts) {
     this.hash = parts.hash;
@@ -210,8 +200,6 @@ export class Knowledge {
     this.#namespaces = settingsIn(merged);
     this.#changes = changesIn(merged);
     this.#sharedTrees.clear();
-    this.#usualRules.clear();
-    this.#lastRules = null;
     return true;
   }
 
@@ -256,36 +244,25 @@ export class Knowledge {
     return trees;
   }
 
-  /**
-   * The N by which requests count: while another one is on its way, what reads may rely on. Who
-   * asks for more replicas by a number of its own gets them: they are the first all the same.
-   */
-  quorumDefaults(key: StoreKey, options: QuorumOptions = {}): QuorumDefaults {
-    const namespace = namespaceOf(key);
-    const { n: target, r, w, dw } = this.settingsOf(namespace);
-    const counted = this.countedOf(namespace);
-    const named = [options.n, options.r, options.w, options.pr, options.pw];
-    const most = Math.max(...named.map((value) => (typeof value === "number" ? value : 0)));
-    const n = Math.max(counted, Math.min(most, target));
-    return { n, r, w, dw, timeoutMs: this.timeoutMs };
-  }
-
-  /** What a request's options come to. Most name none, and those of one namespace are the same. */
+  /** What a request's options come to. */
   resolve(key: StoreKey, options: QuorumOptions): Resolution {
     const namespace = namespaceOf(key);
-    const settings = this.settingsOf(namespace);
-    const isChanging = this.#changes.has(namespace);
-    const last = this.#lastRules;
-    if (!isChanging && last?.options === options && last.settings === settings)
-      return last.resolution;
-    const isUsual = !isChanging && namesNothing(options);
-    const known = isUsual ? this.#usualRules.get(settings) : undefined;
-    if (known !== undefined) return known;
-    const defaults = this.quorumDefaults(key, options);
-    const resolution = resolveOptions(options, defaults, this.#ring.zones.length);
-    if (isUsual) this.#usualRules.set(settings, resolution);
-    else if (!isChanging) this.#lastRules = { options, settings, resolution };
-    return resolution;
+    if (this.#changes.has(namespace)) return this.#resolveWhileChanging(namespace, options);
+    const resolver = this.#resolverOf(this.settingsOf(namespace));
+    return resolver.resolve(options, this.#ring.zones.length);
+  }
+
+  /**
+   * While a namespace's N changes, requests count by what reads may rely on. A request that asks
+   * for more replicas by a number of its own gets them: they are the first all the same.
+   */
+  #resolveWhileChanging(namespace: string, options: QuorumOptions): Resolution {
+    const { n: target, r, w, dw } = this.settingsOf(namespace);
+    const named = [options.n, options.r, options.w, options.pr, options.pw];
+    const most = Math.max(...named.map((value) => (typeof value === "number" ? value : 0)));
+    const n = Math.max(this.countedOf(namespace), Math.min(most, target));
+    const defaults = { n, r, w, dw, timeoutMs: this.timeoutMs };
+    return resolveOptions(options, defaults, this.#ring.zones.length);
   }
 
   /** The N by which requests count: not the one of the settings while that is being filled. */
