@@ -16,7 +16,10 @@ export interface LogOptions {
   readonly segmentByteCountMax?: number;
   /** Reads every record at the start, even where an outline would do (default false). */
   readonly verify?: boolean;
-  /** How much of what was read or written lately stays in memory, in bytes (default 0). */
+  /**
+   * How much of what was read or written lately stays in memory, in bytes (default 0); beside it
+   * the last long record, which is no longer than that.
+   */
   readonly recentBytesMax?: number;
 }
 

@@ -44,7 +44,7 @@ import { LogWriter } from "./log-writer.ts";
 import { RecentRecords } from "./recent-records.ts";
 
 const NOTHING = new Uint8Array(0);
-/** Where a hint is kept among the records of lately; no entry's key begins so. */
+/** Where a hint, if no long one, is kept among the records of lately; no entry's key begins so. */
 const recentHint = (name: string): string => `\0${name}`;
 
 export class LogStore implements Store {
@@ -291,7 +291,7 @@ export class LogStore implements Store {
     const recent = this.#recent.get(recentHint(name));
     if (recent !== undefined) return recent;
     const bytes = this.#readOrForget(SPACES.hint, name);
-    if (bytes !== undefined) this.#recent.put(recentHint(name), bytes);
+    if (bytes !== undefined) this.#recent.put(recentHint(name), bytes, false);
     return bytes;
   }
 
@@ -300,7 +300,7 @@ export class LogStore implements Store {
     assert(this.health() === "writable", "a store that takes no writes was written to");
     const name = hintKey(target, key);
     this.#appendPlain(SPACES.hint, name, bytes);
-    this.#recent.put(recentHint(name), bytes);
+    this.#recent.put(recentHint(name), bytes, false);
   }
 
   dropHint(target: string, key: StoreKey): void {

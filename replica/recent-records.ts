@@ -9,8 +9,10 @@ import type { StoreKey } from "../core/store.ts";
 /** What a record takes beside its bytes and its key, roughly: the map's and the objects' own. */
 const OVERHEAD_BYTES = 200;
 /**
- * A larger record is not kept: a long response that comes by in pieces would push out all small
- * ones, and reading so much at once costs little more than what is done with it.
+ * A longer record has no place among the others: a long response that comes by in pieces would push
+ * out all of them. The last one is kept beside them, since a key that holds much is mostly asked
+ * for again soon: a hundred reads of 26 MiB, or the next write to it, took 40 ms of the event loop
+ * each for the disk and a checksum.
  */
 const RECORD_BYTES_MAX = 256 * 1024;
 
@@ -36,28 +38,38 @@ export class RecentRecords<Body extends Sized = Uint8Array> {
   /** In the order in which they came. */
   readonly #kept = new Map<StoreKey, Kept<Body>>();
   #byteCount = 0;
+  #lastLong: { readonly key: StoreKey; readonly body: Body } | null = null;
   /**
    * Stands before the oldest, because all that it has passed was deleted or put last. A new one
    * would walk over the holes of all that went since the map was last laid out anew.
    */
   #oldest: MapIterator<[StoreKey, Kept<Body>]> | null = null;
 
-  /** @param byteCountMax 0 keeps nothing */
+  /** @param byteCountMax of all but the last long one, and of that; 0 keeps nothing */
   constructor(byteCountMax: number) {
     this.#byteCountMax = byteCountMax;
   }
 
   get(key: StoreKey): Body | undefined {
     const kept = this.#kept.get(key);
-    if (kept === undefined) return undefined;
+    if (kept === undefined) return this.#longOf(key);
     kept.isUsed = true;
     return kept.body;
   }
 
-  /** Takes the place of what was kept for the key. A large body, or a fair part of all, is not. */
-  put(key: StoreKey, body: Body): void {
+  /**
+   * Takes the place of what was kept for the key.
+   *
+   * @param mayBeLong whether one that is long, or a fair part of all, is worth its place
+   */
+  put(key: StoreKey, body: Body, mayBeLong = true): void {
     const size = sizeOf(key, body);
-    if (size > Math.min(RECORD_BYTES_MAX, this.#byteCountMax / 8)) return this.drop(key);
+    if (size > Math.min(RECORD_BYTES_MAX, this.#byteCountMax / 8)) {
+      this.drop(key);
+      if (mayBeLong && size <= this.#byteCountMax) this.#lastLong = { key, body };
+      return;
+    }
+    if (this.#longOf(key) !== undefined) this.#lastLong = null;
     const kept = this.#kept.get(key);
     if (kept === undefined) this.#kept.set(key, { body, isUsed: false });
     else {
@@ -69,10 +81,15 @@ export class RecentRecords<Body extends Sized = Uint8Array> {
   }
 
   drop(key: StoreKey): void {
+    if (this.#longOf(key) !== undefined) this.#lastLong = null;
     const kept = this.#kept.get(key);
     if (kept === undefined) return;
     this.#kept.delete(key);
     this.#byteCount -= sizeOf(key, kept.body);
+  }
+
+  #longOf(key: StoreKey): Body | undefined {
+    return this.#lastLong?.key === key ? this.#lastLong.body : undefined;
   }
 
   #evict(): void {

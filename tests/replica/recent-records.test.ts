@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../core/prng.ts";
+import { StoreCorruption } from "../../core/store.ts";
 import { LogStore } from "../../replica/log-store.ts";
 import { RecentRecords } from "../../replica/recent-records.ts";
 import { MemoryDisk } from "./log-memory-disk.ts";
@@ -31,21 +32,49 @@ describe("RecentRecords", () => {
     expect(kept.filter((bytes) => bytes !== undefined)).toHaveLength(8);
   });
 
-  it("keeps nothing where it is told so, and nothing that would push out all else", () => {
+  it("keeps nothing where it is told so", () => {
     const none = new RecentRecords(0);
     none.put("n\0a", body(0));
+    none.put("n\0long", body(1024 * 1024));
     expect(none.get("n\0a")).toBeUndefined();
+    expect(none.get("n\0long")).toBeUndefined();
+  });
+
+  it("keeps of long ones the last alone, and none that is longer than all others may be", () => {
     const some = new RecentRecords(10_000);
     some.put("n\0small", body(100));
-    some.put("n\0large", body(5000));
-    expect(some.get("n\0large")).toBeUndefined();
+    const long = body(5000);
+    some.put("n\0long", long);
+    expect(some.get("n\0long")).toBe(long);
+    some.put("n\0endless", body(10_001));
+    expect(some.get("n\0endless")).toBeUndefined();
+    expect(some.get("n\0long")).toBe(long);
     expect(some.get("n\0small")).toBeDefined();
+  });
+
+  it("keeps small ones while a response of any length comes by in pieces", () => {
     const roomy = new RecentRecords(32 * 1024 * 1024);
     roomy.put("n\0small", body(64 * 1024));
-    // A response of any length in pieces of half a MiB.
     for (let i = 0; i < 100; i++) roomy.put(`n\0piece${i}`, body(512 * 1024));
-    expect(roomy.get("n\0piece99")).toBeUndefined();
+    expect(roomy.get("n\0piece98")).toBeUndefined();
+    expect(roomy.get("n\0piece99")).toBeDefined();
     expect(roomy.get("n\0small")).toBeDefined();
+  });
+
+  it("gives back no long one that was dropped, replaced by a small one, or grew beyond bounds", () => {
+    for (const after of ["drop", "small", "endless"] as const) {
+      const recent = new RecentRecords(10_000);
+      recent.put("n\0a", body(5000));
+      if (after === "drop") recent.drop("n\0a");
+      else recent.put("n\0a", body(after === "small" ? 10 : 10_001));
+      expect(recent.get("n\0a")?.length).toBe(after === "small" ? 10 : undefined);
+    }
+    const recent = new RecentRecords(10_000);
+    recent.put("n\0a", body(10));
+    recent.put("n\0a", body(5000));
+    expect(recent.get("n\0a")?.length).toBe(5000);
+    recent.drop("n\0a");
+    expect(recent.get("n\0a")).toBeUndefined();
   });
 });
 
@@ -72,5 +101,40 @@ describe("a log that keeps records of lately", () => {
     store.dropHint("r2", "n\0k");
     expect(read()).toEqual([Uint8Array.of(1), undefined]);
     expect(readCount).toBe(2);
+  });
+
+  it("checks the last long record once, and again where somebody asks whether it is sound", () => {
+    const disk = new MemoryDisk();
+    const open = (): LogStore =>
+      LogStore.open({ disk, checksum, prng: Prng.fromSeed(1), recentBytesMax: 1_048_576 });
+    const first = open();
+    const bytes = new Uint8Array(600_000).fill(7);
+    first.writeEntry("n\0k", { bytes, partition: 0, digest: 1, dueAt: 0 });
+    flush(first, disk);
+    const store = open();
+    let readCount = 0;
+    disk.readFault = () => ++readCount < 0;
+    const read = store.readEntry("n\0k");
+    expect(read).toEqual(bytes);
+    expect(store.readEntry("n\0k")).toBe(read);
+    expect(readCount).toBe(1);
+    disk.readFault = () => true;
+    expect(store.isSound("n\0k")).toBe(false);
+    expect(() => store.readEntry("n\0k")).toThrow(StoreCorruption);
+  });
+
+  it("does not let a long hint take the place of a long entry", () => {
+    const disk = new MemoryDisk();
+    const store = LogStore.open({
+      ...{ disk, checksum, prng: Prng.fromSeed(1), recentBytesMax: 1_048_576 },
+    });
+    const bytes = new Uint8Array(600_000);
+    store.writeEntry("n\0k", { bytes, partition: 0, digest: 1, dueAt: 0 });
+    store.writeHint("r2", "n\0k", new Uint8Array(600_000));
+    flush(store, disk);
+    let readCount = 0;
+    disk.readFault = () => ++readCount < 0;
+    expect(store.readEntry("n\0k")).toBe(bytes);
+    expect(readCount).toBe(0);
   });
 });

@@ -30,7 +30,10 @@ export interface FileLogOptions {
   readonly segmentByteCountMax?: number;
   /** Rest between two stretches of background work, in ms (default 5); 0 for none. */
   readonly backgroundPauseMs?: number;
-  /** How much of what was read or written lately stays in memory, in bytes (default 32 MiB). */
+  /**
+   * How much of what was read or written lately stays in memory, in bytes (default 32 MiB); beside
+   * it the last long record, which is no longer than that.
+   */
   readonly recentBytesMax?: number;
   /** How often a full disk is tried again, in ms (default 1000). */
   readonly retryMs?: number;
