@@ -130,6 +130,7 @@ export function backendFor(of: Isolate, env: Env, ctx: ExecutionContext): Backen
   });
   return {
     ...backend,
+    shared: of,
     isEnding: () => callsCount >= CALLS_COUNT_MAX,
     openBell: (namespace) => new FeedBells(namespace, (id) => stubOf({ env, knowledge }, id)),
   };

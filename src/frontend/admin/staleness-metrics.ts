@@ -10,14 +10,15 @@ const TIMES = [0, 10, 100];
 
 /**
  * Of the deployment's own n and dw; no series while too little was measured. A frontend without a
- * replica has none either: a scraper would wake replicas that sleep.
+ * replica says what reads with `consistency=auto` have had it ask, and asks nobody by itself: a
+ * scraper would wake replicas that sleep.
  */
 export async function stalenessMetrics(backend: Backend): Promise<string> {
-  if (backend.weigh === undefined) return "";
-  const { n, dw } = backend.view().defaults;
+  const view = backend.view();
+  const { n, dw } = view.defaults;
   const watch = watchOf(backend);
-  await watch.refresh();
-  const chances = watch.chances({ n, dw: quorumNumber(dw, n) });
+  if (backend.weigh !== undefined) await watch.refresh(backend);
+  const chances = watch.chances(view, { n, dw: quorumNumber(dw, n) });
   const counts = Array.from({ length: n }, (_, i) => i + 1);
   const values = counts.flatMap((r) =>
     counts.flatMap((w) =>

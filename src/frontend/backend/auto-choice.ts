@@ -10,7 +10,7 @@ import type { GetOperation } from "../../../core/operations.ts";
 import type { QuorumRules } from "../../../core/quorum-options.ts";
 import type { ResultOf, StalenessResult } from "../../../core/results.ts";
 import { type Chances, chancesOf } from "../../staleness/forecast.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend, ClusterView } from "./backend.ts";
 import { planOf, toldDelays } from "./fleet-view.ts";
 import { resolutionOf } from "./rules.ts";
 
@@ -23,44 +23,42 @@ const ASKING_MS = 5000;
 /** What `max_stale` alone asks for. */
 const MIN_P_DEFAULT = 0.999;
 
-/** What members told of their delays, and what the model makes of it. */
+/**
+ * What members told of their delays, and what the model makes of it. Only values are kept: on
+ * Workers a promise dies with the request that made it, and others would wait for it in vain.
+ */
 class FleetWatch {
-  readonly #backend: Backend;
   #told: StalenessResult | null = null;
   #toldAt = -Infinity;
   #askedAt = -Infinity;
   /** Of what was told, by n and dw; null: too little was measured. */
   readonly #chances = new Map<string, Chances | null>();
 
-  constructor(backend: Backend) {
-    this.#backend = backend;
-  }
-
   /** Has members asked when that is due; waits for them where nothing is known. */
-  async refresh(): Promise<void> {
+  async refresh(backend: Backend): Promise<void> {
     const now = performance.now();
     const age = now - this.#toldAt;
     if (age < FRESH_MS || now - this.#askedAt < ASKING_MS) return;
     this.#askedAt = now;
-    const asking = this.#ask();
+    const asking = this.#ask(backend);
     if (age > USED_MS) await asking;
   }
 
   /** null: nothing is known, or too little. */
-  chances({ n, dw }: Pick<QuorumRules, "n" | "dw">): Chances | null {
+  chances(view: ClusterView, { n, dw }: Pick<QuorumRules, "n" | "dw">): Chances | null {
     if (this.#told === null || performance.now() - this.#toldAt > USED_MS) return null;
     const name = `${n} ${dw}`;
     const known = this.#chances.get(name);
     if (known !== undefined) return known;
-    const plan = planOf(this.#backend.view(), this.#told, { n, dw });
+    const plan = planOf(view, this.#told, { n, dw });
     const chances = chancesOf({ ...plan, from: "other" });
     this.#chances.set(name, chances);
     return chances;
   }
 
-  async #ask(): Promise<void> {
+  async #ask(backend: Backend): Promise<void> {
     try {
-      this.#told = await toldDelays(this.#backend, "");
+      this.#told = await toldDelays(backend, "");
       this.#toldAt = performance.now();
       this.#chances.clear();
     } catch {
@@ -69,12 +67,13 @@ class FleetWatch {
   }
 }
 
-const watches = new WeakMap<Backend, FleetWatch>();
+const watches = new WeakMap<object, FleetWatch>();
 
-/** One for each backend: what is known is known to all of its requests. */
+/** One for each frontend: what is known is known to all of its requests. */
 export function watchOf(backend: Backend): FleetWatch {
-  const watch = watches.get(backend) ?? new FleetWatch(backend);
-  watches.set(backend, watch);
+  const { shared = backend } = backend;
+  const watch = watches.get(shared) ?? new FleetWatch();
+  watches.set(shared, watch);
   return watch;
 }
 
@@ -89,8 +88,8 @@ async function choose(
   if (!resolution.ok) return null;
   const { rules } = resolution;
   const watch = watchOf(backend);
-  await watch.refresh();
-  const chances = watch.chances(rules);
+  await watch.refresh(backend);
+  const chances = watch.chances(view, rules);
   if (chances === null) return null;
   const w = options.staleW ?? rules.w;
   const enough = options.minP ?? MIN_P_DEFAULT;

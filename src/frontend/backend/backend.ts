@@ -105,6 +105,11 @@ export interface Backend {
   weigh?(key: StoreKey): number;
   /** Where requests about keys are counted for the cluster's totals; absent: nowhere. */
   readonly traffic?: Traffic;
+  /**
+   * What stands for the frontend where each request has a backend of its own: what is remembered
+   * from one request to the next is kept under it. Absent: the backend is that of all requests.
+   */
+  readonly shared?: object;
   /** Whether the host is about to stop: answers without an end are to end. */
   isEnding?(): boolean;
   /** Has it called when that begins, where it can come at any time. @returns what takes it back */
