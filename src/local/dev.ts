@@ -184,12 +184,14 @@ async function importMiniflare(): Promise<typeof import("miniflare")> {
 
 /** The Worker of this program as Miniflare takes it: its modules, bindings and classes. */
 async function workerSettings(options: DevOptions, zones: readonly string[]) {
-  const { cachePort, dataDir } = options;
+  const { port, cachePort, dataDir } = options;
   const bindings = Object.entries(bindingsFor(options, zones)).map(
     ([name, value]) => [name, { type: "text", value }] as const,
   );
-  // A listener of workerd's own, past Miniflare: the door sees every Host as it came.
-  const sockets = [{ host: "127.0.0.1", port: cachePort ?? 0, entrypoint: DOOR_CLASS }];
+  // Listeners of workerd's own, past Miniflare, whose front codes and decodes what it passes on:
+  // values go out byte for byte, and the door sees every Host as it came.
+  const api = { host: "127.0.0.1", port };
+  const door = { host: "127.0.0.1", port: cachePort ?? 0, entrypoint: DOOR_CLASS };
   return {
     config: {
       name: WORKER_NAME,
@@ -206,17 +208,18 @@ async function workerSettings(options: DevOptions, zones: readonly string[]) {
     },
     dev: {
       ...{ rootPath: dataDir, cacheAPI: false },
-      ...(cachePort === undefined ? {} : { unsafeDirectSockets: sockets }),
+      unsafeDirectSockets: cachePort === undefined ? [api] : [api, door],
     },
   } satisfies NonNullable<MiniflareOptions["workers"]>[number];
 }
 
 async function startMiniflare(options: DevOptions, zones: readonly string[]): Promise<RunningDev> {
-  const { port, cachePort, dataDir, log } = options;
+  const { cachePort, dataDir, log } = options;
   const { LogLevel, Miniflare, Log: MiniflareLog } = await importMiniflare();
   const settings = {
+    // Of Miniflare's own front, which nobody is told of.
     host: "127.0.0.1",
-    port,
+    port: 0,
     workers: [await workerSettings(options, zones)],
     resourcePersistencePath: dataDir,
     // It would open a port for debuggers and write it down in the user's home.
@@ -231,12 +234,11 @@ async function startMiniflare(options: DevOptions, zones: readonly string[]): Pr
   guardWorkerd();
   const miniflare = withOwnSignals(() => new Miniflare(settings));
   try {
-    const url = await miniflare.ready;
-    const cacheUrl =
-      cachePort === undefined
-        ? null
-        : (await miniflare.unsafeGetDirectURL(WORKER_NAME, DOOR_CLASS)).origin;
-    return { url: url.origin, cacheUrl, close: () => miniflare.dispose() };
+    const originOf = async (entrypoint: string): Promise<string> =>
+      (await miniflare.unsafeGetDirectURL(WORKER_NAME, entrypoint)).origin;
+    const url = await originOf("default");
+    const cacheUrl = cachePort === undefined ? null : await originOf(DOOR_CLASS);
+    return { url, cacheUrl, close: () => miniflare.dispose() };
   } catch (error) {
     await miniflare.dispose();
     throw error;

@@ -1,6 +1,7 @@
 /** The HTTP contract of values from outside: writes, siblings, what answers carry. */
 import { expect, it } from "vitest";
-import { call, context, expectProblem, freshNamespace, put, urls } from "./frontends.ts";
+import { rawRequest } from "../support/raw-http.ts";
+import { call, context, expectProblem, freshNamespace, nextUrl, put, urls } from "./frontends.ts";
 
 export function writes(): void {
   it("creates with 201, replaces with 204, and gives back what was stored", async () => {
@@ -50,6 +51,33 @@ export function writes(): void {
     await put(path, bytes);
     expect(new Uint8Array(await (await call(path)).arrayBuffer())).toEqual(bytes);
   });
+
+  const codings = ["identity", "gzip", "br, gzip;q=0.5", "gzip;q=0", "*;q=0"];
+  it.each(codings)(
+    "sends byte for byte what is stored to a client that takes %s",
+    async (taken) => {
+      const namespace = freshNamespace();
+      const ask = (key: string, more: string) =>
+        rawRequest(
+          nextUrl(),
+          `GET /v1/kv/${namespace}/${key} HTTP/1.1\r\nHost: localhost\r\n` +
+            `Accept-Encoding: ${taken}\r\n${more}\r\n`,
+        );
+      // Nobody looks whether it is what its type and coding say, and nobody may want to know.
+      const value = "neither gzip nor JSON";
+      const type = { "Content-Type": "application/json" };
+      await put(`/v1/kv/${namespace}/plain`, value, type);
+      await put(`/v1/kv/${namespace}/coded`, value, { ...type, "Content-Encoding": "gzip" });
+      for (const key of ["plain", "coded"]) {
+        const whole = await ask(key, "");
+        expect([whole.status, whole.body]).toEqual([200, value]);
+        expect(whole.head).toMatch(/^content-length: 21\r?$/im);
+        expect(/^content-encoding: gzip\r?$/im.test(whole.head)).toBe(key === "coded");
+        const part = await ask(key, "Range: bytes=8-11\r\n");
+        expect([part.status, part.body]).toEqual([206, "gzip"]);
+      }
+    },
+  );
 
   it("answers a put with the value when asked", async () => {
     const path = `/v1/kv/${freshNamespace()}/k`;

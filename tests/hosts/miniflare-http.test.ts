@@ -17,5 +17,5 @@ httpContract(
       },
     };
   },
-  { seesRawPath: false, parsesHttp: false },
+  { seesRawPath: true, parsesHttp: false },
 );
