@@ -10,7 +10,7 @@
  * N is part of a tree's name because a namespace with a smaller N has keys on fewer replicas: two
  * replicas compare exactly the trees of which both are primaries.
  */
-import { assert } from "../core/assert.ts";
+import { assert, present } from "../core/assert.ts";
 import { INNER_COUNT, LEAF_COUNT, LEAVES_PER_INNER } from "../core/limits.ts";
 import type { Digest } from "../core/store.ts";
 
@@ -97,6 +97,6 @@ export class MerkleForest {
 function sumOf(leaves: ArrayLike<number> | undefined, from: number, to: number): number {
   let sum = 0;
   if (leaves === undefined) return sum;
-  for (let i = from; i < to; i++) sum = addSums(sum, leaves[i] ?? 0);
+  for (let i = from; i < to; i++) sum = addSums(sum, present(leaves[i]));
   return sum;
 }

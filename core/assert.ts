@@ -12,3 +12,14 @@ export class AssertionFailure extends Error {
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionFailure(message);
 }
+
+/**
+ * What stands at a place that is there for sure: `present(column[slot])`. The language has every
+ * element as perhaps missing. To take 0 for a missing one would hide that an index is wrong.
+ *
+ * @throws AssertionFailure
+ */
+export function present<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new AssertionFailure("nothing stands at an index");
+  return value;
+}

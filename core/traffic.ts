@@ -2,6 +2,7 @@
  * What a process answered to its clients, counted: plain numbers, which its replica tells with its
  * status, so that any member can say what all of them do together.
  */
+import { present } from "./assert.ts";
 
 /** Upper bounds in seconds: from a read out of memory to a request that ran out of time. */
 export const SECONDS_BOUNDS: readonly number[] = [
@@ -89,17 +90,17 @@ export class Traffic {
     const isSaid = reads === saidReads && writes === saidWrites;
     if (isSaid && told + repairs === saidRepairs) return null;
     const all = this.toList(repairs);
-    const unsaid = all.map((value, i) => value - (this.#said[i] ?? 0));
+    const unsaid = all.map((value, i) => value - present(this.#said[i]));
     this.#said = all;
     return unsaid;
   }
 
   /** What was taken did not arrive: it is taken again. */
   giveBack(unsaid: readonly number[]): void {
-    this.#said = this.#said.map((value, i) => value - (unsaid[i] ?? 0));
+    this.#said = this.#said.map((value, i) => value - present(unsaid[i]));
   }
 
   #count(place: number, by = 1): void {
-    this.#numbers[place] = (this.#numbers[place] ?? 0) + by;
+    this.#numbers[place] = present(this.#numbers[place]) + by;
   }
 }

@@ -8,7 +8,7 @@
  * position as an offset from its block's first, four for the slot, at most half of those eight for
  * holes. No step touches more than two blocks; a reader finds its place by two binary searches.
  */
-import { assert } from "../core/assert.ts";
+import { assert, present } from "../core/assert.ts";
 import { NO_SLOT } from "./key-map.ts";
 
 const BLOCK_BITS = 12;
@@ -53,7 +53,7 @@ export class ArrivalOrder {
     const place = this.#places[slot] ?? NOWHERE;
     if (place === NOWHERE) return 0;
     const block = this.#blockAt(place);
-    return block.base + (block.offsets[place & (BLOCK_COUNT_MAX - 1)] ?? 0);
+    return block.base + present(block.offsets[place & (BLOCK_COUNT_MAX - 1)]);
   }
 
   /**
@@ -86,10 +86,10 @@ export class ArrivalOrder {
   between(after: number, through: number, countMax: number): number[] {
     const found: number[] = [];
     for (let i = this.#firstBlock(after); i < this.#order.length; i++) {
-      const block = this.#order[i] as Block;
+      const block = present(this.#order[i]);
       for (let at = firstOffset(block, after); at < block.count; at++) {
-        if (block.base + (block.offsets[at] ?? 0) > through) return found;
-        const slot = block.slots[at] ?? NO_SLOT;
+        if (block.base + present(block.offsets[at]) > through) return found;
+        const slot = present(block.slots[at]);
         if (slot === NO_SLOT) continue;
         if (found.length === countMax) return found;
         found.push(slot);
@@ -104,7 +104,7 @@ export class ArrivalOrder {
     while (high - low > 1) {
       const middle = (low + high) >> 1;
       // Equal positions may go over from one block to the next.
-      if ((this.#order[middle]?.base ?? 0) < position) low = middle;
+      if (present(this.#order[middle]).base < position) low = middle;
       else high = middle;
     }
     return low;
@@ -166,14 +166,14 @@ export class ArrivalOrder {
   #layOut(block: Block): void {
     const at = this.#order.indexOf(block);
     const before = this.#order[at - 1];
-    const last = block.base + (block.offsets[block.count - 1] ?? 0);
+    const last = block.base + present(block.offsets[block.count - 1]);
     const isJoined =
       before !== undefined &&
       before.liveCount + block.liveCount <= BLOCK_COUNT_MAX &&
       last - before.base <= OFFSET_MAX;
     const old = isJoined ? [before, block] : [block];
     const liveCount = old.reduce((sum, one) => sum + one.liveCount, 0);
-    const base = old[0]?.base ?? 0;
+    const { base } = isJoined ? before : block;
     const next = liveCount === 0 ? [] : [this.#newBlock(base, liveCount)];
     for (const one of old) for (const joined of next) this.#move(one, joined);
     this.#order.splice(isJoined ? at - 1 : at, old.length, ...next);
@@ -185,8 +185,8 @@ export class ArrivalOrder {
 
   #move(from: Block, to: Block): void {
     for (let i = 0; i < from.count; i++) {
-      const slot = from.slots[i] ?? NO_SLOT;
-      if (slot !== NO_SLOT) this.#put(to, slot, from.base + (from.offsets[i] ?? 0));
+      const slot = present(from.slots[i]);
+      if (slot !== NO_SLOT) this.#put(to, slot, from.base + present(from.offsets[i]));
     }
   }
 }
@@ -196,7 +196,7 @@ function firstOffset({ base, offsets, count }: Block, after: number): number {
   let [low, high] = [0, count];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (base + (offsets[middle] ?? 0) <= after) low = middle + 1;
+    if (base + present(offsets[middle]) <= after) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -3,7 +3,7 @@
  * deadline moves one member instead of leaving a stale one behind. A slot without a deadline is
  * not in it and costs at most four bytes.
  */
-import { assert } from "../core/assert.ts";
+import { assert, present } from "../core/assert.ts";
 
 const ABSENT = -1;
 
@@ -33,7 +33,7 @@ export class DueHeap {
   set(slot: number, dueAt: number): void {
     assert(dueAt > 0 && Number.isFinite(dueAt), "a deadline is a positive number");
     this.#makeRoom(slot);
-    const place = this.#places[slot] ?? ABSENT;
+    const place = present(this.#places[slot]);
     if (place === ABSENT) {
       this.#put(this.#size++, slot, dueAt);
       this.#up(this.#size - 1);
@@ -41,7 +41,7 @@ export class DueHeap {
     }
     this.#dues[place] = dueAt;
     this.#up(place);
-    this.#down(this.#places[slot] ?? 0);
+    this.#down(present(this.#places[slot]));
   }
 
   remove(slot: number): void {
@@ -53,7 +53,7 @@ export class DueHeap {
     const moved = this.#slot(this.#size);
     this.#put(place, moved, this.#due(this.#size));
     this.#up(place);
-    this.#down(this.#places[moved] ?? 0);
+    this.#down(present(this.#places[moved]));
   }
 
   /** Up to `countMax` slots due at or before an instant, earliest first. Changes nothing. */
@@ -68,11 +68,11 @@ export class DueHeap {
   }
 
   #slot(place: number): number {
-    return this.#slots[place] ?? ABSENT;
+    return present(this.#slots[place]);
   }
 
   #due(place: number): number {
-    return this.#dues[place] ?? 0;
+    return present(this.#dues[place]);
   }
 
   #put(place: number, slot: number, dueAt: number): void {

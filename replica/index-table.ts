@@ -7,7 +7,7 @@
  * hints, a target) are chained through two of the columns, so that a list is walked without
  * touching any other, in the order in which its keys came.
  */
-import { assert } from "../core/assert.ts";
+import { assert, present } from "../core/assert.ts";
 import { postponed } from "../core/expiry.ts";
 import type { ArrivalOrder } from "./arrival-order.ts";
 import { DueHeap } from "./due-heap.ts";
@@ -98,13 +98,13 @@ export class IndexTable {
   /** 0 for a key that is not there. */
   digestOf(key: string): number {
     const slot = this.#keys.find(key);
-    return slot === NO_SLOT ? 0 : (this.#digests[slot] ?? 0);
+    return slot === NO_SLOT ? 0 : present(this.#digests[slot]);
   }
 
   /** 0 for a key that is not there. */
   bodyByteCountOf(key: string): number {
     const slot = this.#keys.find(key);
-    return slot === NO_SLOT ? 0 : (this.#bodyByteCounts[slot] ?? 0);
+    return slot === NO_SLOT ? 0 : present(this.#bodyByteCounts[slot]);
   }
 
   /** Adds a key that has no slot yet. */
@@ -122,7 +122,7 @@ export class IndexTable {
   /** The key keeps its slot and, unless the list is another one, its place within the list. */
   replace(slot: number, row: IndexRow): void {
     assert(row.list >= 0 && row.list <= 0xffff, "lists are numbered with 16 bits");
-    this.#bodyByteCountTotal -= this.#bodyByteCounts[slot] ?? 0;
+    this.#bodyByteCountTotal -= present(this.#bodyByteCounts[slot]);
     this.#uncount(slot);
     if (this.#lists[slot] !== row.list) {
       this.#unlink(slot);
@@ -138,7 +138,7 @@ export class IndexTable {
     this.#unlink(slot);
     this.#due.remove(slot);
     this.#arrivals?.remove(slot);
-    this.#bodyByteCountTotal -= this.#bodyByteCounts[slot] ?? 0;
+    this.#bodyByteCountTotal -= present(this.#bodyByteCounts[slot]);
     this.#nexts[slot] = this.#free;
     this.#free = slot;
     this.#count--;
@@ -153,11 +153,11 @@ export class IndexTable {
 
   /** Bytes of a slot's key and body on disk. */
   payloadByteCount(slot: number): number {
-    return (this.#keyByteCounts[slot] ?? 0) + (this.#bodyByteCounts[slot] ?? 0);
+    return present(this.#keyByteCounts[slot]) + present(this.#bodyByteCounts[slot]);
   }
 
   segmentOf(slot: number): number {
-    return this.#segments[slot] ?? 0;
+    return present(this.#segments[slot]);
   }
 
   isLive(slot: number): boolean {
@@ -177,12 +177,12 @@ export class IndexTable {
 
   row(slot: number): IndexRow {
     return {
-      segment: this.#segments[slot] ?? 0,
-      offset: this.#offsets[slot] ?? 0,
-      keyByteCount: this.#keyByteCounts[slot] ?? 0,
-      bodyByteCount: this.#bodyByteCounts[slot] ?? 0,
-      list: this.#lists[slot] ?? 0,
-      digest: this.#digests[slot] ?? 0,
+      segment: present(this.#segments[slot]),
+      offset: present(this.#offsets[slot]),
+      keyByteCount: present(this.#keyByteCounts[slot]),
+      bodyByteCount: present(this.#bodyByteCounts[slot]),
+      list: present(this.#lists[slot]),
+      digest: present(this.#digests[slot]),
       dueAt: this.#due.dueAt(slot),
       position: this.#arrivals?.positionOf(slot) ?? 0,
     };
@@ -199,7 +199,7 @@ export class IndexTable {
     for (let i = 0; i < slots.length; i++) {
       assert(slot !== NO_SLOT, "a list is as long as its count");
       slots[i] = slot;
-      slot = this.#nexts[slot] ?? NO_SLOT;
+      slot = present(this.#nexts[slot]);
     }
     return slots;
   }
@@ -239,14 +239,14 @@ export class IndexTable {
   }
 
   #uncount(slot: number): void {
-    const byteCount = this.#bodyByteCounts[slot] ?? 0;
+    const byteCount = present(this.#bodyByteCounts[slot]);
     this.#usage?.remove(this.keyOf(slot), byteCount, this.#due.dueAt(slot));
   }
 
   #take(): number {
     if (this.#free !== NO_SLOT) {
       const slot = this.#free;
-      this.#free = this.#nexts[slot] ?? NO_SLOT;
+      this.#free = present(this.#nexts[slot]);
       return slot;
     }
     const slot = this.#slotsCount++;
@@ -271,7 +271,7 @@ export class IndexTable {
       this.#tails.push(NO_SLOT);
       this.#counts.push(0);
     }
-    const tail = this.#tails[list] ?? NO_SLOT;
+    const tail = present(this.#tails[list]);
     if (tail === NO_SLOT) this.#heads[list] = slot;
     else this.#nexts[tail] = slot;
     this.#previous[slot] = tail;
@@ -282,9 +282,9 @@ export class IndexTable {
   }
 
   #unlink(slot: number): void {
-    const list = this.#lists[slot] ?? 0;
-    const next = this.#nexts[slot] ?? NO_SLOT;
-    const previous = this.#previous[slot] ?? NO_SLOT;
+    const list = present(this.#lists[slot]);
+    const next = present(this.#nexts[slot]);
+    const previous = present(this.#previous[slot]);
     if (previous === NO_SLOT) this.#heads[list] = next;
     else this.#nexts[previous] = next;
     if (next === NO_SLOT) this.#tails[list] = previous;

@@ -10,7 +10,7 @@
  * algorithm R), so there are no tombstones to sweep. The hash is seeded, because keys come from
  * anybody.
  */
-import { assert } from "../core/assert.ts";
+import { assert, present } from "../core/assert.ts";
 
 export const NO_SLOT = -1;
 
@@ -47,7 +47,7 @@ export class KeyMap {
     const { cells } = this.#shard(hash);
     const mask = cells.length - 1;
     for (let at = (hash >>> SHARD_BITS) & mask; ; at = (at + 1) & mask) {
-      const slot = (cells[at] ?? 0) - 1;
+      const slot = present(cells[at]) - 1;
       if (slot === NO_SLOT) return NO_SLOT;
       if (this.#hashes[slot] === hash && this.#keys[slot] === key) return slot;
     }
@@ -68,7 +68,7 @@ export class KeyMap {
   }
 
   remove(slot: number): void {
-    const hash = this.#hashes[slot] ?? 0;
+    const hash = present(this.#hashes[slot]);
     assert(this.#keys[slot] !== undefined, "only a slot in use has a key");
     this.#keys[slot] = undefined;
     const shard = this.#shard(hash);
@@ -78,10 +78,10 @@ export class KeyMap {
     let hole = (hash >>> SHARD_BITS) & mask;
     while (cells[hole] !== slot + 1) hole = (hole + 1) & mask;
     for (let at = (hole + 1) & mask; cells[at] !== 0; at = (at + 1) & mask) {
-      const home = ((this.#hashes[(cells[at] ?? 0) - 1] ?? 0) >>> SHARD_BITS) & mask;
+      const home = (present(this.#hashes[present(cells[at]) - 1]) >>> SHARD_BITS) & mask;
       // It may fill the hole unless its home lies behind that.
       if (((at - home) & mask) < ((at - hole) & mask)) continue;
-      cells[hole] = cells[at] ?? 0;
+      cells[hole] = present(cells[at]);
       hole = at;
     }
     cells[hole] = 0;
@@ -112,7 +112,7 @@ export class KeyMap {
   #grow(shard: Shard, length: number): void {
     const cells = new Int32Array(length);
     for (const cell of shard.cells)
-      if (cell !== 0) place(cells, this.#hashes[cell - 1] ?? 0, cell - 1);
+      if (cell !== 0) place(cells, present(this.#hashes[cell - 1]), cell - 1);
     shard.cells = cells;
   }
 

@@ -9,7 +9,7 @@
  * The order is a chain through typed columns, 9 bytes a key beside the key's own table. At most
  * `countMax` keys are known: beyond that the policy forgets the one that it would evict.
  */
-import { assert } from "../core/assert.ts";
+import { assert, present } from "../core/assert.ts";
 import { KeyMap, NO_SLOT } from "./key-map.ts";
 
 const SLOTS_COUNT_FIRST = 64;
@@ -85,8 +85,8 @@ export class Sieve {
   remove(key: string): void {
     const slot = this.#keys.find(key);
     if (slot === NO_SLOT) return;
-    const newer = this.#newer[slot] ?? NO_SLOT;
-    const older = this.#older[slot] ?? NO_SLOT;
+    const newer = present(this.#newer[slot]);
+    const older = present(this.#older[slot]);
     if (this.#hand === slot) this.#hand = newer;
     if (newer === NO_SLOT) this.#newest = older;
     else this.#older[newer] = older;
@@ -111,7 +111,7 @@ export class Sieve {
       const slot = this.#hand === NO_SLOT ? this.#oldest : this.#hand;
       const key = this.#keys.keyOf(slot);
       assert(key !== undefined, "the hand stands at a key");
-      this.#hand = this.#newer[slot] ?? NO_SLOT;
+      this.#hand = present(this.#newer[slot]);
       if (!mayGo(key)) continue;
       if (this.#visited[slot] === 0) return key;
       this.#visited[slot] = 0;
@@ -129,7 +129,7 @@ export class Sieve {
   #take(): number {
     const slot = this.#free;
     if (slot !== NO_SLOT) {
-      this.#free = this.#newer[slot] ?? NO_SLOT;
+      this.#free = present(this.#newer[slot]);
       return slot;
     }
     if (this.#slotsCount === this.#newer.length) this.#grow(Math.ceil(this.#slotsCount * 1.5));

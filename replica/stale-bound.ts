@@ -7,6 +7,7 @@
  * A write that w replicas acknowledged is missing only where it is missed at all w. So the w - 1
  * members of which least is known may be left out, and the next one is the bound.
  */
+import { present } from "../core/assert.ts";
 import type { Failure } from "../core/failure.ts";
 import type { Ages } from "../core/message-values.ts";
 import { oncePer } from "../core/once-per.ts";
@@ -27,7 +28,7 @@ function agesIn({ stamp, memberCount }: BoundNeed, told: readonly Ages[]): numbe
   for (const { stamp: by, ms } of told) {
     if (by !== stamp || ms.length !== memberCount) continue;
     for (const [i, age] of ms.entries()) {
-      if (age !== null && age >= 0 && age < (ages[i] ?? 0)) ages[i] = age;
+      if (age !== null && age >= 0 && age < present(ages[i])) ages[i] = age;
     }
   }
   return ages;

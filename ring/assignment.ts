@@ -23,7 +23,7 @@
  * order, so that any member's partners, and so the load it leaves behind when it fails, are spread
  * over all others. The members' order in the input changes nothing.
  */
-import { assert } from "../core/assert.ts";
+import { assert, present } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import { N_MAX } from "../core/limits.ts";
 import { fairShares, type ShareRange } from "./fair-shares.ts";
@@ -81,10 +81,10 @@ function instanceOf({ partitions, n, members, previous = [] }: AssignmentProblem
   const sorted = [...members].sort((a, b) => (a.id < b.id ? -1 : 1));
   const zones = new Map<string, number>();
   for (const { zone } of sorted) if (!zones.has(zone)) zones.set(zone, zones.size);
-  const zoneOf = sorted.map(({ zone }) => zones.get(zone) ?? 0);
+  const zoneOf = sorted.map(({ zone }) => present(zones.get(zone)));
   const copies = Math.min(n, sorted.length);
   const zoneCount = zones.size;
-  const shares = sorted.map(({ weight }, i) => ({ weight, zone: zoneOf[i] ?? 0 }));
+  const shares = sorted.map(({ weight }, i) => ({ weight, zone: present(zoneOf[i]) }));
   const ranges = fairShares({ partitions, copies, zoneCount, members: shares });
   const ids = sorted.map(({ id }) => id);
   assert(new Set(ids).size === ids.length, "members have distinct ids");
@@ -124,14 +124,14 @@ function addPartition(network: FlowNetwork, instance: Instance, partition: numbe
   const holders = previous[partition] ?? [];
   const seen = new Set<number>();
   return rendezvous.order(partition).map((member) => {
-    const zone = zoneOf[member] ?? 0;
+    const zone = present(zoneOf[member]);
     const zoneNode = node + 2 + zone;
     if (!seen.has(zone)) {
       network.arc(node, zoneNode, { capacity: 1 });
       if (restCount > 0) network.arc(restNode, zoneNode, { capacity: restCount });
       seen.add(zone);
     }
-    const cost = holders.includes(ids[member] ?? "") ? 0 : 1;
+    const cost = holders.includes(present(ids[member])) ? 0 : 1;
     const arc = network.arc(zoneNode, FIRST_MEMBER + member, { capacity: 1, cost });
     return { member, arc };
   });
@@ -163,7 +163,7 @@ export function layOut(problem: AssignmentProblem): Layout {
   const numberOf = new Map(ids.map((id, member) => [id, member]));
   const before = previous.map((row) => row.map((id) => numberOf.get(id) ?? -1));
   const ordered = orderPlaces({ rows, zoneOf, zoneCount, previous: before });
-  const assignment = ordered.map((row) => row.map((member) => ids[member] ?? ""));
+  const assignment = ordered.map((row) => row.map((member) => present(ids[member])));
   return { assignment, movedCount: cost, movedCountMin: network.costLowerBound() };
 }
 

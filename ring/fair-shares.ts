@@ -24,7 +24,7 @@
  * All arithmetic is on fractions of safe integers, so that every machine rounds alike. Numerators
  * stay below 2^50: weights up to 2^10, members up to 2^10, Q up to 2^16, n up to 5.
  */
-import { assert } from "../core/assert.ts";
+import { assert, present } from "../core/assert.ts";
 
 export interface ShareMember {
   /** An index below `zoneCount`. */
@@ -63,8 +63,6 @@ interface Basin {
   readonly slope: (below: Level, above: Level) => number;
 }
 
-const ZERO: Level = { top: 0, bottom: 1 };
-
 const compareLevels = (a: Level, b: Level): number => a.top * b.bottom - b.top * a.bottom;
 
 function levelOf(top: number, bottom: number): Level {
@@ -95,7 +93,7 @@ function fill(basins: readonly Basin[], target: number): Level {
   let high = bends.length - 1;
   while (low < high) {
     const middle = (low + high) >> 1;
-    const level = bends[middle] ?? ZERO;
+    const level = present(bends[middle]);
     if (volumeAt(level) >= target * level.bottom) high = middle;
     else low = middle + 1;
   }
@@ -134,7 +132,9 @@ function zoneBasin(basins: readonly Basin[], bound: Level, problem: ShareProblem
 function pour(problem: ShareProblem, floors: readonly number[]): ShareRange[] {
   const { members, partitions, copies, zoneCount } = problem;
   assert(hasRoom(problem, floors), "the floors leave room for the zones");
-  const basins = members.map(({ weight }, i) => memberBasin(weight, floors[i] ?? 0, partitions));
+  const basins = members.map(({ weight }, i) =>
+    memberBasin(weight, present(floors[i]), partitions),
+  );
   const zones = Array.from({ length: zoneCount }, (_, zone) => {
     const inside = basins.filter((_basin, i) => members[i]?.zone === zone);
     assert(inside.length > 0, "a zone has members");
@@ -146,11 +146,11 @@ function pour(problem: ShareProblem, floors: readonly number[]): ShareRange[] {
     partitions * copies,
   );
   return members.map((member, i) => {
-    const bound = zones[member.zone]?.bound ?? water;
+    const bound = present(zones[member.zone]).bound;
     const order = compareLevels(bound, water);
     const isHeld = zonesAreCapped(problem) ? order < 0 : order > 0;
     const level = isHeld ? bound : water;
-    const share = (basins[i]?.volume(level) ?? 0) / level.bottom;
+    const share = present(basins[i]).volume(level) / level.bottom;
     return { least: Math.floor(share), most: Math.ceil(share) };
   });
 }
@@ -182,7 +182,7 @@ export function fairShares(problem: ShareProblem): ShareRange[] {
   const fair = pour(problem, none);
   const floors = fair.map(({ least }) => Math.max(1, least));
   if (hasRoom(problem, floors)) {
-    return fair.map(({ most }, i) => ({ least: floors[i] ?? 1, most }));
+    return fair.map(({ most }, i) => ({ least: present(floors[i]), most }));
   }
   const ones = members.map(() => 1);
   return hasRoom(problem, ones) ? pour(problem, ones) : fair;

@@ -15,7 +15,7 @@
  * one unit); no arc may cost less than 0. The result depends on the order in which arcs are added,
  * and on nothing else.
  */
-import { assert } from "../core/assert.ts";
+import { assert, present } from "../core/assert.ts";
 
 export interface ArcOptions {
   readonly capacity: number;
@@ -89,7 +89,7 @@ export class FlowNetwork {
     let value = 0;
     let cost = 0;
     while (this.#raisePotentials()) {
-      const unitCost = this.#potential[this.sink] ?? 0;
+      const unitCost = present(this.#potential[this.sink]);
       while (this.#levelNodes()) {
         const units = this.#blockingFlow();
         assert(units > 0, "a levelled sink can be reached");
@@ -104,15 +104,15 @@ export class FlowNetwork {
   /** @param arc a name that `arc` gave */
   flowOn(arc: number): number {
     assert(arc % 2 === 0 && arc >= 0 && arc < this.#arcCount, "an arc that was added");
-    return this.#residual[arc ^ 1] ?? 0;
+    return present(this.#residual[arc ^ 1]);
   }
 
   /** What any flow of the found value costs at least: the value of the dual solution. */
   costLowerBound(): number {
     assert(this.#result !== null, "a network is solved before it is judged");
-    let bound = this.#result.value * (this.#potential[this.sink] ?? 0);
+    let bound = this.#result.value * present(this.#potential[this.sink]);
     for (let arc = 0; arc < this.#arcCount; arc += 2) {
-      const capacity = (this.#residual[arc] ?? 0) + (this.#residual[arc + 1] ?? 0);
+      const capacity = present(this.#residual[arc]) + present(this.#residual[arc + 1]);
       bound += capacity * Math.min(0, this.#reducedCost(arc));
     }
     assert(bound <= this.#result.cost, "no flow costs less than the dual's bound");
@@ -120,24 +120,25 @@ export class FlowNetwork {
   }
 
   #reducedCost(arc: number): number {
-    const from = this.#head[arc ^ 1] ?? 0;
-    const to = this.#head[arc] ?? 0;
-    return (this.#cost[arc] ?? 0) + (this.#potential[from] ?? 0) - (this.#potential[to] ?? 0);
+    const from = present(this.#head[arc ^ 1]);
+    const to = present(this.#head[arc]);
+    return present(this.#cost[arc]) + present(this.#potential[from]) - present(this.#potential[to]);
   }
 
   /** Sorts the arcs by the node they leave, keeping the order in which they were added. */
   #indexArcs(): void {
     const first = this.#first;
     for (let arc = 0; arc < this.#arcCount; arc++) {
-      const next = (this.#head[arc ^ 1] ?? 0) + 1;
-      first[next] = (first[next] ?? 0) + 1;
+      const next = present(this.#head[arc ^ 1]) + 1;
+      first[next] = present(first[next]) + 1;
     }
-    for (let v = 0; v < this.#nodeCount; v++) first[v + 1] = (first[v + 1] ?? 0) + (first[v] ?? 0);
+    for (let v = 0; v < this.#nodeCount; v++)
+      first[v + 1] = present(first[v + 1]) + present(first[v]);
     this.#cursor.set(first.subarray(0, this.#nodeCount));
     this.#arcs = new Int32Array(this.#arcCount);
     for (let arc = 0; arc < this.#arcCount; arc++) {
-      const from = this.#head[arc ^ 1] ?? 0;
-      const at = this.#cursor[from] ?? 0;
+      const from = present(this.#head[arc ^ 1]);
+      const at = present(this.#cursor[from]);
       this.#arcs[at] = arc;
       this.#cursor[from] = at + 1;
     }
@@ -161,28 +162,28 @@ export class FlowNetwork {
         if (distance[node] === at) this.#relax(node, buckets);
       }
     }
-    const reached = distance[this.sink] ?? UNREACHED;
+    const reached = present(distance[this.sink]);
     if (reached === UNREACHED) return false;
     for (let v = 0; v < this.#nodeCount; v++) {
-      const own = distance[v] ?? UNREACHED;
+      const own = present(distance[v]);
       const rise = own === UNREACHED ? reached : Math.min(own, reached);
-      this.#potential[v] = (this.#potential[v] ?? 0) + rise;
+      this.#potential[v] = present(this.#potential[v]) + rise;
     }
     return true;
   }
 
   #relax(node: number, buckets: number[][]): void {
     const distance = this.#level;
-    const base = distance[node] ?? 0;
-    const end = this.#first[node + 1] ?? 0;
-    for (let i = this.#first[node] ?? 0; i < end; i++) {
-      const arc = this.#arcs[i] ?? 0;
+    const base = present(distance[node]);
+    const end = present(this.#first[node + 1]);
+    for (let i = present(this.#first[node]); i < end; i++) {
+      const arc = present(this.#arcs[i]);
       if (this.#residual[arc] === 0) continue;
-      const to = this.#head[arc] ?? 0;
+      const to = present(this.#head[arc]);
       const reduced = this.#reducedCost(arc);
       assert(reduced >= 0, "a residual arc never costs less than the potentials say");
       const through = base + reduced;
-      const known = distance[to] ?? UNREACHED;
+      const known = present(distance[to]);
       if (known !== UNREACHED && known <= through) continue;
       distance[to] = through;
       while (buckets.length <= through) buckets.push([]);
@@ -198,14 +199,14 @@ export class FlowNetwork {
     queue[0] = this.source;
     let size = 1;
     for (let next = 0; next < size && level[this.sink] === UNREACHED; next++) {
-      const node = queue[next] ?? 0;
-      const end = this.#first[node + 1] ?? 0;
-      for (let i = this.#first[node] ?? 0; i < end; i++) {
-        const arc = this.#arcs[i] ?? 0;
-        const to = this.#head[arc] ?? 0;
+      const node = present(queue[next]);
+      const end = present(this.#first[node + 1]);
+      for (let i = present(this.#first[node]); i < end; i++) {
+        const arc = present(this.#arcs[i]);
+        const to = present(this.#head[arc]);
         if (level[to] !== UNREACHED || this.#residual[arc] === 0) continue;
         if (this.#reducedCost(arc) !== 0) continue;
-        level[to] = (level[node] ?? 0) + 1;
+        level[to] = present(level[node]) + 1;
         queue[size++] = to;
       }
     }
@@ -229,23 +230,24 @@ export class FlowNetwork {
       const arc = this.#nextArc(node);
       if (arc !== undefined) {
         path.push(arc);
-        node = this.#head[arc] ?? 0;
+        node = present(this.#head[arc]);
         continue;
       }
       const back = path.pop();
       if (back === undefined) return units;
-      node = this.#head[back ^ 1] ?? 0;
-      this.#cursor[node] = (this.#cursor[node] ?? 0) + 1;
+      node = present(this.#head[back ^ 1]);
+      this.#cursor[node] = present(this.#cursor[node]) + 1;
     }
   }
 
   /** The arc that the search takes next out of a node; a dead end is passed over for good. */
   #nextArc(node: number): number | undefined {
-    const end = this.#first[node + 1] ?? 0;
-    const levelNext = (this.#level[node] ?? 0) + 1;
-    for (let i = this.#cursor[node] ?? 0; i < end; i++) {
-      const arc = this.#arcs[i] ?? 0;
-      if (this.#residual[arc] === 0 || this.#level[this.#head[arc] ?? 0] !== levelNext) continue;
+    const end = present(this.#first[node + 1]);
+    const levelNext = present(this.#level[node]) + 1;
+    for (let i = present(this.#cursor[node]); i < end; i++) {
+      const arc = present(this.#arcs[i]);
+      if (this.#residual[arc] === 0 || this.#level[present(this.#head[arc])] !== levelNext)
+        continue;
       if (this.#reducedCost(arc) !== 0) continue;
       this.#cursor[node] = i;
       return arc;
@@ -255,9 +257,9 @@ export class FlowNetwork {
   }
 
   #push(arc: number): void {
-    const left = (this.#residual[arc] ?? 0) - 1;
+    const left = present(this.#residual[arc]) - 1;
     assert(left >= 0, "an arc carries no more than it can");
     this.#residual[arc] = left;
-    this.#residual[arc ^ 1] = (this.#residual[arc ^ 1] ?? 0) + 1;
+    this.#residual[arc ^ 1] = present(this.#residual[arc ^ 1]) + 1;
   }
 }

@@ -10,7 +10,7 @@
  * Each place is a small flow of its own, one unit a partition. That the rounded chances can always
  * be met follows from the fractions themselves being a flow.
  */
-import { assert } from "../core/assert.ts";
+import { assert, present } from "../core/assert.ts";
 import { FlowNetwork } from "./flow.ts";
 
 export interface PlacesProblem {
@@ -42,7 +42,7 @@ function addChances(network: FlowNetwork, rows: readonly number[][], memberCount
   const chances = new Array<number>(memberCount).fill(0);
   for (const row of rows) {
     assert(WHOLE % row.length === 0, "a row has one to five candidates");
-    for (const member of row) chances[member] = (chances[member] ?? 0) + WHOLE / row.length;
+    for (const member of row) chances[member] = present(chances[member]) + WHOLE / row.length;
   }
   let spillCapacity = rows.length;
   chances.forEach((chance, member) => {

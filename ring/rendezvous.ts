@@ -8,7 +8,7 @@
  * Machines must agree to the last bit, and `Math.log` is allowed to differ between engines; the
  * logarithm here uses only operations that IEEE 754 defines exactly.
  */
-import { assert } from "../core/assert.ts";
+import { assert, present } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
 
 export interface Weighted {
@@ -71,10 +71,10 @@ export class Rendezvous {
     const salt = mix(partition ^ 0x9e3779b9);
     const scores = new Float64Array(this.#hashes.length);
     for (let i = 0; i < scores.length; i++) {
-      const bits = mix((this.#hashes[i] ?? 0) ^ salt);
-      scores[i] = exponentialOf(bits) / (this.#weights[i] ?? 1);
+      const bits = mix(present(this.#hashes[i]) ^ salt);
+      scores[i] = exponentialOf(bits) / present(this.#weights[i]);
     }
-    const scoreOf = (i: number): number => scores[i] ?? 0;
+    const scoreOf = (i: number): number => present(scores[i]);
     return Array.from(scores.keys()).sort((a, b) => scoreOf(a) - scoreOf(b) || a - b);
   }
 }

@@ -5,7 +5,7 @@
  * nodes choose the same, so that gossip in any order ends with one ring everywhere. While members
  * change, the document says so itself (see `ring-change`).
  */
-import { assert } from "../core/assert.ts";
+import { assert, present } from "../core/assert.ts";
 import { CodecError, checkNone, readOr } from "../core/check.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import { oncePer } from "../core/once-per.ts";
@@ -153,7 +153,7 @@ function checkIds(value: unknown, name: string): readonly ReplicaId[] {
   const isList = Array.isArray(value) && value.every((id) => typeof id === "string");
   if (!isList) throw new CodecError(`change: "${name}" must be a list of ids`);
   const ids = value as readonly ReplicaId[];
-  const isSorted = ids.every((id, i) => i === 0 || (ids[i - 1] ?? "") < id);
+  const isSorted = ids.every((id, i) => i === 0 || present(ids[i - 1]) < id);
   if (!isSorted) throw new CodecError(`change: "${name}" must be sorted, each id once`);
   return ids;
 }

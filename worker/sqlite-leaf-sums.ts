@@ -1,4 +1,5 @@
 import type { LeafSums, TreeName } from "../antientropy/merkle-tree.ts";
+import { present } from "../core/assert.ts";
 import { LEAF_COUNT } from "../core/limits.ts";
 import { numberIn, rowsOf, type Sql } from "./sqlite-rows.ts";
 
@@ -20,7 +21,7 @@ export class SqliteLeafSums implements LeafSums {
 
   readLeaf(tree: TreeName, leaf: number): number {
     const known = this.#trees.get(idOf(tree));
-    if (known !== undefined) return known[leaf] ?? 0;
+    if (known !== undefined) return present(known[leaf]);
     const query = "SELECT sum FROM leaf_sums WHERE tree = ? AND leaf = ?";
     const [row] = rowsOf(this.#sql, query, idOf(tree), leaf);
     return row === undefined ? 0 : numberIn(row, "sum");

@@ -2,6 +2,7 @@
  * Header fields as they came: pairs in order, names in their own case. Names are compared without
  * case (RFC 9110, 5.1); lines of one name are one list (5.3).
  */
+import { present } from "../../core/assert.ts";
 
 export type Field = readonly [name: string, value: string];
 export type Fields = readonly Field[];
@@ -14,6 +15,15 @@ export interface RequestHead {
 export interface ResponseHead {
   readonly status: number;
   readonly fields: Fields;
+}
+
+/** Names and values in turn, as Node gives them; a name without a value is left out. */
+export function fieldsOf(flat: readonly string[]): Fields {
+  const fields: Field[] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    fields.push([present(flat[i]), present(flat[i + 1])]);
+  }
+  return fields;
 }
 
 /** The values of all lines with this name. @param name in lower case */

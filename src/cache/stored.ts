@@ -12,7 +12,7 @@ import { CodecError } from "../../core/check.ts";
 import { decode, encode } from "../../core/codec.ts";
 import { INLINE_SUM_BYTES_MAX, VARIANTS_COUNT_MAX } from "../../core/limits.ts";
 import type { Millis, WallMillis } from "../../core/time.ts";
-import type { Field, Fields } from "./fields.ts";
+import { type Fields, fieldsOf } from "./fields.ts";
 import type { Freshness } from "./freshness.ts";
 import { type Selection, sameSelection } from "./vary.ts";
 
@@ -129,12 +129,6 @@ const plainVariant = (v: Variant): readonly unknown[] => [
 export const encodeStored = ({ key, variants, purgedAt, stalesAt }: Stored): Uint8Array =>
   encode([LAYOUT, key, purgedAt, stalesAt, variants.map(plainVariant)]);
 
-function pairsOf(flat: readonly string[]): Fields {
-  const fields: Field[] = [];
-  for (let i = 0; i + 1 < flat.length; i += 2) fields.push([flat[i] ?? "", flat[i + 1] ?? ""]);
-  return fields;
-}
-
 function freshnessFrom(plain: readonly unknown[]): Freshness {
   const [isExplicit, lifetimeMs, initialAgeMs, isAlwaysValidated, isNeverStale, ...rest] = plain;
   const [isImmutable, staleWhileRevalidateMs, staleIfErrorMs, retentionMs] = rest;
@@ -158,7 +152,7 @@ function variantFrom(plain: unknown): Variant {
   const [length, bytes, version, pieceBytes] = body;
   return {
     status: Number(status),
-    fields: pairsOf(fields as readonly string[]),
+    fields: fieldsOf(fields as readonly string[]),
     selection: { names, values } as Selection,
     requestedAt: Number(requestedAt),
     respondedAt: Number(respondedAt),

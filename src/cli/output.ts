@@ -78,7 +78,7 @@ export function table(rows: readonly (readonly string[])[]): string {
   }
   const line = (row: readonly string[]): string =>
     row
-      .map((cell, i) => cell + " ".repeat((widths[i] ?? 0) - widthOf(cell)))
+      .map((cell, i) => cell + " ".repeat((widths[i] as number) - widthOf(cell)))
       .join("  ")
       .trimEnd();
   return rows.map((row, i) => (i === 0 ? bold(line(row)) : line(row))).join("\n");

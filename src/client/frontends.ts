@@ -35,7 +35,7 @@ export class Frontends {
     const now = this.#now();
     const turn = this.#urls.map((_, i) => (this.#next + i) % this.#urls.length);
     const rank = (i: number): number => {
-      const wait = Math.max(0, (this.#awayUntil[i] ?? 0) - now);
+      const wait = Math.max(0, (this.#awayUntil[i] as number) - now);
       const isTried = tried.has(this.#urls[i] as string);
       return wait + (isTried ? 1e12 : 0);
     };

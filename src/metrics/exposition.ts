@@ -2,6 +2,7 @@
  * The Prometheus text format, version 0.0.4: one place that knows how names, labels and numbers are
  * spelled there, so that no host writes lines of its own.
  */
+import { present } from "../../core/assert.ts";
 import { SECONDS_BOUNDS } from "../../core/traffic.ts";
 
 export type Labels = Readonly<Record<string, string>>;
@@ -38,7 +39,7 @@ export class Histogram {
   observe(value: number): void {
     let i = 0;
     while (value > (this.bounds[i] ?? Infinity)) i++;
-    this.counts[i] = (this.counts[i] ?? 0) + 1;
+    this.counts[i] = present(this.counts[i]) + 1;
     this.sum += value;
   }
 

@@ -81,7 +81,10 @@ function lagsOf({ reports }: StalenessResult) {
     members.map(([id, { lagsMs }]) => {
       const lags = members
         .filter(([peer]) => peer !== id)
-        .map(([peer]) => [peer, lagsMs.has(peer) ? (lagsMs.get(peer) ?? 0) / 1000 : null]);
+        .map(([peer]) => {
+          const lagMs = lagsMs.get(peer);
+          return [peer, lagMs === undefined ? null : lagMs / 1000];
+        });
       return [id, Object.fromEntries(lags)];
     }),
   );

@@ -12,6 +12,7 @@
  * after both have come, so each of them sees whatever was acknowledged before. A hundred reads of
  * one large key are two then, whoever came first and all who came while that one was at work.
  */
+import { present } from "../../../core/assert.ts";
 import { valueBytes } from "../../../core/entry.ts";
 import { namespaceOf } from "../../../core/keys.ts";
 import type { GetOperation } from "../../../core/operations.ts";
@@ -164,7 +165,7 @@ export class ReadRoom {
     const isCounted = sum > SMALL_BYTES;
     // Of several siblings one is kept, but each entry is read as a whole.
     const share = isCounted ? Math.min(1, Math.max(byteCountMax, this.#most) / sum) : 0;
-    for (const [i, key] of keys.entries()) this.#room.set(key, (weights[i] ?? 0) * share);
+    for (const [i, key] of keys.entries()) this.#room.set(key, present(weights[i]) * share);
     if (isCounted) await bodyRoom.reserve(holder, sum * share);
   }
 

@@ -1,4 +1,5 @@
 /** Several siblings in one answer: `multipart/mixed` (RFC 2046, 5.1) or JSON. */
+import { present } from "../../../core/assert.ts";
 import { type Content, etagOf, type Sibling } from "../../../core/entry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { joinAsBase64 } from "../http/base64.ts";
@@ -57,7 +58,7 @@ export async function siblingsAsJson(
 
 /** Header texts are one char a byte; a host that decoded them as UTF-8 has chars beyond a byte. */
 function headBytes(text: string): Uint8Array {
-  const codes = Array.from(text, (char) => char.codePointAt(0) ?? 0);
+  const codes = Array.from(text, (char) => present(char.codePointAt(0)));
   return codes.every((code) => code < 256) ? Uint8Array.from(codes) : encoder.encode(text);
 }
 

@@ -7,6 +7,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { CodecError, jsonFrom, readOr } from "../../../core/check.ts";
 import { isNamespace } from "../../../core/keys.ts";
 import { Problem } from "./problems.ts";
+import { sameBytes } from "./sealed-token.ts";
 
 /** A `monitor` sees how the cluster is, and nothing of what is stored. */
 export type Role = "read" | "write" | "monitor" | "admin";
@@ -93,7 +94,7 @@ export function parseTokens(text: string): Auth {
   const tokens: Token[] = [];
   for (const [i, item] of list.entries()) {
     const token = parseToken(item, i);
-    const other = tokens.findIndex(({ digest }) => sameDigest(digest, token.digest));
+    const other = tokens.findIndex(({ digest }) => sameBytes(digest, token.digest));
     if (other >= 0) {
       const mend = "list each once, or it has two roles";
       throw new CodecError(`tokens[${i}].token is the same as tokens[${other}].token: ${mend}.`);
@@ -103,19 +104,12 @@ export function parseTokens(text: string): Auth {
   return { tokens };
 }
 
-/** Looks at every byte, wherever the first difference is. */
-function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
-  let difference = a.length ^ b.length;
-  for (let i = 0; i < a.length; i++) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
-  return difference === 0;
-}
-
 function tokenOf(auth: Auth, header: string | null): Token | null {
   const given = header === null ? null : /^Bearer +([^\s]+) *$/i.exec(header)?.[1];
   if (given === undefined || given === null) return null;
   const digest = sha256(encoder.encode(given));
   let found: Token | null = null;
-  for (const token of auth.tokens) if (sameDigest(token.digest, digest)) found = token;
+  for (const token of auth.tokens) if (sameBytes(token.digest, digest)) found = token;
   return found;
 }
 

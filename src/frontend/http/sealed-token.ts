@@ -4,6 +4,7 @@
  * cluster's name and to what the text is for, so that it can neither be made up nor used elsewhere,
  * not even where a secret serves two.
  */
+import { present } from "../../../core/assert.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 
 const TAG_BYTES = 8;
@@ -49,10 +50,10 @@ function tagOf(hash: KeyedHash, purpose: string, payload: Uint8Array): Uint8Arra
 }
 
 /** Compares without ending early at the first difference. */
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   let difference = 0;
-  for (const [i, byte] of a.entries()) difference |= byte ^ (b[i] ?? 0);
+  for (const [i, byte] of a.entries()) difference |= byte ^ present(b[i]);
   return difference === 0;
 }
 

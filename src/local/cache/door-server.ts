@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { BlockList, isIP, type Socket } from "node:net";
 import { oncePer } from "../../../core/once-per.ts";
-import { type Field, type Fields, fieldOf, has } from "../../cache/fields.ts";
+import { type Fields, fieldOf, fieldsOf, has } from "../../cache/fields.ts";
 import type { Door } from "../../door/door.ts";
 import type { DoorMetrics } from "../../door/door-metrics.ts";
 import type { Bytes, DoorAnswer, DoorRequest } from "../../door/ports.ts";
@@ -22,12 +22,6 @@ const listOf = oncePer((cidrs: readonly string[]): BlockList => {
   }
   return list;
 });
-
-function fieldsOf(raw: readonly string[]): Fields {
-  const fields: Field[] = [];
-  for (let i = 0; i + 1 < raw.length; i += 2) fields.push([raw[i] ?? "", raw[i + 1] ?? ""]);
-  return fields;
-}
 
 const addressOf = oncePer(({ remoteAddress = "" }: Socket): string => plainAddress(remoteAddress));
 

@@ -13,7 +13,7 @@ import { Agent as TlsAgent, request as tlsRequest } from "node:https";
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as tlsConnect } from "node:tls";
-import type { Fields } from "../../cache/fields.ts";
+import { fieldsOf } from "../../cache/fields.ts";
 import {
   type Bytes,
   type Origin,
@@ -80,12 +80,6 @@ function faultOf(error: Error): OriginError {
     "origin-unreachable",
     `The origin cannot be reached (${code ?? "closed"}).`,
   );
-}
-
-function fieldsOf(raw: readonly string[]): Fields {
-  const fields: [string, string][] = [];
-  for (let i = 0; i + 1 < raw.length; i += 2) fields.push([raw[i] ?? "", raw[i + 1] ?? ""]);
-  return fields;
 }
 
 async function* bodyOf(incoming: IncomingMessage, timeoutMs: number): Bytes {

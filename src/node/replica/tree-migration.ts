@@ -11,7 +11,9 @@
  *
  * Where sums outlive a restart, so does how far this is. Where they do not, they are counted anew.
  */
+
 import { addSums, type MerkleForest } from "../../../antientropy/merkle-tree.ts";
+import { present } from "../../../core/assert.ts";
 import { check } from "../../../core/check.ts";
 import { decode, encode } from "../../../core/codec.ts";
 import { namespaceOf } from "../../../core/keys.ts";
@@ -128,7 +130,7 @@ export class TreeMigration {
   /** Puts the keys of a partition where they belong; returns how much was looked at. */
   #migrate(partition: number, keeper: Shown): number {
     const moves = [...this.#moving].map(([name, current]) => ({
-      ...{ name, current, from: current[partition] ?? 0, to: this.#sizeIn(this.#sizes, name) },
+      ...{ name, current, from: present(current[partition]), to: this.#sizeIn(this.#sizes, name) },
       sums: new Map<number, number>(),
     }));
     const open = new Map(moves.filter(({ from, to }) => from !== to).map((m) => [m.name, m]));
@@ -163,7 +165,7 @@ export class TreeMigration {
 function runsOf(current: NByPartition): readonly number[] {
   const runs: number[] = [];
   for (const n of current) {
-    if (runs.at(-1) === n) runs[runs.length - 2] = (runs.at(-2) ?? 0) + 1;
+    if (runs.at(-1) === n) runs[runs.length - 2] = present(runs.at(-2)) + 1;
     else runs.push(1, n);
   }
   return runs;

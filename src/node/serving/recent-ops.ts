@@ -3,7 +3,7 @@
  * Map: a Map whose first entries were deleted walks over the holes that these left each time it is
  * asked for its first entry, and under load there are tens of thousands.
  */
-import { assert } from "../../../core/assert.ts";
+import { assert, present } from "../../../core/assert.ts";
 import type { OpId } from "../../../core/ids.ts";
 import type { Millis } from "../../../core/time.ts";
 
@@ -32,7 +32,7 @@ export class RecentOps {
   #forget(now: Millis): void {
     for (;;) {
       const oldest = this.#queue[this.#head];
-      if (oldest === undefined || (this.#until.get(oldest) ?? 0) > now) break;
+      if (oldest === undefined || present(this.#until.get(oldest)) > now) break;
       this.#until.delete(oldest);
       this.#head++;
     }

@@ -1,4 +1,5 @@
 /** What a replica says of itself and of what it holds, for operators and for listings. */
+import { present } from "../../../core/assert.ts";
 import { CodecError } from "../../../core/check.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
 import { CANARY_NAMESPACE, compareUtf8, isAnyNamespace, isNamespace } from "../../../core/keys.ts";
@@ -116,7 +117,7 @@ export function named(keeper: Keeper, body: RequestOf<"namespaces">): ReplyOf<"n
   const usages = keeper.store.usage();
   const all = [...usages.keys()].filter(isNext).sort(compareUtf8);
   const names = all.slice(0, limit);
-  const byteCounts = names.map((name) => usages.get(name)?.byteCount ?? 0);
+  const byteCounts = names.map((name) => present(usages.get(name)).byteCount);
   return { kind: "named", names, complete: all.length <= limit, byteCounts };
 }
 
