@@ -15,6 +15,14 @@
  * of which a second may be about, and once any dot of an operation is covered, all of its dots are.
  * Merging stays a join: contexts, notes and "covered" only grow.
  *
+ * **Overtaken versions.** Two writes without a context may meet on their way, and the lower of the
+ * two versions is over then (src/node/serving/blind-write.ts). Nobody is shown it any more. But its
+ * client may have another version of the same *operation*, above the other write, and neither of
+ * the two had seen the other. So it stays in the entry as a sibling that is `OVERTAKEN`, without
+ * its content. A context that names it was handed out when somebody was shown it, and ends the
+ * operation with all of its versions. A join takes a version from live to overtaken to covered,
+ * never back.
+ *
  * Limits belong to a client's write, never here: a merge neither refuses nor prunes.
  */
 import { assert } from "./assert.ts";
@@ -50,11 +58,23 @@ export interface Sibling {
   readonly dot: Dot;
   readonly time: Hlc;
   readonly op: OpId;
-  /** Never served from this instant on; 0 for never, `EVICTED` for what had to make room. */
+  /**
+   * Never served from this instant on; 0 for never, `EVICTED` for what had to make room,
+   * `OVERTAKEN` for what another write went before.
+   */
   readonly expiresAt: WallMillis;
   /** null in a tombstone, and where an expired value's body was given up. */
   readonly content: Content | null;
 }
+
+/** The end of a version that was overtaken: it has always been past. */
+export const OVERTAKEN: WallMillis = 2;
+
+/** The operation of an overtaken version that is known here by its dot alone. */
+export const UNKNOWN_OP: OpId = "";
+
+export const isOvertaken = ({ expiresAt }: Pick<Sibling, "expiresAt">): boolean =>
+  expiresAt === OVERTAKEN;
 
 /** A note that the operation was minted a second time, under this dot. */
 export interface Retry {
@@ -141,9 +161,14 @@ export const noteDots = (entry: Entry, notes: readonly Retry[]): Entry =>
 
 /**
  * One version in two copies. One of them may have given up its body by a clock that was ahead: what
- * is over is for who serves it to say. A purged value, which has no end, stays purged.
+ * is over is for who serves it to say. A purged value, which has no end, stays purged, and what was
+ * overtaken stays so.
  */
 function richer(mine: Sibling, theirs: Sibling | undefined): Sibling {
+  if (theirs !== undefined && (isOvertaken(mine) || isOvertaken(theirs))) {
+    const { dot, time, op } = mine.op === UNKNOWN_OP ? theirs : mine;
+    return { dot, time, op, expiresAt: OVERTAKEN, content: null };
+  }
   const hasMore = mine.content === null && mine.expiresAt > 0 && theirs !== undefined;
   return hasMore && theirs.content !== null ? theirs : mine;
 }
@@ -186,9 +211,42 @@ export function merge(a: Entry, b: Entry): Entry {
 export function sameKnowledge(a: Entry, b: Entry): boolean {
   if (a.siblings.length !== b.siblings.length || a.retries.length !== b.retries.length)
     return false;
-  return (
-    a.siblings.every((sibling) => hasDot(b.siblings, sibling.dot)) && a.context.equals(b.context)
-  );
+  const isIn = ({ siblings }: Entry, one: Sibling): boolean =>
+    siblings.some(
+      (other) => sameDot(other.dot, one.dot) && isOvertaken(other) === isOvertaken(one),
+    );
+  return a.siblings.every((sibling) => isIn(b, sibling)) && a.context.equals(b.context);
+}
+
+/**
+ * The entry in which these versions are overtaken, be one named several times. One that was never
+ * held comes into it by its dot alone; one that is covered stays so.
+ */
+export function overtake(entry: Entry, versions: readonly Pick<Sibling, "dot" | "time">[]): Entry {
+  if (versions.length === 0) return entry;
+  const end = { expiresAt: OVERTAKEN, content: null } as const;
+  const isOne = ({ dot }: Sibling): boolean => versions.some((one) => sameDot(one.dot, dot));
+  let { context } = entry;
+  const siblings = entry.siblings.map((one) => (isOne(one) ? { ...one, ...end } : one));
+  for (const { dot, time } of versions) {
+    if (context.covers(dot)) continue;
+    context = context.with(dot);
+    siblings.push({ dot, time, op: UNKNOWN_OP, ...end });
+  }
+  siblings.sort((x, y) => compareDots(x.dot, y.dot));
+  return { ...entry, context, siblings };
+}
+
+/**
+ * What a write without a context covers: all that is held, but for what was overtaken after
+ * `since`. Of that another version may be on its way, and its client may yet be answered.
+ */
+export function heldBy({ context, siblings }: Entry, since: Hlc): CausalContext {
+  let covers = context;
+  for (const sibling of siblings) {
+    if (isOvertaken(sibling) && sibling.time > since) covers = covers.without(sibling.dot);
+  }
+  return covers;
 }
 
 export interface Mint {
@@ -236,7 +294,8 @@ export function liveSiblings(entry: Entry, now: WallMillis): readonly Sibling[] 
 
 /**
  * The context of an answer that showed only `shown`: everything seen, but for the live siblings
- * that were not shown. A client that writes it back overwrites nobody whom it has not seen.
+ * that were not shown, and for what was overtaken of other operations. A client that writes it back
+ * overwrites nobody whom it has not seen.
  */
 export function contextShowing(
   entry: Entry,
@@ -246,17 +305,28 @@ export function contextShowing(
   let context = entry.context;
   for (const sibling of entry.siblings) {
     const isShown = shown.some((other) => other.op === sibling.op);
-    if (!isShown && isLive(sibling, now)) context = context.without(sibling.dot);
+    const mayLive = isLive(sibling, now) || isOvertaken(sibling);
+    if (!isShown && mayLive) context = context.without(sibling.dot);
   }
   return context;
 }
+
+/** The context of an answer about all that is there, dead or alive. */
+export const contextOfAll = (entry: Entry): CausalContext =>
+  contextShowing(
+    entry,
+    entry.siblings.filter((sibling) => !isOvertaken(sibling)),
+    0,
+  );
 
 const dotText = (dot: Dot): string => `${dot.actor}.${dot.counter}`;
 
 /** Equal exactly when two replicas know the same of the key. */
 export function digestOf(entry: Entry, hash: KeyedHash): Digest {
   let text = entry.context.toString();
-  for (const sibling of entry.siblings) text += `|${dotText(sibling.dot)}`;
+  for (const sibling of entry.siblings) {
+    text += `|${dotText(sibling.dot)}${isOvertaken(sibling) ? "!" : ""}`;
+  }
   for (const retry of entry.retries) text += `~${retry.op}${dotText(retry.dot)}`;
   return hash.digest(text);
 }

@@ -9,7 +9,7 @@
  * forgets such an entry by itself, and does not take it in again.
  */
 import { CausalContext } from "./causal-context.ts";
-import type { Entry, Sibling } from "./entry.ts";
+import { type Entry, OVERTAKEN, type Sibling } from "./entry.ts";
 import { type DueAt, millisOfHlc, type WallMillis } from "./time.ts";
 
 /** The end of a value that was evicted: it has always been past. */
@@ -70,7 +70,7 @@ export const missedUntil = ({ siblings }: Entry): WallMillis =>
   Math.max(0, ...siblings.map(({ content, expiresAt }) => (content === null ? expiresAt : 0)));
 
 function goneFrom({ expiresAt, time }: Sibling, { deletedMs, endedMs }: Graces): WallMillis {
-  if (expiresAt > EVICTED) return expiresAt + endedMs;
+  if (expiresAt > OVERTAKEN) return expiresAt + endedMs;
   return millisOfHlc(time) + (expiresAt === EVICTED ? endedMs : deletedMs);
 }
 

@@ -5,7 +5,7 @@
  * coordinator can act by: the dot of each version, and its time.
  */
 import type { CausalContext, Dot } from "../core/causal-context.ts";
-import { type Entry, hasDot, newestFirst, type Sibling } from "../core/entry.ts";
+import { type Entry, isOvertaken, newestFirst, type Sibling, sameDot } from "../core/entry.ts";
 import type { Hlc } from "../core/time.ts";
 
 export interface Beside {
@@ -17,18 +17,22 @@ export const NOTHING_BESIDE: readonly Beside[] = [];
 
 /**
  * The siblings that are held and not among those that came, nor another version of what came: an
- * operation that was minted twice would be over by what it had covered itself.
+ * operation does not go before itself.
  *
- * Nothing is told where what came is over already. Somebody has replaced it who was shown it, maybe
- * before its client was answered, and that must not be covered by it: with a later time it would be
- * gone, with an earlier one both would. (It may have been another write without a context, too.
- * Nobody can tell, and of the two mistakes a sibling too many is the one that loses nothing.)
+ * Nothing is told where what came is over already, covered or overtaken. Somebody has replaced it
+ * who was shown it, maybe before its client was answered, and that must not be overtaken by it:
+ * with a later time it would be gone, with an earlier one both would. (It may have been another
+ * write without a context, too. Nobody can tell, and of the two mistakes a sibling too many is the
+ * one that loses nothing.)
  *
  * @param held all that is held of the key, with what came joined into it
  */
 export function besideOf(held: Entry, incoming: Entry): readonly Beside[] {
-  if (!incoming.siblings.every(({ dot }) => hasDot(held.siblings, dot))) return NOTHING_BESIDE;
-  const isNews = ({ op }: Sibling): boolean => !incoming.siblings.some((came) => came.op === op);
+  const stands = ({ dot }: Sibling): boolean =>
+    held.siblings.some((one) => sameDot(one.dot, dot) && !isOvertaken(one));
+  if (!incoming.siblings.every((came) => isOvertaken(came) || stands(came))) return NOTHING_BESIDE;
+  const isNews = (one: Sibling): boolean =>
+    !isOvertaken(one) && !incoming.siblings.some(({ op }) => op === one.op);
   return held.siblings.some(isNews) ? held.siblings.filter(isNews) : NOTHING_BESIDE;
 }
 

@@ -28,7 +28,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { CausalContext, Dot } from "../core/causal-context.ts";
-import type { Entry, Retry, Sibling } from "../core/entry.ts";
+import { type Entry, type Retry, type Sibling, UNKNOWN_OP } from "../core/entry.ts";
 import type { OpId, ReplicaId } from "../core/ids.ts";
 import { OPERATIONS_COUNT_MAX, REPEAT_MS_MAX } from "../core/limits.ts";
 import { majority } from "../core/quorum-options.ts";
@@ -128,7 +128,7 @@ export class DoneOperations {
 
   /** Something was stored. A version that is older than any repeat is none that matters here. */
   note({ op, dot, time }: Pick<Sibling, "op" | "dot" | "time">, wall: WallMillis): void {
-    if (isPastRepeats(time, wall)) return;
+    if (op === UNKNOWN_OP || isPastRepeats(time, wall)) return;
     if (this.#isKnown(op)) return;
     this.#makeRoom();
     this.#young.stored.add(op, dot, time);
@@ -163,7 +163,8 @@ export class DoneOperations {
     },
     wall: WallMillis,
   ): void {
-    const { context, siblings } = of.incoming;
+    const { context } = of.incoming;
+    const siblings = of.incoming.siblings.filter(({ op }) => op !== UNKNOWN_OP);
     if (!namesUnseen(of.before.context, siblings, of.joined.context)) return;
     if (siblings.length > 0 && siblings.every(({ time }) => isPastRepeats(time, wall))) return;
     const held = of.held().context;

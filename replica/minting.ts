@@ -5,8 +5,10 @@ import {
   applyMint,
   type Content,
   type Entry,
+  heldBy,
   noteAliases,
   noteDots,
+  overtake,
   type Sibling,
 } from "../core/entry.ts";
 import { encodeEntry, type Tenure, withMinting } from "../core/entry-codec.ts";
@@ -16,6 +18,7 @@ import { TIMEOUT_MS_MAX } from "../core/limits.ts";
 import type { Mintings } from "../core/mintings.ts";
 import type { StoreKey } from "../core/store.ts";
 import { type Hlc, hlcFromMillis, type WallMillis } from "../core/time.ts";
+import type { Beside } from "./beside.ts";
 import type { DoneOperations } from "./done-operations.ts";
 
 /**
@@ -36,6 +39,8 @@ export interface MintRequest {
   readonly ttlMs: number;
   /** What it replaces; null for all that is held. */
   readonly covers: CausalContext | null;
+  /** What it goes before, without its client having seen that; none where absent. */
+  readonly overtakes?: readonly Beside[];
   readonly isRetry: boolean;
   /** It makes room: what is left of the key is dead at once. */
   readonly isEviction?: boolean;
@@ -88,11 +93,12 @@ export function mintOver(
   const endsAt = ttlMs === 0 || content === null ? 0 : now + ttlMs;
   const expiresAt = isEviction ? EVICTED : endsAt;
   const sibling: Sibling = { dot, time, op, expiresAt, content };
-  const covers = request.covers ?? held.context;
+  const covers = request.covers ?? heldBy(held, time - MINTED_TIME_MAX);
   // Without a context the write covers what is held here, and that may be its own first version:
   // taken for a retry it would count as overwritten by itself, and be gone. It is a write anew.
   const isRetry = request.isRetry && request.covers !== null;
-  const applied = applyMint(held, { sibling, covers, isRetry });
+  const mint = { sibling, covers, isRetry };
+  const applied = overtake(applyMint(held, mint), request.overtakes ?? []);
   const added = { minting: { op, dot, time }, bounds: mintedBounds(time) };
   const doubtful = operations.doubtfulIn(held.siblings, covers);
   const all = withAliases(noteDots(applied, doubtful), operations, () =>

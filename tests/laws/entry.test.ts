@@ -3,16 +3,20 @@ import { describe, expect, it } from "vitest";
 import { CausalContext, type Dot } from "../../core/causal-context.ts";
 import {
   applyMint,
+  compareDots,
   contextShowing,
   digestOf,
   type Entry,
   emptyEntry,
   etagOf,
+  heldBy,
   isLive,
+  isOvertaken,
   liveSiblings,
   merge,
   newestFirst,
   noteAliases,
+  overtake,
   RETRIES_BEHIND_MAX,
   type Retry,
   type Sibling,
@@ -39,35 +43,41 @@ const universe: readonly Sibling[] = OPERATIONS.map((op, i) => ({
 }));
 const names = universe.map(({ dot }) => `${dot.actor}.${dot.counter}`);
 const isRetried = (op: string): boolean => OPERATIONS.filter((other) => other === op).length > 1;
-const byDot = (a: { dot: Dot }, b: { dot: Dot }): number =>
-  a.dot.actor === b.dot.actor ? a.dot.counter - b.dot.counter : a.dot.actor < b.dot.actor ? -1 : 1;
+const byDot = (a: { dot: Dot }, b: { dot: Dot }): number => compareDots(a.dot, b.dot);
 
-/** For each write of the universe: unseen, overwritten or alive, and whether a retry is noted. */
-const entries: fc.Arbitrary<Entry> = fc
-  .array(fc.tuple(fc.constantFrom("unseen", "over", "alive"), fc.boolean()), {
-    minLength: universe.length,
-    maxLength: universe.length,
-  })
-  .map((states) => {
-    let context = CausalContext.empty;
-    const siblings: Sibling[] = [];
-    const retries: Retry[] = [];
-    for (const [i, [state, isNoted]] of states.entries()) {
-      const { dot, op } = universe[i] as Sibling;
-      if (state === "unseen") continue;
-      context = context.with(dot);
-      if (state === "alive") siblings.push(universe[i] as Sibling);
-      if (isNoted && isRetried(op)) retries.push({ op, dot });
-    }
-    const raw = { context, siblings: siblings.sort(byDot), retries: retries.sort(byDot) };
-    // Merged with itself an entry is settled, as all are that a replica stores.
-    return merge(raw, raw);
-  });
+/** What is known of each write of the universe, and whether a retry is noted. */
+const entriesOf = (...known: readonly string[]): fc.Arbitrary<Entry> =>
+  fc
+    .array(fc.tuple(fc.constantFrom(...known), fc.boolean()), {
+      minLength: universe.length,
+      maxLength: universe.length,
+    })
+    .map((states) => {
+      let context = CausalContext.empty;
+      const siblings: Sibling[] = [];
+      const retries: Retry[] = [];
+      const overtaken: Sibling[] = [];
+      for (const [i, [state, isNoted]] of states.entries()) {
+        const version = universe[i] as Sibling;
+        const { dot, op } = version;
+        if (state === "overtaken" || state === "passed") overtaken.push(version);
+        if (state === "unseen" || state === "passed") continue;
+        context = context.with(dot);
+        if (state !== "over") siblings.push(version);
+        if (isNoted && isRetried(op)) retries.push({ op, dot });
+      }
+      const lists = { siblings: siblings.sort(byDot), retries: retries.sort(byDot) };
+      const raw = overtake({ context, ...lists }, overtaken);
+      // Merged with itself an entry is settled, as all are that a replica stores.
+      return merge(raw, raw);
+    });
 
-const plain = entries.map((entry) => ({ ...entry, retries: [] }));
+/** A version that was overtaken was held before, or is known by its dot alone: it was passed. */
+const entries = entriesOf("unseen", "over", "alive", "alive", "overtaken", "passed");
+const plain = entriesOf("unseen", "over", "alive").map((entry) => ({ ...entry, retries: [] }));
 const form = (entry: Entry): unknown => [
   entry.context.encode(),
-  entry.siblings.map(({ dot }) => dot),
+  entry.siblings.map((sibling) => [sibling.dot, isOvertaken(sibling)]),
   entry.retries,
 ];
 
@@ -142,6 +152,63 @@ describe("merge is a join, noted retries included", () => {
       }),
       runsOf(2000),
     );
+  });
+});
+
+describe("a version that was overtaken", () => {
+  const versions = fc.subarray([...universe], { minLength: 1 });
+  const isIn = (entry: Entry, { dot }: Sibling): boolean =>
+    entry.siblings.some((one) => one.dot.actor === dot.actor && one.dot.counter === dot.counter);
+
+  it("is shown to nobody, and stays so whatever is joined", () => {
+    fc.assert(
+      fc.property(entries, entries, versions, (entry, other, lower) => {
+        const left = merge(other, overtake(entry, lower));
+        const shown = liveSiblings(left, START).map(({ dot }) => dot);
+        for (const { dot } of lower) expect(shown).not.toContainEqual(dot);
+        expect(form(merge(entry, overtake(entry, lower)))).toEqual(form(overtake(entry, lower)));
+      }),
+      runsOf(2000),
+    );
+  });
+
+  it("is named to those alone who are shown another version of its operation", () => {
+    fc.assert(
+      fc.property(entries, (entry) => {
+        const shown = liveSiblings(entry, START);
+        const context = contextShowing(entry, shown, START);
+        for (const sibling of entry.siblings.filter(isOvertaken)) {
+          const isShown = shown.some(({ op }) => op === sibling.op);
+          expect(context.covers(sibling.dot)).toBe(isShown);
+        }
+      }),
+      runsOf(2000),
+    );
+  });
+
+  it("stays beside a write without a context for as long as another may come", () => {
+    fc.assert(
+      fc.property(entries, fc.nat({ max: 4 }), (entry, i) => {
+        const since = START * 1024 + i - 1;
+        const covers = heldBy(entry, since);
+        for (const sibling of entry.siblings) {
+          const stays = isOvertaken(sibling) && sibling.time > since;
+          expect(covers.covers(sibling.dot)).toBe(!stays);
+        }
+      }),
+    );
+  });
+
+  it("ends with its operation, and with it all other versions of that", () => {
+    const [first, second] = universe as [Sibling, Sibling];
+    const { op } = first;
+    const both = { context: CausalContext.empty.with(first.dot).with(second.dot) };
+    const retries = [first, second].map(({ dot }) => ({ op, dot }));
+    const risen = overtake({ ...both, siblings: [first, second], retries }, [first]);
+    expect(isIn(risen, second)).toBe(true);
+    const over = { ...emptyEntry, context: CausalContext.empty.with(first.dot) };
+    expect(merge(risen, over).siblings).toEqual([]);
+    expect(merge(over, risen).siblings).toEqual([]);
   });
 });
 
@@ -220,17 +287,17 @@ describe("what a reader is shown", () => {
     );
   });
 
-  it("comes with a context that covers all but the live ones that were not shown", () => {
+  it("comes with a context that covers all that lived, but what was not shown", () => {
     fc.assert(
       fc.property(entries, fc.nat(), (entry, pick) => {
         const live = liveSiblings(entry, START);
         const shown = live.filter((_, i) => (pick >> i) % 2 === 0);
         const context = contextShowing(entry, shown, START);
         const hidden = entry.siblings.filter(
-          (s) => isLive(s, START) && !shown.some(({ op }) => op === s.op),
+          (s) => (isLive(s, START) || isOvertaken(s)) && !shown.some(({ op }) => op === s.op),
         );
         for (const { dot } of universe) {
-          const isHidden = hidden.some((sibling) => sibling.dot === dot);
+          const isHidden = hidden.some((s) => compareDots(s.dot, dot) === 0);
           expect(context.covers(dot)).toBe(entry.context.covers(dot) && !isHidden);
         }
       }),

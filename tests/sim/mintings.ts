@@ -7,7 +7,7 @@
  * And a dot names one write for ever: replicas take two of one name for the same, and never agree.
  */
 import type { CausalContext, Dot } from "../../core/causal-context.ts";
-import type { Entry, Sibling } from "../../core/entry.ts";
+import { type Entry, isOvertaken, type Sibling } from "../../core/entry.ts";
 import type { OpId } from "../../core/ids.ts";
 import { name } from "./judge.ts";
 
@@ -43,6 +43,8 @@ export class Mintings {
     const { context, siblings } = entry;
     const alive = new Set(siblings.map(({ dot }) => nameOf(dot)));
     for (const sibling of siblings) {
+      // It was minted before it was overtaken.
+      if (isOvertaken(sibling)) continue;
       const { op, dot } = sibling;
       const before = this.#known.get(nameOf(dot));
       if (before !== undefined && before !== op) {

@@ -88,8 +88,8 @@ export const sabotages: readonly Sabotage[] = [
     name: "context-covers-unseen-siblings",
     oracle: "durability",
     file: "core/entry.ts",
-    was: "if (!isShown && isLive(sibling, now)) context = context.without(sibling.dot);",
-    is: "if (!isShown && sibling.op === '') context = context.without(sibling.dot);",
+    was: "if (!isShown && mayLive) context = context.without(sibling.dot);",
+    is: "if (!isShown && isOvertaken(sibling)) context = context.without(sibling.dot);",
   },
   {
     name: "condition-covers-all-held",

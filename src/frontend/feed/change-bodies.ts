@@ -3,6 +3,7 @@ import {
   contextShowing,
   type Entry,
   etagOf,
+  isOvertaken,
   liveSiblings,
   newestFirst,
   type Sibling,
@@ -55,7 +56,8 @@ function described(change: KeyChange, entry: Entry, setting: ChangeSetting): Des
   const { key, run, partition } = change;
   const seen = setting.purges.apply(key, entry);
   const live = liveSiblings(seen, now);
-  const [newest = seen.siblings.toSorted(newestFirst)[0]] = live;
+  const left = seen.siblings.filter((sibling) => !isOvertaken(sibling));
+  const [newest = left.toSorted(newestFirst)[0]] = live;
   const isLive = live.length > 0;
   const type = isLive
     ? { type: live.length > 1 ? "conflict" : "put" }

@@ -1,6 +1,7 @@
 /** A replica's replies to who writes: that say no, one of the reasons, and what it is told. */
 
 import {
+  contextOfAll,
   contextShowing,
   type Entry,
   liveSiblings,
@@ -22,14 +23,14 @@ export type Respond = (reply: Reply) => void;
 /** Nothing was done: the caller may ask another. */
 export const refused = (code: FailureCode): Reply => ({ kind: "refused", code });
 
-/** What the client is to be told, with the context of what is held, or the limit passed. */
+/** What the client is to be told, with the context of all that lives, or the limit passed. */
 export function failed(
   code: FailureCode,
   detail: string,
   entry: Entry | null,
   limit?: number,
 ): Reply {
-  const context = entry?.context ?? null;
+  const context = entry === null ? null : contextOfAll(entry);
   const numbers = { required: null, achieved: null, limit: limit ?? null };
   return { kind: "failed", code, detail, numbers, context };
 }

@@ -8,18 +8,18 @@
  *
  * **Two blind writes at the same time.** Each may find the other, at different replicas, and then
  * neither must be covered by the other for good, or both would be gone. So there is an order, by
- * (hybrid time, dot): of a lower version the dot's cover is made larger; for a higher one the write
- * is minted again, above it, and covers its own first dot. Whatever covers is thus above all that
- * it covers, the highest is covered by nobody, and of any number of them at least one stands.
+ * (hybrid time, dot): a lower version is overtaken, and for a higher one the write is minted again,
+ * above it, and overtakes its own first version as well. Whatever overtakes is thus above all that
+ * it overtakes, the highest is overtaken by nobody, and of any number of them at least one stands.
  * ("Two blind writes never cover each other" is read so: never each the other. That one covers
  * another one that was on its way at the same time and had come to a replica before it is what
  * "held when it reached them" says, and what any order of the two would lead to.)
  *
- * **Never by one version of several.** An operation that two coordinators have minted is over with
- * the lower of its versions, and the order is one of versions: another write may stand between the
- * two. It covers the lower one, and would be covered by the higher one; nothing would be left. So
- * where there may be a second version, what is found is covered by a write that is minted again,
- * above it, and so has one version only.
+ * **Versions are overtaken, operations are covered** (core/entry.ts). An operation may have several
+ * versions: two coordinators have minted it, or one has minted it again. Another write may stand
+ * between two of them. It overtakes the lower one, and is overtaken by the higher one: were the
+ * operation over with its lower version, nothing would be left. But whoever was shown any of its
+ * versions and writes over that has seen the operation, and covers all of them.
  *
  * **Never what has seen it.** A version may be read, and replaced, before its answer. A replica
  * that holds what replaced it takes the version for over, and tells of nothing beside it. Where
@@ -31,19 +31,16 @@
  * write is late (replica/lateness.ts). From then on, and for one that was late when it came, the
  * coordinator asks before it covers: it tells the frontend `overdue`, with what it would cover, and
  * only a frontend that still waits asks again (see overdue-writes.ts).
- *
- * The second version is an operation of its own: every replica that knows the first takes a second
- * dot of that operation for a repeat, and drops it with the first.
  */
 import { CausalContext, type Dot } from "../../../core/causal-context.ts";
-import { hasDot, sameDot } from "../../../core/entry.ts";
+import { contextOfAll, isOvertaken, overtake, type Sibling, sameDot } from "../../../core/entry.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { RequestOf } from "../../../core/messages.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import { type Beside, isAbove } from "../../../replica/beside.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
-import { isLate, type Moment, mayBeRepeated } from "../../../replica/lateness.ts";
+import { isLate, type Moment } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
 
 /** Whether the request gives no context and no condition, so that it covers what is there. */
@@ -84,10 +81,12 @@ export class BlindWrite {
     this.#parts = parts;
     const { held, body } = parts;
     this.#held = held;
-    this.#covers = body.covers ?? held.before.context;
+    this.#covers = body.covers ?? contextOfAll(held.before);
     this.#confirmed = body.covers ?? CausalContext.empty;
     // What came here between the question and the minting: of others, each is in the entry as sent.
-    this.#found = held.entry.siblings.filter(({ op }) => op !== held.sibling.op);
+    this.#found = held.entry.siblings.filter(
+      (one) => one.op !== held.sibling.op && !isOvertaken(one),
+    );
   }
 
   /** The write as it is held now. */
@@ -139,33 +138,24 @@ export class BlindWrite {
     return body.covers === null && !isLate(body, moment());
   }
 
-  /** Whether another coordinator may have minted the same operation, under another dot. */
-  get #mayHaveAnother(): boolean {
-    const { body, moment } = this.#parts;
-    if (this.#hasRisen) return false;
-    return body.covers !== null || mayBeRepeated(body, moment());
-  }
-
+  /** Whether a version is covered by the write as it is held, or overtaken. */
   #isOver(dot: Dot): boolean {
     const { context, siblings } = this.#held.entry;
-    return context.covers(dot) && !hasDot(siblings, dot);
+    return context.covers(dot) && !isStandingIn(siblings, dot);
   }
 
   /** @returns false when none of it is to be covered */
   #coverNews(news: readonly Beside[]): boolean {
     const { sibling } = this.#held;
-    const isDouble = this.#mayHaveAnother;
     const higher = news.filter((beside) => isAbove(beside, sibling));
-    const mayRise = (isDouble || higher.length > 0) && this.#isStanding;
-    if (isDouble && !mayRise) return false;
-    const isInReach = mayRise && this.#isInReach(higher);
-    const covered = isInReach ? news : news.filter((b) => !higher.includes(b));
+    const mayRise = higher.length > 0 && this.#isStanding && this.#isInReach(higher);
+    const covered = mayRise ? news : news.filter((beside) => !higher.includes(beside));
     if (covered.length === 0) return false;
     // A disk that takes nothing covers nothing; the caller sees that, and does not answer.
     if (this.#parts.keeper.store.health() !== "writable") return true;
-    for (const { dot } of covered) this.#covers = this.#covers.with(dot);
-    if (isDouble || covered.some((beside) => higher.includes(beside))) this.#mintAbove();
+    if (mayRise) this.#mintAbove(covered);
     else this.#widen(covered);
+    for (const { dot } of covered) this.#covers = this.#covers.with(dot);
     return true;
   }
 
@@ -189,39 +179,34 @@ export class BlindWrite {
   /** Somebody who saw the version may have replaced it: it is not to come back beside that. */
   get #isStanding(): boolean {
     const { keeper, body } = this.#parts;
-    return hasDot(keeper.hold(body.key).entry.siblings, this.#held.sibling.dot);
+    return isStandingIn(keeper.hold(body.key).entry.siblings, this.#held.sibling.dot);
   }
 
-  #mintAbove(): void {
+  /** Another version of the operation, in place of the first and before what was found. */
+  #mintAbove(found: readonly Beside[]): void {
     const { keeper, body, hintFor, wall } = this.#parts;
+    const { before, sibling } = this.#held;
     this.#hasRisen = true;
-    const { key, ttlMs, content } = body;
-    this.#covers = this.#covers.with(this.#held.sibling.dot);
-    const request = {
-      key,
-      op: keeper.newOp(),
-      content,
-      ttlMs,
-      covers: this.#covers,
-      isRetry: false,
-    };
+    const { key, op, ttlMs, content } = body;
+    // Whatever the first version covered is over wherever that one is known.
+    const more = { covers: CausalContext.empty, overtakes: [...found, sibling], isRetry: true };
+    const request = { key, op, content, ttlMs, ...more };
     const minted = keeper.mint({ ...request, hintFor }, wall());
     keeper.keepMinted(key, hintFor, minted);
-    keeper.operations.note(minted.sibling, wall());
-    this.#held = { ...minted, before: this.#held.before };
+    this.#held = { ...minted, before };
   }
 
-  /** The same version, over more. */
-  #widen(covered: readonly Beside[]): void {
+  /** The same version, before more. */
+  #widen(found: readonly Beside[]): void {
     const { keeper, body, hintFor, wall } = this.#parts;
     const { before, entry: was, sibling } = this.#held;
-    let { context } = was;
-    for (const { dot } of covered) context = context.with(dot);
-    const siblings = was.siblings.filter((s) => !covered.some(({ dot }) => sameDot(s.dot, dot)));
     // With the version: where the record cannot be read, this is what will be there instead.
-    const entry = keeper.amend(body.key, { ...was, context, siblings }, hintFor, wall());
+    const entry = keeper.amend(body.key, overtake(was, found), hintFor, wall());
     const own = entry.siblings.find(({ dot }) => sameDot(dot, sibling.dot));
     const sharedBytes = encodeEntry(entry, null);
     this.#held = { before, entry, sibling: own ?? sibling, sharedBytes };
   }
 }
+
+const isStandingIn = (siblings: readonly Sibling[], dot: Dot): boolean =>
+  siblings.some((one) => sameDot(one.dot, dot) && !isOvertaken(one));

@@ -3,7 +3,7 @@
  * other owners and answers when enough of them have it.
  */
 import { CausalContext } from "../../../core/causal-context.ts";
-import { liveSiblings } from "../../../core/entry.ts";
+import { contextOfAll, liveSiblings } from "../../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import { namespaceOf } from "../../../core/keys.ts";
 import { FRESH_MS_MAX } from "../../../core/limits.ts";
@@ -171,7 +171,7 @@ export class Coordination {
     }
     const moment = this.#moment;
     if (isOverdue(body, moment)) {
-      const { context } = this.#keeper.hold(body.key).entry;
+      const context = contextOfAll(this.#keeper.hold(body.key).entry);
       return this.#askAbout(body, { context, blind: null }, { respond, deadline });
     }
     const noRoom = noRoomToBegin(this.#keeper.store);

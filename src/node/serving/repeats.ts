@@ -6,7 +6,7 @@
  * by now, and answered as done.
  */
 import { check } from "../../../core/check.ts";
-import type { Entry, Sibling } from "../../../core/entry.ts";
+import { type Entry, isOvertaken, newestFirst, type Sibling } from "../../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import type { OpId, ReplicaId } from "../../../core/ids.ts";
 import type { Reply, ReplyOf, RequestOf } from "../../../core/messages.ts";
@@ -55,7 +55,7 @@ export class Repeats {
     const { entry } = found;
     const others = entry.siblings.filter(({ op }) => op !== body.op);
     const before = others.length === entry.siblings.length ? entry : { ...entry, siblings: others };
-    const sibling = entry.siblings.find(({ op }) => op === body.op) ?? versionOf(body, found);
+    const sibling = versionIn(entry, body.op) ?? versionOf(body, found);
     return { before, entry, sibling, sharedBytes: encodeEntry(entry, null) };
   }
 
@@ -168,6 +168,7 @@ export class Repeats {
     const { entry, isUnknown } = this.#keeper.hold(key);
     if (isUnknown) return null;
     const done =
+      versionIn(entry, op) ??
       entry.siblings.find((sibling) => sibling.op === op) ??
       this.#keeper.operations.find(op) ??
       this.#mintedBefore(key, op) ??
@@ -182,6 +183,10 @@ export class Repeats {
     return tenure?.minted.find(op) ?? null;
   }
 }
+
+/** The latest version of it that was not overtaken, for one that was is shown to nobody. */
+const versionIn = ({ siblings }: Entry, op: OpId): Sibling | undefined =>
+  siblings.filter((one) => one.op === op && !isOvertaken(one)).sort(newestFirst)[0];
 
 /** That it was minted is told by the entry itself, where somebody was in doubt about it. */
 function noted({ retries }: Entry, op: OpId): Done | null {
