@@ -216,6 +216,21 @@ export function errors(): void {
     expect((await call(path, { method: "HEAD" })).headers.get("content-length")).toBe(`${limit}`);
   });
 
+  it("takes no transfer coding but chunked: what is stored is the body as it was sent", async () => {
+    const path = `/v1/kv/${freshNamespace()}/k`;
+    const sent = (coding: string) =>
+      rawRequest(
+        nextUrl(),
+        `PUT ${path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: ${coding}\r\n\r\n` +
+          "1\r\nv\r\n0\r\n\r\n",
+      );
+    const coded = await sent("gzip, chunked");
+    expect(coded.status).toBe(501);
+    expect(coded.body).toContain('"code":"coding-not-implemented"');
+    expect((await call(path)).status).toBe(404);
+    expect((await sent("Chunked")).status).toBe(201);
+  });
+
   it("knows its routes and methods", async () => {
     await expectProblem(await call("/v1/nothing"), 404, "no-such-route");
     await expectProblem(await call("/nowhere"), 404, "no-such-route");

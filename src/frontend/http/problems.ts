@@ -36,6 +36,7 @@ const CATALOGUE = {
   overloaded: [429, "The node is overloaded"],
   "internal-error": [500, "An internal error"],
   "not-implemented": [501, "This is not done here"],
+  "coding-not-implemented": [501, "The transfer coding is not taken"],
   "origin-unreachable": [502, "The origin cannot be reached"],
   "origin-invalid": [502, "The origin's answer is not HTTP"],
   "quorum-unavailable": [503, "Too few replicas can be reached"],
