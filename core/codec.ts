@@ -5,7 +5,7 @@
 import { CodecError } from "./check.ts";
 import { MESSAGE_DEPTH_MAX } from "./limits.ts";
 import { MalformedValue, readValue } from "./msgpack-reader.ts";
-import { isOwned, writeBriefly, writeOwned } from "./msgpack-writer.ts";
+import { isLasting, writeBriefly, writeOwned, writePieces } from "./msgpack-writer.ts";
 
 /**
  * Values in one message, lists included. The most that is ever sent are the roots of an exchange:
@@ -24,8 +24,14 @@ export const encode = writeOwned;
  */
 export const encodeBriefly = writeBriefly;
 
-/** Whether bytes that were encoded briefly hold for good: so long a buffer is not used again. */
-export const isLasting = isOwned;
+/**
+ * The same in pieces, of which long bytes in the value are some, as they are: a message with a long
+ * entry for each of two peers is not two more copies of that. They may not be changed afterwards.
+ */
+export const encodeInPieces = writePieces;
+
+/** Whether bytes of the encoder hold for good, and not only until it is next used. */
+export { isLasting };
 
 /**
  * Decodes one value with nothing after it. Bytes in it are views of the input, not copies.

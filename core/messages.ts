@@ -13,7 +13,7 @@
  * on. A message of which any part is not what the table says is refused as a whole.
  */
 import { check } from "./check.ts";
-import { decode, encode, encodeBriefly } from "./codec.ts";
+import { decode, encode, encodeInPieces } from "./codec.ts";
 import {
   type BodyOf,
   byKind,
@@ -341,9 +341,13 @@ export function messageToList(message: Message): readonly unknown[] {
 /** The bytes of a message; the decoder gives back an equal one. */
 export const encodeMessage = (message: Message): Uint8Array => encode(messageToList(message));
 
-/** The same in bytes that hold until something else is encoded. */
-export const encodeMessageBriefly = (message: Message): Uint8Array =>
-  encodeBriefly(messageToList(message));
+/**
+ * The same in pieces, to be put one after the other. They hold until something else is encoded, but
+ * for those that are lasting (`isLasting`): long bytes of the message itself, which nobody may
+ * change any more.
+ */
+export const encodeMessageInPieces = (message: Message): readonly Uint8Array[] =>
+  encodeInPieces(messageToList(message));
 
 /**
  * Bytes in the result are views of the input.

@@ -10,6 +10,8 @@ const DEPTH_MAX = 64;
 const FIRST_BYTES = 64 * 1024;
 /** A buffer that one long value made is not kept. */
 const KEPT_BYTES_MAX = 4 * 1024 * 1024;
+/** Where pieces are asked for, bytes in a value that are as long as this are one of their own. */
+const PIECE_BYTES_MIN = 64 * 1024;
 /** Texts up to this long are written here while they are ASCII: the host's encoder costs more. */
 const SHORT_CHARS = 40;
 
@@ -21,9 +23,35 @@ let view = new DataView(buffer.buffer);
 let at = 0;
 /** What is being written, while nobody has looked yet how long it will be about. */
 let unsized: unknown = null;
+/** Bytes that were left out of the buffer, and before what in it they belong; null: none are. */
+let leftOut: { readonly before: number; readonly bytes: Uint8Array }[] | null = null;
 
 /** The bytes of a value; the writer's own, which hold until it is next used. */
 export function writeBriefly(value: unknown): Uint8Array {
+  leftOut = null;
+  return writeWhole(value);
+}
+
+/**
+ * The same in pieces, to be put one after the other: long bytes in the value are given as they are,
+ * and not copied. Whoever gave them must not change them any more.
+ */
+export function writePieces(value: unknown): readonly Uint8Array[] {
+  leftOut = [];
+  const bytes = writeWhole(value);
+  if (leftOut.length === 0) return [bytes];
+  const pieces: Uint8Array[] = [];
+  let from = 0;
+  for (const { before, bytes: long } of leftOut) {
+    pieces.push(bytes.subarray(from, before), long);
+    from = before;
+  }
+  leftOut = null;
+  if (from < bytes.length) pieces.push(bytes.subarray(from));
+  return pieces;
+}
+
+function writeWhole(value: unknown): Uint8Array {
   if (buffer.length > KEPT_BYTES_MAX) renew(FIRST_BYTES);
   at = 0;
   unsized = value;
@@ -32,8 +60,9 @@ export function writeBriefly(value: unknown): Uint8Array {
   return buffer.subarray(0, at);
 }
 
-/** Whether what `writeBriefly` gave is the caller's own all the same: the buffer is not kept. */
-export const isOwned = (bytes: Uint8Array): boolean => bytes.length > KEPT_BYTES_MAX;
+/** Whether bytes hold whatever is written next: the writer uses what they lie in no more. */
+export const isLasting = ({ buffer: of }: Uint8Array): boolean =>
+  of !== buffer.buffer || buffer.length > KEPT_BYTES_MAX;
 
 /** The bytes of a value, the caller's own. A buffer that is not kept anyway is not copied. */
 export function writeOwned(value: unknown): Uint8Array {
@@ -67,9 +96,16 @@ function writeBytes(bytes: Uint8Array): void {
   if (length < 0x100) writeHead(0xc4, 1, length);
   else if (length < 0x10000) writeHead(0xc5, 2, length);
   else writeHead(0xc6, 4, length);
+  if (isLeftOut(bytes)) {
+    leftOut?.push({ before: at, bytes });
+    return;
+  }
   const from = reserve(length);
   buffer.set(bytes, from);
 }
+
+const isLeftOut = ({ length }: Uint8Array): boolean =>
+  leftOut !== null && length >= PIECE_BYTES_MIN;
 
 function writeText(text: string): void {
   const { length } = text;
@@ -173,6 +209,7 @@ function grow(): void {
 
 /** How many bytes a value takes, but for long numbers and texts that are not ASCII. */
 function roughByteCount(value: unknown, depth: number): number {
+  if (value instanceof Uint8Array && isLeftOut(value)) return 5;
   if (typeof value === "string" || value instanceof Uint8Array) return 5 + value.length;
   if (!Array.isArray(value) || depth >= DEPTH_MAX) return 1;
   let byteCount = 5;

@@ -1,7 +1,7 @@
 import { Encoder } from "@msgpack/msgpack";
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { isOwned, writeBriefly, writeOwned } from "../../core/msgpack-writer.ts";
+import { isLasting, writeBriefly, writeOwned, writePieces } from "../../core/msgpack-writer.ts";
 
 const written = (value: unknown): Uint8Array => writeBriefly(value).slice();
 const reference = (value: unknown): Uint8Array => new Encoder().encode(value);
@@ -90,16 +90,45 @@ describe("the writer", () => {
     }
   });
 
-  it("says of what it gave briefly whether that holds for good", () => {
+  it("says of bytes whether they hold for good", () => {
     const brief = writeBriefly(new Uint8Array(100_000).fill(7));
-    expect(isOwned(brief)).toBe(false);
+    expect(isLasting(brief)).toBe(false);
+    expect(isLasting(new Uint8Array(5))).toBe(true);
+    expect(isLasting(writeOwned([1]))).toBe(true);
     for (const byteCount of [4_194_304, 6_000_000]) {
       const written = writeBriefly(new Uint8Array(byteCount).fill(7));
       const before = written.slice();
-      expect(isOwned(written)).toBe(true);
+      expect(isLasting(written)).toBe(true);
       for (const next of [1, 100_000, byteCount]) writeBriefly(new Uint8Array(next).fill(8));
       expect(Buffer.compare(written, before)).toBe(0);
     }
+  });
+
+  it("gives in pieces what it writes as a whole, with long bytes as they are", () => {
+    const long = new Uint8Array(65_536).fill(7);
+    const longer = new Uint8Array(3_000_000).fill(8);
+    const short = new Uint8Array(65_535).fill(9);
+    const text = "a".repeat(100_000);
+    const values = [
+      ...[7, [], [long], long, [long, longer], [[1, long], "b", [short, [longer]], text, 5]],
+      ...[[short, short, long, text, text, longer, short]],
+    ];
+    for (const value of values) {
+      const pieces = writePieces(value).map((piece) => (isLasting(piece) ? piece : piece.slice()));
+      expect(Buffer.compare(Buffer.concat(pieces), reference(value))).toBe(0);
+      const given = [value].flat(3).filter((item) => item === long || item === longer);
+      expect(pieces.filter((piece) => piece === long || piece === longer)).toEqual(given);
+      writeBriefly(new Uint8Array(200_000));
+      expect(Buffer.compare(Buffer.concat(pieces), reference(value))).toBe(0);
+    }
+    expect(writePieces([1, 2])).toHaveLength(1);
+  });
+
+  it("asks for no memory for long bytes that it gives as they are", () => {
+    const long = new Uint8Array(1024 * 1024);
+    const value = ["a".repeat(70_000), long, long, 5];
+    const allocated = allocatedBy(() => void writePieces(value));
+    expect(allocated).toBeLessThan(long.length / 2);
   });
 
   it("copies nothing of what is long, for the caller to own it", () => {

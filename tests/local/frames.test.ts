@@ -13,7 +13,7 @@ import {
 async function written(frames: readonly Uint8Array[]): Promise<Buffer> {
   const wire = new PassThrough();
   const writer = new FrameWriter(wire);
-  for (const frame of frames) writer.write(frame);
+  for (const frame of frames) writer.write([frame]);
   await new Promise((resolve) => setImmediate(resolve));
   wire.end();
   return Buffer.concat(await wire.toArray());
@@ -122,7 +122,7 @@ describe("frames", () => {
     const wire = new PassThrough({ highWaterMark: 1_000_000 });
     const writer = new FrameWriter(wire);
     const bytes = new Uint8Array(200_000);
-    for (const [i, length] of lengths.entries()) writer.write(bytes.fill(i).subarray(0, length));
+    for (const [i, length] of lengths.entries()) writer.write([bytes.fill(i).subarray(0, length)]);
     await new Promise((resolve) => setImmediate(resolve));
     const received: (readonly [number, number])[] = [];
     const reader = new FrameReader(
@@ -137,17 +137,20 @@ describe("frames", () => {
     expect(received).toEqual(lengths.map((length, i) => [length, length === 0 ? -1 : i]));
   });
 
-  it("are not copied when they are lasting, and come in their order", async () => {
+  it("are not copied where a piece is lasting and long, and come in their order", async () => {
     const wire = new PassThrough({ highWaterMark: 1e6 });
     const writer = new FrameWriter(wire);
     const chunks: Buffer[] = [];
     wire.on("data", (chunk: Buffer) => chunks.push(chunk));
     const long = new Uint8Array(100_000).fill(2);
-    writer.write(Uint8Array.of(1));
-    writer.write(long, true);
-    writer.writeStamped(long, 5, true);
-    writer.write(Uint8Array.of(3));
-    expect(writer.waitingByteCount).toBe(200_002);
+    const brief = Uint8Array.of(4, 5);
+    const isLasting = (piece: Uint8Array): boolean => piece !== brief;
+    writer.write([Uint8Array.of(1)]);
+    writer.write([long], isLasting);
+    writer.writeStamped([brief, long, brief], 5, isLasting);
+    writer.write([Uint8Array.of(3)]);
+    expect(writer.waitingByteCount).toBe(200_006);
+    brief.fill(0);
     await new Promise((resolve) => setImmediate(resolve));
     await new Promise((resolve) => wire.end().once("end", resolve));
     expect(chunks.filter(({ buffer }) => buffer === long.buffer)).toHaveLength(2);
@@ -160,13 +163,14 @@ describe("frames", () => {
     const [first, plain, stamped, last] = received;
     expect([first, last]).toEqual([Uint8Array.of(1), Uint8Array.of(3)]);
     expect(plain).toEqual(long);
-    expect(readStamped(stamped ?? long)).toEqual({ sentAt: 5, body: long });
+    const body = Uint8Array.of(4, 5, ...long, 4, 5);
+    expect(readStamped(stamped ?? long)).toEqual({ sentAt: 5, body });
   });
 
   it("count as waiting until they have left", async () => {
     const wire = new PassThrough({ highWaterMark: 1 });
     const writer = new FrameWriter(wire);
-    writer.write(new Uint8Array(1000));
+    writer.write([new Uint8Array(1000)]);
     expect(writer.waitingByteCount).toBe(1000);
     await new Promise((resolve) => setImmediate(resolve));
     expect(writer.waitingByteCount).toBeGreaterThan(0);
@@ -177,7 +181,7 @@ describe("frames", () => {
   it("say when they were sent, if they are to, and are refused when they cannot have", async () => {
     const wire = new PassThrough();
     const writer = new FrameWriter(wire);
-    writer.writeStamped(Uint8Array.of(7, 8), 1234.5);
+    writer.writeStamped([Uint8Array.of(7, 8)], 1234.5);
     await new Promise((resolve) => setImmediate(resolve));
     const stamped: { sentAt: number; body: Uint8Array }[] = [];
     const reader = new FrameReader(

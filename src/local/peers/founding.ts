@@ -77,8 +77,8 @@ function converse(
     done(null);
   });
   const writer = new FrameWriter(socket);
-  writer.write(first);
-  writer.writeStamped(encodeMessage(question), performance.now());
+  writer.write([first]);
+  writer.writeStamped([encodeMessage(question)], performance.now());
   readFrames(socket, {
     head,
     bytesMax: () => MESSAGE_BYTES_MAX,

@@ -112,10 +112,19 @@ export function readStamped(frame: Uint8Array): { sentAt: number; body: Uint8Arr
 /** Frames are put together in stretches of this many bytes; a longer one gets its own. */
 const STRETCH_BYTES = 64 * 1024;
 
+export function byteCountOf(pieces: readonly Uint8Array[]): number {
+  let byteCount = 0;
+  for (const { length } of pieces) byteCount += length;
+  return byteCount;
+}
+
+type Judge = (piece: Uint8Array) => boolean;
+const never: Judge = () => false;
+
 /**
  * Gathers what one turn of the event loop sends and hands it to the socket in one go. What is given
  * to it is copied, so that a batch of small frames is one buffer to the socket, not two for each;
- * but not what is lasting: nobody writes into that any more, and it is sent as it lies.
+ * but not a long piece that is lasting: nobody writes into that any more, and it goes as it lies.
  */
 export class FrameWriter {
   readonly #socket: Duplex;
@@ -136,18 +145,19 @@ export class FrameWriter {
     return this.#queuedByteCount + this.#socket.writableLength;
   }
 
-  write(frame: Uint8Array, isLasting = false): void {
-    const at = this.#reserve(HEADER_BYTES + (isLasting ? 0 : frame.length));
-    this.#open.writeUInt32BE(frame.length, at);
-    this.#add(frame, at + HEADER_BYTES, isLasting);
+  /** @param pieces which make the frame one after the other */
+  write(pieces: readonly Uint8Array[], isLasting = never): void {
+    const at = this.#reserve(HEADER_BYTES);
+    this.#open.writeUInt32BE(byteCountOf(pieces), at);
+    this.#add(pieces, isLasting);
   }
 
   /** Writes a frame that `readStamped` takes apart again. */
-  writeStamped(frame: Uint8Array, sentAt: number, isLasting = false): void {
-    const at = this.#reserve(HEADER_BYTES + STAMP_BYTES + (isLasting ? 0 : frame.length));
-    this.#open.writeUInt32BE(STAMP_BYTES + frame.length, at);
+  writeStamped(pieces: readonly Uint8Array[], sentAt: number, isLasting = never): void {
+    const at = this.#reserve(HEADER_BYTES + STAMP_BYTES);
+    this.#open.writeUInt32BE(STAMP_BYTES + byteCountOf(pieces), at);
     this.#open.writeDoubleBE(sentAt, at + HEADER_BYTES);
-    this.#add(frame, at + HEADER_BYTES + STAMP_BYTES, isLasting);
+    this.#add(pieces, isLasting);
   }
 
   /** Where in the open stretch there is room. */
@@ -168,12 +178,18 @@ export class FrameWriter {
     this.#from = this.#to;
   }
 
-  #add(frame: Uint8Array, at: number, isLasting: boolean): void {
-    if (isLasting) {
-      this.#endStretch();
-      this.#full.push(Buffer.from(frame.buffer, frame.byteOffset, frame.length));
-    } else this.#open.set(frame, at);
-    this.#queuedByteCount += frame.length;
+  #add(pieces: readonly Uint8Array[], isLasting: Judge): void {
+    for (const piece of pieces) {
+      const { buffer, byteOffset, length } = piece;
+      if (length >= STRETCH_BYTES && isLasting(piece)) {
+        this.#endStretch();
+        this.#full.push(Buffer.from(buffer, byteOffset, length));
+      } else {
+        const at = this.#reserve(length);
+        this.#open.set(piece, at);
+      }
+      this.#queuedByteCount += length;
+    }
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => this.#flush());

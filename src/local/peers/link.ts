@@ -16,7 +16,7 @@ import type { ReplicaId } from "../../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../../core/limits.ts";
 import {
   decodeMessage,
-  encodeMessageBriefly,
+  encodeMessageInPieces,
   protocolOf,
   type ReplyMessage,
   type RequestMessage,
@@ -27,7 +27,7 @@ import type { Ends } from "../identity/handshake.ts";
 import type { PeerTls } from "../identity/tls.ts";
 import type { Log } from "../process/logger.ts";
 import { type Dialled, dial } from "./dial.ts";
-import { FrameError, FrameWriter, readFrames } from "./frames.ts";
+import { byteCountOf, FrameError, FrameWriter, readFrames } from "./frames.ts";
 
 export interface LinkLimits {
   readonly dialMsMax: number;
@@ -71,7 +71,7 @@ export interface LinkParts {
 const OPEN_CALLS_MAX = 65_536;
 
 interface Waiting {
-  readonly bytes: Uint8Array;
+  readonly pieces: readonly Uint8Array[];
   readonly sentAt: number;
   readonly call: number;
   /** The least protocol whose nodes know such a request. */
@@ -106,10 +106,11 @@ export class Link {
   }
 
   send(message: RequestMessage): void {
-    const bytes = encodeMessageBriefly(message);
+    const pieces = encodeMessageInPieces(message);
+    const byteCount = byteCountOf(pieces);
     const sentAt = performance.now();
     const isRecent = sentAt - this.#failedAt < this.#parts.limits.redialMs;
-    if (this.#isClosed || isRecent || !this.#hasRoomFor(bytes)) {
+    if (this.#isClosed || isRecent || !this.#hasRoomFor(byteCount)) {
       // Later, because the node is in the middle of the step that sends.
       setImmediate(() => this.#unreachable(message.call));
       return;
@@ -119,12 +120,12 @@ export class Link {
     this.#forgetOldest();
     const protocol = protocolOf(message.body);
     if (this.#writer !== null) {
-      if (protocol <= this.#spoken) return this.#write(this.#writer, bytes, sentAt);
+      if (protocol <= this.#spoken) return this.#write(this.#writer, pieces, sentAt);
       return void setImmediate(() => this.#unknownThere(message.call));
     }
-    const kept = isLasting(bytes) ? bytes : bytes.slice();
-    this.#waiting.push({ bytes: kept, sentAt, call: message.call, protocol });
-    this.#waitingByteCount += bytes.length;
+    const kept = pieces.map((piece) => (isLasting(piece) ? piece : piece.slice()));
+    this.#waiting.push({ pieces: kept, sentAt, call: message.call, protocol });
+    this.#waitingByteCount += byteCount;
     if (!this.#isDialling) this.#dial();
   }
 
@@ -136,10 +137,10 @@ export class Link {
     this.#socket?.destroy();
   }
 
-  #hasRoomFor(bytes: Uint8Array): boolean {
-    if (bytes.length > MESSAGE_BYTES_MAX) return false;
+  #hasRoomFor(byteCount: number): boolean {
+    if (byteCount > MESSAGE_BYTES_MAX) return false;
     const waiting = this.#waitingByteCount + (this.#writer?.waitingByteCount ?? 0);
-    return waiting === 0 || waiting + bytes.length <= this.#parts.limits.backlogBytesMax;
+    return waiting === 0 || waiting + byteCount <= this.#parts.limits.backlogBytesMax;
   }
 
   #dial(): void {
@@ -177,13 +178,13 @@ export class Link {
       this.#socket = null;
       this.#fail("the connection broke");
     });
-    writer.write(first);
+    writer.write([first]);
     this.#spoken = spoken;
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingByteCount = 0;
-    for (const { bytes, sentAt, call, protocol } of waiting) {
-      if (protocol <= spoken) this.#write(writer, bytes, sentAt);
+    for (const { pieces, sentAt, call, protocol } of waiting) {
+      if (protocol <= spoken) this.#write(writer, pieces, sentAt);
       else this.#unknownThere(call);
     }
     let replies: ReplyMessage[] = [];
@@ -216,8 +217,8 @@ export class Link {
     this.#parts.onReplies([{ type: "reply", call, body: UNKNOWN_REQUEST }]);
   }
 
-  #write(writer: FrameWriter, bytes: Uint8Array, sentAt: number): void {
-    writer.writeStamped(bytes, sentAt, isLasting(bytes));
+  #write(writer: FrameWriter, pieces: readonly Uint8Array[], sentAt: number): void {
+    writer.writeStamped(pieces, sentAt, isLasting);
     this.#unheardSince ??= performance.now();
     if (this.#watch === undefined) this.#watchFor(this.#parts.limits.silenceMsMax);
   }

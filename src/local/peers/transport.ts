@@ -16,7 +16,7 @@ import { isReplicaId, type ReplicaId } from "../../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../../core/limits.ts";
 import {
   decodeMessage,
-  encodeMessageBriefly,
+  encodeMessageInPieces,
   type Message,
   type RequestMessage,
 } from "../../../core/messages.ts";
@@ -36,7 +36,14 @@ import {
 import type { PeerTls } from "../identity/tls.ts";
 import type { Log } from "../process/logger.ts";
 import { Waited } from "../process/waited.ts";
-import { FrameError, FrameWriter, readFrames, readStamped, STAMP_BYTES } from "./frames.ts";
+import {
+  byteCountOf,
+  FrameError,
+  FrameWriter,
+  readFrames,
+  readStamped,
+  STAMP_BYTES,
+} from "./frames.ts";
 import { Link, type LinkLimits, linkLimits } from "./link.ts";
 
 export interface TransportLimits extends LinkLimits {
@@ -101,7 +108,7 @@ export class Transport {
   }
 
   send(to: Address, message: Message): void {
-    if (message.type === "reply") this.#reply(to, encodeMessageBriefly(message));
+    if (message.type === "reply") this.#reply(to, encodeMessageInPieces(message));
     else this.#linkTo(to).send(message);
   }
 
@@ -200,14 +207,15 @@ export class Transport {
     });
   }
 
-  #reply(to: Address, bytes: Uint8Array): void {
+  #reply(to: Address, pieces: readonly Uint8Array[]): void {
     const writer = this.#callers.get(to);
     if (writer === undefined) return;
+    const byteCount = byteCountOf(pieces);
     const waiting = writer.waitingByteCount;
-    const isTooMuch = waiting > 0 && waiting + bytes.length > this.#limits.backlogBytesMax;
+    const isTooMuch = waiting > 0 && waiting + byteCount > this.#limits.backlogBytesMax;
     // A caller that does not read is silent to itself: it gives up, and memory stays bounded.
-    if (isTooMuch || bytes.length > MESSAGE_BYTES_MAX) this.droppedCount++;
-    else writer.write(bytes, isLasting(bytes));
+    if (isTooMuch || byteCount > MESSAGE_BYTES_MAX) this.droppedCount++;
+    else writer.write(pieces, isLasting);
   }
 
   #linkTo(peer: ReplicaId): Link {
