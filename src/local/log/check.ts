@@ -24,12 +24,13 @@ import { MANIFEST_FILE, segmentFile } from "../../../replica/log-format.ts";
 import type { LogJob } from "../../../replica/log-jobs.ts";
 import { type BadRange, type RecoveredLog, recoverLog } from "../../../replica/log-recovery.ts";
 import { LogStore } from "../../../replica/log-store.ts";
+import { checksumBy, type Hasher } from "./checksum.ts";
 import { systemPrng } from "./file-log.ts";
 import { hasLockFile, lockFolder } from "./lock.ts";
 import { NodeDisk } from "./node-disk.ts";
 
 export interface CheckOptions {
-  readonly hasher: { h32Raw(bytes: Uint8Array, seed?: number): number };
+  readonly hasher: Hasher;
   readonly repair?: boolean;
   /** The folder is a copy from the past: what was stored since is forgotten. */
   readonly restored?: boolean;
@@ -82,7 +83,7 @@ export async function checkFolder(dir: string, options: CheckOptions): Promise<C
   // Looking changes nothing: where nobody ever made a lock, none is made.
   const lock = repair || restored || hasLockFile(dir) ? lockFolder(dir) : undefined;
   const disk = new NodeDisk(dir, { access: repair || restored ? "write" : "read" });
-  const checksum = (bytes: Uint8Array, seed: number): number => options.hasher.h32Raw(bytes, seed);
+  const checksum = checksumBy(options.hasher);
   try {
     const found = recoverLog({ disk, checksum, verify: true });
     if (!repair && !restored) return reportOf(dir, found, { setAside: [], repaired: false });

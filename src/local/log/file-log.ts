@@ -16,6 +16,7 @@ import {
 } from "../../../replica/log-disk.ts";
 import type { LogJob, LogMetrics } from "../../../replica/log-jobs.ts";
 import { LogStore } from "../../../replica/log-store.ts";
+import { checksumBy, type Hasher } from "./checksum.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
 import { type DiskMetrics, NodeDisk, type WriteStep } from "./node-disk.ts";
 
@@ -23,7 +24,7 @@ export interface FileLogOptions {
   /** The data folder; made when it is not there. */
   readonly dir: string;
   /** xxhash-wasm, loaded by the host. */
-  readonly hasher: { h32Raw(bytes: Uint8Array, seed?: number): number };
+  readonly hasher: Hasher;
   /** Draws salts; by default seeded from the system's randomness. */
   readonly prng?: Prng;
   /** A segment is closed before it would grow longer than this, in bytes (default 64 MiB). */
@@ -111,7 +112,7 @@ export class FileLog {
       const { segmentByteCountMax, recentBytesMax = RECENT_BYTES_MAX } = options;
       const store = LogStore.open({
         disk,
-        checksum: (bytes, seed) => options.hasher.h32Raw(bytes, seed),
+        checksum: checksumBy(options.hasher),
         prng: options.prng ?? systemPrng(),
         recentBytesMax,
         ...(segmentByteCountMax === undefined ? {} : { segmentByteCountMax }),
