@@ -12,7 +12,7 @@ import {
   type SiteLine,
   textOf,
 } from "./backup-format.ts";
-import { type Endpoint, failingWell, send, sendJson } from "./http.ts";
+import { bytesOf, type Endpoint, failingWell, send, sendJson } from "./http.ts";
 import { CliError, printJson, say, UsageError, warn } from "./output.ts";
 import { startMeter } from "./progress.ts";
 import { RETRIES } from "./transfer.ts";
@@ -60,7 +60,7 @@ function pageAt(at: Endpoint, namespace: string, cursor: string): Promise<Page> 
     const target = `/v1/cluster/entries?namespace=${encodeURIComponent(namespace)}${more}`;
     const isExpected = (response: Response): boolean => response.ok;
     const response = await send(at, target, { isExpected, retries: RETRIES });
-    return decode(await response.arrayBuffer()) as Page;
+    return decode(await bytesOf(response)) as Page;
   });
 }
 

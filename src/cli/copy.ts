@@ -7,12 +7,14 @@ import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { decode, encode } from "@msgpack/msgpack";
 import type { Command } from "commander";
 import { StarlingError } from "../client/error.ts";
-import { pause } from "../client/transport.ts";
+import { mayPass } from "../client/transport.ts";
 import {
+  bytesOf,
   clientOf,
   type Endpoint,
   failingWell,
   findSomebody,
+  pauseBeforeRound,
   send,
   sendJson,
   urlsOf,
@@ -52,13 +54,10 @@ interface Page {
 
 const MSGPACK = "application/msgpack";
 const WAIT_MS = 20_000;
-/** After a failure that may pass, in ms; then twice as long, up to the other. */
-const RETRY_MS = 250;
-const RETRY_MS_MAX = 10_000;
 const ENTRIES_AT_ONCE = 250;
 
 class Copy {
-  readonly #from: Endpoint;
+  readonly from: Endpoint;
   readonly #to: Endpoint;
   readonly #namespace: string;
   /** Keys that were told of since a `resync` that is not over; null: there is none. */
@@ -68,7 +67,7 @@ class Copy {
   removed = 0;
 
   constructor(from: Endpoint, to: Endpoint, namespace: string) {
-    this.#from = from;
+    this.from = from;
     this.#to = to;
     this.#namespace = namespace;
   }
@@ -76,11 +75,11 @@ class Copy {
   async look(since: string, waitMs: number): Promise<Page> {
     const query = new URLSearchParams({ since, include: "entry", wait: String(waitMs) });
     const target = `/v1/changes/${encodeURIComponent(this.#namespace)}?${query}`;
-    return await failingWell(this.#from, async () => {
+    return await failingWell(this.from, async () => {
       const isExpected = ({ ok }: Response): boolean => ok;
       const headers = { Accept: MSGPACK };
-      const response = await send(this.#from, target, { headers, isExpected });
-      return decode(new Uint8Array(await response.arrayBuffer())) as Page;
+      const response = await send(this.from, target, { headers, isExpected });
+      return decode(await bytesOf(response)) as Page;
     });
   }
 
@@ -144,7 +143,7 @@ class Copy {
   async #removeOthers(): Promise<void> {
     const told = this.#told ?? new Set();
     this.#told = null;
-    const there = clientOf(this.#from, this.#namespace);
+    const there = clientOf(this.from, this.#namespace);
     const here = clientOf(this.#to, this.#namespace);
     await failingWell(this.#to, async () => {
       for await (const { name } of here.list()) {
@@ -186,16 +185,18 @@ function keep(file: string, token: string): void {
 }
 
 /** Whether one of the two clusters is only away, or busy. */
-function mayPass(error: unknown): error is CliError {
-  const cause = error instanceof CliError ? error.cause : null;
-  if (!(cause instanceof StarlingError)) return false;
-  return cause.status === 0 || cause.status === 429 || cause.status >= 500;
-}
+const isPassing = (error: unknown): error is CliError =>
+  error instanceof CliError && error.cause instanceof StarlingError && mayPass(error.cause);
 
 const STOPPED: unique symbol = Symbol("stopped");
 
 class Patience {
+  readonly #from: Endpoint;
   #failures = 0;
+
+  constructor(from: Endpoint) {
+    this.#from = from;
+  }
 
   /** One look and what comes of it; null when that is to be done again. @throws CliError */
   async try(step: () => Promise<Page>, isOnce: boolean): Promise<Page | null> {
@@ -204,9 +205,9 @@ class Patience {
       this.#failures = 0;
       return page;
     } catch (error) {
-      if (isOnce || !mayPass(error)) throw error;
+      if (isOnce || !isPassing(error)) throw error;
       if (this.#failures === 0) warn(`${error.message}; trying again`);
-      await pause(Math.min(RETRY_MS * 2 ** this.#failures++, RETRY_MS_MAX), undefined);
+      await pauseBeforeRound(this.#from, ++this.#failures);
       return null;
     }
   }
@@ -215,7 +216,7 @@ class Patience {
 /** Until it is told to stop, or all is copied where that is wanted. */
 async function run(work: Copy, since: string, flags: CopyFlags): Promise<string> {
   const isOnce = flags.once === true;
-  const patience = new Patience();
+  const patience = new Patience(work.from);
   let token = since;
   const step = async (): Promise<Page> => {
     const page = await work.look(token, isOnce ? 0 : WAIT_MS);

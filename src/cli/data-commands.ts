@@ -5,7 +5,16 @@ import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import type { Command } from "commander";
 import { StarlingError } from "../client/error.ts";
-import { type Endpoint, failureOf, keyPath, type RequestOptions, send, sendJson } from "./http.ts";
+import {
+  bytesOf,
+  type Endpoint,
+  failingWell,
+  failureOf,
+  keyPath,
+  type RequestOptions,
+  send,
+  sendJson,
+} from "./http.ts";
 import {
   CliError,
   EXIT,
@@ -109,14 +118,14 @@ function parsed(body: Uint8Array): ProblemBody | null {
 }
 
 /** @throws CliError when the answer is a problem */
-async function report(response: Response, flags: Flags): Promise<void> {
+async function report(endpoint: Endpoint, response: Response, flags: Flags): Promise<void> {
   const { status } = response;
   const headers = Object.fromEntries(response.headers);
   if (flags["verbose"] === true) {
     warn(`HTTP ${status}`);
     for (const [name, value] of Object.entries(headers)) warn(printable(`${name}: ${value}`));
   }
-  const body = new Uint8Array(await response.arrayBuffer());
+  const body = await failingWell(endpoint, () => bytesOf(response));
   const context = headers["starling-context"] ?? null;
   const isJson = flags["json"] === true;
   if (status >= 400) {
@@ -211,7 +220,8 @@ export function addDataCommands(program: Command, endpoint: () => Endpoint): voi
     const headers = headersOf(flags);
     const body = method === "PUT" ? await bodyOf(flags, value) : undefined;
     const request = { method, headers, ...(body === undefined ? {} : { body }) };
-    await report(await ask(endpoint(), target, flags, request), flags);
+    const frontends = endpoint();
+    await report(frontends, await ask(frontends, target, flags, request), flags);
   };
   addOptions(program.command("get <namespace> <key>").description("print a value"))
     .option("--siblings [all]", "show every sibling")

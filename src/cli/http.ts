@@ -1,8 +1,10 @@
 /** The client library, as the client commands use it. */
 import { readFileSync } from "node:fs";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { oncePer } from "../../core/once-per.ts";
 import { StarlingClient } from "../client/client.ts";
 import { StarlingError } from "../client/error.ts";
+import { readWhole } from "../client/got.ts";
 import { keyPath as pathOfKey } from "../client/key-path.ts";
 import { codeOf } from "../client/refused.ts";
 import { type Call, pause, Transport } from "../client/transport.ts";
@@ -21,12 +23,14 @@ export interface RequestOptions {
   readonly body?: Uint8Array<ArrayBuffer> | string;
   /** Whether it may be sent again when nobody knows what came of it; else no write is. */
   readonly isRepeatable?: boolean;
-  /** Attempts after the first, of what may be repeated; default 2. */
+  /** Attempts after the first, of what may be repeated; default `RETRIES`. */
   readonly retries?: number;
   /** Whether it changes anything; else as the method says. */
   readonly isWrite?: boolean;
 }
 
+/** Attempts after the first, unless a command says otherwise. */
+const RETRIES = 2;
 /** An exchange with all peers, or a commit, is answered when it is over. */
 const ANSWER_MS_MAX = 300_000;
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
@@ -118,7 +122,7 @@ export async function failingWell<Out>(endpoint: Endpoint, work: () => Promise<O
  *
  * @param retries for what may be repeated, while the cluster is busy or short of replicas
  */
-export function clientOf(endpoint: Endpoint, namespace: string, retries = 2): StarlingClient {
+export function clientOf(endpoint: Endpoint, namespace: string, retries = RETRIES): StarlingClient {
   const { urls, token } = endpoint;
   try {
     return new StarlingClient({
@@ -135,6 +139,24 @@ export function clientOf(endpoint: Endpoint, namespace: string, retries = 2): St
   }
 }
 
+/** One for each endpoint, so that all requests of a command know which frontends are away. */
+const transportOf = oncePer(
+  ({ urls, token }: Endpoint) =>
+    new Transport({
+      urls,
+      token,
+      fetch: plainFetch,
+      retries: RETRIES,
+      attemptTimeoutMs: ANSWER_MS_MAX,
+      random: Math.random,
+      wait: pause,
+    }),
+);
+
+/** Before a command does again what failed: as long as between the client's own rounds. */
+export const pauseBeforeRound = (endpoint: Endpoint, round: number): Promise<void> =>
+  transportOf(endpoint).pauseBeforeRound(round, undefined);
+
 /**
  * Any request: to the frontends in turn, and again where that is safe.
  *
@@ -142,33 +164,29 @@ export function clientOf(endpoint: Endpoint, namespace: string, retries = 2): St
  * @throws StarlingError
  */
 export function send(
-  { urls, token }: Endpoint,
+  endpoint: Endpoint,
   target: string,
   options: RequestOptions & { readonly isExpected: Call["isExpected"] },
 ): Promise<Response> {
   const { method = "GET", body, headers = {}, isExpected } = options;
-  const transport = new Transport({
-    urls,
-    token,
-    fetch: plainFetch,
-    retries: options.retries ?? 2,
-    attemptTimeoutMs: ANSWER_MS_MAX,
-    random: Math.random,
-    wait: pause,
-  });
   const isSafe = method === "GET" || method === "HEAD";
   const { isWrite = !isSafe } = options;
-  return transport.send({
+  return transportOf(endpoint).send({
     method,
     target,
     headers: new Headers(headers),
     ...(body === undefined ? {} : { body }),
     isWrite,
     isRepeatable: options.isRepeatable ?? false,
+    ...(options.retries === undefined ? {} : { retries: options.retries }),
     signal: undefined,
     isExpected,
   });
 }
+
+/** The body of an answer, to its end. @throws StarlingError when it breaks off */
+export const bytesOf = (response: Response): Promise<Uint8Array> =>
+  readWhole(response, async (body) => new Uint8Array(await body.arrayBuffer()));
 
 /** @throws CliError for anything but a 2xx */
 export function sendJson(
@@ -179,7 +197,7 @@ export function sendJson(
   return failingWell(endpoint, async () => {
     const isExpected = (response: Response): boolean => response.ok;
     const response = await send(endpoint, path, { ...options, isExpected });
-    const text = await response.text();
+    const text = await readWhole(response, (body) => body.text());
     return text === "" ? null : (JSON.parse(text) as unknown);
   });
 }

@@ -1,7 +1,7 @@
 /** Following a namespace: the change feed as an endless loop (docs/changes.md). */
 import { checkNamespace, checkOptions } from "./arguments.ts";
 import { StarlingError } from "./error.ts";
-import type { Transport } from "./transport.ts";
+import { mayPass, type Transport } from "./transport.ts";
 import { fromBase64 } from "./version.ts";
 
 export interface ChangesOptions {
@@ -63,8 +63,6 @@ interface Page {
 
 /** How long one poll is held, in ms: below the silence after which an attempt is given up. */
 const WAIT_MS = 10_000;
-/** Statuses below 500 that pass. */
-const PASSING: ReadonlySet<number> = new Set([0, 429]);
 
 function changeOf(told: Readonly<Record<string, unknown>>, token: string): FeedChange {
   const { lastModified, value } = told;
@@ -115,9 +113,7 @@ export async function* follow(
       failures = 0;
     } catch (error) {
       signal?.throwIfAborted();
-      const isRefused =
-        error instanceof StarlingError && error.status < 500 && !PASSING.has(error.status);
-      if (isRefused) throw error;
+      if (error instanceof StarlingError && !mayPass(error)) throw error;
       await transport.pauseBeforeRound(++failures, signal);
     }
   }

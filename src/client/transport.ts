@@ -43,6 +43,8 @@ export interface Call {
   /** Whether it may be sent again when its outcome is in doubt. */
   readonly isRepeatable: boolean;
   readonly signal: AbortSignal | undefined;
+  /** Attempts after the first, where the transport's own number is not the right one. */
+  readonly retries?: number;
   /** Whether the response is one that Starling gives when all is well. */
   isExpected(response: Response): boolean;
 }
@@ -97,6 +99,10 @@ export function pause(ms: number, signal: AbortSignal | undefined): Promise<void
   });
 }
 
+/** Whether the same may go well later by itself. A refusal stays one. */
+export const mayPass = ({ code, status }: StarlingError): boolean =>
+  code === "no-answer" || status === 429 || status >= 500;
+
 function mayRepeat(call: Call, error: StarlingError): boolean {
   if (!PASSING.has(error.status)) return false;
   return !call.isWrite || error.outcome === "no" || call.isRepeatable;
@@ -135,6 +141,7 @@ export class Transport {
    * @throws StarlingError, or the reason of the signal. A write that was aborted is in doubt.
    */
   async send(call: Call): Promise<Response> {
+    const { retries = this.#options.retries } = call;
     let isInDoubt = false;
     const tried = new Set<string>();
     const refusing = new Set<string>();
@@ -150,7 +157,7 @@ export class Transport {
         continue;
       }
       if (tried.size === this.#frontends.count) tried.clear();
-      const isRepeated = attempt <= this.#options.retries && mayRepeat(call, answer);
+      const isRepeated = attempt <= retries && mayRepeat(call, answer);
       isInDoubt ||= answer.outcome === "unknown";
       const pauseMs = this.#pauseAfter(attempt, answer.retryAfterMs);
       if (!isRepeated || pauseMs > PAUSE_MS_MAX) throw isInDoubt ? answer.inDoubt() : answer;
