@@ -1,8 +1,8 @@
 /**
- * How a feed hears of news on Workers. A question that is held would keep the object awake that
- * holds it, and awake it is billed. So an idle feed holds nothing but a WebSocket to each of its
- * sources, which the platform keeps while the object hibernates: whoever writes wakes the object,
- * and it rings. What is new is then asked for like everything else.
+ * How a feed hears of news on Workers. A question that is held would keep its object awake, and the
+ * platform bills an object that is awake. So an idle feed holds nothing but a WebSocket to each of
+ * its sources, which the platform keeps while the object hibernates. A write wakes the object, and
+ * it rings. What is new is then asked for like everything else.
  */
 import type { ReplicaId } from "../core/ids.ts";
 import type { FeedBell } from "../src/frontend/backend/backend.ts";
@@ -29,7 +29,7 @@ export class BellTower {
     }
     const { 0: theirs, 1: ours } = new WebSocketPair();
     this.#state.acceptWebSocket(ours, [namespace]);
-    // Who hangs one now is not known to have been rung for.
+    // A frontend that hangs one now is not known to have been rung for.
     this.#rung.delete(namespace);
     return new Response(null, { status: 101, webSocket: theirs });
   }

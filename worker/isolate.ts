@@ -46,7 +46,7 @@ export interface Isolate {
 
 /**
  * Of the thousand calls that the platform grants a request. A stream that made so many ends, and
- * whoever reads it goes on by its token with another request.
+ * its reader goes on by its token with another request.
  */
 const CALLS_COUNT_MAX = 900;
 
@@ -90,7 +90,7 @@ export const startedIsolate = (): Isolate | null => isolate;
 
 /**
  * @param at the request that is the first here, and where it came from, if it says
- * @throws Problem in words for whoever deploys it; it names vars, never the values of secrets
+ * @throws Problem in words for an operator; it names vars, never the values of secrets
  */
 export async function isolateOf(
   env: Env,

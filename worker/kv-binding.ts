@@ -1,7 +1,7 @@
 /**
  * Workers KV for other Workers of the account, by a service binding: `env.CACHE.get(key)` works as
- * with a KV namespace. The binding says which namespace it opens. No token is asked for: who may
- * bind is decided by who may deploy.
+ * with a KV namespace. The binding says which namespace it opens. No token is asked for: only a
+ * deployment of the account can bind.
  *
  * ```toml
  * [[services]]
@@ -56,7 +56,7 @@ export class KvBinding extends WorkerEntrypoint<Env, KvBindingProps> {
 
   /**
    * What changes in the namespace, as lines of JSON without end: see `ChangesArguments`, and
-   * `changesIn` of the client library for who wants them as values.
+   * `changesIn` of the client library makes values of them.
    */
   async changes(given: ChangesArguments = {}): Promise<ReadableStream> {
     const { backend, isolate, namespace } = await this.#at();

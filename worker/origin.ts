@@ -46,7 +46,7 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T> {
   }
 }
 
-/** The body; a wait for its next bytes is bounded, the wait for whoever reads it is not. */
+/** The body; a wait for its next bytes is bounded, the wait for its reader is not. */
 async function* bodyOf(response: Response, timeoutMs: number): Bytes {
   if (response.body === null) return;
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
@@ -65,7 +65,7 @@ async function* bodyOf(response: Response, timeoutMs: number): Bytes {
   }
 }
 
-/** It is all said to `fetch` itself: a `Request` does not keep `encodeResponseBody`. */
+/** All of it is said to `fetch` itself: a `Request` does not keep `encodeResponseBody`. */
 function initOf({ method, fields, body }: OriginRequest, signal: AbortSignal): RequestInit {
   const headers = new Headers();
   for (const [name, value] of fields) headers.append(name, value);

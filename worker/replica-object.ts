@@ -157,8 +157,8 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
 
   /**
    * The first request of an object's life finds it with the ring of the vars, which may be that of
-   * a deployment to come. Taken at its word it would store for a ring that nobody else has. Who
-   * cannot reach a majority serves all the same, and its alarm tries again.
+   * a deployment to come. Taken at its word it would store for a ring that nobody else has. An
+   * object that cannot reach a majority serves all the same, and its alarm tries again.
    */
   #agree(driver: Driver): Promise<void> {
     if (this.#agreeing === null) {
@@ -193,7 +193,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     if (ringInMs !== null) await this.#ringIn(ringInMs);
   }
 
-  /** All are asked twice, and who sleeps in between has forgotten that they agreed. */
+  /** All are asked twice, and one that sleeps in between has forgotten that they agreed. */
   async #collect(driver: Driver): Promise<void> {
     for (let looks = 0; looks < COLLECT_LOOKS_MAX; looks++) {
       driver.runJob("collect");
@@ -236,7 +236,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     return new Promise((resolve, reject) => {
       this.#waiting.set(caller, { expectsTwo, resolve });
       driver.receive(caller, message);
-      // The platform ends at once what nothing is left to answer; silence that was asked for lasts.
+      // The platform ends a call at once that nobody is left to answer; a silence on demand lasts.
       if (this.env.STARLING_FAULTS !== "true" || !this.#waiting.has(caller)) return;
       setTimeout(() => {
         if (this.#waiting.delete(caller)) reject(new Error("a fault that was asked for"));

@@ -7,7 +7,7 @@
 import type { Digest, StoreKey } from "../core/store.ts";
 import { RecentRecords } from "../replica/recent-records.ts";
 
-/** Of a record all but its bytes. */
+/** All of a record but its bytes. */
 export interface Placed {
   readonly partition: number;
   readonly digest: Digest;

@@ -283,7 +283,7 @@ export class SqliteStore implements Store {
     return row === undefined ? null : placedIn(row);
   }
 
-  /** The mark of whoever had the storage last; empty when it is new. @throws Error */
+  /** The mark of the last object that had the storage; empty when it is new. @throws Error */
   #readFormat(): string {
     const stored = this.readMeta(FORMAT);
     if (stored === undefined) return "";
@@ -297,9 +297,10 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * True when the storage is the one that this replica left: what was confirmed here is never lost,
-   * so whoever finds its own mark goes on as it was. A point-in-time restore takes the mark back
-   * with all the rest, and nothing inside can tell: the operator says so by another generation.
+   * True when the storage is the one that this replica left: what was confirmed here is never
+   * lost, so an object that finds its own mark goes on as it was. A point-in-time restore takes
+   * the mark back with all the rest, and nothing inside can tell: the operator says so by another
+   * generation.
    */
   #takeFor(generation: string, found: string): boolean {
     const mark = `${FORMAT_VERSION} ${generation}`;

@@ -10,7 +10,7 @@ import type { StoreKey, StoreStats, Usage } from "../core/store.ts";
 import { usedBytes } from "../replica/usage.ts";
 import { keyIn, numberIn, type Row, rowsOf, type Sql } from "./sqlite-rows.ts";
 
-/** Of a record what decides how it counts. */
+/** What of a record decides how it counts. */
 export interface RecordSize {
   readonly byteCount: number;
   readonly dueAt: number;
@@ -131,7 +131,7 @@ export class SqliteUsage {
     return row !== undefined && !String(row["sql"]).includes("dead_bytes");
   }
 
-  /** Storage of before the totals were what they are: the one scan that there ever is. */
+  /** For storage that is older than these totals: the one scan that there ever is. */
   #countOnce(): void {
     const sql = this.#sql;
     for (const row of sql.exec<Row>("SELECT key, byte_count, due_at FROM entries")) {

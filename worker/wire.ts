@@ -8,7 +8,7 @@ import { type Message, messageToList } from "../core/messages.ts";
 /** Or a list of these; to say so would send the platform's own types round in circles. */
 type Plain = number | string | boolean | null | Uint8Array;
 
-/** What is in it is checked by whoever takes it apart. */
+/** Its reader checks what is in it. */
 export type Wire = Plain[];
 
 /**

@@ -53,7 +53,7 @@ export function select(stored: Stored, { fields }: RequestHead): Variant | null 
 /** Whether a request's own directives take a fresh response of this age (5.2.1). */
 function takesFresh(asked: Directives, variant: Variant, ages: { age: Millis; ttl: Millis }) {
   const maxAge = validSecondsOf(asked, "max-age");
-  // RFC 8246: who reloads gets what cannot have changed.
+  // RFC 8246: a reload gets what cannot have changed.
   if (maxAge !== null && ages.age > maxAge * 1000 && !variant.freshness.isImmutable) return false;
   // An age of less than a second is not zero: max-age=0 asks for a validation.
   if (maxAge === 0 && !variant.freshness.isImmutable) return false;

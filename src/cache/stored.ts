@@ -5,7 +5,7 @@
  * asked for before a purge.
  *
  * A short body is kept beside its head. A longer one lies in pieces under a name of its own, its
- * version: who reads by a head reads the pieces of that head and no others.
+ * version: a reader of a head reads the pieces of that head and no others.
  */
 import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/check.ts";

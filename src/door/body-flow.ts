@@ -137,7 +137,7 @@ export class BodyFlow {
     }
   }
 
-  /** All of the body from its beginning, for one more reader: who counts from now on. */
+  /** All of the body from its beginning, for one more reader, which counts from now on. */
   read(): AsyncIterableIterator<Uint8Array> {
     const reader: Reader = { at: 0 };
     this.#readers.add(reader);

@@ -62,7 +62,7 @@ export const isTooLong = ({ epochs }: UrlPurge): boolean =>
   epochs.some((what) => "prefix" in what && utf8Length(what.prefix) > KEY_BYTES_MAX);
 
 /**
- * Ends all that is stored of a URL where fields of requests are part of its keys: who owns those
+ * Ends all that is stored of a URL where fields of requests are part of its keys. Their owners
  * cannot be told, so the members learn of a prefix. What is too long for one takes with it what
  * begins alike.
  *

@@ -46,7 +46,7 @@ export class MissingPiece extends Error {
 /** What was said to who asked for the right to fetch. */
 export type Leased = { readonly state: LeaseResult["state"]; readonly at: WallMillis };
 
-/** For how long a piece outlives its head, in ms: who began to read it may finish. */
+/** For how long a piece outlives its head, in ms: a reader that has begun may finish. */
 const PIECE_GRACE_MS = 10 * 60_000;
 /** No faster than a disk takes them: what waits for it is memory, and grows with the body. */
 const ON_A_DISK: QuorumOptions = { dw: 1 };

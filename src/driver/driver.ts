@@ -66,7 +66,7 @@ export class Driver {
     for (const callback of [...this.#onEnding]) callback();
   }
 
-  /** Has it called when the host is about to stop. @returns what takes that back */
+  /** Calls it once the host is about to stop. @returns what takes that back */
   onEnding(callback: () => void): () => void {
     this.#onEnding.add(callback);
     return () => this.#onEnding.delete(callback);

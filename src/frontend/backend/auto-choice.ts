@@ -1,8 +1,8 @@
 /**
  * `consistency=auto`: the least r whose chance to see a write, as the model says of this deployment
  * just now, is what the request asks for. Delays are asked for beside requests, not in their way: a
- * request goes by what was told in the last half minute. Who comes before anything is known, or
- * while too little was measured, reads with r = n - w + 1, which sees every write.
+ * request goes by what was told in the last half minute. One that comes before anything is
+ * known, or while too little was measured, reads with r = n - w + 1, which sees every write.
  */
 
 import { namespaceOf } from "../../../core/keys.ts";

@@ -59,7 +59,7 @@ export interface FeedBell {
    * @returns `hung` when some of them had none before; `none` when not all can have one
    */
   hang(replicaIds: readonly ReplicaId[]): Promise<"hung" | "hangs" | "none">;
-  /** What has rung until now is forgotten: whoever is about to look will see it. */
+  /** What has rung until now is forgotten: a look that is about to begin will see it. */
   silence(): void;
   /** Whether it rings within that time, in ms, or has since the silence. A bell that fell rings. */
   rings(withinMs: number): Promise<boolean>;
@@ -112,7 +112,7 @@ export interface Backend {
   readonly shared?: object;
   /** Whether the host is about to stop: answers without an end are to end. */
   isEnding?(): boolean;
-  /** Has it called when that begins, where it can come at any time. @returns what takes it back */
+  /** Calls it once that begins, where it can begin at any time. @returns what takes that back */
   onEnding?(callback: () => void): () => void;
   /** What the cache door of this process makes anew just now; absent where there is none. */
   refreshes?(): readonly Refresh[];

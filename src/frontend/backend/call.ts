@@ -62,8 +62,8 @@ export const guardedBy =
   };
 
 /**
- * The path from behind the place where the app is mounted, raw: what is in a path is data, and is
- * decoded once, by whom it is for.
+ * The path from behind the place where the app is mounted, raw: what is in a path is data, and its
+ * handler decodes it once.
  */
 export function rawPathOf(call: Call): string {
   const mount = basePath(call);

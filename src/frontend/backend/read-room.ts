@@ -1,16 +1,16 @@
 /**
  * The one door by which values come out of the store into this process. What they take up is
- * counted before they are read, so far as that is known, with all other bodies at work; who would
- * be too much waits, and is told to come again. No route can go past it: a backend reads for
+ * counted before they are read, so far as that is known, with all other bodies at work. A read that
+ * would be too much waits, and is told to come again. No route can go past it: a backend reads for
  * nobody else (the uncounted read of `Backend` and tests/tidy).
  *
  * How much a read is going to hold is known of keys that this process owns. Of others it is taken
  * to be what the largest of its namespace lately was: a hundred reads of large values that came at
  * once are found out by the first.
  *
- * Who asks for what another one already waits to read shares that read and its room: it begins
+ * A reader of what another one already waits to read shares that read and its room: it begins
  * after both have come, so each of them sees whatever was acknowledged before. A hundred reads of
- * one large key are two then, whoever came first and all who came while that one was at work.
+ * one large key are two then: the first, and one for all that came while that one was at work.
  */
 import { present } from "../../../core/assert.ts";
 import { valueBytes } from "../../../core/entry.ts";
@@ -48,7 +48,7 @@ const expected = (backend: Backend, key: StoreKey): number =>
 
 export interface Reader {
   readonly backend: Backend;
-  /** Under what its room is taken: whoever made it releases it, when the answer is out. */
+  /** Under what its room is taken: its maker releases it, when the answer is out. */
   readonly holder: object;
   readonly trace: string;
 }
@@ -99,7 +99,7 @@ function readShared(
   const read = { backend, options, holder: {} };
   bodyRoom.share(holder, read.holder);
   const result = readWhenRoom({ backend, holder: read.holder, trace }, operation, weight);
-  // Nobody passes by those who wait: if anybody does, so does this one.
+  // No read passes by those that wait: if any waits, this one does too.
   if (bodyRoom.waitingCount > 0) waiting.set(key, [...all, { ...read, result }]);
   return result;
 }

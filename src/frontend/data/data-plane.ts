@@ -134,7 +134,7 @@ export class DataPlane {
     return executeJoined(this.#backend, write, { trace, heldByteCount });
   }
 
-  /** What the write is joined to is at work with it, as often as it is; 0 where that is little. */
+  /** Bytes that the write is joined to, which take room beside its own; 0 where they are few. */
   #heldBytes(key: StoreKey): number {
     const byteCount = this.#backend.weigh?.(key) ?? 0;
     return byteCount > SMALL_BYTES ? byteCount : 0;

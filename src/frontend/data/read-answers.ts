@@ -110,7 +110,7 @@ function answerOne(sibling: LiveSibling, headers: HeaderFields, reading: Reading
 /** Bodies that are being made of an entry just now, by what they show and how. */
 const making = oncePer((_entry: Entry) => new Map<string, Promise<SiblingsBody>>());
 
-/** Reads that were one have one body: of a hundred MiB of siblings there is no second one. */
+/** Reads that were one have one body: a hundred MiB of siblings are not put together twice. */
 function siblingsBody(
   live: readonly LiveSibling[],
   isJson: boolean,

@@ -50,9 +50,9 @@ const INCLUDED: ReadonlySet<string> = new Set(["meta", "value", "entry"]);
 const POLL_PATIENCE_MS = 2000;
 const STREAM_PATIENCE_MS = 10_000;
 /**
- * Who writes one thing after the other, a thousand in a second, is followed 13 ms behind in the
- * middle, and what comes faster 40 ms behind at most. All of that ends with the first look that
- * finds nothing: the next change is told at once.
+ * A client that writes one thing after the other, a thousand in a second, is followed 13 ms behind
+ * in the middle. What comes faster is followed 40 ms behind at most. All of that ends with the
+ * first look that finds nothing: the next change is told at once.
  */
 const PAUSES: Pauses = { leastMs: 20, msPerChange: 0.25, mostMs: 80 };
 

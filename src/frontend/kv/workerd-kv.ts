@@ -2,7 +2,7 @@
  * What workerd says to the service behind a KV namespace of its configuration, so that a real
  * `env.KV` can keep its keys here. It is no public protocol, but small and old: a key is a path of
  * one segment, metadata a header, a list the root. workerd sends it to the root of a host of its
- * own; who forwards it puts the namespace in front (docs/kv.md).
+ * own; a forwarder puts the namespace in front (docs/kv.md).
  *
  * See https://github.com/cloudflare/workerd/blob/main/src/workerd/api/kv.c%2B%2B.
  */

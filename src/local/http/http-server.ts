@@ -122,8 +122,8 @@ function answerPlainly(
 }
 
 /**
- * Who has sent all that it will may still want its answers. Node ends such connections at once
- * unless it is told otherwise, by a member that its types do not have.
+ * A client that has sent all that it will may still want its answers. Node ends such connections at
+ * once unless it is told otherwise, by a member that its types do not have.
  */
 function halfOpen<Kind extends Server>(server: Kind): Kind {
   return Object.assign(server, { httpAllowHalfOpen: true });
@@ -148,7 +148,7 @@ function listenerOf(
     shouldUpgradeCallback: (incoming: IncomingMessage) => internal.recognises(incoming),
   };
   if (tls === undefined) return halfOpen(createServer(options, onRequest));
-  // Who shows no certificate, or a wrong one, is a client: the tokens decide about those.
+  // A peer without a certificate, or with a wrong one, is a client: the tokens decide about those.
   const asking = { requestCert: true, rejectUnauthorized: false };
   const handshakeTimeout = limits.tlsHandshakeMsMax;
   const server = createTlsServer(
@@ -209,7 +209,7 @@ function beginner(parts: HttpServerParts): Begin {
   };
 }
 
-/** Whoever speaks HTTP/1.0 without a Host is no browser that was led here. */
+/** A client that speaks HTTP/1.0 without a Host is no browser that was led here. */
 const HOST_OF_NOBODY = "localhost";
 
 /** Of a request that is well-formed as HTTP and makes no URL. The app itself throws nothing. */

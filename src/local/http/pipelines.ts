@@ -2,8 +2,8 @@
  * The requests of each connection, and all that are at work. Node's parser hands pipelined requests
  * over as fast as it reads them, and puts their answers onto the connection in order (RFC 9112,
  * 9.3.2). Here it is decided when each one begins: safe ones beside each other, an unsafe one when
- * all before it are answered. What waits takes no place at work and is counted; who sends on and on
- * is not read any further. Whatever ends a connection ends all of its requests.
+ * all before it are answered. What waits takes no place at work and is counted; a client that
+ * sends on and on is not read any further. Whatever ends a connection ends all of its requests.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";

@@ -8,10 +8,10 @@
  *     → first frame: proof(client, A, B)
  *
  * The hello and its answer also name the protocols that each speaks, from which to which, and the
- * program's version (see core/version.ts). Who speaks none that the callee does gets a 426 with the
- * callee's own, in place of the 101; only who has proven the hello gets it. The proofs do not cover
- * the versions: where nobody can change a header on its way there is TLS, and where there is none,
- * nor are frames protected.
+ * program's version (see core/version.ts). A caller that speaks none that the callee does gets a
+ * 426 with the callee's own, in place of the 101, once it has proven the hello. The proofs do not
+ * cover the versions: with TLS nobody can change a header on its way, and without it frames are not
+ * protected either.
  *
  * While one secret gives way to another, the hello has a proof for each that the caller takes. The
  * callee picks one that it takes too, and both go on with that.

@@ -69,7 +69,7 @@ const RESTORED = "restored";
 /** Bad bytes are copied in pieces of this size. */
 const COPY_BYTES = 1024 * 1024;
 
-/** @throws LogFolderError when the folder is in use or is none; DiskFailure when the disk fails */
+/** @throws LogFolderError when the folder is in use or no log; DiskFailure when the disk fails */
 export async function checkFolder(dir: string, options: CheckOptions): Promise<CheckReport> {
   if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw new LogFolderError(`${dir}: there is no such folder`);
@@ -176,7 +176,7 @@ function rewrite(store: LogStore, disk: NodeDisk): void {
   }
 }
 
-/** A log that is written to is no stopped one, and who opens it next takes a new incarnation. */
+/** A log that is written to is no stopped one: its next owner takes a new incarnation. */
 function forgetStop(store: LogStore, disk: NodeDisk): void {
   store.writeMeta(RESTORED, new Uint8Array());
   for (let job = store.nextFlush(); job !== undefined; job = store.nextFlush()) {

@@ -1,5 +1,5 @@
 /**
- * The log engine on real files: it runs the engine's jobs, wakes whoever waits for durability, and
+ * The log engine on real files: it runs the engine's jobs, wakes those that wait for a flush, and
  * gives the background its turns. It decides nothing about the log itself.
  *
  * Group commit: the first flush that is asked for waits for the end of the event loop's turn, so
@@ -84,7 +84,7 @@ export class FileLog {
   readonly #disk: HostDisk;
   readonly #lock: FolderLock;
   readonly #options: FileLogOptions;
-  /** Who waits for the flush that runs, and who for the one after it. */
+  /** Those that wait for the flush that runs, and those for the one after it. */
   #current: Waiters | undefined;
   #next: Waiters | undefined;
   #isFlushArmed = false;
@@ -138,7 +138,7 @@ export class FileLog {
     this.#armBackground(IDLE_MS);
   }
 
-  /** The same as long as the folder is this one, and another in a copy of it. */
+  /** Names the folder for as long as it is this one; a copy of it has another name. */
   get place(): string {
     return this.#lock.place;
   }

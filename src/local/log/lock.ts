@@ -1,7 +1,7 @@
 /**
  * One process a data folder.
  *
- * Node has no flock. A lock file with a process id in it must be judged by whoever finds it: the
+ * Node has no flock. A lock file with a process id in it must be judged by its finder: the
  * id may have been given to another process since, may be of another container, and two that both
  * judge it stale both go on. A socket in the folder has the same race, and a path of at most 108
  * bytes. But Node carries SQLite, and SQLite's exclusive transaction is the operating system's own
@@ -21,7 +21,7 @@ const SQLITE_BUSY = 5;
 const NOT_WRITABLE = new Set<unknown>([8, 14]);
 
 export interface FolderLock {
-  /** The same as long as the folder is this one, and another in a copy of it. */
+  /** Names the folder for as long as it is this one; a copy of it has another name. */
   readonly place: string;
   release(): void;
 }

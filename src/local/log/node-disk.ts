@@ -48,7 +48,7 @@ const NO_ROOM = new Set(["ENOSPC", "EDQUOT"]);
 
 function failureOf(error: unknown, step: DiskStep["do"] | "read"): DiskFailure {
   const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
-  // No descriptor was to be had: nothing has been done yet, of a sync neither.
+  // No descriptor was to be had: nothing has been done yet, and nothing was synced.
   if (isOutOfDescriptors(error)) return new DiskFailure("full", `${step} failed: ${code}`);
   const isSync = step === "sync" || step === "sync-folder";
   // Told by a sync, even "no space" comes too late: what was not written is already forgotten.

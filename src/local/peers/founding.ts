@@ -25,7 +25,7 @@ export interface FoundingParts {
   readonly tls?: PeerTls | undefined;
 }
 
-/** For all of it: who begins a cluster waits this long for members that take no connection. */
+/** For all of it: a node that begins a cluster waits this long for members that do not answer. */
 const MS_MAX = 1000;
 /** No document's: a node that has just this stamp would answer, and say nothing. */
 const NO_STAMP = 0;

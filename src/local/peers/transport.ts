@@ -166,7 +166,7 @@ export class Transport {
     const { cluster, from, to } = hello.ends;
     const { self } = this.#parts;
     if (cluster !== this.#parts.cluster || to !== self || from === self) return null;
-    // Who is no member may be about to join, or have left: it proves the secret like the others,
+    // A caller that is no member may be about to join, or have left: it proves the secret like all,
     // and its certificate, whose host nobody can know, must be of the cluster's authority.
     if (!isReplicaId(from)) return null;
     const url = this.#parts.urlOf(from) ?? null;
