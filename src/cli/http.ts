@@ -7,7 +7,7 @@ import { StarlingError } from "../client/error.ts";
 import { readWhole } from "../client/got.ts";
 import { keyPath as pathOfKey } from "../client/key-path.ts";
 import { codeOf } from "../client/refused.ts";
-import { type Call, pause, Transport } from "../client/transport.ts";
+import { pause, Transport, type TransportRequest } from "../client/transport.ts";
 import { CliError, EXIT, UsageError } from "./output.ts";
 import { plainFetch } from "./plain-fetch.ts";
 
@@ -18,7 +18,7 @@ export interface Endpoint {
 }
 
 export interface RequestOptions {
-  readonly method?: Call["method"];
+  readonly method?: TransportRequest["method"];
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer> | string;
   /** Whether it may be sent again when nobody knows what came of it; else no write is. */
@@ -166,7 +166,7 @@ export const pauseBeforeRound = (endpoint: Endpoint, round: number): Promise<voi
 export function send(
   endpoint: Endpoint,
   target: string,
-  options: RequestOptions & { readonly isExpected: Call["isExpected"] },
+  options: RequestOptions & { readonly isExpected: TransportRequest["isExpected"] },
 ): Promise<Response> {
   const { method = "GET", body, headers = {}, isExpected } = options;
   const isSafe = method === "GET" || method === "HEAD";

@@ -31,7 +31,7 @@ import {
 } from "./got.ts";
 import { keyPath } from "./key-path.ts";
 import { versionsOf } from "./sibling-list.ts";
-import type { Body, Call, Transport } from "./transport.ts";
+import type { Body, Transport, TransportRequest } from "./transport.ts";
 import { dateOf, headerJson, Version } from "./version.ts";
 
 export interface Parts {
@@ -297,7 +297,7 @@ export class Operations {
     }
   }
 
-  async #json(call: Omit<Call, "headers" | "isExpected">): Promise<unknown> {
+  async #json(call: Omit<TransportRequest, "headers" | "isExpected">): Promise<unknown> {
     const headers = this.#headers();
     if (call.body !== undefined) headers.set("Content-Type", "application/json");
     const response = await this.parts.transport.send({ ...call, headers, isExpected: isJson });

@@ -33,7 +33,7 @@ export type Body =
   | Blob
   | ReadableStream<Uint8Array>;
 
-export interface Call {
+export interface TransportRequest {
   readonly method: "GET" | "HEAD" | "PUT" | "DELETE" | "POST";
   /** Path and query. */
   readonly target: string;
@@ -103,7 +103,7 @@ export function pause(ms: number, signal: AbortSignal | undefined): Promise<void
 export const mayPass = ({ code, status }: StarlingError): boolean =>
   code === "no-answer" || status === 429 || status >= 500;
 
-function mayRepeat(call: Call, error: StarlingError): boolean {
+function mayRepeat(call: TransportRequest, error: StarlingError): boolean {
   if (!PASSING.has(error.status)) return false;
   return !call.isWrite || error.outcome === "no" || call.isRepeatable;
 }
@@ -140,7 +140,7 @@ export class Transport {
    * @returns an expected response, its body unread
    * @throws StarlingError, or the reason of the signal. A write that was aborted is in doubt.
    */
-  async send(call: Call): Promise<Response> {
+  async send(call: TransportRequest): Promise<Response> {
     const { retries = this.#options.retries } = call;
     let isInDoubt = false;
     const tried = new Set<string>();
@@ -178,7 +178,7 @@ export class Transport {
   }
 
   async #attempt(
-    call: Call,
+    call: TransportRequest,
     url: string,
     refusing: Set<string>,
   ): Promise<Response | StarlingError> {

@@ -7,7 +7,7 @@ import { type Fields, withField, without } from "../cache/fields.ts";
 import { ageOf, askedRange } from "../cache/look-up.ts";
 import { type ByteRange, contentRange, readRange } from "../cache/range.ts";
 import type { Variant } from "../cache/stored.ts";
-import type { Call } from "./call.ts";
+import type { DoorCall } from "./call.ts";
 import type { Bytes, DoorAnswer } from "./ports.ts";
 
 export interface BodySource {
@@ -19,7 +19,7 @@ export interface BodySource {
 }
 
 export interface Given {
-  readonly call: Call;
+  readonly call: DoorCall;
   readonly variant: Variant;
   readonly source: BodySource;
   readonly now: WallMillis;

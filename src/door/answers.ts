@@ -5,7 +5,7 @@ import { type Forwarded, ttlOf } from "../cache/look-up.ts";
 import { emptyStored, type Variant } from "../cache/stored.ts";
 import { matches } from "../cache/vary.ts";
 import { answerStored, type BodySource } from "./answer-stored.ts";
-import type { Call } from "./call.ts";
+import type { DoorCall } from "./call.ts";
 import type { CacheResult, DoorMetrics } from "./door-metrics.ts";
 import type { Landing } from "./fetching.ts";
 import type { Found } from "./kept.ts";
@@ -16,7 +16,7 @@ import { storedBytes } from "./stored-bytes.ts";
 
 /** A request that goes to the origin, with what is stored for it. */
 export interface Ask {
-  readonly call: Call;
+  readonly call: DoorCall;
   readonly found: Found | null;
   readonly variant: Variant | null;
   readonly why: Forwarded;
@@ -36,12 +36,12 @@ export class Answers {
     this.#parts = parts;
   }
 
-  count({ site }: Call, result: CacheResult): void {
+  count({ site }: DoorCall, result: CacheResult): void {
     this.#parts.metrics.answered(site.name, result);
   }
 
   /** A stored variant to a client, with its bytes from the ring. */
-  give(call: Call, variant: Variant, status: CacheStatus, body?: BodySource): DoorAnswer {
+  give(call: DoorCall, variant: Variant, status: CacheStatus, body?: BodySource): DoorAnswer {
     const { body: stored } = variant;
     const source: BodySource = body ?? {
       length: stored.length,
@@ -104,7 +104,7 @@ export class Answers {
   }
 
   /** An answer as it came, for this client alone. */
-  passedOn(call: Call, landing: Fresh, status: CacheStatus): DoorAnswer {
+  passedOn(call: DoorCall, landing: Fresh, status: CacheStatus): DoorAnswer {
     const { head, body } = landing;
     const length = fieldOf(head.fields, "content-length");
     const isEmpty = head.status === 204 || head.status === 304 || call.head.method === "HEAD";

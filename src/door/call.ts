@@ -8,7 +8,7 @@ import { type Client, forwardedFields, hostFor, oneHopLess } from "../cache/forw
 import type { Site } from "../frontend/backend/backend.ts";
 import type { DoorRequest, OriginRequest } from "./ports.ts";
 
-export interface Call {
+export interface DoorCall {
   readonly request: DoorRequest;
   readonly head: RequestHead;
   readonly site: Site;
@@ -61,7 +61,7 @@ export const clusterIdOf = (secret: KeyedHash, name: string): string =>
 export function makeCall(
   request: DoorRequest,
   { site, clusterId, addressed }: { site: Site; clusterId: string; addressed: Addressed },
-): Call {
+): DoorCall {
   const { settings } = site;
   const isTrusted = settings.trustedProxies.length > 0 && request.isFrom(settings.trustedProxies);
   const forwarded = isTrusted ? parseForwarded(fieldOf(request.fields, "forwarded")) : noHops;
@@ -86,7 +86,7 @@ export function makeCall(
 
 /** The request to the origin. @param more fields that replace the client's, such as conditions */
 export function toOrigin(
-  call: Call,
+  call: DoorCall,
   { method, fields, more = [] }: { method: string; fields: Fields; more?: Fields },
 ): OriginRequest {
   const { request, site, located, client, publicHost, clusterId } = call;
@@ -108,4 +108,4 @@ export function toOrigin(
 }
 
 /** The public URL. */
-export const urlOfCall = ({ located }: Call): string => urlOf(located);
+export const urlOfCall = ({ located }: DoorCall): string => urlOf(located);

@@ -12,7 +12,7 @@ import { askedRange, canValidate, type Forwarded, lookUp, ttlOf } from "../cache
 import { emptyStored } from "../cache/stored.ts";
 import type { Backend } from "../frontend/backend/backend.ts";
 import { Answers, type Ask } from "./answers.ts";
-import { addressOf, type Call, clusterIdOf, makeCall, urlOfCall } from "./call.ts";
+import { addressOf, clusterIdOf, type DoorCall, makeCall, urlOfCall } from "./call.ts";
 import type { DoorMetrics } from "./door-metrics.ts";
 import { Fetcher, type Landing, type Want } from "./fetching.ts";
 import { type DoorMemory, Flights } from "./flights.ts";
@@ -102,7 +102,7 @@ export class Door {
   }
 
   /** The request with its site, or why it has none. */
-  #callOf(request: DoorRequest): Call | DoorAnswer {
+  #callOf(request: DoorRequest): DoorCall | DoorAnswer {
     const isHead = request.method === "HEAD";
     const { backend } = this.#parts;
     const addressed = METHOD.test(request.method) ? addressOf(request) : null;
@@ -128,7 +128,7 @@ export class Door {
     return makeCall(request, { site, clusterId, addressed });
   }
 
-  async #answer(call: Call): Promise<DoorAnswer> {
+  async #answer(call: DoorCall): Promise<DoorAnswer> {
     const { method, body, fields } = call.request;
     if (method === "PURGE") return this.#invalidator.purge(call);
     if (hopsLeft(call.head) === 0) return answerAsLast(method);
@@ -158,7 +158,11 @@ export class Door {
   }
 
   /** What the origin was asked for, or that it failed and why it was asked (RFC 9211, 2.2). */
-  async #forwarded(call: Call, fwd: Forwarded, answer: Promise<DoorAnswer>): Promise<DoorAnswer> {
+  async #forwarded(
+    call: DoorCall,
+    fwd: Forwarded,
+    answer: Promise<DoorAnswer>,
+  ): Promise<DoorAnswer> {
     try {
       return await answer;
     } catch (error) {
@@ -171,7 +175,7 @@ export class Door {
   }
 
   /** What is stored; a look-up that fails is a miss to the client. */
-  async #find({ site, key }: Call): Promise<Found | null> {
+  async #find({ site, key }: DoorCall): Promise<Found | null> {
     try {
       return await this.#store.read(site.name, key);
     } catch (error) {
@@ -266,7 +270,7 @@ export class Door {
   }
 
   /** To the origin and back, nothing looked up; what an unsafe method made invalid goes first. */
-  async #passOn(call: Call, why: Forwarded): Promise<DoorAnswer> {
+  async #passOn(call: DoorCall, why: Forwarded): Promise<DoorAnswer> {
     const { method } = call.request;
     const { metrics } = this.#parts;
     const want: Want = {
@@ -295,5 +299,5 @@ const isUpgrade = (fields: Fields): boolean =>
   tokensOf(fieldOf(fields, "upgrade")).some((protocol) => protocol !== "h2c");
 
 /** A flight is of one key, and of what most responses vary by. */
-const flightId = ({ site, key, request }: Call): string =>
+const flightId = ({ site, key, request }: DoorCall): string =>
   `${site.name}\n${fieldOf(request.fields, "accept-encoding") ?? ""}\n${key}`;

@@ -18,7 +18,7 @@ import { type StoredBody, type Variant, withVariant } from "../cache/stored.ts";
 import { type Exchange, judge, type Storing, storedFields, tagsOf } from "../cache/storing.ts";
 import { selectionOf } from "../cache/vary.ts";
 import { Abandoned, BodyFlow, type FlowEnd } from "./body-flow.ts";
-import { type Call, toOrigin } from "./call.ts";
+import { type DoorCall, toOrigin } from "./call.ts";
 import type { DoorMetrics } from "./door-metrics.ts";
 import { asMinted, type Found } from "./kept.ts";
 import { type DoorHost, type Origin, OriginError, type OriginResponse } from "./ports.ts";
@@ -47,7 +47,7 @@ export type Landing =
   | { readonly kind: "stale"; readonly variant: Variant; readonly detail: string };
 
 export interface Want {
-  readonly call: Call;
+  readonly call: DoorCall;
   readonly found: Found | null;
   /** What may be validated, or has to do if the origin fails. */
   readonly variant: Variant | null;

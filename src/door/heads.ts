@@ -7,7 +7,7 @@ import { doesOnError, select } from "../cache/look-up.ts";
 import { type Variant, withVariant } from "../cache/stored.ts";
 import { judge, storedFields, tagsOf } from "../cache/storing.ts";
 import type { AnswerParts, Answers, Ask } from "./answers.ts";
-import { type Call, toOrigin } from "./call.ts";
+import { type DoorCall, toOrigin } from "./call.ts";
 import { FAILURES } from "./fetching.ts";
 import { asMinted, type Found } from "./kept.ts";
 import { type DoorAnswer, OriginError, type OriginResponse } from "./ports.ts";
@@ -67,7 +67,7 @@ export class Heads {
   }
 
   async #keep(
-    { call, found, since }: { call: Call; found: Found; since: WallMillis },
+    { call, found, since }: { call: DoorCall; found: Found; since: WallMillis },
     variant: Variant,
   ): Promise<void> {
     try {
@@ -86,7 +86,7 @@ export class Heads {
 
 /** RFC 9111, 4.3.5: the stored response is as what HEAD says of it, or stale from now on. */
 function freshenedByHead(of: {
-  readonly call: Call;
+  readonly call: DoorCall;
   readonly variant: Variant;
   readonly told: Fields;
   readonly times: { readonly requestedAt: WallMillis; readonly respondedAt: WallMillis };

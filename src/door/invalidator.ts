@@ -5,7 +5,7 @@ import { alsoInvalid, keyedUrl, parseAbsolute } from "../cache/cache-key.ts";
 import type { Fields } from "../cache/fields.ts";
 import type { Backend, Site } from "../frontend/backend/backend.ts";
 import type { Problem } from "../frontend/http/problems.ts";
-import { type Call, urlOfCall } from "./call.ts";
+import { type DoorCall, urlOfCall } from "./call.ts";
 import type { DoorMetrics } from "./door-metrics.ts";
 import type { DoorAnswer, DoorHost, DoorRequest } from "./ports.ts";
 import { DOOR_METHODS, refuse } from "./problems.ts";
@@ -35,7 +35,7 @@ export class Invalidator {
    *
    * @param at until when; null: until now
    */
-  async invalidate(call: Call, response: Fields, at: WallMillis | null): Promise<void> {
+  async invalidate(call: DoorCall, response: Fields, at: WallMillis | null): Promise<void> {
     const { site, located } = call;
     const names = [
       parseAbsolute(site.settings.origin) ?? located,
@@ -62,7 +62,7 @@ export class Invalidator {
   }
 
   /** `PURGE /path`, where the site allows it; never the origin's business. */
-  async purge(call: Call): Promise<DoorAnswer> {
+  async purge(call: DoorCall): Promise<DoorAnswer> {
     const { site, request, located } = call;
     if (!site.settings.purgeMethod) {
       const fields: Fields = [["Allow", DOOR_METHODS]];

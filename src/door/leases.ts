@@ -7,7 +7,7 @@ import type { QuorumOptions } from "../../core/quorum-options.ts";
 import type { WallMillis } from "../../core/time.ts";
 import { lookUp, select } from "../cache/look-up.ts";
 import type { Variant } from "../cache/stored.ts";
-import type { Call } from "./call.ts";
+import type { DoorCall } from "./call.ts";
 import type { DoorHost } from "./ports.ts";
 import type { Leased, ResponseStore } from "./response-store.ts";
 
@@ -39,7 +39,7 @@ export class LeaseHolder {
   }
 
   /** Resolves when this frontend is to fetch, or another one has. */
-  async acquire(call: Call): Promise<Right> {
+  async acquire(call: DoorCall): Promise<Right> {
     const { leaseMs, originTimeoutMs } = call.site.settings;
     const beganAt = this.#host.now();
     const until = beganAt + leaseMs + originTimeoutMs;
@@ -68,7 +68,7 @@ export class LeaseHolder {
     }
   }
 
-  #ask({ site, key }: Call): Promise<Leased | null> {
+  #ask({ site, key }: DoorCall): Promise<Leased | null> {
     return this.#store.lease(site, key, { act: "ask", holder: this.#holder });
   }
 
@@ -78,7 +78,7 @@ export class LeaseHolder {
    * @param isThorough all owners are asked: one that was away, or lost what it had, is no reason to
    *   ask the origin, and what was stored just now is not at each of them yet
    */
-  async #look(call: Call, since: WallMillis, isThorough: boolean): Promise<Variant | null> {
+  async #look(call: DoorCall, since: WallMillis, isThorough: boolean): Promise<Variant | null> {
     const { site, key } = call;
     const read = (options: QuorumOptions) =>
       this.#store.read(site.name, key, options).catch(() => null);
@@ -91,7 +91,7 @@ export class LeaseHolder {
     return variant !== null && variant.respondedAt > since ? variant : null;
   }
 
-  #held(call: Call, { at }: Leased): Right {
+  #held(call: DoorCall, { at }: Leased): Right {
     let isOver = false;
     const renewMs = Math.min(RENEW_MS, call.site.settings.leaseMs / 3);
     const renew = async (): Promise<void> => {
@@ -109,7 +109,7 @@ export class LeaseHolder {
     return { kind: "fetch", at, end };
   }
 
-  #end({ site, key }: Call, isUnshared: boolean): void {
+  #end({ site, key }: DoorCall, isUnshared: boolean): void {
     const act = isUnshared ? "unshare" : "release";
     this.#host.background(this.#store.lease(site, key, { act, holder: this.#holder }));
   }

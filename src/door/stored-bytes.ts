@@ -8,7 +8,7 @@ import { type Fields, fieldOf } from "../cache/fields.ts";
 import { type ByteRange, contentRange } from "../cache/range.ts";
 import type { Variant } from "../cache/stored.ts";
 import { MADE_READ } from "./body-flow.ts";
-import { type Call, toOrigin } from "./call.ts";
+import { type DoorCall, toOrigin } from "./call.ts";
 import type { Bytes, DoorHost, Origin } from "./ports.ts";
 import { MissingPiece, type ResponseStore, StoreError } from "./response-store.ts";
 
@@ -20,7 +20,7 @@ export interface StoredBytesParts {
 
 export async function* storedBytes(
   { store, origin, host: { garbage } }: StoredBytesParts,
-  { call, variant }: { readonly call: Call; readonly variant: Variant },
+  { call, variant }: { readonly call: DoorCall; readonly variant: Variant },
   range: ByteRange,
 ): Bytes {
   let { from } = range;
@@ -39,7 +39,7 @@ export async function* storedBytes(
 /** @throws MissingPiece when the origin has another version by now, or cannot tell */
 async function* fromOrigin(
   origin: Origin,
-  { call, variant }: { readonly call: Call; readonly variant: Variant },
+  { call, variant }: { readonly call: DoorCall; readonly variant: Variant },
   range: ByteRange,
 ): Bytes {
   const etag = fieldOf(variant.fields, "etag");

@@ -93,7 +93,7 @@ export class Driver {
   ): Promise<ResultOf<Asked["kind"]>> {
     const token = ++this.#lastToken;
     return new Promise((resolve) => {
-      // The node's parts are typed by kind (`Answer`); a token alone says nothing of it.
+      // The node's parts are typed by kind (`Respond`); a token alone says nothing of it.
       this.#waiting.add(token, resolve as (result: Result) => void);
       this.#step({ kind: "client", token, operation, trace });
     });

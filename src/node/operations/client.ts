@@ -27,7 +27,7 @@ import { type WriteOutcome, WriteRouter } from "../../../replica/write-router.ts
 import type { Knowledge } from "../knowledge/knowledge.ts";
 import { askAll } from "../peers/fanout.ts";
 import { localNeed, strictOwners } from "../peers/routes.ts";
-import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
+import { type FrontendHost, fail, type Respond } from "../peers/tasks.ts";
 import { startLease } from "../serving/leases.ts";
 import { ClusterOperations } from "./cluster-operations.ts";
 import { startFaultOperation } from "./fault-operation.ts";
@@ -46,7 +46,7 @@ export class ClientOperations {
     this.#feeds = new FeedCoordinator(host);
   }
 
-  start(operation: Operation, answer: Answer, now: Millis): void {
+  start(operation: Operation, answer: Respond, now: Millis): void {
     switch (operation.kind) {
       case "get":
         return this.get(operation, answer, now);
@@ -72,7 +72,7 @@ export class ClientOperations {
   }
 
   /** @param begunAt when the client asked: what is begun anew has no more time than that */
-  get(operation: GetOperation, answer: Answer<"get">, now: Millis, begunAt = now): void {
+  get(operation: GetOperation, answer: Respond<"get">, now: Millis, begunAt = now): void {
     const asked = this.#rules(operation, answer);
     if (asked === null) return;
     const timeoutMs = leftOf(asked.timeoutMs, now - begunAt);
@@ -231,7 +231,7 @@ export class ClientOperations {
   }
 
   /** Begun anew by a newer document: to join the same once more changes nothing. */
-  #merge(operation: MergeOperation, answer: Answer<"merge">, now: Millis): void {
+  #merge(operation: MergeOperation, answer: Respond<"merge">, now: Millis): void {
     const rules = this.#rules(operation, answer);
     if (rules === null) return;
     const { knowledge, selfId } = this.#host;
@@ -342,7 +342,7 @@ const unvouched = (required: number, achieved: number): Failure => ({
 });
 
 interface WriteState {
-  readonly answer: Answer<"write">;
+  readonly answer: Respond<"write">;
   readonly op: OpId;
   readonly isRetry: boolean;
   /** Its first attempt, by whatever cluster document. */

@@ -21,7 +21,7 @@ import type {
 import type { FailedResult, ReplicaReport } from "../../../core/results.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
 import { askAll, type Replies } from "../peers/fanout.ts";
-import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
+import { type FrontendHost, fail, type Respond } from "../peers/tasks.ts";
 import { tellDocument } from "../peers/tell-document.ts";
 import { NamespaceConfigurator } from "./configure-operation.ts";
 import { listingsOf, namesOf, pageOf } from "./listing.ts";
@@ -52,7 +52,7 @@ export class ClusterOperations {
     this.#host = host;
   }
 
-  start(operation: ClusterOperation, answer: Answer<ClusterOperation["kind"]>, now: Millis): void {
+  start(operation: ClusterOperation, answer: Respond<ClusterOperation["kind"]>, now: Millis): void {
     switch (operation.kind) {
       case "explain":
         return this.#explain(operation, answer, now);
@@ -86,7 +86,7 @@ export class ClusterOperations {
     askAll(this.#host, { targets, body, timeoutMs, done }, now);
   }
 
-  #explain({ key }: ExplainOperation, answer: Answer<"explain">, now: Millis): void {
+  #explain({ key }: ExplainOperation, answer: Respond<"explain">, now: Millis): void {
     const { ring, settingsOf } = this.#host.knowledge;
     const partition = ring.partitionOf(key);
     const preferenceList = ring.preferenceList(partition);
@@ -103,7 +103,7 @@ export class ClusterOperations {
   }
 
   /** Suspected members are not waited for. */
-  #staleness(answer: Answer<"staleness">, now: Millis): void {
+  #staleness(answer: Respond<"staleness">, now: Millis): void {
     const { selfId, knowledge } = this.#host;
     const { ring, liveness, latencies } = knowledge;
     const peers = latencies.recent(ring.memberIds, now);
@@ -119,7 +119,7 @@ export class ClusterOperations {
     this.#ask(targets, { kind: "delays" }, { now, done });
   }
 
-  #status(answer: Answer<"status">, now: Millis): void {
+  #status(answer: Respond<"status">, now: Millis): void {
     const { liveness, ring } = this.#host.knowledge;
     const members = ring.memberIds;
     const done = (replies: Replies, at: Millis): void => {
@@ -147,7 +147,7 @@ export class ClusterOperations {
   /** What is heard is learnt as any reply with a document; nobody's silence is a failure here. */
   #refresh(
     [target, ...others]: readonly ReplicaId[],
-    answer: Answer<"refresh">,
+    answer: Respond<"refresh">,
     now: Millis,
   ): void {
     if (target === undefined) return answer({ kind: "refreshed" });
@@ -158,7 +158,7 @@ export class ClusterOperations {
     tellDocument(this.#host, { targets: [target], timeoutMs: REFRESH_MS_MAX, done }, now);
   }
 
-  #list(operation: ListOperation, answer: Answer<"list">, now: Millis): void {
+  #list(operation: ListOperation, answer: Respond<"list">, now: Millis): void {
     const { namespace, prefix, after, limit } = operation;
     const done = (replies: Replies): void => {
       const listings = listingsOf(replies);
@@ -172,7 +172,7 @@ export class ClusterOperations {
   /** Those that nobody created have the ring's own N: that is what must be covered. */
   #namespaces(
     { after, limit }: NamespacesOperation,
-    answer: Answer<"namespaces">,
+    answer: Respond<"namespaces">,
     now: Millis,
   ): void {
     const { ring } = this.#host.knowledge;
@@ -185,7 +185,7 @@ export class ClusterOperations {
 
   #antiEntropy(
     { replica }: AntiEntropyOperation,
-    answer: Answer<"anti-entropy">,
+    answer: Respond<"anti-entropy">,
     now: Millis,
   ): void {
     const members = replica === null ? this.#host.knowledge.ring.memberIds : [replica];
@@ -210,7 +210,7 @@ export class ClusterOperations {
     askAll(this.#host, { ...plan, body: { kind: "exchange" } }, now);
   }
 
-  #handoff(answer: Answer<"handoff">, now: Millis): void {
+  #handoff(answer: Respond<"handoff">, now: Millis): void {
     const members = this.#host.knowledge.ring.memberIds;
     const done = (replies: Replies): void => {
       if (replies.size === 0) return answer(fail(noAnswer(members)));
@@ -227,7 +227,7 @@ export class ClusterOperations {
     askAll(this.#host, { ...plan, body: { kind: "handoff" } }, now);
   }
 
-  #scrub({ replica }: ScrubOperation, answer: Answer<"scrub">, now: Millis): void {
+  #scrub({ replica }: ScrubOperation, answer: Respond<"scrub">, now: Millis): void {
     const targets = replica === null ? this.#host.knowledge.ring.memberIds : [replica];
     const done = (replies: Replies): void => {
       const replicas = targets.map((id) => {
@@ -243,7 +243,7 @@ export class ClusterOperations {
     askAll(this.#host, { ...plan, body: { kind: "scrub" } }, now);
   }
 
-  #acceptLoss({ replica }: AcceptLossOperation, answer: Answer<"accept-loss">, now: Millis): void {
+  #acceptLoss({ replica }: AcceptLossOperation, answer: Respond<"accept-loss">, now: Millis): void {
     const done = (replies: Replies): void => {
       const reply = replies.get(replica);
       if (reply?.kind !== "accepted") return answer(fail(noAnswer([replica])));

@@ -9,7 +9,7 @@ import { isFullWithout, withNamespace } from "../../../ring/cluster-document.ts"
 import { openChange } from "../../../ring/ring-change.ts";
 import { askAll, type Replies } from "../peers/fanout.ts";
 import { Pause } from "../peers/pause.ts";
-import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
+import { type FrontendHost, fail, type Respond } from "../peers/tasks.ts";
 import { tellDocument } from "../peers/tell-document.ts";
 
 /** How long a change of N is waited for before the answer, and how often it is looked at, in ms. */
@@ -28,7 +28,7 @@ export class NamespaceConfigurator {
    * then tell them. Done when a majority has it on stable storage; whoever was away learns by the
    * stamp.
    */
-  start(operation: ConfigureOperation, answer: Answer<"configure">, now: Millis): void {
+  start(operation: ConfigureOperation, answer: Respond<"configure">, now: Millis): void {
     const { knowledge } = this.#host;
     const { namespace, settings } = operation;
     this.#tellAll(now, (learnt, at) => {

@@ -4,11 +4,11 @@ import type { Reply, RequestOf } from "../../../core/messages.ts";
 import type { FaultOperation } from "../../../core/operations.ts";
 import type { Millis } from "../../../core/time.ts";
 import { askAll, type Replies } from "../peers/fanout.ts";
-import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
+import { type FrontendHost, fail, type Respond } from "../peers/tasks.ts";
 
 export function startFaultOperation(
   host: FrontendHost,
-  { operation, answer }: { readonly operation: FaultOperation; readonly answer: Answer<"fault"> },
+  { operation, answer }: { readonly operation: FaultOperation; readonly answer: Respond<"fault"> },
   now: Millis,
 ): void {
   const { replica, change } = operation;

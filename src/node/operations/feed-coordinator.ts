@@ -11,7 +11,7 @@ import type { ReplicaId } from "../../../core/ids.ts";
 import { purgesSince } from "../../../core/purges.ts";
 import type { Hlc, Millis } from "../../../core/time.ts";
 import { purgesOf } from "../../../ring/cluster-document.ts";
-import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
+import { type FrontendHost, fail, type Respond } from "../peers/tasks.ts";
 import { hasNobody, layoutOf, sharingOf } from "../serving/feed-layout.ts";
 import { HOLD_MS_MAX } from "../serving/feed-source.ts";
 import {
@@ -45,13 +45,13 @@ export class FeedCoordinator {
     this.#host = host;
   }
 
-  start(operation: ChangesOperation, answer: Answer<"changes">, now: Millis): void {
+  start(operation: ChangesOperation, answer: Respond<"changes">, now: Millis): void {
     this.#begin(operation, answer, { now, refusing: new Set() });
   }
 
   #begin(
     operation: ChangesOperation,
-    answer: Answer<"changes">,
+    answer: Respond<"changes">,
     { now, refusing }: { readonly now: Millis; readonly refusing: ReadonlySet<ReplicaId> },
   ): void {
     const { knowledge } = this.#host;

@@ -8,7 +8,7 @@ import type {
 } from "../../../core/feed.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { RequestOf } from "../../../core/messages.ts";
-import type { Answer } from "../peers/tasks.ts";
+import type { Respond } from "../peers/tasks.ts";
 import { partitionsOf, type Sharing } from "../serving/feed-layout.ts";
 import { FEED_STARTS } from "../serving/feed-source.ts";
 import {
@@ -23,7 +23,7 @@ import type { RoundEnd, Told } from "./feed-round.ts";
 
 export interface Look {
   readonly operation: ChangesOperation;
-  readonly answer: Answer<"changes">;
+  readonly answer: Respond<"changes">;
   readonly layout: number;
   readonly n: number;
   readonly places: Omit<FeedPosition, "layout" | "purgedThrough">;

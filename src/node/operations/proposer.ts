@@ -25,7 +25,7 @@ import { changedMembers, layoutAfter, planChange } from "../../../ring/plan.ts";
 import { beginChange, callOff, forceOut, openChange } from "../../../ring/ring-change.ts";
 import { agreedRing, type RingDocument } from "../../../ring/ring-document.ts";
 import { askAll, type Replies } from "../peers/fanout.ts";
-import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
+import { type FrontendHost, fail, type Respond } from "../peers/tasks.ts";
 import { tellDocument } from "../peers/tell-document.ts";
 
 /** Proposals of one millisecond that can be told apart. */
@@ -43,7 +43,7 @@ export class Proposer {
     this.#host = host;
   }
 
-  start(operation: CommitOperation, answer: Answer<"commit">, now: Millis, attempt = 1): void {
+  start(operation: CommitOperation, answer: Respond<"commit">, now: Millis, attempt = 1): void {
     const { knowledge, prng } = this.#host;
     const ballot = Math.floor(this.#host.wall()) * BALLOTS_PER_MS + prng.below(BALLOTS_PER_MS);
     const { version } = knowledge.document.ring;
@@ -97,7 +97,7 @@ export class Proposer {
 
   #propose(
     { ring, plan }: { readonly ring: RingDocument; readonly plan: RingPlan },
-    { ballot, answer }: { readonly ballot: number; readonly answer: Answer<"commit"> },
+    { ballot, answer }: { readonly ballot: number; readonly answer: Respond<"commit"> },
     now: Millis,
   ): void {
     const { knowledge } = this.#host;

@@ -23,7 +23,7 @@ import {
 import { purgesOf } from "../../../ring/cluster-document.ts";
 import { agreeing } from "../knowledge/cluster-clock.ts";
 import { askAll, type Replies } from "../peers/fanout.ts";
-import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
+import { type FrontendHost, fail, type Respond } from "../peers/tasks.ts";
 import { tellDocument } from "../peers/tell-document.ts";
 
 /**
@@ -34,7 +34,7 @@ const CLOCKS_SPAN_MS_MAX = 3 * CLOCK_SKEW_MS_MAX;
 
 export function startPurge(
   host: FrontendHost,
-  { operation, answer }: { readonly operation: PurgeOperation; readonly answer: Answer<"purge"> },
+  { operation, answer }: { readonly operation: PurgeOperation; readonly answer: Respond<"purge"> },
   now: Millis,
 ): void {
   const { knowledge } = host;

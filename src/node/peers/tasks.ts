@@ -41,7 +41,7 @@ export interface FrontendHost extends TaskHost {
 }
 
 /** Takes what an operation of that kind ends with; of one of any kind where none is named. */
-export type Answer<Kind extends Operation["kind"] = Operation["kind"]> = (
+export type Respond<Kind extends Operation["kind"] = Operation["kind"]> = (
   result: ResultOf<Kind>,
 ) => void;
 

@@ -10,7 +10,7 @@ import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
 import type { LeaseOperation } from "../../../core/operations.ts";
 import type { Hlc, Millis } from "../../../core/time.ts";
 import { askAll, type Replies } from "../peers/fanout.ts";
-import { type Answer, type FrontendHost, fail } from "../peers/tasks.ts";
+import { type FrontendHost, fail, type Respond } from "../peers/tasks.ts";
 
 /** Keys that are being fetched, or not shared, at once: some 200 bytes each. */
 const LEASES_COUNT_MAX = 50_000;
@@ -100,7 +100,7 @@ export class Leases {
 /** Asks the key's primaries in their order until one says something. */
 export function startLease(
   host: FrontendHost,
-  { operation, answer }: { readonly operation: LeaseOperation; readonly answer: Answer<"lease"> },
+  { operation, answer }: { readonly operation: LeaseOperation; readonly answer: Respond<"lease"> },
   now: Millis,
 ): void {
   const { knowledge } = host;
