@@ -147,7 +147,10 @@ export interface Store {
   byteCountOf(key: StoreKey): number;
   /** From the index, without touching the value. */
   summary(key: StoreKey): EntrySummary | undefined;
-  /** Replaces the key's record. Only called while `health()` is "writable". */
+  /**
+   * Replaces the key's record. Only called while `health()` is "writable". The bytes are the
+   * store's from now on, as those of a hint are, and not changed any more.
+   */
   writeEntry(key: StoreKey, record: EntryRecord): void;
   /** Forgets the key altogether. Only collection and the clean-up after a transfer may. */
   dropEntry(key: StoreKey): void;

@@ -25,7 +25,7 @@ import {
   segmentFile,
 } from "./log-format.ts";
 import type { SegmentState } from "./log-index.ts";
-import { Staging } from "./log-staging.ts";
+import { chunksOf, Staging } from "./log-staging.ts";
 import type { LogState } from "./log-state.ts";
 import { type ScannedRecord, SegmentScan } from "./segment-scan.ts";
 
@@ -196,7 +196,9 @@ export class Compaction {
     const body = scan.intactBody(item);
     // A record that is needed but not intact is found again when all the others are copied.
     if (body === null) return;
-    const to = this.#append(header, body);
+    // What the walk has read lies where it reads on.
+    const kept = this.#staging.isLong(header.key, body) ? body.slice() : body;
+    const to = this.#append(header, kept);
     const { space } = header;
     this.#moves.push({ space, slot, victim: victim.id, from: offset, to, lost: false });
   }
@@ -261,7 +263,7 @@ export class Compaction {
     const [first] = pages;
     if (first === undefined) return [];
     const file = this.#aside;
-    const chunks = pages.map(({ page, byteCount }) => page.bytes.subarray(0, byteCount));
+    const chunks = pages.flatMap(chunksOf);
     const steps: DiskStep[] = [];
     if (!this.#isCreated) {
       steps.push({ do: "create", file });

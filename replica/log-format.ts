@@ -86,24 +86,35 @@ export const recordByteCount = (record: { keyByteCount: number; bodyByteCount: n
 export const recordByteCountMax = (key: string, body: Uint8Array): number =>
   RECORD_HEADER_BYTES + 3 * key.length + body.length;
 
+export interface RecordToWrite {
+  readonly fields: RecordFields;
+  readonly body: Uint8Array;
+  readonly salt: number;
+  readonly checksum: Checksum;
+}
+
 /** Writes a record at an offset that has room for `recordByteCountMax`; returns its length. */
-export function encodeRecord(
-  page: Page,
-  at: number,
-  record: { fields: RecordFields; body: Uint8Array; salt: number; checksum: Checksum },
-): number {
+export function encodeRecord(page: Page, at: number, record: RecordToWrite): number {
+  const { body } = record;
+  const byteCount = encodeHead(page, at, record);
+  assert(at + byteCount + body.length <= page.bytes.length, "a record fits its page");
+  page.bytes.set(body, at + byteCount);
+  return byteCount + body.length;
+}
+
+/** Writes all of a record but its body, which is to follow; returns the length of that. */
+export function encodeHead(page: Page, at: number, record: RecordToWrite): number {
   const { fields, body, salt, checksum } = record;
   const { bytes, view } = page;
   const { written } = encoder.encodeInto(fields.key, bytes.subarray(at + RECORD_HEADER_BYTES));
   const headerEnd = at + RECORD_HEADER_BYTES + written;
-  assert(written <= 0xffff && headerEnd + body.length <= bytes.length, "a record fits its page");
+  assert(written <= 0xffff && headerEnd <= bytes.length, "a record's head fits its page");
   assert(fields.partition >= 0 && fields.partition <= 0xffff, "a partition has 16 bits");
-  bytes.set(body, headerEnd);
   putFields(view, at, fields);
   const bodyChecksum = body.length === 0 ? 0 : checksum(body, salt);
   putSizes(view, at, { keyByteCount: written, bodyByteCount: body.length, bodyChecksum });
   view.setUint32(at, checksum(bytes.subarray(at + 4, headerEnd), salt), true);
-  return headerEnd + body.length - at;
+  return headerEnd - at;
 }
 
 type Sizes = Pick<RecordHeader, "keyByteCount" | "bodyByteCount" | "bodyChecksum">;

@@ -34,7 +34,7 @@ export class LogReader {
     const row = table.row(slot);
     const byteCount = recordByteCount(row);
     const staged = this.#writer.readStaged(row.segment, row.offset, byteCount);
-    const bytes = staged ?? this.#onDisk(row.segment, row.offset, byteCount);
+    const bytes = staged?.bytes ?? this.#onDisk(row.segment, row.offset, byteCount);
     const salt = this.#state.index.segment(row.segment).salt;
     const expected = { salt, checksum: this.#state.checksum, bounds: ANY_SEQUENCE };
     if (bytes === undefined) return undefined;
@@ -43,7 +43,7 @@ export class LogReader {
     const header = decodeRecordHeader(page, 0);
     const isEmptied = header.operation === OPERATIONS.lost && header.bodyByteCount === 0;
     if (header.key !== key || header.operation === OPERATIONS.drop || isEmptied) return undefined;
-    const body = bytes.subarray(RECORD_HEADER_BYTES + header.keyByteCount);
+    const body = staged?.body ?? bytes.subarray(RECORD_HEADER_BYTES + header.keyByteCount);
     if (body.length !== header.bodyByteCount) return undefined;
     return staged !== undefined || isBody(body, header, expected) ? body : undefined;
   }

@@ -4,15 +4,17 @@
  * They are gathered in pages, each a stretch of one segment, so that everything that queued while
  * the disk was busy goes out as one write; and they are read from here until they are durable.
  * Pages that come back are used again: a fresh quarter of a megabyte a batch would be zeroed by
- * the runtime each time, for nothing.
+ * the runtime each time, for nothing. A record that is too long for one is not copied: its head is
+ * a page of its own, and its body goes out, and is read, as it was given.
  */
 import { assert } from "../core/assert.ts";
 import {
-  type Checksum,
+  encodeHead,
   encodeRecord,
   type Page,
   pageOf,
-  type RecordFields,
+  RECORD_HEADER_BYTES,
+  type RecordToWrite,
   recordByteCountMax,
 } from "./log-format.ts";
 
@@ -23,22 +25,37 @@ export interface StagedPage {
   readonly offset: number;
   /** How much of it is filled. */
   byteCount: number;
-  /** Whether somebody has bytes of it that are no copy: it is not written over then. */
-  isLent: boolean;
+  /** What follows in the segment: the body of a long record, of which the page has the head. */
+  readonly body: Uint8Array | null;
+}
+
+/** A record as it is staged: as a whole (`body` is null), or its head with its body beside it. */
+export interface StagedRecord {
+  readonly bytes: Uint8Array;
+  readonly body: Uint8Array | null;
+}
+
+interface Place {
+  readonly segment: number;
+  readonly offset: number;
 }
 
 const PAGE_BYTES_MAX = 256 * 1024;
 const FREE_PAGES_COUNT_MAX = 8;
-/** Pages of one record each, longer than the usual ones, that are kept to be used again. */
-const FREE_LONG_COUNT_MAX = 4;
-const FREE_LONG_BYTES_MAX = 1024 * 1024;
+
+const lengthOf = ({ byteCount, body }: StagedPage): number => byteCount + (body?.length ?? 0);
+
+/** What is to be written of a page, one after the other. */
+export const chunksOf = ({ page, byteCount, body }: StagedPage): readonly Uint8Array[] => {
+  const filled = page.bytes.subarray(0, byteCount);
+  return body === null ? [filled] : [filled, body];
+};
 
 export class Staging {
   readonly #pageBytes: number;
   /** Oldest first, by segment and offset. */
   readonly #pages: StagedPage[] = [];
   readonly #free: Page[] = [];
-  readonly #freeLong: Page[] = [];
   /** How many of the pages belong to a flush that is under way. */
   #takenCount = 0;
   #byteCount = 0;
@@ -57,17 +74,30 @@ export class Staging {
     return this.#byteCount;
   }
 
+  /** Whether a record is too long for a page: its body is kept then, and must not change. */
+  isLong(key: string, body: Uint8Array): boolean {
+    return recordByteCountMax(key, body) > this.#pageBytes;
+  }
+
   /** Adds a record at the end of a segment; returns its length. */
-  add(
-    at: { segment: number; offset: number },
-    record: { fields: RecordFields; body: Uint8Array; salt: number; checksum: Checksum },
-  ): number {
-    const room = recordByteCountMax(record.fields.key, record.body);
-    const staged = this.#pageFor(at, room);
+  add(at: Place, record: RecordToWrite): number {
+    const { fields, body } = record;
+    if (this.isLong(fields.key, body)) return this.#addLong(at, record);
+    const staged = this.#pageFor(at, recordByteCountMax(fields.key, body));
     const byteCount = encodeRecord(staged.page, staged.byteCount, record);
     staged.byteCount += byteCount;
     this.#byteCount += byteCount;
     return byteCount;
+  }
+
+  #addLong({ segment, offset }: Place, record: RecordToWrite): number {
+    const { fields, body } = record;
+    const page = pageOf(new Uint8Array(RECORD_HEADER_BYTES + 3 * fields.key.length));
+    const byteCount = encodeHead(page, 0, record);
+    const staged = { page, segment, offset, byteCount, body };
+    this.#pages.push(staged);
+    this.#byteCount += lengthOf(staged);
+    return lengthOf(staged);
   }
 
   /** Everything that no flush has taken yet. The pages stay readable until `release`. */
@@ -80,28 +110,19 @@ export class Staging {
   /** The pages that were taken are durable: from now on they are read from the disk. */
   release(): void {
     for (const staged of this.#pages.splice(0, this.#takenCount)) {
-      this.#byteCount -= staged.byteCount;
-      this.#keepFree(staged);
+      this.#byteCount -= lengthOf(staged);
+      const isUsual = staged.page.bytes.length === this.#pageBytes;
+      if (isUsual && this.#free.length < FREE_PAGES_COUNT_MAX) this.#free.push(staged.page);
     }
     this.#takenCount = 0;
     assert(this.#byteCount >= 0, "no more is released than was staged");
   }
 
-  #keepFree({ page, isLent }: StagedPage): void {
-    if (page.bytes.length === this.#pageBytes) {
-      if (this.#free.length < FREE_PAGES_COUNT_MAX) this.#free.push(page);
-    } else if (!isLent && page.bytes.length <= FREE_LONG_BYTES_MAX) {
-      // The newest are of the length that is written now.
-      if (this.#freeLong.unshift(page) > FREE_LONG_COUNT_MAX) this.#freeLong.pop();
-    }
-  }
-
   /**
-   * Some bytes of a segment, or `undefined` when they are on the disk. Out of a page that is used
-   * again they are a copy. A record that is too long for one is given as it lies there, and its
-   * page is not used again then: on a slow disk it may be read often before it is durable.
+   * A record of a segment, or `undefined` when it is on the disk. Out of a page that is used again
+   * it is a copy; the body of a long one is what was given.
    */
-  read(segment: number, offset: number, byteCount: number): Uint8Array | undefined {
+  read(segment: number, offset: number, byteCount: number): StagedRecord | undefined {
     let low = 0;
     let high = this.#pages.length;
     while (low < high) {
@@ -115,35 +136,21 @@ export class Staging {
     const found = this.#pages[low - 1];
     if (found === undefined || found.segment !== segment) return undefined;
     const from = offset - found.offset;
-    if (from + byteCount > found.byteCount) return undefined;
-    const { bytes } = found.page;
-    const end = from + byteCount;
-    if (bytes.length === this.#pageBytes) return bytes.slice(from, end);
-
-    found.isLent = true;
-    return bytes.subarray(from, end);
+    if (from + byteCount > lengthOf(found)) return undefined;
+    const { page, body } = found;
+    const end = body === null ? from + byteCount : found.byteCount;
+    return { bytes: page.bytes.slice(from, end), body };
   }
 
-  #pageFor(at: { segment: number; offset: number }, room: number): StagedPage {
+  #pageFor({ segment, offset }: Place, room: number): StagedPage {
     const last = this.#pages.at(-1);
-    if (last !== undefined && this.#pages.length > this.#takenCount) {
-      const isNext = last.segment === at.segment && last.offset + last.byteCount === at.offset;
+    if (last !== undefined && this.#pages.length > this.#takenCount && last.body === null) {
+      const isNext = last.segment === segment && last.offset + last.byteCount === offset;
       if (isNext && last.byteCount + room <= last.page.bytes.length) return last;
     }
-    const page =
-      room > this.#pageBytes
-        ? this.#longPage(room)
-        : (this.#free.pop() ?? pageOf(new Uint8Array(this.#pageBytes)));
-    const { segment, offset } = at;
-    const staged: StagedPage = { page, segment, offset, byteCount: 0, isLent: false };
+    const page = this.#free.pop() ?? pageOf(new Uint8Array(this.#pageBytes));
+    const staged: StagedPage = { page, segment, offset, byteCount: 0, body: null };
     this.#pages.push(staged);
     return staged;
-  }
-
-  #longPage(room: number): Page {
-    const fits = ({ bytes }: Page): boolean => bytes.length >= room && bytes.length <= 2 * room;
-    const at = this.#freeLong.findIndex(fits);
-    const [kept] = at < 0 ? [] : this.#freeLong.splice(at, 1);
-    return kept ?? pageOf(new Uint8Array(room));
   }
 }

@@ -23,7 +23,7 @@ import {
   segmentFile,
 } from "./log-format.ts";
 import type { SegmentState } from "./log-index.ts";
-import { type StagedPage, Staging } from "./log-staging.ts";
+import { chunksOf, type StagedPage, type StagedRecord, Staging } from "./log-staging.ts";
 import type { LogState } from "./log-state.ts";
 
 interface Flush {
@@ -60,7 +60,11 @@ export class LogWriter {
     return this.#staging.byteCount;
   }
 
-  /** Adds a record. It can be read at once; it is durable when a later flush is done. */
+  /**
+   * Adds a record. It can be read at once; it is durable when a later flush is done.
+   *
+   * @param body not to be changed from now on: a long one is not copied
+   */
   append(of: Omit<RecordFields, "sequence">, body: Uint8Array): void {
     // Each field by its name: a spread costs more than the rest of this.
     const { space, operation, key, partition, digest, dueAt } = of;
@@ -79,8 +83,8 @@ export class LogWriter {
     this.#state.index.apply(fields, sizes, { segment, offset });
   }
 
-  /** Bytes that are not on the disk yet, to be read only: nobody changes them. */
-  readStaged(segment: number, offset: number, byteCount: number): Uint8Array | undefined {
+  /** A record that is not on the disk yet, to be read only: nobody changes it. */
+  readStaged(segment: number, offset: number, byteCount: number): StagedRecord | undefined {
     return this.#staging.read(segment, offset, byteCount);
   }
 
@@ -158,7 +162,7 @@ export class LogWriter {
       const same = pages.slice(i).filter(({ segment }) => segment === first.segment);
       if (first.offset === SEGMENT_HEADER_BYTES) steps.push(...this.#beginSteps(first.segment));
       const file = segmentFile(first.segment);
-      const chunks = same.map(({ page, byteCount }) => page.bytes.subarray(0, byteCount));
+      const chunks = same.flatMap(chunksOf);
       steps.push({ do: "write", file, offset: first.offset, chunks }, { do: "sync", file });
       i += same.length;
     }

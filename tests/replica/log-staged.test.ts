@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../core/prng.ts";
-import type { Checksum, RecordFields } from "../../replica/log-format.ts";
-import { Staging } from "../../replica/log-staging.ts";
+import type { Checksum } from "../../replica/log-format.ts";
 import { LogStore } from "../../replica/log-store.ts";
 import { MemoryDisk } from "./log-memory-disk.ts";
-import { checksum, flush } from "./log-run.ts";
+import { checksum, flush, openStore, run, settle } from "./log-run.ts";
 
 const MIB = 1024 * 1024;
 const filled = (byteCount: number, byte: number): Uint8Array =>
@@ -67,23 +66,55 @@ describe("a record that is not on the disk yet", () => {
     expect(read.filter(([found, bytes]) => !isSame(found, bytes))).toHaveLength(0);
   });
 
-  it("takes the page of a long one before it, once that is durable and nobody has it", () => {
-    const at = { segment: 1, offset: 0 };
-    const fields = { space: 0, operation: 0, key: "k", sequence: 1, partition: 0, digest: 7 };
-    const staging = new Staging(64 * MIB);
-    const page = (byte: number, isRead: boolean) => {
-      const body = filled(MIB / 2, byte);
-      const of = { ...fields, dueAt: 0 } as RecordFields;
-      const byteCount = staging.add(at, { fields: of, body, salt: 0, checksum });
-      const read = isRead ? staging.read(1, 0, byteCount)?.slice(-10) : undefined;
-      const [staged] = staging.take();
-      staging.release();
-      return { bytes: staged?.page.bytes, read };
-    };
-    const first = page(1, false);
-    const second = page(2, true);
-    expect(second.bytes === first.bytes).toBe(true);
-    expect(second.read).toEqual(filled(10, 2));
-    expect(page(3, false).bytes === second.bytes).toBe(false);
+  it("is not copied where it is long: what was given goes to the disk, and to who reads it", () => {
+    const disk = new MemoryDisk();
+    const prng = Prng.fromSeed(1);
+    const store = LogStore.open({ disk, checksum, prng });
+    const [long, short] = [filled(MIB, 1), filled(1000, 2)];
+    store.writeEntry("n\0short", entry(short));
+    store.writeEntry("n\0long", entry(long));
+    store.writeHint("r2", "n\0long", long);
+    store.writeEntry("n\0short2", entry(short));
+    expect(store.readEntry("n\0long")).toBe(long);
+    expect(store.readHint("r2", "n\0long")).toBe(long);
+    const job = store.nextFlush();
+    const chunks = (job?.steps ?? []).flatMap((step) => (step.do === "write" ? step.chunks : []));
+    expect(chunks.filter((chunk) => chunk === long)).toHaveLength(2);
+    if (job !== undefined) run(store, disk, job);
+    expect(store.readEntry("n\0long")).not.toBe(long);
+    for (const key of ["n\0short", "n\0short2"]) expect(store.readEntry(key)).toEqual(short);
+    const again = LogStore.open({ disk, checksum, prng });
+    expect(isSame(again.readEntry("n\0long"), long)).toBe(true);
+    expect(isSame(again.readHint("r2", "n\0long"), long)).toBe(true);
+    expect(again.readEntry("n\0short2")).toEqual(short);
+  });
+
+  it("counts as waiting for the disk, however long, until it is there", () => {
+    const { disk, store } = openCounted();
+    store.writeEntry("n\0long", entry(filled(MIB, 1)));
+    store.writeEntry("n\0short", entry(filled(10, 1)));
+    expect(store.stagedByteCount).toBeGreaterThan(MIB);
+    while (flush(store, disk));
+    expect(store.stagedByteCount).toBe(0);
+  });
+
+  it("is copied by a compaction, which reads on where it lies", () => {
+    const disk = new MemoryDisk();
+    const segmentByteCountMax = 2_000_000;
+    const store = openStore(disk, { segmentByteCountMax });
+    // Too long for a page, as their keys might take more, and shorter than what is read at once.
+    const keys = Array.from({ length: 6 }, (_, i) => `n\0${String(i).repeat(500)}`);
+    const bytesOf = (i: number): Uint8Array => filled(261_000, i + 1);
+    for (const [i, key] of keys.entries()) {
+      store.writeEntry(key, entry(bytesOf(i)));
+      for (let j = 0; j < 7 * (i % 2); j++) store.writeEntry("n\0often", entry(filled(200_000, j)));
+      while (flush(store, disk));
+    }
+    settle(store, disk);
+    const again = openStore(disk, { segmentByteCountMax });
+    expect(store.metrics().compactionsCount).toBeGreaterThan(0);
+    for (const [i, key] of keys.entries()) {
+      expect(isSame(again.readEntry(key), bytesOf(i))).toBe(true);
+    }
   });
 });
