@@ -154,9 +154,9 @@ export interface BackedUp {
 }
 
 /**
- * The entry, as whoever knows the purges sees it.
+ * The entry, as a member that knows the purges sees it.
  *
- * @throws CliError when the line describes none
+ * @throws CliError when the line describes no entry
  */
 export function entryOf(line: KeyLine, purges: PurgeIndex): BackedUp {
   const { namespace, key, context, versions, retries = [] } = line;

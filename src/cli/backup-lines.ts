@@ -101,7 +101,7 @@ export async function* linesIn(file: string): AsyncGenerator<NumberedLine> {
  * What a backup says was purged, wherever in the file it stands. Of stdin, which is read once,
  * nothing can be known ahead. A file that is damaged is for its next reader to complain of.
  *
- * @throws CliError for purges that are none
+ * @throws CliError for malformed purges
  */
 export async function purgesIn(file: string): Promise<PurgeIndex> {
   if (file === "-") return new PurgeIndex(noPurges);
@@ -121,7 +121,7 @@ export function purgeIndexOf(purges: readonly KnownPurge[], file: string): Purge
   try {
     return new PurgeIndex(purgesFrom(purges));
   } catch (error) {
-    throw new CliError(`${file} names a purge that is none: ${(error as Error).message}`);
+    throw new CliError(`${file} names a malformed purge: ${(error as Error).message}`);
   }
 }
 

@@ -135,7 +135,7 @@ async function writeAll(at: Endpoint, to: Writing): Promise<Notes> {
       told(notes);
     }
   }
-  // Of what was purged meanwhile, the values may have been read before.
+  // Values of what was purged meanwhile may have been read before.
   return askPurges(at, sink, notes);
 }
 

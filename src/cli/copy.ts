@@ -139,7 +139,7 @@ class Copy {
     }
   }
 
-  /** What the copy has and was not told again: it is gone there, unless there it is found. */
+  /** Removes what the copy has and was not told again, unless it is found at the source. */
   async #removeOthers(): Promise<void> {
     const told = this.#told ?? new Set();
     this.#told = null;
@@ -177,7 +177,7 @@ function endpointOf(name: string, url: string | undefined, token: string | undef
   return { urls: urlsOf(url), token };
 }
 
-/** Kept whole, whenever this process ends: a part of a token is none. */
+/** Kept whole, whenever this process ends: a part of a token is of no use. */
 function keep(file: string, token: string): void {
   const aside = `${file}.new`;
   writeFileSync(aside, `${token}\n`);

@@ -4,7 +4,7 @@
  * it finds itself with another parent, and stops as if it had been asked to.
  */
 
-/** The process id of who starts one. */
+/** The process id of its parent. */
 export const PARENT = "STARLING_ENDS_WITH";
 const LOOK_MS = 500;
 

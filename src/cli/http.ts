@@ -95,7 +95,7 @@ function lineOf({ urls }: Endpoint, error: StarlingError): string {
     const doubt = outcome === "unknown" ? "; the write may have happened" : "";
     return `${who} (${reason}); ${mendFor(reason)}${doubt}`;
   }
-  // Of writes in doubt the problem document says so itself.
+  // The problem document of a write in doubt says so itself.
   const doubt = outcome === "unknown" && !/unknown/.test(detail);
   return `${detail} (${code}, HTTP ${status}${doubt ? "; the write may have happened" : ""})`;
 }
@@ -134,7 +134,7 @@ export function clientOf(endpoint: Endpoint, namespace: string, retries = RETRIE
       ...(token === undefined ? {} : { token }),
     });
   } catch (error) {
-    // A namespace that is none.
+    // A malformed namespace.
     throw error instanceof RangeError ? new UsageError(error.message) : error;
   }
 }

@@ -18,7 +18,7 @@ export class CliError extends Error {
   override readonly name = "CliError";
   readonly exit: number;
 
-  /** @param cause what it was, for whoever can do something about it */
+  /** @param cause what it was, for a caller that can do something about it */
   constructor(message: string, exit: number = EXIT.failed, cause: unknown = undefined) {
     super(message, { cause });
     this.exit = exit;

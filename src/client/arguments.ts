@@ -59,7 +59,7 @@ const OPTIONS = {
   change: ["value", "ttl", "metadata", "contentType", "contentEncoding", "tags"],
 } as const;
 
-/** @throws TypeError for a member that is none of its options, or no object */
+/** @throws TypeError for an unknown member, and for anything but an object */
 export function checkOptions(of: keyof typeof OPTIONS, given: unknown): void {
   if (typeof given !== "object" || given === null) {
     throw new TypeError(`the options of ${of} must be an object, not ${nameOf(given)}`);

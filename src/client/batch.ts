@@ -36,7 +36,7 @@ export const contextFor = (
   contexts: Contexts | null,
 ): string | null => (op.context === undefined ? (contexts?.get(op.key) ?? null) : op.context);
 
-/** The request's body. @throws TypeError for an op that is none */
+/** The request's body. @throws TypeError for a malformed op */
 export function batchBody(ops: readonly BatchOp[], contexts: Contexts | null): string {
   const described = ops.map((op) => {
     checkOptions("batch op", op);
@@ -97,7 +97,7 @@ export async function batchResults(
     const described = ops.map((op, i) => resultOf(op, (results[i] ?? {}) as Fields, decompress));
     return Promise.all(described);
   }
-  const detail = "the answer to a batch has not a result for each op";
+  const detail = "the answer to a batch lacks the results of some ops";
   const outcome = ops.some(({ op }) => op !== "get") ? "unknown" : "no";
   throw new StarlingError({ code: "unexpected-answer", detail, status: 207, outcome });
 }

@@ -30,7 +30,7 @@ export interface Stored {
   /** Any JSON value, at most 1,024 bytes. */
   readonly metadata?: unknown;
   readonly contentType?: string;
-  /** How the value is coded that is given: "gzip", say. Whoever reads it gets it decoded. */
+  /** How the given value is coded: "gzip", say. Its readers get it decoded. */
   readonly contentEncoding?: string;
   /** Names to purge by, at most 32. */
   readonly tags?: readonly string[];

@@ -145,7 +145,7 @@ async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<stri
       yield* lines;
     }
   } finally {
-    // Whoever stops reading wants no more: the other end lets go of what it holds for the stream.
+    // A reader that stops wants no more: the other end lets go of what it holds for the stream.
     await reader.cancel().catch(() => undefined);
   }
 }

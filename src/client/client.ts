@@ -88,7 +88,7 @@ export class Session extends Updating {
 
 /** One namespace of a cluster. */
 export class StarlingClient extends Updating {
-  /** @throws RangeError when the url is none; TypeError for options that are none */
+  /** @throws RangeError for a malformed url; TypeError for unknown or malformed options */
   constructor(options: ClientOptions) {
     checkOptions("client", options);
     checkOptions("defaults", options.defaults ?? {});

@@ -1,7 +1,7 @@
 /**
- * What a session remembers: for each key the context of the last answer. Bounded: of the keys that
- * were used least recently the context is forgotten, and with it only the promise that the next
- * read of that key is not older than the last one.
+ * What a session remembers: for each key the context of the last answer. It is bounded: contexts of
+ * keys that were used least recently are forgotten, and with them only the promise that the next
+ * read of such a key is not older than the last one.
  */
 export class Contexts {
   readonly #tokens = new Map<string, string>();

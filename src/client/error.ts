@@ -96,7 +96,7 @@ function retryAfterOf(headers: Headers): number {
 const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
 
 /**
- * The error that a problem document, or an answer that is none, stands for. Only a 4xx promises
+ * The error that a problem document, or any other answer, stands for. Only a 4xx promises
  * that a write was applied nowhere.
  */
 export function errorOf(

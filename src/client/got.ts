@@ -103,7 +103,7 @@ export interface Found extends Described {
   text(): Promise<string>;
   /** @throws SyntaxError, StarlingError */
   json<T = unknown>(): Promise<T>;
-  /** Whoever takes it reads or cancels it. */
+  /** To be read to its end, or cancelled. */
   stream(): ReadableStream<Uint8Array<ArrayBuffer>>;
 }
 

@@ -101,7 +101,7 @@ export class Operations {
   /**
    * The newest version.
    *
-   * @throws StarlingError; TypeError, as all calls, for options that are none
+   * @throws StarlingError; TypeError, as all calls, for unknown or malformed options
    */
   get(key: string, options?: CallOptions): Promise<Got>;
   get(key: string, options: GetOptions): Promise<Revalidated>;
@@ -166,7 +166,7 @@ export class Operations {
     return this.#write({ ...call, stored: options, body: await sendable(value) });
   }
 
-  /** Deletes a value; fine also where none is. @throws StarlingError, as `put` */
+  /** Deletes a value; no error where there is none. @throws StarlingError, as `put` */
   async delete(key: string, options: WriteOptions = {}): Promise<Written> {
     checkOptions("delete", options);
     return this.#write({ method: "DELETE", key, options, isExpected: isWritten });
@@ -224,7 +224,7 @@ export class Operations {
     return results;
   }
 
-  /** From now on nothing of what it names is served that was written before. */
+  /** Of what it names, nothing that was written before is served from now on. */
   async purge(what: PurgeTarget, options: { signal?: AbortSignal } = {}): Promise<Purged> {
     checkOptions("purge", options);
     const answer = (await this.#json({

@@ -244,7 +244,7 @@ export class BodyFlow {
     else this.#stopStoring();
   }
 
-  /** Pieces that are written stay readable for who is behind; no head will refer to them. */
+  /** Pieces that are written stay readable for readers behind; no head will refer to them. */
   #stopStoring(): void {
     this.#isStoring = false;
     this.#piece = [];

@@ -36,7 +36,7 @@ const TARGET = /^\/[\x21-\x7e\x80-\xff]*$/;
 const withoutOwnPort = (host: string, port: number | null): string =>
   port !== null && host.endsWith(`:${port}`) ? host.slice(0, -`:${port}`.length) : host;
 
-/** Where a request wants to go; null when its target or its host is none. */
+/** Where a request wants to go; null when its target or its host is malformed. */
 export function addressOf({ target, fields, scheme, port }: DoorRequest): Addressed | null {
   const absolute = ABSOLUTE.exec(target);
   const host = (absolute === null ? fieldOf(fields, "host") : absolute[1]) ?? "";

@@ -107,7 +107,7 @@ export class Door {
     const { backend } = this.#parts;
     const addressed = METHOD.test(request.method) ? addressOf(request) : null;
     if (addressed === null) {
-      return refuse("invalid-request", "The target or the Host of the request is none.", {
+      return refuse("invalid-request", "The target or the Host of the request is malformed.", {
         isHead,
       });
     }
@@ -195,7 +195,7 @@ export class Door {
     const refresh = { site: site.name, url: urlOfCall(ask.call), since: host.now() };
     const over = metrics.refreshes(refresh);
     const landing = this.#launch(id, this.#wantOf(ask, true));
-    // A stale answer has been given already: whoever comes next is told of a failure.
+    // A stale answer has been given already: the next request is told of a failure.
     const done = landing.then(release).catch(() => undefined);
     const ended = done.finally(() => {
       over();

@@ -1,6 +1,6 @@
 /**
- * Fetches from an origin, one at a time for each key: whoever comes while one is under way waits
- * for its head, and has its body too if that may be stored and answers his request.
+ * Fetches from an origin, one at a time for each key: a request that comes while one is under way
+ * waits for its head, and has its body too if that may be stored and answers the request.
  */
 
 import { PIECE_BYTES } from "../../core/limits.ts";
@@ -34,7 +34,7 @@ export type Landing =
       readonly askedAt: WallMillis;
       readonly variant: Variant | null;
       readonly flow: BodyFlow;
-      /** The body for who asked; it has to be read, or ended. */
+      /** The body for the client that asked; it has to be read, or ended. */
       readonly body: AsyncIterableIterator<Uint8Array>;
       /** Why it is not stored. */
       readonly detail: string | null;

@@ -43,7 +43,7 @@ export interface Found {
   readonly context: CausalContext;
 }
 
-/** In an entry; a hit writes nothing, and so its context is made out for who does. */
+/** In an entry; a hit writes nothing, so its context is made out by a write alone. */
 class FoundInEntry implements Found {
   readonly stored: Stored;
   readonly #entry: Entry;

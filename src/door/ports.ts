@@ -4,7 +4,7 @@ import type { WallMillis } from "../../core/time.ts";
 import type { Fields } from "../cache/fields.ts";
 import type { Digest } from "./kept.ts";
 
-/** Bytes as they come; whoever stops early says so to the source. */
+/** Bytes as they come; a reader that stops early says so to the source. */
 export type Bytes = AsyncIterable<Uint8Array>;
 
 export interface DoorRequest {

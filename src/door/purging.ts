@@ -22,7 +22,7 @@ const withoutPort = (located: Located): Located => ({
   host: located.host.replace(/:\d+$/, ""),
 });
 
-/** A prefix of an absolute URL in all spellings that a key may have; null when it is none. */
+/** A prefix of an absolute URL in all spellings that a key may have; null for anything else. */
 export function prefixesOf(prefix: string): readonly string[] | null {
   if (prefix.startsWith("/") && !prefix.startsWith("//")) return [prefix];
   const located = parseAbsolute(prefix);

@@ -43,7 +43,7 @@ export class MissingPiece extends Error {
   override readonly name = "MissingPiece";
 }
 
-/** What was said to who asked for the right to fetch. */
+/** What was said to a frontend that asked for the right to fetch. */
 export type Leased = { readonly state: LeaseResult["state"]; readonly at: WallMillis };
 
 /** For how long a piece outlives its head, in ms: a reader that has begun may finish. */
@@ -127,7 +127,7 @@ export class ResponseStore {
     return at;
   }
 
-  /** What time it is for who owns the key; null where no owner can be asked. */
+  /** What time it is for an owner of the key; null where no owner can be asked. */
   async timeFor(site: Site, key: string): Promise<WallMillis | null> {
     return (await this.lease(site, key, TIME_ONLY))?.at ?? null;
   }

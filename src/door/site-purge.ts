@@ -43,7 +43,7 @@ export const purgeSite: PurgeSite = async (parts, { site: name, soft, urls, ...r
   return purgedAnswer(await runPurges(parts, all));
 };
 
-/** Of several the answer is the last one's, and how many know the least known one. */
+/** The last answer of several, with the count of members that know the least known one. */
 async function runPurges(
   parts: SitePurge,
   operations: readonly Omit<PurgeOperation, "kind">[],

@@ -191,7 +191,7 @@ export function createApp(parts: AppParts): Starling {
   const metrics = parts.metrics ?? new HttpMetrics(traffic);
   const ledger = new Ledger(metrics, parts.log);
   const app = honoApp(parts, ledger, metrics);
-  // Whether a page may read an answer is said by hono's middleware.
+  // Hono's middleware says whether a page may read an answer.
   const hasReaders = (config.corsOrigins ?? []).length > 0;
   if (typeof backend === "function" || hasReaders) return { app, answerKey: null };
   const answerKey = shortWay({

@@ -45,7 +45,7 @@ const OBJECT_CLASS = "ReplicaObject";
 const DOOR_CLASS = "CacheDoor";
 /** Where Miniflare keeps the objects of a class, below the folder of the data. */
 const OBJECTS_FOLDER = `${WORKER_NAME}-${OBJECT_CLASS}`;
-/** Not a secret: whoever can reach this deployment is on this machine already. */
+/** Not a secret: a program that can reach this deployment is on this machine already. */
 const LOCAL_SECRET = "starling dev, reachable on loopback only";
 
 /** Miniflare would take another port in silence where this one is taken. */
@@ -143,8 +143,8 @@ function bindingsFor(
 }
 
 /**
- * Miniflare ends the process as soon as it is told to stop. Whoever started the deployment ends it,
- * in order; what Miniflare does when the process exits is left as it is.
+ * Miniflare ends the process as soon as it is told to stop. The command that started the deployment
+ * ends it in order; what Miniflare does when the process exits is left as it is.
  */
 function withOwnSignals<T>(make: () => T): T {
   const signals = ["SIGINT", "SIGTERM"] as const;

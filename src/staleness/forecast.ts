@@ -41,7 +41,7 @@ export interface Forecast {
   /** All pairs of r and w from 1 to n; empty where too little was measured. */
   readonly choices: readonly Choice[];
   readonly delays: Readonly<Record<"W" | "A" | "R" | "S", Percentiles>> | null;
-  /** What is taken for granted, in words for whoever reads it. */
+  /** What is taken for granted, in words for a reader. */
   readonly assumed: readonly string[];
 }
 

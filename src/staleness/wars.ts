@@ -156,7 +156,7 @@ class Reading {
     this.#places = Array.from({ length: n }, (_, i) => i);
   }
 
-  /** The first r replies count; whoever is beyond the first r in order is asked as a hedge. */
+  /** The first r replies count; replicas beyond the first r in order are asked as hedges. */
   take(trial: Trial, r: number): void {
     const { order, replied, asked, arrival, hedgeMs } = trial;
     const at = this.#at;

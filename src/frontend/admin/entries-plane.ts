@@ -193,7 +193,7 @@ async function overwrite(backend: Backend, { key, entry }: Brought): Promise<boo
 
 /**
  * Answers `{"keys","known"}` of a merge: how many entries there were, and of how many something
- * was held before; `{"keys","written"}` of what was written anew. The first that fails is the
+ * was held before; `{"keys","written"}` for what was written anew. The first that fails is the
  * answer, as a problem; the others may have been taken.
  *
  * @throws Problem

@@ -75,7 +75,7 @@ export class MembersPlane {
   }
 }
 
-/** Namespaces on their way to another N, and who has not said yet that it is as far. */
+/** Namespaces on their way to another N, and the members that have not said yet that they are. */
 function resizedIn(view: ClusterView): { readonly namespaces: readonly unknown[] } {
   const namespaces = [...view.changes].map(([namespace, { from, phase, acks }]) => {
     const { n: to } = view.namespaces.get(namespace) ?? view.defaults;

@@ -19,7 +19,7 @@ const STORED = ["n", "r", "w", "dw", "maxBytes"] as const;
 const isStored = (member: string): boolean => STORED.some((name) => name === member);
 const invalid = (detail: string): Problem => new Problem("invalid-settings", detail);
 
-/** @throws Problem `not-found` for what no site can be called */
+/** @throws Problem `not-found` for a name that no site can have */
 function siteName(rest: string): string {
   const refuse = (): Problem => new Problem("not-found", "There is no such site.");
   const name = percentDecode(rest, refuse);

@@ -1,6 +1,6 @@
 /**
- * What the state of a cluster means, in words: whether reads and writes are safe, of how many
- * partitions how many copies can be reached, and what to do.
+ * What the state of a cluster means, in words: whether reads and writes are safe, how many copies
+ * of how many partitions can be reached, and what to do.
  */
 
 /** `GET /v1/cluster`, as far as it is looked at. */
@@ -29,7 +29,7 @@ export interface MemberBody {
   readonly hintsHeld: Readonly<Record<string, number>>;
   readonly duplicateSeenAt?: string | null;
   readonly version?: string | null;
-  /** The frontend that was asked and it refuse each other, for their versions. */
+  /** It and the frontend that was asked refuse each other, for their versions. */
   readonly incompatible?: boolean;
   /** When its process began. */
   readonly startedAt?: string | null;
@@ -87,7 +87,7 @@ const fewest = ({ assignment }: RingBody, away: ReadonlySet<string>): number =>
 const sinceOf = ({ id, unreachableSince = null }: MemberBody): string =>
   unreachableSince === null ? id : `${id} (since ${unreachableSince})`;
 
-/** Whose versions keep members apart, in a sentence; empty when nobody's do. */
+/** The members whose versions keep them apart, in a sentence; empty when there are none. */
 function apartOf({ members, version = "unknown" }: ClusterBody): string {
   const apart = members.filter(({ incompatible = false }) => incompatible);
   if (apart.length === 0) return "";

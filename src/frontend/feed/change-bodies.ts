@@ -26,7 +26,7 @@ export interface ChangeSetting {
   readonly now: WallMillis;
   readonly purges: PurgeIndex;
   readonly values: boolean;
-  /** Whether the whole entry goes along, for who copies a namespace. */
+  /** Whether the whole entry goes along, for a copy of the namespace. */
   readonly entries: boolean;
   /** Told of each version's time of writing, where the version is what changed. */
   readonly written: (at: WallMillis) => void;

@@ -39,7 +39,7 @@ function checked(given: ChangesArguments): Required<ChangesArguments> {
  * `GET /v1/changes/{namespace}` as `application/x-ndjson`. It looks for more when what was found is
  * read, and stops when it is cancelled.
  *
- * @throws TypeError for options that are none
+ * @throws TypeError for malformed options
  * @throws Problem `invalid-token`
  */
 export function changesOf(

@@ -1,7 +1,7 @@
 /**
  * What the streams of one frontend have in common. Streams that stand at the same place of the same
  * feed are told the same, so they are looked for once and share what was found, down to the bytes
- * that are sent: what a change costs does not grow with those who are told of it.
+ * that are sent: what a change costs does not grow with the number of its readers.
  *
  * Streams come to stand at the same place because they pause together: those of a namespace that
  * have just been told something look again in the same turn, and the sources answer them all in

@@ -92,14 +92,14 @@ export class FeedReader {
    * What is new since the last look.
    *
    * @param waitMs how long it may wait for something; 0 not at all
-   * @throws Problem when of some keys nobody can be asked: the feed stays where it is
+   * @throws Problem when nobody can be asked about some keys: the feed stays where it is
    */
   async look(waitMs: number): Promise<Batch> {
     if (this.#bell !== null && waitMs > 0) return this.#listen(this.#bell, waitMs);
     return this.#taken(await this.#find(Math.min(Math.ceil(waitMs), HOLD_MS)));
   }
 
-  /** Nobody is told of by it any more. */
+  /** It tells of nothing any more. */
   close(): void {
     this.#bell?.close();
   }
@@ -122,7 +122,7 @@ export class FeedReader {
     return this.#taken(await this.#find(0));
   }
 
-  /** The same, shared with whoever stands at the same place. */
+  /** The same, shared with all readers at the same place. */
   async lookWith(looks: FeedLooks<Batch>, waitMs: number): Promise<Batch> {
     if (this.#bell !== null) return this.look(waitMs);
     const holdMs = Math.min(Math.ceil(waitMs), HOLD_MS);

@@ -45,7 +45,7 @@ function textOf({ changes, token }: Batch, before: string, form: StreamForm): st
   return `${events.join("")}id: ${token}\ndata: ${tokenLine(token)}\n\n`;
 }
 
-/** That it is still there, and where. Without a place yet, a comment says the first. */
+/** Says that it is still there, and where; a comment until it has a place. */
 function signOfLife(place: string, form: StreamForm): Uint8Array {
   if (form === "ndjson") return encoder.encode(`${tokenLine(place)}\n`);
   return encoder.encode(place === "" ? ":\n\n" : `id: ${place}\ndata: ${tokenLine(place)}\n\n`);

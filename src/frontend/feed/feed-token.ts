@@ -129,7 +129,7 @@ function tokenOf(hash: KeyedHash, name: FeedName, position: FeedPosition): strin
 const invalid = (detail: string): Problem => new Problem("invalid-token", detail);
 
 /**
- * @param memberIds whom a token may name; one that is none any more has no name in the result
+ * @param memberIds whom a token may name; a member that has left has no name in the result
  * @throws Problem `invalid-token`
  */
 export function tokenToPosition(

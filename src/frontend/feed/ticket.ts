@@ -1,8 +1,9 @@
 /**
  * Tickets for readers that can send no `Authorization`, which are browsers' `EventSource`s. One is
  * good for a namespace, for a minute, and opens one stream. Each frontend remembers those that it
- * has seen until they are over; of all frontends the first to use one is whom an owner of its name
- * gives a lease for as long. Where no owner can be asked, each frontend knows its own.
+ * has seen until they are over. Among all frontends an owner of the ticket's name decides: it
+ * gives the first to use it a lease for as long. Where no owner can be asked, each frontend knows
+ * its own.
  */
 import { decode, encode } from "../../../core/codec.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";

@@ -63,7 +63,7 @@ export class BodyRoom {
     this.#takenByteCount += byteCount;
   }
 
-  /** The request uses what is taken under another object: the last who does gives that back. */
+  /** The request uses what is taken under another object: the last one to use it gives it back. */
   share(request: object, shared: object): void {
     this.#shareCounts.set(shared, (this.#shareCounts.get(shared) ?? 0) + 1);
     const shares = this.#shares.get(request);

@@ -21,7 +21,7 @@ const DIRECTIVE = new RegExp(
   "y",
 );
 
-/** The directives up to the first that is none; of two of one name the first (RFC 9111, 4.2.1). */
+/** The directives up to the first malformed one; of two of one name the first (RFC 9111, 4.2.1). */
 function readDirectives(header: string): ReadonlyMap<string, string> {
   const directives = new Map<string, string>();
   for (let at = 0; at < header.length; at = DIRECTIVE.lastIndex) {
@@ -57,7 +57,7 @@ const silent: WriterControl = { ttlSeconds: null, life: null };
  * What a PUT's `Cache-Control` asks for. A `max-age=0` says nothing: browsers send it with requests
  * of their own accord.
  *
- * @throws Problem `invalid-option` for `s-maxage=0`, which nobody sends but who means it
+ * @throws Problem `invalid-option` for `s-maxage=0`, which nobody sends by accident
  */
 export function readWriterControl(header: string | null): WriterControl {
   if (header === null) return silent;

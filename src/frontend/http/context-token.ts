@@ -55,8 +55,8 @@ export function contextToToken(
 const sealed = new WeakMap<CausalContext, Sealed>();
 
 /**
- * The same for an answer to who reads, and may read again: it is kept beside the context. Not so
- * for who writes, whose context is a new one each time; that would cost more than it saves.
+ * The same for an answer to a read, which may come again: it is kept beside the context. A write
+ * has a new context each time, and to keep that would cost more than it saves.
  */
 export function keptToken(of: Of, context: CausalContext, endsAt: WallMillis): string {
   const { hash, key } = of;

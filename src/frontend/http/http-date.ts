@@ -29,8 +29,8 @@ function yearOf(short: number, now: WallMillis): number {
 }
 
 /**
- * What a header's date says, in ms since 1970; NaN when it is absent or none of HTTP's: whoever
- * asks then goes on as if it had not been sent (RFC 9110, 13.1.3 and 13.1.4).
+ * What a header's date says, in ms since 1970; NaN when it is absent or malformed: the
+ * caller then goes on as if it had not been sent (RFC 9110, 13.1.3 and 13.1.4).
  */
 export function parseHttpDate(text: string | null, now: WallMillis): WallMillis {
   const form = text === null ? undefined : FORMS.find((known) => known.test(text));

@@ -142,7 +142,7 @@ const MEMBER = /(?:"(?:[^"\\]|\\.)*"|[^",;])+/y;
 const PARAMETERS = /(?:;(?:"(?:[^"\\]|\\.)*"|[^",;])*)*,?/y;
 
 /**
- * What the parser's result does not tell of a dictionary that is one: of two members of one name it
+ * What the parser's result does not tell of a well-formed dictionary: of two members of one name it
  * keeps the last, and `1.0` and `1` are the same number to it. Parameters mean nothing here.
  */
 function refuseWhatIsLost(header: string): void {
@@ -238,7 +238,7 @@ function joinDrafts(header: Draft, query: Draft): QuorumOptions {
   return { ...kept, ...query };
 }
 
-/** @throws Problem where there is nothing to choose by, or nobody chooses */
+/** @throws Problem where there is nothing to choose by, or no choice was asked for */
 function checkChoice(quorum: QuorumOptions): QuorumOptions {
   const { consistency, maxStaleMs, minP } = quorum;
   if (consistency === "auto" && maxStaleMs === undefined && minP === undefined) {

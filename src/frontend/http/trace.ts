@@ -1,8 +1,8 @@
 /**
  * W3C Trace Context (https://www.w3.org/TR/trace-context/). A request that names a trace is logged
  * when it is over, and so is what it asks of replicas: the `traceparent` travels with the messages.
- * It is passed on as it came. Starling makes no spans of its own, and of a request without a trace
- * nothing is done.
+ * It is passed on as it came. Starling makes no spans of its own, and does nothing for a request
+ * without a trace.
  */
 import type { RequestHeaders } from "./exchange.ts";
 
@@ -22,7 +22,7 @@ const STATE_CHARS_MAX = 512;
 
 /**
  * The trace that a text names, as version 00 spells it; empty for none. Versions to come may say
- * more behind the flags (4.3): of them what version 00 knows is read.
+ * more behind the flags (4.3): what version 00 knows of them is read.
  */
 export function readTraceparent(text: string): string {
   const [, version, trace = "", span = "", flags = "", more] = TRACEPARENT.exec(text) ?? [];

@@ -14,7 +14,7 @@ export class WaitingLine {
     return this.#waiting.length;
   }
 
-  /** Resolves when it has begun. @throws Problem `overloaded` when it has not after `waitMs` */
+  /** Resolves when it has begun. @throws Problem `overloaded` when it has waited for `waitMs` */
   wait(waiter: Waiter, waitMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -34,7 +34,7 @@ export class WaitingLine {
     });
   }
 
-  /** Lets in whoever may begin now; nobody passes by the first. */
+  /** Lets in those that may begin now; nobody passes by the first. */
   admit(): void {
     for (;;) {
       const [first] = this.#waiting;

@@ -165,7 +165,7 @@ export class KvNamespace {
   }
 
   /**
-   * @returns of one key nulls when it is not there; in a Map null itself, as with KV
+   * @returns nulls for one key that is not there; in a Map null itself, as with KV
    * @throws Error as `get` does
    */
   async getWithMetadata(...args: KvGetArguments): Promise<KvResult | Map<string, KvResult | null>> {

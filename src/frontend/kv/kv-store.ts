@@ -32,7 +32,7 @@ export interface KvParts {
   readonly namespace: string;
   readonly options: RequestOptions;
   readonly trace: string;
-  /** Under what memory for values is taken; whoever made the store releases it. */
+  /** Under what memory for values is taken; its maker releases it. */
   readonly holder: object;
 }
 
@@ -157,7 +157,7 @@ export class KvStore {
       const page = await listKeys(backend, hash, { ...wanted, trace });
       keys.push(...page.result.keys);
       from = page.cursor;
-      // One more than wanted was seen: only so is it known that the page is not the last.
+      // One more than wanted was seen: that shows that the page is not the last.
       const last = keys.length > limit ? keys[limit - 1] : undefined;
       if (last !== undefined) {
         const rest = cursorAfter(hash, { namespace, prefix }, last.name);
@@ -165,7 +165,7 @@ export class KvStore {
       }
       const isEnough = i >= (keys.length === 0 ? EMPTY_PAGES_MAX : PAGES_MAX);
       if (from === "" || isEnough) return { keys, cursor: from };
-      // Full already: one key is all that there is to learn of. Else the deleted ones are many.
+      // Behind a full page one key is enough to know. Else there are many deleted ones.
       scanned = keys.length === limit ? SCANNED_MIN : LIST_KEYS_MAX;
     }
   }

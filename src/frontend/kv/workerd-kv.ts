@@ -61,7 +61,7 @@ function keyIn(rawKey: string): string {
   return checkLength(percentDecode(rawKey, refuse));
 }
 
-/** 404 is how workerd is told of a key that is not there. */
+/** workerd takes 404 for a key that is not there. */
 async function get({ store, rawKey }: KvCall): Promise<Response> {
   const found = await store.get(keyIn(rawKey));
   if (found === null) return new Response(null, { status: 404, headers: noSniff });

@@ -1,9 +1,9 @@
 /**
  * Work that waits for the end of the turn of the event loop, when all that had come in by then was
- * read, and is then done together. So answers are written: one that is written by itself wakes
- * whoever waits for it, a thread that had gone to sleep, and under load that costs more than all
- * the rest of a read (see bench/README.md). It waits for the requests that are read in the same
- * turn and for nothing else.
+ * read, and is then done together. Answers are written so: one that is written by itself wakes its
+ * reader, a thread that had gone to sleep, and under load that costs more than all the rest of a
+ * read (see bench/README.md). It waits for the requests that are read in the same turn and for
+ * nothing else.
  */
 export class EndOfTurn<Work> {
   readonly #carryOut: (work: Work) => void;

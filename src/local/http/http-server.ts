@@ -175,7 +175,7 @@ function holdBack100(incoming: IncomingMessage, response: ServerResponse): void 
     response.shouldKeepAlive = keepsAlive;
     response.writeContinue();
   };
-  // Whoever takes the body as it flows resumes it; whoever iterates over it listens to this event.
+  // One reader takes the body as it flows and resumes it; another iterates and needs this event.
   incoming.once("resume", goOn);
   incoming.on("newListener", (name: unknown) => {
     if (name === "readable") goOn();

@@ -69,7 +69,7 @@ class Connection {
     this.#socket.pause();
   }
 
-  /** Answers a request that is none of HTTP, in its turn; the connection ends with that. */
+  /** Answers a request that is malformed as HTTP, in its turn; the connection ends with that. */
   refuseRequest(response: ServerResponse, refusal: Refusal): void {
     if (this.#isEnding) return;
     this.#isEnding = true;

@@ -114,7 +114,7 @@ export interface ParserError extends Error {
   readonly bytesParsed?: number;
 }
 
-/** Of a request line that is well-formed but for what the parser does not know. */
+/** A request line that is well-formed but for what the parser does not know. */
 const REQUEST_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP\/[0-9]\.[0-9]\r?$/;
 
 /** The line of the last packet in which the parser stopped. */
@@ -157,7 +157,7 @@ export function refuseRaw(socket: Duplex, refused: Refusal): void {
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
 }
 
-/** The problem as an answer for whoever takes a `Response`. */
+/** The problem as a `Response`. */
 export function problemResponse(refused: Refusal): Response {
   const body = problemText(refused);
   return new Response(body, { status: refused.status, headers: headersOf(body) });

@@ -14,7 +14,7 @@ import {
   unknownVersion,
 } from "./refusals.ts";
 
-/** `uri-host [ ":" port ]` (RFC 9110, 7.2); an http URL without a host is none (4.2.1). */
+/** `uri-host [ ":" port ]` (RFC 9110, 7.2); an http URL without a host is invalid (4.2.1). */
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::([0-9]{0,5}))?$/;
 const PORT_MAX = 65_535;
 const ABSOLUTE = /^https?:\/\/[^/?#]/i;

@@ -2,10 +2,10 @@
  * The cluster's secrets on a Node host, and how one gives way to another without a restart.
  *
  * What is stored depends on the secret that the cluster began with: digests, ETags, the places of
- * keys. So that one's data keys stay for ever: the cluster document says them, for who comes with
- * an empty folder, and each folder keeps them, to read its own document by. What is proven and
- * sealed with changes: a file of two lines has two valid secrets. The first one seals, both open;
- * nodes prove whichever the other side takes too.
+ * keys. So the data keys of that secret stay for ever. The cluster document says them, for members
+ * that come with an empty folder, and each folder keeps them, to read its own document by. The
+ * secret that proves and seals can change: a file of two lines has two valid ones. The first one
+ * seals, both open, and nodes prove whichever the other side takes too.
  */
 import { assert } from "../../../core/assert.ts";
 import type { Store } from "../../../core/store.ts";

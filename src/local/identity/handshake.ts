@@ -16,7 +16,7 @@
  * While one secret gives way to another, the hello has a proof for each that the caller takes. The
  * callee picks one that it takes too, and both go on with that.
  *
- * The hello's proof trusts nobody, since it can be sent again by whoever has seen it. It only hides
+ * The hello's proof trusts nobody, since anybody who has seen it can send it again. It only hides
  * the protocol: to everybody who does not know the secret, the route does not exist.
  */
 import { randomBytes, timingSafeEqual } from "node:crypto";

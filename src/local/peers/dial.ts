@@ -60,7 +60,7 @@ export function dial(plan: DialPlan, done: (outcome: DialOutcome) => void): void
   };
   const timer = setTimeout(() => fail("no answer in time"), plan.msMax);
   // A ring may name urls that a URL's own grammar refuses, and `request` throws for those.
-  if (!URL.canParse(plan.url)) return void setImmediate(() => finish("its url is none"));
+  if (!URL.canParse(plan.url)) return void setImmediate(() => finish("its url is malformed"));
   if (plan.url.startsWith("https:") !== (plan.tls !== undefined)) {
     return void setImmediate(() => finish("one of the two has TLS and the other has not"));
   }

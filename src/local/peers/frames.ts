@@ -105,7 +105,7 @@ export class FrameReader {
 export function readStamped(frame: Uint8Array): { sentAt: number; body: Uint8Array } {
   if (frame.length < STAMP_BYTES) throw new FrameError("a frame without its time");
   const sentAt = new DataView(frame.buffer, frame.byteOffset).getFloat64(0);
-  if (!Number.isFinite(sentAt)) throw new FrameError("a frame with a time that is none");
+  if (!Number.isFinite(sentAt)) throw new FrameError("a frame with a malformed time");
   return { sentAt, body: frame.subarray(STAMP_BYTES) };
 }
 
@@ -219,7 +219,7 @@ export interface FrameStream {
   onMalformed(reason: string): void;
 }
 
-/** Reads frames from a socket for as long as it lives; what is none closes it. */
+/** Reads frames from a socket for as long as it lives; anything else closes it. */
 export function readFrames(socket: Duplex, stream: FrameStream): void {
   settle(socket);
   const reader = new FrameReader(stream.bytesMax, stream.onFrame);

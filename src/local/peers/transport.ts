@@ -250,7 +250,7 @@ export class Transport {
 /**
  * What the request waited on its way is no longer in its budget.
  *
- * @throws FrameError for what is no request
+ * @throws FrameError for anything but a request
  */
 function requestIn(frame: Uint8Array, waited: Waited): RequestMessage {
   const { sentAt, body } = readStamped(frame);
