@@ -20,8 +20,8 @@ const CODES = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
   "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
 ]);
-/** Deno has words alone. */
-const WORDS = /tcp connect error|dns error|invalid peer certificate/i;
+/** Deno has words alone; undici too for a port that is another protocol's (Fetch, 2.9). */
+const WORDS = /tcp connect error|dns error|invalid peer certificate|bad port|are blocked$/i;
 
 interface Reason {
   readonly code?: unknown;

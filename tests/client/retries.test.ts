@@ -169,6 +169,9 @@ describe("a connection that was refused", () => {
       refusal("CERT_HAS_EXPIRED"),
       Object.assign(new Error("Unable to connect"), { code: "ConnectionRefused" }),
       new TypeError("error sending request: tcp connect error: Connection refused"),
+      // Ports that the Fetch standard keeps for other protocols: 6000, 10080 and more.
+      new TypeError("fetch failed", { cause: new Error("bad port") }),
+      new TypeError("Fetch failed: Requests to port 6000 are blocked"),
       new TypeError("fetch failed", {
         cause: new AggregateError([refusal().cause, refusal().cause], ""),
       }),
