@@ -19,6 +19,7 @@ import {
   type Entry,
   type Retry,
   type Sibling,
+  sameDot,
 } from "./entry.ts";
 import { type ActorId, isActorId } from "./ids.ts";
 import { type Minting, type MintingBounds, Mintings } from "./mintings.ts";
@@ -36,6 +37,24 @@ export interface Tenure {
    * operation got that a frontend, hearing nothing, then had minted again elsewhere.
    */
   readonly minted: Mintings;
+}
+
+/**
+ * Whether two entries of one key are surely the same bytes. No value is looked at: a dot names one
+ * content for ever, of which all but the place may have been given up.
+ */
+export function encodesAlike(a: Entry, b: Entry): boolean {
+  if (a === b) return true;
+  if (a.siblings.length !== b.siblings.length) return false;
+  if (a.retries.length > 0 || b.retries.length > 0) return false;
+  const isSame = (mine: Sibling, i: number): boolean => {
+    const theirs = b.siblings[i];
+    if (theirs === undefined || !sameDot(mine.dot, theirs.dot)) return false;
+    if (mine.op !== theirs.op || mine.time !== theirs.time) return false;
+    const isGone = mine.content === null;
+    return mine.expiresAt === theirs.expiresAt && isGone === (theirs.content === null);
+  };
+  return a.siblings.every(isSame) && a.context.equals(b.context);
 }
 
 /** MessagePack's null. */

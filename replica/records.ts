@@ -12,6 +12,7 @@ import {
   type DecodedEntry,
   decodeEntry,
   encodeEntry,
+  encodesAlike,
   type Tenure,
   withTenure,
 } from "../core/entry-codec.ts";
@@ -34,9 +35,23 @@ export interface Sent {
   readonly bytes: Uint8Array | null;
 }
 
-/** A record of its own, of an encoded entry without a tenure. */
-const stored = (bare: Uint8Array, tenure: Tenure | null): Uint8Array =>
-  tenure === null ? new Uint8Array(bare) : withTenure(bare, tenure);
+/** A shorter entry is copied out of what it came in sooner than anybody looks what that was. */
+const LONG_BYTES = 64 * 1024;
+/** So much of what an entry came in may be kept for it. */
+const BESIDE_BYTES_MAX = 4096;
+
+/** Whether bytes are all that there is in their memory, as good as. */
+const isAlone = ({ buffer, length }: Uint8Array): boolean =>
+  length >= LONG_BYTES && buffer.byteLength - length <= BESIDE_BYTES_MAX;
+
+/**
+ * A record of its own, of an encoded entry without a tenure. A long one that came in a message by
+ * itself is kept as it lies there: nobody changes a message.
+ */
+function stored(bare: Uint8Array, tenure: Tenure | null): Uint8Array {
+  if (tenure !== null) return withTenure(bare, tenure);
+  return isAlone(bare) ? bare : new Uint8Array(bare);
+}
 
 const nothingPurged = new PurgeIndex(noPurges);
 
@@ -99,17 +114,15 @@ export class Records {
     }
   }
 
-  /** @param sent where the entry may have come from: if it is the same, it is not encoded anew */
+  /** @param sent what may have come as the same entry, which is not encoded anew then */
   write(
     key: StoreKey,
     hintFor: ReplicaId | null,
     { entry, tenure }: DecodedEntry,
     sent?: Sent,
   ): void {
-    const bytes =
-      sent?.entry === entry && sent.bytes !== null
-        ? stored(sent.bytes, tenure)
-        : encodeEntry(entry, tenure);
+    const came = sent !== undefined && encodesAlike(sent.entry, entry) ? sent.bytes : null;
+    const bytes = came === null ? encodeEntry(entry, tenure) : stored(came, tenure);
     this.writeBytes(key, hintFor, { entry, tenure, bytes });
   }
 

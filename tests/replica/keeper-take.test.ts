@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { CausalContext } from "../../core/causal-context.ts";
 import { CodecError } from "../../core/check.ts";
 import type { Entry } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { KEY, START } from "../laws/replica.ts";
+import { plainContent } from "../support/content.ts";
 import { held, newKeeper, ops, put, shown } from "./keeping.ts";
 
 const take = (keeper: ReturnType<typeof newKeeper>, bytes: Uint8Array): Entry | undefined =>
@@ -22,6 +24,44 @@ describe("an entry that came as bytes", () => {
     message.fill(0);
     expect(store.readEntry(KEY)).toEqual(came);
     expect(keeper.digest(KEY)).toBe(writer.digest(KEY));
+  });
+
+  it("is kept where it lies when it is long and came alone, and copied from among others", () => {
+    const store = new MemoryStore();
+    const keeper = newKeeper(store);
+    const writer = newKeeper();
+    const value = new Uint8Array(100_000).fill(7);
+    const sibling = (op: string): Uint8Array => {
+      const content = plainContent(value);
+      return put(writer, { op, content, covers: CausalContext.empty }).sharedBytes;
+    };
+    take(keeper, sibling("a"));
+    // Joined with what is held it is what came: all that is known of the key.
+    const alone = sibling("b");
+    take(keeper, alone);
+    expect(store.readEntry(KEY) === alone).toBe(true);
+    const among = new Uint8Array(1_000_000);
+    const last = sibling("c");
+    among.set(last, 5);
+    take(keeper, among.subarray(5, 5 + last.length));
+    among.fill(0);
+    expect(Buffer.compare(store.readEntry(KEY) ?? among, last)).toBe(0);
+    expect(ops(keeper)).toEqual(ops(writer));
+  });
+
+  it("is stored as all that is known where it lacks a version, or has one without its body", () => {
+    const [writer, keeper] = [newKeeper(), newKeeper()];
+    const first = put(writer, { op: "a", ttlMs: 500 }).entry;
+    take(keeper, bare(first));
+    put(keeper, { op: "mine", covers: CausalContext.empty });
+    const both = put(writer, { op: "b", covers: CausalContext.empty }).entry;
+    const [gone] = both.siblings.filter(({ op }) => op === "a");
+    const siblings = both.siblings.map((one) => (one === gone ? { ...one, content: null } : one));
+    take(keeper, bare({ ...both, siblings }));
+    expect(ops(keeper).toSorted()).toEqual(["a", "b", "mine"]);
+    expect(held(keeper).siblings.every(({ content }) => content !== null)).toBe(true);
+    const stored = decodeEntry(keeper.own(KEY).bytes ?? new Uint8Array(0));
+    expect(stored.entry).toEqual(held(keeper));
   });
 
   it("gets the replica's own tenure, and never that of who sent it", () => {
