@@ -1,4 +1,4 @@
-/** The map that a newcomer gets names every folder of the tree, and every file of the floors. */
+/** The map that a newcomer gets names every folder of the tree, and every file of the program. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -47,8 +47,8 @@ describe("docs/architecture.md", () => {
     expect(names.filter((name) => !map.includes(`\`${name}/\``))).toEqual([]);
   });
 
-  it("names every file of the floors, of a node and of the Workers host", () => {
-    const floors = ["core", "ring", "replica", "antientropy", "worker", "src/node"];
+  it("names every file of the floors, of src and of the Workers host", () => {
+    const floors = ["core", "ring", "replica", "antientropy", "src", "worker"];
     const isNamed = (name: string): boolean => new RegExp(`[\`/]${name}\``).test(map);
     const files = floors.flatMap((path) => sourcesIn(path));
     expect(files.filter((path) => !isNamed(path.split("/").at(-1) ?? ""))).toEqual([]);
