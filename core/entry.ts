@@ -76,6 +76,14 @@ export const UNKNOWN_OP: OpId = "";
 export const isOvertaken = ({ expiresAt }: Pick<Sibling, "expiresAt">): boolean =>
   expiresAt === OVERTAKEN;
 
+/** All of the siblings but what was overtaken. */
+export const standingIn = ({ siblings }: Pick<Entry, "siblings">): readonly Sibling[] =>
+  siblings.some(isOvertaken) ? siblings.filter((one) => !isOvertaken(one)) : siblings;
+
+/** All that has been seen, and covered. */
+export const coveredIn = ({ context, siblings }: Entry): CausalContext =>
+  siblings.reduce((covered, { dot }) => covered.without(dot), context);
+
 /** A note that the operation was minted a second time, under this dot. */
 export interface Retry {
   readonly op: OpId;
@@ -313,11 +321,7 @@ export function contextShowing(
 
 /** The context of an answer about all that is there, dead or alive. */
 export const contextOfAll = (entry: Entry): CausalContext =>
-  contextShowing(
-    entry,
-    entry.siblings.filter((sibling) => !isOvertaken(sibling)),
-    0,
-  );
+  contextShowing(entry, standingIn(entry), 0);
 
 const dotText = (dot: Dot): string => `${dot.actor}.${dot.counter}`;
 

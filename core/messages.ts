@@ -12,6 +12,7 @@
  * kind comes in as `unknown` and is refused, an answer of one is a refusal, and the connection goes
  * on. A message of which any part is not what the table says is refused as a whole.
  */
+import { CausalContext } from "./causal-context.ts";
 import { check } from "./check.ts";
 import { decode, encode, encodeInPieces } from "./codec.ts";
 import {
@@ -186,7 +187,8 @@ const REQUESTS = {
  * `recalled`: `done` is the version that was stored, with what is held of the key now; null when
  * nothing was, or, with `isUnknown`, when that cannot be said.
  * `storedWith` is `stored` where there is more to say: that the replica may lack what it once had
- * of the key, or, when the write asked for that (`tells`), what it holds beside it.
+ * of the key, or, when the write asked for that (`tells`), what it holds beside it. Then `covered`
+ * is all of the key that is over there.
  * `changed`: how far the feed is with its source now, in which order; `isGone` when the place that
  * it asked for is none any more, and it has to begin anew. `marks` are those that the callee has of
  * others; up to `due` it has forgotten all that is forgotten by itself when its time is over.
@@ -242,7 +244,12 @@ const REPLIES = {
     life: later(count, 0),
   },
   recalled: { done: orEmpty(version), isUnknown: flag, entry: optional(bytes) },
-  storedWith: { durable: flag, isBehind: flag, beside: listOf(version) },
+  storedWith: {
+    durable: flag,
+    isBehind: flag,
+    beside: listOf(version),
+    covered: later(context, CausalContext.empty),
+  },
   accepted: { partitionCount: count, waitedFor: texts },
   leased: { state: count, time: count },
   named: { names: texts, complete: flag, byteCounts: later(listOf(count), []) },

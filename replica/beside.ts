@@ -4,8 +4,15 @@
  * what was answered before. So each acknowledgement tells of it, in the shortest form that the
  * coordinator can act by: the dot of each version, and its time.
  */
-import type { CausalContext, Dot } from "../core/causal-context.ts";
-import { type Entry, isOvertaken, newestFirst, type Sibling, sameDot } from "../core/entry.ts";
+import { CausalContext, type Dot } from "../core/causal-context.ts";
+import {
+  coveredIn,
+  type Entry,
+  hasDot,
+  newestFirst,
+  type Sibling,
+  standingIn,
+} from "../core/entry.ts";
 import type { Hlc } from "../core/time.ts";
 
 export interface Beside {
@@ -13,7 +20,16 @@ export interface Beside {
   readonly time: Hlc;
 }
 
-export const NOTHING_BESIDE: readonly Beside[] = [];
+export interface Found {
+  readonly beside: readonly Beside[];
+  /**
+   * What is over where they are held. It goes along, for whatever covers a version has to cover
+   * what that one replaced as well: a replica that lacks both would show the older one again.
+   */
+  readonly covered: CausalContext;
+}
+
+export const FOUND_NOTHING: Found = { beside: [], covered: CausalContext.empty };
 
 /**
  * The siblings that are held and not among those that came, nor another version of what came: an
@@ -27,13 +43,13 @@ export const NOTHING_BESIDE: readonly Beside[] = [];
  *
  * @param held all that is held of the key, with what came joined into it
  */
-export function besideOf(held: Entry, incoming: Entry): readonly Beside[] {
-  const stands = ({ dot }: Sibling): boolean =>
-    held.siblings.some((one) => sameDot(one.dot, dot) && !isOvertaken(one));
-  if (!incoming.siblings.every((came) => isOvertaken(came) || stands(came))) return NOTHING_BESIDE;
-  const isNews = (one: Sibling): boolean =>
-    !isOvertaken(one) && !incoming.siblings.some(({ op }) => op === one.op);
-  return held.siblings.some(isNews) ? held.siblings.filter(isNews) : NOTHING_BESIDE;
+export function besideOf(held: Entry, incoming: Entry): Found {
+  const came = standingIn(incoming);
+  const standing = standingIn(held);
+  if (!came.every(({ dot }) => hasDot(standing, dot))) return FOUND_NOTHING;
+  const isNews = ({ op }: Sibling): boolean => !came.some((one) => one.op === op);
+  if (!standing.some(isNews)) return FOUND_NOTHING;
+  return { beside: standing.filter(isNews), covered: coveredIn(held) };
 }
 
 /**

@@ -31,7 +31,7 @@ import type { Prng } from "../core/prng.ts";
 import type { Digest, Store, StoreKey } from "../core/store.ts";
 import { HybridClock, type Now, type WallMillis } from "../core/time.ts";
 import { Arrivals } from "./arrivals.ts";
-import { type Beside, besideOf } from "./beside.ts";
+import { besideOf, type Found } from "./beside.ts";
 import { DoneOperations } from "./done-operations.ts";
 import { HintMoves } from "./hint-moves.ts";
 import { beginIncarnation, isFirstLife } from "./incarnation.ts";
@@ -193,7 +193,7 @@ export class Keeper {
   }
 
   /** What is held of the key beside an entry that was joined into one of its places. */
-  besides(key: StoreKey, incoming: Entry, joined: Entry): readonly Beside[] {
+  besides(key: StoreKey, incoming: Entry, joined: Entry): Found {
     const isAll = this.store.hintTargets(key).length === 0;
     return besideOf(isAll ? joined : this.hold(key).entry, incoming);
   }

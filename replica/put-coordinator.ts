@@ -15,13 +15,14 @@
  * like a fallback, and not at all where there are none.
  */
 import { assert } from "../core/assert.ts";
+import { CausalContext } from "../core/causal-context.ts";
 import type { Failure } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
-import { isStored, type Reply } from "../core/messages.ts";
+import { isStored, type Reply, type ReplyOf } from "../core/messages.ts";
 import type { StoreKey } from "../core/store.ts";
 import type { Tally } from "../core/tally.ts";
 import type { Millis } from "../core/time.ts";
-import { type Beside, NOTHING_BESIDE } from "./beside.ts";
+import { FOUND_NOTHING, type Found } from "./beside.ts";
 import type { Candidate } from "./candidate.ts";
 import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
 import { Quorum, type QuorumNeed } from "./quorum.ts";
@@ -83,12 +84,17 @@ const hasIt = ({ state }: Target): boolean => state === "acked" || state === "be
 const asCounted = ({ candidate, state }: Target): Candidate =>
   state === "behind" ? { ...candidate, isPrimary: false } : candidate;
 
+const foundBy = ({ beside, covered = CausalContext.empty }: ReplyOf<"storedWith">): Found => ({
+  beside,
+  covered,
+});
+
 /** What the coordinator does for itself beside sending. */
 export interface PutOutbox extends Outbox<PutOutcome> {
   /** Keeps the entry as a hint in the coordinator's own store. */
   keepHint(target: ReplicaId): void;
   /** Told of what each that acknowledges holds beside the write, before that counts. */
-  found?(from: ReplicaId, beside: readonly Beside[]): void;
+  found?(from: ReplicaId, found: Found): void;
 }
 
 export class PutCoordinator implements Coordinator {
@@ -198,7 +204,7 @@ export class PutCoordinator implements Coordinator {
     target.state = isBehind ? "behind" : "acked";
     if (isBehind) this.#behindCount++;
     target.isDurable ||= body.durable;
-    this.#out.found?.(from, body.kind === "storedWith" ? body.beside : NOTHING_BESIDE);
+    this.#out.found?.(from, body.kind === "storedWith" ? foundBy(body) : FOUND_NOTHING);
     if (!isBehind) this.#quorum.add(target.candidate, body.durable);
     this.#decide(now);
   }

@@ -65,6 +65,11 @@ const changesBefore: RequestOf<"changes"> = {
   ...{ start: 0, run: 7, after: 2 ** 40, ended: 3, until: 0, values: true },
   ...{ limit: 1000, byteCountMax: 1e6, holdMs: 2000, feed: "f" },
 };
+const storedWithBefore: ReplyOf<"storedWith"> = {
+  ...{ kind: "storedWith", durable: true, isBehind: true },
+  beside: [{ dot: { actor: "AAAAAAAA", counter: 3 }, time: 7 }],
+};
+
 const changedBefore: ReplyOf<"changed"> = {
   ...{ kind: "changed", run: 7, after: 2 ** 40, ended: 3, until: 0, isGone: false },
   isAtEnd: true,
@@ -269,10 +274,7 @@ export const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
     ...{ kind: "recalled", isUnknown: false, entry: bytes },
     done: { dot: { actor: "AAAAAAAA", counter: 3 }, time: 7 },
   },
-  storedWith: {
-    ...{ kind: "storedWith", durable: true, isBehind: true },
-    beside: [{ dot: { actor: "AAAAAAAA", counter: 3 }, time: 7 }],
-  },
+  storedWith: { ...storedWithBefore, covered: context },
   accepted: { kind: "accepted", partitionCount: 3, waitedFor: ["r1"] },
   leased: { kind: "leased", state: 1, time: 7 },
   named: { kind: "named", names: ["demo"], complete: true, byteCounts: [7] },
@@ -301,6 +303,7 @@ export const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
 /** Under the names that their bytes have in tests/golden/messages. */
 export const moreReplies: Readonly<Record<string, Reply>> = {
   "changed as before": changedBefore,
+  "storedWith as before": storedWithBefore,
   "held as before": { kind: "held", digest: 0, entry: null, isUnknown: true },
   "coordinated, a delete": {
     ...{ kind: "coordinated", created: false, context, siblingCount: 0, tally },

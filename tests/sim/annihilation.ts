@@ -4,7 +4,7 @@
  * what covered it, or what covered that; so two such entries mean that of two writes each covers
  * the other. It is the one thing that writes without a context must not do.
  */
-import { type Entry, isOvertaken, type Sibling, sameDot } from "../../core/entry.ts";
+import { type Entry, hasDot, standingIn } from "../../core/entry.ts";
 import { name } from "./judge.ts";
 
 /** Of one key: writes that meet are sent within moments. */
@@ -12,15 +12,13 @@ const SEEN_MAX = 24;
 
 /** Whether one says of every version of the other that it is over. */
 function ends({ context, siblings }: Entry, other: Entry): boolean {
-  for (const { dot } of standing(other)) {
+  const standing = standingIn({ siblings });
+  for (const { dot } of standingIn(other)) {
     if (!context.covers(dot)) return false;
-    if (siblings.some((one) => sameDot(one.dot, dot) && !isOvertaken(one))) return false;
+    if (hasDot(standing, dot)) return false;
   }
   return true;
 }
-
-const standing = ({ siblings }: Entry): readonly Sibling[] =>
-  siblings.some(isOvertaken) ? siblings.filter((one) => !isOvertaken(one)) : siblings;
 
 export class Annihilation {
   readonly #accuse: (oracle: string, detail: string) => void;
@@ -35,7 +33,7 @@ export class Annihilation {
   observe(key: string, entry: Entry): void {
     if (this.#looked.has(entry)) return;
     this.#looked.add(entry);
-    if (standing(entry).length === 0) return this.#lookAtNothing(key, entry);
+    if (standingIn(entry).length === 0) return this.#lookAtNothing(key, entry);
     const seen = this.#byKey.get(key) ?? [];
     for (const earlier of seen) {
       // The other way about it is mostly so, and to find that out takes longer.

@@ -1,6 +1,6 @@
 /** What operators ask: members, ring, one key's replicas, namespaces, background work now. */
 import { readOr } from "../../../core/check.ts";
-import { contextOfAll, etagOf, isOvertaken, liveSiblings } from "../../../core/entry.ts";
+import { contextOfAll, etagOf, liveSiblings, standingIn } from "../../../core/entry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { compareUtf8, storeKey } from "../../../core/keys.ts";
 import { LIST_NAMESPACES_MAX } from "../../../core/limits.ts";
@@ -219,7 +219,7 @@ export class ClusterPlane {
     if (entry === null) return { id, role, reachable, entry: null };
     const now = this.#backend.now();
     const live = liveSiblings(entry, now);
-    const left = entry.siblings.filter((sibling) => !isOvertaken(sibling));
+    const left = standingIn(entry);
     const expiresAt = live[0]?.expiresAt ?? 0;
     return {
       id,

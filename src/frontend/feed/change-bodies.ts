@@ -3,10 +3,10 @@ import {
   contextShowing,
   type Entry,
   etagOf,
-  isOvertaken,
   liveSiblings,
   newestFirst,
   type Sibling,
+  standingIn,
 } from "../../../core/entry.ts";
 import { decodeEntry } from "../../../core/entry-codec.ts";
 import { EVICTED, endOf } from "../../../core/expiry.ts";
@@ -56,8 +56,7 @@ function described(change: KeyChange, entry: Entry, setting: ChangeSetting): Des
   const { key, run, partition } = change;
   const seen = setting.purges.apply(key, entry);
   const live = liveSiblings(seen, now);
-  const left = seen.siblings.filter((sibling) => !isOvertaken(sibling));
-  const [newest = left.toSorted(newestFirst)[0]] = live;
+  const [newest = standingIn(seen).toSorted(newestFirst)[0]] = live;
   const isLive = live.length > 0;
   const type = isLive
     ? { type: live.length > 1 ? "conflict" : "put" }

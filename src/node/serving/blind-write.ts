@@ -21,6 +21,10 @@
  * operation over with its lower version, nothing would be left. But whoever was shown any of its
  * versions and writes over that has seen the operation, and covers all of them.
  *
+ * **With what that had replaced.** A version is told of with all that is over where it is held, and
+ * that is covered too. By the dot alone a replica that lacks it would show what it had replaced,
+ * beside what overtook it.
+ *
  * **Never what has seen it.** A version may be read, and replaced, before its answer. A replica
  * that holds what replaced it takes the version for over, and tells of nothing beside it. Where
  * only a second version comes, above the first, that cannot be seen: of that nobody is to tell. The
@@ -33,12 +37,20 @@
  * only a frontend that still waits asks again (see overdue-writes.ts).
  */
 import { CausalContext, type Dot } from "../../../core/causal-context.ts";
-import { contextOfAll, isOvertaken, overtake, type Sibling, sameDot } from "../../../core/entry.ts";
+import {
+  contextOfAll,
+  emptyEntry,
+  hasDot,
+  merge,
+  overtake,
+  sameDot,
+  standingIn,
+} from "../../../core/entry.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { RequestOf } from "../../../core/messages.ts";
 import type { WallMillis } from "../../../core/time.ts";
-import { type Beside, isAbove } from "../../../replica/beside.ts";
+import { type Beside, type Found, isAbove } from "../../../replica/beside.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { isLate, type Moment } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
@@ -70,6 +82,8 @@ export class BlindWrite {
   #held: HeldWrite;
   #covers: CausalContext;
   #found: Beside[];
+  /** What is over where that was found. */
+  #past = CausalContext.empty;
   /** What was held when somebody still waited for the write. */
   #confirmed: CausalContext;
   /** Replicas that said what was there when the write came: what came after does not matter. */
@@ -84,9 +98,7 @@ export class BlindWrite {
     this.#covers = body.covers ?? contextOfAll(held.before);
     this.#confirmed = body.covers ?? CausalContext.empty;
     // What came here between the question and the minting: of others, each is in the entry as sent.
-    this.#found = held.entry.siblings.filter(
-      (one) => one.op !== held.sibling.op && !isOvertaken(one),
-    );
+    this.#found = standingIn(held.entry).filter(({ op }) => op !== held.sibling.op);
   }
 
   /** The write as it is held now. */
@@ -100,10 +112,11 @@ export class BlindWrite {
   }
 
   /** An acknowledgement has come, with what was held beside the write. */
-  learn(from: ReplicaId, beside: readonly Beside[]): void {
+  learn(from: ReplicaId, { beside, covered }: Found): void {
     if (this.#isAnswered || this.#told.includes(from)) return;
     this.#told.push(from);
     this.#found.push(...beside);
+    this.#past = this.#past.join(covered);
   }
 
   /** All that is to be covered, whoever has to be asked before. */
@@ -140,8 +153,8 @@ export class BlindWrite {
 
   /** Whether a version is covered by the write as it is held, or overtaken. */
   #isOver(dot: Dot): boolean {
-    const { context, siblings } = this.#held.entry;
-    return context.covers(dot) && !isStandingIn(siblings, dot);
+    const { entry } = this.#held;
+    return entry.context.covers(dot) && !hasDot(standingIn(entry), dot);
   }
 
   /** @returns false when none of it is to be covered */
@@ -160,14 +173,14 @@ export class BlindWrite {
   }
 
   /**
-   * Whether the version, or what replaced it, is held at all. One whose time is over already is
-   * forgotten where it covers nothing; a cover without it would end other writes for nothing, and
-   * stay for ever.
+   * Whether the version is held at all. Where somebody has covered it who was shown it, the write
+   * is over, and ends no other. And one whose time is over already is forgotten where it covers
+   * nothing: without it a cover would end other writes for nothing, and stay for ever.
    */
   #isHere(): boolean {
     const { keeper, body } = this.#parts;
     const { entry, isUnknown } = keeper.hold(body.key);
-    return isUnknown || entry.context.covers(this.#held.sibling.dot);
+    return isUnknown || hasDot(entry.siblings, this.#held.sibling.dot);
   }
 
   /** What a clock far ahead has written nothing here can be above. */
@@ -179,7 +192,7 @@ export class BlindWrite {
   /** Somebody who saw the version may have replaced it: it is not to come back beside that. */
   get #isStanding(): boolean {
     const { keeper, body } = this.#parts;
-    return isStandingIn(keeper.hold(body.key).entry.siblings, this.#held.sibling.dot);
+    return hasDot(standingIn(keeper.hold(body.key).entry), this.#held.sibling.dot);
   }
 
   /** Another version of the operation, in place of the first and before what was found. */
@@ -188,8 +201,7 @@ export class BlindWrite {
     const { before, sibling } = this.#held;
     this.#hasRisen = true;
     const { key, op, ttlMs, content } = body;
-    // Whatever the first version covered is over wherever that one is known.
-    const more = { covers: CausalContext.empty, overtakes: [...found, sibling], isRetry: true };
+    const more = { covers: this.#past, overtakes: [...found, sibling], isRetry: true };
     const request = { key, op, content, ttlMs, ...more };
     const minted = keeper.mint({ ...request, hintFor }, wall());
     keeper.keepMinted(key, hintFor, minted);
@@ -201,12 +213,10 @@ export class BlindWrite {
     const { keeper, body, hintFor, wall } = this.#parts;
     const { before, entry: was, sibling } = this.#held;
     // With the version: where the record cannot be read, this is what will be there instead.
-    const entry = keeper.amend(body.key, overtake(was, found), hintFor, wall());
+    const past = { ...emptyEntry, context: this.#past };
+    const entry = keeper.amend(body.key, overtake(merge(was, past), found), hintFor, wall());
     const own = entry.siblings.find(({ dot }) => sameDot(dot, sibling.dot));
     const sharedBytes = encodeEntry(entry, null);
     this.#held = { before, entry, sibling: own ?? sibling, sharedBytes };
   }
 }
-
-const isStandingIn = (siblings: readonly Sibling[], dot: Dot): boolean =>
-  siblings.some((one) => sameDot(one.dot, dot) && !isOvertaken(one));

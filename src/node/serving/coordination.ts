@@ -253,6 +253,7 @@ export class Coordination {
     const now = this.#host.now();
     const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
     this.#keeper.absorb(body.key, held.entry, route.hintFor, this.#host.wall());
+    // It covers nothing more: what is held beside it may have come after it.
     this.#spread(body, held, { route, respond, deadline, blind: null });
   }
 

@@ -6,7 +6,7 @@
  * by now, and answered as done.
  */
 import { check } from "../../../core/check.ts";
-import { type Entry, isOvertaken, newestFirst, type Sibling } from "../../../core/entry.ts";
+import { type Entry, newestFirst, type Sibling, standingIn } from "../../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import type { OpId, ReplicaId } from "../../../core/ids.ts";
 import type { Reply, ReplyOf, RequestOf } from "../../../core/messages.ts";
@@ -185,8 +185,10 @@ export class Repeats {
 }
 
 /** The latest version of it that was not overtaken, for one that was is shown to nobody. */
-const versionIn = ({ siblings }: Entry, op: OpId): Sibling | undefined =>
-  siblings.filter((one) => one.op === op && !isOvertaken(one)).sort(newestFirst)[0];
+const versionIn = (entry: Entry, op: OpId): Sibling | undefined =>
+  standingIn(entry)
+    .filter((one) => one.op === op)
+    .sort(newestFirst)[0];
 
 /** That it was minted is told by the entry itself, where somebody was in doubt about it. */
 function noted({ retries }: Entry, op: OpId): Done | null {

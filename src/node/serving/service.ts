@@ -17,7 +17,7 @@ import type { ReplicaId } from "../../../core/ids.ts";
 import type { Reply, ReplyOf, Request, RequestOf } from "../../../core/messages.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Hlc, Millis } from "../../../core/time.ts";
-import { NOTHING_BESIDE } from "../../../replica/beside.ts";
+import { FOUND_NOTHING } from "../../../replica/beside.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { type Respond, refused } from "../peers/replies.ts";
 import type { Replica } from "../replica/replica.ts";
@@ -247,10 +247,10 @@ export class Service {
     if (joined === null) return respond(refused("insufficient-storage"));
     const { entry, incoming, wasUnknown } = joined;
     const isBehind = wasUnknown || this.#mayLack(key);
-    const beside = body.tells ? this.keeper.besides(key, incoming, entry) : NOTHING_BESIDE;
+    const found = body.tells ? this.keeper.besides(key, incoming, entry) : FOUND_NOTHING;
     const stored = (durable: boolean): Reply =>
-      isBehind || beside.length > 0
-        ? { kind: "storedWith", durable, isBehind, beside }
+      isBehind || found.beside.length > 0
+        ? { kind: "storedWith", durable, isBehind, ...found }
         : { kind: "stored", durable };
     if (ack !== "durable") respond(stored(false));
     this.#host.whenDurable((ok) => {

@@ -8,7 +8,7 @@ import type { OpId, ReplicaId } from "../../../core/ids.ts";
 import type { RequestOf } from "../../../core/messages.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
-import type { Beside } from "../../../replica/beside.ts";
+import type { Found } from "../../../replica/beside.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
 import { PutCoordinator, type PutOutcome } from "../../../replica/put-coordinator.ts";
@@ -90,7 +90,7 @@ export class Spreading {
       isBlind: blind !== null,
       tells: blind?.tells === true,
     };
-    const found = (from: ReplicaId, beside: readonly Beside[]): void => blind?.learn(from, beside);
+    const found = (from: ReplicaId, told: Found): void => blind?.learn(from, told);
     const keepHint = (target: ReplicaId): void => {
       if (target === this.#id) return;
       const isKept =

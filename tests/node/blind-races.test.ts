@@ -1,0 +1,218 @@
+/**
+ * Writes of one key that race, most of them without a context: by chance messages are late, pass one
+ * another or are lost, clients read and write over what they saw, second coordinators are asked.
+ * What the simulator meets once in a thousand runs happens here in one of a hundred. More of them:
+ * `RACES=20000 RACES_FROM=1000 npx vitest run tests/node/blind-races.test.ts`.
+ */
+import { describe, expect, it } from "vitest";
+import { contextShowing, type Entry, liveSiblings } from "../../core/entry.ts";
+import { Prng } from "../../core/prng.ts";
+import type { Result } from "../../core/results.ts";
+import { Group, START, writeOf } from "./group.ts";
+
+const RUNS = Number(process.env["RACES"] ?? 300);
+const FIRST = Number(process.env["RACES_FROM"] ?? 1);
+const STEPS = 60;
+const WRITES_MAX = 7;
+const NAME = "k";
+const KEY = `demo\0${NAME}`;
+const lengthOf = (entry: Entry): readonly number[] =>
+  liveSiblings(entry, START).map(({ content }) => content?.value.length ?? 0);
+
+interface Write {
+  readonly token: number;
+  /** Its value is so long; what is deleted has no value. */
+  readonly length: number;
+  readonly isDelete: boolean;
+  /** Whether it came without a context. */
+  readonly isBlind: boolean;
+  /** The writes that its client was shown, and wrote over. */
+  readonly saw: readonly number[];
+  readonly begunAt: number;
+  result: Extract<Result, { kind: "written" }> | null;
+  endedAt: number;
+}
+
+class Race {
+  readonly #prng: Prng;
+  readonly #group = new Group({ count: 4 });
+  readonly #writes: Write[] = [];
+  readonly #reads = new Set<number>();
+  /** Who was asked to coordinate, by operation. */
+  readonly #coordinators = new Map<string, ReadonlySet<string>>();
+  #step = 0;
+
+  constructor(seed: number) {
+    this.#prng = Prng.fromSeed(seed);
+    for (const id of this.#group.ids) {
+      const off = this.#prng.chance(1, 2) ? 0 : this.#prng.below(400) - 200;
+      this.#group.wallOffMs.set(id, off);
+    }
+    const isLossy = this.#prng.chance(1, 2);
+    const inTen = this.#prng.chance(1, 4) ? 5 : 9;
+    this.#group.holdsBack = () => this.#prng.chance(inTen, 10);
+    this.#group.loses = ({ type, body }, to) => {
+      if (type === "request" && body.kind === "coordinate") {
+        this.#coordinators.set(body.op, new Set(this.#coordinators.get(body.op)).add(to));
+      }
+      return isLossy && this.#prng.chance(1, 12);
+    };
+  }
+
+  get #anyone(): string {
+    return `r${1 + this.#prng.below(4)}`;
+  }
+
+  #begin(isDelete: boolean, seen: Entry | null): void {
+    const length = 10 + this.#writes.length;
+    const shown =
+      seen === null ? [] : liveSiblings(seen, START).slice(0, this.#prng.chance(1, 2) ? 1 : 9);
+    const context = seen === null ? null : contextShowing(seen, shown, START);
+    const token = this.#group.begin(this.#anyone, writeOf(NAME, isDelete ? null : length, context));
+    const saw = shown.map(({ content }) => content?.value.length ?? 0);
+    const rest = { isDelete, saw, begunAt: this.#step, isBlind: seen === null };
+    this.#writes.push({ token, length, ...rest, result: null, endedAt: Infinity });
+  }
+
+  #look(): void {
+    for (const write of this.#writes) {
+      const result = this.#group.answerOf(write.token);
+      if (write.endedAt !== Infinity || result === undefined) continue;
+      write.endedAt = this.#step;
+      if (result.kind === "written") write.result = result;
+    }
+  }
+
+  #act(): void {
+    const kind = this.#prng.below(20);
+    const mayWrite = this.#writes.length < WRITES_MAX;
+    if (kind < 3 && mayWrite) this.#begin(this.#prng.chance(1, 8), null);
+    else if (kind < 5 && mayWrite) {
+      const get = { kind: "get", key: KEY, options: { r: 1 }, session: null } as const;
+      this.#reads.add(this.#group.begin(this.#anyone, get));
+    } else if (kind < 9) this.#group.pass(1 + this.#prng.below(this.#prng.chance(1, 4) ? 700 : 60));
+    else {
+      for (let i = 0; i < 4; i++) this.#group.letOneGo(() => this.#prng.chance(1, 3));
+    }
+    for (const token of this.#reads) {
+      const got = this.#group.answerOf(token);
+      if (got === undefined) continue;
+      this.#reads.delete(token);
+      const isShown = got.kind === "got" && liveSiblings(got.entry, START).length > 0;
+      if (isShown && this.#writes.length < WRITES_MAX)
+        this.#begin(this.#prng.chance(1, 4), got.entry);
+    }
+  }
+
+  run(): void {
+    for (; this.#step < STEPS; this.#step++) {
+      this.#act();
+      this.#look();
+    }
+    this.#group.loses = () => false;
+    this.#group.letGo();
+    for (let i = 0; i < 12; i++) {
+      this.#group.pass(500);
+      this.#group.runAll("handoff");
+      this.#group.runAll("exchange");
+      this.#group.letGo();
+    }
+    this.#step++;
+    this.#look();
+  }
+
+  judge(): readonly string[] {
+    const left = lengthOf(this.#group.read("r1", NAME, 3));
+    const isNothing = left.length === 0 && this.#done.length > 0;
+    const mayBeNothing = this.#writes.some(({ isDelete }) => isDelete);
+    return [
+      ...this.#unlike(left),
+      ...(isNothing && !mayBeNothing ? ["nothing is left"] : []),
+      ...this.#back(left),
+      ...this.#beside(left),
+      ...this.#gone(left),
+    ];
+  }
+
+  get #done(): readonly Write[] {
+    return this.#writes.filter(({ result }) => result !== null);
+  }
+
+  /** All replicas agree. */
+  #unlike(left: readonly number[]): readonly string[] {
+    return this.#group.ids.flatMap((id) => {
+      const entry = this.#group.node(id).service?.keeper.own(KEY).entry;
+      if (entry === undefined || entry.context.isEmpty) return [];
+      const here = lengthOf(entry).toString();
+      return here === left.toString() ? [] : [`${id} has ${here}, and a read finds ${left}`];
+    });
+  }
+
+  /** What somebody has written over who had seen it is over. */
+  #back(left: readonly number[]): readonly string[] {
+    return this.#done.flatMap(({ saw, length }) =>
+      saw.filter((one) => left.includes(one)).map((one) => `${one} stands, and ${length} saw it`),
+    );
+  }
+
+  /** A write without a context covers what was answered before it, where their primaries meet. */
+  #beside(left: readonly number[]): readonly string[] {
+    const primariesOf = ({ result }: Write): number => result?.tally.primaries ?? 0;
+    // Both may stay where what replaced it was there first, and where a second coordinator finds it
+    // carried out: what is held beside it then may have come after it.
+    const isSeen = ({ length, endedAt }: Write): boolean =>
+      this.#writes.some(({ saw, begunAt }) => saw.includes(length) && begunAt <= endedAt);
+    const isRepeated = ({ result }: Write): boolean =>
+      (this.#coordinators.get(result?.sibling.op ?? "")?.size ?? 0) > 1;
+    const standing = this.#done.filter(({ length }) => left.includes(length));
+    return standing.flatMap((p) => {
+      const after = this.#done.filter(
+        (q) => q.isBlind && p.endedAt < q.begunAt && !isSeen(q) && !isRepeated(q),
+      );
+      const meets = after.filter((q) => primariesOf(p) + primariesOf(q) > 3);
+      return meets.map((q) => `${p.length} stands, and ${q.length} came after it`);
+    });
+  }
+
+  /** What was answered is gone only where another write can have covered it. */
+  #gone(left: readonly number[]): readonly string[] {
+    const gone = this.#done.filter((p) => !p.isDelete && !left.includes(p.length));
+    const isCovered = (p: Write): boolean =>
+      this.#writes.some((q) => q !== p && (q.isBlind ? q.endedAt >= p.begunAt : this.#knows(q, p)));
+    return gone
+      .filter((p) => !isCovered(p))
+      .map((p) => `${p.length} is gone, and nobody covers it`);
+  }
+
+  /** Whether a write saw another one, or what may have covered that. */
+  #knows(q: Write, p: Write, depth = 0): boolean {
+    return q.saw.some((length) => {
+      const seen = this.#writes.find((one) => one.length === length);
+      if (seen === undefined || depth > 9) return false;
+      return (
+        seen === p || (seen.isBlind && seen.endedAt >= p.begunAt) || this.#knows(seen, p, depth + 1)
+      );
+    });
+  }
+
+  get text(): string {
+    return this.#writes
+      .map(
+        (w) =>
+          `${w.length}${w.isDelete ? "d" : ""}${w.isBlind ? "" : ` over ${w.saw}`} ${w.begunAt}-${w.endedAt} ${w.result?.kind}`,
+      )
+      .join("; ");
+  }
+}
+
+describe("writes that race", () => {
+  it("lose nothing that was answered, and bring nothing back", () => {
+    const faults: string[] = [];
+    for (let seed = FIRST; seed < FIRST + RUNS; seed++) {
+      const race = new Race(seed);
+      race.run();
+      for (const fault of race.judge()) faults.push(`${seed}: ${fault} (${race.text})`);
+    }
+    expect(faults).toEqual([]);
+  }, 3_600_000);
+});
