@@ -21,7 +21,11 @@ async function ask(cluster: Loopback, key: string, value: Uint8Array | null): Pr
   const request: PlainRequest =
     value === null
       ? { method: "GET", headers, body: null }
-      : { method: "PUT", headers, body: { gather: async () => value, discard: async () => {} } };
+      : {
+          method: "PUT",
+          headers,
+          body: { isTimed: true, gather: async () => value, discard: async () => {} },
+        };
   const answer = await cluster.frontend.answerKey?.(request, `/v1/kv/bench/${key}`);
   if (answer == null || answer.status >= 300) throw new Error(`the answer is ${answer?.status}`);
   return {

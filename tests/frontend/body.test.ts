@@ -1,10 +1,11 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   checkMetadata,
   readBody,
   readContentHeaders,
   readTags,
 } from "../../src/frontend/http/body.ts";
+import { plainRequestOf } from "../../src/frontend/http/exchange.ts";
 import { Problem } from "../../src/frontend/http/problems.ts";
 
 interface Source {
@@ -50,6 +51,8 @@ const codeOf = (reading: Promise<unknown>): Promise<string> =>
   );
 
 describe("bodies", () => {
+  afterEach(() => void vi.useRealTimers());
+
   it("are read whole, up to the limit and empty ones included", async () => {
     for (const total of [0, 1, 99, 100]) {
       const body = source({ chunk: 1, total });
@@ -77,6 +80,25 @@ describe("bodies", () => {
     }
     const exact = source({ chunk: 4, total: 8 });
     expect(await readBody(request(exact.stream, "8"), 100)).toHaveLength(8);
+  });
+
+  it("that do not come to an end are given up, whole ones and streams", async () => {
+    vi.useFakeTimers();
+    let isCancelled = false;
+    const endless = (): ReadableStream<Uint8Array> =>
+      new ReadableStream({
+        start: (controller) => controller.enqueue(new Uint8Array(4)),
+        cancel: () => {
+          isCancelled = true;
+        },
+      });
+    const small = plainRequestOf(request(endless(), "9"));
+    const codes = [readBody(request(endless()), 100), readBody(small, 100)].map(codeOf);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await Promise.race([...codes, "still read"])).toBe("still read");
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(await Promise.all(codes)).toEqual(["request-timeout", "request-timeout"]);
+    expect(isCancelled).toBe(true);
   });
 
   it("that break off are incomplete", async () => {

@@ -10,7 +10,12 @@ import {
   TAGS_COUNT_MAX,
 } from "../../../core/limits.ts";
 import { bodyRoom, SMALL_BYTES } from "./body-room.ts";
-import { isContinueExpected, type PlainRequest, type RequestHeaders } from "./exchange.ts";
+import {
+  isContinueExpected,
+  type PlainRequest,
+  type RequestHeaders,
+  type WholeBody,
+} from "./exchange.ts";
 import { Problem } from "./problems.ts";
 
 type BodyOf = Pick<PlainRequest, "headers" | "body">;
@@ -82,25 +87,50 @@ async function discardBody(request: BodyOf): Promise<void> {
   else if (body !== null) await beforeQuiet(body.discard());
 }
 
+/** Hosts that parse HTTP by themselves give a client a minute, and say the same a little sooner. */
+const BODY_MS_MAX = 62_000;
+
+/** A body in time, or none: what is kept for it is not kept for ever. */
+async function inTime<Body>(reading: Promise<Body>): Promise<Body> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const detail = `The body did not end within ${BODY_MS_MAX / 1000} s. Nothing was stored.`;
+    timer = setTimeout(() => reject(new Problem("request-timeout", detail)), BODY_MS_MAX);
+  });
+  return await Promise.race([reading, late]).finally(() => clearTimeout(timer));
+}
+
 async function collect(
-  body: ReadableStream<Uint8Array>,
+  reader: ReadableStreamDefaultReader<Uint8Array>,
   byteCountMax: number,
 ): Promise<readonly Uint8Array[]> {
   const chunks: Uint8Array[] = [];
   let byteCount = 0;
-  const reader = body.getReader();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return chunks;
     byteCount += value.length;
-    if (byteCount > byteCountMax) {
-      // Without an announced length there may be no end to it.
-      reader.cancel().catch(() => {});
-      throw tooLarge(byteCountMax);
-    }
+    if (byteCount > byteCountMax) throw tooLarge(byteCountMax);
     chunks.push(value);
   }
 }
+
+async function gatherStream(
+  body: ReadableStream<Uint8Array>,
+  byteCountMax: number,
+): Promise<Uint8Array> {
+  const reader = body.getReader();
+  try {
+    return join(await inTime(collect(reader, byteCountMax)));
+  } catch (error) {
+    // Without an announced length there may be no end to it.
+    reader.cancel().catch(() => {});
+    throw error;
+  }
+}
+
+const gatherWhole = (body: WholeBody, byteCountMax: number): Promise<Uint8Array | null> =>
+  body.isTimed ? body.gather(byteCountMax) : inTime(body.gather(byteCountMax));
 
 function join(chunks: readonly Uint8Array[]): Uint8Array {
   const [only] = chunks;
@@ -131,8 +161,8 @@ async function wholeOf(
     throw error;
   }
   const bytes = isStream
-    ? join(await collect(body, byteCountMax))
-    : await body.gather(byteCountMax);
+    ? await gatherStream(body, byteCountMax)
+    : await gatherWhole(body, byteCountMax);
   if (bytes === null) throw tooLarge(byteCountMax);
   bodyRoom.shrinkTo(request, bytes.length + besideByteCount);
   return bytes;
@@ -144,7 +174,8 @@ async function wholeOf(
  *
  * @param besideByteCount what carrying out the request holds beside the body: room is taken for
  *   both at once, for two halves would wait for ever
- * @throws Problem `value-too-large`, `incomplete-body`, `coding-not-implemented` or `overloaded`
+ * @throws Problem `value-too-large`, `incomplete-body`, `request-timeout`,
+ *   `coding-not-implemented` or `overloaded`
  */
 export async function readBody(
   request: BodyOf,

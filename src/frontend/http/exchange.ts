@@ -11,6 +11,8 @@ export interface RequestHeaders {
 
 /** A body that its host gathers. */
 export interface WholeBody {
+  /** Whether the host ends a request whose body does not come to its end. */
+  readonly isTimed: boolean;
   /**
    * @returns null when it is longer; the rest of it is then read and dropped
    * @throws when the body is cut off
@@ -56,6 +58,7 @@ const WHOLE_BYTES_MAX = 65_536;
 
 /** A small body that says how long it is comes whole, not through a stream and its promises. */
 class SmallBody implements WholeBody {
+  readonly isTimed = false;
   readonly #request: Request;
 
   constructor(request: Request) {

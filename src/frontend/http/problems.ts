@@ -25,6 +25,7 @@ const CATALOGUE = {
   "not-found": [404, "Nothing is stored under this key"],
   "no-such-route": [404, "There is no such route"],
   "method-not-allowed": [405, "The method is not allowed here"],
+  "request-timeout": [408, "The request took too long"],
   "too-many-siblings": [409, "The key has too many siblings"],
   "namespace-exists": [409, "The namespace exists already"],
   "ring-conflict": [409, "Another change of members is going on"],

@@ -45,6 +45,8 @@ class Headers implements RequestHeaders {
 
 /** A body whose length was announced, and is not too much to wait for. */
 class AnnouncedBody implements WholeBody {
+  /** By Node's `requestTimeout`. */
+  readonly isTimed = true;
   readonly #incoming: IncomingMessage;
   readonly #isHeldBack: boolean;
 
