@@ -68,7 +68,7 @@ export class Claims {
   moved(peer: ReplicaId, to: readonly ReplicaId[], now: Instant): void {
     const followed = this.#of(peer);
     const needs = new Map(followed.needs);
-    // Who is no member any more has handed over what it had, or is given up.
+    // One that is no member any more has handed over what it had, or is given up.
     for (const id of to) if (id !== peer && this.#others.includes(id)) needs.set(id, now);
     followed.needs = needs;
   }
@@ -111,8 +111,8 @@ export class Claims {
   }
 
   /**
-   * What is left of what one needs. Who was followed in time passes on what it needs itself: what
-   * had gone there may have gone on.
+   * What is left of what one needs. A member that was followed in time passes on what it needs
+   * itself: what had gone there may have gone on.
    */
   #outstanding({ needs }: Followed): Followed["needs"] {
     const left = new Map<ReplicaId, Instant>();

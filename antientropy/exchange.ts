@@ -238,7 +238,7 @@ export class Exchange {
       this.#spend(bytes.length, now);
       if (this.#plan.side.digest(key) !== digest) this.#toSend.push(key);
     }
-    // Who sends nothing of what was asked for cannot read it: it is not asked again, but given.
+    // A side that sends nothing of what was asked for cannot read it: it is given that instead.
     if (this.#fetching.size < askedCount) this.#toFetch.push(...this.#fetching);
     else {
       this.#result.keysUnread += askedCount;

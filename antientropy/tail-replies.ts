@@ -13,11 +13,11 @@ export interface TailedSide {
   hints(after: number, countMax: number): readonly HintArrival[];
   /** Of all that it can say of the key, hints included; null when it cannot be read. */
   digest(key: StoreKey): Digest | null;
-  /** Whether whoever asks is an owner of the key. */
+  /** Whether the follower that asks is an owner of the key. */
   concerns(key: StoreKey, partition?: number): boolean;
   /** Whether this replica is: then an exchange between the two brings it. */
   isShared(key: StoreKey, partition: number): boolean;
-  /** Whether it had something of whoever asks that it cannot read any more. */
+  /** Whether it had something of the follower's that it cannot read any more. */
   hasLost(): boolean;
   movedSince(position: number): readonly ReplicaId[];
 }

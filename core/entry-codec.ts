@@ -25,7 +25,7 @@ import { type ActorId, isActorId } from "./ids.ts";
 import { type Minting, type MintingBounds, Mintings } from "./mintings.ts";
 
 /**
- * A replica's right to mint for a key. It ends with the incarnation, and with the record: whoever
+ * A replica's right to mint for a key. It ends with the incarnation, and with the record: one that
  * has forgotten what it minted before takes a new actor (Riak's per-key epochs, kv679), because a
  * reused counter, or a claim to have seen what was forgotten, deletes other replicas' data.
  */

@@ -101,7 +101,7 @@ import { PROTOCOL_FIRST } from "./version.ts";
  * `probe` has a frontend read a canary at that microsecond of its own time, or later, and tell for
  * each r whether a read with it sees the version; `delays` asks how long its peers took, and what
  * canaries have found (src/node/jobs/canaries.ts).
- * `recall` asks whether a version of an operation was stored; who asks, `by`, is about to mint one.
+ * `recall` asks whether a version of an operation was stored; its sender, `by`, is about to mint.
  */
 const REQUESTS = {
   ping: {},
@@ -183,7 +183,7 @@ const REQUESTS = {
  * where nobody can follow it. `life` is the time of its life.
  * `confirmed`: the places, in the list that was asked about, of the keys that are not agreed on.
  * `overdue`: the callee does not know whether anybody still wants the write, and will cover nothing
- * before it does; who does asks again, with this to cover, and may be told so more than once.
+ * before it does. A caller that does asks again, with this to cover, and may be told so repeatedly.
  * `recalled`: `done` is the version that was stored, with what is held of the key now; null when
  * nothing was, or, with `isUnknown`, when that cannot be said.
  * `storedWith` is `stored` where there is more to say: that the replica may lack what it once had

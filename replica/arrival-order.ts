@@ -58,7 +58,7 @@ export class ArrivalOrder {
 
   /**
    * Moves a slot to the end. A position below one that is there already is taken for that one: a
-   * key is then shown once more to who has seen it, and left out for nobody.
+   * key is then shown once more to readers that have seen it, and left out for none.
    *
    * @param position above 0
    */

@@ -6,7 +6,7 @@
  *   every change since then has a higher one. Where that does not hold any more, the order gets
  *   another name: the store went back in time, is a copy, or has lost a record that was told of.
  * - A dropped key has no position. Up to the **floor** deletes may be missing, because they were
- *   collected; whoever has come less far begins anew.
+ *   collected; a reader that has come less far begins anew.
  * - Keys that are forgotten when their time is over, with nobody being asked, are counted, and the
  *   last ones are remembered, with when that was. A reader that has heard of fewer begins anew as
  *   well.

@@ -117,8 +117,8 @@ function emptyLog({ disk, hashSeed = 0 }: RecoveryOptions, files: readonly strin
 
 /**
  * What an unclean stop skips of the sequence. A record that was durable and is damaged at the very
- * end of the open segment looks like a torn one; whoever was told its number must not take what is
- * written next for it.
+ * end of the open segment looks like a torn one; a reader that was told its number must not take
+ * what is written next for it.
  */
 const SKIPPED_COUNT = 2 ** 20;
 

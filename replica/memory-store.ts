@@ -25,7 +25,7 @@ import { UsageTable } from "./usage.ts";
 
 type Change = (contents: Contents) => void;
 
-/** So many changes that are none any more are kept anyway. */
+/** So many changes that count no more are kept anyway. */
 const CHANGES_SPARE = 64;
 
 interface Placed extends EntryRecord {

@@ -1,8 +1,8 @@
 /**
  * An entry that somebody brings, as the frontend sees it: find a replica that joins it into its own
  * and brings it to the other owners. The candidates come nearest first, primaries before fallbacks.
- * To join the same twice is harmless, so whoever is silent or refuses is followed by the next, and
- * the first that says yes ends it.
+ * To join the same twice is harmless, so a candidate that is silent or refuses is followed by the
+ * next, and the first that says yes ends it.
  */
 import { assert } from "../core/assert.ts";
 import type { Failure } from "../core/failure.ts";

@@ -18,8 +18,8 @@ export interface QuorumNeed {
 }
 
 /**
- * The need with these owners more, one acknowledgement for each: so whoever acknowledges, enough of
- * the old owners and enough of the new ones are among them.
+ * The need with these owners more, one acknowledgement for each: so enough of the old owners and
+ * enough of the new ones are among any that acknowledge.
  */
 export function raised(need: QuorumNeed, more: readonly Candidate[]): QuorumNeed {
   const counted = more.filter(({ zone }) => need.onlyZone === null || zone === need.onlyZone);

@@ -1,7 +1,7 @@
 /**
  * The bodies of records that were read or written lately, so that a hot key costs no read of the
- * disk. A record is verified when it is read and then kept as it is: who holds on to the same bytes
- * may keep with them what they decoded to.
+ * disk. A record is verified when it is read and then kept as it is: a reader that holds on to the
+ * same bytes may keep with them what they decoded to.
  */
 import { assert } from "../core/assert.ts";
 import type { StoreKey } from "../core/store.ts";

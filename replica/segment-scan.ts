@@ -5,7 +5,7 @@
  * A caller that needs a body asks whether it is intact: a compaction has no use for most of them.
  * Where no header verifies, the walk tries every later offset until one does, and reports the bytes
  * between as a gap. It judges nothing: whether bad bytes at the end are a torn tail or damage is
- * for the caller to say, who knows whether the segment was closed.
+ * for its caller to say, which knows whether the segment was closed.
  */
 import { assert } from "../core/assert.ts";
 import type { LogDisk } from "./log-disk.ts";

@@ -35,7 +35,7 @@ export interface ClusterConfig extends RingConfig {
   readonly timing: ClusterTiming;
 }
 
-/** A cluster file that is none, in one line that names the member and the mend. */
+/** An invalid cluster file, in one line that names the member and the mend. */
 export class ClusterConfigError extends CodecError {
   override readonly name = "ClusterConfigError";
 }

@@ -139,8 +139,8 @@ export function treesByCount({
 }
 
 /**
- * The join of two documents of one cluster. Who said that it is filled for another N said so of
- * what it owned by one version of the ring: of an older one that counts for nothing.
+ * The join of two documents of one cluster. A member that said that it is filled for another N said
+ * so of what it owned by one version of the ring: said of an older one it counts for nothing.
  */
 export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterDocument {
   const joined = joinedRings(a.ring, b.ring);

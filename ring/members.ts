@@ -95,7 +95,7 @@ export function checkMember(
   const problem = weightProblem(weight);
   if (problem !== null) throw new CodecError(`${place} (${id}): "weight" ${problem}`);
   const bare = typeof url === "string" ? url.replace(/\/$/, "") : "?";
-  // A document is not refused for a host that is none: people have put such into rings before.
+  // A document is not refused for a malformed host: people have put such into rings before.
   const isNone = !isUrl(bare) || (source === "person" && !URL.canParse(bare));
   if (bare !== "" && isNone) {
     const form = "http://host:port or https://host:port without a path";

@@ -88,7 +88,7 @@ export function advancedRecord(record: NamespaceRecord, ring: RingDocument): Nam
   const { change, ...rest } = record;
   if (change === undefined) return record;
   if (change.phase === "filling") {
-    // Who owns what is about to change, and is filled by the N of before.
+    // Ownership is about to change, and new owners are filled by the N of before.
     if (openChange(ring) !== null) return record;
     const isFilled = (id: ReplicaId): boolean =>
       change.acks.includes(id) || !isTaker(id, record, ring);

@@ -12,9 +12,9 @@
  *   old owners is left that would answer a read of the first phase, and those that leave hold
  *   nothing for others any more, the change is over.
  *
- * Who is how far is a set that only grows, in the document itself; the phases follow from it, the
- * same on every node, so nobody leads and anybody may crash. A node that is on the other side of a
- * step refuses the requests of its callers (their stamps differ), and they learn.
+ * How far each member is stands in the document, as a set that only grows; the phases follow from
+ * it, the same on every node, so nobody leads and anybody may crash. A node that is on the other
+ * side of a step refuses the requests of its callers (their stamps differ), and they learn.
  */
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
@@ -127,8 +127,8 @@ export function leaversOf(ring: RingLayout, { to, forced }: OpenChange): readonl
 /**
  * Takes the steps that the acknowledgements allow.
  *
- * @param sizes every N that requests count by; of who is to get something by an N that is still
- *   being filled nobody reads yet
+ * @param sizes every N that requests count by; nobody reads yet from members that are to get
+ *   something by an N that is still being filled
  */
 export function advanced(ring: RingDocument, sizes: readonly number[]): RingDocument {
   const change = openChange(ring);

@@ -50,7 +50,7 @@ export interface RingDocument extends RingShape, RingLayout {
   readonly change?: RingChange;
 }
 
-/** A ring document that is none, in one line that says what is wrong. */
+/** An invalid ring document, in one line that says what is wrong. */
 export class RingError extends CodecError {
   override readonly name = "RingError";
 }

@@ -5,7 +5,7 @@
  * so outlives the isolate. Alarms are set in wall time, as the platform wants them: an object may
  * sleep for days in between.
  *
- * One for the whole isolate, because its requests share what they know of who is silent since when.
+ * One for the whole isolate, because its requests share since when each member is silent.
  */
 import { hostClock } from "../src/driver/host-clock.ts";
 

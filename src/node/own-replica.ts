@@ -84,7 +84,7 @@ export class OwnReplica {
       onChange: (place, change) => {
         forest.update(place, place.leaf, change);
         const isMine = knowledge.ring.isOwner(id, place.partition, place.n);
-        // A hint or a repair may come to who is no owner any more, or an exchange end too late.
+        // A hint or a repair may come to an owner of before, or an exchange may end too late.
         if (change.to !== 0 && !isMine) this.#work?.cleanUp.notice();
       },
       onRecord: (key, hasValue) => {

@@ -4,7 +4,7 @@
  * began with, which the present one may have replaced long ago.
  *
  * It asks on a connection as any other, for which the present secret is enough, with a question
- * that every version answers to who has another cluster document: by its own.
+ * that every version answers, to a node with another cluster document, by its own.
  */
 import type { ReplicaId } from "../../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../../core/limits.ts";

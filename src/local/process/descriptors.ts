@@ -26,7 +26,7 @@ export const isOutOfDescriptors = (error: unknown): boolean =>
 /** How many descriptors this process may have; Infinity where the system does not say. */
 export function descriptorLimit(): number {
   const report: NodeJS.ProcessReport & { excludeNetwork?: boolean } = process.report;
-  // Not asked for what it would have to find out: the names of who is connected.
+  // Not asked for what it would have to find out: the names of all that are connected.
   const { excludeNetwork = false } = report;
   report.excludeNetwork = true;
   const { userLimits } = report.getReport() as {

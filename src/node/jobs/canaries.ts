@@ -176,7 +176,7 @@ export class Canaries {
     });
   }
 
-  /** A peer's canary is to be read here. @throws CodecError for a key that is none */
+  /** A peer's canary is to be read here. @throws CodecError for a malformed key */
   probe({ key, seen, at }: RequestOf<"probe">, respond: (reply: Reply) => void): void {
     if (namespaceOf(key) !== CANARY_NAMESPACE) throw new CodecError("a probe is of a canary");
     const cameAt = this.#host.now();

@@ -1,4 +1,4 @@
-/** What the canaries of the last minutes have found, by who read them, w and t. */
+/** What the canaries of the last minutes have found, by reader, w and t. */
 import { type CanaryCount, DELAYS_WINDOW_MS } from "../../../core/delay-report.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { Millis } from "../../../core/time.ts";

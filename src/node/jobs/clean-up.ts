@@ -112,7 +112,7 @@ export class CleanUp {
     if (openChange(document.ring) !== null || this.#host.isBehind()) {
       return false;
     }
-    // Until another N counts, who is to be no owner any more may be all that a read asks.
+    // Until another N counts, a read may ask nobody but owners that are about to be none.
     if (changingIn(document).length > 0) return false;
     return ring.member(this.#replica.id) !== undefined;
   }

@@ -14,8 +14,8 @@
  * before, in one message for many keys, and what was read there stays.
  *
  * **How.** An eviction is a delete that covers exactly what was held when it was chosen. It reaches
- * the other owners in one message for many keys; who misses it gets it by an exchange. A newer
- * write that this replica has not seen is not covered, and survives.
+ * the other owners in one message for many keys; an owner that misses it gets it by an exchange. A
+ * newer write that this replica has not seen is not covered, and survives.
  */
 import type { ReplicaId } from "../../../core/ids.ts";
 import { namespaceOf } from "../../../core/keys.ts";

@@ -1,7 +1,7 @@
 /**
  * The time of this process's life, as others are told of it. It goes on as the node's own time
- * does, and takes along what that misses while the machine sleeps; who sets the wall clock back
- * takes back nothing. Each life begins at a number that nobody can guess: what was said of one can
+ * does, and takes along what that misses while the machine sleeps. A wall clock that is set back
+ * takes nothing back. Each life begins at a number that nobody can guess: what was said of one can
  * not be taken for another.
  */
 import type { LifeMillis, Now } from "../../../core/time.ts";

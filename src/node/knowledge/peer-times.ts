@@ -24,7 +24,7 @@ const leastAhead = ({ aheadMs, at }: Known, now: Millis): number =>
 export class PeerTimes {
   readonly #known = new Map<ReplicaId, Known>();
 
-  /** @param life 0 from who does not tell */
+  /** @param life 0 from a peer that does not tell */
   heard(peer: ReplicaId, { run, life }: { run: string; life: LifeMillis }, now: Millis): void {
     if (life === 0) return;
     const before = this.#known.get(peer);

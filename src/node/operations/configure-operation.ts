@@ -25,8 +25,8 @@ export class NamespaceConfigurator {
 
   /**
    * Two rounds: first learn what the members know, so that the revision is above any of theirs,
-   * then tell them. Done when a majority has it on stable storage; whoever was away learns by the
-   * stamp.
+   * then tell them. Done when a majority has it on stable storage; a member that was away learns by
+   * the stamp.
    */
   start(operation: ConfigureOperation, answer: Respond<"configure">, now: Millis): void {
     const { knowledge } = this.#host;

@@ -1,7 +1,7 @@
 /**
  * Whether this node knows of every purge that was acknowledged before now. Such a one is known to a
- * majority of the members, on stable storage; so whoever hears of a majority, by requests that went
- * out since, knows of it too: a member with another cluster document answers with that.
+ * majority of the members, on stable storage; so a node that hears of a majority, by requests that
+ * went out since, knows of it too: a member with another cluster document answers with that.
  *
  * The owners of a key that answer a read vouch by that. So of the others only as many are asked as
  * the majority lacks, and everybody when those have not answered by the hedge delay.

@@ -2,10 +2,10 @@
  * How far a disk may be behind. What is written lies in memory until it is durable, and a client's
  * answer does not wait for every disk: without a bound the slowest fills the memory of its node.
  *
- * So whoever is far behind coordinates nothing new, and its clients are told to come again (429:
- * nothing was done). Writes that have been minted elsewhere have three times as much room, as the
- * coordinators of six nodes may all send here what they have let in. What is more than that is
- * refused too, to be kept for this replica by whoever has room (a hint) or to come by anti-entropy.
+ * So a replica that is far behind coordinates nothing new, and its clients are told to come again
+ * (429: nothing was done). Writes that have been minted elsewhere have three times as much room, as
+ * the coordinators of six nodes may all send here what they have let in. What is more than that is
+ * refused too, to be kept for this replica by another one (a hint) or to come by anti-entropy.
  */
 import type { Reply } from "../../../core/messages.ts";
 import type { Store } from "../../../core/store.ts";

@@ -149,7 +149,7 @@ export class Service {
     }
   }
 
-  /** What is asked by who works in the background, or for an operator. */
+  /** What is asked by work in the background, or for an operator. */
   #tend(body: Exclude<Request, { kind: DataKind }>, respond: Respond, now: Millis): void {
     switch (body.kind) {
       case "confirm":
