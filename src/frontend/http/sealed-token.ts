@@ -53,7 +53,7 @@ function tagOf(hash: KeyedHash, purpose: string, payload: Uint8Array): Uint8Arra
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   let difference = 0;
-  for (const [i, byte] of a.entries()) difference |= byte ^ present(b[i]);
+  for (let i = 0; i < a.length; i++) difference |= present(a[i]) ^ present(b[i]);
   return difference === 0;
 }
 
