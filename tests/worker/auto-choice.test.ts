@@ -35,12 +35,14 @@ describe("what a Worker knows of its members' delays", () => {
     // A scraper wakes nobody.
     expect(await chances()).toBe(0);
     expect(askedOf()).toEqual([]);
+    // Whoever looks at the page has them asked.
+    expect((await SELF.fetch(`${base}/v1/cluster/staleness`)).status).toBe(200);
+    expect(askedOf().toSorted()).toEqual(IDS);
+    expect(await chances()).toBe(27);
     for (let i = 0; i < 4; i++) {
       const url = `${base}/v1/kv/auto/k${i}?consistency=auto&min_p=0.5`;
       expect((await SELF.fetch(url)).headers.get("starling-quorum")).toContain("predicted=");
     }
-    expect(askedOf().toSorted()).toEqual(IDS);
-    expect(await chances()).toBe(27);
     expect(askedOf()).toHaveLength(IDS.length);
   });
 });

@@ -10,8 +10,8 @@ const TIMES = [0, 10, 100];
 
 /**
  * Of the deployment's own n and dw; no series while too little was measured. A frontend without a
- * replica says what reads with `consistency=auto` have had it ask, and asks nobody by itself: a
- * scraper would wake replicas that sleep.
+ * replica says what reads with `consistency=auto`, or looks at the forecast, have had it ask, and
+ * asks nobody by itself: a scraper would wake replicas that sleep.
  */
 export async function stalenessMetrics(backend: Backend): Promise<string> {
   const view = backend.view();

@@ -40,7 +40,8 @@ class FleetWatch {
     const age = now - this.#toldAt;
     if (age < FRESH_MS || now - this.#askedAt < ASKING_MS) return;
     this.#askedAt = now;
-    const asking = this.#ask(backend);
+    // Where nobody answers requests go by what is known, and the next one asks again.
+    const asking = this.ask(backend).catch(() => null);
     if (age > USED_MS) await asking;
   }
 
@@ -56,14 +57,13 @@ class FleetWatch {
     return chances;
   }
 
-  async #ask(backend: Backend): Promise<void> {
-    try {
-      this.#told = await toldDelays(backend, "");
-      this.#toldAt = performance.now();
-      this.#chances.clear();
-    } catch {
-      // Nobody answers: requests go by what is known, and the next one asks again.
-    }
+  /** Has members asked, and keeps what they tell. @throws Problem when the question fails */
+  async ask(backend: Backend): Promise<StalenessResult> {
+    const told = await toldDelays(backend, "");
+    this.#told = told;
+    this.#toldAt = performance.now();
+    this.#chances.clear();
+    return told;
   }
 }
 
