@@ -15,7 +15,7 @@
  */
 import { REPEAT_MS_MAX } from "../core/limits.ts";
 import type { RequestOf } from "../core/messages.ts";
-import type { LifeMillis, WallMillis } from "../core/time.ts";
+import type { LifeMillis, Millis, WallMillis } from "../core/time.ts";
 
 type Coordinate = RequestOf<"coordinate">;
 type Asked = Pick<Coordinate, "freshUntil" | "askedAt" | "freshMs">;
@@ -47,6 +47,12 @@ export const isOverdue = (request: Coordinate, now: Moment): boolean =>
   isPlain(request) &&
   (request.freshUntil > 0 || (request.askedAt ?? 0) > 0) &&
   mayBeRepeated(request, now);
+
+/** The request after it has waited here, in ms; who knows when it was asked needs no such word. */
+export const agedBy = (request: Coordinate, waitedMs: Millis): Coordinate =>
+  waitedMs <= 0 || (request.askedAt ?? 0) > 0
+    ? request
+    : { ...request, ageMs: Math.ceil(request.ageMs + waitedMs) };
 
 /**
  * How long ago its client began the write at most, in ms, with the time that the message took where

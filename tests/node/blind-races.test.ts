@@ -160,8 +160,8 @@ class Race {
     const primariesOf = ({ result }: Write): number => result?.tally.primaries ?? 0;
     // Both may stay where what replaced it was there first, and where a second coordinator finds it
     // carried out: what is held beside it then may have come after it.
-    const isSeen = ({ length, endedAt }: Write): boolean =>
-      this.#writes.some(({ saw, begunAt }) => saw.includes(length) && begunAt <= endedAt);
+    const isSeen = (q: Write): boolean =>
+      this.#writes.some((w) => w.begunAt <= q.endedAt && !w.isBlind && this.#knows(w, q));
     const isRepeated = ({ result }: Write): boolean =>
       (this.#coordinators.get(result?.sibling.op ?? "")?.size ?? 0) > 1;
     const standing = this.#done.filter(({ length }) => left.includes(length));

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { REPEAT_MS_MAX } from "../../core/limits.ts";
 import type { RequestOf } from "../../core/messages.ts";
-import { ageOf, isLate, isOverdue, mayBeRepeated } from "../../replica/lateness.ts";
+import { agedBy, ageOf, isLate, isOverdue, mayBeRepeated } from "../../replica/lateness.ts";
 import { RULES } from "../core/message-samples.ts";
 import { KEY } from "./probe.ts";
 
@@ -60,5 +60,11 @@ describe("a write", () => {
     expect(ageOf({ ...asked, ageMs: 40 }, at(5700))).toBe(740);
     expect(ageOf({ ...asked, ageMs: 40 }, at(4000))).toBe(REPEAT_MS_MAX);
     expect(ageOf({ ...asked, ageMs: 40 }, at(9_000_000))).toBe(REPEAT_MS_MAX);
+  });
+
+  it("grows older while it waits at its coordinator, whatever its caller knew", () => {
+    const blind = agedBy({ ...write, ageMs: 40 }, 575.5);
+    expect(ageOf(blind, at(9000))).toBe(616);
+    expect(ageOf(agedBy({ ...asked, ageMs: 40 }, 700), at(5700))).toBe(740);
   });
 });

@@ -133,8 +133,8 @@ export class BlindWrite {
 
   /** Covers what was found since the last time. After "none" it covers nothing more. */
   cover(): CoverStep {
-    const found = this.#found.filter(({ dot }) => !this.#isOver(dot));
-    if (found.length === 0 || !this.#isHere()) return this.#settle();
+    const found = this.#inReach(this.#found.filter(({ dot }) => !this.#isOver(dot)));
+    if (found.length === 0) return this.#settle();
     if (!this.#isFresh && !found.every(({ dot }) => this.#confirmed.covers(dot))) return "ask";
     this.#found = [];
     return this.#coverNews(found) ? "send" : this.#settle();
@@ -161,7 +161,7 @@ export class BlindWrite {
   #coverNews(news: readonly Beside[]): boolean {
     const { sibling } = this.#held;
     const higher = news.filter((beside) => isAbove(beside, sibling));
-    const mayRise = higher.length > 0 && this.#isStanding && this.#isInReach(higher);
+    const mayRise = higher.length > 0 && this.#isStanding && this.#mayPass(higher);
     const covered = mayRise ? news : news.filter((beside) => !higher.includes(beside));
     if (covered.length === 0) return false;
     // A disk that takes nothing covers nothing; the caller sees that, and does not answer.
@@ -173,18 +173,22 @@ export class BlindWrite {
   }
 
   /**
-   * Whether the version is held at all. Where somebody has covered it who was shown it, the write
-   * is over, and ends no other. And one whose time is over already is forgotten where it covers
-   * nothing: without it a cover would end other writes for nothing, and stay for ever.
+   * Of what was found that which the write may end. Where it is covered by now, maybe by somebody
+   * who was shown it, that is what has a lower time than what stands. And one whose own time is
+   * over may be forgotten where it covers nothing: without it a cover would end other writes for
+   * nothing, and stay for ever.
    */
-  #isHere(): boolean {
+  #inReach(found: readonly Beside[]): readonly Beside[] {
     const { keeper, body } = this.#parts;
     const { entry, isUnknown } = keeper.hold(body.key);
-    return isUnknown || hasDot(entry.siblings, this.#held.sibling.dot);
+    const { dot } = this.#held.sibling;
+    if (isUnknown || hasDot(entry.siblings, dot)) return found;
+    const standing = entry.context.covers(dot) ? standingIn(entry) : [];
+    return found.filter((one) => standing.some((other) => isAbove(other, one)));
   }
 
   /** What a clock far ahead has written nothing here can be above. */
-  #isInReach(higher: readonly Beside[]): boolean {
+  #mayPass(higher: readonly Beside[]): boolean {
     const { keeper, wall } = this.#parts;
     return higher.every(({ time }) => keeper.clock.observe(time, wall()));
   }

@@ -11,7 +11,7 @@ import type { Reply, RequestOf } from "../../../core/messages.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
-import { ageOf, isOverdue, type Moment } from "../../../replica/lateness.ts";
+import { agedBy, ageOf, isOverdue, type Moment } from "../../../replica/lateness.ts";
 import type { HeldWrite, MintRequest } from "../../../replica/minting.ts";
 import type { PutOutcome } from "../../../replica/put-coordinator.ts";
 import {
@@ -98,10 +98,11 @@ export class Coordination {
    * lost what it had, mints nothing before it has caught up.
    */
   begin(body: RequestOf<"coordinate" | "merge">, respond: Respond, deadline: Millis): void {
+    const askedAt = this.#host.now();
     const goOn = (): void =>
       body.kind === "merge"
         ? this.#merge(body, respond, deadline)
-        : this.#coordinate(body, respond, deadline);
+        : this.#coordinate(agedBy(body, this.#host.now() - askedAt), respond, deadline);
     const isAgreed = this.#host.knowledge.document.ring.isProvisional !== true;
     const { absence } = this.#jobs;
     const mayGoOn = absence === null || (isAgreed && !this.#mayLack(body.key));
