@@ -1,4 +1,5 @@
 import { createExecutionContext, SELF, waitOnExecutionContext } from "cloudflare:test";
+import { Hono } from "hono";
 import { describe, expect, it, vi } from "vitest";
 import type { Env } from "../../worker/config.ts";
 import { env } from "./support.ts";
@@ -78,6 +79,27 @@ describe("the Worker", () => {
     const answer = await SELF.fetch("http://evil.example/v1/kv/worker/a");
     expect(answer.status).toBe(421);
     await answer.text();
+  });
+});
+
+describe("a Worker with routes of its own", () => {
+  it("has the whole of it below a path, as docs/package.md mounts it", async () => {
+    const { default: starling } = await import("../../worker/index.ts");
+    const app = new Hono();
+    app.get("/", (call) => call.text("mine"));
+    app.mount("/cache", starling.fetch);
+    const ask = async (path: string, init: RequestInit = {}): Promise<[number, string]> => {
+      const ctx = createExecutionContext();
+      const answer = await app.fetch(new Request(base + path, init), env, ctx);
+      const said = await answer.text();
+      await waitOnExecutionContext(ctx);
+      return [answer.status, said];
+    };
+    expect(await ask("/")).toEqual([200, "mine"]);
+    const put = { method: "PUT", body: "v" };
+    expect(await ask("/cache/v1/kv/mounted/a%2Fb", put)).toEqual([201, ""]);
+    expect(await ask("/cache/v1/kv/mounted/a/b")).toEqual([200, "v"]);
+    expect((await ask("/v1/kv/mounted/a/b"))[0]).toBe(404);
   });
 });
 
