@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { MiniflareOptions } from "miniflare";
 import { lockFolder } from "./log/lock.ts";
 import type { Log } from "./process/logger.ts";
@@ -172,14 +172,29 @@ function guardWorkerd(): void {
   env["MINIFLARE_WORKERD_PATH"] = WORKERD_GUARD;
 }
 
+/**
+ * The package takes any beside it: a range that names prereleases holds for one number alone, and a
+ * project with a later wrangler would get a second Miniflare and a second workerd.
+ *
+ * @throws Error with one line where its options are others
+ */
+export function checkMiniflare(version: string): void {
+  if (version.startsWith("5.")) return;
+  throw new Error(`starling dev needs miniflare 5, not ${version}: npm install ${MINIFLARE}`);
+}
+
 /** It is large, and `dev` alone needs it. @throws Error with one line that says how to get it */
 async function importMiniflare(): Promise<typeof import("miniflare")> {
+  let main: string;
   try {
-    return await import("miniflare");
+    main = createRequire(import.meta.url).resolve("miniflare");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw error;
+    if ((error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw error;
     throw new Error(`starling dev needs miniflare: npm install ${MINIFLARE}`);
   }
+  const manifest = readFileSync(join(dirname(main), "..", "..", "package.json"), "utf8");
+  checkMiniflare((JSON.parse(manifest) as { readonly version: string }).version);
+  return await import("miniflare");
 }
 
 /** The Worker of this program as Miniflare takes it: its modules, bindings and classes. */

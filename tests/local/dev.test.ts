@@ -16,6 +16,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import {
   COMPATIBILITY_DATE,
+  checkMiniflare,
   type DevOptions,
   type RunningDev,
   startDev,
@@ -223,6 +224,15 @@ describe("starling dev", () => {
     child.kill("SIGKILL");
     await once(child, "exit");
     await allGone(family);
+  });
+
+  it("takes any Miniflare 5, and says what it needs where another one lies", () => {
+    for (const version of ["5.20261102.0-beta", "5.20261117.0-beta", "5.1.0"]) {
+      expect(() => checkMiniflare(version)).not.toThrow();
+    }
+    expect(() => checkMiniflare("4.20260714.0")).toThrow(
+      /^starling dev needs miniflare 5, not 4\.20260714\.0: npm install miniflare@5\.[0-9a-z.-]+$/,
+    );
   });
 
   it("runs on the same version of the platform as a deployment", () => {
