@@ -173,17 +173,17 @@ export class BlindWrite {
   }
 
   /**
-   * Of what was found that which the write may end. Where it is covered by now, maybe by somebody
-   * who was shown it, that is what has a lower time than what stands. And one whose own time is
-   * over may be forgotten where it covers nothing: without it a cover would end other writes for
-   * nothing, and stay for ever.
+   * Of what was found that which the write may end. Where it is over by now, maybe covered by
+   * somebody who was shown it, that is what has a lower time than what stands. And one whose own
+   * time has passed may be forgotten where it covers nothing: without it a cover would end other
+   * writes for nothing, and stay for ever.
    */
   #inReach(found: readonly Beside[]): readonly Beside[] {
     const { keeper, body } = this.#parts;
     const { entry, isUnknown } = keeper.hold(body.key);
     const { dot } = this.#held.sibling;
-    if (isUnknown || hasDot(entry.siblings, dot)) return found;
     const standing = entry.context.covers(dot) ? standingIn(entry) : [];
+    if (isUnknown || hasDot(standing, dot)) return found;
     return found.filter((one) => standing.some((other) => isAbove(other, one)));
   }
 
