@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { TestCertificates } from "../support/certificates.ts";
@@ -83,6 +84,28 @@ describe("starling cluster, killed", () => {
     again?.kill("SIGTERM");
     if (again !== undefined) expect(await once(again, "exit")).toEqual([0, null]);
   }, 60_000);
+});
+
+describe("starling cluster by npx", () => {
+  it("ends when npx is told to, which tells no more than the shell in between", async () => {
+    const args = await clusterArgs("npx", 1);
+    const env = { ...process.env, npm_lifecycle_event: "npx", npm_lifecycle_script: "'starling'" };
+    // `exec` would make the shell the program itself.
+    const line = ["-c", '"$@"; exit', "sh", process.execPath, BIN, ...args];
+    const shell = spawn("sh", line, { env, stdio: ["ignore", "pipe", "inherit"] });
+    children.push(shell);
+    let said = "";
+    shell.stdout.setEncoding("utf8").on("data", (more: string) => (said += more));
+    await expect.poll(() => said, { timeout: 20_000 }).toContain("Try it");
+    const family = childrenOf(shell.pid ?? 0).flatMap((pid) => [pid, ...childrenOf(pid)]);
+    expect(family).toHaveLength(2);
+    const closed = once(shell, "close").then(() => true);
+    shell.kill("SIGTERM");
+    // They hold the shell's output: it ends with the last of them.
+    const isOver = await Promise.race([closed, setTimeout(15_000, false, { ref: false })]);
+    if (!isOver) for (const pid of family) process.kill(pid, "SIGKILL");
+    expect(isOver).toBe(true);
+  });
 });
 
 describe("starling cluster whose nodes are all killed", () => {
