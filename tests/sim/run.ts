@@ -323,7 +323,13 @@ class Run {
     const expected = live.filter(isSurelyLive).join();
     const seen = (entry: Entry): string[] =>
       values(read.machine.node?.knowledge.purges.apply(key, entry) ?? entry).filter(isSurelyLive);
-    this.#subscriber.check(key, seen, live.filter(isSurelyLive));
+    let told = live;
+    if (!this.#subscriber.agrees(key, seen, live.filter(isSurelyLive))) {
+      // More may have been evicted since it looked last.
+      this.#catchUp();
+      told = values(this.#read(key)?.entry ?? emptyEntry);
+    }
+    this.#subscriber.check(key, seen, told.filter(isSurelyLive));
     for (const { id, store, node } of this.#primaries(key)) {
       const bytes = store?.readEntry(key);
       const raw = bytes === undefined ? emptyEntry : decodeEntry(bytes).entry;

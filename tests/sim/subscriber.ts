@@ -189,9 +189,19 @@ export class Subscriber {
   }
 
   /** @param values what of an entry lives, @param live what all say of the key */
-  check(key: StoreKey, values: (entry: Entry) => readonly string[], live: readonly string[]): void {
+  agrees(
+    key: StoreKey,
+    values: (entry: Entry) => readonly string[],
+    live: readonly string[],
+  ): boolean {
     const had = values(this.#keys.get(key)?.entry ?? emptyEntry);
-    if ([...had].sort().join() === [...live].sort().join()) return;
+    return [...had].sort().join() === [...live].sort().join();
+  }
+
+  /** The same, to be so. */
+  check(key: StoreKey, values: (entry: Entry) => readonly string[], live: readonly string[]): void {
+    if (this.agrees(key, values, live)) return;
+    const had = values(this.#keys.get(key)?.entry ?? emptyEntry);
     const detail = `${name(key)}: the subscriber has [${had}], all say [${live}]`;
     this.#judge.accuse("feed", detail);
   }
