@@ -40,7 +40,7 @@ describe("the verdict of status", () => {
   });
 
   it("says of how many partitions how many copies are left, and what to do", () => {
-    expect(wordsOf(["r2"], { r2: { unreachableSince: "2026-11-28T10:00:00Z" } })).toBe(
+    expect(wordsOf(["r2"], { r2: { unreachableSince: "2026-11-28T10:00:00.123Z" } })).toBe(
       "DEGRADED: r2 (since 2026-11-28T10:00:00Z) away; 3 of 4 partitions are down to 2 of 3 " +
         "copies. Reads and writes are safe; one more failure there and strict reads and writes " +
         "fail. Start r2 again, or replace what does not come back.",

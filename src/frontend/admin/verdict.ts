@@ -85,7 +85,7 @@ const fewest = ({ assignment }: RingBody, away: ReadonlySet<string>): number =>
   Math.min(...assignment.map((primaries) => primaries.filter((id) => !away.has(id)).length));
 
 const sinceOf = ({ id, unreachableSince = null }: MemberBody): string =>
-  unreachableSince === null ? id : `${id} (since ${unreachableSince})`;
+  unreachableSince === null ? id : `${id} (since ${unreachableSince.replace(/\.\d+Z$/, "Z")})`;
 
 /** The members whose versions keep them apart, in a sentence; empty when there are none. */
 function apartOf({ members, version = "unknown" }: ClusterBody): string {

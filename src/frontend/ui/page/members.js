@@ -1,5 +1,5 @@
 /** The members as a table. */
-import { ago, bytes, count, h, s, show } from "./dom.js";
+import { ago, bytes, count, h, plural, s, show } from "./dom.js";
 
 /** So many are seen at a glance. */
 const FEW_MEMBERS = 12;
@@ -64,7 +64,10 @@ export function scrubSummary(members, now) {
     const who = passes.length === 1 ? "one member" : `${passes.length} members`;
     words.push(`${who} read all records for rot, the earliest ${ago(now - first)} ago`);
   }
-  if (never > 0) words.push(`${never} ${never === 1 ? "has" : "have"} not yet`);
+  if (never > 0)
+    words.push(
+      `${plural(never, "member")} ${never === 1 ? "has" : "have"} yet to read all records`,
+    );
   for (const { id, damaged, mended } of found) {
     words.push(`${id} found ${count(damaged)} damaged and mended ${count(mended)}`);
   }

@@ -12,10 +12,10 @@ const TIMES = [0, 1, 2, 5, 10, 20, 40, 50, 60, 80, 100];
 const EVERY_MS = 10_000;
 const WIDTH = 600;
 const HEIGHT = 220;
-const LEFT = 66;
+const LEFT = 80;
 const RIGHT = 8;
 const TOP = 10;
-const BOTTOM = 26;
+const BOTTOM = 34;
 /** Below this nothing is drawn when all of it is above. */
 const FLOORS = [0.99, 0.9, 0.5, 0];
 /** More members are no table that anybody reads. */

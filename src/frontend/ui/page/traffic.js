@@ -76,17 +76,18 @@ const shown = (value, format) =>
   value !== null && Number.isFinite(value) ? format(Number(value)) : "–";
 
 /**
- * Whose traffic is in the figures, in words.
+ * Of which members the figures lack the traffic, in words; empty when all told theirs.
  *
  * @param {readonly Teller[]} members
  */
-function tellers(members) {
+function missing(members) {
   const silent = members.filter(({ reachable }) => !reachable).length;
   const mute = members.filter(({ reachable, traffic }) => reachable && !traffic).length;
-  const parts = [`of ${plural(members.length, "member")}`];
+  const parts = [];
   if (silent > 0) parts.push(`${silent} silent`);
   if (mute > 0) parts.push(`${mute} of a version that does not count`);
-  return { words: parts.join(", "), isWhole: parts.length === 1 };
+  if (parts.length === 0) return "";
+  return `of ${plural(members.length, "member")}, ${parts.join(", ")}`;
 }
 
 export class Traffic {
@@ -95,7 +96,7 @@ export class Traffic {
   #at = Number.NaN;
   /** @type {Sample[]} */
   #samples = [];
-  #tellers = { words: "", isWhole: true };
+  #missing = "";
 
   /**
    * @param {readonly Teller[]} members what /v1/cluster says of them now
@@ -111,7 +112,7 @@ export class Traffic {
     });
     this.#before = told;
     this.#at = at;
-    this.#tellers = tellers(members);
+    this.#missing = missing(members);
     if (!(seconds > 0) || differences.length === 0) return;
     /** @param {Kind} kind */
     const per = (kind) => differences.reduce((sum, { more }) => sum + more(kind), 0) / seconds;
@@ -149,8 +150,7 @@ export class Traffic {
     say(byId("rate-scale"), `0 to ${rate(most)} a second`);
     const slowest = chart("latency-chart", this.#samples, ["p50", "p99"]);
     say(byId("latency-scale"), `0 to ${duration(slowest)}`);
-    say(byId("traffic-members"), this.#tellers.words);
-    byId("traffic-members").classList.toggle("warn", !this.#tellers.isWhole);
+    say(byId("traffic-members"), this.#missing);
   }
 }
 
