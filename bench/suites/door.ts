@@ -18,7 +18,7 @@ import {
 } from "../lib/door.ts";
 import type { BenchOptions, Contender, Figure, Suite } from "../lib/figures.ts";
 import { interleave, median, medianRatio } from "../lib/figures.ts";
-import type { Server } from "../lib/processes.ts";
+import { cpuMs, type Server } from "../lib/processes.ts";
 import { collapseFigures } from "./door-collapse.ts";
 import { zipfFigures } from "./door-zipf.ts";
 
@@ -27,6 +27,18 @@ const KEY = "/v1/kv/bench/key%d";
 const base = { keyCount: 2000, body: "", connectionCount: 48 } as const;
 const MIB = 1024 * 1024;
 const BIG_BYTES = 1024 * MIB;
+
+interface Round {
+  readonly rate: number;
+  /** Of the process that was asked, a request. */
+  readonly cpuMicros: number;
+}
+
+async function roundOf(load: Load, { pid }: Server): Promise<Round> {
+  const before = cpuMs([{ pid }]);
+  const { rate, requestCount } = await closedLoop(load);
+  return { rate, cpuMicros: ((cpuMs([{ pid }]) - before) * 1000) / requestCount };
+}
 
 /** Every object once, so that all that follow are hits. */
 async function warm(url: string): Promise<void> {
@@ -50,25 +62,30 @@ async function hitFigures(
     ...{ ...base, url: at, path, method: "GET", seconds },
   });
   const rivals: Started[] = [];
-  const contenders: Contender<number>[] = [];
-  const add = (name: string, of: Load): void => {
-    contenders.push({ name, sample: async () => (await closedLoop(of)).rate });
+  const contenders: Contender<Round>[] = [];
+  const add = (name: string, of: Load, asked: Server): void => {
+    contenders.push({ name, sample: () => roundOf(of, asked) });
   };
-  add("door", load(door, OBJECT));
-  add("data", load(url, `${KEY}?r=1`));
+  const [node] = cluster.servers;
+  if (node === undefined) throw new Error("there is a node");
+  add("door", load(door, OBJECT), node);
+  add("data", load(url, `${KEY}?r=1`), node);
   try {
     if (hasNginx) rivals.push(await startNginx(origin));
     else say("nginx is not installed (apt install nginx-light)");
     const [nginx] = rivals;
-    if (nginx !== undefined) add("nginx", load(nginx.url, OBJECT));
+    if (nginx !== undefined) add("nginx", load(nginx.url, OBJECT), nginx.server);
     if (hasVarnish) {
       const varnish = await startVarnish(origin);
       rivals.push(varnish);
-      add("varnish", load(varnish.url, OBJECT));
+      add("varnish", load(varnish.url, OBJECT), varnish.server);
     } else say("varnish is not installed (apt install varnish)");
     for (const at of [door, ...rivals.map((rival) => rival.url)]) await warm(at);
     const samples = await interleave(contenders, quick ? 2 : 5);
-    const of = (name: string): readonly number[] => samples.get(name) ?? [];
+    const rounds = (name: string): readonly Round[] => samples.get(name) ?? [];
+    const of = (name: string): readonly number[] => rounds(name).map(({ rate }) => rate);
+    const cpuOf = (name: string): readonly number[] => rounds(name).map((r) => r.cpuMicros);
+    const micros = (name: string): string => `${median(cpuOf(name)).toFixed(1)} µs`;
     const rates = (name: string): string => `${median(of(name)).toFixed(0)}/s`;
     const ratio = (name: string, words: string, target: number): Figure => ({
       name: `door: hit of 1 KiB by ${words}`,
@@ -77,6 +94,11 @@ async function hitFigures(
     });
     return [
       ratio("data", "GET r=1 of the data plane", 0.85),
+      {
+        name: "door: GET r=1 of the data plane by a hit of 1 KiB, processor time",
+        ...{ value: medianRatio(cpuOf("data"), cpuOf("door")), unit: "ratio", better: "higher" },
+        ...{ target: 0.85, note: `${micros("data")} against ${micros("door")}` },
+      },
       ...(hasNginx ? [{ ...ratio("nginx", "nginx, one worker", 0.5), isContext: true }] : []),
       ...(hasVarnish ? [{ ...ratio("varnish", "varnish, one pool", 0.5), isContext: true }] : []),
     ];

@@ -27,6 +27,12 @@ export type Right =
   /** To fetch for oneself: the answer is nobody else's, or nobody could be asked (`at`: null). */
   | { readonly kind: "alone"; readonly isUnshared: boolean; readonly at: WallMillis | null };
 
+/**
+ * What a lease is of. A call would keep its request, the connection and the answer with it for as
+ * long as the lease waits to be renewed: a second, where a fetch takes milliseconds.
+ */
+type Leasable = Pick<DoorCall, "site" | "key">;
+
 export class LeaseHolder {
   readonly #store: ResponseStore;
   readonly #host: DoorHost;
@@ -62,13 +68,13 @@ export class LeaseHolder {
         if (isGiven) this.#end(call, false);
         return { kind: "found", variant: found };
       }
-      if (isGiven) return this.#held(call, leased);
+      if (isGiven) return this.#held({ site: call.site, key: call.key }, leased);
       await this.#host.wait(pauseMs);
       pauseMs = Math.min(2 * pauseMs, LOOK_AGAIN_MS_MAX);
     }
   }
 
-  #ask({ site, key }: DoorCall): Promise<Leased | null> {
+  #ask({ site, key }: Leasable): Promise<Leased | null> {
     return this.#store.lease(site, key, { act: "ask", holder: this.#holder });
   }
 
@@ -91,25 +97,26 @@ export class LeaseHolder {
     return variant !== null && variant.respondedAt > since ? variant : null;
   }
 
-  #held(call: DoorCall, { at }: Leased): Right {
+  /** @param of held for as long as a wait takes, though the fetch may be over long before */
+  #held(of: Leasable, { at }: Leased): Right {
     let isOver = false;
-    const renewMs = Math.min(RENEW_MS, call.site.settings.leaseMs / 3);
+    const renewMs = Math.min(RENEW_MS, of.site.settings.leaseMs / 3);
     const renew = async (): Promise<void> => {
       for (;;) {
         await this.#host.wait(renewMs);
         if (isOver) return;
-        await this.#ask(call);
+        await this.#ask(of);
       }
     };
     this.#host.background(renew());
     const end = (isUnshared: boolean): void => {
-      if (!isOver) this.#end(call, isUnshared);
+      if (!isOver) this.#end(of, isUnshared);
       isOver = true;
     };
     return { kind: "fetch", at, end };
   }
 
-  #end({ site, key }: DoorCall, isUnshared: boolean): void {
+  #end({ site, key }: Leasable, isUnshared: boolean): void {
     const act = isUnshared ? "unshare" : "release";
     this.#host.background(this.#store.lease(site, key, { act, holder: this.#holder }));
   }

@@ -5,6 +5,7 @@ import { DoorMetrics } from "../../src/door/door-metrics.ts";
 import type {
   Bytes,
   DoorAnswer,
+  DoorHost,
   DoorRequest,
   Garbage,
   Origin,
@@ -77,6 +78,7 @@ export async function makeRig(
     readonly backend?: MemoryBackend;
     readonly holder?: string;
     readonly garbage?: Garbage;
+    readonly wait?: DoorHost["wait"];
   } = {},
 ): Promise<DoorRig> {
   const backend = on.backend ?? new MemoryBackend(await testRing());
@@ -118,7 +120,7 @@ export async function makeRig(
         promise.catch(() => undefined);
         work.push(promise);
       },
-      wait: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 5))),
+      wait: on.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 5)))),
     },
   });
   const raw: DoorRig["raw"] = (request) =>

@@ -1,7 +1,13 @@
 /** One fetch for the whole cluster: the right to it, and who waits for what. */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
+import type { Fields } from "../../src/cache/fields.ts";
 import { heldBy, Leases } from "../../src/node/serving/leases.ts";
-import { makeRig } from "./door-rig.ts";
+import { makeRig, readAll } from "./door-rig.ts";
+
+setFlagsFromString("--expose-gc");
+const collectGarbage: () => void = runInNewContext("gc");
 
 const ask = (holder: string, act = 0, key = "k") =>
   ({ kind: "lease", key, holder, ms: 3000, act }) as const;
@@ -133,6 +139,33 @@ describe("a frontend that may not fetch", () => {
       throw new Error("nobody is there");
     };
     expect((await rig.get("/b")).status).toBe(200);
+  });
+});
+
+/** Whether it is gone within some turns, in which what ends behind an answer may end. */
+async function isCollected(ref: WeakRef<object>): Promise<boolean> {
+  for (let turn = 0; turn < 100; turn++) {
+    // A WeakRef holds what it names until the end of its turn.
+    await new Promise(setImmediate);
+    collectGarbage();
+    if (ref.deref() === undefined) return true;
+  }
+  return false;
+}
+
+describe("a lease that waits to be renewed", () => {
+  it("keeps nothing of a request whose fetch is over", async () => {
+    const renewals: (() => void)[] = [];
+    const wait = () => new Promise<void>((resolve) => renewals.push(resolve));
+    const rig = await makeRig({}, { wait });
+    const answered = async (): Promise<WeakRef<object>> => {
+      const fields: Fields = [["Host", "example.com"]];
+      const { body } = await rig.raw({ target: "/a", fields });
+      expect(await readAll(body)).toBe("answer 1");
+      return new WeakRef(fields);
+    };
+    expect(await isCollected(await answered())).toBe(true);
+    expect(renewals).toHaveLength(1);
   });
 });
 
