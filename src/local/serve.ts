@@ -5,11 +5,7 @@ import xxhash from "xxhash-wasm";
 import { CodecError, readOr } from "../../core/check.ts";
 import { defaultSettings } from "../../core/namespace-settings.ts";
 import { ownSpeech, type Speech } from "../../core/version.ts";
-import {
-  type ClusterConfig,
-  ClusterConfigError,
-  parseClusterConfig,
-} from "../../ring/cluster-config.ts";
+import type { ClusterConfig } from "../../ring/cluster-config.ts";
 import { bootstrapRing } from "../../ring/ring.ts";
 import { purgeSite } from "../door/site-purge.ts";
 import { Driver } from "../driver/driver.ts";
@@ -23,18 +19,19 @@ import { Knowledge } from "../node/knowledge/knowledge.ts";
 import { ForeignStore } from "../node/knowledge/store-owner.ts";
 import { Node } from "../node/node.ts";
 import { CacheDoor, type DoorOptions, portOf } from "./cache/start-door.ts";
+import { readCluster } from "./cluster-file.ts";
 import { httpLimits, makeHttpServer } from "./http/http-server.ts";
 import { LargeTurns } from "./http/large-turns.ts";
 import type { TlsFiles } from "./identity/certificates.ts";
 import { ClusterSecret, isLoopback } from "./identity/cluster-secret.ts";
 import { type DataKeys, systemPrng } from "./identity/secrets.ts";
-import { checkSchemes, NodeTls } from "./identity/tls.ts";
+import { NodeTls } from "./identity/tls.ts";
 import { readTokens, withoutTokens } from "./identity/tokens.ts";
 import { type FileLog, openLog } from "./log/file-log.ts";
 import { nodeMetrics } from "./metrics.ts";
 import { askDataKeys } from "./peers/founding.ts";
 import { Transport } from "./peers/transport.ts";
-import { ConfigError, readText } from "./process/config-error.ts";
+import { ConfigError } from "./process/config-error.ts";
 import { CONNECTIONS_MIN, descriptorLimit, type Shares, shareOut } from "./process/descriptors.ts";
 import type { Log } from "./process/logger.ts";
 
@@ -78,27 +75,6 @@ export interface RunningNode {
 const DRAIN_MS_MAX = 7000;
 /** The same for what goes on after the answers: copies to the slower replicas, hints. */
 const SETTLE_MS_MAX = 1000;
-
-/** What only this host asks of the members. @throws ClusterConfigError */
-function checkSelf({ members }: ClusterConfig, id: string): void {
-  if (members.some((member) => member.id === id)) return;
-  const known = members.map((member) => member.id).join(", ");
-  throw new ClusterConfigError(`no member has the id "${id}"; choose one of ${known}`);
-}
-
-async function readCluster(options: NodeOptions): Promise<ClusterConfig> {
-  const { clusterFile: file, id, tls } = options;
-  const text = await readText(file, "cluster file");
-  try {
-    const config = parseClusterConfig(text);
-    checkSelf(config, id);
-    checkSchemes(file, config.members, tls !== undefined);
-    return config;
-  } catch (error) {
-    if (error instanceof ClusterConfigError) throw new ConfigError(`${file}: ${error.message}`);
-    throw error;
-  }
-}
 
 const corsOriginsOf = ({ corsOrigins = "" }: NodeOptions): readonly string[] =>
   readOr(
@@ -333,7 +309,8 @@ async function settleAndEnd(of: {
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { log } = options;
-  const config = await readCluster(options);
+  const hasher = await xxhash();
+  const config = await readCluster(options, hasher);
   const secret = await ClusterSecret.read(options, config);
   const tokens = { auth: await readTokens(options.tokensFile) };
   const corsOrigins = corsOriginsOf(options);
@@ -341,7 +318,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const openOnLoopback = isLoopback(url.href);
   if (options.tokensFile === undefined) log("no-tokens", { reason: withoutTokens(openOnLoopback) });
   const tls = options.tls === undefined ? undefined : await NodeTls.read(options.tls, url.href);
-  const hasher = await xxhash();
   const { logFiles: openFilesMax, connections } = descriptorShares(config);
   const onFailure = ({ message }: Error): void => log("disk-failure", { reason: message });
   const fileLog = await openLog({ dir: options.dataDir, hasher, openFilesMax, onFailure });

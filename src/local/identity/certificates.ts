@@ -84,13 +84,13 @@ function leadsTo(chain: readonly X509Certificate[], authorities: readonly X509Ce
 /**
  * Reads and checks a node's certificate files.
  *
- * @param host the member's host by its url, without brackets
+ * @param host the member's host by its url, without brackets; null where it is not known yet
  * @param now in ms since 1970
  * @throws ConfigError with one line that names the file and the mend
  */
 export async function readCertificates(
   files: TlsFiles,
-  host: string,
+  host: string | null,
   now: number,
 ): Promise<Certificates> {
   const { certFile, keyFile, caFile } = files;
@@ -100,7 +100,7 @@ export async function readCertificates(
   const [own] = chain;
   checkKey(own, key, files);
   checkTime(own, certFile, now);
-  if (!isFor(own, host)) {
+  if (host !== null && !isFor(own, host)) {
     const names = own.subjectAltName ?? "nobody";
     throw new ConfigError(
       `${certFile}: the certificate is for ${names}, not for this member's host ${host}: ` +

@@ -38,18 +38,21 @@ function isOfHost(socket: TLSSocket, url: string): boolean {
 
 export class NodeTls implements PeerTls {
   readonly #files: TlsFiles;
-  readonly #host: string;
+  readonly #host: string | null;
   #now: Certificates;
 
-  private constructor(files: TlsFiles, host: string, now: Certificates) {
+  private constructor(files: TlsFiles, host: string | null, now: Certificates) {
     this.#files = files;
     this.#host = host;
     this.#now = now;
   }
 
-  /** @throws ConfigError when the files cannot serve the member of that url */
-  static async read(files: TlsFiles, url: string): Promise<NodeTls> {
-    const host = hostOf(url);
+  /**
+   * @param url null before the node knows where it listens: enough to ask others
+   * @throws ConfigError when the files cannot serve the member of that url
+   */
+  static async read(files: TlsFiles, url: string | null): Promise<NodeTls> {
+    const host = url === null ? null : hostOf(url);
     return new NodeTls(files, host, await readCertificates(files, host, Date.now()));
   }
 

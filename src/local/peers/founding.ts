@@ -1,7 +1,8 @@
 /**
- * What a node with an empty folder asks the others before it can be one of them: by which keys the
- * cluster's digests are made and its keys placed. They follow from the secret that the cluster
- * began with, which the present one may have replaced long ago.
+ * What a node with an empty folder asks the others before it can be one of them. By which keys the
+ * cluster's digests are made and its keys placed: they follow from the secret that the cluster
+ * began with, which the present one may have replaced long ago. And where it is to listen, if it
+ * was added after its cluster file was written.
  *
  * It asks on a connection as any other, for which the present secret is enough, with a question
  * that every version answers, to a node with another cluster document, by its own.
@@ -43,13 +44,24 @@ const question: RequestMessage = {
  * The data keys that a member says whose ring a majority has agreed to; null when none does. What a
  * member says that has only just begun follows from its secret alone, as the asker's own would.
  */
-export async function askDataKeys(parts: FoundingParts): Promise<Uint8Array | null> {
+export const askDataKeys = (parts: FoundingParts): Promise<Uint8Array | null> =>
+  askMembers(parts, dataKeyBytesIn);
+
+/**
+ * What a member's cluster document says, of the first to answer with one that a majority has agreed
+ * to and that says it; null when none does.
+ */
+export async function askMembers<T>(
+  parts: FoundingParts,
+  read: (document: ClusterDocument) => T | null,
+): Promise<T | null> {
   const others = parts.members.filter(({ id }) => id !== parts.self);
   const asked = others.map(async (member) => {
     const document = await documentOf(member, parts);
-    const bytes = document === null ? null : dataKeyBytesIn(document);
-    if (bytes === null || document?.ring.isProvisional === true) throw new Error("it cannot say");
-    return bytes;
+    const isAgreed = document !== null && document.ring.isProvisional !== true;
+    const told = isAgreed ? read(document) : null;
+    if (told === null) throw new Error("it cannot say");
+    return told;
   });
   return Promise.any(asked).catch(() => null);
 }
