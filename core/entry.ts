@@ -21,7 +21,8 @@
  * the two had seen the other. So it stays in the entry as a sibling that is `OVERTAKEN`, without
  * its content. A context that names it was handed out when somebody was shown it, and ends the
  * operation with all of its versions. A join takes a version from live to overtaken to covered,
- * never back.
+ * never back. One that was overtaken long ago counts as covered (`RETRIES_BEHIND_MAX`): a key that
+ * several clients write all the time would have thousands of them.
  *
  * Limits belong to a client's write, never here: a merge neither refuses nor prunes.
  */
@@ -121,23 +122,33 @@ function joinRetries(a: readonly Retry[], b: readonly Retry[]): readonly Retry[]
 }
 
 /**
- * Notes of an actor's older mintings are forgotten: by then no second copy of such a write is on
- * its way any more. It depends on nothing but context and notes and forgets more as the context
- * grows, so that replicas agree on it and merging stays a join.
+ * Of so many of an actor's latest mintings notes are kept, and the versions that were overtaken: no
+ * second copy of an older write is on its way any more. What is forgotten depends on nothing but
+ * what the entry has, and is more as its context grows, so replicas agree on it. Both go together:
+ * a noted version that is not there any more counts as covered, and with it its operation.
  */
 export const RETRIES_BEHIND_MAX = 128;
 
-function recentRetries(context: CausalContext, retries: readonly Retry[]): readonly Retry[] {
-  if (retries.length === 0) return retries;
-  const isRecent = ({ dot }: Retry): boolean =>
-    dot.counter + RETRIES_BEHIND_MAX > context.latest(dot.actor);
-  return retries.every(isRecent) ? retries : retries.filter(isRecent);
+/** The same list when there is nothing to forget. */
+function recent<Item extends { readonly dot: Dot }>(
+  context: CausalContext,
+  list: readonly Item[],
+  isKept: (item: Item) => boolean,
+): readonly Item[] {
+  const isRecent = (item: Item): boolean =>
+    isKept(item) || item.dot.counter + RETRIES_BEHIND_MAX > context.latest(item.dot.actor);
+  return list.every(isRecent) ? list : list.filter(isRecent);
 }
 
-/** Drops siblings whose operation is covered under another of its dots. */
-function settleRetries(unbounded: Entry): Entry {
-  const retries = recentRetries(unbounded.context, unbounded.retries);
-  const entry = retries === unbounded.retries ? unbounded : { ...unbounded, retries };
+const isStanding = (sibling: Sibling): boolean => !isOvertaken(sibling);
+
+/** Forgets what is old, and drops siblings whose operation is covered under another of its dots. */
+function settle(unbounded: Entry): Entry {
+  const { context } = unbounded;
+  const retries = recent(context, unbounded.retries, () => false);
+  const siblings = recent(context, unbounded.siblings, isStanding);
+  const isBounded = retries === unbounded.retries && siblings === unbounded.siblings;
+  const entry = isBounded ? unbounded : { context, siblings, retries };
   if (retries.length === 0) return entry;
   const coveredOps = new Set<OpId>();
   for (const { op, dot } of entry.retries) {
@@ -163,9 +174,7 @@ export function noteAliases(entry: Entry, remembered: readonly Retry[]): Entry {
 
 /** Notes dots of operations of which a second one may be about. Like the above it only adds. */
 export const noteDots = (entry: Entry, notes: readonly Retry[]): Entry =>
-  notes.length === 0
-    ? entry
-    : settleRetries({ ...entry, retries: joinRetries(entry.retries, notes) });
+  notes.length === 0 ? entry : settle({ ...entry, retries: joinRetries(entry.retries, notes) });
 
 /**
  * One version in two copies. One of them may have given up its body by a clock that was ahead: what
@@ -197,7 +206,7 @@ const replaces = (b: Entry, a: Entry): boolean =>
  */
 export function merge(a: Entry, b: Entry): Entry {
   // What a quorum's first reply is joined into, and a replica's first write.
-  if (a === emptyEntry) return settleRetries(b);
+  if (a === emptyEntry) return settle(b);
   if (replaces(b, a)) return b;
   const kept: Sibling[] = [];
   for (const sibling of a.siblings) {
@@ -208,7 +217,7 @@ export function merge(a: Entry, b: Entry): Entry {
   const gained = b.siblings.filter((sibling) => !a.context.covers(sibling.dot));
   const siblings = gained.length === 0 ? kept : [...kept, ...gained];
   if (gained.length > 0) siblings.sort((x, y) => compareDots(x.dot, y.dot));
-  return settleRetries({
+  return settle({
     context: a.context.join(b.context),
     siblings,
     retries: joinRetries(a.retries, b.retries),
@@ -242,7 +251,7 @@ export function overtake(entry: Entry, versions: readonly Pick<Sibling, "dot" | 
     siblings.push({ dot, time, op: UNKNOWN_OP, ...end });
   }
   siblings.sort((x, y) => compareDots(x.dot, y.dot));
-  return { ...entry, context, siblings };
+  return settle({ ...entry, context, siblings });
 }
 
 /**
@@ -274,7 +283,7 @@ export function applyMint(entry: Entry, mint: Mint): Entry {
   siblings.push(sibling);
   siblings.sort((x, y) => compareDots(x.dot, y.dot));
   const retry: Retry = { op: sibling.op, dot: sibling.dot };
-  return settleRetries({
+  return settle({
     context: entry.context.join(covers).with(sibling.dot),
     siblings,
     retries: mint.isRetry ? joinRetries(entry.retries, [retry]) : entry.retries,

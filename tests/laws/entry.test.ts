@@ -45,8 +45,15 @@ const names = universe.map(({ dot }) => `${dot.actor}.${dot.counter}`);
 const isRetried = (op: string): boolean => OPERATIONS.filter((other) => other === op).length > 1;
 const byDot = (a: { dot: Dot }, b: { dot: Dot }): number => compareDots(a.dot, b.dot);
 
+/** The same ones so far apart that of an actor's last the first is long ago. */
+const farApart = universe.map(({ dot, ...rest }) => ({
+  ...rest,
+  dot: { ...dot, counter: 1 + ((dot.counter - 1) * RETRIES_BEHIND_MAX) / 2 },
+}));
+
 /** What is known of each write of the universe, and whether a retry is noted. */
-const entriesOf = (...known: readonly string[]): fc.Arbitrary<Entry> =>
+const entriesOf = (...known: readonly string[]): fc.Arbitrary<Entry> => entriesIn(universe, known);
+const entriesIn = (versions: readonly Sibling[], known: readonly string[]): fc.Arbitrary<Entry> =>
   fc
     .array(fc.tuple(fc.constantFrom(...known), fc.boolean()), {
       minLength: universe.length,
@@ -58,7 +65,7 @@ const entriesOf = (...known: readonly string[]): fc.Arbitrary<Entry> =>
       const retries: Retry[] = [];
       const overtaken: Sibling[] = [];
       for (const [i, [state, isNoted]] of states.entries()) {
-        const version = universe[i] as Sibling;
+        const version = versions[i] as Sibling;
         const { dot, op } = version;
         if (state === "overtaken" || state === "passed") overtaken.push(version);
         if (state === "unseen" || state === "passed") continue;
@@ -242,6 +249,63 @@ describe("notes of retries", () => {
     }
     expect(entry.retries.map(({ dot }) => dot.counter)).toHaveLength(RETRIES_BEHIND_MAX);
     for (const older of along) expect(sameKnowledge(merge(older, entry), entry)).toBe(true);
+  });
+});
+
+describe("versions that were overtaken", () => {
+  const dotAt = (counter: number): Dot => ({ actor: "AAAAAAAA", counter });
+  /** A write without a context, which another one has overtaken at once. */
+  function passedBy(entry: Entry, counter: number): Entry {
+    const from = { dot: dotAt(counter), time: counter, op: `op${counter}`, expiresAt: 0 };
+    const sibling = { ...from, content: null };
+    const covers = heldBy(entry, 0);
+    return overtake(applyMint(entry, { sibling, covers, isRetry: false }), [sibling]);
+  }
+
+  it("are bounded: those of writes long ago go, the same ones on every replica", () => {
+    const along: Entry[] = [];
+    let entry = emptyEntry;
+    for (let counter = 1; counter <= 3 * RETRIES_BEHIND_MAX; counter++) {
+      entry = passedBy(entry, counter);
+      along.push(entry);
+    }
+    expect(entry.siblings).toHaveLength(RETRIES_BEHIND_MAX);
+    for (const older of along) {
+      expect(sameKnowledge(merge(older, entry), entry)).toBe(true);
+      expect(sameKnowledge(merge(entry, older), entry)).toBe(true);
+    }
+  });
+
+  it("go without the other versions of their operation", () => {
+    const others = { actor: "BBBBBBBB", counter: 1 };
+    const again = { time: 9, op: "op1", expiresAt: 0, content: null, dot: others } as const;
+    const minted = { sibling: again, covers: CausalContext.empty, isRetry: true } as const;
+    const second = noteAliases(applyMint(passedBy(emptyEntry, 1), minted), []);
+    expect(second.retries).toHaveLength(2);
+    let entry = second;
+    for (let counter = 2; counter <= 2 * RETRIES_BEHIND_MAX; counter++) {
+      const sibling = { ...again, dot: dotAt(counter), op: `op${counter}` };
+      const covers = heldBy(entry, 0).without(others);
+      entry = overtake(applyMint(entry, { sibling, covers, isRetry: false }), [sibling]);
+    }
+    expect(entry.siblings.some(({ dot }) => dot === others)).toBe(true);
+    expect(entry.siblings.some(({ dot }) => dot.counter === 1 && dot !== others)).toBe(false);
+  });
+
+  it("of writes long ago go in whatever order entries are joined", () => {
+    const known = ["unseen", "over", "alive", "overtaken", "passed"];
+    const far = entriesIn(farApart, known).map((entry) => {
+      const bare = { ...entry, retries: [] };
+      return merge(bare, bare);
+    });
+    fc.assert(
+      fc.property(far, far, far, (a, b, c) => {
+        expect(form(merge(a, b))).toEqual(form(merge(b, a)));
+        expect(form(merge(merge(a, b), c))).toEqual(form(merge(a, merge(b, c))));
+        expect(form(merge(merge(a, b), b))).toEqual(form(merge(a, b)));
+      }),
+      runsOf(2000),
+    );
   });
 });
 
