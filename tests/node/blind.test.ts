@@ -6,6 +6,8 @@ import { describe, expect, it } from "vitest";
 import type { Entry } from "../../core/entry.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { Message } from "../../core/messages.ts";
+import type { Result } from "../../core/results.ts";
+import { plainContent } from "../support/content.ts";
 import { Group, writeOf } from "./group.ts";
 import { nameWhere } from "./keys.ts";
 
@@ -247,6 +249,43 @@ describe("a write without a context that somebody has read, and replaced, before
     for (const token of [first, second]) expect(group.answerOf(token)?.kind).toBe("written");
     // Of the first write both versions are over: whoever wrote the next one had seen it.
     expect(liveAt(group, "k")).toEqual([[7], [7], [7]]);
+  });
+});
+
+describe("a write without a context that is over when it covers what was found", () => {
+  /** Up to where r1 has sent a write, and r2 has a value beside it of which it is about to tell. */
+  function found(): { group: Group; token: number } {
+    const group = new Group({ count: 3 });
+    group.loses = isStore;
+    group.begin("r2", writeOf("k", 5));
+    group.loses = () => false;
+    group.pass(1);
+    group.holdsBack = (message, to) =>
+      (to === "r1" && isAck(message)) || (to === "r3" && isStore(message));
+    return { group, token: group.begin("r1", writeOf("k", 7)) };
+  }
+
+  it("is told of as it was written, where another one has overtaken it", () => {
+    const { group, token } = found();
+    group.pass(1);
+    expect(group.put("r3", "k", 9).kind).toBe("written");
+    group.letOneGo(isAck);
+    group.letGo();
+    const { sibling } = group.answerOf(token) as Extract<Result, { kind: "written" }>;
+    expect(sibling.expiresAt).toBe(0);
+    expect(sibling.content?.contentType).toBe(plainContent(new Uint8Array(0)).contentType);
+    expect(liveAt(group, "k")).toEqual([[9], [9], [9]]);
+  });
+
+  it("is refused where a purge has ended it", () => {
+    const { group, token } = found();
+    group.pass(1);
+    const what = { everything: true } as const;
+    expect(group.execute("r3", { kind: "purge", namespace: "demo", what }).kind).toBe("purged");
+    group.letOneGo(isAck);
+    group.letGo();
+    const code = "quorum-unavailable";
+    expect(group.answerOf(token)).toMatchObject({ kind: "failed", failure: { code } });
   });
 });
 

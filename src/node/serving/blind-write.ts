@@ -43,7 +43,6 @@ import {
   hasDot,
   merge,
   overtake,
-  sameDot,
   standingIn,
 } from "../../../core/entry.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
@@ -219,8 +218,7 @@ export class BlindWrite {
     // With the version: where the record cannot be read, this is what will be there instead.
     const past = { ...emptyEntry, context: this.#past };
     const entry = keeper.amend(body.key, overtake(merge(was, past), found), hintFor, wall());
-    const own = entry.siblings.find(({ dot }) => sameDot(dot, sibling.dot));
-    const sharedBytes = encodeEntry(entry, null);
-    this.#held = { before, entry, sibling: own ?? sibling, sharedBytes };
+    // Its client is told of it as it was written, also where it was overtaken or purged meanwhile.
+    this.#held = { before, entry, sibling, sharedBytes: encodeEntry(entry, null) };
   }
 }
