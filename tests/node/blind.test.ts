@@ -3,10 +3,13 @@
  * missed that: the replicas that acknowledge it say what they held.
  */
 import { describe, expect, it } from "vitest";
-import type { Entry } from "../../core/entry.ts";
+import { CausalContext } from "../../core/causal-context.ts";
+import { type Entry, overtake } from "../../core/entry.ts";
 import { storeKey } from "../../core/keys.ts";
+import { SIBLINGS_COUNT_DEFAULT } from "../../core/limits.ts";
 import type { Message } from "../../core/messages.ts";
 import type { Result } from "../../core/results.ts";
+import { hlcFromMillis } from "../../core/time.ts";
 import { plainContent } from "../support/content.ts";
 import { Group, writeOf } from "./group.ts";
 import { nameWhere } from "./keys.ts";
@@ -305,6 +308,23 @@ describe("a write without a context by a coordinator that cannot read its record
     const { keeper } = group.node("r1").service ?? {};
     expect([keeper?.lostCount, keeper?.hold(storeKey("demo", "k")).isUnknown]).toEqual([1, true]);
     for (const id of ["r1", "r2", "r3"]) expect(lengthsAt(group, id, "k")).toEqual([7]);
+  });
+});
+
+describe("versions that were overtaken", () => {
+  it("are no siblings that a write with a context would have to resolve", () => {
+    const group = new Group({ count: 3 });
+    group.put("r1", "k", 5);
+    const versions = Array.from({ length: SIBLINGS_COUNT_DEFAULT }, (_, i) => {
+      return { dot: { actor: "AAAAAAAA", counter: i + 1 }, time: hlcFromMillis(group.now) };
+    });
+    for (const id of group.ids) {
+      const { keeper } = group.node(id).service ?? {};
+      const key = storeKey("demo", "k");
+      keeper?.absorb(key, overtake(keeper.hold(key).entry, versions), null, group.now);
+    }
+    const write = writeOf("k", 7, CausalContext.empty);
+    expect(group.execute("r2", write)).toMatchObject({ kind: "written", siblingCount: 2 });
   });
 });
 

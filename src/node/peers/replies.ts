@@ -6,6 +6,7 @@ import {
   type Entry,
   liveSiblings,
   type Sibling,
+  standingIn,
   valueBytes,
 } from "../../../core/entry.ts";
 import { dueAt, holdsValue } from "../../../core/expiry.ts";
@@ -51,10 +52,10 @@ export const purgedMeanwhile = (): Reply =>
 
 /** The limits of siblings are for clients' writes alone: a merge never asks. */
 export function tooManySiblings({ before, entry }: Minted): Reply | null {
-  const { siblings } = entry;
-  if (siblings.length <= before.siblings.length) return null;
+  const siblings = standingIn(entry);
+  const count = standingIn(before).length;
+  if (siblings.length <= count) return null;
   if (siblings.length > SIBLINGS_COUNT_DEFAULT) {
-    const count = before.siblings.length;
     const detail = `The key has ${count} siblings. Write with the context given here.`;
     return failed("too-many-siblings", detail, before, SIBLINGS_COUNT_DEFAULT);
   }
