@@ -186,7 +186,7 @@ export class Keeper {
       const held = (): Entry => this.hold(key).entry;
       this.operations.follow(key, { before: slot.entry, incoming, joined, held }, now);
     }
-    if (isFound || isNews)
+    if (isFound || isNews || this.#records.isMisnamed(key, hintFor, joined))
       this.#records.write(key, hintFor, { entry: withoutEnded(joined, now), tenure }, sent);
     if (isFound) this.#records.find(key);
     return { entry: joined, wasUnknown: slot.isUnknown };

@@ -7,7 +7,7 @@
  * has brought it anew. The trees show nothing of what is lost, so that an exchange brings it.
  */
 import { assert } from "../core/assert.ts";
-import { digestOf, type Entry, emptyEntry } from "../core/entry.ts";
+import { digestOf, type Entry, emptyEntry, isOvertaken } from "../core/entry.ts";
 import {
   type DecodedEntry,
   decodeEntry,
@@ -112,6 +112,16 @@ export class Records {
       if (hintFor === null) this.lose(key);
       return { ...emptySlot, isUnknown: true };
     }
+  }
+
+  /**
+   * Whether the index has another digest of what is stored than the entry's: that of a version of
+   * the program that took what was overtaken for expired. No other replica would agree with it.
+   */
+  isMisnamed(key: StoreKey, hintFor: ReplicaId | null, entry: Entry): boolean {
+    if (hintFor !== null || !entry.siblings.some(isOvertaken)) return false;
+    const known = this.store.digestOf(key);
+    return known !== 0 && known !== digestOf(entry, this.#hash);
   }
 
   /** @param sent what may have come as the same entry, which is not encoded anew then */
