@@ -18,7 +18,7 @@ export const EVICTED: WallMillis = 1;
 /** How long what is dead is left alone before collection asks about it, in ms. */
 export interface Graces {
   readonly deletedMs: number;
-  /** After the end of a value's time, or its eviction. */
+  /** After the end of a value's time, its eviction, or where another write went before it. */
   readonly endedMs: number;
 }
 
@@ -71,7 +71,7 @@ export const missedUntil = ({ siblings }: Entry): WallMillis =>
 
 function goneFrom({ expiresAt, time }: Sibling, { deletedMs, endedMs }: Graces): WallMillis {
   if (expiresAt > OVERTAKEN) return expiresAt + endedMs;
-  return millisOfHlc(time) + (expiresAt === EVICTED ? endedMs : deletedMs);
+  return millisOfHlc(time) + (expiresAt === 0 ? deletedMs : endedMs);
 }
 
 /**

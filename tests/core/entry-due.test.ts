@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
-import { type Entry, merge, type Sibling } from "../../core/entry.ts";
+import { type Entry, merge, OVERTAKEN, type Sibling } from "../../core/entry.ts";
 import {
   dueAt,
   EVICTED,
@@ -55,6 +55,7 @@ describe("when an entry is next looked at", () => {
     expect(due(sibling(1, { content: null }))).toBe(1500.5);
     expect(due(sibling(1, { content: null, expiresAt: 9000 }))).toBe(9020.5);
     expect(due(sibling(3, { content: null, expiresAt: EVICTED }))).toBe(3020.5);
+    expect(due(sibling(3, { content: null, expiresAt: OVERTAKEN }))).toBe(3020.5);
     const both = [sibling(1, { content: null, expiresAt: 900 }), sibling(2, { content: null })];
     expect(due(...both)).toBe(2500.5);
   });
