@@ -111,14 +111,30 @@ export const sameDot = (a: Dot, b: Dot): boolean => a.counter === b.counter && a
 export const hasDot = (siblings: readonly Sibling[], dot: Dot): boolean =>
   siblings.some((sibling) => sameDot(sibling.dot, dot));
 
+/** Finds what there is of dots that are asked for in ascending order, as both lists are. */
+function finderIn<Item extends { readonly dot: Dot }>(
+  list: readonly Item[],
+): (dot: Dot) => Item | undefined {
+  let at = 0;
+  return (dot) => {
+    let item = list[at];
+    while (item !== undefined && compareDots(item.dot, dot) < 0) item = list[++at];
+    return item !== undefined && sameDot(item.dot, dot) ? item : undefined;
+  };
+}
+
+/** @param a ascending by their dots, other than `b` */
 function joinRetries(a: readonly Retry[], b: readonly Retry[]): readonly Retry[] {
   if (b.length === 0) return a;
-  if (a.length === 0) return b;
-  const joined = [...a];
-  for (const retry of b) {
-    if (!joined.some((known) => sameDot(known.dot, retry.dot))) joined.push(retry);
-  }
-  return joined.sort((x, y) => compareDots(x.dot, y.dot));
+  const ascending = [...b].sort((x, y) => compareDots(x.dot, y.dot));
+  const known = finderIn(a);
+  const isNew = ({ dot }: Retry, i: number): boolean => {
+    const before = ascending[i - 1];
+    return known(dot) === undefined && (before === undefined || !sameDot(before.dot, dot));
+  };
+  const fresh = ascending.filter(isNew);
+  if (fresh.length === 0) return a;
+  return [...a, ...fresh].sort((x, y) => compareDots(x.dot, y.dot));
 }
 
 /**
@@ -151,8 +167,9 @@ function settle(unbounded: Entry): Entry {
   const entry = isBounded ? unbounded : { context, siblings, retries };
   if (retries.length === 0) return entry;
   const coveredOps = new Set<OpId>();
+  const held = finderIn(entry.siblings);
   for (const { op, dot } of entry.retries) {
-    if (entry.context.covers(dot) && !hasDot(entry.siblings, dot)) coveredOps.add(op);
+    if (held(dot) === undefined && entry.context.covers(dot)) coveredOps.add(op);
   }
   if (coveredOps.size === 0) return entry;
   return { ...entry, siblings: entry.siblings.filter((sibling) => !coveredOps.has(sibling.op)) };
@@ -164,10 +181,9 @@ function settle(unbounded: Entry): Entry {
  */
 export function noteAliases(entry: Entry, remembered: readonly Retry[]): Entry {
   if (entry.retries.length === 0) return entry;
-  const isRetried = ({ op }: { readonly op: OpId }): boolean =>
-    entry.retries.some((retry) => retry.op === op);
+  const retried = new Set(entry.retries.map(({ op }) => op));
   const aliases = [...entry.siblings, ...remembered]
-    .filter((alias) => isRetried(alias) && entry.context.covers(alias.dot))
+    .filter(({ op, dot }) => retried.has(op) && entry.context.covers(dot))
     .map(({ op, dot }) => ({ op, dot }));
   return noteDots(entry, aliases);
 }
@@ -209,8 +225,9 @@ export function merge(a: Entry, b: Entry): Entry {
   if (a === emptyEntry) return settle(b);
   if (replaces(b, a)) return b;
   const kept: Sibling[] = [];
+  const inB = finderIn(b.siblings);
   for (const sibling of a.siblings) {
-    const theirs = b.siblings.find(({ dot }) => sameDot(dot, sibling.dot));
+    const theirs = inB(sibling.dot);
     if (theirs === undefined && b.context.covers(sibling.dot)) continue;
     kept.push(richer(sibling, theirs));
   }
