@@ -83,7 +83,7 @@ export const standingIn = ({ siblings }: Pick<Entry, "siblings">): readonly Sibl
 
 /** All that has been seen, and covered. */
 export const coveredIn = ({ context, siblings }: Entry): CausalContext =>
-  siblings.reduce((covered, { dot }) => covered.without(dot), context);
+  context.withoutAll(siblings.map(({ dot }) => dot));
 
 /** A note that the operation was minted a second time, under this dot. */
 export interface Retry {
@@ -276,11 +276,8 @@ export function overtake(entry: Entry, versions: readonly Pick<Sibling, "dot" | 
  * `since`. Of that another version may be on its way, and its client may yet be answered.
  */
 export function heldBy({ context, siblings }: Entry, since: Hlc): CausalContext {
-  let covers = context;
-  for (const sibling of siblings) {
-    if (isOvertaken(sibling) && sibling.time > since) covers = covers.without(sibling.dot);
-  }
-  return covers;
+  const left = siblings.filter((sibling) => isOvertaken(sibling) && sibling.time > since);
+  return context.withoutAll(left.map(({ dot }) => dot));
 }
 
 export interface Mint {
@@ -336,13 +333,12 @@ export function contextShowing(
   shown: readonly Sibling[],
   now: WallMillis,
 ): CausalContext {
-  let context = entry.context;
-  for (const sibling of entry.siblings) {
-    const isShown = shown.some((other) => other.op === sibling.op);
-    const mayLive = isLive(sibling, now) || isOvertaken(sibling);
-    if (!isShown && mayLive) context = context.without(sibling.dot);
-  }
-  return context;
+  const isHidden = (sibling: Sibling): boolean =>
+    (isLive(sibling, now) || isOvertaken(sibling)) && !shown.some(({ op }) => op === sibling.op);
+  const hidden = entry.siblings.filter(isHidden);
+  return hidden.length === 0
+    ? entry.context
+    : entry.context.withoutAll(hidden.map(({ dot }) => dot));
 }
 
 /** The context of an answer about all that is there, dead or alive. */

@@ -62,6 +62,18 @@ describe("a causal context is the set of its dots", () => {
     );
   });
 
+  it("when many go at once", () => {
+    const byDot = (a: Dot, b: Dot): number =>
+      a.actor === b.actor ? a.counter - b.counter : a.actor < b.actor ? -1 : 1;
+    fc.assert(
+      fc.property(dots, dots, (held, gone) => {
+        const left = modelOf(held).difference(modelOf(gone));
+        expectSame(contextOf(held).withoutAll(gone.toSorted(byDot)), left);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   it("when two are joined or compared", () => {
     fc.assert(
       fc.property(dots, dots, (a, b) => {

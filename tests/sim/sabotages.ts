@@ -88,8 +88,8 @@ export const sabotages: readonly Sabotage[] = [
     name: "context-covers-unseen-siblings",
     oracle: "durability",
     file: "core/entry.ts",
-    was: "if (!isShown && mayLive) context = context.without(sibling.dot);",
-    is: "if (!isShown && isOvertaken(sibling)) context = context.without(sibling.dot);",
+    was: "(isLive(sibling, now) || isOvertaken(sibling)) && !shown.some",
+    is: "isOvertaken(sibling) && !shown.some",
   },
   {
     name: "condition-covers-all-held",
