@@ -2,6 +2,7 @@
  * Stored responses on the ring: one value a cache key, and one a piece of a long body, under names
  * that are hashes, in the namespace of their site.
  */
+import { CausalContext } from "../../core/causal-context.ts";
 import { liveSiblings } from "../../core/entry.ts";
 import { storeKey } from "../../core/keys.ts";
 import type {
@@ -50,6 +51,11 @@ export type Leased = { readonly state: LeaseResult["state"]; readonly at: WallMi
 const PIECE_GRACE_MS = 10 * 60_000;
 /** No faster than a disk takes them: what waits for it is memory, and grows with the body. */
 const ON_A_DISK: QuorumOptions = { dw: 1 };
+/**
+ * A piece has a name that nobody has ever taken: there is nothing that it could replace. A write
+ * without a context would have its owners look for that, and what they looked at stay in memory.
+ */
+const NOTHING_SEEN = CausalContext.empty;
 /** Asks an owner of a key for its time and for nothing else: nobody holds a lease by this name. */
 const TIME_ONLY = { act: "release", holder: "" } as const;
 
@@ -156,7 +162,8 @@ export class ResponseStore {
     return {
       write: (index, bytes) => {
         const content = contentOf(bytes, label);
-        return this.#put({ key: keyOf(index), content, ttlMs, context: null }, ON_A_DISK);
+        const write = { key: keyOf(index), content, ttlMs, context: NOTHING_SEEN };
+        return this.#put(write, ON_A_DISK);
       },
       read: (index) => this.#piece(keyOf(index)),
     };

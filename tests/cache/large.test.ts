@@ -1,5 +1,7 @@
 /** Bodies in pieces, and requests that share one fetch. */
 import { describe, expect, it } from "vitest";
+import { CausalContext } from "../../core/causal-context.ts";
+import { keyOf } from "../../core/keys.ts";
 import { PIECE_BYTES } from "../../core/limits.ts";
 import type { Bytes, Garbage } from "../../src/door/ports.ts";
 import { fieldIn, makeRig, readAll } from "./door-rig.ts";
@@ -29,6 +31,20 @@ describe("a long body", () => {
       expect([from, part.status, part.text]).toEqual([from, 206, body.slice(from, to + 1)]);
     }
     expect(rig.asked).toHaveLength(1);
+  });
+
+  it("has pieces written with a context: no owner looks for what such a name replaces", async () => {
+    const rig = await makeRig();
+    const contexts: (CausalContext | null)[] = [];
+    const answered = rig.backend.answer.bind(rig.backend);
+    rig.backend.answer = (operation, trace) => {
+      const isPiece = operation.kind === "write" && keyOf(operation.key).startsWith("p/");
+      if (isPiece) contexts.push(operation.context);
+      return answered(operation, trace);
+    };
+    rig.reply = () => ({ headers: { "Cache-Control": "max-age=60" }, body: bodyOf(1) });
+    await rig.get("/big");
+    expect(contexts).toEqual(Array(4).fill(CausalContext.empty));
   });
 
   it("has garbage looked for while it is given from what is stored", async () => {
