@@ -13,7 +13,7 @@ import {
   textOf,
 } from "./backup-format.ts";
 import { bytesOf, type Endpoint, failingWell, send, sendJson } from "./http.ts";
-import { CliError, printJson, say, UsageError, warn } from "./output.ts";
+import { CliError, counted, printJson, say, UsageError, warn } from "./output.ts";
 import { startMeter } from "./progress.ts";
 import { RETRIES } from "./transfer.ts";
 
@@ -144,10 +144,10 @@ async function run(at: Endpoint, file: string, isJson: boolean): Promise<void> {
   const kept = sink instanceof FileSink ? (sink.notes as Notes | null) : null;
   const meter = startMeter("backup", isJson);
   const told = ({ index, namespaces, keyCount }: Notes): void =>
-    meter.show(index, namespaces.length, `${keyCount} keys`);
+    meter.show(index, namespaces.length, counted(keyCount, "key"));
   try {
     const begun = kept === null ? await begin(at, sink) : await goOn(at, kept, file);
-    if (kept !== null) warn(`starling: going on behind ${kept.keyCount} keys`);
+    if (kept !== null) warn(`starling: going on behind ${counted(kept.keyCount, "key")}`);
     const { namespaces, keyCount: keys } = await writeAll(at, { sink, begun, told });
     const counts = { namespaces: namespaces.length, keys };
     await sink.write(textOf({ end: true, ...counts, sha256: sink.sha256() }));
@@ -156,7 +156,7 @@ async function run(at: Endpoint, file: string, isJson: boolean): Promise<void> {
     // Stdout is the backup itself.
     if (file === "-") return;
     if (isJson) printJson({ ...counts, file });
-    else say(`${keys} keys of ${counts.namespaces} namespaces in ${file}`);
+    else say(`${counted(keys, "key")} of ${counted(namespaces.length, "namespace")} in ${file}`);
   } catch (error) {
     meter.stop();
     if (!(error instanceof CliError) || file === "-") throw error;

@@ -87,3 +87,7 @@ export function table(rows: readonly (readonly string[])[]): string {
 /** Control characters of foreign text would reach the terminal otherwise. */
 export const printable = (text: string): string =>
   text.replace(/\p{Cc}/gu, (char) => JSON.stringify(char).slice(1, -1));
+
+/** `1 key`, `3 keys`. */
+export const counted = (count: number, noun: string): string =>
+  `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -12,7 +12,7 @@ import {
 } from "./backup-format.ts";
 import { linesIn, purgeIndexOf, purgesIn } from "./backup-lines.ts";
 import { type Endpoint, failingWell, send, sendJson } from "./http.ts";
-import { CliError, printJson, say, UsageError, warn } from "./output.ts";
+import { CliError, counted, printJson, say, UsageError, warn } from "./output.ts";
 import { inParallel, startMeter } from "./progress.ts";
 import { RETRIES } from "./transfer.ts";
 
@@ -231,11 +231,12 @@ function planOf(file: string, flags: RestoreFlags): Plan {
 }
 
 function summaryOf(mode: Mode, { keys, known, written, purged, namespaces }: Counts): string {
-  const what = `${keys} keys of ${namespaces} namespaces`;
+  const what = `${counted(keys, "key")} of ${counted(namespaces, "namespace")}`;
   if (mode === "check") return `${what}: all of it can be read`;
   if (mode === "overwrite") return `${what}: ${written} written, the others had no value to write`;
   const ended = purged === 0 ? "" : `; of ${purged} a purge had ended something`;
-  return `${what} merged: ${known} were known here, ${keys - known} were not${ended}`;
+  const were = (count: number): string => `${count} ${count === 1 ? "was" : "were"}`;
+  return `${what} merged: ${were(known)} known here, ${were(keys - known)} not${ended}`;
 }
 
 async function run(at: Endpoint, plan: Plan, isJson: boolean): Promise<void> {

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { counted } from "../../src/cli/output.ts";
 import { run } from "./run.ts";
 
 const version = (
@@ -88,4 +89,9 @@ describe("starling", () => {
       expect(err).toMatch(/^starling: http:.*ECONNREFUSED.*\n$/);
     }
   });
+});
+
+it("counts one thing in the singular", () => {
+  const counts = [0, 1, 2].map((count) => counted(count, "key"));
+  expect(counts).toEqual(["0 keys", "1 key", "2 keys"]);
 });
