@@ -1,7 +1,7 @@
 /** `starling scrub`: whether the replicas' disks still hold what was written to them. */
 import type { Command } from "commander";
 import { type Endpoint, sendJson } from "./http.ts";
-import { printJson, say, table } from "./output.ts";
+import { counted, printJson, say, table } from "./output.ts";
 import { ago } from "./status.ts";
 
 interface Pass {
@@ -39,7 +39,7 @@ function lastText(members: readonly Member[], now: number): string {
     if (!reachable) return [id, "does not answer"];
     if (scrub === null) return [id, "checked by the platform"];
     const { last, running } = scrub;
-    const since = running === null ? "-" : `${running.records} records`;
+    const since = running === null ? "-" : counted(running.records, "record");
     const found = running === null ? "-" : `${running.damaged}`;
     return [id, `${ago(last?.finishedAt, now)}`, ...counts(last), since, found];
   });

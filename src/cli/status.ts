@@ -41,6 +41,14 @@ const hintsOf = ({ hintsHeld }: MemberBody): string =>
     .map(([target, count]) => `${count} for ${target}`)
     .join(", ") || "-";
 
+/** How long ago all records were last read for rot, and what was found then. */
+function scrubbed({ scrub }: MemberBody, now: number): string {
+  const last = scrub?.last;
+  if (last === null || last === undefined) return "-";
+  const found = last.damaged === 0 ? "" : `, ${last.damaged} damaged, ${last.mended} mended`;
+  return ago(last.finishedAt, now) + found;
+}
+
 /** Columns that no member says anything in are left out. */
 function membersTable(members: readonly MemberBody[], now: number): string {
   const columns: readonly (readonly [head: string, cell: (member: MemberBody) => string])[] = [
@@ -60,9 +68,10 @@ function membersTable(members: readonly MemberBody[], now: number): string {
     ["bytes", ({ bytes }) => String(bytes ?? "-")],
     ["hints", hintsOf],
     ["oldest hint", ({ oldestHintAt }) => ago(oldestHintAt, now)],
+    ["scrubbed", (member) => scrubbed(member, now)],
     ["url", ({ url }) => url],
   ];
-  const optional = new Set(["since", "version", "oldest hint"]);
+  const optional = new Set(["since", "version", "oldest hint", "scrubbed"]);
   const shown = columns.filter(
     ([head, cell]) => !optional.has(head) || members.some((member) => cell(member) !== "-"),
   );

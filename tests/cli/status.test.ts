@@ -1,7 +1,12 @@
 import { spawn } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ago, statusText } from "../../src/cli/status.ts";
-import { type ClusterBody, type RingBody, verdictOf } from "../../src/frontend/admin/verdict.ts";
+import {
+  type ClusterBody,
+  type MemberBody,
+  type RingBody,
+  verdictOf,
+} from "../../src/frontend/admin/verdict.ts";
 import { startCluster, type TestCluster } from "../support/cluster.ts";
 import { BIN, run } from "./run.ts";
 
@@ -93,9 +98,23 @@ describe("the text of status", () => {
     expect(r2).toMatch(/ no +10 min 5 s +- /);
   });
 
+  it("says when all records were last read for rot, and what was found", () => {
+    const finishedAt = "2026-11-28T11:58:00Z";
+    const pass = (damaged: number, mended: number): Partial<MemberBody> => ({
+      scrub: { last: { finishedAt, records: 9, damaged, mended }, running: null },
+    });
+    const never = { scrub: { last: null, running: null } };
+    const members = { r1: pass(0, 0), r2: pass(3, 2), r3: never };
+    const [, columns, r1, r2, r3] = statusText(clusterOf([], members), ring, now).split("\n");
+    expect(columns).toMatch(/ hints +scrubbed +url$/);
+    expect(r1).toMatch(/ 2 min +http:\/\/r1$/);
+    expect(r2).toMatch(/ 2 min, 3 damaged, 2 mended +http:\/\/r2$/);
+    expect(r3).toMatch(/ - +http:\/\/r3$/);
+  });
+
   it("leaves out what nobody says", () => {
     const columns = statusText(clusterOf([]), ring, now).split("\n")[1];
-    expect(columns).not.toMatch(/since|version|oldest/);
+    expect(columns).not.toMatch(/since|version|oldest|scrubbed/);
   });
 
   it("tells times in two words", () => {

@@ -5,20 +5,32 @@ import { run } from "../backend/run.ts";
 import { readFields } from "../http/json-body.ts";
 import { Problem } from "../http/problems.ts";
 
-const shownPass = (word: "startedAt" | "finishedAt", pass: ScrubPass | null): unknown => {
-  if (pass === null) return null;
-  const { at, records, damaged, mended } = pass;
-  return { [word]: new Date(at).toISOString(), records, damaged, mended };
-};
+interface ShownPass {
+  readonly records: number;
+  readonly damaged: number;
+  readonly mended: number;
+}
+
+/** As `GET /v1/cluster` has it. */
+export interface ShownScrub {
+  readonly last: (ShownPass & { readonly finishedAt: string }) | null;
+  readonly running: (ShownPass & { readonly startedAt: string }) | null;
+}
+
+const isoOf = ({ at }: ScrubPass): string => new Date(at).toISOString();
+const shownPass = ({ records, damaged, mended }: ScrubPass): ShownPass => ({
+  ...{ records, damaged, mended },
+});
 
 /** As a member of `GET /v1/cluster` shows it; null where the platform checks its own storage. */
-export const shownScrub = (status: ScrubStatus | null | undefined): unknown =>
-  status === null || status === undefined
-    ? null
-    : {
-        last: shownPass("finishedAt", status.last),
-        running: shownPass("startedAt", status.running),
-      };
+export function shownScrub(status: ScrubStatus | null | undefined): ShownScrub | null {
+  if (status === null || status === undefined) return null;
+  const { last, running } = status;
+  return {
+    last: last && { finishedAt: isoOf(last), ...shownPass(last) },
+    running: running && { startedAt: isoOf(running), ...shownPass(running) },
+  };
+}
 
 /**
  * Answers when it is over, or after two minutes with what is still `running`.

@@ -2,6 +2,7 @@
  * What the state of a cluster means, in words: whether reads and writes are safe, how many copies
  * of how many partitions can be reached, and what to do.
  */
+import type { ShownScrub } from "./scrub-plane.ts";
 
 /** `GET /v1/cluster`, as far as it is looked at. */
 export interface ClusterBody {
@@ -37,6 +38,8 @@ export interface MemberBody {
   readonly unreachableSince?: string | null;
   /** When the oldest hint that it holds was written. */
   readonly oldestHintAt?: string | null;
+  /** The last time that it read all of its records for rot; null where the platform does. */
+  readonly scrub?: ShownScrub | null;
 }
 
 /** `GET /v1/cluster/ring`. */
