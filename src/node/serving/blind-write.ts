@@ -132,7 +132,9 @@ export class BlindWrite {
 
   /** Covers what was found since the last time. After "none" it covers nothing more. */
   cover(): CoverStep {
-    const found = this.#inReach(this.#found.filter(({ dot }) => !this.#isOver(dot)));
+    // Mostly there is nothing: then the record is not read.
+    const news = this.#found.filter(({ dot }) => !this.#isOver(dot));
+    const found = news.length === 0 ? news : this.#inReach(news);
     if (found.length === 0) return this.#settle();
     if (!this.#isFresh && !found.every(({ dot }) => this.#confirmed.covers(dot))) return "ask";
     this.#found = [];
