@@ -77,9 +77,11 @@ export const UNKNOWN_OP: OpId = "";
 export const isOvertaken = ({ expiresAt }: Pick<Sibling, "expiresAt">): boolean =>
   expiresAt === OVERTAKEN;
 
+const isStanding = (sibling: Sibling): boolean => !isOvertaken(sibling);
+
 /** All of the siblings but what was overtaken. */
 export const standingIn = ({ siblings }: Pick<Entry, "siblings">): readonly Sibling[] =>
-  siblings.some(isOvertaken) ? siblings.filter((one) => !isOvertaken(one)) : siblings;
+  siblings.every(isStanding) ? siblings : siblings.filter(isStanding);
 
 /** All that has been seen, and covered. */
 export const coveredIn = ({ context, siblings }: Entry): CausalContext =>
@@ -155,8 +157,6 @@ function recent<Item extends { readonly dot: Dot }>(
     isKept(item) || item.dot.counter + RETRIES_BEHIND_MAX > context.latest(item.dot.actor);
   return list.every(isRecent) ? list : list.filter(isRecent);
 }
-
-const isStanding = (sibling: Sibling): boolean => !isOvertaken(sibling);
 
 /** Forgets what is old, and drops siblings whose operation is covered under another of its dots. */
 function settle(unbounded: Entry): Entry {

@@ -227,22 +227,28 @@ describe("a write without a context that two coordinators have minted", () => {
 });
 
 describe("a write without a context that was minted twice, before and after another one", () => {
-  it.each([
-    ["in time", 0],
-    ["late", HEDGE_OVER_MS],
-  ])("leaves something to be read: that one hears of it %s", (_, tellsAfterMs) => {
+  const isRecalled = ({ body }: Message): boolean => body.kind === "recalled";
+  const isAck = ({ body }: Message): boolean => body.kind.startsWith("stored");
+
+  /** The first coordinator mints, and nobody hears of that until it acknowledges another write. */
+  function mintedUnheard() {
     const group = new Group({ count: 4 });
     const key = foreignKey(group);
     const asked: string[] = [];
-    // The first coordinator mints, and nobody hears of that.
     group.loses = ({ type, body }, to, from) => {
       if (type === "request" && body.kind === "coordinate" && from === "r4") asked.push(to);
       return from === asked[0] && body.kind !== "storedWith";
     };
     const twice = group.begin("r4", write(key, 10));
+    return { group, key, asked, twice };
+  }
+
+  it.each([
+    ["in time", 0],
+    ["late", HEDGE_OVER_MS],
+  ])("leaves something to be read: that one hears of it %s", (_, tellsAfterMs) => {
+    const { group, key, asked, twice } = mintedUnheard();
     // The second one begins another write before it hears that it may mint the first.
-    const isRecalled = ({ body }: Message): boolean => body.kind === "recalled";
-    const isAck = ({ body }: Message): boolean => body.kind.startsWith("stored");
     group.holdsBack = (message) => isRecalled(message) || isAck(message);
     for (let i = 0; i < 2; i++) group.pass(HEDGE_OVER_MS);
     const [, second = ""] = asked;
@@ -259,17 +265,7 @@ describe("a write without a context that was minted twice, before and after anot
   });
 
   it("leaves something to be read: its second coordinator held that one when it was asked", () => {
-    const group = new Group({ count: 4 });
-    const key = foreignKey(group);
-    const asked: string[] = [];
-    // The first coordinator mints, and nobody hears of that until it acknowledges the other write.
-    group.loses = ({ type, body }, to, from) => {
-      if (type === "request" && body.kind === "coordinate" && from === "r4") asked.push(to);
-      return from === asked[0] && body.kind !== "storedWith";
-    };
-    const twice = group.begin("r4", write(key, 10));
-    const isRecalled = ({ body }: Message): boolean => body.kind === "recalled";
-    const isAck = ({ body }: Message): boolean => body.kind.startsWith("stored");
+    const { group, key, asked, twice } = mintedUnheard();
     const isOverdue = ({ body }: Message): boolean => body.kind === "overdue";
     group.holdsBack = (message) =>
       isAck(message) || isRecalled(message) || isOverdue(message) || isCoordination(message);
