@@ -188,7 +188,8 @@ const REQUESTS = {
  * nothing was, or, with `isUnknown`, when that cannot be said.
  * `storedWith` is `stored` where there is more to say: that the replica may lack what it once had
  * of the key, or, when the write asked for that (`tells`), what it holds beside it. Then `covered`
- * is all of the key that is over there.
+ * is all of the key that is over there; or `isOver`: the write itself is. `wasThere`: it had come
+ * before by another way, and which of all came first is not known.
  * `changed`: how far the feed is with its source now, in which order; `isGone` when the place that
  * it asked for is none any more, and it has to begin anew. `marks` are those that the callee has of
  * others; up to `due` it has forgotten all that is forgotten by itself when its time is over.
@@ -249,6 +250,8 @@ const REPLIES = {
     isBehind: flag,
     beside: listOf(version),
     covered: later(context, CausalContext.empty),
+    isOver: later(flag, false),
+    wasThere: later(flag, false),
   },
   accepted: { partitionCount: count, waitedFor: texts },
   leased: { state: count, time: count },

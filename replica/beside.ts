@@ -13,6 +13,7 @@ import {
   type Sibling,
   standingIn,
 } from "../core/entry.ts";
+import type { ReplyOf } from "../core/messages.ts";
 import type { Hlc } from "../core/time.ts";
 
 export interface Beside {
@@ -27,9 +28,26 @@ export interface Found {
    * what that one replaced as well: a replica that lacks both would show the older one again.
    */
   readonly covered: CausalContext;
+  /** What came is over already, and nothing is told of what is held. */
+  readonly isOver: boolean;
+  /** It had come before by another way, such as a read repair: maybe before what is told of. */
+  readonly wasThere: boolean;
 }
 
-export const FOUND_NOTHING: Found = { beside: [], covered: CausalContext.empty };
+export const FOUND_NOTHING: Found = {
+  beside: [],
+  covered: CausalContext.empty,
+  isOver: false,
+  wasThere: false,
+};
+/** What the reply of a replica that has stored the write tells. */
+export function foundIn(reply: ReplyOf<"stored" | "storedWith">): Found {
+  if (reply.kind === "stored") return FOUND_NOTHING;
+  const { beside, covered = CausalContext.empty, isOver = false, wasThere = false } = reply;
+  return { beside, covered, isOver, wasThere };
+}
+
+const FOUND_OVER: Found = { ...FOUND_NOTHING, isOver: true };
 
 /**
  * The siblings that are held and not among those that came, nor another version of what came: an
@@ -42,14 +60,15 @@ export const FOUND_NOTHING: Found = { beside: [], covered: CausalContext.empty }
  * one that loses nothing.)
  *
  * @param held all that is held of the key, with what came joined into it
+ * @param wasThere whether all of what came was held before
  */
-export function besideOf(held: Entry, incoming: Entry): Found {
+export function besideOf(held: Entry, incoming: Entry, wasThere: boolean): Found {
   const came = standingIn(incoming);
   const standing = standingIn(held);
-  if (!came.every(({ dot }) => hasDot(standing, dot))) return FOUND_NOTHING;
+  if (!came.every(({ dot }) => hasDot(standing, dot))) return FOUND_OVER;
   const isNews = ({ op }: Sibling): boolean => !came.some((one) => one.op === op);
   if (!standing.some(isNews)) return FOUND_NOTHING;
-  return { beside: standing.filter(isNews), covered: coveredIn(held) };
+  return { beside: standing.filter(isNews), covered: coveredIn(held), isOver: false, wasThere };
 }
 
 /**

@@ -189,13 +189,13 @@ export class Keeper {
     if (isFound || isNews || this.#records.isMisnamed(key, hintFor, joined))
       this.#records.write(key, hintFor, { entry: withoutEnded(joined, now), tenure }, sent);
     if (isFound) this.#records.find(key);
-    return { entry: joined, wasUnknown: slot.isUnknown };
+    return { entry: joined, wasUnknown: slot.isUnknown, wasThere: !isNews };
   }
 
   /** What is held of the key beside an entry that was joined into one of its places. */
-  besides(key: StoreKey, incoming: Entry, joined: Entry): Found {
+  besides(key: StoreKey, { incoming, entry, wasThere }: Taken): Found {
     const isAll = this.store.hintTargets(key).length === 0;
-    return besideOf(isAll ? joined : this.hold(key).entry, incoming);
+    return besideOf(isAll ? entry : this.hold(key).entry, incoming, wasThere);
   }
 
   /** What the entry would be after the write, and its bytes; nothing is stored yet. */

@@ -15,14 +15,13 @@
  * like a fallback, and not at all where there are none.
  */
 import { assert } from "../core/assert.ts";
-import { CausalContext } from "../core/causal-context.ts";
 import type { Failure } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
-import { isStored, type Reply, type ReplyOf } from "../core/messages.ts";
+import { isStored, type Reply } from "../core/messages.ts";
 import type { StoreKey } from "../core/store.ts";
 import type { Tally } from "../core/tally.ts";
 import type { Millis } from "../core/time.ts";
-import { FOUND_NOTHING, type Found } from "./beside.ts";
+import { type Found, foundIn } from "./beside.ts";
 import type { Candidate } from "./candidate.ts";
 import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
 import { Quorum, type QuorumNeed } from "./quorum.ts";
@@ -84,17 +83,22 @@ const hasIt = ({ state }: Target): boolean => state === "acked" || state === "be
 const asCounted = ({ candidate, state }: Target): Candidate =>
   state === "behind" ? { ...candidate, isPrimary: false } : candidate;
 
-const foundBy = ({ beside, covered = CausalContext.empty }: ReplyOf<"storedWith">): Found => ({
-  beside,
-  covered,
-});
-
 /** What the coordinator does for itself beside sending. */
 export interface PutOutbox extends Outbox<PutOutcome> {
   /** Keeps the entry as a hint in the coordinator's own store. */
   keepHint(target: ReplicaId): void;
-  /** Told of what each that acknowledges holds beside the write, before that counts. */
-  found?(from: ReplicaId, found: Found): void;
+  /**
+   * Told of what each that acknowledges holds beside the write, before that counts.
+   *
+   * @param isBehind it may lack what it had before
+   */
+  found?(from: ReplicaId, found: Found, isBehind: boolean): void;
+  /**
+   * Whether the primaries that have not said yet what they hold are to be heard as well.
+   *
+   * @param isUrgent the hedge delay is over
+   */
+  awaitsMore?(isUrgent: boolean): boolean;
 }
 
 export class PutCoordinator implements Coordinator {
@@ -116,6 +120,9 @@ export class PutCoordinator implements Coordinator {
   /** Until when replicas that are believed dead are waited for, or others just to be counted. */
   #patienceAt: Millis = Infinity;
   #hedgeAt: Millis = Infinity;
+  /** When a primary that is silent was waited for long enough just to be heard. */
+  #urgentAt: Millis = Infinity;
+  #hearAt: Millis = Infinity;
   #isFinished = false;
 
   constructor(plan: PutPlan, out: PutOutbox) {
@@ -137,7 +144,7 @@ export class PutCoordinator implements Coordinator {
   get wakeAt(): Millis {
     if (this.isOver) return Infinity;
     const wakeAt = Math.min(this.#deadline, this.#hedgeAt);
-    return this.#isFinished ? wakeAt : Math.min(wakeAt, this.#patienceAt);
+    return this.#isFinished ? wakeAt : Math.min(wakeAt, this.#patienceAt, this.#hearAt);
   }
 
   get isOver(): boolean {
@@ -151,6 +158,7 @@ export class PutCoordinator implements Coordinator {
     this.#deadline = now + timeoutMs;
     const standInMs = fallbacks.length > 0 ? hedgeMs : Math.max(hedgeMs, ownHintMs(entry.length));
     this.#hedgeAt = now + standInMs;
+    this.#urgentAt = now + hedgeMs;
     this.#quorum.add(this.#plan.self, false);
     for (const primary of this.#primaries) this.#send(primary, null);
     for (const primary of this.#primaries) if (primary.isSuspect) this.#standIn(primary.id);
@@ -204,7 +212,7 @@ export class PutCoordinator implements Coordinator {
     target.state = isBehind ? "behind" : "acked";
     if (isBehind) this.#behindCount++;
     target.isDurable ||= body.durable;
-    this.#out.found?.(from, body.kind === "storedWith" ? foundBy(body) : FOUND_NOTHING);
+    this.#out.found?.(from, foundIn(body), isBehind);
     if (!isBehind) this.#quorum.add(target.candidate, body.durable);
     this.#decide(now);
   }
@@ -227,10 +235,17 @@ export class PutCoordinator implements Coordinator {
       }
     }
     if (now >= this.#deadline) {
-      if (!this.#isFinished) this.#giveUp(true);
+      this.#end();
       this.#endWaiting();
-    } else if (!this.#isFinished && now >= this.#patienceAt) this.#giveUp(true);
+    } else if (now >= this.#patienceAt) this.#end();
     else this.#decide(now);
+  }
+
+  /** The time is up. */
+  #end(): void {
+    if (this.#isFinished) return;
+    if (this.#quorum.isMet) this.#finish({ ok: true, tally: this.#quorum.tally() });
+    else this.#giveUp(true);
   }
 
   /** Nobody is waited for any longer: what a primary may have missed is kept for it here. */
@@ -314,6 +329,7 @@ export class PutCoordinator implements Coordinator {
     if (this.#isFinished) return;
     this.#countThoseBehind();
     if (this.#quorum.isMet) {
+      if (this.#hasMoreToHear(now)) return;
       this.#finish({ ok: true, tally: this.#quorum.tally() });
       return;
     }
@@ -325,6 +341,15 @@ export class PutCoordinator implements Coordinator {
       possible.every(isExpected) || this.#quorum.couldBeMetWith(possible.filter(isExpected));
     const patienceAt = Math.min(this.#patienceAt, now + SUSPECT_PATIENCE_MS);
     this.#patienceAt = isWorthIt ? Infinity : patienceAt;
+  }
+
+  /** A primary that is believed to live is waited for until the deadline, if need be. */
+  #hasMoreToHear(now: Millis): boolean {
+    const isUrgent = now >= this.#urgentAt;
+    if (this.#out.awaitsMore?.(isUrgent) !== true) return false;
+    this.#patienceAt = Infinity;
+    this.#hearAt = isUrgent ? Infinity : this.#urgentAt;
+    return this.#hasPrimariesToCome();
   }
 
   /** It is over, but the answer says how many have the write: the healthy ones get a moment. */

@@ -8,6 +8,8 @@ export interface Joined {
   readonly entry: Entry;
   /** What it had held before could not be read. */
   readonly wasUnknown: boolean;
+  /** Nothing was learnt by what came. */
+  readonly wasThere: boolean;
 }
 
 /** The same, and the entry that came. */

@@ -274,7 +274,7 @@ export const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
     ...{ kind: "recalled", isUnknown: false, entry: bytes },
     done: { dot: { actor: "AAAAAAAA", counter: 3 }, time: 7 },
   },
-  storedWith: { ...storedWithBefore, covered: context },
+  storedWith: { ...storedWithBefore, covered: context, isOver: false, wasThere: true },
   accepted: { kind: "accepted", partitionCount: 3, waitedFor: ["r1"] },
   leased: { kind: "leased", state: 1, time: 7 },
   named: { kind: "named", names: ["demo"], complete: true, byteCounts: [7] },
@@ -304,6 +304,7 @@ export const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
 export const moreReplies: Readonly<Record<string, Reply>> = {
   "changed as before": changedBefore,
   "storedWith as before": storedWithBefore,
+  "storedWith, with what is over": { ...storedWithBefore, covered: context },
   "held as before": { kind: "held", digest: 0, entry: null, isUnknown: true },
   "coordinated, a delete": {
     ...{ kind: "coordinated", created: false, context, siblingCount: 0, tally },

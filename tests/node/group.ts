@@ -247,8 +247,8 @@ export class Group {
   }
 
   /** Of what was held back, the oldest of some kind arrives now. */
-  letOneGo(isIt: (message: Message) => boolean = () => true): void {
-    const at = this.#heldBack.findIndex(({ input }) => isIt(input.message));
+  letOneGo(isIt: (message: Message, to: ReplicaId) => boolean = () => true): void {
+    const at = this.#heldBack.findIndex(({ input, to }) => isIt(input.message, to));
     const [oldest] = at < 0 ? [] : this.#heldBack.splice(at, 1);
     if (oldest !== undefined) this.#take(oldest.to, oldest.input);
   }

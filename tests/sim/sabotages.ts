@@ -242,15 +242,15 @@ export const sabotages: readonly Sabotage[] = [
     name: "cover-without-the-order",
     oracle: "blind-write",
     file: "src/node/serving/blind-write.ts",
-    was: "const higher = news.filter((beside) => isAbove(beside, sibling));",
-    is: "const higher = news.filter((beside) => isAbove(beside, beside));",
+    was: "return news.filter((beside) => isAbove(beside, this.#held.sibling));",
+    is: "return news.filter((beside) => isAbove(beside, beside));",
   },
   {
     name: "cover-after-the-answer",
     oracle: "blind-write",
     file: "src/node/serving/blind-write.ts",
     was: "if (this.#isAnswered || this.#told.includes(from)) return;",
-    is: `if (this.#isAnswered && beside.length > 0) this.#widen(beside);
+    is: `if (this.#isAnswered && found.beside.length > 0) this.#widen(found.beside);
     if (this.#isAnswered || this.#told.includes(from)) return;`,
   },
   {

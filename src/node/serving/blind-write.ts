@@ -15,6 +15,13 @@
  * another one that was on its way at the same time and had come to a replica before it is what
  * "held when it reached them" says, and what any order of the two would lead to.)
  *
+ * **Strict reads never go back.** Where most primaries had not met the other one when they got a
+ * strict write, that one is not covered, whichever time it has: the write may have been shown
+ * before the other one began, and that one been answered since. It is the other one that finds the
+ * write, and covers it (came-first.ts). A strict write that found something waits a moment for
+ * primaries that are silent. It is not answered where they would have to say whether it is to be
+ * minted again, above something.
+ *
  * **Versions are overtaken, operations are covered** (core/entry.ts). An operation may have several
  * versions: two coordinators have minted it, or one has minted it again. Another write may stand
  * between two of them. It overtakes the lower one, and is overtaken by the higher one: were the
@@ -53,6 +60,7 @@ import { type Beside, type Found, isAbove } from "../../../replica/beside.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { isLate, type Moment } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
+import type { Came, CameFirst } from "./came-first.ts";
 
 /** Whether the request gives no context and no condition, so that it covers what is there. */
 export const isBlind = ({ covers, ifMatch, ifNoneMatch, unmodifiedSince }: Coordinate): boolean =>
@@ -65,6 +73,8 @@ export interface BlindWriteParts {
   readonly body: Coordinate;
   /** The primary that the coordinator stands in for; null when it is one itself. */
   readonly hintFor: ReplicaId | null;
+  /** Of a strict write: what the primaries say of what came before it. */
+  readonly first: CameFirst | null;
   readonly held: HeldWrite;
   wall(): WallMillis;
   moment(): Moment;
@@ -72,9 +82,9 @@ export interface BlindWriteParts {
 
 /**
  * What is to be done before the answer: nothing, to send the write out once more, since it covers
- * more, or to ask whether anybody still waits for it.
+ * more, or to ask whether anybody still waits for it. Or none is to be given that says it is done.
  */
-export type CoverStep = "none" | "send" | "ask";
+export type CoverStep = "none" | "send" | "ask" | "refuse";
 
 export class BlindWrite {
   readonly #parts: BlindWriteParts;
@@ -111,9 +121,11 @@ export class BlindWrite {
   }
 
   /** An acknowledgement has come, with what was held beside the write. */
-  learn(from: ReplicaId, { beside, covered }: Found): void {
+  learn(from: ReplicaId, found: Found, isBehind: boolean): void {
     if (this.#isAnswered || this.#told.includes(from)) return;
+    const { beside, covered } = found;
     this.#told.push(from);
+    this.#parts.first?.tell(from, found, isBehind);
     this.#found.push(...beside);
     this.#past = this.#past.join(covered);
   }
@@ -130,20 +142,56 @@ export class BlindWrite {
     this.#confirmed = this.#confirmed.join(held);
   }
 
-  /** Covers what was found since the last time. After "none" it covers nothing more. */
-  cover(): CoverStep {
-    // Mostly there is nothing: then the record is not read.
-    const news = this.#found.filter(({ dot }) => !this.#isOver(dot));
-    const found = news.length === 0 ? news : this.#inReach(news);
-    if (found.length === 0) return this.#settle();
-    if (!this.#isFresh && !found.every(({ dot }) => this.#confirmed.covers(dot))) return "ask";
-    this.#found = [];
-    return this.#coverNews(found) ? "send" : this.#settle();
+  /**
+   * Whether it depends on primaries that have not been heard what is to become of the write.
+   *
+   * @param isUrgent the hedge delay is over: only what has to be known for an answer is waited for
+   */
+  awaitsMore(isUrgent: boolean): boolean {
+    if (this.#isAnswered || this.#parts.first === null) return false;
+    const news = this.#news();
+    return (isUrgent ? this.#higherIn(news) : news).some((one) => this.#came(one) === "silent");
   }
 
-  #settle(): "none" {
+  /** Covers what was found since the last time. After "none" it covers nothing more. */
+  cover(): CoverStep {
+    const news = this.#news();
+    if (news.length === 0) return this.#settle("none");
+    if (!this.#isFresh && !news.every(({ dot }) => this.#confirmed.covers(dot))) return "ask";
+    const isUnknown = (one: Beside): boolean => ["silent", "unclear"].includes(this.#came(one));
+    if (this.#higherIn(news).some(isUnknown) && this.#isStanding) return this.#settle("refuse");
+    this.#found = [];
+    return this.#coverNews(news) ? "send" : this.#settle("none");
+  }
+
+  #settle(step: "none" | "refuse"): CoverStep {
     this.#isAnswered = true;
-    return "none";
+    return step;
+  }
+
+  /** What was found and is neither covered nor out of reach. */
+  #news(): readonly Beside[] {
+    const news = this.#found.filter(({ dot }) => !this.#isOver(dot));
+    // Mostly there is nothing: then the record is not read.
+    return news.length === 0 ? news : this.#inReach(news);
+  }
+
+  #higherIn(news: readonly Beside[]): readonly Beside[] {
+    return news.filter((beside) => isAbove(beside, this.#held.sibling));
+  }
+
+  /** Of what is not strict, all that was found came before. */
+  #came({ dot }: Beside): Came {
+    return this.#parts.first?.came(dot) ?? "before";
+  }
+
+  /**
+   * Whether the write is to end what was found. Where that cannot be known it ends what is below it
+   * and was told of by few enough: the other one's coordinator finds the write, or both stay.
+   */
+  #mayEnd(beside: Beside): boolean {
+    const came = this.#came(beside);
+    return came === "before" || (came === "silent" && this.#isStanding);
   }
 
   /** Whether nobody can have answered the write in this coordinator's place. */
@@ -160,10 +208,10 @@ export class BlindWrite {
 
   /** @returns false when none of it is to be covered */
   #coverNews(news: readonly Beside[]): boolean {
-    const { sibling } = this.#held;
-    const higher = news.filter((beside) => isAbove(beside, sibling));
+    const toCover = news.filter((beside) => this.#mayEnd(beside));
+    const higher = this.#higherIn(toCover);
     const mayRise = higher.length > 0 && this.#isStanding && this.#mayPass(higher);
-    const covered = mayRise ? news : news.filter((beside) => !higher.includes(beside));
+    const covered = mayRise ? toCover : toCover.filter((beside) => !higher.includes(beside));
     if (covered.length === 0) return false;
     // A disk that takes nothing covers nothing; the caller sees that, and does not answer.
     if (this.#parts.keeper.store.health() !== "writable") return true;

@@ -2,7 +2,7 @@
  * Writes that this replica coordinates: it mints, or brings what has been minted, sends that to the
  * other owners and answers when enough of them have it.
  */
-import { CausalContext } from "../../../core/causal-context.ts";
+import { CausalContext, type Dot } from "../../../core/causal-context.ts";
 import { contextOfAll, liveSiblings } from "../../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import { namespaceOf } from "../../../core/keys.ts";
@@ -22,11 +22,13 @@ import {
   toldOf,
   tooLarge,
   tooManySiblings,
+  undecided,
   unmet,
 } from "../peers/replies.ts";
 import { type WriteRoute, writeCandidates } from "../peers/routes.ts";
 import type { Replica } from "../replica/replica.ts";
 import { BlindWrite, isBlind } from "./blind-write.ts";
+import { CameFirst } from "./came-first.ts";
 import { noRoomToBegin } from "./disk-room.ts";
 import type { Jobs } from "./job-ports.ts";
 import { OverdueWrites } from "./overdue-writes.ts";
@@ -206,7 +208,9 @@ export class Coordination {
     { respond, deadline }: { readonly respond: Respond; readonly deadline: Millis },
   ): void {
     blind.confirm(body.covers ?? CausalContext.empty);
-    if (blind.cover() === "ask") {
+    const step = blind.cover();
+    if (step === "refuse") return respond(undecided());
+    if (step === "ask") {
       return this.#askAbout(body, { context: blind.wanted, blind }, { respond, deadline });
     }
     const now = this.#host.now();
@@ -237,7 +241,10 @@ export class Coordination {
     keeper.operations.note(minted.sibling, wall);
     keeper.operations.setOpen(op, true);
     const clocks = { wall: () => this.#host.wall(), moment: () => this.#moment };
-    const parts = { keeper, body, hintFor, held: minted, ...clocks };
+    const { context } = minted.entry;
+    const lacks = (dot: Dot): boolean => hintFor === null && !context.covers(dot);
+    const first = body.rules.strict ? new CameFirst(body.rules, route, lacks) : null;
+    const parts = { keeper, body, hintFor, first, held: minted, ...clocks };
     const blind = isBlind ? new BlindWrite(parts) : null;
     this.#spread(body, minted, { route, respond, deadline, blind });
   }
@@ -277,6 +284,7 @@ export class Coordination {
     const finish = (outcome: PutOutcome): void => {
       if (!outcome.ok) return respond(unmet(outcome.failure));
       const step = blind?.cover() ?? "none";
+      if (step === "refuse") return respond(undecided());
       if (blind !== null && step === "ask") {
         return this.#askAbout(body, { context: blind.wanted, blind }, { respond, deadline });
       }

@@ -245,11 +245,10 @@ export class Service {
     if (target !== null) this.#host.knowledge.counters.hintsStored++;
     const joined = this.keeper.take(key, body.entry, target, this.#host.wall());
     if (joined === null) return respond(refused("insufficient-storage"));
-    const { entry, incoming, wasUnknown } = joined;
-    const isBehind = wasUnknown || this.#mayLack(key);
-    const found = body.tells ? this.keeper.besides(key, incoming, entry) : FOUND_NOTHING;
+    const isBehind = joined.wasUnknown || this.#mayLack(key);
+    const found = body.tells ? this.keeper.besides(key, joined) : FOUND_NOTHING;
     const stored = (durable: boolean): Reply =>
-      isBehind || found.beside.length > 0
+      isBehind || found.isOver || found.beside.length > 0
         ? { kind: "storedWith", durable, isBehind, ...found }
         : { kind: "stored", durable };
     if (ack !== "durable") respond(stored(false));

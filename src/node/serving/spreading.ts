@@ -90,7 +90,9 @@ export class Spreading {
       isBlind: blind !== null,
       tells: blind?.tells === true,
     };
-    const found = (from: ReplicaId, told: Found): void => blind?.learn(from, told);
+    const found = (from: ReplicaId, told: Found, isBehind: boolean): void =>
+      blind?.learn(from, told, isBehind);
+    const awaitsMore = (isUrgent: boolean): boolean => blind?.awaitsMore(isUrgent) === true;
     const keepHint = (target: ReplicaId): void => {
       if (target === this.#id) return;
       const isKept =
@@ -107,7 +109,8 @@ export class Spreading {
         finish: to.finish,
         over: () => void this.#open.delete(id),
         make: ({ ask, finish }) => {
-          const coordinator = new PutCoordinator(plan, { ask, finish, keepHint, found });
+          const out = { ask, finish, keepHint, found, awaitsMore };
+          const coordinator = new PutCoordinator(plan, out);
           this.#open.add(id, { key: body.key, op: body.op, n, coordinator });
           return coordinator;
         },

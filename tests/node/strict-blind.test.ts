@@ -1,0 +1,111 @@
+/**
+ * Strict reads never go back in time: also where two strict writes without a context have met. The
+ * one with the earlier time is minted again above the other one only where that may have been
+ * answered before it began, and that the owners of the key tell, all of them together.
+ */
+import { describe, expect, it } from "vitest";
+import type { Entry } from "../../core/entry.ts";
+import { storeKey } from "../../core/keys.ts";
+import type { Message } from "../../core/messages.ts";
+import type { Operation } from "../../core/operations.ts";
+import { Group, writeOf } from "./group.ts";
+
+/** So long one waits for what r1 might say. */
+const HEDGE_MS = 200;
+const KEY = storeKey("demo", "k");
+const options = { consistency: "strict" } as const;
+const strictly = (byteCount: number): Operation =>
+  ({ ...writeOf("k", byteCount), options }) as Operation;
+const isStore = ({ body }: Message): boolean => body.kind === "store";
+const isAck = ({ body }: Message): boolean => body.kind === "stored" || body.kind === "storedWith";
+const lengthsOf = (entry: Entry | undefined): readonly number[] =>
+  (entry?.siblings ?? []).flatMap(({ content }) => (content ? [content.value.length] : []));
+const heldBy = (group: Group, id: string): readonly number[] =>
+  lengthsOf(group.node(id).service?.keeper.hold(KEY).entry);
+
+function readStrictly(group: Group, at: string): readonly number[] {
+  const got = group.execute(at, { kind: "get", key: KEY, options, session: null });
+  return got.kind === "got" ? lengthsOf(got.entry) : [];
+}
+
+/**
+ * r1's write is at r3, and was shown by a strict read. It comes to r2 when that has minted another
+ * one, with a later time. That one is answered, as r3 has told of the first; then r1 hears of it
+ * from r2.
+ */
+function shownAndReplaced(): { group: Group; first: number } {
+  const group = new Group({ count: 3 });
+  group.holdsBack = (message, to) =>
+    (to === "r2" && isStore(message)) || (to === "r1" && isAck(message));
+  const first = group.begin("r1", strictly(5));
+  expect(readStrictly(group, "r3")).toEqual([5]);
+  group.now += 3;
+  group.loses = (message, to, from) => isStore(message) && to === "r1" && from === "r2";
+  group.holdsBack = (message, to) => isStore(message) || (to === "r1" && isAck(message));
+  const second = group.begin("r2", strictly(7));
+  group.holdsBack = (message, to) => to === "r1" && isAck(message);
+  group.letOneGo(isStore);
+  expect(heldBy(group, "r2")).toEqual([5, 7]);
+  group.letOneGo(isStore);
+  group.pass(HEDGE_MS);
+  expect(group.answerOf(second)?.kind).toBe("written");
+  return { group, first };
+}
+
+describe("a strict write without a context that a strict read has shown before another one came", () => {
+  it("does not come back above that one", () => {
+    const { group, first } = shownAndReplaced();
+    // First r2 says that it has the other one; then r3, that it had nothing.
+    group.holdsBack = () => false;
+    group.letOneGo(({ body }) => body.kind === "storedWith" && body.beside.length > 0);
+    group.letGo();
+    expect(group.answerOf(first)?.kind).toBe("written");
+    expect(readStrictly(group, "r3")).toEqual([7]);
+  });
+});
+
+describe("a strict write without a context that its coordinator minted below another one", () => {
+  /** r2 has missed what the others have answered, and its clock is behind. */
+  function behind(): Group {
+    const group = new Group({ count: 3 });
+    group.loses = (message, to) => to === "r2" && isStore(message);
+    group.execute("r1", strictly(5));
+    group.loses = () => false;
+    group.wallOffMs.set("r2", -5000);
+    return group;
+  }
+
+  it("is minted again above it, when all owners have said that they had it", () => {
+    const group = behind();
+    group.holdsBack = (message, to) => to === "r2" && isAck(message);
+    const token = group.begin("r2", strictly(7));
+    group.holdsBack = () => false;
+    group.letOneGo(isAck);
+    expect(group.answerOf(token)).toBeUndefined();
+    group.letGo();
+    expect(group.answerOf(token)?.kind).toBe("written");
+    expect(readStrictly(group, "r3")).toEqual([7]);
+  });
+
+  it("is refused where one of them does not say, and ends nothing", () => {
+    const group = behind();
+    group.loses = (message, to) => to === "r3" && isStore(message);
+    const token = group.begin("r2", strictly(7));
+    expect(group.answerOf(token)).toBeUndefined();
+    group.pass(2500);
+    const code = "quorum-timeout";
+    expect(group.answerOf(token)).toMatchObject({ kind: "failed", failure: { code } });
+    expect(heldBy(group, "r1")).toContain(5);
+    group.loses = () => false;
+    expect(group.execute("r2", strictly(9)).kind).toBe("written");
+    expect(readStrictly(group, "r3")).toEqual([9]);
+  });
+
+  it("covers at once what has an earlier time, whoever is silent", () => {
+    const group = behind();
+    group.wallOffMs.set("r2", 0);
+    group.loses = (message, to) => to === "r3" && isStore(message);
+    expect(group.execute("r2", strictly(7)).kind).toBe("written");
+    expect(readStrictly(group, "r3")).toEqual([7]);
+  });
+});
