@@ -211,6 +211,7 @@ export class LogStore implements Store {
     const slot = table.find(name);
     if (slot === NO_SLOT || this.#reader.record(table, slot, name) !== undefined) return true;
     this.#corruptReadsCount++;
+    if (hintFor !== undefined) this.hintOrder.lostCount++;
     this.#recent.drop(hintFor === undefined ? key : recentHint(name));
     return false;
   }

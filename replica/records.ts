@@ -213,6 +213,7 @@ export class Records {
   /** Whether the stored record can be read; one that cannot counts as lost from now on. */
   check(key: StoreKey): boolean {
     if (this.store.isSound?.(key) !== false) return true;
+    if (!this.#lost.has(key)) this.#onDamage();
     this.lose(key);
     return false;
   }

@@ -168,6 +168,51 @@ describe("marks that were written down", () => {
   }
 });
 
+describe("a replica that has lost a record", () => {
+  const KEY = storeKey("demo", "a");
+  const tails = () => tailsOf("r3") as Tails;
+  const runOf = (id: ReplicaId) => group.node(id).service?.keeper.arrivals.run;
+
+  beforeEach(() => {
+    group.put("r1", "a", 10);
+    beat(8);
+    expect(lagOf("r3", "r1")).toBe(0);
+    group.rot("r3", new Set([KEY]));
+    // Nobody brings it meanwhile.
+    group.loses = (_, to, from) => [to, from].includes("r3");
+  });
+
+  it.each([
+    ["as it is read", () => void group.node("r3").service?.keeper.own(KEY)],
+    ["by a scrub", () => void group.node("r3").service?.keeper.check(KEY)],
+  ])("knows nothing of the others from then on, found %s, until it is compared", (_, find) => {
+    const run = runOf("r3");
+    find();
+    expect(runOf("r3")).not.toBe(run);
+    expect([lagOf("r3", "r1"), lagOf("r3", "r2")]).toEqual([Infinity, Infinity]);
+    expect(tails().markOf("r1")).toBeNull();
+    expect(agesOf("r3")).toEqual([null, null, null]);
+    const renamed = runOf("r3");
+    find();
+    expect(runOf("r3")).toBe(renamed);
+    group.loses = () => false;
+    beat(8);
+    expect(lagOf("r3", "r1")).toBe(0);
+    expect(agesOf("r3")).toEqual([0, 0, 0]);
+  });
+
+  it("takes no answer for more that was asked for before", () => {
+    group.loses = () => false;
+    group.put("r1", "b", 10);
+    group.holdsBack = isReply("arrived");
+    group.pass(BEAT_MS);
+    group.run("r3", "heartbeat");
+    group.node("r3").service?.keeper.own(KEY);
+    group.letGo();
+    expect([lagOf("r3", "r1"), tails().markOf("r1")]).toEqual([Infinity, null]);
+  });
+});
+
 describe("a replica that is followed", () => {
   const self = () => group.node("r1").service as NonNullable<ReturnType<Group["node"]>["service"]>;
 

@@ -38,7 +38,10 @@ describe("what a log says of a record's soundness", () => {
     rot(disk, "a hint of it");
     expect(store.readEntry("d\0a")).toBeDefined();
     expect([store.isSound("d\0a"), store.isSound("d\0b")]).toEqual([false, true]);
+    expect(store.hintOrder.lostCount).toBe(0);
     expect(store.isSound("d\0a", "r2")).toBe(false);
+    // Whoever finds it, what it was for is lost: a scrub drops it without a read.
+    expect(store.hintOrder.lostCount).toBe(1);
     expect(() => store.readEntry("d\0a")).toThrow(StoreCorruption);
     expect([store.isSound("d\0none"), store.isSound("d\0b", "r2")]).toEqual([true, true]);
     store.writeEntry("d\0a", entry("it was brought anew"));

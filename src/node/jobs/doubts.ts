@@ -32,6 +32,8 @@ export class Doubts {
   readonly #met = new Map<ReplicaId, number>();
   #ownRun: number;
   #doubtsItself: boolean;
+  /** Nothing has been lost since it began: where the cluster began with it, nothing at all. */
+  #isAsBegun = true;
 
   constructor(parts: DoubtsParts) {
     this.#parts = parts;
@@ -51,10 +53,11 @@ export class Doubts {
     if (run !== this.#ownRun) {
       this.#ownRun = run;
       this.#doubtsItself = true;
+      this.#isAsBegun = false;
       this.#begin();
     }
     if (!this.#doubtsItself || past?.isPending === true) return;
-    if (past?.wasFounded === true) claims.found();
+    if (this.#isAsBegun && past?.wasFounded === true) claims.found();
     if (!claims.isWhole(self)) return;
     this.#doubtsItself = false;
     this.#keep();

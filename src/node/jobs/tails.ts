@@ -9,6 +9,9 @@
  * walk over all keys.
  *
  * Marks are kept over restarts, now and then: a mark that is too low is as true as a higher one.
+ *
+ * A mark says that something is held here. So when a record of the replica's own turns out to be
+ * unreadable, and its own order gets another name for that, all marks and claims are void.
  */
 import { Claims, type Instant } from "../../../antientropy/claims.ts";
 import type { ExchangeResult } from "../../../antientropy/exchange.ts";
@@ -83,6 +86,7 @@ export class Tails {
   readonly #side: TailSide;
   readonly #doubts: Doubts;
   readonly #time = new ElapsedTime();
+  #standing = { layout: "", run: 0, name: "" };
   #keepAt: Millis = 0;
   #kept = "";
   #told: Told = { revision: -1, ages: { stamp: 0, ms: [] }, through: 0 };
@@ -101,7 +105,7 @@ export class Tails {
     this.claims = new Claims(replica.id);
     this.claims.begin(host.knowledge.ring.memberIds);
     const layout = layoutName(host.knowledge.document);
-    this.#marks = new Marks(layout);
+    this.#marks = new Marks(this.#basis);
     this.#load(layout);
     const { side, keeper } = replica;
     const elapsed = (): Instant => this.elapsed;
@@ -218,9 +222,19 @@ export class Tails {
     }
   }
 
+  /** What marks stand on: who owns what, and that nothing has been lost here since. */
+  get #basis(): string {
+    const layout = layoutName(this.#host.knowledge.document);
+    const { run } = this.#replica.keeper.arrivals;
+    // Asked for before each bounded read.
+    if (this.#standing.run !== run || this.#standing.layout !== layout)
+      this.#standing = { layout, run, name: `${run} ${layout}` };
+    return this.#standing.name;
+  }
+
   #settle(): void {
-    const { document, ring } = this.#host.knowledge;
-    if (!this.#marks.settle(layoutName(document))) return;
+    const { ring } = this.#host.knowledge;
+    if (!this.#marks.settle(this.#basis)) return;
     this.#anchoring.clear();
     this.#keptMarks.clear();
     this.claims.begin(ring.memberIds);
@@ -229,7 +243,7 @@ export class Tails {
   #follow(step: Step, now: Millis): void {
     const { peer, run, after, isAnchor } = step;
     const askedAt = this.elapsed;
-    const layout = layoutName(this.#host.knowledge.document);
+    const basis = this.#basis;
     const plan = {
       ...{ self: this.#replica.id, peer, run, after, isAnchor },
       ...{ side: this.#side, limits: tailLimits },
@@ -245,7 +259,7 @@ export class Tails {
           this.keysReceived += result.keysReceived;
           this.byteCount += result.byteCount;
           this.#settle();
-          if (layout !== layoutName(this.#host.knowledge.document)) return;
+          if (basis !== this.#basis) return;
           this.#took(step, result, { askedAt, now: at });
         },
       },
@@ -273,11 +287,11 @@ export class Tails {
   /** All that the peer held up to there is here when both are found to agree. */
   #compare(peer: ReplicaId, mark: Mark, { askedAt, now }: HeardAt): void {
     const { knowledge } = this.#host;
-    const layout = layoutName(knowledge.document);
+    const basis = this.#basis;
     const done = (): void => {
       this.#busy.delete(peer);
       this.#settle();
-      if (layout !== layoutName(knowledge.document)) return;
+      if (basis !== this.#basis) return;
       this.#anchoring.delete(peer);
       this.#raise(peer, mark);
       this.claims.reached(peer, askedAt);
