@@ -41,13 +41,16 @@ export type FaultKind =
   | (typeof FAULT_KINDS)[number]
   | (typeof DESTRUCTIVE_KINDS)[number]
   | "wipe-among-stale"
+  | "rot-at-ack"
   | ChangeKind
   | "resize"
   | "purge";
 
 /** Whether it loses durable data, of the victim alone. */
 export const isDestructive = (kind: FaultKind): boolean =>
-  kind === "wipe-among-stale" || DESTRUCTIVE_KINDS.some((other) => other === kind);
+  kind === "wipe-among-stale" ||
+  kind === "rot-at-ack" ||
+  DESTRUCTIVE_KINDS.some((other) => other === kind);
 
 export interface PlannedFault {
   readonly index: number;

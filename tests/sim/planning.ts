@@ -18,7 +18,7 @@ import {
   words,
 } from "./plan.ts";
 import { NAMESPACE } from "./settings.ts";
-import { withBounds, withPurges, withWipes } from "./situations.ts";
+import { withBounds, withPurges, withRot, withWipes } from "./situations.ts";
 
 const MACHINES_MAX = 10;
 /** All clients of a run together begin about so many operations. */
@@ -115,7 +115,7 @@ export function planOf(seed: number): Plan {
   const purging = withPurges(namespaced, ownPrng(seed, 1).fork());
   const asked = withLessees(withStream(purging, seed), seed);
   const wiped = withWipes(withCanaries(withDoors(asked, seed)), ownPrng(seed, 9));
-  return withBounds(wiped, ownPrng(seed, 11));
+  return withRot(withBounds(wiped, ownPrng(seed, 11)), ownPrng(seed, 13));
 }
 
 /** Far more often than anybody would have them. */

@@ -346,6 +346,13 @@ export const sabotages: readonly Sabotage[] = [
     if (mark !== null && last <= mark.through) return;`,
   },
   {
+    name: "pass-what-cannot-be-read",
+    oracle: "staleness",
+    file: "antientropy/tail.ts",
+    was: "else this.#isWhole = false;",
+    is: "else this.#isWhole = true;",
+  },
+  {
     name: "claim-for-what-it-does-not-own",
     oracle: "staleness",
     file: "src/node/jobs/tails.ts",

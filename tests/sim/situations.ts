@@ -1,9 +1,17 @@
 /**
  * Kinds of plans that meet what dice alone would meet in one run of thousands: a purge that some of
- * the members miss, and an emptied disk among replicas that are behind.
+ * the members miss, an emptied disk among replicas that are behind, bounds of staleness, and rot
+ * where a replica is followed.
  */
 import type { Prng } from "../../core/prng.ts";
-import { type FaultKind, isDestructive, type Plan, type PlannedFault, words } from "./plan.ts";
+import {
+  type FaultKind,
+  isDestructive,
+  type Noise,
+  type Plan,
+  type PlannedFault,
+  words,
+} from "./plan.ts";
 
 /** Indexes name faults on the command line, whatever order their times give them. */
 function withFaults(plan: Plan, kinds: readonly FaultKind[], prng: Prng): readonly PlannedFault[] {
@@ -67,6 +75,14 @@ export function withWipes(plan: Plan, prng: Prng): Plan {
   return { ...plan, keys, faults };
 }
 
+/** Between two exchanges where they are not to mend what is to be met. */
+const RARELY_MS = 20_000;
+
+const quietNoise = (prng: Prng): Pick<Noise, "lossPerMille" | "delayPerMille"> => ({
+  lossPerMille: prng.below(10),
+  delayPerMille: prng.below(10),
+});
+
 /** What is sent to a slow member takes so long or up to twice that: less than a heartbeat waits. */
 const SLOW_MS_MIN = 600;
 
@@ -87,13 +103,52 @@ export function withBounds(plan: Plan, prng: Prng): Plan {
   const faults = plan.faults.filter(isKept);
   const index = prng.below(plan.ring.members.length);
   const slow = prng.chance(1, 3) ? { index, ms: SLOW_MS_MIN + prng.below(SLOW_MS_MIN) } : null;
-  const bounds = { ...own, slow };
-  const quiet = { lossPerMille: prng.below(10), delayPerMille: prng.below(10) };
+  const bounds = { ...own, slow, apart: null };
+  const quiet = quietNoise(prng);
   return {
     ...plan,
     bounds,
     faults,
     noise: { ...plan.noise, ...(slow === null ? noise : quiet) },
     isCleared: false,
+  };
+}
+
+/** With three members every record is on all of them, and nobody else has a hint for one of them. */
+const FEWEST = 3;
+
+/**
+ * In some of these one member has no word from a second one now and then, and follows the third one
+ * alone, where what the second one wrote just then rots. The follower is to be the one that meets
+ * it, and nobody is to bring it soon: so all is read from the disk, exchanges are rare, and little
+ * else happens. No write is blind: one that a second coordinator finds done covers no more than the
+ * first one saw, and of that coordinator the wires that are cut make many.
+ */
+export function withRot(plan: Plan, prng: Prng): Plan {
+  const { bounds } = plan;
+  const isSuch = bounds !== null && bounds.slow === null && plan.spares.length === 0;
+  if (!isSuch || !prng.chance(2, 3)) return plan;
+  const members = plan.ring.members.slice(0, FEWEST);
+  const ids = members.map(({ id }) => id);
+  const assignment = plan.ring.assignment.map((_, p) =>
+    ids.map((_, i) => ids[(p + i) % FEWEST] as string),
+  );
+  const first = prng.below(FEWEST);
+  const rates = { keyCount: 8 + prng.below(8), restMs: 1500, readCount: 16 + prng.below(16) };
+  const apart = { follower: first, writer: (first + 1) % FEWEST };
+  const isKept = ({ kind }: PlannedFault): boolean => !isDestructive(kind) && prng.chance(1, 8);
+  const left = { ...plan, faults: plan.faults.filter(isKept) };
+  const kinds = Array.from({ length: 1 + prng.below(3) }, () => "rot-at-ack" as const);
+  return {
+    ...left,
+    keys: plan.keys.map((key) => (key.kind === "blind" ? { ...key, kind: "causal" } : key)),
+    ring: { ...plan.ring, members, assignment },
+    skewsMs: plan.skewsMs.slice(0, FEWEST),
+    victim: ids[(first + 2) % FEWEST] as string,
+    faults: withFaults(left, kinds, prng),
+    timing: { ...plan.timing, antiEntropyMs: RARELY_MS },
+    recentBytesMax: 0,
+    noise: { ...plan.noise, ...quietNoise(prng) },
+    bounds: { ...bounds, ...rates, apart },
   };
 }

@@ -4,11 +4,13 @@ import { Prng } from "../../core/prng.ts";
 import { majority } from "../../core/quorum-options.ts";
 import type { Result } from "../../core/results.ts";
 import { openChange } from "../../ring/ring-change.ts";
+import { isApart } from "./bounds.ts";
 import { contentOf, outcomeOf } from "./client.ts";
-import type { Judge } from "./judge.ts";
+import { type Judge, name } from "./judge.ts";
 import type { Machine } from "./machine.ts";
 import { type ChangeKind, changeOf } from "./operator.ts";
 import { type FaultKind, N_MIN, type Plan, type PlannedFault, SIZES } from "./plan.ts";
+import { rotRecord } from "./rot.ts";
 import { NAMESPACE, settings } from "./settings.ts";
 import type { Answer, World } from "./world.ts";
 
@@ -44,21 +46,27 @@ function cutPower(strike: Strike, machine: Machine): void {
   fell(strike, machine, { how: () => machine.cutPower(), lastsMs });
 }
 
-function isolate({ world, machine, prng, lastsMs }: Strike, isTwoWay: boolean): void {
-  const others = world.machines.filter((other) => other !== machine && prng.chance(2, 3));
-  const isOutward = prng.chance(1, 2);
-  const wires = others.flatMap((other) => {
-    const out: [string, string] = [machine.id, other.id];
-    const back: [string, string] = [other.id, machine.id];
-    if (isTwoWay) return [out, back];
-    return isOutward ? [out] : [back];
-  });
+type Wire = readonly [from: string, to: string];
+
+function cut(world: World, wires: readonly Wire[], lastsMs: number): void {
   world.trace.add(`cut ${wires.map(([from, to]) => `${from}>${to}`).join(" ")}`);
   for (const [from, to] of wires) world.network.cut(from, to, 1);
   world.events.after(lastsMs, () => {
     world.trace.add(`mend ${wires.map(([from, to]) => `${from}>${to}`).join(" ")}`);
     for (const [from, to] of wires) world.network.cut(from, to, -1);
   });
+}
+
+function isolate({ world, machine, prng, lastsMs }: Strike, isTwoWay: boolean): void {
+  const others = world.machines.filter((other) => other !== machine && prng.chance(2, 3));
+  const isOutward = prng.chance(1, 2);
+  const wires = others.flatMap((other) => {
+    const out: Wire = [machine.id, other.id];
+    const back: Wire = [other.id, machine.id];
+    if (isTwoWay) return [out, back];
+    return isOutward ? [out] : [back];
+  });
+  cut(world, wires, lastsMs);
 }
 
 /** When the fault is over. */
@@ -235,15 +243,44 @@ function cutPowerAtAck(strike: Strike): void {
   const isOfKeys = ({ operation }: Answer): boolean =>
     operation.kind === "write" && plan.keys.some(({ name }) => name === operation.key);
   const isSole = prng.chance(1, 2);
-  const cut = ({ machine, operation }: Answer): void => {
+  const cutSome = ({ machine, operation }: Answer): void => {
     if (isSole && operation.kind === "write") world.hushed.add(operation.key);
     const isAll = prng.chance(2, 3);
     for (const other of world.machines) {
       if (isAll || other === machine || other === strike.machine) cutPower(strike, other);
     }
   };
-  if (!isSole) return atAck(strike, cut);
-  atAck(strike, cut, (answer) => isOfKeys(answer) && answer.result.tally.durable === 1);
+  if (!isSole) return atAck(strike, cutSome);
+  atAck(strike, cutSome, (answer) => isOfKeys(answer) && answer.result.tally.durable === 1);
+}
+
+/** So long a follower has no word from the writer: less than all that it knows is good for. */
+const APART_MS_MIN = 3000;
+
+/**
+ * One member hears nothing of another's writes but through the victim, and when the victim has one
+ * of these on its disk the record rots, before the follower has come for it.
+ */
+function rotAtAck(strike: Strike): void {
+  const { world, plan, victim, prng, lastsMs } = strike;
+  // To begin with none follows another one yet.
+  const waitsMs = plan.stormMs / 3 - world.events.now;
+  if (waitsMs > 0) return world.events.after(waitsMs, () => rotAtAck(strike));
+  const { follower, writer } = plan.bounds?.apart ?? { follower: -1, writer: -1 };
+  const [behind, ahead] = [world.machines[follower], world.machines[writer]];
+  if (behind === undefined || ahead === undefined) return;
+  const there: Wire = [behind.id, ahead.id];
+  cut(world, [there, [ahead.id, behind.id]], APART_MS_MIN + lastsMs);
+  const isSuch = ({ machine, operation, result }: Acknowledged): boolean =>
+    machine === ahead && isApart(operation) && result.tally.durable > 1;
+  const rot = ({ operation }: Acknowledged): void => {
+    if (operation.kind !== "write") return;
+    victim.isDamaged = true;
+    world.hushed.add(operation.key);
+    const where = rotRecord(victim.disk, operation.key, prng);
+    world.trace.add(`rot at ${victim.id}: ${name(operation.key)} in ${where}`);
+  };
+  atAck(strike, rot, isSuch);
 }
 
 /** Asks for a change of members through whichever node comes to mind. */
@@ -337,6 +374,7 @@ const STRIKES: Readonly<Record<FaultKind, (strike: Strike) => void>> = {
     else atAck(s, lose);
   },
   "wipe-among-stale": wipeAmongStale,
+  "rot-at-ack": rotAtAck,
   join: change("join"),
   leave: change("leave"),
   reweight: change("reweight"),
