@@ -15,12 +15,12 @@
  * another one that was on its way at the same time and had come to a replica before it is what
  * "held when it reached them" says, and what any order of the two would lead to.)
  *
- * **Strict reads never go back.** Where most primaries had not met the other one when they got a
- * strict write, that one is not covered, whichever time it has: the write may have been shown
- * before the other one began, and that one been answered since. It is the other one that finds the
- * write, and covers it (came-first.ts). A strict write that found something waits a moment for
- * primaries that are silent. It is not answered where they would have to say whether it is to be
- * minted again, above something.
+ * **Strict reads never go back.** A strict write may have been shown before another one began, and
+ * that one been answered since. So where most primaries got the write before they met the other
+ * one, it does not cover that, whatever the times are: the other one finds the write, and covers it
+ * (came-first.ts). A strict write that has found something waits a moment for silent primaries.
+ * Where these would have to say whether it is to be minted again, above something, it waits on, and
+ * fails if they never do.
  *
  * **Versions are overtaken, operations are covered** (core/entry.ts). An operation may have several
  * versions: two coordinators have minted it, or one has minted it again. Another write may stand
@@ -186,8 +186,8 @@ export class BlindWrite {
   }
 
   /**
-   * Whether the write is to end what was found. Where that cannot be known it ends what is below it
-   * and was told of by few enough: the other one's coordinator finds the write, or both stay.
+   * Whether the write is to end what was found. Where a primary stays silent it does: that may have
+   * been answered before the write began. Where all have spoken and it is unclear, both stay.
    */
   #mayEnd(beside: Beside): boolean {
     const came = this.#came(beside);
