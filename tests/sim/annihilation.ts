@@ -4,17 +4,22 @@
  * what covered it, or what covered that; so two such entries mean that of two writes each covers
  * the other. It is the one thing that writes without a context must not do.
  */
-import { type Entry, hasDot, standingIn } from "../../core/entry.ts";
+import { type Entry, hasDot, type Sibling, standingIn } from "../../core/entry.ts";
 import { name } from "./judge.ts";
 
 /** Of one key: writes that meet are sent within moments. */
 const SEEN_MAX = 24;
 
+/** An entry with what stands in it: each is held against many others. */
+interface Seen {
+  readonly entry: Entry;
+  readonly standing: readonly Sibling[];
+}
+
 /** Whether one says of every version of the other that it is over. */
-function ends({ context, siblings }: Entry, other: Entry): boolean {
-  const standing = standingIn({ siblings });
-  for (const { dot } of standingIn(other)) {
-    if (!context.covers(dot)) return false;
+function ends({ entry, standing }: Seen, other: Seen): boolean {
+  for (const { dot } of other.standing) {
+    if (!entry.context.covers(dot)) return false;
     if (hasDot(standing, dot)) return false;
   }
   return true;
@@ -22,7 +27,7 @@ function ends({ context, siblings }: Entry, other: Entry): boolean {
 
 export class Annihilation {
   readonly #accuse: (oracle: string, detail: string) => void;
-  readonly #byKey = new Map<string, Entry[]>();
+  readonly #byKey = new Map<string, Seen[]>();
   readonly #looked = new WeakSet<Entry>();
 
   constructor(accuse: (oracle: string, detail: string) => void) {
@@ -33,16 +38,18 @@ export class Annihilation {
   observe(key: string, entry: Entry): void {
     if (this.#looked.has(entry)) return;
     this.#looked.add(entry);
-    if (standingIn(entry).length === 0) return this.#lookAtNothing(key, entry);
+    const standing = standingIn(entry);
+    if (standing.length === 0) return this.#lookAtNothing(key, entry);
+    const looked = { entry, standing };
     const seen = this.#byKey.get(key) ?? [];
     for (const earlier of seen) {
       // The other way about it is mostly so, and to find that out takes longer.
-      if (!ends(earlier, entry) || !ends(entry, earlier)) continue;
-      const both = `${textOf(entry)} and ${textOf(earlier)}`;
+      if (!ends(earlier, looked) || !ends(looked, earlier)) continue;
+      const both = `${textOf(entry)} and ${textOf(earlier.entry)}`;
       this.#accuse("blind-write", `${name(key)}: ${both} cover each other`);
       break;
     }
-    if (seen.push(entry) > SEEN_MAX) seen.shift();
+    if (seen.push(looked) > SEEN_MAX) seen.shift();
     else if (seen.length === 1) this.#byKey.set(key, seen);
   }
 

@@ -2,6 +2,7 @@
  * Runs many seeds on all cores, and hands the reports out in the order of the seeds, so that what
  * is printed depends on nothing but them.
  */
+import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import type { SimReport } from "./run.ts";
 
@@ -25,10 +26,12 @@ export interface FleetParts {
 /** What a thread has: the seed that it runs, and one that it need not ask for then. */
 const SEEDS_AHEAD = 2;
 /** A run makes much that is over at once: with little room for it, it is moved about again and again. */
-const resourceLimits = { maxYoungGenerationSizeMb: 192 };
+const resourceLimits = { maxYoungGenerationSizeMb: 384 };
 
 /** @returns when all seeds were run, one was enough, or it was stopped */
 export function runSeeds(parts: FleetParts): Promise<void> {
+  // Each core has a run of its own: helpers of the garbage collector would only wait for one.
+  setFlagsFromString("--no-parallel-scavenge");
   const { seeds, sabotage, threadCount, take, stop } = parts;
   const { from, count } = seeds;
   const reports = new Map<number, SimReport>();

@@ -41,20 +41,23 @@ export class Mintings {
     if (this.#looked.has(entry)) return;
     this.#looked.add(entry);
     const { context, siblings } = entry;
-    const alive = new Set(siblings.map(({ dot }) => nameOf(dot)));
+    // Most entries have nothing new: what only a minting needs is made for one.
+    let alive: ReadonlySet<string> | null = null;
     for (const sibling of siblings) {
       // It was minted before it was overtaken.
       if (isOvertaken(sibling)) continue;
       const { op, dot } = sibling;
-      const before = this.#known.get(nameOf(dot));
+      const version = nameOf(dot);
+      const before = this.#known.get(version);
       if (before !== undefined && before !== op) {
-        this.#accuse("convergence", `${name(key)}: ${nameOf(dot)} names both ${before} and ${op}`);
+        this.#accuse("convergence", `${name(key)}: ${version} names both ${before} and ${op}`);
       }
       if (before !== undefined) continue;
-      this.#known.set(nameOf(dot), op);
+      this.#known.set(version, op);
       if (isPurged(sibling)) {
-        this.#accuse("purge", `${name(key)}: ${nameOf(dot)} is minted below a purge that is known`);
+        this.#accuse("purge", `${name(key)}: ${version} is minted below a purge that is known`);
       }
+      alive ??= new Set(siblings.map((other) => nameOf(other.dot)));
       this.#minted(key, { op, dot, context, alive });
     }
   }
@@ -71,12 +74,13 @@ export class Mintings {
       this.#accuse("at-most-once", `${what}, by who knows of ${nameOf(successor.dot)} over it`);
     }
     this.#dots.set(op, [...(this.#dots.get(op) ?? []), dot]);
-    this.#byKey.set(key, [...mintings.slice(-MINTINGS_MAX), minting]);
+    if (mintings.push(minting) > MINTINGS_MAX) mintings.shift();
+    this.#byKey.set(key, mintings);
   }
 }
 
 /** Of one key; an operation is repeated within moments. */
-const MINTINGS_MAX = 500;
+const MINTINGS_MAX = 512;
 
 const sawCovered = ({ context, alive }: Minting, dot: Dot): boolean =>
   context.covers(dot) && !alive.has(nameOf(dot));
