@@ -130,15 +130,21 @@ export class Canaries {
   readonly #host: CanaryHost;
   readonly #tally = new CanaryTally();
   readonly #clocks = new PeerClocks();
-  readonly #free: StoreKey[];
+  /** See `#free`: null until the first is taken, for where there are no canaries. */
+  #made: StoreKey[] | null = null;
   #latenessMs = LATENESS_MS_START;
 
   constructor(id: ReplicaId, host: CanaryHost) {
     this.#id = id;
     this.#host = host;
-    this.#free = Array.from({ length: KEYS_COUNT }, (_, i) =>
-      storeKey(CANARY_NAMESPACE, `${id}/${i}`),
+  }
+
+  /** Keys that no canary is about just now. */
+  get #free(): StoreKey[] {
+    this.#made ??= Array.from({ length: KEYS_COUNT }, (_, i) =>
+      storeKey(CANARY_NAMESPACE, `${this.#id}/${i}`),
     );
+    return this.#made;
   }
 
   /** Reads that were looked at, since the start. */

@@ -170,8 +170,15 @@ function tableOf(of: Worked, host: WorkHost, every: Intervals): JobTable {
   const flushIf = (hasWritten: boolean): void => {
     if (hasWritten) host.whenDurable(() => {});
   };
-  const migrate = (): void => replica.migration.run(replica.keeper);
-  const changing = [agreement, replica.migration, transfer, resize, cleanUp];
+  const { migration } = replica;
+  const migrate = (): void => migration.run(replica.keeper);
+  // Looked at after every step: one by one, as each is of another class.
+  const isChanging = (): boolean =>
+    agreement.isPending ||
+    migration.isPending ||
+    transfer.isPending ||
+    resize.isPending ||
+    cleanUp.isPending;
   const change = (now: Millis): void => {
     agreement.run(now);
     migrate();
@@ -199,7 +206,7 @@ function tableOf(of: Worked, host: WorkHost, every: Intervals): JobTable {
     collect: () => collector.restsUntil,
     evict: () => untilThereIs(evictor.hasBounds),
     sweep: () => untilThereIs(!host.knowledge.purges.isEmpty),
-    change: () => untilThereIs(changing.some(({ isPending }) => isPending)),
+    change: () => untilThereIs(isChanging()),
   };
   const table = new JobTable(host.prng);
   for (const [name, everyMs, work] of rows) {
