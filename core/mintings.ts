@@ -40,6 +40,13 @@ function textAt(bytes: Uint8Array, from: number, length: number): string {
   return text;
 }
 
+function isTextAt(bytes: Uint8Array, from: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    if (bytes[from + i] !== text.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
 function putText(bytes: Uint8Array, at: number, text: string): void {
   for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
 }
@@ -101,26 +108,46 @@ export class Mintings {
     return new Mintings(record.subarray(record.length - this.bytes.length));
   }
 
+  /** The newest of an operation; null when there is none. */
   find(op: OpId): Minting | null {
-    return this.all().find((minting) => minting.op === op) ?? null;
+    const { bytes } = this;
+    for (let at = 0; at < bytes.length; at = this.#after(at)) {
+      if (bytes[at] === op.length && isTextAt(bytes, at + 1, op)) return this.#at(at);
+    }
+    return null;
+  }
+
+  /** Those of the operations, newest first: of the others no more is read than their names. */
+  ofOperations(ops: ReadonlySet<OpId>): readonly Minting[] {
+    const { bytes } = this;
+    const found: Minting[] = [];
+    for (let at = 0; at < bytes.length; at = this.#after(at)) {
+      if (ops.has(textAt(bytes, at + 1, bytes[at] as number))) found.push(this.#at(at));
+    }
+    return found;
   }
 
   /** Newest first. */
   all(): readonly Minting[] {
+    const found: Minting[] = [];
+    for (let at = 0; at < this.bytes.length; at = this.#after(at)) found.push(this.#at(at));
+    return found;
+  }
+
+  #at(at: number): Minting {
     const { bytes } = this;
     const view = viewOf(bytes);
-    const found: Minting[] = [];
-    for (let at = 0; at < bytes.length; ) {
-      const rest = at + 1 + (bytes[at] as number);
-      const dot = {
-        actor: textAt(bytes, rest, ACTOR_ID_LENGTH),
-        counter: view.getFloat64(rest + COUNTER_AT),
-      };
-      const time = view.getFloat64(rest + TIME_AT);
-      found.push({ op: textAt(bytes, at + 1, rest - at - 1), dot, time });
-      at = rest + REST_BYTES;
-    }
-    return found;
+    const rest = at + 1 + (bytes[at] as number);
+    const dot = {
+      actor: textAt(bytes, rest, ACTOR_ID_LENGTH),
+      counter: view.getFloat64(rest + COUNTER_AT),
+    };
+    const time = view.getFloat64(rest + TIME_AT);
+    return { op: textAt(bytes, at + 1, rest - at - 1), dot, time };
+  }
+
+  #after(at: number): number {
+    return at + 1 + (this.bytes[at] as number) + REST_BYTES;
   }
 
   /** How many bytes the first few take that are later than this. */

@@ -71,7 +71,8 @@ export function withAliases(
   mintings: () => Mintings | undefined,
 ): Entry {
   if (entry.retries.length === 0) return entry;
-  const minted = mintings()?.all() ?? [];
+  const retried = new Set(entry.retries.map(({ op }) => op));
+  const minted = mintings()?.ofOperations(retried) ?? [];
   return noteAliases(entry, [...minted, ...operations.dotsOf(entry.retries)]);
 }
 
@@ -102,7 +103,7 @@ export function mintOver(
   const added = { minting: { op, dot, time }, bounds: mintedBounds(time) };
   const doubtful = operations.doubtfulIn(held.siblings, covers);
   const all = withAliases(noteDots(applied, doubtful), operations, () =>
-    tenure.minted.with(added.minting, added.bounds),
+    tenure.minted.withBriefly(added.minting, added.bounds),
   );
   const entry = withoutEnded(all, now);
   assert(entry.context.covers(dot), "what was minted has been seen");

@@ -22,8 +22,17 @@ describe("what a replica minted for a key", () => {
     expect(mintings.all()).toEqual(three);
     expect(Mintings.fromBytes(mintings.bytes).all()).toEqual(three);
     expect(mintings.find("b")).toEqual(three[1]);
-    expect(mintings.find("op")).toBeNull();
+    expect(mintings.find("a".repeat(64))).toEqual(three[2]);
+    for (const other of ["op", "c", "op00000004"]) expect(mintings.find(other)).toBeNull();
     expect(Mintings.fromBytes(new Uint8Array(0)).all()).toEqual([]);
+  });
+
+  it("is found by the operations that are asked for, the newest of one first", () => {
+    const again = minting("b", 3, 30);
+    const mintings = Mintings.of([again, ...three]);
+    expect(mintings.find("b")).toEqual(again);
+    expect(mintings.ofOperations(new Set(["b", "z"]))).toEqual([again, three[1]]);
+    expect(mintings.ofOperations(new Set())).toEqual([]);
   });
 
   it("is read wherever its bytes lie", () => {
