@@ -31,7 +31,6 @@ import type { Prng } from "../core/prng.ts";
 import type { Digest, Store, StoreKey } from "../core/store.ts";
 import { HybridClock, type Now, type WallMillis } from "../core/time.ts";
 import { Arrivals } from "./arrivals.ts";
-import { besideOf, type Found } from "./beside.ts";
 import { DoneOperations } from "./done-operations.ts";
 import { HintMoves } from "./hint-moves.ts";
 import { beginIncarnation, isFirstLife } from "./incarnation.ts";
@@ -192,10 +191,10 @@ export class Keeper {
     return { entry: joined, wasUnknown: slot.isUnknown, wasThere: !isNews };
   }
 
-  /** What is held of the key beside an entry that was joined into one of its places. */
-  besides(key: StoreKey, { incoming, entry, wasThere }: Taken): Found {
+  /** All that is held of the key, of which an entry was just joined into one of its places. */
+  heldWith(key: StoreKey, { entry }: Joined): Entry {
     const isAll = this.store.hintTargets(key).length === 0;
-    return besideOf(isAll ? entry : this.hold(key).entry, incoming, wasThere);
+    return isAll ? entry : this.hold(key).entry;
   }
 
   /** What the entry would be after the write, and its bytes; nothing is stored yet. */

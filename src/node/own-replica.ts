@@ -5,6 +5,7 @@
 import { MemoryLeafSums, MerkleForest } from "../../antientropy/merkle-tree.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Millis } from "../../core/time.ts";
+import { Encounters } from "../../replica/encounters.ts";
 import { Keeper } from "../../replica/keeper.ts";
 import type { JobTable } from "./jobs/job-table.ts";
 import { gracesOf, replicaJobs, type WorkHost } from "./jobs/replica-jobs.ts";
@@ -101,6 +102,6 @@ export class OwnReplica {
         lacksTree: (tree) => this.#work?.absence?.past.lacksTree(tree) === true,
       },
     );
-    return { id, keeper, migration, side };
+    return { id, keeper, encounters: new Encounters(), migration, side };
   }
 }

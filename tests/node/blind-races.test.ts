@@ -38,8 +38,6 @@ class Race {
   readonly #group = new Group({ count: 4 });
   readonly #writes: Write[] = [];
   readonly #reads = new Set<number>();
-  /** Who was asked to coordinate, by operation. */
-  readonly #coordinators = new Map<string, ReadonlySet<string>>();
   #step = 0;
 
   constructor(seed: number) {
@@ -51,12 +49,7 @@ class Race {
     const isLossy = this.#prng.chance(1, 2);
     const inTen = this.#prng.chance(1, 4) ? 5 : 9;
     this.#group.holdsBack = () => this.#prng.chance(inTen, 10);
-    this.#group.loses = ({ type, body }, to) => {
-      if (type === "request" && body.kind === "coordinate") {
-        this.#coordinators.set(body.op, new Set(this.#coordinators.get(body.op)).add(to));
-      }
-      return isLossy && this.#prng.chance(1, 12);
-    };
+    this.#group.loses = () => isLossy && this.#prng.chance(1, 12);
   }
 
   get #anyone(): string {
@@ -158,17 +151,12 @@ class Race {
   /** A write without a context covers what was answered before it, where their primaries meet. */
   #beside(left: readonly number[]): readonly string[] {
     const primariesOf = ({ result }: Write): number => result?.tally.primaries ?? 0;
-    // Both may stay where what replaced it was there first, and where a second coordinator finds it
-    // carried out: what is held beside it then may have come after it.
+    // Both may stay where what replaced it was there first.
     const isSeen = (q: Write): boolean =>
       this.#writes.some((w) => w.begunAt <= q.endedAt && !w.isBlind && this.#knows(w, q));
-    const isRepeated = ({ result }: Write): boolean =>
-      (this.#coordinators.get(result?.sibling.op ?? "")?.size ?? 0) > 1;
     const standing = this.#done.filter(({ length }) => left.includes(length));
     return standing.flatMap((p) => {
-      const after = this.#done.filter(
-        (q) => q.isBlind && p.endedAt < q.begunAt && !isSeen(q) && !isRepeated(q),
-      );
+      const after = this.#done.filter((q) => q.isBlind && p.endedAt < q.begunAt && !isSeen(q));
       const meets = after.filter((q) => primariesOf(p) + primariesOf(q) > 3);
       return meets.map((q) => `${p.length} stands, and ${q.length} came after it`);
     });

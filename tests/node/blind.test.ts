@@ -167,6 +167,44 @@ describe("a write without a context that its coordinator takes for late", () => 
   });
 });
 
+describe("a write without a context that a second coordinator finds done", () => {
+  /** Who is asked first has missed what was answered, and hears nothing of what others say. */
+  function adopted(offMs: number) {
+    const group = new Group({ count: 4 });
+    const name = nameWhere(group.node("r4").knowledge.ring, (ids) => !ids.includes("r4"));
+    const asked: string[] = [];
+    group.loses = ({ type, body }, to) => {
+      if (type === "request" && body.kind === "coordinate") asked.push(to);
+      return false;
+    };
+    group.remove("r4", name);
+    const [first = ""] = asked.splice(0);
+    const owners = ["r1", "r2", "r3"];
+    const [other = ""] = owners.filter((id) => id !== first);
+    group.loses = (message, to) => to === first && isStore(message);
+    group.put(other, name, 5);
+    group.now += 5;
+    group.wallOffMs.set(first, offMs);
+    group.loses = (message, to) => {
+      if (message.type === "request" && message.body.kind === "coordinate") asked.push(to);
+      return to === first && isAck(message);
+    };
+    const result = group.put("r4", name, 7);
+    expect([result.kind, asked.length, asked[0]]).toEqual(["written", 3, first]);
+    return { values: owners.map((id) => lengthsAt(group, id, name)), result };
+  }
+
+  it("replaces what was answered before it, once it is known that somebody still waits", () => {
+    const { values, result } = adopted(0);
+    expect(values).toEqual([[7], [7], [7]]);
+    expect(result).toMatchObject({ siblingCount: 1 });
+  });
+
+  it("replaces it as well when that has a later time", () => {
+    expect(adopted(-5000).values).toEqual([[7], [7], [7]]);
+  });
+});
+
 describe("two writes without a context at the same time", () => {
   it("never lose both", () => {
     for (const [first, second] of [

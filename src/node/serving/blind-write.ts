@@ -42,6 +42,11 @@
  * write is late (replica/lateness.ts). From then on, and for one that was late when it came, the
  * coordinator asks before it covers: it tells the frontend `overdue`, with what it would cover, and
  * only a frontend that still waits asks again (see overdue-writes.ts).
+ *
+ * **Adopted by a second coordinator.** The replies that told the first one may be lost. So a second
+ * one that finds the write done asks anew what was there when the write came
+ * (replica/encounters.ts), and covers that as the first one would, when the frontend has said that
+ * it still waits.
  */
 import { CausalContext, type Dot } from "../../../core/causal-context.ts";
 import {
@@ -76,6 +81,11 @@ export interface BlindWriteParts {
   /** Of a strict write: what the primaries say of what came before it. */
   readonly first: CameFirst | null;
   readonly held: HeldWrite;
+  /**
+   * What it had met when it came here, where it was found done: another coordinator had minted it.
+   * null of one that was minted here.
+   */
+  readonly met: readonly Beside[] | null;
   wall(): WallMillis;
   moment(): Moment;
 }
@@ -107,7 +117,8 @@ export class BlindWrite {
     this.#covers = body.covers ?? contextOfAll(held.before);
     this.#confirmed = body.covers ?? CausalContext.empty;
     // What came here between the question and the minting: of others, each is in the entry as sent.
-    this.#found = standingIn(held.entry).filter(({ op }) => op !== held.sibling.op);
+    const others = standingIn(held.entry).filter(({ op }) => op !== held.sibling.op);
+    this.#found = [...(parts.met ?? others)];
   }
 
   /** The write as it is held now. */
@@ -126,6 +137,7 @@ export class BlindWrite {
     const { beside, covered } = found;
     this.#told.push(from);
     this.#parts.first?.tell(from, found, isBehind);
+    if (this.#isAdopted && found.wasThere) return;
     this.#found.push(...beside);
     this.#past = this.#past.join(covered);
   }
@@ -171,6 +183,7 @@ export class BlindWrite {
 
   /** What was found and is neither covered nor out of reach. */
   #news(): readonly Beside[] {
+    if (this.#isAdopted && !this.#isStanding) return [];
     const news = this.#found.filter(({ dot }) => !this.#isOver(dot));
     // Mostly there is nothing: then the record is not read.
     return news.length === 0 ? news : this.#inReach(news);
@@ -194,10 +207,14 @@ export class BlindWrite {
     return came === "before" || (came === "silent" && this.#isStanding);
   }
 
+  get #isAdopted(): boolean {
+    return this.#parts.met !== null;
+  }
+
   /** Whether nobody can have answered the write in this coordinator's place. */
   get #isFresh(): boolean {
     const { body, moment } = this.#parts;
-    return body.covers === null && !isLate(body, moment());
+    return body.covers === null && !this.#isAdopted && !isLate(body, moment());
   }
 
   /** Whether a version is covered by the write as it is held, or overtaken. */

@@ -244,7 +244,7 @@ export class Coordination {
     const { context } = minted.entry;
     const lacks = (dot: Dot): boolean => hintFor === null && !context.covers(dot);
     const first = body.rules.strict ? new CameFirst(body.rules, route, lacks) : null;
-    const parts = { keeper, body, hintFor, first, held: minted, ...clocks };
+    const parts = { keeper, body, hintFor, first, held: minted, met: null, ...clocks };
     const blind = isBlind ? new BlindWrite(parts) : null;
     this.#spread(body, minted, { route, respond, deadline, blind });
   }
@@ -261,8 +261,13 @@ export class Coordination {
     const now = this.#host.now();
     const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
     this.#keeper.absorb(body.key, held.entry, route.hintFor, this.#host.wall());
-    // It covers nothing more: what is held beside it may have come after it.
-    this.#spread(body, held, { route, respond, deadline, blind: null });
+    const clocks = { wall: () => this.#host.wall(), moment: () => this.#moment };
+    const parts = { keeper: this.#keeper, body, hintFor: route.hintFor, held, ...clocks };
+    // Of two strict writes it must be known which was first.
+    const isTold = isBlind(body) && !body.rules.strict;
+    const met = this.#replica.encounters.metBy(held.sibling.dot, held.entry);
+    const blind = isTold ? new BlindWrite({ ...parts, first: null, met }) : null;
+    this.#spread(body, held, { route, respond, deadline, blind });
   }
 
   /** Sends what is stored here to the other owners, and answers when there are enough. */

@@ -246,7 +246,10 @@ export class Service {
     const joined = this.keeper.take(key, body.entry, target, this.#host.wall());
     if (joined === null) return respond(refused("insufficient-storage"));
     const isBehind = joined.wasUnknown || this.#mayLack(key);
-    const found = body.tells ? this.keeper.besides(key, joined) : FOUND_NOTHING;
+    const { encounters } = this.#replica;
+    const found = body.tells
+      ? encounters.tell(this.keeper.heldWith(key, joined), joined)
+      : FOUND_NOTHING;
     const stored = (durable: boolean): Reply =>
       isBehind || found.isOver || found.beside.length > 0
         ? { kind: "storedWith", durable, isBehind, ...found }
