@@ -43,6 +43,8 @@ export class Striker {
   readonly #away = new Set<string>();
   readonly #struck = new Set<Promise<void>>();
   #lossyUntil = 0;
+  /** Nothing new strikes: strikes make hints faster than a busy machine brings them home. */
+  #isStill = false;
 
   /** @param wires with them they and the clocks are at stake, else the disks */
   constructor(arena: Arena, wires: Wires | null) {
@@ -72,7 +74,7 @@ export class Striker {
     const { ids } = this.#arena.cluster;
     const kind = this.#arena.pick<FaultKind>(["freeze", "freeze", "freeze", ...this.#kinds]);
     const here = ids.filter((id) => !this.#away.has(id));
-    if (this.#away.size >= AWAY_COUNT_MAX) return;
+    if (this.#isStill || this.#away.size >= AWAY_COUNT_MAX) return;
     if (kind === "wipe" && (this.#arena.isRefilling || this.#arena.isMoving)) return;
     if (kind === "lossy" && this.#arena.now < this.#lossyUntil) return;
     const id = this.#arena.pick(here);
@@ -135,11 +137,19 @@ export class Striker {
   async #wipe(id: string): Promise<void> {
     const { cluster } = this.#arena;
     this.#arena.isRefilling = true;
-    // A hint may be one of the two copies that a write was acknowledged with.
-    await this.#until(`hints to go home before ${id} is wiped`, async () => {
-      const answer = await this.#ask("/v1/cluster/handoff", "POST");
-      return ((await answer.json()) as { pending: number }).pending === 0;
-    });
+    this.#isStill = true;
+    try {
+      // A hint may be one of the two copies that a write was acknowledged with.
+      await this.#until(`hints to go home before ${id} is wiped`, async () => {
+        const answer = await this.#ask("/v1/cluster/handoff", "POST");
+        return ((await answer.json()) as { pending: number }).pending === 0;
+      });
+    } catch (error) {
+      this.#arena.isRefilling = false;
+      throw error;
+    } finally {
+      this.#isStill = false;
+    }
     await cluster.kill(id);
     rmSync(join(cluster.dir, id), { recursive: true, force: true });
     await cluster.start(id);
