@@ -24,6 +24,8 @@ export interface KeeperParts {
   readonly onChange: (place: Place, change: { from: Digest; to: Digest }) => void;
   /** Told of every record that was written as an owner's, or dropped. */
   readonly onRecord?: (key: StoreKey, holdsValue: boolean) => void;
+  /** Told of every record that was found unreadable, before anything is stored in its place. */
+  readonly onDamage?: (key: StoreKey) => void;
   /** The store is a copy: what it was copied from may have minted more since, and go on. */
   readonly isCopy?: boolean;
 }

@@ -34,10 +34,10 @@ import { Arrivals } from "./arrivals.ts";
 import { DoneOperations } from "./done-operations.ts";
 import { HintMoves } from "./hint-moves.ts";
 import { beginIncarnation, isFirstLife } from "./incarnation.ts";
-import type { Held, KeeperParts, Place } from "./keeper-parts.ts";
+import type { Held, KeeperParts } from "./keeper-parts.ts";
 import type { TreeOfKeys } from "./lost-counts.ts";
 import { type Minted, type MintRequest, mintOver, withAliases } from "./minting.ts";
-import { Records, type Sent } from "./records.ts";
+import { type Losses, Records, type Sent } from "./records.ts";
 import { emptySlot, type Joined, outlived, type Slot, type Taken } from "./slot.ts";
 
 interface JoinAs {
@@ -66,7 +66,10 @@ export class Keeper {
     this.store = parts.store;
     this.#hash = parts.hash;
     this.#prng = parts.prng;
-    this.#records = new Records(parts, () => this.arrivals.renew());
+    this.#records = new Records(parts, (key) => {
+      this.arrivals.renew();
+      parts.onDamage?.(key);
+    });
     this.isNew = isFirstLife(parts.store);
     this.#incarnation = beginIncarnation(parts);
     this.arrivals = new Arrivals(parts.store, parts.prng, parts);
@@ -80,6 +83,11 @@ export class Keeper {
   /** Of how many keys the record cannot be read and was not refilled yet. */
   get lostCount(): number {
     return this.#records.lostCount;
+  }
+
+  /** What is lost, and what becomes of it. */
+  get losses(): Losses {
+    return this.#records;
   }
 
   get incarnation(): number {
@@ -124,8 +132,8 @@ export class Keeper {
 
   /**
    * Joins an entry that a peer sent into the record, or into the hint for `hintFor`. A record that
-   * was lost counts as refilled by this, though a write of the replica's own would not do: that one
-   * says nothing of what was there before.
+   * was lost counts as refilled by this, unless it is unsure (lost-keys.ts), though a write of the
+   * replica's own would not do: that one says nothing of what was there before.
    *
    * @returns false when the store takes no writes: nothing was joined
    */
@@ -176,7 +184,7 @@ export class Keeper {
       () => slot.tenure?.minted,
     );
     const isFound =
-      isBrought && hintFor === null && !incoming.context.isEmpty && this.#records.isLost(key);
+      isBrought && hintFor === null && !incoming.context.isEmpty && this.#isRefillable(key);
     // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest, or of
     // what was forgotten here because its time has passed.
     const isNews =
@@ -189,6 +197,10 @@ export class Keeper {
       this.#records.write(key, hintFor, { entry: withoutEnded(joined, now), tenure }, sent);
     if (isFound) this.#records.find(key);
     return { entry: joined, wasUnknown: slot.isUnknown, wasThere: !isNews };
+  }
+
+  #isRefillable(key: StoreKey): boolean {
+    return this.#records.isLost(key) && !this.#records.isUnsure(key);
   }
 
   /** All that is held of the key, of which an entry was just joined into one of its places. */
@@ -305,8 +317,9 @@ export class Keeper {
     this.#isCompared = true;
   }
 
-  /** Whether its newest record was found damaged at the start, and somebody may yet bring it. */
+  /** Whether its newest record was found damaged, and somebody may yet bring it. */
   #isOutdated(key: StoreKey): boolean {
+    if (this.#records.isUnsure(key)) return true;
     const { lostKeys } = this.store.recovery;
     return !this.#isCompared && this.#records.isLost(key) && lostKeys.includes(key);
   }
@@ -342,16 +355,6 @@ export class Keeper {
     return this.#records.keysIn(tree, leaves);
   }
 
-  /** Whether there is such a key whose record cannot be read and was not refilled yet. */
-  hasLost(isSuch: (key: StoreKey) => boolean): boolean {
-    return this.#records.hasLost(isSuch);
-  }
-
-  /** By tree, of how many keys the record cannot be read and was not refilled yet. */
-  lostCounts(): (tree: TreeOfKeys) => number {
-    return this.#records.lostCounts();
-  }
-
   /**
    * Forgets some of what is held of a tree: its owners have it, and this replica is none of them.
    *
@@ -370,15 +373,6 @@ export class Keeper {
   /** The keys of a partition, with what the trees have of each. */
   shownIn(partition: number): Iterable<readonly [StoreKey, Digest]> {
     return this.#records.shownIn(partition);
-  }
-
-  /**
-   * Looks at what was lost where this replica is no owner.
-   *
-   * @returns whether anything was forgotten
-   */
-  settleLost(isMine: (place: Place) => boolean): boolean {
-    return this.#records.settleLost(isMine);
   }
 
   /** Tells of everything that is held, for trees that do not survive a restart. */

@@ -4,7 +4,8 @@
  * order, the counts of values.
  *
  * A record is lost when it cannot be read, or when its body was given up too early, until somebody
- * has brought it anew. The trees show nothing of what is lost, so that an exchange brings it.
+ * has brought it anew (lost-keys.ts). The trees show nothing of what is lost, so that an exchange
+ * brings it.
  */
 import { assert } from "../core/assert.ts";
 import { digestOf, type Entry, emptyEntry, isOvertaken } from "../core/entry.ts";
@@ -27,6 +28,7 @@ import type { KeeperParts, Place } from "./keeper-parts.ts";
 import { KeyOrders } from "./key-orders.ts";
 import { LastWritten } from "./last-written.ts";
 import { countsByTree, type TreeOfKeys } from "./lost-counts.ts";
+import { LostKeys } from "./lost-keys.ts";
 import { emptySlot, type Slot } from "./slot.ts";
 
 /** An entry that came, and the bytes that it came as; null where a tenure is among them. */
@@ -53,6 +55,12 @@ function stored(bare: Uint8Array, tenure: Tenure | null): Uint8Array {
   return isAlone(bare) ? bare : new Uint8Array(bare);
 }
 
+/** The part of a replica's records that is about what is lost. */
+export type Losses = Pick<
+  Records,
+  "isUnsure" | "unsureCount" | "settle" | "hasLost" | "lostCounts" | "settleLost"
+>;
+
 const nothingPurged = new PurgeIndex(noPurges);
 
 export class Records {
@@ -66,15 +74,15 @@ export class Records {
   readonly #orders: KeyOrders;
   readonly #onChange: KeeperParts["onChange"];
   readonly #onRecord: NonNullable<KeeperParts["onRecord"]>;
-  readonly #onDamage: () => void;
+  readonly #onDamage: (key: StoreKey) => void;
   readonly #lastWritten = new LastWritten();
   /** Keys whose record was lost to corruption and has not been refilled yet. */
-  readonly #lost: Set<StoreKey>;
+  readonly #lost: LostKeys;
   /** Of those, the ones that can be read, without a body that has time left. */
   readonly #early = new EarlyEnds();
 
-  /** @param onDamage a record turned out to be damaged, and has not been lost before */
-  constructor(parts: KeeperParts, onDamage: () => void) {
+  /** @param onDamage a record turned out to be damaged, which was not known */
+  constructor(parts: KeeperParts, onDamage: (key: StoreKey) => void) {
     this.store = parts.store;
     this.graces = parts.graces ?? NO_GRACES;
     this.purges = parts.purges ?? (() => nothingPurged);
@@ -85,7 +93,7 @@ export class Records {
     this.#onChange = parts.onChange;
     this.#onRecord = parts.onRecord ?? (() => {});
     this.#onDamage = onDamage;
-    this.#lost = new Set(parts.store.recovery.lostKeys);
+    this.#lost = new LostKeys(parts.store.recovery.lostKeys);
   }
 
   // One record.
@@ -108,8 +116,7 @@ export class Records {
       return { entry: seen, tenure, bytes: rewritten, isUnknown, isPurged: true };
     } catch (error) {
       if (!(error instanceof StoreCorruption)) throw error;
-      if (hintFor === null && !this.#lost.has(key)) this.#onDamage();
-      if (hintFor === null) this.lose(key);
+      if (hintFor === null) this.#damaged(key);
       return { ...emptySlot, isUnknown: true };
     }
   }
@@ -152,6 +159,7 @@ export class Records {
     const { partition } = place;
     const due = dueAt(entry, this.graces);
     this.store.writeEntry(key, { bytes, partition, digest, dueAt: due });
+    this.#lost.rewritten(key);
     if (!this.#lost.has(key)) this.#onChange(place, { from, to: digest });
     this.#onRecord(key, holdsValue(due));
   }
@@ -177,24 +185,47 @@ export class Records {
   }
 
   hasLost(isSuch: (key: StoreKey) => boolean): boolean {
-    for (const key of this.#lost) if (isSuch(key)) return true;
+    for (const key of this.#lost.keys()) if (isSuch(key)) return true;
     return false;
   }
 
   /** By tree, how many are lost. */
   lostCounts(): (tree: TreeOfKeys) => number {
-    return countsByTree(this.#lost, this.placeOf);
+    return countsByTree(this.#lost.keys(), this.placeOf);
   }
 
-  lose(key: StoreKey): void {
+  /** Whether its record rotted, and too few other owners were asked what they have of it. */
+  isUnsure(key: StoreKey): boolean {
+    return this.#lost.isUnsure(key);
+  }
+
+  /** Of how many keys that is so. */
+  get unsureCount(): number {
+    return this.#lost.unsureCount;
+  }
+
+  #damaged(key: StoreKey): void {
     const from = this.#shown(key);
-    this.#lost.add(key);
+    if (!this.#lost.addDamaged(key, this.placeOf(key).n > 1)) return;
+    this.#early.drop(key);
     if (from !== 0) this.#onChange(this.placeOf(key), { from, to: 0 });
+    this.#onDamage(key);
   }
 
-  /** The same, and at the latest it is found again when the time of its body is over. */
+  /**
+   * Enough other owners were asked, or all of them: what they brought makes up for the record. If
+   * they had nothing, whatever is brought from now on does.
+   */
+  settle(key: StoreKey): void {
+    this.#lost.settle(key);
+    if (this.#lost.has(key) && this.read(key, null).bytes !== null) this.find(key);
+  }
+
+  /** It is without its body: lost, and found again at the latest when its time is over. */
   loseUntil(key: StoreKey, endsAt: WallMillis): void {
-    this.lose(key);
+    const from = this.#shown(key);
+    this.#lost.addWithoutBody(key);
+    if (from !== 0) this.#onChange(this.placeOf(key), { from, to: 0 });
     this.#early.add(key, endsAt);
   }
 
@@ -213,8 +244,7 @@ export class Records {
   /** Whether the stored record can be read; one that cannot counts as lost from now on. */
   check(key: StoreKey): boolean {
     if (this.store.isSound?.(key) !== false) return true;
-    if (!this.#lost.has(key)) this.#onDamage();
-    this.lose(key);
+    this.#damaged(key);
     return false;
   }
 
@@ -226,7 +256,7 @@ export class Records {
    */
   settleLost(isMine: (place: Place) => boolean): boolean {
     let hasDropped = false;
-    for (const key of [...this.#lost]) {
+    for (const key of [...this.#lost.keys()]) {
       const place = this.placeOf(key);
       if (isMine(place)) continue;
       const isBack = this.read(key, null).bytes !== null;

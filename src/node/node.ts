@@ -138,6 +138,7 @@ export class Node {
       this.#doLater();
     }
     while (this.#unflushed.length > 0) this.#flush();
+    this.service?.jobs.refill.run(this.#now);
     return this.#effects;
   }
 

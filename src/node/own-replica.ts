@@ -88,6 +88,7 @@ export class OwnReplica {
         // A hint or a repair may come to an owner of before, or an exchange may end too late.
         if (change.to !== 0 && !isMine) this.#work?.cleanUp.notice();
       },
+      onDamage: (key) => this.#work?.refill.noticed(key),
       onRecord: (key, hasValue) => {
         this.#work?.evictor.wrote(key, hasValue);
         this.#service?.feeds.wrote(key);

@@ -333,18 +333,21 @@ describe("a write without a context that is over when it covers what was found",
 describe("a write without a context by a coordinator that cannot read its record", () => {
   it("is kept with what it covers, and finds nothing of what was lost", () => {
     const group = new Group({ count: 3 });
+    group.loses = ({ body }, to) => body.kind === "store" && to === "r1";
     group.put("r2", "k", 5);
-    const keys = new Set([storeKey("demo", "k")]);
+    group.pass(1);
+    const keys = new Set<string>();
     group.rot("r1", keys);
-    // Nor can it when it learns what the others hold beside the write.
+    // It cannot when it learns what the others hold beside the write; nor does it hear that again.
     group.loses = ({ body }) => {
       if (body.kind === "store") keys.add(storeKey("demo", "k"));
-      return false;
+      return body.kind === "read";
     };
     expect(group.put("r1", "k", 7)).toMatchObject({ kind: "written" });
     keys.clear();
     const { keeper } = group.node("r1").service ?? {};
     expect([keeper?.lostCount, keeper?.hold(storeKey("demo", "k")).isUnknown]).toEqual([1, true]);
+    group.loses = () => false;
     for (const id of ["r1", "r2", "r3"]) expect(lengthsAt(group, id, "k")).toEqual([7]);
   });
 });

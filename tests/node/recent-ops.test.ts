@@ -18,6 +18,18 @@ describe("RecentOps", () => {
     expect(ops.see("short", 9000, 5000)).toBe(true);
   });
 
+  it("takes one of which nothing came for new, in its place", () => {
+    const ops = new RecentOps();
+    ops.see("a", 1000, 0);
+    ops.see("b", 1000, 0);
+    ops.unsee("a");
+    ops.unsee("never seen");
+    expect([ops.see("a", 2000, 1), ops.see("a", 2000, 2), ops.size]).toEqual([true, false, 2]);
+    ops.unsee("a");
+    expect([ops.see("b", 3000, 999), ops.see("b", 3000, 1000)]).toEqual([false, true]);
+    expect(ops.size).toBe(1);
+  });
+
   it("forgets as many as it is told of, however many there are", () => {
     const ops = new RecentOps();
     for (let i = 0; i < 20_000; i++) expect(ops.see(`op${i}`, i + 100, i)).toBe(true);

@@ -168,7 +168,7 @@ describe("another N of a namespace", () => {
       }
       // Without r5 nobody can have all of it, though two of the three that were owners can be asked.
       group.loses = (message, to) =>
-        to === "r5" && message.type === "request" && message.body.kind === "roots";
+        to === "r5" && message.type === "request" && ["roots", "read"].includes(message.body.kind);
       group.resize("r2", 4);
       group.change(20);
       expect(changing(group)).toEqual(group.ids.map(() => "filling"));

@@ -296,8 +296,25 @@ describe("what a keeper says that it holds", () => {
     expect(keeper.agreesOn(KEY, 5, START)).toBe(false);
     store.isRotten = false;
     learn(keeper, copy);
+    // One that brings it may have missed what was lost.
+    expect(keeper.hold(KEY).isUnknown).toBe(true);
+    keeper.losses.settle(KEY);
     expect(keeper.hold(KEY)).toMatchObject({ isUnknown: false });
     expect(keeper.digest(KEY)).toBe(keeper.hold(KEY).digest);
+  });
+
+  it("is known again by what is brought, once enough were asked that had nothing", () => {
+    const store = new RottenStore();
+    const keeper = newKeeper(store);
+    put(keeper, { op: "rotten" });
+    const copy = held(keeper);
+    store.isRotten = true;
+    expect(keeper.hold(KEY).isUnknown).toBe(true);
+    keeper.losses.settle(KEY);
+    expect([keeper.hold(KEY).isUnknown, keeper.losses.unsureCount]).toEqual([true, 0]);
+    store.isRotten = false;
+    learn(keeper, copy);
+    expect(keeper.hold(KEY).isUnknown).toBe(false);
   });
 
   it("is nothing again once it was forgotten: there is nothing left to be unsure of", () => {

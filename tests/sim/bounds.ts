@@ -15,8 +15,7 @@
  */
 import { CausalContext } from "../../core/causal-context.ts";
 import { liveSiblings } from "../../core/entry.ts";
-import { namespaceOf, storeKey } from "../../core/keys.ts";
-import type { Operation } from "../../core/operations.ts";
+import { storeKey } from "../../core/keys.ts";
 import { Prng } from "../../core/prng.ts";
 import type { Result } from "../../core/results.ts";
 import type { StoreKey } from "../../core/store.ts";
@@ -68,10 +67,6 @@ interface Written {
 
 /** A namespace of their own, of which no feed is read: a feed's source would find the rot first. */
 const APART = "apart";
-
-/** Whether it is of a key that one of two that are kept apart writes, and the other one reads. */
-export const isApart = (operation: Operation): boolean =>
-  "key" in operation && namespaceOf(operation.key) === APART;
 
 const MAX_STALE_MS: readonly number[] = [400, 1200, 2500, 6000];
 /** More than what a slow member knows of the others is old. */

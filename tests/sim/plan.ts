@@ -42,6 +42,7 @@ export type FaultKind =
   | (typeof DESTRUCTIVE_KINDS)[number]
   | "wipe-among-stale"
   | "rot-at-ack"
+  | "rot-among-stale"
   | ChangeKind
   | "resize"
   | "purge";
@@ -50,6 +51,7 @@ export type FaultKind =
 export const isDestructive = (kind: FaultKind): boolean =>
   kind === "wipe-among-stale" ||
   kind === "rot-at-ack" ||
+  kind === "rot-among-stale" ||
   DESTRUCTIVE_KINDS.some((other) => other === kind);
 
 export interface PlannedFault {

@@ -43,6 +43,13 @@ export const sabotages: readonly Sabotage[] = [
     is: "primaries += this.#counted.length;",
   },
   {
+    name: "trust-the-first-that-brings",
+    oracle: "strict-read",
+    file: "replica/keeper.ts",
+    was: "return this.#records.isLost(key) && !this.#records.isUnsure(key);",
+    is: "return this.#records.isLost(key);",
+  },
+  {
     name: "drop-hint-after-sending",
     oracle: "durability",
     file: "antientropy/handoff.ts",

@@ -59,9 +59,10 @@ function withCertainPurge(plan: Plan, prng: Prng): Plan {
 }
 
 /**
- * In some runs the victim's disk is emptied when of the others the one that is left has missed
- * some: those two are a majority of a key's owners, and know less than one of them did. Fewer other
- * faults leave room for that, and all keys are strict.
+ * In some runs the victim's disk is emptied, or what it has just taken rots there, when of the
+ * others the one that is left has missed some: those two are a majority of a key's owners, and know
+ * less than one of them did. Fewer other faults leave room for that, and all keys are strict. Rot is
+ * met where it is read, so then nothing is remembered of the disk.
  */
 export function withWipes(plan: Plan, prng: Prng): Plan {
   const ownersChange = plan.spares.length > 0 || plan.isResized;
@@ -69,10 +70,15 @@ export function withWipes(plan: Plan, prng: Prng): Plan {
   const isKept = ({ kind }: PlannedFault): boolean =>
     !isDestructive(kind) && !kind.startsWith("power-cut") && prng.chance(1, 4);
   const left = { ...plan, faults: plan.faults.filter(isKept) };
-  const kinds = Array.from({ length: 2 + prng.below(3) }, () => "wipe-among-stale" as const);
+  const kind = prng.chance(1, 2) ? "wipe-among-stale" : "rot-among-stale";
+  const kinds = Array.from({ length: 2 + prng.below(3) }, () => kind);
   const faults = withFaults(left, kinds, prng);
   const keys = plan.keys.map((key) => ({ ...key, kind: "strict" as const }));
-  return { ...plan, keys, faults };
+  return {
+    ...plan,
+    ...(kind === "rot-among-stale" ? { recentBytesMax: 0 } : {}),
+    ...{ keys, faults },
+  };
 }
 
 /** Between two exchanges where they are not to mend what is to be met. */
@@ -93,8 +99,9 @@ const SLOW_MS_MIN = 600;
  */
 export function withBounds(plan: Plan, prng: Prng): Plan {
   const mayVanish = plan.maxBytes !== null || plan.isResized;
-  const hasPurges = plan.faults.some(({ kind }) => kind === "purge" || kind === "wipe-among-stale");
-  if (mayVanish || hasPurges || !prng.chance(1, 2)) return plan;
+  const isOther = ({ kind }: PlannedFault): boolean =>
+    kind === "purge" || kind.endsWith("-among-stale");
+  if (mayVanish || plan.faults.some(isOther) || !prng.chance(1, 2)) return plan;
   const isKept = ({ kind }: PlannedFault): boolean =>
     !kind.startsWith("power-cut") && prng.chance(1, 3);
   const noise = { lossPerMille: prng.below(200), delayPerMille: prng.below(200) };

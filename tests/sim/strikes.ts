@@ -2,28 +2,16 @@
 import { storeKey } from "../../core/keys.ts";
 import { Prng } from "../../core/prng.ts";
 import { majority } from "../../core/quorum-options.ts";
-import type { Result } from "../../core/results.ts";
 import { openChange } from "../../ring/ring-change.ts";
-import { isApart } from "./bounds.ts";
 import { contentOf, outcomeOf } from "./client.ts";
-import { type Judge, name } from "./judge.ts";
+import type { Judge } from "./judge.ts";
 import type { Machine } from "./machine.ts";
 import { type ChangeKind, changeOf } from "./operator.ts";
 import { type FaultKind, N_MIN, type Plan, type PlannedFault, SIZES } from "./plan.ts";
-import { rotRecord } from "./rot.ts";
+import { rotAmongStale, rotAtAck } from "./rot-strikes.ts";
 import { NAMESPACE, settings } from "./settings.ts";
+import { atAck, cut, fell, type Strike, type Wire } from "./strike-parts.ts";
 import type { Answer, World } from "./world.ts";
-
-interface Strike {
-  readonly world: World;
-  readonly judge: Judge;
-  readonly plan: Plan;
-  readonly prng: Prng;
-  /** Whom it strikes; one that destroys data, always the victim. */
-  readonly machine: Machine;
-  readonly lastsMs: number;
-  readonly victim: Machine;
-}
 
 /** Most faults are over in less than the shorter time; some are there to stay a while. */
 const LASTS_MS_MAX = 3000;
@@ -33,28 +21,10 @@ const PURGE_MS = 4000;
 /** How far ahead a clock is set that is set back again. */
 const FAR_MS_MAX = 12_000;
 
-/** Ends a process and starts it again when the fault is over. */
-function fell({ world }: Strike, machine: Machine, by: { how: () => void; lastsMs: number }): void {
-  by.how();
-  world.forsake(machine);
-  world.events.after(by.lastsMs, () => machine.boot());
-}
-
 function cutPower(strike: Strike, machine: Machine): void {
   strike.judge.powerWasCut(strike.world.events.now);
   const lastsMs = 20 + strike.prng.below(LASTS_MS_MAX);
   fell(strike, machine, { how: () => machine.cutPower(), lastsMs });
-}
-
-type Wire = readonly [from: string, to: string];
-
-function cut(world: World, wires: readonly Wire[], lastsMs: number): void {
-  world.trace.add(`cut ${wires.map(([from, to]) => `${from}>${to}`).join(" ")}`);
-  for (const [from, to] of wires) world.network.cut(from, to, 1);
-  world.events.after(lastsMs, () => {
-    world.trace.add(`mend ${wires.map(([from, to]) => `${from}>${to}`).join(" ")}`);
-    for (const [from, to] of wires) world.network.cut(from, to, -1);
-  });
 }
 
 function isolate({ world, machine, prng, lastsMs }: Strike, isTwoWay: boolean): void {
@@ -217,23 +187,6 @@ function wipeAmongStale(strike: Strike): void {
   });
 }
 
-type Acknowledged = Answer & { readonly result: Extract<Result, { kind: "written" }> };
-
-/** Waits for the next such write, and strikes right after its client has heard of it. */
-function atAck(
-  { world }: Strike,
-  work: (answer: Acknowledged) => void,
-  isSuch: (answer: Acknowledged) => boolean = () => true,
-): void {
-  const watch = (answer: Answer): void => {
-    const { result } = answer;
-    if (result.kind !== "written" || !isSuch({ ...answer, result })) return;
-    world.answerWatches.delete(watch);
-    work({ ...answer, result });
-  };
-  world.answerWatches.add(watch);
-}
-
 /**
  * Power fails when a client has just been answered: half of the time when one disk is all that the
  * write is on. That key is written no more.
@@ -252,35 +205,6 @@ function cutPowerAtAck(strike: Strike): void {
   };
   if (!isSole) return atAck(strike, cutSome);
   atAck(strike, cutSome, (answer) => isOfKeys(answer) && answer.result.tally.durable === 1);
-}
-
-/** So long a follower has no word from the writer: less than all that it knows is good for. */
-const APART_MS_MIN = 3000;
-
-/**
- * One member hears nothing of another's writes but through the victim, and when the victim has one
- * of these on its disk the record rots, before the follower has come for it.
- */
-function rotAtAck(strike: Strike): void {
-  const { world, plan, victim, prng, lastsMs } = strike;
-  // To begin with none follows another one yet.
-  const waitsMs = plan.stormMs / 3 - world.events.now;
-  if (waitsMs > 0) return world.events.after(waitsMs, () => rotAtAck(strike));
-  const { follower, writer } = plan.bounds?.apart ?? { follower: -1, writer: -1 };
-  const [behind, ahead] = [world.machines[follower], world.machines[writer]];
-  if (behind === undefined || ahead === undefined) return;
-  const there: Wire = [behind.id, ahead.id];
-  cut(world, [there, [ahead.id, behind.id]], APART_MS_MIN + lastsMs);
-  const isSuch = ({ machine, operation, result }: Acknowledged): boolean =>
-    machine === ahead && isApart(operation) && result.tally.durable > 1;
-  const rot = ({ operation }: Acknowledged): void => {
-    if (operation.kind !== "write") return;
-    victim.isDamaged = true;
-    world.hushed.add(operation.key);
-    const where = rotRecord(victim.disk, operation.key, prng);
-    world.trace.add(`rot at ${victim.id}: ${name(operation.key)} in ${where}`);
-  };
-  atAck(strike, rot, isSuch);
 }
 
 /** Asks for a change of members through whichever node comes to mind. */
@@ -375,6 +299,7 @@ const STRIKES: Readonly<Record<FaultKind, (strike: Strike) => void>> = {
   },
   "wipe-among-stale": wipeAmongStale,
   "rot-at-ack": rotAtAck,
+  "rot-among-stale": rotAmongStale,
   join: change("join"),
   leave: change("leave"),
   reweight: change("reweight"),

@@ -95,7 +95,7 @@ export class CleanUp {
   #settleLost(): boolean {
     const { ring } = this.#host.knowledge;
     const { id, keeper } = this.#replica;
-    return keeper.settleLost(({ partition, n }) => ring.isOwner(id, partition, n));
+    return keeper.losses.settleLost(({ partition, n }) => ring.isOwner(id, partition, n));
   }
 
   #keep(layout: number): void {

@@ -37,9 +37,9 @@ import type { TaskHost } from "../peers/tasks.ts";
 import type { Replica } from "../replica/replica.ts";
 
 /** In the store, until it knows: that the folder was new, or that records were gone. */
-const LOST = "lost-past";
+export const LOST = "lost-past";
 const EMPTY = 1;
-const DAMAGED = 2;
+export const DAMAGED = 2;
 /** Trees of one exchange: what was done of a longer one would be unknown when it breaks. */
 const TREES_PER_EXCHANGE = 32;
 const EXCHANGE_MS_MAX = 600_000;
@@ -281,8 +281,8 @@ export class LostPast {
     keeper.compared();
     this.#host.progressed();
     const { store } = keeper;
-    // On a failed disk the next start asks once more.
-    if (store.health() === "failed") return;
+    // On a failed disk the next start asks once more; a record that was lost since says it itself.
+    if (store.health() === "failed" || keeper.losses.unsureCount > 0) return;
     keepNumber(store, LOST, 0);
     this.#host.whenDurable(() => {});
   }

@@ -18,6 +18,7 @@ import { Handoff } from "./handoff.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { JobTable } from "./job-table.ts";
 import { PurgeSweep } from "./purge-sweep.ts";
+import { Refill } from "./refill.ts";
 import { Resize } from "./resize.ts";
 import { Scrub } from "./scrub.ts";
 import { Tails } from "./tails.ts";
@@ -116,6 +117,8 @@ export function replicaJobs(replica: Replica, host: WorkHost, every: Intervals):
   // Without heartbeats nobody wakes the node, and a gap between two steps says nothing.
   const absence =
     every.heartbeatMs > 0 ? new Absence(replica, exchanges, { host, ...every }) : null;
+  const isPastPending = (): boolean => absence?.past.isPending === true;
+  const refill = new Refill(replica, { ...host, isPastPending });
   const scrub = new Scrub(replica, host, { exchanges, everyMs: every.scrubMs ?? 0 });
   const sweep = new PurgeSweep(replica, host);
   const handOff = (now: Millis): void => handoff.start(now, null);
@@ -141,7 +144,7 @@ export function replicaJobs(replica: Replica, host: WorkHost, every: Intervals):
   const heartbeat = new Heartbeat(lives, host, { ...every, id: replica.id, heard, tails });
   const parts = {
     ...{ handoff, exchanges, absence, sweep, transfer, cleanUp, agreement, evictor, resize },
-    ...{ collector, lives, scrub, tails, canaries },
+    ...{ collector, lives, scrub, tails, canaries, refill },
   };
   return { parts, table: tableOf({ ...parts, replica, heartbeat }, host, every) };
 }

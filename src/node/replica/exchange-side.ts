@@ -28,7 +28,7 @@ export function exchangeSide(
     },
     movedSince: (position) => keeper.hintMoves.since(position),
     unreadCounts: () => {
-      const lostCountOf = keeper.lostCounts();
+      const lostCountOf = keeper.losses.lostCounts();
       return (tree) => lostCountOf(tree) + (host.lacksTree(tree) ? 1 : 0);
     },
     absorb: (key, bytes) => {

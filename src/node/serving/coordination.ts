@@ -107,11 +107,13 @@ export class Coordination {
         : this.#coordinate(agedBy(body, this.#host.now() - askedAt), respond, deadline);
     const isAgreed = this.#host.knowledge.document.ring.isProvisional !== true;
     const { absence } = this.#jobs;
+    // What it covers, and whether a condition holds, it cannot say: the caller has others to ask.
+    if (this.#keeper.losses.isUnsure(body.key)) return respond(refused("overloaded"));
     const mayGoOn = absence === null || (isAgreed && !this.#mayLack(body.key));
     if (mayGoOn) return goOn();
     absence.whenInformed(() => {
       const isMember = this.#host.knowledge.ring.member(this.#replica.id) !== undefined;
-      // What it covers, and whether a condition holds, it cannot say: the caller has others to ask.
+      // Nor then can it say that.
       if (!isMember || this.#mayLack(body.key)) respond(refused("overloaded"));
       else if (this.#host.now() < deadline) goOn();
     });
@@ -233,6 +235,11 @@ export class Coordination {
     const request = { key, op, content, ttlMs, covers, isRetry, hintFor };
     const wall = this.#host.wall();
     const minted = keeper.mint(request, wall);
+    // That its record cannot be read may have been found out by this.
+    if (keeper.losses.isUnsure(key)) {
+      this.#recentOps.unsee(op);
+      return respond(refused("overloaded"));
+    }
     const refusal =
       tooManySiblings(minted) ??
       tooLarge(key, minted, this.#host.knowledge.settingsOf(namespaceOf(key)));

@@ -194,7 +194,7 @@ export class FeedSource {
     if (jobs.absence?.isBehind === true) return false;
     if (keeper.lostCount === 0) return true;
     const { n } = this.#host.knowledge.settingsOf(namespace);
-    const lostCountOf = keeper.lostCounts();
+    const lostCountOf = keeper.losses.lostCounts();
     const { partitionCount } = this.#host.knowledge.ring;
     for (let partition = 0; partition < partitionCount; partition++) {
       if (isMine(partition) && lostCountOf({ partition, n }) > 0) return false;

@@ -98,7 +98,7 @@ export class Followed {
       digest: (key) => keeper.digest(key),
       concerns,
       isShared: (key, partition) => isOwner(id, key, partition),
-      hasLost: () => keeper.hasLost(concerns),
+      hasLost: () => keeper.losses.hasLost(concerns),
       movedSince: (position) => keeper.hintMoves.since(position),
     };
   }

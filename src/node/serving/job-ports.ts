@@ -21,6 +21,11 @@ export interface Jobs {
     readonly byteCount: number;
     withAll(now: Millis, done: (totals: ExchangeTotals) => void): void;
   };
+  readonly refill: {
+    noticed(key: StoreKey): void;
+    run(now: Millis): void;
+    accept(): { readonly partitionCount: number; readonly waitedFor: readonly ReplicaId[] };
+  };
   readonly transfer: {
     readonly isPending: boolean;
     readonly progress: TransferStatus | null;

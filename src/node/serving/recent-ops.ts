@@ -9,6 +9,8 @@ import type { Millis } from "../../../core/time.ts";
 
 /** The queue is made shorter once so many of its first places, and half of all, are empty. */
 const EMPTY_COUNT_MIN = 1024;
+/** Until when one counts as seen of which nothing came. */
+const UNSEEN = Number.NEGATIVE_INFINITY;
 
 export class RecentOps {
   readonly #until = new Map<OpId, Millis>();
@@ -22,11 +24,17 @@ export class RecentOps {
   /** Remembers the operation; false when it was seen already. One is forgotten after its elders. */
   see(op: OpId, until: Millis, now: Millis): boolean {
     this.#forget(now);
-    if (this.#until.has(op)) return false;
+    const before = this.#until.get(op);
+    if (before !== undefined && before !== UNSEEN) return false;
     this.#until.set(op, until);
-    this.#queue.push(op);
+    if (before === undefined) this.#queue.push(op);
     assert(this.#queue.length - this.#head === this.#until.size, "each waits in line once");
     return true;
+  }
+
+  /** Nothing came of it: when it comes again it counts as not seen. */
+  unsee(op: OpId): void {
+    if (this.#until.has(op)) this.#until.set(op, UNSEEN);
   }
 
   #forget(now: Millis): void {

@@ -58,7 +58,10 @@ export function reported(
 
 /** Stops waiting for those whom it cannot reach, and tells for whom it had waited. */
 export function acceptedLoss(jobs: Jobs, now: Millis): ReplyOf<"accepted"> {
-  const { partitionCount = 0, waitedFor = [] } = jobs.absence?.past.accept(now) ?? {};
+  const ofAll = jobs.absence?.past.accept(now) ?? { partitionCount: 0, waitedFor: [] };
+  const ofRecords = jobs.refill.accept();
+  const partitionCount = Math.max(ofAll.partitionCount, ofRecords.partitionCount);
+  const waitedFor = [...new Set([...ofAll.waitedFor, ...ofRecords.waitedFor])].sort();
   return { kind: "accepted", partitionCount, waitedFor };
 }
 
