@@ -78,6 +78,16 @@ describe("a scrub", () => {
     expect(statusOf(group, "r1")?.last).toMatchObject({ records: 100, damaged: 0 });
   });
 
+  it("is at its even rate again after a pass that was asked for", () => {
+    const group = new Group({ count: 3, scrubMs: 100_000 });
+    for (let i = 0; i < 100; i++) group.put("r1", `k${i}`, 10);
+    const reads = readsOf(group, "r1");
+    expect(scrub(group, "r1")?.pass?.records).toBe(100);
+    const before = reads.length;
+    for (let second = 0; second < 5; second++) group.pass(1000);
+    expect(reads.length - before).toBeLessThan(10);
+  });
+
   it("goes on after a restart where it was", () => {
     const group = new Group({ count: 3, scrubMs: 100_000 });
     for (let i = 0; i < 200; i++) group.put("r1", `k${i}`, 10);

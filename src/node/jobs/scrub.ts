@@ -129,6 +129,8 @@ export class Scrub {
   }
 
   #end(now: Millis): void {
+    // What is left of a whole slice is not for the next pass, which nobody waits for.
+    this.#credit = 0;
     const told = (at: Millis): void => {
       this.#finish();
       this.#host.whenDurable(() => {});
