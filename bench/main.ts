@@ -2,8 +2,9 @@
  * `npm run bench [-- --quick] [-- --only NAME]`: measures, prints a table, writes results.json.
  * `npm run bench:check` does the same and fails when a figure that machines do not decide (a ratio,
  * a count of messages or bytes) is more than 20 % worse than that in bench/recorded.json, and says
- * which have none there; `--record` writes that file. `--against REF [--rounds 9]` runs the working
- * tree and another commit of it side by side instead. README.md beside this explains each figure.
+ * which have none there; `--record` writes that file. `--against REF [--rounds 9] [--warm 1]` runs
+ * the working tree and another commit of it side by side instead. README.md beside this explains
+ * each figure.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -108,14 +109,16 @@ function record(figures: readonly Figure[]): void {
 
 async function compareWith(
   ref: string,
-  { quick, rounds }: { readonly quick: boolean; readonly rounds: number },
+  { quick, ...counts }: { readonly quick: boolean; readonly rounds: number; readonly warm: number },
 ): Promise<void> {
-  if (!Number.isInteger(rounds) || rounds < 1) {
-    say("--rounds takes a whole number of at least 1");
+  for (const [name, count] of Object.entries(counts)) {
+    if (Number.isInteger(count) && count >= 1) continue;
+    say(`--${name} takes a whole number of at least 1`);
     process.exit(2);
   }
+  const { rounds, warm: warmRounds } = counts;
   const size = quick ? { rounds: Math.min(rounds, 3), seconds: 1 } : { rounds, seconds: 2 };
-  const figures = await runAgainst({ ref, ...size, say }).catch((error: unknown) => {
+  const figures = await runAgainst({ ref, warmRounds, ...size, say }).catch((error: unknown) => {
     if (!(error instanceof NoSuchCommit)) throw error;
     say(error.message);
     process.exit(2);
@@ -136,10 +139,14 @@ async function main(): Promise<void> {
       record: { type: "boolean", default: false },
       against: { type: "string" },
       rounds: { type: "string", default: "9" },
+      warm: { type: "string", default: "1" },
     },
   });
   const { quick, only, against } = values;
-  if (against !== undefined) return compareWith(against, { quick, rounds: Number(values.rounds) });
+  if (against !== undefined) {
+    const [rounds, warm] = [Number(values.rounds), Number(values.warm)];
+    return compareWith(against, { quick, rounds, warm });
+  }
   const unknown = only.find((name) => SUITES.every((suite) => suite.name !== name));
   if (unknown !== undefined) {
     say(`no suite "${unknown}"; there are:`);

@@ -13,8 +13,10 @@ import { checkOut } from "../lib/worktree.ts";
 export interface AgainstOptions {
   /** Any name of a commit. */
   readonly ref: string;
-  /** How many rounds count; one more warms up. */
+  /** How many rounds count. */
   readonly rounds: number;
+  /** How many come before and are thrown away: V8 compiles for tens of thousands of requests. */
+  readonly warmRounds: number;
   /** How long one row takes in one round, in s. */
   readonly seconds: number;
   readonly say: (line: string) => void;
@@ -70,19 +72,19 @@ function contendersOf(
 
 /**
  * Each row of both sides right after the other, and each round the other side first: who comes
- * second finds a warmer machine. The first round is thrown away.
+ * second finds a warmer machine. The first rounds are thrown away.
  */
 async function inTurn(
   sides: readonly (readonly Contender<Sample>[])[],
-  rounds: number,
+  { rounds, warmRounds }: Pick<AgainstOptions, "rounds" | "warmRounds">,
 ): Promise<ReadonlyMap<string, readonly Sample[]>> {
   const samples = new Map<string, Sample[]>();
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = 0; round < warmRounds + rounds; round++) {
     const order = round % 2 === 0 ? sides : sides.toReversed();
     for (const i of ROWS.keys()) {
       for (const { name, sample } of order.flatMap((side) => side[i] ?? [])) {
         const taken = await sample();
-        if (round > 0) samples.set(name, [...(samples.get(name) ?? []), taken]);
+        if (round >= warmRounds) samples.set(name, [...(samples.get(name) ?? []), taken]);
       }
     }
   }
@@ -114,7 +116,7 @@ function figuresOf(
 
 /** @throws NoSuchCommit in one line */
 export async function runAgainst(options: AgainstOptions): Promise<readonly Figure[]> {
-  const { ref, rounds, seconds, say } = options;
+  const { ref, rounds, warmRounds, seconds, say } = options;
   const other = checkOut(ref);
   const running: RunningCluster[] = [];
   const end = async (): Promise<void> => {
@@ -131,9 +133,10 @@ export async function runAgainst(options: AgainstOptions): Promise<readonly Figu
     running.push(theirs);
     for (const { urls } of running)
       await fillKeys({ ...put, path: KEY, url: urls[0] ?? "", seconds });
-    say(`# against ${other.commit}: ${rounds} rounds of ${seconds} s a row and side`);
+    const after = `after ${warmRounds} that warm up`;
+    say(`# against ${other.commit}: ${rounds} rounds of ${seconds} s a row and side, ${after}`);
     const sides = [contendersOf("here", ours, seconds), contendersOf("there", theirs, seconds)];
-    const samples = await inTurn(sides, rounds);
+    const samples = await inTurn(sides, options);
     const of = (row: string, side: string): readonly Sample[] =>
       samples.get(`${row} ${side}`) ?? [];
     return ROWS.filter(([row]) => row !== "reads after writes").flatMap(([row]) =>
