@@ -40,14 +40,14 @@ export const FOUND_NOTHING: Found = {
   isOver: false,
   wasThere: false,
 };
+const FOUND_OVER: Found = { ...FOUND_NOTHING, isOver: true };
+
 /** What the reply of a replica that has stored the write tells. */
 export function foundIn(reply: ReplyOf<"stored" | "storedWith">): Found {
   if (reply.kind === "stored") return FOUND_NOTHING;
   const { beside, covered = CausalContext.empty, isOver = false, wasThere = false } = reply;
   return { beside, covered, isOver, wasThere };
 }
-
-const FOUND_OVER: Found = { ...FOUND_NOTHING, isOver: true };
 
 /**
  * The siblings that are held and not among those that came, nor another version of what came: an

@@ -8,7 +8,8 @@ import { describe, expect, it } from "vitest";
 import { contextShowing, type Entry, liveSiblings } from "../../core/entry.ts";
 import { Prng } from "../../core/prng.ts";
 import type { Result } from "../../core/results.ts";
-import { Group, START, writeOf } from "./group.ts";
+import { type Group, START, writeOf } from "./group.ts";
+import { anyoneOf, groupApart } from "./racing.ts";
 
 const RUNS = Number(process.env["RACES"] ?? 300);
 const FIRST = Number(process.env["RACES_FROM"] ?? 1);
@@ -35,25 +36,18 @@ interface Write {
 
 class Race {
   readonly #prng: Prng;
-  readonly #group = new Group({ count: 4 });
+  readonly #group: Group;
   readonly #writes: Write[] = [];
   readonly #reads = new Set<number>();
   #step = 0;
 
   constructor(seed: number) {
     this.#prng = Prng.fromSeed(seed);
-    for (const id of this.#group.ids) {
-      const off = this.#prng.chance(1, 2) ? 0 : this.#prng.below(400) - 200;
-      this.#group.wallOffMs.set(id, off);
-    }
+    this.#group = groupApart(this.#prng);
     const isLossy = this.#prng.chance(1, 2);
     const inTen = this.#prng.chance(1, 4) ? 5 : 9;
     this.#group.holdsBack = () => this.#prng.chance(inTen, 10);
     this.#group.loses = () => isLossy && this.#prng.chance(1, 12);
-  }
-
-  get #anyone(): string {
-    return `r${1 + this.#prng.below(4)}`;
   }
 
   #begin(isDelete: boolean, seen: Entry | null): void {
@@ -61,7 +55,10 @@ class Race {
     const shown =
       seen === null ? [] : liveSiblings(seen, START).slice(0, this.#prng.chance(1, 2) ? 1 : 9);
     const context = seen === null ? null : contextShowing(seen, shown, START);
-    const token = this.#group.begin(this.#anyone, writeOf(NAME, isDelete ? null : length, context));
+    const token = this.#group.begin(
+      anyoneOf(this.#prng),
+      writeOf(NAME, isDelete ? null : length, context),
+    );
     const saw = shown.map(({ content }) => content?.value.length ?? 0);
     const rest = { isDelete, saw, begunAt: this.#step, isBlind: seen === null };
     this.#writes.push({ token, length, ...rest, result: null, endedAt: Infinity });
@@ -82,7 +79,7 @@ class Race {
     if (kind < 3 && mayWrite) this.#begin(this.#prng.chance(1, 8), null);
     else if (kind < 5 && mayWrite) {
       const get = { kind: "get", key: KEY, options: { r: 1 }, session: null } as const;
-      this.#reads.add(this.#group.begin(this.#anyone, get));
+      this.#reads.add(this.#group.begin(anyoneOf(this.#prng), get));
     } else if (kind < 9) this.#group.pass(1 + this.#prng.below(this.#prng.chance(1, 4) ? 700 : 60));
     else {
       for (let i = 0; i < 4; i++) this.#group.letOneGo(() => this.#prng.chance(1, 3));

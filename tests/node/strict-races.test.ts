@@ -8,7 +8,8 @@ import { describe, expect, it } from "vitest";
 import { contextShowing, type Entry, liveSiblings } from "../../core/entry.ts";
 import type { Operation } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
-import { Group, START, writeOf } from "./group.ts";
+import { type Group, START, writeOf } from "./group.ts";
+import { anyoneOf, groupApart } from "./racing.ts";
 
 const RUNS = Number(process.env["RACES"] ?? 300);
 const FIRST = Number(process.env["RACES_FROM"] ?? 1);
@@ -36,7 +37,7 @@ interface Read extends Span {
 
 class StrictRace {
   readonly #prng: Prng;
-  readonly #group = new Group({ count: 4 });
+  readonly #group: Group;
   readonly #writes: Write[] = [];
   readonly #reads: Read[] = [];
   #seen: Entry | null = null;
@@ -46,18 +47,11 @@ class StrictRace {
 
   constructor(seed: number) {
     this.#prng = Prng.fromSeed(seed);
-    for (const id of this.#group.ids) {
-      const off = this.#prng.chance(1, 2) ? 0 : this.#prng.below(400) - 200;
-      this.#group.wallOffMs.set(id, off);
-    }
+    this.#group = groupApart(this.#prng);
     const isLossy = this.#prng.chance(1, 4);
     const inTen = this.#prng.chance(1, 2) ? 5 : 8;
     this.#group.holdsBack = (_, to) => to === this.#frozen || this.#prng.chance(inTen, 10);
     this.#group.loses = () => isLossy && this.#prng.chance(1, 20);
-  }
-
-  get #anyone(): string {
-    return `r${1 + this.#prng.below(4)}`;
   }
 
   #write(seen: Entry | null): void {
@@ -65,12 +59,12 @@ class StrictRace {
     const shown = seen === null ? [] : liveSiblings(seen, START);
     const context = seen === null ? null : contextShowing(seen, shown, START);
     const operation = { ...writeOf(NAME, length, context), options } as Operation;
-    const token = this.#group.begin(this.#anyone, operation);
+    const token = this.#group.begin(anyoneOf(this.#prng), operation);
     const rest = { begunAt: this.#step, endedAt: Infinity, isDone: false };
     this.#writes.push({ token, length, ...rest });
   }
 
-  #read(at = this.#anyone): void {
+  #read(at = anyoneOf(this.#prng)): void {
     const key = `demo\0${NAME}`;
     const token = this.#group.begin(at, { kind: "get", key, options, session: null });
     this.#reads.push({ token, begunAt: this.#step, endedAt: Infinity, shown: null });
@@ -96,7 +90,7 @@ class StrictRace {
       this.#write(this.#prng.chance(1, 5) ? this.#seen : null);
     } else if (kind < 7) this.#read();
     else if (kind < 9) this.#group.pass(1 + this.#prng.below(40));
-    else if (kind < 11) this.#frozen = this.#prng.chance(1, 2) ? null : this.#anyone;
+    else if (kind < 11) this.#frozen = this.#prng.chance(1, 2) ? null : anyoneOf(this.#prng);
     else {
       for (let i = 0; i < 4; i++) {
         this.#group.letOneGo((_, to) => to !== this.#frozen && this.#prng.chance(1, 3));

@@ -285,13 +285,19 @@ describe("what a keeper says that it holds", () => {
     expect(store.writtenCount).toBe(before);
   });
 
-  it("is unknown, not nothing, while its record cannot be read", () => {
+  /** A record was written, and cannot be read since; its copy is elsewhere. */
+  function rotten() {
     const store = new RottenStore();
     const keeper = newKeeper(store);
     put(keeper, { op: "rotten" });
     const copy = held(keeper);
     store.isRotten = true;
     expect(keeper.hold(KEY).isUnknown).toBe(true);
+    return { store, keeper, copy };
+  }
+
+  it("is unknown, not nothing, while its record cannot be read", () => {
+    const { store, keeper, copy } = rotten();
     expect(keeper.digest(KEY)).toBeNull();
     expect(keeper.agreesOn(KEY, 5, START)).toBe(false);
     store.isRotten = false;
@@ -304,12 +310,7 @@ describe("what a keeper says that it holds", () => {
   });
 
   it("is known again by what is brought, once enough were asked that had nothing", () => {
-    const store = new RottenStore();
-    const keeper = newKeeper(store);
-    put(keeper, { op: "rotten" });
-    const copy = held(keeper);
-    store.isRotten = true;
-    expect(keeper.hold(KEY).isUnknown).toBe(true);
+    const { store, keeper, copy } = rotten();
     keeper.losses.settle(KEY);
     expect([keeper.hold(KEY).isUnknown, keeper.losses.unsureCount]).toEqual([true, 0]);
     store.isRotten = false;

@@ -183,10 +183,10 @@ export class BlindWrite {
 
   /** What was found and is neither covered nor out of reach. */
   #news(): readonly Beside[] {
-    if (this.#isAdopted && !this.#isStanding) return [];
     const news = this.#found.filter(({ dot }) => !this.#isOver(dot));
     // Mostly there is nothing: then the record is not read.
-    return news.length === 0 ? news : this.#inReach(news);
+    if (news.length === 0) return news;
+    return this.#isAdopted && !this.#isStanding ? [] : this.#inReach(news);
   }
 
   #higherIn(news: readonly Beside[]): readonly Beside[] {

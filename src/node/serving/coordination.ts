@@ -27,7 +27,7 @@ import {
 } from "../peers/replies.ts";
 import { type WriteRoute, writeCandidates } from "../peers/routes.ts";
 import type { Replica } from "../replica/replica.ts";
-import { BlindWrite, isBlind } from "./blind-write.ts";
+import { BlindWrite, type BlindWriteParts, isBlind } from "./blind-write.ts";
 import { CameFirst } from "./came-first.ts";
 import { noRoomToBegin } from "./disk-room.ts";
 import type { Jobs } from "./job-ports.ts";
@@ -108,13 +108,13 @@ export class Coordination {
     const isAgreed = this.#host.knowledge.document.ring.isProvisional !== true;
     const { absence } = this.#jobs;
     // What it covers, and whether a condition holds, it cannot say: the caller has others to ask.
-    if (this.#keeper.losses.isUnsure(body.key)) return respond(refused("overloaded"));
+    const cannotSay = (): void => respond(refused("overloaded"));
+    if (this.#keeper.losses.isUnsure(body.key)) return cannotSay();
     const mayGoOn = absence === null || (isAgreed && !this.#mayLack(body.key));
     if (mayGoOn) return goOn();
     absence.whenInformed(() => {
       const isMember = this.#host.knowledge.ring.member(this.#replica.id) !== undefined;
-      // Nor then can it say that.
-      if (!isMember || this.#mayLack(body.key)) respond(refused("overloaded"));
+      if (!isMember || this.#mayLack(body.key)) cannotSay();
       else if (this.#host.now() < deadline) goOn();
     });
   }
@@ -247,12 +247,7 @@ export class Coordination {
     keeper.keepMinted(key, hintFor, minted);
     keeper.operations.note(minted.sibling, wall);
     keeper.operations.setOpen(op, true);
-    const clocks = { wall: () => this.#host.wall(), moment: () => this.#moment };
-    const { context } = minted.entry;
-    const lacks = (dot: Dot): boolean => hintFor === null && !context.covers(dot);
-    const first = body.rules.strict ? new CameFirst(body.rules, route, lacks) : null;
-    const parts = { keeper, body, hintFor, first, held: minted, met: null, ...clocks };
-    const blind = isBlind ? new BlindWrite(parts) : null;
+    const blind = isBlind ? this.#blindWrite(body, minted, { route, met: null }) : null;
     this.#spread(body, minted, { route, respond, deadline, blind });
   }
 
@@ -268,13 +263,24 @@ export class Coordination {
     const now = this.#host.now();
     const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
     this.#keeper.absorb(body.key, held.entry, route.hintFor, this.#host.wall());
-    const clocks = { wall: () => this.#host.wall(), moment: () => this.#moment };
-    const parts = { keeper: this.#keeper, body, hintFor: route.hintFor, held, ...clocks };
     // Of two strict writes it must be known which was first.
     const isTold = isBlind(body) && !body.rules.strict;
-    const met = this.#replica.encounters.metBy(held.sibling.dot, held.entry);
-    const blind = isTold ? new BlindWrite({ ...parts, first: null, met }) : null;
+    const met = isTold ? this.#replica.encounters.metBy(held.sibling.dot, held.entry) : null;
+    const blind = met === null ? null : this.#blindWrite(body, held, { route, met });
     this.#spread(body, held, { route, respond, deadline, blind });
+  }
+
+  #blindWrite(
+    body: RequestOf<"coordinate">,
+    held: HeldWrite,
+    { route, met }: { readonly route: WriteRoute; readonly met: BlindWriteParts["met"] },
+  ): BlindWrite {
+    const { hintFor } = route;
+    const { context } = held.entry;
+    const lacks = (dot: Dot): boolean => hintFor === null && !context.covers(dot);
+    const first = body.rules.strict ? new CameFirst(body.rules, route, lacks) : null;
+    const clocks = { wall: () => this.#host.wall(), moment: () => this.#moment };
+    return new BlindWrite({ keeper: this.#keeper, body, hintFor, first, held, met, ...clocks });
   }
 
   /** Sends what is stored here to the other owners, and answers when there are enough. */
