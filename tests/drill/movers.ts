@@ -15,6 +15,20 @@ interface Transfers {
   readonly phase: string | null;
 }
 
+interface Ring {
+  readonly members: readonly { readonly id: string }[];
+}
+
+interface Wanted {
+  readonly change: object;
+  readonly id: string;
+  /** Whether it is one when the change is over. */
+  readonly isMember: boolean;
+}
+
+/** No change goes on, and the members are not as wanted. */
+const AT_REST = "at rest:";
+
 export class Movers {
   joinedCount = 0;
   leftCount = 0;
@@ -44,30 +58,46 @@ export class Movers {
   async #comeAndGo(id: string): Promise<void> {
     const { cluster, say } = this.#arena;
     const member = await cluster.startNewcomer(id, "b");
-    await this.#commit(`${id} to join`, { add: [member] });
+    await this.#commit({ change: { add: [member] }, id, isMember: true });
     this.joinedCount++;
     say(`${id} has joined`);
-    await this.#commit(`${id} to leave`, { remove: [id] });
+    await this.#commit({ change: { remove: [id] }, id, isMember: false });
     this.leftCount++;
     say(`${id} has left`);
     await cluster.stop(id);
   }
 
-  /** Asks until somebody takes it, and waits until it is over. */
-  async #commit(what: string, change: object): Promise<void> {
+  /**
+   * Sees to it that the change comes to be, and waits until it is over. Whether an answer that was
+   * lost, or a 503, was of a change that goes on after all shows in the ring alone: so that is looked
+   * at before the change is asked for once more.
+   */
+  async #commit(wanted: Wanted): Promise<void> {
     const giveUpAt = this.#arena.now + CHANGE_MS_MAX;
-    const until = async (isDone: () => Promise<boolean>): Promise<void> => {
-      while (!(await isDone().catch(() => false))) {
-        if (this.#arena.now > giveUpAt) throw new Error(`waited ${CHANGE_MS_MAX} ms for ${what}`);
-        await sleep(100);
+    const body = JSON.stringify(wanted.change);
+    let said = "";
+    while (!(await this.#isOver(wanted, (text) => (said = text)).catch(() => false))) {
+      if (this.#arena.now > giveUpAt) {
+        throw new Error(`waited ${CHANGE_MS_MAX} ms for ${JSON.stringify(wanted)}; ${said}`);
       }
-    };
-    const body = JSON.stringify(change);
-    await until(async () => (await this.#ask("commit", { method: "POST", body })).ok);
-    await until(async () => {
-      const answer = await this.#ask("transfers", {});
-      return answer.ok && ((await answer.json()) as Transfers).phase === null;
-    });
+      await sleep(100);
+      if (!said.startsWith(AT_REST)) continue;
+      await this.#ask("commit", { method: "POST", body }).then(
+        async (answer) => (said = `commit: ${answer.status} ${await answer.text()}`),
+        (error: Error) => (said = `commit: ${error.message}`),
+      );
+    }
+  }
+
+  async #isOver({ id, isMember }: Wanted, note: (said: string) => void): Promise<boolean> {
+    const answer = await this.#ask("transfers", {});
+    const text = await answer.text();
+    note(`transfers: ${answer.status} ${text}`);
+    if (!answer.ok || (JSON.parse(text) as Transfers).phase !== null) return false;
+    const ring = (await (await this.#ask("ring", {})).json()) as Ring;
+    if (ring.members.some((member) => member.id === id) === isMember) return true;
+    note(`${AT_REST} ${JSON.stringify(ring.members)}`);
+    return false;
   }
 
   #ask(path: string, init: RequestInit): Promise<Response> {

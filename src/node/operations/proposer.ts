@@ -71,7 +71,7 @@ export class Proposer {
     const required = majority(this.#host.knowledge.document.ring.members.length);
     const given = heard.filter(({ isGiven }) => isGiven);
     if (given.length >= required) return null;
-    return heard.length >= required ? RIVAL : tooFew(required, heard.length);
+    return heard.length >= required ? RIVAL : tooFew(NOTHING_CHANGED, required, heard.length);
   }
 
   #proposal(
@@ -110,7 +110,7 @@ export class Proposer {
         return answer({ kind: "committed", plan });
       }
       const isRefused = [...replies.values()].some(({ kind }) => kind === "refused");
-      answer(fail(isRefused ? RIVAL : tooFew(required, accepted)));
+      answer(fail(isRefused ? RIVAL : tooFew(MAY_BEGIN, required, accepted)));
     });
   }
 
@@ -180,9 +180,14 @@ const isResized = (namespace: string): Failure =>
   );
 const NOT_CHANGING = conflict("No change of members is going on: there is nothing to call off.");
 
-const tooFew = (required: number, achieved: number): Failure => ({
+const NOTHING_CHANGED =
+  "Fewer than a majority of the members could be reached: nothing was changed.";
+/** One member that has accepted it is enough: the next proposer goes on with what it says. */
+const MAY_BEGIN =
+  "Fewer than a majority of the members acknowledged the change; it may begin all the same. See " +
+  "GET /v1/cluster/transfers and GET /v1/cluster/ring before you ask for it again.";
+
+const tooFew = (detail: string, required: number, achieved: number): Failure => ({
   code: "quorum-unavailable",
-  detail: "Fewer than a majority of the members acknowledged the change.",
-  required,
-  achieved,
+  ...{ detail, required, achieved },
 });
