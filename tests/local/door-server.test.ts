@@ -1,6 +1,11 @@
 /** What the door's host on Node does in its own way: names, uploads, and who is late. */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import {
+  createServer,
+  Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
+import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { Door } from "../../src/door/door.ts";
@@ -29,11 +34,11 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end();
 });
 
-async function listen(server: ReturnType<typeof createServer>): Promise<number> {
+async function listen(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   ends.push(() => {
     server.close();
-    server.closeAllConnections();
+    if (server instanceof HttpServer) server.closeAllConnections();
   });
   return (server.address() as AddressInfo).port;
 }
@@ -149,5 +154,33 @@ describe("an upload through the door", () => {
     socket.write("1\r\nx\r\n0\r\n\r\n");
     await closed;
     expect(received()).toContain('"code":"origin-unreachable"');
+  });
+});
+
+describe("an answer that is none", () => {
+  const heads = [
+    ["an upgrade", "101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade"],
+    ["an upgrade to nothing", "101 Switching Protocols"],
+    ["a status below all of them", "099 Odd\r\nContent-Length: 0"],
+    ["a status of nothing", "000 Odd\r\nContent-Length: 0"],
+    ["a coding that nobody asked for", "200 OK\r\nTransfer-Encoding: gzip, chunked"],
+  ] as const;
+
+  it.each(heads)("costs its own request alone: %s", async (_, head) => {
+    const raw = createTcpServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", (bytes) => {
+        const isFirst = String(bytes).startsWith("GET /first");
+        socket.end(`HTTP/1.1 ${isFirst ? head : "200 OK\r\nContent-Length: 2"}\r\n\r\nok`);
+      });
+    });
+    const port = await startDoor(await listen(raw), { originTimeoutMs: 2000 });
+    const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
+    const answer = await get("/first");
+    expect(await answer.json()).toMatchObject({ status: 502, code: "origin-invalid" });
+    expect(answer.status).toBe(502);
+    expect(answer.headers.get("cache-control")).toBe("no-store");
+    expect(answer.headers.get("cache-status")).toContain("detail=origin-invalid");
+    expect(await (await get("/second")).text()).toBe("ok");
   });
 });

@@ -191,8 +191,14 @@ export class NodeOrigin implements Origin {
         patience.end();
         reject(error);
       });
-      request.on("upgrade", () => {
-        request.destroy(new OriginError("origin-invalid", "It upgrades, unasked."));
+      const refuse = (detail: string): void => {
+        patience.end();
+        reject(new OriginError("origin-invalid", detail));
+      };
+      // Node lets go of the socket then, so an error that it is ended with would be nobody's.
+      request.on("upgrade", (_, socket) => {
+        socket.destroy();
+        refuse("It upgrades, unasked.");
       });
       request.on("information", ({ statusCode, rawHeaders }) => {
         patience.heard();
@@ -202,9 +208,14 @@ export class NodeOrigin implements Origin {
         patience.end();
         // Errors of the body are its reader's.
         incoming.on("error", () => undefined);
+        const { statusCode: status = 0 } = incoming;
+        if (status < 200) return refuse(`Its status is ${status}, and no final one.`);
+        const { "transfer-encoding": coding = "chunked" } = incoming.headers;
+        // Node undoes chunks alone, and what the rest was done with ends at this hop.
+        if (!/^chunked$/i.test(coding)) return refuse(`Its transfer coding is ${coding}.`);
         const fields = fieldsOf(incoming.rawHeaders);
         const body = bodyOf(incoming, asked.site.originTimeoutMs);
-        resolve({ status: incoming.statusCode ?? 0, fields, body });
+        resolve({ status, fields, body });
       });
       send(request, asked.body, patience).catch((error: Error) => request.destroy(error));
     });
