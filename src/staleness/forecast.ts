@@ -32,15 +32,17 @@ export interface Choice {
   readonly w: number;
   readonly predicted: readonly Point[];
   readonly measured: readonly MeasuredPoint[];
-  readonly latency: { readonly read: Percentiles; readonly write: Percentiles };
+  /** null, as `predicted` is empty, where nothing was measured. */
+  readonly latency: { readonly read: Percentiles | null; readonly write: Percentiles | null };
 }
 
 export interface Forecast {
   /** How many round trips the delays are drawn from. */
   readonly samples: { readonly reads: number; readonly stores: number };
-  /** All pairs of r and w from 1 to n; empty where too little was measured. */
+  /** All pairs of r and w from 1 to n. */
   readonly choices: readonly Choice[];
-  readonly delays: Readonly<Record<"W" | "A" | "R" | "S", Percentiles>> | null;
+  /** null: nothing was measured. */
+  readonly delays: Readonly<Record<"W" | "A" | "R" | "S", Percentiles | null>>;
   /** What is taken for granted, in words for a reader. */
   readonly assumed: readonly string[];
 }
@@ -58,6 +60,8 @@ const TRIALS = 10_000;
 const DELAY_TRIALS = 4000;
 /** Of so few, a tail is not known. */
 export const SAMPLES_MIN = 50;
+
+const NO_DELAYS: Forecast["delays"] = { W: null, A: null, R: null, S: null };
 
 function percentilesOf(sorted: Float64Array): Percentiles {
   const at = (share: number): number => Math.round(quantile(sorted, share) * 1000) / 1000;
@@ -184,16 +188,34 @@ export function chancesOf(plan: Omit<ForecastPlan, "times" | "canaryDw">): Chanc
   };
 }
 
-/**
- * @returns a forecast without choices where fewer than `SAMPLES_MIN` round trips of a kind were
- *   measured
- */
+/** In words, where tails are drawn from few round trips. */
+function fewOf({ reads, stores }: Forecast["samples"]): string[] {
+  if (Math.min(reads, stores) >= SAMPLES_MIN) return [];
+  return [
+    `${reads} reads and ${stores} stores of the last ten minutes are few: rare delays are unknown`,
+  ];
+}
+
+/** Every pair of r and w, of which nothing is known. */
+function unknownChoices({ partitions }: ForecastPlan): readonly Choice[] {
+  const counts = (partitions[0] ?? []).map((_, i) => i + 1);
+  const latency = { read: null, write: null };
+  return counts.flatMap((r) => counts.map((w) => ({ r, w, predicted: [], measured: [], latency })));
+}
+
+/** Whether everybody who writes, holds and reads is one member, to which there is no way. */
+function isOneMember({ writers, readers, partitions }: ForecastPlan): boolean {
+  return new Set([...writers, ...readers, ...partitions.flat()]).size === 1;
+}
+
+/** @returns a forecast whose choices predict nothing where no round trip was measured */
 export function forecast(plan: ForecastPlan): Forecast {
   const samples = samplesOf(plan);
   const isElsewhere = plan.from === "other" && plan.readers.length < 2;
-  const assumed = isElsewhere ? [...ASSUMED, ELSEWHERE] : ASSUMED;
-  if (Math.min(samples.reads, samples.stores) < SAMPLES_MIN) {
-    return { samples, choices: [], delays: null, assumed };
+  const isAlone = isOneMember(plan);
+  const assumed = [...ASSUMED, ...(isElsewhere && !isAlone ? [ELSEWHERE] : [])];
+  if (samples.reads === 0 && !isAlone) {
+    return { samples, choices: unknownChoices(plan), delays: NO_DELAYS, assumed };
   }
   const fleet = new Fleet({ ...plan, trials: TRIALS });
   const cells = cellsOf(plan, fleet);
@@ -212,6 +234,6 @@ export function forecast(plan: ForecastPlan): Forecast {
     samples,
     choices,
     delays: delaysOf(fleet),
-    assumed: [...assumed, ...unmeasured(fleet)],
+    assumed: [...assumed, ...unmeasured(fleet), ...(isAlone ? [] : fewOf(samples))],
   };
 }

@@ -7,6 +7,18 @@ interface Named {
   readonly created: boolean;
 }
 
+interface StalenessBody {
+  readonly model: Readonly<Record<string, unknown>>;
+  readonly choices: readonly {
+    readonly n: number;
+    readonly r: number;
+    readonly w: number;
+    readonly predicted: readonly { readonly t: number; readonly p: number }[];
+    readonly measured: readonly object[];
+    readonly latency: object;
+  }[];
+}
+
 async function namespacesNow(): Promise<readonly Named[]> {
   const body = (await (await call("/v1/namespaces")).json()) as { namespaces: Named[] };
   return body.namespaces;
@@ -229,6 +241,27 @@ export function clusterPlane(): void {
       }
     },
   );
+
+  it("predicts for every choice how likely a read sees a write, soon after a start too", async () => {
+    const namespace = freshNamespace();
+    await put(`/v1/kv/${namespace}/k?w=all`, "v");
+    const report = async (): Promise<StalenessBody> => {
+      await call(`/v1/kv/${namespace}/k?r=all`);
+      return (await (await call(`/v1/cluster/staleness?namespace=${namespace}`)).json()) as never;
+    };
+    await expect.poll(async () => (await report()).model["W"], { timeout: 10_000 }).not.toBeNull();
+    const { choices, model } = await report();
+    for (const name of ["W", "A", "R", "S"]) {
+      expect(Object.keys(model[name] as object)).toEqual(["p50", "p99", "p999"]);
+    }
+    expect(choices).toHaveLength(9);
+    for (const { r, w, n, predicted, measured, latency } of choices) {
+      expect(predicted.map(({ t }) => t)).toEqual([0, 1, 5, 10, 50, 100]);
+      if (r + w > n) expect(predicted.every(({ p }) => p === 1)).toBe(true);
+      expect(Array.isArray(measured)).toBe(true);
+      expect(Object.keys(latency)).toEqual(["read", "write"]);
+    }
+  });
 
   it("is alive, ready and measured", async () => {
     expect((await call("/healthz")).status).toBe(200);

@@ -16,6 +16,8 @@ interface Report {
   }[];
 }
 
+const PAIRS = "11 12 13 21 22 23 31 32 33".split(" ");
+
 const reads = Array.from({ length: 200 }, (_, i) => (i % 20 === 0 ? 40 : 2 + (i % 10) / 10));
 const stores = reads.map((ms) => ms + 1);
 
@@ -38,9 +40,7 @@ const asked = async (app: TestApp, query: string): Promise<Report> => {
 describe("GET /v1/cluster/staleness", () => {
   it("predicts every pair up to n, from what was measured", async () => {
     const report = await asked(await measuredApp(), "?t=0,1,100");
-    expect(report.choices.map(({ r, w }) => `${r}${w}`)).toEqual(
-      "11 12 13 21 22 23 31 32 33".split(" "),
-    );
+    expect(report.choices.map(({ r, w }) => `${r}${w}`)).toEqual(PAIRS);
     expect(report.model).toMatchObject({
       samples: { reads: 1200, stores: 1200 },
       window: 600,
@@ -91,10 +91,38 @@ describe("GET /v1/cluster/staleness", () => {
     expect(one.choices[0]?.predicted[0]?.p).toBe(1);
   });
 
-  it("promises nothing where too little was measured", async () => {
+  it("names every choice before anything was measured, and predicts nothing", async () => {
     const report = await asked(await makeApp(), "");
-    expect(report.choices).toEqual([]);
+    expect(report.choices.map(({ r, w }) => `${r}${w}`)).toEqual(PAIRS);
+    for (const choice of report.choices) {
+      expect(choice).toMatchObject({
+        n: 3,
+        dw: Math.min(2, choice.w),
+        predicted: [],
+        measured: [],
+      });
+      expect(choice.latency).toEqual({ read: null, write: null });
+    }
+    expect(report.model).toMatchObject({ W: null, A: null, R: null, S: null });
     expect(report.model.assumed.length).toBeGreaterThan(2);
+    expect(report.rmse).toBeNull();
+  });
+
+  it("predicts from few round trips, and says that they are few", async () => {
+    const made = await makeApp();
+    const trips = { reads: [2], stores: [] };
+    for (const [id, told] of reportsOf(["r1", "r2", "r3"], () => trips)) {
+      made.backend.delays.set(id, told);
+    }
+    const report = await asked(made, "");
+    expect(report.choices.map(({ r, w }) => `${r}${w}`)).toEqual(PAIRS);
+    for (const { predicted } of report.choices) {
+      expect(predicted.map(({ t }) => t)).toEqual([0, 1, 5, 10, 50, 100]);
+    }
+    expect(report.model).toMatchObject({ samples: { reads: 6, stores: 0 }, W: { p50: 1 } });
+    expect(report.model.assumed.at(-1)).toMatch(/^6 reads and 0 stores .* are few/);
+    const enough = await asked(await measuredApp(), "");
+    expect(enough.model.assumed.join()).not.toContain("are few");
   });
 
   it.each([

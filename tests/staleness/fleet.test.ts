@@ -27,11 +27,14 @@ const plan = (more: Partial<ForecastPlan> = {}): ForecastPlan => ({
   ...more,
 });
 
-const choiceOf = (made: ForecastPlan, r: number, w: number): Choice => {
+function choiceOf(made: ForecastPlan, r: number, w: number) {
   const choice = forecast(made).choices.find((one) => one.r === r && one.w === w);
-  if (choice === undefined) throw new Error("every pair is predicted");
-  return choice;
-};
+  const { read = null, write = null } = choice?.latency ?? {};
+  if (choice === undefined || read === null || write === null) {
+    throw new Error("every pair is predicted");
+  }
+  return { ...choice, latency: { read, write } };
+}
 const p = (made: ForecastPlan, r: number, w: number): readonly number[] =>
   choiceOf(made, r, w).predicted.map((point) => point.p);
 
@@ -94,6 +97,14 @@ describe("the deployment in the model", () => {
     expect(forecast(plan()).assumed.at(-1)).not.toMatch(/pairs/);
     const delays = new Delays(IDS, reports);
     expect(delays.median(delays.number("a1"), delays.number("a2"))).toBeGreaterThan(70);
+  });
+
+  it("knows of one member by itself that all reads see all writes", () => {
+    const one = { reports: reportsOf(["a1"], () => null), partitions: [["a1"]] };
+    const { choices, assumed } = forecast(plan({ ...one, writers: ["a1"], readers: ["a1"] }));
+    expect(choices).toMatchObject([{ r: 1, w: 1, latency: { read: { p50: 0 } } }]);
+    expect(choices[0]?.predicted.map((point) => point.p)).toEqual([1, 1, 1]);
+    expect(assumed.join()).not.toMatch(/few|elsewhere/);
   });
 
   it("has a frontend without a replica, whose readers are anywhere", () => {

@@ -31,7 +31,7 @@ const LAG_MEMBERS_MAX = 12;
  * @property {number} dw
  * @property {readonly Point[]} predicted
  * @property {readonly (Point & { count: number })[]} measured
- * @property {{ read: Percentiles, write: Percentiles }} latency
+ * @property {{ read: Percentiles | null, write: Percentiles | null }} latency
  */
 /**
  * @typedef {object} Report
@@ -194,18 +194,19 @@ export class Staleness {
 
   draw() {
     const choice = this.#chosen();
-    byId("staleness-figures").hidden = choice === undefined;
+    const { read = null, write = null } = choice?.latency ?? {};
+    byId("staleness-figures").hidden = read === null;
     if (this.#report !== null) show(byId("lag"), lagTable(this.#report.lag));
-    if (choice === undefined) return;
-    const { r, w, predicted, measured, latency } = choice;
+    if (choice === undefined || read === null || write === null) return;
+    const { r, w, predicted, measured } = choice;
     const chart = find("staleness-chart", SVGSVGElement);
     show(chart, ...curves(choice));
     const first = predicted[0]?.p ?? 0;
     const label = `r=${r}, w=${w}: ${percent(first)} of reads see a write that was just answered`;
     chart.setAttribute("aria-label", label);
     say(byId("staleness-now"), percent(first));
-    say(byId("staleness-read"), `${duration(latency.read.p50)} · ${duration(latency.read.p99)}`);
-    say(byId("staleness-write"), `${duration(latency.write.p50)} · ${duration(latency.write.p99)}`);
+    say(byId("staleness-read"), `${duration(read.p50)} · ${duration(read.p99)}`);
+    say(byId("staleness-write"), `${duration(write.p50)} · ${duration(write.p99)}`);
     show(byId("staleness-points"), ...figures(choice));
     const { reads, stores } = this.#report?.model.samples ?? { reads: 0, stores: 0 };
     const probes = measured.reduce((sum, point) => sum + point.count, 0);
@@ -240,7 +241,8 @@ export class Staleness {
       // A slider was moved meanwhile: that answer is on its way.
       if (asked !== this.#asked) return;
       this.#report = report;
-      if (report.choices.length === 0) say(byId("staleness-status"), tooLittle(report));
+      const isKnown = report.choices.some(({ predicted }) => predicted.length > 0);
+      if (!isKnown) say(byId("staleness-status"), NOTHING);
       this.draw();
     } catch (error) {
       if (asked !== this.#asked) return;
@@ -251,7 +253,4 @@ export class Staleness {
   }
 }
 
-/** @param {Report} report */
-const tooLittle = ({ model: { samples } }) =>
-  `Too little was measured yet: ${plural(samples.reads, "read")} and ` +
-  `${plural(samples.stores, "store")} of the last ten minutes. It takes some traffic, or a minute.`;
+const NOTHING = "Nothing was measured in the last ten minutes. It takes some traffic, or a minute.";
