@@ -44,6 +44,11 @@ export interface DoorParts {
 }
 
 const SAFE = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"]);
+/**
+ * What a failed fetch may have taken for one of those who waited to try again, for all, in ms.
+ * After a slower one each frontend fetches for itself: else they sit out a time-out each in turn.
+ */
+const QUICK_FAILURE_MS_MAX = 250;
 const METHOD = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
 
 export class Door {
@@ -229,17 +234,19 @@ export class Door {
         if (right.isUnshared) this.#flights.noteUnshared(id, this.#parts.host.now());
         return this.#fetcher.fetch({ ...want, leasedAt: right.at }, over);
       }
+      const { host } = this.#parts;
+      const askedAt = host.now();
       let isUnshared = false;
-      const end = (): void => {
+      const end = (isFailed = false): void => {
         over();
-        right.end(isUnshared);
+        right.end(isUnshared || (isFailed && host.now() - askedAt > QUICK_FAILURE_MS_MAX));
       };
       const landing = await this.#fetcher.fetch({ ...want, leasedAt: right.at }, end);
       if (landing.kind === "fresh" && landing.variant === null) {
         isUnshared = true;
         // Nobody is to wait until the body is through: it is not theirs.
         right.end(true);
-        this.#flights.noteUnshared(id, this.#parts.host.now());
+        this.#flights.noteUnshared(id, host.now());
       }
       return landing;
     });

@@ -63,6 +63,9 @@ export interface Want {
 /** Statuses that stale-if-error is for (RFC 5861, 4). */
 export const FAILURES = new Set([500, 502, 503, 504]);
 
+/** Told that a fetch is over, and whether nothing came of it that others could have. */
+type Over = (isFailed?: boolean) => void;
+
 export interface FetchParts {
   readonly origin: Origin;
   readonly store: ResponseStore;
@@ -83,7 +86,7 @@ export class Fetcher {
    * @param over called when all is done, the store included
    * @throws OriginError
    */
-  async fetch(want: Want, over: () => void): Promise<Landing> {
+  async fetch(want: Want, over: Over): Promise<Landing> {
     const { host, metrics } = this.#parts;
     const { call, variant } = want;
     const requestedAt = host.now();
@@ -95,7 +98,7 @@ export class Fetcher {
       const asked = toOrigin(call, { method: want.method, fields, more: conditions });
       response = await this.#parts.origin.fetch(asked);
     } catch (error) {
-      over();
+      over(true);
       if (!(error instanceof OriginError)) throw error;
       const stale = this.#staleFor(want);
       if (stale === null) throw error;
@@ -116,14 +119,14 @@ export class Fetcher {
       requestedAt: WallMillis;
       respondedAt: WallMillis;
     },
-    over: () => void,
+    over: Over,
   ): Promise<Landing> {
     const { response, conditions } = came;
     const { variant } = want;
     const stale = FAILURES.has(response.status) ? this.#staleFor(want) : null;
     if (stale !== null) {
       await drop(response);
-      over();
+      over(true);
       return { kind: "stale", variant: stale, detail: `origin-${response.status}` };
     }
     const isAnswer304 = response.status === 304 && variant !== null && conditions.length > 0;
@@ -184,7 +187,7 @@ export class Fetcher {
   #flowing(
     want: Want,
     came: { response: OriginResponse; requestedAt: WallMillis; respondedAt: WallMillis },
-    over: () => void,
+    over: Over,
   ): Landing {
     const { response, requestedAt, respondedAt } = came;
     const { call } = want;
@@ -226,8 +229,13 @@ export class Fetcher {
     const stored = flow
       .run()
       .then((end) => (variant === null ? undefined : this.#storeAll(want, variant, end)))
-      .catch((error: unknown) => this.#bodyFailed(error))
-      .finally(over);
+      .then(
+        () => over(),
+        (error: unknown) => {
+          over(true);
+          this.#bodyFailed(error);
+        },
+      );
     this.#parts.host.background(stored);
     const askedAt = Math.min(requestedAt, want.leasedAt ?? requestedAt);
     return { kind: "fresh", head, askedAt, variant, flow, body, detail };

@@ -3,8 +3,9 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import type { Fields } from "../../src/cache/fields.ts";
+import { OriginError } from "../../src/door/ports.ts";
 import { heldBy, Leases } from "../../src/node/serving/leases.ts";
-import { makeRig, readAll } from "./door-rig.ts";
+import { cached, makeRig, type Reply, readAll } from "./door-rig.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage: () => void = runInNewContext("gc");
@@ -139,6 +140,56 @@ describe("a frontend that may not fetch", () => {
       throw new Error("nobody is there");
     };
     expect((await rig.get("/b")).status).toBe(200);
+  });
+});
+
+/** Frontends on one ring, whose primary gives leases; the fetches under way, by frontend. */
+async function makeFrontends(count: number) {
+  const first = await makeRig({}, { holder: "f0" });
+  const { backend } = first;
+  const leases = new Leases(allThere);
+  const states = ["wait", "granted", "unshared", "again"] as const;
+  const acts = ["ask", "release", "unshare"];
+  backend.lease = ({ holder, key, leaseMs, act }) => {
+    const body = { kind: "lease", key, holder, ms: leaseMs, act: acts.indexOf(act) } as const;
+    // Of the two clocks this ring has one.
+    const now: number = backend.nowMs;
+    const { state, time } = leases.answer(body, now, now * 1024);
+    return { state: states[state] ?? "wait", time };
+  };
+  const rigs = [first];
+  while (rigs.length < count) {
+    rigs.push(await makeRig({}, { backend, holder: `f${rigs.length}` }));
+  }
+  const fetches = rigs.map(() => Promise.withResolvers<Reply>());
+  for (const [i, rig] of rigs.entries()) rig.reply = () => fetches[i]?.promise ?? {};
+  const underWay = () => rigs.filter(({ asked }) => asked.length > 0).length;
+  return { backend, rigs, fetches, underWay };
+}
+
+describe("a fetch that fails", () => {
+  const failed = () => new OriginError("origin-unreachable", "No connection came about.");
+
+  it("slowly makes those who waited fetch side by side: not one time-out after the other", async () => {
+    const { backend, rigs, fetches, underWay } = await makeFrontends(4);
+    const answers = rigs.map((rig) => rig.get("/a"));
+    await expect.poll(underWay).toBe(1);
+    backend.nowMs += 5000;
+    fetches[rigs.findIndex(({ asked }) => asked.length > 0)]?.reject(failed());
+    await expect.poll(underWay).toBe(4);
+    for (const { reject } of fetches) reject(failed());
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([502, 502, 502, 502]);
+  });
+
+  it("at once is tried again by one of them", async () => {
+    const { rigs, fetches, underWay } = await makeFrontends(4);
+    const answers = rigs.map((rig) => rig.get("/a"));
+    await expect.poll(underWay).toBe(1);
+    fetches[rigs.findIndex(({ asked }) => asked.length > 0)]?.reject(failed());
+    await expect.poll(underWay).toBe(2);
+    for (const { resolve } of fetches) resolve(cached("max-age=60"));
+    const statuses = (await Promise.all(answers)).map(({ status }) => status).sort();
+    expect([statuses, underWay()]).toEqual([[200, 200, 200, 502], 2]);
   });
 });
 
