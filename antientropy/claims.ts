@@ -8,11 +8,16 @@
  * A mark can be right and a claim wrong, in two ways that are looked after here:
  *
  * - **What C had went elsewhere** before B came so far: a hint went home to D. B does not find it
- *   at C any more. So C's new claims wait until B has followed D to a question of after that.
+ *   at C any more. So what B asked C then counts when B has followed D to a question of after that.
+ *   At D it is a record of D's own and goes no further: that other hints leave D or C meanwhile
+ *   is for later questions to wait for. So claims rise though hints go home all the time.
  * - **C has lost what it acknowledged**, with its disk. What it sent to others may have reached
  *   some of them alone. So C's claims of its new life wait until B has followed all others to
  *   questions of after the loss, by so much as messages may be under way. Until then the claims of
  *   C's former life stand: what B knew it still knows.
+ *
+ *   The same holds for what had gone to C as a hint from somewhere else, and for that member, if B
+ *   had not followed C to it before the loss.
  *
  * B itself is one of the members: what it acknowledged it has, unless it has lost its past; then
  * the same holds for it.
@@ -25,14 +30,25 @@ export type Instant = number;
 
 const NEVER = Number.NEGATIVE_INFINITY;
 
+/** Whom B must have followed to a question of then. */
+type Needs = ReadonlyMap<ReplicaId, Instant>;
+
+/** One up to which B's mark has come. */
+interface Question {
+  readonly askedAt: Instant;
+  readonly needs: Needs;
+}
+
 interface Followed {
   /** Of the last question up to which B's mark has come. */
   asked: Instant;
+  /** Where hints went that B had not seen here, since that question. */
+  moved: Needs;
+  /** Those that wait, in order: the first one, and one that stands for all since. */
+  open: readonly Question[];
   /** Of the last one of which nothing can have gone elsewhere unseen. */
   settled: Instant;
   claimed: Instant;
-  /** Whom B must have followed to a question of then, before what was asked here is settled. */
-  needs: ReadonlyMap<ReplicaId, Instant>;
   /** Until when what it sent may have arrived anywhere, before it lost its past. */
   lostUntil: Instant;
 }
@@ -61,21 +77,41 @@ export class Claims {
   reached(peer: ReplicaId, askedAt: Instant): void {
     const followed = this.#of(peer);
     followed.asked = Math.max(followed.asked, askedAt);
+    const question = { askedAt, needs: followed.moved };
+    followed.moved = new Map();
+    // The first one never waits for more than it did: so claims rise whatever comes later.
+    const [first, second] = followed.open;
+    const next = second === undefined ? question : bothOf(second, question);
+    followed.open = first === undefined ? [next] : [first, next];
     this.#settle();
   }
 
   /** Hints that B had not seen at the peer were given to these; B heard of it now. */
   moved(peer: ReplicaId, to: readonly ReplicaId[], now: Instant): void {
     const followed = this.#of(peer);
-    const needs = new Map(followed.needs);
+    for (const id of to) {
+      const lostUntil = this.#followed.get(id)?.lostUntil ?? NEVER;
+      // They may have come there before the loss, and be nowhere but where it had sent them.
+      if (lostUntil > followed.asked) this.#doubt(peer, lostUntil);
+    }
     // One that is no member any more has handed over what it had, or is given up.
-    for (const id of to) if (id !== peer && this.#others.includes(id)) needs.set(id, now);
-    followed.needs = needs;
+    const homes = to.filter((id) => id !== peer && this.#others.includes(id));
+    if (homes.length === 0) return;
+    followed.moved = laterOf(followed.moved, new Map(homes.map((id) => [id, now])));
   }
 
   /** The member, B itself perhaps, has lost its past; nothing of then is under way after that. */
   lost(member: ReplicaId, until: Instant): void {
     this.revision++;
+    this.#doubt(member, until);
+    for (const [id, { open, moved }] of this.#followed) {
+      const hadGone = [moved, ...open.map(({ needs }) => needs)].some((of) => of.has(member));
+      // What came to it from there is lost as well, and so is what others' losses are sought in.
+      if (hadGone || !this.isWhole(id)) this.#doubt(id, until);
+    }
+  }
+
+  #doubt(member: ReplicaId, until: Instant): void {
     const followed = this.#of(member);
     followed.lostUntil = Math.max(followed.lostUntil, until);
   }
@@ -93,7 +129,13 @@ export class Claims {
 
   /** Whether nothing that B had not seen at the peer went where B has not followed it. */
   isSettled(peer: ReplicaId): boolean {
-    return this.#of(peer).needs.size === 0;
+    const { moved, open } = this.#of(peer);
+    return moved.size === 0 && open.length === 0;
+  }
+
+  /** Of the last question to the peer for which that is so. */
+  settledAt(peer: ReplicaId): Instant {
+    return this.#of(peer).settled;
   }
 
   /** B has lost nothing after all. */
@@ -110,48 +152,37 @@ export class Claims {
     return now - claimed;
   }
 
-  /**
-   * What is left of what one needs. A member that was followed in time passes on what it needs
-   * itself: what had gone there may have gone on.
-   */
-  #outstanding({ needs }: Followed): Followed["needs"] {
-    const left = new Map<ReplicaId, Instant>();
-    const passed = new Set<ReplicaId>();
-    const open = [...needs];
-    for (let next = open.pop(); next !== undefined; next = open.pop()) {
-      const [id, at] = next;
-      const other = this.#of(id);
-      if (other.asked < at) left.set(id, Math.max(at, left.get(id) ?? NEVER));
-      else if (!passed.has(id)) {
-        passed.add(id);
-        open.push(...other.needs);
-      }
-    }
-    return left;
-  }
-
   /** Whether one that lost its past, if it has, is followed on with all others since then. */
   isWhole(member: ReplicaId): boolean {
     const lostUntil = this.#followed.get(member)?.lostUntil ?? NEVER;
-    if (lostUntil === NEVER) return true;
-    return this.#others.every((id) => id === member || this.#of(id).settled >= lostUntil);
+    return lostUntil === NEVER || this.#others.every((id) => this.#of(id).settled >= lostUntil);
   }
 
   #of(id: ReplicaId): Followed {
     const known = this.#followed.get(id);
     if (known !== undefined) return known;
-    const needs: Followed["needs"] = new Map();
-    const fresh = { asked: NEVER, settled: NEVER, claimed: NEVER, needs, lostUntil: NEVER };
+    const fresh = {
+      ...{ asked: NEVER, moved: new Map(), open: [] },
+      ...{ settled: NEVER, claimed: NEVER, lostUntil: NEVER },
+    };
     this.#followed.set(id, fresh);
     return fresh;
+  }
+
+  /** Whether whatever had gone to them by then came to B, or was lost; see `lost` for that. */
+  #isMet(needs: Needs): boolean {
+    for (const [id, at] of needs) if (this.#of(id).asked < at) return false;
+    return true;
   }
 
   #settle(): void {
     this.revision++;
     for (const id of this.#others) {
       const followed = this.#of(id);
-      if (followed.needs.size > 0) followed.needs = this.#outstanding(followed);
-      if (followed.needs.size === 0) followed.settled = followed.asked;
+      for (let [next] = followed.open; next && this.#isMet(next.needs); [next] = followed.open) {
+        followed.settled = Math.max(followed.settled, next.askedAt);
+        followed.open = followed.open.slice(1);
+      }
     }
     for (const id of this.#others) {
       const followed = this.#of(id);
@@ -159,3 +190,14 @@ export class Claims {
     }
   }
 }
+
+function laterOf(one: Needs, other: Needs): Needs {
+  const both = new Map(one);
+  for (const [id, at] of other) both.set(id, Math.max(at, both.get(id) ?? NEVER));
+  return both;
+}
+
+const bothOf = (one: Question, other: Question): Question => ({
+  askedAt: Math.max(one.askedAt, other.askedAt),
+  needs: laterOf(one.needs, other.needs),
+});

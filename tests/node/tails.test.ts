@@ -205,4 +205,55 @@ describe("hints for others", () => {
     expect(holds("r1", key)).toBe(true);
     expect(lagOf("r1", fallback)).toBe(0);
   });
+
+  describe("that go home all the time", () => {
+    /** Its heartbeat is the last of each turn. */
+    const FOLLOWER = "r5";
+    const WAY_MS = 50;
+
+    const others = ["r1", "r2", "r3", "r4"];
+
+    /** A hint of each other member goes to each other one, before its follower sees it. */
+    function keepHints(turn: number): void {
+      for (const id of others) {
+        const store = group.storeOf(id);
+        for (const home of others.filter((other) => other !== id)) {
+          const { key } = ownedBy(home);
+          const own = group.node(home).service?.keeper.own(storeKey("demo", key)).bytes;
+          if (own) store.writeHint(home, storeKey("demo", `${key}-${turn}`), own.slice());
+        }
+      }
+    }
+
+    /** Heartbeats of all, and what they bring is on its way for a while. */
+    function slowBeat(turn: number): void {
+      keepHints(turn);
+      group.holdsBack = ({ body }, to) => body.kind === "arrived" && to === FOLLOWER;
+      group.pass(BEAT_MS - WAY_MS);
+      group.runAll("heartbeat");
+      group.pass(WAY_MS);
+      group.letGo();
+    }
+
+    beforeEach(() => {
+      for (const id of group.ids) group.put(FOLLOWER, ownedBy(id).key, 10);
+      for (let turn = 0; turn < 14; turn++) slowBeat(turn);
+    });
+
+    it("keep no replica from knowing what was there two heartbeats before", () => {
+      for (const peer of others) {
+        expect(group.node(peer).service?.keeper.hintMoves.since(0)).toHaveLength(3);
+        expect(lagOf(FOLLOWER, peer)).toBeLessThanOrEqual(BEAT_MS + WAY_MS);
+      }
+    });
+
+    it("keep no mark from being written down", () => {
+      group.put(FOLLOWER, "other", 10);
+      group.start(FOLLOWER);
+      for (const peer of others) {
+        const kept = group.node(FOLLOWER).service?.jobs.tails?.markOf(peer)?.through;
+        expect(kept).toBeGreaterThan(5);
+      }
+    });
+  });
 });

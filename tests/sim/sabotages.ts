@@ -348,7 +348,7 @@ export const sabotages: readonly Sabotage[] = [
     name: "claim-without-following",
     oracle: "staleness",
     file: "src/node/jobs/tails.ts",
-    was: "if (mark !== null && last <= mark.through) return this.claims.reached(peer, askedAt);",
+    was: "if (mark !== null && last <= mark.through) return this.#reached(peer, mark, askedAt);",
     is: `if (mark !== null) this.claims.reached(peer, askedAt);
     if (mark !== null && last <= mark.through) return;`,
   },

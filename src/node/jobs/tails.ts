@@ -56,6 +56,12 @@ interface Anchoring {
   readonly after: number;
 }
 
+/** A mark that a question had come to. */
+interface KeptAfter {
+  readonly mark: Mark;
+  readonly askedAt: Instant;
+}
+
 /** What was said last of a key that the replica owns. */
 interface Told {
   /** Of the claims that it is by. */
@@ -80,8 +86,10 @@ export class Tails {
   readonly #host: TailsHost;
   readonly #marks: Marks;
   readonly #anchoring = new Map<ReplicaId, Anchoring>();
-  /** Peers whose hints went where it was not followed yet: a restart must not forget that. */
+  /** Of before hints that went where it was not followed yet: a restart must not forget that. */
   readonly #keptMarks = new Map<ReplicaId, Mark>();
+  /** The next to be kept, when what was asked then is settled. */
+  readonly #nextKept = new Map<ReplicaId, KeptAfter>();
   readonly #busy = new Set<ReplicaId>();
   readonly #side: TailSide;
   readonly #doubts: Doubts;
@@ -185,7 +193,7 @@ export class Tails {
     const { run, last } = arrived;
     this.#doubts.met(peer, run);
     const mark = this.#marks.of(peer, run);
-    if (mark !== null && last <= mark.through) return this.claims.reached(peer, askedAt);
+    if (mark !== null && last <= mark.through) return this.#reached(peer, mark, askedAt);
     if (mark !== null) {
       const from = { run, after: mark.through, isAnchor: false };
       return this.#follow({ peer, ...from, pagesLeft: PAGES_MAX }, now);
@@ -237,6 +245,7 @@ export class Tails {
     if (!this.#marks.settle(this.#basis)) return;
     this.#anchoring.clear();
     this.#keptMarks.clear();
+    this.#nextKept.clear();
     this.claims.begin(ring.memberIds);
   }
 
@@ -276,12 +285,32 @@ export class Tails {
     const pagesLeft = step.pagesLeft - 1;
     if (!isAtEnd && pagesLeft > 0) this.#follow({ ...step, after: through, pagesLeft }, of.now);
     else if (isAtEnd && isAnchor) this.#compare(peer, { run, through }, of);
-    else if (isAtEnd) this.claims.reached(peer, of.askedAt);
+    else if (isAtEnd) this.#reached(peer, { run, through }, of.askedAt);
   }
 
   #raise(peer: ReplicaId, mark: Mark): void {
     this.#marks.raise(peer, mark);
-    if (this.claims.isSettled(peer)) this.#keptMarks.set(peer, mark);
+    const isWhole = this.claims.isWhole(peer);
+    if (isWhole && this.claims.isSettled(peer)) this.#keptMarks.set(peer, mark);
+  }
+
+  /** All that the peer held when it was asked, and that is there still, is held here. */
+  #reached(peer: ReplicaId, mark: Mark, askedAt: Instant): void {
+    this.claims.reached(peer, askedAt);
+    this.#keepSettled();
+    const next = this.#nextKept.get(peer);
+    if (next?.mark.run !== mark.run) this.#nextKept.set(peer, { mark, askedAt });
+  }
+
+  /** Whatever peer was followed, that may have settled what was asked of others. */
+  #keepSettled(): void {
+    for (const [peer, { mark, askedAt }] of this.#nextKept) {
+      if (this.claims.settledAt(peer) < askedAt || !this.claims.isWhole(peer)) continue;
+      const kept = this.#keptMarks.get(peer);
+      const isHigher = kept?.run !== mark.run || kept.through < mark.through;
+      if (isHigher) this.#keptMarks.set(peer, mark);
+      this.#nextKept.delete(peer);
+    }
   }
 
   /** All that the peer held up to there is here when both are found to agree. */
@@ -294,7 +323,7 @@ export class Tails {
       if (basis !== this.#basis) return;
       this.#anchoring.delete(peer);
       this.#raise(peer, mark);
-      this.claims.reached(peer, askedAt);
+      this.#reached(peer, mark, askedAt);
     };
     this.#busy.add(peer);
     if (knowledge.sharedTrees(this.#replica.id, peer).length === 0) return done();
