@@ -1,4 +1,5 @@
 /** The HTTP contract beside single values, from outside: listings, batches, the cluster plane. */
+import { encode } from "@msgpack/msgpack";
 import { expect, it } from "vitest";
 import { call, expectProblem, freshNamespace, put, urls } from "./frontends.ts";
 
@@ -109,6 +110,20 @@ export function listings(): void {
     const tooMany = JSON.stringify({ ops: Array.from({ length: 1001 }, () => ops[1]) });
     const refused = await call(`/v1/kv/${namespace}:batch`, { method: "POST", body: tooMany });
     expect(refused.status).toBe(400);
+  });
+
+  it("refuses a batch with a member that it does not know, and does none of its ops", async () => {
+    const namespace = freshNamespace();
+    const ops = [{ op: "put", key: "a", value: btoa("one") }];
+    const binary = { "Content-Type": "application/msgpack" };
+    for (const [body, headers] of [
+      [JSON.stringify({ ops, atomic: true }), {}],
+      [encode({ ops, atomic: true }), binary],
+    ] as const) {
+      const answer = await call(`/v1/kv/${namespace}:batch`, { method: "POST", body, headers });
+      expect((await expectProblem(answer, 400, "invalid-request")).option).toBe("atomic");
+    }
+    expect((await call(`/v1/kv/${namespace}/a`)).status).toBe(404);
   });
 }
 

@@ -45,6 +45,14 @@ function parse(bytes: Uint8Array, { isBinary }: BatchForm): unknown {
   }
 }
 
+/** What a client asks for beside the ops must not pass for done. @throws Problem */
+function refuseUnknown(body: Fields): void {
+  const unknown = Object.keys(body).find((name) => name !== "ops");
+  if (unknown === undefined) return;
+  const extras = { option: unknown.slice(0, 40) };
+  throw new Problem("invalid-request", "A batch has no such member. It takes ops.", { extras });
+}
+
 /** @throws Problem `invalid-request`, `value-too-large` or `incomplete-body` */
 export async function readOps(
   request: Request,
@@ -58,6 +66,7 @@ export async function readOps(
     const extras = { limit: BATCH_OPS_MAX };
     throw new Problem("invalid-request", `A batch has at most ${BATCH_OPS_MAX} ops.`, { extras });
   }
+  refuseUnknown(body as Fields);
   const fields = ops.map((op: unknown) => (typeof op === "object" && op !== null ? op : {}));
   return { ...form, ops: fields as Fields[] };
 }
