@@ -5,6 +5,7 @@
  * token says how far it has come at each of them, and what follows from that for the others.
  */
 import type { ReplicaId } from "./ids.ts";
+import { utf8Length } from "./keys.ts";
 import type { StoreKey } from "./store.ts";
 import type { Hlc, WallMillis } from "./time.ts";
 
@@ -62,7 +63,7 @@ export interface ChangesOperation {
   readonly from: FeedPosition | "now" | "beginning";
   /** Whether the values are wanted too. */
   readonly values: boolean;
-  /** Changes at most, and bytes of their entries, roughly. */
+  /** Changes at most, and what they come to by `changeBytes`; one alone may be longer. */
   readonly limit: number;
   readonly byteCountMax: number;
   /** Where nothing is new, it waits for that, in ms; 0 not at all. */
@@ -70,6 +71,16 @@ export interface ChangesOperation {
   /** Names the subscriber, so that a source lets go of what it asked before. */
   readonly feed: string;
 }
+
+/**
+ * What a change says beside its key and entry, counted as entries are: three quarters of what it
+ * takes up as JSON.
+ */
+const WORDS_BYTES = 160;
+
+/** What a change comes to by `byteCountMax`. @param entry as encoded; null: it was forgotten */
+export const changeBytes = (key: StoreKey, entry: Uint8Array | null): number =>
+  utf8Length(key) + (entry?.length ?? 0) + WORDS_BYTES;
 
 export interface KeyChange {
   readonly what: "key";

@@ -25,7 +25,7 @@ export const LIST_NAMESPACES_MAX = 1000;
 export const CHANGES_COUNT_MAX = 10_000;
 export const CHANGES_WAIT_MS_MAX = 60_000;
 export const FEED_TOKEN_CHARS_MAX = 2 * KIB;
-/** An answer of a feed ends here, in bytes of entries: as base64 they are 4 MiB. */
+/** An answer of a feed ends before it is longer, by `changeBytes`: in JSON that is 4 MiB. */
 export const BYTES_OF_CHANGES_MAX = 3 * MIB;
 /** Entries in one page out of a cluster, or in one request into it. */
 export const ENTRIES_COUNT_MAX = 1000;

@@ -85,6 +85,23 @@ export function changeFeed(): void {
     expect(typesOf(ones)).toEqual({ k1: "put" });
   });
 
+  it("ends an answer at 4 MiB, as its reader counts them", async () => {
+    const namespace = freshNamespace();
+    const names = Array.from({ length: 5 }, (_, i) => `k${i}`);
+    for (const name of names) await put(`/v1/kv/${namespace}/${name}?w=all`, "v".repeat(1_000_000));
+    const found = new Set<string>();
+    let since = "beginning";
+    for (let i = 0; i < 20 && found.size < names.length; i++) {
+      const target = `/v1/changes/${namespace}?since=${since}&include=value`;
+      const text = await (await call(target)).text();
+      expect(text.length).toBeLessThanOrEqual(4 * 1024 * 1024);
+      const page = JSON.parse(text) as Polled;
+      for (const { key = "" } of page.changes) found.add(key);
+      since = page.next;
+    }
+    expect([...found].sort()).toEqual(names);
+  });
+
   it("shows siblings as a conflict", async () => {
     const namespace = freshNamespace();
     const { next } = await poll(namespace);

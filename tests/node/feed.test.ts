@@ -115,6 +115,26 @@ describe("a change feed", () => {
     expect(wordsOf(ones)).toHaveLength(11);
   });
 
+  it("ends an answer before it is longer than was asked for, whichever sources tell", () => {
+    for (let i = 0; i < 20; i++) group.put("r1", `k${i}`, 1000);
+    const found = new Set<string>();
+    let from: ChangesOperation["from"] = "beginning";
+    for (let i = 0; i < 60 && found.size < 20; i++) {
+      const page = look("r2", { from, values: true, byteCountMax: 4000 });
+      const bytes = page.changes.map((told) => (told.what === "key" && told.entry?.length) || 0);
+      expect(bytes.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(4000);
+      for (const word of wordsOf(page)) found.add(word);
+      from = page.position;
+      group.pass(1);
+    }
+    expect(found.size).toBe(20);
+    // One that is longer by itself comes alone.
+    const { position } = look("r1", {});
+    for (const key of ["long", "longer"]) group.put("r1", key, 9000);
+    const first = look("r2", { from: position, values: true, byteCountMax: 4000 });
+    expect(first.changes).toHaveLength(1);
+  });
+
   it("begins at no more changes than were asked for", () => {
     for (let i = 0; i < 20; i++) group.put("r1", `k${i}`, 10);
     const first = look("r2", { from: "beginning", limit: 1 });

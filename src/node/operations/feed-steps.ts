@@ -1,10 +1,11 @@
 /** What a feed asks its sources, and what it makes of their answers. */
-import type {
-  ChangesOperation,
-  FeedChange,
-  FeedMark,
-  FeedPosition,
-  SourcePosition,
+import {
+  type ChangesOperation,
+  changeBytes,
+  type FeedChange,
+  type FeedMark,
+  type FeedPosition,
+  type SourcePosition,
 } from "../../../core/feed.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { RequestOf } from "../../../core/messages.ts";
@@ -75,21 +76,23 @@ export function toldOf(
   const sources = [...places.sources];
   const changes: FeedChange[] = [];
   const said = new Map<ReplicaId, Said>();
-  let left = operation.limit;
+  const { limit, byteCountMax } = operation;
+  let taken: Size = { count: 0, bytes: 0 };
   for (let turn = 0; turn < sources.length; turn++) {
     const i = (firstTurn + turn) % sources.length;
     const source = sources[i] as SourcePosition;
     const told = end.told.get(source.id);
     if (told === undefined) continue;
-    const fits = told.items.length <= left;
+    const whole = withItems(taken, told);
+    const fits = whole.count <= limit && (taken.count === 0 || whole.bytes <= byteCountMax);
     if (!fits && source.run > 0) continue;
     // Where a feed begins has to be known of all, if nothing more.
-    const taken = fits ? told : { ...told, items: [], after: 0, isAtEnd: false };
-    left -= taken.items.length;
-    const step = stepOf(source, taken, () => partitionsOf(sharing, i));
+    const used = fits ? told : { ...told, items: [], after: 0, isAtEnd: false };
+    if (fits) taken = whole;
+    const step = stepOf(source, used, () => partitionsOf(sharing, i));
     changes.push(...step.changes);
     sources[i] = step.next;
-    said.set(source.id, saidBy(taken, step.next));
+    said.set(source.id, saidBy(used, step.next));
   }
   const returned = new Map<ReplicaId, Place>();
   for (const { id } of places.left) {
@@ -99,6 +102,16 @@ export function toldOf(
   }
   return { changes, told: { sources, said, returned } };
 }
+
+interface Size {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+const withItems = ({ count, bytes }: Size, { items }: Told): Size => ({
+  count: count + items.length,
+  bytes: items.reduce((sum, { key, entry }) => sum + changeBytes(key, entry), bytes),
+});
 
 function saidBy(told: Told, { run, after, until, isResync }: SourcePosition): Said {
   const isAtEnd = told.isAtEnd && !told.isGone && until === 0 && !isResync;

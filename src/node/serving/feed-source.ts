@@ -8,7 +8,7 @@
  */
 import type { Entry } from "../../../core/entry.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
-import type { MemberPlace } from "../../../core/feed.ts";
+import { changeBytes, type MemberPlace } from "../../../core/feed.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import { namespaceOf } from "../../../core/keys.ts";
 import type { Reply, ReplyOf, RequestOf } from "../../../core/messages.ts";
@@ -262,12 +262,14 @@ export class FeedSource {
     const { keys, body } = of;
     const prefix = `${body.namespace}\0${body.prefix}`;
     for (const [i, key] of keys.entries()) {
-      if (page.items.length >= body.limit) return i;
+      if (page.items.length >= body.limit || page.byteCount >= body.byteCountMax) return i;
       if (!key.startsWith(prefix)) continue;
       const partition = this.#host.knowledge.ring.partitionOf(key);
       // One that is there again has a change of its own.
       const isGone = this.#self.keeper.store.summary(key) === undefined;
-      if (isGone && of.isMine(partition)) page.items.push({ key, partition, entry: null });
+      if (!isGone || !of.isMine(partition)) continue;
+      page.items.push({ key, partition, entry: null });
+      page.byteCount += changeBytes(key, null);
     }
     return keys.length;
   }
@@ -283,7 +285,8 @@ export class FeedSource {
         // What stands at one position stays together.
         if (isFull && position > page.after) return true;
         const isWanted = key.startsWith(prefix) && isMine(partition);
-        if (isWanted && !this.#add(page, { key, partition, position, body })) return false;
+        const step = isWanted ? this.#add(page, { key, partition, position, body }) : "on";
+        if (step !== "on") return step === "full";
         page.after = position;
       }
       if (rows.length < SCAN_COUNT) {
@@ -302,15 +305,18 @@ export class FeedSource {
       readonly position: number;
       readonly body: Asked;
     },
-  ): boolean {
+  ): "on" | "full" | "unreadable" {
     const { key, partition, position, body } = of;
     const change = this.#told.of(key, position, body.values) ?? this.#read(key, position, body);
-    if (change === null) return false;
+    if (change === null) return "unreadable";
     const isLive = this.#host.wall() < change.livesUntil;
-    if (!isLive && position <= body.until) return true;
+    if (!isLive && position <= body.until) return "on";
+    const size = changeBytes(key, change.bytes);
+    const isOver = page.items.length > 0 && page.byteCount + size > body.byteCountMax;
+    if (isOver && position > page.after) return "full";
     page.items.push({ key, partition, entry: change.bytes });
-    page.byteCount += change.bytes.length;
-    return true;
+    page.byteCount += size;
+    return "on";
   }
 
   /** null: it cannot be read. */
