@@ -12,8 +12,8 @@ function offeredBy(program: Command): readonly Offered[] {
   return program.commands.map((command) => ({
     name: command.name(),
     description: command.description(),
-    flags: command.options.flatMap(({ long, description }) =>
-      typeof long === "string" ? [{ name: long, description }] : [],
+    flags: command.options.flatMap(({ long, description, hidden }) =>
+      typeof long === "string" && !hidden ? [{ name: long, description }] : [],
     ),
   }));
 }

@@ -3,7 +3,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { StarlingError } from "../client/error.ts";
 import {
   bytesOf,
@@ -28,8 +28,8 @@ import {
 } from "./output.ts";
 import { saySiblings, siblingsOf } from "./siblings.ts";
 
-/** Flags that become query parameters of the same name. */
-const OPTIONS = [
+/** Flags that become query parameters; those of yes or no say `true` without a value. */
+const OPTIONS: readonly (readonly [name: string, help: string, value?: "[value]"])[] = [
   ["n", "how many of the preference list take part"],
   ["r", "replies a read waits for: a number, one, quorum or all"],
   ["w", "acknowledgements a write waits for: a number, one, quorum or all"],
@@ -37,25 +37,37 @@ const OPTIONS = [
   ["pw", "of the acknowledgements, how many from primaries"],
   ["dw", "of the acknowledgements, how many on stable storage"],
   ["zones", "in how many zones they must lie"],
-  ["sloppy", "whether fallbacks stand in for primaries: true or false"],
-  ["notfound-ok", "whether nothing counts as a reply: true or false"],
-  ["basic-quorum", "with notfound-ok false: stop at a majority of nothing: true or false"],
+  ["sloppy", "whether fallbacks stand in for primaries: true or false", "[value]"],
+  ["notfound-ok", "whether nothing counts as a reply: true or false", "[value]"],
+  [
+    "basic-quorum",
+    "with notfound-ok false: stop at a majority of nothing: true or false",
+    "[value]",
+  ],
   ["timeout", "milliseconds for the whole request"],
   ["max-stale", "a read: at most so many seconds behind what was acknowledged, or none"],
   ["stale-w", "with max-stale: by how many replicas, for it to count; else the namespace's w"],
   ["consistency", "one, quorum, all, local_quorum, strict or auto"],
   ["min-p", "with auto, a read: how likely it has to see what was written, such as 0.999"],
-  ["return-body", "a put answers with what is stored: true or false"],
+  ["return-body", "a put answers with what is stored: true or false", "[value]"],
   ["ttl", "seconds the value lives, from 0.001"],
-] as const;
+];
 
 type Flags = Readonly<Record<string, string | boolean | undefined>>;
 
 const camel = (name: string): string =>
   name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
+/** As the HTTP API spells it, which every flag is taken as too. */
+const inQuery = (name: string): string => name.replaceAll("-", "_");
+
 function addOptions(command: Command): Command {
-  for (const [name, help] of OPTIONS) command.option(`--${name} <value>`, help);
+  for (const [name, help, value = "<value>"] of OPTIONS) {
+    command.option(`--${name} ${value}`, help);
+    if (inQuery(name) === name) continue;
+    const second = new Option(`--${inQuery(name)} ${value}`).conflicts(camel(name));
+    command.addOption(second.hideHelp());
+  }
   return command
     .option("--context <token>", "the Starling-Context of an earlier answer")
     .option("--verbose", "say status and headers on stderr")
@@ -65,8 +77,8 @@ function addOptions(command: Command): Command {
 function queryOf(flags: Flags): string {
   const query = new URLSearchParams();
   for (const [name] of OPTIONS) {
-    const value = flags[camel(name)];
-    if (typeof value === "string") query.set(name.replaceAll("-", "_"), value);
+    const value = flags[camel(name)] ?? flags[inQuery(name)];
+    if (value !== undefined) query.set(inQuery(name), String(value));
   }
   const { siblings } = flags;
   // Without a word it is the only one that there is.

@@ -101,8 +101,9 @@ async function set(at: Endpoint, name: string, flags: Flags): Promise<void> {
   say([`${name} stands in front of ${printable((made as Site).origin)}`, ...shadows].join("\n"));
 }
 
-async function remove(at: Endpoint, name: string): Promise<void> {
+async function remove(at: Endpoint, name: string, flags: Flags): Promise<void> {
   await sendJson(at, `/v1/sites/${encodeURIComponent(name)}`, { method: "DELETE" });
+  if (flags.json === true) return printJson({ removed: name });
   say(`${name} is no site any more, and what it stored is gone`);
 }
 
@@ -132,6 +133,6 @@ export function addSiteCommands(program: Command, endpoint: () => Endpoint): voi
         throw new UsageError(`sites takes list, set or remove, and not ${printable(action)}`);
       }
       if (name === undefined) throw new UsageError(`sites ${action} takes the name of a site`);
-      return action === "set" ? set(at, name, flags) : remove(at, name);
+      return action === "set" ? set(at, name, flags) : remove(at, name, flags);
     });
 }

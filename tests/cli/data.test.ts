@@ -53,6 +53,25 @@ describe("one key on the command line", () => {
     expect(told(missing.out)).toMatchObject({ status: 404, problem: { code: "not-found" } });
   });
 
+  it("takes an option as the HTTP API spells it, and one that is yes or no without a word", async () => {
+    const asked = async (...flags: string[]): Promise<string> => {
+      const { code, out } = await run(["put", "data", "spelt", "v", ...flags, ...at]);
+      expect([flags, code]).toEqual([flags, 0]);
+      return out;
+    };
+    for (const flags of [["return-body"], ["return_body"], ["return_body", "true"]]) {
+      expect(await asked(`--${flags[0]}`, ...flags.slice(1))).toBe("v");
+    }
+    expect(await asked("--return_body=false")).toBe("");
+    const options = ["--notfound_ok", "false", "--basic_quorum", "--min_p=0.9", "--sloppy=false"];
+    const got = await run(["get", "data", "spelt", "--consistency", "auto", ...options, ...at]);
+    expect(got).toEqual({ code: 0, out: "v", err: "" });
+    const both = await run(["get", "data", "spelt", "--min-p=0.9", "--min_p=0.8", ...at]);
+    expect(both.code).toBe(2);
+    expect(both.err).toMatch(/^starling: .*--min_p.*--min-p.*\n$/);
+    expect((await run(["get", "--help"])).out).not.toContain("min_p");
+  });
+
   it("shows all siblings, to be read and as JSON", async () => {
     const missing = await run(["get", "data", "both", "--json", ...at]);
     const { context } = told(missing.out);

@@ -33,7 +33,8 @@ describe("starling sites", () => {
     expect((await starling("purge", "--site", "blog", "--everything")).out).toMatch(/1 of 1/);
     const soft = await starling("purge", "--site", "blog", "--page", "/a", "--soft");
     expect(soft.out).toMatch(/is stale; 1 of 1 members know/);
-    expect((await starling("sites", "remove", "blog")).code).toBe(0);
+    const removed = await starling("sites", "remove", "blog", "--json");
+    expect([removed.code, JSON.parse(removed.out)]).toEqual([0, { removed: "blog" }]);
     expect((await starling("sites", "remove", "blog")).code).toBe(3);
   });
 
