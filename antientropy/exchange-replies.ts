@@ -44,14 +44,16 @@ export function answerFetch(
   limits: ExchangeLimits,
 ): ReplyOf<"fetched"> {
   const items: (readonly [StoreKey, Uint8Array])[] = [];
+  const gone: StoreKey[] = [];
   let byteCount = 0;
   for (const key of body.keys) {
     const bytes = body.isJoined === true ? side.joinedBytes(key) : side.entryBytes(key);
+    if (bytes === null && side.hasNothing(key)) gone.push(key);
     if (bytes === null) continue;
     byteCount += bytes.length;
     if (items.length > 0 && byteCount > limits.batchBytesMax) break;
     items.push([key, bytes]);
   }
-  if (body.isJoined !== true) return { kind: "fetched", items };
-  return { kind: "fetched", items, moved: side.movedSince(body.after ?? 0) };
+  const moved = body.isJoined === true ? side.movedSince(body.after ?? 0) : [];
+  return { kind: "fetched", items, moved, gone };
 }

@@ -51,6 +51,8 @@ export interface ExchangeSide {
   entryBytes(key: StoreKey): Uint8Array | null;
   /** The entry with what it keeps of it for others; null for nothing, or what cannot be read. */
   joinedBytes(key: StoreKey): Uint8Array | null;
+  /** It can read all that it has of the key, and that is nothing, or nothing any more. */
+  hasNothing(key: StoreKey): boolean;
   /** Who may have been given a hint that stood here after a position. */
   movedSince(position: number): readonly ReplicaId[];
   /**
@@ -150,7 +152,7 @@ export class Exchange {
         for (const tree of body.trees) this.#compareKeys(tree);
         return this.#goOn(now);
       case "fetched":
-        return this.#takeFetched(body.items, now);
+        return this.#takeFetched(body, now);
       case "stored":
         return body.durable ? this.#goOn(now) : undefined;
       default:
@@ -227,8 +229,10 @@ export class Exchange {
   }
 
   /** The peer may send fewer than were asked for; the rest is asked for again. */
-  #takeFetched(items: ReplyOf<"fetched">["items"], now: Millis): void {
+  #takeFetched({ items, gone = [] }: ReplyOf<"fetched">, now: Millis): void {
     const askedCount = this.#fetching.size;
+    // Forgotten there since it was listed, as its time was over or all agreed.
+    for (const key of gone) this.#fetching.delete(key);
     for (const [key, bytes] of items) {
       const digest = this.#fetching.get(key);
       if (digest === undefined) continue;
@@ -238,7 +242,7 @@ export class Exchange {
       this.#spend(bytes.length, now);
       if (this.#plan.side.digest(key) !== digest) this.#toSend.push(key);
     }
-    // A side that sends nothing of what was asked for cannot read it: it is given that instead.
+    // A side that says nothing of what was asked for cannot read it: it is given that instead.
     if (this.#fetching.size < askedCount) this.#toFetch.push(...this.#fetching);
     else {
       this.#result.keysUnread += askedCount;

@@ -4,8 +4,10 @@
  * may rise to the end of the page (see marks.ts).
  *
  * Where all is here already, which is the rule, that is one message with some bytes a key and no
- * value. An entry that the peer does not send when it is asked for cannot be read there, or is just
- * being forgotten: then the mark stays where it was, and the page is asked for again later.
+ * value. What the peer says is gone by the time that it is asked for was forgotten as its time was
+ * over, or as all agreed on it: that is nothing to hold. An entry that the peer neither sends nor
+ * calls gone cannot be read there: then the mark stays where it was, and the page is asked for
+ * again later.
  */
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
@@ -125,9 +127,11 @@ export class Tail {
   }
 
   /** The peer may send fewer than were asked for; the rest is asked for again. */
-  #takeFetched({ items, moved = [] }: ReplyOf<"fetched">, now: Millis): void {
+  #takeFetched({ items, moved = [], gone = [], run }: ReplyOf<"fetched">, now: Millis): void {
     this.#noteMoved(moved);
     const askedCount = this.#asked.size;
+    // Under another name of the peer's order it may be gone because it was lost.
+    if (run === this.#plan.run) for (const key of gone) this.#asked.delete(key);
     for (const [key, bytes] of items) {
       if (!this.#asked.delete(key)) continue;
       if (!this.#plan.side.absorb(key, bytes)) return this.#finish(false);

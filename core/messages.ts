@@ -194,7 +194,9 @@ const REQUESTS = {
  * it asked for is none any more, and it has to begin anew. `marks` are those that the callee has of
  * others; up to `due` it has forgotten all that is forgotten by itself when its time is over.
  * `arrived`: up to where all is listed, and whether there was more. Hints
- * that stood after the position and are gone were given to `moved`; so it is in `fetched`.
+ * that stood after the position and are gone were given to `moved`; so it is in `fetched`. Of the
+ * keys that are not sent, `gone` are nothing at the callee any more: the rest is to be asked for
+ * again, or cannot be read. `run`, with `isJoined`: what its order is called when all is read.
  * `probed`: for r = 1, 2, …, whether it was seen; when the question came, the read began and the
  * reply went, in microseconds of the callee's own time.
  * `named`: of each, in order, what the records with a value take up at the callee, in bytes.
@@ -219,7 +221,12 @@ const REPLIES = {
   rootsDiffer: { trees: rootsThatDiffer },
   leafSums: { trees: leafSums },
   keyDigests: { trees: leafDigests },
-  fetched: { items: entries, moved: later(texts, []) },
+  fetched: {
+    items: entries,
+    moved: later(texts, []),
+    gone: later(listOf(key), []),
+    run: later(count, 0),
+  },
   exchanged: { totals: exchangeTotals },
   confirmed: { objections: listOf(count) },
   collected: {},

@@ -40,6 +40,7 @@ class Side implements ExchangeSide {
   };
 
   readonly joinedBytes = (key: string): Uint8Array | null => this.entryBytes(key);
+  readonly hasNothing = (key: string): boolean => !this.#lost.has(key) && !this.entries.has(key);
   readonly movedSince = (): readonly string[] => [];
 
   readonly unreadCounts: ExchangeSide["unreadCounts"] =
@@ -210,6 +211,27 @@ describe("an exchange", () => {
     const last = (limits.batchBytesMax * 1000) / limits.bytesPerSecondMax;
     expect(tookMs).toBeGreaterThanOrEqual((400 * 1000) / limits.bytesPerSecondMax - last);
     expect(exchange(of(0), of(40)).tookMs).toBeLessThan(1);
+  });
+
+  it("takes what the other forgets on the way for no more than that, and brings none of it back", () => {
+    const theirs = sideOf(["k1", "k2", "k3"].map((key) => [key, [1]] as const));
+    const mine = new Side();
+    const { entryBytes } = theirs;
+    // Its time is over between the list of keys and the question for them.
+    const forget = (key: string): void => {
+      const { tree, leaf } = placeOf(key);
+      theirs.forest.update(tree, leaf, { from: theirs.digest(key), to: 0 });
+      theirs.entries.delete(key);
+    };
+    Object.assign(theirs, {
+      entryBytes: (key: string) => {
+        if (key !== "k2") forget(key);
+        return entryBytes(key);
+      },
+    });
+    const { result } = exchange(mine, theirs);
+    expect(result).toMatchObject({ isComplete: true, keysUnread: 0, keysReceived: 1, keysSent: 0 });
+    expect([...mine.entries.keys()]).toEqual(["k2"]);
   });
 
   it("stops when its own replica takes nothing in", () => {

@@ -32,6 +32,11 @@ class Peer implements TailedSide {
     if (this.concerns(key)) this.history.push({ position: this.head, key, value });
   }
 
+  forget(key: string): void {
+    this.own.delete(key);
+    this.hinted.delete(key);
+  }
+
   moveHint(key: string, to: Peer): void {
     const hint = this.hinted.get(key);
     if (hint === undefined) return;
@@ -84,7 +89,10 @@ class Peer implements TailedSide {
     const items = known
       .slice(0, 2)
       .map((key) => [key, Uint8Array.from(this.#joined(key))] as const);
-    return { kind: "fetched", items, moved: this.movedSince(body.after ?? 0) };
+    const gone = body.keys.map(String).filter((key) => {
+      return !this.rotten.has(key) && this.#joined(key).size === 0;
+    });
+    return { kind: "fetched", items, moved: this.movedSince(body.after ?? 0), gone, run: this.run };
   }
 }
 
@@ -166,6 +174,30 @@ describe("one step of following a peer", () => {
     expect([follower.has("a", 1), follower.has("c", 1)]).toEqual([true, true]);
     peer.rotten.clear();
     expect(follow(follower, peer).result.through).toBe(3);
+  });
+
+  it("goes past what the peer has forgotten since it listed it, as its time was over", () => {
+    const peer = new Peer();
+    for (const key of ["a", "b", "c"]) peer.write(key, 1, false);
+    const follower = new Follower();
+    let turn = 0;
+    const forget = (): void => {
+      if (++turn === 2) for (const key of ["a", "c"]) peer.forget(key);
+    };
+    expect(follow(follower, peer, {}, forget).result.through).toBe(3);
+    expect(follower.has("b", 1)).toBe(true);
+  });
+
+  it("goes past nothing that is gone where the peer's order got another name, for it may be lost", () => {
+    const peer = new Peer();
+    peer.write("a", 1, false);
+    let turn = 0;
+    const lose = (): void => {
+      if (++turn !== 2) return;
+      peer.forget("a");
+      peer.run++;
+    };
+    expect(follow(new Follower(), peer, {}, lose).result.through).toBeNull();
   });
 
   it("says nothing when its own disk takes nothing, or the peer's order has another name", () => {

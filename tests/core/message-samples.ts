@@ -246,7 +246,7 @@ export const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
     kind: "keyDigests",
     trees: [{ partition: 3, n: 2, leaves: [0, 17], digests: requests.confirm.keys }],
   },
-  fetched: { kind: "fetched", items: [[key, bytes]], moved: ["r2"] },
+  fetched: { kind: "fetched", items: [[key, bytes]], moved: ["r2"], gone: [key], run: 7 },
   exchanged: {
     kind: "exchanged",
     totals: {
@@ -323,6 +323,7 @@ export const moreReplies: Readonly<Record<string, Reply>> = {
   "overdue as before": { kind: "overdue", context, freshUntil: 7 },
   "greeted as before": { kind: "greeted", run: "a", mark: "a.8", rival: "", wall: 7 },
   "fetched as before": { kind: "fetched", items: [] },
+  "fetched with what moved alone": { kind: "fetched", items: [[key, bytes]], moved: ["r2"] },
   "faulted, lossy": {
     kind: "faulted",
     fault: { kind: "lossy", delayMs: 0, sharePerMille: 250, until: DAY },

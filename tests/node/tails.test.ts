@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { Message } from "../../core/messages.ts";
+import type { Operation } from "../../core/operations.ts";
 import { Group, writeOf } from "./group.ts";
 
 const BEAT_MS = 1000;
@@ -103,6 +104,25 @@ describe("a replica that follows the others", () => {
     group.loses = () => false;
     beat();
     expect(holds("r3", "b")).toBe(true);
+  });
+
+  it("goes past what each forgets as its time is over, each at a moment of its own", () => {
+    group.loses = ({ body }) => body.kind === "greet";
+    for (let i = 0; i < 5; i++) {
+      group.execute("r1", { ...writeOf(`k${i}`, 10), ttlMs: 100 } as Operation);
+    }
+    group.pass(20_000);
+    group.run("r3", "collect");
+    group.loses = () => false;
+    group.holdsBack = ({ body }, to) => body.kind === "arrived" && to === "r3";
+    group.run("r3", "heartbeat");
+    for (const id of ["r1", "r2"]) {
+      expect(holds(id, "k0")).toBe(true);
+      group.run(id, "collect");
+      expect(holds(id, "k0")).toBe(false);
+    }
+    group.letGo();
+    expect([lagOf("r3", "r1"), lagOf("r3", "r2")]).toEqual([0, 0]);
   });
 
   it("follows no key that cannot be read, until it can be", () => {

@@ -26,6 +26,10 @@ export function exchangeSide(
       if (isUnknown || entry.context.isEmpty) return null;
       return bytes ?? encodeEntry(entry, null);
     },
+    hasNothing: (key) => {
+      const { entry, isUnknown } = keeper.hold(key);
+      return entry.context.isEmpty && !isUnknown;
+    },
     movedSince: (position) => keeper.hintMoves.since(position),
     unreadCounts: () => {
       const lostCountOf = keeper.losses.lostCounts();

@@ -47,6 +47,13 @@ export class Followed {
     return { run: arrivals.run, last: Math.max(store.lastArrival, hintOrder.last) };
   }
 
+  /** What its order is called, with all that is known by now of what is lost. */
+  get run(): number {
+    const { store, arrivals } = this.#self.keeper;
+    if (store.hintOrder !== undefined) this.#noteLostHints(store.hintOrder);
+    return arrivals.run;
+  }
+
   /** As `ages` in core/messages.ts; a replica that follows nobody knows of itself. */
   agesFor(key: StoreKey): Ages {
     const { id: self, jobs } = this.#self;

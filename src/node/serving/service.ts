@@ -143,7 +143,7 @@ export class Service {
       case "leafKeys":
         return respond(answerLeafKeys(this.#replica.side, body));
       case "fetch":
-        return respond(answerFetch(this.#replica.side, body, exchangeLimits));
+        return respond(this.#fetched(body));
       default:
         return this.#tend(body, respond, now);
     }
@@ -197,6 +197,12 @@ export class Service {
   /** The ring is another one now: writes on their way go to its owners too. */
   ringChanged(): void {
     this.#coordination.ringChanged();
+  }
+
+  #fetched(body: RequestOf<"fetch">): Reply {
+    const reply = answerFetch(this.#replica.side, body, exchangeLimits);
+    // Asked for when all is read: that may have shown that something is lost.
+    return body.isJoined === true ? { ...reply, run: this.followed.run } : reply;
   }
 
   #read(body: RequestOf<"read">, respond: Respond): void {
