@@ -15,8 +15,8 @@ export const CONTEXT_TOKEN_BYTES_MAX = 4 * KIB;
 export const TTL_SECONDS_MIN = 0.001;
 export const TTL_SECONDS_MAX = 315_360_000;
 export const TIMEOUT_MS_MAX = 60_000;
-/** The longest staleness that a read may name, in ms: a day. */
-export const STALE_MS_MAX = 86_400_000;
+/** The longest staleness that a read may name, in ms: as long as a TTL. */
+export const STALE_MS_MAX = 1000 * TTL_SECONDS_MAX;
 export const BATCH_OPS_MAX = 1000;
 export const LIST_KEYS_MAX = 1000;
 /** Of the names of namespaces in one reply: 64 KB of them. */

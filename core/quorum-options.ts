@@ -42,7 +42,7 @@ export interface QuorumOptions {
    */
   readonly maxStaleMs?: number | undefined;
   /** 1 … n; absent: the namespace's w. */
-  readonly staleW?: number | undefined;
+  readonly staleW?: QuorumValue | undefined;
 }
 
 /** What a namespace or the deployment says where a request does not. */

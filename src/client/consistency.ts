@@ -26,11 +26,11 @@ export interface ConsistencyOptions {
   readonly timeoutMs?: number;
   /**
    * Of a read: at most so many seconds behind the writes that `staleW` replicas have acknowledged,
-   * or an error `staleness-unproven`. 0 to 86400, to the millisecond.
+   * or an error `staleness-unproven`. 0 to 315360000, to the millisecond.
    */
   readonly maxStale?: number;
   /** 1 to n; without it the namespace's W. */
-  readonly staleW?: number;
+  readonly staleW?: QuorumValue;
   /** With `auto` a read has the least r that meets `minP`, by the deployment's own delays. */
   readonly consistency?: "one" | "quorum" | "all" | "local_quorum" | "strict" | "auto";
   /** With `auto`: how likely the read sees a write that was answered `maxStale` ago. */

@@ -156,6 +156,8 @@ export function changeFeed(): void {
       const answer = await call(`/v1/changes/${namespace}${query}`);
       await expectProblem(answer, 400, "invalid-option");
     }
+    const ticket = `/v1/changes/${namespace}:ticket?prefix=a/`;
+    await expectProblem(await call(ticket, { method: "POST" }), 400, "invalid-option");
     await expectProblem(await call("/v1/changes/-bad"), 400, "invalid-key");
     const post = await call(`/v1/changes/${namespace}`, { method: "POST" });
     await expectProblem(post, 405, "method-not-allowed");

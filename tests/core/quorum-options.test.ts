@@ -10,6 +10,8 @@ import {
   resolveOptions,
 } from "../../core/quorum-options.ts";
 
+/** As long as a TTL may be. */
+const YEARS_MS = 315_360_000_000;
 const deployment = { n: 3, r: "quorum", w: "quorum", dw: "quorum", timeoutMs: 2000 } as const;
 const ZONES = 3;
 
@@ -78,8 +80,9 @@ describe("the range of each option", () => {
     [{ staleW: 3 }, { staleW: 4 }, "stale_w", 3],
     [{ n: 2, staleW: 2 }, { n: 2, staleW: 3 }, "stale_w", 2],
     [{ maxStaleMs: 0 }, { maxStaleMs: -1 }, "max_stale", 0],
-    [{ maxStaleMs: 86_400_000 }, { maxStaleMs: 86_400_001 }, "max_stale", 86_400],
-    [{ maxStaleMs: 1 }, { maxStaleMs: 0.5 }, "max_stale", 86_400],
+    [{ maxStaleMs: YEARS_MS }, { maxStaleMs: YEARS_MS + 1 }, "max_stale", YEARS_MS / 1000],
+    [{ staleW: "all" }, { n: 2, staleW: 3 }, "stale_w", 2],
+    [{ maxStaleMs: 1 }, { maxStaleMs: 0.5 }, "max_stale", YEARS_MS / 1000],
     [{ consistency: "one", pr: 1 }, { consistency: "one", pr: 2 }, "pr", 1],
     [{ r: 2 }, { r: 1.5 }, "r", 3],
     [{ r: 2 }, { r: Number.NaN }, "r", 3],
@@ -112,13 +115,15 @@ describe("a bound of staleness", () => {
     expect(rules({ maxStaleMs: 5000 })).toMatchObject({ maxStaleMs: 5000, staleW: 2 });
     expect(rules({ maxStaleMs: 5000, w: 1 }).staleW).toBe(2);
     expect(rules({ maxStaleMs: 5000, staleW: 3 }).staleW).toBe(3);
+    expect(rules({ maxStaleMs: 5000, staleW: "all" }).staleW).toBe(3);
+    expect(rules({ maxStaleMs: 5000, staleW: "one", n: 2 }).staleW).toBe(1);
     expect(rules({ maxStaleMs: 5000, n: 1 }).staleW).toBe(1);
     expect(rules({ staleW: 3 })).not.toHaveProperty("staleW");
   });
 
   it("is told in seconds where it is out of range", () => {
-    const resolution = resolveOptions({ maxStaleMs: 90_000_000 }, deployment, ZONES);
-    expect(resolution.ok ? "" : resolution.error.detail).toContain("max_stale=90000 is out of");
+    const resolution = resolveOptions({ maxStaleMs: 2 * YEARS_MS }, deployment, ZONES);
+    expect(resolution.ok ? "" : resolution.error.detail).toContain("max_stale=630720000 is out of");
   });
 });
 

@@ -71,7 +71,7 @@ describe("a read with max_stale", () => {
     const app = await makeApp();
     for (const [path, option] of [
       [`${KEY}?max_stale=soon`, "max_stale"],
-      [`${KEY}?max_stale=86401`, "max_stale"],
+      [`${KEY}?max_stale=315360001`, "max_stale"],
       [`${KEY}?max_stale=1&stale_w=4`, "stale_w"],
       [`${KEY}?stale_w=0`, "stale_w"],
       ["/v1/kv/ns?max_stale=1", "max_stale"],

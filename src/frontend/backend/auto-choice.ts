@@ -7,7 +7,7 @@
 
 import { namespaceOf } from "../../../core/keys.ts";
 import type { GetOperation } from "../../../core/operations.ts";
-import type { QuorumRules } from "../../../core/quorum-options.ts";
+import { type QuorumRules, quorumNumber } from "../../../core/quorum-options.ts";
 import type { ResultOf, StalenessResult } from "../../../core/results.ts";
 import { type Chances, chancesOf } from "../../staleness/forecast.ts";
 import type { Backend, ClusterView } from "./backend.ts";
@@ -91,7 +91,7 @@ async function choose(
   await watch.refresh(backend);
   const chances = watch.chances(view, rules);
   if (chances === null) return null;
-  const w = options.staleW ?? rules.w;
+  const w = quorumNumber(options.staleW ?? rules.w, rules.n);
   const enough = options.minP ?? MIN_P_DEFAULT;
   for (let r = 1; r < rules.n; r++) {
     const p = chances(r, w, options.maxStaleMs ?? 0);

@@ -44,6 +44,8 @@ const TICKET = ":ticket";
 const NAMES: ReadonlySet<string> = new Set([
   ...["since", "prefix", "include", "limit", "wait", "ticket"],
 ]);
+/** What a ticket opens is said by the stream that it opens. */
+const NO_NAMES: ReadonlySet<string> = new Set();
 const INCLUDED: ReadonlySet<string> = new Set(["meta", "value", "entry"]);
 
 /** How long a look is tried again while nobody can be asked, in ms: after a start, a moment. */
@@ -100,12 +102,18 @@ interface Asked {
   readonly waitMs: number;
 }
 
+/** The query, of these names alone. @throws Problem `invalid-option` */
+function readNamed(call: Call, names: ReadonlySet<string>): ReadonlyMap<string, string> {
+  const { query } = splitTarget(rawTargetOf(call));
+  const values = readOptions(query, null, names).others;
+  const unknown = [...values.keys()].find((name) => !names.has(name));
+  if (unknown !== undefined) throw invalid(unknown, `${unknown} means nothing here.`);
+  return values;
+}
+
 /** @throws Problem `invalid-option` */
 function readAsked(call: Call, namespace: string): Asked {
-  const { query } = splitTarget(rawTargetOf(call));
-  const values = readOptions(query, null, NAMES).others;
-  const unknown = [...values.keys()].find((name) => !NAMES.has(name));
-  if (unknown !== undefined) throw invalid(unknown, `${unknown} means nothing to a feed.`);
+  const values = readNamed(call, NAMES);
   const include = values.get("include") ?? "meta";
   if (!INCLUDED.has(include)) throw invalid("include", "include must be meta or value.");
   const last = call.req.header("Last-Event-ID") ?? "";
@@ -254,6 +262,7 @@ export function changesRoutes(of: ChangesParts): Hono<StarlingEnv> {
   const ticket = guarded(
     (call) => ({ role: "read", namespace: ticketNamespaceOf(call) }),
     (call) => {
+      readNamed(call, NO_NAMES);
       const made = makeTicket(secret, ticketNamespaceOf(call), backendOf(call).now());
       return Response.json({ ticket: made }, { headers });
     },

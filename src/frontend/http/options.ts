@@ -88,7 +88,7 @@ const OPTIONS: ReadonlyMap<string, readonly [keyof QuorumOptions, Read]> = new M
   ["consistency", ["consistency", consistencyWord]],
   ["return_body", ["returnBody", flag]],
   ["max_stale", ["maxStaleMs", staleMs]],
-  ["stale_w", ["staleW", count]],
+  ["stale_w", ["staleW", quorumValue]],
   ["min_p", ["minP", probability]],
 ]);
 
