@@ -1,6 +1,7 @@
 /** What ends stored responses from the door's side: unsafe methods that succeed, and PURGE. */
 import { siteNamespace } from "../../core/site.ts";
 import type { WallMillis } from "../../core/time.ts";
+import { cacheStatus } from "../cache/answering.ts";
 import { alsoInvalid, keyedUrl, parseAbsolute } from "../cache/cache-key.ts";
 import type { Fields } from "../cache/fields.ts";
 import type { Backend, Site } from "../frontend/backend/backend.ts";
@@ -61,6 +62,16 @@ export class Invalidator {
     else await purgeAllKeys(backend, site, url);
   }
 
+  /** At all owners; where one is away, by what a majority of members knows. @throws StoreError */
+  async #endSurely(site: Site, url: string): Promise<void> {
+    try {
+      await this.#end(site, url, null);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      await purgeAllKeys(this.#parts.backend, site, url);
+    }
+  }
+
   /** `PURGE /path`, where the site allows it; never the origin's business. */
   async purge(call: DoorCall): Promise<DoorAnswer> {
     const { site, request, located } = call;
@@ -71,16 +82,17 @@ export class Invalidator {
     const refusal = this.#parts.purgeRefusal(request, siteNamespace(site.name));
     if (refusal !== null) return refuse(refusal.code, refusal.message);
     try {
-      await this.#end(site, keyedUrl(located, site.settings.cacheKey), null);
+      await this.#endSurely(site, keyedUrl(located, site.settings.cacheKey));
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      return refuse("quorum-unavailable", "Too few owners of the URL can be reached.");
+      return refuse("quorum-unavailable", "Too few members can be reached.");
     }
     const text = `${JSON.stringify({ purged: urlOfCall(call) })}\n`;
     const body = new TextEncoder().encode(text);
     const fields: Fields = [
       ["Content-Type", "application/json"],
       ["Cache-Control", "no-store"],
+      ["Cache-Status", cacheStatus({ detail: "purged" })],
     ];
     return { status: 200, fields, body, length: body.length };
   }

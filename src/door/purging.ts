@@ -61,17 +61,21 @@ export function urlPurge(text: string, { settings }: Site): UrlPurge | null {
 export const isTooLong = ({ epochs }: UrlPurge): boolean =>
   epochs.some((what) => "prefix" in what && utf8Length(what.prefix) > KEY_BYTES_MAX);
 
+/** The prefix that is one URL. What is too long for one takes with it what begins alike. */
+export function prefixOfUrl(url: string): { readonly prefix: string } {
+  let prefix = `${url}${END}`.slice(0, KEY_BYTES_MAX);
+  while (utf8Length(prefix) > KEY_BYTES_MAX) prefix = prefix.slice(0, -1);
+  return { prefix };
+}
+
 /**
- * Ends all that is stored of a URL where fields of requests are part of its keys. Their owners
- * cannot be told, so the members learn of a prefix. What is too long for one takes with it what
- * begins alike.
+ * Ends all that is stored of a URL where its owners cannot be told, because fields of requests are
+ * part of its keys, or cannot all be reached: the members learn of a prefix.
  *
  * @throws StoreError when too few members can be reached
  */
 export async function purgeAllKeys(backend: Backend, site: Site, url: string): Promise<void> {
-  let prefix = `${url}${END}`.slice(0, KEY_BYTES_MAX);
-  while (utf8Length(prefix) > KEY_BYTES_MAX) prefix = prefix.slice(0, -1);
-  const operation = { namespace: siteNamespace(site.name), what: { prefix } };
+  const operation = { namespace: siteNamespace(site.name), what: prefixOfUrl(url) };
   try {
     await runPurge({ backend, trace: "" }, operation);
   } catch (error) {

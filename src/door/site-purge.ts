@@ -13,7 +13,7 @@ import {
 } from "../frontend/data/run-purge.ts";
 import { requireAccess } from "../frontend/http/auth.ts";
 import { Problem } from "../frontend/http/problems.ts";
-import { isTooLong, prefixesOf, purgeKeys, urlPurge } from "./purging.ts";
+import { isTooLong, prefixesOf, prefixOfUrl, purgeKeys, urlPurge } from "./purging.ts";
 import { StoreError } from "./response-store.ts";
 
 const invalid = (detail: string): Problem => new Problem("invalid-request", detail);
@@ -74,16 +74,16 @@ async function purgeUrls(
   }
   const { backend } = parts;
   const keys = [...new Set(purges.flatMap((purge) => purge?.keys ?? []))];
-  let until: WallMillis;
+  const epochs = purges.flatMap((purge) => purge?.epochs ?? []);
+  let until: WallMillis = backend.now();
   try {
     until = await purgeKeys(backend, site, { keys, isSoft: softly.soft === true });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    const detail = "Too few owners of a URL can be reached: it may not be purged everywhere.";
-    throw new Problem("quorum-unavailable", detail);
+    // An owner is away. When it is back, it learns what it may not give from any member that knows.
+    epochs.push(...keys.map(prefixOfUrl));
   }
   const namespace = siteNamespace(site.name);
-  const epochs = purges.flatMap((purge) => purge?.epochs ?? []);
   const operations = epochs.map((what) => ({ namespace, what, ...softly }));
   const { n } = site.stored;
   const byKeys: Purged = { kind: "purged", until, learntCount: n, memberCount: n };

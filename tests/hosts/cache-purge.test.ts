@@ -112,6 +112,30 @@ describe("a purge of a site", () => {
     }
   });
 
+  it("by URL needs no more than a majority, as any other one does", async () => {
+    const site = { origin: origin.url, purgeMethod: true };
+    const put = { method: "PUT", body: JSON.stringify(site) };
+    expect((await fetch(`${cluster.urls[0]}/v1/sites/default`, put)).status).toBe(200);
+    await fill("/a", "/b", "/c", "/d");
+    await cluster.stop("r3");
+    const known = { status: 200, body: { replicas: { learnt: 2, of: 3 } } };
+    const door = new URL(cluster.cacheUrls[0] ?? "").host;
+    expect(await purge({ urls: [`http://${door}/a`] }, 1)).toMatchObject(known);
+    expect(await purge({ urls: [`http://${door}/b`], soft: true })).toMatchObject(known);
+    const method = await fetch(`${cluster.cacheUrls[1]}/c`, { method: "PURGE" });
+    expect([method.status, method.headers.get("Cache-Status")]).toEqual([
+      200,
+      "starling;detail=purged",
+    ]);
+    const then = [
+      await status("/a"),
+      await status("/b", 1),
+      await status("/c"),
+      await status("/d"),
+    ];
+    expect(then).toEqual(["fwd=uri-miss", "fwd=stale", "fwd=uri-miss", "hit"]);
+  });
+
   it("softly makes stale: the origin is asked, and the stale answer does while it is away", async () => {
     await fill("/a?tag=red", "/b", "/c");
     await purge({ tags: ["red"], soft: true });
