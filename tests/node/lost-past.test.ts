@@ -62,6 +62,17 @@ describe("of three replicas one that was wiped, while one that has the writes is
     expect(reasonOf(group, "r3")).toBeNull();
   });
 
+  it("calls nothing gone that it is asked for in an exchange: it may just have lost it", () => {
+    const group = misled();
+    const key = storeKey("demo", "another");
+    const goneAt = (id: string): unknown => {
+      let reply: unknown;
+      group.node(id).service?.handle({ kind: "fetch", keys: [key] }, (it) => (reply = it), 1e9);
+      return (reply as { readonly gone?: unknown }).gone;
+    };
+    expect([goneAt("r3"), goneAt("r2")]).toEqual([[key], []]);
+  });
+
   it("keeps saying so after a crash: another start is no way around", () => {
     const group = misled();
     group.stop("r2");

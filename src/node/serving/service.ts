@@ -200,7 +200,9 @@ export class Service {
   }
 
   #fetched(body: RequestOf<"fetch">): Reply {
-    const reply = answerFetch(this.#replica.side, body, exchangeLimits);
+    const all = answerFetch(this.#replica.side, body, exchangeLimits);
+    // One that lost its disk since it listed these keys has nothing, and knows nothing of them.
+    const reply = this.jobs.absence?.isBehind === true ? { ...all, gone: [] } : all;
     // Asked for when all is read: that may have shown that something is lost.
     return body.isJoined === true ? { ...reply, run: this.followed.run } : reply;
   }
