@@ -34,14 +34,38 @@ beforeEach(() => {
 });
 
 describe("a claim by a comparison", () => {
-  it("is of when its question was asked, not of when all was compared", () => {
+  it("is of the question after it, that shows that the other had lost nothing", () => {
     group.put("r1", "a", 10);
     group.holdsBack = isReply("rootsDiffer");
     beat();
+    group.pass(100);
+    group.holdsBack = isReply("arrived");
+    for (const _ of ["r1", "r2"]) group.letOneGo();
     group.pass(300);
     expect(lagOf("r3", "r1")).toBe(Infinity);
     group.letGo();
     expect(lagOf("r3", "r1")).toBe(300);
+  });
+});
+
+describe("a comparison in the middle of which the other finds that it has lost something", () => {
+  const KEY = storeKey("demo", "a");
+
+  it("proves nothing", () => {
+    group.loses = (_, to) => to === "r3";
+    group.put("r1", "a", 10);
+    for (const id of ["r1", "r2"]) group.storeOf(id).dropHint("r3", KEY);
+    const isOfBoth = (to: ReplicaId, from: ReplicaId): boolean =>
+      ["r1", "r3"].includes(to) && ["r1", "r3"].includes(from);
+    group.loses = ({ body }, to, from) => !isOfBoth(to, from) || body.kind === "deliver";
+    group.holdsBack = isReply("rootsDiffer");
+    beat();
+    // It is listed neither as what r1 has nor, for that was asked before, as what it cannot read.
+    group.rot("r1", new Set([KEY]));
+    group.node("r1").service?.keeper.check(KEY);
+    group.letGo();
+    const held = group.node("r3").service?.keeper.own(KEY).bytes;
+    expect([held, lagOf("r3", "r1")]).toEqual([null, Infinity]);
   });
 });
 

@@ -5,8 +5,9 @@
  *
  * Without a mark, at first or because it became void, what the peer has is compared by an exchange
  * that began after a question for its place: what it held then is here when that is over, and that
- * place is the mark. So a cluster of a million keys that agrees costs one message a pair, not a
- * walk over all keys.
+ * place is the mark. Nothing is claimed by it until one more page of the same order was followed:
+ * then the peer had lost nothing while it was compared. So a cluster of a million keys that agrees
+ * costs a few messages a pair, not a walk over all keys.
  *
  * Marks are kept over restarts, now and then: a mark that is too low is as true as a higher one.
  *
@@ -284,7 +285,7 @@ export class Tails {
     else this.#raise(peer, { run, through });
     const pagesLeft = step.pagesLeft - 1;
     if (!isAtEnd && pagesLeft > 0) this.#follow({ ...step, after: through, pagesLeft }, of.now);
-    else if (isAtEnd && isAnchor) this.#compare(peer, { run, through }, of);
+    else if (isAtEnd && isAnchor) this.#compare(peer, { run, through }, of.now);
     else if (isAtEnd) this.#reached(peer, { run, through }, of.askedAt);
   }
 
@@ -314,22 +315,24 @@ export class Tails {
   }
 
   /** All that the peer held up to there is here when both are found to agree. */
-  #compare(peer: ReplicaId, mark: Mark, { askedAt, now }: HeardAt): void {
+  #compare(peer: ReplicaId, mark: Mark, now: Millis): void {
     const { knowledge } = this.#host;
     const basis = this.#basis;
-    const done = (): void => {
+    const done = (at: Millis): void => {
       this.#busy.delete(peer);
       this.#settle();
       if (basis !== this.#basis) return;
       this.#anchoring.delete(peer);
       this.#raise(peer, mark);
-      this.#reached(peer, mark, askedAt);
+      // A page of the same order shows that it had lost nothing before it was compared.
+      const from = { run: mark.run, after: mark.through, isAnchor: false };
+      this.#follow({ peer, ...from, pagesLeft: PAGES_MAX }, at);
     };
     this.#busy.add(peer);
-    if (knowledge.sharedTrees(this.#replica.id, peer).length === 0) return done();
+    if (knowledge.sharedTrees(this.#replica.id, peer).length === 0) return done(now);
     this.#exchanges.withOne(peer, now, (result) => {
       if (!isWhole(result)) return void this.#busy.delete(peer);
-      this.#host.whenDurable((ok) => (ok ? done() : void this.#busy.delete(peer)));
+      this.#host.whenDurable((ok, at) => (ok ? done(at) : void this.#busy.delete(peer)));
     });
   }
 }
