@@ -107,7 +107,7 @@ export function resolveReference(base: Located, reference: string): Located | nu
   return { ...base, path: resolvePath(base.path, path), query };
 }
 
-/** The client's own `Host` in parts of a URL; null when it is none. */
+/** Whether it is a host name or an address, maybe with a port (RFC 3986, 3.2.2). */
 export function isHost(text: string): boolean {
   return /^(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/.test(text);
 }

@@ -1,5 +1,7 @@
 /** `Forwarded` (RFC 7239): the same as three `X-Forwarded-*`, in one field with a grammar. */
+import { isHost } from "./cache-key.ts";
 import { membersOf } from "./directives.ts";
+import { type Fields, fieldOf } from "./fields.ts";
 
 export interface ForwardedHops {
   /** Who asked each proxy, the client first: addresses without ports, or names that hide one. */
@@ -13,9 +15,16 @@ export const noHops: ForwardedHops = { addresses: [], proto: null, host: null };
 
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const PAIR = new RegExp(`^(${TOKEN})=(?:"((?:[^"\\\\]|\\\\.)*)"|(${TOKEN}))$`);
-const HOST = /^[A-Za-z0-9._~:[\]-]{1,255}$/;
+const HOST_LENGTH_MAX = 255;
 /** An IPv6 address in brackets, or what holds no colon; either with a port. */
 const NODE = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\],;]+))(?::[\w.-]+)?$/;
+
+const protoIn = (text: string): ForwardedHops["proto"] => {
+  const proto = text.toLowerCase();
+  return proto === "http" || proto === "https" ? proto : null;
+};
+const hostIn = (text: string): string | null =>
+  text.length <= HOST_LENGTH_MAX && isHost(text) ? text : null;
 
 /** The pairs of one hop; of a name that comes twice the first counts. What is none is left out. */
 function pairsOf(hop: string): ReadonlyMap<string, string> {
@@ -37,12 +46,26 @@ export function parseForwarded(text: string | null): ForwardedHops {
     return ipv6 ?? other ?? [];
   });
   const first = hops[0];
-  const proto = first?.get("proto")?.toLowerCase();
-  const host = first?.get("host") ?? "";
   return {
     addresses,
-    proto: proto === "http" || proto === "https" ? proto : null,
-    host: HOST.test(host) ? host : null,
+    proto: protoIn(first?.get("proto") ?? ""),
+    host: hostIn(first?.get("host") ?? ""),
+  };
+}
+
+/**
+ * How and where the client came to the first proxy: by `X-Forwarded-*`, which say it more plainly,
+ * else by `Forwarded`.
+ */
+export function cameBy(
+  fields: Fields,
+  forwarded: ForwardedHops,
+): Pick<ForwardedHops, "proto" | "host"> {
+  const first = (name: string): string =>
+    (fieldOf(fields, name) ?? "").split(",", 1)[0]?.trim() ?? "";
+  return {
+    proto: protoIn(first("x-forwarded-proto")) ?? forwarded.proto,
+    host: hostIn(first("x-forwarded-host")) ?? forwarded.host,
   };
 }
 

@@ -1,6 +1,6 @@
 /** What the origin is told (RFC 9110, 7.6; RFC 7239; RFC 8586): fields made anew, or passed on. */
 import type { SiteSettings } from "../../core/site.ts";
-import type { Located } from "./cache-key.ts";
+import { type Located, normalHost } from "./cache-key.ts";
 import {
   endToEnd,
   type Field,
@@ -23,8 +23,13 @@ export interface Client {
   readonly forwarded: ForwardedHops;
 }
 
-/** Fields by which a stranger could make an origin answer for another URL, host or method. */
-const STEERING = new Set([
+/** Fields that would make an origin answer for another URL, host or method than the key's. */
+const OVERRIDES = [
+  ...["x-original-url", "x-original-host", "x-rewrite-url", "x-host", "x-http-host-override"],
+  ...["x-http-method-override", "x-http-method", "x-method-override"],
+];
+/** Fields that only a site's own proxies may say. */
+const STEERING = [
   "forwarded",
   "x-forwarded-for",
   "x-forwarded-host",
@@ -34,16 +39,15 @@ const STEERING = new Set([
   "x-forwarded-prefix",
   "x-forwarded-scheme",
   "x-forwarded-ssl",
-  "x-original-url",
-  "x-original-host",
-  "x-rewrite-url",
-  "x-host",
-  "x-http-host-override",
-  "x-http-method-override",
-  "x-http-method",
-  "x-method-override",
   "x-real-ip",
-]);
+];
+/** Made anew: the origin is told the scheme and the host that are in the key, and no others. */
+const MADE_ANEW = [
+  ...["host", "content-length", "expect", "accept-encoding"],
+  ...["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"],
+];
+const DROPPED_OF_PROXIES = new Set([...MADE_ANEW, ...OVERRIDES]);
+const DROPPED_OF_STRANGERS = new Set([...DROPPED_OF_PROXIES, ...STEERING]);
 
 const isOurs = (name: string): boolean => name.toLowerCase().startsWith("starling-");
 
@@ -96,6 +100,21 @@ export interface ForwardParts {
   readonly clusterId: string;
 }
 
+/** Whether `Forwarded` names the scheme and the host of the key, as far as it names any. */
+function isOfKey({ proto, host }: ForwardedHops, { located, publicHost }: ForwardParts): boolean {
+  const { scheme } = located;
+  const isHosts = host === null || normalHost(host, scheme) === publicHost;
+  return isHosts && (proto ?? scheme) === scheme;
+}
+
+/** `Forwarded` with a hop more, where a proxy that is believed sent one; never another host's. */
+function withHop(fields: Fields, parts: ForwardParts): Fields {
+  const { address, forwarded } = parts.client;
+  if (!has(fields, "forwarded")) return fields;
+  if (!isOfKey(forwarded, parts)) return without(fields, new Set(["forwarded"]));
+  return address === "" ? fields : appended(fields, "Forwarded", hopOf(address));
+}
+
 /** The `Host` that the origin sees. */
 export const hostFor = ({ site, located }: ForwardParts): string =>
   site.originHost === "client" ? located.host : new URL(site.origin).host;
@@ -107,23 +126,15 @@ export const hostFor = ({ site, located }: ForwardParts): string =>
  */
 export function forwardedFields(fields: Fields, parts: ForwardParts): Fields {
   const { client, located, publicHost, clusterId } = parts;
-  const said = client.isTrusted ? fields : without(fields, STEERING);
-  const dropped = new Set([
-    ...["host", "content-length", "expect", "x-forwarded-for", "accept-encoding"],
-  ]);
-  const plain = without(endToEnd(said), dropped).filter(([name]) => !isOurs(name));
+  const dropped = client.isTrusted ? DROPPED_OF_PROXIES : DROPPED_OF_STRANGERS;
+  const plain = without(endToEnd(fields), dropped).filter(([name]) => !isOurs(name));
   const encoding = normalisedEncoding(fieldOf(fields, "accept-encoding"));
-  const isTold = (name: string): boolean => client.isTrusted && has(fields, name);
   const named: Field[] = [
     ...(encoding === null ? [] : [["Accept-Encoding", encoding] as const]),
     ...forwardedFor(fields, client),
-    ...(isTold("x-forwarded-proto") ? [] : [["X-Forwarded-Proto", located.scheme] as const]),
-    ...(isTold("x-forwarded-host")
-      ? []
-      : [["X-Forwarded-Host", client.forwarded.host ?? publicHost] as const]),
+    ["X-Forwarded-Proto", located.scheme],
+    ["X-Forwarded-Host", publicHost],
   ];
-  const hop = hopOf(client.address);
-  const isLonger = isTold("forwarded") && client.address !== "";
-  const told: Fields = [...(isLonger ? appended(plain, "Forwarded", hop) : plain), ...named];
+  const told: Fields = [...withHop(plain, parts), ...named];
   return appended(appended(told, "Via", "1.1 starling"), LOOP, loopId(clusterId));
 }

@@ -1,9 +1,16 @@
 /** One request at the door: where it belongs, what its key is, and how its answers are made. */
 
 import type { KeyedHash } from "../../core/keyed-hash.ts";
-import { cacheKey, keptQuery, type Located, normalHost, urlOf } from "../cache/cache-key.ts";
+import {
+  cacheKey,
+  isHost,
+  keptQuery,
+  type Located,
+  normalHost,
+  urlOf,
+} from "../cache/cache-key.ts";
 import { type Fields, fieldOf, type RequestHead } from "../cache/fields.ts";
-import { noHops, parseForwarded } from "../cache/forwarded.ts";
+import { cameBy, noHops, parseForwarded } from "../cache/forwarded.ts";
 import { type Client, forwardedFields, hostFor, oneHopLess } from "../cache/forwarding.ts";
 import type { Site } from "../frontend/backend/backend.ts";
 import type { DoorRequest, OriginRequest } from "./ports.ts";
@@ -15,6 +22,7 @@ export interface DoorCall {
   readonly located: Located;
   readonly key: string;
   readonly client: Client;
+  /** As the client named it, or as a proxy that is believed says that it did. */
   readonly publicHost: string;
   readonly clusterId: string;
 }
@@ -43,7 +51,7 @@ export function addressOf({ target, fields, scheme, port }: DoorRequest): Addres
   const rest = absolute === null ? target : absolute[2] || "/";
   const origin = rest.startsWith("/") ? rest : `/${rest}`;
   if (!TARGET.test(origin) || origin.includes("#")) return null;
-  if (!/^(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/.test(host)) return null;
+  if (!isHost(host)) return null;
   const mark = origin.indexOf("?");
   return {
     scheme,
@@ -65,12 +73,13 @@ export function makeCall(
   const { settings } = site;
   const isTrusted = settings.trustedProxies.length > 0 && request.isFrom(settings.trustedProxies);
   const forwarded = isTrusted ? parseForwarded(fieldOf(request.fields, "forwarded")) : noHops;
-  const told = isTrusted ? fieldOf(request.fields, "x-forwarded-proto") : null;
-  const proto = told ?? forwarded.proto;
-  const scheme = proto === "https" || proto === "http" ? proto : addressed.scheme;
-  const { publicHost, path, query } = addressed;
+  const came = isTrusted ? cameBy(request.fields, forwarded) : noHops;
+  const scheme = came.proto ?? addressed.scheme;
+  const { path, query } = addressed;
+  const publicHost = normalHost(came.host ?? addressed.publicHost, scheme);
   // An origin that is asked for the client's own host may answer with its port too.
-  const host = settings.originHost === "client" ? publicHost : addressed.host;
+  const isPublic = settings.originHost === "client" || came.host !== null;
+  const host = isPublic ? publicHost : normalHost(addressed.host, scheme);
   const located = { scheme, host, path, query };
   return {
     request,

@@ -92,6 +92,53 @@ describe("what the origin is told", () => {
     expect(await keyOf([["Forwarded", "for=1.1.1.1; Proto=HTTPS"]])).toBe("https");
   });
 
+  it("is what the key says, however a proxy spells it: no answer is of another host or scheme", async () => {
+    const rig = await makeRig({ trustedProxies: ["192.0.2.0/24"], originHost: "client" });
+    const told = async (headers: Fields) => {
+      const fields: Fields = [["Host", "inner.test"], ...headers];
+      const answer = await rig.raw({ target: "/k", fields, isFrom: () => true });
+      const key = /key="([^"]*)"/.exec(fieldIn(answer.fields, "cache-status") ?? "")?.[1];
+      const asked = rig.asked.at(-1)?.fields ?? [];
+      const seen = ["x-forwarded-proto", "x-forwarded-host", "forwarded"];
+      await rig.settled();
+      return [key, ...seen.map((name) => fieldIn(asked, name))];
+    };
+    expect(await told([["X-Forwarded-Proto", "HTTPS"]])).toEqual([
+      ...["https://inner.test/k", "https", "inner.test", null],
+    ]);
+    expect(await told([["X-Forwarded-Host", "A.test:80, b.test"]])).toEqual([
+      ...["http://a.test/k", "http", "a.test", null],
+    ]);
+    expect(await told([["X-Forwarded-Host", "b.test"]])).toEqual([
+      ...["http://b.test/k", "http", "b.test", null],
+    ]);
+    // What is neither says nothing.
+    const junk: Fields = [
+      ["X-Forwarded-Proto", "gopher"],
+      ["X-Forwarded-Host", "c.test/admin"],
+    ];
+    expect(await told(junk)).toEqual(["http://inner.test/k", "http", "inner.test", null]);
+    // Of two that differ the origin is told one.
+    const differ: Fields = [
+      ["X-Forwarded-Host", "d.test"],
+      ["Forwarded", "for=1.1.1.1;host=evil.test"],
+    ];
+    expect(await told(differ)).toEqual(["http://d.test/k", "http", "d.test", null]);
+    expect(rig.asked.at(-1)?.host).toBe("d.test");
+    const alone: Fields = [["Forwarded", "for=1.1.1.1;host=E.test;proto=https"]];
+    expect(await told(alone)).toEqual([
+      ...["https://e.test/k", "https", "e.test"],
+      "for=1.1.1.1;host=E.test;proto=https, for=192.0.2.1",
+    ]);
+  });
+
+  it("is another URL or method by nobody's word: only X-Forwarded-* and Forwarded are believed", async () => {
+    const forged = { "X-Original-URL": "/admin", "X-HTTP-Method-Override": "DELETE" };
+    const site = { trustedProxies: ["192.0.2.0/24"] };
+    const { get } = await sent(forged, site, { isFrom: () => true });
+    expect([get("X-Original-URL"), get("X-HTTP-Method-Override")]).toEqual([null, null]);
+  });
+
   it("is one hop less of what OPTIONS and TRACE may take, and nothing when there is none", async () => {
     const rig = await makeRig();
     const told = async (method: string, hops: string) => {
