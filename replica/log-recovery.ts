@@ -60,6 +60,8 @@ export interface RecoveredLog {
   readonly nextSegment: number;
   readonly nextSequence: number;
   readonly recovery: Recovery;
+  /** Records that are damaged now; `recovery` counts those too that an earlier run lost. */
+  readonly damagedCount: number;
   readonly bad: readonly BadRange[];
   readonly fixes: readonly DiskStep[];
 }
@@ -69,7 +71,7 @@ export interface RecoveryOptions {
   readonly checksum: Checksum;
   /** 32 random bits, so that nobody can choose keys that collide in the index (default 0). */
   readonly hashSeed?: number;
-  /** Reads every record even where an outline would do. */
+  /** Reads every record even where an outline would do, and what lies behind the last one. */
   readonly verify?: boolean;
 }
 
@@ -110,6 +112,7 @@ function emptyLog({ disk, hashSeed = 0 }: RecoveryOptions, files: readonly strin
     nextSegment: 1,
     nextSequence: 1,
     recovery: { clean: true, tornByteCount: 0, corruptCount: 0, lostKeys: [] },
+    damagedCount: 0,
     bad: [],
     fixes,
   };
@@ -181,6 +184,7 @@ class Recoverer {
       nextSegment,
       nextSequence: this.#lastSequence + 1 + (stopped ? 0 : SKIPPED_COUNT),
       recovery: { clean, tornByteCount: this.#tornByteCount, corruptCount, lostKeys },
+      damagedCount: this.#corruptCount,
       bad: this.#bad,
       fixes: this.#fixes,
     };
@@ -240,6 +244,9 @@ class Recoverer {
       segment.byteCount = row.byteCount;
       segment.recordCount = row.recordCount;
       segment.lastSequence = row.lastSequence;
+      // Nothing that was acknowledged lies there, so a start passes it over.
+      const isLookedAt = this.#options.verify === true && fileByteCount > row.byteCount;
+      if (isLookedAt) this.#cutFrom(row.byteCount, file, fileByteCount);
     } else {
       segment.byteCount = this.#cut(suspects, file, byteCount);
       // Numbers of a segment that was open have no gaps: where one shows, there was a record.
@@ -265,14 +272,17 @@ class Recoverer {
   /** Returns where the good part of the segment ends. */
   #cut(torn: readonly ScanItem[], file: string, byteCount: number): number {
     const end = torn[0]?.offset ?? byteCount;
-    if (end === byteCount) return byteCount;
+    if (end < byteCount) this.#cutFrom(end, file, byteCount);
+    return end;
+  }
+
+  #cutFrom(end: number, file: string, byteCount: number): void {
     const tornByteCount = this.#roomFrom(end, file, byteCount) - end;
     this.#tornByteCount += tornByteCount;
     if (tornByteCount > 0) {
       this.#bad.push({ file, offset: end, byteCount: tornByteCount, torn: true });
     }
     this.#fixes.push({ do: "truncate", file, byteCount: end }, { do: "sync", file });
-    return end;
   }
 
   /**

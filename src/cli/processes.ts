@@ -309,12 +309,14 @@ function reportLines(report: CheckReport): readonly string[] {
   ];
 }
 
-/** A crash is no damage: the next start knows what to do about what it left. */
-const isSound = ({ refusal, segments, tornByteCount, lostKeys }: CheckReport): boolean =>
+/**
+ * A crash is no damage, and neither is a key that a repair set aside: the next start knows what to
+ * do about both.
+ */
+const isSound = ({ refusal, segments, tornByteCount, corruptCount }: CheckReport): boolean =>
   refusal === undefined &&
   segments.every(({ state }) => state === "fine") &&
-  tornByteCount === 0 &&
-  lostKeys.length === 0;
+  tornByteCount + corruptCount === 0;
 
 function withTlsFlags(command: Command): Command {
   return command

@@ -108,6 +108,30 @@ describe("checkFolder", () => {
     await log.close();
   });
 
+  it("says what lies behind the end of a log that was closed, and cuts it when told to", async () => {
+    appendFileSync(join(dir, "0000000001.wal"), "half a record");
+    const before = snapshot();
+    const report = await checkFolder(dir, { hasher });
+    expect(report).toMatchObject({ fine: false, tornByteCount: 13, corruptCount: 0, keyCount: 20 });
+    expect(report.segments).toMatchObject([{ state: "torn", recordCount: 20 }]);
+    expect(snapshot()).toEqual(before);
+    expect(await checkFolder(dir, { hasher, repair: true })).toMatchObject({ repaired: true });
+    const after = await checkFolder(dir, { hasher });
+    expect(after).toMatchObject({ tornByteCount: 0, corruptCount: 0, keyCount: 20, bad: [] });
+    const log = await openLog({ dir, hasher });
+    expect(log.store.recovery.lostKeys).toEqual([]);
+    expect(new TextDecoder().decode(log.store.readEntry("demo\x007"))).toBe("value 7.");
+    await log.close();
+  });
+
+  it("counts nothing as corrupt once it is set aside, and still says what is lost", async () => {
+    corrupt();
+    await checkFolder(dir, { hasher, repair: true });
+    const report = await checkFolder(dir, { hasher });
+    expect(report).toMatchObject({ corruptCount: 0, lostKeys: ["demo\x007"], bad: [] });
+    expect(report.segments.map(({ state }) => state)).toEqual(["fine"]);
+  });
+
   it("takes the stop marker from a copy that is put back, and nothing else", async () => {
     await checkFolder(dir, { hasher, restored: true });
     expect(await checkFolder(dir, { hasher })).toMatchObject({ stopped: false, keyCount: 20 });

@@ -53,9 +53,10 @@ export interface CheckReport {
   readonly stopped: boolean;
   readonly keyCount: number;
   readonly segments: readonly SegmentReport[];
-  /** Bytes of records that were being written when the last run ended, and are cut. */
+  /** Bytes behind the last whole record, of one that was being written: they are cut. */
   readonly tornByteCount: number;
   readonly corruptCount: number;
+  /** Of which the newest record is corrupt, or was set aside and has not come from a peer since. */
   readonly lostKeys: readonly StoreKey[];
   readonly bad: readonly BadRange[];
   /** The files in `set-aside/` that a repair made. */
@@ -111,8 +112,8 @@ function reportOf(
     if (ranges.some(({ torn }) => !torn)) return "corrupt";
     return ranges.length > 0 ? "torn" : "fine";
   };
-  const { recovery, stopped, bad } = found;
-  const { tornByteCount, corruptCount, lostKeys } = recovery;
+  const { recovery, stopped, bad, damagedCount } = found;
+  const { tornByteCount, lostKeys } = recovery;
   return {
     dir,
     refusal: undefined,
@@ -126,7 +127,7 @@ function reportOf(
       return { file, byteCount, recordCount, state: isCorrupt ? "corrupt" : stateOf(file) };
     }),
     tornByteCount,
-    corruptCount,
+    corruptCount: damagedCount,
     lostKeys,
     bad,
     ...done,
