@@ -175,10 +175,15 @@ export function rmseOf(choices: readonly Choice[]): number | null {
 /** How likely a read with r sees a write with w that was answered t ms before. */
 export type Chances = (r: number, w: number, t: number) => number;
 
-/** @returns null where too little was measured */
-export function chancesOf(plan: Omit<ForecastPlan, "times" | "canaryDw">): Chances | null {
+/** Whether rare delays are not known yet. */
+export function areFew(plan: Pick<ForecastPlan, "reports">): boolean {
   const { reads, stores } = samplesOf(plan);
-  if (Math.min(reads, stores) < SAMPLES_MIN) return null;
+  return Math.min(reads, stores) < SAMPLES_MIN;
+}
+
+/** @returns null where nothing was measured */
+export function chancesOf(plan: Omit<ForecastPlan, "times" | "canaryDw">): Chances | null {
+  if (samplesOf(plan).reads === 0 && !isOneMember(plan)) return null;
   const fleet = new Fleet({ ...plan, trials: TRIALS });
   const predictions = simulate(fleet, Prng.fromSeed(1));
   return (r, w, t) => {
@@ -204,7 +209,11 @@ function unknownChoices({ partitions }: ForecastPlan): readonly Choice[] {
 }
 
 /** Whether everybody who writes, holds and reads is one member, to which there is no way. */
-function isOneMember({ writers, readers, partitions }: ForecastPlan): boolean {
+function isOneMember({
+  writers,
+  readers,
+  partitions,
+}: Pick<ForecastPlan, "writers" | "readers" | "partitions">): boolean {
   return new Set([...writers, ...readers, ...partitions.flat()]).size === 1;
 }
 

@@ -1,18 +1,22 @@
 /** `consistency=auto`: the least r that meets what the request asks for, and a safe one else. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { around, reportsOf } from "../staleness/reports.ts";
 import { makeApp, type TestApp } from "./support.ts";
 
 const KEY = "/v1/kv/ns/k";
 
 /** Every pair of members is so far apart, in ms there and back. */
-async function apart(ms: number): Promise<TestApp> {
+async function apart(ms: number, count = 200): Promise<TestApp> {
   const app = await makeApp();
-  const trips = { reads: around(ms, 200), stores: around(ms, 200) };
+  measure(app, ms, count);
+  return app;
+}
+
+function measure(app: TestApp, ms: number, count: number): void {
+  const trips = { reads: around(ms, count), stores: around(ms, count) };
   for (const [id, report] of reportsOf(["r1", "r2", "r3"], () => trips)) {
     app.backend.delays.set(id, report);
   }
-  return app;
 }
 
 const askedR = (app: TestApp): unknown => {
@@ -33,6 +37,34 @@ describe("starling_staleness_probability", () => {
     expect(lines).toContain('starling_staleness_probability{r="1",w="1",t="0"} 0');
     expect(lines).toContain('starling_staleness_probability{r="1",w="1",t="100"} 1');
     expect(lines).toContain('starling_staleness_probability{r="2",w="2",t="0"} 1');
+  });
+
+  it("goes by few round trips too, which auto does not", async () => {
+    const app = await apart(40, 1);
+    expect(await linesOf(app)).toHaveLength(27);
+    const answer = await app.get(`${KEY}?consistency=auto&min_p=0.01`);
+    expect(answer.headers.get("starling-quorum")).not.toContain("predicted");
+  });
+
+  it("asks again soon while little is known, and every half minute after that", async () => {
+    const clock = vi.spyOn(performance, "now").mockReturnValue(1_000_000);
+    try {
+      const app = await makeApp();
+      expect(await linesOf(app)).toEqual([]);
+      measure(app, 40, 200);
+      const soon = 'starling_staleness_probability{r="1",w="1",t="10"} 0';
+      const at = async (ms: number): Promise<readonly string[]> => {
+        clock.mockReturnValue(1_000_000 + ms);
+        await linesOf(app);
+        return linesOf(app);
+      };
+      expect(await at(6000)).toContain(soon);
+      measure(app, 1, 200);
+      expect(await at(30_000)).toContain(soon);
+      expect(await at(40_000)).not.toContain(soon);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   it("has no series while nothing is known", async () => {

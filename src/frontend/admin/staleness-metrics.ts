@@ -9,7 +9,7 @@ import type { Backend } from "../backend/backend.ts";
 const TIMES = [0, 10, 100];
 
 /**
- * Of the deployment's own n and dw; no series while too little was measured. A frontend without a
+ * Of the deployment's own n and dw; no series while nothing was measured. A frontend without a
  * replica says what reads with `consistency=auto`, or looks at the forecast, have had it ask, and
  * asks nobody by itself: a scraper would wake replicas that sleep.
  */
@@ -17,7 +17,7 @@ export async function stalenessMetrics(backend: Backend): Promise<string> {
   const view = backend.view();
   const { n, dw } = view.defaults;
   const watch = watchOf(backend);
-  if (backend.weigh !== undefined) await watch.refresh(backend);
+  if (backend.weigh !== undefined) await watch.refresh(backend, true);
   const chances = watch.chances(view, { n, dw: quorumNumber(dw, n) });
   const counts = Array.from({ length: n }, (_, i) => i + 1);
   const values = counts.flatMap((r) =>

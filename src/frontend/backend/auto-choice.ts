@@ -9,13 +9,15 @@ import { namespaceOf } from "../../../core/keys.ts";
 import type { GetOperation } from "../../../core/operations.ts";
 import { type QuorumRules, quorumNumber } from "../../../core/quorum-options.ts";
 import type { ResultOf, StalenessResult } from "../../../core/results.ts";
-import { type Chances, chancesOf } from "../../staleness/forecast.ts";
+import { areFew, type Chances, chancesOf } from "../../staleness/forecast.ts";
 import type { Backend, ClusterView } from "./backend.ts";
-import { planOf, toldDelays } from "./fleet-view.ts";
+import { planOf, reportsOf, toldDelays } from "./fleet-view.ts";
 import { resolutionOf } from "./rules.ts";
 
 /** What is older is asked for anew while requests still go by it, in ms. */
 const FRESH_MS = 30_000;
+/** The same of few round trips, for those whom the question costs little. */
+const FEW_FRESH_MS = 5000;
 /** What is older is not gone by any more. */
 const USED_MS = 600_000;
 /** A question that somebody has asked and not heard the end of in this time is asked again. */
@@ -29,23 +31,30 @@ const MIN_P_DEFAULT = 0.999;
  */
 class FleetWatch {
   #told: StalenessResult | null = null;
+  /** Whether that is so little that rare delays are not known yet. */
+  areFew = true;
   #toldAt = -Infinity;
   #askedAt = -Infinity;
-  /** Of what was told, by n and dw; null: too little was measured. */
+  /** Of what was told, by n and dw; null: nothing was measured. */
   readonly #chances = new Map<string, Chances | null>();
 
-  /** Has members asked when that is due; waits for them where nothing is known. */
-  async refresh(backend: Backend): Promise<void> {
+  /**
+   * Has members asked when that is due; waits for them where nothing is known.
+   *
+   * @param isCheap whether to ask sooner while they can tell of few round trips
+   */
+  async refresh(backend: Backend, isCheap = false): Promise<void> {
     const now = performance.now();
     const age = now - this.#toldAt;
-    if (age < FRESH_MS || now - this.#askedAt < ASKING_MS) return;
+    const freshMs = isCheap && this.areFew ? FEW_FRESH_MS : FRESH_MS;
+    if (age < freshMs || now - this.#askedAt < ASKING_MS) return;
     this.#askedAt = now;
     // Where nobody answers requests go by what is known, and the next one asks again.
     const asking = this.ask(backend).catch(() => null);
     if (age > USED_MS) await asking;
   }
 
-  /** null: nothing is known, or too little. */
+  /** null: nothing is known. */
   chances(view: ClusterView, { n, dw }: Pick<QuorumRules, "n" | "dw">): Chances | null {
     if (this.#told === null || performance.now() - this.#toldAt > USED_MS) return null;
     const name = `${n} ${dw}`;
@@ -61,6 +70,7 @@ class FleetWatch {
   async ask(backend: Backend): Promise<StalenessResult> {
     const told = await toldDelays(backend, "");
     this.#told = told;
+    this.areFew = areFew({ reports: reportsOf(told) });
     this.#toldAt = performance.now();
     this.#chances.clear();
     return told;
@@ -89,7 +99,7 @@ async function choose(
   const { rules } = resolution;
   const watch = watchOf(backend);
   await watch.refresh(backend);
-  const chances = watch.chances(view, rules);
+  const chances = watch.areFew ? null : watch.chances(view, rules);
   if (chances === null) return null;
   const w = quorumNumber(options.staleW ?? rules.w, rules.n);
   const enough = options.minP ?? MIN_P_DEFAULT;

@@ -10,18 +10,23 @@ import { run } from "./run.ts";
 export const toldDelays = (backend: Backend, trace: string): Promise<StalenessResult> =>
   run(backend, { kind: "staleness" }, trace);
 
+/** What members and, where it is none of them, this frontend tell. */
+export const reportsOf = ({ selfId, own, reports }: StalenessResult): ForecastPlan["reports"] =>
+  selfId === null ? new Map([["", own], ...reports]) : reports;
+
 /**
  * Clients are taken to use the frontends of all members alike; where this one is no member's, as on
  * Workers, they write by this one.
  */
 export function planOf(
   { ring, defaults }: ClusterView,
-  { selfId, own, reports }: StalenessResult,
+  told: StalenessResult,
   { n, dw }: { readonly n: number; readonly dw: number },
 ): Omit<ForecastPlan, "from" | "times"> {
+  const { selfId, reports } = told;
   const members = selfId === null ? [] : ring.memberIds.filter((id) => reports.has(id));
   return {
-    reports: selfId === null ? new Map([["", own], ...reports]) : reports,
+    reports: reportsOf(told),
     partitions: Array.from({ length: ring.partitionCount }, (_, p) => ring.primariesOf(p, n)),
     writers: selfId === null ? [""] : members,
     readers: members,
