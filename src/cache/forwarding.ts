@@ -41,11 +41,8 @@ const STEERING = [
   "x-forwarded-ssl",
   "x-real-ip",
 ];
-/** Made anew: the origin is told the scheme and the host that are in the key, and no others. */
-const MADE_ANEW = [
-  ...["host", "content-length", "expect", "accept-encoding"],
-  ...["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"],
-];
+/** The origin is told the scheme and the host that are in the key, and no others. */
+const MADE_ANEW = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
 const DROPPED_OF_PROXIES = new Set([...MADE_ANEW, ...OVERRIDES]);
 const DROPPED_OF_STRANGERS = new Set([...DROPPED_OF_PROXIES, ...STEERING]);
 
@@ -91,50 +88,67 @@ export function oneHopLess({ method, fields }: RequestHead): Fields {
   return hops === null ? fields : withField(fields, "Max-Forwards", `${Math.max(0, hops - 1)}`);
 }
 
-export interface ForwardParts {
-  readonly site: SiteSettings;
+/** How a request came, and from whom. */
+export interface Came {
   readonly client: Client;
-  readonly located: Located;
-  /** The host as the client named it. */
+  readonly scheme: Located["scheme"];
   readonly publicHost: string;
-  readonly clusterId: string;
 }
 
 /** Whether `Forwarded` names the scheme and the host of the key, as far as it names any. */
-function isOfKey({ proto, host }: ForwardedHops, { located, publicHost }: ForwardParts): boolean {
-  const { scheme } = located;
+function isOfKey({ client, scheme, publicHost }: Came): boolean {
+  const { proto, host } = client.forwarded;
   const isHosts = host === null || normalHost(host, scheme) === publicHost;
   return isHosts && (proto ?? scheme) === scheme;
 }
 
 /** `Forwarded` with a hop more, where a proxy that is believed sent one; never another host's. */
-function withHop(fields: Fields, parts: ForwardParts): Fields {
-  const { address, forwarded } = parts.client;
+function withHop(fields: Fields, came: Came): Fields {
+  const { address } = came.client;
   if (!has(fields, "forwarded")) return fields;
-  if (!isOfKey(forwarded, parts)) return without(fields, new Set(["forwarded"]));
+  if (!isOfKey(came)) return without(fields, new Set(["forwarded"]));
   return address === "" ? fields : appended(fields, "Forwarded", hopOf(address));
 }
 
+/** What ends at the door, or is made anew, has one of these names; most requests have nothing. */
+const SPECIAL = /^(?:connection|forwarded|x-)/i;
+const ENDS_NOTHING = /^(?:keep-alive|close)$/i;
+
+const isSpecial = ([name, value]: Field): boolean =>
+  SPECIAL.test(name) && !(name.toLowerCase() === "connection" && ENDS_NOTHING.test(value));
+
+/**
+ * A request's fields as its answer may depend on them, and as it is compared with others: without
+ * what ends at the door, and with what the origin is told of where it came from. Else a client
+ * could have an answer stored under what its origin was never told.
+ */
+export function toldFields(fields: Fields, came: Came): Fields {
+  const { client, scheme, publicHost } = came;
+  const dropped = client.isTrusted ? DROPPED_OF_PROXIES : DROPPED_OF_STRANGERS;
+  const own = fields.some(isSpecial) ? withHop(without(endToEnd(fields), dropped), came) : fields;
+  return [
+    ...own,
+    ...forwardedFor(fields, client),
+    ["X-Forwarded-Proto", scheme],
+    ["X-Forwarded-Host", publicHost],
+  ];
+}
+
 /** The `Host` that the origin sees. */
-export const hostFor = ({ site, located }: ForwardParts): string =>
+export const hostFor = (site: SiteSettings, located: Located): string =>
   site.originHost === "client" ? located.host : new URL(site.origin).host;
+
+/** Made anew by who sends it, or by the door for what it says itself. */
+const OF_THE_HOP = new Set(["host", "content-length", "expect", "accept-encoding"]);
 
 /**
  * The request's fields for the origin. `Host` is the fetcher's to set; framing is made anew.
  *
- * @param fields the client's, without what the door itself asks for
+ * @param fields see `toldFields`; without what the door itself asks for
  */
-export function forwardedFields(fields: Fields, parts: ForwardParts): Fields {
-  const { client, located, publicHost, clusterId } = parts;
-  const dropped = client.isTrusted ? DROPPED_OF_PROXIES : DROPPED_OF_STRANGERS;
-  const plain = without(endToEnd(fields), dropped).filter(([name]) => !isOurs(name));
+export function forwardedFields(fields: Fields, clusterId: string): Fields {
+  const plain = without(endToEnd(fields), OF_THE_HOP).filter(([name]) => !isOurs(name));
   const encoding = normalisedEncoding(fieldOf(fields, "accept-encoding"));
-  const named: Field[] = [
-    ...(encoding === null ? [] : [["Accept-Encoding", encoding] as const]),
-    ...forwardedFor(fields, client),
-    ["X-Forwarded-Proto", located.scheme],
-    ["X-Forwarded-Host", publicHost],
-  ];
-  const told: Fields = [...withHop(plain, parts), ...named];
+  const told: Fields = encoding === null ? plain : [...plain, ["Accept-Encoding", encoding]];
   return appended(appended(told, "Via", "1.1 starling"), LOOP, loopId(clusterId));
 }

@@ -11,17 +11,23 @@ import {
 } from "../cache/cache-key.ts";
 import { type Fields, fieldOf, type RequestHead } from "../cache/fields.ts";
 import { cameBy, noHops, parseForwarded } from "../cache/forwarded.ts";
-import { type Client, forwardedFields, hostFor, oneHopLess } from "../cache/forwarding.ts";
+import {
+  type Client,
+  forwardedFields,
+  hostFor,
+  oneHopLess,
+  toldFields,
+} from "../cache/forwarding.ts";
 import type { Site } from "../frontend/backend/backend.ts";
 import type { DoorRequest, OriginRequest } from "./ports.ts";
 
 export interface DoorCall {
   readonly request: DoorRequest;
+  /** What answers are chosen and stored by: what the origin is told. */
   readonly head: RequestHead;
   readonly site: Site;
   readonly located: Located;
   readonly key: string;
-  readonly client: Client;
   /** As the client named it, or as a proxy that is believed says that it did. */
   readonly publicHost: string;
   readonly clusterId: string;
@@ -81,13 +87,14 @@ export function makeCall(
   const isPublic = settings.originHost === "client" || came.host !== null;
   const host = isPublic ? publicHost : normalHost(addressed.host, scheme);
   const located = { scheme, host, path, query };
+  const client: Client = { address: request.address, isTrusted, forwarded };
+  const fields = toldFields(request.fields, { client, scheme, publicHost });
   return {
     request,
-    head: { method: request.method, fields: request.fields },
+    head: { method: request.method, fields },
     site,
     located,
-    key: cacheKey(located, request.fields, settings.cacheKey),
-    client: { address: request.address, isTrusted, forwarded },
+    key: cacheKey(located, fields, settings.cacheKey),
     publicHost,
     clusterId,
   };
@@ -98,8 +105,7 @@ export function toOrigin(
   call: DoorCall,
   { method, fields, more = [] }: { method: string; fields: Fields; more?: Fields },
 ): OriginRequest {
-  const { request, site, located, client, publicHost, clusterId } = call;
-  const parts = { site: site.settings, client, located, publicHost, clusterId };
+  const { request, site, located, clusterId } = call;
   const path = urlOf({
     ...located,
     query: keptQuery(located.query, site.settings.cacheKey),
@@ -108,8 +114,8 @@ export function toOrigin(
     site: site.settings,
     method,
     target: path,
-    host: hostFor(parts),
-    fields: [...forwardedFields(oneHopLess({ method, fields }), parts), ...more],
+    host: hostFor(site.settings, located),
+    fields: [...forwardedFields(oneHopLess({ method, fields }), clusterId), ...more],
     body: request.body,
     bodyLength: fieldOf(request.fields, "content-length"),
     onInterim: request.onInterim,

@@ -134,7 +134,8 @@ export class Door {
   }
 
   async #answer(call: DoorCall): Promise<DoorAnswer> {
-    const { method, body, fields } = call.request;
+    const { method, body } = call.request;
+    const { fields } = call.head;
     if (method === "PURGE") return this.#invalidator.purge(call);
     if (hopsLeft(call.head) === 0) return answerAsLast(method);
     const isLookedUp = (method === "GET" || method === "HEAD") && body === null;
@@ -306,5 +307,5 @@ const isUpgrade = (fields: Fields): boolean =>
   tokensOf(fieldOf(fields, "upgrade")).some((protocol) => protocol !== "h2c");
 
 /** A flight is of one key, and of what most responses vary by. */
-const flightId = ({ site, key, request }: DoorCall): string =>
-  `${site.name}\n${fieldOf(request.fields, "accept-encoding") ?? ""}\n${key}`;
+const flightId = ({ site, key, head }: DoorCall): string =>
+  `${site.name}\n${fieldOf(head.fields, "accept-encoding") ?? ""}\n${key}`;
