@@ -38,7 +38,7 @@ export interface QuorumOptions {
   readonly returnBody?: boolean;
   /**
    * A read lacks no write that `staleW` replicas had acknowledged so many ms before it came, whole
-   * ones, 0 … STALE_MS_MAX (docs/consistency.md).
+   * ones, 0 … STALE_MS_MAX (docs/consistency.md). It begins with one replica unless it names an r.
    */
   readonly maxStaleMs?: number | undefined;
   /** 1 … n; absent: the namespace's w. */
@@ -146,6 +146,22 @@ function shorthand(word: ConsistencyWord | undefined): QuorumValue | undefined {
   return word === "strict" || word === "local_quorum" ? "quorum" : word;
 }
 
+/**
+ * The r of a read that names none.
+ *
+ * @param certain the least that meets every write
+ */
+function readReplies(
+  { consistency, maxStaleMs, pr }: QuorumOptions,
+  usual: QuorumValue,
+  certain: number,
+): QuorumValue {
+  // Where nothing is known of delays.
+  if (consistency === "auto") return certain;
+  // One replica proves the bound where it can; more are asked only where it cannot.
+  return maxStaleMs === undefined ? usual : (pr ?? "one");
+}
+
 /** What is checked even where nothing is bounded: a number out of its range is nobody's wish. */
 function resolveBound(
   { maxStaleMs, staleW }: QuorumOptions,
@@ -175,8 +191,7 @@ function resolveOrThrow(
   const strict = options.consistency === "strict";
   const replies = { least: 1, most: n, bound: "n" };
   const w = pick("w", options.w ?? word, { fallback: defaults.w, n, range: replies });
-  // The least that meets every write: what is certain where nothing is known of delays.
-  const ofReads = options.consistency === "auto" ? n - w + 1 : defaults.r;
+  const ofReads = readReplies(options, defaults.r, n - w + 1);
   const r = pick("r", options.r ?? word, { fallback: ofReads, n, range: replies });
   const fallback = strict ? "quorum" : 0;
   const ofReplies: PickSpec = { fallback, n, range: { least: 0, most: r, bound: "r" } };

@@ -26,7 +26,8 @@ export interface ConsistencyOptions {
   readonly timeoutMs?: number;
   /**
    * Of a read: at most so many seconds behind the writes that `staleW` replicas have acknowledged,
-   * or an error `staleness-unproven`. 0 to 315360000, to the millisecond.
+   * or an error `staleness-unproven`. 0 to 315360000, to the millisecond. One replica is asked to
+   * begin with, unless `r`, `pr` or `consistency` says more.
    */
   readonly maxStale?: number;
   /** 1 to n; without it the namespace's W. */

@@ -111,6 +111,15 @@ describe("a choice that is left to the cluster", () => {
 });
 
 describe("a bound of staleness", () => {
+  it("asks one replica first where the staleness is bounded and nothing says how many", () => {
+    expect(rules({ maxStaleMs: 5000 }).r).toBe(1);
+    expect(rules({ maxStaleMs: 5000, pr: 2 })).toMatchObject({ r: 2, pr: 2 });
+    expect(rules({ maxStaleMs: 5000, r: 3 }).r).toBe(3);
+    expect(rules({ maxStaleMs: 5000, consistency: "quorum" }).r).toBe(2);
+    expect(rules({ maxStaleMs: 5000, consistency: "strict" })).toMatchObject({ r: 2, pr: 2 });
+    expect(rules({ staleW: 1 }).r).toBe(2);
+  });
+
   it("is of writes with the namespace's w, unless another is named", () => {
     expect(rules({ maxStaleMs: 5000 })).toMatchObject({ maxStaleMs: 5000, staleW: 2 });
     expect(rules({ maxStaleMs: 5000, w: 1 }).staleW).toBe(2);
