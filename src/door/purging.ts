@@ -33,6 +33,13 @@ export function prefixesOf(prefix: string): readonly string[] | null {
   return [...hosts].map((host) => `${located.scheme}://${host}${rest}`);
 }
 
+/** The prefix that is one URL. One that is too long for that takes with it what begins alike. */
+export function prefixOfUrl(url: string): { readonly prefix: string } {
+  let prefix = `${url}${END}`.slice(0, KEY_BYTES_MAX);
+  while (utf8Length(prefix) > KEY_BYTES_MAX) prefix = prefix.slice(0, -1);
+  return { prefix };
+}
+
 export interface UrlPurge {
   /** Keys whose records are written: done at all their owners when the answer comes. */
   readonly keys: readonly string[];
@@ -49,23 +56,13 @@ export function urlPurge(text: string, { settings }: Site): UrlPurge | null {
     const path = mark < 0 ? text : text.slice(0, mark);
     const query = keptQuery(mark < 0 ? null : text.slice(mark + 1), rule);
     const whole = `${path}${query === null ? "" : `?${query}`}`;
-    return { keys: [], epochs: [{ prefix: `${whole}${END}` }] };
+    return { keys: [], epochs: [prefixOfUrl(whole)] };
   }
   const located = parseAbsolute(text);
   if (located === null) return null;
   const urls = new Set([located, withoutPort(located)].map((one) => keyedUrl(one, rule)));
   if (rule.headers.length === 0) return { keys: [...urls], epochs: [] };
-  return { keys: [], epochs: [...urls].map((url) => ({ prefix: `${url}${END}` })) };
-}
-
-export const isTooLong = ({ epochs }: UrlPurge): boolean =>
-  epochs.some((what) => "prefix" in what && utf8Length(what.prefix) > KEY_BYTES_MAX);
-
-/** The prefix that is one URL. What is too long for one takes with it what begins alike. */
-export function prefixOfUrl(url: string): { readonly prefix: string } {
-  let prefix = `${url}${END}`.slice(0, KEY_BYTES_MAX);
-  while (utf8Length(prefix) > KEY_BYTES_MAX) prefix = prefix.slice(0, -1);
-  return { prefix };
+  return { keys: [], epochs: [...urls].map(prefixOfUrl) };
 }
 
 /**

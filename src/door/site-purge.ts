@@ -13,7 +13,7 @@ import {
 } from "../frontend/data/run-purge.ts";
 import { requireAccess } from "../frontend/http/auth.ts";
 import { Problem } from "../frontend/http/problems.ts";
-import { isTooLong, prefixesOf, prefixOfUrl, purgeKeys, urlPurge } from "./purging.ts";
+import { prefixesOf, prefixOfUrl, purgeKeys, urlPurge } from "./purging.ts";
 import { StoreError } from "./response-store.ts";
 
 const invalid = (detail: string): Problem => new Problem("invalid-request", detail);
@@ -68,7 +68,7 @@ async function purgeUrls(
   const purges = isList
     ? urls.map((url) => (typeof url === "string" ? urlPurge(url, site) : null))
     : [];
-  if (!isList || purges.some((purge) => purge === null || isTooLong(purge))) {
+  if (!isList || purges.some((purge) => purge === null)) {
     const each = "an absolute URL, or a path that begins with /";
     throw invalid(`"urls" must be a list of 1 to ${URLS_COUNT_MAX}, each ${each}.`);
   }

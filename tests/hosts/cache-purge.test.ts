@@ -82,6 +82,17 @@ describe("a purge of a site", () => {
     ]);
   });
 
+  it("by URL takes one of any length, as a door does", async () => {
+    const long = `/${"long".repeat(500)}`;
+    for (const url of [long, `http://${new URL(cluster.cacheUrls[0] ?? "").host}${long}`]) {
+      await fill(long);
+      expect([(await purge({ urls: [url] })).status, await status(long, 1)]).toEqual([
+        200,
+        "fwd=uri-miss",
+      ]);
+    }
+  });
+
   it("by PURGE and by unsafe methods is of all that a URL has, whatever fields are in its key", async () => {
     const site = { origin: origin.url, cacheKey: { headers: ["X-Device"] }, purgeMethod: true };
     const put = { method: "PUT", body: JSON.stringify(site) };
