@@ -220,6 +220,7 @@ class World {
     if (what === "arrive") this.#arrive();
     if (what === "move") this.#move(id, to);
     if (what === "copy") this.#copy(id, to);
+    if (what === "hand on") this.#handOn(id, to);
     if (what === "lose") this.#lose(id);
     if (what === "lose b") this.#lose("b");
   }
@@ -264,6 +265,18 @@ class World {
     this.#moves.set(from, (this.#moves.get(from) ?? new Set()).add(home));
   }
 
+  /** When b has followed both, a hint goes home and on to the third; then its home is lost. */
+  #handOn(by: string, home: string): void {
+    if (home === by || home === "b") return;
+    const third = MEMBERS.find((id) => ![by, home, "b"].includes(id)) as string;
+    this.#standIn(by, home, 1);
+    this.now++;
+    for (const id of [home, third]) this.follow(id, () => {});
+    this.#move(by, home);
+    for (const version of this.#all(home)) this.own(third).add(version);
+    this.#lose(home);
+  }
+
   #lose(id: string): void {
     this.own(id).clear();
     for (const home of MEMBERS) this.hints(id, home).clear();
@@ -305,7 +318,7 @@ const DELAY = 3;
 describe("the law of claims", () => {
   const other = fc.constantFrom("c", "d", "e");
   const home = fc.constantFrom("b", "c", "d", "e");
-  const happens = ["write", "stand in", "both", "arrive", "move", "copy", "lose"];
+  const happens = ["write", "stand in", "both", "arrive", "move", "copy", "hand on", "lose"];
   const event = fc.record({
     what: fc.constantFrom(...happens, "move", "lose b", "follow", "round", "round", "wait"),
     id: other,
