@@ -19,7 +19,7 @@ import { type DoorMemory, Flights } from "./flights.ts";
 import { Heads } from "./heads.ts";
 import { Invalidator, type PurgeRefusal } from "./invalidator.ts";
 import type { Found } from "./kept.ts";
-import { release } from "./landing.ts";
+import { type Fresh, isLastWord, release } from "./landing.ts";
 import { LeaseHolder } from "./leases.ts";
 import {
   type DoorAnswer,
@@ -202,12 +202,30 @@ export class Door {
     const over = metrics.refreshes(refresh);
     const landing = this.#launch(id, this.#wantOf(ask, true));
     // A stale answer has been given already: the next request is told of a failure.
-    const done = landing.then(release).catch(() => undefined);
+    const done = landing
+      .then((came) => {
+        release(came);
+        return isLastWord(came) ? this.#supersede(ask.call, came) : undefined;
+      })
+      .catch(() => undefined);
     const ended = done.finally(() => {
       over();
       this.#flights.endRefresh(id);
     });
     this.#parts.host.background(ended);
+  }
+
+  /**
+   * A newer answer that may not be stored ends what it would have replaced: else that is given for
+   * as long as it may be stale, though the origin says each time that there is another one.
+   */
+  async #supersede({ site, key }: DoorCall, { askedAt }: Fresh): Promise<void> {
+    try {
+      await this.#store.purge(site, key, { isSoft: true, at: askedAt });
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#parts.metrics.storeFailed();
+    }
   }
 
   #wantOf({ call, found, variant }: Ask, mayStore: boolean): Want {

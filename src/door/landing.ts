@@ -8,6 +8,18 @@ export type Fresh = Extract<Landing, { kind: "fresh" }>;
 /** The length is said anew: of what is sent. */
 export const LENGTH = new Set(["content-length"]);
 
+/** Why a response is not stored that says nothing of it, but of the request that it answers. */
+const OF_THE_REQUEST: ReadonlySet<string | null> = new Set([
+  ...["authorization", "cookie", "request-no-store"],
+]);
+
+/** Whether it is the origin's answer to all, and may not be stored: no failure, no "not now". */
+export function isLastWord(landing: Landing): landing is Fresh {
+  if (landing.kind !== "fresh" || landing.variant !== null) return false;
+  const { status } = landing.head;
+  return status < 500 && status !== 408 && status !== 429 && !OF_THE_REQUEST.has(landing.detail);
+}
+
 /** Tells the flow that this body is not read. */
 export function release(landing: Landing): void {
   if (landing.kind === "fresh") void landing.body.return?.();

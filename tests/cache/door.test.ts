@@ -147,6 +147,29 @@ describe("stale answers (RFC 5861)", () => {
     expect((await rig.get("/")).text).toBe("body 3");
   });
 
+  it("are given no more once a refresh brought an answer that may not be stored", async () => {
+    const swr = "max-age=10, stale-while-revalidate=3600";
+    const afterRefresh = async (reply: Reply, headers: Record<string, string> = {}) => {
+      const rig = await makeRig();
+      rig.reply = () => cached(swr);
+      await rig.get("/");
+      rig.pass(15_000);
+      rig.reply = () => reply;
+      expect((await rig.get("/", headers)).text).toBe("body");
+      return (await rig.get("/")).text;
+    };
+    const refused = (value: string, status = 200): Reply => {
+      return { status, headers: { "Cache-Control": value }, body: "new" };
+    };
+    expect(await afterRefresh(refused("no-store"))).toBe("new");
+    expect(await afterRefresh(refused("private"))).toBe("new");
+    expect(await afterRefresh({ status: 404, body: "new" })).toBe("new");
+    // What the origin could not answer, or answered to one client alone, says nothing of it.
+    for (const status of [429, 500, 503])
+      expect([status, await afterRefresh(refused("no-store", status))]).toEqual([status, "body"]);
+    expect(await afterRefresh(refused("max-age=10"), { Authorization: "x" })).toBe("body");
+  });
+
   it("do when the origin fails, as long as the response allows it", async () => {
     const rig = await makeRig();
     rig.reply = () => cached("max-age=10, stale-if-error=60");
