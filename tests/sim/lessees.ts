@@ -38,7 +38,6 @@ export class Lessees {
   readonly #planned: PlannedLessees;
   readonly #prng: Prng;
   #count = 0;
-  #lastAt = 0;
 
   constructor(plan: Plan, planned: PlannedLessees, world: World) {
     this.#world = world;
@@ -65,10 +64,9 @@ export class Lessees {
     { holder, act }: Pick<LeaseOperation, "holder" | "act">,
     done: (result: Result | null) => void,
   ): void {
-    const { machines, events } = this.#world;
+    const { machines } = this.#world;
     const { leaseMs } = this.#planned;
     const machine = machines[this.#prng.below(machines.length)] as Machine;
-    this.#lastAt = events.now;
     const { n } = this.#plan;
     this.#world.submit(machine, { kind: "lease", key, n, holder, leaseMs, act }, done);
   }
@@ -100,7 +98,8 @@ export class Lessees {
   /** To be called when all faults have ended, and every replica is there. */
   check(judge: Judge, step: () => void): void {
     const { events } = this.#world;
-    const endsAt = this.#lastAt + this.#planned.leaseMs;
+    // Not since the last question: one that slept answers what it was asked when it wakes.
+    const endsAt = events.now + this.#planned.leaseMs;
     while (events.now <= endsAt) step();
     for (const key of this.#keys) {
       const results: Result[] = [];

@@ -126,7 +126,10 @@ async function runMany(seeds: { from: number; count: number }): Promise<number> 
   const failed: SimReport[] = [];
   const take = (report: SimReport): boolean => {
     totals.add(report);
-    if (report.failures.length > 0) failed.push(report);
+    if (report.failures.length === 0) return false;
+    failed.push(report);
+    // At once: the rest may take an hour, and may not come to its end.
+    warn(`sim: seed ${report.seed} FAILED`);
     return false;
   };
   const ending = await runAll({ seeds, sabotage: "", take });
