@@ -18,18 +18,24 @@ interface Weighted {
   readonly weight: number;
 }
 
-/** A list with weights (RFC 9110, 12.4.2), heaviest first; what weighs nothing is left out. */
-function weighted(text: string): readonly Weighted[] {
+/** The members of a list with weights (RFC 9110, 12.4.2), as they came. */
+function ranges(text: string): readonly Weighted[] {
   const items: Weighted[] = [];
   for (const part of text.toLowerCase().split(",")) {
     const [range = "", ...parameters] = part.split(";").map((piece) => piece.trim());
     if (range === "") continue;
     const q = parameters.find((parameter) => /^q\s*=/.test(parameter));
     const weight = q === undefined ? 1 : Number(q.replace(/^q\s*=\s*/, ""));
-    if (weight > 0) items.push({ range, weight: Math.min(1, weight) });
+    items.push({ range, weight: Math.min(1, weight) });
   }
-  return items.sort((a, b) => b.weight - a.weight || (a.range < b.range ? -1 : 1));
+  return items;
 }
+
+/** The same, heaviest first; what weighs nothing is left out. */
+const weighted = (text: string): readonly Weighted[] =>
+  ranges(text)
+    .filter(({ weight }) => weight > 0)
+    .sort((a, b) => b.weight - a.weight || (a.range < b.range ? -1 : 1));
 
 const asText = (items: readonly Weighted[]): string =>
   items.map(({ range, weight }) => (weight === 1 ? range : `${range};q=${weight}`)).join(", ");
@@ -40,20 +46,28 @@ const asText = (items: readonly Weighted[]): string =>
  */
 export function normalisedEncoding(text: string | null): string | null {
   if (text === null) return null;
-  const items = weighted(text);
-  const refused = new Set(
-    [...text.toLowerCase().matchAll(/([a-z0-9*-]+)\s*;\s*q=0(?:\.0*)?\s*(?:,|$)/g)].map(
-      (match) => match[1],
-    ),
-  );
+  const items = ranges(text);
+  const isRefused = (coding: string): boolean =>
+    items.some(({ range, weight }) => range === coding && weight === 0);
   const takes = (coding: string): boolean =>
-    !refused.has(coding) &&
-    items.some(({ range }) => range === coding || range === "*" || range === `x-${coding}`);
+    !isRefused(coding) &&
+    items.some(
+      ({ range, weight }) =>
+        weight > 0 && (range === coding || range === "*" || range === `x-${coding}`),
+    );
   const codings = ["br", "gzip"].filter(takes);
   return codings.length === 0 ? null : codings.join(", ");
 }
 
-const spaceless = (text: string): string => text.trim().replace(/\s*,\s*/g, ", ");
+/**
+ * Without the space that means nothing. Member by member: a pattern for space around commas goes
+ * over a long stretch of it once for each place in it, seconds for what a client may send.
+ */
+const spaceless = (text: string): string =>
+  text
+    .split(",")
+    .map((member) => member.trim())
+    .join(", ");
 
 /** What a request says in one field, as it is compared. @param name in lower case */
 export function normalised(fields: Fields, name: string): string | null {

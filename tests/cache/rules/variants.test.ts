@@ -52,6 +52,16 @@ describe("variants (RFC 9111, 4.1)", () => {
     expect(normalisedEncoding("*")).toBe("br, gzip");
     expect(normalisedEncoding("*, br;q=0")).toBe("gzip");
     expect(normalisedEncoding("identity")).toBe(null);
+    expect(normalisedEncoding("*, br;q=0;level=1")).toBe("gzip");
     expect(normalisedEncoding(null)).toBe(null);
+  });
+
+  it("take a field of any length and shape in one walk", () => {
+    // What is gone over once for each of its places does not come to its end here.
+    const long = 4_000_000;
+    const apart: Fields = [["Foo", `1${"\t".repeat(long)}2 \t,\t 3`]];
+    expect(match("Foo", apart, [["Foo", `1${"\t".repeat(long)}2,3`]])).toBe(true);
+    expect(normalisedEncoding(`gzip, ${"1-".repeat(long)}`)).toBe("gzip");
+    expect(normalisedEncoding(`br${" ".repeat(long)};q=0, *`)).toBe("gzip");
   });
 });
