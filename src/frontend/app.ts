@@ -135,7 +135,7 @@ function pathToMatch(request: Request, options?: { env?: StarlingEnv["Bindings"]
 const noRoute = (call: Call): Response =>
   refusal(
     call,
-    new Problem("no-such-route", "There is no such route. See docs/ for those that exist."),
+    new Problem("no-such-route", "There is no such route. docs/http.md lists those that exist."),
   );
 
 function honoApp(parts: AppParts, ledger: Ledger, metrics: HttpMetrics): Hono<StarlingEnv> {

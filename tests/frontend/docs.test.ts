@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { makeApp } from "./support.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
@@ -87,5 +88,25 @@ describe("docs/operations.md", () => {
     const section = read("docs/operations.md").split("\n## What the log says\n")[1] ?? "";
     const explained = [...section.matchAll(/`([a-z-]+)`/g)].map(([, event]) => event);
     expect(events.filter((event) => !explained.includes(event))).toEqual([]);
+  });
+});
+
+describe("docs/http.md", () => {
+  it("names every route, and no other; those for Workers KV are of docs/kv.md", async () => {
+    const { app } = await makeApp();
+    // Hono's `:name{pattern}text` as docs have it; the batch and the ticket end behind a colon.
+    const shown = (path: string): string =>
+      path.replace(/:([a-z]+)(?:\{(.*?)\}(?=\/|$))?/g, (_, name: string, pattern = "") => {
+        const suffix = /\](\*:[a-z]+)$/.exec(pattern)?.[1]?.slice(1) ?? "";
+        return `{${name}}${suffix}`;
+      });
+    const isElsewhere = /^\/(client\/v4|v1\/workerd-kv|ui)\//;
+    const routes = app.routes
+      .filter(({ method, path }) => method !== "ALL" && !isElsewhere.test(path))
+      .map(({ method, path }) => `${method} ${shown(path)}`);
+    expect(routes).toContain("POST /v1/kv/{namespace}:batch");
+    const table = /\n## Routes\n(.*?)\n## /s.exec(read("docs/http.md"))?.[1] ?? "";
+    const named = [...table.matchAll(/^\| `([A-Z]+ \/[^`]*)`/gm)].map(([, route]) => route);
+    expect(named.sort()).toEqual([...new Set(routes)].sort());
   });
 });
