@@ -109,6 +109,9 @@ const KEYS: readonly KvCall[] = [
   ["delete of a number", (kv) => kv.delete(5)],
   ["get of what was deleted", (kv) => kv.get(5)],
   ["delete of what is not there", (kv) => kv.delete("none")],
+  ["delete of nothing", (kv) => kv.delete()],
+  ["delete of one in a list", (kv) => kv.delete("none", 0)],
+  ["delete with a text beside it", (kv) => kv.delete("none", "text")],
 ];
 
 const TYPES: readonly KvCall[] = [
@@ -130,6 +133,9 @@ const TYPES: readonly KvCall[] = [
   ["cacheTtl under 30", (kv) => kv.get("v/text", { cacheTtl: 5 })],
   ["cacheTtl null", (kv) => kv.get("v/text", { cacheTtl: null })],
   ["getWithMetadata of nothing", (kv) => kv.getWithMetadata("none")],
+  ["getWithMetadata without a key", (kv) => kv.getWithMetadata()],
+  ["getWithMetadata of an empty key", (kv) => kv.getWithMetadata("")],
+  ["getWithMetadata as an unknown type", (kv) => kv.getWithMetadata("v/text", "blob")],
   ["getWithMetadata as json", (kv) => kv.getWithMetadata("v/5", "json")],
 ];
 
@@ -146,6 +152,7 @@ const MANY: readonly KvCall[] = [
   ["an empty list", (kv) => kv.get([])],
   ["a list with an empty key", (kv) => kv.get([""])],
   ["100 keys", async (kv) => ((await kv.get(hundred())) as Map<string, null>).size],
+  ["25 MiB and more", manyMegabytes],
   ["101 keys", (kv) => kv.get([...hundred(), "more"])],
   [
     "metadata of several that expire",
@@ -155,6 +162,13 @@ const MANY: readonly KvCall[] = [
     },
   ],
 ];
+async function manyMegabytes(kv: Loose): Promise<unknown> {
+  const mebibyte = "x".repeat(1_048_576);
+  const keys = Array.from({ length: 26 }, (_, i) => `large/${i}`);
+  for (const key of keys) await kv.put(key, mebibyte);
+  const fewer = (await kv.get(keys.slice(1))) as Map<string, string>;
+  return [fewer.size, await kv.get(keys).catch(String)];
+}
 const hundred = (): string[] => Array.from({ length: 100 }, (_, i) => `none ${i}`);
 
 const OPTIONS: readonly KvCall[] = [
@@ -183,6 +197,13 @@ const OPTIONS: readonly KvCall[] = [
   ["expirationTtl null", echo("o/ttl3", "v", { expirationTtl: null })],
   ["expirationTtl no number", (kv) => kv.put("o/ttl4", "v", { expirationTtl: "soon" })],
   ["both", echo("o/both", "v", { expiration: SOON, expirationTtl: 60 })],
+  ["both, the instant past", echo("o/both2", "v", { expiration: 5, expirationTtl: 60 })],
+  ["both, no life", echo("o/both3", "v", { expiration: SOON, expirationTtl: 0 })],
+  ["expiration of a bigint", echo("o/big", "v", { expiration: 2_000_000_000n })],
+  ["expirationTtl of a bigint", echo("o/big2", "v", { expirationTtl: 60n })],
+  ["expirationTtl without end", echo("o/endless", "v", { expirationTtl: Infinity })],
+  ["expiration without end", echo("o/endless2", "v", { expiration: Infinity })],
+  ["expirationTtl of decades", echo("o/decades", "v", { expirationTtl: 1_000_000_000 })],
   ["an unknown option", echo("o/unknown", "v", { unknown: true })],
 ];
 
@@ -203,6 +224,8 @@ const LISTS: readonly KvCall[] = [
   ["a limit below 0", (kv) => kv.list({ prefix: "o/metadata", limit: -1 })],
   ["a limit true", (kv) => kv.list({ prefix: "v/", limit: true })],
   ["a limit that is no number", (kv) => kv.list({ prefix: "o/metadata", limit: "many" })],
+  ["a limit without end", (kv) => kv.list({ prefix: "o/metadata", limit: Infinity })],
+  ["a limit of a bigint", (kv) => kv.list({ prefix: "o/metadata", limit: 2n })],
   ["a limit of 1001", (kv) => kv.list({ limit: 1001 })],
   ["options null of a list", (kv) => kv.list(null).then((page) => Object.keys(page as object))],
   ["options as text of a list", (kv) => kv.list("o/")],

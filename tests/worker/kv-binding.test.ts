@@ -93,6 +93,25 @@ describe("KV through a service binding", () => {
     expect(await CACHE.get(key)).toMatch(/^[0-9]$/);
   });
 
+  it("keeps what is to live for decades, a hundred years at most", async () => {
+    const prefix = `${fresh()}/`;
+    const inDecades = 4_102_444_800;
+    await CACHE.put(`${prefix}at`, "v", { expiration: inDecades });
+    await CACHE.put(`${prefix}ttl`, "v", { expirationTtl: 3_153_600_000 });
+    const { keys } = await CACHE.list({ prefix });
+    expect(keys.map(({ name }) => name)).toEqual([`${prefix}at`, `${prefix}ttl`]);
+    expect(keys[0]?.expiration).toBe(inDecades);
+    expect(keys[1]?.expiration).toBeGreaterThan(inDecades);
+    expect(await CACHE.get([`${prefix}at`, `${prefix}ttl`])).toEqual(
+      new Map([
+        [`${prefix}at`, "v"],
+        [`${prefix}ttl`, "v"],
+      ]),
+    );
+    const inMillis = { expiration: 4_102_444_800_000 };
+    expect(await refusal(() => CACHE.put("k", "v", inMillis))).toContain("KV PUT failed: 400");
+  });
+
   it("lists page by page, in the shape of KV", async () => {
     const prefix = `${fresh()}/`;
     for (const name of ["a", "b", "c"]) await CACHE.put(prefix + name, "v");
@@ -140,7 +159,9 @@ describe("KV through a service binding", () => {
       "KV PUT failed: 400",
     );
     const tooLarge = new Uint8Array(1_048_577);
-    expect(await refusal(() => CACHE.put("k", tooLarge))).toContain("KV PUT failed: 413");
+    expect(await refusal(() => CACHE.put("k", tooLarge))).toContain(
+      "KV PUT failed: 413 Value length of 1048577 exceeds limit of 1048576.",
+    );
     expect(await refusal(() => CACHE.put("k", new Blob([tooLarge]).stream()))).toContain("413");
     expect(await refusal(() => CACHE.put("k", {} as unknown as string))).toContain(
       "accepts only strings",

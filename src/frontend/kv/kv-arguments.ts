@@ -10,6 +10,7 @@ import { utf8Length } from "../../../core/keys.ts";
 import { KEY_BYTES_MAX, LIST_KEYS_MAX, METADATA_BYTES_MAX } from "../../../core/limits.ts";
 import { checkMetadata } from "../http/body.ts";
 import { Problem, type ProblemCode } from "../http/problems.ts";
+import type { KvExpiry } from "./kv-store.ts";
 import { kvText } from "./kv-values.ts";
 
 /** Options as they came, whatever is in them. */
@@ -20,6 +21,7 @@ export class KvRefusal extends Problem {}
 
 /** As Workers KV allows. */
 const KEYS_AT_ONCE_MAX = 100;
+const BYTES_AT_ONCE_MAX = 25 * 1024 * 1024;
 
 const isAbsent = (value: unknown): value is undefined | null =>
   value === undefined || value === null;
@@ -29,8 +31,14 @@ function wrongType(method: string, position: number, type: string): TypeError {
   return new TypeError(`${what}: parameter ${position} is not of type '${type}'.`);
 }
 
-/** As ECMAScript's ToInt32 takes a number, but for its range. */
-const wholeOf = (value: unknown): number => Math.trunc(Number(value)) || 0;
+/** As ECMAScript's ToNumber: unlike `Number(…)`, of a bigint too. @throws TypeError */
+const numberOf = (value: unknown): number => +(value as number);
+
+/** As ECMAScript's ToInt32, but for its range. @throws TypeError for a bigint */
+function wholeOf(value: unknown): number {
+  const number = numberOf(value);
+  return Number.isFinite(number) ? Math.trunc(number) : 0;
+}
 
 const refused = (code: ProblemCode, text: string): KvRefusal => new KvRefusal(code, text);
 
@@ -80,6 +88,10 @@ export function optionsAt(
   throw wrongType(at.method, at.index + 1, at.type);
 }
 
+/** Options of a `delete`: KV itself has none there, and looks at nothing that stands there. */
+export const deleteOptionsAt = ([, value]: readonly unknown[]): Given =>
+  typeof value === "object" && value !== null ? (value as Given) : {};
+
 /** Options of a read, in which a type alone is one as well. */
 export function readOptionsAt(args: readonly unknown[]): Given {
   const [, value] = args;
@@ -90,20 +102,34 @@ export function readOptionsAt(args: readonly unknown[]): Given {
 /** @param type as it was given */
 export const typeOf = (type: unknown): string => (type === undefined ? "text" : String(type));
 
-/** How each of many values is shown: as text or as JSON. @throws KvRefusal for another type */
-export function readerOf(type: string): (value: Uint8Array) => unknown {
-  if (type === "text") return kvText;
-  if (type === "json") {
-    return (value) => {
-      try {
-        return JSON.parse(kvText(value)) as unknown;
-      } catch {
-        const text = "At least one of the requested keys corresponds to a non-json value";
-        throw refused("invalid-request", text);
-      }
-    };
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    const what = "At least one of the requested keys corresponds to a non-json value";
+    throw refused("invalid-request", what);
   }
-  throw refused("invalid-request", `"${type}" is not a valid type. Use "json" or "text"`);
+}
+
+/**
+ * How each of the many values of one call is shown: as text or as JSON.
+ *
+ * @throws KvRefusal for another type; what it returns does for a value that is no JSON, and when
+ *   the values together have become too many
+ */
+export function readerOf(type: string): (value: Uint8Array) => unknown {
+  if (type !== "text" && type !== "json") {
+    throw refused("invalid-request", `"${type}" is not a valid type. Use "json" or "text"`);
+  }
+  let byteCount = 0;
+  return (value) => {
+    byteCount += value.length;
+    if (byteCount > BYTES_AT_ONCE_MAX) {
+      throw refused("value-too-large", "Total size of request exceeds the limit of 25MB");
+    }
+    const text = kvText(value);
+    return type === "json" ? jsonOf(text) : text;
+  };
 }
 
 /**
@@ -116,6 +142,13 @@ export function valueIn(args: readonly unknown[]): string | object {
   const [, value] = args;
   const isObject = typeof value === "object" || typeof value === "function";
   return isObject && value !== null ? value : String(value);
+}
+
+/** A value as it is to be stored. @throws KvRefusal `value-too-large` */
+export function checkSize(byteCount: number, byteCountMax: number): void {
+  if (byteCount <= byteCountMax) return;
+  const text = `Value length of ${byteCount} exceeds limit of ${byteCountMax}.`;
+  throw refused("value-too-large", text);
 }
 
 /** What is to be stored of `metadata`; null for none. @throws KvRefusal; Problem */
@@ -138,22 +171,33 @@ export function metadataFrom(json: string): string {
 }
 
 /** Seconds from now on. Fractions count: a life may be shorter than a second here. */
-export function ttlOf(value: unknown): number | null {
+function ttlOf(value: unknown): number | null {
   if (value === undefined) return null;
-  const seconds = Number(value);
-  if (seconds > 0) return seconds;
+  const seconds = numberOf(value);
+  if (seconds > 0 && seconds !== Infinity) return seconds;
   const what = `Invalid expiration_ttl of ${wholeOf(value)}`;
   throw refused("invalid-option", `${what}. Please specify integer greater than 0.`);
 }
 
-/** Whole seconds since 1970. @param now in ms @throws KvRefusal */
-export function expirationOf(value: unknown, now: number): number | null {
+/** Whole seconds since 1970. @param now in ms @throws KvRefusal; TypeError for a bigint */
+function expirationOf(value: unknown, now: number): number | null {
   if (value === undefined) return null;
   const seconds = wholeOf(value);
   if (seconds > now / 1000) return seconds;
   const mend =
     "Please specify integer greater than the current number of seconds since the UNIX epoch.";
   throw refused("invalid-option", `Invalid expiration of ${seconds}. ${mend}`);
+}
+
+/**
+ * When a value is to expire. As with KV nobody looks at `expiration` beside an `expirationTtl`.
+ *
+ * @param now in ms
+ * @throws KvRefusal; TypeError for a bigint
+ */
+export function expiryOf(given: Given, now: number): KvExpiry {
+  const ttl = ttlOf(given["expirationTtl"]);
+  return { ttl, at: ttl === null ? expirationOf(given["expiration"], now) : null };
 }
 
 export interface ListArguments {

@@ -16,7 +16,9 @@ import { bodyRoom, SMALL_BYTES } from "../http/body-room.ts";
 import { readOptions } from "../http/options.ts";
 import { Problem } from "../http/problems.ts";
 import {
-  expirationOf,
+  checkSize,
+  deleteOptionsAt,
+  expiryOf,
   type Given,
   KvRefusal,
   keyOf,
@@ -26,7 +28,6 @@ import {
   optionsAt,
   readerOf,
   readOptionsAt,
-  ttlOf,
   typeOf,
   valueIn,
 } from "./kv-arguments.ts";
@@ -142,6 +143,16 @@ async function failingAs<Out>(verb: string, work: (holder: object) => Promise<Ou
   }
 }
 
+interface Method {
+  readonly method: string;
+  /** What its first argument is, in workerd's words. */
+  readonly type: string;
+}
+const READS = {
+  get: { method: "get", type: "string or Array" },
+  getWithMetadata: { method: "getWithMetadata", type: "Array or string" },
+} as const;
+
 const isMany = ([key]: readonly unknown[]): boolean => Array.isArray(key);
 
 export class KvNamespace {
@@ -159,7 +170,7 @@ export class KvNamespace {
    *   the status; TypeError for what is no key or no type
    */
   async get(...args: KvGetArguments): Promise<unknown> {
-    if (!isMany(args)) return (await this.#getOne(args)).value;
+    if (!isMany(args)) return (await this.#getOne(args, READS.get)).value;
     const found = await this.#getMany(args);
     return new Map([...found].map(([name, result]) => [name, result?.value ?? null]));
   }
@@ -169,7 +180,7 @@ export class KvNamespace {
    * @throws Error as `get` does
    */
   async getWithMetadata(...args: KvGetArguments): Promise<KvResult | Map<string, KvResult | null>> {
-    return isMany(args) ? this.#getMany(args) : this.#getOne(args);
+    return isMany(args) ? this.#getMany(args) : this.#getOne(args, READS.getWithMetadata);
   }
 
   /** @throws Error whose message begins with `KV PUT failed:` and the status; TypeError */
@@ -180,12 +191,11 @@ export class KvNamespace {
       const at = { index: 2, method: "put", type: "PutOptions" };
       const { expiration, expirationTtl, metadata, ...rest } = optionsAt(args, at);
       const store = this.#store(rest, holder);
-      const life = {
-        ttl: ttlOf(expirationTtl),
-        at: expirationOf(expiration, this.#parts.backend.now()),
-      };
-      const ttlMs = store.ttlMsOf(life);
-      const bytes = await bytesOf(value, store.settings.maxValueBytes);
+      const now = this.#parts.backend.now();
+      const ttlMs = store.ttlMsOf(expiryOf({ expiration, expirationTtl }, now));
+      const { maxValueBytes } = store.settings;
+      const bytes = await bytesOf(value, maxValueBytes);
+      checkSize(bytes.length, maxValueBytes);
       if (bytes.length > SMALL_BYTES) await bodyRoom.reserve(holder, bytes.length);
       await store.put(key, contentOf(bytes, metadataOf(metadata)), ttlMs);
     });
@@ -195,8 +205,7 @@ export class KvNamespace {
   async delete(...args: KvDeleteArguments): Promise<void> {
     await failingAs("DELETE", (holder) => {
       const key = keyOf("delete", args);
-      const at = { index: 1, method: "delete", type: "DeleteOptions" };
-      return this.#store(optionsAt(args, at), holder).delete(key);
+      return this.#store(deleteOptionsAt(args), holder).delete(key);
     });
   }
 
@@ -216,9 +225,9 @@ export class KvNamespace {
     });
   }
 
-  async #getOne(args: readonly unknown[]): Promise<KvResult> {
+  async #getOne(args: readonly unknown[], { method, type: wanted }: Method): Promise<KvResult> {
     return failingAs("GET", async (holder) => {
-      const key = keyOf("get", args, "string or Array");
+      const key = keyOf(method, args, wanted);
       const { type, ...rest } = readOptionsAt(args);
       const found = await this.#store(rest, holder).get(key);
       if (found === null) return nothing;

@@ -9,7 +9,7 @@
 import { type Content, liveSiblings } from "../../../core/entry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { storeKey } from "../../../core/keys.ts";
-import { LIST_KEYS_MAX, TTL_SECONDS_MAX, TTL_SECONDS_MIN } from "../../../core/limits.ts";
+import { LIST_KEYS_MAX, TTL_SECONDS_MIN } from "../../../core/limits.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import type { ListedKey } from "../../../core/results.ts";
 import type { StoreKey } from "../../../core/store.ts";
@@ -65,6 +65,12 @@ const SCANNED_MIN = 250;
 /** Pages that a short one is put together from, and an empty one. */
 const PAGES_MAX = 64;
 const EMPTY_PAGES_MAX = 10_000;
+
+/**
+ * A hundred years. KV knows no longest life, and its users write decades where they mean for ever;
+ * the alarms of Durable Objects cannot be set beyond the year 2262.
+ */
+const LIFE_SECONDS_MAX = 3_153_600_000;
 
 /** Whole seconds since 1970, as KV tells them. */
 export const secondsOf = (expiresAt: WallMillis): number => Math.round(expiresAt / 1000);
@@ -184,10 +190,10 @@ export class KvStore {
   }
 }
 
-/** Any time to come is taken: there is no least of 60 seconds here. */
+/** There is no least of 60 seconds here. */
 function ttlMs(option: string, seconds: number): WallMillis {
-  if (seconds >= TTL_SECONDS_MIN && seconds <= TTL_SECONDS_MAX) return Math.round(seconds * 1000);
-  const range = `${TTL_SECONDS_MIN} to ${TTL_SECONDS_MAX} seconds from now`;
+  if (seconds >= TTL_SECONDS_MIN && seconds <= LIFE_SECONDS_MAX) return Math.round(seconds * 1000);
+  const range = `${TTL_SECONDS_MIN} to ${LIFE_SECONDS_MAX} seconds from now`;
   const what = option === "expiration" ? "a time in seconds since 1970" : "a time";
   const detail = `${option} must be ${what}, ${range}.`;
   throw new Problem("invalid-option", detail, { extras: { option } });

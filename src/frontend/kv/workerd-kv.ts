@@ -25,14 +25,13 @@ import { Problem, problemAnswer } from "../http/problems.ts";
 import { traceOf } from "../http/trace.ts";
 import {
   checkLength,
-  expirationOf,
+  expiryOf,
   type Given,
   KvRefusal,
   keysOf,
   listOf,
   metadataFrom,
   readerOf,
-  ttlOf,
   typeOf,
 } from "./kv-arguments.ts";
 import { readMany } from "./kv-bulk.ts";
@@ -75,8 +74,8 @@ async function get({ store, rawKey }: KvCall): Promise<Response> {
 async function put({ store, request, query, rawKey, now }: KvCall): Promise<Response> {
   const header = request.headers.get(METADATA);
   const metadata = header === null ? null : metadataFrom(headerText(header));
-  const ttl = ttlOf(query.get("expiration_ttl") ?? undefined);
-  const ttlMs = store.ttlMsOf({ ttl, at: expirationOf(query.get("expiration") ?? undefined, now) });
+  const { expiration_ttl: expirationTtl, expiration } = Object.fromEntries(query);
+  const ttlMs = store.ttlMsOf(expiryOf({ expirationTtl, expiration }, now));
   const value = await readBody(request, store.settings.maxValueBytes);
   await store.put(keyIn(rawKey), contentOf(value, metadata), ttlMs);
   return new Response(null, { headers: noSniff });
