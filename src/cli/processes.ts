@@ -176,7 +176,7 @@ class Cluster {
           if (this.#isStopping) return;
           warn(`starling: node ${id} ended (${signal ?? `status ${code}`})`);
           if (listening < plan.members.length)
-            fail(new CliError(`node ${id} did not start: ${last}`));
+            fail(new CliError(`node ${id} did not start: ${last.replace(/^starling: /, "")}`));
           if (this.#children.size === 0) this.#allEnded.resolve("all ended");
         });
       }

@@ -1,7 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { counted } from "../../src/cli/output.ts";
+import { freePorts } from "../support/cluster.ts";
 import { run } from "./run.ts";
 
 const version = (
@@ -33,6 +36,27 @@ describe("starling", () => {
     const { code, out } = await run(["--help"]);
     expect(code).toBe(0);
     expect(out).toContain("3 nothing is stored under that key, 4 nobody answered.");
+  });
+
+  it("has all of its commands in docs/cli.md, and no other", async () => {
+    const { out } = await run(["--help"]);
+    const names = [...out.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
+    const page = readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8");
+    const cells = [...page.matchAll(/^\| (`[a-z].*?`) \|/gm)].map(([, cell = ""]) => cell);
+    const named = cells.flatMap((cell) => [...cell.matchAll(/`([a-z]+)/g)].map(([, name]) => name));
+    expect(named.sort()).toEqual(names.filter((name) => name !== "help").sort());
+  });
+
+  it("says once why a node of a cluster did not start", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "starling-usage-"));
+    onTestFinished(() => rmSync(dir, { recursive: true }));
+    writeFileSync(join(dir, "r1"), "where a folder should be");
+    const [port = 0] = await freePorts(1);
+    const place = ["--base-port", String(port - 1), "--data", dir];
+    const { code, err } = await run(["cluster", "--nodes", "1", ...place]);
+    expect(code).toBe(1);
+    const last = err.trim().split("\n").at(-1) ?? "";
+    expect(last).toMatch(/^starling: node r1 did not start: \/.*: give --data a folder/);
   });
 
   it("completes its commands and their flags in bash", async () => {
