@@ -95,9 +95,9 @@ it("tells changes through the binding, and refuses what is none", async () => {
   const keys = [await later.next(), await later.next()].map(({ key }) => key);
   expect(keys.sort()).toEqual(["feed/a", "feed/b"]);
   await later.close();
-  const refusal = async (given: object): Promise<string> => {
+  const refusal = async (given: unknown): Promise<string> => {
     try {
-      await CACHE.changes(given as ChangesArguments);
+      await (await CACHE.changes(given as ChangesArguments)).cancel();
     } catch (error) {
       return String(error);
     }
@@ -107,4 +107,10 @@ it("tells changes through the binding, and refuses what is none", async () => {
   expect(await refusal({ limit: 0 })).toContain("limit is 1 to 10000");
   expect(await refusal({ include: "all" })).toContain("include");
   expect(await refusal({ prefx: "a" })).toContain('no option "prefx"');
+  for (const noOptions of ["now", 5, true, [], () => 1]) {
+    expect(await refusal(noOptions)).toContain("TypeError: changes takes an object of options");
+  }
+  // As KV's own methods take them.
+  expect(await refusal(null)).toBe("");
+  expect(await refusal(undefined)).toBe("");
 });

@@ -19,6 +19,9 @@ export interface ChangesArguments {
 const NAMES: ReadonlySet<string> = new Set(["since", "prefix", "include", "limit"]);
 
 function checked(given: ChangesArguments): Required<ChangesArguments> {
+  if (typeof given !== "object" || Array.isArray(given)) {
+    throw new TypeError("changes takes an object of options: since, prefix, include, limit.");
+  }
   const unknown = Object.keys(given).find((name) => !NAMES.has(name));
   if (unknown !== undefined) throw new TypeError(`changes: there is no option "${unknown}".`);
   const { since = "now", prefix = "", include = "meta", limit = CHANGES_COUNT_DEFAULT } = given;
@@ -39,15 +42,16 @@ function checked(given: ChangesArguments): Required<ChangesArguments> {
  * `GET /v1/changes/{namespace}` as `application/x-ndjson`. It looks for more when what was found is
  * read, and stops when it is cancelled.
  *
+ * @param given null and nothing are no options, as with the methods of a KV namespace
  * @throws TypeError for malformed options
  * @throws Problem `invalid-token`
  */
 export function changesOf(
   parts: FeedParts,
   namespace: string,
-  given: ChangesArguments = {},
+  given?: ChangesArguments | null,
 ): ReadableStream<Uint8Array> {
-  const { since, prefix, include, limit } = checked(given);
+  const { since, prefix, include, limit } = checked(given ?? {});
   const { memberIds } = parts.backend.view().ring;
   const isWord = since === "now" || since === "beginning";
   const from = isWord
