@@ -28,7 +28,10 @@ import { bytesOf } from "./reading.ts";
 /** Idle connections that are kept to one origin. */
 const IDLE_COUNT_MAX = 64;
 const IDLE_MS = 15_000;
+/** Of the head of an answer, and once more of all interim ones before it. */
 const HEADER_BYTES_MAX = 65_536;
+/** Of an interim answer without fields, such as `HTTP/1.1 102 Processing`. */
+const INTERIM_BYTES = 27;
 
 type Made = (error: Error | null, socket?: Duplex) => void;
 type Options = RequestOptions & { host: string; port: number; servername?: string };
@@ -82,7 +85,25 @@ function faultOf(error: Error): OriginError {
   );
 }
 
-async function* bodyOf(incoming: IncomingMessage, timeoutMs: number): Bytes {
+/**
+ * A body that nobody wants is ended before it was begun, and a generator then does nothing. What has
+ * come whole by then, as the nothing of a 304, leaves the connection to the next request.
+ */
+function bodyOf(incoming: IncomingMessage, timeoutMs: number): Bytes {
+  const bytes = partsOf(incoming, timeoutMs);
+  const iterator: AsyncIterableIterator<Uint8Array> = {
+    next: () => bytes.next(),
+    return: () => {
+      if (incoming.complete) incoming.resume();
+      else incoming.destroy();
+      return bytes.return(undefined);
+    },
+    [Symbol.asyncIterator]: () => iterator,
+  };
+  return iterator;
+}
+
+async function* partsOf(incoming: IncomingMessage, timeoutMs: number): AsyncGenerator<Uint8Array> {
   let isWhole = false;
   try {
     yield* bytesOf(incoming, timeoutMs, () => silentFor(timeoutMs));
@@ -200,7 +221,14 @@ export class NodeOrigin implements Origin {
         socket.destroy();
         refuse("It upgrades, unasked.");
       });
+      let interimByteCount = 0;
       request.on("information", ({ statusCode, rawHeaders }) => {
+        if (request.destroyed) return;
+        interimByteCount += rawHeaders.reduce((sum, text) => sum + text.length, INTERIM_BYTES);
+        if (interimByteCount > HEADER_BYTES_MAX) {
+          const detail = "Its interim answers are longer than a head may be.";
+          return void request.destroy(new OriginError("origin-invalid", detail));
+        }
         patience.heard();
         asked.onInterim?.(statusCode, fieldsOf(rawHeaders));
       });
