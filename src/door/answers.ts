@@ -107,12 +107,14 @@ export class Answers {
   passedOn(call: DoorCall, landing: Fresh, status: CacheStatus): DoorAnswer {
     const { head, body } = landing;
     const length = fieldOf(head.fields, "content-length");
-    const isEmpty = head.status === 204 || head.status === 304 || call.head.method === "HEAD";
+    const isUnsized = head.status === 204;
+    const isEmpty = isUnsized || head.status === 304 || call.head.method === "HEAD";
     if (isEmpty) release(landing);
     const fields = passedFields(head.fields, call.site.settings);
     return {
       status: head.status,
-      fields: withCacheStatus(isEmpty ? fields : without(fields, LENGTH), status),
+      // A 204 has no length either, not even 0 (RFC 9110, 8.6).
+      fields: withCacheStatus(isEmpty && !isUnsized ? fields : without(fields, LENGTH), status),
       body: isEmpty ? null : body,
       length: length === null || isEmpty ? null : Number(length),
       from: "origin",

@@ -1,6 +1,8 @@
 /** One request at the door: where it belongs, what its key is, and how its answers are made. */
 
 import type { KeyedHash } from "../../core/keyed-hash.ts";
+import type { SiteSettings } from "../../core/site.ts";
+import { passedFields } from "../cache/answering.ts";
 import {
   cacheKey,
   isHost,
@@ -118,8 +120,17 @@ export function toOrigin(
     fields: [...forwardedFields(oneHopLess({ method, fields }), clusterId), ...more],
     body: request.body,
     bodyLength: fieldOf(request.fields, "content-length"),
-    onInterim: request.onInterim,
+    onInterim: interimOf(request.onInterim, site.settings),
   };
+}
+
+/** Interim answers as the client is told of them; it holds nothing else of the call. */
+function interimOf(
+  tell: DoorRequest["onInterim"],
+  settings: SiteSettings,
+): OriginRequest["onInterim"] {
+  if (tell === undefined) return undefined;
+  return (status, fields) => tell(status, passedFields(fields, settings));
 }
 
 /** The public URL. */

@@ -184,3 +184,54 @@ describe("an answer that is none", () => {
     expect(await (await get("/second")).text()).toBe("ok");
   });
 });
+
+describe("what an origin says", () => {
+  /** @returns what a client gets of these bytes, byte by byte */
+  async function answered(request: string, answer: string): Promise<string> {
+    const raw = createTcpServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => socket.end(answer, "latin1"));
+    });
+    const port = await startDoor(await listen(raw), {});
+    const { closed } = talk(port, `${request}\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    return await closed;
+  }
+
+  const named = "X-Name: caf\xe9\r\nLocation: /caf\xc3\xa9\r\n";
+  const framings = [
+    "Content-Length: 2\r\n\r\nok",
+    "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+  ];
+
+  it.each(framings)("in fields comes as it was sent, byte for byte: %j", async (rest) => {
+    const received = await answered("GET / HTTP/1.1", `HTTP/1.1 200 OK\r\n${named}${rest}`);
+    expect(received).toContain(named);
+    expect(received).toContain("ok");
+  });
+
+  it("of a length where there is none is not passed on", async () => {
+    const received = await answered(
+      "GET / HTTP/1.1",
+      "HTTP/1.1 204 No\r\nContent-Length: 3\r\n\r\n",
+    );
+    expect(statusesIn(received)).toEqual([204]);
+    expect(received).not.toMatch(/content-length/i);
+  });
+
+  const hint = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n";
+  const final = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+  it("early is passed on without what is the door's own, or of this hop", async () => {
+    const own =
+      "X-Hint: 1\r\nStarling-Hint: 1\r\nCache-Tag: a\r\nKeep-Alive: 5\r\nContent-Length: 0\r\n";
+    const received = await answered("GET / HTTP/1.1", `${hint}${own}\r\n${final}`);
+    const [head = ""] = received.split("\r\n\r\n");
+    expect(head).toMatch(/^HTTP\/1\.1 103 .*\r\nLink: <\/a\.css>; rel=preload\r\nx-hint: 1$/);
+    expect(statusesIn(received)).toEqual([103, 200]);
+  });
+
+  it("early is not for a client of HTTP/1.0", async () => {
+    const received = await answered("GET / HTTP/1.0", `${hint}\r\n${final}`);
+    expect(statusesIn(received)).toEqual([200]);
+  });
+});

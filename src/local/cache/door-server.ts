@@ -90,11 +90,15 @@ class NodeRequest implements DoorRequest {
 /** 102 and 103 are what Node can send (RFC 9110, 15.2; RFC 8297). */
 function passInterim(response: ServerResponse, status: number, fields: Fields): void {
   if (response.headersSent || response.destroyed) return;
+  // One of HTTP/1.0 would take it for the answer (RFC 9110, 15.2).
+  if (response.req.httpVersion === "1.0") return;
   if (status === 102) response.writeProcessing();
   if (status !== 103) return;
   const hints: Record<string, string | string[]> = {};
   for (const [name, value] of fields) {
     const lower = name.toLowerCase();
+    // What follows has no body (RFC 9110, 8.6).
+    if (lower === "content-length") continue;
     if (lower === "link") hints["link"] = [...(hints["link"] ?? []), value];
     else hints[lower] = value;
   }
@@ -158,8 +162,9 @@ async function writeStream(
   sent: (byteCount: number) => void,
 ): Promise<void> {
   if (!writeHead(response, answer)) return end(body);
-  // Headers go out with the first bytes; where these take long, before them.
-  response.flushHeaders();
+  // Headers go out with the first bytes; where these take long, before them. Node's `flushHeaders`
+  // would send what is not ASCII in them as UTF-8: other bytes than came.
+  response.write("", "latin1");
   await stream(response, body, sent);
 }
 

@@ -86,8 +86,8 @@ function faultOf(error: Error): OriginError {
 }
 
 /**
- * A body that nobody wants is ended before it was begun, and a generator then does nothing. What has
- * come whole by then, as the nothing of a 304, leaves the connection to the next request.
+ * A body that nobody wants is ended before it was begun, and a generator then does nothing. What
+ * has come whole by then, as the nothing of a 304, leaves the connection to the next request.
  */
 function bodyOf(incoming: IncomingMessage, timeoutMs: number): Bytes {
   const bytes = partsOf(incoming, timeoutMs);
