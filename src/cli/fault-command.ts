@@ -11,7 +11,21 @@ interface Flags {
   readonly json?: boolean;
 }
 
+/** As the API shows one. */
+interface Fault {
+  readonly kind: string;
+  readonly ms?: number;
+  readonly share?: number;
+  readonly until: string;
+}
+
 const ROUTE = "/v1/cluster/faults";
+
+function line(id: string, { kind, ms, share, until }: Fault): string {
+  const delay = ms === undefined ? "" : ` (${ms} ms longer)`;
+  const loss = share === undefined ? "" : ` (share ${share})`;
+  return `${id} is ${kind}${delay}${loss} until ${until}`;
+}
 
 function numberOf(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
@@ -21,11 +35,11 @@ function numberOf(name: string, text: string | undefined): number | undefined {
 }
 
 async function list(at: Endpoint, isJson: boolean): Promise<void> {
-  const body = (await sendJson(at, ROUTE)) as { faults: Record<string, object> };
+  const body = (await sendJson(at, ROUTE)) as { faults: Record<string, Fault> };
   if (isJson) return printJson(body);
   const faults = Object.entries(body.faults);
   if (faults.length === 0) say("no replica has a fault");
-  for (const [id, fault] of faults) say(`${id}  ${JSON.stringify(fault)}`);
+  for (const [id, fault] of faults) say(line(id, fault));
 }
 
 async function set(at: Endpoint, id: string, kind: string, flags: Flags): Promise<void> {
@@ -43,11 +57,10 @@ async function set(at: Endpoint, id: string, kind: string, flags: Flags): Promis
     share: numberOf("share", flags.share),
     forMs: seconds === undefined ? undefined : seconds * 1000,
   };
-  const fault = (await sendJson(at, path, { method: "PUT", body: JSON.stringify(body) })) as {
-    until: string;
-  };
+  const sent = { method: "PUT", body: JSON.stringify(body) } as const;
+  const fault = (await sendJson(at, path, sent)) as Fault;
   if (flags.json === true) printJson(fault);
-  else say(`${id} is ${kind} until ${fault.until}`);
+  else say(line(id, fault));
 }
 
 export function addFaultCommand(program: Command, endpoint: () => Endpoint): void {

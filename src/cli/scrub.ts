@@ -39,11 +39,11 @@ function lastText(members: readonly Member[], now: number): string {
     if (!reachable) return [id, "does not answer"];
     if (scrub === null) return [id, "checked by the platform"];
     const { last, running } = scrub;
-    const since = running === null ? "-" : counted(running.records, "record");
-    const found = running === null ? "-" : `${running.damaged}`;
-    return [id, `${ago(last?.finishedAt, now)}`, ...counts(last), since, found];
+    const since =
+      running === null ? "-" : `${counted(running.records, "record")}, ${running.damaged} damaged`;
+    return [id, `${ago(last?.finishedAt, now)}`, ...counts(last), since];
   });
-  const head = ["member", "last, ago", "records", "damaged", "mended", "running", "damaged"];
+  const head = ["member", "last, ago", "records", "damaged", "mended", "running now"];
   return table([head, ...rows]);
 }
 
