@@ -24,10 +24,10 @@ describe("the page's files", () => {
     const app = await makeApp({ openOnLoopback: true });
     const accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     const led = await app.get("/", { Accept: accept });
-    expect([led.status, led.headers.get("Location")]).toEqual([302, "/ui"]);
+    expect([led.status, led.headers.get("Location")]).toEqual([302, "ui"]);
     expect(led.headers.get("Vary")).toBe("Accept");
     const slash = await app.get("/ui/");
-    expect([slash.status, slash.headers.get("Location")]).toEqual([308, "/ui"]);
+    expect([slash.status, slash.headers.get("Location")]).toEqual([308, "../ui"]);
     const headers: readonly Record<string, string>[] = [
       {},
       { Accept: "*/*" },

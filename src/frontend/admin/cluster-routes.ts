@@ -173,6 +173,12 @@ const FRONT_DOOR: Parameters<typeof accepts>[1] = {
   default: "text/plain",
 };
 
+/**
+ * Where the page is, as seen from the root. Relative where that is `/`, because hono's `mount` cuts
+ * the path that stood before it.
+ */
+const pageFrom = (call: Call): string => (call.req.path === "/" ? "ui" : pathIn(call, "/ui"));
+
 /** Metrics for scrapers, probes for orchestrators, and a signpost at the root. */
 export function hostRoutes({ backendOf, guarded, metrics }: ClusterRouteParts): Hono<StarlingEnv> {
   const app = new Hono<StarlingEnv>();
@@ -189,7 +195,7 @@ export function hostRoutes({ backendOf, guarded, metrics }: ClusterRouteParts): 
     "/",
     guarded(everybody, (call) => {
       const isBrowser = accepts(call, FRONT_DOOR) === "text/html";
-      const answer = isBrowser ? call.redirect(pathIn(call, "/ui")) : call.text(SIGNPOST);
+      const answer = isBrowser ? call.redirect(pageFrom(call)) : call.text(SIGNPOST);
       answer.headers.set("Vary", "Accept");
       return answer;
     }),

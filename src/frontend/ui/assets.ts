@@ -6,7 +6,7 @@
 import { Hono } from "hono";
 import { etag } from "hono/etag";
 import { secureHeaders } from "hono/secure-headers";
-import { pathIn, type StarlingEnv } from "../backend/call.ts";
+import type { StarlingEnv } from "../backend/call.ts";
 import { files } from "./files.ts";
 
 interface Asset {
@@ -67,7 +67,7 @@ export function pageRoutes(): Hono<StarlingEnv> {
     const headers = { "Content-Type": type, "Cache-Control": "no-cache" };
     app.get(path, (call) => call.body(text, 200, headers));
   }
-  // The page's addresses are relative, so that it works wherever the app is mounted.
-  app.get("/ui/", (call) => call.redirect(pathIn(call, "/ui"), 308));
+  // All addresses are relative, so that the page works wherever the app is mounted.
+  app.get("/ui/", (call) => call.redirect("../ui", 308));
   return app;
 }
