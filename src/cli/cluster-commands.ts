@@ -63,7 +63,10 @@ export function addClusterCommands(program: Command, endpoint: () => Endpoint): 
     .description("compare the replicas and mend what differs, now")
     .option("--replica <id>", "only this one, with all its peers")
     .option("--hints", "deliver hints instead")
-    .option("--accept-loss <id>", "have this one, whose disk was lost, wait for nobody who is away")
+    .option(
+      "--accept-loss <id>",
+      "let this one, whose disk was lost, wait for no member that is away",
+    )
     .option("--json", "as JSON")
     .action(async (flags: RepairFlags) => {
       const { acceptLoss, json } = flags;

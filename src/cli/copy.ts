@@ -257,7 +257,7 @@ async function copy(at: Endpoint, namespace: string, flags: CopyFlags): Promise<
 export function addCopy(program: Command, endpoint: () => Endpoint): void {
   program
     .command("copy <namespace>")
-    .description("keep a namespace of another cluster up to date with this one's")
+    .description("keep a namespace of a second cluster up to date with the first one's")
     .option("--from <url>", "frontends of the cluster to read, with commas")
     .option("--to <url>", "frontends of the cluster to write, with commas")
     .option("--from-token <token>", "an admin token there, else --token")

@@ -69,7 +69,7 @@ export function addFaultCommand(program: Command, endpoint: () => Endpoint): voi
     .description(`for drills: make a replica ${FAULT_KINDS.join(", ")}, or none; list without one`)
     .option("--ms <ms>", "slow: how much longer it takes")
     .option("--share <share>", "lossy: which part of the messages is lost, 0.001 to 1")
-    .option("--for <seconds>", "how long at most (default 600)")
+    .option("--for <seconds>", "seconds until it ends by itself (default 600)")
     .option("--json", "as JSON")
     .action((id: string | undefined, kind: string | undefined, flags: Flags) => {
       if (id === undefined) return list(endpoint(), flags.json === true);

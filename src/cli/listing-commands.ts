@@ -131,7 +131,7 @@ export function addListingCommands(program: Command, endpoint: () => Endpoint): 
     .action((namespace: string, flags: ListFlags) => list(endpoint(), namespace, flags));
   program
     .command("namespaces")
-    .description("those that were created or hold a key, and their settings")
+    .description("the namespaces that were created or hold a key, with their settings")
     .option("--json", "as JSON")
     .action(async ({ json }: { json?: boolean }) => {
       const body = (await sendJson(endpoint(), "/v1/namespaces")) as NamespacesBody;
@@ -140,7 +140,7 @@ export function addListingCommands(program: Command, endpoint: () => Endpoint): 
     });
   program
     .command("purge [namespace]")
-    .description("what was written up to now is served no more")
+    .description("end what was written up to now: it is served no more")
     .option("--tag <tag>", "what has that tag; may be repeated", append, [])
     .option("--prefix <prefix>", "keys that begin so")
     .option("--everything", "all of the namespace")

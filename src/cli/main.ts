@@ -74,7 +74,7 @@ function makeProgram(): Command {
     command
       .option("--url <urls>", `frontends, with commas (STARLING_URL, default ${URL_DEFAULT})`)
       .option("--token <token>", "a bearer token (STARLING_TOKEN)")
-      .option("--ca <file>", "whom to trust for https besides the usual (STARLING_CA)")
+      .option("--ca <file>", "a further authority to trust for https, PEM (STARLING_CA)")
       .hook("preAction", (_, action) => {
         const flags = action.opts<{ url?: string; token?: string; ca?: string }>();
         chosen.url = flags.url ?? chosen.url;

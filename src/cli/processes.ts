@@ -322,7 +322,10 @@ function withTlsFlags(command: Command): Command {
   return command
     .option("--tls-cert <file>", "the certificate to serve https with, PEM; read again on SIGHUP")
     .option("--tls-key <file>", "that certificate's key")
-    .option("--tls-ca <file>", "who signs the members' certificates (default: whom Node trusts)");
+    .option(
+      "--tls-ca <file>",
+      "the authority that signs the members' certificates (default: those Node trusts)",
+    );
 }
 
 interface CheckFlags {
@@ -340,7 +343,7 @@ export function addProcessCommands(program: Command): void {
     .option("--cache-port <port>", `the cache door's, for sites (with --origin: ${CACHE_PORT})`)
     .option("--origin <url>", 'make the site "default", for all hosts, in front of this origin')
     .option("--data <dir>", "kept between runs", ".starling")
-    .option("--cors-origins <origins>", "whose pages may use it: origins with commas, or *")
+    .option("--cors-origins <origins>", "origins whose pages may use it, with commas, or *")
     .option("--faults", "for drills: let replicas be told to be down, silent, slow or lossy")
     .action(runDev);
   withTlsFlags(program.command("node"))
@@ -350,8 +353,8 @@ export function addProcessCommands(program: Command): void {
     .requiredOption("--data <dir>", "where its log lives")
     .option("--secret-file <file>", "the cluster's secret, or two, one a line; read on SIGHUP")
     .option("--data-secret-file <file>", "the secret the cluster began with, once it has another")
-    .option("--tokens-file <file>", "who may call; read again on SIGHUP")
-    .option("--cors-origins <origins>", "whose pages may use it: origins with commas, or *")
+    .option("--tokens-file <file>", "the tokens that may call; read again on SIGHUP")
+    .option("--cors-origins <origins>", "origins whose pages may use it, with commas, or *")
     .option("--cache-listen <url>", "also a cache door, the listener that sites are served on")
     .option("--origin <url>", 'make the site "default", for all hosts, in front of this origin')
     .option("--faults", "for drills: let admins tell it to be down, silent, slow or lossy")
@@ -361,7 +364,7 @@ export function addProcessCommands(program: Command): void {
     .option("--nodes <count>", "how many", "5")
     .option("--base-port <port>", "the first node listens one above", "7100")
     .option("--data <dir>", "kept between runs", ".starling/cluster")
-    .option("--cors-origins <origins>", "whose pages may use it: origins with commas, or *")
+    .option("--cors-origins <origins>", "origins whose pages may use it, with commas, or *")
     .option("--cache-base-port <port>", "the first node's cache door listens one above")
     .option("--origin <url>", 'make the site "default", for all hosts, in front of this origin')
     .option("--faults", "for drills: let them be told to be down, silent, slow or lossy")

@@ -30,6 +30,33 @@ describe("the docs", () => {
     expect(broken).toEqual([]);
   });
 
+  it("link to headings that are there", () => {
+    // As GitHub makes anchors of headings; what stands in a block of code is none.
+    const anchorsOf = (page: string): ReadonlySet<string> => {
+      const headings = read(page)
+        .replace(/```.*?```/gs, "")
+        .matchAll(/^#+ (.*)$/gm);
+      const anchor = (text: string): string =>
+        text
+          .toLowerCase()
+          .replace(/[^\p{L}\p{N}_\- ]/gu, "")
+          .replaceAll(" ", "-");
+      return new Set([...headings].map(([, text = ""]) => anchor(text)));
+    };
+    const links = pages().flatMap((page) =>
+      [...read(page).matchAll(/\]\(([^)#\s:]*)#([^)\s]+)\)/g)].map(([, to = "", name = ""]) => ({
+        page,
+        target: to === "" ? page : join(dirname(page), to),
+        name,
+      })),
+    );
+    expect(links.length).toBeGreaterThan(50);
+    const broken = links.filter(
+      ({ target, name }) => target.endsWith(".md") && !anchorsOf(target).has(name),
+    );
+    expect(broken).toEqual([]);
+  });
+
   it("show of `starling status` the columns that it prints", () => {
     const table = /\)\[\] = \[(.*?)\n {2}\];/s.exec(read("src/cli/status.ts"))?.[1] ?? "";
     const columns = [...table.matchAll(/^ {4,6}\[?"([a-z ]+)",/gm)].map(([, name = ""]) => name);
