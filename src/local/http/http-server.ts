@@ -245,6 +245,8 @@ export function makeHttpServer(parts: HttpServerParts): HttpServer {
   // Node hands the bare connection over: this is no proxy (RFC 9110, 9.3.6).
   server.on("connect", (_, socket: Duplex) => {
     socket.on("error", () => socket.destroy());
+    // Until its turn has come, nobody would learn that the client is gone.
+    socket.resume();
     pipelines.refuseBytes(socket, unknownMethod);
   });
   server.on("upgrade", (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {

@@ -4,6 +4,7 @@
  */
 import { type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
+import { sayLast } from "../process/last-words.ts";
 
 export interface Refusal {
   readonly status: number;
@@ -149,12 +150,11 @@ const headersOf = (body: string): Record<string, string> => ({
 
 /** Answers on a connection on which there is no request to answer, and closes it. */
 export function refuseRaw(socket: Duplex, refused: Refusal): void {
-  if (!socket.writable) return void socket.destroy();
   const body = problemText(refused);
   const headers = { ...headersOf(body), Date: new Date().toUTCString(), Connection: "close" };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
   const head = [`HTTP/1.1 ${refused.status} ${STATUS_CODES[refused.status]}`, ...lines];
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+  sayLast(socket, `${head.join("\r\n")}\r\n\r\n${body}`);
 }
 
 /** The problem as a `Response`. */

@@ -34,6 +34,7 @@ import {
   versionRefusal,
 } from "../identity/handshake.ts";
 import type { PeerTls } from "../identity/tls.ts";
+import { sayLast } from "../process/last-words.ts";
 import type { Log } from "../process/logger.ts";
 import { Waited } from "../process/waited.ts";
 import {
@@ -127,7 +128,7 @@ export class Transport {
     const { ends, speech, key } = hello;
     this.#heardSpeech(ends.from, speech);
     if (spokenBy(this.#speech, speech) === null) {
-      socket.end(versionRefusal(this.#speech));
+      sayLast(socket, versionRefusal(this.#speech));
       return true;
     }
     const nonces = { client: hello.nonce, server: newNonce() };
