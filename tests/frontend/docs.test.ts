@@ -75,6 +75,14 @@ describe("the docs", () => {
   });
 });
 
+it("tests/README.md names every folder of the tests", () => {
+  const entries = readdirSync(join(root, "tests"), { withFileTypes: true });
+  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  const rows = [...read("tests/README.md").matchAll(/^\| (`.*?`) \|/gm)];
+  const named = rows.flatMap(([, cell = ""]) => cell.replaceAll("`", "").split(", "));
+  expect(named.sort()).toEqual(folders.sort());
+});
+
 describe("docs/operations.md", () => {
   it("says of every error code, and of no other, what it asks of the operator", () => {
     const catalogue = /const CATALOGUE = \{(.*?)\n\}/s.exec(
