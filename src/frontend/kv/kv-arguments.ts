@@ -11,7 +11,7 @@ import { KEY_BYTES_MAX, LIST_KEYS_MAX, METADATA_BYTES_MAX } from "../../../core/
 import { checkMetadata } from "../http/body.ts";
 import { Problem, type ProblemCode } from "../http/problems.ts";
 import type { KvExpiry } from "./kv-store.ts";
-import { kvText } from "./kv-values.ts";
+import { type KvShown, kvJson, kvText } from "./kv-values.ts";
 
 /** Options as they came, whatever is in them. */
 export type Given = Readonly<Record<string, unknown>>;
@@ -102,9 +102,9 @@ export function readOptionsAt(args: readonly unknown[]): Given {
 /** @param type as it was given */
 export const typeOf = (type: unknown): string => (type === undefined ? "text" : String(type));
 
-function jsonOf(text: string): unknown {
+function jsonOf(text: string): KvShown {
   try {
-    return JSON.parse(text);
+    return kvJson(text);
   } catch {
     const what = "At least one of the requested keys corresponds to a non-json value";
     throw refused("invalid-request", what);
@@ -117,7 +117,7 @@ function jsonOf(text: string): unknown {
  * @throws KvRefusal for another type; what it returns does for a value that is no JSON, and when
  *   the values together have become too many
  */
-export function readerOf(type: string): (value: Uint8Array) => unknown {
+export function readerOf(type: string): (value: Uint8Array) => KvShown {
   if (type !== "text" && type !== "json") {
     throw refused("invalid-request", `"${type}" is not a valid type. Use "json" or "text"`);
   }

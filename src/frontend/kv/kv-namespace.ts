@@ -33,7 +33,7 @@ import {
 } from "./kv-arguments.ts";
 import { readMany } from "./kv-bulk.ts";
 import { KvStore, secondsOf } from "./kv-store.ts";
-import { contentOf, kvText, metadataIn } from "./kv-values.ts";
+import { contentOf, type KvShown, kvJson, kvText, metadataIn } from "./kv-values.ts";
 
 export type KvType = "text" | "json" | "arrayBuffer" | "stream";
 
@@ -60,8 +60,8 @@ export interface KvListOptions {
 }
 
 export interface KvResult {
-  readonly value: unknown;
-  readonly metadata: unknown;
+  readonly value: KvShown;
+  readonly metadata: KvShown;
   /** Of one key alone, as with KV. */
   readonly cacheStatus?: null;
 }
@@ -70,7 +70,7 @@ export interface KvListResult {
   readonly keys: readonly {
     readonly name: string;
     readonly expiration?: number;
-    readonly metadata?: unknown;
+    readonly metadata?: KvShown;
   }[];
   readonly list_complete: boolean;
   readonly cursor?: string;
@@ -96,12 +96,12 @@ export interface KvNamespaceParts {
 
 const nothing: KvResult = { value: null, metadata: null, cacheStatus: null };
 const NO_TRACE = "";
-function shown({ value }: Content, type: string): unknown {
+function shown({ value }: Content, type: string): KvShown {
   switch (type) {
     case "text":
       return kvText(value);
     case "json":
-      return JSON.parse(kvText(value)) as unknown;
+      return kvJson(kvText(value));
     case "arrayBuffer":
       return value.slice().buffer;
     case "stream":
@@ -169,7 +169,7 @@ export class KvNamespace {
    * @throws Error whose message begins with `KV GET failed:` (`KV GET_BULK failed:` of a list) and
    *   the status; TypeError for what is no key or no type
    */
-  async get(...args: KvGetArguments): Promise<unknown> {
+  async get(...args: KvGetArguments): Promise<KvShown> {
     if (!isMany(args)) return (await this.#getOne(args, READS.get)).value;
     const found = await this.#getMany(args);
     return new Map([...found].map(([name, result]) => [name, result?.value ?? null]));
@@ -217,7 +217,7 @@ export class KvNamespace {
       const keys = page.keys.map(({ name, expiresAt, metadata }) => ({
         name,
         ...(expiresAt === 0 ? {} : { expiration: secondsOf(expiresAt) }),
-        ...(metadata === null ? {} : { metadata: JSON.parse(metadata) as unknown }),
+        ...(metadata === null ? {} : { metadata: kvJson(metadata) }),
       }));
       const isComplete = page.cursor === "";
       const more = isComplete ? {} : { cursor: page.cursor };

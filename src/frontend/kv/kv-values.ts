@@ -30,9 +30,18 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** A value as text. */
 export const kvText = (value: Uint8Array): string => decoder.decode(value);
 
+/**
+ * What code is given: what JSON says, a text, a buffer, a stream. No type that names itself: the
+ * platform's types of a service's methods do not get to the end of those.
+ */
+export type KvShown = string | number | boolean | object | null;
+
+/** A value read as JSON. @throws SyntaxError */
+export const kvJson = (text: string): KvShown => JSON.parse(text) as KvShown;
+
 /** The JSON value that is stored with a value; null for none. */
-export const metadataIn = ({ metadata }: Content): unknown =>
-  metadata === null ? null : (JSON.parse(metadata) as unknown);
+export const metadataIn = ({ metadata }: Content): KvShown =>
+  metadata === null ? null : kvJson(metadata);
 
 const noSuchKey = (): Problem => new Problem("not-found", "get: 'key not found'");
 
