@@ -7,6 +7,7 @@ import { type Command, Option } from "commander";
 import { StarlingError } from "../client/error.ts";
 import {
   bytesOf,
+  detailFor,
   type Endpoint,
   failingWell,
   failureOf,
@@ -115,10 +116,11 @@ interface ProblemBody {
 }
 
 /** @throws CliError in one line, with the exit status that belongs to the problem */
-function fail(status: number, problem: ProblemBody | null): never {
+function fail(endpoint: Endpoint, status: number, problem: ProblemBody | null): never {
   const { detail = "no problem document", code = "unexpected-answer" } = problem ?? {};
   const exit = code === "not-found" ? EXIT.nothing : EXIT.failed;
-  throw new CliError(`${detail} (${code}, HTTP ${status})`, exit);
+  const text = detailFor(endpoint, { code, detail });
+  throw new CliError(`${text} (${code}, HTTP ${status})`, exit);
 }
 
 function parsed(body: Uint8Array): ProblemBody | null {
@@ -143,7 +145,7 @@ async function report(endpoint: Endpoint, response: Response, flags: Flags): Pro
   if (status >= 400) {
     const problem = parsed(body);
     if (isJson) printJson({ status, context, headers, problem });
-    fail(status, problem);
+    fail(endpoint, status, problem);
   }
   if (flags["siblings"] !== undefined) {
     const siblings = siblingsOf(response, body);

@@ -86,8 +86,20 @@ function mendFor(code: string): string {
   return "is it running?";
 }
 
-function lineOf({ urls }: Endpoint, error: StarlingError): string {
-  const { status, code, detail, outcome } = error;
+/** What a command says of a problem: the API's advice on headers is no help to a user of flags. */
+export function detailFor(
+  { token }: Endpoint,
+  { code, detail }: { readonly code: string; readonly detail: string },
+): string {
+  if (code !== "unauthorized") return detail;
+  if (token === undefined) return "A token is needed: give --token, or set STARLING_TOKEN.";
+  return "The token is not known here: look at --token and STARLING_TOKEN.";
+}
+
+function lineOf(endpoint: Endpoint, error: StarlingError): string {
+  const { urls } = endpoint;
+  const { status, code, outcome } = error;
+  const detail = detailFor(endpoint, error);
   if (status === 0) {
     const reason = codeOf(error.cause) ?? "no answer";
     const who =
