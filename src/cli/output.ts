@@ -50,14 +50,16 @@ const isWithoutReader = ({ code }: NodeJS.ErrnoException): boolean => code === "
 
 /**
  * What is printed for a reader that has gone (`| head`, a `tee` that was killed) is dropped: a
- * command ends as it would have, and a node serves on.
+ * command ends as it would have, and a node serves on. It does so too where what it logs cannot be
+ * written, as on a disk that is full. A result that cannot be written is a failure.
  */
 export function outliveReaders(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error) => {
-      if (!isWithoutReader(error)) throw error;
-    });
-  }
+  process.stderr.on("error", () => undefined);
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (isWithoutReader(error)) return;
+    warn(`starling: stdout cannot be written (${error.code ?? error.message})`);
+    process.exit(EXIT.failed);
+  });
 }
 
 /** Bytes as they are, whole even into a slow pipe. */

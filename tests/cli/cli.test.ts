@@ -1,5 +1,15 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -95,6 +105,19 @@ describe("the command line", () => {
         { code: 0, out: "", err: "" },
       ]);
     }
+  });
+
+  it.runIf(existsSync("/dev/full"))("says in one line that a disk is full", async () => {
+    const full = openSync("/dev/full", "w");
+    for (const args of [
+      ["completion", "bash"],
+      ["get", "cli", "large", ...at],
+    ]) {
+      const { code, err } = await run(args, { stdout: full });
+      const line = "starling: stdout cannot be written (ENOSPC)\n";
+      expect([args, code, err]).toEqual([args, 1, line]);
+    }
+    closeSync(full);
   });
 
   it("says in one line what is wrong, with the right exit status", async () => {
