@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { parseClusterConfig, timingDefaults } from "../../ring/cluster-config.ts";
 import { makeApp } from "./support.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -73,6 +74,25 @@ describe("the docs", () => {
       expect([page, shown]).toEqual([page, all]);
     }
   });
+});
+
+it("docs/operations.md has every interval of a cluster file, with its default", () => {
+  const section = /\n### The cluster file\n(.*?)\n##/s.exec(read("docs/operations.md"))?.[1] ?? "";
+  const rows = [...section.matchAll(/^\| `([a-zA-Z]+Ms)` \| (\d+) \|/gm)];
+  expect(rows.map(([, name, most]) => [name, Number(most)])).toEqual(
+    Object.entries(timingDefaults),
+  );
+  const example = /```json\n(.*?)```/s.exec(section)?.[1] ?? "";
+  expect(parseClusterConfig(example)).toMatchObject({ name: "prod", n: 3 });
+});
+
+it("docs/deploy.md has every variable of the Worker, and no other", () => {
+  const env = /export interface Env \{(.*?)\n\}/s.exec(read("worker/config.ts"))?.[1] ?? "";
+  const names = [...env.matchAll(/readonly (STARLING_[A-Z_]+)/g)].map(([, name]) => name);
+  const section = /\n### Variables\n(.*?)\n##/s.exec(read("docs/deploy.md"))?.[1] ?? "";
+  const cells = [...section.matchAll(/^\| (`STARLING.*?) \|/gm)].map(([, cell = ""]) => cell);
+  const named = cells.flatMap((cell) => cell.match(/STARLING_[A-Z_]+/g) ?? []);
+  expect(named.sort()).toEqual(names.sort());
 });
 
 it("tests/README.md names every folder of the tests", () => {
