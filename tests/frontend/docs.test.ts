@@ -31,6 +31,18 @@ describe("the docs", () => {
     expect(broken).toEqual([]);
   });
 
+  it("name files of this tree that are there", () => {
+    const file =
+      /`((?:tests|src|worker|core|ring|replica|antientropy|scripts|bench|examples)\/[\w./-]+\.\w+)`/g;
+    const named = pages().flatMap((page) =>
+      [...read(page).matchAll(file)].map(([, path = ""]) => ({ page, path })),
+    );
+    expect(named.length).toBeGreaterThan(100);
+    // What the bench writes is not in the tree.
+    const inTree = named.filter(({ path }) => path !== "bench/results.json");
+    expect(inTree.filter(({ path }) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
   it("link to headings that are there", () => {
     // As GitHub makes anchors of headings; what stands in a block of code is none.
     const anchorsOf = (page: string): ReadonlySet<string> => {
