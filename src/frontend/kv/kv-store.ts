@@ -68,7 +68,7 @@ const EMPTY_PAGES_MAX = 10_000;
 
 /**
  * A hundred years. KV knows no longest life, and its users write decades where they mean for ever;
- * the alarms of Durable Objects cannot be set beyond the year 2262.
+ * Durable Objects "don't support" alarms after the year 2189.
  */
 const LIFE_SECONDS_MAX = 3_153_600_000;
 
