@@ -58,6 +58,14 @@ describe("a handshake", () => {
     expect(b.heard).toEqual([]);
   });
 
+  it("ends with its caller, also one that has only closed its own side", async () => {
+    const b = await net.peer("b");
+    const { socket, first } = await dialled(b);
+    socket.resume();
+    socket.end(frame(first));
+    await closed(socket);
+  });
+
   it.each([
     ["the callee takes the caller's first", ["new", "old"], ["new"]],
     ["the callee takes the caller's second", ["new", "old"], ["old"]],

@@ -238,6 +238,8 @@ export function readFrames(socket: Duplex, stream: FrameStream): void {
   };
   socket.on("data", take);
   socket.on("error", () => socket.destroy());
+  // A listener's sockets stay half open, and a peer that has closed its side takes no reply either.
+  socket.on("end", () => socket.destroy());
   if (stream.head.length > 0) take(stream.head);
 }
 
