@@ -61,6 +61,8 @@ describe("values of the Workers KV façade", () => {
       [`expiration=${now + 90}`, 90],
       [`expiration=${now + 90}&expiration_ttl=7`, 7],
       ["expiration_ttl=0.5&unknown=1", 0.5],
+      ["expiration_ttl=3153600000", 3_153_600_000],
+      ["expiration=5&expiration_ttl=60", 60],
     ];
     for (const [query, seconds] of cases) {
       await resultOf(await app.put(`${NS}/values/k?${query}`, "v"));
@@ -72,7 +74,8 @@ describe("values of the Workers KV façade", () => {
     expect(await listed(app)).toEqual([{ name: "k", expiration: now + 90 }]);
     app.backend.nowMs += 90_000;
     await expectRefusal(await app.get(`${NS}/values/k`), 404, 10009);
-    for (const bad of ["expiration_ttl=0", "expiration_ttl=x", "expiration=1", "expiration=1e20"]) {
+    const beyond = ["expiration_ttl=3153600001", "expiration=1e20"];
+    for (const bad of ["expiration_ttl=0", "expiration_ttl=x", "expiration=1", ...beyond]) {
       const message = await expectRefusal(await app.put(`${NS}/values/k?${bad}`, "v"), 400, 400);
       expect(message).toMatch(/^expiration.*\(invalid-option\)$/);
     }
