@@ -10,10 +10,13 @@ const read = (path: string): string => readFileSync(join(root, path), "utf8");
 
 /** Every page of ours: of the root, and of the folders that have some. */
 function pages(): readonly string[] {
+  // An installed example has a link to the whole tree in its node_modules: no link is followed.
   const within = (folder: string): string[] =>
-    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".md") && !name.includes("node_modules"))
-      .map((name) => join(folder, name));
+    readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) return entry.name === "node_modules" ? [] : within(path);
+      return entry.isFile() && path.endsWith(".md") ? [path] : [];
+    });
   const ofRoot = readdirSync(root).filter((name) => name.endsWith(".md"));
   return [...ofRoot, ...["docs", "examples", "bench", "worker", "ring", "tests"].flatMap(within)];
 }
