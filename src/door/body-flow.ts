@@ -38,6 +38,7 @@ export class Abandoned extends Error {
   override readonly name = "Abandoned";
 }
 
+const NOBODY = "nobody wants the body any more";
 const WINDOW_BYTES = 1024 * 1024;
 /** Pieces on their way to the ring: some share a flush of the disk, and all are memory. */
 const WRITES_AT_ONCE = 4;
@@ -86,6 +87,8 @@ export class BodyFlow {
   #isDone = false;
   #failure: Error | null = null;
   #news = Promise.withResolvers<void>();
+  /** Ends the source, while its next bytes are waited for too. */
+  #endSource: () => void = () => undefined;
 
   /** @param store null: it is passed on, and not stored */
   constructor(source: Bytes, store: PieceStore | null, limits: FlowLimits) {
@@ -108,6 +111,16 @@ export class BodyFlow {
     return inMemoryFrom <= this.#storedTo;
   }
 
+  get #isForNobody(): boolean {
+    return this.#readers.size === 0 && !this.#isStoring && !this.#isDone;
+  }
+
+  /** Gives the source up at once: it may say nothing more for long, and holds a connection. */
+  #abandon(): void {
+    this.#failure ??= new Abandoned(NOBODY);
+    this.#endSource();
+  }
+
   /** How many bytes from the beginning can be read from pieces. */
   get #storedTo(): number {
     return this.#pieceCount * this.#limits.pieceBytes;
@@ -115,8 +128,10 @@ export class BodyFlow {
 
   /** Reads the source to its end. @throws what the source throws; Abandoned */
   async run(): Promise<FlowEnd> {
+    const source = this.#source[Symbol.asyncIterator]();
+    this.#endSource = () => void source.return?.().catch(() => undefined);
     try {
-      for await (const bytes of this.#source) {
+      for await (const bytes of { [Symbol.asyncIterator]: () => source }) {
         if (bytes.length === 0) continue;
         this.#window.push({ from: this.#received, bytes });
         this.#received += bytes.length;
@@ -126,6 +141,8 @@ export class BodyFlow {
         await this.#tidy(bytes.length);
         await this.#room();
       }
+      // A source that was ended on the way has not come to its end.
+      if (this.#failure !== null) throw this.#failure;
       const end = await this.#finish();
       this.#isDone = true;
       return end;
@@ -144,6 +161,7 @@ export class BodyFlow {
     const leave = (): void => {
       this.#readers.delete(reader);
       this.#wake();
+      if (this.#isForNobody) this.#abandon();
     };
     const over = { done: true, value: undefined } as const;
     const iterator: AsyncIterableIterator<Uint8Array> = {
@@ -280,7 +298,7 @@ export class BodyFlow {
     for (;;) {
       if (this.#readers.size === 0) {
         if (this.#isStoring) return;
-        throw new Abandoned("nobody wants the body any more");
+        throw new Abandoned(NOBODY);
       }
       const places = [...this.#readers].map(({ at }) => at);
       const place = this.#isStoring ? Math.max(...places) : Math.min(...places);

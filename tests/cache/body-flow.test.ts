@@ -116,6 +116,22 @@ describe("a body on its way", () => {
     expect(passed.ended).toBe(true);
   });
 
+  it("is given up at once when nobody is left, though its source is silent", async () => {
+    const silence = Promise.withResolvers<IteratorResult<Uint8Array>>();
+    const over = { done: true, value: undefined } as const;
+    const end = async (): Promise<typeof over> => {
+      silence.resolve(over);
+      return over;
+    };
+    const silent = { next: () => silence.promise, return: end };
+    const flow = new BodyFlow({ [Symbol.asyncIterator]: () => silent }, null, limits);
+    const reader = flow.read();
+    const done = flow.run();
+    await reader.return?.();
+    expect(flow.isOpen).toBe(false);
+    await expect(done).rejects.toThrow(Abandoned);
+  });
+
   it("is passed on and not stored when it is too long, or the store fails", async () => {
     const long = new BodyFlow(source([300, 300]).bytes, new Pieces(), { ...limits, bytesMax: 500 });
     const all = gather(long.read());

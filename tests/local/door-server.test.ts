@@ -46,11 +46,12 @@ async function listen(server: Server): Promise<number> {
 interface Limits {
   readonly originTimeoutMs?: number;
   readonly bodyIdleMsMax?: number;
+  readonly atWorkCountMax?: number;
 }
 
 /** A door in front of an origin, over real connections. @returns its port */
 async function startDoor(originPort: number, limits: Limits): Promise<number> {
-  const { originTimeoutMs = 5000, bodyIdleMsMax = 5000 } = limits;
+  const { originTimeoutMs = 5000, bodyIdleMsMax = 5000, atWorkCountMax = 100 } = limits;
   const backend = new MemoryBackend(await testRing());
   const site = { origin: `http://127.0.0.1:${originPort}`, originTimeoutMs };
   backend.namespaces.set("_site.default", siteSettings(site, backend.view()));
@@ -67,7 +68,7 @@ async function startDoor(originPort: number, limits: Limits): Promise<number> {
   const door = new Door({ backend, secret: testHash, origin, metrics, purgeRefusal, host });
   const { server } = makeHttpServer({
     handler: () => new Response(null, { status: 404 }),
-    raw: doorListener(door, metrics, { scheme: "http", bodyIdleMsMax }),
+    raw: doorListener(door, metrics, { scheme: "http", bodyIdleMsMax, atWorkCountMax }),
     internal: { recognises: () => false, accept: () => false },
     // What bounds a whole request elsewhere: looked at once a second.
     limits: { headersMsMax: 50, requestMsMax: 50 },
@@ -233,5 +234,44 @@ describe("what an origin says", () => {
   it("early is not for a client of HTTP/1.0", async () => {
     const received = await answered("GET / HTTP/1.0", `${hint}\r\n${final}`);
     expect(statusesIn(received)).toEqual([200]);
+  });
+});
+
+describe("a client that leaves", () => {
+  it("takes the origin's connection with it, where the answer is for nobody else", async () => {
+    let openCount = 0;
+    const silent = createTcpServer((socket) => {
+      openCount++;
+      socket.on("close", () => openCount--).on("error", () => undefined);
+      socket.once("data", () =>
+        socket.write("HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n\r\na"),
+      );
+    });
+    const port = await startDoor(await listen(silent), { originTimeoutMs: 600_000 });
+    const { socket, received } = talk(port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await expect.poll(received).toMatch(/\r\na\r\n$/);
+    expect(openCount).toBe(1);
+    // One that only closes its side may still want the rest.
+    socket.resetAndDestroy();
+    await expect.poll(() => openCount).toBe(0);
+  });
+
+  it("still has its place among those at work until its origin has answered", async () => {
+    let asked = 0;
+    const origin = await startOrigin((request, response) => {
+      asked++;
+      if (request.url === "/quick") response.end("ok");
+    });
+    const port = await startDoor(origin.port, { originTimeoutMs: 1000, atWorkCountMax: 2 });
+    const gone = [1, 2].map((i) => talk(port, `GET /${i} HTTP/1.1\r\nHost: a\r\n\r\n`));
+    await expect.poll(() => asked).toBe(2);
+    for (const { socket } of gone) socket.destroy();
+    const status = async (): Promise<number> => {
+      const answer = await fetch(`http://127.0.0.1:${port}/quick`);
+      await answer.text();
+      return answer.status;
+    };
+    expect(await status()).toBe(429);
+    await expect.poll(status).toBe(200);
   });
 });

@@ -7,6 +7,8 @@ import type { Door } from "../../door/door.ts";
 import type { DoorMetrics } from "../../door/door-metrics.ts";
 import type { Bytes, DoorAnswer, DoorRequest } from "../../door/ports.ts";
 import { EndOfTurn } from "../http/end-of-turn.ts";
+import { httpLimits } from "../http/http-server.ts";
+import { turnAway } from "../http/pipelines.ts";
 import { refuse, timedOut } from "../http/refusals.ts";
 import { plainAddress } from "./own-addresses.ts";
 import { bytesOf } from "./reading.ts";
@@ -29,7 +31,11 @@ export interface DoorListenerOptions {
   readonly scheme: DoorRequest["scheme"];
   /** How long a client's next bytes may take, in ms. Of a whole upload nothing is asked. */
   readonly bodyIdleMsMax: number;
+  /** Requests that are carried out at once; one more is turned away with 429. */
+  readonly atWorkCountMax?: number;
 }
+
+const AT_WORK_COUNT_MAX = httpLimits.inFlightCountMax;
 
 /** A client's body. One who falls silent is told so, and its connection ends. */
 async function* uploaded(response: ServerResponse, idleMs: number): Bytes {
@@ -121,8 +127,11 @@ const drained = (response: ServerResponse): Promise<void> =>
   });
 
 async function stream(response: ServerResponse, body: Bytes, sent: (n: number) => void) {
+  const parts = body[Symbol.asyncIterator]();
+  // Whoever sends the body may say nothing for long, and is to know that nobody listens.
+  response.once("close", () => void parts.return?.().catch(() => undefined));
   try {
-    for await (const bytes of body) {
+    for await (const bytes of { [Symbol.asyncIterator]: () => parts }) {
       if (response.destroyed) return;
       sent(bytes.length);
       if (!response.write(bytes)) await drained(response);
@@ -179,6 +188,9 @@ interface Whole {
 }
 
 export function doorListener(door: Door, metrics: DoorMetrics, options: DoorListenerOptions) {
+  const { atWorkCountMax = AT_WORK_COUNT_MAX } = options;
+  /** Requests without an answer yet, those too whose clients have gone: each may hold an origin. */
+  let atWorkCount = 0;
   const whole = new EndOfTurn<Whole>(({ response, answer, body }) => {
     if (!writeHead(response, answer)) return;
     if (body === null) return void response.end();
@@ -192,6 +204,17 @@ export function doorListener(door: Door, metrics: DoorMetrics, options: DoorList
       const sent = (byteCount: number): void => metrics.sent(answer, byteCount);
       writeStream(response, { answer, body }, sent).catch(() => response.destroy());
     };
-    door.handle(new NodeRequest(response, options)).then(write, () => response.destroy());
+    if (atWorkCount >= atWorkCountMax) return turnAway(response);
+    atWorkCount++;
+    door.handle(new NodeRequest(response, options)).then(
+      (answer) => {
+        atWorkCount--;
+        write(answer);
+      },
+      () => {
+        atWorkCount--;
+        response.destroy();
+      },
+    );
   };
 }
