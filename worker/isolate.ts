@@ -23,7 +23,13 @@ import type { Knowledge } from "../src/node/knowledge/knowledge.ts";
 import { Node } from "../src/node/node.ts";
 import { callReplica, stubOf } from "./calls.ts";
 import { platformNow } from "./clock.ts";
-import { type Env, knowledgeOf, platformPrng, SECRET_CHARS_MIN } from "./config.ts";
+import {
+  type Env,
+  knowledgeOf,
+  platformPrng,
+  type ReplicaRpc,
+  SECRET_CHARS_MIN,
+} from "./config.ts";
 import { FeedBells } from "./feed-bells.ts";
 import { nearestZone } from "./zones.ts";
 
@@ -55,7 +61,21 @@ let isolate: Isolate | null = null;
 
 const notConfigured = (detail: string): Problem => new Problem("not-configured", detail);
 
+/** What the configuration lacks for the objects to be reached; null for nothing. */
+function missingIn({ REPLICAS }: Partial<Pick<Env, "REPLICAS">>): string | null {
+  if (REPLICAS === undefined) {
+    const binding = 'name = "REPLICAS", class_name = "Replica"';
+    return `Bind the objects: [[durable_objects.bindings]], ${binding}.`;
+  }
+  // No object is made of a stub that is not called. On an older date it has no methods.
+  const { exchange } = REPLICAS.get(REPLICAS.idFromName("any")) as Partial<ReplicaRpc>;
+  if (typeof exchange === "function") return null;
+  return "Set a compatibility_date of 2024-04-03 or later: objects cannot be called before that.";
+}
+
 async function start(env: Env, place: IncomingRequestCfProperties | undefined): Promise<Isolate> {
+  const missing = missingIn(env);
+  if (missing !== null) throw notConfigured(missing);
   if ((env.STARLING_SECRET ?? "").length < SECRET_CHARS_MIN) {
     const how =
       "npx wrangler secret put STARLING_SECRET; for wrangler dev a line " +

@@ -127,6 +127,23 @@ describe("a deployed Worker", () => {
     }
   });
 
+  it("says what its configuration lacks for it to reach its objects", async () => {
+    const { REPLICAS } = env;
+    // A stub before 2024-04-03: no method of the object is one of it.
+    const noMethods = { idFromName: REPLICAS.idFromName.bind(REPLICAS), get: () => ({}) };
+    const lacks = [
+      [undefined, "[[durable_objects.bindings]]"],
+      [noMethods, "compatibility_date"],
+    ] as const;
+    for (const [given, mend] of lacks) {
+      const changes = { REPLICAS: given } as unknown as Parameters<typeof freshWorker>[0];
+      const ask = await freshWorker(changes);
+      const [status, name, detail] = await code(await ask("/v1/kv/worker/k"));
+      expect([status, name]).toEqual([503, "not-configured"]);
+      expect(detail).toContain(mend);
+    }
+  });
+
   it("takes contexts of two secrets while one gives way to the other, and keeps ETags", async () => {
     const first = env.STARLING_SECRET as string;
     const next = { STARLING_SECRET: "the secret that comes next", STARLING_DATA_SECRET: first };
