@@ -25,6 +25,7 @@ import {
   type KvPutArguments,
   type KvResult,
 } from "../src/frontend/kv/kv-namespace.ts";
+import type { KvShown } from "../src/frontend/kv/kv-values.ts";
 import type { Env } from "./config.ts";
 import { backendFor, type Isolate, isolateOf } from "./isolate.ts";
 
@@ -34,7 +35,7 @@ export interface KvBindingProps {
 
 /** The methods of a `KVNamespace`, as `KvNamespace` says what they do; and `changes`. */
 export class KvBinding extends WorkerEntrypoint<Env, KvBindingProps> {
-  async get(...args: KvGetArguments): Promise<unknown> {
+  async get(...args: KvGetArguments): Promise<KvShown> {
     return (await this.#open()).get(...args);
   }
 
@@ -58,7 +59,7 @@ export class KvBinding extends WorkerEntrypoint<Env, KvBindingProps> {
    * What changes in the namespace, as lines of JSON without end: see `ChangesArguments`, and
    * `changesIn` of the client library makes values of them.
    */
-  async changes(given: ChangesArguments = {}): Promise<ReadableStream> {
+  async changes(given?: ChangesArguments | null): Promise<ReadableStream> {
     const { backend, isolate, namespace } = await this.#at();
     const parts = { backend, hash: isolate.knowledge.hash, metrics: isolate.metrics.feeds };
     try {

@@ -2,7 +2,8 @@
 export default {
   async fetch(_request, { CACHE }): Promise<Response> {
     await CACHE.put("k", "v", { expirationTtl: 60 });
-    const value: string | null = await CACHE.get("k");
+    const value = await CACHE.get("k");
+    if (typeof value !== "string") return new Response(null);
     const page = await CACHE.list({ prefix: "k" });
     const { name, expiration = 0 } = page.keys[0] ?? { name: "" };
     const found = await CACHE.getWithMetadata("k");
@@ -12,6 +13,6 @@ export default {
     // KV's overloads and generics, which a service's type cannot have.
     const kv = CACHE as unknown as KVNamespace;
     const known = await kv.get<{ a: number }>("k", "json");
-    return new Response(`${value} ${name.length} ${expiration.toFixed()} ${by} ${known?.a}`);
+    return new Response(`${value.trim()} ${name.length} ${expiration.toFixed()} ${by} ${known?.a}`);
   },
 } satisfies ExportedHandler<Env>;
