@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { parseClusterConfig, timingDefaults } from "../../ring/cluster-config.ts";
+import { filesIn } from "../support/tree.ts";
 import { makeApp } from "./support.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -10,13 +11,8 @@ const read = (path: string): string => readFileSync(join(root, path), "utf8");
 
 /** Every page of ours: of the root, and of the folders that have some. */
 function pages(): readonly string[] {
-  // An installed example has a link to the whole tree in its node_modules: no link is followed.
-  const within = (folder: string): string[] =>
-    readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory()) return entry.name === "node_modules" ? [] : within(path);
-      return entry.isFile() && path.endsWith(".md") ? [path] : [];
-    });
+  const within = (folder: string): readonly string[] =>
+    filesIn(root, folder).filter((path) => path.endsWith(".md"));
   const ofRoot = readdirSync(root).filter((name) => name.endsWith(".md"));
   return [...ofRoot, ...["docs", "examples", "bench", "worker", "ring", "tests"].flatMap(within)];
 }

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { filesIn } from "../support/tree.ts";
 import { readProjects } from "./projects.ts";
 import {
   bans,
@@ -32,18 +33,16 @@ const FOLDERS = [
 ];
 
 /** The page's scripts are the only ones that are no TypeScript. */
-const isSource = (folder: string, name: string): boolean =>
-  name.endsWith(".ts") || (name.endsWith(".js") && folder.endsWith("/ui/page"));
+const isSource = (path: string): boolean =>
+  path.endsWith(".ts") || (path.endsWith(".js") && path.includes("/ui/page/"));
 
 const sources: readonly Source[] = FOLDERS.flatMap((folder) =>
-  readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
-    .filter((item) => item.isFile() && isSource(item.parentPath, item.name))
-    // What wrangler leaves beside a configuration is no source of ours.
-    .filter((item) => !item.parentPath.includes("/.wrangler/"))
-    .map((item) => {
-      const file = join(item.parentPath, item.name);
-      return { path: relative(ROOT, file).replaceAll("\\", "/"), text: readFileSync(file, "utf8") };
-    }),
+  filesIn(ROOT, folder)
+    .filter(isSource)
+    .map((file) => ({
+      path: file.replaceAll("\\", "/"),
+      text: readFileSync(join(ROOT, file), "utf8"),
+    })),
 );
 const projects = readProjects(ROOT);
 const production = sources.filter(({ path }) => !path.startsWith("tests/"));
