@@ -208,10 +208,8 @@ export class DoneOperations {
    * Of some siblings those that a write covers and of which a second version may be about: their
    * own quorum has not acknowledged them, or a second coordinator has asked for them.
    */
-  doubtfulIn(siblings: readonly Sibling[], covers: CausalContext): readonly Retry[] {
-    return siblings
-      .filter(({ op, dot }) => covers.covers(dot) && this.#isInDoubt(op))
-      .map(({ op, dot }) => ({ op, dot }));
+  doubtfulIn(siblings: readonly Sibling[], covers: CausalContext): readonly Sibling[] {
+    return siblings.filter(({ op, dot }) => covers.covers(dot) && this.#isInDoubt(op));
   }
 
   /**

@@ -94,15 +94,21 @@ export function mintOver(
   const endsAt = ttlMs === 0 || content === null ? 0 : now + ttlMs;
   const expiresAt = isEviction ? EVICTED : endsAt;
   const sibling: Sibling = { dot, time, op, expiresAt, content };
-  const covers = request.covers ?? heldBy(held, time - MINTED_TIME_MAX);
+  const known = request.covers ?? heldBy(held, time - MINTED_TIME_MAX);
+  const doubtful = operations.doubtfulIn(held.siblings, known);
+  // A write without a context overtakes these, and does not cover them: another coordinator may
+  // meet the two the other way round, and where each covers the other nothing is left.
+  const passed = request.covers === null ? doubtful : [];
+  const covers = passed.length === 0 ? known : known.withoutAll(passed.map(({ dot }) => dot));
+  const overtaken = [...(request.overtakes ?? []), ...passed];
   // Without a context the write covers what is held here, and that may be its own first version:
   // taken for a retry it would count as overwritten by itself, and be gone. It is a write anew.
   const isRetry = request.isRetry && request.covers !== null;
   const mint = { sibling, covers, isRetry };
-  const applied = overtake(applyMint(held, mint), request.overtakes ?? []);
+  const applied = overtake(applyMint(held, mint), overtaken);
   const added = { minting: { op, dot, time }, bounds: mintedBounds(time) };
-  const doubtful = operations.doubtfulIn(held.siblings, covers);
-  const all = withAliases(noteDots(applied, doubtful), operations, () =>
+  const notes = passed.length > 0 ? [] : doubtful.map(({ op, dot }) => ({ op, dot }));
+  const all = withAliases(noteDots(applied, notes), operations, () =>
     tenure.minted.withBriefly(added.minting, added.bounds),
   );
   const entry = withoutEnded(all, now);

@@ -5,6 +5,9 @@
  * covers whatever was answered before it began, wherever the primaries of the two writes meet, also
  * when its coordinator missed that one because it was down. What was found is covered at a quorum
  * before the answer: the write goes out once more, which it does only when there was something.
+ * What its coordinator minted itself and has not been acknowledged is overtaken, not covered (see
+ * below): its client may be answered by another coordinator, which has met the two the other way
+ * round.
  *
  * **Two blind writes at the same time.** Each may find the other, at different replicas, and then
  * neither must be covered by the other for good, or both would be gone. So there is an order, by
