@@ -28,12 +28,9 @@ const OVERRIDES = [
   ...["x-original-url", "x-original-host", "x-rewrite-url", "x-host", "x-http-host-override"],
   ...["x-http-method-override", "x-http-method", "x-method-override"],
 ];
-/** Fields that only a site's own proxies may say. */
+/** Other fields that only a site's own proxies may say. */
 const STEERING = [
   "forwarded",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
   "x-forwarded-port",
   "x-forwarded-server",
   "x-forwarded-prefix",

@@ -40,11 +40,10 @@ export class Followed {
 
   /** What a heartbeat says of it: nothing while nobody may rely on it. */
   get arrived(): Arrived | null {
-    const { store, arrivals } = this.#self.keeper;
+    const { store } = this.#self.keeper;
     const { hintOrder } = store;
     if (hintOrder === undefined || this.#mayLack) return null;
-    this.#noteLostHints(hintOrder);
-    return { run: arrivals.run, last: Math.max(store.lastArrival, hintOrder.last) };
+    return { run: this.run, last: Math.max(store.lastArrival, hintOrder.last) };
   }
 
   /** What its order is called, with all that is known by now of what is lost. */
