@@ -204,6 +204,23 @@ export function siblings(): void {
     expect(await got.text()).toBe("resolved");
   });
 
+  it("lets the ETag of each, as the list tells it, be a condition for that one alone", async () => {
+    const path = `/v1/kv/${freshNamespace()}/k`;
+    await makeSiblings(path);
+    const asJson = { headers: { Accept: "application/json" } };
+    const list = async (): Promise<{ etag: string; value: string }[]> => {
+      const answer = await call(`${path}?siblings=all`, asJson);
+      return ((await answer.json()) as { siblings: { etag: string; value: string }[] }).siblings;
+    };
+    const older = (await list()).find(({ value }) => atob(value) === "red")?.etag ?? "";
+    const shown = await call(path, { headers: { "If-Match": older } });
+    await expectProblem(shown, 412, "precondition-failed");
+    expect((await put(path, "green", { "If-Match": older })).status).toBe(204);
+    expect((await list()).map(({ value }) => atob(value)).sort()).toEqual(["blue", "green"]);
+    const gone = await put(path, "late", { "If-Match": older });
+    await expectProblem(gone, 412, "precondition-failed");
+  });
+
   it("reads its own writes from one replica with the write's context", async () => {
     const namespace = freshNamespace();
     for (let i = 0; i < 20; i++) {

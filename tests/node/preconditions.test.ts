@@ -70,11 +70,33 @@ describe("a write with If-Match and no context", () => {
     }
   });
 
-  it("is refused for a version that a plain read does not show", () => {
+  it("replaces an older sibling by its own tag, and leaves the newest", () => {
     const group = withTwo();
     const tag = etagIn(group, liveIn(group).slice(1));
-    expect(outcome(group.execute("r2", conditional(ifMatch(tag), 30)))).toBe("precondition-failed");
-    expect(lengthsIn(group)).toEqual([20, 10]);
+    expect(outcome(group.execute("r2", conditional(ifMatch(tag), 30)))).toBe("written");
+    expect(lengthsIn(group)).toEqual([30, 20]);
+  });
+
+  it("deletes an older sibling alone", () => {
+    const group = withTwo();
+    const tag = etagIn(group, liveIn(group).slice(1));
+    expect(outcome(group.execute("r2", conditional(ifMatch(tag), null)))).toBe("written");
+    expect(lengthsIn(group)).toEqual([20]);
+  });
+
+  it("replaces each sibling whose own tag is listed", () => {
+    const group = withTwo();
+    const tags = liveIn(group).map((sibling) => etagIn(group, [sibling]));
+    expect(outcome(group.execute("r2", conditional(ifMatch(...tags), 30)))).toBe("written");
+    expect(lengthsIn(group)).toEqual([30]);
+  });
+
+  it("is refused for a version that was replaced", () => {
+    const group = withTwo();
+    const tag = etagIn(group, liveIn(group).slice(1));
+    group.execute("r1", conditional(ifMatch(tag), 30));
+    expect(outcome(group.execute("r2", conditional(ifMatch(tag), 40)))).toBe("precondition-failed");
+    expect(lengthsIn(group)).toEqual([30, 20]);
   });
 
   it("takes nothing along that was written between its read and its minting", () => {
@@ -103,6 +125,16 @@ describe("a write with If-None-Match and no context", () => {
     group.remove("r1", KEY);
     expect(outcome(group.execute("r2", conditional(ifNew, 20)))).toBe("written");
     expect(group.read("r3", KEY, 3).siblings).toHaveLength(1);
+  });
+
+  it("is refused for the tag of any sibling that is stored", () => {
+    const group = withTwo();
+    for (const sibling of liveIn(group)) {
+      const other: Precondition = { ifMatch: [], ifNoneMatch: [etagIn(group, [sibling])] };
+      const told = outcome(group.execute("r2", conditional(other, 30)));
+      expect(told).toBe("precondition-failed");
+    }
+    expect(lengthsIn(group)).toEqual([20, 10]);
   });
 
   it("of other versions than the one that is there replaces what is there", () => {

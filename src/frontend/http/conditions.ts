@@ -59,7 +59,7 @@ export function checkReadConditions(
 ): "send" | "not-modified" {
   const ifMatch = readTagList(headers, "If-Match");
   if (ifMatch.length > 0 && !ifMatch.includes("*") && !ifMatch.includes(shown.etag)) {
-    throw new Problem("precondition-failed", "If-Match names no version that is stored now.");
+    throw new Problem("precondition-failed", "If-Match does not name what this read would show.");
   }
   const since = parseHttpDate(headers.get("If-Unmodified-Since"), shown.now);
   if (ifMatch.length === 0 && seconds(shown.modifiedMs) > seconds(since)) {

@@ -35,19 +35,17 @@ export const hasConditions = (of: Omit<Conditions, "covers">): boolean =>
 const secondOf = (ms: WallMillis): number => Math.floor(ms / 1000);
 
 /**
- * The live values that entity tags name: the newest by the tag of a plain answer, all of them by
- * the tag of an answer that shows all, or by `*`. An older sibling's own tag names nothing: what a
- * plain read would show now is another one.
+ * The live values that entity tags name: each by its own tag, as a plain answer or a part of one
+ * with all siblings carries it; all of them by the tag of an answer that shows all, or by `*`.
  */
 function namedBy(
   tags: readonly unknown[],
   live: readonly Sibling[],
   hash: KeyedHash,
 ): readonly Sibling[] {
-  if (live.length === 0) return [];
+  if (tags.length === 0 || live.length === 0) return [];
   if (tags.includes("*") || tags.includes(etagOf(live, hash))) return live;
-  const newest = live.slice(0, 1);
-  return tags.includes(etagOf(newest, hash)) ? newest : [];
+  return live.filter((sibling) => tags.includes(etagOf([sibling], hash)));
 }
 
 /**
@@ -69,7 +67,7 @@ export function judgeConditions(
   const live = liveSiblings(entry, now);
   const named = namedBy(ifMatch, live, hash);
   if (ifMatch.length > 0 && named.length === 0) {
-    const why = "If-Match names no version that is stored now. Read the key again.";
+    const why = "What If-Match names is not stored now. Read the key again.";
     return { isBroken: true, why };
   }
   // A date says less than a tag, and counts only where there is none (13.2.2).
