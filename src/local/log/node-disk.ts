@@ -20,6 +20,7 @@ import {
   writeSync,
   writev,
 } from "node:fs";
+import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DiskFailure, type DiskStep, type LogDisk } from "../../../replica/log-disk.ts";
 import { SEGMENT_HEADER_BYTES, segmentOfFile } from "../../../replica/log-format.ts";
@@ -133,6 +134,7 @@ export class NodeDisk implements LogDisk {
     if (step.do === "write") await this.#write(step);
     else if (step.do === "sync") await this.#sync(step.file);
     else if (step.do === "sync-folder") await this.#syncFolder();
+    else if (step.do === "rename" || step.do === "remove") await this.#changeName(step);
     else this.run(step);
   }
 
@@ -179,6 +181,21 @@ export class NodeDisk implements LogDisk {
       this.#forget(step.file);
       rmSync(path, { force: true });
     }
+  }
+
+  /**
+   * In the thread pool too: whoever takes the last name of a file waits until its blocks are free,
+   * which of a whole segment takes tens of ms.
+   */
+  async #changeName(step: Extract<DiskStep, { do: "rename" | "remove" }>): Promise<void> {
+    const path = join(this.#dir, step.file);
+    const names = step.do === "rename" ? [step.file, step.to] : [step.file];
+    for (const name of names) this.#forget(name);
+    const changed =
+      step.do === "rename" ? rename(path, join(this.#dir, step.to)) : rm(path, { force: true });
+    await changed.catch(failAs(step.do));
+    // A question that was asked meanwhile may have opened what the name meant before.
+    for (const name of names) this.#forget(name);
   }
 
   #open(file: string): number {
