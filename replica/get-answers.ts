@@ -21,8 +21,9 @@ export interface ReplicaAnswer {
 }
 
 const nobody: readonly ReplicaAnswer[] = [];
-const hasSpoken = ({ state, digest }: ReplicaAnswer): boolean =>
-  state === "answered" || digest !== 0;
+/** It has sent a digest of something, and has been, or is about to be, asked for that. */
+const isDue = ({ state, digest }: ReplicaAnswer): boolean =>
+  digest !== 0 && (state === "asked" || state === "answered");
 
 /** Lists and not maps: they hold a handful, and each read makes them anew. */
 export class GetAnswers {
@@ -99,20 +100,30 @@ export class GetAnswers {
 
   /**
    * A fallback that has nothing says only that nobody has brought it anything: it counts beside the
-   * word of a primary, and never in the place of all of them.
+   * word of a primary, and never in the place of all of them. A digest is no word yet: what it
+   * stands for is not in the answer.
    */
   #countsNothingOf({ candidate }: ReplicaAnswer): boolean {
     if (!this.#plan.rules.notfoundOk) return false;
-    if (candidate.isPrimary) return true;
-    // One that has sent a digest and is asked for the entry has spoken.
-    return this.#primariesThat(hasSpoken).length > 0;
+    return candidate.isPrimary || this.#primariesThat(this.#isHeard).length > 0;
+  }
+
+  readonly #isHeard = (answer: ReplicaAnswer): boolean =>
+    answer.state === "answered" && this.isRead(answer);
+
+  /** A fallback that has nothing, and is to count as soon as a primary's digest is read. */
+  #waitsForPrimary(answer: ReplicaAnswer): boolean {
+    if (answer.state !== "answered" || answer.digest !== 0) return false;
+    if (!this.#plan.rules.notfoundOk || this.#countsNothingOf(answer)) return false;
+    return this.#primariesThat(isDue).length > 0;
   }
 
   outstanding(): readonly Candidate[] {
     const outstanding: Candidate[] = [];
     for (const answer of this.#all) {
       const isUnread = answer.state === "answered" && !this.isRead(answer);
-      if (answer.state === "asked" || isUnread) outstanding.push(answer.candidate);
+      const isOut = answer.state === "asked" || isUnread || this.#waitsForPrimary(answer);
+      if (isOut) outstanding.push(answer.candidate);
     }
     return outstanding;
   }

@@ -124,6 +124,36 @@ describe("a read answers", () => {
     expect(outcome(alone.probe)).toBe("quorum-unavailable");
   });
 
+  it("with nothing by a fallback only once what a primary has a digest of is in hand", () => {
+    const list = candidates("r1 r2 f4", { zones: ["a", "a", "b"] });
+    const { probe, coordinator } = read({ r: 1 }, { candidates: list, onlyZone: "b" });
+    expect(probe.asked()).toEqual(["r1 entry", "r2 digest", "f4 digest"]);
+    coordinator.reply("f4", nothing, START);
+    coordinator.reply("r2", digest(old), START);
+    expect([outcome(probe), probe.asked()]).toEqual([undefined, []]);
+    coordinator.reply("r1", held(old), START);
+    expect(outcome(probe)).toEqual(["old"]);
+    expect(tallyOf(probe)).toMatchObject({ answered: 1, primaries: 0, fallbacks: 1 });
+  });
+
+  it("not with nothing where a primary had a digest of something and then fell away", () => {
+    const { probe, coordinator } = read({});
+    coordinator.reply("r2", digest(old), START);
+    for (const id of ["r1", "r2", "r3"]) coordinator.failed(id, START);
+    for (const id of ["f4", "f5"]) coordinator.reply(id, nothing, START);
+    expect(outcome(probe)).toBe("quorum-unavailable");
+  });
+
+  it("asking no more while a fallback's nothing waits for what a primary has a digest of", () => {
+    const { probe, coordinator } = read({}, { candidates: candidates("r1 r2 f4 f5") });
+    coordinator.reply("r2", digest(old), START);
+    coordinator.failed("r1", START);
+    coordinator.reply("f4", nothing, START);
+    expect(probe.asked()).toEqual(["r1 entry", "r2 digest", "r2 entry", "f4 digest"]);
+    coordinator.reply("r2", held(old), START);
+    expect(outcome(probe)).toEqual(["old"]);
+  });
+
   it("with what fallbacks hold, where no primary can be reached", () => {
     const { probe, coordinator } = read({});
     for (const id of ["r1", "r2", "r3"]) coordinator.failed(id, START);
