@@ -73,7 +73,7 @@ export interface QuorumRules {
   readonly returnBody: boolean;
   /** Strict reads bring a write quorum up to date before they answer. */
   readonly strict: boolean;
-  /** Only replicas in the frontend's zone count. */
+  /** Only replicas in the frontend's zone count; see `onSide`. */
   readonly local: boolean;
   /** Of a read that is to prove how stale it is at most; absent, like `staleW`, on all others. */
   readonly maxStaleMs?: number;
@@ -181,6 +181,14 @@ function resolveBound(
   throw new RangeBreach({ option: "max_stale", limit, detail });
 }
 
+/** Where replies of one zone alone count, more zones than that are nobody's to find. */
+function zonesFor({ consistency, r, w }: QuorumOptions, zoneCount: number): Range {
+  const isOne = consistency === "local_quorum" && (r === undefined || w === undefined);
+  return isOne
+    ? { least: 0, most: 1, bound: "the one zone that local_quorum counts" }
+    : { least: 0, most: zoneCount, bound: "the number of zones" };
+}
+
 function resolveOrThrow(
   options: QuorumOptions,
   defaults: QuorumDefaults,
@@ -196,7 +204,8 @@ function resolveOrThrow(
   const fallback = strict ? "quorum" : 0;
   const ofReplies: PickSpec = { fallback, n, range: { least: 0, most: r, bound: "r" } };
   const ofWrites: PickSpec = { fallback, n, range: { least: 0, most: w, bound: "w" } };
-  const zoneRange = { least: 0, most: zoneCount, bound: "the number of zones" };
+  const local = options.consistency === "local_quorum";
+  const zoneRange = zonesFor(options, zoneCount);
   const timeRange = { least: 1, most: TIMEOUT_MS_MAX, bound: `${TIMEOUT_MS_MAX}` };
   return {
     n,
@@ -212,7 +221,7 @@ function resolveOrThrow(
     timeoutMs: checked("timeout", options.timeoutMs ?? defaults.timeoutMs, timeRange),
     returnBody: options.returnBody ?? false,
     strict,
-    local: options.consistency === "local_quorum",
+    local,
     ...resolveBound(options, n, defaults.w),
   };
 }
@@ -235,6 +244,13 @@ export function resolveOptions(
     throw error;
   }
 }
+
+/**
+ * The rules of a read (`r`) or a write (`w`) by what the request itself names: its number wins over
+ * the word `local_quorum`, and is then of all zones.
+ */
+export const onSide = (rules: QuorumRules, options: QuorumOptions, side: "r" | "w"): QuorumRules =>
+  rules.local && options[side] !== undefined ? { ...rules, local: false } : rules;
 
 function namesNothing(options: QuorumOptions): boolean {
   for (const _ in options) return false;

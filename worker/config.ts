@@ -11,7 +11,7 @@ import {
   parseClusterConfig,
 } from "../ring/cluster-config.ts";
 import type { KeyHasher } from "../ring/partition.ts";
-import { bootstrapRing } from "../ring/ring.ts";
+import { bootstrapRing, type Ring } from "../ring/ring.ts";
 import { Knowledge } from "../src/node/knowledge/knowledge.ts";
 import type { Wire } from "./wire.ts";
 
@@ -92,13 +92,13 @@ function configOf(env: Env): ClusterConfig {
  * What a node of this deployment knows before it has spoken to any other: ring version 1, made from
  * the vars by every isolate and every object for itself.
  *
- * @param zoneIn the zone of the node among those of the ring
+ * @param zoneIn where the node stands, by the ring in force
  * @throws ClusterConfigError with one line for vars that cannot work
  */
 export function knowledgeOf(
   env: Env,
   keyHasher: KeyHasher,
-  zoneIn: (zones: readonly string[]) => string,
+  zoneIn: (ring: Ring) => string,
 ): Knowledge {
   const config = configOf(env);
   const secret = secretIn(env, "STARLING_SECRET");
@@ -116,7 +116,7 @@ export function knowledgeOf(
     keyHasher,
     defaults: defaultSettings(config.n),
     timeoutMs: config.timing.requestTimeoutMs,
-    zone: zoneIn(config.members.map(({ zone }) => zone)),
+    zoneIn,
   });
 }
 

@@ -9,6 +9,7 @@ import { readOr } from "../core/check.ts";
 import type { Prng } from "../core/prng.ts";
 import type { WallMillis } from "../core/time.ts";
 import { ClusterConfigError } from "../ring/cluster-config.ts";
+import type { Ring } from "../ring/ring.ts";
 import { DoorMetrics } from "../src/door/door-metrics.ts";
 import { DoorMemory } from "../src/door/flights.ts";
 import { Driver } from "../src/driver/driver.ts";
@@ -87,8 +88,7 @@ async function start(env: Env, place: IncomingRequestCfProperties | undefined): 
     () => (tokens === undefined ? noTokens : parseTokens(tokens)),
     (problem) => notConfigured(`The secret STARLING_TOKENS: ${problem}`),
   );
-  const zoneIn = (zones: readonly string[]): string =>
-    env.STARLING_ZONE ?? nearestZone(zones, place);
+  const zoneIn = ({ zones }: Ring): string => env.STARLING_ZONE ?? nearestZone(zones, place);
   try {
     const knowledge = knowledgeOf(env, await xxhash(), zoneIn);
     const cache = { metrics: new DoorMetrics(), memory: new DoorMemory(), askAgainAt: 0 };

@@ -308,7 +308,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
   #open(id: ReplicaId): Replica {
     const { env, ctx } = this;
     assert(this.#hasher !== null, "the hash is loaded before the first call");
-    const knowledge = knowledgeOf(env, this.#hasher, () => "");
+    const knowledge = knowledgeOf(env, this.#hasher, (ring) => ring.member(id)?.zone ?? "");
     const { sql, kv } = ctx.storage;
     keepOrigin(kv, id, knowledge.document.ring);
     const store = new SqliteStore(sql, { generation: env.STARLING_GENERATION ?? "" });

@@ -63,7 +63,7 @@ export class Loopback {
     for (const [i, { id, zone }] of all.entries()) {
       const hash = new KeyedHash(SECRET);
       const document = { ring, namespaces: new Map() };
-      const parts = { document, hash, keyHasher, timeoutMs: 2000, zone };
+      const parts = { document, hash, keyHasher, timeoutMs: 2000, zoneIn: () => zone };
       const knowledge = new Knowledge({ ...parts, defaults: benchDefaults });
       const replica = { id, store: new MemoryStore(), ...NEVER };
       const rest = { tombstoneGraceMs: 1e9, suspectAfterMs: 1e9 };

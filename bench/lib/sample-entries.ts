@@ -26,7 +26,7 @@ export async function benchKnowledge(): Promise<Knowledge> {
     keyHasher: await xxhash(),
     defaults: benchDefaults,
     timeoutMs: 2000,
-    zone: "a",
+    zoneIn: () => "a",
   });
 }
 

@@ -34,7 +34,7 @@ function makeNode(id: string): Node {
     keyHasher: hasher,
     defaults: { ...benchDefaults, n: 2 },
     timeoutMs: 2000,
-    zone: "a",
+    zoneIn: () => "a",
   });
   const times = { ...never, suspectAfterMs: 3000, tombstoneGraceMs: 60_000 };
   const replica = { id, store: new MemoryStore(), ...times };

@@ -105,6 +105,7 @@ type Hasher = Awaited<ReturnType<typeof xxhash>>;
 /** What the node knows before it has heard of anybody. */
 function knowledgeOf({ options, config }: MachineParts, keys: DataKeys, hasher: Hasher): Knowledge {
   const { id, speech = ownSpeech } = options;
+  const zoneInFile = config.members.find((member) => member.id === id)?.zone ?? "";
   const ring = bootstrapRing(config, keys.ringSeed);
   return new Knowledge({
     document: { ring, namespaces: new Map(), dataKey: keys.hashKey },
@@ -112,7 +113,7 @@ function knowledgeOf({ options, config }: MachineParts, keys: DataKeys, hasher: 
     keyHasher: hasher,
     defaults: defaultSettings(config.n),
     timeoutMs: config.timing.requestTimeoutMs,
-    zone: config.members.find((member) => member.id === id)?.zone ?? "",
+    zoneIn: (current) => current.member(id)?.zone ?? zoneInFile,
     about: { version: speech.version, startedAt: startedAt() },
   });
 }

@@ -300,7 +300,8 @@ export class Node {
     done: (outcome: GetOutcome) => void,
   ): void {
     const rules = { ...request.rules, timeoutMs };
-    const operation = { key: request.key, session: null };
-    this.#client.read({ operation, rules, finish: done, again: null }, this.#now);
+    const { key, zone } = request;
+    const operation = { key, session: null };
+    this.#client.read({ operation, rules, finish: done, again: null, zone }, this.#now);
   }
 }

@@ -154,7 +154,7 @@ export class TestCluster {
     const { requestTimeoutMs: timeoutMs } = timingDefaults;
     const document = { ring, namespaces: new Map() };
     const defaults = defaultSettings(n);
-    const known = { document, hash, keyHasher: hasher, timeoutMs, zone, defaults };
+    const known = { document, hash, keyHasher: hasher, timeoutMs, zoneIn: () => zone, defaults };
     const replica = { id, store: new MemoryStore(), ...timingDefaults, canaryMs: 0 };
     const node = new Node({ knowledge: new Knowledge(known), prng, replica });
     const driver: Driver = new Driver(node, {

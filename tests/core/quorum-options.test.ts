@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   CONSISTENCY_WORDS,
   majority,
+  onSide,
   QUORUM_WORDS,
   type QuorumOptions,
   QuorumResolver,
@@ -14,6 +15,7 @@ import {
 const YEARS_MS = 315_360_000_000;
 const deployment = { n: 3, r: "quorum", w: "quorum", dw: "quorum", timeoutMs: 2000 } as const;
 const ZONES = 3;
+const nearBy = { consistency: "local_quorum" } as const;
 
 function rules(
   options: QuorumOptions,
@@ -73,6 +75,8 @@ describe("the range of each option", () => {
     [{ dw: 0 }, { dw: -1 }, "dw", 0],
     [{ w: "all", dw: 3 }, { w: "quorum", dw: 3 }, "dw", 2],
     [{ zones: 0 }, { zones: -1 }, "zones", 0],
+    [{ ...nearBy, zones: 1 }, { ...nearBy, zones: 2 }, "zones", 1],
+    [{ ...nearBy, r: 2, w: 2, zones: 3 }, { ...nearBy, r: 2, zones: 3 }, "zones", 1],
     [{ zones: 3 }, { zones: 4 }, "zones", 3],
     [{ timeoutMs: 1 }, { timeoutMs: 0 }, "timeout", 1],
     [{ timeoutMs: 60_000 }, { timeoutMs: 60_001 }, "timeout", 60_000],
@@ -171,6 +175,14 @@ describe("words", () => {
 
   it("local_quorum counts in the frontend's zone", () => {
     expect(rules({ consistency: "local_quorum" })).toMatchObject({ r: 2, local: true, pr: 0 });
+  });
+
+  it("local_quorum counts in all zones where the request names a number for that side", () => {
+    for (const value of ["all", 2] as const) {
+      const options = { consistency: "local_quorum", w: value } as const;
+      expect(onSide(rules(options), options, "w").local).toBe(false);
+      expect(onSide(rules(options), options, "r").local).toBe(true);
+    }
   });
 });
 

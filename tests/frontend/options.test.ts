@@ -46,6 +46,7 @@ describe("options of a request", () => {
     ["consistency=one&r=3", "r=2", { consistency: "one", r: 3 }],
     ["consistency=one", "consistency=all", { consistency: "one" }],
     ["consistency=one", "dw=2, pr=1", { consistency: "one", dw: 2, pr: 1 }],
+    ["consistency=local_quorum", "zones=2, r=3", { consistency: "local_quorum" }],
     ["consistency=strict", "pr=0, pw=0, sloppy=?1, timeout=9", strict(9)],
   ];
   it.each(precedence)("let ?%s win over %s", (query, header, expected) => {

@@ -46,7 +46,7 @@ export class Bench {
       keyHasher: hasher,
       defaults: defaultSettings(3),
       timeoutMs: 2000,
-      zone: "a",
+      zoneIn: () => "a",
     });
     const times = { ...never, suspectAfterMs: 3000, tombstoneGraceMs: 60_000 };
     const takesFaults = options.takesFaults ?? false;

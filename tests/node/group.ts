@@ -154,7 +154,7 @@ export class Group {
       keyHasher: hasher,
       defaults: { ...settings, n },
       timeoutMs: 2000,
-      zone: "a",
+      zoneIn: () => "a",
     });
     const times = {
       ...quiet,

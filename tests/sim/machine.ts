@@ -133,7 +133,7 @@ export class Machine {
       keyHasher: hasher,
       defaults: settings,
       timeoutMs: 2000,
-      zone: ring.members.find(({ id }) => id === this.id)?.zone ?? "",
+      zoneIn: (current) => current.member(this.id)?.zone ?? "",
     });
     const replica = { id: this.id, store, ...timing };
     this.node = this.#makeNode({ knowledge, prng: this.#prng.fork(), replica });

@@ -54,7 +54,8 @@ export class FarFleet {
     for (const { id, zone } of members) {
       const store = new MemoryStore();
       const knowledge = new Knowledge({
-        ...{ document, keyHasher: hasher, defaults: defaultSettings(n), timeoutMs: 2000, zone },
+        ...{ document, keyHasher: hasher, defaults: defaultSettings(n), timeoutMs: 2000 },
+        zoneIn: () => zone,
         hash: new KeyedHash(new Uint8Array(16).fill(7)),
       });
       const replica = { id, store, ...times };

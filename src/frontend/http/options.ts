@@ -234,6 +234,7 @@ function joinDrafts(header: Draft, query: Draft): QuorumOptions {
     // That word is about reads.
     if (query.consistency !== "auto") delete kept.w;
     if (query.consistency === "strict") for (const name of STRICT_NAMES) delete kept[name];
+    if (query.consistency === "local_quorum") delete kept.zones;
   }
   return { ...kept, ...query };
 }

@@ -56,8 +56,8 @@ export interface KnowledgeParts {
   readonly keyHasher: KeyHasher;
   readonly defaults: NamespaceSettings;
   readonly timeoutMs: number;
-  /** Where this node stands: `local_quorum` counts the replicas of this zone. */
-  readonly zone: string;
+  /** Where this node stands, by the ring in force: `local_quorum` counts that zone's replicas. */
+  readonly zoneIn: (ring: Ring) => string;
   readonly about?: About;
 }
 
@@ -73,7 +73,8 @@ export interface About {
 interface Near {
   readonly self: ReplicaId | null;
   readonly now: Millis;
-  readonly isLocal: boolean;
+  /** For `local_quorum`: the zone whose replicas come first. */
+  readonly zone: string | null;
 }
 
 function settingsIn({ namespaces }: ClusterDocument): ReadonlyMap<string, NamespaceSettings> {
@@ -104,13 +105,14 @@ export class Knowledge {
   /** What this node's process answered to clients. */
   readonly traffic = new Traffic();
   readonly feedSilence = new FeedSilence();
-  readonly zone: string;
   readonly about: About;
   /** Members that speak too old or too new a protocol, and what they say of themselves. */
   readonly refusedVersions = new Map<ReplicaId, Speech>();
   /** How long a request lasts unless it says otherwise, in ms. */
   readonly timeoutMs: number;
   readonly #keyHasher: KeyHasher;
+  readonly #zoneIn: (ring: Ring) => string;
+  #zone: string;
   #document: ClusterDocument;
   #ring: Ring;
   #stamp: number;
@@ -130,12 +132,13 @@ export class Knowledge {
   constructor(parts: KnowledgeParts) {
     this.hash = parts.hash;
     this.defaults = parts.defaults;
-    this.zone = parts.zone;
+    this.#zoneIn = parts.zoneIn;
     this.about = parts.about ?? { version: PROGRAM_VERSION, startedAt: null };
     this.timeoutMs = parts.timeoutMs;
     this.#keyHasher = parts.keyHasher;
     this.#document = parts.document;
     this.#ring = new Ring(parts.document.ring, parts.keyHasher);
+    this.#zone = parts.zoneIn(this.#ring);
     this.#stamp = stampOf(parts.document, parts.hash);
     this.#purges = new PurgeIndex(purgesOf(parts.document));
     this.#namespaces = settingsIn(parts.document);
@@ -158,6 +161,11 @@ export class Knowledge {
 
   get ring(): Ring {
     return this.#ring;
+  }
+
+  /** Where this node stands; empty where nobody can say. */
+  get zone(): string {
+    return this.#zone;
   }
 
   /** What was purged; another object as soon as that is something else. */
@@ -191,7 +199,10 @@ export class Knowledge {
     const isAgreed = merged.ring.isProvisional !== this.#document.ring.isProvisional;
     const hasMoreAcks = namespaceAcksIn(merged) > namespaceAcksIn(this.#document);
     if (stamp === this.#stamp && !isAgreed && !hasMoreAcks) return false;
-    if (merged.ring !== this.#document.ring) this.#ring = new Ring(merged.ring, this.#keyHasher);
+    if (merged.ring !== this.#document.ring) {
+      this.#ring = new Ring(merged.ring, this.#keyHasher);
+      this.#zone = this.#zoneIn(this.#ring);
+    }
     const purges = purgesOf(merged);
     if (purges !== purgesOf(this.#document)) this.#purges = new PurgeIndex(purges);
     this.#document = merged;
@@ -283,9 +294,9 @@ export class Knowledge {
   candidates(
     partition: number,
     rules: Pick<QuorumRules, "n" | "sloppy" | "local">,
-    from: { readonly self: ReplicaId | null; readonly now: Millis },
+    from: { readonly self: ReplicaId | null; readonly now: Millis; readonly zone?: string },
   ): readonly Candidate[] {
-    const { self, now } = from;
+    const { self, now, zone = this.#zone } = from;
     const list = this.#ring.preferenceList(partition);
     const count = rules.sloppy ? list.length : rules.n;
     const candidates: Candidate[] = [];
@@ -296,7 +307,7 @@ export class Knowledge {
       candidates.push({ id, isPrimary: i < rules.n, zone: this.#ring.zoneOf(id), isSuspect });
     }
     assert(candidates.length > 0, "a ring has members");
-    return this.#sorted(candidates, { self, now, isLocal: rules.local });
+    return this.#sorted(candidates, { self, now, zone: rules.local ? zone : null });
   }
 
   /** While members or N change: whom a write of this many primaries goes to as well. */
@@ -356,9 +367,9 @@ export class Knowledge {
   #compare(a: Candidate, b: Candidate, near: Near): number {
     if (a.isSuspect !== b.isSuspect) return a.isSuspect ? 1 : -1;
     if (a.isPrimary !== b.isPrimary) return a.isPrimary ? -1 : 1;
-    if (near.isLocal && a.zone !== b.zone) {
-      if (a.zone === this.zone) return -1;
-      if (b.zone === this.zone) return 1;
+    if (near.zone !== null && a.zone !== b.zone) {
+      if (a.zone === near.zone) return -1;
+      if (b.zone === near.zone) return 1;
     }
     // Fallbacks keep the order of the preference list, so that all coordinators use the same ones.
     if (!a.isPrimary) return 0;

@@ -15,7 +15,7 @@ import type {
   Operation,
   WriteOperation,
 } from "../../../core/operations.ts";
-import { majority, type QuorumRules } from "../../../core/quorum-options.ts";
+import { majority, onSide, type QuorumRules } from "../../../core/quorum-options.ts";
 import type { FailedResult, ResultOf, WriteResult } from "../../../core/results.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Candidate } from "../../../replica/candidate.ts";
@@ -73,7 +73,7 @@ export class ClientOperations {
 
   /** @param begunAt when the client asked: what is begun anew has no more time than that */
   get(operation: GetOperation, answer: Respond<"get">, now: Millis, begunAt = now): void {
-    const asked = this.#rules(operation, answer);
+    const asked = this.#rules(operation, answer, "r");
     if (asked === null) return;
     const timeoutMs = leftOf(asked.timeoutMs, now - begunAt);
     const rules = timeoutMs === asked.timeoutMs ? asked : { ...asked, timeoutMs };
@@ -132,10 +132,11 @@ export class ClientOperations {
     const { knowledge, selfId } = this.#host;
     const { key, session, sessionEndsAt = 0 } = read.operation;
     const partition = knowledge.ring.partitionOf(key);
-    const candidates = knowledge.candidates(partition, read.rules, { self: selfId, now });
+    const { zone = knowledge.zone } = read;
+    const candidates = knowledge.candidates(partition, read.rules, { self: selfId, now, zone });
     this.#probe(candidates, now);
-    const local = localNeed(candidates, read.rules, knowledge.zone);
-    const rules = local.count === null ? read.rules : { ...read.rules, r: local.count, pr: 0 };
+    const local = localNeed(candidates, read.rules, zone);
+    const rules = local.count === null ? read.rules : withCount(read.rules, local.count);
     const { hash, liveness, counters } = knowledge;
     const { hedgeMs } = liveness;
     const { onlyZone } = local;
@@ -182,7 +183,7 @@ export class ClientOperations {
 
   #write(operation: WriteOperation, state: WriteState, now: Millis): void {
     const { answer } = state;
-    const rules = this.#rules(operation, answer);
+    const rules = this.#rules(operation, answer, "w");
     if (rules === null) return;
     const { knowledge, selfId } = this.#host;
     const { key, precondition } = operation;
@@ -232,7 +233,7 @@ export class ClientOperations {
 
   /** Begun anew by a newer document: to join the same once more changes nothing. */
   #merge(operation: MergeOperation, answer: Respond<"merge">, now: Millis): void {
-    const rules = this.#rules(operation, answer);
+    const rules = this.#rules(operation, answer, "w");
     if (rules === null) return;
     const { knowledge, selfId } = this.#host;
     const { key, entry } = operation;
@@ -282,9 +283,11 @@ export class ClientOperations {
   #rules(
     operation: Pick<GetOperation, "key" | "options">,
     answer: (failed: FailedResult) => void,
+    side: "r" | "w",
   ): QuorumRules | null {
-    const resolution = this.#host.knowledge.resolve(operation.key, operation.options);
-    if (resolution.ok) return resolution.rules;
+    const { key, options } = operation;
+    const resolution = this.#host.knowledge.resolve(key, options);
+    if (resolution.ok) return onSide(resolution.rules, options, side);
     answer(fail({ code: "invalid-option", ...resolution.error }));
     return null;
   }
@@ -297,6 +300,13 @@ function gotOf(outcome: GetOutcome, { maxStaleMs, staleW }: QuorumRules): Result
   if (staleBoundMs === undefined) return fail(UNPROVEN);
   return { kind: "got", entry, tally, staleBoundMs, staleW };
 }
+
+/** Of as many replicas as there are to count; no more of them can be primaries. */
+const withCount = (rules: QuorumRules, count: number): QuorumRules => ({
+  ...rules,
+  r: count,
+  pr: Math.min(rules.pr, count),
+});
 
 /** What is said of a read's bound has no place in a write. */
 function writeRules(rules: QuorumRules): WriteRules {
@@ -332,6 +342,8 @@ interface ReadStart {
   readonly rules: QuorumRules;
   readonly finish: (outcome: GetOutcome) => void;
   readonly again: ((now: Millis) => void) | null;
+  /** Of the frontend that it is for; default: this node's. */
+  readonly zone?: string;
 }
 
 const unvouched = (required: number, achieved: number): Failure => ({

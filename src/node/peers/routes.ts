@@ -47,7 +47,7 @@ export function writeCandidates(
   const { rules } = at.body;
   const partition = ring.partitionOf(at.body.key);
   const { n, local: isLocal } = rules;
-  const near = { self: at.id, now: at.now };
+  const near = { self: at.id, now: at.now, zone: at.body.zone };
   const all = knowledge.candidates(partition, { n, local: isLocal, sloppy: true }, near);
   const pending = knowledge.pending(at.body.key, rules.n);
   // While members or N change, a coordinator may be an owner by the other layout.
