@@ -64,6 +64,10 @@ export interface CommitOperation {
   readonly kind: "commit";
   /** As the operator gave it: `{"add":[…],"remove":[…],"reweight":{…}}` or `{"abort":true}`. */
   readonly change: Readonly<Record<string, unknown>>;
+  /** The version of the ring that it is for; absent: whichever there is when it is asked for. */
+  readonly from?: number;
+  /** How long its caller waits for the answer; absent: as long as any client is taken to. */
+  readonly timeoutMs?: number;
 }
 
 /** One page of a namespace's live keys, by a covering read of the partitions. */
@@ -131,6 +135,11 @@ export interface StalenessOperation {
 /** Hears the cluster document from a member: for frontends that are told of nothing. */
 export interface RefreshOperation {
   readonly kind: "refresh";
+  /**
+   * Until a majority of the ring's members was heard: what they agreed on before it was asked is
+   * among that. Fails when too few answer. Absent: the nearest that answers will do.
+   */
+  readonly ofMajority?: true;
 }
 
 /** Tells a replica to have a fault, or no more; without `change` it asks which there are. */

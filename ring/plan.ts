@@ -108,6 +108,11 @@ export function movesBetween(before: Assignment, after: Assignment): readonly Mo
   });
 }
 
+/** What an operator is told who named another version of the ring than the present one. */
+export const otherVersion = (version: number, from: number): string =>
+  `The ring is at version ${version}, and this is for version ${from}: nothing was changed. ` +
+  'See GET /v1/cluster/ring, plan anew, and give "from" as that plan does.';
+
 /** @param members as `changedMembers` gave them */
 export function planChange(document: RingDocument, members: readonly RingMember[]): RingPlan {
   const { version, partitions, n, assignment: previous } = document;

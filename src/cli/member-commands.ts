@@ -1,6 +1,7 @@
 /** `starling plan / commit / transfers`: who is a member. */
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
+import { StarlingError } from "../client/error.ts";
 import type { RingBody } from "../frontend/admin/verdict.ts";
 import { type Endpoint, sendJson } from "./http.ts";
 import { CliError, printJson, say, table, UsageError } from "./output.ts";
@@ -13,7 +14,13 @@ interface ChangeFlags {
   readonly remove: readonly string[];
   readonly reweight: readonly string[];
   readonly file?: string;
+  readonly from?: string;
   readonly json?: boolean;
+}
+
+interface CommitFlags extends ChangeFlags {
+  readonly abort?: boolean;
+  readonly wait?: boolean;
 }
 
 /** `r6,zone=a,url=http://…,weight=1` */
@@ -30,7 +37,19 @@ function parseMember(text: string): unknown {
   return member;
 }
 
-async function changeOf(flags: ChangeFlags): Promise<Change | unknown> {
+/** The change, with the version that is named; what is no object is for the API to refuse. */
+async function changeOf(flags: CommitFlags): Promise<unknown> {
+  const change = flags.abort === true ? { abort: true } : await namedChange(flags);
+  const { from } = flags;
+  if (from === undefined || !isObject(change)) return change;
+  if (!/^[1-9][0-9]{0,14}$/.test(from)) throw new UsageError("--from takes a ring's version");
+  return { ...change, from: Number(from) };
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+async function namedChange(flags: ChangeFlags): Promise<Change | unknown> {
   if (flags.file !== undefined) {
     try {
       return JSON.parse(await readFile(flags.file, "utf8")) as unknown;
@@ -70,6 +89,7 @@ function planText({ from, to, moves, movedPartitions, minimumPossible }: PlanBod
 }
 
 interface TransfersBody {
+  readonly ringVersion: number;
   readonly phase: string | null;
   readonly waitingFor?: readonly string[];
   readonly transfers: readonly {
@@ -111,18 +131,38 @@ function membersText({ phase, waitingFor = [], transfers }: TransfersBody): stri
 
 const WAIT_MS = 250;
 
-/** Follows the change to its end. */
-async function waitForEnd(endpoint: Endpoint, isQuiet: boolean): Promise<void> {
+const transfersNow = async (endpoint: Endpoint): Promise<TransfersBody> =>
+  (await sendJson(endpoint, "/v1/cluster/transfers")) as TransfersBody;
+
+/** null while too few members answer to say what goes on: that passes, as the change does not. */
+async function transfersSoon(endpoint: Endpoint): Promise<TransfersBody | null> {
+  try {
+    return await transfersNow(endpoint);
+  } catch (error) {
+    const cause = error instanceof CliError ? error.cause : null;
+    if (cause instanceof StarlingError && cause.code === "quorum-unavailable") return null;
+    throw error;
+  }
+}
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, WAIT_MS));
+
+/**
+ * Follows the change to its end.
+ *
+ * @returns the version that the ring has then
+ */
+async function waitForEnd(endpoint: Endpoint, isQuiet: boolean): Promise<number> {
   const meter = startMeter("moving", isQuiet);
   try {
-    for (;;) {
-      const body = (await sendJson(endpoint, "/v1/cluster/transfers")) as TransfersBody;
-      if (body.phase === null) return;
+    for (; ; await pause()) {
+      const body = await transfersSoon(endpoint);
+      if (body === null) continue;
+      if (body.phase === null) return body.ringVersion;
       const sum = (of: "partitions" | "partitionsDone"): number =>
         body.transfers.reduce((all, transfer) => all + transfer[of], 0);
       const label = `${body.phase}, waiting for ${body.waitingFor?.join(", ") ?? "nobody"}`;
       meter.show(sum("partitionsDone"), sum("partitions"), label);
-      await new Promise((resolve) => setTimeout(resolve, WAIT_MS));
     }
   } finally {
     meter.stop();
@@ -144,20 +184,39 @@ function isAsWanted({ members }: RingBody, change: Partial<Change>): boolean {
  * A change that is called off leaves the ring that it began with, and the next version may then be
  * another operator's.
  *
- * @param version that the change was to lead to
+ * @param to the version that the change was to lead to, and that to which the ring has come
  * @throws CliError when it led to nothing
  */
-async function checkOutcome(endpoint: Endpoint, change: unknown, version: number): Promise<void> {
-  const ring = (await sendJson(endpoint, "/v1/cluster/ring")) as RingBody;
-  if (ring.version > version) return;
-  if (ring.version === version && isAsWanted(ring, change as Partial<Change>)) return;
-  const kept = `the members are those of ring version ${ring.version}`;
+async function checkOutcome(
+  endpoint: Endpoint,
+  change: unknown,
+  to: { readonly wanted: number; readonly reached: number },
+): Promise<void> {
+  const { wanted, reached } = to;
+  if (reached > wanted) return;
+  if (reached === wanted) {
+    const ring = await ringSince(endpoint, reached);
+    if (ring.version > wanted || isAsWanted(ring, change as Partial<Change>)) return;
+  }
+  const kept = `the members are those of ring version ${reached}`;
   throw new CliError(`the change was called off: ${kept}`);
 }
 
-interface CommitFlags extends ChangeFlags {
-  readonly abort?: boolean;
-  readonly wait?: boolean;
+/** Another node than the one that told of that version may hear of it a moment later. */
+async function ringSince(endpoint: Endpoint, version: number): Promise<RingBody> {
+  for (; ; await pause()) {
+    const ring = (await sendJson(endpoint, "/v1/cluster/ring")) as RingBody;
+    if (ring.version >= version) return ring;
+  }
+}
+
+/**
+ * The change as it is sent: for the version of the ring that there is now, unless it names one. A
+ * node that comes to it late, when the ring has moved on, refuses it then.
+ */
+async function boundTo(endpoint: Endpoint, change: unknown): Promise<unknown> {
+  if (!isObject(change) || change["from"] !== undefined) return change;
+  return { ...change, from: (await transfersNow(endpoint)).ringVersion };
 }
 
 const withChange = (command: Command): Command =>
@@ -166,6 +225,7 @@ const withChange = (command: Command): Command =>
     .option("--remove <id>", "may be repeated", append, [])
     .option("--reweight <id=weight>", "may be repeated", append, [])
     .option("--file <path>", "the change as JSON")
+    .option("--from <version>", "only if the ring has that version still, as a plan said it")
     .option("--json", "as JSON");
 
 export function addMemberCommands(program: Command, endpoint: () => Endpoint): void {
@@ -186,12 +246,13 @@ export function addMemberCommands(program: Command, endpoint: () => Endpoint): v
     .option("--wait", "until it is over")
     .option("--abort", "call off the change that is going on")
     .action(async (flags: CommitFlags) => {
-      const change = flags.abort === true ? { abort: true } : await changeOf(flags);
+      const change = await boundTo(endpoint(), await changeOf(flags));
       const body = JSON.stringify(change);
       const plan = await sendJson(endpoint(), "/v1/cluster/commit", { method: "POST", body });
       if (flags.wait === true) {
-        await waitForEnd(endpoint(), flags.json === true);
-        if (flags.abort !== true) await checkOutcome(endpoint(), change, (plan as PlanBody).to);
+        const reached = await waitForEnd(endpoint(), flags.json === true);
+        const to = { wanted: (plan as PlanBody).to, reached };
+        if (flags.abort !== true) await checkOutcome(endpoint(), change, to);
       }
       if (flags.json === true) printJson(plan);
       else if (flags.abort === true) say("called off");
@@ -204,8 +265,8 @@ export function addMemberCommands(program: Command, endpoint: () => Endpoint): v
     .option("--json", "as JSON")
     .action(async ({ wait, json }: { wait?: boolean; json?: boolean }) => {
       if (wait === true) await waitForEnd(endpoint(), json === true);
-      const body = await sendJson(endpoint(), "/v1/cluster/transfers");
+      const body = await transfersNow(endpoint());
       if (json === true) printJson(body);
-      else say(transfersText(body as TransfersBody));
+      else say(transfersText(body));
     });
 }

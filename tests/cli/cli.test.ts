@@ -43,6 +43,8 @@ describe("the command line", () => {
       version: number;
     };
     expect(version).toBe(2);
+    const late = await run(["commit", "--reweight", "r1=3", "--from", "1", ...at]);
+    expect([late.code, late.err]).toEqual([1, expect.stringMatching(/version 2.*ring-conflict/)]);
     const refused = await run(["commit", "--remove", "r9", ...at]);
     expect([refused.code, refused.out]).toEqual([1, ""]);
     expect(refused.err).toMatch(/"remove" names "r9": no member has that id/);

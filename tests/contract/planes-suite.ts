@@ -219,6 +219,12 @@ export function clusterPlane(): void {
     for (const bad of [{ remove: ["r99"] }, { add: [{ id: "r1" }] }, { grow: 1 }]) {
       expect((await plan(bad)).status).toBe(400);
     }
+    const missed = { reweight: { r1: 2 }, from: 7 };
+    for (const route of ["plan", "commit"]) {
+      const init = { method: "POST", body: JSON.stringify(missed) };
+      const answer = await call(`/v1/cluster/${route}`, init);
+      expect([answer.status, await answer.json()]).toMatchObject([409, { code: "ring-conflict" }]);
+    }
     expect(await (await call("/v1/cluster/ring")).text()).toBe(before);
     const transfers = await (await call("/v1/cluster/transfers")).json();
     expect(transfers).toMatchObject({ ringVersion: 1, phase: null, pending: 0, transfers: [] });

@@ -83,6 +83,8 @@ export class Group {
   readonly #results = new Map<number, Result>();
   readonly #inputs: { readonly to: ReplicaId; readonly input: Input }[] = [];
   readonly #disks = new Map<ReplicaId, MemoryStore>();
+  /** What has come for processes that are frozen. */
+  readonly #frozen = new Map<ReplicaId, Input[]>();
   #lastToken = 0;
   #wipeCount = 0;
 
@@ -105,6 +107,19 @@ export class Group {
   stop(id: ReplicaId): void {
     this.#disks.set(id, this.storeOf(id));
     this.members.delete(id);
+  }
+
+  /** The process stands still (SIGSTOP): what comes for it waits, its timers too. */
+  freeze(id: ReplicaId): void {
+    this.#frozen.set(id, []);
+  }
+
+  /** It goes on, with all that has come meanwhile. */
+  wake(id: ReplicaId): void {
+    const waiting = this.#frozen.get(id) ?? [];
+    this.#frozen.delete(id);
+    for (const input of waiting) this.#take(id, input);
+    this.#take(id, { kind: "tick" });
   }
 
   /** A new, empty disk instead of the one that it had. */
@@ -305,6 +320,11 @@ export class Group {
   #take(to: ReplicaId, input: Input): void {
     this.#inputs.push({ to, input });
     for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
+      const frozen = this.#frozen.get(next.to);
+      if (frozen !== undefined) {
+        frozen.push(next.input);
+        continue;
+      }
       const node = this.members.get(next.to)?.node;
       if (node === undefined) this.#refuse(next.to, next.input);
       const effects = node?.step(next.input, this.#clocksOf(next.to)) ?? [];

@@ -1,12 +1,17 @@
 /** What operators ask about members: what a change would move, to start one, how far it is. */
 import { readOr } from "../../../core/check.ts";
+import { TIMEOUT_MS_MAX } from "../../../core/limits.ts";
+import type { CommitOperation } from "../../../core/operations.ts";
 import type { Result, TransferStatus } from "../../../core/results.ts";
-import { changedMembers, planChange } from "../../../ring/plan.ts";
+import { changedMembers, otherVersion, planChange } from "../../../ring/plan.ts";
 import { openChange, takersOf } from "../../../ring/ring-change.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";
+import { execute } from "../backend/large-work.ts";
 import { run } from "../backend/run.ts";
 import { readJson } from "../http/json-body.ts";
-import { Problem } from "../http/problems.ts";
+import { Problem, problemOf } from "../http/problems.ts";
+
+const HEAR_MAJORITY = { kind: "refresh", ofMajority: true } as const;
 
 /** Nothing to report of it yet: it does not answer, or has not heard of the change. */
 const SILENT: TransferStatus = { partitionsTotal: 0, partitionsDone: 0, keyCount: 0, byteCount: 0 };
@@ -20,8 +25,11 @@ export class MembersPlane {
 
   /** What a change of members would move; changes nothing. */
   async plan(request: Request): Promise<Response> {
-    const { document } = (await this.#backend.freshView()).ring;
-    const change = await readJson(request);
+    const { change, from } = await readChange(request);
+    const { document } = (await this.#viewOf(from)).ring;
+    if (from !== undefined && from !== document.version) {
+      throw new Problem("ring-conflict", otherVersion(document.version, from));
+    }
     const members = readOr(
       () => changedMembers(document, change),
       (problem) => new Problem("invalid-request", problem),
@@ -29,21 +37,34 @@ export class MembersPlane {
     return Response.json(planChange(document, members));
   }
 
+  /** What this node knows; of a version that it has not heard of it asks the others. */
+  async #viewOf(from = 0): Promise<ClusterView> {
+    const view = await this.#backend.freshView();
+    if (from <= view.ring.document.version) return view;
+    await execute(this.#backend, HEAR_MAJORITY, "");
+    return this.#backend.view();
+  }
+
   /** Starts a change; 202 with its plan as soon as a majority of the members has agreed to it. */
   async commit(request: Request): Promise<Response> {
-    const change = await readJson(request);
-    if (typeof change !== "object" || change === null || Array.isArray(change)) {
-      throw new Problem("invalid-request", 'A change is a JSON object like {"remove": ["r2"]}.');
-    }
-    const operation = { kind: "commit", change: change as Record<string, unknown> } as const;
-    const { plan } = await run(this.#backend, operation);
+    const { plan } = await run(this.#backend, { kind: "commit", ...(await readChange(request)) });
     const headers = { Location: "/v1/cluster/transfers" };
     return Response.json(plan, { status: 202, headers });
   }
 
-  /** How far the members are with the change that is going on; an empty list when none is. */
+  /**
+   * How far the members are with the change that is going on; an empty list when none is.
+   *
+   * A node that was away for a moment may not have heard of a change that was answered 202. Who was
+   * told by it that nothing goes on would stop a member that leaves, with all that it alone has: so
+   * that is said only with what a majority knows.
+   */
   async transfers(): Promise<Response> {
-    const view = await this.#backend.freshView();
+    const heard = await execute(this.#backend, HEAR_MAJORITY, "");
+    const view = this.#backend.view();
+    if (heard.kind === "failed" && openChange(view.ring.document) === null) {
+      throw problemOf(heard.failure, false);
+    }
     const result = await run(this.#backend, { kind: "status" });
     const { ring, namespaces, defaults } = view;
     const { document } = ring;
@@ -74,6 +95,33 @@ export class MembersPlane {
     });
   }
 }
+
+/** What a change begins with, and what it is about; see `CommitOperation`. */
+type Asked = Omit<CommitOperation, "kind">;
+
+/** @throws Problem `invalid-request` */
+async function readChange(request: Request): Promise<Asked> {
+  const body = await readJson(request);
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    throw new Problem("invalid-request", 'A change is a JSON object like {"remove": ["r2"]}.');
+  }
+  const { from, timeout, ...change } = body as Readonly<Record<string, unknown>>;
+  if (from !== undefined && !isWholeUpTo(from, Number.MAX_SAFE_INTEGER)) {
+    const detail = '"from" must be the version of the ring that the change is for, as a plan says.';
+    throw new Problem("invalid-request", detail);
+  }
+  if (timeout !== undefined && !isWholeUpTo(timeout, TIMEOUT_MS_MAX)) {
+    throw new Problem("invalid-request", `"timeout" must be 1 to ${TIMEOUT_MS_MAX} ms.`);
+  }
+  return {
+    change,
+    ...(from === undefined ? {} : { from }),
+    ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+  };
+}
+
+const isWholeUpTo = (value: unknown, most: number): value is number =>
+  Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most;
 
 /** Namespaces on their way to another N, and the members that have not said yet that they are. */
 function resizedIn(view: ClusterView): { readonly namespaces: readonly unknown[] } {

@@ -18,6 +18,7 @@ import type {
   Operation,
   ScrubOperation,
 } from "../../../core/operations.ts";
+import { majority } from "../../../core/quorum-options.ts";
 import type { FailedResult, ReplicaReport } from "../../../core/results.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
 import { askAll, type Replies } from "../peers/fanout.ts";
@@ -75,6 +76,7 @@ export class ClusterOperations {
       case "accept-loss":
         return this.#acceptLoss(operation, answer, now);
       case "refresh":
+        if (operation.ofMajority === true) return this.#hearMajority(answer, now);
         return this.#refresh(this.#nearest(now), answer, now);
       case "commit":
         return new Proposer(this.#host).start(operation, answer, now);
@@ -156,6 +158,24 @@ export class ClusterOperations {
       else this.#refresh(others, answer, at);
     };
     tellDocument(this.#host, { targets: [target], timeoutMs: REFRESH_MS_MAX, done }, now);
+  }
+
+  /**
+   * A change of members is agreed on by a majority of those whom it finds: any other majority of
+   * them knows of it. Where they turn out to be others, those are asked.
+   */
+  #hearMajority(answer: Respond<"refresh">, now: Millis): void {
+    const { knowledge } = this.#host;
+    const { version, members } = knowledge.document.ring;
+    const targets = members.map(({ id }) => id);
+    const required = majority(targets.length);
+    const done = (replies: Replies, at: Millis): void => {
+      if (knowledge.document.ring.version !== version) return this.#hearMajority(answer, at);
+      const achieved = [...replies.values()].filter(({ kind }) => kind === "documented").length;
+      if (achieved >= required) return answer({ kind: "refreshed" });
+      answer(fail({ code: "quorum-unavailable", detail: UNHEARD, required, achieved }));
+    };
+    tellDocument(this.#host, { targets, timeoutMs: REFRESH_MS_MAX, done }, now);
   }
 
   #list(operation: ListOperation, answer: Respond<"list">, now: Millis): void {
@@ -265,6 +285,9 @@ export class ClusterOperations {
     return null;
   }
 }
+
+const UNHEARD =
+  "Fewer than a majority of the members answered: what they have agreed on by now is not known.";
 
 const noAnswer = (asked: readonly ReplicaId[]): Failure => ({
   code: "quorum-unavailable",

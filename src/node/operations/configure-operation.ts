@@ -11,6 +11,7 @@ import { askAll, type Replies } from "../peers/fanout.ts";
 import { Pause } from "../peers/pause.ts";
 import { type FrontendHost, fail, type Respond } from "../peers/tasks.ts";
 import { tellDocument } from "../peers/tell-document.ts";
+import { changeMsMax, tooLate } from "./lateness.ts";
 
 /** How long a change of N is waited for before the answer, and how often it is looked at, in ms. */
 const SETTLE_MS_MAX = 3000;
@@ -36,6 +37,9 @@ export class NamespaceConfigurator {
       const refusal = this.#refusalOf(operation);
       if (refusal !== null) return answer(fail(refusal));
       this.#whetherEmpty(operation, at, (isEmpty, later) => {
+        const asked = { at: now, forMs: changeMsMax(knowledge.timeoutMs) };
+        const late = tooLate(asked, later);
+        if (late !== null) return answer(fail(late));
         const created = !knowledge.namespaces.has(namespace);
         knowledge.learn(withNamespace(knowledge.document, namespace, settings, isEmpty));
         this.#tellAll(later, (told, toldAt) => {

@@ -6,6 +6,7 @@
  * A majority must promise, so of two operators one learns of the other's change or makes it fail.
  * Then every member is asked to accept the change; done when a majority has it on stable storage.
  * Where a change was accepted already there is nothing to propose any more: the operator is told.
+ * So is one who named another version of the ring than the present one, and one who comes too late.
  * From then on it needs nobody: the members carry it out by themselves.
  */
 import { CodecError, check } from "../../../core/check.ts";
@@ -21,12 +22,13 @@ import {
   changingIn,
   encodeDocument,
 } from "../../../ring/cluster-document.ts";
-import { changedMembers, layoutAfter, planChange } from "../../../ring/plan.ts";
+import { changedMembers, layoutAfter, otherVersion, planChange } from "../../../ring/plan.ts";
 import { beginChange, callOff, forceOut, openChange } from "../../../ring/ring-change.ts";
 import { agreedRing, type RingDocument } from "../../../ring/ring-document.ts";
 import { askAll, type Replies } from "../peers/fanout.ts";
 import { type FrontendHost, fail, type Respond } from "../peers/tasks.ts";
 import { tellDocument } from "../peers/tell-document.ts";
+import { changeMsMax, tooLate } from "./lateness.ts";
 
 /** Proposals of one millisecond that can be told apart. */
 const BALLOTS_PER_MS = 4096;
@@ -36,6 +38,21 @@ const ATTEMPTS_MAX = 3;
 /** What is to be accepted, or why not. */
 type Proposal = { readonly ring: RingDocument; readonly plan: RingPlan } | Failure;
 
+/** A change that somebody waits for. */
+interface Asked {
+  readonly operation: CommitOperation;
+  readonly answer: Respond<"commit">;
+  /** When, and for how many ms from then on it is wanted. */
+  readonly at: Millis;
+  readonly forMs: number;
+}
+
+/** One question to all members; each of the two has half of the time that there is. */
+interface Round {
+  readonly body: Request;
+  readonly forMs: number;
+}
+
 export class Proposer {
   readonly #host: FrontendHost;
 
@@ -43,26 +60,45 @@ export class Proposer {
     this.#host = host;
   }
 
-  start(operation: CommitOperation, answer: Respond<"commit">, now: Millis, attempt = 1): void {
+  start(operation: CommitOperation, answer: Respond<"commit">, now: Millis): void {
+    const { from = Infinity, timeoutMs = changeMsMax(this.#host.knowledge.timeoutMs) } = operation;
+    const { version } = this.#host.knowledge.document.ring;
+    // Versions only go up: nobody need be asked.
+    if (from < version) return answer(fail(conflict(otherVersion(version, from))));
+    this.#prepare({ operation, answer, at: now, forMs: timeoutMs }, now, 1);
+  }
+
+  #prepare(asked: Asked, now: Millis, attempt: number): void {
+    const { operation, answer } = asked;
     const { knowledge, prng } = this.#host;
     const ballot = Math.floor(this.#host.wall()) * BALLOTS_PER_MS + prng.below(BALLOTS_PER_MS);
     const { version } = knowledge.document.ring;
-    this.#ask({ kind: "promise", version, ballot }, now, (replies, at) => {
+    const ask: Round = { body: { kind: "promise", version, ballot }, forMs: asked.forMs / 2 };
+    this.#ask(ask, now, (replies, at) => {
+      const late = tooLate(asked, at);
+      if (late !== null) return answer(fail(late));
       if (knowledge.document.ring.version !== version && attempt < ATTEMPTS_MAX) {
-        return this.start(operation, answer, at, attempt + 1);
+        return this.#prepare(asked, at, attempt + 1);
       }
-      const refusal = this.#refusal(replies);
+      const refusal = this.#refusal(replies) ?? this.#otherRing(operation);
       if (refusal !== null) return answer(fail(refusal));
       const away = knowledge.ring.memberIds.filter((id) => !replies.has(id));
       const proposal = this.#proposal(operation, { ballot, away });
       if ("code" in proposal) return answer(fail(proposal));
-      this.#propose(proposal, { ballot, answer }, at);
+      this.#propose(proposal, { ...asked, ballot }, at);
     });
   }
 
-  #ask(body: Request, now: Millis, done: (replies: Replies, now: Millis) => void): void {
-    const { document, timeoutMs } = this.#host.knowledge;
+  /** By what a majority knows: a node's own view may be older than that of the operator. */
+  #otherRing({ from }: CommitOperation): Failure | null {
+    const { version } = this.#host.knowledge.document.ring;
+    return from === undefined || from === version ? null : conflict(otherVersion(version, from));
+  }
+
+  #ask({ body, forMs }: Round, now: Millis, done: (replies: Replies, now: Millis) => void): void {
+    const { document, timeoutMs: most } = this.#host.knowledge;
     const targets = document.ring.members.map(({ id }) => id);
+    const timeoutMs = Math.min(most, Math.ceil(forMs));
     askAll(this.#host, { targets, body, timeoutMs, done }, now);
   }
 
@@ -97,12 +133,13 @@ export class Proposer {
 
   #propose(
     { ring, plan }: { readonly ring: RingDocument; readonly plan: RingPlan },
-    { ballot, answer }: { readonly ballot: number; readonly answer: Respond<"commit"> },
+    { ballot, answer, forMs }: Asked & { readonly ballot: number },
     now: Millis,
   ): void {
     const { knowledge } = this.#host;
     const document = encodeDocument({ ...knowledge.document, ring });
-    this.#ask({ kind: "accept", ballot, document }, now, (replies, at) => {
+    const ask: Round = { body: { kind: "accept", ballot, document }, forMs: forMs / 2 };
+    this.#ask(ask, now, (replies, at) => {
       const accepted = [...replies.values()].filter(({ kind }) => kind === "documented").length;
       const required = majority(ring.members.length);
       if (accepted >= required) {
