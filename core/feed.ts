@@ -8,6 +8,7 @@ import type { ReplicaId } from "./ids.ts";
 import { utf8Length } from "./keys.ts";
 import type { StoreKey } from "./store.ts";
 import type { Hlc, WallMillis } from "./time.ts";
+import type { ToldEntry } from "./told-entry.ts";
 
 /** How far a feed has come at one replica. */
 export interface SourcePosition {
@@ -78,17 +79,17 @@ export interface ChangesOperation {
  */
 const WORDS_BYTES = 160;
 
-/** What a change comes to by `byteCountMax`. @param entry as encoded; null: it was forgotten */
-export const changeBytes = (key: StoreKey, entry: Uint8Array | null): number =>
-  utf8Length(key) + (entry?.length ?? 0) + WORDS_BYTES;
+/** What a change comes to by `byteCountMax`. @param entry null: it was forgotten */
+export const changeBytes = (key: StoreKey, entry: ToldEntry | null): number =>
+  utf8Length(key) + (entry?.byteCount ?? 0) + WORDS_BYTES;
 
 export interface KeyChange {
   readonly what: "key";
   readonly key: StoreKey;
   readonly partition: number;
   readonly run: number;
-  /** As encoded; null where the key was forgotten because its time was over. */
-  readonly entry: Uint8Array | null;
+  /** null where the key was forgotten because its time was over. */
+  readonly entry: ToldEntry | null;
 }
 
 /** `switch`: from here on another replica tells of these partitions. */

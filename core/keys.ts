@@ -26,8 +26,26 @@ export const isAnyNamespace = (text: string): boolean =>
   (isSiteNamespace(text) && isSiteName(siteOf(text))) ||
   text === CANARY_NAMESPACE;
 
-/** The length of a text in UTF-8. */
-export const utf8Length = (text: string): number => encoder.encode(text).length;
+/** Texts up to this long are counted here: the host's encoder makes bytes to count them. */
+const COUNTED_CHARS_MAX = 256;
+
+/** The length of a text in UTF-8, where a lone surrogate takes as much as U+FFFD: three bytes. */
+export function utf8Length(text: string): number {
+  const { length } = text;
+  if (length > COUNTED_CHARS_MAX) return encoder.encode(text).length;
+  let byteCount = length;
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x80) continue;
+    byteCount += code < 0x800 ? 1 : 2;
+    // A pair is four bytes for its two units.
+    if (isPairAt(text, i, code)) i++;
+  }
+  return byteCount;
+}
+
+const isPairAt = (text: string, i: number, code: number): boolean =>
+  code >= 0xd800 && code <= 0xdbff && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00;
 
 /** @throws AssertionFailure when the parts were not checked before */
 export function storeKey(namespace: string, key: string): StoreKey {

@@ -45,6 +45,7 @@ import type { QuorumRules } from "./quorum-options.ts";
 import type { ReplicaStatus } from "./results.ts";
 import type { Tally } from "./tally.ts";
 import { type Hlc, WALL_MILLIS_MAX, type WallMillis } from "./time.ts";
+import { ToldEntry } from "./told-entry.ts";
 import { type TrafficTotals, trafficFromList, trafficToList } from "./traffic.ts";
 import { isVersionText } from "./version.ts";
 
@@ -249,8 +250,14 @@ export const exchangeTotals = struct({
 });
 export type ExchangeTotals = ReturnType<(typeof exchangeTotals)["decode"]>;
 
+const toldEntry: Codec<ToldEntry> = {
+  isPlain: false,
+  encode: (told) => told.bytes,
+  decode: (wire) => ToldEntry.fromBytes(bytes.decode(wire)),
+};
+
 /** Keys that changed, with the entry; null where the key was forgotten as its time was over. */
-export const changes = listOf(struct({ key, partition: integer, entry: optional(bytes) }));
+export const changes = listOf(struct({ key, partition: integer, entry: optional(toldEntry) }));
 
 /** Places in the orders of members. */
 export const places = listOf(struct({ id: text, run: count, through: count }));

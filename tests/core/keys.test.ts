@@ -63,4 +63,9 @@ describe("store keys", () => {
   it("are measured in bytes", () => {
     fc.assert(fc.property(unicode, (text) => utf8Length(text) === Buffer.byteLength(text)));
   });
+
+  it.each(["\ud83d\ude00", "\ud83d", "\ude00\ud83d", "a\ud83d\ud83d\ude00é", "é".repeat(300)])(
+    "are measured in bytes with what is no pair of surrogates: %j",
+    (text) => expect(utf8Length(text)).toBe(Buffer.byteLength(text)),
+  );
 });

@@ -4,6 +4,7 @@ import type { Content, Sibling } from "../../core/entry.ts";
 import type { WriteRules } from "../../core/message-values.ts";
 import type { Reply, ReplyOf, Request, RequestOf } from "../../core/messages.ts";
 import type { ReplicaStatus } from "../../core/results.ts";
+import { ToldEntry } from "../../core/told-entry.ts";
 
 const context = CausalContext.empty.with({ actor: "AAAAAAAA", counter: 7 });
 const bytes = new Uint8Array([1, 2, 3]);
@@ -74,7 +75,7 @@ const changedBefore: ReplyOf<"changed"> = {
   ...{ kind: "changed", run: 7, after: 2 ** 40, ended: 3, until: 0, isGone: false },
   isAtEnd: true,
   items: [
-    { key: "n\0k", partition: 3, entry: bytes },
+    { key: "n\0k", partition: 3, entry: ToldEntry.fromBytes(bytes) },
     { key: "n\0gone", partition: 4, entry: null },
   ],
 };

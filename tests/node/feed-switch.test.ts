@@ -1,6 +1,5 @@
 /** A change feed whose source goes away: another replica goes on where it is known what was told. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { decodeEntry } from "../../core/entry-codec.ts";
 import type { ChangesOperation, ChangesResult, FeedChange, FeedPosition } from "../../core/feed.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { keyOf } from "../../core/keys.ts";
@@ -75,7 +74,7 @@ class Reader {
       return;
     }
     const name = keyOf(change.key);
-    const siblings = change.entry === null ? [] : decodeEntry(change.entry).entry.siblings;
+    const siblings = change.entry === null ? [] : change.entry.decoded.siblings;
     const isThere = siblings.some(({ content }) => content !== null);
     this.words.push(isThere ? name : `-${name}`);
     if (isThere) this.keys.set(name, change.partition);

@@ -1,6 +1,5 @@
 /** Change feeds of a few nodes that nothing else happens to. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { decodeEntry } from "../../core/entry-codec.ts";
 import type { ChangesOperation, ChangesResult, FeedChange } from "../../core/feed.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { keyOf } from "../../core/keys.ts";
@@ -27,11 +26,17 @@ function look(at: ReplicaId, more: Partial<ChangesOperation>): ChangesResult {
 function wordOf(change: FeedChange): string {
   if (change.what === "purge") return JSON.stringify(change.rule);
   if (change.what !== "key") return change.what;
-  const siblings = change.entry === null ? [] : decodeEntry(change.entry).entry.siblings;
+  const siblings = change.entry === null ? [] : change.entry.decoded.siblings;
   const isThere = siblings.some(({ content }) => content !== null);
   return `${isThere ? "" : "-"}${keyOf(change.key)}`;
 }
 const wordsOf = ({ changes }: ChangesResult): readonly string[] => changes.map(wordOf);
+
+/** What a look found, as plain values. */
+const plainOf = ({ changes }: ChangesResult): readonly unknown[] =>
+  changes.map((change) =>
+    change.what === "key" ? { ...change, entry: change.entry?.bytes ?? null } : change,
+  );
 
 /** Looks until all is told. */
 function follow(at: ReplicaId, from: ChangesOperation["from"]): ChangesResult {
@@ -121,7 +126,7 @@ describe("a change feed", () => {
     let from: ChangesOperation["from"] = "beginning";
     for (let i = 0; i < 60 && found.size < 20; i++) {
       const page = look("r2", { from, values: true, byteCountMax: 4000 });
-      const bytes = page.changes.map((told) => (told.what === "key" && told.entry?.length) || 0);
+      const bytes = page.changes.map((told) => (told.what === "key" && told.entry?.byteCount) || 0);
       expect(bytes.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(4000);
       for (const word of wordsOf(page)) found.add(word);
       from = page.position;
@@ -171,6 +176,21 @@ describe("a change feed", () => {
     expect(group.answerOf(idle)).toMatchObject({ kind: "changes", changes: [] });
   });
 
+  it("hands a change to the frontend beside its source as it was read, and to others as bytes", () => {
+    const { position } = look("r1", {});
+    for (let i = 0; i < 20; i++) group.put("r1", `k${i}`, 10);
+    const entries = (): ReadonlyMap<string, unknown> => {
+      const { changes } = look("r1", { from: position });
+      const told = changes.filter((change) => change.what === "key");
+      return new Map(told.map(({ key, entry }) => [keyOf(key), entry?.decoded]));
+    };
+    const [first, second] = [entries(), entries()];
+    expect(second).toEqual(first);
+    const beside = [...first].filter(([key, entry]) => second.get(key) === entry);
+    expect(beside.length).toBeGreaterThan(0);
+    expect(beside.length).toBeLessThan(20);
+  });
+
   it("reads a change once for all feeds that ask for it, and a later one anew", () => {
     group = new Group({ count: 3 });
     const { position } = look("r1", {});
@@ -178,15 +198,15 @@ describe("a change feed", () => {
     const readCount = (): number => group.node(source).service?.feeds.readCount ?? 0;
     const feeds = [{}, { feed: "two" }, { feed: "three", prefix: "a" }];
     const tell = (): readonly unknown[] =>
-      feeds.map((feed) => look("r2", { ...feed, from: position }).changes);
+      feeds.map((feed) => plainOf(look("r2", { ...feed, from: position })));
     group.put("r1", "a", 10);
     const before = readCount();
     const [first, ...others] = tell();
     for (const other of others) expect(other).toEqual(first);
     expect(readCount() - before).toBe(1);
     // Values are told of by another reading.
-    const [whole] = look("r2", { from: position, values: true }).changes;
-    expect(whole).not.toEqual((first as FeedChange[])[0]);
+    const whole = plainOf(look("r2", { from: position, values: true }));
+    expect(whole).not.toEqual(first);
     expect(readCount() - before).toBe(2);
     group.put("r1", "a", 20);
     const [second] = tell();

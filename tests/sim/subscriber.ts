@@ -6,7 +6,6 @@
  */
 import type { Dot } from "../../core/causal-context.ts";
 import { type Entry, emptyEntry, hasDot } from "../../core/entry.ts";
-import { decodeEntry } from "../../core/entry-codec.ts";
 import type { ChangesOperation, ChangesResult, FeedChange, FeedPosition } from "../../core/feed.ts";
 import { Prng } from "../../core/prng.ts";
 import type { Result } from "../../core/results.ts";
@@ -153,10 +152,10 @@ export class Subscriber {
       }
     }
     if (change.what !== "key") return;
-    const { key, run, partition, entry: bytes } = change;
-    const entry = bytes === null ? emptyEntry : decodeEntry(bytes).entry;
+    const { key, run, partition, entry: told } = change;
+    const entry = told === null ? emptyEntry : told.decoded;
     this.#checkOrder(`${run} ${key}`, entry);
-    if (bytes === null) this.#keys.delete(key);
+    if (told === null) this.#keys.delete(key);
     else this.#keys.set(key, { entry, partition });
   }
 

@@ -8,7 +8,6 @@ import {
   type Sibling,
   standingIn,
 } from "../../../core/entry.ts";
-import { decodeEntry } from "../../../core/entry-codec.ts";
 import { EVICTED, endOf } from "../../../core/expiry.ts";
 import type { FeedChange, KeyChange } from "../../../core/feed.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
@@ -98,7 +97,6 @@ export function describe(change: FeedChange, setting: ChangeSetting): Described 
     return { type: what, run: runText(run), partitions };
   }
   if (change.entry === null) return forgotten(change);
-  const { entry } = decodeEntry(change.entry);
-  const told = described(change, entry, setting);
-  return setting.entries ? { ...told, entry: setting.bytes(change.entry) } : told;
+  const told = described(change, change.entry.decoded, setting);
+  return setting.entries ? { ...told, entry: setting.bytes(change.entry.bytes) } : told;
 }

@@ -14,6 +14,7 @@ import { namespaceOf } from "../../../core/keys.ts";
 import type { Reply, ReplyOf, RequestOf } from "../../../core/messages.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
+import { ToldEntry } from "../../../core/told-entry.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
 import { type Respond, refused, withoutValue } from "../peers/replies.ts";
@@ -311,10 +312,10 @@ export class FeedSource {
     if (change === null) return "unreadable";
     const isLive = this.#host.wall() < change.livesUntil;
     if (!isLive && position <= body.until) return "on";
-    const size = changeBytes(key, change.bytes);
+    const size = changeBytes(key, change.entry);
     const isOver = page.items.length > 0 && page.byteCount + size > body.byteCountMax;
     if (isOver && position > page.after) return "full";
-    page.items.push({ key, partition, entry: change.bytes });
+    page.items.push({ key, partition, entry: change.entry });
     page.byteCount += size;
     return "on";
   }
@@ -324,12 +325,16 @@ export class FeedSource {
     this.readCount++;
     const { entry, bytes, isUnknown } = this.#self.keeper.own(key);
     if (isUnknown || bytes === null) return null;
-    const siblings = values ? entry.siblings : entry.siblings.map(withoutValue);
-    const told = encodeEntry({ ...entry, siblings }, null);
-    const change = { position, bytes: told, livesUntil: livesUntil(entry) };
+    const change = { position, entry: toldOf(entry, values), livesUntil: livesUntil(entry) };
     this.#told.keep(key, change, values);
     return change;
   }
+}
+
+/** Values are views of what the store has: they are told in bytes of their own. */
+function toldOf(entry: Entry, values: boolean): ToldEntry {
+  if (values) return ToldEntry.fromBytes(encodeEntry(entry, null));
+  return ToldEntry.of({ ...entry, siblings: entry.siblings.map(withoutValue) });
 }
 
 /** The instant at which nothing of it lives any more: 0 where nothing does, Infinity for never. */

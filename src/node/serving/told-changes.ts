@@ -1,7 +1,7 @@
 /**
- * Changes as a source tells them, kept for a while: what was read and encoded for one feed is there
- * for the others that ask for it, of whatever prefix and from whichever frontend. Feeds that keep
- * up ask for the same changes within a moment, so few are kept.
+ * Changes as a source tells them, kept for a while: what was read for one feed, and encoded for one
+ * at another node, is there for the others that ask for it, of whatever prefix and from whichever
+ * frontend. Feeds that keep up ask for the same changes within a moment, so few are kept.
  *
  * They are kept in two generations: when the younger one is full, the older one goes as a whole.
  * To let them go one by one, the oldest first, a map would have to walk over the holes that those
@@ -9,20 +9,21 @@
  */
 import type { StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
+import type { ToldEntry } from "../../../core/told-entry.ts";
 
-/** Some thousands of changes without values, which is seconds of writes. */
-const BYTES_MAX = 1024 * 1024;
+/** Two thousand changes without values: what some hundred milliseconds of many writes tell. */
+const BYTES_MAX = 2 * 1024 * 1024;
 const GENERATION_BYTES_MAX = BYTES_MAX / 2;
 /** A change that is longer is read again. */
 const CHANGE_BYTES_MAX = 64 * 1024;
-/** What an entry of a map takes up beside its bytes, roughly. */
-const OVERHEAD_BYTES = 200;
+/** What an entry of a map takes up beside its bytes, and one that was never encoded, roughly. */
+const OVERHEAD_BYTES = 800;
 
 export interface ToldChange {
   /** Where the key stood then: what stands at a position never becomes another. */
   readonly position: number;
-  /** The encoded entry, with or without the values. */
-  readonly bytes: Uint8Array;
+  /** With or without the values. */
+  readonly entry: ToldEntry;
   /** From then on nothing of it lives; 0 where nothing does, Infinity where it has no end. */
   readonly livesUntil: WallMillis;
 }
@@ -57,8 +58,9 @@ export class ToldChanges {
   }
 
   keep(key: StoreKey, change: ToldChange, values: boolean): void {
-    if (change.bytes.length > CHANGE_BYTES_MAX) return;
-    const size = 2 * key.length + change.bytes.length + OVERHEAD_BYTES;
+    const { byteCount } = change.entry;
+    if (byteCount > CHANGE_BYTES_MAX) return;
+    const size = 2 * key.length + byteCount + OVERHEAD_BYTES;
     if (this.#young.byteCount + size > GENERATION_BYTES_MAX) {
       this.#old = this.#young;
       this.#young = new Generation();
