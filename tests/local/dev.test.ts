@@ -176,7 +176,8 @@ describe("starling dev", () => {
   it("refuses a folder in use, another number of replicas, and a port that is taken", async () => {
     const dev = await start("busy", { replicas: 3 });
     try {
-      expect(await refusal(start("busy", { replicas: 3 }))).toMatch(/in use by another process$/);
+      const line = await refusal(start("busy", { replicas: 3 }));
+      expect(line).toMatch(/in use by another process: stop that one, or use another folder$/);
     } finally {
       await dev.close();
     }

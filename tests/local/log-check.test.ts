@@ -143,7 +143,7 @@ describe("checkFolder", () => {
 
   it("refuses a folder in use, and reports one that would not start", async () => {
     const log = await openLog({ dir, hasher });
-    await expect(checkFolder(dir, { hasher })).rejects.toThrow(/in use by another process/);
+    await expect(checkFolder(dir, { hasher })).rejects.toThrow(/in use by another process: stop /);
     await log.close();
     rmSync(join(dir, "0000000001.wal"));
     const report = await checkFolder(dir, { hasher });

@@ -89,7 +89,8 @@ describe("FileLog", () => {
   });
 
   it("refuses a folder that another log has open, in one line, and lets go of it", async () => {
-    await expect(openLog({ dir, hasher })).rejects.toThrow(/^[^\n]*in use by another process$/);
+    const mend = /^[^\n]*in use by another process: stop that one, or use another folder$/;
+    await expect(openLog({ dir, hasher })).rejects.toThrow(mend);
     await log.close();
     log = await openLog({ dir, hasher });
     expect(log.store.health()).toBe("writable");

@@ -65,7 +65,7 @@ describe("kill -9", () => {
   it("keeps a second process out for as long as the first lives", async () => {
     const child = begin(1_000_000);
     await once(child.stdout ?? child, "data");
-    await expect(openLog({ dir, hasher })).rejects.toThrow(/in use by another process$/);
+    await expect(openLog({ dir, hasher })).rejects.toThrow(/in use by another process: stop /);
     child.kill("SIGKILL");
     await once(child, "exit");
     const log = await openLog({ dir, hasher });

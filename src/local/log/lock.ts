@@ -19,6 +19,7 @@ const LOCK_FILE = "lock";
 const SQLITE_BUSY = 5;
 /** SQLITE_READONLY and SQLITE_CANTOPEN. */
 const NOT_WRITABLE = new Set<unknown>([8, 14]);
+const IN_USE = "the data folder is in use by another process: stop that one, or use another folder";
 
 export interface FolderLock {
   /** Names the folder for as long as it is this one; a copy of it has another name. */
@@ -57,7 +58,7 @@ function placeOf(file: string): string {
 
 function reasonOf(error: unknown): string {
   const code = error instanceof Error && "errcode" in error ? error.errcode : undefined;
-  if (code === SQLITE_BUSY) return "the data folder is in use by another process";
+  if (code === SQLITE_BUSY) return IN_USE;
   if (NOT_WRITABLE.has(code)) {
     return "the data folder cannot be written to: give --data one that this user may write to";
   }
