@@ -6,7 +6,6 @@ import { type Came, CameFirst } from "../../src/node/serving/came-first.ts";
 
 const dot = { actor: "AAAAAAAA", counter: 1 };
 const time = 0;
-const candidate = (id: string) => ({ id, zone: "", isPrimary: true, isSuspect: false });
 
 const had: Found = { ...FOUND_NOTHING, beside: [{ dot, time }] };
 const hadAndLost: Found = { ...FOUND_NOTHING, covered: CausalContext.empty.with(dot) };
@@ -17,15 +16,21 @@ interface Case {
   readonly self: "lacks" | "has";
   readonly told: readonly (Found | "behind" | null)[];
   readonly came: Came;
+  readonly isSameLayout?: boolean;
 }
 
 /** Of n primaries the coordinator is one. */
-function cameBy({ self, told }: Case): Came {
-  const n = told.length + 1;
-  const count = Math.floor(n / 2) + 1;
-  const primaries = told.map((_, i) => candidate(`r${i}`));
-  const need = { n, count, primaries: count, durable: 0, zones: 0, onlyZone: null };
-  const first = new CameFirst({ w: count, n }, { primaries, need }, () => self === "lacks");
+function cameBy({ self, told, isSameLayout = true }: Case): Came {
+  const others = told.map((_, i) => `r${i}`);
+  const first = new CameFirst({
+    n: told.length + 1,
+    primaries: ["self", ...others],
+    self: "self",
+    lacks: () => self === "lacks",
+    isSameLayout: () => isSameLayout,
+  });
+  // By the other layout it is an owner too, and does not count.
+  first.tell("another", had, false);
   for (const [i, found] of told.entries()) {
     if (found === "behind") first.tell(`r${i}`, FOUND_NOTHING, true);
     else if (found !== null) first.tell(`r${i}`, found, false);
@@ -49,10 +54,41 @@ const cases: readonly Case[] = [
   { self: "lacks", told: [had, had, nothing, nothing], came: "after" },
   { self: "lacks", told: [had, had, had, null], came: "before" },
   { self: "lacks", told: [had, had, null, "behind"], came: "silent" },
+  // Of an even number two halves are no majority, so that neither of two can have been shown.
+  { self: "lacks", told: [had, had, nothing], came: "after" },
+  { self: "lacks", told: [had, had, had], came: "before" },
+  { self: "lacks", told: [had, had], came: "unclear", isSameLayout: false },
+  { self: "lacks", told: [nothing, nothing], came: "unclear", isSameLayout: false },
 ];
 
 describe("a version that a strict write found", () => {
   it.each(cases)("came $came: $self it itself, others say $told", (one) => {
     expect(cameBy(one)).toBe(one.came);
+  });
+});
+
+describe("of two strict writes that have met at every primary", () => {
+  it.each([1, 2, 3, 4, 5, 6])("each has not come before the other one, of %i", (n) => {
+    const primaries = Array.from({ length: n }, (_, i) => `r${i}`);
+    const parts = { n, primaries, isSameLayout: () => true };
+    for (let firsts = 0; firsts < 2 ** n; firsts++) {
+      // Where its bit is set a primary met the first of the two first.
+      const isFirstAt = (i: number): boolean => (firsts & (1 << i)) !== 0;
+      const cameTo = (hadAt: (i: number) => boolean, self: string): Came => {
+        const at = primaries.indexOf(self);
+        const first = new CameFirst({ ...parts, self, lacks: () => at >= 0 && !hadAt(at) });
+        for (const [i, id] of primaries.entries()) {
+          if (id !== self) first.tell(id, hadAt(i) ? had : nothing, false);
+        }
+        return first.came(dot);
+      };
+      for (const one of [...primaries, "stranger"]) {
+        for (const other of [...primaries, "stranger"]) {
+          const [toOne, toOther] = [cameTo((i) => !isFirstAt(i), one), cameTo(isFirstAt, other)];
+          expect([toOne, toOther]).not.toEqual(["before", "before"]);
+          expect(["before", "after"]).toContain(toOne);
+        }
+      }
+    }
   });
 });

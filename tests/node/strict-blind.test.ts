@@ -109,3 +109,55 @@ describe("a strict write without a context that its coordinator minted below ano
     expect(readStrictly(group, "r3")).toEqual([7]);
   });
 });
+
+describe("a strict write without a context while a fourth owner is added", () => {
+  it("does not come back above one that has replaced it, since the fourth met that one first", () => {
+    const group = new Group({ count: 4 });
+    const { ring } = group.node("r1").knowledge;
+    const [a = "", b = "", c = "", fourth = ""] = ring.preferenceList(ring.partitionOf(KEY));
+    group.put("r1", "another", 1);
+    // The fourth is not filled meanwhile.
+    const isFilling = ({ body }: Message): boolean => body.kind === "roots";
+    group.loses = isFilling;
+    expect(group.resize("r1", 4).kind).toBe("configured");
+    const among =
+      (...ids: readonly string[]) =>
+      (message: Message, to: string) =>
+        isStore(message) && ids.includes(to);
+    const isAckTo = (message: Message, to: string): boolean => to === a && isAck(message);
+
+    // The first one is at two of the three, the second one at the third and at the fourth.
+    group.holdsBack = (message, to) => among(c, fourth)(message, to) || isAckTo(message, to);
+    const first = group.begin(a, strictly(5));
+    group.now += 3;
+    group.loses = (message, to) => isFilling(message) || among(a)(message, to);
+    group.holdsBack = (message, to) => among(b)(message, to);
+    const second = group.begin(c, strictly(7));
+    group.holdsBack = isAckTo;
+    group.letOneGo(among(fourth));
+    expect([a, b, c, fourth].map((id) => [...heldBy(group, id)].sort())).toEqual([
+      [5],
+      [5],
+      [7],
+      [5, 7],
+    ]);
+
+    group.loses = ({ body }, to) =>
+      body.kind === "roots" || (body.kind === "read" && [c, fourth].includes(to));
+    expect(readStrictly(group, b)).toEqual([5]);
+    group.loses = (message, to) => isFilling(message) || among(a)(message, to);
+    group.letOneGo(among(b));
+    group.pass(HEDGE_MS);
+    expect(group.answerOf(second)?.kind).toBe("written");
+
+    group.loses = isFilling;
+    group.holdsBack = () => false;
+    // First of all the fourth says what it has.
+    group.letOneGo(({ body }) => body.kind === "storedWith" && body.beside.length > 0);
+    group.letGo();
+    group.pass(HEDGE_MS);
+    group.pass(2500);
+    expect(group.answerOf(first)).toBeDefined();
+    expect(readStrictly(group, b)).toEqual([7]);
+  });
+});

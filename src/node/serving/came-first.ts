@@ -4,17 +4,22 @@
  * Each primary has met the two in some order, and tells the coordinator of the later one of the
  * earlier. A strict write that was answered before another one began, or was shown by a strict read
  * before that, was at a majority of the primaries when the other one came: of those the other one
- * met none that lacked it. So where a majority lacked a version when the write came to them, the
- * write need not cover it. Nor may it: it may have been shown before the other one began, which was
- * answered since, and reads would go back. The other one covers the write, for it meets the write
- * where that came first.
+ * met none that lacked it. So where so many lacked a version when the write came to them that no
+ * majority is left, the write need not cover it. Nor may it: it may have been shown before the
+ * other one began, which was answered since, and reads would go back. The other one covers the
+ * write, for it meets the write where that came first.
+ *
+ * **Primaries are those that reads count.** While members or N change a write goes to the owners by
+ * the other layout too, and waits for them. What these have met says nothing here: until then reads
+ * have not counted them, so that a write may have been shown, or answered, that none of them had.
+ * Were they counted, each of two writes could seem to have come before the other one. Where the
+ * layout has become another one since the write was minted, nothing can be said.
  */
 import type { Dot } from "../../../core/causal-context.ts";
 import { sameDot } from "../../../core/entry.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
-import { majority, type QuorumRules } from "../../../core/quorum-options.ts";
+import { majority } from "../../../core/quorum-options.ts";
 import type { Found } from "../../../replica/beside.ts";
-import type { WriteRoute } from "../peers/routes.ts";
 
 /**
  * Whether a version came before the write or after it, to a majority of the primaries. `silent`:
@@ -29,24 +34,27 @@ export type Came = "before" | "after" | "silent" | "unclear";
 const mayHaveHad = ({ beside, covered, isOver }: Found, dot: Dot): boolean =>
   isOver || covered.covers(dot) || beside.some((one) => sameDot(one.dot, dot));
 
+export interface CameFirstParts {
+  /** How many primaries a request of the key counts. */
+  readonly n: number;
+  /** The primaries by the layout that reads go by, maybe with the coordinator. */
+  readonly primaries: readonly ReplicaId[];
+  readonly self: ReplicaId;
+  /** Whether the coordinator lacked a version when it minted. */
+  lacks(dot: Dot): boolean;
+  /** Whether the layout is still the one by which the write was minted. */
+  isSameLayout(): boolean;
+}
+
 export class CameFirst {
-  /** The primaries of the key but the coordinator. */
-  readonly #others: readonly ReplicaId[];
-  /** How many of the primaries are a majority. */
-  readonly #count: number;
-  /** Whether the coordinator, where it is a primary, lacked a version when it minted. */
-  readonly #lacks: (dot: Dot) => boolean;
+  readonly #parts: CameFirstParts;
+  /** So many that lacked it leave no majority that can have had it. */
+  readonly #tooMany: number;
   readonly #told = new Map<ReplicaId, { readonly found: Found; readonly isBehind: boolean }>();
 
-  /** @param lacks as of the coordinator; it lacks nothing that counts where it is no primary */
-  constructor(
-    { w, n }: Pick<QuorumRules, "w" | "n">,
-    { primaries, need }: Pick<WriteRoute, "primaries" | "need">,
-    lacks: (dot: Dot) => boolean,
-  ) {
-    this.#others = primaries.map(({ id }) => id);
-    this.#count = need.count - Math.max(0, w - majority(n));
-    this.#lacks = lacks;
+  constructor(parts: CameFirstParts) {
+    this.#parts = parts;
+    this.#tooMany = parts.primaries.length - majority(parts.n) + 1;
   }
 
   /** @param isBehind it may have lost what it had: that it lacks something says nothing */
@@ -55,18 +63,20 @@ export class CameFirst {
   }
 
   came(dot: Dot): Came {
-    let lacking = this.#lacks(dot) ? 1 : 0;
+    if (!this.#parts.isSameLayout()) return "unclear";
+    let lacking = 0;
     let silent = 0;
     let unclear = 0;
-    for (const id of this.#others) {
+    for (const id of this.#parts.primaries) {
       const told = this.#told.get(id);
-      if (told === undefined) silent++;
+      if (id === this.#parts.self) lacking += this.#parts.lacks(dot) ? 1 : 0;
+      else if (told === undefined) silent++;
       else if (mayHaveHad(told.found, dot)) unclear += told.found.wasThere ? 1 : 0;
       else if (told.isBehind) unclear++;
       else lacking++;
     }
-    if (lacking >= this.#count) return "after";
-    if (lacking + silent + unclear < this.#count) return "before";
-    return lacking + unclear < this.#count ? "silent" : "unclear";
+    if (lacking >= this.#tooMany) return "after";
+    if (lacking + silent + unclear < this.#tooMany) return "before";
+    return lacking + unclear < this.#tooMany ? "silent" : "unclear";
   }
 }

@@ -2,7 +2,7 @@
  * Writes that this replica coordinates: it mints, or brings what has been minted, sends that to the
  * other owners and answers when enough of them have it.
  */
-import { CausalContext, type Dot } from "../../../core/causal-context.ts";
+import { CausalContext } from "../../../core/causal-context.ts";
 import { contextOfAll, liveSiblings } from "../../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import { namespaceOf } from "../../../core/keys.ts";
@@ -276,11 +276,21 @@ export class Coordination {
     { route, met }: { readonly route: WriteRoute; readonly met: BlindWriteParts["met"] },
   ): BlindWrite {
     const { hintFor } = route;
-    const { context } = held.entry;
-    const lacks = (dot: Dot): boolean => hintFor === null && !context.covers(dot);
-    const first = body.rules.strict ? new CameFirst(body.rules, route, lacks) : null;
+    const first = body.rules.strict ? this.#cameFirst(body, held) : null;
     const clocks = { wall: () => this.#host.wall(), moment: () => this.#moment };
     return new BlindWrite({ keeper: this.#keeper, body, hintFor, first, held, met, ...clocks });
+  }
+
+  #cameFirst({ key, rules }: RequestOf<"coordinate">, { entry }: HeldWrite): CameFirst {
+    const { knowledge } = this.#host;
+    const { routeStamp } = knowledge;
+    return new CameFirst({
+      n: rules.n,
+      primaries: knowledge.ring.primariesOf(knowledge.ring.partitionOf(key), rules.n),
+      self: this.#replica.id,
+      lacks: (dot) => !entry.context.covers(dot),
+      isSameLayout: () => knowledge.routeStamp === routeStamp,
+    });
   }
 
   /** Sends what is stored here to the other owners, and answers when there are enough. */
