@@ -15,7 +15,7 @@ import { Feed } from "./feed.ts";
 import { Registers } from "./registers.ts";
 import { Sessions } from "./sessions.ts";
 import { Sets } from "./sets.ts";
-import { type FaultKind, Striker, type Strikes } from "./striker.ts";
+import { type FaultCounts, Striker, type Strikes } from "./striker.ts";
 import { ASTRAY_PROGRAM, Wires } from "./wires.ts";
 
 export const CHECKS = {
@@ -40,7 +40,7 @@ export interface DrillOptions {
 export interface DrillReport {
   /** One line a check. */
   readonly summaries: readonly string[];
-  readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
+  readonly faults: Readonly<FaultCounts>;
   /** What broke a promise, in words; empty when all was well. */
   readonly failures: readonly string[];
 }

@@ -2,20 +2,30 @@
  * Members that join and leave while everything else strikes: a newcomer is added, gets what it is to
  * own, serves, and is removed again. One change at a time, and none beside a wipe: a disk that is lost
  * in the midst of a change may be one of the two that a write was acknowledged by.
+ *
+ * A process is stopped only when the ring has no place for it any more, as a majority of the members
+ * says it: one that still owns something and is gone is a disk lost, and more than that at once is
+ * promised nowhere. So a change that does not end is called off, and where the ring cannot be put
+ * back as it was, no member moves and none is wiped any more.
  */
 import { type Arena, sleep } from "./arena.ts";
 
 const CHANGE_MS_MAX = 90_000;
 const REQUEST_MS_MAX = 5000;
+/** What the node that is asked to commit is told of that: its answer is on its way by then. */
+const COMMIT_MS_MAX = 4500;
+const POLL_MS = 100;
 const REST_MS_MIN = 2000;
 const REST_MS_MAX = 8000;
 const FIRST_NUMBER = 6;
 
 interface Transfers {
+  readonly ringVersion: number;
   readonly phase: string | null;
 }
 
 interface Ring {
+  readonly version: number;
   readonly members: readonly { readonly id: string }[];
 }
 
@@ -26,18 +36,20 @@ interface Wanted {
   readonly isMember: boolean;
 }
 
-/** No change goes on, and the members are not as wanted. */
-const AT_REST = "at rest:";
-
 export class Movers {
   joinedCount = 0;
   leftCount = 0;
   /** What a change of members did not come to, in words. */
   readonly failures: string[] = [];
   readonly #arena: Arena;
+  readonly #changeMsMax: number;
+  /** What was answered last. */
+  #said = "";
 
-  constructor(arena: Arena) {
+  /** @param changeMsMax how long a change may take before it is called off */
+  constructor(arena: Arena, changeMsMax = CHANGE_MS_MAX) {
     this.#arena = arena;
+    this.#changeMsMax = changeMsMax;
   }
 
   async run(): Promise<void> {
@@ -45,65 +57,116 @@ export class Movers {
       await sleep(REST_MS_MIN + this.#arena.prng.below(REST_MS_MAX - REST_MS_MIN));
       if (this.#arena.isOver || this.#arena.isRefilling) continue;
       this.#arena.isMoving = true;
-      const id = `r${number++}`;
-      try {
-        await this.#comeAndGo(id);
-      } catch (error) {
-        this.failures.push(`${id}: ${error instanceof Error ? error.message : error}`);
-      }
+      if (!(await this.comeAndGo(`r${number++}`))) return;
       this.#arena.isMoving = false;
     }
   }
 
-  async #comeAndGo(id: string): Promise<void> {
+  /** @returns whether the ring is as it was, and the process gone */
+  async comeAndGo(id: string): Promise<boolean> {
     const { cluster, say } = this.#arena;
-    const member = await cluster.startNewcomer(id, "b");
-    await this.#commit({ change: { add: [member] }, id, isMember: true });
-    this.joinedCount++;
-    say(`${id} has joined`);
-    await this.#commit({ change: { remove: [id] }, id, isMember: false });
-    this.leftCount++;
-    say(`${id} has left`);
-    await cluster.stop(id);
+    try {
+      const member = await cluster.startNewcomer(id, "b");
+      await this.#carryOut({ change: { add: [member] }, id, isMember: true });
+      this.joinedCount++;
+      say(`${id} has joined`);
+      await this.#carryOut({ change: { remove: [id] }, id, isMember: false });
+      this.leftCount++;
+      say(`${id} has left`);
+    } catch (error) {
+      this.#note(id, error);
+    }
+    try {
+      await this.#putBack(id);
+      await cluster.stop(id);
+      return true;
+    } catch (error) {
+      this.#note(id, error);
+      return false;
+    }
   }
 
   /**
    * Sees to it that the change comes to be, and waits until it is over. Whether an answer that was
    * lost, or a 503, was of a change that goes on after all shows in the ring alone: so that is looked
-   * at before the change is asked for once more.
+   * at before the change is asked for once more, for the same version of the ring.
    */
-  async #commit(wanted: Wanted): Promise<void> {
-    const giveUpAt = this.#arena.now + CHANGE_MS_MAX;
-    const body = JSON.stringify(wanted.change);
-    let said = "";
-    while (!(await this.#isOver(wanted, (text) => (said = text)).catch(() => false))) {
-      if (this.#arena.now > giveUpAt) {
-        throw new Error(`waited ${CHANGE_MS_MAX} ms for ${JSON.stringify(wanted)}; ${said}`);
-      }
-      await sleep(100);
-      if (!said.startsWith(AT_REST)) continue;
-      await this.#ask("commit", { method: "POST", body }).then(
-        async (answer) => (said = `commit: ${answer.status} ${await answer.text()}`),
-        (error: Error) => (said = `commit: ${error.message}`),
-      );
+  async #carryOut(wanted: Wanted): Promise<void> {
+    let from = Infinity;
+    for await (const { ringVersion, phase } of this.#looks(JSON.stringify(wanted))) {
+      if (phase !== null) continue;
+      if (ringVersion > from) return this.#check(wanted, ringVersion);
+      from = ringVersion;
+      await this.#commit({ ...wanted.change, from });
     }
   }
 
-  async #isOver({ id, isMember }: Wanted, note: (said: string) => void): Promise<boolean> {
-    const answer = await this.#ask("transfers", {});
-    const text = await answer.text();
-    note(`transfers: ${answer.status} ${text}`);
-    if (!answer.ok || (JSON.parse(text) as Transfers).phase !== null) return false;
-    const ring = (await (await this.#ask("ring", {})).json()) as Ring;
-    if (ring.members.some((member) => member.id === id) === isMember) return true;
-    note(`${AT_REST} ${JSON.stringify(ring.members)}`);
-    return false;
+  /** @throws when it was another change that was made */
+  async #check({ id, isMember }: Wanted, version: number): Promise<void> {
+    const ring = await this.#ringSince(version);
+    if (ring.members.some((member) => member.id === id) === isMember) return;
+    throw new Error(`another change came to be: ${JSON.stringify(ring)}`);
   }
 
-  #ask(path: string, init: RequestInit): Promise<Response> {
+  /** Calls off what goes on, and removes the member if it is one: nothing to do if all went well. */
+  async #putBack(id: string): Promise<void> {
+    let isLeaving = false;
+    for await (const { ringVersion, phase } of this.#looks(`the ring to be without ${id}`)) {
+      if (phase === "filling" && !isLeaving) {
+        this.#arena.say(`the change of ${id} is called off`);
+        await this.#commit({ abort: true, from: ringVersion });
+      }
+      if (phase !== null) continue;
+      const { members } = await this.#ringSince(ringVersion);
+      if (!members.some((member) => member.id === id)) return;
+      isLeaving = true;
+      await this.#commit({ remove: [id], from: ringVersion });
+    }
+  }
+
+  /** How far a change is, again and again. @throws when that has gone on for too long */
+  async *#looks(what: string): AsyncGenerator<Transfers> {
+    const giveUpAt = this.#arena.now + this.#changeMsMax;
+    for (; this.#arena.now < giveUpAt; await sleep(POLL_MS)) {
+      const look = await this.#ask<Transfers>("transfers", {});
+      if (look !== null) yield look;
+    }
+    throw new Error(`waited ${this.#changeMsMax} ms for ${what}; ${this.#said}`);
+  }
+
+  /** A node may hear a moment later of the version that another one has told of. */
+  async #ringSince(version: number): Promise<Ring> {
+    const giveUpAt = this.#arena.now + this.#changeMsMax;
+    for (; this.#arena.now < giveUpAt; await sleep(POLL_MS)) {
+      const ring = await this.#ask<Ring>("ring", {});
+      if (ring !== null && ring.version >= version) return ring;
+    }
+    throw new Error(`nobody tells of version ${version} of the ring; ${this.#said}`);
+  }
+
+  async #commit(change: object): Promise<void> {
+    const body = JSON.stringify({ ...change, timeout: COMMIT_MS_MAX });
+    await this.#ask("commit", { method: "POST", body });
+  }
+
+  /** null for what is no answer, and for a refusal. */
+  async #ask<Body>(path: string, init: RequestInit): Promise<Body | null> {
     const { cluster } = this.#arena;
     const url = `${cluster.urlOf(this.#arena.pick(cluster.ids))}/v1/cluster/${path}`;
     const headers = { "Content-Type": "application/json" };
-    return fetch(url, { ...init, headers, signal: AbortSignal.timeout(REQUEST_MS_MAX) });
+    try {
+      const signal = AbortSignal.timeout(REQUEST_MS_MAX);
+      const answer = await fetch(url, { ...init, headers, signal });
+      const text = await answer.text();
+      this.#said = `${path}: ${answer.status} ${text}`;
+      return answer.ok ? (JSON.parse(text) as Body) : null;
+    } catch (error) {
+      this.#said = `${path}: ${error}`;
+      return null;
+    }
+  }
+
+  #note(id: string, error: unknown): void {
+    this.failures.push(`${id}: ${error instanceof Error ? error.message : error}`);
   }
 }
