@@ -107,7 +107,7 @@ async function measure(
 ): Promise<readonly Figure[]> {
   forgetPeak(pid);
   const before = peakMb(pid);
-  const bystander = startBystander(`${url}/v1/kv/load/small`);
+  const bystander = await startBystander(`${url}/v1/kv/load/small`);
   const statuses = await runCase(url);
   const latencies = await bystander.stop();
   const most = peakMb(pid);
