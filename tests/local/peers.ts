@@ -95,16 +95,24 @@ export class Net {
     return listen(server);
   }
 
-  /** A cable between a caller and a url, that can be tapped and cut without either end hearing. */
-  async cable(to: string): Promise<{ url: string; tapped: Buffer[]; isCut: boolean }> {
-    const cable = { url: "", tapped: [] as Buffer[], isCut: false };
+  /**
+   * A cable between a caller and a url, that can be tapped and cut without either end hearing. A
+   * connection that would carry more than so many bytes stands still.
+   */
+  async cable(
+    to: string,
+  ): Promise<{ url: string; tapped: Buffer[]; isCut: boolean; connectionBytesMax: number }> {
+    const cable = { url: "", tapped: [] as Buffer[], isCut: false, connectionBytesMax: Infinity };
     cable.url = await this.listener((near) => {
       const far = connect(Number(new URL(to).port), "127.0.0.1");
       far.on("error", () => near.destroy());
       far.on("data", (bytes) => !cable.isCut && near.write(bytes));
+      let byteCount = 0;
       near.on("data", (bytes) => {
         cable.tapped.push(Buffer.from(bytes));
-        if (!cable.isCut) far.write(bytes);
+        byteCount += bytes.length;
+        if (byteCount > cable.connectionBytesMax) near.pause();
+        else if (!cable.isCut) far.write(bytes);
       });
       near.on("close", () => far.destroy());
       far.on("close", () => near.destroy());

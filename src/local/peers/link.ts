@@ -1,6 +1,6 @@
 /**
- * The connection that this node holds to one peer: its requests go out on it, their replies come
- * back. Dialled when first needed, kept until it breaks, dialled again by the next request.
+ * A connection that this node holds to one peer: requests go out on it, their replies come back.
+ * Dialled when first needed, kept until it breaks, dialled again by the next request.
  *
  * The rule for every request: a reply, or `onUnreachable` as soon as it is known that there will be
  * none. Known at once is a refused or broken connection, and a backlog that is full. Known a little
@@ -16,7 +16,6 @@ import type { ReplicaId } from "../../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../../core/limits.ts";
 import {
   decodeMessage,
-  encodeMessageInPieces,
   protocolOf,
   type ReplyMessage,
   type RequestMessage,
@@ -105,8 +104,8 @@ export class Link {
     return this.#writer !== null;
   }
 
-  send(message: RequestMessage): void {
-    const pieces = encodeMessageInPieces(message);
+  /** @param pieces the message encoded; what of them is not lasting is copied before this ends */
+  send(message: RequestMessage, pieces: readonly Uint8Array[]): void {
     const byteCount = byteCountOf(pieces);
     const sentAt = performance.now();
     const isRecent = sentAt - this.#failedAt < this.#parts.limits.redialMs;

@@ -16,6 +16,8 @@ const LOG_FILES_MAX = 512;
 export const CONNECTIONS_MIN = 32;
 /** A segment is begun with up to three: itself, the manifest, the folder. Twice that, and some. */
 const SPARE_COUNT = 8;
+/** A connection for short requests and one for long ones, to each peer. */
+const PEER_COUNT = 2;
 
 const EXHAUSTED = new Set(["EMFILE", "ENFILE"]);
 
@@ -46,13 +48,13 @@ export interface Shares {
 
 /**
  * @param limit how many descriptors there are
- * @param of `peers` that are dialled, and the most `connections` that are wanted at all
+ * @param of `peers` that are dialled, twice each, and the most `connections` that are wanted at all
  */
 export function shareOut(
   limit: number,
   of: { readonly peers: number; readonly connections: number },
 ): Shares {
-  const left = limit - OWN_COUNT - SPARE_COUNT - of.peers;
+  const left = limit - OWN_COUNT - SPARE_COUNT - PEER_COUNT * of.peers;
   const logFiles = Math.max(1, Math.min(LOG_FILES_MAX, Math.floor(left / 4)));
   return { logFiles, connections: Math.max(0, Math.min(of.connections, left - logFiles)) };
 }
