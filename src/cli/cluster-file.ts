@@ -1,6 +1,7 @@
 /** The cluster file that `starling cluster` makes for nodes that are all on this machine. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeDataFolder } from "../local/process/make-folder.ts";
 import { evenZones } from "../local/process/zones.ts";
 import { CliError } from "./output.ts";
 
@@ -42,7 +43,7 @@ export function writeClusterFile(dir: string, { count, baseUrl, basePort }: Layo
     `${JSON.stringify({ name: "local", partitions: 256, n, members }, null, 2)}\n`;
   const file = join(dir, "cluster.json");
   const members = membersIn(evenZones(count));
-  mkdirSync(dir, { recursive: true });
+  makeDataFolder(dir);
   try {
     writeFileSync(file, textOf(members), { flag: "wx" });
     return { file, members };

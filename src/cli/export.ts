@@ -11,6 +11,7 @@ import type { Command } from "commander";
 import type { ListedKey } from "../client/call-types.ts";
 import type { StarlingClient } from "../client/client.ts";
 import { StarlingError } from "../client/error.ts";
+import { makeFolder } from "../local/process/make-folder.ts";
 import { ExportNotes, NOTES_FILE } from "./export-notes.ts";
 import { clientOf, type Endpoint, failingWell, failureOf } from "./http.ts";
 import { digestOf } from "./import.ts";
@@ -138,7 +139,7 @@ async function listAll(at: Endpoint, namespace: string): Promise<readonly Listed
 /** A folder of the same disk for files on their way. @throws CliError */
 async function makeFolders(dir: string): Promise<string> {
   try {
-    await mkdir(dir, { recursive: true });
+    makeFolder(dir);
     return await mkdtemp(join(dir, ".starling-"));
   } catch (error) {
     throw new CliError(`${dir} cannot be written to (${(error as NodeJS.ErrnoException).code})`);

@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import type { MiniflareOptions } from "miniflare";
 import { lockFolder } from "./log/lock.ts";
 import type { Log } from "./process/logger.ts";
+import { makeDataFolder } from "./process/make-folder.ts";
 import { WORKERD_GUARD } from "./process/program-files.ts";
 import { evenZones, threeZones } from "./process/zones.ts";
 import { ownWorker } from "./worker-bundle.ts";
@@ -284,7 +285,7 @@ export async function startDev(options: DevOptions): Promise<RunningDev> {
   if (cachePort !== undefined && cachePort !== 0 && cachePort === port) {
     throw new Error(`--cache-port and --port are both ${port}: give the cache door another`);
   }
-  mkdirSync(dataDir, { recursive: true });
+  makeDataFolder(dataDir);
   const lock = lockFolder(dataDir);
   try {
     const zones = zonesOf(dataDir, replicas);

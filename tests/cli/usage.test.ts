@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { counted } from "../../src/cli/output.ts";
 import { freePorts } from "../support/cluster.ts";
-import { run } from "./run.ts";
+import { BIN, run } from "./run.ts";
 
 const version = (
   JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
@@ -100,6 +100,18 @@ describe("starling", () => {
     ],
   ])("says in one line what is wrong with %j", async (args, line) => {
     expect(await run(args)).toEqual({ code: 2, out: "", err: `${line}\n` });
+  });
+
+  it("says so where no folder can be made", () => {
+    const data = join(BIN, "data");
+    for (const command of ["dev", "cluster"]) {
+      const { stderr } = spawnSync(process.execPath, [BIN, command, "--data", data], {
+        ...{ encoding: "utf8", timeout: 20_000, killSignal: "SIGKILL" },
+      });
+      const why = "the data folder cannot be made (ENOTDIR)";
+      const mend = "give --data a folder that this user may write to";
+      expect(stderr).toBe(`starling: ${data}: ${why}: ${mend}\n`);
+    }
   });
 
   it("does not wait for ever for whom nobody is there", async () => {

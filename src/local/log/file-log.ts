@@ -5,7 +5,7 @@
  * Group commit: the first flush that is asked for waits for the end of the event loop's turn, so
  * that all requests of that turn share it; those that come while the disk is busy share the next.
  */
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { assert } from "../../../core/assert.ts";
 import { Prng } from "../../../core/prng.ts";
 import {
@@ -16,6 +16,7 @@ import {
 } from "../../../replica/log-disk.ts";
 import type { LogJob, LogMetrics } from "../../../replica/log-jobs.ts";
 import { LogStore } from "../../../replica/log-store.ts";
+import { makeFolder } from "../process/make-folder.ts";
 import { checksumBy, type Hasher } from "./checksum.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
 import { type DiskMetrics, NodeDisk, type WriteStep } from "./node-disk.ts";
@@ -68,9 +69,9 @@ const PAUSE_MS = 5;
 const RECENT_BYTES_MAX = 32 * 1024 * 1024;
 
 /** @throws LogFolderError that names the folder and the mend */
-function makeFolder(dir: string): void {
+function makeOwnFolder(dir: string): void {
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeFolder(dir, 0o700);
     accessSync(dir, constants.W_OK | constants.X_OK);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown";
@@ -103,7 +104,7 @@ export class FileLog {
   /** @throws LogFolderError when the folder is in use, or not fit to be used; DiskFailure */
   static open(options: FileLogOptions): FileLog {
     // Values lie there as they came: other users of the machine have no business with them.
-    makeFolder(options.dir);
+    makeOwnFolder(options.dir);
     const lock = lockFolder(options.dir);
     const { openFilesMax } = options;
     const disk =
