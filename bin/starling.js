@@ -29,6 +29,10 @@ function handOver() {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => child.kill(signal));
   }
+  child.on("error", ({ code }) => {
+    process.stderr.write(`starling: ${newer} cannot be run (${code}): run "npm ci" again\n`);
+    process.exit(1);
+  });
   child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 143)));
 }
 

@@ -1,6 +1,5 @@
 /** `starling dev / node / cluster / check`: what runs, and what looks at a folder that does not. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import xxhash from "xxhash-wasm";
 import type { DoorOptions } from "../local/cache/start-door.ts";
@@ -8,16 +7,13 @@ import type { TlsFiles } from "../local/identity/certificates.ts";
 import type { CheckReport } from "../local/log/check.ts";
 import { countHeldBuffers } from "../local/process/buffer-memory.ts";
 import { jsonLog, type Log } from "../local/process/logger.ts";
-import { BIN } from "../local/process/program-files.ts";
+import { ChildNodes } from "./child-nodes.ts";
 import { type Plan, writeClusterFile } from "./cluster-file.ts";
-import { PARENT } from "./end-with-parent.ts";
 import { trust } from "./http.ts";
 import { CliError, printable, printJson, say, UsageError, warn } from "./output.ts";
 import { plainFetch } from "./plain-fetch.ts";
 import { untilReady } from "./readiness.ts";
 
-/** After this a child that was asked to stop is ended. */
-const STOP_MS_MAX = 10_000;
 /** How long nodes that listen may take to have what they own before their addresses are said. */
 const READY_MS_MAX = 30_000;
 
@@ -49,18 +45,23 @@ function sayHowToTryTheCache(url: string, origin: string | undefined): void {
  */
 const SAME_PRESS_MS = 500;
 
-/** Resolves with the first signal to stop; a second one ends the process at once. */
-function untilStopped(): Promise<void> {
-  return new Promise((resolve) => {
-    let stoppedAt = Infinity;
-    const stop = (): void => {
-      if (performance.now() > stoppedAt + SAME_PRESS_MS) process.exit(1);
-      stoppedAt = Math.min(stoppedAt, performance.now());
-      resolve();
-    };
-    process.on("SIGINT", stop);
-    process.on("SIGTERM", stop);
-  });
+interface Stop {
+  /** Resolves with the first signal to stop; a second one ends the process at once. */
+  readonly asked: Promise<void>;
+  isAsked(): boolean;
+}
+
+function listenForStop(): Stop {
+  const asked = Promise.withResolvers<void>();
+  let stoppedAt = Infinity;
+  const stop = (): void => {
+    if (performance.now() > stoppedAt + SAME_PRESS_MS) process.exit(1);
+    stoppedAt = Math.min(stoppedAt, performance.now());
+    asked.resolve();
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  return { asked: asked.promise, isAsked: () => stoppedAt < Infinity };
 }
 
 interface TlsFlags {
@@ -110,7 +111,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
   countHeldBuffers();
   const { startNode } = await import("../local/serve.ts");
   const log = nodeLog(flags.id);
-  const stopped = untilStopped();
+  const stop = listenForStop();
   const node = await startNode({
     clusterFile: flags.cluster,
     id: flags.id,
@@ -125,7 +126,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     log,
   });
   process.on("SIGHUP", () => void node.reload());
-  const why = await Promise.race([stopped, node.ended]);
+  const why = await Promise.race([stop.asked, node.ended]);
   await node.close();
   if (why !== undefined) throw new CliError(why);
   process.exit(0);
@@ -144,58 +145,6 @@ function nodeLog(id: string): Log {
     } else if (isListening) log(event, fields);
     else early.push([event, fields]);
   };
-}
-
-class Cluster {
-  readonly #children = new Map<string, ChildProcess>();
-  readonly #allEnded = Promise.withResolvers<"all ended">();
-  /** Resolves when the last node has ended, though nobody stopped it. */
-  readonly allEnded = this.#allEnded.promise;
-  #isStopping = false;
-
-  /** @param more further flags of the node with this index */
-  start(plan: Plan, dir: string, more: (index: number) => readonly string[]): Promise<void> {
-    return new Promise((done, fail) => {
-      let listening = 0;
-      for (const [i, { id }] of plan.members.entries()) {
-        const place = ["--cluster", plan.file, "--id", id, "--data", join(dir, id)];
-        const args = [BIN, "node", ...place, ...more(i)];
-        const child = spawn(process.execPath, args, {
-          stdio: ["ignore", "ignore", "pipe"],
-          // Ctrl-C reaches the whole group; the children are told by this process alone.
-          detached: true,
-          env: { ...process.env, [PARENT]: String(process.pid) },
-        });
-        this.#children.set(id, child);
-        let last = "";
-        child.stderr.setEncoding("utf8").on("data", (text: string) => {
-          process.stderr.write(text);
-          last = text.trim().split("\n").at(-1) ?? last;
-          if (text.includes('"event":"listening"') && ++listening === plan.members.length) done();
-        });
-        child.on("exit", (code, signal) => {
-          this.#children.delete(id);
-          if (this.#isStopping) return;
-          warn(`starling: node ${id} ended (${signal ?? `status ${code}`})`);
-          if (listening < plan.members.length)
-            fail(new CliError(`node ${id} did not start: ${last.replace(/^starling: /, "")}`));
-          if (this.#children.size === 0) this.#allEnded.resolve("all ended");
-        });
-      }
-    });
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopping = true;
-    const children = [...this.#children.values()];
-    const ended = children.map((child) => new Promise((resolve) => child.once("exit", resolve)));
-    for (const child of children) child.kill("SIGTERM");
-    const timer = setTimeout(() => {
-      for (const child of this.#children.values()) child.kill("SIGKILL");
-    }, STOP_MS_MAX);
-    await Promise.all(ended);
-    clearTimeout(timer);
-  }
 }
 
 interface ClusterFlags extends TlsFlags {
@@ -225,10 +174,10 @@ async function runCluster(flags: ClusterFlags): Promise<void> {
   const dir = resolve(flags.data);
   const tls = tlsFiles(flags);
   const scheme = tls === undefined ? "http" : "https";
+  const stop = listenForStop();
   const plan = writeClusterFile(dir, { count, baseUrl: `${scheme}://127.0.0.1`, basePort });
   const doors = doorUrls(flags, count, scheme);
-  const cluster = new Cluster();
-  const stopped = untilStopped();
+  const cluster = new ChildNodes();
   try {
     await Promise.race([
       cluster.start(plan, dir, (i) => [
@@ -238,27 +187,31 @@ async function runCluster(flags: ClusterFlags): Promise<void> {
         ...(doors[i] === undefined ? [] : ["--cache-listen", doors[i]]),
         ...(flags.origin === undefined ? [] : ["--origin", flags.origin]),
       ]),
-      stopped,
+      stop.asked,
     ]);
     if (tls?.caFile !== undefined) trust(tls.caFile);
     const patience = { patienceMs: READY_MS_MAX, fetch: plainFetch };
     const late = await Promise.race([
       untilReady(plan.members, patience),
       cluster.allEnded.then((): readonly string[] => []),
-      stopped.then((): readonly string[] => []),
+      stop.asked.then((): readonly string[] => []),
     ]);
     for (const line of late) warn(`starling: ${line}`);
-    for (const [i, { id, url }] of plan.members.entries()) {
-      say(`${id}  ${url}${doors[i] === undefined ? "" : `  cache door ${doors[i]}`}`);
-    }
-    sayHowToTry(plan.members[0]?.url ?? "", tls?.caFile);
-    if ((await Promise.race([stopped, cluster.allEnded])) === "all ended") {
+    if (!stop.isAsked()) sayAddresses(plan, doors, tls?.caFile);
+    if ((await Promise.race([stop.asked, cluster.allEnded])) === "all ended") {
       throw new CliError(`no node is left: start it again, their data is in ${dir}`);
     }
   } finally {
     await cluster.stop();
   }
   process.exit(0);
+}
+
+function sayAddresses({ members }: Plan, doors: readonly string[], caFile?: string): void {
+  for (const [i, { id, url }] of members.entries()) {
+    say(`${id}  ${url}${doors[i] === undefined ? "" : `  cache door ${doors[i]}`}`);
+  }
+  sayHowToTry(members[0]?.url ?? "", caFile);
 }
 
 interface DevFlags {
@@ -276,9 +229,9 @@ const CACHE_PORT = "8788";
 
 async function runDev(flags: DevFlags): Promise<void> {
   const { startDev } = await import("../local/dev.ts");
-  const stopped = untilStopped();
+  const stop = listenForStop();
   const { origin, cachePort = origin === undefined ? undefined : CACHE_PORT } = flags;
-  const dev = await startDev({
+  const starting = startDev({
     port: whole("port", flags.port, [0, 65_535]),
     ...(cachePort === undefined ? {} : { cachePort: whole("cache-port", cachePort, [0, 65_535]) }),
     origin,
@@ -288,10 +241,17 @@ async function runDev(flags: DevFlags): Promise<void> {
     takesFaults: flags.faults === true,
     log: jsonLog(process.stderr),
   });
-  say(`Starling answers at ${dev.url}`);
-  sayHowToTry(dev.url);
-  if (dev.cacheUrl !== null) sayHowToTryTheCache(dev.cacheUrl, origin);
-  await stopped;
+  const dev = await starting.catch((error: unknown) => {
+    // Ctrl-C tells what Miniflare has started as well, and a start without them fails.
+    if (stop.isAsked()) process.exit(0);
+    throw error;
+  });
+  if (!stop.isAsked()) {
+    say(`Starling answers at ${dev.url}`);
+    sayHowToTry(dev.url);
+    if (dev.cacheUrl !== null) sayHowToTryTheCache(dev.cacheUrl, origin);
+  }
+  await stop.asked;
   await dev.close();
   process.exit(0);
 }

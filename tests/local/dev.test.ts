@@ -2,6 +2,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -217,6 +218,23 @@ describe("starling dev", () => {
     const [code] = (await once(child, "exit")) as [number | null];
     expect(code).toBe(0);
     expect(complaints()).toBe("");
+    await allGone(family);
+  });
+
+  it("ends in order and in silence when Ctrl-C meets its start", async () => {
+    const [port = 0] = await freePorts(1);
+    const data = join(dir, "early");
+    const args = ["bin/starling.js", "dev", "--port", `${port}`, "--data", data];
+    const child = spawn(process.execPath, args, { cwd: root, detached: true, stdio: "pipe" });
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => (said += text));
+    }
+    await expect.poll(() => existsSync(join(data, "dev.json")), { interval: 5 }).toBe(true);
+    const family = below(child.pid ?? 0);
+    process.kill(-(child.pid ?? 0), "SIGINT");
+    expect(await once(child, "close")).toEqual([0, null]);
+    expect(said).toBe("");
     await allGone(family);
   });
 

@@ -1,7 +1,7 @@
 /** How processes of ours end when nobody ends them in order. */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -84,6 +84,27 @@ describe("starling cluster, killed", () => {
     again?.kill("SIGTERM");
     if (again !== undefined) expect(await once(again, "exit")).toEqual([0, null]);
   }, 60_000);
+});
+
+describe("starling cluster that is told to stop while it starts", () => {
+  it("ends in order, and says no address that nobody answers at", async () => {
+    const { child, said } = start(await clusterArgs("early", 2));
+    await expect.poll(() => existsSync(join(dir, "early", "cluster.json"))).toBe(true);
+    child.kill("SIGINT");
+    expect(await once(child, "close")).toEqual([0, null]);
+    expect(said()).not.toMatch(/^r1 |Try it|^starling:/m);
+  });
+});
+
+describe("starling cluster that cannot start a process", () => {
+  it("ends with one line that says why", async () => {
+    const gone = "/nowhere/node";
+    const asGone = ["--import", `data:text/javascript,process.execPath='${gone}'`];
+    const args = [...asGone, BIN, ...(await clusterArgs("spawn", 2))];
+    const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    const why = `${gone} cannot be run (ENOENT): install Node again`;
+    expect([stdout, stderr, status]).toEqual(["", `starling: node r1 did not start: ${why}\n`, 1]);
+  });
 });
 
 describe("starling cluster by npx", () => {
