@@ -12,6 +12,15 @@ const isZipped = (bytes: Buffer): boolean => bytes[0] === 0x1f && bytes[1] === 0
 
 async function* chunksOf(file: string): AsyncGenerator<Buffer> {
   const source: Readable = file === "-" ? process.stdin : createReadStream(file);
+  try {
+    yield* plainChunks(source);
+  } finally {
+    // Who reads the head alone lets go of the file.
+    source.destroy();
+  }
+}
+
+async function* plainChunks(source: Readable): AsyncGenerator<Buffer> {
   const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let head: Buffer = Buffer.alloc(0);
   let isOver = false;
@@ -60,6 +69,8 @@ function reasonOf(error: unknown): string {
   if (code === "Z_BUF_ERROR") return "it was cut off";
   if (code?.startsWith("Z_") === true) return "what is compressed in it is damaged";
   if (code === "ENOENT") return "there is no such file";
+  if (code === "EISDIR") return "it is a folder";
+  if (code === "EACCES") return "this user may not read it";
   return code ?? String(error);
 }
 
@@ -95,6 +106,16 @@ export async function* linesIn(file: string): AsyncGenerator<NumberedLine> {
   if (isWhole) return;
   if (number === 0) throw new CliError(`${file} is empty: it is no backup`);
   throw new CliError(`${file} was cut off behind line ${number}: its end is missing`);
+}
+
+/**
+ * Whether there is a backup, by its first line. Stdin is read once, and says so when it is.
+ *
+ * @throws CliError when there is none
+ */
+export async function expectBackup(file: string): Promise<void> {
+  if (file === "-") return;
+  for await (const _ of linesIn(file)) return;
 }
 
 /**

@@ -10,7 +10,7 @@ import {
   type PurgeLine,
   type SiteLine,
 } from "./backup-format.ts";
-import { linesIn, purgeIndexOf, purgesIn } from "./backup-lines.ts";
+import { expectBackup, linesIn, purgeIndexOf, purgesIn } from "./backup-lines.ts";
 import { type Endpoint, failingWell, send, sendJson } from "./http.ts";
 import { CliError, counted, printJson, say, UsageError, warn } from "./output.ts";
 import { inParallel, startMeter } from "./progress.ts";
@@ -240,6 +240,7 @@ function summaryOf(mode: Mode, { keys, known, written, purged, namespaces }: Cou
 }
 
 async function run(at: Endpoint, plan: Plan, isJson: boolean): Promise<void> {
+  await expectBackup(plan.file);
   const restore = new Restore(at, plan);
   await restore.look();
   const meter = startMeter(plan.mode, isJson);

@@ -114,6 +114,21 @@ describe("starling", () => {
     }
   });
 
+  it("looks at a backup before it asks anybody where to bring it", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "starling-test-"));
+    onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+    const file = join(dir, "file");
+    writeFileSync(file, "hello\n");
+    for (const [name, reason] of [
+      [join(dir, "nowhere"), `${join(dir, "nowhere")}: there is no such file`],
+      [dir, `${dir}: it is a folder`],
+      [file, `${file} is no backup of Starling`],
+    ] as const) {
+      const { code, err } = await run(["restore", name, "--url", "http://127.0.0.1:1"]);
+      expect([code, err]).toEqual([1, `starling: ${reason}\n`]);
+    }
+  });
+
   it("does not wait for ever for whom nobody is there", async () => {
     const away = "http://127.0.0.1:1";
     for (const args of [
