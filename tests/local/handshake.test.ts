@@ -187,6 +187,20 @@ describe("a handshake", () => {
   });
 });
 
+describe("a peer that sends garbage again and again", () => {
+  it("is counted each time, and fills no disk with lines", async () => {
+    const b = await net.peer("b");
+    for (let i = 0; i < 25; i++) {
+      const { socket } = await dialled(b);
+      socket.resume();
+      socket.write(frame(new Uint8Array(32)));
+      await closed(socket);
+    }
+    expect(b.transport.malformedCount).toBe(25);
+    expect(b.logged.filter((line) => line.startsWith("malformed-frame"))).toHaveLength(10);
+  });
+});
+
 describe("a proven connection", () => {
   it.each([
     ["bytes that are no message", frame(Buffer.from("12345678nonsense"))],

@@ -12,6 +12,7 @@ import type { Auth } from "../../frontend/http/auth.ts";
 import { Problem } from "../../frontend/http/problems.ts";
 import { type HttpServer, httpLimits, makeHttpServer } from "../http/http-server.ts";
 import type { NodeTls } from "../identity/tls.ts";
+import { boundedLog } from "../process/bounded-log.ts";
 import { ConfigError } from "../process/config-error.ts";
 import type { Log } from "../process/logger.ts";
 import { doorListener } from "./door-server.ts";
@@ -167,7 +168,7 @@ export class CacheDoor {
       ownPorts: () => [apiPort, this.#port],
       members: () => backend.view().ring.document.members.map(({ url }) => listenerOf(url)),
     });
-    const failed = failureLog(log);
+    const failed = failureLog(boundedLog(log));
     return new Door({
       ...{ backend, secret, origin: this.#origin, metrics: this.#metrics },
       purgeRefusal: purgeRight(start.auth, start.isOpen),

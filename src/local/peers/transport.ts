@@ -38,6 +38,7 @@ import {
   versionRefusal,
 } from "../identity/handshake.ts";
 import type { PeerTls } from "../identity/tls.ts";
+import { boundedLog } from "../process/bounded-log.ts";
 import { sayLast } from "../process/last-words.ts";
 import type { Log } from "../process/logger.ts";
 import { Waited } from "../process/waited.ts";
@@ -92,6 +93,8 @@ export class Transport {
   /** The proven connections of others, by the address that their requests come from. */
   readonly #callers = new Map<Address, FrameWriter>();
   readonly #accepted = new Set<Duplex>();
+  /** What peers do is what most of its lines are about. */
+  readonly #log: Log;
   readonly #speech: Speech;
   /** Peers that speak a protocol too far from this node's, and what. */
   readonly #refused = new Map<ReplicaId, Speech>();
@@ -102,6 +105,7 @@ export class Transport {
 
   constructor(parts: TransportParts) {
     this.#parts = parts;
+    this.#log = boundedLog(parts.log);
     this.#speech = parts.speech ?? ownSpeech;
     this.#limits = { ...linkLimits, proofMsMax: PROOF_MS_MAX, ...parts.limits };
   }
@@ -161,12 +165,12 @@ export class Transport {
     const { protocol, version } = speech;
     if (spokenBy(this.#speech, speech) !== null) {
       if (!this.#refused.delete(peer)) return;
-      this.#parts.log("peer-compatible", { peer, version, protocol });
+      this.#log("peer-compatible", { peer, version, protocol });
       this.#parts.onRefusedVersion?.(peer, null);
     } else if (known?.protocol !== protocol || known.version !== version) {
       this.#refused.set(peer, speech);
       const { protocol: ownProtocol, version: ownVersion } = this.#speech;
-      this.#parts.log("peer-incompatible", { peer, version, protocol, ownVersion, ownProtocol });
+      this.#log("peer-incompatible", { peer, version, protocol, ownVersion, ownProtocol });
       this.#parts.onRefusedVersion?.(peer, speech);
     }
   }
@@ -240,8 +244,8 @@ export class Transport {
     assert(!peer.includes("#"), "a request goes to a replica, not to a connection");
     const { self, cluster, tls } = this.#parts;
     const log: Log = isLong
-      ? (event, fields) => this.#parts.log(event, { ...fields, requests: "long" })
-      : this.#parts.log;
+      ? (event, fields) => this.#log(event, { ...fields, requests: "long" })
+      : this.#log;
     const link = new Link({
       peer,
       ends: { cluster, from: self, to: peer },
@@ -262,7 +266,7 @@ export class Transport {
 
   #malformed(peer: ReplicaId, reason: string): void {
     this.malformedCount++;
-    this.#parts.log("malformed-frame", { peer, reason });
+    this.#log("malformed-frame", { peer, reason });
   }
 }
 
