@@ -5,7 +5,6 @@ import xxhash from "xxhash-wasm";
 import type { DoorOptions } from "../local/cache/start-door.ts";
 import type { TlsFiles } from "../local/identity/certificates.ts";
 import type { CheckReport } from "../local/log/check.ts";
-import { countHeldBuffers } from "../local/process/buffer-memory.ts";
 import { jsonLog, type Log } from "../local/process/logger.ts";
 import { ChildNodes } from "./child-nodes.ts";
 import { type Plan, writeClusterFile } from "./cluster-file.ts";
@@ -108,7 +107,6 @@ function doorOptions({ cacheListen, origin }: NodeFlags): DoorOptions | undefine
 }
 
 async function runNode(flags: NodeFlags): Promise<void> {
-  countHeldBuffers();
   const { startNode } = await import("../local/serve.ts");
   const log = nodeLog(flags.id);
   const stop = listenForStop();
