@@ -89,6 +89,7 @@ interface NodeFlags extends TlsFlags {
   readonly secretFile?: string;
   readonly dataSecretFile?: string;
   readonly tokensFile?: string;
+  readonly listen?: string;
   readonly corsOrigins?: string;
   readonly faults?: boolean;
   readonly cacheListen?: string;
@@ -118,6 +119,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     dataSecretFile: flags.dataSecretFile,
     tokensFile: flags.tokensFile,
     tls: tlsFiles(flags),
+    listen: flags.listen,
     corsOrigins: flags.corsOrigins,
     takesFaults: flags.faults === true,
     cache: doorOptions(flags),
@@ -314,6 +316,7 @@ export function addProcessCommands(program: Command): void {
     .option("--secret-file <file>", "the cluster's secret, or two, one a line; read on SIGHUP")
     .option("--data-secret-file <file>", "the secret the cluster began with, once it has another")
     .option("--tokens-file <file>", "the tokens that may call; read again on SIGHUP")
+    .option("--listen <address>", "where it listens, if not at its url: an address, or * for all")
     .option("--cors-origins <origins>", "origins whose pages may use it, with commas, or *")
     .option("--cache-listen <url>", "also a cache door, the listener that sites are served on")
     .option("--origin <url>", 'make the site "default", for all hosts, in front of this origin')

@@ -18,10 +18,17 @@ import { logServed } from "../frontend/http/trace.ts";
 import { Knowledge } from "../node/knowledge/knowledge.ts";
 import { ForeignStore } from "../node/knowledge/store-owner.ts";
 import { Node } from "../node/node.ts";
-import { CacheDoor, type DoorOptions, portOf } from "./cache/start-door.ts";
+import { CacheDoor, type DoorOptions } from "./cache/start-door.ts";
 import { readCluster } from "./cluster-file.ts";
 import { httpLimits, makeHttpServer } from "./http/http-server.ts";
 import { LargeTurns } from "./http/large-turns.ts";
+import {
+  isOnLoopback,
+  type ListenAddress,
+  listenAddress,
+  listenAt,
+  reasonOf,
+} from "./http/listening.ts";
 import type { TlsFiles } from "./identity/certificates.ts";
 import { ClusterSecret, isLoopback } from "./identity/cluster-secret.ts";
 import { type DataKeys, systemPrng } from "./identity/secrets.ts";
@@ -46,6 +53,8 @@ export interface NodeOptions {
   readonly tokensFile?: string | undefined;
   /** Serves https, and speaks with peers by mutual TLS; without it everything is plain. */
   readonly tls?: TlsFiles | undefined;
+  /** Where it listens, where that is not its url: an address and perhaps a port, or `*`. */
+  readonly listen?: string | undefined;
   /** Whose pages may read answers: origins with commas, `*` for any. */
   readonly corsOrigins?: string | undefined;
   /** With it the node has a cache door, a second listener. */
@@ -227,21 +236,41 @@ function descriptorShares({ members }: ClusterConfig): Shares {
   );
 }
 
-function listen(server: Server, url: URL, { clusterFile, id }: NodeOptions): Promise<void> {
-  const port = portOf(url);
-  const host = url.hostname.replace(/^\[|\]$/g, "");
-  return new Promise((resolve, reject) => {
-    const refuse = (error: NodeJS.ErrnoException): void => {
-      const reason = error.code === "EADDRINUSE" ? "the port is taken" : String(error.code);
-      const mend = "stop what listens there or change the url";
-      const line = `member ${id} cannot listen on ${url.host}: ${reason}; ${mend}`;
-      reject(new ConfigError(`${clusterFile}: ${line}`));
-    };
-    server.once("error", refuse);
-    server.listen({ port, host }, () => {
-      server.removeListener("error", refuse);
-      resolve();
-    });
+interface Where {
+  readonly url: URL;
+  readonly place: ListenAddress;
+  /** Whether without tokens everybody may do all, as no other machine can ask. */
+  readonly openOnLoopback: boolean;
+}
+
+/** @throws ConfigError where others could reach a cluster whose secret everybody can derive */
+function whereOf({ id, listen, secretFile }: NodeOptions, { members }: ClusterConfig): Where {
+  const url = new URL(members.find((member) => member.id === id)?.url ?? "");
+  const place = listenAddress(url, listen);
+  const openOnLoopback = isLoopback(url.href) && isOnLoopback(place);
+  if (listen === undefined || isOnLoopback(place) || secretFile !== undefined) {
+    return { url, place, openOnLoopback };
+  }
+  throw new ConfigError(
+    `--listen ${listen} is not on loopback, so the cluster needs a secret: give --secret-file`,
+  );
+}
+
+/** What is to be done about an address that cannot be listened at. */
+function mendOf(error: NodeJS.ErrnoException): string {
+  const isElsewhere = error.code === "EADDRNOTAVAIL" || error.code === "ENOTFOUND";
+  return isElsewhere
+    ? "change the url, or name an address of this machine with --listen"
+    : "stop what listens there or change the url";
+}
+
+/** @throws ConfigError with one line that names the file, the member and the mend */
+async function listen(server: Server, at: ListenAddress, of: NodeOptions): Promise<void> {
+  await listenAt(server, at).catch((error: NodeJS.ErrnoException) => {
+    const { host = "*", port } = at;
+    const where = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+    const line = `member ${of.id} cannot listen on ${where}: ${reasonOf(error)}; ${mendOf(error)}`;
+    throw new ConfigError(`${of.clusterFile}: ${line}`);
   });
 }
 
@@ -312,11 +341,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { log } = options;
   const hasher = await xxhash();
   const config = await readCluster(options, hasher);
+  const { url, place, openOnLoopback } = whereOf(options, config);
   const secret = await ClusterSecret.read(options, config);
   const tokens = { auth: await readTokens(options.tokensFile) };
   const corsOrigins = corsOriginsOf(options);
-  const url = new URL(config.members.find(({ id }) => id === options.id)?.url ?? "");
-  const openOnLoopback = isLoopback(url.href);
   if (options.tokensFile === undefined) log("no-tokens", { reason: withoutTokens(openOnLoopback) });
   const tls = options.tls === undefined ? undefined : await NodeTls.read(options.tls, url.href);
   const { logFiles: openFilesMax, connections } = descriptorShares(config);
@@ -339,8 +367,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     tls,
     limits: { connectionCountMax: connections },
   });
-  const doorStart = { ...asked, tls, isOpen: openOnLoopback, apiPort: portOf(url) };
-  const listening = listen(server, url, options).then(() => door.start(doorStart));
+  const doorStart = { ...asked, tls, isOpen: openOnLoopback, apiPort: place.port };
+  const listening = listen(server, place, options).then(() => door.start(doorStart));
   await listening.catch(async (error: unknown) => {
     server.close();
     driver.close();

@@ -247,6 +247,10 @@ describe("the Kubernetes manifest", () => {
     expect(String(pod?.securityContext?.runAsUser)).toBe(user);
   });
 
+  it("listens at the pod's loopback too, where kubectl port-forward comes from", () => {
+    expect(container?.args).toContain("--listen=*");
+  });
+
   it("starts a cluster with its very command, and its probes are answered", async () => {
     const { data } = only<{ data: Record<string, string> }>("ConfigMap");
     const config = JSON.parse(data["cluster.json"] ?? "");

@@ -144,6 +144,12 @@ describe.skipIf(process.platform !== "linux")("the self-hosted example", () => {
     expect((await call(`${third.url}${key}`, "GET", "", ""))[0]).toBe(401);
   });
 
+  it("may ask for the addresses of its machine, in its unit", () => {
+    const unit = readFileSync(example("starling.service"), "utf8");
+    // Node's os.networkInterfaces throws where a netlink socket is refused.
+    expect(unit).toMatch(/^RestrictAddressFamilies=.*\bAF_NETLINK\b/m);
+  });
+
   it("takes renewed certificates without a restart, and peers go on with them", async () => {
     const before = await serialOf(first);
     execFileSync(example("certificates.sh"), [certs, first.host]);

@@ -11,6 +11,7 @@ import type { Backend, Refresh } from "../../frontend/backend/backend.ts";
 import type { Auth } from "../../frontend/http/auth.ts";
 import { Problem } from "../../frontend/http/problems.ts";
 import { type HttpServer, httpLimits, makeHttpServer } from "../http/http-server.ts";
+import { listenAddress, listenAt, portOf, reasonOf } from "../http/listening.ts";
 import type { NodeTls } from "../identity/tls.ts";
 import { boundedLog } from "../process/bounded-log.ts";
 import { ConfigError } from "../process/config-error.ts";
@@ -37,10 +38,6 @@ export interface DoorStart {
   readonly tls: NodeTls | undefined;
   readonly log: Log;
 }
-
-export const DEFAULT_PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
-export const portOf = (url: URL): number =>
-  Number(url.port === "" ? DEFAULT_PORTS[url.protocol] : url.port);
 
 const listenerOf = (text: string): Listener => {
   const url = new URL(text);
@@ -79,17 +76,11 @@ function checkOrigin(origin: string, backend: Backend): void {
   }
 }
 
-function listen(server: ReturnType<typeof makeHttpServer>["server"], url: URL): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const refuse = (error: NodeJS.ErrnoException): void => {
-      const reason = error.code === "EADDRINUSE" ? "the port is taken" : String(error.code);
-      reject(new ConfigError(`--cache-listen ${url.origin}: ${reason}; choose another url`));
-    };
-    server.once("error", refuse);
-    server.listen({ port: portOf(url), host: url.hostname.replace(/^\[|\]$/g, "") }, () => {
-      server.removeListener("error", refuse);
-      resolve();
-    });
+/** @throws ConfigError */
+async function listen(server: HttpServer["server"], url: URL): Promise<void> {
+  await listenAt(server, listenAddress(url)).catch((error: NodeJS.ErrnoException) => {
+    const reason = reasonOf(error);
+    throw new ConfigError(`--cache-listen ${url.origin}: ${reason}; choose another url`);
   });
 }
 
