@@ -9,6 +9,9 @@ import { CliError, warn } from "./output.ts";
 /** After this a child that was asked to stop is ended. */
 const STOP_MS_MAX = 10_000;
 
+/** How the one line begins with which a command fails. */
+const COMPLAINT = "starling: ";
+
 /** Why the system started no process, and what to do about it. */
 function cannotRun({ code = "unknown" }: NodeJS.ErrnoException): string {
   const isGone = code === "ENOENT" || code === "EACCES";
@@ -29,40 +32,50 @@ export class ChildNodes {
    * @param more further flags of the node with this index
    * @throws CliError with the first that does not start, and why
    */
-  start(plan: Plan, dir: string, more: (index: number) => readonly string[]): Promise<void> {
-    return new Promise((done, fail) => {
-      let listening = 0;
-      for (const [i, { id }] of plan.members.entries()) {
-        const place = ["--cluster", plan.file, "--id", id, "--data", join(dir, id)];
-        const args = [BIN, "node", ...place, ...more(i)];
-        const child = spawn(process.execPath, args, {
-          stdio: ["ignore", "ignore", "pipe"],
-          // Ctrl-C reaches the whole group; the children are told by this process alone.
-          detached: true,
-          env: { ...process.env, [PARENT]: String(process.pid) },
-        });
-        this.#children.set(id, child);
-        let last = "";
-        child.stderr.setEncoding("utf8").on("data", (text: string) => {
-          process.stderr.write(text);
-          last = text.trim().split("\n").at(-1) ?? last;
-          if (text.includes('"event":"listening"') && ++listening === plan.members.length) done();
-        });
-        child.on("error", (error: NodeJS.ErrnoException) => {
-          // Nothing has begun, and nothing will end.
-          if (child.pid === undefined) this.#children.delete(id);
-          fail(new CliError(`node ${id} did not start: ${cannotRun(error)}`));
-        });
-        child.on("exit", (code, signal) => {
-          this.#children.delete(id);
-          if (this.#isStopping) return;
-          warn(`starling: node ${id} ended (${signal ?? `status ${code}`})`);
-          if (listening < plan.members.length)
-            fail(new CliError(`node ${id} did not start: ${last.replace(/^starling: /, "")}`));
-          if (this.#children.size === 0) this.#allEnded.resolve("all ended");
-        });
-      }
+  async start(plan: Plan, dir: string, more: (index: number) => readonly string[]): Promise<void> {
+    const starts = plan.members.map(({ id }, i) => {
+      const place = ["--cluster", plan.file, "--id", id, "--data", join(dir, id)];
+      return this.#startOne(id, ["node", ...place, ...more(i)]);
     });
+    await Promise.all(starts);
+  }
+
+  #startOne(id: string, args: readonly string[]): Promise<void> {
+    const listening = Promise.withResolvers<void>();
+    const refuse = (why: string): void =>
+      listening.reject(new CliError(`node ${id} did not start: ${why}`));
+    const child = spawn(process.execPath, [BIN, ...args], {
+      stdio: ["ignore", "ignore", "pipe"],
+      // Ctrl-C reaches the whole group; the children are told by this process alone.
+      detached: true,
+      env: { ...process.env, [PARENT]: String(process.pid) },
+    });
+    this.#children.set(id, child);
+    let isListening = false;
+    let last = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      last = text.trim().split("\n").at(-1) ?? last;
+      // Why it does not start is said once, by this process.
+      if (isListening || !text.startsWith(COMPLAINT)) process.stderr.write(text);
+      if (!text.includes('"event":"listening"')) return;
+      isListening = true;
+      listening.resolve();
+    });
+    child.on("error", (error: NodeJS.ErrnoException) => {
+      // Nothing has begun, and nothing will end.
+      if (child.pid === undefined) this.#children.delete(id);
+      refuse(cannotRun(error));
+    });
+    // Only then all that it wrote is here.
+    child.on("close", (code, signal) => {
+      this.#children.delete(id);
+      if (this.#isStopping) return;
+      const how = signal ?? `status ${code}`;
+      if (isListening) warn(`starling: node ${id} ended (${how})`);
+      else refuse(last.startsWith(COMPLAINT) ? last.slice(COMPLAINT.length) : `it ended (${how})`);
+      if (this.#children.size === 0) this.#allEnded.resolve("all ended");
+    });
+    return listening.promise;
   }
 
   async stop(): Promise<void> {

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import xxhash from "xxhash-wasm";
 import type { DoorOptions } from "../local/cache/start-door.ts";
+import { refuseTakenPort } from "../local/http/listening.ts";
 import type { TlsFiles } from "../local/identity/certificates.ts";
 import type { CheckReport } from "../local/log/check.ts";
 import { jsonLog, type Log } from "../local/process/logger.ts";
@@ -175,6 +176,8 @@ async function runCluster(flags: ClusterFlags): Promise<void> {
   const tls = tlsFiles(flags);
   const scheme = tls === undefined ? "http" : "https";
   const stop = listenForStop();
+  // Each node would say so in its own words, which are of its file and not of these flags.
+  for (let i = 1; i <= count; i++) await refuseTakenPort(basePort + i, "--base-port");
   const plan = writeClusterFile(dir, { count, baseUrl: `${scheme}://127.0.0.1`, basePort });
   const doors = doorUrls(flags, count, scheme);
   const cluster = new ChildNodes();

@@ -4,9 +4,9 @@
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import type { MiniflareOptions } from "miniflare";
+import { refuseTakenPort } from "./http/listening.ts";
 import { lockFolder } from "./log/lock.ts";
 import type { Log } from "./process/logger.ts";
 import { makeDataFolder } from "./process/make-folder.ts";
@@ -48,18 +48,6 @@ const DOOR_CLASS = "CacheDoor";
 const OBJECTS_FOLDER = `${WORKER_NAME}-${OBJECT_CLASS}`;
 /** Not a secret: a program that can reach this deployment is on this machine already. */
 const LOCAL_SECRET = "starling dev, reachable on loopback only";
-
-/** Miniflare would take another port in silence where this one is taken. */
-function refuseTakenPort(port: number, flag: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", (error: NodeJS.ErrnoException) => {
-      const reason = error.code === "EADDRINUSE" ? "is taken" : `cannot be used (${error.code})`;
-      reject(new Error(`port ${port} ${reason}; choose another with ${flag}`));
-    });
-    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve()));
-  });
-}
 
 /**
  * The replicas are part of the first ring, and the data lies where that ring put it. Members come
@@ -290,6 +278,7 @@ export async function startDev(options: DevOptions): Promise<RunningDev> {
   try {
     const zones = zonesOf(dataDir, replicas);
     moveObjects(dataDir);
+    // Miniflare would take another port in silence where this one is taken.
     await refuseTakenPort(port, "--port");
     if (cachePort !== undefined) await refuseTakenPort(cachePort, "--cache-port");
     const dev = await startMiniflare(options, zones);

@@ -1,13 +1,14 @@
 /** How processes of ours end when nobody ends them in order. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { lockFolder } from "../../src/local/log/lock.ts";
 import { TestCertificates } from "../support/certificates.ts";
 import { freePorts } from "../support/cluster.ts";
 
@@ -93,6 +94,38 @@ describe("starling cluster that is told to stop while it starts", () => {
     child.kill("SIGINT");
     expect(await once(child, "close")).toEqual([0, null]);
     expect(said()).not.toMatch(/^r1 |Try it|^starling:/m);
+  });
+});
+
+describe("starling cluster of which a node cannot start", () => {
+  /** What it says for people, beside the nodes' logs. */
+  const linesOf = (text: string): readonly string[] =>
+    text.split("\n").filter((line) => line !== "" && !line.startsWith("{"));
+
+  it("ends with one line for a port that is taken, and leaves no folder", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const { port } = taken.address() as { port: number };
+    const place = ["--base-port", `${port - 2}`, "--data", join(dir, "taken")];
+    const { child, said } = start(["cluster", "--nodes", "2", ...place]);
+    expect(await once(child, "close")).toEqual([1, null]);
+    taken.close();
+    const line = `starling: port ${port} is taken; choose another with --base-port`;
+    expect(linesOf(said())).toEqual([line]);
+    expect(existsSync(join(dir, "taken"))).toBe(false);
+  });
+
+  it("ends with one line for a folder that is in use", async () => {
+    const args = await clusterArgs("used", 1);
+    mkdirSync(join(dir, "used", "r1"), { recursive: true });
+    const lock = lockFolder(join(dir, "used", "r1"));
+    const { child, said } = start(args);
+    expect(await once(child, "close")).toEqual([1, null]);
+    lock.release();
+    const why =
+      "the data folder is in use by another process: stop that one, or use another folder";
+    const folder = join(dir, "used", "r1");
+    expect(linesOf(said())).toEqual([`starling: node r1 did not start: ${folder}: ${why}`]);
   });
 });
 

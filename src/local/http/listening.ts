@@ -1,5 +1,5 @@
 /** Where a process listens: at a url, or where `--listen` says, as behind a translated address. */
-import { isIP, type Server } from "node:net";
+import { createServer, isIP, type Server } from "node:net";
 import { isLoopback } from "../identity/cluster-secret.ts";
 import { ConfigError } from "../process/config-error.ts";
 
@@ -52,3 +52,15 @@ export function listenAt(server: Server, { host, port }: ListenAddress): Promise
 /** Why that did not work, in words. */
 export const reasonOf = ({ code }: NodeJS.ErrnoException): string =>
   code === "EADDRINUSE" ? "the port is taken" : String(code);
+
+/** Whether a port of loopback is free now. @throws Error with one line that names the flag */
+export function refuseTakenPort(port: number, flag: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", (error: NodeJS.ErrnoException) => {
+      const reason = error.code === "EADDRINUSE" ? "is taken" : `cannot be used (${error.code})`;
+      reject(new Error(`port ${port} ${reason}; choose another with ${flag}`));
+    });
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve()));
+  });
+}
