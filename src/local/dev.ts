@@ -58,19 +58,21 @@ const LOCAL_SECRET = "starling dev, reachable on loopback only";
  */
 function zonesOf(dataDir: string, replicas: number): readonly string[] {
   const file = join(dataDir, "dev.json");
-  const zones = evenZones(replicas);
-  try {
-    writeFileSync(file, `${JSON.stringify({ replicas, zones })}\n`, { flag: "wx" });
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  // A process that was killed as it wrote has begun nothing behind it.
+  if (text === "") {
+    const zones = evenZones(replicas);
+    writeFileSync(file, `${JSON.stringify({ replicas, zones })}\n`);
     return zones;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
-  const found = readBeginning(readFileSync(file, "utf8"));
+  const found = readBeginning(text);
   if (found?.replicas === replicas) return found.zones;
-  const mend = found === null ? "" : `--replicas ${found.replicas} and "starling commit", or `;
-  throw new Error(
-    `${file}: this folder began with another number of replicas: use ${mend}another --data`,
-  );
+  if (found === null) {
+    const mend = "put back what it said, or use another --data";
+    throw new Error(`${file} does not say what this folder began with: ${mend}`);
+  }
+  const mend = `use --replicas ${found.replicas} and "starling commit", or another --data`;
+  throw new Error(`${file}: this folder began with another number of replicas: ${mend}`);
 }
 
 interface Beginning {

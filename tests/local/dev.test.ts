@@ -174,6 +174,18 @@ describe("starling dev", () => {
     expect(await zonesOf(await start("even", {}))).toBe("abcde");
   });
 
+  it("begins anew where a power cut left an empty note, and believes no broken one", async () => {
+    const note = join(dir, "cut", "dev.json");
+    mkdirSync(join(dir, "cut"));
+    writeFileSync(note, "");
+    await (await start("cut", { replicas: 3 })).close();
+    expect(JSON.parse(readFileSync(note, "utf8"))).toMatchObject({ replicas: 3 });
+    writeFileSync(note, '{"replicas":');
+    expect(await refusal(start("cut", { replicas: 3 }))).toBe(
+      `${note} does not say what this folder began with: put back what it said, or use another --data`,
+    );
+  });
+
   it("refuses a folder in use, another number of replicas, and a port that is taken", async () => {
     const dev = await start("busy", { replicas: 3 });
     try {
