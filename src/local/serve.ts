@@ -22,15 +22,9 @@ import { CacheDoor, type DoorOptions } from "./cache/start-door.ts";
 import { readCluster } from "./cluster-file.ts";
 import { httpLimits, makeHttpServer } from "./http/http-server.ts";
 import { LargeTurns } from "./http/large-turns.ts";
-import {
-  isOnLoopback,
-  type ListenAddress,
-  listenAddress,
-  listenAt,
-  reasonOf,
-} from "./http/listening.ts";
+import { listenAs, whereOf } from "./http/node-place.ts";
 import type { TlsFiles } from "./identity/certificates.ts";
-import { ClusterSecret, isLoopback } from "./identity/cluster-secret.ts";
+import { ClusterSecret } from "./identity/cluster-secret.ts";
 import { type DataKeys, systemPrng } from "./identity/secrets.ts";
 import { NodeTls } from "./identity/tls.ts";
 import { readTokens, withoutTokens } from "./identity/tokens.ts";
@@ -236,44 +230,6 @@ function descriptorShares({ members }: ClusterConfig): Shares {
   );
 }
 
-interface Where {
-  readonly url: URL;
-  readonly place: ListenAddress;
-  /** Whether without tokens everybody may do all, as no other machine can ask. */
-  readonly openOnLoopback: boolean;
-}
-
-/** @throws ConfigError where others could reach a cluster whose secret everybody can derive */
-function whereOf({ id, listen, secretFile }: NodeOptions, { members }: ClusterConfig): Where {
-  const url = new URL(members.find((member) => member.id === id)?.url ?? "");
-  const place = listenAddress(url, listen);
-  const openOnLoopback = isLoopback(url.href) && isOnLoopback(place);
-  if (listen === undefined || isOnLoopback(place) || secretFile !== undefined) {
-    return { url, place, openOnLoopback };
-  }
-  throw new ConfigError(
-    `--listen ${listen} is not on loopback, so the cluster needs a secret: give --secret-file`,
-  );
-}
-
-/** What is to be done about an address that cannot be listened at. */
-function mendOf(error: NodeJS.ErrnoException): string {
-  const isElsewhere = error.code === "EADDRNOTAVAIL" || error.code === "ENOTFOUND";
-  return isElsewhere
-    ? "change the url, or name an address of this machine with --listen"
-    : "stop what listens there or change the url";
-}
-
-/** @throws ConfigError with one line that names the file, the member and the mend */
-async function listen(server: Server, at: ListenAddress, of: NodeOptions): Promise<void> {
-  await listenAt(server, at).catch((error: NodeJS.ErrnoException) => {
-    const { host = "*", port } = at;
-    const where = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-    const line = `member ${of.id} cannot listen on ${where}: ${reasonOf(error)}; ${mendOf(error)}`;
-    throw new ConfigError(`${of.clusterFile}: ${line}`);
-  });
-}
-
 /** A file that is wrong now was right before: its old content goes on, and the log says why. */
 async function reload(log: Log, what: string, read: () => Promise<object>): Promise<void> {
   try {
@@ -368,7 +324,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     limits: { connectionCountMax: connections },
   });
   const doorStart = { ...asked, tls, isOpen: openOnLoopback, apiPort: place.port };
-  const listening = listen(server, place, options).then(() => door.start(doorStart));
+  const listening = listenAs(server, place, options).then(() => door.start(doorStart));
   await listening.catch(async (error: unknown) => {
     server.close();
     driver.close();
