@@ -1,5 +1,5 @@
 /** The cluster file that `starling cluster` makes for nodes that are all on this machine. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeDataFolder } from "../local/process/make-folder.ts";
 import { evenZones } from "../local/process/zones.ts";
@@ -10,14 +10,27 @@ export interface Plan {
   readonly members: readonly { readonly id: string; readonly zone: string; readonly url: string }[];
 }
 
-/** The zones that a cluster file has, as far as it can be read. */
-function zonesIn(text: string): readonly string[] {
+type Members = Plan["members"];
+
+/** The members that a cluster file names, as far as it can be read. */
+function membersOf(text: string): Members {
   try {
-    const { members } = JSON.parse(text) as { members: readonly { zone: string }[] };
-    return members.map(({ zone }) => zone);
+    const { members } = JSON.parse(text) as { members: Members };
+    return members.map(({ id, zone, url }) => ({ id, zone, url }));
   } catch {
     return [];
   }
+}
+
+/** The flags that a file was made with, which go on with it; none for what cannot be read. */
+function flagsOf(text: string, baseUrl: string): string {
+  const members = membersOf(text);
+  const url = members[0]?.url ?? "";
+  if (!URL.canParse(url)) return "";
+  const { port, protocol } = new URL(url);
+  const isSame = baseUrl.startsWith(protocol);
+  const tls = isSame ? "" : ` ${protocol === "https:" ? "with" : "without"} --tls-cert`;
+  return `--nodes ${members.length} --base-port ${Number(port) - 1}${tls}, or `;
 }
 
 interface Layout {
@@ -44,16 +57,15 @@ export function writeClusterFile(dir: string, { count, baseUrl, basePort }: Layo
   const file = join(dir, "cluster.json");
   const members = membersIn(evenZones(count));
   makeDataFolder(dir);
-  try {
-    writeFileSync(file, textOf(members), { flag: "wx" });
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  // A process that was killed as it wrote has begun nothing behind it.
+  if (text === "") {
+    writeFileSync(file, textOf(members));
     return { file, members };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
-  const text = readFileSync(file, "utf8");
-  const found = membersIn(zonesIn(text));
+  const found = membersIn(membersOf(text).map(({ zone }) => zone));
   if (text === textOf(found)) return { file, members: found };
   throw new CliError(
-    `${file} describes another cluster: use its nodes and ports, or another --data`,
+    `${file} describes another cluster: use ${flagsOf(text, baseUrl)}another --data`,
   );
 }

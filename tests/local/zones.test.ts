@@ -43,9 +43,27 @@ describe("a cluster file that is there already", () => {
       writeFileSync(file, text.replace('"d"', '"a"').replace('"e"', '"b"'));
       const { members } = writeClusterFile(dir, layout);
       expect(members.map((member) => member.zone)).toEqual(["a", "b", "c", "a", "b"]);
-      expect(() => writeClusterFile(dir, { ...layout, count: 3 })).toThrow(/another cluster/);
+      const mend = "use --nodes 5 --base-port 7100, or another --data";
+      for (const other of [{ count: 3 }, { basePort: 7200 }]) {
+        expect(() => writeClusterFile(dir, { ...layout, ...other })).toThrow(
+          `${file} describes another cluster: ${mend}`,
+        );
+      }
+      const withTls = { ...layout, baseUrl: "https://127.0.0.1" };
+      expect(() => writeClusterFile(dir, withTls)).toThrow(
+        "--base-port 7100 without --tls-cert, or",
+      );
+      const plain = readFileSync(file, "utf8");
+      writeFileSync(file, plain.replaceAll("http:", "https:"));
+      expect(() => writeClusterFile(dir, layout)).toThrow("--base-port 7100 with --tls-cert, or");
       writeFileSync(file, "{");
-      expect(() => writeClusterFile(dir, layout)).toThrow(/another cluster/);
+      expect(() => writeClusterFile(dir, layout)).toThrow(
+        `${file} describes another cluster: use another --data`,
+      );
+      // As a kill in the midst of the first start leaves it.
+      writeFileSync(file, "");
+      expect(writeClusterFile(dir, layout).members).toHaveLength(5);
+      expect(readFileSync(file, "utf8")).toBe(text);
     } finally {
       rmSync(dir, { recursive: true });
     }
