@@ -26,11 +26,23 @@ export class LogReader {
   }
 
   /**
+   * `undefined` also when the disk does not give it back: as bad as a checksum that fails.
+   *
    * Nothing of a record that the disk gives back is believed unless it verifies, and it must be the
    * one looked for. A staged body has not left this memory since it was written: its checksum,
    * which takes longer than all else of a large one, would find nothing.
    */
   record(table: IndexTable, slot: number, key: string): Uint8Array | undefined {
+    try {
+      return this.certainRecord(table, slot, key);
+    } catch (error) {
+      if (error instanceof DiskFailure) return undefined;
+      throw error;
+    }
+  }
+
+  /** The same of a disk that gives bytes back, right or wrong. @throws DiskFailure */
+  certainRecord(table: IndexTable, slot: number, key: string): Uint8Array | undefined {
     const row = table.row(slot);
     const byteCount = recordByteCount(row);
     const staged = this.#writer.readStaged(row.segment, row.offset, byteCount);
@@ -48,15 +60,10 @@ export class LogReader {
     return staged !== undefined || isBody(body, header, expected) ? body : undefined;
   }
 
-  /** `undefined` when the disk does not give them back: as bad as a checksum that fails. */
+  /** @throws DiskFailure */
   #onDisk(segment: number, offset: number, byteCount: number): Uint8Array | undefined {
     const bytes = new Uint8Array(byteCount);
-    try {
-      const readCount = this.#state.disk.read(segmentFile(segment), offset, bytes);
-      return readCount === byteCount ? bytes : undefined;
-    } catch (error) {
-      if (error instanceof DiskFailure) return undefined;
-      throw error;
-    }
+    const readCount = this.#state.disk.read(segmentFile(segment), offset, bytes);
+    return readCount === byteCount ? bytes : undefined;
   }
 }

@@ -37,6 +37,7 @@ import { type BackgroundOptions, LogBackground } from "./log-background.ts";
 import { OPERATIONS, SPACES, type Space } from "./log-format.ts";
 import { hintKey } from "./log-index.ts";
 import type { JobEnd, LogJob, LogMetrics } from "./log-jobs.ts";
+import { LogNotes } from "./log-notes.ts";
 import { LogReader } from "./log-reader.ts";
 import { type RecoveredLog, recoverLog } from "./log-recovery.ts";
 import { type LogOptions, LogState } from "./log-state.ts";
@@ -55,6 +56,7 @@ export class LogStore implements Store {
   readonly #reader: LogReader;
   readonly #background: LogBackground;
   readonly #recent: RecentRecords;
+  readonly #notes: LogNotes;
   #corruptReadsCount = 0;
   /** The manifest on the disk says that the log was stopped. */
   #isStopped: boolean;
@@ -74,7 +76,6 @@ export class LogStore implements Store {
   }
 
   private constructor(options: LogOptions, recovered: RecoveredLog) {
-    this.recovery = recovered.recovery;
     this.#isStopped = recovered.stopped;
     this.#startSequence = recovered.nextSequence - 1;
     this.#state = new LogState(options, recovered);
@@ -83,6 +84,9 @@ export class LogStore implements Store {
     this.#reader = new LogReader(this.#state, this.#writer);
     this.#background = new LogBackground(this.#state);
     this.#recent = new RecentRecords(options.recentBytesMax ?? 0);
+    this.#notes = new LogNotes(this.#state.index.meta, this.#reader);
+    this.recovery = this.#notes.recoveryOf(recovered);
+    for (const name of this.#notes.damaged) this.#drop(SPACES.meta, name);
     for (const key of this.recovery.lostKeys) this.#keepOlder(key);
   }
 
@@ -291,9 +295,16 @@ export class LogStore implements Store {
     const name = hintKey(target, key);
     const recent = this.#recent.get(recentHint(name));
     if (recent !== undefined) return recent;
-    const bytes = this.#readOrForget(SPACES.hint, name);
-    if (bytes !== undefined) this.#recent.put(recentHint(name), bytes, false);
-    return bytes;
+    try {
+      const bytes = this.#read(SPACES.hint, name);
+      if (bytes !== undefined) this.#recent.put(recentHint(name), bytes, false);
+      return bytes;
+    } catch (error) {
+      if (!(error instanceof StoreCorruption)) throw error;
+      this.hintOrder.lostCount++;
+      this.#drop(SPACES.hint, name);
+      return undefined;
+    }
   }
 
   writeHint(target: string, key: StoreKey, bytes: Uint8Array): void {
@@ -331,13 +342,13 @@ export class LogStore implements Store {
     return targets.filter((target) => this.#hints.find(hintKey(target, key)) !== NO_SLOT);
   }
 
-  /** One that cannot be read is as good as none: an older one must not take its place. */
   readMeta(name: string): Uint8Array | undefined {
-    return this.#readOrForget(SPACES.meta, name);
+    return this.#notes.read(name);
   }
 
   writeMeta(name: string, bytes: Uint8Array): void {
     if (this.health() !== "failed") this.#appendPlain(SPACES.meta, name, bytes);
+    this.#notes.write(name, bytes);
   }
 
   get #entries(): IndexTable {
@@ -374,17 +385,6 @@ export class LogStore implements Store {
     if (this.health() === "failed" || this.#state.index.table(space).find(key) === NO_SLOT) return;
     const operation = OPERATIONS.drop;
     this.#writer.append({ space, operation, key, partition: 0, digest: 0, dueAt: 0 }, NOTHING);
-  }
-
-  #readOrForget(space: Space, key: string): Uint8Array | undefined {
-    try {
-      return this.#read(space, key);
-    } catch (error) {
-      if (!(error instanceof StoreCorruption)) throw error;
-      if (space === SPACES.hint) this.hintOrder.lostCount++;
-      this.#drop(space, key);
-      return undefined;
-    }
   }
 
   /** @throws StoreCorruption */

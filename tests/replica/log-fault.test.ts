@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../core/prng.ts";
+import { beginIncarnation } from "../../replica/incarnation.ts";
+import { DiskFailure } from "../../replica/log-disk.ts";
 import type { LogStore } from "../../replica/log-store.ts";
 import { type Fault, MemoryDisk } from "./log-memory-disk.ts";
 import { flush, History, openStore, readText, run, settle, stop, write } from "./log-run.ts";
@@ -151,6 +153,53 @@ describe("a disk that cannot be read", () => {
       image.readFault = () => false;
       expectReadable({ ...life, store: openStore(image, { seed: 5 }) });
     }
+  });
+
+  it("has a replica take nothing that it noted for not there, whichever one read fails", () => {
+    const disk = new MemoryDisk();
+    const store = openStore(disk);
+    const prng = Prng.fromSeed(4);
+    const first = beginIncarnation({ store, prng });
+    store.writeMeta("promise", new Uint8Array([7]));
+    write(store, "d\0a", "one");
+    flush(store, disk);
+    let failedCount = 0;
+    for (let at = 1; failedCount === at - 1; at++) {
+      const image = disk.crash("drop");
+      let readsCount = 0;
+      image.readFault = () => ++readsCount === at && ++failedCount > 0;
+      let next: LogStore;
+      try {
+        next = openStore(image, { seed: 5 });
+      } catch (error) {
+        expect(error).toBeInstanceOf(DiskFailure);
+        continue;
+      }
+      expect(beginIncarnation({ store: next, prng })).toBeGreaterThan(first);
+      expect(next.readMeta("promise")).toEqual(new Uint8Array([7]));
+    }
+    expect(failedCount).toBeGreaterThan(3);
+  });
+
+  it("has a replica whose notes are damaged begin a life of a number that it never had", () => {
+    const disk = new MemoryDisk();
+    const store = openStore(disk);
+    const prng = Prng.fromSeed(4);
+    const first = beginIncarnation({ store, prng });
+    write(store, "d\0a", "one");
+    flush(store, disk);
+    stop(store, disk);
+    const [file = ""] = disk.list().filter((name) => name.endsWith(".wal"));
+    const bytes = disk.bytesOf(file);
+    const at = bytes.findIndex((_, i) =>
+      Buffer.from(bytes.subarray(i)).toString("latin1").startsWith("incarnation"),
+    );
+    const last = at + "incarnation".length;
+    bytes[last] = (bytes[last] ?? 0) ^ 1;
+    const next = openStore(disk, { seed: 5 });
+    expect(next.recovery).toMatchObject({ clean: false, corruptCount: 1 });
+    expect(beginIncarnation({ store: next, prng })).toBeGreaterThan(first + 2 ** 31);
+    expect(next.readMeta("incarnation")).toBeDefined();
   });
 
   it("says corrupt, not missing, of an entry; and compaction keeps that knowledge", () => {
