@@ -47,8 +47,10 @@ const cases: readonly Case[] = [
   { self: "lacks", told: [had, null], came: "silent" },
   { self: "has", told: [had, null], came: "before" },
   { self: "has", told: [nothing, null], came: "silent" },
-  // Where the write is over nothing is told: the other one may have been there.
-  { self: "lacks", told: [had, over], came: "before" },
+  // Where the write is over nothing is told: either may have been there first.
+  { self: "lacks", told: [had, over], came: "unclear" },
+  { self: "lacks", told: [nothing, over], came: "after" },
+  { self: "has", told: [had, over], came: "before" },
   { self: "lacks", told: [had, "behind"], came: "unclear" },
   { self: "lacks", told: [had, twice], came: "unclear" },
   { self: "lacks", told: [had, had, nothing, nothing], came: "after" },

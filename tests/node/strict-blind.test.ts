@@ -5,6 +5,7 @@
  */
 import { describe, expect, it } from "vitest";
 import type { Entry } from "../../core/entry.ts";
+import { decodeEntry } from "../../core/entry-codec.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { Message } from "../../core/messages.ts";
 import type { Operation } from "../../core/operations.ts";
@@ -22,6 +23,9 @@ const lengthsOf = (entry: Entry | undefined): readonly number[] =>
   (entry?.siblings ?? []).flatMap(({ content }) => (content ? [content.value.length] : []));
 const heldBy = (group: Group, id: string): readonly number[] =>
   lengthsOf(group.node(id).service?.keeper.hold(KEY).entry);
+
+const carries = ({ body }: Message, byteCount: number): boolean =>
+  body.kind === "store" && lengthsOf(decodeEntry(body.entry).entry).includes(byteCount);
 
 function readStrictly(group: Group, at: string): readonly number[] {
   const got = group.execute(at, { kind: "get", key: KEY, options, session: null });
@@ -61,6 +65,41 @@ describe("a strict write without a context that a strict read has shown before a
     group.letGo();
     expect(group.answerOf(first)?.kind).toBe("written");
     expect(readStrictly(group, "r3")).toEqual([7]);
+  });
+});
+
+describe("a strict write without a context that a strict read has brought to another replica", () => {
+  it("does not come back above one that replaced it there, before it came from its coordinator", () => {
+    const group = new Group({ count: 3 });
+    const to = (id: string) => (message: Message, receiver: string) =>
+      isStore(message) && receiver === id;
+    const isAckToFirst = (message: Message, receiver: string): boolean =>
+      receiver === "r1" && isAck(message);
+
+    group.holdsBack = (message) => isStore(message);
+    const first = group.begin("r1", strictly(5));
+    group.holdsBack = isAckToFirst;
+    group.loses = ({ body }, receiver) => body.kind === "read" && receiver === "r3";
+    expect(readStrictly(group, "r2")).toEqual([5]);
+
+    group.now += 3;
+    group.loses = to("r1");
+    group.holdsBack = (message, receiver) => isStore(message) || isAckToFirst(message, receiver);
+    const second = group.begin("r3", strictly(7));
+    group.holdsBack = isAckToFirst;
+    // r3 says that it has the second one, and r2 has the first one by the read alone.
+    group.letOneGo(to("r3"));
+    group.letOneGo((message, receiver) => to("r2")(message, receiver) && carries(message, 7));
+    group.pass(HEDGE_MS);
+    expect(group.answerOf(second)?.kind).toBe("written");
+    expect([heldBy(group, "r1"), heldBy(group, "r2")]).toEqual([[5], [7]]);
+
+    group.loses = () => false;
+    group.letOneGo(to("r2"));
+    group.letGo();
+    group.pass(2500);
+    expect(group.answerOf(first)).toBeDefined();
+    expect(readStrictly(group, "r2")).toEqual([7]);
   });
 });
 

@@ -27,12 +27,9 @@ import type { Found } from "../../../replica/beside.ts";
  */
 export type Came = "before" | "after" | "silent" | "unclear";
 
-/**
- * Whether a primary may have had a version when the write came to it. Of one where the write is
- * over already that is assumed, for it tells of nothing.
- */
-const mayHaveHad = ({ beside, covered, isOver }: Found, dot: Dot): boolean =>
-  isOver || covered.covers(dot) || beside.some((one) => sameDot(one.dot, dot));
+/** Whether a primary says that it has met a version. */
+const hasMet = ({ covered, beside }: Found, dot: Dot): boolean =>
+  covered.covers(dot) || beside.some((one) => sameDot(one.dot, dot));
 
 export interface CameFirstParts {
   /** How many primaries a request of the key counts. */
@@ -64,19 +61,26 @@ export class CameFirst {
 
   came(dot: Dot): Came {
     if (!this.#parts.isSameLayout()) return "unclear";
-    let lacking = 0;
-    let silent = 0;
-    let unclear = 0;
-    for (const id of this.#parts.primaries) {
-      const told = this.#told.get(id);
-      if (id === this.#parts.self) lacking += this.#parts.lacks(dot) ? 1 : 0;
-      else if (told === undefined) silent++;
-      else if (mayHaveHad(told.found, dot)) unclear += told.found.wasThere ? 1 : 0;
-      else if (told.isBehind) unclear++;
-      else lacking++;
-    }
-    if (lacking >= this.#tooMany) return "after";
-    if (lacking + silent + unclear < this.#tooMany) return "before";
-    return lacking + unclear < this.#tooMany ? "silent" : "unclear";
+    const count = { had: 0, lacked: 0, silent: 0, unclear: 0 };
+    for (const id of this.#parts.primaries) count[this.#cameTo(id, dot)]++;
+    const { lacked, silent, unclear } = count;
+    if (lacked >= this.#tooMany) return "after";
+    if (lacked + silent + unclear < this.#tooMany) return "before";
+    return lacked + unclear < this.#tooMany ? "silent" : "unclear";
+  }
+
+  /**
+   * Whether a primary had the version when the write came to it. The write may have come before it
+   * came from its coordinator, for a strict read brings what it shows to a majority: then it was
+   * there, or is over and may have been there, and which of the two was first is not known.
+   */
+  #cameTo(id: ReplicaId, dot: Dot): "had" | "lacked" | "silent" | "unclear" {
+    const { self, lacks } = this.#parts;
+    if (id === self) return lacks(dot) ? "lacked" : "had";
+    const told = this.#told.get(id);
+    if (told === undefined) return "silent";
+    if (told.found.isOver) return "unclear";
+    if (hasMet(told.found, dot)) return told.found.wasThere ? "unclear" : "had";
+    return told.isBehind ? "unclear" : "lacked";
   }
 }
