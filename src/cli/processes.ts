@@ -108,7 +108,22 @@ function doorOptions({ cacheListen, origin }: NodeFlags): DoorOptions | undefine
   return { url: new URL(cacheListen), origin };
 }
 
+/** SIGHUP has files read again, and would end a process that is not there for it yet. */
+function listenForReload(): (reload: () => Promise<void>) => void {
+  let reload: (() => Promise<void>) | undefined;
+  let isDue = false;
+  process.on("SIGHUP", () => {
+    if (reload === undefined) isDue = true;
+    else void reload();
+  });
+  return (given) => {
+    reload = given;
+    if (isDue) void given();
+  };
+}
+
 async function runNode(flags: NodeFlags): Promise<void> {
+  const started = listenForReload();
   const { startNode } = await import("../local/serve.ts");
   const log = nodeLog(flags.id);
   const stop = listenForStop();
@@ -126,7 +141,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     cache: doorOptions(flags),
     log,
   });
-  process.on("SIGHUP", () => void node.reload());
+  started(() => node.reload());
   const why = await Promise.race([stop.asked, node.ended]);
   await node.close();
   if (why !== undefined) throw new CliError(why);

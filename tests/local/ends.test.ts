@@ -2,6 +2,7 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -173,6 +174,28 @@ describe("starling cluster whose nodes are all killed", () => {
     expect(last).toBe(
       `starling: no node is left: start it again, their data is in ${join(dir, "gone")}`,
     );
+  });
+});
+
+describe("a node that is told to read its files again while it starts", () => {
+  it("does so when it has started, and is not ended by it", async () => {
+    const [port = 0] = await freePorts(1);
+    const members = [{ id: "r1", url: `http://127.0.0.1:${port}` }];
+    const tokens = join(dir, "tokens.json");
+    const list = [{ token: "a-token-of-this-test", role: "admin" }];
+    writeFileSync(tokens, JSON.stringify({ tokens: list }));
+    // It waits in its start until there is something to read.
+    const file = join(dir, "pipe.json");
+    execFileSync("mkfifo", [file]);
+    const place = ["--id", "r1", "--data", join(dir, "hup"), "--tokens-file", tokens];
+    const { child, said } = start(["node", "--cluster", file, ...place]);
+    const pipe = await open(file, "w");
+    child.kill("SIGHUP");
+    await pipe.writeFile(JSON.stringify({ name: "one", partitions: 8, n: 1, members }));
+    await pipe.close();
+    await expect.poll(said, { timeout: 20_000 }).toContain('"tokens-reloaded"');
+    child.kill("SIGTERM");
+    expect(await once(child, "exit")).toEqual([0, null]);
   });
 });
 
