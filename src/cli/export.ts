@@ -11,7 +11,7 @@ import type { Command } from "commander";
 import type { ListedKey } from "../client/call-types.ts";
 import type { StarlingClient } from "../client/client.ts";
 import { StarlingError } from "../client/error.ts";
-import { makeFolder } from "../local/process/make-folder.ts";
+import { checkWritable, makeFolder } from "../local/process/make-folder.ts";
 import { ExportNotes, NOTES_FILE } from "./export-notes.ts";
 import { clientOf, type Endpoint, failingWell, failureOf } from "./http.ts";
 import { digestOf } from "./import.ts";
@@ -136,15 +136,21 @@ async function listAll(at: Endpoint, namespace: string): Promise<readonly Listed
   return items;
 }
 
-/** A folder of the same disk for files on their way. @throws CliError */
-async function makeFolders(dir: string): Promise<string> {
+/** @throws CliError */
+async function writing<T>(dir: string, act: () => T | Promise<T>): Promise<T> {
   try {
-    makeFolder(dir);
-    return await mkdtemp(join(dir, ".starling-"));
+    return await act();
   } catch (error) {
     throw new CliError(`${dir} cannot be written to (${(error as NodeJS.ErrnoException).code})`);
   }
 }
+
+/** A folder of the same disk for files on their way. @throws CliError */
+const makeFolders = (dir: string): Promise<string> =>
+  writing(dir, () => {
+    makeFolder(dir);
+    return mkdtemp(join(dir, ".starling-"));
+  });
 
 function summarize(job: Export, isJson: boolean): void {
   const { written, unchanged, bytes, leftOut } = job;
@@ -165,6 +171,7 @@ interface ExportFlags {
 async function run(at: Endpoint, to: { namespace: string; dir: string }, flags: ExportFlags) {
   const { namespace, dir } = to;
   const atOnce = atOnceOf(flags.concurrency);
+  await writing(dir, () => checkWritable(dir));
   const items = await listAll(at, namespace);
   const aside = await makeFolders(dir);
   const stop = (): void => {

@@ -129,6 +129,13 @@ describe("starling", () => {
     }
   });
 
+  it("looks where an export is to go before it asks anybody what there is", async () => {
+    for (const dir of [BIN, join(BIN, "below")]) {
+      const { code, err } = await run(["export", "ns", dir, "--url", "http://127.0.0.1:1"]);
+      expect([code, err]).toEqual([1, `starling: ${dir} cannot be written to (ENOTDIR)\n`]);
+    }
+  });
+
   it("does not wait for ever for whom nobody is there", async () => {
     const away = "http://127.0.0.1:1";
     for (const args of [

@@ -1,5 +1,5 @@
 /** Makes a folder, and those above it that are missing. */
-import { existsSync, mkdirSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
 /**
@@ -24,6 +24,21 @@ function makeOne(path: string, mode: number): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
+}
+
+/**
+ * Whether a folder is there to be written to, or could be made, as far as that can be told without
+ * making it.
+ *
+ * @throws NodeJS.ErrnoException where not
+ */
+export function checkWritable(dir: string): void {
+  let at = resolve(dir);
+  while (!existsSync(at)) at = dirname(at);
+  if (!statSync(at).isDirectory()) {
+    throw Object.assign(new Error(`${at} is no folder`), { code: "ENOTDIR" });
+  }
+  accessSync(at, constants.W_OK | constants.X_OK);
 }
 
 /** Of what `--data` names. @throws Error with one line that names the folder and the mend */
