@@ -40,6 +40,9 @@ if (checks.length === 0) wrong(`--check takes all or one of ${NAMES.join(", ")}`
 const strikes = (Object.keys(STRIKES) as Strikes[]).find((name) => name === values.strikes);
 if (strikes === undefined) wrong(`--strikes takes one of ${Object.keys(STRIKES).join(", ")}`);
 
+// Node ends at once by itself, and tells nobody who would end the nodes.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+
 const startedAt = Date.now();
 console.log(`drill: seed ${seed}, ${seconds} s, 5 nodes, checks ${checks.join(", ")}`);
 const say = (line: string): void => {

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { PARENT } from "../../src/cli/end-with-parent.ts";
 import { freePorts, untilAllAnswer } from "./cluster.ts";
 
 /** What a node of this tree is started with. */
@@ -78,6 +79,8 @@ class Processes {
   start(id: string): Promise<void> {
     const child = spawn(process.execPath, this.#args(id), {
       stdio: ["ignore", "ignore", "pipe"],
+      // A run that is killed is not there to end them.
+      env: { ...process.env, [PARENT]: String(process.pid) },
     });
     const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
     let said = "";
