@@ -69,6 +69,14 @@ describe("a feed's token", () => {
     });
   });
 
+  it("has a source that had not begun begin with a resync, for who was told more may have it", () => {
+    const begun = { id: "r1", run: 5, after: 9, ended: 0, until: 40, isResync: false };
+    const silent = { id: "r2", run: 0, after: 0, ended: 0, until: 0, isResync: false };
+    const head = { layout: 1, purgedThrough: 0, dueThrough: 0, proven: [], left: [] };
+    const token = positionToToken(hash, name, { ...head, sources: [begun, silent] });
+    expect(there(token, ["r1", "r2"]).sources).toEqual([begun, { ...silent, isResync: true }]);
+  });
+
   it("is within 2 KiB for fifty members at high positions, with all proofs", () => {
     const position = wide(50);
     const token = positionToToken(hash, name, position);

@@ -150,12 +150,24 @@ export function tokenToPosition(
     check(version === VERSION && Array.isArray(rows), "a version that is known");
     const head = { layout: Number(layout), purgedThrough: Number(purgedThrough) };
     const [bytes, dueThrough] = rows as unknown[];
-    if (!(bytes instanceof Uint8Array)) return { ...head, ...placesOfFirst(rows, idOf) };
-    return { ...head, ...placesOf(bytes, idOf), dueThrough: Number(dueThrough) };
+    if (!(bytes instanceof Uint8Array)) return resumed({ ...head, ...placesOfFirst(rows, idOf) });
+    return resumed({ ...head, ...placesOf(bytes, idOf), dueThrough: Number(dueThrough) });
   } catch (error) {
     if (!(error instanceof CodecError)) throw error;
     throw invalid("The token is of a version that this node does not know.");
   }
+}
+
+/**
+ * Whoever comes with a token may have been told more than it says, for a connection breaks between
+ * a change and the token behind it. Where a source had not begun by the token it begins anew then,
+ * and what has ended meanwhile is not told at a beginning: its reader is to forget what it has.
+ */
+function resumed(position: FeedPosition): FeedPosition {
+  const sources = position.sources.map((source) =>
+    source.run === 0 ? { ...source, isResync: true } : source,
+  );
+  return { ...position, sources };
 }
 
 type Places = Pick<FeedPosition, "sources" | "proven" | "left">;
