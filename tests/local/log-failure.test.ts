@@ -14,6 +14,12 @@ class FaultyDisk extends NodeDisk {
   fault: (step: DiskStep) => DiskFailure | undefined = () => undefined;
   /** What was carried out. */
   done: string[] = [];
+  failsReads = false;
+
+  override read(file: string, offset: number, into: Uint8Array): number {
+    if (this.failsReads) throw new DiskFailure("failed", "read failed: EIO");
+    return super.read(file, offset, into);
+  }
 
   override async runLater(step: DiskStep): Promise<void> {
     const failure = this.fault(step);
@@ -116,5 +122,19 @@ describe("a disk that fails under a FileLog", () => {
     await open();
     expect(log.store.recovery.clean).toBe(true);
     expect(log.store.stats().keyCount).toBe(3);
+  });
+
+  it("is not opened while it cannot be read, and says so with a mend; then all is there", async () => {
+    write("kept");
+    await log.flush();
+    await log.close();
+    disk = new FaultyDisk(dir);
+    disk.failsReads = true;
+    await expect(openLog({ dir, hasher, disk })).rejects.toThrow(
+      `${dir}: the log cannot be opened (read failed: EIO): start again, and where that does not ` +
+        "help start with an empty folder on another disk, which the other members fill",
+    );
+    await open();
+    expect(log.store.readEntry("demo\0kept")).toBeDefined();
   });
 });

@@ -80,6 +80,13 @@ function makeOwnFolder(dir: string): void {
   }
 }
 
+/** Nothing has begun: what could not be read once may be there the next time. */
+const cannotOpen = (dir: string, { message }: DiskFailure): LogFolderError =>
+  new LogFolderError(
+    `${dir}: the log cannot be opened (${message}): start again, and where that does not help ` +
+      "start with an empty folder on another disk, which the other members fill",
+  );
+
 export class FileLog {
   readonly store: LogStore;
   readonly #disk: HostDisk;
@@ -101,7 +108,7 @@ export class FileLog {
   #isClosing = false;
   #failure: DiskFailure | undefined;
 
-  /** @throws LogFolderError when the folder is in use, or not fit to be used; DiskFailure */
+  /** @throws LogFolderError when the folder is in use, or not fit to be used, or not read */
   static open(options: FileLogOptions): FileLog {
     // Values lie there as they came: other users of the machine have no business with them.
     makeOwnFolder(options.dir);
@@ -122,7 +129,7 @@ export class FileLog {
     } catch (error) {
       void disk.close();
       lock.release();
-      throw error;
+      throw error instanceof DiskFailure ? cannotOpen(options.dir, error) : error;
     }
   }
 
