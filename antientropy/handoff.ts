@@ -10,7 +10,7 @@
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { Reply, RequestOf } from "../core/messages.ts";
-import type { Store, StoreKey } from "../core/store.ts";
+import { hintIfReadable, type Store, type StoreKey } from "../core/store.ts";
 import type { Millis } from "../core/time.ts";
 
 export interface HandoffLimits {
@@ -133,7 +133,7 @@ export class HandoffRound {
     const batch: Sent[] = [];
     let byteCount = 0;
     for (const key of this.#store.hintedKeys(this.#target, this.#limits.batchCountMax)) {
-      const bytes = this.#store.readHint(this.#target, key);
+      const bytes = hintIfReadable(this.#store, this.#target, key);
       if (bytes === undefined) continue;
       byteCount += bytes.length;
       if (batch.length > 0 && byteCount > this.#limits.batchBytesMax) break;
@@ -155,7 +155,7 @@ export class HandoffRound {
   /** By its position where there is one: a long hint is not read once more to be let go. */
   #isSame({ key, bytes, position }: Sent): boolean {
     if (position !== null) return this.#positionOf(key) === position;
-    const now = this.#store.readHint(this.#target, key);
+    const now = hintIfReadable(this.#store, this.#target, key);
     return now !== undefined && sameBytes(now, bytes);
   }
 

@@ -12,7 +12,7 @@ import type { Entry } from "../core/entry.ts";
 import { decodeEntry } from "../core/entry-codec.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { Reply } from "../core/messages.ts";
-import type { StoreKey } from "../core/store.ts";
+import { hintIfReadable, type StoreKey } from "../core/store.ts";
 import { type Millis, millisOfHlc, type WallMillis } from "../core/time.ts";
 import { type HandoffOutbox, type HandoffPlan, sameBytes } from "./handoff.ts";
 
@@ -89,7 +89,7 @@ export class HintRetirement {
     const { store, target, limits, olderThan, keepersOf } = this.#plan;
     let byteCount = 0;
     for (const key of store.hintedKeys(target, limits.batchCountMax)) {
-      const bytes = store.readHint(target, key);
+      const bytes = hintIfReadable(store, target, key);
       if (bytes === undefined || newestAt(decodeEntry(bytes).entry) >= olderThan) continue;
       const keepers = keepersOf(key);
       if (keepers === null || keepers.length === 0) continue;
@@ -106,7 +106,7 @@ export class HintRetirement {
     const { store, target, moving } = this.#plan;
     let count = 0;
     for (const { key, bytes, keepers, missing } of this.#retiring) {
-      const held = store.readHint(target, key);
+      const held = hintIfReadable(store, target, key);
       if (missing.size > 0 || held === undefined || !sameBytes(held, bytes)) continue;
       moving(target, [key], keepers);
       store.dropHint(target, key);

@@ -123,6 +123,20 @@ export class StoreCorruption extends Error {
   override readonly name = "StoreCorruption";
 }
 
+/** A hint, where it can be had now: what the disk does not give back stays, for another time. */
+export function hintIfReadable(
+  store: Pick<Store, "readHint">,
+  target: string,
+  key: StoreKey,
+): Uint8Array | undefined {
+  try {
+    return store.readHint(target, key);
+  } catch (error) {
+    if (error instanceof StoreCorruption) return undefined;
+    throw error;
+  }
+}
+
 export interface Store {
   readonly recovery: Recovery;
   /**
@@ -186,6 +200,7 @@ export interface Store {
    */
   keysAfter?(prefix: StoreKey, after: StoreKey, countMax: number): readonly StoreKey[];
 
+  /** @throws StoreCorruption when it is there, and the disk does not give it back just now */
   readHint(target: string, key: StoreKey): Uint8Array | undefined;
   writeHint(target: string, key: StoreKey, bytes: Uint8Array): void;
   dropHint(target: string, key: StoreKey): void;

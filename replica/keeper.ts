@@ -176,6 +176,8 @@ export class Keeper {
       this.operations.note(sibling, now);
     }
     const slot = this.#records.read(key, hintFor);
+    // The hint may be the only copy of what it holds, and be readable again in a moment.
+    if (hintFor !== null && slot.isUnknown) return null;
     const unpurged = this.#records.purges().apply(key, incoming);
     const tenure = outlived(slot, incoming.context) ? null : slot.tenure;
     const joined = withAliases(

@@ -1,4 +1,5 @@
 /** Reads records of the log: what is staged from memory, and all else from the disk. */
+import { StoreCorruption } from "../core/store.ts";
 import type { IndexTable } from "./index-table.ts";
 import { DiskFailure } from "./log-disk.ts";
 import {
@@ -37,6 +38,16 @@ export class LogReader {
       return this.certainRecord(table, slot, key);
     } catch (error) {
       if (error instanceof DiskFailure) return undefined;
+      throw error;
+    }
+  }
+
+  /** The same of what may be there later. @throws StoreCorruption when the disk fails */
+  recordNow(table: IndexTable, slot: number, key: string): Uint8Array | undefined {
+    try {
+      return this.certainRecord(table, slot, key);
+    } catch (error) {
+      if (error instanceof DiskFailure) throw new StoreCorruption(error.message);
       throw error;
     }
   }

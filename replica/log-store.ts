@@ -290,21 +290,20 @@ export class LogStore implements Store {
 
   // Hints, and documents of the replica itself.
 
-  /** A hint that cannot be read is forgotten: anti-entropy makes up for it. */
+  /** A hint that is damaged is forgotten: anti-entropy makes up for it. */
   readHint(target: string, key: StoreKey): Uint8Array | undefined {
     const name = hintKey(target, key);
     const recent = this.#recent.get(recentHint(name));
-    if (recent !== undefined) return recent;
-    try {
-      const bytes = this.#read(SPACES.hint, name);
-      if (bytes !== undefined) this.#recent.put(recentHint(name), bytes, false);
-      return bytes;
-    } catch (error) {
-      if (!(error instanceof StoreCorruption)) throw error;
+    const slot = recent === undefined ? this.#hints.find(name) : NO_SLOT;
+    if (slot === NO_SLOT) return recent;
+    const bytes = this.#reader.recordNow(this.#hints, slot, name);
+    if (bytes !== undefined) this.#recent.put(recentHint(name), bytes, false);
+    else {
+      this.#corruptReadsCount++;
       this.hintOrder.lostCount++;
       this.#drop(SPACES.hint, name);
-      return undefined;
     }
+    return bytes;
   }
 
   writeHint(target: string, key: StoreKey, bytes: Uint8Array): void {

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { HandoffRound, type HintsMoving } from "../../antientropy/handoff.ts";
 import type { RequestOf } from "../../core/messages.ts";
+import { StoreCorruption } from "../../core/store.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 
 const limits = {
@@ -75,6 +76,21 @@ describe("a handoff round", () => {
       expect(finished).toEqual([0]);
       expect(store.hintCounts().get("r9")).toBe(1);
     }
+  });
+
+  it("passes by a hint that cannot be read just now, and keeps it", () => {
+    const store = storeWith(["n\0a", "n\0b"]);
+    const read = store.readHint.bind(store);
+    vi.spyOn(store, "readHint").mockImplementation((target, key) => {
+      if (key === "n\0a") throw new StoreCorruption("EIO");
+      return read(target, key);
+    });
+    const { round, sent, finished } = roundOver(store);
+    expect(sent[0]?.items.map(([key]) => key)).toEqual(["n\0b"]);
+    round.reply("r9", stored, 1);
+    expect(finished).toEqual([1]);
+    vi.restoreAllMocks();
+    expect(store.hintedKeys("r9", 9)).toEqual(["n\0a"]);
   });
 
   it("does not take a memory for a disk", () => {

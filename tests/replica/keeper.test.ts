@@ -155,6 +155,21 @@ describe("a keeper's tenure of a key", () => {
     expect(dotOf(next)).not.toBe(dotOf(first));
   });
 
+  it("joins nothing into a hint that cannot be read just now, for that would be over it", () => {
+    const store = new FlakyStore();
+    const keeper = newKeeper(store);
+    const other = newKeeper();
+    const [first, second] = [put(other).entry, put(other).entry];
+    learn(keeper, first, "r9");
+    store.isFlaky = true;
+    // Every second time; now and then it can be.
+    expect(store.readHint("r9", KEY)).toBeDefined();
+    expect(keeper.join(KEY, second, "r9", START)).toBeNull();
+    store.isFlaky = false;
+    expect(ops(keeper)).toEqual(first.siblings.map(({ op }) => op));
+    expect(keeper.join(KEY, second, "r9", START)).not.toBeNull();
+  });
+
   it("numbers hints on while they last, whatever the owner's record says", () => {
     const keeper = newKeeper();
     const first = put(keeper, { hintFor: "r9" });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../core/prng.ts";
+import { StoreCorruption } from "../../core/store.ts";
 import { beginIncarnation } from "../../replica/incarnation.ts";
 import { DiskFailure } from "../../replica/log-disk.ts";
 import type { LogStore } from "../../replica/log-store.ts";
@@ -200,6 +201,18 @@ describe("a disk that cannot be read", () => {
     expect(next.recovery).toMatchObject({ clean: false, corruptCount: 1 });
     expect(beginIncarnation({ store: next, prng })).toBeGreaterThan(first + 2 ** 31);
     expect(next.readMeta("incarnation")).toBeDefined();
+  });
+
+  it("keeps a hint that it does not give back once", () => {
+    const disk = new MemoryDisk();
+    const store = openStore(disk);
+    store.writeHint("r9", "d\0a", new Uint8Array([7]));
+    flush(store, disk);
+    disk.readFault = () => true;
+    expect(() => store.readHint("r9", "d\0a")).toThrow(StoreCorruption);
+    settle(store, disk);
+    disk.readFault = () => false;
+    expect(store.readHint("r9", "d\0a")).toEqual(new Uint8Array([7]));
   });
 
   it("says corrupt, not missing, of an entry; and compaction keeps that knowledge", () => {

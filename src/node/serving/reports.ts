@@ -6,7 +6,7 @@ import { CANARY_NAMESPACE, compareUtf8, isAnyNamespace, isNamespace } from "../.
 import { LIST_KEYS_MAX, LIST_NAMESPACES_MAX } from "../../../core/limits.ts";
 import type { ExchangeTotals } from "../../../core/message-values.ts";
 import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
-import type { StoreKey } from "../../../core/store.ts";
+import { hintIfReadable, type StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { readableHintAt } from "../knowledge/hint-age.ts";
@@ -19,7 +19,7 @@ export function inspected(keeper: Keeper, key: StoreKey): ReplyOf<"inspected"> {
   const { store } = keeper;
   const hints = store
     .hintTargets(key)
-    .map((target) => [target, store.readHint(target, key) ?? null] as const);
+    .map((target) => [target, hintIfReadable(store, target, key) ?? null] as const);
   const { bytes } = keeper.own(key);
   return { kind: "inspected", entry: bytes, hints };
 }
