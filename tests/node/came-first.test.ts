@@ -14,7 +14,7 @@ const twice: Found = { ...had, wasThere: true };
 
 interface Case {
   readonly self: "lacks" | "has";
-  readonly told: readonly (Found | "behind" | null)[];
+  readonly told: readonly (Found | "behind" | "behind, had" | null)[];
   readonly came: Came;
   readonly isSameLayout?: boolean;
 }
@@ -33,6 +33,7 @@ function cameBy({ self, told, isSameLayout = true }: Case): Came {
   first.tell("another", had, false);
   for (const [i, found] of told.entries()) {
     if (found === "behind") first.tell(`r${i}`, FOUND_NOTHING, true);
+    else if (found === "behind, had") first.tell(`r${i}`, had, true);
     else if (found !== null) first.tell(`r${i}`, found, false);
   }
   return first.came(dot);
@@ -52,6 +53,8 @@ const cases: readonly Case[] = [
   { self: "lacks", told: [nothing, over], came: "after" },
   { self: "has", told: [had, over], came: "before" },
   { self: "lacks", told: [had, "behind"], came: "unclear" },
+  // The write may have been there as well, before its disk was lost.
+  { self: "lacks", told: [had, "behind, had"], came: "unclear" },
   { self: "lacks", told: [had, twice], came: "unclear" },
   { self: "lacks", told: [had, had, nothing, nothing], came: "after" },
   { self: "lacks", told: [had, had, had, null], came: "before" },

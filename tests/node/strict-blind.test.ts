@@ -149,6 +149,23 @@ describe("a strict write without a context that its coordinator minted below ano
   });
 });
 
+describe("a strict write without a context whose coordinator hears of nothing", () => {
+  it("is not called done by a second one that cannot tell whether it replaces what is there", () => {
+    const group = new Group({ count: 3 });
+    group.loses = (message, to) => to === "r3" && isStore(message);
+    expect(group.execute("r1", strictly(5)).kind).toBe("written");
+    // r3 lacks that, and is not told of it by those that store the next one beside it.
+    group.loses = (message, to) => to === "r3" && isAck(message);
+    const token = group.begin("r3", strictly(7));
+    for (let i = 0; i < 50; i++) group.pass(50);
+    expect(heldBy(group, "r1")).toContain(7);
+    expect(group.answerOf(token)).toMatchObject({ kind: "failed" });
+    group.loses = () => false;
+    expect(group.execute("r3", strictly(9)).kind).toBe("written");
+    expect(readStrictly(group, "r1")).toEqual([9]);
+  });
+});
+
 describe("a strict write without a context while a fourth owner is added", () => {
   it("does not come back above one that has replaced it, since the fourth met that one first", () => {
     const group = new Group({ count: 4 });

@@ -54,7 +54,7 @@ export class CameFirst {
     this.#tooMany = parts.primaries.length - majority(parts.n) + 1;
   }
 
-  /** @param isBehind it may have lost what it had: that it lacks something says nothing */
+  /** @param isBehind it may have lost what it had: what it had first says nothing */
   tell(from: ReplicaId, found: Found, isBehind: boolean): void {
     this.#told.set(from, { found, isBehind });
   }
@@ -79,8 +79,9 @@ export class CameFirst {
     if (id === self) return lacks(dot) ? "lacked" : "had";
     const told = this.#told.get(id);
     if (told === undefined) return "silent";
-    if (told.found.isOver) return "unclear";
+    // Nor of one that may have lost what it had, and the write with that.
+    if (told.found.isOver || told.isBehind) return "unclear";
     if (hasMet(told.found, dot)) return told.found.wasThere ? "unclear" : "had";
-    return told.isBehind ? "unclear" : "lacked";
+    return "lacked";
   }
 }

@@ -3,7 +3,7 @@
  * other owners and answers when enough of them have it.
  */
 import { CausalContext } from "../../../core/causal-context.ts";
-import { contextOfAll, liveSiblings } from "../../../core/entry.ts";
+import { contextOfAll, liveSiblings, standingIn } from "../../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import { namespaceOf } from "../../../core/keys.ts";
 import { FRESH_MS_MAX } from "../../../core/limits.ts";
@@ -263,8 +263,10 @@ export class Coordination {
     const now = this.#host.now();
     const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
     this.#keeper.absorb(body.key, held.entry, route.hintFor, this.#host.wall());
-    // Of two strict writes it must be known which was first.
-    const isTold = isBlind(body) && !body.rules.strict;
+    // Of two strict writes it must be known which was first, and only the one that minted knows.
+    const isStrict = body.rules.strict;
+    if (isBlind(body) && isStrict && standingIn(held.entry).length > 1) return respond(undecided());
+    const isTold = isBlind(body) && !isStrict;
     const met = isTold ? this.#replica.encounters.metBy(held.sibling.dot, held.entry) : null;
     const blind = met === null ? null : this.#blindWrite(body, held, { route, met });
     this.#spread(body, held, { route, respond, deadline, blind });
