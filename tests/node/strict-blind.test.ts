@@ -5,7 +5,6 @@
  */
 import { describe, expect, it } from "vitest";
 import type { Entry } from "../../core/entry.ts";
-import { decodeEntry } from "../../core/entry-codec.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { Message } from "../../core/messages.ts";
 import type { Operation } from "../../core/operations.ts";
@@ -18,14 +17,14 @@ const options = { consistency: "strict" } as const;
 const strictly = (byteCount: number): Operation =>
   ({ ...writeOf("k", byteCount), options }) as Operation;
 const isStore = ({ body }: Message): boolean => body.kind === "store";
+/** What the read says that a write begins with: held back, the write knows of nothing since. */
+const isHeld = ({ body }: Message): boolean => body.kind === "held";
+const isHeldTo = (id: string) => (message: Message, to: string) => to === id && isHeld(message);
 const isAck = ({ body }: Message): boolean => body.kind === "stored" || body.kind === "storedWith";
 const lengthsOf = (entry: Entry | undefined): readonly number[] =>
   (entry?.siblings ?? []).flatMap(({ content }) => (content ? [content.value.length] : []));
 const heldBy = (group: Group, id: string): readonly number[] =>
   lengthsOf(group.node(id).service?.keeper.hold(KEY).entry);
-
-const carries = ({ body }: Message, byteCount: number): boolean =>
-  body.kind === "store" && lengthsOf(decodeEntry(body.entry).entry).includes(byteCount);
 
 function readStrictly(group: Group, at: string): readonly number[] {
   const got = group.execute(at, { kind: "get", key: KEY, options, session: null });
@@ -39,14 +38,16 @@ function readStrictly(group: Group, at: string): readonly number[] {
  */
 function shownAndReplaced(): { group: Group; first: number } {
   const group = new Group({ count: 3 });
+  group.holdsBack = isHeldTo("r2");
+  const second = group.begin("r2", strictly(7));
   group.holdsBack = (message, to) =>
-    (to === "r2" && isStore(message)) || (to === "r1" && isAck(message));
+    (to === "r2" && (isStore(message) || isHeld(message))) || (to === "r1" && isAck(message));
   const first = group.begin("r1", strictly(5));
   expect(readStrictly(group, "r3")).toEqual([5]);
   group.now += 3;
   group.loses = (message, to, from) => isStore(message) && to === "r1" && from === "r2";
   group.holdsBack = (message, to) => isStore(message) || (to === "r1" && isAck(message));
-  const second = group.begin("r2", strictly(7));
+  group.letOneGo(isHeldTo("r2"));
   group.holdsBack = (message, to) => to === "r1" && isAck(message);
   group.letOneGo(isStore);
   expect(heldBy(group, "r2")).toEqual([5, 7]);
@@ -68,56 +69,23 @@ describe("a strict write without a context that a strict read has shown before a
   });
 });
 
-describe("a strict write without a context that a strict read has brought to another replica", () => {
-  it("does not come back above one that replaced it there, before it came from its coordinator", () => {
-    const group = new Group({ count: 3 });
-    const to = (id: string) => (message: Message, receiver: string) =>
-      isStore(message) && receiver === id;
-    const isAckToFirst = (message: Message, receiver: string): boolean =>
-      receiver === "r1" && isAck(message);
-
-    group.holdsBack = (message) => isStore(message);
-    const first = group.begin("r1", strictly(5));
-    group.holdsBack = isAckToFirst;
-    group.loses = ({ body }, receiver) => body.kind === "read" && receiver === "r3";
-    expect(readStrictly(group, "r2")).toEqual([5]);
-
-    group.now += 3;
-    group.loses = to("r1");
-    group.holdsBack = (message, receiver) => isStore(message) || isAckToFirst(message, receiver);
-    const second = group.begin("r3", strictly(7));
-    group.holdsBack = isAckToFirst;
-    // r3 says that it has the second one, and r2 has the first one by the read alone.
-    group.letOneGo(to("r3"));
-    group.letOneGo((message, receiver) => to("r2")(message, receiver) && carries(message, 7));
-    group.pass(HEDGE_MS);
-    expect(group.answerOf(second)?.kind).toBe("written");
-    expect([heldBy(group, "r1"), heldBy(group, "r2")]).toEqual([[5], [7]]);
-
-    group.loses = () => false;
-    group.letOneGo(to("r2"));
-    group.letGo();
-    group.pass(2500);
-    expect(group.answerOf(first)).toBeDefined();
-    expect(readStrictly(group, "r2")).toEqual([7]);
-  });
-});
-
 describe("a strict write without a context that its coordinator minted below another one", () => {
-  /** r2 has missed what the others have answered, and its clock is behind. */
-  function behind(): Group {
+  /** r2 has missed what the others have answered, also since it asked them, and its clock is behind. */
+  function behind(): { group: Group; token: number } {
     const group = new Group({ count: 3 });
+    group.wallOffMs.set("r2", -5000);
+    group.holdsBack = isHeldTo("r2");
+    const token = group.begin("r2", strictly(7));
     group.loses = (message, to) => to === "r2" && isStore(message);
     group.execute("r1", strictly(5));
     group.loses = () => false;
-    group.wallOffMs.set("r2", -5000);
-    return group;
+    return { group, token };
   }
 
   it("is minted again above it, when all owners have said that they had it", () => {
-    const group = behind();
+    const { group, token } = behind();
     group.holdsBack = (message, to) => to === "r2" && isAck(message);
-    const token = group.begin("r2", strictly(7));
+    group.letOneGo(isHeldTo("r2"));
     group.holdsBack = () => false;
     group.letOneGo(isAck);
     expect(group.answerOf(token)).toBeUndefined();
@@ -127,22 +95,26 @@ describe("a strict write without a context that its coordinator minted below ano
   });
 
   it("is refused where one of them does not say, and ends nothing", () => {
-    const group = behind();
+    const { group, token } = behind();
     group.loses = (message, to) => to === "r3" && isStore(message);
-    const token = group.begin("r2", strictly(7));
+    group.letOneGo(isHeldTo("r2"));
     expect(group.answerOf(token)).toBeUndefined();
     group.pass(2500);
     const code = "quorum-timeout";
     expect(group.answerOf(token)).toMatchObject({ kind: "failed", failure: { code } });
     expect(heldBy(group, "r1")).toContain(5);
     group.loses = () => false;
+    group.letGo();
     expect(group.execute("r2", strictly(9)).kind).toBe("written");
     expect(readStrictly(group, "r3")).toEqual([9]);
   });
 
-  it("covers at once what has an earlier time, whoever is silent", () => {
-    const group = behind();
-    group.wallOffMs.set("r2", 0);
+  it("is minted above what it finds when it asks, though its clock is behind", () => {
+    const group = new Group({ count: 3 });
+    group.loses = (message, to) => to === "r2" && isStore(message);
+    group.execute("r1", strictly(5));
+    group.wallOffMs.set("r2", -5000);
+    // Of what the others store nobody says anything: that it asks them first is enough.
     group.loses = (message, to) => to === "r3" && isStore(message);
     expect(group.execute("r2", strictly(7)).kind).toBe("written");
     expect(readStrictly(group, "r3")).toEqual([7]);
@@ -152,11 +124,14 @@ describe("a strict write without a context that its coordinator minted below ano
 describe("a strict write without a context whose coordinator hears of nothing", () => {
   it("is not called done by a second one that cannot tell whether it replaces what is there", () => {
     const group = new Group({ count: 3 });
+    group.holdsBack = isHeldTo("r3");
+    const token = group.begin("r3", strictly(7));
     group.loses = (message, to) => to === "r3" && isStore(message);
     expect(group.execute("r1", strictly(5)).kind).toBe("written");
     // r3 lacks that, and is not told of it by those that store the next one beside it.
     group.loses = (message, to) => to === "r3" && isAck(message);
-    const token = group.begin("r3", strictly(7));
+    group.letOneGo(isHeldTo("r3"));
+    group.holdsBack = () => false;
     for (let i = 0; i < 50; i++) group.pass(50);
     expect(heldBy(group, "r1")).toContain(7);
     expect(group.answerOf(token)).toMatchObject({ kind: "failed" });
@@ -183,12 +158,14 @@ describe("a strict write without a context while a fourth owner is added", () =>
     const isAckTo = (message: Message, to: string): boolean => to === a && isAck(message);
 
     // The first one is at two of the three, the second one at the third and at the fourth.
+    group.holdsBack = isHeldTo(c);
+    const second = group.begin(c, strictly(7));
     group.holdsBack = (message, to) => among(c, fourth)(message, to) || isAckTo(message, to);
     const first = group.begin(a, strictly(5));
     group.now += 3;
     group.loses = (message, to) => isFilling(message) || among(a)(message, to);
     group.holdsBack = (message, to) => among(b)(message, to);
-    const second = group.begin(c, strictly(7));
+    group.letOneGo(isHeldTo(c));
     group.holdsBack = isAckTo;
     group.letOneGo(among(fourth));
     expect([a, b, c, fourth].map((id) => [...heldBy(group, id)].sort())).toEqual([

@@ -16,8 +16,6 @@ import { groupApart } from "./racing.ts";
 
 const RUNS = Number(process.env["RACES"] ?? 60);
 const FIRST = Number(process.env["RACES_FROM"] ?? 1);
-/** By what a plain read shows, the newest sibling: see docs/simulator.md, "Known to fail". */
-const IS_PLAIN = process.env["RACES_VIEW"] === "plain";
 const STEPS = 80;
 const WRITES_MAX = 7;
 const NAME = "k";
@@ -37,9 +35,6 @@ interface Situation {
   /** One owner loses its disk. */
   readonly hasWipe?: boolean;
 }
-
-const isShown = (shown: readonly number[] | null, length: number): boolean =>
-  shown?.[0] === length && (IS_PLAIN || shown.length === 1);
 
 /** Without it nobody has what he is to own, and the change goes on. */
 const isFilling = ({ body }: Message): boolean => body.kind === "roots";
@@ -89,6 +84,8 @@ class StrictRace {
   /** What is sent to this node arrives later, and much of it at once. */
   #frozen: string | null = null;
   readonly #situation: Situation;
+  /** No write says what it has seen. */
+  readonly #isBlind: boolean;
   /** The step in which an owner is wiped. */
   readonly #wipeAt: number;
   /** From this step on whoever becomes an owner is filled. */
@@ -97,6 +94,7 @@ class StrictRace {
 
   constructor(seed: number, situation: Situation) {
     this.#situation = situation;
+    this.#isBlind = seed % 2 === 1;
     this.#prng = Prng.fromSeed(seed);
     this.#group = groupApart(this.#prng, { demo: { n: situation.n }, heartbeatMs: 1000 });
     this.#group.pass(1000);
@@ -156,8 +154,7 @@ class StrictRace {
   #act(): void {
     const kind = this.#prng.below(20);
     if (kind < 3 && this.#writes.length < WRITES_MAX) {
-      const seen = this.#prng.chance(1, 5) ? this.#seen : null;
-      this.#write(IS_PLAIN ? null : seen);
+      this.#write(this.#isBlind || !this.#prng.chance(1, 5) ? null : this.#seen);
     } else if (kind < 7) this.#read();
     else if (kind < 9) this.#group.pass(1 + this.#prng.below(40));
     else if (kind < 11) this.#frozen = this.#prng.chance(1, 2) ? null : this.#anyone();
@@ -211,13 +208,13 @@ class StrictRace {
   }
 
   /**
-   * Pairs of which each came before the other one: something that one of them did or showed alone
+   * Pairs of which each came before the other one: something that one of them did or showed
    * was over before something of the other one began. Without such a pair there is an order (P. B.
    * Gibbons and E. Korach, "Testing shared memories", 1997).
    */
   #crossed(): readonly string[] {
     const zones = this.#writes.flatMap(({ length, begunAt, endedAt, isDone }) => {
-      const reads = this.#reads.filter(({ shown }) => isShown(shown, length));
+      const reads = this.#reads.filter((read) => this.#shows(read, length));
       if (!isDone && reads.length === 0) return [];
       const end = Math.min(isDone ? endedAt : Infinity, ...reads.map((read) => read.endedAt));
       return [{ length, end, begin: Math.max(begunAt, ...reads.map((read) => read.begunAt)) }];
@@ -228,6 +225,11 @@ class StrictRace {
         .filter((other) => one.end < other.begin && other.end < one.begin)
         .map((other) => `${one.length} and ${other.length} go back and forth`),
     );
+  }
+
+  /** Where all are without contexts a plain read has to do, which shows the newest sibling. */
+  #shows({ shown }: Read, length: number): boolean {
+    return shown?.[0] === length && (this.#isBlind || shown.length === 1);
   }
 
   #missed(): readonly string[] {

@@ -1,8 +1,8 @@
 /**
  * What stands between a coordinator and the minting of a version: the read for the write's
- * conditions, the question whether the write has taken effect before (see repeats.ts), and the
- * conditions themselves, in this order. What a write's own first version looks like to its
- * conditions is then nothing to be refused for.
+ * conditions, or of a strict one that names no context, the question whether the write has taken
+ * effect before (see repeats.ts), and the conditions themselves, in this order. What a write's own
+ * first version looks like to its conditions is then nothing to be refused for.
  */
 import type { CausalContext } from "../../../core/causal-context.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
@@ -37,6 +37,15 @@ export interface Caller {
   adopt(held: HeldWrite): void;
 }
 
+/**
+ * A strict write without a context asks a majority first, and is minted above what it finds: so
+ * that of two writes of which one was over, or shown, before the other one began the other one has
+ * the later time, whatever the clocks say, and a plain read shows it (H. Attiya, A. Bar-Noy and D.
+ * Dolev, "Sharing memory robustly in message-passing systems", 1995; with many writers N. Lynch and
+ * A. Shvartsman, 1997).
+ */
+const isStrictBlind = ({ rules, covers }: Coordinate): boolean => rules.strict && covers === null;
+
 export class WriteGate {
   readonly #id: ReplicaId;
   readonly #keeper: Keeper;
@@ -55,7 +64,7 @@ export class WriteGate {
 
   /** @param body what has not taken effect here: the caller has looked, in this very step */
   pass(body: Coordinate, to: Caller): void {
-    if (hasConditions(body)) this.#readFirst(body, to);
+    if (hasConditions(body) || isStrictBlind(body)) this.#readFirst(body, to);
     else this.#mintUnseen(body, to);
   }
 
@@ -72,7 +81,7 @@ export class WriteGate {
       if (now >= to.deadline) return;
       // What was read so long ago may have been deleted, and forgotten, since.
       if (now - begunAt > SPREAD_MS_MAX) {
-        const detail = "The read for the precondition took too long to write by it.";
+        const detail = "The read that the write begins with took too long to write by it.";
         return to.respond(failed("quorum-timeout", detail, null));
       }
       // Others may own it by now, and this replica be a stranger.
