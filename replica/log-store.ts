@@ -203,8 +203,14 @@ export class LogStore implements Store {
   readEntry(key: StoreKey): Uint8Array | undefined {
     const recent = this.#recent.get(key);
     if (recent !== undefined) return recent;
-    const bytes = this.#read(SPACES.entry, key);
-    if (bytes !== undefined) this.#recent.put(key, bytes);
+    const slot = this.#entries.find(key);
+    if (slot === NO_SLOT) return undefined;
+    const bytes = this.#reader.record(this.#entries, slot, key);
+    if (bytes === undefined) {
+      this.#corruptReadsCount++;
+      throw new StoreCorruption("a record's checksum does not hold");
+    }
+    this.#recent.put(key, bytes);
     return bytes;
   }
 
@@ -346,7 +352,8 @@ export class LogStore implements Store {
   }
 
   writeMeta(name: string, bytes: Uint8Array): void {
-    if (this.health() !== "failed") this.#appendPlain(SPACES.meta, name, bytes);
+    if (this.health() === "failed") return;
+    this.#appendPlain(SPACES.meta, name, bytes);
     this.#notes.write(name, bytes);
   }
 
@@ -384,16 +391,5 @@ export class LogStore implements Store {
     if (this.health() === "failed" || this.#state.index.table(space).find(key) === NO_SLOT) return;
     const operation = OPERATIONS.drop;
     this.#writer.append({ space, operation, key, partition: 0, digest: 0, dueAt: 0 }, NOTHING);
-  }
-
-  /** @throws StoreCorruption */
-  #read(space: Space, key: string): Uint8Array | undefined {
-    const table = this.#state.index.table(space);
-    const slot = table.find(key);
-    if (slot === NO_SLOT) return undefined;
-    const body = this.#reader.record(table, slot, key);
-    if (body !== undefined) return body;
-    this.#corruptReadsCount++;
-    throw new StoreCorruption("a record's checksum does not hold");
   }
 }

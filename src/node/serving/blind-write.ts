@@ -69,10 +69,10 @@ import type { Keeper } from "../../../replica/keeper.ts";
 import { isLate, type Moment } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
 import type { Came, CameFirst } from "./came-first.ts";
+import { hasConditions } from "./preconditions.ts";
 
 /** Whether the request gives no context and no condition, so that it covers what is there. */
-export const isBlind = ({ covers, ifMatch, ifNoneMatch, unmodifiedSince }: Coordinate): boolean =>
-  covers === null && ifMatch.length === 0 && ifNoneMatch.length === 0 && unmodifiedSince === 0;
+export const isBlind = (body: Coordinate): boolean => body.covers === null && !hasConditions(body);
 
 type Coordinate = RequestOf<"coordinate">;
 

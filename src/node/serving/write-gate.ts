@@ -15,13 +15,14 @@ import { mayBeRepeated } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
 import { failed, refused } from "../peers/replies.ts";
 import { writeCandidates } from "../peers/routes.ts";
+import { isBlind } from "./blind-write.ts";
 import { hasConditions, judgeConditions } from "./preconditions.ts";
 import type { Repeats, RepeatsHost } from "./repeats.ts";
 
 type Coordinate = RequestOf<"coordinate">;
 
 export interface WriteGateHost extends RepeatsHost {
-  /** Reads with a quorum on behalf of a write's precondition. */
+  /** Reads with a quorum on behalf of a write: for its conditions, or to be above what is there. */
   readFirst(request: Coordinate, timeoutMs: number, done: (outcome: GetOutcome) => void): void;
 }
 
@@ -44,7 +45,7 @@ export interface Caller {
  * Dolev, "Sharing memory robustly in message-passing systems", 1995; with many writers N. Lynch and
  * A. Shvartsman, 1997).
  */
-const isStrictBlind = ({ rules, covers }: Coordinate): boolean => rules.strict && covers === null;
+const isStrictBlind = (body: Coordinate): boolean => body.rules.strict && isBlind(body);
 
 export class WriteGate {
   readonly #id: ReplicaId;
