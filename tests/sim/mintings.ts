@@ -7,7 +7,7 @@
  * And a dot names one write for ever: replicas take two of one name for the same, and never agree.
  */
 import type { CausalContext, Dot } from "../../core/causal-context.ts";
-import { type Entry, isOvertaken, type Sibling } from "../../core/entry.ts";
+import { type Content, type Entry, isOvertaken, type Sibling } from "../../core/entry.ts";
 import type { OpId } from "../../core/ids.ts";
 import { name } from "./judge.ts";
 
@@ -23,14 +23,20 @@ const nameOf = ({ actor, counter }: Dot): string => `${actor}.${counter}`;
 
 export class Mintings {
   readonly #accuse: (oracle: string, detail: string) => void;
+  readonly #onAgain: (content: Content) => void;
   readonly #byKey = new Map<string, Minting[]>();
   /** By dot, of which operation it is a version. */
   readonly #known = new Map<string, OpId>();
   readonly #dots = new Map<OpId, Dot[]>();
   readonly #looked = new WeakSet<Entry>();
 
-  constructor(accuse: (oracle: string, detail: string) => void) {
+  /** @param onAgain told of a write that is minted once more, by whomever and however late */
+  constructor(
+    accuse: (oracle: string, detail: string) => void,
+    onAgain: (content: Content) => void,
+  ) {
     this.#accuse = accuse;
+    this.#onAgain = onAgain;
   }
 
   /**
@@ -57,6 +63,7 @@ export class Mintings {
       if (isPurged(sibling)) {
         this.#accuse("purge", `${name(key)}: ${version} is minted below a purge that is known`);
       }
+      if (this.#dots.has(op) && sibling.content !== null) this.#onAgain(sibling.content);
       alive ??= new Set(siblings.map((other) => nameOf(other.dot)));
       this.#minted(key, { op, dot, context, alive });
     }

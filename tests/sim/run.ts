@@ -4,6 +4,7 @@
  * left is held against the model; in some runs all keys are deleted then, and must be gone.
  */
 import {
+  type Content,
   contextShowing,
   type Entry,
   emptyEntry,
@@ -81,10 +82,12 @@ class Run {
     };
     this.#world = new World({ plan, print, accuse, onRing });
     this.#judge = new Judge(plan, this.#world, this.#world.trace.add);
+    const wasRetried = ({ value }: Content): void => this.#judge.wasRetried(idOf(value));
     this.#world.network.onSecondCoordination = (content) => {
-      if (content !== null) this.#judge.wasRetried(idOf(content.value));
+      if (content !== null) wasRetried(content);
     };
-    const mintings = new Mintings(accuse);
+    // A node may coordinate what another did, too: it asks itself over no wire.
+    const mintings = new Mintings(accuse, wasRetried);
     const annihilation = new Annihilation(accuse);
     const isPurged = ({ node }: Machine, key: string, sibling: Sibling): boolean =>
       node?.knowledge.purges.isPurged(key, sibling) === true;
