@@ -14,8 +14,8 @@ export function assert(condition: boolean, message: string): asserts condition {
 }
 
 /**
- * What stands at a place that is there for sure: `present(column[slot])`. The language has every
- * element as perhaps missing. To take 0 for a missing one would hide that an index is wrong.
+ * The element at a place that surely exists: `present(column[slot])`. To the type checker any
+ * element may be missing. Taking 0 for a missing one would hide that an index is wrong.
  *
  * @throws AssertionFailure
  */

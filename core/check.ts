@@ -1,7 +1,7 @@
 /**
  * The one way to say that foreign input is wrong: what a disk, a peer, a client or an operator
  * gave. Whatever reads such input throws a CodecError, in words that can be shown, and nothing
- * else; what must hold of our own doing is for `assert` to say, and nobody catches that.
+ * else. What must hold of our own work is stated with `assert`, whose failures nobody catches.
  */
 
 /** Input that is not what it claims to be. Normal: a peer or a disk may send anything. */
@@ -19,7 +19,9 @@ export function check(condition: boolean, message: string): asserts condition {
   if (!condition) throw new CodecError(message);
 }
 
-/** The same for what is wrong in words already; null where nothing is. @throws CodecError */
+/**
+ * The same for a problem that is already put in words; null where there is none. @throws CodecError
+ */
 export function checkNone(problem: string | null): void {
   if (problem !== null) throw new CodecError(problem);
 }
@@ -34,9 +36,9 @@ export function jsonFrom(text: string): unknown {
 }
 
 /**
- * What a reader gives.
+ * What a reader returns.
  *
- * @param refuse makes the error of a caller's own of the reader's words, where the input is wrong
+ * @param refuse turns the reader's words into the caller's own error, where the input is wrong
  */
 export function readOr<T>(read: () => T, refuse: (message: string) => Error): T {
   try {

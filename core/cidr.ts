@@ -37,7 +37,7 @@ function bitsOf(text: string): Bits | null {
 
 const LENGTH = /^(?:0|[1-9]\d{0,2})$/;
 
-/** An address, or a block of them: no longer a prefix than the address has bits. */
+/** Whether it is an address, or a block whose prefix is no longer than an address has bits. */
 export function isCidr(text: string): boolean {
   const [address = "", length, ...others] = text.split("/");
   const isIpv4 = ipv4Of(address) !== null;
@@ -45,7 +45,7 @@ export function isCidr(text: string): boolean {
   return length === undefined || (LENGTH.test(length) && Number(length) <= (isIpv4 ? 32 : 128));
 }
 
-/** @param cidrs addresses and blocks; what is neither holds nothing */
+/** @param cidrs addresses and blocks; a text that is neither contains no address */
 export function isWithin(address: string, cidrs: readonly string[]): boolean {
   const asked = bitsOf(address);
   if (asked === null) return false;

@@ -19,18 +19,18 @@ const limits = { depthMax: MESSAGE_DEPTH_MAX, nodesMax: MESSAGE_NODES_MAX };
 export const encode = writeOwned;
 
 /**
- * The same into bytes that are the encoder's own and hold until it is next used: for what is copied
- * at once. A buffer of its own costs more than encoding a small message into it.
+ * The same into the encoder's own bytes, which are valid until it is next used: for what is copied
+ * at once. To allocate a buffer costs more than to encode a small message into it.
  */
 export const encodeBriefly = writeBriefly;
 
 /**
- * The same in pieces, of which long bytes in the value are some, as they are: a message with a long
- * entry for each of two peers is not two more copies of that. They may not be changed afterwards.
+ * The same in pieces. Long bytes in the value become pieces as they are, without a copy: a long
+ * entry that goes to two peers is not copied twice. They must not be changed afterwards.
  */
 export const encodeInPieces = writePieces;
 
-/** Whether bytes of the encoder hold for good, and not only until it is next used. */
+/** Whether bytes from the encoder stay valid for good, and not only until it is next used. */
 export { isLasting };
 
 /**

@@ -5,7 +5,7 @@
 import { CodecError } from "./check.ts";
 import { isReplicaId, type ReplicaId } from "./ids.ts";
 
-/** What is older says nothing of now, in ms. */
+/** Measurements older than this, in ms, say nothing of the present. */
 export const DELAYS_WINDOW_MS = 600_000;
 
 /** Round trips to one peer, in ms, in no order. */
@@ -33,7 +33,7 @@ export interface DelayReport {
   readonly hedgeMs: number;
   readonly peers: ReadonlyMap<ReplicaId, RoundTrips>;
   readonly canaries: readonly CanaryCount[];
-  /** How old what it knows of all that a peer holds is, in ms; of whom it knows nothing: absent. */
+  /** By peer, how old its knowledge of all that the peer holds is, in ms; absent: it has none. */
   readonly lagsMs: ReadonlyMap<ReplicaId, number>;
 }
 
@@ -75,7 +75,7 @@ function member(value: unknown): ReplicaId {
 const times = (value: unknown): readonly number[] =>
   list(value).map((micros) => count(micros) / MICROS);
 
-/** @throws CodecError for anything else than `reportToList` gives */
+/** @throws CodecError for anything other than `reportToList` gives */
 export function reportFromList(value: readonly unknown[]): DelayReport {
   const [hedge, peers, canaries, lags] = value;
   return {

@@ -3,9 +3,9 @@
  *
  * `[context, siblings, retries, tenure]`. The tenure is local to the replica that stores the
  * record: the actor under which it mints for this key, and the incarnation in which it took that
- * actor. A receiver ignores it. It may travel along, because then a stored record can be sent as it
- * is; a write goes to the others without it, since of a key that is written often it is as long as
- * a small value.
+ * actor. A receiver ignores it. It may travel along, so that a stored record can be sent as it is.
+ * A write goes to the others without it: for a key that is written often, a tenure is as long as a
+ * small value.
  */
 
 import { assert } from "./assert.ts";
@@ -33,15 +33,15 @@ export interface Tenure {
   readonly actor: ActorId;
   readonly incarnation: number;
   /**
-   * The latest writes that this replica minted for the key: only the minter can tell which dot an
-   * operation got that a frontend, hearing nothing, then had minted again elsewhere.
+   * The latest writes that this replica minted for the key. When a frontend hears nothing and has
+   * an operation minted again elsewhere, only the minter can tell which dot it first got.
    */
   readonly minted: Mintings;
 }
 
 /**
  * Whether two entries of one key are surely the same bytes. No value is looked at: a dot names one
- * content for ever, of which all but the place may have been given up.
+ * content for ever, which may only have been given up meanwhile.
  */
 export function encodesAlike(a: Entry, b: Entry): boolean {
   if (a === b) return true;
@@ -71,7 +71,7 @@ function encodeContent(content: Content | null): unknown {
   const { contentDisposition, metadata, tags, cacheLife } = content;
   const headers = [contentType, contentEncoding, contentLanguage, contentDisposition];
   const fields: unknown[] = [...headers, metadata, tags, value];
-  // Behind the others, and only where there is one: records without it were written before.
+  // After the others, and only where there is one: older records do not have it.
   if (cacheLife !== undefined) fields.push(cacheLife.maxAge, cacheLife.sharedMaxAge);
   return fields;
 }
@@ -106,7 +106,7 @@ export function encodeEntry(entry: Entry, tenure: Tenure | null): Uint8Array {
 }
 
 /**
- * An encoded entry without a tenure, with one. In MessagePack a list is its values one after the
+ * Adds a tenure to an encoded entry without one. In MessagePack a list is its values one after the
  * other, so the tenure's bytes take the place of the last one, which stands for null.
  */
 export function withTenure(bare: Uint8Array, tenure: Tenure): Uint8Array {
@@ -119,8 +119,8 @@ export function withTenure(bare: Uint8Array, tenure: Tenure): Uint8Array {
 }
 
 /**
- * The same with one more minting, and the tenure that has it. Mintings are longer than most values:
- * those of a record that is written lie in it, and nowhere else.
+ * The same with one more minting; gives the tenure that has it too. Mintings are longer than most
+ * values, so those of a written record lie in the record and nowhere else.
  */
 export function withMinting(
   bare: Uint8Array,
@@ -161,7 +161,7 @@ function decodeContent(encoded: unknown): Content | null {
   return { ...headers, metadata, tags: tags as string[], value, ...life };
 }
 
-/** A content's fields from the one on, as they are spread into it; null when they are none. */
+/** A content's fields from this one on, to be spread into it; null when they are malformed. */
 export function cacheLifeFrom(
   fields: readonly unknown[],
   from: number,
@@ -173,7 +173,7 @@ export function cacheLifeFrom(
   return { cacheLife: { maxAge, sharedMaxAge } };
 }
 
-/** @throws CodecError for anything else than `siblingToList` gives */
+/** @throws CodecError for anything other than `siblingToList` gives */
 export function siblingFrom(encoded: unknown): Sibling {
   check(Array.isArray(encoded) && encoded.length === 6, "a sibling has six fields");
   const [actor, counter, time, op, expiresAt, content] = encoded as unknown[];
@@ -237,7 +237,7 @@ export function decodeKept(bytes: Uint8Array): DecodedEntry {
 export const decodeEntry = (bytes: Uint8Array): DecodedEntry =>
   kept.get(bytes) ?? decodeFresh(bytes);
 
-/** Merges take the order for granted: a dot there twice would stay twice, on every replica. */
+/** Merges take the order for granted: a dot listed twice would stay so, on every replica. */
 function checkAscending(list: readonly { readonly dot: Dot }[], message: string): void {
   for (let i = 1; i < list.length; i++) {
     const [before, after] = [list[i - 1], list[i]];

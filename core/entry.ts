@@ -11,15 +11,15 @@
  * **Retries.** A frontend that heard nothing from a coordinator asks another one. The first may yet
  * have minted a dot: then one write has two. Left alone, the second dot would come back as a false
  * sibling after a client had overwritten the first. So each sibling carries its write's operation
- * id, a coordinator that mints on a retry notes (operation, dot), as does one that covers a version
- * of which a second may be about, and once any dot of an operation is covered, all of its dots are.
- * Merging stays a join: contexts, notes and "covered" only grow.
+ * id, and a coordinator that mints on a retry notes (operation, dot). So does one that covers a
+ * version of which a second may be about. Once any dot of an operation is covered, all of its dots
+ * are. Merging stays a join: contexts, notes and "covered" only grow.
  *
  * **Overtaken versions.** Two writes without a context may meet on their way, and the lower of the
  * two versions is over then (src/node/serving/blind-write.ts). Nobody is shown it any more. But its
  * client may have another version of the same *operation*, above the other write, and neither of
  * the two had seen the other. So it stays in the entry as a sibling that is `OVERTAKEN`, without
- * its content. A context that names it was handed out when somebody was shown it, and ends the
+ * its content. A context that names it was given to somebody who was shown it, and so ends the
  * operation with all of its versions. A join takes a version from live to overtaken to covered,
  * never back. One that was overtaken long ago counts as covered (`RETRIES_BEHIND_MAX`): a key that
  * several clients write all the time would have thousands of them.
@@ -60,15 +60,15 @@ export interface Sibling {
   readonly time: Hlc;
   readonly op: OpId;
   /**
-   * Never served from this instant on; 0 for never, `EVICTED` for what had to make room,
-   * `OVERTAKEN` for what another write went before.
+   * Never served from this instant on; 0 for never, `EVICTED` for a value that had to make room,
+   * `OVERTAKEN` for a version that another write overtook.
    */
   readonly expiresAt: WallMillis;
   /** null in a tombstone, and where an expired value's body was given up. */
   readonly content: Content | null;
 }
 
-/** The end of a version that was overtaken: it has always been past. */
+/** The `expiresAt` of an overtaken version: a time that has always been past. */
 export const OVERTAKEN: WallMillis = 2;
 
 /** The operation of an overtaken version that is known here by its dot alone. */
@@ -83,7 +83,7 @@ const isStanding = (sibling: Sibling): boolean => !isOvertaken(sibling);
 export const standingIn = ({ siblings }: Pick<Entry, "siblings">): readonly Sibling[] =>
   siblings.every(isStanding) ? siblings : siblings.filter(isStanding);
 
-/** All that has been seen, and covered. */
+/** All that was seen and is covered: no sibling's dot. */
 export const coveredIn = ({ context, siblings }: Entry): CausalContext =>
   context.withoutAll(siblings.map(({ dot }) => dot));
 
@@ -113,7 +113,7 @@ export const sameDot = (a: Dot, b: Dot): boolean => a.counter === b.counter && a
 export const hasDot = (siblings: readonly Sibling[], dot: Dot): boolean =>
   siblings.some((sibling) => sameDot(sibling.dot, dot));
 
-/** Finds what there is of dots that are asked for in ascending order, as both lists are. */
+/** Finds items by dots that are asked for in ascending order, which is the list's order too. */
 function finderIn<Item extends { readonly dot: Dot }>(
   list: readonly Item[],
 ): (dot: Dot) => Item | undefined {
@@ -140,10 +140,10 @@ function joinRetries(a: readonly Retry[], b: readonly Retry[]): readonly Retry[]
 }
 
 /**
- * Of so many of an actor's latest mintings notes are kept, and the versions that were overtaken: no
- * second copy of an older write is on its way any more. What is forgotten depends on nothing but
- * what the entry has, and is more as its context grows, so replicas agree on it. Both go together:
- * a noted version that is not there any more counts as covered, and with it its operation.
+ * How many of an actor's latest mintings keep their notes and overtaken versions: no second copy of
+ * an older write is on its way any more. What is forgotten depends on the entry alone and only
+ * grows with its context, so replicas agree on it. Notes and versions go together: a noted version
+ * that is not there any more counts as covered, and its operation with it.
  */
 export const RETRIES_BEHIND_MAX = 128;
 
@@ -188,14 +188,16 @@ export function noteAliases(entry: Entry, remembered: readonly Retry[]): Entry {
   return noteDots(entry, aliases);
 }
 
-/** Notes dots of operations of which a second one may be about. Like the above it only adds. */
+/**
+ * Notes dots of operations that may have a second dot elsewhere. Like `noteAliases` it only adds.
+ */
 export const noteDots = (entry: Entry, notes: readonly Retry[]): Entry =>
   notes.length === 0 ? entry : settle({ ...entry, retries: joinRetries(entry.retries, notes) });
 
 /**
- * One version in two copies. One of them may have given up its body by a clock that was ahead: what
- * is over is for who serves it to say. A purged value, which has no end, stays purged, and what was
- * overtaken stays so.
+ * One version in two copies. One of them may have given up its body by a clock that was ahead:
+ * whether a version is over is decided where it is served. A purged value, which has no end, stays
+ * purged, and an overtaken version stays overtaken.
  */
 function richer(mine: Sibling, theirs: Sibling | undefined): Sibling {
   if (theirs !== undefined && (isOvertaken(mine) || isOvertaken(theirs))) {
@@ -208,7 +210,7 @@ function richer(mine: Sibling, theirs: Sibling | undefined): Sibling {
 
 /**
  * Whether `b` knows all that `a` does, and nothing in `b` is known to `a`: it replaces `a`, as the
- * usual write does. Where notes of retries are about, only the whole join can tell.
+ * usual write does. Where there are notes of retries, only the whole join can tell.
  */
 const replaces = (b: Entry, a: Entry): boolean =>
   a.retries.length === 0 &&
@@ -218,7 +220,7 @@ const replaces = (b: Entry, a: Entry): boolean =>
 
 /**
  * The join of two entries of one key: commutative, associative, idempotent. It is `b` itself where
- * that replaces `a`, so that who has its bytes need not encode it.
+ * that replaces `a`, so that a caller that has its bytes need not encode it.
  */
 export function merge(a: Entry, b: Entry): Entry {
   // What a quorum's first reply is joined into, and a replica's first write.
@@ -253,8 +255,8 @@ export function sameKnowledge(a: Entry, b: Entry): boolean {
 }
 
 /**
- * The entry in which these versions are overtaken, be one named several times. One that was never
- * held comes into it by its dot alone; one that is covered stays so.
+ * The entry in which these versions are overtaken; one may be named several times. A version that
+ * was never held enters by its dot alone; a covered one stays covered.
  */
 export function overtake(entry: Entry, versions: readonly Pick<Sibling, "dot" | "time">[]): Entry {
   if (versions.length === 0) return entry;
@@ -272,8 +274,9 @@ export function overtake(entry: Entry, versions: readonly Pick<Sibling, "dot" | 
 }
 
 /**
- * What a write without a context covers: all that is held, but for what was overtaken after
- * `since`. Of that another version may be on its way, and its client may yet be answered.
+ * What a write without a context covers: all that is held, except versions that were overtaken
+ * after `since`. Another version of the same operation may be on its way, and its client may yet be
+ * answered.
  */
 export function heldBy({ context, siblings }: Entry, since: Hlc): CausalContext {
   const left = siblings.filter((sibling) => isOvertaken(sibling) && sibling.time > since);

@@ -12,13 +12,13 @@ import { CausalContext } from "./causal-context.ts";
 import { type Entry, OVERTAKEN, type Sibling } from "./entry.ts";
 import { type DueAt, millisOfHlc, type WallMillis } from "./time.ts";
 
-/** The end of a value that was evicted: it has always been past. */
+/** The `expiresAt` of an evicted value: a time that has always been past. */
 export const EVICTED: WallMillis = 1;
 
 /** How long what is dead is left alone before collection asks about it, in ms. */
 export interface Graces {
   readonly deletedMs: number;
-  /** After the end of a value's time, its eviction, or where another write went before it. */
+  /** After a value's time has ended, or it was evicted or overtaken. */
   readonly endedMs: number;
 }
 
@@ -55,8 +55,8 @@ export function withoutEnded(entry: Entry, now: WallMillis): Entry {
 }
 
 /**
- * From when on none of these need be anywhere; 0 for never, when one has no end. Without any that
- * is `EVICTED`, which is long past.
+ * The time from which none of these need be kept anywhere; 0 for never, when one has no end. For no
+ * siblings it is `EVICTED`, which is long past.
  */
 export const endOf = (siblings: readonly Sibling[]): WallMillis =>
   siblings.every(hasEnd) ? Math.max(EVICTED, ...siblings.map(({ expiresAt }) => expiresAt)) : 0;
@@ -75,8 +75,8 @@ function goneFrom({ expiresAt, time }: Sibling, { deletedMs, endedMs }: Graces):
 }
 
 /**
- * When the entry is next to be looked at; 0 for never. With bodies in it that is when the first of
- * them ends, without any when collection may ask about it: one value without an end keeps the
+ * When the entry is next to be looked at; 0 for never. With bodies in it, that is when the first of
+ * them ends; without any, when collection may ask about it. One value without an end keeps the
  * entry, and with it whatever else is in it.
  */
 export function dueAt(entry: Entry, graces: Graces = NO_GRACES): DueAt {

@@ -18,9 +18,9 @@ export interface SourcePosition {
   /** Everything that arrived there up to this position was told. */
   readonly after: number;
   /**
-   * How many of the keys that it forgot by itself, as their time was over, were told. null: nothing
-   * was told yet. It is about to begin anew, or has taken another one's place; then what ended
-   * since `dueThrough` is to be told.
+   * How many of the keys that it forgot by itself, because their time was over, were told. null:
+   * none yet. The feed is about to begin anew there, or the source has taken another one's place;
+   * then what ended since `dueThrough` is to be told.
    */
   readonly ended: number | null;
   /** Up to here only what lives is told: the feed began anew there; 0 when it is past that. */
@@ -39,20 +39,20 @@ export interface MemberPlace {
 
 /** How far a feed has come; the laws of it are in src/node/operations/feed-places.ts. */
 export interface FeedPosition {
-  /** Of the owners by which partitions were given to sources. */
+  /** Names the layout of owners by which partitions were given to sources. */
   readonly layout: number;
   /** Purges up to this time were told. */
   readonly purgedThrough: Hlc;
   /** A partition's source is the first of these that is one of its owners. */
   readonly sources: readonly SourcePosition[];
-  /** Of members, up to where all that arrived there was told, whoever told it. */
+  /** By member, up to which place all that arrived there was told, whoever told it. */
   readonly proven: readonly MemberPlace[];
   /**
-   * Sources that were left, until all who tell in their place are known to hold what they told:
-   * nothing of that stands beyond `through`, where that is above 0.
+   * Sources that the feed has left. One stays listed until all that tell in its place are known to
+   * hold what it told: nothing of that stands beyond `through`, where that is above 0.
    */
   readonly left: readonly MemberPlace[];
-  /** Of the keys that replicas forget by themselves, those that ended by then were told. */
+  /** Of the keys that replicas forget by themselves, those that ended by this time were told. */
   readonly dueThrough: WallMillis;
 }
 
@@ -67,7 +67,7 @@ export interface ChangesOperation {
   /** Changes at most, and what they come to by `changeBytes`; one alone may be longer. */
   readonly limit: number;
   readonly byteCountMax: number;
-  /** Where nothing is new, it waits for that, in ms; 0 not at all. */
+  /** How long it waits for news where there is none, in ms; 0: not at all. */
   readonly holdMs: number;
   /** Names the subscriber, so that a source lets go of what it asked before. */
   readonly feed: string;
@@ -79,7 +79,7 @@ export interface ChangesOperation {
  */
 const WORDS_BYTES = 160;
 
-/** What a change comes to by `byteCountMax`. @param entry null: it was forgotten */
+/** How much of `byteCountMax` a change takes up. @param entry null: it was forgotten */
 export const changeBytes = (key: StoreKey, entry: ToldEntry | null): number =>
   utf8Length(key) + (entry?.byteCount ?? 0) + WORDS_BYTES;
 
@@ -114,6 +114,6 @@ export interface ChangesResult {
   readonly position: FeedPosition;
   /** Every source was asked and has told all that it had. */
   readonly isCaughtUp: boolean;
-  /** Its reader is to have the position before it is told anything from there. */
+  /** Its reader must have the position before it is told anything beyond it. */
   readonly isStep?: boolean;
 }

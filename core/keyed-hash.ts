@@ -30,7 +30,7 @@ function putWord(out: Uint8Array, at: number, word: number): void {
 
 export class KeyedHash {
   readonly #key: Int32Array;
-  /** For whom the holder of the secret vouches by a tag: the cluster's name. */
+  /** The cluster's name: a tag under the secret vouches for this cluster alone. */
   readonly realm: string;
 
   #sealers: readonly KeyedHash[] = [this];
@@ -44,8 +44,8 @@ export class KeyedHash {
   }
 
   /**
-   * What seals the texts that clients carry: the first seals, all of them open. These change with
-   * the cluster's secret; this hash itself, and so digests and ETags, stays what it is.
+   * The hashes for the texts that clients carry: the first seals them, any of these opens them.
+   * They change with the cluster's secret; this hash itself, and with it digests and ETags, stays.
    */
   get sealers(): readonly KeyedHash[] {
     return this.#sealers;

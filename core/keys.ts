@@ -15,12 +15,13 @@ export const isNamespace = (text: string): boolean => NAMESPACE.test(text);
 
 /**
  * Where members write to themselves, to measure how stale reads are (src/node/jobs/canaries.ts). No
- * client can name it. It is formed as a site's, because a version that knows no canaries keeps what
- * is there, hints of it, and compares it, and refuses any other name that clients cannot write.
+ * client can name it. It has the form of a site's namespace: a version that knows no canaries then
+ * stores, hints and compares what is there, while it refuses any other name that clients cannot
+ * write.
  */
 export const CANARY_NAMESPACE = siteNamespace(CANARY_SITE);
 
-/** That, or where a site's responses are: only the cache door names those. */
+/** A namespace that a client may name, or a site's, which only the cache door names. */
 export const isAnyNamespace = (text: string): boolean =>
   isNamespace(text) ||
   (isSiteNamespace(text) && isSiteName(siteOf(text))) ||

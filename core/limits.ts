@@ -19,13 +19,13 @@ export const TIMEOUT_MS_MAX = 60_000;
 export const STALE_MS_MAX = 1000 * TTL_SECONDS_MAX;
 export const BATCH_OPS_MAX = 1000;
 export const LIST_KEYS_MAX = 1000;
-/** Of the names of namespaces in one reply: 64 KB of them. */
+/** Names of namespaces in one reply: 64 KB of them. */
 export const LIST_NAMESPACES_MAX = 1000;
 /** Of a change feed: changes in one answer, how long a poll is held in ms, a token's length. */
 export const CHANGES_COUNT_MAX = 10_000;
 export const CHANGES_WAIT_MS_MAX = 60_000;
 export const FEED_TOKEN_CHARS_MAX = 2 * KIB;
-/** An answer of a feed ends before it is longer, by `changeBytes`: in JSON that is 4 MiB. */
+/** By `changeBytes`, no answer of a feed is longer: in JSON that is 4 MiB. */
 export const BYTES_OF_CHANGES_MAX = 3 * MIB;
 /** Entries in one page out of a cluster, or in one request into it. */
 export const ENTRIES_COUNT_MAX = 1000;
@@ -33,9 +33,9 @@ export const ENTRIES_COUNT_MAX = 1000;
 export const ENTRIES_BYTES = 4 * MIB;
 /** A request with entries: one key with all siblings that it may have, and some room. */
 export const ENTRIES_BYTES_MAX = 48 * MIB;
-/** Of what people call a namespace, as Cloudflare allows. */
+/** Of a namespace's title, as Cloudflare allows. */
 export const TITLE_CHARS_MAX = 512;
-/** Of the origins whose pages a namespace names, together: some thirty. */
+/** Of a namespace's `corsOrigins`, together: some thirty of them. */
 export const ORIGINS_CHARS_MAX = 2048;
 
 /** The default of `maxValueBytes`. */
@@ -88,26 +88,27 @@ export const URLS_COUNT_MAX = 100;
 export const PURGE_TAGS_MAX = 256;
 
 /**
- * How long after a coordinator has told what a write without a context would cover it mints it, in
- * ms. More than a round trip takes, and little else: what is written meanwhile stays beside it.
+ * How long, in ms, a coordinator still mints a write without a context after it has told what the
+ * write would cover. Enough for a round trip and little more: what is written meanwhile stays
+ * beside it.
  */
 export const FRESH_MS_MAX = 1000;
 
 /**
- * How long ago something was read at most that is sent on to other replicas, in ms: above the
+ * The longest time between reading something and sending it on to other replicas, in ms: above the
  * default timeout of a request. Collection waits for longer than that.
  */
 export const SPREAD_MS_MAX = 3000;
 
 /**
- * How long after a write was begun a message may arrive that asks for it, in ms: a frontend waits
- * for a minute at most, and the rest is what a frozen replica finds in its sockets.
+ * How long after a write was begun a message that asks for it may arrive, in ms: a frontend waits
+ * for a minute at most; the rest allows for what a frozen replica finds in its sockets.
  */
 export const REPEAT_MS_MAX = TIMEOUT_MS_MAX + 15_000;
 /** Operations in one generation of what a replica remembers; see replica/done-operations.ts. */
 export const OPERATIONS_COUNT_MAX = 32_768;
 
-/** Of a site's name: its namespace, `_site.` before it, is one of 64 characters at most. */
+/** Of a site's name: with `_site.` before it, it is a namespace, of 64 characters at most. */
 export const SITE_NAME_CHARS_MAX = 48;
 /** Of a site's settings as JSON: they travel in the cluster document. */
 export const SITE_BYTES_MAX = 8 * KIB;

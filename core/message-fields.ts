@@ -2,10 +2,10 @@
  * How the values in messages stand on the wire, and how versions read each other's.
  *
  * A body is a list: the number of its kind, then its fields in the order of the table. A `struct`
- * inside of it is a list of its fields, in that order too. What comes later stands behind: a new
- * kind after the others, a new field after those of its kind or struct, declared with `later`, so
- * that what was written before it reads as if it said the field's value of then. Fields behind
- * those that are known are skipped, and a kind that is not known is told from nonsense.
+ * inside of it is a list of its fields, in that order too. What comes later is put at the end: a
+ * new kind after the others, a new field after those of its kind or struct. The field is declared
+ * with `later`, so that an older message reads as if it gave the value that was meant before there
+ * was the field. Unknown fields at the end are skipped, and an unknown kind is told from nonsense.
  *
  * Codecs are values that are made once, when the module is loaded.
  */
@@ -15,7 +15,7 @@ import { check } from "./check.ts";
 
 /** How one type of value stands on the wire. */
 export interface Codec<T> {
-  /** It stands there as it is: `encode` gives back what it gets. */
+  /** The value stands there as it is: `encode` gives back what it gets. */
   readonly isPlain: boolean;
   encode(value: T): unknown;
   /** @throws CodecError for what is no such value */
@@ -46,10 +46,10 @@ export const bytes = plain("bytes", (wire) => wire instanceof Uint8Array);
 /** A non-negative safe integer. */
 export const count = plain("a count", isCount);
 export const integer = plain("an integer", (wire): wire is number => Number.isSafeInteger(wire));
-/** Any but NaN and the infinite ones. */
+/** Any number but NaN and the infinities. */
 export const number = plain("a number", (wire): wire is number => Number.isFinite(wire));
 
-/** A whole number from 0 up to the bound, which is none of them. */
+/** A whole number from 0 up to the bound, exclusive. */
 export const below = (bound: number): Codec<number> =>
   plain(`a number below ${bound}`, (wire): wire is number => isCount(wire) && wire < bound);
 
@@ -152,7 +152,7 @@ export const flatPairsOf = <A, B>(
   },
 });
 
-/** One value that stands in two lists: its fields of the one struct, and of the other. */
+/** One value as two lists: one with its fields of the first struct, one with those of the other. */
 export const both = <A extends object, B extends object>(
   a: Codec<A>,
   b: Codec<B>,
@@ -173,7 +173,7 @@ export interface Later<T> {
 type Field = Codec<unknown> | Later<unknown>;
 export type Fields = Readonly<Record<string, Field>>;
 
-/** A field that was added after the first protocol. It stands behind those of then. */
+/** A field that was added after the first protocol. It stands after the original ones. */
 export const later = <T>(codec: Codec<T>, otherwise: NoInfer<T>): Later<T> => ({
   codec,
   otherwise,
@@ -189,7 +189,10 @@ type StructOf<Of extends Fields> = {
   readonly [Name in keyof Of]: Of[Name] extends Later<infer T> ? T : ValueOf<Of[Name]>;
 };
 
-/** The union of all bodies of a table. What came later may be left out: it is as it was before. */
+/**
+ * The union of all bodies of a table. A field that came later may be left out: that means what it
+ * meant before.
+ */
 export type BodyOf<Table extends Record<string, Fields>> = {
   [Kind in keyof Table]: { readonly kind: Kind } & {
     readonly [Name in NamesOf<Table[Kind], Codec<unknown>>]: StructOf<Table[Kind]>[Name];
@@ -202,7 +205,7 @@ export type BodyOf<Table extends Record<string, Fields>> = {
 class Row {
   readonly names: readonly string[];
   readonly #codecs: readonly Codec<unknown>[];
-  /** For those from `leastCount` on. */
+  /** What the fields from `leastCount` on mean where they are missing. */
   readonly #otherwise: readonly unknown[];
   /** How many fields there have been from the start: a list has at least these. */
   readonly leastCount: number;
@@ -217,7 +220,7 @@ class Row {
     assert(fields.slice(this.leastCount).every(isLater), "what came later stands behind");
   }
 
-  /** Puts the fields behind what is in the list; those at the end that are left out stay away. */
+  /** Appends the fields to the list; those left out at the end are not written. */
   encodeInto(out: unknown[], value: Readonly<Record<string, unknown>>): void {
     const { names, leastCount } = this;
     let count = names.length;

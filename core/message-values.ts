@@ -1,6 +1,6 @@
 /**
  * The values inside of messages that have a shape of their own, each as it stands on the wire. What
- * is read here is what it says to be: nobody behind has to look again.
+ * was read here is checked: no reader further on has to look again.
  */
 
 import type { Dot } from "./causal-context.ts";
@@ -55,7 +55,7 @@ export const key = textThat("a key that a frontend could have written", isStoreK
 export const op = textThat("an operation's name", isOpId);
 export const digest = integer;
 
-/** When a replica acknowledges a write: when it has it, when that is durable, or both times. */
+/** When a replica acknowledges a write: on receipt, when it is durable, or both times. */
 export const ACKS = ["received", "durable", "both"] as const;
 export type Ack = (typeof ACKS)[number];
 export const ack = placeIn(ACKS);
@@ -91,8 +91,8 @@ const isTextOrNull = (value: unknown): value is string | null =>
   value === null || typeof value === "string";
 
 /**
- * What a write stores; null, which is an empty list, for a delete. Behind seven parts stand two
- * more where its writer said something of caches.
+ * What a write stores; null, written as an empty list, for a delete. After the seven parts come two
+ * more where the writer said something of caches.
  */
 export const content: Codec<Content | null> = orEmpty({
   isPlain: false,
@@ -126,7 +126,7 @@ export const sibling: Codec<Sibling> = {
   decode: siblingFrom,
 };
 
-/** What a write's coordinator goes by: a read's bound of staleness is none of it. */
+/** The rules that a write's coordinator goes by: all but a read's bound of staleness. */
 export type WriteRules = Omit<QuorumRules, "maxStaleMs" | "staleW">;
 
 export const rules: Codec<WriteRules> = both(
@@ -159,7 +159,7 @@ export const tally: Codec<Tally> = struct({
   durable: integer,
 });
 
-/** Of a code that came after this version no more is known than that the outcome is unknown. */
+/** All that is known of a newer version's code is that the outcome is unknown. */
 export const failureCode: Codec<FailureCode> = {
   isPlain: true,
   encode: (code) => code,
@@ -187,7 +187,7 @@ export const fault: Codec<Fault | null> = orEmpty(
   }),
 );
 
-/** What a replica knows of how old what it knows of the members is; see core/messages.ts. */
+/** How old a replica's knowledge of each member is, as far as it can tell; see core/messages.ts. */
 export interface Ages {
   /** Of the cluster document by which the members are counted. */
   readonly stamp: number;
@@ -211,7 +211,7 @@ export const ages: Codec<Ages | null> = orEmpty({
 export interface Arrived {
   /** The name of its order. */
   readonly run: number;
-  /** Nothing stands behind this position. */
+  /** Nothing has arrived after this position. */
   readonly last: number;
 }
 
@@ -256,7 +256,9 @@ const toldEntry: Codec<ToldEntry> = {
   decode: (wire) => ToldEntry.fromBytes(bytes.decode(wire)),
 };
 
-/** Keys that changed, with the entry; null where the key was forgotten as its time was over. */
+/**
+ * Keys that changed, with the entry; null where the key was forgotten because its time was over.
+ */
 export const changes = listOf(struct({ key, partition: integer, entry: optional(toldEntry) }));
 
 /** Places in the orders of members. */
@@ -271,7 +273,7 @@ export const delays: Codec<DelayReport> = {
   },
 };
 
-/** Never is 0 on the wire, and what no date can show is never. */
+/** Never is 0 on the wire; a time that no date can show is read as never. */
 const timeOrNever: Codec<WallMillis | null> = {
   isPlain: false,
   encode: (value) => value ?? 0,
@@ -281,7 +283,7 @@ const timeOrNever: Codec<WallMillis | null> = {
   },
 };
 
-/** Of a program that does not say it, or says what may not be shown: null. */
+/** null: the program does not say it, or says something that must not be shown. */
 const programVersion: Codec<string | null> = {
   isPlain: false,
   encode: (value) => value ?? "",
@@ -294,7 +296,7 @@ const programVersion: Codec<string | null> = {
 const scrubPass = struct({ at: number, records: number, damaged: number, mended: number });
 const times = listOf(pair(text, number));
 
-/** Of a program that counts otherwise, or not at all: null. */
+/** null: the program counts otherwise, or not at all. */
 const traffic: Codec<TrafficTotals | null> = {
   isPlain: false,
   encode: (value) => (value === null ? null : trafficToList(value)),

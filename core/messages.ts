@@ -7,10 +7,10 @@
  * may be lost, repeated, delayed, reordered.
  *
  * Versions that live together (see `version.ts`) read each other's messages. What is added to the
- * table is added behind: a field with `later`, a kind with its protocol in `SINCE`. It goes to
- * nobody who is known not to know it. Where nobody says who knows what, a request of an unknown
- * kind comes in as `unknown` and is refused, an answer of one is a refusal, and the connection goes
- * on. A message of which any part is not what the table says is refused as a whole.
+ * table is added behind: a field with `later`, a kind with its protocol in `SINCE`. It goes to no
+ * peer that is known not to know it. Where peers do not say what they know, a request of an unknown
+ * kind comes in as `unknown` and is refused, an answer of one counts as a refusal, and the
+ * connection goes on. A message with any part that is not as the table says is refused as a whole.
  */
 import { CausalContext } from "./causal-context.ts";
 import { check } from "./check.ts";
@@ -68,40 +68,35 @@ import { PROTOCOL_FIRST } from "./version.ts";
 
 /**
  * Requests. `store` with `ack` "both" is answered twice.
- * `read` with `durably`: answers when what it tells of is on stable storage. With `isBounded` it
- * says how old what it knows of the members is.
- * `promise` and `accept` are the two rounds by which a change of members is agreed.
- * `greet` is a heartbeat: the sender, the name of its process's life, the callee's last mark, and
- * the time of that life.
- * `touched` asks which of the keys were read lately, and is told so once.
- * `homing` asks for the hints that the callee keeps for a replica that is back: they are sent at
- * once, and the reply says how many are left. `acceptLoss` has a replica stop waiting for those it
- * cannot reach, and serve what it has.
- * `coordinate` carries the write and the numbers to reach. `ageMs` is how long ago its client
- * began it.
- * `askedAt` is the time of the callee's life at which it was asked, or before, and 0 where the
- * caller has not heard of that; for `freshMs` from then on nobody else is asked. `freshUntil` says
- * the same by wall clocks. After that it mints only what nobody has stored, and without a context
- * or a condition not before the caller has heard `overdue` (replica/lateness.ts).
- * `unmodifiedSince` is 0 where there is no such condition.
- * `lease` asks for the right to fetch a key from its origin, or gives it back
- * (src/node/serving/leases.ts).
- * `namespaces` asks of which namespaces the callee holds a value, in order, after that one.
- * `changes` asks a feed's source for what arrived there after a position, of the partitions that
- * are its own by the list of sources; `start` is 0 to go on, 1 to learn the position of now, 2 to
- * begin with what lives, 3 to go on where another source was left: then of the keys that were
- * forgotten by themselves those count that ended after `dueThrough`. With `holdMs` it is answered
- * when there is something, or after that time.
- * `merge` has the callee join an entry into its own and bring it to the other owners.
- * `scrub` has all records read; where the platform does that itself, `checks` is false.
- * `arrivals` asks a replica that is followed what arrived there after a position and concerns who
- * asks, `from`; with `isAnchor` only what an exchange does not bring. `fetch` with `isJoined` asks
- * for entries with what the callee keeps of them for others, and whom it gave hints to that stood
- * after a position.
+ * `read` with `durably` is answered when all that the answer tells is on stable storage. With
+ * `isBounded` the answer says how old the callee's knowledge of each member is. `promise` and
+ * `accept` are the two rounds by which a change of members is agreed. `greet` is a heartbeat: the
+ * sender, the name of its process's life, the callee's last mark, and the time of that life.
+ * `touched` asks which of the keys were read lately, and is told so once. `homing` asks for the
+ * hints that the callee keeps for a replica that is back: they are sent at once, and the reply says
+ * how many are left. `acceptLoss` has a replica stop waiting for those it cannot reach, and serve
+ * what it has. `coordinate` carries the write and the numbers to reach. `ageMs` is how long ago its
+ * client began it. `askedAt` is the time of the callee's life at which it was asked, or an earlier
+ * one, and 0 where the caller does not know that life; for `freshMs` from then on nobody else is
+ * asked. `freshUntil` says the same by wall clocks. After that the callee mints only what nobody
+ * has stored, and a write without a context or a condition only once the caller has heard `overdue`
+ * (replica/lateness.ts). `unmodifiedSince` is 0 where there is no such condition. `lease` asks for
+ * the right to fetch a key from its origin, or gives it back (src/node/serving/leases.ts).
+ * `namespaces` asks for the namespaces that the callee holds a value of, in order, after the one
+ * that it names. `changes` asks a feed's source for what arrived there after a position, of the
+ * partitions that are its own by the list of sources; `start` is 0 to go on, 1 to learn the present
+ * position, 2 to begin with all that lives, 3 to go on where another source was left: then, of the
+ * keys that replicas forget by themselves, those that ended after `dueThrough` are told. With
+ * `holdMs` it is answered when there is something, or after that time. `merge` has the callee join
+ * an entry into its own and bring it to the other owners. `scrub` has all records read; where the
+ * platform does that itself, `checks` is false. `arrivals` asks a replica that is followed what
+ * arrived there after a position and concerns the asker, `from`; with `isAnchor` only what an
+ * exchange does not bring. `fetch` with `isJoined` asks for entries joined with what the callee
+ * keeps of them for others, and for the members that it gave hints to which stood after a position.
  * `probe` has a frontend read a canary at that microsecond of its own time, or later, and tell for
- * each r whether a read with it sees the version; `delays` asks how long its peers took, and what
- * canaries have found (src/node/jobs/canaries.ts).
- * `recall` asks whether a version of an operation was stored; its sender, `by`, is about to mint.
+ * each r whether a read with that r sees the version; `delays` asks how long its peers took, and
+ * what canaries have found (src/node/jobs/canaries.ts). `recall` asks whether a version of an
+ * operation was stored; its sender, `by`, is about to mint.
  */
 const REQUESTS = {
   ping: {},
@@ -175,32 +170,30 @@ const REQUESTS = {
 
 /**
  * Replies. `held`: the digest is 0 for "nothing"; `isUnknown` says that the replica may have lost
- * what it had; `ages`, where they were asked for, say of each member how many ms ago it had nothing
- * acknowledged that the callee does not know. `stale`: the caller's or the callee's cluster
- * document is behind; nothing was done.
- * `greeted`: the callee's life, a mark, and another life of the caller's that was proven, or "";
- * and what the callee's wall clock shows. `arrived` is how far its order of arrival has come; null
- * where nobody can follow it. `life` is the time of its life.
+ * what it had; `ages`, where they were asked for, say of each member how many ms ago it had
+ * acknowledged nothing that the callee does not know. `stale`: the caller's or the callee's cluster
+ * document is behind; nothing was done. `greeted`: the callee's life, a mark, and another life of
+ * the caller's that was proven, or ""; and what the callee's wall clock shows. `arrived` is how far
+ * its order of arrival has come; null where nobody can follow it. `life` is the time of its life.
  * `confirmed`: the places, in the list that was asked about, of the keys that are not agreed on.
  * `overdue`: the callee does not know whether anybody still wants the write, and will cover nothing
- * before it does. A caller that does asks again, with this to cover, and may be told so repeatedly.
- * `recalled`: `done` is the version that was stored, with what is held of the key now; null when
- * nothing was, or, with `isUnknown`, when that cannot be said.
- * `storedWith` is `stored` where there is more to say: that the replica may lack what it once had
- * of the key, or, when the write asked for that (`tells`), what it holds beside it. Then `covered`
- * is all of the key that is over there; or `isOver`: the write itself is. `wasThere`: it had come
- * before by another way, and which of all came first is not known.
- * `changed`: how far the feed is with its source now, in which order; `isGone` when the place that
- * it asked for is none any more, and it has to begin anew. `marks` are those that the callee has of
- * others; up to `due` it has forgotten all that is forgotten by itself when its time is over.
- * `arrived`: up to where all is listed, and whether there was more. Hints
- * that stood after the position and are gone were given to `moved`; so it is in `fetched`. Of the
- * keys that are not sent, `gone` are nothing at the callee any more: the rest is to be asked for
- * again, or cannot be read. `run`, with `isJoined`: what its order is called when all is read.
- * `probed`: for r = 1, 2, …, whether it was seen; when the question came, the read began and the
- * reply went, in microseconds of the callee's own time.
- * `named`: of each, in order, what the records with a value take up at the callee, in bytes.
- * `accepted`: in how many partitions it waited for these.
+ * before it does. A caller that still wants it asks again, with this to cover, and may be told
+ * `overdue` repeatedly. `recalled`: `done` is the version that was stored, with what is held of the
+ * key now; null when nothing was, or, with `isUnknown`, when that cannot be said. `storedWith` is
+ * `stored` where there is more to say: that the replica may lack what it once had of the key, or,
+ * when the write asked for that (`tells`), what it holds beside it. Then `covered` is all of the
+ * key that is over there, or `isOver` says that the write itself is. `wasThere`: the write had come
+ * before by another way, and it is not known which came first. `changed`: how far the feed is with
+ * its source now, in which order; `isGone` when the place that it asked for is no longer valid, and
+ * it has to begin anew. `marks` are those that the callee has of others; up to `due` it has
+ * forgotten every key that is forgotten by itself when its time is over. `arrived`: up to where all
+ * is listed, and whether there was more. Hints that stood after the position and are gone were
+ * given to `moved`; it is the same in `fetched`. Of the keys that are not sent, those in `gone` are
+ * not at the callee any more; the others are to be asked for again, or cannot be read. `run`, with
+ * `isJoined`: the name of its order once all is read. `probed`: for r = 1, 2, …, whether it was
+ * seen; when the question came, the read began and the reply went, in microseconds of the callee's
+ * own time. `named`: for each namespace, in order, how many bytes its records with a value take up
+ * at the callee. `accepted`: in how many partitions it waited for these.
  */
 const REPLIES = {
   pong: {},
@@ -287,7 +280,7 @@ const REPLIES = {
   delayed: { report: delays },
 } as const satisfies Record<string, Fields>;
 
-/** What a newer peer asked, of a kind that came after this version. It is sent by nobody. */
+/** A newer peer's request, of a kind that came after this version. Nobody sends it. */
 export type UnknownRequest = { readonly kind: "unknown" };
 
 type KnownRequest = BodyOf<typeof REQUESTS>;
@@ -310,7 +303,7 @@ export const protocolOf = ({ kind }: Request | Reply): number =>
 
 /** The answer to a request of a kind that the callee does not know: nothing was done. */
 export const UNKNOWN_REQUEST: Reply = { kind: "refused", code: "unknown-request" };
-/** What an answer is worth that only a newer version could read. */
+/** How an answer counts that only a newer version could read. */
 const UNKNOWN_REPLY: Reply = { kind: "refused", code: "unknown-reply" };
 
 export type RequestOf<Kind extends Request["kind"]> = Extract<Request, { kind: Kind }>;
@@ -359,9 +352,9 @@ export function messageToList(message: Message): readonly unknown[] {
 export const encodeMessage = (message: Message): Uint8Array => encode(messageToList(message));
 
 /**
- * The same in pieces, to be put one after the other. They hold until something else is encoded, but
- * for those that are lasting (`isLasting`): long bytes of the message itself, which nobody may
- * change any more.
+ * The same in pieces, to be put one after the other. They are valid until something else is
+ * encoded, except for lasting ones (`isLasting`): long bytes of the message itself, which nobody
+ * may change any more.
  */
 export const encodeMessageInPieces = (message: Message): readonly Uint8Array[] =>
   encodeInPieces(messageToList(message));
@@ -373,7 +366,7 @@ export const encodeMessageInPieces = (message: Message): readonly Uint8Array[] =
  */
 export const decodeMessage = (bytes: Uint8Array): Message => messageFromList(decode(bytes));
 
-/** @throws CodecError for anything else than `messageToList` gives */
+/** @throws CodecError for anything other than `messageToList` gives */
 export function messageFromList(encoded: unknown): Message {
   check(Array.isArray(encoded), "a message is a list");
   const [call, body, stamp, budgetMs, trace] = encoded as unknown[];

@@ -1,8 +1,8 @@
 /**
  * The latest writes that a replica minted for a key, newest first, kept as the bytes that its
  * record has of them. Each write of the key adds one and drops the oldest, and hardly anybody ever
- * asks for one of them: so they are looked at where that happens, and not whenever a record is
- * read. As lists of values they took a quarter of what a write of a busy key costs.
+ * asks for one of them: so they are decoded when somebody asks, and not whenever a record is read.
+ * As lists of values they took a quarter of what a write of a busy key costs.
  *
  * One minting: the length of its operation's name (1 byte), the name, the dot's actor, its counter
  * and the time, both as 64-bit floats, most significant byte first.
@@ -25,7 +25,7 @@ const REST_BYTES = TIME_AT + 8;
 
 /** Which ones stay. */
 export interface MintingBounds {
-  /** Of this time, and of any before it, none. */
+  /** None of this time or an earlier one. */
   readonly before: Hlc;
   readonly countMax: number;
 }
@@ -63,7 +63,10 @@ export class Mintings {
     this.bytes = bytes;
   }
 
-  /** @param bytes those of others, not copied. @throws CodecError when they are not whole */
+  /**
+   * @param bytes as another `Mintings` has them, not copied. @throws CodecError when they are not
+   * whole
+   */
   static fromBytes(bytes: Uint8Array): Mintings {
     let at = 0;
     while (at < bytes.length) at += 1 + (bytes[at] as number) + REST_BYTES;
@@ -78,14 +81,14 @@ export class Mintings {
   }
 
   /**
-   * These with a newer one before them, up to `countMax` in all, and none of which the time is
-   * `before` or earlier: from the first such on they are forgotten.
+   * These with a newer one before them, at most `countMax` in all. From the first one on whose time
+   * is `before` or earlier they are forgotten.
    */
   with(minting: Minting, bounds: MintingBounds): Mintings {
     return new Mintings(this.withBriefly(minting, bounds).bytes.slice());
   }
 
-  /** The same in bytes that hold until it is next asked for: for what is copied at once. */
+  /** The same in bytes that are valid until the next such call: for what is copied at once. */
   withBriefly(minting: Minting, { before, countMax }: MintingBounds): Mintings {
     const { op, dot, time } = minting;
     assert(isOpId(op) && isActorId(dot.actor), "names have their lengths");
@@ -117,7 +120,7 @@ export class Mintings {
     return null;
   }
 
-  /** Those of the operations, newest first: of the others no more is read than their names. */
+  /** Those of the operations, newest first: of the others only the names are read. */
   ofOperations(ops: ReadonlySet<OpId>): readonly Minting[] {
     const { bytes } = this;
     const found: Minting[] = [];
@@ -150,7 +153,7 @@ export class Mintings {
     return at + 1 + (this.bytes[at] as number) + REST_BYTES;
   }
 
-  /** How many bytes the first few take that are later than this. */
+  /** How many bytes the first ones take that are later than `before`. */
   #lengthOf(before: Hlc, countMax: number): number {
     const { bytes } = this;
     const view = viewOf(bytes);

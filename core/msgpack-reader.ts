@@ -7,11 +7,11 @@
  * items, or that nest a hundred thousand lists, must cost neither memory nor the stack. Every item
  * takes at least one byte, so the items that are declared but have not come yet can never outnumber
  * the bytes that are left: one comparison refuses every list that promises more than it holds,
- * however the promise is nested, before there is anything of it. So hostile bytes cost time and
- * memory in proportion to their own length and no more.
+ * however the promise is nested, before any of it is built. So hostile bytes cost time and memory
+ * in proportion to their own length and no more.
  *
- * Limits: a text that is no UTF-8 reads with U+FFFD in the place of what is none; a number may be
- * written in more bytes than it needs, and one beyond 2^53 is rounded.
+ * Limits: in a text that is not UTF-8, U+FFFD is read in place of what is malformed; a number may
+ * be written in more bytes than it needs, and one beyond 2^53 is rounded.
  */
 import { assert } from "./assert.ts";
 

@@ -8,9 +8,9 @@ import { assert } from "./assert.ts";
 /** Lists inside one another. */
 const DEPTH_MAX = 64;
 const FIRST_BYTES = 64 * 1024;
-/** A buffer that one long value made is not kept. */
+/** A buffer that one long value made longer than this is not kept. */
 const KEPT_BYTES_MAX = 4 * 1024 * 1024;
-/** Where pieces are asked for, bytes in a value that are as long as this are one of their own. */
+/** Where pieces are asked for, bytes in a value that are this long are a piece of their own. */
 const PIECE_BYTES_MIN = 64 * 1024;
 /** Texts up to this long are written here while they are ASCII: the host's encoder costs more. */
 const SHORT_CHARS = 40;
@@ -21,12 +21,12 @@ const utf8 = new TextEncoder();
 let buffer = new Uint8Array(FIRST_BYTES);
 let view = new DataView(buffer.buffer);
 let at = 0;
-/** What is being written, while nobody has looked yet how long it will be about. */
+/** The value that is being written, while nobody has estimated yet how long it will be. */
 let unsized: unknown = null;
-/** Bytes that were left out of the buffer, and before what in it they belong; null: none are. */
+/** Bytes left out of the buffer, and the place in it before which they belong; null: none are. */
 let leftOut: { readonly before: number; readonly bytes: Uint8Array }[] | null = null;
 
-/** The bytes of a value; the writer's own, which hold until it is next used. */
+/** The bytes of a value; the writer's own, which are valid until it is next used. */
 export function writeBriefly(value: unknown): Uint8Array {
   leftOut = null;
   return writeWhole(value);
@@ -60,7 +60,7 @@ function writeWhole(value: unknown): Uint8Array {
   return buffer.subarray(0, at);
 }
 
-/** Whether bytes hold whatever is written next: the writer uses what they lie in no more. */
+/** Whether bytes stay valid whatever is written next: the writer has given up their buffer. */
 export const isLasting = ({ buffer: of }: Uint8Array): boolean =>
   of !== buffer.buffer || buffer.length > KEPT_BYTES_MAX;
 
@@ -112,7 +112,7 @@ function writeText(text: string): void {
   if (length > SHORT_CHARS || !writeShortAscii(text)) writeUtf8(text);
 }
 
-/** @returns false, with nothing written, when the text is more than that */
+/** @returns false, with nothing written, when the text is not ASCII */
 function writeShortAscii(text: string): boolean {
   const { length } = text;
   const start = at;
@@ -196,8 +196,8 @@ function reserve(byteCount: number): number {
 }
 
 /**
- * What does not fit is looked at once, as a whole: to double the buffer again and again costs three
- * times the memory, all of it zeroed, and copies what is there each time.
+ * A value that does not fit is measured once, as a whole: to double the buffer again and again
+ * costs three times the memory, all of it zeroed, and copies what is there each time.
  */
 function grow(): void {
   const written = buffer;

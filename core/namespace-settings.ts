@@ -14,13 +14,13 @@ export interface NamespaceSettings {
   readonly trustedContent: boolean;
   /** What people call it, where that is not its name. */
   readonly title?: string;
-  /** Whose pages may read what is answered of it: origins with a blank between them. */
+  /** The origins whose pages may read answers about it, with a blank between them. */
   readonly corsOrigins?: string;
   /** The settings of a site as JSON, where its responses are stored (see core/site.ts). */
   readonly site?: string;
 }
 
-/** What a namespace has that nobody created, and every setting that its creator did not name. */
+/** The settings of a namespace that nobody created, and any that its creator did not name. */
 export const defaultSettings = (n: number): NamespaceSettings => ({
   n,
   r: "quorum",

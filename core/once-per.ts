@@ -1,4 +1,4 @@
-/** What is made of a value that never changes, made once for as long as the value is there. */
+/** Something made from a value that never changes: once, for as long as the value exists. */
 export function oncePer<Value extends object, Made extends string | object>(
   make: (value: Value) => Made,
 ): (value: Value) => Made {

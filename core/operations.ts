@@ -14,7 +14,7 @@ export interface GetOperation {
   readonly options: QuorumOptions;
   /** A session read: the answer must include all that this names. */
   readonly session: CausalContext | null;
-  /** From when on all that was shown with it has ended, and need not be anywhere; 0 for never. */
+  /** When all that was shown with it has ended, and need not exist anywhere; 0 for never. */
   readonly sessionEndsAt?: WallMillis;
 }
 
@@ -55,7 +55,7 @@ export interface StatusOperation {
 export interface ConfigureOperation {
   readonly kind: "configure";
   readonly namespace: string;
-  /** null: it has the deployment's settings again, and is none of those that were created. */
+  /** null: it has the deployment's settings again, and no longer counts as created. */
   readonly settings: NamespaceSettings | null;
 }
 
@@ -66,7 +66,7 @@ export interface CommitOperation {
   readonly change: Readonly<Record<string, unknown>>;
   /** The version of the ring that it is for; absent: whichever there is when it is asked for. */
   readonly from?: number;
-  /** How long its caller waits for the answer; absent: as long as any client is taken to. */
+  /** How long its caller waits for the answer; absent: as long as any client is assumed to. */
   readonly timeoutMs?: number;
 }
 
@@ -78,7 +78,7 @@ export interface ListOperation {
   /** Exclusive; empty from the start. */
   readonly after: string;
   readonly limit: number;
-  /** With the keys that have no value to serve, but a version that is remembered. */
+  /** Also the keys that have no value to serve, but a version that is remembered. */
   readonly withDead?: boolean;
 }
 
@@ -91,7 +91,7 @@ export interface MergeOperation {
   readonly entry: Uint8Array;
 }
 
-/** Of which namespaces there is a value, whoever created them, in order. */
+/** The namespaces that have a value, whether or not somebody created them, in order. */
 export interface NamespacesOperation {
   readonly kind: "namespaces";
   /** Exclusive; empty from the start. */
@@ -132,17 +132,17 @@ export interface StalenessOperation {
   readonly kind: "staleness";
 }
 
-/** Hears the cluster document from a member: for frontends that are told of nothing. */
+/** Asks a member for the cluster document: for frontends that nobody sends it to. */
 export interface RefreshOperation {
   readonly kind: "refresh";
   /**
-   * Until a majority of the ring's members was heard: what they agreed on before it was asked is
-   * among that. Fails when too few answer. Absent: the nearest that answers will do.
+   * Asks until a majority of the ring's members has answered: that includes all that they had
+   * agreed on before. Fails when too few answer. Absent: the nearest that answers will do.
    */
   readonly ofMajority?: true;
 }
 
-/** Tells a replica to have a fault, or no more; without `change` it asks which there are. */
+/** Tells a replica to have a fault, or to end it; without `change` it asks which there are. */
 export interface FaultOperation {
   readonly kind: "fault";
   /** null: every member. */
@@ -150,7 +150,7 @@ export interface FaultOperation {
   readonly change?: Fault | null;
 }
 
-/** From now on nothing that was written before is served, of what the purge is about. */
+/** From now on, of what the purge is about, nothing that was written before is served. */
 export interface PurgeOperation {
   readonly kind: "purge";
   readonly namespace: string;
@@ -170,7 +170,7 @@ export interface LeaseOperation {
   readonly n: number;
   /** Names who asks, and who renews. */
   readonly holder: string;
-  /** After this without a renewal somebody else gets it. */
+  /** After so long without a renewal somebody else gets it. */
   readonly leaseMs: number;
   /** `unshare`: the answer was nobody else's, and for a while nobody waits for another. */
   readonly act: "ask" | "release" | "unshare";

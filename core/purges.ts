@@ -1,5 +1,5 @@
 /**
- * Purges as epochs: what was purged, and until when what was written counts as expired. A purge
+ * Purges as epochs: what was purged, and the time up to which its writes count as expired. A purge
  * touches no entry. It adds a line to a small map that travels with the cluster document, and every
  * replica and frontend that knows the line no longer serves what it covers.
  *
@@ -27,7 +27,7 @@ export interface Purges {
 
 export const noPurges: Purges = { floor: 0, epochs: new Map() };
 
-/** What a purge is about: everything in a namespace, keys that begin so, values with a tag. */
+/** What a purge is about: everything in a namespace, keys with a prefix, values with a tag. */
 export type PurgeKind = "everything" | "prefix" | "tag";
 const LETTERS: Readonly<Record<PurgeKind, string>> = { everything: "e", prefix: "p", tag: "t" };
 
@@ -218,9 +218,7 @@ export class PurgeIndex {
     return of !== undefined && covers(of, key, sibling);
   }
 
-  /**
-   * Whether a purge that is known may be why nothing is left of a version: its tags went with it.
-   */
+  /** Whether a known purge may be why a version has no content: its tags are gone with it. */
   mayHavePurged(key: StoreKey, { time, content }: Sibling): boolean {
     const of = this.#namespaces.get(namespaceOf(key));
     if (of === undefined || content !== null) return false;
@@ -230,21 +228,23 @@ export class PurgeIndex {
     return epochs.some(isIn);
   }
 
-  /** Whether all purges since then are known still: else who began then may have missed one. */
+  /**
+   * Whether all purges since then are still known: if not, a reader of then may have missed one.
+   */
   knowsSince(at: WallMillis): boolean {
     return hlcFromMillis(at) > this.#floor;
   }
 
-  /** What purges say of what a site's origin was asked for. */
+  /** What purges say of an answer that a site's origin was asked for. */
   ofAnswer(namespace: string, answer: PurgedAnswer): "gone" | "stale" | "valid" {
     if (coversAnswer(this.#namespaces.get(namespace), answer)) return "gone";
     return coversAnswer(this.#soft.get(namespace), answer) ? "stale" : "valid";
   }
 
   /**
-   * The entry as who knows the purges sees it: a value that was purged is a tombstone under the
-   * same dot. So nothing about the entry's versions changes, and neither does its digest. The entry
-   * itself when nothing of it was purged.
+   * The entry as a node that knows the purges sees it: a value that was purged is a tombstone under
+   * the same dot. So nothing about the entry's versions changes, and neither does its digest. The
+   * entry itself when nothing of it was purged.
    */
   apply(key: StoreKey, entry: Entry): Entry {
     const of = this.isEmpty ? undefined : this.#namespaces.get(namespaceOf(key));
@@ -276,8 +276,8 @@ function coversAnswer(of: NamespacePurges | undefined, answer: PurgedAnswer): bo
 }
 
 /**
- * Whether a site's key begins so. Keys are absolute URLs: a prefix that begins with a slash is
- * about the path on every host. A line break ends a URL, and so does the end of the key.
+ * Whether a site's key begins with the prefix. Keys are absolute URLs: a prefix that begins with a
+ * slash is about the path on every host. A line break ends a URL, and so does the end of the key.
  */
 function begins(key: string, prefix: string): boolean {
   const whole = `${key}\n`;

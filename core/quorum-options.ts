@@ -37,8 +37,9 @@ export interface QuorumOptions {
   readonly minP?: number;
   readonly returnBody?: boolean;
   /**
-   * A read lacks no write that `staleW` replicas had acknowledged so many ms before it came, whole
-   * ones, 0 … STALE_MS_MAX (docs/consistency.md). It begins with one replica unless it names an r.
+   * The read lacks no write that `staleW` replicas had acknowledged this many ms before it came: a
+   * whole number, 0 … STALE_MS_MAX (docs/consistency.md). It begins with one replica unless it
+   * names an r.
    */
   readonly maxStaleMs?: number | undefined;
   /** 1 … n; absent: the namespace's w. */
@@ -91,7 +92,7 @@ export type Resolution =
   | { readonly ok: true; readonly rules: QuorumRules }
   | { readonly ok: false; readonly error: OptionError };
 
-/** The smallest number that any two of its size out of n share a member: n/2 + 1. */
+/** The smallest size at which any two sets out of n share a member: n/2 + 1. */
 export const majority = (n: number): number => Math.floor(n / 2) + 1;
 
 /** What a word, or a number, comes to with so many replicas. */
@@ -162,7 +163,7 @@ function readReplies(
   return maxStaleMs === undefined ? usual : (pr ?? "one");
 }
 
-/** What is checked even where nothing is bounded: a number out of its range is nobody's wish. */
+/** Checked even where nothing is bounded: nobody can mean a number that is out of range. */
 function resolveBound(
   { maxStaleMs, staleW }: QuorumOptions,
   n: number,
@@ -181,7 +182,7 @@ function resolveBound(
   throw new RangeBreach({ option: "max_stale", limit, detail });
 }
 
-/** Where replies of one zone alone count, more zones than that are nobody's to find. */
+/** Where only replies of one zone count, no request can find more than one zone. */
 function zonesFor({ consistency, r, w }: QuorumOptions, zoneCount: number): Range {
   const isOne = consistency === "local_quorum" && (r === undefined || w === undefined);
   return isOne
@@ -247,7 +248,7 @@ export function resolveOptions(
 
 /**
  * The rules of a read (`r`) or a write (`w`) by what the request itself names: its number wins over
- * the word `local_quorum`, and is then of all zones.
+ * the word `local_quorum`, and then counts replicas of all zones.
  */
 export const onSide = (rules: QuorumRules, options: QuorumOptions, side: "r" | "w"): QuorumRules =>
   rules.local && options[side] !== undefined ? { ...rules, local: false } : rules;
@@ -258,9 +259,9 @@ function namesNothing(options: QuorumOptions): boolean {
 }
 
 /**
- * Resolves options by the same defaults again and again, and keeps what they came to: of no options
- * at all, which is what most requests name, and of each object for as long as somebody holds it.
- * Options must not change once they were given.
+ * Resolves options by the same defaults again and again, and keeps the results: for no options at
+ * all, which is what most requests name, and for each options object for as long as somebody holds
+ * it. Options must not change once they were given.
  */
 export class QuorumResolver {
   readonly #defaults: QuorumDefaults;

@@ -13,7 +13,7 @@ import type { TrafficTotals } from "./traffic.ts";
 
 export interface LeaseResult {
   readonly kind: "leased";
-  /** `again`: granted, and given back by another one just before: look first. */
+  /** `again`: granted, but another holder has just given it back: look first. */
   readonly state: "granted" | "again" | "wait" | "unshared";
   /** The primary's hybrid time. */
   readonly time: Hlc;
@@ -24,7 +24,10 @@ export interface GetResult {
   /** The join of what the replicas answered, tombstones and expired values included. */
   readonly entry: Entry;
   readonly tally: Tally;
-  /** Of a read with `maxStaleMs`: it lacks nothing that `staleW` had acknowledged so long ago. */
+  /**
+   * Of a read with `maxStaleMs`: it lacks nothing that `staleW` replicas had acknowledged this long
+   * ago.
+   */
   readonly staleBoundMs?: number;
   readonly staleW?: number;
   /** Of a read whose r was chosen: the chance, 0 … 1, that it sees what was asked for. */
@@ -73,27 +76,27 @@ export interface ReplicaStatus {
   readonly lastAntiEntropy: readonly (readonly [peer: string, at: WallMillis])[];
   /** null: no members change, or it has not heard of it. */
   readonly transfer: TransferStatus | null;
-  /** Members of which it noticed lately that two processes run under their id, and when last. */
+  /** Members whose id it lately noticed two processes to run under, and when last. */
   readonly duplicates: readonly (readonly [member: string, at: WallMillis])[];
-  /** The program's version; null where the replica is of one that does not say. */
+  /** The program's version; null where that version does not tell. */
   readonly version: string | null;
   /** When its process began, by its own clock. */
   readonly startedAt: WallMillis | null;
-  /** When what the oldest hint that it holds is about was written; null without hints. */
+  /** When the write of the oldest hint that it holds was made; null without hints. */
   readonly oldestHintAt: WallMillis | null;
   /** null where the platform checks its own storage. */
   readonly scrub: ScrubStatus | null;
-  /** What its process answered to clients; null where the replica is of one that does not say. */
+  /** What its process answered to clients; null where its version does not tell. */
   readonly traffic: TrafficTotals | null;
 }
 
-/** Of a read of all records: how many, and of how many the checksum did not hold. */
+/** One read of all records: how many there were, and how many failed their checksum. */
 export interface ScrubPass {
   /** When it ended, or began where it is not over yet. */
   readonly at: WallMillis;
   readonly records: number;
   readonly damaged: number;
-  /** Of those, what the peers have brought. */
+  /** How many of the bad ones the peers have replaced. */
   readonly mended: number;
 }
 
@@ -159,7 +162,7 @@ export interface MergeResult {
 export interface NamespacesResult {
   readonly kind: "named";
   readonly names: readonly string[];
-  /** Of each what its values take up, in bytes: all copies at the members that say it. */
+  /** What the values of each take up, in bytes: all copies, at the members that tell it. */
   readonly byteCounts: ReadonlyMap<string, number>;
   /** Whether there are none after them. */
   readonly complete: boolean;
@@ -195,7 +198,7 @@ export interface ScrubResult {
 
 export interface AcceptLossResult {
   readonly kind: "accepted";
-  /** Of how many partitions it was still to know what it had; 0: it waited for nobody. */
+  /** In how many partitions it was still to learn what it had; 0: it waited for nobody. */
   readonly partitionCount: number;
   /** The members that are not waited for any longer. */
   readonly waitedFor: readonly string[];
@@ -208,7 +211,7 @@ export interface RefreshResult {
 /** A copy that a member gets. */
 export interface Move {
   readonly partition: number;
-  /** Who gives the copy up; `null` where the partition gets a copy more than it had. */
+  /** Who gives the copy up; `null` where the partition gets one copy more than it had. */
   readonly from: string | null;
   readonly to: string;
 }

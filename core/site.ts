@@ -1,7 +1,7 @@
 /**
- * A site: an origin, and how what it answers is cached. What a client of the API may set, with
- * defaults, is checked here; the settings travel with the cluster document as those of the
- * namespace that the site's responses live in.
+ * A site: an origin, and how its answers are cached. The settings that a client of the API gives
+ * are checked here, and get their defaults. They travel with the cluster document, as settings of
+ * the namespace that the site's responses live in.
  */
 
 import { CodecError, jsonFrom } from "./check.ts";
@@ -9,7 +9,7 @@ import { isCidr } from "./cidr.ts";
 import { SITE_BYTES_MAX, SITE_NAME_CHARS_MAX } from "./limits.ts";
 
 export interface CacheKeyRule {
-  /** What of the query is part of the key, and sent to the origin. */
+  /** Which parts of the query are in the key, and sent to the origin. */
   readonly query: "all" | "sorted" | "none" | readonly string[];
   /** Request fields that are part of the key. */
   readonly headers: readonly string[];
@@ -46,7 +46,7 @@ export const isSiteNamespace = (namespace: string): boolean => namespace.startsW
 export const siteOf = (namespace: string): string => namespace.slice(SITE_NAMESPACE.length);
 
 const NAME = new RegExp(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,${SITE_NAME_CHARS_MAX - 1}}$`);
-/** No site's: members keep what is their own there (see keys.ts). */
+/** No site has this name: members keep their canaries there (see keys.ts). */
 export const CANARY_SITE = "starling.canary";
 export const isSiteName = (text: string): boolean => NAME.test(text) && text !== CANARY_SITE;
 
@@ -54,9 +54,10 @@ export const isSiteName = (text: string): boolean => NAME.test(text) && text !==
 export const DEFAULT_SITE = "default";
 
 /**
- * In which order sites are asked that name the same host: `default`, then by name. Two members may
- * each learn of one at the same time, so such a pair cannot be kept out, and has to mean the same
- * everywhere. A site that names no hosts has all of them: it is not to take those of `--origin`.
+ * The order in which sites that name the same host are asked: `default`, then by name. Two members
+ * may each learn of one at the same time, so such a pair cannot be kept out, and has to mean the
+ * same everywhere. A site that names no hosts has all of them; it must not take those of
+ * `--origin`.
  */
 export function bySiteOrder(a: string, b: string): number {
   if (a === b) return 0;
@@ -194,7 +195,7 @@ export function checkSite(value: unknown): SiteSettings {
   return { ...site, origin };
 }
 
-/** What was taken once although it is no address: it is nobody's. */
+/** Drops proxies that were once accepted although they are no addresses: they match nobody. */
 function withoutStrangeProxies(stored: unknown): unknown {
   const { trustedProxies } = (stored ?? {}) as { readonly trustedProxies?: unknown };
   if (!Array.isArray(trustedProxies)) return stored;

@@ -54,7 +54,7 @@ export interface EntrySummary {
   readonly digest: Digest;
   /** Length of the stored record's `bytes`. */
   readonly byteCount: number;
-  /** As it was written, or put off to. */
+  /** As it was written, or as it was put off since. */
   readonly dueAt: DueAt;
   /** Whether there is the body of a value in it, live or expired. */
   readonly holdsValue: boolean;
@@ -123,7 +123,7 @@ export class StoreCorruption extends Error {
   override readonly name = "StoreCorruption";
 }
 
-/** A hint, where it can be had now: what the disk does not give back stays, for another time. */
+/** The hint, if it can be read now: one that the disk does not give back stays for another time. */
 export function hintIfReadable(
   store: Pick<Store, "readHint">,
   target: string,
@@ -173,8 +173,9 @@ export interface Store {
   /** Keys whose `dueAt` is at or before that time, earliest first. */
   due(before: WallMillis, countMax: number): readonly StoreKey[];
   /**
-   * Nothing is due before that time; Infinity when nothing ever is. It is the time of what is due
-   * first, where what was put off is known by its new time (not in a Durable Object).
+   * Nothing is due before that time; Infinity when nothing ever is. It is exactly when something is
+   * due first, where the store knows the new times of entries that were put off (a Durable Object
+   * does not).
    */
   earliestDue(): WallMillis;
   /**

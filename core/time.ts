@@ -55,7 +55,7 @@ const LOGICAL_STEPS = 1024;
 export const hlcFromMillis = (ms: WallMillis): Hlc => Math.floor(ms) * LOGICAL_STEPS;
 export const millisOfHlc = (time: Hlc): WallMillis => Math.floor(time / LOGICAL_STEPS);
 
-/** The last time that anything may be said to be of, the year 2200: a hybrid clock can go on. */
+/** The latest time that anything may claim, the year 2200: a hybrid clock can go on from there. */
 export const HLC_MAX: Hlc = hlcFromMillis(7_258_118_400_000);
 
 /** How far a peer's clock may run ahead of ours before it is refused: five minutes. */

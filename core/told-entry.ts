@@ -1,7 +1,7 @@
 /**
  * An entry as a source of the change feed tells it, and as a frontend takes it. Where both are one
- * process it goes from the one to the other as it is: nothing is encoded that nobody sends, and
- * nothing decoded that was never sent. A message makes bytes of it, once for all who ask.
+ * process it is handed over as it is: nothing is encoded that is not sent, and nothing decoded that
+ * was not. A message makes bytes of it, once for all who ask.
  */
 import type { Content, Entry, Sibling } from "./entry.ts";
 import { decodeEntry, encodeEntry } from "./entry-codec.ts";
@@ -31,7 +31,7 @@ export class ToldEntry {
     this.byteCount = of.byteCount;
   }
 
-  /** @param entry of which nobody changes anything any more */
+  /** @param entry which nobody changes any more */
   static of(entry: Entry): ToldEntry {
     return new ToldEntry({ entry, bytes: null, byteCount: bytesAtMost(entry) });
   }
@@ -43,7 +43,7 @@ export class ToldEntry {
 
   /** @throws CodecError when it came as bytes that are no entry */
   get decoded(): Entry {
-    // Only what was told without bytes keeps what it is: the other is looked at once.
+    // Only an entry told without bytes is kept decoded: one that came as bytes is decoded once.
     return this.#entry ?? decodeEntry(this.bytes).entry;
   }
 

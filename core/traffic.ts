@@ -63,7 +63,7 @@ export class Traffic {
     this.#count(place);
   }
 
-  /** What another process counted, which nobody asks for its own totals. */
+  /** Adds what another process counted, one that nobody asks for its totals. */
   add(list: unknown): void {
     if (trafficFromList(list) === null) return;
     for (const [i, value] of (list as number[]).entries()) this.#count(i, value);

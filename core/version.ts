@@ -1,11 +1,11 @@
 /**
  * Versions, and which of them live together.
  *
- * The protocol's is that of all that nodes say to each other: the hello, the messages, the cluster
- * document, entries. It grows by one with a version of the program that adds to any of them, so
- * that an upgrade goes node by node. A node says in its hello up to which protocol it speaks and
- * from which on; two speak the highest that both do, and refuse each other when there is none. How
- * to add:
+ * The protocol version covers all that nodes say to each other: the hello, the messages, the
+ * cluster document, entries. It grows by one with a version of the program that adds to any of
+ * them, so that an upgrade goes node by node. A node's hello names the highest and the lowest
+ * protocol that it speaks. Two nodes speak the highest that both do, and refuse each other when
+ * there is none. How to add:
  *
  * - a field of a message: behind, with `later`; older nodes skip it
  * - a kind of message: behind, with its protocol in `SINCE` (messages.ts); older nodes never see it
