@@ -8,13 +8,14 @@
  * A mark can be right and a claim wrong, in two ways that are looked after here:
  *
  * - **What C had went elsewhere** before B came so far: a hint went home to D. B does not find it
- *   at C any more. So what B asked C then counts when B has followed D to a question of after that.
- *   At D it is a record of D's own and goes no further: that other hints leave D or C meanwhile
- *   is for later questions to wait for. So claims rise though hints go home all the time.
+ *   at C any more. So a question to C counts once B has followed D up to a question that was asked
+ *   after that. At D the hint has become a record of D's own and goes no further; other hints that
+ *   leave D or C meanwhile are for later questions to wait for. So claims rise though hints go home
+ *   all the time.
  * - **C has lost what it acknowledged**, with its disk. What it sent to others may have reached
- *   some of them alone. So C's claims of its new life wait until B has followed all others to
- *   questions of after the loss, by so much as messages may be under way. Until then the claims of
- *   C's former life stand: what B knew it still knows.
+ *   only some of them. So claims about C's new life wait until B has followed all others up to
+ *   questions asked after the loss, later than it by as long as messages may be under way. Until
+ *   then the claims of C's former life stand: what B knew it still knows.
  *
  *   The same holds for what had gone to C as a hint from somewhere else, and for that member, if B
  *   had not followed C to it before the loss.
@@ -30,10 +31,10 @@ export type Instant = number;
 
 const NEVER = Number.NEGATIVE_INFINITY;
 
-/** Whom B must have followed to a question of then. */
+/** Which members B must have followed, up to a question of that time. */
 type Needs = ReadonlyMap<ReplicaId, Instant>;
 
-/** One up to which B's mark has come. */
+/** A question up to which B's mark has come. */
 interface Question {
   readonly askedAt: Instant;
   readonly needs: Needs;
@@ -46,7 +47,7 @@ interface Followed {
   moved: Needs;
   /** Those that wait, in order: the first one, and one that stands for all since. */
   open: readonly Question[];
-  /** Of the last one of which nothing can have gone elsewhere unseen. */
+  /** Of the last question of which nothing can have gone elsewhere unseen. */
   settled: Instant;
   claimed: Instant;
   /** Until when what it sent may have arrived anywhere, before it lost its past. */
@@ -100,7 +101,7 @@ export class Claims {
     followed.moved = laterOf(followed.moved, new Map(homes.map((id) => [id, now])));
   }
 
-  /** The member, B itself perhaps, has lost its past; nothing of then is under way after that. */
+  /** The member, perhaps B itself, has lost its past; none of its messages arrive after `until`. */
   lost(member: ReplicaId, until: Instant): void {
     this.revision++;
     this.#doubt(member, until);
@@ -117,8 +118,8 @@ export class Claims {
   }
 
   /**
-   * B's own time went on by so much at once, by a clock that was set or while B slept: what is
-   * under way may still arrive for as long as before.
+   * B's own time jumped ahead by so much, because a clock was set or B slept: what is under way may
+   * still take as long to arrive as before.
    */
   skipped(ms: number, now: Instant): void {
     this.revision++;
@@ -133,7 +134,7 @@ export class Claims {
     return moved.size === 0 && open.length === 0;
   }
 
-  /** Of the last question to the peer for which that is so. */
+  /** When the last question to the peer was asked for which that is so. */
   settledAt(peer: ReplicaId): Instant {
     return this.#of(peer).settled;
   }
@@ -152,7 +153,7 @@ export class Claims {
     return now - claimed;
   }
 
-  /** Whether one that lost its past, if it has, is followed on with all others since then. */
+  /** Whether it lost no past, or all others have been followed to questions after the loss. */
   isWhole(member: ReplicaId): boolean {
     const lostUntil = this.#followed.get(member)?.lostUntil ?? NEVER;
     return lostUntil === NEVER || this.#others.every((id) => this.#of(id).settled >= lostUntil);

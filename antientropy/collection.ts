@@ -5,15 +5,15 @@
  * round asks **every** member: each must hold either exactly the same knowledge of the key or none
  * at all, and no hint of it. Then no disk has anything that the tombstone still has to cover.
  *
- * But somebody's hands may: a read that found the old value before its replica learnt better, and
- * mends others by it. So all are asked a second time, and only who agrees then is told to drop it.
- * Nobody sends on what it has read longer ago than `SPREAD_MS_MAX`; after `SETTLE_MS` what was sent
- * has arrived, is covered where the tombstone is, and is an objection where it is not.
+ * But a read in progress may: it found the old value before its replica learnt better, and repairs
+ * others with it. So all are asked a second time, and only members that agree again are told to
+ * drop it. Nobody sends on what it has read longer ago than `SPREAD_MS_MAX`. So after `SETTLE_MS`
+ * what was sent has arrived: where the tombstone is, it is covered; elsewhere it is an objection.
  *
  * Each drops the key only if it has learnt nothing new meanwhile. A member that cannot be reached
  * stops this, not service: it may hold what was covered. (What covers nothing goes all the same,
- * see core/expiry.ts.) Who missed the last message collects by itself later, or gets the key back
- * by an exchange and all begin again: dropping is safe, not final.
+ * see core/expiry.ts.) A member that missed the last message collects by itself later, or gets the
+ * key back by an exchange and all begin again: dropping is safe, not final.
  *
  * The grace period only keeps young tombstones from being asked about again and again. A question
  * is about many keys, and many are asked at a time; the answer names only those that are objected
@@ -42,7 +42,7 @@ export interface CollectionPlan {
 
 export interface CollectionOutbox {
   ask(to: ReplicaId, body: Request): void;
-  /** The keys on which all agree; of a second round this replica is to drop them too. */
+  /** The keys on which all agree; after a second round this replica is to drop them too. */
   finish(agreed: readonly (readonly [StoreKey, Digest])[]): void;
 }
 

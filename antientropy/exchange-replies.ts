@@ -4,8 +4,9 @@ import type { StoreKey } from "../core/store.ts";
 import type { ExchangeLimits, ExchangeSide } from "./exchange.ts";
 
 /**
- * The trees whose roots differ, with their inner sums; and those of which this replica cannot read
- * all that it had: its sums have nothing of that, and who fills a tree from it is to know.
+ * The trees whose roots differ, with their inner sums; and the trees of which this replica cannot
+ * read all that it had: its sums have nothing of that, and a member that fills a tree from it must
+ * know.
  */
 export function answerRoots(side: ExchangeSide, body: RequestOf<"roots">): ReplyOf<"rootsDiffer"> {
   const trees: ReplyOf<"rootsDiffer">["trees"][number][] = [];

@@ -53,7 +53,7 @@ export interface ExchangeSide {
   joinedBytes(key: StoreKey): Uint8Array | null;
   /** It can read all that it has of the key, and that is nothing, or nothing any more. */
   hasNothing(key: StoreKey): boolean;
-  /** Who may have been given a hint that stood here after a position. */
+  /** The members that may have been given a hint that stood here after a position. */
   movedSince(position: number): readonly ReplicaId[];
   /**
    * By tree, of how many keys it had something that it cannot read; 1 more where it lost what it
@@ -222,7 +222,7 @@ export class Exchange {
 
   #askEntries(now: Millis): void {
     const batch = this.#toFetch.splice(0, this.#plan.limits.batchCountMax);
-    // Looked at a second time: what a write brought meanwhile is no difference any more.
+    // A second look: what a write brought meanwhile is no difference any more.
     this.#fetching = new Map(batch.filter(([key, d]) => this.#plan.side.digest(key) !== d));
     if (this.#fetching.size === 0) return this.#goOn(now);
     this.#ask({ kind: "fetch", keys: [...this.#fetching.keys()] }, now);
@@ -231,7 +231,7 @@ export class Exchange {
   /** The peer may send fewer than were asked for; the rest is asked for again. */
   #takeFetched({ items, gone = [] }: ReplyOf<"fetched">, now: Millis): void {
     const askedCount = this.#fetching.size;
-    // Forgotten there since it was listed, as its time was over or all agreed.
+    // Forgotten there since it was listed, because its time was over or all agreed.
     for (const key of gone) this.#fetching.delete(key);
     for (const [key, bytes] of items) {
       const digest = this.#fetching.get(key);
@@ -242,7 +242,7 @@ export class Exchange {
       this.#spend(bytes.length, now);
       if (this.#plan.side.digest(key) !== digest) this.#toSend.push(key);
     }
-    // A side that says nothing of what was asked for cannot read it: it is given that instead.
+    // A peer that sends nothing of what was asked for cannot read it: it is given that instead.
     if (this.#fetching.size < askedCount) this.#toFetch.push(...this.#fetching);
     else {
       this.#result.keysUnread += askedCount;

@@ -37,7 +37,7 @@ export interface HandoffResult {
   readonly deliveredCount: number;
 }
 
-/** Told of hints for a target before they are dropped: who has them all, durably, instead. */
+/** Told before hints for a target are dropped, and who has them all, durably, instead. */
 export type HintsMoving = (
   target: ReplicaId,
   keys: readonly StoreKey[],
@@ -165,7 +165,9 @@ export class HandoffRound {
   }
 }
 
-/** A loop, for a function called with each byte takes ten times as long, and these may be many. */
+/**
+ * A loop: a function that is called for each byte takes ten times as long, and there may be many.
+ */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;

@@ -20,9 +20,10 @@ export interface RetirementPlan extends HandoffPlan {
   /** Hints whose newest version is older than this instant have outlived the window. */
   readonly olderThan: WallMillis;
   /**
-   * Who must have a hint before it is dropped: the key's other primaries. Nobody (N is 1): it
-   * may be the only copy, and stays. This replica may be one itself by now, without the hint in its
-   * own record. null: not now, because one of them cannot be reached, or they are too few.
+   * The replicas that must have a hint before it is dropped: the key's other primaries. Empty (N is
+   * 1): the hint may be the only copy, and stays. This replica may be a primary itself by now,
+   * without the hint in its own record. null: not now, because one of them cannot be reached, or
+   * they are too few.
    */
   keepersOf(key: StoreKey): readonly ReplicaId[] | null;
 }

@@ -26,7 +26,9 @@ export class Marks {
     this.#layout = layout;
   }
 
-  /** Names who owns what; with another name all marks are void. @returns whether it is another */
+  /**
+   * @param layout names who owns what: when it changes all marks are void. @returns whether it did
+   */
   settle(layout: string): boolean {
     if (layout === this.#layout) return false;
     this.#layout = layout;
@@ -45,7 +47,7 @@ export class Marks {
     return this.#marks.get(peer) ?? null;
   }
 
-  /** Of one order a mark only rises. */
+  /** Within one order a mark only rises. */
   raise(peer: ReplicaId, { run, through }: Mark): void {
     assert(run > 0 && through >= 0, "a place in an order that has a name");
     const before = this.of(peer, run);

@@ -62,7 +62,7 @@ export function pageOf(
   for (const key of keys) {
     const digest = side.digest(key);
     if (digest === null) return null;
-    // Dropped since, as everybody agreed on it or its time was over.
+    // Dropped since, because everybody agreed on it or its time was over.
     if (digest !== 0) list.push([key, digest]);
   }
   const isAtEnd = through === head;

@@ -4,8 +4,8 @@
  * may rise to the end of the page (see marks.ts).
  *
  * Where all is here already, which is the rule, that is one message with some bytes a key and no
- * value. What the peer says is gone by the time that it is asked for was forgotten as its time was
- * over, or as all agreed on it: that is nothing to hold. An entry that the peer neither sends nor
+ * value. What the peer calls gone when it is asked for was forgotten because its time was over, or
+ * because all agreed on it: there is nothing to hold then. An entry that the peer neither sends nor
  * calls gone cannot be read there: then the mark stays where it was, and the page is asked for
  * again later.
  */
@@ -50,7 +50,7 @@ export interface TailResult {
   readonly through: number | null;
   /** There was no more when the peer answered. */
   readonly isAtEnd: boolean;
-  /** Who was given hints that stood there after the position, and no longer do. */
+  /** The members that were given hints which stood there after the position, and no longer do. */
   readonly moved: readonly ReplicaId[];
   readonly keysReceived: number;
   readonly byteCount: number;

@@ -57,8 +57,8 @@ export class ArrivalOrder {
   }
 
   /**
-   * Moves a slot to the end. A position below one that is there already is taken for that one: a
-   * key is then shown once more to readers that have seen it, and left out for none.
+   * Moves a slot to the end. A position below the highest so far is taken for the highest: the key
+   * is then shown once more to readers that have seen it, and left out for none.
    *
    * @param position above 0
    */
@@ -82,7 +82,7 @@ export class ArrivalOrder {
     if (!isOpen && 3 * block.liveCount < 2 * block.slots.length) this.#layOut(block);
   }
 
-  /** Up to so many slots with positions above one and up to another, in order. */
+  /** Up to `countMax` slots with positions above `after` and up to `through`, in order. */
   between(after: number, through: number, countMax: number): number[] {
     const found: number[] = [];
     for (let i = this.#firstBlock(after); i < this.#order.length; i++) {
@@ -103,7 +103,7 @@ export class ArrivalOrder {
     let [low, high] = [0, this.#order.length];
     while (high - low > 1) {
       const middle = (low + high) >> 1;
-      // Equal positions may go over from one block to the next.
+      // Equal positions may reach from one block into the next.
       if (present(this.#order[middle]).base < position) low = middle;
       else high = middle;
     }
@@ -126,7 +126,7 @@ export class ArrivalOrder {
     return block;
   }
 
-  /** Nothing is added to it any more: it takes no more room than it needs. */
+  /** Nothing is added to the block any more: it is cut to the room that it needs. */
   #close(block: Block): void {
     if (block.count < block.slots.length || 3 * block.liveCount < 2 * block.count) {
       this.#layOut(block);

@@ -56,7 +56,7 @@ export class Arrivals {
   /** Keys with numbers up to `#endedCount`, the last of them last. */
   #ended: Ended[] = [];
   #endedCount: number;
-  /** No key that was forgotten ended after that; of those that are remembered none before. */
+  /** The latest end among the keys that were forgotten, as far as it is known. */
   #endedThrough: WallMillis;
   /** The same of keys that are remembered no more. */
   #lostThrough: WallMillis;
@@ -101,7 +101,7 @@ export class Arrivals {
     this.#keep();
   }
 
-  /** A key is about to be forgotten that all members agree on. */
+  /** A key that all members agree on is about to be forgotten. */
   collecting(key: StoreKey): void {
     const position = this.#store.summary(key)?.position ?? 0;
     if (position <= this.#floor) return;
@@ -127,8 +127,8 @@ export class Arrivals {
   }
 
   /**
-   * Up to when every key whose time was over has been forgotten. Where nothing is due that is now:
-   * nobody has to look for that. What is put off is no such key.
+   * The time up to which every key whose time was over has been forgotten. Where nothing is due
+   * that is now, and nobody has to look. A key that was put off is not such a key.
    */
   releasedThrough(now: WallMillis): WallMillis {
     const earliest = this.#store.earliestDue();
@@ -142,7 +142,7 @@ export class Arrivals {
     this.#hasEnded = false;
   }
 
-  /** The keys that were released after so many; null when some are not known any more. */
+  /** The keys that were released after the first `count`; null when some are no longer known. */
   endedAfter(count: number): readonly StoreKey[] | null {
     const newCount = this.#endedCount - count;
     if (newCount < 0 || newCount > this.#ended.length) return null;
@@ -150,8 +150,8 @@ export class Arrivals {
   }
 
   /**
-   * How many had been released before the first of those whose time was over after that; null when
-   * such a one may not be known any more.
+   * How many had been released before the first one whose time was over after `time`; null when
+   * that one may not be known any more.
    */
   endedCountAt(time: WallMillis): number | null {
     if (this.#lostThrough > time) return null;

@@ -1,7 +1,7 @@
 /**
  * What a replica that is sent a write holds beside it: versions that the write does not cover. A
  * write without a context covers what its coordinator holds, and the coordinator may have missed
- * what was answered before. So each acknowledgement tells of it, in the shortest form that the
+ * what was answered before. So each acknowledgement tells of these, in the shortest form that the
  * coordinator can act by: the dot of each version, and its time.
  */
 import { CausalContext, type Dot } from "../core/causal-context.ts";
@@ -24,13 +24,13 @@ export interface Beside {
 export interface Found {
   readonly beside: readonly Beside[];
   /**
-   * What is over where they are held. It goes along, for whatever covers a version has to cover
+   * What is over where they are held. It goes along because whatever covers a version has to cover
    * what that one replaced as well: a replica that lacks both would show the older one again.
    */
   readonly covered: CausalContext;
   /** What came is over already, and nothing is told of what is held. */
   readonly isOver: boolean;
-  /** It had come before by another way, such as a read repair: maybe before what is told of. */
+  /** It had come before in another way, as by a read repair: maybe before what is told of. */
   readonly wasThere: boolean;
 }
 
@@ -50,11 +50,11 @@ export function foundIn(reply: ReplyOf<"stored" | "storedWith">): Found {
 }
 
 /**
- * The siblings that are held and not among those that came, nor another version of what came: an
- * operation does not go before itself.
+ * The siblings that are held, but for those that came and other versions of what came: an operation
+ * does not overtake itself.
  *
- * Nothing is told where what came is over already, covered or overtaken. Somebody has replaced it
- * who was shown it, maybe before its client was answered, and that must not be overtaken by it:
+ * Nothing is told where what came is over already, covered or overtaken. Somebody who was shown it
+ * has replaced it, maybe before its client was answered, and it must not overtake its replacement:
  * with a later time it would be gone, with an earlier one both would. (It may have been another
  * write without a context, too. Nobody can tell, and of the two mistakes a sibling too many is the
  * one that loses nothing.)
@@ -72,9 +72,9 @@ export function besideOf(held: Entry, incoming: Entry, wasThere: boolean): Found
 }
 
 /**
- * Whether a context has grown by more than these versions: what else it names now was never held
- * here, and is known by its dots alone. (They are counted, for a key that is written often has
- * many.)
+ * Whether a context has grown by more than these versions: anything else that it names now was
+ * never held here, and is known by its dots alone. (Dots are counted, because a key that is written
+ * often has many.)
  *
  * @param after what was known `before`, and more
  */

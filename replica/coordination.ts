@@ -33,8 +33,8 @@ export const SUSPECT_PATIENCE_MS = 120;
 
 /**
  * How long a request waits for replicas that say "I don't know", when too few others are left, in
- * ms. One that is back, or begins, knows after a moment; one that waits for a member that is away
- * will not, and the client is told so before its own time is up.
+ * ms. A replica that came back, or begins, knows after a moment. One that waits for a member that
+ * is away will not, and the client is told so before its own time is up.
  */
 export const UNKNOWN_PATIENCE_MS = 1000;
 /** Between two questions to such a replica, in ms. */

@@ -4,20 +4,20 @@
  * as a hint), and whether it lives or was covered meanwhile.
  *
  * A frontend that hears nothing asks a second coordinator. That one must not carry the write out
- * again, least of all over what somebody wrote who had seen the first version. So it looks here,
+ * again, least of all over a write of somebody who had seen the first version. So it looks here,
  * and asks the other owners, who look here too (see recall-coordinator.ts).
  *
  * **"Not here" is worth something only if it would be known.** What was stored before this table
- * began, or has been dropped for want of room, is not. So the table says since when it is whole,
- * and of an operation that began before that it says that it cannot tell. Then nobody mints on its
- * word: a repeat that could be a second time ends as "unknown".
+ * began, or was dropped for want of room, is not known. So the table says since when it is whole,
+ * and of an operation that began earlier it says that it cannot tell. Then nobody mints on its
+ * word: a repeat that could be a second minting ends as "unknown".
  *
  * **Nor of a key whose versions are known by hearsay.** A context names versions by their dots, and
  * whoever missed one of those learns nothing of its operation from what covers it, be that an entry
- * that came, or a client's write that had seen more. (So it is with what a write without a context
- * covers because others hold it; see src/node/serving/blind-write.ts.) Then of operations of that
- * key that began before the table cannot tell either, or one that is done would be minted beside,
- * or over, its successor.
+ * that came, or a client's write that had seen more. (The same goes for what a write without a
+ * context covers because others hold it; see src/node/serving/blind-write.ts.) Of operations of
+ * that key that began before then, the table cannot tell either. Otherwise one that is done would
+ * be minted beside, or over, its successor.
  *
  * **Bounds.** A frontend gives up after TIMEOUT_MS_MAX (60 s) at most, and what it sent may be on
  * its way for a while longer: REPEAT_MS_MAX. Two generations, of OPERATIONS_COUNT_MAX each: the
@@ -44,7 +44,7 @@ import {
 import { namesUnseen } from "./beside.ts";
 import { NO_ROW, OperationTable } from "./operation-table.ts";
 
-/** How long who was told that an operation is not known may take to mint it, in ms. */
+/** How long a coordinator that was told "not known" may take to mint the operation, in ms. */
 export const GRANT_MS = 1000;
 
 export interface Done {
@@ -88,7 +88,7 @@ class Generation {
     return (row !== NO_ROW && this.stored.isFlagged(row)) || this.isGranted(op);
   }
 
-  /** A new text is hashed for each `Map` that it is looked up in: mostly there is nothing. */
+  /** A new text is hashed for each `Map` that it is looked up in, and mostly this one is empty. */
   isGranted(op: OpId): boolean {
     return this.grants.size > 0 && this.grants.has(op);
   }
@@ -126,7 +126,7 @@ export class DoneOperations {
     return this.#young.size + this.#old.size;
   }
 
-  /** Something was stored. A version that is older than any repeat is none that matters here. */
+  /** Something was stored. A version that is older than any repeat does not matter here. */
   note({ op, dot, time }: Pick<Sibling, "op" | "dot" | "time">, wall: WallMillis): void {
     if (op === UNKNOWN_OP || isPastRepeats(time, wall)) return;
     if (this.#isKnown(op)) return;
@@ -150,8 +150,8 @@ export class DoneOperations {
 
   /**
    * An entry is about to be joined into one of a key's places, which held `before`; `held` is what
-   * all of them hold. What covers others there came with the entry's siblings, if with any: where
-   * all of these are older than any repeat, so is what they cover.
+   * all of the places hold. Whatever in the entry covers other versions came with its siblings, if
+   * it has any: where these are all older than any repeat, so is what they cover.
    */
   follow(
     key: StoreKey,
@@ -179,7 +179,7 @@ export class DoneOperations {
     if (namesUnseen(of.before.context, [of.sibling], of.entry.context)) this.hear(key);
   }
 
-  /** Versions of the key are covered from now on of which only the dots are known. */
+  /** From now on versions of the key are covered of which only the dots are known. */
   hear(key: StoreKey): void {
     if (!this.#young.heard.has(key)) this.#makeRoom();
     this.#young.heard.set(key, this.#now);
@@ -197,24 +197,24 @@ export class DoneOperations {
   }
 
   /**
-   * Its quorum has acknowledged it. It stays in doubt where a hint made that up: about a repeat a
-   * majority of the owners is asked, and the hint is with none of them.
+   * Its quorum has acknowledged it. It stays in doubt where a hint was needed for that: before a
+   * repeat, a majority of the owners is asked, and none of them has the hint.
    */
   acknowledged(op: OpId, { primaries, fallbacks, n }: Tally): void {
     this.setOpen(op, fallbacks > 0 && primaries < majority(n));
   }
 
   /**
-   * Of some siblings those that a write covers and of which a second version may be about: their
-   * own quorum has not acknowledged them, or a second coordinator has asked for them.
+   * Those of some siblings that a write covers and that may have a second version: their own quorum
+   * has not acknowledged them, or a second coordinator has asked for them.
    */
   doubtfulIn(siblings: readonly Sibling[], covers: CausalContext): readonly Sibling[] {
     return siblings.filter(({ op, dot }) => covers.covers(dot) && this.#isInDoubt(op));
   }
 
   /**
-   * Says that nothing was stored here of an operation, to whoever is about to mint it. Of several
-   * who ask one is told so, and has GRANT_MS for it.
+   * Tells a coordinator that is about to mint an operation that nothing of it was stored here. Of
+   * several that ask, one is told so, and has GRANT_MS for it.
    *
    * @param begunAt when its client began it, by this replica's own time
    * @returns false when that cannot be said

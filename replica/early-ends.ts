@@ -6,7 +6,7 @@
 import type { StoreKey } from "../core/store.ts";
 import type { Millis, Now, WallMillis } from "../core/time.ts";
 
-/** Between two looks at which are over, in ms: there may be many. */
+/** Between two looks for those that are over, in ms: there may be many. */
 const LOOK_MS = 500;
 
 export class EarlyEnds {

@@ -1,10 +1,11 @@
 /**
- * What writes without a context met when they came here. A second coordinator may bring one again,
- * when those that told the first one were not heard. By then something may stand beside it that
- * came later, and that it is not to cover: so what was told the first time is told again.
+ * What writes without a context met when they came here. A second coordinator may bring such a
+ * write again, when what was told to the first one was not heard. By then something that came later
+ * may stand beside it, and must not be covered by it: so what was told the first time is told
+ * again.
  *
- * In memory, of the last few that met anything at all: most meet nothing. Of one that is not known
- * any more it is said that the order is unclear (`wasThere`).
+ * In memory, for the last few writes that met anything at all: most meet nothing. Of one that is
+ * not known any more, replies say that the order is unclear (`wasThere`).
  */
 import type { Dot } from "../core/causal-context.ts";
 import { type Entry, sameDot, standingIn } from "../core/entry.ts";
@@ -20,7 +21,7 @@ export class Encounters {
   readonly #met = new Map<string, readonly Beside[]>();
 
   /**
-   * What a write found that was just joined into a record.
+   * What a write that was just joined into a record found there.
    *
    * @param held all that is held of the key since
    */
@@ -37,7 +38,7 @@ export class Encounters {
     return { ...found, beside: found.beside.filter(isMet), wasThere: false };
   }
 
-  /** Of what stands in an entry now, that which a write had met when it came here. */
+  /** Those of an entry's present versions that a write had met when it came here. */
   metBy(dot: Dot, entry: Entry): readonly Beside[] {
     const met = this.#met.get(nameOf(dot)) ?? [];
     return standingIn(entry).filter((one) => has(met, one.dot));

@@ -73,7 +73,7 @@ export class GetAnswers {
     answer.ages = held.ages;
     answer.digest = held.digest;
     if (held.isUnknown || held.digest === 0) return;
-    // A digest is enough only where no more was asked for: else it would be asked for ever.
+    // A digest is enough only where no more was asked for: else that would be asked for ever.
     if (held.entry === null && !answer.wasAskedForEntry) return;
     const entry = held.entry === null ? null : decodedOrNull(held.entry);
     if (entry === null) {
@@ -87,7 +87,7 @@ export class GetAnswers {
     this.merged = merge(this.merged, entry);
   }
 
-  /** The replies that count: known contents, and not nothing where nothing does not count. */
+  /** The replies that count: those with known contents, and "nothing" only where that counts. */
   quorum(): Quorum {
     const quorum = new Quorum(this.#need);
     for (const answer of this.#all) {
@@ -99,9 +99,9 @@ export class GetAnswers {
   }
 
   /**
-   * A fallback that has nothing says only that nobody has brought it anything: it counts beside the
-   * word of a primary, and never in the place of all of them. A digest is no word yet: what it
-   * stands for is not in the answer.
+   * A fallback that has nothing says only that nobody has brought it anything: it counts beside a
+   * primary's reply, and never in place of all of them. A mere digest is not such a reply yet: what
+   * it stands for is not in the answer.
    */
   #countsNothingOf({ candidate }: ReplicaAnswer): boolean {
     if (!this.#plan.rules.notfoundOk) return false;
@@ -135,7 +135,7 @@ export class GetAnswers {
     return outstanding.filter(({ id, isSuspect }) => !isSuspect || this.get(id)?.digest !== 0);
   }
 
-  /** Those that answered that they do not know. Mostly all do, and then no list is made. */
+  /** Those that answered "I don't know". Mostly there are none, and then no list is made. */
   unknown(): readonly ReplicaAnswer[] {
     let unknown: ReplicaAnswer[] | null = null;
     for (const answer of this.#all) {
@@ -146,7 +146,7 @@ export class GetAnswers {
     return unknown ?? nobody;
   }
 
-  /** Whether what the answer's digest stands for has come; of nothing there is nothing to come. */
+  /** Whether the entry behind the answer's digest has come; for "nothing" none need come. */
   isRead({ digest }: ReplicaAnswer): boolean {
     return digest === 0 || this.#digests.includes(digest);
   }

@@ -40,7 +40,7 @@ import { isSessionForgotten, NOT_REACHED, reachesSession } from "./session-debt.
 import { nothingToProve, type Proof, proofOf } from "./stale-bound.ts";
 import { WriteBack } from "./write-back.ts";
 
-/** How long after its start a read that was answered waits for the rest, to mend it, in ms. */
+/** How long after its start an answered read waits for late replies, to repair them, in ms. */
 const REPAIR_WAIT_MS = SPREAD_MS_MAX - 500;
 
 /**
@@ -84,7 +84,7 @@ export class GetCoordinator implements Coordinator {
     return Math.min(this.#deadline, this.#patienceAt, this.#hedgeAt, this.#againAt);
   }
 
-  /** Of all replies, those after the answer too. */
+  /** The join of all replies, also of those after the answer. */
   get merged(): Entry {
     return this.#answers.merged;
   }
@@ -196,7 +196,7 @@ export class GetCoordinator implements Coordinator {
     const quorum = this.#answers.quorum();
     if (quorum.isMet || this.#answers.isNothingForSure()) return this.#decideSession(quorum, now);
     this.#askAsManyAsNeeded(quorum);
-    // Where it is over the healthy ones get a moment: the answer says how many have answered.
+    // Also when the quorum is lost, healthy replicas get a moment: the failure counts the replies.
     const { notfoundOk } = this.#plan.rules;
     const left = notfoundOk ? this.#answers.expected() : this.#answers.outstanding();
     const isHeardOut = notfoundOk && left.length > 0;
@@ -262,7 +262,7 @@ export class GetCoordinator implements Coordinator {
     for (const candidate of this.#plan.candidates) this.#askOne(candidate, false);
   }
 
-  /** Replicas are apart, or agree and are too few for those who will read by the other layout. */
+  /** Replicas are apart, or agree but are too few for reads by the other layout. */
   #mustWriteBack(): boolean {
     if (this.#answers.behind().length > 0) return true;
     const { rules, strictCount } = this.#plan;
@@ -345,7 +345,7 @@ export class GetCoordinator implements Coordinator {
   #finish(quorum: Quorum, proof: Proof): void {
     const found = this.#writeBack?.entry ?? this.#answers.merged;
     const { session } = this.#plan;
-    // Contexts only grow, also where what the session named was collected.
+    // Contexts only grow, even where what the session named was collected.
     const isWhole = session === null || found.context.includes(session);
     const context = isWhole ? null : found.context.join(session);
     const entry = context === null ? found : { ...found, context };

@@ -19,9 +19,9 @@ export interface GetPlan {
   /** For `local_quorum`: the zone whose replicas count. */
   readonly onlyZone: string | null;
   readonly session: CausalContext | null;
-  /** From when on all that was shown with the session has ended; 0 for never. */
+  /** When all that was shown with the session has ended; 0 for never. */
   readonly sessionEndsAt?: WallMillis;
-  /** While owners change: those by the other layout, to whom writes go as well. */
+  /** While owners change: the owners by the other layout, which get writes as well. */
   readonly pending: readonly ReplicaId[];
   /** How many owners must hold what a strict read shows. */
   readonly strictCount: number;

@@ -1,8 +1,8 @@
 /**
- * The replicas that hints went to which are no longer here. A follower of this replica that had not
+ * Which replicas got the hints that are no longer here. A follower of this replica that had not
  * come as far as such a hint cannot find it here any more: it has to look where the hint went
- * (antientropy/claims.ts).
- * One number a replica is enough: the highest position of the hints that it was given.
+ * (antientropy/claims.ts). One number a replica is enough: the highest position of the hints that
+ * it was given.
  *
  * It is written down before the first of the hints is dropped: after a crash either the hint is
  * still here or it is known where it went.
@@ -37,7 +37,7 @@ export class HintMoves {
   /**
    * Hints for `target` are about to be dropped.
    *
-   * @param to who has them all on stable storage instead
+   * @param to the replicas that have them all on stable storage instead
    */
   moving(target: ReplicaId, keys: readonly StoreKey[], to: readonly ReplicaId[]): void {
     const { hintOrder } = this.#store;

@@ -19,8 +19,8 @@ export function beginIncarnation({
   const stored = store.readMeta(INCARNATION);
   const previous = stored === undefined ? 0 : Number(decode(stored));
   if (recovery.clean && !isCopy && previous > 0) return previous;
-  // Where records are missing, the last run's own number may be one of them: a hole in its first
-  // flush. It is not to be given again, to go on with what that run had minted.
+  // Where records are missing, the last run's own number may be among them: a hole in its first
+  // flush. It must not be given again, or this run would go on with what that run had minted.
   const next = recovery.corruptCount > 0 ? 2 ** 32 + prng.u32() : previous + 1;
   assert(Number.isSafeInteger(next), "an incarnation is a count");
   store.writeMeta(INCARNATION, encode(next));

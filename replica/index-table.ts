@@ -119,7 +119,7 @@ export class IndexTable {
     return slot;
   }
 
-  /** The key keeps its slot and, unless the list is another one, its place within the list. */
+  /** The key keeps its slot and, unless it goes to another list, its place within the list. */
   replace(slot: number, row: IndexRow): void {
     assert(row.list >= 0 && row.list <= 0xffff, "lists are numbered with 16 bits");
     this.#bodyByteCountTotal -= present(this.#bodyByteCounts[slot]);
@@ -214,7 +214,7 @@ export class IndexTable {
     return this.#due.earliest;
   }
 
-  /** Looks at a key later than it was to be looked at, until it is written again. */
+  /** Puts off when a key is due, until it is written again. */
   postpone(key: string, until: number): void {
     const slot = this.find(key);
     const due = slot === NO_SLOT ? 0 : this.#due.dueAt(slot);

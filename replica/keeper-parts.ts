@@ -16,7 +16,7 @@ export interface KeeperParts {
    */
   readonly placeOf: (key: StoreKey, partition?: number) => Place;
   readonly partitionCount: () => number;
-  /** How long what is dead is left alone; not at all unless it is said. */
+  /** How long what is dead is left alone; absent: not at all. */
   readonly graces?: Graces;
   /** What was purged, as far as this node knows: everything is seen, and joined, through it. */
   readonly purges?: () => PurgeIndex;
@@ -26,7 +26,7 @@ export interface KeeperParts {
   readonly onRecord?: (key: StoreKey, holdsValue: boolean) => void;
   /** Told of every record that was found unreadable, before anything is stored in its place. */
   readonly onDamage?: (key: StoreKey) => void;
-  /** The store is a copy: what it was copied from may have minted more since, and go on. */
+  /** The store is a copy: its original may have minted more since, and may go on. */
   readonly isCopy?: boolean;
 }
 

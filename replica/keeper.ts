@@ -3,8 +3,8 @@
  * rule that protects them: never say that something was seen which may have been forgotten.
  *
  * Every record carries the replica's tenure of the key (see core/entry-codec.ts). The replica's
- * incarnation ends with any stop that was not clean, so a tenure taken before one is void: the
- * record may be older than what was minted and sent out under it.
+ * incarnation ends with any stop that was not clean, so a tenure taken before such a stop is void:
+ * the record may be older than what was minted and sent out under it.
  */
 import type { CausalContext } from "../core/causal-context.ts";
 import {
@@ -42,7 +42,7 @@ import { emptySlot, type Joined, outlived, type Slot, type Taken } from "./slot.
 
 interface JoinAs {
   readonly hintFor: ReplicaId | null;
-  /** Somebody else had it: what was lost is found by it. */
+  /** It came from another replica, and so refills a record that was lost. */
   readonly isBrought: boolean;
   readonly sent?: Sent;
 }
@@ -80,7 +80,7 @@ export class Keeper {
     return this.#records.graces;
   }
 
-  /** Of how many keys the record cannot be read and was not refilled yet. */
+  /** How many keys have a record that cannot be read and was not refilled yet. */
   get lostCount(): number {
     return this.#records.lostCount;
   }
@@ -94,7 +94,7 @@ export class Keeper {
     return this.#incarnation;
   }
 
-  /** Goes on under other actors: somebody else has those of until now. */
+  /** Goes on under new actors: somebody else has those that it used until now. */
   renew(): void {
     this.#incarnation = beginIncarnation({ store: this.store, prng: this.#prng, isCopy: true });
     this.arrivals.renew();
@@ -131,9 +131,9 @@ export class Keeper {
   }
 
   /**
-   * Joins an entry that a peer sent into the record, or into the hint for `hintFor`. A record that
-   * was lost counts as refilled by this, unless it is unsure (lost-keys.ts), though a write of the
-   * replica's own would not do: that one says nothing of what was there before.
+   * Joins an entry that a peer sent into the record, or into the hint for `hintFor`. A lost record
+   * counts as refilled by this, unless it is unsure (lost-keys.ts). A write of the replica's own
+   * would not do: it says nothing of what was there before.
    *
    * @returns false when the store takes no writes: nothing was joined
    */
@@ -141,14 +141,14 @@ export class Keeper {
     return this.join(key, incoming, hintFor, now) !== null;
   }
 
-  /** The same; what the record, or the hint, holds then, or null when nothing was joined. */
+  /** The same; returns what the record, or the hint, holds then; null: nothing was joined. */
   join(key: StoreKey, incoming: Entry, hintFor: ReplicaId | null, now: WallMillis): Joined | null {
     return this.#join(key, incoming, { hintFor, isBrought: true }, now);
   }
 
   /**
-   * The same of an entry as it came. Its bytes are what is stored where it replaces what is held,
-   * as most writes do: nothing is encoded anew. They are copied, for they are part of a message.
+   * The same of an entry as it came. Where it replaces what is held, as most writes do, its own
+   * bytes are stored: nothing is encoded anew. They are copied, because they are part of a message.
    *
    * @throws CodecError when the bytes are not an entry
    */
@@ -159,7 +159,7 @@ export class Keeper {
     return joined === null ? null : { ...joined, incoming };
   }
 
-  /** The same of what this replica has made of an entry by itself: nothing lost is found by it. */
+  /** The same of what this replica has made of an entry by itself: that refills nothing lost. */
   amend(key: StoreKey, entry: Entry, hintFor: ReplicaId | null, now: WallMillis): Entry {
     return this.#join(key, entry, { hintFor, isBrought: false }, now)?.entry ?? entry;
   }
@@ -205,7 +205,7 @@ export class Keeper {
     return this.#records.isLost(key) && !this.#records.isUnsure(key);
   }
 
-  /** All that is held of the key, of which an entry was just joined into one of its places. */
+  /** All that is held of the key, after an entry was joined into one of its places. */
   heldWith(key: StoreKey, { entry }: Joined): Entry {
     const isAll = this.store.hintTargets(key).length === 0;
     return isAll ? entry : this.hold(key).entry;
@@ -217,10 +217,10 @@ export class Keeper {
     const slot = this.#records.read(key, hintFor);
     const own = hintFor === null ? slot : this.#records.read(key, null);
     const joined = this.#withHints(key, own).entry;
-    // A failing disk gives a hint once and not the next time: the tenure's own record counts.
+    // A failing disk may give a hint only once: what was read along with the tenure counts.
     const held = hintFor === null ? joined : merge(joined, slot.entry);
     const tenure = this.#tenureFor(slot, request.covers);
-    // Whatever is written by who knows of a purge is later than what that purge ends.
+    // Whatever is written with knowledge of a purge is later than all that the purge ends.
     const time = this.clock.next(now, this.#records.purges().newest);
     return mintOver(held, { request, tenure, time, operations: this.operations }, now);
   }
@@ -239,7 +239,10 @@ export class Keeper {
     return newOpId(this.#prng);
   }
 
-  /** Stores what was minted. Nobody else can bring what a sole owner lost: it goes on from here. */
+  /**
+   * Stores what was minted. Nobody else can bring what a sole owner lost: the key goes on from
+   * here.
+   */
   keepMinted(key: StoreKey, hintFor: ReplicaId | null, minted: Minted): void {
     this.operations.followMint(key, minted);
     this.#records.writeBytes(key, hintFor, minted);
@@ -279,8 +282,8 @@ export class Keeper {
   }
 
   /**
-   * Whether this replica holds exactly that of the key, with nothing to serve by this clock, or
-   * nothing at all.
+   * Whether this replica holds exactly what the digest names, with nothing to serve by this clock,
+   * or nothing at all of the key.
    */
   agreesOn(key: StoreKey, digest: Digest, now: WallMillis): boolean {
     if (this.#records.isLost(key) || this.store.hintTargets(key).length > 0) return false;
@@ -314,7 +317,7 @@ export class Keeper {
     return true;
   }
 
-  /** Enough other owners were compared with: what was lost and not brought, nobody has. */
+  /** Enough other owners were compared with: what was lost and was not brought, nobody has. */
   compared(): void {
     this.#isCompared = true;
   }
@@ -366,7 +369,7 @@ export class Keeper {
     return this.#records.dropSome(tree, countMax);
   }
 
-  /** Forgets all that is held, hints too: it is from a time in which it was no member. */
+  /** Forgets all that is held, hints too: it is from a time when this was no member. */
   wipe(): void {
     this.#records.wipe();
     this.arrivals.renew();

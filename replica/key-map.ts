@@ -1,10 +1,10 @@
 /**
  * From a key to its slot number, and back: a hash table in typed arrays.
  *
- * A JavaScript Map would do, and costs, at a million keys, some 45 bytes each, half a second of a
- * restart, a tenth of a second whenever it doubles, and an end at 2^24 entries. Here a key costs 4
- * bytes for its hash, 6 to 12 for its cell and 8 for the pointer to its string. The table is split
- * into shards, which grow one by one, so that no write waits long for that.
+ * A JavaScript Map would do, but at a million keys it costs some 45 bytes each, half a second of a
+ * restart and a tenth of a second whenever it doubles, and it ends at 2^24 entries. Here a key
+ * costs 4 bytes for its hash, 6 to 12 for its cell and 8 for the pointer to its string. The table
+ * is split into shards, which grow one by one, so that no write waits long for that.
  *
  * Cells are probed one after another (Knuth's algorithm L); removing moves what follows back (his
  * algorithm R), so there are no tombstones to sweep. The hash is seeded, because keys come from

@@ -26,7 +26,7 @@ export class KeyOrders {
     return order.page(prefix, after, countMax);
   }
 
-  /** The store has a key that it had not. */
+  /** The store has a key that it did not have before. */
   add(key: StoreKey): void {
     this.#orders.get(namespaceOf(key))?.add(key);
   }

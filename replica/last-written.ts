@@ -6,7 +6,7 @@ import type { DecodedEntry } from "../core/entry-codec.ts";
 
 /** Few, for an entry's values may be views of whole messages, which are kept as long as it is. */
 const COUNT_MAX = 64;
-/** Of a larger record most is the value, and that is never copied anyway. */
+/** Most of a larger record is its value, which is never copied anyway. */
 const BYTES_MAX = 8192;
 
 /** Places that are taken in turn: a `Map` that is filled and emptied costs more (see IdTable). */
@@ -15,13 +15,13 @@ export class LastWritten {
   readonly #decoded = new Array<DecodedEntry | undefined>(COUNT_MAX).fill(undefined);
   #next = 0;
 
-  /** What these bytes, and no others like them, are known to hold. */
+  /** What this very array of bytes, not merely an equal one, is known to hold. */
   get(bytes: Uint8Array): DecodedEntry | undefined {
     const at = this.#bytes.indexOf(bytes);
     return at === -1 ? undefined : this.#decoded[at];
   }
 
-  /** @param bytes not to be changed from now on, like what the entry has of messages */
+  /** @param bytes not to be changed from now on, nor the messages that the entry has views of */
   put(bytes: Uint8Array, decoded: DecodedEntry): void {
     if (bytes.length > BYTES_MAX) return;
     this.#bytes[this.#next] = bytes;

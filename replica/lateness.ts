@@ -5,10 +5,10 @@
  * lie in a socket, or its reader may be frozen, and nobody else can say how long that took. So the
  * caller tells **when** it asked, in the time of the callee's own life: each says in its heartbeats
  * what that time is, and whoever got such a word knows that at least so much has passed since
- * (src/node/knowledge/peer-times.ts). What the caller says is then the true time or an earlier one,
- * and a write may seem late that is not, never the other way round. Wall clocks have no part in
- * it: two of them that are a second apart would make a write that is a second late look new, and it
- * would be carried out over what was written meanwhile.
+ * (src/node/knowledge/peer-times.ts). So the caller names the true time or an earlier one: a write
+ * may seem late that is not, never the other way round. Wall clocks have no part in it: two of them
+ * that are a second apart would make a write that is a second late look new, and it would be
+ * carried out over what was written meanwhile.
  *
  * Where a caller has heard no heartbeat, wall clocks are all there is: on Workers, where all
  * machines share one time, and for the first moments of a process.
@@ -38,7 +38,7 @@ export function isLate({ freshUntil, askedAt = 0, freshMs = 0 }: Asked, now: Mom
   return !isOfThisLife || now.life > askedAt + freshMs;
 }
 
-/** Whether another may have been asked before, or since: then a version may be about already. */
+/** Whether another may have been asked before, or since: then there may be a version already. */
 export const mayBeRepeated = (request: Coordinate, now: Moment): boolean =>
   request.isRetry || isLate(request, now);
 
@@ -48,15 +48,15 @@ export const isOverdue = (request: Coordinate, now: Moment): boolean =>
   (request.freshUntil > 0 || (request.askedAt ?? 0) > 0) &&
   mayBeRepeated(request, now);
 
-/** The request after it has waited here, in ms; who knows when it was asked needs no such word. */
+/** The request after a wait here, in ms; one that says when it was asked stays as it is. */
 export const agedBy = (request: Coordinate, waitedMs: Millis): Coordinate =>
   waitedMs <= 0 || (request.askedAt ?? 0) > 0
     ? request
     : { ...request, ageMs: Math.ceil(request.ageMs + waitedMs) };
 
 /**
- * How long ago its client began the write at most, in ms, with the time that the message took where
- * that is known; what was asked of an earlier life of this process may be as old as any.
+ * How long ago at most the client began the write, in ms, with the time that the message took where
+ * that is known. What was asked of an earlier life of this process may be of any age.
  */
 export function ageOf({ ageMs, askedAt = 0 }: Coordinate, { life }: Moment): number {
   if (askedAt === 0) return ageMs;

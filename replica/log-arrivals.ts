@@ -16,7 +16,7 @@ export function arrivalsIn(
   const found = arrivals.between(after, Infinity, countMax).map(arrivalOf);
   const last = found.at(-1)?.position;
   if (last === undefined || found.length < countMax) return found;
-  // Two records have one number where one of them says that a damaged one was lost.
+  // Two records have the same number where one of them says that a damaged one was lost.
   const before = found.filter(({ position }) => position < last);
   const equals = arrivals.between(last - 1, last, Infinity).map(arrivalOf);
   return [...before, ...equals];

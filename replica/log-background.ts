@@ -75,7 +75,7 @@ export class LogBackground {
     return steps;
   }
 
-  /** The stretch ended. Returns whether the disk must be held for broken. */
+  /** The stretch ended. Returns whether the disk must be taken for broken. */
   finished(failure: DiskFailure | undefined): { broken: boolean } {
     assert(this.#isRunning, "a stretch ends once");
     this.#isRunning = false;

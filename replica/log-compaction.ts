@@ -196,14 +196,14 @@ export class Compaction {
     const body = scan.intactBody(item);
     // A record that is needed but not intact is found again when all the others are copied.
     if (body === null) return;
-    // What the walk has read lies where it reads on.
+    // What the walk has read lies where its next read goes.
     const kept = this.#staging.isLong(header.key, body) ? body.slice() : body;
     const to = this.#append(header, kept);
     const { space } = header;
     this.#moves.push({ space, slot, victim: victim.id, from: offset, to, lost: false });
   }
 
-  /** Finds what the index still needs of the run and the walk did not come by, whole. */
+  /** Finds what the index still needs of the run and the walk did not find intact. */
   #replaceUnvisited(): void {
     const { index } = this.#state;
     let copiedByteCount = 0;

@@ -1,7 +1,7 @@
 /**
  * The outline of a closed segment: its records' headers and keys without the bodies, so that a
  * restart reads no values. (Bitcask calls this a hint file; in Starling a hint is a copy kept for
- * another replica.) It is made from the segment after that was closed and can be thrown away at any
+ * another replica.) It is made from the segment once that is closed, and can be thrown away at any
  * time: whenever anything about it does not hold, the segment itself is read instead.
  *
  * A row is a record's header and key with the record's offset where the header's checksum was; the

@@ -31,7 +31,7 @@ export class LogReader {
    *
    * Nothing of a record that the disk gives back is believed unless it verifies, and it must be the
    * one looked for. A staged body has not left this memory since it was written: its checksum,
-   * which takes longer than all else of a large one, would find nothing.
+   * which for a large one takes longer than all the rest, would find nothing.
    */
   record(table: IndexTable, slot: number, key: string): Uint8Array | undefined {
     try {
@@ -42,7 +42,9 @@ export class LogReader {
     }
   }
 
-  /** The same of what may be there later. @throws StoreCorruption when the disk fails */
+  /**
+   * The same of a record that may be readable later. @throws StoreCorruption when the disk fails
+   */
   recordNow(table: IndexTable, slot: number, key: string): Uint8Array | undefined {
     try {
       return this.certainRecord(table, slot, key);
@@ -52,7 +54,7 @@ export class LogReader {
     }
   }
 
-  /** The same of a disk that gives bytes back, right or wrong. @throws DiskFailure */
+  /** The same, where the disk gives bytes back, right or wrong. @throws DiskFailure */
   certainRecord(table: IndexTable, slot: number, key: string): Uint8Array | undefined {
     const row = table.row(slot);
     const byteCount = recordByteCount(row);

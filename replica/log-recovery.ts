@@ -286,8 +286,8 @@ class Recoverer {
   }
 
   /**
-   * From where on, not before some offset, a file is nothing but zeros: its length where they are
-   * fewer than a record takes, which may as well be the end of a torn one.
+   * The offset, no earlier than the given one, from which a file is nothing but zeros. It is the
+   * file's length where they are fewer than a record takes: they may be the end of a torn one.
    */
   #roomFrom(offset: number, file: string, byteCount: number): number {
     let from = offset;
@@ -310,7 +310,7 @@ class Recoverer {
     this.#lostBefore.delete(header.key);
     this.#lost.add(header.key);
     const isFirst = this.#index.entries.find(header.key) === NO_SLOT;
-    // Where nothing is left, that is no answer either: reading it says that it is corrupt.
+    // Without an older one, "nothing" is no answer either: to read the key says that it is corrupt.
     if (isFirst) this.#index.apply(header, header, { segment, offset });
     return 1;
   }

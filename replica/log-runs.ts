@@ -32,10 +32,11 @@ const isMostlyGarbage = ({ byteCount }: SegmentState, garbage: number): boolean 
   garbage * 2 > byteCount;
 
 /**
- * The segments that are dying: most of one is garbage, and behind it the log has grown by less than
- * its own length. Keys that are written again and again have not all been written anew since, so
- * what is copied of it now is garbage soon. Hot segments wait, as in a log-structured file system
- * that cleans by cost and benefit (Rosenblum and Ousterhout, 1992). Seldom is more than one dying.
+ * The segments that are dying. Most of such a segment is garbage, and since it was closed the log
+ * has grown by less than the segment's own length. Keys that are written again and again have not
+ * all been written anew since, so what is copied of it now is garbage soon. Hot segments wait, as
+ * in a log-structured file system that cleans by cost and benefit (Rosenblum and Ousterhout, 1992).
+ * Seldom is more than one segment dying.
  */
 export function dyingSegments(segments: readonly SegmentState[]): ReadonlySet<SegmentState> {
   const dying = new Set<SegmentState>();

@@ -119,8 +119,8 @@ export class Staging {
   }
 
   /**
-   * A record of a segment, or `undefined` when it is on the disk. Out of a page that is used again
-   * it is a copy; the body of a long one is what was given.
+   * A record of a segment, or `undefined` when it is on the disk. It is copied out of its page,
+   * which is used again; the body of a long one is what was given.
    */
   read(segment: number, offset: number, byteCount: number): StagedRecord | undefined {
     let low = 0;

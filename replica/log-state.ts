@@ -17,8 +17,8 @@ export interface LogOptions {
   /** Reads every record at the start, even where an outline would do (default false). */
   readonly verify?: boolean;
   /**
-   * How much of what was read or written lately stays in memory, in bytes (default 0); beside it
-   * the last long record, which is no longer than that.
+   * How much of what was read or written lately stays in memory, in bytes (default 0); beside that,
+   * the last long record, if it is no longer.
    */
   readonly recentBytesMax?: number;
 }

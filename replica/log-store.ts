@@ -45,7 +45,7 @@ import { LogWriter } from "./log-writer.ts";
 import { RecentRecords } from "./recent-records.ts";
 
 const NOTHING = new Uint8Array(0);
-/** Where a hint, if no long one, is kept among the records of lately; no entry's key begins so. */
+/** The name of a hint among recent records, unless it is long; no entry's key begins like it. */
 const recentHint = (name: string): string => `\0${name}`;
 
 export class LogStore implements Store {
@@ -118,9 +118,9 @@ export class LogStore implements Store {
   }
 
   /**
-   * What makes everything durable that was written so far; `undefined` while a flush is under way,
-   * when there is nothing to do, and when the log has failed. A full disk is only tried again with
-   * `retry`: some time later, that is.
+   * The job that makes all that was written so far durable; `undefined` while a flush is under way,
+   * when there is nothing to do, and when the log has failed. A full disk is tried again only with
+   * `retry`, some time later.
    */
   nextFlush({ retry = false }: { retry?: boolean } = {}): LogJob | undefined {
     const steps = this.#writer.next(this.#background.exchange, retry);
@@ -148,9 +148,9 @@ export class LogStore implements Store {
   }
 
   /**
-   * What marks the log as cleanly stopped; `undefined` when it is, or cannot be. After an unclean
-   * start somebody must have taken note (a replica writes its new actor): a run that wrote nothing
-   * leaves the log as unclean as it found it.
+   * The job that marks the log as cleanly stopped; `undefined` when it is, or cannot be. After an
+   * unclean start somebody must have taken note of that (a replica writes its new actor): a run
+   * that wrote nothing leaves the log as unclean as it found it.
    */
   nextStop(): LogJob | undefined {
     if (this.health() !== "writable" || this.#isStopped) return undefined;

@@ -88,7 +88,10 @@ export class LogWriter {
     return this.#staging.read(segment, offset, byteCount);
   }
 
-  /** What to do next to make everything durable; `undefined` when there is nothing, or no use. */
+  /**
+   * What to do next to make everything durable; `undefined` when there is nothing, or no point in
+   * it.
+   */
   next(exchange: Compaction | undefined, isRetry: boolean): readonly DiskStep[] | undefined {
     if (this.#running !== undefined || this.#health === "failed") return undefined;
     if (this.#unfinished !== undefined) {

@@ -2,10 +2,10 @@
  * Keys whose record does not count: it cannot be read, or its body was given up too early.
  *
  * A record that rotted is **unsure** until enough other owners were asked for the key (see
- * src/node/jobs/refill.ts): what one of them brings may be older than what was lost, and what this
- * replica had may be counted in a quorum that an older one is not part of. After that whatever is
- * brought makes the key count again. What was lost at a start is not unsure: the whole replica
- * compares itself with the others then (src/node/jobs/lost-past.ts).
+ * src/node/jobs/refill.ts): what one of them brings may be older than what was lost, which may be
+ * counted in a quorum that the older version has no part in. After that whatever is brought makes
+ * the key count again. What was lost at a start is not unsure: the whole replica compares itself
+ * with the others then (src/node/jobs/lost-past.ts).
  */
 import type { StoreKey } from "../core/store.ts";
 
@@ -17,7 +17,7 @@ interface Loss {
 
 export class LostKeys {
   readonly #losses = new Map<StoreKey, Loss>();
-  /** Of how many keys enough other owners were not asked yet. */
+  /** How many keys are unsure. */
   unsureCount = 0;
 
   /** @param atStart what was found damaged at the start */
@@ -41,7 +41,7 @@ export class LostKeys {
     return this.#losses.get(key)?.isUnsure === true;
   }
 
-  /** The body is missing, and no more than that: what can be read of the record is known. */
+  /** Only the body is missing: all else of the record can be read, and is known. */
   addWithoutBody(key: StoreKey): void {
     if (!this.has(key)) this.#losses.set(key, { isUnsure: false, isRewritten: true });
   }

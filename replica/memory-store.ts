@@ -50,7 +50,7 @@ class Contents {
   lastHint = 0;
   readonly meta = new Map<string, Uint8Array>();
   readonly usage = new UsageTable();
-  /** Of entries that are due some day; put off ones by when that is now. */
+  /** For entries that are ever due, when; where that was put off, the new time. */
   readonly #due = new Map<StoreKey, number>();
   /** The least of these; null when it is to be looked for. */
   #earliestDue: number | null = null;

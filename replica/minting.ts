@@ -39,7 +39,7 @@ export interface MintRequest {
   readonly ttlMs: number;
   /** What it replaces; null for all that is held. */
   readonly covers: CausalContext | null;
-  /** What it goes before, without its client having seen that; none where absent. */
+  /** What it overtakes, without its client having seen that; absent: nothing. */
   readonly overtakes?: readonly Beside[];
   readonly isRetry: boolean;
   /** It makes room: what is left of the key is dead at once. */
@@ -64,7 +64,7 @@ export interface Minted extends HeldWrite {
   readonly bytes: Uint8Array;
 }
 
-/** With the further dots that this replica knows of operations that were minted twice. */
+/** The entry with further dots, known here, of operations that were minted twice. */
 export function withAliases(
   entry: Entry,
   operations: DoneOperations,
@@ -101,8 +101,8 @@ export function mintOver(
   const passed = request.covers === null ? doubtful : [];
   const covers = passed.length === 0 ? known : known.withoutAll(passed.map(({ dot }) => dot));
   const overtaken = [...(request.overtakes ?? []), ...passed];
-  // Without a context the write covers what is held here, and that may be its own first version:
-  // taken for a retry it would count as overwritten by itself, and be gone. It is a write anew.
+  // Without a context the write covers what is held here, which may include its own first version.
+  // Taken for a retry it would count as overwritten by itself, and be gone. So it is a new write.
   const isRetry = request.isRetry && request.covers !== null;
   const mint = { sibling, covers, isRetry };
   const applied = overtake(applyMint(held, mint), overtaken);

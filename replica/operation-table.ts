@@ -41,8 +41,9 @@ export class OperationTable {
   #times = new Float64Array(ROWS_START);
   #flags = new Uint8Array(ROWS_START);
   /**
-   * By hash: a row, or `NO_ROW`, and beside it the whole hash. Most that are asked for are not
-   * there, and a text of another operation lies elsewhere in memory: it is hardly ever looked at.
+   * By hash: a row, or `NO_ROW`, and beside it the whole hash. Most operations that are asked for
+   * are not there, and a text of another operation lies elsewhere in memory: it is hardly ever
+   * looked at.
    */
   #places = new Int32Array(4 * ROWS_START).fill(NO_ROW);
 

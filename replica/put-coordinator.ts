@@ -46,7 +46,7 @@ export interface PutPlan {
   readonly need: QuorumNeed;
   /** The coordinator itself: it has the write already. */
   readonly self: Candidate;
-  /** The primary whose hint the coordinator keeps, when it is none itself; else null. */
+  /** The primary whose hint the coordinator keeps, when it is no primary itself; else null. */
   readonly standsInFor: ReplicaId | null;
   /** The other primaries, each to get the entry under its own name. */
   readonly primaries: readonly Candidate[];
@@ -79,7 +79,7 @@ interface Target {
 
 const hasIt = ({ state }: Target): boolean => state === "acked" || state === "behind";
 
-/** As what its acknowledgement counts. */
+/** The candidate that its acknowledgement counts for. */
 const asCounted = ({ candidate, state }: Target): Candidate =>
   state === "behind" ? { ...candidate, isPrimary: false } : candidate;
 
@@ -308,7 +308,7 @@ export class PutCoordinator implements Coordinator {
 
   /**
    * Primaries that may lack what they had stand in as fallbacks do. A write without a context turns
-   * to them when the others do not answer: what it is to cover, those others know.
+   * to them when the others do not answer: those others know what it is to cover.
    */
   #countThoseBehind(): void {
     const { sloppy, isBlind } = this.#plan;

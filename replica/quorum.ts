@@ -18,8 +18,8 @@ export interface QuorumNeed {
 }
 
 /**
- * The need with these owners more, one acknowledgement for each: so enough of the old owners and
- * enough of the new ones are among any that acknowledge.
+ * The need with these further owners, and one more acknowledgement for each: so whichever replicas
+ * meet it, enough old owners and enough new ones are among them.
  */
 export function raised(need: QuorumNeed, more: readonly Candidate[]): QuorumNeed {
   const counted = more.filter(({ zone }) => need.onlyZone === null || zone === need.onlyZone);
@@ -36,7 +36,7 @@ export function raised(need: QuorumNeed, more: readonly Candidate[]): QuorumNeed
   };
 }
 
-/** The need with so many acknowledgements more, of the same replicas. One zone is as it is. */
+/** The need with `by` more acknowledgements of the same replicas; one of a single zone stays. */
 export function lifted(need: QuorumNeed, by: number): QuorumNeed {
   const { n, count, primaries, durable, onlyZone } = need;
   if (by === 0 || onlyZone !== null) return need;

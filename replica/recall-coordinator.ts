@@ -105,7 +105,7 @@ export class RecallCoordinator implements Coordinator {
     if (this.#open.size === 0) this.#giveUp("quorum-unavailable");
   }
 
-  /** Those that are worth waiting for; once the hedge delay is over, that is nobody before. */
+  /** Those that are worth waiting for; once the hedge delay is over, only fallbacks are. */
   #expected(): readonly Candidate[] {
     const open = [...this.#open.values()].filter(({ isSuspect }) => !isSuspect);
     return this.#isPatient ? open : open.filter(({ isPrimary }) => !isPrimary);

@@ -16,7 +16,7 @@ const OVERHEAD_BYTES = 200;
  */
 const RECORD_BYTES_MAX = 256 * 1024;
 
-/** A record's bytes, or what holds them: its length is theirs. */
+/** A record's bytes, or something that holds them and has their length. */
 interface Sized {
   readonly length: number;
 }
@@ -40,12 +40,12 @@ export class RecentRecords<Body extends Sized = Uint8Array> {
   #byteCount = 0;
   #lastLong: { readonly key: StoreKey; readonly body: Body } | null = null;
   /**
-   * Stands before the oldest, because all that it has passed was deleted or put last. A new one
-   * would walk over the holes of all that went since the map was last laid out anew.
+   * Stands before the oldest, because all that it has passed was deleted or put last. A new
+   * iterator would walk over the holes of all that went since the map was last laid out.
    */
   #oldest: MapIterator<[StoreKey, Kept<Body>]> | null = null;
 
-  /** @param byteCountMax of all but the last long one, and of that; 0 keeps nothing */
+  /** @param byteCountMax for all but the last long record, and again for that; 0 keeps nothing */
   constructor(byteCountMax: number) {
     this.#byteCountMax = byteCountMax;
   }

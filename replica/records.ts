@@ -1,7 +1,7 @@
 /**
- * A replica's records, as its keeper reads and writes them: through what was purged, and with which
- * of them are lost. All that depends on a change hears of it here: the trees, the listings in
- * order, the counts of values.
+ * A replica's records, as its keeper reads and writes them: with purges applied, and with an
+ * account of which records are lost. All that depends on a change hears of it here: the trees, the
+ * listings in order, the counts of values.
  *
  * A record is lost when it cannot be read, or when its body was given up too early, until somebody
  * has brought it anew (lost-keys.ts). The trees show nothing of what is lost, so that an exchange
@@ -37,12 +37,12 @@ export interface Sent {
   readonly bytes: Uint8Array | null;
 }
 
-/** A shorter entry is copied out of what it came in sooner than anybody looks what that was. */
+/** A shorter entry is just copied, without a look at what it came in. */
 const LONG_BYTES = 64 * 1024;
-/** So much of what an entry came in may be kept for it. */
+/** How much else of what an entry came in may be kept along with it. */
 const BESIDE_BYTES_MAX = 4096;
 
-/** Whether bytes are all that there is in their memory, as good as. */
+/** Whether bytes are as good as all that is in their buffer. */
 const isAlone = ({ buffer, length }: Uint8Array): boolean =>
   length >= LONG_BYTES && buffer.byteLength - length <= BESIDE_BYTES_MAX;
 
@@ -78,10 +78,10 @@ export class Records {
   readonly #lastWritten = new LastWritten();
   /** Keys whose record was lost to corruption and has not been refilled yet. */
   readonly #lost: LostKeys;
-  /** Of those, the ones that can be read, without a body that has time left. */
+  /** Those of them that can be read, but lack a body that has time left. */
   readonly #early = new EarlyEnds();
 
-  /** @param onDamage a record turned out to be damaged, which was not known */
+  /** @param onDamage told of a record that turned out to be damaged, which was not known */
   constructor(parts: KeeperParts, onDamage: (key: StoreKey) => void) {
     this.store = parts.store;
     this.graces = parts.graces ?? NO_GRACES;
@@ -122,8 +122,8 @@ export class Records {
   }
 
   /**
-   * Whether the index has another digest of what is stored than the entry's: that of a version of
-   * the program that took what was overtaken for expired. No other replica would agree with it.
+   * Whether the index has a digest for what is stored that is not the entry's: a version of the
+   * program took overtaken versions for expired ones. No other replica would agree with it.
    */
   isMisnamed(key: StoreKey, hintFor: ReplicaId | null, entry: Entry): boolean {
     if (hintFor !== null || !entry.siblings.some(isOvertaken)) return false;
@@ -131,7 +131,7 @@ export class Records {
     return known !== 0 && known !== digestOf(entry, this.#hash);
   }
 
-  /** @param sent what may have come as the same entry, which is not encoded anew then */
+  /** @param sent an entry that came and may be this very one, which is then not encoded anew */
   write(
     key: StoreKey,
     hintFor: ReplicaId | null,
@@ -199,7 +199,7 @@ export class Records {
     return this.#lost.isUnsure(key);
   }
 
-  /** Of how many keys that is so. */
+  /** How many keys that is so for. */
   get unsureCount(): number {
     return this.#lost.unsureCount;
   }
@@ -250,7 +250,7 @@ export class Records {
 
   /**
    * Looks at what was lost where this replica is no owner: what can be read after all is there
-   * again, to be given to the owners, and the rest is forgotten. Nobody would bring it.
+   * again, to be given to the owners. The rest is forgotten, because nobody would bring it.
    *
    * @returns whether anything was forgotten
    */

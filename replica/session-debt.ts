@@ -13,7 +13,7 @@ export const NOT_REACHED: Failure = {
 type Session = Pick<GetPlan, "session" | "sessionEndsAt" | "wall">;
 type Asked = Pick<GetPlan, "isEveryone" | "candidates">;
 
-/** Whether there is a value to show that the session has seen replaced: that hides a loss. */
+/** Whether it would show a value that the session has seen replaced: that would hide a loss. */
 function showsReplaced({ wall }: Session, session: CausalContext, found: Entry): boolean {
   const now = wall();
   return found.siblings.some((sibling) => isLive(sibling, now) && session.covers(sibling.dot));
@@ -29,7 +29,7 @@ export function reachesSession(plan: Session, found: Entry): boolean {
 /**
  * Whether what the session names was collected: every member answered and none has it. What is
  * there instead may be shown if the session has not seen it: a value that the session's writes
- * replaced would be covered by its context, and such a one is a loss that must not be hidden.
+ * replaced would be covered by its context, and to show one would hide a loss.
  */
 export function isSessionForgotten(
   plan: Session & Asked,

@@ -58,7 +58,7 @@ export class Sieve {
     return true;
   }
 
-  /** Whether there was a hit since this was asked, or since the hand came by. */
+  /** Whether there was a hit since this was last asked, or the hand last came by. */
   takeTouch(key: string): boolean {
     const slot = this.#keys.find(key);
     if (slot === NO_SLOT || this.#visited[slot] === 0) return false;

@@ -1,11 +1,11 @@
 /**
- * How stale an answer is at most, joined from what the replicas say that it was read from. Each
- * says for every member how long ago that had acknowledged nothing that the replica does not know
- * (antientropy/claims.ts). Of a member the youngest of these counts: what one of the replicas knows
- * is in the answer.
+ * How stale an answer is at most, joined from the words of the replicas that it was read from. Each
+ * says for every member how long ago that member had acknowledged nothing that the replica does not
+ * know (antientropy/claims.ts). For a member the least of these ages counts, because whatever any
+ * of the replicas knows is in the answer.
  *
  * A write that w replicas acknowledged is missing only where it is missed at all w. So the w - 1
- * members of which least is known may be left out, and the next one is the bound.
+ * members of which least is known may be left out, and the age of the next one is the bound.
  */
 import { present } from "../core/assert.ts";
 import type { Failure } from "../core/failure.ts";
@@ -36,7 +36,7 @@ function agesIn({ stamp, memberCount }: BoundNeed, told: readonly Ages[]): numbe
 
 const oldestFirst = (ages: number[]): readonly number[] => ages.sort((a, b) => b - a);
 
-/** A replica says the same many times within a millisecond, and mostly one replica answers. */
+/** A replica gives the same ages many times a millisecond, and mostly one replica answers. */
 const sortedOf = oncePer(({ ms }: Ages): readonly number[] =>
   oldestFirst(ms.map((age) => (age !== null && age >= 0 ? age : Infinity))),
 );
@@ -49,7 +49,7 @@ function sortedAges(need: BoundNeed, told: readonly Ages[]): readonly number[] {
 }
 
 export interface Proof {
-  /** The bound is as low as it was asked for, or none was. */
+  /** The bound is as low as was asked for, or none was asked for. */
   readonly isEnough: boolean;
   /** What a read's outcome says of it. */
   readonly shown: { readonly staleBoundMs?: number };
@@ -65,7 +65,7 @@ class BoundProof implements Proof {
   constructor(need: BoundNeed, ages: readonly number[]) {
     this.#need = need;
     this.#ages = ages;
-    // Where every member may be left out, nothing can have been acknowledged by more.
+    // Where every member may be left out, no write can have been acknowledged by so many.
     this.shown = { staleBoundMs: ages[need.staleW - 1] ?? 0 };
   }
 

@@ -10,10 +10,11 @@
  * write so late that a second one may have been asked (lateness.ts), mints nothing that somebody
  * has stored already: it asks the key's owners first (src/node/serving/repeats.ts).
  *
- * **Without a context** a write covers what its coordinator holds when it mints. One that hears of
- * it late would take along what was written after another had answered the client. So it tells what
- * it holds instead; only who still waits asks again, with that to cover. So it does once more with
- * what it learns of from the others that take the write.
+ * **Without a context** a write covers what its coordinator holds when it mints. A coordinator that
+ * hears of it late would also cover what was written after another one had answered the client. So
+ * it tells what it holds instead, and only a frontend that still waits asks again, with that to
+ * cover. The coordinator does the same once more with what it learns from the others that take the
+ * write.
  *
  * **When all have refused** because they may lack something, they are asked again for a while:
  * right after a restart they are about to have it.
@@ -38,7 +39,7 @@ import {
 } from "./coordination.ts";
 
 export interface WritePlan {
-  /** Until when nobody else is asked is filled in for each candidate. */
+  /** The time until which nobody else is asked is filled in for each candidate. */
   readonly request: Coordinate;
   readonly candidates: readonly Candidate[];
   readonly timeoutMs: number;
@@ -83,7 +84,7 @@ export class WriteRouter implements Coordinator {
   #againAt: Millis = Infinity;
   #isFinished = false;
   #refusal: string | null = null;
-  /** A candidate's connection broke, or an earlier attempt was left in doubt: for ever unknown. */
+  /** A candidate's connection broke, or an earlier attempt is in doubt: that stays unknown. */
   #isInDoubt: boolean;
   /** A 4xx that is the answer once nobody can have applied the write after all. */
   #verdict: { readonly failure: Failure; readonly context: CausalContext | null } | null = null;
@@ -184,7 +185,7 @@ export class WriteRouter implements Coordinator {
     this.#out.ask(to, { ...request, isRetry, ageMs, ...told });
   }
 
-  /** Now it knows what it covers: what was held where it is minted when it was known to be late. */
+  /** Now the write has what it covers: all that its coordinator held when it found it late. */
   #askAgain(from: ReplicaId, told: ReplyOf<"overdue">, now: Millis): void {
     if (!this.#waiting.has(from)) return;
     const { context: covers, freshUntil, askedAt = 0, freshMs = 0 } = told;

@@ -57,7 +57,7 @@ export interface Layout {
   readonly assignment: readonly (readonly ReplicaId[])[];
   /** How many copies are where `previous` had none. */
   readonly movedCount: number;
-  /** What the dual solution says that every layout of the same merits moves at least. */
+  /** By the dual solution, the fewest copies that any layout of the same merits moves. */
   readonly movedCountMin: number;
 }
 

@@ -1,11 +1,11 @@
 /**
  * Members of the cluster document that a newer version put there. A node that does not know them
- * keeps them as they came, and says them on: else a neighbour that learnt the document from it
+ * keeps them as they came, and passes them on: else a neighbour that learnt the document from it
  * would lose them, and their stamps would differ for ever.
  *
  * What is not understood still has to be joined. Of two values of one member the greater text wins;
- * so a version that adds a member whose value changes begins it with what grows, or has another
- * join only once no older node is left.
+ * so a version that adds a member whose value changes begins that value with something that grows,
+ * or uses another join only once no older node is left.
  */
 import { check } from "../core/check.ts";
 

@@ -21,7 +21,7 @@ export interface ClusterTiming {
   readonly antiEntropyMs: number;
   /** How long a request may take that names no timeout; at most 60,000. */
   readonly requestTimeoutMs: number;
-  /** How long the tombstone of a delete is kept at least, also once every primary has it. */
+  /** How long the tombstone of a delete is kept at least, even once every primary has it. */
   readonly tombstoneGraceMs: number;
   /** The same of what has expired or was evicted; `tombstoneGraceMs` where that is less. */
   readonly expiryGraceMs: number;

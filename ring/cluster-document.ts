@@ -48,9 +48,9 @@ export interface ClusterDocument {
   /** Absent where nothing was ever purged. */
   readonly purges?: Purges;
   /**
-   * The key of digests and ETags, 128 bits in hexadecimal. It stays when the cluster's secret gives
-   * way to another: so who comes with an empty folder learns it here. Absent on Workers, whose
-   * frontends have it from a secret, and where no node has told yet.
+   * The key of digests and ETags, 128 bits in hexadecimal. It stays when the cluster's secret is
+   * replaced, so a node that comes with an empty folder learns it here. Absent on Workers, whose
+   * frontends have it from a secret, and while no node has told it yet.
    */
   readonly dataKey?: string;
   /** Absent where no newer version has said anything that this one does not know. */
@@ -59,7 +59,7 @@ export interface ClusterDocument {
 
 type Rest = Pick<ClusterDocument, "purges" | "dataKey" | "carried">;
 
-/** What is empty is left out: stamps of older documents go on being what they were. */
+/** Leaves out what is empty, so that the stamps of older documents stay what they were. */
 const restOf = (purges: Purges, dataKey: string, carried: Carried): Rest => ({
   ...(purges.floor === 0 && purges.epochs.size === 0 ? {} : { purges }),
   ...(dataKey === "" ? {} : { dataKey }),
@@ -100,18 +100,18 @@ function winner(a: NamespaceRecord, b: NamespaceRecord, ring: RingDocument): Nam
   if (a.revision !== b.revision) return a.revision > b.revision ? a : b;
   const [ours, theirs] = [canonical(a.settings), canonical(b.settings)];
   if (ours === theirs && a.change?.from === b.change?.from) return joinedRecords(a, b, ring);
-  // Two operators at once: of what each made, one wins. A change-over that is over has no `from`.
+  // Two operators at once: of the two results one wins. A change-over that is over has no `from`.
   if (ours !== theirs) return ours > theirs ? a : b;
   if (a.change === undefined || b.change === undefined) return joinedRecords(a, b, ring);
   return a.change.from > b.change.from ? a : b;
 }
 
-/** Every N that some namespace has: the ring's own, for those that nobody created, among them. */
+/** Every N that some namespace has, and the ring's own, for namespaces that nobody created. */
 export const sizesOf = ({ ring, namespaces }: ClusterDocument): readonly number[] => [
   ...new Set([ring.n, ...[...namespaces.values()].map((record) => targetOf(record, ring))]),
 ];
 
-/** The namespaces, without what was said of an older version than that of the ring. */
+/** The namespaces, without acknowledgements that were given for an older version of the ring. */
 function filledBy(
   document: ClusterDocument,
   { version }: RingDocument,
@@ -123,8 +123,8 @@ function filledBy(
 }
 
 /**
- * By each N that requests count by, every N of the trees that those keys are in: another one while
- * the N of their namespace changes and its new owners are not filled yet.
+ * By each N that requests count by, every N of the trees that those keys are in: a different one
+ * while the N of their namespace changes and its new owners are not filled yet.
  */
 export function treesByCount({
   ring,
@@ -139,8 +139,8 @@ export function treesByCount({
 }
 
 /**
- * The join of two documents of one cluster. A member that said that it is filled for another N said
- * so of what it owned by one version of the ring: said of an older one it counts for nothing.
+ * The join of two documents of one cluster. A member that says it is filled for another N speaks of
+ * what it owns by one version of the ring: said of an older version, it counts for nothing.
  */
 export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterDocument {
   const joined = joinedRings(a.ring, b.ring);
@@ -152,11 +152,11 @@ export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterD
   }
   const counted = treesByCount({ ring: joined, namespaces: merged }).keys();
   const ring = advanced(joined, [...counted]);
-  // The ring may be another one since the last acknowledgement, and no other comes.
+  // The ring may have changed since the last acknowledgement, and no further one comes.
   const namespaces = new Map(filledBy({ ring: joined, namespaces: merged }, ring));
   for (const [name, record] of namespaces) namespaces.set(name, advancedRecord(record, ring));
   const purges = mergePurges(purgesOf(a), purgesOf(b));
-  // Those of one cluster have one; all the same a join must not depend on the order.
+  // Documents of one cluster have the same key; all the same, a join must not depend on order.
   const [, dataKey = ""] = [dataKeyIn(a), dataKeyIn(b)].sort();
   const carried = mergeCarried(carriedIn(a), carriedIn(b));
   return { ring, namespaces, ...restOf(purges, dataKey, carried) };
@@ -225,9 +225,9 @@ const plain = (document: ClusterDocument): object => ({
 });
 
 /**
- * Equal for equal documents: what nodes compare before they work together. Whether a majority has
- * agreed to the first ring yet makes no difference to that, nor who is how far with a change of N:
- * as long as its phase is the same, so are all answers.
+ * Equal for equal documents: what nodes compare before they work together. It does not depend on
+ * whether a majority has agreed to the first ring yet, nor on how far each member is with a change
+ * of N: as long as the phase is the same, so are all answers.
  */
 export function stampOf(document: ClusterDocument, hash: KeyedHash): number {
   const namespaces = new Map(document.namespaces);
@@ -240,7 +240,7 @@ export function stampOf(document: ClusterDocument, hash: KeyedHash): number {
   );
 }
 
-/** Acknowledgements of changes of N: of two documents with one stamp, more of them are news. */
+/** How many acknowledgements of changes of N there are: between equal stamps, more are news. */
 export const namespaceAcksIn = (document: ClusterDocument): number =>
   changingIn(document).reduce((sum, [, { change }]) => sum + (change?.acks.length ?? 0), 0);
 
@@ -315,8 +315,9 @@ export function checkSettings(value: unknown, memberCount: number): NamespaceSet
 }
 
 /**
- * What checked settings ask for and never can be: one sentence, or null. Apart from the rest,
- * because documents that were agreed on before may hold it, and requests resolve it somehow.
+ * What checked settings ask for that can never hold: one sentence, or null. It is apart from the
+ * other checks, because documents that were agreed on before may have it, and requests resolve it
+ * somehow.
  */
 export function impossibleSettings({ n, w, dw }: NamespaceSettings): string | null {
   const writes = quorumNumber(w, n);
@@ -326,7 +327,7 @@ export function impossibleSettings({ n, w, dw }: NamespaceSettings): string | nu
 }
 
 /**
- * Reads a document that a peer or the own log handed over.
+ * Reads a document that a peer or our own log handed over.
  *
  * @throws CodecError when it is none
  */

@@ -107,7 +107,7 @@ export class FlowNetwork {
     return present(this.#residual[arc ^ 1]);
   }
 
-  /** What any flow of the found value costs at least: the value of the dual solution. */
+  /** The least that any flow of the found value costs: the value of the dual solution. */
   costLowerBound(): number {
     assert(this.#result !== null, "a network is solved before it is judged");
     let bound = this.#result.value * present(this.#potential[this.sink]);

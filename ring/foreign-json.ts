@@ -18,7 +18,7 @@ export const asObject = (value: unknown): Readonly<Record<string, unknown>> | nu
     ? (value as Readonly<Record<string, unknown>>)
     : null;
 
-/** Says which member of an object is none of `known`; `null` when there is none such. */
+/** Says which member of an object is not among `known`; `null` when there is no such member. */
 export function strangerIn(object: object, known: readonly string[]): string | null {
   const stranger = Object.keys(object).find((name) => !known.includes(name));
   if (stranger === undefined) return null;

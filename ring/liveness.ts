@@ -5,9 +5,9 @@
  * their own rhythm explains (phi.ts), or at once when its host refused the connection.
  * Suspicion reorders and never removes: a suspected replica is asked last, and once in a while (the
  * half-open probe of a circuit breaker) first again. Latency is an exponentially decaying mean, so
- * that the nearest and healthiest come first. A request that is still out tells something too: who
- * owes answers and has said nothing at all for the hedge delay is slower than its past, and comes
- * after the others at once, long before it is suspected.
+ * that the nearest and healthiest come first. A request that is still out tells something too: a
+ * replica that owes answers and has said nothing at all for the hedge delay is slower than it used
+ * to be. It comes after the others at once, long before it is suspected.
  *
  * The hedge delay follows the observed 95th percentile (Dean and Barroso, "The Tail at Scale",
  * 2013) by stochastic approximation: each sample above the estimate moves it up by 19 steps, each
@@ -49,7 +49,7 @@ export const livenessDefaults: LivenessConfig = {
   hedgeMsMax: 250,
 };
 
-/** How many answers the 95th percentile is taken of at least, and for how long, in ms. */
+/** How many answers the 95th percentile looks back over at least, and how long, in ms. */
 const SAMPLE_COUNT_MIN = 200;
 const SAMPLE_MS = 1000;
 const LATENCY_WEIGHT = 0.2;
@@ -59,7 +59,7 @@ export class Liveness {
   readonly #config: LivenessConfig;
   readonly #health = new Map<ReplicaId, Health>();
   #p95Ms: number;
-  /** Answers since the instant behind it, and how many the second before that had. */
+  /** Answers since `#sampledSince`, and how many there were in the second before that. */
   #sampleCount = 0;
   #sampledSince: Millis = 0;
   #sampleCountBefore = SAMPLE_COUNT_MIN;
@@ -132,14 +132,17 @@ export class Liveness {
     if (health.silenceCount >= this.#config.silenceCountMax) this.#suspect(health, now);
   }
 
-  /** A heartbeat was answered; with `suspectAfterMs` of silence it counts as having been away. */
+  /**
+   * A heartbeat was answered; a peer that was silent for `suspectAfterMs` counts as having been
+   * away.
+   */
   beat(id: ReplicaId, suspectAfterMs: number, now: Millis): void {
     this.#of(id).heartbeats.beat(now, suspectAfterMs);
   }
 
   /**
-   * Suspects those whose heartbeats stay away: by phi from half of `suspectAfterMs` on, and at the
-   * latest when that is over. Only of members that were heard of before.
+   * Suspects members whose heartbeats stay away: by phi from half of `suspectAfterMs` on, and at
+   * the latest when all of it is over. It looks only at members that were heard of before.
    */
   review(suspectAfterMs: number, now: Millis): void {
     assert(suspectAfterMs > 0, "silence has a length");
@@ -163,7 +166,7 @@ export class Liveness {
     return (this.#health.get(id)?.suspectedAt ?? 0) !== 0;
   }
 
-  /** Since when a suspected replica says nothing; null when it is not suspected. */
+  /** Since when a suspected replica has said nothing; null when it is not suspected. */
   silentSince(id: ReplicaId): Millis | null {
     const { suspectedAt = 0, heartbeats } = this.#health.get(id) ?? {};
     if (suspectedAt === 0) return null;
@@ -185,8 +188,8 @@ export class Liveness {
   }
 
   /**
-   * Below zero when a is to be asked before b: the healthy first, then those that owe no answer for
-   * too long, then the nearest.
+   * Below zero when a is to be asked before b: healthy ones before suspects, then those without an
+   * overdue answer, then the nearest.
    */
   compare(a: ReplicaId, b: ReplicaId, now: Millis): number {
     const x = this.#health.get(a);

@@ -21,7 +21,7 @@ export interface RingMember {
   readonly weight: number;
   /**
    * The ballot of the change by which it joined; absent for a founder. What a replica holds from
-   * before is void: while it was no member, nobody waited for it to forget what was deleted.
+   * before that is void: while it was no member, deletes were forgotten without waiting for it.
    */
   readonly joined?: number;
 }
@@ -36,8 +36,8 @@ const WEIGHT_MAX = 1000;
 const ZONE_DEFAULT = "default";
 
 /**
- * Partitions times members: laying out a ring takes an arc a pair, of 34 bytes, so 71 MB at most.
- * Enough for 1,024 members of 2,048 partitions, or 32 of 65,536.
+ * Partitions times members: laying out a ring takes an arc of 34 bytes for each pair, so 71 MB at
+ * most. Enough for 1,024 members of 2,048 partitions, or 32 of 65,536.
  */
 const PAIRS_COUNT_MAX = 2 ** 21;
 
@@ -61,7 +61,7 @@ export function weightProblem(value: unknown): string | null {
 
 const MEMBER_FIELDS = ["id", "zone", "url", "weight"];
 
-/** From people come members as they describe them; from nodes, with what the ring adds. */
+/** A person's members are as that person describes them; a document's have what the ring adds. */
 export type MemberSource = "person" | "document";
 
 /**

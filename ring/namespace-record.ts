@@ -29,7 +29,7 @@ export interface NamespaceChange {
   /** The N from which it comes. */
   readonly from: number;
   readonly phase: "filling" | "settling";
-  /** Who is as far as the phase asks, in order. */
+  /** The members that are as far as the phase asks, in order. */
   readonly acks: readonly ReplicaId[];
 }
 
@@ -52,8 +52,8 @@ export function countedOf(record: NamespaceRecord | undefined, ring: RingDocumen
 }
 
 /**
- * The record after a change of settings. Called back while it is being filled, the old N just goes
- * on: the old owners have had every write.
+ * The record after a change of settings. When a change is called back while it is being filled, the
+ * old N just goes on: the old owners have had every write.
  *
  * @param isEmpty whether there is no value in it: then another N needs no change-over
  */
@@ -88,7 +88,7 @@ export function advancedRecord(record: NamespaceRecord, ring: RingDocument): Nam
   const { change, ...rest } = record;
   if (change === undefined) return record;
   if (change.phase === "filling") {
-    // Ownership is about to change, and new owners are filled by the N of before.
+    // The members are changing, and new owners are filled by the N of before.
     if (openChange(ring) !== null) return record;
     const isFilled = (id: ReplicaId): boolean =>
       change.acks.includes(id) || !isTaker(id, record, ring);
@@ -98,7 +98,7 @@ export function advancedRecord(record: NamespaceRecord, ring: RingDocument): Nam
   return mayCountByOld(change, ring) ? record : rest;
 }
 
-/** The record when nobody has said yet that it is filled. */
+/** The record without any member's word that it is filled. */
 export function emptied(record: NamespaceRecord): NamespaceRecord {
   const { change } = record;
   return change?.phase === "filling" ? { ...record, change: { ...change, acks: [] } } : record;
@@ -130,7 +130,7 @@ export function joinedRecords(
   return advancedRecord({ ...a, change: { ...a.change, acks } }, ring);
 }
 
-/** Checks a change that a peer or the own log handed over. @throws CodecError */
+/** Checks a change that a peer or our own log handed over. @throws CodecError */
 export function parseNamespaceChange(value: unknown): NamespaceChange {
   check(typeof value === "object" && value !== null, "a change of N is an object");
   const { from, phase, acks } = value as Record<string, unknown>;

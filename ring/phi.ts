@@ -15,7 +15,7 @@ export const PHI_SUSPECT = 8;
 const WINDOW = 100;
 /** Below this many intervals nothing is known. */
 const SAMPLES_MIN = 3;
-/** Steadier than this share of the mean no host is: a timer alone is off by as much. */
+/** No host is steadier than this share of the mean: a timer alone is off by as much. */
 const DEVIATION_SHARE_MIN = 0.1;
 
 export class Phi {

@@ -52,7 +52,7 @@ function reweigh(members: Map<ReplicaId, RingMember>, reweight: unknown): string
 
 /**
  * What is wrong with the url of a member that is to join: where the members are found by their
- * urls (as on Node), one without would be reached by nobody, and nodes with TLS refuse plain ones.
+ * urls (as on Node), nobody would reach one without, and nodes with TLS refuse plain ones.
  */
 function urlProblem({ id, url }: RingMember, members: readonly RingMember[]): string | null {
   const urls = members.map((member) => member.url).filter((text) => text !== "");
@@ -108,7 +108,7 @@ export function movesBetween(before: Assignment, after: Assignment): readonly Mo
   });
 }
 
-/** What an operator is told who named another version of the ring than the present one. */
+/** What an operator is told who named a version of the ring that is not the present one. */
 export const otherVersion = (version: number, from: number): string =>
   `The ring is at version ${version}, and this is for version ${from}: nothing was changed. ` +
   'See GET /v1/cluster/ring, plan anew, and give "from" as that plan does.';
@@ -133,7 +133,7 @@ export function planChange(document: RingDocument, members: readonly RingMember[
 /**
  * The layout that a commit leads to, as `planChange` says.
  *
- * @param ballot what members that join are known by from then on
+ * @param ballot marks the members that join, from then on
  */
 export function layoutAfter(
   document: RingDocument,

@@ -4,10 +4,10 @@
  * A quorum of the old owners and a quorum of the new ones need not meet, so no instant can be the
  * one at which everybody changes over. Instead there are two phases, and in both of them a write
  * goes to the old owners **and** to the new ones, and waits for one more acknowledgement for each
- * owner more (Raft's joint consensus, Ongaro and Ousterhout, 2014, 6, as a count):
+ * additional owner (Raft's joint consensus, Ongaro and Ousterhout, 2014, 6, as a count):
  *
  * - **filling**: reads come from the old owners. Every new owner fetches by anti-entropy what it is
- *   to own. When all of them have, it is
+ *   to own. When all of them have, the phase is
  * - **settling**: reads come from the new owners. When so many replicas know it that no quorum of
  *   old owners is left that would answer a read of the first phase, and those that leave hold
  *   nothing for others any more, the change is over.
@@ -135,7 +135,7 @@ export function advanced(ring: RingDocument, sizes: readonly number[]): RingDocu
   if (change === null) return ring;
   const { acks, to } = change;
   if (change.phase === "filling") {
-    // Looked at with every document that comes in: no further than to the first that is missing.
+    // Evaluated with every document that comes in: so only up to the first that is missing.
     const isFilled = (id: ReplicaId): boolean =>
       acks.includes(id) || gainsOf(ring, id, sizes).length === 0;
     if (!idsOf(to).every(isFilled)) return ring;

@@ -28,7 +28,10 @@ export interface RingChange {
   readonly to: RingLayout | null;
   /** `filling`: reads still come from the old owners. `settling`: they come from the new ones. */
   readonly phase: RingPhase;
-  /** Sorted. While filling: who has all that it is to own. While settling: who reads anew. */
+  /**
+   * Sorted. While filling: members that have all they are to own. While settling: members that read
+   * from the new owners.
+   */
   readonly acks: readonly ReplicaId[];
   /** Sorted: members that leave and are dead by the operator's word. Nobody waits for them. */
   readonly forced: readonly ReplicaId[];
@@ -179,7 +182,7 @@ function checkChange(value: unknown, shape: RingShape): RingChange {
 }
 
 /**
- * Reads a ring document that a peer or the own log handed over.
+ * Reads a ring document that a peer or our own log handed over.
  *
  * @throws RingError
  */

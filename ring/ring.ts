@@ -23,7 +23,7 @@ const nobody: readonly ReplicaId[] = [];
 /** What every request asks of a ring: a document with its look-ups made ready. */
 export class Ring {
   readonly document: RingDocument;
-  /** Everybody who holds data of the ring: also who is joining it, or leaving. */
+  /** Everybody who holds data of the ring: also those that are joining it, or leaving. */
   readonly memberIds: readonly ReplicaId[];
   readonly zones: readonly string[];
   readonly partitionCount: number;
@@ -82,8 +82,8 @@ export class Ring {
   }
 
   /**
-   * While members change: owners by the other layout, to whom a write goes too and for each of
-   * which it waits for one acknowledgement more.
+   * While members change: owners by the other layout. A write goes to them too, and waits for one
+   * more acknowledgement for each of them.
    */
   pendingOf(partition: number, n: number): readonly ReplicaId[] {
     if (this.#otherLists === null) return nobody;
