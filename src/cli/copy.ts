@@ -6,14 +6,13 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { decode, encode } from "@msgpack/msgpack";
 import type { Command } from "commander";
-import { StarlingError } from "../client/error.ts";
-import { mayPass } from "../client/transport.ts";
 import {
   bytesOf,
   clientOf,
   type Endpoint,
   failingWell,
   findSomebody,
+  isPassing,
   pauseBeforeRound,
   send,
   sendJson,
@@ -183,10 +182,6 @@ function keep(file: string, token: string): void {
   writeFileSync(aside, `${token}\n`);
   renameSync(aside, file);
 }
-
-/** Whether one of the two clusters is only away, or busy. */
-const isPassing = (error: unknown): error is CliError =>
-  error instanceof CliError && error.cause instanceof StarlingError && mayPass(error.cause);
 
 const STOPPED: unique symbol = Symbol("stopped");
 

@@ -7,7 +7,7 @@ import { StarlingError } from "../client/error.ts";
 import { readWhole } from "../client/got.ts";
 import { keyPath as pathOfKey } from "../client/key-path.ts";
 import { codeOf } from "../client/refused.ts";
-import { pause, Transport, type TransportRequest } from "../client/transport.ts";
+import { mayPass, pause, Transport, type TransportRequest } from "../client/transport.ts";
 import { CliError, EXIT, UsageError } from "./output.ts";
 import { plainFetch } from "./plain-fetch.ts";
 
@@ -119,6 +119,10 @@ export function failureOf(endpoint: Endpoint, error: unknown): unknown {
   const exit = status === 0 ? EXIT.nobody : code === "not-found" ? EXIT.nothing : EXIT.failed;
   return new CliError(lineOf(endpoint, error), exit, error);
 }
+
+/** Whether a command failed only because the cluster is away, or busy. */
+export const isPassing = (error: unknown): error is CliError =>
+  error instanceof CliError && error.cause instanceof StarlingError && mayPass(error.cause);
 
 /** Runs work of the client library. @throws CliError */
 export async function failingWell<Out>(endpoint: Endpoint, work: () => Promise<Out>): Promise<Out> {

@@ -48,6 +48,8 @@ export const printJson = (value: unknown): void => say(JSON.stringify(value, nul
 
 const isWithoutReader = ({ code }: NodeJS.ErrnoException): boolean => code === "EPIPE";
 
+let hasOnlyReaders = false;
+
 /**
  * What is printed for a reader that has gone (`| head`, a `tee` that was killed) is dropped: a
  * command ends as it would have, and a node serves on. It does so too where what it logs cannot be
@@ -56,10 +58,18 @@ const isWithoutReader = ({ code }: NodeJS.ErrnoException): boolean => code === "
 export function outliveReaders(): void {
   process.stderr.on("error", () => undefined);
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (isWithoutReader(error)) return;
+    if (isWithoutReader(error)) {
+      if (hasOnlyReaders) process.exit(0);
+      return;
+    }
     warn(`starling: stdout cannot be written (${error.code ?? error.message})`);
     process.exit(EXIT.failed);
   });
+}
+
+/** For a command that prints and does nothing else, without end: nobody reads, so it is over. */
+export function endWithReader(): void {
+  hasOnlyReaders = true;
 }
 
 /** Bytes as they are, whole even into a slow pipe. */

@@ -7,7 +7,18 @@ import {
   verdictOf,
 } from "../frontend/admin/verdict.ts";
 import { type Endpoint, sendJson } from "./http.ts";
-import { bold, CliError, green, printJson, red, say, table, UsageError, yellow } from "./output.ts";
+import {
+  bold,
+  CliError,
+  endWithReader,
+  green,
+  printJson,
+  red,
+  say,
+  table,
+  UsageError,
+  yellow,
+} from "./output.ts";
 
 /** Seconds between two looks. */
 const WATCH_SECONDS = 2;
@@ -119,6 +130,7 @@ function show({ cluster, ring }: Status, isJson: boolean): void {
 /** Until it is stopped; a look that fails is said, and the next one is taken all the same. */
 async function watch(at: Endpoint, seconds: number, isJson: boolean): Promise<never> {
   const isTerminal = process.stdout.isTTY === true && !isJson;
+  endWithReader();
   for (;;) {
     let status: Status | null = null;
     let failure = "";

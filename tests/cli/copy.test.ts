@@ -162,6 +162,38 @@ describe("copy", () => {
     expect((await watching).out).toMatch(/^put\tseen\t"[0-9a-f]+"\n/);
   });
 
+  it("is gone on with from where a watch was that saw nothing", async () => {
+    const at = ["--url", there.urls[0] ?? ""];
+    const idle = spawn(process.execPath, [BIN, "watch", "demo", "--prefix", "idle/", ...at]);
+    let said = "";
+    idle.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    const ended = new Promise((resolve) => idle.once("close", resolve));
+    // Nobody else follows this cluster.
+    const isHeld = async (): Promise<boolean> =>
+      /subscribers\{form="json"\} 1/.test(await (await fetch(`${there.urls[0]}/metrics`)).text());
+    const soon = { timeout: 20_000, interval: 200 };
+    await vi.waitUntil(isHeld, soon);
+    // The question where the feed is was held too, for a moment.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await vi.waitUntil(isHeld, soon);
+    idle.kill("SIGINT");
+    await ended;
+    expect(said).toMatch(/^go on with --since \S+\n$/);
+    const [, since = ""] = /--since (\S+)/.exec(said) ?? [];
+    await put(there, "idle/later", "v");
+    const again = ["watch", "demo", "--prefix", "idle/", "--since", since, ...at];
+    expect((await run(again, { until: /idle\/later/ })).out).toMatch(/^put\tidle\/later\t"/);
+  });
+
+  it("is watched no longer than somebody reads", async () => {
+    const at = ["--url", here.urls[0] ?? ""];
+    await put(here, "read", "v");
+    const args = ["watch", "demo", "--since", "beginning", ...at];
+    expect((await run(args, { isRead: false })).code).toBe(0);
+  });
+
   it("merges nothing that is no entry", async () => {
     const url = `${here.urls[0]}/v1/cluster/entries`;
     const answer = await fetch(url, { method: "POST", body: "no MessagePack" });

@@ -144,6 +144,11 @@ describe("starling status", () => {
     expect([json.members.length, json.verdict.level]).toEqual([3, "safe"]);
   });
 
+  it("looks no longer than somebody reads", async () => {
+    const args = ["status", "--watch", "0.1", ...at];
+    expect(await run(args, { isRead: false })).toEqual({ code: 0, out: "", err: "" });
+  });
+
   it("looks again and again, and outlasts a look that fails", async () => {
     const args = ["status", "--watch", "0.1", "--json", ...at];
     const child = spawn(process.execPath, [BIN, ...args], {
