@@ -108,7 +108,9 @@ const noting =
   async (call, next) => {
     const startedAt = performance.now();
     await next();
-    const { headers, status } = call.res;
+    const { headers, status, body } = call.res;
+    // Hono answers HEAD as GET and drops the body: of a stream nobody would know that it is over.
+    if (call.req.raw.method === "HEAD") await body?.cancel();
     // No body is to be taken for a type that it does not say it has.
     if (!headers.has("X-Content-Type-Options")) headers.set("X-Content-Type-Options", "nosniff");
     if (!headers.has("Cache-Control")) headers.set("Cache-Control", "no-store");

@@ -368,5 +368,11 @@ describe("metrics of feeds", () => {
     expect(await figureOf("starling_feed_lag_seconds_count")).toBe(1);
     for (const stream of streams) await stream.close();
     expect(await figureOf("starling_feed_subscribers", "ndjson")).toBe(0);
+    // Nobody follows who asks for the head of a stream alone.
+    for (const headers of [ndjson, sse]) {
+      await app.call("HEAD", "/v1/changes/demo", { headers });
+    }
+    expect(await figureOf("starling_feed_subscribers", "ndjson")).toBe(0);
+    expect(await figureOf("starling_feed_subscribers", "sse")).toBe(0);
   });
 });
