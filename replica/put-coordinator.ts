@@ -330,9 +330,10 @@ export class PutCoordinator implements Coordinator {
     this.#countThoseBehind();
     if (this.#quorum.isMet) {
       if (this.#hasMoreToHear(now)) return;
-      this.#finish({ ok: true, tally: this.#quorum.tally() });
-      return;
+      return this.#finish({ ok: true, tally: this.#quorum.tally() });
     }
+    // It may have been short of nothing, until a change of members brought more owners.
+    this.#hearAt = Infinity;
     const possible = this.#possible();
     if (!this.#quorum.couldBeMetWith(possible)) return this.#hearOut(now);
     const isExpected = ({ id, isSuspect }: Candidate): boolean =>

@@ -120,6 +120,8 @@ export class Asking {
       over: start.over ?? null,
       isAnswered: false,
       alarmAt: Infinity,
+      wokenAt: 0,
+      wokenCount: 0,
       waker,
     };
     waker.task = task;

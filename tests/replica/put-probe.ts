@@ -1,6 +1,11 @@
 /** A write as its tests begin it. */
 import { encodeEntry } from "../../core/entry-codec.ts";
-import { PutCoordinator, type PutOutcome, type PutPlan } from "../../replica/put-coordinator.ts";
+import {
+  PutCoordinator,
+  type PutOutbox,
+  type PutOutcome,
+  type PutPlan,
+} from "../../replica/put-coordinator.ts";
 import type { QuorumNeed } from "../../replica/quorum.ts";
 import { candidate, candidates, KEY, Probe, START, written } from "./probe.ts";
 
@@ -13,10 +18,14 @@ interface Wishes extends Partial<Omit<QuorumNeed, "count">> {
 }
 
 /** r1 coordinates; r2 and r3 are the other primaries, f4 and f5 stand in for them. */
-export function write(wishes: Wishes = {}, changes: Partial<PutPlan> = {}) {
+export function write(
+  wishes: Wishes = {},
+  changes: Partial<PutPlan> = {},
+  out: Pick<PutOutbox, "awaitsMore"> = {},
+) {
   const { w = 2, ...rest } = wishes;
   const none = { primaries: 0, zones: 0, onlyZone: null, durable: 0 };
-  const probe = new Probe<PutOutcome>();
+  const probe = Object.assign(new Probe<PutOutcome>(), out);
   const coordinator = new PutCoordinator(
     {
       key: KEY,

@@ -37,6 +37,9 @@ export interface Task extends Standing {
   isAnswered: boolean;
   /** The earliest alarm set for it; Infinity for none. */
   alarmAt: Millis;
+  /** When its coordinator was woken last, and how often at that time. */
+  wokenAt: Millis;
+  wokenCount: number;
   readonly waker: Waker;
 }
 
@@ -46,6 +49,20 @@ export interface Task extends Standing {
  */
 export interface Waker {
   task: Task | null;
+}
+
+/** More than any coordinator has reasons to be woken for at one time. */
+const WAKES_MAX = 16;
+
+/**
+ * Each wake ends the reason that it came for. A coordinator that kept one would be woken for ever
+ * within one step: the node would neither answer nor end, and its peers would wait for it.
+ */
+function woken(task: Task, now: Millis): Task {
+  task.wokenCount = task.wokenAt === now ? task.wokenCount + 1 : 1;
+  task.wokenAt = now;
+  assert(task.wokenCount <= WAKES_MAX, "a coordinator that was woken waits for something later");
+  return task;
 }
 
 export interface OpenCall {
@@ -196,7 +213,7 @@ export class Calls {
       if (task === null) continue;
       task.alarmAt = Infinity;
       if (task.coordinator.isOver) this.settle(task, now);
-      else if (task.coordinator.wakeAt <= now) return task;
+      else if (task.coordinator.wakeAt <= now) return woken(task, now);
       else this.#arm(task);
     }
   }
