@@ -78,7 +78,9 @@ export class Answers {
     }
     if (landing.kind === "validated") {
       this.count(call, "revalidated");
-      return this.give(call, landing.variant, { fwd: why, fwdStatus: 304, stored: true });
+      const { own, detail } = landing;
+      const kept = detail === null ? { stored: true } : { detail };
+      return this.give(call, own, { fwd: why, fwdStatus: 304, ...kept });
     }
     if (landing.kind === "stale") {
       this.count(call, "stale");

@@ -19,7 +19,7 @@ import { type DoorMemory, Flights } from "./flights.ts";
 import { Heads } from "./heads.ts";
 import { Invalidator, type PurgeRefusal } from "./invalidator.ts";
 import type { Found } from "./kept.ts";
-import { type Fresh, isLastWord, release } from "./landing.ts";
+import { isLastWord, isOwn, type Own, release } from "./landing.ts";
 import { LeaseHolder } from "./leases.ts";
 import {
   type DoorAnswer,
@@ -219,7 +219,7 @@ export class Door {
    * A newer answer that may not be stored ends what it would have replaced: else that is given for
    * as long as it may be stale, though the origin says each time that there is another one.
    */
-  async #supersede({ site, key }: DoorCall, { askedAt }: Fresh): Promise<void> {
+  async #supersede({ site, key }: DoorCall, { askedAt }: Own): Promise<void> {
     try {
       await this.#store.purge(site, key, { isSoft: true, at: askedAt });
     } catch (error) {
@@ -256,12 +256,13 @@ export class Door {
       const { host } = this.#parts;
       const askedAt = host.now();
       let isUnshared = false;
-      const end = (isFailed = false): void => {
+      const end = (why?: "failed" | "own"): void => {
         over();
-        right.end(isUnshared || (isFailed && host.now() - askedAt > QUICK_FAILURE_MS_MAX));
+        const isSlow = host.now() - askedAt > QUICK_FAILURE_MS_MAX;
+        right.end(isUnshared || why === "own" || (why === "failed" && isSlow));
       };
       const landing = await this.#fetcher.fetch({ ...want, leasedAt: right.at }, end);
-      if (landing.kind === "fresh" && landing.variant === null) {
+      if (isOwn(landing)) {
         isUnshared = true;
         // Nobody is to wait until the body is through: it is not theirs.
         right.end(true);

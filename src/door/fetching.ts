@@ -6,13 +6,8 @@
 import { PIECE_BYTES } from "../../core/limits.ts";
 import type { WallMillis } from "../../core/time.ts";
 import { resolveReference, urlOf } from "../cache/cache-key.ts";
-import {
-  isFreshenedBy,
-  updatedFields,
-  validating,
-  withoutConditions,
-} from "../cache/conditional.ts";
-import { type Fields, fieldOf, type ResponseHead, withField } from "../cache/fields.ts";
+import { isFreshenedBy, validating, withoutConditions } from "../cache/conditional.ts";
+import { type Fields, fieldOf, type ResponseHead } from "../cache/fields.ts";
 import { doesOnError } from "../cache/look-up.ts";
 import { type StoredBody, type Variant, withVariant } from "../cache/stored.ts";
 import { type Exchange, judge, type Storing, storedFields, tagsOf } from "../cache/storing.ts";
@@ -20,6 +15,7 @@ import { selectionOf } from "../cache/vary.ts";
 import { Abandoned, BodyFlow, type FlowEnd } from "./body-flow.ts";
 import { type DoorCall, toOrigin } from "./call.ts";
 import type { DoorMetrics } from "./door-metrics.ts";
+import { freshened } from "./freshening.ts";
 import { asMinted, type Found } from "./kept.ts";
 import { type DoorHost, type Origin, OriginError, type OriginResponse } from "./ports.ts";
 import { type ResponseStore, StoreError } from "./response-store.ts";
@@ -42,7 +38,15 @@ export type Landing =
   /** Another frontend has fetched it meanwhile. */
   | { readonly kind: "found"; readonly variant: Variant }
   /** What was stored is what the origin has. */
-  | { readonly kind: "validated"; readonly variant: Variant }
+  | {
+      readonly kind: "validated";
+      readonly askedAt: WallMillis;
+      /** For everybody, and being stored; null: the origin says that it is no longer. */
+      readonly variant: Variant | null;
+      /** For the client that asked. */
+      readonly own: Variant;
+      readonly detail: string | null;
+    }
   /** The origin failed, and the stale response may do. */
   | { readonly kind: "stale"; readonly variant: Variant; readonly detail: string };
 
@@ -56,6 +60,8 @@ export interface Want {
   /** The request's fields, where the client's conditions are left out. */
   readonly fields: Fields;
   readonly method: string;
+  /** Nothing is validated: the origin is asked for all of it. */
+  readonly isWhole?: boolean;
   /** When the fetch was to begin, by the clock of an owner: purges are compared with that. */
   readonly leasedAt?: WallMillis | null;
 }
@@ -63,8 +69,11 @@ export interface Want {
 /** Statuses that stale-if-error is for (RFC 5861, 4). */
 export const FAILURES = new Set([500, 502, 503, 504]);
 
-/** Told that a fetch is over, and whether nothing came of it that others could have. */
-type Over = (isFailed?: boolean) => void;
+/**
+ * Told that a fetch is over, and why nothing came of it that others could have: it failed, or
+ * brought what is for who asked alone.
+ */
+type Over = (why?: "failed" | "own") => void;
 
 export interface FetchParts {
   readonly origin: Origin;
@@ -91,14 +100,15 @@ export class Fetcher {
     const { call, variant } = want;
     const requestedAt = host.now();
     const startedAt = performance.now();
-    const conditions = variant === null || !want.mayStore ? [] : validating(variant.fields);
+    const isPlain = variant === null || !want.mayStore || want.isWhole === true;
+    const conditions = isPlain ? [] : validating(variant.fields);
     const fields = conditions.length === 0 ? want.fields : withoutConditions(want.fields);
     let response: OriginResponse;
     try {
       const asked = toOrigin(call, { method: want.method, fields, more: conditions });
       response = await this.#parts.origin.fetch(asked);
     } catch (error) {
-      over(true);
+      over("failed");
       if (!(error instanceof OriginError)) throw error;
       const stale = this.#staleFor(want);
       if (stale === null) throw error;
@@ -126,15 +136,16 @@ export class Fetcher {
     const stale = FAILURES.has(response.status) ? this.#staleFor(want) : null;
     if (stale !== null) {
       await drop(response);
-      over(true);
+      over("failed");
       return { kind: "stale", variant: stale, detail: `origin-${response.status}` };
     }
-    const isAnswer304 = response.status === 304 && variant !== null && conditions.length > 0;
-    if (isAnswer304 && isFreshenedBy(variant.fields, response.fields)) {
+    if (response.status === 304 && variant !== null && conditions.length > 0) {
       await drop(response);
-      const freshened = this.#freshened(want, variant, came);
-      this.#parts.host.background(this.#storeHead(want, freshened).finally(over));
-      return { kind: "validated", variant: freshened };
+      // It is about another response than ours, and no answer to who asked for none of it.
+      if (!isFreshenedBy(variant.fields, response.fields)) {
+        return this.fetch({ ...want, isWhole: true }, over);
+      }
+      return this.#validated(want, variant, { ...came, fields: response.fields }, over);
     }
     return this.#flowing(want, came, over);
   }
@@ -146,38 +157,37 @@ export class Fetcher {
   }
 
   /** RFC 9111, 4.3.4: the stored response with what the 304 says, its times those of the 304. */
-  #freshened(
+  #validated(
     want: Want,
     variant: Variant,
-    came: { response: OriginResponse; requestedAt: WallMillis; respondedAt: WallMillis },
-  ): Variant {
-    const { requestedAt, respondedAt } = came;
-    const fields = updatedFields(variant.fields, came.response.fields);
-    const head = { status: variant.status, fields: withAge(fields, came.response.fields) };
-    const { said, freshness } = this.#judged(want, head, came);
-    return {
-      ...variant,
-      fields: storedFields(fields, said),
-      freshness,
-      requestedAt,
-      respondedAt,
-      tags: tagsOf(fields),
-    };
+    told: { fields: Fields; requestedAt: WallMillis; respondedAt: WallMillis },
+    over: Over,
+  ): Landing {
+    const { fields, requestedAt, respondedAt } = told;
+    const { call } = want;
+    const anew = freshened({ call, variant, fields, requestedAt, respondedAt });
+    const { shared, own, detail } = anew;
+    if (shared === null) over("own");
+    else this.#parts.host.background(this.#storeHead(want, shared).finally(() => over()));
+    const askedAt = askedAtOf(want, requestedAt);
+    return { kind: "validated", askedAt, variant: shared, own, detail };
   }
 
   #judged(
-    { call }: Want,
+    { call, method }: Want,
     response: ResponseHead,
-    times: { requestedAt: WallMillis; respondedAt: WallMillis },
+    { requestedAt, respondedAt }: { requestedAt: WallMillis; respondedAt: WallMillis },
   ): Storing {
     const { head, site, located } = call;
     const own = fieldOf(response.fields, "content-location");
     const named = own === null ? null : resolveReference(located, own);
     const exchange: Exchange = {
-      request: head,
+      // A refresh behind an answer to HEAD is a GET.
+      request: { method, fields: head.fields },
       response,
       site: site.settings,
-      ...times,
+      requestedAt,
+      respondedAt,
       isOwnLocation: named !== null && urlOf(named) === urlOf(located),
     };
     return judge(exchange);
@@ -232,12 +242,12 @@ export class Fetcher {
       .then(
         () => over(),
         (error: unknown) => {
-          over(true);
+          over("failed");
           this.#bodyFailed(error);
         },
       );
     this.#parts.host.background(stored);
-    const askedAt = Math.min(requestedAt, want.leasedAt ?? requestedAt);
+    const askedAt = askedAtOf(want, requestedAt);
     return { kind: "fresh", head, askedAt, variant, flow, body, detail };
   }
 
@@ -280,11 +290,9 @@ async function drop({ body }: OriginResponse): Promise<void> {
   await body[Symbol.asyncIterator]().return?.();
 }
 
-/** The `Age` of the new head, which stored fields are without. */
-function withAge(fields: Fields, told: Fields): Fields {
-  const age = fieldOf(told, "age");
-  return age === null ? fields : withField(fields, "Age", age);
-}
+/** As it is stored: by the clock of an owner, where that is earlier. */
+const askedAtOf = ({ leasedAt }: Want, requestedAt: WallMillis): WallMillis =>
+  Math.min(requestedAt, leasedAt ?? requestedAt);
 
 /** A cache that passes on a response without a date dates it (RFC 9110, 6.6.1). */
 const dated = (fields: Fields, now: WallMillis): Fields =>

@@ -1,14 +1,14 @@
 /** HEAD at the door: asked of the origin as HEAD, and what it says freshens what is stored. */
 import type { WallMillis } from "../../core/time.ts";
 import { passedFields, withCacheStatus } from "../cache/answering.ts";
-import { isStillOf, updatedFields } from "../cache/conditional.ts";
+import { isStillOf } from "../cache/conditional.ts";
 import type { Fields } from "../cache/fields.ts";
 import { doesOnError, select } from "../cache/look-up.ts";
 import { type Variant, withVariant } from "../cache/stored.ts";
-import { judge, storedFields, tagsOf } from "../cache/storing.ts";
 import type { AnswerParts, Answers, Ask } from "./answers.ts";
 import { type DoorCall, toOrigin } from "./call.ts";
 import { FAILURES } from "./fetching.ts";
+import { freshened } from "./freshening.ts";
 import { asMinted, type Found } from "./kept.ts";
 import { type DoorAnswer, OriginError, type OriginResponse } from "./ports.ts";
 import { StoreError } from "./response-store.ts";
@@ -84,7 +84,10 @@ export class Heads {
   }
 }
 
-/** RFC 9111, 4.3.5: the stored response is as what HEAD says of it, or stale from now on. */
+/**
+ * RFC 9111, 4.3.5: the stored response is as what HEAD says of it, or stale from now on: it is of
+ * another version, or no longer for everybody.
+ */
 function freshenedByHead(of: {
   readonly call: DoorCall;
   readonly variant: Variant;
@@ -92,17 +95,7 @@ function freshenedByHead(of: {
   readonly times: { readonly requestedAt: WallMillis; readonly respondedAt: WallMillis };
 }): Variant {
   const { call, variant, told, times } = of;
-  const fields = updatedFields(variant.fields, told);
-  const { said, freshness } = judge({
-    request: { method: "GET", fields: call.head.fields },
-    response: { status: variant.status, fields },
-    site: call.site.settings,
-    ...times,
-    isOwnLocation: false,
-  });
-  if (!isStillOf(variant.fields, variant.body.length, told)) {
-    return { ...variant, freshness: { ...freshness, lifetimeMs: -1, staleWhileRevalidateMs: 0 } };
-  }
-  const tags = tagsOf(fields);
-  return { ...variant, ...times, fields: storedFields(fields, said), freshness, tags };
+  const { shared, freshness } = freshened({ call, variant, fields: told, ...times });
+  if (shared !== null && isStillOf(variant.fields, variant.body.length, told)) return shared;
+  return { ...variant, freshness: { ...freshness, lifetimeMs: -1, staleWhileRevalidateMs: 0 } };
 }

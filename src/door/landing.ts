@@ -13,9 +13,16 @@ const OF_THE_REQUEST: ReadonlySet<string | null> = new Set([
   ...["authorization", "cookie", "request-no-store"],
 ]);
 
+export type Own = Extract<Landing, { kind: "fresh" | "validated" }>;
+
+/** Whether it is for who asked alone. */
+export const isOwn = (landing: Landing): landing is Own =>
+  (landing.kind === "fresh" || landing.kind === "validated") && landing.variant === null;
+
 /** Whether it is the origin's answer to all, and may not be stored: no failure, no "not now". */
-export function isLastWord(landing: Landing): landing is Fresh {
-  if (landing.kind !== "fresh" || landing.variant !== null) return false;
+export function isLastWord(landing: Landing): landing is Own {
+  if (!isOwn(landing)) return false;
+  if (landing.kind === "validated") return true;
   const { status } = landing.head;
   return status < 500 && status !== 408 && status !== 429 && !OF_THE_REQUEST.has(landing.detail);
 }

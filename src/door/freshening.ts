@@ -1,0 +1,58 @@
+/**
+ * What an origin says of a stored response, by a 304 or to HEAD: how that is from then on (RFC 9111,
+ * 3.2). It is judged as if it had come anew: what has become one visitor's is nobody else's, and a
+ * cookie that was set in passing least of all.
+ */
+import type { WallMillis } from "../../core/time.ts";
+import { updatedFields } from "../cache/conditional.ts";
+import { type Fields, fieldOf, withField, without } from "../cache/fields.ts";
+import type { Freshness } from "../cache/freshness.ts";
+import type { Variant } from "../cache/stored.ts";
+import { judge, type Refusal, storedFields, tagsOf } from "../cache/storing.ts";
+import type { DoorCall } from "./call.ts";
+
+export interface Told {
+  readonly call: DoorCall;
+  readonly variant: Variant;
+  /** The fields of the 304, or of the answer to HEAD. */
+  readonly fields: Fields;
+  readonly requestedAt: WallMillis;
+  readonly respondedAt: WallMillis;
+}
+
+export interface Freshened {
+  /** As everybody may have it; null: nobody may but who asked. */
+  readonly shared: Variant | null;
+  /** As who asked has it, with all that the origin told. */
+  readonly own: Variant;
+  readonly freshness: Freshness;
+  /** Why it is for who asked alone. */
+  readonly detail: Refusal | null;
+}
+
+/**
+ * Of the request: the stored response came of another one, and is the same to this one. Whether it
+ * may be stored does not go by these, and so no longer by what else they hide.
+ */
+const OF_THE_ASKER = new Set(["authorization", "cookie"]);
+
+export function freshened({ call, variant, fields: told, ...times }: Told): Freshened {
+  const fields = updatedFields(variant.fields, told);
+  const age = fieldOf(told, "age");
+  const { said, freshness, refusal } = judge({
+    request: { method: "GET", fields: without(call.head.fields, OF_THE_ASKER) },
+    // Stored fields are without an age: that of the new head counts.
+    response: {
+      status: variant.status,
+      fields: age === null ? fields : withField(fields, "Age", age),
+    },
+    site: call.site.settings,
+    ...times,
+    isOwnLocation: false,
+  });
+  // What is of no use from now on is not kept, and nobody's secret for that.
+  const detail = refusal === "stale" ? null : refusal;
+  const own: Variant = { ...variant, ...times, fields, freshness, tags: tagsOf(fields) };
+  const shared = detail === null ? { ...own, fields: storedFields(fields, said) } : null;
+  return { shared, own, freshness, detail };
+}
