@@ -20,9 +20,22 @@ export interface StoredBody {
   readonly length: number;
   /** null: it lies in pieces. */
   readonly bytes: Uint8Array | null;
-  /** Names this body among all, and its pieces if it has any. */
+  /** Names this body among all, and its pieces if it has any; see `bodyName`. */
   readonly version: string;
   readonly pieceBytes: number;
+}
+
+/** A name that nobody else has, and until when pieces under it are kept at least. */
+export const bodyName = (unique: string, until: WallMillis): string =>
+  `${unique}.${Math.ceil(until).toString(36)}`;
+
+/**
+ * Until when a body lies on the ring, whatever is said later of its head: a 304 writes no piece
+ * anew. Names from before there was an end in them have none.
+ */
+export function bodyEndsAt({ bytes, version }: StoredBody): WallMillis {
+  const [, end] = version.split(".");
+  return bytes !== null || end === undefined ? Number.POSITIVE_INFINITY : Number.parseInt(end, 36);
 }
 
 export interface Variant {

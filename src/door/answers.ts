@@ -1,5 +1,6 @@
 /** What a look-up or a fetch brought, as the answer to one request; and what is counted of it. */
 import { type CacheStatus, passedFields, withCacheStatus } from "../cache/answering.ts";
+import { isNotModified, notModifiedFields } from "../cache/conditional.ts";
 import { fieldOf, without } from "../cache/fields.ts";
 import { type Forwarded, ttlOf } from "../cache/look-up.ts";
 import { emptyStored, type Variant } from "../cache/stored.ts";
@@ -96,13 +97,24 @@ export class Answers {
       ...(variant === null ? {} : { stored: true }),
       ...(detail === null ? {} : { detail }),
     };
-    if (variant === null) return this.passedOn(call, landing, status);
+    if (variant === null) return this.#unstored(call, landing, status);
     // Its asker gets all fields, those too that are kept from others (RFC 9111, 5.2.2.4, 5.2.2.7).
     const own = { ...variant, fields: head.fields };
     const answer = this.give(call, own, status, flowing(landing, landing.body));
     // The client has it already, and it is stored all the same.
     if (answer.body !== landing.body) release(landing);
     return answer;
+  }
+
+  /** For this client alone: 304 where it has this already, as its conditions stayed here. */
+  #unstored(call: DoorCall, landing: Fresh, status: CacheStatus): DoorAnswer {
+    const { head, askedAt, detail } = landing;
+    const answer = this.passedOn(call, landing, status);
+    const kept = { fields: head.fields, respondedAt: askedAt };
+    const isKnown = detail !== null && head.status === 200 && isNotModified(call.head.fields, kept);
+    if (!isKnown) return answer;
+    release(landing);
+    return { status: 304, fields: notModifiedFields(answer.fields), body: null, length: null };
   }
 
   /** An answer as it came, for this client alone. */

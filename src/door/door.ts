@@ -10,6 +10,7 @@ import { type Fields, fieldOf, tokensOf } from "../cache/fields.ts";
 import { hopsLeft, isLoop } from "../cache/forwarding.ts";
 import { askedRange, canValidate, type Forwarded, lookUp, ttlOf } from "../cache/look-up.ts";
 import { emptyStored } from "../cache/stored.ts";
+import { normalised } from "../cache/vary.ts";
 import type { Backend } from "../frontend/backend/backend.ts";
 import { Answers, type Ask } from "./answers.ts";
 import { addressOf, clusterIdOf, type DoorCall, makeCall, urlOfCall } from "./call.ts";
@@ -117,7 +118,7 @@ export class Door {
       });
     }
     const { sites, ring } = backend.view();
-    const site = siteFor(sites, addressed.host);
+    const site = siteFor(sites, addressed.publicHost);
     if (site === null) {
       return refuse("no-such-site", "No site answers for this host.", { isHead });
     }
@@ -139,19 +140,11 @@ export class Door {
     if (method === "PURGE") return this.#invalidator.purge(call);
     if (hopsLeft(call.head) === 0) return answerAsLast(method);
     const isLookedUp = (method === "GET" || method === "HEAD") && body === null;
-    if (!isLookedUp || isForOrigin(fields)) {
-      const why = isLookedUp || method === "GET" ? "bypass" : "method";
-      return this.#forwarded(call, why, this.#passOn(call, why));
-    }
+    if (!isLookedUp || isForOrigin(fields)) return this.#unlooked(call, isLookedUp);
     const found = await this.#find(call);
     const now = this.#parts.host.now();
     const verdict = lookUp(found?.stored ?? null, call.head, now);
-    if (verdict.kind === "refuse") {
-      this.#answers.count(call, "miss");
-      const isHead = method === "HEAD";
-      const status = { fwd: verdict.why, detail: "only-if-cached" };
-      return refuse("only-if-cached", "Nothing that may be used is stored.", { isHead, status });
-    }
+    if (verdict.kind === "refuse") return this.#notCached(call, verdict.why);
     if (verdict.kind === "serve") {
       if (verdict.refresh) this.#refresh({ call, found, variant: verdict.variant, why: "stale" });
       const ttl = ttlOf(verdict.variant, found?.stored ?? emptyStored(call.key), now);
@@ -161,6 +154,22 @@ export class Door {
     const ask: Ask = { call, found, variant: verdict.variant, why: verdict.why };
     const answer = method === "HEAD" ? this.#heads.answer(ask) : this.#get(ask);
     return this.#forwarded(call, verdict.why, answer);
+  }
+
+  /** To the origin, as what is stored cannot be an answer. */
+  #unlooked(call: DoorCall, isPlain: boolean): DoorAnswer | Promise<DoorAnswer> {
+    const { method, fields } = call.head;
+    const why = isPlain || method === "GET" ? "bypass" : "method";
+    if (isPlain && askedBy(fields).has("only-if-cached")) return this.#notCached(call, why);
+    return this.#forwarded(call, why, this.#passOn(call, why));
+  }
+
+  /** To who takes nothing but what is stored (RFC 9111, 5.2.1.7). */
+  #notCached(call: DoorCall, fwd: Forwarded): DoorAnswer {
+    this.#answers.count(call, "miss");
+    const isHead = call.request.method === "HEAD";
+    const status = { fwd, detail: "only-if-cached" };
+    return refuse("only-if-cached", "Nothing that may be used is stored.", { isHead, status });
   }
 
   /** What the origin was asked for, or that it failed and why it was asked (RFC 9211, 2.2). */
@@ -327,4 +336,4 @@ const isUpgrade = (fields: Fields): boolean =>
 
 /** A flight is of one key, and of what most responses vary by. */
 const flightId = ({ site, key, head }: DoorCall): string =>
-  `${site.name}\n${fieldOf(head.fields, "accept-encoding") ?? ""}\n${key}`;
+  `${site.name}\n${normalised(head.fields, "accept-encoding") ?? ""}\n${key}`;

@@ -9,7 +9,7 @@ import { resolveReference, urlOf } from "../cache/cache-key.ts";
 import { isFreshenedBy, validating, withoutConditions } from "../cache/conditional.ts";
 import { type Fields, fieldOf, type ResponseHead } from "../cache/fields.ts";
 import { doesOnError } from "../cache/look-up.ts";
-import { type StoredBody, type Variant, withVariant } from "../cache/stored.ts";
+import { bodyName, type StoredBody, type Variant, withVariant } from "../cache/stored.ts";
 import { type Exchange, judge, type Storing, storedFields, tagsOf } from "../cache/storing.ts";
 import { selectionOf } from "../cache/vary.ts";
 import { Abandoned, BodyFlow, type FlowEnd } from "./body-flow.ts";
@@ -210,7 +210,8 @@ export class Fetcher {
       ? (judged.refusal ?? (length > bytesMax ? "too-large" : null))
       : null;
     const isStoring = want.mayStore && detail === null;
-    const version = isStoring ? this.#parts.host.uniqueName() : "";
+    const until = respondedAt + judged.freshness.retentionMs;
+    const version = isStoring ? bodyName(this.#parts.host.uniqueName(), until) : "";
     const variant: Variant | null = !isStoring
       ? null
       : {

@@ -1,13 +1,13 @@
 /**
- * What an origin says of a stored response, by a 304 or to HEAD: how that is from then on (RFC 9111,
- * 3.2). It is judged as if it had come anew: what has become one visitor's is nobody else's, and a
- * cookie that was set in passing least of all.
+ * What an origin says of a stored response, by a 304 or to HEAD: how that is from then on (RFC
+ * 9111, 3.2). It is judged as if it had come anew: what has become one visitor's is nobody else's,
+ * and a cookie that was set in passing least of all.
  */
 import type { WallMillis } from "../../core/time.ts";
 import { updatedFields } from "../cache/conditional.ts";
 import { type Fields, fieldOf, withField, without } from "../cache/fields.ts";
 import type { Freshness } from "../cache/freshness.ts";
-import type { Variant } from "../cache/stored.ts";
+import { bodyEndsAt, type Variant } from "../cache/stored.ts";
 import { judge, type Refusal, storedFields, tagsOf } from "../cache/storing.ts";
 import type { DoorCall } from "./call.ts";
 
@@ -39,7 +39,7 @@ const OF_THE_ASKER = new Set(["authorization", "cookie"]);
 export function freshened({ call, variant, fields: told, ...times }: Told): Freshened {
   const fields = updatedFields(variant.fields, told);
   const age = fieldOf(told, "age");
-  const { said, freshness, refusal } = judge({
+  const judged = judge({
     request: { method: "GET", fields: without(call.head.fields, OF_THE_ASKER) },
     // Stored fields are without an age: that of the new head counts.
     response: {
@@ -50,6 +50,10 @@ export function freshened({ call, variant, fields: told, ...times }: Told): Fres
     ...times,
     isOwnLocation: false,
   });
+  const { said, refusal } = judged;
+  const bodyMs = bodyEndsAt(variant.body) - times.respondedAt;
+  const retentionMs = Math.min(judged.freshness.retentionMs, bodyMs);
+  const freshness = { ...judged.freshness, retentionMs };
   // What is of no use from now on is not kept, and nobody's secret for that.
   const detail = refusal === "stale" ? null : refusal;
   const own: Variant = { ...variant, ...times, fields, freshness, tags: tagsOf(fields) };

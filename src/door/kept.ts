@@ -112,11 +112,16 @@ function storedOf([first, ...others]: readonly Sibling[], key: string): Stored {
   return others.reduce((joined, sibling) => joinStored(joined, storedIn(sibling, key)), stored);
 }
 
-/** As purges of tags, prefixes and of all of the site leave it. */
+/**
+ * As purges of tags, prefixes and of all of the site leave it, and without what was to be kept no
+ * longer: beside a variant that lives longer it would be given, and its pieces are gone.
+ */
 function withoutPurged(site: string, stored: Stored, { purges, now }: Known): Stored {
   const namespace = siteNamespace(site);
-  const judge = ({ tags, requestedAt: at }: Variant) =>
-    purges.ofAnswer(namespace, { name: stored.key, tags, at });
+  const judge = ({ tags, requestedAt: at, respondedAt, freshness }: Variant) =>
+    respondedAt + freshness.retentionMs < now
+      ? "gone"
+      : purges.ofAnswer(namespace, { name: stored.key, tags, at });
   if (stored.variants.every((variant) => judge(variant) === "valid")) return stored;
   const variants = stored.variants.flatMap((variant) => {
     const judged = judge(variant);

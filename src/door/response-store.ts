@@ -133,6 +133,16 @@ export class ResponseStore {
     return at;
   }
 
+  /** Forgets one version of a key, whose pieces are gone. @throws StoreError */
+  async forget(site: string, key: string, version: string): Promise<void> {
+    const { stored, context } = await this.read(site, key, { r: "quorum" });
+    const variants = stored.variants.filter(({ body }) => body.version !== version);
+    if (variants.length === stored.variants.length) return;
+    const record = recordOf(site, { ...stored, variants }, { now: this.#known.now });
+    const name = this.#nameOf(site, key);
+    await this.#put({ ...(record ?? { key: name, content: null, ttlMs: 0 }), context }, {});
+  }
+
   /** What time it is for an owner of the key; null where no owner can be asked. */
   async timeFor(site: Site, key: string): Promise<WallMillis | null> {
     return (await this.lease(site, key, TIME_ONLY))?.at ?? null;

@@ -15,14 +15,15 @@ import { MissingPiece, type ResponseStore, StoreError } from "./response-store.t
 export interface StoredBytesParts {
   readonly store: ResponseStore;
   readonly origin: Origin;
-  readonly host: Pick<DoorHost, "garbage">;
+  readonly host: Pick<DoorHost, "garbage" | "background">;
 }
 
 export async function* storedBytes(
-  { store, origin, host: { garbage } }: StoredBytesParts,
+  { store, origin, host }: StoredBytesParts,
   { call, variant }: { readonly call: DoorCall; readonly variant: Variant },
   range: ByteRange,
 ): Bytes {
+  const { garbage } = host;
   let { from } = range;
   try {
     for await (const bytes of store.bytes(call.site.name, variant.body, range)) {
@@ -32,7 +33,21 @@ export async function* storedBytes(
     }
   } catch (error) {
     if (!(error instanceof MissingPiece) && !(error instanceof StoreError)) throw error;
+    // Else the next reader would miss the same piece, for as long as the head is kept.
+    if (error instanceof MissingPiece) host.background(forgotten(store, { call, variant }));
     yield* fromOrigin(origin, { call, variant }, { from, to: range.to });
+  }
+}
+
+/** The next request has it anew. */
+async function forgotten(
+  store: ResponseStore,
+  { call, variant }: { readonly call: DoorCall; readonly variant: Variant },
+): Promise<void> {
+  try {
+    await store.forget(call.site.name, call.key, variant.body.version);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
   }
 }
 

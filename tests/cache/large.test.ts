@@ -113,12 +113,17 @@ describe("a long body", () => {
       const told = { ...headers, "Content-Range": `bytes ${from}-${to}/${SIZE}` };
       return { status: 206, headers: told, body: body.slice(from, to + 1) };
     };
-    await rig.get("/big");
-    rig.backend.forget((key) => key.endsWith("/2"));
+    const lose = async (): Promise<void> => {
+      await rig.get("/big");
+      rig.backend.forget((key) => key.endsWith("/2"));
+      rig.asked.length = 0;
+    };
+    await lose();
     expect((await rig.get("/big")).text).toBe(body);
-    expect(fieldIn(rig.asked[1]?.fields ?? [], "range")).toBe(
+    expect(fieldIn(rig.asked[0]?.fields ?? [], "range")).toBe(
       `bytes=${2 * PIECE_BYTES}-${SIZE - 1}`,
     );
+    await lose();
     etag = '"2"';
     const changed = await rig.raw({ target: "/big", fields: host });
     await expect(readAll(changed.body)).rejects.toThrow("another version");

@@ -52,6 +52,8 @@ export function siteSettings(value: unknown, view: ClusterView): NamespaceSettin
   const ofSite = Object.fromEntries(members.filter(([name]) => !isStored(name)));
   const ofRing = Object.fromEntries(members.filter(([name]) => isStored(name)));
   const site = readOr(() => checkSite(ofSite), invalid);
+  if (!URL.canParse(site.origin))
+    throw invalid('"origin" must be a base URL with a host of its own.');
   const settings = {
     ...{ n: view.defaults.n, r: 1, w: 1, dw: 0, maxBytes: null },
     ...ofRing,
