@@ -276,7 +276,11 @@ export class Fetcher {
     const { site, key } = call;
     try {
       const before: Found = found ?? (await store.read(site.name, key));
-      const stored = withVariant(before.stored, variant);
+      // What a 304 freshened stands in its own place, whatever it is chosen by now.
+      const others = before.stored.variants.filter(
+        ({ body }) => body.version !== variant.body.version,
+      );
+      const stored = withVariant({ ...before.stored, variants: others }, variant);
       const { context } = before;
       await store.writeSince(variant.requestedAt, site.name, { stored, context });
     } catch (error) {

@@ -9,6 +9,7 @@ import { type Fields, fieldOf, withField, without } from "../cache/fields.ts";
 import type { Freshness } from "../cache/freshness.ts";
 import { bodyEndsAt, type Variant } from "../cache/stored.ts";
 import { judge, type Refusal, storedFields, tagsOf } from "../cache/storing.ts";
+import { selectionOf, varyNames } from "../cache/vary.ts";
 import type { DoorCall } from "./call.ts";
 
 export interface Told {
@@ -56,7 +57,13 @@ export function freshened({ call, variant, fields: told, ...times }: Told): Fres
   const freshness = { ...judged.freshness, retentionMs };
   // What is of no use from now on is not kept, and nobody's secret for that.
   const detail = refusal === "stale" ? null : refusal;
-  const own: Variant = { ...variant, ...times, fields, freshness, tags: tagsOf(fields) };
+  const { selection } = variant;
+  // Whom it is chosen for is as it was, unless it says now by what.
+  const isChosenAnew = String(varyNames(fields)) !== String(selection.names);
+  const own: Variant = {
+    ...{ ...variant, ...times, fields, freshness, tags: tagsOf(fields) },
+    selection: isChosenAnew ? selectionOf(fields, call.head.fields) : selection,
+  };
   const shared = detail === null ? { ...own, fields: storedFields(fields, said) } : null;
   return { shared, own, freshness, detail };
 }

@@ -36,5 +36,6 @@ export function siteFor(sites: ReadonlyMap<string, Site>, host: string): Site | 
   const bare = withoutPort(host);
   const found = exact.get(host) ?? exact.get(bare);
   if (found !== undefined) return found;
-  return suffixes.find(([suffix]) => bare.endsWith(suffix))?.[1] ?? any;
+  const isOf = (suffix: string): boolean => bare.endsWith(suffix) || host.endsWith(suffix);
+  return suffixes.find(([suffix]) => isOf(suffix))?.[1] ?? any;
 }

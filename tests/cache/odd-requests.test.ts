@@ -54,6 +54,9 @@ describe("a site", () => {
     const rig = await makeRig({ hosts: ["example.com:8080"] });
     expect((await rig.get("/", { Host: "example.com:8080" })).status).toBe(200);
     expect((await rig.get("/", { Host: "example.com:81" })).status).toBe(421);
+    const others = await makeRig({ hosts: ["*.example.com:8080"] });
+    expect((await others.get("/", { Host: "www.example.com:8080" })).status).toBe(200);
+    expect((await others.get("/", { Host: "www.example.com" })).status).toBe(421);
   });
 
   it("has an origin that is a URL", async () => {

@@ -66,6 +66,23 @@ describe("a 304", () => {
     expect(status(await rig.get("/x"))).toContain("fwd=stale;fwd-status=200;detail=private");
   });
 
+  it("that names a field to choose by is for who says the same in it", async () => {
+    const rig = await makeRig();
+    rig.reply = () => cached("max-age=1", { ETag: '"a"' });
+    await rig.get("/x", { "X-Tongue": "de" });
+    rig.pass(STALE_MS);
+    rig.reply = ({ fields }) => {
+      const headers = { Vary: "X-Tongue", ETag: '"a"', "Cache-Control": "max-age=60" };
+      return fieldIn(fields, "x-tongue") === "de"
+        ? { status: 304, headers }
+        : { headers: { ...headers, ETag: '"b"' }, body: "autre" };
+    };
+    await rig.get("/x", { "X-Tongue": "de" });
+    expect((await rig.get("/x", { "X-Tongue": "fr" })).text).toBe("autre");
+    const again = await rig.get("/x", { "X-Tongue": "de" });
+    expect([again.text, status(again)]).toEqual(["body", expect.stringContaining("starling;hit")]);
+  });
+
   it("about another representation is asked again, without conditions", async () => {
     const rig = await staleRig({});
     rig.reply = ({ fields }) =>
