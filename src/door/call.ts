@@ -53,13 +53,12 @@ const withoutOwnPort = (host: string, port: number | null): string =>
   port !== null && host.endsWith(`:${port}`) ? host.slice(0, -`:${port}`.length) : host;
 
 /** Where a request wants to go; null when its target or its host is malformed. */
-export function addressOf({ method, target, fields, scheme, port }: DoorRequest): Addressed | null {
+export function addressOf({ target, fields, scheme, port }: DoorRequest): Addressed | null {
   const absolute = ABSOLUTE.exec(target);
   const host = (absolute === null ? fieldOf(fields, "host") : absolute[1]) ?? "";
   const rest = absolute === null ? target : absolute[2] || "/";
   const origin = rest.startsWith("?") ? `/${rest}` : rest;
-  const isOfServer = method === "OPTIONS" && target === "*";
-  if ((!TARGET.test(origin) || origin.includes("#")) && !isOfServer) return null;
+  if (!TARGET.test(origin) || origin.includes("#")) return null;
   if (!isHost(host)) return null;
   const mark = origin.indexOf("?");
   return {

@@ -186,8 +186,7 @@ export class NodeOrigin implements Origin {
   #open(asked: OriginRequest): ClientRequest {
     const base = new URL(asked.site.origin);
     const isTls = base.protocol === "https:";
-    const isBare = base.pathname === "/" || asked.target === "*";
-    const path = isBare ? asked.target : `${base.pathname}${asked.target}`;
+    const path = base.pathname === "/" ? asked.target : `${base.pathname}${asked.target}`;
     const options = {
       host: base.hostname.replace(/^\[|\]$/g, ""),
       port: base.port === "" ? (isTls ? 443 : 80) : Number(base.port),
