@@ -4,6 +4,7 @@ import { makeApp, type TestApp, tokensOf } from "./support.ts";
 
 interface Report {
   readonly rmse: number | null;
+  readonly lag: Readonly<Record<string, Readonly<Record<string, number | null>>>>;
   readonly model: { readonly samples: object; readonly assumed: readonly string[] };
   readonly choices: readonly {
     readonly n: number;
@@ -106,6 +107,15 @@ describe("GET /v1/cluster/staleness", () => {
     expect(report.model).toMatchObject({ W: null, A: null, R: null, S: null });
     expect(report.model.assumed.length).toBeGreaterThan(2);
     expect(report.rmse).toBeNull();
+  });
+
+  it("tells of a member that is away how old what the others know of it is", async () => {
+    const made = await measuredApp();
+    made.backend.delays.delete("r2");
+    expect((await asked(made, "")).lag).toEqual({
+      r1: { r2: 0.9, r3: null },
+      r3: { r1: 0.9, r2: null },
+    });
   });
 
   it("predicts from few round trips, and says that they are few", async () => {

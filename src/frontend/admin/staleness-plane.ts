@@ -75,14 +75,16 @@ function askedOf(view: ClusterView, query: ReadonlyMap<string, string>): Asked {
   return { namespace, rules, isOne };
 }
 
-/** How old what each member knows of each other is, in seconds; null: it knows nothing. */
-function lagsOf({ reports }: StalenessResult) {
-  const members = [...reports];
+/**
+ * How old what each member that told knows of each other is, in seconds; null: it knows nothing. Of
+ * one that is away too, for then it grows.
+ */
+function lagsOf({ reports }: StalenessResult, memberIds: readonly string[]) {
   return Object.fromEntries(
-    members.map(([id, { lagsMs }]) => {
-      const lags = members
-        .filter(([peer]) => peer !== id)
-        .map(([peer]) => {
+    [...reports].map(([id, { lagsMs }]) => {
+      const lags = memberIds
+        .filter((peer) => peer !== id)
+        .map((peer) => {
           const lagMs = lagsMs.get(peer);
           return [peer, lagMs === undefined ? null : lagMs / 1000];
         });
@@ -111,7 +113,7 @@ export async function answerStaleness(backend: Backend, text: string): Promise<R
       model: { samples, window, ...delays, assumed },
       choices: choices.map(({ r, w, ...choice }) => ({ n, r, w, dw: Math.min(dw, w), ...choice })),
       rmse: rmseOf(choices),
-      lag: lagsOf(told),
+      lag: lagsOf(told, view.ring.memberIds),
     },
     { headers: { "Cache-Control": "no-store" } },
   );

@@ -114,12 +114,14 @@ function lagTable(lag) {
     const unknown = all.length - known.length;
     return h("p", {}, `At most ${worst} behind; ${plural(unknown, "pair")} not known.`);
   }
+  // One that is away tells nothing, and the others tell of it.
+  const peers = [...new Set([...ids, ...ids.flatMap((id) => Object.keys(lag[id] ?? {}))])].sort();
   const rows = ids.map((id) =>
     h(
       "tr",
       {},
       h("th", { scope: "row" }, id),
-      ids.map((peer) => lagCell(lag, id, peer)),
+      peers.map((peer) => lagCell(lag, id, peer)),
     ),
   );
   const caption = "How old what the member of each row knows of the member of each column is";
@@ -134,7 +136,7 @@ function lagTable(lag) {
         "tr",
         {},
         h("td", {}),
-        ids.map((id) => h("th", { scope: "col" }, id)),
+        peers.map((peer) => h("th", { scope: "col" }, peer)),
       ),
     ),
     h("tbody", {}, rows),
