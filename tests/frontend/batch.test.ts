@@ -1,3 +1,4 @@
+import { encode } from "@msgpack/msgpack";
 import { describe, expect, it } from "vitest";
 import type { Operation } from "../../core/operations.ts";
 import { makeApp, type TestApp } from "./support.ts";
@@ -75,5 +76,56 @@ describe("an op of a batch", () => {
     expect(results.map(({ status }) => status)).toEqual([201, 200, 201, 204, 404, 201]);
     expect(results.map(({ key }) => key)).toEqual(["k", "k", "other", "k", "k", "k"]);
     expect(begun.slice(0, 2)).toEqual(["write k", "write other"]);
+  });
+});
+
+describe("a batch of MessagePack", () => {
+  const HEADERS = { "Content-Type": "application/msgpack" };
+  const send = async (app: TestApp, body: Uint8Array<ArrayBuffer>): Promise<Response> =>
+    app.call("POST", "/v1/kv/ns:batch", { body, headers: HEADERS });
+
+  /** A batch of one put with an ASCII letter in the place of which other bytes then stand. */
+  function withBytes(
+    op: object,
+    letter: string,
+    bytes: readonly number[],
+  ): Uint8Array<ArrayBuffer> {
+    const plain = encode({ ops: [op] });
+    const at = plain.indexOf(letter.charCodeAt(0));
+    const result = plain.slice();
+    result.set(bytes, at);
+    return result;
+  }
+
+  it.each([
+    ["a byte of Latin-1", [0xff, 0x41]],
+    ["an overlong slash", [0xc0, 0xaf]],
+    ["a surrogate", [0xed, 0xa0, 0x80]],
+    ["a character beyond the last", [0xf4, 0x90, 0x80, 0x80]],
+    ["a character that is cut off", [0x41, 0x41, 0x41, 0xc3]],
+  ])("is refused where a text is no UTF-8, which would be another key: %s", async (_, bytes) => {
+    const app = await makeApp();
+    for (const op of [
+      { op: "put", key: "ZZZZ", value: "dg==" },
+      { op: "put", key: "k", value: "ZZZZ" },
+      { op: "put", key: "k", value: "dg==", metadata: { m: "ZZZZ" } },
+    ]) {
+      const answer = await send(app, withBytes(op, "Z", bytes));
+      expect(answer.status).toBe(400);
+      const { code, detail } = (await answer.json()) as { code: string; detail: string };
+      expect(code).toBe("invalid-request");
+      expect(detail).toContain("UTF-8");
+    }
+    expect(app.backend.operations).toEqual([]);
+  });
+
+  it("takes any characters in texts, and any bytes in bytes", async () => {
+    const app = await makeApp();
+    for (const key of ["\0", "ÿ", "\u2028", "\ufeff", "\u{10ffff}", "ä".repeat(256)]) {
+      const value = Uint8Array.of(0xff, 0xc0, 0xaf);
+      const answer = await send(app, encode({ ops: [{ op: "put", key, value }] }));
+      expect(answer.status).toBe(207);
+      expect(app.backend.last).toMatchObject({ key: `ns\0${key}`, content: { value } });
+    }
   });
 });

@@ -1,12 +1,14 @@
 /**
  * Judges a batch's bytes before they are parsed. A parser allocates as it goes: a hundred kilobytes
  * of nested lists that each declare two thousand items cost a decoder most of a gigabyte. So the
- * structure alone is walked first: nothing is read, nothing is allocated, and the time is in
- * proportion to the bytes.
+ * structure alone is walked first: next to nothing is allocated, and the time is in proportion to
+ * the bytes.
  *
- * Limits: neither walk checks that the text is well-formed; the parser behind it does.
+ * Limits: neither walk checks that the whole is well-formed; the parser behind it does. The one of
+ * MessagePack takes any bytes for a text, though, so its texts are checked here.
  */
 import { BATCH_OPS_MAX, METADATA_BYTES_MAX } from "../../../core/limits.ts";
+import { Problem } from "./problems.ts";
 
 /** body > ops > op, and metadata of the longest kind that nests in every second byte. */
 const DEPTH_MAX = 3 + METADATA_BYTES_MAX / 2;
@@ -81,9 +83,31 @@ function lengthAt(bytes: Uint8Array, at: number, lengthSize: number): number {
   return length;
 }
 
+/** Texts of up to 31 bytes, and those with a length of one, two or four bytes. */
+const isTextHead = (byte: number): boolean =>
+  (byte >= 0xa0 && byte < 0xc0) || (byte >= 0xd9 && byte <= 0xdb);
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * The decoder would make other characters of what is no UTF-8, and so another key or value.
+ *
+ * @throws Problem `invalid-request`
+ */
+function checkText(text: Uint8Array): void {
+  if (text.every((byte) => byte < 0x80)) return;
+  try {
+    utf8.decode(text);
+  } catch {
+    throw new Problem("invalid-request", "A text in the MessagePack is not UTF-8.");
+  }
+}
+
 /**
  * Whether MessagePack nests deeper, has more values, or declares more than it holds. Every value
  * takes at least a byte, so what is still to come never outnumbers the bytes that are left.
+ *
+ * @throws Problem `invalid-request` for a text that is not UTF-8
  */
 export function isMsgpackBomb(bytes: Uint8Array): boolean {
   const open = new Int32Array(DEPTH_MAX + 2);
@@ -94,11 +118,13 @@ export function isMsgpackBomb(bytes: Uint8Array): boolean {
   for (let at = 0; pending > 0; ) {
     while (open[depth] === 0) depth--;
     if (pending > bytes.length - at || ++values > VALUES_MAX) return true;
-    const { lengthSize, size, inside } = headOf(bytes[at] as number);
+    const byte = bytes[at] as number;
+    const { lengthSize, size, inside } = headOf(byte);
     const length = lengthAt(bytes, at + 1, lengthSize) + size;
     at += 1 + lengthSize;
     pending--;
     open[depth] = (open[depth] as number) - 1;
+    if (isTextHead(byte)) checkText(bytes.subarray(at, at + length));
     if (inside === 0) at += length;
     else if (depth >= DEPTH_MAX || length > bytes.length) return true;
     else {
