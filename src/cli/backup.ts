@@ -1,8 +1,8 @@
 /** `starling backup FILE`: all namespaces, with their settings and versions, in one file. */
-import { decode } from "@msgpack/msgpack";
 import type { Command } from "commander";
 import type { KnownPurge } from "../../core/purges.ts";
 import { PROGRAM_VERSION } from "../../core/version.ts";
+import { decodeWithTexts } from "../frontend/http/msgpack-texts.ts";
 import { FileSink, type Sink, stdoutSink } from "./backup-file.ts";
 import {
   FORMAT,
@@ -60,7 +60,7 @@ function pageAt(at: Endpoint, namespace: string, cursor: string): Promise<Page> 
     const target = `/v1/cluster/entries?namespace=${encodeURIComponent(namespace)}${more}`;
     const isExpected = (response: Response): boolean => response.ok;
     const response = await send(at, target, { isExpected, retries: RETRIES });
-    return decode(await bytesOf(response)) as Page;
+    return decodeWithTexts(await bytesOf(response), "entry") as Page;
   });
 }
 

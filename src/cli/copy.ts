@@ -4,8 +4,9 @@
  * sides have written stands side by side.
  */
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { decode, encode } from "@msgpack/msgpack";
+import { encode } from "@msgpack/msgpack";
 import type { Command } from "commander";
+import { decodeWithTexts } from "../frontend/http/msgpack-texts.ts";
 import {
   bytesOf,
   clientOf,
@@ -78,7 +79,7 @@ class Copy {
       const isExpected = ({ ok }: Response): boolean => ok;
       const headers = { Accept: MSGPACK };
       const response = await send(this.from, target, { headers, isExpected });
-      return decode(await bytesOf(response)) as Page;
+      return decodeWithTexts(await bytesOf(response), "entry") as Page;
     });
   }
 

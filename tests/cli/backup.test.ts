@@ -37,6 +37,9 @@ const textOf = async (cluster: TestCluster, key: string): Promise<string> => {
   return answer.status === 404 ? "nothing" : answer.text();
 };
 
+/** Slashes, a NUL, and a U+FEFF where decoders take it for a mark of byte order. */
+const ODD = `plain/%EF%BB%BFümläut%2F%00${"k".repeat(250)}`;
+
 interface Line {
   readonly key?: string;
   readonly versions?: readonly { readonly value?: string }[];
@@ -80,7 +83,7 @@ describe("backup and restore", () => {
       await put(from, "made/both", value, { "Starling-Context": context });
     }
     for (let i = 0; i < 600; i++) await put(from, `plain/key-${i}`, `value ${i}`);
-    await put(from, "plain/ümläut%2F%00", "odd", { "Cache-Tag": "t", "Starling-Metadata": "[1]" });
+    await put(from, ODD, "odd", { "Cache-Tag": "t", "Starling-Metadata": "[1]" });
     await put(from, "plain/gone", "gone");
     await remove(from, "plain/gone");
   }, 60_000);
@@ -98,7 +101,7 @@ describe("backup and restore", () => {
     expect(restored.out).toMatch(/^603 keys of 2 namespaces merged: 0 were known here, 603 /);
     expect(await textOf(to, "plain/key-599")).toBe("value 599");
     expect(await textOf(to, "plain/gone")).toBe("nothing");
-    const odd = await request(to, "/v1/kv/plain/ümläut%2F%00");
+    const odd = await request(to, `/v1/kv/${ODD}`);
     expect([await odd.text(), odd.headers.get("starling-metadata")]).toEqual(["odd", "[1]"]);
     const both = await request(to, "/v1/kv/made/both?siblings=all", {
       headers: { Accept: "application/json" },

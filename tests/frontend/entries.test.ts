@@ -63,6 +63,20 @@ describe("entries out of a cluster and into one", () => {
     expect(pages.every(({ entries }) => entries.length <= 2)).toBe(true);
   });
 
+  it("are taken under the very key that they are brought as, or refused", async () => {
+    const cluster = await start(1);
+    await put(cluster, "a", "v");
+    const [{ entry } = { entry: new Uint8Array(0) }] =
+      (await pagesOf(cluster, 1))[0]?.entries ?? [];
+    const key = `\ufeff${"k".repeat(250)}`;
+    expect((await bring(cluster, [{ key, entry }])).status).toBe(200);
+    expect(await (await get(cluster, encodeURIComponent(key))).text()).toBe("v");
+    const body = new Uint8Array(encode({ namespace: "ns", entries: [{ key: "ZZZZ", entry }] }));
+    body[body.indexOf("Z".charCodeAt(0))] = 0xff;
+    const refused = await cluster.fetch(ROUTE, { method: "POST", body });
+    expect(await problemOf(refused)).toMatchObject({ status: 400, code: "invalid-request" });
+  });
+
   it("bring values with all that belongs to them, into a cluster of another size", async () => {
     const [from, to] = [await start(3), await start(5)];
     const headers = {

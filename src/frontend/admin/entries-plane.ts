@@ -9,7 +9,7 @@
  *   would. Twice is as good as once, and what covers a version goes on covering it.
  * - In, written: what lives in an entry is written anew, over all that is there. Siblings stay so.
  */
-import { Decoder, Encoder } from "@msgpack/msgpack";
+import { Encoder } from "@msgpack/msgpack";
 import { CausalContext } from "../../../core/causal-context.ts";
 import { CodecError } from "../../../core/check.ts";
 import { decode, encode } from "../../../core/codec.ts";
@@ -27,6 +27,7 @@ import { inParallel } from "../http/at-once.ts";
 import { isMsgpackBomb } from "../http/batch-guard.ts";
 import { readBody } from "../http/body.ts";
 import { readNamespace } from "../http/key-path.ts";
+import { decodeWithTexts } from "../http/msgpack-texts.ts";
 import { MSGPACK } from "../http/msgpack-type.ts";
 import { Problem, problemOf } from "../http/problems.ts";
 import { seal, unseal } from "../http/sealed-token.ts";
@@ -154,7 +155,7 @@ async function readEntries(request: Request): Promise<Body> {
   if (isMsgpackBomb(bytes)) throw invalid("The body nests too deeply or has too many values.");
   let body: unknown;
   try {
-    body = new Decoder({ maxExtLength: 0 }).decode(bytes);
+    body = decodeWithTexts(bytes, "entry", { maxExtLength: 0 });
   } catch {
     throw invalid(`The body must be MessagePack: {"namespace","entries":[{"key","entry"}]}.`);
   }
