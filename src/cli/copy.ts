@@ -177,11 +177,16 @@ function endpointOf(name: string, url: string | undefined, token: string | undef
   return { urls: urlsOf(url), token };
 }
 
-/** Kept whole, whenever this process ends: a part of a token is of no use. */
+/** Kept whole, whenever this process ends: a part of a token is of no use. @throws CliError */
 function keep(file: string, token: string): void {
   const aside = `${file}.new`;
-  writeFileSync(aside, `${token}\n`);
-  renameSync(aside, file);
+  try {
+    writeFileSync(aside, `${token}\n`);
+    renameSync(aside, file);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new CliError(`${file}: the token cannot be kept there (${code})`);
+  }
 }
 
 const STOPPED: unique symbol = Symbol("stopped");

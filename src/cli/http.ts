@@ -1,4 +1,5 @@
 /** The client library, as the client commands use it. */
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { oncePer } from "../../core/once-per.ts";
@@ -65,6 +66,8 @@ export function keyPath(namespace: string, key: string): string {
 export function trust(caFile: string): void {
   try {
     const authorities = readFileSync(caFile, "utf8");
+    // Given a text without a certificate, Node forgets all authorities and says nothing.
+    new X509Certificate(authorities);
     setDefaultCACertificates([...getCACertificates("default"), authorities]);
   } catch (error) {
     const { code = "no PEM" } = error as NodeJS.ErrnoException;

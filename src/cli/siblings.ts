@@ -1,5 +1,5 @@
 /** `starling get --siblings all`: every version of a key, to be read and as JSON. */
-import { bold, printable, say } from "./output.ts";
+import { bold, counted, printable, say } from "./output.ts";
 
 export interface ShownSibling {
   readonly etag: string | null;
@@ -54,7 +54,7 @@ export function saySiblings(siblings: readonly ShownSibling[]): void {
       sibling.lastModified,
       sibling.contentType,
       sibling.contentEncoding,
-      `${bytes.length} bytes`,
+      counted(bytes.length, "byte"),
       sibling.metadata === null ? null : JSON.stringify(sibling.metadata),
     ].filter((fact) => fact !== null && fact !== undefined);
     say(bold(`--- ${facts.map(printable).join("  ")}`));

@@ -154,6 +154,14 @@ describe("copy", () => {
     expect([code, err]).toEqual([2, "starling: copy takes --from URL\n"]);
   });
 
+  it("names the file in which the token cannot be kept", async () => {
+    const between = ["--from", here.urls[0] ?? "", "--to", there.urls[0] ?? "", "--once"];
+    const state = join(dir, "nowhere", "state");
+    const { code, err } = await run(["copy", "demo", ...between, "--state", state]);
+    const said = `starling: ${state}: the token cannot be kept there (ENOENT)\n`;
+    expect([code, err]).toEqual([1, said]);
+  });
+
   it("is watched from a token on, line by line", async () => {
     const first = await fetch(`${here.urls[0]}/v1/changes/demo`);
     const { next } = (await first.json()) as { next: string };

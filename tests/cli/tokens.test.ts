@@ -32,3 +32,17 @@ it("names the flag and the variable, without a token and with a wrong one", asyn
   }
   expect((await run(["status", ...at, "--token", "right-one"])).code).toBe(0);
 });
+
+it("refuses an authority's file without a certificate: Node would trust nobody then", async () => {
+  const file = join(dir, "key.pem");
+  for (const text of [
+    "",
+    "one\n",
+    "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+  ]) {
+    writeFileSync(file, text);
+    const { code, err } = await run(["status", "--url", cluster.urls[0] ?? "", "--ca", file]);
+    expect([text, code]).toEqual([text, 1]);
+    expect(err).toMatch(/key\.pem: it holds no certificates to trust \(\w+\)\n$/);
+  }
+});
