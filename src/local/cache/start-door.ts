@@ -19,7 +19,7 @@ import type { Log } from "../process/logger.ts";
 import { doorListener } from "./door-server.ts";
 import { NodeOrigin } from "./origin.ts";
 import type { Listener } from "./own-addresses.ts";
-import { youngGarbage } from "./young-garbage.ts";
+import { readyToLook, youngGarbage } from "./young-garbage.ts";
 
 export interface DoorOptions {
   readonly url: URL;
@@ -118,6 +118,7 @@ export class CacheDoor {
     const { backend, tls, log } = start;
     if (origin !== undefined) checkOrigin(origin, backend);
     const door = this.#makeDoor(start);
+    readyToLook();
     this.#http = makeHttpServer({
       handler: () => new Response(null, { status: 404 }),
       raw: doorListener(door, this.#metrics, {
