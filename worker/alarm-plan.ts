@@ -2,8 +2,8 @@
  * When a replica's alarm is to ring next. An object without work sets none and sleeps: an idle
  * deployment costs nothing. What is stuck because a peer is away is tried less and less often.
  *
- * The plan is a value that the object stores: between two alarms it may have been asleep, and a
- * back-off that starts anew each time would be none.
+ * The plan is a value that the object stores: it may have slept between two alarms, and a back-off
+ * that starts anew each time would be none.
  */
 import { assert } from "../core/assert.ts";
 

@@ -4,7 +4,7 @@ import type { NodeParts } from "../src/node/node-parts.ts";
 import type { Effect, Input } from "../src/node/peers/boundary.ts";
 
 /**
- * A node whose every step is one transaction: what it wrote is there with all of it or not at all.
+ * A node whose every step is one transaction: either all that the step wrote is there, or nothing.
  *
  * A statement that fails (the storage is full, the disk errs) throws in the middle of a step. The
  * record might then be written and its leaf of the Merkle tree not, and what the node has in memory
@@ -21,7 +21,7 @@ export class AtomicNode extends Node {
     this.#state = state;
   }
 
-  /** Every step is one of these, that of a single input too. */
+  /** Every step comes through here, also one of a single input. */
   override stepAll(inputs: readonly Input[], now: Now): readonly Effect[] {
     try {
       return super.stepAll(inputs, now);

@@ -35,15 +35,15 @@ export interface Env {
   readonly STARLING_ZONE?: string;
   /** To be changed after a point-in-time restore: replicas then mint under a new incarnation. */
   readonly STARLING_GENERATION?: string;
-  /** A secret: contexts and cursors; digests and the ring's seed where the third says nothing. */
+  /** A secret: contexts, cursors; digests and the ring's seed too, without STARLING_DATA_SECRET. */
   readonly STARLING_SECRET?: string;
-  /** A secret: contexts and cursors of it are taken too, while one gives way to the other. */
+  /** A secret whose contexts and cursors are taken too, while the other is being replaced. */
   readonly STARLING_SECRET_OLD?: string;
-  /** A secret: the first one that there was, once STARLING_SECRET is another. */
+  /** A secret: the very first one, once STARLING_SECRET was replaced. */
   readonly STARLING_DATA_SECRET?: string;
   /** A secret: `{"tokens":[…]}`. */
   readonly STARLING_TOKENS?: string;
-  /** Whose pages may read answers: origins with commas, `*` for any. */
+  /** Origins whose pages may read answers, with commas between them; `*` for any. */
   readonly STARLING_CORS_ORIGINS?: string;
   /** "true" for drills alone: admins may tell replicas to be down, silent, slow or lossy. */
   readonly STARLING_FAULTS?: string;

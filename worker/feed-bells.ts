@@ -29,7 +29,7 @@ export class BellTower {
     }
     const { 0: theirs, 1: ours } = new WebSocketPair();
     this.#state.acceptWebSocket(ours, [namespace]);
-    // A frontend that hangs one now is not known to have been rung for.
+    // The frontend that hangs this one has not been rung for.
     this.#rung.delete(namespace);
     return new Response(null, { status: 101, webSocket: theirs });
   }

@@ -49,7 +49,7 @@ function corsOriginsOf({ STARLING_CORS_ORIGINS: text = "" }: Env): readonly stri
 const OWN_ORIGIN = "A site's origin is this deployment's own API.";
 
 export default {
-  /** Of any request, so that a Worker with routes of its own may mount it (`app.mount` of hono). */
+  /** Takes any request, so that a Worker with its own routes may mount it (`app.mount` of hono). */
   async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
     let isolate = startedIsolate();
     let app: Starling["app"];

@@ -38,7 +38,7 @@ import { nearestZone } from "./zones.ts";
 export interface SharedByDoors {
   readonly metrics: DoorMetrics;
   readonly memory: DoorMemory;
-  /** From when on the members may be asked again for a site that is not known. */
+  /** When the members may be asked again for a site that is not known. */
   askAgainAt: WallMillis;
 }
 
@@ -47,7 +47,7 @@ export interface Isolate {
   readonly knowledge: Knowledge;
   readonly auth: Auth;
   readonly cache: SharedByDoors;
-  /** Of all requests: to ask the platform for randomness costs more than most of them need. */
+  /** Shared: to ask the platform for randomness costs more than most requests need. */
   readonly prng: Prng;
 }
 
@@ -68,7 +68,7 @@ function missingIn({ REPLICAS }: Partial<Pick<Env, "REPLICAS">>): string | null 
     const binding = 'name = "REPLICAS", class_name = "Replica"';
     return `Bind the objects: [[durable_objects.bindings]], ${binding}.`;
   }
-  // No object is made of a stub that is not called. On an older date it has no methods.
+  // A stub makes no object until it is called. With an older date it has no methods.
   const { exchange } = REPLICAS.get(REPLICAS.idFromName("any")) as Partial<ReplicaRpc>;
   if (typeof exchange === "function") return null;
   return "Set a compatibility_date of 2024-04-03 or later: objects cannot be called before that.";

@@ -53,7 +53,7 @@ const TRACKED_KEYS_MAX = 65_536;
 /** Records of a walk over all keys in one step, and such steps in one alarm. */
 const RECORDS_PER_STEP = 500;
 const MIGRATION_STEPS_MAX = 200;
-/** And looks at what is to be collected. */
+/** Looks at what is to be collected, in one alarm. */
 const COLLECT_LOOKS_MAX = 16;
 const TOMBSTONE_GRACE_MS = timingDefaults.tombstoneGraceMs;
 
@@ -156,8 +156,8 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
   }
 
   /**
-   * The first request of an object's life finds it with the ring of the vars, which may be that of
-   * a deployment to come. Taken at its word it would store for a ring that nobody else has. An
+   * At the first request of its life an object has the ring of the vars, which may be that of a
+   * deployment to come. If it went by that, it would store for a ring that nobody else has. An
    * object that cannot reach a majority serves all the same, and its alarm tries again.
    */
   #agree(driver: Driver): Promise<void> {
@@ -193,7 +193,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     if (ringInMs !== null) await this.#ringIn(ringInMs);
   }
 
-  /** All are asked twice, and one that sleeps in between has forgotten that they agreed. */
+  /** All are asked twice, and an object that sleeps in between forgets that they agreed. */
   async #collect(driver: Driver): Promise<void> {
     for (let looks = 0; looks < COLLECT_LOOKS_MAX; looks++) {
       driver.runJob("collect");
@@ -236,7 +236,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     return new Promise((resolve, reject) => {
       this.#waiting.set(caller, { expectsTwo, resolve });
       driver.receive(caller, message);
-      // The platform ends a call at once that nobody is left to answer; a silence on demand lasts.
+      // The platform at once ends a call that nobody is left to answer; a silence on demand lasts.
       if (this.env.STARLING_FAULTS !== "true" || !this.#waiting.has(caller)) return;
       setTimeout(() => {
         if (this.#waiting.delete(caller)) reject(new Error("a fault that was asked for"));
@@ -266,7 +266,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     return work.transfer.isPending || work.resize.isPending || work.cleanUp.isPending;
   }
 
-  /** With each peer, once all writes of now are over. */
+  /** One comparison with each peer, once the present writes are over. */
   get #comparisonCount(): number {
     return (this.#replica?.driver.node.knowledge.ring.memberIds.length ?? 1) - 1;
   }

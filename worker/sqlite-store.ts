@@ -76,7 +76,7 @@ export class SqliteStore implements Store {
   readonly #usage: SqliteUsage;
   readonly #recent = new SqliteRecent();
   readonly #positions: SqlitePositions;
-  /** Until when; in memory alone, for a write would be billed. */
+  /** By key, until when; in memory alone, because a write would be billed. */
   readonly #postponed = new Map<StoreKey, number>();
   #unmeasuredBytes = 0;
   #isFull: boolean;
@@ -86,7 +86,7 @@ export class SqliteStore implements Store {
     const { byteCountMax = BYTE_COUNT_MAX, generation = "" } = options;
     this.#sql = sql;
     this.#byteCountMax = byteCountMax;
-    // What another version left is not to be touched, not even by a table more.
+    // What another version left must not be touched, not even by adding a table.
     sql.exec(SCHEMA_OF_META);
     const found = this.#readFormat();
     for (const statement of SCHEMA) sql.exec(statement);
@@ -146,7 +146,7 @@ export class SqliteStore implements Store {
                       VALUES (?, ?, ?, ?, ?, ?, ?)`;
       this.#sql.exec(insert, ...values, keyBlob(key));
     } else {
-      // A column that is named is a row of its index, changed or not: name only those that are.
+      // A named column costs a row of its index, changed or not: so only changed ones are named.
       const isSame = before.partition === partition && before.dueAt === dueAt;
       const moved = isSame ? "" : ", part = ?, due_at = ?";
       const update = `UPDATE entries SET digest = ?, byte_count = ?, bytes = ?, position = ?${moved}

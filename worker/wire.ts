@@ -12,9 +12,9 @@ type Plain = number | string | boolean | null | Uint8Array;
 export type Wire = Plain[];
 
 /**
- * A view travels with all of the buffer that it is a part of: a part is cut out. Lists stay as they
- * are where nothing is, because one that `map` makes counts as full of holes, and those are copied
- * a property at a time.
+ * A view travels with its whole buffer, so a view of a part is cut out. Lists in which nothing is
+ * cut out stay as they are, because one that `map` makes counts as full of holes, and such a list
+ * is copied a property at a time.
  */
 function cutOut(value: unknown): unknown {
   if (Array.isArray(value)) return cutOutOf(value);

@@ -48,7 +48,7 @@ export function cacheStatus(status: CacheStatus): string {
 
 const CACHE_STATUS = new Set(["cache-status"]);
 
-/** Behind what caches nearer to the origin said (RFC 9211, 2). */
+/** Appended to what caches nearer to the origin said (RFC 9211, 2). */
 export function withCacheStatus(fields: Fields, status: CacheStatus): Fields {
   const before = fieldOf(fields, "cache-status");
   const ours = cacheStatus(status);
@@ -61,7 +61,7 @@ const isOurs = (name: string): boolean => name.toLowerCase().startsWith("starlin
 
 const hiddenOf = oncePer(hiddenFields);
 
-/** What of the origin's fields a client gets. */
+/** The fields of the origin that a client gets. */
 export function passedFields(fields: Fields, site: SiteSettings): Fields {
   const hidden = hiddenOf(site);
   return endToEnd(fields).filter(([name]) => !hidden.has(name.toLowerCase()) && !isOurs(name));

@@ -1,8 +1,8 @@
 /**
  * The cache key (RFC 9111, 2): method aside, all that names the resource, and the request fields
  * that the site counts in. It begins with the absolute URL, so that a purge by prefix is one of
- * keys. What the site leaves out of it is not sent to the origin either: an answer may then not
- * depend on it.
+ * keys. What the site leaves out of it is not sent to the origin either, so that no answer depends
+ * on it.
  */
 import type { CacheKeyRule } from "../../core/site.ts";
 import { type Fields, fieldOf } from "./fields.ts";
@@ -28,7 +28,7 @@ export function normalHost(host: string, scheme: Located["scheme"]): string {
 
 const nameOf = (parameter: string): string => parameter.split("=", 1)[0] ?? "";
 
-/** What of the query counts; null: nothing. */
+/** The part of the query that counts; null: none. */
 export function keptQuery(query: string | null, rule: CacheKeyRule): string | null {
   if (query === null || rule.query === "none") return null;
   if (rule.query === "all") return query;
@@ -37,7 +37,7 @@ export function keptQuery(query: string | null, rule: CacheKeyRule): string | nu
   const kept =
     wanted === "sorted" ? parameters : parameters.filter((part) => wanted.includes(nameOf(part)));
   if (kept.length === 0) return null;
-  // By name alone, and as they came within one name: an origin may count on that order.
+  // Sorted by name only, and left as they came within one name: origins may count on that order.
   return kept
     .map((part, i) => [nameOf(part), i, part] as const)
     .sort(([a, i], [b, j]) => (a === b ? i - j : a < b ? -1 : 1))
@@ -48,7 +48,7 @@ export function keptQuery(query: string | null, rule: CacheKeyRule): string | nu
 export const urlOf = ({ scheme, host, path, query }: Located): string =>
   `${scheme}://${host}${path}${query === null ? "" : `?${query}`}`;
 
-/** The URL with what of its query counts. */
+/** The URL with the part of its query that counts. */
 export const keyedUrl = (located: Located, rule: CacheKeyRule): string =>
   urlOf({ ...located, query: keptQuery(located.query, rule) });
 
@@ -94,7 +94,7 @@ function resolvePath(base: string, path: string): string {
   return `/${kept.join("/")}`;
 }
 
-/** A URI reference against a base (RFC 3986, 5.2); null when it is of no web resource. */
+/** A URI reference against a base (RFC 3986, 5.2); null when it does not name a web resource. */
 export function resolveReference(base: Located, reference: string): Located | null {
   const text = reference.trim();
   if (/^[a-z][a-z0-9+.-]*:/i.test(text)) return parseAbsolute(text);
@@ -115,7 +115,7 @@ export function isHost(text: string): boolean {
 /**
  * RFC 9111, 4.4: what an unsafe request made invalid beside its own target, of the same origin.
  *
- * @param names what else the origin is called: an origin that is asked under its own answers so
+ * @param names other names of the origin, which it answers with when it is asked under them
  */
 export function alsoInvalid(
   target: Located,

@@ -6,7 +6,7 @@ import type { WallMillis } from "../../core/time.ts";
 import { type Fields, fieldOf, has, without } from "./fields.ts";
 import { parseHttpDate } from "./http-date.ts";
 
-/** Entity tags of a list. What lacks its quotes is taken for one too, as origins send such. */
+/** Entity tags of a list. One without quotes is accepted too, because origins send such. */
 export function entityTags(text: string): readonly string[] {
   return [...text.matchAll(/(?:W\/)?"[^"]*"|[^\s,]+/g)].map(([tag]) => tag);
 }
@@ -32,8 +32,8 @@ export const isForOrigin = (fields: Fields): boolean =>
   has(fields, "if-match") || has(fields, "if-unmodified-since");
 
 /**
- * Whether the client has this already, and a 304 does (RFC 9111, 4.3.2). `If-None-Match` comes
- * first; without `Last-Modified` it is `Date`, or when it came, that counts.
+ * Whether the client has this already, so that a 304 will do (RFC 9111, 4.3.2). `If-None-Match`
+ * comes first; without `Last-Modified` it is `Date`, or when it came, that counts.
  */
 export function isNotModified(
   request: Fields,
@@ -74,7 +74,7 @@ export const notModifiedFields = (fields: Fields): Fields =>
     return TOLD_BY_304.has(lower) || !DESCRIBES_CONTENT.test(lower);
   });
 
-/** The fields that make a request validate what is stored (RFC 9111, 4.3.1); empty: it cannot. */
+/** The fields by which a request validates what is stored (RFC 9111, 4.3.1); empty: it cannot. */
 export function validating(stored: Fields): Fields {
   const etag = fieldOf(stored, "etag");
   const changed = fieldOf(stored, "last-modified");

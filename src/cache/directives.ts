@@ -1,6 +1,6 @@
 /**
  * Cache directives: of `Cache-Control` (RFC 9111, 5.2) and of a field that is targeted at caches
- * of our kind (RFC 9213). Of a directive that is said twice the first counts (RFC 9111, 4.2.1).
+ * of our kind (RFC 9213). When a directive is given twice, the first counts (RFC 9111, 4.2.1).
  */
 import { ParseError, parseDictionary } from "structured-headers";
 import { type Fields, fieldOf, tokensOf } from "./fields.ts";
@@ -10,7 +10,7 @@ export type Directives = ReadonlyMap<string, string | null>;
 
 const NO_DIRECTIVES: Directives = new Map();
 
-/** RFC 9111, 1.2.2: larger than any delta that is told from infinity. */
+/** RFC 9111, 1.2.2: from here on all deltas count as this one. */
 const DELTA_SECONDS_MAX = 2 ** 31;
 
 const DIRECTIVE = /^([^\s="]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^"]*)))?$/;
@@ -33,7 +33,7 @@ export function membersOf(text: string, separator: "," | ";"): readonly string[]
   return members;
 }
 
-/** What is no directive is passed over. */
+/** Anything that is not a directive is ignored. */
 export function parseDirectives(text: string | null): Directives {
   const found = new Map<string, string | null>();
   if (text === null) return found;
@@ -48,7 +48,7 @@ export function parseDirectives(text: string | null): Directives {
 }
 
 /**
- * Seconds of a directive: `null` when it is absent, `NaN` when it is there and no whole number,
+ * Seconds of a directive: `null` when it is absent, `NaN` when it is there but not a whole number,
  * which a cache takes for "stale" (RFC 9111, 4.2.1).
  */
 export function secondsOf(directives: Directives, name: string): number | null {
@@ -58,7 +58,7 @@ export function secondsOf(directives: Directives, name: string): number | null {
   return Math.min(Number(value), DELTA_SECONDS_MAX);
 }
 
-/** The same where a number that is none has no effect: in requests, and for stale-*. */
+/** The same for places where a malformed number has no effect: requests, and stale-*. */
 export function validSecondsOf(directives: Directives, name: string): number | null {
   const seconds = secondsOf(directives, name);
   return Number.isNaN(seconds) ? null : seconds;
@@ -72,7 +72,7 @@ const DELTAS = new Set(["max-age", "s-maxage", "stale-while-revalidate", "stale-
 
 /**
  * A targeted field (RFC 9213, 2.1) is a dictionary of structured fields. One that cannot be read,
- * is empty, or gives a lifetime that is no number, is as if it were not there.
+ * is empty, or gives a lifetime that is not a number, counts as absent.
  */
 export function parseTargeted(text: string): Directives | null {
   try {
@@ -91,7 +91,7 @@ export function parseTargeted(text: string): Directives | null {
   }
 }
 
-/** What a response says to this cache, and whether in a field that is meant for it. */
+/** What a response tells this cache, and whether it does so in a field meant for it. */
 export interface Said {
   readonly directives: Directives;
   /** `Cache-Control` and `Expires` are then not looked at (RFC 9213, 2.2). */

@@ -61,7 +61,7 @@ export const withField = (fields: Fields, name: string, value: string): Fields =
 
 const NO_TOKENS: readonly string[] = [];
 
-/** The members of a list of tokens, in lower case; empty ones are nothing (RFC 9110, 5.6.1). */
+/** The members of a list of tokens, in lower case; empty ones are dropped (RFC 9110, 5.6.1). */
 export function tokensOf(value: string | null): readonly string[] {
   if (value === null) return NO_TOKENS;
   return value
@@ -84,7 +84,7 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** Without what is between two neighbours only: also the fields that `Connection` names. */
+/** Without the fields that are for one hop only, among them those that `Connection` names. */
 export function endToEnd(fields: Fields): Fields {
   const named = tokensOf(fieldOf(fields, "connection"));
   return without(fields, named.length === 0 ? HOP_BY_HOP : new Set([...HOP_BY_HOP, ...named]));

@@ -26,7 +26,9 @@ const protoIn = (text: string): ForwardedHops["proto"] => {
 const hostIn = (text: string): string | null =>
   text.length <= HOST_LENGTH_MAX && isHost(text) ? text : null;
 
-/** The pairs of one hop; of a name that comes twice the first counts. What is none is left out. */
+/**
+ * The pairs of one hop. Of a name that comes twice the first counts; what is no pair is left out.
+ */
 function pairsOf(hop: string): ReadonlyMap<string, string> {
   const pairs = new Map<string, string>();
   for (const text of membersOf(hop, ";")) {
@@ -37,7 +39,7 @@ function pairsOf(hop: string): ReadonlyMap<string, string> {
   return pairs;
 }
 
-/** What is not of the grammar says nothing. */
+/** Text that does not fit the grammar counts as nothing. */
 export function parseForwarded(text: string | null): ForwardedHops {
   if (text === null) return noHops;
   const hops = membersOf(text, ",").map(pairsOf);
@@ -54,8 +56,8 @@ export function parseForwarded(text: string | null): ForwardedHops {
 }
 
 /**
- * How and where the client came to the first proxy: by `X-Forwarded-*`, which say it more plainly,
- * else by `Forwarded`.
+ * How and where the client came to the first proxy: by `X-Forwarded-*`, which are plainer, or else
+ * by `Forwarded`.
  */
 export function cameBy(
   fields: Fields,

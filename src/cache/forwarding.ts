@@ -19,7 +19,7 @@ export interface Client {
   readonly address: string;
   /** It is one of the site's own proxies, and what it forwards is believed. */
   readonly isTrusted: boolean;
-  /** What it says in `Forwarded`; nothing of a stranger. */
+  /** What it says in `Forwarded`; empty for a stranger. */
   readonly forwarded: ForwardedHops;
 }
 
@@ -79,7 +79,7 @@ export function hopsLeft({ method, fields }: RequestHead): number | null {
   return /^\d{1,9}$/.test(text) ? Number(text) : null;
 }
 
-/** One server less that the request may pass, where it says how many. */
+/** The fields with one server less that the request may pass, where they name a number. */
 export function oneHopLess({ method, fields }: RequestHead): Fields {
   const hops = hopsLeft({ method, fields });
   return hops === null ? fields : withField(fields, "Max-Forwards", `${Math.max(0, hops - 1)}`);
@@ -99,7 +99,7 @@ function isOfKey({ client, scheme, publicHost }: Came): boolean {
   return isHosts && (proto ?? scheme) === scheme;
 }
 
-/** `Forwarded` with a hop more, where a proxy that is believed sent one; never another host's. */
+/** `Forwarded` with one more hop, where a trusted proxy sent one; never one for another host. */
 function withHop(fields: Fields, came: Came): Fields {
   const { address } = came.client;
   if (!has(fields, "forwarded")) return fields;
@@ -107,7 +107,7 @@ function withHop(fields: Fields, came: Came): Fields {
   return address === "" ? fields : appended(fields, "Forwarded", hopOf(address));
 }
 
-/** What ends at the door, or is made anew, has one of these names; most requests have nothing. */
+/** The names of fields that end at the door or are made anew; most requests have none. */
 const SPECIAL = /^(?:connection|forwarded|x-)/i;
 const ENDS_NOTHING = /^(?:keep-alive|close)$/i;
 
@@ -115,9 +115,9 @@ const isSpecial = ([name, value]: Field): boolean =>
   SPECIAL.test(name) && !(name.toLowerCase() === "connection" && ENDS_NOTHING.test(value));
 
 /**
- * A request's fields as its answer may depend on them, and as it is compared with others: without
- * what ends at the door, and with what the origin is told of where it came from. Else a client
- * could have an answer stored under what its origin was never told.
+ * The fields of a request that its answer may depend on, and that it is compared with others by:
+ * without what ends at the door, and with what the origin is told of where it came from. Otherwise
+ * a client could have an answer stored under fields that the origin was never told.
  */
 export function toldFields(fields: Fields, came: Came): Fields {
   const { client, scheme, publicHost } = came;
@@ -135,7 +135,7 @@ export function toldFields(fields: Fields, came: Came): Fields {
 export const hostFor = (site: SiteSettings, located: Located): string =>
   site.originHost === "client" ? located.host : new URL(site.origin).host;
 
-/** Made anew by who sends it, or by the door for what it says itself. */
+/** Set anew by whoever sends the request, or by the door for its own purposes. */
 const OF_THE_HOP = new Set(["host", "content-length", "expect", "accept-encoding"]);
 
 /**

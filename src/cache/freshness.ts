@@ -1,4 +1,6 @@
-/** How long a response is fresh and how old it is (RFC 9111, 4.2), and what stale ones are for. */
+/**
+ * How long a response is fresh, how old it is (RFC 9111, 4.2), and when a stale one may be used.
+ */
 import type { SiteSettings } from "../../core/site.ts";
 import type { Millis, WallMillis } from "../../core/time.ts";
 import {
@@ -19,7 +21,9 @@ export const isHeuristic = (status: number): boolean => HEURISTIC.has(status);
 const HEURISTIC_SHARE = 10;
 const HEURISTIC_MS_MAX = 86_400_000;
 
-/** All times in ms. What does not depend on a request is found out once, when it is stored. */
+/**
+ * All times in ms. What does not depend on a request is computed once, when the response is stored.
+ */
 export interface Freshness {
   /** The response says it, by a directive or by `Expires`. */
   readonly isExplicit: boolean;
@@ -32,10 +36,10 @@ export interface Freshness {
   readonly isNeverStale: boolean;
   /** RFC 8246: it does not change while it is fresh. */
   readonly isImmutable: boolean;
-  /** RFC 5861: for how long behind its lifetime. */
+  /** RFC 5861: for how long after its lifetime. */
   readonly staleWhileRevalidateMs: Millis;
   readonly staleIfErrorMs: Millis;
-  /** From now on it is of no use to anybody. */
+  /** After this age it is of no use to anybody. */
   readonly retentionMs: Millis;
 }
 
@@ -46,7 +50,7 @@ export interface Timed {
   readonly respondedAt: WallMillis;
 }
 
-/** RFC 9111, 4.2.3. Of a list the first counts, and what is no number counts for nothing. */
+/** RFC 9111, 4.2.3. Of a list the first counts; what is not a number counts as 0. */
 export function initialAgeOf({ response, requestedAt, respondedAt }: Timed): Millis {
   const text = (fieldOf(response.fields, "age") ?? "").split(",", 1)[0]?.trim() ?? "";
   const ageMs = /^\d+$/.test(text) ? Number(text) * 1000 : 0;
@@ -66,7 +70,7 @@ function expiresIn({ response: { fields }, respondedAt }: Timed): number | null 
   if (text === undefined) return null;
   const date = parseHttpDate(fieldOf(fields, "date"), respondedAt) ?? respondedAt;
   const expires = lines.length > 1 ? null : parseHttpDate(text, respondedAt);
-  // 5.3: what is no date, "0" above all, is in the past.
+  // 5.3: anything that is not a date, above all "0", is in the past.
   return expires === null ? 0 : Math.max(0, (expires - date) / 1000);
 }
 
@@ -96,8 +100,8 @@ const hasUnqualified = (directives: Directives, name: string): boolean =>
   directives.has(name) && namedFields(directives, name).length === 0;
 
 /**
- * An explicit stale-* directive outranks the proxy-revalidate that `s-maxage` implies (5.2.2.10),
- * and nothing else; a site's default outranks none of these.
+ * An explicit stale-* directive outranks only the proxy-revalidate that `s-maxage` implies
+ * (5.2.2.10); a site's default outranks none of these.
  */
 function staleMs(directives: Directives, name: string, byDefault: number | null): Millis {
   const isForbidden =

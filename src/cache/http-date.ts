@@ -1,6 +1,6 @@
 /**
  * The dates of HTTP (RFC 9110, 5.6.7): IMF-fixdate, and the two obsolete forms that a recipient
- * must still read. Nothing else is a date: an `Expires` that is none means "already stale".
+ * must still read. Nothing else is a date: an `Expires` that is not one means "already stale".
  */
 import type { Millis, WallMillis } from "../../core/time.ts";
 
@@ -44,7 +44,7 @@ function millisOf({ year, month, day, time }: Parts): Millis | null {
   return days * DAY_MS + ((hours * 60 + minutes) * 60 + seconds) * 1000;
 }
 
-/** Two digits of a year that seem more than 50 years ahead are of the past century. */
+/** A two-digit year that seems more than 50 years ahead is one of the past. */
 function fullYear(twoDigits: number, now: WallMillis): number {
   const thisYear = 1970 + Math.floor(now / (365.2425 * DAY_MS));
   const guess = Math.floor(thisYear / 100) * 100 + twoDigits;

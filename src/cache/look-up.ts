@@ -19,7 +19,7 @@ export type Forwarded =
 
 export type Verdict =
   | { readonly kind: "serve"; readonly variant: Variant; readonly refresh: boolean }
-  /** To the origin; with a variant that may be validated, and may have to do if that fails. */
+  /** To the origin; with a variant that may be validated, and may be used if the origin fails. */
   | {
       readonly kind: "forward";
       readonly why: Forwarded;
@@ -50,10 +50,10 @@ export function select(stored: Stored, { fields }: RequestHead): Variant | null 
   return found;
 }
 
-/** Whether a request's own directives take a fresh response of this age (5.2.1). */
+/** Whether a request's own directives accept a fresh response of this age (5.2.1). */
 function takesFresh(asked: Directives, variant: Variant, ages: { age: Millis; ttl: Millis }) {
   const maxAge = validSecondsOf(asked, "max-age");
-  // RFC 8246: a reload gets what cannot have changed.
+  // RFC 8246: a reload, too, is given what cannot have changed.
   if (maxAge !== null && ages.age > maxAge * 1000 && !variant.freshness.isImmutable) return false;
   // An age of less than a second is not zero: max-age=0 asks for a validation.
   if (maxAge === 0 && !variant.freshness.isImmutable) return false;
@@ -61,7 +61,7 @@ function takesFresh(asked: Directives, variant: Variant, ages: { age: Millis; tt
   return minFresh === null || ages.ttl >= minFresh * 1000;
 }
 
-/** `max-stale` (5.2.1.2), without an argument of any staleness. */
+/** `max-stale` (5.2.1.2); without an argument it accepts any staleness. */
 function takesStale(asked: Directives, variant: Variant, staleMs: Millis): boolean {
   if (!asked.has("max-stale") || variant.freshness.isNeverStale) return false;
   const most = validSecondsOf(asked, "max-stale");
@@ -105,7 +105,7 @@ export function lookUp(stored: Stored | null, request: RequestHead, now: WallMil
   return verdict;
 }
 
-/** Whether a stale response does when the origin fails (RFC 5861, 4; RFC 9111, 4.2.4). */
+/** Whether a stale response may be used when the origin fails (RFC 5861, 4; RFC 9111, 4.2.4). */
 export function doesOnError(
   variant: Variant,
   stored: Stored,
@@ -124,7 +124,7 @@ export function doesOnError(
   return -ttl < allowedMs;
 }
 
-/** Whether what is stored may be validated: it says by what. */
+/** Whether what is stored can be validated: it has a validator. */
 export const canValidate = (variant: Variant | null): variant is Variant =>
   variant !== null && hasValidator(variant.fields);
 

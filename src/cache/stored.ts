@@ -1,8 +1,8 @@
 /**
  * What is kept of one cache key: the responses that were stored for it, and until when it was
- * purged. Frontends write it at the same time; two of them are joined, so that no order matters: of
- * two responses to the same selection the one that was asked for later stays, and none that was
- * asked for before a purge.
+ * purged. Frontends write it at the same time; two records are joined, so that no order matters: of
+ * two responses to the same selection the one that was asked for later stays, and one that was
+ * asked for before a purge goes.
  *
  * A short body is kept beside its head. A longer one lies in pieces under a name of its own, its
  * version: a reader of a head reads the pieces of that head and no others.
@@ -74,7 +74,9 @@ function isLater(a: Variant, b: Variant): boolean {
   return JSON.stringify(a.selection) > JSON.stringify(b.selection);
 }
 
-/** Newest first; the oldest go where there are too many, or too many bytes beside their heads. */
+/**
+ * Newest first; the oldest are dropped where there are too many, or too many bytes beside heads.
+ */
 function bounded(variants: readonly Variant[]): readonly Variant[] {
   const sorted = [...variants].sort((a, b) => (isLater(a, b) ? -1 : 1));
   let sum = 0;
@@ -103,7 +105,9 @@ export function joinStored(a: Stored, b: Stored): Stored {
 export const withVariant = (stored: Stored, variant: Variant): Stored =>
   joinStored(stored, { ...emptyStored(stored.key), variants: [variant] });
 
-/** How long from `now` on anything of it is of use, in ms; a purge is remembered for `purgeMs`. */
+/**
+ * For how long after `now` any part of it is of use, in ms; a purge is remembered for `purgeMs`.
+ */
 export function usefulFor(stored: Stored, now: WallMillis, purgeMs: Millis): Millis {
   const purged = Math.max(stored.purgedAt, stored.stalesAt);
   const ends = stored.variants.map(
@@ -112,7 +116,7 @@ export function usefulFor(stored: Stored, now: WallMillis, purgeMs: Millis): Mil
   return Math.max(0, ...ends, purged === 0 ? 0 : purged + purgeMs) - now;
 }
 
-/** Of the layout of bytes: another one is not read, and so is a miss. */
+/** The version of the byte layout: another one is not read, and so counts as a miss. */
 const LAYOUT = 1;
 
 const plainFreshness = (f: Freshness): readonly unknown[] => [

@@ -28,7 +28,7 @@ export type Refusal =
   | "no-freshness"
   | "stale";
 
-/** Statuses whose meaning for caches this one knows (RFC 9111, 5.2.2.3); 206 it never stores. */
+/** Statuses whose meaning for caches is known here (RFC 9111, 5.2.2.3); 206 is never stored. */
 const UNDERSTOOD = new Set([
   200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 500,
   501, 502, 503, 504,
@@ -73,7 +73,7 @@ export function refusalOf(exchange: Exchange, said: Said, freshness: Freshness):
   const refused = refusedByDirectives(exchange, directives);
   if (refused !== null) return refused;
   if (has(request.fields, "authorization") && !allowsAuthorized(directives)) return "authorization";
-  // A cookie's answer may be its owner's: only who says a lifetime says that it is not.
+  // An answer to a cookie may be for its owner alone, unless the origin gives it a lifetime.
   if (has(request.fields, "cookie") && !freshness.isExplicit) return "cookie";
   if (has(fields, "set-cookie") && !(isTargeted && freshness.isExplicit)) return "set-cookie";
   if (tokensOf(fieldOf(fields, "vary")).includes("*")) return "vary";
@@ -84,7 +84,7 @@ export function refusalOf(exchange: Exchange, said: Said, freshness: Freshness):
 
 const TAG_FIELDS = ["cache-tag", "surrogate-key"] as const;
 
-/** Of a response: what groups it belongs to, for purges. */
+/** The groups that a response belongs to, for purges. */
 export function tagsOf(fields: Fields): readonly string[] {
   const tags = [
     ...(fieldOf(fields, "cache-tag") ?? "").split(","),
@@ -102,7 +102,7 @@ export function storedFields(fields: Fields, { directives }: Said): Fields {
   return without(endToEnd(fields), new Set(["age", ...named]));
 }
 
-/** Fields of the origin that clients are not told of, unless the site says so. */
+/** Fields of the origin that clients do not get, unless the site says so. */
 export const hiddenFields = ({ passTags }: SiteSettings): ReadonlySet<string> =>
   new Set([...(passTags ? [] : TAG_FIELDS), "surrogate-control"]);
 
@@ -113,7 +113,7 @@ export interface Storing {
   readonly refusal: Refusal | null;
 }
 
-/** All that storing a response needs to know of it. */
+/** All that has to be known of a response in order to store it. */
 export function judge(exchange: Exchange): Storing {
   const said = saidBy(exchange.response.fields, exchange.site.targets);
   const freshness = freshnessOf(exchange, said);

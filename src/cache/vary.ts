@@ -1,6 +1,6 @@
 /**
- * Which variant answers (RFC 9111, 4.1). A variant remembers what the request that it answers said
- * in the fields that `Vary` names, normalised: two requests that mean the same say the same.
+ * Which variant answers (RFC 9111, 4.1). A variant remembers what its request said in the fields
+ * that `Vary` names, normalised so that requests that mean the same look the same.
  */
 import { type Fields, fieldOf, tokensOf } from "./fields.ts";
 
@@ -41,8 +41,8 @@ const asText = (items: readonly Weighted[]): string =>
   items.map(({ range, weight }) => (weight === 1 ? range : `${range};q=${weight}`)).join(", ");
 
 /**
- * What is asked of the origin, and compared: only codings that matter on the web, in one order.
- * Most clients then share one of three variants.
+ * The form that the origin is asked with, and that is compared: only codings that matter on the
+ * web, in one order. Most clients then share one of three variants.
  */
 export function normalisedEncoding(text: string | null): string | null {
   if (text === null) return null;
@@ -60,8 +60,9 @@ export function normalisedEncoding(text: string | null): string | null {
 }
 
 /**
- * Without the space that means nothing. Member by member: a pattern for space around commas goes
- * over a long stretch of it once for each place in it, seconds for what a client may send.
+ * Without meaningless space. It goes member by member: a pattern for space around commas would go
+ * over a long stretch of it once for each of its places, which takes seconds for what a client may
+ * send.
  */
 const spaceless = (text: string): string =>
   text

@@ -1,7 +1,7 @@
 /**
  * The file that a backup is written to. It grows under another name, `FILE.part`, with notes
  * beside it of how far it is for certain; a backup that was stopped goes on from there. A name that
- * ends in `.gz` is compressed: page by page, so that what is there can be added to (a gzip file of
+ * ends in `.gz` is compressed: page by page, so that more can be appended later (a gzip file of
  * many members, RFC 1952, 2.2, which every tool reads as one).
  */
 import { createHash, type Hash } from "node:crypto";
@@ -12,15 +12,15 @@ import { CliError, writeBytes } from "./output.ts";
 
 /** Where the lines go. */
 export interface Sink {
-  /** Of everything written so far. */
+  /** The hash of everything written so far. */
   sha256(): string;
   write(text: string): Promise<void>;
-  /** What was written is kept, and a later run goes on behind it with these notes. */
+  /** Makes durable what was written; a later run goes on after it by these notes. */
   keep(notes: object): Promise<void>;
   done(): Promise<void>;
 }
 
-/** Stdout: nothing can be gone on with. */
+/** Stdout: a later run cannot go on from it. */
 export function stdoutSink(): Sink {
   const hash = createHash("sha256");
   return {
@@ -110,7 +110,7 @@ export class FileSink implements Sink {
     this.#byteCount += bytes.length;
   }
 
-  /** The bytes first, then how far they count, aside and into place. */
+  /** First the bytes, then the notes of how far they count, written aside and renamed. */
   async keep(notes: object): Promise<void> {
     await this.#file.datasync();
     const aside = `${this.#path}.part.notes.new`;

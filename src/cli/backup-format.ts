@@ -34,12 +34,12 @@ export interface SiteLine {
 
 export interface NamespaceLine {
   readonly namespace: string;
-  /** Whether somebody created it: else it has whatever the deployment's defaults are. */
+  /** Whether somebody created it; if not, it has the deployment's defaults, whatever they are. */
   readonly created: boolean;
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
-/** It is about every line of its namespace, before it and behind it. */
+/** It applies to every line of its namespace, before and after it. */
 export interface PurgeLine {
   readonly purge: KnownPurge;
 }
@@ -87,7 +87,7 @@ export type Line = HeadLine | SiteLine | NamespaceLine | KeyLine | PurgeLine | E
 const SUM = /^(.*),"crc32":"([0-9a-f]{8})"\}$/s;
 const sumOf = (text: string): string => crc32(text).toString(16).padStart(8, "0");
 
-/** With its checksum, of the text without it, and the line's end. */
+/** The line's text with a checksum, taken of the text without it, and a line break. */
 export function textOf(line: Line): string {
   const text = JSON.stringify(line);
   return `${text.slice(0, -1)},"crc32":"${sumOf(text)}"}\n`;

@@ -15,7 +15,7 @@ async function* chunksOf(file: string): AsyncGenerator<Buffer> {
   try {
     yield* plainChunks(source);
   } finally {
-    // Who reads the head alone lets go of the file.
+    // A reader of the head alone lets go of the file.
     source.destroy();
   }
 }
@@ -75,8 +75,8 @@ function reasonOf(error: unknown): string {
 }
 
 /**
- * Every line with its number. The first must say that this is a backup, and the last that it is
- * whole, whose checksum is of all before.
+ * Every line with its number. The first must say that this is a backup. The last must say that it
+ * is whole; its checksum is of all before it.
  *
  * @throws CliError when it is no backup, or was cut off
  */
@@ -109,7 +109,7 @@ export async function* linesIn(file: string): AsyncGenerator<NumberedLine> {
 }
 
 /**
- * Whether there is a backup, by its first line. Stdin is read once, and says so when it is.
+ * Checks by the first line that there is a backup. Stdin, which is read once, is checked then.
  *
  * @throws CliError when there is none
  */
@@ -119,8 +119,8 @@ export async function expectBackup(file: string): Promise<void> {
 }
 
 /**
- * What a backup says was purged, wherever in the file it stands. Of stdin, which is read once,
- * nothing can be known ahead. A file that is damaged is for its next reader to complain of.
+ * What a backup says was purged, wherever in the file that stands. For stdin, which is read once,
+ * nothing can be known ahead. Of a damaged file its next reader complains.
  *
  * @throws CliError for malformed purges
  */

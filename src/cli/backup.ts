@@ -17,7 +17,7 @@ import { CliError, counted, printJson, say, UsageError, warn } from "./output.ts
 import { startMeter } from "./progress.ts";
 import { RETRIES } from "./transfer.ts";
 
-/** How far it is: what a later run goes on with. */
+/** How far the backup is, for a later run to go on from. */
 interface Notes {
   readonly cluster: string;
   readonly at: string;
@@ -69,7 +69,7 @@ const ASK_PURGES_MS = 60_000;
 
 const linesOf = (lines: readonly Line[]): string => lines.map(textOf).join("");
 
-/** Writes down what was purged, as far as that is not in the file already. */
+/** Writes down what was purged, unless that is in the file already. */
 async function askPurges(at: Endpoint, sink: Sink, notes: Notes): Promise<Notes> {
   const told = (await sendJson(at, "/v1/cluster/purges")) as {
     readonly purges: readonly KnownPurge[];
@@ -135,7 +135,7 @@ async function writeAll(at: Endpoint, to: Writing): Promise<Notes> {
       told(notes);
     }
   }
-  // Values of what was purged meanwhile may have been read before.
+  // Values that were purged meanwhile may have been read before that.
   return askPurges(at, sink, notes);
 }
 

@@ -9,7 +9,7 @@ import { CliError, warn } from "./output.ts";
 /** After this a child that was asked to stop is ended. */
 const STOP_MS_MAX = 10_000;
 
-/** How the one line begins with which a command fails. */
+/** The beginning of the one line that a command fails with. */
 const COMPLAINT = "starling: ";
 
 /** Why the system started no process, and what to do about it. */
@@ -55,7 +55,7 @@ export class ChildNodes {
     let last = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       last = text.trim().split("\n").at(-1) ?? last;
-      // Why it does not start is said once, by this process.
+      // This process says, once, why it does not start.
       if (isListening || !text.startsWith(COMPLAINT)) process.stderr.write(text);
       if (!text.includes('"event":"listening"')) return;
       isListening = true;

@@ -22,7 +22,7 @@ function membersOf(text: string): Members {
   }
 }
 
-/** The flags that a file was made with, which go on with it; none for what cannot be read. */
+/** The flags that a file was made with, to go on with it; empty when it cannot be read. */
 function flagsOf(text: string, baseUrl: string): string {
   const members = membersOf(text);
   const url = members[0]?.url ?? "";
@@ -40,7 +40,7 @@ interface Layout {
 }
 
 /**
- * The generated cluster file; one that is there already must say the same, but for its zones.
+ * Writes the cluster file; one that is there already must say the same, but for its zones.
  *
  * @throws CliError
  */
@@ -58,7 +58,7 @@ export function writeClusterFile(dir: string, { count, baseUrl, basePort }: Layo
   const members = membersIn(evenZones(count));
   makeDataFolder(dir);
   const text = existsSync(file) ? readFileSync(file, "utf8") : "";
-  // A process that was killed as it wrote has begun nothing behind it.
+  // A process that was killed while it wrote this had begun nothing else yet.
   if (text === "") {
     writeFileSync(file, textOf(members));
     return { file, members };

@@ -116,7 +116,8 @@ class Copy {
 
   /**
    * A purged version keeps its dot, so joining does not take the copy's value away; and a purge of
-   * the copy would end what was written since, too. What is not newer than that version goes.
+   * the copy would also end what was written since. So whatever is not newer than that version is
+   * deleted.
    */
   async #purge(key: string, lastModified: string): Promise<void> {
     const here = clientOf(this.#to, this.#namespace);
@@ -177,7 +178,7 @@ function endpointOf(name: string, url: string | undefined, token: string | undef
   return { urls: urlsOf(url), token };
 }
 
-/** Kept whole, whenever this process ends: a part of a token is of no use. @throws CliError */
+/** Kept whole whenever this process ends, because a part of a token is useless. @throws CliError */
 function keep(file: string, token: string): void {
   const aside = `${file}.new`;
   try {
@@ -214,7 +215,7 @@ class Patience {
   }
 }
 
-/** Until it is told to stop, or all is copied where that is wanted. */
+/** Runs until it is told to stop or, where that is wanted, until all is copied. */
 async function run(work: Copy, since: string, flags: CopyFlags): Promise<string> {
   const isOnce = flags.once === true;
   const patience = new Patience(work.from);
@@ -251,7 +252,7 @@ async function copy(at: Endpoint, namespace: string, flags: CopyFlags): Promise<
     say(`copied ${copied} entries, removed ${removed} keys`);
     warn(`go on with --since ${token}`);
   }
-  // A question that is held would keep the process.
+  // A request that is held open would keep the process alive.
   if (flags.once !== true) process.exit(0);
 }
 

@@ -29,7 +29,7 @@ import {
 } from "./output.ts";
 import { saySiblings, siblingsOf } from "./siblings.ts";
 
-/** Flags that become query parameters; those of yes or no say `true` without a value. */
+/** Flags that become query parameters; yes-or-no flags mean `true` without a value. */
 const OPTIONS: readonly (readonly [name: string, help: string, value?: "[value]"])[] = [
   ["n", "how many of the preference list take part"],
   ["r", "replies a read waits for: a number, one, quorum or all"],
@@ -59,7 +59,7 @@ type Flags = Readonly<Record<string, string | boolean | undefined>>;
 const camel = (name: string): string =>
   name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
-/** As the HTTP API spells it, which every flag is taken as too. */
+/** As the HTTP API spells it; every flag is accepted in that spelling too. */
 const inQuery = (name: string): string => name.replaceAll("-", "_");
 
 function addOptions(command: Command): Command {
@@ -82,7 +82,7 @@ function queryOf(flags: Flags): string {
     if (value !== undefined) query.set(inQuery(name), String(value));
   }
   const { siblings } = flags;
-  // Without a word it is the only one that there is.
+  // Without a value it means `all`, the only one that there is.
   if (siblings !== undefined) query.set("siblings", siblings === true ? "all" : String(siblings));
   const text = query.toString();
   return text === "" ? "" : `?${text}`;

@@ -1,9 +1,9 @@
 /**
- * A process that another one of ours started, and that is nothing without it: the newer Node behind
- * `bin/starling.js`, the nodes of `starling cluster`. When the other is killed, nobody can tell it;
- * it finds itself with another parent, and stops as if it had been asked to. Nor can npx: a signal
- * that it is sent ends the shell in which it runs a command, and the command would go on without
- * anybody who knows of it.
+ * For a process that another one of ours started, and that is useless without it: the newer Node
+ * behind `bin/starling.js`, the nodes of `starling cluster`. When the parent is killed, nobody can
+ * tell the child. It finds itself with another parent, and stops as if it had been asked to. npx
+ * cannot tell its child either: a signal to npx ends the shell in which it runs a command, and the
+ * command would go on unknown to anybody.
  */
 
 /** The process id of its parent. */

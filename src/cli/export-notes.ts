@@ -29,7 +29,7 @@ export class ExportNotes {
     return new ExportNotes(file, etags);
   }
 
-  /** Of what was written of the key; null when nothing was. */
+  /** The ETag of what was written of the key; null when nothing was. */
   etagOf(key: string): string | null {
     return this.#etags.get(key) ?? null;
   }

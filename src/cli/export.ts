@@ -2,7 +2,7 @@
  * `starling export NAMESPACE DIR`: each key of a namespace as a file, its bytes as they are stored.
  * A key is foreign text: one that is no plain relative path is reported and never written. Files
  * that are there already are left as they are: those with the digest that the import noted, and
- * those that an export before has noted and that have not changed.
+ * unchanged ones that an earlier export has noted.
  */
 import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
@@ -34,7 +34,7 @@ const exists = (file: string): Promise<boolean> =>
 interface At {
   readonly namespace: string;
   readonly dir: string;
-  /** A folder for files on their way: so a name may be as long as the disk takes. */
+  /** A folder for files on their way, so that names may be as long as the disk takes. */
   readonly aside: string;
   readonly notes: ExportNotes;
 }

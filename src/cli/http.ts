@@ -22,11 +22,11 @@ export interface RequestOptions {
   readonly method?: TransportRequest["method"];
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer> | string;
-  /** Whether it may be sent again when nobody knows what came of it; else no write is. */
+  /** Whether it may be sent again when its outcome is unknown; by default no write is. */
   readonly isRepeatable?: boolean;
   /** Attempts after the first, of what may be repeated; default `RETRIES`. */
   readonly retries?: number;
-  /** Whether it changes anything; else as the method says. */
+  /** Whether it changes anything; by default as the method says. */
   readonly isWrite?: boolean;
 }
 
@@ -222,7 +222,7 @@ export function sendJson(
 }
 
 /**
- * For commands that go on through outages: at their start somebody has to be there.
+ * For commands that go on through outages: some frontend has to answer at their start.
  *
  * @throws CliError with `EXIT.nobody`
  */

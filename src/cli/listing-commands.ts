@@ -57,7 +57,7 @@ function list(at: Endpoint, namespace: string, flags: ListFlags): Promise<void> 
 
 interface NamespacesBody {
   readonly namespaces: readonly (Readonly<Record<string, unknown>> & { readonly name: string })[];
-  /** What the values of each take up, all copies together; null where nobody says it. */
+  /** What the values of each take up, all copies together; null where no member tells. */
   readonly bytes?: Readonly<Record<string, number | null>>;
 }
 

@@ -26,7 +26,7 @@ const STATUSES = `
 Exit status: 0 done, ${EXIT.failed} it failed, ${EXIT.usage} wrong usage,
 ${EXIT.nothing} nothing is stored under that key, ${EXIT.nobody} nobody answered.`;
 
-/** Has a wrong use told in one line, as every failure is. */
+/** Makes commander report wrong use in one line, like every failure. */
 function explain(command: Command, help: string): void {
   command.configureOutput({
     outputError: (text) => {

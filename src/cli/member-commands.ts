@@ -134,7 +134,7 @@ const WAIT_MS = 250;
 const transfersNow = async (endpoint: Endpoint): Promise<TransfersBody> =>
   (await sendJson(endpoint, "/v1/cluster/transfers")) as TransfersBody;
 
-/** null while too few members answer to say what goes on: that passes, as the change does not. */
+/** null while too few members answer to tell: that passes, and the change goes on. */
 async function transfersSoon(endpoint: Endpoint): Promise<TransfersBody | null> {
   try {
     return await transfersNow(endpoint);
@@ -181,8 +181,8 @@ function isAsWanted({ members }: RingBody, change: Partial<Change>): boolean {
 }
 
 /**
- * A change that is called off leaves the ring that it began with, and the next version may then be
- * another operator's.
+ * A change that was called off leaves the former ring, and the next version may then be another
+ * operator's.
  *
  * @param to the version that the change was to lead to, and that to which the ring has come
  * @throws CliError when it led to nothing
@@ -202,7 +202,7 @@ async function checkOutcome(
   throw new CliError(`the change was called off: ${kept}`);
 }
 
-/** Another node than the one that told of that version may hear of it a moment later. */
+/** A node other than the one that told of that version may hear of it a moment later. */
 async function ringSince(endpoint: Endpoint, version: number): Promise<RingBody> {
   for (; ; await pause()) {
     const ring = (await sendJson(endpoint, "/v1/cluster/ring")) as RingBody;
@@ -211,8 +211,8 @@ async function ringSince(endpoint: Endpoint, version: number): Promise<RingBody>
 }
 
 /**
- * The change as it is sent: for the version of the ring that there is now, unless it names one. A
- * node that comes to it late, when the ring has moved on, refuses it then.
+ * The change as it is sent: for the present version of the ring, unless it names one. A node that
+ * gets to it late, when the ring has moved on, then refuses it.
  */
 async function boundTo(endpoint: Endpoint, change: unknown): Promise<unknown> {
   if (!isObject(change) || change["from"] !== undefined) return change;

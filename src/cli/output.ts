@@ -18,7 +18,7 @@ export class CliError extends Error {
   override readonly name = "CliError";
   readonly exit: number;
 
-  /** @param cause what it was, for a caller that can do something about it */
+  /** @param cause the underlying error, for a caller that can do something about it */
   constructor(message: string, exit: number = EXIT.failed, cause: unknown = undefined) {
     super(message, { cause });
     this.exit = exit;
@@ -52,8 +52,8 @@ let hasOnlyReaders = false;
 
 /**
  * What is printed for a reader that has gone (`| head`, a `tee` that was killed) is dropped: a
- * command ends as it would have, and a node serves on. It does so too where what it logs cannot be
- * written, as on a disk that is full. A result that cannot be written is a failure.
+ * command ends as it would have, and a node serves on, even where its log cannot be written, as on
+ * a full disk. A result that cannot be written is a failure.
  */
 export function outliveReaders(): void {
   process.stderr.on("error", () => undefined);
@@ -72,7 +72,7 @@ export function endWithReader(): void {
   hasOnlyReaders = true;
 }
 
-/** Bytes as they are, whole even into a slow pipe. */
+/** Writes bytes as they are, whole even into a slow pipe. */
 export function writeBytes(bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(bytes, (error) =>

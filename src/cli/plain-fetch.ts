@@ -1,7 +1,7 @@
 /**
- * `fetch` as the command line needs it: what is stored comes as it is stored (the global one
- * inflates what says that it is compressed), any port is asked (the global one refuses those of
- * other protocols), and a host that swallows connections is given up.
+ * `fetch` as the command line needs it: stored values come as they are stored (the global one
+ * decompresses what is marked as compressed), any port can be asked (the global one refuses those
+ * of other protocols), and a host that swallows connections is given up.
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";

@@ -1,4 +1,6 @@
-/** `starling dev / node / cluster / check`: what runs, and what looks at a folder that does not. */
+/**
+ * `starling dev / node / cluster / check`: what runs nodes, or looks at a stopped node's folder.
+ */
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import xxhash from "xxhash-wasm";
@@ -14,7 +16,7 @@ import { CliError, printable, printJson, say, UsageError, warn } from "./output.
 import { plainFetch } from "./plain-fetch.ts";
 import { untilReady } from "./readiness.ts";
 
-/** How long nodes that listen may take to have what they own before their addresses are said. */
+/** How long listening nodes may take to get what they own before their addresses are shown. */
 const READY_MS_MAX = 30_000;
 
 function whole(name: string, text: string, range: readonly [number, number]): number {
@@ -23,7 +25,7 @@ function whole(name: string, text: string, range: readonly [number, number]): nu
   throw new UsageError(`--${name} takes a whole number from ${range[0]} to ${range[1]}`);
 }
 
-/** @param caFile the authority that clients have to be told of; without one they know it */
+/** @param caFile the authority that clients have to be given; absent: they know it already */
 function sayHowToTry(url: string, caFile?: string): void {
   const curl = caFile === undefined ? "curl" : `curl --cacert ${caFile}`;
   say("Try it:");
@@ -108,7 +110,7 @@ function doorOptions({ cacheListen, origin }: NodeFlags): DoorOptions | undefine
   return { url: new URL(cacheListen), origin };
 }
 
-/** SIGHUP has files read again, and would end a process that is not there for it yet. */
+/** SIGHUP makes the node read files again, and would end a process that does not listen for it. */
 function listenForReload(): (reload: () => Promise<void>) => void {
   let reload: (() => Promise<void>) | undefined;
   let isDue = false;
@@ -148,7 +150,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
   process.exit(0);
 }
 
-/** The first line is that the node listens: what was logged before comes after it. */
+/** The first line says that the node listens: what was logged earlier comes after it. */
 function nodeLog(id: string): Log {
   const log = jsonLog(process.stderr, { id });
   const early: Parameters<Log>[] = [];
@@ -191,7 +193,7 @@ async function runCluster(flags: ClusterFlags): Promise<void> {
   const tls = tlsFiles(flags);
   const scheme = tls === undefined ? "http" : "https";
   const stop = listenForStop();
-  // Each node would say so in its own words, which are of its file and not of these flags.
+  // Each node would say so itself, but in words about its file and not about these flags.
   for (let i = 1; i <= count; i++) await refuseTakenPort(basePort + i, "--base-port");
   const plan = writeClusterFile(dir, { count, baseUrl: `${scheme}://127.0.0.1`, basePort });
   const doors = doorUrls(flags, count, scheme);
@@ -242,7 +244,7 @@ interface DevFlags {
   readonly origin?: string;
 }
 
-/** An origin alone is a cache in front of it, too. */
+/** `--origin` alone asks for a cache door in front of it, too. */
 const CACHE_PORT = "8788";
 
 async function runDev(flags: DevFlags): Promise<void> {
@@ -260,7 +262,7 @@ async function runDev(flags: DevFlags): Promise<void> {
     log: jsonLog(process.stderr),
   });
   const dev = await starting.catch((error: unknown) => {
-    // Ctrl-C tells what Miniflare has started as well, and a start without them fails.
+    // Ctrl-C also stops what Miniflare has started, and a start without those fails.
     if (stop.isAsked()) process.exit(0);
     throw error;
   });

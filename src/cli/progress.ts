@@ -3,7 +3,7 @@ import { Presets, SingleBar } from "cli-progress";
 import { printable } from "./output.ts";
 
 export interface Progress {
-  /** One more is done; the label is what it was. */
+  /** One more is done; the label says what it was. */
   step(label: string): void;
   stop(): void;
 }

@@ -32,11 +32,11 @@ interface Batch {
 interface Counts {
   namespaces: number;
   keys: number;
-  /** Of these, of which something was held before. */
+  /** How many of these the cluster held something of before. */
   known: number;
-  /** Of these, that had a value to write. */
+  /** How many of these had a value to write. */
   written: number;
-  /** Of these, of which a purge that the backup names ended something. */
+  /** How many of these lost something to a purge that the backup names. */
   purged: number;
   damaged: number;
 }
@@ -62,7 +62,7 @@ class Restore {
   readonly #created = new Set<string>();
   readonly #sites = new Set<string>();
   #memberCount = 0;
-  /** With --merge: an overwrite brings back what was there. */
+  /** Used with --merge: an overwrite brings back even what was purged. */
   #purges = new PurgeIndex(noPurges);
   readonly #purgesBefore: KnownPurge[] = [];
   /** By the number of their first line: batches that are on their way. */
@@ -92,12 +92,12 @@ class Restore {
     for (const { name } of sites.sites) this.#sites.add(name);
   }
 
-  /** From which line on a run that was stopped is to go on. */
+  /** The line from which a later run is to go on. */
   get nextLine(): number {
     return Math.min(...this.#open, this.#lastLine + 1);
   }
 
-  /** What is no key is carried out as it comes; keys come out in batches. */
+  /** Gives the keys in batches; all other lines are carried out as they come. */
   async *batches(): AsyncGenerator<Batch> {
     let batch: Batch | null = null;
     let byteCount = 0;
@@ -143,7 +143,7 @@ class Restore {
     this.#open.delete(firstLine);
   }
 
-  /** Both ways once more does no harm: it is sent again when nobody knows what came of it. */
+  /** Either way a repeat does no harm: it is sent again when its outcome is unknown. */
   #post(body: Uint8Array<ArrayBuffer>): Promise<{ known?: number; written?: number }> {
     return failingWell(this.#at, async () => {
       const response = await send(this.#at, "/v1/cluster/entries", {
@@ -171,7 +171,7 @@ class Restore {
     else if ("purge" in line) this.#purge(line);
   }
 
-  /** In a pipe, those that come ahead of the keys are all that can be known in time. */
+  /** In a pipe only the purges that come before the keys are known in time. */
   #purge({ purge }: PurgeLine): void {
     const { mode, file } = this.#plan;
     if (mode !== "merge" || file !== "-") return;

@@ -33,7 +33,7 @@ const counts = (pass: Pass | null | undefined): readonly string[] =>
     ? ["-", "-", "-"]
     : [pass.records, pass.damaged, pass.mended].map(String);
 
-/** Where the platform checks its own storage there is nothing to read. */
+/** Where the platform checks its own storage, nothing is read here. */
 function lastText(members: readonly Member[], now: number): string {
   const rows = members.map(({ id, reachable, scrub = null }) => {
     if (!reachable) return [id, "does not answer"];

@@ -11,7 +11,7 @@ export interface ShownSibling {
   readonly value: string;
 }
 
-/** Of an answer to a read that asked for all siblings: one, or a document of several. */
+/** The siblings in an answer to a read that asked for all: one, or a document of several. */
 export function siblingsOf(response: Response, body: Uint8Array): readonly ShownSibling[] {
   const { headers } = response;
   if (response.status === 300) {
@@ -31,7 +31,7 @@ export function siblingsOf(response: Response, body: Uint8Array): readonly Shown
   return [only];
 }
 
-/** A text as it is, but for what a terminal would carry out; of anything else its first bytes. */
+/** A text as it is, without what a terminal would execute; of anything else its first bytes. */
 function shown(bytes: Uint8Array): string {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);

@@ -49,7 +49,7 @@ function sitesText(sites: readonly Site[]): string {
   return [table([head, ...rows]), ...sites.flatMap((site) => overshadowed(site, sites))].join("\n");
 }
 
-/** Which of a site's hosts another one answers for, that names them too. */
+/** Those of a site's hosts that another site, which names them too, answers for. */
 function overshadowed({ name, hosts }: Site, sites: readonly Site[]): readonly string[] {
   const first = firstByHost(sites);
   return [...new Set(hosts)].flatMap((host) => {

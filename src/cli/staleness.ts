@@ -14,7 +14,7 @@ interface Choice {
   readonly w: number;
   readonly predicted: readonly { readonly t: number; readonly p: number }[];
   readonly measured: readonly { readonly t: number; readonly p: number; readonly count: number }[];
-  /** null, as `predicted` is empty, where nothing was measured. */
+  /** null where nothing was measured; `predicted` is empty then. */
   readonly latency: { readonly read: Percentiles | null; readonly write: Percentiles | null };
 }
 
@@ -25,7 +25,7 @@ export interface StalenessReport {
   };
   readonly choices: readonly Choice[];
   readonly rmse: number | null;
-  /** How old what each member knows of each other is, in seconds; null: it knows nothing. */
+  /** How old each member's knowledge of each other one is, in seconds; null: it has none. */
   readonly lag?: Readonly<Record<string, Readonly<Record<string, number | null>>>>;
 }
 
@@ -47,7 +47,7 @@ const BAR_CHARS = 40;
 const percent = (p: number): string => `${(p * 100).toFixed(p > 0.999 && p < 1 ? 3 : 1)} %`;
 const ms = (value = 0): string => value.toFixed(1);
 
-/** Of one time: what is predicted, and behind it what was measured. */
+/** The cell of one time: what is predicted, then what was measured. */
 function cellOf({ predicted, measured }: Choice, i: number): string {
   const { t, p } = predicted[i] ?? { t: 0, p: 0 };
   const point = measured.find((one) => one.t === t);
@@ -106,7 +106,7 @@ function measuredText({ choices, rmse }: StalenessReport): string {
   return `Behind it what ${least} to ${most} canary reads a point have measured${off}.`;
 }
 
-/** The pair of members of which one knows least of the other; "" where they do not say. */
+/** The pair of members in which one knows least of the other; "" where members do not tell. */
 function lagText({ lag = {} }: StalenessReport): string {
   const lags = Object.entries(lag).flatMap(([id, peers]) =>
     Object.entries(peers).map(([peer, seconds]) => ({ id, peer, seconds: seconds ?? Infinity })),

@@ -127,7 +127,9 @@ function show({ cluster, ring }: Status, isJson: boolean): void {
   else say(statusText(cluster, ring, Date.now()));
 }
 
-/** Until it is stopped; a look that fails is said, and the next one is taken all the same. */
+/**
+ * Looks until it is stopped; a look that fails is reported, and the next one follows all the same.
+ */
 async function watch(at: Endpoint, seconds: number, isJson: boolean): Promise<never> {
   const isTerminal = process.stdout.isTTY === true && !isJson;
   endWithReader();
@@ -140,7 +142,7 @@ async function watch(at: Endpoint, seconds: number, isJson: boolean): Promise<ne
       if (!(error instanceof CliError)) throw error;
       failure = error.message;
     }
-    // To the top left, and everything below it away.
+    // Moves the cursor to the top left, and erases everything after it.
     if (isTerminal) process.stdout.write("\u001b[H\u001b[J");
     if (isTerminal) say(bold(`${new Date().toISOString()}, every ${seconds} s; Ctrl-C ends it`));
     if (status === null) say(isJson ? JSON.stringify({ failure }) : red(failure));

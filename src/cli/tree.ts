@@ -1,4 +1,4 @@
-/** A folder tree, file by file; what is no file that can be stored is said with its reason. */
+/** A folder tree, file by file; what cannot be stored is listed with the reason. */
 import type { Dirent } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ const readFolder: ReadFolder = (path) => readdir(path, { withFileTypes: true, en
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** null for bytes that are no text: no key could say them. */
+/** null for bytes that are not text: no key can hold them. */
 function textOf(name: Buffer): string | null {
   try {
     return utf8.decode(name);

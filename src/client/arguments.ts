@@ -1,15 +1,17 @@
-/** What a caller may give: a mistake is told when it is made, not by what it comes to later. */
+/** What a caller may give: a mistake is reported when it is made, not when it shows later. */
 import { CONSISTENCY_NAMES } from "./consistency.ts";
 import type { Body } from "./transport.ts";
 
 const NAMESPACE = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
-/** Of a stream, which is gathered before it is sent: far more than any deployment stores. */
+/**
+ * The most of a stream, which is gathered before it is sent: far more than any deployment stores.
+ */
 const STREAM_BYTES_MAX = 64 * 1024 * 1024;
 
 const nameOf = (value: unknown): string =>
   value === null ? "null" : typeof value === "object" ? "an object" : typeof value;
 
-/** @throws TypeError when it is no text; RangeError when no namespace is called so */
+/** @throws TypeError when it is no text; RangeError when it is no namespace's name */
 export function checkNamespace(namespace: unknown): string {
   if (typeof namespace !== "string") {
     throw new TypeError(`"namespace" must be a text, not ${nameOf(namespace)}`);
@@ -72,7 +74,7 @@ export function checkOptions(of: keyof typeof OPTIONS, given: unknown): void {
 
 export type Sendable = Exclude<Body, ReadableStream>;
 
-/** @throws TypeError for what is not to be stored as it is */
+/** @throws TypeError for a value that cannot be stored as it is */
 function checkValue(value: unknown): Body {
   const isBody =
     typeof value === "string" ||

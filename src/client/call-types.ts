@@ -10,7 +10,7 @@ export interface CallOptions extends ConsistencyOptions {
 }
 
 export interface GetOptions extends CallOptions {
-  /** An ETag: the value is sent only when it is another version. */
+  /** An ETag: the value is sent only when its version is a different one. */
   readonly ifNoneMatch?: string;
 }
 
@@ -19,7 +19,7 @@ export interface WriteOptions extends CallOptions {
   readonly ifMatch?: string;
   /** `*`: only where nothing is. Best effort under concurrent writers. */
   readonly ifNoneMatch?: string;
-  /** To write it twice is as good as once: sent again also when its outcome is in doubt. */
+  /** Writing it twice is as good as once: it is sent again even when its outcome is in doubt. */
   readonly repeatable?: boolean;
 }
 
@@ -79,7 +79,10 @@ export type PurgeTarget =
 export interface Purged {
   /** What was written up to then is not served any more. */
   readonly until: Date;
-  /** Replicas that have it on stable storage, of how many; the others learn of it first. */
+  /**
+   * How many replicas have it on stable storage, of how many; the others learn of it before they
+   * serve.
+   */
   readonly learnt: number;
   readonly of: number;
 }

@@ -7,7 +7,7 @@ import { fromBase64 } from "./version.ts";
 export interface ChangesOptions {
   /** `now` (default), `beginning`, or the token of an earlier change. */
   readonly since?: string;
-  /** Only keys that begin so. A token is good for the same prefix. */
+  /** Only keys with this prefix. A token is valid for the same prefix only. */
   readonly prefix?: string;
   /** Whether values come along (default false). */
   readonly values?: boolean;
@@ -16,7 +16,7 @@ export interface ChangesOptions {
 
 /** What every change has. */
 interface Told {
-  /** From here nothing is missed: for `since`, after a restart of the program. */
+  /** For `since`, after a restart of the program: nothing is missed from here on. */
   readonly token: string;
 }
 
@@ -81,7 +81,7 @@ const isJson = ({ ok, headers }: Response): boolean =>
   ok && headers.get("Content-Type")?.startsWith("application/json") === true;
 
 /**
- * The changes of a namespace, for as long as somebody takes them. It asks again where it was,
+ * The changes of a namespace, for as long as somebody takes them. It goes on from where it was,
  * through whatever frontend answers, and ends by the signal's reason or when it is refused.
  *
  * @throws StarlingError for what does not pass by itself: `invalid-token`, `forbidden` …
@@ -105,7 +105,7 @@ export async function* follow(
       const response = await transport.send({ ...call, headers, isExpected: isJson });
       const { changes, next } = (await response.json()) as Page;
       for (const [i, told] of changes.entries()) {
-        // Before the last one, "here" is where the page began.
+        // For all but the last change, the place to go on from is where the page began.
         yield changeOf(told, i === changes.length - 1 ? next : since);
       }
       since = next;
@@ -162,7 +162,7 @@ export async function* changesIn(
   since = "now",
 ): AsyncGenerator<FeedChange, void> {
   let token = since;
-  /** Held until it is known whether it is its batch's last, from behind which to go on. */
+  /** Held until it is known whether it is the last of its batch: only after that can one go on. */
   let told: Readonly<Record<string, unknown>> | null = null;
   for await (const line of linesOf(stream)) {
     const next = JSON.parse(line) as Readonly<Record<string, unknown>>;

@@ -19,8 +19,8 @@ export interface ClientOptions {
   /** Silence after which an attempt is given up, in ms. Default 30000. */
   readonly attemptTimeoutMs?: number;
   /**
-   * Whether `siblings`, `update` and `batch` give values without their content coding, as a `fetch`
-   * gives that of `get`. Default true; false belongs to a `fetch` that decodes nothing.
+   * Whether `siblings`, `update` and `batch` give values without their content coding, as `fetch`
+   * does for `get`. Default true; use false with a `fetch` that decodes nothing.
    */
   readonly decompress?: boolean;
   /** Instead of the global one: a service binding's, say. */
@@ -32,7 +32,7 @@ export interface ClientOptions {
 }
 
 export interface SessionOptions {
-  /** Of how many keys the context is remembered. Default 1000; each is at most 4 KiB. */
+  /** How many keys' contexts are remembered. Default 1000; each is at most 4 KiB. */
   readonly keysMax?: number;
   /** What an earlier session remembered: the `contexts` of it. */
   readonly contexts?: Readonly<Record<string, string>>;
@@ -55,8 +55,8 @@ function urlsOf(url: string | readonly string[]): readonly string[] {
 
 abstract class Updating extends Operations {
   /**
-   * Changes a key without losing anybody's write: reads all siblings, has `decide` say what shall
-   * be there, and writes that in their place; anew when somebody was faster.
+   * Changes a key without losing anybody's write: reads all siblings, lets `decide` say what shall
+   * be there, writes that in their place, and begins anew when somebody was faster.
    *
    * @returns what was written; null when `decide` left it as it was
    * @throws StarlingError
@@ -69,8 +69,8 @@ abstract class Updating extends Operations {
 
 /**
  * Remembers for each key the context of its last answer and sends it with the next request. So it
- * reads its own writes and never goes back in time, with `r: 1` at the price of one replica; and
- * what it writes or deletes is what it has seen, and nothing else. Its memory is bounded.
+ * reads its own writes and never goes back in time, with `r: 1` at the price of one replica. And it
+ * overwrites or deletes only what it has seen. Its memory is bounded.
  */
 export class Session extends Updating {
   readonly #contexts: Contexts;
@@ -96,7 +96,7 @@ export class StarlingClient extends Updating {
     const transport = new Transport({
       urls: urlsOf(options.url),
       token: options.token,
-      // Called as it is found: some hosts refuse their fetch as a method of something else.
+      // Called as a plain function: some hosts refuse their fetch as another object's method.
       fetch: options.fetch ?? ((url, init) => fetch(url, init)),
       retries: options.retries ?? 2,
       attemptTimeoutMs: options.attemptTimeoutMs ?? ATTEMPT_TIMEOUT_MS,

@@ -20,8 +20,8 @@ function decoderFor(coding: string): DecompressionStream | null {
 }
 
 /**
- * The value as `fetch` would give it, were it the only one: without its codings. What says that it
- * is coded and is not stays as it is stored, so that it can be seen and replaced.
+ * The value as `fetch` would give it, were it the only one: without its codings. A value that
+ * claims a coding that it does not have stays as it is stored, so that it can be seen and replaced.
  */
 export async function decoded(
   bytes: Uint8Array<ArrayBuffer>,

@@ -32,7 +32,7 @@ export class Contexts {
     }
   }
 
-  /** A read that began before another answer came may know less than that one: it is passed by. */
+  /** A read that began before another answer came may know less than that one: it is ignored. */
   read(key: string, token: string, sent: string | null): void {
     if ((this.#tokens.get(key) ?? null) === sent) this.wrote(key, token);
   }

@@ -78,7 +78,7 @@ export class StarlingError extends Error {
   /** The same after an attempt in doubt: a later refusal says nothing of the earlier one. */
   inDoubt(): StarlingError {
     if (this.outcome === "unknown") return this;
-    // A class that names itself gets another name from bundlers, which then stands in stacks.
+    // Bundlers rename a class that refers to itself by name, and stacks then show that name.
     const Same = this.constructor as typeof StarlingError;
     return new Same({ ...this.#parts, outcome: "unknown" });
   }

@@ -1,21 +1,21 @@
 /** Which of several frontends is asked next. */
 
-/** How long one that did not answer is passed by. */
+/** How long, in ms, a frontend that did not answer is passed over. */
 const AWAY_MS = 5000;
 
 export class Frontends {
   readonly #urls: readonly string[];
   readonly #now: () => number;
-  /** Until when each is passed by, in ms of `now`. */
+  /** The time until which each is passed over, in ms of `now`. */
   readonly #awayUntil: number[];
   #next: number;
 
   /**
-   * @param start from 0 to 1: so that many clients do not all begin at the same one
+   * @param start from 0 to 1, so that not all clients begin with the same frontend
    * @param now ms, of any clock
    */
   constructor(urls: readonly string[], start: number, now: () => number) {
-    // One that is named twice is one.
+    // A url that is named twice counts once.
     this.#urls = [...new Set(urls)];
     this.#now = now;
     const { length } = this.#urls;
@@ -28,7 +28,7 @@ export class Frontends {
   }
 
   /**
-   * The next one in turn, not one of `tried` nor one that is away as long as there are others.
+   * The next one in turn; as long as there are others, neither one of `tried` nor one that is away.
    * Where all are away it is the one that comes back first.
    */
   pick(tried: ReadonlySet<string>): string {

@@ -12,7 +12,7 @@ export interface Quorum {
   readonly w?: number;
   readonly acked?: number;
   readonly durable?: number;
-  /** Of a read with `maxStale`: how many seconds behind it is at most, as was proven. */
+  /** Of a read with `maxStale`: the proven bound on how far behind it is, in seconds. */
   readonly staleBound?: number;
   /** For writes that so many replicas have acknowledged. */
   readonly staleW?: number;
@@ -35,7 +35,7 @@ export const contextOf = (headers: Headers): string => headers.get("Starling-Con
 
 /** When the value expires, by the answer's date and what it says is left. */
 function expiresAtOf(headers: Headers): Date | null {
-  // What is left for caches is another matter, and all that there was before `Starling-TTL`.
+  // What caches may use is another matter, but before `Starling-TTL` there was nothing else.
   const inCacheControl = /(?:^|[,\s])max-age=([0-9]+)/.exec(headers.get("Cache-Control") ?? "");
   const left = headers.get("Starling-TTL") ?? inCacheControl?.[1];
   if (left === undefined) return null;
@@ -57,7 +57,7 @@ export async function readWhole<T>(
   try {
     return await read(response);
   } catch (cause) {
-    // What a signal is aborted with: these have no other way in here.
+    // A signal's abort reason: nothing else here throws one of these.
     if (cause instanceof DOMException) throw cause;
     const { status } = response;
     const detail = "the answer broke off on its way";

@@ -45,7 +45,7 @@ export interface Parts {
 }
 
 const CONTEXT = "Starling-Context";
-/** Without the header it is not Starling that answers: a page of a proxy is no value. */
+/** An answer without the header is not from Starling: a proxy's page is not a value. */
 const isFromStarling = ({ headers }: Response): boolean => headers.has(CONTEXT);
 
 const isRead = (response: Response): boolean =>
@@ -224,7 +224,7 @@ export class Operations {
     return results;
   }
 
-  /** Of what it names, nothing that was written before is served from now on. */
+  /** From now on, nothing of what it names that was written before is served. */
   async purge(what: PurgeTarget, options: { signal?: AbortSignal } = {}): Promise<Purged> {
     checkOptions("purge", options);
     const answer = (await this.#json({
@@ -232,7 +232,7 @@ export class Operations {
       target: "/v1/purge",
       body: JSON.stringify({ namespace: this.parts.namespace, ...what }),
       isWrite: true,
-      // A second one would also purge what was written since the first.
+      // A repeat would also purge what was written since the first one.
       isRepeatable: false,
       signal: options.signal,
     })) as { until: string; replicas: { learnt: number; of: number } };
@@ -290,7 +290,7 @@ export class Operations {
       else contexts?.read(key, contextOf(response.headers), known);
       return response;
     } catch (error) {
-      // Of another cluster, or sealed under a secret that is gone: it will never be taken again.
+      // It is of another cluster, or sealed under a secret that is gone: it will never be accepted.
       const isStale = error instanceof StarlingError && error.code === "invalid-context";
       if (isStale && context === known) contexts?.forget(key);
       throw error;

@@ -1,6 +1,6 @@
 /**
  * Whether a `fetch` failed before anything of the request was sent: then it was done nowhere. Only
- * what is sure counts; hosts that say no reason (browsers) leave a write in doubt.
+ * certainty counts; on hosts that give no reason (browsers) a write stays in doubt.
  */
 
 /** Of Node (its resolver's and its sockets', and undici's own), of Bun, and of OpenSSL. */
@@ -31,7 +31,7 @@ interface Reason {
   readonly errors?: unknown;
 }
 
-/** Of an error, its causes, and what it was put together from. */
+/** An error, its causes, and the errors that it was put together from. */
 function* reasonsOf(error: unknown): Iterable<Reason> {
   let at = error;
   for (let depth = 0; depth < 5 && typeof at === "object" && at !== null; depth++) {

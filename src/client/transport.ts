@@ -64,8 +64,8 @@ export interface TransportOptions {
 }
 
 /**
- * What a read-your-writes or a strict read asks for is never to come from a cache on the way. Some
- * hosts (older Workers) refuse to be told so.
+ * The answer to a read-your-writes or a strict read must never come from a cache on the way. Some
+ * hosts (older Workers) refuse this option.
  */
 function noStore(): { readonly cache?: "no-store" } {
   try {
@@ -80,7 +80,7 @@ function noStore(): { readonly cache?: "no-store" } {
 const PAUSE_MS = 100;
 /** A server that asks for a longer pause than this is not waited for: its answer goes out. */
 const PAUSE_MS_MAX = 10_000;
-/** 502 is what a proxy says of a frontend that is away. */
+/** 502 is what a proxy answers for a frontend that is away. */
 const PASSING: ReadonlySet<number> = new Set([0, 429, 502, 503, 504]);
 
 /** Resolves after that time, or rejects with the reason of the signal. */
@@ -108,7 +108,9 @@ function mayRepeat(call: TransportRequest, error: StarlingError): boolean {
   return !call.isWrite || error.outcome === "no" || call.isRepeatable;
 }
 
-/** @param refusing frontends that refused a connection since one last took it; kept up to date */
+/**
+ * @param refusing frontends that refused a connection since one last accepted it; kept up to date
+ */
 function noAnswer(
   url: string,
   cause: unknown,
@@ -170,7 +172,7 @@ export class Transport {
     return this.#options.wait(Math.min(PAUSE_MS_MAX, this.#pauseAfter(round, 0)), signal);
   }
 
-  /** At least what the server asks for; else half to all of a pause that doubles. */
+  /** At least what the server asks for, and else half to all of a pause that doubles. */
   #pauseAfter(attempt: number, retryAfterMs: number): number {
     const whole = PAUSE_MS * 2 ** (attempt - 1);
     const jittered = whole * (0.5 + this.#options.random() / 2);

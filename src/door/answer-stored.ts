@@ -39,7 +39,7 @@ interface Told {
 
 const known = new WeakMap<Variant, Told>();
 
-/** Found out once for as long as a variant is in memory: a hot one is given again and again. */
+/** Computed once for as long as a variant is in memory: a hot one is given again and again. */
 function toldOf(variant: Variant, site: SiteSettings): Told {
   const kept = known.get(variant);
   if (kept !== undefined && kept.site === site) return kept;
@@ -49,7 +49,7 @@ function toldOf(variant: Variant, site: SiteSettings): Told {
   return told;
 }
 
-/** The URL: what else is in the key are the client's own fields. */
+/** The URL: the rest of the key is fields of the client's. */
 function urlIn(key: string): string {
   const end = key.indexOf("\n");
   return end < 0 ? key : key.slice(0, end);
@@ -60,7 +60,7 @@ export function answerStored(given: Given, status: CacheStatus): DoorAnswer {
   const { fields: asked, method } = call.head;
   const age = ageField(ageOf(variant, now));
   const told = toldOf(variant, call.site.settings);
-  // What has just come from the origin has no age that it does not say itself (RFC 9111, 5.1).
+  // A response just come from the origin has no age but the one that it names (RFC 9111, 5.1).
   const isAged = status.hit === true || age !== "0";
   const aged: Fields = isAged ? [...told.ageless, ["Age", age]] : told.fields;
   const fields = withCacheStatus(aged, { ...status, key: urlIn(call.key) });

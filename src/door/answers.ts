@@ -56,7 +56,7 @@ export class Answers {
     return { ...answer, from: body === undefined ? "cache" : "origin" };
   }
 
-  /** What another request's fetch brought, if it is an answer to this one too. */
+  /** What another request's fetch brought, if that answers this one too. */
   shared(ask: Ask, landing: Landing): DoorAnswer | null {
     const { call, why } = ask;
     const { variant } = landing;
@@ -98,7 +98,7 @@ export class Answers {
       ...(detail === null ? {} : { detail }),
     };
     if (variant === null) return this.#unstored(call, landing, status);
-    // Its asker gets all fields, those too that are kept from others (RFC 9111, 5.2.2.4, 5.2.2.7).
+    // The asker gets all fields, even those withheld from others (RFC 9111, 5.2.2.4, 5.2.2.7).
     const own = { ...variant, fields: head.fields };
     const answer = this.give(call, own, status, flowing(landing, landing.body));
     // The client has it already, and it is stored all the same.

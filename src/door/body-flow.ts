@@ -40,15 +40,15 @@ export class Abandoned extends Error {
 
 const NOBODY = "nobody wants the body any more";
 const WINDOW_BYTES = 1024 * 1024;
-/** Pieces on their way to the ring: some share a flush of the disk, and all are memory. */
+/** Pieces on their way to the ring: some share a flush of the disk, and all take up memory. */
 const WRITES_AT_ONCE = 4;
 /**
- * Bytes that are made for each that comes: as it was received and goes out, and where it is stored
- * in its piece, in the entry that other owners get, and in the record.
+ * Bytes made for each byte that comes: as received and as sent; and, where it is stored, in its
+ * piece, in the entry that other owners get, and in the record.
  */
 const MADE_PASSED = 2;
 const MADE_STORED = 4;
-/** For each that is read of a piece: of the disk or of a message, and as it goes out. */
+/** The same for each byte that is read from a piece: off the disk or a message, and as sent. */
 export const MADE_READ = 2;
 
 interface Chunk {
@@ -104,7 +104,7 @@ export class BodyFlow {
     };
   }
 
-  /** Whether somebody who comes now can still have all of it. */
+  /** Whether a new reader can still have all of it. */
   get isOpen(): boolean {
     if (this.#failure !== null) return false;
     const inMemoryFrom = this.#window[0]?.from ?? this.#received;
@@ -115,7 +115,7 @@ export class BodyFlow {
     return this.#readers.size === 0 && !this.#isStoring && !this.#isDone;
   }
 
-  /** Gives the source up at once: it may say nothing more for long, and holds a connection. */
+  /** Gives the source up at once: it may stay silent for long, and holds a connection. */
   #abandon(): void {
     this.#failure ??= new Abandoned(NOBODY);
     this.#endSource();
@@ -242,8 +242,8 @@ export class BodyFlow {
   }
 
   /**
-   * Has the host look for garbage in time, with no piece on its way: what is under way at a look is
-   * looked at again by the next one, and then lies for long.
+   * Has the host look for garbage in time, with no piece on its way: what is in use at one look and
+   * again at the next is not looked at for long after that.
    */
   async #tidy(byteCount: number): Promise<void> {
     const made = byteCount * (this.#isStoring ? MADE_STORED : MADE_PASSED);
@@ -258,7 +258,7 @@ export class BodyFlow {
     const isWritten = await this.#writing[0];
     void this.#writing.shift();
     if (isWritten === true && this.#isStoring) this.#pieceCount++;
-    // Readers of the body are not to suffer: it is passed on, and not stored.
+    // Readers of the body must not suffer: it is passed on, and not stored.
     else this.#stopStoring();
   }
 
@@ -280,7 +280,7 @@ export class BodyFlow {
     return { length, bytes: null, isStored: this.#isStoring };
   }
 
-  /** Forgets what everybody has, and what is stored and out of the window. */
+  /** Forgets bytes that every reader has, or that are stored and outside of the window. */
   #trim(): void {
     const slowest = Math.min(this.#received, ...[...this.#readers].map(({ at }) => at));
     const outOfWindow = this.#received - this.#limits.windowBytes;

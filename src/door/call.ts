@@ -25,7 +25,7 @@ import type { DoorRequest, OriginRequest } from "./ports.ts";
 
 export interface DoorCall {
   readonly request: DoorRequest;
-  /** What answers are chosen and stored by: what the origin is told. */
+  /** The request as the origin is told it, by which answers are chosen and stored. */
   readonly head: RequestHead;
   readonly site: Site;
   readonly located: Located;
@@ -85,7 +85,7 @@ export function makeCall(
   const scheme = came.proto ?? addressed.scheme;
   const { path, query } = addressed;
   const publicHost = normalHost(came.host ?? addressed.publicHost, scheme);
-  // An origin that is asked for the client's own host may answer with its port too.
+  // An origin that is asked under the client's own host may answer with its port too.
   const isPublic = settings.originHost === "client" || came.host !== null;
   const host = isPublic ? publicHost : normalHost(addressed.host, scheme);
   const located = { scheme, host, path, query };

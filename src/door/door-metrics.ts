@@ -120,7 +120,7 @@ export class DoorMetrics {
     return render(metrics);
   }
 
-  /** Of every site that was ever asked for: 0 is an answer too. */
+  /** For every site that was ever asked for: 0 is an answer too. */
   #refreshCounts(): readonly Sample[] {
     const counts = new Map([...this.#requests.keys()].map((site) => [site, 0]));
     for (const { site } of this.#underWay) counts.set(site, (counts.get(site) ?? 0) + 1);

@@ -46,8 +46,9 @@ export interface DoorParts {
 
 const SAFE = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"]);
 /**
- * What a failed fetch may have taken for one of those who waited to try again, for all, in ms.
- * After a slower one each frontend fetches for itself: else they sit out a time-out each in turn.
+ * How quickly a fetch must have failed, in ms, for one of the waiting frontends to try again for
+ * all. After a slower failure each fetches for itself: else they would sit out one time-out after
+ * the other.
  */
 const QUICK_FAILURE_MS_MAX = 250;
 const METHOD = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
@@ -210,7 +211,7 @@ export class Door {
     const refresh = { site: site.name, url: urlOfCall(ask.call), since: host.now() };
     const over = metrics.refreshes(refresh);
     const landing = this.#launch(id, this.#wantOf(ask, true));
-    // A stale answer has been given already: the next request is told of a failure.
+    // A stale answer was given already: the next request is told of any failure.
     const done = landing
       .then((came) => {
         release(came);
@@ -225,8 +226,9 @@ export class Door {
   }
 
   /**
-   * A newer answer that may not be stored ends what it would have replaced: else that is given for
-   * as long as it may be stale, though the origin says each time that there is another one.
+   * A newer answer that may not be stored ends the one that it would have replaced. Otherwise that
+   * would be given for as long as it may be stale, though the origin says each time that it is
+   * outdated.
    */
   async #supersede({ site, key }: DoorCall, { askedAt }: Own): Promise<void> {
     try {
@@ -243,14 +245,16 @@ export class Door {
     return { call, found, variant: usable ?? variant, mayStore, fields, method: "GET" };
   }
 
-  /** Without a lease; but what may be stored is to be as old as if there had been one. */
+  /** Without a lease; but what may be stored gets the age that it would have had with one. */
   async #alone(want: Want): Promise<Landing> {
     const { call, mayStore } = want;
     const leasedAt = mayStore ? await this.#store.timeFor(call.site, call.key) : null;
     return this.#fetcher.fetch({ ...want, leasedAt }, () => undefined);
   }
 
-  /** One fetch for all who come to this frontend meanwhile, and by a lease for all others. */
+  /**
+   * One fetch for all requests that come to this frontend meanwhile, and by a lease for all others.
+   */
   #launch(id: string, want: Want): Promise<Landing> {
     return this.#flights.launch(id, async (over) => {
       const right = await this.#leases.acquire(want.call);
@@ -273,7 +277,7 @@ export class Door {
       const landing = await this.#fetcher.fetch({ ...want, leasedAt: right.at }, end);
       if (isOwn(landing)) {
         isUnshared = true;
-        // Nobody is to wait until the body is through: it is not theirs.
+        // Nobody must wait for the end of a body that is not for them.
         right.end(true);
         this.#flights.noteUnshared(id, host.now());
       }
@@ -293,7 +297,7 @@ export class Door {
       const mayStore = !isPartial && !asked.has("no-store");
       return this.#answers.landed(ask, await this.#alone(this.#wantOf(ask, mayStore)));
     }
-    // A client that asks for a validation gets one that began after that.
+    // A client that asks for a validation gets one that began after its request.
     if (asked.has("no-cache"))
       return this.#answers.landed(ask, await this.#alone(this.#wantOf(ask, true)));
     const flight = this.#flights.get(id);
@@ -334,6 +338,6 @@ export class Door {
 const isUpgrade = (fields: Fields): boolean =>
   tokensOf(fieldOf(fields, "upgrade")).some((protocol) => protocol !== "h2c");
 
-/** A flight is of one key, and of what most responses vary by. */
+/** A flight is for one key, and for one value of the field that most responses vary by. */
 const flightId = ({ site, key, head }: DoorCall): string =>
   `${site.name}\n${normalised(head.fields, "accept-encoding") ?? ""}\n${key}`;

@@ -53,16 +53,16 @@ export type Landing =
 export interface Want {
   readonly call: DoorCall;
   readonly found: Found | null;
-  /** What may be validated, or has to do if the origin fails. */
+  /** A stored response to validate, or to use if the origin fails. */
   readonly variant: Variant | null;
   /** Whether the answer may be stored: not when the client's own conditions or range go along. */
   readonly mayStore: boolean;
-  /** The request's fields, where the client's conditions are left out. */
+  /** The request's fields, without the client's conditions where those are left out. */
   readonly fields: Fields;
   readonly method: string;
   /** Nothing is validated: the origin is asked for all of it. */
   readonly isWhole?: boolean;
-  /** When the fetch was to begin, by the clock of an owner: purges are compared with that. */
+  /** When the fetch was allowed to begin, by an owner's clock: purges are compared with that. */
   readonly leasedAt?: WallMillis | null;
 }
 
@@ -156,7 +156,7 @@ export class Fetcher {
     return doesOnError(variant, found.stored, call.head, now) ? variant : null;
   }
 
-  /** RFC 9111, 4.3.4: the stored response with what the 304 says, its times those of the 304. */
+  /** RFC 9111, 4.3.4: the stored response with the 304's fields and times. */
   #validated(
     want: Want,
     variant: Variant,
@@ -252,7 +252,7 @@ export class Fetcher {
     return { kind: "fresh", head, askedAt, variant, flow, body, detail };
   }
 
-  /** A body that broke off is stored by nobody; its readers have been told. */
+  /** A body that broke off is not stored; its readers have been told. */
   #bodyFailed(error: unknown): void {
     if (error instanceof OriginError || error instanceof Abandoned) return;
     throw error;

@@ -7,7 +7,7 @@ const UNSHARED_MS = 10_000;
 /** Keys that are remembered for that; beyond it the oldest are forgotten. */
 const NOTED_COUNT_MAX = 10_000;
 
-/** What is known of keys, each until some instant. */
+/** Notes about keys, each valid until some instant. */
 class KeyNotes {
   /** Until when, oldest first. */
   readonly #until = new Map<string, WallMillis>();
@@ -31,8 +31,8 @@ class KeyNotes {
 }
 
 /**
- * What doors of one process may know together: values alone. On Workers a promise belongs to the
- * request that made it, and is not to be waited for by another.
+ * What doors of one process may share: only values. On Workers a promise belongs to the request
+ * that made it, and no other may wait for it.
  */
 export class DoorMemory {
   /** Keys whose answers are not for sharing. */
@@ -83,7 +83,7 @@ export class Flights {
   /**
    * Whether a refresh may begin; from then on no other one does, until it is over.
    *
-   * @param forMs what a refresh is given that says nothing of its end: its request may have died
+   * @param forMs how long a refresh counts whose end nobody reports: its request may have died
    */
   beginsRefresh(id: string, now: WallMillis, forMs: Millis): boolean {
     if (this.has(id) || this.#memory.refreshing.has(id, now)) return false;

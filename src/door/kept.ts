@@ -43,7 +43,7 @@ export interface Found {
   readonly context: CausalContext;
 }
 
-/** In an entry; a hit writes nothing, so its context is made out by a write alone. */
+/** Found in an entry; a hit writes nothing, so only a write computes its context. */
 class FoundInEntry implements Found {
   readonly stored: Stored;
   readonly #entry: Entry;
@@ -82,7 +82,7 @@ export const portableDigest: Digest = (text) => bytesToHex(sha256(encoder.encode
 export const responseKey = (site: string, key: string, digest = portableDigest): StoreKey =>
   storeKey(siteNamespace(site), `h/${digest(key)}`);
 
-/** No prefix that is purged is longer: more of a key need not be known to judge it. */
+/** No purged prefix is longer: to judge a key, no more of it need be known. */
 const labelName = (key: string): string => key.slice(0, KEY_BYTES_MAX);
 
 export const contentOf = (value: Uint8Array, { key, tags }: Label): Content => ({
@@ -131,14 +131,14 @@ function withoutPurged(site: string, stored: Stored, { purges, now }: Known): St
   return { ...stored, variants };
 }
 
-/** The variant from now on stale: it may be validated, and do when the origin fails. */
+/** The variant, stale from now on: it may be validated, or used when the origin fails. */
 function madeStale(variant: Variant, now: WallMillis): Variant {
   const lifetimeMs = Math.min(variant.freshness.lifetimeMs, ageOf(variant, now));
   const freshness = { ...variant.freshness, lifetimeMs, staleWhileRevalidateMs: 0 };
   return { ...variant, freshness };
 }
 
-/** What cannot be read is of no key. */
+/** Stands for what cannot be read: it is of no key. */
 const UNREADABLE = emptyStored("");
 
 /**
@@ -162,8 +162,8 @@ function storedIn({ content }: Sibling, key: string): Stored {
 }
 
 /**
- * As it is stored. A frontend's own clock may be ahead of those that purges go by: what an owner of
- * the key said when the fetch began counts, where it is earlier.
+ * The variant as it is stored. A frontend's own clock may be ahead of those that purges go by, so
+ * the time that an owner of the key named when the fetch began counts, where it is earlier.
  *
  * @param ownersTime null: no owner was asked
  */

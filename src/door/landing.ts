@@ -5,10 +5,10 @@ import type { Landing } from "./fetching.ts";
 
 export type Fresh = Extract<Landing, { kind: "fresh" }>;
 
-/** The length is said anew: of what is sent. */
+/** The length is set anew, to that of what is sent. */
 export const LENGTH = new Set(["content-length"]);
 
-/** Why a response is not stored that says nothing of it, but of the request that it answers. */
+/** Refusals to store that are about the request, and say nothing of the response. */
 const OF_THE_REQUEST: ReadonlySet<string | null> = new Set([
   ...["authorization", "cookie", "request-no-store"],
 ]);
@@ -19,7 +19,10 @@ export type Own = Extract<Landing, { kind: "fresh" | "validated" }>;
 export const isOwn = (landing: Landing): landing is Own =>
   (landing.kind === "fresh" || landing.kind === "validated") && landing.variant === null;
 
-/** Whether it is the origin's answer to all, and may not be stored: no failure, no "not now". */
+/**
+ * Whether it is the origin's answer to everybody, but may not be stored: neither a failure nor a
+ * "not now".
+ */
 export function isLastWord(landing: Landing): landing is Own {
   if (!isOwn(landing)) return false;
   if (landing.kind === "validated") return true;

@@ -11,12 +11,12 @@ import type { DoorCall } from "./call.ts";
 import type { DoorHost } from "./ports.ts";
 import type { Leased, ResponseStore } from "./response-store.ts";
 
-/** How long it is waited between two looks, in ms: at first, and at most. */
+/** The wait between two looks, in ms: at first, and at most. */
 const LOOK_AGAIN_MS = 10;
 const LOOK_AGAIN_MS_MAX = 100;
-/** What a miss waits for owners that say nothing, and are not suspected yet, in ms. */
+/** How long a miss waits for silent owners that are not suspected yet, in ms. */
 const LOOK_MS_MAX = 250;
-/** A holder says this often that it still fetches, or three times within its lease. */
+/** How often a holder says that it still fetches, in ms, or three times within its lease. */
 const RENEW_MS = 1000;
 
 export type Right =
@@ -24,12 +24,15 @@ export type Right =
   | { readonly kind: "fetch"; readonly at: WallMillis; end(isUnshared: boolean): void }
   /** Another frontend has fetched it meanwhile. */
   | { readonly kind: "found"; readonly variant: Variant }
-  /** To fetch for oneself: the answer is nobody else's, or nobody could be asked (`at`: null). */
+  /**
+   * To fetch for this request alone: the answer may not be shared, or nobody could be asked (`at`:
+   * null).
+   */
   | { readonly kind: "alone"; readonly isUnshared: boolean; readonly at: WallMillis | null };
 
 /**
- * What a lease is of. A call would keep its request, the connection and the answer with it for as
- * long as the lease waits to be renewed: a second, where a fetch takes milliseconds.
+ * What a lease is for. A whole call would keep its request, the connection and the answer with it
+ * for as long as the lease waits to be renewed: a second, where a fetch takes milliseconds.
  */
 type Leasable = Pick<DoorCall, "site" | "key">;
 
@@ -50,7 +53,8 @@ export class LeaseHolder {
     const beganAt = this.#host.now();
     const until = beganAt + leaseMs + originTimeoutMs;
     let pauseMs = LOOK_AGAIN_MS;
-    // All owners are asked while the lease is: mostly there is nobody else, and nothing there.
+    // Owners are asked at the same time as for the lease: mostly nobody else wants it, and nothing
+    // is there.
     let meanwhile: Promise<Variant | null> | null = this.#look(call, beganAt, true);
     for (;;) {
       const leased = await this.#ask(call);
@@ -60,7 +64,7 @@ export class LeaseHolder {
       }
       if (leased.state === "unshared") return { kind: "alone", isUnshared: true, at };
       const isGiven = leased.state !== "wait";
-      // Nobody had it in the last seconds: what was there when it was asked for is all that is.
+      // Nobody had the lease in the last seconds: nothing was stored since that look began.
       const looked = leased.state === "granted" ? meanwhile : null;
       meanwhile = null;
       const found = await (looked ?? this.#look(call, beganAt, isGiven));
@@ -81,8 +85,8 @@ export class LeaseHolder {
   /**
    * What another frontend stored since: fresh, or asked for later than this request.
    *
-   * @param isThorough all owners are asked: one that was away, or lost what it had, is no reason to
-   *   ask the origin, and what was stored just now is not at each of them yet
+   * @param isThorough whether all owners are asked: that one was away, or lost what it had, is no
+   *   reason to ask the origin, and what was stored just now is not at all of them yet
    */
   async #look(call: DoorCall, since: WallMillis, isThorough: boolean): Promise<Variant | null> {
     const { site, key } = call;

@@ -9,7 +9,7 @@ export type Bytes = AsyncIterable<Uint8Array>;
 
 export interface DoorRequest {
   readonly method: string;
-  /** As it stood on the request line: origin-form, or absolute-form. */
+  /** As it stood on the request line: in origin-form or absolute-form. */
   readonly target: string;
   readonly scheme: "http" | "https";
   readonly fields: Fields;
@@ -74,7 +74,9 @@ export interface Origin {
   fetch(request: OriginRequest): Promise<OriginResponse>;
 }
 
-/** A collector that lets bytes lie: told what is made, it is asked to look in time. */
+/**
+ * For a garbage collector that lets bytes lie: it is told what is made, and made to look in time.
+ */
 export interface Garbage {
   /** Bytes that are of no use as soon as they are sent. @returns whether it is time to look */
   made(byteCount: number): boolean;

@@ -7,7 +7,7 @@ import type { DoorAnswer } from "./ports.ts";
 
 const encoder = new TextEncoder();
 
-/** What an origin may be asked by. Others pass too, but for those that are the door's own. */
+/** The methods that the door names. Others reach the origin too, except for the door's own. */
 export const DOOR_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 export function refuse(
@@ -30,7 +30,7 @@ export function refuse(
   };
 }
 
-/** To OPTIONS and TRACE that may go no further: this is the last that they reach. */
+/** The answer to an OPTIONS or TRACE that may go no further: it ends here. */
 export function answerAsLast(method: string): DoorAnswer {
   const allow: Fields = [["Allow", DOOR_METHODS]];
   if (method !== "OPTIONS") {

@@ -6,7 +6,7 @@ import type { PurgeRefusal } from "./invalidator.ts";
 
 const FORBIDDEN = "PURGE takes a token that may write and is bound to no namespaces.";
 
-/** @param isOpen whether everybody may do all where there are no tokens */
+/** @param isOpen whether, without tokens, everybody may do everything */
 export const purgeRight =
   (auth: () => Auth, isOpen: boolean): PurgeRefusal =>
   ({ fields }, namespace) => {

@@ -13,7 +13,10 @@ import { runPurge } from "../frontend/data/run-purge.ts";
 import { Problem } from "../frontend/http/problems.ts";
 import { ResponseStore, StoreError } from "./response-store.ts";
 
-/** What ends a key in `core/purges.ts`: a prefix with it names this key and no longer one. */
+/**
+ * The end of a key in `core/purges.ts`: a prefix that ends with it names one key, and none that is
+ * longer.
+ */
 const END = "\n";
 
 /** A host without its port: where doors listen says nothing of what they serve. */
@@ -27,13 +30,16 @@ export function prefixesOf(prefix: string): readonly string[] | null {
   if (prefix.startsWith("/") && !prefix.startsWith("//")) return [prefix];
   const located = parseAbsolute(prefix);
   if (located === null) return null;
-  // What is behind the host stays as it is: it is a beginning, and no URL.
+  // What follows the host stays as it is: it is only the beginning of a URL.
   const rest = prefix.slice(/^[^/]*\/\/[^/]*/.exec(prefix)?.[0].length ?? 0) || "/";
   const hosts = new Set([located.host, withoutPort(located).host]);
   return [...hosts].map((host) => `${located.scheme}://${host}${rest}`);
 }
 
-/** The prefix that is one URL. One that is too long for that takes with it what begins alike. */
+/**
+ * The prefix that names one URL. If the URL is too long for that, others that begin alike go with
+ * it.
+ */
 export function prefixOfUrl(url: string): { readonly prefix: string } {
   let prefix = `${url}${END}`.slice(0, KEY_BYTES_MAX);
   while (utf8Length(prefix) > KEY_BYTES_MAX) prefix = prefix.slice(0, -1);
@@ -41,9 +47,12 @@ export function prefixOfUrl(url: string): { readonly prefix: string } {
 }
 
 export interface UrlPurge {
-  /** Keys whose records are written: done at all their owners when the answer comes. */
+  /** Keys whose records are written: at all of their owners when the answer comes. */
   readonly keys: readonly string[];
-  /** Where keys cannot be told from the URL: by host, or by a field that is part of the key. */
+  /**
+   * For keys that cannot be told from the URL, because hosts or fields of requests are part of
+   * them.
+   */
   readonly epochs: readonly PurgeOperation["what"][];
 }
 
@@ -66,8 +75,8 @@ export function urlPurge(text: string, { settings }: Site): UrlPurge | null {
 }
 
 /**
- * Ends all that is stored of a URL where its owners cannot be told, because fields of requests are
- * part of its keys, or cannot all be reached: the members learn of a prefix.
+ * Ends all that is stored of a URL whose owners cannot be told, because fields of requests are part
+ * of its keys, or cannot all be reached. The members are told of a prefix instead.
  *
  * @throws StoreError when too few members can be reached
  */

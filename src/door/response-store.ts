@@ -44,22 +44,24 @@ export class MissingPiece extends Error {
   override readonly name = "MissingPiece";
 }
 
-/** What was said to a frontend that asked for the right to fetch. */
+/** The answer to a frontend that asked for the right to fetch. */
 export type Leased = { readonly state: LeaseResult["state"]; readonly at: WallMillis };
 
 /** For how long a piece outlives its head, in ms: a reader that has begun may finish. */
 const PIECE_GRACE_MS = 10 * 60_000;
-/** No faster than a disk takes them: what waits for it is memory, and grows with the body. */
+/** Pieces go no faster than a disk takes them: what waits is in memory, and grows with the body. */
 const ON_A_DISK: QuorumOptions = { dw: 1 };
 /**
- * A piece has a name that nobody has ever taken: there is nothing that it could replace. A write
- * without a context would have its owners look for that, and what they looked at stay in memory.
+ * A piece has a name that was never used before, so there is nothing that it could replace. A write
+ * without a context would make its owners look, and keep what they looked at in memory.
  */
 const NOTHING_SEEN = CausalContext.empty;
 /** Asks an owner of a key for its time and for nothing else: nobody holds a lease by this name. */
 const TIME_ONLY = { act: "release", holder: "" } as const;
 
-/** Names that are remembered until all are forgotten, of keys up to this long: 3 MB at most. */
+/**
+ * How many names are remembered before all are forgotten, of keys up to this long: 3 MB at most.
+ */
 const NAMES_COUNT_MAX = 4096;
 const NAMED_CHARS_MAX = 512;
 
@@ -82,7 +84,7 @@ export class ResponseStore {
     return foundIn(result.entry, { site, key }, this.#known);
   }
 
-  /** Under which name it lies. A hash takes a twentieth of a hit, and hot keys are few. */
+  /** The name that it lies under. A hash takes a twentieth of a hit, and hot keys are few. */
   #nameOf(site: string, key: string): StoreKey {
     const id = `${site}\n${key}`;
     const known = this.#names.get(id);
@@ -98,8 +100,8 @@ export class ResponseStore {
   }
 
   /**
-   * Replaces what was found by what was asked for since `at`. Where a purge may have come and gone
-   * meanwhile, nothing is stored.
+   * Writes what was asked for since `at` in place of what was found. Nothing is stored where a
+   * purge may have come and gone meanwhile.
    *
    * @throws StoreError
    */
@@ -219,7 +221,7 @@ export class ResponseStore {
   }
 
   /**
-   * Room is taken for the look-up alone: strangers who read slowly could else take all of it.
+   * Room is taken only for the look-up: otherwise slow readers could take all of it.
    *
    * @throws StoreError, when there is no room too
    */

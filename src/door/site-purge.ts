@@ -43,7 +43,7 @@ export const purgeSite: PurgeSite = async (parts, { site: name, soft, urls, ...r
   return purgedAnswer(await runPurges(parts, all));
 };
 
-/** The last answer of several, with the count of members that know the least known one. */
+/** The last answer of several, with the lowest count of members that know one of them. */
 async function runPurges(
   parts: SitePurge,
   operations: readonly Omit<PurgeOperation, "kind">[],
@@ -80,7 +80,7 @@ async function purgeUrls(
     until = await purgeKeys(backend, site, { keys, isSoft: softly.soft === true });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    // An owner is away. When it is back, it learns what it may not give from any member that knows.
+    // An owner is away. When it is back, any member that knows tells it what it must not give.
     epochs.push(...keys.map(prefixOfUrl));
   }
   const namespace = siteNamespace(site.name);

@@ -1,7 +1,7 @@
 /**
- * The bytes of a stored body. A piece that no owner has any more is asked of the origin, and taken
- * only if it is of the very version that is stored: by `If-Range` with a strong validator. Else the
- * connection breaks: never a wrong byte.
+ * The bytes of a stored body. A piece that no owner has any more is asked of the origin, by
+ * `If-Range` with a strong validator: it is used only if it is of the very version that is stored.
+ * Else the connection breaks: never a wrong byte.
  */
 import { withoutConditions } from "../cache/conditional.ts";
 import { type Fields, fieldOf } from "../cache/fields.ts";

@@ -5,7 +5,7 @@ import { apart } from "../frontend/backend/site-view.ts";
 import type { Node } from "../node/node.ts";
 import type { Driver } from "./driver.ts";
 
-/** As of now. Made for every request: what few ask for is put together when they do. */
+/** A view of the present, made for every request: what few ask for is computed on demand. */
 class NodeView implements ClusterView {
   readonly ring: ClusterView["ring"];
   readonly namespaces: ClusterView["namespaces"];

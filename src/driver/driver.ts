@@ -17,15 +17,18 @@ export interface DriverHost {
   /** Both clocks, as they are now; see `hostClock`. */
   now(): Now;
   /**
-   * Sends, or finds out that it cannot: then it calls `unreachable` of the driver, at once or
-   * later. It never throws and never waits.
+   * Sends a message. If that turns out to be impossible, calls the driver's `unreachable`, at once
+   * or later. It never throws and never waits.
    */
   send(to: Address, message: Message): void;
   /**
    * Resolves when all that the store was given so far is durable; rejects when it will never be.
    */
   flush(): Promise<void>;
-  /** Calls back once after that time, in ms; returns what takes it back. Default: `setTimeout`. */
+  /**
+   * Calls back once after that time, in ms; returns a function that cancels it. Default:
+   * `setTimeout`.
+   */
   setTimer?(callback: () => void, delayMs: number): () => void;
   /** Two processes run under one id; when this is the one that is to end, the host ends it. */
   duplicate?(duplicate: Duplicate, isToEnd: boolean): void;
@@ -44,7 +47,7 @@ export class Driver {
   readonly #waiting = new IdTable<(result: Result) => void>();
   readonly #idle: (() => void)[] = [];
   readonly #onEnding = new Set<() => void>();
-  /** The host is about to stop: answers without an end are to end. */
+  /** The host is about to stop: endless answers must come to an end. */
   isEnding = false;
   #lastToken = 0;
   #lastFlush: { readonly whole: Promise<void> | null; readonly tokens: number[] } = {
@@ -66,7 +69,7 @@ export class Driver {
     for (const callback of [...this.#onEnding]) callback();
   }
 
-  /** Calls it once the host is about to stop. @returns what takes that back */
+  /** Calls it once the host is about to stop. @returns a function that cancels that */
   onEnding(callback: () => void): () => void {
     this.#onEnding.add(callback);
     return () => this.#onEnding.delete(callback);
@@ -103,7 +106,7 @@ export class Driver {
     this.#step({ kind: "message", from, message });
   }
 
-  /** What came together is one step. */
+  /** Messages that came together are one step. */
   receiveAll(from: Address, messages: readonly Message[]): void {
     this.#stepAll(messages.map((message) => ({ kind: "message", from, message })));
   }
@@ -163,7 +166,7 @@ export class Driver {
     }
   }
 
-  /** Flushes that end together are told of together: a host's group has one promise. */
+  /** Flushes that end together are reported together: a host's group has one promise. */
   #flush(token: number): void {
     const whole = this.#host.flush();
     if (whole === this.#lastFlush.whole) return void this.#lastFlush.tokens.push(token);
@@ -184,12 +187,12 @@ export class Driver {
     if (this.#isClosed || wakeAt >= this.#timerAt) return;
     this.#takeTimerBack();
     this.#timerAt = wakeAt;
-    // Timers count whole milliseconds, and would cut a part of one off.
+    // Timers count whole milliseconds, and would round down.
     const delayMs = Math.max(0, Math.ceil(wakeAt - this.#host.now().monotonic));
     const setTimer = this.#host.setTimer ?? hostTimer;
     this.#takeTimerBack = setTimer(() => {
       this.#timerAt = Infinity;
-      // What it was set for may be over by now, and a step is dear to a node that is idle.
+      // Its reason may be gone by now, and a step is costly for an idle node.
       if (this.node.wakeAt > this.#host.now().monotonic) this.#setTimer();
       else this.#step({ kind: "tick" });
     }, delayMs);

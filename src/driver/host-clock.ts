@@ -6,8 +6,8 @@ const BEGINNING_MS: Millis = 86_400_000;
 
 /**
  * @param ticks milliseconds that pass, from whatever zero. Where the host has no monotonic clock
- *   this is its wall clock. Time that it is set back by is passed over. Time that it is set ahead
- *   by counts once: deadlines come too early by no more than that.
+ *   this is its wall clock. When that is set back, the step is ignored. When it is set ahead, the
+ *   step counts once: deadlines come too early by no more than that.
  * @param wall milliseconds since 1970
  */
 export function hostClock(ticks: () => number, wall: () => WallMillis): () => Now {

@@ -89,7 +89,7 @@ function linesOf(metric: Metric | HistogramMetric): readonly string[] {
   return metric.values.flatMap(([labels, histogram]) => histogramLines(name, labels, histogram));
 }
 
-/** The metrics as text; each family with its help and type, also where it has no series yet. */
+/** The metrics as text; each family with its help and type, even where it has no series yet. */
 export function render(metrics: readonly (Metric | HistogramMetric)[]): string {
   const families = metrics.map((metric) => {
     const { name, type, help } = metric;

@@ -4,7 +4,7 @@ import { Traffic } from "../../core/traffic.ts";
 import { Histogram, type HistogramMetric, type Metric, render } from "./exposition.ts";
 import { FeedMetrics } from "./feed-metrics.ts";
 
-/** The rest is one series, or a client could make as many as it can think of methods. */
+/** All others share one series, or a client could make one for every method that it invents. */
 const METHODS = new Set(["GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS", "PATCH"]);
 
 /** Operations by route; on a key's own route the method says which. */
@@ -50,7 +50,7 @@ interface Series {
   readonly histogram: Histogram;
 }
 
-/** One text is one series, but no text is made for a request: they are counted by their parts. */
+/** Each text is one series, but requests are counted by their parts: no text is made for one. */
 export class HttpMetrics {
   readonly feeds = new FeedMetrics();
   readonly #series = new Map<string, Map<string, Map<number, Series>>>();

@@ -23,7 +23,7 @@ export class Acceptor {
     this.#ballot = Number(value[1]);
   }
 
-  /** Promises to accept no proposal for the ring's version that is older. */
+  /** Promises to accept no older proposal for this version of the ring. */
   promise(version: number, ballot: number): boolean {
     if (!this.mayAccept(version, ballot) || this.#store.health() !== "writable") return false;
     this.#version = version;

@@ -24,9 +24,9 @@ import { DOWN } from "./peers/request-kinds.ts";
 import type { TaskStart } from "./peers/tasks.ts";
 
 /**
- * How often one call is made anew because of cluster documents that differ. Every time one side has
- * learnt something, and a change of members has many steps that may come at once; the bound is
- * there for two versions of this program that would never agree.
+ * How often one call is made anew because of cluster documents that differ. Each time one side has
+ * learnt something, and the many steps of a change of members may come at once. The bound is there
+ * for two versions of this program that would never agree.
  */
 const ATTEMPTS_MAX = 16;
 
@@ -69,7 +69,7 @@ export class Asking {
     return this.#host.now();
   }
 
-  /** Nobody takes connections there. */
+  /** Nobody takes connections at that address. */
   unreachable(to: Address, callId: number): void {
     const call = this.#calls.refused(callId, to, this.#now);
     if (call !== undefined) this.#giveUp(call.task, to);
@@ -86,7 +86,7 @@ export class Asking {
     }
   }
 
-  /** To be called when a coordinator was told of what is no reply: it may be over with that. */
+  /** To be called when a coordinator was told of something other than a reply: that may end it. */
   settle({ task }: Waker): void {
     if (task !== null) this.#calls.settle(task, this.#now);
   }
@@ -150,13 +150,13 @@ export class Asking {
 
   /**
    * Whether an operation's coordinator chose by an older document whom to ask, and how many. To ask
-   * those with the stamp of now would be to count owners of once as owners.
+   * those with the present stamp would be to count former owners as owners.
    */
   #isOutdated({ routeStamp, again, isAnswered }: Task): boolean {
     return again !== null && !isAnswered && routeStamp !== this.#host.knowledge.routeStamp;
   }
 
-  /** By what a task begins now: the same until the cluster document changes. */
+  /** What a task that begins now goes by: the same until the cluster document changes. */
   get #standing(): Standing {
     const { document, ring, routeStamp } = this.#host.knowledge;
     if (this.#known?.document === document) return this.#known.standing;
@@ -187,7 +187,7 @@ export class Asking {
   }
 
   takeReply(callId: number, from: Address, body: Reply): void {
-    // A replica that plays dead is dead to its callers: they learn it as of a refused connection.
+    // A replica that plays dead is dead to its callers: to them it is like a refused connection.
     if (body.kind === "refused" && body.code === DOWN) return this.unreachable(from, callId);
     const isFirstOfTwo = isStored(body) && !body.durable;
     const open = this.#calls.peek(callId, from);
@@ -204,7 +204,7 @@ export class Asking {
     try {
       this.#takeAnswer(call, from, body);
     } catch (error) {
-      // A peer that answers nonsense is one that does not answer.
+      // A peer that answers nonsense counts as one that does not answer.
       if (!(error instanceof CodecError)) throw error;
       this.#giveUp(call.task, from);
     }
@@ -223,7 +223,7 @@ export class Asking {
   #takeStale(call: OpenCall, bytes: Uint8Array): void {
     const { task, to, body, attempt } = call;
     this.#host.learnBytes(bytes);
-    // What this node has learnt since, maybe for another task: it ends, since documents only grow.
+    // Learnt just now, or for another task. To begin anew comes to an end: documents only grow.
     if (this.#isOutdated(task)) return this.#beginAnew(task);
     const isBehind = call.stamp !== this.#host.knowledge.stamp;
     if (attempt >= ATTEMPTS_MAX) return this.#giveUp(task, to);

@@ -30,9 +30,9 @@ export interface DocumentsHost {
 export class Documents {
   readonly #host: DocumentsHost;
   readonly #acceptor: Acceptor | null;
-  /** Of the document that was last noted here, and written to the store if that takes any. */
+  /** The stamp of the document last noted here, and written to the store if it takes any. */
   #keptStamp = 0;
-  /** What somebody said last that was not news by the document of then. */
+  /** The last document that somebody sent which was not news to the document of that time. */
   #known: Uint8Array = new Uint8Array(0);
   #knownTo: ClusterDocument | null = null;
 
@@ -61,7 +61,7 @@ export class Documents {
     const { knowledge } = this.#host;
     const mine = encodeDocument(knowledge.document);
     if (areEqual(bytes, mine)) return false;
-    // While something spreads, those who have not heard of it all say the same of before.
+    // While a change spreads, all that have not heard of it send the same older document.
     const isKnown = this.#knownTo === knowledge.document && areEqual(bytes, this.#known);
     if (isKnown || this.learn(decodeDocument(bytes))) return !isKnown;
     this.#known = bytes.slice();
@@ -73,8 +73,8 @@ export class Documents {
   keep(): void {
     const { knowledge, store, changed, whenDurable } = this.#host;
     changed();
-    // Also where a failed disk keeps nothing: to note it again for each peer that tells of it, and
-    // to tell them in turn, would never end between two such nodes.
+    // Also where a failed disk keeps nothing: two such nodes would never stop noting it for each
+    // other, and telling each other in turn.
     this.#keptStamp = knowledge.stamp;
     if (store === null || store.health() === "failed") return;
     store.writeMeta(DOCUMENT, encodeDocument(knowledge.document));
@@ -84,7 +84,7 @@ export class Documents {
   take({ document: bytes }: RequestOf<"document">, respond: Respond): void {
     const { knowledge, store } = this.#host;
     this.learnBytes(bytes);
-    // This very node may have changed it, as its clients asked, and tells itself like the others.
+    // This very node may have changed it for a client: it tells itself as it tells the others.
     if (knowledge.stamp !== this.#keptStamp) this.keep();
     const document = encodeDocument(knowledge.document);
     if (store === null) return respond({ kind: "documented", document });
@@ -122,7 +122,7 @@ function areEqual(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-/** What a store has kept of it. @throws CodecError */
+/** The document that a store has kept. @throws CodecError */
 export function storedDocument(store: Store): ClusterDocument | null {
   const bytes = store.readMeta(DOCUMENT);
   return bytes === undefined ? null : decodeDocument(bytes);

@@ -1,19 +1,19 @@
 /**
  * What a replica does at once when the cluster document has changed: it forgets what it holds from
- * before it joined, begins to put keys into other trees when their N is another, and tells those of
- * its own works that depend on who owns what.
+ * before it joined, begins to put keys into other trees when their N has changed, and tells those
+ * of its jobs that depend on who owns what.
  */
 import { keepNumber, keptNumber } from "./knowledge/kept-number.ts";
 import type { Knowledge } from "./knowledge/knowledge.ts";
 import type { Replica } from "./replica/replica.ts";
 import type { Service } from "./serving/service.ts";
 
-/** In the store: by which change this replica joined the ring that its records belong to. */
+/** The name in the store of the change by which this replica joined its records' ring. */
 const JOINED = "joined";
 
 export interface MembershipHost {
   readonly knowledge: Knowledge;
-  /** Something is to be done, or might be, about a change of members. */
+  /** A change of members leaves something to do, or may. */
   goOn(): void;
 }
 
@@ -29,9 +29,9 @@ export class Membership {
     this.#forgetFormerLife();
   }
 
-  /** Whatever state the disk is in: who owns what does not wait for it. */
+  /** Done whatever state the disk is in: who owns what does not wait for it. */
   documentChanged(): void {
-    // First of all: whatever is dropped or written from here on is in the trees that it was in.
+    // This comes first: all that is dropped or written from here on goes by the trees it was in.
     const haveOtherSizes = this.#replica.migration.noticeSizes();
     this.#forgetFormerLife();
     // With a smaller N some keys are no longer at home here.
@@ -41,8 +41,8 @@ export class Membership {
   }
 
   /**
-   * While this replica was no member nobody asked it before tombstones were collected, so what it
-   * held then may have been deleted. It begins again with nothing, and fetches what it is to own.
+   * While this replica was no member, tombstones were collected without asking it, so what it held
+   * then may have been deleted. It begins again with nothing, and fetches what it is to own.
    */
   #forgetFormerLife(): void {
     const { keeper, id } = this.#replica;

@@ -1,4 +1,4 @@
-/** What a host makes a node of. */
+/** The parts that a host makes a node of. */
 import type { LeafSums } from "../../antientropy/merkle-tree.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import type { Prng } from "../../core/prng.ts";
@@ -10,8 +10,8 @@ export interface ReplicaParts extends Intervals {
   readonly id: ReplicaId;
   readonly store: Store;
   /**
-   * What stays the same while the store stays where it is, and is another for a copy of it; absent
-   * where none can be made. See store-owner.ts.
+   * Stays the same while the store stays where it is, and differs for a copy of it; absent where no
+   * copy can be made. See store-owner.ts.
    */
   readonly place?: string;
   /** Sums that survive a restart; else they are counted anew from the index. */

@@ -3,10 +3,10 @@
  * code runs under the Node host's driver, in a Durable Object, in a Worker's frontend (without a
  * replica) and in the simulator.
  *
- * A client's operation starts a coordinator; the coordinator asks replicas; what this process's own
- * replica is asked does not leave it. A peer's request goes to the service, its reply back. Before
- * two nodes work together their cluster documents must be equal: the callee refuses a request with
- * another stamp (`stale`), both join their documents, and the request is made anew.
+ * A client's operation starts a coordinator; the coordinator asks replicas; what it asks of this
+ * process's own replica does not leave the process. A peer's request goes to the service, its reply
+ * back. Before two nodes work together their cluster documents must be equal: the callee refuses a
+ * request with another stamp (`stale`), both join their documents, and the request is made anew.
  */
 
 import { assert } from "../../core/assert.ts";
@@ -112,16 +112,14 @@ export class Node {
     return this.#asking.openCount;
   }
 
-  /**
-   * Takes one input; what follows from it is in the effects, in the order in which to carry out.
-   */
+  /** Takes one input; what follows from it is in the effects, in the order to carry them out. */
   step(input: Input, now: Now): readonly Effect[] {
     return this.stepAll([input], now);
   }
 
   /**
-   * The same of several that have come together, one after the other: what a step takes by itself
-   * is taken once, and what they write is flushed in one go.
+   * The same for several that came together, taken one after the other: what a step costs by itself
+   * is paid once, and what they write is flushed in one go.
    */
   stepAll(inputs: readonly Input[], now: Now): readonly Effect[] {
     assert(this.#later.length === 0, "a step finishes what it began");
@@ -248,13 +246,13 @@ export class Node {
       if (this.service === null) return respond({ kind: "refused", code: "overloaded" });
       this.service.handle(body, respond, deadline);
     } catch (error) {
-      // What a peer sent was not what it should have been: its error, and nothing was done.
+      // The peer sent something malformed: that is its error, and nothing was done.
       if (!(error instanceof CodecError)) throw error;
       respond({ kind: "refused", code: "malformed" });
     }
   }
 
-  /** Where nothing waits for the disk all is durable, and nobody has to wait for a flush. */
+  /** Where nothing waits for the disk all is durable already, and no flush is needed. */
   #flush(): void {
     const store = this.service?.keeper.store;
     this.service?.keeper.arrivals.settle();

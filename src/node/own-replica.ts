@@ -34,7 +34,7 @@ export class OwnReplica {
   readonly service: Service;
   readonly jobTable: JobTable;
   readonly #membership: Membership;
-  /** null while the parts are made: what is in the store already is told to nobody then. */
+  /** null while the parts are made: what is already in the store then is told to nobody. */
   #work: Jobs | null = null;
   #service: Service | null = null;
 
@@ -51,7 +51,7 @@ export class OwnReplica {
     this.#membership = new Membership(this.replica, this.service, { knowledge, goOn });
   }
 
-  /** Whatever state the disk is in: who owns what does not wait for it. */
+  /** Done whatever state the disk is in: who owns what does not wait for it. */
   documentChanged(): void {
     this.#membership.documentChanged();
   }
@@ -85,7 +85,7 @@ export class OwnReplica {
       onChange: (place, change) => {
         forest.update(place, place.leaf, change);
         const isMine = knowledge.ring.isOwner(id, place.partition, place.n);
-        // A hint or a repair may come to an owner of before, or an exchange may end too late.
+        // A hint or a repair may come to a former owner, or an exchange may end too late.
         if (change.to !== 0 && !isMine) this.#work?.cleanUp.notice();
       },
       onDamage: (key) => this.#work?.refill.noticed(key),

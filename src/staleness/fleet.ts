@@ -3,10 +3,10 @@
  * and what Starling does that a textbook Dynamo does not.
  *
  * - Delays are of pairs of members, as each has measured them to its peers.
- * - The shortest round trip of a pair is halved; what another takes longer falls to either way, in
- *   parts by chance. For delays with an exponential part that is exact.
- * - A trial is about a partition by chance. Its write goes from a frontend by chance to the nearest
- *   of the partition's primaries, which holds it at once and sends it to the others.
+ * - The shortest round trip of a pair is halved; what another one takes longer is divided at random
+ *   between the two ways. For delays with an exponential part that is exact.
+ * - A trial is about a random partition. Its write goes from a random frontend to the nearest of
+ *   the partition's primaries, which holds it at once and sends it to the others.
  * - A replica shows a write as soon as it has it in memory. Its durable acknowledgement waits for
  *   the disk: that is what a store takes longer than a read, rank by rank.
  * - A read asks the r nearest, as the reader's frontend sees them, and after the hedge delay one
@@ -18,13 +18,13 @@ import type { Prng } from "../../core/prng.ts";
 import { quantile, type Scenario, shuffle, type Trial } from "./wars.ts";
 
 export interface FleetPlan {
-  /** Of every member that told of its delays, and of a frontend that is none. */
+  /** Of every member that told of its delays, and of a frontend that is not a member. */
   readonly reports: ReadonlyMap<string, DelayReport>;
   /** The n primaries of each partition. */
   readonly partitions: readonly (readonly string[])[];
-  /** Whose frontends clients write by. */
+  /** The members whose frontends clients write through. */
   readonly writers: readonly string[];
-  /** Whose frontends others read by; empty: frontends that nothing is known of. */
+  /** The members whose frontends others read through; empty: nothing is known of these. */
   readonly readers: readonly string[];
   readonly from: "same" | "other";
   readonly trials: number;
@@ -102,7 +102,7 @@ export class Delays {
     return shortest / 2 + (longer * prng.u32()) / 2 ** 32;
   }
 
-  /** Whether who is told at `from` can mostly do something at `to` so many ms later. */
+  /** Whether somebody who is told of it at `from` can mostly act at `to` that many ms later. */
   reaches(from: number, to: number, ms: number): boolean {
     if (from === to) return true;
     const trips = this.#trips[from * this.#numbers.size + to] as Samples;
@@ -120,7 +120,7 @@ export class Delays {
   }
 }
 
-/** All that were measured, whoever measured them. One that is alone has no way to anybody. */
+/** All that were measured, by whichever member. A member that is alone has no way to anybody. */
 function readsOf(reports: ReadonlyMap<string, DelayReport>, count: number): readonly number[] {
   const all = [...reports.values()].flatMap(({ peers }) =>
     [...peers.values()].flatMap(({ reads }) => reads),

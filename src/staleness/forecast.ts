@@ -32,7 +32,7 @@ export interface Choice {
   readonly w: number;
   readonly predicted: readonly Point[];
   readonly measured: readonly MeasuredPoint[];
-  /** null, as `predicted` is empty, where nothing was measured. */
+  /** null where nothing was measured; `predicted` is empty then. */
   readonly latency: { readonly read: Percentiles | null; readonly write: Percentiles | null };
 }
 
@@ -79,7 +79,7 @@ function samplesOf({ reports }: Pick<ForecastPlan, "reports">): Forecast["sample
   return { reads, stores };
 }
 
-/** Pairs of a frontend or coordinator and a replica of which nobody measured a round trip. */
+/** Pairs of a frontend or coordinator and a replica whose round trip nobody measured. */
 function unmeasured({ writers, partitions, delays }: Fleet): string[] {
   const ids = [...new Set([...writers, ...partitions.flat()])];
   const pairs = ids.flatMap((from, i) => ids.slice(i + 1).map((to) => [from, to] as const));
@@ -126,8 +126,8 @@ function measuredOf(
 }
 
 /**
- * A time within which not every frontend can be told of a write says something of the near ones
- * alone, and counts for nothing.
+ * A time within which not every frontend can be told of a write would tell only of the near ones,
+ * and does not count.
  */
 function cellsOf(
   { reports, writers, readers, from, dw, canaryDw }: ForecastPlan,

@@ -30,7 +30,7 @@ export interface Wars {
 /**
  * Whose replies a read takes. `fastest`: it asks all n and waits for the first r, as the paper has
  * it. `nearest`: it asks r of them and waits for these, in the order of replicas; `any`: likewise,
- * but r of them by chance.
+ * but r random ones.
  */
 export type ReadOrder = "fastest" | "nearest" | "any";
 
@@ -144,7 +144,9 @@ export function shuffle(order: number[], prng: Prng): void {
 
 /** What a read with some r makes of a trial. */
 class Reading {
-  /** How long after the read's start the write may come to be seen; less than 0: before it. */
+  /**
+   * The latest time, from the read's start on, for a write to come and be seen; below 0: before it.
+   */
   leadMs = 0;
   /** When the last of the r replies is there. */
   endMs = 0;

@@ -43,7 +43,7 @@ export interface TestClusterOptions {
 
 const NODES_MAX = 50;
 const STARTS_AT = Date.UTC(2026, 0, 1);
-/** Of no worth: nothing outside of this process can reach the cluster. */
+/** Protects nothing: nothing outside of this process can reach the cluster. */
 const SECRET = new Uint8Array(16).fill(1);
 const BASE_URL = "http://localhost";
 
@@ -173,7 +173,7 @@ export class TestCluster {
     return { driver, app, isUp: true };
   }
 
-  /** As bytes, so that no two nodes share anything. */
+  /** Sent as bytes, so that no two nodes share any object. */
   #send(from: string, to: string, message: Message): void {
     const bytes = encodeMessage(message);
     queueMicrotask(() => {

@@ -4,7 +4,7 @@ import { hostClock } from "../driver/host-clock.ts";
 
 export interface TestTime {
   now(): Now;
-  /** @returns what takes the timer back */
+  /** @returns a function that cancels the timer */
   setTimer(callback: () => void, delayMs: number): () => void;
 }
 
@@ -27,7 +27,7 @@ interface Timer {
 /** Two turns of microtasks a message, and some for what a frontend does around it. */
 const TURNS = 50;
 
-/** Lets everything happen that waits for nothing but its turn. */
+/** Lets everything happen that waits only for its turn. */
 async function settle(): Promise<void> {
   for (let i = 0; i < TURNS; i++) await Promise.resolve();
 }

@@ -4,16 +4,16 @@
  * others answer them, coordinates no write, and counts as no primary. Silence is better than a
  * wrong answer: what it lacks, others hold.
  *
- * **After every absence** it asks all others for two things at once. For their cluster documents:
- * a purge may have been made meanwhile. And for the hints that they keep for it: they send them at
- * once, and it asks again until none are left. Where nothing was missed all of that is one round
- * trip. A peer that does not answer is not waited for: it is down itself, and the only replica that
- * is left serves what it has. That is enough here, because nothing was lost: this replica holds all
- * that it has acknowledged, and quorums meet as before.
+ * **After every absence** it asks all others for two things at once: for their cluster documents,
+ * since a purge may have been made meanwhile, and for the hints that they keep for it. They send
+ * these at once, and it asks again until none are left. Where nothing was missed, all of that is
+ * one round trip. A peer that does not answer is not waited for: it is down itself, and the only
+ * replica that is left serves what it has. That is enough here, because nothing was lost: this
+ * replica holds all that it has acknowledged, and quorums meet as before.
  *
- * **After a long one** hints may have been given up for it, and deletes have been made that it has
- * not heard of. Nothing of that can come back for good, since no tombstone is collected before this
- * replica has it too; but it also compares itself with every peer that it can reach before it is a
+ * **After a long absence** its hints may have been given up, and there may be deletes that it has
+ * not heard of. Nothing deleted can come back for good, since no tombstone is collected before this
+ * replica has it too. Still it compares itself with every peer that it can reach before it is a
  * source again (Cassandra's operators are told to rebuild such a node by hand).
  *
  * Only for hosts whose node is awake all the time. A Durable Object that slept was reachable, and
@@ -36,14 +36,14 @@ const ALIVE = "alive";
 /** The last sign of life is written down this often at most: it costs a sync of the log. */
 const NOTE_MS_MIN = 1000;
 const NOTE_MS_MAX = 60_000;
-/** Until an attempt is repeated in which an exchange with a peer was already under way. */
+/** The wait before another attempt, when an exchange with a peer was already under way, in ms. */
 const AGAIN_MS = 200;
 /** Between two looks at what a peer still keeps for this replica, in ms. */
 const HOMING_MS = 50;
-/** After so many looks in a row by which it kept no less, nothing more is to come of it. */
+/** After so many looks in a row that found no fewer kept, nothing more is expected of it. */
 const HOMING_LOOKS_MAX = 20;
 
-/** The least gap between two steps that shows that the node was frozen, in ms. */
+/** The smallest gap between two steps that counts as having been frozen, in ms. */
 const SLEEP_MS_MIN = 2000;
 /** How long a node that is back waits for its peers' documents before it serves reads, in ms. */
 const DOCUMENT_MS_MAX = 1000;
@@ -109,7 +109,9 @@ export class Absence {
     return this.#askingCount > 0 || this.#homing.size > 0 || this.#mustCompare;
   }
 
-  /** Does it when it is known what is missing here: at once, but for a moment after a start. */
+  /**
+   * Does the work once it is known what is missing here: at once, but for a moment after a start.
+   */
   whenInformed(work: () => void): void {
     if (this.#isInformed) work();
     else this.#waiting.push(work);
@@ -145,9 +147,9 @@ export class Absence {
   }
 
   /**
-   * How long nothing was heard of the outside, in ms. Of a life before, the wall clock alone tells,
-   * and a note from the future tells nothing, so that it counts as for ever. Within a life that is
-   * the longer one of two: a machine that sleeps takes the monotonic clock with it, and the wall
+   * How long nothing was heard of the outside, in ms. For an earlier life only the wall clock
+   * tells; a note from the future tells nothing, and counts as for ever. Within a life it is the
+   * longer of two times: a machine that sleeps takes the monotonic clock with it, and the wall
    * clock may be set back. (One that is set ahead costs a comparison with the peers.)
    */
   #missed({ monotonic, wall }: Now): number {
@@ -181,7 +183,7 @@ export class Absence {
     }
   }
 
-  /** @param last how many hints the peer had by the last look, and for how many looks as many */
+  /** @param last how many hints the peer had at the last look, and for how many looks unchanged */
   #bringHome(
     id: ReplicaId,
     last: { readonly count: number; readonly looks: number },

@@ -1,7 +1,7 @@
 /**
  * The first ring, as the cluster files make it, is provisional until a majority of its members has
- * it. Only then may it win over a ring of another file: so the node that is to join may have a
- * cluster file with itself in it, and learns from its peers that it is no member yet.
+ * it. Only then may it win over a ring of another file: so a node that is to join may have a
+ * cluster file with itself in it, and learns from its peers that it is not a member yet.
  */
 import { majority } from "../../../core/quorum-options.ts";
 import type { Millis } from "../../../core/time.ts";

@@ -2,19 +2,19 @@
  * Canaries: writes that a member makes to itself and its peers, and reads that look for them, to
  * measure what src/staleness predicts (the t-visibility of Bailis et al., VLDB 2012).
  *
- * **A canary** is one write in a namespace of its own, with a w by chance, and one read that begins
- * a time t after it was acknowledged, t by chance out of a fixed list. The read begins at the
+ * **A canary** is one write in a namespace of its own, with a random w, and one read that begins a
+ * time t after it was acknowledged, with a random t out of a fixed list. The read begins at the
  * frontend that wrote, or at another member's.
  *
  * **The read** asks all n replicas at once, without hedge and repair. What a read with each r would
  * have shown follows from the replies and their order: r of them are asked first, in the frontend's
  * own order, the others one by one after the hedge delay, and the first r replies count.
  *
- * **At another member** it begins at a time that is told as one of the peer's own clock. A
- * peer that is told too late reads at once: so no t is measured that is shorter than the way there.
+ * **At another member** the read begins at a time that is given by the peer's own clock. A peer
+ * that is told too late reads at once: so no t is measured that is shorter than the way there.
  *
  * **A read counts** for the time of the list that it began near to, whatever it was meant for:
- * timers ring late. One that began between two counts for none.
+ * timers ring late. A read that began between two of them counts for none.
  *
  * **It costs** one write and n reads each time, `everyMs` apart at least. Keys are some hundred,
  * written again and again; they expire when canaries stop. While a primary of a key is suspected
@@ -39,24 +39,24 @@ import type { TaskHost } from "../peers/tasks.ts";
 import { CanaryTally } from "./canary-tally.ts";
 import { PeerClocks } from "./peer-clocks.ts";
 
-/** After which times a canary is looked for, in ms. */
+/** The times after which a canary is looked for, in ms. */
 export const CANARY_TIMES: readonly number[] = [0, 1, 2, 5, 10, 20, 40, 50, 60, 80, 100];
 /**
- * Keys of one member: enough that they lie on partitions as all keys do, for the distances from
- * frontends to owners are those of partitions.
+ * Keys of one member: enough to spread over partitions as all keys do, because distances from
+ * frontends to owners go by partition.
  */
 const KEYS_COUNT = 512;
-/** So many canaries of a member are on their way at once at most. */
+/** How many canaries of a member are on their way at once, at most. */
 const OPEN_COUNT_MAX = 64;
 /** Far more than the time between two writes of a key. */
 const TTL_MS = 3_600_000;
-/** Other members at which its canaries are looked for: those after it in the ring's list. */
+/** At how many other members its canaries are looked for: those after it in the ring's list. */
 const READERS_MAX = 8;
 const TIMEOUT_MS = 2000;
-/** How far from a time a read may begin to count for it: in ms, or as a part of the time. */
+/** How far from a time a read may begin and still count for it: in ms, or as a part of the time. */
 const OFF_MS_MAX = 0.5;
 const OFF_SHARE_MAX = 0.05;
-/** How late a timer rings by habit, in ms, and how fast that is learnt. */
+/** How late a timer usually rings, in ms, and how fast that is learnt. */
 const LATENESS_MS_START = 0.5;
 const LATENESS_WEIGHT = 0.05;
 const LATENESS_MS_MAX = 5;
@@ -98,7 +98,7 @@ export interface ProbeReply {
 /**
  * Whether a read with r = 1, 2, … would have seen the write, as far as there are replies.
  *
- * @param hedgeMs after which each replica beyond the first r is asked
+ * @param hedgeMs the delay after which each replica beyond the first r is asked
  */
 export function visibleByCount(replies: readonly ProbeReply[], hedgeMs: number): boolean[] {
   return replies.map((_, i) => {
@@ -109,7 +109,7 @@ export function visibleByCount(replies: readonly ProbeReply[], hedgeMs: number):
   });
 }
 
-/** The time of the list that is meant by an elapsed time; null: that is near to none. */
+/** The time of the list that an elapsed time is near to; null: it is near to none. */
 export function timeNear(elapsedMs: number): number | null {
   const isNear = (t: number): boolean =>
     Math.abs(elapsedMs - t) <= Math.max(OFF_MS_MAX, t * OFF_SHARE_MAX);
@@ -130,7 +130,7 @@ export class Canaries {
   readonly #host: CanaryHost;
   readonly #tally = new CanaryTally();
   readonly #clocks = new PeerClocks();
-  /** See `#free`: null until the first is taken, for where there are no canaries. */
+  /** See `#free`: null until the first is taken, so that it costs nothing without canaries. */
   #made: StoreKey[] | null = null;
   #latenessMs = LATENESS_MS_START;
 
@@ -162,7 +162,7 @@ export class Canaries {
     };
   }
 
-  /** One canary, unless too many are on their way, or the replica has other worries. */
+  /** One canary, unless too many are on their way, or the replica is not ready. */
   run(): void {
     const { prng, knowledge } = this.#host;
     if (!this.#host.isReady()) return;
@@ -234,7 +234,7 @@ export class Canaries {
   #lookElsewhere({ key, reader, t }: Canary, seen: CausalContext, over: Over): void {
     const sentAt = this.#host.now();
     const aheadMs = this.#clocks.aheadMs(reader, sentAt);
-    // Without a notion of its clock it reads as soon as it can, and tells what the clock shows.
+    // Where its clock is not known, the peer reads as soon as it can, and tells what it shows.
     const at = aheadMs === null ? 0 : toMicros(Math.max(0, sentAt + t + aheadMs));
     const done = (replies: Replies, gotAt: Millis): void => {
       const reply = replies.get(reader);

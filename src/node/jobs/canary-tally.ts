@@ -17,7 +17,9 @@ interface Cell extends ProbeOf {
   readonly seen: number[];
 }
 
-/** A tally a minute: the oldest goes as a whole, so that no rate of canaries needs more room. */
+/**
+ * One tally for each minute: the oldest goes as a whole, so no rate of canaries needs more room.
+ */
 export class CanaryTally {
   readonly #minutes = new Map<number, Map<string, Cell>>();
   /** Since the start. */

@@ -1,11 +1,11 @@
 /**
- * Gives space back after a change: what this replica holds and does not own any more. It compares
- * itself with all owners of such a tree first, so that they have at least what it has, and forgets
- * the tree if nothing was learnt of it since. A late hint may bring some of it back; then it is
- * cleaned up again.
+ * Gives space back after a change: forgets what this replica holds and does not own any more. It
+ * first compares such a tree with all of its owners, so that they have at least what it has, and
+ * forgets the tree if nothing was learnt of it since. A late hint may bring some of it back; then
+ * it is cleaned up again.
  *
  * Only members do this. A replica that has left the ring keeps what it has and gives it to nobody:
- * collection of tombstones does not wait for it any more, so it may hold what was deleted since.
+ * collection does not wait for it any more, so it may hold what was deleted since.
  */
 import { Exchange, type ExchangeResult, exchangeLimits } from "../../../antientropy/exchange.ts";
 import type { TreeName } from "../../../antientropy/merkle-tree.ts";
@@ -19,7 +19,7 @@ import { keepNumber, keptNumber } from "../knowledge/kept-number.ts";
 import type { TaskHost } from "../peers/tasks.ts";
 import type { Replica } from "../replica/replica.ts";
 
-/** In the store: the layout for which nothing was left over. */
+/** The name in the store of the layout for which nothing was left over. */
 const CLEAN = "clean";
 const EXCHANGE_MS_MAX = 600_000;
 /** Records that are forgotten in one run. */
@@ -28,8 +28,8 @@ const KEYS_PER_RUN = 4000;
 const RETRY_MS = 10_000;
 
 /**
- * The ring's version; where a change was called off, that change's ballot, which no version is: the
- * version stays, but some of what was to move has moved.
+ * The ring's version; where a change was called off, that change's ballot, which never equals a
+ * version: the version stays, but some of what was to move has moved.
  */
 const layoutNumber = ({ version, change }: RingDocument): number =>
   change === undefined || change.to !== null ? version : change.ballot;
@@ -53,7 +53,7 @@ export class CleanUp {
   #cleanLayout: number;
   #notBefore: Millis = 0;
   #isBusy = false;
-  /** Trees that all their owners have, as they were then. */
+  /** Trees that all of their owners have, as they were when that was found. */
   #agreed: Stray[] = [];
 
   constructor(replica: Replica, host: CleanUpHost) {
@@ -61,8 +61,8 @@ export class CleanUp {
     this.#host = host;
     const { store } = replica.keeper;
     this.#cleanLayout = keptNumber(store, CLEAN) ?? 0;
-    // Whatever cut a run off may have left what was stored and taken the word of it, or left an
-    // older word: it is to be looked for again. A clean stop before that does not change it.
+    // Whatever cut the last run off may have kept what was stored but not the note of it, or an
+    // older note: so it is looked for again. An earlier clean stop does not change that.
     if (!store.recovery.clean) this.notice();
   }
 
@@ -112,7 +112,7 @@ export class CleanUp {
     if (openChange(document.ring) !== null || this.#host.isBehind()) {
       return false;
     }
-    // Until another N counts, a read may ask nobody but owners that are about to be none.
+    // Until the new N counts, reads may ask only owners that are about to be none.
     if (changingIn(document).length > 0) return false;
     return ring.member(this.#replica.id) !== undefined;
   }
@@ -132,7 +132,9 @@ export class CleanUp {
     return strays;
   }
 
-  /** With one owner after the other; trees that one of them could not be asked about stay. */
+  /**
+   * Compares with one owner after the other; trees that one of them could not be asked about stay.
+   */
   #compare(strays: readonly Stray[], peers: readonly ReplicaId[], now: Millis): void {
     const [peer, ...others] = peers;
     if (peer === undefined) {
@@ -141,8 +143,8 @@ export class CleanUp {
       this.#agreed = [...strays];
       return;
     }
-    // It gives and does not take: what clients write meanwhile would come here, strays as well, and
-    // while they go on writing there would be no end to it.
+    // It gives and does not take: otherwise what clients write meanwhile would come here as strays
+    // as well, and there would be no end to it while they go on writing.
     const side = { ...this.#replica.side, absorb: () => true };
     const trees = strays.filter(({ owners }) => owners.includes(peer)).map(({ tree }) => tree);
     if (trees.length === 0) return this.#compare(strays, others, now);

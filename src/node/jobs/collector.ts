@@ -1,11 +1,11 @@
 /**
  * Gives back the space of what is dead, as it becomes due (core/expiry.ts). An entry that guards
- * nothing is forgotten; a value whose time has passed gives up its body; about what is left all
- * members are asked: first rounds, and for what all agreed on then a second one, some seconds later
- * (see antientropy/collection.ts). Many rounds are under way at a time, so that collection keeps up
- * with a stream of writes though each of them takes seconds.
+ * nothing is forgotten, and a value whose time has passed gives up its body. About what is left all
+ * members are asked in a first round, and about what all agreed on, in a second one some seconds
+ * later (see antientropy/collection.ts). Many rounds are under way at a time, so that collection
+ * keeps up with a stream of writes though each of them takes seconds.
  *
- * What was looked at is put off in the store's index: so it comes again, unless it is gone.
+ * What was looked at is put off in the store's index, so it comes up again unless it is gone.
  */
 import {
   COLLECTION_COUNT_MAX,
@@ -32,8 +32,9 @@ const REWRITES_COUNT_MAX = 256;
 /** After a round in which not everybody agreed, a key is left alone this long. */
 const RETRY_MS = 10_000;
 /**
- * What has been dead for long, because a member is away, is asked about less and less often; not
- * before this process has seen that itself, for a clock that is ahead takes all for long dead.
+ * What has been dead for long, because a member is away, is asked about less and less often. This
+ * process must have seen that long time itself: a clock that is ahead takes everything for long
+ * dead.
  */
 const RETRY_MS_MAX = 60_000;
 
@@ -61,7 +62,7 @@ export class Collector {
   /** In the order in which to ask again. */
   #settling: Settling[] = [];
   #openCount = 0;
-  /** Of the first look. */
+  /** When the first look was. */
   #begunAt: Millis | null = null;
   /** Keys that are gone, and values that gave up their body, since the start. */
   collectedCount = 0;
@@ -79,8 +80,8 @@ export class Collector {
   }
 
   /**
-   * Until when there is nothing to look at, as things are; Infinity for nothing at all. What is
-   * written meanwhile, and what a step of the wall clock ends, is known at once.
+   * The time until which there is nothing to look at, as things are; Infinity for nothing at all.
+   * It changes at once with what is written, and with what a step of the wall clock ends.
    */
   get restsUntil(): Millis {
     if (this.#begunAt === null || this.#hints.isUnderWay) return 0;
@@ -144,7 +145,7 @@ export class Collector {
       store.postpone(key, now + retryMs);
     }
     if (leftCount > 0) keeper.arrivals.lookedAt(now);
-    // Nobody waits for it, but it is not to sit in memory until the next write.
+    // Nobody waits for the flush, but this must not sit in memory until the next write.
     if (this.collectedCount + this.expiredCount > before) this.#host.whenDurable(() => {});
     return asked;
   }
@@ -157,7 +158,8 @@ export class Collector {
 
   /**
    * One of the primaries asks, so that not all ask the same question at once. Where every write is
-   * billed, and a replica sleeps until a value's grace is over too, it is not rewritten first.
+   * billed, and a replica also sleeps until a value's grace is over, the value is not rewritten
+   * first.
    */
   #isToAsk({ key, partition, digest, dueAt, holdsValue }: EntrySummary, now: WallMillis): boolean {
     const { ring, liveness } = this.#host.knowledge;
@@ -172,7 +174,7 @@ export class Collector {
 
   #begin(round: { readonly keys: Collected; readonly isSecond: boolean }): void {
     this.#openCount++;
-    // As with those who are asked: what is in memory alone is not there after a crash.
+    // As at the members that are asked: what is in memory alone is not there after a crash.
     this.#host.whenDurable((ok, at) => {
       if (ok) this.#ask(round, at);
       else this.#openCount--;
@@ -200,7 +202,7 @@ export class Collector {
     );
   }
 
-  /** What all have agreed on long enough ago; members who came since have not been asked. */
+  /** What all agreed on long enough ago. Members that came since have not been asked. */
   #takeSettled(now: Millis): readonly Collected[] {
     const { routeStamp } = this.#host.knowledge;
     const settled = this.#settling.filter(({ askAt }) => askAt <= now);

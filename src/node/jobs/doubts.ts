@@ -27,7 +27,7 @@ export interface DoubtsParts {
 
 export class Doubts {
   readonly #parts: DoubtsParts;
-  /** The names by which nobody is doubted. */
+  /** By peer, the name of its order under which it is not doubted. */
   readonly #known = new Map<ReplicaId, number>();
   readonly #met = new Map<ReplicaId, number>();
   #ownRun: number;

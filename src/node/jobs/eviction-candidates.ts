@@ -1,10 +1,10 @@
 /**
  * Which keys of one bounded namespace this replica would evict next.
  *
- * What was written or read since the process began is in the order of SIEVE. What was not is as
- * cold as can be, and goes first: it is found by one walk through the store, begun when it is first
- * needed. So a restart reads nothing, a Durable Object that wakes for one request stays small, and
- * a key that the policy had no room for is found again by another walk.
+ * Keys that were written or read since the process began stand in the order of SIEVE. All others
+ * are as cold as can be, and go first: they are found by one walk through the store, begun when it
+ * is first needed. So a restart reads nothing, a Durable Object that wakes for one request stays
+ * small, and a key that the policy had no room for is found again by another walk.
  */
 import { namespaceOf } from "../../../core/keys.ts";
 import type { EntrySummary, Store, StoreKey } from "../../../core/store.ts";

@@ -3,15 +3,15 @@
  * once however many copies there are: a replica that owns a share of the partitions may keep that
  * share of it.
  *
- * **Who.** Of every key one replica decides: of its primaries that seem to be alive the one that
- * stands first in an order of all members which is the namespace's own. So no two evict the same
- * key; where every replica holds everything one decides alone, and exactly; else as few as can be
- * do, each its part of what is too much. When views differ, two may evict one key: then there are
- * two tombstones, and that is all.
+ * **Who.** For every key one replica decides: of its primaries that seem to be alive, the first in
+ * the namespace's own order of all members. So no two evict the same key. Where every replica holds
+ * everything, one decides alone, and exactly; otherwise as few as possible do, each for its part of
+ * the excess. When views differ, two may evict one key: then there are two tombstones, and that is
+ * all.
  *
  * **What.** Candidates come by SIEVE (`eviction-candidates.ts`). Reads go to some of the primaries,
- * so a hit may be known to one replica and not to the one that decides: the others are asked
- * before, in one message for many keys, and what was read there stays.
+ * so the replica that decides may not know of a hit. Therefore the others are asked first, in one
+ * message for many keys, and what was read there stays.
  *
  * **How.** An eviction is a delete that covers exactly what was held when it was chosen. It reaches
  * the other owners in one message for many keys; an owner that misses it gets it by an exchange. A
@@ -104,7 +104,7 @@ export class Evictor {
     candidates.touch(key);
   }
 
-  /** Which of these keys were read here since somebody asked; they come from a peer. */
+  /** Which of these keys, which a peer asks about, were read here since the last such question. */
   takeTouched(keys: readonly StoreKey[]): readonly StoreKey[] {
     return keys.filter((key) => this.#candidatesOf(key)?.takeTouch(key) === true);
   }
@@ -128,7 +128,7 @@ export class Evictor {
     return this.#bounded.size === 0 ? undefined : this.#bounded.get(namespaceOf(key))?.candidates;
   }
 
-  /** Another document may bound other namespaces. What is known of those that stay is kept. */
+  /** A new document may bound other namespaces. What is known of those that stay is kept. */
   #refresh(): void {
     const { knowledge, prng, trackedKeysMax = TRACKED_KEYS_MAX } = this.#host;
     if (this.#stamp === knowledge.stamp) return;
@@ -171,13 +171,13 @@ export class Evictor {
       for (const { key } of victims) if (touched.has(key)) bounded.candidates.keep(key);
       this.#evict(left, at, (later) => {
         this.#isBusy = false;
-        // Far over it: on at once. Else the others may just be doing the rest.
+        // Far over the bound: it goes on at once. Else other replicas may just be doing the rest.
         if (victims.length === ROUND_KEYS_MAX) this.run(later);
       });
     });
   }
 
-  /** This replica's part of what is too much: to the byte on average, with a chance of one. */
+  /** This replica's part of the excess: exact on average, the last victim being left to chance. */
   #choose(bounded: Bounded): readonly Victim[] {
     const { ring } = this.#host.knowledge;
     const { store } = this.#replica.keeper;
@@ -196,7 +196,7 @@ export class Evictor {
       }
       const { digest = 0, byteCount = 0, holdsValue = false } = store.summary(key) ?? {};
       if (!holdsValue) {
-        // Deleted while the others were asked, and kept then: it would be the next one for ever.
+        // Deleted while the others were asked, and then kept: it would be the next one for ever.
         bounded.candidates.wrote(key, false);
         continue;
       }

@@ -1,6 +1,6 @@
 /**
- * Fills trees from those that have what is in them, by exchanges and by nothing else: some trees of
- * one source at a time, sources in turn. All of it is forgotten in a crash and begun anew, because
+ * Fills trees from the replicas that have what is in them, only by exchanges: some trees of one
+ * source at a time, sources in turn. All of it is forgotten in a crash and begun anew, because
  * trees that are filled are found equal at once.
  */
 import { Exchange, type ExchangeResult, exchangeLimits } from "../../../antientropy/exchange.ts";
@@ -10,7 +10,7 @@ import type { Millis } from "../../../core/time.ts";
 import type { TaskHost } from "../peers/tasks.ts";
 import type { Replica } from "../replica/replica.ts";
 
-/** Trees of one exchange: what was done of a longer one would be unknown when it breaks. */
+/** Trees of one exchange: when a longer one breaks off, more of what it did is unknown. */
 const TREES_PER_EXCHANGE = 16;
 const EXCHANGE_MS_MAX = 600_000;
 
@@ -21,7 +21,7 @@ export interface Filling {
   readonly from: readonly ReplicaId[];
   /** The sources that it was compared with. */
   readonly synced: Set<ReplicaId>;
-  /** Those of them that could not read all they had: others alone may have what they lost. */
+  /** Those of them that could not read all they had: only others may have what they lost. */
   readonly partial: Set<ReplicaId>;
 }
 
@@ -30,8 +30,8 @@ export const newFilling = (tree: TreeName, from: readonly ReplicaId[]): Filling 
 });
 
 /**
- * Whether it was compared with so many who could read what they had that no write has passed it by;
- * or else with all of these.
+ * Whether it was compared with enough sources that could read all they had for no write to have
+ * passed it by, or else with all sources.
  */
 export function isCompared(
   { synced, partial }: Filling,
@@ -86,7 +86,7 @@ export class Filler {
       this.#isFetching = false;
       this.keyCount += result.keysReceived;
       this.byteCount += result.byteCount;
-      // Another source first after a failure; at the next run, so as not to ask in a circle.
+      // After a failure another source is first, at the next run, so as not to ask in a circle.
       if (!result.isComplete) {
         this.#turn++;
         return;

@@ -25,7 +25,7 @@ import type { Replica } from "../replica/replica.ts";
 const ROUND_MS_MAX = 600_000;
 /** How long a replica that leaves waits for an owner that seems to be away. */
 const LEAVING_WINDOW_MS = 10_000;
-/** For how many other copies a hint is given up: a write's quorum may be this one and another. */
+/** How many other copies must exist for a hint to go: a quorum may be this one and another. */
 const COPIES_MIN = 2;
 
 export class Handoff {
@@ -121,7 +121,7 @@ export class Handoff {
       .preferenceList(ring.partitionOf(key))
       .slice(0, knowledge.widestOf(namespaceOf(key)))
       .filter((id) => id !== target);
-    // A replica that leaves cannot keep it, and nobody needs a hint for one that has left.
+    // A replica that leaves cannot keep a hint, and nobody needs one for a replica that has left.
     const mayStay = this.#isStaying(this.#replica.id) && ring.member(target) !== undefined;
     if (mayStay && primaries.length < COPIES_MIN) return null;
     const isAway = (id: ReplicaId): boolean => id !== this.#replica.id && liveness.isSuspect(id);

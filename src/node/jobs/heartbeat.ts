@@ -41,7 +41,7 @@ export class Heartbeat {
     const { clusterClock, liveness, peerTimes, ring } = this.#host.knowledge;
     const sinceLastMs = this.#lastAt === null ? 0 : now - this.#lastAt;
     this.#lastAt = now;
-    // A node that stood still itself has answers waiting unread: others' silence is its own.
+    // A node that stood still has unread answers waiting: the silence of others is its own fault.
     const wasAway = sinceLastMs > 2 * heartbeatMs + suspectAfterMs / 4;
     if (!wasAway) liveness.review(suspectAfterMs, now);
     const targets = ring.membersBut(this.#self);

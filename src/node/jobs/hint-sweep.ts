@@ -1,6 +1,6 @@
 /**
- * Gives back the space of values that ended in hints. An index of when each of them ends would be
- * kept for a member that is away; instead all hints are gone through now and then, some at a time.
+ * Gives back the space of values that ended in hints. An index of their ends would be kept only for
+ * members that are away; instead all hints are gone through now and then, some at a time.
  */
 import type { StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";

@@ -12,20 +12,20 @@ export interface Job {
   /** 0: only when it is asked for. */
   readonly everyMs: number;
   /**
-   * Looked at after every step: until when there is nothing to do, as far as is known; Infinity for
-   * nothing at all. So long it is not run, though its time has come, but it rests no longer than
-   * `REST_MS_MAX`. Absent: there is always something.
+   * Asked after every step: the time until which there is nothing to do, as far as is known;
+   * Infinity for nothing at all. Until then the job is not run even when its interval is over, but
+   * it rests no longer than `REST_MS_MAX`. Absent: there is always something to do.
    */
   readonly restsUntil?: (() => Millis) | undefined;
   run(now: Millis): void;
 }
 
-/** Beyond its interval: so long waits what a job should have been woken for, and was not, in ms. */
+/** How long, beyond its interval, work waits that a job was wrongly not woken for, in ms. */
 export const REST_MS_MAX = 5000;
 
 interface Scheduled {
   readonly job: Job;
-  /** Its interval is over then. */
+  /** When its interval is over. */
   at: Millis;
 }
 

@@ -1,26 +1,26 @@
 /**
  * A replica that lost what it had, and may have acknowledged: its folder is new, or records of its
- * log are gone. It cannot tell by itself what that was, so it says so: "nothing" is no answer of
- * its, it coordinates no write, and it counts as no primary, key by key, until it knows.
+ * log are gone. It cannot tell by itself what that was. So, key by key, until it knows, it never
+ * answers "nothing", coordinates no write, and does not count as a primary.
  *
  * **When it knows.** Of a key with n owners, whatever a majority acknowledged is held by this
- * replica and at least majority - 1 of the n - 1 others. A set of others that leaves out fewer than
- * that many must meet them: n - majority + 1 others that know themselves. (Of three owners that is
- * both others, of five three of the four.) Comparing a tree with so many brings back all that the
- * replica may have been counted for. A replica that does not know is no such source. But once
- * all others have been compared with, nobody is left who could have more. While owners change, all
- * owners by both layouts are asked.
+ * replica and at least majority - 1 of the n - 1 others. Any n - majority + 1 others leave out
+ * fewer than that, and so must include one of these: that many others that know what they have are
+ * enough. (Of three owners that is both others, of five three of the four.) Comparing a tree with
+ * so many brings back all that the replica may have been counted for. A replica that does not know
+ * what it has is no such source. But once all others have been compared with, nobody is left who
+ * could have more. While owners change, all owners by both layouts are asked.
  *
- * **A cluster that begins** has nobody who knows. When everybody was asked, and as many as a
- * majority of the members, this one included, turn out to have nothing and to know of nothing, then
- * nothing was there: it begins, and who starts later is filled by those. The trade: a majority of
- * all members, wiped while all the others are down, takes itself for a new cluster until one of
- * those is back. To wait for every member instead would keep a new cluster from starting for one
- * machine that is late, which is an everyday thing; and a note of "there was a cluster" outside of
- * the members' disks there is none.
+ * **A cluster that begins** has no member that knows. When everybody was asked, and a majority of
+ * the members, this one included, turn out to have nothing and to know of nothing, then nothing was
+ * there: the cluster begins, and members that start later are filled by those. The trade: a
+ * majority of all members, wiped while all the others are down, takes itself for a new cluster
+ * until one of those is back. To wait for every member instead would let one late machine, an
+ * everyday thing, keep a new cluster from starting. And nothing outside of the members' disks notes
+ * that there was a cluster.
  *
  * That a replica has lost something is noted in its folder until it knows, so that a crash in
- * between is no way around. A folder of an earlier run without that note has lost nothing.
+ * between does not get around this. A folder of an earlier run without that note has lost nothing.
  *
  * Where peers are away for good an operator has it stop waiting (`accept`).
  */
@@ -40,7 +40,7 @@ import type { Replica } from "../replica/replica.ts";
 export const LOST = "lost-past";
 const EMPTY = 1;
 export const DAMAGED = 2;
-/** Trees of one exchange: what was done of a longer one would be unknown when it breaks. */
+/** Trees of one exchange: when a longer one breaks off, more of what it did is unknown. */
 const TREES_PER_EXCHANGE = 32;
 const EXCHANGE_MS_MAX = 600_000;
 /** How long one message of such an exchange waits for its answer, in ms. */
@@ -61,7 +61,7 @@ export interface LostPastHost extends TaskHost {
 /** With which other owners a tree was compared. */
 interface Comparison {
   readonly synced: Set<ReplicaId>;
-  /** Of those, who did not know themselves. */
+  /** Those of them that did not know what they had. */
   readonly partial: Set<ReplicaId>;
 }
 
@@ -107,15 +107,17 @@ export class LostPast {
     return this.#isPending;
   }
 
-  /** Nobody has been met yet who knows: the whole cluster may be new, and about to be there. */
+  /**
+   * No member that knows was met yet: the whole cluster may be new, and its others about to come.
+   */
   get isBeginning(): boolean {
     return this.#isPending && this.#isBeginning;
   }
 
   /**
-   * Whether it may have lost what it had of the key. Of a key that it does not own it may have had
-   * hints, so there it depends on all the rest; of one that it is about to own it gets all by the
-   * transfer.
+   * Whether it may have lost what it had of the key. It may have had hints of a key that it does
+   * not own, so for such a key all of its trees must be known. Of a key that it is about to own,
+   * the transfer brings everything.
    */
   lacks(key: StoreKey): boolean {
     if (!this.#isPending) return false;
@@ -170,7 +172,7 @@ export class LostPast {
    * Replicas that cannot be reached are not waited for any longer, now or later: an operator has
    * given up what they alone had.
    *
-   * @returns in how many partitions it waited, and for whom; whoever is there still fills it
+   * @returns in how many partitions it waited, and for whom; members that are there still fill it
    */
   accept(now: Millis): { readonly partitionCount: number; readonly waitedFor: ReplicaId[] } {
     if (!this.#isPending) return { partitionCount: 0, waitedFor: [] };
@@ -207,7 +209,7 @@ export class LostPast {
 
   /**
    * Whether a cluster begins here: everybody was asked, nobody knows anything, and so many have
-   * nothing at all that only a majority of the members could have forgotten more.
+   * nothing at all that only a loss by a majority of the members could be behind it.
    */
   #isFounded(owned: readonly TreeName[]): boolean {
     if (this.#hasMetOneThatKnows || !this.#isEmpty || owned.length === 0) return false;
@@ -272,7 +274,7 @@ export class LostPast {
       if (isFounded || this.#isCompared(tree)) this.#known.add(nameOf(tree));
     }
     const isWhole = owned.every((tree) => this.#known.has(nameOf(tree)));
-    // By a ring that nobody has agreed to, to own nothing says nothing.
+    // To own nothing means nothing by a ring that nobody has agreed to.
     const isSure = owned.length > 0 || knowledge.document.ring.isProvisional !== true;
     if (!isWhole || !isSure) return;
     this.#isPending = false;
@@ -281,7 +283,7 @@ export class LostPast {
     keeper.compared();
     this.#host.progressed();
     const { store } = keeper;
-    // On a failed disk the next start asks once more; a record that was lost since says it itself.
+    // With a failed disk the next start asks once more; a record lost since then tells by itself.
     if (store.health() === "failed" || keeper.losses.unsureCount > 0) return;
     keepNumber(store, LOST, 0);
     this.#host.whenDurable(() => {});

@@ -1,8 +1,8 @@
 /**
  * How far the own times of peers are apart from this node's, by question and answer (Cristian,
  * "Probabilistic clock synchronization", 1989): of the exchanges of the last minute the one that
- * took the least time is believed, and its way there to have been as long as its way back. Only
- * canaries go by it; nothing that is promised rests on it.
+ * took the least time is believed, on the assumption that its way there took as long as its way
+ * back. Only canaries go by it; nothing that is promised rests on it.
  */
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { Millis } from "../../../core/time.ts";

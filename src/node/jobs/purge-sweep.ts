@@ -22,7 +22,7 @@ import { askAll, type Replies } from "../peers/fanout.ts";
 import type { TaskHost } from "../peers/tasks.ts";
 import type { Replica } from "../replica/replica.ts";
 
-/** In the store: which purges this replica has swept for. */
+/** The name in the store of the mark of the purges that this replica has swept for. */
 const SWEPT = "swept-purges";
 /** Records that are looked at in one run. */
 const KEYS_PER_RUN = 4000;
@@ -112,7 +112,7 @@ export class PurgeSweep {
     assert(this.#sweeping === this.#host.knowledge.purges, "a sweep is of what is known");
     this.#swept = this.#sweeping;
     this.#held = null;
-    // Later in the log than all that was rewritten: it is durable only with them.
+    // It comes after all that was rewritten in the log, and so is durable only with that.
     keepNumber(this.#replica.keeper.store, SWEPT, this.#mark());
   }
 
@@ -148,7 +148,7 @@ export class PurgeSweep {
     assert(this.hasSwept(through), "who asks has swept itself");
     this.#isAsking = true;
     this.#askAt = now + ASK_AGAIN_MS;
-    // As with those who are asked: what is in memory alone is not there after a crash.
+    // As at the members that are asked: what is in memory alone is not there after a crash.
     this.#host.whenDurable((ok, at) => {
       if (ok) this.#ask(through, at);
       else this.#isAsking = false;
@@ -173,7 +173,8 @@ export class PurgeSweep {
     const { knowledge } = this.#host;
     const purges = withFloor(purgesOf(knowledge.document), through);
     if (!knowledge.learn({ ...knowledge.document, purges })) return;
-    // What is left was swept before, and an index without the rest needs no other sweep.
+    // The purges that are left were swept for before: an index without the others needs no new
+    // sweep.
     this.#swept = knowledge.purges;
     keepNumber(this.#replica.keeper.store, SWEPT, this.#mark());
     this.#host.documentChanged();

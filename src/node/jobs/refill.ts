@@ -1,13 +1,13 @@
 /**
- * Asks the other owners for every record that was found unreadable, and says when what they have
+ * Asks the other owners for every record that was found unreadable, and tells when what they
  * brought makes up for it. Until then the replica does not vouch for the key: its record may have
- * been counted in a quorum, and one other owner alone may have missed what that quorum took.
+ * been counted in a quorum, and any one other owner may have missed what that quorum took.
  *
- * **How many.** As for a replica that has lost all that it had (lost-past.ts): of a key with n
- * owners n - majority + 1 others that know what they have, or all others. One that does not know
- * itself, because its record is unreadable too or it has just come back, gives what it can read of
- * its own record: whatever it may have acknowledged is in that. While owners change, all owners by
- * both layouts are asked. An owner that is away is asked again until it is back.
+ * **How many.** As for a replica that lost all that it had (lost-past.ts): for a key with n owners,
+ * n - majority + 1 others that know what they have, or all others. One that does not know itself,
+ * because its record is unreadable too or it has just come back, gives what it can read of its own
+ * record: whatever it may have acknowledged is in that. While owners change, all owners by both
+ * layouts are asked. An owner that is away is asked again until it is back.
  *
  * **Where all others were asked and too few know**, the key counts by what was brought; where
  * nothing was, by whatever is brought next. Nobody is left who could have more.
@@ -31,7 +31,9 @@ import { DAMAGED, LOST } from "./lost-past.ts";
 
 /** Keys that others are asked for at a time. */
 const ASKED_COUNT_MAX = 32;
-/** How long an answer is waited for, in ms: what was read long ago may be collected since. */
+/**
+ * How long an answer is waited for, in ms: what was read long ago may have been collected since.
+ */
 const ANSWER_MS_MAX = 1000;
 /** Between two rounds of questions, in ms: at first, and when some stay away. */
 const AGAIN_MS_MIN = 50;
@@ -162,7 +164,7 @@ export class Refill {
     askAll(this.#host, { targets, body, timeoutMs: ANSWER_MS_MAX, done }, now);
   }
 
-  /** Of those that do not know what they have lost, what they can read. */
+  /** From owners that do not know what they lost, it takes what they can read. */
   #fetch(key: StoreKey, targets: readonly ReplicaId[], now: Millis): void {
     const body = { kind: "fetch", keys: [key] } as const;
     const done = (replies: Replies, at: Millis): void => {

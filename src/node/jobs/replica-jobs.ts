@@ -1,4 +1,4 @@
-/** What a replica does that nobody waits for: the parts, and when each of them is run. */
+/** What a replica does without anybody waiting: the parts, and when each of them runs. */
 import type { Graces } from "../../../core/expiry.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { StoreKey } from "../../../core/store.ts";
@@ -56,8 +56,8 @@ export interface Intervals {
   /** Silence after which a peer is suspected. */
   readonly suspectAfterMs: number;
   /**
-   * How much time is between two canaries at least, in ms; 0 or absent: there are none, and how
-   * stale reads are is not measured.
+   * The least time between two canaries, in ms; 0 or absent: there are none, and the staleness of
+   * reads is not measured.
    */
   readonly canaryMs?: number;
   /** Keys of bounded namespaces whose use is remembered; a million unless memory is short. */
@@ -77,7 +77,7 @@ export interface WorkHost extends Omit<CanaryHost, "isReady"> {
   learn(document: ClusterDocument): void;
   /** The cluster document was changed here: it is to be kept. */
   documentChanged(): void;
-  /** Two processes run under one id, this one's perhaps. */
+  /** Two processes run under one id, perhaps under this member's. */
   noticed(duplicate: Duplicate, isToEnd: boolean): void;
   /** Whether the replica was told to be down. */
   isAway(): boolean;
@@ -95,7 +95,7 @@ const isByAlarm = ({ collectMs }: Intervals): boolean => collectMs === 0;
 
 type Row = readonly [name: string, everyMs: number, run: (now: Millis) => void];
 
-/** Of a job that cannot say when it will have work, only whether it has. */
+/** For a job that cannot say when it will have work, only whether it has any. */
 const untilThereIs = (hasWork: boolean): Millis => (hasWork ? 0 : Infinity);
 
 function livesOf(replica: Replica, host: WorkHost): Lives {
@@ -134,7 +134,7 @@ export function replicaJobs(replica: Replica, host: WorkHost, every: Intervals):
     host.knowledge.ring.member(replica.id) !== undefined && !isBehind();
   const canaries = new Canaries(replica.id, { ...host, isReady });
   const lives = livesOf(replica, host);
-  // The first sign of life of a member is what its hints, and who waits for it, have waited for.
+  // A member's hints, and whoever waits for it, have waited for its first sign of life.
   const heard = (from: ReplicaId, now: Millis): void => {
     handoff.toward(from, now);
     absence?.past.heard(from, now);
@@ -175,7 +175,7 @@ function tableOf(of: Worked, host: WorkHost, every: Intervals): JobTable {
   };
   const { migration } = replica;
   const migrate = (): void => migration.run(replica.keeper);
-  // Looked at after every step: one by one, as each is of another class.
+  // Asked after every step, and written out: each is of another class.
   const isChanging = (): boolean =>
     agreement.isPending ||
     migration.isPending ||

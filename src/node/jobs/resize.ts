@@ -1,7 +1,7 @@
 /**
- * A replica's own part when the N of a namespace changes (see `ring/namespace-record`). What it is
- * to own by the new N it compares, by exchanges, with old owners: so many that together with itself
- * they are a majority, and every write that a majority acknowledged is there. Then it says so, in
+ * A replica's own part when the N of a namespace changes (see `ring/namespace-record`). It compares
+ * what it is to own by the new N, by exchanges, with enough old owners that together with itself
+ * they are a majority: then every write that a majority acknowledged is there. Then it says so, in
  * the cluster document. It begins at once, and waits for no interval.
  *
  * All of it is forgotten in a crash and begun anew: trees that are equal are found so at once.
@@ -16,7 +16,7 @@ import { Acknowledger, type AcknowledgerHost } from "./acknowledger.ts";
 import { Filler, type Filling, isCompared, newFilling } from "./filler.ts";
 
 interface NewTree extends Filling {
-  /** With how many of its old owners it has to be compared. */
+  /** How many of its old owners it has to be compared with. */
   readonly needed: number;
 }
 
@@ -74,7 +74,7 @@ export class Resize {
 
   #begin(name: string, record: NamespaceRecord): void {
     const { ring, document } = this.#host.knowledge;
-    // Members may have changed meanwhile: others are the owners then.
+    // Members may have changed meanwhile, and with them the owners.
     const mark = `${name} ${record.revision} ${document.ring.version}`;
     if (this.#mark === mark || record.change === undefined) return;
     this.#mark = mark;

@@ -3,8 +3,8 @@
  * before a client meets it, and while there are others to mend it. A damaged record counts as lost
  * (replica/keeper.ts), so that its key differs from what the peers have, and an exchange brings it.
  *
- * One pass after the other, each at the rate at which all bytes take `scrubMs`; a restart goes on
- * in the partition at which it stopped. An operator may have a pass run at once, in short slices.
+ * One pass follows the other, at a rate by which all bytes take `scrubMs`; a restart goes on in the
+ * partition at which it stopped. An operator may have a pass run at once, in short slices.
  *
  * Where the platform checks its own storage (a store without `isSound`) nothing is read.
  */
@@ -24,11 +24,11 @@ const RECORD_BYTES = 128;
 const SLICE_BYTES = 2 * 1024 * 1024;
 /** Between two slices of a pass that somebody waits for, in ms. */
 const SLICE_PAUSE_MS = 5;
-/** What a sleep longer than this has missed is not made up for, in ms. */
+/** After a sleep longer than this, in ms, the rest of what was missed is not made up for. */
 const CATCH_UP_MS = 60_000;
-/** How often a pass notes how far it is: so many times at most. */
+/** How many times a pass notes how far it is, at most. */
 const NOTES_COUNT_MAX = 256;
-/** In one pass at once; more are damaged where a disk is done for. */
+/** Damaged keys remembered at once; there are more only where a disk is done for. */
 const UNMENDED_COUNT_MAX = 10_000;
 const NAME = "scrub";
 
@@ -54,7 +54,7 @@ export class Scrub {
   #last: ScrubPass | null = null;
   /** Of the partition at work. */
   #queue: StoreKey[] = [];
-  /** Found damaged, and not brought by anybody yet. */
+  /** Keys found damaged and not yet brought by anybody. */
   readonly #unmended = new Set<StoreKey>();
   #lastRunAt: Millis | null = null;
   #credit = 0;
@@ -105,7 +105,7 @@ export class Scrub {
     return isOver || (this.#pass?.partition ?? 0) !== wasAt;
   }
 
-  /** A pass over everything, now; `done` hears of it when what it found was fetched, too. */
+  /** A pass over everything, now; `done` is called when what it found damaged was fetched, too. */
   start(now: Millis, done: (pass: ScrubPass, now: Millis) => void): void {
     const told = (at: Millis): void => done(this.#last ?? { at: 0, ...NOTHING }, at);
     this.#waiting.push(told);
@@ -129,7 +129,7 @@ export class Scrub {
   }
 
   #end(now: Millis): void {
-    // What is left of a whole slice is not for the next pass, which nobody waits for.
+    // Credit that a whole slice left over is not for the next pass, which nobody waits for.
     this.#credit = 0;
     const told = (at: Millis): void => {
       this.#finish();
@@ -191,7 +191,7 @@ export class Scrub {
     return true;
   }
 
-  /** Which of those that were damaged somebody has brought by now. */
+  /** Finds which of the damaged keys somebody has brought by now. */
   #settle(): void {
     for (const key of this.#unmended) {
       if (this.#replica.keeper.ownDigest(key) === null) continue;

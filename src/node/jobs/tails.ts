@@ -1,13 +1,13 @@
 /**
- * A replica as the one that follows the others, with each heartbeat: where a peer's order of
- * arrival has come further than the mark, what arrived there since is asked for, and what is lacked
- * of it fetched (antientropy/tail.ts). Where nothing is new nothing is asked.
+ * A replica in its role of following the others, with each heartbeat. Where a peer's order of
+ * arrival has come further than the mark, it asks what arrived there since, and fetches what it
+ * lacks of that (antientropy/tail.ts). Where nothing is new, nothing is asked.
  *
- * Without a mark, at first or because it became void, what the peer has is compared by an exchange
- * that began after a question for its place: what it held then is here when that is over, and that
+ * Without a mark, at first or because it became void, it asks the peer for its place and then
+ * begins an exchange: when that is over, all that the peer held at the question is here, and that
  * place is the mark. Nothing is claimed by it until one more page of the same order was followed:
- * then the peer had lost nothing while it was compared. So a cluster of a million keys that agrees
- * costs a few messages a pair, not a walk over all keys.
+ * this shows that the peer lost nothing while it was compared. So a cluster of a million keys that
+ * agrees costs a few messages a pair, not a walk over all keys.
  *
  * Marks are kept over restarts, now and then: a mark that is too low is as true as a higher one.
  *
@@ -42,7 +42,7 @@ const KEPT = "marks";
 const KEEP_MS = 10_000;
 /** Of one peer in one turn: what is left waits for the next heartbeat. */
 const PAGES_MAX = 32;
-/** A wall clock that goes on by so much more than time passes was set, or the machine slept. */
+/** A wall clock that gains this much on the time that passed was set, or the machine slept. */
 const JUMP_MS_MIN = 10;
 /** All messages of one page together; each has a shorter time of its own. */
 const PAGE_MS_MAX = 60_000;
@@ -57,18 +57,18 @@ interface Anchoring {
   readonly after: number;
 }
 
-/** A mark that a question had come to. */
+/** A mark, and the question by which it was reached. */
 interface KeptAfter {
   readonly mark: Mark;
   readonly askedAt: Instant;
 }
 
-/** What was said last of a key that the replica owns. */
+/** What was last said about any key that the replica owns. */
 interface Told {
-  /** Of the claims that it is by. */
+  /** The revision of the claims that it goes by. */
   readonly revision: number;
   readonly ages: Ages;
-  /** Until when it is true of the time that passed. */
+  /** Until when its rounded ages stay true as time passes. */
   readonly through: Instant;
 }
 
@@ -87,7 +87,7 @@ export class Tails {
   readonly #host: TailsHost;
   readonly #marks: Marks;
   readonly #anchoring = new Map<ReplicaId, Anchoring>();
-  /** Of before hints that went where it was not followed yet: a restart must not forget that. */
+  /** Marks of before hints went to members not followed yet: a restart must not forget those. */
   readonly #keptMarks = new Map<ReplicaId, Mark>();
   /** The next to be kept, when what was asked then is settled. */
   readonly #nextKept = new Map<ReplicaId, KeptAfter>();
@@ -143,7 +143,7 @@ export class Tails {
     return this.#time.now;
   }
 
-  /** By peer, how old what this replica knows of it is, in ms; Infinity where it knows nothing. */
+  /** By peer, how old this replica's knowledge of it is, in ms; Infinity where it has none. */
   lagMs(): ReadonlyMap<ReplicaId, number> {
     this.#settle();
     const { ring } = this.#host.knowledge;
@@ -152,9 +152,9 @@ export class Tails {
   }
 
   /**
-   * How old what is known of each member is, in ms, of a key that this replica owns or not: the
-   * stamp of the cluster document that it is by, then one number a member, null for nothing.
-   * Rounded up to the millisecond: reads within one are told the same, which is made once.
+   * How old the knowledge of each member is, in ms, for a key that this replica owns or does not:
+   * the stamp of the cluster document that it goes by, then one number for each member, null for no
+   * knowledge. It is rounded up to the millisecond: reads within one get the same list, made once.
    */
   agesFor(key: StoreKey): Ages {
     this.#settle();
@@ -179,14 +179,14 @@ export class Tails {
     const ms = ring.memberIds.map((id) => {
       const age = isOwner || id === self ? this.claims.ageOf(id, this.elapsed) : Infinity;
       if (age === Infinity) return null;
-      // Of the replica itself it does not grow.
+      // The age of the replica itself does not grow.
       if (id !== self) through = Math.min(through, this.elapsed + Math.ceil(age) - age);
       return Math.ceil(age);
     });
     return { ages: { stamp: routeStamp, ms }, through };
   }
 
-  /** A heartbeat's answer says how far the peer's order has come; it was asked then. */
+  /** A heartbeat's answer says how far the peer's order has come; it was asked at `askedAt`. */
   heard(peer: ReplicaId, arrived: Arrived | null, { askedAt, now }: HeardAt): void {
     this.#settle();
     const isMember = this.#host.knowledge.ring.member(this.#replica.id) !== undefined;
@@ -223,7 +223,7 @@ export class Tails {
     const { store, arrivals } = this.#replica.keeper;
     const bytes = store.readMeta(KEPT);
     const [of, ownRun, rows] = bytes === undefined ? [] : (decode(bytes) as unknown[]);
-    // A replica whose own order has another name since may lack what it had.
+    // A replica whose own order has had another name since then may lack what it had.
     if (of !== layout || ownRun !== arrivals.run || !Array.isArray(rows)) return;
     for (const [id, run, through] of rows as [string, number, number][]) {
       this.#marks.raise(id, { run, through });
@@ -295,7 +295,7 @@ export class Tails {
     if (isWhole && this.claims.isSettled(peer)) this.#keptMarks.set(peer, mark);
   }
 
-  /** All that the peer held when it was asked, and that is there still, is held here. */
+  /** All that the peer held when it was asked, and still holds, is held here. */
   #reached(peer: ReplicaId, mark: Mark, askedAt: Instant): void {
     this.claims.reached(peer, askedAt);
     this.#keepSettled();
@@ -303,7 +303,7 @@ export class Tails {
     if (next?.mark.run !== mark.run) this.#nextKept.set(peer, { mark, askedAt });
   }
 
-  /** Whatever peer was followed, that may have settled what was asked of others. */
+  /** To follow one peer may have settled what was asked of others. */
   #keepSettled(): void {
     for (const [peer, { mark, askedAt }] of this.#nextKept) {
       if (this.claims.settledAt(peer) < askedAt || !this.claims.isWhole(peer)) continue;
@@ -342,6 +342,6 @@ interface HeardAt {
   readonly now: Millis;
 }
 
-/** It went through, and the peer could read all that it ever had of what both own. */
+/** Whether it went through, and the peer could read all that it ever had of what both own. */
 const isWhole = (result: ExchangeResult | null): boolean =>
   result?.isComplete === true && result.keysUnread === 0 && result.treesUnread.length === 0;

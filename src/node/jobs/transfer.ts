@@ -1,12 +1,12 @@
 /**
- * A replica's own part in a change of members (see `ring/ring-change`). What it is to own it
- * fetches by exchanges from the present owners, some trees of one owner at a time; there is no
- * other mechanism. Then it says so, in the cluster document, and everybody hears of it.
+ * A replica's own part in a change of members (see `ring/ring-change`). It fetches what it is to
+ * own from the present owners, some trees of one owner at a time, and only by exchanges. Then it
+ * says so, in the cluster document, and everybody hears of it.
  *
  * A tree is filled when the exchange has gone through with a majority of its owners, so that
  * every write which a majority acknowledged is there, and with every owner that leaves, so that
- * nothing is lost which one of those alone acknowledged. Both sides of an exchange have the
- * document with the change, and since then writes come here too: nothing slips in between.
+ * nothing is lost which only one of those acknowledged. Both sides of an exchange have the document
+ * with the change, and since then writes come here too: nothing slips in between.
  *
  * All of it is forgotten in a crash and begun anew: trees that are filled are found equal at once.
  */
@@ -32,7 +32,7 @@ export class Transfer {
   readonly #acknowledger: Acknowledger;
   /** Of the change that `#fillings` are about; 0 for none. */
   #ballot = 0;
-  /** By what requests counted then, and in which trees the keys were. */
+  /** The N that requests counted by then, and the trees that the keys were in. */
   #trees: Trees = new Map();
   #fillings: readonly Filling[] = [];
   /** What the filler had fetched when the change began. */

@@ -1,20 +1,21 @@
 /**
  * What time it is, as far as the members agree. Each says with its heartbeats what its wall clock
- * shows. Where those of a majority of all members agree within five minutes and this node's own is
- * further off, the node goes by theirs: what it minted by its own would count as older or newer
- * than any purge, for as long as the clock is off. Without such a majority it believes itself.
+ * shows. Where the clocks of a majority of all members agree within five minutes and this node's
+ * own is further off, the node goes by theirs. What it minted by its own would count as older, or
+ * newer, than any purge for as long as the clock is off. Without such a majority it believes
+ * itself.
  *
  * Kept as the difference to the node's own, monotonic time, so that a wall clock that jumps between
- * two heartbeats is seen at once. What is told to others is always the own clock as it is: members
- * that went by each other's belief would not notice when all their clocks are put right.
+ * two heartbeats is seen at once. What is told to others is always the node's own clock as it is:
+ * members that went by each other's belief would not notice when all their clocks are put right.
  */
 import type { ReplicaId } from "../../../core/ids.ts";
 import { majority } from "../../../core/quorum-options.ts";
 import { CLOCK_SKEW_MS_MAX, type Millis, type Now, type WallMillis } from "../../../core/time.ts";
 
 /**
- * The most values that lie within a span, in ascending order; of as many the later ones. Empty when
- * there are fewer than needed.
+ * The largest group of values that lies within a span, ascending; of equally large ones the latest.
+ * Empty when it has fewer than are needed.
  */
 export function agreeing(
   values: readonly number[],
@@ -36,7 +37,7 @@ export class ClusterClock {
   #agreed: number | null = null;
   #shown: WallMillis = 0;
 
-  /** What the own wall clock showed at the last step. */
+  /** What the node's own wall clock showed at the last step. */
   get shown(): WallMillis {
     return this.#shown;
   }
@@ -62,7 +63,7 @@ export class ClusterClock {
     const votes = memberIds.includes(self) ? [...others, this.#ownOffset] : others;
     this.#offsets.clear();
     const needed = majority(memberIds.length);
-    // Too few were heard to say anything: what was agreed on before still holds.
+    // Too few were heard to tell anything: what was agreed on before still holds.
     if (votes.length < needed) return;
     const agreed = agreeing(votes, { needed, span: CLOCK_SKEW_MS_MAX });
     this.#agreed = agreed[Math.floor(agreed.length / 2)] ?? null;

@@ -18,7 +18,7 @@ export interface Counters {
   /** Keys that this replica evicted because their namespace was over its bound, and their bytes. */
   evictions: number;
   evictedBytes: number;
-  /** Members, this one perhaps, under whose id two processes were found to run. */
+  /** Members, perhaps this one, under whose id two processes were found to run. */
   duplicatesNoticed: number;
 }
 

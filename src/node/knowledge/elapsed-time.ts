@@ -1,7 +1,7 @@
 /**
- * The replica's own time, on which claims of how stale it is stand: it never goes on by less than
- * what passed. It goes on with the faster one of both clocks: a machine that sleeps takes one of
- * them along, and who sets the other back takes back nothing.
+ * The replica's own time, which claims of its staleness are measured in: it never goes on by less
+ * than what passed. It goes on with the faster one of the two clocks: a machine that sleeps stops
+ * one of them, and setting the other back takes nothing back.
  *
  * Wall clocks tell whole milliseconds, and many steps may be within one. So the two are compared
  * over stretches of a second, not step by step: else each step that the wall clock happened to tick
@@ -12,7 +12,7 @@ import type { Millis, Now } from "../../../core/time.ts";
 
 /** Of one stretch. */
 const STRETCH_MS: Millis = 1000;
-/** By so much may the wall clock fall behind because it tells whole milliseconds. */
+/** How far the wall clock may fall behind because it tells whole milliseconds. */
 const ROUNDING_MS = 1;
 
 export class ElapsedTime {
@@ -35,7 +35,7 @@ export class ElapsedTime {
   notice(now: Now): Millis {
     const last = this.#last ?? now;
     const monotonicMs = now.monotonic - last.monotonic;
-    // What is set back ends a stretch: in a longer one it would hide what is gained beside it.
+    // A clock that is set back ends a stretch: in a longer one that would hide a gain beside it.
     const isSetBack = monotonicMs - (now.wall - last.wall) > ROUNDING_MS;
     if (isSetBack) this.#begin(last);
     const from = this.#from ?? now;

@@ -4,7 +4,7 @@ import type { Millis } from "../../../core/time.ts";
 
 /** A source that has not answered for so long, in ms, is given up: until then it may be back. */
 const PATIENCE_MS = 3000;
-/** So long after it was asked last, in ms, it is worth to ask it once more. */
+/** So long after it was last asked, in ms, it is worth asking once more. */
 const AGAIN_MS = 10_000;
 
 interface Silence {
@@ -25,7 +25,7 @@ export class FeedSilence {
     this.#silences.set(id, { since, askedAt: now });
   }
 
-  /** Whether another one is to take its place, and it is none to take another one's. */
+  /** Whether another one is to take its place, and it may not take another one's. */
   isGivenUp(id: ReplicaId, now: Millis): boolean {
     const silence = this.#silences.get(id);
     if (silence === undefined) return false;

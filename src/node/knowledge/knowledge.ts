@@ -69,7 +69,7 @@ export interface About {
   readonly startedAt: WallMillis | null;
 }
 
-/** From where candidates are looked at. */
+/** Where candidates are looked at from. */
 interface Near {
   readonly self: ReplicaId | null;
   readonly now: Millis;
@@ -122,7 +122,7 @@ export class Knowledge {
   #namespaces: ReadonlyMap<string, NamespaceSettings>;
   /** Of the namespaces whose N changes. */
   #changes: ReadonlyMap<string, NamespaceChange>;
-  /** By pair of replicas, until the document changes: it takes a walk over all lists to find. */
+  /** By pair of replicas, until the document changes: to find them takes a walk over all lists. */
   readonly #sharedTrees = new Map<string, readonly TreeName[]>();
   readonly #resolverOf = oncePer(({ n, r, w, dw }: NamespaceSettings) => {
     const { timeoutMs } = this;
@@ -168,7 +168,7 @@ export class Knowledge {
     return this.#zone;
   }
 
-  /** What was purged; another object as soon as that is something else. */
+  /** What was purged; a new object as soon as that changes. */
   get purges(): PurgeIndex {
     return this.#purges;
   }
@@ -177,7 +177,7 @@ export class Knowledge {
     return this.#stamp;
   }
 
-  /** The same while nothing but acknowledgements of a change come in: requests go the same ways. */
+  /** It stays while only acknowledgements of a change come in: requests go the same ways. */
   get routeStamp(): number {
     this.#routeStamp ??= stampOf(withoutAcks(this.#document), this.hash);
     return this.#routeStamp;
@@ -193,7 +193,7 @@ export class Knowledge {
       throw new CodecError("a cluster document of another name, seed or number of partitions");
     }
     const merged = mergeDocuments(this.#document, document);
-    // Mostly somebody tells what is known here already, or is behind: that is seen at once.
+    // Mostly what is told is known here already, or is behind: that is seen at once.
     if (isStill(this.#document, merged)) return false;
     const stamp = stampOf(merged, this.hash);
     const isAgreed = merged.ring.isProvisional !== this.#document.ring.isProvisional;
@@ -264,8 +264,8 @@ export class Knowledge {
   }
 
   /**
-   * While a namespace's N changes, requests count by what reads may rely on. A request that asks
-   * for more replicas by a number of its own gets them: they are the first all the same.
+   * While a namespace's N changes, requests count by what reads may rely on. A request that names a
+   * larger number of replicas itself gets them: they begin with the same ones.
    */
   #resolveWhileChanging(namespace: string, options: QuorumOptions): Resolution {
     const { n: target, r, w, dw } = this.settingsOf(namespace);
@@ -276,7 +276,7 @@ export class Knowledge {
     return resolveOptions(options, defaults, this.#ring.zones.length);
   }
 
-  /** The N by which requests count: not the one of the settings while that is being filled. */
+  /** The N by which requests count: not yet that of the settings while it is being filled. */
   countedOf(namespace: string): number {
     const change = this.#changes.get(namespace);
     return change?.phase === "filling" ? change.from : this.settingsOf(namespace).n;
@@ -310,7 +310,7 @@ export class Knowledge {
     return this.#sorted(candidates, { self, now, zone: rules.local ? zone : null });
   }
 
-  /** While members or N change: whom a write of this many primaries goes to as well. */
+  /** While members or N change: the further owners that a write of this many primaries goes to. */
   pending(key: StoreKey, n: number): readonly Candidate[] {
     const partition = this.#ring.partitionOf(key);
     const more = this.#ring.pendingOf(partition, n);
@@ -337,8 +337,8 @@ export class Knowledge {
   });
 
   /**
-   * While N changes and a write of this many primaries has the longer list already: for how many
-   * acknowledgements more it waits, so that it meets every quorum by the shorter one.
+   * While N changes and a write of this many primaries has the longer list already: how many more
+   * acknowledgements it waits for, so that it meets every quorum by the shorter one.
    */
   extraOf(key: StoreKey, n: number): number {
     if (this.#changes.size === 0) return 0;

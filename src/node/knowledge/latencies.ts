@@ -9,7 +9,7 @@ import type { ReplicaId } from "../../../core/ids.ts";
 import type { Request } from "../../../core/messages.ts";
 import type { Millis } from "../../../core/time.ts";
 
-/** Of each kind and peer: at 8 bytes twice, 16 KiB a peer. */
+/** Of each kind and peer: twice 8 bytes, so 16 KiB a peer for both kinds. */
 const SAMPLES_MAX = 512;
 /** Samples of one kind that are told, all peers together, and of one peer at least. */
 const TOLD_MAX = 4096;

@@ -1,12 +1,12 @@
 /**
  * The time of this process's life, as others are told of it. It goes on as the node's own time
- * does, and takes along what that misses while the machine sleeps. A wall clock that is set back
- * takes nothing back. Each life begins at a number that nobody can guess: what was said of one can
- * not be taken for another.
+ * does, and adds what that misses while the machine sleeps. A wall clock that is set back takes
+ * nothing back. Each life begins at a number that nobody can guess: what was said of one life
+ * cannot be taken for another's.
  */
 import type { LifeMillis, Now } from "../../../core/time.ts";
 
-/** The wall clock has gained so much at once where the machine slept, in ms. */
+/** A wall clock that gained this much at once, in ms, shows that the machine slept. */
 const SLEPT_MS_MIN = 100;
 /** Between two beginnings, in ms; 2^32 of them are safe integers. */
 const APART_MS = 2 ** 20;

@@ -1,6 +1,6 @@
 /**
  * Whether a member runs twice: two processes under one id, on a folder and a copy of it, in two
- * places. Each would acknowledge writes as the one replica that it says to be.
+ * places. Each would acknowledge writes as the one replica that it claims to be.
  *
  * Every process draws a name for its life, and says it in each heartbeat. Two names of one member
  * alone prove nothing: a process was started anew, and what the former one had sent comes late, or
@@ -37,7 +37,7 @@ interface Life {
   since: number;
   /** It was alive after this mark was made. */
   alive: number;
-  /** Another life of the member that is proven, and when it was proven last. */
+  /** Another life of the member that was proven, and when it last was. */
   rival: string;
   rivalAt: Millis;
 }
@@ -61,8 +61,8 @@ export interface LivesParts {
   wall(): WallMillis;
   isMember(id: ReplicaId): boolean;
   /**
-   * Told once of each two lives, of its own member's too: then with whether this life is the one
-   * that is to end.
+   * Told once of each pair of lives, also of two of its own member; then it is also told whether
+   * this life is the one that is to end.
    */
   notice(duplicate: Duplicate, isToEnd: boolean): void;
 }
@@ -72,7 +72,7 @@ type Greeted = Omit<ReplyOf<"greeted">, "wall" | "arrived" | "life">;
 export class Lives {
   readonly #parts: LivesParts;
   readonly #u32: number;
-  /** What is told to others of the time of this very life. */
+  /** The time of this very life, as it is told to others. */
   readonly time: LifeTime;
   readonly #lives = new Map<ReplicaId, Map<string, Life>>();
   /** The last mark of each peer, to be echoed. */
@@ -88,7 +88,9 @@ export class Lives {
     this.time = new LifeTime(this.#u32);
   }
 
-  /** Of which members two lives were proven lately, and when last, by the wall clock. */
+  /**
+   * The members of which two lives were proven lately, and when they last were, by the wall clock.
+   */
   duplicates(now: Millis): readonly (readonly [ReplicaId, WallMillis])[] {
     const wall = this.#parts.wall();
     const out: (readonly [ReplicaId, WallMillis])[] = [];
@@ -99,7 +101,7 @@ export class Lives {
     return out;
   }
 
-  /** What a heartbeat says, and the mark that its answer will prove to be outlived. */
+  /** What a heartbeat says, and the mark that the answering life will be shown to have outlived. */
   greeting(to: ReplicaId): { body: RequestOf<"greet">; mark: number } {
     const echo = this.#echoes.get(to) ?? "";
     return {
@@ -169,7 +171,7 @@ export class Lives {
     life.rival = other;
     its.rival = run;
     life.rivalAt = its.rivalAt = now;
-    // To be proven again by what both say from now on: one of them may end.
+    // From now on both have to prove it again: one of them may end.
     life.since = its.since = ++this.#mark;
     if (isNews) this.#parts.notice(duplicateOf(replica, run, other), false);
   }

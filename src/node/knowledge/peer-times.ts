@@ -1,12 +1,12 @@
 /**
- * What time it is in the lives of the members, at least: each tells with its heartbeats, and that
- * word takes a while to come. Of all of them the one that came fastest says most. It is believed a
- * little less with every minute: quartz drifts.
+ * The earliest that the time in each member's life can be: members tell it in their heartbeats,
+ * which take a while to come. The heartbeat that came fastest says most. It is believed a little
+ * less with every minute, because quartz drifts.
  */
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { LifeMillis, Millis } from "../../../core/time.ts";
 
-/** How much faster one clock may be than another: ten times of what quartz does at worst. */
+/** How much faster one clock may be than another: ten times what quartz does at worst. */
 const DRIFT = 1 / 5000;
 
 interface Known {

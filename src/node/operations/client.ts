@@ -71,7 +71,7 @@ export class ClientOperations {
     }
   }
 
-  /** @param begunAt when the client asked: what is begun anew has no more time than that */
+  /** @param begunAt when the client asked: an operation that is begun anew gets no more time */
   get(operation: GetOperation, answer: Respond<"get">, now: Millis, begunAt = now): void {
     const asked = this.#rules(operation, answer, "r");
     if (asked === null) return;
@@ -80,7 +80,7 @@ export class ClientOperations {
     const finish = (outcome: GetOutcome): void => answer(gotOf(outcome, rules));
     const again = (at: Millis): void => this.get(operation, answer, at, begunAt);
     const { memberIds } = this.#host.knowledge.ring;
-    // Where those who are read from are a majority of all, they vouch for the purges by themselves.
+    // Where the replicas read from are a majority of all, they vouch for the purges by themselves.
     if (rules.strict && rules.r < majority(memberIds.length)) {
       return this.#getVouched({ operation, rules, finish, again }, now);
     }
@@ -127,7 +127,9 @@ export class ClientOperations {
     this.read({ operation, rules, finish: keep, again }, now);
   }
 
-  /** Reads by rules that are numbers already; also what a write's precondition stands on. */
+  /**
+   * Reads by rules that are numbers already; a write's precondition is judged by such a read, too.
+   */
   read(read: ReadStart, now: Millis): void {
     const { knowledge, selfId } = this.#host;
     const { key, session, sessionEndsAt = 0 } = read.operation;
@@ -231,7 +233,7 @@ export class ClientOperations {
     );
   }
 
-  /** Begun anew by a newer document: to join the same once more changes nothing. */
+  /** It may begin anew by a newer document: to join the same once more changes nothing. */
   #merge(operation: MergeOperation, answer: Respond<"merge">, now: Millis): void {
     const rules = this.#rules(operation, answer, "w");
     if (rules === null) return;
@@ -260,9 +262,10 @@ export class ClientOperations {
   }
 
   /**
-   * A node without heartbeats hears of a suspected replica only by asking it, and it asks it last:
-   * so now and then one that the request could have used is asked whether it lives, beside the
-   * request and without making it wait (the half-open state of a circuit breaker).
+   * A node without heartbeats hears from a suspected replica only when it asks it, and it asks
+   * suspects last. So now and then a suspect that the request could have used is asked whether it
+   * lives, beside the request and without making it wait (the half-open state of a circuit
+   * breaker).
    */
   #probe(candidates: readonly Candidate[], now: Millis): void {
     const { knowledge, selfId } = this.#host;
@@ -301,14 +304,14 @@ function gotOf(outcome: GetOutcome, { maxStaleMs, staleW }: QuorumRules): Result
   return { kind: "got", entry, tally, staleBoundMs, staleW };
 }
 
-/** Of as many replicas as there are to count; no more of them can be primaries. */
+/** The rules with that many replicas to count; no more of them can be primaries. */
 const withCount = (rules: QuorumRules, count: number): QuorumRules => ({
   ...rules,
   r: count,
   pr: Math.min(rules.pr, count),
 });
 
-/** What is said of a read's bound has no place in a write. */
+/** A write's rules, without a read's bound of staleness. */
 function writeRules(rules: QuorumRules): WriteRules {
   const { maxStaleMs, staleW, ...ofWrites } = rules;
   return maxStaleMs === undefined && staleW === undefined ? rules : ofWrites;
@@ -342,7 +345,7 @@ interface ReadStart {
   readonly rules: QuorumRules;
   readonly finish: (outcome: GetOutcome) => void;
   readonly again: ((now: Millis) => void) | null;
-  /** Of the frontend that it is for; default: this node's. */
+  /** The zone of the frontend that it is for; default: this node's. */
   readonly zone?: string;
 }
 
@@ -357,6 +360,6 @@ interface WriteState {
   readonly answer: Respond<"write">;
   readonly op: OpId;
   readonly isRetry: boolean;
-  /** Its first attempt, by whatever cluster document. */
+  /** When its first attempt began, by whatever cluster document. */
   readonly begunAt: Millis;
 }

@@ -28,7 +28,7 @@ import { NamespaceConfigurator } from "./configure-operation.ts";
 import { listingsOf, namesOf, pageOf } from "./listing.ts";
 import { Proposer } from "./proposer.ts";
 
-/** All that one of the others in this folder does not carry out. */
+/** All operations that no other file in this folder carries out. */
 type ClusterOperation = Exclude<
   Operation,
   { kind: "get" | "write" | "merge" | "lease" | "changes" | "fault" | "purge" }
@@ -146,7 +146,7 @@ export class ClusterOperations {
     return sorted.slice(0, REFRESH_TARGETS_MAX);
   }
 
-  /** What is heard is learnt as any reply with a document; nobody's silence is a failure here. */
+  /** The reply is learnt like any other with a document; nobody's silence is a failure here. */
   #refresh(
     [target, ...others]: readonly ReplicaId[],
     answer: Respond<"refresh">,
@@ -161,8 +161,8 @@ export class ClusterOperations {
   }
 
   /**
-   * A change of members is agreed on by a majority of those whom it finds: any other majority of
-   * them knows of it. Where they turn out to be others, those are asked.
+   * A change of members is agreed on by a majority of the members before it: any other majority of
+   * these knows of it. Where the members turn out to have changed, the new ones are asked.
    */
   #hearMajority(answer: Respond<"refresh">, now: Millis): void {
     const { knowledge } = this.#host;
@@ -189,7 +189,7 @@ export class ClusterOperations {
     this.#ask(this.#host.knowledge.ring.memberIds, body, { now, done });
   }
 
-  /** Those that nobody created have the ring's own N: that is what must be covered. */
+  /** Namespaces that nobody created have the ring's own N, so the answers must cover that. */
   #namespaces(
     { after, limit }: NamespacesOperation,
     answer: Respond<"namespaces">,
@@ -273,7 +273,7 @@ export class ClusterOperations {
     this.#ask([replica], { kind: "acceptLoss" }, { now, done });
   }
 
-  /** A failure when there is a partition of which no primary is among those that answered. */
+  /** A failure when none of some partition's primaries is among those that answered. */
   #gapIn(from: ReadonlyMap<ReplicaId, unknown>, n: number): FailedResult | null {
     const { ring } = this.#host.knowledge;
     for (let partition = 0; partition < ring.partitionCount; partition++) {

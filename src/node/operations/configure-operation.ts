@@ -13,7 +13,7 @@ import { type FrontendHost, fail, type Respond } from "../peers/tasks.ts";
 import { tellDocument } from "../peers/tell-document.ts";
 import { changeMsMax, tooLate } from "./lateness.ts";
 
-/** How long a change of N is waited for before the answer, and how often it is looked at, in ms. */
+/** How long the answer waits for a change of N, and how often that is looked at, in ms. */
 const SETTLE_MS_MAX = 3000;
 const SETTLE_POLL_MS = 100;
 
@@ -57,14 +57,14 @@ export class NamespaceConfigurator {
     const { document, defaults, ring } = knowledge;
     if (isFullWithout(document, namespace)) return tooManyNamespaces;
     const n = settings?.n ?? defaults.n;
-    // What it is, or was: a change of N may always be called back.
+    // The N that it has, or had: a change of N may always be called back.
     if ([knowledge.settingsOf(namespace).n, knowledge.countedOf(namespace)].includes(n))
       return null;
     if (openChange(document.ring) !== null) return membersChange;
     return n > ring.memberIds.length ? tooLargeN(ring.memberIds.length) : null;
   }
 
-  /** Another N of what is small counts within moments: then the answer may as well wait for it. */
+  /** In a small namespace another N counts within moments: the answer may as well wait for that. */
   #awaitChange(
     namespace: string,
     of: { readonly now: Millis; readonly until: Millis; readonly done: () => void },

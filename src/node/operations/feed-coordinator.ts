@@ -1,8 +1,8 @@
 /**
  * A frontend's look for changes: it asks the sources of the feed, and moves to others where one is
- * away. They go on where it is known that all before was told (feed-places.ts); without a place in
- * the new one's order the feed begins there anew, and says so: what stands between `resync` and
- * `resync-end` is all that lives in these partitions.
+ * away. These go on from a place before which all is known to have been told (feed-places.ts).
+ * Without such a place in the new source's order the feed begins there anew, and says so: between
+ * `resync` and `resync-end` stands all that lives in these partitions.
  *
  * Nothing of a feed is kept here. What it has seen is in its position, which any frontend takes.
  */
@@ -30,10 +30,10 @@ import { eagerOf, type Look, questionOf, questionToLeft, toldOf } from "./feed-s
 /** How long a look that holds nothing back waits for the slowest source, in ms. */
 const LOOK_MS_MAX = 1500;
 
-/** Which sources may be read, and when. */
+/** What the choice of further sources goes by. */
 interface Choice {
   readonly kept: readonly ReplicaId[];
-  /** Sources that a feed which begins has asked in vain already. */
+  /** Sources that a feed has already asked in vain at its beginning. */
   readonly refusing: ReadonlySet<ReplicaId>;
   readonly now: Millis;
 }
@@ -77,7 +77,7 @@ export class FeedCoordinator {
     answer({ kind: "changes", changes: switches, position, isCaughtUp: false, isStep: true });
   }
 
-  /** With its sources, or others in the place of those that do not answer. */
+  /** Goes on with its sources, or with others in the place of those that do not answer. */
   #goOn(look: Omit<Look, "places">, from: FeedPosition, now: Millis): void {
     const { answer, n, refusing } = look;
     const { knowledge } = this.#host;
@@ -96,7 +96,7 @@ export class FeedCoordinator {
     }
     const next = handOver(from, { gone, more }, { ring: knowledge.ring, n });
     // A source that was asked in vain had told nothing, and the one in its place may tell at once.
-    // But the change may have another source begin anew, of which its reader has something.
+    // But the change may make another source, which the reader has something of, begin anew.
     const isStep = refusing.size === 0 || restarts(from.sources, next.places.sources);
     if (isStep) return this.#answerStep(look, next, from.purgedThrough);
     this.#ask({ ...look, ...next }, now);
@@ -163,7 +163,7 @@ export class FeedCoordinator {
     const { knowledge } = this.#host;
     for (const id of end.told.keys()) knowledge.feedSilence.answered(id);
     for (const id of end.failed) knowledge.feedSilence.failed(id, now);
-    // A place that is not known yet cannot be told of: whoever else owns these is asked.
+    // A place that is not known yet cannot be told: other owners of these partitions are asked.
     const pending = places.sources.filter(({ id, run }) => run === 0 && end.failed.has(id));
     if (pending.length > 0) {
       const refusing = new Set([...look.refusing, ...pending.map(({ id }) => id)]);

@@ -3,32 +3,33 @@
  *
  * **The law.** Place p in the order of member C claims: every change that arrived at C up to p, of
  * the feed's keys in a partition that C owns, was told to whoever has the token, or is covered by
- * what was told, or is older than the feed. Of a source, `after` claims that of the partitions that
- * it is read for; `proven` claims it of all that C owns.
+ * what was told, or is older than the feed. A source's `after` claims this for the partitions that
+ * it is read for; `proven` claims it for all that C owns.
  *
  * **How it is proven.** Source S has been read to the end of its order, and says with it: my mark
  * of C is m (antientropy/marks.ts). All that C had up to m, of what S owns, was at S then, and so
  * was told. When each source that tells of a partition of C has said so, the least of the m's is
- * proven. It stays so while C's order has that name, for what was told was told. But when a source
- * begins anew its reader forgets, and then nothing is proven by it.
+ * proven. It stays so while C's order has that name, for what was told stays told. But when a
+ * source begins anew its reader forgets, and then nothing is proven by that source.
  *
- * **Another source** goes on from the place that is proven of it. It may tell older versions, of
- * keys of which the one before had told newer ones. So before it tells anything it says its marks,
- * and of each other order no more is proven from then on than it holds itself.
+ * **Another source** goes on from the place that is proven of it. It may tell older versions of
+ * keys than the source before it had told. So before it tells anything it says its marks, and from
+ * then on no more is proven of any other order than what it holds itself.
  *
  * **What a source told, and nobody else has.** A feed that left S goes on with others, though S may
  * have told what no other member holds. S has it on its disk: nothing is wrong until S comes back
- * without. So the feed asks S, when it is there again, how far its order has come, and lets go of
- * the matter when all who tell in its place have marks of S up to there. If its order has another
+ * without it. So when S is there again the feed asks it how far its order has come, and lets go of
+ * the matter when all that tell in its place have marks of S up to there. If its order has another
  * name by then, the partitions that S owns begin anew.
  *
- * **A reader may have got more than its token says**, up to what came with the next one, as its
- * connection broke. So nothing is told on grounds that the token does not know: a change of sources
- * and a new beginning are steps of their own, whose token is out before what follows from them.
+ * **A reader may have got more than its token says**, up to what came with the next token, when its
+ * connection broke. So nothing is told for a reason that is not in the token yet: a change of
+ * sources and a new beginning are steps of their own, whose token is out before what follows from
+ * them.
  *
- * **Ends of time** take no place in an order: what guards nothing is forgotten by each replica by
- * itself. `dueThrough` claims: no source has such a key any more whose time was over by then, and
- * all that ended there was told. So of another source those have to be told that ended after it.
+ * **Ends of time** take no place in an order: each replica by itself forgets keys that guard
+ * nothing. `dueThrough` claims that no source still has such a key whose time was over by then, and
+ * that all that ended there was told. So another source has to tell the keys that ended after it.
  */
 import type { FeedMark, FeedPosition, MemberPlace, SourcePosition } from "../../../core/feed.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
@@ -41,7 +42,7 @@ export type Place = Omit<MemberPlace, "id">;
 
 /** What a source said with an answer of which everything was taken. */
 export interface Said {
-  /** Up to where it has what arrived at others. */
+  /** By member, the place up to which it has what arrived there. */
   readonly marks: ReadonlyMap<ReplicaId, Place>;
   /** Where its own order ended; null when there was more to tell. */
   readonly end: Place | null;
@@ -66,7 +67,7 @@ export const fresh = (id: ReplicaId, isResync: boolean): SourcePosition => ({
   ...{ id, run: 0, after: 0, ended: 0, until: 0, isResync },
 });
 
-/** What it tells is not all that lives yet. */
+/** It has not yet told all that lives. */
 const isBeginning = ({ run, until, isResync }: SourcePosition): boolean =>
   run === 0 || until > 0 || isResync;
 
@@ -90,7 +91,7 @@ export function restarts(
   });
 }
 
-/** Whether the next look may tell what the token before it knows nothing of. */
+/** Whether the next look may tell something that the token before it does not allow for. */
 export function hasStepped(
   before: readonly SourcePosition[],
   after: readonly SourcePosition[],
@@ -103,7 +104,7 @@ export function hasStepped(
   });
 }
 
-/** What comes from it depends on nothing but what arrives there. */
+/** What comes from it depends only on what arrives there. */
 export const isUnderWay = (source: SourcePosition): boolean =>
   !isBeginning(source) && source.ended !== null;
 
@@ -163,11 +164,11 @@ function provenBy(
   return proven;
 }
 
-/** Whether what the place claims holds for one that is there now, by its marks. */
+/** Whether a source that is there now has, by its mark, all that the place claims. */
 const reaches = (mark: Place | undefined, { run, through }: Place): boolean =>
   mark?.run === run && mark.through >= through;
 
-/** The sources that were left and still matter, and those that begin anew as one lost its past. */
+/** The sources that were left and still matter; those that begin anew because one lost its past. */
 function leftAfter(
   before: readonly MemberPlace[],
   { sources, said, returned }: Told,
@@ -207,11 +208,11 @@ function dueThroughOf(before: WallMillis, { sources, said }: Told): WallMillis {
 
 export interface HandOver {
   readonly places: Places;
-  /** Which source tells of what from here on, where that goes on without a new beginning. */
+  /** Which source now tells of which partitions, where that goes on without a new beginning. */
   readonly switches: readonly FeedMark[];
 }
 
-/** Others, who are there, take the places of sources that are not. */
+/** Members that are there take the places of sources that are not. */
 export function handOver(
   before: Places,
   by: { readonly gone: ReadonlySet<ReplicaId>; readonly more: readonly ReplicaId[] },
@@ -251,7 +252,7 @@ export function handOver(
   return { places, switches };
 }
 
-/** By their new source, the partitions that had another one. */
+/** By new source, the partitions that had another source before. */
 function movedBetween(
   before: Sharing,
   after: Sharing,

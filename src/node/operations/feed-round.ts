@@ -13,7 +13,7 @@ export interface RoundPlan {
   readonly questions: ReadonlyMap<ReplicaId, RequestOf<"changes">>;
   readonly timeoutMs: number;
   readonly isHeld: boolean;
-  /** Whose answers are no news, and enough all the same. */
+  /** Sources whose answers end the round even without news. */
   readonly eager: ReadonlySet<ReplicaId>;
 }
 

@@ -28,7 +28,7 @@ export interface Look {
   readonly layout: number;
   readonly n: number;
   readonly places: Omit<FeedPosition, "layout" | "purgedThrough">;
-  /** Sources that a feed which begins has asked in vain already. */
+  /** Sources that a feed has already asked in vain at its beginning. */
   readonly refusing: ReadonlySet<ReplicaId>;
   /** Said before anything that the look finds. */
   readonly switches?: readonly FeedMark[];
@@ -43,7 +43,7 @@ const startOf = ({ operation: { from } }: Look, source: SourcePosition): number 
 export function questionOf(look: Look, source: SourcePosition): RequestOf<"changes"> {
   const { operation, layout, places } = look;
   const { namespace, prefix, values, byteCountMax, holdMs, feed } = operation;
-  // Before one that takes over tells anything it says what it has of others.
+  // A source that takes over says what it has of others before it tells anything.
   const limit = isTakingOver(source) ? 0 : operation.limit;
   const sources = places.sources.map(({ id }) => id);
   const { run, after, ended, until } = source;
@@ -54,19 +54,19 @@ export function questionOf(look: Look, source: SourcePosition): RequestOf<"chang
   return { kind: "changes", namespace, prefix, values, feed, ...place, ...ends, ...size };
 }
 
-/** Whose answers are waited for by a reader that waits for news. */
+/** The sources whose answers end a wait for news even when they bring none. */
 export const eagerOf = ({ places }: Look): ReadonlySet<ReplicaId> =>
   new Set(places.sources.filter((source) => !isUnderWay(source)).map(({ id }) => id));
 
-/** How far its order has come: nothing is told by it. */
+/** Asks only how far its order has come: it tells nothing of changes. */
 export function questionToLeft(look: Look): RequestOf<"changes"> {
   const nowhere = { id: "", run: 0, after: 0, ended: 0, until: 0, isResync: false };
   return { ...questionOf(look, nowhere), start: FEED_STARTS.now };
 }
 
 /**
- * What the sources told, as far as it fits into one answer: of another one's nothing is taken, and
- * it is asked for again. They take turns in being the first.
+ * What the sources told, as far as it fits into one answer. Of a source that does not fit nothing
+ * is taken, and it is asked again. They take turns in being the first.
  */
 export function toldOf(
   { places, operation }: Look,
@@ -86,7 +86,7 @@ export function toldOf(
     const whole = withItems(taken, told);
     const fits = whole.count <= limit && (taken.count === 0 || whole.bytes <= byteCountMax);
     if (!fits && source.run > 0) continue;
-    // Where a feed begins has to be known of all, if nothing more.
+    // Of all sources at least the place where the feed begins has to be known.
     const used = fits ? told : { ...told, items: [], after: 0, isAtEnd: false };
     if (fits) taken = whole;
     const step = stepOf(source, used, () => partitionsOf(sharing, i));

@@ -23,7 +23,7 @@ export interface Listing {
   readonly complete: boolean;
 }
 
-/** What each member listed; without those that sent something else. */
+/** What each member listed; members that sent something else are left out. */
 export function listingsOf(replies: Replies): ReadonlyMap<ReplicaId, Listing> {
   const listings = new Map<ReplicaId, Listing>();
   for (const [id, reply] of replies) {
@@ -50,7 +50,7 @@ export function namesOf(replies: Replies, limit: number) {
     from.set(id, names);
     for (const [i, name] of names.entries()) {
       const byteCount = reply.byteCounts?.[i];
-      // A member of before does not say it.
+      // A member of an older version does not say it.
       if (byteCount === undefined) continue;
       byteCounts.set(name, (byteCounts.get(name) ?? 0) + byteCount);
     }

@@ -1,13 +1,13 @@
 /**
  * Agrees on a change of members: the two rounds of Paxos for one decree (Lamport, "Paxos Made
- * Simple", 2001), the decree being the change that the present version of the ring goes into.
+ * Simple", 2001), the decree being the change that follows the present version of the ring.
  *
  * First every member is asked to promise that it accepts no older proposal, and says what it knows.
  * A majority must promise, so of two operators one learns of the other's change or makes it fail.
  * Then every member is asked to accept the change; done when a majority has it on stable storage.
- * Where a change was accepted already there is nothing to propose any more: the operator is told.
- * So is one who named another version of the ring than the present one, and one who comes too late.
- * From then on it needs nobody: the members carry it out by themselves.
+ * Where a change was accepted already there is nothing to propose any more, and the operator is
+ * told so. The same happens to one who named a version of the ring that is not the present one, or
+ * who comes too late. Once accepted, a change needs nobody: the members carry it out by themselves.
  */
 import { CodecError, check } from "../../../core/check.ts";
 import type { Failure } from "../../../core/failure.ts";
@@ -32,7 +32,7 @@ import { changeMsMax, tooLate } from "./lateness.ts";
 
 /** Proposals of one millisecond that can be told apart. */
 const BALLOTS_PER_MS = 4096;
-/** Rings that turned out to be older than the members' own. */
+/** How often it may turn out that the members' own ring is newer. */
 const ATTEMPTS_MAX = 3;
 
 /** What is to be accepted, or why not. */
@@ -151,7 +151,7 @@ export class Proposer {
     });
   }
 
-  /** A newcomer was not asked: it may know another ring, and hears of this one here. */
+  /** A newcomer was not asked: it may know another ring, and is told of this one now. */
   #tellNewcomers(now: Millis): void {
     const { ring, timeoutMs } = this.#host.knowledge;
     const targets = ring.memberIds.filter((id) => ring.stateOf(id) === "joining");
@@ -190,7 +190,7 @@ function checkedProposal(
   return { ring: beginChange(ring, to, { ballot, forced }), plan };
 }
 
-/** Members that leave already and whose removal is asked for again. */
+/** Members that are already leaving, and whose removal is asked for again. */
 function idsToForce(ring: RingDocument, change: CommitOperation["change"]): readonly ReplicaId[] {
   const { remove = [], ...others } = change;
   const isMore = Object.values(others).some((value) => Object.keys(value as object).length > 0);

@@ -27,8 +27,8 @@ import { type FrontendHost, fail, type Respond } from "../peers/tasks.ts";
 import { tellDocument } from "../peers/tell-document.ts";
 
 /**
- * How far the hybrid clocks of members may be apart whose wall clocks are believed: these may be
- * off by a bound either way, and have followed a peer by another.
+ * How far apart the hybrid clocks of members whose wall clocks are believed may be: these may be
+ * off by the bound either way, and have followed a peer by the bound once more.
  */
 const CLOCKS_SPAN_MS_MAX = 3 * CLOCK_SKEW_MS_MAX;
 

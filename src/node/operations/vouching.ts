@@ -1,10 +1,10 @@
 /**
- * Whether this node knows of every purge that was acknowledged before now. Such a one is known to a
- * majority of the members, on stable storage; so a node that hears of a majority, by requests that
- * went out since, knows of it too: a member with another cluster document answers with that.
+ * Whether this node knows of every purge that was acknowledged before now. Such a purge is known to
+ * a majority of the members, on stable storage. So a node that hears from a majority, by requests
+ * that went out since, knows of it too: a member with another cluster document answers with that.
  *
- * The owners of a key that answer a read vouch by that. So of the others only as many are asked as
- * the majority lacks, and everybody when those have not answered by the hedge delay.
+ * The owners of a key vouch by answering a read. So only as many others are asked as the majority
+ * lacks, and everybody when those have not answered by the hedge delay.
  */
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { Reply } from "../../../core/messages.ts";
@@ -20,7 +20,7 @@ export interface VouchersPlan {
   /** How many of these will answer, if all goes well. */
   readonly expectedCount: number;
   readonly timeoutMs: number;
-  /** Told whenever there may be more of them, and once when there will be no more. */
+  /** Called whenever more may have vouched, and once when no more will. */
   readonly changed: () => void;
 }
 

@@ -33,5 +33,5 @@ export type Effect =
   | { readonly kind: "send"; readonly to: Address; readonly message: Message }
   | { readonly kind: "answer"; readonly token: number; readonly result: Result }
   | { readonly kind: "flush"; readonly token: number }
-  /** Two processes run under one id. When it is this one's, the younger of them is to end. */
+  /** Two processes run under one id. When it is this member's, the younger of them is to end. */
   | { readonly kind: "duplicate"; readonly duplicate: Duplicate; readonly isToEnd: boolean };

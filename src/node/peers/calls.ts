@@ -14,11 +14,11 @@ import type { Latencies } from "../knowledge/latencies.ts";
 import { Alarms } from "./alarms.ts";
 import { isHeld } from "./request-kinds.ts";
 
-/** What of the cluster document a task goes by. */
+/** The parts of the cluster document that a task goes by. */
 export interface Standing {
-  /** By which its coordinator chose whom to ask, and how many (`Knowledge.routeStamp`). */
+  /** What its coordinator chose by whom to ask, and how many (`Knowledge.routeStamp`). */
   readonly routeStamp: number;
-  /** By which commit this node was a member when it was begun; -1 when it was none. */
+  /** The commit by which this node was a member when it was begun; -1: it was no member. */
   readonly joined: number;
 }
 
@@ -76,10 +76,10 @@ export interface OpenCall {
   readonly attempt: number;
 }
 
-/** What all members are asked before something is forgotten for good. */
+/** The requests that all members are asked before something is forgotten for good. */
 const ASKED_OF_ALL: ReadonlySet<Request["kind"]> = new Set(["confirm", "swept"]);
 
-/** Whether a request is not to be sent any more, by what was learnt since the task began. */
+/** Whether a request must no longer be sent, by what was learnt since the task began. */
 export function isTooLate(
   { kind }: Request,
   { routeStamp, joined }: Standing,
@@ -98,7 +98,7 @@ interface LateStore {
   readonly sentAt: Millis;
 }
 
-/** So many of these, and so old, in ms. */
+/** How many of these are remembered, and for how long, in ms. */
 const LATE_COUNT_MAX = 256;
 const LATE_MS_MAX = 2000;
 
@@ -158,8 +158,8 @@ export class Calls {
   }
 
   /**
-   * The last reply to a call whose task is over. Of a write the slowest disk is mostly not waited
-   * for: if only those that were counted, disks would seem faster than they are.
+   * The last reply to a call whose task is over. A write mostly does not wait for the slowest disk:
+   * if only replies in time counted, disks would seem faster than they are.
    */
   answeredLate(id: number, from: ReplicaId, now: Millis): void {
     const late = this.#late.get(id);

@@ -72,7 +72,10 @@ export interface Question extends FanoutPlan {
   readonly done?: (replies: Replies, now: Millis) => void;
 }
 
-/** Has the node put one question to many. A newer document makes it ask only who refused again. */
+/**
+ * Has the node put one question to many. On a newer document only those that refused are asked
+ * again.
+ */
 export function askAll(host: TaskHost, { done, ...plan }: Question, now: Millis): void {
   const { timeoutMs } = plan;
   const make = (out: Outbox<Replies>): Fanout => new Fanout(plan, out);

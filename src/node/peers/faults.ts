@@ -71,7 +71,7 @@ export class Faults {
     }
   }
 
-  /** Whether a reply is lost: of a lossy replica as many as of the requests. */
+  /** Whether a reply is lost: a lossy replica loses the same share of replies as of requests. */
   losesReply(now: WallMillis): boolean {
     const fault = this.current(now);
     return fault?.kind === "lossy" && this.#strikes(fault);

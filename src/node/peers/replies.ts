@@ -1,4 +1,4 @@
-/** A replica's replies to who writes: that say no, one of the reasons, and what it is told. */
+/** A replica's replies to the caller of a write: refusals with their reasons, and results. */
 
 import {
   contextOfAll,
@@ -36,7 +36,7 @@ export function failed(
   return { kind: "failed", code, detail, numbers, context };
 }
 
-/** What a coordinator came to that too few have answered. */
+/** The outcome of a coordinator that too few have answered. */
 export function unmet({ code, detail, required, achieved }: Failure): Reply {
   const numbers = { required: required ?? null, achieved: achieved ?? null, limit: null };
   return { kind: "failed", code, detail, numbers, context: null };
@@ -75,7 +75,7 @@ export function tooManySiblings({ before, entry }: Minted): Reply | null {
   return null;
 }
 
-/** Nothing that could be evicted makes room for it. A merge never asks: only a client's write. */
+/** No eviction could make room for it. A merge never asks this: only a client's write does. */
 export function tooLarge(
   key: StoreKey,
   { entry, bytes }: Minted,
@@ -88,8 +88,8 @@ export function tooLarge(
 }
 
 /**
- * What the writer is told of the entry. Its own version counts even when it is none of the siblings
- * any more: of a retried operation another version may have been overwritten already.
+ * What the writer is told of the entry. Its own version counts even when it is no longer among the
+ * siblings: after a retry, another version of the operation may have been overwritten already.
  */
 export function toldOf({ entry, sibling }: HeldWrite, withValue: boolean, now: WallMillis) {
   const isThere = entry.siblings.includes(sibling);

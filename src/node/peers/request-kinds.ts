@@ -1,4 +1,4 @@
-/** What a node may do with a request, by its kind alone. */
+/** What can be said of a request by its kind alone. */
 import type { Request } from "../../../core/messages.ts";
 
 /** The reply of a replica that was told to be down. */
@@ -10,7 +10,7 @@ const FOR_ITSELF: ReadonlySet<Request["kind"]> = new Set([
   ...(["store", "deliver", "collect", "document", "accept"] as const),
 ]);
 
-/** What nodes may ask each other whatever cluster document they have. */
+/** The requests that nodes may make whatever cluster documents they have. */
 export const FREE: ReadonlySet<Request["kind"]> = new Set([
   ...(["document", "status", "delays", "fault", "promise", "accept"] as const),
 ]);

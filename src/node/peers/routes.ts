@@ -1,4 +1,4 @@
-/** From a key and a request's rules to who takes part: the one place that asks the ring. */
+/** From a key and a request's rules to the replicas that take part: only this asks the ring. */
 import { assert } from "../../../core/assert.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { RequestOf } from "../../../core/messages.ts";
@@ -83,12 +83,12 @@ interface StrictOwners {
   readonly strictCount: number;
 }
 
-/** Most reads are not strict, and make sure of nobody. */
+/** Most reads are not strict, and make sure of no owners. */
 const NOT_STRICT: StrictOwners = { pending: [], strictCount: 0 };
 
 /**
- * The owners that a strict read makes sure of before it answers: by the count of a write that waits
- * for a majority, so that later reads find the value whatever layout they read by.
+ * The owners that a strict read makes sure of before it answers: as many as a write that waits for
+ * a majority needs, so that later reads find the value whatever layout they read by.
  */
 export function strictOwners(
   knowledge: Knowledge,

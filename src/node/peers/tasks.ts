@@ -23,12 +23,12 @@ export interface TaskStart<R> {
 /** What works in the background needs of the node around it. */
 export interface TaskHost {
   readonly knowledge: Knowledge;
-  /** What the wall clock shows at this step: for what is stored or said, never for how long. */
+  /** What the wall clock shows at this step: for what is stored or told, never for durations. */
   wall(): WallMillis;
   /**
    * Runs a coordinator whose calls go out under the trace of this step.
    *
-   * @returns what names the task where its coordinator is told of more than replies
+   * @returns a name for the task, for coordinators that are told of more than replies
    */
   run<R>(start: TaskStart<R>, now: Millis): Waker;
 }
@@ -40,7 +40,7 @@ export interface FrontendHost extends TaskHost {
   readonly selfId: ReplicaId | null;
 }
 
-/** Takes what an operation of that kind ends with; of one of any kind where none is named. */
+/** Takes what an operation of that kind, or without one of any kind, ends with. */
 export type Respond<Kind extends Operation["kind"] = Operation["kind"]> = (
   result: ResultOf<Kind>,
 ) => void;

@@ -1,4 +1,4 @@
-/** Makes the cluster's document known: at every step of a change, and to learn of others' steps. */
+/** Spreads the cluster document: at every step of a change, and to learn of others' steps. */
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { Millis } from "../../../core/time.ts";
 import { encodeDocument } from "../../../ring/cluster-document.ts";
@@ -8,9 +8,9 @@ import type { TaskHost } from "./tasks.ts";
 const TELL_MS_MAX = 2000;
 
 /**
- * Tells the targets what this node knows. A target joins it into its own document, and answers
- * `documented`, with what it knows beside, once that is on stable storage. The node learns that as
- * of every reply.
+ * Tells the targets what this node knows. A target joins it into its own document, and once that is
+ * on stable storage answers `documented`, with what else it knows. The node learns that as it does
+ * from every reply.
  */
 export function tellDocument(host: TaskHost, to: Omit<Question, "body">, now: Millis): void {
   const document = encodeDocument(host.knowledge.document);

@@ -36,7 +36,8 @@ export function exchangeSide(
       return (tree) => lostCountOf(tree) + (host.lacksTree(tree) ? 1 : 0);
     },
     absorb: (key, bytes) => {
-      // Nobody waits for it, but what was refilled is not to sit in memory until the next write.
+      // Nobody waits for the flush, but what was refilled must not sit in memory until a next
+      // write.
       host.whenDurable(() => {});
       return keeper.take(key, bytes, null, host.wall()) !== null;
     },

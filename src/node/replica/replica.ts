@@ -1,4 +1,4 @@
-/** A node's own replica, as what serves requests and what works in the background share it. */
+/** A node's own replica, as the serving of requests and the background jobs share it. */
 import type { ExchangeSide } from "../../../antientropy/exchange.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { Encounters } from "../../../replica/encounters.ts";
@@ -9,9 +9,9 @@ export interface Replica {
   readonly id: ReplicaId;
   /** Its records and the rules of a key. */
   readonly keeper: Keeper;
-  /** What writes met that came to it. */
+  /** What the writes that came to it met here. */
   readonly encounters: Encounters;
-  /** In which trees its keys are. */
+  /** Which trees its keys are in. */
   readonly migration: TreeMigration;
   /** What exchanges work on, for both ends of one. */
   readonly side: ExchangeSide;

@@ -1,9 +1,9 @@
 /**
- * In which trees a replica's keys are. A tree is named by a partition and an N (merkle-tree.ts), so
+ * Which trees a replica's keys are in. A tree is named by a partition and an N (merkle-tree.ts), so
  * when a namespace gets another N its keys go from one tree of their partition to another. That is
  * a walk over all that the replica holds, and no step may take that long: it goes partition by
  * partition, some a run, lower ones first. Until a partition is reached its keys stay, and are
- * written to, in the trees of before, so the sums are right at every moment.
+ * written, in the former trees, so the sums are right at every moment.
  *
  * But trees between two states are not to be compared: one in which keys are still missing looks
  * like one that is to be filled, or worse, like one that has nothing to give. While this goes on a
@@ -25,7 +25,7 @@ import type { Knowledge } from "../knowledge/knowledge.ts";
 
 /** Records that are looked at in one run; a partition, however large, is looked at as a whole. */
 const RECORDS_PER_RUN = 20_000;
-/** In the store, by the name that folders have it under: how far it is. */
+/** The name in the store, as existing folders have it, of how far the walk is. */
 const MIGRATION = "planting";
 
 type Shown = Pick<Keeper, "shownIn">;
@@ -49,7 +49,7 @@ export class TreeMigration {
   #sizes: ReadonlyMap<string, number>;
   /** Namespaces whose keys are in trees of two or more sizes. */
   readonly #moving = new Map<string, NByPartition>();
-  /** The partitions below are as they are to be. */
+  /** The partitions below this one are done. */
   #next = 0;
 
   constructor(parts: TreeMigrationParts) {
@@ -62,7 +62,7 @@ export class TreeMigration {
     }
   }
 
-  /** Where a key is: its N is that of the tree that it is in, which may be one of before. */
+  /** Where a key is: its N is that of the tree that it is in now, which may be a former one. */
   readonly placeOf = (key: StoreKey): Place => {
     const place = this.#parts.knowledge.placeOf(key);
     const n = this.#moving.get(namespaceOf(key))?.[place.partition];

@@ -2,49 +2,49 @@
  * A write without a context, at its coordinator, between minting and the answer. It covers what the
  * coordinator held when it minted, **and** what the replicas whose acknowledgements it has held
  * when the write reached them: each says so in its acknowledgement (replica/beside.ts). So it
- * covers whatever was answered before it began, wherever the primaries of the two writes meet, also
- * when its coordinator missed that one because it was down. What was found is covered at a quorum
- * before the answer: the write goes out once more, which it does only when there was something.
- * What its coordinator minted itself and has not been acknowledged is overtaken, not covered (see
- * below): its client may be answered by another coordinator, which has met the two the other way
- * round.
+ * covers every write that was answered before it began, wherever the primaries of the two meet,
+ * even when its coordinator was down and missed the earlier one. What was found is covered at a
+ * quorum before the answer: the write goes out once more, but only when something was found. A
+ * version that its coordinator minted itself and that has not been acknowledged is overtaken, not
+ * covered (see below): the client of that one may be answered by another coordinator, which has met
+ * the two the other way round.
  *
  * **Two blind writes at the same time.** Each may find the other, at different replicas, and then
  * neither must be covered by the other for good, or both would be gone. So there is an order, by
  * (hybrid time, dot): a lower version is overtaken, and for a higher one the write is minted again,
  * above it, and overtakes its own first version as well. Whatever overtakes is thus above all that
  * it overtakes, the highest is overtaken by nobody, and of any number of them at least one stands.
- * ("Two blind writes never cover each other" is read so: never each the other. That one covers
- * another one that was on its way at the same time and had come to a replica before it is what
- * "held when it reached them" says, and what any order of the two would lead to.)
+ * ("Two blind writes never cover each other" means that never both do. One may cover another that
+ * was on its way at the same time and came to a replica before it: that is what "held when it
+ * reached them" says, and what any order of the two would lead to.)
  *
- * **Strict reads never go back.** A strict write may have been shown before another one began, and
- * that one been answered since. So where most primaries got the write before they met the other
- * one, it does not cover that, whatever the times are: the other one finds the write, and covers it
- * (came-first.ts). A strict write that has found something waits a moment for silent primaries.
- * Where these would have to say whether it is to be minted again, above something, it waits on, and
- * fails if they never do.
+ * **Strict reads never go back.** A strict write may have been shown before another one began,
+ * which was answered since. So where most primaries got the write before they met the other one,
+ * the write does not cover the other, whatever the times are: the other one finds the write, and
+ * covers it (came-first.ts). A strict write that has found something waits a moment for silent
+ * primaries. Where these would have to say whether it is to be minted again, above something, it
+ * waits on, and fails if they never do.
  *
  * **Versions are overtaken, operations are covered** (core/entry.ts). An operation may have several
  * versions: two coordinators have minted it, or one has minted it again. Another write may stand
- * between two of them. It overtakes the lower one, and is overtaken by the higher one: were the
+ * between two of them: it overtakes the lower one, and is overtaken by the higher one. Were the
  * operation over with its lower version, nothing would be left. But whoever was shown any of its
- * versions and writes over that has seen the operation, and covers all of them.
+ * versions and writes over it has seen the operation, and covers all of them.
  *
  * **With what that had replaced.** A version is told of with all that is over where it is held, and
- * that is covered too. By the dot alone a replica that lacks it would show what it had replaced,
- * beside what overtook it.
+ * that is covered too. If only its dot were covered, a replica that lacks the version would show
+ * what that had replaced, beside what overtook it.
  *
  * **Never what has seen it.** A version may be read, and replaced, before its answer. A replica
  * that holds what replaced it takes the version for over, and tells of nothing beside it. Where
- * only a second version comes, above the first, that cannot be seen: of that nobody is to tell. The
- * quorum that the first one had has told of all that was answered before.
+ * only a second version comes, above the first, the replica cannot see that; so nobody is asked to
+ * tell of a second version. The quorum of the first one has told of all that was answered before.
  *
- * **Never after the answer.** What comes later may have been written by somebody who knew of the
- * answer. A second coordinator may have answered in this one's place, at the earliest when the
- * write is late (replica/lateness.ts). From then on, and for one that was late when it came, the
- * coordinator asks before it covers: it tells the frontend `overdue`, with what it would cover, and
- * only a frontend that still waits asks again (see overdue-writes.ts).
+ * **Never after the answer.** What comes after the answer may have been written by somebody who
+ * knew of it. A second coordinator may have answered in this one's place, at the earliest when the
+ * write is late (replica/lateness.ts). From then on, and for a write that was late when it came,
+ * the coordinator asks before it covers: it tells the frontend `overdue`, with what it would cover,
+ * and only a frontend that still waits asks again (see overdue-writes.ts).
  *
  * **Adopted by a second coordinator.** The replies that told the first one may be lost. So a second
  * one that finds the write done asks anew what was there when the write came
@@ -85,8 +85,8 @@ export interface BlindWriteParts {
   readonly first: CameFirst | null;
   readonly held: HeldWrite;
   /**
-   * What it had met when it came here, where it was found done: another coordinator had minted it.
-   * null of one that was minted here.
+   * What the write met when it came here, where it was found done because another coordinator had
+   * minted it; null for one that was minted here.
    */
   readonly met: readonly Beside[] | null;
   wall(): WallMillis;
@@ -94,8 +94,8 @@ export interface BlindWriteParts {
 }
 
 /**
- * What is to be done before the answer: nothing, to send the write out once more, since it covers
- * more, or to ask whether anybody still waits for it. Or none is to be given that says it is done.
+ * What is to be done before the answer: nothing; send the write out once more, as it covers more;
+ * ask whether anybody still waits for it; or refuse, so that no answer says it is done.
  */
 export type CoverStep = "none" | "send" | "ask" | "refuse";
 
@@ -104,11 +104,13 @@ export class BlindWrite {
   #held: HeldWrite;
   #covers: CausalContext;
   #found: Beside[];
-  /** What is over where that was found. */
+  /** What was over where it was found. */
   #past = CausalContext.empty;
-  /** What was held when somebody still waited for the write. */
+  /** What was held at a time when somebody still waited for the write. */
   #confirmed: CausalContext;
-  /** Replicas that said what was there when the write came: what came after does not matter. */
+  /**
+   * Replicas that have said what was there when the write came: what came later does not matter.
+   */
   readonly #told: ReplicaId[] = [];
   #isAnswered = false;
   #hasRisen = false;
@@ -119,7 +121,7 @@ export class BlindWrite {
     this.#held = held;
     this.#covers = body.covers ?? contextOfAll(held.before);
     this.#confirmed = body.covers ?? CausalContext.empty;
-    // What came here between the question and the minting: of others, each is in the entry as sent.
+    // What came here between question and minting: siblings of others in the entry as it is sent.
     const others = standingIn(held.entry).filter(({ op }) => op !== held.sibling.op);
     this.#found = [...(parts.met ?? others)];
   }
@@ -158,7 +160,7 @@ export class BlindWrite {
   }
 
   /**
-   * Whether it depends on primaries that have not been heard what is to become of the write.
+   * Whether the fate of the write depends on primaries that have not been heard.
    *
    * @param isUrgent the hedge delay is over: only what has to be known for an answer is waited for
    */
@@ -184,7 +186,7 @@ export class BlindWrite {
     return step;
   }
 
-  /** What was found and is neither covered nor out of reach. */
+  /** What was found, is not covered and is within reach. */
   #news(): readonly Beside[] {
     const news = this.#found.filter(({ dot }) => !this.#isOver(dot));
     // Mostly there is nothing: then the record is not read.
@@ -196,14 +198,15 @@ export class BlindWrite {
     return news.filter((beside) => isAbove(beside, this.#held.sibling));
   }
 
-  /** Of what is not strict, all that was found came before. */
+  /** For a write that is not strict, all that was found came before. */
   #came({ dot }: Beside): Came {
     return this.#parts.first?.came(dot) ?? "before";
   }
 
   /**
-   * Whether the write is to end what was found. Where a primary stays silent it does: that may have
-   * been answered before the write began. Where all have spoken and it is unclear, both stay.
+   * Whether the write is to end what was found. It does while a primary is silent: the other one
+   * may have been answered before the write began. Where all have spoken and it is unclear, both
+   * stay.
    */
   #mayEnd(beside: Beside): boolean {
     const came = this.#came(beside);
@@ -242,10 +245,10 @@ export class BlindWrite {
   }
 
   /**
-   * Of what was found that which the write may end. Where it is over by now, maybe covered by
-   * somebody who was shown it, that is what has a lower time than what stands. And one whose own
-   * time has passed may be forgotten where it covers nothing: without it a cover would end other
-   * writes for nothing, and stay for ever.
+   * The part of what was found that the write may end. Where the write is over by now, maybe
+   * covered by somebody who was shown it, that is only what is below a version that stands. And a
+   * write whose own time has passed may be forgotten where it covers nothing: without it a cover
+   * would end other writes for nothing, and stay for ever.
    */
   #inReach(found: readonly Beside[]): readonly Beside[] {
     const { keeper, body } = this.#parts;
@@ -256,19 +259,19 @@ export class BlindWrite {
     return found.filter((one) => standing.some((other) => isAbove(other, one)));
   }
 
-  /** What a clock far ahead has written nothing here can be above. */
+  /** No version from here can be above one that a clock far ahead has written. */
   #mayPass(higher: readonly Beside[]): boolean {
     const { keeper, wall } = this.#parts;
     return higher.every(({ time }) => keeper.clock.observe(time, wall()));
   }
 
-  /** Somebody who saw the version may have replaced it: it is not to come back beside that. */
+  /** Somebody who saw the version may have replaced it: it must not come back beside that. */
   get #isStanding(): boolean {
     const { keeper, body } = this.#parts;
     return hasDot(standingIn(keeper.hold(body.key).entry), this.#held.sibling.dot);
   }
 
-  /** Another version of the operation, in place of the first and before what was found. */
+  /** Another version of the operation, in place of the first, that overtakes what was found. */
   #mintAbove(found: readonly Beside[]): void {
     const { keeper, body, hintFor, wall } = this.#parts;
     const { before, sibling } = this.#held;
@@ -281,14 +284,14 @@ export class BlindWrite {
     this.#held = { ...minted, before };
   }
 
-  /** The same version, before more. */
+  /** The same version, which now overtakes more. */
   #widen(found: readonly Beside[]): void {
     const { keeper, body, hintFor, wall } = this.#parts;
     const { before, entry: was, sibling } = this.#held;
     // With the version: where the record cannot be read, this is what will be there instead.
     const past = { ...emptyEntry, context: this.#past };
     const entry = keeper.amend(body.key, overtake(merge(was, past), found), hintFor, wall());
-    // Its client is told of it as it was written, also where it was overtaken or purged meanwhile.
+    // Its client is told of it as it was written, even if it was overtaken or purged meanwhile.
     this.#held = { before, entry, sibling, sharedBytes: encodeEntry(entry, null) };
   }
 }

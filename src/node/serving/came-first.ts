@@ -1,19 +1,19 @@
 /**
  * Which of two strict writes without a context came first, by what the primaries of their key say.
  *
- * Each primary has met the two in some order, and tells the coordinator of the later one of the
- * earlier. A strict write that was answered before another one began, or was shown by a strict read
- * before that, was at a majority of the primaries when the other one came: of those the other one
- * met none that lacked it. So where so many lacked a version when the write came to them that no
- * majority is left, the write need not cover it. Nor may it: it may have been shown before the
- * other one began, which was answered since, and reads would go back. The other one covers the
+ * Each primary has met the two in some order, and tells the coordinator of the later one about the
+ * earlier one. A strict write that was answered before another one began, or was shown by a strict
+ * read before that, was at a majority of the primaries when the other one came, so none of these
+ * lacked it then. So where so many primaries lacked a version when the write came to them that no
+ * majority is left, the write need not cover it. Nor may it: the write may have been shown before
+ * the other one began, which was answered since, and reads would go back. The other one covers the
  * write, for it meets the write where that came first.
  *
  * **Primaries are those that reads count.** While members or N change a write goes to the owners by
  * the other layout too, and waits for them. What these have met says nothing here: until then reads
- * have not counted them, so that a write may have been shown, or answered, that none of them had.
- * Were they counted, each of two writes could seem to have come before the other one. Where the
- * layout has become another one since the write was minted, nothing can be said.
+ * have not counted them, so a write that none of them had may have been shown, or answered. Were
+ * they counted, each of two writes could seem to have come before the other one. Where the layout
+ * has changed since the write was minted, nothing can be said.
  */
 import type { Dot } from "../../../core/causal-context.ts";
 import { sameDot } from "../../../core/entry.ts";
@@ -23,7 +23,7 @@ import type { Found } from "../../../replica/beside.ts";
 
 /**
  * Whether a version came before the write or after it, to a majority of the primaries. `silent`:
- * those that have said nothing yet may decide it; `unclear`: all have, and it cannot be known.
+ * primaries that have said nothing yet may decide it; `unclear`: all have, and it cannot be known.
  */
 export type Came = "before" | "after" | "silent" | "unclear";
 
@@ -45,7 +45,7 @@ export interface CameFirstParts {
 
 export class CameFirst {
   readonly #parts: CameFirstParts;
-  /** So many that lacked it leave no majority that can have had it. */
+  /** If this many lacked it, no majority can have had it. */
   readonly #tooMany: number;
   readonly #told = new Map<ReplicaId, { readonly found: Found; readonly isBehind: boolean }>();
 
@@ -54,7 +54,7 @@ export class CameFirst {
     this.#tooMany = parts.primaries.length - majority(parts.n) + 1;
   }
 
-  /** @param isBehind it may have lost what it had: what it had first says nothing */
+  /** @param isBehind it may have lost what it had: then its order says nothing */
   tell(from: ReplicaId, found: Found, isBehind: boolean): void {
     this.#told.set(from, { found, isBehind });
   }
@@ -70,16 +70,17 @@ export class CameFirst {
   }
 
   /**
-   * Whether a primary had the version when the write came to it. The write may have come before it
-   * came from its coordinator, for a strict read brings what it shows to a majority: then it was
-   * there, or is over and may have been there, and which of the two was first is not known.
+   * Whether a primary had the version when the write came to it. The write may have come by another
+   * way before it came from its coordinator, since a strict read brings what it shows to a
+   * majority. Then it was there already, or is over and may have been there, and it is not known
+   * which of the two was first.
    */
   #cameTo(id: ReplicaId, dot: Dot): "had" | "lacked" | "silent" | "unclear" {
     const { self, lacks } = this.#parts;
     if (id === self) return lacks(dot) ? "lacked" : "had";
     const told = this.#told.get(id);
     if (told === undefined) return "silent";
-    // Nor of one that may have lost what it had, and the write with that.
+    // Nor is it known of a primary that may have lost what it had, and the write with that.
     if (told.found.isOver || told.isBehind) return "unclear";
     if (hasMet(told.found, dot)) return told.found.wasThere ? "unclear" : "had";
     return "lacked";

@@ -7,8 +7,8 @@
  *
  * A key is not agreed on while this replica, by its own clock, still has a value of it to serve: a
  * clock that is ahead ends nothing but what is its own. Nor is it while a write of it is
- * coordinated here: as long as somebody has not answered it may still become a hint, and a hint of
- * what the tombstone covers.
+ * coordinated here: as long as a replica has not answered, the write may still become a hint, of
+ * something that the tombstone covers.
  */
 import type { Digest, StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
@@ -49,7 +49,7 @@ export class CollectionVoter {
     });
   }
 
-  /** A drop that is lost in a crash brings back a tombstone, and no more: nobody waits for it. */
+  /** A drop that is lost in a crash only brings a tombstone back: nobody waits for the flush. */
   collect(keys: Digests, respond: Respond): void {
     const { keeper } = this.#replica;
     const now = this.#host.wall();

@@ -1,6 +1,6 @@
 /**
- * Writes that this replica coordinates: it mints, or brings what has been minted, sends that to the
- * other owners and answers when enough of them have it.
+ * Writes that this replica coordinates: it mints a version, or takes one that was minted before,
+ * sends it to the other owners and answers when enough of them have it.
  */
 import { CausalContext } from "../../../core/causal-context.ts";
 import { contextOfAll, liveSiblings, standingIn } from "../../../core/entry.ts";
@@ -44,7 +44,7 @@ export interface CoordinationHost extends Omit<WriteGateHost, "moment">, SpreadH
 
 type ToMint = {
   readonly body: RequestOf<"coordinate">;
-  /** Its client gave no context, whatever it is to cover by now. */
+  /** Whether its client gave no context, whatever it is to cover by now. */
   readonly isBlind: boolean;
 } & Pick<MintRequest, "covers">;
 
@@ -75,7 +75,7 @@ export class Coordination {
     return this.#spreading.keys;
   }
 
-  /** The ring is another one now: writes on their way go to its owners too. */
+  /** The ring has changed: writes on their way go to its new owners too. */
   ringChanged(): void {
     this.#spreading.ringChanged();
   }
@@ -85,7 +85,7 @@ export class Coordination {
     return this.#repeats.answer(body);
   }
 
-  /** What time it is here, as others are told. */
+  /** The time here, as others are told it. */
   get #moment(): Moment {
     return { wall: this.#host.wall(), life: this.#jobs.lives.time.now };
   }
@@ -96,8 +96,8 @@ export class Coordination {
 
   /**
    * A node that is to join has a cluster file in which it is a member already. It mints nothing by
-   * that ring before its peers had the chance to tell of theirs; and a replica that came back, or
-   * lost what it had, mints nothing before it has caught up.
+   * that ring before its peers have had a chance to tell of theirs. And a replica that came back,
+   * or lost what it had, mints nothing before it has caught up.
    */
   begin(body: RequestOf<"coordinate" | "merge">, respond: Respond, deadline: Millis): void {
     const askedAt = this.#host.now();
@@ -107,7 +107,7 @@ export class Coordination {
         : this.#coordinate(agedBy(body, this.#host.now() - askedAt), respond, deadline);
     const isAgreed = this.#host.knowledge.document.ring.isProvisional !== true;
     const { absence } = this.#jobs;
-    // What it covers, and whether a condition holds, it cannot say: the caller has others to ask.
+    // It cannot say what the write covers, or whether a condition holds: others can be asked.
     const cannotSay = (): void => respond(refused("overloaded"));
     if (this.#keeper.losses.isUnsure(body.key)) return cannotSay();
     const mayGoOn = absence === null || (isAgreed && !this.#mayLack(body.key));
@@ -149,7 +149,7 @@ export class Coordination {
     keeper.absorb(key, incoming, route.hintFor, this.#host.wall());
     const wasKnown = !before.entry.context.isEmpty;
     const { entry } = keeper.hold(key);
-    // Its time has passed and it guards nothing: nobody keeps it.
+    // Its time had passed and it guarded nothing: nobody keeps such an entry.
     if (entry.context.isEmpty) return respond({ kind: "merged", wasKnown });
     const finish = (outcome: PutOutcome): void => {
       if (outcome.ok) return respond({ kind: "merged", wasKnown });
@@ -163,7 +163,7 @@ export class Coordination {
   #coordinate(body: RequestOf<"coordinate">, respond: Respond, deadline: Millis): void {
     const now = this.#host.now();
     if (this.#keeper.store.health() !== "writable") return respond(refused("insufficient-storage"));
-    // Chosen by an older ring than the caller has by now: it has others to ask.
+    // The caller chose by an older ring than it has by now: it has others to ask.
     if (!this.#isMine(body.key)) return respond(refused("overloaded"));
     const asked = body.covers === null ? undefined : this.#overdue.confirmed(body.op);
     if (asked?.blind) return this.#goOn(body, asked.blind, { respond, deadline });
@@ -235,7 +235,7 @@ export class Coordination {
     const request = { key, op, content, ttlMs, covers, isRetry, hintFor };
     const wall = this.#host.wall();
     const minted = keeper.mint(request, wall);
-    // That its record cannot be read may have been found out by this.
+    // This may be how it was found out that the record cannot be read.
     if (keeper.losses.isUnsure(key)) {
       this.#recentOps.unsee(op);
       return respond(refused("overloaded"));
@@ -253,7 +253,8 @@ export class Coordination {
 
   /**
    * Another coordinator has minted the write, or this one has: it is brought to its owners, with
-   * whatever covers it by now, and not minted again. That would replace what came after the first.
+   * whatever covers it by now, and not minted again. Minting it again would replace what came after
+   * the first version.
    */
   #adopt(
     body: RequestOf<"coordinate">,
@@ -263,7 +264,7 @@ export class Coordination {
     const now = this.#host.now();
     const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
     this.#keeper.absorb(body.key, held.entry, route.hintFor, this.#host.wall());
-    // Of two strict writes it must be known which was first, and only the one that minted knows.
+    // It must be known which of two strict writes was first, and only the minter knows.
     const isStrict = body.rules.strict;
     if (isBlind(body) && isStrict && standingIn(held.entry).length > 1) return respond(undecided());
     const isTold = isBlind(body) && !isStrict;
@@ -326,7 +327,7 @@ export class Coordination {
         return this.#spreading.start(body, blind.held, { finish, route, deadline, blind });
       }
       this.#keeper.operations.acknowledged(body.op, outcome.tally);
-      // It was minted before this replica knew of a purge, maybe after that had been acknowledged.
+      // It was minted before this replica knew of a purge, maybe after the purge was acknowledged.
       const { purges } = this.#host.knowledge;
       const stored = blind?.held ?? held;
       if (purges.isPurged(body.key, stored.sibling)) return respond(purgedMeanwhile());

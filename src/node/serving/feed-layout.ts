@@ -7,7 +7,7 @@ import type { Ring } from "../../../ring/ring.ts";
 
 /** No partition is without an owner: this stands for one that no source owns. */
 const NOBODY = -1;
-/** Lists of sources of which a ring keeps how the partitions are shared out: some KB each. */
+/** For how many lists of sources a ring remembers how partitions are shared out: some KB each. */
 const SHARINGS_COUNT_MAX = 64;
 
 /** Names who owns what by this ring, of keys with `n` owners: an integer of 53 bits. */
@@ -34,7 +34,7 @@ export interface Sharing {
    * that is added at the end takes none from those that were there before.
    */
   readonly shares: Int16Array;
-  /** By member, the sources that tell of partitions which it owns, itself left out. */
+  /** By member, the sources other than itself that tell of partitions which it owns. */
   readonly tellers: ReadonlyMap<ReplicaId, ReadonlySet<ReplicaId>>;
 }
 

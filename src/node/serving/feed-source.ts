@@ -163,7 +163,7 @@ export class FeedSource {
     if (nextAt < Infinity) this.#setAlarm(nextAt);
   }
 
-  /** Meanwhile the ring may be another one, or the replica not be sure any more of what it has. */
+  /** Meanwhile the ring may have changed, or the replica may have become unsure of what it has. */
   #lookAgain(body: Asked, isMine: (partition: number) => boolean): Reply {
     const isSure = this.#isOfThisRing(body) && this.#canTell(body, isMine);
     return isSure ? this.#look(body, isMine) : refused("overloaded");
@@ -174,7 +174,7 @@ export class FeedSource {
     return layout === layoutOf(ring, this.#host.knowledge.countedOf(namespace), hash);
   }
 
-  /** null: who asks has another ring in mind. */
+  /** null: the asker goes by another ring. */
   #sharesOf(body: Asked): ((partition: number) => boolean) | null {
     if (!this.#isOfThisRing(body)) return null;
     const { ring } = this.#host.knowledge;
@@ -189,7 +189,7 @@ export class FeedSource {
     return isMine;
   }
 
-  /** A replica that may lack something would say, of what it lacks, that it is not there. */
+  /** A replica that may lack something would say of that that it is not there. */
   #canTell({ namespace }: Asked, isMine: (partition: number) => boolean): boolean {
     const { keeper, jobs } = this.#self;
     if (jobs.absence?.isBehind === true) return false;
@@ -228,7 +228,7 @@ export class FeedSource {
     return { ...here, after, ended, until: body.until, items, isAtEnd, ...this.#ofOthers };
   }
 
-  /** Where the question is about; null where that place is none any more. */
+  /** The question with the place that it is about; null where that place is no longer valid. */
   #placed(asked: Asked): Asked | null {
     const { arrivals, store } = this.#self.keeper;
     if (asked.start === FEED_STARTS.beginning) {
@@ -240,7 +240,7 @@ export class FeedSource {
     return ended === null ? null : { ...asked, ended };
   }
 
-  /** What it has of others: at the end of its order, what was told. */
+  /** What it has of others: once its order is told to the end, all of that was told. */
   get #ofOthers(): { readonly marks: readonly MemberPlace[]; readonly due: WallMillis } {
     const { jobs, keeper, id: self } = this.#self;
     const marks: MemberPlace[] = [];
@@ -251,7 +251,7 @@ export class FeedSource {
     return { marks, due: Math.floor(keeper.arrivals.releasedThrough(this.#host.wall())) };
   }
 
-  /** @returns how many of the keys are told of, or are none of the feed's */
+  /** @returns how many of the keys are told, or are not of this feed */
   #fillEnded(
     page: Page,
     of: {
@@ -266,7 +266,7 @@ export class FeedSource {
       if (page.items.length >= body.limit || page.byteCount >= body.byteCountMax) return i;
       if (!key.startsWith(prefix)) continue;
       const partition = this.#host.knowledge.ring.partitionOf(key);
-      // One that is there again has a change of its own.
+      // A key that is there again has a change of its own.
       const isGone = this.#self.keeper.store.summary(key) === undefined;
       if (!isGone || !of.isMine(partition)) continue;
       page.items.push({ key, partition, entry: null });

@@ -1,9 +1,9 @@
 /**
- * A replica as the one that is followed: how far its order of arrival has come, which it says with
- * each heartbeat, and pages of it (see antientropy/tail-replies.ts).
+ * A replica in its role of being followed: it says with each heartbeat how far its order of arrival
+ * has come, and gives pages of it (see antientropy/tail-replies.ts).
  *
- * A follower takes its word for all that this replica has ever acknowledged. So while the replica
- * may have lost something it gives none. When a hint turns out to be unreadable, its order gets
+ * A follower takes its word for all that this replica has ever acknowledged. So it does not give
+ * its word while it may have lost something. When a hint turns out to be unreadable, its order gets
  * another name: then everybody begins anew with it.
  */
 import { pageLimits, pageOf, type TailedSide } from "../../../antientropy/tail-replies.ts";
@@ -46,14 +46,14 @@ export class Followed {
     return { run: this.run, last: Math.max(store.lastArrival, hintOrder.last) };
   }
 
-  /** What its order is called, with all that is known by now of what is lost. */
+  /** The name of its order, once all that is known by now of losses is taken into account. */
   get run(): number {
     const { store, arrivals } = this.#self.keeper;
     if (store.hintOrder !== undefined) this.#noteLostHints(store.hintOrder);
     return arrivals.run;
   }
 
-  /** As `ages` in core/messages.ts; a replica that follows nobody knows of itself. */
+  /** As `ages` in core/messages.ts; a replica that follows nobody knows only of itself. */
   agesFor(key: StoreKey): Ages {
     const { id: self, jobs } = this.#self;
     const { ring, routeStamp } = this.#host.knowledge;
@@ -61,7 +61,7 @@ export class Followed {
     return jobs.tails?.agesFor(key) ?? { stamp: routeStamp, ms: ofItself() };
   }
 
-  /** Whether it may have lost something, and has not found out by the others what that was. */
+  /** Whether it may have lost something, and has not found out from the others what that was. */
   get #mayLack(): boolean {
     return this.#self.jobs.absence?.past.isPending === true;
   }
@@ -78,9 +78,7 @@ export class Followed {
     this.#host.whenDurable((ok) => respond(ok ? page : refused("insufficient-storage")));
   }
 
-  /**
-   * What was acknowledged for somebody else may be nowhere else: that is as bad as a lost record.
-   */
+  /** What was acknowledged in another's place may be nowhere else: as bad as a lost record. */
   #noteLostHints({ lostCount }: HintOrder): boolean {
     if (lostCount === this.#lostHintCount) return false;
     this.#lostHintCount = lostCount;

@@ -77,9 +77,11 @@ export interface Jobs {
     readonly keysReceived: number;
     readonly byteCount: number;
     notice(now: Now): void;
-    /** By peer, how old what this replica knows of it is, in ms; Infinity: it knows nothing. */
+    /** By peer, how old this replica's knowledge of it is, in ms; Infinity: it has none. */
     lagMs(): ReadonlyMap<ReplicaId, number>;
-    /** Up to where it has what arrived at a peer, in the order of that name; null: unknown. */
+    /**
+     * Up to which place, in an order of which name, it has what arrived at a peer; null: unknown.
+     */
     markOf(peer: ReplicaId): { readonly run: number; readonly through: number } | null;
     /** See `held` in core/messages.ts. */
     agesFor(key: StoreKey): Ages;

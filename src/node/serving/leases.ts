@@ -1,9 +1,9 @@
 /**
- * One frontend of all may fetch a key from its origin at a time, by a lease that the key's first
- * reachable primary keeps in memory. Its holder renews it, and it ends by itself when it does
- * not: after a crash somebody else fetches, sooner where the holder's member is known to be away.
- * It is no lock: two primaries that cannot see each other may both give it, and then the origin is
- * asked twice.
+ * Only one frontend at a time may fetch a key from its origin, by a lease that the key's first
+ * reachable primary keeps in memory. Its holder renews it, and it ends by itself when it does not:
+ * after a crash somebody else fetches, sooner where the holder's member is known to be away. It is
+ * no lock: two primaries that cannot see each other may both give it, and then the origin is asked
+ * twice.
  */
 import type { ReplicaId } from "../../../core/ids.ts";
 import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
@@ -19,7 +19,7 @@ const UNSHARED_MS = 10_000;
 const LEASE_MS_MAX = 60_000;
 /** For how long after a lease was given back the next one is told to look first, in ms. */
 const RECENT_MS = 3000;
-/** A primary that does not say within this is passed over, in ms; one that is suspected, sooner. */
+/** A primary that has not answered within this is passed over, in ms; a suspected one sooner. */
 const ASK_MS_MAX = 2000;
 const SUSPECT_ASK_MS_MAX = 250;
 
@@ -45,7 +45,7 @@ export class Leases {
   readonly #given = new Map<string, Lease>();
   readonly #isAway: (member: ReplicaId) => boolean;
 
-  /** @param isAway whether a member seems to be */
+  /** @param isAway whether a member seems to be away */
   constructor(isAway: (member: ReplicaId) => boolean) {
     this.#isAway = isAway;
   }
@@ -72,13 +72,14 @@ export class Leases {
     if (isOthers && !this.#isLost(current, now)) return said("wait");
     const ms = Math.min(body.ms, LEASE_MS_MAX);
     this.#put(key, { state: "held", holder, ms, until: now + ms });
-    // What was stored under the lease before may be on its way to the replicas that are read.
+    // What was stored under the last lease may still be on its way to the replicas that are read.
     return said(current?.state === "recent" ? "again" : "granted");
   }
 
   /**
    * The holder has missed a renewal, of which there are three within a lease, and its member seems
-   * to be away. A slow member, which seems to be away, renews; one that is only late is not away.
+   * to be away. A slow member may seem to be away, but renews; one that is only late does not seem
+   * away.
    */
   #isLost({ holder, ms, until }: Lease, now: Millis): boolean {
     if (until - now > ms / 2) return false;

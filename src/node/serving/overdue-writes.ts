@@ -1,5 +1,5 @@
 /**
- * Writes without a context of which their coordinator has asked whether anybody still waits: it
+ * Writes without a context whose coordinator has asked whether anybody still waits for them: it
  * told the frontend `overdue`, with a context of what the write is to cover. Only a frontend that
  * has not answered its client asks again. So whatever that context names was written by nobody who
  * knew of an answer, however far clocks are apart.
@@ -17,13 +17,13 @@ interface Asked {
 export class OverdueWrites {
   readonly #asked = new Map<OpId, Asked>();
 
-  /** @param until when nobody waits for the write any more */
+  /** @param until the time from which nobody waits for the write any more */
   ask(op: OpId, asked: Asked, now: Millis): void {
     for (const [other, { until }] of this.#asked) if (until <= now) this.#asked.delete(other);
     this.#asked.set(op, asked);
   }
 
-  /** Somebody still waits: what was asked about, once; undefined when nothing was. */
+  /** Somebody still waits: returns, once, what was asked about; undefined when nothing was. */
   confirmed(op: OpId): Pick<Asked, "blind"> | undefined {
     const asked = this.#asked.get(op);
     this.#asked.delete(op);

@@ -4,8 +4,8 @@
  *
  * **A condition names what its client was shown.** Without a context the write replaces exactly
  * that, as a context of the same answer would have it: a sibling that was not shown stays, and so
- * does whatever comes in between the read and the write. So of several that pass at once none
- * takes another along: all of them stand as siblings, and each can see it.
+ * does whatever comes in between the read and the write. So of several writes that pass at once,
+ * none covers another: all of them stand as siblings, and each can see it.
  */
 import type { CausalContext } from "../../../core/causal-context.ts";
 import {
@@ -35,8 +35,9 @@ export const hasConditions = (of: Omit<Conditions, "covers">): boolean =>
 const secondOf = (ms: WallMillis): number => Math.floor(ms / 1000);
 
 /**
- * The live values that entity tags name: each by its own tag, as a plain answer or a part of one
- * with all siblings carries it; all of them by the tag of an answer that shows all, or by `*`.
+ * The live values that entity tags name: one of them by its own tag, as a plain answer carries it
+ * or a part of an answer with all siblings; all of them by the tag of an answer that shows all, or
+ * by `*`.
  */
 function namedBy(
   tags: readonly unknown[],
@@ -50,7 +51,8 @@ function namedBy(
 
 /**
  * The value that `If-Unmodified-Since` names: the newest, whose date its client was told; null when
- * that is a later one. Where there is none there is no date, and so no such condition (13.1.4).
+ * its date is later than that. Where there is no value there is no date, and so no such condition
+ * (13.1.4).
  */
 function unmodified(since: WallMillis, live: readonly Sibling[]): readonly Sibling[] | null {
   const [newest] = live;
@@ -70,7 +72,7 @@ export function judgeConditions(
     const why = "What If-Match names is not stored now. Read the key again.";
     return { isBroken: true, why };
   }
-  // A date says less than a tag, and counts only where there is none (13.2.2).
+  // A date says less than a tag, and counts only where there is no tag (13.2.2).
   const dated =
     ifMatch.length > 0 || unmodifiedSince === 0 ? live : unmodified(unmodifiedSince, live);
   if (dated === null) {

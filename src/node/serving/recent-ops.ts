@@ -1,7 +1,7 @@
 /**
  * The operations that were seen lately. They are kept in the order in which they came beside the
- * Map: a Map whose first entries were deleted walks over the holes that these left each time it is
- * asked for its first entry, and under load there are tens of thousands.
+ * Map: each time a Map is asked for its first entry it walks over the holes that deleted ones left,
+ * and under load there are tens of thousands.
  */
 import { assert, present } from "../../../core/assert.ts";
 import type { OpId } from "../../../core/ids.ts";
@@ -9,7 +9,7 @@ import type { Millis } from "../../../core/time.ts";
 
 /** The queue is made shorter once so many of its first places, and half of all, are empty. */
 const EMPTY_COUNT_MIN = 1024;
-/** Until when one counts as seen of which nothing came. */
+/** The time until which an operation counts as seen of which nothing came. */
 const UNSEEN = Number.NEGATIVE_INFINITY;
 
 export class RecentOps {
@@ -21,7 +21,10 @@ export class RecentOps {
     return this.#until.size;
   }
 
-  /** Remembers the operation; false when it was seen already. One is forgotten after its elders. */
+  /**
+   * Remembers the operation; false when it was seen already. Operations are forgotten in the order
+   * in which they came.
+   */
   see(op: OpId, until: Millis, now: Millis): boolean {
     this.#forget(now);
     const before = this.#until.get(op);

@@ -1,9 +1,9 @@
 /**
- * An operation takes effect at most once. What a replica does with a write that may have been asked
- * for before: it looks whether a version of it was stored here (replica/done-operations.ts), asks
- * the key's other owners the same, and has it minted only when enough of them say that they have
- * not met it. A write that is found done is brought to its owners as it is, with whatever covers it
- * by now, and answered as done.
+ * An operation takes effect at most once. This is what a replica does with a write that may have
+ * been asked for before. It looks whether a version of it was stored here
+ * (replica/done-operations.ts), asks the key's other owners the same, and has it minted only when
+ * enough of them say that they have not met it. A write that is found done is brought to its owners
+ * as it is, with whatever covers it by now, and answered as done.
  */
 import { check } from "../../../core/check.ts";
 import { type Entry, newestFirst, type Sibling, standingIn } from "../../../core/entry.ts";
@@ -75,9 +75,9 @@ export class Repeats {
   }
 
   /**
-   * Asks the other owners, and does one of three things: `mint` when enough have not met the write,
-   * `adopt` when one has, and what it holds is here now; else it refuses: nothing was done here,
-   * and nobody can say whether it was elsewhere.
+   * Asks the other owners, and does one of three things. It calls `mint` when enough have not met
+   * the write, and `adopt` when one has, and what it holds is here now. Else it refuses: nothing
+   * was done here, and nobody can say whether it was elsewhere.
    */
   settle(
     body: Coordinate,
@@ -95,7 +95,7 @@ export class Repeats {
       const now = this.#host.now();
       // Nobody waits any more, and no version was minted: the write may as well not happen.
       if (now >= to.deadline) return;
-      // Others may own it by now, and this replica be a stranger.
+      // The key may have other owners by now, and this replica may be none of them.
       if (knowledge.stamp !== stamp) return to.respond(refused("overloaded"));
       if (outcome.kind === "done") this.#take(body, outcome.reply);
       // The disk may have failed, or filled up, meanwhile.
@@ -104,7 +104,7 @@ export class Repeats {
       }
       const held = this.find(body);
       if (held !== null) return to.adopt(held);
-      // It may have come here while others said that they had not met it, and be gone again.
+      // The write may have come here while others said "not met", and may be gone again.
       const { operations } = this.#keeper;
       const isMet = operations.find(body.op) !== null || operations.isHearsay(body.key, to.begunAt);
       if (outcome.kind === "unseen" && !isMet) to.mint();
@@ -158,7 +158,7 @@ export class Repeats {
     const { operations } = this.#keeper;
     const now = this.#host.now();
     if (operations.isHearsay(key, now - ageMs)) return false;
-    // It was stored here and is not held: given away as a hint, or lost. That says nothing.
+    // It was stored here and is no longer held: given away as a hint, or lost. That says nothing.
     if (operations.find(op) !== null) return false;
     return operations.grant(op, { by, begunAt: now - ageMs });
   }
@@ -176,7 +176,7 @@ export class Repeats {
     return done !== null && entry.context.covers(done.dot) ? { ...done, entry } : null;
   }
 
-  /** A restart forgets what was stored, but for what this replica itself has minted. */
+  /** A restart forgets what was stored, except for what this replica itself has minted. */
   #mintedBefore(key: StoreKey, op: OpId): Done | null {
     const { bytes } = this.#keeper.own(key);
     const { tenure } = bytes === null ? { tenure: null } : decodeEntry(bytes);
@@ -184,13 +184,13 @@ export class Repeats {
   }
 }
 
-/** The latest version of it that was not overtaken, for one that was is shown to nobody. */
+/** Its latest version that was not overtaken: an overtaken one is shown to nobody. */
 const versionIn = (entry: Entry, op: OpId): Sibling | undefined =>
   standingIn(entry)
     .filter((one) => one.op === op)
     .sort(newestFirst)[0];
 
-/** That it was minted is told by the entry itself, where somebody was in doubt about it. */
+/** Where somebody was in doubt about it, the entry itself tells that it was minted. */
 function noted({ retries }: Entry, op: OpId): Done | null {
   const retry = retries.find((other) => other.op === op);
   return retry === undefined ? null : { dot: retry.dot, time: 0 };

@@ -56,7 +56,7 @@ export function reported(
   return { kind: "report", status };
 }
 
-/** Stops waiting for those whom it cannot reach, and tells for whom it had waited. */
+/** Stops waiting for members that it cannot reach, and tells for which it had waited. */
 export function acceptedLoss(jobs: Jobs, now: Millis): ReplyOf<"accepted"> {
   const ofAll = jobs.absence?.past.accept(now) ?? { partitionCount: 0, waitedFor: [] };
   const ofRecords = jobs.refill.accept();

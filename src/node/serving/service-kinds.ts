@@ -1,4 +1,4 @@
-/** What is asked about data; the rest is asked by background work, and for operators. */
+/** Requests about data; all others come from background work, or for operators. */
 export type DataKind =
   | "ping"
   | "greet"

@@ -149,7 +149,7 @@ export class Service {
     }
   }
 
-  /** What is asked by work in the background, or for an operator. */
+  /** Answers requests of background work, or for an operator. */
   #tend(body: Exclude<Request, { kind: DataKind }>, respond: Respond, now: Millis): void {
     switch (body.kind) {
       case "confirm":
@@ -194,14 +194,14 @@ export class Service {
     }
   }
 
-  /** The ring is another one now: writes on their way go to its owners too. */
+  /** The ring has changed: writes on their way go to its new owners too. */
   ringChanged(): void {
     this.#coordination.ringChanged();
   }
 
   #fetched(body: RequestOf<"fetch">): Reply {
     const all = answerFetch(this.#replica.side, body, exchangeLimits);
-    // One that lost its disk since it listed these keys has nothing, and knows nothing of them.
+    // If it lost its disk since it listed these keys, it has nothing of them and knows nothing.
     const reply = this.jobs.absence?.isBehind === true ? { ...all, gone: [] } : all;
     // Asked for when all is read: that may have shown that something is lost.
     return body.isJoined === true ? { ...reply, run: this.followed.run } : reply;
@@ -279,7 +279,7 @@ export class Service {
     });
   }
 
-  /** The epoch is forgotten for it: what would be back after a crash has not been swept. */
+  /** The epoch is forgotten on this word: what a crash would bring back has not been swept. */
   #confirmSweep({ through }: RequestOf<"swept">, respond: Respond): void {
     const done = this.jobs.sweep.hasSwept(through);
     this.#host.whenDurable((ok) => respond({ kind: "swept", done: ok && done }));

@@ -1,7 +1,7 @@
 /**
  * What is coordinated here and on its way to its other owners: a write that was minted, or an entry
- * that somebody brought. It goes to all of them at once, with hints for those who cannot be reached
- * (replica/put-coordinator.ts), and to those who become owners meanwhile.
+ * that somebody brought. It goes to all of them at once, with hints for those that cannot be
+ * reached (replica/put-coordinator.ts), and to those that become owners meanwhile.
  */
 import { IdTable } from "../../../core/id-table.ts";
 import type { OpId, ReplicaId } from "../../../core/ids.ts";
@@ -21,14 +21,14 @@ import { lacksRoom } from "./disk-room.ts";
 /** What it needs of the node around it. */
 export interface SpreadHost extends TaskHost {
   now(): Millis;
-  /** Lets go of a task whose coordinator is over by what is no reply. */
+  /** Lets go of a task whose coordinator was ended by something other than a reply. */
   settle(waker: Waker): void;
   whenDurable(callback: (ok: boolean, now: Millis) => void): void;
 }
 
 interface OnItsWay {
   readonly key: StoreKey;
-  /** Empty for what is no client's write. */
+  /** Empty unless it is a client's write. */
   readonly op: OpId;
   readonly n: number;
   readonly coordinator: PutCoordinator;
@@ -46,7 +46,7 @@ export class Spreading {
   readonly #id: ReplicaId;
   readonly #keeper: Keeper;
   readonly #host: SpreadHost;
-  /** Not answered yet, or waited for still; no Set, for IdTable says why. */
+  /** Not answered yet, or still waited for; not a Set, for the reason that IdTable gives. */
   readonly #open = new IdTable<OnItsWay>();
   #last = 0;
 
@@ -64,7 +64,7 @@ export class Spreading {
     return [...this.#open.values()].some((open) => open.op === op);
   }
 
-  /** The ring is another one now: what is on its way goes to its owners too. */
+  /** The ring has changed: what is on its way goes to its new owners too. */
   ringChanged(): void {
     const { knowledge } = this.#host;
     for (const { key, n, coordinator } of [...this.#open.values()]) {
@@ -121,16 +121,16 @@ export class Spreading {
   }
 
   /**
-   * By itself, for a closure keeps all that those beside it need: here the entry and what was held
-   * before, which a slow disk would keep in memory long after all others have them.
+   * A method of its own, because a closure keeps all that its neighbours need: here the entry and
+   * what was held before, which a slow disk would keep in memory long after all others have them.
    */
   #tellOfDisk(id: number, waker: Waker): void {
     this.#host.whenDurable((ok, at) => {
       const coordinator = this.#open.get(id)?.coordinator;
       if (ok) coordinator?.locallyDurable(at);
       else coordinator?.locallyFailed(at);
-      // A task that is over would keep the entry and all that is coordinated with it, until its
-      // alarm: half a second's writes, and of long values that is tens of MiB.
+      // Otherwise a task that is over would keep the entry, and all that is coordinated with it,
+      // until its alarm: half a second's writes, which for long values are tens of MiB.
       this.#host.settle(waker);
     });
   }

@@ -1,6 +1,6 @@
 /**
- * Changes as a source tells them, kept for a while: what was read for one feed, and encoded for one
- * at another node, is there for the others that ask for it, of whatever prefix and from whichever
+ * Changes as a source tells them, kept for a while: what was read for one feed, or encoded for one
+ * at another node, is there for all others that ask for it, whatever their prefix and their
  * frontend. Feeds that keep up ask for the same changes within a moment, so few are kept.
  *
  * They are kept in two generations: when the younger one is full, the older one goes as a whole.
@@ -16,7 +16,7 @@ const BYTES_MAX = 2 * 1024 * 1024;
 const GENERATION_BYTES_MAX = BYTES_MAX / 2;
 /** A change that is longer is read again. */
 const CHANGE_BYTES_MAX = 64 * 1024;
-/** What an entry of a map takes up beside its bytes, and one that was never encoded, roughly. */
+/** What an entry of a map takes up beside its bytes, or without any, roughly. */
 const OVERHEAD_BYTES = 800;
 
 export interface ToldChange {
@@ -24,7 +24,7 @@ export interface ToldChange {
   readonly position: number;
   /** With or without the values. */
   readonly entry: ToldEntry;
-  /** From then on nothing of it lives; 0 where nothing does, Infinity where it has no end. */
+  /** When nothing of it lives any more; 0 where nothing does, Infinity where it has no end. */
   readonly livesUntil: WallMillis;
 }
 
@@ -33,7 +33,7 @@ class Generation {
   readonly #bare = new Map<StoreKey, ToldChange>();
   byteCount = 0;
 
-  /** @param values whether of changes with their values, or of those without */
+  /** @param values whether to give changes with their values, or those without */
   of(values: boolean): Map<StoreKey, ToldChange> {
     return values ? this.#whole : this.#bare;
   }
@@ -44,7 +44,7 @@ export class ToldChanges {
   #old = new Generation();
   #basis: readonly unknown[] = [];
 
-  /** All is forgotten when what it is made by is not what it was: positions, or purges. */
+  /** All is forgotten when what it was made by has changed: positions, or purges. */
   settle(basis: readonly unknown[]): void {
     if (basis.every((part, i) => part === this.#basis[i])) return;
     this.#basis = basis;

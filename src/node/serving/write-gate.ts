@@ -1,8 +1,8 @@
 /**
- * What stands between a coordinator and the minting of a version: the read for the write's
- * conditions, or of a strict one that names no context, the question whether the write has taken
- * effect before (see repeats.ts), and the conditions themselves, in this order. What a write's own
- * first version looks like to its conditions is then nothing to be refused for.
+ * What stands between a coordinator and the minting of a version, in this order: the read for the
+ * write's conditions, or for a strict write that names no context; the question whether the write
+ * has taken effect before (see repeats.ts); and the conditions themselves. So a write is never
+ * refused because its conditions meet its own first version.
  */
 import type { CausalContext } from "../../../core/causal-context.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
@@ -40,10 +40,9 @@ export interface Caller {
 
 /**
  * A strict write without a context asks a majority first, and is minted above what it finds: so
- * that of two writes of which one was over, or shown, before the other one began the other one has
- * the later time, whatever the clocks say, and a plain read shows it (H. Attiya, A. Bar-Noy and D.
- * Dolev, "Sharing memory robustly in message-passing systems", 1995; with many writers N. Lynch and
- * A. Shvartsman, 1997).
+ * that a write that began after another one was over, or shown, has the later time, whatever the
+ * clocks say, and a plain read shows it (H. Attiya, A. Bar-Noy and D. Dolev, "Sharing memory
+ * robustly in message-passing systems", 1995; with many writers N. Lynch and A. Shvartsman, 1997).
  */
 const isStrictBlind = (body: Coordinate): boolean => body.rules.strict && isBlind(body);
 
@@ -63,7 +62,9 @@ export class WriteGate {
     this.#host = host;
   }
 
-  /** @param body what has not taken effect here: the caller has looked, in this very step */
+  /**
+   * @param body a write that has not taken effect here: the caller has looked, in this very step
+   */
   pass(body: Coordinate, to: Caller): void {
     if (hasConditions(body) || isStrictBlind(body)) this.#readFirst(body, to);
     else this.#mintUnseen(body, to);
@@ -85,7 +86,7 @@ export class WriteGate {
         const detail = "The read that the write begins with took too long to write by it.";
         return to.respond(failed("quorum-timeout", detail, null));
       }
-      // Others may own it by now, and this replica be a stranger.
+      // The key may have other owners by now, and this replica may be none of them.
       if (knowledge.stamp !== stamp) return to.respond(refused("overloaded"));
       // The disk may have failed, or filled up, while the quorum was read.
       const { hintFor } = writeCandidates(knowledge, { id: this.#id, body, now });
