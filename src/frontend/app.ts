@@ -3,7 +3,7 @@
  * into operations of the backend and results into answers, and knows nothing of replicas. It is
  * made once and serves all requests of a process or isolate; another hono app can mount it.
  *
- * Two things go past hono. Keys are data, so routes are matched on the path as it stood on the
+ * Two things bypass hono. Keys are data, so routes are matched on the path as it stood on the
  * request line, and parameters are decoded here, once (`call.ts`). And a host that has less than a
  * `Request` may take the short way of one key (`short-way.ts`).
  */
@@ -46,12 +46,12 @@ export interface AppConfig {
   readonly openOnLoopback: boolean;
   /** Whose pages may read answers, see `cors.ts`; absent or empty: nobody's. */
   readonly corsOrigins?: readonly string[];
-  /** The platform sets `Host` to origins, so that a site cannot (Workers). */
+  /** Whether the platform sets the `Host` that origins see, so that a site cannot (Workers). */
   readonly fixesOriginHost?: boolean;
 }
 
 export interface AppParts {
-  /** The store; or where a request has its own, how it is found. */
+  /** The store or, where each request has its own, how it is found. */
   readonly backend: Backend | ((call: Call) => Backend);
   /** For contexts, cursors and ETags. */
   readonly secret: KeyedHash;
@@ -111,7 +111,7 @@ const noting =
     const { headers, status, body } = call.res;
     // Hono answers HEAD as GET and drops the body: of a stream nobody would know that it is over.
     if (call.req.raw.method === "HEAD") await body?.cancel();
-    // No body is to be taken for a type that it does not say it has.
+    // No body must be taken for a type that it does not declare.
     if (!headers.has("X-Content-Type-Options")) headers.set("X-Content-Type-Options", "nosniff");
     if (!headers.has("Cache-Control")) headers.set("Cache-Control", "no-store");
     const problem = call.get("problem") ?? null;
@@ -205,7 +205,7 @@ export function createApp(parts: AppParts): Starling {
     },
     grantOf: (request, access) => grantOf(parts, request, access),
   });
-  // Nor is that of a namespace which names readers.
+  // Nor for a namespace that names readers.
   const isForReaders = (target: string): boolean => originsOf(backend.view(), target).length > 0;
   return { app, answerKey: (of, target) => (isForReaders(target) ? null : answerKey(of, target)) };
 }

@@ -1,7 +1,7 @@
 /**
- * Pages of other origins (Fetch Standard, CORS): those that the deployment names may read answers,
- * those that a namespace names may read what is answered of it, and no others. Tokens alone
- * say for whom a page speaks: no cookie counts for anything here.
+ * Pages of other origins (Fetch Standard, CORS): those that the deployment names may read all
+ * answers, those that a namespace names may read answers about it, and no others. Only tokens say
+ * for whom a page speaks: cookies count for nothing here.
  */
 import type { MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
@@ -13,7 +13,7 @@ import { mayRead } from "./http/origins.ts";
 /** How long a browser need not ask again, in seconds. */
 const PREFLIGHT_SECONDS = 600;
 const METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE"];
-/** What the client library and others read of an answer, beside what every page may. */
+/** Headers that the client library and others read, beside those that every page may. */
 const EXPOSED = [
   "Content-Encoding",
   "Content-Range",
@@ -46,7 +46,7 @@ function namespaceIn(path: string): string | null {
 type Origins = readonly string[];
 const NOBODYS: Origins = [];
 
-/** By namespace, of those that name any; once for each document, for every request asks. */
+/** By namespace that names any; made once for each document, because every request asks. */
 const namedIn = oncePer((namespaces: ClusterView["namespaces"]): ReadonlyMap<string, Origins> => {
   const named = new Map<string, Origins>();
   for (const [namespace, { corsOrigins = "" }] of namespaces) {
@@ -55,14 +55,14 @@ const namedIn = oncePer((namespaces: ClusterView["namespaces"]): ReadonlyMap<str
   return named;
 });
 
-/** Whose pages a namespace names beside those of the deployment; usually nobody's. */
+/** The origins that a namespace names beside those of the deployment; usually none. */
 export function originsOf(view: ClusterView, path: string): Origins {
   const named = namedIn(view.namespaces);
   return named.size === 0 ? NOBODYS : (named.get(namespaceIn(path) ?? "") ?? NOBODYS);
 }
 
 export interface CorsParts {
-  /** Whose pages the deployment names. */
+  /** The origins that the deployment names. */
   readonly origins: readonly string[];
   readonly backendOf: (call: Call) => Backend;
 }
@@ -88,7 +88,7 @@ export function corsFor({ origins, backendOf }: CorsParts): MiddlewareHandler<St
         (isOfNamespace && mayRead(own(await backendOf(call).freshView(), call), origin));
       if (isAllowed) return preflight(call, next);
     }
-    // Not before: hono would make the answer anew, and a Worker would encode it once more.
+    // Only after that: hono would make the answer anew, and a Worker would encode it once more.
     await next();
     const all = [...origins, ...own(backendOf(call).view(), call)];
     if (all.length === 0) return;

@@ -6,7 +6,7 @@ import type { PlainRequest } from "./http/exchange.ts";
 import type { Problem } from "./http/problems.ts";
 import { type EventLog, logTraced } from "./http/trace.ts";
 
-/** For metrics: the request came to no route. */
+/** For metrics: the request matched no route. */
 export const NO_PATTERN = "none";
 
 export interface Entry {
@@ -27,7 +27,7 @@ export class Ledger {
     this.#log = log;
   }
 
-  /** The request is over: what it took for values is given back. */
+  /** The request is over: the room that it took for values is given back. */
   close(request: PlainRequest, entry: Entry): void {
     bodyRoom.release(request);
     this.note(request, entry);

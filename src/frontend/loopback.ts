@@ -1,9 +1,9 @@
 /**
- * What guards a frontend that listens on loopback alone, where without tokens everybody may do all.
- * Other machines cannot reach it, but a page of any site that its user reads can: the browser runs
- * on this machine. It would come under a name that was made to point here (DNS rebinding), or send
- * by itself what needs no permission of ours (a form, a `POST` of plain text) and care for nothing
- * but the effect. Browsers say which page asks, and no page can change what they say.
+ * Guards a frontend that listens only on loopback, where without tokens everybody may do
+ * everything. Other machines cannot reach it, but a page of any site that its user visits can: the
+ * browser runs on this machine. The page would come under a name that was made to point here (DNS
+ * rebinding), or send what needs no permission of ours (a form, a `POST` of plain text) just for
+ * its effect. Browsers say which page asks, and no page can change what they say.
  */
 import type { PlainRequest } from "./http/exchange.ts";
 import { isNamed } from "./http/origins.ts";
@@ -28,7 +28,9 @@ function isOfAnotherPage({ headers }: PlainRequest, host: string): boolean {
   return origin !== `http://${own}` && origin !== `https://${own}`;
 }
 
-/** Its reader follows a link to here, into a page of its own: the other page learns nothing. */
+/**
+ * The user follows a link to here, which opens as a page of its own: the other page learns nothing.
+ */
 const isLinkFollowed = ({ method, headers }: PlainRequest): boolean =>
   SAFE_METHODS.has(method) &&
   headers.get("Origin") === null &&

@@ -26,7 +26,7 @@ export interface ShortWayParts {
 
 /**
  * @returns null when the target is not that of one key, or the request lacks a Host; then it has to
- *   come as a `Request`. The answer never fails: whatever goes wrong is an answer.
+ *   come as a `Request`. The promise never rejects: whatever goes wrong is an answer.
  */
 export type AnswerKey = (request: PlainRequest, rawTarget: string) => Promise<Answer> | null;
 

@@ -1,7 +1,7 @@
 /**
  * What a node goes by before it knows the ring: the cluster file. It need not name a member that
- * was added after it was written: where that one listens is in the ring of the members that the
- * file does name, and in the one that its own folder keeps.
+ * was added after it was written: the ring of the members that the file does name says where that
+ * one listens, and so does the ring in its own folder.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ export interface ClusterFileOptions extends SecretFiles {
 type Member = ClusterConfig["members"][number];
 
 /**
- * Reads the cluster file, in which the node itself is named afterwards.
+ * Reads the cluster file. The node itself is among the members in the result.
  *
  * @throws ConfigError with one line that names the file, the member and the mend
  */
@@ -66,7 +66,7 @@ async function addedMember(options: ClusterFileOptions, given: Given): Promise<M
   throw new ConfigError(`${clusterFile}: no member has the id "${id}"; choose one of ${known}`);
 }
 
-/** By the ring of its folder, whose log is opened once more for it. */
+/** Looks in the ring of its folder, whose log is opened one extra time for this. */
 async function keptMember(
   { dataDir, id }: ClusterFileOptions,
   { config, hasher }: Given,
@@ -86,8 +86,8 @@ async function keptMember(
 }
 
 /**
- * By the ring of the members that the file names, of whom one has to answer. They are asked first:
- * the folder may still have the address of before a move.
+ * Looks in the ring of the members that the file names, one of which has to answer. They are asked
+ * before the folder, which may still have the address from before a move.
  */
 async function toldMember(options: ClusterFileOptions, { config }: Given): Promise<Member | null> {
   const { id, tls: files } = options;
@@ -98,7 +98,7 @@ async function toldMember(options: ClusterFileOptions, { config }: Given): Promi
   return askMembers(parts, (document) => memberOf(document, id));
 }
 
-/** Of a ring that a majority has agreed to, also of one that a change leads to. */
+/** Looks in a ring that a majority has agreed to, and in the one that a change leads to. */
 function memberOf({ ring }: ClusterDocument, id: string): Member | null {
   if (ring.isProvisional === true) return null;
   const members = [...ring.members, ...(ring.change?.to?.members ?? [])];

@@ -23,7 +23,7 @@ export interface DevOptions {
   readonly origin?: string | undefined;
   readonly replicas: number;
   readonly dataDir: string;
-  /** Whose pages may read answers: origins with commas, `*` for any. */
+  /** Origins whose pages may read answers, with commas between them; `*` for any. */
   readonly corsOrigins?: string | undefined;
   /** For drills: replicas may be told to be down, silent, slow or lossy. */
   readonly takesFaults?: boolean;
@@ -51,7 +51,7 @@ const LOCAL_SECRET = "starling dev, reachable on loopback only";
 
 /**
  * The replicas are part of the first ring, and the data lies where that ring put it. Members come
- * and go by a commit; another number at the start would only seem to do the same.
+ * and go by a commit; a different number at the start would only seem to do that.
  *
  * @returns the zone of each
  * @throws Error with one line when the folder was made with another number
@@ -59,7 +59,7 @@ const LOCAL_SECRET = "starling dev, reachable on loopback only";
 function zonesOf(dataDir: string, replicas: number): readonly string[] {
   const file = join(dataDir, "dev.json");
   const text = existsSync(file) ? readFileSync(file, "utf8") : "";
-  // A process that was killed as it wrote has begun nothing behind it.
+  // A process that was killed while it wrote this had begun nothing else yet.
   if (text === "") {
     const zones = evenZones(replicas);
     writeFileSync(file, `${JSON.stringify({ replicas, zones })}\n`);
@@ -102,7 +102,7 @@ function readBeginning(text: string): Beginning | null {
  * Miniflare 4 kept the objects in the folder itself, Miniflare 5 looks for them under `do/` and
  * begins with empty ones where there are none.
  *
- * @throws Error with one line when both are there: one of them is not to be seen
+ * @throws Error with one line when both are there: one of them would stay hidden
  */
 function moveObjects(dataDir: string): void {
   const old = join(dataDir, OBJECTS_FOLDER);
@@ -164,10 +164,10 @@ function guardWorkerd(): void {
 }
 
 /**
- * The package takes any beside it: a range that names prereleases holds for one number alone, and a
+ * The package accepts any version beside it: a range with prereleases fits only one number, and a
  * project with a later wrangler would get a second Miniflare and a second workerd.
  *
- * @throws Error with one line where its options are others
+ * @throws Error with one line where its options are different
  */
 export function checkMiniflare(version: string): void {
   if (version.startsWith("5.")) return;

@@ -40,7 +40,7 @@ export interface NodeOptions {
   readonly clusterFile: string;
   readonly id: string;
   readonly dataDir: string;
-  /** One secret a line: one, or two while one gives way to the other. */
+  /** One secret a line: one, or two while one is replaced by the other. */
   readonly secretFile?: string | undefined;
   /** The secret that the cluster began with, once --secret-file holds others. */
   readonly dataSecretFile?: string | undefined;
@@ -49,7 +49,7 @@ export interface NodeOptions {
   readonly tls?: TlsFiles | undefined;
   /** Where it listens, where that is not its url: an address and perhaps a port, or `*`. */
   readonly listen?: string | undefined;
-  /** Whose pages may read answers: origins with commas, `*` for any. */
+  /** Origins whose pages may read answers, with commas between them; `*` for any. */
   readonly corsOrigins?: string | undefined;
   /** With it the node has a cache door, a second listener. */
   readonly cache?: DoorOptions | undefined;
@@ -66,9 +66,11 @@ export interface RunningNode {
   readonly app: Starling["app"];
   /** Of the cache door; null: there is none. */
   readonly cacheUrl: string | null;
-  /** Reads tokens, secrets and certificates again; what cannot be read is logged and stays. */
+  /**
+   * Reads tokens, secrets and certificates again; those that cannot be read are logged, and stay.
+   */
   reload(): Promise<void>;
-  /** Resolves with why, in one line, when the node has to end though nobody stopped it. */
+  /** Resolves with the reason, in one line, when the node has to end though nobody stopped it. */
   readonly ended: Promise<string>;
   /** Stops accepting, finishes what is in flight, flushes. */
   close(): Promise<void>;
@@ -76,7 +78,7 @@ export interface RunningNode {
 
 /** How long requests in flight may take to finish when the node stops, in ms. */
 const DRAIN_MS_MAX = 7000;
-/** The same for what goes on after the answers: copies to the slower replicas, hints. */
+/** The same for work that goes on after the answers: copies to the slower replicas, hints. */
 const SETTLE_MS_MAX = 1000;
 
 const corsOriginsOf = ({ corsOrigins = "" }: NodeOptions): readonly string[] =>
@@ -171,7 +173,7 @@ function makeMachine(of: MachineParts, keys: DataKeys, hasher: Hasher): Machine 
   return { driver, transport, knowledge, ended: ended.promise };
 }
 
-/** @throws ConfigError when nobody can tell which they are, or the folder says others */
+/** @throws ConfigError when nobody can tell the data keys, or the folder has different ones */
 async function dataKeysOf(of: MachineParts): Promise<DataKeys> {
   const { options, config, secret, fileLog, tls } = of;
   const { store } = fileLog;
@@ -215,7 +217,7 @@ function foreignFolder({ dataDir, id }: NodeOptions, { found, message }: Foreign
 }
 
 /**
- * What of the process's descriptors is for the log, and what for connections.
+ * How many of the process's descriptors are for the log, and how many for connections.
  *
  * @throws ConfigError when that is too little to work with
  */
@@ -230,7 +232,9 @@ function descriptorShares({ members }: ClusterConfig): Shares {
   );
 }
 
-/** A file that is wrong now was right before: its old content goes on, and the log says why. */
+/**
+ * A file that is wrong now was right before: its old content stays in use, and the log says why.
+ */
 async function reload(log: Log, what: string, read: () => Promise<object>): Promise<void> {
   try {
     log(`${what}-reloaded`, { ...(await read()) });
@@ -274,7 +278,7 @@ async function within(ms: number, promise: Promise<void>): Promise<void> {
   clearTimeout(timer);
 }
 
-/** What goes on after the last answer comes to its end, or is cut short. */
+/** Work that goes on after the last answer comes to its end, or is cut short. */
 async function settleAndEnd(of: {
   readonly driver: Driver;
   readonly transport: Transport;

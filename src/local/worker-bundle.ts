@@ -43,7 +43,7 @@ export async function bundleWorker(source: string): Promise<WorkerBundle> {
     assetNames: "[name]",
     logLevel: "silent",
   });
-  // Else its process stays for as long as this one.
+  // Otherwise its process would stay for as long as this one.
   await stop();
   return bundleOf(outputFiles.map(({ path, contents }) => [path, contents]));
 }

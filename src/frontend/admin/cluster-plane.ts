@@ -94,7 +94,7 @@ export class ClusterPlane {
     return Response.json(ringBody(ring.document));
   }
 
-  /** What was purged, as long as anybody may still bring what a purge covers. */
+  /** What was purged, for as long as something that a purge covers may still turn up. */
   async purges(): Promise<Response> {
     const { purges } = await this.#backend.freshView();
     return Response.json({ purges: [...purges.known()] });
@@ -127,7 +127,7 @@ export class ClusterPlane {
     return Response.json({ delivered, pending });
   }
 
-  /** A replica that lost what it had is to serve without those that it waits for in vain. */
+  /** Makes a replica that lost what it had serve without those that it waits for in vain. */
   async acceptLoss(request: Request): Promise<Response> {
     const body = await readFields(request, ["replica"]);
     const { memberIds } = this.#backend.view().ring;
@@ -181,7 +181,7 @@ export class ClusterPlane {
     return Response.json(shownSettings(settingsOf(await this.#backend.freshView(), name)));
   }
 
-  /** Members that the body leaves out keep what they are. */
+  /** Members that the body leaves out keep their values. */
   async configure(name: string, request: Request): Promise<Response> {
     const view = this.#backend.view();
     const body = await readJson(request);

@@ -36,7 +36,7 @@ export interface ClusterRouteParts extends RouteParts {
   readonly metrics: HttpMetrics;
 }
 
-/** What operators have done to what is stored. */
+/** Upkeep of what is stored, which operators ask for. */
 function upkeepRoutes({ secret, backendOf, guarded }: RouteParts): Hono<StarlingEnv> {
   const cluster = (call: Call): ClusterPlane => new ClusterPlane(backendOf(call), secret);
   const app = new Hono<StarlingEnv>();
@@ -161,7 +161,7 @@ export function namespaceRoutes({ secret, backendOf, guarded }: RouteParts): Hon
   return app;
 }
 
-/** For programs that come to the front door: where to go, and nothing of the deployment. */
+/** For programs that come to the root: where to go, without a word about the deployment. */
 const SIGNPOST = `Starling, an edge cache.
 Keys are at /v1/kv/{namespace}/{key}, the page for operators is at /ui.
 `;
@@ -175,7 +175,7 @@ const FRONT_DOOR: Parameters<typeof accepts>[1] = {
 
 /**
  * Where the page is, as seen from the root. Relative where that is `/`, because hono's `mount` cuts
- * the path that stood before it.
+ * off the path before it.
  */
 const pageFrom = (call: Call): string => (call.req.path === "/" ? "ui" : pathIn(call, "/ui"));
 

@@ -1,13 +1,14 @@
 /**
- * `/v1/cluster/entries`: whole entries, with their dots, out of a cluster and into one. What a
- * backup and a copy stand on. Both directions speak MessagePack; an entry is the bytes of
+ * `/v1/cluster/entries`: whole entries, with their dots, out of a cluster and into one. Backups and
+ * copies are made with it. Both directions speak MessagePack; an entry is the bytes of
  * `core/entry-codec.ts`.
  *
  * - Out: a covering read of the partitions, each key's entry then joined from a read quorum.
- *   Tombstones are among them, what guards nothing is not.
+ *   Tombstones are among them, entries that guard nothing are not.
  * - In, merged: each entry is joined into what a write quorum of its owners holds, as anti-entropy
  *   would. Twice is as good as once, and what covers a version goes on covering it.
- * - In, written: what lives in an entry is written anew, over all that is there. Siblings stay so.
+ * - In, written: what lives in an entry is written anew, over all that is there. Siblings stay
+ *   siblings.
  */
 import { Encoder } from "@msgpack/msgpack";
 import { CausalContext } from "../../../core/causal-context.ts";
@@ -32,7 +33,7 @@ import { MSGPACK } from "../http/msgpack-type.ts";
 import { Problem, problemOf } from "../http/problems.ts";
 import { seal, unseal } from "../http/sealed-token.ts";
 
-/** Of one key, in ms: nobody waits for it but a backup. */
+/** For one key, in ms: only a backup waits for it. */
 const KEY_TIMEOUT_MS = 10_000;
 /** Entries in one page unless the request says otherwise, and read at once. */
 const PAGE_COUNT = 256;
@@ -176,7 +177,9 @@ async function readEntries(request: Request): Promise<Body> {
   return { mode, entries: entries.map((item: unknown) => broughtFrom(namespace, item)) };
 }
 
-/** The first of them covers all that is there, and the others nothing: they are siblings again. */
+/**
+ * The first of them covers all that is there, and the others nothing: so they are siblings again.
+ */
 async function overwrite(backend: Backend, { key, entry }: Brought): Promise<boolean> {
   const options = { w: "quorum", timeoutMs: KEY_TIMEOUT_MS } as const;
   const write = (sibling: Sibling, context: CausalContext | null): Promise<unknown> => {
@@ -193,9 +196,9 @@ async function overwrite(backend: Backend, { key, entry }: Brought): Promise<boo
 }
 
 /**
- * Answers `{"keys","known"}` of a merge: how many entries there were, and of how many something
- * was held before; `{"keys","written"}` for what was written anew. The first that fails is the
- * answer, as a problem; the others may have been taken.
+ * Answers `{"keys","known"}` of a merge: how many entries there were, and for how many of them
+ * something was held before; `{"keys","written"}` for entries that were written anew. The first
+ * failure is the answer, as a problem; the other entries may have been taken.
  *
  * @throws Problem
  */

@@ -1,4 +1,4 @@
-/** What operators ask about members: what a change would move, to start one, how far it is. */
+/** What operators ask about members: what a change would move, to start it, how far it is. */
 import { readOr } from "../../../core/check.ts";
 import { TIMEOUT_MS_MAX } from "../../../core/limits.ts";
 import type { CommitOperation } from "../../../core/operations.ts";
@@ -37,7 +37,7 @@ export class MembersPlane {
     return Response.json(planChange(document, members));
   }
 
-  /** What this node knows; of a version that it has not heard of it asks the others. */
+  /** What this node knows; it asks the others about a version that it has not heard of. */
   async #viewOf(from = 0): Promise<ClusterView> {
     const view = await this.#backend.freshView();
     if (from <= view.ring.document.version) return view;
@@ -55,9 +55,9 @@ export class MembersPlane {
   /**
    * How far the members are with the change that is going on; an empty list when none is.
    *
-   * A node that was away for a moment may not have heard of a change that was answered 202. Who was
-   * told by it that nothing goes on would stop a member that leaves, with all that it alone has: so
-   * that is said only with what a majority knows.
+   * A node that was away for a moment may not have heard of a change that was answered 202. An
+   * operator whom it told that nothing goes on would stop a leaving member, with all that it alone
+   * has. So that is said only by what a majority knows.
    */
   async transfers(): Promise<Response> {
     const heard = await execute(this.#backend, HEAR_MAJORITY, "");
@@ -123,7 +123,7 @@ async function readChange(request: Request): Promise<Asked> {
 const isWholeUpTo = (value: unknown, most: number): value is number =>
   Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most;
 
-/** Namespaces on their way to another N, and the members that have not said yet that they are. */
+/** Namespaces on their way to another N, and the members that have not yet said they are done. */
 function resizedIn(view: ClusterView): { readonly namespaces: readonly unknown[] } {
   const namespaces = [...view.changes].map(([namespace, { from, phase, acks }]) => {
     const { n: to } = view.namespaces.get(namespace) ?? view.defaults;

@@ -1,7 +1,7 @@
 /**
  * `/readyz`: whether a default read could be served just now, by other members too. `/readyz?owns`:
- * and whether this node's own replica knows that it has what it owns. A rolling restart waits for
- * the second one, or the next node would be stopped while this one still lacks something.
+ * whether, besides, this node's own replica knows that it has what it owns. A rolling restart waits
+ * for the second: otherwise the next node would be stopped while this one still lacks something.
  */
 import { storeKey } from "../../../core/keys.ts";
 import type { Backend } from "../backend/backend.ts";
@@ -11,17 +11,17 @@ import { Problem, problemOf } from "../http/problems.ts";
 
 /** How long the probe may take, in ms: an orchestrator asks every few seconds. */
 const PROBE_MS = 1000;
-/** Of no meaning; nobody has to have written it. */
+/** A meaningless key; nobody need have written it. */
 const PROBE_KEY = storeKey("starling", "readyz");
 
-/** As a query's name alone, or with a value that is true. */
+/** Whether the query has the name, alone or with a value that is true. */
 const asksWhatIsOwned = ({ searchParams }: URL): boolean =>
   searchParams.has("owns") && !["false", "0"].includes(searchParams.get("owns") ?? "");
 
 /**
- * Counts first: fallbacks stand in, so for every partition a default read needs that many members
- * and any will do. Then it reads for once, because a frontend that has only just started suspects
- * nobody.
+ * Counts first: because fallbacks stand in, a default read of any partition needs a number of
+ * members, whichever these are. Then it makes one read, because a frontend that has only just
+ * started suspects nobody.
  *
  * @throws Problem `quorum-unavailable` or `quorum-timeout`
  */

@@ -33,7 +33,7 @@ export function shownScrub(status: ScrubStatus | null | undefined): ShownScrub |
 }
 
 /**
- * Answers when it is over, or after two minutes with what is still `running`.
+ * Answers when it is over, or after two minutes, naming what is still `running`.
  *
  * @throws Problem
  */

@@ -1,4 +1,4 @@
-/** A namespace's settings as clients have them: lists, which the document keeps as texts. */
+/** A namespace's settings as clients see them: with lists where the document keeps texts. */
 import { readOr } from "../../../core/check.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import { parseCorsOrigins } from "../http/origins.ts";
@@ -11,7 +11,7 @@ export function shownSettings({ corsOrigins, ...settings }: NamespaceSettings): 
 }
 
 /**
- * Settings with their origins as the document keeps them; an empty list and null take them out.
+ * Settings with their origins as the document keeps them; an empty list or null removes them.
  *
  * @throws Problem `invalid-settings`
  */

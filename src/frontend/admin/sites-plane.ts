@@ -13,7 +13,7 @@ import { readJson } from "../http/json-body.ts";
 import { percentDecode } from "../http/key-path.ts";
 import { Problem, problemOf } from "../http/problems.ts";
 
-/** Members of a site that are about the ring: how many replicas look up and store. */
+/** Members of a site that are about the ring: how many replicas are looked up in and stored to. */
 const STORED = ["n", "r", "w", "dw", "maxBytes"] as const;
 
 const isStored = (member: string): boolean => STORED.some((name) => name === member);
@@ -111,7 +111,7 @@ async function remove(backend: Backend, name: string): Promise<Response> {
   return new Response(null, { status: 204 });
 }
 
-/** What the cache door of the process that is asked makes anew behind its answers. */
+/** What the cache door of this process is refreshing behind its answers. */
 function shownRefreshes({ refreshes }: Backend): Record<string, unknown> {
   const shown = (refreshes?.() ?? []).map(({ site, url, since }) => {
     return { site, url, since: new Date(since).toISOString() };

@@ -9,9 +9,9 @@ import type { Backend } from "../backend/backend.ts";
 const TIMES = [0, 10, 100];
 
 /**
- * Of the deployment's own n and dw; no series while nothing was measured. A frontend without a
- * replica says what reads with `consistency=auto`, or looks at the forecast, have had it ask, and
- * asks nobody by itself: a scraper would wake replicas that sleep.
+ * For the deployment's own n and dw; no series while nothing was measured. A frontend without a
+ * replica tells only what it learnt for reads with `consistency=auto` and for looks at the
+ * forecast. It asks nobody for a scraper, which would wake replicas that sleep.
  */
 export async function stalenessMetrics(backend: Backend): Promise<string> {
   const view = backend.view();

@@ -14,7 +14,7 @@ import { Problem } from "../http/problems.ts";
 
 const TIMES_DEFAULT = "0,1,5,10,50,100";
 const TIMES_COUNT_MAX = 50;
-/** A day: what is not seen by then is not a matter of delays. */
+/** A day: a write that is not seen by then is not a matter of delays. */
 const TIME_MS_MAX = 86_400_000;
 const NAMES = ["namespace", "n", "r", "w", "dw", "t", "from"];
 const WORDS: ReadonlySet<string> = new Set(["one", "quorum", "all"]);

@@ -4,7 +4,7 @@
  */
 import type { ShownScrub } from "./scrub-plane.ts";
 
-/** `GET /v1/cluster`, as far as it is looked at. */
+/** The parts of `GET /v1/cluster` that are looked at. */
 export interface ClusterBody {
   readonly name: string;
   readonly ringVersion: number;
@@ -30,7 +30,7 @@ export interface MemberBody {
   readonly hintsHeld: Readonly<Record<string, number>>;
   readonly duplicateSeenAt?: string | null;
   readonly version?: string | null;
-  /** It and the frontend that was asked refuse each other, for their versions. */
+  /** It and the frontend that was asked refuse each other, because of their versions. */
   readonly incompatible?: boolean;
   /** When its process began. */
   readonly startedAt?: string | null;
@@ -71,7 +71,7 @@ const list = (words: readonly string[]): string =>
 const partitions = (count: number, of: number): string =>
   count === of ? `all ${of} partitions` : `${count} of ${of} partitions`;
 
-/** How many partitions have so many copies within reach, for fewer than all of them. */
+/** By number of copies within reach, when not all are, how many partitions have that many. */
 function shortages({ assignment }: RingBody, away: ReadonlySet<string>): Map<string, number> {
   const counts = new Map<string, number>();
   for (const primaries of assignment) {
@@ -83,7 +83,7 @@ function shortages({ assignment }: RingBody, away: ReadonlySet<string>): Map<str
   return counts;
 }
 
-/** Of the partitions with the fewest copies: that many are left. */
+/** How many copies are left of the partitions with the fewest. */
 const fewest = ({ assignment }: RingBody, away: ReadonlySet<string>): number =>
   Math.min(...assignment.map((primaries) => primaries.filter((id) => !away.has(id)).length));
 

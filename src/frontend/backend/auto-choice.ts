@@ -14,13 +14,13 @@ import type { Backend, ClusterView } from "./backend.ts";
 import { planOf, reportsOf, toldDelays } from "./fleet-view.ts";
 import { resolutionOf } from "./rules.ts";
 
-/** What is older is asked for anew while requests still go by it, in ms. */
+/** Delays older than this, in ms, are asked for anew while requests still go by them. */
 const FRESH_MS = 30_000;
-/** The same of few round trips, for those whom the question costs little. */
+/** The same while they are of few round trips, for frontends that can ask cheaply. */
 const FEW_FRESH_MS = 5000;
-/** What is older is not gone by any more. */
+/** Requests do not go by anything older than this, in ms. */
 const USED_MS = 600_000;
-/** A question that somebody has asked and not heard the end of in this time is asked again. */
+/** A question without an answer after this time, in ms, is asked again. */
 const ASKING_MS = 5000;
 /** What `max_stale` alone asks for. */
 const MIN_P_DEFAULT = 0.999;
@@ -35,7 +35,7 @@ class FleetWatch {
   areFew = true;
   #toldAt = -Infinity;
   #askedAt = -Infinity;
-  /** Of what was told, by n and dw; null: nothing was measured. */
+  /** What follows from it, by n and dw; null: nothing was measured. */
   readonly #chances = new Map<string, Chances | null>();
 
   /**
@@ -49,7 +49,7 @@ class FleetWatch {
     const freshMs = isCheap && this.areFew ? FEW_FRESH_MS : FRESH_MS;
     if (age < freshMs || now - this.#askedAt < ASKING_MS) return;
     this.#askedAt = now;
-    // Where nobody answers requests go by what is known, and the next one asks again.
+    // Where nobody answers, requests go by what is known, and the next one asks again.
     const asking = this.ask(backend).catch(() => null);
     if (age > USED_MS) await asking;
   }
@@ -79,7 +79,7 @@ class FleetWatch {
 
 const watches = new WeakMap<object, FleetWatch>();
 
-/** One for each frontend: what is known is known to all of its requests. */
+/** One for each frontend: all of its requests share what is known. */
 export function watchOf(backend: Backend): FleetWatch {
   const { shared = backend } = backend;
   const watch = watches.get(shared) ?? new FleetWatch();

@@ -27,13 +27,15 @@ export interface ClusterView {
   readonly namespaces: ReadonlyMap<string, NamespaceSettings>;
   /** By name: what the cache door answers for. Their namespaces are not among those above. */
   readonly sites: ReadonlyMap<string, Site>;
-  /** What was purged; another object as soon as that is something else. */
+  /** What was purged; a new object as soon as that changes. */
   readonly purges: PurgeIndex;
   /** Of the namespaces whose N changes just now. */
   readonly changes: ReadonlyMap<string, NamespaceChange>;
   /** What this node's own process speaks. */
   readonly version: string;
-  /** Members that this node and they refuse for the versions of their protocols: what they say. */
+  /**
+   * By member that it and this node refuse each other for their protocols, the version it names.
+   */
   readonly refusedVersions: ReadonlyMap<string, string>;
   /** Whether the replica answered lately, as far as this node has seen. */
   isReachable(replicaId: string): boolean;
@@ -59,18 +61,21 @@ export interface FeedBell {
    * @returns `hung` when some of them had none before; `none` when not all can have one
    */
   hang(replicaIds: readonly ReplicaId[]): Promise<"hung" | "hangs" | "none">;
-  /** What has rung until now is forgotten: a look that is about to begin will see it. */
+  /** Forgets what has rung until now: a look that is about to begin will see it. */
   silence(): void;
-  /** Whether it rings within that time, in ms, or has since the silence. A bell that fell rings. */
+  /**
+   * Whether it rings within that time, in ms, or has since the silence. A bell whose connection
+   * broke counts as ringing.
+   */
   rings(withinMs: number): Promise<boolean>;
   close(): void;
 }
 
 export interface Turns {
   /**
-   * Does the work when its turn has come, which is over when the work is.
+   * Does the work when its turn has come; the turn ends with the work.
    *
-   * @param byteCount what the work goes over
+   * @param byteCount how many bytes the work goes over
    * @param waitMs how long it may wait, in ms; by default as long as any
    * @throws Problem `overloaded` when it has waited too long: it is not done then
    */
@@ -81,7 +86,7 @@ export interface Backend {
   /** The host's wall clock. */
   now(): WallMillis;
   view(): ClusterView;
-  /** The view with what the members know by now: a frontend of its own is told of nothing. */
+  /** The view with what the members know by now: nobody tells a frontend without a replica. */
   freshView(): Promise<ClusterView>;
   /**
    * Runs one operation. Resolves with a `failed` result for every expected failure and rejects only
@@ -94,8 +99,7 @@ export interface Backend {
   /** The same of a read. Values are read through `read-room.ts`, which counts what they hold. */
   fetchValues(operation: GetOperation, traceparent: string): Promise<ResultOf<"get">>;
   /**
-   * Where what is done with long values waits for its turn; see `large-work.ts`. Absent: it is done
-   * at once.
+   * Where work on long values waits for its turn; see `large-work.ts`. Absent: it is done at once.
    */
   readonly turns?: Turns;
   /**
@@ -106,15 +110,17 @@ export interface Backend {
   /** Where requests about keys are counted for the cluster's totals; absent: nowhere. */
   readonly traffic?: Traffic;
   /**
-   * What stands for the frontend where each request has a backend of its own: what is remembered
-   * from one request to the next is kept under it. Absent: the backend is that of all requests.
+   * Stands for the frontend where each request has a backend of its own: what is remembered from
+   * one request to the next is kept under it. Absent: all requests share the backend.
    */
   readonly shared?: object;
-  /** Whether the host is about to stop: answers without an end are to end. */
+  /** Whether the host is about to stop: endless answers must come to an end. */
   isEnding?(): boolean;
-  /** Calls it once that begins, where it can begin at any time. @returns what takes that back */
+  /**
+   * Calls it once that begins, where it can begin at any time. @returns a function that cancels it
+   */
   onEnding?(callback: () => void): () => void;
-  /** What the cache door of this process makes anew just now; absent where there is none. */
+  /** What the cache door of this process is refreshing now; absent where there is none. */
   refreshes?(): readonly Refresh[];
   /**
    * For a feed of the namespace, on hosts where a question that is held would keep replicas awake.

@@ -1,6 +1,6 @@
 /**
- * What a handler has of the request that it answers, beside hono's own context: the raw path under
- * the place where the app is mounted, what the caller may do, and the store behind it.
+ * What a handler knows of the request that it answers, beside hono's own context: the raw path
+ * under the place where the app is mounted, what the caller may do, and the store behind it.
  */
 import type { Context, Handler } from "hono";
 import { basePath } from "hono/route";
@@ -27,7 +27,7 @@ export interface StarlingEnv {
     readonly grant: Grant;
     /** The request as the data plane took it: the memory of its body is counted by it. */
     readonly plain: PlainRequest;
-    /** What the answer tells of, where it is a problem. */
+    /** The problem that the answer tells of, if it does. */
     readonly problem: Problem;
   };
 }
@@ -62,8 +62,8 @@ export const guardedBy =
   };
 
 /**
- * The path from behind the place where the app is mounted, raw: what is in a path is data, and its
- * handler decodes it once.
+ * The raw path after the place where the app is mounted: a path holds data, and its handler decodes
+ * it once.
  */
 export function rawPathOf(call: Call): string {
   const mount = basePath(call);
@@ -74,7 +74,7 @@ export function rawPathOf(call: Call): string {
 export const pathIn = (call: Call, path: string): string =>
   basePath(call).replace(/\/$/, "") + path;
 
-/** The raw path behind what the route's pattern begins with. */
+/** The raw path after the beginning of the route's pattern. */
 export const rawRest = (call: Call, prefix: string): string => rawPathOf(call).slice(prefix.length);
 
 /** The target of the request line, or as much of it as the host knows. */

@@ -1,4 +1,4 @@
-/** From what members tell of their delays to what the model is asked about. */
+/** From the delays that members tell of to the deployment that the model is asked about. */
 
 import { quorumNumber } from "../../../core/quorum-options.ts";
 import type { StalenessResult } from "../../../core/results.ts";
@@ -10,13 +10,13 @@ import { run } from "./run.ts";
 export const toldDelays = (backend: Backend, trace: string): Promise<StalenessResult> =>
   run(backend, { kind: "staleness" }, trace);
 
-/** What members and, where it is none of them, this frontend tell. */
+/** What members tell and, where it is not one of them, this frontend. */
 export const reportsOf = ({ selfId, own, reports }: StalenessResult): ForecastPlan["reports"] =>
   selfId === null ? new Map([["", own], ...reports]) : reports;
 
 /**
- * Clients are taken to use the frontends of all members alike; where this one is no member's, as on
- * Workers, they write by this one.
+ * Clients are assumed to use the frontends of all members alike. Where this one is not a member's,
+ * as on Workers, they are assumed to write through it.
  */
 export function planOf(
   { ring, defaults }: ClusterView,

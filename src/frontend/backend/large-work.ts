@@ -1,12 +1,12 @@
 /**
- * What goes over all bytes of a long value has its turn, where the host gives turns: the requests
- * of others pass between. What is small has none, and pays one comparison for that.
+ * Work that goes over all bytes of a long value waits for a turn, where the host gives turns: other
+ * requests pass in between. Small work needs no turn, and pays one comparison for that.
  */
 import type { OtherOperation } from "../../../core/operations.ts";
 import type { ResultOf } from "../../../core/results.ts";
 import type { Backend } from "./backend.ts";
 
-/** A value of so many bytes takes a node a millisecond or two. */
+/** A value of this many bytes takes a node a millisecond or two. */
 export const LARGE_BYTES = 128 * 1024;
 
 export interface Weight {
@@ -15,7 +15,7 @@ export interface Weight {
   readonly timeoutMs?: number | undefined;
 }
 
-/** @throws Problem `overloaded` when its turn has not come after half of the time that it has */
+/** @throws Problem `overloaded` when its turn has not come after half of its time */
 export function inTurn<Result>(
   { turns }: Backend,
   { byteCount, timeoutMs }: Weight,

@@ -1,16 +1,16 @@
 /**
  * The one door by which values come out of the store into this process. What they take up is
- * counted before they are read, so far as that is known, with all other bodies at work. A read that
- * would be too much waits, and is told to come again. No route can go past it: a backend reads for
- * nobody else (the uncounted read of `Backend` and tests/tidy).
+ * counted, together with all other bodies at work, before they are read, as far as it is known. A
+ * read that would be too much waits, and is told to come again. No route can go past it: a backend
+ * reads for nobody else (`Backend.fetchValues` and tests/tidy).
  *
- * How much a read is going to hold is known of keys that this process owns. Of others it is taken
- * to be what the largest of its namespace lately was: a hundred reads of large values that came at
- * once are found out by the first.
+ * For keys that this process owns, it is known how much a read is going to hold. For others it is
+ * assumed to be as much as the largest recent value of the namespace: the first of a hundred reads
+ * of large values gives the rest away.
  *
- * A reader of what another one already waits to read shares that read and its room: it begins
- * after both have come, so each of them sees whatever was acknowledged before. A hundred reads of
- * one large key are two then: the first, and one for all that came while that one was at work.
+ * A read of a key that another one already waits to read shares that read and its room. It begins
+ * after both have come, so each of them sees whatever was acknowledged before. So a hundred reads
+ * of one large key become two: the first, and one for all that came while that was at work.
  */
 import { present } from "../../../core/assert.ts";
 import { valueBytes } from "../../../core/entry.ts";
@@ -27,13 +27,13 @@ import { inTurn, LARGE_BYTES } from "./large-work.ts";
 /** By how much a namespace's largest value counts less with each read that finds a smaller one. */
 const FADING = 0.8;
 const NAMESPACES_MAX = 1024;
-/** What reads of one request may hold beside what they keep. */
+/** How much the reads of one request may hold beside what they keep. */
 const AT_ONCE_BYTES = 8 * 1024 * 1024;
 
 const lately = new Map<string, number>();
 
 function learn(key: StoreKey, byteCount: number): void {
-  // Nothing large was seen, and nothing is: so it is with most reads.
+  // Nothing large was seen before, nor is now: the case of most reads.
   if (byteCount <= SMALL_BYTES && lately.size === 0) return;
   const namespace = namespaceOf(key);
   const faded = (lately.get(namespace) ?? 0) * FADING;
@@ -48,7 +48,7 @@ const expected = (backend: Backend, key: StoreKey): number =>
 
 export interface Reader {
   readonly backend: Backend;
-  /** Under what its room is taken: its maker releases it, when the answer is out. */
+  /** The object that its room is taken under: its maker releases it when the answer is out. */
   readonly holder: object;
   readonly trace: string;
 }
@@ -57,7 +57,7 @@ export interface Reader {
 interface WaitingRead {
   readonly backend: Backend;
   readonly options: GetOperation["options"];
-  /** Its room is taken under this, for all who share it. */
+  /** The object that its room is taken under, for all that share it. */
   readonly holder: object;
   readonly result: Promise<ResultOf<"get">>;
 }
@@ -83,7 +83,7 @@ async function readWhenRoom(
   return readWith(reader, operation, weight);
 }
 
-/** Reads of a session wait for what it has seen, and are its own. */
+/** Reads of a session wait for what it has seen, and are not shared. */
 function readShared(
   { backend, holder, trace }: Reader,
   operation: GetOperation,
@@ -99,7 +99,7 @@ function readShared(
   const read = { backend, options, holder: {} };
   bodyRoom.share(holder, read.holder);
   const result = readWhenRoom({ backend, holder: read.holder, trace }, operation, weight);
-  // No read passes by those that wait: if any waits, this one does too.
+  // No read overtakes those that wait: if any waits, this one does too.
   if (bodyRoom.waitingCount > 0) waiting.set(key, [...all, { ...read, result }]);
   return result;
 }
@@ -113,7 +113,7 @@ const readInTurn = (
   return inTurn(backend, { byteCount, timeoutMs }, () => executeRead(backend, operation, trace));
 };
 
-/** @param room what was reserved for this read; null: it is still to be */
+/** @param room what was reserved for this read; null: it has still to be */
 async function readWith(
   { backend, holder, trace }: Reader,
   operation: GetOperation,
@@ -132,7 +132,7 @@ async function readWith(
   const byteCount = result.kind === "got" ? valueBytes(result.entry.siblings) : 0;
   learn(operation.key, byteCount);
   const surplus = byteCount - weight;
-  // What came from elsewhere was not known before; it is there now, and others wait for it.
+  // The size of what came from elsewhere was not known before; it is here now, so others wait.
   if (surplus > SMALL_BYTES) bodyRoom.add(holder, surplus);
   if (surplus < -SMALL_BYTES) bodyRoom.giveBack(holder, -surplus);
   return result;
@@ -142,7 +142,7 @@ async function readWith(
 export const readInRoom = (reader: Reader, operation: GetOperation): Promise<ResultOf<"get">> =>
   readWith(reader, operation, null);
 
-/** Many keys for one answer: room is taken once for all, for two halves would wait for ever. */
+/** Many keys for one answer: room is taken once for all, since two halves could wait for ever. */
 export class ReadRoom {
   readonly #reader: Reader;
   readonly #room = new Map<StoreKey, number>();
@@ -154,7 +154,7 @@ export class ReadRoom {
 
   /**
    * @param keys all that will be read, each as often as it is
-   * @param byteCountMax what the answer may hold
+   * @param byteCountMax how much the answer may hold
    * @throws Problem `overloaded`
    */
   async reserve(keys: readonly StoreKey[], byteCountMax: number): Promise<void> {
@@ -163,7 +163,7 @@ export class ReadRoom {
     const sum = weights.reduce((a, b) => a + b, 0);
     this.#most = weights.reduce((a, b) => Math.max(a, b), 0);
     const isCounted = sum > SMALL_BYTES;
-    // Of several siblings one is kept, but each entry is read as a whole.
+    // Only one of several siblings is kept, but each entry is read as a whole.
     const share = isCounted ? Math.min(1, Math.max(byteCountMax, this.#most) / sum) : 0;
     for (const [i, key] of keys.entries()) this.#room.set(key, present(weights[i]) * share);
     if (isCounted) await bodyRoom.reserve(holder, sum * share);

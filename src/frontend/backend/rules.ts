@@ -1,4 +1,4 @@
-/** What a request's options come to, as a frontend can tell before it asks its node. */
+/** The rules of a request's options, as far as a frontend can tell before it asks its node. */
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import { oncePer } from "../../../core/once-per.ts";
 import {

@@ -5,7 +5,7 @@ import { problemOf } from "../http/problems.ts";
 import type { Backend } from "./backend.ts";
 import { execute } from "./large-work.ts";
 
-/** What changes something: it may have, although it failed. */
+/** Operations that change something: they may have, although they failed. */
 const CHANGES: ReadonlySet<OtherOperation["kind"]> = new Set<OtherOperation["kind"]>([
   ...(["write", "merge", "purge", "configure", "commit"] as const),
 ]);

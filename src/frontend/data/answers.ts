@@ -54,8 +54,9 @@ export function baseHeaders(setting: Setting, contextToken: string): HeaderField
 }
 
 /**
- * `Starling-Quorum` of a read: a structured-field dictionary of numbers. Of a read with `max_stale`
- * also what was proven, in seconds: rounded up, since a bound that is too good is none.
+ * `Starling-Quorum` of a read: a structured-field dictionary of numbers. For a read with
+ * `max_stale` also the bound that was proven, in seconds: rounded up, since too low a bound would
+ * be false.
  */
 export function readTally({ tally, staleBoundMs, staleW, predictedP }: GetResult): string {
   const { n, required, answered, primaries, fallbacks } = tally;
@@ -66,7 +67,7 @@ export function readTally({ tally, staleBoundMs, staleW, predictedP }: GetResult
   return `${counts}, stale-bound=${secondsUp(staleBoundMs)}, stale-w=${staleW}`;
 }
 
-/** A decimal of RFC 9651, of thousandths: three places at most, and one at least. */
+/** A decimal of RFC 9651 from thousandths, with one to three decimal places. */
 function decimal(thousandths: number): string {
   const whole = Math.floor(thousandths / 1000);
   const rest = thousandths % 1000;
@@ -101,7 +102,7 @@ export function keptTag(sibling: Sibling, hash: KeyedHash): string {
   return etag;
 }
 
-/** A clock that runs ahead elsewhere does not make it later than `Date` (RFC 9110, 8.8.2.1). */
+/** A clock that runs ahead elsewhere must not make it later than `Date` (RFC 9110, 8.8.2.1). */
 export const lastModified = (modified: WallMillis, now: WallMillis): string =>
   httpDate(Math.min(modified, now));
 
@@ -114,7 +115,7 @@ export function addVersion(
   const shown = { etag, modifiedMs: modifiedMs(sibling), now };
   headers["ETag"] = etag;
   headers["Last-Modified"] = lastModified(shown.modifiedMs, now);
-  // What is left of the value is not what is left for caches, so `Expires` does not say it.
+  // How long the value lives is not how long caches may keep it, so `Expires` does not say it.
   if (sibling.expiresAt !== 0) {
     headers["Starling-TTL"] = String(Math.max(0, (sibling.expiresAt - now) / 1000));
   }

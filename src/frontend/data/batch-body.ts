@@ -15,7 +15,10 @@ const LISTS_MAX = Math.max(BATCH_OPS_MAX + 1, METADATA_BYTES_MAX);
 
 export const invalidRequest = (detail: string): Problem => new Problem("invalid-request", detail);
 
-/** What texts stand for: in JSON bytes are base64, in MessagePack a text is its UTF-8. */
+/**
+ * How values are written: in JSON as base64 of their bytes, in MessagePack as bytes, or as a text
+ * for its UTF-8.
+ */
 export interface BatchForm {
   readonly isBinary: boolean;
 }
@@ -45,7 +48,9 @@ function parse(bytes: Uint8Array, { isBinary }: BatchForm): unknown {
   }
 }
 
-/** What a client asks for beside the ops must not pass for done. @throws Problem */
+/**
+ * Something that a client asks for beside the ops must not be ignored in silence. @throws Problem
+ */
 function refuseUnknown(body: Fields): void {
   const unknown = Object.keys(body).find((name) => name !== "ops");
   if (unknown === undefined) return;
@@ -71,7 +76,7 @@ export async function readOps(
   return { ...form, ops: fields as Fields[] };
 }
 
-/** Results go back as the client asked, else as it came. */
+/** Results go back in the form that the client asked for, or else in the form of the request. */
 export const answersBinary = ({ headers }: Request): boolean => {
   const accept = headers.get("Accept");
   return isMsgpack(accept === null || accept === "*/*" ? headers.get("Content-Type") : accept);

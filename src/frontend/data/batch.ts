@@ -63,7 +63,7 @@ interface Batch extends BatchParts {
 
 type OneOperation = GetOperation | WriteOperation;
 
-/** Absent and null say the same. */
+/** Absent and null mean the same. */
 const isAbsent = (value: unknown): value is null | undefined =>
   value === undefined || value === null;
 
@@ -81,7 +81,7 @@ function ttlOf(value: unknown, settings: NamespaceSettings): number {
 
 function metadataOf(value: unknown): string | null {
   if (isAbsent(value)) return null;
-  // What JSON has no words for (of MessagePack: bytes) becomes undefined or some object.
+  // What JSON cannot express (from MessagePack: bytes) becomes undefined or some object.
   const text: string | undefined = value instanceof Uint8Array ? undefined : JSON.stringify(value);
   return checkMetadata(text ?? "");
 }
@@ -114,7 +114,7 @@ function tagsOf(value: unknown): readonly string[] {
 
 const MEMBERS = new Set(["op", "key", "value", "ttl", "metadata", "tags", "context"]);
 
-/** A member that is misspelt must not pass for one that was left out. @throws Problem */
+/** A misspelt member must not be taken for one that was left out. @throws Problem */
 function refuseUnknown(op: Fields): void {
   const unknown = Object.keys(op).find((name) => !MEMBERS.has(name));
   if (unknown === undefined) return;
@@ -123,7 +123,9 @@ function refuseUnknown(op: Fields): void {
   throw new Problem("invalid-request", detail, { extras });
 }
 
-/** What cannot be read must not pass for none: the write would cover what it never saw. */
+/**
+ * An unreadable context must not pass for none: the write would cover what its client never saw.
+ */
 function sessionOf(op: Fields, key: StoreKey, { hash }: Batch): Session | null {
   const token = op["context"];
   if (isAbsent(token)) return null;
@@ -209,7 +211,7 @@ async function carryOut(operation: OneOperation, batch: Batch): Promise<Fields> 
     const of = { hash: batch.hash, key: operation.key };
     return { ...described, context: contextToToken(of, result.context) };
   } catch (error) {
-    // One op's accident is not the others': some of them may be written already.
+    // One op's accident must not fail the others: some of them may be written already.
     return describeProblem(error instanceof Problem ? error : internalProblem(error, isWrite));
   }
 }
@@ -218,7 +220,7 @@ function describeProblem({ status, code, message, extras }: Problem): Fields {
   return { status, code, detail: message, ...extras };
 }
 
-/** Of an op that reads; none of one that is malformed, and will be refused for that. */
+/** The key of an op that reads; none for a malformed one, which will be refused. */
 const readKeyOf = ({ op, key }: Fields, namespace: string): readonly StoreKey[] =>
   op === "get" && typeof key === "string" && isStoreKey(`${namespace}\0${key}`)
     ? [storeKey(namespace, key)]

@@ -37,7 +37,7 @@ export const DATA_METHODS = ["GET", "HEAD", "PUT", "DELETE"] as const;
 export const settingsOf = (view: ClusterView, namespace: string): NamespaceSettings =>
   view.namespaces.get(namespace) ?? view.defaults;
 
-/** Whether a read wants more than the namespace gives by itself: a kept answer could be less. */
+/** Whether a read wants more than the namespace gives by default: a cached answer could be less. */
 function asksForMore(
   { consistency }: QuorumOptions,
   rules: QuorumRules,

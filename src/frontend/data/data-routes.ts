@@ -74,7 +74,7 @@ export function dataRoutes({
       return answerList(backendOf(call), secret, asked);
     },
   );
-  // Whether a batch writes shows in its body; the right to write is asked for there.
+  // Only its body shows whether a batch writes; the right to write is checked there.
   const batch = guarded(
     (call) => ({ role: "read", namespace: batchNamespaceOf(call) }),
     (call) => {
@@ -92,7 +92,7 @@ export function dataRoutes({
   app.on(["GET", "PUT", "DELETE"], `${KV}:namespace/:key{.*}`, oneKey);
   app.post(`${KV}:namespace{[^/]*:batch}`, batch);
   app.get(`${KV}:namespace{(?!.*:batch$)[^/]+}`, list);
-  // Which namespace it is about shows in its body; the right to write is asked for there.
+  // Only its body shows which namespace it is about; the right to write is checked there.
   const purge = guarded(
     () => ({ role: "write", namespace: OWN_NAMESPACES }),
     (call) => answerPurge({ backend: backendOf(call), purgeSite }, call.req.raw, call.get("grant")),

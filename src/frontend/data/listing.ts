@@ -28,7 +28,7 @@ type Listed = Pick<ListRequest, "namespace" | "prefix">;
 
 const purposeOf = ({ namespace, prefix }: Listed): string => `cursor ${namespace}\0${prefix}`;
 
-/** The cursor that goes on behind that key. */
+/** The cursor that goes on after that key. */
 export const cursorAfter = (hash: KeyedHash, listed: Listed, after: string): string =>
   seal(hash, purposeOf(listed), encode(after));
 
@@ -69,10 +69,12 @@ function readLimit(text: string | undefined): number {
   throw new Problem("invalid-option", `limit must be 1 to ${LIST_KEYS_MAX}.`, { extras });
 }
 
-/** What a listing takes beside the options of every request. */
+/** Parameters that a listing takes beside the options of every request. */
 const NAMES: ReadonlySet<string> = new Set(["prefix", "limit", "cursor"]);
 
-/** What nobody proves must not look as if it were. @throws Problem `invalid-option` */
+/**
+ * A bound that nobody proves must not look as if it were proven. @throws Problem `invalid-option`
+ */
 function refuseBound({ quorum }: RequestOptions): void {
   if (quorum.maxStaleMs === undefined) return;
   const detail = "A listing proves no bound: take max_stale away, or read the keys with it.";

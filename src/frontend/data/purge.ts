@@ -40,7 +40,7 @@ function whatOf({ tags, prefix, everything }: Record<string, unknown>): PurgeOpe
 const MEMBERS = new Set(["namespace", "tags", "prefix", "everything"]);
 const OF_A_SITE = new Set(["site", "tags", "prefix", "everything", "urls", "soft"]);
 
-/** @throws Problem; `forbidden` when the token does not write to the namespace */
+/** @throws Problem; `forbidden` when the token may not write to the namespace */
 export async function answerPurge(
   { backend, purgeSite }: { readonly backend: Backend; readonly purgeSite: PurgeSite },
   request: Request,

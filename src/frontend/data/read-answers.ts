@@ -77,10 +77,10 @@ function answerNothing(reading: Reading): Answer {
   return problemAnswer(problem, isHead(reading));
 }
 
-/** Reads that were one give one value, and their answers are one copy of it. */
+/** Reads that were shared give one value, and their answers share one copy of it. */
 const largeCopy = oncePer((value: Uint8Array) => value.slice());
 
-/** An answer that waits for its reader does not keep the record that it is a small part of. */
+/** An answer that waits for its reader must not keep the record that it is a small part of. */
 function ownBytes(value: Uint8Array): Uint8Array {
   if (value.buffer.byteLength <= 2 * value.length + SMALL_BYTES) return value;
   return value.length > SMALL_BYTES ? largeCopy(value) : value.slice();
@@ -107,10 +107,10 @@ function answerOne(sibling: LiveSibling, headers: HeaderFields, reading: Reading
   return { status: 206, headers, body: part };
 }
 
-/** Bodies that are being made of an entry just now, by what they show and how. */
+/** Bodies that are being made from an entry just now, by what they show and how. */
 const making = oncePer((_entry: Entry) => new Map<string, Promise<SiblingsBody>>());
 
-/** Reads that were one have one body: a hundred MiB of siblings are not put together twice. */
+/** Shared reads share a body: a hundred MiB of siblings are not put together twice. */
 function siblingsBody(
   live: readonly LiveSibling[],
   isJson: boolean,
@@ -130,7 +130,7 @@ function siblingsBody(
 async function answerAll(live: readonly LiveSibling[], reading: Reading): Promise<Answer> {
   const { request, setting } = reading;
   const headers = headersShowing(reading, live);
-  // The newest one's time is no validator of the set: an older sibling may have come to it since.
+  // The newest one's time does not validate the set: an older sibling may have joined it since.
   const shown: Validators = {
     etag: etagOf(live, setting.hash),
     modifiedMs: Number.NaN,

@@ -12,7 +12,7 @@ export type LiveSibling = Sibling & { readonly content: Content };
 
 /**
  * How much an `Accept` header wants a media type that it names itself (RFC 9110, 12.5.1): 0 to 1.
- * Ranges such as "*" ask for nothing in particular, so a plain GET stays one.
+ * Ranges such as "*" ask for nothing in particular, so a plain GET gets a plain answer.
  */
 export function qualityOf(accept: string | null, type: string): number {
   if (accept === null || accept === "*/*") return 0;
@@ -26,7 +26,7 @@ export function qualityOf(accept: string | null, type: string): number {
   return 0;
 }
 
-/** Which coding the bytes have, for a form that has no headers: they are given as stored. */
+/** The coding of the bytes, for a form without headers: they are given as stored. */
 export const encodingOf = ({ contentEncoding }: Content): { readonly contentEncoding?: string } =>
   contentEncoding === null ? {} : { contentEncoding };
 
@@ -56,7 +56,10 @@ export async function siblingsAsJson(
   return { contentType: "application/json", body: await joinAsBase64([...parts, "]}"]) };
 }
 
-/** Header texts are one char a byte; a host that decoded them as UTF-8 has chars beyond a byte. */
+/**
+ * Header texts are one char a byte; where a host decoded them as UTF-8, chars may be larger than a
+ * byte.
+ */
 function headBytes(text: string): Uint8Array {
   const codes = Array.from(text, (char) => present(char.codePointAt(0)));
   return codes.every((code) => code < 256) ? Uint8Array.from(codes) : encoder.encode(text);
@@ -76,7 +79,7 @@ function partHead(sibling: LiveSibling, hash: KeyedHash): string {
     .join("\r\n");
 }
 
-/** The boundary is the ETag of all: nobody who chose a value knew it. */
+/** The boundary is the ETag of all: nobody knew it when choosing a value. */
 export function siblingsAsMultipart(
   siblings: readonly LiveSibling[],
   hash: KeyedHash,

@@ -35,10 +35,10 @@ export interface ChangeSetting {
 
 const runText = (run: number): string => run.toString(16).padStart(8, "0");
 
-/** What nobody wrote at that moment. */
+/** Changes that nobody wrote at that moment. */
 const ENDINGS: ReadonlySet<string> = new Set(["expire", "purged"]);
 
-/** Why nothing of a key lives any more, as far as what is left of it tells. */
+/** Why nothing of a key lives any more, as far as its remains tell. */
 function endingOf(
   { key, newest }: { readonly key: StoreKey; readonly newest: Sibling | undefined },
   { now, purges }: ChangeSetting,

@@ -44,7 +44,7 @@ const TICKET = ":ticket";
 const NAMES: ReadonlySet<string> = new Set([
   ...["since", "prefix", "include", "limit", "wait", "ticket"],
 ]);
-/** What a ticket opens is said by the stream that it opens. */
+/** A ticket takes no parameters: the stream that it opens names them. */
 const NO_NAMES: ReadonlySet<string> = new Set();
 const INCLUDED: ReadonlySet<string> = new Set(["meta", "value", "entry"]);
 
@@ -53,15 +53,15 @@ const POLL_PATIENCE_MS = 2000;
 const STREAM_PATIENCE_MS = 10_000;
 /**
  * A client that writes one thing after the other, a thousand in a second, is followed 13 ms behind
- * in the middle. What comes faster is followed 40 ms behind at most. All of that ends with the
- * first look that finds nothing: the next change is told at once.
+ * in the middle. What comes faster is followed 40 ms behind at most. That ends with the first look
+ * that finds nothing: after it, the next change is told at once.
  */
 const PAUSES: Pauses = { leastMs: 20, msPerChange: 0.25, mostMs: 80 };
 
 const encoder = new Encoder();
 type Form = StreamForm | "json" | "msgpack";
 
-/** By what the client likes most; JSON where it says nothing. */
+/** The form that the client likes most; JSON where it says nothing. */
 function formOf(accept: string | null): Form {
   const forms: readonly (readonly [Form, string])[] = [
     ["json", "application/json"],
@@ -152,9 +152,9 @@ async function poll(reader: FeedReader, waitMs: number, backend: Backend): Promi
 }
 
 /**
- * The first look of a stream. null: none was made yet. A reader that names a place has it
- * already, and browsers give up a stream of events for good when its answer is no stream: for these
- * two it is opened without one.
+ * The first look of a stream; null: none was made yet. A reader that names a place needs none, and
+ * browsers give up an event stream for good when its answer is not a stream: for these two the
+ * stream is opened without one.
  */
 async function firstOf(reader: FeedReader, form: StreamForm, since: string): Promise<Batch | null> {
   const isOpened = form === "sse" || !isWord(since);

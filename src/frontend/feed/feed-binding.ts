@@ -8,7 +8,7 @@ import { tokenToPosition } from "./feed-token.ts";
 export interface ChangesArguments {
   /** `now` (default), `beginning`, or the token of an earlier line. */
   readonly since?: string;
-  /** Only keys that begin so. */
+  /** Only keys with this prefix. */
   readonly prefix?: string;
   /** `value`: values come along, in base64. Default `meta`. */
   readonly include?: "meta" | "value";
@@ -42,7 +42,7 @@ function checked(given: ChangesArguments): Required<ChangesArguments> {
  * `GET /v1/changes/{namespace}` as `application/x-ndjson`. It looks for more when what was found is
  * read, and stops when it is cancelled.
  *
- * @param given null and nothing are no options, as with the methods of a KV namespace
+ * @param given null or absent for no options, as with the methods of a KV namespace
  * @throws TypeError for malformed options
  * @throws Problem `invalid-token`
  */

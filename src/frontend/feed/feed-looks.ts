@@ -1,24 +1,24 @@
 /**
  * What the streams of one frontend have in common. Streams that stand at the same place of the same
- * feed are told the same, so they are looked for once and share what was found, down to the bytes
- * that are sent: what a change costs does not grow with the number of its readers.
+ * feed are told the same, so they share one look and what it found, down to the bytes that are
+ * sent: what a change costs does not grow with the number of its readers.
  *
  * Streams come to stand at the same place because they pause together: those of a namespace that
  * have just been told something look again in the same turn, and the sources answer them all in
  * one.
  *
- * A look has its cost however little it finds, and so has each stream that is sent a batch. So the
- * more a look found, the longer the pause after it: where much is written, one batch carries much
- * of it, and where little is, it is told soon.
+ * A look has its cost however little it finds, and so does each stream that is sent a batch. So the
+ * more a look found, the longer the pause after it: where much is written, one batch carries much,
+ * and where little is, it is told soon.
  */
 export const pause = (ms: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Between two looks of which the first found something: one at once would find little. */
+/** Pauses between looks, after one that found something: another one at once would find little. */
 export interface Pauses {
   /** In ms, after a look that found little, or was not told all that there is. */
   readonly leastMs: number;
-  /** As much longer for each change that was found, in ms. */
+  /** How much longer for each change that was found, in ms. */
   readonly msPerChange: number;
   readonly mostMs: number;
 }
@@ -47,7 +47,7 @@ export class FeedLooks<Found> {
   }
 
   /**
-   * Resolves for all who wait for this namespace at once, when it is worth to look again.
+   * Resolves at once for all that wait for this namespace, when it is worth looking again.
    *
    * @param changesCount what the first of them was just told, where that was all there is; else 0
    */

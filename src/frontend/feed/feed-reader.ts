@@ -31,23 +31,23 @@ export interface Batch {
   readonly position: FeedPosition;
   readonly token: string;
   readonly isCaughtUp: boolean;
-  /** It has changes, or a place that its reader is to have before those that follow. */
+  /** It has changes, or a place that its reader must have before it is told more. */
   readonly isNews: boolean;
   readonly resyncsCount: number;
 }
 
-/** What a feed is read by. */
+/** The parts that a feed is read with. */
 export interface FeedParts {
   readonly backend: Backend;
   readonly hash: KeyedHash;
   readonly metrics: FeedMetrics;
 }
 
-/** Whether all that is told from there happened since. */
+/** Whether all that is told from that place on happened since. */
 const isLive = (from: FeedRequest["from"]): boolean =>
   typeof from !== "string" && from.sources.every(({ until, run }) => until === 0 && run > 0);
 
-/** What the work gives; null, and at once, when the host is about to stop. */
+/** What the work returns; null, at once, when the host is about to stop. */
 export function unlessEnding<T>(
   { isEnding, onEnding }: Pick<Backend, "isEnding" | "onEnding">,
   work: () => Promise<T>,
@@ -70,7 +70,7 @@ export class FeedReader {
   /** Where it stands, in one word. */
   #place: string;
   readonly #bell: FeedBell | null;
-  /** What it found last, when the bells hung already, and which was nothing; null otherwise. */
+  /** The last look's result if it found nothing while the bells already hung; else null. */
   #quiet: Batch | null = null;
 
   constructor(parts: FeedParts, request: FeedRequest) {
@@ -99,7 +99,7 @@ export class FeedReader {
     return this.#taken(await this.#find(Math.min(Math.ceil(waitMs), HOLD_MS)));
   }
 
-  /** It tells of nothing any more. */
+  /** Ends it: no more looks. */
   close(): void {
     this.#bell?.close();
   }
@@ -112,7 +112,7 @@ export class FeedReader {
       if (batch.isNews || !batch.isCaughtUp) return batch;
       const state = await bell.hang(batch.position.sources.map(({ id }) => id));
       if (state === "none") return this.#taken(await this.#find(Math.min(waitMs, HOLD_MS)));
-      // What was written until they hung is looked for once more.
+      // A second look is needed for what was written before they hung.
       if (state === "hung") return batch;
       this.#quiet = batch;
     }
@@ -137,7 +137,7 @@ export class FeedReader {
    * A first look, at a time when the replicas may not know yet what they have: right after a start
    * that is a moment, and a subscriber waits for it.
    *
-   * @throws Problem when nobody can be asked for so long
+   * @throws Problem when nobody could be asked in all that time
    */
   async lookPatiently(patienceMs: number): Promise<Batch> {
     const until = performance.now() + patienceMs;

@@ -3,7 +3,7 @@
  * of a look, then where the feed is now. Every event carries as its `id` a token from which nothing
  * is missed, so that a browser that reconnects may have the last few again.
  *
- * It is read by pulling: nothing is looked for before what was found is on its way.
+ * Its reader pulls: no look begins before what was last found is on its way.
  */
 import { oncePer } from "../../../core/once-per.ts";
 import type { FeedForm } from "../../metrics/feed-metrics.ts";
@@ -27,7 +27,7 @@ const ALONE_PAUSES: Pauses = { leastMs: ALONE_PAUSE_MS, msPerChange: 0, mostMs: 
 const encoder = new TextEncoder();
 const tokenLine = (token: string): string => JSON.stringify({ token });
 
-/** The batch for all who get it in this form from this place: encoded once. */
+/** The batch for all that get it in this form from this place: encoded once. */
 function bytesOf(batch: Batch, before: string, form: StreamForm): Uint8Array {
   const known = encodedOf(batch);
   const name = form === "sse" ? before : "";
@@ -45,7 +45,7 @@ function textOf({ changes, token }: Batch, before: string, form: StreamForm): st
   return `${events.join("")}id: ${token}\ndata: ${tokenLine(token)}\n\n`;
 }
 
-/** Says that it is still there, and where; a comment until it has a place. */
+/** Says that the stream is still there, and at which place; a comment until it has one. */
 function signOfLife(place: string, form: StreamForm): Uint8Array {
   if (form === "ndjson") return encoder.encode(`${tokenLine(place)}\n`);
   return encoder.encode(place === "" ? ":\n\n" : `id: ${place}\ndata: ${tokenLine(place)}\n\n`);
@@ -61,7 +61,7 @@ export interface StreamPlan {
   closed(): void;
 }
 
-/** A stream that is counted from now on. */
+/** The plan of a stream, which is counted from now on. */
 export const openPlan = (
   { backend, metrics }: FeedParts,
   of: Pick<StreamPlan, "form" | "since" | "looks">,
@@ -84,10 +84,10 @@ class Stream {
   #place: string;
   #next: Batch | null;
   #waitMs = 0;
-  /** When something was sent, of the host's own time; null before that. */
+  /** When something was last sent, in the host's own time; null before that. */
   #sentAt: number | null = null;
   #hasNews = false;
-  /** What it was told last, where that was all there was. */
+  /** How many changes it was last told, where that was all there was. */
   #foundCount = 0;
   #isOver = false;
 
@@ -122,7 +122,7 @@ class Stream {
   async #find(): Promise<Uint8Array | null> {
     const { form, backend } = this.#plan;
     while (!this.#isOver && backend.isEnding?.() !== true) {
-      // A client that waits for the first answer is shown that there is one.
+      // A client that waits for a first word is given one.
       const hasSign = form === "sse" || this.#place !== "";
       if (this.#next === null && this.#isDue && hasSign) return signOfLife(this.#place, form);
       const batch = this.#next ?? (await this.#look());
@@ -156,7 +156,7 @@ class Stream {
 }
 
 /**
- * @param first what the first look found, where there was one: it may be made before there is an
+ * @param first what the first look found, if there was one: it may be made before there is an
  *   answer
  */
 export function streamOf(

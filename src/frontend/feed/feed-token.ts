@@ -1,7 +1,7 @@
 /**
  * How far a feed has come, as its client carries it: sealed for its namespace and prefix. A member
- * stands in it as four bytes, the names of orders as four, and numbers as long as they have to be,
- * so that a token of fifty members is below 2 KiB.
+ * takes four bytes in it, the name of an order four, and numbers as many as they need, so that a
+ * token of fifty members is below 2 KiB.
  */
 import { CodecError, check } from "../../../core/check.ts";
 import { decode, encode } from "../../../core/codec.ts";
@@ -13,8 +13,8 @@ import { seal, unseal } from "../http/sealed-token.ts";
 import { PackedReader, PackedWriter } from "./packed-numbers.ts";
 
 /**
- * Release 0.2.0 wrote a list of six numbers for each source. In its place stands a list of one that
- * has bytes first: to a node of that release a source that is no member, so that it begins anew and
+ * Release 0.2.0 wrote a list of six numbers for each source. Now there is a list of one, with bytes
+ * first. A node of that release takes it for a source that is no member, and so begins anew and
  * says so.
  */
 const VERSION = 1;
@@ -78,7 +78,7 @@ function writeRow(out: PackedWriter, row: Row, mark: number): void {
     if (source.ended !== null) out.number(source.ended);
     if (source.until > 0) out.number(source.until);
   }
-  // What is proven of a source is of the same order, and mostly close behind where it is read.
+  // What is proven of a source is in the same order, and mostly close behind the place of reading.
   if (proven !== undefined && source !== undefined) out.number(source.after - proven.through);
   else if (proven !== undefined) {
     out.word(proven.run);
@@ -113,7 +113,7 @@ const isThere = <T>(value: T | undefined): value is T => value !== undefined;
 
 export function positionToToken(hash: KeyedHash, name: FeedName, position: FeedPosition): string {
   const token = tokenOf(hash, name, position);
-  // Of very many members: without proofs a feed begins anew where it would have gone on.
+  // With very many members: without proofs a feed begins anew where it could have gone on.
   const isShort = token.length <= FEED_TOKEN_CHARS_MAX;
   return isShort ? token : tokenOf(hash, name, { ...position, proven: [] });
 }
@@ -129,7 +129,7 @@ function tokenOf(hash: KeyedHash, name: FeedName, position: FeedPosition): strin
 const invalid = (detail: string): Problem => new Problem("invalid-token", detail);
 
 /**
- * @param memberIds whom a token may name; a member that has left has no name in the result
+ * @param memberIds the members that a token may name; one that has left is nameless in the result
  * @throws Problem `invalid-token`
  */
 export function tokenToPosition(
@@ -159,9 +159,10 @@ export function tokenToPosition(
 }
 
 /**
- * Whoever comes with a token may have been told more than it says, for a connection breaks between
- * a change and the token behind it. Where a source had not begun by the token it begins anew then,
- * and what has ended meanwhile is not told at a beginning: its reader is to forget what it has.
+ * A reader that comes with a token may have been told more than it says, when its connection broke
+ * between a change and the token after it. A source that had not begun by the token begins anew
+ * then. What has ended meanwhile is not told at a beginning, so the reader is to forget what it
+ * has.
  */
 function resumed(position: FeedPosition): FeedPosition {
   const sources = position.sources.map((source) =>

@@ -1,5 +1,5 @@
 /**
- * Numbers close together: seven bits a byte, the lowest first, with the highest bit where more
+ * Numbers in little room: seven bits a byte, the lowest first, with the highest bit where more
  * follow (LEB128, as in DWARF 5, 7.6), and words of 32 bits as four bytes.
  */
 import { assert } from "../../../core/assert.ts";

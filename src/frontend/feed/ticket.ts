@@ -1,9 +1,9 @@
 /**
  * Tickets for readers that can send no `Authorization`, which are browsers' `EventSource`s. One is
  * good for a namespace, for a minute, and opens one stream. Each frontend remembers those that it
- * has seen until they are over. Among all frontends an owner of the ticket's name decides: it
- * gives the first to use it a lease for as long. Where no owner can be asked, each frontend knows
- * its own.
+ * has seen until they are over. Among all frontends an owner of the ticket's name decides: it gives
+ * the first one to use it a lease for as long. Where no owner can be asked, each frontend knows
+ * only its own.
  */
 import { decode, encode } from "../../../core/codec.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
@@ -23,7 +23,7 @@ export function makeTicket(hash: KeyedHash, namespace: string, now: WallMillis):
 }
 
 export class Tickets {
-  /** Until when each of those that were used would be good. */
+  /** By used ticket, until when it would be good. */
   readonly #used = new Map<string, WallMillis>();
 
   /** Whether the ticket opens a stream of the namespace now, here: it does so once. */
@@ -42,7 +42,7 @@ export class Tickets {
   }
 }
 
-/** Whether no other frontend has used the ticket; all of the cluster are asked, by a lease. */
+/** Whether no other frontend of the cluster has used the ticket: a lease tells. */
 export async function isUnusedElsewhere(
   backend: Backend,
   namespace: string,

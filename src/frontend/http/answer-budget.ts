@@ -1,6 +1,6 @@
 /**
- * What one answer to many questions may hold of values. A request for a thousand keys is a few
- * kilobytes long, and its answer could be a gigabyte: more than any host has for one client.
+ * How many bytes of values one answer to many questions may hold. A request for a thousand keys is
+ * a few kilobytes long, and its answer could be a gigabyte: more than any host has for one client.
  */
 import { Problem } from "./problems.ts";
 

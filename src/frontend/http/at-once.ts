@@ -4,7 +4,7 @@ export const AT_ONCE_MAX = 32;
 /**
  * Works through a list, some items at a time, and gives the results in the order of the items.
  *
- * @throws what the first work to fail throws; others may still be running then
+ * @throws the error of the first work that fails; others may still be running then
  */
 export async function inParallel<Item, Result>(
   items: readonly Item[],
@@ -24,7 +24,7 @@ export async function inParallel<Item, Result>(
  * Like `inParallel`, but items with the same lane are worked on one after another, in the order of
  * the list.
  *
- * @param laneOf null: the item waits for no other, and none for it
+ * @param laneOf null: the item waits for no other one, and no other one for it
  */
 export async function inLanes<Item, Result>(
   items: readonly Item[],

@@ -26,7 +26,7 @@ export interface Auth {
 /** A deployment without any token. */
 export const noTokens: Auth = { tokens: [] };
 
-/** What each role may do: its own part, and those of others that are in it. */
+/** What each role may do: its own part, and those of the roles that it includes. */
 const PARTS: Readonly<Record<Role, readonly Role[]>> = {
   read: ["read"],
   write: ["read", "write"],
@@ -39,7 +39,9 @@ const isRole = (value: unknown): value is Role =>
 
 const isNamespaceText = (value: unknown): boolean =>
   typeof value === "string" && isNamespace(value);
-/** What can stand in an Authorization header; a token that cannot be sent would lock out. */
+/**
+ * What can stand in an Authorization header; a token that cannot be sent would lock its owner out.
+ */
 const SENDABLE = /^[\x21-\x7e]+$/;
 /** Fewer can be tried one after the other. A good token is random and much longer. */
 const TOKEN_CHARS_MIN = 8;
@@ -88,7 +90,7 @@ export function parseTokens(text: string): Auth {
   );
   const list = (value as { tokens?: unknown } | null)?.tokens;
   if (!Array.isArray(list)) throw new CodecError(`it must be an object with a list "tokens".`);
-  // On loopback a deployment without tokens is open: nobody is to get there by taking the last out.
+  // On loopback a deployment without tokens is open: removing the last one must not lead there.
   if (list.length === 0)
     throw new CodecError(`"tokens" lists none; to have none at all, give no tokens.`);
   const tokens: Token[] = [];
@@ -113,7 +115,7 @@ function tokenOf(auth: Auth, header: string | null): Token | null {
   return found;
 }
 
-/** What a request may do, whatever it asks for. */
+/** What a request's caller may do, whatever it asks for. */
 export type Grant = Pick<Token, "role" | "namespaces">;
 
 const everything: Grant = { role: "admin", namespaces: null };
@@ -136,9 +138,9 @@ export const OWN_NAMESPACES = "*";
 
 export interface Access {
   readonly role: Role;
-  /** null: something that belongs to no namespace. */
+  /** null: it is about something that belongs to no namespace. */
   readonly namespace: string | null;
-  /** Nothing of it is a value or a key: monitors may see it as well. */
+  /** It shows neither values nor keys: monitors may see it as well. */
   readonly showsNoData?: boolean;
 }
 

@@ -1,9 +1,9 @@
 /**
- * Base64 (RFC 4648, 4) of large values. It is by far the longest work of such an answer, so it is
- * done by the platform where that can, and in pieces where others would wait for it.
+ * Base64 (RFC 4648, 4) of large values. It is by far the longest work of such an answer, so the
+ * platform does it where it can, and it goes in pieces where others would wait for it.
  */
 
-/** What engines have that know it already. */
+/** The methods of engines that support it already. */
 interface WithBase64 {
   toBase64?(): string;
 }

@@ -2,8 +2,8 @@
  * The memory that values may take while requests are at work, reads and writes of this process
  * together. Each body has a bound of its own and the requests at work are counted, but a thousand
  * batches at once, or a hundred reads of a key with many large siblings, each within its bounds,
- * are more than any machine has. A request that comes when it is full waits a little, in turn,
- * with its body unread on the connection; one that has waited too long is told to come again.
+ * are more than any machine has. A request that comes when the room is full waits a little, in
+ * turn, with its body unread on the connection. One that has waited too long is told to come again.
  *
  * Rights are checked before, so a stranger cannot take room from others. A body that is alone is
  * let in whatever its length.
@@ -18,14 +18,14 @@ import { WaitingLine } from "./waiting-line.ts";
 const BYTES_MAX = 32 * 1024 * 1024;
 /** Less than a request's own timeout: there must be time left to carry it out. */
 const WAIT_MS_MAX = 1000;
-/** What is no longer than this is not worth counting: 2,048 requests at work make 32 MiB of it. */
+/** Bodies up to this long are not worth counting: 2,048 requests at work make 32 MiB of it. */
 export const SMALL_BYTES = 16_384;
 
 export class BodyRoom {
   readonly #byteCountMax: number;
   readonly #waitMsMax: number;
   readonly #byRequest = new WeakMap<object, number>();
-  /** What requests use beside their own, and by how many it is used. */
+  /** Objects that requests use beside their own, and how many requests use each. */
   readonly #shares = new WeakMap<object, object[]>();
   readonly #shareCounts = new WeakMap<object, number>();
   readonly #line = new WaitingLine();
@@ -44,7 +44,7 @@ export class BodyRoom {
     return this.#line.length;
   }
 
-  /** Waits for so much more room for a request. @throws Problem `overloaded` after a second */
+  /** Waits for this much more room for a request. @throws Problem `overloaded` after a second */
   reserve(request: object, byteCount: number): Promise<void> {
     if (this.#line.length === 0 && this.#fits(request, byteCount)) {
       this.add(request, byteCount);
@@ -63,7 +63,10 @@ export class BodyRoom {
     this.#takenByteCount += byteCount;
   }
 
-  /** The request uses what is taken under another object: the last one to use it gives it back. */
+  /**
+   * The request uses room that is taken under another object: the last request to use it gives it
+   * back.
+   */
   share(request: object, shared: object): void {
     this.#shareCounts.set(shared, (this.#shareCounts.get(shared) ?? 0) + 1);
     const shares = this.#shares.get(request);
@@ -77,7 +80,7 @@ export class BodyRoom {
     this.share(request, bytes);
   }
 
-  /** The request needs no more than this of what it has. */
+  /** The request needs no more than this much of the room that it has. */
   shrinkTo(request: object, byteCount: number): void {
     const surplus = (this.#byRequest.get(request) ?? 0) - byteCount;
     if (surplus <= 0) return;
@@ -86,7 +89,7 @@ export class BodyRoom {
     this.#line.admit();
   }
 
-  /** The request needs so much less than it has. */
+  /** The request needs this much less than it has. */
   giveBack(request: object, byteCount: number): void {
     this.shrinkTo(request, Math.max(0, (this.#byRequest.get(request) ?? 0) - byteCount));
   }

@@ -32,7 +32,7 @@ const incomplete = (): Problem =>
   new Problem("incomplete-body", "The body ended before its announced length. Nothing was stored.");
 
 /**
- * Of a host that hands such bodies on (workerd does), as they come out of their chunks.
+ * For hosts that hand such bodies on (workerd does), as they come out of their chunks.
  *
  * @throws Problem `coding-not-implemented`
  */
@@ -51,7 +51,9 @@ function announcedLength(headers: RequestHeaders): number | null {
   return Number(text);
 }
 
-/** A client that is still sending would see its connection break instead of the answer. */
+/**
+ * How much is read on: a client that still sends would see its connection break, not the answer.
+ */
 const DISCARD_BYTES_MAX = 64 * 1024 * 1024;
 const DISCARD_MS_MAX = 3000;
 /** A client that has sent nothing for so long is waiting for the answer. */
@@ -66,7 +68,7 @@ async function beforeQuiet<Arrival>(arrival: Promise<Arrival>): Promise<Arrival 
   return await Promise.race([arrival, quiet]).finally(() => clearTimeout(timer));
 }
 
-/** Reads on without keeping anything, as far as a client may be expected to have gone. */
+/** Reads on without keeping anything, as far as a client is likely to have sent. */
 async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
   const until = Date.now() + DISCARD_MS_MAX;
   let byteCount = 0;
@@ -87,10 +89,10 @@ async function discardBody(request: BodyOf): Promise<void> {
   else if (body !== null) await beforeQuiet(body.discard());
 }
 
-/** Hosts that parse HTTP by themselves give a client a minute, and say the same a little sooner. */
+/** Hosts that parse HTTP themselves give a client a minute, and say the same a little earlier. */
 const BODY_MS_MAX = 62_000;
 
-/** A body in time, or none: what is kept for it is not kept for ever. */
+/** The body in time, or an error: room that is kept for it must not be kept for ever. */
 async function inTime<Body>(reading: Promise<Body>): Promise<Body> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -123,7 +125,7 @@ async function gatherStream(
   try {
     return join(await inTime(collect(reader, byteCountMax)));
   } catch (error) {
-    // Without an announced length there may be no end to it.
+    // A body without an announced length may never end.
     reader.cancel().catch(() => {});
     throw error;
   }
@@ -172,8 +174,8 @@ async function wholeOf(
  * The whole body, or a problem; more than the limit is never held. What it takes of `bodyRoom` is
  * taken under the request's own object, until that is released.
  *
- * @param besideByteCount what carrying out the request holds beside the body: room is taken for
- *   both at once, for two halves would wait for ever
+ * @param besideByteCount what the request needs beside the body: room is taken for both at once,
+ *   since two halves could wait for ever
  * @throws Problem `value-too-large`, `incomplete-body`, `request-timeout`,
  *   `coding-not-implemented` or `overloaded`
  */
@@ -189,7 +191,7 @@ export async function readBody(
     await discardBody(request).catch(() => {});
     throw tooLarge(byteCountMax);
   }
-  // Some hosts begin to read the body when it is looked at, so that is done here and not before.
+  // Some hosts begin to read the body when this property is read, so that happens only here.
   const { body } = request;
   if (body === null) {
     if (announced !== null && announced > 0) throw incomplete();
@@ -287,7 +289,7 @@ export function checkTags(given: readonly string[]): readonly string[] {
 export function readContentHeaders(headers: RequestHeaders): Omit<Content, "value"> {
   const metadata = headers.get("Starling-Metadata");
   return {
-    // An empty one says nothing either; some platforms drop it on the way.
+    // An empty one counts as absent; some platforms drop it on the way.
     contentType: storedHeader(headers, "Content-Type") || "application/octet-stream",
     contentEncoding: storedHeader(headers, "Content-Encoding"),
     contentLanguage: storedHeader(headers, "Content-Language"),

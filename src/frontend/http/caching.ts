@@ -1,8 +1,8 @@
 /**
- * `Cache-Control` in both directions. A TTL says when a value ends and nothing about who may keep
- * it until then: a cache in front would answer for the quorum, and reads would go back in time. So
- * an answer is only ever kept to be revalidated, unless the writer of the value has spoken of
- * caches and the reader asks for nothing that a kept answer cannot give.
+ * `Cache-Control` in both directions. A TTL says when a value ends, but not who may keep it until
+ * then: a cache in front would answer in place of the quorum, and reads would go back in time. So
+ * caches may keep an answer only to revalidate it, unless the writer of the value allowed more and
+ * the reader asks for nothing that a kept answer cannot give.
  */
 import type { CacheLife, Sibling } from "../../../core/entry.ts";
 import { TTL_SECONDS_MAX } from "../../../core/limits.ts";
@@ -21,7 +21,9 @@ const DIRECTIVE = new RegExp(
   "y",
 );
 
-/** The directives up to the first malformed one; of two of one name the first (RFC 9111, 4.2.1). */
+/**
+ * The directives up to the first malformed one; of two with one name, the first (RFC 9111, 4.2.1).
+ */
 function readDirectives(header: string): ReadonlyMap<string, string> {
   const directives = new Map<string, string>();
   for (let at = 0; at < header.length; at = DIRECTIVE.lastIndex) {
@@ -35,13 +37,13 @@ function readDirectives(header: string): ReadonlyMap<string, string> {
   return directives;
 }
 
-/** Whole seconds; more than a value may live counts as that much; null when it is no number. */
+/** Whole seconds; more than a value may live counts as that maximum; null: not a number. */
 function secondsOf(text: string | undefined): number | null {
   if (text === undefined || !/^[0-9]+$/.test(text)) return null;
   return Math.min(Number(text), TTL_SECONDS_MAX);
 }
 
-/** With one of these the writer wants no cache to answer by itself, whatever else it says. */
+/** With any of these the writer wants no cache to answer by itself, whatever else it says. */
 const FORBIDDING = ["no-store", "no-cache", "private"];
 
 export interface WriterControl {
@@ -77,7 +79,8 @@ export function readWriterControl(header: string | null): WriterControl {
 
 /**
  * What a cache is told of a value: what is left of what its writer gave, under the same names, and
- * never more than what is left of its TTL. There is no `Age` beside it: that would count twice.
+ * never more than what is left of its TTL. There is no `Age` beside it: that would subtract the
+ * time twice.
  */
 export function cacheControlOf(sibling: Sibling, now: WallMillis): string {
   const life = sibling.content?.cacheLife ?? null;

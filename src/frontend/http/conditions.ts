@@ -32,7 +32,7 @@ export function readPrecondition(headers: RequestHeaders, now: WallMillis): Prec
   // Weak comparison (RFC 9110, 13.1.2); If-Match compares strongly, so there a W/ matches nothing.
   const ifNoneMatch = readTagList(headers, "If-None-Match").map(withoutWeakness);
   const since = parseHttpDate(headers.get("If-Unmodified-Since"), now);
-  // All that is stored came later than 1970.
+  // Everything stored is later than 1970.
   const dated = Number.isNaN(since) ? {} : { unmodifiedSince: Math.max(1, since) };
   const isNone = ifMatch.length + ifNoneMatch.length === 0 && Number.isNaN(since);
   return isNone ? null : { ifMatch, ifNoneMatch, ...dated };
@@ -49,7 +49,7 @@ export interface Validators {
 }
 
 /**
- * What the conditions of a read come to, in the order of RFC 9110, 13.2.2.
+ * Judges the conditions of a read, in the order of RFC 9110, 13.2.2.
  *
  * @throws Problem `precondition-failed`
  */
@@ -73,7 +73,7 @@ export function checkReadConditions(
   return seconds(shown.modifiedMs) <= seconds(modifiedSince) ? "not-modified" : "send";
 }
 
-/** HTTP dates have whole seconds. NaN, of a date that cannot be read, compares as false. */
+/** HTTP dates have whole seconds. NaN, for an unreadable date, compares as false. */
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 
 export interface ByteRange {
@@ -109,8 +109,8 @@ export function readRange(
 }
 
 /**
- * A date is never enough: two versions of one second have the same, and their parts would be joined
- * to something that never was (RFC 9110, 13.1.5, asks for a strong validator; 8.8.2.2).
+ * A date is never enough: two versions of one second have the same date, and their parts would be
+ * joined to something that never existed (RFC 9110, 13.1.5, asks for a strong validator; 8.8.2.2).
  */
 const holdsIfRange = (header: string | null, shown: Validators): boolean =>
   header === null || header.trim() === shown.etag;

@@ -32,14 +32,14 @@ interface Sealed {
 /** What a client sends back. */
 export interface Session {
   readonly context: CausalContext;
-  /** From when on all that was shown with it has ended; 0 for never. */
+  /** When all that was shown with it has ended; 0 for never. */
   readonly endsAt: WallMillis;
 }
 
 /**
  * The token of a context; longer than 4 KiB only for a key that some 250 tenures have written.
  *
- * @param endsAt from when on all that is shown with it has ended; 0 for never
+ * @param endsAt when all that is shown with it has ended; 0 for never
  */
 export function contextToToken(
   { hash, key }: Of,
@@ -51,12 +51,12 @@ export function contextToToken(
   return seal(hash, `context ${key}`, encode(fields));
 }
 
-/** What was sealed last of a context: a hot key's is asked for again and again. */
+/** The last token of a context: a hot key's is asked for again and again. */
 const sealed = new WeakMap<CausalContext, Sealed>();
 
 /**
  * The same for an answer to a read, which may come again: it is kept beside the context. A write
- * has a new context each time, and to keep that would cost more than it saves.
+ * has a new context each time; to keep its token would cost more than it saves.
  */
 export function keptToken(of: Of, context: CausalContext, endsAt: WallMillis): string {
   const { hash, key } = of;

@@ -18,7 +18,7 @@ export interface WholeBody {
    * @throws when the body is cut off
    */
   gather(byteCountMax: number): Promise<Uint8Array | null>;
-  /** Reads what its client is sending and drops it, so that the answer finds its way. */
+  /** Reads what the client is still sending and drops it, so that the answer reaches it. */
   discard(): Promise<void>;
 }
 
@@ -56,7 +56,7 @@ export function responseOf({ status, statusText, headers, body }: Answer): Respo
 /** Longer ones are counted while they stream in. */
 const WHOLE_BYTES_MAX = 65_536;
 
-/** A small body that says how long it is comes whole, not through a stream and its promises. */
+/** A small body of announced length is taken whole, not through a stream and its promises. */
 class SmallBody implements WholeBody {
   readonly isTimed = false;
   readonly #request: Request;
@@ -82,8 +82,8 @@ function bodyOf(request: Request): PlainRequest["body"] {
 }
 
 /**
- * A `Request` as the data plane takes it. What is asked for again and again is read once: on
- * workerd each look at a `Request` is a call out of JavaScript.
+ * A `Request` as the data plane takes it. What is needed again and again is read once: on workerd
+ * each look at a `Request` is a call out of JavaScript.
  */
 export function plainRequestOf(request: Request): PlainRequest {
   const { method, headers } = request;

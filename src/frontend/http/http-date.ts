@@ -21,7 +21,7 @@ const FORMS = [
   new RegExp(`^${DAY} ${MONTH} (?<day>[ \\d]\\d) ${TIME} (?<year>\\d{4})$`),
 ];
 
-/** Two digits that seem to lie more than 50 years ahead stand for the century before. */
+/** A two-digit year that seems more than 50 years ahead is one of the century before. */
 function yearOf(short: number, now: WallMillis): number {
   const thisYear = new Date(now).getUTCFullYear();
   const year = thisYear - (thisYear % 100) + short;
@@ -46,7 +46,7 @@ export function parseHttpDate(text: string | null, now: WallMillis): WallMillis 
   const whole = year === undefined ? yearOf(Number(short), now) : Number(year);
   const date = new Date(0);
   date.setUTCFullYear(whole, MONTHS.indexOf(month), day);
-  // A day that its month does not have would be one of the next.
+  // A day that its month does not have would fall into the next month.
   if (date.getUTCDate() !== day || hour > 23 || minute > 59 || second > 60) return Number.NaN;
   return date.setUTCHours(hour, minute, second);
 }

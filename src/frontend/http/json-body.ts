@@ -22,7 +22,7 @@ export async function readJson(
 }
 
 /**
- * An object with these members alone: what was misspelt must not pass for left out.
+ * An object with only these members: a misspelt one must not be taken for one left out.
  *
  * @throws Problem of `readJson`, or `invalid-request`
  */

@@ -17,7 +17,8 @@ export interface Target {
 
 /**
  * Cuts an origin-form or absolute-form target (RFC 9112, 3.2). A URL may carry a fragment, which is
- * its client's own; on a request line a "#" is a mistake, and cutting there would name another key.
+ * the client's own business. On a request line a "#" is a mistake, and to cut there would name
+ * another key.
  *
  * @throws Problem `invalid-key`
  */
@@ -41,7 +42,7 @@ function originForm(url: string): string {
 
 /**
  * Percent-decodes once. The language's own decoder takes well-formed UTF-8 and nothing else: no
- * surrogates, no overlong forms, no bare "%". A "+" stays one.
+ * surrogates, no overlong forms, no bare "%". A "+" stays a "+".
  *
  * @param refuse makes the problem of a text that cannot be decoded
  */
@@ -58,7 +59,7 @@ const undecodable = (what: string): Problem =>
   new Problem("invalid-key", `The ${what} is not UTF-8 in percent-encoding (%25 stands for "%").`);
 
 /**
- * What sites store is theirs alone, and so are canaries: to a client they are not there.
+ * What sites and canaries store is not for clients: to them it does not exist.
  *
  * @throws Problem `not-found`
  */

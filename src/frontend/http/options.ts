@@ -20,7 +20,7 @@ export interface RequestOptions {
   /** Milliseconds; undefined when the request does not say. */
   readonly ttlMs: number | undefined;
   readonly allSiblings: boolean;
-  /** Of the names that the route takes beside the options. */
+  /** Values of the names that the route takes beside the options. */
   readonly others: ReadonlyMap<string, string>;
 }
 
@@ -32,7 +32,7 @@ const WHOLE = /^(0|[1-9][0-9]{0,8})$/;
 const SECONDS = /^[0-9]{1,9}(\.[0-9]{1,3})?$/;
 
 function invalid(option: string, detail: string): Problem {
-  // A name may be anything that a client thought of.
+  // A name may be anything that a client made up.
   return new Problem("invalid-option", detail, { extras: { option: option.slice(0, 40) } });
 }
 
@@ -92,7 +92,7 @@ const OPTIONS: ReadonlyMap<string, readonly [keyof QuorumOptions, Read]> = new M
   ["min_p", ["minP", probability]],
 ]);
 
-/** As structured fields have them: their keys are words with hyphens elsewhere. */
+/** Their spelling in structured fields, where keys customarily have hyphens. */
 const HEADER_NAMES: ReadonlyMap<string, string> = new Map([
   ["max-stale", "max_stale"],
   ["stale-w", "stale_w"],
@@ -102,10 +102,10 @@ const HEADER_NAMES: ReadonlyMap<string, string> = new Map([
 /** A member's own name, whichever way it is spelt. */
 const optionName = (member: string): string => HEADER_NAMES.get(member) ?? member;
 
-/** Those that take a number with decimal places. */
+/** Options that take a number with decimal places. */
 const DECIMALS: ReadonlySet<string> = new Set(["max_stale", "min_p"]);
 
-/** What the word `strict` says beside r and w. */
+/** The options that the word `strict` decides beside r and w. */
 const STRICT_NAMES = ["pr", "pw", "sloppy"] as const;
 
 /** Cuts a query into names and values, decoded. @throws Problem for a name that comes twice */
@@ -142,8 +142,8 @@ const MEMBER = /(?:"(?:[^"\\]|\\.)*"|[^",;])+/y;
 const PARAMETERS = /(?:;(?:"(?:[^"\\]|\\.)*"|[^",;])*)*,?/y;
 
 /**
- * What the parser's result does not tell of a well-formed dictionary: of two members of one name it
- * keeps the last, and `1.0` and `1` are the same number to it. Parameters mean nothing here.
+ * Refuses what the parser's result hides in a well-formed dictionary: of two members of one name it
+ * keeps the last, and it takes `1.0` and `1` for the same number. Parameters mean nothing here.
  */
 function refuseWhatIsLost(header: string): void {
   const seen = new Set<string>();
@@ -203,7 +203,7 @@ function readSiblings(text: string | undefined): boolean {
   throw invalid("siblings", "siblings takes one word: all.");
 }
 
-/** Of a request that says nothing: the common case, and nothing of it needs to be checked. */
+/** Those of a request that names none: the common case, with nothing to check. */
 export const noOptions: RequestOptions = {
   quorum: {},
   ttlMs: undefined,
@@ -226,12 +226,12 @@ function readQuorum(values: ReadonlyMap<string, string>, others: ReadonlySet<str
   return draft as Draft;
 }
 
-/** The query wins, option by option; its word says more than the header's numbers. */
+/** The query wins, option by option; its word outranks the header's numbers. */
 function joinDrafts(header: Draft, query: Draft): QuorumOptions {
   const kept = { ...header };
   if (query.consistency !== undefined) {
     delete kept.r;
-    // That word is about reads.
+    // `auto` is only about reads.
     if (query.consistency !== "auto") delete kept.w;
     if (query.consistency === "strict") for (const name of STRICT_NAMES) delete kept[name];
     if (query.consistency === "local_quorum") delete kept.zones;
@@ -239,7 +239,7 @@ function joinDrafts(header: Draft, query: Draft): QuorumOptions {
   return { ...kept, ...query };
 }
 
-/** @throws Problem where there is nothing to choose by, or no choice was asked for */
+/** @throws Problem where `auto` has nothing to choose by, or `minP` comes without `auto` */
 function checkChoice(quorum: QuorumOptions): QuorumOptions {
   const { consistency, maxStaleMs, minP } = quorum;
   if (consistency === "auto" && maxStaleMs === undefined && minP === undefined) {
@@ -253,7 +253,7 @@ function checkChoice(quorum: QuorumOptions): QuorumOptions {
 /** Longer queries than this are read each time. */
 const KEPT_LENGTH_MAX = 64;
 const KEPT_COUNT_MAX = 64;
-/** Those of queries that were read lately: requests of one program ask for the same few. */
+/** Options of queries that were read lately: requests of one program ask for the same few. */
 const kept = new Map<string, RequestOptions>();
 
 function keep(query: string, options: RequestOptions): RequestOptions {

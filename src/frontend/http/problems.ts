@@ -1,6 +1,7 @@
 /**
  * Everything that can go wrong on the way of a request, as `application/problem+json` (RFC 9457).
- * One catalogue: the code decides status and title, the place where it happens the detail.
+ * There is one catalogue: the code decides status and title; the place where it happens writes the
+ * detail.
  */
 import type { Failure } from "../../../core/failure.ts";
 import { utf8Length } from "../../../core/keys.ts";
@@ -92,7 +93,10 @@ export function methodNotAllowed(methods: readonly string[]): Problem {
 
 const UNKNOWN_OUTCOME = "The outcome is unknown: the write may surface later.";
 
-/** What a failed operation is to the client; a write that may yet surface always says so. */
+/**
+ * The problem that a client sees for a failed operation; a write that may yet surface always says
+ * so.
+ */
 export function problemOf(
   failure: Failure,
   isWrite: boolean,
@@ -126,7 +130,7 @@ export function problemHeaders(problem: Problem, contentType: string): Record<st
     ...problem.headers,
     "Content-Type": contentType,
     "X-Content-Type-Options": "nosniff",
-    // A 404 of a key carries a context and says itself what caches may do.
+    // A 404 for a key carries a context, and itself says what caches may do.
     "Cache-Control": problem.headers["Cache-Control"] ?? "no-store",
   };
   if (problem.code === "unauthorized") headers["WWW-Authenticate"] = "Bearer";

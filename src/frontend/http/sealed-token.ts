@@ -2,7 +2,7 @@
  * Opaque texts that clients carry and give back: base64url of a payload with a tag of eight bytes
  * under the cluster's secret, or for a while the one before or after it. The tag is bound to the
  * cluster's name and to what the text is for, so that it can neither be made up nor used elsewhere,
- * not even where a secret serves two.
+ * not even where two clusters share a secret.
  */
 import { present } from "../../../core/assert.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
@@ -13,7 +13,7 @@ const ALPHABET = /^[A-Za-z0-9_-]+$/;
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const encoder = new TextEncoder();
 
-/** Each answer has one: this takes a quarter of the time of `btoa` and replacements. */
+/** Each answer needs one: this takes a quarter of the time of `btoa` with replacements. */
 function toBase64Url(bytes: Uint8Array): string {
   let text = "";
   for (let i = 0; i < bytes.length; i += 3) {
@@ -30,7 +30,7 @@ function fromBase64Url(text: string): Uint8Array | null {
   if (!ALPHABET.test(text) || text.length % 4 === 1) return null;
   const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
   const bytes = Uint8Array.from(binary, (char) => char.charCodeAt(0));
-  // Other texts stand for the same bytes when unused bits are set; only one is ours.
+  // With unused bits set, other texts stand for the same bytes; only one of them is ours.
   return toBase64Url(bytes) === text ? bytes : null;
 }
 

@@ -1,8 +1,8 @@
 /**
  * W3C Trace Context (https://www.w3.org/TR/trace-context/). A request that names a trace is logged
- * when it is over, and so is what it asks of replicas: the `traceparent` travels with the messages.
- * It is passed on as it came. Starling makes no spans of its own, and does nothing for a request
- * without a trace.
+ * when it is over, and so are its requests to replicas: the `traceparent` travels with the
+ * messages, as it came. Starling makes no spans of its own, and does nothing for a request without
+ * a trace.
  */
 import type { RequestHeaders } from "./exchange.ts";
 
@@ -21,8 +21,8 @@ const STATE_MEMBERS_MAX = 32;
 const STATE_CHARS_MAX = 512;
 
 /**
- * The trace that a text names, as version 00 spells it; empty for none. Versions to come may say
- * more behind the flags (4.3): what version 00 knows of them is read.
+ * The trace that a text names, as version 00 spells it; empty for none. Later versions may say more
+ * after the flags (4.3): the part that version 00 knows is read.
  */
 export function readTraceparent(text: string): string {
   const [, version, trace = "", span = "", flags = "", more] = TRACEPARENT.exec(text) ?? [];
@@ -39,7 +39,7 @@ export function traceOf({ headers }: { readonly headers: RequestHeaders }): stri
   return header === null ? "" : readTraceparent(header);
 }
 
-/** What the vendors say of a trace; empty when it is not as it should be, or too much to carry. */
+/** What the vendors say of a trace; empty when it is malformed, or too much to carry. */
 export function readTracestate(text: string): string {
   if (text.length > STATE_CHARS_MAX || !PRINTABLE.test(text)) return "";
   const members = text

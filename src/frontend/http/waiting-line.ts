@@ -1,4 +1,4 @@
-/** Requests that wait for room or for a turn: first come first served, and not for ever. */
+/** Requests that wait for room or for a turn: first come, first served, and for a bounded time. */
 import { Problem } from "./problems.ts";
 
 export interface Waiter {
@@ -34,7 +34,7 @@ export class WaitingLine {
     });
   }
 
-  /** Lets in those that may begin now; nobody passes by the first. */
+  /** Lets in those that may begin now; nobody overtakes the first. */
   admit(): void {
     for (;;) {
       const [first] = this.#waiting;

@@ -1,7 +1,7 @@
 /**
- * The arguments of a `KVNamespace`'s methods as workerd takes them: what is no text becomes one as
- * JavaScript makes it, what cannot be meant is refused in workerd's own words, since code in the
- * world looks at those.
+ * The arguments of a `KVNamespace`'s methods as workerd takes them: what is not a text is converted
+ * as JavaScript does it, and what makes no sense is refused in workerd's own words, since existing
+ * code looks at those.
  *
  * See https://github.com/cloudflare/workerd/blob/main/src/workerd/api/kv.c%2B%2B;
  * tests/contract/kv-calls.ts asks both the same.
@@ -16,7 +16,7 @@ import { type KvShown, kvJson, kvText } from "./kv-values.ts";
 /** Options as they came, whatever is in them. */
 export type Given = Readonly<Record<string, unknown>>;
 
-/** A problem that Workers KV has words for: they are said as they are. */
+/** A problem that Workers KV has its own words for: these are passed on unchanged. */
 export class KvRefusal extends Problem {}
 
 /** As Workers KV allows. */
@@ -53,7 +53,7 @@ export function checkLength(key: string): string {
 /**
  * The key of a call.
  *
- * @param args all arguments: one that is missing is another thing than `undefined`
+ * @param args all arguments: a missing one differs from `undefined`
  * @throws TypeError for none and for the empty one; KvRefusal
  */
 export function keyOf(method: string, args: readonly unknown[], type = "string"): string {
@@ -88,11 +88,11 @@ export function optionsAt(
   throw wrongType(at.method, at.index + 1, at.type);
 }
 
-/** Options of a `delete`: KV itself has none there, and looks at nothing that stands there. */
+/** Options of a `delete`: KV itself has none, and ignores whatever stands there. */
 export const deleteOptionsAt = ([, value]: readonly unknown[]): Given =>
   typeof value === "object" && value !== null ? (value as Given) : {};
 
-/** Options of a read, in which a type alone is one as well. */
+/** Options of a read; a type alone is accepted as well. */
 export function readOptionsAt(args: readonly unknown[]): Given {
   const [, value] = args;
   if (isAbsent(value)) return {};
@@ -114,8 +114,8 @@ function jsonOf(text: string): KvShown {
 /**
  * How each of the many values of one call is shown: as text or as JSON.
  *
- * @throws KvRefusal for another type; what it returns does for a value that is no JSON, and when
- *   the values together have become too many
+ * @throws KvRefusal for another type; the returned function throws it for a value that is not JSON,
+ *   and when the values together become too much
  */
 export function readerOf(type: string): (value: Uint8Array) => KvShown {
   if (type !== "text" && type !== "json") {
@@ -133,7 +133,7 @@ export function readerOf(type: string): (value: Uint8Array) => KvShown {
 }
 
 /**
- * The value of a `put`, one that is no object as a text.
+ * The value of a `put`; one that is not an object becomes a text.
  *
  * @throws TypeError when there is none
  */
@@ -151,7 +151,7 @@ export function checkSize(byteCount: number, byteCountMax: number): void {
   throw refused("value-too-large", text);
 }
 
-/** What is to be stored of `metadata`; null for none. @throws KvRefusal; Problem */
+/** How `metadata` is to be stored; null for none. @throws KvRefusal; Problem */
 export function metadataOf(metadata: unknown): string | null {
   if (isAbsent(metadata)) return null;
   const text: string | undefined = JSON.stringify(metadata);
@@ -190,7 +190,7 @@ function expirationOf(value: unknown, now: number): number | null {
 }
 
 /**
- * When a value is to expire. As with KV nobody looks at `expiration` beside an `expirationTtl`.
+ * When a value is to expire. As with KV, `expiration` is ignored beside an `expirationTtl`.
  *
  * @param now in ms
  * @throws KvRefusal; TypeError for a bigint
@@ -206,7 +206,7 @@ export interface ListArguments {
   readonly cursor: string;
 }
 
-/** How many keys at most; nothing, and what is no count, stand for all. @throws KvRefusal */
+/** How many keys at most; absent, or not a count, means as many as possible. @throws KvRefusal */
 export function limitOf(limit: unknown): number {
   const count = wholeOf(limit);
   if (count <= 0) return LIST_KEYS_MAX;

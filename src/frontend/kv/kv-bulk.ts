@@ -13,7 +13,7 @@ import { contentOf, kvText, metadataIn } from "./kv-values.ts";
 
 /** As with Cloudflare. */
 const BULK_KEYS_MAX = 10_000;
-/** A body is parsed, or made, as a whole: of more, a Worker's 128 MB would not hold the copies. */
+/** A body is parsed, or made, as a whole: a Worker's 128 MB would not hold the copies of more. */
 export const BULK_BYTES_MAX = 32 * 1024 * 1024;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -30,7 +30,7 @@ export async function answerKeys(store: KvStore, query: URLSearchParams): Promis
     ...(metadata === null ? {} : { metadata: JSON.parse(metadata) as unknown }),
   }));
   const { cursor } = page;
-  // Where Cloudflare's own API has it depends on the version of its SDK that reads it.
+  // Which of the two places is read depends on the version of Cloudflare's SDK.
   return envelope(result, { count: result.length, cursor, cursors: { after: cursor } });
 }
 
@@ -89,8 +89,8 @@ function putOf(store: KvStore, item: unknown): Put {
 }
 
 /**
- * Says success only when every key has it: clients look at nothing else. Otherwise the keys that
- * are to be sent again are named beside the first problem.
+ * Reports success only when it holds for every key: clients look at nothing else. Otherwise the
+ * keys that must be sent again are named beside the first problem.
  */
 async function runAll(writes: readonly Put[]): Promise<Response> {
   // Of one key the last one counts; two at once would become siblings.
@@ -126,8 +126,8 @@ export async function bulkDelete(store: KvStore, request: Request): Promise<Resp
 }
 
 /**
- * Many values at once, by key; null for what is not there. What is held of them is bounded like
- * what is put.
+ * Many values at once, by key; null for what is not there. How much of them is held is bounded as
+ * for puts.
  *
  * @param describe what the answer says of a value
  * @throws Problem

@@ -1,4 +1,4 @@
-/** What every answer of the Workers KV façade but a value itself is wrapped in. */
+/** The envelope around every answer of the Workers KV façade except values. */
 import { utf8Length } from "../../../core/keys.ts";
 import type { Answer } from "../http/exchange.ts";
 import { type Problem, type ProblemCode, problemHeaders } from "../http/problems.ts";
@@ -14,7 +14,7 @@ const CODES: Readonly<Partial<Record<ProblemCode, number>>> = {
 
 const noSniff = { "X-Content-Type-Options": "nosniff" } as const;
 
-/** @param info what a page of a list says of itself */
+/** @param info what a list's page says about itself */
 export function envelope(result: unknown, info?: Readonly<Record<string, unknown>>): Response {
   const more = info === undefined ? {} : { result_info: info };
   const body = { success: true, errors: [], messages: [], result, ...more };
@@ -24,7 +24,7 @@ export function envelope(result: unknown, info?: Readonly<Record<string, unknown
 /**
  * The problem in the shape that Cloudflare's clients read; its message ends with our own code.
  *
- * @param result what was done in spite of it
+ * @param result what was done all the same
  */
 export function kvProblemAnswer(problem: Problem, isHead: boolean, result?: unknown): Answer {
   const { status, code } = problem;

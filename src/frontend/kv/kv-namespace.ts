@@ -1,11 +1,10 @@
 /**
  * Workers KV as code sees it: the methods of a `KVNamespace`, in one namespace of this store.
  *
- * What is not of KV in the options are the options of the contract, in the client library's
- * spelling: `get(key, { type: "json", r: 1 })`. `cacheTtl` is taken and means nothing: every read
- * asks replicas, none is older than what they hold. See
- * https://developers.cloudflare.com/kv/api/ for the rest. The methods take their arguments as a
- * list: how many came is a part of what was said.
+ * Options that KV does not have are those of the contract, in the client library's spelling:
+ * `get(key, { type: "json", r: 1 })`. `cacheTtl` is accepted and means nothing: every read asks
+ * replicas, and none is older than what they hold. See https://developers.cloudflare.com/kv/api/
+ * for the rest. The methods take their arguments as a list: their number is part of the meaning.
  */
 import type { Content } from "../../../core/entry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
@@ -39,7 +38,7 @@ export type KvType = "text" | "json" | "arrayBuffer" | "stream";
 
 export interface KvGetOptions extends ConsistencyOptions {
   readonly type?: KvType;
-  /** Taken, for the sake of code that gives it. */
+  /** Accepted for the sake of code that passes it. */
   readonly cacheTtl?: number;
 }
 
@@ -48,7 +47,7 @@ export interface KvPutOptions extends ConsistencyOptions {
   readonly expiration?: number;
   /** Seconds from now on, under 60 too; wins over `expiration`. */
   readonly expirationTtl?: number;
-  /** What JSON has words for: at most 1,024 bytes of it. */
+  /** Anything that JSON can express, in at most 1,024 bytes. */
   readonly metadata?: unknown;
 }
 
@@ -62,7 +61,7 @@ export interface KvListOptions {
 export interface KvResult {
   readonly value: KvShown;
   readonly metadata: KvShown;
-  /** Of one key alone, as with KV. */
+  /** Only for a single key, as with KV. */
   readonly cacheStatus?: null;
 }
 
@@ -128,7 +127,7 @@ async function bytesOf(body: string | object, byteCountMax: number): Promise<Uin
   );
 }
 
-/** Problems as KV's own errors are worded: a caller far away sees an error's message alone. */
+/** Problems in the words of KV's own errors: a remote caller sees only an error's message. */
 async function failingAs<Out>(verb: string, work: (holder: object) => Promise<Out>): Promise<Out> {
   const holder = {};
   try {
@@ -145,7 +144,7 @@ async function failingAs<Out>(verb: string, work: (holder: object) => Promise<Ou
 
 interface Method {
   readonly method: string;
-  /** What its first argument is, in workerd's words. */
+  /** The type of its first argument, in workerd's words. */
   readonly type: string;
 }
 const READS = {
@@ -163,7 +162,7 @@ export class KvNamespace {
   }
 
   /**
-   * One key, or a list of up to 100: then a Map of them.
+   * One key's value, or for a list of up to 100 keys a Map of values.
    *
    * @returns null for a key that is not there
    * @throws Error whose message begins with `KV GET failed:` (`KV GET_BULK failed:` of a list) and
@@ -176,7 +175,7 @@ export class KvNamespace {
   }
 
   /**
-   * @returns nulls for one key that is not there; in a Map null itself, as with KV
+   * @returns an object of nulls for a single missing key; in a Map null itself, as with KV
    * @throws Error as `get` does
    */
   async getWithMetadata(...args: KvGetArguments): Promise<KvResult | Map<string, KvResult | null>> {
@@ -248,10 +247,10 @@ export class KvNamespace {
     });
   }
 
-  /** @param holder of this one call: what it reads is its caller's when it returns */
+  /** @param holder of this one call: when it returns, what it has read is the caller's */
   #store(given: Given, holder: object): KvStore {
-    // As a query, so that one parser judges options by whichever door they come. Members of other
-    // names are not ours: storage layers hand their own options through.
+    // As a query, so that one parser judges options whichever way they come. Members with other
+    // names are not ours: storage layers pass their own options through.
     const options = readOptions(consistencyQuery(given as ConsistencyOptions).toString(), null);
     return new KvStore({ ...this.#parts, options, trace: NO_TRACE, holder });
   }

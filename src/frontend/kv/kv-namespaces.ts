@@ -1,7 +1,7 @@
 /**
  * Namespaces as the Workers KV façade shows them: the id is the namespace's name, and so is the
- * title as long as it has no other. One that nobody created takes keys all the same, with the
- * deployment's settings; it is not listed.
+ * title unless it was given another. A namespace that nobody created takes keys all the same, with
+ * the deployment's settings, but is not listed.
  */
 import { compareUtf8, isNamespace } from "../../../core/keys.ts";
 import { TITLE_CHARS_MAX } from "../../../core/limits.ts";
@@ -135,7 +135,7 @@ export async function deleteNamespace(backend: Backend, namespace: string): Prom
     throw new Problem("ring-conflict", detail);
   }
   await run(backend, { kind: "purge", namespace, what: { everything: true } });
-  // By then this node knows what the members know.
+  // By now this node knows what the members know.
   if (backend.view().namespaces.has(namespace)) {
     await run(backend, { kind: "configure", namespace, settings: null });
   }

@@ -1,5 +1,5 @@
 /**
- * Workers KV as Cloudflare's REST API v4 has it, so that what was written for that works unchanged:
+ * Workers KV as in Cloudflare's REST API v4, so that software written for that works unchanged:
  * `wrangler kv`, the `cloudflare` SDK, unstorage's and keyv's drivers. Any account will do, and the
  * id of a namespace is the namespace. Query names that are unknown are ignored here; the options of
  * the contract come in the `Starling-Quorum` header.
@@ -34,7 +34,7 @@ import { deleteValue, getMetadata, getValue, putValue } from "./kv-values.ts";
 const API = "/client/v4/";
 const BASE = `${API}accounts/:account/storage/kv/namespaces`;
 const ACCOUNT = /^\/client\/v4\/accounts\/[^/]+\/storage\/kv\/namespaces\//;
-/** Behind the account: a raw namespace, then a word, then what is a raw key behind some words. */
+/** After the account: a raw namespace, then a word, then, after some words, a raw key. */
 const REST = /^([^/]+)(?:\/[a-z]+(?:\/(.*))?)?$/;
 
 /** Whether problems of this path are told in Cloudflare's shape. */
@@ -62,7 +62,7 @@ const restOf = (call: Call): RegExpExecArray | null =>
 /** @throws Problem `invalid-key` */
 const namespaceOf = (call: Call): string => readNamespace(restOf(call)?.[1] ?? "");
 
-/** Makes handlers of what is done within a namespace. */
+/** Turns work within a namespace into handlers. */
 const within =
   ({ secret: hash, backendOf, guarded }: RouteParts) =>
   (role: Role, answer: Answerer): Handler<StarlingEnv> =>

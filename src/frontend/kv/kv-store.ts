@@ -25,14 +25,14 @@ import { checkKey } from "../http/key-path.ts";
 import type { RequestOptions } from "../http/options.ts";
 import { Problem, problemOf } from "../http/problems.ts";
 
-/** What is at hand for a call of KV, whichever coat it came through. */
+/** The parts for a call of KV, whichever coat it came through. */
 export interface KvParts {
   readonly backend: Backend;
   readonly hash: KeyedHash;
   readonly namespace: string;
   readonly options: RequestOptions;
   readonly trace: string;
-  /** Under what memory for values is taken; its maker releases it. */
+  /** The object that memory for values is taken under; its maker releases it. */
   readonly holder: object;
 }
 
@@ -60,9 +60,9 @@ export interface KvExpiry {
   readonly at: number | null;
 }
 
-/** Keys asked for at least: deleted ones take room in a page until they are collected. */
+/** The least number of keys to ask for: deleted ones take room in a page until collected. */
 const SCANNED_MIN = 250;
-/** Pages that a short one is put together from, and an empty one. */
+/** How many pages are read at most to fill a short one, and while they are all empty. */
 const PAGES_MAX = 64;
 const EMPTY_PAGES_MAX = 10_000;
 
@@ -95,7 +95,7 @@ export class KvStore {
   /**
    * Many values, in the order of the keys.
    *
-   * @param byteCountMax what is kept of them at most
+   * @param byteCountMax how many bytes of them are kept at most
    * @throws Problem
    */
   async getMany<Out>(
@@ -144,8 +144,8 @@ export class KvStore {
   }
 
   /**
-   * A full page, or the last one: clients of KV take an empty page for the end. Only behind tens of
-   * thousands of deleted keys it may be short.
+   * A full page, or the last one: clients of KV take an empty page for the end. It may be short
+   * only after tens of thousands of deleted keys.
    *
    * @throws Problem
    */
@@ -163,7 +163,7 @@ export class KvStore {
       const page = await listKeys(backend, hash, { ...wanted, trace });
       keys.push(...page.result.keys);
       from = page.cursor;
-      // One more than wanted was seen: that shows that the page is not the last.
+      // One key more than wanted was found: that shows that the page is not the last.
       const last = keys.length > limit ? keys[limit - 1] : undefined;
       if (last !== undefined) {
         const rest = cursorAfter(hash, { namespace, prefix }, last.name);
@@ -171,7 +171,7 @@ export class KvStore {
       }
       const isEnough = i >= (keys.length === 0 ? EMPTY_PAGES_MAX : PAGES_MAX);
       if (from === "" || isEnough) return { keys, cursor: from };
-      // Behind a full page one key is enough to know. Else there are many deleted ones.
+      // After a full page one more key is enough to tell. Otherwise many are deleted ones.
       scanned = keys.length === limit ? SCANNED_MIN : LIST_KEYS_MAX;
     }
   }
@@ -190,7 +190,7 @@ export class KvStore {
   }
 }
 
-/** There is no least of 60 seconds here. */
+/** There is no minimum of 60 seconds here. */
 function ttlMs(option: string, seconds: number): WallMillis {
   if (seconds >= TTL_SECONDS_MIN && seconds <= LIFE_SECONDS_MAX) return Math.round(seconds * 1000);
   const range = `${TTL_SECONDS_MIN} to ${LIFE_SECONDS_MAX} seconds from now`;

@@ -8,7 +8,9 @@ import { envelope } from "./kv-envelope.ts";
 import { type KvExpiry, type KvStore, type KvValue, secondsOf } from "./kv-store.ts";
 import { isMultipart, type Part, readParts } from "./multipart.ts";
 
-/** What a form adds to its value: the metadata, and the headers and delimiters of some parts. */
+/**
+ * How much a form adds to its value: the metadata, and the headers and delimiters of some parts.
+ */
 const FORM_BYTES_MAX = METADATA_BYTES_MAX + 16_384;
 const PLAIN = "application/octet-stream";
 const SANDBOX = "sandbox; default-src 'none'";
@@ -31,8 +33,8 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 export const kvText = (value: Uint8Array): string => decoder.decode(value);
 
 /**
- * What code is given: what JSON says, a text, a buffer, a stream. No type that names itself: the
- * platform's types of a service's methods do not get to the end of those.
+ * What code is given: parsed JSON, a text, a buffer, a stream. Not a recursive type: the platform's
+ * types for a service's methods do not get to the end of those.
  */
 export type KvShown = string | number | boolean | object | null;
 
@@ -59,7 +61,7 @@ export const readExpiry = (query: URLSearchParams): KvExpiry => ({
   at: secondsIn(query, "expiration"),
 });
 
-/** A value is shown as bytes whatever it was stored as: clients of KV go by that. */
+/** A value is shown as bytes whatever it was stored as: clients of KV rely on that. */
 function answerOf({ content, expiresAt }: KvValue, trustedContent: boolean): Answer {
   const headers: HeaderFields = {
     "Content-Type": PLAIN,
@@ -88,7 +90,7 @@ export async function getMetadata(store: KvStore, key: string): Promise<Response
 
 const textOf = (part: Part): string => new TextDecoder().decode(part.value);
 
-/** A part's headers are text of the body: no parser of HTTP has looked at them. */
+/** A part's headers are text within the body: no HTTP parser has checked them. */
 function checkPartType(type: string | null): string {
   if (type === null) return PLAIN;
   if (/^[\x20-\x7e]+$/.test(type) && type.length <= STORED_HEADER_CHARS_MAX) return type;
@@ -104,7 +106,7 @@ function contentOfForm(contentType: string, bytes: Uint8Array): Content {
   if (value === undefined) {
     throw new Problem("invalid-request", `The form has no part "value".`);
   }
-  // Some clients flatten objects to parts of this kind, all texts: stored so it would be lost.
+  // Some clients flatten objects into parts of this kind, all texts: as such it would be lost.
   if (parts.some(({ name }) => name.startsWith("metadata["))) {
     const detail = `"metadata" is one part with JSON in it: give your client JSON.stringify(…).`;
     throw new Problem("invalid-metadata", detail);

@@ -1,12 +1,12 @@
 /**
  * `multipart/form-data` (RFC 7578) as bytes. The platforms' own `formData()` makes a text of every
- * part without a file name, and with that something else of bytes that are not UTF-8.
+ * part without a file name, and so garbles bytes that are not UTF-8.
  */
 import { Problem } from "../http/problems.ts";
 
 export interface Part {
   readonly name: string;
-  /** null: the part does not say. */
+  /** null: the part names none. */
   readonly contentType: string | null;
   readonly value: Uint8Array;
 }

@@ -1,6 +1,6 @@
 /**
- * What workerd says to the service behind a KV namespace of its configuration, so that a real
- * `env.KV` can keep its keys here. It is no public protocol, but small and old: a key is a path of
+ * The protocol between workerd and the service behind a KV namespace of its configuration, so that
+ * a real `env.KV` can keep its keys here. It is not public, but small and old: a key is a path of
  * one segment, metadata a header, a list the root. workerd sends it to the root of a host of its
  * own; a forwarder puts the namespace in front (docs/kv.md).
  *
@@ -112,10 +112,12 @@ async function bulkGet({ store, request }: KvCall): Promise<Response> {
 
 export const isWorkerdKv = (path: string): boolean => path.startsWith(WORKERD_KV);
 
-/** What a reason phrase cannot carry (RFC 9112, section 4), and what a reader would not see. */
+/**
+ * Characters that a reason phrase cannot carry (RFC 9112, section 4), or a reader would not see.
+ */
 const NO_REASON = /[^\x20-\x7e]/g;
 
-/** workerd shows its users the reason phrase, and nothing else of an answer that is an error. */
+/** workerd shows its users the reason phrase of an error answer, and nothing else. */
 export function workerdProblemAnswer(problem: Problem, isHead: boolean): Answer {
   const { code, message } = problem;
   const words = problem instanceof KvRefusal ? message : `${message} (${code})`;
@@ -151,7 +153,7 @@ export function workerdKvRoutes(parts: RouteParts): Hono<StarlingEnv> {
   const accessOf = (call: Call): Access => {
     const { method } = call.req;
     const { namespace, rawKey } = pathOf(call);
-    // Whether there is such a route comes before who may use it.
+    // That the route exists is checked before the right to use it.
     answererOf(method, rawKey);
     return { role: method === "PUT" || method === "DELETE" ? "write" : "read", namespace };
   };

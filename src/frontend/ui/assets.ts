@@ -1,7 +1,7 @@
 /**
  * The page at `/ui`: files of `page/`, served as they stand by every host. A Worker has no files to
- * read, so they come as texts of one generated module (`files.ts`). The page holds no data; what it
- * shows it asks of the routes that everybody can ask, with the token that its reader gives it.
+ * read, so they come as texts of one generated module (`files.ts`). The page holds no data: it asks
+ * the public routes for what it shows, with the token that its reader gives it.
  */
 import { Hono } from "hono";
 import { etag } from "hono/etag";
@@ -39,8 +39,8 @@ export const uiAssets: ReadonlyMap<string, Asset> = new Map([
 ]);
 
 /**
- * Nothing but this origin's own files and answers, no frames either way, no form that is sent, and
- * no text that becomes markup or code.
+ * Only this origin's own files and answers, no frames either way, no submitted forms, and no text
+ * that becomes markup or code.
  */
 const HEADERS = secureHeaders({
   contentSecurityPolicy: {
@@ -59,7 +59,7 @@ const HEADERS = secureHeaders({
   strictTransportSecurity: false,
 });
 
-/** The page's files, with tags of their bytes: after an upgrade none of them is an old one. */
+/** The page's files, with ETags of their bytes: after an upgrade no old one is used. */
 export function pageRoutes(): Hono<StarlingEnv> {
   const app = new Hono<StarlingEnv>();
   app.use("/ui/*", HEADERS, etag());

@@ -29,7 +29,7 @@ const addressOf = oncePer(({ remoteAddress = "" }: Socket): string => plainAddre
 
 export interface DoorListenerOptions {
   readonly scheme: DoorRequest["scheme"];
-  /** How long a client's next bytes may take, in ms. Of a whole upload nothing is asked. */
+  /** How long a client's next bytes may take, in ms. A whole upload may take any time. */
   readonly bodyIdleMsMax: number;
   /** Requests that are carried out at once; one more is turned away with 429. */
   readonly atWorkCountMax?: number;
@@ -37,7 +37,7 @@ export interface DoorListenerOptions {
 
 const AT_WORK_COUNT_MAX = httpLimits.inFlightCountMax;
 
-/** A client's body. One who falls silent is told so, and its connection ends. */
+/** A client's body. A client that falls silent is told so, and its connection ends. */
 async function* uploaded(response: ServerResponse, idleMs: number): Bytes {
   const incoming = response.req;
   const late = (): Error => {
@@ -48,12 +48,12 @@ async function* uploaded(response: ServerResponse, idleMs: number): Bytes {
   try {
     yield* bytesOf(incoming, idleMs, late);
   } finally {
-    // An answer does not wait for the rest, and the next request comes behind that.
+    // An answer does not wait for the rest of the body, which the next request comes after.
     if (!incoming.readableEnded) incoming.resume();
   }
 }
 
-/** A request as Node has it: what few ask for is put together when they do. */
+/** A request as Node has it: what is seldom needed is put together on demand. */
 class NodeRequest implements DoorRequest {
   readonly method: string;
   readonly target: string;
@@ -96,7 +96,7 @@ class NodeRequest implements DoorRequest {
 /** 102 and 103 are what Node can send (RFC 9110, 15.2; RFC 8297). */
 function passInterim(response: ServerResponse, status: number, fields: Fields): void {
   if (response.headersSent || response.destroyed) return;
-  // One of HTTP/1.0 would take it for the answer (RFC 9110, 15.2).
+  // An HTTP/1.0 client would take it for the answer (RFC 9110, 15.2).
   if (response.req.httpVersion === "1.0") return;
   if (status === 102) response.writeProcessing();
   if (status !== 103) return;
@@ -112,7 +112,7 @@ function passInterim(response: ServerResponse, status: number, fields: Fields): 
   try {
     response.writeEarlyHints(hints);
   } catch {
-    // A link that Node would not write is a hint less, and no fault of the answer.
+    // A link that Node would not write is one hint less, and the answer is sound without it.
   }
 }
 
@@ -128,7 +128,7 @@ const drained = (response: ServerResponse): Promise<void> =>
 
 async function stream(response: ServerResponse, body: Bytes, sent: (n: number) => void) {
   const parts = body[Symbol.asyncIterator]();
-  // Whoever sends the body may say nothing for long, and is to know that nobody listens.
+  // The body's source may be silent for long, and must learn that nobody listens any more.
   response.once("close", () => void parts.return?.().catch(() => undefined));
   try {
     for await (const bytes of { [Symbol.asyncIterator]: () => parts }) {
@@ -138,12 +138,12 @@ async function stream(response: ServerResponse, body: Bytes, sent: (n: number) =
     }
     response.end();
   } catch {
-    // The answer has begun: only a connection that breaks says that it is not whole.
+    // The answer has begun: only by breaking the connection can it be shown to be incomplete.
     response.destroy();
   }
 }
 
-/** @returns false when the answer is over: there is nobody, or a field that cannot be sent */
+/** @returns false when the answer is over: nobody is there, or a field cannot be sent */
 function writeHead(response: ServerResponse, { status, fields, body, length }: DoorAnswer) {
   if (response.destroyed || response.headersSent) return false;
   const flat: string[] = [];
@@ -158,7 +158,7 @@ function writeHead(response: ServerResponse, { status, fields, body, length }: D
     response.writeHead(status, flat);
     return true;
   } catch {
-    // A field that cannot be sent costs its own answer alone.
+    // A field that cannot be sent costs only its own answer.
     response.writeHead(502, { "Content-Length": "0" }).end();
     return false;
   }
@@ -172,7 +172,7 @@ async function writeStream(
 ): Promise<void> {
   if (!writeHead(response, answer)) return end(body);
   // Headers go out with the first bytes; where these take long, before them. Node's `flushHeaders`
-  // would send what is not ASCII in them as UTF-8: other bytes than came.
+  // would send what is not ASCII in them as UTF-8: not the bytes that came.
   response.write("", "latin1");
   await stream(response, body, sent);
 }
@@ -189,7 +189,7 @@ interface Whole {
 
 export function doorListener(door: Door, metrics: DoorMetrics, options: DoorListenerOptions) {
   const { atWorkCountMax = AT_WORK_COUNT_MAX } = options;
-  /** Requests without an answer yet, those too whose clients have gone: each may hold an origin. */
+  /** Requests without an answer yet, even if their clients have gone: each may hold an origin. */
   let atWorkCount = 0;
   const whole = new EndOfTurn<Whole>(({ response, answer, body }) => {
     if (!writeHead(response, answer)) return;

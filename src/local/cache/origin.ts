@@ -28,15 +28,18 @@ import { bytesOf } from "./reading.ts";
 /** Idle connections that are kept to one origin. */
 const IDLE_COUNT_MAX = 64;
 const IDLE_MS = 15_000;
-/** Of the head of an answer, and once more of all interim ones before it. */
+/** For the head of an answer, and as much again for all interim ones before it. */
 const HEADER_BYTES_MAX = 65_536;
-/** Of an interim answer without fields, such as `HTTP/1.1 102 Processing`. */
+/** The size of an interim answer without fields, such as `HTTP/1.1 102 Processing`. */
 const INTERIM_BYTES = 27;
 
 type Made = (error: Error | null, socket?: Duplex) => void;
 type Options = RequestOptions & { host: string; port: number; servername?: string };
 
-/** Where to connect: what the name resolves to now, less ourselves. @throws OriginError */
+/**
+ * Where to connect: an address that the name resolves to now, unless it is our own. @throws
+ * OriginError
+ */
 async function targetOf(options: Options, ours: Ours): Promise<string> {
   const addresses = await addressesOf(options.host);
   for (const address of addresses) {
@@ -86,8 +89,8 @@ function faultOf(error: Error): OriginError {
 }
 
 /**
- * A body that nobody wants is ended before it was begun, and a generator then does nothing. What
- * has come whole by then, as the nothing of a 304, leaves the connection to the next request.
+ * When a body that nobody wants is ended before it was begun, a generator does nothing. A body that
+ * has come whole by then, as the empty one of a 304, leaves the connection to the next request.
  */
 function bodyOf(incoming: IncomingMessage, timeoutMs: number): Bytes {
   const bytes = partsOf(incoming, timeoutMs);
@@ -112,7 +115,7 @@ async function* partsOf(incoming: IncomingMessage, timeoutMs: number): AsyncGene
   } catch (error) {
     throw error instanceof Error ? faultOf(error) : error;
   } finally {
-    // What is not read to its end leaves a connection that is good for nothing.
+    // A body that is not read to its end leaves the connection unusable.
     if (!isWhole) incoming.destroy();
   }
 }
@@ -169,7 +172,7 @@ export class NodeOrigin implements Origin {
         return await this.#respond(request, asked);
       } catch (error) {
         request.destroy();
-        // A kept connection may have ended before the request came; then nobody has seen it.
+        // A kept connection may have ended before the request came; then nobody saw the request.
         const isStale = request.reusedSocket && attempt === 0 && isRepeatable(asked);
         const { code } = error as NodeJS.ErrnoException;
         if (isStale && (code === "ECONNRESET" || code === "EPIPE")) continue;
@@ -216,7 +219,7 @@ export class NodeOrigin implements Origin {
         patience.end();
         reject(new OriginError("origin-invalid", detail));
       };
-      // Node lets go of the socket then, so an error that it is ended with would be nobody's.
+      // Node lets go of the socket then, so nobody would handle an error that it is ended with.
       request.on("upgrade", (_, socket) => {
         socket.destroy();
         refuse("It upgrades, unasked.");
@@ -239,7 +242,7 @@ export class NodeOrigin implements Origin {
         const { statusCode: status = 0 } = incoming;
         if (status < 200) return refuse(`Its status is ${status}, and no final one.`);
         const { "transfer-encoding": coding = "chunked" } = incoming.headers;
-        // Node undoes chunks alone, and what the rest was done with ends at this hop.
+        // Node undoes only chunks, and any other transfer coding ends at this hop.
         if (!/^chunked$/i.test(coding)) return refuse(`Its transfer coding is ${coding}.`);
         const fields = fieldsOf(incoming.rawHeaders);
         const body = bodyOf(incoming, asked.site.originTimeoutMs);

@@ -1,6 +1,6 @@
 /**
  * Whom an origin must not be: a member of the cluster, or a listener of this process. On loopback
- * the API is open without tokens, and a site must be no way in. Asked with the address itself,
+ * the API is open without tokens, and a site must not be a way in. The address itself is checked,
  * after DNS, at every connect.
  */
 import { lookup } from "node:dns/promises";
@@ -44,7 +44,7 @@ export async function addressesOf(host: string): Promise<readonly string[]> {
 }
 
 export interface Ours {
-  /** Of this process: whatever of this machine's addresses they are reached by. */
+  /** The ports of this process: on whichever of this machine's addresses they are reached. */
   ownPorts(): readonly number[];
   members(): readonly Listener[];
 }
@@ -52,7 +52,7 @@ export interface Ours {
 async function isMember(address: string, port: number, members: readonly Listener[]) {
   for (const member of members) {
     if (member.port !== port) continue;
-    // A member whose name cannot be resolved now is reached by nobody.
+    // Nobody can reach a member whose name cannot be resolved now.
     const theirs = await addressesOf(member.host).catch(() => []);
     const plain = theirs.map(plainAddress);
     if (plain.includes(address)) return true;

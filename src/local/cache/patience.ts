@@ -2,15 +2,15 @@
 import type { SiteSettings } from "../../../core/site.ts";
 import { OriginError } from "../../door/ports.ts";
 
-/** Made when it happens: one that is made for each wait takes a fourteenth of a fetch. */
+/** Made only when it happens: to make one for each wait takes a fourteenth of a fetch. */
 export const silentFor = (ms: number): OriginError =>
   new OriginError("origin-timeout", `No byte came for ${ms} ms.`);
 
 type Limits = Pick<SiteSettings, "connectTimeoutMs" | "originTimeoutMs">;
 
 /**
- * The wait for the head of an origin's answer. While the client's next bytes are waited for it is
- * not the origin that is late, however long the upload is.
+ * The wait for the head of an origin's answer. While the client's next bytes are awaited the origin
+ * is not late, however long the upload is.
  */
 export class Patience {
   readonly #limits: Limits;
@@ -19,7 +19,7 @@ export class Patience {
   #phase: "connecting" | "connected" | "over" = "connecting";
   #isClientsTurn = false;
 
-  /** @param giveUp told once, unless it is over before */
+  /** @param giveUp called once, unless it is over before */
   constructor(limits: Limits, giveUp: (error: OriginError) => void) {
     this.#limits = limits;
     this.#giveUp = giveUp;
@@ -33,7 +33,7 @@ export class Patience {
     this.heard();
   }
 
-  /** It took something, or said something: it has all its time again. */
+  /** The origin took or said something: it has all its time again. */
   heard(): void {
     if (this.#phase !== "connected") return;
     clearTimeout(this.#timer);
@@ -41,7 +41,7 @@ export class Patience {
     if (!this.#isClientsTurn) this.#arm(ms, () => silentFor(ms));
   }
 
-  /** The next bytes are the client's to send, or have come. */
+  /** It is the client's turn to send bytes, or they have come. */
   waitForClient(isClientsTurn: boolean): void {
     this.#isClientsTurn = isClientsTurn;
     this.heard();

@@ -15,7 +15,8 @@ async function within<T>(promise: Promise<T>, ms: number, late: () => Error): Pr
 
 /**
  * The body as it comes. A wait for its next bytes is bounded, the wait for whoever takes them is
- * not. Whoever stops early has the message as it is then: neither ended nor read to its end.
+ * not. A reader that stops early leaves the message as it is then: neither ended nor read to its
+ * end.
  *
  * @param idleMs how long the next bytes may take
  */

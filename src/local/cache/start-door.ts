@@ -31,7 +31,7 @@ export interface DoorStart {
   readonly backend: Backend;
   readonly secret: KeyedHash;
   readonly auth: () => Auth;
-  /** Whether everybody may do all without tokens. */
+  /** Whether everybody may do everything without tokens. */
   readonly isOpen: boolean;
   /** Of this process's other listener. */
   readonly apiPort: number;
@@ -46,7 +46,7 @@ const listenerOf = (text: string): Listener => {
 
 const RETRY_MS = 500;
 
-/** Once a majority of the members can be reached: at a start they come one by one. */
+/** Makes it once a majority of the members can be reached: at a start they come one by one. */
 async function makeDefaultSite(
   { backend, log }: DoorStart,
   origin: string,

@@ -1,9 +1,9 @@
 /**
  * Bytes that stream through a process are garbage as soon as they are sent, and V8 lets 64 MiB and
  * more of them lie before it looks: what JavaScript itself holds of them is small, and only that
- * fills the young generation. So it is told to look, each time that some MiB were made. What has
- * just died is all young: a look takes a millisecond or two. What is alive at two looks is young
- * no more, and then lies until V8 looks at everything.
+ * fills the young generation. So it is told to look, each time that some MiB were made. All that
+ * has just died is young, so a look takes a millisecond or two. What is alive at two looks counts
+ * as old, and stays until V8 looks at everything.
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";

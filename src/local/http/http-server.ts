@@ -37,7 +37,7 @@ export interface HttpServerParts {
   readonly handler: FetchHandler;
   /** The short way for requests that have one; without it all go through the handler. */
   readonly answerKey?: AnswerKey | null;
-  /** Takes every request as Node has it, in the place of those two. */
+  /** Takes every request as Node has it, in place of the app and the short way. */
   readonly raw?: Begin;
   readonly internal: InternalCalls;
   /** With it the listener speaks https and nothing else. */
@@ -142,7 +142,8 @@ function listenerOf(
     maxHeaderSize: limits.headerBytesMax,
     insecureHTTPParser: false,
     noDelay: true,
-    // Looked for with all else that is asked of a request: what Node says itself is no problem.
+    // Checked with everything else about a request: what Node itself would answer is no problem
+    // document.
     requireHostHeader: false,
     // An upgrade to anything else is declined as RFC 9110, 7.8, has it: by a plain answer.
     shouldUpgradeCallback: (incoming: IncomingMessage) => internal.recognises(incoming),
@@ -156,14 +157,14 @@ function listenerOf(
     onRequest,
   );
   halfOpen(server);
-  // First of all listeners: on a connection without keys there is nothing to say and no way to.
+  // Before all other listeners: without keys there is no way to say anything on a connection.
   return server.prependListener("tlsClientError", (_, socket) => void socket.destroy());
 }
 
 /**
- * Says 100 when the body is wanted, and not before: a request that its headers already refuse is
- * answered with that (RFC 9110, 10.1.1). Its client may then send the body or not, so nobody knows
- * where the next request begins: the connection ends with such an answer.
+ * Says 100 when the body is wanted, and not before: a request that can be refused by its headers
+ * alone gets that refusal instead (RFC 9110, 10.1.1). Its client may then send the body or not, so
+ * nobody knows where the next request begins: the connection ends with such an answer.
  */
 function holdBack100(incoming: IncomingMessage, response: ServerResponse): void {
   const keepsAlive = response.shouldKeepAlive;
@@ -193,7 +194,7 @@ function beginner(parts: HttpServerParts): Begin {
         rawPath: incoming.url ?? "/",
         whenSent: (done) => (outgoing.destroyed ? done() : outgoing.once("close", done)),
       });
-      // The adapter hands on the status alone; workerd shows its users the words beside it.
+      // The adapter hands on only the status; workerd shows its users the words beside it.
       outgoing.statusMessage = answer.statusText;
       return answer;
     },
@@ -209,10 +210,10 @@ function beginner(parts: HttpServerParts): Begin {
   };
 }
 
-/** A client that speaks HTTP/1.0 without a Host is no browser that was led here. */
+/** A client that speaks HTTP/1.0 without a Host cannot be a browser that was lured here. */
 const HOST_OF_NOBODY = "localhost";
 
-/** Of a request that is well-formed as HTTP and makes no URL. The app itself throws nothing. */
+/** For a request that is well-formed as HTTP but makes no URL. The app itself throws nothing. */
 const refuseUnreadable = (): Response => problemResponse(malformedTarget);
 
 export function makeHttpServer(parts: HttpServerParts): HttpServer {

@@ -1,18 +1,21 @@
 /**
- * The turns of large values. One of a mebibyte is gone over a dozen times: joined, encoded, logged,
- * sent to two peers, which do the same. Thirty at once are a single turn of the event loop, or
- * thirty in a row with nothing between, at three nodes, and a small read waits for all of them at
- * two. So a few are carried out at a time, in the order in which they came, and no two of them
- * begin in one turn of the event loop: what is small passes between.
+ * The turns of large values. A value of a mebibyte is gone over a dozen times: joined, encoded,
+ * logged, sent to two peers, which do the same. Thirty at once take a single long turn of the event
+ * loop, or thirty turns in a row, at three nodes, and a small read waits for all of them at two of
+ * these. So a few are carried out at a time, in the order in which they came, and no two of them
+ * begin in one turn of the event loop: small requests pass in between.
  *
  * A slow client has no part in it: a body is read before its turn is asked for, within what room
  * there is (body-room.ts), and an answer is sent after the turn is over.
  */
 import { WaitingLine } from "../../frontend/http/waiting-line.ts";
 
-/** Of values that are carried out at the same time; one alone may be longer. */
+/** Bytes of values that are carried out at the same time; one alone may be longer. */
 const BYTES_MAX = 4 * 1024 * 1024;
-/** What has not ended by then waits for others, a silent peer or a disk, and is no work here. */
+/**
+ * Work that has not ended by then waits for something else, a peer or a disk, and costs nothing
+ * here.
+ */
 const TURN_MS_MAX = 250;
 
 export interface LargeTurnsLimits {
@@ -30,7 +33,7 @@ export class LargeTurns {
   readonly #turnMsMax: number;
   readonly #line = new WaitingLine();
   #byteCount = 0;
-  /** One has begun in this turn of the event loop. */
+  /** Whether one has begun in this turn of the event loop. */
   #hasBegun = false;
 
   constructor(limits: LargeTurnsLimits) {
@@ -44,7 +47,8 @@ export class LargeTurns {
   }
 
   /**
-   * Does the work when its turn has come. The turn is over when the work is, or has taken long.
+   * Does the work when its turn has come. The turn is over when the work is, or when it has taken
+   * long.
    *
    * @param waitMs how long it may wait, where that is less than others may
    * @throws Problem `overloaded` when it has waited too long, and nothing was done

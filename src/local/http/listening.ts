@@ -17,8 +17,8 @@ const bare = (host: string): string => host.replace(/^\[(.*)\]$/, "$1");
 const HOST_AND_PORT = /^(\*|\[[^\]]*\]|[^:[\]]+)(?::([0-9]{1,5}))?$/;
 
 /**
- * @param listen an address, one of IPv6 in brackets where a port follows, or `*` for all of them;
- *   the port is the url's unless it says another
+ * @param listen an address (an IPv6 one in brackets where a port follows), or `*` for all of them;
+ *   the port is the url's unless this names another
  * @throws ConfigError with one line for anything else
  */
 export function listenAddress(url: URL, listen?: string): ListenAddress {

@@ -22,7 +22,7 @@ export interface PlaceOptions {
 export interface Where {
   readonly url: URL;
   readonly place: ListenAddress;
-  /** Whether without tokens everybody may do all, as no other machine can ask. */
+  /** Whether, without tokens, everybody may do everything, because no other machine can ask. */
   readonly openOnLoopback: boolean;
 }
 
@@ -43,7 +43,7 @@ export function whereOf(
 }
 
 const ELSEWHERE = "change the url, or name an address of this machine with --listen";
-/** What is to be done about an address that cannot be listened at, by the system's error. */
+/** By the system's error, what to do about an address that cannot be listened on. */
 const MENDS: Readonly<Record<string, string>> = {
   EACCES: "use a port above 1023, or give the process CAP_NET_BIND_SERVICE",
   EADDRNOTAVAIL: ELSEWHERE,

@@ -2,8 +2,9 @@
  * The requests of each connection, and all that are at work. Node's parser hands pipelined requests
  * over as fast as it reads them, and puts their answers onto the connection in order (RFC 9112,
  * 9.3.2). Here it is decided when each one begins: safe ones beside each other, an unsafe one when
- * all before it are answered. What waits takes no place at work and is counted; a client that
- * sends on and on is not read any further. Whatever ends a connection ends all of its requests.
+ * all before it are answered. A waiting request is counted, but takes no place among those at work;
+ * a client that sends on and on is not read any further. Whatever ends a connection ends all of its
+ * requests.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -20,7 +21,7 @@ export interface PipelineLimits {
   readonly waitingCountMax: number;
 }
 
-/** With so many waiting on a connection, nothing more is read from it. */
+/** While this many wait on a connection, nothing more is read from it. */
 const WAITING_PAUSE_COUNT = 64;
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 const isSafe = ({ req }: ServerResponse): boolean => SAFE_METHODS.has(req.method ?? "");
@@ -87,7 +88,7 @@ class Connection {
     const last = this.#last;
     if (last !== null && !last.req.complete) {
       if (last.headersSent) return void this.#socket.destroy();
-      // It stands for the answer to this one, whose body is broken.
+      // The refusal is the answer to this one, whose body is broken.
       this.#drop(last);
     }
     this.#refusal = refusal;
@@ -97,7 +98,7 @@ class Connection {
   /** Whatever has no answer by now gets none. */
   close(): void {
     this.#isEnding = true;
-    // Node tells of none that waited behind another.
+    // Node does not report those that waited behind another one.
     for (const response of this.#open) this.#shared.forget(response);
     this.#shared.atWorkCount -= this.#open.length;
     this.#shared.waitingCount -= this.#waiting.length;
@@ -106,7 +107,10 @@ class Connection {
     this.#shared.onChange();
   }
 
-  /** Lets it end with the last answer that is owed, or the next one if that has begun already. */
+  /**
+   * Lets the connection end with the last answer owed, or with the next if that one has begun
+   * already.
+   */
   stop(): void {
     const last = this.#open.at(-1);
     if (last?.headersSent === false) this.#endWith(last);

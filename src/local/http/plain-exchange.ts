@@ -14,7 +14,7 @@ import {
 import { EndOfTurn } from "./end-of-turn.ts";
 import { refuse, unsendable } from "./refusals.ts";
 
-/** Longer bodies take the way on which they can be refused while they stream in. */
+/** Longer bodies take the other way, on which they can be refused while they stream in. */
 const BODY_BYTES_MAX = 1024 * 1024;
 
 class Headers implements RequestHeaders {
@@ -45,12 +45,12 @@ class Headers implements RequestHeaders {
 
 /** A body whose length was announced, and is not too much to wait for. */
 class AnnouncedBody implements WholeBody {
-  /** By Node's `requestTimeout`. */
+  /** Timed by Node's `requestTimeout`. */
   readonly isTimed = true;
   readonly #incoming: IncomingMessage;
   readonly #isHeldBack: boolean;
 
-  /** @param isHeldBack the client sends it when it is read, and not before */
+  /** @param isHeldBack whether the client sends it only when it is read */
   constructor(incoming: IncomingMessage, isHeldBack: boolean) {
     this.#incoming = incoming;
     this.#isHeldBack = isHeldBack;
@@ -74,7 +74,7 @@ class AnnouncedBody implements WholeBody {
         if (byteCount > byteCountMax) resolve(null);
         else resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks));
       });
-      // Both may come after the end as well, and an error is expensive to make.
+      // Both events may come after the end as well, and an error is expensive to make.
       const cutOff = (): void => {
         if (!incoming.readableEnded) reject(new Error("the body was cut off"));
       };
@@ -129,7 +129,7 @@ function writeAnswer(response: ServerResponse, answer: Answer): void {
   try {
     response.writeHead(status, fields);
   } catch {
-    // What is stored came from elsewhere: a header that cannot be sent costs its own answer alone.
+    // Stored headers came from elsewhere: one that cannot be sent costs only its own answer.
     return refuse(response, unsendable);
   }
   if (body === null) response.end();
@@ -144,7 +144,7 @@ function writeAnswer(response: ServerResponse, answer: Answer): void {
  */
 const SLICE_BYTES = 1024 * 1024;
 
-/** Goes on when the connection has taken what it was given, and others have had their turn. */
+/** Goes on when the connection has taken what it was given, and other work has had its turn. */
 function sendInSlices(response: ServerResponse, body: Uint8Array, from = 0): void {
   if (response.destroyed) return;
   const to = from + SLICE_BYTES;

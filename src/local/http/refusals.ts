@@ -1,6 +1,6 @@
 /**
  * What the listener itself refuses, in the same words as everything else: a problem document (RFC
- * 9457), also where Node's parser has not got as far as a request.
+ * 9457), even where Node's parser has not got as far as a request.
  */
 import { type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
@@ -126,7 +126,7 @@ function lineOf({ rawPacket, bytesParsed = 0 }: ParserError): string {
   return text.slice(from).split("\n", 1)[0] ?? "";
 }
 
-/** What an error of the parser comes to (RFC 9110, 15.6.2 and 15.6.6; RFC 9112, 3). */
+/** The answer to an error of the parser (RFC 9110, 15.6.2 and 15.6.6; RFC 9112, 3). */
 export function refusalOf(error: ParserError): Refusal {
   const known = BY_ERROR[error.code ?? ""];
   if (known !== undefined) return known;

@@ -30,7 +30,7 @@ function isHost(text: string): boolean {
   return isOne;
 }
 
-/** Of the two headers that decide whose request this is and where it ends. */
+/** What the headers say that decide whose request this is and where it ends. */
 interface Framing {
   readonly hostCount: number;
   readonly hasGoodHosts: boolean;
@@ -62,7 +62,7 @@ export function breachOf(incoming: IncomingMessage): Refusal | null {
   if (httpVersion === "0.9") return malformed;
   if (httpVersion !== "1.1" && httpVersion !== "1.0") return unknownVersion;
   const { hostCount, hasGoodHosts, codings } = framingOf(incoming.rawHeaders);
-  // HTTP/1.0 may leave it out: health checks of proxies do.
+  // HTTP/1.0 may leave Host out: health checks of proxies do.
   const isComplete = hostCount === 1 || (hostCount === 0 && httpVersion === "1.0");
   if (!isComplete || !hasGoodHosts) return malformedHost;
   if (codings !== "" && httpVersion === "1.0") return faultyFraming;

@@ -9,7 +9,7 @@ import { ConfigError, readText } from "../process/config-error.ts";
 export interface TlsFiles {
   readonly certFile: string;
   readonly keyFile: string;
-  /** Who signs the members' certificates; without it the authorities that come with Node. */
+  /** The authority that signs the members' certificates; absent: those that come with Node. */
   readonly caFile: string | undefined;
 }
 

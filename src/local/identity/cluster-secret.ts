@@ -1,5 +1,5 @@
 /**
- * The cluster's secrets on a Node host, and how one gives way to another without a restart.
+ * The cluster's secrets on a Node host, and how one is replaced by another without a restart.
  *
  * What is stored depends on the secret that the cluster began with: digests, ETags, the places of
  * keys. So the data keys of that secret stay for ever. The cluster document says them, for members
@@ -28,7 +28,7 @@ import {
 export interface SecretFiles {
   readonly clusterFile: string;
   readonly dataDir: string;
-  /** One line, or two while one secret gives way to the other. */
+  /** One line, or two while one secret is replaced by the other. */
   readonly secretFile?: string | undefined;
   /** The secret that the cluster began with. */
   readonly dataSecretFile?: string | undefined;
@@ -60,7 +60,7 @@ async function readSecrets(file: string, countMax: number): Promise<readonly Uin
   return secrets.map((secret) => Buffer.from(secret));
 }
 
-/** On loopback one that follows from the cluster's name will do. @throws ConfigError */
+/** On loopback a secret that follows from the cluster's name will do. @throws ConfigError */
 function derivedSecret({ clusterFile, log }: SecretFiles, config: ClusterConfig): Uint8Array {
   const outside = config.members.find((member) => !isLoopback(member.url));
   if (outside !== undefined) {
@@ -73,7 +73,7 @@ function derivedSecret({ clusterFile, log }: SecretFiles, config: ClusterConfig)
   return Buffer.from(`starling loopback cluster ${config.name}`);
 }
 
-/** A folder of before has them, or a document that says them; one that is new has neither. */
+/** A folder of an earlier run has them, or a document that says them; a new one has neither. */
 function keptIn(store: Store): Uint8Array | undefined {
   const kept = store.readMeta(KEPT)?.slice();
   if (kept !== undefined) return kept;
@@ -117,19 +117,19 @@ export class ClusterSecret {
     return new ClusterSecret(files, config.name, { secrets, founding });
   }
 
-  /** What nodes prove to each other with, by each valid secret. */
+  /** The keys by which nodes prove themselves to each other, one for each valid secret. */
   readonly transportKeys = (): readonly Uint8Array[] =>
     this.#keys.map(({ transport }) => transport);
 
-  /** Whether neither the folder nor the command line says the data keys: the members may. */
+  /** Whether neither the folder nor the command line gives the data keys: the members may. */
   isToBeTold(store: Store): boolean {
     return this.#founding === null && keptIn(store) === undefined;
   }
 
   /**
-   * The keys of what a folder holds: those that it keeps, or of the secret that the cluster began
-   * with, or those that its members say. What clients carry is sealed by the secrets that are
-   * valid.
+   * The keys for what a folder holds: those that it keeps, or those of the secret that the cluster
+   * began with, or those that its members tell. What clients carry is sealed by the secrets that
+   * are valid.
    *
    * @param told what other members say, where `isToBeTold`; null when none of them does
    * @throws ConfigError when nobody knows which they are, or the folder says others
@@ -157,8 +157,8 @@ export class ClusterSecret {
   }
 
   /**
-   * Has the folder keep the data keys. Not before it is known that they are the cluster's: a node
-   * that was started with a wrong secret must not hold fast to that.
+   * Has the folder keep the data keys. But only once they are known to be the cluster's: a node
+   * that was started with a wrong secret must not hold on to that.
    */
   keep(store: Store, ring: RingDocument): void {
     if (ring.isProvisional === true) return;

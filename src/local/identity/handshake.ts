@@ -13,8 +13,8 @@
  * cover the versions: with TLS nobody can change a header on its way, and without it frames are not
  * protected either.
  *
- * While one secret gives way to another, the hello has a proof for each that the caller takes. The
- * callee picks one that it takes too, and both go on with that.
+ * While one secret is replaced by another, the hello has a proof for each that the caller takes.
+ * The callee picks one that it takes too, and both go on with that.
  *
  * The hello's proof trusts nobody, since anybody who has seen it can send it again. It only hides
  * the protocol: to everybody who does not know the secret, the route does not exist.
@@ -27,7 +27,7 @@ import { hmac } from "./secrets.ts";
 export const PROTOCOL = "starling-internal/1";
 export const PATH = "/internal";
 export const PROOF_BYTES = 32;
-/** How many secrets may be valid at once: one, or it and the one that it gives way to. */
+/** How many secrets may be valid at once: one, or two while one replaces the other. */
 export const SECRETS_COUNT_MAX = 2;
 
 export interface Ends {
@@ -45,7 +45,7 @@ export interface Nonces {
 export interface Hello {
   readonly ends: Ends;
   readonly nonce: string;
-  /** A proof for each secret that the caller takes: two, while one gives way to the other. */
+  /** A proof for each secret that the caller takes: two while one replaces the other. */
   readonly given: readonly Uint8Array[];
   readonly speech: Speech;
 }
@@ -73,7 +73,7 @@ export const readProof = (value: string | string[] | undefined): Uint8Array =>
 
 const PROTOCOL_TEXT = /^[1-9][0-9]{0,5}$/;
 
-/** What the other side says that it speaks; the unnamed one when it says nothing of the kind. */
+/** What the other side says it speaks; `unnamedSpeech` when it does not say. */
 export function readSpeech(headers: IncomingHttpHeaders): Speech {
   const protocol = text(headers["starling-protocol"]);
   const least = text(headers["starling-protocol-least"]);
@@ -108,7 +108,8 @@ const helloProof = (key: Uint8Array, ends: Ends, nonce: string): Buffer =>
   proof(key, "hello", { ends, nonces: { client: nonce, server: "" } });
 
 /**
- * The key that a hello's caller knows, or has recorded one who does; null when it is none of these.
+ * The key that a hello's caller knows, or the caller that it was recorded from; null: none of
+ * these.
  */
 export function provenKey(
   keys: readonly Uint8Array[],
@@ -166,5 +167,5 @@ export const versionRefusal = (speech: Speech): string =>
     "Content-Length": "0",
   });
 
-/** Its status: of a hello and of nothing else. */
+/** The status of that answer: only a hello gets it. */
 export const VERSION_REFUSED = 426;

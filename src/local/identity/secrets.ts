@@ -8,9 +8,13 @@ import { KeyedHash } from "../../../core/keyed-hash.ts";
 import { Prng } from "../../../core/prng.ts";
 import type { ClusterDocument } from "../../../ring/cluster-document.ts";
 
-/** Of the secret that the cluster began with: what is stored depends on them, so they stay. */
+/**
+ * Made from the secret that the cluster began with: what is stored depends on them, so they stay.
+ */
 export interface DataKeys {
-  /** Digests and ETags. With the present secret's in its place: the tags of context tokens. */
+  /**
+   * For digests and ETags. Its counterpart of the present secret makes the tags of context tokens.
+   */
   readonly hash: KeyedHash;
   /** The key of that hash, in hexadecimal: what the cluster document keeps. */
   readonly hashKey: string;

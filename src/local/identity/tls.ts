@@ -5,7 +5,8 @@
  * member that the caller says it is. The handshake with the cluster's secret comes on top, so that
  * neither a stolen certificate nor a stolen secret is enough.
  *
- * A client is asked for a certificate too, since nobody knows yet what it wants, and may have none.
+ * A client is asked for a certificate too, because it is not known yet what it wants; it may have
+ * none.
  */
 import type { Server as PlainServer } from "node:http";
 import { Server as TlsServer } from "node:https";
@@ -31,7 +32,7 @@ function isOfHost(socket: TLSSocket, url: string): boolean {
   try {
     return checkServerIdentity(hostOf(url), socket.getPeerCertificate()) === undefined;
   } catch {
-    // A ring may name urls that are none, and Node throws for names that no certificate may have.
+    // A ring may hold malformed urls, and Node throws for names that no certificate may have.
     return false;
   }
 }

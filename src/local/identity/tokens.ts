@@ -13,7 +13,9 @@ export async function readTokens(file: string | undefined): Promise<Auth> {
   );
 }
 
-/** What a frontend without tokens does: on loopback all that it is asked, elsewhere nothing. */
+/**
+ * What a frontend without tokens does: on loopback everything that it is asked, elsewhere nothing.
+ */
 export const withoutTokens = (isOpen: boolean): string =>
   isOpen
     ? "no --tokens-file; this member is on loopback, so every request is served"

@@ -5,8 +5,8 @@
  *
  * A repair does not make a log clean: the next start must know that something was lost, because the
  * replica may no longer speak for what it once acknowledged. So no stop marker is written here. For
- * the same reason the marker is taken away from a copy that is put back: the replica would mint
- * versions anew that it had given to other values since.
+ * the same reason the marker is taken away from a copy that is put back: otherwise the replica
+ * would mint versions again that it had since given to other values.
  */
 import {
   closeSync,
@@ -56,7 +56,7 @@ export interface CheckReport {
   /** Bytes behind the last whole record, of one that was being written: they are cut. */
   readonly tornByteCount: number;
   readonly corruptCount: number;
-  /** Of which the newest record is corrupt, or was set aside and has not come from a peer since. */
+  /** Keys whose newest record is corrupt, or was set aside and has not come from a peer since. */
   readonly lostKeys: readonly StoreKey[];
   readonly bad: readonly BadRange[];
   /** The files in `set-aside/` that a repair made. */
@@ -65,7 +65,7 @@ export interface CheckReport {
 }
 
 const SET_ASIDE = "set-aside";
-/** Its value says nothing: writing it is what matters. */
+/** Its value does not matter: only that it is written. */
 const RESTORED = "restored";
 /** Bad bytes are copied in pieces of this size. */
 const COPY_BYTES = 1024 * 1024;
@@ -177,7 +177,7 @@ function rewrite(store: LogStore, disk: NodeDisk): void {
   }
 }
 
-/** A log that is written to is no stopped one: its next owner takes a new incarnation. */
+/** A log that was written to does not count as stopped: its next owner takes a new incarnation. */
 function forgetStop(store: LogStore, disk: NodeDisk): void {
   store.writeMeta(RESTORED, new Uint8Array());
   for (let job = store.nextFlush(); job !== undefined; job = store.nextFlush()) {

@@ -34,7 +34,7 @@ export interface FileLogOptions {
   readonly backgroundPauseMs?: number;
   /**
    * How much of what was read or written lately stays in memory, in bytes (default 32 MiB); beside
-   * it the last long record, which is no longer than that.
+   * that, the last long record, if it is no longer.
    */
   readonly recentBytesMax?: number;
   /** How often a full disk is tried again, in ms (default 1000). */
@@ -80,7 +80,7 @@ function makeOwnFolder(dir: string): void {
   }
 }
 
-/** Nothing has begun: what could not be read once may be there the next time. */
+/** Nothing has begun yet: what could not be read this time may be readable the next time. */
 const cannotOpen = (dir: string, { message }: DiskFailure): LogFolderError =>
   new LogFolderError(
     `${dir}: the log cannot be opened (${message}): start again, and where that does not help ` +
@@ -103,7 +103,7 @@ export class FileLog {
   #retryTimer: NodeJS.Timeout | undefined;
   #isWorking = false;
   #segmentsCount = 0;
-  /** As the background saw it last, and when it saw that first; performance.now(). */
+  /** The last number that the background saw, and when it first saw it, by performance.now(). */
   #lastWritten = { sequence: -1, seenAt: 0 };
   #isClosing = false;
   #failure: DiskFailure | undefined;
@@ -326,8 +326,8 @@ export class FileLog {
 
 /**
  * Whether a write and the step behind it can be one: that step syncs its file, and there is nothing
- * else to be synced in it. A flush leaves nothing behind that is not; the background does, between
- * two of its jobs.
+ * else to be synced in it. A flush leaves nothing unsynced behind; the background does, between two
+ * of its jobs.
  */
 function isDurableWrite({ lane, steps }: LogJob, at: number): boolean {
   const [write, sync] = steps.slice(at, at + 2);

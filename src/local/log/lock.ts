@@ -1,14 +1,14 @@
 /**
  * One process a data folder.
  *
- * Node has no flock. A lock file with a process id in it must be judged by its finder: the
- * id may have been given to another process since, may be of another container, and two that both
- * judge it stale both go on. A socket in the folder has the same race, and a path of at most 108
- * bytes. But Node carries SQLite, and SQLite's exclusive transaction is the operating system's own
- * lock on a file (fcntl on POSIX, LockFileEx on Windows): taken at once or refused at once, held as
- * long as the process lives, released by the kernel however that ends, and shared by containers
- * that mount the same folder. The database stays an empty file named `lock`; nothing is ever
- * written to it, and it can be left where it is.
+ * Node has no flock. A lock file with a process id in it has to be judged by whoever finds it. The
+ * id may belong to another process by now, or be of another container; and two that both judge it
+ * stale both go on. A socket in the folder has the same race, and a path of at most 108 bytes. But
+ * Node carries SQLite, and SQLite's exclusive transaction is the operating system's own lock on a
+ * file (fcntl on POSIX, LockFileEx on Windows): taken at once or refused at once, held as long as
+ * the process lives, released by the kernel however that ends, and shared by containers that mount
+ * the same folder. The database stays an empty file named `lock`; nothing is ever written to it,
+ * and it can be left where it is.
  */
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -48,8 +48,9 @@ export function lockFolder(dir: string): FolderLock {
 
 /**
  * The lock is made once and never replaced, so its inode names the folder: a copy has another, and
- * the instant of its making tells it from one whose number was given again. The device is left out,
- * for it is numbered anew at each mount. A copy of a whole file system keeps both and is not told.
+ * the time of its creation tells it from a file that was given the same number again. The device is
+ * left out, because it is numbered anew at each mount. A copy of a whole file system keeps both,
+ * and goes unnoticed.
  */
 function placeOf(file: string): string {
   const { ino, birthtimeNs } = statSync(file, { bigint: true });

@@ -52,7 +52,8 @@ function failureOf(error: unknown, step: DiskStep["do"] | "read"): DiskFailure {
   // No descriptor was to be had: nothing has been done yet, and nothing was synced.
   if (isOutOfDescriptors(error)) return new DiskFailure("full", `${step} failed: ${code}`);
   const isSync = step === "sync" || step === "sync-folder";
-  // Told by a sync, even "no space" comes too late: what was not written is already forgotten.
+  // When a sync reports it, even "no space" comes too late: what was not written is forgotten
+  // already.
   const kind = NO_ROOM.has(code) && !isSync ? "full" : "failed";
   return new DiskFailure(kind, `${step} failed: ${code}`);
 }
@@ -85,7 +86,7 @@ export class NodeDisk implements LogDisk {
   #durable: { readonly file: string; readonly fd: number } | null = null;
   /** Of the segment that was last written durably. */
   #room: RoomAhead | null = null;
-  /** Files that an asynchronous step is using: not to be closed under it. */
+  /** Files that an asynchronous step is using: they must not be closed meanwhile. */
   readonly #busy = new Set<string>();
 
   constructor(dir: string, options: NodeDiskOptions = {}) {
@@ -184,8 +185,8 @@ export class NodeDisk implements LogDisk {
   }
 
   /**
-   * In the thread pool too: whoever takes the last name of a file waits until its blocks are free,
-   * which of a whole segment takes tens of ms.
+   * In the thread pool too: to take the last name of a file waits until its blocks are free, which
+   * for a whole segment takes tens of ms.
    */
   async #changeName(step: Extract<DiskStep, { do: "rename" | "remove" }>): Promise<void> {
     const path = join(this.#dir, step.file);
@@ -194,7 +195,7 @@ export class NodeDisk implements LogDisk {
     const changed =
       step.do === "rename" ? rename(path, join(this.#dir, step.to)) : rm(path, { force: true });
     await changed.catch(failAs(step.do));
-    // A question that was asked meanwhile may have opened what the name meant before.
+    // A read in the meantime may have opened the file that had the name before.
     for (const name of names) this.#forget(name);
   }
 
@@ -207,7 +208,7 @@ export class NodeDisk implements LogDisk {
     return fd;
   }
 
-  /** The one that was opened first, and that nothing is using; false when there is none. */
+  /** Forgets the file that was opened first of those not in use; false when there is none. */
   #forgetOldest(): boolean {
     for (const file of this.#files.keys()) {
       if (this.#busy.has(file)) continue;
@@ -278,7 +279,7 @@ export class NodeDisk implements LogDisk {
     }
   }
 
-  /** A segment with nothing but its header may not be listed yet, and holds nothing else then. */
+  /** A segment with only its header may not be listed yet, and then must hold nothing else. */
   #keepRoom(step: WriteStep): void {
     const { file, offset } = step;
     if (segmentOfFile(file) === undefined || offset < SEGMENT_HEADER_BYTES) return;

@@ -3,14 +3,16 @@
  * place. A synced write that makes a file longer also waits for the file system's journal; one that
  * overwrites does not, and is twice as fast (see bench/README.md).
  *
- * Nobody relies on it. A reader takes zeros up to the end of the segment that was open for what
- * they are (replica/log-recovery.ts), and where there is no room the file grows with its records.
+ * Nothing relies on it. A reader recognises zeros up to the end of the segment that was open
+ * (replica/log-recovery.ts), and where there is no room the file grows with its records.
  */
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { isOutOfDescriptors } from "../process/descriptors.ts";
 
-/** Room is made in the background when half of it is left: at most so many bytes, and at first … */
+/**
+ * Room is made in the background when half of it is left: at most this many bytes, and at first …
+ */
 const ROOM_BYTES_MAX = 1024 * 1024;
 /** … as much as the file already holds, but none before it holds so much. */
 const ROOM_BYTES_MIN = 4096;
@@ -40,7 +42,7 @@ export class RoomAhead {
   /**
    * To be called before records are written: resolves when no zeros can come on top of them.
    *
-   * @throws what the system said when room could not be made, unless it had none to give: what the
+   * @throws the system's error when room could not be made, unless there was none to give: what the
    *   disk holds is then as uncertain as after any other write that failed
    */
   async admit(end: number): Promise<void> {

@@ -25,7 +25,7 @@ export interface DialPlan {
   readonly speech: Speech;
   /** With it only https will do, and both ends show their certificates. */
   readonly tls?: PeerTls | undefined;
-  /** For all of it, in ms: a black hole must not keep the calls that wait. */
+  /** For all of it, in ms: a peer that swallows bytes must not hold up the calls that wait. */
   readonly msMax: number;
 }
 
@@ -40,7 +40,7 @@ export interface Dialled {
   readonly spoken: number;
 }
 
-/** The peer is there, and speaks no protocol that this node does. */
+/** The peer is there, but speaks no protocol that this node speaks. */
 export interface OtherVersion {
   readonly refused: Speech;
 }

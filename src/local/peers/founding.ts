@@ -1,11 +1,11 @@
 /**
- * What a node with an empty folder asks the others before it can be one of them. By which keys the
- * cluster's digests are made and its keys placed: they follow from the secret that the cluster
- * began with, which the present one may have replaced long ago. And where it is to listen, if it
+ * What a node with an empty folder asks the others before it can be one of them. First, the data
+ * keys by which the cluster makes digests and places keys: they follow from the secret that the
+ * cluster began with, which may have been replaced long ago. Second, where it is to listen, if it
  * was added after its cluster file was written.
  *
- * It asks on a connection as any other, for which the present secret is enough, with a question
- * that every version answers, to a node with another cluster document, by its own.
+ * It asks on an ordinary connection, for which the present secret is enough, with a question that
+ * every version answers with its own cluster document when the asker has another one.
  */
 import type { ReplicaId } from "../../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../../core/limits.ts";
@@ -21,14 +21,14 @@ export interface FoundingParts {
   readonly cluster: string;
   readonly self: ReplicaId;
   readonly members: readonly { readonly id: ReplicaId; readonly url: string }[];
-  /** What the node proves that it belongs there with. */
+  /** The keys by which the node proves that it belongs there. */
   readonly keys: readonly Uint8Array[];
   readonly tls?: PeerTls | undefined;
 }
 
 /** For all of it: a node that begins a cluster waits this long for members that do not answer. */
 const MS_MAX = 1000;
-/** No document's: a node that has just this stamp would answer, and say nothing. */
+/** No document has this stamp: a node that had it would answer without its document. */
 const NO_STAMP = 0;
 
 const question: RequestMessage = {
@@ -41,15 +41,15 @@ const question: RequestMessage = {
 };
 
 /**
- * The data keys that a member says whose ring a majority has agreed to; null when none does. What a
- * member says that has only just begun follows from its secret alone, as the asker's own would.
+ * The data keys, as told by a member whose ring a majority has agreed to; null when none tells.
+ * Those of a member that has only just begun follow only from its secret, as the asker's own would.
  */
 export const askDataKeys = (parts: FoundingParts): Promise<Uint8Array | null> =>
   askMembers(parts, dataKeyBytesIn);
 
 /**
- * What a member's cluster document says, of the first to answer with one that a majority has agreed
- * to and that says it; null when none does.
+ * What the first cluster document says that a member answers with, a majority has agreed to and
+ * that says anything of it; null when none does.
  */
 export async function askMembers<T>(
   parts: FoundingParts,

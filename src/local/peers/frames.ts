@@ -8,7 +8,7 @@ import { assert } from "../../../core/assert.ts";
 import { CodecError } from "../../../core/check.ts";
 
 const HEADER_BYTES = 4;
-/** What a stamped frame is longer by. */
+/** How much longer a stamped frame is. */
 export const STAMP_BYTES = 8;
 /** An idle connection is looked after this often. */
 const KEEP_ALIVE_MS = 10_000;
@@ -18,8 +18,9 @@ export class FrameError extends Error {
 }
 
 /**
- * A longer frame has its place as soon as its length is known, and is put there as it comes: to be
- * joined at its end it would be gone over in one turn of the event loop, and twice in memory.
+ * A longer frame gets its buffer as soon as its length is known, and is put there as it comes. To
+ * join it at its end would go over all of it in one turn of the event loop, and take twice the
+ * memory.
  */
 const SHORT_BYTES = 64 * 1024;
 
@@ -122,9 +123,10 @@ type Judge = (piece: Uint8Array) => boolean;
 const never: Judge = () => false;
 
 /**
- * Gathers what one turn of the event loop sends and hands it to the socket in one go. What is given
- * to it is copied, so that a batch of small frames is one buffer to the socket, not two for each;
- * but not a long piece that is lasting: nobody writes into that any more, and it goes as it lies.
+ * Gathers what one turn of the event loop sends and hands it to the socket in one go. What it is
+ * given is copied, so that a batch of small frames is one buffer to the socket, not two for each. A
+ * long piece that is lasting is not copied: nobody writes into it any more, and it is sent from
+ * where it lies.
  */
 export class FrameWriter {
   readonly #socket: Duplex;
@@ -238,7 +240,7 @@ export function readFrames(socket: Duplex, stream: FrameStream): void {
   };
   socket.on("data", take);
   socket.on("error", () => socket.destroy());
-  // A listener's sockets stay half open, and a peer that has closed its side takes no reply either.
+  // A listener's sockets stay half open, but a peer that has closed its side takes no reply either.
   socket.on("end", () => socket.destroy());
   if (stream.head.length > 0) take(stream.head);
 }

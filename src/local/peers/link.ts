@@ -3,8 +3,8 @@
  * Dialled when first needed, kept until it breaks, dialled again by the next request.
  *
  * The rule for every request: a reply, or `onUnreachable` as soon as it is known that there will be
- * none. Known at once is a refused or broken connection, and a backlog that is full. Known a little
- * later is a peer that takes bytes and says nothing: the callers give up by themselves, and when
+ * none. A refused or broken connection, and a full backlog, are known at once. A peer that takes
+ * bytes and says nothing is known a little later: the callers give up by themselves, and when
  * nothing at all has come for `silenceMsMax` after something was sent, the connection is given up
  * too. A half-open one would otherwise live on for as long as TCP tries again, minutes after the
  * network is whole.
@@ -42,8 +42,9 @@ export const linkLimits: LinkLimits = {
   dialMsMax: 1000,
   redialMs: 50,
   silenceMsMax: 6000,
-  // What is full counts as unreachable, so clients' writes alone must not fill it: each frontend
-  // lets 32 MiB of them in at once, and those of six nodes may all be coordinated by one.
+  // A peer with a full backlog counts as unreachable, so clients' writes alone must not fill it:
+  // each frontend lets 32 MiB of them in at once, and those of six nodes may all be coordinated by
+  // one.
   backlogBytesMax: 192 * 1024 * 1024,
 };
 
@@ -104,7 +105,9 @@ export class Link {
     return this.#writer !== null;
   }
 
-  /** @param pieces the message encoded; what of them is not lasting is copied before this ends */
+  /**
+   * @param pieces the message encoded; pieces that are not lasting are copied before this returns
+   */
   send(message: RequestMessage, pieces: readonly Uint8Array[]): void {
     const byteCount = byteCountOf(pieces);
     const sentAt = performance.now();
@@ -210,7 +213,7 @@ export class Link {
     return message;
   }
 
-  /** The peer is too old for the request: it is answered as the peer would. */
+  /** The peer is too old for the request, which is answered as the peer itself would answer. */
   #unknownThere(call: number): void {
     if (this.#isClosed || !this.#open.delete(call)) return;
     this.#parts.onReplies([{ type: "reply", call, body: UNKNOWN_REQUEST }]);
@@ -224,7 +227,7 @@ export class Link {
 
   #watchFor(ms: number): void {
     this.#watch = setTimeout(() => {
-      // If this process was stopped itself, what came meanwhile is read before it is judged.
+      // If this very process was stopped, what came meanwhile is read before the peer is judged.
       setImmediate(() => this.#judgeSilence());
     }, ms).unref();
   }

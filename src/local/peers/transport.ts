@@ -1,13 +1,13 @@
 /**
  * Messages between Node processes: two connections from each node to each other, one for short
- * requests and one for long ones, that stay, many calls at a time on each. What is behind a long
- * message on a connection waits for all of it: 26 MiB take a gigabit network 0.2 s. So requests
- * overtake each other, as on the simulator's wires: nothing counts on their order.
+ * requests and one for long ones, that stay, many calls at a time on each. Whatever follows a long
+ * message on a connection waits for all of it: 26 MiB take a gigabit network 0.2 s. With two,
+ * requests may overtake each other, as on the simulator's wires: nothing counts on their order.
  *
- * Requests go out on the own connections (link.ts); replies go back on the very connection that
- * brought the request, and nowhere else. A caller that died and came back numbers its calls from
- * one again, so a late reply to its former life would be taken for the answer to another call: for
- * a write that was never stored, say.
+ * Requests go out on this node's own connections (link.ts); replies go back on the very connection
+ * that brought the request, and nowhere else. A caller that died and came back numbers its calls
+ * from one again, so a late reply to its former life would be taken for the answer to another call:
+ * for a write that was never stored, say.
  *
  * Therefore a request's sender is known to the node above as `peer#connection`, and a reply to a
  * connection that is gone is dropped: nobody waits for it any more.
@@ -60,7 +60,7 @@ export interface TransportLimits extends LinkLimits {
 export interface TransportParts {
   readonly self: ReplicaId;
   readonly cluster: string;
-  /** Of each secret that is valid; asked anew for each connection. */
+  /** The keys of each valid secret; asked anew for each connection. */
   keys(): readonly Uint8Array[];
   /** With it a peer must also show a certificate for its host; without it nodes speak plainly. */
   readonly tls?: PeerTls | undefined;
@@ -81,7 +81,7 @@ export interface TransportParts {
 }
 
 const PROOF_MS_MAX = 2000;
-/** A longer request goes where it is in no short one's way. */
+/** A longer request goes on the connection where it is in no short one's way. */
 const SHORT_BYTES = 64 * 1024;
 
 export class Transport {
@@ -93,10 +93,10 @@ export class Transport {
   /** The proven connections of others, by the address that their requests come from. */
   readonly #callers = new Map<Address, FrameWriter>();
   readonly #accepted = new Set<Duplex>();
-  /** What peers do is what most of its lines are about. */
+  /** Bounded, because most of its lines are caused by peers. */
   readonly #log: Log;
   readonly #speech: Speech;
-  /** Peers that speak a protocol too far from this node's, and what. */
+  /** Peers that speak a protocol too far from this node's, and what they speak. */
   readonly #refused = new Map<ReplicaId, Speech>();
   #connectionCount = 0;
   #isClosed = false;
@@ -128,8 +128,8 @@ export class Transport {
   }
 
   /**
-   * Whether an HTTP request is a peer's that wants to connect. To everybody else the route does not
-   * exist: the request then is one as any other, for a route that nobody knows.
+   * Whether an HTTP request is a peer's that wants to connect. For everybody else the route does
+   * not exist: such a request is served like any other for an unknown route.
    */
   recognises(incoming: IncomingMessage): boolean {
     return this.#readHello(incoming) !== null;
@@ -159,7 +159,9 @@ export class Transport {
     for (const socket of this.#accepted) socket.destroy();
   }
 
-  /** One line when a peer turns out to be of a version that is refused, and one when no more. */
+  /**
+   * Logs one line when a peer turns out to be of a refused version, and one when it no longer is.
+   */
   #heardSpeech(peer: ReplicaId, speech: Speech): void {
     const known = this.#refused.get(peer);
     const { protocol, version } = speech;
@@ -228,7 +230,7 @@ export class Transport {
     const byteCount = byteCountOf(pieces);
     const waiting = writer.waitingByteCount;
     const isTooMuch = waiting > 0 && waiting + byteCount > this.#limits.backlogBytesMax;
-    // A caller that does not read is silent to itself: it gives up, and memory stays bounded.
+    // A caller that does not read hears nothing and gives up, and memory stays bounded.
     if (isTooMuch || byteCount > MESSAGE_BYTES_MAX) this.droppedCount++;
     else writer.write(pieces, isLasting);
   }
@@ -271,7 +273,7 @@ export class Transport {
 }
 
 /**
- * What the request waited on its way is no longer in its budget.
+ * The time that the request waited on its way is taken off its budget.
  *
  * @throws FrameError for anything but a request
  */

@@ -19,8 +19,8 @@ interface Period {
 }
 
 /**
- * What is beyond the bounds is left out. When the period ends its last line is written, with how
- * many there were in `leftOut`: so the newest line of an event is never older than a period.
+ * Lines beyond the bounds are left out. When the period ends the last of them is written, with
+ * their number in `leftOut`: so the newest line of an event is never older than a period.
  */
 export function boundedLog(log: Log, { linesMax, periodMs }: LogBounds = logBounds): Log {
   const periods = new Map<string, Period>();

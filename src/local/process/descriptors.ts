@@ -2,8 +2,8 @@
  * File descriptors: how many this process may have open, and how they are shared out. A process
  * that has used them all up can neither take a connection nor begin a segment of its log; the
  * system then says EMFILE (or ENFILE, when it is the whole machine). That passes, and is no fault
- * of a disk. So that it does not come to that, connections get no more than what the log leaves
- * them, and the log keeps some descriptors open for nothing but to give them up.
+ * of a disk. To prevent that, connections get no more than what the log leaves them, and the log
+ * keeps some descriptors open only to give them up.
  */
 import { closeSync, openSync } from "node:fs";
 import { devNull } from "node:os";
@@ -12,7 +12,7 @@ import { devNull } from "node:os";
 const OWN_COUNT = 64;
 /** Segments, outlines and what a compaction writes: each of the log's files once, at most. */
 const LOG_FILES_MAX = 512;
-/** With fewer connections a node serves nobody well, and its own peers may stay outside. */
+/** With fewer connections a node serves nobody well, and may have to shut out its own peers. */
 export const CONNECTIONS_MIN = 32;
 /** A segment is begun with up to three: itself, the manifest, the folder. Twice that, and some. */
 const SPARE_COUNT = 8;
@@ -28,7 +28,7 @@ export const isOutOfDescriptors = (error: unknown): boolean =>
 /** How many descriptors this process may have; Infinity where the system does not say. */
 export function descriptorLimit(): number {
   const report: NodeJS.ProcessReport & { excludeNetwork?: boolean } = process.report;
-  // Not asked for what it would have to find out: the names of all that are connected.
+  // The report must not include the names of all connected hosts, which it would have to look up.
   const { excludeNetwork = false } = report;
   report.excludeNetwork = true;
   const { userLimits } = report.getReport() as {
@@ -59,7 +59,7 @@ export function shareOut(
   return { logFiles, connections: Math.max(0, Math.min(of.connections, left - logFiles)) };
 }
 
-/** Descriptors that are open for nothing, to be given up for something. */
+/** Descriptors that are kept open only to be given up when one is needed. */
 export class SpareDescriptors {
   readonly #spares: number[] = [];
   readonly #count: number;

@@ -6,8 +6,8 @@ const LINGER_MS = 5000;
 
 /**
  * Sends a last answer and closes the connection. What the other side still sends is read and
- * forgotten until it closes too (RFC 9112, 9.6): unread, it would have the answer reset on its way,
- * and nobody would ever learn that the other side is gone. One that stays is cut off.
+ * forgotten until it closes too (RFC 9112, 9.6): unread bytes would have the answer reset on its
+ * way, and nobody would ever learn that the other side is gone. One that stays is cut off.
  *
  * @param text as it goes out on the connection
  * @param lingerMs how long the other side may take to close, in ms

@@ -13,7 +13,7 @@ export function makeFolder(dir: string, mode = 0o777): void {
   const missing: string[] = [];
   for (let at = resolve(dir); !existsSync(at); at = dirname(at)) missing.unshift(at);
   for (const path of missing) makeOne(path, mode);
-  // What is there may be a file; of a folder this makes nothing.
+  // What is there may be a file, for which this throws; for a folder this does nothing.
   if (missing.length === 0) mkdirSync(dir, { recursive: true });
 }
 

@@ -19,7 +19,7 @@ const inRoot = (path: string): string => fileURLToPath(new URL(path, root));
 /** Whether this is a checkout: then the sources are run, whatever was built of them before. */
 const hasSources = existsSync(new URL("worker/index.ts", root));
 
-/** What starts a command of its own. */
+/** The program that starts a command. */
 export const BIN = inRoot("bin/starling.js");
 /** Starts workerd such that it ends with this process. */
 export const WORKERD_GUARD = inRoot(hasSources ? "src/local/workerd.sh" : "dist/dev/workerd.sh");

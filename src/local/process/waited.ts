@@ -3,14 +3,14 @@
  *
  * Sender and receiver each read a clock that only runs forward. The smallest difference ever seen
  * between the two stands for a message that did not wait (as LEDBAT's base delay does, RFC 6817);
- * what another one took beyond that, it spent in a queue: of a process that was stopped, of a
- * machine that is overloaded. The estimate is never too high: nothing is given up too early.
+ * whatever another one took beyond that, it spent in a queue, as of a stopped process or an
+ * overloaded machine. The estimate is never too high, so nothing is given up too early.
  */
 const WINDOW_MS = 60_000;
 
 export class Waited {
   #base = Infinity;
-  /** Of the window before this one: clocks drift apart, so old differences are forgotten. */
+  /** The smallest one of the window before this: clocks drift apart, so old ones are forgotten. */
   #baseBefore = Infinity;
   #windowEndsAt = -Infinity;
 

@@ -5,7 +5,8 @@ const ZONES_MIN = 3;
 
 /**
  * The zone of each of so many members: as few zones as hold equally many members each, three or
- * more. Of five members in three zones the one that is alone in its zone would own a third of all.
+ * more. With five members in three zones, the one that is alone in its zone would own a third of
+ * all.
  */
 export function evenZones(count: number): readonly string[] {
   let zones = Math.min(ZONES_MIN, count);
