@@ -45,7 +45,7 @@ describe("a claim", () => {
     claims.reached("d", 25);
     claims.moved("e", ["c"], 40);
     claims.reached("e", 35);
-    // What went to d before 20 is a record of d's own since then: that d's hints go on is another matter.
+    // What went to d before 20 has become d's own record: where d's hints go is another matter.
     expect(["c", "d", "e"].map((id) => claims.ageOf(id, 50))).toEqual([32, 25, 40]);
     claims.reached("c", 45);
     expect(["c", "d", "e"].map((id) => claims.ageOf(id, 50))).toEqual([5, 25, 15]);
@@ -75,7 +75,7 @@ describe("a claim", () => {
       claims.reached("c", at);
       if (at % 10_000 !== 0) continue;
       claims.reached("d", at);
-      // Of the time before, d was asked since.
+      // d was asked since about the time before.
       if (at > 10_000) expect(claims.ageOf("c", at + 100)).toBeLessThanOrEqual(10_100);
     }
   });
@@ -183,7 +183,7 @@ describe("a claim", () => {
  */
 class World {
   readonly #own = new Map(MEMBERS.map((id) => [id, new Set<number>()]));
-  /** By who keeps them, and for whom. */
+  /** By the member that keeps them, and the one they are for. */
   readonly #hints = new Map<string, Set<number>>();
   readonly #acked: { readonly count: number; readonly at: number; readonly version: number }[] = [];
   readonly #onTheWay: {
@@ -192,7 +192,7 @@ class World {
     until: number;
   }[] = [];
   readonly #moves = new Map<string, Set<string>>();
-  /** Whose loss b has not met yet. */
+  /** Members whose loss b has not met yet. */
   readonly #unmet = new Set<string>();
   readonly claims = claimsOf();
   now = 1;
@@ -286,7 +286,7 @@ class World {
     this.claims.lost("b", this.now + DELAY);
   }
 
-  /** b asks, something may happen, and then it has what is there by then. */
+  /** b asks, something may happen, and then b gets what is there by that time. */
   follow(id: string, between: () => void): void {
     if (this.#unmet.delete(id)) this.claims.lost(id, this.now + DELAY);
     const askedAt = this.now;
@@ -300,7 +300,10 @@ class World {
     this.claims.reached(id, askedAt);
   }
 
-  /** A write that is older than the bound of as many claims as acknowledged it, and not at b. */
+  /**
+   * A write that is not at b although it is older than the bound of as many claims as acknowledged
+   * it.
+   */
   broken(): string | null {
     const ages = MEMBERS.map((id) => this.claims.ageOf(id, this.now)).sort((a, b) => b - a);
     for (const { version, count, at } of this.#acked) {

@@ -31,7 +31,7 @@ class Side implements ExchangeSide {
     return bytes === undefined ? 0 : hashOf(`${key}:${bytes.join()}`) + 1;
   };
 
-  /** Entries that cannot be read; as soon as that was tried they count for nothing. */
+  /** Entries that cannot be read; once a read was tried they count for nothing. */
   readonly rotten = new Set<string>();
 
   readonly entryBytes = (key: string): Uint8Array | null => {

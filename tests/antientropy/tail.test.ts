@@ -19,7 +19,7 @@ class Peer implements TailedSide {
   head = 0;
   readonly own = new Map<string, { readonly position: number; readonly entry: Set<number> }>();
   readonly hinted = new Map<string, { readonly position: number; readonly entry: Set<number> }>();
-  /** Whatever stood at a position, of what concerns the follower: as it was when it came. */
+  /** Everything that ever stood at a position and concerns the follower, as it was when it came. */
   readonly history: { readonly position: number; readonly key: string; readonly value: number }[] =
     [];
   readonly rotten = new Set<string>();
@@ -101,7 +101,7 @@ const digestOf = (entry: Iterable<number>): number =>
 
 class Follower implements TailSide {
   readonly entries = new Map<string, Set<number>>();
-  /** Of these, what a crash would leave. */
+  /** The part of these that a crash would leave. */
   durable = new Map<string, Set<number>>();
   isFull = false;
 
@@ -249,7 +249,7 @@ describe("the law of marks", () => {
 
   type Step = { readonly what: string; readonly key: number; readonly value: number };
 
-  /** A peer and who follows it, and the place that its hints are for. */
+  /** A peer, its follower, and the member that its hints are for. */
   class Pair {
     readonly peer = new Peer();
     readonly home = new Peer();
@@ -270,7 +270,7 @@ describe("the law of marks", () => {
       else this.#follow(name, what === "lag" ? value : null);
     }
 
-    /** @param comes what is written there while it is asked for the rest of a page */
+    /** @param comes a value that is written there while the rest of a page is asked for */
     #follow(name: string, comes: number | null): void {
       const askedCount = this.peer.history.length;
       let isFirst = true;
@@ -290,7 +290,7 @@ describe("the law of marks", () => {
       return this.follower.has(key, value);
     }
 
-    /** What stands at the peer up to the mark, and concerns who follows. */
+    /** What stands at the peer up to the mark, and concerns the follower. */
     #standing(): (readonly [string, number])[] {
       const rows = [...this.peer.own, ...this.peer.hinted].filter(
         ([key, { position }]) => position <= this.mark && this.peer.concerns(key),

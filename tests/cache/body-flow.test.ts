@@ -177,7 +177,7 @@ describe("a body on its way", () => {
     await expect.poll(() => gates.length).toBe(4);
     for (let i = 0; i < 10; i++) await turn();
     expect(gates).toHaveLength(4);
-    // The last of them is through first: who reads then still gets all of it.
+    // The last of them is through first: a reader that comes then still gets all of it.
     for (const open of gates.splice(0).reverse()) open();
     const opening = setInterval(() => {
       for (const open of gates.splice(0)) open();

@@ -71,7 +71,9 @@ export const fieldIn = (fields: Fields, name: string): string | null => {
   return lines.length === 0 ? null : lines.map(([, value]) => value).join(", ");
 };
 
-/** @param on another rig's backend, to be a second frontend on the same ring, and its name */
+/**
+ * @param on another rig's backend, for a second frontend on the same ring, and the frontend's name
+ */
 export async function makeRig(
   site: Record<string, unknown> = {},
   on: {
@@ -116,7 +118,8 @@ export async function makeRig(
       uniqueName: name,
       ...(on.garbage === undefined ? {} : { garbage: on.garbage }),
       background: (promise) => {
-        // Whoever waits for it is told; a test that does not is not ended by it.
+        // Those that wait for it are told; in a test that does not wait, it must not end the
+        // process.
         promise.catch(() => undefined);
         work.push(promise);
       },

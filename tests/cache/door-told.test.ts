@@ -67,13 +67,13 @@ describe("what the origin is told", () => {
     expect(get("X-Forwarded-Proto")).toBe("https");
     expect(get("X-Forwarded-Host")).toBe("shop.test");
     expect(get("Forwarded")).toBe(`${forwarded}, for=192.0.2.1`);
-    // What both say, the fields of one thing each say more plainly.
+    // Where both say something, the fields with one thing each count: they are plainer.
     const both = { Forwarded: "for=1.1.1.1;proto=http;host=a.test", "X-Forwarded-Proto": "https" };
     const mixed = await sent(both, site, more);
     expect(mixed.get("X-Forwarded-Proto")).toBe("https");
     expect(mixed.get("X-Forwarded-Host")).toBe("a.test");
     expect(mixed.get("X-Forwarded-For")).toBe("1.1.1.1, 192.0.2.1");
-    // What is none of it says nothing.
+    // A malformed one counts as nothing.
     const junk = await sent({ Forwarded: 'for="1.1.1.1;proto=gopher;host=' }, site, more);
     expect(junk.get("X-Forwarded-Proto")).toBe("http");
     expect(junk.get("X-Forwarded-Host")).toBe("example.com");
@@ -112,13 +112,13 @@ describe("what the origin is told", () => {
     expect(await told([["X-Forwarded-Host", "b.test"]])).toEqual([
       ...["http://b.test/k", "http", "b.test", null],
     ]);
-    // What is neither says nothing.
+    // A value that is neither counts as nothing.
     const junk: Fields = [
       ["X-Forwarded-Proto", "gopher"],
       ["X-Forwarded-Host", "c.test/admin"],
     ];
     expect(await told(junk)).toEqual(["http://inner.test/k", "http", "inner.test", null]);
-    // Of two that differ the origin is told one.
+    // Of two that differ, the origin is told only one.
     const differ: Fields = [
       ["X-Forwarded-Host", "d.test"],
       ["Forwarded", "for=1.1.1.1;host=evil.test"],
@@ -156,7 +156,7 @@ describe("what the origin is told", () => {
     expect(await told("OPTIONS", "3")).toEqual([200, "2"]);
     expect(await told("TRACE", "1")).toEqual([200, "0"]);
     expect(await told("OPTIONS", "many")).toEqual([200, "many"]);
-    // Of other methods it is nobody's business.
+    // For other methods it has no meaning.
     expect(await told("POST", "0")).toEqual([200, "0"]);
   });
 

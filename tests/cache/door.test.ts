@@ -24,7 +24,7 @@ describe("a look-up", () => {
     for (const target of ["/b", "/a?x", "/a?"]) await rig.get(target);
     await rig.get("/a", { Host: "other.test" });
     expect(rig.asked).toHaveLength(5);
-    // The door's own port and the case of a host name no other place.
+    // Neither the door's own port nor the host's case makes it a different place.
     await rig.get("/a", { Host: "EXAMPLE.com:8080" });
     expect(rig.asked).toHaveLength(5);
   });
@@ -164,7 +164,7 @@ describe("stale answers (RFC 5861)", () => {
     expect(await afterRefresh(refused("no-store"))).toBe("new");
     expect(await afterRefresh(refused("private"))).toBe("new");
     expect(await afterRefresh({ status: 404, body: "new" })).toBe("new");
-    // What the origin could not answer, or answered to one client alone, says nothing of it.
+    // A failure, or an answer for one client alone, says nothing of what is stored.
     for (const status of [429, 500, 503])
       expect([status, await afterRefresh(refused("no-store", status))]).toEqual([status, "body"]);
     expect(await afterRefresh(refused("max-age=10"), { Authorization: "x" })).toBe("body");

@@ -1,4 +1,4 @@
-/** What the doors of one process know together, where each request has a door of its own. */
+/** What the doors of one process share, where each request has a door of its own. */
 import { describe, expect, it } from "vitest";
 import { DoorMemory, Flights } from "../../src/door/flights.ts";
 

@@ -46,7 +46,7 @@ describe("a primary's leases", () => {
     const state = (holder: string, now: number): number => leases.answer(ask(holder), now, 7).state;
     expect([state(first, 0), state(second, 2999)]).toEqual([GRANTED, WAIT]);
     away.add("r1");
-    // Who renews is there, whatever it seems.
+    // A holder that renews is there, whatever it seems.
     expect([state(first, 3000 - 1), state(second, 4400)]).toEqual([GRANTED, WAIT]);
     expect([state(second, 4499), state(first, 4500)]).toEqual([GRANTED, WAIT]);
     // A frontend that is no member's is only known by its silence.
@@ -74,7 +74,7 @@ describe("a frontend that may not fetch", () => {
     const waiting = rig.get("/a");
     await new Promise((resolve) => setTimeout(resolve, 30));
     expect(rig.asked).toHaveLength(0);
-    // Another frontend on the same ring, which has the right to it.
+    // Another frontend on the same ring has the right to fetch.
     rig.backend.lease = ({ holder }) => ({
       state: holder === "other" ? "granted" : "wait",
       time: rig.backend.nowMs * 1024,
@@ -152,7 +152,7 @@ async function makeFrontends(count: number) {
   const acts = ["ask", "release", "unshare"];
   backend.lease = ({ holder, key, leaseMs, act }) => {
     const body = { kind: "lease", key, holder, ms: leaseMs, act: acts.indexOf(act) } as const;
-    // Of the two clocks this ring has one.
+    // This ring has only one of the two clocks.
     const now: number = backend.nowMs;
     const { state, time } = leases.answer(body, now, now * 1024);
     return { state: states[state] ?? "wait", time };
@@ -193,7 +193,7 @@ describe("a fetch that fails", () => {
   });
 });
 
-/** Whether it is gone within some turns, in which what ends behind an answer may end. */
+/** Whether it is collected within some turns, which leave time for work behind an answer to end. */
 async function isCollected(ref: WeakRef<object>): Promise<boolean> {
   for (let turn = 0; turn < 100; turn++) {
     // A WeakRef holds what it names until the end of its turn.

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { siteSettings } from "../../src/frontend/admin/sites-plane.ts";
 import { makeRig } from "./door-rig.ts";
 
-/** Where the origin is that a request for a host goes to; a number: what it is answered instead. */
+/** The origin that a request for a host goes to; a number: the status that it gets instead. */
 async function answering(sites: Readonly<Record<string, readonly string[]>>, host: string) {
   const rig = await makeRig();
   rig.backend.namespaces.delete("_site.default");

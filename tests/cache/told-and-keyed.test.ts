@@ -1,4 +1,4 @@
-/** What an answer was made of is what tells it from others: no field but what the origin was told. */
+/** Answers are told apart by what they were made from: only fields that the origin was told. */
 import { describe, expect, it } from "vitest";
 import type { Fields } from "../../src/cache/fields.ts";
 import type { DoorRequest } from "../../src/door/ports.ts";

@@ -179,7 +179,7 @@ describe("backup and restore", () => {
     await run(["backup", file, ...atOf(from)]);
     expect((await run(["restore", file, ...atOf(to)])).code).toBe(0);
     expect(await textOf(to, "purged/a")).toBe("nothing");
-    // What the purged one knows already stays gone, whatever a backup of before brings.
+    // What the purged cluster knows to be gone stays gone, whatever an earlier backup brings.
     expect((await run(["restore", old, ...atOf(from)])).code).toBe(0);
     expect(await textOf(from, "purged/a")).toBe("nothing");
   }, 60_000);
@@ -193,7 +193,7 @@ describe("backup and restore", () => {
       flaky.close();
       expect([stopped.code, existsSync(file)]).toEqual([1, false]);
       expect(stopped.err).toContain("run it again to go on");
-      // As a run leaves it that was killed in the middle of a page.
+      // As a run that was killed in the middle of a page leaves it.
       appendFileSync(`${file}.part`, '{"namespace":"plain","key":"hal');
       const ended = await run(["backup", file, ...atOf(from)]);
       expect([ended.code, ended.err]).toEqual([0, "starling: going on behind 257 keys\n"]);

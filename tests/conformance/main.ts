@@ -1,7 +1,7 @@
 /**
  * `npm run conformance -- [--suite DIR]… [--stale-if-error SECONDS] [--failed] [--write]`: the public
  * suite of HTTP caches (https://cache-tests.fyi) against a cache door on this machine, with the
- * suite's own origin. Without `--suite` it is the one from npm; its repository is further than that.
+ * suite's own origin. Without `--suite` it is the one from npm; the suite's repository is newer.
  *
  * `--write` puts the figures into docs/conformance.md. Exit 1 when a suite could not be run.
  */

@@ -19,7 +19,7 @@ export interface SuiteSection {
   readonly tests: readonly SuiteTest[];
 }
 
-/** true: passed; else what kind of failure, and why. */
+/** true: passed; otherwise the kind of failure, and the reason. */
 export type TestResult = true | readonly [kind: string, why: string];
 
 export interface SuiteRun {

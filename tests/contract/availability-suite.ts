@@ -1,6 +1,6 @@
 /**
  * What clients see while replicas fail, by faults that the replicas are told to have. The same
- * cases hold on every host, those included where nobody can kill a replica by hand.
+ * cases hold on every host, also where nobody can kill a replica by hand.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 
@@ -113,7 +113,7 @@ export function availabilityContract(name: string, start: () => Promise<FaultyHo
       await suffer(first, { kind: "silent" });
       await expectService();
       const all = await fetch(`${url(0)}/v1/kv/faults/silence?r=3&pr=3&timeout=300`);
-      // Once it is suspected nobody waits for it as long as that.
+      // Once it is suspected nobody waits that long for it.
       expect([503, 504]).toContain(all.status);
       expect(await all.json()).toMatchObject({ required: 3, achieved: 2 });
     });

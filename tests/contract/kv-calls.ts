@@ -1,10 +1,10 @@
 /**
- * Calls of a `KVNamespace`, odd ones before all, and what came of them as plain text: made of a real
- * one and of ours, to be told apart by nobody (tests/worker/kv-differential.test.ts,
+ * Calls of a `KVNamespace`, above all odd ones, and their outcomes as plain text: made to a real
+ * one and to ours, so that nobody can tell them apart (tests/worker/kv-differential.test.ts,
  * tests/dropin/workerd.test.ts). Each call finds what the ones before it have stored.
  */
 
-/** Called as JavaScript calls it: what TypeScript would refuse is what is asked. */
+/** Called as from JavaScript: the point is what TypeScript would refuse. */
 type Loose = Readonly<
   Record<
     "get" | "getWithMetadata" | "put" | "delete" | "list",
@@ -252,7 +252,7 @@ export const KV_CALLS: readonly KvCall[] = [
   ...LISTS,
 ];
 
-/** What a call came to, as JSON has it; a cursor is whatever it is. */
+/** The outcome of a call, as JSON; cursors may be anything. */
 async function plain(value: unknown): Promise<unknown> {
   if (value instanceof ReadableStream) return { stream: await new Response(value).text() };
   if (value instanceof ArrayBuffer) return { buffer: [...new Uint8Array(value)] };
@@ -287,7 +287,7 @@ export async function toldOf(kv: unknown): Promise<Readonly<Record<string, strin
   return told;
 }
 
-/** What was told apart: by the name of the call what the real one did, and what ours did. */
+/** The differences: by the name of the call, what the real one did and what ours did. */
 export function differencesOf(
   real: Readonly<Record<string, string>>,
   ours: Readonly<Record<string, string>>,

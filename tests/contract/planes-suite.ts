@@ -245,7 +245,7 @@ export function clusterPlane(): void {
         "partitionsDiffering",
       ].sort(),
     );
-    // A machine that is busy may take a member for dead for a while, and keep a hint for it.
+    // A busy machine may take a member for dead for a while, and keep a hint for it.
     const pending = async (): Promise<number> => {
       const delivered = await call("/v1/cluster/handoff", { method: "POST", body });
       return ((await delivered.json()) as { pending: number }).pending;

@@ -211,7 +211,7 @@ export function errors(): void {
     });
     const request = { method: "PUT", body: stream, duplex: "half" } as RequestInit;
     const streamed = await call(path, request).catch(() => null);
-    // A server may close on a body that it does not want; if it answers, then with the problem.
+    // A server may close on a body that it does not want; if it answers, it must be the problem.
     if (streamed !== null) await expectProblem(streamed, 413, "value-too-large");
     expect((await call(path, { method: "HEAD" })).headers.get("content-length")).toBe(`${limit}`);
   });

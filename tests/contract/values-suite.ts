@@ -65,7 +65,7 @@ export function writes(): void {
           `GET /v1/kv/${namespace}/${key} HTTP/1.1\r\nHost: localhost\r\n` +
             `Accept-Encoding: ${taken}\r\n${more}\r\n`,
         );
-      // Nobody looks whether it is what its type and coding say, and nobody may want to know.
+      // No host may check whether the value is what its type and coding say.
       const value = "neither gzip nor JSON";
       const type = { "Content-Type": "application/json" };
       await put(`/v1/kv/${namespace}/plain`, value, type);
@@ -154,7 +154,7 @@ export function writes(): void {
 }
 
 export function siblings(): void {
-  /** Two values that know nothing of each other. */
+  /** Two values whose writers knew nothing of each other. */
   async function makeSiblings(path: string): Promise<void> {
     const first = await put(path, "base");
     const base = context(first);

@@ -8,7 +8,7 @@ import { plainContent } from "../support/content.ts";
 const dots = [1, 2, 3].map((counter) => ({ actor: "AAAAAAAA", counter }));
 const [first, second, third] = dots as [Sibling["dot"], Sibling["dot"], Sibling["dot"]];
 
-/** Each version as it was written, or as one of the things that become of one. */
+/** Each version as it was written, or as one of the forms that it may take later. */
 const versionOf = (dot: Sibling["dot"]): fc.Arbitrary<readonly Sibling[]> => {
   const op = `op${dot.counter}`;
   const one: Sibling = { dot, time: 7, op, expiresAt: 0, content: plainContent(op) };

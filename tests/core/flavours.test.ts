@@ -3,7 +3,7 @@ import type { ActorId, OpId, ReplicaId } from "../../core/ids.ts";
 import type { Digest, StoreKey } from "../../core/store.ts";
 import type { DueAt, Hlc, Millis, WallMillis } from "../../core/time.ts";
 
-/** The compiler reads this file too, and each directive without an error below it is one. */
+/** The compiler reads this file too: a directive without an error below it is an error itself. */
 describe("flavoured types", () => {
   it("keep names apart, and take any plain text", () => {
     const replica: ReplicaId = "r1";
@@ -18,7 +18,7 @@ describe("flavoured types", () => {
 
   it("keep measures apart, and take any plain number", () => {
     const wall: WallMillis = 1;
-    // @ts-expect-error What day it is says nothing of a node's own time.
+    // @ts-expect-error The wall clock says nothing of a node's own time.
     const own: Millis = wall;
     // @ts-expect-error Hybrid times are 1024 to a millisecond.
     const hybrid: Hlc = wall;

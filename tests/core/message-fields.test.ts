@@ -64,7 +64,7 @@ const layouts = (table: Table) =>
     Object.fromEntries(Object.entries(table).map(([kind, fields]) => [kind, fieldsOf(fields)])),
   );
 
-/** A kind with what it had from the start, what came by the older version, and by the newer. */
+/** A kind with its fields: those from the start, those of the older version, those of the newer. */
 const kindOfBoth = fc
   .tuple(
     fc.array(kinds, { maxLength: 4 }),

@@ -1,4 +1,6 @@
-/** A body of each kind of message, and of those that say a thing in more than one way several. */
+/**
+ * A body of each kind of message, and several of kinds that can say a thing in more than one way.
+ */
 import { CausalContext } from "../../core/causal-context.ts";
 import type { Content, Sibling } from "../../core/entry.ts";
 import type { WriteRules } from "../../core/message-values.ts";

@@ -1,6 +1,6 @@
 /**
- * The bytes of each kind of message: `tests/golden/messages` was written by the code of before the
- * table named what is inside of lists, and what came later when it came. Nodes of other versions
+ * The bytes of each kind of message: `tests/golden/messages` was written by code from before the
+ * table named the items of lists; later kinds were added when they came. Nodes of other versions
  * send and expect just these.
  */
 import { readFileSync } from "node:fs";

@@ -8,7 +8,7 @@ const reference = (value: unknown): Uint8Array => new Encoder().encode(value);
 
 const integer = fc.oneof(
   fc.maxSafeInteger(),
-  // On both sides of where a number needs more bytes.
+  // Numbers on both sides of each point where one needs more bytes.
   fc
     .tuple(fc.constantFrom(5, 7, 8, 15, 16, 31, 32, 52), fc.integer({ min: -2, max: 2 }))
     .chain(([bits, near]) => fc.constantFrom(2 ** bits + near, -(2 ** bits) + near)),

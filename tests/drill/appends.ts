@@ -1,8 +1,8 @@
 /**
  * Conditional appends: clients GET a list and PUT it back one longer with `If-Match`, and no
- * context, as against any compare-and-swap store. Who is refused tries again. Two that were let
- * through at once stand beside each other, and none is lost: some readers join the siblings, others
- * go on from the one that they are shown.
+ * context, as against any compare-and-swap store. A refused client tries again. Two appends that
+ * were let through at once stand beside each other, and neither is lost: some readers join the
+ * siblings, others go on from the one that they are shown.
  */
 import { type Arena, type Check, elementsIn, sleep } from "./arena.ts";
 import { Collections, type Notes } from "./collections.ts";
@@ -54,7 +54,7 @@ export class Appends implements Check {
     attempted.delete(element);
   }
 
-  /** What is shown, and the headers of a write that is to replace just that. @throws */
+  /** What is shown, and the headers for a write that replaces just that. @throws */
   async #read(
     name: string,
   ): Promise<{ list: readonly string[]; headers: Readonly<Record<string, string>> }> {
@@ -62,7 +62,8 @@ export class Appends implements Check {
     if (answer.status === 404) return { list: [], headers: { "If-None-Match": "*" } };
     if (answer.status !== 200) throw new Error(`a read was answered ${answer.status}`);
     const hasSiblings = Number(answer.headers.get("starling-siblings") ?? 1) > 1;
-    // Half of the time as one who knows nothing of siblings: then just the shown one is replaced.
+    // Half of the time like a client that knows nothing of siblings and replaces just the shown
+    // one.
     if (hasSiblings && this.#arena.prng.chance(1, 2)) {
       const { values, context } = await this.#arena.readAll(name);
       const list = [...new Set(elementsIn(values))];

@@ -88,7 +88,7 @@ export class Arena {
     try {
       const answer = await this.request(method, key, more);
       if (answer.status < 300) return { fate: "done", answer };
-      // A 404 of a delete: there was nothing, and that is what there is now.
+      // A delete that got a 404 found nothing, and so nothing is there now.
       if (method === "DELETE" && answer.status === 404) return { fate: "done", answer };
       return { fate: answer.status < 500 ? "refused" : "unknown", answer };
     } catch {

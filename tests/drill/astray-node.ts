@@ -1,6 +1,6 @@
 /**
- * `starling node` whose wall clock and wires a drill can lead astray (wires.ts): what its clock is
- * off by stands in a file, in ms, and its connections to other members go through the proxies that
+ * `starling node` whose wall clock and wires a drill can lead astray (wires.ts): a file says by how
+ * many ms its clock is off, and its connections to other members go through the proxies that
  * another file names. Nothing else of the node is changed.
  */
 import { readFileSync } from "node:fs";

@@ -1,16 +1,16 @@
 /**
  * Bounded reads: every key has one writer, which counts it up without a context; readers ask through
- * any frontend for the key with `max_stale`. Who is answered sees what had been acknowledged
- * that long before it asked, or something newer, whatever was killed, frozen or wiped meanwhile, whose
- * clock was set, or who was not heard.
- * `staleness-unproven` is an honest answer, and so is any other refusal.
+ * any frontend for the key with `max_stale`. A reader that is answered sees what had been
+ * acknowledged that long before it asked, or something newer, whatever was killed, frozen, wiped or
+ * cut off meanwhile, and whosever clock was set. `staleness-unproven` is an honest answer, and so
+ * is any other refusal.
  */
 import { type Arena, type Check, sleep, valuesIn } from "./arena.ts";
 import { type BoundedWrite, judgeBounded } from "./judges.ts";
 
 const KEY_COUNT = 6;
 const READER_COUNT = 6;
-/** In seconds: one that claims meet mostly, and one that they often do not. */
+/** In seconds: one that claims mostly meet, and one that they often miss. */
 const BOUNDS = [1, 0.3] as const;
 /** A write with fewer may be lost with one disk, where the drill takes disks away. */
 const DURABLE_MIN = 2;

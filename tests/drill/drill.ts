@@ -1,10 +1,10 @@
 /**
  * A drill on real processes: clients work through whatever frontend they please while nodes are
- * frozen, killed, wiped and restarted, and what they were told is held against what is promised:
+ * frozen, killed, wiped and restarted, and what they were told is compared with the promises:
  * strict registers are linearizable, conditional appends and elements of sets are never lost,
- * sessions never see an older value, a subscriber of the change feed has in the end what lives, also
- * while members join and leave, and a read with `max_stale` lacks nothing that is older. In the end the
- * primaries agree and no hint is left.
+ * sessions never see an older value, a subscriber of the change feed ends up with what lives, even
+ * while members join and leave, and a read with `max_stale` lacks nothing that is older. In the end
+ * the primaries agree and no hint is left.
  */
 import { Prng } from "../../core/prng.ts";
 import { startProcesses } from "../support/process-cluster.ts";

@@ -1,8 +1,8 @@
 /**
  * `starling node` whose messages to other members are on their way for a time that is known: 5 ms
  * within a zone and 40 ms between two on average, one way, four fifths of that fixed and the rest
- * exponential. Each message has a delay of its own; nothing else of the node is changed but for the
- * times that canaries measure, of which there are few here, so that each has many.
+ * exponential. Each message has a delay of its own; nothing else of the node is changed except the
+ * times that canaries measure: there are few of them here, so that each gets many canaries.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";

@@ -4,8 +4,8 @@
  * the end it has exactly what lives, and within a run it was never told of a version after one that
  * covers it.
  *
- * Who covers what is known from outside: each key has one writer, whose contexts come from the
- * answers to its own reads and writes.
+ * Which version covers which is known from outside: each key has one writer, whose contexts come
+ * from the answers to its own reads and writes.
  */
 import { type Arena, type Check, sleep } from "./arena.ts";
 import { Movers } from "./movers.ts";
@@ -104,7 +104,7 @@ export class Feed implements Check {
   async #write(index: number): Promise<void> {
     while (!this.#arena.isOver) {
       const at = this.#arena.prng.below(KEY_COUNT / WRITER_COUNT);
-      // A key that is written once and left alone is missed for good by who misses it.
+      // A subscriber that misses a key that is written only once has missed it for good.
       const isAlone = this.#arena.prng.chance(1, 3);
       const name = isAlone ? `alone-${this.#lastNumber}` : String(at * WRITER_COUNT + index);
       const key = `${PREFIX}${name}`;
@@ -174,7 +174,7 @@ export class Feed implements Check {
   #take(change: Change): void {
     if (change.type === undefined && change.token !== undefined) {
       this.#token = change.token;
-      // It notes what it has and where it is at once, and not each time.
+      // It notes what it has and where it is together, but not each time.
       const isNoted = this.#arena.prng.chance(1, 3);
       if (isNoted) this.#saved = { token: change.token, keys: new Map(this.#keys) };
       return;

@@ -1,4 +1,4 @@
-/** What is held against the clients' own notes, but for registers (linearizability.ts). */
+/** Judges results by the clients' own notes, except for registers (linearizability.ts). */
 
 export interface Collected {
   /** Answered 2xx. */
@@ -71,8 +71,8 @@ export interface BoundedRead {
 }
 
 /**
- * Nothing is missing that so many replicas had acknowledged so long before the read was asked; null
- * when that holds, else what broke it.
+ * Whether nothing is missing that enough replicas had acknowledged long enough before the read was
+ * asked; null when that holds, else what broke it.
  */
 export function judgeBounded(
   { key, at, values, via }: BoundedRead,

@@ -1,8 +1,8 @@
 /**
  * Whether what clients saw of a register can be put into one order: every operation takes effect at
  * one instant between its beginning and its end, and a read shows what the write before it wrote
- * (Herlihy and Wing, 1990). A search over the orders, as Wing and Gong have it (1993), with Lowe's
- * memory of where it has been (2017), made small by three facts about registers:
+ * (Herlihy and Wing, 1990). A search over the orders as by Wing and Gong (1993), with Lowe's memory
+ * of states already visited (2017), kept small by three facts about registers:
  *
  * - a read that fits the present value may go next, since it changes nothing: only writes branch;
  * - a write that nobody saw, and of which nobody knows whether it was done, may be left out;
@@ -27,7 +27,7 @@ export function isLinearizable(history: readonly RegisterOp[]): boolean {
 }
 
 /**
- * As little of a history as still has no order: with every operation of it left out, it has one.
+ * A minimal part of a history that still has no order: with any one operation left out, it has one.
  * A write goes together with the reads that showed it.
  */
 export function minimalViolation(history: readonly RegisterOp[]): readonly RegisterOp[] {
@@ -97,7 +97,10 @@ class Search {
     return writes.some((i) => this.find(taken | (1n << BigInt(i)), this.#at(i).value));
   }
 
-  /** What may be next: nothing else ended before it began. null when all that ended is done. */
+  /**
+   * The operations that may be next: no other one ended before they began. null when all that ended
+   * is done.
+   */
   #candidates(taken: bigint): readonly number[] | null {
     const left = this.#ops.map((_, i) => i).filter((i) => ((taken >> BigInt(i)) & 1n) === 0n);
     const firstEnd = Math.min(...left.map((i) => this.#at(i).end));

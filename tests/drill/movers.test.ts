@@ -1,4 +1,4 @@
-/** The mover against a ring that is played: by nodes that hear of it late, or to which it never ends. */
+/** The mover against a played ring, whose nodes hear of a change late or for whom it never ends. */
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
@@ -31,7 +31,7 @@ class PlayedRing {
     if (route === "commit") return this.#commit(JSON.parse(body) as Change);
     if (route === "transfers") return [200, this.#transfers()];
     const { version, members } = isBehind ? this.#before : this;
-    // It hears of the newest when it has told of the one before.
+    // It hears of the newest only after it has told of the one before.
     if (isBehind) this.#before = { version: this.version, members: this.members };
     return [200, { version, members: members.map((id) => ({ id })) }];
   }

@@ -3,16 +3,16 @@
  * own, serves, and is removed again. One change at a time, and none beside a wipe: a disk that is lost
  * in the midst of a change may be one of the two that a write was acknowledged by.
  *
- * A process is stopped only when the ring has no place for it any more, as a majority of the members
- * says it: one that still owns something and is gone is a disk lost, and more than that at once is
- * promised nowhere. So a change that does not end is called off, and where the ring cannot be put
- * back as it was, no member moves and none is wiped any more.
+ * A process is stopped only when the ring has no place for it any more, as a majority of the
+ * members says: to stop one that still owns something is to lose a disk, and no promise covers more
+ * than one at once. So a change that does not end is called off, and where the ring cannot be put
+ * back as it was, no member is moved or wiped any more.
  */
 import { type Arena, sleep } from "./arena.ts";
 
 const CHANGE_MS_MAX = 90_000;
 const REQUEST_MS_MAX = 5000;
-/** What the node that is asked to commit is told of that: its answer is on its way by then. */
+/** The time that the node is given for a commit: its answer is on its way by then. */
 const COMMIT_MS_MAX = 4500;
 const POLL_MS = 100;
 const REST_MS_MIN = 2000;
@@ -39,7 +39,7 @@ interface Wanted {
 export class Movers {
   joinedCount = 0;
   leftCount = 0;
-  /** What a change of members did not come to, in words. */
+  /** The failures of changes of members, in words. */
   readonly failures: string[] = [];
   readonly #arena: Arena;
   readonly #changeMsMax: number;
@@ -87,9 +87,9 @@ export class Movers {
   }
 
   /**
-   * Sees to it that the change comes to be, and waits until it is over. Whether an answer that was
-   * lost, or a 503, was of a change that goes on after all shows in the ring alone: so that is looked
-   * at before the change is asked for once more, for the same version of the ring.
+   * Sees to it that the change happens, and waits until it is over. After a lost answer, or a 503,
+   * only the ring shows whether the change goes on after all. So the ring is looked at before the
+   * change is asked for once more, for the same version of the ring.
    */
   async #carryOut(wanted: Wanted): Promise<void> {
     let from = Infinity;

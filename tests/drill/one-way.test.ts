@@ -1,6 +1,6 @@
 /**
- * A member of which the network loses all that it says, or all that it is told: it cannot know any
- * more what the others acknowledge, and must soon say so, whatever its clock says, while they go on.
+ * The network loses all that one member says, or all that it is told. The member can no longer know
+ * what the others acknowledge, and must soon say so, whatever its clock says, while they go on.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ProcessCluster, startProcesses } from "../support/process-cluster.ts";

@@ -1,7 +1,7 @@
 /**
  * Sessions: each counts a key of its own up and carries the context along, through another frontend
  * each time. What it reads with its context is never older than what it wrote or read before; a
- * read that nobody can serve is refused, and that is well.
+ * read that nobody can serve is refused, which is fine.
  */
 import { type Arena, type Check, sleep, valuesIn } from "./arena.ts";
 import { judgeSession, type SessionEvent } from "./judges.ts";
@@ -90,8 +90,8 @@ export class Sessions implements Check {
         return of.context;
       }
       this.#readCount++;
-      // A write that nobody knows the fate of may stand beside the next one; which of them is shown
-      // alone is up to clocks.
+      // A write of unknown fate may stand beside the next one; clocks decide which of them is shown
+      // when only one is.
       const value = Math.max(0, ...valuesIn({ status, text }).map(Number));
       of.events.push({ kind: "read", value, isKnown: true, via });
       return headers.get(CONTEXT) ?? of.context;

@@ -1,14 +1,14 @@
 /**
- * What strikes: nodes are frozen for 150 to 900 ms and killed with -9. Either disks are at stake as
- * well: nodes are stopped and started, and wiped, and one of them loses messages. Or what they know
- * of each other is: wall clocks are set by seconds to an hour, ahead or back, and put right again,
- * and all that a node says is lost for a while, or all that it is told. Two nodes are away at once
- * at most.
+ * What strikes: nodes are frozen for 150 to 900 ms and killed with -9. Beside that, either disks
+ * are at stake: nodes are stopped and started, and wiped, and one of them loses messages. Or what
+ * nodes know of each other is at stake: wall clocks are set ahead or back by seconds to an hour and
+ * put right again, and all that a node says, or is told, is lost for a while. Two nodes are away at
+ * once at most.
  *
  * A node that is wiped is a disk lost. What w replicas acknowledged survives the loss of w - 1 of
- * them, so one good copy of everything is kept: none is wiped before the one that was wiped last
- * says at `/readyz?owns` that it has what it owns, and before every hint is at home. Where hints do not
- * go home the wipe is not made.
+ * them, so one good copy of everything is kept: no node is wiped before the last wiped one says at
+ * `/readyz?owns` that it has what it owns, and before every hint is at home. Where hints do not go
+ * home the wipe is not made.
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ export const STRIKES = {
 } as const;
 export type Strikes = keyof typeof STRIKES;
 export type FaultKind = (typeof STRIKES)[Strikes][number];
-/** What struck, and what was not done since it would have been more than is promised. */
+/** What struck, and what was left out because the promises do not cover it. */
 export type FaultCounts = Partial<Record<FaultKind | "wipe not made", number>>;
 
 const FREEZE_MS_MIN = 150;
@@ -46,7 +46,7 @@ const OWNS_MS_MAX = 60_000;
 
 export class Striker {
   readonly counts: FaultCounts = {};
-  /** What a node did not do that it should have done. */
+  /** Things that a node should have done, and did not do. */
   readonly failures: string[] = [];
   readonly #arena: Arena;
   readonly #kinds: readonly FaultKind[];
@@ -57,7 +57,7 @@ export class Striker {
   /** Nothing new strikes: strikes make hints faster than a busy machine brings them home. */
   #isStill = false;
 
-  /** @param wires with them they and the clocks are at stake, else the disks */
+  /** @param wires if given, they and the clocks are at stake, and otherwise the disks */
   constructor(arena: Arena, wires: Wires | null) {
     this.#arena = arena;
     this.#wires = wires;
@@ -72,7 +72,7 @@ export class Striker {
       this.#strike();
     }
     await Promise.all(this.#struck);
-    // The last fault that was to last: it would make the end wait for messages that are lost.
+    // Ends the last lasting fault: it would make the end wait for messages that are lost.
     for (const id of this.#arena.cluster.ids) {
       await this.#until(`${id} to be told to have no fault`, async () => {
         const answer = await this.#ask(`/v1/cluster/faults/${id}`, "DELETE", id);
@@ -133,7 +133,7 @@ export class Striker {
     this.#wires?.setClock(id, 0);
   }
 
-  /** Half of the time its clock is set as well: what it knows grows old all the same. */
+  /** Half of the time its clock is set as well: its knowledge grows old all the same. */
   async #cut(id: string, way: Way): Promise<void> {
     this.#wires?.cut(id, way);
     if (this.#arena.prng.chance(1, 2)) await this.#setClock(id);
@@ -165,7 +165,7 @@ export class Striker {
     void this.#untilRefilled(id);
   }
 
-  /** As every member says it of itself: what nobody answers for may be anything. */
+  /** As every member says of itself: without its answer, anything may be true. */
   async #areHintsHome(): Promise<boolean> {
     await this.#ask("/v1/cluster/handoff", "POST").catch(() => null);
     const { members } = (await (await this.#ask("/v1/cluster", "GET")).json()) as Members;

@@ -1,8 +1,8 @@
 /**
  * The wires between real processes, and their clocks, in the hands of a drill: every member reaches
- * every other through a proxy of its own, so that what goes one way can be cut while what comes the
- * other way arrives. As with a network that is cut, nothing breaks: bytes wait, and go on when it
- * is whole; a connection that is begun meanwhile is not made until then.
+ * every other through a proxy of its own, so that one direction can be cut while the other works.
+ * As with a network that is cut, nothing breaks: bytes wait, and go on when it is whole; a
+ * connection that is begun meanwhile is made only then.
  */
 import { writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
@@ -15,7 +15,7 @@ export const ASTRAY_PROGRAM = fileURLToPath(new URL("astray-node.ts", import.met
 export const clockFileOf = (folder: string): string => `${folder}-clock`;
 export const wiresFileOf = (folder: string): string => `${folder}-wires.json`;
 
-/** What of a member is lost: what it says, or what it is told. */
+/** Which of a member's messages are lost: those that it sends, or those sent to it. */
 export type Way = "out" | "in";
 
 /** The bytes of one connection, one way. */

@@ -41,7 +41,7 @@ function bundle(contents: string): string {
 }
 
 type Outcomes = Readonly<Record<string, string>>;
-/** Where ours is meant to be another; docs/kv.md says so too. */
+/** Where ours is meant to differ; docs/kv.md says so too. */
 const DIFFERENT: Readonly<Record<string, string>> = {
   "cacheTtl under 30": "is ignored, as any other",
   "cacheTtl null": "is ignored, as any other",

@@ -34,7 +34,7 @@ function wrangler(...args: readonly string[]): Promise<Ran> {
     CLOUDFLARE_API_TOKEN: "any",
     CLOUDFLARE_ACCOUNT_ID: "any",
     WRANGLER_SEND_METRICS: "false",
-    // With its banner goes its look for a newer version.
+    // Without its banner it does not look for a newer version.
     WRANGLER_HIDE_BANNER: "true",
     XDG_CONFIG_HOME: dir,
     WRANGLER_LOG_PATH: dir,

@@ -47,7 +47,7 @@ describe("the session page", () => {
     await fault("r3", { method: "PUT", body: '{"kind":"down","forMs":60000}' });
     await ada.add(0, "second");
     await fault("r3", { method: "DELETE" });
-    // r3 missed it and nobody tells it: who never saw the note is shown what r3 has.
+    // r3 missed it and nobody tells r3: a browser that never saw the note is shown what r3 has.
     expect(await new Browser().notes(2)).toEqual({ notes: ["&#60;first&#62;"], asked: 1 });
     expect(await ada.notes(2)).toEqual({ notes: ["&#60;first&#62;", "second"], asked: 2 });
   });

@@ -13,7 +13,7 @@ const stored = (cacheControl: string): Record<string, string> => ({
   "Cache-Control": cacheControl,
 });
 
-/** What a GET says of caches. */
+/** What an answer to a GET tells caches. */
 async function saidBy(app: TestApp, target = KEY, headers = {}): Promise<string | null> {
   const answer = await app.get(target, headers);
   expect(answer.headers.get("Age")).toBeNull();

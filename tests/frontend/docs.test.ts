@@ -73,7 +73,8 @@ describe("the docs", () => {
     const table = /\)\[\] = \[(.*?)\n {2}\];/s.exec(read("src/cli/status.ts"))?.[1] ?? "";
     const columns = [...table.matchAll(/^ {4,6}\[?"([a-z ]+)",/gm)].map(([, name = ""]) => name);
     expect(columns).toContain("version");
-    // What no member says anything in is left out; on Workers nobody tells since when it runs.
+    // Columns that no member says anything in are left out; on Workers nobody tells since when it
+    // runs.
     const optional = new Set(["since", "oldest hint", "scrubbed"]);
     const heads = pages().flatMap((page) =>
       [...read(page).matchAll(/^member {2,}zone.*$/gm)].map(([head]) => ({ page, head })),

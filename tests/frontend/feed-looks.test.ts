@@ -4,7 +4,7 @@ import { FeedLooks } from "../../src/frontend/feed/feed-looks.ts";
 
 const pauses = { leastMs: 20, msPerChange: 0.25, mostMs: 80 };
 
-/** After how many ms the turn of who was told that much has come. */
+/** After how many ms the next turn comes for a stream that was told so many changes. */
 async function pauseAfter(changesCount: number): Promise<number> {
   const looks = new FeedLooks(pauses);
   let isOver = false;

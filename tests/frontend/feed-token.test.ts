@@ -17,7 +17,7 @@ const idsOf = (count: number): readonly string[] =>
 const there = (token: string, memberIds: readonly string[]): FeedPosition =>
   tokenToPosition(hash, name, { token, memberIds });
 
-/** Of three owners a key, some third of the members are sources. */
+/** With three owners for each key, about a third of the members are sources. */
 function wide(count: number): FeedPosition {
   const ids = idsOf(count);
   const sources = ids.slice(0, Math.ceil(count / 2)).map((id, i) => ({

@@ -315,7 +315,7 @@ describe("where a bell rings", () => {
     await lines.next();
     const first = lines.next();
     await vi.waitUntil(() => bell.waits === 5);
-    // Nothing is held, and of the waits that passed in vain none led to a look.
+    // Nothing is held, and no wait that passed in vain led to a look.
     expect(source.looks.map(({ holdMs }) => holdMs)).toEqual([0, 0, 0]);
     source.write();
     bell.ring();

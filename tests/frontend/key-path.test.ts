@@ -10,7 +10,7 @@ const key = fc
   .string({ unit: "binary", minLength: 1, maxLength: 200 })
   .filter((text) => utf8Length(text) <= 512);
 
-/** What percent-decoding is, written down by way of bytes. */
+/** A model of percent-decoding, by way of bytes. */
 function model(part: string): string | null {
   const bytes: number[] = [];
   for (let i = 0; i < part.length; i++) {

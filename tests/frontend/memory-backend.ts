@@ -1,6 +1,6 @@
 /**
- * A cluster of one that keeps everything in a Map: what the HTTP face is tested in front of, with
- * the same entries and contexts as the real one and none of its distances.
+ * A cluster of one that keeps everything in a Map: the HTTP face is tested in front of it. It has
+ * the same entries and contexts as a real cluster, and none of its distances.
  */
 import type { CausalContext } from "../../core/causal-context.ts";
 import type { DelayReport } from "../../core/delay-report.ts";
@@ -41,7 +41,7 @@ export const testDefaults: NamespaceSettings = { ...defaultSettings(3), maxValue
 const tally: Tally = { n: 3, required: 2, answered: 2, primaries: 2, fallbacks: 0, durable: 2 };
 const ACTOR = "memory00";
 
-/** As a cluster says it whose replicas do not know yet what they have. */
+/** As from a cluster whose replicas do not know yet what they have. */
 export const noSources: Result = {
   ...{ kind: "failed", failure: { code: "quorum-unavailable", detail: "nobody" }, context: null },
 };
@@ -80,7 +80,7 @@ export class MemoryBackend implements Backend {
     return () => this.#onEnding.delete(callback);
   };
 
-  /** As a host does that is told to stop. */
+  /** As a host does when it is told to stop. */
   beginToEnd(): void {
     this.isStopping = true;
     for (const callback of [...this.#onEnding]) callback();

@@ -24,7 +24,7 @@ describe("a sealed token", () => {
     expect(unseal(hash, "context a", token)).toEqual(payload);
     expect(unseal(hash, "context b", token)).toBeNull();
     expect(unseal(hash, "context ", token)).toBeNull();
-    // What clients carry from releases before still opens.
+    // Tokens that clients carry from earlier releases still open.
     expect(seal(hash, "context a", Uint8Array.of(1, 2, 3))).toBe("AQIDN4WmIa-Xspg");
   });
 });

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type ProcessCluster, startProcesses } from "../support/process-cluster.ts";
 
 const KEYS = Array.from({ length: 80 }, (_, i) => `k${i}`);
-// No exchange by schedule: what is compared is the change's own doing.
+// No exchange by schedule: only the change itself compares anything.
 const timing = { antiEntropyMs: 86_400_000, handoffMs: 500, heartbeatMs: 200 };
 let cluster: ProcessCluster;
 afterEach(() => cluster.close());

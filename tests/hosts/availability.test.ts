@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ProcessCluster, startProcesses } from "../support/process-cluster.ts";
 
-/** Anti-entropy as good as off: it is handoff that brings everything home here. */
+/** Anti-entropy is as good as off: here handoff brings everything home. */
 const timing = {
   ...{ handoffMs: 200, heartbeatMs: 200, suspectAfterMs: 800 },
   ...{ antiEntropyMs: 86_400_000 },

@@ -1,6 +1,6 @@
 /**
- * What stands in front of a frontend keeps answers: a proxy, and a browser's own cache. Writes go
- * past both, to another node: nothing tells them that a value is another one now.
+ * Caches in front of a frontend: a proxy, and a browser's own. Writes go past both, to another
+ * node: nothing tells them that a value has changed.
  */
 import { build } from "esbuild";
 import type { Browser, Page } from "playwright-core";
@@ -56,7 +56,7 @@ function intact(read: Read): void {
     await write(path, "1", "max-age=600");
     expect(await read(path)).toBe("1");
     const context = await write(path, "2", "max-age=600");
-    // This is what the writer has asked for.
+    // This is what the writer asked for.
     expect(await read(path)).toBe("1");
     expect(await read(path, { "Starling-Context": context })).toBe("2");
     expect(await read(path, { "Starling-Quorum": "consistency=strict" })).toBe("2");

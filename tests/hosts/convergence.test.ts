@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/cluster.ts";
 
-/** Nothing runs by itself but what a test asks for: no hints, no exchanges on a timer. */
+/** Only what a test asks for runs: no hints, no exchanges on a timer. */
 const manual = { handoffMs: 86_400_000, antiEntropyMs: 86_400_000, heartbeatMs: 100 };
 
 let cluster: TestCluster;
@@ -91,7 +91,7 @@ describe("a replica that was away for longer than the grace period", () => {
   const timing = { ...manual, tombstoneGraceMs: 300, suspectAfterMs: 500 };
   const keys = Array.from({ length: 40 }, (_, i) => `away/k${i}`);
 
-  /** On a busy machine a step may come late, and a replica think that it was away: it says so. */
+  /** On a busy machine a step may come late, so that a replica thinks it was away, and says so. */
   async function settled(id: string, key: string, r: number): Promise<number> {
     let status = 503;
     await until(async () => {

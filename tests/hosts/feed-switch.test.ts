@@ -44,7 +44,7 @@ class Reader {
         for (const line of lines) this.#take(JSON.parse(line) as Told);
       }
     } catch (error) {
-      // Cut off, as its frontend was killed or it was told to stop.
+      // Cut off, because its frontend was killed or it was told to stop.
       const isCut = error instanceof TypeError || (error as Error).name === "AbortError";
       if (!isCut) throw error;
     }

@@ -11,7 +11,7 @@ const timing = {
   handoffMs: 300,
   antiEntropyMs: 500,
 };
-/** Nothing but the transfer itself brings copies to new owners. */
+/** Only the transfer itself brings copies to new owners. */
 const withoutExchanges = { ...timing, antiEntropyMs: 86_400_000 };
 
 let cluster: ProcessCluster;
@@ -45,7 +45,7 @@ interface RingBody {
   readonly assignment: readonly (readonly string[])[];
 }
 
-/** A busy machine is slow, and that is no error: what is refused is refused at once all the same. */
+/** A busy machine is slow, which is no error; refusals come at once all the same. */
 const PATIENCE = "timeout=30000";
 
 /** Writers of keys of their own, each read back at once with `r=1` and the context. */
@@ -160,7 +160,7 @@ async function putFiller(count: number, length: number): Promise<readonly string
   return keys;
 }
 
-/** Until nobody holds a copy that is not its own any more. */
+/** Until no member holds a copy that it does not own. */
 async function untilCleanedUp(id: string, keyCount: number): Promise<void> {
   for (;;) {
     const { members } = await ask<{ members: readonly { readonly keys: number }[] }>(id, "");
@@ -296,7 +296,8 @@ describe("a change of members", () => {
     expect((await ask<RingBody>("r5", "/ring")).members.map(({ id }) => id)).not.toContain("r2");
     await untilPrimariesAgree("r5", [...load.acked.keys()]);
     await expectAllThere(["r1", "r5"], load);
-    // What the dead one had deleted under it is gone for good, though it comes back with its data.
+    // What was deleted while the dead one was away is gone for good, though it comes back with its
+    // data.
     const [key = ""] = load.acked.keys();
     const url = (id: string): string => `${cluster.urlOf(id)}/v1/kv/load/${key}`;
     expect((await fetch(url("r1"), { method: "DELETE" })).status).toBe(204);

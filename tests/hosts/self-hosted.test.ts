@@ -1,6 +1,6 @@
 /**
  * examples/self-hosted, tried: its certificates, its cluster file and the very command line of its
- * unit, on three addresses of this machine that are no loopback to Starling.
+ * unit, on three addresses of this machine that Starling does not take for loopback.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";

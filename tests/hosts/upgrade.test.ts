@@ -182,7 +182,7 @@ async function shown(): Promise<readonly (readonly unknown[])[]> {
   return members.map(({ version, incompatible }) => [version, incompatible]);
 }
 
-/** What nodes agree on by their document, changed through an old node and a new one. */
+/** Settings in the nodes' shared document, changed through an old node and a new one. */
 async function changeSettings(round: string): Promise<void> {
   for (const id of cluster.ids) {
     const name = `settings-${round}-${id}`;

@@ -60,7 +60,7 @@ describe("a cluster with a node of another version", () => {
     const began = Date.now();
     const [url = ""] = cluster.urls;
     const body = JSON.stringify({ replica: "r1" });
-    // It waits for nobody that it cannot reach, and then coordinates what it is asked itself.
+    // It no longer waits for members that it cannot reach, and then coordinates requests itself.
     expect((await fetch(`${url}/v1/cluster/accept-loss`, { method: "POST", body })).ok).toBe(true);
     await expect.poll(async () => (await fetch(`${url}/readyz?owns`)).status).toBe(200);
     expect((await fetch(`${url}/v1/kv/a/k`, { method: "PUT", body: "v" })).ok).toBe(true);

@@ -1,6 +1,6 @@
 /**
- * A deployment on Workers whose list of replicas was changed: the ring that is in use stays until a
- * commit changes it, and alarms alone carry that out, while clients read and write.
+ * A deployment on Workers whose list of replicas was changed: the ring in use stays until a commit
+ * changes it, and only alarms carry that out, while clients read and write.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -28,7 +28,8 @@ import { hash, mintRequest, START } from "./replica.ts";
 
 /**
  * Twelve writes, some of which are one operation minted two or three times, some tombstones, some
- * expired at START. What somebody knows is any part of them: what is seen, and what of it is alive.
+ * expired at START. Somebody's knowledge is any part of these: what is seen, and what of that is
+ * alive.
  */
 const OPERATIONS = ["o1", "o1", "o2", "o3", "o3", "o3", "o4", "o5", "o6", "o6", "o7", "o8"];
 const universe: readonly Sibling[] = OPERATIONS.map((op, i) => ({
@@ -45,7 +46,7 @@ const names = universe.map(({ dot }) => `${dot.actor}.${dot.counter}`);
 const isRetried = (op: string): boolean => OPERATIONS.filter((other) => other === op).length > 1;
 const byDot = (a: { dot: Dot }, b: { dot: Dot }): number => compareDots(a.dot, b.dot);
 
-/** The same ones so far apart that of an actor's last the first is long ago. */
+/** The same ones so far apart that an actor's first is long ago by the time of its last. */
 const farApart = universe.map(({ dot, ...rest }) => ({
   ...rest,
   dot: { ...dot, counter: 1 + ((dot.counter - 1) * RETRIES_BEHIND_MAX) / 2 },

@@ -59,7 +59,7 @@ class Member {
     this.entries.set(key, { version, position: ++this.head });
   }
 
-  /** @param passesOver a key of which nothing is taken, though the mark says so */
+  /** @param passesOver a key of which nothing is taken, although the mark rises past it */
   follow(other: Member, passesOver = ""): void {
     for (const [key, { version }] of other.entries) {
       if (key !== passesOver && ownersOf(key).includes(this.id)) this.join(key, version);
@@ -80,7 +80,7 @@ class Member {
   }
 }
 
-/** Who has a feed's token, and all that was told. */
+/** A subscriber with its feed's token, and all that it was told. */
 class Reader {
   readonly #members: ReadonlyMap<ReplicaId, Member>;
   readonly told = new Map<string, number>();
@@ -154,7 +154,7 @@ class Reader {
     if (!isNew && (source.run !== run || source.after > head)) {
       return [{ ...source, run, after: 0, ended: null, until: head, isResync: true }, false];
     }
-    // Who begins has nothing; who begins anew is told so.
+    // A reader that begins has nothing; one that begins anew is told so.
     if (isNew) this.#forget(isMine);
     const limit = isTakingOver(source) ? 0 : LIMIT;
     const from = isNew ? 0 : source.after;
@@ -221,7 +221,7 @@ class World {
     member.isAway = false;
   }
 
-  /** What the places claim, and does not hold. */
+  /** Claims of the places that do not hold. */
   broken(): readonly string[] {
     const faults: string[] = [];
     const { sources, proven } = this.reader.places;
@@ -276,7 +276,7 @@ const happenings = fc.array(fc.tuple(fc.nat(23), fc.nat(4), fc.nat(60)), {
   maxLength: 120,
 });
 
-/** Lets all that happen, and holds what is claimed and told against what is so. */
+/** Lets all of that happen, and compares what is claimed and told with what is true. */
 function hold(world: World, steps: readonly (readonly [number, number, number])[]): void {
   for (const [what, which, other] of steps) {
     world.happen(what, which, other);

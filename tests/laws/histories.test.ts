@@ -1,7 +1,7 @@
 /**
  * Whole histories at random: three replicas, three clients, messages in any order, twice or never,
- * crashes, an emptied disk, hints. After every step the real entries are held against the naive
- * model; in the end all are brought together and judged by what clients were told.
+ * crashes, an emptied disk, hints. After every step the real entries are compared with the naive
+ * model; in the end all are joined, and judged by what clients were told.
  *
  * `PROPERTY_RUNS=20000 npx vitest run tests/laws` runs more of them.
  */
@@ -22,7 +22,7 @@ import { type Happening, History, histories, type Known, runsOf } from "./model.
 import { hash, KEY, mintRequest, Replica, START, sent } from "./replica.ts";
 
 const CLIENT_COUNT = 3;
-/** The replica whose disk may be emptied: what is to be safe is durable on another one too. */
+/** The replica whose disk may be emptied: a safe write is durable on another one too. */
 const FRAIL = "r2";
 
 interface Client {
@@ -96,7 +96,7 @@ class World {
     client.observed = known.difference(opsOf(live).difference(opsOf(shown)));
   }
 
-  /** The context of an answer: all that is shown, and none of the live ones that are not. */
+  /** The context of an answer: all that is shown, and no live sibling that is not. */
   #contextOf(entry: Entry, shown: readonly Sibling[]): CausalContext {
     const context = contextShowing(entry, shown, this.now);
     for (const sibling of liveSiblings(entry, this.now)) {

@@ -32,7 +32,7 @@ export class History {
     return this.writes.get(id)?.covers ?? new Set();
   }
 
-  /** The versions that whoever knows these must have kept: tombstones and expired ones too. */
+  /** The versions that anybody who knows these must have kept: tombstones and expired ones too. */
   alive(known: Known): Known {
     const covered = new Set<string>();
     for (const id of known) for (const below of this.covers(id)) covered.add(below);
@@ -49,7 +49,9 @@ export class History {
     );
   }
 
-  /** Whether who knows just that may forget it: one value whose time has passed, and no other. */
+  /**
+   * Whether a replica that knows just this may forget it: only one value, whose time has passed.
+   */
   isSpent(known: Known, now: number): boolean {
     return known.size === 1 && [...known].every((id) => this.#isLoose(id, now));
   }
@@ -90,7 +92,7 @@ export interface Happening {
   readonly c: number;
 }
 
-/** Histories of these kinds of happenings, the likelier the more often a kind is named. */
+/** Histories of these kinds of happenings; a kind that is named more often is likelier. */
 export const histories = (
   kinds: readonly string[],
   lengthMax: number,

@@ -89,7 +89,7 @@ export class Replica {
     return minted;
   }
 
-  /** @param isSpent whether that is nothing to who has nothing */
+  /** @param isSpent whether a place that holds nothing ignores it */
   absorb(
     entry: Entry,
     known: Known,
@@ -114,7 +114,7 @@ export class Replica {
     this.#note();
   }
 
-  /** Forgets by its clock alone what it may. */
+  /** Forgets whatever it may forget by its clock alone. */
   release(now: number, isSpent: (known: Known) => boolean): void {
     for (const [hintFor, known] of this.slots) {
       const isForgotten =

@@ -1,9 +1,9 @@
 /**
  * Operations that are minted more than once: a frontend that hears nothing asks another replica. By
- * then the first one may have minted, sent its version on, and have had it overwritten. While that
- * is going on a reader may see too much; once all have heard of all, an operation that carried a
+ * then the first one may have minted and sent its version on, and it may have been overwritten.
+ * Meanwhile a reader may see too much. Once all have heard of all, an operation that carried a
  * context is one write, however often it was minted. One without a context replaces what its
- * coordinator holds, so each of its versions is a write of its own; shown are they once.
+ * coordinator holds, so each of its versions is a write of its own; they are shown once.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -31,7 +31,7 @@ interface Operation {
 }
 
 class RetryWorld {
-  /** Of versions: the naive model is told each minting as a write. */
+  /** The naive model of versions, which is told of each minting as a write. */
   readonly #history = new History();
   readonly #operations: Operation[] = [];
   readonly #keepers: readonly Keeper[];

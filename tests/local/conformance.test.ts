@@ -1,7 +1,7 @@
 /**
- * HTTP/1.1 as its specifications have it, sentence by sentence: what the two public suites of this
- * name ask (uNetworking/h1spec, dropseed/h1spec), and what they leave out. On loopback a foreign
- * Host is 421 (RFC 9110, 15.5.20), so the suites' "example.com" is "localhost" here.
+ * HTTP/1.1 by its specifications, sentence by sentence: what the two public suites named h1spec ask
+ * (uNetworking, dropseed), and what they leave out. On loopback a foreign Host is 421 (RFC 9110,
+ * 15.5.20), so the suites' "example.com" is "localhost" here.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { tokensOf } from "../frontend/support.ts";
@@ -18,7 +18,7 @@ const HOST = "Host: localhost\r\n";
 const CLOSE = "Connection: close\r\n";
 const line = (text: string, headers = HOST): string => `${text}\r\n${headers}${CLOSE}\r\n`;
 
-/** All that came, and that it is a problem document with the status where that is none of 2xx. */
+/** All that came; checks that it is a problem document of its status, unless that is a 2xx. */
 async function answerTo(text: string): Promise<{ status: number; text: string }> {
   const { socket, closed } = talk(listener.port, text);
   const patience = setTimeout(() => socket.destroy(), 4000);
@@ -240,7 +240,7 @@ describe("a client that waits with its body (RFC 9110, 10.1.1)", () => {
     const { closed } = talk(listener.port, text);
     const received = await closed;
     expect(statusesIn(received)).toEqual([status]);
-    // Whether the body still comes nobody knows, so nothing may follow.
+    // Nobody knows whether the body still comes, so nothing may follow.
     expect(received).toMatch(/\r\nconnection: close\r\n/i);
   });
 

@@ -1,7 +1,7 @@
 /**
  * A log in a process that may have few descriptors: it is filled, then all descriptors are used up,
- * and what the log is asked to do meanwhile is printed as one line of JSON. So is what a disk says
- * that has nothing open, nor to spare.
+ * and how the log fares then is printed as one line of JSON. So is what a disk says that has
+ * nothing open and nothing to spare.
  *
  *     node descriptors-child.ts DIR
  */

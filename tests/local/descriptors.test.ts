@@ -124,7 +124,7 @@ describe("a node whose process may have few descriptors", () => {
     try {
       await expect.poll(() => closedCount).toBeGreaterThan(200);
       expect(closedCount).toBeLessThan(400);
-      // Who is connected is served, on a connection from before and with a log that opens files.
+      // A connected client is served, on an earlier connection and by a log that opens files.
       const body = "x".repeat(1000);
       const head = `PUT /v1/kv/demo/k HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${body.length}`;
       kept.write(`${head}\r\n\r\n${body}`);

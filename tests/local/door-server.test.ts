@@ -1,4 +1,4 @@
-/** What the door's host on Node does in its own way: names, uploads, and who is late. */
+/** What the door's host on Node does in its own way: names, uploads, and lateness. */
 import {
   createServer,
   Server as HttpServer,
@@ -251,7 +251,7 @@ describe("a client that leaves", () => {
     const { socket, received } = talk(port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     await expect.poll(received).toMatch(/\r\na\r\n$/);
     expect(openCount).toBe(1);
-    // One that only closes its side may still want the rest.
+    // A client that only closes its side may still want the rest.
     socket.resetAndDestroy();
     await expect.poll(() => openCount).toBe(0);
   });

@@ -31,7 +31,7 @@ function start(args: readonly string[]): { child: ChildProcess; said: () => stri
   return { child, said: () => text };
 }
 
-/** What starts that many nodes, on ports that are free now; `name` is their folder's. */
+/** The arguments that start that many nodes on free ports, in a folder of that name. */
 async function clusterArgs(name: string, count: number): Promise<readonly string[]> {
   // The first node listens one above the base.
   const [port = 0] = await freePorts(count + 1);

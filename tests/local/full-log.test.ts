@@ -1,4 +1,4 @@
-/** A node whose log cannot be written: its disk is full, and the node is not. */
+/** A node whose log lines cannot be written, because the disk they go to is full. */
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -38,7 +38,7 @@ describe("uNetworking/h1spec", () => {
     ],
   ])("waits for the rest of %j", async (text) => {
     const { received, socket } = talk(listener.port, text);
-    // Whoever came later is answered: it has been read, and nothing was said.
+    // A later client is answered: so this one was read, and nothing was said to it.
     await (await fetch(`${listener.url}/healthz`)).text();
     expect(received()).toBe("");
     socket.destroy();

@@ -113,7 +113,8 @@ describe("a disk that fails under a FileLog", () => {
     disk.done = [];
     disk.fault = () => undefined;
     await vi.waitFor(() => expect(log.store.health()).toBe("writable"));
-    // Cut off, the file holds something that a write in one with its sync would not see to.
+    // After the cut, something in the file is unsynced that a combined write and sync would not
+    // cover.
     expect(disk.done).toEqual(["truncate", "write", "sync"]);
     write("b");
     await log.flush();

@@ -1,4 +1,4 @@
-/** What Node's own client makes of origins that answer oddly, and what is left of them afterwards. */
+/** How Node's own client takes origins that answer oddly, and what is left of them afterwards. */
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { siteSettings } from "../../src/frontend/admin/sites-plane.ts";

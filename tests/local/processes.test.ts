@@ -53,7 +53,7 @@ describe("four processes", () => {
     await cluster.kill("r3");
     const checked = await run(["check", join(cluster.dir, "r3")]);
     expect(checked.out).toMatch(/not stopped cleanly\n$/);
-    // Killed between two records it is as sound as one that stopped; else its tail is torn.
+    // A node killed between two records leaves a sound log; otherwise its tail is torn.
     expect(checked.code).toBe(/ 0 bytes torn, 0 corrupt/.test(checked.out) ? 0 : 1);
     await expectService("r1", "r4", "killed");
     expect(await suspected("r1")).toEqual(["r3"]);

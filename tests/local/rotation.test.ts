@@ -1,4 +1,4 @@
-/** The cluster's secret gives way to another one: no restart, no error, and ETags stay. */
+/** The cluster's secret is replaced by another one: no restart, no error, and ETags stay. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -84,7 +84,7 @@ const etag = async (i: number): Promise<string> =>
   (await fetch(`${key(i)}?r=3`)).headers.get("etag") ?? "";
 
 describe("a secret that is replaced", () => {
-  /** A node that has just started may not list, nor be counted, before it knows what it has. */
+  /** A node that has just started neither lists nor counts before it knows what it has. */
   const allKnow = async (): Promise<void> => {
     for (const [i, url] of urls.entries()) {
       await expect.poll(async () => (await fetch(`${url}/readyz?owns`)).status).toBe(200);

@@ -111,7 +111,7 @@ describe("a cluster of three with certificates of one CA", () => {
     expect((await call(url)).status).toBe(200);
   });
 
-  /** What the first node answers to who says, with the secret, that it is r2. */
+  /** What the first node answers to a caller that claims, with the secret, to be r2. */
   async function helloWith(shown: { cert?: Buffer; key?: Buffer }): Promise<string> {
     const { transport } = clusterKeys(Buffer.from(SECRET), "c");
     const headers = helloHeaders(

@@ -129,7 +129,7 @@ describe("a transport", () => {
   it("bounds what waits for a peer, in both directions", async () => {
     const limits = { backlogBytesMax: 1_000_000 };
     const [a, b] = [await net.peer("a", { limits }), await net.peer("b", { limits })];
-    // One alone may be longer than the bound.
+    // A single message may be longer than the bound.
     for (const call of countTo(8)) a.transport.send("b", bulky(call, 2_000_000));
     await hears(b, 1);
     await expect.poll(() => a.unreachable).toEqual(countTo(8).slice(1));

@@ -24,7 +24,7 @@ describe("two writes without a context at two coordinators, the other way round 
       body.kind === "coordinate" &&
       body.op === asked[0]?.op &&
       to !== asked[0].to;
-    // Who is asked first mints both, and is heard by nobody.
+    // The one that is asked first mints both, and nobody hears it.
     group.loses = ({ type, body }, to, from) => {
       if (type === "request" && body.kind === "coordinate") asked.push({ op: body.op, to });
       return from === asked[0]?.to;

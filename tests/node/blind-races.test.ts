@@ -1,8 +1,8 @@
 /**
- * Writes of one key that race, most of them without a context: by chance messages are late, pass one
- * another or are lost, clients read and write over what they saw, second coordinators are asked.
- * What the simulator meets once in a thousand runs happens here in one of a hundred. More of them:
- * `RACES=20000 RACES_FROM=1000 npx vitest run tests/node/blind-races.test.ts`.
+ * Writes of one key that race, most of them without a context: at random, messages are late, pass
+ * one another or are lost, clients read and write over what they saw, and second coordinators are
+ * asked. What the simulator meets once in a thousand runs happens here in one of a hundred. More of
+ * them: `RACES=20000 RACES_FROM=1000 npx vitest run tests/node/blind-races.test.ts`.
  */
 import { describe, expect, it } from "vitest";
 import { contextShowing, type Entry, liveSiblings } from "../../core/entry.ts";
@@ -22,7 +22,7 @@ const lengthOf = (entry: Entry): readonly number[] =>
 
 interface Write {
   readonly token: number;
-  /** Its value is so long; what is deleted has no value. */
+  /** The length of its value, which names it; a delete has no value. */
   readonly length: number;
   readonly isDelete: boolean;
   /** Whether it came without a context. */
@@ -138,7 +138,7 @@ class Race {
     });
   }
 
-  /** What somebody has written over who had seen it is over. */
+  /** A value that somebody saw and wrote over is over. */
   #back(left: readonly number[]): readonly string[] {
     return this.#done.flatMap(({ saw, length }) =>
       saw.filter((one) => left.includes(one)).map((one) => `${one} stands, and ${length} saw it`),
@@ -148,7 +148,7 @@ class Race {
   /** A write without a context covers what was answered before it, where their primaries meet. */
   #beside(left: readonly number[]): readonly string[] {
     const primariesOf = ({ result }: Write): number => result?.tally.primaries ?? 0;
-    // Both may stay where what replaced it was there first.
+    // Both may stay where the write that replaced it was there first.
     const isSeen = (q: Write): boolean =>
       this.#writes.some((w) => w.begunAt <= q.endedAt && !w.isBlind && this.#knows(w, q));
     const standing = this.#done.filter(({ length }) => left.includes(length));

@@ -1,5 +1,5 @@
 /**
- * A write without a context covers what was answered before it began, also where its coordinator
+ * A write without a context covers what was answered before it began, even where its coordinator
  * missed that: the replicas that acknowledge it say what they held.
  */
 import { describe, expect, it } from "vitest";
@@ -18,7 +18,7 @@ const AWHILE_MS = 100;
 const isStore = ({ body }: Message): boolean => body.kind === "store";
 const isAck = ({ body }: Message): boolean => body.kind === "stored" || body.kind === "storedWith";
 
-/** How long the values are that are held of a key, wherever: nothing of it is a read's doing. */
+/** The lengths of a key's values at every place that holds any, read without a client's read. */
 function lengthsAt(group: Group, id: string, name: string): readonly number[] {
   const { keeper } = group.node(id).service ?? {};
   const entry: Entry | undefined = keeper?.hold(`demo\0${name}`).entry;
@@ -84,8 +84,8 @@ describe("a write without a context that its coordinator takes for late", () => 
     type === "request" && body.kind === "coordinate";
 
   /**
-   * r4 owns nothing of the key, and its clock is behind that of those that coordinate for it. Who
-   * is the first to do so has missed what the others answered.
+   * r4 does not own the key, and its clock is behind those of its coordinators. The first one to
+   * coordinate for it has missed what the others answered.
    */
   function late(): { group: Group; name: string; owners: readonly string[]; first: string } {
     const group = new Group({ count: 4 });
@@ -137,7 +137,9 @@ describe("a write without a context that its coordinator takes for late", () => 
     expect(valuesOf(of)).toEqual([[7], [7], [7]]);
   });
 
-  /** Up to where it has learnt what the others hold, and asks whether anybody still waits. */
+  /**
+   * Goes as far as its question whether anybody still waits: it has learnt what the others hold.
+   */
   function asking() {
     const { group, name, first, owners } = late();
     group.loses = (message, to) => to !== first && isCoordination(message);
@@ -168,7 +170,7 @@ describe("a write without a context that its coordinator takes for late", () => 
 });
 
 describe("a write without a context that a second coordinator finds done", () => {
-  /** Who is asked first has missed what was answered, and hears nothing of what others say. */
+  /** The coordinator that is asked first has missed what was answered, and hears nobody. */
   function adopted(offMs: number) {
     const group = new Group({ count: 4 });
     const name = nameWhere(group.node("r4").knowledge.ring, (ids) => !ids.includes("r4"));
@@ -294,7 +296,9 @@ describe("a write without a context that somebody has read, and replaced, before
 });
 
 describe("a write without a context that is over when it covers what was found", () => {
-  /** Up to where r1 has sent a write, and r2 has a value beside it of which it is about to tell. */
+  /**
+   * Goes as far as r1 having sent a write, beside which r2 has a value that it is about to tell of.
+   */
   function found(): { group: Group; token: number } {
     const group = new Group({ count: 3 });
     group.loses = isStore;

@@ -17,7 +17,7 @@ function beat(count = 1): void {
   }
 }
 
-/** Until nobody doubts anybody: what was sent by a life before may be under way for so long. */
+/** Until nobody doubts anybody: what an earlier life sent may be under way for that long. */
 const settle = (): void => beat(8);
 
 function read(at: ReplicaId, options: QuorumOptions, name = "k"): Result {
@@ -62,7 +62,7 @@ describe("a bounded read", () => {
     group.pass(300);
     const all = got(read(at, { r: 1, maxStaleMs: 0, staleW: 1 }));
     expect([all.tally.answered, all.staleBoundMs]).toEqual([5, 0]);
-    // Who is not reached need not be, for writes that more have acknowledged.
+    // A replica that is not reached is not needed for writes that more have acknowledged.
     group.stop(second);
     expect(failureOf(read(at, { r: 1, maxStaleMs: 200, staleW: 1 }))).toBe("staleness-unproven");
     expect(got(read(at, { r: 1, maxStaleMs: 200, staleW: 2 })).staleBoundMs).toBe(0);
@@ -155,7 +155,7 @@ describe("a bounded read", () => {
     group.pass(0);
     const result = got(read(at, { r: 1, maxStaleMs: 5000, staleW: 1 }));
     expect([result.tally.answered, result.staleBoundMs]).toEqual([1, 1500]);
-    // Who sets the clock back wins nothing by it.
+    // Setting the clock back gains nothing.
     group.wallOffMs.set(at, -90_000);
     group.pass(0);
     expect(got(read(at, { r: 1, maxStaleMs: 5000, staleW: 1 })).staleBoundMs).toBe(1500);

@@ -29,7 +29,7 @@ function cameBy({ self, told, isSameLayout = true }: Case): Came {
     lacks: () => self === "lacks",
     isSameLayout: () => isSameLayout,
   });
-  // By the other layout it is an owner too, and does not count.
+  // It is an owner by the other layout, and so does not count.
   first.tell("another", had, false);
   for (const [i, found] of told.entries()) {
     if (found === "behind") first.tell(`r${i}`, FOUND_NOTHING, true);
@@ -59,7 +59,7 @@ const cases: readonly Case[] = [
   { self: "lacks", told: [had, had, nothing, nothing], came: "after" },
   { self: "lacks", told: [had, had, had, null], came: "before" },
   { self: "lacks", told: [had, had, null, "behind"], came: "silent" },
-  // Of an even number two halves are no majority, so that neither of two can have been shown.
+  // Half of an even number is no majority, so that neither of the two can have been shown.
   { self: "lacks", told: [had, had, nothing], came: "after" },
   { self: "lacks", told: [had, had, had], came: "before" },
   { self: "lacks", told: [had, had], came: "unclear", isSameLayout: false },

@@ -35,7 +35,9 @@ const newer = ({ knowledge }: Bench): ClusterDocument =>
 const keyOf = ({ knowledge }: Bench, isMine: boolean): string =>
   keyWhere(knowledge.ring, (owners) => owners.includes("r1") === isMine);
 
-/** A key, and a document in which the first whom r1 would ask for it is no member any more. */
+/**
+ * A key, and a document in which the first replica that r1 would ask for it is no longer a member.
+ */
 function moved(bench: Bench): { readonly key: string; readonly document: ClusterDocument } {
   const { document } = bench.knowledge;
   const key = keyOf(bench, false);

@@ -1,4 +1,4 @@
-/** What a replica may say that it knows of another: each mistake here would be a claim too good. */
+/** What a replica may claim to know of another: each mistake here would be a claim too good. */
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
@@ -60,7 +60,8 @@ describe("a comparison in the middle of which the other finds that it has lost s
     group.loses = ({ body }, to, from) => !isOfBoth(to, from) || body.kind === "deliver";
     group.holdsBack = isReply("rootsDiffer");
     beat();
-    // It is listed neither as what r1 has nor, for that was asked before, as what it cannot read.
+    // It is listed neither as something that r1 has nor, since that was asked before, as
+    // unreadable.
     group.rot("r1", new Set([KEY]));
     group.node("r1").service?.keeper.check(KEY);
     group.letGo();

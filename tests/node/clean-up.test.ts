@@ -1,4 +1,6 @@
-/** What a replica gives up that it does not own, whatever became of its note that it had nothing. */
+/**
+ * A replica gives up what it does not own, whatever became of its note that it had no such thing.
+ */
 import { describe, expect, it } from "vitest";
 import { encode } from "../../core/codec.ts";
 import { encodeEntry } from "../../core/entry-codec.ts";
@@ -37,7 +39,7 @@ const looks = (bench: Bench): boolean =>
     .step({ kind: "job", name: "change" })
     .some(({ kind, ...rest }) => kind === "send" && JSON.stringify(rest).includes('"roots"'));
 
-/** What a disk gives that has the stray, and none of the notes but those that are given. */
+/** The store of a disk that has the stray, and no notes but those that are given. */
 function found(recovery: Recovery, notes: readonly number[]): MemoryStore {
   const bench = benchWith();
   const key = strayOf(bench);

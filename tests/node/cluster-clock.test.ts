@@ -8,7 +8,7 @@ const NOW = 1_785_369_600_000;
 const HOUR_MS = 3_600_000;
 const MEMBERS = ["r1", "r2", "r3", "r4", "r5"];
 
-/** r1's, whose wall clock is off by so much; the others show what is said of them. */
+/** The clock of r1, whose wall clock is off by that much; the others show what is given here. */
 function clockOf(ownOffMs: number, others: Readonly<Record<string, number>>): ClusterClock {
   const clock = new ClusterClock();
   clock.believed({ monotonic: 1000, wall: NOW + ownOffMs });

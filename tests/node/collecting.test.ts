@@ -55,7 +55,7 @@ describe("a tombstone", () => {
     const aheadMs = 50_000;
     group.remove(first, "k");
     group.pass(GRACE_MS + 1);
-    // One is away, and who asks takes the tombstone for long dead.
+    // One is away, and the asker takes the tombstone for long dead.
     group.stop(last);
     group.stop(first);
     group.wallOffMs.set(first, aheadMs);
@@ -71,7 +71,7 @@ describe("a tombstone", () => {
     expect(holders()).toEqual([]);
   });
 
-  // Else the value would be back: what it found is older than the agreement of who held it.
+  // Otherwise the value would be back: what the read found is older than the holders' agreement.
   it("is not undone by a read that found the value before", () => {
     const { group, first, last, stranger, holders } = groupWithTombstone();
     group.loses = (_, to) => to === last;

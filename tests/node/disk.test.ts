@@ -261,7 +261,7 @@ describe("a disk that is behind", () => {
       expect(firstReply(bench, body)).toMatchObject({ kind: "failed", code: "overloaded" });
     }
     expect(bench.store.stats().keyCount).toBe(0);
-    // It was not taken for done: when there is room it is.
+    // It must not count as done yet; when there is room, it is done.
     Object.assign(bench.store, { stagedByteCount: BEGUN_BYTES_MAX });
     bench.ask(write);
     expect(bench.store.stats().keyCount).toBe(1);

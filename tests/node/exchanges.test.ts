@@ -18,7 +18,7 @@ describe("an exchange", () => {
     if (entry === undefined) throw new Error("r3 holds it");
     group.node("r1").service?.keeper.absorb(key, entry, "r2", group.now);
     expect(own("r1", key)).toBeUndefined();
-    // One with each peer, of which r1 is the one that asks.
+    // One with each peer; r1 asks in each of them.
     group.run("r1", "exchange");
     group.run("r1", "exchange");
     // The hint goes home and is forgotten; the copy has to be its own by then.

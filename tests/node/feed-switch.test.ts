@@ -1,4 +1,7 @@
-/** A change feed whose source goes away: another replica goes on where it is known what was told. */
+/**
+ * A change feed whose source goes away: another replica goes on from where it is known what was
+ * told.
+ */
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ChangesOperation, ChangesResult, FeedChange, FeedPosition } from "../../core/feed.ts";
 import type { ReplicaId } from "../../core/ids.ts";
@@ -28,7 +31,9 @@ function look(at: ReplicaId, from: ChangesOperation["from"]): ChangesResult {
   return result;
 }
 
-/** A reader who obeys the marks: its keys with their partitions, what it was told, and where it is. */
+/**
+ * A reader that obeys the marks: its keys with their partitions, what it was told, and its place.
+ */
 class Reader {
   readonly keys = new Map<string, number>();
   words: string[] = [];
@@ -84,7 +89,7 @@ class Reader {
 
 const another = (id: ReplicaId): ReplicaId => group.ids.find((other) => other !== id) ?? "";
 
-/** As many looks as it takes until who does not answer is given up. */
+/** As many looks as it takes until the one that does not answer is given up. */
 function losePatience(reader: Reader, at: ReplicaId): void {
   reader.from = look(at, reader.place).position;
   group.pass(PATIENCE_MS);

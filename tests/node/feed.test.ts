@@ -51,7 +51,7 @@ function follow(at: ReplicaId, from: ChangesOperation["from"]): ChangesResult {
   throw new Error("never caught up");
 }
 
-/** What a reader who obeys the marks has in the end, by what it had: each key with its partition. */
+/** What a reader that obeys the marks ends up with: each key with its partition. */
 function obeyed(
   changes: readonly FeedChange[],
   had: ReadonlyMap<string, number> = new Map(),
@@ -204,7 +204,7 @@ describe("a change feed", () => {
     const [first, ...others] = tell();
     for (const other of others) expect(other).toEqual(first);
     expect(readCount() - before).toBe(1);
-    // Values are told of by another reading.
+    // With values, it is a different reading.
     const whole = plainOf(look("r2", { from: position, values: true }));
     expect(whole).not.toEqual(first);
     expect(readCount() - before).toBe(2);
@@ -287,7 +287,7 @@ describe("a change feed", () => {
     group.runAll("collect");
     expect(group.digests("r1").size).toBeLessThan(2);
     expect(wordsOf(look("r1", { from: second.position }))).toEqual(["-short"]);
-    // A restart forgets which ones these were, and who has not heard of them begins anew.
+    // A restart forgets which ones these were, and a reader that has not heard of them begins anew.
     for (const id of group.ids) group.stop(id);
     for (const id of ["r1", "r2", "r3", "r4", "r5"]) group.start(id);
     expect(wordsOf(follow("r1", second.position))).toContain("resync");

@@ -1,6 +1,6 @@
 /**
  * Some nodes on virtual time that nothing happens to: every message arrives at once, every flush is
- * durable at once. For what nodes do together when nothing fails; the simulator does the rest.
+ * durable at once. It shows what nodes do together when nothing fails; the simulator does the rest.
  */
 import xxhash from "xxhash-wasm";
 import type { CausalContext } from "../../core/causal-context.ts";

@@ -1,6 +1,6 @@
 /**
- * What an operator asked for and gave up: a node that was frozen meanwhile carries it out no more,
- * and what was asked of one version of the ring is not done to another.
+ * Changes that an operator asked for and gave up: a node that was frozen meanwhile does not carry
+ * them out any more, and a change for one version of the ring is not made to another.
  */
 import { describe, expect, it } from "vitest";
 import type { CommitOperation, Operation } from "../../core/operations.ts";

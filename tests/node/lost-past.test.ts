@@ -16,7 +16,7 @@ const reading = (name: string, options = {}): Operation => {
   return { kind: "get", key: storeKey("demo", name), options, session: null };
 };
 
-/** What a result says: how long the newest value is, nothing (null), or why there is none. */
+/** What a result says: the newest value's length, null for nothing, or an error's code. */
 function told(result: Result): number | null | string {
   if (result.kind === "failed") return result.failure.code;
   if (result.kind === "written") return "written";

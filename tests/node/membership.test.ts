@@ -167,7 +167,7 @@ describe("a write that is on its way when members begin to change", () => {
   });
 
   it("goes to the new owner though the client was answered, while one owner may lack it", () => {
-    // Who lacks it may be the one from whom the new owner fetches what there is.
+    // The new owner may fetch its data from the very one that lacks the write.
     const bench = new Bench();
     const stores = beginWrite(bench);
     const answer = repliesIn(stored(bench, stores[0]));

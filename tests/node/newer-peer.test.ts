@@ -1,4 +1,4 @@
-/** What a peer of a newer version asks and answers that this one does not know. */
+/** Questions and answers of a newer peer that this version does not know. */
 import { describe, expect, it } from "vitest";
 import { storeKey } from "../../core/keys.ts";
 import { messageFromList } from "../../core/messages.ts";

@@ -1,4 +1,4 @@
-/** What a node keeps of what is over: nothing. An alarm that is left keeps all that it is for. */
+/** A node keeps nothing of what is over. An alarm that is left would keep all that it is for. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
@@ -19,7 +19,7 @@ interface Written {
   readonly sent: readonly WeakRef<Uint8Array>[];
 }
 
-/** A write is answered, as its two other owners have it on their disks; this node does not. */
+/** A write is answered, because its two other owners have it on their disks; this node does not. */
 function answeredByOthers(bench: Bench): Written {
   const name = nameWhere(bench.knowledge.ring, ([id]) => id === "r1");
   const value = new Uint8Array(100_000);

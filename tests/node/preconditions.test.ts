@@ -106,7 +106,7 @@ describe("a write with If-Match and no context", () => {
     const writes = [20, 30, 40].map((byteCount) => conditional(ifMatch(tag), byteCount));
     const told = atOnce(group, writes).map(outcome);
     expect(told).toEqual(["written", "written", "written"]);
-    // Whoever reads is told that there are three, and is shown them.
+    // A reader is told that there are three, and is shown them.
     expect([...lengthsIn(group)].sort()).toEqual([20, 30, 40]);
   });
 });

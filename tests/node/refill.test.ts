@@ -1,4 +1,4 @@
-/** A record that rotted counts again when what it may have been counted for is in it. */
+/** A record that rotted counts again when it has all that it may have been counted for. */
 import { describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
@@ -28,7 +28,9 @@ const read = (group: Group, at: ReplicaId, options = {}) =>
 const unsureCount = (group: Group, id: ReplicaId) =>
   group.node(id).service?.keeper.losses.unsureCount;
 
-/** The last of them misses what all others take strictly; then the record of the second rots. */
+/**
+ * The last replica misses a strict write that all others take; then the record of the second rots.
+ */
 function stale(count: number, heartbeatMs = 0): Group {
   const group = new Group({ count, demo: { n: count }, heartbeatMs });
   const last = `r${count}`;

@@ -38,7 +38,7 @@ const lengthsAt = (group: Group, key: string): readonly number[] =>
     const live = entry === undefined ? [] : liveSiblings(entry, START);
     return live.map(({ content }) => content?.value.length ?? 0);
   });
-/** What a client may claim to have seen who was shown what there is. */
+/** What a client that was shown everything may claim to have seen. */
 function shown(group: Group, key: string, r = 3): CausalContext {
   const entry = group.read("r4", key, r);
   return contextShowing(entry, liveSiblings(entry, START), START);
@@ -88,7 +88,7 @@ describe.each([
   it("of a coordinator that has met neither the first version nor what covers it", () => {
     const group = new Group({ count: 4 });
     const key = foreignKey(group);
-    // Whoever coordinates second: of the two other owners one never hears of the first version.
+    // Whichever owner coordinates second: one of the two others never hears of the first version.
     const second: string[] = [];
     const coordinators: string[] = [];
     group.loses = (message, to) => {
@@ -179,7 +179,7 @@ describe("a write that is asked for again of owners that have met only what repl
     const knowing = ownersOf(group, key).find((id) => ![first, missed[0]].includes(id)) ?? "";
     expect(outcome(group.execute(knowing, write(key, 20)))).toBe("written");
     expect(lengthsAt(group, key)).toEqual([20, 20, 20]);
-    // Those who know fall silent; who has met the successor alone is asked, with the fallback.
+    // Those that know fall silent; the one that met only the successor is asked, with the fallback.
     const before = group.loses;
     group.loses = (message, to, from) =>
       before(message, to, from) ||

@@ -126,7 +126,7 @@ describe("another N of a namespace", () => {
 
   it("brings to the owners that stay what only those that go had", () => {
     const group = filled(5);
-    // Of two in five, who alone took these writes, none need be among those that stay.
+    // Only two of five took these writes, and perhaps neither of them is among those that stay.
     const owners = (key: string): readonly ReplicaId[] => {
       const { ring } = group.node("r1").knowledge;
       return ring.preferenceList(ring.partitionOf(storeKey("demo", key)));
@@ -233,7 +233,7 @@ describe("another N of a namespace", () => {
     expect(group.resize("r1", 3)).toEqual({ kind: "configured", created: false });
     group.pass(1000);
     expect(group.execute("r1", commit)).toMatchObject({ kind: "committed" });
-    // Also of who has not heard of the other change.
+    // Even by one that has not heard of the other change.
     for (const n of [2, 5]) {
       expect(group.resize("r4", n)).toMatchObject({ failure: { code: "ring-conflict" } });
     }
@@ -255,7 +255,7 @@ describe("another N of a namespace", () => {
     for (const key of KEYS) {
       const [old, next = "r1"] = ring.preferenceList(ring.partitionOf(storeKey("demo", key)));
       group.loses = (_, to) => to === old;
-      // It waits for all four, as long as it is not done, or for somebody who stands in.
+      // Until the change is done, a write waits for all four, or for somebody who stands in.
       const at = next === old ? "r1" : next;
       expect(group.put(at, key, 20).kind).toBe("written");
     }

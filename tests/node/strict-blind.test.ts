@@ -1,7 +1,7 @@
 /**
- * Strict reads never go back in time: also where two strict writes without a context have met. The
+ * Strict reads never go back in time, even where two strict writes without a context have met. The
  * one with the earlier time is minted again above the other one only where that may have been
- * answered before it began, and that the owners of the key tell, all of them together.
+ * answered before it began: all owners of the key together tell that.
  */
 import { describe, expect, it } from "vitest";
 import type { Entry } from "../../core/entry.ts";
@@ -10,14 +10,17 @@ import type { Message } from "../../core/messages.ts";
 import type { Operation } from "../../core/operations.ts";
 import { Group, writeOf } from "./group.ts";
 
-/** So long one waits for what r1 might say. */
+/** How long one waits for what r1 might say. */
 const HEDGE_MS = 200;
 const KEY = storeKey("demo", "k");
 const options = { consistency: "strict" } as const;
 const strictly = (byteCount: number): Operation =>
   ({ ...writeOf("k", byteCount), options }) as Operation;
 const isStore = ({ body }: Message): boolean => body.kind === "store";
-/** What the read says that a write begins with: held back, the write knows of nothing since. */
+/**
+ * The reply to the read that a write begins with: it is held back, so the write knows nothing
+ * later.
+ */
 const isHeld = ({ body }: Message): boolean => body.kind === "held";
 const isHeldTo = (id: string) => (message: Message, to: string) => to === id && isHeld(message);
 const isAck = ({ body }: Message): boolean => body.kind === "stored" || body.kind === "storedWith";
@@ -60,7 +63,7 @@ function shownAndReplaced(): { group: Group; first: number } {
 describe("a strict write without a context that a strict read has shown before another one came", () => {
   it("does not come back above that one", () => {
     const { group, first } = shownAndReplaced();
-    // First r2 says that it has the other one; then r3, that it had nothing.
+    // First r2 says that it has the other one, then r3 says that it had nothing.
     group.holdsBack = () => false;
     group.letOneGo(({ body }) => body.kind === "storedWith" && body.beside.length > 0);
     group.letGo();
@@ -114,7 +117,7 @@ describe("a strict write without a context that its coordinator minted below ano
     group.loses = (message, to) => to === "r2" && isStore(message);
     group.execute("r1", strictly(5));
     group.wallOffMs.set("r2", -5000);
-    // Of what the others store nobody says anything: that it asks them first is enough.
+    // Nobody tells it what the others store: that it asks them first is enough.
     group.loses = (message, to) => to === "r3" && isStore(message);
     expect(group.execute("r2", strictly(7)).kind).toBe("written");
     expect(readStrictly(group, "r3")).toEqual([7]);

@@ -1,6 +1,6 @@
 /**
- * What a strict read has shown later ones must show, also when the owners are others by then: it may
- * be a write that was not acknowledged, and sits on a majority of the old owners alone.
+ * What a strict read has shown, later ones must show, even when the owners have changed by then. It
+ * may be a write that was not acknowledged, and sits only on a majority of the old owners.
  */
 import { describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
@@ -21,8 +21,8 @@ const strictRead: Operation = {
 };
 
 /**
- * An unfinished write: these of the owners have it, the others are silent. As if who is to own the
- * key had been filled before it was begun, he does not hear of it from these.
+ * An unfinished write: these of the owners have it, the others are silent. The future owner does
+ * not hear of it from these, as if it had been filled before the write began.
  */
 function halfWritten(
   { n, holders }: { readonly n: number; readonly holders: readonly number[] },

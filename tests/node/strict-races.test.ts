@@ -26,9 +26,11 @@ const KEY = storeKey("demo", NAME);
 interface Situation {
   readonly name: string;
   readonly n: number;
-  /** N is to be this. */
+  /** The N that the namespace is changed to. */
   readonly nextN?: number;
-  /** The one that becomes an owner is down all the time, so that the change does not end. */
+  /**
+   * Whether the one that becomes an owner is down all the time, so that the change does not end.
+   */
   readonly hasDead?: boolean;
   /** The change goes on meanwhile. */
   readonly hasSteps?: boolean;
@@ -36,7 +38,7 @@ interface Situation {
   readonly hasWipe?: boolean;
 }
 
-/** Without it nobody has what he is to own, and the change goes on. */
+/** Without these nobody gets what it is to own, and the change does not end. */
 const isFilling = ({ body }: Message): boolean => body.kind === "roots";
 
 const situations: readonly Situation[] = [
@@ -65,13 +67,13 @@ interface Span {
 }
 
 interface Write extends Span {
-  /** Its value is so long. */
+  /** The length of its value, which names it. */
   readonly length: number;
   isDone: boolean;
 }
 
 interface Read extends Span {
-  /** How long what it showed is; null: it was refused. */
+  /** The lengths of what it showed; null: it was refused. */
   shown: readonly number[] | null;
 }
 
@@ -88,7 +90,7 @@ class StrictRace {
   readonly #isBlind: boolean;
   /** The step in which an owner is wiped. */
   readonly #wipeAt: number;
-  /** From this step on whoever becomes an owner is filled. */
+  /** The step from which on future owners are filled. */
   readonly #fillsFrom: number;
   #step = 0;
 
@@ -111,7 +113,7 @@ class StrictRace {
       (isFilling(message) && this.#step < this.#fillsFrom) || (isLossy && this.#prng.chance(1, 20));
   }
 
-  /** Whoever owns the key behind so many others. */
+  /** The owners of the key after the first `count`. */
   #ownersBut(count: number): readonly string[] {
     const { ring } = this.#group.node("r1").knowledge;
     return ring.preferenceList(ring.partitionOf(KEY)).slice(count);
@@ -193,7 +195,7 @@ class StrictRace {
     this.#look();
   }
 
-  /** What a write came after, for it was done, or shown by itself, before that began. */
+  /** Whether a write came before another one: it was done, or shown alone, before that began. */
   #isBefore(length: number, { begunAt }: Write): boolean {
     const write = this.#writes.find((one) => one.length === length);
     if (write === undefined) return false;
@@ -227,7 +229,9 @@ class StrictRace {
     );
   }
 
-  /** Where all are without contexts a plain read has to do, which shows the newest sibling. */
+  /**
+   * Where all writes are without contexts a plain read has to suffice: it shows the newest sibling.
+   */
   #shows({ shown }: Read, length: number): boolean {
     return shown?.[0] === length && (this.#isBlind || shown.length === 1);
   }

@@ -128,7 +128,7 @@ describe("a replica that follows the others", () => {
   it("follows no key that cannot be read, until it can be", () => {
     group.loses = isStoreTo("r3");
     group.put("r1", "a", 10);
-    // What r2 could bring nobody hears of, and no hint goes home.
+    // Nobody hears of what r2 could bring, and no hint goes home.
     group.loses = ({ body }, to, from) => [to, from].includes("r2") || body.kind === "deliver";
     const rotten = new Set([storeKey("demo", "a")]);
     group.rot("r1", rotten);
@@ -215,7 +215,7 @@ describe("hints for others", () => {
     beat();
     expect(keeper?.store.hintCounts().size).toBe(0);
     expect(keeper?.hintMoves.since(0)).toContain(home);
-    // Now r1 hears of the fallback, and of its home not yet.
+    // Now r1 hears of the fallback, but not yet of the hint's home.
     group.loses = awayFor(home);
     const before = lagOf("r1", fallback);
     beat(2);
@@ -233,7 +233,7 @@ describe("hints for others", () => {
 
     const others = ["r1", "r2", "r3", "r4"];
 
-    /** A hint of each other member goes to each other one, before its follower sees it. */
+    /** Each other member gives a hint to each other one before its follower sees it. */
     function keepHints(turn: number): void {
       for (const id of others) {
         const store = group.storeOf(id);

@@ -63,7 +63,7 @@ class Replica {
     else this.write(step.write, step.digest);
   }
 
-  /** Every leaf that is not empty, as the keys are to be: by what is stored. */
+  /** Every leaf that is not empty as it should be in the end, computed from what is stored. */
   expected(): ReadonlyMap<string, number> {
     const forest = new MemoryLeafSums();
     for (let partition = 0; partition < PARTITIONS; partition++) {
@@ -144,7 +144,7 @@ describe("a replica whose disk takes nothing while N changes", () => {
     group.resize("r1", 3);
     group.change(5);
     if (health === "full") store?.setHealth("writable");
-    // As it takes writes again they come, and go, by the N of now.
+    // When it takes writes again, keys come and go by the present N.
     for (let i = 0; i < KEYS; i++) group.put("r1", `k${i}`, 10);
     group.change(40);
     expect(group.node("r3").knowledge.settingsOf("demo").n).toBe(3);

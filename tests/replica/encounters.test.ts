@@ -1,4 +1,7 @@
-/** What a write met when it came is told again when it comes once more, and nothing that came since. */
+/**
+ * When a write comes once more, it is told again what it met the first time, and nothing that came
+ * since.
+ */
 import { describe, expect, it } from "vitest";
 import { CausalContext, type Dot } from "../../core/causal-context.ts";
 import { type Entry, emptyEntry, merge, type Sibling } from "../../core/entry.ts";

@@ -67,7 +67,7 @@ describe("a strict read", () => {
     coordinator.reply("r1", held(next), START + 11);
     coordinator.reply("r2", digest(old), START + 11);
     coordinator.reply("r2", held(old), START + 12);
-    // On one replica alone, and nobody says that it will be on more.
+    // It is on a single replica, and may never be on more.
     const later = written("later", { base: next });
     coordinator.reply("r3", held(later), START + 13);
     coordinator.reply("r2", stored(), START + 14);

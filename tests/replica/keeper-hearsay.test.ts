@@ -36,7 +36,7 @@ describe("a keeper that learns of versions by their dots alone", () => {
     }
     put(keeper, { covers: held(peer).context });
     expect(isHearsay(keeper)).toBe(false);
-    // What a hint covers is held beside it, in the record.
+    // The record beside the hint holds what the hint covers.
     learn(keeper, held(peer), "r9");
     expect(isHearsay(keeper)).toBe(false);
   });

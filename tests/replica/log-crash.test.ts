@@ -23,8 +23,8 @@ function expectKept(store: LogStore, history: History, durableSequence: number):
   for (const key of history.keys()) {
     const allowed = history.allowed(key, durableSequence);
     const text = readText(store, key);
-    // A write that nobody synced may be there in part, in the middle of others: never taken for
-    // whole, and said to be damaged. What was durable before it is there all the same.
+    // A write that nobody synced may be there in part, in the middle of others: it is never taken
+    // for whole, and is reported as damaged. What was durable before it is there all the same.
     const isFirst = allowed.length > 1 && allowed.includes(undefined);
     if (text === "corrupt" && isFirst) expect(store.recovery.lostKeys).toContain(key);
     else expect(allowed).toContain(text);
@@ -85,7 +85,7 @@ describe("the log cut at every byte", () => {
   });
 
   it("recovers the same with room ahead, and calls only what is torn torn", () => {
-    // Values of zeros: where those end and the room begins, the checksums know.
+    // Values of zeros: only the checksums tell where those end and the room begins.
     const textOf = (i: number): string => (i % 2 === 0 ? "\0".repeat(50 + i) : `${i}`);
     const values = Array.from({ length: 20 }, (_, i) => [`d\0${i % 5}`, textOf(i)] as const);
     const { disk, file, ends, whole } = filled(values);

@@ -17,8 +17,9 @@ type Change =
 const CAPACITY_MIN = 1024;
 
 /**
- * A file's bytes, and what of them is synced: mostly the first part of the same memory. Appending
- * leaves that part alone; only what changes it, or comes after it was cut off, makes a copy first.
+ * A file's bytes, and those of them that are synced: mostly the first part of the same memory.
+ * Appending leaves that part alone; only what changes it, or comes after it was cut off, makes a
+ * copy first.
  */
 class Inode {
   #memory = new Uint8Array(0);
@@ -74,7 +75,7 @@ class Inode {
     this.changes = [];
   }
 
-  /** For a change from outside: of what is synced only where nothing else was written since. */
+  /** For a change from outside: it changes what is synced only if nothing was written since. */
   ownBytes(): Uint8Array<ArrayBuffer> {
     if (this.changes.length > 0) this.#copy(this.#length);
     return this.bytes;
@@ -259,7 +260,7 @@ export class MemoryDisk implements LogDisk {
 }
 
 function contentsAfter(inode: Inode, mode: CrashMode): Uint8Array<ArrayBuffer> {
-  // The process goes on with another life on the same disk; a clone with a life of its own.
+  // With "keep", the process begins another life on the same disk; a clone has one of its own.
   if (mode === "keep") return inode.bytes.slice();
   let bytes = inode.synced;
   if (mode === "drop") return bytes;

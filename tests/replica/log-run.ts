@@ -70,8 +70,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * Carries out a flush of which one stretch never reaches the disk, though what is behind it does:
- * power fails before the sync.
+ * Carries out a flush in which one stretch never reaches the disk, although later bytes do: power
+ * fails before the sync.
  */
 export function flushTorn(store: LogStore, disk: MemoryDisk, hole: string): void {
   for (const step of store.nextFlush()?.steps ?? []) disk.run(step);

@@ -40,7 +40,7 @@ describe("what a log says of a record's soundness", () => {
     expect([store.isSound("d\0a"), store.isSound("d\0b")]).toEqual([false, true]);
     expect(store.hintOrder.lostCount).toBe(0);
     expect(store.isSound("d\0a", "r2")).toBe(false);
-    // Whoever finds it, what it was for is lost: a scrub drops it without a read.
+    // What the hint was for is lost, whoever finds it: a scrub drops it without a read.
     expect(store.hintOrder.lostCount).toBe(1);
     expect(() => store.readEntry("d\0a")).toThrow(StoreCorruption);
     expect([store.isSound("d\0none"), store.isSound("d\0b", "r2")]).toEqual([true, true]);

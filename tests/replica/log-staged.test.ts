@@ -8,12 +8,12 @@ import { checksum, flush, openStore, run, settle } from "./log-run.ts";
 const MIB = 1024 * 1024;
 const filled = (byteCount: number, byte: number): Uint8Array =>
   new Uint8Array(byteCount).fill(byte);
-/** Told as one truth: a comparison byte by byte takes seconds for a MiB. */
+/** Compared as one boolean: to compare byte by byte takes vitest seconds for a MiB. */
 const isSame = (found: Uint8Array | undefined, bytes: Uint8Array): boolean =>
   found !== undefined && Buffer.compare(found, bytes) === 0;
 const entry = (bytes: Uint8Array) => ({ bytes, partition: 0, digest: 7, dueAt: 0 });
 
-/** A log that keeps nothing of lately, and how many bytes it has computed checksums of. */
+/** A log that keeps no recent records, and how many bytes it has computed checksums of. */
 function openCounted() {
   const disk = new MemoryDisk();
   const counted = { byteCount: 0 };

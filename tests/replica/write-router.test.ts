@@ -278,7 +278,7 @@ describe("a write without a context", () => {
   };
 
   it("may be minted until a second coordinator is asked", () => {
-    // What another node is told is told by the wall clock, wherever that stands.
+    // Another node is told times by the wall clock, wherever that stands.
     let wall = START + 3_600_000;
     const { probe, router } = route({ request: plain, wall: () => wall });
     expect(lastOf(probe)).toMatchObject({ to: "r1", freshUntil: wall + HEDGE });

@@ -64,7 +64,7 @@ describe("a namespace's record", () => {
       .map((id) => acknowledgeNamespace(filled, "demo", id))
       .reduce(mergeDocuments);
     expect(record(settled)?.change).toBeUndefined();
-    // Who is late learns that it is over, and does not begin again.
+    // A late one learns that it is over, and does not begin again.
     expect(record(mergeDocuments(begun, settled))).toEqual(record(settled));
     expect(record(mergeDocuments(settled, filled))).toEqual(record(settled));
   });
@@ -118,7 +118,7 @@ describe("when N and members change at once", () => {
     const wider = resized({ ...started, ring: begun }, 4);
     const ring = takers.reduce((at, id) => acknowledge(at, id, [3, 4]), begun);
     expect(ring.change?.phase).toBe("filling");
-    // Everybody whom the smaller N makes an owner has said so already, and says nothing more.
+    // All that are owners by the smaller N have acknowledged already, and say nothing more.
     const acked = { ...wider, ring };
     for (const smaller of [resized(acked, 3), resized(wider, 3)]) {
       expect(mergeDocuments(acked, smaller).ring.change?.phase).toBe("settling");

@@ -1,4 +1,4 @@
-// What the layout must reach, worked out in other ways than the layout's own: water by the drop, a
+// What the layout must reach, computed in ways other than the layout's own: water by the drop, a
 // flow by Bellman and Ford with lower bounds as bribes, and exhaustive search. Slow and plain.
 import type { Assignment } from "../../ring/assignment.ts";
 import type { ShareRange } from "../../ring/fair-shares.ts";
@@ -48,12 +48,12 @@ class Basins {
     this.left--;
   }
 
-  /** Low for those who have little for their weight: where a drop adds least to the squares. */
+  /** Low for members that have little for their weight: where a drop adds least to the squares. */
   thirstOf(i: number): number {
     return (2 * (this.drops[i] ?? 0) + 1) / (this.#ring.members[i]?.weight ?? 1);
   }
 
-  /** Those who may take a drop such that the zones can still get what they must. */
+  /** Members that may take a drop while the zones can still get what they must. */
   open(): number[] {
     let owed = 0;
     for (const held of this.#inZone.values()) owed += Math.max(0, this.#full - held);

@@ -156,7 +156,8 @@ describe("mergeRings", () => {
       fc.property(documents, documents, documents, (a, b, c) => {
         expect(merge(a, b)).toEqual(merge(b, a));
         expect(merge(a, a)).toEqual(agreedRing(a).change === undefined ? a : merge(a, a));
-        // Two that differ at one version were never both agreed on: of those any order will do.
+        // Two different rings of one version were never both agreed on: their order does not
+        // matter.
         if (a.version !== b.version || b.version !== c.version) return;
         expect(merge(merge(a, b), c)).toEqual(merge(a, merge(b, c)));
       }),

@@ -15,7 +15,7 @@ export interface Command {
   readonly options: ReadonlyMap<string, string>;
 }
 
-/** Not part of what a scenario is about; what documents change is told by itself. */
+/** Messages that scenarios are not about; changes by documents are told separately. */
 const QUIET: ReadonlySet<string> = new Set(["ping", "pong", "greet", "greeted", "document"]);
 /** By the names that a scenario has for them. */
 const NUMBERS = ["n", "r", "w", "dw", "pr", "pw", "zones"] as const;

@@ -1,8 +1,8 @@
 /**
  * Every reader of foreign bytes, given anything: what comes out is a value, or the refusal that its
- * callers expect. Another exception would be taken for a bug of ours and end the process; a reader
- * whose time grows with the square of what it reads would end the service, and would be seen here by
- * the suite's limit.
+ * callers expect. Any other exception would be taken for a bug of ours and end the process. A
+ * reader whose time grows with the square of its input would end the service, and shows here by the
+ * suite's limit.
  */
 
 import fc from "fast-check";
@@ -122,7 +122,7 @@ describe("foreign bytes", () => {
         const again = taken(CodecError, () => read(bytes));
         if (!(again instanceof Uint8Array)) return;
         takenCount++;
-        // What was believed is stable: reading what was written gives the same.
+        // What was accepted is stable: written and read again, it is the same.
         expect(read(again)).toEqual(again);
       }),
       runs,
@@ -244,7 +244,7 @@ describe("foreign texts", () => {
 
   it("are answered with a 4xx wherever they stand in a target", async () => {
     const app = await makeApp();
-    // What is well-formed is told that nothing can be done just now.
+    // Well-formed requests are told that nothing can be done just now.
     app.backend.failure = { code: "overloaded", detail: "" };
     const start = fc.constantFrom(
       ...["/", "/v1/", "/v1/kv/", "/v1/kv/ns/", "/v1/kv/ns?", "/v1/namespaces/", "/ui"],

@@ -60,7 +60,7 @@ const list = fc.array(
   { maxLength: 6 },
 );
 
-/** Something else of the same type, mostly: what is of another is refused at the door. */
+/** Mostly something else of the same type: another type is refused at the door. */
 const otherThan = fc
   .record({ text, count, bytes, list, any: scalar, isOfType: fc.nat(9).map((n) => n > 0) })
   .map((others) => (value: unknown): unknown => {

@@ -36,7 +36,7 @@ const DOORS: readonly (readonly [string, (app: TestApp) => Promise<Response>])[]
   ["KV's REST", (app) => app.call("PUT", KV, { body: LARGE })],
 ];
 
-/** Somebody else's turn, beside which there is none. @returns what ends it */
+/** Takes up all turns. @returns a function that ends it */
 function takeAll({ turns }: { readonly turns: LargeTurns }): () => Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const turn = turns.take(() => promise, MIB);

@@ -1,4 +1,4 @@
-/** Everything that a client sends has an end, and says so before it has cost anything. */
+/** Everything that a client sends is bounded, and is refused before it has cost anything. */
 
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { Encoder } from "@msgpack/msgpack";
@@ -29,7 +29,7 @@ interface Bound {
   readonly what: string;
   readonly most: number;
   readonly status: number;
-  /** What the one at the bound may be: something that this test's Map of a backend cannot do. */
+  /** Whether the one at the bound may be something that this test's Map of a backend cannot do. */
   readonly request: (count: number) => readonly [string, string, RequestInit?];
 }
 
@@ -257,13 +257,13 @@ describe("large bodies, all together", () => {
     expect(answers.map(({ status }) => status)).toEqual([429, 429, 429]);
     for (const { headers } of answers) expect(headers.get("retry-after")).toBe("1");
     expect(bodyRoom.takenByteCount).toBe(200 * MIB);
-    // Who comes a little before there is room again is let in.
+    // Requests that come a little before there is room again are let in.
     const early = requests.map((request) => app.call(...request));
     await expect.poll(() => bodyRoom.waitingCount).toBe(3);
     bodyRoom.release(others);
     for (const answer of await Promise.all(early)) expect(answer.status).toBeLessThan(300);
     expect(bodyRoom.takenByteCount).toBe(0);
-    // What is refused for its content gives its room back as well.
+    // A request that is refused for its content gives its room back as well.
     await app.call("POST", "/v1/kv/ns:batch", { body: "no JSON" });
     await app.call("PUT", KEY, { body: x(1001) });
     expect(bodyRoom.takenByteCount).toBe(0);

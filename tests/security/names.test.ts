@@ -1,4 +1,4 @@
-/** Names that users choose: they are data, and no path, no property and no markup. */
+/** Names that users choose are data: never a path, a property or markup. */
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

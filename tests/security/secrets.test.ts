@@ -58,7 +58,7 @@ describe("a token", () => {
   it.each(RIGHTS)("opens what its role and namespaces say: %s %s", async (...route) => {
     const [method, target, body, rights] = route;
     const app = await makeApp({ auth: tokensOf(TOKENS), openOnLoopback: false });
-    // Who is let in is told that nothing can be done just now.
+    // Callers that are let in are told that nothing can be done just now.
     app.backend.failure = { code: "overloaded", detail: "" };
     const callers = [{}, ...TOKENS.map(({ token }) => bearer(token))];
     const seen: string[] = [];
@@ -221,7 +221,7 @@ describe("a node with everything to hide", () => {
       expect([word, printed.filter((line) => line.includes(word))]).toEqual([word, []]);
       expect([word, metrics.includes(word)]).toEqual([word, false]);
     }
-    // Who asks may be told what was asked, and never a credential.
+    // The caller may be told what it asked, but never a credential.
     for (const word of [SECRET, TOKEN]) expect(problems.join()).not.toContain(word);
   });
 

@@ -1,8 +1,8 @@
 /**
- * Watches what replicas send each other: no two entries of a key may each say that all of the
- * other is over, for joined they would leave nothing. Who knows that a version was covered knows
- * what covered it, or what covered that; so two such entries mean that of two writes each covers
- * the other. It is the one thing that writes without a context must not do.
+ * Watches what replicas send each other: no two entries of a key may each say that all of the other
+ * is over, because joined they would leave nothing. An entry that knows a version as covered also
+ * knows what covered it, or what covered that; so two such entries mean that two writes cover each
+ * other. It is the one thing that writes without a context must not do.
  */
 import { type Entry, hasDot, type Sibling, standingIn } from "../../core/entry.ts";
 import { name } from "./judge.ts";
@@ -43,7 +43,7 @@ export class Annihilation {
     const looked = { entry, standing };
     const seen = this.#byKey.get(key) ?? [];
     for (const earlier of seen) {
-      // The other way about it is mostly so, and to find that out takes longer.
+      // The other way round it mostly holds, and takes longer to find out.
       if (!ends(earlier, looked) || !ends(looked, earlier)) continue;
       const both = `${textOf(entry)} and ${textOf(earlier.entry)}`;
       this.#accuse("blind-write", `${name(key)}: ${both} cover each other`);
@@ -53,7 +53,7 @@ export class Annihilation {
     else if (seen.length === 1) this.#byKey.set(key, seen);
   }
 
-  /** What two such writes come to. */
+  /** Looks at an entry without anything: the result of two such writes. */
   #lookAtNothing(key: string, { context }: Entry): void {
     if (context.isEmpty) return;
     this.#accuse("blind-write", `${name(key)}: nothing is left of ${context}, and no delete`);

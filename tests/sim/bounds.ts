@@ -1,17 +1,17 @@
 /**
- * A writer of many keys that mostly waits for one replica alone, and readers that ask one alone and
- * how stale it is at most: what a bound has to hold against. Every version covers all that the
- * writer was acknowledged before, so a reader owes the newest one that is older than its bound, or a
- * later one. A key rests for seconds between two versions: the next one would bring what a replica
- * has missed.
+ * A writer of many keys that mostly waits for a single replica, and readers that ask a single one,
+ * with a bound of staleness: the bound has to hold against this. Every version covers all that the
+ * writer was acknowledged before, so a reader owes the newest one that is older than its bound, or
+ * a later one. A key rests for seconds between two versions: the next one would bring what a
+ * replica has missed.
  *
- * In a third of the runs whatever is sent to one of the members takes long to come, and half of the
- * reads ask that one: it lacks what the others had acknowledged a while ago, and their answers tell
- * it of a past that is longer ago than when they come.
+ * In a third of the runs messages to one of the members take long to come, and half of the reads
+ * ask that one: it lacks what the others had acknowledged a while ago, and by the time their
+ * answers come, these tell of a more distant past.
  *
  * In some runs of three members one of them has no word from another for a while, and follows the
- * third one alone, whose records rot (`rot-at-ack` in strikes.ts): all writes are asked of the one
- * that it does not hear, most with two acknowledgements, and all reads ask the one that lacks them.
+ * third one alone, whose records rot (`rot-at-ack` in strikes.ts): all writes go to the member that
+ * it does not hear, most with two acknowledgements, and all reads ask the one that lacks them.
  */
 import { CausalContext } from "../../core/causal-context.ts";
 import { liveSiblings } from "../../core/entry.ts";
@@ -32,14 +32,14 @@ export interface Apart {
   readonly writer: number;
 }
 
-/** Of a run; null in those without any. */
+/** What a run plans; null in runs without it. */
 export interface PlannedBounds {
   readonly keyCount: number;
   /** Between two versions of a key, roughly. */
   readonly restMs: number;
   /** Reads of each version. */
   readonly readCount: number;
-  /** Which of the machines hears of everything so much later, in ms; null for none. */
+  /** Which machine hears of everything later, and by how many ms; null for none. */
   readonly slow: { readonly index: number; readonly ms: number } | null;
   /** null in most runs. */
   readonly apart: Apart | null;
@@ -69,7 +69,7 @@ interface Written {
 const APART = "apart";
 
 const MAX_STALE_MS: readonly number[] = [400, 1200, 2500, 6000];
-/** More than what a slow member knows of the others is old. */
+/** More than the age of a slow member's knowledge of the others. */
 const LAX_MS = 12_000;
 /** After so long no answer is waited for, in ms. */
 const PATIENCE_MS = 3000;
@@ -157,7 +157,7 @@ export class Bounds {
     events.after(PATIENCE_MS, () => end(null));
   }
 
-  /** One of those that are kept apart; undefined in most runs. */
+  /** One of the two that are kept apart; undefined in most runs. */
   #apart(who: keyof Apart): Machine | undefined {
     const { apart } = this.#planned;
     return apart === null ? undefined : this.#world.machines[apart[who]];
@@ -166,13 +166,13 @@ export class Bounds {
   /** Whom a read asks, and for what. */
   #asked(): { machine: Machine; maxStaleMs: number; staleW: number } {
     const follower = this.#apart("follower");
-    // The one that it does not hear may be left out: two acknowledged what it is to show.
+    // The member that it does not hear may be left out: two acknowledged what it has to show.
     if (follower !== undefined) return { machine: follower, maxStaleMs: LAX_MS, staleW: 2 };
     const slow = this.#world.machines[this.#planned.slow?.index ?? -1];
     const asksSlow = slow !== undefined && this.#prng.chance(1, 2);
     const machine = asksSlow ? slow : this.#machine();
     const any = MAX_STALE_MS[this.#prng.below(MAX_STALE_MS.length)] as number;
-    // What it knows of the others is old; a read that wants more is answered by another one.
+    // Its knowledge of the others is old; a read that wants more is answered by another member.
     const maxStaleMs = asksSlow ? LAX_MS : any;
     return { machine, maxStaleMs, staleW: asksSlow ? 1 : 1 + this.#prng.below(2) };
   }

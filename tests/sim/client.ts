@@ -17,10 +17,10 @@ import type { World } from "./world.ts";
 /** What a client keeps of its last answer for a key. */
 interface Session {
   readonly context: CausalContext;
-  /** Of what it showed; null when that was nothing. */
+  /** The ETag of what it showed; null when that was nothing. */
   readonly etag: string | null;
   readonly saw: IdSet;
-  /** When what gave it began. */
+  /** When the operation that gave it began. */
   readonly sawAt: number;
 }
 
@@ -39,14 +39,14 @@ export interface Counts {
   open: number;
 }
 
-/** What a write was to reach, by its options. */
+/** What a write has to reach, by its options. */
 interface Asked {
   readonly durableCount: number;
   readonly isStrict: boolean;
   readonly hasPrimaries: boolean;
 }
 
-/** `dw` where an option does not say it: a majority of three. */
+/** `dw` where no option names it: a majority of three. */
 const QUORUM = 2;
 /** After so long a client takes no answer for an answer, in ms. */
 const PATIENCE_MS = 5000;
@@ -70,7 +70,7 @@ const WRITES: Readonly<Record<KeyKind, readonly QuorumOptions[]>> = {
 /** In ms; 0 for no bound. */
 const BOUNDS_MS: readonly number[] = [0, 0, 300, 1200, 2500, 6000];
 
-/** Where N changes no number of replicas is a majority of all primaries for long. */
+/** Where N changes, no fixed number of replicas stays a majority of all primaries for long. */
 const resized = ({ isResized }: Plan, kind: KeyKind, options: QuorumOptions): QuorumOptions =>
   isResized && kind === "strict" ? { consistency: "strict" } : options;
 
@@ -180,7 +180,7 @@ export class Client {
     return kind === "strict" || maxStaleMs === 0 ? { staleW } : { maxStaleMs, staleW };
   }
 
-  /** Either the newest alone or all siblings: the two contexts that the HTTP face hands out. */
+  /** It shows either the newest or all siblings: the two contexts that the HTTP face hands out. */
   #takeRead(
     key: string,
     machine: Machine,
@@ -241,8 +241,8 @@ export class Client {
   }
 
   /**
-   * Some writes have a condition: beside a context, or alone. Then it names what was shown, and the
-   * write covers that, as one with the context would.
+   * Some writes have a condition: beside a context, or alone. Alone, it names what was shown, and
+   * the write covers that, as one with the context would.
    */
   #condition(session: Session | undefined): (Precondition & { readonly isAlone: boolean }) | null {
     if (this.#prng.chance(1, 16)) return { ifMatch: [], ifNoneMatch: ["*"], isAlone: false };
@@ -288,7 +288,7 @@ export function outcomeOf(result: Result | null): string {
 export const contentOf = (value: string, padCount: number) =>
   plainContent(`${value} ${"x".repeat(padCount)}`);
 
-/** What the content of this write begins with, and of no other. */
+/** The bytes that the content of this write, and of no other, begins with. */
 const contentStartOf = (value: string): Uint8Array => encoder.encode(`${value} `);
 
 export const idOf = (value: Uint8Array | undefined): string =>

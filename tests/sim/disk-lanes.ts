@@ -21,7 +21,7 @@ export interface LanesHost {
     readonly diskSlowness: number;
   };
   readonly prng: Prng;
-  /** Dropped when the process's life ends before. */
+  /** Does the work later, unless the process's life ends before. */
   later(delayMs: number, work: () => void): void;
   flushed(token: number, ok: boolean): void;
 }
@@ -48,7 +48,7 @@ export class DiskLanes {
     this.#working = null;
   }
 
-  /** Tells when all that was written so far is durable, or will not be. */
+  /** Tells once all that was written so far is durable, or never will be. */
   flush(token: number): void {
     const { store } = this.#host.machine;
     if (store === null) return;
@@ -135,7 +135,7 @@ export class DiskLanes {
     store.finished(job, { doneCount });
   }
 
-  /** A crash comes between any two steps of what the disk was at. */
+  /** A crash may come between any two steps of the disk's jobs. */
   tear(): void {
     for (const job of [this.#flushing, this.#working]) {
       const count = job === null ? 0 : this.#host.prng.below(job.steps.length + 1);

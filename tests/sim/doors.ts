@@ -1,12 +1,12 @@
 /**
- * Cache doors, beside all that the clients do: visitors look a site's keys up at any frontend, who
- * fetches what is missing by a lease, refreshes what is stale behind an answer, and stores it; and
- * an editor purges URLs, or all of the site. What is decided is the door's own code, the asking and
- * waiting is not: that is synchronous here.
+ * Cache doors, beside all that the clients do: visitors look a site's keys up at any frontend,
+ * which fetches what is missing by a lease, refreshes what is stale behind an answer, and stores
+ * it; and an editor purges URLs, or all of the site. The decisions are the door's own code; the
+ * asking and waiting is not, and is synchronous here.
  *
  * Each answer of the origin says for which key and device it was made, and the simulator knows when
  * it was asked for. So two promises can be judged: nobody gets another one's variant, and what was
- * asked for before a purge is in the end served to nobody as it was.
+ * asked for before a purge is not served unchanged to anybody in the end.
  */
 import type { LeaseOperation } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
@@ -55,7 +55,7 @@ interface Visit {
 const SITE = "sim";
 const DEVICES = ["phone", "tv", "watch"] as const;
 const REST_MS = 200;
-/** Between two looks of who waits for another's fetch, and how many of them there are. */
+/** Between two looks of a visitor that waits for another's fetch, in ms, and the most looks. */
 const LOOK_AGAIN_MS = 50;
 const LOOKS_MAX = 40;
 /** The longest that the origin takes. */
@@ -200,7 +200,7 @@ export class Doors {
     const requestedAt = machine.clock;
     const life = machine.life;
     events.after(1 + this.#prng.below(ORIGIN_MS_MAX), () => {
-      // Who fetched has died with what it had.
+      // The machine that fetched has died with what it had.
       if (machine.life !== life || machine.node === null) return done();
       const times = { requestedAt, respondedAt: machine.clock };
       const fetched = this.#response(visit, version, times);
@@ -245,7 +245,7 @@ export class Doors {
     });
   }
 
-  /** Now and then a URL is purged at all its owners, or all of the site. */
+  /** Now and then purges a URL at all its owners, or all of the site. */
   #edit(): void {
     if (this.#isOver) return;
     const { events } = this.#world;
@@ -278,7 +278,7 @@ export class Doors {
       const purgedAt = Math.max(machine.clock, millisOfHlc(time.time));
       const record = recordOf(SITE, { ...emptyStored(key), purgedAt }, { now: machine.clock });
       if (record === null) return;
-      // On all disks: what is judged is the purge, not what a power failure takes with it.
+      // On all disks: the purge is judged, and not what a power failure takes with it.
       const options = { w: "all", dw: "all" } as const;
       const rest = { options, context: null, precondition: null };
       this.#world.submit(machine, { kind: "write", ...record, ...rest }, (result) => {
@@ -299,7 +299,7 @@ export class Doors {
     }
   }
 
-  /** Two owners, or those that two disks were lost of, may have been all that knew of a purge. */
+  /** Two owners whose disks were lost may have been all that knew of a purge. */
   #checkPurged({ key, device, askedAt }: Fetch): void {
     if (this.#judge.lostDiskCount > 1) return;
     const { skewMsMax, skewMsMin } = this.#world;

@@ -1,4 +1,4 @@
-/** Virtual time, in ms from the start of a run: what is to happen, by time and then by order. */
+/** Virtual time, in ms from the start of a run: events to come, by time and then by order. */
 import { assert } from "../../core/assert.ts";
 
 interface Event {

@@ -1,4 +1,6 @@
-/** One thread of a fleet: builds in the mistake it is told to, then runs the seeds it is given. */
+/**
+ * One thread of a fleet: builds in the mistake that it is told, then runs the seeds it is given.
+ */
 import { parentPort, workerData } from "node:worker_threads";
 import { applySabotage } from "./sabotage-hook.ts";
 

@@ -19,13 +19,13 @@ export interface FleetParts {
   readonly threadCount: number;
   /** Called seed by seed; true when that was enough. */
   readonly take: (report: SimReport) => boolean;
-  /** Ends the run where it is; what was done and not handed out yet is handed out. */
+  /** Ends the run where it is; reports that are done are still handed out. */
   readonly stop?: AbortSignal;
 }
 
-/** What a thread has: the seed that it runs, and one that it need not ask for then. */
+/** The seeds that a thread has: the one that it runs, and the next, which it need not wait for. */
 const SEEDS_AHEAD = 2;
-/** A run makes much that is over at once: with little room for it, it is moved about again and again. */
+/** A run makes much garbage at once: with little room for it, it is moved about again and again. */
 const resourceLimits = { maxYoungGenerationSizeMb: 384 };
 
 /** @returns when all seeds were run, one was enough, or it was stopped */
@@ -35,7 +35,7 @@ export function runSeeds(parts: FleetParts): Promise<void> {
   const { seeds, sabotage, threadCount, take, stop } = parts;
   const { from, count } = seeds;
   const reports = new Map<number, SimReport>();
-  // Counted, for the number after the last seed may be one that cannot be told from it.
+  // Counted, because a double may not tell the number after the last seed from that seed.
   let givenCount = 0;
   let takenCount = 0;
   const isOver = (): boolean => takenCount >= count;

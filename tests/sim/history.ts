@@ -25,7 +25,7 @@ export interface Write {
   /** It carried no context: it covers nothing for sure, and maybe all that was begun before. */
   readonly isBlind: boolean;
   readonly covers: IdSet;
-  /** Of those, the ones that nobody minted any more when this client was shown them. */
+  /** Those of them that nobody minted any more when this client was shown them. */
   readonly coversForGood: IdSet;
   /** In ms; 0 for ever. */
   readonly ttlMs: number;
@@ -43,7 +43,7 @@ export interface Write {
   fate: Fate;
 }
 
-/** Nothing is left of it some day: what it had covered may come back when it is forgotten early. */
+/** A write that ends some day: what it covered may come back if it is forgotten too early. */
 const isEnding = ({ isDelete, ttlMs }: Write): boolean => isDelete || ttlMs > 0;
 
 const whyBack = (value: string, killer: Write): string =>
@@ -56,18 +56,18 @@ export interface ClockBounds {
 }
 
 /**
- * A coordinator that was frozen or heard of a write late may mint it again, for a frontend that has
- * gone to another one; the copy's TTL counts from then.
+ * A coordinator that was frozen, or heard of a write late, may mint it again after the frontend has
+ * gone to another one; that copy's TTL counts from then.
  */
 export const REMINT_MS_MAX = 12_000;
 
-/** Clocks count whole milliseconds: by theirs, one that has just begun is over in a moment. */
+/** Clocks count whole milliseconds: a millisecond that has just begun may be over in a moment. */
 const CLOCK_STEP_MS = 1;
 
 /** How long a frontend waits at most before it asks a second coordinator, in ms. */
 const PATIENCE_MS_MAX = 1000;
 
-/** All keys at once were purged. */
+/** A purge of all keys at once. */
 export interface Purge {
   readonly begunAt: number;
   /** When its client had an answer; Infinity before. */
@@ -79,7 +79,7 @@ export interface Purge {
 /** A purge whose client heard nothing may be made so much later, in ms. */
 const PURGE_MS_MAX = 8000;
 
-/** What a run has beside faults that a key's history must allow for. */
+/** What a key's history must allow for beside faults. */
 export interface Allowed {
   /** Any value may be gone at any time. */
   readonly evictions: boolean;
@@ -92,7 +92,7 @@ export class History {
   readonly writes: Write[] = [];
   readonly #allowed: Allowed;
   readonly #byValue = new Map<string, Write>();
-  /** How many disks may have taken with them what they alone had. */
+  /** How many disks may have been lost with what they alone had. */
   lostDiskCount = 0;
 
   constructor(allowed: Allowed = { evictions: false, ownersMin: Infinity, purges: [] }) {
@@ -127,8 +127,8 @@ export class History {
   }
 
   /**
-   * A blind write was answered, acknowledged by so many primaries of n: it has covered every write
-   * that was answered before it began by so many that the two must share one.
+   * A blind write was answered, acknowledged by `primaries` of n. It has covered every write
+   * answered before it began whose primaries were so many that the two must share one.
    */
   coverAnswered(blind: Write, { primaries, n }: { primaries: number; n: number }): void {
     for (const write of this.writes) {
@@ -190,8 +190,8 @@ export class History {
   }
 
   /**
-   * The same of what was quiet when it was seen. Before that, a frontend that waits in vain has the
-   * write minted anew: a version that a context of earlier does not name.
+   * The same for writes that were quiet when they were seen. Before that, a frontend that waits in
+   * vain may have the write minted anew: a version that an earlier context does not name.
    */
   #closureForGood(ids: IdSet, seenAt: number): IdSet {
     const out = new IdSet();
@@ -205,7 +205,7 @@ export class History {
 
   /** Whether one of these writes, or of what they covered, covered it for good. */
   isCoveredForGood(id: number, by: IdSet): boolean {
-    // Only what was begun later can have: of what is seen that is little, and mostly nothing.
+    // Only writes that were begun later can have: few of those seen, and mostly none.
     const killers: number[] = [];
     for (let later = id + 1; later < this.writes.length; later++) {
       if (this.writes[later]?.coversForGood.has(id)) killers.push(later);
@@ -215,13 +215,15 @@ export class History {
     return killers.some((killer) => closure.has(killer));
   }
 
-  /** Of what was seen, or covered by that: a delete, or a value with a TTL, that covered a write. */
+  /**
+   * A delete, or a value with a TTL, that covered the write and was seen, or covered by what was.
+   */
   endingKillerOf(id: number, seen: IdSet): Write | undefined {
     const killers = [...this.closure(seen)].map((other) => this.writes[other] as Write);
     return killers.find((killer) => isEnding(killer) && killer.coversForGood.has(id));
   }
 
-  /** What somebody may have covered by now. */
+  /** Writes that somebody may have covered by now. */
   maybeCovered(clocks: ClockBounds): IdSet {
     const out = new IdSet();
     const purgedUntil = this.#purgedUntil(clocks);
@@ -241,7 +243,10 @@ export class History {
     return out;
   }
 
-  /** A write without a context that somebody was shown who then wrote this, and that hid it since. */
+  /**
+   * A write without a context that this write's client was shown, and that has hidden this one
+   * since.
+   */
   repeatOver(write: Write, clocks: ClockBounds): Write | undefined {
     return [...write.covers]
       .map((id) => this.writes[id] as Write)
@@ -249,8 +254,8 @@ export class History {
   }
 
   /**
-   * Until when what was begun a purge may have ended: up to its answer, and where some members may
-   * not have heard of it, as long as their clocks are behind the others'.
+   * Writes begun before this time may have been ended by a purge: those up to its answer and, where
+   * some members may not have heard of it, as much later as their clocks are behind the others'.
    */
   #purgedUntil(clocks: ClockBounds): number {
     const spreadMs = clocks.skewMsMax - clocks.skewMsMin + CLOCK_STEP_MS;
@@ -261,7 +266,7 @@ export class History {
     return Math.max(-Infinity, ...until);
   }
 
-  /** Why a value may not be seen any more by who began to look then; null when it may. */
+  /** Why a reader that began to look then must not see a value any more; null when it may. */
   purgedBefore(value: string, lookedAt: number, clocks: ClockBounds): string | null {
     const write = this.#byValue.get(value);
     if (write === undefined) return null;
@@ -272,8 +277,9 @@ export class History {
   }
 
   /**
-   * When a blind write covered what there was: before its answer, however late it is minted; only
-   * the first coordinator's clock may be behind that of the frontend, by which it is in time.
+   * The latest time of what a blind write may have covered: before its answer, however late it is
+   * minted. Only the first coordinator's clock may be behind that of the frontend, which says
+   * whether it is in time.
    */
   #coversUntil({ begunAt, endedAt, quietAt }: Write, clocks: ClockBounds): number {
     const lateMs = PATIENCE_MS_MAX + clocks.skewMsMax - clocks.skewMsMin + CLOCK_STEP_MS;
@@ -340,14 +346,14 @@ export class History {
     });
   }
 
-  /** Why an acknowledged write is not there, when one that it had replaced was carried out again. */
+  /** Why an acknowledged write is missing, when one that it had replaced was carried out again. */
   whyGone(write: Write, clocks: ClockBounds): readonly [string, string] | null {
     const repeat = this.repeatOver(write, clocks);
     if (repeat === undefined) return null;
     return ["at-most-once", `${write.value} is gone, and had replaced ${repeat.value}`];
   }
 
-  /** What had covered it, when it was minted for a second time since. */
+  /** The write that had covered it, in case it was minted for a second time after that. */
   #repeatedBeside(value: string, sure: readonly Write[]): Write | undefined {
     const id = this.#byValue.get(value)?.id ?? -1;
     return sure.find(({ covers, coversForGood }) => covers.has(id) && !coversForGood.has(id));

@@ -26,7 +26,7 @@ export class IdSet {
     }
   }
 
-  /** What `IdSet` itself iterates by is a generator, and far slower. */
+  /** The set's own iterator is a generator, and far slower. */
   each(take: (id: number) => void): void {
     const words = this.#words;
     for (let word = 0; word < words.length; word++) {
@@ -36,7 +36,7 @@ export class IdSet {
     }
   }
 
-  /** From the greatest down, until that is enough. */
+  /** From the greatest down, until `isEnough` says so. */
   untilDownwards(isEnough: (id: number) => boolean): void {
     for (let word = this.#words.length - 1; word >= 0; word--) {
       for (let bits = this.#words[word] as number; bits !== 0; ) {

@@ -1,4 +1,4 @@
-/** Holds what clients are told, and what is left when all faults have ended, against the model. */
+/** Compares what clients are told, and what is left when all faults have ended, with the model. */
 import type { Tally } from "../../core/tally.ts";
 import { type ClockBounds, History, type Purge, REMINT_MS_MAX, type Write } from "./history.ts";
 import { IdSet } from "./id-set.ts";
@@ -41,13 +41,16 @@ export interface Failure {
   readonly detail: string;
 }
 
-/** Of one key: what later strict reads must show. */
+/** What later strict reads of one key must show. */
 interface Strict {
   readonly acknowledged: IdSet;
-  /** Acknowledged by enough primaries, but on fewer of their disks: a fallback's counts for `dw`. */
+  /**
+   * Acknowledged by enough primaries, but on fewer of their disks: a fallback's disk counts for
+   * `dw`.
+   */
   inMemory: IdSet;
   shown: IdSet;
-  /** Evicted, as a strict read found that wrote it back. */
+  /** Evicted, as a strict read that wrote it back found out. */
   gone: IdSet;
 }
 
@@ -58,7 +61,7 @@ export interface StrictDebt {
   readonly begunAt: number;
 }
 
-/** Of one oracle in one run. */
+/** Failures of one oracle that are reported in one run. */
 const REPORTED_MAX = 3;
 
 export class Judge {
@@ -66,7 +69,7 @@ export class Judge {
   readonly #histories = new Map<string, History>();
   readonly #strict = new Map<string, Strict>();
   #powerCutAt = -1;
-  /** Whose disk may have taken with it what it alone had. */
+  /** Members whose disks may have been lost with what they alone had. */
   readonly #lostDisks = new Set<string>();
   readonly #clocks: ClockBounds;
   readonly #trace: (line: string) => void;
@@ -97,7 +100,9 @@ export class Judge {
     if (alike.length < REPORTED_MAX) this.failures.push({ oracle, detail });
   };
 
-  /** Destroyed, or of a member that was removed while it was dead: nobody waits for what it has. */
+  /**
+   * A disk that is destroyed, or whose member was removed while dead: nobody waits for what it has.
+   */
   diskIsLost(id: string): void {
     if (this.#lostDisks.has(id)) return;
     this.#lostDisks.add(id);
@@ -143,8 +148,8 @@ export class Judge {
   }
 
   /**
-   * @param by how many disks the client asked for, whatever the answer says; `isStrict` when it was
-   *   a majority of the primaries
+   * @param by the number of disks that the client asked for, whatever the answer says; `isStrict`
+   *   when it was a majority of the primaries
    */
   acknowledged(
     key: string,
@@ -163,7 +168,7 @@ export class Judge {
     write.endedAt = by.at;
     if (!write.wasRetried) write.quietAt = Math.min(write.quietAt, by.at);
     write.fate = "acknowledged";
-    // Where owners change, primaries of then and of now need not meet.
+    // Where owners change, former and present primaries need not meet.
     if (write.isBlind && this.#ownersStay) {
       this.history(key).coverAnswered(write, { primaries, n: by.tally.n });
     }
@@ -191,8 +196,8 @@ export class Judge {
   }
 
   /**
-   * A read with a bound: it shows what `staleW` had acknowledged, on stable storage, before then. An
-   * acknowledgement from memory counts no longer than that lasts.
+   * A read with a bound: it shows what `staleW` replicas had acknowledged, on stable storage,
+   * before then. An acknowledgement from memory counts only as long as the memory lasts.
    */
   boundedRead(
     key: string,
@@ -225,8 +230,8 @@ export class Judge {
   }
 
   /**
-   * What lost disks may have had alone is owed by nobody. One disk never has: whatever was
-   * acknowledged, or shown, with a majority of primaries is on another.
+   * What only lost disks may have had is owed by nobody. A single disk cannot be the only one:
+   * whatever was acknowledged, or shown, with a majority of primaries is on another.
    */
   #stillOwed(key: string, owed: IdSet): IdSet {
     if (this.#lostDisks.size < 2) return owed;
@@ -240,7 +245,9 @@ export class Judge {
     this.accuse("resurrection", `${name(key)}: ${value} is back after it was evicted`);
   }
 
-  /** A read with `consistency=strict`: what it does not show, and nobody covered, was evicted. */
+  /**
+   * A read with `consistency=strict`: owed values that it lacks and nobody covered were evicted.
+   */
   strictMissed(key: string, { owed }: StrictDebt, of: { seen: IdSet; now: number }): void {
     if (!this.#evicts) return;
     const history = this.history(key);
@@ -255,7 +262,7 @@ export class Judge {
 
   /** The same: nothing of it was purged before it began. */
   strictUnpurged(key: string, { begunAt }: StrictDebt, seen: IdSet): void {
-    // A disk that was lost has taken along which purges its member had learnt.
+    // A lost disk takes along its member's knowledge of purges.
     if (this.#lostDisks.size > 0) return;
     const { writes } = this.history(key);
     const values = [...seen].map((id) => (writes[id] as Write).value);
@@ -284,7 +291,7 @@ export class Judge {
       readonly seen: IdSet;
       readonly now: number;
       readonly oracle: string;
-      /** What is owed whether it was acknowledged or not: an earlier strict read showed it. */
+      /** What an earlier strict read showed, and so is owed even if it was not acknowledged. */
       readonly shown: IdSet;
     },
   ): void {
@@ -293,7 +300,7 @@ export class Judge {
       if (!history.isCoveredForGood(id, owed)) continue;
       const { value } = history.writes[id] as Write;
       this.accuse(of.oracle, `${name(key)}: an older value is shown: ${value}`);
-      // It had been covered by something that was to be gone, and it alone.
+      // Only something that was itself to be gone had covered it.
       const killer = history.endingKillerOf(id, owed);
       if (killer === undefined) continue;
       this.accuse("resurrection", `${name(key)}: ${value} is back, ${killer.value} had covered it`);
@@ -321,7 +328,10 @@ export class Judge {
     }
   }
 
-  /** What was not there when all had agreed, and is there a while later, though nobody wrote. */
+  /**
+   * Checks for values that were not there when all had agreed, and are there later though nobody
+   * wrote.
+   */
   later(
     key: string,
     before: readonly string[],

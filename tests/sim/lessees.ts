@@ -1,8 +1,8 @@
 /**
  * Frontends that ask for the right to fetch a key from its origin, beside all that the clients do.
  * One asks until it has it, and renews it for a while; then it gives it back, or dies without a
- * word, and another one begins. A lease is memory alone: who loses it loses nothing, and two may
- * have one while faults strike. What must hold is that none outlives its time.
+ * word, and another one begins. A lease is only in memory: to lose one loses nothing, and two may
+ * have it while faults strike. What must hold is that none outlives its time.
  */
 import { storeKey } from "../../core/keys.ts";
 import type { LeaseOperation } from "../../core/operations.ts";
@@ -19,12 +19,12 @@ import type { World } from "./world.ts";
 /** Of a run; null in those without any. */
 export interface PlannedLessees {
   readonly keyCount: number;
-  /** After this without a renewal somebody else gets the lease. */
+  /** After so long without a renewal, in ms, somebody else gets the lease. */
   readonly leaseMs: number;
   readonly prng: readonly [number, number, number, number];
 }
 
-/** Between two looks of who waits, in ms. */
+/** Between two questions of one that waits, in ms. */
 const ASK_AGAIN_MS = 100;
 /** Attempts at reaching a primary when no faults are left. */
 const ASKS_MAX = 20;
@@ -98,7 +98,7 @@ export class Lessees {
   /** To be called when all faults have ended, and every replica is there. */
   check(judge: Judge, step: () => void): void {
     const { events } = this.#world;
-    // Not since the last question: one that slept answers what it was asked when it wakes.
+    // Counted from now: a machine that slept answers old questions when it wakes.
     const endsAt = events.now + this.#planned.leaseMs;
     while (events.now <= endsAt) step();
     for (const key of this.#keys) {

@@ -1,7 +1,7 @@
 /**
  * One member of the cluster: a process with a real node and a real log engine, on a machine with a
- * clock that is off and a disk that fails. It is what `src/local/log/file-log.ts` and
- * `src/driver/driver.ts` are on a real host, on virtual time.
+ * clock that is off and a disk that fails. On virtual time, it does what
+ * `src/local/log/file-log.ts` and `src/driver/driver.ts` do on a real host.
  */
 import type { NamespaceSettings } from "../../core/namespace-settings.ts";
 import type { Prng } from "../../core/prng.ts";
@@ -35,10 +35,10 @@ export interface MachineParts {
   readonly skewMs: number;
   readonly prng: Prng;
   readonly events: Events;
-  /** What the node wants of the world; the disk it gets here. */
+  /** Carries out what the node wants of the world; the disk is provided here. */
   readonly carryOut: (machine: Machine, effect: Wish) => void;
   readonly trace: (line: string) => void;
-  /** Something that no fault excuses. */
+  /** Reports something that no fault excuses. */
   readonly accuse: (oracle: string, detail: string) => void;
   /** The node knows of another ring, or of another step of a change. */
   readonly onRing: (ring: Ring) => void;
@@ -58,7 +58,7 @@ export class Machine {
   node: Node | null = null;
   /** Distinguishes the lives of a process: what was meant for an earlier one is dropped. */
   life = 0;
-  /** Of a connection that this life of the process began. */
+  /** The address of a connection that this life of the process began. */
   address = "";
   skewMs: number;
   /** Added to the handling of every input, in ms. */
@@ -74,7 +74,7 @@ export class Machine {
   /** Power failed while it wrote: bad bytes before good ones may be the last write's own. */
   #mayBeTorn = false;
   isPaused = false;
-  /** Its own, while somebody has given it a copy of another's. */
+  /** Its own disk, while somebody has given it a copy of another's. */
   #ownDisk: MemoryDisk | null = null;
   /** Since when its process runs without a break, in virtual time. */
   #awakeSince = 0;
@@ -149,7 +149,7 @@ export class Machine {
     this.address = `${this.id}#${this.life}`;
   }
 
-  /** What a process on the wrong folder says, and what its operator does then. */
+  /** Makes the node; on the wrong folder it refuses, and its operator puts the right one back. */
   #makeNode(parts: NodeParts): Node | null {
     try {
       return new Node(parts);
@@ -257,7 +257,7 @@ export class Machine {
     const effects = this.node.step(input, { monotonic: this.#monotonic, wall: this.clock });
     if (knowledge.ring !== ring) this.#noteRing(knowledge.ring);
     for (const effect of effects) {
-      // An answer may be what a power cut waited for.
+      // A power cut may have waited for just this answer.
       if (this.life !== life) return;
       if (effect.kind === "flush") this.#lanes.flush(effect.token);
       else this.#parts.carryOut(this, effect);
@@ -285,7 +285,7 @@ export class Machine {
     this.#parts.events.after(Math.max(0, Math.ceil(wakeAt) - this.#monotonic), () => {
       if (this.life !== life || this.#timerAt !== wakeAt) return;
       this.#timerAt = Infinity;
-      // As a driver does: what it was set for may be over by now.
+      // As a driver does: the reason for the timer may be gone by now.
       if ((this.node?.wakeAt ?? Infinity) > this.#monotonic) this.#setTimer();
       else this.#take({ kind: "tick" });
     });
@@ -298,7 +298,7 @@ export class Machine {
     });
   }
 
-  /** Where nothing was damaged or torn, nothing that the log has in its index is unreadable. */
+  /** Where nothing was damaged or torn, everything in the log's index can be read. */
   checkReads(): void {
     if (this.store === null || this.isDamaged || this.store.recovery.corruptCount > 0) return;
     const { corruptReadsCount } = this.store.metrics();
@@ -332,7 +332,7 @@ export class Machine {
       if (corruptCount > 0 && !this.isDamaged && !this.#mayBeTorn) {
         this.#parts.accuse("recovery", `${this.id} reports ${corruptCount} corrupt records`);
       }
-      // What was torn has been cut now: it is not to be found another time.
+      // The torn part has been cut now: it must not be found again.
       if (corruptCount === 0) this.#mayBeTorn = false;
       return store;
     } catch (error) {

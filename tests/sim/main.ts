@@ -3,7 +3,7 @@
  * 1 when a seed failed (with a sabotage: when it was caught), 2 for a mistake in the arguments,
  * 130 or 143 when a signal ended it before.
  *
- * What loads the product is imported late, so that a sabotage can be built in before.
+ * Whatever loads the product is imported late, so that a sabotage can be built in first.
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -20,7 +20,7 @@ const USAGE = `usage: npm run sim -- [--seeds N] [--from K] [--sabotage NAME]
        npm run sim -- --seed K [--verbose] [--faults I,J,…] [--clients I,J,…] [--no-noise]
        npm run sim -- --list-sabotages`;
 
-/** Of more failing seeds no more is told than how they failed. */
+/** For failing seeds beyond these, only the failure is told. */
 const SHRUNK_MAX = 3;
 
 function refuse(problem: string): never {
@@ -133,7 +133,7 @@ async function runMany(seeds: { from: number; count: number }): Promise<number> 
     return false;
   };
   const ending = await runAll({ seeds, sabotage: "", take });
-  // To make a seed smaller takes long: not for somebody who wants it to end.
+  // To shrink a seed takes long, and somebody wants the run to end.
   const shrunkCount = ending === null ? SHRUNK_MAX : 0;
   for (const [i, report] of failed.entries()) {
     const lines = i < shrunkCount ? await reportLines(planOf(report.seed), report) : told(report);
@@ -143,7 +143,7 @@ async function runMany(seeds: { from: number; count: number }): Promise<number> 
   return ending ?? (failed.length === 0 ? 0 : 1);
 }
 
-/** Until the oracle that is meant to sees the sabotage; what others saw before is told too. */
+/** Runs until the oracle meant for it sees the sabotage; what others saw before is told too. */
 async function hunt(name: string, seeds: { from: number; count: number }): Promise<number> {
   const sabotage = sabotages.find((other) => other.name === name);
   if (sabotage === undefined) return refuse(`no sabotage ${name}: see --list-sabotages`);

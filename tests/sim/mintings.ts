@@ -1,8 +1,9 @@
 /**
  * Watches what coordinators send to a key's owners: the first message with a new version is its
  * minting. An operation may be minted a second time, by a coordinator that cannot know better. But
- * who has heard of a write that saw the first version, covered, does know: a dot that is minted
- * over such a write would take it along, and one minted beside it would stand beside its successor.
+ * a coordinator that has heard of a write which saw, and covered, the first version does know: a
+ * dot minted over such a write would take it along, and one minted beside it would stand beside its
+ * successor.
  *
  * And a dot names one write for ever: replicas take two of one name for the same, and never agree.
  */
@@ -14,7 +15,7 @@ import { name } from "./judge.ts";
 interface Minting {
   readonly op: OpId;
   readonly dot: Dot;
-  /** What its coordinator had heard of, and of that the versions that were alive. */
+  /** What its coordinator had heard of, and which of those versions were alive. */
   readonly context: CausalContext;
   readonly alive: ReadonlySet<string>;
 }
@@ -25,7 +26,7 @@ export class Mintings {
   readonly #accuse: (oracle: string, detail: string) => void;
   readonly #onAgain: (content: Content) => void;
   readonly #byKey = new Map<string, Minting[]>();
-  /** By dot, of which operation it is a version. */
+  /** By dot, the operation that it is a version of. */
   readonly #known = new Map<string, OpId>();
   readonly #dots = new Map<OpId, Dot[]>();
   readonly #looked = new WeakSet<Entry>();
@@ -47,7 +48,7 @@ export class Mintings {
     if (this.#looked.has(entry)) return;
     this.#looked.add(entry);
     const { context, siblings } = entry;
-    // Most entries have nothing new: what only a minting needs is made for one.
+    // Most entries have nothing new: what only a minting needs is made only for one.
     let alive: ReadonlySet<string> | null = null;
     for (const sibling of siblings) {
       // It was minted before it was overtaken.

@@ -30,9 +30,9 @@ export class Network {
   readonly #events: Events;
   readonly #prng: Prng;
   readonly #trace: Trace;
-  /** By who sends and who is to get it. */
+  /** By sender and then by receiver. */
   readonly #wires = new Map<string, Map<string, Wire>>();
-  /** What a message takes longer, in ms, by who is to get it. */
+  /** By receiver, how much longer a message takes, in ms. */
   readonly slowTo = new Map<string, number>();
   /** Told of a write that a coordinator may hear of when its client was answered long ago. */
   onSecondCoordination: (content: Content | null) => void = () => {};
@@ -40,7 +40,7 @@ export class Network {
   onStore: (from: Machine, key: string, entry: Entry) => void = () => {};
   /** Told of every write of which a coordinator says over a wire that it is done. */
   onCoordinated: (from: Machine, key: string, sibling: Sibling) => void = () => {};
-  /** The same of every entry that is sent, by whatever way. */
+  /** The same for every entry that is sent, in whatever message. */
   onEntry: (key: string, entry: Entry) => void = () => {};
   /** Writes that a coordinator was asked for over a wire and has not answered: by caller and call. */
   readonly #coordinating = new Map<string, Map<number, RequestOf<"coordinate">>>();
@@ -51,7 +51,7 @@ export class Network {
     readonly events: Events;
     readonly prng: Prng;
     readonly noise: Noise;
-    /** Whether messages go through their codec; nothing else may come of it. */
+    /** Whether messages go through their codec, which must change nothing else. */
     readonly sendsBytes: boolean;
     readonly trace: Trace;
   }) {
@@ -100,8 +100,8 @@ export class Network {
   }
 
   /**
-   * An entry is decoded once, for all who look at it: for those who get it too, where messages
-   * travel as they are.
+   * An entry is decoded once, for all that look at it; where messages travel as they are, for its
+   * receivers too.
    */
   #show(from: Machine, { body }: Message): void {
     if (body.kind === "store") {

@@ -1,14 +1,14 @@
-/** An operator who changes members through any node, in the middle of it all. */
+/** An operator who changes members through any node in the middle of a run. */
 import type { Prng } from "../../core/prng.ts";
 import type { RingMember } from "../../ring/members.ts";
 import { leaversOf, openChange } from "../../ring/ring-change.ts";
 import type { RingDocument } from "../../ring/ring-document.ts";
 
 export const CHANGE_KINDS = ["join", "leave", "reweight", "replace", "abort"] as const;
-/** `swap`: two at once for two others, so that of three owners one may be left. */
+/** `swap`: replaces two at once by two others, so that only one of three owners may be left. */
 export type ChangeKind = (typeof CHANGE_KINDS)[number] | "swap";
 
-/** What the operator sees when the change is thought of. */
+/** What the operator sees when choosing the change. */
 export interface Sight {
   /** As the node that is asked knows it. */
   readonly ring: RingDocument;
@@ -39,7 +39,7 @@ export function changeOf(kind: ChangeKind, { ring, machines, prng }: Sight): Cha
     case "join":
       return { add: joining };
     case "leave":
-      // Asked for once more, it says that who is leaving has died.
+      // Asked for once more, it says that a leaving member has died.
       return { remove: leaving.length > 0 && prng.chance(1, 2) ? [pick(leaving)] : going };
     case "reweight":
       return { reweight: { [id]: 1 + prng.below(WEIGHT_MAX) } };

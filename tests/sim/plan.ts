@@ -14,10 +14,9 @@ import type { ChangeKind } from "./operator.ts";
 import type { PlannedStream } from "./stream.ts";
 
 /**
- * How each fault is named in plans, traces and totals. Those of the second group destroy data that
- * was durable: all of a run's strike one and the same replica, the victim, so that a write which
- * two replicas had on stable storage must survive them. A new kind is a name here and a line in
- * strikes.ts.
+ * How each fault is named in plans, traces and totals. Those of the second group destroy durable
+ * data: in a run they all strike the same replica, the victim, so that a write which two replicas
+ * had on stable storage must survive them. A new kind is a name here and a line in strikes.ts.
  */
 export const FAULT_KINDS = [
   "kill",
@@ -85,7 +84,9 @@ export type KeyKind = "causal" | "blind" | "strict";
 export interface PlannedKey {
   readonly name: string;
   readonly kind: KeyKind;
-  /** From then on it is only read: what a mistake brought back is not overwritten again. */
+  /**
+   * From this time on it is only read, so that nothing that a mistake brought back is overwritten.
+   */
   readonly quietAtMs: number;
 }
 
@@ -107,7 +108,7 @@ export interface Plan {
   /** Machines that may join: none in a run in which members do not change. */
   readonly spares: readonly RingMember[];
   readonly timing: Timing;
-  /** How far clocks are off from the start, in ms, one a member; those of spares are right. */
+  /** How far each member's clock is off from the start, in ms; those of spares are right. */
   readonly skewsMs: readonly number[];
   readonly segmentByteCountMax: number;
   /** What a log keeps of records that it read lately, in bytes; 0 for none. */
@@ -130,19 +131,19 @@ export interface Plan {
   readonly faults: readonly PlannedFault[];
   /** The id of the one replica that may lose durable data. */
   readonly victim: string;
-  /** Of values with short TTLs; null in most runs. */
+  /** The stream of values with short TTLs; null in most runs. */
   readonly stream: PlannedStream | null;
-  /** Who asks for leases; null in most runs. */
+  /** The frontends that ask for leases; null in most runs. */
   readonly lessees: PlannedLessees | null;
-  /** Who writes with one acknowledgement and reads with a bound; null in most runs. */
+  /** The writer with one acknowledgement and the readers with a bound; null in most runs. */
   readonly bounds: PlannedBounds | null;
-  /** Of a site behind cache doors; null in most runs. */
+  /** The site behind cache doors; null in most runs. */
   readonly doors: PlannedDoors | null;
   /** Whether all keys are deleted at the end, and must be gone from every disk. */
   readonly isCleared: boolean;
 }
 
-/** To no N below: what was on two disks when it was acknowledged would be lost with one. */
+/** N never goes below this: a write on two disks when acknowledged would be lost with one. */
 export const N_MIN = 2;
 
 /** Repeated where one should be likelier: quorums by the fewest and by the most need not meet. */

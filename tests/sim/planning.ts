@@ -21,7 +21,7 @@ import { NAMESPACE } from "./settings.ts";
 import { withBounds, withPurges, withRot, withWipes } from "./situations.ts";
 
 const MACHINES_MAX = 10;
-/** All clients of a run together begin about so many operations. */
+/** About how many operations all clients of a run begin together. */
 const OPERATION_COUNT = 2000;
 
 function ringOf(prng: Prng): RingDocument {
@@ -154,8 +154,8 @@ function withStream(plan: Plan, seed: number): Plan {
 
 /**
  * In some runs the keys' namespace is bounded, in some its N changes, in some two members are
- * swapped for two others at once. With few members every quorum by one N meets every quorum by
- * another, so there N changes seldom.
+ * swapped for two others at once. With few members every quorum of one N meets every quorum of
+ * another, so there N seldom changes.
  */
 function withNamespace(plan: Plan, prng: Prng): Plan {
   const maxBytes = prng.chance(1, 6) ? 200 + prng.below(2000) : null;
@@ -174,7 +174,7 @@ function withNamespace(plan: Plan, prng: Prng): Plan {
     ...{ atMs: prng.below(plan.stormMs), prng: words(prng) },
   }));
   const faults = [...plan.faults, ...changes].sort((a, b) => a.atMs - b.atMs);
-  // What reads may miss while owners change, strict ones tell at once.
+  // Strict reads show at once what reads may miss while owners change.
   const isStrict = (): boolean => kinds.length > 0 && prng.chance(1, 2);
   const keys = plan.keys.map((key) => (isStrict() ? { ...key, kind: "strict" as const } : key));
   const wanted = SIZES[prng.below(SIZES.length)] as number;
@@ -183,15 +183,15 @@ function withNamespace(plan: Plan, prng: Prng): Plan {
 }
 
 /**
- * Of what no answer may depend on, except where disks are damaged, each way has its share: to read
- * all from the disk, to keep all or some of it (a record has some 1000 bytes), to send bytes.
+ * Settings that no answer may depend on, except where disks are damaged; each way has its share: to
+ * read all from the disk, to keep all or some of it (a record has some 1000 bytes), to send bytes.
  */
 const machineryOf = (seed: number) => ({
   recentBytesMax: [65_536, 0, 16_000, 65_536][seed % 4] as number,
   sendsBytes: Math.floor(seed / 4) % 8 === 0,
 });
 
-/** Repeated where one should be likelier: most of all those that give a partition new owners. */
+/** Repeated where one should be likelier: above all those that give a partition new owners. */
 const CHANGES: readonly ChangeKind[] = [
   ...CHANGE_KINDS,
   ...(["join", "leave", "replace", "replace", "replace"] as const),

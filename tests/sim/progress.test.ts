@@ -5,7 +5,7 @@ function progressOf(seedCount: number) {
   const lines: string[] = [];
   let at = Date.parse("2026-01-01T12:00:00Z");
   const progress = new Progress({ seedCount, now: () => at, print: (line) => lines.push(line) });
-  /** Seeds that take so many seconds each, of which these fail. */
+  /** Runs seeds that take `seconds` each, of which some fail. */
   const run = (count: number, seconds: number, failing: readonly number[] = []): void => {
     for (let i = 0; i < count; i++) {
       at += seconds * 1000;

@@ -1,10 +1,10 @@
-/** Strikes by which one record rots that a client has just been answered for. */
+/** Strikes that rot one record which a client has just been answered for. */
 import { name } from "./judge.ts";
 import type { Machine } from "./machine.ts";
 import { rotRecord } from "./rot.ts";
 import { type Acknowledged, atAck, cut, fell, type Strike, type Wire } from "./strike-parts.ts";
 
-/** That key is written no more. */
+/** Rots the record of an acknowledged write, whose key is written no more. */
 function rot({ world, victim, prng }: Strike, { operation }: Acknowledged): void {
   if (operation.kind !== "write") return;
   victim.isDamaged = true;
@@ -13,16 +13,16 @@ function rot({ world, victim, prng }: Strike, { operation }: Acknowledged): void
   world.trace.add(`rot at ${victim.id}: ${name(operation.key)} in ${where}`);
 }
 
-/** So long a follower has no word from the writer: less than all that it knows is good for. */
+/** How long a follower has no word from the writer: less than its knowledge is good for. */
 const APART_MS_MIN = 3000;
 
 /**
- * One member hears nothing of another's writes but through the victim, and when the victim has one
- * of these on its disk, of whatever key, the record rots, before the follower has come for it.
+ * One member hears of another's writes only through the victim. When the victim has one of these on
+ * its disk, of whatever key, the record rots before the follower has come for it.
  */
 export function rotAtAck(strike: Strike): void {
   const { world, plan, lastsMs } = strike;
-  // To begin with none follows another one yet.
+  // At the beginning no member follows another one yet.
   const waitsMs = plan.stormMs / 3 - world.events.now;
   if (waitsMs > 0) return world.events.after(waitsMs, () => rotAtAck(strike));
   const { follower, writer } = plan.bounds?.apart ?? { follower: -1, writer: -1 };

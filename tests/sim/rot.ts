@@ -1,16 +1,16 @@
-/** Rot of one record at rest, where it is known which one is to be met. */
+/** Rot of one record at rest, which a reader is then to meet. */
 import type { Prng } from "../../core/prng.ts";
 import type { StoreKey } from "../../core/store.ts";
 import type { MemoryDisk } from "../replica/log-memory-disk.ts";
 
 const encoder = new TextEncoder();
-/** A record goes on behind its key with its body, which is longer than that. */
+/** A record's body comes after its key, and is longer than this. */
 const BODY_BYTES_MIN = 16;
 
 const isDigit = (byte: number | undefined): boolean =>
   byte !== undefined && byte >= 0x30 && byte <= 0x39;
 
-/** Where the key stands last in a file, as a whole; -1 for nowhere. */
+/** The last place in a file where the whole key stands; -1 for none. */
 function lastPlaceOf(key: Uint8Array, bytes: Uint8Array): number {
   for (let at = bytes.length - key.length - BODY_BYTES_MIN; at >= 0; at--) {
     const isThere = key.every((byte, i) => bytes[at + i] === byte);

@@ -1,7 +1,7 @@
 /**
  * One run of the simulator. First a storm: clients work while faults strike. Then all faults end,
  * and within a budget every hint must be home and every primary of every key must agree. What is
- * left is held against the model; in some runs all keys are deleted then, and must be gone.
+ * left is compared with the model; in some runs all keys are then deleted, and must be gone.
  */
 import {
   type Content,
@@ -39,7 +39,7 @@ export interface SimReport {
   readonly acknowledgedCount: number;
   readonly simulatedMs: number;
   readonly evictionCount: number;
-  /** Of the feed's subscriber: sources changed without a resync, and resyncs. */
+  /** How often the feed's subscriber changed sources without a resync, and how often with one. */
   readonly switchCount: number;
   readonly resyncCount: number;
   readonly faults: Readonly<Record<string, number>>;
@@ -162,7 +162,7 @@ class Run {
     events.runUntil(this.#plan.stormMs);
   }
 
-  /** All faults end. What must hold now does not depend on which of them there were. */
+  /** All faults end. What must hold now does not depend on which ones there were. */
   #calm(): void {
     const world = this.#world;
     world.trace.add("all faults end");
@@ -183,7 +183,7 @@ class Run {
     this.#accuseUnsettled();
   }
 
-  /** Exchanges come often now: what the schedule makes of them shows in the storm. */
+  /** Exchanges come often now: their normal schedule is tested in the storm. */
   #step(): void {
     const { events, machines } = this.#world;
     for (const machine of machines) machine.input({ kind: "job", name: "exchange" });
@@ -191,8 +191,8 @@ class Run {
   }
 
   /**
-   * Who reads a value that has rotted at rest finds it, and it is fetched again from the others.
-   * Here everybody reads where something was damaged; nothing in the product scrubs a disk.
+   * A reader of a value that has rotted at rest finds that out, and it is fetched again from the
+   * others. Here everybody reads where something was damaged; no disk is scrubbed in a run.
    */
   #readDamaged(): void {
     const options = { consistency: "all" } as const;
@@ -239,7 +239,7 @@ class Run {
     return `N was ${change.from} and is ${change.phase} for ${change.acks.length} acks`;
   }
 
-  /** Until then a replica may have something that no reader is told of. */
+  /** Work without which a replica may have something that no reader is told of; null for none. */
   #unfinishedWork(): string | null {
     for (const { id, node } of this.#world.members) {
       const { cleanUp, absence } = node?.service?.jobs ?? {};
@@ -291,7 +291,7 @@ class Run {
     const hasAll = this.#world.members.length >= this.#world.n;
     const options = { consistency: hasAll ? "all" : "strict" } as const;
     let result: Result | null = null;
-    // Who was away for long compares itself with everybody first, and answers for nothing before.
+    // A replica that was away for long compares itself with everybody before it answers.
     for (let i = 0; i < READS_MAX; i++) {
       result = this.#await(machine, { kind: "get", key, options, session: null });
       if (result?.kind === "got") return { entry: result.entry, machine };
@@ -306,7 +306,7 @@ class Run {
     this.#subscriber.catchUp(machine, () => this.#step());
   }
 
-  /** What is live, as all say. */
+  /** The live values, as all replicas tell them. */
   #checkKey(key: string): readonly string[] {
     const read = this.#read(key);
     if (read === null) return [];
@@ -315,7 +315,7 @@ class Run {
     const live = values(read.entry);
     this.#world.trace.add(`at the end ${name(key)} is ${live.join(" | ") || "nothing"}`);
     this.#judge.final(key, live, this.#world.events.now);
-    // Whose clock says that a value is over has given its body up, or all of it.
+    // A replica whose clock says that a value is over has given up its body, or all of it.
     const history = this.#judge.history(key);
     const isSurelyLive = (value: string): boolean => {
       const write = history.byValue(value);

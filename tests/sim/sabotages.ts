@@ -14,7 +14,7 @@ export interface Sabotage {
   readonly is: string;
 }
 
-/** A replica drops by itself, asking nobody, the keys of which all siblings are such. */
+/** A replica drops keys by itself, asking nobody, when all of their siblings are such. */
 const collectingAlone = (isSuch: string) => ({
   file: "src/node/jobs/collector.ts",
   was: "if (summary === undefined || this.#release(summary, now)) continue;",

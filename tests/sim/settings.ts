@@ -19,5 +19,5 @@ export const settings: NamespaceSettings = {
   trustedContent: false,
 };
 
-/** The one that all keys of a run are in. */
+/** The namespace that all keys of a run are in. */
 export const NAMESPACE = "sim";

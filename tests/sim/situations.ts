@@ -1,6 +1,6 @@
 /**
- * Kinds of plans that meet what dice alone would meet in one run of thousands: a purge that some of
- * the members miss, an emptied disk among replicas that are behind, bounds of staleness, and rot
+ * Kinds of plans that meet what dice alone would meet once in thousands of runs: a purge that some
+ * of the members miss, an emptied disk among replicas that are behind, bounds of staleness, and rot
  * where a replica is followed.
  */
 import type { Prng } from "../../core/prng.ts";
@@ -34,13 +34,15 @@ export function withPurges(plan: Plan, prng: Prng): Plan {
   return count > 0 && prng.chance(1, 2) ? withCertainPurge(purging, prng) : purging;
 }
 
-/** Within it, clocks say of a write and a purge which was first, in ms. */
+/**
+ * By how much clocks differ at most, in ms, when they tell whether a write or a purge was first.
+ */
 const CLOSE_MS = 40;
 
 /**
- * What a purge has ended can be told of a value that was written before by every clock, and is read
- * strictly when the purge is over, while some have not heard of it. So clocks agree, no disk is
- * lost, there is one purge, and by then most keys are quiet.
+ * That a purge has ended a value is certain only if every clock says that the value was written
+ * before it, and if it is read strictly when the purge is over, while some have not heard of it. So
+ * clocks agree, no disk is lost, there is one purge, and most keys are quiet by then.
  */
 function withCertainPurge(plan: Plan, prng: Prng): Plan {
   const atMs = Math.round(plan.stormMs / 4) + prng.below(Math.round(plan.stormMs / 4));
@@ -51,7 +53,7 @@ function withCertainPurge(plan: Plan, prng: Prng): Plan {
   const all = purge === undefined ? others : [...others, { ...purge, atMs }];
   const keys = plan.keys.map((key) => {
     const quietAtMs = prng.below(atMs);
-    // Those that are not quiet have writes on their way.
+    // Keys that are not quiet have writes on their way.
     return prng.chance(2, 3) ? { name: key.name, kind: "strict" as const, quietAtMs } : key;
   });
   const skewsMs = plan.skewsMs.map((ms) => ms % CLOSE_MS);
@@ -59,10 +61,10 @@ function withCertainPurge(plan: Plan, prng: Prng): Plan {
 }
 
 /**
- * In some runs the victim's disk is emptied, or what it has just taken rots there, when of the
- * others the one that is left has missed some: those two are a majority of a key's owners, and know
- * less than one of them did. Fewer other faults leave room for that, and all keys are strict. Rot is
- * met where it is read, so then nothing is remembered of the disk.
+ * In some runs the victim's disk is emptied, or rots what it has just taken, at a time when the
+ * only other owner left has missed some writes. The two are a majority of a key's owners, and know
+ * less than one of them did. Fewer other faults leave room for that, and all keys are strict. Rot
+ * is met where it is read, so then nothing is remembered of the disk.
  */
 export function withWipes(plan: Plan, prng: Prng): Plan {
   const ownersChange = plan.spares.length > 0 || plan.isResized;
@@ -89,13 +91,13 @@ const quietNoise = (prng: Prng): Pick<Noise, "lossPerMille" | "delayPerMille"> =
   delayPerMille: prng.below(10),
 });
 
-/** What is sent to a slow member takes so long or up to twice that: less than a heartbeat waits. */
+/** Messages to a slow member take this long to twice as long: less than a heartbeat waits. */
 const SLOW_MS_MIN = 600;
 
 /**
- * In some runs one writes mostly with one acknowledgement, and others ask one replica and for a
- * bound. What a replica knows of the others it knows for seconds only, so few faults strike at a
- * time, but many a message is lost or late; and nothing else but a later version may replace one.
+ * In some runs one client writes mostly with one acknowledgement, and others ask one replica, with
+ * a bound. A replica's knowledge of the others lasts only seconds, so few faults strike at a time,
+ * but many messages are lost or late. And nothing but a later version may replace a version.
  */
 export function withBounds(plan: Plan, prng: Prng): Plan {
   const mayVanish = plan.maxBytes !== null || plan.isResized;
@@ -125,11 +127,11 @@ export function withBounds(plan: Plan, prng: Prng): Plan {
 const FEWEST = 3;
 
 /**
- * In some of these one member has no word from a second one now and then, and follows the third one
- * alone, where what the second one wrote just then rots. The follower is to be the one that meets
- * it, and nobody is to bring it soon: so all is read from the disk, exchanges are rare, and little
- * else happens. No write is blind: one that a second coordinator finds done covers no more than the
- * first one saw, and of that coordinator the wires that are cut make many.
+ * In some of these one member now and then has no word from a second one, and follows only the
+ * third, where what the second one wrote just then rots. The follower must be the one that meets
+ * the rot, and nobody may mend it soon: so all is read from the disk, exchanges are rare, and
+ * little else happens. No write is blind: one that a second coordinator finds done covers no more
+ * than the first coordinator saw, and wires that are cut make many second coordinators.
  */
 export function withRot(plan: Plan, prng: Prng): Plan {
   const { bounds } = plan;

@@ -1,8 +1,8 @@
 /**
- * A stream of values with short TTLs, each of a key of its own, beside all that the clients do: what
- * a cache sees most. Nobody reads it. Whatever became of a write, its value ends, and when all of
- * them have ended every disk gets its space back: the bodies first, the keys within the grace and
- * 20 s.
+ * A stream of values with short TTLs, each with its own key, beside all that the clients do: the
+ * most usual load of a cache. Nobody reads it. Whatever became of a write, its value ends, and when
+ * all of them have ended every disk gets its space back: the bodies first, the keys within the
+ * grace and 20 s.
  */
 import { storeKey } from "../../core/keys.ts";
 import type { Operation } from "../../core/operations.ts";
@@ -26,7 +26,7 @@ export interface PlannedStream {
 
 /** From the end of the last value on, until its body is gone. */
 const BODY_MS = 1000;
-/** From then on, beside the grace, until its key is. */
+/** From then on, beside the grace, until its key is gone. */
 const KEY_MS = 20_000;
 const PREFIX = storeKey(NAMESPACE, "stream/");
 const VALUE = "v".repeat(40);
@@ -56,7 +56,7 @@ export class Stream {
     if (events.now >= this.#plan.stormMs) return;
     const key = `${PREFIX}${this.#count++}`;
     this.#write(key);
-    // Every third is written over while it lives: what is left of it then covers something.
+    // Every third is written over while it lives: what is left of its key then covers something.
     if (this.#count % 3 === 0) events.after(this.#stream.ttlMs / 2, () => this.#write(key));
     events.after(this.#stream.everyMs, () => this.start());
   }
@@ -92,7 +92,7 @@ export class Stream {
   #left(isSuch: (store: Store, key: StoreKey) => boolean): readonly (readonly [string, number])[] {
     const keys = Array.from({ length: this.#count }, (_, i) => `${PREFIX}${i}`);
     return this.#world.members.flatMap(({ id, store, isDamaged }) => {
-      // What rotted at rest can be given up by nobody until somebody reads it, and nobody does.
+      // Rot at rest cannot be given up until somebody reads it, and nobody does.
       if (store === null || isDamaged) return [];
       const has = (key: StoreKey): boolean =>
         store.summary(key) !== undefined && isSuch(store, key);

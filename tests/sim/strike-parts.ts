@@ -12,7 +12,7 @@ export interface Strike {
   readonly judge: Judge;
   readonly plan: Plan;
   readonly prng: Prng;
-  /** Whom it strikes; one that destroys data, always the victim. */
+  /** The machine that it strikes: always the victim, when it destroys data. */
   readonly machine: Machine;
   readonly lastsMs: number;
   readonly victim: Machine;

@@ -16,7 +16,7 @@ import type { Answer, World } from "./world.ts";
 /** Most faults are over in less than the shorter time; some are there to stay a while. */
 const LASTS_MS_MAX = 3000;
 export const LONG_MS_MAX = 8000;
-/** For so long at most a purge asks around, in ms. */
+/** The longest that a purge asks around, in ms. */
 const PURGE_MS = 4000;
 /** How far ahead a clock is set that is set back again. */
 const FAR_MS_MAX = 12_000;
@@ -85,7 +85,10 @@ function setClock({ world }: Strike, machine: Machine, byMs: number): void {
   world.trace.add(`clock of ${machine.id} jumps by ${byMs} ms`);
 }
 
-/** A member is stopped, and two go on from its folder: itself, and one that is to refuse it. */
+/**
+ * A member is stopped, and two start from its folder: itself, and another one, which must refuse
+ * it.
+ */
 function mistakeFolder(strike: Strike): void {
   const { world, machine, prng } = strike;
   const others = world.machines.filter((other) => other !== machine && other.isWhole);
@@ -115,12 +118,12 @@ function rift(world: World, far: readonly string[], lastsMs: number): void {
   });
 }
 
-/** Of the writes that are on their way when a purge comes. */
+/** The writes that are on their way when a purge comes. */
 const MEANWHILE = { count: 24, everyMs: 1, ttlMs: 1000, prefix: storeKey(NAMESPACE, "purged/") };
 
 /**
- * Values that nobody reads, and that end soon: written while a purge comes to their coordinators. One
- * that it ends is not to be answered as done.
+ * Writes values that nobody reads and that end soon, while a purge comes to their coordinators. A
+ * write that the purge ends must not be answered as done.
  */
 function writeMeanwhile({ world, prng }: Strike, via: readonly string[]): void {
   const { count, everyMs, ttlMs, prefix } = MEANWHILE;
@@ -141,7 +144,7 @@ function purge(strike: Strike): void {
   const { world, judge, prng, lastsMs } = strike;
   const ids = strike.machine.node?.knowledge.ring.memberIds ?? [];
   if (ids.length === 0) return;
-  // Two are enough for a strict quorum of a key; who runs is among those who hear of the purge.
+  // Two are enough for a strict quorum of a key; members that run hear of the purge.
   const nearCount = Math.max(majority(ids.length), ids.length - 2);
   const first = prng.below(ids.length);
   const turned = ids.map((_, i) => ids[(first + i) % ids.length] as string);
@@ -149,7 +152,7 @@ function purge(strike: Strike): void {
   const near = [...turned.filter(isUp), ...turned.filter((id) => !isUp(id))].slice(0, nearCount);
   const far = ids.filter((id) => !near.includes(id));
   const isCut = prng.chance(2, 3);
-  // Who asks for it may also be one of those that are too few.
+  // The member that asks for it may also be one of the minority.
   const isByFew = isCut && far.some(isUp) && prng.chance(1, 3);
   if (isCut) rift(world, far, PURGE_MS + (isByFew ? PURGE_MS : lastsMs));
   const askable = isByFew ? far.filter(isUp) : near;
@@ -188,8 +191,8 @@ function wipeAmongStale(strike: Strike): void {
 }
 
 /**
- * Power fails when a client has just been answered: half of the time when one disk is all that the
- * write is on. That key is written no more.
+ * Power fails when a client has just been answered: half of the time when the write is on a single
+ * disk. That key is written no more.
  */
 function cutPowerAtAck(strike: Strike): void {
   const { world, prng, plan } = strike;
@@ -225,7 +228,8 @@ function change(kind: ChangeKind): (strike: Strike) => void {
 function resize({ world, plan, machine, prng }: Strike): void {
   const known = machine.node?.knowledge.ring.document;
   if (known === undefined) return;
-  // Who joins may not stay: a change that is called off would leave fewer members than owners.
+  // Joining members may not stay: a change that is called off would leave fewer members than
+  // owners.
   const next = openChange(known)?.to.members.length ?? Infinity;
   const before = machine.node?.knowledge.settingsOf(NAMESPACE).n;
   const sizes = SIZES.filter((size) => size !== before);

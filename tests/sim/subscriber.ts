@@ -1,8 +1,8 @@
 /**
- * A subscriber of the change feed, through any node that comes to mind. It obeys the marks, forgets
- * what it has heard since an earlier token now and then, as a program that was killed does, or has
- * heard more than its token says, as its connection broke, and in the end must have exactly what
- * lives.
+ * A subscriber of the change feed, through any node that comes to mind. It obeys the marks. Now and
+ * then it forgets what it has heard since an earlier token, like a program that was killed, or has
+ * heard more than its token says, because its connection broke. In the end it must have exactly
+ * what lives.
  */
 import type { Dot } from "../../core/causal-context.ts";
 import { type Entry, emptyEntry, hasDot } from "../../core/entry.ts";
@@ -52,14 +52,16 @@ export class Subscriber {
   /** What was told last of each key, by run. */
   readonly #told = new Map<string, Entry>();
   #count = 0;
-  /** Changes of a source that went on where the feed was, and beginnings anew in its midst. */
+  /**
+   * How often another source went on where the feed was, and how often the feed began anew midway.
+   */
   switchCount = 0;
   resyncCount = 0;
 
   constructor(plan: Plan, world: World, judge: Judge) {
     this.#world = world;
     this.#judge = judge;
-    // Dice of its own: nobody else's are shifted by it.
+    // Dice of its own, so that nobody else's are shifted.
     this.#prng = Prng.fromSeed((plan.seed ^ 0x5eed) >>> 0);
     this.#stormMs = plan.stormMs;
   }
@@ -187,7 +189,7 @@ export class Subscriber {
     if (!isCaughtUp) this.#judge.accuse("feed", "it never catches up");
   }
 
-  /** @param values what of an entry lives, @param live what all say of the key */
+  /** @param values the live values of an entry @param live what all replicas say of the key */
   agrees(
     key: StoreKey,
     values: (entry: Entry) => readonly string[],
@@ -197,7 +199,7 @@ export class Subscriber {
     return [...had].sort().join() === [...live].sort().join();
   }
 
-  /** The same, to be so. */
+  /** The same as a check, which fails where it does not hold. */
   check(key: StoreKey, values: (entry: Entry) => readonly string[], live: readonly string[]): void {
     if (this.agrees(key, values, live)) return;
     const had = values(this.#keys.get(key)?.entry ?? emptyEntry);

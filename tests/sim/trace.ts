@@ -5,7 +5,7 @@ import type { Events } from "./events.ts";
 
 /** Lines that are hashed at once: hashing each by itself would cost more than all the rest. */
 const BATCH = 512;
-/** What a message's line is hashed as: when, which call, and the rest of it by its number. */
+/** A message's line is hashed as its time, its call, and the number of its constant part. */
 const NUMBERS_PER_LINE = 3;
 
 export class Trace {

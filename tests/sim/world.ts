@@ -12,7 +12,7 @@ import type { Plan } from "./plan.ts";
 import { NAMESPACE, settings } from "./settings.ts";
 import { Trace } from "./trace.ts";
 
-/** What a machine's cluster file says: one that may join has itself in it, beside the members. */
+/** The ring by a machine's cluster file: one that may join has itself in it, beside the members. */
 function ringFor({ ring, spares }: Plan, member: RingMember): RingDocument {
   if (!spares.includes(member)) return ring;
   return { ...ring, members: [...ring.members, member], isProvisional: true };
@@ -48,7 +48,7 @@ export class World {
   readonly machines: readonly Machine[];
   readonly #byId: ReadonlyMap<string, Machine>;
   readonly #waiting = new Map<number, Waiting>();
-  /** How far any clock was ever behind and ahead, in ms: what a TTL may be off by. */
+  /** How far any clock was ever behind and ahead, in ms: a TTL may be off by as much. */
   skewMsMin = 0;
   skewMsMax = 0;
   /** Told of each answer to a client, right after the client. */
@@ -99,7 +99,7 @@ export class World {
     return machine;
   }
 
-  /** The ring of whoever knows the newest, and is up. */
+  /** The newest ring that any running machine knows. */
   get ring(): Ring {
     const rings = this.machines.flatMap(({ node }) => (node === null ? [] : [node.knowledge.ring]));
     const [first, ...others] = rings;
@@ -107,7 +107,7 @@ export class World {
     return others.reduce((a, b) => (compareRings(b.document, a.document) > 0 ? b : a), first);
   }
 
-  /** How many owners a key has: by whoever knows the newest settings, and is up. */
+  /** How many owners a key has, by the newest settings that any running machine knows. */
   get n(): number {
     let [revision, n] = [0, this.ring.document.n];
     for (const { node } of this.machines) {

@@ -5,7 +5,7 @@ import type { Sample } from "./soak.ts";
 const SHARE_MAX = 0.1;
 /** A log's files come and go by whole segments: one of 64 MiB each for three nodes. */
 const SEGMENTS_BYTES = 3 * 64 * 1024 * 1024;
-/** What a collector of garbage leaves for later, of three processes together. */
+/** How much garbage collectors leave for later, in three processes together. */
 const HEAPS_BYTES = 48 * 1024 * 1024;
 
 const MEASURES = [

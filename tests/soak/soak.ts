@@ -50,7 +50,7 @@ interface Planned {
 
 /**
  * Half are reads, three of ten write one of the keys that last, one of ten a new key with a TTL, and
- * one of ten gives one of the keys that last a TTL: what is left of that one covers something.
+ * one of ten gives one of the keys that last a TTL: what is left of that key covers something.
  */
 function planned(prng: Prng, count: number): Planned {
   const lasting = `/v1/kv/soak/lasting-${prng.below(LASTING_KEYS)}`;

@@ -1,8 +1,9 @@
 /**
  * `node tests/staleness/far-figures.ts [--seconds 640] [--n 5] [--seed 1] [--times 40,41,43,46,50,55]`:
  * what is predicted of five nodes in three zones (far-fleet.ts) and what their canaries measure in
- * so many seconds of virtual time, over all r + w of at most n. Each time is looked at in a fleet of
- * its own, so that all probes are of it: the last ten minutes count, which are 11,000 and more.
+ * so many seconds of virtual time, over all r + w of at most n. Each time is looked at in a fleet
+ * of its own, so that all probes are of that time: those of the last ten minutes count, 11,000 and
+ * more.
  */
 import { parseArgs } from "node:util";
 import { majority } from "../../core/quorum-options.ts";

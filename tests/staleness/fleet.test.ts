@@ -40,7 +40,7 @@ const p = (made: ForecastPlan, r: number, w: number): readonly number[] =>
 
 describe("the deployment in the model", () => {
   it("has each pair's own distance", () => {
-    // One pair of frontends in three is near: there the write is seen after a millisecond.
+    // One of three pairs of frontends is near: there the write is seen after a millisecond.
     const [atOnce = -1, soon = -1, later = -1] = p(plan(), 1, 1);
     expect(atOnce).toBe(0);
     expect(soon).toBeCloseTo(1 / 3, 1);

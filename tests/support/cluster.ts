@@ -18,7 +18,7 @@ export interface TestCluster {
 }
 
 export interface TestClusterOptions {
-  /** Its secret is another one then, too. */
+  /** The cluster's name; with another name it has another secret, too. */
   readonly name?: string;
   readonly tokensFile?: string;
   readonly timing?: Readonly<Record<string, number>>;
@@ -36,7 +36,7 @@ export interface TestClusterOptions {
 const PORT_MIN = 10_100;
 const PORT_MAX = 32_000;
 
-/** Each process of tests begins elsewhere. */
+/** Each test process begins at a different port. */
 let nextPort = PORT_MIN + ((process.pid * 97) % 20_000);
 
 async function isFree(port: number): Promise<boolean> {
@@ -65,7 +65,7 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** Nodes that started at once have suspected each other; by asking they learn better. */
+/** Nodes that started at once may suspect each other; requests show them that they live. */
 export async function untilAllAnswer(url: string): Promise<void> {
   for (;;) {
     const answer = await fetch(`${url}/v1/cluster`);

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { PARENT } from "../../src/cli/end-with-parent.ts";
 import { freePorts, untilAllAnswer } from "./cluster.ts";
 
-/** What a node of this tree is started with. */
+/** The program that starts a node of this tree. */
 export const THIS_PROGRAM = fileURLToPath(new URL("../../bin/starling.js", import.meta.url));
 
 export interface ProcessCluster {

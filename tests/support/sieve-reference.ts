@@ -14,7 +14,7 @@ export class SieveReference {
     return this.#queue.map(({ key }) => key);
   }
 
-  /** Returns whether it was there; else it is now, and what had to go for it is in `evicted`. */
+  /** Returns whether it was there. If not, it is now, and what had to go for it is in `evicted`. */
   access(key: string, evicted: string[] = []): boolean {
     const known = this.#queue.find((item) => item.key === key);
     if (known !== undefined) {

@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
-/** What npm and wrangler leave beside sources is none of ours. */
+/** What npm and wrangler leave beside sources is not ours. */
 const STRANGERS = new Set(["node_modules", ".wrangler"]);
 
 /**

@@ -36,7 +36,7 @@ describe("docs/architecture.md", () => {
   it("names every folder at the top and of tests, and those of bench", () => {
     const here = new Set([...parts.map((path) => path.split("/")[0]), "src"]);
     const top = foldersIn(".").filter((name) => !name.startsWith(".") && !here.has(name));
-    // What .gitignore names is made by the tools, or by the tutorial.
+    // Folders that .gitignore names are made by the tools, or by the tutorial.
     const ignored = readFileSync(join(ROOT, ".gitignore"), "utf8").matchAll(/^\/?([\w-]+)\/$/gm);
     const unkept = ["build", ...[...ignored].map(([, name = ""]) => name)];
     const mirrored = new Set([...parts.map((path) => path.split("/").at(-1)), "testing"]);

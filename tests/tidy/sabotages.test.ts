@@ -1,6 +1,6 @@
 /**
- * The simulator's sabotages still find their places in the program. Here, and not beside the
- * simulator, so that every change of the program is held to it, in a moment.
+ * The simulator's sabotages still find their places in the program. It is here, and not beside the
+ * simulator, so that every change of the program is checked at once.
  */
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";

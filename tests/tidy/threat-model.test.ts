@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const NAMED = /`([a-z]+)\/([a-z/-]+): ([^`]+)`/g;
 
-/** What the HTTP contract's tests are called lies in the suites that every host runs. */
+/** The titles of the HTTP contract's tests are in the suites that every host runs. */
 const SUITES = ["values", "requests", "planes"].map((room) => `contract/${room}-suite.ts`);
 
 const filesOf = (folder: string, name: string): readonly string[] =>

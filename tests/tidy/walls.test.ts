@@ -14,7 +14,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CANARIES = ".build/canaries";
 const projects = readProjects(ROOT);
 
-/** Files that import nothing: what the compiler reads of them is little. */
+/** Files that import nothing, so that the compiler has little to read. */
 const ABOVE: Readonly<Record<string, string>> = {
   core: "ring/foreign-json.ts",
   ring: "replica/log-disk.ts",

@@ -30,7 +30,7 @@ async function makeSiblings(url: string, values: readonly string[]): Promise<voi
   }
 }
 
-/** A browser tells of each answer that is 404, and a key that is not there is one. */
+/** A browser complains of each 404, which a key that is not there gives too. */
 const isNoAnswer = (text: string): boolean => !text.includes("status of 404");
 const SAFE = "All 64 partitions have all their copies within reach; reads and writes are safe.";
 

@@ -26,7 +26,7 @@ describe("what a Worker knows of its members' delays", () => {
       expect(text).toContain("# TYPE starling_staleness_probability gauge");
       return text.match(/^starling_staleness_probability\{/gm)?.length ?? 0;
     };
-    // Fifty round trips of a kind are the least that the model goes by.
+    // The model needs at least fifty round trips of a kind.
     for (let i = 0; i < 40; i++) {
       const url = `${base}/v1/kv/auto/k${i}`;
       await (await SELF.fetch(`${url}?w=all`, { method: "PUT", body: "v" })).text();
@@ -35,7 +35,7 @@ describe("what a Worker knows of its members' delays", () => {
     // A scraper wakes nobody.
     expect(await chances()).toBe(0);
     expect(askedOf()).toEqual([]);
-    // Whoever looks at the page has them asked.
+    // A look at the page makes the frontend ask.
     expect((await SELF.fetch(`${base}/v1/cluster/staleness`)).status).toBe(200);
     expect(askedOf().toSorted()).toEqual(IDS);
     expect(await chances()).toBe(27);

@@ -111,7 +111,7 @@ describe("the cache door on Workers", () => {
       "cdn-loop": expect.stringMatching(/^starling-[0-9a-z]+$/),
       "x-forwarded-host": "fields.site.test",
       "x-forwarded-proto": "http",
-      // What the platform sends where it is to look at no cache of its own.
+      // The platform sends this where it must not use its own cache.
       "cache-control": "no-cache",
     });
     expect(asked?.headers["x-forwarded-for"]).not.toContain("198.51.100.1");

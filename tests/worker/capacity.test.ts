@@ -53,7 +53,7 @@ describe("a bounded namespace on Durable Objects", () => {
     await bound("bounded", {});
     for (let i = 0; i < 100; i++) {
       expect(await put(`bounded/k${i}`)).toBe(201);
-      // Whoever sleeps forgets what was read, not what is stored.
+      // An object that sleeps forgets what was read, not what is stored.
       if (i === 60) for (const id of ids) await evictDurableObject(stubOf(id));
     }
     for (let i = 0; i < 3; i++) for (const id of ids) await runDurableObjectAlarm(stubOf(id));

@@ -138,7 +138,7 @@ describe("what a request costs on Workers", () => {
   it("is what docs/deploy.md says", async () => {
     // Comparisons are counted above, and not in the midst of this.
     vi.spyOn(ReplicaObject.prototype, "alarm").mockResolvedValue();
-    // Each is read once: of the last key that it looked up an object knows more than of others.
+    // Each is read once: an object knows more of the last key that it looked up than of others.
     let lastKey = 0;
     for (let i = 1; i <= 20; i++) await put(`k${i}`);
     const get = (more: string) => usualCost(() => ask(`k${++lastKey}${more}`));

@@ -66,7 +66,7 @@ it("lets objects hibernate while nothing is written, and hears of what is", asyn
   const instances = new Set<unknown>();
   for (const id of IDS) {
     await runInDurableObject(stubOf(id), (instance) => void instances.add(instance));
-    // It waits for what is under way: a question that were held would be.
+    // This waits for what is under way, as a held question would be.
     await evictDurableObject(stubOf(id));
   }
   await put("asleep/a");

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { differencesOf, KV_CALLS, toldOf } from "../contract/kv-calls.ts";
 
-/** Where ours is meant to be another, or can be no other; docs/kv.md says so too. */
+/** Where ours is meant to differ, or cannot help it; docs/kv.md says so too. */
 const DIFFERENT: Readonly<Record<string, string>> = {
   "half a surrogate pair": "is no Unicode: one U+FFFD stands for it, as TextEncoder has it",
   "a dot as key": "is taken",
@@ -22,6 +22,6 @@ it("takes what a KVNamespace takes, and says what it says", async () => {
   const differences = differencesOf(await toldOf(REAL), await toldOf(CACHE));
   const unexpected = Object.entries(differences).filter(([name]) => !(name in DIFFERENT));
   expect(Object.fromEntries(unexpected)).toEqual({});
-  // What has become the same is to be taken off the list.
+  // A difference that is gone has to be taken off the list.
   expect(Object.keys(differences).sort()).toEqual(Object.keys(DIFFERENT).sort());
 });

@@ -92,7 +92,7 @@ describe("members on Workers", () => {
     const left = ids.slice(1);
     await rest(ids);
     await expectInPlace(left);
-    // Who was removed is no owner of anything, whatever an old frontend believes.
+    // A removed replica owns nothing, whatever an old frontend believes.
     const held = { kind: "read", durably: false, key: "moving\0k1", digestOnly: false } as const;
     expect(await ask("r1", held)).toMatchObject({ kind: "stale" });
   });

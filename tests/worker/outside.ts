@@ -1,6 +1,6 @@
 /**
- * What the Worker under test finds when it fetches: origins, by the path that is asked for. It runs
- * in Node, beside the tests; what was asked is at http://log.test/PATH.
+ * The outside world of the Worker under test when it fetches: origins, by the path that is asked
+ * for. It runs in Node, beside the tests; http://log.test/PATH shows what was asked.
  */
 import { type Request, Response } from "miniflare";
 

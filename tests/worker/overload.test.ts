@@ -50,7 +50,7 @@ describe("a frontend with an overloaded replica", () => {
       return result;
     };
     const read = { kind: "get", key, options: { r: 2 }, session: null } as const;
-    // Until chance has it that the busy one is the nearest, it is not noticed at all.
+    // The busy one goes unnoticed until, by chance, it counts as the nearest.
     for (let i = 0; i < 20 && busyCalls === 0; i++) expect((await execute(read)).kind).toBe("got");
     expect(busyCalls).toBe(1);
     expect(known.liveness.isSuspect(busy)).toBe(true);

@@ -45,7 +45,7 @@ const countIn = (id: string, table: string): Promise<number> =>
     Number(storage.sql.exec(`SELECT COUNT(*) AS n FROM ${table}`).one()["n"]),
   );
 
-/** What the object says to what it does not take; asked inside, where it can be caught. */
+/** How the object refuses what it does not take; asked inside, where the error can be caught. */
 const refusal = (id: string, wire: Wire, as = id): Promise<string> =>
   runInDurableObject(stubOf(id), (object) =>
     (object as ReplicaObject).exchange(as, wire).then(

@@ -15,7 +15,7 @@ const { REPLICAS } = env;
 export type Stub = DurableObjectStub<ReplicaObject>;
 export const stubOf = (id: string): Stub => REPLICAS.get(REPLICAS.idFromName(id));
 
-/** Has objects do nothing more by themselves: it would go on while their Worker is taken down. */
+/** Makes objects do nothing more by themselves: it would go on while their Worker is taken down. */
 export async function silence(ids: readonly string[]): Promise<void> {
   for (const id of ids) {
     await runInDurableObject(stubOf(id), (_, { storage }) => storage.deleteAlarm());

@@ -57,7 +57,7 @@ describe("variants (RFC 9111, 4.1)", () => {
   });
 
   it("take a field of any length and shape in one walk", () => {
-    // What is gone over once for each of its places does not come to its end here.
+    // A matcher that starts over at each place would not come to its end here.
     const long = 4_000_000;
     const apart: Fields = [["Foo", `1${"\t".repeat(long)}2 \t,\t 3`]];
     expect(match("Foo", apart, [["Foo", `1${"\t".repeat(long)}2,3`]])).toBe(true);

@@ -1,4 +1,4 @@
-// What a user's compiler sees of every door of the package, without skipLibCheck.
+// What a user's compiler sees of every entry point of the package, without skipLibCheck.
 import { Hono } from "hono";
 import { type NodeOptions, type RunningNode, startNode } from "starling-cache";
 import { StarlingClient } from "starling-cache/client";
