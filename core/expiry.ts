@@ -93,7 +93,7 @@ export function dueAt(entry: Entry, graces: Graces = NO_GRACES): DueAt {
   return due + (isBare ? BARE_MS : 0) + (guardsNothing(entry) ? LOOSE_MS : 0);
 }
 
-/** Whether an entry with this `dueAt` has a body, be it an expired one. */
+/** Whether an entry with this `dueAt` has a body, even if an expired one. */
 export const holdsValue = (due: DueAt): boolean => due % 1 < BARE_MS;
 
 /** Whether an entry with this `dueAt` guards nothing, and can be forgotten when it is due. */

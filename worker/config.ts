@@ -31,7 +31,7 @@ export interface Env {
   readonly STARLING_API_HOST?: string;
   /** How long a request may take that names no timeout, in ms. */
   readonly STARLING_TIMEOUT_MS?: string;
-  /** The zone of every frontend; without it, the one nearest to whom it serves. */
+  /** The zone of every frontend; without it, the one nearest to the client that it serves. */
   readonly STARLING_ZONE?: string;
   /** To be changed after a point-in-time restore: replicas then mint under a new incarnation. */
   readonly STARLING_GENERATION?: string;

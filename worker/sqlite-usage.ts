@@ -10,7 +10,7 @@ import type { StoreKey, StoreStats, Usage } from "../core/store.ts";
 import { usedBytes } from "../replica/usage.ts";
 import { keyIn, numberIn, type Row, rowsOf, type Sql } from "./sqlite-rows.ts";
 
-/** What of a record decides how it counts. */
+/** The parts of a record that decide how it counts. */
 export interface RecordSize {
   readonly byteCount: number;
   readonly dueAt: number;

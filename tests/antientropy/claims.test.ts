@@ -11,7 +11,7 @@ function claimsOf(self = "b"): Claims {
 }
 
 describe("a claim", () => {
-  it("is as old as the question that it was proven by, and there is none before", () => {
+  it("is as old as the question that proved it, and there is none before", () => {
     const claims = claimsOf();
     expect([claims.ageOf("b", 5), claims.ageOf("c", 5)]).toEqual([0, Infinity]);
     claims.reached("c", 10);
@@ -51,7 +51,7 @@ describe("a claim", () => {
     expect(["c", "d", "e"].map((id) => claims.ageOf(id, 50))).toEqual([5, 25, 15]);
   });
 
-  it("rises though hints go from each to each all the time", () => {
+  it("rises though hints go between all of them all the time", () => {
     const claims = claimsOf();
     const others = ["c", "d", "e"];
     for (let at = 1000; at <= 60_000; at += 1000) {
@@ -68,7 +68,7 @@ describe("a claim", () => {
     }
   });
 
-  it("rises however late one that hints go to answers, whatever went there meanwhile", () => {
+  it("rises however late a target of hints answers, whatever went there meanwhile", () => {
     const claims = claimsOf();
     for (let at = 1000; at <= 60_000; at += 1000) {
       claims.moved("c", ["d"], at + 100);
@@ -137,7 +137,7 @@ describe("a claim", () => {
     expect(claims.ageOf("c", 45)).toBe(6);
   });
 
-  it("about one that lost its past waits for as long though a clock jumps meanwhile", () => {
+  it("about one that lost its past waits just as long though a clock jumps meanwhile", () => {
     const claims = claimsOf();
     for (const id of ["c", "d", "e"]) claims.reached(id, 10);
     claims.lost("c", 20);

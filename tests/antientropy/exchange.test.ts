@@ -178,28 +178,31 @@ describe("an exchange", () => {
     );
   });
 
-  it.each([exchangeLimits, small])("gives for what the peer cannot read, and says so", (limits) => {
-    const mine = sideOf([
-      ["k1", [1]],
-      ["k2", [2]],
-    ]);
-    const theirs = sideOf([
-      ["k1", [1, 9]],
-      ["k3", [3]],
-      ["k4", [4]],
-    ]);
-    for (const key of ["k1", "k3"]) theirs.rotten.add(key);
-    const { result } = exchange(mine, theirs, limits);
-    expect(result).toMatchObject({ isComplete: true, keysUnread: 2 });
-    expect(plainOf(mine)).toEqual([
-      ["k1", [1]],
-      ["k2", [2]],
-      ["k4", [4]],
-    ]);
-    expect(plainOf(theirs)).toEqual(plainOf(mine));
-    // It knows that it cannot read the third, and has nothing of it in its trees.
-    expect(exchange(mine, theirs, limits).result).toMatchObject({ keysUnread: 1, keysSent: 0 });
-  });
+  it.each([exchangeLimits, small])(
+    "counts the keys that the peer cannot read, and gives it what it has of them",
+    (limits) => {
+      const mine = sideOf([
+        ["k1", [1]],
+        ["k2", [2]],
+      ]);
+      const theirs = sideOf([
+        ["k1", [1, 9]],
+        ["k3", [3]],
+        ["k4", [4]],
+      ]);
+      for (const key of ["k1", "k3"]) theirs.rotten.add(key);
+      const { result } = exchange(mine, theirs, limits);
+      expect(result).toMatchObject({ isComplete: true, keysUnread: 2 });
+      expect(plainOf(mine)).toEqual([
+        ["k1", [1]],
+        ["k2", [2]],
+        ["k4", [4]],
+      ]);
+      expect(plainOf(theirs)).toEqual(plainOf(mine));
+      // It knows that it cannot read the third, and has nothing of it in its trees.
+      expect(exchange(mine, theirs, limits).result).toMatchObject({ keysUnread: 1, keysSent: 0 });
+    },
+  );
 
   it("spends no more bytes a second than its limit, both ways together", () => {
     const of = (from: number): Side =>
@@ -213,7 +216,7 @@ describe("an exchange", () => {
     expect(exchange(of(0), of(40)).tookMs).toBeLessThan(1);
   });
 
-  it("takes what the other forgets on the way for no more than that, and brings none of it back", () => {
+  it("does not take for unread what the other forgets on the way, and brings none of it back", () => {
     const theirs = sideOf(["k1", "k2", "k3"].map((key) => [key, [1]] as const));
     const mine = new Side();
     const { entryBytes } = theirs;

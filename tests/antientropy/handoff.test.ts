@@ -42,7 +42,7 @@ describe("a handoff round", () => {
     expect(finished).toEqual([3]);
   });
 
-  it("reads no hint once more to let it go, where the store says whether it is the same", () => {
+  it("reads no hint again to drop it, where the store can say whether it is the same", () => {
     const store = storeWith(["n\0a", "n\0b"]);
     const { round } = roundOver(store, { ...limits, bytesPerSecondMax: 1 });
     // This store looks for a hint by reading it before it drops it.
@@ -78,7 +78,7 @@ describe("a handoff round", () => {
     }
   });
 
-  it("passes by a hint that cannot be read just now, and keeps it", () => {
+  it("skips a hint that cannot be read just now, and keeps it", () => {
     const store = storeWith(["n\0a", "n\0b"]);
     const read = store.readHint.bind(store);
     vi.spyOn(store, "readHint").mockImplementation((target, key) => {
@@ -93,7 +93,7 @@ describe("a handoff round", () => {
     expect(store.hintedKeys("r9", 9)).toEqual(["n\0a"]);
   });
 
-  it("does not take a memory for a disk", () => {
+  it("drops no hint for a copy that is in memory alone", () => {
     const store = storeWith(["n\0a"]);
     const { round } = roundOver(store);
     round.reply("r9", { kind: "stored", durable: false }, 1);

@@ -72,7 +72,7 @@ describe("the retirement of hints", () => {
     expect([some.finished, some.store.hintTargets("n\0a")]).toEqual([[1], ["r9"]]);
   });
 
-  it("keeps what nobody but the owner is to have, because it may be the only copy", () => {
+  it("keeps a hint of a key that has no other keeper, because it may be the only copy", () => {
     const { sent, finished, held } = retire({ keepersOf: () => [] });
     expect([sent, finished, held()]).toEqual([[], [0], 2]);
   });

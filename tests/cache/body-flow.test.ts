@@ -188,7 +188,7 @@ describe("a body on its way", () => {
     expect(Buffer.concat(pieces.written)).toEqual(Buffer.from(numbered(1024)));
   });
 
-  it("has garbage looked for each time that so much was made, with no piece on its way", async () => {
+  it("has garbage collected each time so much of it was made, while no piece is on its way", async () => {
     const pieces = new Pieces();
     let underWay = 0;
     let made = 0;

@@ -132,7 +132,7 @@ describe("what the origin is told", () => {
     ]);
   });
 
-  it("is another URL or method by nobody's word: only X-Forwarded-* and Forwarded are believed", async () => {
+  it("is never another URL or method: only X-Forwarded-* and Forwarded are believed", async () => {
     const forged = { "X-Original-URL": "/admin", "X-HTTP-Method-Override": "DELETE" };
     const site = { trustedProxies: ["192.0.2.0/24"] };
     const { get } = await sent(forged, site, { isFrom: () => true });
@@ -257,7 +257,7 @@ describe("what clients are told", () => {
 });
 
 describe("PURGE", () => {
-  it("ends all variants of a URL, for who may write", async () => {
+  it("ends all variants of a URL, for whoever may write", async () => {
     const rig = await makeRig({ purgeMethod: true });
     await rig.get("/a");
     rig.pass(1);

@@ -170,7 +170,7 @@ describe("stale answers (RFC 5861)", () => {
     expect(await afterRefresh(refused("max-age=10"), { Authorization: "x" })).toBe("body");
   });
 
-  it("do when the origin fails, as long as the response allows it", async () => {
+  it("are given when the origin fails, as long as the response allows it", async () => {
     const rig = await makeRig();
     rig.reply = () => cached("max-age=10, stale-if-error=60");
     await rig.get("/");
@@ -263,7 +263,7 @@ describe("unsafe methods (RFC 9111, 4.4)", () => {
 });
 
 describe("what nobody else may see", () => {
-  it("is given to who asked for it, and to nobody else", async () => {
+  it("is given to whoever asked for it, and to nobody else", async () => {
     const rig = await makeRig();
     rig.reply = () => cached('max-age=60, private="X-User"', { "X-User": "ann" });
     expect((await rig.get("/")).get("X-User")).toBe("ann");

@@ -19,7 +19,7 @@ const AGAIN = 3;
 const allThere = (): boolean => false;
 
 describe("a primary's leases", () => {
-  it("are one holder's at a time, until he gives one back or falls silent", () => {
+  it("are one holder's at a time, until it gives one back or falls silent", () => {
     const leases = new Leases(allThere);
     const state = (holder: string, now: number, act = 0): number =>
       leases.answer(ask(holder, act), now, 7).state;
@@ -39,7 +39,7 @@ describe("a primary's leases", () => {
     expect(state("b", 9000)).toBe(GRANTED);
   });
 
-  it("are another one's sooner when the holder's member is away and a renewal stayed away", () => {
+  it("go to another one sooner when the holder's member is away and no renewal came", () => {
     const away = new Set<string>();
     const leases = new Leases((member) => away.has(member));
     const [first, second] = [heldBy("r1", "a"), heldBy("r2", "a")];
@@ -58,7 +58,7 @@ describe("a primary's leases", () => {
     ]);
   });
 
-  it("are not given for a while for a key whose answer was nobody else's", () => {
+  it("are withheld for a while for a key whose answer was for one client alone", () => {
     const leases = new Leases(allThere);
     leases.answer(ask("a"), 0, 7);
     leases.answer(ask("a", 2), 1, 7);
@@ -113,7 +113,7 @@ describe("a frontend that may not fetch", () => {
     expect((await rig.get("/a")).text).toBe("answer 1");
   });
 
-  it("looks again where the right was given back just now: that may be there since", async () => {
+  it("looks again where the right was given back just now: the answer may be there by now", async () => {
     const rig = await makeRig();
     const answered = rig.backend.answer.bind(rig.backend);
     let isFirst = true;
@@ -170,7 +170,7 @@ async function makeFrontends(count: number) {
 describe("a fetch that fails", () => {
   const failed = () => new OriginError("origin-unreachable", "No connection came about.");
 
-  it("slowly makes those who waited fetch side by side: not one time-out after the other", async () => {
+  it("slowly has all that waited fetch side by side, not one time-out after the other", async () => {
     const { backend, rigs, fetches, underWay } = await makeFrontends(4);
     const answers = rigs.map((rig) => rig.get("/a"));
     await expect.poll(underWay).toBe(1);

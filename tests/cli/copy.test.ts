@@ -172,7 +172,7 @@ describe("copy", () => {
     expect((await watching).out).toMatch(/^put\tseen\t"[0-9a-f]+"\n/);
   });
 
-  it("is gone on with from where a watch was that saw nothing", async () => {
+  it("goes on from where a watch that saw nothing had come to", async () => {
     const at = ["--url", there.urls[0] ?? ""];
     const idle = spawn(process.execPath, [BIN, "watch", "demo", "--prefix", "idle/", ...at]);
     let said = "";

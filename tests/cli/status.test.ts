@@ -44,7 +44,7 @@ describe("the verdict of status", () => {
     expect(wordsOf([], { r1: { hintsHeld: { r2: 1 } } })).toContain("; 1 hint is on its way home.");
   });
 
-  it("says of how many partitions how many copies are left, and what to do", () => {
+  it("says how many copies are left of how many partitions, and what to do", () => {
     expect(wordsOf(["r2"], { r2: { unreachableSince: "2026-11-28T10:00:00.123Z" } })).toBe(
       "DEGRADED: r2 (since 2026-11-28T10:00:00Z) away; 3 of 4 partitions are down to 2 of 3 " +
         "copies. Reads and writes are safe; one more failure there and strict reads and writes " +

@@ -136,7 +136,7 @@ describe("starling", () => {
     }
   });
 
-  it("does not wait for ever for whom nobody is there", async () => {
+  it("does not wait for ever where nobody answers", async () => {
     const away = "http://127.0.0.1:1";
     for (const args of [
       ["watch", "ns", "--url", away],

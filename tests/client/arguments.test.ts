@@ -50,7 +50,7 @@ describe("a mistake in a call", () => {
     }
   });
 
-  it("says which option there is none of, and which there are", async () => {
+  it("names an option that does not exist, and those that do", async () => {
     const put = new FakeServer().client().put("k", "v", { tll: 5 } as Loose);
     await expect(put).rejects.toThrow(/put has no option "tll"; it has .*ttl/);
     const value = new FakeServer().client().put("k", { a: 1 } as Loose);

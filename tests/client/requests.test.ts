@@ -34,7 +34,7 @@ describe("a request of the client", () => {
     expect(got.quorum).toMatchObject({ staleBound: 1.2, staleW: 2 });
   });
 
-  it("is not sent for a key that no URL can carry, or to what is no url", async () => {
+  it("is not sent for a key that no URL can carry, or to a url that is none", async () => {
     const server = new FakeServer();
     for (const key of [".", "..", "\ud800"]) {
       await expect(server.client().get(key)).rejects.toBeInstanceOf(RangeError);
@@ -113,7 +113,7 @@ describe("an answer", () => {
     expect(got.expiresAt).toEqual(new Date("2026-01-01T00:00:10.250Z"));
   });
 
-  it("that is unchanged is said to be, without a value", async () => {
+  it("that is unchanged says so, without a value", async () => {
     const headers = { "Starling-Context": "c1", ETag: '"e1"' };
     const server = new FakeServer(new Response(null, { status: 304, headers }));
     const got = await server.client().get("k", { ifNoneMatch: '"e1"' });

@@ -115,7 +115,7 @@ describe("attempts", () => {
     expect(hostsOf(server)).toEqual(["one", "two", "three", "one", "two", "three", "two", "three"]);
   });
 
-  it("begin at a frontend of chance, so that many clients are spread", async () => {
+  it("begin at a random frontend, so that many clients are spread", async () => {
     const starts = [0, 0.4, 0.9].map(async (start) => {
       const server = new FakeServer(found("v"));
       await server.client({ url: URLS, random: () => start }).get("k");

@@ -8,7 +8,7 @@ describe("what stands at a place", () => {
     expect([present(""), present(null), present(false)]).toEqual(["", null, false]);
   });
 
-  it("is no 0 where an index is wrong", () => {
+  it("is an error, and no 0, where an index is wrong", () => {
     const column = Uint32Array.of(0, 7);
     for (const index of [2, -1, 0.5, Number.NaN]) {
       expect(() => present(column[index])).toThrow(AssertionFailure);

@@ -38,7 +38,7 @@ const same = (a: Entry, b: Entry): boolean =>
   Buffer.compare(encodeEntry(a, null), encodeEntry(b, null)) === 0;
 
 describe("entries that are said to encode alike", () => {
-  it("do, and those of which nothing was retried are said to where they do", () => {
+  it("do, and all that do are said to where nothing in them was retried", () => {
     fc.assert(
       fc.property(entry, entry, (a, b) => {
         const isAlike = encodesAlike(a, b);

@@ -15,7 +15,7 @@ describe("what a process answered", () => {
     expect(totals?.counts.at(-1)).toBe(1);
   });
 
-  it("is said once, by who is not asked, and again where it did not arrive", () => {
+  it("is said once by a process that is not asked, and again where it did not arrive", () => {
     const isolate = new Traffic();
     const replica = new Traffic();
     expect(isolate.takeUnsaid(0)).toBeNull();

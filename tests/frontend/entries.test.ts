@@ -163,7 +163,7 @@ describe("entries out of a cluster and into one", () => {
     expect((await problemOf(forged)).code).toBe("invalid-cursor");
   });
 
-  it("are for who rules the cluster alone", async () => {
+  it("are for those alone who may rule the cluster", async () => {
     const auth = tokensOf([
       { token: "writes-everything", role: "write" },
       { token: "rules-one-namespace", role: "admin", namespaces: ["ns"] },

@@ -69,7 +69,7 @@ describe("a feed's token", () => {
     });
   });
 
-  it("has a source that had not begun begin with a resync, for who was told more may have it", () => {
+  it("has a source that had not begun begin with a resync, as its reader may have been told more", () => {
     const begun = { id: "r1", run: 5, after: 9, ended: 0, until: 40, isResync: false };
     const silent = { id: "r2", run: 0, after: 0, ended: 0, until: 0, isResync: false };
     const head = { layout: 1, purgedThrough: 0, dueThrough: 0, proven: [], left: [] };
@@ -84,7 +84,7 @@ describe("a feed's token", () => {
     expect(there(token, idsOf(50)).proven).toHaveLength(50);
   });
 
-  it("of very many members goes without proofs rather than to be too long", () => {
+  it("of very many members goes without proofs rather than being too long", () => {
     const token = positionToToken(hash, name, wide(100));
     expect(token.length).toBeLessThanOrEqual(FEED_TOKEN_CHARS_MAX);
     const found = there(token, idsOf(100));

@@ -212,7 +212,7 @@ describe("lists and bulks of the Workers KV façade", () => {
     expect(app.backend.operations).toEqual([]);
   });
 
-  it("say no success when a key of many failed, and name the keys", async () => {
+  it("report no success when a key of many failed, and name the keys", async () => {
     const app = await makeApp();
     app.backend.failure = { code: "quorum-timeout", detail: "Too few." };
     const answer = await send(app, `${NS}/bulk`, json("PUT", [{ key: "a", value: "v" }]));

@@ -148,7 +148,7 @@ describe("another N", () => {
     120_000,
   );
 
-  it("goes on when a new owner was killed meanwhile, and none who reads notices", async () => {
+  it("goes on when a new owner was killed meanwhile, and no reader notices", async () => {
     await startFive();
     await resize("live", 2);
     await fill("live");

@@ -97,7 +97,7 @@ describe("tokens and roles", () => {
     expect(await call("GET", "/metrics", "reader-token")).toEqual([403, "forbidden"]);
   });
 
-  it("asks nobody who only wants to know whether it lives", async () => {
+  it("asks for no token where somebody only wants to know whether it lives", async () => {
     expect((await call("GET", "/healthz"))[0]).toBe(200);
     expect((await call("GET", "/readyz"))[0]).toBe(200);
   });

@@ -53,7 +53,7 @@ describe("a cold key that 200 clients ask five frontends for", () => {
     expect(origin.asked).toEqual(["GET /cold"]);
   }, 60_000);
 
-  it("is fetched by another one when who fetched it is killed in the middle", async () => {
+  it("is fetched by another one when the first is killed in the middle", async () => {
     let first: string | undefined;
     origin.answer = (request, response) => {
       response.setHeader("Cache-Control", "max-age=60");

@@ -72,7 +72,7 @@ describe("a node with --listen", () => {
     },
   );
 
-  it("is what a node asks for whose url is an address of another machine", async () => {
+  it("is named in the mend when a node's url is an address of another machine", async () => {
     const [port = 0] = await freePorts(1);
     const { clusterFile } = optionsOf(`http://198.51.100.7:${port}`, {});
     const flags = ["--secret-file", secretFile, "--tokens-file", tokensFile];

@@ -56,7 +56,7 @@ describe("a purge", () => {
     expect(await seen("else/a", all)).toEqual([200, 200, 200]);
   });
 
-  it("is known to a replica that was away before that one serves anything", async () => {
+  it("is known to a replica that was away before it serves anything", async () => {
     cluster = await startCluster(3, { timing });
     await put("shop/a");
     await cluster.stop("r3");

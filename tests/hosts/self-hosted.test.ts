@@ -135,7 +135,7 @@ describe.skipIf(process.platform !== "linux")("the self-hosted example", () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  it("serves one cluster from three hosts, to who has a token", async () => {
+  it("serves one cluster from three hosts, to whoever has a token", async () => {
     const key = "/v1/kv/demo/hello";
     await expect
       .poll(async () => (await call(`${first.url}${key}?w=3&sloppy=false`, "PUT", "hi"))[0])

@@ -84,7 +84,7 @@ describe("a request that is well-formed", () => {
     expect(text).toMatch(/\r\nallow: GET, HEAD, PUT, POST, DELETE, OPTIONS\r\n/i);
   });
 
-  it("is for whom its absolute target names, whatever Host says (9112, 3.2.2)", async () => {
+  it("is for the host that its absolute target names, whatever Host says (9112, 3.2.2)", async () => {
     const foreign = await answerTo(line("GET http://example.com/healthz HTTP/1.1"));
     expect(foreign.status).toBe(421);
     const own = line("GET http://localhost/healthz HTTP/1.1", "Host: example.com\r\n");

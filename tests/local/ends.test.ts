@@ -89,7 +89,7 @@ describe("starling cluster, killed", () => {
 });
 
 describe("starling cluster that is told to stop while it starts", () => {
-  it("ends in order, and says no address that nobody answers at", async () => {
+  it("ends in order, and names no address at which nobody answers", async () => {
     const { child, said } = start(await clusterArgs("early", 2));
     await expect.poll(() => existsSync(join(dir, "early", "cluster.json"))).toBe(true);
     child.kill("SIGINT");

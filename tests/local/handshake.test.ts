@@ -89,7 +89,7 @@ describe("a handshake", () => {
     await expect.poll(() => a.unreachable).toEqual([1]);
   });
 
-  it("is refused to who asks for another node, or names none", async () => {
+  it("is refused to whoever asks for another node, or names none", async () => {
     const b = await net.peer("b");
     const from = (id: string, to: string): string =>
       upgradeText(

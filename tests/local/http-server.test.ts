@@ -111,7 +111,7 @@ describe("the Node host's listener", () => {
     expect(seen).toEqual(["/a/../b/%2e%2e?x=%20"]);
   });
 
-  it("bids a client go on that waits with its body", async () => {
+  it("tells a client that waits with its body to go on", async () => {
     const url = await start(reads, {});
     const head = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n";
     const socket = connect(Number(new URL(url).port), "127.0.0.1");
@@ -123,7 +123,7 @@ describe("the Node host's listener", () => {
     socket.destroy();
   });
 
-  it("does not keep a place for who never reads the answer", async () => {
+  it("keeps no place for a client that never reads the answer", async () => {
     const large: FetchHandler = (request) =>
       new Response(request.url.endsWith("/large") ? new Uint8Array(50_000_000) : "small");
     const url = await start(large, { inFlightCountMax: 1, inactiveMsMax: 200 });

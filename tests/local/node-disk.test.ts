@@ -23,7 +23,7 @@ describe("names that NodeDisk changes in the thread pool", () => {
     return new TextDecoder().decode(into.subarray(0, disk.read(file, 0, into)));
   }
 
-  it("shows a renamed file under its new name to who read the old one meanwhile", async () => {
+  it("shows a renamed file under its new name to whoever read the old one meanwhile", async () => {
     put("a", "old");
     put("a.new", "new");
     expect(textOf("a")).toBe("old");
@@ -44,7 +44,7 @@ describe("names that NodeDisk changes in the thread pool", () => {
     expect(textOf("a")).toBe("anew");
   });
 
-  it("takes a file that is not there for removed", async () => {
+  it("counts a file that is not there as removed", async () => {
     await expect(disk.runLater({ do: "remove", file: "a" })).resolves.toBeUndefined();
   });
 

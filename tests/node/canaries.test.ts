@@ -73,7 +73,7 @@ describe("canaries", () => {
     expect(count).toBeLessThanOrEqual(150);
   });
 
-  it("are missed by those who ask a replica that has not got them", () => {
+  it("are missed by reads that ask a replica which has not got them", () => {
     const group = new Group({ count: 3 });
     fly(group, 20);
     // What r1 sends to be stored at r3 never gets there.

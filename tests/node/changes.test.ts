@@ -48,7 +48,7 @@ function moved(bench: Bench): { readonly key: string; readonly document: Cluster
 }
 
 describe("when the cluster document changes, a node", () => {
-  it("asks nobody as an owner who was one by the document before", () => {
+  it("asks nobody as an owner that was one only by the document before", () => {
     for (const isHedged of [false, true]) {
       const bench = new Bench();
       const { key, document } = moved(bench);
@@ -76,7 +76,7 @@ describe("when the cluster document changes, a node", () => {
     }
   });
 
-  it("has a write on its way wait for the owners of now as well, if it missed the change", () => {
+  it("has a write on its way wait for the new owners as well, if it missed the change", () => {
     const bench = new Bench();
     const key = keyOf(bench, true);
     const { document, stamp } = bench.knowledge;
@@ -149,7 +149,7 @@ describe("when the cluster document changes, a node", () => {
     expect(bench.ask(body)).toEqual([{ kind: "refused", code: "overloaded" }]);
   });
 
-  it("gives a hint for who has left to all owners, itself among them, before it forgets it", () => {
+  it("gives a hint for a member that left to all owners, itself among them, before it forgets it", () => {
     const bench = new Bench();
     const key = keyOf(bench, true);
     bench.store.writeHint("r9", key, encodeEntry(written("kept"), null));
@@ -187,7 +187,7 @@ describe("when the cluster document changes, a node", () => {
     expect(bench.store.readEntry(key)).toBeUndefined();
   });
 
-  it("gives to the owners what a late repair brought it that is none, and forgets it", () => {
+  it("gives to the owners what a late repair brought it though it is none, and forgets it", () => {
     const bench = new Bench();
     const { knowledge } = bench;
     const key = keyOf(bench, false);

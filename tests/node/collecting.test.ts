@@ -94,7 +94,7 @@ describe("a tombstone", () => {
   });
 
   // A hint of that write is as old as the write.
-  it("is not agreed on by who still waits for answers to a write of the key", () => {
+  it("is not agreed on by a node that still waits for answers to a write of the key", () => {
     const bench = new Bench();
     const { ring } = bench.knowledge;
     const [key = ""] = Array.from({ length: 100 }, (_, i) => storeKey("demo", `k${i}`)).filter(
@@ -168,7 +168,7 @@ describe("the space of a value whose time has passed", () => {
     expect(asked).toEqual([]);
   });
 
-  it("is not taken again by who has given it back, whoever still has it", () => {
+  it("is not taken again by a replica that has given it back, whoever still has it", () => {
     const group = new Group({ count: 3 });
     group.execute("r1", { ...writeOf("k", 5000), ttlMs: SECONDS } as Operation);
     group.pass(2 * SECONDS);
@@ -215,7 +215,7 @@ describe("the space of a value whose time has passed", () => {
     expect(group.ids.filter((id) => group.digests(id).has(deleted))).toHaveLength(3);
   });
 
-  it("is not given back by all for the clock of one that is ahead", () => {
+  it("is not given back by all because the clock of one is ahead", () => {
     const { group, first, owners } = groupWithEnding();
     group.execute(first, { ...writeOf("k", 5000), ttlMs: 600 * SECONDS } as Operation);
     const { digest = 0 } = group.members.get(first)?.store.summary(KEY) ?? {};

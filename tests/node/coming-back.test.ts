@@ -33,7 +33,7 @@ describe("a replica that comes back", () => {
     expect(isBehind(group, "r2")).toBe(false);
   });
 
-  it("shows no nothing at r=1 and coordinates nothing while it lacks what waits for it", () => {
+  it("never says at r=1 that nothing is there, nor coordinates, while it lacks what waits for it", () => {
     const group = missed();
     // What its peers send it is on its way for a while.
     group.holdsBack = ({ body }, to) => to === "r2" && body.kind === "deliver";
@@ -47,7 +47,7 @@ describe("a replica that comes back", () => {
     for (const name of names) expect([name, group.has("r4", name, 1)]).toEqual([name, false]);
   });
 
-  it("waits for nobody who is down", () => {
+  it("waits for no member that is down", () => {
     const group = missed();
     for (const id of ["r1", "r3"]) group.stop(id);
     group.start("r2");

@@ -107,7 +107,7 @@ describe("a tombstone that is not on stable storage", () => {
     }
   });
 
-  it("is not put up for collection by who has it in memory alone", () => {
+  it("is not put up for collection by a replica that has it in memory alone", () => {
     for (const ok of [true, false]) {
       const bench = new Bench();
       const key = firstOf(bench);
@@ -149,7 +149,7 @@ describe("a purge of which the sweep is not on stable storage", () => {
     }
   });
 
-  it("is not forgotten by who would have it forgotten", () => {
+  it("has nobody else asked whether it is swept", () => {
     for (const ok of [true, false]) {
       const bench = swept();
       bench.now += 20 * 60_000;

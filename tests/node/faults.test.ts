@@ -74,7 +74,7 @@ describe("a replica that is told to have a fault", () => {
     expect(faultCodec.decode(faultCodec.encode(null))).toBeNull();
   });
 
-  it("counts as unreachable to who asks it, as if it had refused the connection", () => {
+  it("counts as unreachable to whoever asks it, as if it had refused the connection", () => {
     const bench = new Bench();
     const options = { r: 3, n: 3 } as const;
     const operation = { kind: "get", key: KEY, options, session: null } as const;

@@ -174,7 +174,7 @@ describe("a cluster that begins", () => {
     }
   });
 
-  it("serves when a majority of its members is there, and fills who comes later", () => {
+  it("serves when a majority of its members is there, and fills those that come later", () => {
     const group = new Group({ count: 5, heartbeatMs: 1000 });
     for (const id of ["r3", "r4", "r5"]) group.wipe(id);
     for (let i = 0; i < 2; i++) group.pass(AWHILE_MS);

@@ -10,7 +10,7 @@ describe("RecentOps", () => {
     expect(ops.see("a", 2000, 1500)).toBe(false);
   });
 
-  it("keeps who came after one that lasts longer until that one goes", () => {
+  it("keeps those that came after one that lasts longer until that one goes", () => {
     const ops = new RecentOps();
     ops.see("long", 5000, 0);
     ops.see("short", 1000, 0);
@@ -18,7 +18,7 @@ describe("RecentOps", () => {
     expect(ops.see("short", 9000, 5000)).toBe(true);
   });
 
-  it("takes one of which nothing came for new, in its place", () => {
+  it("takes one that was taken back for a new one, in its old place", () => {
     const ops = new RecentOps();
     ops.see("a", 1000, 0);
     ops.see("b", 1000, 0);

@@ -168,7 +168,7 @@ describe("a write that is asked for again of owners that have met only what repl
     expect(["quorum-timeout", "quorum-unavailable"]).toContain(outcome(group.answerOf(token)));
   });
 
-  it("is not minted beside what came with its successor, by who had missed it", () => {
+  it("is not minted beside what came with its successor, by an owner that had missed it", () => {
     const missed: string[] = [];
     // One owner has it from the first, the other misses it, and so does the fallback.
     const isMissed = (to: string): boolean => {

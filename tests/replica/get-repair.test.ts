@@ -180,7 +180,7 @@ describe("after the answer", () => {
     expect(repairs(probe)).toEqual([["r2", "beside", "next", "received"]]);
   });
 
-  it("nobody is sent nothing, when a digest was all that came", () => {
+  it("nobody is sent an empty entry when a digest was all that came", () => {
     const { probe, coordinator } = read({ timeoutMs: 10 });
     coordinator.reply("r2", digest(old), START);
     coordinator.wake(START + 10);

@@ -43,7 +43,7 @@ describe("a value whose time has passed", () => {
     expect(keeper.store.due(Number.MAX_SAFE_INTEGER, 1)).toEqual([]);
   });
 
-  it("is not stored with its body by who hears of it later", () => {
+  it("is not stored with its body by a replica that hears of it later", () => {
     const late = newKeeper();
     learn(late, held(keeperWithCover()), null, ENDS);
     expect(bodyBytes(late)).toBeLessThan(300);
@@ -101,7 +101,7 @@ describe("a value whose time has passed", () => {
   });
 });
 
-describe("who is asked whether a key may go", () => {
+describe("a keeper that is asked whether a key may go", () => {
   it("objects while by its own clock there is a value to serve", () => {
     const keeper = keeperWithCover();
     const digest = keeper.digest(KEY) ?? 0;
@@ -120,7 +120,7 @@ describe("who is asked whether a key may go", () => {
 });
 
 describe("a body that was given up by a clock ahead", () => {
-  it("is taken for lost, and comes back from who has it", () => {
+  it("is taken for lost, and comes back from whoever has it", () => {
     const whole = keeperWithCover();
     const early = newKeeper();
     learn(early, held(whole));

@@ -64,7 +64,7 @@ describe("an entry that came as bytes", () => {
     expect(stored.entry).toEqual(held(keeper));
   });
 
-  it("gets the replica's own tenure, and never that of who sent it", () => {
+  it("gets the replica's own tenure, and never the sender's", () => {
     const [writer, keeper] = [newKeeper(), newKeeper()];
     const first = put(keeper);
     take(writer, first.sharedBytes);

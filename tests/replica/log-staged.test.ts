@@ -51,7 +51,7 @@ describe("a record that is not on the disk yet", () => {
     expect(second?.buffer === first?.buffer).toBe(true);
   });
 
-  it("stays what it was for who has read it, whatever is written afterwards", () => {
+  it("stays what it was for whoever has read it, whatever is written afterwards", () => {
     const { disk, store } = openCounted();
     const read: [Uint8Array | undefined, Uint8Array][] = [];
     for (let i = 0; i < 20; i++) {
@@ -66,7 +66,7 @@ describe("a record that is not on the disk yet", () => {
     expect(read.filter(([found, bytes]) => !isSame(found, bytes))).toHaveLength(0);
   });
 
-  it("is not copied where it is long: what was given goes to the disk, and to who reads it", () => {
+  it("is not copied where it is long: what was given goes to the disk, and to its readers", () => {
     const disk = new MemoryDisk();
     const prng = Prng.fromSeed(1);
     const store = LogStore.open({ disk, checksum, prng });

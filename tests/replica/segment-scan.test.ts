@@ -55,7 +55,7 @@ describe("a walk over a segment", () => {
     expect(bodiesIn(scanOf(bytes, windowBytes), isAsked)).toEqual(expected);
   });
 
-  it("says of a body that it is damaged, or cut off, to who asks, and goes on", () => {
+  it("tells whoever asks that a body is damaged, or cut off, and goes on", () => {
     const { bytes, ends } = segmentOf(4);
     const middle = (ends[1] ?? 0) - 1;
     bytes[middle] = (bytes[middle] ?? 0) ^ 1;

@@ -23,7 +23,7 @@ describe("Liveness", () => {
     expect(liveness.isSuspect("r2")).toBe(false);
   });
 
-  it("suspects at once who refuses, and trusts again who answers", () => {
+  it("suspects a member at once when it refuses, and trusts it again when it answers", () => {
     const liveness = suspected();
     expect(liveness.isSuspect("r1")).toBe(true);
     liveness.answered("r1", 5, 0);
@@ -115,7 +115,7 @@ describe("Liveness", () => {
     expect(steady.suspicionCount).toBe(1);
   });
 
-  it("judges nobody of whom it has never heard", () => {
+  it("judges no member that it has never heard of", () => {
     const liveness = new Liveness();
     liveness.answered("r1", 5, 0);
     liveness.review(3000, 1_000_000);

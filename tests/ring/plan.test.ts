@@ -90,7 +90,7 @@ describe("changedMembers", () => {
     expect(problem).not.toContain("\n");
   });
 
-  it("wants of who joins a url that the others can reach", () => {
+  it("wants of a member that joins a url that the others can reach", () => {
     const secure = { ...document, members: document.members.map(overTls) };
     const open = { ...document, members: document.members.map((one) => ({ ...one, url: "" })) };
     const joining = (url?: string): unknown => ({ add: [{ id: "r5", zone: "b", url }] });
@@ -156,7 +156,7 @@ describe("planChange", () => {
     expect(layoutAfter(document, members.toReversed(), 77)).toEqual(next);
   });
 
-  it("marks who joins with the change, and who stays with what they joined by", () => {
+  it("marks members that join with the change, and the others with the one they joined by", () => {
     const founders = accepted({ add: [member("r7", "d")] });
     const first = layoutAfter(document, founders, 77);
     const later = { ...document, version: 2, ...first };
@@ -173,7 +173,7 @@ describe("planChange", () => {
 });
 
 describe("movesBetween", () => {
-  it("pairs who comes with who goes, and says when nobody goes", () => {
+  it("pairs each owner that comes with one that goes, and says when none goes", () => {
     const before = [["r1"], ["r1", "r2"], ["r1", "r2"], ["r1", "r2"]];
     const after = [["r2", "r1"], ["r2", "r1"], ["r3", "r2"], ["r1"]];
     expect(movesBetween(before, after)).toEqual([

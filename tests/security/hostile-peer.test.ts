@@ -250,7 +250,7 @@ describe("a peer's cluster document", () => {
     expect(bench.knowledge.ring.document.version).toBe(9);
   });
 
-  it("is taken from who is to join, and its own file does not win", () => {
+  it("is taken from a member that is to join, and its own file does not win", () => {
     const bench = new Bench();
     const { ring, namespaces } = bench.knowledge.document;
     bench.knowledge.learn({ ring: agreedRing(ring), namespaces });

@@ -42,7 +42,7 @@ export class Mintings {
 
   /**
    * @param entry that somebody is told to store
-   * @param isPurged whether a version is over, by the purges that who tells so knows
+   * @param isPurged whether a version is over, by the purges that the sender knows
    */
   observe(key: string, entry: Entry, isPurged: (sibling: Sibling) => boolean): void {
     if (this.#looked.has(entry)) return;

@@ -76,7 +76,7 @@ export class FrameReader {
     this.#filledByteCount = come.copy(this.#long);
   }
 
-  /** Returns what of the chunk is behind the frame. */
+  /** Returns the rest of the chunk, which is behind the frame. */
   #fill(long: Buffer, chunk: Buffer): Buffer {
     const count = chunk.copy(long, this.#filledByteCount);
     this.#filledByteCount += count;

@@ -16,7 +16,7 @@ import { isHeld } from "./request-kinds.ts";
 
 /** The parts of the cluster document that a task goes by. */
 export interface Standing {
-  /** What its coordinator chose by whom to ask, and how many (`Knowledge.routeStamp`). */
+  /** That by which its coordinator chose whom to ask, and how many (`Knowledge.routeStamp`). */
   readonly routeStamp: number;
   /** The commit by which this node was a member when it was begun; -1: it was no member. */
   readonly joined: number;
