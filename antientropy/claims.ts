@@ -107,7 +107,8 @@ export class Claims {
     this.#doubt(member, until);
     for (const [id, { open, moved }] of this.#followed) {
       const hadGone = [moved, ...open.map(({ needs }) => needs)].some((of) => of.has(member));
-      // What came to it from there is lost as well, and so is what others' losses are sought in.
+      // Hints that went from it to the member are lost as well. And where it lost its own past
+      // before, the member may have had what was to make up for that.
       if (hadGone || !this.isWhole(id)) this.#doubt(id, until);
     }
   }
@@ -134,7 +135,7 @@ export class Claims {
     return moved.size === 0 && open.length === 0;
   }
 
-  /** When the last question to the peer was asked for which that is so. */
+  /** When the last question to the peer for which that is so was asked. */
   settledAt(peer: ReplicaId): Instant {
     return this.#of(peer).settled;
   }

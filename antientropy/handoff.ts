@@ -37,7 +37,10 @@ export interface HandoffResult {
   readonly deliveredCount: number;
 }
 
-/** Told before hints for a target are dropped, and who has them all, durably, instead. */
+/**
+ * Told before hints for a target are dropped, with the replicas that have them all on stable
+ * storage instead.
+ */
 export type HintsMoving = (
   target: ReplicaId,
   keys: readonly StoreKey[],

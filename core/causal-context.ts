@@ -184,7 +184,7 @@ export class CausalContext {
     return this.#replacing(dot.actor, rangesWithout(mine, [dot.counter]));
   }
 
-  /** The same of many, in one walk for each actor. @param dots ascending by actor, then counter */
+  /** The same for many, in one walk for each actor. @param dots ascending by actor, then counter */
   withoutAll(dots: readonly Dot[]): CausalContext {
     let left: CausalContext = this;
     for (let i = 0; i < dots.length; ) {

@@ -329,7 +329,7 @@ export function liveSiblings(entry: Entry, now: WallMillis): readonly Sibling[] 
 /**
  * The context of an answer that showed only `shown`: everything seen, but for the live siblings
  * that were not shown, and for what was overtaken of other operations. A client that writes it back
- * overwrites nobody whom it has not seen.
+ * overwrites nothing that it has not seen.
  */
 export function contextShowing(
   entry: Entry,
@@ -367,7 +367,7 @@ interface Digested {
 const digested = new WeakMap<Entry, Digested>();
 
 /**
- * The same of an entry that is looked at again and again: a hot one that a store has kept.
+ * The same for an entry that is looked at again and again: a hot one that a store has kept.
  *
  * @param stored the digest, where a store's index has it
  */

@@ -172,7 +172,7 @@ export interface LeaseOperation {
   readonly holder: string;
   /** After so long without a renewal somebody else gets it. */
   readonly leaseMs: number;
-  /** `unshare`: the answer was nobody else's, and for a while nobody waits for another. */
+  /** `unshare`: the answer was for one client alone, and for a while nobody waits for another's. */
   readonly act: "ask" | "release" | "unshare";
 }
 

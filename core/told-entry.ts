@@ -18,7 +18,7 @@ const UNIT_BYTES_MAX = 3;
 export class ToldEntry {
   #entry: Entry | null;
   #bytes: Uint8Array | null;
-  /** What it takes up as bytes; while there are none, no less than that. */
+  /** How many bytes it takes up encoded; an upper bound for one that was told without bytes. */
   readonly byteCount: number;
 
   private constructor(of: {

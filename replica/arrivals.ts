@@ -27,7 +27,7 @@ interface Kept {
   readonly run: number;
   readonly floor: number;
   readonly ended: number;
-  /** When the time was over of the last of those; Infinity where that is not known. */
+  /** When the time of the last of those was over; Infinity where that is not known. */
   readonly endedThrough: WallMillis;
 }
 
@@ -58,7 +58,7 @@ export class Arrivals {
   #endedCount: number;
   /** The latest end among the keys that were forgotten, as far as it is known. */
   #endedThrough: WallMillis;
-  /** The same of keys that are remembered no more. */
+  /** The same for keys that are no longer remembered. */
   #lostThrough: WallMillis;
   #hasEnded = false;
   /** All keys that were due by then have been looked at since the start. */

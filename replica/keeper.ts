@@ -147,7 +147,7 @@ export class Keeper {
   }
 
   /**
-   * The same of an entry as it came. Where it replaces what is held, as most writes do, its own
+   * The same for an entry as it came. Where it replaces what is held, as most writes do, its own
    * bytes are stored: nothing is encoded anew. They are copied, because they are part of a message.
    *
    * @throws CodecError when the bytes are not an entry
@@ -159,7 +159,7 @@ export class Keeper {
     return joined === null ? null : { ...joined, incoming };
   }
 
-  /** The same of what this replica has made of an entry by itself: that refills nothing lost. */
+  /** The same for what this replica has made of an entry by itself: that refills nothing lost. */
   amend(key: StoreKey, entry: Entry, hintFor: ReplicaId | null, now: WallMillis): Entry {
     return this.#join(key, entry, { hintFor, isBrought: false }, now)?.entry ?? entry;
   }

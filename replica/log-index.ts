@@ -69,7 +69,7 @@ export class LogIndex {
   readonly usage = new UsageTable();
   /** The order of the entries' last changes, whose positions are the numbers of their records. */
   readonly arrivals = new ArrivalOrder();
-  /** The same of hints: the records of both are numbered in one sequence. */
+  /** The same for hints: the records of both are numbered in one sequence. */
   readonly hintArrivals = new ArrivalOrder();
   readonly #entries: IndexTable;
   readonly #hints: IndexTable;

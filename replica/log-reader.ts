@@ -43,7 +43,7 @@ export class LogReader {
   }
 
   /**
-   * The same of a record that may be readable later. @throws StoreCorruption when the disk fails
+   * The same for a record that may be readable later. @throws StoreCorruption when the disk fails
    */
   recordNow(table: IndexTable, slot: number, key: string): Uint8Array | undefined {
     try {

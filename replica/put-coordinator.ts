@@ -26,7 +26,7 @@ import type { Candidate } from "./candidate.ts";
 import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
 import { Quorum, type QuorumNeed } from "./quorum.ts";
 
-/** Less than a stopping node waits for such answers, in ms. */
+/** Shorter than a stopping node waits for such answers, in ms. */
 const OWN_HINT_MS = 500;
 /** What a busy peer takes in, and has on its disk, in a millisecond at least. */
 const PEER_BYTES_PER_MS = 4096;

@@ -23,7 +23,7 @@ export interface ClusterTiming {
   readonly requestTimeoutMs: number;
   /** How long the tombstone of a delete is kept at least, even once every primary has it. */
   readonly tombstoneGraceMs: number;
-  /** The same of what has expired or was evicted; `tombstoneGraceMs` where that is less. */
+  /** The same for what has expired or was evicted; `tombstoneGraceMs` where that is less. */
   readonly expiryGraceMs: number;
   /** How long a replica takes to read all of its records once, to find what has rotted. */
   readonly scrubMs: number;

@@ -108,7 +108,7 @@ export function movesBetween(before: Assignment, after: Assignment): readonly Mo
   });
 }
 
-/** What an operator is told who named a version of the ring that is not the present one. */
+/** What an operator that named a version of the ring other than the present one is told. */
 export const otherVersion = (version: number, from: number): string =>
   `The ring is at version ${version}, and this is for version ${from}: nothing was changed. ` +
   'See GET /v1/cluster/ring, plan anew, and give "from" as that plan does.';

@@ -132,7 +132,7 @@ export interface Missing extends Read, WithoutValue {
 
 /** What a read found: `if (got.exists)` tells a value from none. */
 export type Got = Found | Missing;
-/** The same of a read with `ifNoneMatch`: see `isUnchanged` before the value is read. */
+/** The same for a read with `ifNoneMatch`: see `isUnchanged` before the value is read. */
 export type Revalidated = Got | Unchanged;
 /** What `head` found. */
 export type Headed = Shown | Missing;

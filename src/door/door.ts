@@ -165,7 +165,7 @@ export class Door {
     return this.#forwarded(call, why, this.#passOn(call, why));
   }
 
-  /** To who takes nothing but what is stored (RFC 9111, 5.2.1.7). */
+  /** To a client that takes only what is stored (RFC 9111, 5.2.1.7). */
   #notCached(call: DoorCall, fwd: Forwarded): DoorAnswer {
     this.#answers.count(call, "miss");
     const isHead = call.request.method === "HEAD";

@@ -71,7 +71,7 @@ export const FAILURES = new Set([500, 502, 503, 504]);
 
 /**
  * Told that a fetch is over, and why nothing came of it that others could have: it failed, or
- * brought what is for who asked alone.
+ * brought what is for the asker alone.
  */
 type Over = (why?: "failed" | "own") => void;
 
@@ -141,7 +141,7 @@ export class Fetcher {
     }
     if (response.status === 304 && variant !== null && conditions.length > 0) {
       await drop(response);
-      // It is about another response than ours, and no answer to who asked for none of it.
+      // It is about another response than ours, so it answers nothing that was asked.
       if (!isFreshenedBy(variant.fields, response.fields)) {
         return this.fetch({ ...want, isWhole: true }, over);
       }

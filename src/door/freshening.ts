@@ -1,7 +1,7 @@
 /**
  * What an origin says of a stored response, by a 304 or to HEAD: how that is from then on (RFC
- * 9111, 3.2). It is judged as if it had come anew: what has become one visitor's is nobody else's,
- * and a cookie that was set in passing least of all.
+ * 9111, 3.2). It is judged as if it had come anew: what is for one visitor alone from now on is
+ * given to nobody else, least of all a cookie that was set in passing.
  */
 import type { WallMillis } from "../../core/time.ts";
 import { updatedFields } from "../cache/conditional.ts";
@@ -22,18 +22,18 @@ export interface Told {
 }
 
 export interface Freshened {
-  /** As everybody may have it; null: nobody may but who asked. */
+  /** As everybody may have it; null: only the asker may. */
   readonly shared: Variant | null;
-  /** As who asked has it, with all that the origin told. */
+  /** As the asker gets it, with all that the origin told. */
   readonly own: Variant;
   readonly freshness: Freshness;
-  /** Why it is for who asked alone. */
+  /** Why it is for the asker alone. */
   readonly detail: Refusal | null;
 }
 
 /**
- * Of the request: the stored response came of another one, and is the same to this one. Whether it
- * may be stored does not go by these, and so no longer by what else they hide.
+ * Fields of the request that do not count here: the stored response was fetched for another
+ * request, and is the same for this one.
  */
 const OF_THE_ASKER = new Set(["authorization", "cookie"]);
 
@@ -55,10 +55,10 @@ export function freshened({ call, variant, fields: told, ...times }: Told): Fres
   const bodyMs = bodyEndsAt(variant.body) - times.respondedAt;
   const retentionMs = Math.min(judged.freshness.retentionMs, bodyMs);
   const freshness = { ...judged.freshness, retentionMs };
-  // What is of no use from now on is not kept, and nobody's secret for that.
+  // A response that is of no use from now on is not kept, but is no secret for that.
   const detail = refusal === "stale" ? null : refusal;
   const { selection } = variant;
-  // Whom it is chosen for is as it was, unless it says now by what.
+  // It is chosen for the same requests as before, unless its `Vary` is another one now.
   const isChosenAnew = String(varyNames(fields)) !== String(selection.names);
   const own: Variant = {
     ...{ ...variant, ...times, fields, freshness, tags: tagsOf(fields) },

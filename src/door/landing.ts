@@ -15,7 +15,7 @@ const OF_THE_REQUEST: ReadonlySet<string | null> = new Set([
 
 export type Own = Extract<Landing, { kind: "fresh" | "validated" }>;
 
-/** Whether it is for who asked alone. */
+/** Whether it is for the asker alone. */
 export const isOwn = (landing: Landing): landing is Own =>
   (landing.kind === "fresh" || landing.kind === "validated") && landing.variant === null;
 

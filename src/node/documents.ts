@@ -53,7 +53,7 @@ export class Documents {
   }
 
   /**
-   * The same of a document as it travels: mostly it is the very one that this node has.
+   * The same for a document as it travels: mostly it is the very one that this node has.
    *
    * @throws CodecError when the bytes are not a document of this cluster
    */

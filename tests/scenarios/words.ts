@@ -38,7 +38,7 @@ export class Words {
       .join(" | ");
   }
 
-  /** The same of an encoded entry. */
+  /** The same for an encoded entry. */
   bytes(bytes: Uint8Array): string {
     return this.entry(decodeEntry(bytes).entry);
   }

@@ -38,7 +38,7 @@ export interface Write {
   quietAt: number;
   /** How many replicas had it on stable storage when it was acknowledged. */
   durableCount: number;
-  /** The same of the key's primaries that know what they have. */
+  /** The same for the key's primaries that know what they have. */
   primaryCount: number;
   fate: Fate;
 }

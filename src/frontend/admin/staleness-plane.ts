@@ -76,8 +76,8 @@ function askedOf(view: ClusterView, query: ReadonlyMap<string, string>): Asked {
 }
 
 /**
- * How old what each member that told knows of each other is, in seconds; null: it knows nothing. Of
- * one that is away too, for then it grows.
+ * How old the knowledge that each member which told has of each other one is, in seconds; null: it
+ * has none. Members that are away are among the others: of them it grows.
  */
 function lagsOf({ reports }: StalenessResult, memberIds: readonly string[]) {
   return Object.fromEntries(

@@ -96,7 +96,7 @@ export interface Backend {
     operation: Asked,
     traceparent: string,
   ): Promise<ResultOf<Asked["kind"]>>;
-  /** The same of a read. Values are read through `read-room.ts`, which counts what they hold. */
+  /** The same for a read. Values are read through `read-room.ts`, which counts what they hold. */
   fetchValues(operation: GetOperation, traceparent: string): Promise<ResultOf<"get">>;
   /**
    * Where work on long values waits for its turn; see `large-work.ts`. Absent: it is done at once.

@@ -1,5 +1,5 @@
 /**
- * Whom an origin must not be: a member of the cluster, or a listener of this process. On loopback
+ * What an origin must not be: a member of the cluster, or a listener of this process. On loopback
  * the API is open without tokens, and a site must not be a way in. The address itself is checked,
  * after DNS, at every connect.
  */

@@ -1,5 +1,5 @@
 /**
- * One process a data folder.
+ * One process per data folder.
  *
  * Node has no flock. A lock file with a process id in it has to be judged by whoever finds it. The
  * id may belong to another process by now, or be of another container; and two that both judge it

@@ -147,7 +147,7 @@ export class Absence {
   }
 
   /**
-   * How long nothing was heard of the outside, in ms. For an earlier life only the wall clock
+   * How long nothing was heard from the outside, in ms. For an earlier life only the wall clock
    * tells; a note from the future tells nothing, and counts as for ever. Within a life it is the
    * longer of two times: a machine that sleeps takes the monotonic clock with it, and the wall
    * clock may be set back. (One that is set ahead costs a comparison with the peers.)

@@ -182,7 +182,7 @@ export class Canaries {
     });
   }
 
-  /** A peer's canary is to be read here. @throws CodecError for a malformed key */
+  /** Reads a peer's canary here. @throws CodecError for a malformed key */
   probe({ key, seen, at }: RequestOf<"probe">, respond: (reply: Reply) => void): void {
     if (namespaceOf(key) !== CANARY_NAMESPACE) throw new CodecError("a probe is of a canary");
     const cameAt = this.#host.now();

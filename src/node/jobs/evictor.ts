@@ -148,7 +148,7 @@ export class Evictor {
     }
   }
 
-  /** Bytes beyond this replica's share. The last value stays, though it be more than that. */
+  /** Bytes beyond this replica's share. The last value stays, even if it is more than that. */
   #excessOf({ namespace, maxBytes, n }: Bounded): number {
     const usage = this.#replica.keeper.store.usage().get(namespace);
     if (usage === undefined || (usage.keyCount === 1 && usage.byteCount <= maxBytes)) return 0;

@@ -20,7 +20,7 @@ export interface Job {
   run(now: Millis): void;
 }
 
-/** How long, beyond its interval, work waits that a job was wrongly not woken for, in ms. */
+/** How long, beyond its interval, a job rests at most that was wrongly not woken, in ms. */
 export const REST_MS_MAX = 5000;
 
 interface Scheduled {

@@ -45,7 +45,7 @@ export interface Intervals {
    * for their owner for half as long.
    */
   readonly tombstoneGraceMs: number;
-  /** The same of what has expired or was evicted; never longer than the other. Default 5 s. */
+  /** The same for what has expired or was evicted; never longer than the other. Default 5 s. */
   readonly expiryGraceMs?: number;
   /** How often it looks for what may be collected, in ms; 0 for nothing at all by itself. */
   readonly collectMs?: number;

@@ -64,7 +64,9 @@ export class NamespaceConfigurator {
     return n > ring.memberIds.length ? tooLargeN(ring.memberIds.length) : null;
   }
 
-  /** In a small namespace another N counts within moments: the answer may as well wait for that. */
+  /**
+   * In a small namespace another N takes effect within moments: the answer may as well wait for it.
+   */
   #awaitChange(
     namespace: string,
     of: { readonly now: Millis; readonly until: Millis; readonly done: () => void },

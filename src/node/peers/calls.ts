@@ -44,8 +44,8 @@ export interface Task extends Standing {
 }
 
 /**
- * What an alarm holds. A task that is over lets go of it: else everything that the task refers to,
- * the client's connection included, would be kept until the alarm rings.
+ * What an alarm holds. When a task is over this refers to it no longer: otherwise everything that
+ * the task refers to, the client's connection included, would be kept until the alarm rings.
  */
 export interface Waker {
   task: Task | null;

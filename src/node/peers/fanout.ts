@@ -73,7 +73,7 @@ export interface Question extends FanoutPlan {
 }
 
 /**
- * Has the node put one question to many. On a newer document only those that refused are asked
+ * Has the node put one question to many. With a newer document only those that refused are asked
  * again.
  */
 export function askAll(host: TaskHost, { done, ...plan }: Question, now: Millis): void {

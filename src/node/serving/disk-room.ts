@@ -20,7 +20,7 @@ export const STAGED_BYTES_MAX = 192 * 1024 * 1024;
 const isBehind = ({ stagedByteCount = 0 }: Store, byteCountMax: number): boolean =>
   stagedByteCount > byteCountMax;
 
-/** What a client's write is told that wants to begin here; null: there is room for it. */
+/** What a client's write that wants to begin here is told; null: there is room for it. */
 export function noRoomToBegin(store: Store): Reply | null {
   if (!isBehind(store, BEGUN_BYTES_MAX)) return null;
   return failed("overloaded", "The coordinator's disk is behind. Try again shortly.", null);

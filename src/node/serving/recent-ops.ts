@@ -9,7 +9,7 @@ import type { Millis } from "../../../core/time.ts";
 
 /** The queue is made shorter once so many of its first places, and half of all, are empty. */
 const EMPTY_COUNT_MIN = 1024;
-/** The time until which an operation counts as seen of which nothing came. */
+/** The time until which an operation counts as seen if nothing came of it. */
 const UNSEEN = Number.NEGATIVE_INFINITY;
 
 export class RecentOps {
