@@ -2,7 +2,7 @@
  * The one door by which values come out of the store into this process. What they take up is
  * counted, together with all other bodies at work, before they are read, as far as it is known. A
  * read that would be too much waits, and is told to come again. No route can go past it: a backend
- * reads for nobody else (`Backend.fetchValues` and tests/tidy).
+ * reads for nobody else (tests/tidy sees to it).
  *
  * For keys that this process owns, it is known how much a read is going to hold. For others it is
  * assumed to be as much as the largest recent value of the namespace: the first of a hundred reads
