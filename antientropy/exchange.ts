@@ -118,7 +118,7 @@ export class Exchange {
     this.#out = out;
     const keys = { keysSent: 0, keysReceived: 0, keysUnread: 0 };
     const counts = { treesDiffering: 0, ...keys, byteCount: 0 };
-    const treesCompared = plan.trees.length;
+    const treesCompared = 0;
     const treesUnread: readonly TreeName[] = [];
     this.#result = { peer: plan.peer, isComplete: false, treesCompared, treesUnread, ...counts };
   }
@@ -140,6 +140,7 @@ export class Exchange {
     switch (body.kind) {
       case "rootsDiffer":
         this.#differing = [...body.trees];
+        this.#result.treesCompared = this.#plan.trees.length;
         this.#result.treesDiffering = this.#differing.length;
         this.#result.keysUnread = this.#differing.reduce((sum, { unread }) => sum + unread, 0);
         this.#result.treesUnread = this.#differing

@@ -28,4 +28,6 @@ export interface Failure {
   readonly achieved?: number;
   readonly option?: string;
   readonly limit?: number;
+  /** Nothing was changed, and nothing will be: a change that failed is in doubt else. */
+  readonly isWithoutEffect?: true;
 }

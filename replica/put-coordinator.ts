@@ -15,55 +15,14 @@
  * like a fallback, and not at all where there are none.
  */
 import { assert } from "../core/assert.ts";
-import type { Failure } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import { isStored, type Reply } from "../core/messages.ts";
-import type { StoreKey } from "../core/store.ts";
-import type { Tally } from "../core/tally.ts";
 import type { Millis } from "../core/time.ts";
-import { type Found, foundIn } from "./beside.ts";
+import { foundIn } from "./beside.ts";
 import type { Candidate } from "./candidate.ts";
-import { type Coordinator, type Outbox, SUSPECT_PATIENCE_MS } from "./coordination.ts";
-import { Quorum, type QuorumNeed } from "./quorum.ts";
-
-/** Shorter than a stopping node waits for such answers, in ms. */
-const OWN_HINT_MS = 500;
-/** What a busy peer takes in, and has on its disk, in a millisecond at least. */
-const PEER_BYTES_PER_MS = 4096;
-
-/**
- * How long a primary may be silent before its hint is kept where the write is anyway, in ms. A
- * long entry takes its time: to keep it once more for each of the others would be three times the
- * load, at the very moment at which all are slow from load.
- */
-export const ownHintMs = (entryByteCount: number): Millis =>
-  OWN_HINT_MS + Math.floor(entryByteCount / PEER_BYTES_PER_MS);
-
-export interface PutPlan {
-  readonly key: StoreKey;
-  /** The encoded entry that the coordinator stored. */
-  readonly entry: Uint8Array;
-  readonly need: QuorumNeed;
-  /** The coordinator itself: it has the write already. */
-  readonly self: Candidate;
-  /** The primary whose hint the coordinator keeps, when it is no primary itself; else null. */
-  readonly standsInFor: ReplicaId | null;
-  /** The other primaries, each to get the entry under its own name. */
-  readonly primaries: readonly Candidate[];
-  /** Stand-ins in the order in which to ask; empty when the write is strict. */
-  readonly fallbacks: readonly Candidate[];
-  readonly sloppy: boolean;
-  /** It has no context. */
-  readonly isBlind: boolean;
-  /** It is to be told of what the others hold beside it. */
-  readonly tells: boolean;
-  readonly timeoutMs: number;
-  readonly hedgeMs: number;
-}
-
-export type PutOutcome =
-  | { readonly ok: true; readonly tally: Tally }
-  | { readonly ok: false; readonly failure: Failure };
+import { type Coordinator, SUSPECT_PATIENCE_MS } from "./coordination.ts";
+import { ownHintMs, type PutOutbox, type PutOutcome, type PutPlan } from "./put-plan.ts";
+import { Quorum } from "./quorum.ts";
 
 interface Target {
   readonly candidate: Candidate;
@@ -82,24 +41,6 @@ const hasIt = ({ state }: Target): boolean => state === "acked" || state === "be
 /** The candidate that its acknowledgement counts for. */
 const asCounted = ({ candidate, state }: Target): Candidate =>
   state === "behind" ? { ...candidate, isPrimary: false } : candidate;
-
-/** What the coordinator does for itself beside sending. */
-export interface PutOutbox extends Outbox<PutOutcome> {
-  /** Keeps the entry as a hint in the coordinator's own store. */
-  keepHint(target: ReplicaId): void;
-  /**
-   * Told of what each that acknowledges holds beside the write, before that counts.
-   *
-   * @param isBehind it may lack what it had before
-   */
-  found?(from: ReplicaId, found: Found, isBehind: boolean): void;
-  /**
-   * Whether the primaries that have not said yet what they hold are to be heard as well.
-   *
-   * @param isUrgent the hedge delay is over
-   */
-  awaitsMore?(isUrgent: boolean): boolean;
-}
 
 export class PutCoordinator implements Coordinator {
   readonly #plan: PutPlan;
@@ -334,6 +275,7 @@ export class PutCoordinator implements Coordinator {
     }
     // It may have been short of nothing, until a change of members brought more owners.
     this.#hearAt = Infinity;
+    this.#askInMoreZones();
     const possible = this.#possible();
     if (!this.#quorum.couldBeMetWith(possible)) return this.#hearOut(now);
     const isExpected = ({ id, isSuspect }: Candidate): boolean =>
@@ -342,6 +284,21 @@ export class PutCoordinator implements Coordinator {
       possible.every(isExpected) || this.#quorum.couldBeMetWith(possible.filter(isExpected));
     const patienceAt = Math.min(this.#patienceAt, now + SUSPECT_PATIENCE_MS);
     this.#patienceAt = isWorthIt ? Infinity : patienceAt;
+  }
+
+  /**
+   * All that were asked may acknowledge, and still lie in too few zones. A fallback in another one
+   * keeps a copy as a hint, whose home mostly has it already.
+   */
+  #askInMoreZones(): void {
+    if (this.#quorum.need.zones === 0) return;
+    const home = this.#primaries[0]?.id ?? this.#plan.self.id;
+    while (!this.#quorum.couldBeMetWith(this.#open())) {
+      const next = this.#plan.sloppy ? this.#fallbacksLeft()[0] : undefined;
+      if (next === undefined || !this.#quorum.couldBeMetWith(this.#possible())) return;
+      this.#fallbacksUsed = this.#plan.fallbacks.indexOf(next) + 1;
+      this.#send(next, home);
+    }
   }
 
   /** A primary that is believed to live is waited for until the deadline, if need be. */

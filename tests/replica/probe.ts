@@ -6,7 +6,7 @@ import type { ReplicaId } from "../../core/ids.ts";
 import type { Reply, Request, RequestOf } from "../../core/messages.ts";
 import { type QuorumRules, resolveOptions } from "../../core/quorum-options.ts";
 import type { Candidate } from "../../replica/candidate.ts";
-import type { PutOutbox } from "../../replica/put-coordinator.ts";
+import type { PutOutbox } from "../../replica/put-plan.ts";
 import { hash, KEY, mintRequest, START } from "../laws/replica.ts";
 
 export interface Asked {

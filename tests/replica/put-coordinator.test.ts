@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ownHintMs, type PutCoordinator, type PutOutcome } from "../../replica/put-coordinator.ts";
+import type { PutCoordinator } from "../../replica/put-coordinator.ts";
+import { ownHintMs, type PutOutcome } from "../../replica/put-plan.ts";
 import { candidate, candidates, KEY, type Probe, refused, START, stored } from "./probe.ts";
 import { codeOf, entry, HEDGE, TIMEOUT, write } from "./put-probe.ts";
 
@@ -80,6 +81,25 @@ describe("a write is acknowledged", () => {
     expect(codeOf(probe)).toBeUndefined();
     coordinator.reply("r3", stored(), START);
     expect(codeOf(probe)).toBe("ok");
+  });
+
+  it("when fallbacks have it in the zones that the primaries lack, healthy as all are", () => {
+    const placed = (id: string, zone: string) => ({ ...candidate(id), zone });
+    const primaries = [placed("r2", "b"), placed("r3", "c")];
+    const fallbacks = [placed("f4", "c"), placed("f5", "d"), placed("f6", "e")].map((each) => ({
+      ...each,
+      isPrimary: false,
+    }));
+    const self = placed("r1", "a");
+    const { probe, coordinator } = write({ w: 2, zones: 4 }, { self, primaries, fallbacks });
+    expect(probe.asked()).toEqual(["r2 store", "r3 store", "f4 store for r2", "f5 store for r2"]);
+    for (const id of ["r2", "r3", "f4"]) coordinator.reply(id, stored(), START);
+    expect(codeOf(probe)).toBeUndefined();
+    coordinator.reply("f5", stored(), START);
+    expect(tallyOf(probe)).toMatchObject({ answered: 5, primaries: 3, fallbacks: 2 });
+    const strict = write({ w: 2, zones: 4 }, { self, primaries, fallbacks, sloppy: false });
+    for (const id of ["r2", "r3"]) strict.coordinator.reply(id, stored(), START);
+    expect(codeOf(strict.probe), "a strict write has no fallbacks").toBe("quorum-unavailable");
   });
 
   it("by one zone alone for local_quorum, though it is sent to all", () => {

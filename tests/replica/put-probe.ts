@@ -1,11 +1,7 @@
 /** A write as its tests begin it. */
 import { encodeEntry } from "../../core/entry-codec.ts";
-import {
-  PutCoordinator,
-  type PutOutbox,
-  type PutOutcome,
-  type PutPlan,
-} from "../../replica/put-coordinator.ts";
+import { PutCoordinator } from "../../replica/put-coordinator.ts";
+import type { PutOutbox, PutOutcome, PutPlan } from "../../replica/put-plan.ts";
 import type { QuorumNeed } from "../../replica/quorum.ts";
 import { candidate, candidates, KEY, Probe, START, written } from "./probe.ts";
 

@@ -103,7 +103,7 @@ export function problemOf(
   headers: Readonly<Record<string, string>> = {},
 ): Problem {
   const { code, detail, required, achieved, option, limit } = failure;
-  const isUnknown = isWrite && CATALOGUE[code][0] >= 500;
+  const isUnknown = isWrite && CATALOGUE[code][0] >= 500 && failure.isWithoutEffect !== true;
   const extras: ProblemExtras = {
     ...(required === undefined ? {} : { required }),
     ...(achieved === undefined ? {} : { achieved }),

@@ -98,7 +98,7 @@ const NOTHING_COMPARED: ExchangeTotals = {
 };
 
 const withResult = (totals: ExchangeTotals, result: ExchangeResult): ExchangeTotals => ({
-  exchanges: totals.exchanges + 1,
+  exchanges: totals.exchanges + (result.isComplete ? 1 : 0),
   treesCompared: totals.treesCompared + result.treesCompared,
   treesDiffering: totals.treesDiffering + result.treesDiffering,
   keysSent: totals.keysSent + result.keysSent,

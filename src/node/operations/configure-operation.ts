@@ -32,8 +32,9 @@ export class NamespaceConfigurator {
   start(operation: ConfigureOperation, answer: Respond<"configure">, now: Millis): void {
     const { knowledge } = this.#host;
     const { namespace, settings } = operation;
-    this.#tellAll(now, (learnt, at) => {
-      if (!learnt) return answer(fail(this.#tooFewMembers()));
+    this.#tellAll(now, (reached, at) => {
+      const unreached = this.#shortOf(reached);
+      if (unreached !== null) return answer(fail({ ...unreached, isWithoutEffect: true }));
       const refusal = this.#refusalOf(operation);
       if (refusal !== null) return answer(fail(refusal));
       this.#whetherEmpty(operation, at, (isEmpty, later) => {
@@ -43,7 +44,8 @@ export class NamespaceConfigurator {
         const created = !knowledge.namespaces.has(namespace);
         knowledge.learn(withNamespace(knowledge.document, namespace, settings, isEmpty));
         this.#tellAll(later, (told, toldAt) => {
-          if (!told) return answer(fail(this.#tooFewMembers()));
+          const untold = this.#shortOf(told);
+          if (untold !== null) return answer(fail(untold));
           const done = (): void => answer({ kind: "configured", created });
           this.#awaitChange(namespace, { now: toldAt, until: toldAt + SETTLE_MS_MAX, done });
         });
@@ -107,20 +109,23 @@ export class NamespaceConfigurator {
     askAll(this.#host, { targets: members, body, timeoutMs, done: tell }, now);
   }
 
-  #tooFewMembers(): Failure {
-    return {
-      code: "quorum-unavailable",
-      detail: "Fewer than a majority of the members acknowledged the cluster document.",
-      required: majority(this.#host.knowledge.ring.memberIds.length),
-    };
+  /**
+   * Why these are too few; null where they are a majority.
+   *
+   * @param achieved how many members have acknowledged
+   */
+  #shortOf(achieved: number): Failure | null {
+    const required = majority(this.#host.knowledge.ring.memberIds.length);
+    const detail = "Fewer than a majority of the members acknowledged the cluster document.";
+    if (achieved >= required) return null;
+    return { code: "quorum-unavailable", detail, required, achieved };
   }
 
-  #tellAll(now: Millis, done: (isMajority: boolean, now: Millis) => void): void {
+  #tellAll(now: Millis, done: (acknowledgedCount: number, now: Millis) => void): void {
     const { ring, timeoutMs } = this.#host.knowledge;
     const targets = ring.memberIds;
     const count = (replies: Replies, at: Millis): void => {
-      const told = [...replies.values()].filter((reply) => reply.kind === "documented");
-      done(told.length >= majority(targets.length), at);
+      done([...replies.values()].filter(({ kind }) => kind === "documented").length, at);
     };
     tellDocument(this.#host, { targets, timeoutMs, done: count }, now);
   }

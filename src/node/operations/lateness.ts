@@ -27,5 +27,5 @@ export function tooLate(
   const detail =
     `The node came to it ${Math.round(lateMs)} ms after it was asked, and its caller waits ` +
     `${asked.forMs} ms at most: nothing was changed. See what there is now, and ask again.`;
-  return { code: "quorum-timeout", detail };
+  return { code: "quorum-timeout", detail, isWithoutEffect: true };
 }

@@ -107,7 +107,8 @@ export class Proposer {
     const required = majority(this.#host.knowledge.document.ring.members.length);
     const given = heard.filter(({ isGiven }) => isGiven);
     if (given.length >= required) return null;
-    return heard.length >= required ? RIVAL : tooFew(NOTHING_CHANGED, required, heard.length);
+    if (heard.length >= required) return RIVAL;
+    return { ...tooFew(NOTHING_CHANGED, required, heard.length), isWithoutEffect: true };
   }
 
   #proposal(

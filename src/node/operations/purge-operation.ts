@@ -94,13 +94,13 @@ const tooFew = (memberCount: number, achieved: number): Failure => {
 
 const tooFewClocks = (memberCount: number, achieved: number): Failure => {
   const detail = "Fewer than a majority of the members could be reached: nothing was purged.";
-  return unavailable(detail, memberCount, achieved);
+  return { ...unavailable(detail, memberCount, achieved), isWithoutEffect: true };
 };
 
 const clocksApart = (memberCount: number): Failure => {
   const detail =
     "The clocks of no majority of the members agree: nothing was purged. Set the clocks right.";
-  return unavailable(detail, memberCount, 0);
+  return { ...unavailable(detail, memberCount, 0), isWithoutEffect: true };
 };
 
 const TOO_MANY: Failure = {

@@ -13,7 +13,7 @@ import type { Millis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { agedBy, ageOf, isOverdue, type Moment } from "../../../replica/lateness.ts";
 import type { HeldWrite, MintRequest } from "../../../replica/minting.ts";
-import type { PutOutcome } from "../../../replica/put-coordinator.ts";
+import type { PutOutcome } from "../../../replica/put-plan.ts";
 import {
   failed,
   purgedMeanwhile,

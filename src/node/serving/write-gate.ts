@@ -13,7 +13,7 @@ import type { GetOutcome } from "../../../replica/get-plan.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { mayBeRepeated } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
-import { failed, refused } from "../peers/replies.ts";
+import { failed, refused, unmet } from "../peers/replies.ts";
 import { writeCandidates } from "../peers/routes.ts";
 import { isBlind } from "./blind-write.ts";
 import { hasConditions, judgeConditions } from "./preconditions.ts";
@@ -77,7 +77,7 @@ export class WriteGate {
     this.#host.readFirst(body, Math.max(1, to.deadline - begunAt), (outcome) => {
       const now = this.#host.now();
       if (!outcome.ok) {
-        return to.respond(failed(outcome.failure.code, outcome.failure.detail, null));
+        return to.respond(unmet(outcome.failure));
       }
       // Nobody waits any more, and no version was minted: the write may as well not happen.
       if (now >= to.deadline) return;
