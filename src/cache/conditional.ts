@@ -3,7 +3,7 @@
  * (RFC 9110, 13; RFC 9111, 4.3).
  */
 import type { WallMillis } from "../../core/time.ts";
-import { type Fields, fieldOf, has, without } from "./fields.ts";
+import { endToEnd, type Fields, fieldOf, has, without } from "./fields.ts";
 import { parseHttpDate } from "./http-date.ts";
 
 /** Entity tags of a list. One without quotes is accepted too, because origins send such. */
@@ -113,7 +113,7 @@ const KEPT = new Set([
 
 /** The stored fields with those that the origin sent now (RFC 9111, 3.2). */
 export function updatedFields(stored: Fields, told: Fields): Fields {
-  const news = told.filter(([name]) => !KEPT.has(name.toLowerCase()));
+  const news = endToEnd(told).filter(([name]) => !KEPT.has(name.toLowerCase()));
   const replaced = new Set(news.map(([name]) => name.toLowerCase()));
   return [...without(stored, replaced), ...news];
 }

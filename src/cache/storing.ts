@@ -28,6 +28,13 @@ export type Refusal =
   | "no-freshness"
   | "stale";
 
+const OF_THE_REQUEST: ReadonlySet<string | null> = new Set([
+  ...["authorization", "cookie", "request-no-store"],
+]);
+
+/** Whether a refusal is about the request, and says nothing of the response. */
+export const isOfRequest = (why: string | null): boolean => OF_THE_REQUEST.has(why);
+
 /** Statuses whose meaning for caches is known here (RFC 9111, 5.2.2.3); 206 is never stored. */
 const UNDERSTOOD = new Set([
   200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 500,

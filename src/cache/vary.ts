@@ -79,10 +79,22 @@ export function normalised(fields: Fields, name: string): string | null {
   return spaceless(text);
 }
 
-export const selectionOf = (response: Fields, request: Fields): Selection => {
-  const names = varyNames(response);
-  return { names, values: names.map((name) => normalised(request, name)) };
-};
+const selectionBy = (names: readonly string[], request: Fields): Selection => ({
+  names,
+  values: names.map((name) => normalised(request, name)),
+});
+
+export const selectionOf = (response: Fields, request: Fields): Selection =>
+  selectionBy(varyNames(response), request);
+
+/**
+ * By what it names now too. What it no longer names still tells it from others: its bytes are those
+ * of before, and a 304 may say less than the answer that it stands for.
+ */
+export function widened(before: Selection, response: Fields, request: Fields): Selection {
+  const news = varyNames(response).filter((name) => !before.names.includes(name));
+  return news.length === 0 ? before : selectionBy([...before.names, ...news].sort(), request);
+}
 
 /** The one language that a request wants more than any other; null when there is none. */
 function wantedLanguage(fields: Fields): string | null {

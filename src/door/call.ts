@@ -39,7 +39,7 @@ export interface Addressed {
   readonly scheme: Located["scheme"];
   /** Without the door's own port: all doors of a site share what is stored. */
   readonly host: string;
-  /** As the client named it. */
+  /** As the client named it; empty when it named none. */
   readonly publicHost: string;
   readonly path: string;
   readonly query: string | null;
@@ -55,11 +55,13 @@ const withoutOwnPort = (host: string, port: number | null): string =>
 /** Where a request wants to go; null when its target or its host is malformed. */
 export function addressOf({ target, fields, scheme, port }: DoorRequest): Addressed | null {
   const absolute = ABSOLUTE.exec(target);
-  const host = (absolute === null ? fieldOf(fields, "host") : absolute[1]) ?? "";
+  const named = absolute === null ? fieldOf(fields, "host") : (absolute[1] ?? "");
+  // HTTP/1.0 need not say a host; listeners refuse any later version without one.
+  const host = named ?? "";
   const rest = absolute === null ? target : absolute[2] || "/";
   const origin = rest.startsWith("?") ? `/${rest}` : rest;
   if (!TARGET.test(origin) || origin.includes("#")) return null;
-  if (!isHost(host)) return null;
+  if (named !== null && !isHost(host)) return null;
   const mark = origin.indexOf("?");
   return {
     scheme,
@@ -84,10 +86,12 @@ export function makeCall(
   const came = isTrusted ? cameBy(request.fields, forwarded) : noHops;
   const scheme = came.proto ?? addressed.scheme;
   const { path, query } = addressed;
-  const publicHost = normalHost(came.host ?? addressed.publicHost, scheme);
+  // Who names no host is shown what the origin answers to by itself.
+  const nameless = addressed.publicHost === "" ? new URL(settings.origin).host : null;
+  const publicHost = normalHost(came.host ?? nameless ?? addressed.publicHost, scheme);
   // An origin that is asked under the client's own host may answer with its port too.
   const isPublic = settings.originHost === "client" || came.host !== null;
-  const host = isPublic ? publicHost : normalHost(addressed.host, scheme);
+  const host = isPublic ? publicHost : normalHost(nameless ?? addressed.host, scheme);
   const located = { scheme, host, path, query };
   const client: Client = { address: request.address, isTrusted, forwarded };
   const fields = toldFields(request.fields, { client, scheme, publicHost });

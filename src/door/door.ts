@@ -20,7 +20,7 @@ import { type DoorMemory, Flights } from "./flights.ts";
 import { Heads } from "./heads.ts";
 import { Invalidator, type PurgeRefusal } from "./invalidator.ts";
 import type { Found } from "./kept.ts";
-import { isLastWord, isOwn, type Own, release } from "./landing.ts";
+import { isFailure, isLastWord, isOwn, type Own, release } from "./landing.ts";
 import { LeaseHolder } from "./leases.ts";
 import {
   type DoorAnswer,
@@ -119,7 +119,7 @@ export class Door {
       });
     }
     const { sites, ring } = backend.view();
-    const site = siteFor(sites, addressed.publicHost);
+    const site = siteFor(sites, addressed.publicHost, addressed.scheme);
     if (site === null) {
       return refuse("no-such-site", "No site answers for this host.", { isHead });
     }
@@ -212,17 +212,21 @@ export class Door {
     const over = metrics.refreshes(refresh);
     const landing = this.#launch(id, this.#wantOf(ask, true));
     // A stale answer was given already: the next request is told of any failure.
-    const done = landing
-      .then((came) => {
+    const done = landing.then(
+      async (came) => {
         release(came);
-        return isLastWord(came) ? this.#supersede(ask.call, came) : undefined;
-      })
-      .catch(() => undefined);
-    const ended = done.finally(() => {
-      over();
-      this.#flights.endRefresh(id);
-    });
-    this.#parts.host.background(ended);
+        if (isLastWord(came)) await this.#supersede(ask.call, came);
+        return isFailure(came);
+      },
+      () => true,
+    );
+    const ended = done
+      .catch(() => true)
+      .then((isFailed) => {
+        over();
+        this.#flights.endRefresh(id, { now: host.now(), isFailed });
+      });
+    host.background(ended);
   }
 
   /**
@@ -295,18 +299,27 @@ export class Door {
     const isAlone = isPartial || asked.has("no-store") || !call.site.settings.collapse;
     if (isAlone || this.#flights.isUnshared(id, this.#parts.host.now())) {
       const mayStore = !isPartial && !asked.has("no-store");
-      return this.#answers.landed(ask, await this.#alone(this.#wantOf(ask, mayStore)));
+      return this.#landed(ask, await this.#alone(this.#wantOf(ask, mayStore)));
     }
     // A client that asks for a validation gets one that began after its request.
-    if (asked.has("no-cache"))
-      return this.#answers.landed(ask, await this.#alone(this.#wantOf(ask, true)));
+    if (asked.has("no-cache")) return this.#landed(ask, await this.#alone(this.#wantOf(ask, true)));
     const flight = this.#flights.get(id);
     if (flight !== undefined) {
       const shared = this.#answers.shared(ask, await flight);
       if (shared !== null) return shared;
-      return this.#answers.landed(ask, await this.#alone(this.#wantOf(ask, true)));
+      return this.#landed(ask, await this.#alone(this.#wantOf(ask, true)));
     }
-    return this.#answers.landed(ask, await this.#launch(id, this.#wantOf(ask, true)));
+    return this.#landed(ask, await this.#launch(id, this.#wantOf(ask, true)));
+  }
+
+  /** What a client had validated though it was fresh is so no more, where the 304 ends that. */
+  #landed(ask: Ask, landing: Landing): DoorAnswer {
+    const isEnd =
+      ask.why === "request" && landing.kind === "validated" && landing.detail !== "set-cookie";
+    if (isEnd && isLastWord(landing)) {
+      this.#parts.host.background(this.#supersede(ask.call, landing));
+    }
+    return this.#answers.landed(ask, landing);
   }
 
   /** To the origin and back, nothing looked up; what an unsafe method made invalid goes first. */

@@ -4,6 +4,11 @@ import type { Landing } from "./fetching.ts";
 
 /** For how long a key's requests are not made to wait for each other, in ms. */
 const UNSHARED_MS = 10_000;
+/**
+ * After a refresh that failed, in ms. Else each stale hit sends an origin that is down another one,
+ * as soon as the last has failed.
+ */
+const FAILED_REFRESH_PAUSE_MS = 1000;
 /** Keys that are remembered for that; beyond it the oldest are forgotten. */
 const NOTED_COUNT_MAX = 10_000;
 
@@ -91,7 +96,9 @@ export class Flights {
     return true;
   }
 
-  endRefresh(id: string): void {
-    this.#memory.refreshing.forget(id);
+  endRefresh(id: string, { now, isFailed }: { now: WallMillis; isFailed: boolean }): void {
+    const { refreshing } = this.#memory;
+    if (isFailed) refreshing.note(id, now + FAILED_REFRESH_PAUSE_MS);
+    else refreshing.forget(id);
   }
 }

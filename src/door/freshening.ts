@@ -3,13 +3,15 @@
  * 9111, 3.2). It is judged as if it had come anew: what is for one visitor alone from now on is
  * given to nobody else, least of all a cookie that was set in passing.
  */
+import type { SiteSettings } from "../../core/site.ts";
 import type { WallMillis } from "../../core/time.ts";
 import { updatedFields } from "../cache/conditional.ts";
-import { type Fields, fieldOf, withField, without } from "../cache/fields.ts";
+import { saidBy } from "../cache/directives.ts";
+import { type Fields, fieldOf, has, withField } from "../cache/fields.ts";
 import type { Freshness } from "../cache/freshness.ts";
 import { bodyEndsAt, type Variant } from "../cache/stored.ts";
 import { judge, type Refusal, storedFields, tagsOf } from "../cache/storing.ts";
-import { selectionOf, varyNames } from "../cache/vary.ts";
+import { widened } from "../cache/vary.ts";
 import type { DoorCall } from "./call.ts";
 
 export interface Told {
@@ -31,17 +33,16 @@ export interface Freshened {
   readonly detail: Refusal | null;
 }
 
-/**
- * Fields of the request that do not count here: the stored response was fetched for another
- * request, and is the same for this one.
- */
-const OF_THE_ASKER = new Set(["authorization", "cookie"]);
+/** A targeted field allows the cookies that come with it, and none that come later. */
+const isCookieInPassing = (told: Fields, { targets }: SiteSettings): boolean =>
+  has(told, "set-cookie") && !saidBy(told, targets).isTargeted;
 
 export function freshened({ call, variant, fields: told, ...times }: Told): Freshened {
   const fields = updatedFields(variant.fields, told);
   const age = fieldOf(told, "age");
   const judged = judge({
-    request: { method: "GET", fields: without(call.head.fields, OF_THE_ASKER) },
+    // What is told to a token or a cookie may be their owner's, though the body is everybody's.
+    request: { method: "GET", fields: call.head.fields },
     // Stored fields are without an age: that of the new head counts.
     response: {
       status: variant.status,
@@ -51,18 +52,16 @@ export function freshened({ call, variant, fields: told, ...times }: Told): Fres
     ...times,
     isOwnLocation: false,
   });
-  const { said, refusal } = judged;
+  const { said } = judged;
   const bodyMs = bodyEndsAt(variant.body) - times.respondedAt;
   const retentionMs = Math.min(judged.freshness.retentionMs, bodyMs);
   const freshness = { ...judged.freshness, retentionMs };
   // A response that is of no use from now on is not kept, but is no secret for that.
-  const detail = refusal === "stale" ? null : refusal;
-  const { selection } = variant;
-  // It is chosen for the same requests as before, unless its `Vary` is another one now.
-  const isChosenAnew = String(varyNames(fields)) !== String(selection.names);
+  const refusal = judged.refusal === "stale" ? null : judged.refusal;
+  const detail = refusal ?? (isCookieInPassing(told, call.site.settings) ? "set-cookie" : null);
   const own: Variant = {
     ...{ ...variant, ...times, fields, freshness, tags: tagsOf(fields) },
-    selection: isChosenAnew ? selectionOf(fields, call.head.fields) : selection,
+    selection: widened(variant.selection, fields, call.head.fields),
   };
   const shared = detail === null ? { ...own, fields: storedFields(fields, said) } : null;
   return { shared, own, freshness, detail };

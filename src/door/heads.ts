@@ -5,6 +5,7 @@ import { isStillOf } from "../cache/conditional.ts";
 import type { Fields } from "../cache/fields.ts";
 import { doesOnError, select } from "../cache/look-up.ts";
 import { type Variant, withVariant } from "../cache/stored.ts";
+import { isOfRequest } from "../cache/storing.ts";
 import type { AnswerParts, Answers, Ask } from "./answers.ts";
 import { type DoorCall, toOrigin } from "./call.ts";
 import { FAILURES } from "./fetching.ts";
@@ -43,7 +44,8 @@ export class Heads {
       const times = { requestedAt, respondedAt: host.now() };
       const kept = freshenedByHead({ call, variant, told: response.fields, times });
       const since = leasedAt ?? requestedAt;
-      host.background(this.#keep({ call, found, since }, asMinted(kept, leasedAt)));
+      if (kept !== null)
+        host.background(this.#keep({ call, found, since }, asMinted(kept, leasedAt)));
     }
     const status = { fwd: why, fwdStatus: response.status };
     return {
@@ -86,16 +88,17 @@ export class Heads {
 
 /**
  * RFC 9111, 4.3.5: the stored response is as what HEAD says of it, or stale from now on: it is of
- * another version, or no longer for everybody.
+ * another version, or no longer for everybody. Null: as it was, as HEAD says it of its asker alone.
  */
 function freshenedByHead(of: {
   readonly call: DoorCall;
   readonly variant: Variant;
   readonly told: Fields;
   readonly times: { readonly requestedAt: WallMillis; readonly respondedAt: WallMillis };
-}): Variant {
+}): Variant | null {
   const { call, variant, told, times } = of;
-  const { shared, freshness } = freshened({ call, variant, fields: told, ...times });
+  const { shared, freshness, detail } = freshened({ call, variant, fields: told, ...times });
+  if (isOfRequest(detail) || detail === "set-cookie") return null;
   if (shared !== null && isStillOf(variant.fields, variant.body.length, told)) return shared;
   return { ...variant, freshness: { ...freshness, lifetimeMs: -1, staleWhileRevalidateMs: 0 } };
 }

@@ -30,12 +30,28 @@ const tableOf = oncePer((sites: ReadonlyMap<string, Site>): Table => {
 
 const withoutPort = (host: string): string => host.replace(/:\d*$/, "");
 
-/** @param host in lower case; a rule without a port is for every port */
-export function siteFor(sites: ReadonlyMap<string, Site>, host: string): Site | null {
+const DEFAULT_PORTS = { http: [":80"], https: [":443"] } as const;
+const EITHER = [...DEFAULT_PORTS.http, ...DEFAULT_PORTS.https];
+
+/**
+ * A rule without a port is for every port.
+ *
+ * @param host in lower case, without the port of its scheme; that is how a rule may name it too
+ * @param scheme null: either
+ */
+export function siteFor(
+  sites: ReadonlyMap<string, Site>,
+  host: string,
+  scheme: "http" | "https" | null = null,
+): Site | null {
   const { exact, suffixes, any } = tableOf(sites);
   const bare = withoutPort(host);
-  const found = exact.get(host) ?? exact.get(bare);
-  if (found !== undefined) return found;
-  const isOf = (suffix: string): boolean => bare.endsWith(suffix) || host.endsWith(suffix);
+  const ports = scheme === null ? EITHER : DEFAULT_PORTS[scheme];
+  const spellings = bare === host ? [...ports.map((port) => `${host}${port}`), bare] : [host, bare];
+  for (const spelling of spellings) {
+    const found = exact.get(spelling);
+    if (found !== undefined) return found;
+  }
+  const isOf = (suffix: string): boolean => spellings.some((text) => text.endsWith(suffix));
   return suffixes.find(([suffix]) => isOf(suffix))?.[1] ?? any;
 }

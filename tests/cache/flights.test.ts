@@ -12,8 +12,10 @@ describe("doors that share a memory", () => {
       false,
       true,
     ]);
-    b.endRefresh("k");
+    b.endRefresh("k", { now: 3000, isFailed: false });
     expect(a.beginsRefresh("k", 3001, 3000)).toBe(true);
+    a.endRefresh("k", { now: 3002, isFailed: true });
+    expect([4001, 4002].map((now) => b.beginsRefresh("k", now, 3000))).toEqual([false, true]);
   });
 
   it("know for ten seconds which keys are not for sharing", () => {

@@ -1,6 +1,7 @@
 /** Requests that few send, and settings that few give. */
 import { describe, expect, it } from "vitest";
 import { PIECE_BYTES } from "../../core/limits.ts";
+import { OriginError } from "../../src/door/ports.ts";
 import { siteSettings } from "../../src/frontend/admin/sites-plane.ts";
 import { cached, fieldIn, makeRig, readAll, status } from "./door-rig.ts";
 
@@ -49,6 +50,44 @@ describe("a request", () => {
   });
 });
 
+describe("a request that names no host", () => {
+  it("is of the site that answers for all hosts, and of no other one", async () => {
+    const rig = await makeRig();
+    const asHttp10 = () => rig.raw({ target: "/x", fields: [] });
+    expect((await asHttp10()).status).toBe(200);
+    await rig.settled();
+    expect(fieldIn((await asHttp10()).fields, "cache-status")).toContain(
+      'hit;ttl=60;key="http://origin.test/x"',
+    );
+    expect(rig.asked.map(({ host }) => host)).toEqual(["origin.test"]);
+    expect((await rig.raw({ fields: [["Host", ""]] })).status).toBe(400);
+    const named = await makeRig({ hosts: ["example.com", "*.example.com"] });
+    expect((await named.raw({ fields: [] })).status).toBe(421);
+  });
+});
+
+describe("a refresh behind a stale answer", () => {
+  it("that failed is followed by no other one for a second", async () => {
+    for (const failed of [500, 429, "down"] as const) {
+      const rig = await makeRig();
+      rig.reply = () => cached("max-age=1, stale-while-revalidate=600");
+      await rig.get("/x");
+      rig.pass(5000);
+      rig.asked.length = 0;
+      rig.reply = () => {
+        if (failed === "down") throw new OriginError("origin-unreachable", "down");
+        return { status: failed };
+      };
+      for (let i = 0; i < 4; i++) expect(status(await rig.get("/x"))).toContain("hit;ttl=-4");
+      expect(rig.asked, String(failed)).toHaveLength(1);
+      rig.pass(1000);
+      rig.reply = () => cached("max-age=60");
+      await rig.get("/x");
+      expect(status(await rig.get("/x"))).toContain("hit;ttl=60");
+    }
+  });
+});
+
 describe("a site", () => {
   it("may name the port that its door listens on", async () => {
     const rig = await makeRig({ hosts: ["example.com:8080"] });
@@ -57,6 +96,16 @@ describe("a site", () => {
     const others = await makeRig({ hosts: ["*.example.com:8080"] });
     expect((await others.get("/", { Host: "www.example.com:8080" })).status).toBe(200);
     expect((await others.get("/", { Host: "www.example.com" })).status).toBe(421);
+  });
+
+  it("may name the port of its scheme, which is that of a host without one", async () => {
+    for (const host of ["example.com", "www.example.com", "www.example.com:80"]) {
+      const rig = await makeRig({ hosts: ["example.com:80", "*.example.com:80"] });
+      expect([host, (await rig.get("/", { Host: host })).status]).toEqual([host, 200]);
+      expect((await rig.get("/", { Host: "example.com:8080" })).status).toBe(421);
+      const secure = { scheme: "https", fields: [["Host", host]] } as const;
+      expect((await rig.raw(secure)).status).toBe(host.endsWith(":80") ? 200 : 421);
+    }
   });
 
   it("has an origin that is a URL", async () => {

@@ -83,6 +83,88 @@ describe("a 304", () => {
     expect([again.text, status(again)]).toEqual(["body", expect.stringContaining("starling;hit")]);
   });
 
+  it("says to a token or a cookie what nobody else is told", async () => {
+    const told = { "X-User": "alice" };
+    for (const [asker, stored] of [
+      [{ Authorization: "Bearer alice" }, { "Cache-Control": "max-age=1" }],
+      [{ Cookie: "sid=alice" }, { "Last-Modified": "Wed, 31 Dec 2025 23:59:50 GMT" }],
+    ] as const) {
+      for (const method of ["GET", "HEAD"]) {
+        const rig = await makeRig();
+        rig.reply = () => ({ headers: { ETag: '"a"', ...stored }, body: "body" });
+        await rig.get("/x");
+        rig.pass(STALE_MS);
+        rig.reply = () => ({ status: method === "HEAD" ? 200 : 304, headers: told });
+        expect((await rig.send(method, "/x", asker)).get("x-user")).toBe("alice");
+        rig.reply = () => ({ status: 304 });
+        const other = await rig.get("/x");
+        expect([other.get("x-user"), status(other)]).toEqual([
+          null,
+          expect.stringContaining("fwd=stale;fwd-status=304;stored"),
+        ]);
+      }
+    }
+  });
+
+  it("says to a token what others are told too, where the response allows that", async () => {
+    const rig = await staleRig({ "X-Now": "2" }, "public, max-age=1");
+    await rig.get("/x", { Authorization: "Bearer alice" });
+    expect((await rig.get("/x")).get("x-now")).toBe("2");
+  });
+
+  it("has a cookie for nobody else, though a targeted field allowed what was stored", async () => {
+    const targeted = { "CDN-Cache-Control": "max-age=1", ETag: '"a"' };
+    const rig = await makeRig();
+    rig.reply = () => cached("no-store", targeted);
+    await rig.get("/x");
+    rig.pass(STALE_MS);
+    rig.reply = () => ({ status: 304, headers: { "Set-Cookie": "sid=1" } });
+    expect((await rig.get("/x")).get("set-cookie")).toBe("sid=1");
+    rig.reply = () => ({ status: 304 });
+    expect((await rig.get("/x")).get("set-cookie")).toBeNull();
+    rig.pass(STALE_MS);
+    rig.reply = () => ({ status: 304, headers: { ...targeted, "Set-Cookie": "all=1" } });
+    await rig.get("/x");
+    expect((await rig.get("/x")).get("set-cookie")).toBe("all=1");
+  });
+
+  it("that names less in Vary leaves its bytes to those whom they were for", async () => {
+    const rig = await makeRig();
+    const gzip = { "Accept-Encoding": "gzip" };
+    const packed = { ETag: '"a"', Vary: "Accept-Encoding", "Content-Encoding": "gzip" };
+    rig.reply = () => cached("max-age=1", packed);
+    await rig.get("/x", gzip);
+    rig.pass(STALE_MS);
+    const headers = { Vary: "Origin", "Cache-Control": "max-age=60" };
+    rig.reply = () => ({ status: 304, headers });
+    await rig.get("/x", gzip);
+    rig.reply = () => cached("max-age=60", { ETag: '"b"', Vary: "Accept-Encoding" });
+    expect((await rig.get("/x")).get("content-encoding")).toBeNull();
+    expect(status(await rig.get("/x", gzip))).toContain("starling;hit");
+    expect(status(await rig.get("/x", { ...gzip, Origin: "http://a" }))).toContain("vary-miss");
+  });
+
+  it("that makes private what was fresh ends that for all", async () => {
+    const rig = await makeRig();
+    rig.reply = () => cached("max-age=3600", { ETag: '"a"' });
+    await rig.get("/x");
+    rig.reply = () => ({ status: 304, headers: { "Cache-Control": "private" } });
+    await rig.get("/x", { "Cache-Control": "no-cache" });
+    expect(status(await rig.get("/x"))).toContain("fwd=stale");
+  });
+
+  it("ends no stored field by naming it in Connection", async () => {
+    const rig = await makeRig();
+    rig.reply = () => cached("max-age=1", { ETag: '"a"', "Content-Type": "text/html" });
+    await rig.get("/x");
+    rig.pass(STALE_MS);
+    const headers = { Connection: "Content-Type, X-Hop", "X-Hop": "1" };
+    rig.reply = () => ({ status: 304, headers });
+    await rig.get("/x");
+    const again = await rig.get("/x");
+    expect([again.get("content-type"), again.get("x-hop")]).toEqual(["text/html", null]);
+  });
+
   it("about another representation is asked again, without conditions", async () => {
     const rig = await staleRig({});
     rig.reply = ({ fields }) =>
@@ -101,6 +183,14 @@ describe("HEAD", () => {
     expect((await rig.send("HEAD", "/x", { Cookie: "a=b" })).get("set-cookie")).toBe("sid=1");
     rig.reply = () => ({ status: 304 });
     expect((await rig.get("/x")).get("set-cookie")).toBeNull();
+  });
+
+  it("of a client that wants nothing stored leaves what is stored as it was", async () => {
+    const rig = await makeRig();
+    rig.reply = () => cached("max-age=3600", { ETag: '"a"' });
+    await rig.get("/x");
+    await rig.send("HEAD", "/x", { "Cache-Control": "no-store" });
+    expect(status(await rig.get("/x"))).toContain("starling;hit");
   });
 
   it("freshens nothing that has become one visitor's", async () => {
