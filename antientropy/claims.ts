@@ -20,8 +20,8 @@
  *   The same holds for what had gone to C as a hint from somewhere else, and for that member, if B
  *   had not followed C to it before the loss.
  *
- * B itself is one of the members: what it acknowledged it has, unless it has lost its past; then
- * the same holds for it.
+ * B itself is one of the members: what it acknowledged of the keys that it owns it has, unless it
+ * has lost its past; then the same holds for it.
  */
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";

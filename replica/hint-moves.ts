@@ -28,6 +28,8 @@ function keptIn(store: Store): Map<ReplicaId, number> {
 export class HintMoves {
   readonly #store: Store;
   readonly #through: Map<ReplicaId, number>;
+  /** How often hints were given away since the start. */
+  movedCount = 0;
 
   constructor(store: Store) {
     this.#store = store;
@@ -40,6 +42,7 @@ export class HintMoves {
    * @param to the replicas that have them all on stable storage instead
    */
   moving(target: ReplicaId, keys: readonly StoreKey[], to: readonly ReplicaId[]): void {
+    this.movedCount++;
     const { hintOrder } = this.#store;
     if (hintOrder === undefined) return;
     const last = keys.reduce((max, key) => Math.max(max, hintOrder.positionOf(target, key)), 0);
@@ -47,6 +50,11 @@ export class HintMoves {
     if (news.length === 0) return;
     for (const id of news) this.#through.set(id, last);
     this.#store.writeMeta(NAME, encode([...this.#through]));
+  }
+
+  /** Whether no hint was ever given away, in former lives neither. */
+  get hasNone(): boolean {
+    return this.movedCount === 0 && this.#through.size === 0;
   }
 
   /** The replicas that may have got a hint that stood here after a position. */

@@ -4,11 +4,16 @@
  * know (antientropy/claims.ts). For a member the least of these ages counts, because whatever any
  * of the replicas knows is in the answer.
  *
+ * One that does not own the key may know all that it acknowledged itself, but for hints that it
+ * gave away long ago (`CALM`). Those are in the answer too where every other member is known later
+ * than that, and only then does its word count.
+ *
  * A write that w replicas acknowledged is missing only where it is missed at all w. So the w - 1
  * members of which least is known may be left out, and the age of the next one is the bound.
  */
 import { present } from "../core/assert.ts";
 import type { Failure } from "../core/failure.ts";
+import { TIMEOUT_MS_MAX } from "../core/limits.ts";
 import type { Ages } from "../core/message-values.ts";
 import { oncePer } from "../core/once-per.ts";
 
@@ -22,14 +27,25 @@ export interface BoundNeed {
   readonly staleW: number;
 }
 
+/** In place of an age: a hint was given away, but not for `CALM_MS`. Older releases ignore it. */
+export const CALM = -1;
+export const CALM_MS = 600_000;
+/** A read takes a minute at most; so much less has to be known of the others. */
+const KNOWN_MS_MAX = CALM_MS - 2 * TIMEOUT_MS_MAX;
+
 /** Of those that count, in any order; Infinity where nobody knows anything. */
 function agesIn({ stamp, memberCount }: BoundNeed, told: readonly Ages[]): number[] {
   const ages = new Array<number>(memberCount).fill(Infinity);
+  const calm = new Set<number>();
   for (const { stamp: by, ms } of told) {
     if (by !== stamp || ms.length !== memberCount) continue;
     for (const [i, age] of ms.entries()) {
-      if (age !== null && age >= 0 && age < present(ages[i])) ages[i] = age;
+      if (age === CALM) calm.add(i);
+      else if (age !== null && age >= 0 && age < present(ages[i])) ages[i] = age;
     }
+  }
+  if (calm.size > 0 && ages.every((age, i) => age <= KNOWN_MS_MAX || calm.has(i))) {
+    for (const i of calm) ages[i] = 0;
   }
   return ages;
 }

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { Message, Reply } from "../../core/messages.ts";
+import { CALM, CALM_MS } from "../../replica/stale-bound.ts";
 import type { Tails } from "../../src/node/jobs/tails.ts";
 import { Followed } from "../../src/node/serving/followed.ts";
 import { Group, writeOf } from "./group.ts";
@@ -121,6 +122,35 @@ describe("a replica that does not own a key", () => {
       const known = agesOf(id).filter((age) => age !== null);
       expect(known).toHaveLength(owners.includes(id) ? 5 : 1);
     }
+  });
+
+  it("does not even claim to know itself after it has given a hint away", () => {
+    group = new Group({ count: 5, heartbeatMs: BEAT_MS });
+    beat(8);
+    const { ring } = group.node("r1").knowledge;
+    const owners = ring.primariesOf(ring.partitionOf(storeKey("demo", "a")), 3);
+    const [first = "", second = "", third = ""] = owners;
+    const [standIn = "", other = ""] = group.ids.filter((id) => !owners.includes(id));
+    group.stop(second);
+    group.put(first, "a", 10);
+    const holder = [standIn, other].find(
+      (id) => group.storeOf(id).hintedKeys(second, 1).length > 0,
+    );
+    if (holder === undefined) throw new Error("somebody stands in");
+    const own = group.ids.indexOf(holder);
+    expect(agesOf(holder)[own]).toBe(0);
+    group.start(second);
+    group.run(holder, "handoff");
+    // What it had acknowledged is with the second owner now, which the third has not followed yet.
+    expect([agesOf(holder)[own], agesOf(third)[own]]).toEqual([null, expect.any(Number)]);
+    group.pass(CALM_MS);
+    expect(agesOf(holder)[own]).toBe(null);
+    group.pass(1);
+    expect(agesOf(holder)[own]).toBe(CALM);
+    group.stop(holder);
+    group.start(holder);
+    beat(8);
+    expect(agesOf(holder)[own], "a former life may have given it away just before").toBe(null);
   });
 });
 

@@ -31,6 +31,16 @@ describe("how stale an answer is at most", () => {
     expect(boundOf({}, [7, 0, 0, 0, -1])).toBe(Infinity);
   });
 
+  it("takes the word of one that gave hints away long ago if all others are known since", () => {
+    const calm: Told = [7, null, null, null, -1];
+    expect(boundOf({}, [7, 0, 300, 900, null], calm)).toBe(900);
+    expect(boundOf({}, [7, 0, 300, 480_000, null], calm)).toBe(480_000);
+    expect(boundOf({}, [7, 0, 300, 480_001, null], calm)).toBe(Infinity);
+    // The one that is left out may be the one that got the hint.
+    expect(boundOf({ staleW: 2 }, [7, 0, 300, null, null], calm)).toBe(Infinity);
+    expect(boundOf({}, [7, 0, 300, null, null], calm, [7, null, null, -1, null])).toBe(300);
+  });
+
   it("is enough or says in numbers what is lacking", () => {
     expect(proofOf(need, [agesOf([7, 0, 0, 0, 1000])]).isEnough).toBe(true);
     const proof = proofOf({ ...need, staleW: 2 }, [agesOf([7, 0, 1001, null, 0])]);

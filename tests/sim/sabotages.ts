@@ -363,8 +363,8 @@ export const sabotages: readonly Sabotage[] = [
     name: "claim-for-what-it-does-not-own",
     oracle: "staleness",
     file: "src/node/jobs/tails.ts",
-    was: "const age = isOwner || id === self ? this.claims.ageOf(id, this.elapsed) : Infinity;",
-    is: "const age = this.claims.ageOf(id, this.elapsed);",
+    was: "if (!isOwner) return { stamp: routeStamp, ms: this.#ownAgeAlone() };",
+    is: "",
   },
   {
     name: "leave-out-one-member-more",

@@ -36,6 +36,7 @@ import type { TaskHost } from "../peers/tasks.ts";
 import type { Replica } from "../replica/replica.ts";
 import { Doubts, type DoubtsParts } from "./doubts.ts";
 import type { Exchanges } from "./exchanges.ts";
+import { GivenHints } from "./given-hints.ts";
 
 const KEPT = "marks";
 /** Between two times that marks are written down, in ms. */
@@ -94,6 +95,7 @@ export class Tails {
   readonly #busy = new Set<ReplicaId>();
   readonly #side: TailSide;
   readonly #doubts: Doubts;
+  readonly #given: GivenHints;
   readonly #time = new ElapsedTime();
   #standing = { layout: "", run: 0, name: "" };
   #keepAt: Millis = 0;
@@ -119,6 +121,7 @@ export class Tails {
     const { side, keeper } = replica;
     const elapsed = (): Instant => this.elapsed;
     this.#doubts = new Doubts({ keeper, claims: this.claims, self: replica.id, elapsed, past });
+    this.#given = new GivenHints(keeper.hintMoves, elapsed);
     this.#side = {
       digest: side.digest,
       absorb: side.absorb,
@@ -163,21 +166,28 @@ export class Tails {
     const { ring, routeStamp } = knowledge;
     const n = knowledge.widestOf(namespaceOf(key));
     const isOwner = ring.isOwner(this.#replica.id, ring.partitionOf(key), n);
-    if (!isOwner) return this.#agesNow(isOwner).ages;
+    if (!isOwner) return { stamp: routeStamp, ms: this.#ownAgeAlone() };
     const { revision } = this.claims;
     const known = this.#told;
     const isSame = known.revision === revision && known.ages.stamp === routeStamp;
     if (isSame && this.elapsed <= known.through) return known.ages;
-    this.#told = { revision, ...this.#agesNow(isOwner) };
+    this.#told = { revision, ...this.#agesNow() };
     return this.#told.ages;
   }
 
-  #agesNow(isOwner: boolean): Pick<Told, "ages" | "through"> {
+  /** Of a key that this replica does not own it knows, at most, what it acknowledged itself. */
+  #ownAgeAlone(): readonly (number | null)[] {
+    const self = this.#replica.id;
+    const own = this.claims.isWhole(self) ? this.#given.ownAge() : null;
+    return this.#host.knowledge.ring.memberIds.map((id) => (id === self ? own : null));
+  }
+
+  #agesNow(): Pick<Told, "ages" | "through"> {
     const { ring, routeStamp } = this.#host.knowledge;
     const self = this.#replica.id;
     let through = Infinity;
     const ms = ring.memberIds.map((id) => {
-      const age = isOwner || id === self ? this.claims.ageOf(id, this.elapsed) : Infinity;
+      const age = this.claims.ageOf(id, this.elapsed);
       if (age === Infinity) return null;
       // The age of the replica itself does not grow.
       if (id !== self) through = Math.min(through, this.elapsed + Math.ceil(age) - age);
@@ -189,6 +199,7 @@ export class Tails {
   /** A heartbeat's answer says how far the peer's order has come; it was asked at `askedAt`. */
   heard(peer: ReplicaId, arrived: Arrived | null, { askedAt, now }: HeardAt): void {
     this.#settle();
+    this.#given.note();
     const isMember = this.#host.knowledge.ring.member(this.#replica.id) !== undefined;
     if (arrived === null || !isMember || this.#busy.has(peer)) return;
     const { run, last } = arrived;
