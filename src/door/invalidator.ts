@@ -16,6 +16,9 @@ import { type ResponseStore, StoreError } from "./response-store.ts";
 /** Why a PURGE may not be done, by its `Authorization`, for the site's namespace; null: it may. */
 export type PurgeRefusal = (request: DoorRequest, namespace: string) => Problem | null;
 
+/** How long owners of a key are waited for, in ms, before a majority of the members does. */
+const OWNERS_MS_MAX = 1000;
+
 export interface InvalidatorParts {
   readonly backend: Backend;
   readonly store: ResponseStore;
@@ -32,7 +35,8 @@ export class Invalidator {
   }
 
   /**
-   * RFC 9111, 4.4: done before the answer, at all owners of each URL.
+   * RFC 9111, 4.4: done before the answer, as surely as a purge. One that fails is counted, and
+   * told to nobody: the origin has done what it was asked for.
    *
    * @param at until when; null: until now
    */
@@ -46,7 +50,7 @@ export class Invalidator {
     const urls = [located, ...others].map((one) => keyedUrl(one, site.settings.cacheKey));
     for (const url of new Set(urls)) {
       try {
-        await this.#end(site, url, at);
+        await this.#endSurely(site, url, at);
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         this.#parts.metrics.storeFailed();
@@ -58,14 +62,14 @@ export class Invalidator {
   async #end(site: Site, url: string, at: WallMillis | null): Promise<void> {
     const { store, backend } = this.#parts;
     const isOneKey = site.settings.cacheKey.headers.length === 0;
-    if (isOneKey) await store.purge(site, url, { isSoft: false, at });
+    if (isOneKey) await store.purge(site, url, { isSoft: false, at, timeoutMs: OWNERS_MS_MAX });
     else await purgeAllKeys(backend, site, url);
   }
 
   /** At all owners; where one is away, by what a majority of members knows. @throws StoreError */
-  async #endSurely(site: Site, url: string): Promise<void> {
+  async #endSurely(site: Site, url: string, at: WallMillis | null): Promise<void> {
     try {
-      await this.#end(site, url, null);
+      await this.#end(site, url, at);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       await purgeAllKeys(this.#parts.backend, site, url);
@@ -82,7 +86,7 @@ export class Invalidator {
     const refusal = this.#parts.purgeRefusal(request, siteNamespace(site.name));
     if (refusal !== null) return refuse(refusal.code, refusal.message);
     try {
-      await this.#endSurely(site, keyedUrl(located, site.settings.cacheKey));
+      await this.#endSurely(site, keyedUrl(located, site.settings.cacheKey), null);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       return refuse("quorum-unavailable", "Too few members can be reached.");

@@ -122,16 +122,21 @@ export class ResponseStore {
   async purge(
     site: Site,
     key: string,
-    how: { readonly isSoft: boolean; readonly at: WallMillis | null },
+    how: {
+      readonly isSoft: boolean;
+      readonly at: WallMillis | null;
+      readonly timeoutMs?: Millis;
+    },
   ): Promise<WallMillis> {
     const { now } = this.#known;
     const at = how.at ?? Math.max(now, (await this.timeFor(site, key)) ?? now);
     const { stored, context } = how.isSoft
       ? await this.read(site.name, key, { r: "quorum" })
       : { stored: emptyStored(key), context: null };
+    const within = how.timeoutMs === undefined ? {} : { timeoutMs: how.timeoutMs };
     const purged = { ...stored, ...(how.isSoft ? { stalesAt: at } : { purgedAt: at }) };
     const record = recordOf(site.name, purged, { now });
-    if (record !== null) await this.#put({ ...record, context }, { w: "all", dw: 0 });
+    if (record !== null) await this.#put({ ...record, context }, { w: "all", dw: 0, ...within });
     return at;
   }
 

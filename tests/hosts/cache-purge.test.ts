@@ -41,6 +41,20 @@ async function purge(
   return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
 }
 
+/**
+ * Makes a site that takes PURGE. The other doors learn of it a moment after the answer, and members
+ * that start may each put the site `default` once more: it is another one.
+ */
+async function putPurgeable(more: object): Promise<void> {
+  const site = { origin: origin.url, hosts: ["127.0.0.1"], purgeMethod: true, ...more };
+  const put = { method: "PUT", body: JSON.stringify(site) };
+  expect((await fetch(`${cluster.urls[0]}/v1/sites/purgeable`, put)).status).toBe(201);
+  for (const url of cluster.cacheUrls) {
+    const purged = async () => (await fetch(`${url}/none`, { method: "PURGE" })).status;
+    await expect.poll(purged, { timeout: 10_000 }).toBe(200);
+  }
+}
+
 describe("a purge of a site", () => {
   it("by tag, prefix or everything ends what was stored, on all frontends, and nothing else", async () => {
     await fill("/a?tag=red,blue", "/b?tag=green", "/img/1", "/img/2", "/image");
@@ -94,9 +108,7 @@ describe("a purge of a site", () => {
   });
 
   it("by PURGE and by unsafe methods is of all that a URL has, whatever fields are in its key", async () => {
-    const site = { origin: origin.url, cacheKey: { headers: ["X-Device"] }, purgeMethod: true };
-    const put = { method: "PUT", body: JSON.stringify(site) };
-    expect((await fetch(`${cluster.urls[0]}/v1/sites/default`, put)).status).toBe(200);
+    await putPurgeable({ cacheKey: { headers: ["X-Device"] } });
     const ask = (i: number, device: string, path = "/a") =>
       fetch(`${cluster.cacheUrls[i]}${path}`, { headers: { "X-Device": device } });
     const stored = async (i: number, device: string, path = "/a") => {
@@ -124,15 +136,15 @@ describe("a purge of a site", () => {
   });
 
   it("by URL needs no more than a majority, as any other one does", async () => {
-    const site = { origin: origin.url, purgeMethod: true };
-    const put = { method: "PUT", body: JSON.stringify(site) };
-    expect((await fetch(`${cluster.urls[0]}/v1/sites/default`, put)).status).toBe(200);
+    await putPurgeable({});
     await fill("/a", "/b", "/c", "/d");
     await cluster.stop("r3");
     const known = { status: 200, body: { replicas: { learnt: 2, of: 3 } } };
     const door = new URL(cluster.cacheUrls[0] ?? "").host;
-    expect(await purge({ urls: [`http://${door}/a`] }, 1)).toMatchObject(known);
-    expect(await purge({ urls: [`http://${door}/b`], soft: true })).toMatchObject(known);
+    expect(await purge({ site: "purgeable", urls: [`http://${door}/a`] }, 1)).toMatchObject(known);
+    expect(
+      await purge({ site: "purgeable", urls: [`http://${door}/b`], soft: true }),
+    ).toMatchObject(known);
     const method = await fetch(`${cluster.cacheUrls[1]}/c`, { method: "PURGE" });
     expect([method.status, method.headers.get("Cache-Status")]).toEqual([
       200,
@@ -145,6 +157,22 @@ describe("a purge of a site", () => {
       await status("/d"),
     ];
     expect(then).toEqual(["fwd=uri-miss", "fwd=stale", "fwd=uri-miss", "hit"]);
+  });
+
+  it("by an unsafe method is as sure while an owner is away, and none the slower", async () => {
+    await fill("/a", "/b");
+    await cluster.stop("r3");
+    for (const path of ["/a", "/b"]) {
+      const began = performance.now();
+      const posted = await fetch(`${cluster.cacheUrls[0]}${path}`, { method: "POST" });
+      expect([posted.status, performance.now() - began < 3000]).toEqual([200, true]);
+    }
+    await cluster.start("r3");
+    for (const path of ["/a", "/b"]) {
+      expect([path, await status(path, 2)]).toEqual([path, "fwd=uri-miss"]);
+    }
+    const metrics = await (await fetch(`${cluster.urls[0]}/metrics`)).text();
+    expect(metrics).toContain("starling_cache_store_failures_total 0");
   });
 
   it("softly makes stale: the origin is asked, and the stale answer does while it is away", async () => {
