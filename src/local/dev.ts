@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { MiniflareOptions } from "miniflare";
+import { DEFAULT_SITE } from "../../core/site.ts";
 import { refuseTakenPort } from "./http/listening.ts";
 import { lockFolder } from "./log/lock.ts";
 import type { Log } from "./process/logger.ts";
@@ -252,14 +253,17 @@ async function startMiniflare(options: DevOptions, zones: readonly string[]): Pr
 }
 
 /**
- * Every start says anew what `--origin` says.
+ * Every start says anew what `--origin` says; what else was set of the site stays.
  *
  * @throws Error with one line for what no site's origin can be; the deployment has ended then
  */
 async function makeDefaultSite({ url, close }: RunningDev, origin: string): Promise<void> {
-  const body = JSON.stringify({ origin });
+  const site = `${url}/v1/sites/${DEFAULT_SITE}`;
   try {
-    const answer = await fetch(`${url}/v1/sites/default`, { method: "PUT", body });
+    const shown = await fetch(site);
+    const known: unknown = await shown.json();
+    const body = JSON.stringify({ ...(shown.ok ? (known as object) : {}), origin });
+    const answer = await fetch(site, { method: "PUT", body });
     if (answer.ok) return;
     const { detail } = (await answer.json()) as { readonly detail?: string };
     throw new Error(`--origin ${origin}: ${detail ?? `status ${answer.status}`}`);

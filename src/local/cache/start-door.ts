@@ -6,7 +6,7 @@ import { Door } from "../../door/door.ts";
 import { DoorMetrics } from "../../door/door-metrics.ts";
 import type { Digest } from "../../door/kept.ts";
 import { purgeRight } from "../../door/purge-right.ts";
-import { keepSite, siteSettings } from "../../frontend/admin/sites-plane.ts";
+import { siteSettings } from "../../frontend/admin/sites-plane.ts";
 import type { Backend, Refresh } from "../../frontend/backend/backend.ts";
 import type { Auth } from "../../frontend/http/auth.ts";
 import { Problem } from "../../frontend/http/problems.ts";
@@ -16,6 +16,7 @@ import type { NodeTls } from "../identity/tls.ts";
 import { boundedLog } from "../process/bounded-log.ts";
 import { ConfigError } from "../process/config-error.ts";
 import type { Log } from "../process/logger.ts";
+import { makeDefaultSite } from "./default-site.ts";
 import { doorListener } from "./door-server.ts";
 import { NodeOrigin } from "./origin.ts";
 import type { Listener } from "./own-addresses.ts";
@@ -43,28 +44,6 @@ const listenerOf = (text: string): Listener => {
   const url = new URL(text);
   return { host: url.hostname, port: portOf(url) };
 };
-
-const RETRY_MS = 500;
-
-/** Makes it once a majority of the members can be reached: at a start they come one by one. */
-async function makeDefaultSite(
-  { backend, log }: DoorStart,
-  origin: string,
-  isClosed: () => boolean,
-): Promise<void> {
-  const settings = siteSettings({ origin }, backend.view());
-  while (!isClosed()) {
-    const known = backend.view().sites.get(DEFAULT_SITE);
-    if (known?.stored.site === settings.site) return;
-    try {
-      await keepSite(backend, DEFAULT_SITE, settings);
-      return log("site-made", { site: DEFAULT_SITE, origin });
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    }
-  }
-}
 
 /** @throws ConfigError for what no site's origin can be */
 function checkOrigin(origin: string, backend: Backend): void {
@@ -139,7 +118,10 @@ export class CacheDoor {
     this.#url = bound.origin;
     log("cache-door-listening", { url: this.#url });
     if (origin === undefined) return;
-    void makeDefaultSite(start, origin, () => this.#isClosed).catch(failureLog(log));
+    const made = makeDefaultSite(start.backend, origin, () => this.#isClosed);
+    void made
+      .then((isNew) => void (isNew && log("site-made", { site: DEFAULT_SITE, origin })))
+      .catch(failureLog(log));
   }
 
   /** Takes renewed certificates over. */
