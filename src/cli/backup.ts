@@ -60,7 +60,7 @@ function pageAt(at: Endpoint, namespace: string, cursor: string): Promise<Page> 
     const target = `/v1/cluster/entries?namespace=${encodeURIComponent(namespace)}${more}`;
     const isExpected = (response: Response): boolean => response.ok;
     const response = await send(at, target, { isExpected, retries: RETRIES });
-    return decodeWithTexts(await bytesOf(response), "entry") as Page;
+    return decodeWithTexts(await bytesOf(response)) as Page;
   });
 }
 

@@ -79,7 +79,7 @@ class Copy {
       const isExpected = ({ ok }: Response): boolean => ok;
       const headers = { Accept: MSGPACK };
       const response = await send(this.from, target, { headers, isExpected });
-      return decodeWithTexts(await bytesOf(response), "entry") as Page;
+      return decodeWithTexts(await bytesOf(response)) as Page;
     });
   }
 

@@ -15,10 +15,16 @@ const PREFLIGHT_SECONDS = 600;
 const METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE"];
 /** Headers that the client library and others read, beside those that every page may. */
 const EXPOSED = [
+  "Accept-Ranges",
+  "Allow",
+  "CF-Expiration",
+  "CF-KV-Metadata",
+  "Content-Disposition",
   "Content-Encoding",
   "Content-Range",
   "Date",
   "ETag",
+  "Expiration",
   "Retry-After",
   "Server-Timing",
   "Starling-Context",

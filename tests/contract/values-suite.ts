@@ -221,6 +221,37 @@ export function siblings(): void {
     await expectProblem(gone, 412, "precondition-failed");
   });
 
+  it("gives the forms of all siblings an ETag each, and takes either as a condition", async () => {
+    const path = `/v1/kv/${freshNamespace()}/k`;
+    await makeSiblings(path);
+    const of = (headers: Record<string, string>, method = "GET"): Promise<Response> =>
+      call(`${path}?siblings=all`, { method, headers });
+    const tagOf = (answer: Response): string => answer.headers.get("etag") ?? "none";
+    const [inParts, asJson] = [{ Accept: "multipart/mixed" }, { Accept: "application/json" }];
+    const [parts, json] = [tagOf(await of(inParts)), tagOf(await of(asJson))];
+    // Strong: whoever has one of the bodies must not be told that it has the other one.
+    expect([parts, json]).toEqual([expect.stringMatching(/^"/), expect.stringMatching(/^"/)]);
+    expect(parts).not.toBe(json);
+    expect(tagOf(await of(asJson, "HEAD"))).toBe(json);
+    for (const [headers, own, other] of [
+      [inParts, parts, json],
+      [asJson, json, parts],
+    ] as const) {
+      expect((await of({ ...headers, "If-None-Match": own })).status).toBe(304);
+      expect((await of({ ...headers, "If-None-Match": other })).status).toBe(300);
+    }
+    const none = await put(path, "late", { "If-None-Match": json });
+    await expectProblem(none, 412, "precondition-failed");
+    expect((await put(path, "one", { "If-Match": json })).status).toBe(204);
+    expect(await (await of(asJson)).text()).toBe("one");
+    await expectProblem(await put(path, "x", { "If-Match": json }), 412, "precondition-failed");
+    const again = `${path}-again`;
+    await makeSiblings(again);
+    const shown = await call(`${again}?siblings=all`);
+    expect((await put(again, "one", { "If-Match": tagOf(shown) })).status).toBe(204);
+    expect((await call(`${again}?siblings=all`)).status).toBe(200);
+  });
+
   it("reads its own writes from one replica with the write's context", async () => {
     const namespace = freshNamespace();
     for (let i = 0; i < 20; i++) {

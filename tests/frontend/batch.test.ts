@@ -1,6 +1,7 @@
 import { encode } from "@msgpack/msgpack";
 import { describe, expect, it } from "vitest";
 import type { Operation } from "../../core/operations.ts";
+import { decodeWithTexts } from "../../src/frontend/http/msgpack-texts.ts";
 import { makeApp, type TestApp } from "./support.ts";
 
 interface OpResult {
@@ -84,6 +85,12 @@ describe("a batch of MessagePack", () => {
   const send = async (app: TestApp, body: Uint8Array<ArrayBuffer>): Promise<Response> =>
     app.call("POST", "/v1/kv/ns:batch", { body, headers: HEADERS });
 
+  /** The package's own decoder would show long keys without the U+FEFF that they begin with. */
+  const resultsOf = async (answer: Response): Promise<readonly OpResult[]> => {
+    const body = decodeWithTexts(new Uint8Array(await answer.arrayBuffer()));
+    return (body as { results: readonly OpResult[] }).results;
+  };
+
   /** A batch of one put with an ASCII letter in the place of which other bytes then stand. */
   function withBytes(
     op: object,
@@ -127,5 +134,57 @@ describe("a batch of MessagePack", () => {
       expect(answer.status).toBe(207);
       expect(app.backend.last).toMatchObject({ key: `ns\0${key}`, content: { value } });
     }
+  });
+
+  /** Longer than the package's decoder looks at by itself, and shorter. */
+  const LONG = `\ufeff${"x".repeat(300)}`;
+  const TEXTS = ["\ufeff", "\ufeffx", "\ufeff\ufeff", LONG, `${LONG}ä\ufeff`, "ä".repeat(120)];
+
+  it("keeps values and keys that begin with U+FEFF, however long they are", async () => {
+    const app = await makeApp();
+    for (const text of ["x", ...TEXTS]) {
+      const answer = await send(app, encode({ ops: [{ op: "put", key: text, value: text }] }));
+      expect(answer.status).toBe(207);
+      const results = await resultsOf(answer);
+      expect(results).toMatchObject([{ key: text, status: 201 }]);
+      const value = new TextEncoder().encode(text);
+      expect(app.backend.last).toMatchObject({ key: `ns\0${text}`, content: { value } });
+    }
+  });
+
+  it("keeps such texts in metadata, wherever they stand", async () => {
+    const app = await makeApp();
+    for (const text of TEXTS) {
+      for (const metadata of [text, [text], { value: text }, { [text]: 1 }, [[{ m: [text] }]]]) {
+        await send(app, encode({ ops: [{ op: "put", key: text, value: "v", metadata }] }));
+        const stored = app.backend.last as { content?: { metadata?: string } } | undefined;
+        expect(JSON.parse(stored?.content?.metadata ?? "null")).toEqual(metadata);
+        expect(app.backend.last).toMatchObject({ key: `ns\0${text}` });
+      }
+    }
+  });
+
+  it("takes bytes for no text, and refuses metadata that JSON has no words for", async () => {
+    const app = await makeApp();
+    const bytes = new TextEncoder().encode("k");
+    const answer = await send(
+      app,
+      encode({
+        ops: [
+          { op: "get", key: bytes },
+          put({ tags: [bytes] }),
+          put({ context: bytes }),
+          ...[bytes, [bytes], { m: bytes }, [{ m: [bytes] }], [Number.NaN], { m: -Infinity }].map(
+            (metadata) => put({ metadata }),
+          ),
+        ],
+      }),
+    );
+    const results = await resultsOf(answer);
+    expect(results.map(({ code }) => code)).toEqual([
+      ...["invalid-key", "invalid-tag", "invalid-context"],
+      ...Array.from({ length: 6 }, () => "invalid-metadata"),
+    ]);
+    expect(app.backend.operations).toEqual([]);
   });
 });

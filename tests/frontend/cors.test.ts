@@ -64,6 +64,44 @@ describe("a page of an origin that is named", () => {
     expect(await got.text()).toBe("v");
   });
 
+  it("may read every header that is given back with a value", async () => {
+    const app = await closed();
+    const headers = { Origin: PAGE, Authorization: "Bearer a-token-to-write" };
+    const stored = {
+      ...{ "Content-Type": "text/plain", "Content-Encoding": "br", "Content-Language": "de" },
+      ...{ "Content-Disposition": "attachment", "Starling-Metadata": "1" },
+      "Cache-Control": "max-age=60",
+    };
+    await app.put(KEY, "v", { ...headers, ...stored });
+    await app.put("/v1/workerd-kv/ns/w?expiration_ttl=60", "v", {
+      ...{ ...headers, "CF-KV-Metadata": "1" },
+    });
+    // Any page may read these (Fetch Standard, 2.2.2), and these say something to its browser.
+    const readable = new Set([
+      ...["cache-control", "content-language", "content-length", "content-type", "expires"],
+      ...["last-modified", "pragma"],
+      ...["access-control-allow-origin", "access-control-expose-headers"],
+      ...["content-security-policy", "x-content-type-options"],
+    ]);
+    const account = "/client/v4/accounts/a/storage/kv/namespaces/ns/values/w";
+    for (const [target, more, method] of [
+      [KEY, {}],
+      [KEY, { Range: "bytes=0-0" }],
+      [`${KEY}?max_stale=60`, {}],
+      ["/v1/kv/ns/none", {}],
+      [account, {}],
+      ["/v1/workerd-kv/ns/w", {}],
+      [KEY, {}, "POST"],
+    ] as const) {
+      const answer = await app.call(method ?? "GET", target, { headers: { ...headers, ...more } });
+      const exposed = answer.headers.get("Access-Control-Expose-Headers")?.toLowerCase() ?? "";
+      const hidden = [...answer.headers.keys()].filter(
+        (name) => !readable.has(name) && !exposed.split(", ").includes(name),
+      );
+      expect([target, answer.status, hidden]).toEqual([target, answer.status, []]);
+    }
+  });
+
   it("can be any, where any is named", async () => {
     const app = await closed(["*"]);
     const got = await app.get(KEY, { Origin: OTHER, Authorization: "Bearer a-token-to-write" });

@@ -374,7 +374,11 @@ describe("workerd's own wire", () => {
     expect(await bulk.json()).toEqual({ "a/b %": "v", none: null });
     expect((await app.call("DELETE", `${WIRE}a%2Fb%20%25`)).status).toBe(200);
     expect((await app.get(`${WIRE}a%2Fb%20%25`)).status).toBe(404);
-    expect((await app.call("POST", `${WIRE}k`)).status).toBe(404);
+    for (const wrong of ["POST k", "POST ", "POST bulk%2Fget", "PATCH k"]) {
+      const [method = "", key = ""] = wrong.split(" ");
+      const { status, headers } = await app.call(method, `${WIRE}${key}`);
+      expect([status, headers.get("allow")]).toEqual([405, "GET, HEAD, PUT, DELETE"]);
+    }
     expect((await app.put(`${WIRE}k?expiration=5`, "v")).status).toBe(400);
   });
 

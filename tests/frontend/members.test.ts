@@ -30,6 +30,15 @@ it.each(["plan", "commit"])("refuses what is no version and no time of a %s", as
   expect(backend.operations).toEqual([]);
 });
 
+it.each(["plan", "commit"])("says of a %s that it names a member twice", async (route) => {
+  const { backend, call } = await makeApp();
+  const body = { remove: ["r2", "r3", "r3"] };
+  const answer = await call("POST", `/v1/cluster/${route}`, bodyOf(body));
+  const { status, detail } = (await answer.json()) as { status: number; detail: string };
+  expect([status, detail]).toEqual([400, '"remove" names "r3" twice.']);
+  expect(backend.operations).toEqual([]);
+});
+
 it("plans for the version that is named, or says which there is", async () => {
   const { call } = await makeApp();
   const plan = (from: number): Promise<Response> =>

@@ -156,7 +156,7 @@ async function readEntries(request: Request): Promise<Body> {
   if (isMsgpackBomb(bytes)) throw invalid("The body nests too deeply or has too many values.");
   let body: unknown;
   try {
-    body = decodeWithTexts(bytes, "entry", { maxExtLength: 0 });
+    body = decodeWithTexts(bytes, { maxExtLength: 0 });
   } catch {
     throw invalid(`The body must be MessagePack: {"namespace","entries":[{"key","entry"}]}.`);
   }

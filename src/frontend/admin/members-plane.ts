@@ -3,6 +3,7 @@ import { readOr } from "../../../core/check.ts";
 import { TIMEOUT_MS_MAX } from "../../../core/limits.ts";
 import type { CommitOperation } from "../../../core/operations.ts";
 import type { Result, TransferStatus } from "../../../core/results.ts";
+import { quoted } from "../../../ring/foreign-json.ts";
 import { changedMembers, otherVersion, planChange } from "../../../ring/plan.ts";
 import { openChange, takersOf } from "../../../ring/ring-change.ts";
 import type { Backend, ClusterView } from "../backend/backend.ts";
@@ -113,11 +114,20 @@ async function readChange(request: Request): Promise<Asked> {
   if (timeout !== undefined && !isWholeUpTo(timeout, TIMEOUT_MS_MAX)) {
     throw new Problem("invalid-request", `"timeout" must be 1 to ${TIMEOUT_MS_MAX} ms.`);
   }
+  refuseTwice(change["remove"]);
   return {
     change,
     ...(from === undefined ? {} : { from }),
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
   };
+}
+
+/** Of the second one it would be said that there is no such member. @throws Problem */
+function refuseTwice(ids: unknown): void {
+  if (!Array.isArray(ids)) return;
+  const twice: unknown = ids.find((id, i) => typeof id === "string" && ids.indexOf(id) < i);
+  if (twice === undefined) return;
+  throw new Problem("invalid-request", `"remove" names ${quoted(twice)} twice.`);
 }
 
 const isWholeUpTo = (value: unknown, most: number): value is number =>

@@ -1,9 +1,10 @@
 /** The body of a batch: from JSON or MessagePack to its ops, and its results back. */
-import { Decoder, Encoder } from "@msgpack/msgpack";
+import { Encoder } from "@msgpack/msgpack";
 import { BATCH_OPS_MAX, METADATA_BYTES_MAX } from "../../../core/limits.ts";
 import { fromBase64 } from "../http/base64.ts";
 import { isJsonBomb, isMsgpackBomb } from "../http/batch-guard.ts";
 import { readBody } from "../http/body.ts";
+import { decodeWithTexts } from "../http/msgpack-texts.ts";
 import { isMsgpack, MSGPACK } from "../http/msgpack-type.ts";
 import { Problem } from "../http/problems.ts";
 
@@ -42,7 +43,7 @@ function parse(bytes: Uint8Array, { isBinary }: BatchForm): unknown {
   try {
     if (!isBinary) return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     const limits = { maxExtLength: 0, maxArrayLength: LISTS_MAX, maxMapLength: LISTS_MAX };
-    return new Decoder(limits).decode(bytes);
+    return decodeWithTexts(bytes, limits);
   } catch {
     throw invalidRequest(`A batch is JSON, or MessagePack with Content-Type: ${MSGPACK}.`);
   }

@@ -25,6 +25,7 @@ import { pause, toBase64 } from "../http/base64.ts";
 import { checkMetadata, checkTags } from "../http/body.ts";
 import { SMALL_BYTES } from "../http/body-room.ts";
 import { contextToToken, keptToken, type Session, tokenToSession } from "../http/context-token.ts";
+import { Deadline } from "../http/deadline.ts";
 import { checkKey } from "../http/key-path.ts";
 import type { RequestOptions } from "../http/options.ts";
 import { internalProblem, Problem, problemOf } from "../http/problems.ts";
@@ -59,6 +60,7 @@ interface Batch extends BatchParts {
   readonly trace: string;
   readonly budget: AnswerBudget;
   readonly room: ReadRoom;
+  readonly deadline: Deadline;
 }
 
 type OneOperation = GetOperation | WriteOperation;
@@ -79,11 +81,17 @@ function ttlOf(value: unknown, settings: NamespaceSettings): number {
   throw new Problem("invalid-option", detail, { extras });
 }
 
+/** JSON makes some object of bytes, and null of a number that is none. @throws Problem */
+function asJson(_name: string, value: unknown): unknown {
+  const hasWords = typeof value !== "number" || Number.isFinite(value);
+  if (hasWords && !(value instanceof Uint8Array)) return value;
+  const detail = "The metadata has bytes, or a number, for which JSON has no words.";
+  throw new Problem("invalid-metadata", detail);
+}
+
 function metadataOf(value: unknown): string | null {
   if (isAbsent(value)) return null;
-  // What JSON cannot express (from MessagePack: bytes) becomes undefined or some object.
-  const text: string | undefined = value instanceof Uint8Array ? undefined : JSON.stringify(value);
-  return checkMetadata(text ?? "");
+  return checkMetadata(JSON.stringify(value, asJson));
 }
 
 function contentOf(op: Fields, { settings, form }: Batch): Content {
@@ -196,9 +204,10 @@ function describeResult(result: DoneOf<"get" | "write">, key: StoreKey, batch: B
   };
 }
 
-async function carryOut(operation: OneOperation, batch: Batch): Promise<Fields> {
-  const isWrite = operation.kind === "write";
+async function carryOut(asked: OneOperation, batch: Batch): Promise<Fields> {
+  const isWrite = asked.kind === "write";
   try {
+    const operation = { ...asked, options: batch.deadline.options() };
     const result =
       operation.kind === "get"
         ? await batch.room.read(operation)
@@ -245,6 +254,7 @@ export async function answerBatch(request: Request, parts: BatchParts): Promise<
   const byteCountMax = VALUES_PER_BATCH * parts.settings.maxValueBytes + OVERHEAD_BYTES;
   const { ops, ...form } = await readOps(request, byteCountMax);
   const { grant, namespace } = parts;
+  const deadline = new Deadline(parts.options.quorum);
   if (ops.some(({ op }) => op !== "get")) requireAccess(grant, { role: "write", namespace });
   const isBinary = answersBinary(request);
   const valuesMax = VALUES_PER_BATCH * parts.settings.maxValueBytes;
@@ -255,7 +265,7 @@ export async function answerBatch(request: Request, parts: BatchParts): Promise<
     ops.flatMap((op) => readKeyOf(op, namespace)),
     valuesMax,
   );
-  const batch = { ...parts, form, answersBinary: isBinary, trace, budget, room };
+  const batch = { ...parts, form, answersBinary: isBinary, trace, budget, room, deadline };
   // Two blind writes at once would become siblings, and a get would not see the put before it.
   const lanes = { laneOf: nameOf, work: (op: Fields) => runOne(op, batch) };
   const results = await inLanes(ops, lanes, room.atOnce);

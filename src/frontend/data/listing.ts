@@ -7,6 +7,7 @@ import type { Backend } from "../backend/backend.ts";
 import { rulesOf } from "../backend/rules.ts";
 import { run } from "../backend/run.ts";
 import { NO_CACHE } from "../http/caching.ts";
+import { Deadline } from "../http/deadline.ts";
 import { type RequestOptions, readOptions } from "../http/options.ts";
 import { Problem } from "../http/problems.ts";
 import { seal, unseal } from "../http/sealed-token.ts";
@@ -100,13 +101,8 @@ export async function answerList(
   const prefix = options.others.get("prefix") ?? "";
   const limit = readLimit(options.others.get("limit"));
   const cursor = options.others.get("cursor") ?? "";
-  const page = await listKeys(backend, hash, {
-    namespace,
-    prefix,
-    limit,
-    cursor,
-    trace: traceOf(request),
-  });
+  const asked = { namespace, prefix, limit, cursor, trace: traceOf(request) };
+  const page = await new Deadline(options.quorum).hold(() => listKeys(backend, hash, asked));
   const keys = page.result.keys.map(({ name, expiresAt, metadata }) => ({
     name,
     ...(expiresAt === 0 ? {} : { expiration: Math.floor(expiresAt / 1000) }),

@@ -11,7 +11,7 @@ import { oncePer } from "../../../core/once-per.ts";
 import type { GetResult } from "../../../core/results.ts";
 import { SMALL_BYTES } from "../http/body-room.ts";
 import { cacheControlOf } from "../http/caching.ts";
-import { checkReadConditions, readRange, type Validators } from "../http/conditions.ts";
+import { checkReadConditions, readRange, tagInParts, type Validators } from "../http/conditions.ts";
 import { keptToken } from "../http/context-token.ts";
 import type { Answer, HeaderFields, PlainRequest } from "../http/exchange.ts";
 import { Problem, problemAnswer } from "../http/problems.ts";
@@ -130,9 +130,13 @@ function siblingsBody(
 async function answerAll(live: readonly LiveSibling[], reading: Reading): Promise<Answer> {
   const { request, setting } = reading;
   const headers = headersShowing(reading, live);
+  const accept = request.headers.get("Accept");
+  const json = qualityOf(accept, "application/json");
+  const isJson = json > 0 && json >= qualityOf(accept, "multipart/mixed");
+  const tag = etagOf(live, setting.hash);
   // The newest one's time does not validate the set: an older sibling may have joined it since.
   const shown: Validators = {
-    etag: etagOf(live, setting.hash),
+    etag: isJson ? tag : tagInParts(tag),
     modifiedMs: Number.NaN,
     now: setting.now,
   };
@@ -142,9 +146,6 @@ async function answerAll(live: readonly LiveSibling[], reading: Reading): Promis
   if (checkReadConditions(request.headers, shown) === "not-modified") {
     return { status: 304, headers, body: null };
   }
-  const accept = request.headers.get("Accept");
-  const json = qualityOf(accept, "application/json");
-  const isJson = json > 0 && json >= qualityOf(accept, "multipart/mixed");
   const { contentType, body } = await siblingsBody(live, isJson, reading);
   headers["Content-Type"] = contentType;
   headers["Content-Length"] = String(body.length);

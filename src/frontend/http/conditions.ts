@@ -21,6 +21,21 @@ export function readTagList(headers: RequestHeaders, name: string): readonly str
   return value.match(TAGS) ?? [];
 }
 
+/** It never stands in a tag of versions, which are digits. */
+const IN_PARTS = '-mixed"';
+
+/**
+ * The tag of all siblings in parts. Other bytes than those of the same versions in JSON need
+ * another strong validator (RFC 9110, 8.8.3).
+ *
+ * @param tag of the versions, which is that of their JSON
+ */
+export const tagInParts = (tag: string): string => tag.slice(0, -1) + IN_PARTS;
+
+/** What a tag of any form names: a write depends on versions, however they were shown. */
+const versionsTag = (tag: string): string =>
+  tag.endsWith(IN_PARTS) ? `${tag.slice(0, -IN_PARTS.length)}"` : tag;
+
 /**
  * What a write depends on; null when on nothing.
  *
@@ -28,9 +43,9 @@ export function readTagList(headers: RequestHeaders, name: string): readonly str
  * @throws Problem `invalid-request`
  */
 export function readPrecondition(headers: RequestHeaders, now: WallMillis): Precondition | null {
-  const ifMatch = readTagList(headers, "If-Match");
+  const ifMatch = readTagList(headers, "If-Match").map(versionsTag);
   // Weak comparison (RFC 9110, 13.1.2); If-Match compares strongly, so there a W/ matches nothing.
-  const ifNoneMatch = readTagList(headers, "If-None-Match").map(withoutWeakness);
+  const ifNoneMatch = readTagList(headers, "If-None-Match").map(withoutWeakness).map(versionsTag);
   const since = parseHttpDate(headers.get("If-Unmodified-Since"), now);
   // Everything stored is later than 1970.
   const dated = Number.isNaN(since) ? {} : { unmodifiedSince: Math.max(1, since) };

@@ -21,6 +21,7 @@ import { run } from "../backend/run.ts";
 import { settingsOf } from "../data/data-plane.ts";
 import { cursorAfter, listKeys } from "../data/listing.ts";
 import { inParallel } from "../http/at-once.ts";
+import { Deadline } from "../http/deadline.ts";
 import { checkKey } from "../http/key-path.ts";
 import type { RequestOptions } from "../http/options.ts";
 import { Problem, problemOf } from "../http/problems.ts";
@@ -78,6 +79,7 @@ export const secondsOf = (expiresAt: WallMillis): number => Math.round(expiresAt
 export class KvStore {
   readonly settings: NamespaceSettings;
   readonly #parts: KvParts;
+  #begun: Deadline | null = null;
 
   /** @throws Problem `invalid-option` */
   constructor(parts: KvParts) {
@@ -113,14 +115,21 @@ export class KvStore {
   }
 
   async #read(key: string, room: ReadRoom): Promise<KvValue | null> {
-    const { options, backend } = this.#parts;
+    const { backend } = this.#parts;
     const name = this.#nameOf(key);
-    const operation = { kind: "get", key: name, options: options.quorum, session: null } as const;
+    const options = this.#deadline.options();
+    const operation = { kind: "get", key: name, options, session: null } as const;
     const result = await room.read(operation);
     if (result.kind === "failed") throw problemOf(result.failure, false);
     const [newest] = liveSiblings(result.entry, backend.now());
     const content = newest?.content ?? null;
     return content === null ? null : { content, expiresAt: newest?.expiresAt ?? 0 };
+  }
+
+  /** Of all that is asked for here, from the first on: until then bodies are read. */
+  get #deadline(): Deadline {
+    this.#begun ??= new Deadline(this.#parts.options.quorum);
+    return this.#begun;
   }
 
   /** @throws Problem `invalid-key` */
@@ -160,7 +169,7 @@ export class KvStore {
     let scanned = Math.max(limit + 1, SCANNED_MIN);
     for (let i = 1; ; i++) {
       const wanted = { namespace, prefix, limit: Math.min(scanned, LIST_KEYS_MAX), cursor: from };
-      const page = await listKeys(backend, hash, { ...wanted, trace });
+      const page = await this.#deadline.hold(() => listKeys(backend, hash, { ...wanted, trace }));
       keys.push(...page.result.keys);
       from = page.cursor;
       // One key more than wanted was found: that shows that the page is not the last.
@@ -184,8 +193,9 @@ export class KvStore {
   }
 
   async #write(key: string, content: Content | null, ttlMs: WallMillis): Promise<void> {
-    const { options, backend, trace } = this.#parts;
-    const write = { key: this.#nameOf(key), options: options.quorum, content, ttlMs } as const;
+    const { backend, trace } = this.#parts;
+    const options = this.#deadline.options();
+    const write = { key: this.#nameOf(key), options, content, ttlMs } as const;
     await run(backend, { kind: "write", ...write, context: null, precondition: null }, trace);
   }
 }

@@ -10,6 +10,7 @@ import { Hono } from "hono";
 import type { WallMillis } from "../../../core/time.ts";
 import {
   type Call,
+  isRead,
   type RouteParts,
   rawRest,
   rawTargetOf,
@@ -125,11 +126,10 @@ export function workerdProblemAnswer(problem: Problem, isHead: boolean): Answer 
 }
 
 function answererOf(method: string, rawKey: string): (call: KvCall) => Promise<Response> {
-  if (method === "GET") return rawKey === "" ? list : get;
+  if (isRead(method)) return rawKey === "" ? list : get;
   if (method === "PUT") return put;
   if (method === "DELETE") return remove;
-  if (rawKey === BULK_GET) return bulkGet;
-  throw new Problem("no-such-route", "Only bulk/get is posted to.");
+  return bulkGet;
 }
 
 interface WorkerdPath {
@@ -152,9 +152,7 @@ export function workerdKvRoutes(parts: RouteParts): Hono<StarlingEnv> {
   const app = new Hono<StarlingEnv>();
   const accessOf = (call: Call): Access => {
     const { method } = call.req;
-    const { namespace, rawKey } = pathOf(call);
-    // That the route exists is checked before the right to use it.
-    answererOf(method, rawKey);
+    const { namespace } = pathOf(call);
     return { role: method === "PUT" || method === "DELETE" ? "write" : "read", namespace };
   };
   const handler = guarded(accessOf, (call) => {
@@ -168,7 +166,9 @@ export function workerdKvRoutes(parts: RouteParts): Hono<StarlingEnv> {
     const answer = answererOf(method, rawKey);
     return answer({ store, request, query, rawKey, now: backend.now() });
   });
-  app.on(["GET", "PUT", "DELETE", "POST"], `${WORKERD_KV}:namespace/:key{.*}`, handler);
-  app.on(["GET", "PUT", "DELETE", "POST"], `${WORKERD_KV}:namespace`, handler);
+  app.on(["GET", "PUT", "DELETE"], `${WORKERD_KV}:namespace/:key{.*}`, handler);
+  app.on(["GET", "PUT", "DELETE"], `${WORKERD_KV}:namespace`, handler);
+  // Nothing else is posted to.
+  app.post(`${WORKERD_KV}:namespace/${BULK_GET}`, handler);
   return app;
 }
