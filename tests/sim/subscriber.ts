@@ -118,10 +118,22 @@ export class Subscriber {
       if (!isOpen) return;
       isOpen = false;
       const isTaken = result?.kind === "changes" && this.#take(result);
-      done(isTaken && result.isCaughtUp);
+      done(isTaken && result.isCaughtUp && !this.#waitsForFormer(result.position));
     };
     this.#world.submit(machine, this.#operation(), once);
     if (isOpen) this.#world.events.after(PATIENCE_MS, () => once(null));
+  }
+
+  /**
+   * Whether a member that told something, and was away, has not been asked since whether it still
+   * has that: one that was silent for long is asked again after ten seconds. What it told alone, and
+   * lost, is taken back then, and nobody was promised that.
+   */
+  #waitsForFormer({ left }: FeedPosition): boolean {
+    const { machines } = this.#world;
+    const isMember = (id: string): boolean =>
+      machines.some(({ node }) => node?.knowledge.ring.member(id) !== undefined);
+    return left.some(({ id, through }) => through === 0 && isMember(id));
   }
 
   /** @returns whether it has all of it, with the token */
