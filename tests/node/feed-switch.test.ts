@@ -22,11 +22,13 @@ function beat(count = 1): void {
   }
 }
 
+const changesFrom = (from: ChangesOperation["from"]): ChangesOperation => ({
+  ...{ kind: "changes", namespace: "demo", prefix: "", from, values: false, limit: 7 },
+  ...{ byteCountMax: 1e6, holdMs: 0, feed: "one" },
+});
+
 function look(at: ReplicaId, from: ChangesOperation["from"]): ChangesResult {
-  const result = group.execute(at, {
-    ...{ kind: "changes", namespace: "demo", prefix: "", from, values: false, limit: 7 },
-    ...{ byteCountMax: 1e6, holdMs: 0, feed: "one" },
-  });
+  const result = group.execute(at, changesFrom(from));
   if (result.kind !== "changes") throw new Error(JSON.stringify(result));
   return result;
 }
@@ -243,6 +245,23 @@ describe("a feed whose source goes away", () => {
     reader.follow("r1");
     replaceSource(reader);
     expect(reader.words).toEqual(["switch", "resync", "a", "resync-end"]);
+  });
+
+  it("tells nothing of another layout before its token, though a source is waited for", () => {
+    const reader = new Reader("beginning");
+    for (let i = 0; i < 10; i++) group.put("r1", `k${i}`, 10);
+    reader.follow("r1");
+    group.resize("r1", 2);
+    group.change(8);
+    // Its token names sources that have told nothing yet.
+    const { position } = look("r1", reader.place);
+    const [silent = ""] = position.sources.map(({ id }) => id);
+    const at = another(silent);
+    group.loses = ({ body }, to) => to === silent && body.kind === "changes";
+    const token = group.begin(at, changesFrom(position));
+    group.resize(at, 3);
+    for (let i = 0; i < 80 && group.answerOf(token) === undefined; i++) group.pass(25);
+    expect(group.answerOf(token)).toMatchObject({ kind: "changes", changes: [], isStep: true });
   });
 
   it("tells nothing of a new beginning before its token, when one that never told is replaced", () => {

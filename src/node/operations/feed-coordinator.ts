@@ -64,7 +64,9 @@ export class FeedCoordinator {
     if (ids === null) return answer(noSources());
     const isNew = typeof from === "string";
     const places = { ...NOWHERE, sources: ids.map((id) => fresh(id, !isNew)) };
-    if (isNew || refusing.size > 0) return this.#ask({ ...look, places }, now);
+    if (isNew) return this.#ask({ ...look, places }, now);
+    // Also where the layout has become another one while a source was waited for: a reader whose
+    // connection breaks has obeyed what it was told, and the layout of its token may come back.
     this.#answerStep(look, { places, switches: [] }, from.purgedThrough);
   }
 
