@@ -301,9 +301,8 @@ class Run {
     return null;
   }
 
-  #catchUp(): void {
-    const machine = this.#world.machines[0] as Machine;
-    this.#subscriber.catchUp(machine, () => this.#step());
+  #catchUp(look: "catchUp" | "askFormer" = "catchUp"): void {
+    this.#subscriber[look](this.#world.machines[0] as Machine, () => this.#step());
   }
 
   /** The live values, as all replicas tell them. */
@@ -327,9 +326,10 @@ class Run {
     const seen = (entry: Entry): string[] =>
       values(read.machine.node?.knowledge.purges.apply(key, entry) ?? entry).filter(isSurelyLive);
     let told = live;
-    if (!this.#subscriber.agrees(key, seen, live.filter(isSurelyLive))) {
-      // More may have been evicted since it looked last.
-      this.#catchUp();
+    // More may have been evicted since it looked last, or lost by a source that has not been asked.
+    for (const look of ["catchUp", "askFormer"] as const) {
+      if (this.#subscriber.agrees(key, seen, told.filter(isSurelyLive))) break;
+      this.#catchUp(look);
       told = values(this.#read(key)?.entry ?? emptyEntry);
     }
     this.#subscriber.check(key, seen, told.filter(isSurelyLive));

@@ -27,6 +27,8 @@ const LIMIT = 4;
 const PATIENCE_MS = 6000;
 const ALL: FeedName = { namespace: NAMESPACE, prefix: "" };
 const OTHER: FeedName = { namespace: NAMESPACE, prefix: "k1" };
+/** More than a source that was silent is left alone, in ms. */
+const FORMER_MS_MAX = 12_000;
 /** Looks until it has caught up, when no faults are left. */
 const LOOKS_MAX = 400;
 
@@ -118,22 +120,10 @@ export class Subscriber {
       if (!isOpen) return;
       isOpen = false;
       const isTaken = result?.kind === "changes" && this.#take(result);
-      done(isTaken && result.isCaughtUp && !this.#waitsForFormer(result.position));
+      done(isTaken && result.isCaughtUp);
     };
     this.#world.submit(machine, this.#operation(), once);
     if (isOpen) this.#world.events.after(PATIENCE_MS, () => once(null));
-  }
-
-  /**
-   * Whether a member that told something, and was away, has not been asked since whether it still
-   * has that: one that was silent for long is asked again after ten seconds. What it told alone, and
-   * lost, is taken back then, and nobody was promised that.
-   */
-  #waitsForFormer({ left }: FeedPosition): boolean {
-    const { machines } = this.#world;
-    const isMember = (id: string): boolean =>
-      machines.some(({ node }) => node?.knowledge.ring.member(id) !== undefined);
-    return left.some(({ id, through }) => through === 0 && isMember(id));
   }
 
   /** @returns whether it has all of it, with the token */
@@ -199,6 +189,22 @@ export class Subscriber {
       if (!isCaughtUp && i % 10 === 9) step();
     }
     if (!isCaughtUp) this.#judge.accuse("feed", "it never catches up");
+  }
+
+  /**
+   * Looks until every member that told something, and was away, has been asked whether it still has
+   * that; one that was silent for long is asked again after ten seconds. What it told alone, and
+   * lost, is taken back then. Nobody was promised that.
+   */
+  askFormer(machine: Machine, step: () => void): void {
+    const { events } = this.#world;
+    const until = events.now + FORMER_MS_MAX;
+    const isWaiting = (): boolean =>
+      this.#from !== "beginning" && this.#from.left.some(({ through }) => through === 0);
+    while (isWaiting() && events.now < until) {
+      step();
+      this.catchUp(machine, step);
+    }
   }
 
   /** @param values the live values of an entry @param live what all replicas say of the key */
