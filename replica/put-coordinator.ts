@@ -218,10 +218,16 @@ export class PutCoordinator implements Coordinator {
     if (this.#keptFor.has(primary)) return;
     if (this.#stoodInFor.has(primary) && !this.#standInFailed(primary)) return;
     this.#stoodInFor.add(primary);
+    if (!this.#askFallback(primary)) this.#keepHint(primary);
+  }
+
+  /** Asks the next fallback to keep a hint; false where none is left or may stand in. */
+  #askFallback(home: ReplicaId): boolean {
     const next = this.#plan.sloppy ? this.#fallbacksLeft()[0] : undefined;
-    if (next === undefined) return this.#keepHint(primary);
+    if (next === undefined) return false;
     this.#fallbacksUsed = this.#plan.fallbacks.indexOf(next) + 1;
-    this.#send(next, primary);
+    this.#send(next, home);
+    return true;
   }
 
   #owns(id: ReplicaId): boolean {
@@ -294,10 +300,7 @@ export class PutCoordinator implements Coordinator {
     if (this.#quorum.need.zones === 0) return;
     const home = this.#primaries[0]?.id ?? this.#plan.self.id;
     while (!this.#quorum.couldBeMetWith(this.#open())) {
-      const next = this.#plan.sloppy ? this.#fallbacksLeft()[0] : undefined;
-      if (next === undefined || !this.#quorum.couldBeMetWith(this.#possible())) return;
-      this.#fallbacksUsed = this.#plan.fallbacks.indexOf(next) + 1;
-      this.#send(next, home);
+      if (!this.#quorum.couldBeMetWith(this.#possible()) || !this.#askFallback(home)) return;
     }
   }
 

@@ -7,7 +7,7 @@ import { Problem } from "../../frontend/http/problems.ts";
 const RETRY_MS = 500;
 
 /** Whether a site is in front of an origin, however the origin's URL is spelled. */
-export const isInFrontOf = (siteOrigin: string, origin: string): boolean =>
+const isInFrontOf = (siteOrigin: string, origin: string): boolean =>
   new URL(siteOrigin).href === new URL(origin).href;
 
 /**
