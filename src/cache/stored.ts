@@ -105,6 +105,10 @@ export function joinStored(a: Stored, b: Stored): Stored {
 export const withVariant = (stored: Stored, variant: Variant): Stored =>
   joinStored(stored, { ...emptyStored(stored.key), variants: [variant] });
 
+/** As a purge of the key leaves it: what a later one has said stands. */
+export const withPurge = (stored: Stored, isSoft: boolean, at: WallMillis): Stored =>
+  joinStored(stored, { ...emptyStored(stored.key), [isSoft ? "stalesAt" : "purgedAt"]: at });
+
 /**
  * For how long after `now` any part of it is of use, in ms; a purge is remembered for `purgeMs`.
  */

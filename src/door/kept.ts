@@ -4,7 +4,7 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
-import type { CausalContext } from "../../core/causal-context.ts";
+import { CausalContext } from "../../core/causal-context.ts";
 import { CodecError } from "../../core/check.ts";
 import {
   type Content,
@@ -61,6 +61,12 @@ class FoundInEntry implements Found {
     return contextShowing(this.#entry, this.#shown, this.#now);
   }
 }
+
+/** Nothing is known of the key: what is written covers nothing. */
+export const foundNothing = (key: string): Found => ({
+  stored: emptyStored(key),
+  context: CausalContext.empty,
+});
 
 /** Which purges are known, and what time it is. */
 export interface Known {

@@ -16,7 +16,7 @@ import type { LeaseResult, ResultOf } from "../../core/results.ts";
 import { siteNamespace } from "../../core/site.ts";
 import type { StoreKey } from "../../core/store.ts";
 import { type Millis, millisOfHlc, type WallMillis } from "../../core/time.ts";
-import { emptyStored, type StoredBody } from "../cache/stored.ts";
+import { type StoredBody, withPurge } from "../cache/stored.ts";
 import type { Backend, Site } from "../frontend/backend/backend.ts";
 import { execute } from "../frontend/backend/large-work.ts";
 import { readInRoom } from "../frontend/backend/read-room.ts";
@@ -27,6 +27,7 @@ import {
   type Digest,
   type Found,
   foundIn,
+  foundNothing,
   type Known,
   type Label,
   portableDigest,
@@ -113,7 +114,8 @@ export class ResponseStore {
 
   /**
    * Purges one key at all its owners: nothing that was asked for until then is used any more, or is
-   * stale from now on.
+   * stale from now on. A purge covers what it has read and nothing else: another one may be under
+   * way, and say a later time.
    *
    * @param how `at`: until when; null: until now, by the clock of an owner, which leases go by too
    * @returns until when
@@ -130,12 +132,14 @@ export class ResponseStore {
   ): Promise<WallMillis> {
     const { now } = this.#known;
     const at = how.at ?? Math.max(now, (await this.timeFor(site, key)) ?? now);
-    const { stored, context } = how.isSoft
-      ? await this.read(site.name, key, { r: "quorum" })
-      : { stored: emptyStored(key), context: null };
     const within = how.timeoutMs === undefined ? {} : { timeoutMs: how.timeoutMs };
-    const purged = { ...stored, ...(how.isSoft ? { stalesAt: at } : { purgedAt: at }) };
-    const record = recordOf(site.name, purged, { now });
+    const found = await this.read(site.name, key, { r: "quorum", ...within }).catch((error) => {
+      // It ends all that is there, seen or not. Only what is made stale has to be known.
+      if (how.isSoft || !(error instanceof StoreError)) throw error;
+      return foundNothing(key);
+    });
+    const record = recordOf(site.name, withPurge(found.stored, how.isSoft, at), { now });
+    const { context } = found;
     if (record !== null) await this.#put({ ...record, context }, { w: "all", dw: 0, ...within });
     return at;
   }

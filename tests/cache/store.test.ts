@@ -50,6 +50,22 @@ describe("the store of responses", () => {
     expect(asked).toEqual([null, '"a"', null]);
   });
 
+  it.each([
+    ["hard", { isSoft: false }, "purgedAt"],
+    ["soft", { isSoft: true }, "stalesAt"],
+  ] as const)("keeps the later of two %s purges that overlap", async (_, how, field) => {
+    const rig = await makeRig();
+    await rig.get("/a");
+    const store = new ResponseStore(rig.backend);
+    const site = rig.backend.view().sites.get("default");
+    if (site === undefined) throw new Error("the site is there");
+    const key = "http://example.com/a";
+    const at = rig.backend.nowMs;
+    await store.purge(site, key, { ...how, at: at + 2000 });
+    await store.purge(site, key, { ...how, at: at + 1000 });
+    expect((await store.read(site.name, key)).stored[field]).toBe(at + 2000);
+  });
+
   it("tells a hit what the site says of fields now, and not when the last hit was", async () => {
     const rig = await makeRig();
     rig.reply = () => ({ headers: { "Cache-Control": "max-age=60", "Cache-Tag": "red" } });

@@ -10,15 +10,23 @@
  */
 import type { LeaseOperation } from "../../core/operations.ts";
 import { Prng } from "../../core/prng.ts";
+import type { QuorumOptions } from "../../core/quorum-options.ts";
 import type { Result } from "../../core/results.ts";
 import { checkSite, type SiteSettings, siteNamespace } from "../../core/site.ts";
 import { millisOfHlc, type WallMillis } from "../../core/time.ts";
 import type { Fields, RequestHead } from "../../src/cache/fields.ts";
 import { lookUp } from "../../src/cache/look-up.ts";
-import { emptyStored, type Variant, withVariant } from "../../src/cache/stored.ts";
+import { emptyStored, type Variant, withPurge, withVariant } from "../../src/cache/stored.ts";
 import { judge as judgeResponse, storedFields, tagsOf } from "../../src/cache/storing.ts";
 import { selectionOf } from "../../src/cache/vary.ts";
-import { asMinted, type Found, foundIn, recordOf, responseKey } from "../../src/door/kept.ts";
+import {
+  asMinted,
+  type Found,
+  foundIn,
+  foundNothing,
+  recordOf,
+  responseKey,
+} from "../../src/door/kept.ts";
 import type { Judge } from "./judge.ts";
 import type { Machine } from "./machine.ts";
 import type { Plan } from "./plan.ts";
@@ -129,9 +137,13 @@ export class Doors {
     });
   }
 
-  #look({ machine, key }: Visit, done: (found: Found | null) => void): void {
+  #look(
+    { machine, key }: Visit,
+    done: (found: Found | null) => void,
+    options: QuorumOptions = { r: 1 },
+  ): void {
     const name = responseKey(SITE, key);
-    const operation = { kind: "get", key: name, options: { r: 1 }, session: null } as const;
+    const operation = { kind: "get", key: name, options, session: null } as const;
     this.#world.submit(machine, operation, (result) => done(this.#foundIn(machine, key, result)));
   }
 
@@ -276,14 +288,22 @@ export class Doors {
     this.#lease(of, { act: "release", holder: "" }, (time) => {
       if (time?.kind !== "leased") return;
       const purgedAt = Math.max(machine.clock, millisOfHlc(time.time));
-      const record = recordOf(SITE, { ...emptyStored(key), purgedAt }, { now: machine.clock });
-      if (record === null) return;
-      // On all disks: the purge is judged, and not what a power failure takes with it.
-      const options = { w: "all", dw: "all" } as const;
-      const rest = { options, context: null, precondition: null };
-      this.#world.submit(machine, { kind: "write", ...record, ...rest }, (result) => {
-        if (result?.kind === "written") this.#purged({ key, begunAt });
-      });
+      this.#look(
+        of,
+        (found) => {
+          const { stored, context } = found ?? foundNothing(key);
+          const purged = withPurge(stored, false, purgedAt);
+          const record = recordOf(SITE, purged, { now: machine.clock });
+          if (record === null) return;
+          // On all disks: the purge is judged, and not what a power failure takes with it.
+          const options = { w: "all", dw: "all" } as const;
+          const rest = { options, context, precondition: null };
+          this.#world.submit(machine, { kind: "write", ...record, ...rest }, (result) => {
+            if (result?.kind === "written") this.#purged({ key, begunAt });
+          });
+        },
+        { r: "quorum" },
+      );
     });
   }
 
