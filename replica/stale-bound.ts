@@ -15,7 +15,7 @@ import { present } from "../core/assert.ts";
 import type { Failure } from "../core/failure.ts";
 import { TIMEOUT_MS_MAX } from "../core/limits.ts";
 import type { Ages } from "../core/message-values.ts";
-import { oncePer } from "../core/once-per.ts";
+import type { Millis } from "../core/time.ts";
 
 export interface BoundNeed {
   /** Of the cluster document by which members are counted. */
@@ -50,18 +50,32 @@ function agesIn({ stamp, memberCount }: BoundNeed, told: readonly Ages[]): numbe
   return ages;
 }
 
-const oldestFirst = (ages: number[]): readonly number[] => ages.sort((a, b) => b - a);
+type Told = Ages["ms"];
 
-/** A replica gives the same ages many times a millisecond, and mostly one replica answers. */
-const sortedOf = oncePer(({ ms }: Ages): readonly number[] =>
-  oldestFirst(ms.map((age) => (age !== null && age >= 0 ? age : Infinity))),
-);
+/** A replica that knows nothing of a member, or of its hints, shows nothing of it. */
+const ageIn = (told: number | null): number => (told !== null && told >= 0 ? told : Infinity);
 
-function sortedAges(need: BoundNeed, told: readonly Ages[]): readonly number[] {
+/** Mostly one replica answers: then its list is taken as it is, without a copy for each read. */
+function joined(need: BoundNeed, told: readonly Ages[]): Told {
   const [only] = told;
   const isOne = told.length === 1 && only !== undefined && only.stamp === need.stamp;
-  if (isOne && only.ms.length === need.memberCount) return sortedOf(only);
-  return oldestFirst(agesIn(need, told));
+  return isOne && only.ms.length === need.memberCount ? only.ms : agesIn(need, told);
+}
+
+/** The greatest age but for `staleW - 1` that are as great or greater; those are few. */
+function boundIn(ages: Told, staleW: number): Millis {
+  const greatest: Millis[] = [];
+  for (const told of ages) {
+    const age = ageIn(told);
+    let at = greatest.length;
+    if (at === staleW && present(greatest[at - 1]) >= age) continue;
+    if (at === staleW) at--;
+    for (; at > 0 && present(greatest[at - 1]) < age; at--)
+      greatest[at] = present(greatest[at - 1]);
+    greatest[at] = age;
+  }
+  // Where every member may be left out, no write can have been acknowledged by so many.
+  return greatest[staleW - 1] ?? 0;
 }
 
 export interface Proof {
@@ -75,14 +89,13 @@ export interface Proof {
 
 class BoundProof implements Proof {
   readonly #need: BoundNeed;
-  readonly #ages: readonly number[];
-  readonly shown: { readonly staleBoundMs: number };
+  readonly #ages: Told;
+  readonly shown: { readonly staleBoundMs: Millis };
 
-  constructor(need: BoundNeed, ages: readonly number[]) {
+  constructor(need: BoundNeed, ages: Told) {
     this.#need = need;
     this.#ages = ages;
-    // Where every member may be left out, no write can have been acknowledged by so many.
-    this.shown = { staleBoundMs: ages[need.staleW - 1] ?? 0 };
+    this.shown = { staleBoundMs: boundIn(ages, need.staleW) };
   }
 
   get isEnough(): boolean {
@@ -91,7 +104,7 @@ class BoundProof implements Proof {
 
   failure(): Failure {
     const { memberCount, maxStaleMs, staleW } = this.#need;
-    const achieved = this.#ages.filter((age) => age <= maxStaleMs).length;
+    const achieved = this.#ages.filter((age) => ageIn(age) <= maxStaleMs).length;
     const required = Math.max(0, memberCount - staleW + 1);
     const known = `${achieved} of ${required} required members are known to within`;
     const detail =
@@ -103,7 +116,7 @@ class BoundProof implements Proof {
 
 /** @param told of those replicas alone whose entries are in the answer */
 export const proofOf = (need: BoundNeed, told: readonly Ages[]): Proof =>
-  new BoundProof(need, sortedAges(need, told));
+  new BoundProof(need, joined(need, told));
 
 /** Of a read that has nothing to show. */
 export const nothingToProve: Proof = {

@@ -370,7 +370,7 @@ export const sabotages: readonly Sabotage[] = [
     name: "leave-out-one-member-more",
     oracle: "staleness",
     file: "replica/stale-bound.ts",
-    was: "this.shown = { staleBoundMs: ages[need.staleW - 1] ?? 0 };",
-    is: "this.shown = { staleBoundMs: ages[need.staleW] ?? 0 };",
+    was: "this.shown = { staleBoundMs: boundIn(ages, need.staleW) };",
+    is: "this.shown = { staleBoundMs: boundIn(ages, need.staleW + 1) };",
   },
 ];

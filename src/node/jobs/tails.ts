@@ -30,6 +30,7 @@ import { namespaceOf } from "../../../core/keys.ts";
 import type { Ages, Arrived } from "../../../core/message-values.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis, Now } from "../../../core/time.ts";
+import type { ClusterDocument } from "../../../ring/cluster-document.ts";
 import { ElapsedTime } from "../knowledge/elapsed-time.ts";
 import { layoutName } from "../knowledge/layout-name.ts";
 import type { TaskHost } from "../peers/tasks.ts";
@@ -62,6 +63,13 @@ interface Anchoring {
 interface KeptAfter {
   readonly mark: Mark;
   readonly askedAt: Instant;
+}
+
+/** What marks stand on, by name, and what that name is made from. */
+interface Standing {
+  readonly document: ClusterDocument | null;
+  readonly run: number;
+  readonly name: string;
 }
 
 /** What was last said about any key that the replica owns. */
@@ -97,7 +105,7 @@ export class Tails {
   readonly #doubts: Doubts;
   readonly #given: GivenHints;
   readonly #time = new ElapsedTime();
-  #standing = { layout: "", run: 0, name: "" };
+  #standing: Standing = { document: null, run: 0, name: "" };
   #keepAt: Millis = 0;
   #kept = "";
   #told: Told = { revision: -1, ages: { stamp: 0, ms: [] }, through: 0 };
@@ -244,11 +252,11 @@ export class Tails {
 
   /** What marks stand on: who owns what, and that nothing has been lost here since. */
   get #basis(): string {
-    const layout = layoutName(this.#host.knowledge.document);
+    const { document } = this.#host.knowledge;
     const { run } = this.#replica.keeper.arrivals;
     // Asked for before each bounded read.
-    if (this.#standing.run !== run || this.#standing.layout !== layout)
-      this.#standing = { layout, run, name: `${run} ${layout}` };
+    if (this.#standing.run !== run || this.#standing.document !== document)
+      this.#standing = { document, run, name: `${run} ${layoutName(document)}` };
     return this.#standing.name;
   }
 

@@ -55,10 +55,14 @@ export class Followed {
 
   /** As `ages` in core/messages.ts; a replica that follows nobody knows only of itself. */
   agesFor(key: StoreKey): Ages {
-    const { id: self, jobs } = this.#self;
+    const { tails } = this.#self.jobs;
+    return tails === null ? this.#ofItself() : tails.agesFor(key);
+  }
+
+  #ofItself(): Ages {
     const { ring, routeStamp } = this.#host.knowledge;
-    const ofItself = (): Ages["ms"] => ring.memberIds.map((id) => (id === self ? 0 : null));
-    return jobs.tails?.agesFor(key) ?? { stamp: routeStamp, ms: ofItself() };
+    const ms = ring.memberIds.map((id) => (id === this.#self.id ? 0 : null));
+    return { stamp: routeStamp, ms };
   }
 
   /** Whether it may have lost something, and has not found out from the others what that was. */
