@@ -161,7 +161,7 @@ export class Records {
     this.store.writeEntry(key, { bytes, partition, digest, dueAt: due });
     this.#lost.rewritten(key);
     if (!this.#lost.has(key)) this.#onChange(place, { from, to: digest });
-    this.#onRecord(key, holdsValue(due));
+    this.#onRecord(key, holdsValue(due), entry);
   }
 
   drop(key: StoreKey, place: Place = this.placeOf(key)): void {
@@ -171,7 +171,7 @@ export class Records {
     this.#early.drop(key);
     this.#orders.drop(key);
     this.#onChange(place, { from, to: 0 });
-    this.#onRecord(key, false);
+    this.#onRecord(key, false, null);
   }
 
   // What is lost.

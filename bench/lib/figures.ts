@@ -40,20 +40,21 @@ export interface Contender<Sample> {
 }
 
 /**
- * Rounds in turn (A B C A B C …), so that what else the machine does falls on all alike. The first
- * round warms up and is thrown away.
+ * Rounds in turn (A B C A B C …), so that what else the machine does falls on all alike.
  *
+ * @param warmCount rounds before the others, which warm up and are thrown away
  * @returns for each contender its samples, one a round, in the same order
  */
 export async function interleave<Sample>(
   contenders: readonly Contender<Sample>[],
   roundCount: number,
+  warmCount = 1,
 ): Promise<ReadonlyMap<string, readonly Sample[]>> {
   const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
-  for (let round = 0; round <= roundCount; round++) {
+  for (let round = 0; round < warmCount + roundCount; round++) {
     for (const { name, sample } of contenders) {
       const taken = await sample();
-      if (round > 0) samples.get(name)?.push(taken);
+      if (round >= warmCount) samples.get(name)?.push(taken);
     }
   }
   return samples;

@@ -87,7 +87,8 @@ async function writers(
     name: String(count),
     sample: () => sampleOf(cluster, load, count),
   }));
-  const samples = await interleave(contenders, quick ? 3 : 7);
+  // V8 goes on compiling what tells changes for some rounds after it is done with the writes.
+  const samples = await (quick ? interleave(contenders, 3) : interleave(contenders, 9, 4));
   const of = (count: number) => samples.get(String(count)) ?? [];
   const ratio = (figure: (sample: Sample) => number): number =>
     medianRatio(of(SUBSCRIBERS).map(figure), of(0).map(figure));

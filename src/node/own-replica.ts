@@ -89,9 +89,9 @@ export class OwnReplica {
         if (change.to !== 0 && !isMine) this.#work?.cleanUp.notice();
       },
       onDamage: (key) => this.#work?.refill.noticed(key),
-      onRecord: (key, hasValue) => {
+      onRecord: (key, hasValue, entry) => {
         this.#work?.evictor.wrote(key, hasValue);
-        this.#service?.feeds.wrote(key);
+        this.#service?.feeds.wrote(key, entry);
       },
     });
     if (!isKept) keeper.recount();

@@ -38,11 +38,16 @@ const runText = (run: number): string => run.toString(16).padStart(8, "0");
 /** Changes that nobody wrote at that moment. */
 const ENDINGS: ReadonlySet<string> = new Set(["expire", "purged"]);
 
+interface Ending {
+  readonly type: string;
+  readonly reason?: string;
+}
+
 /** Why nothing of a key lives any more, as far as its remains tell. */
 function endingOf(
   { key, newest }: { readonly key: StoreKey; readonly newest: Sibling | undefined },
   { now, purges }: ChangeSetting,
-): { readonly type: string; readonly reason?: string } {
+): Ending {
   if (newest === undefined || purges.mayHavePurged(key, newest)) return { type: "purged" };
   const { content, expiresAt } = newest;
   if (content === null && expiresAt === EVICTED) return { type: "delete", reason: "evicted" };
@@ -57,19 +62,16 @@ function described(change: KeyChange, entry: Entry, setting: ChangeSetting): Des
   const live = liveSiblings(seen, now);
   const [newest = standingIn(seen).toSorted(newestFirst)[0]] = live;
   const isLive = live.length > 0;
-  const type = isLive
+  const type: Ending = isLive
     ? { type: live.length > 1 ? "conflict" : "put" }
     : endingOf({ key, newest }, setting);
   if (newest !== undefined && !ENDINGS.has(type.type)) setting.written(modifiedMs(newest));
   const shown = isLive ? live : newest === undefined ? [] : [newest];
   const { content = null, expiresAt = 0 } = newest ?? {};
-  const value =
-    isLive && setting.values && content !== null
-      ? { contentType: content.contentType, value: setting.bytes(content.value) }
-      : {};
-  return {
+  // Spreads in the midst of it would take as long as all the rest.
+  const told: Record<string, unknown> = {
     key: keyOf(key),
-    ...type,
+    type: type.type,
     etag: etagOf(shown, hash),
     context: contextToToken({ hash, key }, contextShowing(seen, live, now), endOf(live)),
     lastModified: newest === undefined ? null : httpDate(modifiedMs(newest)),
@@ -77,8 +79,13 @@ function described(change: KeyChange, entry: Entry, setting: ChangeSetting): Des
     siblings: live.length,
     run: runText(run),
     partition,
-    ...value,
   };
+  if (type.reason !== undefined) told["reason"] = type.reason;
+  if (isLive && setting.values && content !== null) {
+    told["contentType"] = content.contentType;
+    told["value"] = setting.bytes(content.value);
+  }
+  return told;
 }
 
 /** What is left to say of a key that was forgotten when its time was over. */

@@ -30,6 +30,10 @@ export const HOLD_MS_MAX = 5000;
 /** Feeds that wait here at once; another one is answered at once, and asks again. */
 const WAITERS_COUNT_MAX = 10_000;
 
+/** How long after a look another one is expected, in ms, and of how many namespaces. */
+const WATCHED_MS = 1000;
+const WATCHED_COUNT_MAX = 1000;
+
 type Asked = RequestOf<"changes">;
 export const FEED_STARTS = { goOn: 0, now: 1, beginning: 2, takeOver: 3 } as const;
 
@@ -78,6 +82,8 @@ export class FeedSource {
   /** By namespace, and there by the feed that asked. */
   readonly #waiting = new Map<string, Map<string, Waiter>>();
   readonly #told = new ToldChanges();
+  /** By namespace, until when feeds count as watching it. */
+  readonly #watchedUntil = new Map<string, Millis>();
   #waitingCount = 0;
   #alarmAt: Millis = Infinity;
   #lastShares: { readonly name: string; readonly isMine: (partition: number) => boolean } | null =
@@ -107,9 +113,12 @@ export class FeedSource {
     this.#respond(reply, respond);
   }
 
-  /** An entry was written, or dropped: whoever waits for it is told. */
-  wrote(key: StoreKey): void {
+  /** An entry was written, or dropped (null): whoever waits for it is told. */
+  wrote(key: StoreKey, entry: Entry | null): void {
     const namespace = namespaceOf(key);
+    if (entry !== null && this.#isWatched(namespace)) {
+      this.#keep(key, this.#self.keeper.store.arrivedThrough, { entry, values: false });
+    }
     this.onNews?.(namespace);
     const waiting = this.#waiting.get(namespace);
     if (waiting === undefined) return;
@@ -119,6 +128,18 @@ export class FeedSource {
       this.#drop(body.namespace, feed);
       this.#respond(this.#lookAgain(body, isMine), respond);
     }
+  }
+
+  /** For a while what is written there is kept as it is told, which spares to read it again. */
+  #watch(namespace: string): void {
+    if (this.#watchedUntil.size >= WATCHED_COUNT_MAX) this.#watchedUntil.clear();
+    this.#watchedUntil.set(namespace, this.#host.now() + WATCHED_MS);
+  }
+
+  /** What may lack something is not kept: a look asks anew whether it can be told. */
+  #isWatched(namespace: string): boolean {
+    const until = this.#watchedUntil.get(namespace);
+    return until !== undefined && this.#host.now() < until && this.#self.keeper.lostCount === 0;
   }
 
   #respond(reply: Reply, respond: Respond): void {
@@ -220,6 +241,7 @@ export class FeedSource {
       return { ...here, isGone: true, after: 0, ended: endedCount, until: head };
     }
     this.#told.settle([run, this.#host.knowledge.purges]);
+    if (!body.values) this.#watch(body.namespace);
     const page: Page = { items: [], after: body.after, byteCount: 0 };
     const ended = body.ended + this.#fillEnded(page, { keys: endedKeys, body, isMine });
     if (!this.#fill(page, body, isMine)) return refused("overloaded");
@@ -325,7 +347,16 @@ export class FeedSource {
     this.readCount++;
     const { entry, bytes, isUnknown } = this.#self.keeper.own(key);
     if (isUnknown || bytes === null) return null;
-    const change = { position, entry: toldOf(entry, values), livesUntil: livesUntil(entry) };
+    return this.#keep(key, position, { entry, values });
+  }
+
+  #keep(
+    key: StoreKey,
+    position: number,
+    { entry, values }: { readonly entry: Entry; readonly values: boolean },
+  ): ToldChange {
+    const seen = this.#host.knowledge.purges.apply(key, entry);
+    const change = { position, entry: toldOf(seen, values), livesUntil: livesUntil(seen) };
     this.#told.keep(key, change, values);
     return change;
   }
