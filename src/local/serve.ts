@@ -12,6 +12,7 @@ import { Driver } from "../driver/driver.ts";
 import { backendOf } from "../driver/driver-backend.ts";
 import { hostClock } from "../driver/host-clock.ts";
 import { createApp, type Starling } from "../frontend/app.ts";
+import { TURN_WAIT_SHARE } from "../frontend/backend/large-work.ts";
 import type { Auth } from "../frontend/http/auth.ts";
 import { parseCorsOrigins } from "../frontend/http/origins.ts";
 import { logServed } from "../frontend/http/trace.ts";
@@ -316,7 +317,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const backend = backendOf(driver, {
     metrics: () => nodeMetrics({ node: driver.node, fileLog, transport }) + door.metrics(),
     refreshes: () => door.refreshes,
-    turns: new LargeTurns({ waitMsMax: config.timing.requestTimeoutMs / 2 }),
+    turns: new LargeTurns({ waitMsMax: config.timing.requestTimeoutMs * TURN_WAIT_SHARE }),
   });
   const asked = { backend, secret: knowledge.hash, auth: () => tokens.auth, log, purgeSite };
   const { app, answerKey } = createApp({ ...asked, config: { openOnLoopback, corsOrigins } });

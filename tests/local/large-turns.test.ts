@@ -3,7 +3,9 @@ import { describe, expect, it } from "vitest";
 import { LargeTurns } from "../../src/local/http/large-turns.ts";
 
 const MIB = 1_048_576;
-const LONG = { waitMsMax: 60_000, turnMsMax: 60_000 };
+/** A loop that is never busy owes no rest. */
+const RESTED = { active: 0, idle: 0 };
+const LONG = { waitMsMax: 60_000, turnMsMax: 60_000, loopTime: () => RESTED };
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 async function turnsOfTheLoop(count: number): Promise<void> {
@@ -71,6 +73,50 @@ describe("the turns of large values", () => {
     })();
     await Promise.all([...large, small]);
     expect(order).toEqual(["large 0", "large 1", "small", "large 2", "small"]);
+  });
+
+  it("leave the loop a quarter of the time that they took before the next one begins", async () => {
+    let time = { active: 1000, idle: 5000 };
+    const turns = new LargeTurns({ ...LONG, loopTime: () => time });
+    const { begun, work, end } = workLog();
+    // So long that it would be held back for a minute.
+    const all = [turns.take(work(0), 1000 * MIB)];
+    time = { active: 1040, idle: 5000 };
+    all.push(turns.take(work(1), MIB));
+    end(0);
+    await turnsOfTheLoop(20);
+    expect(begun).toEqual([0]);
+    time = { active: 1044, idle: 5011 };
+    await expect.poll(() => begun).toEqual([0, 1]);
+    end(1);
+    expect(await Promise.all(all)).toEqual([0, 1]);
+  });
+
+  it("put off a rest too short for a timer, and take it with the next", async () => {
+    let time = { active: 0, idle: 0 };
+    const turns = new LargeTurns({ ...LONG, loopTime: () => time });
+    const begun: number[] = [];
+    const takesThree = (i: number) => async (): Promise<void> => {
+      begun.push(i);
+      time = { ...time, active: time.active + 3 };
+    };
+    const all = [0, 1, 2].map((i) => turns.take(takesThree(i), 100 * MIB));
+    await turnsOfTheLoop(20);
+    expect(begun).toEqual([0, 1]);
+    time = { ...time, idle: 1 };
+    await Promise.all(all);
+    expect(begun).toEqual([0, 1, 2]);
+  });
+
+  it("go on where others leave the loop no rest", async () => {
+    let active = 0;
+    const loopTime = () => {
+      active += 1000;
+      return { active, idle: 0 };
+    };
+    const turns = new LargeTurns({ ...LONG, loopTime });
+    const all = Array.from({ length: 3 }, (_, i) => turns.take(async () => i, MIB / 8));
+    expect(await Promise.all(all)).toEqual([0, 1, 2]);
   });
 
   it("go on to the next when the work of one fails", async () => {

@@ -15,14 +15,21 @@ export interface Weight {
   readonly timeoutMs?: number | undefined;
 }
 
-/** @throws Problem `overloaded` when its turn has not come after half of its time */
+/** How much of a request's time it waits for its turn: what it does then takes a fraction of it. */
+export const TURN_WAIT_SHARE = 0.75;
+
+/** @throws Problem `overloaded` when its turn has not come after most of its time */
 export function inTurn<Result>(
   { turns }: Backend,
   { byteCount, timeoutMs }: Weight,
   work: () => Promise<Result>,
 ): Promise<Result> {
   if (byteCount <= LARGE_BYTES || turns === undefined) return work();
-  return turns.take(work, byteCount, timeoutMs === undefined ? undefined : timeoutMs / 2);
+  return turns.take(
+    work,
+    byteCount,
+    timeoutMs === undefined ? undefined : timeoutMs * TURN_WAIT_SHARE,
+  );
 }
 
 function byteCountOf(operation: OtherOperation): number {

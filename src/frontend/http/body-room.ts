@@ -17,7 +17,7 @@ import { WaitingLine } from "./waiting-line.ts";
  */
 const BYTES_MAX = 32 * 1024 * 1024;
 /** Less than a request's own timeout: there must be time left to carry it out. */
-const WAIT_MS_MAX = 1000;
+const WAIT_MS_MAX = 1500;
 /** Bodies up to this long are not worth counting: 2,048 requests at work make 32 MiB of it. */
 export const SMALL_BYTES = 16_384;
 
@@ -44,7 +44,7 @@ export class BodyRoom {
     return this.#line.length;
   }
 
-  /** Waits for this much more room for a request. @throws Problem `overloaded` after a second */
+  /** Waits for this much more room for a request. @throws Problem `overloaded` after 1.5 s */
   reserve(request: object, byteCount: number): Promise<void> {
     if (this.#line.length === 0 && this.#fits(request, byteCount)) {
       this.add(request, byteCount);

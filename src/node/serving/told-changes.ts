@@ -1,7 +1,8 @@
 /**
- * Changes as a source tells them, kept for a while: what was read for one feed, or encoded for one
- * at another node, is there for all others that ask for it, whatever their prefix and their
- * frontend. Feeds that keep up ask for the same changes within a moment, so few are kept.
+ * Changes as a source tells them, kept for a while: what was written while feeds watched, read for
+ * one, or encoded for one at another node, is there for all others that ask for it, whatever their
+ * prefix and their frontend. Feeds that keep up ask for the same changes within a moment, so few
+ * are kept.
  *
  * They are kept in two generations: when the younger one is full, the older one goes as a whole.
  * To let them go one by one, the oldest first, a map would have to walk over the holes that those
