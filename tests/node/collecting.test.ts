@@ -136,6 +136,22 @@ describe("the space of a value whose time has passed", () => {
     expect(owners.map((id) => group.digests(id).get(KEY))).toEqual(digests);
   });
 
+  it("is given back in time where others were still asked about what the key had before", () => {
+    const { group, first, holders } = groupWithTombstone();
+    group.remove(first, "k");
+    group.pass(GRACE_MS + 1);
+    group.holdsBack = ({ type, body }) => type === "reply" && body.kind === "confirmed";
+    group.runAll("collect");
+    group.execute(first, { ...writeOf("k", 5000), ttlMs: SECONDS } as Operation);
+    group.holdsBack = () => false;
+    group.letGo();
+    group.pass(SECONDS);
+    group.runAll("collect");
+    const bytes = holders().map((id) => group.members.get(id)?.store.stats().byteCount ?? 0);
+    expect(bytes).toHaveLength(3);
+    for (const count of bytes) expect(count).toBeLessThan(500);
+  });
+
   it("is given back in a hint too", () => {
     const group = new Group({ count: 4 });
     const { ring } = group.node("r1").knowledge;

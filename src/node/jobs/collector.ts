@@ -214,7 +214,10 @@ export class Collector {
     const askAt = now + SETTLE_MS;
     const { store } = this.#replica.keeper;
     const until = this.#host.wall() + SETTLE_MS + RETRY_MS;
-    for (const [key] of keys) store.postpone(key, until);
+    // What was written since ends by its own time.
+    const isAsAsked = ([key, digest]: Collected[number]): boolean =>
+      store.summary(key)?.digest === digest;
+    for (const one of keys) if (isAsAsked(one)) store.postpone(one[0], until);
     this.#settling.push({ keys, routeStamp: this.#host.knowledge.routeStamp, askAt });
   }
 
