@@ -114,7 +114,9 @@ export class Registers implements Check {
     this.#operationCount += history.length;
     if (isLinearizable(history)) return;
     const lines = describeHistory(minimalViolation(history));
-    const told = [`${key} is not linearizable; of ${history.length} operations these:`, ...lines];
+    // A delete that nobody needs for that may be the half of what happened.
+    const told = [`${key} is not linearizable, by these operations:`, ...lines, "of all these:"];
+    told.push(...describeHistory(history));
     const text = told.join("\n    ");
     this.#failures.push(text);
     this.#arena.say(text);

@@ -66,14 +66,19 @@ interface Span {
   endedAt: number;
 }
 
+/** The name of the delete, of which a race has one at most, and of what a read shows then. */
+const NOTHING = 0;
+/** The length of the value that is there before the race. */
+const FIRST_LENGTH = 9;
+
 interface Write extends Span {
-  /** The length of its value, which names it. */
+  /** The length of its value, which names it; `NOTHING` for the delete. */
   readonly length: number;
   isDone: boolean;
 }
 
 interface Read extends Span {
-  /** The lengths of what it showed; null: it was refused. */
+  /** The lengths of what it showed, or `NOTHING`; null: it was refused. */
   shown: readonly number[] | null;
 }
 
@@ -102,6 +107,9 @@ class StrictRace {
     this.#group.pass(1000);
     this.#wipeAt = situation.hasWipe === true ? 10 + this.#prng.below(50) : Infinity;
     this.#group.put("r1", "another", 1);
+    this.#group.execute("r1", { ...writeOf(NAME, FIRST_LENGTH), options } as Operation);
+    const before = { token: -1, begunAt: -2, endedAt: -1, isDone: true };
+    this.#writes.push({ length: FIRST_LENGTH, ...before });
     this.#group.loses = isFilling;
     if (situation.nextN !== undefined) this.#group.resize("r1", situation.nextN);
     if (situation.hasDead === true) this.#group.stop(this.#ownersBut(3)[0] ?? "");
@@ -125,10 +133,13 @@ class StrictRace {
   }
 
   #write(seen: Entry | null): void {
-    const length = 10 + this.#writes.length;
+    const hasDelete = this.#writes.some((write) => write.length === NOTHING);
+    // One that has seen something else leaves what it has not seen, and shows nothing of itself.
+    const isDelete = !hasDelete && seen === null && this.#prng.chance(1, 6);
+    const length = isDelete ? NOTHING : 10 + this.#writes.length;
     const shown = seen === null ? [] : liveSiblings(seen, START);
     const context = seen === null ? null : contextShowing(seen, shown, START);
-    const operation = { ...writeOf(NAME, length, context), options } as Operation;
+    const operation = { ...writeOf(NAME, isDelete ? null : length, context), options } as Operation;
     const token = this.#group.begin(this.#anyone(), operation);
     const rest = { begunAt: this.#step, endedAt: Infinity, isDone: false };
     this.#writes.push({ token, length, ...rest });
@@ -148,7 +159,8 @@ class StrictRace {
       else if (result.kind === "got") {
         this.#seen = result.entry;
         const live = liveSiblings(result.entry, START);
-        span.shown = live.map(({ content }) => content?.value.length ?? 0);
+        span.shown =
+          live.length === 0 ? [NOTHING] : live.map(({ content }) => content?.value.length ?? 0);
       }
     }
   }
@@ -239,6 +251,8 @@ class StrictRace {
   #missed(): readonly string[] {
     return this.#reads.flatMap(({ begunAt, shown }) => {
       if (shown === null) return [];
+      if (!shown.every((length) => this.#writes.some((write) => write.length === length)))
+        return [`at ${begunAt} there is ${shown}, which nobody wrote`];
       const missed = this.#writes.filter(
         (write) =>
           write.isDone &&
