@@ -40,7 +40,8 @@ export interface Contender<Sample> {
 }
 
 /**
- * Rounds in turn (A B C A B C …), so that what else the machine does falls on all alike.
+ * Rounds in turn (A B C C B A A B C …), so that what else the machine does falls on all alike. The
+ * order turns round each time, because whoever comes second finds another machine.
  *
  * @param warmCount rounds before the others, which warm up and are thrown away
  * @returns for each contender its samples, one a round, in the same order
@@ -52,7 +53,8 @@ export async function interleave<Sample>(
 ): Promise<ReadonlyMap<string, readonly Sample[]>> {
   const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
   for (let round = 0; round < warmCount + roundCount; round++) {
-    for (const { name, sample } of contenders) {
+    const inOrder = round % 2 === 0 ? contenders : contenders.toReversed();
+    for (const { name, sample } of inOrder) {
       const taken = await sample();
       if (round >= warmCount) samples.get(name)?.push(taken);
     }
