@@ -68,8 +68,10 @@ function boundIn(ages: Told, staleW: number): Millis {
   for (const told of ages) {
     const age = ageIn(told);
     let at = greatest.length;
-    if (at === staleW && present(greatest[at - 1]) >= age) continue;
-    if (at === staleW) at--;
+    if (at === staleW) {
+      if (present(greatest[at - 1]) >= age) continue;
+      at--;
+    }
     for (; at > 0 && present(greatest[at - 1]) < age; at--)
       greatest[at] = present(greatest[at - 1]);
     greatest[at] = age;

@@ -15,8 +15,9 @@
 import type { Millis } from "../../../core/time.ts";
 import { WaitingLine } from "../../frontend/http/waiting-line.ts";
 
+const MIB = 1024 * 1024;
 /** Bytes of values that are carried out at the same time; one alone may be longer. */
-const BYTES_MAX = 4 * 1024 * 1024;
+const BYTES_MAX = 4 * MIB;
 /**
  * Work that has not ended by then waits for something else, a peer or a disk, and costs nothing
  * here.
@@ -28,7 +29,6 @@ const REST_SHARE = 0.25;
 const HELD_BACK_MS_PER_MIB = 50;
 /** A shorter rest is put off: a timer is no more exact. */
 const REST_MS_MIN = 1;
-const MIB = 1024 * 1024;
 
 /** For how long the event loop was busy, and for how long it waited for something to do, in ms. */
 export interface LoopTime {

@@ -117,7 +117,8 @@ export class FeedSource {
   wrote(key: StoreKey, entry: Entry | null): void {
     const namespace = namespaceOf(key);
     if (entry !== null && this.#isWatched(namespace)) {
-      this.#keep(key, this.#self.keeper.store.arrivedThrough, { entry, values: false });
+      const seen = this.#host.knowledge.purges.apply(key, entry);
+      this.#keep(key, this.#self.keeper.store.arrivedThrough, { entry: seen, values: false });
     }
     this.onNews?.(namespace);
     const waiting = this.#waiting.get(namespace);
@@ -132,7 +133,8 @@ export class FeedSource {
 
   /** For a while what is written there is kept as it is told, which spares to read it again. */
   #watch(namespace: string): void {
-    if (this.#watchedUntil.size >= WATCHED_COUNT_MAX) this.#watchedUntil.clear();
+    const isNew = !this.#watchedUntil.has(namespace);
+    if (isNew && this.#watchedUntil.size >= WATCHED_COUNT_MAX) this.#watchedUntil.clear();
     this.#watchedUntil.set(namespace, this.#host.now() + WATCHED_MS);
   }
 
@@ -350,13 +352,13 @@ export class FeedSource {
     return this.#keep(key, position, { entry, values });
   }
 
+  /** @param entry with purges applied */
   #keep(
     key: StoreKey,
     position: number,
     { entry, values }: { readonly entry: Entry; readonly values: boolean },
   ): ToldChange {
-    const seen = this.#host.knowledge.purges.apply(key, entry);
-    const change = { position, entry: toldOf(seen, values), livesUntil: livesUntil(seen) };
+    const change = { position, entry: toldOf(entry, values), livesUntil: livesUntil(entry) };
     this.#told.keep(key, change, values);
     return change;
   }
