@@ -19,8 +19,12 @@ export interface Outbox<Result> {
 export interface Coordinator {
   start(now: Millis): void;
   reply(from: ReplicaId, body: Reply, now: Millis): void;
-  /** The replica cannot be reached: there will be no reply. */
-  failed(from: ReplicaId, now: Millis): void;
+  /**
+   * The replica cannot be reached: there will be no reply.
+   *
+   * @param isUnsent nothing of the request can have come there
+   */
+  failed(from: ReplicaId, now: Millis, isUnsent: boolean): void;
   wake(now: Millis): void;
   /** When it wants to be woken; Infinity for not at all. */
   readonly wakeAt: Millis;

@@ -10,6 +10,11 @@
  * write so late that a second one may have been asked (lateness.ts), mints nothing that somebody
  * has stored already: it asks the key's owners first (src/node/serving/repeats.ts).
  *
+ * **A strict write is minted by the first one alone.** Others find it done, or refuse. For when an
+ * owner says that it has not met a write, that is true of this moment. The first version may come
+ * there right after it, be shown by a strict read, and be replaced by somebody who saw it. A second
+ * version, which is later by its time, would come back over that.
+ *
  * **Without a context** a write covers what its coordinator holds when it mints. A coordinator that
  * hears of it late would also cover what was written after another one had answered the client. So
  * it tells what it holds instead, and only a frontend that still waits asks again, with that to
@@ -77,6 +82,10 @@ export class WriteRouter implements Coordinator {
   #nextIndex = 0;
   /** Whether some replica may have minted a version of the write without saying so. */
   mayBeMinted = false;
+  /** Who was asked when nobody could have minted it yet. */
+  #first: ReplicaId | null = null;
+  /** Those that told what the write is to cover, maybe of a version that they had minted. */
+  readonly #askedAgain = new Set<ReplicaId>();
   #startedAt: Millis = 0;
   #deadline: Millis = Infinity;
   #hedgeAt: Millis = Infinity;
@@ -120,18 +129,31 @@ export class WriteRouter implements Coordinator {
       this.#verdict = { failure, context: body.context };
     }
     this.#refusal = body.kind === "refused" ? body.code : this.#refusal;
+    if (body.kind === "refused") this.#noteRefused(from);
     // It cannot say whether the write was carried out; nor, most likely, could the next one.
     const isInDark = body.kind === "refused" && body.code === "quorum-unavailable";
     if (isInDark && this.#waiting.size > 1) this.#waiting.delete(from);
     else this.#next(from, now);
   }
 
-  failed(from: ReplicaId, now: Millis): void {
+  failed(from: ReplicaId, now: Millis, isUnsent: boolean): void {
     if (this.#isFinished || !this.#waiting.has(from)) return;
     // A connection that broke may have delivered the request before.
+    if (isUnsent) this.#noteRefused(from);
+    else this.#noteDoubt();
+    this.#next(from, now);
+  }
+
+  #noteDoubt(): void {
     this.mayBeMinted = true;
     this.#isInDoubt = true;
-    this.#next(from, now);
+  }
+
+  /** It has done nothing. Of a strict write nobody else has either, where it was the first. */
+  #noteRefused(from: ReplicaId): void {
+    const { rules } = this.#plan.request;
+    if (this.#askedAgain.has(from)) this.#noteDoubt();
+    else if (rules.strict && from === this.#first) this.mayBeMinted = this.#isInDoubt;
   }
 
   wake(now: Millis): void {
@@ -163,6 +185,7 @@ export class WriteRouter implements Coordinator {
     }
     this.#nextIndex++;
     this.#waiting.add(candidate.id);
+    if (!this.mayBeMinted && !this.#isInDoubt) this.#first = candidate.id;
     const patienceMs = candidate.isSuspect ? SUSPECT_PATIENCE_MS : this.#plan.hedgeMs;
     this.#hedgeAt = now + patienceMs;
     const { request, wall, lifeOf } = this.#plan;
@@ -180,7 +203,8 @@ export class WriteRouter implements Coordinator {
 
   #ask(to: ReplicaId, told: Told, now: Millis): void {
     const { request } = this.#plan;
-    const isRetry = this.mayBeMinted || request.isRetry;
+    const isOnlyOne = request.rules.strict && to === this.#first;
+    const isRetry = request.isRetry || (this.mayBeMinted && !isOnlyOne);
     const ageMs = request.ageMs + Math.max(0, Math.ceil(now - this.#startedAt));
     this.#out.ask(to, { ...request, isRetry, ageMs, ...told });
   }
@@ -188,6 +212,7 @@ export class WriteRouter implements Coordinator {
   /** Now the write has what it covers: all that its coordinator held when it found it late. */
   #askAgain(from: ReplicaId, told: ReplyOf<"overdue">, now: Millis): void {
     if (!this.#waiting.has(from)) return;
+    this.#askedAgain.add(from);
     const { context: covers, freshUntil, askedAt = 0, freshMs = 0 } = told;
     this.#ask(from, { covers, freshUntil, askedAt, freshMs }, now);
   }

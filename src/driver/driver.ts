@@ -111,8 +111,9 @@ export class Driver {
     this.#stepAll(messages.map((message) => ({ kind: "message", from, message })));
   }
 
-  unreachable(to: Address, call: number): void {
-    this.#step({ kind: "unreachable", to, call });
+  /** @param isUnsent nothing of the request can have come there */
+  unreachable(to: Address, call: number, isUnsent = false): void {
+    this.#step({ kind: "unreachable", to, call, isUnsent });
   }
 
   /** Runs one of the node's background jobs now. */

@@ -168,7 +168,7 @@ function makeMachine(of: MachineParts, keys: DataKeys, hasher: Hasher): Machine 
       }
       driver.receiveAll(from, messages);
     },
-    onUnreachable: (to, call) => driver.unreachable(to, call),
+    onUnreachable: (to, call, isUnsent) => driver.unreachable(to, call, isUnsent),
     log: options.log,
   });
   return { driver, transport, knowledge, ended: ended.promise };

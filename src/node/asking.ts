@@ -69,10 +69,14 @@ export class Asking {
     return this.#host.now();
   }
 
-  /** Nobody takes connections at that address. */
-  unreachable(to: Address, callId: number): void {
+  /**
+   * Nobody takes connections at that address.
+   *
+   * @param isUnsent nothing of the request can have come there
+   */
+  unreachable(to: Address, callId: number, isUnsent: boolean): void {
     const call = this.#calls.refused(callId, to, this.#now);
-    if (call !== undefined) this.#giveUp(call.task, to);
+    if (call !== undefined) this.#giveUp(call.task, to, isUnsent);
   }
 
   /** Wakes the coordinators whose time has come. */
@@ -167,8 +171,8 @@ export class Asking {
     return standing;
   }
 
-  #giveUp(task: Task, to: ReplicaId): void {
-    task.coordinator.failed(to, this.#now);
+  #giveUp(task: Task, to: ReplicaId, isUnsent = false): void {
+    task.coordinator.failed(to, this.#now, isUnsent);
     this.#calls.settle(task, this.#now);
   }
 
@@ -188,7 +192,7 @@ export class Asking {
 
   takeReply(callId: number, from: Address, body: Reply): void {
     // A replica that plays dead is dead to its callers: to them it is like a refused connection.
-    if (body.kind === "refused" && body.code === DOWN) return this.unreachable(from, callId);
+    if (body.kind === "refused" && body.code === DOWN) return this.unreachable(from, callId, true);
     const isFirstOfTwo = isStored(body) && !body.durable;
     const open = this.#calls.peek(callId, from);
     if (open === undefined) {

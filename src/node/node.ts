@@ -154,7 +154,7 @@ export class Node {
       case "message":
         return this.#takeMessage(input.from, input.message);
       case "unreachable":
-        return this.#asking.unreachable(input.to, input.call);
+        return this.#asking.unreachable(input.to, input.call, input.isUnsent === true);
       case "flushed":
         return this.#takeFlushed(input.token, input.ok);
       case "job":

@@ -180,7 +180,7 @@ export class TestCluster {
       const [sender, receiver] = [this.#members.get(from), this.#members.get(to)];
       if (sender?.isUp === true && receiver?.isUp === true) {
         receiver.driver.receive(from, decodeMessage(bytes));
-      } else if (message.type === "request") sender?.driver.unreachable(to, message.call);
+      } else if (message.type === "request") sender?.driver.unreachable(to, message.call, true);
     });
   }
 }

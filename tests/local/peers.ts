@@ -22,6 +22,8 @@ export interface Peer {
   readonly transport: Transport;
   readonly heard: Heard[];
   readonly unreachable: number[];
+  /** Those of which nothing was sent. */
+  readonly unsent: number[];
   readonly logged: string[];
   /** Peers that were refused for their versions, or are not any more. */
   readonly refused: [string, string | null][];
@@ -51,6 +53,7 @@ export class Net {
   async peer(id: string, options: PeerOptions = {}): Promise<Peer> {
     const heard: Heard[] = [];
     const unreachable: number[] = [];
+    const unsent: number[] = [];
     const logged: string[] = [];
     const refused: [string, string | null][] = [];
     const transport = new Transport({
@@ -62,7 +65,10 @@ export class Net {
       onRefusedVersion: (peer, speech) => void refused.push([peer, speech?.version ?? null]),
       urlOf: (peer) => this.urls.get(peer),
       onMessages: (from, messages) => heard.push(...messages.map((message) => ({ from, message }))),
-      onUnreachable: (_, call) => void unreachable.push(call),
+      onUnreachable: (_, call, isUnsent) => {
+        unreachable.push(call);
+        if (isUnsent) unsent.push(call);
+      },
       log: (event, fields) => void logged.push(`${event} ${JSON.stringify(fields)}`),
     });
     const http: HttpServer = makeHttpServer({
@@ -77,7 +83,7 @@ export class Net {
       await new Promise((resolve) => http.server.close(resolve));
     };
     this.#closing.push(close);
-    return { id, url, transport, heard, unreachable, logged, refused, close };
+    return { id, url, transport, heard, unreachable, unsent, logged, refused, close };
   }
 
   /** A listener that does with a connection what it likes. */

@@ -200,6 +200,27 @@ describe("a transport whose network fails in silence", () => {
   });
 });
 
+describe("a request that gets no reply", () => {
+  it("was sent where there was a connection, and was not where there was none", async () => {
+    const a = await net.peer("a");
+    const b = await net.peer("b");
+    a.transport.send("b", ping(1));
+    await hears(b, 1);
+    await b.close();
+    await expect.poll(() => a.unreachable).toEqual([1]);
+    a.transport.send("b", ping(2));
+    await expect.poll(() => a.unreachable).toEqual([1, 2]);
+    // Once the wait after a failed dial is over, it is refused.
+    await expect
+      .poll(() => {
+        a.transport.send("b", ping(3));
+        return a.unreachable.length;
+      })
+      .toBeGreaterThan(6);
+    expect(a.unsent).toEqual(a.unreachable.slice(1));
+  });
+});
+
 describe("a transport that is closed", () => {
   it("takes nobody in, and tells nobody", async () => {
     const told: number[] = [];

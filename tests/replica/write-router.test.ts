@@ -102,7 +102,7 @@ describe("a write is coordinated", () => {
 
   it("by the next one, told that it is a retry, after silence or a broken connection", () => {
     const { probe, router } = route();
-    router.failed("r1", START);
+    router.failed("r1", START, false);
     expect(asked(probe)).toBe("r1 r2+");
     router.wake(START + HEDGE);
     expect(asked(probe)).toBe("r1 r2+ f3+");
@@ -197,7 +197,7 @@ describe("a 4xx means that the write was applied nowhere", () => {
     router.wake(START + TIMEOUT);
     expect(codeOf(probe)).toBe("quorum-timeout");
     const other = route();
-    other.router.failed("r1", START);
+    other.router.failed("r1", START, false);
     other.router.reply("r2", failure("precondition-failed"), START + 5);
     expect(codeOf(other.probe)).toBe("quorum-unavailable");
   });
@@ -206,8 +206,8 @@ describe("a 4xx means that the write was applied nowhere", () => {
 describe("a write gives up", () => {
   it("at once when nobody can be reached, and says that it may have been applied", () => {
     const { probe, router } = route({ candidates: candidates("r1 r2") });
-    router.failed("r1", START);
-    router.failed("r2", START);
+    router.failed("r1", START, false);
+    router.failed("r2", START, false);
     expect(probe.result).toMatchObject({
       failure: { code: "quorum-unavailable", required: 1, achieved: 0 },
     });
@@ -252,7 +252,7 @@ describe("a write gives up", () => {
     expect(router.wakeAt).toBe(START + TIMEOUT);
     router.wake(START + TIMEOUT);
     expect(codeOf(probe)).toBe("quorum-timeout");
-    router.failed("r1", START + TIMEOUT + 1);
+    router.failed("r1", START + TIMEOUT + 1, false);
     router.wake(START + TIMEOUT + 2);
     expect(probe.results).toHaveLength(1);
   });
@@ -339,10 +339,57 @@ describe("every write", () => {
 
   it("goes on to the next one when that was the last that was asked", () => {
     const { probe, router } = route();
-    router.failed("r1", START);
+    router.failed("r1", START, false);
     router.reply("r2", refused("quorum-unavailable"), START + 1);
     expect(asked(probe)).toBe("r1 r2+ f3+");
     router.reply("f3", refused("quorum-unavailable"), START + 2);
     expect(codeOf(probe)).toBe("quorum-unavailable");
   });
+});
+
+describe("a strict write", () => {
+  const strict = { ...request, covers: null, rules: { ...RULES, strict: true } };
+  const overdue: Reply = { kind: "overdue", context: CausalContext.empty, freshUntil: 1 };
+
+  it("is minted by the first one alone, also when that is late: the next ones know it", () => {
+    const { probe, router } = route({ request: strict });
+    router.wake(START + HEDGE);
+    expect(asked(probe)).toBe("r1 r2+");
+    router.reply("r2", refused("quorum-unavailable"), START + HEDGE + 1);
+    // It wakes up, and asks whether anybody still waits: nobody else can have minted it.
+    router.reply("r1", overdue, START + HEDGE + 2);
+    expect(asked(probe)).toBe("r1 r2+ r1");
+    router.reply("r1", done, START + HEDGE + 3);
+    expect(codeOf(probe)).toBe("ok");
+  });
+
+  it("is the next one's where the first has said, however late, that it did nothing", () => {
+    const { probe, router } = route({ request: strict });
+    router.wake(START + HEDGE);
+    router.reply("r1", refused("overloaded"), START + HEDGE + 1);
+    expect(asked(probe)).toBe("r1 r2+ f3");
+  });
+
+  it("is nobody's any more when the first one may have minted it", () => {
+    const { probe, router } = route({ request: strict });
+    router.failed("r1", START, false);
+    router.reply("r2", refused("quorum-unavailable"), START);
+    router.reply("f3", refused("quorum-unavailable"), START);
+    expect([asked(probe), codeOf(probe)]).toEqual(["r1 r2+ f3+", "quorum-unavailable"]);
+    // It had minted it, asked what more to cover, and does not own the key any more.
+    const other = route({ request: strict });
+    other.router.reply("r1", overdue, START);
+    other.router.reply("r1", refused("overloaded"), START);
+    expect(asked(other.probe)).toBe("r1 r1 r2+");
+  });
+});
+
+it("is as if it had not been asked, a candidate that nothing was sent to", () => {
+  const { probe, router } = route();
+  router.failed("r1", START, true);
+  expect([asked(probe), router.mayBeMinted]).toEqual(["r1 r2", false]);
+  // What was asked of it before did come there.
+  router.reply("r2", { kind: "overdue", context: CausalContext.empty, freshUntil: 1 }, START);
+  router.failed("r2", START, true);
+  expect(asked(probe)).toBe("r1 r2 r2 f3+");
 });

@@ -152,6 +152,8 @@ export class Network {
     // A request comes by a connection of this life, and its reply goes back by no other.
     const { life, address } = from;
     const { life: targetLife } = target;
+    // What is sent to a process that runs may lie in a socket of it when it ends.
+    const isUnsent = target.node === null;
     this.#events.after(delayMs, () => {
       const message = sent instanceof Uint8Array ? decodeMessage(sent) : sent;
       if (message.type === "reply") {
@@ -162,7 +164,7 @@ export class Network {
       if (target.node !== null) return target.input({ kind: "message", from: address, message });
       this.#events.after(0.2, () => {
         if (from.life !== life) return;
-        from.input({ kind: "unreachable", to: target.id, call: message.call });
+        from.input({ kind: "unreachable", to: target.id, call: message.call, isUnsent });
       });
     });
   }

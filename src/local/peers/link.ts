@@ -60,7 +60,8 @@ export interface LinkParts {
   url(): string | undefined;
   /** What one read of the connection has brought, in its order. */
   onReplies(messages: readonly ReplyMessage[]): void;
-  onUnreachable(call: number): void;
+  /** @param isUnsent nothing of the request was given to the system */
+  onUnreachable(call: number, isUnsent: boolean): void;
   onMalformed(reason: string): void;
   /** What the peer speaks, each time that it says so. */
   onSpeech(speech: Speech): void;
@@ -114,7 +115,7 @@ export class Link {
     const isRecent = sentAt - this.#failedAt < this.#parts.limits.redialMs;
     if (this.#isClosed || isRecent || !this.#hasRoomFor(byteCount)) {
       // Later, because the node is in the middle of the step that sends.
-      setImmediate(() => this.#unreachable(message.call));
+      setImmediate(() => this.#unreachable(message.call, true));
       return;
     }
     const expectsTwo = message.body.kind === "store" && message.body.ack === "both";
@@ -246,6 +247,7 @@ export class Link {
     if (this.#isClosed) return;
     this.#failedAt = performance.now();
     this.#unheardSince = null;
+    const unsent = new Set(this.#waiting.map(({ call }) => call));
     this.#waiting = [];
     this.#waitingByteCount = 0;
     if (!this.#isMissing) {
@@ -254,11 +256,11 @@ export class Link {
     this.#isMissing = true;
     const calls = [...this.#open.keys()];
     this.#open.clear();
-    for (const call of calls) this.#unreachable(call);
+    for (const call of calls) this.#unreachable(call, unsent.has(call));
   }
 
-  #unreachable(call: number): void {
-    if (!this.#isClosed) this.#parts.onUnreachable(call);
+  #unreachable(call: number, isUnsent: boolean): void {
+    if (!this.#isClosed) this.#parts.onUnreachable(call, isUnsent);
   }
 
   #forgetOldest(): void {

@@ -76,7 +76,8 @@ export interface TransportParts {
    * replies from the peer that was asked.
    */
   onMessages(from: Address, messages: readonly Message[]): void;
-  onUnreachable(to: ReplicaId, call: number): void;
+  /** @param isUnsent nothing of the request can have come there */
+  onUnreachable(to: ReplicaId, call: number, isUnsent: boolean): void;
   readonly log: Log;
 }
 
@@ -258,7 +259,7 @@ export class Transport {
       log,
       url: () => (this.#isClosed ? undefined : this.#parts.urlOf(peer)),
       onReplies: (messages) => this.#parts.onMessages(peer, messages),
-      onUnreachable: (call) => this.#parts.onUnreachable(peer, call),
+      onUnreachable: (call, isUnsent) => this.#parts.onUnreachable(peer, call, isUnsent),
       onMalformed: (reason) => this.#malformed(peer, reason),
       onSpeech: (speech) => this.#heardSpeech(peer, speech),
     });

@@ -20,8 +20,16 @@ export type Input =
       readonly trace: string;
     }
   | { readonly kind: "message"; readonly from: Address; readonly message: Message }
-  /** The call will get no reply: the address refused the connection, or the connection broke. */
-  | { readonly kind: "unreachable"; readonly to: Address; readonly call: number }
+  /**
+   * The call will get no reply: the address refused the connection, or the connection broke.
+   * `isUnsent`: nothing of the request can have come there.
+   */
+  | {
+      readonly kind: "unreachable";
+      readonly to: Address;
+      readonly call: number;
+      readonly isUnsent?: boolean;
+    }
   /** Everything written before the flush of this token is durable, or will never be. */
   | { readonly kind: "flushed"; readonly token: number; readonly ok: boolean }
   /** A background job is to run now, whatever its interval: an alarm rang. */

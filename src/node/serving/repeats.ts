@@ -78,6 +78,9 @@ export class Repeats {
    * Asks the other owners, and does one of three things. It calls `mint` when enough have not met
    * the write, and `adopt` when one has, and what it holds is here now. Else it refuses: nothing
    * was done here, and nobody can say whether it was elsewhere.
+   *
+   * A strict write that another coordinator was asked for is not minted here, whatever the others
+   * say (replica/write-router.ts).
    */
   settle(
     body: Coordinate,
@@ -107,7 +110,8 @@ export class Repeats {
       // The write may have come here while others said "not met", and may be gone again.
       const { operations } = this.#keeper;
       const isMet = operations.find(body.op) !== null || operations.isHearsay(body.key, to.begunAt);
-      if (outcome.kind === "unseen" && !isMet) to.mint();
+      const isOthers = body.rules.strict && body.isRetry;
+      if (outcome.kind === "unseen" && !isMet && !isOthers) to.mint();
       else to.respond(refused("quorum-unavailable"));
     });
   }
