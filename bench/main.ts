@@ -2,15 +2,16 @@
  * `npm run bench [-- --quick] [-- --only NAME]`: measures, prints a table, writes results.json.
  * `npm run bench:check` does the same and fails when a figure that machines do not decide (a ratio,
  * a count of messages or bytes) is more than 20 % worse than that in bench/recorded.json, and says
- * which have none there; `--record` writes that file. `--against REF [--rounds 9] [--warm 1]` runs
- * the working tree and another commit of it side by side instead. README.md beside this explains
- * each figure.
+ * which have none there; `--record` writes that file. With `--of REF` the nodes are those of
+ * another commit: to record what it does on this machine, beside the baselines of today.
+ * `--against REF [--rounds 9] [--warm 1]` runs the working tree and another commit of it side by
+ * side instead. README.md beside this explains each figure.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Figure, Suite } from "./lib/figures.ts";
-import { NoSuchCommit } from "./lib/worktree.ts";
+import { checkOut, NoSuchCommit, type Worktree } from "./lib/worktree.ts";
 import { runAgainst } from "./suites/against.ts";
 import { boundedSuite } from "./suites/bounded.ts";
 import { doorSuite } from "./suites/door.ts";
@@ -107,6 +108,55 @@ function record(figures: readonly Figure[]): void {
   writeFileSync(RECORDED, `${JSON.stringify(all, null, 2)}\n`);
 }
 
+/** Ends the process where it is the caller's mistake. */
+function refuse(error: unknown): never {
+  if (!(error instanceof NoSuchCommit)) throw error;
+  say(error.message);
+  process.exit(2);
+}
+
+function otherTree(ref: string): Worktree {
+  try {
+    return checkOut(ref);
+  } catch (error) {
+    return refuse(error);
+  }
+}
+
+/** Of these names; all where none is named. Ends the process where there is no such suite. */
+function chosen(only: readonly string[], suites: readonly Suite[]): readonly Suite[] {
+  const unknown = only.find((name) => suites.every((suite) => suite.name !== name));
+  if (unknown === undefined) {
+    return only.length === 0 ? suites : suites.filter(({ name }) => only.includes(name));
+  }
+  say(`no suite "${unknown}"; there are:`);
+  for (const { name, about } of suites) say(`  ${name.padEnd(10)} ${about}`);
+  process.exit(2);
+}
+
+interface Measured {
+  readonly quick: boolean;
+  /** The commit whose nodes are measured; absent: the working tree. */
+  readonly of: string | undefined;
+}
+
+async function measure(
+  suites: readonly Suite[],
+  { quick, of }: Measured,
+): Promise<readonly Figure[]> {
+  const other = of === undefined ? null : otherTree(of);
+  const figures: Figure[] = [];
+  if (other !== null) {
+    process.once("exit", () => other.remove());
+    for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+  }
+  for (const suite of suites) {
+    say(`# ${suite.name}: ${suite.about}${other === null ? "" : ` at ${other.commit}`}`);
+    figures.push(...(await suite.run({ quick, say, root: other?.root })));
+  }
+  return figures;
+}
+
 async function compareWith(
   ref: string,
   { quick, ...counts }: { readonly quick: boolean; readonly rounds: number; readonly warm: number },
@@ -118,11 +168,7 @@ async function compareWith(
   }
   const { rounds, warm: warmRounds } = counts;
   const size = quick ? { rounds: Math.min(rounds, 3), seconds: 1 } : { rounds, seconds: 2 };
-  const figures = await runAgainst({ ref, warmRounds, ...size, say }).catch((error: unknown) => {
-    if (!(error instanceof NoSuchCommit)) throw error;
-    say(error.message);
-    process.exit(2);
-  });
+  const figures = await runAgainst({ ref, warmRounds, ...size, say }).catch(refuse);
   printTable(figures);
   writeFileSync(
     RESULTS,
@@ -138,29 +184,20 @@ async function main(): Promise<void> {
       check: { type: "boolean", default: false },
       record: { type: "boolean", default: false },
       against: { type: "string" },
+      of: { type: "string" },
       rounds: { type: "string", default: "9" },
       warm: { type: "string", default: "1" },
     },
   });
-  const { quick, only, against } = values;
+  const { quick, only, against, of } = values;
   if (against !== undefined) {
     const [rounds, warm] = [Number(values.rounds), Number(values.warm)];
     return compareWith(against, { quick, rounds, warm });
   }
-  const unknown = only.find((name) => SUITES.every((suite) => suite.name !== name));
-  if (unknown !== undefined) {
-    say(`no suite "${unknown}"; there are:`);
-    for (const { name, about } of SUITES) say(`  ${name.padEnd(10)} ${about}`);
-    process.exit(2);
-  }
-  const figures: Figure[] = [];
-  for (const suite of SUITES) {
-    if (only.length > 0 && !only.includes(suite.name)) continue;
-    say(`# ${suite.name}: ${suite.about}`);
-    figures.push(...(await suite.run({ quick, say })));
-  }
+  const suites = chosen(only, of === undefined ? SUITES : SUITES.filter((one) => one.takesRoot));
+  const figures = await measure(suites, { quick, of });
   printTable(figures);
-  writeFileSync(RESULTS, `${JSON.stringify({ commit: commit(), quick, figures }, null, 2)}\n`);
+  writeFileSync(RESULTS, `${JSON.stringify({ commit: commit(), of, quick, figures }, null, 2)}\n`);
   if (values.record) record(figures);
   if (!values.check) return;
   const recorded = readRecorded();

@@ -42,7 +42,7 @@ export async function startDoors(
 ): Promise<DoorCluster> {
   const doors = (await freePorts(nodeCount)).map((port) => `http://127.0.0.1:${port}`);
   const flagsOf = (i: number): readonly string[] => ["--cache-listen", doors[i] ?? ""];
-  const cluster = await startCluster(nodeCount, undefined, flagsOf);
+  const cluster = await startCluster(nodeCount, { flagsOf });
   const body = JSON.stringify(site);
   const made = await fetch(`${cluster.urls[0]}/v1/sites/default`, { method: "PUT", body });
   if (!made.ok) throw new Error(`no site: ${await made.text()}`);

@@ -18,11 +18,15 @@ export interface BenchOptions {
   /** Fewer and shorter rounds: to see that it runs, not to judge by. */
   readonly quick: boolean;
   readonly say: (line: string) => void;
+  /** The folder of the tree whose nodes are measured; default: this one. */
+  readonly root?: string | undefined;
 }
 
 export interface Suite {
   readonly name: string;
   readonly about: string;
+  /** It can measure the nodes of another commit too. */
+  readonly takesRoot?: true;
   run(options: BenchOptions): Promise<readonly Figure[]>;
 }
 

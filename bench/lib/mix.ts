@@ -21,6 +21,8 @@ export interface Mix {
   readonly write: "update" | "insert" | "read-modify-write";
   /** Whether the popular keys are those that were inserted last. */
   readonly isLatest: boolean;
+  /** Every operation is this POST instead, whose body may name the key as `%d`. */
+  readonly post?: { readonly path: string; readonly body: string };
 }
 
 /** Of latencies, in ms. */

@@ -75,8 +75,22 @@ function ask(method: string, path: string, context?: string): Promise<Asked> {
 
 const isFine = ({ status }: Asked): boolean => (status >= 200 && status < 300) || status === 404;
 
+function post({ path, body: text }: NonNullable<Mix["post"]>): Promise<Asked> {
+  const sent = text.replaceAll("%d", String(popular()).padStart(6, "0"));
+  return new Promise((resolve) => {
+    const headers = { "Content-Type": "application/json", "Content-Length": sent.length };
+    const asked = request({ agent, hostname, port, method: "POST", path, headers }, (response) => {
+      response.resume();
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, context: undefined }));
+    });
+    asked.on("error", () => resolve({ status: 0, context: undefined }));
+    asked.end(sent);
+  });
+}
+
 /** One operation; resolves to whether it went well. */
 async function operate(isRead: boolean): Promise<boolean> {
+  if (mix.post !== undefined) return isFine(await post(mix.post));
   if (isRead) return isFine(await ask("GET", pathOf(popular())));
   if (mix.write === "insert") return isFine(await ask("PUT", pathOf(++insertedCount)));
   const path = pathOf(popular());

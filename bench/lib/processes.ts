@@ -47,6 +47,8 @@ export interface Command {
 export class Server {
   readonly #child: ChildProcess;
   readonly #command: Command;
+  /** Told of each piece of what it prints. */
+  onSaid: ((text: string) => void) | null = null;
   #said = "";
 
   private constructor(command: Command) {
@@ -56,7 +58,9 @@ export class Server {
       env: { ...process.env, ...command.env },
     });
     const hear = (chunk: Buffer): void => {
-      this.#said = (this.#said + chunk.toString()).slice(-10_000);
+      const text = chunk.toString();
+      this.#said = (this.#said + text).slice(-10_000);
+      this.onSaid?.(text);
     };
     this.#child.stdout?.on("data", hear);
     this.#child.stderr?.on("data", hear);
@@ -142,17 +146,22 @@ export interface RunningCluster {
 const nodeOptions = (): readonly string[] =>
   (process.env["BENCH_NODE_OPTIONS"] ?? "").split(" ").filter((option) => option !== "");
 
+export interface ClusterSetting {
+  /** Of the tree whose code the nodes run; default: this one. */
+  readonly root?: string | undefined;
+  /** More flags for a node, by its place from 0 on. */
+  readonly flagsOf?: (i: number) => readonly string[];
+  /** More options for node itself. */
+  readonly nodeFlags?: readonly string[];
+}
+
 /**
  * A cluster of real processes on loopback, N = 3 where there are as many nodes, with its data in a
  * folder that goes with it.
- *
- * @param root of the tree whose code they run; by default this one
- * @param flagsOf more flags for a node, by its place from 0 on
  */
 export async function startCluster(
   nodeCount: number,
-  root = ROOT,
-  flagsOf: (i: number) => readonly string[] = () => [],
+  { root = ROOT, flagsOf = () => [], nodeFlags = [] }: ClusterSetting = {},
 ): Promise<RunningCluster> {
   const dir = makeDir();
   const bin = join(root, "bin/starling.js");
@@ -173,6 +182,7 @@ export async function startCluster(
         program: process.execPath,
         args: [
           ...nodeOptions(),
+          ...nodeFlags,
           ...[bin, "node", "--cluster", file, "--id", id, "--data", join(dir, id)],
           ...flagsOf(i),
         ],

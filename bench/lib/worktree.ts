@@ -46,7 +46,7 @@ export function checkOut(ref: string): Worktree {
   try {
     commit = git("rev-parse", "--verify", "--quiet", "--short", `${ref}^{commit}`).trim();
   } catch {
-    throw new NoSuchCommit(`--against takes a commit, and "${ref}" is none here`);
+    throw new NoSuchCommit(`"${ref}" is no commit here`);
   }
   const dir = makeDir();
   const root = join(dir, "tree");

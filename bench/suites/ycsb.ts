@@ -61,8 +61,8 @@ function latencies(rate: number, results: readonly MixResult[]): readonly Figure
   });
 }
 
-async function run({ quick, say }: BenchOptions): Promise<readonly Figure[]> {
-  const [bare, cluster] = await Promise.all([startBareNode(), startCluster(3)]);
+async function run({ quick, say, root }: BenchOptions): Promise<readonly Figure[]> {
+  const [bare, cluster] = await Promise.all([startBareNode(), startCluster(3, { root })]);
   const urls = { ours: cluster.urls[0] ?? "", bare: bare.url };
   const roundCount = quick ? 1 : 5;
   try {
@@ -98,5 +98,6 @@ async function run({ quick, say }: BenchOptions): Promise<readonly Figure[]> {
 export const ycsbSuite: Suite = {
   name: "ycsb",
   about: "skewed mixes: throughput, and latency under constant arrival",
+  takesRoot: true,
   run,
 };
