@@ -49,6 +49,8 @@ export interface GroupOptions {
   readonly canaryMs?: number;
   /** Above 0 the nodes are always awake, and notice when they were not. */
   readonly heartbeatMs?: number;
+  /** Of the ring; fewer are faster. */
+  readonly partitions?: number;
 }
 
 /** A write of a value of this length, or a delete. */
@@ -75,7 +77,10 @@ export class Group {
   loses: (message: Message, to: ReplicaId, from: ReplicaId) => boolean = () => false;
   /** Messages for which this is true arrive when `letGo` is called. */
   holdsBack: (message: Message, to: ReplicaId) => boolean = () => false;
-  readonly #heldBack: { readonly to: ReplicaId; readonly input: Arrival }[] = [];
+  /** Disks for which this is true are slow: what they are to keep is safe when `letGo` is called. */
+  isSlowDisk: (id: ReplicaId) => boolean = () => false;
+  #heldBack: { readonly to: ReplicaId; readonly input: Arrival }[] = [];
+  #unflushed: { readonly of: ReplicaId; readonly token: number }[] = [];
   now = START;
   /** How far the wall clocks of some are off, in ms. */
   readonly wallOffMs = new Map<ReplicaId, number>();
@@ -85,6 +90,8 @@ export class Group {
   readonly #disks = new Map<ReplicaId, MemoryStore>();
   /** What has come for processes that are frozen. */
   readonly #frozen = new Map<ReplicaId, Input[]>();
+  /** How often each process was started. */
+  readonly #lives = new Map<ReplicaId, number>();
   #lastToken = 0;
   #wipeCount = 0;
 
@@ -107,6 +114,11 @@ export class Group {
   stop(id: ReplicaId): void {
     this.#disks.set(id, this.storeOf(id));
     this.members.delete(id);
+    // Its connections end with it: an answer to what it asked comes to nobody.
+    this.#heldBack = this.#heldBack.filter(
+      ({ to, input }) => to !== id || input.message.type === "request",
+    );
+    this.#unflushed = this.#unflushed.filter(({ of }) => of !== id);
   }
 
   /** The process stands still (SIGSTOP): what comes for it waits, its timers too. */
@@ -148,15 +160,12 @@ export class Group {
   /** A node with the store that it had, or an empty one. */
   start(id: ReplicaId): void {
     const { count, demo = {}, trackedKeysMax, recordsPerRun, heartbeatMs = 0 } = this.#options;
-    const { scrubMs = 0, canaryMs = 0 } = this.#options;
+    const { scrubMs = 0, canaryMs = 0, partitions = 64 } = this.#options;
     const before = this.members.get(id)?.store ?? this.#disks.get(id);
     const store = before?.crash() ?? new MemoryStore();
     const ids = Array.from({ length: count }, (_, i) => `r${i + 1}`);
     const members = ids.map((member) => ({ id: member, zone: "a", url: "", weight: 1 }));
-    const ring = bootstrapRing(
-      { name: "group", partitions: 64, n: Math.min(3, count), members },
-      "42",
-    );
+    const ring = bootstrapRing({ name: "group", partitions, n: Math.min(3, count), members }, "42");
     const n = Math.min(3, count);
     const document = withNamespace({ ring, namespaces: new Map() }, "demo", {
       ...settings,
@@ -184,8 +193,10 @@ export class Group {
       ...(recordsPerRun === undefined ? {} : { recordsPerRun }),
     };
     const replica = { id, store, ...times, ...limits };
-    // A node with an empty disk gives itself other names than the one before it.
-    const prng = Prng.fromSeed(Number(id.slice(1)) + 1000 * this.#wipeCount);
+    // A process gives other names than the one before it.
+    const life = this.#lives.get(id) ?? 0;
+    this.#lives.set(id, life + 1);
+    const prng = Prng.fromSeed(Number(id.slice(1)) + 1000 * this.#wipeCount + 1_000_000 * life);
     this.members.set(id, { store, node: new Node({ knowledge, prng, replica }) });
   }
 
@@ -258,7 +269,17 @@ export class Group {
   /** What was held back arrives now; what is said next is not held back. */
   letGo(): void {
     this.holdsBack = () => false;
+    this.isSlowDisk = () => false;
+    while (this.#unflushed.length > 0) this.flushOne();
     for (const { to, input } of this.#heldBack.splice(0)) this.#take(to, input);
+  }
+
+  /** Of the slow disks, the one that waits longest has kept all that it was to keep. */
+  flushOne(): void {
+    const oldest = this.#unflushed.shift();
+    if (oldest === undefined) return;
+    this.members.get(oldest.of)?.store.flush();
+    this.#take(oldest.of, { kind: "flushed", token: oldest.token, ok: true });
   }
 
   /** Of what was held back, the oldest of some kind arrives now. */
@@ -336,21 +357,38 @@ export class Group {
   #refuse(to: ReplicaId, input: Input): void {
     if (input.kind !== "message" || input.message.type !== "request") return;
     const { call } = input.message;
-    this.#inputs.push({ to: input.from, input: { kind: "unreachable", to, call } });
+    const [from = "", life] = input.from.split("#");
+    // The first process of a member asked without a number, where a test asks in its place.
+    if (life !== undefined && life !== this.#lifeOf(from)) return;
+    this.#inputs.push({ to: from, input: { kind: "unreachable", to, call, isUnsent: true } });
   }
 
   #carryOut(from: ReplicaId, effect: Effect): void {
     if (effect.kind === "answer") this.#results.set(effect.token, effect.result);
-    if (effect.kind === "flush") {
+    if (effect.kind === "flush" && this.isSlowDisk(from)) {
+      this.#unflushed.push({ of: from, token: effect.token });
+    } else if (effect.kind === "flush") {
       this.members.get(from)?.store.flush();
       this.#inputs.push({ to: from, input: { kind: "flushed", token: effect.token, ok: true } });
     }
-    if (effect.kind === "send" && !this.loses(effect.message, effect.to, from)) {
-      const message = decodeMessage(encodeMessage(effect.message));
-      const input = { kind: "message", from, message } as const;
-      const isHeld = this.holdsBack(message, effect.to);
-      (isHeld ? this.#heldBack : this.#inputs).push({ to: effect.to, input });
-    }
+    if (effect.kind === "send") this.#send(from, effect);
+  }
+
+  #send(by: ReplicaId, effect: Extract<Effect, { kind: "send" }>): void {
+    const isRequest = effect.message.type === "request";
+    const [to = "", life] = effect.to.split("#");
+    if (!isRequest && life !== this.#lifeOf(to)) return;
+    if (this.loses(effect.message, to, by)) return;
+    const message = decodeMessage(encodeMessage(effect.message));
+    // An answer goes to the very process that has asked.
+    const from = isRequest ? `${by}#${this.#lifeOf(by)}` : by;
+    const input = { kind: "message", from, message } as const;
+    (this.holdsBack(message, to) ? this.#heldBack : this.#inputs).push({ to, input });
+  }
+
+  /** As it stands in the addresses of its requests. */
+  #lifeOf(id: ReplicaId): string {
+    return String(this.#lives.get(id));
   }
 }
 
