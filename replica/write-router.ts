@@ -129,7 +129,7 @@ export class WriteRouter implements Coordinator {
       this.#verdict = { failure, context: body.context };
     }
     this.#refusal = body.kind === "refused" ? body.code : this.#refusal;
-    if (body.kind === "refused") this.#noteRefused(from);
+    if (body.kind === "refused") this.#noteRefused(from, body.code);
     // It cannot say whether the write was carried out; nor, most likely, could the next one.
     const isInDark = body.kind === "refused" && body.code === "quorum-unavailable";
     if (isInDark && this.#waiting.size > 1) this.#waiting.delete(from);
@@ -139,8 +139,8 @@ export class WriteRouter implements Coordinator {
   failed(from: ReplicaId, now: Millis, isUnsent: boolean): void {
     if (this.#isFinished || !this.#waiting.has(from)) return;
     // A connection that broke may have delivered the request before.
-    if (isUnsent) this.#noteRefused(from);
-    else this.#noteDoubt();
+    if (isUnsent) this.#noteRefused(from, "overloaded");
+    else if (this.#mayMint(from)) this.#noteDoubt();
     this.#next(from, now);
   }
 
@@ -149,11 +149,20 @@ export class WriteRouter implements Coordinator {
     this.#isInDoubt = true;
   }
 
-  /** It has done nothing. Of a strict write nobody else has either, where it was the first. */
-  #noteRefused(from: ReplicaId): void {
-    const { rules } = this.#plan.request;
-    if (this.#askedAgain.has(from)) this.#noteDoubt();
-    else if (rules.strict && from === this.#first) this.mayBeMinted = this.#isInDoubt;
+  #mayMint(from: ReplicaId): boolean {
+    return !this.#plan.request.rules.strict || from === this.#first;
+  }
+
+  /**
+   * It has done nothing. Of a strict write nobody else has either, where it was the first.
+   *
+   * One that asked what to cover may have minted it before that, where it still knew of it.
+   */
+  #noteRefused(from: ReplicaId, code: string): void {
+    if (!this.#mayMint(from)) return;
+    const hadMinted = this.#askedAgain.has(from) && code !== "quorum-unavailable";
+    if (hadMinted) this.#noteDoubt();
+    else if (this.#plan.request.rules.strict) this.mayBeMinted = this.#isInDoubt;
   }
 
   wake(now: Millis): void {
@@ -203,7 +212,7 @@ export class WriteRouter implements Coordinator {
 
   #ask(to: ReplicaId, told: Told, now: Millis): void {
     const { request } = this.#plan;
-    const isOnlyOne = request.rules.strict && to === this.#first;
+    const isOnlyOne = request.rules.strict && to === this.#first && !this.#isInDoubt;
     const isRetry = request.isRetry || (this.mayBeMinted && !isOnlyOne);
     const ageMs = request.ageMs + Math.max(0, Math.ceil(now - this.#startedAt));
     this.#out.ask(to, { ...request, isRetry, ageMs, ...told });
