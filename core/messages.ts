@@ -80,7 +80,9 @@ import { PROTOCOL_FIRST } from "./version.ts";
  * one, and 0 where the caller does not know that life; for `freshMs` from then on nobody else is
  * asked. `freshUntil` says the same by wall clocks. After that the callee mints only what nobody
  * has stored, and a write without a context or a condition only once the caller has heard `overdue`
- * (replica/lateness.ts). `unmodifiedSince` is 0 where there is no such condition. `lease` asks for
+ * (replica/lateness.ts). `asked` names those who may have minted a strict write, or may yet: the
+ * callee needs the word of each that it has not and will not. `unmodifiedSince` is 0 where there is
+ * no such condition. `lease` asks for
  * the right to fetch a key from its origin, or gives it back (src/node/serving/leases.ts).
  * `namespaces` asks for the namespaces that the callee holds a value of, in order, after the one
  * that it names. `changes` asks a feed's source for what arrived there after a position, of the
@@ -118,6 +120,7 @@ const REQUESTS = {
     zone: text,
     askedAt: later(count, 0),
     freshMs: later(count, 0),
+    asked: later(texts, []),
   },
   inspect: { key },
   status: {},

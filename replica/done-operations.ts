@@ -221,13 +221,23 @@ export class DoneOperations {
    */
   grant(op: OpId, to: { readonly by: ReplicaId; readonly begunAt: Millis }): boolean {
     assert(this.find(op) === null, "nothing was stored of it");
-    if (to.begunAt < this.#old.since) return false;
+    if (!this.remembers(to.begunAt)) return false;
     const given = this.#young.grants.get(op) ?? this.#old.grants.get(op);
     const isTaken = given !== undefined && this.#now - given.at <= GRANT_MS;
     if (isTaken && given.by !== to.by) return false;
     if (!this.#young.grants.has(op)) this.#makeRoom();
     this.#young.grants.set(op, { by: to.by, at: this.#now });
     return true;
+  }
+
+  /** To whom it was last said of an operation, however long ago, that nothing was stored of it. */
+  grantedTo(op: OpId): ReplicaId | null {
+    return (this.#young.grants.get(op) ?? this.#old.grants.get(op))?.by ?? null;
+  }
+
+  /** Whether nothing has been forgotten of operations that began at this time, or later. */
+  remembers(begunAt: Millis): boolean {
+    return begunAt >= this.#old.since;
   }
 
   #isKnown(op: OpId): boolean {

@@ -38,6 +38,10 @@ export function isLate({ freshUntil, askedAt = 0, freshMs = 0 }: Asked, now: Mom
   return !isOfThisLife || now.life > askedAt + freshMs;
 }
 
+/** Whether it is known that it was asked of this very life of the process. */
+export const isOfThisLife = ({ askedAt = 0 }: Asked, { life }: Moment): boolean =>
+  askedAt > 0 && askedAt <= life && life - askedAt <= REPEAT_MS_MAX;
+
 /** Whether another may have been asked before, or since: then there may be a version already. */
 export const mayBeRepeated = (request: Coordinate, now: Moment): boolean =>
   request.isRetry || isLate(request, now);

@@ -7,6 +7,9 @@
  * could be met the silent ones get the hedge delay: a version may be with a single one. Fallbacks
  * are asked in place of primaries that do not answer, where the write allows for them: they would
  * have its hint.
+ *
+ * Of a strict write that is not enough (see write-router.ts): whoever was asked to mint it before
+ * has to say that it has not, and with that promises not to.
  */
 import { assert } from "../core/assert.ts";
 import type { Failure } from "../core/failure.ts";
@@ -25,6 +28,8 @@ export interface RecallPlan {
   /** In the order in which to ask. */
   readonly fallbacks: readonly Candidate[];
   readonly need: QuorumNeed;
+  /** Who else has to say so, be they owners or not. */
+  readonly mustSay: readonly ReplicaId[];
   readonly timeoutMs: number;
   readonly hedgeMs: number;
 }
@@ -40,6 +45,8 @@ export class RecallCoordinator implements Coordinator {
   readonly #out: Outbox<RecallOutcome>;
   readonly #quorum: Quorum;
   readonly #open = new Map<ReplicaId, Candidate>();
+  /** Of those that have to say it, those that have not. */
+  readonly #unsaid: Set<ReplicaId>;
   #fallbacksUsed = 0;
   #deadline: Millis = Infinity;
   #hedgeAt: Millis = Infinity;
@@ -51,6 +58,7 @@ export class RecallCoordinator implements Coordinator {
     this.#plan = plan;
     this.#out = out;
     this.#quorum = new Quorum(plan.need);
+    this.#unsaid = new Set(plan.mustSay);
   }
 
   get wakeAt(): Millis {
@@ -59,21 +67,28 @@ export class RecallCoordinator implements Coordinator {
   }
 
   start(now: Millis): void {
-    const { self, primaries, timeoutMs, hedgeMs } = this.#plan;
+    const { self, primaries, timeoutMs, hedgeMs, question } = this.#plan;
     this.#deadline = now + timeoutMs;
     this.#hedgeAt = now + hedgeMs;
-    if (self !== null) this.#quorum.add(self, false);
+    if (self !== null) {
+      this.#quorum.add(self, false);
+      this.#unsaid.delete(self.id);
+    }
     for (const primary of primaries) this.#ask(primary);
+    for (const id of this.#unsaid) if (!this.#open.has(id)) this.#out.ask(id, question);
     this.#decide();
   }
 
   reply(from: ReplicaId, body: Reply): void {
     const candidate = this.#open.get(from);
-    if (this.isOver || candidate === undefined) return;
+    if (this.isOver || (candidate === undefined && !this.#unsaid.has(from))) return;
     this.#open.delete(from);
     if (body.kind === "recalled") {
       if (body.done !== null) return this.#finish({ kind: "done", reply: body });
-      if (!body.isUnknown) this.#quorum.add(candidate, false);
+      if (!body.isUnknown) {
+        if (candidate !== undefined) this.#quorum.add(candidate, false);
+        this.#unsaid.delete(from);
+      }
     }
     this.#decide();
   }
@@ -98,7 +113,9 @@ export class RecallCoordinator implements Coordinator {
   #decide(): void {
     if (this.isOver) return;
     if (this.#quorum.isMet) {
-      if (!this.#isPatient || this.#expected().length === 0) this.#finish({ kind: "unseen" });
+      const isHeardOut = !this.#isPatient || this.#expected().length === 0;
+      if (this.#unsaid.size === 0 && isHeardOut) this.#finish({ kind: "unseen" });
+      // Those that have to say it are waited for: it may be late, and another may say "done".
       return;
     }
     while (!this.#quorum.couldBeMetWith(this.#expected())) if (!this.#askFallback()) break;

@@ -10,10 +10,11 @@
  * write so late that a second one may have been asked (lateness.ts), mints nothing that somebody
  * has stored already: it asks the key's owners first (src/node/serving/repeats.ts).
  *
- * **A strict write is minted by the first one alone.** Others find it done, or refuse. For when an
- * owner says that it has not met a write, that is true of this moment. The first version may come
- * there right after it, be shown by a strict read, and be replaced by somebody who saw it. A second
- * version, which is later by its time, would come back over that.
+ * **A strict write is minted by one replica alone.** What an owner says, that it has not met a
+ * write, is true when it says so. The first version may come there right after that, be shown by a
+ * strict read, and be replaced by somebody who saw it. A second version, which is later by its
+ * time, would come back over that. So the next one is told who was asked before, and mints only
+ * with the word of each of these that it has minted nothing and will not.
  *
  * **Without a context** a write covers what its coordinator holds when it mints. A coordinator that
  * hears of it late would also cover what was written after another one had answered the client. So
@@ -82,8 +83,10 @@ export class WriteRouter implements Coordinator {
   #nextIndex = 0;
   /** Whether some replica may have minted a version of the write without saying so. */
   mayBeMinted = false;
-  /** Who was asked when nobody could have minted it yet. */
-  #first: ReplicaId | null = null;
+  /** In the order in which they were asked: those that have not said that they did nothing. */
+  readonly #mayMint: ReplicaId[];
+  /** Of these, those that will say nothing any more. */
+  readonly #gone = new Set<ReplicaId>();
   /** Those that told what the write is to cover, maybe of a version that they had minted. */
   readonly #askedAgain = new Set<ReplicaId>();
   #startedAt: Millis = 0;
@@ -103,6 +106,12 @@ export class WriteRouter implements Coordinator {
     this.#plan = plan;
     this.#out = out;
     this.#isInDoubt = plan.request.isRetry;
+    this.#mayMint = [...(plan.request.asked ?? [])];
+  }
+
+  /** Those that may have minted the write, or may yet. */
+  get asked(): readonly ReplicaId[] {
+    return this.#mayMint;
   }
 
   get wakeAt(): Millis {
@@ -140,29 +149,25 @@ export class WriteRouter implements Coordinator {
     if (this.#isFinished || !this.#waiting.has(from)) return;
     // A connection that broke may have delivered the request before.
     if (isUnsent) this.#noteRefused(from, "overloaded");
-    else if (this.#mayMint(from)) this.#noteDoubt();
+    else this.#noteDoubt(from);
     this.#next(from, now);
   }
 
-  #noteDoubt(): void {
+  #noteDoubt(from: ReplicaId): void {
     this.mayBeMinted = true;
     this.#isInDoubt = true;
-  }
-
-  #mayMint(from: ReplicaId): boolean {
-    return !this.#plan.request.rules.strict || from === this.#first;
+    this.#gone.add(from);
   }
 
   /**
-   * It has done nothing. Of a strict write nobody else has either, where it was the first.
-   *
-   * One that asked what to cover may have minted it before that, where it still knew of it.
+   * It has done nothing. One that asked what to cover may have minted the write before that, where
+   * it still knew of it.
    */
   #noteRefused(from: ReplicaId, code: string): void {
-    if (!this.#mayMint(from)) return;
-    const hadMinted = this.#askedAgain.has(from) && code !== "quorum-unavailable";
-    if (hadMinted) this.#noteDoubt();
-    else if (this.#plan.request.rules.strict) this.mayBeMinted = this.#isInDoubt;
+    if (this.#askedAgain.has(from) && code !== "quorum-unavailable") return this.#noteDoubt(from);
+    if (this.#gone.has(from)) return;
+    const at = this.#mayMint.indexOf(from);
+    if (at >= 0) this.#mayMint.splice(at, 1);
   }
 
   wake(now: Millis): void {
@@ -194,7 +199,7 @@ export class WriteRouter implements Coordinator {
     }
     this.#nextIndex++;
     this.#waiting.add(candidate.id);
-    if (!this.mayBeMinted && !this.#isInDoubt) this.#first = candidate.id;
+    if (!this.#mayMint.includes(candidate.id)) this.#mayMint.push(candidate.id);
     const patienceMs = candidate.isSuspect ? SUSPECT_PATIENCE_MS : this.#plan.hedgeMs;
     this.#hedgeAt = now + patienceMs;
     const { request, wall, lifeOf } = this.#plan;
@@ -212,10 +217,19 @@ export class WriteRouter implements Coordinator {
 
   #ask(to: ReplicaId, told: Told, now: Millis): void {
     const { request } = this.#plan;
-    const isOnlyOne = request.rules.strict && to === this.#first && !this.#isInDoubt;
-    const isRetry = request.isRetry || (this.mayBeMinted && !isOnlyOne);
+    const asked = request.rules.strict ? this.#askedBefore(to) : [];
+    const isRetry = request.rules.strict ? asked.length > 0 : this.mayBeMinted || request.isRetry;
     const ageMs = request.ageMs + Math.max(0, Math.ceil(now - this.#startedAt));
-    this.#out.ask(to, { ...request, isRetry, ageMs, ...told });
+    const body = { ...request, isRetry, ageMs, ...told };
+    this.#out.ask(to, asked.length === 0 ? body : { ...body, asked });
+  }
+
+  /** Those whose word it needs; also its own, where it may have forgotten what it did. */
+  #askedBefore(to: ReplicaId): readonly ReplicaId[] {
+    const at = this.#mayMint.indexOf(to);
+    assert(at >= 0, "who is asked may mint it");
+    const mayHaveForgotten = this.#gone.has(to) || (this.#plan.request.asked ?? []).includes(to);
+    return this.#mayMint.slice(0, mayHaveForgotten ? at + 1 : at);
   }
 
   /** Now the write has what it covers: all that its coordinator held when it found it late. */

@@ -59,8 +59,10 @@ const coordinate: RequestOf<"coordinate"> = {
   zone: "z1",
   askedAt: 2 ** 52,
   freshMs: 150,
+  asked: ["r2", "r3"],
 };
-const { askedAt, freshMs, ...coordinateBefore } = coordinate;
+const { asked, ...coordinateFirst } = coordinate;
+const { askedAt, freshMs, ...coordinateBefore } = coordinateFirst;
 
 /** In the order of the table. The compiler sees to it that no kind is left out. */
 const changesBefore: RequestOf<"changes"> = {
@@ -171,10 +173,11 @@ export const moreRequests: Readonly<Record<string, Request>> = {
   "coordinate as before": coordinateBefore,
   "greet as before": { ...{ kind: "greet", from: "r1", run: "r", echo: "e" } },
   "coordinate a delete": {
-    ...coordinate,
+    ...coordinateFirst,
     ...{ content: null, covers: null, ifMatch: [], ifNoneMatch: [], unmodifiedSince: 0 },
   },
-  "coordinate a response": { ...coordinate, content: cached },
+  "coordinate a response": { ...coordinateFirst, content: cached },
+  "coordinate, the first": coordinateFirst,
   "fetch as before": { kind: "fetch", keys: [key, "n\0k"] },
   "fault, no more": { kind: "fault", isChange: true, fault: null },
 };

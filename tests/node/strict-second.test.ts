@@ -78,3 +78,50 @@ it.each([
   shown.push(shownAt(group, client));
   expect(shown).toEqual([length ?? 0, 16, 16]);
 });
+
+/** A group, a frontend that owns nothing of the key, and the node that it asks first. */
+function withFirst(): { readonly group: Group; readonly client: string; readonly first: string } {
+  const group = new Group({ count: 4, demo: { n: 3 }, heartbeatMs: 1000 });
+  group.pass(1000);
+  const { ring } = group.node("r1").knowledge;
+  const [, , , client = ""] = ring.preferenceList(ring.partitionOf(KEY));
+  const asked: string[] = [];
+  group.loses = ({ body }, to) => {
+    if (body.kind === "coordinate") asked.push(to);
+    return false;
+  };
+  group.execute(client, strict(5));
+  group.loses = () => false;
+  return { group, client, first: asked[0] ?? "" };
+}
+
+it("a strict write that never came to the first one is the second one's, by its word", () => {
+  const { group, client, first } = withFirst();
+  let lostCount = 0;
+  group.loses = ({ body }, to) => body.kind === "coordinate" && to === first && lostCount++ === 0;
+  const token = group.begin(client, strict(7));
+  until(group, () => group.answerOf(token) !== undefined);
+  expect([lostCount, group.answerOf(token)?.kind]).toEqual([1, "written"]);
+  expect(shownAt(group, client)).toBe(7);
+});
+
+it("a strict write to a frozen node is done once, when that wakes", () => {
+  const { group, client, first } = withFirst();
+  group.freeze(first);
+  const token = group.begin(client, strict(7));
+  group.pass(1500);
+  expect(group.answerOf(token)).toBeUndefined();
+  group.wake(first);
+  until(group, () => group.answerOf(token) !== undefined);
+  expect(group.answerOf(token)?.kind).toBe("written");
+  expect(shownAt(group, client)).toBe(7);
+});
+
+it("a strict write whose first node takes no connections is the next one's", () => {
+  const { group, client, first } = withFirst();
+  group.stop(first);
+  const token = group.begin(client, strict(7));
+  until(group, () => group.answerOf(token) !== undefined);
+  expect(group.answerOf(token)?.kind).toBe("written");
+  expect(shownAt(group, client)).toBe(7);
+});

@@ -27,7 +27,7 @@ function recall(changes: Partial<RecallPlan> = {}) {
   const probe = new Probe<RecallOutcome>();
   const plan = {
     ...{ question, need, self: candidate("r1"), timeoutMs: TIMEOUT, hedgeMs: HEDGE },
-    ...{ primaries: candidates("r2 r3"), fallbacks: candidates("f4 f5") },
+    ...{ primaries: candidates("r2 r3"), fallbacks: candidates("f4 f5"), mustSay: [] },
     ...changes,
   };
   const coordinator = new RecallCoordinator(plan, probe);
@@ -97,5 +97,40 @@ describe("a write that may have been carried out before", () => {
     expect(probe.result).toMatchObject({ kind: "failed", failure: { code: "quorum-timeout" } });
     coordinator.wake(START + TIMEOUT + 1);
     expect([probe.results.length, coordinator.wakeAt]).toEqual([1, Infinity]);
+  });
+});
+
+describe("a strict write that others were asked for before", () => {
+  it("was not when each of them says so, besides a majority", () => {
+    const { probe, coordinator } = recall({ mustSay: ["r2", "x6"] });
+    expect(probe.asked()).toEqual(["r2 recall", "r3 recall", "x6 recall"]);
+    coordinator.reply("r3", unseen);
+    coordinator.wake(START + HEDGE);
+    coordinator.reply("r2", unseen);
+    expect(kindOf(probe)).toBeUndefined();
+    // It owns nothing of the key.
+    coordinator.reply("x6", unseen);
+    expect(kindOf(probe)).toBe("unseen");
+  });
+
+  it("may have been as long as one of them is silent, or does not know", () => {
+    for (const said of [null, inDark]) {
+      const { probe, coordinator } = recall({ mustSay: ["r1", "x6"] });
+      coordinator.reply("r2", unseen);
+      coordinator.reply("r3", unseen);
+      if (said !== null) coordinator.reply("x6", said);
+      coordinator.wake(START + HEDGE);
+      expect(kindOf(probe)).toBeUndefined();
+      coordinator.wake(START + TIMEOUT);
+      expect(kindOf(probe)).toBe("failed");
+    }
+  });
+
+  it("was where one of them says so, though a majority does not", () => {
+    const { probe, coordinator } = recall({ mustSay: ["x6"] });
+    coordinator.reply("r2", unseen);
+    coordinator.reply("r3", unseen);
+    coordinator.reply("x6", done);
+    expect(kindOf(probe)).toBe("done");
   });
 });

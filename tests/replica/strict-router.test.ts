@@ -36,51 +36,66 @@ function route(of: RequestOf<"coordinate">) {
   return { probe, router };
 }
 
-/** Who was asked to coordinate so far, a `+` for each that was told that it is a retry. */
+/** Who was asked so far, with a `+` and the names of those whose word each needs. */
 const asked = (probe: Probe<WriteOutcome>): string =>
   probe.all
-    .map(({ to, body }) => (body.kind === "coordinate" && body.isRetry ? `${to}+` : to))
+    .map(({ to, body }) => {
+      if (body.kind !== "coordinate" || !body.isRetry) return to;
+      return `${to}+${(body.asked ?? []).join(",")}`;
+    })
     .join(" ");
 const codeOf = ({ result }: Probe<WriteOutcome>): string | undefined =>
   result === undefined ? undefined : result.ok ? "ok" : result.failure.code;
 
 describe("a strict write", () => {
-  it("is minted by the first one alone, also when that is late: the next ones know it", () => {
+  it("is the first one's, also when that is late; the next one needs its word", () => {
     const { probe, router } = route(strict);
     router.wake(START + HEDGE);
     router.reply("r2", overdue, START + HEDGE + 1);
     router.reply("r2", refused("quorum-unavailable"), START + HEDGE + 1);
     // It wakes up, and asks whether anybody still waits: nobody else can have minted it.
     router.reply("r1", overdue, START + HEDGE + 2);
-    expect(asked(probe)).toBe("r1 r2+ r2+ r1");
+    expect(asked(probe)).toBe("r1 r2+r1 r2+r1 r1");
     router.reply("r1", done, START + HEDGE + 3);
     expect(codeOf(probe)).toBe("ok");
   });
 
-  it("is the next one's where the first has said, however late, that it did nothing", () => {
-    const { probe, router } = route(strict);
-    router.wake(START + HEDGE);
-    router.reply("r1", refused("overloaded"), START + HEDGE + 1);
-    expect(asked(probe)).toBe("r1 r2+ f3");
+  it("is the next one's without a word of those that did nothing", () => {
+    const early = route(strict);
+    early.router.reply("r1", refused("overloaded"), START);
+    expect(asked(early.probe)).toBe("r1 r2");
+    // Meanwhile the second one may have had the first one's word.
+    const late = route(strict);
+    late.router.wake(START + HEDGE);
+    late.router.reply("r1", refused("overloaded"), START + HEDGE + 1);
+    expect(asked(late.probe)).toBe("r1 r2+r1 f3+r2");
   });
 
-  it("is nobody's any more when the first one may have minted it", () => {
+  it("waits for the word of one that may have minted it, also where it does not know any more", () => {
     const { probe, router } = route(strict);
     router.failed("r1", START, false);
     router.reply("r2", refused("quorum-unavailable"), START);
     router.reply("f3", refused("quorum-unavailable"), START);
-    expect([asked(probe), codeOf(probe)]).toEqual(["r1 r2+ f3+", "quorum-unavailable"]);
+    expect([asked(probe), codeOf(probe)]).toEqual(["r1 r2+r1 f3+r1", "quorum-unavailable"]);
+    expect(router.asked).toEqual(["r1"]);
     // It had minted it, asked what more to cover, and does not own the key any more.
     const other = route(strict);
     other.router.reply("r1", overdue, START);
     other.router.reply("r1", refused("overloaded"), START);
-    expect(asked(other.probe)).toBe("r1 r1 r2+");
+    expect(asked(other.probe)).toBe("r1 r1 r2+r1");
     // It comes back, and does not know what it did before.
     const again = route(strict);
     again.router.failed("r1", START, false);
     for (const id of ["r2", "f3"]) again.router.reply(id, refused("overloaded"), START);
     again.router.wake(START + ASK_AGAIN_MS);
-    expect(asked(again.probe)).toBe("r1 r2+ f3+ r1+");
+    expect(asked(again.probe)).toBe("r1 r2+r1 f3+r1 r1+r1");
+  });
+
+  it("that is begun anew needs the word of those that were asked before", () => {
+    const { probe } = route({ ...strict, isRetry: true, asked: ["r1", "x6"] });
+    expect(asked(probe)).toBe("r1+r1");
+    const other = route({ ...strict, isRetry: true, asked: ["x6"] });
+    expect(asked(other.probe)).toBe("r1+x6");
   });
 });
 

@@ -116,8 +116,8 @@ export const sabotages: readonly Sabotage[] = [
     name: "repeat-without-asking",
     oracle: "at-most-once",
     file: "src/node/serving/write-gate.ts",
-    was: "if (!mayBeRepeated(body, this.#host.moment())) return",
-    is: "if (this.#host.wall() > 0) return",
+    was: "if (!isRepeat || this.#repeats.isAlone(body)) return",
+    is: "if (isRepeat || this.#host.wall() > 0) return",
   },
   {
     name: "merge-without-cloud",

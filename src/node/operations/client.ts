@@ -53,7 +53,7 @@ export class ClientOperations {
       case "write":
         return this.#write(
           operation,
-          { answer, op: newOpId(this.#host.prng), isRetry: false, begunAt: now },
+          { answer, op: newOpId(this.#host.prng), isRetry: false, asked: [], begunAt: now },
           now,
         );
       case "fault":
@@ -197,6 +197,7 @@ export class ClientOperations {
       key,
       op: state.op,
       isRetry: state.isRetry,
+      ...(state.asked.length === 0 ? {} : { asked: state.asked }),
       ageMs: Math.max(0, Math.ceil(now - state.begunAt)),
       content: operation.content,
       ttlMs: operation.ttlMs,
@@ -226,7 +227,8 @@ export class ClientOperations {
         },
         again: (at) => {
           const isRetry = state.isRetry || (router?.mayBeMinted ?? false);
-          this.#write(operation, { ...state, isRetry }, at);
+          const asked = router?.asked ?? state.asked;
+          this.#write(operation, { ...state, isRetry, asked }, at);
         },
       },
       now,
@@ -360,6 +362,8 @@ interface WriteState {
   readonly answer: Respond<"write">;
   readonly op: OpId;
   readonly isRetry: boolean;
+  /** By whom it may have been minted in the attempts before. */
+  readonly asked: readonly ReplicaId[];
   /** When its first attempt began, by whatever cluster document. */
   readonly begunAt: Millis;
 }

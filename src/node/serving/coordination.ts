@@ -82,7 +82,7 @@ export class Coordination {
 
   /** Whether an operation has taken effect here, as far as this replica can tell. */
   recall(body: RequestOf<"recall">): Reply {
-    return this.#repeats.answer(body);
+    return this.#repeats.answer(body, this.#overdue.isStrictAsked(body.op, this.#host.now()));
   }
 
   /** The time here, as others are told it. */
@@ -192,11 +192,12 @@ export class Coordination {
 
   /** Whether anybody still waits for a write without a context, which is to cover what is named. */
   #askAbout(
-    { op }: RequestOf<"coordinate">,
+    { op, rules }: RequestOf<"coordinate">,
     { context, blind }: { readonly context: CausalContext; readonly blind: BlindWrite | null },
     { respond, deadline }: { readonly respond: Respond; readonly deadline: Millis },
   ): void {
-    this.#overdue.ask(op, { blind, until: deadline }, this.#host.now());
+    const isStrict = rules.strict;
+    this.#overdue.ask(op, { blind, until: deadline, isStrict }, this.#host.now());
     const { wall, life } = this.#moment;
     const freshUntil = Math.ceil(wall) + FRESH_MS_MAX;
     const fresh = { freshUntil, askedAt: life, freshMs: FRESH_MS_MAX };

@@ -12,6 +12,7 @@ interface Asked {
   /** The write as it is held here; null when nothing was minted yet. */
   readonly blind: BlindWrite | null;
   readonly until: Millis;
+  readonly isStrict: boolean;
 }
 
 export class OverdueWrites {
@@ -21,6 +22,12 @@ export class OverdueWrites {
   ask(op: OpId, asked: Asked, now: Millis): void {
     for (const [other, { until }] of this.#asked) if (until <= now) this.#asked.delete(other);
     this.#asked.set(op, asked);
+  }
+
+  /** Whether this replica, and no other, is going to mint a strict write when that is confirmed. */
+  isStrictAsked(op: OpId, now: Millis): boolean {
+    const asked = this.#asked.get(op);
+    return asked?.isStrict === true && asked.until > now;
   }
 
   /** Somebody still waits: returns, once, what was asked about; undefined when nothing was. */

@@ -14,7 +14,7 @@ import type { StoreKey } from "../../../core/store.ts";
 import { type Millis, millisOfHlc } from "../../../core/time.ts";
 import { type Done, GRANT_MS } from "../../../replica/done-operations.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
-import { type Moment, mayBeRepeated } from "../../../replica/lateness.ts";
+import { ageOf, isOfThisLife, type Moment, mayBeRepeated } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
 import { RecallCoordinator, type RecallOutcome } from "../../../replica/recall-coordinator.ts";
 import { refused } from "../peers/replies.ts";
@@ -59,10 +59,11 @@ export class Repeats {
     return { before, entry, sibling, sharedBytes: encodeEntry(entry, null) };
   }
 
-  answer({ key, op, ageMs, by }: RequestOf<"recall">): Reply {
+  /** @param isAwaited it may be minted here in a moment: then its word is given to nobody else */
+  answer({ key, op, ageMs, by }: RequestOf<"recall">, isAwaited: boolean): Reply {
     const found = this.#find(key, op);
     if (found === null) {
-      const isUnseen = this.#grant({ key, op }, by, ageMs);
+      const isUnseen = !isAwaited && this.#grant({ key, op }, by, ageMs);
       return { kind: "recalled", done: null, isUnknown: !isUnseen, entry: null };
     }
     const { dot, time, entry } = found;
@@ -79,8 +80,7 @@ export class Repeats {
    * the write, and `adopt` when one has, and what it holds is here now. Else it refuses: nothing
    * was done here, and nobody can say whether it was elsewhere.
    *
-   * A strict write that another coordinator was asked for is not minted here, whatever the others
-   * say (replica/write-router.ts).
+   * A strict write that others were asked for before is minted only with their word.
    */
   settle(
     body: Coordinate,
@@ -110,10 +110,37 @@ export class Repeats {
       // The write may have come here while others said "not met", and may be gone again.
       const { operations } = this.#keeper;
       const isMet = operations.find(body.op) !== null || operations.isHearsay(body.key, to.begunAt);
-      const isOthers = body.rules.strict && body.isRetry;
-      if (outcome.kind === "unseen" && !isMet && !isOthers) to.mint();
+      if (outcome.kind === "unseen" && !isMet && this.#mayMint(body)) to.mint();
       else to.respond(refused("quorum-unavailable"));
     });
+  }
+
+  /**
+   * Whether nobody but this replica can mint the write: it is the first that was asked for a strict
+   * one, and has not given its word to another (replica/write-router.ts). Then it need not ask.
+   */
+  isAlone(body: Coordinate): boolean {
+    const moment = this.#host.moment();
+    const isFirst = body.rules.strict && !body.isRetry && isOfThisLife(body, moment);
+    const begunAt = this.#host.now() - ageOf(body, moment);
+    return isFirst && !this.#hasGiven(body.op) && this.#keeper.operations.remembers(begunAt);
+  }
+
+  /**
+   * Whether a strict write is still this replica's, as far as it can tell. A former life of it may
+   * have minted it, or given its word.
+   */
+  #mayMint(body: Coordinate): boolean {
+    if (!body.rules.strict) return true;
+    const { askedAt = 0, isRetry } = body;
+    const isKnown = isRetry || askedAt === 0 || isOfThisLife(body, this.#host.moment());
+    return isKnown && !this.#hasGiven(body.op);
+  }
+
+  /** Whether this replica has given its word to another one that it will not mint the operation. */
+  #hasGiven(op: OpId): boolean {
+    const by = this.#keeper.operations.grantedTo(op);
+    return by !== null && by !== this.#id;
   }
 
   #ask(
@@ -127,13 +154,15 @@ export class Repeats {
     const ageMs = Math.max(0, Math.ceil(now - begunAt));
     const { self, primaries, fallbacks } = writeCandidates(knowledge, { id: this.#id, body, now });
     const { rules } = body;
+    const mayMint = !rules.strict || !this.#hasGiven(op);
     const timeoutMs = Math.max(1, Math.min(deadline - now, GRANT_MS));
     const plan = {
       question: { kind: "recall", key, op, ageMs, by: this.#id },
-      self: this.#grant({ key, op }, this.#id, ageMs) ? self : null,
+      self: mayMint && this.#grant({ key, op }, this.#id, ageMs) ? self : null,
       primaries,
       fallbacks: rules.sloppy ? fallbacks.slice(0, rules.n) : [],
       need: recallNeed(knowledge, key, rules),
+      mustSay: rules.strict ? (body.asked ?? []) : [],
       timeoutMs,
       hedgeMs: knowledge.liveness.hedgeMs,
     } as const;

@@ -105,7 +105,8 @@ export class WriteGate {
   }
 
   #mintUnseen(body: Coordinate, to: Caller): void {
-    if (!mayBeRepeated(body, this.#host.moment())) return this.#mintIfAllowed(body, to);
+    const isRepeat = mayBeRepeated(body, this.#host.moment());
+    if (!isRepeat || this.#repeats.isAlone(body)) return this.#mintIfAllowed(body, to);
     this.#repeats.settle(body, { ...to, mint: () => this.#mintIfAllowed(body, to) });
   }
 
