@@ -33,14 +33,17 @@ const isPlain = ({ covers, ifMatch, ifNoneMatch, unmodifiedSince }: Coordinate):
 /** Whether the caller may have asked somebody else by now. */
 export function isLate({ freshUntil, askedAt = 0, freshMs = 0 }: Asked, now: Moment): boolean {
   if (askedAt === 0) return freshUntil > 0 && now.wall > freshUntil;
-  // It was asked of an earlier life of this process, or of another one under its name.
-  const isOfThisLife = askedAt <= now.life;
-  return !isOfThisLife || now.life > askedAt + freshMs;
+  return !isOfThisLife({ askedAt }, now) || now.life > askedAt + freshMs;
 }
 
-/** Whether it is known that it was asked of this very life of the process. */
-export const isOfThisLife = ({ askedAt = 0 }: Asked, { life }: Moment): boolean =>
-  askedAt > 0 && askedAt <= life && life - askedAt <= REPEAT_MS_MAX;
+/**
+ * Whether it is known that it was asked of this very life of the process, not of an earlier one, or
+ * of another process under its name.
+ */
+export const isOfThisLife = (
+  { askedAt = 0 }: Pick<Asked, "askedAt">,
+  { life }: Pick<Moment, "life">,
+): boolean => askedAt > 0 && askedAt <= life && life - askedAt <= REPEAT_MS_MAX;
 
 /** Whether another may have been asked before, or since: then there may be a version already. */
 export const mayBeRepeated = (request: Coordinate, now: Moment): boolean =>
@@ -64,5 +67,6 @@ export const agedBy = (request: Coordinate, waitedMs: Millis): Coordinate =>
  */
 export function ageOf({ ageMs, askedAt = 0 }: Coordinate, { life }: Moment): number {
   if (askedAt === 0) return ageMs;
-  return askedAt <= life ? Math.min(REPEAT_MS_MAX, ageMs + life - askedAt) : REPEAT_MS_MAX;
+  if (!isOfThisLife({ askedAt }, { life })) return REPEAT_MS_MAX;
+  return Math.min(REPEAT_MS_MAX, ageMs + life - askedAt);
 }

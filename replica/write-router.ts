@@ -48,6 +48,8 @@ export interface WritePlan {
   /** The time until which nobody else is asked is filled in for each candidate. */
   readonly request: Coordinate;
   readonly candidates: readonly Candidate[];
+  /** By whom the write may have been minted in the attempts before. */
+  readonly asked: readonly ReplicaId[];
   readonly timeoutMs: number;
   /** Silence after which the next coordinator is tried. */
   readonly hedgeMs: number;
@@ -85,10 +87,10 @@ export class WriteRouter implements Coordinator {
   mayBeMinted = false;
   /** In the order in which they were asked: those that have not said that they did nothing. */
   readonly #mayMint: ReplicaId[];
-  /** Of these, those that will say nothing any more. */
-  readonly #gone = new Set<ReplicaId>();
+  /** Of these, those that will say nothing any more, and may have forgotten what they did. */
+  readonly #gone: ReplicaId[];
   /** Those that told what the write is to cover, maybe of a version that they had minted. */
-  readonly #askedAgain = new Set<ReplicaId>();
+  readonly #askedAgain: ReplicaId[] = [];
   #startedAt: Millis = 0;
   #deadline: Millis = Infinity;
   #hedgeAt: Millis = Infinity;
@@ -106,7 +108,8 @@ export class WriteRouter implements Coordinator {
     this.#plan = plan;
     this.#out = out;
     this.#isInDoubt = plan.request.isRetry;
-    this.#mayMint = [...(plan.request.asked ?? [])];
+    this.#mayMint = [...plan.asked];
+    this.#gone = [...plan.asked];
   }
 
   /** Those that may have minted the write, or may yet. */
@@ -156,7 +159,7 @@ export class WriteRouter implements Coordinator {
   #noteDoubt(from: ReplicaId): void {
     this.mayBeMinted = true;
     this.#isInDoubt = true;
-    this.#gone.add(from);
+    this.#gone.push(from);
   }
 
   /**
@@ -164,8 +167,9 @@ export class WriteRouter implements Coordinator {
    * it still knew of it.
    */
   #noteRefused(from: ReplicaId, code: string): void {
-    if (this.#askedAgain.has(from) && code !== "quorum-unavailable") return this.#noteDoubt(from);
-    if (this.#gone.has(from)) return;
+    if (this.#askedAgain.includes(from) && code !== "quorum-unavailable")
+      return this.#noteDoubt(from);
+    if (this.#gone.includes(from)) return;
     const at = this.#mayMint.indexOf(from);
     if (at >= 0) this.#mayMint.splice(at, 1);
   }
@@ -228,14 +232,13 @@ export class WriteRouter implements Coordinator {
   #askedBefore(to: ReplicaId): readonly ReplicaId[] {
     const at = this.#mayMint.indexOf(to);
     assert(at >= 0, "who is asked may mint it");
-    const mayHaveForgotten = this.#gone.has(to) || (this.#plan.request.asked ?? []).includes(to);
-    return this.#mayMint.slice(0, mayHaveForgotten ? at + 1 : at);
+    return this.#mayMint.slice(0, this.#gone.includes(to) ? at + 1 : at);
   }
 
   /** Now the write has what it covers: all that its coordinator held when it found it late. */
   #askAgain(from: ReplicaId, told: ReplyOf<"overdue">, now: Millis): void {
     if (!this.#waiting.has(from)) return;
-    this.#askedAgain.add(from);
+    this.#askedAgain.push(from);
     const { context: covers, freshUntil, askedAt = 0, freshMs = 0 } = told;
     this.#ask(from, { covers, freshUntil, askedAt, freshMs }, now);
   }

@@ -53,12 +53,13 @@ interface Asked {
   readonly context: string | undefined;
 }
 
-function ask(method: string, path: string, context?: string): Promise<Asked> {
+type Fields = Readonly<Record<string, string>>;
+
+function send(method: string, path: string, headers: Fields, sent?: Uint8Array): Promise<Asked> {
+  const length: Fields = sent === undefined ? {} : { "Content-Length": String(sent.length) };
+  const options = { agent, hostname, port, method, path, headers: { ...headers, ...length } };
   return new Promise((resolve) => {
-    const headers: Record<string, string> = { "Content-Type": "text/plain" };
-    if (method === "PUT") headers["Content-Length"] = String(body.length);
-    if (context !== undefined) headers["Starling-Context"] = context;
-    const asked = request({ agent, hostname, port, method, path, headers }, (response) => {
+    const asked = request(options, (response) => {
       const token = response.headers["starling-context"];
       response.resume();
       response.on("end", () =>
@@ -69,23 +70,21 @@ function ask(method: string, path: string, context?: string): Promise<Asked> {
       );
     });
     asked.on("error", () => resolve({ status: 0, context: undefined }));
-    asked.end(method === "PUT" ? body : undefined);
+    asked.end(sent);
   });
+}
+
+function ask(method: string, path: string, context?: string): Promise<Asked> {
+  const seen: Fields = context === undefined ? {} : { "Starling-Context": context };
+  const headers = { "Content-Type": "text/plain", ...seen };
+  return send(method, path, headers, method === "PUT" ? body : undefined);
 }
 
 const isFine = ({ status }: Asked): boolean => (status >= 200 && status < 300) || status === 404;
 
 function post({ path, body: text }: NonNullable<Mix["post"]>): Promise<Asked> {
-  const sent = text.replaceAll("%d", String(popular()).padStart(6, "0"));
-  return new Promise((resolve) => {
-    const headers = { "Content-Type": "application/json", "Content-Length": sent.length };
-    const asked = request({ agent, hostname, port, method: "POST", path, headers }, (response) => {
-      response.resume();
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, context: undefined }));
-    });
-    asked.on("error", () => resolve({ status: 0, context: undefined }));
-    asked.end(sent);
-  });
+  const sent = Buffer.from(text.replaceAll("%d", String(popular()).padStart(6, "0")));
+  return send("POST", path, { "Content-Type": "application/json" }, sent);
 }
 
 /** One operation; resolves to whether it went well. */

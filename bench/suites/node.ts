@@ -122,14 +122,15 @@ async function compare(
   ];
   await fillKeys({ ...put, path: KEY, url });
   await fillKeys({ ...put, path: KEY, url: cluster.urls[0] ?? "" });
-  if (!hasEtcd) return figuresOf(await interleave(targets.map(contenderOf), quick ? 3 : 9));
-  const etcd = await startEtcd();
-  stops.push(() => etcd.stop());
-  const theirs = etcdTargets(etcd, put);
-  for (const { name, load } of theirs) if (name === "etcd put") await fillKeys(load);
-  targets.push(...theirs);
+  const etcd = hasEtcd ? await startEtcd() : null;
+  if (etcd !== null) {
+    stops.push(() => etcd.stop());
+    const theirs = etcdTargets(etcd, put);
+    for (const { name, load } of theirs) if (name === "etcd put") await fillKeys(load);
+    targets.push(...theirs);
+  }
   const figures = figuresOf(await interleave(targets.map(contenderOf), quick ? 3 : 9));
-  return [...figures, await latePuts(cluster, etcd, quick)];
+  return etcd === null ? figures : [...figures, await latePuts(cluster, etcd, quick)];
 }
 
 /** What the slowest of a hundred PUTs waits where they come at a fixed rate, beside etcd's. */

@@ -25,9 +25,15 @@ const done: Reply = {
 };
 const overdue: Reply = { kind: "overdue", context: CausalContext.empty, freshUntil: 1 };
 
-function route(of: RequestOf<"coordinate">) {
+function route(of: RequestOf<"coordinate">, before: readonly string[] = []) {
   const probe = new Probe<WriteOutcome>();
-  const rest = { timeoutMs: 2000, hedgeMs: HEDGE, wall: () => START, lifeOf: () => 0 };
+  const rest = {
+    asked: before,
+    timeoutMs: 2000,
+    hedgeMs: HEDGE,
+    wall: () => START,
+    lifeOf: () => 0,
+  };
   const router = new WriteRouter(
     { request: of, candidates: candidates("r1 r2 f3"), ...rest },
     probe,
@@ -92,10 +98,14 @@ describe("a strict write", () => {
   });
 
   it("that is begun anew needs the word of those that were asked before", () => {
-    const { probe } = route({ ...strict, isRetry: true, asked: ["r1", "x6"] });
+    const { probe } = route({ ...strict, isRetry: true }, ["r1", "x6"]);
     expect(asked(probe)).toBe("r1+r1");
-    const other = route({ ...strict, isRetry: true, asked: ["x6"] });
+    const other = route({ ...strict, isRetry: true }, ["x6"]);
     expect(asked(other.probe)).toBe("r1+x6");
+    // That it does nothing now says nothing of what it did then.
+    const refusing = route({ ...strict, isRetry: true }, ["r1"]);
+    refusing.router.reply("r1", refused("overloaded"), START);
+    expect(asked(refusing.probe)).toBe("r1+r1 r2+r1");
   });
 });
 

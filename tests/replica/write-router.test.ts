@@ -61,6 +61,7 @@ function route(changes: Partial<WritePlan> = {}) {
     {
       request,
       candidates: candidates("r1 r2 f3"),
+      asked: [],
       timeoutMs: TIMEOUT,
       hedgeMs: HEDGE,
       wall: () => START,

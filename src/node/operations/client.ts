@@ -197,7 +197,6 @@ export class ClientOperations {
       key,
       op: state.op,
       isRetry: state.isRetry,
-      ...(state.asked.length === 0 ? {} : { asked: state.asked }),
       ageMs: Math.max(0, Math.ceil(now - state.begunAt)),
       content: operation.content,
       ttlMs: operation.ttlMs,
@@ -212,7 +211,8 @@ export class ClientOperations {
     const hedgeMs = Math.min(rules.timeoutMs / 2, 4 * knowledge.liveness.hedgeMs + 100);
     const timeoutMs = leftOf(rules.timeoutMs, now - state.begunAt);
     const lifeOf = (id: ReplicaId, at: Millis) => knowledge.peerTimes.of(id, at);
-    const plan = { request, candidates, timeoutMs, hedgeMs, wall: this.#host.wall, lifeOf };
+    const { asked } = state;
+    const plan = { request, candidates, asked, timeoutMs, hedgeMs, wall: this.#host.wall, lifeOf };
     let router: WriteRouter | null = null;
     this.#host.run<WriteOutcome>(
       {
@@ -227,8 +227,7 @@ export class ClientOperations {
         },
         again: (at) => {
           const isRetry = state.isRetry || (router?.mayBeMinted ?? false);
-          const asked = router?.asked ?? state.asked;
-          this.#write(operation, { ...state, isRetry, asked }, at);
+          this.#write(operation, { ...state, isRetry, asked: router?.asked ?? asked }, at);
         },
       },
       now,

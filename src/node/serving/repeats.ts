@@ -154,11 +154,10 @@ export class Repeats {
     const ageMs = Math.max(0, Math.ceil(now - begunAt));
     const { self, primaries, fallbacks } = writeCandidates(knowledge, { id: this.#id, body, now });
     const { rules } = body;
-    const mayMint = !rules.strict || !this.#hasGiven(op);
     const timeoutMs = Math.max(1, Math.min(deadline - now, GRANT_MS));
     const plan = {
       question: { kind: "recall", key, op, ageMs, by: this.#id },
-      self: mayMint && this.#grant({ key, op }, this.#id, ageMs) ? self : null,
+      self: this.#mayMint(body) && this.#grant({ key, op }, this.#id, ageMs) ? self : null,
       primaries,
       fallbacks: rules.sloppy ? fallbacks.slice(0, rules.n) : [],
       need: recallNeed(knowledge, key, rules),
