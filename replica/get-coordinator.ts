@@ -323,8 +323,9 @@ export class GetCoordinator implements Coordinator {
     if (!digestOnly) answer.wasAskedForEntry = true;
     const { key, rules, bound = null } = this.#plan;
     // What a strict read has shown must be there for the next one, whatever crashes in between.
-    const body = { kind: "read", key, digestOnly, durably: rules.strict } as const;
-    this.#out.ask(answer.candidate.id, bound === null ? body : { ...body, isBounded: true });
+    const isBounded = bound !== null;
+    const body = { kind: "read", key, digestOnly, durably: rules.strict, isBounded } as const;
+    this.#out.ask(answer.candidate.id, body);
   }
 
   /**
@@ -349,7 +350,8 @@ export class GetCoordinator implements Coordinator {
     const isWhole = session === null || found.context.includes(session);
     const context = isWhole ? null : found.context.join(session);
     const entry = context === null ? found : { ...found, context };
-    this.#tell({ ok: true, entry, tally: quorum.tally(), ...proof.shown });
+    const { staleBoundMs } = proof;
+    this.#tell({ ok: true, entry, tally: quorum.tally(), staleBoundMs });
   }
 
   #giveUp(isLate: boolean): void {

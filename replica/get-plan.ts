@@ -41,6 +41,6 @@ export type GetOutcome =
       readonly entry: Entry;
       readonly tally: Tally;
       /** See `GetResult`. */
-      readonly staleBoundMs?: number;
+      readonly staleBoundMs?: number | undefined;
     }
   | { readonly ok: false; readonly failure: Failure };

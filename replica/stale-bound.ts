@@ -83,8 +83,8 @@ function boundIn(ages: Told, staleW: number): Millis {
 export interface Proof {
   /** The bound is as low as was asked for, or none was asked for. */
   readonly isEnough: boolean;
-  /** What a read's outcome says of it. */
-  readonly shown: { readonly staleBoundMs?: number };
+  /** What a read's outcome says of it, in ms; undefined where nothing was asked for. */
+  readonly staleBoundMs: Millis | undefined;
   /** Why it is not enough. */
   failure(): Failure;
 }
@@ -92,16 +92,16 @@ export interface Proof {
 class BoundProof implements Proof {
   readonly #need: BoundNeed;
   readonly #ages: Told;
-  readonly shown: { readonly staleBoundMs: Millis };
+  readonly staleBoundMs: Millis;
 
   constructor(need: BoundNeed, ages: Told) {
     this.#need = need;
     this.#ages = ages;
-    this.shown = { staleBoundMs: boundIn(ages, need.staleW) };
+    this.staleBoundMs = boundIn(ages, need.staleW);
   }
 
   get isEnough(): boolean {
-    return this.shown.staleBoundMs <= this.#need.maxStaleMs;
+    return this.staleBoundMs <= this.#need.maxStaleMs;
   }
 
   failure(): Failure {
@@ -123,7 +123,7 @@ export const proofOf = (need: BoundNeed, told: readonly Ages[]): Proof =>
 /** Of a read that has nothing to show. */
 export const nothingToProve: Proof = {
   isEnough: true,
-  shown: {},
+  staleBoundMs: undefined,
   failure: () => {
     throw new Error("nothing was to be proven");
   },

@@ -6,7 +6,7 @@ const need = { stamp: 7, memberCount: 4, maxStaleMs: 1000, staleW: 1 };
 type Told = readonly [stamp: number, ...ms: (number | null)[]];
 const agesOf = ([stamp, ...ms]: Told): Ages => ({ stamp, ms });
 const boundOf = (more: Partial<typeof need>, ...told: Told[]) =>
-  proofOf({ ...need, ...more }, told.map(agesOf)).shown.staleBoundMs;
+  proofOf({ ...need, ...more }, told.map(agesOf)).staleBoundMs;
 
 describe("how stale an answer is at most", () => {
   it("is as much as the member of which least is known, by the replica that knows it best", () => {
@@ -47,7 +47,7 @@ describe("how stale an answer is at most", () => {
     expect(proof.isEnough).toBe(false);
     expect(proof.failure()).toMatchObject({ code: "staleness-unproven", required: 3, achieved: 2 });
     expect(proof.failure().detail).toContain("2 of 3 required members are known to within 1 s");
-    expect([nothingToProve.isEnough, nothingToProve.shown]).toEqual([true, {}]);
+    expect([nothingToProve.isEnough, nothingToProve.staleBoundMs]).toEqual([true, undefined]);
     expect(() => nothingToProve.failure()).toThrow();
   });
 });

@@ -363,14 +363,14 @@ export const sabotages: readonly Sabotage[] = [
     name: "claim-for-what-it-does-not-own",
     oracle: "staleness",
     file: "src/node/jobs/tails.ts",
-    was: "if (!isOwner) return { stamp: routeStamp, ms: this.#ownAgeAlone() };",
-    is: "",
+    was: "return ring.isOwner(this.#replica.id, ring.partitionOf(key), n);",
+    is: "return true;",
   },
   {
     name: "leave-out-one-member-more",
     oracle: "staleness",
     file: "replica/stale-bound.ts",
-    was: "this.shown = { staleBoundMs: boundIn(ages, need.staleW) };",
-    is: "this.shown = { staleBoundMs: boundIn(ages, need.staleW + 1) };",
+    was: "this.staleBoundMs = boundIn(ages, need.staleW);",
+    is: "this.staleBoundMs = boundIn(ages, need.staleW + 1);",
   },
 ];

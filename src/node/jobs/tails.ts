@@ -79,6 +79,8 @@ interface Told {
   readonly ages: Ages;
   /** Until when its rounded ages stay true as time passes. */
   readonly through: Instant;
+  /** Whether the replica owns every key: then none has to be looked up. */
+  readonly ownsAll: boolean;
 }
 
 interface Step {
@@ -108,7 +110,7 @@ export class Tails {
   #standing: Standing = { document: null, run: 0, name: "" };
   #keepAt: Millis = 0;
   #kept = "";
-  #told: Told = { revision: -1, ages: { stamp: 0, ms: [] }, through: 0 };
+  #told: Told = { revision: -1, ages: { stamp: 0, ms: [] }, through: 0, ownsAll: false };
   /** Since the start. */
   keysReceived = 0;
   byteCount = 0;
@@ -170,17 +172,22 @@ export class Tails {
   agesFor(key: StoreKey): Ages {
     this.#settle();
     this.#doubts.review();
-    const { knowledge } = this.#host;
-    const { ring, routeStamp } = knowledge;
-    const n = knowledge.widestOf(namespaceOf(key));
-    const isOwner = ring.isOwner(this.#replica.id, ring.partitionOf(key), n);
-    if (!isOwner) return { stamp: routeStamp, ms: this.#ownAgeAlone() };
+    const { routeStamp } = this.#host.knowledge;
     const { revision } = this.claims;
     const known = this.#told;
     const isSame = known.revision === revision && known.ages.stamp === routeStamp;
-    if (isSame && this.elapsed <= known.through) return known.ages;
-    this.#told = { revision, ...this.#agesNow() };
-    return this.#told.ages;
+    const told = isSame && this.elapsed <= known.through ? known : this.#agesNow();
+    this.#told = told;
+    if (told.ownsAll || this.#owns(key)) return told.ages;
+    return { stamp: routeStamp, ms: this.#ownAgeAlone() };
+  }
+
+  /** By either layout, while members change. */
+  #owns(key: StoreKey): boolean {
+    const { knowledge } = this.#host;
+    const { ring } = knowledge;
+    const n = knowledge.widestOf(namespaceOf(key));
+    return ring.isOwner(this.#replica.id, ring.partitionOf(key), n);
   }
 
   /** Of a key that this replica does not own it knows, at most, what it acknowledged itself. */
@@ -190,9 +197,10 @@ export class Tails {
     return this.#host.knowledge.ring.memberIds.map((id) => (id === self ? own : null));
   }
 
-  #agesNow(): Pick<Told, "ages" | "through"> {
-    const { ring, routeStamp } = this.#host.knowledge;
+  #agesNow(): Told {
+    const { ring, routeStamp, sizes } = this.#host.knowledge;
     const self = this.#replica.id;
+    const owned = ring.partitionsOwnedCount(self, Math.min(...sizes));
     let through = Infinity;
     const ms = ring.memberIds.map((id) => {
       const age = this.claims.ageOf(id, this.elapsed);
@@ -201,7 +209,9 @@ export class Tails {
       if (id !== self) through = Math.min(through, this.elapsed + Math.ceil(age) - age);
       return Math.ceil(age);
     });
-    return { ages: { stamp: routeStamp, ms }, through };
+    const { revision } = this.claims;
+    const ownsAll = owned === ring.partitionCount;
+    return { revision, ages: { stamp: routeStamp, ms }, through, ownsAll };
   }
 
   /** A heartbeat's answer says how far the peer's order has come; it was asked at `askedAt`. */

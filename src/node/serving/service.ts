@@ -14,6 +14,7 @@ import { CodecError } from "../../../core/check.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
 import { gaveUpEarly } from "../../../core/expiry.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
+import type { Ages } from "../../../core/message-values.ts";
 import type { Reply, ReplyOf, Request, RequestOf } from "../../../core/messages.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Hlc, Millis } from "../../../core/time.ts";
@@ -214,27 +215,33 @@ export class Service {
   }
 
   #readNow(body: RequestOf<"read">, respond: Respond): void {
-    const known = this.#held(body);
-    const held =
-      body.isBounded === true ? { ...known, ages: this.followed.agesFor(body.key) } : known;
+    const held = this.#held(body);
     if (held.digest !== 0) this.jobs.evictor.read(body.key);
     if (!body.durably) return respond(held);
     this.#host.whenDurable((ok) => respond(ok ? held : refused("insufficient-storage")));
   }
 
-  #held({ key, digestOnly }: RequestOf<"read">): ReplyOf<"held"> {
+  /** Asked for when the key was read: that may have shown that something is lost. */
+  #agesFor({ key, isBounded }: RequestOf<"read">): Ages | null {
+    return isBounded === true ? this.followed.agesFor(key) : null;
+  }
+
+  #held(body: RequestOf<"read">): ReplyOf<"held"> {
+    const { key, digestOnly } = body;
     if (this.#mayLack(key)) return UNKNOWN;
     if (digestOnly) {
       const digest = this.keeper.digest(key);
-      return { kind: "held", digest: digest ?? 0, entry: null, isUnknown: digest === null };
+      const ages = this.#agesFor(body);
+      return { kind: "held", digest: digest ?? 0, entry: null, isUnknown: digest === null, ages };
     }
     const { entry, bytes, digest, isUnknown } = this.keeper.hold(key);
     if (gaveUpEarly(entry, this.#host.wall())) {
       this.keeper.mistrust(key, this.#host.wall());
       return UNKNOWN;
     }
-    if (digest === 0 || isUnknown) return { kind: "held", digest, entry: null, isUnknown };
-    return { kind: "held", digest, entry: bytes ?? encodeEntry(entry, null), isUnknown };
+    const ages = this.#agesFor(body);
+    if (digest === 0 || isUnknown) return { kind: "held", digest, entry: null, isUnknown, ages };
+    return { kind: "held", digest, entry: bytes ?? encodeEntry(entry, null), isUnknown, ages };
   }
 
   /** Whether the replica came back, or lost its past, and cannot vouch for what it has of a key. */
