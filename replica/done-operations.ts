@@ -56,6 +56,8 @@ export interface Done {
 interface Grant {
   readonly by: ReplicaId;
   readonly at: Millis;
+  /** A version of the operation came since, and nothing that was here could have seen another. */
+  isBorneOut: boolean;
 }
 
 /** What was learnt from one moment on, until there was too much of it or it was too long ago. */
@@ -226,8 +228,27 @@ export class DoneOperations {
     const isTaken = given !== undefined && this.#now - given.at <= GRANT_MS;
     if (isTaken && given.by !== to.by) return false;
     if (!this.#young.grants.has(op)) this.#makeRoom();
-    this.#young.grants.set(op, { by: to.by, at: this.#now });
+    this.#young.grants.set(op, { by: to.by, at: this.#now, isBorneOut: false });
     return true;
+  }
+
+  /**
+   * An entry is about to come. Whether it brings a second version of a write, and what is held of
+   * the key may have seen the first. It has not where this replica has said that nothing of the
+   * write was stored here, and has covered nothing by hearsay since. Once that is so, it is so
+   * whenever the version comes again.
+   */
+  mayHaveSeen(key: StoreKey, { retries, siblings }: Entry): boolean {
+    if (retries.length === 0) return false;
+    const isSecond = ({ op }: Sibling): boolean => retries.some((retry) => retry.op === op);
+    return siblings.some((one) => isSecond(one) && !this.#bearsOut(one.op, key));
+  }
+
+  #bearsOut(op: OpId, key: StoreKey): boolean {
+    const given = this.#young.grants.get(op) ?? this.#old.grants.get(op);
+    if (given === undefined) return false;
+    given.isBorneOut ||= !this.isHearsay(key, given.at);
+    return given.isBorneOut;
   }
 
   /** To whom it was last said of an operation, however long ago, that nothing was stored of it. */

@@ -155,8 +155,9 @@ export class Keeper {
   take(key: StoreKey, bytes: Uint8Array, hintFor: ReplicaId | null, now: WallMillis): Taken | null {
     const { entry: incoming, tenure } = decodeEntry(bytes);
     const sent = { entry: incoming, bytes: tenure === null ? bytes : null };
+    const mayHaveSeen = this.operations.mayHaveSeen(key, incoming);
     const joined = this.#join(key, incoming, { hintFor, isBrought: true, sent }, now);
-    return joined === null ? null : { ...joined, incoming };
+    return joined === null ? null : { ...joined, incoming, mayHaveSeen };
   }
 
   /** The same for what this replica has made of an entry by itself: that refills nothing lost. */

@@ -15,6 +15,8 @@ export interface Joined {
 /** The same, and the entry that came. */
 export interface Taken extends Joined {
   readonly incoming: Entry;
+  /** It is a second version of a write, and what was held may have seen the first. */
+  readonly mayHaveSeen: boolean;
 }
 
 export interface Slot {

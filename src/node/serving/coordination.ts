@@ -184,7 +184,7 @@ export class Coordination {
     if (!this.#isFirst(body, now)) return;
     const hasNoContext = asked !== undefined || isBlind(body);
     this.#gate.pass(body, {
-      ...{ respond, deadline, begunAt: now - ageOf(body, moment) },
+      ...{ respond, deadline, begunAt: now - ageOf(body, moment), isBlind: hasNoContext },
       mint: (covers) => this.#mint({ body, covers, isBlind: hasNoContext }, respond, deadline),
       adopt: (held) => this.#adopt(body, held, { respond, deadline }),
     });

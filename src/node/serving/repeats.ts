@@ -87,6 +87,8 @@ export class Repeats {
     to: {
       readonly begunAt: Millis;
       readonly deadline: Millis;
+      /** Whether it ends what is held here: then this replica must know what that has seen. */
+      readonly isBlind: boolean;
       respond(reply: Reply): void;
       mint(): void;
       adopt(held: HeldWrite): void;
@@ -94,7 +96,9 @@ export class Repeats {
   ): void {
     const { knowledge } = this.#host;
     const { stamp } = knowledge;
-    this.#ask(body, to, (outcome) => {
+    const ageMs = Math.max(0, Math.ceil(this.#host.now() - to.begunAt));
+    const isUnseen = this.#mayMint(body) && this.#grant(body, this.#id, ageMs);
+    this.#ask(body, { ...to, ageMs, isUnseen }, (outcome) => {
       const now = this.#host.now();
       // Nobody waits any more, and no version was minted: the write may as well not happen.
       if (now >= to.deadline) return;
@@ -110,7 +114,8 @@ export class Repeats {
       // The write may have come here while others said "not met", and may be gone again.
       const { operations } = this.#keeper;
       const isMet = operations.find(body.op) !== null || operations.isHearsay(body.key, to.begunAt);
-      if (outcome.kind === "unseen" && !isMet && this.#mayMint(body)) to.mint();
+      const mayMint = this.#mayMint(body) && (isUnseen || !to.isBlind);
+      if (outcome.kind === "unseen" && !isMet && mayMint) to.mint();
       else to.respond(refused("quorum-unavailable"));
     });
   }
@@ -145,19 +150,22 @@ export class Repeats {
 
   #ask(
     body: Coordinate,
-    { begunAt, deadline }: { readonly begunAt: Millis; readonly deadline: Millis },
+    {
+      ageMs,
+      deadline,
+      isUnseen,
+    }: { readonly ageMs: Millis; readonly deadline: Millis; readonly isUnseen: boolean },
     finish: (outcome: RecallOutcome) => void,
   ): void {
     const { knowledge } = this.#host;
     const { key, op } = body;
     const now = this.#host.now();
-    const ageMs = Math.max(0, Math.ceil(now - begunAt));
     const { self, primaries, fallbacks } = writeCandidates(knowledge, { id: this.#id, body, now });
     const { rules } = body;
     const timeoutMs = Math.max(1, Math.min(deadline - now, GRANT_MS));
     const plan = {
       question: { kind: "recall", key, op, ageMs, by: this.#id },
-      self: this.#mayMint(body) && this.#grant({ key, op }, this.#id, ageMs) ? self : null,
+      self: isUnseen ? self : null,
       primaries,
       fallbacks: rules.sloppy ? fallbacks.slice(0, rules.n) : [],
       need: recallNeed(knowledge, key, rules),

@@ -260,11 +260,15 @@ export class Service {
     if (target !== null) this.#host.knowledge.counters.hintsStored++;
     const joined = this.keeper.take(key, body.entry, target, this.#host.wall());
     if (joined === null) return respond(refused("insufficient-storage"));
-    const isBehind = joined.wasUnknown || this.#mayLack(key);
+    const cannotVouch = body.tells && joined.mayHaveSeen;
+    // A hint says nothing of what came to the primary before: its word does not count for that.
+    const cannotCount = cannotVouch && target === null;
+    const isBehind = joined.wasUnknown || cannotCount || this.#mayLack(key);
     const { encounters } = this.#replica;
-    const found = body.tells
-      ? encounters.tell(this.keeper.heldWith(key, joined), joined)
-      : FOUND_NOTHING;
+    const found =
+      body.tells && !cannotVouch
+        ? encounters.tell(this.keeper.heldWith(key, joined), joined)
+        : FOUND_NOTHING;
     const stored = (durable: boolean): Reply =>
       isBehind || found.isOver || found.beside.length > 0
         ? { kind: "storedWith", durable, isBehind, ...found }

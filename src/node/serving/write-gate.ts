@@ -31,6 +31,8 @@ export interface Caller {
   /** When its client began it. */
   readonly begunAt: Millis;
   readonly deadline: Millis;
+  /** Whether it ends what is held here, without its client having seen that. */
+  readonly isBlind: boolean;
   respond(reply: Reply): void;
   /** @param covers what it replaces; null for all that is held */
   mint(covers: CausalContext | null): void;
