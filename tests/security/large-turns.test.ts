@@ -67,6 +67,20 @@ describe("the turn of a large value", () => {
     expect((await large).status).toBeLessThan(300);
   });
 
+  it("is not waited for by a read of half a mebibyte, which passes over it once", async () => {
+    const app = await appWithTurns(1);
+    const end = takeAll(app);
+    const at = (byteCount: number): TestApp => {
+      app.backend.weigh = () => byteCount;
+      return app;
+    };
+    const reads = [130, 400, 512, 513].map(
+      async (kib) => (await at(kib * 1024).get("/v1/kv/ns/large")).status,
+    );
+    expect(await Promise.all(reads)).toEqual([200, 200, 200, 429]);
+    await end();
+  });
+
   it("is waited for by each op of a batch for itself", async () => {
     const app = await appWithTurns(1);
     const end = takeAll(app);
@@ -87,7 +101,7 @@ describe("the turn of a large value", () => {
     expect((await send(app)).status).toBeLessThan(300);
   });
 
-  it("is waited for half of the time that a request gives", async () => {
+  it("is waited for three quarters of the time that a request gives", async () => {
     const app = await appWithTurns();
     const end = takeAll(app);
     const refused = await app.put("/v1/kv/ns/large?timeout=2", LARGE);

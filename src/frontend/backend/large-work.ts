@@ -6,8 +6,10 @@ import type { OtherOperation } from "../../../core/operations.ts";
 import type { ResultOf } from "../../../core/results.ts";
 import type { Backend } from "./backend.ts";
 
-/** A value of this many bytes takes a node a millisecond or two. */
-export const LARGE_BYTES = 128 * 1024;
+/** To write a value of this many bytes takes a node a millisecond or two. */
+const LARGE_WRITE_BYTES = 128 * 1024;
+/** To read so many takes less: they are neither encoded, logged nor sent to peers. */
+export const LARGE_READ_BYTES = 512 * 1024;
 
 export interface Weight {
   readonly byteCount: number;
@@ -18,13 +20,17 @@ export interface Weight {
 /** How much of a request's time it waits for its turn: what it does then takes a fraction of it. */
 export const TURN_WAIT_SHARE = 0.75;
 
-/** @throws Problem `overloaded` when its turn has not come after most of its time */
+/**
+ * Does work on a long value in its turn.
+ *
+ * @throws Problem `overloaded` when its turn has not come after most of its time
+ */
 export function inTurn<Result>(
   { turns }: Backend,
   { byteCount, timeoutMs }: Weight,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  if (byteCount <= LARGE_BYTES || turns === undefined) return work();
+  if (turns === undefined) return work();
   return turns.take(
     work,
     byteCount,
@@ -47,7 +53,7 @@ export function execute<Asked extends OtherOperation>(
   operation: Asked,
   trace: string,
 ): Promise<ResultOf<Asked["kind"]>> {
-  const isLarge = byteCountOf(operation) > LARGE_BYTES;
+  const isLarge = byteCountOf(operation) > LARGE_WRITE_BYTES;
   return isLarge
     ? executeJoined(backend, operation, { trace, heldByteCount: 0 })
     : backend.execute(operation, trace);
@@ -65,6 +71,7 @@ export function executeJoined<Asked extends OtherOperation>(
   { trace, heldByteCount }: { readonly trace: string; readonly heldByteCount: number },
 ): Promise<ResultOf<Asked["kind"]>> {
   const byteCount = heldByteCount + byteCountOf(operation);
+  if (byteCount <= LARGE_WRITE_BYTES) return backend.execute(operation, trace);
   const timeoutMs = "options" in operation ? operation.options.timeoutMs : undefined;
   return inTurn(backend, { byteCount, timeoutMs }, () => backend.execute(operation, trace));
 }

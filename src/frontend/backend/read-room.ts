@@ -22,7 +22,7 @@ import { AT_ONCE_MAX } from "../http/at-once.ts";
 import { bodyRoom, SMALL_BYTES } from "../http/body-room.ts";
 import { executeRead } from "./auto-choice.ts";
 import type { Backend } from "./backend.ts";
-import { inTurn, LARGE_BYTES } from "./large-work.ts";
+import { inTurn, LARGE_READ_BYTES } from "./large-work.ts";
 
 /** By how much a namespace's largest value counts less with each read that finds a smaller one. */
 const FADING = 0.8;
@@ -126,7 +126,7 @@ async function readWith(
     await bodyRoom.reserve(holder, weight);
   }
   const result =
-    weight <= LARGE_BYTES
+    weight <= LARGE_READ_BYTES
       ? await executeRead(backend, operation, trace)
       : await readInTurn({ backend, trace }, operation, weight);
   const byteCount = result.kind === "got" ? valueBytes(result.entry.siblings) : 0;

@@ -18,8 +18,11 @@ import { WaitingLine } from "./waiting-line.ts";
 const BYTES_MAX = 32 * 1024 * 1024;
 /** Less than a request's own timeout: there must be time left to carry it out. */
 const WAIT_MS_MAX = 1500;
-/** Bodies up to this long are not worth counting: 2,048 requests at work make 32 MiB of it. */
-export const SMALL_BYTES = 16_384;
+/**
+ * Bodies up to this long, a value of 16 KiB with what is stored beside it, are not worth counting:
+ * 2,048 requests at work make 34 MiB of it.
+ */
+export const SMALL_BYTES = 17 * 1024;
 
 export class BodyRoom {
   readonly #byteCountMax: number;
