@@ -82,8 +82,8 @@ import { PROTOCOL_FIRST } from "./version.ts";
  * has stored, and a write without a context or a condition only once the caller has heard `overdue`
  * (replica/lateness.ts). `asked` names those who may have minted a strict write, or may yet: the
  * callee needs the word of each that it has not and will not. `unmodifiedSince` is 0 where there is
- * no such condition. `lease` asks for
- * the right to fetch a key from its origin, or gives it back (src/node/serving/leases.ts).
+ * no such condition. `lease` asks for the right to fetch a key from its origin, or gives it back
+ * (src/node/serving/leases.ts).
  * `namespaces` asks for the namespaces that the callee holds a value of, in order, after the one
  * that it names. `changes` asks a feed's source for what arrived there after a position, of the
  * partitions that are its own by the list of sources; `start` is 0 to go on, 1 to learn the present

@@ -224,7 +224,7 @@ export class DoneOperations {
   grant(op: OpId, to: { readonly by: ReplicaId; readonly begunAt: Millis }): boolean {
     assert(this.find(op) === null, "nothing was stored of it");
     if (!this.remembers(to.begunAt)) return false;
-    const given = this.#young.grants.get(op) ?? this.#old.grants.get(op);
+    const given = this.#grantOf(op);
     const isTaken = given !== undefined && this.#now - given.at <= GRANT_MS;
     if (isTaken && given.by !== to.by) return false;
     if (!this.#young.grants.has(op)) this.#makeRoom();
@@ -245,7 +245,7 @@ export class DoneOperations {
   }
 
   #bearsOut(op: OpId, key: StoreKey): boolean {
-    const given = this.#young.grants.get(op) ?? this.#old.grants.get(op);
+    const given = this.#grantOf(op);
     if (given === undefined) return false;
     given.isBorneOut ||= !this.isHearsay(key, given.at);
     return given.isBorneOut;
@@ -253,7 +253,11 @@ export class DoneOperations {
 
   /** To whom it was last said of an operation, however long ago, that nothing was stored of it. */
   grantedTo(op: OpId): ReplicaId | null {
-    return (this.#young.grants.get(op) ?? this.#old.grants.get(op))?.by ?? null;
+    return this.#grantOf(op)?.by ?? null;
+  }
+
+  #grantOf(op: OpId): Grant | undefined {
+    return this.#young.grants.get(op) ?? this.#old.grants.get(op);
   }
 
   /** Whether nothing has been forgotten of operations that began at this time, or later. */

@@ -15,10 +15,7 @@ const KEY = storeKey("demo", NAME);
 const FIRST = 5;
 const OVER = 16;
 
-/** Passes a little time, until it is so. */
-function until(group: Group, isSo: () => boolean): void {
-  for (let i = 0; i < 300 && !isSo(); i++) group.pass(10);
-}
+const until = (group: Group, isSo: () => boolean): void => group.passUntil(isSo, 3000);
 
 const lengthOf = ({ content }: Sibling): number => content?.value.length ?? 0;
 const isCoordinated = ({ body }: Message): boolean => body.kind === "coordinated";

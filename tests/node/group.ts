@@ -294,6 +294,11 @@ export class Group {
     for (const id of this.ids) this.#take(id, { kind: "tick" });
   }
 
+  /** Passes a little time, until it is so, or so much has passed in ms. */
+  passUntil(isSo: () => boolean, msMax: number): void {
+    for (let ms = 0; ms < msMax && !isSo(); ms += 10) this.pass(10);
+  }
+
   /** So many seconds, in each of which every node goes on with what changes. */
   change(seconds: number): void {
     for (let i = 0; i < seconds; i++) {

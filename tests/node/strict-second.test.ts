@@ -16,10 +16,7 @@ const options = { consistency: "strict" } as const;
 const strict = (length: number | null): Operation =>
   ({ ...writeOf(NAME, length), options }) as Operation;
 
-/** Passes a little time, until it is so. */
-function until(group: Group, isSo: () => boolean): void {
-  for (let i = 0; i < 60 && !isSo(); i++) group.pass(10);
-}
+const until = (group: Group, isSo: () => boolean): void => group.passUntil(isSo, 600);
 
 /** The length of the newest value that a strict read at this node shows; 0 for nothing. */
 function shownAt(group: Group, id: string): number {
