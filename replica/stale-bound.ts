@@ -80,6 +80,15 @@ function boundIn(ages: Told, staleW: number): Millis {
   return greatest[staleW - 1] ?? 0;
 }
 
+/** Reads within a millisecond are told the same list, and most ask for the same bound. */
+let last: { readonly ages: Told; readonly staleW: number; readonly bound: Millis } | null = null;
+
+function keptBound(ages: Told, staleW: number): Millis {
+  if (last?.ages !== ages || last.staleW !== staleW)
+    last = { ages, staleW, bound: boundIn(ages, staleW) };
+  return last.bound;
+}
+
 export interface Proof {
   /** The bound is as low as was asked for, or none was asked for. */
   readonly isEnough: boolean;
@@ -97,7 +106,7 @@ class BoundProof implements Proof {
   constructor(need: BoundNeed, ages: Told) {
     this.#need = need;
     this.#ages = ages;
-    this.staleBoundMs = boundIn(ages, need.staleW);
+    this.staleBoundMs = keptBound(ages, need.staleW);
   }
 
   get isEnough(): boolean {

@@ -370,7 +370,7 @@ export const sabotages: readonly Sabotage[] = [
     name: "leave-out-one-member-more",
     oracle: "staleness",
     file: "replica/stale-bound.ts",
-    was: "this.staleBoundMs = boundIn(ages, need.staleW);",
-    is: "this.staleBoundMs = boundIn(ages, need.staleW + 1);",
+    was: "this.staleBoundMs = keptBound(ages, need.staleW);",
+    is: "this.staleBoundMs = keptBound(ages, need.staleW + 1);",
   },
 ];

@@ -64,7 +64,18 @@ export function readTally({ tally, staleBoundMs, staleW, predictedP }: GetResult
   const predicted = predictedP === undefined ? "" : `, predicted=${sharesDown(predictedP)}`;
   const counts = `n=${n}, r=${required}, answered=${answered}, ${numbers}${predicted}`;
   if (staleBoundMs === undefined) return counts;
-  return `${counts}, stale-bound=${secondsUp(staleBoundMs)}, stale-w=${staleW}`;
+  return `${counts}${boundText(staleBoundMs, staleW)}`;
+}
+
+/** The last one: reads within a millisecond are told the same bound. */
+let told = { staleBoundMs: -1, staleW: -1, text: "" };
+
+function boundText(staleBoundMs: number, staleW = 1): string {
+  if (told.staleBoundMs !== staleBoundMs || told.staleW !== staleW) {
+    const text = `, stale-bound=${secondsUp(staleBoundMs)}, stale-w=${staleW}`;
+    told = { staleBoundMs, staleW, text };
+  }
+  return told.text;
 }
 
 /** A decimal of RFC 9651 from thousandths, with one to three decimal places. */

@@ -74,7 +74,9 @@ interface Standing {
 
 /** What was last said about any key that the replica owns. */
 interface Told {
-  /** The revision of the claims that it goes by. */
+  /** What it goes by: as long as all of these are the same, so is what is said. */
+  readonly document: ClusterDocument | null;
+  readonly run: number;
   readonly revision: number;
   readonly ages: Ages;
   /** Until when its rounded ages stay true as time passes. */
@@ -110,7 +112,10 @@ export class Tails {
   #standing: Standing = { document: null, run: 0, name: "" };
   #keepAt: Millis = 0;
   #kept = "";
-  #told: Told = { revision: -1, ages: { stamp: 0, ms: [] }, through: 0, ownsAll: false };
+  #told: Told = {
+    ...{ document: null, run: 0, revision: -1 },
+    ...{ ages: { stamp: 0, ms: [] }, through: 0, ownsAll: false },
+  };
   /** Since the start. */
   keysReceived = 0;
   byteCount = 0;
@@ -170,16 +175,18 @@ export class Tails {
    * knowledge. It is rounded up to the millisecond: reads within one get the same list, made once.
    */
   agesFor(key: StoreKey): Ages {
-    this.#settle();
-    this.#doubts.review();
-    const { routeStamp } = this.#host.knowledge;
-    const { revision } = this.claims;
-    const known = this.#told;
-    const isSame = known.revision === revision && known.ages.stamp === routeStamp;
-    const told = isSame && this.elapsed <= known.through ? known : this.#agesNow();
-    this.#told = told;
-    if (told.ownsAll || this.#owns(key)) return told.ages;
-    return { stamp: routeStamp, ms: this.#ownAgeAlone() };
+    if (!this.#isStillSo(this.#told)) this.#told = this.#agesNow();
+    const { ages, ownsAll } = this.#told;
+    return ownsAll || this.#owns(key) ? ages : { ...ages, ms: this.#ownAgeAlone() };
+  }
+
+  #isStillSo({ document, run, revision, through }: Told): boolean {
+    return (
+      document === this.#host.knowledge.document &&
+      run === this.#replica.keeper.arrivals.run &&
+      revision === this.claims.revision &&
+      this.elapsed <= through
+    );
   }
 
   /** By either layout, while members change. */
@@ -198,10 +205,13 @@ export class Tails {
   }
 
   #agesNow(): Told {
-    const { ring, routeStamp, sizes } = this.#host.knowledge;
+    this.#settle();
+    this.#doubts.review();
+    const { document, ring, routeStamp, sizes } = this.#host.knowledge;
     const self = this.#replica.id;
     const owned = ring.partitionsOwnedCount(self, Math.min(...sizes));
-    let through = Infinity;
+    // Doubts that may be over by then are looked at anew.
+    let through = this.elapsed + 1;
     const ms = ring.memberIds.map((id) => {
       const age = this.claims.ageOf(id, this.elapsed);
       if (age === Infinity) return null;
@@ -209,9 +219,10 @@ export class Tails {
       if (id !== self) through = Math.min(through, this.elapsed + Math.ceil(age) - age);
       return Math.ceil(age);
     });
-    const { revision } = this.claims;
     const ownsAll = owned === ring.partitionCount;
-    return { revision, ages: { stamp: routeStamp, ms }, through, ownsAll };
+    const { run } = this.#replica.keeper.arrivals;
+    const by = { document, run, revision: this.claims.revision };
+    return { ...by, ages: { stamp: routeStamp, ms }, through, ownsAll };
   }
 
   /** A heartbeat's answer says how far the peer's order has come; it was asked at `askedAt`. */
