@@ -66,7 +66,7 @@ export class Coordination {
     this.#host = host;
     this.#spreading = new Spreading(id, keeper, host);
     const timely = { ...host, moment: () => this.#moment };
-    this.#repeats = new Repeats(id, keeper, timely);
+    this.#repeats = new Repeats(replica, timely);
     this.#gate = new WriteGate({ id, keeper, repeats: this.#repeats }, timely);
   }
 
@@ -167,11 +167,12 @@ export class Coordination {
     if (!this.#isMine(body.key)) return respond(refused("overloaded"));
     const asked = body.covers === null ? undefined : this.#overdue.confirmed(body.op);
     if (asked?.blind) return this.#goOn(body, asked.blind, { respond, deadline });
+    const hasNoContext = asked !== undefined || isBlind(body);
+    const adopt = (held: HeldWrite): void =>
+      this.#adopt({ body, isBlind: hasNoContext }, held, { respond, deadline });
     const known = this.#repeats.find(body);
     if (known !== null) {
-      if (this.#isFirst(body, now) || !this.#spreading.isOnItsWay(body.op)) {
-        this.#adopt(body, known, { respond, deadline });
-      }
+      if (this.#isFirst(body, now) || !this.#spreading.isOnItsWay(body.op)) adopt(known);
       return;
     }
     const moment = this.#moment;
@@ -182,11 +183,10 @@ export class Coordination {
     const noRoom = noRoomToBegin(this.#keeper.store);
     if (noRoom !== null) return respond(noRoom);
     if (!this.#isFirst(body, now)) return;
-    const hasNoContext = asked !== undefined || isBlind(body);
     this.#gate.pass(body, {
       ...{ respond, deadline, begunAt: now - ageOf(body, moment), isBlind: hasNoContext },
       mint: (covers) => this.#mint({ body, covers, isBlind: hasNoContext }, respond, deadline),
-      adopt: (held) => this.#adopt(body, held, { respond, deadline }),
+      adopt,
     });
   }
 
@@ -258,7 +258,7 @@ export class Coordination {
    * the first version.
    */
   #adopt(
-    body: RequestOf<"coordinate">,
+    { body, isBlind: hasNoContext }: Pick<ToMint, "body" | "isBlind">,
     held: HeldWrite,
     { respond, deadline }: { readonly respond: Respond; readonly deadline: Millis },
   ): void {
@@ -267,8 +267,8 @@ export class Coordination {
     this.#keeper.absorb(body.key, held.entry, route.hintFor, this.#host.wall());
     // It must be known which of two strict writes was first, and only the minter knows.
     const isStrict = body.rules.strict;
-    if (isBlind(body) && isStrict && standingIn(held.entry).length > 1) return respond(undecided());
-    const isTold = isBlind(body) && !isStrict;
+    if (hasNoContext && isStrict && standingIn(held.entry).length > 1) return respond(undecided());
+    const isTold = hasNoContext && !isStrict;
     const met = isTold ? this.#replica.encounters.metBy(held.sibling.dot, held.entry) : null;
     const blind = met === null ? null : this.#blindWrite(body, held, { route, met });
     this.#spread(body, held, { route, respond, deadline, blind });

@@ -13,6 +13,7 @@ import type { Reply, ReplyOf, RequestOf } from "../../../core/messages.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import { type Millis, millisOfHlc } from "../../../core/time.ts";
 import { type Done, GRANT_MS } from "../../../replica/done-operations.ts";
+import type { Encounters } from "../../../replica/encounters.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { ageOf, isOfThisLife, type Moment, mayBeRepeated } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
@@ -20,6 +21,7 @@ import { RecallCoordinator, type RecallOutcome } from "../../../replica/recall-c
 import { refused } from "../peers/replies.ts";
 import { recallNeed, writeCandidates } from "../peers/routes.ts";
 import type { TaskHost } from "../peers/tasks.ts";
+import type { Replica } from "../replica/replica.ts";
 
 type Coordinate = RequestOf<"coordinate">;
 
@@ -37,11 +39,16 @@ interface Found extends Done {
 export class Repeats {
   readonly #id: ReplicaId;
   readonly #keeper: Keeper;
+  readonly #encounters: Encounters;
   readonly #host: RepeatsHost;
 
-  constructor(id: ReplicaId, keeper: Keeper, host: RepeatsHost) {
+  constructor(
+    { id, keeper, encounters }: Pick<Replica, "id" | "keeper" | "encounters">,
+    host: RepeatsHost,
+  ) {
     this.#id = id;
     this.#keeper = keeper;
+    this.#encounters = encounters;
     this.#host = host;
   }
 
@@ -104,7 +111,9 @@ export class Repeats {
       if (now >= to.deadline) return;
       // The key may have other owners by now, and this replica may be none of them.
       if (knowledge.stamp !== stamp) return to.respond(refused("overloaded"));
-      if (outcome.kind === "done") this.#take(body, outcome.reply);
+      const { operations } = this.#keeper;
+      const isHearsay = operations.isHearsay(body.key, to.begunAt);
+      if (outcome.kind === "done") this.#take(body, outcome.reply, isUnseen && !isHearsay);
       // The disk may have failed, or filled up, meanwhile.
       if (this.#keeper.store.health() !== "writable") {
         return to.respond(refused("insufficient-storage"));
@@ -112,8 +121,7 @@ export class Repeats {
       const held = this.find(body);
       if (held !== null) return to.adopt(held);
       // The write may have come here while others said "not met", and may be gone again.
-      const { operations } = this.#keeper;
-      const isMet = operations.find(body.op) !== null || operations.isHearsay(body.key, to.begunAt);
+      const isMet = operations.find(body.op) !== null || isHearsay;
       const mayMint = this.#mayMint(body) && (isUnseen || !to.isBlind);
       if (outcome.kind === "unseen" && !isMet && mayMint) to.mint();
       else to.respond(refused("quorum-unavailable"));
@@ -179,15 +187,21 @@ export class Repeats {
     );
   }
 
-  /** What another has of a write that was done, and what covers it. */
-  #take(body: Coordinate, { done, entry }: ReplyOf<"recalled">): void {
+  /**
+   * What another has of a write that was done, and what covers it.
+   *
+   * @param isNews whether nothing that is held here can have seen the write: it meets that now
+   */
+  #take(body: Coordinate, { done, entry }: ReplyOf<"recalled">, isNews: boolean): void {
     check(done !== null && entry !== null, "what was done is held");
     const { dot, time } = done;
     const now = this.#host.now();
     const wall = this.#host.wall();
     const { hintFor } = writeCandidates(this.#host.knowledge, { id: this.#id, body, now });
-    const isKept = this.#keeper.take(body.key, entry, hintFor, wall) !== null;
-    if (isKept) this.#keeper.operations.note({ op: body.op, dot, time }, wall);
+    const taken = this.#keeper.take(body.key, entry, hintFor, wall);
+    if (taken === null) return;
+    this.#keeper.operations.note({ op: body.op, dot, time }, wall);
+    if (isNews) this.#encounters.tell(this.#keeper.heldWith(body.key, taken), taken);
   }
 
   #grant(
