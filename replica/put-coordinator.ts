@@ -304,12 +304,12 @@ export class PutCoordinator implements Coordinator {
     }
   }
 
-  /** A primary that is believed to live is waited for until the deadline, if need be. */
+  /** A primary that is believed to live is waited for until the hedge delay is over, if need be. */
   #hasMoreToHear(now: Millis): boolean {
-    const isUrgent = now >= this.#urgentAt;
-    if (this.#out.awaitsMore?.(isUrgent) !== true) return false;
+    this.#hearAt = Infinity;
+    if (now >= this.#urgentAt || this.#out.awaitsMore?.() !== true) return false;
     this.#patienceAt = Infinity;
-    this.#hearAt = isUrgent ? Infinity : this.#urgentAt;
+    this.#hearAt = this.#urgentAt;
     return this.#hasPrimariesToCome();
   }
 

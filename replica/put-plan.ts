@@ -58,10 +58,6 @@ export interface PutOutbox extends Outbox<PutOutcome> {
    * @param isBehind it may lack what it had before
    */
   found?(from: ReplicaId, found: Found, isBehind: boolean): void;
-  /**
-   * Whether the primaries that have not said yet what they hold are to be heard as well.
-   *
-   * @param isUrgent the hedge delay is over
-   */
-  awaitsMore?(isUrgent: boolean): boolean;
+  /** Whether primaries that have not said yet what they hold are to be heard, for a while. */
+  awaitsMore?(): boolean;
 }

@@ -42,15 +42,6 @@ export function unmet({ code, detail, required, achieved }: Failure): Reply {
   return { kind: "failed", code, detail, numbers, context: null };
 }
 
-/** A strict write has met another one, and the owners that answer cannot say which came first. */
-export const undecided = (): Reply =>
-  failed(
-    "quorum-timeout",
-    "Another write came at the same time, and it is not known which was first. " +
-      "Read the key, then write with its context.",
-    null,
-  );
-
 /** The version is there, and counts as written before a purge that may have ended before it. */
 export const purgedMeanwhile = (): Reply =>
   failed(

@@ -18,12 +18,15 @@
  * was on its way at the same time and came to a replica before it: that is what "held when it
  * reached them" says, and what any order of the two would lead to.)
  *
- * **Strict reads never go back.** A strict write may have been shown before another one began,
- * which was answered since. So where most primaries got the write before they met the other one,
- * the write does not cover the other, whatever the times are: the other one finds the write, and
- * covers it (came-first.ts). A strict write that has found something waits a moment for silent
- * primaries. Where these would have to say whether it is to be minted again, above something, it
- * waits on, and fails if they never do.
+ * **A strict write is never minted again.** It has read a majority before it was minted
+ * (write-gate.ts), so it is above all that was answered, or shown by a strict read, before that. A
+ * higher one that it finds was on its way at the same time, and may have been shown since: were the
+ * write, which may have been shown as well, minted above that, reads would go back. It leaves the
+ * other one alone, and counts as the earlier of the two; a plain read shows the newest. In such a
+ * register the greater time stands (the paper is named there), so a strict write may end what is
+ * below it, whoever was shown that. **A strict delete** may do so only where most primaries had the
+ * other one when the delete came (came-first.ts): a plain read shows a value beside a delete,
+ * whatever the times are, so what came after the delete may have been shown after it.
  *
  * **Versions are overtaken, operations are covered** (core/entry.ts). An operation may have several
  * versions: two coordinators have minted it, or one has minted it again. Another write may stand
@@ -81,7 +84,7 @@ export interface BlindWriteParts {
   readonly body: Coordinate;
   /** The primary that the coordinator stands in for; null when it is one itself. */
   readonly hintFor: ReplicaId | null;
-  /** Of a strict write: what the primaries say of what came before it. */
+  /** Of a strict delete: what the primaries say of what came before it. */
   readonly first: CameFirst | null;
   readonly held: HeldWrite;
   /**
@@ -95,9 +98,9 @@ export interface BlindWriteParts {
 
 /**
  * What is to be done before the answer: nothing; send the write out once more, as it covers more;
- * ask whether anybody still waits for it; or refuse, so that no answer says it is done.
+ * or ask whether anybody still waits for it.
  */
-export type CoverStep = "none" | "send" | "ask" | "refuse";
+export type CoverStep = "none" | "send" | "ask";
 
 export class BlindWrite {
   readonly #parts: BlindWriteParts;
@@ -159,36 +162,31 @@ export class BlindWrite {
     this.#confirmed = this.#confirmed.join(held);
   }
 
-  /**
-   * Whether the fate of the write depends on primaries that have not been heard.
-   *
-   * @param isUrgent the hedge delay is over: only what has to be known for an answer is waited for
-   */
-  awaitsMore(isUrgent: boolean): boolean {
+  /** Whether primaries that have not been heard may decide what a strict delete is to end. */
+  get awaitsMore(): boolean {
     if (this.#isAnswered || this.#parts.first === null) return false;
-    const news = this.#news();
-    return (isUrgent ? this.#higherIn(news) : news).some((one) => this.#came(one) === "silent");
+    return this.#news().some((one) => this.#came(one) === "silent");
   }
 
   /** Covers what was found since the last time. After "none" it covers nothing more. */
   cover(): CoverStep {
     const news = this.#news();
-    if (news.length === 0) return this.#settle("none");
+    if (news.length === 0) return this.#settle();
     if (!this.#isFresh && !news.every(({ dot }) => this.#confirmed.covers(dot))) return "ask";
-    const isUnknown = (one: Beside): boolean => ["silent", "unclear"].includes(this.#came(one));
-    if (this.#higherIn(news).some(isUnknown) && this.#isStanding) return this.#settle("refuse");
     this.#found = [];
-    return this.#coverNews(news) ? "send" : this.#settle("none");
+    return this.#coverNews(news) ? "send" : this.#settle();
   }
 
-  #settle(step: "none" | "refuse"): CoverStep {
+  #settle(): "none" {
     this.#isAnswered = true;
-    return step;
+    return "none";
   }
 
   /** What was found, is not covered and is within reach. */
   #news(): readonly Beside[] {
-    const news = this.#found.filter(({ dot }) => !this.#isOver(dot));
+    const { strict } = this.#parts.body.rules;
+    const mayEnd = (one: Beside): boolean => !strict || isAbove(this.#held.sibling, one);
+    const news = this.#found.filter((one) => mayEnd(one) && !this.#isOver(one.dot));
     // Mostly there is nothing: then the record is not read.
     if (news.length === 0) return news;
     return this.#isAdopted && !this.#isStanding ? [] : this.#inReach(news);
@@ -198,19 +196,9 @@ export class BlindWrite {
     return news.filter((beside) => isAbove(beside, this.#held.sibling));
   }
 
-  /** For a write that is not strict, all that was found came before. */
+  /** For a write that is no strict delete, all that was found came before. */
   #came({ dot }: Beside): Came {
     return this.#parts.first?.came(dot) ?? "before";
-  }
-
-  /**
-   * Whether the write is to end what was found. It does while a primary is silent: the other one
-   * may have been answered before the write began. Where all have spoken and it is unclear, both
-   * stay.
-   */
-  #mayEnd(beside: Beside): boolean {
-    const came = this.#came(beside);
-    return came === "before" || (came === "silent" && this.#isStanding);
   }
 
   get #isAdopted(): boolean {
@@ -231,7 +219,7 @@ export class BlindWrite {
 
   /** @returns false when none of it is to be covered */
   #coverNews(news: readonly Beside[]): boolean {
-    const toCover = news.filter((beside) => this.#mayEnd(beside));
+    const toCover = news.filter((beside) => this.#came(beside) === "before");
     const higher = this.#higherIn(toCover);
     const mayRise = higher.length > 0 && this.#isStanding && this.#mayPass(higher);
     const covered = mayRise ? toCover : toCover.filter((beside) => !higher.includes(beside));

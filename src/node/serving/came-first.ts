@@ -1,19 +1,17 @@
 /**
- * Which of two strict writes without a context came first, by what the primaries of their key say.
+ * Whether a strict delete without a context may end a value that it has met, by what the primaries
+ * of their key say.
  *
- * Each primary has met the two in some order, and tells the coordinator of the later one about the
- * earlier one. A strict write that was answered before another one began, or was shown by a strict
- * read before that, was at a majority of the primaries when the other one came, so none of these
- * lacked it then. So where so many primaries lacked a version when the write came to them that no
- * majority is left, the write need not cover it. Nor may it: the write may have been shown before
- * the other one began, which was answered since, and reads would go back. The other one covers the
- * write, for it meets the write where that came first.
+ * Each primary has met the two in some order, and tells the delete's coordinator of the value if
+ * that came first. Where so many of them lacked it when the delete came that no majority is left, a
+ * strict read may have shown nothing, and another one the value, since a value is shown beside a
+ * delete. Then the delete must leave it. Where a majority had it, nobody can have been shown
+ * nothing before the value.
  *
  * **Primaries are those that reads count.** While members or N change a write goes to the owners by
  * the other layout too, and waits for them. What these have met says nothing here: until then reads
- * have not counted them, so a write that none of them had may have been shown, or answered. Were
- * they counted, each of two writes could seem to have come before the other one. Where the layout
- * has changed since the write was minted, nothing can be said.
+ * have not counted them, so a write that none of them had may have been shown, or answered. Where
+ * the layout has changed since the write was minted, nothing can be said.
  */
 import type { Dot } from "../../../core/causal-context.ts";
 import { sameDot } from "../../../core/entry.ts";

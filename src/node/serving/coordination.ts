@@ -3,7 +3,7 @@
  * sends it to the other owners and answers when enough of them have it.
  */
 import { CausalContext } from "../../../core/causal-context.ts";
-import { contextOfAll, liveSiblings, standingIn } from "../../../core/entry.ts";
+import { contextOfAll, liveSiblings } from "../../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../../core/entry-codec.ts";
 import { namespaceOf } from "../../../core/keys.ts";
 import { FRESH_MS_MAX } from "../../../core/limits.ts";
@@ -22,7 +22,6 @@ import {
   toldOf,
   tooLarge,
   tooManySiblings,
-  undecided,
   unmet,
 } from "../peers/replies.ts";
 import { type WriteRoute, writeCandidates } from "../peers/routes.ts";
@@ -212,7 +211,6 @@ export class Coordination {
   ): void {
     blind.confirm(body.covers ?? CausalContext.empty);
     const step = blind.cover();
-    if (step === "refuse") return respond(undecided());
     if (step === "ask") {
       return this.#askAbout(body, { context: blind.wanted, blind }, { respond, deadline });
     }
@@ -265,10 +263,8 @@ export class Coordination {
     const now = this.#host.now();
     const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
     this.#keeper.absorb(body.key, held.entry, route.hintFor, this.#host.wall());
-    // It must be known which of two strict writes was first, and only the minter knows.
-    const isStrict = body.rules.strict;
-    if (hasNoContext && isStrict && standingIn(held.entry).length > 1) return respond(undecided());
-    const isTold = hasNoContext && !isStrict;
+    // A strict one covers what it read before it was minted, and needs no more.
+    const isTold = hasNoContext && !body.rules.strict;
     const met = isTold ? this.#replica.encounters.metBy(held.sibling.dot, held.entry) : null;
     const blind = met === null ? null : this.#blindWrite(body, held, { route, met });
     this.#spread(body, held, { route, respond, deadline, blind });
@@ -280,7 +276,8 @@ export class Coordination {
     { route, met }: { readonly route: WriteRoute; readonly met: BlindWriteParts["met"] },
   ): BlindWrite {
     const { hintFor } = route;
-    const first = body.rules.strict ? this.#cameFirst(body, held) : null;
+    const isStrictDelete = body.rules.strict && body.content === null;
+    const first = isStrictDelete ? this.#cameFirst(body, held) : null;
     const clocks = { wall: () => this.#host.wall(), moment: () => this.#moment };
     return new BlindWrite({ keeper: this.#keeper, body, hintFor, first, held, met, ...clocks });
   }
@@ -316,7 +313,6 @@ export class Coordination {
     const finish = (outcome: PutOutcome): void => {
       if (!outcome.ok) return respond(unmet(outcome.failure));
       const step = blind?.cover() ?? "none";
-      if (step === "refuse") return respond(undecided());
       if (blind !== null && step === "ask") {
         return this.#askAbout(body, { context: blind.wanted, blind }, { respond, deadline });
       }

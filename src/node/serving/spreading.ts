@@ -93,7 +93,7 @@ export class Spreading {
     };
     const found = (from: ReplicaId, told: Found, isBehind: boolean): void =>
       blind?.learn(from, told, isBehind);
-    const awaitsMore = (isUrgent: boolean): boolean => blind?.awaitsMore(isUrgent) === true;
+    const awaitsMore = (): boolean => blind?.awaitsMore === true;
     const keepHint = (target: ReplicaId): void => {
       if (target === this.#id) return;
       const isKept =

@@ -5,6 +5,7 @@
  * refused because its conditions meet its own first version.
  */
 import type { CausalContext } from "../../../core/causal-context.ts";
+import { contextOfAll, type Entry } from "../../../core/entry.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
 import { SPREAD_MS_MAX } from "../../../core/limits.ts";
 import type { Reply, RequestOf } from "../../../core/messages.ts";
@@ -15,7 +16,6 @@ import { mayBeRepeated } from "../../../replica/lateness.ts";
 import type { HeldWrite } from "../../../replica/minting.ts";
 import { failed, refused, unmet } from "../peers/replies.ts";
 import { writeCandidates } from "../peers/routes.ts";
-import { isBlind } from "./blind-write.ts";
 import { hasConditions, judgeConditions } from "./preconditions.ts";
 import type { Repeats, RepeatsHost } from "./repeats.ts";
 
@@ -46,7 +46,12 @@ export interface Caller {
  * clocks say, and a plain read shows it (H. Attiya, A. Bar-Noy and D. Dolev, "Sharing memory
  * robustly in message-passing systems", 1995; with many writers N. Lynch and A. Shvartsman, 1997).
  */
-const isStrictBlind = (body: Coordinate): boolean => body.rules.strict && isBlind(body);
+const readsBefore = (body: Coordinate, isBlind: boolean): boolean =>
+  hasConditions(body) || (body.rules.strict && isBlind);
+
+/** Where it was asked whether anybody still waits for the write, it names what was held by then. */
+const seeing = (body: Coordinate, entry: Entry): Coordinate =>
+  body.covers === null ? body : { ...body, covers: body.covers.join(contextOfAll(entry)) };
 
 export class WriteGate {
   readonly #id: ReplicaId;
@@ -68,7 +73,7 @@ export class WriteGate {
    * @param body a write that has not taken effect here: the caller has looked, in this very step
    */
   pass(body: Coordinate, to: Caller): void {
-    if (hasConditions(body) || isStrictBlind(body)) this.#readFirst(body, to);
+    if (readsBefore(body, to.isBlind)) this.#readFirst(body, to);
     else this.#mintUnseen(body, to);
   }
 
@@ -95,7 +100,7 @@ export class WriteGate {
       if (!this.#keeper.absorb(body.key, outcome.entry, hintFor, this.#host.wall())) {
         return to.respond(refused("insufficient-storage"));
       }
-      this.#mintOnce(body, to);
+      this.#mintOnce(to.isBlind ? seeing(body, outcome.entry) : body, to);
     });
   }
 
