@@ -207,9 +207,8 @@ export class Tails {
   #agesNow(): Told {
     this.#settle();
     this.#doubts.review();
-    const { document, ring, routeStamp, sizes } = this.#host.knowledge;
+    const { document, ring, routeStamp } = this.#host.knowledge;
     const self = this.#replica.id;
-    const owned = ring.partitionsOwnedCount(self, Math.min(...sizes));
     // Doubts that may be over by then are looked at anew.
     let through = this.elapsed + 1;
     const ms = ring.memberIds.map((id) => {
@@ -219,10 +218,16 @@ export class Tails {
       if (id !== self) through = Math.min(through, this.elapsed + Math.ceil(age) - age);
       return Math.ceil(age);
     });
-    const ownsAll = owned === ring.partitionCount;
+    const ownsAll = document === this.#told.document ? this.#told.ownsAll : this.#ownsAll();
     const { run } = this.#replica.keeper.arrivals;
-    const by = { document, run, revision: this.claims.revision };
-    return { ...by, ages: { stamp: routeStamp, ms }, through, ownsAll };
+    const { revision } = this.claims;
+    return { document, run, revision, ages: { stamp: routeStamp, ms }, through, ownsAll };
+  }
+
+  #ownsAll(): boolean {
+    const { ring, sizes } = this.#host.knowledge;
+    const owned = ring.partitionsOwnedCount(this.#replica.id, Math.min(...sizes));
+    return owned === ring.partitionCount;
   }
 
   /** A heartbeat's answer says how far the peer's order has come; it was asked at `askedAt`. */
