@@ -1,7 +1,6 @@
 /**
- * Strict reads never go back in time, even where two strict writes without a context have met. The
- * one with the earlier time is minted again above the other one only where that may have been
- * answered before it began: all owners of the key together tell that.
+ * Strict reads never go back in time, even where two strict writes without a context have met: a
+ * PUT that finds a later one stays below it, and a DELETE ends only what most owners had before it.
  */
 import { describe, expect, it } from "vitest";
 import type { Entry } from "../../core/entry.ts";

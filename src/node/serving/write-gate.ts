@@ -41,6 +41,7 @@ export interface Caller {
 }
 
 /**
+ * Whether a quorum is read before the write is minted: for its conditions, or because it is strict.
  * A strict write without a context asks a majority first, and is minted above what it finds: so
  * that a write that began after another one was over, or shown, has the later time, whatever the
  * clocks say, and a plain read shows it (H. Attiya, A. Bar-Noy and D. Dolev, "Sharing memory
