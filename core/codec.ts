@@ -5,7 +5,13 @@
 import { CodecError } from "./check.ts";
 import { MESSAGE_DEPTH_MAX } from "./limits.ts";
 import { MalformedValue, readValue } from "./msgpack-reader.ts";
-import { isLasting, writeBriefly, writeOwned, writePieces } from "./msgpack-writer.ts";
+import {
+  isLasting,
+  writeBriefly,
+  writeOwned,
+  writeOwnedInPieces,
+  writePieces,
+} from "./msgpack-writer.ts";
 
 /**
  * Values in one message, lists included. The most that is ever sent are the roots of an exchange:
@@ -29,6 +35,9 @@ export const encodeBriefly = writeBriefly;
  * entry that goes to two peers is not copied twice. They must not be changed afterwards.
  */
 export const encodeInPieces = writePieces;
+
+/** The same for what is kept: nothing in it is the encoder's own. */
+export const encodeToKeep = writeOwnedInPieces;
 
 /** Whether bytes from the encoder stay valid for good, and not only until it is next used. */
 export { isLasting };

@@ -11,7 +11,7 @@
 import { assert } from "./assert.ts";
 import { CausalContext, type Dot } from "./causal-context.ts";
 import { CodecError, check } from "./check.ts";
-import { decode, encode, encodeBriefly } from "./codec.ts";
+import { decode, encode, encodeBriefly, encodeToKeep } from "./codec.ts";
 import {
   type CacheLife,
   type Content,
@@ -23,6 +23,7 @@ import {
 } from "./entry.ts";
 import { type ActorId, isActorId } from "./ids.ts";
 import { type Minting, type MintingBounds, Mintings } from "./mintings.ts";
+import { type Bytes, isAlone, LONG_BYTES, Pieces, partsOf, wholeOf } from "./pieces.ts";
 
 /**
  * A replica's right to mint for a key. It ends with the incarnation, and with the record: one that
@@ -98,38 +99,94 @@ const tenureToList = ({ actor, incarnation, minted }: Tenure): readonly unknown[
   minted.bytes,
 ];
 
-export function encodeEntry(entry: Entry, tenure: Tenure | null): Uint8Array {
-  const siblings = entry.siblings.map(siblingToList);
-  const retries = entry.retries.map(({ op, dot }) => [op, dot.actor, dot.counter]);
-  const mine = tenure === null ? null : tenureToList(tenure);
-  return encode([entry.context.encode(), siblings, retries, mine]);
+const entryToList = (entry: Entry, tenure: Tenure | null): readonly unknown[] => [
+  entry.context.encode(),
+  entry.siblings.map(siblingToList),
+  entry.retries.map(({ op, dot }) => [op, dot.actor, dot.counter]),
+  tenure === null ? null : tenureToList(tenure),
+];
+
+export const encodeEntry = (entry: Entry, tenure: Tenure | null): Uint8Array =>
+  encode(entryToList(entry, tenure));
+
+/**
+ * The same for a record, or for a message: a long value is a part of it, and is not copied. What
+ * comes in pieces is remembered decoded, for as long as the pieces are there.
+ */
+export function encodeEntryToKeep(entry: Entry, tenure: Tenure | null): Bytes {
+  const own = withValuesToKeep(entry);
+  const bytes = encodeToKeep(entryToList(own, tenure));
+  return remembered(bytes, own, tenure);
+}
+
+/** A value that lies among others, in the buffer of a message or of a record, is cut out. */
+function withValuesToKeep(entry: Entry): Entry {
+  const isToCut = ({ content }: Sibling): boolean =>
+    content !== null && content.value.length >= LONG_BYTES && !isAlone(content.value);
+  if (!entry.siblings.some(isToCut)) return entry;
+  const cut = (sibling: Sibling): Sibling => {
+    const { content } = sibling;
+    if (content === null || !isToCut(sibling)) return sibling;
+    return { ...sibling, content: { ...content, value: new Uint8Array(content.value) } };
+  };
+  return { ...entry, siblings: entry.siblings.map(cut) };
+}
+
+/** A tenure's mintings lie at the end of its record. */
+function remembered(bytes: Bytes, entry: Entry, tenure: Tenure | null): Bytes {
+  if (!(bytes instanceof Pieces)) return bytes;
+  kept.set(bytes, { entry, tenure: tenure === null ? null : atEndOf(bytes, tenure) });
+  return bytes;
+}
+
+function atEndOf(bytes: Bytes, { actor, incarnation, minted }: Tenure): Tenure {
+  const last = partsOf(bytes).at(-1);
+  assert(last !== undefined, "a record has an end");
+  return { actor, incarnation, minted: minted.atEndOf(last) };
 }
 
 /**
  * Adds a tenure to an encoded entry without one. In MessagePack a list is its values one after the
  * other, so the tenure's bytes take the place of the last one, which stands for null.
+ *
+ * @param entry as it lies in the bytes
+ * @param bare not to be changed from now on, if it is long
  */
-export function withTenure(bare: Uint8Array, tenure: Tenure): Uint8Array {
-  assert(bare.at(-1) === NULL_BYTE, "an entry without a tenure ends with null");
+export function withTenure(entry: Entry, bare: Bytes, tenure: Tenure): Bytes {
   const mine = encodeBriefly(tenureToList(tenure));
-  const bytes = new Uint8Array(bare.length - 1 + mine.length);
+  const isShort = bare instanceof Uint8Array && bare.length < LONG_BYTES;
+  if (isShort) return withEnding(bare, mine);
+  const parts = [...partsOf(bare)];
+  const last = parts.pop();
+  assert(last !== undefined, "an entry has an end");
+  if (last.length < LONG_BYTES) parts.push(withEnding(last, mine));
+  else parts.push(last.subarray(0, -1), mine.slice());
+  // What was kept with the bare ones has no values but those in the parts.
+  return remembered(new Pieces(parts), kept.get(bare)?.entry ?? entry, tenure);
+}
+
+function withEnding(bare: Uint8Array, ending: Uint8Array): Uint8Array {
+  assert(bare.at(-1) === NULL_BYTE, "an entry without a tenure ends with null");
+  const bytes = new Uint8Array(bare.length - 1 + ending.length);
   bytes.set(bare.subarray(0, -1));
-  bytes.set(mine, bare.length - 1);
+  bytes.set(ending, bare.length - 1);
   return bytes;
 }
 
 /**
  * The same with one more minting; gives the tenure that has it too. Mintings are longer than most
  * values, so those of a written record lie in the record and nowhere else.
+ *
+ * @param bare the entry's bytes without a tenure; null where there are none yet
  */
 export function withMinting(
-  bare: Uint8Array,
+  { entry, bare }: { readonly entry: Entry; readonly bare: Bytes | null },
   { actor, incarnation, minted }: Tenure,
   by: { readonly minting: Minting; readonly bounds: MintingBounds },
-): { readonly bytes: Uint8Array; readonly tenure: Tenure } {
-  const briefly = minted.withBriefly(by.minting, by.bounds);
-  const bytes = withTenure(bare, { actor, incarnation, minted: briefly });
-  return { bytes, tenure: { actor, incarnation, minted: briefly.atEndOf(bytes) } };
+): { readonly bytes: Bytes; readonly tenure: Tenure } {
+  const mine = { actor, incarnation, minted: minted.withBriefly(by.minting, by.bounds) };
+  const bytes = bare === null ? encodeEntryToKeep(entry, mine) : withTenure(entry, bare, mine);
+  return { bytes, tenure: atEndOf(bytes, mine) };
 }
 
 const isCount = (value: unknown): value is number =>
@@ -214,14 +271,14 @@ function decodeTenure(encoded: unknown): Tenure | null {
 }
 
 /** What a replica's own records decoded to, for as long as a store keeps their bytes. */
-const kept = new WeakMap<Uint8Array, DecodedEntry>();
+const kept = new WeakMap<Bytes, DecodedEntry>();
 
 /**
  * The same for bytes that are kept and read again and again, as they are, by a replica's store.
  *
  * @throws CodecError when the bytes are not an entry
  */
-export function decodeKept(bytes: Uint8Array): DecodedEntry {
+export function decodeKept(bytes: Bytes): DecodedEntry {
   const known = kept.get(bytes);
   if (known !== undefined) return known;
   const decoded = decodeFresh(bytes);
@@ -234,8 +291,7 @@ export function decodeKept(bytes: Uint8Array): DecodedEntry {
  *
  * @throws CodecError when the bytes are not an entry
  */
-export const decodeEntry = (bytes: Uint8Array): DecodedEntry =>
-  kept.get(bytes) ?? decodeFresh(bytes);
+export const decodeEntry = (bytes: Bytes): DecodedEntry => kept.get(bytes) ?? decodeFresh(bytes);
 
 /** Merges take the order for granted: a dot listed twice would stay so, on every replica. */
 function checkAscending(list: readonly { readonly dot: Dot }[], message: string): void {
@@ -246,8 +302,8 @@ function checkAscending(list: readonly { readonly dot: Dot }[], message: string)
   }
 }
 
-function decodeFresh(bytes: Uint8Array): DecodedEntry {
-  const encoded = decode(bytes);
+function decodeFresh(bytes: Bytes): DecodedEntry {
+  const encoded = decode(wholeOf(bytes));
   try {
     check(Array.isArray(encoded) && encoded.length === 4, "an entry has four fields");
     const [context, siblings, retries, tenure] = encoded as unknown[];
@@ -270,7 +326,7 @@ function decodeFresh(bytes: Uint8Array): DecodedEntry {
 }
 
 /** What a peer sends may be anything; null when it is no entry. */
-export function decodedOrNull(bytes: Uint8Array): Entry | null {
+export function decodedOrNull(bytes: Bytes): Entry | null {
   try {
     return decodeEntry(bytes).entry;
   } catch (error) {

@@ -62,8 +62,8 @@ export const endOf = (siblings: readonly Sibling[]): WallMillis =>
   siblings.every(hasEnd) ? Math.max(EVICTED, ...siblings.map(({ expiresAt }) => expiresAt)) : 0;
 
 /** Whether a body is gone that, by this clock, has time left: another clock was ahead. */
-export const gaveUpEarly = (entry: Entry, now: WallMillis): boolean =>
-  entry.siblings.some((sibling) => sibling.content === null && sibling.expiresAt > now);
+export const gaveUpEarly = ({ siblings }: Pick<Entry, "siblings">, now: WallMillis): boolean =>
+  siblings.some((sibling) => sibling.content === null && sibling.expiresAt > now);
 
 /** Until when a body that is gone would be served; 0 when none is gone that had an end. */
 export const missedUntil = ({ siblings }: Entry): WallMillis =>

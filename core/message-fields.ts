@@ -12,6 +12,7 @@
 import { assert } from "./assert.ts";
 import { CausalContext } from "./causal-context.ts";
 import { check } from "./check.ts";
+import type { Bytes } from "./pieces.ts";
 
 /** How one type of value stands on the wire. */
 export interface Codec<T> {
@@ -43,6 +44,8 @@ export const text = plain("a text", (wire) => typeof wire === "string");
 export const flag = plain("a flag", (wire) => typeof wire === "boolean");
 /** Views of the message's own bytes. */
 export const bytes = plain("bytes", (wire) => wire instanceof Uint8Array);
+/** The same; the sender may have long ones in pieces. */
+export const longBytes: Codec<Bytes> = bytes;
 /** A non-negative safe integer. */
 export const count = plain("a count", isCount);
 export const integer = plain("an integer", (wire): wire is number => Number.isSafeInteger(wire));

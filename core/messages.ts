@@ -29,6 +29,7 @@ import {
   later,
   layoutsOf,
   listOf,
+  longBytes,
   optional,
   orEmpty,
   pair,
@@ -103,7 +104,7 @@ import { PROTOCOL_FIRST } from "./version.ts";
 const REQUESTS = {
   ping: {},
   read: { key, digestOnly: flag, durably: flag, isBounded: later(flag, false) },
-  store: { key, entry: bytes, hintFor: textOrNone, ack, tells: flag },
+  store: { key, entry: longBytes, hintFor: textOrNone, ack, tells: flag },
   coordinate: {
     key,
     op,
@@ -202,7 +203,7 @@ const REPLIES = {
   pong: {},
   held: {
     digest: count,
-    entry: optional(bytes),
+    entry: optional(longBytes),
     isUnknown: flag,
     ages: later(ages, null),
   },

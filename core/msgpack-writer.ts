@@ -4,14 +4,13 @@
  * What is written depends on the value alone, so equal values are equal bytes on every host.
  */
 import { assert } from "./assert.ts";
+import { type Bytes, LONG_BYTES, Pieces } from "./pieces.ts";
 
 /** Lists inside one another. */
 const DEPTH_MAX = 64;
 const FIRST_BYTES = 64 * 1024;
 /** A buffer that one long value made longer than this is not kept. */
 const KEPT_BYTES_MAX = 4 * 1024 * 1024;
-/** Where pieces are asked for, bytes in a value that are this long are a piece of their own. */
-const PIECE_BYTES_MIN = 64 * 1024;
 /** Texts up to this long are written here while they are ASCII: the host's encoder costs more. */
 const SHORT_CHARS = 40;
 
@@ -72,12 +71,23 @@ export function writeOwned(value: unknown): Uint8Array {
   return bytes;
 }
 
+/** The same, where long bytes in the value become parts of the result, and are not copied. */
+export function writeOwnedInPieces(value: unknown): Bytes {
+  const pieces = writePieces(value);
+  const [only] = pieces;
+  if (pieces.length > 1 || only === undefined) {
+    return new Pieces(pieces.map((piece) => (isLasting(piece) ? piece : piece.slice())));
+  }
+  return isLasting(only) ? only : only.slice();
+}
+
 function write(value: unknown, depth: number): void {
   if (typeof value === "number") return writeNumber(value);
   if (typeof value === "string") return writeText(value);
   if (value === null || value === undefined) return writeByte(0xc0);
   if (typeof value === "boolean") return writeByte(value ? 0xc3 : 0xc2);
   if (Array.isArray(value)) return writeList(value, depth);
+  if (value instanceof Pieces) return writeParts(value);
   assert(value instanceof Uint8Array, "numbers, texts, bytes, booleans, null and lists of these");
   writeBytes(value);
 }
@@ -92,20 +102,31 @@ function writeList(list: readonly unknown[], depth: number): void {
 }
 
 function writeBytes(bytes: Uint8Array): void {
-  const { length } = bytes;
+  writeBytesHead(bytes);
+  writePart(bytes);
+}
+
+function writeParts(pieces: Pieces): void {
+  writeBytesHead(pieces);
+  for (const part of pieces.parts) writePart(part);
+}
+
+function writeBytesHead({ length }: Bytes): void {
   if (length < 0x100) writeHead(0xc4, 1, length);
   else if (length < 0x10000) writeHead(0xc5, 2, length);
   else writeHead(0xc6, 4, length);
+}
+
+function writePart(bytes: Uint8Array): void {
   if (isLeftOut(bytes)) {
     leftOut?.push({ before: at, bytes });
     return;
   }
-  const from = reserve(length);
+  const from = reserve(bytes.length);
   buffer.set(bytes, from);
 }
 
-const isLeftOut = ({ length }: Uint8Array): boolean =>
-  leftOut !== null && length >= PIECE_BYTES_MIN;
+const isLeftOut = ({ length }: Uint8Array): boolean => leftOut !== null && length >= LONG_BYTES;
 
 function writeText(text: string): void {
   const { length } = text;
@@ -211,6 +232,9 @@ function grow(): void {
 function roughByteCount(value: unknown, depth: number): number {
   if (value instanceof Uint8Array && isLeftOut(value)) return 5;
   if (typeof value === "string" || value instanceof Uint8Array) return 5 + value.length;
+  if (value instanceof Pieces) {
+    return value.parts.reduce((sum, part) => sum + roughByteCount(part, depth + 1), 5);
+  }
   if (!Array.isArray(value) || depth >= DEPTH_MAX) return 1;
   let byteCount = 5;
   for (const item of value) byteCount += roughByteCount(item, depth + 1);

@@ -12,6 +12,7 @@
  * - meta: a few small documents of the replica itself (its incarnation, the cluster document).
  */
 import type { ReplicaId } from "./ids.ts";
+import type { Bytes } from "./pieces.ts";
 import type { DueAt, WallMillis } from "./time.ts";
 
 /** `namespace 0x00 key`, both in Unicode; never empty, well-formed UTF-16. See `core/keys.ts`. */
@@ -25,7 +26,7 @@ export type Digest = number & { readonly flavour?: "digest" };
 
 export interface EntryRecord {
   /** The encoded entry: owned by the store from now on, the caller does not touch it again. */
-  readonly bytes: Uint8Array;
+  readonly bytes: Bytes;
   /** The partition that the key hashes to. */
   readonly partition: number;
   readonly digest: Digest;
@@ -149,7 +150,7 @@ export interface Store {
   readonly stagedByteCount?: number;
 
   /** The newest record's bytes (do not modify). @throws StoreCorruption */
-  readEntry(key: StoreKey): Uint8Array | undefined;
+  readEntry(key: StoreKey): Bytes | undefined;
   /**
    * Whether the newest record of a key, or the hint for that target, can still be read from where
    * it is stored, whatever is in memory of it. Absent where the platform checks its own storage.

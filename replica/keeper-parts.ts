@@ -2,6 +2,7 @@
 import type { Entry } from "../core/entry.ts";
 import type { Graces } from "../core/expiry.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
+import type { Bytes } from "../core/pieces.ts";
 import type { Prng } from "../core/prng.ts";
 import type { PurgeIndex } from "../core/purges.ts";
 import type { Digest, Store, StoreKey } from "../core/store.ts";
@@ -42,7 +43,7 @@ export interface Held {
   readonly entry: Entry;
   readonly digest: Digest;
   /** The record as stored, when it is the replica's own and nothing was joined to it. */
-  readonly bytes: Uint8Array | null;
+  readonly bytes: Bytes | null;
   /** Something was here and cannot be read: neither "nothing" nor a value may be claimed. */
   readonly isUnknown: boolean;
 }

@@ -27,6 +27,7 @@ import {
 import { newActorId, newOpId, type OpId, type ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
 import { Mintings } from "../core/mintings.ts";
+import { type Bytes, wholeOf } from "../core/pieces.ts";
 import type { Prng } from "../core/prng.ts";
 import type { Digest, Store, StoreKey } from "../core/store.ts";
 import { HybridClock, type Now, type WallMillis } from "../core/time.ts";
@@ -38,7 +39,7 @@ import type { Held, KeeperParts } from "./keeper-parts.ts";
 import type { TreeOfKeys } from "./lost-counts.ts";
 import { type Minted, type MintRequest, mintOver, withAliases } from "./minting.ts";
 import { type Losses, Records, type Sent } from "./records.ts";
-import { emptySlot, type Joined, outlived, type Slot, type Taken } from "./slot.ts";
+import { emptySlot, type Joined, outlived, refills, type Slot, type Taken } from "./slot.ts";
 
 interface JoinAs {
   readonly hintFor: ReplicaId | null;
@@ -152,9 +153,10 @@ export class Keeper {
    *
    * @throws CodecError when the bytes are not an entry
    */
-  take(key: StoreKey, bytes: Uint8Array, hintFor: ReplicaId | null, now: WallMillis): Taken | null {
+  take(key: StoreKey, bytes: Bytes, hintFor: ReplicaId | null, now: WallMillis): Taken | null {
     const { entry: incoming, tenure } = decodeEntry(bytes);
-    const sent = { entry: incoming, bytes: tenure === null ? bytes : null };
+    const isBare = tenure === null && bytes instanceof Uint8Array;
+    const sent = { entry: incoming, bytes: isBare ? bytes : null };
     const mayHaveSeen = this.operations.mayHaveSeen(key, incoming);
     const joined = this.#join(key, incoming, { hintFor, isBrought: true, sent }, now);
     return joined === null ? null : { ...joined, incoming, mayHaveSeen };
@@ -187,7 +189,7 @@ export class Keeper {
       () => slot.tenure?.minted,
     );
     const isFound =
-      isBrought && hintFor === null && !incoming.context.isEmpty && this.#isRefillable(key);
+      isBrought && hintFor === null && this.#isRefillable(key) && refills(slot, incoming, now);
     // Nothing learnt, nothing stored: least of all a record of nothing, which has a digest, or of
     // what was forgotten here because its time has passed.
     const isNews =
@@ -261,7 +263,7 @@ export class Keeper {
     const write = { content: null, ttlMs: 0, covers: null, isRetry: false, hintFor: null } as const;
     const minted = this.mint({ key, op: this.newOp(), ...write, isEviction: true }, now);
     this.keepMinted(key, null, minted);
-    return minted.sharedBytes;
+    return wholeOf(minted.sharedBytes);
   }
 
   /**

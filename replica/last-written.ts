@@ -3,6 +3,7 @@
  * soon, and the store then gives back the same bytes: they need not be decoded.
  */
 import type { DecodedEntry } from "../core/entry-codec.ts";
+import type { Bytes } from "../core/pieces.ts";
 
 /** Few, for an entry's values may be views of whole messages, which are kept as long as it is. */
 const COUNT_MAX = 64;
@@ -11,18 +12,18 @@ const BYTES_MAX = 8192;
 
 /** Places that are taken in turn: a `Map` that is filled and emptied costs more (see IdTable). */
 export class LastWritten {
-  readonly #bytes = new Array<Uint8Array | null>(COUNT_MAX).fill(null);
+  readonly #bytes = new Array<Bytes | null>(COUNT_MAX).fill(null);
   readonly #decoded = new Array<DecodedEntry | undefined>(COUNT_MAX).fill(undefined);
   #next = 0;
 
-  /** What this very array of bytes, not merely an equal one, is known to hold. */
-  get(bytes: Uint8Array): DecodedEntry | undefined {
+  /** What these very bytes, not merely equal ones, are known to hold. */
+  get(bytes: Bytes): DecodedEntry | undefined {
     const at = this.#bytes.indexOf(bytes);
     return at === -1 ? undefined : this.#decoded[at];
   }
 
   /** @param bytes not to be changed from now on, nor the messages that the entry has views of */
-  put(bytes: Uint8Array, decoded: DecodedEntry): void {
+  put(bytes: Bytes, decoded: DecodedEntry): void {
     if (bytes.length > BYTES_MAX) return;
     this.#bytes[this.#next] = bytes;
     this.#decoded[this.#next] = decoded;

@@ -13,9 +13,10 @@
  * rounds is a bijection of the word), so every single flipped bit. It is no defence against people.
  */
 import { assert } from "../core/assert.ts";
+import { type Bytes, partsOf } from "../core/pieces.ts";
 
 /** xxHash32 of some bytes under a seed, as an unsigned number of 32 bits. */
-export type Checksum = (bytes: Uint8Array, seed: number) => number;
+export type Checksum = (bytes: Bytes, seed: number) => number;
 
 export const FORMAT_VERSION = 1;
 export const SEGMENT_HEADER_BYTES = 32;
@@ -83,12 +84,12 @@ export const recordByteCount = (record: { keyByteCount: number; bodyByteCount: n
   RECORD_HEADER_BYTES + record.keyByteCount + record.bodyByteCount;
 
 /** The most that a record can take: a UTF-16 unit is at most three bytes in UTF-8. */
-export const recordByteCountMax = (key: string, body: Uint8Array): number =>
+export const recordByteCountMax = (key: string, body: Pick<Bytes, "length">): number =>
   RECORD_HEADER_BYTES + 3 * key.length + body.length;
 
 export interface RecordToWrite {
   readonly fields: RecordFields;
-  readonly body: Uint8Array;
+  readonly body: Bytes;
   readonly salt: number;
   readonly checksum: Checksum;
 }
@@ -98,8 +99,12 @@ export function encodeRecord(page: Page, at: number, record: RecordToWrite): num
   const { body } = record;
   const byteCount = encodeHead(page, at, record);
   assert(at + byteCount + body.length <= page.bytes.length, "a record fits its page");
-  page.bytes.set(body, at + byteCount);
-  return byteCount + body.length;
+  let end = at + byteCount;
+  for (const part of partsOf(body)) {
+    page.bytes.set(part, end);
+    end += part.length;
+  }
+  return end - at;
 }
 
 /** Writes all of a record but its body, which is to follow; returns the length of that. */

@@ -4,6 +4,7 @@
  * a moment must not be taken for one without them: a life's number would be given a second time,
  * and its versions with it. Such a start ends, and the next one reads again.
  */
+import { wholeOf } from "../core/pieces.ts";
 import type { Recovery } from "../core/store.ts";
 import type { IndexTable } from "./index-table.ts";
 import type { LogReader } from "./log-reader.ts";
@@ -20,7 +21,7 @@ export class LogNotes {
       const name = table.keyOf(slot);
       const bytes = reader.certainRecord(table, slot, name);
       if (bytes === undefined) damaged.push(name);
-      else this.#notes.set(name, bytes);
+      else this.#notes.set(name, wholeOf(bytes));
     }
     this.damaged = damaged;
   }

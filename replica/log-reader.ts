@@ -1,4 +1,5 @@
 /** Reads records of the log: what is staged from memory, and all else from the disk. */
+import type { Bytes } from "../core/pieces.ts";
 import { StoreCorruption } from "../core/store.ts";
 import type { IndexTable } from "./index-table.ts";
 import { DiskFailure } from "./log-disk.ts";
@@ -33,7 +34,7 @@ export class LogReader {
    * one looked for. A staged body has not left this memory since it was written: its checksum,
    * which for a large one takes longer than all the rest, would find nothing.
    */
-  record(table: IndexTable, slot: number, key: string): Uint8Array | undefined {
+  record(table: IndexTable, slot: number, key: string): Bytes | undefined {
     try {
       return this.certainRecord(table, slot, key);
     } catch (error) {
@@ -45,7 +46,7 @@ export class LogReader {
   /**
    * The same for a record that may be readable later. @throws StoreCorruption when the disk fails
    */
-  recordNow(table: IndexTable, slot: number, key: string): Uint8Array | undefined {
+  recordNow(table: IndexTable, slot: number, key: string): Bytes | undefined {
     try {
       return this.certainRecord(table, slot, key);
     } catch (error) {
@@ -55,7 +56,7 @@ export class LogReader {
   }
 
   /** The same, where the disk gives bytes back, right or wrong. @throws DiskFailure */
-  certainRecord(table: IndexTable, slot: number, key: string): Uint8Array | undefined {
+  certainRecord(table: IndexTable, slot: number, key: string): Bytes | undefined {
     const row = table.row(slot);
     const byteCount = recordByteCount(row);
     const staged = this.#writer.readStaged(row.segment, row.offset, byteCount);
@@ -68,9 +69,10 @@ export class LogReader {
     const header = decodeRecordHeader(page, 0);
     const isEmptied = header.operation === OPERATIONS.lost && header.bodyByteCount === 0;
     if (header.key !== key || header.operation === OPERATIONS.drop || isEmptied) return undefined;
-    const body = staged?.body ?? bytes.subarray(RECORD_HEADER_BYTES + header.keyByteCount);
+    const found = bytes.subarray(RECORD_HEADER_BYTES + header.keyByteCount);
+    const body = staged?.body ?? found;
     if (body.length !== header.bodyByteCount) return undefined;
-    return staged !== undefined || isBody(body, header, expected) ? body : undefined;
+    return staged !== undefined || isBody(found, header, expected) ? body : undefined;
   }
 
   /** @throws DiskFailure */

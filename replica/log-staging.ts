@@ -8,6 +8,7 @@
  * a page of its own, and its body goes out, and is read, as it was given.
  */
 import { assert } from "../core/assert.ts";
+import { type Bytes, partsOf } from "../core/pieces.ts";
 import {
   encodeHead,
   encodeRecord,
@@ -26,13 +27,13 @@ export interface StagedPage {
   /** How much of it is filled. */
   byteCount: number;
   /** What follows in the segment: the body of a long record, of which the page has the head. */
-  readonly body: Uint8Array | null;
+  readonly body: Bytes | null;
 }
 
 /** A record as it is staged: as a whole (`body` is null), or its head with its body beside it. */
 export interface StagedRecord {
   readonly bytes: Uint8Array;
-  readonly body: Uint8Array | null;
+  readonly body: Bytes | null;
 }
 
 interface Place {
@@ -48,7 +49,7 @@ const lengthOf = ({ byteCount, body }: StagedPage): number => byteCount + (body?
 /** What is to be written of a page, one after the other. */
 export const chunksOf = ({ page, byteCount, body }: StagedPage): readonly Uint8Array[] => {
   const filled = page.bytes.subarray(0, byteCount);
-  return body === null ? [filled] : [filled, body];
+  return body === null ? [filled] : [filled, ...partsOf(body)];
 };
 
 export class Staging {
@@ -75,7 +76,7 @@ export class Staging {
   }
 
   /** Whether a record is too long for a page: its body is kept then, and must not change. */
-  isLong(key: string, body: Uint8Array): boolean {
+  isLong(key: string, body: Bytes): boolean {
     return recordByteCountMax(key, body) > this.#pageBytes;
   }
 

@@ -17,6 +17,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { holdsValue } from "../core/expiry.ts";
+import { type Bytes, wholeOf } from "../core/pieces.ts";
 import {
   type Arrival,
   type Digest,
@@ -55,7 +56,7 @@ export class LogStore implements Store {
   readonly #writer: LogWriter;
   readonly #reader: LogReader;
   readonly #background: LogBackground;
-  readonly #recent: RecentRecords;
+  readonly #recent: RecentRecords<Bytes>;
   readonly #notes: LogNotes;
   #corruptReadsCount = 0;
   /** The manifest on the disk says that the log was stopped. */
@@ -200,7 +201,7 @@ export class LogStore implements Store {
 
   // Entries.
 
-  readEntry(key: StoreKey): Uint8Array | undefined {
+  readEntry(key: StoreKey): Bytes | undefined {
     const recent = this.#recent.get(key);
     if (recent !== undefined) return recent;
     const slot = this.#entries.find(key);
@@ -301,8 +302,9 @@ export class LogStore implements Store {
     const name = hintKey(target, key);
     const recent = this.#recent.get(recentHint(name));
     const slot = recent === undefined ? this.#hints.find(name) : NO_SLOT;
-    if (slot === NO_SLOT) return recent;
-    const bytes = this.#reader.recordNow(this.#hints, slot, name);
+    if (slot === NO_SLOT) return recent && wholeOf(recent);
+    const found = this.#reader.recordNow(this.#hints, slot, name);
+    const bytes = found && wholeOf(found);
     if (bytes !== undefined) this.#recent.put(recentHint(name), bytes, false);
     else {
       this.#corruptReadsCount++;

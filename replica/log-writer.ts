@@ -12,6 +12,7 @@
  * second sync would succeed.
  */
 import { assert } from "../core/assert.ts";
+import type { Bytes } from "../core/pieces.ts";
 import type { StoreHealth } from "../core/store.ts";
 import type { Compaction } from "./log-compaction.ts";
 import type { DiskFailure, DiskStep } from "./log-disk.ts";
@@ -65,7 +66,7 @@ export class LogWriter {
    *
    * @param body not to be changed from now on: a long one is not copied
    */
-  append(of: Omit<RecordFields, "sequence">, body: Uint8Array): void {
+  append(of: Omit<RecordFields, "sequence">, body: Bytes): void {
     // Each field by its name: a spread costs more than the rest of this.
     const { space, operation, key, partition, digest, dueAt } = of;
     const sequence = this.#state.nextSequence;

@@ -7,6 +7,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { holdsValue, postponed } from "../core/expiry.ts";
+import { wholeOf } from "../core/pieces.ts";
 import type {
   Arrival,
   Digest,
@@ -29,6 +30,7 @@ type Change = (contents: Contents) => void;
 const CHANGES_SPARE = 64;
 
 interface Placed extends EntryRecord {
+  readonly bytes: Uint8Array;
   readonly position: number;
 }
 
@@ -248,7 +250,7 @@ export class MemoryStore implements Store {
     assert(this.#health === "writable", "a store that takes no writes was written to");
     assert(key.length > 0 && record.digest !== 0, "an entry has a key and a digest");
     const position = this.arrivedThrough + 1;
-    const placed = { ...record, position };
+    const placed = { ...record, bytes: wholeOf(record.bytes), position };
     this.#write((contents) => contents.putEntry(key, placed));
   }
 

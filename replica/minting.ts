@@ -6,16 +6,19 @@ import {
   type Content,
   type Entry,
   heldBy,
+  type Mint,
   noteAliases,
   noteDots,
   overtake,
   type Sibling,
+  sameDot,
 } from "../core/entry.ts";
-import { encodeEntry, type Tenure, withMinting } from "../core/entry-codec.ts";
+import { encodeEntryToKeep, type Tenure, withMinting } from "../core/entry-codec.ts";
 import { EVICTED, withoutEnded } from "../core/expiry.ts";
 import type { OpId, ReplicaId } from "../core/ids.ts";
 import { TIMEOUT_MS_MAX } from "../core/limits.ts";
 import type { Mintings } from "../core/mintings.ts";
+import type { Bytes } from "../core/pieces.ts";
 import type { StoreKey } from "../core/store.ts";
 import { type Hlc, hlcFromMillis, type WallMillis } from "../core/time.ts";
 import type { Beside } from "./beside.ts";
@@ -44,6 +47,8 @@ export interface MintRequest {
   readonly isRetry: boolean;
   /** It makes room: what is left of the key is dead at once. */
   readonly isEviction?: boolean;
+  /** The other owners get it without what is beside it, which has its own way to them. */
+  readonly goesAlone?: boolean;
   /** The primary that the coordinator stands in for; null when it is one itself. */
   readonly hintFor: ReplicaId | null;
 }
@@ -54,14 +59,17 @@ export interface HeldWrite {
   readonly before: Entry;
   readonly entry: Entry;
   readonly sibling: Sibling;
-  /** As the other owners get it: without the tenure, which is nothing to them. */
-  readonly sharedBytes: Uint8Array;
+  /**
+   * As the other owners get it: without the tenure, which is nothing to them, and maybe without
+   * what is beside the write.
+   */
+  readonly sharedBytes: Bytes;
 }
 
 export interface Minted extends HeldWrite {
   readonly tenure: Tenure;
   /** As the record is to be stored. */
-  readonly bytes: Uint8Array;
+  readonly bytes: Bytes;
 }
 
 /** The entry with further dots, known here, of operations that were minted twice. */
@@ -74,6 +82,17 @@ export function withAliases(
   const retried = new Set(entry.retries.map(({ op }) => op));
   const minted = mintings()?.ofOperations(retried) ?? [];
   return noteAliases(entry, [...minted, ...operations.dotsOf(entry.retries)]);
+}
+
+/**
+ * The part of an entry that the write has brought about: its version, and what that covers (the
+ * deltas of Almeida et al., "Delta State Replicated Data Types", 2018). It says nothing of what is
+ * beside it, nor of what that has covered: a replica that lacks the one has to keep the other.
+ */
+function deltaOf(entry: Entry, { sibling: { dot }, covers }: Mint): Entry {
+  const isIt = (one: Sibling): boolean => sameDot(one.dot, dot);
+  if (entry.siblings.every(isIt)) return entry;
+  return { ...entry, context: covers.with(dot), siblings: entry.siblings.filter(isIt) };
 }
 
 /** What the entry that is held would be after the write, and its bytes; nothing is stored yet. */
@@ -113,7 +132,9 @@ export function mintOver(
   );
   const entry = withoutEnded(all, now);
   assert(entry.context.covers(dot), "what was minted has been seen");
-  const sharedBytes = encodeEntry(entry, null);
-  const stored = withMinting(sharedBytes, tenure, added);
+  const shared = request.goesAlone === true ? deltaOf(entry, mint) : entry;
+  const sharedBytes = encodeEntryToKeep(shared, null);
+  const bare = shared === entry ? sharedBytes : null;
+  const stored = withMinting({ entry, bare }, tenure, added);
   return { before: held, entry, sibling, sharedBytes, bytes: stored.bytes, tenure: stored.tenure };
 }

@@ -1,6 +1,7 @@
 /** What a write is to come to, who is asked for that, and what it does beside asking. */
 import type { Failure } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
+import type { Bytes } from "../core/pieces.ts";
 import type { StoreKey } from "../core/store.ts";
 import type { Tally } from "../core/tally.ts";
 import type { Millis } from "../core/time.ts";
@@ -25,7 +26,7 @@ export const ownHintMs = (entryByteCount: number): Millis =>
 export interface PutPlan {
   readonly key: StoreKey;
   /** The encoded entry that the coordinator stored. */
-  readonly entry: Uint8Array;
+  readonly entry: Bytes;
   readonly need: QuorumNeed;
   /** The coordinator itself: it has the write already. */
   readonly self: Candidate;

@@ -12,7 +12,7 @@ import { digestOf, type Entry, emptyEntry, isOvertaken } from "../core/entry.ts"
 import {
   type DecodedEntry,
   decodeEntry,
-  encodeEntry,
+  encodeEntryToKeep,
   encodesAlike,
   type Tenure,
   withTenure,
@@ -20,6 +20,7 @@ import {
 import { dueAt, type Graces, holdsValue, NO_GRACES } from "../core/expiry.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
+import { type Bytes, isAlone, LONG_BYTES, wholeOf } from "../core/pieces.ts";
 import { noPurges, PurgeIndex } from "../core/purges.ts";
 import { type Digest, type Store, StoreCorruption, type StoreKey } from "../core/store.ts";
 import type { Now, WallMillis } from "../core/time.ts";
@@ -31,28 +32,24 @@ import { countsByTree, type TreeOfKeys } from "./lost-counts.ts";
 import { LostKeys } from "./lost-keys.ts";
 import { emptySlot, type Slot } from "./slot.ts";
 
-/** An entry that came, and the bytes that it came as; null where a tenure is among them. */
-export interface Sent {
+/** An entry that came, and the bytes that it came as. */
+interface SentBytes {
   readonly entry: Entry;
-  readonly bytes: Uint8Array | null;
+  readonly bytes: Uint8Array;
 }
 
-/** A shorter entry is just copied, without a look at what it came in. */
-const LONG_BYTES = 64 * 1024;
-/** How much else of what an entry came in may be kept along with it. */
-const BESIDE_BYTES_MAX = 4096;
-
-/** Whether bytes are as good as all that is in their buffer. */
-const isAlone = ({ buffer, length }: Uint8Array): boolean =>
-  length >= LONG_BYTES && buffer.byteLength - length <= BESIDE_BYTES_MAX;
+/** The same; null where there is a tenure among the bytes. */
+export type Sent = Pick<SentBytes, "entry"> & { readonly bytes: Uint8Array | null };
 
 /**
  * A record of its own, of an encoded entry without a tenure. A long one that came in a message by
  * itself is kept as it lies there: nobody changes a message.
  */
-function stored(bare: Uint8Array, tenure: Tenure | null): Uint8Array {
-  if (tenure !== null) return withTenure(bare, tenure);
-  return isAlone(bare) ? bare : new Uint8Array(bare);
+function stored({ entry, bytes }: SentBytes, tenure: Tenure | null): Bytes {
+  if (isAlone(bytes)) return tenure === null ? bytes : withTenure(entry, bytes, tenure);
+  const own = tenure === null || bytes.length >= LONG_BYTES ? new Uint8Array(bytes) : bytes;
+  if (tenure === null) return own;
+  return withTenure(own === bytes ? entry : decodeEntry(own).entry, own, tenure);
 }
 
 /** The part of a replica's records that is about what is lost. */
@@ -98,7 +95,7 @@ export class Records {
 
   // One record.
 
-  readonly #decode = (bytes: Uint8Array): DecodedEntry =>
+  readonly #decode = (bytes: Bytes): DecodedEntry =>
     this.#lastWritten.get(bytes) ?? decodeEntry(bytes);
 
   /** What stands in the key's own place, or in the hint for a member (null: its own place). */
@@ -112,7 +109,7 @@ export class Records {
       const { entry, tenure } = decodeBytes(bytes);
       const seen = this.purges().apply(key, entry);
       if (seen === entry) return { entry, tenure, bytes, isUnknown };
-      const rewritten = encodeEntry(seen, tenure);
+      const rewritten = encodeEntryToKeep(seen, tenure);
       return { entry: seen, tenure, bytes: rewritten, isUnknown, isPurged: true };
     } catch (error) {
       if (!(error instanceof StoreCorruption)) throw error;
@@ -139,7 +136,10 @@ export class Records {
     sent?: Sent,
   ): void {
     const came = sent !== undefined && encodesAlike(sent.entry, entry) ? sent.bytes : null;
-    const bytes = came === null ? encodeEntry(entry, tenure) : stored(came, tenure);
+    const bytes =
+      came === null || sent === undefined
+        ? encodeEntryToKeep(entry, tenure)
+        : stored({ entry: sent.entry, bytes: came }, tenure);
     this.writeBytes(key, hintFor, { entry, tenure, bytes });
   }
 
@@ -147,11 +147,11 @@ export class Records {
   writeBytes(
     key: StoreKey,
     hintFor: ReplicaId | null,
-    { entry, tenure, bytes }: DecodedEntry & { readonly bytes: Uint8Array },
+    { entry, tenure, bytes }: DecodedEntry & { readonly bytes: Bytes },
   ): void {
     assert(hintFor !== "", "a hint is for a member");
     this.#lastWritten.put(bytes, { entry, tenure });
-    if (hintFor !== null) return this.store.writeHint(hintFor, key, bytes);
+    if (hintFor !== null) return this.store.writeHint(hintFor, key, wholeOf(bytes));
     const from = this.store.digestOf(key);
     if (from === 0) this.#orders.add(key);
     const place = this.placeOf(key);

@@ -1,7 +1,10 @@
 /** What a replica has of one key in one place: its own record, or the hint for one member. */
 import type { CausalContext } from "../core/causal-context.ts";
-import { type Entry, emptyEntry } from "../core/entry.ts";
+import { type Entry, emptyEntry, type Sibling } from "../core/entry.ts";
 import type { Tenure } from "../core/entry-codec.ts";
+import { gaveUpEarly } from "../core/expiry.ts";
+import type { Bytes } from "../core/pieces.ts";
+import type { WallMillis } from "../core/time.ts";
 
 /** What a place holds when an entry was joined into it. */
 export interface Joined {
@@ -22,7 +25,7 @@ export interface Taken extends Joined {
 export interface Slot {
   readonly entry: Entry;
   readonly tenure: Tenure | null;
-  readonly bytes: Uint8Array | null;
+  readonly bytes: Bytes | null;
   readonly isUnknown: boolean;
   /** The record in the store still has what was purged; this is what it would be rewritten to. */
   readonly isPurged?: true;
@@ -36,6 +39,16 @@ export interface Slot {
 export function outlived({ entry, tenure }: Slot, context: CausalContext): boolean {
   if (tenure === null) return false;
   return context.latest(tenure.actor) > entry.context.latest(tenure.actor);
+}
+
+/**
+ * Whether what came makes up for what is lost here: it says something of the key and, where only a
+ * body is missing, it says something of that very version. A write that goes alone may not.
+ */
+export function refills({ entry }: Slot, { context }: Entry, now: WallMillis): boolean {
+  if (context.isEmpty) return false;
+  const isMissing = (one: Sibling): boolean => gaveUpEarly({ siblings: [one] }, now);
+  return entry.siblings.every((one) => !isMissing(one) || context.covers(one.dot));
 }
 
 export const emptySlot: Slot = { entry: emptyEntry, tenure: null, bytes: null, isUnknown: false };

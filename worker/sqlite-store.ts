@@ -10,6 +10,7 @@
  * when there is one); tests/worker counts them.
  */
 import { holdsValue } from "../core/expiry.ts";
+import { wholeOf } from "../core/pieces.ts";
 import type {
   Arrival,
   Digest,
@@ -135,7 +136,8 @@ export class SqliteStore implements Store {
   }
 
   writeEntry(key: StoreKey, record: EntryRecord): void {
-    const { bytes, partition, digest, dueAt } = record;
+    const { partition, digest, dueAt } = record;
+    const bytes = wholeOf(record.bytes);
     this.#postponed.delete(key);
     const before = this.#placed(key);
     const first = this.#overflow.write(ownerOf(key), bytes, before?.byteCount ?? 0);

@@ -4,6 +4,7 @@
  * front of that makes them twice.
  */
 import { type Message, messageToList } from "../core/messages.ts";
+import { Pieces } from "../core/pieces.ts";
 
 /** Or a list of these; to say so would send the platform's own types round in circles. */
 type Plain = number | string | boolean | null | Uint8Array;
@@ -12,12 +13,13 @@ type Plain = number | string | boolean | null | Uint8Array;
 export type Wire = Plain[];
 
 /**
- * A view travels with its whole buffer, so a view of a part is cut out. Lists in which nothing is
- * cut out stay as they are, because one that `map` makes counts as full of holes, and such a list
- * is copied a property at a time.
+ * A view travels with its whole buffer, so a view of a part is cut out, and pieces are put
+ * together. Lists in which nothing is cut out stay as they are, because one that `map` makes counts
+ * as full of holes, and such a list is copied a property at a time.
  */
 function cutOut(value: unknown): unknown {
   if (Array.isArray(value)) return cutOutOf(value);
+  if (value instanceof Pieces) return value.whole();
   if (!(value instanceof Uint8Array)) return value;
   return value.byteLength === value.buffer.byteLength ? value : value.slice();
 }

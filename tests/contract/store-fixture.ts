@@ -1,4 +1,5 @@
 /** What the suites of stores share. It runs inside workerd too: the language, and nothing else. */
+import { type Bytes, wholeOf } from "../../core/pieces.ts";
 import type { EntryRecord, Store } from "../../core/store.ts";
 
 export interface StoreFixture {
@@ -27,11 +28,11 @@ export const live = { dueAt: 0, holdsValue: true };
 export const nothingDead = { deadKeyCount: 0, deadByteCount: 0 };
 
 /** Plain numbers: a store may hand out a view of something larger. */
-export const plain = (bytes: Uint8Array | undefined): number[] | undefined =>
-  bytes === undefined ? undefined : [...bytes];
+export const plain = (bytes: Bytes | undefined): number[] | undefined =>
+  bytes === undefined ? undefined : [...wholeOf(bytes)];
 export const readText = (store: Store, key: string): string | undefined => {
   const bytes = store.readEntry(key);
-  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+  return bytes === undefined ? undefined : new TextDecoder().decode(wholeOf(bytes));
 };
 export const keysOf = (store: Store, partition: number): string[] =>
   [...store.entriesOf(partition)].map((summary) => summary.key).sort();

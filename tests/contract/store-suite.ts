@@ -2,7 +2,9 @@
  * What every store promises, whatever it stands on: memory, files or a Durable Object's SQLite.
  * It runs in Node and inside workerd, so it uses nothing but the language and vitest.
  */
+
 import { describe, expect, it } from "vitest";
+import { Pieces, wholeOf } from "../../core/pieces.ts";
 import type { Store } from "../../core/store.ts";
 import {
   bytesOf,
@@ -94,13 +96,33 @@ function entriesContract(make: StoreMaker): void {
       store.writeEntry("demo\0empty", entry(""));
       const same = (store: Store): boolean => {
         const found = store.readEntry("demo\0large");
-        return found?.length === large.length && found.every((byte, i) => byte === large[i]);
+        const bytes = found && wholeOf(found);
+        return bytes?.length === large.length && bytes.every((byte, i) => byte === large[i]);
       };
       expect(same(store)).toBe(true);
       expect(plain(store.readEntry("demo\0empty"))).toEqual([]);
       const again = await reopen();
       expect(same(again)).toBe(true);
       expect(plain(again.readEntry("demo\0empty"))).toEqual([]);
+    }));
+
+  it("keeps bytes in pieces as if they were in one", () =>
+    make(async ({ store, reopen }) => {
+      const parts = [10, 100_000, 7, 300_000].map((length, i) =>
+        new Uint8Array(length).fill(i + 1),
+      );
+      const some = [2, 3, 4].map((count) => new Pieces(parts.slice(0, count)));
+      for (const [i, bytes] of some.entries()) store.writeEntry(`demo\0${i}`, entry("", { bytes }));
+      const areSame = (store: Store): readonly boolean[] =>
+        some.map((bytes, i) => {
+          const found = store.readEntry(`demo\0${i}`);
+          return found !== undefined && Buffer.compare(wholeOf(found), bytes.whole()) === 0;
+        });
+      expect(some.map((_, i) => store.byteCountOf(`demo\0${i}`))).toEqual([
+        100_010, 100_017, 400_017,
+      ]);
+      expect(areSame(store)).toEqual([true, true, true]);
+      expect(areSame(await reopen())).toEqual([true, true, true]);
     }));
 }
 

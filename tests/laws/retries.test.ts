@@ -8,11 +8,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CausalContext, type Dot } from "../../core/causal-context.ts";
-import { contextShowing, digestOf, type Entry, liveSiblings } from "../../core/entry.ts";
+import { contextShowing, digestOf, type Entry, liveSiblings, merge } from "../../core/entry.ts";
+import { decodeEntry } from "../../core/entry-codec.ts";
 import { Prng } from "../../core/prng.ts";
 import type { Keeper } from "../../replica/keeper.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
-import type { MintRequest } from "../../replica/minting.ts";
+import type { Minted, MintRequest } from "../../replica/minting.ts";
 import { type Happening, History, histories, type Known, runsOf } from "./model.ts";
 import { hash, KEY, keeperOver, mintRequest, START, sent } from "./replica.ts";
 
@@ -28,6 +29,14 @@ interface Operation {
   readonly request: MintRequest;
   readonly observed: Known;
   readonly versions: Map<Keeper, string>;
+}
+
+/** What the other owners get of a write; with what was held before it is all of the entry. */
+function deltaOf({ before, entry, sharedBytes }: Minted): Entry {
+  const delta = decodeEntry(sharedBytes).entry;
+  expect(digestOf(merge(before, delta), hash)).toBe(digestOf(entry, hash));
+  expect(digestOf(merge(entry, delta), hash)).toBe(digestOf(entry, hash));
+  return delta;
 }
 
 class RetryWorld {
@@ -90,8 +99,10 @@ class RetryWorld {
   #mint({ request, observed, versions }: Operation, keeper: Keeper): void {
     const isPlain = request.covers === null;
     const covers = isPlain ? this.#closure(keeper.hold(KEY).entry.siblings) : observed;
-    const minted = keeper.mint({ ...request, isRetry: versions.size > 0 }, START);
+    const goesAlone = !isPlain;
+    const minted = keeper.mint({ ...request, isRetry: versions.size > 0, goesAlone }, START);
     keeper.keepMinted(KEY, null, minted);
+    if (goesAlone) this.#flights.push(deltaOf(minted));
     const id = nameOf(minted.sibling.dot);
     versions.set(keeper, id);
     this.#history.add(id, { covers, isDelete: false, expiresAt: 0, isAcknowledged: true });

@@ -5,9 +5,11 @@
  *
  *     node descriptors-child.ts DIR
  */
+
 import { closeSync, openSync } from "node:fs";
 import { devNull } from "node:os";
 import xxhash from "xxhash-wasm";
+import { type Bytes, wholeOf } from "../../core/pieces.ts";
 import { DiskFailure } from "../../replica/log-disk.ts";
 import { openLog } from "../../src/local/log/file-log.ts";
 import { NodeDisk } from "../../src/local/log/node-disk.ts";
@@ -35,8 +37,9 @@ async function write(from: number, count: number): Promise<string> {
   return log.store.health();
 }
 
+const firstOf = (bytes: Bytes | undefined): number | undefined => bytes && wholeOf(bytes)[0];
 const readable = (count: number): number =>
-  Array.from({ length: count }, (_, i) => log.store.readEntry(`demo\0k${i}`)?.[0]).filter(
+  Array.from({ length: count }, (_, i) => firstOf(log.store.readEntry(`demo\0k${i}`))).filter(
     (first, i) => first === i,
   ).length;
 

@@ -16,6 +16,7 @@ import xxhash from "xxhash-wasm";
 import { StoreCorruption } from "../../core/store.ts";
 import { checkFolder } from "../../src/local/log/check.ts";
 import { openLog } from "../../src/local/log/file-log.ts";
+import { textOf } from "../support/record-text.ts";
 
 const hasher = await xxhash();
 let dir = "";
@@ -90,7 +91,7 @@ describe("checkFolder", () => {
     const log = await openLog({ dir, hasher });
     expect(log.store.recovery).toMatchObject({ clean: false, lostKeys: ["demo\x007"] });
     expect(() => log.store.readEntry("demo\x007")).toThrow(StoreCorruption);
-    expect(new TextDecoder().decode(log.store.readEntry("demo\x008"))).toBe("value 8.");
+    expect(textOf(log.store.readEntry("demo\x008"))).toBe("value 8.");
     await log.close();
   });
 
@@ -120,7 +121,7 @@ describe("checkFolder", () => {
     expect(after).toMatchObject({ tornByteCount: 0, corruptCount: 0, keyCount: 20, bad: [] });
     const log = await openLog({ dir, hasher });
     expect(log.store.recovery.lostKeys).toEqual([]);
-    expect(new TextDecoder().decode(log.store.readEntry("demo\x007"))).toBe("value 7.");
+    expect(textOf(log.store.readEntry("demo\x007"))).toBe("value 7.");
     await log.close();
   });
 
@@ -137,7 +138,7 @@ describe("checkFolder", () => {
     expect(await checkFolder(dir, { hasher })).toMatchObject({ stopped: false, keyCount: 20 });
     const log = await openLog({ dir, hasher });
     expect(log.store.recovery).toMatchObject({ clean: false, lostKeys: [] });
-    expect(new TextDecoder().decode(log.store.readEntry("demo\x007"))).toBe("value 7.");
+    expect(textOf(log.store.readEntry("demo\x007"))).toBe("value 7.");
     await log.close();
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import xxhash from "xxhash-wasm";
+import { Pieces } from "../../core/pieces.ts";
 import { checksumBy } from "../../src/local/log/checksum.ts";
 
 const hasher = await xxhash();
@@ -14,6 +15,9 @@ describe("the log's checksum", () => {
         const some = bytes.subarray(0, length);
         for (const seed of [0, 1, 0xffff_ffff]) {
           expect(checksum(some, seed)).toBe(hasher.h32Raw(some, seed));
+          const middle = Math.max(9, near);
+          const parts = [some.subarray(0, 9), some.subarray(9, middle), some.subarray(middle)];
+          expect(checksum(new Pieces(parts), seed)).toBe(hasher.h32Raw(some, seed));
         }
       }
     }

@@ -6,6 +6,7 @@ import xxhash from "xxhash-wasm";
 import type { EntryRecord } from "../../core/store.ts";
 import { type FileLog, openLog } from "../../src/local/log/file-log.ts";
 import { storeContract } from "../contract/store-suite.ts";
+import { textOf } from "../support/record-text.ts";
 
 const hasher = await xxhash();
 const tempDir = (): string => mkdtempSync(join(tmpdir(), "starling-log-"));
@@ -66,7 +67,7 @@ describe("FileLog", () => {
     log.store.writeEntry("demo\0a", entry("one"));
     const flushed = log.flush();
     log.store.writeEntry("demo\0b", entry("two"));
-    const text = (key: string): string => new TextDecoder().decode(log.store.readEntry(key));
+    const text = (key: string): string => textOf(log.store.readEntry(key));
     expect([text("demo\0a"), text("demo\0b")]).toEqual(["one", "two"]);
     await flushed;
     await log.flush();
@@ -121,7 +122,7 @@ describe("FileLog", () => {
     const { byteCount, compactionsCount } = log.metrics();
     expect(compactionsCount).toBeGreaterThan(0);
     expect(byteCount).toBeLessThan(12_000);
-    const text = (i: number): string => new TextDecoder().decode(log.store.readEntry(`demo\0${i}`));
+    const text = (i: number): string => textOf(log.store.readEntry(`demo\0${i}`));
     for (let i = 0; i < 50; i++) expect(text(i)).toBe(`value ${1950 + i}`);
     await log.close();
     log = await openLog({ dir, hasher });

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import xxhash from "xxhash-wasm";
 import { openLog } from "../../src/local/log/file-log.ts";
+import { textOf } from "../support/record-text.ts";
 
 const hasher = await xxhash();
 const dir = mkdtempSync(join(tmpdir(), "starling-kill-"));
@@ -32,7 +33,7 @@ async function writeAndKill(first: number, ackCount: number): Promise<string[]> 
 async function numberOf(key: number): Promise<number[]> {
   const log = await openLog({ dir, hasher });
   const numbers = Array.from({ length: key }, (_, i) => {
-    const text = new TextDecoder().decode(log.store.readEntry(`demo\0${i}`));
+    const text = textOf(log.store.readEntry(`demo\0${i}`));
     const [number = "-1", filling = ""] = text.split(" ");
     expect(filling).toBe("x".repeat(Number(number) % 200));
     return Number(number);

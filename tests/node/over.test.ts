@@ -1,9 +1,11 @@
 /** A node keeps nothing of what is over. An alarm that is left would keep all that it is for. */
+
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import type { Reply } from "../../core/messages.ts";
 import type { Operation } from "../../core/operations.ts";
+import type { Bytes } from "../../core/pieces.ts";
 import type { Effect } from "../../src/node/peers/boundary.ts";
 import { plainContent } from "../support/content.ts";
 import { Bench } from "./bench.ts";
@@ -16,7 +18,7 @@ const collectGarbage: () => void = runInNewContext("gc");
 interface Written {
   readonly value: WeakRef<Uint8Array>;
   /** As each of the others got it. */
-  readonly sent: readonly WeakRef<Uint8Array>[];
+  readonly sent: readonly WeakRef<Bytes>[];
 }
 
 /** A write is answered, because its two other owners have it on their disks; this node does not. */
@@ -25,7 +27,7 @@ function answeredByOthers(bench: Bench): Written {
   const value = new Uint8Array(100_000);
   const operation = { ...writeOf(name, null), content: plainContent(value) } as Operation;
   const client = { kind: "client", token: 1, operation, trace: "" } as const;
-  const sent: WeakRef<Uint8Array>[] = [];
+  const sent: WeakRef<Bytes>[] = [];
   const effects: Effect[] = [...bench.node.step(client, bench.clocks)];
   for (const effect of effects) {
     if (effect.kind !== "send" || effect.message.type !== "request") continue;

@@ -1,9 +1,11 @@
 /** Replicas that follow each other, where nothing else brings what one of them missed. */
+
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { Message } from "../../core/messages.ts";
 import type { Operation } from "../../core/operations.ts";
+import { wholeOf } from "../../core/pieces.ts";
 import { Group, writeOf } from "./group.ts";
 
 const BEAT_MS = 1000;
@@ -240,7 +242,7 @@ describe("hints for others", () => {
         for (const home of others.filter((other) => other !== id)) {
           const { key } = ownedBy(home);
           const own = group.node(home).service?.keeper.own(storeKey("demo", key)).bytes;
-          if (own) store.writeHint(home, storeKey("demo", `${key}-${turn}`), own.slice());
+          if (own) store.writeHint(home, storeKey("demo", `${key}-${turn}`), wholeOf(own).slice());
         }
       }
     }

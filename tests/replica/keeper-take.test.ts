@@ -3,12 +3,13 @@ import { CausalContext } from "../../core/causal-context.ts";
 import { CodecError } from "../../core/check.ts";
 import type { Entry } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
+import { type Bytes, wholeOf } from "../../core/pieces.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
 import { KEY, START } from "../laws/replica.ts";
 import { plainContent } from "../support/content.ts";
 import { held, newKeeper, ops, put, shown } from "./keeping.ts";
 
-const take = (keeper: ReturnType<typeof newKeeper>, bytes: Uint8Array): Entry | undefined =>
+const take = (keeper: ReturnType<typeof newKeeper>, bytes: Bytes): Entry | undefined =>
   keeper.take(KEY, bytes, null, START)?.entry;
 const bare = (entry: Entry): Uint8Array => encodeEntry(entry, null);
 
@@ -18,7 +19,7 @@ describe("an entry that came as bytes", () => {
     const store = new MemoryStore();
     const keeper = newKeeper(store);
     take(keeper, put(writer).sharedBytes);
-    const message = put(writer).sharedBytes;
+    const message = wholeOf(put(writer).sharedBytes);
     const came = Uint8Array.from(message);
     take(keeper, message);
     message.fill(0);
@@ -33,7 +34,7 @@ describe("an entry that came as bytes", () => {
     const value = new Uint8Array(100_000).fill(7);
     const sibling = (op: string): Uint8Array => {
       const content = plainContent(value);
-      return put(writer, { op, content, covers: CausalContext.empty }).sharedBytes;
+      return wholeOf(put(writer, { op, content, covers: CausalContext.empty }).sharedBytes);
     };
     take(keeper, sibling("a"));
     // Joined with what is held it is what came: all that is known of the key.
@@ -113,5 +114,36 @@ describe("an entry that came as bytes", () => {
 
   it("is refused where it is none", () => {
     expect(() => take(newKeeper(), Uint8Array.of(1, 2, 3))).toThrow(CodecError);
+  });
+});
+
+describe("a write that goes alone", () => {
+  const alone = { covers: CausalContext.empty, goesAlone: true } as const;
+
+  it("leaves what stands beside it at home, and takes nothing away where it comes", () => {
+    const [writer, other] = [newKeeper(), newKeeper()];
+    take(other, put(writer, { op: "first", covers: CausalContext.empty }).sharedBytes);
+    const second = put(writer, { op: "second", ...alone });
+    expect(decodeEntry(second.sharedBytes).entry.siblings.map(({ op }) => op)).toEqual(["second"]);
+    expect(decodeEntry(second.bytes).entry.siblings).toHaveLength(2);
+    take(other, second.sharedBytes);
+    expect(ops(other).toSorted()).toEqual(["first", "second"]);
+    expect(other.digest(KEY)).toBe(writer.digest(KEY));
+  });
+
+  it("says nothing of what a version beside it has covered: the other may lack that version", () => {
+    const [writer, other] = [newKeeper(), newKeeper()];
+    const first = put(writer, { op: "first", covers: CausalContext.empty });
+    take(other, first.sharedBytes);
+    put(writer, { op: "unheard", covers: first.entry.context });
+    take(other, put(writer, { op: "alone", ...alone }).sharedBytes);
+    expect(ops(other).toSorted()).toEqual(["alone", "first"]);
+  });
+
+  it("goes with all that is known where nothing stands beside it", () => {
+    const writer = newKeeper();
+    const first = put(writer);
+    const second = put(writer, { covers: first.entry.context, goesAlone: true });
+    expect(decodeEntry(second.sharedBytes).entry).toEqual(second.entry);
   });
 });

@@ -1,5 +1,7 @@
 /** Runs the log engine by hand, and remembers what a reader of it may see. */
+
 import xxhash from "xxhash-wasm";
+import { wholeOf } from "../../core/pieces.ts";
 import { Prng } from "../../core/prng.ts";
 import { StoreCorruption } from "../../core/store.ts";
 import { DiskFailure } from "../../replica/log-disk.ts";
@@ -9,7 +11,7 @@ import { LogStore } from "../../replica/log-store.ts";
 import type { MemoryDisk } from "./log-memory-disk.ts";
 
 const { h32Raw } = await xxhash();
-export const checksum: Checksum = (bytes, seed) => h32Raw(bytes, seed);
+export const checksum: Checksum = (bytes, seed) => h32Raw(wholeOf(bytes), seed);
 
 export const openStore = (
   disk: MemoryDisk,
@@ -100,7 +102,7 @@ export function write(store: LogStore, key: string, text: string): void {
 export function readText(store: LogStore, key: string): string | undefined {
   try {
     const bytes = store.readEntry(key);
-    return bytes === undefined ? undefined : decoder.decode(bytes);
+    return bytes === undefined ? undefined : decoder.decode(wholeOf(bytes));
   } catch (error) {
     if (error instanceof StoreCorruption) return "corrupt";
     throw error;

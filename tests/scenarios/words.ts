@@ -2,10 +2,12 @@
  * Messages, entries and results in the words of a scenario. Actors are drawn at random and operations
  * are too: here they are A, B, … in the order in which they come up, so that a text stays the same.
  */
+
 import { type Entry, newestFirst, type Sibling } from "../../core/entry.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
 import { keyOf } from "../../core/keys.ts";
 import type { Reply, Request } from "../../core/messages.ts";
+import type { Bytes } from "../../core/pieces.ts";
 import type { Result } from "../../core/results.ts";
 import type { Tally } from "../../core/tally.ts";
 import { decodeDocument } from "../../ring/cluster-document.ts";
@@ -39,7 +41,7 @@ export class Words {
   }
 
   /** The same for an encoded entry. */
-  bytes(bytes: Uint8Array): string {
+  bytes(bytes: Bytes): string {
     return this.entry(decodeEntry(bytes).entry);
   }
 

@@ -3,10 +3,13 @@
  * clock that is off and a disk that fails. On virtual time, it does what
  * `src/local/log/file-log.ts` and `src/driver/driver.ts` do on a real host.
  */
+
 import type { NamespaceSettings } from "../../core/namespace-settings.ts";
+import { wholeOf } from "../../core/pieces.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Millis, WallMillis } from "../../core/time.ts";
 import { DiskFailure, LogFolderError } from "../../replica/log-disk.ts";
+import type { Checksum } from "../../replica/log-format.ts";
 import { LogStore } from "../../replica/log-store.ts";
 import type { Ring, RingDocument } from "../../ring/ring.ts";
 import { Knowledge } from "../../src/node/knowledge/knowledge.ts";
@@ -323,7 +326,7 @@ export class Machine {
 
   #openStore(): LogStore | null {
     const { segmentByteCountMax, recentBytesMax } = this.#parts;
-    const checksum = hasher.h32Raw;
+    const checksum: Checksum = (bytes, seed) => hasher.h32Raw(wholeOf(bytes), seed);
     const prng = this.#prng.fork();
     try {
       const sizes = { segmentByteCountMax, recentBytesMax };

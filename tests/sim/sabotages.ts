@@ -213,7 +213,7 @@ export const sabotages: readonly Sabotage[] = [
     oracle: "convergence",
     file: "replica/keeper.ts",
     was: `    this.keepMinted(key, null, minted);
-    return minted.sharedBytes;`,
+    return wholeOf(minted.sharedBytes);`,
     is: `    this.#records.drop(key);
     return null;`,
   },

@@ -12,6 +12,7 @@ import {
   type WholeBody,
 } from "../../frontend/http/exchange.ts";
 import { EndOfTurn } from "./end-of-turn.ts";
+import { readPace } from "./read-pace.ts";
 import { refuse, unsendable } from "./refusals.ts";
 
 /** Longer bodies take the other way, on which they can be refused while they stream in. */
@@ -68,6 +69,7 @@ class AnnouncedBody implements WholeBody {
       incoming.on("data", (chunk: Buffer) => {
         byteCount += chunk.length;
         if (byteCount <= byteCountMax) chunks.push(chunk);
+        readPace.took(incoming, chunk.length);
       });
       incoming.on("end", () => {
         const [only] = chunks;

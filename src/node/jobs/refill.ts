@@ -18,6 +18,7 @@
  * folder has it take itself for damaged at its next start.
  */
 import type { ReplicaId } from "../../../core/ids.ts";
+import type { Bytes } from "../../../core/pieces.ts";
 import { majority } from "../../../core/quorum-options.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
@@ -179,7 +180,7 @@ export class Refill {
   }
 
   /** @returns false when the store takes nothing in */
-  #bring(key: StoreKey, entry: Uint8Array | null): boolean {
+  #bring(key: StoreKey, entry: Bytes | null): boolean {
     if (entry === null) return true;
     this.#host.whenDurable(() => {});
     return this.#replica.keeper.take(key, entry, null, this.#host.wall()) !== null;

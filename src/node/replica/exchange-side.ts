@@ -2,6 +2,7 @@
 import type { ExchangeSide } from "../../../antientropy/exchange.ts";
 import type { MerkleForest, TreeName } from "../../../antientropy/merkle-tree.ts";
 import { encodeEntry } from "../../../core/entry-codec.ts";
+import { wholeOf } from "../../../core/pieces.ts";
 import type { WallMillis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 
@@ -20,11 +21,14 @@ export function exchangeSide(
     forest,
     keysIn: (tree, leaves) => keeper.keysIn(tree, leaves),
     digest: (key) => keeper.ownDigest(key),
-    entryBytes: (key) => keeper.own(key).bytes,
+    entryBytes: (key) => {
+      const { bytes } = keeper.own(key);
+      return bytes && wholeOf(bytes);
+    },
     joinedBytes: (key) => {
       const { entry, bytes, isUnknown } = keeper.hold(key);
       if (isUnknown || entry.context.isEmpty) return null;
-      return bytes ?? encodeEntry(entry, null);
+      return bytes === null ? encodeEntry(entry, null) : wholeOf(bytes);
     },
     hasNothing: (key) => {
       const { entry, isUnknown } = keeper.hold(key);

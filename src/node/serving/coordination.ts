@@ -231,7 +231,9 @@ export class Coordination {
     const keeper = this.#keeper;
     const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
     const { hintFor } = route;
-    const request = { key, op, content, ttlMs, covers, isRetry, hintFor };
+    // Those who get a blind write tell what they hold beside it: what came with it is no news.
+    const goesAlone = !isBlind;
+    const request = { key, op, content, ttlMs, covers, isRetry, hintFor, goesAlone };
     const wall = this.#host.wall();
     const minted = keeper.mint(request, wall);
     // This may be how it was found out that the record cannot be read.

@@ -6,6 +6,7 @@ import { CANARY_NAMESPACE, compareUtf8, isAnyNamespace, isNamespace } from "../.
 import { LIST_KEYS_MAX, LIST_NAMESPACES_MAX } from "../../../core/limits.ts";
 import type { ExchangeTotals } from "../../../core/message-values.ts";
 import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
+import { wholeOf } from "../../../core/pieces.ts";
 import { hintIfReadable, type StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
@@ -21,7 +22,7 @@ export function inspected(keeper: Keeper, key: StoreKey): ReplyOf<"inspected"> {
     .hintTargets(key)
     .map((target) => [target, hintIfReadable(store, target, key) ?? null] as const);
   const { bytes } = keeper.own(key);
-  return { kind: "inspected", entry: bytes, hints };
+  return { kind: "inspected", entry: bytes && wholeOf(bytes), hints };
 }
 
 /**
