@@ -41,12 +41,15 @@ if (!isWithin(seconds, SECONDS_MIN, SECONDS_MAX)) {
   wrong("--seed takes a whole number");
 } else {
   const say = (line: string): void => console.log(line);
-  const { samples, operationCount, failedCount } = await runSoak({ seconds, rate, seed, say });
+  const { samples, operationCount, failures } = await runSoak({ seconds, rate, seed, say });
   const verdicts = verdictsOf(samples);
   for (const { name, before, after, isFlat } of verdicts) {
     const change = `${Math.round(before)}, then ${Math.round(after)}`;
     console.log(`soak: ${name}: ${change}: ${isFlat ? "flat" : "GROWS"}`);
   }
-  console.log(`soak: ${operationCount} operations, ${failedCount} failed`);
+  const failedCount = [...failures.values()].reduce((sum, count) => sum + count, 0);
+  const kinds = [...failures].map(([kind, count]) => `${count} × ${kind}`).join(", ");
+  const told = kinds === "" ? "" : ` (${kinds})`;
+  console.log(`soak: ${operationCount} operations, ${failedCount} failed${told}`);
   process.exit(verdicts.every(({ isFlat }) => isFlat) ? 0 : 1);
 }

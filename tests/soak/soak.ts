@@ -31,7 +31,8 @@ export interface Sample {
 export interface SoakReport {
   readonly samples: readonly Sample[];
   readonly operationCount: number;
-  readonly failedCount: number;
+  /** By what they were answered, or how their connection broke. */
+  readonly failures: ReadonlyMap<string, number>;
 }
 
 const TTL_S = 5;
@@ -67,7 +68,7 @@ class Load {
   readonly #urls: readonly string[];
   openCount = 0;
   operationCount = 0;
-  failedCount = 0;
+  readonly failures = new Map<string, number>();
 
   constructor(seed: number, urls: readonly string[]) {
     this.#prng = Prng.fromSeed(seed);
@@ -79,16 +80,22 @@ class Load {
     const { method, path } = planned(this.#prng, this.operationCount++);
     this.openCount++;
     let isOver = false;
-    const over = (isFine: boolean): void => {
+    const over = (failure: string | null): void => {
       if (isOver) return;
       isOver = true;
       this.openCount--;
-      if (!isFine) this.failedCount++;
+      if (failure === null) return;
+      const kind = `${method} ${failure}`;
+      this.failures.set(kind, (this.failures.get(kind) ?? 0) + 1);
     };
     const asked = request(`${url}${path}`, { method, agent: this.#agent }, (response) => {
-      response.on("close", () => over((response.statusCode ?? 500) < 500)).resume();
+      const { statusCode = 500 } = response;
+      const failure = statusCode < 500 ? null : String(statusCode);
+      response.on("close", () => over(failure)).resume();
     });
-    asked.on("error", () => over(false));
+    asked.on("error", (error: NodeJS.ErrnoException) => {
+      over(`${error.code ?? error.message}${asked.reusedSocket ? " on a kept connection" : ""}`);
+    });
     asked.end(method === "PUT" ? VALUE : undefined);
   }
 
@@ -154,8 +161,8 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
     load.close();
     await cluster.close();
   }
-  const { operationCount, failedCount } = load;
-  return { samples, operationCount, failedCount };
+  const { operationCount, failures } = load;
+  return { samples, operationCount, failures };
 }
 
 const megabytes = (bytes: number): string => (bytes / 1_000_000).toFixed(0).padStart(5);
