@@ -119,17 +119,20 @@ export function encodeEntryToKeep(entry: Entry, tenure: Tenure | null): Bytes {
   return remembered(bytes, own, tenure);
 }
 
-/** A value that lies among others, in the buffer of a message or of a record, is cut out. */
+/**
+ * What is remembered with pieces has its values in them, or in buffers of their own: one that lies
+ * among others, in the buffer of a body, a message or a record, would keep all of that.
+ */
 function withValuesToKeep(entry: Entry): Entry {
-  const isToCut = ({ content }: Sibling): boolean =>
-    content !== null && content.value.length >= LONG_BYTES && !isAlone(content.value);
-  if (!entry.siblings.some(isToCut)) return entry;
-  const cut = (sibling: Sibling): Sibling => {
-    const { content } = sibling;
-    if (content === null || !isToCut(sibling)) return sibling;
-    return { ...sibling, content: { ...content, value: new Uint8Array(content.value) } };
-  };
-  return { ...entry, siblings: entry.siblings.map(cut) };
+  const isLong = ({ content }: Sibling): boolean => (content?.value.length ?? 0) >= LONG_BYTES;
+  if (!entry.siblings.some(isLong)) return entry;
+  return { ...entry, siblings: entry.siblings.map(withValueToKeep) };
+}
+
+function withValueToKeep(sibling: Sibling): Sibling {
+  const { content } = sibling;
+  if (content === null || isAlone(content.value)) return sibling;
+  return { ...sibling, content: { ...content, value: new Uint8Array(content.value) } };
 }
 
 /** A tenure's mintings lie at the end of its record. */
@@ -149,10 +152,9 @@ function atEndOf(bytes: Bytes, { actor, incarnation, minted }: Tenure): Tenure {
  * Adds a tenure to an encoded entry without one. In MessagePack a list is its values one after the
  * other, so the tenure's bytes take the place of the last one, which stands for null.
  *
- * @param entry as it lies in the bytes
  * @param bare not to be changed from now on, if it is long
  */
-export function withTenure(entry: Entry, bare: Bytes, tenure: Tenure): Bytes {
+export function withTenure(bare: Bytes, tenure: Tenure): Bytes {
   const mine = encodeBriefly(tenureToList(tenure));
   const isShort = bare instanceof Uint8Array && bare.length < LONG_BYTES;
   if (isShort) return withEnding(bare, mine);
@@ -161,8 +163,7 @@ export function withTenure(entry: Entry, bare: Bytes, tenure: Tenure): Bytes {
   assert(last !== undefined, "an entry has an end");
   if (last.length < LONG_BYTES) parts.push(withEnding(last, mine));
   else parts.push(last.subarray(0, -1), mine.slice());
-  // What was kept with the bare ones has no values but those in the parts.
-  return remembered(new Pieces(parts), kept.get(bare)?.entry ?? entry, tenure);
+  return remembered(new Pieces(parts), decodeEntry(bare).entry, tenure);
 }
 
 function withEnding(bare: Uint8Array, ending: Uint8Array): Uint8Array {
@@ -176,16 +177,14 @@ function withEnding(bare: Uint8Array, ending: Uint8Array): Uint8Array {
 /**
  * The same with one more minting; gives the tenure that has it too. Mintings are longer than most
  * values, so those of a written record lie in the record and nowhere else.
- *
- * @param bare the entry's bytes without a tenure; null where there are none yet
  */
 export function withMinting(
-  { entry, bare }: { readonly entry: Entry; readonly bare: Bytes | null },
+  bare: Bytes,
   { actor, incarnation, minted }: Tenure,
   by: { readonly minting: Minting; readonly bounds: MintingBounds },
 ): { readonly bytes: Bytes; readonly tenure: Tenure } {
   const mine = { actor, incarnation, minted: minted.withBriefly(by.minting, by.bounds) };
-  const bytes = bare === null ? encodeEntryToKeep(entry, mine) : withTenure(entry, bare, mine);
+  const bytes = withTenure(bare, mine);
   return { bytes, tenure: atEndOf(bytes, mine) };
 }
 

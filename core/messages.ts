@@ -68,7 +68,7 @@ import {
 import { PROTOCOL_FIRST } from "./version.ts";
 
 /**
- * Requests. `store` with `ack` "both" is answered twice.
+ * Requests. `store` with `ack` "both" is answered twice, and so is `storeAlone`.
  * `read` with `durably` is answered when all that the answer tells is on stable storage. With
  * `isBounded` the answer says how old the callee's knowledge of each member is. `promise` and
  * `accept` are the two rounds by which a change of members is agreed. `greet` is a heartbeat: the
@@ -99,7 +99,8 @@ import { PROTOCOL_FIRST } from "./version.ts";
  * `probe` has a frontend read a canary at that microsecond of its own time, or later, and tell for
  * each r whether a read with that r sees the version; `delays` asks how long its peers took, and
  * what canaries have found (src/node/jobs/canaries.ts). `recall` asks whether a version of an
- * operation was stored; its sender, `by`, is about to mint.
+ * operation was stored; its sender, `by`, is about to mint. `storeAlone` is `store` of a part of an
+ * entry, for a replica that holds the rest: the digest is that of all of it.
  */
 const REQUESTS = {
   ping: {},
@@ -170,6 +171,7 @@ const REQUESTS = {
   arrivals: { from: text, run: count, after: count, isAnchor: flag },
   probe: { key, seen: context, at: count },
   delays: {},
+  storeAlone: { key, entry: longBytes, digest: count, ack },
 } as const satisfies Record<string, Fields>;
 
 /**
@@ -196,8 +198,9 @@ const REQUESTS = {
  * not at the callee any more; the others are to be asked for again, or cannot be read. `run`, with
  * `isJoined`: the name of its order once all is read. `probed`: for r = 1, 2, …, whether it was
  * seen; when the question came, the read began and the reply went, in microseconds of the callee's
- * own time. `named`: for each namespace, in order, how many bytes its records with a value take up
- * at the callee. `accepted`: in how many partitions it waited for these.
+ * own time. `lacking`: with the part, the callee would not have all of the entry; nothing was
+ * stored. `named`: for each namespace, in order, how many bytes its records with a value take up at
+ * the callee. `accepted`: in how many partitions it waited for these.
  */
 const REPLIES = {
   pong: {},
@@ -282,6 +285,7 @@ const REPLIES = {
   },
   probed: { results: listOf(flag), cameAt: count, readAt: count, leftAt: count },
   delayed: { report: delays },
+  lacking: {},
 } as const satisfies Record<string, Fields>;
 
 /** A newer peer's request, of a kind that came after this version. Nobody sends it. */
@@ -299,14 +303,20 @@ const SINCE: { readonly [Kind in KnownRequest["kind"] | Reply["kind"]]?: number 
   probed: 2,
   delays: 2,
   delayed: 2,
+  storeAlone: 2,
+  lacking: 2,
 };
 
 /** The least protocol whose nodes know this kind of message. */
 export const protocolOf = ({ kind }: Request | Reply): number =>
   (SINCE as Readonly<Record<string, number>>)[kind] ?? PROTOCOL_FIRST;
 
+/** Whether it is answered a second time once it is durable. */
+export const isAnsweredTwice = (body: Request): boolean =>
+  (body.kind === "store" || body.kind === "storeAlone") && body.ack === "both";
+
 /** The answer to a request of a kind that the callee does not know: nothing was done. */
-export const UNKNOWN_REQUEST: Reply = { kind: "refused", code: "unknown-request" };
+export const UNKNOWN_REQUEST = { kind: "refused", code: "unknown-request" } as const;
 /** How an answer counts that only a newer version could read. */
 const UNKNOWN_REPLY: Reply = { kind: "refused", code: "unknown-reply" };
 

@@ -42,6 +42,6 @@ export const wholeOf = (bytes: Bytes): Uint8Array =>
 export const partsOf = (bytes: Bytes): readonly Uint8Array[] =>
   bytes instanceof Pieces ? bytes.parts : [bytes];
 
-/** Whether bytes are long, and as good as all that is in their buffer: it may be kept for them. */
+/** Whether bytes are as good as all that is in their buffer: it may be kept for their sake. */
 export const isAlone = ({ buffer, length }: Uint8Array): boolean =>
-  length >= LONG_BYTES && buffer.byteLength - length <= BESIDE_BYTES_MAX;
+  buffer.byteLength - length <= BESIDE_BYTES_MAX;

@@ -13,6 +13,7 @@
  *   is ever taken for the newest.
  */
 import { assert } from "../core/assert.ts";
+import type { Bytes } from "../core/pieces.ts";
 import { NO_SLOT } from "./key-map.ts";
 import type { DiskStep } from "./log-disk.ts";
 import {
@@ -27,11 +28,13 @@ import {
 import type { SegmentState } from "./log-index.ts";
 import { chunksOf, Staging } from "./log-staging.ts";
 import type { LogState } from "./log-state.ts";
+import { LongBody } from "./long-body.ts";
 import { type ScannedRecord, SegmentScan } from "./segment-scan.ts";
 
 /** How much of a segment one step reads, in bytes: about a millisecond's work. */
 const STEP_BYTES = 256 * 1024;
-
+/** Steps that a segment takes at least, however short it is: the index changes between them. */
+const STEPS_COUNT_MIN = 2;
 /** One copied record: where the index should point once the copy counts. */
 interface Move {
   readonly space: Space;
@@ -47,12 +50,14 @@ export class Compaction {
   readonly #state: LogState;
   readonly #output: SegmentState;
   readonly #staging: Staging;
+  readonly #stepByteCount: number;
   /** Every older segment is clean up to this number. */
   readonly #dropsNeededFrom: number;
   readonly #moves: Move[] = [];
   /** Hints and documents of our own that cannot be read: there is nothing to put in their place. */
   readonly #unreadable: { space: Space; slot: number; key: string }[] = [];
   #scan: SegmentScan | undefined;
+  #long: LongBody | undefined;
   #victimAt = 0;
   #isCreated = false;
   #isReady = false;
@@ -62,6 +67,8 @@ export class Compaction {
     assert(first !== undefined, "a compaction has something to compact");
     this.#state = state;
     this.#staging = new Staging(state.segmentByteCountMax);
+    const shortStep = Math.ceil(state.segmentByteCountMax / STEPS_COUNT_MIN);
+    this.#stepByteCount = Math.min(STEP_BYTES, shortStep);
     this.victims = victims;
     const older = state.segments.slice(0, state.segments.indexOf(first));
     this.#dropsNeededFrom = Math.min(...older.map((segment) => segment.cleanSequence), Infinity);
@@ -145,12 +152,22 @@ export class Compaction {
     return this.victims.some((victim) => victim.id === id);
   }
 
-  /** Nothing of a segment has to be read to know that nothing of it is needed. */
+  /**
+   * Nothing of a segment has to be read to know that nothing of it is needed. That may come out
+   * when some of it was read: the next one is read from its own beginning.
+   */
   #nextVictim(): SegmentState | undefined {
-    for (; ; this.#victimAt++) {
+    for (;;) {
       const victim = this.victims[this.#victimAt];
       if (victim === undefined || victim.liveByteCount > 0 || this.#hasDrops(victim)) return victim;
+      this.#leaveVictim();
     }
+  }
+
+  #leaveVictim(): void {
+    this.#scan = undefined;
+    this.#long = undefined;
+    this.#victimAt++;
   }
 
   #hasDrops({ dropByteCount, lastDropSequence }: SegmentState): boolean {
@@ -168,38 +185,57 @@ export class Compaction {
       byteCount,
       aboveSequence: 0,
       lastSequence,
-      windowByteCount: STEP_BYTES,
+      windowByteCount: this.#stepByteCount,
     });
     const scan = this.#scan;
-    const until = scan.offset + STEP_BYTES;
-    while (scan.offset < until) {
+    if (this.#long !== undefined) return this.#copyLong(victim, this.#long);
+    const until = scan.offset + this.#stepByteCount;
+    while (scan.offset < until && this.#long === undefined) {
       const item = scan.next();
-      if (item === undefined) {
-        this.#scan = undefined;
-        this.#victimAt++;
-        return;
-      }
+      if (item === undefined) return this.#leaveVictim();
       if (item.found === "record") this.#copyRecord(victim, item, scan);
     }
   }
 
-  #copyRecord(victim: SegmentState, item: ScannedRecord, scan: SegmentScan): void {
-    const { header, offset } = item;
+  #isNeeded(victim: SegmentState, { header, offset }: ScannedRecord): boolean {
     const table = this.#state.index.table(header.space);
     const slot = table.find(header.key);
+    return slot !== NO_SLOT && table.isAt(slot, victim.id, offset);
+  }
+
+  #copyRecord(victim: SegmentState, item: ScannedRecord, scan: SegmentScan): void {
+    const { header } = item;
     if (header.operation === OPERATIONS.drop) {
+      const slot = this.#state.index.table(header.space).find(header.key);
       const isNeeded = slot === NO_SLOT && header.sequence >= this.#dropsNeededFrom;
       if (isNeeded) this.#append(header, new Uint8Array(0));
       return;
     }
-    if (slot === NO_SLOT || !table.isAt(slot, victim.id, offset)) return;
+    if (!this.#isNeeded(victim, item)) return;
+    if (LongBody.isLong(item, this.#stepByteCount)) {
+      const into = new Uint8Array(header.bodyByteCount);
+      this.#long = new LongBody({ scan, item, into }, this.#stepByteCount);
+      return;
+    }
     const body = scan.intactBody(item);
     // A record that is needed but not intact is found again when all the others are copied.
     if (body === null) return;
     // What the walk has read lies where its next read goes.
-    const kept = this.#staging.isLong(header.key, body) ? body.slice() : body;
-    const to = this.#append(header, kept);
-    const { space } = header;
+    this.#move(victim, item, this.#staging.isLong(header.key, body) ? body.slice() : body);
+  }
+
+  #copyLong(victim: SegmentState, long: LongBody): void {
+    this.#long = undefined;
+    if (!this.#isNeeded(victim, long.item)) return;
+    const body = long.step();
+    if (body === "more") this.#long = long;
+    else if (body !== null) this.#move(victim, long.item, body);
+  }
+
+  #move(victim: SegmentState, { header, offset }: ScannedRecord, body: Bytes): void {
+    const { space, key } = header;
+    const slot = this.#state.index.table(space).find(key);
+    const to = this.#append(header, body);
     this.#moves.push({ space, slot, victim: victim.id, from: offset, to, lost: false });
   }
 
@@ -241,7 +277,7 @@ export class Compaction {
     this.#moves.push({ space, slot, victim: row.segment, from: row.offset, to, lost: true });
   }
 
-  #append(fields: RecordFields, body: Uint8Array): number {
+  #append(fields: RecordFields, body: Bytes): number {
     const output = this.#output;
     const offset = output.byteCount;
     const byteCount = this.#staging.add(

@@ -12,6 +12,7 @@ import {
   overtake,
   type Sibling,
   sameDot,
+  valueBytes,
 } from "../core/entry.ts";
 import { encodeEntryToKeep, type Tenure, withMinting } from "../core/entry-codec.ts";
 import { EVICTED, withoutEnded } from "../core/expiry.ts";
@@ -47,8 +48,8 @@ export interface MintRequest {
   readonly isRetry: boolean;
   /** It makes room: what is left of the key is dead at once. */
   readonly isEviction?: boolean;
-  /** The other owners get it without what is beside it, which has its own way to them. */
-  readonly goesAlone?: boolean;
+  /** How many bytes of values beside it have it go alone; absent: it does not. */
+  readonly aloneFrom?: number;
   /** The primary that the coordinator stands in for; null when it is one itself. */
   readonly hintFor: ReplicaId | null;
 }
@@ -59,11 +60,10 @@ export interface HeldWrite {
   readonly before: Entry;
   readonly entry: Entry;
   readonly sibling: Sibling;
-  /**
-   * As the other owners get it: without the tenure, which is nothing to them, and maybe without
-   * what is beside the write.
-   */
+  /** As the other owners get it: without the tenure, which is nothing to them. */
   readonly sharedBytes: Bytes;
+  /** The write without what is beside it, where that is much; absent: there is nothing of it. */
+  readonly aloneBytes?: Bytes;
 }
 
 export interface Minted extends HeldWrite {
@@ -85,15 +85,19 @@ export function withAliases(
 }
 
 /**
- * The part of an entry that the write has brought about: its version, and what that covers (the
- * deltas of Almeida et al., "Delta State Replicated Data Types", 2018). It says nothing of what is
- * beside it, nor of what that has covered: a replica that lacks the one has to keep the other.
+ * The part of an entry that a write has brought about: its version, and what that covers (the
+ * deltas of Almeida et al., "Delta State Replicated Data Types", 2018). What a client has seen is
+ * not closed: it may name a version, and not the one beside it that has replaced that. So only a
+ * replica that has all of the entry with this part may take it in (src/node/serving/alone.ts).
  */
-function deltaOf(entry: Entry, { sibling: { dot }, covers }: Mint): Entry {
-  const isIt = (one: Sibling): boolean => sameDot(one.dot, dot);
-  if (entry.siblings.every(isIt)) return entry;
-  return { ...entry, context: covers.with(dot), siblings: entry.siblings.filter(isIt) };
+function partOf(entry: Entry, { sibling: { dot }, covers }: Mint): Entry {
+  const siblings = entry.siblings.filter((one) => sameDot(one.dot, dot));
+  return { ...entry, context: covers.with(dot), siblings };
 }
+
+/** How many bytes the values beside a version take. */
+const besideBytes = ({ siblings }: Entry, { dot }: Sibling): number =>
+  siblings.length < 2 ? 0 : valueBytes(siblings.filter((one) => !sameDot(one.dot, dot)));
 
 /** What the entry that is held would be after the write, and its bytes; nothing is stored yet. */
 export function mintOver(
@@ -132,9 +136,9 @@ export function mintOver(
   );
   const entry = withoutEnded(all, now);
   assert(entry.context.covers(dot), "what was minted has been seen");
-  const shared = request.goesAlone === true ? deltaOf(entry, mint) : entry;
-  const sharedBytes = encodeEntryToKeep(shared, null);
-  const bare = shared === entry ? sharedBytes : null;
-  const stored = withMinting({ entry, bare }, tenure, added);
-  return { before: held, entry, sibling, sharedBytes, bytes: stored.bytes, tenure: stored.tenure };
+  const sharedBytes = encodeEntryToKeep(entry, null);
+  const goesAlone = besideBytes(entry, sibling) >= (request.aloneFrom ?? Infinity);
+  const alone = goesAlone ? { aloneBytes: encodeEntryToKeep(partOf(entry, mint), null) } : {};
+  const { bytes, tenure: grown } = withMinting(sharedBytes, tenure, added);
+  return { before: held, entry, sibling, sharedBytes, bytes, tenure: grown, ...alone };
 }

@@ -16,7 +16,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
-import { isStored, type Reply } from "../core/messages.ts";
+import { isStored, type Reply, type RequestOf, UNKNOWN_REQUEST } from "../core/messages.ts";
 import type { Millis } from "../core/time.ts";
 import { foundIn } from "./beside.ts";
 import type { Candidate } from "./candidate.ts";
@@ -34,7 +34,13 @@ interface Target {
    */
   state: "asked" | "failed" | "acked" | "weak" | "behind";
   isDurable: boolean;
+  /** It was sent the write alone. */
+  readonly isAlone: boolean;
 }
+
+/** The replica lacks something that stands beside the write, or knows no such request. */
+const needsWhole = (body: Reply): boolean =>
+  body.kind === "lacking" || (body.kind === "refused" && body.code === UNKNOWN_REQUEST.code);
 
 const hasIt = ({ state }: Target): boolean => state === "acked" || state === "behind";
 
@@ -148,6 +154,7 @@ export class PutCoordinator implements Coordinator {
   reply(from: ReplicaId, body: Reply, now: Millis): void {
     const target = this.#targets.get(from);
     if (target === undefined) return;
+    if (target.isAlone && needsWhole(body)) return this.#sendWhole(target.candidate, null);
     if (!isStored(body)) return this.failed(from, now);
     const isBehind = body.kind === "storedWith" && body.isBehind;
     target.state = isBehind ? "behind" : "acked";
@@ -205,12 +212,27 @@ export class PutCoordinator implements Coordinator {
     return [...this.#targets.values()].filter((target) => target.state === "asked");
   }
 
+  /** To a primary the write alone, where that is worth it. */
   #send(candidate: Candidate, hintFor: ReplicaId | null): void {
-    this.#targets.set(candidate.id, { candidate, hintFor, state: "asked", isDurable: false });
-    const { durable, count } = this.#quorum.need;
-    const ack = durable === 0 ? "received" : durable >= count ? "durable" : "both";
+    const { key, alone } = this.#plan;
+    if (alone === null || hintFor !== null) return this.#sendWhole(candidate, hintFor);
+    this.#asked(candidate, { hintFor, isAlone: true });
+    this.#out.ask(candidate.id, { kind: "storeAlone", key, ...alone, ack: this.#ack });
+  }
+
+  #sendWhole(candidate: Candidate, hintFor: ReplicaId | null): void {
     const { key, entry, tells } = this.#plan;
-    this.#out.ask(candidate.id, { kind: "store", key, entry, hintFor, ack, tells });
+    this.#asked(candidate, { hintFor, isAlone: false });
+    this.#out.ask(candidate.id, { kind: "store", key, entry, hintFor, ack: this.#ack, tells });
+  }
+
+  #asked(candidate: Candidate, as: Pick<Target, "hintFor" | "isAlone">): void {
+    this.#targets.set(candidate.id, { candidate, ...as, state: "asked", isDurable: false });
+  }
+
+  get #ack(): RequestOf<"store">["ack"] {
+    const { durable, count } = this.#quorum.need;
+    return durable === 0 ? "received" : durable >= count ? "durable" : "both";
   }
 
   /** Makes sure that somebody keeps the entry for the primary. */

@@ -2,7 +2,7 @@
 import type { Failure } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { Bytes } from "../core/pieces.ts";
-import type { StoreKey } from "../core/store.ts";
+import type { Digest, StoreKey } from "../core/store.ts";
 import type { Tally } from "../core/tally.ts";
 import type { Millis } from "../core/time.ts";
 import type { Found } from "./beside.ts";
@@ -27,6 +27,11 @@ export interface PutPlan {
   readonly key: StoreKey;
   /** The encoded entry that the coordinator stored. */
   readonly entry: Bytes;
+  /**
+   * The part of it that the write has brought about, for replicas that have the rest, and the
+   * digest of all of it; null: it goes as a whole.
+   */
+  readonly alone: { readonly entry: Bytes; readonly digest: Digest } | null;
   readonly need: QuorumNeed;
   /** The coordinator itself: it has the write already. */
   readonly self: Candidate;

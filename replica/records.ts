@@ -32,24 +32,21 @@ import { countsByTree, type TreeOfKeys } from "./lost-counts.ts";
 import { LostKeys } from "./lost-keys.ts";
 import { emptySlot, type Slot } from "./slot.ts";
 
-/** An entry that came, and the bytes that it came as. */
-interface SentBytes {
+/** An entry that came, and the bytes that it came as; null where a tenure is among them. */
+export interface Sent {
   readonly entry: Entry;
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array | null;
 }
-
-/** The same; null where there is a tenure among the bytes. */
-export type Sent = Pick<SentBytes, "entry"> & { readonly bytes: Uint8Array | null };
 
 /**
  * A record of its own, of an encoded entry without a tenure. A long one that came in a message by
  * itself is kept as it lies there: nobody changes a message.
  */
-function stored({ entry, bytes }: SentBytes, tenure: Tenure | null): Bytes {
-  if (isAlone(bytes)) return tenure === null ? bytes : withTenure(entry, bytes, tenure);
-  const own = tenure === null || bytes.length >= LONG_BYTES ? new Uint8Array(bytes) : bytes;
-  if (tenure === null) return own;
-  return withTenure(own === bytes ? entry : decodeEntry(own).entry, own, tenure);
+function stored(bare: Uint8Array, tenure: Tenure | null): Bytes {
+  const isShort = bare.length < LONG_BYTES;
+  if (tenure !== null && isShort) return withTenure(bare, tenure);
+  const own = !isShort && isAlone(bare) ? bare : new Uint8Array(bare);
+  return tenure === null ? own : withTenure(own, tenure);
 }
 
 /** The part of a replica's records that is about what is lost. */
@@ -136,10 +133,7 @@ export class Records {
     sent?: Sent,
   ): void {
     const came = sent !== undefined && encodesAlike(sent.entry, entry) ? sent.bytes : null;
-    const bytes =
-      came === null || sent === undefined
-        ? encodeEntryToKeep(entry, tenure)
-        : stored({ entry: sent.entry, bytes: came }, tenure);
+    const bytes = came === null ? encodeEntryToKeep(entry, tenure) : stored(came, tenure);
     this.writeBytes(key, hintFor, { entry, tenure, bytes });
   }
 

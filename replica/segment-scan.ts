@@ -109,6 +109,22 @@ export class SegmentScan {
     return this.intactBody(record) !== null;
   }
 
+  /**
+   * Reads some of a record's body, from a place in it on; false where that is not all there.
+   *
+   * @throws DiskFailure when the file cannot be read
+   */
+  readsBody({ header, offset }: ScannedRecord, from: number, into: Uint8Array): boolean {
+    const { disk, file, byteCount } = this.#options;
+    const at = offset + RECORD_HEADER_BYTES + header.keyByteCount + from;
+    return at + into.length <= byteCount && disk.read(file, at, into) === into.length;
+  }
+
+  /** Whether these bytes are the body of the record. */
+  isBodyOf({ header }: ScannedRecord, body: Uint8Array): boolean {
+    return isBody(body, header, this.#options);
+  }
+
   #isHeaderAt(offset: number): boolean {
     if (!this.#load(offset, RECORD_HEADER_BYTES)) return false;
     const length = headerByteCountAt(this.#page, offset - this.#start);

@@ -8,6 +8,7 @@ import xxhash from "xxhash-wasm";
 import { assert } from "../core/assert.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import {
+  isAnsweredTwice,
   isStored,
   type Message,
   messageFromList,
@@ -38,7 +39,9 @@ import { SqliteStore } from "./sqlite-store.ts";
 import { messageToWire, type Wire } from "./wire.ts";
 
 /** Requests that change what is stored, and so leave work for the alarm. */
-const WRITES: ReadonlySet<Request["kind"]> = new Set(["store", "coordinate", "deliver"]);
+const WRITES: ReadonlySet<Request["kind"]> = new Set([
+  ...(["store", "storeAlone", "coordinate", "deliver"] as const),
+]);
 /** Requests that bring what a replica waits for while its ring is provisional. */
 const OF_DOCUMENTS: ReadonlySet<Request["kind"]> = new Set([
   ...(["document", "promise", "accept", "ping", "status", "fault"] as const),
@@ -231,7 +234,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
   /** Hands the node a request as if from a caller of its own, and waits for the last reply. */
   #ask(driver: Driver, message: Extract<Message, { type: "request" }>): Promise<ReplyMessage> {
     const { body } = message;
-    const expectsTwo = body.kind === "store" && body.ack === "both";
+    const expectsTwo = isAnsweredTwice(body);
     const caller = `rpc:${++this.#lastCaller}`;
     return new Promise((resolve, reject) => {
       this.#waiting.set(caller, { expectsTwo, resolve });

@@ -7,7 +7,7 @@
 import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/check.ts";
 import type { ReplicaId } from "../../core/ids.ts";
-import { isStored, type Reply, type Request } from "../../core/messages.ts";
+import { isAnsweredTwice, isStored, type Reply, type Request } from "../../core/messages.ts";
 import type { Millis } from "../../core/time.ts";
 import { type ClusterDocument, encodeDocument } from "../../ring/cluster-document.ts";
 import type { Knowledge } from "./knowledge/knowledge.ts";
@@ -199,9 +199,8 @@ export class Asking {
       if (isStored(body) && body.durable) this.#calls.answeredLate(callId, from, this.#now);
       return;
     }
-    const expectsTwo = open.body.kind === "store" && open.body.ack === "both";
     const call =
-      isFirstOfTwo && expectsTwo
+      isFirstOfTwo && isAnsweredTwice(open.body)
         ? this.#calls.halfAnswered(open)
         : this.#calls.answered(callId, open, this.#now);
     this.trace = call.task.trace;

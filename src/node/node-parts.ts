@@ -18,6 +18,8 @@ export interface ReplicaParts extends Intervals {
   readonly leafSums?: LeafSums;
   /** How much of a walk over all keys is one step; see tree-migration.ts. */
   readonly recordsPerRun?: number;
+  /** How many bytes of values beside a write have it go to the others alone; default: 64 KiB. */
+  readonly aloneFrom?: number;
   /** Whether it can be told to have faults. */
   readonly takesFaults?: boolean;
 }

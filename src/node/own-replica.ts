@@ -3,6 +3,7 @@
  * requests, and what it does when the cluster document changes.
  */
 import { MemoryLeafSums, MerkleForest } from "../../antientropy/merkle-tree.ts";
+import { LONG_BYTES } from "../../core/pieces.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Millis } from "../../core/time.ts";
 import { Encounters } from "../../replica/encounters.ts";
@@ -103,6 +104,7 @@ export class OwnReplica {
         lacksTree: (tree) => this.#work?.absence?.past.lacksTree(tree) === true,
       },
     );
-    return { id, keeper, encounters: new Encounters(), migration, side };
+    const { aloneFrom = LONG_BYTES } = parts;
+    return { id, keeper, encounters: new Encounters(), migration, side, aloneFrom };
   }
 }

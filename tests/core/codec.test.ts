@@ -89,7 +89,7 @@ describe("entries as bytes", () => {
   it("come back equal, with the tenure and without", () => {
     expect(decodeEntry(encodeEntry(entry, tenure))).toEqual({ entry, tenure });
     expect(decodeEntry(encodeEntry(entry, null))).toEqual({ entry, tenure: null });
-    expect(withTenure(entry, encodeEntry(entry, null), tenure)).toEqual(encodeEntry(entry, tenure));
+    expect(withTenure(encodeEntry(entry, null), tenure)).toEqual(encodeEntry(entry, tenure));
   });
 
   const parts = (): unknown[] => decode(encodeEntry(entry, tenure)) as unknown[];

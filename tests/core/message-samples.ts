@@ -153,6 +153,7 @@ export const requests: {
   arrivals: { kind: "arrivals", from: "r1", run: 7, after: 3, isAnchor: false },
   probe: { kind: "probe", key: "n\0k", seen: context, at: 12 },
   delays: { kind: "delays" },
+  storeAlone: { kind: "storeAlone", key, entry: bytes, digest: 2 ** 53 - 1, ack: "both" },
 };
 
 /** Under the names that their bytes have in tests/golden/messages. */
@@ -304,6 +305,7 @@ export const replies: { readonly [Kind in Reply["kind"]]: ReplyOf<Kind> } = {
       lagsMs: new Map([["r3", 40]]),
     },
   },
+  lacking: { kind: "lacking" },
 };
 
 /** Under the names that their bytes have in tests/golden/messages. */

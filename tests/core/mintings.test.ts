@@ -44,7 +44,7 @@ describe("what a replica minted for a key", () => {
   });
 
   it("lies at the end of the record that it is written into, and nowhere else", () => {
-    const bare = { entry: emptyEntry, bare: encodeEntry(emptyEntry, null) };
+    const bare = encodeEntry(emptyEntry, null);
     const held = { actor: "AAAAAAAA", incarnation: 3, minted: Mintings.of(three) };
     const next = minting("new", 4, 40);
     const added = { minting: next, bounds: { before: -Infinity, countMax: 3 } };

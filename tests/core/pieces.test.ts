@@ -67,10 +67,27 @@ describe("an entry with long values, encoded to be kept", () => {
     expect(isSame(bytes, encodeEntry(entryOf(value), null))).toBe(true);
   });
 
+  it("keeps none for the sake of a short value either, beside a long one or in a long entry", () => {
+    const body = new Uint8Array(16 * LONG_BYTES);
+    const keeps = (bytes: Bytes): boolean =>
+      decodeEntry(bytes).entry.siblings.some(
+        ({ content }) => content?.value.buffer === body.buffer,
+      );
+    const beside = entryOf(filled(LONG_BYTES, 1), body.subarray(0, 10));
+    expect(keeps(encodeEntryToKeep(beside, tenure))).toBe(false);
+    expect(keeps(withTenure(encodeEntryToKeep(beside, null), tenure))).toBe(false);
+    // No value of it is long, and all of it is.
+    const almost = entryOf(body.subarray(0, LONG_BYTES - 10));
+    const record = withTenure(encodeEntryToKeep(almost, null), tenure);
+    expect(record).toBeInstanceOf(Pieces);
+    expect(keeps(record)).toBe(false);
+    expect(isSame(record, encodeEntry(almost, tenure))).toBe(true);
+  });
+
   it("gets a tenure without a copy of what is long, whether it was in pieces or not", () => {
     const entry = entryOf(filled(LONG_BYTES, 1), filled(LONG_BYTES, 2));
     for (const bare of [encodeEntryToKeep(entry, null), encodeEntry(entry, null)]) {
-      const bytes = withTenure(entry, bare, tenure);
+      const bytes = withTenure(bare, tenure);
       expect(isSame(bytes, encodeEntry(entry, tenure))).toBe(true);
       expect(decodeEntry(bytes)).toEqual({ entry, tenure });
       const long = partsOf(bytes).find(({ length }) => length >= LONG_BYTES);

@@ -31,14 +31,6 @@ interface Operation {
   readonly versions: Map<Keeper, string>;
 }
 
-/** What the other owners get of a write; with what was held before it is all of the entry. */
-function deltaOf({ before, entry, sharedBytes }: Minted): Entry {
-  const delta = decodeEntry(sharedBytes).entry;
-  expect(digestOf(merge(before, delta), hash)).toBe(digestOf(entry, hash));
-  expect(digestOf(merge(entry, delta), hash)).toBe(digestOf(entry, hash));
-  return delta;
-}
-
 class RetryWorld {
   /** The naive model of versions, which is told of each minting as a write. */
   readonly #history = new History();
@@ -47,6 +39,7 @@ class RetryWorld {
   readonly #clients: readonly Client[];
   readonly #flights: Entry[] = [];
   retryCount = 0;
+  aloneCount = 0;
 
   constructor(seed: number) {
     const prng = Prng.fromSeed(seed);
@@ -99,13 +92,32 @@ class RetryWorld {
   #mint({ request, observed, versions }: Operation, keeper: Keeper): void {
     const isPlain = request.covers === null;
     const covers = isPlain ? this.#closure(keeper.hold(KEY).entry.siblings) : observed;
-    const goesAlone = !isPlain;
-    const minted = keeper.mint({ ...request, isRetry: versions.size > 0, goesAlone }, START);
+    const isRetry = versions.size > 0;
+    const minted = keeper.mint({ ...request, isRetry, aloneFrom: 0 }, START);
+    if (!isPlain) this.#judgeAlone(minted);
     keeper.keepMinted(KEY, null, minted);
-    if (goesAlone) this.#flights.push(deltaOf(minted));
     const id = nameOf(minted.sibling.dot);
     versions.set(keeper, id);
     this.#history.add(id, { covers, isDelete: false, expiresAt: 0, isAcknowledged: true });
+  }
+
+  /** Whoever has the whole entry with the write alone has what all of the entry would bring. */
+  #judgeAlone({ entry, before, aloneBytes }: Minted): void {
+    if (aloneBytes === undefined) return;
+    const part = decodeEntry(aloneBytes).entry;
+    const formOf = (of: Entry) => [
+      of.context.encode(),
+      of.siblings.map(({ dot }) => dot),
+      of.retries,
+    ];
+    expect(formOf(merge(before, part))).toEqual(formOf(entry));
+    for (const keeper of this.#keepers) {
+      const own = keeper.hold(KEY).entry;
+      const made = merge(own, part);
+      if (digestOf(made, hash) !== digestOf(entry, hash)) continue;
+      this.aloneCount++;
+      expect(formOf(merge(own, entry))).toEqual(formOf(made));
+    }
   }
 
   /** What a reader must be shown when all have heard of all. */
@@ -136,15 +148,18 @@ class RetryWorld {
 
 function runWith(kinds: readonly string[]): number {
   let retryCount = 0;
+  let aloneCount = 0;
   fc.assert(
     fc.property(fc.nat(), histories(kinds, 40), (seed, happenings) => {
       const world = new RetryWorld(seed);
       for (const happening of happenings) world.happen(happening);
       world.judge();
       retryCount += world.retryCount;
+      aloneCount += world.aloneCount;
     }),
     runsOf(500),
   );
+  expect(aloneCount).toBeGreaterThan(100);
   return retryCount;
 }
 

@@ -43,6 +43,8 @@ export interface GroupOptions {
   readonly demo?: Partial<NamespaceSettings>;
   readonly trackedKeysMax?: number;
   readonly recordsPerRun?: number;
+  /** How many bytes of values beside a write have it go to the others alone. */
+  readonly aloneFrom?: number;
   /** How long a replica takes to read all that it has; 0, the default: only when asked. */
   readonly scrubMs?: number;
   /** Between two canaries of a node; 0, the default: only when one is asked for. */
@@ -159,8 +161,8 @@ export class Group {
 
   /** A node with the store that it had, or an empty one. */
   start(id: ReplicaId): void {
-    const { count, demo = {}, trackedKeysMax, recordsPerRun, heartbeatMs = 0 } = this.#options;
-    const { scrubMs = 0, canaryMs = 0, partitions = 64 } = this.#options;
+    const { count, demo = {}, heartbeatMs = 0, scrubMs = 0, canaryMs = 0 } = this.#options;
+    const { trackedKeysMax, recordsPerRun, aloneFrom, partitions = 64 } = this.#options;
     const before = this.members.get(id)?.store ?? this.#disks.get(id);
     const store = before?.crash() ?? new MemoryStore();
     const ids = Array.from({ length: count }, (_, i) => `r${i + 1}`);
@@ -180,17 +182,12 @@ export class Group {
       timeoutMs: 2000,
       zoneIn: () => "a",
     });
-    const times = {
-      ...quiet,
-      scrubMs,
-      canaryMs,
-      heartbeatMs,
-      suspectAfterMs: 3000,
-      tombstoneGraceMs: 60_000,
-    };
+    const graces = { suspectAfterMs: 3000, tombstoneGraceMs: 60_000 };
+    const times = { ...quiet, scrubMs, canaryMs, heartbeatMs, ...graces };
     const limits = {
-      ...(trackedKeysMax === undefined ? {} : { trackedKeysMax }),
-      ...(recordsPerRun === undefined ? {} : { recordsPerRun }),
+      ...(trackedKeysMax && { trackedKeysMax }),
+      ...(recordsPerRun && { recordsPerRun }),
+      ...(aloneFrom !== undefined && { aloneFrom }),
     };
     const replica = { id, store, ...times, ...limits };
     // A process gives other names than the one before it.

@@ -116,34 +116,3 @@ describe("an entry that came as bytes", () => {
     expect(() => take(newKeeper(), Uint8Array.of(1, 2, 3))).toThrow(CodecError);
   });
 });
-
-describe("a write that goes alone", () => {
-  const alone = { covers: CausalContext.empty, goesAlone: true } as const;
-
-  it("leaves what stands beside it at home, and takes nothing away where it comes", () => {
-    const [writer, other] = [newKeeper(), newKeeper()];
-    take(other, put(writer, { op: "first", covers: CausalContext.empty }).sharedBytes);
-    const second = put(writer, { op: "second", ...alone });
-    expect(decodeEntry(second.sharedBytes).entry.siblings.map(({ op }) => op)).toEqual(["second"]);
-    expect(decodeEntry(second.bytes).entry.siblings).toHaveLength(2);
-    take(other, second.sharedBytes);
-    expect(ops(other).toSorted()).toEqual(["first", "second"]);
-    expect(other.digest(KEY)).toBe(writer.digest(KEY));
-  });
-
-  it("says nothing of what a version beside it has covered: the other may lack that version", () => {
-    const [writer, other] = [newKeeper(), newKeeper()];
-    const first = put(writer, { op: "first", covers: CausalContext.empty });
-    take(other, first.sharedBytes);
-    put(writer, { op: "unheard", covers: first.entry.context });
-    take(other, put(writer, { op: "alone", ...alone }).sharedBytes);
-    expect(ops(other).toSorted()).toEqual(["alone", "first"]);
-  });
-
-  it("goes with all that is known where nothing stands beside it", () => {
-    const writer = newKeeper();
-    const first = put(writer);
-    const second = put(writer, { covers: first.entry.context, goesAlone: true });
-    expect(decodeEntry(second.sharedBytes).entry).toEqual(second.entry);
-  });
-});

@@ -26,6 +26,7 @@ export function write(
     {
       key: KEY,
       entry,
+      alone: null,
       need: { n: 3, count: w, ...none, ...rest },
       self: candidate("r1"),
       standsInFor: null,

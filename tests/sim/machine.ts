@@ -33,6 +33,7 @@ export interface MachineParts {
   readonly timing: Timing;
   readonly segmentByteCountMax: number;
   readonly recentBytesMax: number;
+  readonly aloneFrom: number;
   /** Of the keys' namespace, as the cluster begins. */
   readonly namespace: NamespaceSettings;
   readonly skewMs: number;
@@ -127,7 +128,7 @@ export class Machine {
     this.#awakeSince = this.#parts.events.now;
     this.#backlog.length = 0;
     this.#timerAt = Infinity;
-    const { ring, timing, namespace } = this.#parts;
+    const { ring, timing, namespace, aloneFrom } = this.#parts;
     const isOwn = namespace.n !== settings.n || namespace.maxBytes !== settings.maxBytes;
     const records = isOwn ? [[NAMESPACE, { revision: 1, settings: namespace }] as const] : [];
     const knowledge = new Knowledge({
@@ -138,7 +139,7 @@ export class Machine {
       timeoutMs: 2000,
       zoneIn: (current) => current.member(this.id)?.zone ?? "",
     });
-    const replica = { id: this.id, store, ...timing };
+    const replica = { id: this.id, store, aloneFrom, ...timing };
     this.node = this.#makeNode({ knowledge, prng: this.#prng.fork(), replica });
     if (this.node === null) return;
     const { clean, tornByteCount, corruptCount } = store.recovery;

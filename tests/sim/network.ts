@@ -104,7 +104,7 @@ export class Network {
    * receivers too.
    */
   #show(from: Machine, { body }: Message): void {
-    if (body.kind === "store") {
+    if (body.kind === "store" || body.kind === "storeAlone") {
       const { entry } = decodeKept(body.entry);
       this.onStore(from, body.key, entry);
       this.onEntry(body.key, entry);

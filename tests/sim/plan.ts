@@ -113,6 +113,8 @@ export interface Plan {
   readonly segmentByteCountMax: number;
   /** What a log keeps of records that it read lately, in bytes; 0 for none. */
   readonly recentBytesMax: number;
+  /** How many bytes of values beside a write have it go to the others alone; Infinity: it never does. */
+  readonly aloneFrom: number;
   /** Whether messages go through their codec. */
   readonly sendsBytes: boolean;
   /** Of the keys' namespace; null when nothing is evicted. */

@@ -184,10 +184,12 @@ function withNamespace(plan: Plan, prng: Prng): Plan {
 
 /**
  * Settings that no answer may depend on, except where disks are damaged; each way has its share: to
- * read all from the disk, to keep all or some of it (a record has some 1000 bytes), to send bytes.
+ * read all from the disk, to keep all or some of it (a record has some 1000 bytes), to send writes
+ * without their siblings, to send bytes.
  */
 const machineryOf = (seed: number) => ({
   recentBytesMax: [65_536, 0, 16_000, 65_536][seed % 4] as number,
+  aloneFrom: seed % 3 === 0 ? Number.POSITIVE_INFINITY : 0,
   sendsBytes: Math.floor(seed / 4) % 8 === 0,
 });
 

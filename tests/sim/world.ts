@@ -66,7 +66,7 @@ export class World {
     const trace = this.trace.add;
     const { noise, sendsBytes } = plan;
     this.network = new Network({ events, prng: prng.fork(), noise, sendsBytes, trace: this.trace });
-    const { timing, segmentByteCountMax, recentBytesMax, maxBytes, n } = plan;
+    const { timing, segmentByteCountMax, recentBytesMax, aloneFrom, maxBytes, n } = plan;
     const namespace = { ...settings, maxBytes, n };
     this.machines = [...plan.ring.members, ...plan.spares].map(
       (member, i) =>
@@ -76,6 +76,7 @@ export class World {
           timing,
           segmentByteCountMax,
           recentBytesMax,
+          aloneFrom,
           namespace,
           skewMs: plan.skewsMs[i] ?? 0,
           prng: prng.fork(),

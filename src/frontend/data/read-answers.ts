@@ -78,12 +78,12 @@ function answerNothing(reading: Reading): Answer {
 }
 
 /** Reads that were shared give one value, and their answers share one copy of it. */
-const largeCopy = oncePer((value: Uint8Array) => value.slice());
+const largeCopy = oncePer((value: Uint8Array) => new Uint8Array(value));
 
 /** An answer that waits for its reader must not keep the record that it is a small part of. */
-function ownBytes(value: Uint8Array): Uint8Array {
+export function ownBytes(value: Uint8Array): Uint8Array {
   if (value.buffer.byteLength <= 2 * value.length + SMALL_BYTES) return value;
-  return value.length > SMALL_BYTES ? largeCopy(value) : value.slice();
+  return value.length > SMALL_BYTES ? largeCopy(value) : new Uint8Array(value);
 }
 
 function answerOne(sibling: LiveSibling, headers: HeaderFields, reading: Reading): Answer {

@@ -16,6 +16,7 @@ import type { ReplicaId } from "../../../core/ids.ts";
 import { MESSAGE_BYTES_MAX } from "../../../core/limits.ts";
 import {
   decodeMessage,
+  isAnsweredTwice,
   protocolOf,
   type ReplyMessage,
   type RequestMessage,
@@ -118,8 +119,7 @@ export class Link {
       setImmediate(() => this.#unreachable(message.call, true));
       return;
     }
-    const expectsTwo = message.body.kind === "store" && message.body.ack === "both";
-    this.#open.set(message.call, expectsTwo ? 2 : 1);
+    this.#open.set(message.call, isAnsweredTwice(message.body) ? 2 : 1);
     this.#forgetOldest();
     const protocol = protocolOf(message.body);
     if (this.#writer !== null) {

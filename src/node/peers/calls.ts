@@ -6,7 +6,7 @@
 import { assert } from "../../../core/assert.ts";
 import { IdTable } from "../../../core/id-table.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
-import type { Request } from "../../../core/messages.ts";
+import { isAnsweredTwice, type Request } from "../../../core/messages.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Coordinator } from "../../../replica/coordination.ts";
 import type { Liveness } from "../../../ring/liveness.ts";
@@ -219,7 +219,7 @@ export class Calls {
   }
 
   #keepLate(id: number, { to, body, sentAt }: OpenCall): void {
-    if (body.kind !== "store" || body.ack !== "both") return;
+    if (!isAnsweredTwice(body)) return;
     this.#late.set(id, { to, sentAt });
     if (this.#late.size <= LATE_COUNT_MAX) return;
     const [oldest] = this.#late.keys();

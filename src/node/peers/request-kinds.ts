@@ -7,7 +7,7 @@ export const DOWN = "down";
 /** Whether a request is worth nothing once nobody waits for its reply. */
 export const isForItsAnswer = ({ kind }: Request): boolean => !FOR_ITSELF.has(kind);
 const FOR_ITSELF: ReadonlySet<Request["kind"]> = new Set([
-  ...(["store", "deliver", "collect", "document", "accept"] as const),
+  ...(["store", "storeAlone", "deliver", "collect", "document", "accept"] as const),
 ]);
 
 /** The requests that nodes may make whatever cluster documents they have. */

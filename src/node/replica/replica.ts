@@ -15,4 +15,6 @@ export interface Replica {
   readonly migration: TreeMigration;
   /** What exchanges work on, for both ends of one. */
   readonly side: ExchangeSide;
+  /** How many bytes of values beside a write have it go to the others alone. */
+  readonly aloneFrom: number;
 }

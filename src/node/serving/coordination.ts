@@ -231,9 +231,10 @@ export class Coordination {
     const keeper = this.#keeper;
     const route = writeCandidates(this.#host.knowledge, { id: this.#replica.id, body, now });
     const { hintFor } = route;
-    // Those who get a blind write tell what they hold beside it: what came with it is no news.
-    const goesAlone = !isBlind;
-    const request = { key, op, content, ttlMs, covers, isRetry, hintFor, goesAlone };
+    // Those who get a blind write tell what they hold beside it, and what it brings is no news.
+    const { aloneFrom } = this.#replica;
+    const more = isBlind ? {} : { aloneFrom };
+    const request = { key, op, content, ttlMs, covers, isRetry, hintFor, ...more };
     const wall = this.#host.wall();
     const minted = keeper.mint(request, wall);
     // This may be how it was found out that the record cannot be read.

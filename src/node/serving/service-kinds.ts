@@ -4,6 +4,7 @@ export type DataKind =
   | "greet"
   | "read"
   | "store"
+  | "storeAlone"
   | "deliver"
   | "coordinate"
   | "merge"

@@ -22,6 +22,7 @@ import { FOUND_NOTHING } from "../../../replica/beside.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { type Respond, refused } from "../peers/replies.ts";
 import type { Replica } from "../replica/replica.ts";
+import { completes } from "./alone.ts";
 import { CollectionVoter } from "./collection-voter.ts";
 import { Coordination, type CoordinationHost } from "./coordination.ts";
 import { lacksRoom } from "./disk-room.ts";
@@ -119,6 +120,8 @@ export class Service {
         return this.#read(body, respond);
       case "store":
         return this.#store(body, respond);
+      case "storeAlone":
+        return this.#storeAlone(body, respond);
       case "deliver":
         return this.#deliver(body, respond);
       case "coordinate":
@@ -277,6 +280,13 @@ export class Service {
     this.#host.whenDurable((ok) => {
       if (ack !== "received") respond(ok ? stored(true) : refused("insufficient-storage"));
     });
+  }
+
+  #storeAlone(body: RequestOf<"storeAlone">, respond: Respond): void {
+    const { key, entry, ack } = body;
+    const isComplete = completes(this.keeper, body, this.#host.knowledge, this.#host.wall());
+    if (!isComplete) return respond({ kind: "lacking" });
+    this.#store({ kind: "store", key, entry, hintFor: null, ack, tells: false }, respond);
   }
 
   #deliver({ items }: RequestOf<"deliver">, respond: Respond): void {

@@ -3,6 +3,7 @@
  * that somebody brought. It goes to all of them at once, with hints for those that cannot be
  * reached (replica/put-coordinator.ts), and to those that become owners meanwhile.
  */
+import { digestOf } from "../../../core/entry.ts";
 import { IdTable } from "../../../core/id-table.ts";
 import type { OpId, ReplicaId } from "../../../core/ids.ts";
 import type { RequestOf } from "../../../core/messages.ts";
@@ -76,7 +77,7 @@ export class Spreading {
   /** Sends what this replica has stored to the other owners, and tells when there are enough. */
   start(
     body: Pick<RequestOf<"coordinate">, "key" | "op" | "rules">,
-    held: Pick<HeldWrite, "entry" | "sharedBytes">,
+    held: Pick<HeldWrite, "entry" | "sharedBytes" | "aloneBytes">,
     to: SpreadTo,
   ): void {
     const { knowledge } = this.#host;
@@ -85,8 +86,13 @@ export class Spreading {
     const now = this.#host.now();
     const timeoutMs = Math.max(1, to.deadline - now);
     const { self, primaries, fallbacks, need } = to.route;
+    const { entry, sharedBytes, aloneBytes } = held;
+    const alone =
+      aloneBytes === undefined || blind !== null
+        ? null
+        : { entry: aloneBytes, digest: digestOf(entry, knowledge.hash) };
     const plan = {
-      ...{ key: body.key, entry: held.sharedBytes, need, self, standsInFor: to.route.hintFor },
+      ...{ key: body.key, entry: sharedBytes, alone, need, self, standsInFor: to.route.hintFor },
       ...{ primaries, fallbacks, sloppy, timeoutMs, hedgeMs: knowledge.liveness.hedgeMs },
       isBlind: blind !== null,
       tells: blind?.tells === true,
