@@ -37,6 +37,15 @@ export interface Freshened {
 const isCookieInPassing = (told: Fields, { targets }: SiteSettings): boolean =>
   has(told, "set-cookie") && !saidBy(told, targets).isTargeted;
 
+/**
+ * The pieces of a body keep the tags that it came with, and a purge of one of these ends them. So
+ * their head keeps those too: it would be a hit that breaks off.
+ */
+function tagsAfter({ body, tags }: Variant, fields: Fields): readonly string[] {
+  const told = tagsOf(fields);
+  return body.bytes === null ? [...new Set([...told, ...tags])] : told;
+}
+
 export function freshened({ call, variant, fields: told, ...times }: Told): Freshened {
   const fields = updatedFields(variant.fields, told);
   const age = fieldOf(told, "age");
@@ -60,7 +69,7 @@ export function freshened({ call, variant, fields: told, ...times }: Told): Fres
   const refusal = judged.refusal === "stale" ? null : judged.refusal;
   const detail = refusal ?? (isCookieInPassing(told, call.site.settings) ? "set-cookie" : null);
   const own: Variant = {
-    ...{ ...variant, ...times, fields, freshness, tags: tagsOf(fields) },
+    ...{ ...variant, ...times, fields, freshness, tags: tagsAfter(variant, fields) },
     selection: widened(variant.selection, fields, call.head.fields),
   };
   const shared = detail === null ? { ...own, fields: storedFields(fields, said) } : null;

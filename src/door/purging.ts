@@ -25,8 +25,16 @@ const withoutPort = (located: Located): Located => ({
   host: located.host.replace(/:\d+$/, ""),
 });
 
+/** As requests have it: what is not ASCII is in percent signs (RFC 3987, 3.1); the host is left. */
+function asRequested(url: string): string {
+  const head = /^https?:\/\/[^/?#]*/i.exec(url)?.[0] ?? "";
+  const rest = url.slice(head.length).toWellFormed();
+  return head + rest.replace(/[\u0080-\uffff]+/g, encodeURIComponent);
+}
+
 /** A prefix of an absolute URL in all spellings that a key may have; null for anything else. */
-export function prefixesOf(prefix: string): readonly string[] | null {
+export function prefixesOf(given: string): readonly string[] | null {
+  const prefix = asRequested(given);
   if (prefix.startsWith("/") && !prefix.startsWith("//")) return [prefix];
   const located = parseAbsolute(prefix);
   if (located === null) return null;
@@ -57,8 +65,9 @@ export interface UrlPurge {
 }
 
 /** @returns null when the text is neither an absolute URL nor a path */
-export function urlPurge(text: string, { settings }: Site): UrlPurge | null {
+export function urlPurge(url: string, { settings }: Site): UrlPurge | null {
   const rule = settings.cacheKey;
+  const text = asRequested(url);
   if (text.startsWith("/") && !text.startsWith("//")) {
     if (/[\s#]/.test(text)) return null;
     const mark = text.indexOf("?");

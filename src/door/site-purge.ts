@@ -1,5 +1,6 @@
 /** `POST /v1/purge` with `"site"`: what a site stored is gone, or stale. */
-import { URLS_COUNT_MAX } from "../../core/limits.ts";
+import { utf8Length } from "../../core/keys.ts";
+import { KEY_BYTES_MAX, URLS_COUNT_MAX } from "../../core/limits.ts";
 import type { PurgeOperation } from "../../core/operations.ts";
 import { isSiteName, siteNamespace } from "../../core/site.ts";
 import type { WallMillis } from "../../core/time.ts";
@@ -39,6 +40,9 @@ export const purgeSite: PurgeSite = async (parts, { site: name, soft, urls, ...r
     return purgedAnswer(await runPurge(parts, { namespace, what, ...softly }));
   const prefixes = prefixesOf(what.prefix);
   if (prefixes === null) throw invalid(`"prefix" must begin with http://, https:// or /.`);
+  if (prefixes.some((prefix) => utf8Length(prefix) > KEY_BYTES_MAX)) {
+    throw invalid(`"prefix" must have ${KEY_BYTES_MAX} bytes at most, as requests have it.`);
+  }
   const all = prefixes.map((prefix) => ({ namespace, what: { prefix }, ...softly }));
   return purgedAnswer(await runPurges(parts, all));
 };

@@ -92,6 +92,28 @@ describe("a long body", () => {
     }
   });
 
+  it("keeps the tags that it came with when it is told others: its pieces have them", async () => {
+    const rig = await makeRig();
+    const tags: (readonly string[])[] = [];
+    const answered = rig.backend.answer.bind(rig.backend);
+    rig.backend.answer = (operation, trace) => {
+      const isHead = operation.kind === "write" && keyOf(operation.key).startsWith("h/");
+      if (isHead) tags.push(operation.content?.tags ?? []);
+      return answered(operation, trace);
+    };
+    const headers = { "Cache-Control": "max-age=1", ETag: '"a"' };
+    for (const path of ["/big", "/small"]) {
+      const body = path === "/big" ? bodyOf(1) : "small";
+      rig.reply = () => ({ headers: { ...headers, "Cache-Tag": "old" }, body });
+      await rig.get(path);
+      rig.pass(1500);
+      rig.reply = () => ({ status: 304, headers: { ...headers, "Cache-Tag": "new" } });
+      await rig.get(path);
+      await rig.settled();
+    }
+    expect(tags.map((of) => of.toSorted())).toEqual([["old"], ["new", "old"], ["old"], ["new"]]);
+  });
+
   it("breaks off where a piece is gone, rather than give a wrong byte", async () => {
     const rig = await makeRig();
     rig.reply = () => ({ headers: { "Cache-Control": "max-age=60" }, body: bodyOf(1) });
