@@ -40,6 +40,11 @@ const [, , first] = process.argv;
 if (first === "--version" || first === "-V") {
   // Asked often, and by scripts: nothing else has to be loaded for it.
   const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  process.stdout.on("error", ({ code }) => {
+    if (code === "EPIPE") process.exit(0);
+    process.stderr.write(`starling: stdout cannot be written (${code})\n`);
+    process.exit(1);
+  });
   process.stdout.write(`${JSON.parse(text).version}\n`);
 } else if (!isCheckout) {
   if (major < 22) refuse("22", "install a newer one from https://nodejs.org");

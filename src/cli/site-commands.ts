@@ -126,6 +126,7 @@ export function addSiteCommands(program: Command, endpoint: () => Endpoint): voi
     .action(async (action = "list", name: string | undefined, flags: Flags) => {
       const at = endpoint();
       if (action === "list") {
+        if (name !== undefined) throw new UsageError("sites list takes no name");
         const sites = await sitesOf(at);
         return flags.json === true ? printJson(sites) : say(sitesText(sites));
       }

@@ -111,10 +111,7 @@ describe("the command line", () => {
 
   it.runIf(existsSync("/dev/full"))("says in one line that a disk is full", async () => {
     const full = openSync("/dev/full", "w");
-    for (const args of [
-      ["completion", "bash"],
-      ["get", "cli", "large", ...at],
-    ]) {
+    for (const args of [["completion", "bash"], ["get", "cli", "large", ...at], ["--version"]]) {
       const { code, err } = await run(args, { stdout: full });
       const line = "starling: stdout cannot be written (ENOSPC)\n";
       expect([args, code, err]).toEqual([args, 1, line]);
@@ -128,6 +125,7 @@ describe("the command line", () => {
       ["fly"],
       ["get", "cli", "k", "--colour", "red"],
       ["dev", "--port", "x"],
+      ["sites", "list", "name"],
     ];
     for (const args of usage) expect([args, (await run(args)).code]).toEqual([args, 2]);
     const bad = await run(["get", "cli", "k", "--r", "9", ...at]);
