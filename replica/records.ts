@@ -243,16 +243,18 @@ export class Records {
   }
 
   /**
-   * Looks at what was lost where this replica is no owner: what can be read after all is there
-   * again, to be given to the owners. The rest is forgotten, because nobody would bring it.
+   * Looks at what was lost and nobody will bring: where this replica is no owner, or where the
+   * others have been asked. What can be read after all is there again, and goes to the owners. The
+   * rest is forgotten.
    *
+   * @param mayCome whether somebody may yet bring it
    * @returns whether anything was forgotten
    */
-  settleLost(isMine: (place: Place) => boolean): boolean {
+  settleLost(mayCome: (place: Place, key: StoreKey) => boolean): boolean {
     let hasDropped = false;
     for (const key of [...this.#lost.keys()]) {
       const place = this.placeOf(key);
-      if (isMine(place)) continue;
+      if (mayCome(place, key)) continue;
       const isBack = this.read(key, null).bytes !== null;
       if (isBack) this.find(key);
       else this.drop(key, place);

@@ -281,6 +281,10 @@ export class LostPast {
     this.wasFounded = isFounded;
     const { keeper } = this.#replica;
     keeper.compared();
+    // A sole owner goes on saying that it does not know: nobody's word would count for more.
+    const { losses } = keeper;
+    const mayCome = ({ n }: { n: number }, key: StoreKey) => n === 1 || losses.isUnsure(key);
+    if (losses.settleLost(mayCome)) keeper.arrivals.renew();
     this.#host.progressed();
     const { store } = keeper;
     // With a failed disk the next start asks once more; a record lost since then tells by itself.
