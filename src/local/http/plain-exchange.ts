@@ -69,7 +69,7 @@ class AnnouncedBody implements WholeBody {
       incoming.on("data", (chunk: Buffer) => {
         byteCount += chunk.length;
         if (byteCount <= byteCountMax) chunks.push(chunk);
-        readPace.took(incoming, chunk.length);
+        readPace.took(incoming, chunk.length, byteCount);
       });
       incoming.on("end", () => {
         const [only] = chunks;

@@ -12,8 +12,8 @@ export interface Flowing {
 }
 
 const TURN_BYTES_MAX = 512 * 1024;
-/** A shorter piece is not worth holding up what comes after it. */
-const PIECE_BYTES_MIN = 16 * 1024;
+/** A body that is no longer is not worth holding up: it mostly comes in one piece, or two. */
+const BODY_BYTES_MIN = 64 * 1024;
 
 export class ReadPace {
   readonly #byteCountMax: number;
@@ -25,9 +25,13 @@ export class ReadPace {
     this.#byteCountMax = byteCountMax;
   }
 
-  /** A body has given a piece: it may have to wait before it gives the next one. */
-  took(body: Flowing, byteCount: number): void {
-    if (byteCount < PIECE_BYTES_MIN) return;
+  /**
+   * A body has given a piece: it may have to wait before it gives the next one.
+   *
+   * @param ofBody how much it has given by now
+   */
+  took(body: Flowing, byteCount: number, ofBody: number): void {
+    if (ofBody <= BODY_BYTES_MIN) return;
     if (this.#byteCount === 0) setImmediate(this.#nextTurn);
     this.#byteCount += byteCount;
     if (this.#byteCount < this.#byteCountMax) return;
