@@ -73,12 +73,9 @@ export function writeOwned(value: unknown): Uint8Array {
 
 /** The same, where long bytes in the value become parts of the result, and are not copied. */
 export function writeOwnedInPieces(value: unknown): Bytes {
-  const pieces = writePieces(value);
-  const [only] = pieces;
-  if (pieces.length > 1 || only === undefined) {
-    return new Pieces(pieces.map((piece) => (isLasting(piece) ? piece : piece.slice())));
-  }
-  return isLasting(only) ? only : only.slice();
+  const owned = writePieces(value).map((piece) => (isLasting(piece) ? piece : piece.slice()));
+  const [only] = owned;
+  return owned.length === 1 && only !== undefined ? only : new Pieces(owned);
 }
 
 function write(value: unknown, depth: number): void {

@@ -26,12 +26,18 @@ export class Pieces {
   /** A copy in one piece. */
   whole(): Uint8Array {
     const bytes = new Uint8Array(this.length);
-    let at = 0;
-    for (const part of this.parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
+    putBytes(bytes, this, 0);
     return bytes;
+  }
+}
+
+/** Copies them to a place, which has room for all of them. */
+export function putBytes(into: Uint8Array, bytes: Bytes, from: number): void {
+  if (bytes instanceof Uint8Array) return into.set(bytes, from);
+  let at = from;
+  for (const part of bytes.parts) {
+    into.set(part, at);
+    at += part.length;
   }
 }
 

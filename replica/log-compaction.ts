@@ -13,7 +13,6 @@
  *   is ever taken for the newest.
  */
 import { assert } from "../core/assert.ts";
-import type { Bytes } from "../core/pieces.ts";
 import { NO_SLOT } from "./key-map.ts";
 import type { DiskStep } from "./log-disk.ts";
 import {
@@ -35,6 +34,7 @@ import { type ScannedRecord, SegmentScan } from "./segment-scan.ts";
 const STEP_BYTES = 256 * 1024;
 /** Steps that a segment takes at least, however short it is: the index changes between them. */
 const STEPS_COUNT_MIN = 2;
+
 /** One copied record: where the index should point once the copy counts. */
 interface Move {
   readonly space: Space;
@@ -197,10 +197,11 @@ export class Compaction {
     }
   }
 
-  #isNeeded(victim: SegmentState, { header, offset }: ScannedRecord): boolean {
+  /** Where the index points at the record; NO_SLOT where it does not: nobody needs it. */
+  #slotOf(victim: SegmentState, { header, offset }: ScannedRecord): number {
     const table = this.#state.index.table(header.space);
     const slot = table.find(header.key);
-    return slot !== NO_SLOT && table.isAt(slot, victim.id, offset);
+    return slot !== NO_SLOT && table.isAt(slot, victim.id, offset) ? slot : NO_SLOT;
   }
 
   #copyRecord(victim: SegmentState, item: ScannedRecord, scan: SegmentScan): void {
@@ -211,7 +212,8 @@ export class Compaction {
       if (isNeeded) this.#append(header, new Uint8Array(0));
       return;
     }
-    if (!this.#isNeeded(victim, item)) return;
+    const slot = this.#slotOf(victim, item);
+    if (slot === NO_SLOT) return;
     if (LongBody.isLong(item, this.#stepByteCount)) {
       const into = new Uint8Array(header.bodyByteCount);
       this.#long = new LongBody({ scan, item, into }, this.#stepByteCount);
@@ -221,22 +223,25 @@ export class Compaction {
     // A record that is needed but not intact is found again when all the others are copied.
     if (body === null) return;
     // What the walk has read lies where its next read goes.
-    this.#move(victim, item, this.#staging.isLong(header.key, body) ? body.slice() : body);
+    const kept = this.#staging.isLong(header.key, body) ? body.slice() : body;
+    this.#move({ victim, item, slot }, kept);
   }
 
   #copyLong(victim: SegmentState, long: LongBody): void {
     this.#long = undefined;
-    if (!this.#isNeeded(victim, long.item)) return;
+    const { item } = long;
+    const slot = this.#slotOf(victim, item);
+    if (slot === NO_SLOT) return;
     const body = long.step();
     if (body === "more") this.#long = long;
-    else if (body !== null) this.#move(victim, long.item, body);
+    else if (body !== null) this.#move({ victim, item, slot }, body);
   }
 
-  #move(victim: SegmentState, { header, offset }: ScannedRecord, body: Bytes): void {
-    const { space, key } = header;
-    const slot = this.#state.index.table(space).find(key);
+  #move(of: { victim: SegmentState; item: ScannedRecord; slot: number }, body: Uint8Array): void {
+    const { victim, item, slot } = of;
+    const { header, offset: from } = item;
     const to = this.#append(header, body);
-    this.#moves.push({ space, slot, victim: victim.id, from: offset, to, lost: false });
+    this.#moves.push({ space: header.space, slot, victim: victim.id, from, to, lost: false });
   }
 
   /** Finds what the index still needs of the run and the walk did not find intact. */
@@ -277,7 +282,7 @@ export class Compaction {
     this.#moves.push({ space, slot, victim: row.segment, from: row.offset, to, lost: true });
   }
 
-  #append(fields: RecordFields, body: Bytes): number {
+  #append(fields: RecordFields, body: Uint8Array): number {
     const output = this.#output;
     const offset = output.byteCount;
     const byteCount = this.#staging.add(

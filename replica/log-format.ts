@@ -13,7 +13,7 @@
  * rounds is a bijection of the word), so every single flipped bit. It is no defence against people.
  */
 import { assert } from "../core/assert.ts";
-import { type Bytes, partsOf } from "../core/pieces.ts";
+import { type Bytes, putBytes } from "../core/pieces.ts";
 
 /** xxHash32 of some bytes under a seed, as an unsigned number of 32 bits. */
 export type Checksum = (bytes: Bytes, seed: number) => number;
@@ -99,12 +99,8 @@ export function encodeRecord(page: Page, at: number, record: RecordToWrite): num
   const { body } = record;
   const byteCount = encodeHead(page, at, record);
   assert(at + byteCount + body.length <= page.bytes.length, "a record fits its page");
-  let end = at + byteCount;
-  for (const part of partsOf(body)) {
-    page.bytes.set(part, end);
-    end += part.length;
-  }
-  return end - at;
+  putBytes(page.bytes, body, at + byteCount);
+  return byteCount + body.length;
 }
 
 /** Writes all of a record but its body, which is to follow; returns the length of that. */

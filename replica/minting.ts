@@ -62,7 +62,7 @@ export interface HeldWrite {
   readonly sibling: Sibling;
   /** As the other owners get it: without the tenure, which is nothing to them. */
   readonly sharedBytes: Bytes;
-  /** The write without what is beside it, where that is much; absent: there is nothing of it. */
+  /** The write without what is beside it, where that is much; absent: it goes as a whole. */
   readonly aloneBytes?: Bytes;
 }
 

@@ -1,6 +1,6 @@
 /** What a replica has of one key in one place: its own record, or the hint for one member. */
 import type { CausalContext } from "../core/causal-context.ts";
-import { type Entry, emptyEntry, type Sibling } from "../core/entry.ts";
+import { type Entry, emptyEntry } from "../core/entry.ts";
 import type { Tenure } from "../core/entry-codec.ts";
 import { gaveUpEarly } from "../core/expiry.ts";
 import type { Bytes } from "../core/pieces.ts";
@@ -43,12 +43,11 @@ export function outlived({ entry, tenure }: Slot, context: CausalContext): boole
 
 /**
  * Whether what came makes up for what is lost here: it says something of the key and, where only a
- * body is missing, it says something of that very version. A write that goes alone may not.
+ * body is missing, something of that very version. What was written elsewhere meanwhile may not.
  */
 export function refills({ entry }: Slot, { context }: Entry, now: WallMillis): boolean {
-  if (context.isEmpty) return false;
-  const isMissing = (one: Sibling): boolean => gaveUpEarly({ siblings: [one] }, now);
-  return entry.siblings.every((one) => !isMissing(one) || context.covers(one.dot));
+  const unsaid = entry.siblings.filter(({ dot }) => !context.covers(dot));
+  return !context.isEmpty && !gaveUpEarly({ siblings: unsaid }, now);
 }
 
 export const emptySlot: Slot = { entry: emptyEntry, tenure: null, bytes: null, isUnknown: false };

@@ -2,7 +2,6 @@
  * What every store promises, whatever it stands on: memory, files or a Durable Object's SQLite.
  * It runs in Node and inside workerd, so it uses nothing but the language and vitest.
  */
-
 import { describe, expect, it } from "vitest";
 import { Pieces, wholeOf } from "../../core/pieces.ts";
 import type { Store } from "../../core/store.ts";

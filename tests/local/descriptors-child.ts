@@ -5,7 +5,6 @@
  *
  *     node descriptors-child.ts DIR
  */
-
 import { closeSync, openSync } from "node:fs";
 import { devNull } from "node:os";
 import xxhash from "xxhash-wasm";

@@ -1,5 +1,4 @@
 /** A node keeps nothing of what is over. An alarm that is left would keep all that it is for. */
-
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";

@@ -1,5 +1,4 @@
 /** Replicas that follow each other, where nothing else brings what one of them missed. */
-
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ReplicaId } from "../../core/ids.ts";
 import { storeKey } from "../../core/keys.ts";

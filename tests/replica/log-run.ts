@@ -1,5 +1,4 @@
 /** Runs the log engine by hand, and remembers what a reader of it may see. */
-
 import xxhash from "xxhash-wasm";
 import { wholeOf } from "../../core/pieces.ts";
 import { Prng } from "../../core/prng.ts";

@@ -2,7 +2,6 @@
  * Messages, entries and results in the words of a scenario. Actors are drawn at random and operations
  * are too: here they are A, B, … in the order in which they come up, so that a text stays the same.
  */
-
 import { type Entry, newestFirst, type Sibling } from "../../core/entry.ts";
 import { decodeEntry } from "../../core/entry-codec.ts";
 import { keyOf } from "../../core/keys.ts";

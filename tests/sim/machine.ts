@@ -3,7 +3,6 @@
  * clock that is off and a disk that fails. On virtual time, it does what
  * `src/local/log/file-log.ts` and `src/driver/driver.ts` do on a real host.
  */
-
 import type { NamespaceSettings } from "../../core/namespace-settings.ts";
 import { wholeOf } from "../../core/pieces.ts";
 import type { Prng } from "../../core/prng.ts";

@@ -22,9 +22,8 @@ const PIECE_BYTES = 64 * 1024;
 export const checksumBy =
   (hasher: Hasher): Checksum =>
   (bytes, seed) => {
-    const [only, ...more] = partsOf(bytes);
-    const isShort = only !== undefined && only.length <= PIECE_BYTES;
-    if (isShort && more.length === 0) return hasher.h32Raw(only, seed);
+    const isShort = bytes instanceof Uint8Array && bytes.length <= PIECE_BYTES;
+    if (isShort) return hasher.h32Raw(bytes, seed);
     const hash = hasher.create32(seed);
     for (const part of partsOf(bytes)) {
       for (let at = 0; at < part.length; at += PIECE_BYTES) {

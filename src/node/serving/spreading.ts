@@ -88,7 +88,7 @@ export class Spreading {
     const { self, primaries, fallbacks, need } = to.route;
     const { entry, sharedBytes, aloneBytes } = held;
     const alone =
-      aloneBytes === undefined || blind !== null
+      aloneBytes === undefined
         ? null
         : { entry: aloneBytes, digest: digestOf(entry, knowledge.hash) };
     const plan = {
