@@ -70,12 +70,10 @@ export class KeyedHash {
     return hexWord(high()) + hexWord(low());
   }
 
-  /** All 64 bits as eight bytes. */
-  tag(message: Uint8Array): Uint8Array {
-    sipHash(this.#key, message, message.length);
-    const out = new Uint8Array(8);
-    putWord(out, 0, high());
-    putWord(out, 4, low());
-    return out;
+  /** Hashes the bytes before a place, and puts all 64 bits there as eight bytes. */
+  tagInto(bytes: Uint8Array, at: number): void {
+    sipHash(this.#key, bytes, at);
+    putWord(bytes, at, high());
+    putWord(bytes, at + 4, low());
   }
 }

@@ -34,7 +34,11 @@ describe("KeyedHash", () => {
     (length, vector) => {
       // The reference prints the 64 bits with the least significant byte first.
       expect(hash.hex(counting(length))).toBe(reversed(vector));
-      expect(Buffer.from(hash.tag(counting(length))).toString("hex")).toBe(reversed(vector));
+      const tagged = Uint8Array.of(...counting(length), ...new Uint8Array(8), 7);
+      hash.tagInto(tagged, length);
+      expect([...tagged.subarray(0, length)]).toEqual([...counting(length)]);
+      expect(Buffer.from(tagged.subarray(length, -1)).toString("hex")).toBe(reversed(vector));
+      expect(tagged.at(-1)).toBe(7);
     },
   );
 
