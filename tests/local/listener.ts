@@ -6,6 +6,10 @@ import { makeApp, type TestApp, type TestAppOptions } from "../frontend/support.
 export interface Listener extends TestApp {
   readonly url: string;
   readonly port: number;
+  /** Requests that Node's own parser has read. */
+  readonly longWayCount: () => number;
+  /** Ends it as a node that stops does: resolves when all that is owed was given. */
+  readonly finish: (msMax: number) => Promise<void>;
   stop(): void;
 }
 
@@ -16,19 +20,22 @@ export async function listenWithApp(
 ): Promise<Listener> {
   const made = await makeApp(options);
   const { app, answerKey } = made;
-  const { server } = makeHttpServer({
+  const { server, stop: finish } = makeHttpServer({
     handler: (request, env) => app.fetch(request, env),
     answerKey,
     internal: nobody,
     limits: options.limits ?? {},
   });
+  let longWayCount = 0;
+  server.on("request", () => longWayCount++);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   const stop = (): void => {
     server.close();
     server.closeAllConnections();
   };
-  return { ...made, url: `http://127.0.0.1:${port}`, port, stop };
+  const counted = { longWayCount: () => longWayCount };
+  return { ...made, ...counted, url: `http://127.0.0.1:${port}`, port, finish, stop };
 }
 
 export interface Talk {

@@ -1,14 +1,18 @@
 /** The door's listener on Node: requests with their raw fields, answers as they stream. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { ServerResponse } from "node:http";
 import { BlockList, isIP, type Socket } from "node:net";
 import { oncePer } from "../../../core/once-per.ts";
 import { type Fields, fieldOf, fieldsOf, has } from "../../cache/fields.ts";
 import type { Door } from "../../door/door.ts";
 import type { DoorMetrics } from "../../door/door-metrics.ts";
 import type { Bytes, DoorAnswer, DoorRequest } from "../../door/ports.ts";
+import { SMALL_BYTES } from "../../frontend/http/body-room.ts";
 import { EndOfTurn } from "../http/end-of-turn.ts";
 import { httpLimits } from "../http/http-server.ts";
-import { turnAway } from "../http/pipelines.ts";
+import { type Begin, turnAway } from "../http/pipelines.ts";
+import type { Recipient } from "../http/plain-exchange.ts";
+import type { TakeQuickly } from "../http/quick-lane.ts";
+import type { RawHeaders } from "../http/raw-headers.ts";
 import { refuse, timedOut } from "../http/refusals.ts";
 import { plainAddress } from "./own-addresses.ts";
 import { bytesOf } from "./reading.ts";
@@ -53,33 +57,36 @@ async function* uploaded(response: ServerResponse, idleMs: number): Bytes {
   }
 }
 
-/** A request as Node has it: what is seldom needed is put together on demand. */
-class NodeRequest implements DoorRequest {
+type Source = Pick<DoorRequest, "method" | "target" | "scheme" | "fields" | "body">;
+
+/** A request as the host has it: what is seldom needed is put together on demand. */
+class HostRequest implements DoorRequest {
   readonly method: string;
   readonly target: string;
   readonly scheme: DoorRequest["scheme"];
   readonly fields: Fields;
   readonly body: Bytes | null;
-  readonly #response: ServerResponse;
+  readonly #to: Recipient;
 
-  constructor(response: ServerResponse, { scheme, bodyIdleMsMax }: DoorListenerOptions) {
-    const incoming = response.req;
-    this.#response = response;
-    this.method = incoming.method ?? "GET";
-    this.target = incoming.url ?? "/";
+  constructor({ method, target, scheme, fields, body }: Source, to: Recipient) {
+    this.method = method;
+    this.target = target;
     this.scheme = scheme;
-    this.fields = fieldsOf(incoming.rawHeaders);
-    const announced = Number(fieldOf(this.fields, "content-length") ?? 0);
-    const hasBody = announced > 0 || has(this.fields, "transfer-encoding");
-    this.body = hasBody ? uploaded(response, bodyIdleMsMax) : null;
+    this.fields = fields;
+    this.body = body;
+    this.#to = to;
+  }
+
+  get #socket(): Socket {
+    return this.#to instanceof ServerResponse ? this.#to.req.socket : this.#to.socket;
   }
 
   get address(): string {
-    return addressOf(this.#response.req.socket);
+    return addressOf(this.#socket);
   }
 
   get port(): number | null {
-    return this.#response.req.socket.localPort ?? null;
+    return this.#socket.localPort ?? null;
   }
 
   isFrom(cidrs: readonly string[]): boolean {
@@ -89,9 +96,26 @@ class NodeRequest implements DoorRequest {
   }
 
   get onInterim(): NonNullable<DoorRequest["onInterim"]> {
-    return (status, fields) => passInterim(this.#response, status, fields);
+    return (status, fields) => passInterim(responseOf(this.#to), status, fields);
   }
 }
+
+const responseOf = (to: Recipient): ServerResponse =>
+  to instanceof ServerResponse ? to : to.response;
+
+/** A request that Node has read. */
+function nodeRequest(response: ServerResponse, options: DoorListenerOptions): DoorRequest {
+  const { scheme, bodyIdleMsMax } = options;
+  const { method = "GET", url: target = "/", rawHeaders } = response.req;
+  const fields = fieldsOf(rawHeaders);
+  const announced = Number(fieldOf(fields, "content-length") ?? 0);
+  const hasBody = announced > 0 || has(fields, "transfer-encoding");
+  const body = hasBody ? uploaded(response, bodyIdleMsMax) : null;
+  return new HostRequest({ method, target, scheme, fields, body }, response);
+}
+
+/** The fields of a client that sends the same ones again and again. */
+const fieldsIn = oncePer(({ raw }: RawHeaders): Fields => fieldsOf(raw));
 
 /** 102 and 103 are what Node can send (RFC 9110, 15.2; RFC 8297). */
 function passInterim(response: ServerResponse, status: number, fields: Fields): void {
@@ -143,9 +167,13 @@ async function stream(response: ServerResponse, body: Bytes, sent: (n: number) =
   }
 }
 
-/** @returns false when the answer is over: nobody is there, or a field cannot be sent */
-function writeHead(response: ServerResponse, { status, fields, body, length }: DoorAnswer) {
-  if (response.destroyed || response.headersSent) return false;
+interface Head {
+  readonly status: number;
+  readonly fields: readonly string[];
+  readonly isDated: boolean;
+}
+
+function headOf({ status, fields, body, length }: DoorAnswer): Head {
   const flat: string[] = [];
   let isDated = false;
   for (const [name, value] of fields) {
@@ -153,9 +181,15 @@ function writeHead(response: ServerResponse, { status, fields, body, length }: D
     flat.push(name, value);
   }
   if (length !== null && body !== null) flat.push("Content-Length", String(length));
+  return { status, fields: flat, isDated };
+}
+
+/** @returns false when the answer is over: nobody is there, or a field cannot be sent */
+function writeHead(response: ServerResponse, { status, fields, isDated }: Head): boolean {
+  if (response.destroyed || response.headersSent) return false;
   response.sendDate = !isDated;
   try {
-    response.writeHead(status, flat);
+    response.writeHead(status, [...fields]);
     return true;
   } catch {
     // A field that cannot be sent costs only its own answer.
@@ -170,7 +204,7 @@ async function writeStream(
   { answer, body }: { readonly answer: DoorAnswer; readonly body: Bytes },
   sent: (byteCount: number) => void,
 ): Promise<void> {
-  if (!writeHead(response, answer)) return end(body);
+  if (!writeHead(response, headOf(answer))) return end(body);
   // Headers go out with the first bytes; where these take long, before them. Node's `flushHeaders`
   // would send what is not ASCII in them as UTF-8: not the bytes that came.
   response.write("", "latin1");
@@ -182,39 +216,61 @@ const end = async (body: Bytes): Promise<void> => {
 };
 
 interface Whole {
-  readonly response: ServerResponse;
+  readonly to: Recipient;
   readonly answer: DoorAnswer;
   readonly body: Uint8Array | null;
 }
 
+function writeWhole({ to, answer, body }: Whole, sent: (byteCount: number) => void): void {
+  const head = headOf(answer);
+  const isShort = body === null || body.length <= SMALL_BYTES;
+  if (to instanceof ServerResponse || !isShort || !to.send({ ...head, body })) {
+    const response = responseOf(to);
+    if (!writeHead(response, head)) return;
+    if (body === null) return void response.end();
+    response.end(body);
+  }
+  if (body !== null) sent(body.length);
+}
+
 export function doorListener(door: Door, metrics: DoorMetrics, options: DoorListenerOptions) {
-  const { atWorkCountMax = AT_WORK_COUNT_MAX } = options;
+  const { atWorkCountMax = AT_WORK_COUNT_MAX, scheme } = options;
   /** Requests without an answer yet, even if their clients have gone: each may hold an origin. */
   let atWorkCount = 0;
-  const whole = new EndOfTurn<Whole>(({ response, answer, body }) => {
-    if (!writeHead(response, answer)) return;
-    if (body === null) return void response.end();
-    metrics.sent(answer, body.length);
-    response.end(body);
-  });
-  return (_: IncomingMessage, response: ServerResponse): void => {
-    const write = (answer: DoorAnswer): void => {
-      const { body } = answer;
-      if (body === null || body instanceof Uint8Array) return whole.add({ response, answer, body });
-      const sent = (byteCount: number): void => metrics.sent(answer, byteCount);
-      writeStream(response, { answer, body }, sent).catch(() => response.destroy());
-    };
-    if (atWorkCount >= atWorkCountMax) return turnAway(response);
+  const sentOf =
+    (answer: DoorAnswer) =>
+    (byteCount: number): void =>
+      metrics.sent(answer, byteCount);
+  const whole = new EndOfTurn<Whole>((one) => writeWhole(one, sentOf(one.answer)));
+  const write = (to: Recipient, answer: DoorAnswer): void => {
+    const { body } = answer;
+    if (body === null || body instanceof Uint8Array) return whole.add({ to, answer, body });
+    const response = responseOf(to);
+    writeStream(response, { answer, body }, sentOf(answer)).catch(() => response.destroy());
+  };
+  const carryOut = (request: DoorRequest, to: Recipient): void => {
     atWorkCount++;
-    door.handle(new NodeRequest(response, options)).then(
+    door.handle(request).then(
       (answer) => {
         atWorkCount--;
-        write(answer);
+        write(to, answer);
       },
       () => {
         atWorkCount--;
-        response.destroy();
+        responseOf(to).destroy();
       },
     );
   };
+  const begin: Begin = (_, response) => {
+    if (atWorkCount >= atWorkCountMax) return turnAway(response);
+    carryOut(nodeRequest(response, options), response);
+  };
+  const quick: TakeQuickly = ({ request, target }, turn) => {
+    const { method, headers } = request;
+    if (method !== "GET" || atWorkCount >= atWorkCountMax) return false;
+    const source = { method, target, scheme, fields: fieldsIn(headers), body: null };
+    carryOut(new HostRequest(source, turn), turn);
+    return true;
+  };
+  return { begin, quick };
 }

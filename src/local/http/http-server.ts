@@ -1,6 +1,7 @@
 /**
- * The HTTP listener of the Node host. Node's own strict parser is the only one; what it refuses is
- * answered here, in the same words as everything else, and the connection is closed.
+ * The HTTP listener of the Node host. Usual requests take the quick lane. All else is judged by
+ * Node's own strict parser; what it refuses is answered here, in the same words as everything else,
+ * and the connection is closed.
  */
 import {
   createServer,
@@ -8,15 +9,16 @@ import {
   type Server as PlainServer,
   type ServerResponse,
 } from "node:http";
-import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import { createServer as createTlsServer, Server as TlsServer } from "node:https";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import { bodyRoom, SMALL_BYTES } from "../../frontend/http/body-room.ts";
-import type { Answer } from "../../frontend/http/exchange.ts";
+import { bodyRoom } from "../../frontend/http/body-room.ts";
 import type { AnswerKey } from "../../frontend/short-way.ts";
 import type { NodeTls } from "../identity/tls.ts";
 import { type Begin, Pipelines } from "./pipelines.ts";
 import { AnswerWriter, plainRequest } from "./plain-exchange.ts";
+import { type LaneParts, QuickLane, type TakeQuickly } from "./quick-lane.ts";
 import {
   expectationFailed,
   malformedTarget,
@@ -38,7 +40,7 @@ export interface HttpServerParts {
   /** The short way for requests that have one; without it all go through the handler. */
   readonly answerKey?: AnswerKey | null;
   /** Takes every request as Node has it, in place of the app and the short way. */
-  readonly raw?: Begin;
+  readonly raw?: { readonly begin: Begin; readonly quick: TakeQuickly };
   readonly internal: InternalCalls;
   /** With it the listener speaks https and nothing else. */
   readonly tls?: NodeTls | undefined;
@@ -58,6 +60,8 @@ export interface HttpLimits {
   readonly headersMsMax: number;
   /** Until the whole request is in, in ms; with `raw`, its bodies are the taker's to bound. */
   readonly requestMsMax: number;
+  /** Between two requests of a connection, in ms. */
+  readonly keepAliveMsMax: number;
   /** Without a byte in either direction, in ms: a client that does not read its answer. */
   readonly inactiveMsMax: number;
   readonly headerBytesMax: number;
@@ -76,6 +80,7 @@ export interface HttpLimits {
 export const httpLimits: HttpLimits = {
   headersMsMax: 10_000,
   requestMsMax: 60_000,
+  keepAliveMsMax: 30_000,
   // The slowest answer, an exchange that an operator asks for, may take two minutes.
   inactiveMsMax: 150_000,
   headerBytesMax: 16_384,
@@ -97,14 +102,6 @@ export interface HttpServer {
   stop(msMax: number): Promise<void>;
 }
 
-/** A large answer is in memory until its reader has it. */
-function holdUntilSent({ body }: Answer, response: ServerResponse): void {
-  if (body === null || body.length <= SMALL_BYTES || response.destroyed) return;
-  if (typeof body === "string") bodyRoom.add(response, body.length);
-  else bodyRoom.hold(response, body);
-  response.once("close", () => bodyRoom.release(response));
-}
-
 /** Takes the short way where there is one; else false, and nothing done. */
 function answerPlainly(
   { answerKey, writer }: { readonly answerKey: AnswerKey; readonly writer: AnswerWriter },
@@ -114,10 +111,7 @@ function answerPlainly(
   const request = plainRequest(incoming);
   const answer = request === null ? null : answerKey(request, incoming.url ?? "/");
   if (answer === null) return false;
-  void answer.then((given) => {
-    holdUntilSent(given, response);
-    writer.write(response, given);
-  });
+  void answer.then((given) => writer.write(response, given));
   return true;
 }
 
@@ -137,7 +131,7 @@ function listenerOf(
   const options = {
     headersTimeout: limits.headersMsMax,
     requestTimeout: raw === undefined ? limits.requestMsMax : 0,
-    keepAliveTimeout: 30_000,
+    keepAliveTimeout: limits.keepAliveMsMax,
     connectionsCheckingInterval: 1000,
     maxHeaderSize: limits.headerBytesMax,
     insecureHTTPParser: false,
@@ -187,7 +181,7 @@ function holdBack100(incoming: IncomingMessage, response: ServerResponse): void 
 const SERVER_METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
 
 /** How a request is carried out once its turn has come. */
-function beginner(parts: HttpServerParts): Begin {
+function beginner(parts: HttpServerParts, writer: AnswerWriter): Begin {
   const listener = getRequestListener(
     async (request, { incoming, outgoing }) => {
       const answer = await parts.handler(request, {
@@ -201,13 +195,47 @@ function beginner(parts: HttpServerParts): Begin {
     { overrideGlobalObjects: false, hostname: HOST_OF_NOBODY, errorHandler: refuseUnreadable },
   );
   const { answerKey } = parts;
-  const plain = answerKey == null ? null : { answerKey, writer: new AnswerWriter() };
+  const plain = answerKey == null ? null : { answerKey, writer };
   return (incoming, response) => {
     if (incoming.url === "*") return void response.writeHead(204, { Allow: SERVER_METHODS }).end();
-    if (parts.raw !== undefined) return parts.raw(incoming, response);
+    if (parts.raw !== undefined) return parts.raw.begin(incoming, response);
     if (plain !== null && answerPlainly(plain, incoming, response)) return;
     void listener(incoming, response);
   };
+}
+
+/** How a request of the quick lane is carried out; null: there is no such lane. */
+function quickTaker({ raw, answerKey }: HttpServerParts, writer: AnswerWriter): TakeQuickly | null {
+  if (raw !== undefined) return raw.quick;
+  if (answerKey == null) return null;
+  return ({ request, target }, turn) => {
+    const answer = answerKey(request, target);
+    if (answer === null) return false;
+    void answer.then((given) => writer.write(turn, given));
+    return true;
+  };
+}
+
+/** Has connections begin in the quick lane: Node does not count them before they come to it. */
+function openQuickLane(server: Server, parts: Omit<LaneParts, "handOver">): void {
+  const event = server instanceof TlsServer ? "secureConnection" : "connection";
+  const [listen] = server.listeners(event) as ((socket: Socket) => void)[];
+  if (listen === undefined) return;
+  const lane = new QuickLane({ ...parts, handOver: (socket) => listen.call(server, socket) });
+  server.off(event, listen);
+  server.on(event, (socket: Socket) => lane.take(socket));
+  const closeIdle = server.closeIdleConnections.bind(server);
+  const closeAll = server.closeAllConnections.bind(server);
+  Object.assign(server, {
+    closeIdleConnections() {
+      closeIdle();
+      lane.endIdle();
+    },
+    closeAllConnections() {
+      closeAll();
+      lane.endAll();
+    },
+  });
 }
 
 /** A client that speaks HTTP/1.0 without a Host cannot be a browser that was lured here. */
@@ -218,8 +246,9 @@ const refuseUnreadable = (): Response => problemResponse(malformedTarget);
 
 export function makeHttpServer(parts: HttpServerParts): HttpServer {
   const limits = { ...httpLimits, ...parts.limits };
+  const writer = new AnswerWriter();
   const pipelines = new Pipelines(limits, {
-    begin: beginner(parts),
+    begin: beginner(parts, writer),
     forget: (response) => bodyRoom.release(response),
   });
   const onRequest: Begin = (incoming, response) => {
@@ -228,6 +257,8 @@ export function makeHttpServer(parts: HttpServerParts): HttpServer {
     else pipelines.refuseRequest(incoming, response, breach);
   };
   const server = listenerOf(parts, limits, onRequest);
+  const take = quickTaker(parts, writer);
+  if (take !== null) openQuickLane(server, { take, places: pipelines, limits });
   server.maxConnections = limits.connectionCountMax;
   // Peers come in by the same door: clients that only keep their connections make room for them.
   server.on("drop", () => server.closeIdleConnections());

@@ -199,6 +199,23 @@ export class Pipelines {
     return this.#shared.atWorkCount;
   }
 
+  get isStopping(): boolean {
+    return this.#shared.isStopping;
+  }
+
+  /** Counts a request that is led elsewhere. @returns false when there are as many as it takes */
+  enter(): boolean {
+    const shared = this.#shared;
+    if (shared.atWorkCount >= shared.limits.inFlightCountMax) return false;
+    shared.atWorkCount++;
+    return true;
+  }
+
+  leave(): void {
+    this.#shared.atWorkCount--;
+    this.#shared.onChange();
+  }
+
   take(incoming: IncomingMessage, response: ServerResponse): void {
     this.#of(incoming.socket).take(response);
   }

@@ -3,46 +3,23 @@
  * Node's own request, without a `Request` around it, and its answer put straight onto the
  * connection. All else goes through @hono/node-server.
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, ServerResponse } from "node:http";
+import { bodyRoom, SMALL_BYTES } from "../../frontend/http/body-room.ts";
 import {
   type Answer,
   isContinueExpected,
   type PlainRequest,
-  type RequestHeaders,
   type WholeBody,
 } from "../../frontend/http/exchange.ts";
 import { EndOfTurn } from "./end-of-turn.ts";
+import type { WholeAnswer } from "./quick-answer.ts";
+import type { Turn } from "./quick-lane.ts";
+import { RawHeaders } from "./raw-headers.ts";
 import { readPace } from "./read-pace.ts";
 import { refuse, unsendable } from "./refusals.ts";
 
 /** Longer bodies take the other way, on which they can be refused while they stream in. */
 const BODY_BYTES_MAX = 1024 * 1024;
-
-class Headers implements RequestHeaders {
-  readonly #raw: readonly string[];
-
-  constructor(raw: readonly string[]) {
-    this.#raw = raw;
-  }
-
-  /** A walk over a dozen names is shorter than making a map of them. */
-  get(name: string): string | null {
-    const raw = this.#raw;
-    let found: string | null = null;
-    let lower = "";
-    for (let i = 0; i < raw.length; i += 2) {
-      const other = raw[i] as string;
-      if (other.length !== name.length) continue;
-      if (other !== name) {
-        if (lower === "") lower = name.toLowerCase();
-        if (other.toLowerCase() !== lower) continue;
-      }
-      const value = raw[i + 1] as string;
-      found = found === null ? value : `${found}, ${value}`;
-    }
-    return found;
-  }
-}
 
 /** A body whose length was announced, and is not too much to wait for. */
 class AnnouncedBody implements WholeBody {
@@ -91,7 +68,7 @@ class AnnouncedBody implements WholeBody {
 /** The request in its plain form; null when it has a body that should be read as it streams in. */
 export function plainRequest(incoming: IncomingMessage): PlainRequest | null {
   const { method = "", rawHeaders } = incoming;
-  const headers = new Headers(rawHeaders);
+  const headers = new RawHeaders(rawHeaders);
   if (headers.get("Transfer-Encoding") !== null) return null;
   const announced = headers.get("Content-Length");
   if (announced === null || method === "GET" || method === "HEAD") {
@@ -103,33 +80,52 @@ export function plainRequest(incoming: IncomingMessage): PlainRequest | null {
   return { method, headers, body };
 }
 
+/** To whom an answer is owed: a request that Node has read, or one of the quick lane. */
+export type Recipient = ServerResponse | Turn;
+
 interface Unwritten {
-  readonly response: ServerResponse;
+  readonly to: Recipient;
   readonly answer: Answer;
 }
 
 /** Writes answers at the end of the turn of the event loop, together. */
 export class AnswerWriter {
-  readonly #whole = new EndOfTurn<Unwritten>(({ response, answer }) =>
-    writeAnswer(response, answer),
-  );
+  readonly #whole = new EndOfTurn<Unwritten>(({ to, answer }) => writeAnswer(to, answer));
 
-  write(response: ServerResponse, answer: Answer): void {
-    this.#whole.add({ response, answer });
+  write(to: Recipient, answer: Answer): void {
+    // It is in memory until its reader has it.
+    if (to instanceof ServerResponse) holdUntilSent(answer, to);
+    this.#whole.add({ to, answer });
   }
 }
 
-/**
- * Puts an answer onto the connection, if there still is one. One that waits behind the answers to
- * earlier requests has none yet: Node keeps it until its turn has come.
- */
-function writeAnswer(response: ServerResponse, answer: Answer): void {
-  if (response.destroyed || response.req.socket.writable === false) return;
+const isLarge = ({ body }: Answer): boolean => body !== null && body.length > SMALL_BYTES;
+
+function holdUntilSent(answer: Answer, response: ServerResponse): void {
+  const { body } = answer;
+  if (body === null || !isLarge(answer) || response.destroyed) return;
+  if (typeof body === "string") bodyRoom.add(response, body.length);
+  else bodyRoom.hold(response, body);
+  response.once("close", () => bodyRoom.release(response));
+}
+
+/** Puts an answer onto the connection, if there still is one. */
+function writeAnswer(to: Recipient, answer: Answer): void {
   const { status, headers, body } = answer;
   const fields: string[] = [];
   for (const name in headers) fields.push(name, headers[name] as string);
+  if (to instanceof ServerResponse) return writeTo(to, { status, fields, body });
+  if (!isLarge(answer) && to.send({ status, fields, body })) return;
+  const { response } = to;
+  holdUntilSent(answer, response);
+  writeTo(response, { status, fields, body });
+}
+
+/** One that waits behind answers to earlier requests is kept by Node until its turn has come. */
+function writeTo(response: ServerResponse, { status, fields, body }: WholeAnswer): void {
+  if (response.destroyed || response.req.socket.writable === false) return;
   try {
-    response.writeHead(status, fields);
+    response.writeHead(status, [...fields]);
   } catch {
     // Stored headers came from elsewhere: one that cannot be sent costs only its own answer.
     return refuse(response, unsendable);

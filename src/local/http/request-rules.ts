@@ -22,7 +22,7 @@ const ABSOLUTE = /^https?:\/\/[^/?#]/i;
 /** Most requests name the same one. */
 let lastHost = "";
 
-function isHost(text: string): boolean {
+export function isHost(text: string): boolean {
   if (text === lastHost && text !== "") return true;
   const found = HOST.exec(text);
   const isOne = found !== null && Number(found[1] ?? 0) <= PORT_MAX;

@@ -1,0 +1,239 @@
+/**
+ * The quick lane of a listener. Node's own parser, and the streams that it makes of each request
+ * and each answer, take more time than all the rest of a small read. So a connection begins here,
+ * and stays for as long as each of its requests is a usual one (quick-request.ts) that somebody
+ * takes. With the first that is not, the connection goes over to Node's parser for good, together
+ * with that request.
+ *
+ * There is one request at a time. What comes before its answer is left unread: a client that
+ * pipelines goes over with what it has sent. A small answer is written in one piece; any other goes
+ * through a `ServerResponse` of Node's.
+ */
+import { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { bytesOfAnswer, type WholeAnswer } from "./quick-answer.ts";
+import { QuickReader, type QuickRequest } from "./quick-request.ts";
+import { refuseRaw, timedOut } from "./refusals.ts";
+
+/** A request whose answer is owed. It is given one, in one of two ways. */
+export interface Turn {
+  readonly socket: Socket;
+  /** A whole answer, and a short one. @returns false, and nothing done, if it cannot be sent */
+  send(answer: WholeAnswer): boolean;
+  /** For any other answer: made when it is asked for. */
+  readonly response: ServerResponse;
+}
+
+/** @returns false, and nothing done, when the request has to come the long way */
+export type TakeQuickly = (asked: QuickRequest, turn: Turn) => boolean;
+
+/** Where requests at work are counted. */
+export interface Places {
+  /** @returns false when there are as many as the listener takes */
+  enter(): boolean;
+  leave(): void;
+  /** Whether connections end with the answers that they are owed. */
+  readonly isStopping: boolean;
+}
+
+export interface LaneLimits {
+  /** Until the first request of a connection has come, in ms. */
+  readonly headersMsMax: number;
+  /** Between two requests, in ms. */
+  readonly keepAliveMsMax: number;
+  /** Without a byte in either direction while an answer is owed, in ms. */
+  readonly inactiveMsMax: number;
+}
+
+export interface LaneParts {
+  readonly take: TakeQuickly;
+  /** Gives a connection to Node's parser, as if it had just been made. */
+  readonly handOver: (socket: Socket) => void;
+  readonly places: Places;
+  readonly limits: LaneLimits;
+}
+
+const CHECK_MS = 1000;
+
+interface Lane extends LaneParts {
+  readonly connections: Set<Connection>;
+  /** What an answer says of a connection that stays. */
+  readonly staying: string;
+}
+
+class Connection implements Turn {
+  readonly socket: Socket;
+  readonly #lane: Lane;
+  readonly #reader = new QuickReader();
+  #asked: QuickRequest | null = null;
+  #response: ServerResponse | null = null;
+  #hasServed = false;
+  /** Its client has sent all that it will. */
+  #hasEnded = false;
+  /** Bytes in both directions when it was last looked at, and since when there were no more. */
+  #movedByteCount = 0;
+  #movedAt = performance.now();
+
+  constructor(socket: Socket, lane: Lane) {
+    this.socket = socket;
+    this.#lane = lane;
+    lane.connections.add(this);
+    socket.on("data", this.#read).on("end", this.#ended);
+    socket.on("error", this.#broken).on("close", this.#closed);
+  }
+
+  send(answer: WholeAnswer): boolean {
+    // Its client may have gone meanwhile.
+    if (this.#asked === null) return true;
+    const isLast = this.#isLast;
+    const bytes = bytesOfAnswer(answer, isLast ? "Connection: close\r\n" : this.#lane.staying);
+    if (bytes === null) return false;
+    this.socket.write(bytes);
+    this.#answered(isLast);
+    return true;
+  }
+
+  get response(): ServerResponse {
+    if (this.#response !== null) return this.#response;
+    const { socket } = this;
+    const incoming = new IncomingMessage(socket);
+    const { request, target } = this.#asked ?? NOBODYS;
+    Object.assign(incoming, { method: request.method, url: target, complete: true });
+    Object.assign(incoming, { httpVersion: "1.1", httpVersionMajor: 1, httpVersionMinor: 1 });
+    const response = new ServerResponse(incoming);
+    this.#response = response;
+    if (this.#asked === null) return response.destroy();
+    response.shouldKeepAlive = !this.#isLast;
+    response.assignSocket(socket);
+    socket.on("drain", this.#drained);
+    response.once("finish", () => {
+      socket.off("drain", this.#drained);
+      response.detachSocket(socket);
+      this.#response = null;
+      response.emit("close");
+      this.#answered(!response.shouldKeepAlive || this.#hasEnded);
+    });
+    return response;
+  }
+
+  /** Ends it between two requests. One that was just made is about to send its first. */
+  endIfIdle(): void {
+    const isIdle = this.#hasServed && this.#asked === null;
+    if (isIdle && this.socket.writableLength === 0) this.socket.destroy();
+  }
+
+  /** Ends it when nothing has moved for too long. */
+  check(now: number): void {
+    const { bytesRead, bytesWritten, writableLength } = this.socket;
+    const movedByteCount = bytesRead + bytesWritten - writableLength;
+    if (movedByteCount !== this.#movedByteCount) {
+      this.#movedByteCount = movedByteCount;
+      this.#movedAt = now;
+      return;
+    }
+    const { headersMsMax, inactiveMsMax, keepAliveMsMax } = this.#lane.limits;
+    const restedMs = now - this.#movedAt;
+    if (this.#asked !== null || writableLength > 0) {
+      if (restedMs >= inactiveMsMax) this.socket.destroy();
+    } else if (this.#hasServed) {
+      if (restedMs >= keepAliveMsMax) this.socket.destroy();
+    } else if (restedMs >= headersMsMax) refuseRaw(this.socket, timedOut);
+  }
+
+  get #isLast(): boolean {
+    return this.#lane.places.isStopping || this.#hasEnded;
+  }
+
+  readonly #read = (bytes: Buffer): void => {
+    const { socket } = this;
+    if (this.#asked !== null) {
+      socket.pause();
+      socket.unshift(bytes);
+      return;
+    }
+    const { places, take } = this.#lane;
+    const asked = this.#reader.read(bytes);
+    if (asked === null || !places.enter()) return this.#handOver(bytes);
+    this.#asked = asked;
+    if (take(asked, this)) return;
+    this.#asked = null;
+    places.leave();
+    this.#handOver(bytes);
+  };
+
+  #handOver(bytes: Buffer): void {
+    const { socket } = this;
+    const { connections, handOver } = this.#lane;
+    connections.delete(this);
+    socket.off("data", this.#read).off("end", this.#ended);
+    socket.off("error", this.#broken).off("close", this.#closed);
+    socket.pause();
+    handOver(socket);
+    socket.unshift(bytes);
+    // Not before all of it is set up: the parser then takes these bytes as the first.
+    process.nextTick(() => socket.resume());
+  }
+
+  #answered(isLast: boolean): void {
+    const { socket } = this;
+    this.#asked = null;
+    this.#hasServed = true;
+    this.#lane.places.leave();
+    if (isLast) socket.end();
+    else if (socket.isPaused()) socket.resume();
+  }
+
+  readonly #ended = (): void => {
+    this.#hasEnded = true;
+    if (this.#asked === null) this.socket.end();
+  };
+
+  readonly #drained = (): void => void this.#response?.emit("drain");
+
+  readonly #broken = (): void => void this.socket.destroy();
+
+  readonly #closed = (): void => {
+    this.#lane.connections.delete(this);
+    if (this.#asked === null) return;
+    this.#asked = null;
+    this.#lane.places.leave();
+  };
+}
+
+/** Of a client that has gone. */
+const NOBODYS = { request: { method: "GET" }, target: "/" } as const;
+
+export class QuickLane {
+  readonly #lane: Lane;
+  #timer: ReturnType<typeof setInterval> | null = null;
+
+  constructor(parts: LaneParts) {
+    const seconds = Math.floor(parts.limits.keepAliveMsMax / 1000);
+    const staying = `Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n`;
+    this.#lane = { ...parts, connections: new Set(), staying };
+  }
+
+  /** A connection that was just made. */
+  take(socket: Socket): void {
+    new Connection(socket, this.#lane);
+    this.#timer ??= setInterval(() => this.#check(), CHECK_MS).unref();
+  }
+
+  /** Ends the connections that are between two requests. */
+  endIdle(): void {
+    for (const connection of this.#lane.connections) connection.endIfIdle();
+  }
+
+  endAll(): void {
+    for (const { socket } of this.#lane.connections) socket.destroy();
+  }
+
+  #check(): void {
+    const { connections } = this.#lane;
+    const now = performance.now();
+    for (const connection of connections) connection.check(now);
+    if (connections.size > 0 || this.#timer === null) return;
+    clearInterval(this.#timer);
+    this.#timer = null;
+  }
+}
