@@ -42,6 +42,8 @@ export interface AskingHost {
   learnBytes(document: Uint8Array): void;
   /** Asks the node's own replica. */
   answer(body: Request, respond: (reply: Reply) => void, deadline: Millis): void;
+  /** What it replies at once; null where it does not, or plays that it fails. */
+  answerAtOnce(body: Request): Reply | null;
 }
 
 export class Asking {
@@ -188,6 +190,14 @@ export class Asking {
     const respond = (reply: Reply): void =>
       this.#host.later(() => this.takeReply(call, self, reply));
     this.#host.answer(body, respond, deadline);
+  }
+
+  /** The own replica's reply without a task, where it has one at once; counted as any other. */
+  askAtOnce(body: Request): Reply | null {
+    const { selfId } = this.#host;
+    const reply = selfId === null ? null : this.#host.answerAtOnce(body);
+    if (selfId !== null && reply !== null) this.#calls.answeredAtOnce(selfId, body, this.#now);
+    return reply;
   }
 
   takeReply(callId: number, from: Address, body: Reply): void {

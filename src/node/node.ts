@@ -75,10 +75,13 @@ export class Node {
       later: (work) => this.#later.push(work),
       learnBytes: (document) => this.#documents.learnBytes(document),
       answer: (body, respond, deadline) => this.#answer(body, respond, deadline),
+      answerAtOnce: (body) => this.#answerAtOnce(body),
     });
     const run = <R>(start: TaskStart<R>, now: Millis): Waker => this.#asking.run(start, now);
     const selfId = replica?.id ?? null;
-    this.#client = new ClientOperations({ knowledge, prng, selfId, run, wall: this.#readWall });
+    const askSelf = (body: Request): Reply | null => this.#asking.askAtOnce(body);
+    const asking = { selfId, run, askSelf };
+    this.#client = new ClientOperations({ knowledge, prng, ...asking, wall: this.#readWall });
     this.#documents = new Documents({
       knowledge,
       store: replica?.store ?? null,
@@ -228,6 +231,14 @@ export class Node {
     const work = (): void => this.#carryOut(body, respondOrLose, deadline);
     if (fate.delayMs === 0) work();
     else this.#delayed.set(this.#now + fate.delayMs, work);
+  }
+
+  #answerAtOnce(body: Request): Reply | null {
+    const fault = this.#faults?.current(this.#wall) ?? null;
+    if (this.#own === null || fault !== null) return null;
+    const replies: Reply[] = [];
+    this.#carryOut(body, (reply) => void replies.push(reply), Infinity);
+    return replies[0] ?? null;
   }
 
   #takeFault({ isChange, fault }: RequestOf<"fault">): Reply {

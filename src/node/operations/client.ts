@@ -22,16 +22,15 @@ import type { Candidate } from "../../../replica/candidate.ts";
 import { GetCoordinator } from "../../../replica/get-coordinator.ts";
 import type { GetOutcome } from "../../../replica/get-plan.ts";
 import { type MergeOutcome, MergeRouter } from "../../../replica/merge-router.ts";
-import type { BoundNeed } from "../../../replica/stale-bound.ts";
 import { type WriteOutcome, WriteRouter } from "../../../replica/write-router.ts";
-import type { Knowledge } from "../knowledge/knowledge.ts";
 import { askAll } from "../peers/fanout.ts";
-import { localNeed, strictOwners } from "../peers/routes.ts";
+import { boundNeed, localNeed, strictOwners } from "../peers/routes.ts";
 import { type FrontendHost, fail, type Respond } from "../peers/tasks.ts";
 import { startLease } from "../serving/leases.ts";
 import { ClusterOperations } from "./cluster-operations.ts";
 import { startFaultOperation } from "./fault-operation.ts";
 import { FeedCoordinator } from "./feed-coordinator.ts";
+import { readAtHome } from "./home-read.ts";
 import { startPurge } from "./purge-operation.ts";
 import { Vouchers } from "./vouching.ts";
 
@@ -78,6 +77,8 @@ export class ClientOperations {
     const timeoutMs = leftOf(asked.timeoutMs, now - begunAt);
     const rules = timeoutMs === asked.timeoutMs ? asked : { ...asked, timeoutMs };
     const finish = (outcome: GetOutcome): void => answer(gotOf(outcome, rules));
+    const atHome = readAtHome(this.#host, operation, rules);
+    if (atHome !== null) return finish(atHome);
     const again = (at: Millis): void => this.get(operation, answer, at, begunAt);
     const { memberIds } = this.#host.knowledge.ring;
     // Where the replicas read from are a majority of all, they vouch for the purges by themselves.
@@ -328,14 +329,6 @@ const UNPROVEN: Failure = {
 /** Whether replies that came after the answer held something that it lacks. */
 export const isStale = (answered: Entry | null, merged: Entry): boolean =>
   answered !== null && answered !== merged && !answered.context.includes(merged.context);
-
-function boundNeed(
-  { ring, routeStamp: stamp }: Knowledge,
-  { maxStaleMs, staleW = 1 }: QuorumRules,
-): BoundNeed | null {
-  if (maxStaleMs === undefined) return null;
-  return { stamp, memberCount: ring.memberIds.length, maxStaleMs, staleW };
-}
 
 /** What is left of a request's time. */
 const leftOf = (timeoutMs: number, elapsedMs: number): number =>

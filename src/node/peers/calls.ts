@@ -142,6 +142,12 @@ export class Calls {
     return call;
   }
 
+  /** A call that was over as soon as it was made. */
+  answeredAtOnce(to: ReplicaId, { kind }: Request, now: Millis): void {
+    this.#liveness.answered(to, 0, now);
+    this.#latencies.note(to, kind, 0, now);
+  }
+
   /** The same for a call that will get no reply. */
   refused(id: number, to: ReplicaId, now: Millis): OpenCall | undefined {
     const call = this.peek(id, to);

@@ -7,6 +7,7 @@ import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Candidate } from "../../../replica/candidate.ts";
 import { lifted, type QuorumNeed, raised } from "../../../replica/quorum.ts";
+import type { BoundNeed } from "../../../replica/stale-bound.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
 
 export interface WriteRoute {
@@ -76,6 +77,15 @@ export function writeCandidates(
   const away = primaries.find((c) => c.isSuspect) ?? primaries[0];
   const hintFor = self.isPrimary ? null : (away?.id ?? null);
   return { self, primaries, fallbacks, need, hintFor };
+}
+
+/** How stale a read may be, and by which members that is shown; null: it asks for no bound. */
+export function boundNeed(
+  { ring, routeStamp: stamp }: Knowledge,
+  { maxStaleMs, staleW = 1 }: QuorumRules,
+): BoundNeed | null {
+  if (maxStaleMs === undefined) return null;
+  return { stamp, memberCount: ring.memberIds.length, maxStaleMs, staleW };
 }
 
 interface StrictOwners {

@@ -2,6 +2,7 @@
 
 import type { Failure } from "../../../core/failure.ts";
 import type { ReplicaId } from "../../../core/ids.ts";
+import type { Reply, Request } from "../../../core/messages.ts";
 import type { Operation } from "../../../core/operations.ts";
 import type { Prng } from "../../../core/prng.ts";
 import type { FailedResult, ResultOf } from "../../../core/results.ts";
@@ -38,6 +39,8 @@ export interface FrontendHost extends TaskHost {
   readonly prng: Prng;
   /** The replica in the same process, the nearest of all; null where there is none. */
   readonly selfId: ReplicaId | null;
+  /** What that replica replies at once; null where it does not, or plays that it fails. */
+  askSelf(body: Request): Reply | null;
 }
 
 /** Takes what an operation of that kind, or without one of any kind, ends with. */
