@@ -1,6 +1,7 @@
 /** The quick lane gives the answers that the long way gives, and keeps to the same limits. */
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { bodyRoom } from "../../src/frontend/http/body-room.ts";
 import type { Answer } from "../../src/frontend/http/exchange.ts";
 import {
   type HttpLimits,
@@ -225,6 +226,35 @@ describe("a connection of the quick lane", () => {
     await rawRequest(url, get(KEY)).catch(() => undefined);
     await Promise.all(idle.map(({ closed }) => closed));
     expect((await rawRequest(url, get(KEY))).status).toBe(404);
+  });
+
+  it("takes nothing more behind an answer that is the last", async () => {
+    const listener = await start();
+    const { begun, release } = heldBack(listener);
+    const { socket, closed } = talk(listener.port, get(KEY));
+    await expect.poll(begun).toBe(1);
+    const finished = listener.finish(10_000);
+    socket.write(put(KEY, "late"));
+    await expect.poll(() => socket.writableLength).toBe(0);
+    await fetch(`http://127.0.0.1:${listener.port}/healthz`).catch(() => undefined);
+    release();
+    await finished;
+    expect(statusesIn(await closed)).toEqual([404]);
+    expect(begun()).toBe(1);
+  });
+
+  it("gives its place back once when its client goes amid a long answer", async () => {
+    const body = new Uint8Array(64 * 1024 * 1024);
+    const made = await answering({ status: 200, headers: {}, body }, { inFlightCountMax: 1 });
+    const url = `http://127.0.0.1:${portOf(made)}`;
+    for (let i = 0; i < 3; i++) {
+      const { socket, received } = talk(portOf(made), get(KEY));
+      await expect.poll(() => statusesIn(received())).toEqual([200]);
+      // Only one is at work at a time.
+      expect((await rawRequest(url, get(KEY))).status).toBe(429);
+      socket.resetAndDestroy();
+      await expect.poll(() => bodyRoom.takenByteCount).toBe(0);
+    }
   });
 
   it("is given what it is owed when the node stops, and ends with that", async () => {

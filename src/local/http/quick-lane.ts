@@ -70,6 +70,8 @@ class Connection implements Turn {
   #hasServed = false;
   /** Its client has sent all that it will. */
   #hasEnded = false;
+  /** Nothing more is taken from it (RFC 9112, 9.6). */
+  #isOver = false;
   /** Bytes in both directions when it was last looked at, and since when there were no more. */
   #movedByteCount = 0;
   #movedAt = performance.now();
@@ -111,7 +113,7 @@ class Connection implements Turn {
       response.detachSocket(socket);
       this.#response = null;
       response.emit("close");
-      this.#answered(!response.shouldKeepAlive || this.#hasEnded);
+      this.#answered(!response.shouldKeepAlive || this.#isLast);
     });
     return response;
   }
@@ -135,9 +137,12 @@ class Connection implements Turn {
     const restedMs = now - this.#movedAt;
     if (this.#asked !== null || writableLength > 0) {
       if (restedMs >= inactiveMsMax) this.socket.destroy();
-    } else if (this.#hasServed) {
+    } else if (this.#hasServed || this.#isOver) {
       if (restedMs >= keepAliveMsMax) this.socket.destroy();
-    } else if (restedMs >= headersMsMax) refuseRaw(this.socket, timedOut);
+    } else if (restedMs >= headersMsMax) {
+      this.#isOver = true;
+      refuseRaw(this.socket, timedOut);
+    }
   }
 
   get #isLast(): boolean {
@@ -146,6 +151,7 @@ class Connection implements Turn {
 
   readonly #read = (bytes: Buffer): void => {
     const { socket } = this;
+    if (this.#isOver) return;
     if (this.#asked !== null) {
       socket.pause();
       socket.unshift(bytes);
@@ -175,12 +181,15 @@ class Connection implements Turn {
   }
 
   #answered(isLast: boolean): void {
+    // The client may have gone before the end of its answer.
+    if (this.#asked === null) return;
     const { socket } = this;
     this.#asked = null;
     this.#hasServed = true;
     this.#lane.places.leave();
+    this.#isOver = isLast;
     if (isLast) socket.end();
-    else if (socket.isPaused()) socket.resume();
+    if (socket.isPaused()) socket.resume();
   }
 
   readonly #ended = (): void => {

@@ -19,6 +19,8 @@ const TARGET = /^\/[!-~]*$/;
 const FIELDS = /^(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n)+\r\n$/;
 /** Below every bound of Node's parser: what is longer is left to it. */
 const HEAD_BYTES_MAX = 8192;
+/** Longer ones are not kept: ten thousand connections may be idle. */
+const KEPT_CHARS_MAX = 2048;
 const LENGTH = /^[0-9]{1,7}$/;
 /** These change how the request is read, or what becomes of the connection. */
 const UNUSUAL: ReadonlySet<string> = new Set([
@@ -106,8 +108,10 @@ export class QuickReader {
 
   #fieldsOf(text: string): Fields | null {
     if (text === this.#lastText) return this.#last;
+    const fields = fieldsOf(text);
+    if (text.length > KEPT_CHARS_MAX) return fields;
     this.#lastText = text;
-    this.#last = fieldsOf(text);
-    return this.#last;
+    this.#last = fields;
+    return fields;
   }
 }
