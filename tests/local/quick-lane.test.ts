@@ -142,6 +142,38 @@ describe("the quick lane", () => {
     expect(statusesIn(await closed)).toEqual([201, 200, 200]);
   });
 
+  it("waits a little for the end of a short body", async () => {
+    const { port, longWayCount } = await start();
+    const text = put(KEY, "v".repeat(900));
+    const { socket, received } = talk(port, text.slice(0, 150));
+    for (let at = 150; at < text.length; at += 200) {
+      await new Promise((resolve) => socket.write(text.slice(at, at + 200), resolve));
+      await new Promise(setImmediate);
+    }
+    await expect.poll(() => statusesIn(received())).toEqual([201]);
+    socket.write(get(KEY));
+    await expect.poll(() => statusesIn(received())).toEqual([201, 200]);
+    await expect.poll(received).toContain("v".repeat(900));
+    expect(longWayCount()).toBe(0);
+  });
+
+  it("leaves one whose body is slow to Node's parser, which times it", async () => {
+    const { port, longWayCount } = await start({ limits: { requestMsMax: 100, headersMsMax: 50 } });
+    const text = await talk(port, put(KEY, "value").slice(0, -1)).closed;
+    expect(statusesIn(text)).toEqual([408]);
+    expect(longWayCount()).toBe(1);
+  });
+
+  it("says that a body is cut off", async () => {
+    const { port, url } = await start();
+    const { socket, closed } = talk(port, put(KEY, "value").slice(0, -1));
+    socket.end();
+    const text = await closed;
+    expect(statusesIn(text)).toEqual([400]);
+    expect(text).toContain('"code":"incomplete-body"');
+    expect((await fetch(`${url}${KEY}`)).status).toBe(404);
+  });
+
   it("says so when an answer has a field that cannot be sent, and goes on", async () => {
     const headers = { "Content-Type": "text/\u0100" };
     const port = portOf(await answering({ status: 200, headers, body: "x" }));

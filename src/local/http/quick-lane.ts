@@ -6,14 +6,15 @@
  * with that request.
  *
  * There is one request at a time. What comes before its answer is left unread: a client that
- * pipelines goes over with what it has sent. A small answer is written in one piece; any other goes
- * through a `ServerResponse` of Node's.
+ * pipelines goes over with what it has sent. A short body that comes after its head, as it does
+ * from some clients and over most networks, is waited for until the next look at all connections. A
+ * small answer is written in one piece; any other goes through a `ServerResponse` of Node's.
  */
 import { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { bytesOfAnswer, type WholeAnswer } from "./quick-answer.ts";
 import { QuickReader, type QuickRequest } from "./quick-request.ts";
-import { refuseRaw, timedOut } from "./refusals.ts";
+import { incompleteBody, refuseRaw, timedOut } from "./refusals.ts";
 
 /** A request whose answer is owed. It is given one, in one of two ways. */
 export interface Turn {
@@ -66,6 +67,8 @@ class Connection implements Turn {
   readonly #lane: Lane;
   readonly #reader = new QuickReader();
   #asked: QuickRequest | null = null;
+  /** A request without the end of its body. */
+  #short: Buffer | null = null;
   #response: ServerResponse | null = null;
   #hasServed = false;
   /** Its client has sent all that it will. */
@@ -120,12 +123,13 @@ class Connection implements Turn {
 
   /** Ends it between two requests. One that was just made is about to send its first. */
   endIfIdle(): void {
-    const isIdle = this.#hasServed && this.#asked === null;
+    const isIdle = this.#hasServed && this.#asked === null && this.#short === null;
     if (isIdle && this.socket.writableLength === 0) this.socket.destroy();
   }
 
-  /** Ends it when nothing has moved for too long. */
+  /** Ends it when nothing has moved for too long. Node's parser times those that are slow. */
   check(now: number): void {
+    if (this.#short !== null) return this.#handOver(this.#short);
     const { bytesRead, bytesWritten, writableLength } = this.socket;
     const movedByteCount = bytesRead + bytesWritten - writableLength;
     if (movedByteCount !== this.#movedByteCount) {
@@ -157,14 +161,17 @@ class Connection implements Turn {
       socket.unshift(bytes);
       return;
     }
+    const all = this.#short === null ? bytes : Buffer.concat([this.#short, bytes]);
+    const asked = this.#reader.read(all);
+    this.#short = asked === "short" ? all : null;
+    if (asked === "short") return;
     const { places, take } = this.#lane;
-    const asked = this.#reader.read(bytes);
-    if (asked === null || !places.enter()) return this.#handOver(bytes);
+    if (asked === "other" || !places.enter()) return this.#handOver(all);
     this.#asked = asked;
     if (take(asked, this)) return;
     this.#asked = null;
     places.leave();
-    this.#handOver(bytes);
+    this.#handOver(all);
   };
 
   #handOver(bytes: Buffer): void {
@@ -194,6 +201,11 @@ class Connection implements Turn {
 
   readonly #ended = (): void => {
     this.#hasEnded = true;
+    if (this.#short !== null) {
+      this.#short = null;
+      this.#isOver = true;
+      return refuseRaw(this.socket, incompleteBody);
+    }
     if (this.#asked === null) this.socket.end();
   };
 

@@ -1,12 +1,13 @@
 /**
- * The usual request, read at a glance: whole, in one piece of what came on its connection, and
- * written as nearly all clients write. What is not plainly that is left to Node's parser, which
- * alone decides what is well-formed: here nothing is ever found to be wrong.
+ * The usual request, read at a glance: written as nearly all clients write, its head in one piece
+ * of what came on its connection, its body there or short. What is not plainly that is left to
+ * Node's parser, which alone decides what is well-formed: here nothing is ever found to be wrong.
  *
  * The rules are narrower than those of RFC 9112, so that nobody on the way can have read the same
  * bytes as another request: lines end with CRLF, names are tokens, values are printable ASCII, one
- * Host, no transfer coding, a body only with a length and all there.
+ * Host, no transfer coding, a body only with a length.
  */
+import { SMALL_BYTES } from "../../frontend/http/body-room.ts";
 import type { PlainRequest, WholeBody } from "../../frontend/http/exchange.ts";
 import { RawHeaders } from "./raw-headers.ts";
 import { isHost } from "./request-rules.ts";
@@ -86,22 +87,28 @@ export class QuickReader {
   #lastText = "";
   #last: Fields | null = null;
 
-  /** @param bytes all that came; null when they are not one usual request and nothing else */
-  read(bytes: Buffer): QuickRequest | null {
+  /**
+   * @param bytes all that came since the last request
+   * @returns what they are: one usual request and nothing else, `short` of the end of its short
+   *   body, or anything `other`
+   */
+  read(bytes: Buffer): QuickRequest | "short" | "other" {
     const end = bytes.indexOf(HEAD_END);
-    if (end < 0 || end > HEAD_BYTES_MAX) return null;
+    if (end < 0 || end > HEAD_BYTES_MAX) return "other";
     const bodyAt = end + HEAD_END.length;
     const head = bytes.toString("latin1", 0, bodyAt);
     const lineEnd = head.indexOf("\r\n");
     const method = METHODS.find((name) => head.startsWith(name) && head[name.length] === " ");
-    if (method === undefined || !head.startsWith(VERSION, lineEnd - VERSION.length)) return null;
+    if (method === undefined || !head.startsWith(VERSION, lineEnd - VERSION.length)) return "other";
     const target = head.slice(method.length + 1, lineEnd - VERSION.length);
-    if (!TARGET.test(target)) return null;
+    if (!TARGET.test(target)) return "other";
     const fields = this.#fieldsOf(head.slice(lineEnd + 2));
-    if (fields === null) return null;
+    if (fields === null) return "other";
     const { headers, bodyByteCount } = fields;
-    if (bytes.length - bodyAt !== (bodyByteCount ?? 0)) return null;
-    if (bodyByteCount !== null && method !== "PUT") return null;
+    if (bodyByteCount !== null && method !== "PUT") return "other";
+    const lackingCount = (bodyByteCount ?? 0) - (bytes.length - bodyAt);
+    if (lackingCount > 0 && (bodyByteCount ?? 0) <= SMALL_BYTES) return "short";
+    if (lackingCount !== 0) return "other";
     const body = bodyByteCount ? new PresentBody(bytes.subarray(bodyAt)) : null;
     return { request: { method, headers, body }, target };
   }

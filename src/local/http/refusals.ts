@@ -42,7 +42,7 @@ export const faultyFraming = refusal(
   "HTTP/1.0 knows no Transfer-Encoding, so the body's end is unknown. The connection is closed.",
 );
 
-const incompleteBody = refusal(
+export const incompleteBody = refusal(
   400,
   "incomplete-body",
   "The body ended before its announced length. Nothing was stored.",
