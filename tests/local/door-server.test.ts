@@ -231,6 +231,19 @@ describe("what an origin says", () => {
     expect(statusesIn(received)).toEqual([103, 200]);
   });
 
+  it("early begins an answer that is then the door's own, and the next request has its turn", async () => {
+    const faulty = createTcpServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => socket.end(`${hint}\r\n`));
+    });
+    const port = await startDoor(await listen(faulty), {});
+    const request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    const { socket, received, closed } = talk(port, request);
+    await expect.poll(() => statusesIn(received())).toEqual([103, 502]);
+    socket.write(request.replace("GET", "HEAD").replace("Host", "Connection: close\r\nHost"));
+    expect(statusesIn(await closed)).toEqual([103, 502, 103, 502]);
+  });
+
   it("early is not for a client of HTTP/1.0", async () => {
     const received = await answered("GET / HTTP/1.0", `${hint}\r\n${final}`);
     expect(statusesIn(received)).toEqual([200]);

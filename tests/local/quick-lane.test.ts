@@ -221,6 +221,17 @@ describe("a connection of the quick lane", () => {
     expect(longWayCount()).toBe(0);
   });
 
+  it("has nothing carried out that comes after its 408", async () => {
+    const listener = await start({ limits: { headersMsMax: 100 } });
+    const { begun } = heldBack(listener);
+    const { socket, received, closed } = talk(listener.port, "");
+    // It comes with the answer or after it, before the client knows.
+    socket.on("data", () => socket.write(put(KEY, "late")));
+    await expect.poll(() => statusesIn(received())).toEqual([408]);
+    await closed;
+    expect(begun()).toBe(0);
+  });
+
   it("ends when no request follows for long, and not while one is at work", async () => {
     const limits = { headersMsMax: 100, keepAliveMsMax: 100 };
     const listener = await start({ limits });

@@ -16,10 +16,10 @@ import { bytesOfAnswer, type WholeAnswer } from "./quick-answer.ts";
 import { QuickReader, type QuickRequest } from "./quick-request.ts";
 import { incompleteBody, refuseRaw, timedOut } from "./refusals.ts";
 
-/** A request whose answer is owed. It is given one, in one of two ways. */
+/** A request whose answer is owed. It is given one, in one of two ways; later calls do nothing. */
 export interface Turn {
   readonly socket: Socket;
-  /** A whole answer, and a short one. @returns false, and nothing done, if it cannot be sent */
+  /** A whole answer, and a short one. @returns false, and nothing done, if it must go the other. */
   send(answer: WholeAnswer): boolean;
   /** For any other answer: made when it is asked for. */
   readonly response: ServerResponse;
@@ -62,11 +62,35 @@ interface Lane extends LaneParts {
   readonly staying: string;
 }
 
-class Connection implements Turn {
+/** One request and its answer. Once that is given, or its client gone, nothing comes of it. */
+class RequestTurn implements Turn {
+  readonly asked: QuickRequest;
+  readonly #connection: Connection;
+
+  constructor(asked: QuickRequest, connection: Connection) {
+    this.asked = asked;
+    this.#connection = connection;
+  }
+
+  get socket(): Socket {
+    return this.#connection.socket;
+  }
+
+  send(answer: WholeAnswer): boolean {
+    return this.#connection.send(this, answer);
+  }
+
+  get response(): ServerResponse {
+    return this.#connection.responseTo(this);
+  }
+}
+
+class Connection {
   readonly socket: Socket;
   readonly #lane: Lane;
   readonly #reader = new QuickReader();
-  #asked: QuickRequest | null = null;
+  /** Of the request that is at work. */
+  #turn: RequestTurn | null = null;
   /** A request without the end of its body. */
   #short: Buffer | null = null;
   #response: ServerResponse | null = null;
@@ -75,7 +99,7 @@ class Connection implements Turn {
   #hasEnded = false;
   /** Nothing more is taken from it (RFC 9112, 9.6). */
   #isOver = false;
-  /** Bytes in both directions when it was last looked at, and since when there were no more. */
+  /** Bytes that moved when it was last looked at, and since when there were no more. */
   #movedByteCount = 0;
   #movedAt = performance.now();
 
@@ -87,27 +111,30 @@ class Connection implements Turn {
     socket.on("error", this.#broken).on("close", this.#closed);
   }
 
-  send(answer: WholeAnswer): boolean {
-    // Its client may have gone meanwhile.
-    if (this.#asked === null) return true;
+  send(turn: RequestTurn, answer: WholeAnswer): boolean {
+    if (turn !== this.#turn) return true;
+    // What the client was told so far went through that one.
+    if (this.#response !== null) return false;
     const isLast = this.#isLast;
     const bytes = bytesOfAnswer(answer, isLast ? "Connection: close\r\n" : this.#lane.staying);
     if (bytes === null) return false;
-    this.socket.write(bytes);
-    this.#answered(isLast);
+    if (this.socket.write(bytes)) this.#answered(isLast);
+    // A client that does not read its answers is asked for no more requests.
+    else this.socket.once("drain", () => this.#answered(isLast));
     return true;
   }
 
-  get response(): ServerResponse {
-    if (this.#response !== null) return this.#response;
+  responseTo(turn: RequestTurn): ServerResponse {
+    const isOver = turn !== this.#turn;
+    if (!isOver && this.#response !== null) return this.#response;
     const { socket } = this;
+    const { request, target } = turn.asked;
     const incoming = new IncomingMessage(socket);
-    const { request, target } = this.#asked ?? NOBODYS;
     Object.assign(incoming, { method: request.method, url: target, complete: true });
     Object.assign(incoming, { httpVersion: "1.1", httpVersionMajor: 1, httpVersionMinor: 1 });
     const response = new ServerResponse(incoming);
+    if (isOver) return response.destroy();
     this.#response = response;
-    if (this.#asked === null) return response.destroy();
     response.shouldKeepAlive = !this.#isLast;
     response.assignSocket(socket);
     socket.on("drain", this.#drained);
@@ -123,7 +150,7 @@ class Connection implements Turn {
 
   /** Ends it between two requests. One that was just made is about to send its first. */
   endIfIdle(): void {
-    const isIdle = this.#hasServed && this.#asked === null && this.#short === null;
+    const isIdle = this.#hasServed && this.#turn === null && this.#short === null;
     if (isIdle && this.socket.writableLength === 0) this.socket.destroy();
   }
 
@@ -131,7 +158,9 @@ class Connection implements Turn {
   check(now: number): void {
     if (this.#short !== null) return this.#handOver(this.#short);
     const { bytesRead, bytesWritten, writableLength } = this.socket;
-    const movedByteCount = bytesRead + bytesWritten - writableLength;
+    // To send more is no sign that an answer is read.
+    const readByteCount = writableLength > 0 ? 0 : bytesRead;
+    const movedByteCount = readByteCount + bytesWritten - writableLength;
     if (movedByteCount !== this.#movedByteCount) {
       this.#movedByteCount = movedByteCount;
       this.#movedAt = now;
@@ -139,7 +168,7 @@ class Connection implements Turn {
     }
     const { headersMsMax, inactiveMsMax, keepAliveMsMax } = this.#lane.limits;
     const restedMs = now - this.#movedAt;
-    if (this.#asked !== null || writableLength > 0) {
+    if (this.#turn !== null || writableLength > 0) {
       if (restedMs >= inactiveMsMax) this.socket.destroy();
     } else if (this.#hasServed || this.#isOver) {
       if (restedMs >= keepAliveMsMax) this.socket.destroy();
@@ -156,7 +185,7 @@ class Connection implements Turn {
   readonly #read = (bytes: Buffer): void => {
     const { socket } = this;
     if (this.#isOver) return;
-    if (this.#asked !== null) {
+    if (this.#turn !== null) {
       socket.pause();
       socket.unshift(bytes);
       return;
@@ -167,9 +196,9 @@ class Connection implements Turn {
     if (asked === "short") return;
     const { places, take } = this.#lane;
     if (asked === "other" || !places.enter()) return this.#handOver(all);
-    this.#asked = asked;
-    if (take(asked, this)) return;
-    this.#asked = null;
+    this.#turn = new RequestTurn(asked, this);
+    if (take(asked, this.#turn)) return;
+    this.#turn = null;
     places.leave();
     this.#handOver(all);
   };
@@ -189,9 +218,9 @@ class Connection implements Turn {
 
   #answered(isLast: boolean): void {
     // The client may have gone before the end of its answer.
-    if (this.#asked === null) return;
+    if (this.#turn === null) return;
     const { socket } = this;
-    this.#asked = null;
+    this.#turn = null;
     this.#hasServed = true;
     this.#lane.places.leave();
     this.#isOver = isLast;
@@ -206,7 +235,7 @@ class Connection implements Turn {
       this.#isOver = true;
       return refuseRaw(this.socket, incompleteBody);
     }
-    if (this.#asked === null) this.socket.end();
+    if (this.#turn === null) this.socket.end();
   };
 
   readonly #drained = (): void => void this.#response?.emit("drain");
@@ -215,14 +244,11 @@ class Connection implements Turn {
 
   readonly #closed = (): void => {
     this.#lane.connections.delete(this);
-    if (this.#asked === null) return;
-    this.#asked = null;
+    if (this.#turn === null) return;
+    this.#turn = null;
     this.#lane.places.leave();
   };
 }
-
-/** Of a client that has gone. */
-const NOBODYS = { request: { method: "GET" }, target: "/" } as const;
 
 export class QuickLane {
   readonly #lane: Lane;
