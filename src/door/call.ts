@@ -52,6 +52,14 @@ const TARGET = /^\/[\x21-\x7e\x80-\xff]*$/;
 const withoutOwnPort = (host: string, port: number | null): string =>
   port !== null && host.endsWith(`:${port}`) ? host.slice(0, -`:${port}`.length) : host;
 
+/** What a target says in origin-form; null when it is malformed. */
+export function partsOf(target: string): Pick<Addressed, "path" | "query"> | null {
+  if (!TARGET.test(target) || target.includes("#")) return null;
+  const mark = target.indexOf("?");
+  if (mark < 0) return { path: target, query: null };
+  return { path: target.slice(0, mark), query: target.slice(mark + 1) };
+}
+
 /** Where a request wants to go; null when its target or its host is malformed. */
 export function addressOf({ target, fields, scheme, port }: DoorRequest): Addressed | null {
   const absolute = ABSOLUTE.exec(target);
@@ -59,51 +67,54 @@ export function addressOf({ target, fields, scheme, port }: DoorRequest): Addres
   // HTTP/1.0 need not say a host; listeners refuse any later version without one.
   const host = named ?? "";
   const rest = absolute === null ? target : absolute[2] || "/";
-  const origin = rest.startsWith("?") ? `/${rest}` : rest;
-  if (!TARGET.test(origin) || origin.includes("#")) return null;
-  if (named !== null && !isHost(host)) return null;
-  const mark = origin.indexOf("?");
-  return {
-    scheme,
-    host: withoutOwnPort(normalHost(host, scheme), port),
-    publicHost: normalHost(host, scheme),
-    path: mark < 0 ? origin : origin.slice(0, mark),
-    query: mark < 0 ? null : origin.slice(mark + 1),
-  };
+  const parts = partsOf(rest.startsWith("?") ? `/${rest}` : rest);
+  if (parts === null || (named !== null && !isHost(host))) return null;
+  const publicHost = normalHost(host, scheme);
+  return { scheme, host: withoutOwnPort(publicHost, port), publicHost, ...parts };
 }
 
 /** What this cluster calls itself in `CDN-Loop`: nothing that another one could be called. */
 export const clusterIdOf = (secret: KeyedHash, name: string): string =>
   secret.digest(`cdn-loop ${name}`).toString(36);
 
-export function makeCall(
+/** What a request says beside its target: who asks, and for which host. */
+export interface Standing extends Pick<DoorCall, "site" | "clusterId" | "publicHost"> {
+  readonly scheme: Located["scheme"];
+  /** The one in the key. */
+  readonly host: string;
+  /** As the origin is told them. */
+  readonly fields: Fields;
+}
+
+export function standingOf(
   request: DoorRequest,
   { site, clusterId, addressed }: { site: Site; clusterId: string; addressed: Addressed },
-): DoorCall {
+): Standing {
   const { settings } = site;
   const isTrusted = settings.trustedProxies.length > 0 && request.isFrom(settings.trustedProxies);
   const forwarded = isTrusted ? parseForwarded(fieldOf(request.fields, "forwarded")) : noHops;
   const came = isTrusted ? cameBy(request.fields, forwarded) : noHops;
   const scheme = came.proto ?? addressed.scheme;
-  const { path, query } = addressed;
   // Who names no host is shown what the origin answers to by itself.
   const nameless = addressed.publicHost === "" ? new URL(settings.origin).host : null;
   const publicHost = normalHost(came.host ?? nameless ?? addressed.publicHost, scheme);
   // An origin that is asked under the client's own host may answer with its port too.
   const isPublic = settings.originHost === "client" || came.host !== null;
   const host = isPublic ? publicHost : normalHost(nameless ?? addressed.host, scheme);
-  const located = { scheme, host, path, query };
   const client: Client = { address: request.address, isTrusted, forwarded };
   const fields = toldFields(request.fields, { client, scheme, publicHost });
-  return {
-    request,
-    head: { method: request.method, fields },
-    site,
-    located,
-    key: cacheKey(located, fields, settings.cacheKey),
-    publicHost,
-    clusterId,
-  };
+  return { site, clusterId, publicHost, scheme, host, fields };
+}
+
+export function makeCall(
+  request: DoorRequest,
+  { site, clusterId, publicHost, scheme, host, fields }: Standing,
+  { path, query }: Pick<Addressed, "path" | "query">,
+): DoorCall {
+  const located = { scheme, host, path, query };
+  const key = cacheKey(located, fields, site.settings.cacheKey);
+  const head = { method: request.method, fields };
+  return { request, head, site, located, key, publicHost, clusterId };
 }
 
 /** The request to the origin. @param more fields that replace the client's, such as conditions */

@@ -11,9 +11,18 @@ import { hopsLeft, isLoop } from "../cache/forwarding.ts";
 import { askedRange, canValidate, type Forwarded, lookUp, ttlOf } from "../cache/look-up.ts";
 import { emptyStored } from "../cache/stored.ts";
 import { normalised } from "../cache/vary.ts";
-import type { Backend } from "../frontend/backend/backend.ts";
+import type { Backend, ClusterView } from "../frontend/backend/backend.ts";
 import { Answers, type Ask } from "./answers.ts";
-import { addressOf, clusterIdOf, type DoorCall, makeCall, urlOfCall } from "./call.ts";
+import {
+  addressOf,
+  clusterIdOf,
+  type DoorCall,
+  makeCall,
+  partsOf,
+  type Standing,
+  standingOf,
+  urlOfCall,
+} from "./call.ts";
 import type { DoorMetrics } from "./door-metrics.ts";
 import { Fetcher, type Landing, type Want } from "./fetching.ts";
 import { type DoorMemory, Flights } from "./flights.ts";
@@ -44,6 +53,13 @@ export interface DoorParts {
   readonly memory?: DoorMemory;
 }
 
+/** What was made of a client's fields, and by which sites of which cluster. */
+interface Known {
+  readonly sites: ClusterView["sites"];
+  readonly cluster: string;
+  readonly standing: Standing;
+}
+
 const SAFE = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"]);
 /**
  * How quickly a fetch must have failed, in ms, for one of the waiting frontends to try again for
@@ -63,6 +79,8 @@ export class Door {
   readonly #answers: Answers;
   readonly #heads: Heads;
   #clusterId: { readonly name: string; readonly id: string } | null = null;
+  /** Of clients that send the same fields again and again. */
+  readonly #standings = new WeakMap<Fields, Known>();
 
   constructor(parts: DoorParts) {
     const { backend, origin, host, metrics } = parts;
@@ -112,13 +130,18 @@ export class Door {
   #callOf(request: DoorRequest): DoorCall | DoorAnswer {
     const isHead = request.method === "HEAD";
     const { backend } = this.#parts;
+    const { sites, ring } = backend.view();
+    const known = request.isLasting === true ? this.#standings.get(request.fields) : undefined;
+    if (known?.sites === sites && known.cluster === ring.document.name) {
+      const parts = partsOf(request.target);
+      if (parts !== null) return makeCall(request, known.standing, parts);
+    }
     const addressed = METHOD.test(request.method) ? addressOf(request) : null;
     if (addressed === null) {
       return refuse("invalid-request", "The target or the Host of the request is malformed.", {
         isHead,
       });
     }
-    const { sites, ring } = backend.view();
     const site = siteFor(sites, addressed.publicHost, addressed.scheme);
     if (site === null) {
       return refuse("no-such-site", "No site answers for this host.", { isHead });
@@ -132,7 +155,13 @@ export class Door {
         isHead,
       });
     }
-    return makeCall(request, { site, clusterId, addressed });
+    const standing = standingOf(request, { site, clusterId, addressed });
+    const cluster = ring.document.name;
+    // Another form of the target names a host of its own.
+    if (request.isLasting === true && request.target.startsWith("/")) {
+      this.#standings.set(request.fields, { sites, cluster, standing });
+    }
+    return makeCall(request, standing, addressed);
   }
 
   async #answer(call: DoorCall): Promise<DoorAnswer> {

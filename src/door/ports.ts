@@ -19,6 +19,8 @@ export interface DoorRequest {
   readonly port: number | null;
   /** Whether the address is in one of these CIDRs. */
   isFrom(cidrs: readonly string[]): boolean;
+  /** A GET whose very fields come with further ones of its client: what is made of them is kept. */
+  readonly isLasting?: boolean;
   /** Told of interim responses of the origin (1xx), where the host can send them. */
   readonly onInterim?: (status: number, fields: Fields) => void;
 }

@@ -79,8 +79,7 @@ export class ResponseStore {
 
   /** @throws StoreError */
   async read(site: string, key: string, options: QuorumOptions = {}): Promise<Found> {
-    const name = this.#nameOf(site, key);
-    const result = await this.#get({ key: name, options });
+    const result = await this.#get({ key: this.#nameOf(site, key), options });
     if (result.kind !== "got") throw new StoreError("the look-up failed");
     return foundIn(result.entry, { site, key }, this.#known);
   }

@@ -57,7 +57,7 @@ async function* uploaded(response: ServerResponse, idleMs: number): Bytes {
   }
 }
 
-type Source = Pick<DoorRequest, "method" | "target" | "scheme" | "fields" | "body">;
+type Source = Pick<DoorRequest, "method" | "target" | "scheme" | "fields" | "body" | "isLasting">;
 
 /** A request as the host has it: what is seldom needed is put together on demand. */
 class HostRequest implements DoorRequest {
@@ -66,14 +66,16 @@ class HostRequest implements DoorRequest {
   readonly scheme: DoorRequest["scheme"];
   readonly fields: Fields;
   readonly body: Bytes | null;
+  readonly isLasting: boolean;
   readonly #to: Recipient;
 
-  constructor({ method, target, scheme, fields, body }: Source, to: Recipient) {
+  constructor({ method, target, scheme, fields, body, isLasting }: Source, to: Recipient) {
     this.method = method;
     this.target = target;
     this.scheme = scheme;
     this.fields = fields;
     this.body = body;
+    this.isLasting = isLasting === true;
     this.#to = to;
   }
 
@@ -269,7 +271,7 @@ export function doorListener(door: Door, metrics: DoorMetrics, options: DoorList
     const { method, headers } = request;
     if (method !== "GET" || atWorkCount >= atWorkCountMax) return false;
     const source = { method, target, scheme, fields: fieldsIn(headers), body: null };
-    carryOut(new HostRequest(source, turn), turn);
+    carryOut(new HostRequest({ ...source, isLasting: true }, turn), turn);
     return true;
   };
   return { begin, quick };
