@@ -272,6 +272,10 @@ export function makeHttpServer(parts: HttpServerParts): HttpServer {
   );
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     if (error.code === "ECONNRESET") return void socket.destroy();
+    // Nothing is wrong with what came: Node 24 reads on over TLS while it lets a pipeline wait, and
+    // then gives up (findings/node-24-https-gives-up-on-pipelines.sh). A client sends such requests
+    // again that were not answered (RFC 9112, 9.3.2).
+    if (error.code === "HPE_PAUSED") return pipelines.end(socket);
     pipelines.refuseBytes(socket, refusalOf(error));
   });
   // Node hands the bare connection over: this is no proxy (RFC 9110, 9.3.6).

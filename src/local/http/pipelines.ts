@@ -50,6 +50,7 @@ class Connection {
   /** After these nothing more is taken from the connection. */
   #isEnding = false;
   #refusal: Refusal | null = null;
+  #endsWhenDone = false;
   #isPaused = false;
 
   constructor(socket: Duplex, shared: Shared) {
@@ -92,6 +93,13 @@ class Connection {
       this.#drop(last);
     }
     this.#refusal = refusal;
+    this.#refuseWhenDone();
+  }
+
+  /** Ends it after what is owed, without a word on what came behind. */
+  end(): void {
+    this.#isEnding = true;
+    this.#endsWhenDone = true;
     this.#refuseWhenDone();
   }
 
@@ -171,7 +179,9 @@ class Connection {
   }
 
   #refuseWhenDone(): void {
-    if (this.#refusal === null || this.#open.length + this.#waiting.length > 0) return;
+    if (this.#open.length + this.#waiting.length > 0) return;
+    if (this.#endsWhenDone) this.#socket.end();
+    if (this.#refusal === null) return;
     refuseRaw(this.#socket, this.#refusal);
     this.#refusal = null;
   }
@@ -226,6 +236,11 @@ export class Pipelines {
 
   refuseBytes(socket: Duplex, refusal: Refusal): void {
     this.#of(socket).refuseBytes(refusal);
+  }
+
+  /** Ends a connection after all that is owed on it. */
+  end(socket: Duplex): void {
+    this.#of(socket).end();
   }
 
   /** Lets every connection end with its answer; resolves when all are given or the time is up. */
