@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { httpDate } from "../../src/frontend/data/answers.ts";
 import { readTagList } from "../../src/frontend/http/conditions.ts";
-import { parseHttpDate } from "../../src/frontend/http/http-date.ts";
+import { httpDate, parseHttpDate } from "../../src/frontend/http/http-date.ts";
 import { makeApp, problemOf } from "./support.ts";
 
 const NOW = Date.UTC(2026, 5, 1);

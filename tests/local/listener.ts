@@ -38,6 +38,22 @@ export async function listenWithApp(
   return { ...made, ...counted, url: `http://127.0.0.1:${port}`, port, finish, stop };
 }
 
+/** A backend whose operations end when they are told to. */
+export function heldBack({ backend }: Listener): {
+  readonly begun: () => number;
+  readonly release: () => void;
+} {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const execute = backend.execute.bind(backend);
+  let begun = 0;
+  backend.execute = async (...of) => {
+    begun++;
+    await promise;
+    return execute(...of);
+  };
+  return { begun: () => begun, release: resolve };
+}
+
 export interface Talk {
   readonly socket: Socket;
   /** What has come so far. */

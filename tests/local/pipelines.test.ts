@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { type Listener, listenWithApp, statusesIn, talk } from "./listener.ts";
+import { heldBack, type Listener, listenWithApp, statusesIn, talk } from "./listener.ts";
 
 let running: Listener | null = null;
 afterEach(() => {
@@ -17,22 +17,6 @@ const get = (path: string, more = ""): string => `GET ${path} HTTP/1.1\r\n${HOST
 const put = (path: string, body: string): string =>
   `PUT ${path} HTTP/1.1\r\n${HOST}Content-Length: ${body.length}\r\n\r\n${body}`;
 const CLOSE = "Connection: close\r\n";
-
-/** A backend whose operations end when they are told to. */
-function heldBack({ backend }: Listener): {
-  readonly begun: () => number;
-  readonly release: () => void;
-} {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const execute = backend.execute.bind(backend);
-  let begun = 0;
-  backend.execute = async (...of) => {
-    begun++;
-    await promise;
-    return execute(...of);
-  };
-  return { begun: () => begun, release: resolve };
-}
 
 describe("requests that come before the answers to earlier ones (RFC 9112, 9.3.2)", () => {
   it("are answered all of them, in their order", async () => {

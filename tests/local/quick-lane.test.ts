@@ -9,7 +9,7 @@ import {
   makeHttpServer,
 } from "../../src/local/http/http-server.ts";
 import { rawRequest } from "../support/raw-http.ts";
-import { type Listener, listenWithApp, statusesIn, talk } from "./listener.ts";
+import { heldBack, type Listener, listenWithApp, statusesIn, talk } from "./listener.ts";
 
 const ends: (() => void)[] = [];
 afterEach(() => {
@@ -29,19 +29,6 @@ const put = (path: string, body: string, more = ""): string =>
 /** Nothing that changes the answer: only Node's parser takes it. */
 const LONG_WAY = "TE: trailers\r\n";
 const KEY = "/v1/kv/ns/k";
-
-/** A backend whose operations end when they are told to. */
-function heldBack({ backend }: Listener): { begun: () => number; release: () => void } {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const execute = backend.execute.bind(backend);
-  let begun = 0;
-  backend.execute = async (...of) => {
-    begun++;
-    await promise;
-    return execute(...of);
-  };
-  return { begun: () => begun, release: resolve };
-}
 
 /** What differs from answer to answer; and one in pieces says nothing of how long it is waited. */
 const lasting = (head: string): string =>

@@ -8,6 +8,7 @@ import { millisOfHlc, type WallMillis } from "../../../core/time.ts";
 import { NO_CACHE, VARY } from "../http/caching.ts";
 import type { Validators } from "../http/conditions.ts";
 import type { HeaderFields } from "../http/exchange.ts";
+import { httpDate } from "../http/http-date.ts";
 
 const SANDBOX = "sandbox; default-src 'none'";
 
@@ -20,22 +21,6 @@ export interface Setting {
   readonly trustedContent: boolean;
   /** Whether a cache may answer such a request, as far as that depends on the request. */
   readonly mayBeKept: boolean;
-}
-
-/** Dates that were asked for lately, by the last bits of their second. */
-const DATES_COUNT = 1024;
-const seconds = new Float64Array(DATES_COUNT).fill(-1);
-const dates = new Array<string>(DATES_COUNT).fill("");
-
-/** The date of an HTTP header, which has whole seconds: many answers have the same. */
-export function httpDate(ms: WallMillis): string {
-  const second = Math.floor(ms / 1000);
-  const at = second % DATES_COUNT;
-  if (seconds[at] !== second) {
-    seconds[at] = second;
-    dates[at] = new Date(ms).toUTCString();
-  }
-  return dates[at] as string;
 }
 
 /** Headers that do not depend on what was found. */

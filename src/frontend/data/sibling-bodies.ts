@@ -3,7 +3,8 @@ import { present } from "../../../core/assert.ts";
 import { type Content, etagOf, type Sibling } from "../../../core/entry.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { joinAsBase64 } from "../http/base64.ts";
-import { contentHeaders, httpDate, modifiedMs } from "./answers.ts";
+import { httpDate } from "../http/http-date.ts";
+import { contentHeaders, modifiedMs } from "./answers.ts";
 
 const encoder = new TextEncoder();
 

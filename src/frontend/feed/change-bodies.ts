@@ -15,8 +15,9 @@ import { keyOf } from "../../../core/keys.ts";
 import type { PurgeIndex } from "../../../core/purges.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
-import { httpDate, modifiedMs } from "../data/answers.ts";
+import { modifiedMs } from "../data/answers.ts";
 import { contextToToken } from "../http/context-token.ts";
+import { httpDate } from "../http/http-date.ts";
 
 export type Described = Readonly<Record<string, unknown>>;
 

@@ -50,3 +50,19 @@ export function parseHttpDate(text: string | null, now: WallMillis): WallMillis 
   if (date.getUTCDate() !== day || hour > 23 || minute > 59 || second > 60) return Number.NaN;
   return date.setUTCHours(hour, minute, second);
 }
+
+/** Dates that were asked for lately, by the last bits of their second. */
+const DATES_COUNT = 1024;
+const seconds = new Float64Array(DATES_COUNT).fill(-1);
+const dates = new Array<string>(DATES_COUNT).fill("");
+
+/** The date of an HTTP header, which has whole seconds: many answers have the same. */
+export function httpDate(ms: WallMillis): string {
+  const second = Math.floor(ms / 1000);
+  const at = second % DATES_COUNT;
+  if (seconds[at] !== second) {
+    seconds[at] = second;
+    dates[at] = new Date(ms).toUTCString();
+  }
+  return dates[at] as string;
+}

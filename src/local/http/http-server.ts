@@ -275,7 +275,7 @@ export function makeHttpServer(parts: HttpServerParts): HttpServer {
     // Nothing is wrong with what came: Node 24 reads on over TLS while it lets a pipeline wait, and
     // then gives up (findings/node-24-https-gives-up-on-pipelines.sh). A client sends such requests
     // again that were not answered (RFC 9112, 9.3.2).
-    if (error.code === "HPE_PAUSED") return pipelines.end(socket);
+    if (error.code === "HPE_PAUSED") return pipelines.refuseBytes(socket, null);
     pipelines.refuseBytes(socket, refusalOf(error));
   });
   // Node hands the bare connection over: this is no proxy (RFC 9110, 9.3.6).

@@ -49,8 +49,8 @@ class Connection {
   #last: ServerResponse | null = null;
   /** After these nothing more is taken from the connection. */
   #isEnding = false;
-  #refusal: Refusal | null = null;
-  #endsWhenDone = false;
+  /** What is done when all that is owed is given. */
+  #ending: (() => void) | null = null;
   #isPaused = false;
 
   constructor(socket: Duplex, shared: Shared) {
@@ -82,8 +82,10 @@ class Connection {
   /**
    * Answers what could not be read as a request, after all that was: the sender would take it for
    * the answer to an earlier one. Never into the middle of an answer, nor as a second one.
+   *
+   * @param refusal null: nothing is wrong with it, and the connection ends without a word
    */
-  refuseBytes(refusal: Refusal): void {
+  refuseBytes(refusal: Refusal | null): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
     const last = this.#last;
@@ -92,15 +94,9 @@ class Connection {
       // The refusal is the answer to this one, whose body is broken.
       this.#drop(last);
     }
-    this.#refusal = refusal;
-    this.#refuseWhenDone();
-  }
-
-  /** Ends it after what is owed, without a word on what came behind. */
-  end(): void {
-    this.#isEnding = true;
-    this.#endsWhenDone = true;
-    this.#refuseWhenDone();
+    const socket = this.#socket;
+    this.#ending = () => (refusal === null ? socket.end() : refuseRaw(socket, refusal));
+    this.#endWhenDone();
   }
 
   /** Whatever has no answer by now gets none. */
@@ -159,7 +155,7 @@ class Connection {
       this.#isPaused = false;
       this.#socket.resume();
     }
-    this.#refuseWhenDone();
+    this.#endWhenDone();
   }
 
   /** Gives its place up. Returns false when it has none. */
@@ -178,12 +174,10 @@ class Connection {
     return true;
   }
 
-  #refuseWhenDone(): void {
-    if (this.#open.length + this.#waiting.length > 0) return;
-    if (this.#endsWhenDone) this.#socket.end();
-    if (this.#refusal === null) return;
-    refuseRaw(this.#socket, this.#refusal);
-    this.#refusal = null;
+  #endWhenDone(): void {
+    if (this.#ending === null || this.#open.length + this.#waiting.length > 0) return;
+    this.#ending();
+    this.#ending = null;
   }
 }
 
@@ -234,13 +228,8 @@ export class Pipelines {
     this.#of(incoming.socket).refuseRequest(response, refusal);
   }
 
-  refuseBytes(socket: Duplex, refusal: Refusal): void {
+  refuseBytes(socket: Duplex, refusal: Refusal | null): void {
     this.#of(socket).refuseBytes(refusal);
-  }
-
-  /** Ends a connection after all that is owed on it. */
-  end(socket: Duplex): void {
-    this.#of(socket).end();
   }
 
   /** Lets every connection end with its answer; resolves when all are given or the time is up. */

@@ -3,6 +3,7 @@
  * of its fields are those of the answer before it, and need not be judged and joined again.
  */
 import { STATUS_CODES } from "node:http";
+import { httpDate } from "../../frontend/http/http-date.ts";
 
 export interface WholeAnswer {
   readonly status: number;
@@ -44,19 +45,6 @@ function lineOf(name: string, value: string, place: number): Line | null {
   return line;
 }
 
-let dateSecond = 0;
-let dateText = "";
-
-/** One text a second (RFC 9110, 6.6.1). */
-function dateOf(wallMs: number): string {
-  const second = Math.floor(wallMs / 1000);
-  if (second !== dateSecond) {
-    dateSecond = second;
-    dateText = new Date(second * 1000).toUTCString();
-  }
-  return dateText;
-}
-
 /** These have no body, and need no length for that (RFC 9110, 8.6). */
 const isBodiless = (status: number): boolean => status === 204 || status === 304;
 
@@ -83,7 +71,7 @@ export function bytesOfAnswer(
     hasLength ||= line.isLength;
     head += line.text;
   }
-  if (!hasDate) head += `Date: ${dateOf(Date.now())}\r\n`;
+  if (!hasDate) head += `Date: ${httpDate(Date.now())}\r\n`;
   head += connection;
   const byteCount = isBodiless(status) ? 0 : byteCountOf(body);
   if (!hasLength && !isBodiless(status)) head += `Content-Length: ${byteCount}\r\n`;

@@ -14,7 +14,7 @@ import { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { bytesOfAnswer, type WholeAnswer } from "./quick-answer.ts";
 import { QuickReader, type QuickRequest } from "./quick-request.ts";
-import { incompleteBody, refuseRaw, timedOut } from "./refusals.ts";
+import { incompleteBody, type Refusal, refuseRaw, timedOut } from "./refusals.ts";
 
 /** A request whose answer is owed. It is given one, in one of two ways; later calls do nothing. */
 export interface Turn {
@@ -172,10 +172,12 @@ class Connection {
       if (restedMs >= inactiveMsMax) this.socket.destroy();
     } else if (this.#hasServed || this.#isOver) {
       if (restedMs >= keepAliveMsMax) this.socket.destroy();
-    } else if (restedMs >= headersMsMax) {
-      this.#isOver = true;
-      refuseRaw(this.socket, timedOut);
-    }
+    } else if (restedMs >= headersMsMax) this.#refuse(timedOut);
+  }
+
+  #refuse(refusal: Refusal): void {
+    this.#isOver = true;
+    refuseRaw(this.socket, refusal);
   }
 
   get #isLast(): boolean {
@@ -232,8 +234,7 @@ class Connection {
     this.#hasEnded = true;
     if (this.#short !== null) {
       this.#short = null;
-      this.#isOver = true;
-      return refuseRaw(this.socket, incompleteBody);
+      return this.#refuse(incompleteBody);
     }
     if (this.#turn === null) this.socket.end();
   };
