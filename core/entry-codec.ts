@@ -138,8 +138,8 @@ function withValueToKeep(sibling: Sibling): Sibling {
 /** A tenure's mintings lie at the end of its record. */
 function remembered(bytes: Bytes, entry: Entry, tenure: Tenure | null): Bytes {
   if (!(bytes instanceof Pieces)) return bytes;
-  kept.set(bytes, { entry, tenure: tenure === null ? null : atEndOf(bytes, tenure) });
-  return bytes;
+  const own = tenure === null ? null : atEndOf(bytes, tenure);
+  return new DecodedPieces(bytes.parts, { entry, tenure: own });
 }
 
 function atEndOf(bytes: Bytes, { actor, incarnation, minted }: Tenure): Tenure {
@@ -269,8 +269,24 @@ function decodeTenure(encoded: unknown): Tenure | null {
   return { actor, incarnation, minted: decodeMintings(minted) };
 }
 
+/**
+ * Long values are in both, and in a `WeakMap` they would outlive the young collections that free
+ * them (findings/node-24-weakmap-outlives-young-collections.sh).
+ */
+class DecodedPieces extends Pieces {
+  readonly decoded: DecodedEntry;
+
+  constructor(parts: readonly Uint8Array[], decoded: DecodedEntry) {
+    super(parts);
+    this.decoded = decoded;
+  }
+}
+
 /** What a replica's own records decoded to, for as long as a store keeps their bytes. */
 const kept = new WeakMap<Bytes, DecodedEntry>();
+
+const keptOf = (bytes: Bytes): DecodedEntry | undefined =>
+  bytes instanceof DecodedPieces ? bytes.decoded : kept.get(bytes);
 
 /**
  * The same for bytes that are kept and read again and again, as they are, by a replica's store.
@@ -278,7 +294,7 @@ const kept = new WeakMap<Bytes, DecodedEntry>();
  * @throws CodecError when the bytes are not an entry
  */
 export function decodeKept(bytes: Bytes): DecodedEntry {
-  const known = kept.get(bytes);
+  const known = keptOf(bytes);
   if (known !== undefined) return known;
   const decoded = decodeFresh(bytes);
   kept.set(bytes, decoded);
@@ -290,7 +306,7 @@ export function decodeKept(bytes: Bytes): DecodedEntry {
  *
  * @throws CodecError when the bytes are not an entry
  */
-export const decodeEntry = (bytes: Bytes): DecodedEntry => kept.get(bytes) ?? decodeFresh(bytes);
+export const decodeEntry = (bytes: Bytes): DecodedEntry => keptOf(bytes) ?? decodeFresh(bytes);
 
 /** Merges take the order for granted: a dot listed twice would stay so, on every replica. */
 function checkAscending(list: readonly { readonly dot: Dot }[], message: string): void {
