@@ -53,7 +53,9 @@ export class Answers {
         storedBytes(this.#parts, { call, variant }, range),
     };
     const answer = answerStored({ call, variant, source, now: this.#parts.host.now() }, status);
-    return { ...answer, from: body === undefined ? "cache" : "origin" };
+    // What several share has come from the origin once: for the one that asked for it.
+    const isFetched = body !== undefined && status.collapsed !== true;
+    return { ...answer, from: isFetched ? "origin" : "cache" };
   }
 
   /** What another request's fetch brought, if that answers this one too. */

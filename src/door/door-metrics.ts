@@ -113,7 +113,7 @@ export class DoorMetrics {
       {
         name: "starling_cache_store_failures_total",
         type: "counter",
-        help: "Look-ups and stores of responses that failed; the clients were answered.",
+        help: "Look-ups of responses, or of pieces of their bodies, and stores that failed.",
         values: [[{}, this.#storeFailureCount]],
       },
     ];

@@ -39,8 +39,9 @@ import {
   OriginError,
 } from "./ports.ts";
 import { answerAsLast, refuse } from "./problems.ts";
-import { ResponseStore, StoreError } from "./response-store.ts";
+import { ResponseStore } from "./response-store.ts";
 import { siteFor } from "./sites.ts";
+import { StoreError } from "./store-errors.ts";
 
 export interface DoorParts {
   readonly backend: Backend;
@@ -85,7 +86,7 @@ export class Door {
   constructor(parts: DoorParts) {
     const { backend, origin, host, metrics } = parts;
     this.#parts = parts;
-    this.#store = new ResponseStore(backend, host.digest);
+    this.#store = new ResponseStore(backend, host);
     this.#fetcher = new Fetcher({ origin, store: this.#store, host, metrics });
     this.#flights = new Flights(parts.memory);
     this.#leases = new LeaseHolder(this.#store, host);

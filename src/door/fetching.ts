@@ -18,7 +18,8 @@ import type { DoorMetrics } from "./door-metrics.ts";
 import { freshened } from "./freshening.ts";
 import { asMinted, type Found } from "./kept.ts";
 import { type DoorHost, type Origin, OriginError, type OriginResponse } from "./ports.ts";
-import { type ResponseStore, StoreError } from "./response-store.ts";
+import type { ResponseStore } from "./response-store.ts";
+import { StoreError } from "./store-errors.ts";
 
 /** What came of a fetch. */
 export type Landing =

@@ -12,7 +12,7 @@ import { FAILURES } from "./fetching.ts";
 import { freshened } from "./freshening.ts";
 import { asMinted, type Found } from "./kept.ts";
 import { type DoorAnswer, OriginError, type OriginResponse } from "./ports.ts";
-import { StoreError } from "./response-store.ts";
+import { StoreError } from "./store-errors.ts";
 
 export class Heads {
   readonly #parts: AnswerParts;

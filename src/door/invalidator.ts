@@ -11,7 +11,8 @@ import type { DoorMetrics } from "./door-metrics.ts";
 import type { DoorAnswer, DoorHost, DoorRequest } from "./ports.ts";
 import { DOOR_METHODS, refuse } from "./problems.ts";
 import { purgeAllKeys } from "./purging.ts";
-import { type ResponseStore, StoreError } from "./response-store.ts";
+import type { ResponseStore } from "./response-store.ts";
+import { StoreError } from "./store-errors.ts";
 
 /** Why a PURGE may not be done, by its `Authorization`, for the site's namespace; null: it may. */
 export type PurgeRefusal = (request: DoorRequest, namespace: string) => Problem | null;

@@ -11,7 +11,8 @@ import { keptQuery, keyedUrl, type Located, parseAbsolute } from "../cache/cache
 import type { Backend, Site } from "../frontend/backend/backend.ts";
 import { runPurge } from "../frontend/data/run-purge.ts";
 import { Problem } from "../frontend/http/problems.ts";
-import { ResponseStore, StoreError } from "./response-store.ts";
+import { ResponseStore } from "./response-store.ts";
+import { StoreError } from "./store-errors.ts";
 
 /**
  * The end of a key in `core/purges.ts`: a prefix that ends with it names one key, and none that is

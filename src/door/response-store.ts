@@ -3,7 +3,6 @@
  * that are hashes, in the namespace of their site.
  */
 import { CausalContext } from "../../core/causal-context.ts";
-import { liveSiblings } from "../../core/entry.ts";
 import { storeKey } from "../../core/keys.ts";
 import type {
   GetOperation,
@@ -34,16 +33,9 @@ import {
   recordOf,
   responseKey,
 } from "./kept.ts";
-
-/** A look-up or a store that did not come about; the client is answered all the same. */
-export class StoreError extends Error {
-  override readonly name = "StoreError";
-}
-
-/** A piece that no owner has: the reader's connection breaks rather than give a wrong byte. */
-export class MissingPiece extends Error {
-  override readonly name = "MissingPiece";
-}
+import { PieceReads } from "./piece-reads.ts";
+import type { DoorHost } from "./ports.ts";
+import { MissingPiece, StoreError } from "./store-errors.ts";
 
 /** The answer to a frontend that asked for the right to fetch. */
 export type Leased = { readonly state: LeaseResult["state"]; readonly at: WallMillis };
@@ -66,15 +58,26 @@ const TIME_ONLY = { act: "release", holder: "" } as const;
 const NAMES_COUNT_MAX = 4096;
 const NAMED_CHARS_MAX = 512;
 
+/** What it takes of the host. */
+export type StoreHost = Partial<Pick<DoorHost, "digest" | "wait">>;
+
+const pause: DoorHost["wait"] = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
 export class ResponseStore {
   readonly #backend: Backend;
   readonly #digest: Digest;
+  readonly #pieces: PieceReads;
   /** Names of keys that were asked for lately, by site and key. */
   readonly #names = new Map<string, StoreKey>();
 
-  constructor(backend: Backend, digest: Digest = portableDigest) {
+  constructor(backend: Backend, { digest = portableDigest, wait = pause }: StoreHost = {}) {
     this.#backend = backend;
     this.#digest = digest;
+    this.#pieces = new PieceReads({
+      get: (key, options) => this.#get({ key, options }),
+      now: () => backend.now(),
+      wait,
+    });
   }
 
   /** @throws StoreError */
@@ -185,7 +188,7 @@ export class ResponseStore {
         const write = { key: keyOf(index), content, ttlMs, context: NOTHING_SEEN };
         return this.#put(write, ON_A_DISK);
       },
-      read: (index) => this.#piece(keyOf(index)),
+      read: (index) => this.#pieces.read(keyOf(index)),
     };
   }
 
@@ -207,17 +210,6 @@ export class ResponseStore {
       yield part;
       at += part.length;
     }
-  }
-
-  /** One owner is asked first, and all of them where it has none. @throws MissingPiece */
-  async #piece(key: string): Promise<Uint8Array> {
-    for (const options of [{}, { r: "all", notfoundOk: false }, { r: "one" }] as const) {
-      const result = await this.#get({ key, options });
-      if (result.kind === "failed") continue;
-      const [sibling] = liveSiblings(result.entry, this.#backend.now());
-      if (sibling?.content) return sibling.content.value;
-    }
-    throw new MissingPiece("a piece of the stored body is gone");
   }
 
   async #put(

@@ -15,7 +15,7 @@ import {
 import { requireAccess } from "../frontend/http/auth.ts";
 import { Problem } from "../frontend/http/problems.ts";
 import { prefixesOf, prefixOfUrl, purgeKeys, urlPurge } from "./purging.ts";
-import { StoreError } from "./response-store.ts";
+import { StoreError } from "./store-errors.ts";
 
 const invalid = (detail: string): Problem => new Problem("invalid-request", detail);
 
@@ -34,6 +34,11 @@ export const purgeSite: PurgeSite = async (parts, { site: name, soft, urls, ...r
   if (urls !== undefined) {
     if (Object.keys(rest).length > 0) throw invalid(`Name one thing: "urls", or something else.`);
     return purgeUrls(parts, { site, urls, softly });
+  }
+  if (Object.keys(rest).length === 0) {
+    throw invalid(
+      `Name one thing: "urls": [...], "tags": [...], "prefix": "..." or "everything": true.`,
+    );
   }
   const what = parts.whatOf(rest);
   if (!("prefix" in what))

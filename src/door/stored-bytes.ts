@@ -1,7 +1,7 @@
 /**
  * The bytes of a stored body. A piece that no owner has any more is asked of the origin, by
  * `If-Range` with a strong validator: it is used only if it is of the very version that is stored.
- * Else the connection breaks: never a wrong byte.
+ * So is one that could not be read for long. Else the connection breaks: never a wrong byte.
  */
 import { withoutConditions } from "../cache/conditional.ts";
 import { type Fields, fieldOf } from "../cache/fields.ts";
@@ -9,17 +9,20 @@ import { type ByteRange, contentRange } from "../cache/range.ts";
 import type { Variant } from "../cache/stored.ts";
 import { MADE_READ } from "./body-flow.ts";
 import { type DoorCall, toOrigin } from "./call.ts";
+import type { DoorMetrics } from "./door-metrics.ts";
 import type { Bytes, DoorHost, Origin } from "./ports.ts";
-import { MissingPiece, type ResponseStore, StoreError } from "./response-store.ts";
+import type { ResponseStore } from "./response-store.ts";
+import { MissingPiece, StoreError } from "./store-errors.ts";
 
 export interface StoredBytesParts {
   readonly store: ResponseStore;
   readonly origin: Origin;
   readonly host: Pick<DoorHost, "garbage" | "background">;
+  readonly metrics: DoorMetrics;
 }
 
 export async function* storedBytes(
-  { store, origin, host }: StoredBytesParts,
+  { store, origin, host, metrics }: StoredBytesParts,
   { call, variant }: { readonly call: DoorCall; readonly variant: Variant },
   range: ByteRange,
 ): Bytes {
@@ -33,6 +36,7 @@ export async function* storedBytes(
     }
   } catch (error) {
     if (!(error instanceof MissingPiece) && !(error instanceof StoreError)) throw error;
+    metrics.storeFailed();
     // Else the next reader would miss the same piece, for as long as the head is kept.
     if (error instanceof MissingPiece) host.background(forgotten(store, { call, variant }));
     yield* fromOrigin(origin, { call, variant }, { from, to: range.to });

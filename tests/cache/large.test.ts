@@ -191,6 +191,8 @@ describe("requests for one key at the same time", () => {
     rig.reply = () => ({ headers: { "Cache-Control": "max-age=60" }, body });
     const leader = await rig.raw({ target: "/slow", fields: host });
     const follower = await rig.raw({ target: "/slow", fields: host });
+    // Its bytes are counted as the origin's once, however many get them.
+    expect([leader.from, follower.from]).toEqual(["origin", "cache"]);
     const early = (follower.body as Bytes)[Symbol.asyncIterator]();
     expect(new TextDecoder().decode((await early.next()).value)).toBe("first ");
     gate.resolve();

@@ -103,7 +103,7 @@ describe("the store of responses", () => {
       hashed++;
       return portableDigest(text);
     };
-    const store = new ResponseStore(backend, digest);
+    const store = new ResponseStore(backend, { digest });
     const key = "http://example.com/hot";
     for (let i = 0; i < 3; i++) await store.read("a", key);
     expect(hashed).toBe(1);

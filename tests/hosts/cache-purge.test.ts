@@ -227,5 +227,10 @@ describe("a purge of a site", () => {
       const answer = await purge(body);
       expect([body, answer.status, answer.body["code"]]).toEqual([body, at, code]);
     }
+    const nothing = await purge({});
+    expect([nothing.status, nothing.body["detail"]]).toEqual([
+      400,
+      expect.stringContaining("urls"),
+    ]);
   });
 });

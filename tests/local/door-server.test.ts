@@ -159,20 +159,22 @@ describe("an upload through the door", () => {
 });
 
 describe("an answer that is none", () => {
-  const heads = [
+  const heads: readonly (readonly [what: string, head: string, version?: string])[] = [
     ["an upgrade", "101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade"],
     ["an upgrade to nothing", "101 Switching Protocols"],
     ["a status below all of them", "099 Odd\r\nContent-Length: 0"],
     ["a status of nothing", "000 Odd\r\nContent-Length: 0"],
     ["a coding that nobody asked for", "200 OK\r\nTransfer-Encoding: gzip, chunked"],
-  ] as const;
+    ["chunks of HTTP/1.0", "200 OK\r\nTransfer-Encoding: chunked", "1.0"],
+  ];
 
-  it.each(heads)("costs its own request alone: %s", async (_, head) => {
+  it.each(heads)("costs its own request alone: %s", async (_, head, version = "1.1") => {
     const raw = createTcpServer((socket) => {
       socket.on("error", () => undefined);
       socket.once("data", (bytes) => {
         const isFirst = String(bytes).startsWith("GET /first");
-        socket.end(`HTTP/1.1 ${isFirst ? head : "200 OK\r\nContent-Length: 2"}\r\n\r\nok`);
+        const begin = isFirst ? `${version} ${head}` : "1.1 200 OK\r\nContent-Length: 2";
+        socket.end(`HTTP/${begin}\r\n\r\nok`);
       });
     });
     const port = await startDoor(await listen(raw), { originTimeoutMs: 2000 });

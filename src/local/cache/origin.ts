@@ -244,6 +244,11 @@ export class NodeOrigin implements Origin {
         const { "transfer-encoding": coding = "chunked" } = incoming.headers;
         // Node undoes only chunks, and any other transfer coding ends at this hop.
         if (!/^chunked$/i.test(coding)) return refuse(`Its transfer coding is ${coding}.`);
+        // Its framing counts as faulty: HTTP/1.0 has no transfer codings (RFC 9112, 6.1).
+        const isOld = incoming.httpVersion === "1.0";
+        if (isOld && "transfer-encoding" in incoming.headers) {
+          return refuse("It has a transfer coding, and is of HTTP/1.0.");
+        }
         const fields = fieldsOf(incoming.rawHeaders);
         const body = bodyOf(incoming, asked.site.originTimeoutMs);
         resolve({ status, fields, body });

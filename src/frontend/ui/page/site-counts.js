@@ -124,7 +124,8 @@ export class SiteCounts {
   }
 
   /**
-   * Of the last two minutes, or since the process began where the page was opened just now.
+   * Of the last two minutes, or since the process began where nothing was asked for in these, or
+   * the page was opened just now.
    *
    * @param {string} site
    * @returns {Lately}
