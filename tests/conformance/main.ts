@@ -1,7 +1,8 @@
 /**
  * `npm run conformance -- [--suite DIR]… [--stale-if-error SECONDS] [--failed] [--write]`: the public
  * suite of HTTP caches (https://cache-tests.fyi) against a cache door on this machine, with the
- * suite's own origin. Without `--suite` it is the one from npm; the suite's repository is newer.
+ * suite's own origin. Without `--suite` it is a checkout of the suite's repository in this folder
+ * (`cache-tests`), and where there is none the older one from npm.
  *
  * `--write` puts the figures into docs/conformance.md. Exit 1 when a suite could not be run.
  */
@@ -15,13 +16,15 @@ import { type Score, scoreOf, tableOf } from "./score.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const FROM_NPM = join(ROOT, "node_modules/http-cache-tests");
+const CHECKOUT = join(ROOT, "cache-tests");
 const PAGE = join(ROOT, "docs/conformance.md");
 /** Figures go between these two lines of the page. */
 const BEGIN = "<!-- figures: npm run conformance -- --write -->";
 const END = "<!-- end of figures -->";
 
 const USAGE = `npm run conformance -- [--suite DIR]… [--stale-if-error SECONDS] [--failed] [--write]
-  --suite DIR               a checkout of http-tests/cache-tests (default: the package from npm)
+  --suite DIR               a checkout of http-tests/cache-tests (default: the one in
+                            ./cache-tests; where there is none, the package from npm)
   --stale-if-error SECONDS  the site's default, for tests of caches that serve what is stale
   --failed                  also list what did not pass, and why
   --write                   put the figures into docs/conformance.md`;
@@ -68,8 +71,10 @@ function summary({ required, optimal, check }: Score["totals"]): string {
 const site =
   values["stale-if-error"] === undefined ? {} : { staleIfError: Number(values["stale-if-error"]) };
 const sections: string[] = [];
-for (const dir of values.suite?.map((path) => resolve(path)) ?? [FROM_NPM]) {
-  if (!existsSync(join(dir, "tests/index.mjs"))) {
+const hasSuite = (dir: string): boolean => existsSync(join(dir, "tests/index.mjs"));
+const usual = hasSuite(CHECKOUT) ? CHECKOUT : FROM_NPM;
+for (const dir of values.suite?.map((path) => resolve(path)) ?? [usual]) {
+  if (!hasSuite(dir)) {
     console.error(`conformance: ${dir}: no suite is there; see docs/conformance.md`);
     process.exit(1);
   }
