@@ -180,6 +180,28 @@ function holdBack100(incoming: IncomingMessage, response: ServerResponse): void 
 /** What the server as a whole can do (RFC 9110, 9.3.7). */
 const SERVER_METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
 
+/** More of a body that nobody wanted is not read: its connection ends. */
+const UNWANTED_BYTES_MAX = 64 * 1024 * 1024;
+
+/**
+ * Reads what is left of the body of a request that was answered without it: the next request stands
+ * behind it. Whoever looks at a body has a stream made of it, which pauses it; the adapter reads on
+ * against that, gets nowhere, and after half a second ends a connection that was to stay. How long
+ * the rest may take is bounded by Node's `requestTimeout`.
+ */
+function readAway(incoming: IncomingMessage): void {
+  if (incoming.readableEnded || incoming.destroyed) return;
+  let left = UNWANTED_BYTES_MAX;
+  incoming.removeAllListeners("data");
+  incoming.on("data", (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) incoming.socket.destroySoon();
+  });
+  incoming.resume();
+  // So that the adapter takes it for read.
+  Object.defineProperty(incoming, "readableEnded", { value: true });
+}
+
 /** How a request is carried out once its turn has come. */
 function beginner(parts: HttpServerParts, writer: AnswerWriter): Begin {
   const listener = getRequestListener(
@@ -200,6 +222,7 @@ function beginner(parts: HttpServerParts, writer: AnswerWriter): Begin {
     if (incoming.url === "*") return void response.writeHead(204, { Allow: SERVER_METHODS }).end();
     if (parts.raw !== undefined) return parts.raw.begin(incoming, response);
     if (plain !== null && answerPlainly(plain, incoming, response)) return;
+    response.once("finish", () => readAway(incoming));
     void listener(incoming, response);
   };
 }
