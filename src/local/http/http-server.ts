@@ -187,7 +187,8 @@ const UNWANTED_BYTES_MAX = 64 * 1024 * 1024;
  * Reads what is left of the body of a request that was answered without it: the next request stands
  * behind it. Whoever looks at a body has a stream made of it, which pauses it; the adapter reads on
  * against that, gets nowhere, and after half a second ends a connection that was to stay. How long
- * the rest may take is bounded by Node's `requestTimeout`.
+ * the rest may take is bounded by Node's `requestTimeout`
+ * (findings/hono-node-server-2-ends-kept-connections.sh).
  */
 function readAway(incoming: IncomingMessage): void {
   if (incoming.readableEnded || incoming.destroyed) return;
