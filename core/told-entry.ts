@@ -12,6 +12,8 @@ const SIBLING_BYTES = 64;
 const NUMBER_BYTES = 9;
 /** An actor in a context, with the heads of its name and of its list. */
 const ACTOR_BYTES = 16;
+/** A value that is not told, and no longer than all else that stands beside it, may stay. */
+const VALUE_BYTES_KEPT = 1024;
 /** Of a UTF-16 unit in UTF-8, at most. */
 const UNIT_BYTES_MAX = 3;
 
@@ -31,9 +33,15 @@ export class ToldEntry {
     this.byteCount = of.byteCount;
   }
 
-  /** @param entry which nobody changes any more */
-  static of(entry: Entry): ToldEntry {
-    return new ToldEntry({ entry, bytes: null, byteCount: bytesAtMost(entry) });
+  /**
+   * Its values are not told. Short ones stay where they are as long as nobody encodes them: to take
+   * them out would be most of the work. A long one would be kept until it is told.
+   *
+   * @param entry which nobody changes any more
+   */
+  static withoutValues(entry: Entry): ToldEntry {
+    const light = entry.siblings.some(isLong) ? bareOf(entry) : entry;
+    return new ToldEntry({ entry: light, bytes: null, byteCount: bytesAtMost(entry) });
   }
 
   /** @param bytes as a message has them: what they are is looked at when somebody asks for it */
@@ -49,12 +57,23 @@ export class ToldEntry {
 
   /** Without a tenure. */
   get bytes(): Uint8Array {
-    this.#bytes ??= encodeEntry(this.decoded, null);
+    this.#bytes ??= encodeEntry(bareOf(this.decoded), null);
     return this.#bytes;
   }
 }
 
-/** Without going through its texts: what is said of a version is short. */
+const NO_VALUE = new Uint8Array(0);
+export const withoutValue = (of: Sibling): Sibling =>
+  of.content === null ? of : { ...of, content: { ...of.content, value: NO_VALUE } };
+
+const isLong = ({ content }: Sibling): boolean => (content?.value.length ?? 0) > VALUE_BYTES_KEPT;
+
+const bareOf = (entry: Entry): Entry => ({
+  ...entry,
+  siblings: entry.siblings.map(withoutValue),
+});
+
+/** Values left out, and without going through texts: what is said of a version is short. */
 function bytesAtMost({ context, siblings, retries }: Entry): number {
   let byteCount = ENTRY_BYTES;
   for (const part of context.encode()) {
@@ -69,12 +88,12 @@ const siblingBytesAtMost = ({ op, content }: Sibling): number =>
   SIBLING_BYTES + UNIT_BYTES_MAX * op.length + (content === null ? 0 : contentBytesAtMost(content));
 
 function contentBytesAtMost(content: Content): number {
-  const { value, contentType, contentEncoding, contentLanguage } = content;
+  const { contentType, contentEncoding, contentLanguage } = content;
   const { contentDisposition, metadata, tags } = content;
   let charCount = contentType.length;
   for (const text of [contentEncoding, contentLanguage, contentDisposition, metadata]) {
     charCount += text?.length ?? 0;
   }
   for (const tag of tags) charCount += tag.length + NUMBER_BYTES;
-  return SIBLING_BYTES + value.length + UNIT_BYTES_MAX * charCount;
+  return SIBLING_BYTES + UNIT_BYTES_MAX * charCount;
 }

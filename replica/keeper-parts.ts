@@ -23,8 +23,8 @@ export interface KeeperParts {
   readonly purges?: () => PurgeIndex;
   /** Told of every change of what the replica holds as an owner; 0 stands for nothing. */
   readonly onChange: (place: Place, change: { from: Digest; to: Digest }) => void;
-  /** Told of every record that was written as an owner's, or dropped: then there is no entry. */
-  readonly onRecord?: (key: StoreKey, holdsValue: boolean, entry: Entry | null) => void;
+  /** Told of every record that was written as an owner's, or dropped. */
+  readonly onRecord?: (key: StoreKey, holdsValue: boolean) => void;
   /** Told of every record that was found unreadable, before anything is stored in its place. */
   readonly onDamage?: (key: StoreKey) => void;
   /** The store is a copy: its original may have minted more since, and may go on. */

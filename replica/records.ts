@@ -155,7 +155,7 @@ export class Records {
     this.store.writeEntry(key, { bytes, partition, digest, dueAt: due });
     this.#lost.rewritten(key);
     if (!this.#lost.has(key)) this.#onChange(place, { from, to: digest });
-    this.#onRecord(key, holdsValue(due), entry);
+    this.#onRecord(key, holdsValue(due));
   }
 
   drop(key: StoreKey, place: Place = this.placeOf(key)): void {
@@ -165,7 +165,7 @@ export class Records {
     this.#early.drop(key);
     this.#orders.drop(key);
     this.#onChange(place, { from, to: 0 });
-    this.#onRecord(key, false, null);
+    this.#onRecord(key, false);
   }
 
   // What is lost.

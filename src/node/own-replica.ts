@@ -90,9 +90,9 @@ export class OwnReplica {
         if (change.to !== 0 && !isMine) this.#work?.cleanUp.notice();
       },
       onDamage: (key) => this.#work?.refill.noticed(key),
-      onRecord: (key, hasValue, entry) => {
+      onRecord: (key, hasValue) => {
         this.#work?.evictor.wrote(key, hasValue);
-        this.#service?.feeds.wrote(key, entry);
+        this.#service?.feeds.wrote(key);
       },
     });
     if (!isKept) keeper.recount();

@@ -4,7 +4,7 @@ import { CausalContext } from "../../core/causal-context.ts";
 import { CodecError } from "../../core/check.ts";
 import type { Content, Entry, Sibling } from "../../core/entry.ts";
 import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
-import { ToldEntry } from "../../core/told-entry.ts";
+import { ToldEntry, withoutValue } from "../../core/told-entry.ts";
 
 const MOST = Number.MAX_SAFE_INTEGER;
 
@@ -43,24 +43,31 @@ const entries: readonly (readonly [string, Entry])[] = [
 ];
 
 describe("an entry that is told", () => {
-  it.each(entries)("is in a message what it was: %s", (_, entry) => {
-    const { bytes } = ToldEntry.of(entry);
-    expect(bytes).toEqual(encodeEntry(entry, null));
-    expect(ToldEntry.fromBytes(bytes).decoded).toEqual(entry);
+  it.each(entries)("is in a message what it was, without its values: %s", (_, entry) => {
+    const bare = { ...entry, siblings: entry.siblings.map(withoutValue) };
+    const { bytes } = ToldEntry.withoutValues(entry);
+    expect(bytes).toEqual(encodeEntry(bare, null));
+    expect(ToldEntry.fromBytes(bytes).decoded).toEqual(bare);
     expect(decodeEntry(bytes).tenure).toBeNull();
+  });
+
+  it("keeps no long value until it is told", () => {
+    const long = { ...plain, value: new Uint8Array(5000) };
+    const { decoded } = ToldEntry.withoutValues(entryOf([plain, long, null]));
+    expect(decoded).toEqual(entryOf([plain, plain, null]));
   });
 
   it.each(entries)(
     "counts for no less than its bytes, and these for what they are: %s",
     (_, entry) => {
-      const told = ToldEntry.of(entry);
+      const told = ToldEntry.withoutValues(entry);
       expect(told.byteCount).toBeGreaterThanOrEqual(told.bytes.length);
       expect(ToldEntry.fromBytes(told.bytes).byteCount).toBe(told.bytes.length);
     },
   );
 
   it("is encoded once for all who ask, and not decoded where it was not sent", () => {
-    const told = ToldEntry.of(entryOf([plain]));
+    const told = ToldEntry.withoutValues(entryOf([plain]));
     expect(told.bytes).toBe(told.bytes);
     expect(told.decoded).toBe(told.decoded);
   });

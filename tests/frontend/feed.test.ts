@@ -1,6 +1,7 @@
 /** What a frontend makes of looks for changes: polls, streams, and what streams share. */
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { applyMint, emptyEntry } from "../../core/entry.ts";
+import { encodeEntry } from "../../core/entry-codec.ts";
 import type { ChangesOperation, ChangesResult, FeedPosition } from "../../core/feed.ts";
 import { storeKey } from "../../core/keys.ts";
 import type { Result } from "../../core/results.ts";
@@ -70,7 +71,13 @@ function changeOf(number: number): ChangesResult["changes"][number] {
   };
   const entry = applyMint(emptyEntry, { sibling, covers: emptyEntry.context, isRetry: false });
   const key = storeKey("demo", `k${number}`);
-  return { what: "key", key, partition: 1, run: 7, entry: ToldEntry.of(entry) };
+  return {
+    what: "key",
+    key,
+    partition: 1,
+    run: 7,
+    entry: ToldEntry.fromBytes(encodeEntry(entry, null)),
+  };
 }
 
 const positionOf = (after: number): FeedPosition => ({

@@ -11,23 +11,35 @@ interface WithBase64 {
 }
 
 /** What Node has where it lacks that. */
+interface NodeBytes extends Uint8Array {
+  toString(encoding?: "base64url", from?: number, end?: number): string;
+}
+
 interface Buffers {
-  from(
-    bytes: ArrayBufferLike,
-    at: number,
-    length: number,
-  ): { toString(encoding: "base64url"): string };
+  from(bytes: ArrayBufferLike, at: number, length: number): NodeBytes;
+  isBuffer(bytes: Uint8Array): bytes is NodeBytes;
 }
 
 const { Buffer: buffers } = globalThis as { readonly Buffer?: Buffers };
 const ALPHABET = /^[A-Za-z0-9_-]+$/;
+const IS_NATIVE = "toBase64" in Uint8Array.prototype;
 const NATIVE = { alphabet: "base64url", omitPadding: true } as const;
 
-export function toBase64Url(bytes: Uint8Array): string {
-  const native = (bytes as WithBase64).toBase64?.(NATIVE);
-  if (native !== undefined) return native;
+/** Bytes of zero that this host writes as base64url without another view of them. */
+export function scratchBytes(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  return IS_NATIVE ? bytes : asNode(bytes);
+}
+
+const asNode = (bytes: Uint8Array): NodeBytes => {
+  const nodes = present(buffers);
   const { buffer, byteOffset, length } = bytes;
-  return present(buffers).from(buffer, byteOffset, length).toString("base64url");
+  return nodes.isBuffer(bytes) ? bytes : nodes.from(buffer, byteOffset, length);
+};
+
+export function toBase64Url(bytes: Uint8Array, from = 0, end = bytes.length): string {
+  if (!IS_NATIVE) return asNode(bytes).toString("base64url", from, end);
+  return present((bytes.subarray(from, end) as WithBase64).toBase64?.(NATIVE));
 }
 
 /** null for what is not what these bytes are written as. */

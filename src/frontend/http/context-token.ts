@@ -5,7 +5,7 @@
 
 import { CausalContext } from "../../../core/causal-context.ts";
 import { CodecError, check } from "../../../core/check.ts";
-import { decode, encode } from "../../../core/codec.ts";
+import { decode, encodeBriefly } from "../../../core/codec.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
 import { CONTEXT_TOKEN_BYTES_MAX } from "../../../core/limits.ts";
 import type { StoreKey } from "../../../core/store.ts";
@@ -48,7 +48,7 @@ export function contextToToken(
 ): string {
   const fields: unknown[] = [VERSION, context.encode()];
   if (endsAt !== 0) fields.push(endsAt);
-  return seal(hash, `context ${key}`, encode(fields));
+  return seal(hash, `context ${key}`, encodeBriefly(fields));
 }
 
 /** The last token of a context: a hot key's is asked for again and again. */

@@ -6,13 +6,13 @@
  */
 import { present } from "../../../core/assert.ts";
 import type { KeyedHash } from "../../../core/keyed-hash.ts";
-import { fromBase64Url, toBase64Url } from "./base64url.ts";
+import { fromBase64Url, scratchBytes, toBase64Url } from "./base64url.ts";
 
 const TAG_BYTES = 8;
 const encoder = new TextEncoder();
 
 /** Where what is sealed is put together; grown for longer texts. */
-let scratch = new Uint8Array(1024);
+let scratch = scratchBytes(1024);
 
 /** Writes a text in UTF-8. Names are mostly in ASCII, and the encoder is a call out of V8. */
 function putText(text: string, at: number): number {
@@ -34,7 +34,7 @@ function putTagged(hash: KeyedHash, purpose: string, payload: Uint8Array): Tagge
   const { length } = payload;
   // A UTF-16 unit takes at most three bytes.
   const mostBytes = 2 + 3 * (hash.realm.length + 1 + purpose.length) + length + TAG_BYTES;
-  if (mostBytes > scratch.length) scratch = new Uint8Array(2 * mostBytes);
+  if (mostBytes > scratch.length) scratch = scratchBytes(2 * mostBytes);
   const realmEnd = 2 + putText(hash.realm, 2);
   scratch[realmEnd] = 0;
   const at = realmEnd + 1 + putText(purpose, realmEnd + 1);
@@ -53,11 +53,14 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
-/** @param purpose what the text is for; only the same one opens it */
+/**
+ * @param purpose what the text is for; only the same one opens it
+ * @param payload copied at once
+ */
 export function seal(hash: KeyedHash, purpose: string, payload: Uint8Array): string {
   const [sealer = hash] = hash.sealers;
   const { at, tagAt } = putTagged(sealer, purpose, payload);
-  return toBase64Url(scratch.subarray(at, tagAt + TAG_BYTES));
+  return toBase64Url(scratch, at, tagAt + TAG_BYTES);
 }
 
 /** The payload; null when the text was not sealed here for this purpose. */

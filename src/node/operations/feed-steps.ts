@@ -137,7 +137,9 @@ function stepOf(
     return { changes: switching, next };
   }
   const opening = isAboutToBegin(source) ? [...switching, mark("resync")] : [];
-  const items = told.items.map((item): FeedChange => ({ what: "key", run, ...item }));
+  const items = told.items.map(
+    ({ key, partition, entry }): FeedChange => ({ what: "key", key, partition, run, entry }),
+  );
   const isThrough = until === 0 || after >= until;
   const isEnd = source.isResync && isThrough;
   const ending = isEnd ? [mark("resync-end")] : [];

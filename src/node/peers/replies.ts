@@ -5,7 +5,6 @@ import {
   contextShowing,
   type Entry,
   liveSiblings,
-  type Sibling,
   standingIn,
   valueBytes,
 } from "../../../core/entry.ts";
@@ -16,6 +15,7 @@ import type { Reply } from "../../../core/messages.ts";
 import type { NamespaceSettings } from "../../../core/namespace-settings.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { WallMillis } from "../../../core/time.ts";
+import { withoutValue } from "../../../core/told-entry.ts";
 import type { HeldWrite, Minted } from "../../../replica/minting.ts";
 import { usedBytes } from "../../../replica/usage.ts";
 
@@ -91,9 +91,3 @@ export function toldOf({ entry, sibling }: HeldWrite, withValue: boolean, now: W
     siblingCount: liveSiblings(isThere ? all : entry, now).length,
   };
 }
-
-const noValue = new Uint8Array(0);
-export const withoutValue = (sibling: Sibling): Sibling =>
-  sibling.content === null
-    ? sibling
-    : { ...sibling, content: { ...sibling.content, value: noValue } };

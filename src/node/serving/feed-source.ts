@@ -17,10 +17,9 @@ import type { Millis, WallMillis } from "../../../core/time.ts";
 import { ToldEntry } from "../../../core/told-entry.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
-import { type Respond, refused, withoutValue } from "../peers/replies.ts";
+import { type Respond, refused } from "../peers/replies.ts";
 import { layoutOf, sharingOf } from "./feed-layout.ts";
 import type { Jobs } from "./job-ports.ts";
-import { type ToldChange, ToldChanges } from "./told-changes.ts";
 
 /** Rows of the index that one answer looks at, at most: some milliseconds' work. */
 const SCANNED_COUNT_MAX = 20_000;
@@ -29,10 +28,6 @@ const SCAN_COUNT = 500;
 export const HOLD_MS_MAX = 5000;
 /** Feeds that wait here at once; another one is answered at once, and asks again. */
 const WAITERS_COUNT_MAX = 10_000;
-
-/** How long after a look another one is expected, in ms, and of how many namespaces. */
-const WATCHED_MS = 1000;
-const WATCHED_COUNT_MAX = 1000;
 
 type Asked = RequestOf<"changes">;
 export const FEED_STARTS = { goOn: 0, now: 1, beginning: 2, takeOver: 3 } as const;
@@ -81,9 +76,6 @@ export class FeedSource {
   readonly #host: FeedSourceHost;
   /** By namespace, and there by the feed that asked. */
   readonly #waiting = new Map<string, Map<string, Waiter>>();
-  readonly #told = new ToldChanges();
-  /** By namespace, until when feeds count as watching it. */
-  readonly #watchedUntil = new Map<string, Millis>();
   #waitingCount = 0;
   #alarmAt: Millis = Infinity;
   #lastShares: { readonly name: string; readonly isMine: (partition: number) => boolean } | null =
@@ -113,13 +105,10 @@ export class FeedSource {
     this.#respond(reply, respond);
   }
 
-  /** An entry was written, or dropped (null): whoever waits for it is told. */
-  wrote(key: StoreKey, entry: Entry | null): void {
+  /** An entry was written or dropped: whoever waits for it is told. */
+  wrote(key: StoreKey): void {
+    if (this.onNews === null && this.#waitingCount === 0) return;
     const namespace = namespaceOf(key);
-    if (entry !== null && this.#isWatched(namespace)) {
-      const seen = this.#host.knowledge.purges.apply(key, entry);
-      this.#keep(key, this.#self.keeper.store.arrivedThrough, { entry: seen, values: false });
-    }
     this.onNews?.(namespace);
     const waiting = this.#waiting.get(namespace);
     if (waiting === undefined) return;
@@ -129,19 +118,6 @@ export class FeedSource {
       this.#drop(body.namespace, feed);
       this.#respond(this.#lookAgain(body, isMine), respond);
     }
-  }
-
-  /** For a while what is written there is kept as it is told, which spares to read it again. */
-  #watch(namespace: string): void {
-    const isNew = !this.#watchedUntil.has(namespace);
-    if (isNew && this.#watchedUntil.size >= WATCHED_COUNT_MAX) this.#watchedUntil.clear();
-    this.#watchedUntil.set(namespace, this.#host.now() + WATCHED_MS);
-  }
-
-  /** What may lack something is not kept: a look asks anew whether it can be told. */
-  #isWatched(namespace: string): boolean {
-    const until = this.#watchedUntil.get(namespace);
-    return until !== undefined && this.#host.now() < until && this.#self.keeper.lostCount === 0;
   }
 
   #respond(reply: Reply, respond: Respond): void {
@@ -242,8 +218,6 @@ export class FeedSource {
     if (!isPlace || isPast || endedKeys === null) {
       return { ...here, isGone: true, after: 0, ended: endedCount, until: head };
     }
-    this.#told.settle([run, this.#host.knowledge.purges]);
-    if (!body.values) this.#watch(body.namespace);
     const page: Page = { items: [], after: body.after, byteCount: 0 };
     const ended = body.ended + this.#fillEnded(page, { keys: endedKeys, body, isMine });
     if (!this.#fill(page, body, isMine)) return refused("overloaded");
@@ -332,49 +306,36 @@ export class FeedSource {
     },
   ): "on" | "full" | "unreadable" {
     const { key, partition, position, body } = of;
-    const change = this.#told.of(key, position, body.values) ?? this.#read(key, position, body);
-    if (change === null) return "unreadable";
-    const isLive = this.#host.wall() < change.livesUntil;
+    const entry = this.#read(key);
+    if (entry === null) return "unreadable";
+    const isLive = this.#host.wall() < livesUntil(entry);
     if (!isLive && position <= body.until) return "on";
-    const size = changeBytes(key, change.entry);
+    const told = toldOf(entry, body.values);
+    const size = changeBytes(key, told);
     const isOver = page.items.length > 0 && page.byteCount + size > body.byteCountMax;
     if (isOver && position > page.after) return "full";
-    page.items.push({ key, partition, entry: change.entry });
+    page.items.push({ key, partition, entry: told });
     page.byteCount += size;
     return "on";
   }
 
   /** null: it cannot be read. */
-  #read(key: StoreKey, position: number, { values }: Asked): ToldChange | null {
+  #read(key: StoreKey): Entry | null {
     this.readCount++;
     const { entry, bytes, isUnknown } = this.#self.keeper.own(key);
-    if (isUnknown || bytes === null) return null;
-    return this.#keep(key, position, { entry, values });
-  }
-
-  /** @param entry with purges applied */
-  #keep(
-    key: StoreKey,
-    position: number,
-    { entry, values }: { readonly entry: Entry; readonly values: boolean },
-  ): ToldChange {
-    const change = { position, entry: toldOf(entry, values), livesUntil: livesUntil(entry) };
-    this.#told.keep(key, change, values);
-    return change;
+    return isUnknown || bytes === null ? null : entry;
   }
 }
 
 /** Values are views of what the store has: they are told in bytes of their own. */
-function toldOf(entry: Entry, values: boolean): ToldEntry {
-  if (values) return ToldEntry.fromBytes(encodeEntry(entry, null));
-  return ToldEntry.of({ ...entry, siblings: entry.siblings.map(withoutValue) });
-}
+const toldOf = (entry: Entry, values: boolean): ToldEntry =>
+  values ? ToldEntry.fromBytes(encodeEntry(entry, null)) : ToldEntry.withoutValues(entry);
 
 /** The instant at which nothing of it lives any more: 0 where nothing does, Infinity for never. */
 function livesUntil({ siblings }: Entry): WallMillis {
-  const ends = siblings.map(({ content, expiresAt }) => {
-    if (content === null) return 0;
-    return expiresAt === 0 ? Infinity : expiresAt;
-  });
-  return Math.max(0, ...ends);
+  let until = 0;
+  for (const { content, expiresAt } of siblings) {
+    if (content !== null) until = Math.max(until, expiresAt === 0 ? Infinity : expiresAt);
+  }
+  return until;
 }

@@ -9,10 +9,10 @@ import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
 import { wholeOf } from "../../../core/pieces.ts";
 import { hintIfReadable, type StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
+import { withoutValue } from "../../../core/told-entry.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { readableHintAt } from "../knowledge/hint-age.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
-import { withoutValue } from "../peers/replies.ts";
 import type { Jobs } from "./job-ports.ts";
 
 /** Its own record of a key, and each hint of it. */
