@@ -3,9 +3,12 @@
  * clock that is off and a disk that fails. On virtual time, it does what
  * `src/local/log/file-log.ts` and `src/driver/driver.ts` do on a real host.
  */
+import { type Entry, emptyEntry } from "../../core/entry.ts";
+import { decodeEntry } from "../../core/entry-codec.ts";
 import type { NamespaceSettings } from "../../core/namespace-settings.ts";
 import { wholeOf } from "../../core/pieces.ts";
 import type { Prng } from "../../core/prng.ts";
+import type { StoreKey } from "../../core/store.ts";
 import type { Millis, WallMillis } from "../../core/time.ts";
 import { DiskFailure, LogFolderError } from "../../replica/log-disk.ts";
 import type { Checksum } from "../../replica/log-format.ts";
@@ -307,6 +310,13 @@ export class Machine {
     const { corruptReadsCount } = this.store.metrics();
     if (corruptReadsCount === 0) return;
     this.#parts.accuse("recovery", `${this.id} had ${corruptReadsCount} unreadable records`);
+  }
+
+  /** What is stored here of a key, as this machine's purges leave it. */
+  held(key: StoreKey): Entry {
+    const bytes = this.store?.readEntry(key);
+    const entry = bytes === undefined ? emptyEntry : decodeEntry(bytes).entry;
+    return this.node?.knowledge.purges.apply(key, entry) ?? entry;
   }
 
   get evictionCount(): number {
