@@ -291,10 +291,13 @@ export class MemoryStore implements Store {
   }
 
   arrivals(after: number, countMax: number): readonly Arrival[] {
+    const { changes } = this.#live;
     const found: Arrival[] = [];
-    for (const change of this.#live.changes) {
-      if (found.length === countMax) break;
-      if (change.position <= after || !this.#live.isLast(change)) continue;
+    // From the end: who asks has mostly seen nearly all.
+    let at = changes.findLastIndex(({ position }) => position <= after) + 1;
+    for (; at < changes.length && found.length < countMax; at++) {
+      const change = changes[at];
+      if (change === undefined || !this.#live.isLast(change)) continue;
       const { partition } = this.#live.entries.get(change.key) as Placed;
       found.push({ ...change, partition });
     }
