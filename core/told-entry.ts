@@ -40,7 +40,7 @@ export class ToldEntry {
    * @param entry which nobody changes any more
    */
   static withoutValues(entry: Entry): ToldEntry {
-    const light = entry.siblings.some(isLong) ? bareOf(entry) : entry;
+    const light = entry.siblings.some(isLong) ? withoutValues(entry) : entry;
     return new ToldEntry({ entry: light, bytes: null, byteCount: bytesAtMost(entry) });
   }
 
@@ -57,7 +57,7 @@ export class ToldEntry {
 
   /** Without a tenure. */
   get bytes(): Uint8Array {
-    this.#bytes ??= encodeEntry(bareOf(this.decoded), null);
+    this.#bytes ??= encodeEntry(withoutValues(this.decoded), null);
     return this.#bytes;
   }
 }
@@ -68,7 +68,7 @@ export const withoutValue = (of: Sibling): Sibling =>
 
 const isLong = ({ content }: Sibling): boolean => (content?.value.length ?? 0) > VALUE_BYTES_KEPT;
 
-const bareOf = (entry: Entry): Entry => ({
+export const withoutValues = (entry: Entry): Entry => ({
   ...entry,
   siblings: entry.siblings.map(withoutValue),
 });

@@ -315,11 +315,10 @@ class Run {
     this.#judge.final(key, live, this.#world.events.now);
     // A replica whose clock says that a value is over has given up its body, or all of it.
     const history = this.#judge.history(key);
+    const world = this.#world;
     const isSurelyLive = (value: string): boolean => {
       const write = history.byValue(value);
-      return (
-        write === undefined || !history.mayBeExpired(write, this.#world.events.now, this.#world)
-      );
+      return write === undefined || !history.mayBeExpired(write, world.events.now, world);
     };
     const seen = (entry: Entry): string[] =>
       values(read.machine.node?.knowledge.purges.apply(key, entry) ?? entry).filter(isSurelyLive);
@@ -331,14 +330,15 @@ class Run {
       told = values(this.#read(key)?.entry ?? emptyEntry);
     }
     this.#subscriber.check(key, seen, told.filter(isSurelyLive));
+    let all = live;
     const isApart = (one: Machine): boolean =>
-      values(one.held(key)).filter(isSurelyLive).join() !== told.filter(isSurelyLive).join();
+      values(one.held(key)).filter(isSurelyLive).join() !== all.filter(isSurelyLive).join();
     // An answer is noticed some time after it was given: a key may have been evicted in between.
     const mayBeEvicted = this.#plan.maxBytes !== null && this.#primaries(key).some(isApart);
-    if (mayBeEvicted) told = values(this.#read(key)?.entry ?? emptyEntry);
+    if (mayBeEvicted) all = values(this.#read(key)?.entry ?? emptyEntry);
     for (const one of this.#primaries(key).filter(isApart)) {
       const held = values(one.held(key));
-      this.#judge.accuse("convergence", `${name(key)}: ${one.id} has [${held}], all say [${told}]`);
+      this.#judge.accuse("convergence", `${name(key)}: ${one.id} has [${held}], all say [${all}]`);
     }
     return live;
   }

@@ -9,7 +9,7 @@ import type { ReplyOf, RequestOf } from "../../../core/messages.ts";
 import { wholeOf } from "../../../core/pieces.ts";
 import { hintIfReadable, type StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
-import { withoutValue } from "../../../core/told-entry.ts";
+import { withoutValues } from "../../../core/told-entry.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import { readableHintAt } from "../knowledge/hint-age.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
@@ -138,8 +138,7 @@ export function listed(keeper: Keeper, body: RequestOf<"keys">): ReplyOf<"listed
   const page = keeper.keysAfter(from + prefix, from + after, limit);
   const entries = page.map((key) => {
     const { entry } = keeper.hold(key);
-    const bare = { ...entry, siblings: entry.siblings.map(withoutValue) };
-    return [key.slice(from.length), encodeEntry(bare, null)] as const;
+    return [key.slice(from.length), encodeEntry(withoutValues(entry), null)] as const;
   });
   return { kind: "listed", entries, complete: page.length < limit };
 }
