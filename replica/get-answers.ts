@@ -1,4 +1,5 @@
 /** What the replicas of one read have answered, and what that comes to. */
+import { present } from "../core/assert.ts";
 import { type Entry, emptyEntry, keptDigestOf, merge } from "../core/entry.ts";
 import { decodedOrNull } from "../core/entry-codec.ts";
 import type { ReplicaId } from "../core/ids.ts";
@@ -25,6 +26,16 @@ const nobody: readonly ReplicaAnswer[] = [];
 const isDue = ({ state, digest }: ReplicaAnswer): boolean =>
   digest !== 0 && (state === "asked" || state === "answered");
 
+/** The replies that a read waits for. */
+export const readNeed = ({ rules, onlyZone }: Pick<GetPlan, "rules" | "onlyZone">): QuorumNeed => ({
+  n: rules.n,
+  count: rules.r,
+  primaries: rules.pr,
+  durable: 0,
+  zones: rules.zones,
+  onlyZone,
+});
+
 /** Lists and not maps: they hold a handful, and each read makes them anew. */
 export class GetAnswers {
   readonly #plan: Pick<GetPlan, "rules" | "candidates" | "hash">;
@@ -37,9 +48,7 @@ export class GetAnswers {
 
   constructor(plan: Pick<GetPlan, "rules" | "candidates" | "hash" | "onlyZone">) {
     this.#plan = plan;
-    const { rules, onlyZone } = plan;
-    const { n, r, pr, zones } = rules;
-    this.#need = { n, count: r, primaries: pr, durable: 0, zones, onlyZone };
+    this.#need = readNeed(plan);
   }
 
   get(id: ReplicaId): ReplicaAnswer | undefined {
@@ -56,6 +65,13 @@ export class GetAnswers {
     const answer: ReplicaAnswer = { candidate, state: "asked", digest: 0, wasAskedForEntry: false };
     this.#all.push(answer);
     return answer;
+  }
+
+  /** The first candidate's reply, which is there before anybody is asked. */
+  takeOwn(own: ReplyOf<"held">): void {
+    const answer = this.add(present(this.#plan.candidates[0]));
+    answer.wasAskedForEntry = true;
+    this.take(answer, own);
   }
 
   /** All of them are to be asked anew; what they have sent stays. */

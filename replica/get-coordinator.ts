@@ -102,6 +102,7 @@ export class GetCoordinator implements Coordinator {
     this.#startedAt = now;
     this.#deadline = now + this.#plan.rules.timeoutMs;
     this.#setHedge();
+    if (this.#plan.own) this.#answers.takeOwn(this.#plan.own);
     this.#decide(now);
   }
 

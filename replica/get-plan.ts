@@ -4,6 +4,7 @@ import type { Entry } from "../core/entry.ts";
 import type { Failure } from "../core/failure.ts";
 import type { ReplicaId } from "../core/ids.ts";
 import type { KeyedHash } from "../core/keyed-hash.ts";
+import type { ReplyOf } from "../core/messages.ts";
 import type { QuorumRules } from "../core/quorum-options.ts";
 import type { StoreKey } from "../core/store.ts";
 import type { Tally } from "../core/tally.ts";
@@ -16,6 +17,8 @@ export interface GetPlan {
   readonly rules: QuorumRules;
   /** In the order in which to ask. */
   readonly candidates: readonly Candidate[];
+  /** What the first of them has replied already, being in the same process; null: nothing yet. */
+  readonly own?: ReplyOf<"held"> | null;
   /** For `local_quorum`: the zone whose replicas count. */
   readonly onlyZone: string | null;
   readonly session: CausalContext | null;

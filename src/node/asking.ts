@@ -4,7 +4,6 @@
  * equal: the callee refuses a request with another stamp (`stale`), both join their documents, and
  * the request is made anew.
  */
-import { assert } from "../../core/assert.ts";
 import { CodecError } from "../../core/check.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { isAnsweredTwice, isStored, type Reply, type Request } from "../../core/messages.ts";
@@ -21,6 +20,7 @@ import {
   type Waker,
 } from "./peers/calls.ts";
 import { DOWN } from "./peers/request-kinds.ts";
+import { RunningTask, type TaskWorld } from "./peers/running-task.ts";
 import type { TaskStart } from "./peers/tasks.ts";
 
 /**
@@ -49,6 +49,7 @@ export interface AskingHost {
 export class Asking {
   readonly #host: AskingHost;
   readonly #calls: Calls;
+  readonly #world: TaskWorld;
   #known: { readonly document: ClusterDocument; readonly standing: Standing } | null = null;
   /** The trace of whatever is worked on. */
   trace = "";
@@ -56,6 +57,10 @@ export class Asking {
   constructor(host: AskingHost) {
     this.#host = host;
     this.#calls = new Calls(host.knowledge.liveness, host.knowledge.latencies);
+    this.#world = {
+      now: host.now,
+      ask: (task, to, body) => this.#ask({ task, to, body, attempt: 1 }),
+    };
   }
 
   get wakeAt(): Millis {
@@ -99,42 +104,11 @@ export class Asking {
 
   /** Starts a coordinator, with the calls that it makes. */
   run<R>(start: TaskStart<R>, now: Millis): Waker {
-    const trace = this.trace;
-    // The coordinator and its task refer to each other: calls made while it starts find the task.
-    const tasks: Task[] = [];
-    const ask = (to: ReplicaId, body: Request): void => {
-      const [task] = tasks;
-      assert(task !== undefined, "a coordinator asks nobody before it is started");
-      this.#ask({ task, to, body, attempt: 1 });
-    };
-    const finish = (result: R): void => {
-      for (const task of tasks) task.isAnswered = true;
-      start.finish(result, this.#now);
-    };
-    const coordinator = start.make({ ask, finish });
-    const deadline = now + start.timeoutMs;
-    const standing = this.#standing;
-    const waker: Waker = { task: null };
-    const task: Task = {
-      coordinator,
-      trace,
-      deadline,
-      routeStamp: standing.routeStamp,
-      joined: standing.joined,
-      again: start.again,
-      open: [],
-      over: start.over ?? null,
-      isAnswered: false,
-      alarmAt: Infinity,
-      wokenAt: 0,
-      wokenCount: 0,
-      waker,
-    };
-    waker.task = task;
-    tasks.push(task);
-    coordinator.start(now);
+    const begun = { at: now, trace: this.trace, standing: this.#standing };
+    const task = new RunningTask(start, begun, this.#world);
+    task.coordinator.start(now);
     this.#calls.settle(task, now);
-    return waker;
+    return task.waker;
   }
 
   #ask(ask: { task: Task; to: ReplicaId; body: Request; attempt: number }): void {

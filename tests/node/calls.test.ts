@@ -19,7 +19,7 @@ function tasked(wakeAtOf: (wokenCount: number) => Millis) {
   const waker: { task: Task | null } = { task: null };
   const task: Task = {
     ...{ coordinator, trace: "", deadline: 1000, routeStamp: 1, joined: 1, again: null, open: [] },
-    ...{ over: null, isAnswered: false, alarmAt: Infinity, wokenAt: 0, wokenCount: 0, waker },
+    ...{ over: () => {}, isAnswered: false, alarmAt: Infinity, wokenAt: 0, wokenCount: 0, waker },
   };
   waker.task = task;
   // What these keep of peers is nothing to a task that asks none.

@@ -1,6 +1,6 @@
 /** A late reply tells whether the answer was stale: `starling_reads_stale_total`. */
 import { describe, expect, it } from "vitest";
-import { isStale } from "../../src/node/operations/client.ts";
+import { isStale } from "../../src/node/operations/read-task.ts";
 import { candidates, held, nothing, START } from "./probe.ts";
 import { HEDGE, next, old, outcome, read } from "./reading.ts";
 

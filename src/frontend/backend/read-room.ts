@@ -114,28 +114,36 @@ const readInTurn = (
 };
 
 /** @param room what was reserved for this read; null: it has still to be */
-async function readWith(
-  { backend, holder, trace }: Reader,
+function readWith(
+  reader: Reader,
   operation: GetOperation,
   room: number | null,
 ): Promise<ResultOf<"get">> {
-  const weight = room ?? expected(backend, operation.key);
-  if (room === null && weight > SMALL_BYTES) {
-    const reader = { backend, holder, trace };
-    if (operation.session === null) return readShared(reader, operation, weight);
-    await bodyRoom.reserve(holder, weight);
-  }
-  const result =
+  const weight = room ?? expected(reader.backend, operation.key);
+  if (room !== null || weight <= SMALL_BYTES) return readWeighed(reader, operation, weight);
+  if (operation.session === null) return readShared(reader, operation, weight);
+  const reserved = bodyRoom.reserve(reader.holder, weight);
+  return reserved.then(() => readWeighed(reader, operation, weight));
+}
+
+function readWeighed(
+  { backend, holder, trace }: Reader,
+  operation: GetOperation,
+  weight: number,
+): Promise<ResultOf<"get">> {
+  const reading =
     weight <= LARGE_READ_BYTES
-      ? await executeRead(backend, operation, trace)
-      : await readInTurn({ backend, trace }, operation, weight);
-  const byteCount = result.kind === "got" ? valueBytes(result.entry.siblings) : 0;
-  learn(operation.key, byteCount);
-  const surplus = byteCount - weight;
-  // The size of what came from elsewhere was not known before; it is here now, so others wait.
-  if (surplus > SMALL_BYTES) bodyRoom.add(holder, surplus);
-  if (surplus < -SMALL_BYTES) bodyRoom.giveBack(holder, -surplus);
-  return result;
+      ? executeRead(backend, operation, trace)
+      : readInTurn({ backend, trace }, operation, weight);
+  return reading.then((result) => {
+    const byteCount = result.kind === "got" ? valueBytes(result.entry.siblings) : 0;
+    learn(operation.key, byteCount);
+    const surplus = byteCount - weight;
+    // The size of what came from elsewhere was not known before; it is here now, so others wait.
+    if (surplus > SMALL_BYTES) bodyRoom.add(holder, surplus);
+    if (surplus < -SMALL_BYTES) bodyRoom.giveBack(holder, -surplus);
+    return result;
+  });
 }
 
 /** Reads one key. @throws Problem `overloaded` when there is no room for so long */

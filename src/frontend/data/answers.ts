@@ -44,12 +44,27 @@ export function baseHeaders(setting: Setting, contextToken: string): HeaderField
  * be false.
  */
 export function readTally({ tally, staleBoundMs, staleW, predictedP }: GetResult): string {
-  const { n, required, answered, primaries, fallbacks } = tally;
-  const numbers = `primaries=${primaries}, fallbacks=${fallbacks}`;
   const predicted = predictedP === undefined ? "" : `, predicted=${sharesDown(predictedP)}`;
-  const counts = `n=${n}, r=${required}, answered=${answered}, ${numbers}${predicted}`;
+  const counts = `${countsText(tally)}${predicted}`;
   if (staleBoundMs === undefined) return counts;
   return `${counts}${boundText(staleBoundMs, staleW)}`;
+}
+
+/** The last ones, which are those of most reads. */
+let counted = { n: 0, required: 0, answered: 0, primaries: 0, fallbacks: 0, text: "" };
+
+function countsText({ n, required, answered, primaries, fallbacks }: Tally): string {
+  const isSame =
+    counted.n === n &&
+    counted.required === required &&
+    counted.answered === answered &&
+    counted.primaries === primaries &&
+    counted.fallbacks === fallbacks;
+  if (isSame) return counted.text;
+  const numbers = `primaries=${primaries}, fallbacks=${fallbacks}`;
+  const text = `n=${n}, r=${required}, answered=${answered}, ${numbers}`;
+  counted = { n, required, answered, primaries, fallbacks, text };
+  return text;
 }
 
 /** The last one: reads within a millisecond are told the same bound. */

@@ -4,7 +4,6 @@
  * else.
  */
 
-import type { Entry } from "../../../core/entry.ts";
 import type { Failure } from "../../../core/failure.ts";
 import { newOpId, type OpId, type ReplicaId } from "../../../core/ids.ts";
 import type { WriteRules } from "../../../core/message-values.ts";
@@ -19,12 +18,10 @@ import { majority, onSide, type QuorumRules } from "../../../core/quorum-options
 import type { FailedResult, ResultOf, WriteResult } from "../../../core/results.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Candidate } from "../../../replica/candidate.ts";
-import { GetCoordinator } from "../../../replica/get-coordinator.ts";
 import type { GetOutcome } from "../../../replica/get-plan.ts";
 import { type MergeOutcome, MergeRouter } from "../../../replica/merge-router.ts";
 import { type WriteOutcome, WriteRouter } from "../../../replica/write-router.ts";
 import { askAll } from "../peers/fanout.ts";
-import { boundNeed, localNeed, strictOwners } from "../peers/routes.ts";
 import { type FrontendHost, fail, type Respond } from "../peers/tasks.ts";
 import { startLease } from "../serving/leases.ts";
 import { ClusterOperations } from "./cluster-operations.ts";
@@ -32,6 +29,7 @@ import { startFaultOperation } from "./fault-operation.ts";
 import { FeedCoordinator } from "./feed-coordinator.ts";
 import { readAtHome } from "./home-read.ts";
 import { startPurge } from "./purge-operation.ts";
+import { planOf, type ReadStart, ReadTask } from "./read-task.ts";
 import { Vouchers } from "./vouching.ts";
 
 export class ClientOperations {
@@ -133,55 +131,12 @@ export class ClientOperations {
    */
   read(read: ReadStart, now: Millis): void {
     const { knowledge, selfId } = this.#host;
-    const { key, session, sessionEndsAt = 0 } = read.operation;
-    const partition = knowledge.ring.partitionOf(key);
+    const partition = knowledge.ring.partitionOf(read.operation.key);
     const { zone = knowledge.zone } = read;
     const candidates = knowledge.candidates(partition, read.rules, { self: selfId, now, zone });
     this.#probe(candidates, now);
-    const local = localNeed(candidates, read.rules, zone);
-    const rules = local.count === null ? read.rules : withCount(read.rules, local.count);
-    const { hash, liveness, counters } = knowledge;
-    const { hedgeMs } = liveness;
-    const { onlyZone } = local;
-    const isEveryone = candidates.length === knowledge.ring.memberIds.length;
-    const owners = strictOwners(knowledge, key, rules);
-    const bound = boundNeed(knowledge, rules);
-    const plan = {
-      key,
-      rules,
-      candidates,
-      onlyZone,
-      session,
-      sessionEndsAt,
-      isEveryone,
-      bound,
-      hedgeMs,
-      hash,
-      wall: this.#host.wall,
-      ...owners,
-    };
-    let answered: Entry | null = null;
-    let coordinator: GetCoordinator | null = null;
-    this.#host.run<GetOutcome>(
-      {
-        timeoutMs: rules.timeoutMs,
-        make: (out) => {
-          coordinator = new GetCoordinator(plan, out);
-          return coordinator;
-        },
-        over: () => {
-          if (coordinator === null) return;
-          counters.readRepairs += coordinator.repairCount;
-          if (isStale(answered, coordinator.merged)) counters.staleReads++;
-        },
-        finish: (outcome) => {
-          if (outcome.ok) answered = outcome.entry;
-          read.finish(outcome);
-        },
-        again: read.again,
-      },
-      now,
-    );
+    const plan = planOf(this.#host, read, { candidates, zone });
+    this.#host.run<GetOutcome>(new ReadTask(read, plan, knowledge.counters), now);
   }
 
   #write(operation: WriteOperation, state: WriteState, now: Millis): void {
@@ -306,13 +261,6 @@ function gotOf(outcome: GetOutcome, { maxStaleMs, staleW }: QuorumRules): Result
   return { kind: "got", entry, tally, staleBoundMs, staleW };
 }
 
-/** The rules with that many replicas to count; no more of them can be primaries. */
-const withCount = (rules: QuorumRules, count: number): QuorumRules => ({
-  ...rules,
-  r: count,
-  pr: Math.min(rules.pr, count),
-});
-
 /** A write's rules, without a read's bound of staleness. */
 function writeRules(rules: QuorumRules): WriteRules {
   const { maxStaleMs, staleW, ...ofWrites } = rules;
@@ -326,22 +274,9 @@ const UNPROVEN: Failure = {
     "No replica could prove a bound: read without max_stale, with r + w above n, or strictly.",
 };
 
-/** Whether replies that came after the answer held something that it lacks. */
-export const isStale = (answered: Entry | null, merged: Entry): boolean =>
-  answered !== null && answered !== merged && !answered.context.includes(merged.context);
-
 /** What is left of a request's time. */
 const leftOf = (timeoutMs: number, elapsedMs: number): number =>
   Math.max(1, timeoutMs - Math.max(0, elapsedMs));
-
-interface ReadStart {
-  readonly operation: Omit<GetOperation, "kind" | "options">;
-  readonly rules: QuorumRules;
-  readonly finish: (outcome: GetOutcome) => void;
-  readonly again: ((now: Millis) => void) | null;
-  /** The zone of the frontend that it is for; default: this node's. */
-  readonly zone?: string;
-}
 
 const unvouched = (required: number, achieved: number): Failure => ({
   code: "quorum-unavailable",

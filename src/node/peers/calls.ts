@@ -32,7 +32,7 @@ export interface Task extends Standing {
   /** Its calls without an answer. They are few: a Set costs more than looking through them. */
   readonly open: number[];
   /** See `TaskStart.over`. */
-  readonly over: (() => void) | null;
+  over(): void;
   /** Its result is out, or was left to another task: it is not begun anew, and nobody waits. */
   isAnswered: boolean;
   /** The earliest alarm set for it; Infinity for none. */
@@ -184,7 +184,7 @@ export class Calls {
   /** To be called after every event of a task: sets its alarm, closes what it left behind. */
   settle(task: Task, now: Millis): void {
     if (!task.coordinator.isOver) return this.#arm(task);
-    task.over?.();
+    task.over();
     for (const id of task.open) {
       const call = this.#calls.get(id);
       assert(call !== undefined, "a task's open calls are known");

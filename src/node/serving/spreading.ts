@@ -6,7 +6,7 @@
 import { digestOf } from "../../../core/entry.ts";
 import { IdTable } from "../../../core/id-table.ts";
 import type { OpId, ReplicaId } from "../../../core/ids.ts";
-import type { RequestOf } from "../../../core/messages.ts";
+import type { Request, RequestOf } from "../../../core/messages.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis } from "../../../core/time.ts";
 import type { Found } from "../../../replica/beside.ts";
@@ -115,7 +115,9 @@ export class Spreading {
         again: null,
         finish: to.finish,
         over: () => void this.#open.delete(id),
-        make: ({ ask, finish }) => {
+        make: (task) => {
+          const ask = (other: ReplicaId, asked: Request): void => task.ask(other, asked);
+          const finish = (outcome: PutOutcome): void => task.finish(outcome);
           const out = { ask, finish, keepHint, found, awaitsMore };
           const coordinator = new PutCoordinator(plan, out);
           this.#open.add(id, { key: body.key, op: body.op, n, coordinator });
