@@ -6,6 +6,8 @@ import { QuickLane, type Turn } from "../../src/local/http/quick-lane.ts";
 
 const GET = Buffer.from("GET /k HTTP/1.1\r\nHost: a\r\n\r\n");
 const answer = (text: string) => ({ status: 200, fields: ["X", text], body: text });
+/** Its body is sent from where it lies, behind its head. */
+const longer = { ...answer("long"), body: Buffer.alloc(5000, "l") };
 const turnOfTheLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A connection whose reader takes what is written when it is told to. */
@@ -64,10 +66,13 @@ async function ask(): Promise<Turn | undefined> {
 }
 
 describe("a turn of the quick lane", () => {
-  it("lasts until its reader has taken the answer: no further request is read before", async () => {
+  it.each([
+    ["a short", answer("one")],
+    ["a longer", longer],
+  ])("lasts until its reader has taken %s answer: nothing is read before", async (_, given) => {
     const first = await ask();
     held.isReading = false;
-    expect(first?.send(answer("one"))).toBe(true);
+    expect(first?.send(given)).toBe(true);
     await ask();
     await ask();
     expect(turns).toHaveLength(1);

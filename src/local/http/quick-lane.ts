@@ -12,7 +12,7 @@
  */
 import { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { bytesOfAnswer, type WholeAnswer } from "./quick-answer.ts";
+import { piecesOfAnswer, type WholeAnswer } from "./quick-answer.ts";
 import { QuickReader, type QuickRequest } from "./quick-request.ts";
 import { incompleteBody, type Refusal, refuseRaw, timedOut } from "./refusals.ts";
 
@@ -85,6 +85,17 @@ class RequestTurn implements Turn {
   }
 }
 
+/** @returns whether the socket takes more at once */
+function writeTogether(socket: Socket, pieces: readonly Uint8Array[]): boolean {
+  const [only] = pieces;
+  if (pieces.length === 1 && only !== undefined) return socket.write(only);
+  socket.cork();
+  for (const piece of pieces) socket.write(piece);
+  const takesMore = !socket.writableNeedDrain;
+  socket.uncork();
+  return takesMore;
+}
+
 class Connection {
   readonly socket: Socket;
   readonly #lane: Lane;
@@ -116,9 +127,9 @@ class Connection {
     // What the client was told so far went through that one.
     if (this.#response !== null) return false;
     const isLast = this.#isLast;
-    const bytes = bytesOfAnswer(answer, isLast ? "Connection: close\r\n" : this.#lane.staying);
-    if (bytes === null) return false;
-    if (this.socket.write(bytes)) this.#answered(isLast);
+    const pieces = piecesOfAnswer(answer, isLast ? "Connection: close\r\n" : this.#lane.staying);
+    if (pieces === null) return false;
+    if (writeTogether(this.socket, pieces)) this.#answered(isLast);
     // A client that does not read its answers is asked for no more requests.
     else this.socket.once("drain", () => this.#answered(isLast));
     return true;
