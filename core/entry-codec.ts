@@ -20,6 +20,7 @@ import {
   type Retry,
   type Sibling,
   sameDot,
+  valueBytes,
 } from "./entry.ts";
 import { type ActorId, isActorId } from "./ids.ts";
 import { type Minting, type MintingBounds, Mintings } from "./mintings.ts";
@@ -60,6 +61,7 @@ export function encodesAlike(a: Entry, b: Entry): boolean {
 
 /** MessagePack's null. */
 const NULL_BYTE = 0xc0;
+const NULL = Uint8Array.of(NULL_BYTE);
 
 export interface DecodedEntry {
   readonly entry: Entry;
@@ -174,18 +176,35 @@ function withEnding(bare: Uint8Array, ending: Uint8Array): Uint8Array {
   return bytes;
 }
 
+/** What is minted, as bytes: for the record, and for the other owners. */
+export interface EncodedMinting {
+  /** With the tenure. */
+  readonly bytes: Bytes;
+  /** Without it. Of a short entry they are those of the record, but for the ending. */
+  readonly sharedBytes: Bytes;
+  /** It has the minting too. */
+  readonly tenure: Tenure;
+}
+
 /**
- * The same with one more minting; gives the tenure that has it too. Mintings are longer than most
- * values, so those of a written record lie in the record and nowhere else.
+ * An entry with a tenure that has one more minting. Mintings are longer than most values, so those
+ * of a written record lie in the record and nowhere else.
  */
-export function withMinting(
-  bare: Bytes,
+export function encodeMinted(
+  entry: Entry,
   { actor, incarnation, minted }: Tenure,
   by: { readonly minting: Minting; readonly bounds: MintingBounds },
-): { readonly bytes: Bytes; readonly tenure: Tenure } {
+): EncodedMinting {
   const mine = { actor, incarnation, minted: minted.withBriefly(by.minting, by.bounds) };
-  const bytes = withTenure(bare, mine);
-  return { bytes, tenure: atEndOf(bytes, mine) };
+  if (valueBytes(entry.siblings) >= LONG_BYTES) {
+    const sharedBytes = encodeEntryToKeep(entry, null);
+    const bytes = withTenure(sharedBytes, mine);
+    return { bytes, sharedBytes, tenure: atEndOf(bytes, mine) };
+  }
+  const { length } = encodeBriefly(tenureToList(mine));
+  const bytes = encode(entryToList(entry, mine));
+  const sharedBytes = new Pieces([bytes.subarray(0, -length), NULL]);
+  return { bytes, sharedBytes, tenure: atEndOf(bytes, mine) };
 }
 
 const isCount = (value: unknown): value is number =>

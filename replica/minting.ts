@@ -14,7 +14,7 @@ import {
   sameDot,
   valueBytes,
 } from "../core/entry.ts";
-import { encodeEntryToKeep, type Tenure, withMinting } from "../core/entry-codec.ts";
+import { encodeEntryToKeep, encodeMinted, type Tenure } from "../core/entry-codec.ts";
 import { EVICTED, withoutEnded } from "../core/expiry.ts";
 import type { OpId, ReplicaId } from "../core/ids.ts";
 import { TIMEOUT_MS_MAX } from "../core/limits.ts";
@@ -136,9 +136,9 @@ export function mintOver(
   );
   const entry = withoutEnded(all, now);
   assert(entry.context.covers(dot), "what was minted has been seen");
-  const sharedBytes = encodeEntryToKeep(entry, null);
+  const encoded = encodeMinted(entry, tenure, added);
   const goesAlone = besideBytes(entry, sibling) >= (request.aloneFrom ?? Infinity);
   const alone = goesAlone ? { aloneBytes: encodeEntryToKeep(partOf(entry, mint), null) } : {};
-  const { bytes, tenure: grown } = withMinting(sharedBytes, tenure, added);
+  const { bytes, sharedBytes, tenure: grown } = encoded;
   return { before: held, entry, sibling, sharedBytes, bytes, tenure: grown, ...alone };
 }

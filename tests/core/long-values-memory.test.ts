@@ -3,7 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
-import { encodeEntryToKeep, withMinting } from "../../core/entry-codec.ts";
+import { encodeMinted } from "../../core/entry-codec.ts";
 import { Mintings } from "../../core/mintings.ts";
 import type { Bytes } from "../../core/pieces.ts";
 
@@ -28,10 +28,10 @@ function encodedPiece(counter: number): Bytes {
   };
   const sibling = { dot, time: counter, op: "op", expiresAt: 0, content };
   const context = CausalContext.empty.with(dot);
-  const shared = encodeEntryToKeep({ context, siblings: [sibling], retries: [] }, null);
+  const entry = { context, siblings: [sibling], retries: [] };
   const tenure = { actor: dot.actor, incarnation: 1, minted: Mintings.none };
   const minting = { op: "op", dot, time: counter };
-  return withMinting(shared, tenure, { minting, bounds: { before: 0, countMax: 32 } }).bytes;
+  return encodeMinted(entry, tenure, { minting, bounds: { before: 0, countMax: 32 } }).bytes;
 }
 
 it("lets the next young collection free encoded values that were in use at the last one", async () => {

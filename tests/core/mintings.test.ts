@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { encode } from "../../core/codec.ts";
 import { emptyEntry } from "../../core/entry.ts";
-import { decodeEntry, encodeEntry, withMinting } from "../../core/entry-codec.ts";
+import { decodeEntry, encodeMinted } from "../../core/entry-codec.ts";
 import { type Minting, Mintings } from "../../core/mintings.ts";
 import { partsOf } from "../../core/pieces.ts";
 
@@ -44,13 +44,12 @@ describe("what a replica minted for a key", () => {
   });
 
   it("lies at the end of the record that it is written into, and nowhere else", () => {
-    const bare = encodeEntry(emptyEntry, null);
     const held = { actor: "AAAAAAAA", incarnation: 3, minted: Mintings.of(three) };
     const next = minting("new", 4, 40);
     const added = { minting: next, bounds: { before: -Infinity, countMax: 3 } };
-    const { bytes, tenure } = withMinting(bare, held, added);
+    const { bytes, tenure } = encodeMinted(emptyEntry, held, added);
     // What is put together briefly is overwritten by the next.
-    withMinting(bare, held, { ...added, minting: minting("another", 5, 50) });
+    encodeMinted(emptyEntry, held, { ...added, minting: minting("another", 5, 50) });
     expect(decodeEntry(bytes)).toEqual({ entry: emptyEntry, tenure });
     expect(tenure.minted.all()).toEqual([next, ...three.slice(0, 2)]);
     const [record] = partsOf(bytes);

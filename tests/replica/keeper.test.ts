@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { CausalContext } from "../../core/causal-context.ts";
 import { contextShowing, digestOf, emptyEntry, liveSiblings } from "../../core/entry.ts";
-import { decodeEntry } from "../../core/entry-codec.ts";
+import { decodeEntry, encodeEntry } from "../../core/entry-codec.ts";
+import { wholeOf } from "../../core/pieces.ts";
 import { noPurges, PurgeIndex, purgeName, withPurge } from "../../core/purges.ts";
 import { CLOCK_SKEW_MS_MAX, hlcFromMillis } from "../../core/time.ts";
 import { MemoryStore } from "../../replica/memory-store.ts";
@@ -38,6 +39,7 @@ describe("a keeper's tenure of a key", () => {
   it("stays at home: the other owners get the entry alone", () => {
     const { entry, bytes, sharedBytes } = put(newKeeper());
     expect(decodeEntry(sharedBytes)).toEqual({ entry, tenure: null });
+    expect(wholeOf(sharedBytes)).toEqual(encodeEntry(entry, null));
     expect(decodeEntry(bytes).tenure?.minted.all()).toHaveLength(1);
   });
 

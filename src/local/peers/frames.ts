@@ -4,7 +4,6 @@
  */
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { assert } from "../../../core/assert.ts";
 import { CodecError } from "../../../core/check.ts";
 
 const HEADER_BYTES = 4;
@@ -17,24 +16,18 @@ export class FrameError extends Error {
   override readonly name = "FrameError";
 }
 
-/**
- * A longer frame gets its buffer as soon as its length is known, and is put there as it comes. To
- * join it at its end would go over all of it in one turn of the event loop, and take twice the
- * memory.
- */
-const SHORT_BYTES = 64 * 1024;
-
 /** Cuts a stream of chunks into frames; the bound may change once the other side is trusted. */
 export class FrameReader {
   readonly #bytesMax: () => number;
   readonly #onFrame: (frame: Uint8Array) => void;
-  #chunks: Buffer[] = [];
-  /** How much of the first chunk has been taken. */
-  #taken = 0;
-  /** Bytes that have not been taken yet. */
-  #byteCount = 0;
-  /** The long frame that is coming, and how much of it has; nothing else is kept meanwhile. */
-  #long: Buffer | null = null;
+  /** The first bytes of a header. */
+  #header: Buffer = Buffer.alloc(0);
+  /**
+   * A frame that has begun, and how much of it has come. It has its buffer as soon as its length is
+   * known, and is put there as it comes: to join it at its end would go over all of a long one in
+   * one turn of the event loop, and over what has come behind a short one.
+   */
+  #begun: Buffer | null = null;
   #filledByteCount = 0;
 
   constructor(bytesMax: () => number, onFrame: (frame: Uint8Array) => void) {
@@ -44,57 +37,38 @@ export class FrameReader {
 
   /** @throws FrameError when a frame is announced that is longer than allowed */
   push(chunk: Buffer): void {
-    const rest = this.#long === null ? chunk : this.#fill(this.#long, chunk);
-    if (rest.length === 0) return;
-    this.#chunks.push(rest);
-    this.#byteCount += rest.length;
-    while (this.#byteCount >= HEADER_BYTES) {
-      const length = this.#firstWith(HEADER_BYTES).readUInt32BE(this.#taken);
+    let from = 0;
+    let bytes = chunk;
+    if (this.#begun !== null) from = this.#fill(this.#begun, chunk);
+    else if (this.#header.length > 0) {
+      bytes = Buffer.concat([this.#header, chunk]);
+      this.#header = this.#header.subarray(0, 0);
+    }
+    while (bytes.length - from >= HEADER_BYTES) {
+      const length = bytes.readUInt32BE(from);
       if (length > this.#bytesMax()) throw new FrameError(`a frame of ${length} bytes`);
-      if (this.#byteCount < HEADER_BYTES + length) {
-        if (length > SHORT_BYTES) this.#beginLong(length);
-        return;
-      }
-      const first = this.#firstWith(HEADER_BYTES + length);
-      const start = this.#taken + HEADER_BYTES;
-      this.#taken = start + length;
-      this.#byteCount -= HEADER_BYTES + length;
-      assert(this.#byteCount >= first.length - this.#taken, "the rest is still to be taken");
-      this.#onFrame(first.subarray(start, start + length));
+      const start = from + HEADER_BYTES;
+      from = start + length;
+      if (from > bytes.length) return this.#begin(length, bytes.subarray(start));
+      this.#onFrame(bytes.subarray(start, from));
     }
-    if (this.#byteCount > 0) return;
-    this.#chunks = [];
-    this.#taken = 0;
+    if (from < bytes.length) this.#header = Buffer.from(bytes.subarray(from));
   }
 
-  #beginLong(length: number): void {
-    const come = this.#firstWith(this.#byteCount).subarray(this.#taken + HEADER_BYTES);
-    this.#chunks = [];
-    this.#taken = 0;
-    this.#byteCount = 0;
-    this.#long = Buffer.allocUnsafeSlow(length);
-    this.#filledByteCount = come.copy(this.#long);
+  #begin(length: number, come: Buffer): void {
+    this.#begun = Buffer.allocUnsafeSlow(length);
+    this.#filledByteCount = come.copy(this.#begun);
   }
 
-  /** Returns the rest of the chunk, which is behind the frame. */
-  #fill(long: Buffer, chunk: Buffer): Buffer {
-    const count = chunk.copy(long, this.#filledByteCount);
+  /** @returns how much of the chunk belongs to the frame */
+  #fill(frame: Buffer, chunk: Buffer): number {
+    const count = chunk.copy(frame, this.#filledByteCount);
     this.#filledByteCount += count;
-    if (this.#filledByteCount === long.length) {
-      this.#long = null;
-      this.#onFrame(long);
+    if (this.#filledByteCount === frame.length) {
+      this.#begun = null;
+      this.#onFrame(frame);
     }
-    return chunk.subarray(count);
-  }
-
-  /** The first chunk, joined with the others only when too little of it is left. */
-  #firstWith(length: number): Buffer {
-    const [first] = this.#chunks;
-    if (first !== undefined && first.length >= this.#taken + length) return first;
-    const joined = Buffer.concat(this.#chunks).subarray(this.#taken);
-    this.#chunks = [joined];
-    this.#taken = 0;
-    return joined;
+    return count;
   }
 }
 
