@@ -9,43 +9,16 @@ import { AgreedRead, agreeing } from "../../replica/agreed-read.ts";
 import type { Coordinator } from "../../replica/coordination.ts";
 import { GetCoordinator } from "../../replica/get-coordinator.ts";
 import type { GetOutcome, GetPlan } from "../../replica/get-plan.ts";
-import {
-  candidates,
-  digest,
-  hash,
-  held,
-  KEY,
-  nothing,
-  Probe,
-  refused,
-  rulesFor,
-  START,
-  unknown,
-} from "./probe.ts";
-import { beside, HEDGE, next, old, outcome, tallyOf } from "./reading.ts";
+import { candidates, digest, held, nothing, Probe, refused, START, unknown } from "./probe.ts";
+import { beside, HEDGE, next, old, outcome, planOf, tallyOf } from "./reading.ts";
 
 const ownOf = (reply: Reply): ReplyOf<"held"> => {
   if (reply.kind !== "held") throw new Error("a replica holds something");
   return reply;
 };
 
-function planOf(options: QuorumOptions, changes: Partial<GetPlan> = {}): GetPlan {
-  return {
-    key: KEY,
-    rules: rulesFor(options),
-    candidates: candidates("r1 r2 r3 f4 f5"),
-    own: ownOf(held(old)),
-    onlyZone: null,
-    session: null,
-    pending: [],
-    strictCount: 2,
-    isEveryone: true,
-    hedgeMs: HEDGE,
-    hash,
-    wall: () => START,
-    ...changes,
-  };
-}
+const ownPlanOf = (options: QuorumOptions, changes: Partial<GetPlan> = {}): GetPlan =>
+  planOf(options, { own: ownOf(held(old)), ...changes });
 
 function run(make: (probe: Probe<GetOutcome>) => Coordinator) {
   const probe = new Probe<GetOutcome>();
@@ -62,7 +35,7 @@ function usual(plan: GetPlan) {
 
 describe("a read whose replicas agree", () => {
   it("asks the others for digests alone, and is over with the last of them", () => {
-    const { probe, coordinator } = usual(planOf({ r: 3 }));
+    const { probe, coordinator } = usual(ownPlanOf({ r: 3 }));
     expect(probe.asked()).toEqual(["r2 digest", "r3 digest"]);
     coordinator.reply("r3", digest(old), START + 1);
     expect([outcome(probe), coordinator.isOver]).toEqual([undefined, false]);
@@ -79,17 +52,17 @@ const oneZone = candidates("r1 r2 r3", { zones: ["a", "a", "b"] });
 
 describe("a read that takes a coordinator from the start", () => {
   const plans: readonly (readonly [string, GetPlan])[] = [
-    ["nothing is known of the own replica", planOf({ r: 2 }, { own: null })],
-    ["the own replica has nothing", planOf({ r: 2 }, { own: ownOf(nothing) })],
-    ["the own replica does not know", planOf({ r: 2 }, { own: ownOf(unknown) })],
-    ["one answer is enough", planOf({ r: 1 })],
-    ["it is strict", planOf({ consistency: "strict" })],
-    ["it has a session", planOf({ r: 2 }, { session: next.context })],
-    ["it shows how stale it is", planOf({ r: 2 }, { bound })],
-    ["a replica that it needs is suspected", planOf({ r: 2 }, { candidates: suspected })],
+    ["nothing is known of the own replica", ownPlanOf({ r: 2 }, { own: null })],
+    ["the own replica has nothing", ownPlanOf({ r: 2 }, { own: ownOf(nothing) })],
+    ["the own replica does not know", ownPlanOf({ r: 2 }, { own: ownOf(unknown) })],
+    ["one answer is enough", ownPlanOf({ r: 1 })],
+    ["it is strict", ownPlanOf({ consistency: "strict" })],
+    ["it has a session", ownPlanOf({ r: 2 }, { session: next.context })],
+    ["it shows how stale it is", ownPlanOf({ r: 2 }, { bound })],
+    ["a replica that it needs is suspected", ownPlanOf({ r: 2 }, { candidates: suspected })],
     [
       "those who come first are in too few zones",
-      planOf({ r: 2, zones: 2 }, { candidates: oneZone }),
+      ownPlanOf({ r: 2, zones: 2 }, { candidates: oneZone }),
     ],
   ];
   it.each(plans)("since %s", (_why, plan) => {
@@ -184,7 +157,7 @@ describe("whatever comes", () => {
     let agreedCount = 0;
     let decidedCount = 0;
     const law = fc.property(plans, events, ({ options, own }, all) => {
-      const plan = planOf(options, { own: ownOf(held(own)) });
+      const plan = ownPlanOf(options, { own: ownOf(held(own)) });
       const both = new Both(plan);
       both.compare();
       for (const event of all) both.take(event);

@@ -11,25 +11,24 @@ export const beside = written("beside", { base: old, isBeside: true });
 
 type Options = Parameters<typeof rulesFor>[0];
 
+export const planOf = (options: Options, changes: Partial<GetPlan> = {}): GetPlan => ({
+  key: KEY,
+  rules: rulesFor(options),
+  candidates: candidates("r1 r2 r3 f4 f5"),
+  onlyZone: null,
+  session: null,
+  pending: [],
+  strictCount: 2,
+  isEveryone: true,
+  hedgeMs: HEDGE,
+  hash,
+  wall: () => START,
+  ...changes,
+});
+
 export function read(options: Options, changes: Partial<GetPlan> = {}) {
   const probe = new Probe<GetOutcome>();
-  const coordinator = new GetCoordinator(
-    {
-      key: KEY,
-      rules: rulesFor(options),
-      candidates: candidates("r1 r2 r3 f4 f5"),
-      onlyZone: null,
-      session: null,
-      pending: [],
-      strictCount: 2,
-      isEveryone: true,
-      hedgeMs: HEDGE,
-      hash,
-      wall: () => START,
-      ...changes,
-    },
-    probe,
-  );
+  const coordinator = new GetCoordinator(planOf(options, changes), probe);
   coordinator.start(START);
   return { probe, coordinator };
 }

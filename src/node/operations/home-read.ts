@@ -6,6 +6,7 @@
 import { decodedOrNull } from "../../../core/entry-codec.ts";
 import type { GetOperation } from "../../../core/operations.ts";
 import type { QuorumRules } from "../../../core/quorum-options.ts";
+import { readNeed } from "../../../replica/get-answers.ts";
 import type { GetOutcome } from "../../../replica/get-plan.ts";
 import { Quorum } from "../../../replica/quorum.ts";
 import { nothingToProve, proofOf } from "../../../replica/stale-bound.ts";
@@ -26,11 +27,9 @@ export function readAtHome(
 ): GetOutcome | null {
   if (selfId === null || session !== null || !mayBeOnes(rules)) return null;
   const { ring } = knowledge;
-  const { n, r, pr, zones } = rules;
   const place = ring.preferenceList(ring.partitionOf(key)).indexOf(selfId);
-  if (place < 0 || place >= n) return null;
-  const need = { n, count: r, primaries: pr, durable: 0, zones, onlyZone: null };
-  const quorum = new Quorum(need);
+  if (place < 0 || place >= rules.n) return null;
+  const quorum = new Quorum(readNeed({ rules, onlyZone: null }));
   const self = { id: selfId, isPrimary: true, zone: ring.zoneOf(selfId), isSuspect: false };
   quorum.add(self, false);
   if (!quorum.isMet) return null;
