@@ -15,7 +15,7 @@ export interface TailedSide {
   digest(key: StoreKey): Digest | null;
   /** Whether the follower that asks is an owner of the key. */
   concerns(key: StoreKey, partition?: number): boolean;
-  /** Whether this replica is: then an exchange between the two brings it. */
+  /** Whether an exchange between the two brings it: it is in a tree that both compare. */
   isShared(key: StoreKey, partition: number): boolean;
   /** Whether it had something of the follower's that it cannot read any more. */
   hasLost(): boolean;

@@ -94,10 +94,14 @@ export class Followed {
     const { id, keeper } = this.#self;
     const { knowledge } = this.#host;
     const { store, arrivals } = keeper;
-    const isOwner = (who: ReplicaId, key: StoreKey, partition: number): boolean =>
-      knowledge.ring.isOwner(who, partition, knowledge.widestOf(namespaceOf(key)));
-    const concerns = (key: StoreKey, partition = knowledge.ring.partitionOf(key)): boolean =>
-      isOwner(from, key, partition);
+    const { ring } = knowledge;
+    const concerns = (key: StoreKey, partition = ring.partitionOf(key)): boolean =>
+      ring.isOwner(from, partition, knowledge.widestOf(namespaceOf(key)));
+    // While N becomes smaller both may own a key of which they share no tree.
+    const isShared = (key: StoreKey, partition: number): boolean => {
+      const { n } = knowledge.settingsOf(namespaceOf(key));
+      return ring.isOwner(id, partition, n) && ring.isOwner(from, partition, n);
+    };
     return {
       run: arrivals.run,
       head: store.arrivedThrough,
@@ -105,7 +109,7 @@ export class Followed {
       hints: (after, countMax) => hintOrder.after(after, countMax),
       digest: (key) => keeper.digest(key),
       concerns,
-      isShared: (key, partition) => isOwner(id, key, partition),
+      isShared,
       hasLost: () => keeper.losses.hasLost(concerns),
       movedSince: (position) => keeper.hintMoves.since(position),
     };
