@@ -14,7 +14,8 @@ import { assert, present } from "../core/assert.ts";
 import { INNER_COUNT, LEAF_COUNT, LEAVES_PER_INNER } from "../core/limits.ts";
 import type { Digest } from "../core/store.ts";
 
-const MODULUS = 2 ** 53;
+/** Sums are taken modulo this. */
+export const MODULUS = 2 ** 53;
 
 /** (a + b) mod 2^53 for two numbers below 2^53, exact although their sum may not be. */
 export const addSums = (a: number, b: number): number =>
@@ -31,8 +32,8 @@ export interface TreeName {
 export interface LeafSums {
   /** 256 sums, or undefined for a tree in which nothing is. */
   read(tree: TreeName): ArrayLike<number> | undefined;
-  readLeaf(tree: TreeName, leaf: number): number;
-  write(tree: TreeName, leaf: number, sum: number): void;
+  /** Adds to a leaf's sum, as `addSums` does. */
+  add(tree: TreeName, leaf: number, change: number): void;
 }
 
 export class MemoryLeafSums implements LeafSums {
@@ -42,18 +43,14 @@ export class MemoryLeafSums implements LeafSums {
     return this.#trees.get(partition * 8 + n);
   }
 
-  readLeaf(tree: TreeName, leaf: number): number {
-    return this.read(tree)?.[leaf] ?? 0;
-  }
-
-  write({ partition, n }: TreeName, leaf: number, sum: number): void {
+  add({ partition, n }: TreeName, leaf: number, change: number): void {
     const name = partition * 8 + n;
     let leaves = this.#trees.get(name);
     if (leaves === undefined) {
       leaves = new Float64Array(LEAF_COUNT);
       this.#trees.set(name, leaves);
     }
-    leaves[leaf] = sum;
+    leaves[leaf] = addSums(present(leaves[leaf]), change);
   }
 }
 
@@ -68,8 +65,7 @@ export class MerkleForest {
   update(tree: TreeName, leaf: number, change: { from: Digest; to: Digest }): void {
     assert(leaf >= 0 && leaf < LEAF_COUNT, "a leaf of the tree");
     if (change.from === change.to) return;
-    const old = this.#sums.readLeaf(tree, leaf);
-    this.#sums.write(tree, leaf, addSums(addSums(old, negate(change.from)), change.to));
+    this.#sums.add(tree, leaf, addSums(negate(change.from), change.to));
   }
 
   /** The sum of everything in the tree; 0 when nothing is. */

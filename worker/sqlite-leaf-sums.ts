@@ -1,7 +1,12 @@
-import type { LeafSums, TreeName } from "../antientropy/merkle-tree.ts";
+import { addSums, type LeafSums, MODULUS, type TreeName } from "../antientropy/merkle-tree.ts";
 import { present } from "../core/assert.ts";
 import { LEAF_COUNT } from "../core/limits.ts";
 import { numberIn, rowsOf, type Sql } from "./sqlite-rows.ts";
+
+/** Of 64 bits there are enough for both, and JavaScript's numbers arrive as floating ones. */
+const ADD = `INSERT INTO leaf_sums (tree, leaf, sum) VALUES (?, ?, ?)
+  ON CONFLICT (tree, leaf) DO UPDATE
+  SET sum = (sum + CAST(excluded.sum AS INTEGER)) % ${MODULUS}`;
 
 /**
  * The sums of Merkle leaves in their own table: a write costs one row, a restart nothing. A tree
@@ -19,14 +24,6 @@ export class SqliteLeafSums implements LeafSums {
       PRIMARY KEY (tree, leaf)) WITHOUT ROWID`);
   }
 
-  readLeaf(tree: TreeName, leaf: number): number {
-    const known = this.#trees.get(idOf(tree));
-    if (known !== undefined) return present(known[leaf]);
-    const query = "SELECT sum FROM leaf_sums WHERE tree = ? AND leaf = ?";
-    const [row] = rowsOf(this.#sql, query, idOf(tree), leaf);
-    return row === undefined ? 0 : numberIn(row, "sum");
-  }
-
   read(tree: TreeName): ArrayLike<number> {
     const id = idOf(tree);
     const known = this.#trees.get(id);
@@ -40,12 +37,11 @@ export class SqliteLeafSums implements LeafSums {
     return sums;
   }
 
-  write(tree: TreeName, leaf: number, sum: number): void {
-    const upsert = `INSERT INTO leaf_sums (tree, leaf, sum) VALUES (?, ?, ?)
-                    ON CONFLICT (tree, leaf) DO UPDATE SET sum = excluded.sum`;
-    this.#sql.exec(upsert, idOf(tree), leaf, sum);
+  /** SQL does the sum: one statement, whether the leaf is in memory or not. */
+  add(tree: TreeName, leaf: number, change: number): void {
+    this.#sql.exec(ADD, idOf(tree), leaf, change);
     const known = this.#trees.get(idOf(tree));
-    if (known !== undefined) known[leaf] = sum;
+    if (known !== undefined) known[leaf] = addSums(present(known[leaf]), change);
   }
 }
 

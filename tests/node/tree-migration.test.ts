@@ -81,7 +81,7 @@ function leavesOf(sums: LeafSums): ReadonlyMap<string, number> {
   for (let partition = 0; partition < PARTITIONS; partition++) {
     for (let n = 1; n <= 5; n++) {
       for (let leaf = 0; leaf < LEAF_COUNT; leaf++) {
-        const sum = sums.readLeaf({ partition, n }, leaf);
+        const sum = sums.read({ partition, n })?.[leaf] ?? 0;
         if (sum !== 0) leaves.set(`${partition} ${n} ${leaf}`, sum);
       }
     }
