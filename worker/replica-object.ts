@@ -186,6 +186,7 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     await this.#migrateTrees(driver);
     driver.runJob("change");
     await this.#collect(driver);
+    this.#keepTotals();
     const { ring, liveness } = driver.node.knowledge;
     const peers = ring.membersBut(id);
     const peersAway = peers.some((peer) => liveness.isSuspect(peer));
@@ -194,6 +195,16 @@ export class ReplicaObject extends DurableObject<Env> implements ReplicaRpc {
     this.#keepPlan(plan);
     // A write that came in meanwhile has set the alarm already.
     if (ringInMs !== null) await this.#ringIn(ringInMs);
+  }
+
+  /** Where that fails the object ends, as with a step: memory would know more than is stored. */
+  #keepTotals(): void {
+    try {
+      this.#replica?.store.keepTotals();
+    } catch (error) {
+      this.ctx.abort("its totals could not be written");
+      throw error;
+    }
   }
 
   /** All are asked twice, and an object that sleeps in between forgets that they agreed. */

@@ -5,9 +5,9 @@
  *
  * The index lives in SQL and not in a Map, because an object has 128 MB of memory and up to 10 GB
  * of storage; only records of lately stay (sqlite-recent.ts). What is billed is rows: a read costs
- * one; a write costs one for the record, one for its namespace's totals when they change, one for
- * each index that changes (that of arrivals always, the partition's for a new key, the due time's
- * when there is one); tests/worker counts them.
+ * one; a write costs one for the record and one for each index that changes (that of arrivals
+ * always, the partition's for a new key, the due time's when there is one); tests/worker counts
+ * them.
  */
 import { holdsValue } from "../core/expiry.ts";
 import { wholeOf } from "../core/pieces.ts";
@@ -61,7 +61,7 @@ const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS entries (
      key BLOB PRIMARY KEY, part INTEGER NOT NULL, digest INTEGER NOT NULL,
      due_at INTEGER NOT NULL, byte_count INTEGER NOT NULL, bytes BLOB NOT NULL,
-     position INTEGER NOT NULL) WITHOUT ROWID`,
+     position INTEGER NOT NULL, was_bytes INTEGER, was_due INTEGER) WITHOUT ROWID`,
   "CREATE INDEX IF NOT EXISTS entries_part ON entries (part)",
   "CREATE INDEX IF NOT EXISTS entries_due ON entries (due_at) WHERE due_at > 0",
 ];
@@ -98,7 +98,7 @@ export class SqliteStore implements Store {
     const clean = this.#takeFor(generation, found);
     const nothingLost = { tornByteCount: 0, corruptCount: 0, lostKeys: [] };
     this.recovery = { clean, ...nothingLost, wentBack: !clean && !isNew };
-    this.#usage = new SqliteUsage(sql);
+    this.#usage = new SqliteUsage(sql, this.#positions);
     this.#isFull = sql.databaseSize >= byteCountMax;
   }
 
@@ -151,10 +151,14 @@ export class SqliteStore implements Store {
       // A named column costs a row of its index, changed or not: so only changed ones are named.
       const isSame = before.partition === partition && before.dueAt === dueAt;
       const moved = isSame ? "" : ", part = ?, due_at = ?";
-      const update = `UPDATE entries SET digest = ?, byte_count = ?, bytes = ?, position = ?${moved}
-                      WHERE key = ?`;
+      // See SqliteUsage for what it was.
+      const through = this.#usage.throughOf(key);
+      const update = `UPDATE entries
+                      SET digest = ?, byte_count = ?, bytes = ?, position = ?${moved},
+                      was_bytes = iif(position > ?, was_bytes, byte_count),
+                      was_due = iif(position > ?, was_due, due_at) WHERE key = ?`;
       const named = moved === "" ? values.slice(0, 4) : values;
-      this.#sql.exec(update, ...named, keyBlob(key));
+      this.#sql.exec(update, ...named, through, through, keyBlob(key));
     }
     this.#usage.change(key, before, { byteCount: bytes.length, dueAt });
     this.#unmeasuredBytes += bytes.length;
@@ -260,6 +264,11 @@ export class SqliteStore implements Store {
     const upsert = `INSERT INTO meta (name, bytes) VALUES (?, ?)
                     ON CONFLICT (name) DO UPDATE SET bytes = excluded.bytes`;
     this.#sql.exec(upsert, name, blobOf(bytes));
+  }
+
+  /** Keeps the totals for the next start: to be called now and then, for it is billed as a row. */
+  keepTotals(): void {
+    this.#usage.keep();
   }
 
   stats(): StoreStats {

@@ -143,6 +143,37 @@ describe("a step that fails", () => {
   });
 });
 
+describe("what a replica holds in all", () => {
+  const totals = async (): Promise<readonly number[]> => {
+    const reply = await ask("r4", { kind: "status" });
+    if (reply.kind !== "report") throw new Error(reply.kind);
+    return [reply.status.keyCount, reply.status.byteCount];
+  };
+
+  it("is known after a sleep that no alarm came before", async () => {
+    for (const name of ["one", "two"]) await ask("r4", storing(name, { ack: "durable" }));
+    const before = await totals();
+    expect(before[0]).toBeGreaterThanOrEqual(2);
+    await evictDurableObject(stubOf("r4"));
+    expect(await totals()).toEqual(before);
+  });
+
+  it("is as before where an alarm cannot write it", async () => {
+    await ask("r4", storing("three", { ack: "durable" }));
+    const before = await totals();
+    await runInDurableObject(stubOf("r4"), (_, { storage }) => {
+      storage.sql.exec("ALTER TABLE usage RENAME TO elsewhere");
+    });
+    await expect(runDurableObjectAlarm(stubOf("r4"))).rejects.toThrow();
+    await runInDurableObject(stubOf("r4"), (_, { storage }) => {
+      storage.sql.exec("DROP TABLE IF EXISTS usage");
+      storage.sql.exec("ALTER TABLE elsewhere RENAME TO usage");
+    });
+    await evictDurableObject(stubOf("r4"));
+    expect(await totals()).toEqual(before);
+  });
+});
+
 describe("a deployment whose first ring has changed", () => {
   it("does not serve from replicas that began with another", async () => {
     await ask("r9", { kind: "ping" });

@@ -10,7 +10,7 @@ import type { Sql } from "../../worker/sqlite-rows.ts";
 import { SqliteStore } from "../../worker/sqlite-store.ts";
 import type { StoreFixture } from "../contract/store-fixture.ts";
 import { storeContract } from "../contract/store-suite.ts";
-import { inObject, metered } from "./support.ts";
+import { inObject, metered, writeRecord as write } from "./support.ts";
 
 storeContract("SQLite in a Durable Object", (use) =>
   inObject((sql) => {
@@ -57,13 +57,13 @@ describe("the SQLite store", () => {
       for (let i = 0; i < 50; i++) write(store, `n\0other ${i}`, { byteCount: 100 });
       take();
       write(store, "n\0k", { byteCount: 100 });
-      expect(take().written).toBe(4); // the record, its place in two indexes, the totals
+      expect(take().written).toBe(3); // the record, its place in two indexes
       write(store, "n\0k", { byteCount: 100 });
       expect(take()).toEqual({ read: 1, written: 2 });
       write(store, "n\0k", { byteCount: 200 });
-      expect(take().written).toBe(3);
+      expect(take()).toEqual({ read: 1, written: 2 });
       write(store, "n\0k", { byteCount: 200, dueAt: 1000 });
-      expect(take().written).toBeLessThanOrEqual(5);
+      expect(take().written).toBeLessThanOrEqual(4);
       store.readEntry("n\0k");
       expect(take()).toEqual({ read: 0, written: 0 });
       expect(store.hintTargets("n\0k")).toEqual([]);
@@ -112,13 +112,13 @@ describe("the SQLite store", () => {
       };
       take();
       put("one");
-      expect(take().written).toBe(5); // the record, two indexes, the totals, a leaf's sum
+      expect(take().written).toBe(4); // the record, two indexes, a leaf's sum
       keeper.hold("n\0k");
       expect(take()).toEqual({ read: 0, written: 0 });
       put("two");
-      expect(take().written).toBeLessThanOrEqual(4);
+      expect(take().written).toBe(3);
       put("six", { ttlMs: 60_000 });
-      expect(take().written).toBeLessThanOrEqual(6);
+      expect(take().written).toBeLessThanOrEqual(5);
       put("hint", { hintFor: "r2" });
       expect(take().written).toBe(3);
     }));
@@ -199,36 +199,6 @@ describe("the SQLite store", () => {
       expect(order(new SqliteStore(sql))).toEqual(["n\0a", "n\0b"]);
     }));
 
-  it("counts once what was stored before namespaces were counted", () =>
-    inObject((sql) => {
-      const before = new SqliteStore(sql);
-      write(before, "n\0k", { byteCount: 200 });
-      write(before, "m\0😀", { byteCount: 5 });
-      write(before, "n\0gone", { byteCount: 9, dueAt: 1000.5 });
-      const expected = [before.stats(), Object.fromEntries(before.usage())];
-      sql.exec("DROP TABLE usage");
-      sql.exec("CREATE TABLE totals (id INTEGER)");
-      for (let i = 0; i < 2; i++) {
-        const store = new SqliteStore(sql);
-        expect([store.stats(), Object.fromEntries(store.usage())]).toEqual(expected);
-      }
-    }));
-
-  it("counts once what was stored before the dead were counted", () =>
-    inObject((sql) => {
-      const before = new SqliteStore(sql);
-      write(before, "n\0k", { byteCount: 200 });
-      write(before, "n\0gone", { byteCount: 9, dueAt: 1000.5 });
-      const expected = [before.stats(), Object.fromEntries(before.usage())];
-      sql.exec("ALTER TABLE usage DROP COLUMN dead_bytes");
-      for (let i = 0; i < 2; i++) {
-        const store = new SqliteStore(sql);
-        expect([store.stats(), Object.fromEntries(store.usage())]).toEqual(expected);
-      }
-      expect(before.stats()).toMatchObject({ deadKeyCount: 1, deadByteCount: 9 });
-    }));
-
-  // docs/deploy.md says so; a leaf's sum is one more.
   it("writes two rows to forget a key that had a deadline", () =>
     inObject((real) => {
       const { sql, take } = metered(real);
@@ -316,7 +286,3 @@ function contentOf(text: string): Content {
 /** Far faster than a deep comparison of millions of numbers. */
 const sameBytes = (a: Uint8Array | undefined, b: Uint8Array): boolean =>
   a?.length === b.length && a.every((byte, i) => byte === b[i]);
-
-function write(store: SqliteStore, key: string, { byteCount = 1, partition = 1, dueAt = 0 }): void {
-  store.writeEntry(key, { partition, digest: 7, dueAt, bytes: new Uint8Array(byteCount) });
-}

@@ -7,6 +7,7 @@ import type { Knowledge } from "../../src/node/knowledge/knowledge.ts";
 import { type Env, knowledgeOf } from "../../worker/config.ts";
 import type { ReplicaObject } from "../../worker/replica-object.ts";
 import type { Sql } from "../../worker/sqlite-rows.ts";
+import type { SqliteStore } from "../../worker/sqlite-store.ts";
 import { messageToWire } from "../../worker/wire.ts";
 
 export const env = anyEnv as unknown as Env;
@@ -75,4 +76,17 @@ export async function ask(id: string, body: Request): Promise<Reply> {
   const reply = messageFromList(await stubOf(id).exchange(id, messageToWire(message)));
   if (reply.type !== "reply" || reply.call !== 7) throw new Error("a reply repeats its call");
   return reply.body;
+}
+
+/** A record of so many bytes, of one digest. */
+export function writeRecord(
+  store: Pick<SqliteStore, "writeEntry">,
+  key: string,
+  {
+    byteCount = 1,
+    partition = 1,
+    dueAt = 0,
+  }: Partial<Record<"byteCount" | "partition" | "dueAt", number>>,
+): void {
+  store.writeEntry(key, { partition, digest: 7, dueAt, bytes: new Uint8Array(byteCount) });
 }
