@@ -5,26 +5,27 @@
  * - The **name** stands for the order. A reader that goes on at a position of it relies on this:
  *   every change since then has a higher one. Where that does not hold any more, the order gets
  *   another name: the store went back in time, is a copy, or has lost a record that was told of.
- * - A dropped key has no position. Up to the **floor** deletes may be missing, because they were
- *   collected; a reader that has come less far begins anew.
+ * - A dropped key has no position. Up to a **floor** deletes may be missing, because they were
+ *   collected (floors.ts); a reader that has come less far begins anew.
  * - Keys that are forgotten when their time is over, with nobody being asked, are counted, and the
  *   last ones are remembered, with when that was. A reader that has heard of fewer begins anew as
  *   well.
  */
 import { assert } from "../core/assert.ts";
 import { decode, encode } from "../core/codec.ts";
+import { namespaceOf } from "../core/keys.ts";
 import type { Prng } from "../core/prng.ts";
 import type { Store, StoreKey } from "../core/store.ts";
 import type { WallMillis } from "../core/time.ts";
+import { Floors } from "./floors.ts";
 
 const NAME = "arrivals";
-/** The floor is raised ahead, so that it is written once in a while and not for every key. */
-const FLOOR_STEP = 1024;
 /** Keys that were forgotten last, some 100 bytes each. */
 const ENDED_COUNT_MAX = 32_768;
 
 interface Kept {
   readonly run: number;
+  /** Of all namespaces, from before each had its own. */
   readonly floor: number;
   readonly ended: number;
   /** When the time of the last of those was over; Infinity where that is not known. */
@@ -53,6 +54,7 @@ export class Arrivals {
   readonly #prng: Prng;
   #run: number;
   #floor: number;
+  readonly #floors: Floors;
   /** Keys with numbers up to `#endedCount`, the last of them last. */
   #ended: Ended[] = [];
   #endedCount: number;
@@ -74,6 +76,7 @@ export class Arrivals {
     const isBroken = isCopy || recovery.wentBack === true || recovery.corruptCount > 0;
     this.#run = kept?.run ?? 0;
     this.#floor = kept?.floor ?? 0;
+    this.#floors = new Floors(store, () => this.#run);
     this.#endedCount = kept?.ended ?? 0;
     this.#endedThrough = kept?.endedThrough ?? 0;
     this.#lostThrough = this.#endedThrough;
@@ -86,8 +89,9 @@ export class Arrivals {
     return this.#run;
   }
 
-  get floor(): number {
-    return this.#floor;
+  /** Up to there deletes of the namespace may be missing. */
+  floorOf(namespace: string): number {
+    return Math.max(this.#floor, this.#floors.of(namespace));
   }
 
   get endedCount(): number {
@@ -98,15 +102,13 @@ export class Arrivals {
   renew(): void {
     this.#run = this.#prng.below(2 ** 31) + 1;
     this.#floor = 0;
+    this.#floors.forget();
     this.#keep();
   }
 
   /** A key that all members agree on is about to be forgotten. */
   collecting(key: StoreKey): void {
-    const position = this.#store.summary(key)?.position ?? 0;
-    if (position <= this.#floor) return;
-    this.#floor = Math.min(position + FLOOR_STEP, this.#store.arrivedThrough);
-    this.#keep();
+    this.#floors.raise(namespaceOf(key), this.#store.summary(key)?.position ?? 0);
   }
 
   /** A key is about to be forgotten because its time is over. */
@@ -138,6 +140,7 @@ export class Arrivals {
 
   /** To be called at the end of a step: what it released is counted for good. */
   settle(): void {
+    this.#floors.settle();
     if (this.#hasEnded) this.#keep();
     this.#hasEnded = false;
   }

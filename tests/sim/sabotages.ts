@@ -341,7 +341,7 @@ export const sabotages: readonly Sabotage[] = [
     name: "go-on-where-deletes-were-collected",
     oracle: "feed",
     file: "src/node/serving/feed-source.ts",
-    was: "const isPast = isPlace && Math.max(body.after, body.until) < arrivals.floor;",
+    was: "const isPast = isPlace && Math.max(body.after, body.until) < floor;",
     is: "const isPast = isPlace && body.after < 0;",
   },
   {

@@ -214,7 +214,8 @@ export class FeedSource {
     const endedKeys = body === null ? null : arrivals.endedAfter(body.ended);
     // A feed that begins anew is told what lives up to there, and after that whatever changes.
     const isPlace = body !== null && body.run === run && body.after <= head;
-    const isPast = isPlace && Math.max(body.after, body.until) < arrivals.floor;
+    const floor = arrivals.floorOf(asked.namespace);
+    const isPast = isPlace && Math.max(body.after, body.until) < floor;
     if (!isPlace || isPast || endedKeys === null) {
       return { ...here, isGone: true, after: 0, ended: endedCount, until: head };
     }
