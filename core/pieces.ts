@@ -7,8 +7,8 @@
 /** Bytes in one piece, or in several. */
 export type Bytes = Uint8Array | Pieces;
 
-/** Shorter bytes are copied: that costs less than a part of their own. */
-export const LONG_BYTES = 64 * 1024;
+/** Shorter bytes are copied: that costs less than a part of their own (bench/trials.md). */
+export const LONG_BYTES = 8 * 1024;
 /** How much else may lie in a buffer that is kept for the sake of some long bytes in it. */
 const BESIDE_BYTES_MAX = 4096;
 

@@ -127,6 +127,8 @@ function listenForReload(): (reload: () => Promise<void>) => void {
 async function runNode(flags: NodeFlags): Promise<void> {
   const started = listenForReload();
   const { startNode } = await import("../local/serve.ts");
+  const { letHeapGrow } = await import("../local/process/heap-growth.ts");
+  letHeapGrow();
   const log = nodeLog(flags.id);
   const stop = listenForStop();
   const node = await startNode({

@@ -3,7 +3,6 @@
  * requests, and what it does when the cluster document changes.
  */
 import { MemoryLeafSums, MerkleForest } from "../../antientropy/merkle-tree.ts";
-import { LONG_BYTES } from "../../core/pieces.ts";
 import type { Prng } from "../../core/prng.ts";
 import type { Millis } from "../../core/time.ts";
 import { Encounters } from "../../replica/encounters.ts";
@@ -17,6 +16,9 @@ import type { Replica } from "./replica/replica.ts";
 import { TreeMigration } from "./replica/tree-migration.ts";
 import type { Jobs } from "./serving/job-ports.ts";
 import { Service, type ServiceHost } from "./serving/service.ts";
+
+/** Beside that many bytes of other values a write goes to the other owners alone. */
+const ALONE_BYTES = 64 * 1024;
 
 export interface OwnReplicaHost extends ServiceHost, Omit<WorkHost, "keysOnTheirWay"> {
   /** Work of this step that must not run inside other work. */
@@ -104,7 +106,7 @@ export class OwnReplica {
         lacksTree: (tree) => this.#work?.absence?.past.lacksTree(tree) === true,
       },
     );
-    const { aloneFrom = LONG_BYTES } = parts;
+    const { aloneFrom = ALONE_BYTES } = parts;
     return { id, keeper, encounters: new Encounters(), migration, side, aloneFrom };
   }
 }

@@ -5,6 +5,7 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { CodecError } from "../../../core/check.ts";
+import { LONG_BYTES } from "../../../core/pieces.ts";
 
 const HEADER_BYTES = 4;
 /** How much longer a stamped frame is. */
@@ -157,7 +158,7 @@ export class FrameWriter {
   #add(pieces: readonly Uint8Array[], isLasting: Judge): void {
     for (const piece of pieces) {
       const { buffer, byteOffset, length } = piece;
-      if (length >= STRETCH_BYTES && isLasting(piece)) {
+      if (length >= LONG_BYTES && isLasting(piece)) {
         this.#endStretch();
         this.#full.push(Buffer.from(buffer, byteOffset, length));
       } else {
