@@ -15,7 +15,7 @@ import { checkWritable, makeFolder } from "../local/process/make-folder.ts";
 import { ExportNotes, NOTES_FILE } from "./export-notes.ts";
 import { clientOf, type Endpoint, failingWell, failureOf } from "./http.ts";
 import { digestOf } from "./import.ts";
-import { CliError, EXIT, printable, printJson, say, warn } from "./output.ts";
+import { CliError, EXIT, failWith, printable, printJson, say, warn } from "./output.ts";
 import { inParallel, startProgress } from "./progress.ts";
 import { atOnceOf, RETRIES } from "./transfer.ts";
 
@@ -156,11 +156,11 @@ function summarize(job: Export, isJson: boolean): void {
   const { written, unchanged, bytes, leftOut } = job;
   if (isJson) printJson({ written, unchanged, bytes, leftOut });
   else {
-    for (const { key, reason } of leftOut) warn(`left out: ${printable(key)}: ${reason}`);
+    for (const { key, reason } of leftOut) say(`left out: ${printable(key)}: ${reason}`);
     const counts = `${written} written (${bytes} bytes), ${unchanged} unchanged`;
     say(`${counts}, ${leftOut.length} left out`);
   }
-  if (leftOut.length > 0) process.exitCode = 1;
+  if (leftOut.length > 0) failWith(`${leftOut.length} of the keys could not be written`);
 }
 
 interface ExportFlags {

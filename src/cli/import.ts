@@ -12,7 +12,7 @@ import { lookup } from "mrmime";
 import type { StarlingClient } from "../client/client.ts";
 import { StarlingError } from "../client/error.ts";
 import { clientOf, type Endpoint, failureOf } from "./http.ts";
-import { CliError, printable, printJson, say, warn } from "./output.ts";
+import { CliError, failWith, printable, printJson, say } from "./output.ts";
 import { inParallel, startProgress } from "./progress.ts";
 import { atOnceOf, RETRIES } from "./transfer.ts";
 import { type LeftOut, type Tree, walk } from "./tree.ts";
@@ -88,12 +88,13 @@ function summarize(job: Import, flags: ImportFlags): void {
   const { stored, unchanged, bytes, leftOut } = job;
   if (flags.json === true) printJson({ stored, unchanged, bytes, leftOut });
   else {
-    for (const { file, reason } of leftOut) warn(`left out: ${printable(file)}: ${reason}`);
+    for (const { file, reason } of leftOut) say(`left out: ${printable(file)}: ${reason}`);
     say(`${stored} stored (${bytes} bytes), ${unchanged} unchanged, ${leftOut.length} left out`);
   }
   const isExcused = ({ reason }: LeftOut): boolean =>
     flags.allowTooLarge === true && reason === TOO_LARGE;
-  if (!leftOut.every(isExcused)) process.exitCode = 1;
+  const failedCount = leftOut.filter((one) => !isExcused(one)).length;
+  if (failedCount > 0) failWith(`${failedCount} of the files could not be stored`);
 }
 
 export function addImport(program: Command, endpoint: () => Endpoint): void {

@@ -44,6 +44,11 @@ export const red = (text: string): string => paint(31, text);
 
 export const say = (line: string): void => void process.stdout.write(`${line}\n`);
 export const warn = (line: string): void => void process.stderr.write(`${line}\n`);
+/** Says in one line that the command failed, behind a result that is printed all the same. */
+export function failWith(line: string): void {
+  warn(`starling: ${line}`);
+  process.exitCode = EXIT.failed;
+}
 export const printJson = (value: unknown): void => say(JSON.stringify(value, null, 2));
 
 const isWithoutReader = ({ code }: NodeJS.ErrnoException): boolean => code === "EPIPE";

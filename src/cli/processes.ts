@@ -12,7 +12,7 @@ import { jsonLog, type Log } from "../local/process/logger.ts";
 import { ChildNodes } from "./child-nodes.ts";
 import { type Plan, writeClusterFile } from "./cluster-file.ts";
 import { trust } from "./http.ts";
-import { CliError, printable, printJson, say, UsageError, warn } from "./output.ts";
+import { CliError, failWith, printable, printJson, say, UsageError, warn } from "./output.ts";
 import { plainFetch } from "./plain-fetch.ts";
 import { untilReady } from "./readiness.ts";
 
@@ -279,7 +279,7 @@ async function runDev(flags: DevFlags): Promise<void> {
 }
 
 function reportLines(report: CheckReport): readonly string[] {
-  if (report.refusal !== undefined) return [`the replica would not start: ${report.refusal}`];
+  if (report.refusal !== undefined) return ["the replica would not start"];
   const segments = report.segments.map(
     ({ file, recordCount, byteCount, state }) =>
       `${file}: ${state}, ${recordCount} records, ${byteCount} bytes`,
@@ -369,6 +369,8 @@ export function addProcessCommands(program: Command): void {
       });
       if (flags.json === true) printJson(report);
       else for (const line of reportLines(report)) say(line);
-      if (!isSound(report) && !report.repaired) process.exitCode = 1;
+      if (isSound(report) || report.repaired) return;
+      const { refusal = 'damaged; "starling check --repair" leaves what can be read' } = report;
+      failWith(`${dir}: ${refusal}`);
     });
 }

@@ -1,7 +1,7 @@
 /** `starling scrub`: whether the replicas' disks still hold what was written to them. */
 import type { Command } from "commander";
 import { type Endpoint, sendJson } from "./http.ts";
-import { counted, printJson, say, table } from "./output.ts";
+import { counted, failWith, printJson, say, table } from "./output.ts";
 import { ago } from "./status.ts";
 
 interface Pass {
@@ -74,7 +74,8 @@ async function run(at: Endpoint, { now, replica, json }: ScrubFlags): Promise<vo
   else say(nowText(result));
   const isLeft = ({ damaged, mended }: Now["replicas"][number]): boolean =>
     (damaged ?? 0) > (mended ?? 0);
-  if (result.replicas.some(isLeft)) process.exitCode = 1;
+  const left = result.replicas.filter(isLeft).map(({ id }) => id);
+  if (left.length > 0) failWith(`nobody had what is damaged at ${left.join(", ")}`);
 }
 
 export function addScrub(program: Command, endpoint: () => Endpoint): void {

@@ -39,6 +39,8 @@ it.each([
   damage();
   const found = await run(["check", dir]);
   expect([found.code, found.out]).toEqual([1, expect.stringContaining(`.wal: ${state}, `)]);
+  expect(found.err).toMatch(/^starling: .*: damaged; .*--repair.*\n$/);
+  expect((await run(["check", dir, "--json"])).err).toBe(found.err);
   expect((await run(["check", dir, "--repair"])).code).toBe(0);
   const after = await run(["check", dir]);
   expect([after.code, after.out]).toEqual([0, expect.stringContaining("0 bytes torn, 0 corrupt")]);

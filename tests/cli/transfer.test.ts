@@ -95,6 +95,11 @@ describe("import and export", () => {
     const { code, report } = await exportTo(out);
     expect([code, report.written]).toEqual([1, 1]);
     expect(report.leftOut).toEqual([{ key: tooLong, reason: "cannot be written (ENAMETOOLONG)" }]);
+    const shown = await run(["export", namespace, join(dir, "shown"), ...at]);
+    expect(shown.out).toContain("cannot be written (ENAMETOOLONG)");
+    for (const err of [shown.err, (await run(["export", namespace, out, ...at, "--json"])).err]) {
+      expect(err).toBe("starling: 1 of the keys could not be written\n");
+    }
     expect(readFileSync(join(out, long), "utf8")).toBe("long");
   });
 

@@ -293,6 +293,28 @@ describe("a connection of the quick lane", () => {
     }
   });
 
+  it.each([1, 900])(
+    "waits for a request that has begun when the node stops (%i bytes are to come)",
+    async (count) => {
+      const listener = await start();
+      const { port } = listener;
+      const text = put(KEY, "v".repeat(900));
+      const begun = text.slice(0, text.length - count);
+      const { socket, received, closed } = talk(port, get(KEY));
+      await expect.poll(() => statusesIn(received())).toEqual([404]);
+      await new Promise((resolve) => socket.write(begun, resolve));
+      // What another connection sends later is read later.
+      expect((await rawRequest(`http://127.0.0.1:${port}`, get(KEY))).status).toBe(404);
+      // The node ends all connections once this is over.
+      const finished = listener.finish(10_000).then(() => listener.stop());
+      for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+      socket.write(text.slice(begun.length));
+      expect(statusesIn(await closed)).toEqual([404, 201]);
+      expect(received()).toContain("\r\nConnection: close\r\n");
+      await finished;
+    },
+  );
+
   it("is given what it is owed when the node stops, and ends with that", async () => {
     const listener = await start();
     const idle = talk(listener.port, get(KEY));

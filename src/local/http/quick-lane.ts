@@ -159,9 +159,13 @@ class Connection {
     return response;
   }
 
-  /** Ends it between two requests. One that was just made is about to send its first. */
+  /**
+   * Ends it between two requests. One that was just made is about to send its first, and one that
+   * has begun a request goes over to Node's parser, which counts it among those at work.
+   */
   endIfIdle(): void {
-    const isIdle = this.#hasServed && this.#turn === null && this.#short === null;
+    if (this.#short !== null) return this.#handOver(this.#short);
+    const isIdle = this.#hasServed && this.#turn === null;
     if (isIdle && this.socket.writableLength === 0) this.socket.destroy();
   }
 
