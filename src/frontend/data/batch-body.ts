@@ -38,7 +38,10 @@ export function bytesOf(value: unknown, { isBinary }: BatchForm): Uint8Array {
 
 function parse(bytes: Uint8Array, { isBinary }: BatchForm): unknown {
   if (isBinary ? isMsgpackBomb(bytes) : isJsonBomb(bytes)) {
-    throw invalidRequest("The batch nests too deeply, or has more values than a batch needs.");
+    const isCut = isBinary ? "is cut off, or " : "";
+    throw invalidRequest(
+      `The batch ${isCut}nests too deeply, or has more values than a batch needs.`,
+    );
   }
   try {
     if (!isBinary) return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
