@@ -7,12 +7,13 @@
  *   another name: the store went back in time, is a copy, or has lost a record that was told of.
  * - A dropped key has no position. Up to a **floor** deletes may be missing, because they were
  *   collected (floors.ts); a reader that has come less far begins anew.
- * - Keys that are forgotten when their time is over, with nobody being asked, are counted, and the
- *   last ones are remembered, with when that was. A reader that has heard of fewer begins anew as
- *   well.
+ * - Keys that are forgotten because their time is over are counted, and the last ones are
+ *   remembered, with when that was. A reader that has heard of fewer than are known begins anew.
  */
 import { assert } from "../core/assert.ts";
 import { decode, encode } from "../core/codec.ts";
+import type { Entry } from "../core/entry.ts";
+import { EVICTED } from "../core/expiry.ts";
 import { namespaceOf } from "../core/keys.ts";
 import type { Prng } from "../core/prng.ts";
 import type { Store, StoreKey } from "../core/store.ts";
@@ -22,6 +23,8 @@ import { Floors } from "./floors.ts";
 const NAME = "arrivals";
 /** Keys that were forgotten last, some 100 bytes each. */
 const ENDED_COUNT_MAX = 32_768;
+/** Their count is stored ahead, so that this is not written for every key. */
+const COUNT_STEP = 1024;
 
 interface Kept {
   readonly run: number;
@@ -32,9 +35,11 @@ interface Kept {
   readonly endedThrough: WallMillis;
 }
 
-interface Ended {
+export interface Ended {
   readonly key: StoreKey;
   readonly endedAt: WallMillis;
+  /** A reader that has come as far has been told already. */
+  readonly toldFrom: number;
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value);
@@ -58,6 +63,8 @@ export class Arrivals {
   /** Keys with numbers up to `#endedCount`, the last of them last. */
   #ended: Ended[] = [];
   #endedCount: number;
+  /** As it is stored. */
+  #keptCount: number;
   /** The latest end among the keys that were forgotten, as far as it is known. */
   #endedThrough: WallMillis;
   /** The same for keys that are no longer remembered. */
@@ -78,6 +85,7 @@ export class Arrivals {
     this.#floor = kept?.floor ?? 0;
     this.#floors = new Floors(store, () => this.#run);
     this.#endedCount = kept?.ended ?? 0;
+    this.#keptCount = this.#endedCount;
     this.#endedThrough = kept?.endedThrough ?? 0;
     this.#lostThrough = this.#endedThrough;
     this.isFresh = kept === null || isBroken;
@@ -107,17 +115,27 @@ export class Arrivals {
   }
 
   /** A key that all members agree on is about to be forgotten. */
-  collecting(key: StoreKey): void {
-    this.#floors.raise(namespaceOf(key), this.#store.summary(key)?.position ?? 0);
+  collecting(key: StoreKey, { siblings }: Entry, now: WallMillis): void {
+    const { position = 0, holdsValue = false } = this.#store.summary(key) ?? {};
+    const isOver = siblings.length > 0 && siblings.every(({ expiresAt }) => expiresAt > EVICTED);
+    // Of the end of a body that was not given up nobody has been told.
+    if (isOver || holdsValue) this.#ending(key, now, holdsValue ? Infinity : position);
+    if (!isOver) this.#floors.raise(namespaceOf(key), position);
   }
 
   /** A key is about to be forgotten because its time is over. */
   releasing(key: StoreKey, endedAt: WallMillis): void {
-    this.#ended.push({ key, endedAt });
+    this.#ending(key, endedAt, Infinity);
+  }
+
+  #ending(key: StoreKey, endedAt: WallMillis, toldFrom: number): void {
+    this.#ended.push({ key, endedAt, toldFrom });
     this.#endedCount++;
     this.#hasEnded = true;
     const isUnknown = this.#endedThrough === Infinity;
     this.#endedThrough = isUnknown ? endedAt : Math.max(this.#endedThrough, endedAt);
+    // Before the key is dropped: after a crash in between readers begin anew.
+    if (this.#endedCount > this.#keptCount) this.#keep(this.#endedCount + COUNT_STEP);
     if (this.#ended.length < 2 * ENDED_COUNT_MAX) return;
     const dropped = this.#ended.splice(0, this.#ended.length - ENDED_COUNT_MAX);
     for (const one of dropped) this.#lostThrough = Math.max(this.#lostThrough, one.endedAt);
@@ -145,11 +163,11 @@ export class Arrivals {
     this.#hasEnded = false;
   }
 
-  /** The keys that were released after the first `count`; null when some are no longer known. */
-  endedAfter(count: number): readonly StoreKey[] | null {
+  /** The keys that ended after the first `count`; null when some are no longer known. */
+  endedAfter(count: number): readonly Ended[] | null {
     const newCount = this.#endedCount - count;
     if (newCount < 0 || newCount > this.#ended.length) return null;
-    return newCount === 0 ? [] : this.#ended.slice(-newCount).map(({ key }) => key);
+    return newCount === 0 ? [] : this.#ended.slice(-newCount);
   }
 
   /**
@@ -162,10 +180,11 @@ export class Arrivals {
     return first < 0 ? this.#endedCount : this.#endedCount - this.#ended.length + first;
   }
 
-  #keep(): void {
+  #keep(endedCount = this.#endedCount): void {
     assert(this.#run > 0, "an order has a name");
+    this.#keptCount = endedCount;
     const through = this.#endedThrough === Infinity ? [] : [this.#endedThrough];
-    const kept = [this.#run, this.#floor, this.#endedCount, ...through];
+    const kept = [this.#run, this.#floor, endedCount, ...through];
     this.#store.writeMeta(NAME, encode(kept));
   }
 }

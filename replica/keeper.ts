@@ -210,8 +210,7 @@ export class Keeper {
 
   /** All that is held of the key, after an entry was joined into one of its places. */
   heldWith(key: StoreKey, { entry }: Joined): Entry {
-    const isAll = this.store.hintTargets(key).length === 0;
-    return isAll ? entry : this.hold(key).entry;
+    return this.store.hintTargets(key).length === 0 ? entry : this.hold(key).entry;
   }
 
   /** What the entry would be after the write, and its bytes; nothing is stored yet. */
@@ -300,8 +299,9 @@ export class Keeper {
 
   /** Forgets a key that all members agree on, unless something new was learnt of it. */
   collect(key: StoreKey, digest: Digest, now: WallMillis): boolean {
-    if (!this.agreesOn(key, digest, now) || this.store.summary(key) === undefined) return false;
-    this.arrivals.collecting(key);
+    const { entry, bytes } = this.#records.read(key, null);
+    if (bytes === null || !this.agreesOn(key, digest, now)) return false;
+    this.arrivals.collecting(key, entry, now);
     this.#records.drop(key);
     return true;
   }

@@ -2,8 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ChangesOperation, ChangesResult, FeedChange } from "../../core/feed.ts";
 import type { ReplicaId } from "../../core/ids.ts";
-import { keyOf, storeKey } from "../../core/keys.ts";
-import type { Operation } from "../../core/operations.ts";
+import { keyOf } from "../../core/keys.ts";
 import { Group, writeOf } from "./group.ts";
 
 const ALL = 1000;
@@ -270,55 +269,6 @@ describe("a change feed", () => {
     const third = follow("r3", second.position);
     expect(wordsOf(third)).toContain("resync");
     expect(namesIn(obeyed(third.changes))).toEqual(["k1", "k2", "k3", "k4"]);
-  });
-
-  describe("where a delete was collected that is no news to its reader", () => {
-    const collectAll = (): void => {
-      for (let i = 0; i < 60; i++) {
-        group.pass(5000);
-        group.runAll("collect");
-      }
-    };
-    const restartAll = (): void => {
-      const { ids } = group;
-      for (const id of ids) group.stop(id);
-      for (const id of ids) group.start(id);
-    };
-
-    beforeEach(() => {
-      group = new Group({ count: 3 });
-      group.put("r1", "a", 10);
-    });
-
-    it.each([
-      ["", () => {}],
-      [", nor after a restart", restartAll],
-    ])("does not begin anew: it was told before%s", (_, then) => {
-      group.remove("r2", "gone");
-      const { position } = follow("r1", "beginning");
-      // So the order goes on before the delete is collected.
-      for (let i = 0; i < 5; i++) group.put("r1", "b", 10);
-      collectAll();
-      expect(group.digests("r1").size).toBe(2);
-      then();
-      expect(wordsOf(follow("r1", position))).toEqual(["b"]);
-    });
-
-    it.each([
-      ["", () => {}],
-      [", nor after a restart", restartAll],
-    ])("does not begin anew: it was of another namespace%s", (_, then) => {
-      const { position } = follow("r1", "beginning");
-      const key = storeKey("other", "k");
-      const write = { ...writeOf("k", 10), key } as Operation;
-      for (const ttlMs of [1000, 1000]) group.execute("r1", { ...write, ttlMs } as Operation);
-      group.execute("r1", { ...writeOf("k", null), key } as Operation);
-      collectAll();
-      expect(group.digests("r1").size).toBe(1);
-      then();
-      expect(wordsOf(follow("r1", position))).toEqual([]);
-      expect(wordsOf(follow("r2", "beginning"))).toEqual(["a"]);
-    });
   });
 
   it("tells of keys that are forgotten as their time is over", () => {

@@ -317,8 +317,6 @@ export function makeHttpServer(parts: HttpServerParts): HttpServer {
   const stop = async (msMax: number): Promise<void> => {
     server.close();
     server.closeIdleConnections();
-    // By then requests that had begun in the quick lane have come to Node's parser.
-    await new Promise(setImmediate);
     await pipelines.finish(msMax);
   };
   return { server, stop };

@@ -236,6 +236,8 @@ export class Pipelines {
   async finish(msMax: number): Promise<void> {
     this.#shared.isStopping = true;
     for (const connection of this.#connections) connection.stop();
+    // By then requests that had begun in the quick lane have come to Node's parser.
+    await new Promise(setImmediate);
     if (this.#shared.atWorkCount === 0) return;
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve;

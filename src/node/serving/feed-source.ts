@@ -15,6 +15,7 @@ import type { Reply, ReplyOf, RequestOf } from "../../../core/messages.ts";
 import type { StoreKey } from "../../../core/store.ts";
 import type { Millis, WallMillis } from "../../../core/time.ts";
 import { ToldEntry } from "../../../core/told-entry.ts";
+import type { Ended } from "../../../replica/arrivals.ts";
 import type { Keeper } from "../../../replica/keeper.ts";
 import type { Knowledge } from "../knowledge/knowledge.ts";
 import { type Respond, refused } from "../peers/replies.ts";
@@ -211,17 +212,20 @@ export class FeedSource {
       return { ...here, after: head, ended: endedCount, until: 0, ...this.#ofOthers };
     }
     const body = this.#placed(asked);
-    const endedKeys = body === null ? null : arrivals.endedAfter(body.ended);
+    const endings = body === null ? null : arrivals.endedAfter(body.ended);
     // A feed that begins anew is told what lives up to there, and after that whatever changes.
     const isPlace = body !== null && body.run === run && body.after <= head;
     const floor = arrivals.floorOf(asked.namespace);
     const isPast = isPlace && Math.max(body.after, body.until) < floor;
-    if (!isPlace || isPast || endedKeys === null) {
+    if (!isPlace || isPast || endings === null) {
       return { ...here, isGone: true, after: 0, ended: endedCount, until: head };
     }
     const page: Page = { items: [], after: body.after, byteCount: 0 };
-    const ended = body.ended + this.#fillEnded(page, { keys: endedKeys, body, isMine });
-    if (!this.#fill(page, body, isMine)) return refused("overloaded");
+    const toldCount = this.#fillEnded(page, { endings, body, isMine });
+    const ended = body.ended + toldCount;
+    // First all of these: which of them are news goes by how far the reader had come before.
+    const mayGoOn = toldCount === endings.length;
+    if (mayGoOn && !this.#fill(page, body, isMine)) return refused("overloaded");
     const { items, after } = page;
     const isAtEnd = after >= head && ended === endedCount;
     return { ...here, after, ended, until: body.until, items, isAtEnd, ...this.#ofOthers };
@@ -254,16 +258,16 @@ export class FeedSource {
   #fillEnded(
     page: Page,
     of: {
-      readonly keys: readonly StoreKey[];
+      readonly endings: readonly Ended[];
       readonly body: Asked;
       isMine(partition: number): boolean;
     },
   ): number {
-    const { keys, body } = of;
+    const { endings, body } = of;
     const prefix = `${body.namespace}\0${body.prefix}`;
-    for (const [i, key] of keys.entries()) {
+    for (const [i, { key, toldFrom }] of endings.entries()) {
       if (page.items.length >= body.limit || page.byteCount >= body.byteCountMax) return i;
-      if (!key.startsWith(prefix)) continue;
+      if (!key.startsWith(prefix) || body.after >= toldFrom) continue;
       const partition = this.#host.knowledge.ring.partitionOf(key);
       // A key that is there again has a change of its own.
       const isGone = this.#self.keeper.store.summary(key) === undefined;
@@ -271,7 +275,7 @@ export class FeedSource {
       page.items.push({ key, partition, entry: null });
       page.byteCount += changeBytes(key, null);
     }
-    return keys.length;
+    return endings.length;
   }
 
   /** @returns false when something cannot be read */
