@@ -299,9 +299,9 @@ export class Keeper {
 
   /** Forgets a key that all members agree on, unless something new was learnt of it. */
   collect(key: StoreKey, digest: Digest, now: WallMillis): boolean {
-    const { entry, bytes } = this.#records.read(key, null);
-    if (bytes === null || !this.agreesOn(key, digest, now)) return false;
-    this.arrivals.collecting(key, entry, now);
+    const own = this.agreesOn(key, digest, now) ? this.#records.read(key, null) : emptySlot;
+    if (own.bytes === null) return false;
+    this.arrivals.collecting(key, own.entry, now);
     this.#records.drop(key);
     return true;
   }

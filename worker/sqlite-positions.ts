@@ -3,7 +3,7 @@
  * that of the newest entry; when that one is dropped it is noted, so as not to be given again.
  */
 import type { Arrival } from "../core/store.ts";
-import { keyIn, numberIn, rowsOf, type Sql } from "./sqlite-rows.ts";
+import { columnsOf, keyIn, numberIn, rowsOf, type Sql } from "./sqlite-rows.ts";
 
 export class SqlitePositions {
   readonly #sql: Sql;
@@ -12,7 +12,7 @@ export class SqlitePositions {
   /** @param sql with the table of entries; one of an older version gets the column */
   constructor(sql: Sql) {
     this.#sql = sql;
-    if (lacksColumn(sql)) addColumn(sql);
+    if (!columnsOf(sql, "entries").has("position")) addColumn(sql);
     sql.exec("CREATE INDEX IF NOT EXISTS entries_position ON entries (position)");
     sql.exec("CREATE TABLE IF NOT EXISTS dropped (id INTEGER PRIMARY KEY, position INTEGER)");
     const newest = rowsOf(sql, "SELECT position FROM entries ORDER BY position DESC LIMIT 1");
@@ -43,9 +43,6 @@ export class SqlitePositions {
     }));
   }
 }
-
-const lacksColumn = (sql: Sql): boolean =>
-  rowsOf(sql, "SELECT 1 FROM pragma_table_info('entries') WHERE name = 'position'").length === 0;
 
 /** What an older version stored has no order: any will do, as nobody was told another. */
 function addColumn(sql: Sql): void {

@@ -23,6 +23,10 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 export const rowsOf = (sql: Sql, query: string, ...bindings: Binding[]): Row[] =>
   sql.exec<Row>(query, ...bindings).toArray();
 
+/** Empty where there is no such table. */
+export const columnsOf = (sql: Sql, table: string): ReadonlySet<unknown> =>
+  new Set(rowsOf(sql, "SELECT name FROM pragma_table_info(?)", table).map((row) => row["name"]));
+
 /** SQL takes whole buffers: a view of a larger one is copied. */
 export function blobOf(bytes: Uint8Array): ArrayBuffer {
   const { buffer, byteOffset, byteLength } = bytes;

@@ -15,7 +15,7 @@ import { namespaceOf } from "../core/keys.ts";
 import type { StoreKey, StoreStats, Usage } from "../core/store.ts";
 import { usedBytes } from "../replica/usage.ts";
 import type { SqlitePositions } from "./sqlite-positions.ts";
-import { keyIn, numberIn, type Row, rowsOf, type Sql } from "./sqlite-rows.ts";
+import { columnsOf, keyIn, numberIn, type Row, rowsOf, type Sql } from "./sqlite-rows.ts";
 
 /** Entries that a start reads at most to know the totals, some milliseconds' work. */
 const UNCOUNTED_MAX = 10_000;
@@ -60,21 +60,21 @@ export class SqliteUsage {
   constructor(sql: Sql, positions: Pick<SqlitePositions, "last">) {
     this.#sql = sql;
     this.#positions = positions;
+    const ofEntries = columnsOf(sql, "entries");
     for (const column of ["was_bytes", "was_due"]) {
-      if (!hasColumn(sql, "entries", column)) {
-        sql.exec(`ALTER TABLE entries ADD COLUMN ${column} INTEGER`);
-      }
+      if (!ofEntries.has(column)) sql.exec(`ALTER TABLE entries ADD COLUMN ${column} INTEGER`);
     }
-    if (!hasColumn(sql, "usage", "dead_bytes")) sql.exec("DROP TABLE IF EXISTS usage");
-    const isNew = !hasTable(sql, "usage");
+    const columns = columnsOf(sql, "usage");
+    const isKnown = columns.has("dead_bytes");
+    if (!isKnown) sql.exec("DROP TABLE IF EXISTS usage");
     sql.exec(`CREATE TABLE IF NOT EXISTS usage (
       namespace TEXT PRIMARY KEY, keys INTEGER NOT NULL, bytes INTEGER NOT NULL,
       value_keys INTEGER NOT NULL, value_bytes INTEGER NOT NULL,
       dead_bytes INTEGER NOT NULL, through INTEGER NOT NULL,
       counted INTEGER NOT NULL) WITHOUT ROWID`);
-    if (!hasColumn(sql, "usage", "through")) this.#addThrough();
-    if (isNew) this.#countOnce();
-    else this.#read();
+    if (isKnown && !columns.has("through")) this.#addThrough();
+    if (isKnown) this.#read();
+    else this.#countOnce();
   }
 
   #read(): void {
@@ -208,12 +208,6 @@ export class SqliteUsage {
 }
 
 const deadCount = ({ records, values }: Counts): number => records.keyCount - values.keyCount;
-
-const hasColumn = (sql: Sql, table: string, column: string): boolean =>
-  rowsOf(sql, "SELECT 1 FROM pragma_table_info(?) WHERE name = ?", table, column).length > 0;
-
-const hasTable = (sql: Sql, name: string): boolean =>
-  rowsOf(sql, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", name).length > 0;
 
 export const sizeIn = (row: Row): RecordSize => ({
   byteCount: numberIn(row, "byte_count"),

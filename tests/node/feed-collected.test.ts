@@ -1,49 +1,16 @@
 /** What a change feed tells of keys that all members agreed to forget. */
 import { beforeEach, describe, expect, it } from "vitest";
-import type { ChangesOperation, ChangesResult, FeedChange } from "../../core/feed.ts";
+import type { ChangesOperation, ChangesResult } from "../../core/feed.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { keyOf, storeKey } from "../../core/keys.ts";
 import type { Operation } from "../../core/operations.ts";
+import { followIn, wordsOf } from "./feed-looks.ts";
 import { Group, writeOf } from "./group.ts";
-
-const ALL = 1000;
 
 let group: Group;
 
-const operation = (more: Partial<ChangesOperation>): ChangesOperation => ({
-  ...{ kind: "changes", namespace: "demo", prefix: "", from: "now", values: false, limit: ALL },
-  ...{ byteCountMax: 1e6, holdMs: 0, feed: "one" },
-  ...more,
-});
-
-function look(at: ReplicaId, more: Partial<ChangesOperation>): ChangesResult {
-  const result = group.execute(at, operation(more));
-  if (result.kind !== "changes") throw new Error(JSON.stringify(result));
-  return result;
-}
-
-/** A change as a word: the key, `-key` where nothing of it is left, or the mark. */
-function wordOf(change: FeedChange): string {
-  if (change.what === "purge") return JSON.stringify(change.rule);
-  if (change.what !== "key") return change.what;
-  const siblings = change.entry === null ? [] : change.entry.decoded.siblings;
-  const isThere = siblings.some(({ content }) => content !== null);
-  return `${isThere ? "" : "-"}${keyOf(change.key)}`;
-}
-const wordsOf = ({ changes }: ChangesResult): readonly string[] => changes.map(wordOf);
-
-/** Looks until all is told. */
-function follow(at: ReplicaId, from: ChangesOperation["from"]): ChangesResult {
-  const changes: FeedChange[] = [];
-  let place = from;
-  for (let i = 0; i < 50; i++) {
-    const found = look(at, { from: place, limit: 7 });
-    changes.push(...found.changes);
-    if (found.isCaughtUp) return { ...found, changes };
-    place = found.position;
-  }
-  throw new Error("never caught up");
-}
+const follow = (at: ReplicaId, from: ChangesOperation["from"]): ChangesResult =>
+  followIn(group, at, from);
 
 describe("where a delete was collected that is no news to its reader", () => {
   const collectAll = (): void => {

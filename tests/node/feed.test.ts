@@ -3,53 +3,23 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { ChangesOperation, ChangesResult, FeedChange } from "../../core/feed.ts";
 import type { ReplicaId } from "../../core/ids.ts";
 import { keyOf } from "../../core/keys.ts";
+import { followIn, lookIn, operation, wordOf, wordsOf } from "./feed-looks.ts";
 import { Group, writeOf } from "./group.ts";
 
-const ALL = 1000;
 const PATIENCE_MS = 3100;
 
 let group: Group;
 
-const operation = (more: Partial<ChangesOperation>): ChangesOperation => ({
-  ...{ kind: "changes", namespace: "demo", prefix: "", from: "now", values: false, limit: ALL },
-  ...{ byteCountMax: 1e6, holdMs: 0, feed: "one" },
-  ...more,
-});
-
-function look(at: ReplicaId, more: Partial<ChangesOperation>): ChangesResult {
-  const result = group.execute(at, operation(more));
-  if (result.kind !== "changes") throw new Error(JSON.stringify(result));
-  return result;
-}
-
-/** A change as a word: the key, `-key` where nothing of it is left, or the mark. */
-function wordOf(change: FeedChange): string {
-  if (change.what === "purge") return JSON.stringify(change.rule);
-  if (change.what !== "key") return change.what;
-  const siblings = change.entry === null ? [] : change.entry.decoded.siblings;
-  const isThere = siblings.some(({ content }) => content !== null);
-  return `${isThere ? "" : "-"}${keyOf(change.key)}`;
-}
-const wordsOf = ({ changes }: ChangesResult): readonly string[] => changes.map(wordOf);
+const look = (at: ReplicaId, more: Partial<ChangesOperation>): ChangesResult =>
+  lookIn(group, at, more);
+const follow = (at: ReplicaId, from: ChangesOperation["from"]): ChangesResult =>
+  followIn(group, at, from);
 
 /** What a look found, as plain values. */
 const plainOf = ({ changes }: ChangesResult): readonly unknown[] =>
   changes.map((change) =>
     change.what === "key" ? { ...change, entry: change.entry?.bytes ?? null } : change,
   );
-
-/** Looks until all is told. */
-function follow(at: ReplicaId, from: ChangesOperation["from"]): ChangesResult {
-  const changes: FeedChange[] = [];
-  let place = from;
-  for (let i = 0; i < 50; i++) {
-    const found = look(at, { from: place, limit: 7 });
-    changes.push(...found.changes);
-    if (found.isCaughtUp) return { ...found, changes };
-    place = found.position;
-  }
-  throw new Error("never caught up");
-}
 
 /** What a reader that obeys the marks ends up with: each key with its partition. */
 function obeyed(

@@ -3,10 +3,10 @@
  * that is done, and trees are of the smaller one alone.
  */
 import { beforeEach, describe, expect, it } from "vitest";
-import type { ChangesOperation, FeedPosition } from "../../core/feed.ts";
 import type { ReplicaId } from "../../core/ids.ts";
-import { keyOf, storeKey } from "../../core/keys.ts";
+import { storeKey } from "../../core/keys.ts";
 import type { Message } from "../../core/messages.ts";
+import { followIn, lookIn, wordsOf } from "./feed-looks.ts";
 import { Group, writeOf } from "./group.ts";
 
 const BEAT_MS = 1000;
@@ -56,32 +56,6 @@ function writeThenShrink(name: string, { by, to }: { by: ReplicaId; to: ReplicaI
   }
 }
 
-interface Told {
-  /** What changes there were: the names of keys, and other words. */
-  readonly words: readonly string[];
-  readonly from: FeedPosition;
-}
-
-/** Looks once. */
-function look(at: ReplicaId, from: ChangesOperation["from"]): Told & { isCaughtUp: boolean } {
-  const result = group.execute(at, {
-    ...{ kind: "changes", namespace: "demo", prefix: "", from, values: false, limit: 7 },
-    ...{ byteCountMax: 1e6, holdMs: 0, feed: "one" },
-  });
-  if (result.kind !== "changes") throw new Error(JSON.stringify(result));
-  const { changes, position, isCaughtUp } = result;
-  const words = changes.map((change) => (change.what === "key" ? keyOf(change.key) : change.what));
-  return { words, from: position, isCaughtUp };
-}
-
-/** Looks until all is told. */
-function follow(at: ReplicaId, from: ChangesOperation["from"]): Told {
-  const { isCaughtUp, ...first } = look(at, from);
-  if (isCaughtUp) return first;
-  const rest = follow(at, first.from);
-  return { ...rest, words: [...first.words, ...rest.words] };
-}
-
 describe("while N becomes smaller", () => {
   beforeEach(() => {
     group = new Group({ count: 5, demo: { n: 5 }, heartbeatMs: BEAT_MS });
@@ -101,16 +75,16 @@ describe("while N becomes smaller", () => {
 
   it("a feed that goes on with one of them misses nothing of what came to that one alone", () => {
     const [source = "", , , by = "", to = ""] = listOf("needle");
-    const before = follow(source, "now");
-    expect(before.from.sources.map(({ id }) => id)).toEqual([source]);
+    const before = followIn(group, source, "now");
+    expect(before.position.sources.map(({ id }) => id)).toEqual([source]);
     writeThenShrink("needle", { by, to });
-    const first = follow(source, before.from);
+    const first = followIn(group, source, before.position);
     group.stop(source);
-    const waiting = look(to, first.from);
+    const waiting = lookIn(group, to, { from: first.position });
     group.pass(PATIENCE_MS);
-    const second = follow(to, waiting.from);
-    expect(second.from.sources.map(({ id }) => id)).toEqual([to]);
-    const words = [...first.words, ...waiting.words, ...second.words];
+    const second = followIn(group, to, waiting.position);
+    expect(second.position.sources.map(({ id }) => id)).toEqual([to]);
+    const words = [first, waiting, second].flatMap(wordsOf);
     expect(words).toEqual(["needle", "switch"]);
   });
 });

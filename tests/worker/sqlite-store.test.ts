@@ -199,6 +199,7 @@ describe("the SQLite store", () => {
       expect(order(new SqliteStore(sql))).toEqual(["n\0a", "n\0b"]);
     }));
 
+  // docs/deploy.md says so; a leaf's sum is one more.
   it("writes two rows to forget a key that had a deadline", () =>
     inObject((real) => {
       const { sql, take } = metered(real);

@@ -117,6 +117,4 @@ describe("the totals of an object", () => {
       expect(new SqliteStore(sql).stats()).toEqual(store.stats());
       expect(store.stats()).toMatchObject({ keyCount: 2, byteCount: 15 });
     }));
-
-  // docs/deploy.md says so; a leaf's sum is one more.
 });
